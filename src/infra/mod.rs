@@ -1,0 +1,3 @@
+//! Mechanisms with no business noun. Knows nothing of tenants' rules, of any door, of clap or axum.
+
+pub mod private_file;

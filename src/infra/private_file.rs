@@ -1,0 +1,165 @@
+//! Files and folders that only their owner may read: keys, passwords, state.
+//!
+//! A write is atomic and durable: a temporary file beside the target, 0600 from its first byte,
+//! fsync, rename, fsync of the folder. A reader sees the old content or the new, also after a
+//! power cut.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+/// Why a private file was refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateFileError {
+    /// The system's own word.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// It is there already, and must not be overwritten.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// Others may read it.
+    #[error("{} can be read by others (mode {mode:04o})", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is not an ordinary file (a symbolic link, a device).
+    #[error("{} is not an ordinary file", .0.display())]
+    NotAFile(PathBuf),
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PrivateFileError {
+    move |source| PrivateFileError::Io { action, path: path.to_owned(), source }
+}
+
+/// Makes a folder and its missing parents with mode 0700.
+///
+/// # Errors
+/// When the system refuses.
+pub fn create_dir(path: &Path) -> Result<(), PrivateFileError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create", path))
+}
+
+/// Writes a new file, 0600. Refuses one that exists, at the same moment for all who try.
+///
+/// # Errors
+/// [`PrivateFileError::Exists`], or the system's word.
+pub fn create(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
+    let temporary = write_temporary(path, content)?;
+    // A hard link fails where the name is taken; a rename would overwrite it.
+    let linked = fs::hard_link(&temporary, path);
+    let _ = fs::remove_file(&temporary);
+    linked.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => PrivateFileError::Exists(path.to_owned()),
+        _ => failed("create", path)(error),
+    })?;
+    sync_parent(path)
+}
+
+/// Writes a file, 0600, in place of an older one.
+///
+/// # Errors
+/// The system's word.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
+    let temporary = write_temporary(path, content)?;
+    fs::rename(&temporary, path).map_err(failed("replace", path))?;
+    sync_parent(path)
+}
+
+/// Reads a file that must be an ordinary file, ours alone: no symbolic link, no bits for group or
+/// others.
+///
+/// # Errors
+/// [`PrivateFileError::Open`], [`PrivateFileError::NotAFile`], or the system's word.
+pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
+    let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path);
+    let mut file = opened.map_err(|error| match error.raw_os_error() {
+        Some(code) if code == nix::errno::Errno::ELOOP as i32 => PrivateFileError::NotAFile(path.to_owned()),
+        _ => failed("read", path)(error),
+    })?;
+    let facts = file.metadata().map_err(failed("read", path))?;
+    if !facts.is_file() {
+        return Err(PrivateFileError::NotAFile(path.to_owned()));
+    }
+    let mode = facts.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(PrivateFileError::Open { path: path.to_owned(), mode });
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).map_err(failed("read", path))?;
+    Ok(content)
+}
+
+/// Makes a rename or a removal in this file's folder durable.
+///
+/// # Errors
+/// The system's word.
+pub fn sync_parent(path: &Path) -> Result<(), PrivateFileError> {
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed("sync", parent))
+}
+
+fn write_temporary(path: &Path, content: &[u8]) -> Result<PathBuf, PrivateFileError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.{}.tmp", uuid::Uuid::new_v4().simple()));
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut file| {
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+            file.write_all(content)?;
+            file.sync_all()
+        });
+    match written {
+        Ok(()) => Ok(temporary),
+        Err(error) => {
+            let _ = fs::remove_file(&temporary);
+            Err(failed("write", path)(error))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_is_never_overwritten_by_create() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create(&path, b"one").unwrap();
+        assert!(matches!(create(&path, b"two"), Err(PrivateFileError::Exists(_))));
+        assert_eq!(read(&path).unwrap(), b"one");
+        replace(&path, b"three").unwrap();
+        assert_eq!(read(&path).unwrap(), b"three");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        create(&path, b"one").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(read(&path), Err(PrivateFileError::Open { mode: 0o640, .. })));
+    }
+
+    #[test]
+    fn a_symbolic_link_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("key"), folder.path().join("link"));
+        create(&path, b"one").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(read(&link), Err(PrivateFileError::NotAFile(_))));
+    }
+}

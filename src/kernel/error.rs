@@ -1,0 +1,96 @@
+//! What every error of Nexus can say of itself: its kind, a stable code, and what to type next.
+
+use std::fmt;
+
+use super::OperationId;
+
+/// What sort of failure an error is. The command line maps it to an exit code and HTTP to a
+/// status; nothing else decides either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request itself is wrong; nothing was done.
+    Invalid,
+    /// The caller did not say who it is.
+    Unauthenticated,
+    /// The caller may not do this, or a confirmation was not given.
+    Forbidden,
+    /// There is no such thing.
+    NotFound,
+    /// It contradicts what is there already.
+    Conflict,
+    /// Some of many were done.
+    Partial,
+    /// Someone else holds the lock.
+    Busy,
+    /// Something that Nexus needs does not answer.
+    Unavailable,
+    /// A check of data or keys failed.
+    Integrity,
+    /// The user stopped it.
+    Interrupted,
+    /// A bug in Nexus.
+    Internal,
+}
+
+/// An error that a door can show: one per feature implements it.
+///
+/// `Display` is the sentence a person reads: lower case, names the thing, carries no secret.
+pub trait Failure: std::error::Error + Send + Sync + 'static {
+    /// What sort of failure this is.
+    fn kind(&self) -> ErrorKind;
+
+    /// A stable word for scripts, e.g. `tenant_exists`. Never changes within a major version.
+    fn code(&self) -> &'static str;
+
+    /// What to do next, most useful first; where it can be, a command to paste.
+    fn hints(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Facts for a script, as a JSON object; `Null` when there are none.
+    fn details(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    /// The recorded operation that this failure left behind, if any.
+    fn operation(&self) -> Option<OperationId> {
+        None
+    }
+}
+
+/// Any feature's error, on its way to a door.
+pub struct AnyFailure(Box<dyn Failure>);
+
+impl AnyFailure {
+    /// The failure itself.
+    #[must_use]
+    pub fn get(&self) -> &dyn Failure {
+        &*self.0
+    }
+}
+
+impl<F: Failure> From<F> for AnyFailure {
+    fn from(failure: F) -> Self {
+        Self(Box::new(failure))
+    }
+}
+
+impl std::ops::Deref for AnyFailure {
+    type Target = dyn Failure;
+
+    fn deref(&self) -> &Self::Target {
+        self.get()
+    }
+}
+
+impl fmt::Debug for AnyFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for AnyFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}

@@ -1,0 +1,24 @@
+//! Pure words: ids, names, errors, secrets, pages, progress. No I/O, no async.
+//!
+//! Imports nothing of ours; every other room may import it.
+//! Start reading at [`error`] and [`slug`].
+
+pub mod caller;
+pub mod error;
+pub mod ids;
+pub mod label;
+pub mod page;
+pub mod progress;
+pub mod resource_name;
+pub mod slug;
+pub mod suggest;
+
+pub use caller::Caller;
+pub use error::{AnyFailure, ErrorKind, Failure};
+pub use ids::{OperationId, TenantId};
+pub use label::Labels;
+pub use page::{Page, Pagination};
+pub use progress::{Event, Progress};
+pub use resource_name::ResourceName;
+pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
+pub use slug::Slug;
