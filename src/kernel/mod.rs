@@ -4,6 +4,7 @@
 //! Start reading at [`error`] and [`slug`].
 
 pub mod caller;
+pub mod email;
 pub mod error;
 pub mod ids;
 pub mod label;
@@ -14,6 +15,7 @@ pub mod slug;
 pub mod suggest;
 
 pub use caller::Caller;
+pub use email::Email;
 pub use error::{AnyFailure, ErrorKind, Failure};
 pub use ids::{OperationId, TenantId};
 pub use label::Labels;

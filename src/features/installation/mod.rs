@@ -1,0 +1,11 @@
+//! The platform itself: its control database, its keys' registration, its template, its first
+//! operator. A process feature; start reading at `service.rs`.
+
+mod error;
+mod service;
+mod store;
+mod template;
+
+pub use error::InstallationError;
+pub use service::{Installation, NewOperator, Outcome, Setup, open};
+pub use template::{Template, template};

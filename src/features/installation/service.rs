@@ -1,0 +1,157 @@
+//! Setting the platform up, and finding it set up.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::error::InstallationError;
+use super::store;
+use crate::features::audit;
+use crate::features::iam::{self, FirstSignIn};
+use crate::features::placement::Cluster;
+use crate::features::secrets::Secrets;
+use crate::infra::cluster::close_maintenance_databases;
+use crate::infra::db::{AdvisoryLock, CONTROL, DbError, LockKey, REALM, ServerAddress, transaction};
+use crate::kernel::{Caller, Email, Event, Progress};
+
+/// How long to wait for another process that sets the same installation up.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An installation that is set up and at this program's version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Installation {
+    /// Marks everything that this installation makes.
+    pub id: Uuid,
+}
+
+/// The first operator.
+#[derive(Debug, Clone)]
+pub struct NewOperator {
+    /// Whom to let in.
+    pub email: Email,
+    /// How.
+    pub sign_in: FirstSignIn,
+}
+
+/// What setting up did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was nothing, or half of it.
+    Made(Installation),
+    /// It was whole, and behind this program.
+    Upgraded(Installation),
+    /// It was whole and current.
+    Found(Installation),
+}
+
+/// What is needed to set an installation up.
+pub struct Setup<'a> {
+    /// The control database.
+    pub control: &'a ServerAddress,
+    /// The server for tenants' databases.
+    pub cluster: &'a Cluster,
+    /// The keys.
+    pub secrets: &'a Secrets,
+    /// The first operator, if one is wanted now.
+    pub operator: Option<NewOperator>,
+}
+
+/// Finds the installation on a connection to the control database.
+///
+/// # Errors
+/// [`InstallationError::NotInitialised`], [`InstallationError::Behind`], [`InstallationError::Ahead`].
+pub async fn open(
+    control: &mut PgConnection,
+    server: &ServerAddress,
+) -> Result<Installation, InstallationError> {
+    let not_initialised = || InstallationError::NotInitialised { server: server.display() };
+    let facts = store::facts(control).await?.ok_or_else(not_initialised)?;
+    let id = facts.id.ok_or_else(not_initialised)?;
+    for (is, needs) in [(facts.control_version, CONTROL.newest()), (facts.realm_version, REALM.newest())] {
+        let is = is.unwrap_or(0);
+        if is < needs {
+            return Err(InstallationError::Behind { is, needs });
+        }
+        if is > needs {
+            return Err(InstallationError::Ahead { is, knows: needs });
+        }
+    }
+    Ok(Installation { id })
+}
+
+impl Setup<'_> {
+    /// Makes what is missing: the control database, its tables, the master key's registration, the
+    /// first operator, closed maintenance databases, the template. May be repeated after a crash.
+    ///
+    /// # Errors
+    /// When a server refuses, or the control database was made with another master key.
+    pub async fn run(&self, caller: &Caller, progress: &dyn Progress) -> Result<Outcome, InstallationError> {
+        let mut maintenance = self.control.database("postgres").connect("nexus:init").await?;
+        let mut admin = self.cluster.admin.connect("nexus:init").await?;
+        check_rights(&mut maintenance, self.control).await?;
+        check_rights(&mut admin, &self.cluster.admin).await?;
+        store::create_database(&mut maintenance, &self.control.database).await?;
+        close_maintenance_databases(&mut maintenance, &[&self.control.database]).await?;
+        close_maintenance_databases(&mut admin, &[]).await?;
+
+        let mut control = self.control.connect("nexus:init").await?;
+        let lock = AdvisoryLock::wait(&mut control, LockKey::of("installation", "setup"), PATIENCE)
+            .await?
+            .ok_or(InstallationError::Busy)?;
+        let outcome = self.tables(&mut control, caller, progress).await?;
+        let (Outcome::Made(it) | Outcome::Upgraded(it) | Outcome::Found(it)) = outcome;
+        super::template(&mut control, &mut admin, self.cluster, it.id).await?;
+        lock.release(&mut control).await?;
+        Ok(outcome)
+    }
+
+    async fn tables(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        progress: &dyn Progress,
+    ) -> Result<Outcome, InstallationError> {
+        let upgraded = match open(control, self.control).await {
+            Ok(found) => return Ok(Outcome::Found(found)),
+            Err(InstallationError::NotInitialised { .. }) => false,
+            Err(InstallationError::Behind { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        progress.event(Event::Note(format!("preparing the control database {}", self.control.display())));
+        CONTROL.apply(control).await?;
+        REALM.apply(control).await?;
+        if upgraded {
+            return Ok(Outcome::Upgraded(open(control, self.control).await?));
+        }
+        let id = Uuid::new_v4();
+        let mut tx = transaction(control).await?;
+        store::insert(&mut tx, id).await?;
+        self.secrets.register_master(&mut tx).await?;
+        if let Some(operator) = &self.operator {
+            iam::seed_administrator(&mut tx, operator.email.as_str(), &operator.sign_in).await?;
+        }
+        let entry = audit::Entry {
+            caller,
+            action: "platform.init",
+            tenant: None,
+            operation: None,
+            detail: serde_json::json!({ "operator": self.operator.as_ref().map(|it| it.email.as_str()) }),
+        };
+        audit::record(&mut tx, entry).await?;
+        tx.commit().await.map_err(DbError::from)?;
+        Ok(Outcome::Made(Installation { id }))
+    }
+}
+
+async fn check_rights(admin: &mut PgConnection, server: &ServerAddress) -> Result<(), InstallationError> {
+    let (version, superuser) = store::rights(admin).await?;
+    if version < 15 {
+        return Err(InstallationError::ServerTooOld { version, server: server.display() });
+    }
+    if !superuser {
+        return Err(InstallationError::NotSuperuser { user: server.user.clone(), server: server.display() });
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! The SQL of the installation.
+
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use uuid::Uuid;
+
+use crate::infra::db::{DbError, identifier};
+
+/// What the control database says of itself.
+#[derive(Debug, FromRow)]
+pub(super) struct Facts {
+    pub(super) id: Option<Uuid>,
+    pub(super) control_version: Option<i64>,
+    pub(super) realm_version: Option<i64>,
+}
+
+/// Reads the installation's facts; `None` where the tables are not there.
+pub(super) async fn facts(control: &mut PgConnection) -> Result<Option<Facts>, DbError> {
+    let facts = sqlx::query_as(
+        "select (select id from control.installation) as id,
+                (select max(version) from control._sqlx_migrations) as control_version,
+                (select max(version) from nexus._sqlx_migrations) as realm_version",
+    )
+    .fetch_one(control)
+    .await;
+    match facts.map_err(DbError::from) {
+        Ok(facts) => Ok(Some(facts)),
+        // 3F000: no such schema; 42P01: no such table.
+        Err(error) if matches!(error.state(), Some("3F000" | "42P01")) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Names the installation.
+pub(super) async fn insert(control: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
+    sqlx::query("insert into control.installation (id) values ($1)").bind(id).execute(control).await?;
+    Ok(())
+}
+
+/// Makes the control database, unless it is there.
+pub(super) async fn create_database(admin: &mut PgConnection, name: &str) -> Result<(), DbError> {
+    let there: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+        .bind(name)
+        .fetch_one(&mut *admin)
+        .await?;
+    if there {
+        return Ok(());
+    }
+    let statement = format!("create database {} template template0", identifier(name));
+    match sqlx::raw_sql(AssertSqlSafe(statement)).execute(admin).await.map_err(DbError::from) {
+        // 42P04: there is one; 23505: someone makes it at this moment.
+        Err(error) if matches!(error.state(), Some("42P04" | "23505")) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// The server's version, as in 15 or 16, and whether we are its superuser.
+pub(super) async fn rights(admin: &mut PgConnection) -> Result<(i32, bool), DbError> {
+    Ok(sqlx::query_as(
+        "select current_setting('server_version_num')::int / 10000,
+                (select rolsuper from pg_roles where rolname = current_user)",
+    )
+    .fetch_one(admin)
+    .await?)
+}
+
+/// A template's row.
+#[derive(Debug, FromRow)]
+pub(super) struct TemplateRow {
+    pub(super) database_name: String,
+    pub(super) owner_role: String,
+    pub(super) ready: bool,
+}
+
+/// The template of a version on a server.
+pub(super) async fn template(
+    control: &mut PgConnection,
+    cluster: &str,
+    version: i64,
+) -> Result<Option<TemplateRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select database_name, owner_role, state = 'ready' as ready from control.templates
+         where cluster = $1 and version = $2 and state in ('building', 'ready')",
+    )
+    .bind(cluster)
+    .bind(version)
+    .fetch_optional(control)
+    .await?)
+}
+
+/// Writes the intent to build a template.
+pub(super) async fn plan_template(
+    control: &mut PgConnection,
+    (cluster, version): (&str, i64),
+    database: &str,
+    owner: &str,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into control.templates (cluster, version, database_name, owner_role, state)
+         values ($1, $2, $3, $4, 'building')",
+    )
+    .bind(cluster)
+    .bind(version)
+    .bind(database)
+    .bind(owner)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a template can be cloned.
+pub(super) async fn template_ready(
+    control: &mut PgConnection,
+    cluster: &str,
+    version: i64,
+) -> Result<(), DbError> {
+    sqlx::query("update control.templates set state = 'ready' where cluster = $1 and version = $2")
+        .bind(cluster)
+        .bind(version)
+        .execute(control)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The template from which tenants' databases are cloned, kept at the newest tenant schema.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::error::InstallationError;
+use super::store;
+use crate::features::placement::Cluster;
+use crate::infra::cluster::{Database, build_template};
+use crate::infra::crypto::random;
+use crate::infra::db::{AdvisoryLock, LockKey, REALM};
+use crate::kernel::ResourceName;
+
+/// How long to wait for another process that builds the same template.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A template that can be cloned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// The database.
+    pub database: String,
+    /// The role that owns what is in it.
+    pub owner_role: String,
+    /// The version of its schema.
+    pub version: i64,
+}
+
+/// The template at the newest version on a server; built first where there is none.
+///
+/// # Errors
+/// When the server refuses, or another process does not get done with building it.
+pub async fn template(
+    control: &mut PgConnection,
+    admin: &mut PgConnection,
+    cluster: &Cluster,
+    installation: Uuid,
+) -> Result<Template, InstallationError> {
+    let version = REALM.newest();
+    if let Some(row) = store::template(control, &cluster.name, version).await?.filter(|row| row.ready) {
+        return Ok(Template { database: row.database_name, owner_role: row.owner_role, version });
+    }
+    let key = LockKey::of("template", format_args!("{}:{version}", cluster.name));
+    let lock = AdvisoryLock::wait(control, key, PATIENCE).await?.ok_or(InstallationError::Busy)?;
+    let built = build(control, admin, cluster, installation, version).await;
+    lock.release(control).await?;
+    built
+}
+
+async fn build(
+    control: &mut PgConnection,
+    admin: &mut PgConnection,
+    cluster: &Cluster,
+    installation: Uuid,
+    version: i64,
+) -> Result<Template, InstallationError> {
+    let row = if let Some(row) = store::template(control, &cluster.name, version).await? {
+        row
+    } else {
+        let name = ResourceName::from_random(random::bytes());
+        let (database_name, owner_role) = (name.database(), name.owner_role());
+        store::plan_template(control, (&cluster.name, version), &database_name, &owner_role).await?;
+        store::TemplateRow { database_name, owner_role, ready: false }
+    };
+    let template = Template { database: row.database_name, owner_role: row.owner_role, version };
+    if !row.ready {
+        let mark = format!("nexus:{installation}:template");
+        let names = Database { name: &template.database, owner: &template.owner_role, app: "", mark: &mark };
+        build_template(admin, &cluster.admin, names, REALM).await?;
+        store::template_ready(control, &cluster.name, version).await?;
+    }
+    Ok(template)
+}

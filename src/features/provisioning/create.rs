@@ -1,0 +1,272 @@
+//! Making a tenant: the intent in one transaction, then the steps.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use sqlx::types::Json;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ProvisioningError;
+use super::operations::{OperationFilter, OperationView};
+use super::plan::sealed;
+use super::recovery::Direction;
+use super::steps;
+use super::store;
+use super::worker::{Provisioning, Worker};
+use crate::features::audit;
+use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
+use crate::infra::crypto::{random, token};
+use crate::infra::db::{AdvisoryLock, DbError, LockKey, transaction};
+use crate::infra::saga::Journal;
+use crate::kernel::{Caller, OperationId, Page, Progress, ResourceName, TenantId};
+
+/// How long `--wait` waits for another process that makes the same tenant.
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(5);
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct CreateRequest {
+    /// The tenant.
+    pub tenant: NewTenant,
+    /// The Argon2id hash of the first administrator's password; without one they are invited.
+    pub admin_password_hash: Option<SecretString>,
+    /// Write the intent and return; somebody else resumes the operation.
+    pub detach: bool,
+    /// Wait for another process that makes the same tenant, instead of refusing.
+    pub wait: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was made now.
+    Created,
+    /// It was there, made by the same request.
+    Unchanged,
+    /// It was half-made by an earlier process, and was finished.
+    Finished,
+    /// Its intent is written.
+    Planned,
+}
+
+/// A tenant that was asked for.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Created {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The operation that made it, or makes it.
+    pub operation: OperationId,
+    /// The tenant.
+    #[serde(flatten)]
+    pub tenant: TenantView,
+}
+
+/// A written intent, and the lock that goes with it.
+pub(super) struct Intent {
+    pub(super) operation: OperationId,
+    pub(super) fence: i64,
+    pub(super) tenant: Tenant,
+    pub(super) lock: AdvisoryLock,
+}
+
+impl Provisioning {
+    /// Makes a tenant, or finds the one that the same request made before.
+    ///
+    /// # Errors
+    /// [`ProvisioningError::SlugTaken`], [`ProvisioningError::InProgress`], or
+    /// [`ProvisioningError::Stopped`] with the operation to resume.
+    pub async fn create(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        request: &CreateRequest,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<Created, ProvisioningError> {
+        loop {
+            if let Some((intent, secrets)) = self.reserve(worker, caller, request).await? {
+                let operation = intent.operation;
+                if request.detach {
+                    let tenant = intent.tenant.clone();
+                    intent.lock.release(&mut *worker.control.lock().await).await?;
+                    return Ok(Created { outcome: Outcome::Planned, operation, tenant: tenant.into() });
+                }
+                let tenant = self.drive(worker, intent, "create", secrets, progress, stop).await?;
+                return Ok(Created { outcome: Outcome::Created, operation, tenant: tenant.into() });
+            }
+            // Whoever had the slug may have given it back in the meantime.
+            let name = TenantRef::Slug(request.tenant.slug.to_string());
+            let found = tenants::find(&mut *worker.control.lock().await, &name).await?;
+            if let Some(tenant) = found {
+                return self.again(worker, caller, request, tenant, progress, stop).await;
+            }
+        }
+    }
+
+    /// The slug is taken: by the same request, by a different one, or by one under way.
+    async fn again(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        request: &CreateRequest,
+        tenant: Tenant,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<Created, ProvisioningError> {
+        let slug = tenant.slug.clone();
+        let differences = differences(&request.tenant, &tenant);
+        if !differences.is_empty() {
+            return Err(ProvisioningError::SlugTaken { slug, differences });
+        }
+        let key = LockKey::of("tenant", tenant.id);
+        if request.wait {
+            let mut control = worker.control.lock().await;
+            if let Some(lock) = AdvisoryLock::wait(&mut control, key.clone(), PATIENCE).await? {
+                lock.release(&mut control).await?;
+            }
+        }
+        let mut control = worker.control.lock().await;
+        let unfinished = store::unfinished(&mut control, tenant.id).await?;
+        let Some(unfinished) = unfinished else {
+            let tenant = tenants::by_id(&mut control, tenant.id).await?.unwrap_or(tenant);
+            let operation = store::creation(&mut control, tenant.id).await?;
+            return match (operation, tenant.state) {
+                (Some(operation), TenantState::Active) => {
+                    Ok(Created { outcome: Outcome::Unchanged, operation, tenant: tenant.into() })
+                }
+                _ => Err(tenants::TenantError::NotActive { slug, state: tenant.state.as_str() }.into()),
+            };
+        };
+        let running = store::is_locked(&mut control, &key).await?;
+        if running || unfinished.kind != "create" || request.detach {
+            return Err(ProvisioningError::InProgress { slug, operation: unfinished.id, running });
+        }
+        drop(control);
+        let resumed =
+            self.take_up(worker, caller, unfinished.id, Direction::AsRecorded, progress, stop).await?;
+        Ok(Created { outcome: Outcome::Finished, operation: unfinished.id, tenant: resumed.into() })
+    }
+
+    /// Writes the intent: the row with every name that will be used, the sealed secrets that exist
+    /// from the start, the operation with its steps, the audit row. `None` when the slug is taken.
+    async fn reserve(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        request: &CreateRequest,
+    ) -> Result<Option<(Intent, super::recovery::Opened)>, ProvisioningError> {
+        let (id, operation) = (TenantId::new(), OperationId::new());
+        let name = ResourceName::from_random(random::bytes());
+        let resources = Resources {
+            database_name: name.database(),
+            owner_role: name.owner_role(),
+            app_role: name.app_role(),
+            bucket: name.bucket(),
+        };
+        let new = &request.tenant;
+        let placed = (
+            self.placement.cluster.name.as_str(),
+            self.placement.store_name.as_str(),
+            worker.template.version,
+        );
+        let mut control = worker.control.lock().await;
+        let mut tx = transaction(&mut control).await?;
+        store::durable(&mut tx).await?;
+        if !tenants::insert(&mut tx, id, new, &resources, placed).await? {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        let password = random::password();
+        let mut secrets = vec![(sealed::PASSWORD, password.expose_secret().as_bytes().to_vec())];
+        match (&new.admin_email, &request.admin_password_hash) {
+            (Some(_), Some(hash)) => {
+                secrets.push((sealed::ADMIN_HASH, hash.expose_secret().as_bytes().to_vec()));
+            }
+            (Some(_), None) => {
+                let token = token::invitation();
+                secrets.push((sealed::INVITATION, token.expose_secret().as_bytes().to_vec()));
+            }
+            (None, _) => {}
+        }
+        let borrowed: Vec<(&str, &[u8])> =
+            secrets.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+        self.secrets.seal_new_tenant(&mut tx, id, &borrowed).await?;
+        let facts = json!({ "slug": new.slug, "name": new.name, "admin_email": new.admin_email, "labels": new.labels });
+        let fence = store::insert(&mut tx, (operation, id, "create"), caller, &facts).await?;
+        let fence = fence.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
+        Journal::plan(&mut tx, operation, &steps::outline(&steps::create())).await?;
+        let entry = audit::Entry {
+            caller,
+            action: "tenant.create",
+            tenant: Some(id),
+            operation: Some(operation),
+            detail: facts,
+        };
+        audit::record(&mut tx, entry).await?;
+        let lock = AdvisoryLock::try_take(&mut tx, LockKey::of("tenant", id)).await?;
+        let lock = lock.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
+        tx.commit().await?;
+        crate::infra::failpoint::pass(|| "create.reserve.after".to_owned()).await;
+        let row = tenants::by_id(&mut control, id).await?;
+        let tenant = row.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
+        let opened = super::recovery::Opened::of(secrets, self.invitation_ttl_hours);
+        Ok(Some((Intent { operation, fence, tenant, lock }, opened)))
+    }
+
+    /// The first administrator's invitation, as long as it is sealed here. Being told is audited.
+    ///
+    /// # Errors
+    /// When the value does not open.
+    pub async fn invitation(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        tenant: TenantId,
+    ) -> Result<Option<SecretString>, ProvisioningError> {
+        let mut control = worker.control.lock().await;
+        let mut tx = transaction(&mut control).await?;
+        let opened = self.secrets.get_many(&mut tx, tenant).await?;
+        let invitation = opened.get(sealed::INVITATION).map(super::plan::text);
+        if invitation.is_some() {
+            let entry = audit::Entry {
+                caller,
+                action: "tenant.invitation.reveal",
+                tenant: Some(tenant),
+                operation: None,
+                detail: json!({}),
+            };
+            audit::record(&mut tx, entry).await?;
+        }
+        tx.commit().await?;
+        Ok(invitation)
+    }
+
+    /// The operations of a tenant, the newest first.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn operations_of(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        tenant: TenantId,
+    ) -> Result<Vec<OperationView>, ProvisioningError> {
+        let filter = OperationFilter { tenant: Some(tenant), ..OperationFilter::default() };
+        OperationView::list(&mut *worker.control.lock().await, caller, &filter, Page { page: 1, limit: 100 })
+            .await
+    }
+}
+
+fn differences(new: &NewTenant, tenant: &Tenant) -> Vec<String> {
+    let Json(labels) = &tenant.labels;
+    let email = new.admin_email.as_ref().map(|email| email.as_str().to_owned());
+    [
+        (new.name != tenant.name, "name"),
+        (email != tenant.admin_email, "admin_email"),
+        (&new.labels != labels, "labels"),
+    ]
+    .into_iter()
+    .filter(|&(differs, _what)| differs)
+    .map(|(_differs, what)| what.to_owned())
+    .collect()
+}

@@ -1,0 +1,210 @@
+//! What can go wrong while tenants are made and taken away.
+
+use serde_json::{Value, json};
+
+use crate::features::installation::InstallationError;
+use crate::features::secrets::SecretsError;
+use crate::features::tenants::TenantError;
+use crate::infra::cluster::ClusterError;
+use crate::infra::db::DbError;
+use crate::infra::objects::ObjectError;
+use crate::infra::saga::Interrupted;
+use crate::kernel::{ErrorKind, Failure, OperationId};
+
+/// A change of a tenant that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisioningError {
+    /// The slug belongs to a tenant with other settings.
+    #[error("tenant {slug:?} is there already, with another {}", differences.join(", another "))]
+    SlugTaken {
+        /// Which.
+        slug: String,
+        /// What differs.
+        differences: Vec<String>,
+    },
+    /// Another operation changes the tenant.
+    #[error("tenant {slug:?} is being changed by operation {operation}")]
+    InProgress {
+        /// Which tenant.
+        slug: String,
+        /// By which operation.
+        operation: OperationId,
+        /// Whether a process is at work on it at this moment.
+        running: bool,
+    },
+    /// An operation stopped before its end.
+    #[error("{kind} of tenant {slug:?} stopped: {source}")]
+    Stopped {
+        /// Which operation.
+        operation: OperationId,
+        /// Its kind, e.g. `create`.
+        kind: String,
+        /// Of which tenant.
+        slug: String,
+        /// Whether everything was taken back.
+        taken_back: bool,
+        /// Why.
+        source: Box<ProvisioningError>,
+    },
+    /// No operation of that id.
+    #[error("no operation {id}")]
+    NoOperation {
+        /// What was asked for.
+        id: OperationId,
+    },
+    /// The operation is over.
+    #[error("operation {id} is {state}: there is nothing to {verb}")]
+    Over {
+        /// Which.
+        id: OperationId,
+        /// Its state.
+        state: String,
+        /// What was wanted.
+        verb: &'static str,
+    },
+    /// A deletion cannot be taken back.
+    #[error("operation {id} deletes a tenant; it can only go forward")]
+    OnlyForward {
+        /// Which.
+        id: OperationId,
+    },
+    /// Someone got in where nobody should.
+    #[error("the proof of isolation failed: {0}")]
+    NotIsolated(String),
+    /// What was written was not what was read.
+    #[error("the proof of use failed: {0}")]
+    NotUsable(String),
+    /// What Nexus made is gone from the outside world, with what was in it.
+    #[error("tenant {slug:?}: {what} is gone; a repair does not make an empty one in its place")]
+    Lost {
+        /// Which tenant.
+        slug: String,
+        /// What is gone.
+        what: String,
+    },
+    /// The work was asked to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// A tenant's facts.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// The installation.
+    #[error(transparent)]
+    Installation(#[from] InstallationError),
+    /// A statement on the control database or inside a tenant's.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A change on a server.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A change in an object store.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    /// A sealed value or a key.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+}
+
+impl From<sqlx::Error> for ProvisioningError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl ProvisioningError {
+    /// The feature's or mechanism's own error, where this only carries one.
+    fn inner(&self) -> Option<&dyn Failure> {
+        match self {
+            Self::Stopped { source, .. } => Some(&**source),
+            Self::Tenant(error) => Some(error),
+            Self::Installation(error) => Some(error),
+            Self::Db(error) => Some(error),
+            Self::Cluster(error) => Some(error),
+            Self::Objects(error) => Some(error),
+            Self::Secrets(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Whether trying again later can help, so that what was done so far is kept.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::Interrupted | ErrorKind::Internal
+        )
+    }
+}
+
+impl Failure for ProvisioningError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::SlugTaken { .. }
+            | Self::InProgress { .. }
+            | Self::Over { .. }
+            | Self::OnlyForward { .. } => ErrorKind::Conflict,
+            Self::NoOperation { .. } => ErrorKind::NotFound,
+            Self::NotIsolated(_) | Self::NotUsable(_) | Self::Lost { .. } => ErrorKind::Integrity,
+            Self::Interrupted(_) => ErrorKind::Interrupted,
+            _ => self.inner().map_or(ErrorKind::Internal, Failure::kind),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::SlugTaken { .. } => "tenant_exists",
+            Self::InProgress { .. } => "tenant_in_progress",
+            Self::NoOperation { .. } => "operation_not_found",
+            Self::Over { .. } => "operation_over",
+            Self::OnlyForward { .. } => "operation_only_forward",
+            Self::NotIsolated(_) => "not_isolated",
+            Self::NotUsable(_) => "not_usable",
+            Self::Lost { .. } => "resource_lost",
+            Self::Interrupted(_) => "interrupted",
+            _ => self.inner().map_or("internal", Failure::code),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::SlugTaken { slug, .. } => vec![format!("see it: nexus tenant show {slug}")],
+            Self::InProgress { slug, operation, running } if *running => vec![
+                format!("see how far it is: nexus operation show {operation}"),
+                format!("wait for it: nexus tenant create {slug} --wait, with the same settings"),
+            ],
+            Self::InProgress { operation, .. } => vec![
+                format!("finish it: nexus operation resume {operation}"),
+                format!("or take it back: nexus operation rollback {operation}"),
+            ],
+            Self::Stopped { taken_back: true, .. } => {
+                vec!["everything was taken back; the slug is free".to_owned()]
+            }
+            Self::Stopped { operation, kind, source, .. } => {
+                let mut hints = vec![format!("finish it: nexus operation resume {operation}")];
+                if kind == "create" {
+                    hints.push(format!("or take it back: nexus operation rollback {operation}"));
+                }
+                hints.extend(source.hints());
+                hints
+            }
+            Self::NoOperation { .. } => vec!["see which there are: nexus operation list".to_owned()],
+            Self::OnlyForward { id } => vec![format!("finish it: nexus operation resume {id}")],
+            _ => self.inner().map_or_else(Vec::new, Failure::hints),
+        }
+    }
+
+    fn details(&self) -> Value {
+        match self {
+            Self::SlugTaken { slug, differences } => json!({ "slug": slug, "differences": differences }),
+            Self::InProgress { slug, running, .. } => json!({ "slug": slug, "running": running }),
+            Self::Stopped { slug, taken_back, .. } => json!({ "slug": slug, "taken_back": taken_back }),
+            _ => self.inner().map_or(Value::Null, Failure::details),
+        }
+    }
+
+    fn operation(&self) -> Option<OperationId> {
+        match self {
+            Self::Stopped { operation, .. } | Self::InProgress { operation, .. } => Some(*operation),
+            _ => self.inner().and_then(Failure::operation),
+        }
+    }
+}

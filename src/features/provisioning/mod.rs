@@ -1,0 +1,22 @@
+//! Making a tenant and taking one away: recorded operations made of steps that can be repeated.
+//!
+//! A process feature. It may use the doors of `tenants`, `placement`, `secrets`, `iam`,
+//! `installation` and `audit`. Start reading at `create.rs`, then `steps/mod.rs`; what happens
+//! after a crash is in `recovery.rs`.
+
+mod create;
+mod delete;
+mod error;
+mod operations;
+mod plan;
+mod recovery;
+mod steps;
+mod store;
+mod worker;
+
+pub use create::{CreateRequest, Created, Outcome};
+pub use delete::Deleted;
+pub use error::ProvisioningError;
+pub use operations::{OperationFilter, OperationState, OperationView};
+pub use recovery::{Mended, Repaired};
+pub use worker::{Provisioning, Worker};

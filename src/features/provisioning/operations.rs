@@ -1,0 +1,123 @@
+//! Operations as a person sees them.
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::{FromRow, PgConnection};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::error::ProvisioningError;
+use super::store;
+use crate::infra::saga::StepRecord;
+use crate::kernel::{Caller, OperationId, Page, TenantId};
+
+/// How an operation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationState {
+    /// A process is at work on it.
+    Running,
+    /// Its process died.
+    Interrupted,
+    /// It failed and can be resumed.
+    Stopped,
+    /// It is being taken back.
+    RollingBack,
+    /// It is done.
+    Done,
+    /// It was taken back whole.
+    RolledBack,
+}
+
+impl OperationState {
+    /// All of them, for help and completion.
+    pub const ALL: [Self; 6] =
+        [Self::Running, Self::Interrupted, Self::Stopped, Self::RollingBack, Self::Done, Self::RolledBack];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Interrupted => "interrupted",
+            Self::Stopped => "stopped",
+            Self::RollingBack => "rolling_back",
+            Self::Done => "done",
+            Self::RolledBack => "rolled_back",
+        }
+    }
+}
+
+/// Which operations a list holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OperationFilter {
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// In this state.
+    pub state: Option<OperationState>,
+    /// This one alone.
+    pub id: Option<OperationId>,
+}
+
+/// An operation as doors show it.
+#[derive(Debug, Clone, FromRow, Serialize)]
+pub struct OperationView {
+    /// Its id.
+    pub id: OperationId,
+    /// What it does: `create`, `purge`, `repair`.
+    pub kind: String,
+    /// Of which tenant, by id.
+    pub tenant_id: Uuid,
+    /// Of which tenant, by slug.
+    #[sqlx(rename = "slug")]
+    pub tenant: String,
+    /// How it stands.
+    pub state: String,
+    /// Who asked for it.
+    pub caller: String,
+    /// Why it stopped: code and message.
+    pub error: Option<Value>,
+    /// When it was asked for.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it last moved.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+    /// When it ended.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub finished_at: Option<OffsetDateTime>,
+    /// Its steps; only where one operation is shown.
+    #[sqlx(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepRecord>,
+}
+
+impl OperationView {
+    /// One page of operations, the newest first.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn list(
+        control: &mut PgConnection,
+        _caller: &Caller,
+        filter: &OperationFilter,
+        page: Page,
+    ) -> Result<Vec<Self>, ProvisioningError> {
+        Ok(store::list(control, filter, page).await?)
+    }
+
+    /// One operation with its steps.
+    ///
+    /// # Errors
+    /// [`ProvisioningError::NoOperation`].
+    pub async fn show(
+        control: &mut PgConnection,
+        _caller: &Caller,
+        id: OperationId,
+    ) -> Result<Self, ProvisioningError> {
+        let filter = OperationFilter { id: Some(id), ..OperationFilter::default() };
+        let found = store::list(control, &filter, Page { page: 1, limit: 1 }).await?;
+        let mut view = found.into_iter().next().ok_or(ProvisioningError::NoOperation { id })?;
+        view.steps = crate::infra::saga::steps(control, id).await?;
+        Ok(view)
+    }
+}

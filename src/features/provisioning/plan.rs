@@ -1,0 +1,117 @@
+//! What the steps of one operation share.
+
+use secrecy::{SecretSlice, SecretString};
+use sqlx::PgConnection;
+use tokio::sync::Mutex;
+
+use super::error::ProvisioningError;
+use super::worker::{Provisioning, Worker};
+use crate::features::iam::FirstSignIn;
+use crate::features::tenants::Tenant;
+use crate::infra::cluster::{Database, Roles};
+use crate::infra::db::ServerAddress;
+use crate::infra::objects::{Owner, ScopedKey};
+use crate::kernel::OperationId;
+
+/// The names under which a tenant's secrets are sealed.
+pub(super) mod sealed {
+    /// The app role's password.
+    pub(in crate::features::provisioning) const PASSWORD: &str = "database-password";
+    /// The secret half of the key to the bucket.
+    pub(in crate::features::provisioning) const KEY: &str = "store-secret-key";
+    /// The first administrator's invitation token.
+    pub(in crate::features::provisioning) const INVITATION: &str = "admin-invitation";
+    /// The Argon2id hash of the first administrator's password, until it is in the realm.
+    pub(in crate::features::provisioning) const ADMIN_HASH: &str = "admin-password-hash";
+}
+
+/// A tenant that must be out of reach.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(super) struct Neighbour {
+    pub(super) database_name: String,
+    pub(super) bucket: String,
+}
+
+/// What the steps of one operation share.
+pub(super) struct Plan {
+    pub(super) on: Provisioning,
+    pub(super) worker: Worker,
+    pub(super) operation: OperationId,
+    pub(super) tenant: Tenant,
+    pub(super) owner: Owner,
+    /// `None` where the tenant's secrets are erased already.
+    pub(super) password: Option<SecretString>,
+    /// The key to the bucket, once it is made or opened.
+    pub(super) key: Mutex<Option<ScopedKey>>,
+    pub(super) first_sign_in: Option<FirstSignIn>,
+    pub(super) neighbour: Option<Neighbour>,
+    /// The administrator's session inside the tenant's database.
+    pub(super) inside: Mutex<Option<PgConnection>>,
+    /// Whether what is gone may be made again: not in an active tenant, whose data was in it.
+    pub(super) may_remake: bool,
+}
+
+impl Plan {
+    /// Marks what is this tenant's.
+    pub(super) fn mark(on: &Provisioning, tenant: &Tenant) -> String {
+        format!("nexus:{}:{}", on.installation.id, tenant.id)
+    }
+
+    /// The name that this operation's sessions bear on the server.
+    pub(super) fn application(&self) -> String {
+        format!("nexus:{}", self.operation)
+    }
+
+    pub(super) fn roles(&self) -> Roles<'_> {
+        let names = &self.tenant.resources;
+        Roles { owner: &names.owner_role, app: &names.app_role, mark: &self.owner.mark }
+    }
+
+    pub(super) fn database(&self) -> Database<'_> {
+        let names = &self.tenant.resources;
+        Database {
+            name: &names.database_name,
+            owner: &names.owner_role,
+            app: &names.app_role,
+            mark: &self.owner.mark,
+        }
+    }
+
+    pub(super) fn bucket(&self) -> &str {
+        &self.tenant.resources.bucket
+    }
+
+    /// The tenant's own login at a database of its server.
+    pub(super) fn login(&self, database: &str) -> Result<ServerAddress, ProvisioningError> {
+        let password = self.password.clone().ok_or_else(|| self.lost("its sealed password"))?;
+        let server = &self.on.placement.cluster.admin;
+        Ok(server.database(database).login(&self.tenant.resources.app_role, password))
+    }
+
+    /// Something of the tenant is gone.
+    pub(super) fn lost(&self, what: impl Into<String>) -> ProvisioningError {
+        ProvisioningError::Lost { slug: self.tenant.slug.clone(), what: what.into() }
+    }
+
+    /// Runs something in the administrator's session inside the tenant's database.
+    pub(super) async fn inside<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, ProvisioningError>,
+    ) -> Result<T, ProvisioningError> {
+        let mut session = self.inside.lock().await;
+        if session.is_none() {
+            let server = self.on.placement.cluster.admin.database(&self.tenant.resources.database_name);
+            *session = Some(server.connect(&self.application()).await?);
+        }
+        match &mut *session {
+            Some(session) => work(session).await,
+            None => Err(self.lost("the session")),
+        }
+    }
+}
+
+/// A sealed value as text; every secret of a tenant is one.
+pub(super) fn text(value: &SecretSlice<u8>) -> SecretString {
+    use secrecy::ExposeSecret;
+    SecretString::from(String::from_utf8_lossy(value.expose_secret()).into_owned())
+}

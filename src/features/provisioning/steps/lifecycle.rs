@@ -1,0 +1,114 @@
+//! Steps in the tenant's row and in its realm.
+
+use async_trait::async_trait;
+
+use super::super::error::ProvisioningError;
+use super::super::plan::{Plan, sealed};
+use crate::features::iam::{self, FirstSignIn};
+use crate::features::tenants::{self, TenantState};
+use crate::infra::cluster;
+use crate::infra::db::transaction;
+use crate::infra::saga::{Probe, Step};
+
+/// The tenant's row, its names and its sealed password: written with the operation's intent.
+pub(super) struct Reserve;
+
+#[async_trait]
+impl Step<Plan, ProvisioningError> for Reserve {
+    fn name(&self) -> &'static str {
+        "reserve"
+    }
+
+    async fn probe(&self, _plan: &Plan) -> Result<Probe, ProvisioningError> {
+        Ok(Probe::Done)
+    }
+
+    async fn apply(&self, _plan: &Plan) -> Result<(), ProvisioningError> {
+        Ok(())
+    }
+
+    /// Erases the secrets and frees the slug.
+    async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let mut control = plan.worker.control.lock().await;
+        let mut tx = transaction(&mut control).await?;
+        plan.on.secrets.erase(&mut tx, plan.tenant.id).await?;
+        tenants::set_access_key(&mut tx, plan.tenant.id, None).await?;
+        tenants::set_state(&mut tx, plan.tenant.id, TenantState::Deleted).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// The first administrator, in the tenant's realm.
+pub(super) struct Seed;
+
+#[async_trait]
+impl Step<Plan, ProvisioningError> for Seed {
+    fn name(&self) -> &'static str {
+        "seed"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["privileges"]
+    }
+
+    async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
+        let wanted = plan.tenant.admin_email.is_some() && plan.first_sign_in.is_some();
+        Ok(if wanted { Probe::Absent } else { Probe::Done })
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let (Some(email), Some(sign_in)) = (&plan.tenant.admin_email, &plan.first_sign_in) else {
+            return Ok(());
+        };
+        plan.inside(async |inside| {
+            let mut tx = transaction(inside).await?;
+            // Whatever hangs on these tables runs with the owner's rights, never with ours.
+            cluster::become_role(&mut tx, plan.database().owner).await?;
+            iam::seed_administrator(&mut tx, email, sign_in).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await?;
+        if matches!(sign_in, FirstSignIn::PasswordHash(_)) {
+            let mut control = plan.worker.control.lock().await;
+            let mut tx = transaction(&mut control).await?;
+            plan.on.secrets.remove(&mut tx, plan.tenant.id, sealed::ADMIN_HASH).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn undo(&self, _plan: &Plan) -> Result<(), ProvisioningError> {
+        Ok(())
+    }
+}
+
+/// The tenant is in use from here on.
+pub(super) struct Activate;
+
+#[async_trait]
+impl Step<Plan, ProvisioningError> for Activate {
+    fn name(&self) -> &'static str {
+        "activate"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["prove-isolation", "prove-database", "prove-store"]
+    }
+
+    async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
+        let row = tenants::by_id(&mut *plan.worker.control.lock().await, plan.tenant.id).await?;
+        Ok(if row.is_some_and(|row| row.state == TenantState::Active) { Probe::Done } else { Probe::Absent })
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let mut control = plan.worker.control.lock().await;
+        Ok(tenants::set_state(&mut control, plan.tenant.id, TenantState::Active).await?)
+    }
+
+    async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let mut control = plan.worker.control.lock().await;
+        Ok(tenants::set_state(&mut control, plan.tenant.id, TenantState::Provisioning).await?)
+    }
+}

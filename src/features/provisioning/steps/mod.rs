@@ -1,0 +1,104 @@
+//! The steps of making and of taking away a tenant. Each looks at the world, acts, and can take
+//! its effect back.
+//!
+//! ```text
+//! create  reserve ─┬─ roles ── database ── privileges ── seed ── prove-database ─┐
+//!                  │    └─ prove-isolation ──────────────────────────────────────┼─ activate
+//!                  └─ bucket ── key ── seal ── prove-store ──────────────────────┘
+//! purge   close-logins ─┬─ key ── bucket ──┬─ release
+//!                       └─ database ─ roles┘
+//! ```
+
+mod lifecycle;
+mod prove;
+mod remove;
+mod server;
+mod store;
+
+use super::error::ProvisioningError;
+use super::plan::Plan;
+use crate::infra::saga::Step;
+
+/// A step of an operation on a tenant.
+pub(super) type TenantStep = Box<dyn Step<Plan, ProvisioningError>>;
+
+/// The steps of making a tenant.
+pub(super) fn create() -> Vec<TenantStep> {
+    vec![
+        Box::new(lifecycle::Reserve),
+        Box::new(server::MakeRoles),
+        Box::new(store::MakeBucket),
+        Box::new(store::MakeKey),
+        Box::new(store::Seal),
+        Box::new(server::MakeDatabase),
+        Box::new(server::Grant),
+        Box::new(lifecycle::Seed),
+        Box::new(prove::Isolation),
+        Box::new(prove::DatabaseUse),
+        Box::new(prove::StoreUse),
+        Box::new(lifecycle::Activate),
+    ]
+}
+
+/// The steps of taking a tenant away.
+pub(super) fn purge() -> Vec<TenantStep> {
+    use remove::{CloseLogins, Remove};
+    vec![
+        Box::new(CloseLogins),
+        Box::new(Remove::of(store::MakeKey, &["close-logins"])),
+        Box::new(Remove::of(store::MakeBucket, &["key"])),
+        Box::new(Remove::of(server::MakeDatabase, &["close-logins"])),
+        Box::new(Remove::of(server::MakeRoles, &["database"])),
+        Box::new(Remove::named("release", lifecycle::Reserve, &["bucket", "roles"])),
+    ]
+}
+
+/// The steps of putting an active tenant right. It has no proof of isolation of its own: that
+/// belongs to making a tenant, and to a fleet-wide proof.
+pub(super) fn repair() -> Vec<TenantStep> {
+    vec![
+        Box::new(lifecycle::Reserve),
+        Box::new(server::MakeRoles),
+        Box::new(store::MakeBucket),
+        Box::new(store::MakeKey),
+        Box::new(store::Seal),
+        Box::new(server::MakeDatabase),
+        Box::new(server::Grant),
+    ]
+}
+
+/// The names of an operation's steps, and whether each begins with the intent.
+pub(super) fn outline(steps: &[TenantStep]) -> Vec<(&'static str, bool)> {
+    steps.iter().map(|step| (step.name(), step.after().is_empty())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_waits_only_for_steps_that_stand_before_it() {
+        for steps in [create(), purge(), repair()] {
+            let mut seen: Vec<&str> = Vec::new();
+            for step in &steps {
+                assert!(step.after().iter().all(|name| seen.contains(name)), "{}", step.name());
+                seen.push(step.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_tenant_is_activated_only_after_every_other_step() {
+        let steps = create();
+        let mut reached = vec!["activate"];
+        let mut index = 0;
+        while index < reached.len() {
+            let step = steps.iter().find(|step| step.name() == reached[index]).unwrap();
+            reached.extend(
+                step.after().iter().filter(|name| !reached.contains(name)).copied().collect::<Vec<_>>(),
+            );
+            index += 1;
+        }
+        assert_eq!(reached.len(), steps.len());
+    }
+}

@@ -1,0 +1,115 @@
+//! Steps on the PostgreSQL server.
+
+use async_trait::async_trait;
+
+use super::super::error::ProvisioningError;
+use super::super::plan::Plan;
+use crate::infra::cluster::{self, DatabaseFound};
+use crate::infra::crypto::scram;
+use crate::infra::saga::{Probe, Step};
+
+/// The owner role and the app role.
+pub(super) struct MakeRoles;
+
+#[async_trait]
+impl Step<Plan, ProvisioningError> for MakeRoles {
+    fn name(&self) -> &'static str {
+        "roles"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["reserve"]
+    }
+
+    async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
+        let limit = plan.on.placement.cluster.connection_limit;
+        let found = cluster::roles(&mut *plan.worker.admin.lock().await, plan.roles(), limit).await?;
+        // The tenant can change its own password: the sealed one must still be the one that counts.
+        let fits = match (&found.verifier, &plan.password) {
+            (Some(verifier), Some(password)) => scram::verify(verifier, password),
+            _ => false,
+        };
+        Ok(if found.owner && found.app && fits { Probe::Done } else { Probe::Absent })
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let password = plan.password.as_ref().ok_or_else(|| plan.lost("its sealed password"))?;
+        let verifier = scram::verifier(password);
+        let limit = plan.on.placement.cluster.connection_limit;
+        Ok(cluster::create_roles(&mut *plan.worker.admin.lock().await, plan.roles(), &verifier, limit)
+            .await?)
+    }
+
+    async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        Ok(cluster::drop_roles(&mut *plan.worker.admin.lock().await, plan.roles()).await?)
+    }
+}
+
+/// The database, cloned from the template; nobody can connect yet.
+pub(super) struct MakeDatabase;
+
+#[async_trait]
+impl Step<Plan, ProvisioningError> for MakeDatabase {
+    fn name(&self) -> &'static str {
+        "database"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["roles"]
+    }
+
+    async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
+        match cluster::database(&mut *plan.worker.admin.lock().await, plan.database()).await? {
+            DatabaseFound::Absent if !plan.may_remake => {
+                Err(plan.lost(format!("database {}", plan.tenant.resources.database_name)))
+            }
+            DatabaseFound::Absent => Ok(Probe::Absent),
+            DatabaseFound::Closed | DatabaseFound::Open => Ok(Probe::Done),
+        }
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let mut admin = plan.worker.admin.lock().await;
+        Ok(cluster::create_database(&mut admin, plan.database(), &plan.worker.template.database).await?)
+    }
+
+    async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        plan.inside.lock().await.take();
+        Ok(cluster::drop_database(&mut *plan.worker.admin.lock().await, plan.database()).await?)
+    }
+}
+
+/// Who may connect, who owns what is inside, and what the app role may do there.
+pub(super) struct Grant;
+
+#[async_trait]
+impl Step<Plan, ProvisioningError> for Grant {
+    fn name(&self) -> &'static str {
+        "privileges"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["database"]
+    }
+
+    async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
+        let found = cluster::database(&mut *plan.worker.admin.lock().await, plan.database()).await?;
+        if found != DatabaseFound::Open {
+            return Ok(Probe::Absent);
+        }
+        let granted =
+            plan.inside(async |inside| Ok(cluster::granted_inside(inside, plan.database()).await?)).await?;
+        Ok(if granted { Probe::Done } else { Probe::Absent })
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        cluster::open_database(&mut *plan.worker.admin.lock().await, plan.database()).await?;
+        let template_owner = &plan.worker.template.owner_role;
+        plan.inside(async |inside| Ok(cluster::grant_inside(inside, plan.database(), template_owner).await?))
+            .await
+    }
+
+    async fn undo(&self, _plan: &Plan) -> Result<(), ProvisioningError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Steps at the object store.
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+
+use super::super::error::ProvisioningError;
+use super::super::plan::{Plan, sealed};
+use crate::features::tenants;
+use crate::infra::db::transaction;
+use crate::infra::saga::{Probe, Step};
+
+/// The bucket.
+pub(super) struct MakeBucket;
+
+#[async_trait]
+impl Step<Plan, ProvisioningError> for MakeBucket {
+    fn name(&self) -> &'static str {
+        "bucket"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["reserve"]
+    }
+
+    async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
+        if plan.on.placement.store.has_bucket(plan.bucket(), &plan.owner).await? {
+            return Ok(Probe::Done);
+        }
+        if plan.may_remake { Ok(Probe::Absent) } else { Err(plan.lost(format!("bucket {}", plan.bucket()))) }
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        Ok(plan.on.placement.store.create_bucket(plan.bucket(), &plan.owner).await?)
+    }
+
+    async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        Ok(plan.on.placement.store.purge_bucket(plan.bucket(), &plan.owner).await?)
+    }
+}
+
+/// The key that can touch the bucket alone. Its secret is told once: a key whose secret was not
+/// sealed before a crash is of no use, and is replaced.
+pub(super) struct MakeKey;
+
+#[async_trait]
+impl Step<Plan, ProvisioningError> for MakeKey {
+    fn name(&self) -> &'static str {
+        "key"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["bucket"]
+    }
+
+    async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
+        let Some(key) = &*plan.key.lock().await else { return Ok(Probe::Absent) };
+        let there = plan.on.placement.store.keys(&plan.owner).await?;
+        Ok(if there == [key.access_key_id.as_str()] { Probe::Done } else { Probe::Absent })
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        self.undo(plan).await?;
+        let made = plan.on.placement.store.create_key(plan.bucket(), &plan.owner).await?;
+        *plan.key.lock().await = Some(made);
+        Ok(())
+    }
+
+    async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let store = &plan.on.placement.store;
+        for id in store.keys(&plan.owner).await? {
+            store.delete_key(&id, &plan.owner).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The key's secret, sealed in the control database.
+pub(super) struct Seal;
+
+#[async_trait]
+impl Step<Plan, ProvisioningError> for Seal {
+    fn name(&self) -> &'static str {
+        "seal"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["key"]
+    }
+
+    async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
+        let made = plan.key.lock().await.as_ref().map(|key| key.access_key_id.clone());
+        let row = tenants::by_id(&mut *plan.worker.control.lock().await, plan.tenant.id).await?;
+        let sealed = row.and_then(|row| row.access_key_id);
+        Ok(if made.is_some() && made == sealed { Probe::Done } else { Probe::Absent })
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let key = plan.key.lock().await.clone().ok_or_else(|| plan.lost("the key's secret"))?;
+        let mut control = plan.worker.control.lock().await;
+        let mut tx = transaction(&mut control).await?;
+        let secret = key.secret.expose_secret().as_bytes();
+        plan.on.secrets.put(&mut tx, plan.tenant.id, sealed::KEY, secret).await?;
+        tenants::set_access_key(&mut tx, plan.tenant.id, Some(&key.access_key_id)).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn undo(&self, _plan: &Plan) -> Result<(), ProvisioningError> {
+        Ok(())
+    }
+}

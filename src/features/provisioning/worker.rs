@@ -1,0 +1,66 @@
+//! What provisioning stands on, and the connections that one worker uses for many tenants.
+
+use std::sync::Arc;
+
+use sqlx::PgConnection;
+use tokio::sync::Mutex;
+
+use super::error::ProvisioningError;
+use crate::features::installation::{self, Installation, Template};
+use crate::features::placement::Placement;
+use crate::features::secrets::Secrets;
+use crate::infra::db::ServerAddress;
+
+/// Makes tenants and takes them away.
+#[derive(Clone)]
+pub struct Provisioning {
+    /// The control database.
+    pub control: ServerAddress,
+    /// Where new tenants go.
+    pub placement: Placement,
+    /// The keys.
+    pub secrets: Secrets,
+    /// Marks what we make.
+    pub installation: Installation,
+    /// How long an invitation is good, in hours.
+    pub invitation_ttl_hours: i64,
+}
+
+/// One worker's connections. A lock on a tenant is held by `control`, so a worker changes one
+/// tenant at a time.
+#[derive(Clone)]
+pub struct Worker {
+    /// To the control database.
+    pub(super) control: Arc<Mutex<PgConnection>>,
+    /// To the maintenance database of the server for tenants' databases, as its administrator.
+    pub(super) admin: Arc<Mutex<PgConnection>>,
+    /// The template to clone.
+    pub(super) template: Template,
+}
+
+impl Provisioning {
+    /// Connects a worker. `control` is a connection to the control database that is there already.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub async fn worker(&self, mut control: PgConnection) -> Result<Worker, ProvisioningError> {
+        // The records between an operation's intent and its end need not survive a power cut: a
+        // repair looks at the world. The intent and the end say so themselves.
+        let relax = async { sqlx::raw_sql("set synchronous_commit to off").execute(&mut control).await };
+        let cluster = &self.placement.cluster;
+        let (relaxed, admin) = tokio::join!(relax, cluster.admin.connect("nexus"));
+        relaxed?;
+        let mut admin = admin?;
+        let template =
+            installation::template(&mut control, &mut admin, cluster, self.installation.id).await?;
+        Ok(Worker { control: Arc::new(Mutex::new(control)), admin: Arc::new(Mutex::new(admin)), template })
+    }
+
+    /// Connects one more worker, with a connection of its own to the control database.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub async fn another_worker(&self) -> Result<Worker, ProvisioningError> {
+        self.worker(self.control.connect("nexus").await?).await
+    }
+}

@@ -1,0 +1,188 @@
+//! A tenant's facts.
+
+use serde::Serialize;
+use sqlx::FromRow;
+use sqlx::types::Json;
+use time::OffsetDateTime;
+
+use crate::kernel::{Email, Labels, Slug, TenantId};
+
+/// Where in its life a tenant is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum TenantState {
+    /// Being made; not usable.
+    Provisioning,
+    /// In use.
+    Active,
+    /// Being taken away; not usable.
+    Deleting,
+    /// Gone; only the row is left.
+    Deleted,
+}
+
+impl TenantState {
+    /// All states, for help and completion.
+    pub const ALL: [Self; 4] = [Self::Provisioning, Self::Active, Self::Deleting, Self::Deleted];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioning => "provisioning",
+            Self::Active => "active",
+            Self::Deleting => "deleting",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// What is asked for when a tenant is created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTenant {
+    /// The label that people type.
+    pub slug: Slug,
+    /// The customer's name.
+    pub name: String,
+    /// The first administrator.
+    pub admin_email: Option<Email>,
+    /// Labels to select by.
+    pub labels: Labels,
+}
+
+/// The opaque names of what is a tenant's.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Resources {
+    /// The database.
+    pub database_name: String,
+    /// The role that owns it.
+    pub owner_role: String,
+    /// The role that the tenant logs in as.
+    pub app_role: String,
+    /// The bucket.
+    pub bucket: String,
+}
+
+/// A tenant's row.
+#[derive(Debug, Clone, FromRow)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its slug.
+    pub slug: String,
+    /// The customer's name.
+    pub name: String,
+    /// Where in its life it is.
+    pub state: TenantState,
+    /// The first administrator.
+    pub admin_email: Option<String>,
+    /// Labels to select by.
+    pub labels: Json<Labels>,
+    /// The PostgreSQL server it is placed on.
+    pub cluster: String,
+    /// The object store it is placed in.
+    pub store: String,
+    /// What is the tenant's.
+    #[sqlx(flatten)]
+    pub resources: Resources,
+    /// The public half of its key, once there is one.
+    pub access_key_id: Option<String>,
+    /// The version of its schema.
+    pub schema_version: Option<i64>,
+    /// When it was asked for.
+    pub created_at: OffsetDateTime,
+    /// When its row last changed.
+    pub updated_at: OffsetDateTime,
+}
+
+/// A tenant as doors show it.
+#[derive(Debug, Clone, Serialize)]
+pub struct TenantView {
+    /// Its id.
+    pub id: TenantId,
+    /// Its slug.
+    pub slug: String,
+    /// The customer's name.
+    pub name: String,
+    /// Where in its life it is.
+    pub state: TenantState,
+    /// The first administrator.
+    pub admin_email: Option<String>,
+    /// Labels to select by.
+    pub labels: Labels,
+    /// The PostgreSQL server it is placed on.
+    pub cluster: String,
+    /// The object store it is placed in.
+    pub store: String,
+    /// The database's opaque name.
+    pub database: String,
+    /// The role that the tenant logs in as.
+    pub role: String,
+    /// The bucket's opaque name.
+    pub bucket: String,
+    /// The version of its schema.
+    pub schema_version: Option<i64>,
+    /// When it was asked for (RFC 3339).
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When its row last changed (RFC 3339).
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+}
+
+impl From<Tenant> for TenantView {
+    fn from(tenant: Tenant) -> Self {
+        Self {
+            id: tenant.id,
+            slug: tenant.slug,
+            name: tenant.name,
+            state: tenant.state,
+            admin_email: tenant.admin_email,
+            labels: tenant.labels.0,
+            cluster: tenant.cluster,
+            store: tenant.store,
+            database: tenant.resources.database_name,
+            role: tenant.resources.app_role,
+            bucket: tenant.resources.bucket,
+            schema_version: tenant.schema_version,
+            created_at: tenant.created_at,
+            updated_at: tenant.updated_at,
+        }
+    }
+}
+
+/// Which tenants a list holds. Those that are gone only where their state is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct TenantFilter {
+    /// In this state.
+    pub state: Option<TenantState>,
+    /// With all these labels.
+    pub labels: Labels,
+    /// On this server.
+    pub cluster: Option<String>,
+    /// In this store.
+    pub store: Option<String>,
+    /// With this text in slug or name, whatever its case.
+    pub search: Option<String>,
+}
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TenantSort {
+    /// The slug.
+    #[default]
+    Slug,
+    /// The customer's name.
+    Name,
+    /// The state.
+    State,
+    /// The time of creation.
+    CreatedAt,
+}
+
+impl TenantSort {
+    /// The words that a person types, and what they mean.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("slug", Self::Slug), ("name", Self::Name), ("state", Self::State), ("created_at", Self::CreatedAt)];
+}

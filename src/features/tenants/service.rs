@@ -1,0 +1,113 @@
+//! Reading tenants.
+
+use std::str::FromStr;
+
+use sqlx::PgConnection;
+
+use super::error::TenantError;
+use super::model::{Tenant, TenantFilter, TenantSort, TenantState};
+use super::store;
+use crate::infra::db::DbError;
+use crate::kernel::{Caller, Page, Pagination, TenantId, suggest};
+
+/// How a person names a tenant: by its slug, or by its id, which also finds one that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantRef {
+    /// The slug.
+    Slug(String),
+    /// The id.
+    Id(TenantId),
+}
+
+impl FromStr for TenantRef {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(text.parse().map_or_else(|_| Self::Slug(text.to_owned()), Self::Id))
+    }
+}
+
+impl std::fmt::Display for TenantRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Slug(slug) => f.write_str(slug),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
+}
+
+/// The tenant, if there is one.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find(connection: &mut PgConnection, name: &TenantRef) -> Result<Option<Tenant>, DbError> {
+    match name {
+        TenantRef::Slug(slug) => store::by_slug(connection, slug).await,
+        TenantRef::Id(id) => store::by_id(connection, *id).await,
+    }
+}
+
+/// The tenant.
+///
+/// # Errors
+/// [`TenantError::NotFound`], with the nearest slug.
+pub async fn get(
+    connection: &mut PgConnection,
+    _caller: &Caller,
+    name: &TenantRef,
+) -> Result<Tenant, TenantError> {
+    if let Some(tenant) = find(connection, name).await? {
+        return Ok(tenant);
+    }
+    let name = name.to_string();
+    let first: String = name.chars().take(1).collect();
+    let near = store::slugs(connection, &first, 1000).await?;
+    let nearest = suggest::nearest(&name, near.iter().map(String::as_str)).map(str::to_owned);
+    Err(TenantError::NotFound { name, nearest })
+}
+
+/// One page of tenants, and where it stands among all.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn list(
+    connection: &mut PgConnection,
+    _caller: &Caller,
+    filter: &TenantFilter,
+    sort: (TenantSort, bool),
+    page: Page,
+) -> Result<(Vec<Tenant>, Pagination), TenantError> {
+    let rows = store::page(connection, filter, sort, page).await?;
+    // A first page that is not full needs no count.
+    let total = if page.page == 1 && rows.len() < usize::try_from(page.limit).unwrap_or(usize::MAX) {
+        rows.len() as u64
+    } else {
+        u64::try_from(store::count(connection, filter).await?).unwrap_or(0)
+    };
+    Ok((rows, Pagination::new(page, total)))
+}
+
+/// Slugs that begin with a text, for completion.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn slugs(
+    connection: &mut PgConnection,
+    prefix: &str,
+    limit: i64,
+) -> Result<Vec<String>, TenantError> {
+    Ok(store::slugs(connection, prefix, limit).await?)
+}
+
+impl Tenant {
+    /// The tenant, if it is in use.
+    ///
+    /// # Errors
+    /// [`TenantError::NotActive`] otherwise.
+    pub fn active(self) -> Result<Self, TenantError> {
+        match self.state {
+            TenantState::Active => Ok(self),
+            state => Err(TenantError::NotActive { slug: self.slug, state: state.as_str() }),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What can go wrong on a PostgreSQL server.
+
+use crate::infra::db::DbError;
+use crate::kernel::{ErrorKind, Failure};
+
+/// A change on a PostgreSQL server that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// A statement failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// It is there, and not ours.
+    #[error("{what} is there already and was not made by this installation")]
+    Foreign {
+        /// What it is, e.g. `database nx…`.
+        what: String,
+    },
+    /// Sessions of a dead process would not end.
+    #[error("{count} session(s) of an earlier attempt are still at work on the server")]
+    StillAtWork {
+        /// How many.
+        count: i64,
+    },
+}
+
+impl From<sqlx::Error> for ClusterError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl Failure for ClusterError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Db(error) => error.kind(),
+            Self::Foreign { .. } => ErrorKind::Conflict,
+            Self::StillAtWork { .. } => ErrorKind::Busy,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Db(error) => error.code(),
+            Self::Foreign { .. } => "cluster_foreign",
+            Self::StillAtWork { .. } => "cluster_still_at_work",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Db(error) => error.hints(),
+            Self::Foreign { .. } => Vec::new(),
+            Self::StillAtWork { .. } => vec!["repeat the command in a minute".to_owned()],
+        }
+    }
+}

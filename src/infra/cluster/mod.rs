@@ -1,0 +1,19 @@
+//! What is done to a PostgreSQL server: roles, databases, privileges, sessions, all marked as ours
+//! and checked for the mark before they are touched. Knows nothing of tenants.
+//!
+//! Every call takes a session of the server's administrator. Names are opaque and quoted; nothing
+//! here is bound to a table.
+
+mod database;
+mod error;
+mod privileges;
+mod roles;
+mod sessions;
+mod template;
+
+pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
+pub use error::ClusterError;
+pub use privileges::{become_role, close_maintenance_databases, grant_inside, granted_inside};
+pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
+pub use sessions::{close_logins, fence, name_session};
+pub use template::build_template;

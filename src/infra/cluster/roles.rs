@@ -1,0 +1,125 @@
+//! A tenant's two roles: one that owns its database and cannot log in, one that logs in and owns
+//! nothing.
+
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+
+use super::ClusterError;
+use crate::infra::db::{identifier, literal};
+
+/// The names of both roles, and the mark that they bear as a comment.
+#[derive(Debug, Clone, Copy)]
+pub struct Roles<'a> {
+    /// Owns the database; never logs in.
+    pub owner: &'a str,
+    /// Logs in; owns nothing.
+    pub app: &'a str,
+    /// Marks them as ours.
+    pub mark: &'a str,
+}
+
+/// A role as the server has it.
+#[derive(Debug, FromRow)]
+struct Found {
+    name: String,
+    mark: Option<String>,
+    login: bool,
+    connection_limit: i32,
+    verifier: Option<String>,
+}
+
+/// What is there of the two roles.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RolesFound {
+    /// The owner role is there, with the attributes that it should have.
+    pub owner: bool,
+    /// The app role is there, with the attributes that it should have.
+    pub app: bool,
+    /// The app role's SCRAM verifier, as stored.
+    pub verifier: Option<String>,
+}
+
+async fn find(admin: &mut PgConnection, roles: Roles<'_>) -> Result<Vec<Found>, ClusterError> {
+    let found: Vec<Found> = sqlx::query_as(
+        "select rolname::text as name, shobj_description(oid, 'pg_authid') as mark, rolcanlogin as login,
+                rolconnlimit as connection_limit, rolpassword as verifier
+         from pg_authid where rolname = any($1::text[])",
+    )
+    .bind([roles.owner, roles.app].as_slice())
+    .fetch_all(admin)
+    .await?;
+    match found.iter().find(|role| role.mark.as_deref() != Some(roles.mark)) {
+        Some(foreign) => Err(ClusterError::Foreign { what: format!("role {}", foreign.name) }),
+        None => Ok(found),
+    }
+}
+
+/// The names of those roles that are there, all of them ours.
+pub(super) async fn exists(admin: &mut PgConnection, roles: Roles<'_>) -> Result<Vec<String>, ClusterError> {
+    Ok(find(admin, roles).await?.into_iter().map(|role| role.name).collect())
+}
+
+/// Looks at both roles.
+///
+/// # Errors
+/// [`ClusterError::Foreign`] when one is there without our mark.
+pub async fn roles(
+    admin: &mut PgConnection,
+    roles: Roles<'_>,
+    connection_limit: i32,
+) -> Result<RolesFound, ClusterError> {
+    let mut answer = RolesFound::default();
+    for role in find(admin, roles).await? {
+        if role.name == roles.owner {
+            answer.owner = !role.login;
+        } else {
+            answer.app = role.login && role.connection_limit == connection_limit;
+            answer.verifier = role.verifier;
+        }
+    }
+    Ok(answer)
+}
+
+/// Makes both roles, or mends those that are there, in one transaction. The password reaches the
+/// server as a SCRAM verifier only: a statement's text can end in the server's log.
+///
+/// # Errors
+/// [`ClusterError::Foreign`] when one is there without our mark.
+pub async fn create_roles(
+    admin: &mut PgConnection,
+    roles: Roles<'_>,
+    verifier: &str,
+    connection_limit: i32,
+) -> Result<(), ClusterError> {
+    let there = exists(admin, roles).await?;
+    let verb = |name: &str| if there.iter().any(|role| role == name) { "alter" } else { "create" };
+    let plain = "nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls";
+    let (owner, app, mark) = (identifier(roles.owner), identifier(roles.app), literal(roles.mark));
+    let statements = format!(
+        "{} role {owner} nologin {plain};
+         comment on role {owner} is {mark};
+         {} role {app} login {plain} connection limit {connection_limit} password {};
+         comment on role {app} is {mark};
+         alter role {app} set search_path to public, pg_temp;
+         alter role {app} set idle_in_transaction_session_timeout to '5min'",
+        verb(roles.owner),
+        verb(roles.app),
+        literal(verifier),
+    );
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
+    Ok(())
+}
+
+/// Drops both roles, where they are there and ours. Their database must be gone.
+///
+/// # Errors
+/// [`ClusterError::Foreign`] when one is there without our mark.
+pub async fn drop_roles(admin: &mut PgConnection, roles: Roles<'_>) -> Result<(), ClusterError> {
+    let there = exists(admin, roles).await?;
+    if there.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = there.iter().map(|name| identifier(name)).collect();
+    let statement = format!("drop role {}", names.join(", "));
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(admin).await?;
+    Ok(())
+}

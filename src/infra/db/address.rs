@@ -1,0 +1,138 @@
+//! Where a PostgreSQL server is and who we are there.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, PgConnection};
+
+use super::DbError;
+
+/// How long a connection may take to be made before the server counts as down.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server's place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// The folder that holds the Unix socket.
+    Socket(PathBuf),
+    /// A host name or address, over TCP.
+    Tcp(String),
+}
+
+/// Whether a TCP connection is encrypted and the server's certificate checked (manual, chapter
+/// 34.19.3).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Tls {
+    /// Not encrypted: for this machine and trusted networks.
+    Disable,
+    /// Encrypted, the certificate is not checked.
+    Require,
+    /// Encrypted; the certificate must be for this host, signed by a known authority or the given one.
+    VerifyFull(Option<PathBuf>),
+}
+
+/// A server, a login on it, and the database to open.
+#[derive(Debug, Clone)]
+pub struct ServerAddress {
+    /// The server's place.
+    pub host: Host,
+    /// The port; names the socket, too.
+    pub port: u16,
+    /// The role to log in as.
+    pub user: String,
+    /// Its password.
+    pub password: SecretString,
+    /// The database to open.
+    pub database: String,
+    /// Encryption of a TCP connection.
+    pub tls: Tls,
+}
+
+impl ServerAddress {
+    /// The same server and login, another database.
+    #[must_use]
+    pub fn database(&self, database: &str) -> Self {
+        Self { database: database.to_owned(), ..self.clone() }
+    }
+
+    /// The same server and database, another login.
+    #[must_use]
+    pub fn login(&self, user: &str, password: SecretString) -> Self {
+        Self { user: user.to_owned(), password, ..self.clone() }
+    }
+
+    /// Host, port and database for a person: nothing secret.
+    #[must_use]
+    pub fn display(&self) -> String {
+        let host = match &self.host {
+            Host::Socket(folder) => folder.display().to_string(),
+            Host::Tcp(host) => host.clone(),
+        };
+        format!("{} on {host}:{}", self.database, self.port)
+    }
+
+    /// Opens a connection that a tenant's settings cannot steer: what the startup packet says
+    /// beats `ALTER DATABASE … SET` and `ALTER ROLE … SET` (manual, chapter 20.1.3).
+    ///
+    /// `application` is the session's name in `pg_stat_activity`, which every login can read.
+    /// The server ends our statement within half a second of our death, where its system can
+    /// tell (`client_connection_check_interval`).
+    ///
+    /// # Errors
+    /// [`DbError::Unreachable`] when no session could be had in ten seconds.
+    pub async fn connect(&self, application: &str) -> Result<PgConnection, DbError> {
+        let options = self.options().application_name(application).options([
+            ("search_path", "pg_catalog,pg_temp"),
+            ("client_connection_check_interval", "500ms"),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("default_transaction_read_only", "off"),
+            ("statement_timeout", "0"),
+            ("lock_timeout", "0"),
+        ]);
+        self.open(options).await
+    }
+
+    /// Opens a connection as a tenant's application would: nothing but what is its own applies.
+    ///
+    /// # Errors
+    /// [`DbError::Unreachable`], or the server's refusal.
+    pub async fn connect_plain(&self, application: &str) -> Result<PgConnection, DbError> {
+        self.open(self.options().application_name(application)).await
+    }
+
+    async fn open(&self, options: PgConnectOptions) -> Result<PgConnection, DbError> {
+        let opening = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
+        let result = opening.await.unwrap_or_else(|_| {
+            Err(sqlx::Error::Io(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                "no answer in ten seconds",
+            )))
+        });
+        result.map_err(|error| DbError::of_connect(error, self))
+    }
+
+    fn options(&self) -> PgConnectOptions {
+        let options = PgConnectOptions::new_without_pgpass()
+            .port(self.port)
+            .username(&self.user)
+            .password(self.password.expose_secret())
+            .database(&self.database)
+            .log_statements(tracing::log::LevelFilter::Trace);
+        match &self.host {
+            Host::Socket(folder) => options.socket(folder).ssl_mode(PgSslMode::Disable),
+            Host::Tcp(host) => {
+                let options = options.host(host);
+                match &self.tls {
+                    Tls::Disable => options.ssl_mode(PgSslMode::Disable),
+                    Tls::Require => options.ssl_mode(PgSslMode::Require),
+                    Tls::VerifyFull(None) => options.ssl_mode(PgSslMode::VerifyFull),
+                    Tls::VerifyFull(Some(file)) => {
+                        options.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert(file)
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The two sets of migrations that are part of the binary, and how one is applied.
+
+use sqlx::PgConnection;
+use sqlx::migrate::{Migrate, Migrator};
+
+use super::DbError;
+
+static CONTROL_FILES: Migrator = sqlx::migrate!("./migrations");
+static REALM_FILES: Migrator = sqlx::migrate!("./tenant_migrations");
+
+/// A set of migrations, the schema that it lives in, and its history table there.
+#[derive(Debug, Clone, Copy)]
+pub struct MigrationSet {
+    files: &'static Migrator,
+    schema: &'static str,
+}
+
+/// The control database's tables, in schema `control`.
+pub const CONTROL: MigrationSet = MigrationSet { files: &CONTROL_FILES, schema: "control" };
+/// A realm's tables, in schema `nexus` of every tenant's database and of the control database.
+pub const REALM: MigrationSet = MigrationSet { files: &REALM_FILES, schema: "nexus" };
+
+impl MigrationSet {
+    /// The newest version, as in its file's name.
+    #[must_use]
+    pub fn newest(&self) -> i64 {
+        self.files.iter().map(|file| file.version).max().unwrap_or(0)
+    }
+
+    /// The history table, qualified.
+    #[must_use]
+    pub fn history(&self) -> String {
+        format!("{}._sqlx_migrations", self.schema)
+    }
+
+    /// Applies what is missing. The caller holds a lock that keeps others out.
+    ///
+    /// # Errors
+    /// [`DbError::Migration`] when a file fails, or one that was applied has changed since.
+    pub async fn apply(&self, connection: &mut PgConnection) -> Result<(), DbError> {
+        let mut migrator = Migrator::with_migrations(self.files.iter().cloned().collect());
+        migrator.set_locking(false);
+        migrator.dangerous_set_table_name(self.history());
+        connection.create_schema_if_not_exists(self.schema).await?;
+        migrator.run_direct(None, connection, false).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! Connections to PostgreSQL: addresses, transactions, locks, migrations, quoting, and what its
+//! errors mean. Knows no table of a feature.
+
+mod address;
+mod error;
+mod lock;
+mod migrator;
+mod quote;
+mod transaction;
+
+pub use address::{Host, ServerAddress, Tls};
+pub use error::DbError;
+pub use lock::{AdvisoryLock, LockKey};
+pub use migrator::{CONTROL, MigrationSet, REALM};
+pub use quote::{identifier, literal};
+pub use transaction::transaction;

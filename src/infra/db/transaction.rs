@@ -1,0 +1,14 @@
+//! Transactions on a connection that the caller holds.
+
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::DbError;
+
+/// Begins a transaction. Dropped without a commit, it is rolled back before the connection's next
+/// statement.
+///
+/// # Errors
+/// When the connection is broken.
+pub async fn transaction(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, DbError> {
+    Ok(sqlx::Connection::begin(connection).await?)
+}

@@ -1,0 +1,127 @@
+//! What the holder of a scoped key does with a bucket, over the S3 protocol.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_http_client::{Builder, tls};
+use secrecy::ExposeSecret;
+
+use super::{ObjectError, ScopedKey};
+
+/// Whether a store refused, as it should where a key has no business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It refused (403).
+    Refused,
+    /// It let the key in.
+    Allowed,
+}
+
+/// A bucket as one key sees it.
+pub struct BucketClient {
+    client: Client,
+    endpoint: String,
+}
+
+impl BucketClient {
+    /// Of a store's endpoint and region, and a key.
+    #[must_use]
+    pub fn new(endpoint: &str, region: &str, key: &ScopedKey) -> Self {
+        let http = if endpoint.starts_with("https:") {
+            Builder::new()
+                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+                .build_https()
+        } else {
+            Builder::new().build_http()
+        };
+        let secret = key.secret.expose_secret().to_owned();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .operation_attempt_timeout(Duration::from_secs(15))
+            .build();
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.to_owned()))
+            .endpoint_url(endpoint)
+            .force_path_style(true)
+            .credentials_provider(Credentials::new(key.access_key_id.clone(), secret, None, None, "nexus"))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .http_client(http)
+            .build();
+        Self { client: Client::from_conf(config), endpoint: endpoint.to_owned() }
+    }
+
+    /// Writes an object.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer.
+    pub async fn put(&self, bucket: &str, key: &str, content: &'static [u8]) -> Result<(), ObjectError> {
+        let body = ByteStream::from_static(content);
+        let sent = self.client.put_object().bucket(bucket).key(key).body(body).send().await;
+        sent.map(|_| ()).map_err(|error| self.failed(&error))
+    }
+
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer.
+    pub async fn get(&self, bucket: &str, key: &str) -> Result<Vec<u8>, ObjectError> {
+        let answer = self.client.get_object().bucket(bucket).key(key).send().await;
+        let body = answer.map_err(|error| self.failed(&error))?.body.collect().await;
+        body.map(aws_sdk_s3::primitives::AggregatedBytes::to_vec).map_err(|error| ObjectError::Unavailable {
+            endpoint: self.endpoint.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Deletes an object.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer.
+    pub async fn delete(&self, bucket: &str, key: &str) -> Result<(), ObjectError> {
+        let sent = self.client.delete_object().bucket(bucket).key(key).send().await;
+        sent.map(|_| ()).map_err(|error| self.failed(&error))
+    }
+
+    /// Tries to list a bucket where this key has no business.
+    ///
+    /// # Errors
+    /// When the store gives neither a list nor a refusal.
+    pub async fn try_list(&self, bucket: &str) -> Result<Refusal, ObjectError> {
+        match self.client.list_objects_v2().bucket(bucket).max_keys(1).send().await {
+            Ok(_) => Ok(Refusal::Allowed),
+            Err(error) if status_of(&error) == Some(403) => Ok(Refusal::Refused),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    fn failed<E: std::error::Error + ProvideErrorMetadata + 'static>(
+        &self,
+        error: &SdkError<E>,
+    ) -> ObjectError {
+        match status_of(error) {
+            Some(status) if status < 500 => ObjectError::Refused {
+                endpoint: self.endpoint.clone(),
+                reason: format!("{} ({status})", error.code().unwrap_or("no code")),
+            },
+            Some(status) => ObjectError::Unavailable {
+                endpoint: self.endpoint.clone(),
+                reason: format!("it answered {status}"),
+            },
+            None => ObjectError::Unavailable {
+                endpoint: self.endpoint.clone(),
+                reason: DisplayErrorContext(error).to_string(),
+            },
+        }
+    }
+}
+
+fn status_of<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}

@@ -1,0 +1,60 @@
+//! What can go wrong at an object store.
+
+use crate::kernel::{ErrorKind, Failure};
+
+/// A request to an object store that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// No answer, or one that says that the store is ill.
+    #[error("the object store at {endpoint} does not answer: {reason}")]
+    Unavailable {
+        /// Where.
+        endpoint: String,
+        /// What happened instead.
+        reason: String,
+    },
+    /// It is there, and not ours.
+    #[error("{what} is there already and was not made by this installation")]
+    Foreign {
+        /// What it is, e.g. `bucket nx…`.
+        what: String,
+    },
+    /// A younger attempt of the same operation has taken over.
+    #[error("another process has taken this operation over")]
+    Fenced,
+    /// The store refused our own rights.
+    #[error("the object store at {endpoint} refused: {reason}")]
+    Refused {
+        /// Where.
+        endpoint: String,
+        /// Its word.
+        reason: String,
+    },
+}
+
+impl Failure for ObjectError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unavailable { .. } | Self::Refused { .. } => ErrorKind::Unavailable,
+            Self::Foreign { .. } => ErrorKind::Conflict,
+            Self::Fenced => ErrorKind::Busy,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "store_unavailable",
+            Self::Foreign { .. } => "store_foreign",
+            Self::Fenced => "operation_fenced",
+            Self::Refused { .. } => "store_refused",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Unavailable { .. } => vec!["see what is running: nexus local status".to_owned()],
+            Self::Refused { .. } => vec!["see which credentials are used: nexus config show".to_owned()],
+            Self::Foreign { .. } | Self::Fenced => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Object stores: making buckets, making keys that can touch one bucket alone, and the S3 client
+//! that a key holder uses. Knows nothing of tenants.
+//!
+//! [`ObjectStore`] is the border: one driver a kind of store. Start reading there.
+
+mod client;
+mod error;
+mod local;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+pub use client::{BucketClient, Refusal};
+pub use error::ObjectError;
+pub use local::LocalStore;
+
+/// Whose something is, and how young the right to change it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// Marks what Nexus made for one tenant; what bears another mark is never touched.
+    pub mark: String,
+    /// Grows whenever an operation is taken up. A store that can refuses a lower one than it was
+    /// told of, so that a late request of a dead process changes nothing.
+    pub fence: i64,
+}
+
+/// A key that can touch one bucket alone.
+#[derive(Debug, Clone)]
+pub struct ScopedKey {
+    /// The public half.
+    pub access_key_id: String,
+    /// The secret half; the store tells it once.
+    pub secret: SecretString,
+}
+
+/// A kind of object store, with the rights of its administrator.
+///
+/// Every call may be repeated; deleting what is not there is no error; what bears another owner's
+/// mark is [`ObjectError::Foreign`].
+#[async_trait]
+pub trait ObjectStore: Send + Sync {
+    /// Where its S3 protocol is spoken: scheme, host, port.
+    fn endpoint(&self) -> &str;
+
+    /// The region that signatures name.
+    fn region(&self) -> &str;
+
+    /// From now on refuses changes of this owner's things that bear less than `owner.fence`.
+    async fn fence(&self, owner: &Owner) -> Result<(), ObjectError>;
+
+    /// Whether the bucket is there and bears the owner's mark.
+    async fn has_bucket(&self, bucket: &str, owner: &Owner) -> Result<bool, ObjectError>;
+
+    /// Makes a bucket.
+    async fn create_bucket(&self, bucket: &str, owner: &Owner) -> Result<(), ObjectError>;
+
+    /// Deletes a bucket and all that is in it.
+    async fn purge_bucket(&self, bucket: &str, owner: &Owner) -> Result<(), ObjectError>;
+
+    /// The ids of the owner's keys.
+    async fn keys(&self, owner: &Owner) -> Result<Vec<String>, ObjectError>;
+
+    /// Makes a key for one bucket.
+    async fn create_key(&self, bucket: &str, owner: &Owner) -> Result<ScopedKey, ObjectError>;
+
+    /// Deletes a key; it is refused from then on.
+    async fn delete_key(&self, access_key_id: &str, owner: &Owner) -> Result<(), ObjectError>;
+}

@@ -1,0 +1,117 @@
+//! Runs the steps of an operation, forward or back.
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
+
+use super::{Interrupted, Journal, Probe, Step, StepError, StepState};
+use crate::infra::failpoint;
+use crate::kernel::{Event, Progress};
+
+type Steps<C, E> = [Box<dyn Step<C, E>>];
+
+/// Runs every step whose predecessors are done, at the same time where they allow it, until all
+/// are done. A failure or an interruption lets the steps under way end first.
+///
+/// `begun` says whether the first steps were recorded as begun with the operation's intent.
+///
+/// # Errors
+/// The first step's error, or [`Interrupted`]; what was done is recorded.
+pub async fn forward<C: Sync, E: StepError>(
+    steps: &Steps<C, E>,
+    context: &C,
+    journal: &Journal,
+    begun: bool,
+    (subject, progress): (&str, &dyn Progress),
+    stop: &CancellationToken,
+) -> Result<(), E> {
+    let mut done: Vec<&'static str> = Vec::with_capacity(steps.len());
+    let mut left: Vec<&dyn Step<C, E>> = steps.iter().map(|step| &**step).collect();
+    let mut running = FuturesUnordered::new();
+    let mut failure: Option<E> = None;
+    let mut ended: Option<&'static str> = None;
+    let mut recorded = begun;
+    loop {
+        if failure.is_none() && stop.is_cancelled() && !left.is_empty() {
+            failure = Some(Interrupted.into());
+        }
+        let mut ready = Vec::new();
+        if failure.is_none() {
+            left.retain(|step| {
+                let free = step.after().iter().all(|name| done.contains(name));
+                if free {
+                    ready.push(*step);
+                }
+                !free
+            });
+        }
+        let names: Vec<&str> = ready.iter().map(|step| step.name()).collect();
+        if running.is_empty() && ready.is_empty() && failure.is_none() {
+            journal.finish("done", ended.as_slice()).await?;
+            return Ok(());
+        }
+        if !std::mem::take(&mut recorded) && (ended.is_some() || !names.is_empty()) {
+            let result = journal.record(ended.as_slice(), StepState::Done, &names).await;
+            if let Err(error) = result {
+                failure.get_or_insert(error.into());
+                ready.clear();
+            }
+        }
+        for step in ready {
+            progress.event(Event::Step { subject: subject.to_owned(), step: step.name() });
+            running.push(async move { (step.name(), run(step, context, journal.kind()).await) });
+        }
+        ended = None;
+        match running.next().await {
+            Some((name, Ok(()))) => {
+                done.push(name);
+                ended = Some(name);
+            }
+            Some((_, Err(error))) => {
+                failure.get_or_insert(error);
+            }
+            None => {
+                if let Some(error) = failure {
+                    let _ = journal.stopped(&error).await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+async fn run<C: Sync, E>(step: &dyn Step<C, E>, context: &C, kind: &str) -> Result<(), E> {
+    if step.probe(context).await? == Probe::Absent {
+        failpoint::pass(|| format!("{kind}.{}.before", step.name())).await;
+        step.apply(context).await?;
+        failpoint::pass(|| format!("{kind}.{}.after", step.name())).await;
+    }
+    Ok(())
+}
+
+/// Takes every step back, the last first. Each looks at the world again, whatever was recorded: an
+/// effect may have come about after its record failed.
+///
+/// # Errors
+/// The first step's error, or [`Interrupted`]; what was taken back is recorded.
+pub async fn backward<C: Sync, E: StepError>(
+    steps: &Steps<C, E>,
+    context: &C,
+    journal: &Journal,
+    stop: &CancellationToken,
+) -> Result<(), E> {
+    for step in steps.iter().rev() {
+        if stop.is_cancelled() {
+            return Err(Interrupted.into());
+        }
+        failpoint::pass(|| format!("{}.{}.undo.before", journal.kind(), step.name())).await;
+        if let Err(error) = step.undo(context).await {
+            let _ = journal.stopped(&error).await;
+            return Err(error);
+        }
+        failpoint::pass(|| format!("{}.{}.undo.after", journal.kind(), step.name())).await;
+        journal.record(&[step.name()], StepState::Undone, &[]).await?;
+    }
+    journal.finish("rolled_back", &[]).await?;
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What is written down of an operation while it runs.
+
+use std::sync::Arc;
+
+use sqlx::{FromRow, PgConnection};
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+
+use crate::infra::db::{DbError, transaction};
+use crate::kernel::{Failure, OperationId};
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Nothing was tried.
+    Planned,
+    /// The effect may be there, whole, in part or not at all.
+    Started,
+    /// The effect is there.
+    Done,
+    /// The effect was taken back.
+    Undone,
+}
+
+/// One step as recorded.
+#[derive(Debug, Clone, FromRow, serde::Serialize)]
+pub struct StepRecord {
+    /// The step's name.
+    pub name: String,
+    /// How far it is.
+    pub state: StepState,
+    /// When it was last begun.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub started_at: Option<OffsetDateTime>,
+    /// When it was last finished.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub finished_at: Option<OffsetDateTime>,
+}
+
+/// The records of one operation, written through the session that holds the tenant's lock: when
+/// that session is gone so is the right to go on, and the next record fails.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    control: Arc<Mutex<PgConnection>>,
+    operation: OperationId,
+    kind: &'static str,
+}
+
+impl Journal {
+    /// Of an operation of a kind, e.g. `create`.
+    #[must_use]
+    pub fn new(control: Arc<Mutex<PgConnection>>, operation: OperationId, kind: &'static str) -> Self {
+        Self { control, operation, kind }
+    }
+
+    /// The operation's kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Plans the steps, the first of them as begun, in the transaction of the operation's intent.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn plan(
+        connection: &mut PgConnection,
+        operation: OperationId,
+        steps: &[(&'static str, bool)],
+    ) -> Result<(), DbError> {
+        let (names, begun): (Vec<&str>, Vec<bool>) = steps.iter().copied().unzip();
+        sqlx::query(
+            "insert into control.operation_steps (operation_id, position, name, state, started_at)
+             select $1, position, name, case when begun then 'started' else 'planned' end,
+                    case when begun then now() end
+             from unnest($2::text[], $3::bool[]) with ordinality as step (name, begun, position)",
+        )
+        .bind(operation)
+        .bind(names)
+        .bind(begun)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Records steps that ended and steps that begin, in one statement. Does not wait for the disk.
+    ///
+    /// # Errors
+    /// When the session, and with it the tenant's lock, is gone.
+    pub async fn record(&self, ended: &[&str], as_state: StepState, begun: &[&str]) -> Result<(), DbError> {
+        let mut control = self.control.lock().await;
+        sqlx::query(
+            "update control.operation_steps set
+                 state = case when name = any($2) then $3 else 'started' end,
+                 finished_at = case when name = any($2) then clock_timestamp() end,
+                 started_at = case when name = any($2) then started_at else clock_timestamp() end
+             where operation_id = $1 and (name = any($2) or name = any($4))",
+        )
+        .bind(self.operation)
+        .bind(ended)
+        .bind(as_state)
+        .bind(begun)
+        .execute(&mut *control)
+        .await?;
+        Ok(())
+    }
+
+    /// Records that the operation ended (`done`, `rolled_back`), durably, and with it all that was
+    /// recorded before.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn finish(&self, state: &'static str, ended: &[&str]) -> Result<(), DbError> {
+        let mut control = self.control.lock().await;
+        let mut tx = transaction(&mut control).await?;
+        sqlx::query(
+            "with step as (
+                 update control.operation_steps set state = 'done', finished_at = clock_timestamp()
+                 where operation_id = $1 and name = any($3)
+             ), durable as (select set_config('synchronous_commit', 'on', true))
+             update control.operations
+             set state = $2, error = null, updated_at = clock_timestamp(), finished_at = clock_timestamp()
+             from durable where id = $1",
+        )
+        .bind(self.operation)
+        .bind(state)
+        .bind(ended)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Records why the operation stopped. It can be resumed.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn stopped(&self, reason: &dyn Failure) -> Result<(), DbError> {
+        let mut control = self.control.lock().await;
+        sqlx::query(
+            "update control.operations
+             set state = case when state = 'rolling_back' then state else 'stopped' end,
+                 error = jsonb_build_object('code', $2::text, 'message', $3::text), updated_at = now()
+             where id = $1",
+        )
+        .bind(self.operation)
+        .bind(reason.code())
+        .bind(reason.to_string())
+        .execute(&mut *control)
+        .await?;
+        Ok(())
+    }
+}
+
+/// How far each step of an operation is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn steps(control: &mut PgConnection, operation: OperationId) -> Result<Vec<StepRecord>, DbError> {
+    Ok(sqlx::query_as(
+        "select name, state, started_at, finished_at from control.operation_steps
+         where operation_id = $1 order by position",
+    )
+    .bind(operation)
+    .fetch_all(control)
+    .await?)
+}
