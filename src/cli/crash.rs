@@ -3,7 +3,7 @@
 use std::io::{Write, stderr};
 use std::panic;
 
-use super::Exit;
+use super::exit::{self, Exit};
 
 /// Replaces Rust's own report of a panic, whose message could hold a secret, by its place in the
 /// source.
@@ -15,10 +15,8 @@ pub fn install_hook(json: bool) {
         let message = format!("this is a bug in nexus{place}");
         let hint = "please report it with what you did and the output of: nexus version";
         let text = if json {
-            serde_json::json!({ "error": {
-                "code": "bug", "message": message, "hint": hint, "details": {}, "operation": null
-            }})
-            .to_string()
+            let details = serde_json::Value::Object(serde_json::Map::new());
+            exit::error_object("bug", &message, &[hint.to_owned()], details, None)
         } else {
             format!("error: {message}\nhint: {hint}")
         };

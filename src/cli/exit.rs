@@ -3,7 +3,8 @@
 
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::CommandResult;
 use super::output::Screen;
@@ -147,20 +148,43 @@ pub fn report(screen: &Screen, failure: &dyn Failure) {
     screen.error(&if screen.json() { as_json(failure) } else { as_text(screen, failure) });
 }
 
+/// An error as scripts read it. The fields never change within a major version.
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    error: ErrorFields<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorFields<'a> {
+    code: &'a str,
+    message: &'a str,
+    hint: Option<String>,
+    details: Value,
+    operation: Option<String>,
+}
+
 fn as_json(failure: &dyn Failure) -> String {
-    let hints = failure.hints();
     let details = match failure.details() {
-        serde_json::Value::Null => json!({}),
+        Value::Null => Value::Object(serde_json::Map::new()),
         details => details,
     };
-    json!({ "error": {
-        "code": failure.code(),
-        "message": failure.to_string(),
-        "hint": (!hints.is_empty()).then(|| hints.join("\n")),
-        "details": details,
-        "operation": failure.operation().map(|id| id.to_string()),
-    }})
-    .to_string()
+    let operation = failure.operation().map(|id| id.to_string());
+    error_object(failure.code(), &failure.to_string(), &failure.hints(), details, operation)
+}
+
+/// One line: an error as scripts read it.
+#[must_use]
+pub fn error_object(
+    code: &str,
+    message: &str,
+    hints: &[String],
+    details: Value,
+    operation: Option<String>,
+) -> String {
+    let hint = (!hints.is_empty()).then(|| hints.join("\n"));
+    let object = ErrorObject { error: ErrorFields { code, message, hint, details, operation } };
+    // Texts and a JSON value always serialise.
+    serde_json::to_string(&object).unwrap_or_default()
 }
 
 fn as_text(screen: &Screen, failure: &dyn Failure) -> String {

@@ -9,7 +9,7 @@ use clap::{Args, Command};
 use clap_mangen::Man;
 
 use super::output::{OutputError, Screen};
-use super::{CommandResult, Exit};
+use super::{CommandResult, Exit, GlobalArgs};
 use crate::kernel::{ErrorKind, Failure};
 
 /// What stands before the README's table of commands.
@@ -51,13 +51,16 @@ impl Failure for ManError {
 ///
 /// # Errors
 /// When the folder, or standard output, takes no more.
-pub fn run(args: &ManArgs, screen: &Screen) -> CommandResult {
+pub fn run(args: &ManArgs, flags: &GlobalArgs, screen: &Screen) -> CommandResult {
     let pages = pages()?;
     match &args.out {
         None => {
             if let Some((_, page)) = pages.iter().find(|(name, _)| name == "nexus.1") {
                 screen.raw(page)?;
             }
+        }
+        Some(folder) if flags.dry_run => {
+            screen.note(&format!("would write {} pages to {}", pages.len(), folder.display()));
         }
         Some(folder) => {
             let failed = |path: &Path| {
@@ -92,11 +95,29 @@ fn add_pages(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()
     for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
         add_pages(inner, pages)?;
     }
-    let man = Man::new(command.clone()).manual("Nexus");
+    let bare = command.clone().after_help(None::<&str>);
+    let man = Man::new(bare).manual("Nexus").source(concat!("nexus ", env!("CARGO_PKG_VERSION")));
     let mut page = Vec::new();
     man.render(&mut page)?;
+    if let Some(text) = command.get_after_help() {
+        page.extend_from_slice(verbatim(&text.to_string()).as_bytes());
+    }
     pages.push((man.get_filename(), page));
     Ok(())
+}
+
+/// Text whose lines stay as they are, as a section named by its first line (groff_man(7)).
+fn verbatim(text: &str) -> String {
+    let (title, body) = text.split_once('\n').unwrap_or((text, ""));
+    let mut section = format!(".SH {title}\n.nf\n");
+    for line in body.lines() {
+        let line = line.replace('\\', "\\e").replace('-', "\\-");
+        // A line that begins with a dot or an apostrophe would be a request.
+        let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(section, "{guard}{line}");
+    }
+    section + ".fi\n"
 }
 
 /// The README's table of commands, in Markdown.

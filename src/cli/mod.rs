@@ -155,7 +155,7 @@ fn perform(cli: Cli) -> Exit {
 fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
     match &cli.command {
         Command::Completions(args) => return completions::run(args, screen),
-        Command::Man(args) => return manual::run(args, screen),
+        Command::Man(args) => return manual::run(args, &cli.global, screen),
         Command::Version(args) => return version::run(args, screen),
         _ => {}
     }

@@ -78,7 +78,7 @@ pub fn report(error: &clap::Error, args: &[OsString]) -> Exit {
             screen.error(&screen.styled_for_errors(&error.render()));
             Exit::Usage
         }
-        _ => exit::conclude(&screen, Err(of_clap(error).into())),
+        _ => exit::conclude(&screen, Err(of_clap(error, args).into())),
     }
 }
 
@@ -86,7 +86,7 @@ fn show(screen: &Screen, error: &clap::Error) -> Result<(), output::OutputError>
     screen.raw(screen.styled_for_data(&error.render()).as_bytes())
 }
 
-fn of_clap(error: &clap::Error) -> UsageError {
+fn of_clap(error: &clap::Error, args: &[OsString]) -> UsageError {
     let rendered = error.render().to_string();
     let message = match error.kind() {
         ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => "a verb is missing".to_owned(),
@@ -97,13 +97,13 @@ fn of_clap(error: &clap::Error) -> UsageError {
         match error.get(kind) {
             Some(ContextValue::String(word)) => hints.push(format!("did you mean {word}?")),
             Some(ContextValue::Strings(words)) if !words.is_empty() => {
-                hints.push(format!("did you mean {}?", words.join(" or ")));
+                hints.push(format!("did you mean {}?", without_aliases(words).join(" or ")));
             }
             _ => {}
         }
     }
     hints.extend(slug_suggestion(error));
-    hints.extend(command_of(&rendered).map(|command| format!("{command} --help")));
+    hints.push(format!("{} --help", command_typed(args)));
     UsageError { message, hints }
 }
 
@@ -113,15 +113,32 @@ fn first_paragraph(rendered: &str) -> String {
     lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
 }
 
-/// The command whose usage clap shows: its words up to the first that stands for an argument.
-fn command_of(rendered: &str) -> Option<String> {
-    let usage = rendered.lines().find_map(|line| line.strip_prefix("Usage: "));
-    let word = |text: &&str| text.starts_with(|c: char| c.is_ascii_lowercase());
-    match usage {
-        Some(usage) => Some(usage.split(' ').take_while(word).collect::<Vec<_>>().join(" ")),
-        None => Some("nexus".to_owned()),
+/// The command that was typed, as far as it is one.
+fn command_typed(args: &[OsString]) -> String {
+    let grammar = super::grammar();
+    let mut command = &grammar;
+    let mut path = String::from("nexus");
+    let mut words = args.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        if ["-o", "--output", "--context", "--config"].contains(&word) {
+            words.next();
+        } else if !word.starts_with('-') {
+            let Some(inner) = command.find_subcommand(word) else { break };
+            command = inner;
+            path = format!("{path} {}", command.get_name());
+        }
     }
-    .filter(|command| !command.is_empty())
+    path
+}
+
+/// Of several suggestions, those that help shows: an alias is meant to be typed, not to be learnt.
+fn without_aliases(words: &[String]) -> Vec<&str> {
+    fn is_name(command: &clap::Command, word: &str) -> bool {
+        command.get_subcommands().any(|inner| inner.get_name() == word || is_name(inner, word))
+    }
+    let grammar = super::grammar();
+    let names: Vec<_> = words.iter().map(String::as_str).filter(|word| is_name(&grammar, word)).collect();
+    if names.is_empty() { words.iter().map(String::as_str).collect() } else { names }
 }
 
 fn slug_suggestion(error: &clap::Error) -> Option<String> {
