@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::output::{Column, Row};
 use super::{CommandResult, Exit, Invocation};
-use crate::settings::key::{Key, Kind, SECTIONS, Section};
+use crate::settings::key::{Default, Key, Kind, SECTIONS, Section};
 use crate::settings::{Origin, SecretRef};
 
 /// Arguments of `nexus config`.
@@ -110,9 +110,13 @@ fn row(section: &Section, key: &Key, on: &Invocation, home: &str) -> ValueRow {
         };
         return ValueRow { key: path, value: shown, source: value.origin.to_string() };
     }
-    if key.default.is_empty() {
-        return ValueRow { key: path, value: None, source: "not set".to_owned() };
-    }
-    let default = key.default.replace("$NEXUS_HOME", home).replace("NAME", context);
-    ValueRow { key: path, value: Some(default), source: Origin::Default.to_string() }
+    let (value, source) = match key.default {
+        Default::Value(text) => {
+            let text = text.replace("$NEXUS_HOME", home).replace("NAME", context);
+            (Some(text), Origin::Default.to_string())
+        }
+        Default::Words(text) => (None, format!("default: {text}")),
+        Default::Required => (None, "not set".to_owned()),
+    };
+    ValueRow { key: path, value, source }
 }

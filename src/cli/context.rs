@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::output::{Column, Row, Thing};
 use super::{CommandResult, Exit, Invocation, complete};
-use crate::settings::{ContextName, Origin, Target, edit};
+use crate::settings::{ContextName, Target, edit};
 
 /// Arguments of `nexus context`.
 #[derive(Debug, Args)]
@@ -121,18 +121,18 @@ struct ContextView {
 
 impl Thing for ContextView {
     fn fields(&self) -> Vec<(&'static str, String)> {
-        let fields = [
-            ("name", Some(&self.name)),
-            ("chosen_by", Some(&self.chosen_by)),
-            ("kind", Some(&self.kind.to_owned())),
-            ("file", self.file.as_ref()),
-            ("home", Some(&self.home)),
-            ("control", self.control.as_ref()),
-            ("cluster", self.cluster.as_ref()),
-            ("store", self.store.as_ref()),
-            ("master_key", Some(&self.master_key)),
-        ];
-        fields.into_iter().filter_map(|(name, text)| Some((name, text?.clone()))).collect()
+        let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+        vec![
+            ("name", self.name.clone()),
+            ("chosen_by", self.chosen_by.clone()),
+            ("kind", self.kind.to_owned()),
+            ("file", or_empty(&self.file)),
+            ("home", self.home.clone()),
+            ("control", or_empty(&self.control)),
+            ("cluster", or_empty(&self.cluster)),
+            ("store", or_empty(&self.store)),
+            ("master_key", self.master_key.clone()),
+        ]
     }
 
     fn id(&self) -> String {
@@ -151,10 +151,7 @@ fn show(on: &Invocation) -> CommandResult {
     };
     on.screen.thing(&ContextView {
         name: settings.context.to_string(),
-        chosen_by: match &on.loaded.context_origin {
-            Origin::Default => "default".to_owned(),
-            origin => origin.to_string(),
-        },
+        chosen_by: on.loaded.context_origin.to_string(),
         kind: if servers.is_some() { "servers" } else { "local" },
         file: on.loaded.file.as_ref().map(|file| file.display().to_string()),
         home: settings.home.path().display().to_string(),

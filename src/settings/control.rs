@@ -1,7 +1,7 @@
 //! `[context.NAME.control]`: the server of the control database.
 
 use super::error::SettingsError;
-use super::key::{Key, Kind};
+use super::key::{Default, Key, Kind};
 use super::server::{self, ServerSettings};
 use super::values::SectionValues;
 
@@ -12,7 +12,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "database",
         kind: Kind::Text,
-        default: "nexus",
+        default: Default::Value("nexus"),
         help: "The control database; nexus init makes it.",
     },
     server::PASSWORD,

@@ -30,24 +30,34 @@ pub fn read(path: &Path, values: &mut Values) -> Result<(), SettingsError> {
 }
 
 pub(super) fn parse(path: &Path, text: &str, values: &mut Values) -> Result<(), SettingsError> {
+    let lines = Lines::new(text);
     let table = DeTable::parse(text).map_err(|error| SettingsError::Syntax {
         file: path.to_owned(),
-        line: line_of(text, error.span().map_or(0, |span| span.start)),
+        line: lines.of(error.span().map_or(0, |span| span.start)),
         reason: error.message().to_owned(),
     })?;
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    Walk { path, text, folder: &folder }.table(&mut Vec::new(), table.get_ref(), values)
+    Walk { path, lines, folder: &folder }.table(&mut Vec::new(), table.get_ref(), values)
 }
 
-/// The line of a byte, from 1.
-fn line_of(text: &str, offset: usize) -> usize {
-    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+/// Where each line of a text ends.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn new(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line of a byte, from 1.
+    fn of(&self, offset: usize) -> usize {
+        1 + self.0.partition_point(|end| *end < offset)
+    }
 }
 
 struct Walk<'a> {
     path: &'a Path,
-    text: &'a str,
+    lines: Lines,
     folder: &'a Path,
 }
 
@@ -59,7 +69,7 @@ impl Walk<'_> {
         values: &mut Values,
     ) -> Result<(), SettingsError> {
         for (key, value) in table {
-            let origin = Origin::File(self.path.to_owned(), line_of(self.text, key.span().start));
+            let origin = Origin::File(self.path.to_owned(), self.lines.of(key.span().start));
             at.push(key.get_ref().to_string());
             if at.len() == 2 && at[0] == "context" && at[1].parse::<super::ContextName>().is_err() {
                 let reason = super::context_name::ContextNameError;
@@ -99,6 +109,10 @@ impl Walk<'_> {
         }
         if path == "context" {
             return Err(SettingsError::ContextIsATable { origin });
+        }
+        if !children(at).is_empty() {
+            let expected = Expected::Words("a table of keys, not one value".to_owned());
+            return Err(SettingsError::Value { key: path, shown: None, expected, origin });
         }
         Err(unknown(at, path, origin))
     }

@@ -10,10 +10,21 @@ pub struct Key {
     pub name: &'static str,
     /// What it takes.
     pub kind: Kind,
-    /// What holds when it is not set, in words; empty when it must be set.
-    pub default: &'static str,
+    /// What holds when it is not set.
+    pub default: Default,
     /// What it is for: one sentence.
     pub help: &'static str,
+}
+
+/// What holds when a key is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Default {
+    /// This value; `$NEXUS_HOME` and `NAME` in it stand for the home and the context.
+    Value(&'static str),
+    /// Something that depends on what is there, in words.
+    Words(&'static str),
+    /// Nothing: it must be set.
+    Required,
 }
 
 /// What a key takes.
@@ -79,7 +90,7 @@ pub const SECTIONS: &[Section] = &[
 const TOP: &[Key] = &[Key {
     name: "default_context",
     kind: Kind::Context,
-    default: "local",
+    default: Default::Value("local"),
     help: "The context that commands work on when neither --context nor NEXUS_CONTEXT names one.",
 }];
 

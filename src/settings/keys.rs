@@ -1,7 +1,7 @@
 //! `[context.NAME.keys]`: where the master key comes from.
 
 use super::home::Home;
-use super::key::{Key, Kind};
+use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
 use super::{ContextName, SecretRef};
 
@@ -15,7 +15,7 @@ pub struct KeySettings {
 pub(super) const KEYS: &[Key] = &[Key {
     name: "master",
     kind: Kind::Secret,
-    default: "file:$NEXUS_HOME/keys/NAME.key",
+    default: Default::Value("file:$NEXUS_HOME/keys/NAME.key"),
     help: "Where the master key lies; nexus init makes it where this is a file.",
 }];
 

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::key::{Key, Kind};
+use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
 
 /// The embedded stack.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalSettings {
     /// The folder of PostgreSQL's server programs; `None`: looked for in the usual places.
     pub postgres_bin: Option<PathBuf>,
@@ -18,13 +18,13 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "postgres_bin",
         kind: Kind::Path,
-        default: "looked for on PATH, through pg_config and in the distributions' folders",
+        default: Default::Words("looked for on PATH, through pg_config and in the distributions' folders"),
         help: "The folder of PostgreSQL's server programs.",
     },
     Key {
         name: "s3_port",
         kind: Kind::Number(1, 65535),
-        default: "a free one, kept from then on",
+        default: Default::Words("a free one, kept from then on"),
         help: "The port of the S3 endpoint, on the loopback address.",
     },
 ];

@@ -1,13 +1,12 @@
 //! `[log]`: what is logged to standard error, and how.
 
-use super::key::{Key, Kind};
+use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
 
 /// How a line of the log is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
-    #[default]
     Text,
     /// One JSON object a line.
     Json,
@@ -26,13 +25,13 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "level",
         kind: Kind::Word(&["off", "error", "warn", "info", "debug", "trace"]),
-        default: "warn",
+        default: Default::Value("warn"),
         help: "The least level that is logged; -v, -vv and -vvv raise it.",
     },
     Key {
         name: "format",
         kind: Kind::Word(&["text", "json"]),
-        default: "text",
+        default: Default::Value("text"),
         help: "Lines for people, or one JSON object a line.",
     },
 ];

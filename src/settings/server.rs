@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::SecretRef;
 use super::error::SettingsError;
-use super::key::{Key, Kind};
+use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
 
 /// How a connection is protected on its way.
@@ -43,37 +43,37 @@ const PORT: u16 = 5432;
 pub(super) const HOST: Key = Key {
     name: "host",
     kind: Kind::Host,
-    default: "",
+    default: Default::Required,
     help: "A host's name or address, or the folder of its socket, which begins with '/'.",
 };
 pub(super) const PORT_KEY: Key = Key {
     name: "port",
     kind: Kind::Number(1, 65535),
-    default: "5432",
+    default: Default::Value("5432"),
     help: "The port; names the socket too.",
 };
 pub(super) const USER: Key = Key {
     name: "user",
     kind: Kind::Text,
-    default: "",
+    default: Default::Required,
     help: "The role to log in as; it must be able to make databases and roles.",
 };
 pub(super) const PASSWORD: Key = Key {
     name: "password",
     kind: Kind::Secret,
-    default: "none",
+    default: Default::Words("none"),
     help: "Where the role's password lies: env:NAME, file:PATH or cmd:PROGRAM ARGS.",
 };
 pub(super) const TLS: Key = Key {
     name: "tls",
     kind: Kind::Word(&["disable", "require", "verify-full"]),
-    default: "verify-full; disable on a socket",
+    default: Default::Words("verify-full; disable on a socket"),
     help: "How the connection is protected: require encrypts, verify-full also checks who answers.",
 };
 pub(super) const CA_FILE: Key = Key {
     name: "ca_file",
     kind: Kind::Path,
-    default: "the system's certificates",
+    default: Default::Words("the system's certificates"),
     help: "The certificates that the server's is checked against, in PEM form.",
 };
 
@@ -84,7 +84,7 @@ pub(super) const CLUSTER_KEYS: &[Key] = &[
     Key {
         name: "database",
         kind: Kind::Text,
-        default: "postgres",
+        default: Default::Value("postgres"),
         help: "The maintenance database: where Nexus connects to make others.",
     },
     PASSWORD,

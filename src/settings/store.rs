@@ -2,7 +2,7 @@
 
 use super::SecretRef;
 use super::error::SettingsError;
-use super::key::{Key, Kind};
+use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
 
 /// How buckets and scoped keys are made in an object store.
@@ -29,20 +29,20 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "driver",
         kind: Kind::Word(&["local"]),
-        default: "local",
+        default: Default::Value("local"),
         help: "How buckets and scoped keys are made: local is the S3 endpoint that nexus itself serves.",
     },
-    Key { name: "endpoint", kind: Kind::Url, default: "", help: "The S3 endpoint's URL." },
+    Key { name: "endpoint", kind: Kind::Url, default: Default::Required, help: "The S3 endpoint's URL." },
     Key {
         name: "region",
         kind: Kind::Text,
-        default: "us-east-1",
+        default: Default::Value("us-east-1"),
         help: "The region that requests are signed for.",
     },
     Key {
         name: "admin_token",
         kind: Kind::Secret,
-        default: "",
+        default: Default::Required,
         help: "Where the token lies with which buckets and keys are made.",
     },
 ];

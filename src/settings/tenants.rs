@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::key::{Key, Kind};
+use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
 
 /// Limits of tenants.
@@ -18,13 +18,13 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "connection_limit",
         kind: Kind::Number(1, 10_000),
-        default: "20",
+        default: Default::Value("20"),
         help: "Most connections that a tenant's login may hold at once.",
     },
     Key {
         name: "invitation_ttl_hours",
         kind: Kind::Number(1, 8_760),
-        default: "168",
+        default: Default::Value("168"),
         help: "How many hours an invitation of a tenant's first admin is good for.",
     },
 ];

@@ -1,5 +1,6 @@
 //! What Nexus does, seen from outside: one test binary.
 
+#![expect(unreachable_pub, reason = "what a test shares is public to the others")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod cli;

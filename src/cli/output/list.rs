@@ -104,6 +104,7 @@ impl<R: Row> ListWriter<'_, R> {
 fn new_table<R: Row>(screen: &Screen) -> Table {
     let mut table = plain_table(screen);
     table.set_header(R::COLUMNS.iter().map(|column| column.name.replace('_', " ").to_uppercase()));
+    space(&mut table);
     for (index, column) in R::COLUMNS.iter().enumerate() {
         if let Some(shown) = table.column_mut(index).filter(|_| column.right) {
             shown.set_cell_alignment(CellAlignment::Right);
@@ -112,7 +113,7 @@ fn new_table<R: Row>(screen: &Screen) -> Table {
     table
 }
 
-/// A table without a frame: columns two spaces apart, long cells wrapped at the terminal's width.
+/// A table without a frame, whose long cells are wrapped at the terminal's width.
 pub(super) fn plain_table(screen: &Screen) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING).force_no_tty();
@@ -120,6 +121,13 @@ pub(super) fn plain_table(screen: &Screen) -> Table {
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
     table
+}
+
+/// Sets a table's columns two spaces apart, and nothing before the first.
+pub(super) fn space(table: &mut Table) {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
 }
 
 pub(super) fn heading(screen: &Screen, text: &str) -> Cell {

@@ -39,7 +39,8 @@ pub trait Row: Serialize {
 
 /// A single thing: serialised whole for JSON and YAML, as names and texts otherwise.
 pub trait Thing: Serialize {
-    /// Names, the same as in JSON, and texts.
+    /// Names, the same as in JSON, and texts: always all of them. Empty ones are not shown on a
+    /// terminal.
     fn fields(&self) -> Vec<(&'static str, String)>;
 
     /// What another command would name it by.

@@ -1,7 +1,7 @@
 //! Writes a single thing.
 
 use super::escape;
-use super::list::{csv_line, heading, plain_table, shape, tab_separated, yaml};
+use super::list::{csv_line, heading, plain_table, shape, space, tab_separated, yaml};
 use super::row::Thing;
 use super::screen::{Format, OutputError, Screen};
 
@@ -15,10 +15,11 @@ impl Screen {
         match self.format() {
             Format::Table if self.data_on_terminal() => {
                 let mut table = plain_table(self);
-                for (name, text) in thing.fields() {
+                for (name, text) in thing.fields().into_iter().filter(|(_, text)| !text.is_empty()) {
                     let value = comfy_table::Cell::new(escape::cell(&text));
                     table.add_row(vec![heading(self, &name.replace('_', " ")), value]);
                 }
+                space(&mut table);
                 if self.colour_on_stdout() {
                     table.enforce_styling();
                 }

@@ -2,6 +2,7 @@
 //! `UPDATE_GENERATED=1 cargo test --test it generated`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -86,11 +87,15 @@ fn keys_tables() -> String {
     let mut text = String::new();
     for section in SECTIONS {
         let title = if section.path.is_empty() { "Top".to_owned() } else { format!("`[{}]`", section.path) };
-        text +=
-            &format!("\n### {title}\n\n{}\n\n| key | default | what it is |\n|---|---|---|\n", section.help);
+        write!(text, "\n### {title}\n\n{}\n\n| key | default | what it is |\n|---|---|---|\n", section.help)
+            .unwrap();
         for key in section.keys {
-            let default = if key.default.is_empty() { "must be set" } else { key.default };
-            text += &format!("| `{}` | {default} | {} {} |\n", key.name, key.help, takes(key.kind));
+            let default = match key.default {
+                key::Default::Value(text) => format!("`{text}`"),
+                key::Default::Words(text) => text.to_owned(),
+                key::Default::Required => "must be set".to_owned(),
+            };
+            writeln!(text, "| `{}` | {default} | {} {} |", key.name, key.help, takes(key.kind)).unwrap();
         }
     }
     text + "\n"
@@ -102,13 +107,12 @@ fn takes(kind: key::Kind) -> String {
         key::Kind::Number(least, most) => format!("{least} to {most}."),
         _ => String::new(),
     }
-    .to_string()
 }
 
 fn variables_table() -> String {
     let mut text = String::from("| variable | what it does |\n|---|---|\n");
     for (name, help) in PLAIN_VARIABLES {
-        text += &format!("| `{name}` | {help} |\n");
+        writeln!(text, "| `{name}` | {help} |").unwrap();
     }
     text
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod completion;
 mod contexts;
 mod errors;
 mod generated;

@@ -10,8 +10,8 @@ use crate::support::machine::Machine;
 fn on_a_terminal_a_list_is_a_table_and_elsewhere_rows_with_tabs() {
     let machine = Machine::new();
     assert_snapshot!(machine.on_terminal(&["context", "list"], ""), @r"
-     NAME   CURRENT  KIND   CONTROL
-     local  yes      local
+    NAME   CURRENT  KIND   CONTROL
+    local  yes      local
     --- exit 0
     ");
     assert_snapshot!(machine.run(&["context", "list"]), @r"
@@ -25,11 +25,11 @@ fn on_a_terminal_a_list_is_a_table_and_elsewhere_rows_with_tabs() {
 fn a_thing_is_names_and_values_in_both() {
     let machine = Machine::new().with_variable("NO_COLOR", "1");
     assert_snapshot!(machine.on_terminal(&["context", "show"], ""), @r"
-     name        local
-     chosen by   default
-     kind        local
-     home        [M]/nexus
-     master key  file:[M]/nexus/keys/local.key
+    name        local
+    chosen by   default
+    kind        local
+    home        [M]/nexus
+    master key  file:[M]/nexus/keys/local.key
     --- exit 0
     ");
     assert_snapshot!(machine.run(&["context", "show"]), @r"
@@ -37,7 +37,11 @@ fn a_thing_is_names_and_values_in_both() {
     name	local
     chosen_by	default
     kind	local
+    file	
     home	[M]/nexus
+    control	
+    cluster	
+    store	
     master_key	file:[M]/nexus/keys/local.key
     --- exit 0
     ");
@@ -105,4 +109,20 @@ fn the_process_leaves_no_core_and_starts_at_once() {
     }
     // Ten milliseconds each in a release; this build is not optimised and the machine is shared.
     assert!(begun.elapsed().as_millis() < 20 * 100, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_list_of_five_thousand_is_written_in_each_format() {
+    let sections = (0..5000).map(|n| format!("[context.c{n}.control]\nhost = \"h{n}\"\n"));
+    let settings = sections.collect::<Vec<_>>().concat();
+    let machine = Machine::new().with_settings(&settings);
+    for format in ["table", "json", "yaml", "csv", "id"] {
+        let output = machine.output(&["-o", format, "context", "list"], "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("c4999"), "{format}");
+    }
+    let output = machine.output(&["-o", "json", "context", "list"], "");
+    let list: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(list.len(), 5001);
+    assert_eq!(machine.on_terminal(&["context", "list"], "").lines().count(), 5003);
 }

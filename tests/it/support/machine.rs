@@ -114,7 +114,7 @@ impl Machine {
         let mut text = String::new();
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             if !bytes.is_empty() {
-                text += &format!("--- {name}\n{}", String::from_utf8_lossy(bytes));
+                text += &["--- ", name, "\n", &String::from_utf8_lossy(bytes)].concat();
                 text += if bytes.ends_with(b"\n") { "" } else { "(no newline)\n" };
             }
         }
