@@ -1,5 +1,199 @@
-//! What a person set: `nexus.toml`, contexts, the environment. Imports only the kernel.
+//! What a person set: `nexus.toml`, contexts, the environment, references to secrets.
+//!
+//! Imports only the kernel. Every key is described once, in its section's `KEYS`; the file, the
+//! environment, `nexus config show` and `docs/configuration.md` all follow from that.
+//!
+//! Start reading at [`Settings`] below, then [`key`] and [`values`].
 
+use std::path::{Path, PathBuf};
+
+pub mod context_name;
+pub mod control;
+pub mod document;
+pub mod edit;
+pub mod environment;
+pub mod error;
 pub mod home;
+pub mod key;
+pub mod keys;
+pub mod local;
+pub mod log;
+pub mod secret_ref;
+pub mod server;
+pub mod sources;
+pub mod store;
+pub mod tenants;
+pub mod values;
 
+pub use context_name::ContextName;
+pub use error::SettingsError;
 pub use home::Home;
+pub use keys::KeySettings;
+pub use local::LocalSettings;
+pub use log::{LogFormat, LogSettings};
+pub use secret_ref::{SecretError, SecretRef};
+pub use server::{ServerSettings, Tls};
+pub use sources::{Flags, Sources};
+pub use store::{StoreDriver, StoreSettings};
+pub use tenants::TenantSettings;
+pub use values::{Origin, Values};
+
+/// Everything that one run of Nexus needs to know, for one context.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The installation that is worked on.
+    pub context: ContextName,
+    /// Where Nexus keeps what it keeps on this machine.
+    pub home: Home,
+    /// What the context consists of.
+    pub target: Target,
+    /// Where the master key comes from.
+    pub keys: KeySettings,
+    /// Limits of tenants.
+    pub tenants: TenantSettings,
+    /// What is logged, and how.
+    pub log: LogSettings,
+}
+
+/// What a context consists of.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The embedded stack: a private PostgreSQL and an S3 endpoint on this machine.
+    Local(LocalSettings),
+    /// Servers that somebody else runs.
+    Servers(Box<ServersSettings>),
+}
+
+/// Servers that somebody else runs.
+#[derive(Debug, Clone)]
+pub struct ServersSettings {
+    /// Where the control database is.
+    pub control: ServerSettings,
+    /// Where tenants' databases are placed.
+    pub cluster: ServerSettings,
+    /// Where tenants' buckets are placed.
+    pub store: StoreSettings,
+}
+
+/// What was read, before a context is chosen from it: enough for commands that list contexts or
+/// mend a broken one.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The file that was read, if there is one.
+    pub file: Option<PathBuf>,
+    /// The context in use: the flag, else `NEXUS_CONTEXT`, else `default_context`, else `local`.
+    pub context: ContextName,
+    /// Who chose that context.
+    pub context_origin: Origin,
+    /// Every value that was set.
+    pub values: Values,
+    /// Things that are odd but not wrong, one sentence each.
+    pub warnings: Vec<String>,
+    home: Option<Home>,
+}
+
+impl Loaded {
+    /// Finds and reads the file, lays the environment over it, and checks every key and value.
+    ///
+    /// # Errors
+    /// A file that cannot be read, that is not TOML, or that holds an unknown key or a value
+    /// that its key cannot take.
+    pub fn read(sources: &Sources) -> Result<Self, SettingsError> {
+        let mut values = Values::default();
+        let file = sources.find_file()?;
+        if let Some(path) = &file {
+            document::read(path, &mut values)?;
+        }
+        let warnings = environment::lay_over(&sources.variables, &mut values)?;
+        let (context, context_origin) = choose_context(sources, &values)?;
+        Ok(Self { file, context, context_origin, values, warnings, home: sources.home.clone() })
+    }
+
+    /// The names of all contexts, sorted; `local` is always among them.
+    #[must_use]
+    pub fn contexts(&self) -> Vec<ContextName> {
+        let mut names = self.values.contexts();
+        names.push(ContextName::local());
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// What is logged; known before a context is.
+    #[must_use]
+    pub fn log(&self) -> LogSettings {
+        LogSettings::read(&self.values.section("log"))
+    }
+
+    /// The settings of the chosen context.
+    ///
+    /// # Errors
+    /// When the context is not described, or lacks a key it must have.
+    pub fn settings(&self) -> Result<Settings, SettingsError> {
+        let home = self.home()?.clone();
+        let section = |name: &str| self.values.section(&format!("context.{}.{name}", self.context));
+        let target = if self.context.is_local() {
+            for name in ["control", "cluster", "store"] {
+                if let Some(key) = section(name).first() {
+                    return Err(SettingsError::LocalIsEmbedded { key });
+                }
+            }
+            Target::Local(LocalSettings::read(&self.values.section("local")))
+        } else {
+            if !self.contexts().contains(&self.context) {
+                return Err(self.unknown_context(&self.context));
+            }
+            let control = control::read(&section("control"))?;
+            let cluster = server::read_cluster(&section("cluster"), &control)?;
+            let store = StoreSettings::read(&section("store"))?;
+            Target::Servers(Box::new(ServersSettings { control, cluster, store }))
+        };
+        Ok(Settings {
+            keys: KeySettings::read(&section("keys"), &home, &self.context),
+            tenants: TenantSettings::read(&section("tenants")),
+            log: self.log(),
+            context: self.context.clone(),
+            home,
+            target,
+        })
+    }
+
+    /// Where Nexus keeps what it keeps on this machine.
+    ///
+    /// # Errors
+    /// When neither `NEXUS_HOME` nor `HOME` is set.
+    pub fn home(&self) -> Result<&Home, SettingsError> {
+        self.home.as_ref().ok_or(SettingsError::NoHome)
+    }
+
+    /// The file that a change of the settings goes to: the one that was read, else a new one in
+    /// the user's config folder.
+    ///
+    /// # Errors
+    /// When there is no file and no folder for one.
+    pub fn file_to_edit(&self, sources: &Sources) -> Result<PathBuf, SettingsError> {
+        let new = || sources.user_folder.as_deref().map(|folder: &Path| folder.join(sources::FILE_NAME));
+        self.file.clone().or_else(new).ok_or(SettingsError::NoHome)
+    }
+
+    /// That a context is not described.
+    #[must_use]
+    pub fn unknown_context(&self, name: &ContextName) -> SettingsError {
+        let known = self.contexts().iter().map(ToString::to_string).collect();
+        SettingsError::UnknownContext { name: name.to_string(), known, file: self.file.clone() }
+    }
+}
+
+fn choose_context(sources: &Sources, values: &Values) -> Result<(ContextName, Origin), SettingsError> {
+    let (text, origin) = if let Some(name) = &sources.flags.context {
+        (name.clone(), Origin::Flag("--context"))
+    } else if let Some(name) = sources.variable("NEXUS_CONTEXT") {
+        (name.to_owned(), Origin::Environment("NEXUS_CONTEXT".to_owned()))
+    } else if let Some(value) = values.get("default_context") {
+        (value.text.clone(), value.origin.clone())
+    } else {
+        return Ok((ContextName::local(), Origin::Default));
+    };
+    let name = text.parse().map_err(|reason| SettingsError::ContextName { name: text, reason })?;
+    Ok((name, origin))
+}

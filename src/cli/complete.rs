@@ -1,0 +1,95 @@
+//! Completion of what is typed: the grammar, and the names of things that exist.
+//!
+//! A shell's script calls `nexus` with `NEXUS_COMPLETE` set and the words so far. Whatever goes
+//! wrong on the way to a name, the answer is to offer none: a person is typing.
+
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+use clap_complete::CompleteEnv;
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+
+use super::usage;
+use crate::settings::{Flags, Loaded, Sources};
+
+/// The variable that asks for completion. It names the shell.
+pub const VARIABLE: &str = "NEXUS_COMPLETE";
+/// How long names may take to come; later than this nobody waits for them.
+const LIMIT: Duration = Duration::from_millis(400);
+/// Most names that are offered.
+pub const MOST: usize = 200;
+
+/// Answers a shell that asks for completion; whether one did.
+#[must_use]
+pub fn answer() -> bool {
+    if std::env::var_os(VARIABLE).is_none() {
+        return false;
+    }
+    let here = std::env::current_dir().ok();
+    let asked = CompleteEnv::with_factory(super::grammar).var(VARIABLE);
+    asked.try_complete(std::env::args_os(), here.as_deref()).unwrap_or(true)
+}
+
+/// Completes the names of contexts.
+#[must_use]
+pub fn contexts() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let names = loaded().map(|loaded| loaded.contexts()).unwrap_or_default();
+        candidates(typed, names.iter().map(ToString::to_string))
+    })
+}
+
+/// Completes the slugs of tenants.
+#[must_use]
+pub fn tenants() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let (Some(prefix), Some(loaded)) = (typed.to_str(), loaded()) else { return Vec::new() };
+        candidates(typed, waiting(tenant_slugs(&loaded, prefix)))
+    })
+}
+
+/// Completes the ids of operations that are not done.
+#[must_use]
+pub fn operations() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let (Some(prefix), Some(loaded)) = (typed.to_str(), loaded()) else { return Vec::new() };
+        candidates(typed, waiting(operation_ids(&loaded, prefix)))
+    })
+}
+
+/// The slugs that begin with `prefix`, at most [`MOST`]. Starts nothing that is not running.
+#[expect(clippy::unused_async, reason = "joined to its service, it waits")]
+async fn tenant_slugs(_loaded: &Loaded, _prefix: &str) -> Vec<String> {
+    Vec::new()
+}
+
+/// The ids of unfinished operations that begin with `prefix`, at most [`MOST`].
+#[expect(clippy::unused_async, reason = "joined to its service, it waits")]
+async fn operation_ids(_loaded: &Loaded, _prefix: &str) -> Vec<String> {
+    Vec::new()
+}
+
+/// Waits for names on this thread, and not for long.
+fn waiting(names: impl Future<Output = Vec<String>>) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let Ok(runtime) = runtime else { return Vec::new() };
+    let names = runtime.block_on(async { tokio::time::timeout(LIMIT, names).await });
+    runtime.shutdown_background();
+    names.unwrap_or_default()
+}
+
+fn candidates(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let fits = |name: &String| name.starts_with(&*typed);
+    names.into_iter().filter(fits).take(MOST).map(CompletionCandidate::new).collect()
+}
+
+/// The settings that the command being typed would have, `--context` and `--config` included.
+fn loaded() -> Option<Loaded> {
+    let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
+    let flags = Flags {
+        config: usage::flag_value(&words, "--config").map(Into::into),
+        context: usage::flag_value(&words, "--context"),
+    };
+    Loaded::read(&Sources::from_process(flags)).ok()
+}

@@ -1,0 +1,122 @@
+//! `nexus config`: every value, and where it came from.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::output::{Column, Row};
+use super::{CommandResult, Exit, Invocation};
+use crate::settings::key::{Default, Key, Kind, SECTIONS, Section};
+use crate::settings::{Origin, SecretRef};
+
+/// Arguments of `nexus config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show each value of the context in use with where it came from
+    ///
+    /// A value came from the command line, a variable, a line of a file, or is the default; the
+    /// first of these that speaks decides. Of a secret, only where it lies is shown.
+    #[command(after_help = "\
+EXAMPLES
+  nexus config show
+  nexus --context prod config show
+  nexus -o json config show | jq '.[] | select(.source != \"default\")'")]
+    Show,
+}
+
+/// Runs a verb of `nexus config`.
+///
+/// # Errors
+/// Settings that are wrong.
+pub fn run(args: &ConfigArgs, on: &Invocation) -> CommandResult {
+    match args.verb {
+        Verb::Show => show(on),
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ValueRow {
+    key: String,
+    value: Option<String>,
+    source: String,
+}
+
+impl Row for ValueRow {
+    const COLUMNS: &'static [Column] = &[Column::text("key"), Column::text("value"), Column::text("source")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.key.clone(), self.value.clone().unwrap_or_default(), self.source.clone()]
+    }
+
+    fn id(&self) -> String {
+        self.key.clone()
+    }
+}
+
+fn show(on: &Invocation) -> CommandResult {
+    let loaded = &on.loaded;
+    if !loaded.contexts().contains(&loaded.context) {
+        return Err(loaded.unknown_context(&loaded.context).into());
+    }
+    let home = loaded.home()?.path().display().to_string();
+    let home_source = match on.sources.variable("NEXUS_HOME") {
+        Some(_) => Origin::Environment("NEXUS_HOME".to_owned()),
+        None => Origin::Default,
+    };
+    let mut rows = vec![
+        ValueRow {
+            key: "context".to_owned(),
+            value: Some(loaded.context.to_string()),
+            source: loaded.context_origin.to_string(),
+        },
+        ValueRow { key: "home".to_owned(), value: Some(home.clone()), source: home_source.to_string() },
+    ];
+    for section in SECTIONS {
+        if !is_shown(section, on) {
+            continue;
+        }
+        rows.extend(section.keys.iter().map(|key| row(section, key, on, &home)));
+    }
+    on.screen.list(rows)?;
+    Ok(Exit::Done)
+}
+
+/// Only what the context in use can have. An absent cluster is the control server.
+fn is_shown(section: &Section, on: &Invocation) -> bool {
+    let local = on.loaded.context.is_local();
+    match section.path {
+        "local" => local,
+        "context.NAME.control" | "context.NAME.store" => !local,
+        "context.NAME.cluster" => {
+            let path = section.path.replace("NAME", on.loaded.context.as_str());
+            on.loaded.values.section(&path).first().is_some()
+        }
+        _ => true,
+    }
+}
+
+fn row(section: &Section, key: &Key, on: &Invocation, home: &str) -> ValueRow {
+    let context = on.loaded.context.as_str();
+    let path = section.full_path(key).replace("NAME", context);
+    if let Some(value) = on.loaded.values.get(&path) {
+        let shown = match key.kind {
+            Kind::Secret => value.text.parse::<SecretRef>().map(|reference| reference.to_string()).ok(),
+            _ => Some(value.text.clone()),
+        };
+        return ValueRow { key: path, value: shown, source: value.origin.to_string() };
+    }
+    let (value, source) = match key.default {
+        Default::Value(text) => {
+            let text = text.replace("$NEXUS_HOME", home).replace("NAME", context);
+            (Some(text), Origin::Default.to_string())
+        }
+        Default::Words(text) => (None, format!("default: {text}")),
+        Default::Required => (None, "not set".to_owned()),
+    };
+    ValueRow { key: path, value, source }
+}

@@ -1,0 +1,56 @@
+//! One run of a command: its global flags, its settings, its screen, and whether it was stopped.
+
+use tokio_util::sync::CancellationToken;
+
+use super::output::Screen;
+use super::{GlobalArgs, logging};
+use crate::kernel::{AnyFailure, Caller};
+use crate::settings::{Flags, Loaded, Settings, Sources};
+
+/// One run of a command.
+#[derive(Debug)]
+pub struct Invocation {
+    /// The flags that every command takes.
+    pub global: GlobalArgs,
+    /// Where output goes.
+    pub screen: Screen,
+    /// Cancelled by the first Ctrl-C: work stops at the next step's edge.
+    pub interrupt: CancellationToken,
+    /// What settings were made from.
+    pub sources: Sources,
+    /// What was set, of every context.
+    pub loaded: Loaded,
+}
+
+impl Invocation {
+    /// Reads the settings and starts the log.
+    ///
+    /// # Errors
+    /// When the settings are wrong.
+    pub fn begin(global: GlobalArgs, screen: Screen) -> Result<Self, AnyFailure> {
+        let flags = Flags { config: global.config.clone(), context: global.context.clone() };
+        let sources = Sources::from_process(flags);
+        let loaded = Loaded::read(&sources)?;
+        for warning in &loaded.warnings {
+            screen.warn(warning);
+        }
+        logging::start(&loaded.log(), sources.variable("NEXUS_LOG"), global.verbose, &screen)?;
+        Ok(Self { global, screen, interrupt: CancellationToken::new(), sources, loaded })
+    }
+
+    /// The settings of the context in use.
+    ///
+    /// # Errors
+    /// When the context is not described, or lacks a key it must have.
+    pub fn settings(&self) -> Result<Settings, AnyFailure> {
+        Ok(self.loaded.settings()?)
+    }
+
+    /// Who asks: the account on this machine that runs the command.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        let id = nix::unistd::geteuid();
+        let user = nix::unistd::User::from_uid(id).ok().flatten().map(|user| user.name);
+        Caller::Machine(user.unwrap_or_else(|| id.to_string()))
+    }
+}

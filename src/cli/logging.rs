@@ -1,0 +1,150 @@
+//! The log: tracing's events on standard error, between the progress lines.
+
+use std::io::{self, Write};
+
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use super::output::Screen;
+use crate::kernel::{ErrorKind, Failure};
+use crate::settings::{LogFormat, LogSettings};
+
+/// Libraries that log requests, statements or headers below this level, and so could show what
+/// nobody should see. Only a filter that names one of them raises it.
+const TALKATIVE: [&str; 12] = [
+    "aws_config",
+    "aws_credential_types",
+    "aws_runtime",
+    "aws_sdk_s3",
+    "aws_sigv4",
+    "aws_smithy_http_client",
+    "aws_smithy_runtime",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "s3s",
+    "sqlx",
+];
+
+/// A filter that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("NEXUS_LOG={filter:?} is not a filter of the log")]
+pub struct LogFilterError {
+    filter: String,
+}
+
+impl Failure for LogFilterError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "log_filter_invalid"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["NEXUS_LOG=debug, or by part: NEXUS_LOG=nexus=debug,sqlx=info".to_owned()]
+    }
+}
+
+/// Starts the log. `filter` is `NEXUS_LOG` and beats the flags, which beat the settings.
+///
+/// # Errors
+/// When the filter is none.
+pub fn start(
+    settings: &LogSettings,
+    filter: Option<&str>,
+    verbose: u8,
+    screen: &Screen,
+) -> Result<(), LogFilterError> {
+    let targets = targets(settings, filter, verbose)?;
+    let writer = ScreenWriter(screen.clone());
+    let started: Result<(), TryInitError> = match settings.format {
+        LogFormat::Json => tracing_subscriber::registry()
+            .with(targets)
+            .with(tracing_subscriber::fmt::layer().json().with_writer(writer))
+            .try_init(),
+        LogFormat::Text => tracing_subscriber::registry()
+            .with(targets)
+            .with(tracing_subscriber::fmt::layer().with_ansi(screen.colour_on_stderr()).with_writer(writer))
+            .try_init(),
+    };
+    // Another log is running already only within tests; it serves as well.
+    drop(started);
+    Ok(())
+}
+
+fn targets(settings: &LogSettings, filter: Option<&str>, verbose: u8) -> Result<Targets, LogFilterError> {
+    let quiet = Targets::new().with_targets(TALKATIVE.map(|name| (name, Level::INFO)));
+    if let Some(filter) = filter {
+        let wrong = |_| LogFilterError { filter: filter.to_owned() };
+        let asked: Targets = filter.parse().map_err(wrong)?;
+        let default = asked.default_level();
+        let merged = quiet.with_default(default.unwrap_or(LevelFilter::OFF));
+        return Ok(merged.with_targets(asked));
+    }
+    let level = settings.level.parse().unwrap_or(LevelFilter::WARN).max(match verbose {
+        0 => LevelFilter::OFF,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    });
+    // What libraries say is of use only when it is bad.
+    Ok(Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("nexus", level))
+}
+
+/// Hands whole events to the screen, so that a progress line never cuts one.
+#[derive(Clone)]
+struct ScreenWriter(Screen);
+
+impl<'a> MakeWriter<'a> for ScreenWriter {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Write for ScreenWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.log(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shows(filter: Option<&str>, verbose: u8, target: &str, level: Level) -> bool {
+        let settings = LogSettings { level: "warn".to_owned(), format: LogFormat::Text };
+        targets(&settings, filter, verbose).unwrap().would_enable(target, &level)
+    }
+
+    #[test]
+    fn the_flags_raise_our_own_log_and_no_library_s() {
+        assert!(!shows(None, 0, "nexus::app", Level::INFO));
+        assert!(shows(None, 1, "nexus::app", Level::INFO));
+        assert!(shows(None, 3, "nexus::app", Level::TRACE));
+        assert!(!shows(None, 3, "sqlx::query", Level::DEBUG));
+    }
+
+    #[test]
+    fn a_bare_level_leaves_talkative_libraries_quiet_unless_they_are_named() {
+        assert!(shows(Some("trace"), 0, "nexus::app", Level::TRACE));
+        assert!(!shows(Some("trace"), 0, "hyper::proto", Level::TRACE));
+        assert!(shows(Some("warn,hyper=trace"), 0, "hyper::proto", Level::TRACE));
+        assert!(
+            targets(&LogSettings { level: "warn".into(), format: LogFormat::Text }, Some("a=b=c"), 0)
+                .is_err()
+        );
+    }
+}

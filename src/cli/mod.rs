@@ -1,0 +1,193 @@
+//! The command line: grammar, prompts, rendering. A thin door: no rule, no SQL.
+//!
+//! Knows the services of `app` and below. May not import sqlx or any S3 client. One file per noun;
+//! what is written to standard output goes through [`output::Screen`].
+//!
+//! Start reading at [`Cli`] and [`run`].
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+
+use crate::kernel::AnyFailure;
+
+pub mod arguments;
+pub mod complete;
+pub mod completions;
+pub mod config;
+pub mod context;
+pub mod crash;
+pub mod exit;
+pub mod init;
+pub mod interrupt;
+pub mod invocation;
+pub mod local;
+pub mod logging;
+pub mod manual;
+pub mod operation;
+pub mod output;
+pub mod prompt;
+pub mod secret;
+pub mod secret_input;
+pub mod tenant;
+pub mod usage;
+pub mod version;
+
+pub use exit::Exit;
+pub use invocation::Invocation;
+
+/// What a command ends with.
+pub type CommandResult = Result<Exit, AnyFailure>;
+
+/// Give every customer a database and a bucket of their own
+///
+/// Nexus makes a customer's ("tenant's") PostgreSQL database, S3 bucket and credentials, proves
+/// that nobody else can open them, and finishes or takes back whatever a crash left half done.
+/// With no settings at all it works on a private PostgreSQL and S3 endpoint of its own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nexus",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    infer_long_args = false,
+    max_term_width = 100,
+    after_help = AFTER_HELP
+)]
+pub struct Cli {
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+EXAMPLES
+  nexus local up                    start the embedded PostgreSQL and S3 endpoint
+  nexus tenant create acme          make a tenant
+  nexus tenant psql acme            look into its database, as its own login
+  nexus -o json tenant list         the tenants, for a script
+
+Exit codes: 0 done, 1 a bug, 2 usage, 3 refused, 4 no such thing, 5 conflict, 6 partly done,
+7 busy, 8 a dependency is down, 9 integrity, 130 interrupted.";
+
+/// Flags that every command takes, before the command or after it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Work on this context: one of the installations in nexus.toml
+    #[arg(long, global = true, value_name = "NAME", add = complete::contexts())]
+    pub context: Option<String>,
+    /// Read this settings file, and look for no other
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// How data is written; a table only on a terminal, else its rows separated by tabs
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
+    pub output: output::Format,
+    /// Write data and errors only: no notes, no progress
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Log more, and show what caused an error; repeat for more still
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Answer yes to questions; what destroys also wants --confirm SLUG
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+}
+
+/// The nouns, and the few commands that have none.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the embedded PostgreSQL and S3 endpoint
+    Local(local::LocalArgs),
+    /// Make the control database, the keys and the first operator
+    Init(init::InitArgs),
+    /// Choose which installation commands work on
+    #[command(alias = "contexts")]
+    Context(context::ContextArgs),
+    /// Show what is set, and where it was set
+    Config(config::ConfigArgs),
+    /// Make, show, use, mend and delete tenants
+    #[command(alias = "tenants")]
+    Tenant(tenant::TenantArgs),
+    /// Look at recorded changes of tenants, finish them or take them back
+    #[command(alias = "operations")]
+    Operation(operation::OperationArgs),
+    /// Look after the keys that seal secrets
+    #[command(alias = "secrets")]
+    Secret(secret::SecretArgs),
+    /// Print a shell's completion script
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(manual::ManArgs),
+    /// Show the version, with what a bug report needs
+    Version(version::VersionArgs),
+}
+
+/// Parses the command line, runs the command, reports a failure; says how to exit.
+#[must_use]
+pub fn run(args: &[OsString]) -> Exit {
+    crash::install_hook(usage::wants_json(args));
+    crash::guard(|| {
+        if complete::answer() {
+            return Exit::Done;
+        }
+        match Cli::try_parse_from(args) {
+            Ok(cli) => perform(cli),
+            Err(error) => usage::report(&error, args),
+        }
+    })
+}
+
+fn perform(cli: Cli) -> Exit {
+    let screen = output::Screen::new(&cli.global);
+    let result = dispatch(cli, &screen);
+    exit::conclude(&screen, result)
+}
+
+fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
+    match &cli.command {
+        Command::Completions(args) => return completions::run(args, screen),
+        Command::Man(args) => return manual::run(args, &cli.global, screen),
+        Command::Version(args) => return version::run(args, screen),
+        _ => {}
+    }
+    let invocation = Invocation::begin(cli.global, screen.clone())?;
+    let on = &invocation;
+    match cli.command {
+        Command::Context(args) => context::run(args, on),
+        Command::Config(args) => config::run(&args, on),
+        Command::Local(args) => in_runtime(on, local::run(args, on)),
+        Command::Init(args) => in_runtime(on, init::run(args, on)),
+        Command::Tenant(args) => in_runtime(on, tenant::run(args, on)),
+        Command::Operation(args) => in_runtime(on, operation::run(args, on)),
+        Command::Secret(args) => in_runtime(on, secret::run(args, on)),
+        Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(Exit::Done),
+    }
+}
+
+/// Runs what waits for servers, with Ctrl-C watched. Two threads: the work is mostly waiting.
+fn in_runtime(invocation: &Invocation, work: impl Future<Output = CommandResult>) -> CommandResult {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|source| exit::NoRuntime { source })?;
+    let result = runtime.block_on(async {
+        interrupt::watch(&invocation.interrupt, &invocation.screen);
+        work.await
+    });
+    // What is still running in the background must not hold up the prompt.
+    runtime.shutdown_background();
+    result
+}
+
+/// The whole grammar, as completions, manual pages and tests want it.
+#[must_use]
+pub fn grammar() -> clap::Command {
+    Cli::command()
+}

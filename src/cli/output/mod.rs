@@ -1,0 +1,20 @@
+//! All that is written: data on standard output, talk on standard error.
+//!
+//! The only folder outside `main.rs` that writes to either. Knows formats, terminals, colour and
+//! width; knows no feature.
+//!
+//! Start reading at [`Screen`].
+
+pub mod env_file;
+pub mod escape;
+pub mod list;
+pub mod progress;
+pub mod row;
+pub mod screen;
+pub mod talk;
+pub mod thing;
+
+pub use env_file::EnvFormat;
+pub use list::ListWriter;
+pub use row::{Column, Row, Thing};
+pub use screen::{Format, OutputError, Screen};

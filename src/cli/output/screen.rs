@@ -1,0 +1,260 @@
+//! The screen: knows the format, what is a terminal, and how wide it is.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write, stderr, stdin, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::ValueEnum;
+use clap::builder::StyledStr;
+use dialoguer::console::Term;
+
+use super::super::GlobalArgs;
+use super::escape;
+use super::talk::{Notes, Talk};
+use crate::kernel::{ErrorKind, Failure};
+
+/// How data is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// A table on a terminal; elsewhere its rows, separated by tabs
+    #[default]
+    Table,
+    /// A list is an array, a thing is an object
+    Json,
+    /// The same fields as JSON
+    Yaml,
+    /// A header and rows
+    Csv,
+    /// Ids or names only, one a line
+    Id,
+}
+
+/// Data could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// The system's word.
+    #[error("cannot write to standard output: {0}")]
+    Write(#[from] io::Error),
+    /// A view that its format cannot carry: a bug.
+    #[error("cannot write this as {format}: {reason}")]
+    Shape {
+        /// The format.
+        format: &'static str,
+        /// The serialiser's word.
+        reason: String,
+    },
+}
+
+impl Failure for OutputError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Write(_) => ErrorKind::Unavailable,
+            Self::Shape { .. } => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Write(_) => "output_failed",
+            Self::Shape { .. } => "output_shape",
+        }
+    }
+}
+
+/// Where output goes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Screen {
+    format: Format,
+    data: Arc<Data>,
+    talk: Talk,
+    verbose: bool,
+}
+
+#[derive(Debug)]
+struct Data {
+    out: Mutex<BufWriter<Stdout>>,
+    terminal: bool,
+    colour: bool,
+    reader_left: AtomicBool,
+}
+
+impl Screen {
+    /// Of the flags and what this process's streams are connected to.
+    #[must_use]
+    pub fn new(flags: &GlobalArgs) -> Self {
+        let terminal = stdout().is_terminal();
+        let data = Data {
+            out: Mutex::new(BufWriter::with_capacity(64 * 1024, stdout())),
+            terminal,
+            colour: terminal && colour_wanted(),
+            reader_left: AtomicBool::new(false),
+        };
+        let talk_terminal = stderr().is_terminal();
+        let notes = match flags.output {
+            _ if flags.quiet => Notes::Never,
+            // A script that reads an error as JSON should not have to look for it among notes.
+            Format::Json if !talk_terminal => Notes::AtTheEnd,
+            _ => Notes::AtOnce,
+        };
+        Self {
+            format: flags.output,
+            data: Arc::new(data),
+            talk: Talk::new(talk_terminal, talk_terminal && colour_wanted(), notes),
+            verbose: flags.verbose > 0,
+        }
+    }
+
+    /// How data is written.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether errors are JSON objects.
+    #[must_use]
+    pub fn json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether an error's causes are shown.
+    #[must_use]
+    pub fn verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Whether data goes to a terminal.
+    #[must_use]
+    pub fn data_on_terminal(&self) -> bool {
+        self.data.terminal
+    }
+
+    /// Whether there is a person to ask: standard input and standard error are a terminal.
+    #[must_use]
+    pub fn can_ask(&self) -> bool {
+        stdin().is_terminal() && self.talk.terminal()
+    }
+
+    /// Columns of the terminal that data goes to; `None` where there is none.
+    #[must_use]
+    pub fn width(&self) -> Option<u16> {
+        if !self.data.terminal {
+            return None;
+        }
+        Term::stdout().size_checked().map(|(_, columns)| columns).filter(|columns| *columns >= 20)
+    }
+
+    /// Where talk goes.
+    #[must_use]
+    pub fn talk(&self) -> &Talk {
+        &self.talk
+    }
+
+    /// Whether colour goes to standard error.
+    #[must_use]
+    pub fn colour_on_stderr(&self) -> bool {
+        self.talk.colour()
+    }
+
+    /// Whether colour goes to standard output.
+    #[must_use]
+    pub fn colour_on_stdout(&self) -> bool {
+        self.data.colour
+    }
+
+    /// Tells a person something; not with `--quiet`.
+    pub fn note(&self, sentence: &str) {
+        self.talk.note(&escape::sentence(sentence));
+    }
+
+    /// Tells a person that something is odd; not with `--quiet`.
+    pub fn warn(&self, sentence: &str) {
+        self.talk.note(&self.tagged("warning", sentence));
+    }
+
+    /// Writes an error that [`super::super::exit`] has put into words.
+    pub fn error(&self, text: &str) {
+        self.talk.error(text);
+    }
+
+    /// Writes an event of the log.
+    pub fn log(&self, event: &[u8]) {
+        self.talk.write(event);
+    }
+
+    /// Writes the notes that were held back for the sake of an error that did not come.
+    pub fn release_notes(&self) {
+        self.talk.release();
+    }
+
+    /// Takes progress away and shows the cursor again.
+    pub fn restore_terminal(&self) {
+        self.talk.restore();
+    }
+
+    /// A label in colour, and a sentence.
+    #[must_use]
+    pub fn tagged(&self, label: &str, sentence: &str) -> String {
+        let sentence = escape::sentence(sentence);
+        if !self.talk.colour() {
+            return format!("{label}: {sentence}");
+        }
+        // SGR codes, ECMA-48 section 8.3.117: 1 bold, 31 red, 33 yellow, 36 cyan.
+        let colour = match label {
+            "error" => "1;31",
+            "warning" => "1;33",
+            _ => "36",
+        };
+        format!("\u{1b}[{colour}m{label}:\u{1b}[0m {sentence}")
+    }
+
+    /// Clap's text, coloured if standard output may be.
+    #[must_use]
+    pub fn styled_for_data(&self, text: &StyledStr) -> String {
+        if self.data.colour { text.ansi().to_string() } else { text.to_string() }
+    }
+
+    /// Clap's text, coloured if standard error may be.
+    #[must_use]
+    pub fn styled_for_errors(&self, text: &StyledStr) -> String {
+        if self.talk.colour() { text.ansi().to_string() } else { text.to_string() }
+    }
+
+    /// Writes bytes as they are: scripts, manual pages, files.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn raw(&self, bytes: &[u8]) -> Result<(), OutputError> {
+        let mut out = self.data.out.lock().unwrap_or_else(PoisonError::into_inner);
+        self.noticing(out.write_all(bytes))
+    }
+
+    /// Hands everything that was written to the system.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn flush(&self) -> Result<(), OutputError> {
+        let mut out = self.data.out.lock().unwrap_or_else(PoisonError::into_inner);
+        self.noticing(out.flush())
+    }
+
+    /// Whether the reader of standard output has gone, which is no failure (`| head`).
+    #[must_use]
+    pub fn reader_left(&self) -> bool {
+        self.data.reader_left.load(Ordering::Relaxed)
+    }
+
+    fn noticing(&self, result: io::Result<()>) -> Result<(), OutputError> {
+        result.map_err(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                self.data.reader_left.store(true, Ordering::Relaxed);
+            }
+            OutputError::Write(error)
+        })
+    }
+}
+
+/// Whether colour is wanted where it is possible (no-color.org; `TERM=dumb`).
+fn colour_wanted() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}

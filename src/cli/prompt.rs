@@ -1,0 +1,186 @@
+//! Questions, which only a terminal is asked. Elsewhere the flag that answers is named instead.
+
+use std::io;
+
+use dialoguer::{Confirm, Input, Password};
+
+use super::Invocation;
+use super::output::Screen;
+use crate::kernel::{ErrorKind, Failure, SecretString, Slug};
+
+/// A question without an answer. Nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// There is no terminal, and no flag that answers.
+    #[error("{what} must be confirmed, and there is no terminal to ask on")]
+    Unconfirmed {
+        /// What is about to happen.
+        what: String,
+        /// The flags that answer.
+        flags: String,
+    },
+    /// There is no terminal, and no flag that gives the value.
+    #[error("{what} is not given, and there is no terminal to ask on")]
+    NotGiven {
+        /// What is asked for.
+        what: String,
+        /// The flag that gives it.
+        flag: String,
+    },
+    /// The answer was no.
+    #[error("nothing was done: {0} was not confirmed")]
+    Declined(String),
+    /// `--confirm` names something else.
+    #[error("--confirm says {given}, but {what} was asked for")]
+    Mismatch {
+        /// What is about to happen.
+        what: String,
+        /// What `--confirm` says.
+        given: String,
+    },
+    /// Ctrl-C.
+    #[error("stopped; nothing was done")]
+    Interrupted,
+    /// The terminal failed.
+    #[error("cannot ask on the terminal: {0}")]
+    Terminal(io::Error),
+}
+
+impl Failure for PromptError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::Terminal(_) => ErrorKind::Unavailable,
+            _ => ErrorKind::Forbidden,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unconfirmed { .. } => "confirmation_required",
+            Self::NotGiven { .. } => "input_required",
+            Self::Declined(_) => "confirmation_declined",
+            Self::Mismatch { .. } => "confirmation_mismatch",
+            Self::Interrupted => "interrupted",
+            Self::Terminal(_) => "terminal_failed",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Unconfirmed { flags, .. } => vec![format!("to do it, pass {flags}")],
+            Self::NotGiven { flag, .. } => vec![format!("pass {flag}")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl From<dialoguer::Error> for PromptError {
+    fn from(error: dialoguer::Error) -> Self {
+        let dialoguer::Error::IO(error) = error;
+        if error.kind() == io::ErrorKind::Interrupted { Self::Interrupted } else { Self::Terminal(error) }
+    }
+}
+
+/// Asks for a text. `check` says what is wrong with an answer, and the question comes again.
+///
+/// # Errors
+/// [`PromptError::NotGiven`] without a terminal; Ctrl-C.
+pub fn text(
+    screen: &Screen,
+    what: &str,
+    flag: &str,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<String, PromptError> {
+    needs_terminal(screen, what, flag)?;
+    let answer = Input::new().with_prompt(what).validate_with(|text: &String| check(text)).interact_text();
+    Ok(answer?)
+}
+
+/// Asks for a new password, twice and without showing it.
+///
+/// # Errors
+/// [`PromptError::NotGiven`] without a terminal; Ctrl-C.
+pub fn new_password(screen: &Screen, what: &str, flag: &str) -> Result<SecretString, PromptError> {
+    needs_terminal(screen, what, flag)?;
+    let answer = Password::new()
+        .with_prompt(what)
+        .with_confirmation(format!("{what}, once more"), "the two differ")
+        .report(false)
+        .interact();
+    Ok(answer?.into())
+}
+
+/// Asks yes or no; `--yes` answers.
+///
+/// # Errors
+/// When the answer is no, or there is nobody to ask.
+pub fn confirm(on: &Invocation, what: &str) -> Result<(), PromptError> {
+    if on.global.yes {
+        return Ok(());
+    }
+    if !on.screen.can_ask() {
+        return Err(PromptError::Unconfirmed { what: what.to_owned(), flags: "--yes".to_owned() });
+    }
+    if Confirm::new().with_prompt(format!("{what}?")).default(false).interact()? {
+        Ok(())
+    } else {
+        Err(PromptError::Declined(what.to_owned()))
+    }
+}
+
+/// Has the slug of what will be destroyed typed; `--yes --confirm SLUG` answers, and neither
+/// alone does. `shown` are lines that say what will go.
+///
+/// # Errors
+/// When something else is typed or given, or there is nobody to ask.
+pub fn confirm_slug(
+    on: &Invocation,
+    what: &str,
+    shown: &[String],
+    slug: &Slug,
+    given: Option<&Slug>,
+) -> Result<(), PromptError> {
+    confirm_word(on, what, shown, slug.as_str(), given.map(Slug::as_str))
+}
+
+/// The same for a word that is no slug, e.g. `local`.
+///
+/// # Errors
+/// When something else is typed or given, or there is nobody to ask.
+pub fn confirm_word(
+    on: &Invocation,
+    what: &str,
+    shown: &[String],
+    word: &str,
+    given: Option<&str>,
+) -> Result<(), PromptError> {
+    match given {
+        Some(given) if given != word => {
+            return Err(PromptError::Mismatch { what: what.to_owned(), given: given.to_owned() });
+        }
+        Some(_) if on.global.yes => return Ok(()),
+        _ => {}
+    }
+    if !on.screen.can_ask() {
+        return Err(PromptError::Unconfirmed {
+            what: what.to_owned(),
+            flags: format!("--yes --confirm {word}"),
+        });
+    }
+    for line in shown {
+        on.screen.note(line);
+    }
+    let typed: String = Input::new()
+        .with_prompt(format!("{what}; type {word} to confirm"))
+        .allow_empty(true)
+        .interact_text()?;
+    if typed.trim() == word { Ok(()) } else { Err(PromptError::Declined(what.to_owned())) }
+}
+
+fn needs_terminal(screen: &Screen, what: &str, flag: &str) -> Result<(), PromptError> {
+    if screen.can_ask() {
+        return Ok(());
+    }
+    Err(PromptError::NotGiven { what: what.to_owned(), flag: flag.to_owned() })
+}

@@ -1,0 +1,96 @@
+//! A secret on standard input: one line, which nothing else sees.
+
+use std::io::{self, Read, stdin};
+
+use zeroize::Zeroizing;
+
+use crate::kernel::{ErrorKind, Failure, SecretString};
+
+/// Most bytes of a password.
+const MAX_BYTES: usize = 1024;
+
+/// Standard input holds no password.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretInputError {
+    /// It ended before the first character of a line.
+    #[error("there is no {0} on standard input")]
+    Empty(&'static str),
+    /// More than anybody types.
+    #[error("the {0} on standard input is longer than {MAX_BYTES} bytes")]
+    Long(&'static str),
+    /// More than one line.
+    #[error("the {0} on standard input is followed by another line")]
+    Lines(&'static str),
+    /// Not text, or text with control characters.
+    #[error("the {0} on standard input is not UTF-8 text, or holds control characters")]
+    NotText(&'static str),
+    /// The system's word.
+    #[error("cannot read standard input: {0}")]
+    Read(io::Error),
+}
+
+impl Failure for SecretInputError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "secret_input_invalid"
+    }
+}
+
+/// Reads one line from standard input and cuts its end; `what` names it in errors.
+///
+/// # Errors
+/// When standard input holds anything but one line of text.
+pub fn line_from_stdin(what: &'static str) -> Result<SecretString, SecretInputError> {
+    line_from(&mut stdin().lock(), what)
+}
+
+fn line_from(input: &mut dyn Read, what: &'static str) -> Result<SecretString, SecretInputError> {
+    // Room for all that is read, so that no copy is left behind by growing; two bytes for the
+    // line's end and one to see that there is more.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 3));
+    input.take(MAX_BYTES as u64 + 3).read_to_end(&mut bytes).map_err(SecretInputError::Read)?;
+    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() > MAX_BYTES {
+        return Err(SecretInputError::Long(what));
+    }
+    if line.contains(&b'\n') {
+        return Err(SecretInputError::Lines(what));
+    }
+    let text = std::str::from_utf8(line).map_err(|_| SecretInputError::NotText(what))?;
+    if text.is_empty() {
+        return Err(SecretInputError::Empty(what));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(SecretInputError::NotText(what));
+    }
+    Ok(SecretString::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::ExposeSecret;
+
+    fn read(mut bytes: &[u8]) -> Result<String, SecretInputError> {
+        line_from(&mut bytes, "password").map(|secret| secret.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn one_line_is_a_password_and_nothing_else_is() {
+        for input in ["correct horse", "correct horse\n", "correct horse\r\n"] {
+            assert_eq!(read(input.as_bytes()).unwrap(), "correct horse");
+        }
+        assert_eq!(read(" x ".as_bytes()).unwrap(), " x ");
+        assert!(matches!(read(b""), Err(SecretInputError::Empty(_))));
+        assert!(matches!(read(b"\n"), Err(SecretInputError::Empty(_))));
+        assert!(matches!(read(b"a\nb\n"), Err(SecretInputError::Lines(_))));
+        assert!(matches!(read(b"a\0b"), Err(SecretInputError::NotText(_))));
+        assert!(matches!(read(b"\xff"), Err(SecretInputError::NotText(_))));
+        assert!(matches!(read(&[b'a'; 2000]), Err(SecretInputError::Long(_))));
+        assert!(read(&[b'a'; 1024]).is_ok());
+    }
+}

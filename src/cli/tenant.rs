@@ -1,0 +1,243 @@
+//! `nexus tenant`: one customer each, with a database, a bucket and credentials of its own.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::arguments::{self, Input, PageArgs, Sort, TenantRef};
+use super::exit::Unjoined;
+use super::output::EnvFormat;
+use super::{CommandResult, Invocation, complete};
+use crate::kernel::Slug;
+use crate::kernel::label::Label;
+
+/// Arguments of `nexus tenant`.
+#[derive(Debug, Args)]
+pub struct TenantArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a tenant: its database, its bucket, its credentials, its first admin
+    ///
+    /// Every step is recorded before and after it is done. Should anything stop it, the same
+    /// command finishes the work; the same command for a tenant that is there answers with it.
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant create acme --name 'Acme Ltd' --admin-email ann@acme.example
+  nexus tenant create acme --label plan=gold --label region=eu
+  nexus --dry-run tenant create acme        what would be made
+  nexus tenant create --from tenants.csv --jobs 4
+
+A file for --from is CSV with a header, or JSON lines, with the fields slug, name, admin_email and
+labels (in CSV: key=value pairs, separated by semicolons); '-' reads standard input. When some
+fail the others are made all the same, and the exit code is 6.")]
+    Create(Box<CreateArgs>),
+    /// List tenants
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant list --state active --sort -created
+  nexus tenant list --where plan=gold,region=eu
+  nexus tenant list --search acme
+  nexus -o id tenant list --all             every slug, for a script")]
+    List(ListArgs),
+    /// Show a tenant
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant show acme
+  nexus -o json tenant show acme | jq -r .id")]
+    Show(ShowArgs),
+    /// Print the environment that a tenant's app needs
+    ///
+    /// Secrets are masked, unless they are asked for with --reveal or written to a file that only
+    /// you may read. Either is recorded in the audit log.
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant env acme                     the names, with secrets masked
+  nexus tenant env acme --file .env         a 0600 file
+  eval \"$(nexus tenant env acme --format shell --reveal)\"")]
+    Env(EnvArgs),
+    /// Open psql on a tenant's database, as the tenant's own login
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant psql acme
+  nexus tenant psql acme -- -c 'select current_user'")]
+    Psql(PsqlArgs),
+    /// Destroy a tenant with its database, its bucket and its credentials
+    ///
+    /// The slug must be typed; a script passes --yes --confirm SLUG. Should anything stop it, the
+    /// same command finishes the work.
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant delete acme --purge
+  nexus tenant delete acme --purge --yes --confirm acme     in a script
+  nexus --dry-run tenant delete acme --purge                what would go")]
+    Delete(DeleteArgs),
+    /// Compare a tenant with what is really there, and mend what differs
+    ///
+    /// Finishes or takes back what was stopped, resets credentials that no longer work, and tells
+    /// what it found. A second repair changes nothing.
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant repair acme
+  nexus tenant repair --all
+  nexus --dry-run tenant repair --all       what differs")]
+    Repair(RepairArgs),
+}
+
+/// Arguments of `nexus tenant create`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct CreateArgs {
+    /// The tenant's slug: 2 to 40 lower-case letters, digits and hyphens; asked for on a terminal
+    #[arg(conflicts_with = "from")]
+    pub slug: Option<Slug>,
+    /// Its name for people; the slug if it is left out
+    #[arg(long, conflicts_with = "from", value_parser = arguments::display_name)]
+    pub name: Option<String>,
+    /// Its first admin's e-mail address
+    #[arg(long, value_name = "E-MAIL", conflicts_with = "from", value_parser = arguments::email)]
+    pub admin_email: Option<String>,
+    /// Read the first admin's password from standard input, instead of making an invitation
+    #[arg(long, requires = "admin_email", conflicts_with = "from")]
+    pub admin_password_stdin: bool,
+    /// Put a label on it, to select by; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE", conflicts_with = "from")]
+    pub labels: Vec<Label>,
+    /// Write the first admin's invitation into this new file, which only you may read
+    #[arg(long, value_name = "PATH", requires = "admin_email", conflicts_with_all = ["from", "reveal"], value_hint = clap::ValueHint::FilePath)]
+    pub invitation_file: Option<PathBuf>,
+    /// Print the first admin's invitation, this once
+    #[arg(long, requires = "admin_email", conflicts_with = "from")]
+    pub reveal: bool,
+    /// Return when the tenant is active: the default
+    #[arg(long, conflicts_with = "detach")]
+    pub wait: bool,
+    /// Return when the work is recorded; nexus operation resume does it
+    #[arg(long)]
+    pub detach: bool,
+    /// Make many: a CSV or JSON lines file, or '-' for standard input
+    #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
+    pub from: Option<Input>,
+    /// Make this many at once
+    #[arg(long, value_name = "N", requires = "from", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+    /// Begin no more once this many have failed
+    #[arg(long, value_name = "N", requires = "from")]
+    pub max_failures: Option<u32>,
+}
+
+/// What tenants can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SortField {
+    /// The slug
+    Slug,
+    /// The name for people
+    Name,
+    /// How it stands
+    State,
+    /// When it was made
+    Created,
+}
+
+/// Arguments of `nexus tenant list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only those in this state; several: separated by commas
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    pub state: Vec<String>,
+    /// Only those with all these labels
+    #[arg(long = "where", value_name = "KEY=VALUE,…", value_delimiter = ',')]
+    pub labels: Vec<Label>,
+    /// Only those with this text in their slug or name
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+    /// Sort by this field; with '-' before it, the other way round
+    #[arg(long, value_name = "FIELD", default_value = "slug", allow_hyphen_values = true)]
+    pub sort: Sort<SortField>,
+    /// Which rows
+    #[command(flatten)]
+    pub page: PageArgs,
+}
+
+/// Arguments of `nexus tenant show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The tenant, by slug or id
+    #[arg(value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: TenantRef,
+}
+
+/// Arguments of `nexus tenant env`.
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    /// The tenant, by slug or id
+    #[arg(value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: TenantRef,
+    /// How it is written
+    #[arg(long, value_name = "FORM", default_value = "dotenv")]
+    pub format: EnvFormat,
+    /// Print secrets as they are
+    #[arg(long, conflicts_with = "file")]
+    pub reveal: bool,
+    /// Write into this file, which only you may read, secrets as they are
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+}
+
+/// Arguments of `nexus tenant psql`.
+#[derive(Debug, Args)]
+pub struct PsqlArgs {
+    /// The tenant, by slug or id
+    #[arg(value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: TenantRef,
+    /// Arguments for psql
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<OsString>,
+}
+
+/// Arguments of `nexus tenant delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// The tenant, by slug or id
+    #[arg(value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: TenantRef,
+    /// Destroy it for good: nothing of it can be had back
+    #[arg(long, required = true)]
+    pub purge: bool,
+    /// Say which tenant is meant, where there is no terminal to type it on
+    #[arg(long, value_name = "SLUG")]
+    pub confirm: Option<Slug>,
+}
+
+/// Arguments of `nexus tenant repair`.
+#[derive(Debug, Args)]
+pub struct RepairArgs {
+    /// The tenant, by slug or id
+    #[arg(value_name = "SLUG|ID", required_unless_present = "all", conflicts_with = "all", add = complete::tenants())]
+    pub tenant: Option<TenantRef>,
+    /// Every tenant
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Runs a verb of `nexus tenant`.
+///
+/// # Errors
+/// What the services say.
+#[expect(clippy::unused_async, reason = "joined to its service, it waits")]
+pub async fn run(args: TenantArgs, _on: &Invocation) -> CommandResult {
+    Err(Unjoined(match args.verb {
+        Verb::Create(_) => "tenant create",
+        Verb::List(_) => "tenant list",
+        Verb::Show(_) => "tenant show",
+        Verb::Env(_) => "tenant env",
+        Verb::Psql(_) => "tenant psql",
+        Verb::Delete(_) => "tenant delete",
+        Verb::Repair(_) => "tenant repair",
+    })
+    .into())
+}

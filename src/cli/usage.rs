@@ -1,0 +1,171 @@
+//! Errors of the command line's grammar, in the same shape as all others.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind as ClapKind};
+
+use super::exit::{self, Exit};
+use super::output::{Format, Screen};
+use super::{GlobalArgs, output};
+use crate::kernel::slug::SlugError;
+use crate::kernel::{ErrorKind, Failure, Slug};
+
+/// A command line that Nexus cannot make sense of.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct UsageError {
+    message: String,
+    hints: Vec<String>,
+}
+
+impl UsageError {
+    /// Of arguments that are right one by one and wrong together.
+    #[must_use]
+    pub fn new(message: impl Into<String>, hints: impl IntoIterator<Item = String>) -> Self {
+        Self { message: message.into(), hints: hints.into_iter().collect() }
+    }
+}
+
+impl Failure for UsageError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "usage"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        self.hints.clone()
+    }
+}
+
+/// Whether the command line asks for JSON. For errors in a command line that does not parse.
+#[must_use]
+pub fn wants_json(args: &[OsString]) -> bool {
+    let short = args.iter().take_while(|arg| *arg != "--").filter_map(|arg| arg.to_str()).any(|arg| {
+        let joined = arg.strip_prefix("-o").filter(|_| !arg.starts_with("--"));
+        joined.is_some_and(|text| text.trim_start_matches('=') == "json")
+    });
+    short || ["-o", "--output"].iter().any(|flag| flag_value(args, flag).as_deref() == Some("json"))
+}
+
+/// The value of a flag, in words that need not make sense as a whole.
+#[must_use]
+pub fn flag_value(words: &[OsString], flag: &str) -> Option<String> {
+    let words: Vec<_> =
+        words.iter().take_while(|word| *word != "--").map(|word| word.to_string_lossy()).collect();
+    words.iter().enumerate().find_map(|(index, word)| {
+        let joined = word.strip_prefix(flag).and_then(|rest| rest.strip_prefix('='));
+        let apart = || (word == flag).then(|| words.get(index + 1)).flatten().map(|next| &**next);
+        joined.or_else(apart).map(ToOwned::to_owned)
+    })
+}
+
+/// Shows help where that is what was asked for, else reports the error.
+#[must_use]
+pub fn report(error: &clap::Error, args: &[OsString]) -> Exit {
+    let format = if wants_json(args) { Format::Json } else { Format::Table };
+    let screen = Screen::new(&GlobalArgs { output: format, ..GlobalArgs::default() });
+    match error.kind() {
+        ClapKind::DisplayHelp | ClapKind::DisplayVersion => {
+            exit::conclude(&screen, show(&screen, error).map(|()| Exit::Done).map_err(Into::into))
+        }
+        ClapKind::DisplayHelpOnMissingArgumentOrSubcommand if args.len() < 2 => {
+            exit::conclude(&screen, show(&screen, error).map(|()| Exit::Done).map_err(Into::into))
+        }
+        ClapKind::DisplayHelpOnMissingArgumentOrSubcommand if format == Format::Table => {
+            screen.error(&screen.styled_for_errors(&error.render()));
+            Exit::Usage
+        }
+        _ => exit::conclude(&screen, Err(of_clap(error, args).into())),
+    }
+}
+
+fn show(screen: &Screen, error: &clap::Error) -> Result<(), output::OutputError> {
+    screen.raw(screen.styled_for_data(&error.render()).as_bytes())
+}
+
+fn of_clap(error: &clap::Error, args: &[OsString]) -> UsageError {
+    let rendered = error.render().to_string();
+    let message = match error.kind() {
+        ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => "a verb is missing".to_owned(),
+        _ => first_paragraph(&rendered),
+    };
+    let mut hints = Vec::new();
+    for kind in [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue] {
+        match error.get(kind) {
+            Some(ContextValue::String(word)) => hints.push(format!("did you mean {word}?")),
+            Some(ContextValue::Strings(words)) if !words.is_empty() => {
+                hints.push(format!("did you mean {}?", without_aliases(words).join(" or ")));
+            }
+            _ => {}
+        }
+    }
+    hints.extend(slug_suggestion(error));
+    hints.push(format!("{} --help", command_typed(args)));
+    UsageError { message, hints }
+}
+
+/// Clap's message without its label, on one line.
+fn first_paragraph(rendered: &str) -> String {
+    let lines = rendered.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+    lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: ").to_owned()
+}
+
+/// The command that was typed, as far as it is one.
+fn command_typed(args: &[OsString]) -> String {
+    let grammar = super::grammar();
+    let mut command = &grammar;
+    let mut path = String::from("nexus");
+    let mut words = args.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        if ["-o", "--output", "--context", "--config"].contains(&word) {
+            words.next();
+        } else if !word.starts_with('-') {
+            let Some(inner) = command.find_subcommand(word) else { break };
+            command = inner;
+            path = format!("{path} {}", command.get_name());
+        }
+    }
+    path
+}
+
+/// Of several suggestions, those that help shows: an alias is meant to be typed, not to be learnt.
+fn without_aliases(words: &[String]) -> Vec<&str> {
+    fn is_name(command: &clap::Command, word: &str) -> bool {
+        command.get_subcommands().any(|inner| inner.get_name() == word || is_name(inner, word))
+    }
+    let grammar = super::grammar();
+    let names: Vec<_> = words.iter().map(String::as_str).filter(|word| is_name(&grammar, word)).collect();
+    if names.is_empty() { words.iter().map(String::as_str).collect() } else { names }
+}
+
+fn slug_suggestion(error: &clap::Error) -> Option<String> {
+    let reason = std::error::Error::source(error)?;
+    reason.downcast_ref::<SlugError>()?;
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidValue) else { return None };
+    Slug::suggest(typed).map(|slug| format!("did you mean {slug}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_recognised_in_each_way_it_can_be_written() {
+        let asks = |line: &str| wants_json(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for line in [
+            "nexus -o json x",
+            "nexus x --output json",
+            "nexus --output=json",
+            "nexus -ojson",
+            "nexus -o=json",
+        ] {
+            assert!(asks(line), "{line}");
+        }
+        for line in ["nexus -o yaml", "nexus json", "nexus tenant psql acme -- -o json", "nexus -o"] {
+            assert!(!asks(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What keys there are: the one description that everything about settings follows from.
+
+use super::error::Expected;
+use super::{control, keys, local, log, server, store, tenants};
+
+/// One key of a section.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name within the section.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What holds when it is not set.
+    pub default: Default,
+    /// What it is for: one sentence.
+    pub help: &'static str,
+}
+
+/// What holds when a key is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Default {
+    /// This value; `$NEXUS_HOME` and `NAME` in it stand for the home and the context.
+    Value(&'static str),
+    /// Something that depends on what is there, in words.
+    Words(&'static str),
+    /// Nothing: it must be set.
+    Required,
+}
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text without control characters.
+    Text,
+    /// A host's name or address, or the folder of a socket.
+    Host,
+    /// A path; a relative one counts from the folder of the file that says it.
+    Path,
+    /// `http://` or `https://`, without a user in it.
+    Url,
+    /// A whole number, between two bounds, both included.
+    Number(u32, u32),
+    /// One of several words.
+    Word(&'static [&'static str]),
+    /// A reference to a secret.
+    Secret,
+    /// The name of a context.
+    Context,
+}
+
+/// A table of keys.
+#[derive(Debug)]
+pub struct Section {
+    /// Its path; `NAME` stands for a context's name, empty for the top of the file.
+    pub path: &'static str,
+    /// What it is for: one sentence.
+    pub help: &'static str,
+    /// Its keys.
+    pub keys: &'static [Key],
+}
+
+/// Every section there is, in the order in which a person reads them.
+pub const SECTIONS: &[Section] = &[
+    Section { path: "", help: "At the top of the file.", keys: TOP },
+    Section { path: "log", help: "What is logged to standard error.", keys: log::KEYS },
+    Section { path: "local", help: "The embedded stack.", keys: local::KEYS },
+    Section {
+        path: "context.NAME.control",
+        help: "The server of the control database, which holds the platform's own state.",
+        keys: control::KEYS,
+    },
+    Section {
+        path: "context.NAME.cluster",
+        help: "The server on which tenants' databases are placed. Absent: the control server.",
+        keys: server::CLUSTER_KEYS,
+    },
+    Section {
+        path: "context.NAME.store",
+        help: "The object store in which tenants' buckets are placed.",
+        keys: store::KEYS,
+    },
+    Section {
+        path: "context.NAME.keys",
+        help: "The master key, which wraps every tenant's data key.",
+        keys: keys::KEYS,
+    },
+    Section { path: "context.NAME.tenants", help: "Limits of tenants.", keys: tenants::KEYS },
+];
+
+const TOP: &[Key] = &[Key {
+    name: "default_context",
+    kind: Kind::Context,
+    default: Default::Value("local"),
+    help: "The context that commands work on when neither --context nor NEXUS_CONTEXT names one.",
+}];
+
+/// Variables that stand for no key of the file, and what each does.
+pub const PLAIN_VARIABLES: &[(&str, &str)] = &[
+    ("NEXUS_CONFIG", "The settings file, like --config."),
+    ("NEXUS_CONTEXT", "The context, like --context."),
+    ("NEXUS_HOME", "The folder under which Nexus keeps all that it keeps on a machine."),
+    ("NEXUS_LOG", "A filter of what is logged, e.g. nexus=debug,sqlx=warn; beats -v and log.level."),
+    ("NEXUS_PG_BIN", "Short for NEXUS_LOCAL_POSTGRES_BIN."),
+    ("NEXUS_COMPLETE", "Set by the shells' completion scripts."),
+    ("NEXUS_FAILPOINT", "Where a test build stops or dies; a released build has no such points."),
+];
+
+impl Section {
+    /// The key's whole path, with `NAME` still in it.
+    #[must_use]
+    pub fn full_path(&self, key: &Key) -> String {
+        if self.path.is_empty() { key.name.to_owned() } else { format!("{}.{}", self.path, key.name) }
+    }
+}
+
+/// The variable that sets a key: its path in capitals, with an underscore for each dot and hyphen.
+#[must_use]
+pub fn variable(path: &str) -> String {
+    format!("NEXUS_{}", path.to_ascii_uppercase().replace(['.', '-'], "_"))
+}
+
+impl Kind {
+    /// Checks a text that was given for a key of this kind.
+    pub(super) fn check(self, text: &str) -> Result<(), Expected> {
+        let expected = |words: &str| Err(Expected::Words(words.to_owned()));
+        if text.is_empty() || text.chars().any(char::is_control) {
+            return expected("text without control characters, not empty");
+        }
+        match self {
+            Self::Host => {
+                let stranger = |c: char| c.is_whitespace() || "/@?,=".contains(c);
+                if !text.starts_with('/') && text.contains(stranger) {
+                    return expected("a host's name, an address, or a socket's folder beginning with '/'");
+                }
+                Ok(())
+            }
+            Self::Path if text.starts_with('~') => expected("a path; '~' is not expanded here"),
+            Self::Text | Self::Path => Ok(()),
+            Self::Url => {
+                let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+                match rest {
+                    Some(rest) if !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']) => Ok(()),
+                    _ => expected("a URL like https://s3.example:9000, with no user or query in it"),
+                }
+            }
+            Self::Number(least, most) => match text.parse::<u32>() {
+                Ok(number) if (least..=most).contains(&number) => Ok(()),
+                _ => expected(&format!("a whole number from {least} to {most}")),
+            },
+            Self::Word(words) if words.contains(&text) => Ok(()),
+            Self::Word(words) => Err(Expected::OneOf(words)),
+            Self::Secret => text.parse::<super::SecretRef>().map(drop).map_err(Expected::Secret),
+            Self::Context => match text.parse::<super::ContextName>() {
+                Ok(_) => Ok(()),
+                Err(error) => expected(&error.to_string()),
+            },
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! `[context.NAME.keys]`: where the master key comes from.
+
+use super::home::Home;
+use super::key::{Default, Key, Kind};
+use super::values::SectionValues;
+use super::{ContextName, SecretRef};
+
+/// Where the master key comes from.
+#[derive(Debug, Clone)]
+pub struct KeySettings {
+    /// The master key; `nexus init` makes it where this is a file.
+    pub master: SecretRef,
+}
+
+pub(super) const KEYS: &[Key] = &[Key {
+    name: "master",
+    kind: Kind::Secret,
+    default: Default::Value("file:$NEXUS_HOME/keys/NAME.key"),
+    help: "Where the master key lies; nexus init makes it where this is a file.",
+}];
+
+impl KeySettings {
+    pub(super) fn read(section: &SectionValues<'_>, home: &Home, context: &ContextName) -> Self {
+        let usual = || SecretRef::File(home.keys().join(format!("{context}.key")));
+        Self { master: section.secret("master").unwrap_or_else(usual) }
+    }
+}

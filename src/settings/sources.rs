@@ -1,0 +1,102 @@
+//! Where settings come from: flags, the environment, and the places where a file is looked for.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::error::SettingsError;
+use super::home::Home;
+use super::values::Origin;
+
+/// The settings file's name, wherever it lies.
+pub const FILE_NAME: &str = "nexus.toml";
+
+/// What the command line says about settings.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config FILE`
+    pub config: Option<PathBuf>,
+    /// `--context NAME`
+    pub context: Option<String>,
+}
+
+/// Everything that settings are made from.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// What the command line says.
+    pub flags: Flags,
+    /// The environment's `NEXUS_…` variables that are set to something.
+    pub variables: BTreeMap<String, String>,
+    /// The user's config folder: `$XDG_CONFIG_HOME/nexus`, else `~/.config/nexus`.
+    pub user_folder: Option<PathBuf>,
+    /// The folder that Nexus keeps things under.
+    pub home: Option<Home>,
+}
+
+impl Sources {
+    /// Of this process.
+    #[must_use]
+    pub fn from_process(flags: Flags) -> Self {
+        let variables = env::vars_os().filter_map(|(name, value)| {
+            let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+            (name.starts_with("NEXUS_") && !value.is_empty()).then_some((name, value))
+        });
+        let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let config = folder("XDG_CONFIG_HOME").or_else(|| folder("HOME").map(|home| home.join(".config")));
+        Self {
+            flags,
+            variables: variables.collect(),
+            user_folder: config.map(|folder| folder.join("nexus")),
+            home: Home::from_env(),
+        }
+    }
+
+    /// A variable that is set to something.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    /// The settings file: the one that is named, else the first there is of the working
+    /// directory's, the user's, the home's and `/etc/nexus`'s.
+    ///
+    /// # Errors
+    /// A named file that is not there, or one in the working directory that others could have
+    /// written: it may hold commands to run (`cmd:`).
+    pub fn find_file(&self) -> Result<Option<PathBuf>, SettingsError> {
+        let named = match (&self.flags.config, self.variable("NEXUS_CONFIG")) {
+            (Some(file), _) => Some((file.clone(), Origin::Flag("--config"))),
+            (None, Some(file)) => Some((PathBuf::from(file), Origin::Environment("NEXUS_CONFIG".to_owned()))),
+            (None, None) => None,
+        };
+        if let Some((file, origin)) = named {
+            return if file.exists() { Ok(Some(file)) } else { Err(SettingsError::NoFile { file, origin }) };
+        }
+        let here = PathBuf::from(FILE_NAME);
+        if here.exists() {
+            check_owner(&here)?;
+            return Ok(Some(std::path::absolute(&here).unwrap_or(here)));
+        }
+        let home = self.home.as_ref().map(|home| home.path().to_owned());
+        let folders = [self.user_folder.clone(), home, Some(PathBuf::from("/etc/nexus"))];
+        Ok(folders.into_iter().flatten().map(|folder| folder.join(FILE_NAME)).find(|file| file.exists()))
+    }
+}
+
+/// Refuses a file that somebody else than this user or root could have written. Root working in
+/// a folder of the user who called `sudo` trusts that user.
+fn check_owner(file: &Path) -> Result<(), SettingsError> {
+    let facts =
+        fs::metadata(file).map_err(|source| SettingsError::Unreadable { file: file.to_owned(), source })?;
+    let me = nix::unistd::geteuid();
+    let caller = env::var("SUDO_UID").ok().filter(|_| me.is_root()).and_then(|text| text.parse::<u32>().ok());
+    let trusted = facts.uid() == me.as_raw() || facts.uid() == 0 || Some(facts.uid()) == caller;
+    let reason = match (trusted, facts.mode() & 0o002) {
+        (false, _) => "belongs to another user",
+        (true, 0) => return Ok(()),
+        (true, _) => "can be written by everybody",
+    };
+    Err(SettingsError::Untrusted { file: file.to_owned(), reason })
+}

@@ -1,0 +1,62 @@
+//! `[context.NAME.store]`: the object store in which tenants' buckets are placed.
+
+use super::SecretRef;
+use super::error::SettingsError;
+use super::key::{Default, Key, Kind};
+use super::values::SectionValues;
+
+/// How buckets and scoped keys are made in an object store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreDriver {
+    /// The S3 endpoint that `nexus` itself serves.
+    Local,
+}
+
+/// An object store.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// How buckets and scoped keys are made in it.
+    pub driver: StoreDriver,
+    /// Its S3 endpoint: a URL.
+    pub endpoint: String,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// The token with which buckets and keys are made.
+    pub admin_token: SecretRef,
+}
+
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "driver",
+        kind: Kind::Word(&["local"]),
+        default: Default::Value("local"),
+        help: "How buckets and scoped keys are made: local is the S3 endpoint that nexus itself serves.",
+    },
+    Key { name: "endpoint", kind: Kind::Url, default: Default::Required, help: "The S3 endpoint's URL." },
+    Key {
+        name: "region",
+        kind: Kind::Text,
+        default: Default::Value("us-east-1"),
+        help: "The region that requests are signed for.",
+    },
+    Key {
+        name: "admin_token",
+        kind: Kind::Secret,
+        default: Default::Required,
+        help: "Where the token lies with which buckets and keys are made.",
+    },
+];
+
+impl StoreSettings {
+    pub(super) fn read(section: &SectionValues<'_>) -> Result<Self, SettingsError> {
+        section.required("admin_token")?;
+        Ok(Self {
+            driver: StoreDriver::Local,
+            endpoint: section.required("endpoint")?.trim_end_matches('/').to_owned(),
+            region: section.text("region").unwrap_or("us-east-1").to_owned(),
+            admin_token: section
+                .secret("admin_token")
+                .ok_or_else(|| SettingsError::Missing { key: section.key("admin_token") })?,
+        })
+    }
+}

@@ -1,0 +1,361 @@
+//! Holds the house's arrows, its sizes, and who may write where. One crate gives no walls; this
+//! test does.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Most lines of a file of code, its unit tests apart.
+const MOST_LINES: usize = 500;
+/// Most lines of a function's body.
+const MOST_FUNCTION_LINES: usize = 60;
+
+/// Each room with the rooms that it may import, beside itself.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    ("cli", &["app", "features", "infra", "settings", "kernel"]),
+    ("app", &["features", "infra", "settings", "kernel"]),
+    ("features", &["infra", "settings", "kernel"]),
+    ("infra", &["settings", "kernel"]),
+    ("settings", &["kernel"]),
+    ("kernel", &[]),
+];
+
+/// Libraries that belong to one door or mechanism, and the rooms that must not know them.
+const FOREIGN: &[(&str, &[&str])] = &[
+    ("kernel", &["clap", "comfy_table", "dialoguer", "indicatif", "tokio", "aws_sdk_s3", "s3s", "hyper"]),
+    ("settings", &["clap", "comfy_table", "dialoguer", "indicatif", "sqlx", "aws_sdk_s3", "s3s", "hyper"]),
+    ("infra", &["clap", "comfy_table", "dialoguer", "indicatif"]),
+    ("features", &["clap", "comfy_table", "dialoguer", "indicatif", "hyper", "s3s"]),
+    ("app", &["clap", "comfy_table", "dialoguer", "indicatif", "hyper", "s3s"]),
+    ("cli", &["sqlx", "aws_sdk_s3", "s3s", "hyper"]),
+];
+
+/// Which feature may use which other feature's door. Must have no cycle; facts come before
+/// processes.
+const FEATURES: &[(&str, &[&str])] = &[
+    ("audit", &[]),
+    ("secrets", &["audit"]),
+    ("tenants", &["audit", "secrets"]),
+    ("local", &[]),
+    ("provisioning", &["audit", "secrets", "tenants"]),
+];
+
+struct Source {
+    /// Its path below `src/`, e.g. `features/tenants/store.rs`.
+    path: String,
+    /// Its lines, unit tests and comments blanked out.
+    lines: Vec<String>,
+}
+
+impl Source {
+    fn parts(&self) -> Vec<&str> {
+        self.path.trim_end_matches(".rs").split('/').collect()
+    }
+
+    fn room(&self) -> &str {
+        self.parts()[0]
+    }
+
+    fn feature(&self) -> Option<&str> {
+        (self.room() == "features")
+            .then(|| self.parts().get(1).copied())
+            .flatten()
+            .filter(|name| *name != "mod")
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![src.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("src/build.rs") {
+                found.push(read(&src, &path));
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn read(src: &Path, path: &PathBuf) -> Source {
+    let text = fs::read_to_string(path).unwrap();
+    // Unit tests end a file; what they do is their own matter.
+    let code = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+    let lines = code.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line });
+    let name = path.strip_prefix(src).unwrap().to_string_lossy().into_owned();
+    Source { path: name, lines: lines.map(str::to_owned).collect() }
+}
+
+/// The paths within this crate that a file names, `self::` and `super::` resolved: each as its
+/// first two parts.
+fn inner_paths(source: &Source) -> BTreeSet<(String, String)> {
+    let mut module: Vec<&str> = source.parts();
+    if matches!(module.last(), Some(&("mod" | "lib"))) {
+        module.pop();
+    }
+    let mut found = BTreeSet::new();
+    for text in statements(source) {
+        for (place, start) in [("crate::", 0), ("nexus::", 0), ("super::", 1)] {
+            for (at, _) in text.match_indices(place) {
+                if text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                    continue;
+                }
+                let mut rest = &text[at + place.len()..];
+                let mut up = start;
+                while let Some(more) = rest.strip_prefix("super::") {
+                    rest = more;
+                    up += 1;
+                }
+                let base: Vec<&str> =
+                    if start == 0 { vec![] } else { module[..module.len().saturating_sub(up)].to_vec() };
+                for branch in branches(rest) {
+                    let full: Vec<String> =
+                        base.iter().map(|part| (*part).to_owned()).chain(branch).collect();
+                    let part = |index: usize| full.get(index).cloned().unwrap_or_default();
+                    found.insert((part(0), part(1)));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Every `use` as one line, and every other line as it is.
+fn statements(source: &Source) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Option<String> = None;
+    for line in &source.lines {
+        let trimmed = line.trim();
+        match &mut open {
+            Some(text) => text.push_str(trimmed),
+            None if trimmed.starts_with("use ") || trimmed.starts_with("pub use ") => {
+                open = Some(trimmed.to_owned());
+            }
+            None => found.push(trimmed.to_owned()),
+        }
+        if open.as_ref().is_some_and(|text| text.ends_with(';')) {
+            found.extend(open.take());
+        }
+    }
+    found
+}
+
+/// The first two parts of a path, for each branch of its braces.
+fn branches(rest: &str) -> Vec<Vec<String>> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    if let Some(inner) = rest.strip_prefix('{') {
+        let mut depth = 0;
+        let mut found = Vec::new();
+        let mut start = 0;
+        for (at, c) in inner.char_indices() {
+            match c {
+                '{' => depth += 1,
+                ',' | '}' if depth == 0 => {
+                    found.extend(branches(inner[start..at].trim()));
+                    start = at + 1;
+                    if c == '}' {
+                        return found;
+                    }
+                }
+                '}' => depth -= 1,
+                _ => {}
+            }
+        }
+        return found;
+    }
+    let first = word(rest);
+    if first.is_empty() {
+        return Vec::new();
+    }
+    match rest[first.len()..].strip_prefix("::") {
+        Some(more) if more.starts_with('{') => branches(more)
+            .into_iter()
+            .map(|branch| [first.clone()].into_iter().chain(branch).collect())
+            .collect(),
+        Some(more) => vec![vec![first, word(more)]],
+        None => vec![vec![first]],
+    }
+}
+
+/// Whether a text stands in a line, not as the end of a longer name or path.
+fn is_word(line: &str, text: &str) -> bool {
+    let within = |c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '.';
+    line.match_indices(text).any(|(at, _)| !line[..at].ends_with(within))
+}
+
+#[test]
+fn the_scan_sees_through_braces_and_super() {
+    let code = "use super::super::{infra::db, kernel::{Slug, ids}};\nlet a = crate::app::App::new();";
+    let source = Source {
+        path: "features/tenants/store.rs".to_owned(),
+        lines: code.lines().map(str::to_owned).collect(),
+    };
+    let seen: Vec<String> = inner_paths(&source).into_iter().map(|(a, b)| format!("{a}::{b}")).collect();
+    assert_eq!(seen, ["app::App", "features::infra", "features::kernel"]);
+    let deep = Source { path: "features/tenants/steps/role.rs".to_owned(), ..source };
+    let seen: BTreeSet<_> = inner_paths(&deep).into_iter().map(|(room, _)| room).collect();
+    assert!(seen.contains("features") && seen.contains("app"));
+}
+
+#[test]
+fn rooms_import_only_what_lies_to_their_right() {
+    let rooms: BTreeMap<_, _> = ROOMS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.room() != "lib") {
+        let room = source.room();
+        let allowed = rooms.get(room).unwrap_or_else(|| panic!("{} is in no room of the house", source.path));
+        for (other, _) in inner_paths(source) {
+            if rooms.contains_key(other.as_str()) && other != room && !allowed.contains(&other.as_str()) {
+                wrong.push(format!("{} imports {other}", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn libraries_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let Some((_, foreign)) = FOREIGN.iter().find(|(room, _)| *room == source.room()) else { continue };
+        for (number, line) in source.lines.iter().enumerate() {
+            for library in *foreign {
+                if is_word(line, &format!("{library}::")) {
+                    wrong.push(format!("{}:{} knows {library}", source.path, number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn features_use_each_others_doors_along_an_acyclic_table() {
+    let table: BTreeMap<_, _> = FEATURES.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let Some(feature) = source.feature() else { continue };
+        let Some(allowed) = table.get(feature) else {
+            wrong.push(format!("{feature} is not in the table of features"));
+            continue;
+        };
+        for (room, other) in inner_paths(&source) {
+            if room == "features" && table.contains_key(other.as_str()) && other != feature {
+                if !allowed.contains(&other.as_str()) {
+                    wrong.push(format!("{} uses {other}", source.path));
+                }
+                if source.lines.iter().any(|line| line.contains(&format!("{other}::store"))) {
+                    wrong.push(format!("{} reaches into the store of {other}", source.path));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    // Taking away whatever uses nothing that is left must leave nothing.
+    let mut left: BTreeMap<&str, BTreeSet<&str>> =
+        FEATURES.iter().map(|(name, uses)| (*name, uses.iter().copied().collect())).collect();
+    while let Some(free) = left.iter().find(|(_, uses)| uses.is_empty()).map(|(name, _)| *name) {
+        left.remove(free);
+        for uses in left.values_mut() {
+            uses.remove(free);
+        }
+    }
+    assert!(left.is_empty(), "a cycle among {:?}", left.keys());
+}
+
+#[test]
+fn sql_is_written_in_stores_and_below() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let may = source.room() == "infra" || source.path.ends_with("/store.rs");
+        for (number, line) in source.lines.iter().enumerate() {
+            let query =
+                ["sqlx::query", "query_as(", "query_as::<", "query_scalar(", "query_scalar::<", "raw_sql("]
+                    .iter()
+                    .any(|call| line.contains(call));
+            if query && !may {
+                wrong.push(format!("{}:{}", source.path, number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "SQL outside a store:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_the_screen_writes_to_standard_output_and_standard_error() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        // A crash report must not depend on anything that could have crashed.
+        let may = source.path == "main.rs"
+            || source.path.starts_with("cli/output/")
+            || source.path == "cli/crash.rs";
+        for (number, line) in source.lines.iter().enumerate() {
+            let writes = ["println!", "eprintln!", "print!", "eprint!", "io::stdout(", "io::stderr("];
+            let bare = ["stdout()", "stderr()"].iter().any(|call| is_word(line, call));
+            if !may && (bare || writes.iter().any(|call| is_word(line, call))) {
+                wrong.push(format!("{}:{}", source.path, number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "writes past the screen:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn files_and_functions_keep_to_their_size() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if source.lines.len() > MOST_LINES {
+            wrong.push(format!("{} has {} lines", source.path, source.lines.len()));
+        }
+        for (name, length) in functions(&source.lines) {
+            if length > MOST_FUNCTION_LINES {
+                wrong.push(format!("{}: fn {name} has {length} lines", source.path));
+            }
+        }
+    }
+    let main = sources().into_iter().find(|source| source.path == "main.rs").unwrap();
+    assert!(main.lines.len() < 60, "main.rs has {} lines", main.lines.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Functions with the lines of their bodies, relying on rustfmt: a body ends with a brace as far
+/// in as its head.
+fn functions(lines: &[String]) -> Vec<(String, usize)> {
+    let mut found = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let head = line.trim_start();
+        let is_head = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub(super) fn ", "pub(crate) fn "]
+            .iter()
+            .chain(&["pub(super) async fn ", "pub(crate) async fn ", "const fn ", "pub const fn "])
+            .any(|word| head.starts_with(word));
+        if !is_head || line.trim_end().ends_with([';', '}']) {
+            continue;
+        }
+        let indent = line.len() - head.len();
+        let end = format!("{}}}", " ".repeat(indent));
+        let open = lines[start..].iter().position(|line| line.trim_end().ends_with('{')).unwrap_or(0);
+        if let Some(length) = lines[start + open..].iter().position(|line| *line == end) {
+            let name = head.split_once("fn ").unwrap().1.split(['(', '<']).next().unwrap().to_owned();
+            found.push((name, length.saturating_sub(1)));
+        }
+    }
+    found
+}
+
+#[test]
+fn rooms_say_what_they_are() {
+    for source in sources().iter().filter(|source| source.path.ends_with("mod.rs")) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(&source.path);
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.starts_with("//! "), "{} says nothing of itself", source.path);
+    }
+}

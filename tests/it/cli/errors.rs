@@ -1,0 +1,137 @@
+//! Errors: what failed, on what, why, what to type next, and the exit code.
+
+use insta::assert_snapshot;
+
+use crate::support::machine::Machine;
+
+#[test]
+fn a_slip_in_a_noun_names_the_nearest() {
+    assert_snapshot!(Machine::new().run(&["tennant"]), @r"
+    --- stderr
+    error: unrecognized subcommand 'tennant'
+    hint: did you mean tenant?
+    hint: nexus --help
+    --- exit 2
+    ");
+}
+
+#[test]
+fn a_slip_in_a_flag_names_the_nearest() {
+    assert_snapshot!(Machine::new().run(&["tenant", "create", "acme", "--admin-password", "hunter2"]), @r"
+    --- stderr
+    error: unexpected argument '--admin-password' found
+    hint: did you mean --admin-password-stdin?
+    hint: nexus tenant create --help
+    --- exit 2
+    ");
+}
+
+#[test]
+fn a_slip_in_a_word_names_the_nearest() {
+    assert_snapshot!(Machine::new().run(&["tenant", "env", "acme", "--format", "jsn"]), @r"
+    --- stderr
+    error: invalid value 'jsn' for '--format <FORM>' [possible values: dotenv, shell, json, url]
+    hint: did you mean json?
+    hint: nexus tenant env --help
+    --- exit 2
+    ");
+}
+
+#[test]
+fn a_bad_slug_is_refused_with_the_reason_and_the_nearest_good_one() {
+    assert_snapshot!(Machine::new().run(&["tenant", "create", "Acme Corp."]), @r"
+    --- stderr
+    error: invalid value 'Acme Corp.' for '[SLUG]': a slug holds lower-case letters, digits and hyphens only, not 'A'
+    hint: did you mean acme-corp?
+    hint: nexus tenant create --help
+    --- exit 2
+    ");
+    assert_snapshot!(Machine::new().run(&["tenant", "show", "postgres"]), @r#"
+    --- stderr
+    error: invalid value 'postgres' for '<SLUG|ID>': "postgres" is reserved
+    hint: did you mean postgres-co?
+    hint: nexus tenant show --help
+    --- exit 2
+    "#);
+}
+
+#[test]
+fn a_bad_label_address_or_name_is_refused() {
+    assert_snapshot!(Machine::new().run(&["tenant", "create", "acme", "--label", "Plan"]), @r#"
+    --- stderr
+    error: invalid value 'Plan' for '--label <KEY=VALUE>': a label is written key=value, "Plan" has no '='
+    hint: nexus tenant create --help
+    --- exit 2
+    "#);
+    assert_snapshot!(Machine::new().run(&["tenant", "create", "acme", "--admin-email", "ann"]), @r"
+    --- stderr
+    error: invalid value 'ann' for '--admin-email <E-MAIL>': an address is written like ann@example.com
+    hint: nexus tenant create --help
+    --- exit 2
+    ");
+    assert_snapshot!(Machine::new().run(&["tenant", "create", "acme", "--name", "a\u{1b}b"]), @r"
+    --- stderr
+    error: invalid value 'a' for '--name <NAME>': a name has 1 to 200 characters, none of them a control character
+    hint: nexus tenant create --help
+    --- exit 2
+    ");
+}
+
+#[test]
+fn a_purge_must_be_asked_for() {
+    assert_snapshot!(Machine::new().run(&["tenant", "delete", "acme"]), @r"
+    --- stderr
+    error: the following required arguments were not provided: --purge
+    hint: nexus tenant delete --help
+    --- exit 2
+    ");
+}
+
+#[test]
+fn with_json_every_error_is_one_object_on_standard_error() {
+    let machine = Machine::new();
+    assert_snapshot!(machine.run(&["-o", "json", "tennant"]), @r#"
+    --- stderr
+    {"error":{"code":"usage","message":"unrecognized subcommand 'tennant'","hint":"did you mean tenant?\nnexus --help","details":{},"operation":null}}
+    --- exit 2
+    "#);
+    assert_snapshot!(machine.run(&["tenant", "show", "Acme", "--output=json"]), @r#"
+    --- stderr
+    {"error":{"code":"usage","message":"invalid value 'Acme' for '<SLUG|ID>': a slug holds lower-case letters, digits and hyphens only, not 'A'","hint":"did you mean acme?\nnexus tenant show --help","details":{},"operation":null}}
+    --- exit 2
+    "#);
+    assert_snapshot!(machine.run(&["-o", "json", "tenant"]), @r#"
+    --- stderr
+    {"error":{"code":"usage","message":"a verb is missing","hint":"nexus tenant --help","details":{},"operation":null}}
+    --- exit 2
+    "#);
+    assert_snapshot!(machine.run(&["-o", "json", "--context", "prod", "context", "show"]), @r#"
+    --- stderr
+    {"error":{"code":"context_unknown","message":"there is no context \"prod\"","hint":"nexus context list\ndescribe it in nexus.toml under [context.prod]","details":{},"operation":null}}
+    --- exit 4
+    "#);
+}
+
+#[test]
+fn causes_are_shown_only_when_asked_for() {
+    let machine = Machine::new().with_file("work/folder/file", "");
+    assert_snapshot!(machine.run(&["man", "--out", "folder/file/x"]), @r"
+    --- stderr
+    error: cannot write folder/file/x: Not a directory (os error 20)
+    --- exit 2
+    ");
+    assert_snapshot!(machine.run(&["-v", "man", "--out", "folder/file/x"]), @r"
+    --- stderr
+    error: cannot write folder/file/x: Not a directory (os error 20)
+    cause: Not a directory (os error 20)
+    code: man_unwritable
+    --- exit 2
+    ");
+}
+
+#[test]
+fn what_follows_two_hyphens_is_not_ours() {
+    // `-o json` belongs to psql here, so the error is text.
+    let seen = Machine::new().run(&["tenant", "psql", "Acme", "--", "-o", "json"]);
+    assert!(seen.contains("error: invalid value 'Acme'"), "{seen}");
+}

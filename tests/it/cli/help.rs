@@ -1,0 +1,163 @@
+//! What a person who does not know the command yet is told.
+
+use insta::assert_snapshot;
+
+use crate::support::machine::Machine;
+
+#[test]
+fn the_grammar_has_no_contradiction() {
+    nexus::cli::grammar().debug_assert();
+}
+
+#[test]
+fn every_verb_has_help_with_examples_and_a_first_line_in_the_imperative() {
+    fn check(command: &clap::Command, path: &str) {
+        let about = command.get_about().unwrap_or_else(|| panic!("{path} has no help")).to_string();
+        assert!(!about.ends_with('.'), "{path}: no full stop after the first line");
+        assert!(about.starts_with(char::is_uppercase), "{path}: a sentence");
+        if command.has_subcommands() {
+            for inner in command.get_subcommands() {
+                check(inner, &format!("{path} {}", inner.get_name()));
+            }
+        } else if !command.is_hide_set() {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.starts_with("EXAMPLES\n"), "{path} has no examples");
+        }
+        for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            assert!(arg.get_help().is_some(), "{path}: {} has no help", arg.get_id());
+        }
+    }
+    check(&nexus::cli::grammar(), "nexus");
+}
+
+#[test]
+fn without_a_command_the_help_is_shown() {
+    assert_snapshot!(Machine::new().run(&[]), @r"
+    --- stdout
+    Give every customer a database and a bucket of their own
+
+    Usage: nexus [OPTIONS] <COMMAND>
+
+    Commands:
+      local        Run the embedded PostgreSQL and S3 endpoint
+      init         Make the control database, the keys and the first operator
+      context      Choose which installation commands work on
+      config       Show what is set, and where it was set
+      tenant       Make, show, use, mend and delete tenants
+      operation    Look at recorded changes of tenants, finish them or take them back
+      secret       Look after the keys that seal secrets
+      completions  Print a shell's completion script
+      man          Write the manual pages
+      version      Show the version, with what a bug report needs
+
+    Options:
+      -h, --help     Print help (see more with '--help')
+      -V, --version  Print version
+
+    Global options:
+          --context <NAME>   Work on this context: one of the installations in nexus.toml
+          --config <FILE>    Read this settings file, and look for no other
+      -o, --output <FORMAT>  How data is written; a table only on a terminal, else its rows separated by
+                             tabs [default: table] [possible values: table, json, yaml, csv, id]
+      -q, --quiet            Write data and errors only: no notes, no progress
+      -v, --verbose...       Log more, and show what caused an error; repeat for more still
+      -y, --yes              Answer yes to questions; what destroys also wants --confirm SLUG
+          --dry-run          Show what would be done, and do nothing
+
+    EXAMPLES
+      nexus local up                    start the embedded PostgreSQL and S3 endpoint
+      nexus tenant create acme          make a tenant
+      nexus tenant psql acme            look into its database, as its own login
+      nexus -o json tenant list         the tenants, for a script
+
+    Exit codes: 0 done, 1 a bug, 2 usage, 3 refused, 4 no such thing, 5 conflict, 6 partly done,
+    7 busy, 8 a dependency is down, 9 integrity, 130 interrupted.
+    --- exit 0
+    ");
+}
+
+#[test]
+fn without_a_verb_the_nouns_help_is_shown_and_the_exit_says_usage() {
+    let seen = Machine::new().run(&["secret"]);
+    assert!(seen.starts_with("--- stderr\nLook after the keys"), "{seen}");
+    assert!(seen.ends_with("--- exit 2"));
+}
+
+#[test]
+fn a_verbs_help_teaches_by_example() {
+    assert_snapshot!(Machine::new().run(&["tenant", "delete", "--help"]), @r"
+    --- stdout
+    Destroy a tenant with its database, its bucket and its credentials
+
+    The slug must be typed; a script passes --yes --confirm SLUG. Should anything stop it, the same
+    command finishes the work.
+
+    Usage: nexus tenant delete [OPTIONS] --purge <SLUG|ID>
+
+    Arguments:
+      <SLUG|ID>
+              The tenant, by slug or id
+
+    Options:
+          --purge
+              Destroy it for good: nothing of it can be had back
+
+          --confirm <SLUG>
+              Say which tenant is meant, where there is no terminal to type it on
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Global options:
+          --context <NAME>
+              Work on this context: one of the installations in nexus.toml
+
+          --config <FILE>
+              Read this settings file, and look for no other
+
+      -o, --output <FORMAT>
+              How data is written; a table only on a terminal, else its rows separated by tabs
+
+              Possible values:
+              - table: A table on a terminal; elsewhere its rows, separated by tabs
+              - json:  A list is an array, a thing is an object
+              - yaml:  The same fields as JSON
+              - csv:   A header and rows
+              - id:    Ids or names only, one a line
+              
+              [default: table]
+
+      -q, --quiet
+              Write data and errors only: no notes, no progress
+
+      -v, --verbose...
+              Log more, and show what caused an error; repeat for more still
+
+      -y, --yes
+              Answer yes to questions; what destroys also wants --confirm SLUG
+
+          --dry-run
+              Show what would be done, and do nothing
+
+    EXAMPLES
+      nexus tenant delete acme --purge
+      nexus tenant delete acme --purge --yes --confirm acme     in a script
+      nexus --dry-run tenant delete acme --purge                what would go
+    --- exit 0
+    ");
+}
+
+#[test]
+fn the_version_comes_alone() {
+    let seen = Machine::new().run(&["--version"]);
+    assert_eq!(seen, concat!("--- stdout\nnexus ", env!("CARGO_PKG_VERSION"), "\n--- exit 0"));
+}
+
+#[test]
+fn a_bug_report_can_be_read_by_a_program() {
+    let output = Machine::new().output(&["-o", "json", "version"], "");
+    let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for name in ["version", "commit", "target", "rustc", "profile", "os", "psql"] {
+        assert!(view.get(name).is_some(), "{name}");
+    }
+}

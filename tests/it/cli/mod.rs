@@ -1,0 +1,10 @@
+//! The command line.
+
+mod completion;
+mod contexts;
+mod errors;
+mod generated;
+mod help;
+mod output;
+mod prompts;
+mod settings;

@@ -1,0 +1,252 @@
+//! `nexus.toml`, the environment, and what is said of a mistake in either.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use insta::assert_snapshot;
+
+use crate::support::machine::Machine;
+
+const PROD: &str = r#"default_context = "prod"
+
+[log]
+format = "json"
+
+[context.prod.control]
+host = "db.example"
+user = "nexus"
+password = "file:db.password"
+ca_file = "ca.pem"
+
+[context.prod.store]
+endpoint = "https://s3.example"
+admin_token = "cmd:vault read --token hunter2"
+"#;
+
+#[test]
+fn with_no_settings_at_all_the_context_is_local() {
+    assert_snapshot!(Machine::new().run(&["config", "show"]), @r"
+    --- stdout
+    context	local	default
+    home	[M]/nexus	env NEXUS_HOME
+    default_context	local	default
+    log.level	warn	default
+    log.format	text	default
+    local.postgres_bin		default: looked for on PATH, through pg_config and in the distributions' folders
+    local.s3_port		default: a free one, kept from then on
+    context.local.keys.master	file:[M]/nexus/keys/local.key	default
+    context.local.tenants.connection_limit	20	default
+    context.local.tenants.invitation_ttl_hours	168	default
+    --- exit 0
+    ");
+}
+
+#[test]
+fn each_value_is_shown_with_where_it_came_from() {
+    let machine = Machine::new()
+        .with_settings(PROD)
+        .with_variable("NEXUS_CONTEXT_PROD_CONTROL_PORT", "6432")
+        .with_variable("NEXUS_CONTEXT_PROD_TENANTS_CONNECTION_LIMIT", "7");
+    assert_snapshot!(machine.run(&["config", "show"]), @r"
+    --- stdout
+    context	prod	[M]/work/nexus.toml:1
+    home	[M]/nexus	env NEXUS_HOME
+    default_context	prod	[M]/work/nexus.toml:1
+    log.level	warn	default
+    log.format	json	[M]/work/nexus.toml:4
+    context.prod.control.host	db.example	[M]/work/nexus.toml:7
+    context.prod.control.port	6432	env NEXUS_CONTEXT_PROD_CONTROL_PORT
+    context.prod.control.user	nexus	[M]/work/nexus.toml:8
+    context.prod.control.database	nexus	default
+    context.prod.control.password	file:[M]/work/db.password	[M]/work/nexus.toml:9
+    context.prod.control.tls		default: verify-full; disable on a socket
+    context.prod.control.ca_file	[M]/work/ca.pem	[M]/work/nexus.toml:10
+    context.prod.store.driver	local	default
+    context.prod.store.endpoint	https://s3.example	[M]/work/nexus.toml:13
+    context.prod.store.region	us-east-1	default
+    context.prod.store.admin_token	cmd:vault …	[M]/work/nexus.toml:14
+    context.prod.keys.master	file:[M]/nexus/keys/prod.key	default
+    context.prod.tenants.connection_limit	7	env NEXUS_CONTEXT_PROD_TENANTS_CONNECTION_LIMIT
+    context.prod.tenants.invitation_ttl_hours	168	default
+    --- exit 0
+    ");
+}
+
+#[test]
+fn the_command_line_comes_before_the_environment_and_that_before_the_file() {
+    let machine = Machine::new().with_settings(PROD).with_variable("NEXUS_CONTEXT", "local");
+    let chosen = |args: &[&str]| machine.run(args).lines().nth(1).unwrap().to_owned();
+    assert_eq!(chosen(&["config", "show"]), "context\tlocal\tenv NEXUS_CONTEXT");
+    assert_eq!(chosen(&["config", "show", "--context", "prod"]), "context\tprod\tflag --context");
+}
+
+#[test]
+fn the_first_file_found_is_the_only_one_read() {
+    let machine = Machine::new()
+        .with_settings("[log]\nlevel = \"info\"\n")
+        .with_file("home/.config/nexus/nexus.toml", "[log]\nlevel = \"error\"\n")
+        .with_file("nexus/nexus.toml", "[log]\nlevel = \"off\"\n")
+        .with_file("named.toml", "[log]\nlevel = \"trace\"\n");
+    let level = |machine: &Machine, args: &[&str]| {
+        let seen = machine.run(&[args, &["config", "show"]].concat());
+        seen.lines().find(|line| line.starts_with("log.level")).unwrap_or(&seen).to_owned()
+    };
+    let named = machine.path("named.toml").display().to_string();
+    assert_eq!(level(&machine, &["--config", &named]), "log.level\ttrace\t[M]/named.toml:2");
+    assert_eq!(level(&machine, &[]), "log.level\tinfo\t[M]/work/nexus.toml:2");
+    fs::remove_file(machine.path("work/nexus.toml")).unwrap();
+    assert_eq!(level(&machine, &[]), "log.level\terror\t[M]/home/.config/nexus/nexus.toml:2");
+    fs::remove_file(machine.path("home/.config/nexus/nexus.toml")).unwrap();
+    assert_eq!(level(&machine, &[]), "log.level\toff\t[M]/nexus/nexus.toml:2");
+    let machine = machine.with_variable("NEXUS_CONFIG", &named);
+    assert_eq!(level(&machine, &[]), "log.level\ttrace\t[M]/named.toml:2");
+}
+
+#[test]
+fn a_named_file_that_is_not_there_is_an_error() {
+    assert_snapshot!(Machine::new().run(&["--config", "no.toml", "config", "show"]), @r"
+    --- stderr
+    error: there is no settings file no.toml
+    hint: leave --config out to use the usual places
+    --- exit 2
+    ");
+}
+
+#[test]
+fn an_unknown_key_is_an_error_that_names_the_nearest() {
+    let with = |text: &str| Machine::new().with_settings(text).run(&["config", "show"]);
+    assert_snapshot!(with("[context.prod.control]\nhots = \"db\"\n"), @r#"
+    --- stderr
+    error: [M]/work/nexus.toml:2: unknown key "context.prod.control.hots"
+    hint: did you mean context.prod.control.host?
+    --- exit 2
+    "#);
+    assert_snapshot!(with("[context.prod.controll]\nhost = \"db\"\n"), @r#"
+    --- stderr
+    error: [M]/work/nexus.toml:1: unknown key "context.prod.controll"
+    hint: did you mean context.prod.control?
+    --- exit 2
+    "#);
+    assert_snapshot!(with("[log]\nlevel = \"inof\"\n"), @r#"
+    --- stderr
+    error: [M]/work/nexus.toml:2: log.level must be one of off, error, warn, info, debug, trace, not "inof"
+    hint: did you mean info?
+    --- exit 2
+    "#);
+    assert_snapshot!(with("zzz = 1\n"), @r#"
+    --- stderr
+    error: [M]/work/nexus.toml:1: unknown key "zzz"
+    hint: the keys there are: default_context, log, local, context
+    --- exit 2
+    "#);
+}
+
+#[test]
+fn a_table_where_a_value_belongs_and_the_other_way_round_are_errors() {
+    let with = |text: &str| Machine::new().with_settings(text).run(&["config", "show"]);
+    assert_snapshot!(with("context = \"prod\"\n"), @r#"
+    --- stderr
+    error: [M]/work/nexus.toml:1: context holds a table for each context, not a value
+    hint: to choose the context that is used, write default_context = "NAME"
+    --- exit 2
+    "#);
+    assert_snapshot!(with("[context.prod.control.host]\nname = \"db\"\n"), @r"
+    --- stderr
+    error: [M]/work/nexus.toml:1: context.prod.control.host must be one value, not a table
+    --- exit 2
+    ");
+    assert_snapshot!(with("log = 3\n"), @r"
+    --- stderr
+    error: [M]/work/nexus.toml:1: log must be a table of keys, not one value
+    --- exit 2
+    ");
+    assert_snapshot!(with("[context.prod.control]\nport = 70000\n"), @r#"
+    --- stderr
+    error: [M]/work/nexus.toml:2: context.prod.control.port must be a whole number from 1 to 65535, not "70000"
+    --- exit 2
+    "#);
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_refused_by_its_line_without_repeating_it() {
+    let text = "[context.prod.control]\npassword = \"hunter2\nport = 1\n";
+    assert_snapshot!(Machine::new().with_settings(text).run(&["config", "show"]), @r#"
+    --- stderr
+    error: [M]/work/nexus.toml:2: invalid basic string, expected `"`
+    --- exit 2
+    "#);
+}
+
+#[test]
+fn a_literal_secret_is_refused_with_the_three_forms_and_never_repeated() {
+    let text = "[context.prod.control]\npassword = \"hunter2\"\n";
+    assert_snapshot!(Machine::new().with_settings(text).run(&["-o", "json", "config", "show"]), @r#"
+    --- stderr
+    {"error":{"code":"settings_value_invalid","message":"[M]/work/nexus.toml:2: context.prod.control.password must be a reference to a secret: a secret itself is not accepted here","hint":"write \"env:NAME\"\nwrite \"file:/path/to/a/0600/file\"\nwrite \"cmd:PROGRAM ARGS\"","details":{"key":"context.prod.control.password"},"operation":null}}
+    --- exit 2
+    "#);
+    let machine = Machine::new().with_variable("NEXUS_CONTEXT_PROD_CONTROL_PASSWORD", "hunter2");
+    assert_snapshot!(machine.run(&["config", "show"]), @r#"
+    --- stderr
+    error: env NEXUS_CONTEXT_PROD_CONTROL_PASSWORD: context.prod.control.password must be a reference to a secret: a secret itself is not accepted here
+    hint: write "env:NAME"
+    hint: write "file:/path/to/a/0600/file"
+    hint: write "cmd:PROGRAM ARGS"
+    --- exit 2
+    "#);
+}
+
+#[test]
+fn a_slip_in_a_variable_is_an_error_and_a_strangers_variable_is_not() {
+    let machine = Machine::new().with_variable("NEXUS_CONTEXT_PROD_CONTROL_HOTS", "db");
+    assert_snapshot!(machine.run(&["config", "show"]), @r"
+    --- stderr
+    error: the variable NEXUS_CONTEXT_PROD_CONTROL_HOTS stands for no key
+    hint: did you mean NEXUS_CONTEXT_PROD_CONTROL_HOST?
+    --- exit 2
+    ");
+    let machine = Machine::new().with_variable("NEXUS_USER", "me").with_variable("NEXUS_HOEM", "/x");
+    let seen = machine.run(&["config", "show"]);
+    assert!(
+        seen.contains("warning: the variable NEXUS_HOEM means nothing, did you mean NEXUS_HOME?"),
+        "{seen}"
+    );
+    assert!(seen.ends_with("--- exit 0") && !seen.contains("NEXUS_USER"), "{seen}");
+}
+
+#[test]
+fn a_key_that_a_context_must_have_is_named() {
+    let machine = Machine::new().with_settings("[context.prod.control]\nhost = \"db\"\n");
+    assert_snapshot!(machine.run(&["--context", "prod", "context", "show"]), @r"
+    --- stderr
+    error: context.prod.control.user is not set
+    hint: set it in nexus.toml, or as NEXUS_CONTEXT_PROD_CONTROL_USER
+    hint: every key and what it takes: docs/configuration.md
+    --- exit 2
+    ");
+}
+
+#[test]
+fn settings_that_everybody_can_write_are_not_trusted_unless_named() {
+    let machine = Machine::new().with_settings("[log]\nlevel = \"info\"\n");
+    fs::set_permissions(machine.path("work/nexus.toml"), fs::Permissions::from_mode(0o666)).unwrap();
+    assert_snapshot!(machine.run(&["config", "show"]), @r"
+    --- stderr
+    error: the settings file nexus.toml can be written by everybody, so it is not trusted
+    hint: read it, then say that you want it: nexus --config nexus.toml …
+    hint: or make it yours alone: chown $(id -u) nexus.toml && chmod go-w nexus.toml
+    --- exit 3
+    ");
+    assert!(machine.run(&["--config", "nexus.toml", "config", "show"]).ends_with("--- exit 0"));
+}
+
+#[test]
+fn a_wrong_log_filter_is_an_error() {
+    let machine = Machine::new().with_variable("NEXUS_LOG", "a=b=c");
+    assert_snapshot!(machine.run(&["context", "list"]), @r#"
+    --- stderr
+    error: NEXUS_LOG="a=b=c" is not a filter of the log
+    hint: NEXUS_LOG=debug, or by part: NEXUS_LOG=nexus=debug,sqlx=info
+    --- exit 2
+    "#);
+}
