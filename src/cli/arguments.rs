@@ -1,43 +1,12 @@
 //! Values that arguments are parsed into before any service sees them.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::kernel::slug::SlugError;
-use crate::kernel::{Page, Slug, TenantId};
-
-/// A tenant, by either of its names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TenantRef {
-    /// By its id, which never changes.
-    Id(TenantId),
-    /// By its slug.
-    Slug(Slug),
-}
-
-impl FromStr for TenantRef {
-    type Err = SlugError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.parse::<TenantId>() {
-            // A UUID without hyphens could be a slug, too, if it begins with a letter.
-            Ok(id) if text.len() == 36 => Ok(Self::Id(id)),
-            _ => text.parse().map(Self::Slug),
-        }
-    }
-}
-
-impl fmt::Display for TenantRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(id) => id.fmt(f),
-            Self::Slug(slug) => slug.fmt(f),
-        }
-    }
-}
+use crate::kernel::Page;
 
 /// A file, or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,24 +74,18 @@ impl PageArgs {
     }
 }
 
-/// Checks that a text looks like an e-mail address: one `@` with something before it and a domain
-/// after it, at most 254 characters (RFC 5321, section 4.5.3.1.3), nothing that breaks a header.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn email(text: &str) -> Result<String, String> {
-    let unfit = |c: char| c.is_control() || c.is_whitespace() || "<>(),;:\"[]\\".contains(c);
-    let right = match text.split_once('@') {
-        Some((user, domain)) => {
-            !user.is_empty() && !domain.is_empty() && !domain.contains('@') && !domain.starts_with('.')
-        }
-        None => false,
-    };
-    if right && text.len() <= 254 && !text.contains(unfit) {
-        Ok(text.to_owned())
-    } else {
-        Err("an address is written like ann@example.com".to_owned())
-    }
+/// Parses one of a few words.
+pub fn word<T: Copy + Send + Sync + 'static>(
+    all: impl IntoIterator<Item = T> + Clone + Send + Sync + 'static,
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let names: Vec<&'static str> = all.clone().into_iter().map(name).collect();
+    PossibleValuesParser::new(names).try_map(move |text| {
+        all.clone()
+            .into_iter()
+            .find(|value| name(*value) == text)
+            .ok_or_else(|| format!("no such word: {text}"))
+    })
 }
 
 /// Checks a tenant's name for people: 1 to 200 characters, none of them a control character.
@@ -137,26 +100,5 @@ pub fn display_name(text: &str) -> Result<String, String> {
         Ok(text.trim().to_owned())
     } else {
         Err("a name has 1 to 200 characters, none of them a control character".to_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tenant_is_named_by_id_or_slug() {
-        let id = "0190b6e0-0000-7000-8000-000000000000";
-        assert!(matches!(id.parse(), Ok(TenantRef::Id(_))));
-        assert!(matches!("acme".parse(), Ok(TenantRef::Slug(_))));
-        assert!("Acme".parse::<TenantRef>().is_err());
-    }
-
-    #[test]
-    fn addresses_that_mail_could_not_carry_are_refused() {
-        assert!(email("ann@example.com").is_ok());
-        for bad in ["ann", "@x", "a@", "a@b@c", "a b@c", "a@c\r\nBcc: x", "a@.c"] {
-            assert!(email(bad).is_err(), "{bad}");
-        }
     }
 }

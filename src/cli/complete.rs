@@ -10,6 +10,10 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use super::usage;
+use crate::app::App;
+use crate::features::provisioning::{OperationFilter, OperationView};
+use crate::features::tenants;
+use crate::kernel::{Caller, Page};
 use crate::settings::{Flags, Loaded, Sources};
 
 /// The variable that asks for completion. It names the shell.
@@ -58,15 +62,21 @@ pub fn operations() -> ArgValueCompleter {
 }
 
 /// The slugs that begin with `prefix`, at most [`MOST`]. Starts nothing that is not running.
-#[expect(clippy::unused_async, reason = "joined to its service, it waits")]
-async fn tenant_slugs(_loaded: &Loaded, _prefix: &str) -> Vec<String> {
-    Vec::new()
+async fn tenant_slugs(loaded: &Loaded, prefix: &str) -> Vec<String> {
+    let Ok(settings) = loaded.settings() else { return Vec::new() };
+    let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
+    let most = i64::try_from(MOST).unwrap_or(i64::MAX);
+    tenants::slugs(&mut control, prefix, most).await.unwrap_or_default()
 }
 
 /// The ids of unfinished operations that begin with `prefix`, at most [`MOST`].
-#[expect(clippy::unused_async, reason = "joined to its service, it waits")]
-async fn operation_ids(_loaded: &Loaded, _prefix: &str) -> Vec<String> {
-    Vec::new()
+async fn operation_ids(loaded: &Loaded, prefix: &str) -> Vec<String> {
+    let Ok(settings) = loaded.settings() else { return Vec::new() };
+    let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
+    let filter = OperationFilter { open: true, ..OperationFilter::default() };
+    let page = Page { page: 1, limit: 10_000 };
+    let found = OperationView::list(&mut control, &Caller::System, &filter, page).await.unwrap_or_default();
+    found.into_iter().map(|view| view.id.to_string()).filter(|id| id.starts_with(prefix)).collect()
 }
 
 /// Waits for names on this thread, and not for long.

@@ -101,21 +101,6 @@ impl Failure for NoRuntime {
     }
 }
 
-/// A verb whose service is not joined to this build.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} is not joined to its service in this build")]
-pub struct Unjoined(pub &'static str);
-
-impl Failure for Unjoined {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Internal
-    }
-
-    fn code(&self) -> &'static str {
-        "unjoined"
-    }
-}
-
 /// Ends a command: writes what is left to write, reports a failure.
 #[must_use]
 pub fn conclude(screen: &Screen, result: CommandResult) -> Exit {

@@ -1,9 +1,19 @@
 //! `nexus init`: the control database, the keys and the first operator.
 
-use clap::Args;
+use std::path::PathBuf;
 
-use super::exit::Unjoined;
-use super::{CommandResult, Invocation, arguments};
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{Column, Row, Thing};
+use super::{CommandResult, Exit, Invocation, prompt, secret_input};
+use crate::app::{App, Missing};
+use crate::features::iam::FirstSignIn;
+use crate::features::installation::{InstallationError, NewOperator, Outcome};
+use crate::infra::crypto::{password, token};
+use crate::infra::private_file;
+use crate::kernel::{AnyFailure, Email, ExposeSecret, SecretString};
+use crate::settings::Settings;
 
 /// Arguments of `nexus init`.
 #[derive(Debug, Args)]
@@ -18,19 +28,103 @@ EXAMPLES
   nexus --context prod --dry-run init       what is missing"
 )]
 pub struct InitArgs {
-    /// The first operator's e-mail address; asked for on a terminal
-    #[arg(long, value_name = "E-MAIL", value_parser = arguments::email)]
-    pub operator_email: Option<String>,
+    /// The first operator's e-mail address
+    #[arg(long, value_name = "E-MAIL")]
+    pub operator_email: Option<Email>,
     /// Read the first operator's password from standard input: one line
     #[arg(long, requires = "operator_email")]
     pub operator_password_stdin: bool,
+    /// Invite the first operator instead: write the invitation into this new 0600 file
+    #[arg(long, value_name = "PATH", requires = "operator_email", conflicts_with = "operator_password_stdin", value_hint = clap::ValueHint::FilePath)]
+    pub invitation_file: Option<PathBuf>,
 }
 
 /// Runs `nexus init`.
 ///
 /// # Errors
 /// What the services say.
-#[expect(clippy::unused_async, reason = "joined to its service, it waits")]
-pub async fn run(_args: InitArgs, _on: &Invocation) -> CommandResult {
-    Err(Unjoined("init").into())
+pub async fn run(args: InitArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    if on.global.dry_run {
+        let missing = App::missing(&settings).await;
+        on.screen.list(missing)?;
+        return Ok(Exit::Done);
+    }
+    let (operator, invitation) = operator(&args, &settings, on).await?;
+    let progress = on.screen.progress();
+    let outcome = App::init(&settings, &caller, operator, &progress).await;
+    drop(progress);
+    let (installation, outcome) = match outcome? {
+        Outcome::Found(it) => return Err(InstallationError::Initialised { id: it.id.to_string() }.into()),
+        Outcome::Made(it) => (it, "made"),
+        Outcome::Upgraded(it) => (it, "upgraded"),
+    };
+    if let (Some(path), Some(invitation)) = (&args.invitation_file, &invitation) {
+        private_file::create(path, format!("{}\n", invitation.expose_secret()).as_bytes())?;
+        on.screen.note(&format!("the operator's invitation is in {}", path.display()));
+    }
+    let view = InitView { id: installation.id.to_string(), context: settings.context.to_string(), outcome };
+    on.screen.thing(&view)?;
+    Ok(Exit::Done)
+}
+
+async fn operator(
+    args: &InitArgs,
+    settings: &Settings,
+    on: &Invocation,
+) -> Result<(Option<NewOperator>, Option<SecretString>), AnyFailure> {
+    let Some(email) = args.operator_email.clone() else { return Ok((None, None)) };
+    if args.operator_password_stdin {
+        let given = secret_input::line_from_stdin("the operator's password")?;
+        password::check(&given, Some(email.as_str()))?;
+        let sign_in = FirstSignIn::PasswordHash(password::hash(given).await?);
+        return Ok((Some(NewOperator { email, sign_in }), None));
+    }
+    if args.invitation_file.is_none() && on.screen.can_ask() {
+        let given = prompt::new_password(&on.screen, "The operator's password", "--operator-password-stdin")?;
+        password::check(&given, Some(email.as_str()))?;
+        let sign_in = FirstSignIn::PasswordHash(password::hash(given).await?);
+        return Ok((Some(NewOperator { email, sign_in }), None));
+    }
+    if args.invitation_file.is_none() {
+        return Err(prompt::PromptError::NotGiven {
+            what: "the operator's password".to_owned(),
+            flag: "--operator-password-stdin or --invitation-file PATH".to_owned(),
+        }
+        .into());
+    }
+    let invitation = token::invitation();
+    let ttl_hours = i64::try_from(settings.tenants.invitation_ttl.as_secs() / 3600).unwrap_or(i64::MAX);
+    let sign_in = FirstSignIn::Invitation { token_hash: token::hash(&invitation), ttl_hours };
+    Ok((Some(NewOperator { email, sign_in }), Some(invitation)))
+}
+
+/// An installation that was set up.
+#[derive(Debug, Serialize)]
+struct InitView {
+    id: String,
+    context: String,
+    outcome: &'static str,
+}
+
+impl Thing for InitView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![("id", self.id.clone()), ("context", self.context.clone()), ("outcome", self.outcome.to_owned())]
+    }
+
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+}
+
+impl Row for Missing {
+    const COLUMNS: &'static [Column] = &[Column::text("what"), Column::text("state")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.what.to_owned(), self.state.to_owned()]
+    }
+
+    fn id(&self) -> String {
+        self.what.to_owned()
+    }
 }

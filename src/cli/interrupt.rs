@@ -1,5 +1,8 @@
 //! Ctrl-C: the first asks the work to stop at the next step's edge, the second quits at once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -7,7 +10,7 @@ use super::Exit;
 use super::output::Screen;
 
 /// Watches for SIGINT and SIGTERM from now on. Must be called within a runtime.
-pub fn watch(token: &CancellationToken, screen: &Screen) {
+pub fn watch(token: &CancellationToken, child_has_terminal: &Arc<AtomicBool>, screen: &Screen) {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -15,11 +18,15 @@ pub fn watch(token: &CancellationToken, screen: &Screen) {
         return;
     };
     let (token, screen) = (token.clone(), screen.clone());
+    let child_has_terminal = Arc::clone(child_has_terminal);
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+            }
+            if child_has_terminal.load(Ordering::Relaxed) {
+                continue;
             }
             if token.is_cancelled() {
                 screen.restore_terminal();

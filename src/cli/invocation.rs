@@ -1,5 +1,8 @@
 //! One run of a command: its global flags, its settings, its screen, and whether it was stopped.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio_util::sync::CancellationToken;
 
 use super::output::Screen;
@@ -16,6 +19,8 @@ pub struct Invocation {
     pub screen: Screen,
     /// Cancelled by the first Ctrl-C: work stops at the next step's edge.
     pub interrupt: CancellationToken,
+    /// Whether a program that runs in our place, e.g. psql, takes Ctrl-C.
+    pub child_has_terminal: Arc<AtomicBool>,
     /// What settings were made from.
     pub sources: Sources,
     /// What was set, of every context.
@@ -35,7 +40,19 @@ impl Invocation {
             screen.warn(warning);
         }
         logging::start(&loaded.log(), sources.variable("NEXUS_LOG"), global.verbose, &screen)?;
-        Ok(Self { global, screen, interrupt: CancellationToken::new(), sources, loaded })
+        Ok(Self {
+            global,
+            screen,
+            interrupt: CancellationToken::new(),
+            child_has_terminal: Arc::default(),
+            sources,
+            loaded,
+        })
+    }
+
+    /// From here on Ctrl-C is for the program that runs in our place.
+    pub fn interrupt_belongs_to_child(&self) {
+        self.child_has_terminal.store(true, Ordering::Relaxed);
     }
 
     /// The settings of the context in use.

@@ -1,11 +1,15 @@
 //! `nexus local`: the embedded PostgreSQL and S3 endpoint.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::exit::Unjoined;
-use super::{CommandResult, Invocation};
+use super::output::{Thing, escape};
+use super::{CommandResult, Exit, Invocation, prompt, psql};
+use crate::app::{App, ObjectServer, local_stack};
+use crate::features::local::{LocalStack, LogSource, StatusView, daemon};
+use crate::kernel::AnyFailure;
 
 /// Arguments of `nexus local`.
 #[derive(Debug, Args)]
@@ -124,16 +128,117 @@ pub struct DaemonArgs {}
 ///
 /// # Errors
 /// What the stack says.
-#[expect(clippy::unused_async, reason = "joined to its service, it waits")]
-pub async fn run(args: LocalArgs, _on: &Invocation) -> CommandResult {
-    Err(Unjoined(match args.verb {
-        Verb::Up(_) => "local up",
-        Verb::Down(_) => "local down",
-        Verb::Status(_) => "local status",
-        Verb::Logs(_) => "local logs",
-        Verb::Reset(_) => "local reset",
-        Verb::Psql(_) => "local psql",
-        Verb::Daemon(_) => "local daemon",
-    })
-    .into())
+pub async fn run(args: LocalArgs, on: &Invocation) -> CommandResult {
+    let settings = on.settings()?;
+    if let Verb::Daemon(DaemonArgs {}) = args.verb {
+        daemon::run(settings.home.clone(), Arc::new(ObjectServer)).await?;
+        return Ok(Exit::Done);
+    }
+    let stack = local_stack(&settings)?;
+    match args.verb {
+        Verb::Up(UpArgs {}) => {
+            if on.global.dry_run {
+                on.screen.note("the stack would be started; nothing was done");
+                return Ok(Exit::Done);
+            }
+            // Opening the context starts the stack and sets it up.
+            App::open(&settings, &on.caller(), &on.screen.progress()).await?;
+            on.screen.thing(&stack.status().await?)?;
+        }
+        Verb::Down(DownArgs {}) if on.global.dry_run => {
+            on.screen.note("the stack would be stopped; nothing was done");
+        }
+        Verb::Down(DownArgs {}) => {
+            let ran = stack.down().await?;
+            on.screen.note(if ran {
+                "the stack is stopped; its data is kept"
+            } else {
+                "the stack was not running"
+            });
+        }
+        Verb::Status(StatusArgs {}) => on.screen.thing(&stack.status().await?)?,
+        Verb::Logs(args) => logs(&args, &stack, on).await?,
+        Verb::Reset(args) => reset(&args, &stack, on).await?,
+        Verb::Psql(args) => {
+            let app = App::open(&settings, &on.caller(), &on.screen.progress()).await?;
+            let server = app.provisioning.control.clone();
+            drop(app);
+            return psql::run(&server, &args.args, on).await;
+        }
+        Verb::Daemon(DaemonArgs {}) => {}
+    }
+    Ok(Exit::Done)
+}
+
+async fn logs(args: &LogsArgs, stack: &LocalStack, on: &Invocation) -> Result<(), AnyFailure> {
+    let lines = usize::try_from(args.lines).unwrap_or(usize::MAX);
+    let sources = match args.part {
+        Some(Part::Postgres) => vec![LogSource::Postgres],
+        Some(Part::S3) => vec![LogSource::S3],
+        Some(Part::Daemon) => vec![LogSource::Daemon],
+        None => vec![LogSource::Daemon, LogSource::Postgres],
+    };
+    for source in &sources {
+        for line in stack.logs(*source, lines)? {
+            on.screen.raw(format!("{}\n", escape::sentence(&line)).as_bytes())?;
+        }
+    }
+    if args.follow {
+        let source = sources.first().copied().unwrap_or(LogSource::Daemon);
+        let mut write = |line: &str| {
+            let line = format!("{}\n", escape::sentence(line));
+            on.screen.raw(line.as_bytes()).is_ok() && on.screen.flush().is_ok() && !on.screen.reader_left()
+        };
+        tokio::select! {
+            ended = stack.follow(source, 0, &mut write) => ended?,
+            () = on.interrupt.cancelled() => {}
+        }
+    }
+    Ok(())
+}
+
+async fn reset(args: &ResetArgs, stack: &LocalStack, on: &Invocation) -> Result<(), AnyFailure> {
+    let status = stack.status().await?;
+    let what = format!(
+        "all of {}: the control database, every tenant's database and objects",
+        status.data_dir.display()
+    );
+    if on.global.dry_run {
+        on.screen.note(&format!("would delete {what}"));
+        return Ok(());
+    }
+    prompt::confirm_word(on, "destroy the local stack", &[what], "local", args.confirm.as_deref())?;
+    stack.reset().await?;
+    on.screen.note("the stack and its data are gone; the master key is kept");
+    Ok(())
+}
+
+impl Thing for StatusView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        vec![
+            ("state", word(&self.state)),
+            ("data_dir", self.data_dir.display().to_string()),
+            ("daemon.pid", self.daemon.pid.map(|pid| pid.to_string()).unwrap_or_default()),
+            ("postgres.state", word(&self.postgres.state)),
+            ("postgres.socket_dir", self.postgres.socket_dir.display().to_string()),
+            ("postgres.port", self.postgres.port.to_string()),
+            ("postgres.version", text(&self.postgres.version)),
+            ("postgres.last_error", text(&self.postgres.last_error)),
+            ("s3.state", word(&self.s3.state)),
+            ("s3.endpoint", text(&self.s3.endpoint)),
+            ("s3.region", self.s3.region.clone()),
+            ("s3.last_error", text(&self.s3.last_error)),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.data_dir.display().to_string()
+    }
+}
+
+/// A state as JSON writes it.
+fn word(state: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(state).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_owned()
 }

@@ -29,6 +29,7 @@ pub mod manual;
 pub mod operation;
 pub mod output;
 pub mod prompt;
+mod psql;
 pub mod secret;
 pub mod secret_input;
 pub mod tenant;
@@ -178,7 +179,7 @@ fn in_runtime(invocation: &Invocation, work: impl Future<Output = CommandResult>
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| exit::NoRuntime { source })?;
     let result = runtime.block_on(async {
-        interrupt::watch(&invocation.interrupt, &invocation.screen);
+        interrupt::watch(&invocation.interrupt, &invocation.child_has_terminal, &invocation.screen);
         work.await
     });
     // What is still running in the background must not hold up the prompt.

@@ -1,11 +1,19 @@
 //! `nexus operation`: recorded changes of tenants, which can be finished or taken back.
 
-use clap::{Args, Subcommand, ValueEnum};
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
 
-use super::arguments::{Sort, TenantRef};
-use super::exit::Unjoined;
-use super::{CommandResult, Invocation, complete};
-use crate::kernel::OperationId;
+use clap::{Args, Subcommand};
+
+use super::output::{Column, Row, Thing, time_text};
+use super::{CommandResult, Exit, Invocation, arguments, complete};
+use crate::app::App;
+use crate::features::provisioning::{
+    Direction, OperationFilter, OperationState, OperationView, Provisioning, Worker,
+};
+use crate::features::tenants::{self, TenantRef};
+use crate::infra::saga::StepRecord;
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure, OperationId, Page, Progress};
 
 /// Arguments of `nexus operation`.
 #[derive(Debug, Args)]
@@ -21,7 +29,7 @@ enum Verb {
 EXAMPLES
   nexus operation list --open               what is not finished
   nexus operation list --tenant acme
-  nexus -o id operation list --state failed | xargs -n1 nexus operation resume")]
+  nexus -o id operation list --state stopped | xargs -n1 nexus operation resume")]
     List(ListArgs),
     /// Show a change with each of its steps
     #[command(after_help = "\
@@ -47,37 +55,21 @@ EXAMPLES
     Rollback(RollbackArgs),
 }
 
-/// What operations can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SortField {
-    /// When it was begun
-    Created,
-    /// When it last changed
-    Updated,
-    /// What it does
-    Kind,
-    /// How it stands
-    State,
-}
-
 /// Arguments of `nexus operation list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only those of this tenant
     #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
-    /// Only those in this state; several: separated by commas
-    #[arg(long, value_name = "STATE", value_delimiter = ',')]
-    pub state: Vec<String>,
+    /// Only those in this state
+    #[arg(long, value_name = "STATE", value_parser = arguments::word(OperationState::ALL, OperationState::as_str))]
+    pub state: Option<OperationState>,
     /// Only those that are not finished
     #[arg(long, conflicts_with = "state")]
     pub open: bool,
-    /// Sort by this field; with '-' before it, the other way round
-    #[arg(long, value_name = "FIELD", default_value = "-created", allow_hyphen_values = true)]
-    pub sort: Sort<SortField>,
     /// Which rows
     #[command(flatten)]
-    pub page: super::arguments::PageArgs,
+    pub page: arguments::PageArgs,
 }
 
 /// Arguments of `nexus operation show`.
@@ -111,13 +103,159 @@ pub struct RollbackArgs {
 ///
 /// # Errors
 /// What the services say.
-#[expect(clippy::unused_async, reason = "joined to its service, it waits")]
-pub async fn run(args: OperationArgs, _on: &Invocation) -> CommandResult {
-    Err(Unjoined(match args.verb {
-        Verb::List(_) => "operation list",
-        Verb::Show(_) => "operation show",
-        Verb::Resume(_) => "operation resume",
-        Verb::Rollback(_) => "operation rollback",
-    })
-    .into())
+pub async fn run(args: OperationArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let mut app = App::open(&settings, &caller, &progress).await?;
+    match args.verb {
+        Verb::List(args) => list(&args, &mut app, &caller, on).await,
+        Verb::Show(args) => {
+            let view = OperationView::show(&mut app.control, &caller, args.id).await?;
+            on.screen.thing(&view)?;
+            Ok(Exit::Done)
+        }
+        Verb::Resume(args) => {
+            let worker = app.provisioning.worker(app.control).await?;
+            let ids = match args.id {
+                Some(id) => vec![id],
+                None => app.provisioning.unfinished(&worker).await?,
+            };
+            take_up(&app.provisioning, &worker, &ids, Direction::AsRecorded, (&caller, &progress), on).await
+        }
+        Verb::Rollback(args) => {
+            let worker = app.provisioning.worker(app.control).await?;
+            take_up(&app.provisioning, &worker, &[args.id], Direction::Back, (&caller, &progress), on).await
+        }
+    }
+}
+
+async fn list(args: &ListArgs, app: &mut App, caller: &Caller, on: &Invocation) -> CommandResult {
+    let tenant = match &args.tenant {
+        Some(name) => Some(tenants::get(&mut app.control, caller, name).await?.id),
+        None => None,
+    };
+    let filter = OperationFilter { tenant, state: args.state, open: args.open, id: None };
+    let page = args.page.page().unwrap_or(Page { page: 1, limit: u32::MAX });
+    on.screen.list(OperationView::list(&mut app.control, caller, &filter, page).await?)?;
+    Ok(Exit::Done)
+}
+
+async fn take_up(
+    provisioning: &Provisioning,
+    worker: &Worker,
+    ids: &[OperationId],
+    direction: Direction,
+    (caller, progress): (&Caller, &dyn Progress),
+    on: &Invocation,
+) -> CommandResult {
+    let mut list = on.screen.list_writer();
+    let mut failure: Option<AnyFailure> = None;
+    for id in ids {
+        if on.global.dry_run {
+            list.row(&provisioning.operation(worker, caller, *id).await?)?;
+            continue;
+        }
+        let ended = provisioning.take_up(worker, caller, *id, direction, progress, &on.interrupt).await;
+        if let Err(error) = ended {
+            // With many the first failure is told at the end; the others are in the list.
+            failure.get_or_insert(error.into());
+        }
+        list.row(&provisioning.operation(worker, caller, *id).await?)?;
+        if on.interrupt.is_cancelled() {
+            break;
+        }
+    }
+    list.finish()?;
+    failure.map_or(Ok(Exit::Done), Err)
+}
+
+/// Starts `nexus operation resume` as a process of its own, which outlives this one.
+///
+/// # Errors
+/// When no process can be started; the operation can be resumed by hand.
+pub fn start_in_background(on: &Invocation, id: OperationId) -> Result<(), AnyFailure> {
+    let program = std::env::current_exe().map_err(NotStarted)?;
+    let mut command = std::process::Command::new(program);
+    command.args(["--context", on.loaded.context.as_str()]);
+    if let Some(file) = &on.loaded.file {
+        command.arg("--config").arg(file);
+    }
+    command.args(["--quiet", "operation", "resume", &id.to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    command.spawn().map_err(NotStarted)?;
+    Ok(())
+}
+
+/// The process that should do the work did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("the work is recorded, but no process could be started to do it: {0}")]
+struct NotStarted(std::io::Error);
+
+impl Failure for NotStarted {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Unavailable
+    }
+
+    fn code(&self) -> &'static str {
+        "not_started"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["do it here: nexus operation resume --all".to_owned()]
+    }
+}
+
+impl Row for OperationView {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("id"),
+        Column::text("kind"),
+        Column::text("tenant"),
+        Column::text("state"),
+        Column::text("created_at"),
+        Column::text("error"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.kind.clone(),
+            self.tenant.clone(),
+            self.state.clone(),
+            time_text(self.created_at),
+            error_text(self),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Thing for OperationView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = vec![
+            ("id", self.id.to_string()),
+            ("kind", self.kind.clone()),
+            ("tenant", self.tenant.clone()),
+            ("tenant_id", self.tenant_id.to_string()),
+            ("state", self.state.clone()),
+            ("caller", self.caller.clone()),
+            ("error", error_text(self)),
+            ("created_at", time_text(self.created_at)),
+            ("updated_at", time_text(self.updated_at)),
+            ("finished_at", self.finished_at.map(time_text).unwrap_or_default()),
+        ];
+        let step = |step: &StepRecord| format!("{}: {}", step.name, step.state.as_str());
+        fields.push(("steps", self.steps.iter().map(step).collect::<Vec<_>>().join(", ")));
+        fields
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+fn error_text(view: &OperationView) -> String {
+    let message = view.error.as_ref().and_then(|error| error.get("message"));
+    message.and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
 }

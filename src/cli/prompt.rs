@@ -97,6 +97,21 @@ pub fn text(
     Ok(answer?)
 }
 
+/// The same for a text that may be left out: an empty answer is one.
+///
+/// # Errors
+/// [`PromptError::NotGiven`] without a terminal; Ctrl-C.
+pub fn optional_text(
+    screen: &Screen,
+    what: &str,
+    flag: &str,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<String, PromptError> {
+    needs_terminal(screen, what, flag)?;
+    let question = Input::new().with_prompt(format!("{what} (may be left empty)")).allow_empty(true);
+    Ok(question.validate_with(|text: &String| check(text)).interact_text()?)
+}
+
 /// Asks for a new password, twice and without showing it.
 ///
 /// # Errors

@@ -2,8 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::exit::Unjoined;
-use super::{CommandResult, Invocation};
+use super::output::{Column, Row};
+use super::{CommandResult, Exit, Invocation};
+use crate::app::App;
+use crate::features::secrets::MasterStatus;
 
 /// Arguments of `nexus secret`.
 #[derive(Debug, Args)]
@@ -32,9 +34,35 @@ pub struct StatusArgs {}
 ///
 /// # Errors
 /// What the services say.
-#[expect(clippy::unused_async, reason = "joined to its service, it waits")]
-pub async fn run(args: SecretArgs, _on: &Invocation) -> CommandResult {
-    match args.verb {
-        Verb::Status(_) => Err(Unjoined("secret status").into()),
+pub async fn run(args: SecretArgs, on: &Invocation) -> CommandResult {
+    let Verb::Status(StatusArgs {}) = args.verb;
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let status = app.provisioning.secrets.status(&mut app.control).await?;
+    on.screen.list(status.master_keys)?;
+    Ok(Exit::Done)
+}
+
+impl Row for MasterStatus {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("id"),
+        Column::text("state"),
+        Column::text("in_use"),
+        Column::number("data_keys"),
+        Column::number("sealed_values"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.state.clone(),
+            if self.in_use { "yes" } else { "no" }.to_owned(),
+            self.data_keys.to_string(),
+            self.sealed_values.to_string(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.id.clone()
     }
 }

@@ -1,10 +1,12 @@
-//! The business. Knows no door: not the command line, not HTTP, not how anything looks.
+//! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
 //! Facts: tenants, placement, secrets, iam, audit. Processes: provisioning, installation, local.
+//! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod audit;
 pub mod iam;
 pub mod installation;
+pub mod local;
 pub mod placement;
 pub mod provisioning;
 pub mod secrets;

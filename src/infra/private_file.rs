@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+use crate::kernel::{ErrorKind, Failure};
+
 /// Why a private file was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
@@ -38,6 +40,33 @@ pub enum PrivateFileError {
     /// It is not an ordinary file (a symbolic link, a device).
     #[error("{} is not an ordinary file", .0.display())]
     NotAFile(PathBuf),
+}
+
+impl Failure for PrivateFileError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io { .. } => ErrorKind::Unavailable,
+            Self::Exists(_) => ErrorKind::Conflict,
+            Self::Open { .. } | Self::NotAFile(_) => ErrorKind::Integrity,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "file_failed",
+            Self::Exists(_) => "file_exists",
+            Self::Open { .. } => "file_readable_by_others",
+            Self::NotAFile(_) => "file_not_ordinary",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Exists(_) => vec!["name another file, or move that one away".to_owned()],
+            Self::Open { path, .. } => vec![format!("chmod 600 {}", path.display())],
+            Self::Io { .. } | Self::NotAFile(_) => Vec::new(),
+        }
+    }
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PrivateFileError {

@@ -74,6 +74,16 @@ pub enum SlugError {
     Reserved(String),
 }
 
+impl super::Failure for SlugError {
+    fn kind(&self) -> super::ErrorKind {
+        super::ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "slug_invalid"
+    }
+}
+
 impl Slug {
     /// The text.
     #[must_use]

@@ -14,7 +14,7 @@ pub mod screen;
 pub mod talk;
 pub mod thing;
 
-pub use env_file::EnvFormat;
+pub use env_file::{EnvFormat, render as render_env};
 pub use list::ListWriter;
-pub use row::{Column, Row, Thing};
+pub use row::{Column, Row, Thing, time_text};
 pub use screen::{Format, OutputError, Screen};

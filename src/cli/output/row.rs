@@ -1,6 +1,8 @@
 //! What a view must say of itself to be written in every format.
 
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// A column of a list.
 #[derive(Debug, Clone, Copy)]
@@ -45,4 +47,10 @@ pub trait Thing: Serialize {
 
     /// What another command would name it by.
     fn id(&self) -> String;
+}
+
+/// A time as JSON writes it (RFC 3339), cut to seconds.
+#[must_use]
+pub fn time_text(time: OffsetDateTime) -> String {
+    time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_default()
 }

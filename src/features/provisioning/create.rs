@@ -95,7 +95,7 @@ impl Provisioning {
                 return Ok(Created { outcome: Outcome::Created, operation, tenant: tenant.into() });
             }
             // Whoever had the slug may have given it back in the meantime.
-            let name = TenantRef::Slug(request.tenant.slug.to_string());
+            let name = TenantRef::Slug(request.tenant.slug.clone());
             let found = tenants::find(&mut *worker.control.lock().await, &name).await?;
             if let Some(tenant) = found {
                 return self.again(worker, caller, request, tenant, progress, stop).await;
@@ -257,7 +257,7 @@ impl Provisioning {
     }
 }
 
-fn differences(new: &NewTenant, tenant: &Tenant) -> Vec<String> {
+pub(super) fn differences(new: &NewTenant, tenant: &Tenant) -> Vec<String> {
     let Json(labels) = &tenant.labels;
     let email = new.admin_email.as_ref().map(|email| email.as_str().to_owned());
     [

@@ -54,6 +54,8 @@ pub struct OperationFilter {
     pub tenant: Option<TenantId>,
     /// In this state.
     pub state: Option<OperationState>,
+    /// Only those that are not over.
+    pub open: bool,
     /// This one alone.
     pub id: Option<OperationId>,
 }

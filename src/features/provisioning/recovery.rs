@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 use sqlx::Connection;
 use tokio::sync::Mutex;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
 use super::error::ProvisioningError;
+use super::outline::amiss;
 use super::plan::{Plan, sealed, text};
 use super::steps::{self, TenantStep};
 use super::store::{self, OperationRow};
@@ -26,8 +27,8 @@ use crate::infra::cluster;
 use crate::infra::crypto::token;
 use crate::infra::db::{AdvisoryLock, LockKey, transaction};
 use crate::infra::objects::{Owner, ScopedKey};
-use crate::infra::saga::{self, Journal, Probe};
-use crate::kernel::{Caller, Failure, OperationId, Progress, TenantId};
+use crate::infra::saga::{self, Journal};
+use crate::kernel::{Caller, OperationId, Progress, TenantId};
 
 /// Which way an operation is taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,25 @@ pub enum Mended {
     TakenBack,
     /// Something was missing or changed, and was put right.
     Restored,
+    /// Something is unfinished or amiss, and a repair would see to it.
+    Wanted,
+    /// It could not be repaired.
+    Failed,
+}
+
+impl Mended {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Finished => "finished",
+            Self::TakenBack => "taken_back",
+            Self::Restored => "restored",
+            Self::Wanted => "wanted",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// A tenant that was looked at.
@@ -95,6 +115,8 @@ pub struct Repaired {
     pub operation: Option<OperationId>,
     /// Which steps were at fault.
     pub restored: Vec<&'static str>,
+    /// Why it could not be repaired.
+    pub error: Option<String>,
 }
 
 impl Provisioning {
@@ -154,7 +176,9 @@ impl Provisioning {
         let intent = Intent { operation: id, fence: row.fence, tenant, lock };
         if row.state == "rolling_back" {
             let kind = kind_of(&row.kind);
-            let plan = self.plan(worker, &intent, kind, opened).await?;
+            let plan = self
+                .plan(worker, (intent.operation, intent.fence), intent.tenant.clone(), kind, opened)
+                .await?;
             let ended = self.back(&plan, kind, stop).await;
             plan.close().await;
             intent.lock.release(&mut *worker.control.lock().await).await?;
@@ -177,7 +201,8 @@ impl Provisioning {
         stop: &CancellationToken,
     ) -> Result<Tenant, ProvisioningError> {
         let slug = intent.tenant.slug.clone();
-        let plan = self.plan(worker, &intent, kind, opened).await?;
+        let plan =
+            self.plan(worker, (intent.operation, intent.fence), intent.tenant.clone(), kind, opened).await?;
         self.name_session(&plan).await?;
         let journal = Journal::new(Arc::clone(&worker.control), intent.operation, kind);
         let result = saga::forward(&steps_of(kind), &plan, &journal, false, (&slug, progress), stop).await;
@@ -238,19 +263,18 @@ impl Provisioning {
         Ok(Opened::from_texts(texts, self.invitation_ttl_hours))
     }
 
-    async fn plan(
+    pub(super) async fn plan(
         &self,
         worker: &Worker,
-        intent: &Intent,
+        (operation, fence): (OperationId, i64),
+        tenant: Tenant,
         kind: &'static str,
         opened: Opened,
     ) -> Result<Plan, ProvisioningError> {
-        let tenant = intent.tenant.clone();
-        let neighbour = if kind == "purge" {
-            None
+        let neighbour = if kind == "create" {
+            store::neighbour(&mut *worker.control.lock().await, (tenant.id, &tenant.cluster)).await?
         } else {
-            let mut control = worker.control.lock().await;
-            store::neighbour(&mut control, (tenant.id, &tenant.cluster)).await?
+            None
         };
         let key = match (&tenant.access_key_id, opened.key_secret) {
             (Some(id), Some(secret)) => Some(ScopedKey { access_key_id: id.clone(), secret }),
@@ -259,8 +283,8 @@ impl Provisioning {
         Ok(Plan {
             on: self.clone(),
             worker: worker.clone(),
-            operation: intent.operation,
-            owner: Owner { mark: Plan::mark(self, &tenant), fence: intent.fence },
+            operation,
+            owner: Owner { mark: Plan::mark(self, &tenant), fence },
             may_remake: tenant.state == TenantState::Provisioning,
             tenant,
             password: opened.password,
@@ -287,8 +311,13 @@ impl Provisioning {
         let tenant = tenants::get(&mut *worker.control.lock().await, caller, name).await?;
         let unfinished = store::unfinished(&mut *worker.control.lock().await, tenant.id).await?;
         let slug = tenant.slug.clone();
-        let answer =
-            |mended, operation, restored| Repaired { tenant: slug.clone(), mended, operation, restored };
+        let answer = |mended, operation, restored| Repaired {
+            tenant: slug.clone(),
+            mended,
+            operation,
+            restored,
+            error: None,
+        };
         if let Some(row) = unfinished {
             let back = row.state == "rolling_back";
             return match self.take_up(worker, caller, row.id, Direction::AsRecorded, progress, stop).await {
@@ -327,22 +356,16 @@ impl Provisioning {
         drop(control);
         let operation = OperationId::new();
         let intent = Intent { operation, fence: 0, tenant, lock };
-        let plan = self.plan(worker, &intent, "repair", opened).await?;
-        let steps = steps::repair();
-        let mut amiss = Vec::new();
-        let mut probed = Ok(());
-        for step in &steps {
-            match step.probe(&plan).await {
-                Ok(Probe::Done) => {}
-                Ok(Probe::Absent) => amiss.push(step.name()),
-                Err(error) => probed = Err(error),
-            }
-        }
+        let plan = self.plan(worker, (operation, 0), intent.tenant.clone(), "repair", opened).await?;
+        let amiss = amiss(&plan).await;
         plan.close().await;
-        if probed.is_err() || amiss.is_empty() {
-            intent.lock.release(&mut *worker.control.lock().await).await?;
-            return probed.map(|()| None);
-        }
+        let amiss = match amiss {
+            Ok(amiss) if !amiss.is_empty() => amiss,
+            other => {
+                intent.lock.release(&mut *worker.control.lock().await).await?;
+                return other.map(|_| None);
+            }
+        };
         let fence = self.intend_repair(worker, caller, &intent, &amiss).await?;
         let opened = self.open_secrets(&mut *worker.control.lock().await, intent.tenant.id).await?;
         self.placement.store.fence(&Owner { mark: Plan::mark(self, &intent.tenant), fence }).await?;
@@ -457,23 +480,11 @@ fn stopped(
     taken_back: bool,
     source: ProvisioningError,
 ) -> ProvisioningError {
-    debug_assert!(!source.code().is_empty(), "every failure has a code");
     ProvisioningError::Stopped {
         operation,
         kind: kind.to_owned(),
         slug,
         taken_back,
         source: Box::new(source),
-    }
-}
-
-/// Keeps a value out of sight while it is compared or hashed.
-impl std::fmt::Debug for Opened {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let held = [&self.password, &self.key_secret]
-            .iter()
-            .filter(|it| it.as_ref().is_some_and(|s| !s.expose_secret().is_empty()))
-            .count();
-        write!(f, "Opened({held} secrets)")
     }
 }

@@ -170,7 +170,8 @@ pub(super) async fn list(
              from operation
          )
          select id, tenant_id, slug, kind, seen_state as state, caller, error, created_at, updated_at, finished_at
-         from seen where $3::text is null or seen_state = $3
+         from seen where ($3::text is null or seen_state = $3)
+           and (not $6 or state in ('running', 'stopped', 'rolling_back'))
          order by created_at desc, id desc limit $4 offset $5",
     )
     .bind(filter.tenant)
@@ -178,6 +179,7 @@ pub(super) async fn list(
     .bind(filter.state.map(super::operations::OperationState::as_str))
     .bind(i64::from(page.limit))
     .bind(page.offset())
+    .bind(filter.open)
     .fetch_all(control)
     .await?)
 }

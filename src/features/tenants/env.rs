@@ -1,25 +1,11 @@
 //! What a tenant's application needs to reach what is its own, as environment variables.
 
-use std::collections::BTreeMap;
-
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use super::model::Tenant;
-use crate::infra::db::{Host, ServerAddress, Tls};
+use crate::infra::db::{Host, ServerAddress};
 use crate::infra::objects::ScopedKey;
-
-/// How the variables are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EnvFormat {
-    /// `NAME="value"` lines, as dotenv libraries read them.
-    Dotenv,
-    /// `export NAME='value'` lines for a POSIX shell.
-    Shell,
-    /// One JSON object.
-    Json,
-    /// The database's URL alone (manual, chapter 34.1.1.2).
-    Url,
-}
 
 /// What stands in a secret's place.
 const MASK: &str = "********";
@@ -37,6 +23,9 @@ pub struct EnvView {
 }
 
 impl EnvView {
+    /// The name of the variable that holds the database's URL.
+    pub const URL: &'static str = "DATABASE_URL";
+
     /// Of a tenant, its login at its own database, and its key.
     #[must_use]
     pub fn new(
@@ -62,39 +51,17 @@ impl EnvView {
         &self.server
     }
 
-    /// The text to print or to write into a file, with the secrets in it or masked. It is a
-    /// secret itself when they are in it.
-    #[must_use]
-    pub fn render(&self, format: EnvFormat, reveal: bool) -> SecretString {
-        let variables = self.variables(reveal);
-        let text = match format {
-            EnvFormat::Url => self.url(reveal) + "\n",
-            EnvFormat::Json => {
-                let object: BTreeMap<&str, &str> =
-                    variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                serde_json::to_string_pretty(&object).unwrap_or_default() + "\n"
-            }
-            EnvFormat::Dotenv => lines("", &variables, |value| {
-                format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$"))
-            }),
-            EnvFormat::Shell => {
-                lines("export ", &variables, |value| format!("'{}'", value.replace('\'', "'\\''")))
-            }
-        };
-        SecretString::from(text)
-    }
-
     /// The variables that libpq (manual, chapter 34.15) and the AWS SDKs read by themselves, and
-    /// those that applications usually look for.
-    fn variables(&self, reveal: bool) -> Vec<(&'static str, String)> {
+    /// those that applications usually look for; with the secrets in them, or masked.
+    #[must_use]
+    pub fn variables(&self, reveal: bool) -> Vec<(&'static str, Zeroizing<String>)> {
         let show =
             |secret: &SecretString| if reveal { secret.expose_secret().to_owned() } else { MASK.to_owned() };
-        let (host, tls) = self.place();
         let mut variables = vec![
             ("NEXUS_TENANT_ID", self.tenant.clone()),
             ("NEXUS_TENANT", self.slug.clone()),
-            ("DATABASE_URL", self.url(reveal)),
-            ("PGHOST", host),
+            (Self::URL, self.url(reveal)),
+            ("PGHOST", self.server.host.to_string()),
             ("PGPORT", self.server.port.to_string()),
             ("PGUSER", self.server.user.clone()),
             ("PGPASSWORD", show(&self.server.password)),
@@ -106,61 +73,36 @@ impl EnvView {
             ("AWS_ACCESS_KEY_ID", self.key.access_key_id.clone()),
             ("AWS_SECRET_ACCESS_KEY", show(&self.key.secret)),
         ];
-        if let Some(mode) = tls {
+        if let Some(mode) = self.server.ssl_mode() {
             variables.push(("PGSSLMODE", mode.to_owned()));
         }
-        variables
+        variables.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect()
     }
 
-    fn place(&self) -> (String, Option<&'static str>) {
-        match &self.server.host {
-            Host::Socket(folder) => (folder.display().to_string(), None),
-            Host::Tcp(host) => {
-                let mode = match self.server.tls {
-                    Tls::Disable => "disable",
-                    Tls::Require => "require",
-                    Tls::VerifyFull(_) => "verify-full",
-                };
-                (host.clone(), Some(mode))
-            }
-        }
-    }
-
+    /// The database's URL (manual, chapter 34.1.1.2).
     fn url(&self, reveal: bool) -> String {
-        let password = if reveal { self.server.password.expose_secret() } else { MASK };
+        let password = if reveal { percent(self.server.password.expose_secret()) } else { MASK.to_owned() };
         let (user, database) = (percent(&self.server.user), percent(&self.server.database));
-        let (host, tls) = self.place();
-        match tls {
-            None => format!(
-                "postgres://{user}:{}@/{database}?host={}&port={}",
-                percent(password),
-                percent(&host),
-                self.server.port
-            ),
-            Some(mode) => {
-                let host = if host.contains(':') { format!("[{host}]") } else { host };
-                format!(
-                    "postgres://{user}:{}@{host}:{}/{database}?sslmode={mode}",
-                    percent(password),
-                    self.server.port
-                )
+        let (host, port) = (&self.server.host, self.server.port);
+        match (host, self.server.ssl_mode()) {
+            (Host::Socket(folder), _) => {
+                let folder = percent(&folder.display().to_string());
+                format!("postgres://{user}:{password}@/{database}?host={folder}&port={port}")
+            }
+            (Host::Tcp(host), mode) => {
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                let mode = mode.unwrap_or("prefer");
+                format!("postgres://{user}:{password}@{host}:{port}/{database}?sslmode={mode}")
             }
         }
     }
 }
 
-fn lines(before: &str, variables: &[(&str, String)], quote: impl Fn(&str) -> String) -> String {
-    variables
-        .iter()
-        .flat_map(|(name, value)| [before, name, "=", &quote(value), "\n"].map(str::to_owned))
-        .collect()
-}
-
-/// Percent-encodes all but RFC 3986's unreserved characters (section 2.3), and the mask.
+/// Percent-encodes all but RFC 3986's unreserved characters (section 2.3).
 fn percent(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'*' => {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 char::from(byte).to_string()
             }
             other => format!("%{other:02X}"),

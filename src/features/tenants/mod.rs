@@ -10,7 +10,7 @@ mod model;
 mod service;
 mod store;
 
-pub use env::{EnvFormat, EnvView};
+pub use env::EnvView;
 pub use error::TenantError;
 pub use model::{NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
 pub use service::{TenantRef, find, get, list, slugs};

@@ -8,29 +8,34 @@ use super::error::TenantError;
 use super::model::{Tenant, TenantFilter, TenantSort, TenantState};
 use super::store;
 use crate::infra::db::DbError;
-use crate::kernel::{Caller, Page, Pagination, TenantId, suggest};
+use crate::kernel::slug::SlugError;
+use crate::kernel::{Caller, Page, Pagination, Slug, TenantId, suggest};
 
 /// How a person names a tenant: by its slug, or by its id, which also finds one that is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TenantRef {
-    /// The slug.
-    Slug(String),
-    /// The id.
+    /// By its slug.
+    Slug(Slug),
+    /// By its id, which never changes.
     Id(TenantId),
 }
 
 impl FromStr for TenantRef {
-    type Err = std::convert::Infallible;
+    type Err = SlugError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(text.parse().map_or_else(|_| Self::Slug(text.to_owned()), Self::Id))
+        match text.parse::<TenantId>() {
+            // A UUID without hyphens could be a slug, too, if it begins with a letter.
+            Ok(id) if text.len() == 36 => Ok(Self::Id(id)),
+            _ => text.parse().map(Self::Slug),
+        }
     }
 }
 
 impl std::fmt::Display for TenantRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Slug(slug) => f.write_str(slug),
+            Self::Slug(slug) => slug.fmt(f),
             Self::Id(id) => id.fmt(f),
         }
     }
@@ -42,7 +47,7 @@ impl std::fmt::Display for TenantRef {
 /// When the statement fails.
 pub async fn find(connection: &mut PgConnection, name: &TenantRef) -> Result<Option<Tenant>, DbError> {
     match name {
-        TenantRef::Slug(slug) => store::by_slug(connection, slug).await,
+        TenantRef::Slug(slug) => store::by_slug(connection, slug.as_str()).await,
         TenantRef::Id(id) => store::by_id(connection, *id).await,
     }
 }
@@ -109,5 +114,18 @@ impl Tenant {
             TenantState::Active => Ok(self),
             state => Err(TenantError::NotActive { slug: self.slug, state: state.as_str() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_is_named_by_id_or_slug() {
+        let id = TenantId::new();
+        assert_eq!(id.to_string().parse(), Ok(TenantRef::Id(id)));
+        assert_eq!("acme".parse(), Ok(TenantRef::Slug("acme".parse().unwrap())));
+        assert!("Acme".parse::<TenantRef>().is_err());
     }
 }

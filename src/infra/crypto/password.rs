@@ -4,6 +4,8 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Versio
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
+use crate::kernel::{ErrorKind, Failure};
+
 /// Fewest characters of a password that is the only factor (NIST SP 800-63B-4, section 3.1.1.2).
 pub const MIN_CHARS: usize = 15;
 /// Most characters.
@@ -33,6 +35,26 @@ pub enum PasswordError {
     /// The hash could not be made.
     #[error("the password could not be hashed: {0}")]
     Hash(String),
+}
+
+impl Failure for PasswordError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Hash(_) => ErrorKind::Unavailable,
+            Self::Short(_) | Self::Long | Self::Weak(_) => ErrorKind::Invalid,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Hash(_) => "password_not_hashed",
+            Self::Short(_) | Self::Long | Self::Weak(_) => "password_refused",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["take four or five random words; length is what counts".to_owned()]
+    }
 }
 
 /// Whether a password may be used: its length, and that it is not one that anybody would try

@@ -21,6 +21,15 @@ pub enum Host {
     Tcp(String),
 }
 
+impl std::fmt::Display for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket(folder) => folder.display().fmt(f),
+            Self::Tcp(host) => f.write_str(host),
+        }
+    }
+}
+
 /// Whether a TCP connection is encrypted and the server's certificate checked (manual, chapter
 /// 34.19.3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -66,11 +75,18 @@ impl ServerAddress {
     /// Host, port and database for a person: nothing secret.
     #[must_use]
     pub fn display(&self) -> String {
-        let host = match &self.host {
-            Host::Socket(folder) => folder.display().to_string(),
-            Host::Tcp(host) => host.clone(),
-        };
-        format!("{} on {host}:{}", self.database, self.port)
+        format!("{} on {}:{}", self.database, self.host, self.port)
+    }
+
+    /// libpq's word for the encryption of a TCP connection; none for a socket.
+    #[must_use]
+    pub fn ssl_mode(&self) -> Option<&'static str> {
+        match (&self.host, &self.tls) {
+            (Host::Socket(_), _) => None,
+            (Host::Tcp(_), Tls::Disable) => Some("disable"),
+            (Host::Tcp(_), Tls::Require) => Some("require"),
+            (Host::Tcp(_), Tls::VerifyFull(_)) => Some("verify-full"),
+        }
     }
 
     /// Opens a connection that a tenant's settings cannot steer: what the startup packet says

@@ -24,6 +24,19 @@ pub enum StepState {
     Undone,
 }
 
+impl StepState {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Started => "started",
+            Self::Done => "done",
+            Self::Undone => "undone",
+        }
+    }
+}
+
 /// One step as recorded.
 #[derive(Debug, Clone, FromRow, serde::Serialize)]
 pub struct StepRecord {

@@ -5,12 +5,21 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::arguments::{self, Input, PageArgs, Sort, TenantRef};
-use super::exit::Unjoined;
+use super::arguments::{self, Input, PageArgs, Sort};
 use super::output::EnvFormat;
 use super::{CommandResult, Invocation, complete};
-use crate::kernel::Slug;
+use crate::features::tenants::{TenantRef, TenantState};
 use crate::kernel::label::Label;
+use crate::kernel::{Email, Slug};
+
+mod access;
+mod create;
+mod delete;
+mod input;
+mod look;
+mod many;
+mod repair;
+mod views;
 
 /// Arguments of `nexus tenant`.
 #[derive(Debug, Args)]
@@ -99,8 +108,8 @@ pub struct CreateArgs {
     #[arg(long, conflicts_with = "from", value_parser = arguments::display_name)]
     pub name: Option<String>,
     /// Its first admin's e-mail address
-    #[arg(long, value_name = "E-MAIL", conflicts_with = "from", value_parser = arguments::email)]
-    pub admin_email: Option<String>,
+    #[arg(long, value_name = "E-MAIL", conflicts_with = "from")]
+    pub admin_email: Option<Email>,
     /// Read the first admin's password from standard input, instead of making an invitation
     #[arg(long, requires = "admin_email", conflicts_with = "from")]
     pub admin_password_stdin: bool,
@@ -146,9 +155,9 @@ pub enum SortField {
 /// Arguments of `nexus tenant list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only those in this state; several: separated by commas
-    #[arg(long, value_name = "STATE", value_delimiter = ',')]
-    pub state: Vec<String>,
+    /// Only those in this state
+    #[arg(long, value_name = "STATE", value_parser = arguments::word(TenantState::ALL, TenantState::as_str))]
+    pub state: Option<TenantState>,
     /// Only those with all these labels
     #[arg(long = "where", value_name = "KEY=VALUE,…", value_delimiter = ',')]
     pub labels: Vec<Label>,
@@ -228,16 +237,15 @@ pub struct RepairArgs {
 ///
 /// # Errors
 /// What the services say.
-#[expect(clippy::unused_async, reason = "joined to its service, it waits")]
-pub async fn run(args: TenantArgs, _on: &Invocation) -> CommandResult {
-    Err(Unjoined(match args.verb {
-        Verb::Create(_) => "tenant create",
-        Verb::List(_) => "tenant list",
-        Verb::Show(_) => "tenant show",
-        Verb::Env(_) => "tenant env",
-        Verb::Psql(_) => "tenant psql",
-        Verb::Delete(_) => "tenant delete",
-        Verb::Repair(_) => "tenant repair",
-    })
-    .into())
+pub async fn run(args: TenantArgs, on: &Invocation) -> CommandResult {
+    match args.verb {
+        Verb::Create(args) if args.from.is_some() => many::run(*args, on).await,
+        Verb::Create(args) => create::run(*args, on).await,
+        Verb::List(args) => look::list(args, on).await,
+        Verb::Show(args) => look::show(&args, on).await,
+        Verb::Env(args) => access::env(&args, on).await,
+        Verb::Psql(args) => access::psql(args, on).await,
+        Verb::Delete(args) => delete::run(&args, on).await,
+        Verb::Repair(args) => repair::run(args, on).await,
+    }
 }

@@ -1,0 +1,126 @@
+//! Where a context's servers are: of the embedded stack, or as the settings say.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::features::local::{LocalStack, Running};
+use crate::features::placement::{Cluster, DEFAULT, Placement};
+use crate::infra::db::{Host, ServerAddress, Tls};
+use crate::infra::objects::LocalStore;
+use crate::kernel::{AnyFailure, ErrorKind, Failure, Progress, SecretString};
+use crate::settings::{self, LocalSettings, ServerSettings, Settings, Target};
+
+/// The name of the control database of the embedded stack.
+const CONTROL_DATABASE: &str = "nexus";
+/// The database to connect to when others are made.
+const MAINTENANCE_DATABASE: &str = "postgres";
+
+/// The context is not the embedded one.
+#[derive(Debug, thiserror::Error)]
+#[error("context {0:?} has servers of its own; the embedded stack is context local")]
+pub(super) struct NotLocal(pub(super) String);
+
+impl Failure for NotLocal {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "context_not_local"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["name it: nexus --context local local status".to_owned()]
+    }
+}
+
+/// Where a context's servers are.
+pub(super) struct Addresses {
+    pub(super) control: ServerAddress,
+    pub(super) placement: Placement,
+}
+
+/// The embedded stack of these settings.
+#[must_use]
+pub fn stack(settings: &Settings, local: &LocalSettings) -> LocalStack {
+    let stack = LocalStack::new(settings.home.clone());
+    match &local.postgres_bin {
+        Some(folder) => stack.with_pg_bin(folder.clone()),
+        None => stack,
+    }
+}
+
+impl Addresses {
+    /// Of the settings; the embedded stack is started where it does not run.
+    pub(super) async fn of(settings: &Settings, progress: &dyn Progress) -> Result<Self, AnyFailure> {
+        match &settings.target {
+            Target::Local(local) => {
+                let stack = stack(settings, local);
+                let running = match stack.running()? {
+                    Some(running) => running,
+                    None => stack.up(progress).await?,
+                };
+                Ok(Self::of_stack(settings, running))
+            }
+            Target::Servers(servers) => {
+                let control = server(&servers.control).await?;
+                let admin = server(&servers.cluster).await?;
+                let token = servers.store.admin_token.resolve().await?;
+                let store = LocalStore::new(&servers.store.endpoint, &servers.store.region, token);
+                Ok(Self { control, placement: placement(settings, admin, store) })
+            }
+        }
+    }
+
+    /// Of the settings, if nothing must be started and nobody asked.
+    pub(super) async fn at_hand(settings: &Settings) -> Option<Self> {
+        match &settings.target {
+            Target::Local(local) => {
+                let running = stack(settings, local).running().ok().flatten()?;
+                Some(Self::of_stack(settings, running))
+            }
+            Target::Servers(_) => Self::of(settings, &crate::kernel::progress::Silent).await.ok(),
+        }
+    }
+
+    fn of_stack(settings: &Settings, running: Running) -> Self {
+        let postgres = running.postgres;
+        let admin = ServerAddress {
+            host: Host::Socket(postgres.socket_dir),
+            port: postgres.port,
+            user: postgres.user,
+            password: postgres.password,
+            database: MAINTENANCE_DATABASE.to_owned(),
+            tls: Tls::Disable,
+        };
+        let store = LocalStore::new(&running.s3.endpoint, &running.s3.region, running.s3.admin_token);
+        Self { control: admin.database(CONTROL_DATABASE), placement: placement(settings, admin, store) }
+    }
+}
+
+fn placement(settings: &Settings, admin: ServerAddress, store: LocalStore) -> Placement {
+    let connection_limit = i32::try_from(settings.tenants.connection_limit).unwrap_or(i32::MAX);
+    Placement {
+        cluster: Cluster { name: DEFAULT.to_owned(), admin, connection_limit },
+        store_name: DEFAULT.to_owned(),
+        store: Arc::new(store),
+    }
+}
+
+async fn server(settings: &ServerSettings) -> Result<ServerAddress, AnyFailure> {
+    let password = match &settings.password {
+        Some(reference) => reference.resolve().await?,
+        None => SecretString::from(""),
+    };
+    let host = match settings.host.starts_with('/') {
+        true => Host::Socket(PathBuf::from(&settings.host)),
+        false => Host::Tcp(settings.host.clone()),
+    };
+    let tls = match settings.tls {
+        settings::Tls::Disable => Tls::Disable,
+        settings::Tls::Require => Tls::Require,
+        settings::Tls::VerifyFull => Tls::VerifyFull(settings.ca_file.clone()),
+    };
+    let (user, database) = (settings.user.clone(), settings.database.clone());
+    Ok(ServerAddress { host, port: settings.port, user, password, database, tls })
+}

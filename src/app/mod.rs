@@ -1,0 +1,190 @@
+//! Puts the parts together for one context: addresses, keys, services. No rule, no output.
+//!
+//! Start reading at [`App::open`].
+
+mod addresses;
+mod keys;
+mod objects;
+
+use sqlx::PgConnection;
+
+use crate::features::audit;
+use crate::features::installation::{self, InstallationError, NewOperator, Outcome, Setup};
+use crate::features::local::LocalStack;
+use crate::features::provisioning::Provisioning;
+use crate::features::secrets::Secrets;
+use crate::features::tenants::{EnvView, Tenant};
+use crate::kernel::{AnyFailure, Caller, Progress};
+use crate::settings::{Settings, Target};
+
+use addresses::Addresses;
+pub use addresses::stack;
+pub use objects::ObjectServer;
+
+/// How long a person who completes a word waits for a server.
+const GLANCE: std::time::Duration = std::time::Duration::from_millis(300);
+
+/// A context that is set up and answers.
+pub struct App {
+    /// Makes tenants, takes them away, opens their credentials.
+    pub provisioning: Provisioning,
+    /// A connection to the control database.
+    pub control: PgConnection,
+}
+
+impl App {
+    /// Opens the context. The embedded stack is started, and set up, where it is not.
+    ///
+    /// # Errors
+    /// When a server does not answer, the context is not set up, or the master key is not there.
+    pub async fn open(
+        settings: &Settings,
+        caller: &Caller,
+        progress: &dyn Progress,
+    ) -> Result<Self, AnyFailure> {
+        let addresses = Addresses::of(settings, progress).await?;
+        match Self::attach(settings, &addresses).await {
+            Err(failure) if matches!(settings.target, Target::Local(_)) && is_not_set_up(&failure) => {
+                Self::set_up(settings, &addresses, caller, None, progress).await?;
+                Self::attach(settings, &addresses).await
+            }
+            other => other,
+        }
+    }
+
+    async fn attach(settings: &Settings, addresses: &Addresses) -> Result<Self, AnyFailure> {
+        let connected = addresses.control.connect("nexus").await;
+        let mut control = connected.map_err(|error| match error.state() {
+            // 3D000: there is no such database.
+            Some("3D000") => {
+                AnyFailure::from(InstallationError::NotInitialised { server: addresses.control.display() })
+            }
+            _ => error.into(),
+        })?;
+        let installation = installation::open(&mut control, &addresses.control).await?;
+        let secrets = Secrets::new(keys::master(&settings.keys).await?);
+        let provisioning = Provisioning {
+            control: addresses.control.clone(),
+            placement: addresses.placement.clone(),
+            secrets,
+            installation,
+            invitation_ttl_hours: i64::try_from(settings.tenants.invitation_ttl.as_secs() / 3600)
+                .unwrap_or(i64::MAX),
+        };
+        Ok(Self { provisioning, control })
+    }
+
+    /// Sets the context up: control database, keys, first operator, template.
+    ///
+    /// # Errors
+    /// When it is set up already and current, or something that is needed refuses.
+    pub async fn init(
+        settings: &Settings,
+        caller: &Caller,
+        operator: Option<NewOperator>,
+        progress: &dyn Progress,
+    ) -> Result<Outcome, AnyFailure> {
+        let addresses = Addresses::of(settings, progress).await?;
+        Self::set_up(settings, &addresses, caller, operator, progress).await
+    }
+
+    async fn set_up(
+        settings: &Settings,
+        addresses: &Addresses,
+        caller: &Caller,
+        operator: Option<NewOperator>,
+        progress: &dyn Progress,
+    ) -> Result<Outcome, AnyFailure> {
+        let secrets = Secrets::new(keys::master_or_new(&settings.keys, addresses, progress).await?);
+        let cluster = &addresses.placement.cluster;
+        let setup = Setup { control: &addresses.control, cluster, secrets: &secrets, operator };
+        Ok(setup.run(caller, progress).await?)
+    }
+
+    /// A connection to the control database if one is to be had at once; nothing is started.
+    pub async fn glance(settings: &Settings) -> Option<Glance> {
+        let addresses = Addresses::at_hand(settings).await?;
+        let connecting = addresses.control.connect("nexus:completion");
+        tokio::time::timeout(GLANCE, connecting).await.ok()?.ok()
+    }
+
+    /// A tenant's own credentials, opened.
+    ///
+    /// # Errors
+    /// When a secret does not open.
+    pub async fn environment(&mut self, tenant: &Tenant) -> Result<EnvView, AnyFailure> {
+        let provisioning = &self.provisioning;
+        let (password, key) = provisioning.credentials(&mut self.control, tenant).await?;
+        let placement = &provisioning.placement;
+        let names = &tenant.resources;
+        let server = placement.cluster.admin.database(&names.database_name).login(&names.app_role, password);
+        Ok(EnvView::new(tenant, server, (placement.store.endpoint(), placement.store.region()), key))
+    }
+}
+
+/// A connection to the control database that was to be had at once.
+pub type Glance = PgConnection;
+
+/// A part of an installation, and whether it is there.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Missing {
+    /// The part.
+    pub what: &'static str,
+    /// `there`, `missing` or `unreachable`.
+    pub state: &'static str,
+}
+
+impl App {
+    /// What [`App::init`] would find and make. Makes and starts nothing.
+    pub async fn missing(settings: &Settings) -> Vec<Missing> {
+        let key = match keys::master(&settings.keys).await {
+            Ok(_) => "there",
+            Err(_) => "missing",
+        };
+        let database = match Addresses::at_hand(settings).await {
+            None => "missing",
+            Some(addresses) => match Self::attach(settings, &addresses).await {
+                Ok(_) => "there",
+                Err(failure) if is_not_set_up(&failure) || failure.code() == "master_key_missing" => {
+                    "missing"
+                }
+                Err(_) => "unreachable",
+            },
+        };
+        vec![
+            Missing { what: "master key", state: key },
+            Missing { what: "control database", state: database },
+        ]
+    }
+
+    /// Notes in the audit log that a tenant's credentials were told, and how.
+    ///
+    /// # Errors
+    /// When the statement fails; the credentials must then not be told.
+    pub async fn note_disclosure(
+        &mut self,
+        caller: &Caller,
+        tenant: &Tenant,
+        action: &'static str,
+        how: &str,
+    ) -> Result<(), AnyFailure> {
+        let detail = serde_json::json!({ "how": how });
+        let entry = audit::Entry { caller, action, tenant: Some(tenant.id), operation: None, detail };
+        Ok(audit::record(&mut self.control, entry).await?)
+    }
+}
+
+/// The embedded stack of these settings.
+///
+/// # Errors
+/// When the context is not `local`.
+pub fn local_stack(settings: &Settings) -> Result<LocalStack, AnyFailure> {
+    match &settings.target {
+        Target::Local(local) => Ok(stack(settings, local)),
+        Target::Servers(_) => Err(addresses::NotLocal(settings.context.to_string()).into()),
+    }
+}
+
+fn is_not_set_up(failure: &AnyFailure) -> bool {
+    matches!(failure.code(), "not_initialised" | "control_behind")
+}

@@ -1,0 +1,108 @@
+//! `nexus tenant create SLUG`.
+
+use secrecy::ExposeSecret;
+
+use super::super::{CommandResult, Exit, Invocation, prompt, secret_input};
+use super::CreateArgs;
+use super::views::CreatedView;
+use crate::app::App;
+use crate::features::provisioning::{self, CreateRequest, Outcome};
+use crate::features::tenants::NewTenant;
+use crate::infra::crypto::password;
+use crate::infra::private_file;
+use crate::kernel::{AnyFailure, Labels, Slug};
+
+pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
+    let request = request(&args, on).await?;
+    let (settings, caller) = (on.settings()?, on.caller());
+    if on.global.dry_run {
+        let steps = provisioning::plan_create(App::glance(&settings).await.as_mut(), &request.tenant).await?;
+        on.screen.list(steps)?;
+        return Ok(Exit::Done);
+    }
+    let progress = on.screen.progress();
+    let app = App::open(&settings, &caller, &progress).await?;
+    let worker = app.provisioning.worker(app.control).await?;
+    let created = app.provisioning.create(&worker, &caller, &request, &progress, &on.interrupt).await;
+    drop(progress);
+    let created = created?;
+    if created.outcome == Outcome::Planned {
+        super::super::operation::start_in_background(on, created.operation)?;
+    }
+    let mut view = CreatedView { created, invitation: None };
+    if args.reveal || args.invitation_file.is_some() {
+        let invitation = app.provisioning.invitation(&worker, &caller, view.created.tenant.id).await?;
+        match (&args.invitation_file, invitation) {
+            (Some(path), Some(invitation)) => {
+                private_file::create(path, format!("{}\n", invitation.expose_secret()).as_bytes())?;
+                on.screen.note(&format!("the invitation is in {}", path.display()));
+            }
+            (None, Some(invitation)) => view.invitation = Some(invitation.expose_secret().to_owned()),
+            (_, None) => on.screen.warn("there is no invitation: the first admin has a password"),
+        }
+    }
+    on.screen.thing(&view)?;
+    say_what_next(on, &view);
+    Ok(Exit::Done)
+}
+
+fn say_what_next(on: &Invocation, view: &CreatedView) {
+    let slug = &view.created.tenant.slug;
+    match view.created.outcome {
+        Outcome::Created | Outcome::Finished => {
+            on.screen.note(&format!(
+                "its app's environment: nexus tenant env {slug}; its database: nexus tenant psql {slug}"
+            ));
+        }
+        Outcome::Unchanged => on.screen.note(&format!("tenant {slug} is there already; nothing was changed")),
+        Outcome::Planned => {
+            on.screen.note(&format!("see how far it is: nexus operation show {}", view.created.operation));
+        }
+    }
+}
+
+async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, AnyFailure> {
+    let asked = args.slug.is_none();
+    let slug = match &args.slug {
+        Some(slug) => slug.clone(),
+        None => parsed(prompt::text(&on.screen, "Slug", "SLUG", |text| check::<Slug>(text))?)?,
+    };
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None if asked => prompt::text(&on.screen, "Name", "--name", |text| {
+            super::super::arguments::display_name(text).map(|_| ())
+        })?,
+        None => slug.to_string(),
+    };
+    let admin_email = match &args.admin_email {
+        None if asked => {
+            let optional =
+                |text: &str| if text.is_empty() { Ok(()) } else { check::<crate::kernel::Email>(text) };
+            let typed = prompt::optional_text(&on.screen, "First admin's e-mail", "--admin-email", optional)?;
+            typed.parse().ok()
+        }
+        given => given.clone(),
+    };
+    let admin_password_hash = if args.admin_password_stdin {
+        let given = secret_input::line_from_stdin("the first admin's password")?;
+        password::check(&given, admin_email.as_ref().map(|email| email.as_str()))?;
+        Some(password::hash(given).await?)
+    } else {
+        None
+    };
+    let labels: Labels = args.labels.iter().map(|label| (label.key.clone(), label.value.clone())).collect();
+    Ok(CreateRequest {
+        tenant: NewTenant { slug, name, admin_email, labels },
+        admin_password_hash,
+        detach: args.detach,
+        wait: args.wait,
+    })
+}
+
+fn check<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(), String> {
+    text.parse::<T>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn parsed(text: String) -> Result<Slug, AnyFailure> {
+    Ok(text.parse::<Slug>()?)
+}

@@ -1,0 +1,223 @@
+//! The tenants that a file asks for: CSV with a header, or JSON lines. Every line is checked
+//! before anything is made.
+
+use std::io::Read;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::arguments::{self, Input};
+use crate::features::tenants::NewTenant;
+use crate::kernel::label::Label;
+use crate::kernel::slug::SlugError;
+use crate::kernel::{ErrorKind, Failure, Labels, Slug, suggest};
+
+/// Most bytes of a file.
+const MAX_BYTES: u64 = 256 << 20;
+/// The fields of a line.
+const FIELDS: [&str; 4] = ["slug", "name", "admin_email", "labels"];
+
+/// One tenant, and the line that asks for it.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) number: usize,
+    pub(super) tenant: NewTenant,
+}
+
+/// Why a file was refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InputError {
+    /// It cannot be read.
+    #[error("cannot read {name}: {source}")]
+    Unreadable { name: String, source: std::io::Error },
+    /// It asks for nothing.
+    #[error("{0} asks for no tenant")]
+    Empty(String),
+    /// Some of its lines are wrong.
+    #[error("{count} line(s) of {name} are wrong, and nothing was made:\n{}", shown.join("\n"))]
+    Lines { name: String, count: usize, shown: Vec<String> },
+}
+
+impl Failure for InputError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "input_unreadable",
+            Self::Empty(_) => "input_empty",
+            Self::Lines { .. } => "input_invalid",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["see the fields that a line has: nexus tenant create --help".to_owned()]
+    }
+
+    fn details(&self) -> Value {
+        match self {
+            Self::Lines { shown, count, .. } => serde_json::json!({ "count": count, "lines": shown }),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// Reads and checks every line.
+pub(super) fn read(input: &Input) -> Result<Vec<Line>, InputError> {
+    let name = match input {
+        Input::Stdin => "standard input".to_owned(),
+        Input::File(path) => path.display().to_string(),
+    };
+    let mut text = String::new();
+    let read = match input {
+        Input::Stdin => std::io::stdin().take(MAX_BYTES).read_to_string(&mut text),
+        Input::File(path) => {
+            std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
+        }
+    };
+    read.map_err(|source| InputError::Unreadable { name: name.clone(), source })?;
+    let parsed = if text.trim_start().starts_with('{') { json_lines(&text) } else { csv_lines(&text) };
+    let mut lines = Vec::new();
+    let mut wrong = Vec::new();
+    for (number, result) in parsed {
+        match result {
+            Ok(tenant) => lines.push(Line { number, tenant }),
+            Err(reason) => wrong.push(format!("  line {number}: {reason}")),
+        }
+    }
+    let mut seen = std::collections::HashMap::new();
+    for line in &lines {
+        if let Some(first) = seen.insert(line.tenant.slug.clone(), line.number) {
+            wrong.push(format!(
+                "  line {}: slug {} is on line {first} already",
+                line.number, line.tenant.slug
+            ));
+        }
+    }
+    if !wrong.is_empty() {
+        let count = wrong.len();
+        wrong.truncate(20);
+        return Err(InputError::Lines { name, count, shown: wrong });
+    }
+    if lines.is_empty() { Err(InputError::Empty(name)) } else { Ok(lines) }
+}
+
+type Parsed = Vec<(usize, Result<NewTenant, String>)>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonLine {
+    slug: String,
+    name: Option<String>,
+    admin_email: Option<String>,
+    #[serde(default)]
+    labels: Labels,
+}
+
+fn json_lines(text: &str) -> Parsed {
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(index, line)| {
+            let parsed = serde_json::from_str::<JsonLine>(line).map_err(|error| error.to_string());
+            let tenant = parsed
+                .and_then(|it| tenant(&it.slug, it.name, it.admin_email, it.labels.into_iter().collect()));
+            (index + 1, tenant)
+        })
+        .collect()
+}
+
+fn csv_lines(text: &str) -> Parsed {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let header = match reader.headers() {
+        Ok(header) => header.clone(),
+        Err(error) => return vec![(1, Err(error.to_string()))],
+    };
+    if let Some(unknown) = header.iter().find(|field| !FIELDS.contains(field)) {
+        let near = suggest::nearest(unknown, FIELDS)
+            .map(|near| format!("; did you mean {near}?"))
+            .unwrap_or_default();
+        return vec![(1, Err(format!("there is no field {unknown:?}{near}")))];
+    }
+    let column = |name: &str| header.iter().position(|field| field == name);
+    let Some(slug) = column("slug") else { return vec![(1, Err("the header has no field slug".to_owned()))] };
+    let (name, email, labels) = (column("name"), column("admin_email"), column("labels"));
+    reader
+        .records()
+        .map(|record| {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    let line = error.position().map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
+                    return (line, Err(error.to_string()));
+                }
+            };
+            let number = record.position().map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
+            let field = |index: Option<usize>| {
+                index.and_then(|index| record.get(index)).filter(|text| !text.is_empty()).map(str::to_owned)
+            };
+            let pairs: Result<Vec<(String, String)>, String> = field(labels)
+                .unwrap_or_default()
+                .split(';')
+                .filter(|pair| !pair.trim().is_empty())
+                .map(|pair| {
+                    pair.trim()
+                        .parse::<Label>()
+                        .map(|label| (label.key, label.value))
+                        .map_err(|e| e.to_string())
+                })
+                .collect();
+            let slug = record.get(slug).unwrap_or_default();
+            (number, pairs.and_then(|pairs| tenant(slug, field(name), field(email), pairs)))
+        })
+        .collect()
+}
+
+fn tenant(
+    slug: &str,
+    name: Option<String>,
+    admin_email: Option<String>,
+    labels: Vec<(String, String)>,
+) -> Result<NewTenant, String> {
+    let slug: Slug = slug.parse().map_err(|error: SlugError| match Slug::suggest(slug) {
+        Some(near) => format!("{error}; did you mean {near}?"),
+        None => error.to_string(),
+    })?;
+    let name = match name {
+        Some(name) => arguments::display_name(&name)?,
+        None => slug.to_string(),
+    };
+    let admin_email = admin_email.map(|text| text.parse()).transpose();
+    let admin_email = admin_email.map_err(|error: crate::kernel::email::EmailError| error.to_string())?;
+    let checked =
+        labels.into_iter().map(|(key, value)| Label::new(&key, &value).map(|label| (label.key, label.value)));
+    let labels = checked.collect::<Result<Labels, _>>().map_err(|error| error.to_string())?;
+    Ok(NewTenant { slug, name, admin_email, labels })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_and_json_lines_say_the_same() {
+        let from_csv = csv_lines("slug,name,labels\nacme,Acme Ltd,plan=gold;region=eu\n");
+        let from_json =
+            json_lines(r#"{"slug":"acme","name":"Acme Ltd","labels":{"plan":"gold","region":"eu"}}"#);
+        assert_eq!(from_csv[0].1, from_json[0].1);
+        assert_eq!(from_csv[0].1.as_ref().unwrap().labels.len(), 2);
+    }
+
+    #[test]
+    fn a_wrong_line_says_what_is_wrong_and_what_is_near() {
+        assert_eq!(
+            csv_lines("slug,nmae\nacme,x\n")[0].1,
+            Err("there is no field \"nmae\"; did you mean name?".to_owned())
+        );
+        let wrong = csv_lines("slug\nAcme\n");
+        assert_eq!(wrong[0].0, 2);
+        assert!(wrong[0].1.as_ref().unwrap_err().ends_with("did you mean acme?"));
+        assert!(json_lines("{\"slug\":\"acme\",\"colour\":1}")[0].1.is_err());
+    }
+}

@@ -1,0 +1,203 @@
+//! `nexus tenant create --from FILE`: many tenants, some at a time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::sync::{Mutex, mpsc};
+
+use super::super::{CommandResult, Exit, Invocation};
+use super::CreateArgs;
+use super::input::{self, Line};
+use super::views::{LineView, outcome_text};
+use crate::app::App;
+use crate::features::provisioning::{CreateRequest, Provisioning, ProvisioningError, Worker, plan_create};
+use crate::infra::saga::Interrupted;
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, Failure, Progress};
+
+/// How many are made at once unless the caller says.
+const JOBS: u16 = 4;
+
+/// Some of many failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{failed} of {total} tenants failed")]
+struct SomeFailed {
+    failed: u32,
+    total: usize,
+    skipped: usize,
+}
+
+impl Failure for SomeFailed {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Partial
+    }
+
+    fn code(&self) -> &'static str {
+        "some_failed"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["repeat the command: what is done is left as it is, what was half done is finished".to_owned()]
+    }
+
+    fn details(&self) -> serde_json::Value {
+        serde_json::json!({ "failed": self.failed, "skipped": self.skipped, "total": self.total })
+    }
+}
+
+pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
+    let Some(source) = &args.from else { return Ok(Exit::Done) };
+    let lines = input::read(source)?;
+    let (settings, caller) = (on.settings()?, on.caller());
+    if on.global.dry_run {
+        return dry_run(&lines, App::glance(&settings).await, on).await;
+    }
+    let total = lines.len();
+    let progress = Arc::new(on.screen.progress());
+    progress.event(Event::Total(total as u64));
+    let app = App::open(&settings, &caller, &*progress).await?;
+    let jobs = usize::from(args.jobs.unwrap_or(JOBS)).min(total);
+    let crew = Arc::new(Crew {
+        lines: Mutex::new(lines.into()),
+        failed: AtomicU32::new(0),
+        max_failures: args.max_failures.unwrap_or(u32::MAX),
+        detach: args.detach,
+        caller,
+    });
+    let first = app.provisioning.worker(app.control).await?;
+    let (results, mut incoming) = mpsc::channel(jobs * 2);
+    let mut workers = tokio::task::JoinSet::new();
+    let mut first = Some(first);
+    for _ in 0..jobs {
+        let (crew, on_what, results) = (Arc::clone(&crew), app.provisioning.clone(), results.clone());
+        let (progress, stop) = (Arc::clone(&progress), on.interrupt.clone());
+        let given = first.take();
+        workers.spawn(async move {
+            let worker = match given {
+                Some(worker) => worker,
+                None => on_what.another_worker().await?,
+            };
+            crew.work(&on_what, &worker, &*progress, &stop, &results).await;
+            Ok::<(), ProvisioningError>(())
+        });
+    }
+    drop(results);
+    let mut list = on.screen.list_writer();
+    while let Some(row) = incoming.recv().await {
+        list.row(&row)?;
+    }
+    let mut connected: Result<(), AnyFailure> = Ok(());
+    while let Some(ended) = workers.join_next().await {
+        if let Ok(Err(error)) = ended {
+            connected = Err(error.into());
+        }
+    }
+    let left: Vec<Line> = crew.lines.lock().await.drain(..).collect();
+    let skipped = left.len();
+    for line in left {
+        list.row(&skipped_row(line))?;
+    }
+    list.finish()?;
+    drop(progress);
+    if on.interrupt.is_cancelled() {
+        return Err(ProvisioningError::from(Interrupted).into());
+    }
+    connected?;
+    match crew.failed.load(Ordering::Relaxed) {
+        0 => Ok(Exit::Done),
+        failed => Err(SomeFailed { failed, total, skipped }.into()),
+    }
+}
+
+async fn dry_run(lines: &[Line], mut control: Option<crate::app::Glance>, on: &Invocation) -> CommandResult {
+    let mut list = on.screen.list_writer();
+    for line in lines {
+        let planned = plan_create(control.as_mut(), &line.tenant).await;
+        let (outcome, error) = match &planned {
+            Ok(_) => ("planned", None),
+            Err(error) => ("conflict", Some(error)),
+        };
+        list.row(&LineView {
+            line: line.number,
+            slug: line.tenant.slug.to_string(),
+            outcome,
+            id: None,
+            operation: None,
+            code: error.map(Failure::code),
+            error: error.map(ToString::to_string),
+        })?;
+    }
+    list.finish()?;
+    Ok(Exit::Done)
+}
+
+fn skipped_row(line: Line) -> LineView {
+    LineView {
+        line: line.number,
+        slug: line.tenant.slug.to_string(),
+        outcome: "skipped",
+        id: None,
+        operation: None,
+        code: None,
+        error: None,
+    }
+}
+
+/// What the workers share.
+struct Crew {
+    lines: Mutex<VecDeque<Line>>,
+    failed: AtomicU32,
+    max_failures: u32,
+    detach: bool,
+    caller: Caller,
+}
+
+impl Crew {
+    async fn work(
+        &self,
+        on_what: &Provisioning,
+        worker: &Worker,
+        progress: &dyn Progress,
+        stop: &tokio_util::sync::CancellationToken,
+        results: &mpsc::Sender<LineView>,
+    ) {
+        while !stop.is_cancelled() && self.failed.load(Ordering::Relaxed) < self.max_failures {
+            let Some(line) = self.lines.lock().await.pop_front() else { return };
+            let slug = line.tenant.slug.to_string();
+            let request = CreateRequest {
+                tenant: line.tenant,
+                admin_password_hash: None,
+                detach: self.detach,
+                wait: false,
+            };
+            let made = on_what.create(worker, &self.caller, &request, progress, stop).await;
+            progress.event(Event::Done { subject: slug.clone(), ok: made.is_ok() });
+            let row = match made {
+                Ok(created) => LineView {
+                    line: line.number,
+                    slug,
+                    outcome: outcome_text(created.outcome),
+                    id: Some(created.tenant.id.to_string()),
+                    operation: Some(created.operation),
+                    code: None,
+                    error: None,
+                },
+                Err(error) => {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    LineView {
+                        line: line.number,
+                        slug,
+                        outcome: "failed",
+                        id: None,
+                        operation: error.operation(),
+                        code: Some(error.code()),
+                        error: Some(error.to_string()),
+                    }
+                }
+            };
+            if results.send(row).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `nexus tenant repair`.
+
+use super::super::{CommandResult, Exit, Invocation};
+use super::RepairArgs;
+use crate::app::App;
+use crate::features::provisioning::{Mended, Repaired};
+use crate::kernel::{ErrorKind, Event, Failure, Progress};
+
+/// Some tenants could not be repaired.
+#[derive(Debug, thiserror::Error)]
+#[error("{failed} of {total} tenants could not be repaired")]
+struct NotRepaired {
+    failed: usize,
+    total: usize,
+}
+
+impl Failure for NotRepaired {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Partial
+    }
+
+    fn code(&self) -> &'static str {
+        "some_not_repaired"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["see why: nexus operation list --open".to_owned()]
+    }
+}
+
+pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let app = App::open(&settings, &caller, &progress).await?;
+    let worker = app.provisioning.worker(app.control).await?;
+    if let Some(tenant) = args.tenant {
+        let provisioning = &app.provisioning;
+        let repaired = if on.global.dry_run {
+            provisioning.look(&worker, &caller, &tenant).await
+        } else {
+            provisioning.repair(&worker, &caller, &tenant, &progress, &on.interrupt).await
+        };
+        drop(progress);
+        on.screen.list([repaired?])?;
+        return Ok(Exit::Done);
+    }
+    let all = app.provisioning.to_repair(&worker).await?;
+    progress.event(Event::Total(all.len() as u64));
+    let mut list = on.screen.list_writer();
+    let (total, mut failed) = (all.len(), 0);
+    for tenant in all {
+        if on.interrupt.is_cancelled() {
+            break;
+        }
+        let result = if on.global.dry_run {
+            app.provisioning.look(&worker, &caller, &tenant).await
+        } else {
+            app.provisioning.repair(&worker, &caller, &tenant, &progress, &on.interrupt).await
+        };
+        progress.event(Event::Done { subject: tenant.to_string(), ok: result.is_ok() });
+        let row = result.unwrap_or_else(|error| {
+            failed += 1;
+            Repaired {
+                tenant: tenant.to_string(),
+                mended: Mended::Failed,
+                operation: error.operation(),
+                restored: Vec::new(),
+                error: Some(error.to_string()),
+            }
+        });
+        if row.mended != Mended::Nothing {
+            list.row(&row)?;
+        }
+    }
+    list.finish()?;
+    drop(progress);
+    on.screen.note(&format!("{total} tenant(s) looked at"));
+    if on.interrupt.is_cancelled() {
+        return Ok(Exit::Interrupted);
+    }
+    if failed > 0 { Err(NotRepaired { failed, total }.into()) } else { Ok(Exit::Done) }
+}

@@ -1,0 +1,197 @@
+//! How tenants look.
+
+use serde::Serialize;
+
+use super::super::output::{Column, Row, Thing, time_text};
+use crate::features::provisioning::{Created, Deleted, Outcome, PlannedStep, Repaired};
+use crate::features::tenants::TenantView;
+use crate::kernel::{Labels, OperationId};
+
+/// Labels as they are typed.
+pub(super) fn labels_text(labels: &Labels) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+impl Row for TenantView {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("slug"),
+        Column::text("name"),
+        Column::text("state"),
+        Column::text("labels"),
+        Column::text("created_at"),
+        Column::text("id"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.slug.clone(),
+            self.name.clone(),
+            self.state.as_str().to_owned(),
+            labels_text(&self.labels),
+            time_text(self.created_at),
+            self.id.to_string(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.slug.clone()
+    }
+}
+
+fn facts(tenant: &TenantView) -> Vec<(&'static str, String)> {
+    vec![
+        ("slug", tenant.slug.clone()),
+        ("name", tenant.name.clone()),
+        ("state", tenant.state.as_str().to_owned()),
+        ("id", tenant.id.to_string()),
+        ("admin_email", tenant.admin_email.clone().unwrap_or_default()),
+        ("labels", labels_text(&tenant.labels)),
+        ("cluster", tenant.cluster.clone()),
+        ("store", tenant.store.clone()),
+        ("database", tenant.database.clone()),
+        ("role", tenant.role.clone()),
+        ("bucket", tenant.bucket.clone()),
+        ("schema_version", tenant.schema_version.map(|version| version.to_string()).unwrap_or_default()),
+        ("created_at", time_text(tenant.created_at)),
+        ("updated_at", time_text(tenant.updated_at)),
+    ]
+}
+
+impl Thing for TenantView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        facts(self)
+    }
+
+    fn id(&self) -> String {
+        self.slug.clone()
+    }
+}
+
+impl Thing for Deleted {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = facts(&self.tenant);
+        fields.push(("operation", self.operation.to_string()));
+        fields
+    }
+
+    fn id(&self) -> String {
+        self.tenant.slug.clone()
+    }
+}
+
+/// A tenant that was asked for, with the invitation where it was asked for, too.
+#[derive(Debug, Serialize)]
+pub(super) struct CreatedView {
+    #[serde(flatten)]
+    pub(super) created: Created,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) invitation: Option<String>,
+}
+
+impl Thing for CreatedView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = facts(&self.created.tenant);
+        fields.push(("outcome", outcome_text(self.created.outcome).to_owned()));
+        fields.push(("operation", self.created.operation.to_string()));
+        if let Some(invitation) = &self.invitation {
+            fields.push(("invitation", invitation.clone()));
+        }
+        fields
+    }
+
+    fn id(&self) -> String {
+        self.created.tenant.slug.clone()
+    }
+}
+
+pub(super) fn outcome_text(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Created => "created",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Finished => "finished",
+        Outcome::Planned => "planned",
+    }
+}
+
+/// What came of one line of a file.
+#[derive(Debug, Serialize)]
+pub(super) struct LineView {
+    /// The line, from 1.
+    pub(super) line: usize,
+    /// Which tenant.
+    pub(super) slug: String,
+    /// `created`, `unchanged`, `finished`, `planned`, `failed` or `skipped`.
+    pub(super) outcome: &'static str,
+    /// The tenant's id.
+    pub(super) id: Option<String>,
+    /// The operation.
+    pub(super) operation: Option<OperationId>,
+    /// Why it failed: a stable code.
+    pub(super) code: Option<&'static str>,
+    /// Why it failed, in words.
+    pub(super) error: Option<String>,
+}
+
+impl Row for LineView {
+    const COLUMNS: &'static [Column] = &[
+        Column::number("line"),
+        Column::text("slug"),
+        Column::text("outcome"),
+        Column::text("id"),
+        Column::text("operation"),
+        Column::text("code"),
+        Column::text("error"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.line.to_string(),
+            self.slug.clone(),
+            self.outcome.to_owned(),
+            self.id.clone().unwrap_or_default(),
+            self.operation.map(|id| id.to_string()).unwrap_or_default(),
+            self.code.unwrap_or_default().to_owned(),
+            self.error.clone().unwrap_or_default(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.slug.clone()
+    }
+}
+
+impl Row for Repaired {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("tenant"),
+        Column::text("mended"),
+        Column::text("restored"),
+        Column::text("operation"),
+        Column::text("error"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.tenant.clone(),
+            self.mended.as_str().to_owned(),
+            self.restored.join(","),
+            self.operation.map(|id| id.to_string()).unwrap_or_default(),
+            self.error.clone().unwrap_or_default(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.tenant.clone()
+    }
+}
+
+impl Row for PlannedStep {
+    const COLUMNS: &'static [Column] = &[Column::text("step"), Column::text("effect")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.step.to_owned(), self.effect.clone()]
+    }
+
+    fn id(&self) -> String {
+        self.step.to_owned()
+    }
+}

@@ -1,0 +1,141 @@
+//! What an operation would do, for who asks before it is done.
+
+use sqlx::PgConnection;
+
+use super::create::differences;
+use super::error::ProvisioningError;
+use super::operations::{OperationFilter, OperationView};
+use super::plan::Plan;
+use super::recovery::{Mended, Repaired};
+use super::steps;
+use super::store;
+use super::worker::{Provisioning, Worker};
+use crate::features::tenants::{self, NewTenant, Tenant, TenantRef};
+use crate::infra::saga::Probe;
+use crate::kernel::{Caller, OperationId, Page};
+
+/// One step that would be done.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct PlannedStep {
+    /// The step's name.
+    pub step: &'static str,
+    /// What it does, in words.
+    pub effect: String,
+}
+
+/// The steps that would make a tenant. With a connection to the control database at hand it is
+/// checked, too, that the slug is free.
+///
+/// # Errors
+/// [`ProvisioningError::SlugTaken`] when it is not, and the settings differ.
+pub async fn plan_create(
+    control: Option<&mut PgConnection>,
+    new: &NewTenant,
+) -> Result<Vec<PlannedStep>, ProvisioningError> {
+    if let Some(control) = control {
+        let name = TenantRef::Slug(new.slug.clone());
+        if let Some(tenant) = tenants::find(control, &name).await? {
+            let differences = differences(new, &tenant);
+            if !differences.is_empty() {
+                return Err(ProvisioningError::SlugTaken { slug: tenant.slug, differences });
+            }
+            return Ok(Vec::new());
+        }
+    }
+    let admin = match &new.admin_email {
+        Some(email) => format!("make the first admin {email}"),
+        None => "make no admin: none was named".to_owned(),
+    };
+    let effects = [
+        ("reserve", format!("reserve slug {} and opaque names, seal a new password", new.slug)),
+        ("roles", "make an owner role that cannot log in, and the app's role".to_owned()),
+        ("bucket", "make a bucket".to_owned()),
+        ("key", "make a key that can touch that bucket alone".to_owned()),
+        ("seal", "seal the key's secret".to_owned()),
+        ("database", "clone the template database".to_owned()),
+        ("privileges", "let the app's role in, and nobody else".to_owned()),
+        ("seed", admin),
+        (
+            "prove-isolation",
+            "log in as the tenant and be refused at a neighbour and the maintenance database".to_owned(),
+        ),
+        ("prove-database", "write and read a row as the tenant".to_owned()),
+        ("prove-store", "write and read an object as the tenant".to_owned()),
+        ("activate", "activate the tenant".to_owned()),
+    ];
+    Ok(effects.into_iter().map(|(step, effect)| PlannedStep { step, effect }).collect())
+}
+
+/// The steps that would take a tenant away.
+#[must_use]
+pub fn plan_purge(tenant: &Tenant) -> Vec<PlannedStep> {
+    let names = &tenant.resources;
+    let key = tenant.access_key_id.as_deref().unwrap_or("none");
+    [
+        ("close-logins", format!("end the sessions of role {} and let no new one in", names.app_role)),
+        ("key", format!("delete key {key}")),
+        ("bucket", format!("delete bucket {} with everything in it", names.bucket)),
+        ("database", format!("drop database {} with everything in it", names.database_name)),
+        ("roles", format!("drop roles {} and {}", names.owner_role, names.app_role)),
+        ("release", format!("erase the sealed secrets and free slug {}", tenant.slug)),
+    ]
+    .into_iter()
+    .map(|(step, effect)| PlannedStep { step, effect })
+    .collect()
+}
+
+impl Provisioning {
+    /// What a repair would find, without doing anything.
+    ///
+    /// # Errors
+    /// [`ProvisioningError::Lost`] when data is gone; others when it cannot be looked at now.
+    pub async fn look(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        name: &TenantRef,
+    ) -> Result<Repaired, ProvisioningError> {
+        let tenant = tenants::get(&mut *worker.control.lock().await, caller, name).await?;
+        let unfinished = store::unfinished(&mut *worker.control.lock().await, tenant.id).await?;
+        let slug = tenant.slug.clone();
+        let answer =
+            |mended, operation, restored| Repaired { tenant: slug, mended, operation, restored, error: None };
+        if let Some(row) = unfinished {
+            return Ok(answer(Mended::Wanted, Some(row.id), Vec::new()));
+        }
+        let tenant = tenant.active()?;
+        let opened = self.open_secrets(&mut *worker.control.lock().await, tenant.id).await?;
+        let plan = self.plan(worker, (OperationId::new(), 0), tenant, "repair", opened).await?;
+        let amiss = amiss(&plan).await;
+        plan.close().await;
+        let amiss = amiss?;
+        Ok(answer(if amiss.is_empty() { Mended::Nothing } else { Mended::Wanted }, None, amiss))
+    }
+
+    /// One operation.
+    ///
+    /// # Errors
+    /// [`ProvisioningError::NoOperation`].
+    pub async fn operation(
+        &self,
+        worker: &Worker,
+        _caller: &Caller,
+        id: OperationId,
+    ) -> Result<OperationView, ProvisioningError> {
+        let filter = OperationFilter { id: Some(id), ..OperationFilter::default() };
+        let page = Page { page: 1, limit: 1 };
+        let found = store::list(&mut *worker.control.lock().await, &filter, page).await?;
+        found.into_iter().next().ok_or(ProvisioningError::NoOperation { id })
+    }
+}
+
+/// The steps of an active tenant whose effect is not there, or not whole.
+pub(super) async fn amiss(plan: &Plan) -> Result<Vec<&'static str>, ProvisioningError> {
+    let mut amiss = Vec::new();
+    for step in steps::repair() {
+        if step.probe(plan).await? == Probe::Absent {
+            amiss.push(step.name());
+        }
+    }
+    Ok(amiss)
+}
