@@ -1,8 +1,10 @@
 //! Processes killed without warning, and what the next command finds.
 
 use std::fs;
+use std::time::Duration;
 
 use nexus::features::local::PartState;
+use nexus::kernel::progress::Silent;
 use nix::sys::signal::Signal;
 
 use super::support::{TestHome, execute, lives, number, send, until};
@@ -65,6 +67,28 @@ async fn down_after_a_killed_daemon_stops_the_orphan() {
     until("the daemon is dead", || async { !lives(daemon) }).await;
     assert!(home.stack.down().await.unwrap());
     assert!(!lives(postgres));
+}
+
+#[tokio::test]
+async fn a_daemon_killed_on_its_way_up_is_an_error_and_the_next_up_works() {
+    let home = TestHome::new();
+    execute(&home.up().await, "create table kept (n bigint); insert into kept values (7)").await.unwrap();
+    for later in [0, 20, 40, 60, 80, 100] {
+        home.stack.down().await.unwrap();
+        let pid_file = home.local().join("daemon.pid");
+        let number_in = || fs::read_to_string(&pid_file).ok().and_then(|text| text.trim().parse().ok());
+        let (up, ()) = tokio::join!(home.stack.up(&Silent), async {
+            until("the daemon has begun", || async { number_in().is_some() }).await;
+            // Not a wait for a fact: the point is to strike at different moments.
+            tokio::time::sleep(Duration::from_millis(later)).await;
+            send(number_in().unwrap(), Signal::SIGKILL);
+        });
+        if let Err(error) = up {
+            assert!(error.to_string().contains("the daemon ended"), "{error}");
+        }
+        let again = home.up().await;
+        assert_eq!(number(&again, "select n from kept").await, 7);
+    }
 }
 
 #[tokio::test]
@@ -131,7 +155,7 @@ async fn a_server_that_cannot_start_is_an_error_with_its_last_words() {
     let settings = home.local().join("pg/postgresql.conf");
     let good = fs::read_to_string(&settings).unwrap();
     fs::write(&settings, format!("{good}\nmax_connections = many\n")).unwrap();
-    let error = home.stack.up(&nexus::kernel::progress::Silent).await.unwrap_err().to_string();
+    let error = home.stack.up(&Silent).await.unwrap_err().to_string();
     assert!(error.contains("PostgreSQL does not start") && error.contains("max_connections"), "{error}");
     assert!(home.stack.running().unwrap().is_none());
     fs::write(&settings, good).unwrap();
