@@ -7,7 +7,7 @@ use nexus::features::local::PartState;
 use nexus::kernel::progress::Silent;
 use nix::sys::signal::Signal;
 
-use super::support::{TestHome, execute, lives, number, send, until};
+use super::support::{BROKEN_MARK, TestHome, execute, lives, number, send, stack_with, until};
 
 #[tokio::test]
 async fn a_killed_postgres_is_started_again_by_the_daemon() {
@@ -22,6 +22,36 @@ async fn a_killed_postgres_is_started_again_by_the_daemon() {
     let (same_daemon, other_postgres) = home.pids().await;
     assert_eq!(same_daemon, daemon);
     assert_ne!(other_postgres, postgres);
+}
+
+#[tokio::test]
+async fn a_postgres_that_dies_again_and_again_is_called_failing_and_still_tried() {
+    let home = TestHome::new();
+    home.up().await;
+    for round in 1..=5 {
+        send(home.pids().await.1, Signal::SIGKILL);
+        until("the daemon noticed", || async {
+            home.stack.status().await.unwrap().postgres.restarts == round
+        })
+        .await;
+        if round < 5 {
+            home.up().await;
+        }
+    }
+    assert_eq!(home.stack.status().await.unwrap().postgres.state, PartState::Failing);
+    let error = home.stack.up(&Silent).await.unwrap_err();
+    assert!(error.to_string().starts_with("postgres keeps dying: it ended (signal: 9"), "{error}");
+    until("it is up again", || async { home.stack.running().unwrap().is_some() }).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_start_is_an_error_and_leaves_nothing_running() {
+    let home = TestHome::new();
+    let broken = stack_with(&home.path, BROKEN_MARK);
+    let error = broken.up(&Silent).await.unwrap_err();
+    assert!(error.to_string().contains("the S3 endpoint does not start: told to be broken"), "{error}");
+    assert!(home.stack.status().await.unwrap().postgres.pid.is_none());
+    home.up().await;
 }
 
 #[tokio::test]
@@ -55,7 +85,7 @@ async fn after_a_killed_daemon_nothing_runs_officially_and_up_mends_it() {
     let again = home.up().await;
     assert_eq!(number(&again, "select n from kept").await, 7);
     assert_eq!(again.s3.endpoint, running.s3.endpoint);
-    assert!(!lives(postgres), "the orphan is gone");
+    until("the orphan is gone", || async { !lives(postgres) }).await;
 }
 
 #[tokio::test]
@@ -66,7 +96,7 @@ async fn down_after_a_killed_daemon_stops_the_orphan() {
     send(daemon, Signal::SIGKILL);
     until("the daemon is dead", || async { !lives(daemon) }).await;
     assert!(home.stack.down().await.unwrap());
-    assert!(!lives(postgres));
+    until("the orphan is gone", || async { !lives(postgres) }).await;
 }
 
 #[tokio::test]
