@@ -1,11 +1,13 @@
 //! Processes killed without warning, and what the next command finds.
 
 use std::fs;
+use std::time::Duration;
 
 use nexus::features::local::PartState;
+use nexus::kernel::progress::Silent;
 use nix::sys::signal::Signal;
 
-use super::support::{TestHome, execute, lives, number, send, until};
+use super::support::{BROKEN_MARK, TestHome, execute, lives, number, send, stack_with, until};
 
 #[tokio::test]
 async fn a_killed_postgres_is_started_again_by_the_daemon() {
@@ -20,6 +22,36 @@ async fn a_killed_postgres_is_started_again_by_the_daemon() {
     let (same_daemon, other_postgres) = home.pids().await;
     assert_eq!(same_daemon, daemon);
     assert_ne!(other_postgres, postgres);
+}
+
+#[tokio::test]
+async fn a_postgres_that_dies_again_and_again_is_called_failing_and_still_tried() {
+    let home = TestHome::new();
+    home.up().await;
+    for round in 1..=5 {
+        send(home.pids().await.1, Signal::SIGKILL);
+        until("the daemon noticed", || async {
+            home.stack.status().await.unwrap().postgres.restarts == round
+        })
+        .await;
+        if round < 5 {
+            home.up().await;
+        }
+    }
+    assert_eq!(home.stack.status().await.unwrap().postgres.state, PartState::Failing);
+    let error = home.stack.up(&Silent).await.unwrap_err();
+    assert!(error.to_string().starts_with("postgres keeps dying: it ended (signal: 9"), "{error}");
+    until("it is up again", || async { home.stack.running().unwrap().is_some() }).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_start_is_an_error_and_leaves_nothing_running() {
+    let home = TestHome::new();
+    let broken = stack_with(&home.path, BROKEN_MARK);
+    let error = broken.up(&Silent).await.unwrap_err();
+    assert!(error.to_string().contains("the S3 endpoint does not start: told to be broken"), "{error}");
+    assert!(home.stack.status().await.unwrap().postgres.pid.is_none());
+    home.up().await;
 }
 
 #[tokio::test]
@@ -53,7 +85,7 @@ async fn after_a_killed_daemon_nothing_runs_officially_and_up_mends_it() {
     let again = home.up().await;
     assert_eq!(number(&again, "select n from kept").await, 7);
     assert_eq!(again.s3.endpoint, running.s3.endpoint);
-    assert!(!lives(postgres), "the orphan is gone");
+    until("the orphan is gone", || async { !lives(postgres) }).await;
 }
 
 #[tokio::test]
@@ -64,7 +96,29 @@ async fn down_after_a_killed_daemon_stops_the_orphan() {
     send(daemon, Signal::SIGKILL);
     until("the daemon is dead", || async { !lives(daemon) }).await;
     assert!(home.stack.down().await.unwrap());
-    assert!(!lives(postgres));
+    until("the orphan is gone", || async { !lives(postgres) }).await;
+}
+
+#[tokio::test]
+async fn a_daemon_killed_on_its_way_up_is_an_error_and_the_next_up_works() {
+    let home = TestHome::new();
+    execute(&home.up().await, "create table kept (n bigint); insert into kept values (7)").await.unwrap();
+    for later in [0, 20, 40, 60, 80, 100] {
+        home.stack.down().await.unwrap();
+        let pid_file = home.local().join("daemon.pid");
+        let number_in = || fs::read_to_string(&pid_file).ok().and_then(|text| text.trim().parse().ok());
+        let (up, ()) = tokio::join!(home.stack.up(&Silent), async {
+            until("the daemon has begun", || async { number_in().is_some() }).await;
+            // Not a wait for a fact: the point is to strike at different moments.
+            tokio::time::sleep(Duration::from_millis(later)).await;
+            send(number_in().unwrap(), Signal::SIGKILL);
+        });
+        if let Err(error) = up {
+            assert!(error.to_string().contains("the daemon ended"), "{error}");
+        }
+        let again = home.up().await;
+        assert_eq!(number(&again, "select n from kept").await, 7);
+    }
 }
 
 #[tokio::test]
@@ -131,7 +185,7 @@ async fn a_server_that_cannot_start_is_an_error_with_its_last_words() {
     let settings = home.local().join("pg/postgresql.conf");
     let good = fs::read_to_string(&settings).unwrap();
     fs::write(&settings, format!("{good}\nmax_connections = many\n")).unwrap();
-    let error = home.stack.up(&nexus::kernel::progress::Silent).await.unwrap_err().to_string();
+    let error = home.stack.up(&Silent).await.unwrap_err().to_string();
     assert!(error.contains("PostgreSQL does not start") && error.contains("max_connections"), "{error}");
     assert!(home.stack.running().unwrap().is_none());
     fs::write(&settings, good).unwrap();

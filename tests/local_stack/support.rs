@@ -21,6 +21,9 @@ use tokio::net::TcpStream;
 /// Set in the environment of the daemon under test.
 pub(crate) const DAEMON_MARK: &str = "LOCAL_STACK_TEST_DAEMON";
 
+/// Makes an endpoint that does not start.
+pub(crate) const BROKEN_MARK: &str = "LOCAL_STACK_TEST_BROKEN";
+
 /// Names the home, in the environment of one of many processes that start the stack at once.
 pub(crate) const UP_MARK: &str = "LOCAL_STACK_TEST_UP";
 
@@ -30,6 +33,9 @@ pub(crate) struct TinyEndpoint;
 #[async_trait]
 impl ObjectEndpoint for TinyEndpoint {
     async fn serve(&self, seat: ObjectSeat) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if std::env::var_os(BROKEN_MARK).is_some() {
+            return Err("told to be broken".into());
+        }
         loop {
             let (mut stream, _) = tokio::select! {
                 accepted = seat.listener.accept() => accepted?,
@@ -51,10 +57,15 @@ impl ObjectEndpoint for TinyEndpoint {
 
 /// The stack under a folder, with this test program as its daemon.
 pub(crate) fn stack_at(home: &Path) -> LocalStack {
+    stack_with(home, DAEMON_MARK)
+}
+
+/// The same with one more mark for the daemon.
+pub(crate) fn stack_with(home: &Path, mark: &str) -> LocalStack {
     LocalStack::new(Home::new(home)).with_daemon(DaemonCommand {
         program: std::env::current_exe().unwrap(),
         args: ["daemon_process", "--exact", "--nocapture", "--test-threads=1"].map(Into::into).into(),
-        env: vec![(DAEMON_MARK.into(), "1".into())],
+        env: [DAEMON_MARK, mark].map(|name| (name.into(), "1".into())).into(),
     })
 }
 
@@ -160,10 +171,14 @@ pub(crate) fn send(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
 
-/// Whether a process lives; one that is dead and not yet collected does not.
+/// Whether a process lives: whether one of its threads does. One that is dead and not yet
+/// collected does not.
 pub(crate) fn lives(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().starts_with(" Z"))
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok()).any(|stat| {
+        let state = stat.rsplit(") ").next().unwrap_or_default();
+        !state.starts_with(['Z', 'X'])
+    })
 }
 
 /// Waits for a fact, up to 30 s.

@@ -91,6 +91,9 @@ pub enum LocalError {
         /// The data folder.
         data: PathBuf,
     },
+    /// The stack runs and the S3 endpoint's admin token is not there.
+    #[error("{} is missing; without it nobody can make a bucket", .0.display())]
+    TokenMissing(PathBuf),
     /// `initdb` failed.
     #[error("initdb could not make the private PostgreSQL{}", indented(.output))]
     InitFailed {
@@ -141,7 +144,7 @@ impl Failure for LocalError {
             Self::PathTooLong { .. } | Self::BadBinaries { .. } => ErrorKind::Invalid,
             Self::OtherOwner { .. } | Self::OtherVersion { .. } => ErrorKind::Conflict,
             Self::Busy(_) => ErrorKind::Busy,
-            Self::PasswordMissing { .. } => ErrorKind::Integrity,
+            Self::PasswordMissing { .. } | Self::TokenMissing(_) => ErrorKind::Integrity,
             Self::Io { .. }
             | Self::File(_)
             | Self::Random(_)
@@ -166,6 +169,7 @@ impl Failure for LocalError {
             Self::OtherOwner { .. } => "local_other_owner",
             Self::PathTooLong { .. } => "local_path_too_long",
             Self::PasswordMissing { .. } => "local_password_missing",
+            Self::TokenMissing(_) => "local_token_missing",
             Self::InitFailed { .. } => "local_init_failed",
             Self::StartFailed { .. } => "local_start_failed",
             Self::Failing { .. } => "local_failing",
@@ -216,6 +220,16 @@ impl Failure for LocalError {
             Self::DoesNotStop { pid, .. } => vec![format!("kill -9 {pid}")],
             Self::Busy(_) => {
                 vec!["wait for the other `nexus local` command to finish, then repeat yours".into()]
+            }
+            Self::TokenMissing(_) => vec!["nexus local down && nexus local up".into()],
+            Self::File(PrivateFileError::Open { path, .. }) => vec![format!("chmod 600 {}", quoted(path))],
+            Self::Io { source, .. } | Self::File(PrivateFileError::Io { source, .. })
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                vec![
+                    "run nexus as the user whose stack it is, or set NEXUS_HOME to a folder of your own"
+                        .into(),
+                ]
             }
             Self::Io { .. } | Self::File(_) | Self::Random(_) => Vec::new(),
         }

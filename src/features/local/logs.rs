@@ -17,8 +17,9 @@ const LONGEST: u64 = 10 * 1024 * 1024;
 /// How often a followed log is looked at.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 
-/// What the S3 endpoint's lines in the daemon's log have in common: the name of its code.
-const S3_MARK: &str = "object_server";
+/// What the S3 endpoint's lines in the daemon's log have in common: the name of its code, or of the
+/// code that keeps it alive.
+const S3_MARKS: [&str; 2] = ["object_server", "s3_part"];
 
 /// Whose log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl LogSource {
     }
 
     fn takes(self, line: &str) -> bool {
-        self != Self::S3 || line.contains(S3_MARK)
+        self != Self::S3 || S3_MARKS.iter().any(|mark| line.contains(mark))
     }
 }
 

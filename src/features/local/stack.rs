@@ -114,16 +114,22 @@ impl LocalStack {
     /// When the stack is there and its files cannot be read, e.g. because it is another user's.
     pub fn running(&self) -> Result<Option<Running>, LocalError> {
         let Some(state) = State::of_living_daemon(&self.layout)? else { return Ok(None) };
-        match (state.is_ready(), state.postgres.version, state.s3.port) {
-            (true, Some(version), Some(port)) => {
-                Ok(Some(Running { postgres: self.postgres_address(version)?, s3: self.s3_address(port)? }))
-            }
-            _ => Ok(None),
+        let (true, Some(version), Some(port)) = (state.is_ready(), state.postgres.version, state.s3.port)
+        else {
+            return Ok(None);
+        };
+        match (self.postgres_address(version), self.s3_address(port)) {
+            (Ok(postgres), Ok(s3)) => Ok(Some(Running { postgres, s3 })),
+            // A reset in this very moment takes the secrets away, and the daemon with them.
+            (Err(error), _) | (_, Err(error)) => match State::of_living_daemon(&self.layout)? {
+                Some(_) => Err(error),
+                None => Ok(None),
+            },
         }
     }
 
     pub(super) fn postgres_address(&self, version: PgVersion) -> Result<PostgresAddress, LocalError> {
-        let password = secrets::read(&self.layout.password())?.ok_or_else(|| self.password_missing())?;
+        let password = secrets::read(&self.layout.password())?.ok_or_else(|| self.missing_password())?;
         Ok(PostgresAddress {
             socket_dir: self.layout.socket_dir(),
             port: POSTGRES_PORT,
@@ -134,11 +140,12 @@ impl LocalStack {
     }
 
     fn s3_address(&self, port: u16) -> Result<S3Address, LocalError> {
-        let admin_token = secrets::read_or_make(&self.layout.token())?;
+        let token = self.layout.token();
+        let admin_token = secrets::read(&token)?.ok_or(LocalError::TokenMissing(token))?;
         Ok(S3Address { endpoint: probe::endpoint(port), region: S3_REGION.to_owned(), admin_token })
     }
 
-    pub(super) fn password_missing(&self) -> LocalError {
+    pub(super) fn missing_password(&self) -> LocalError {
         LocalError::PasswordMissing { password: self.layout.password(), data: self.layout.data() }
     }
 }

@@ -26,8 +26,16 @@ pub(super) const STEP: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The variables that the daemon takes over; whatever else is set may be a secret.
-const PASSED_ON: [&str; 8] =
-    ["PATH", "HOME", "XDG_DATA_HOME", "LANG", "TMPDIR", "NEXUS_LOG", "NEXUS_CONFIG", "RUST_BACKTRACE"];
+const PASSED_ON: [&str; 7] =
+    ["PATH", "HOME", "XDG_DATA_HOME", "LANG", "TMPDIR", "NEXUS_LOG", "RUST_BACKTRACE"];
+
+/// What waiting for the start lock came to.
+enum Turn {
+    /// It is for us to start what does not run.
+    Ours(File),
+    /// Somebody else has started it.
+    Done(Running),
+}
 
 impl LocalStack {
     /// Starts what does not run, and answers when both parts do. Safe to repeat and to call from
@@ -40,8 +48,9 @@ impl LocalStack {
             return Ok(running);
         }
         let account = ServerAccount::find()?;
-        let Some(lock) = self.lock_to_start(&account).await? else {
-            return self.running()?.ok_or_else(|| LocalError::Busy(self.layout.start_lock()));
+        let lock = match self.lock_to_start(&account).await? {
+            Turn::Ours(lock) => lock,
+            Turn::Done(running) => return Ok(running),
         };
         // A daemon that was on its way down may have let go while we waited: then, once more.
         for _ in 0..3 {
@@ -63,19 +72,24 @@ impl LocalStack {
         Err(LocalError::StartFailed { reason, log: logs::tail_for_error(&self.layout.daemon_log()) })
     }
 
-    /// `None` when somebody else finished starting the stack meanwhile.
-    async fn lock_to_start(&self, account: &ServerAccount) -> Result<Option<File>, LocalError> {
+    async fn lock_to_start(&self, account: &ServerAccount) -> Result<Turn, LocalError> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            // Again each time: a reset may have taken the folders away.
-            folders::prepare(&self.layout, account)?;
+            // Again each time: a reset may have taken the folders away, even while they are made.
+            match folders::prepare(&self.layout, account) {
+                Err(LocalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    sleep(STEP).await;
+                    continue;
+                }
+                prepared => prepared?,
+            }
             if let Some(lock) = lock::try_exclusive(&self.layout.start_lock())? {
-                return Ok(Some(lock));
+                return Ok(Turn::Ours(lock));
             }
             while lock::is_held(&self.layout.start_lock())? && Instant::now() < deadline {
                 sleep(STEP).await;
-                if self.running()?.is_some() {
-                    return Ok(None);
+                if let Some(running) = self.running()? {
+                    return Ok(Turn::Done(running));
                 }
             }
         }
@@ -90,6 +104,7 @@ impl LocalStack {
         lock: &File,
         progress: &dyn Progress,
     ) -> Result<Binaries, LocalError> {
+        folders::prepare(&self.layout, account)?;
         cluster::sweep(&self.layout);
         self.sweep_deleted();
         let data = self.layout.data();
@@ -102,7 +117,7 @@ impl LocalStack {
             let password = secrets::read_or_make(&self.layout.password())?;
             cluster::make(&self.layout, &binaries, account, &password, lock).await?;
         } else if secrets::read(&self.layout.password())?.is_none() {
-            return Err(self.password_missing());
+            return Err(self.missing_password());
         }
         secrets::read_or_make(&self.layout.token())?;
         // What a killed daemon last said must not be taken for the new one's word.

@@ -84,12 +84,16 @@ impl LocalStack {
     /// Only for the holder of the start lock.
     async fn stop(&self) -> Result<bool, LocalError> {
         let lock_file = self.layout.daemon_lock();
-        if !lock::is_held(&lock_file)? {
+        // Held while an orphan is stopped, so that no daemon starts a server beside it.
+        if let Some(_lock) = lock::try_exclusive(&lock_file)? {
             return orphan::clear(&self.layout).await;
         }
         let deadline = Instant::now() + PATIENCE;
         let mut told = None;
-        while lock::is_held(&lock_file)? {
+        let _lock = loop {
+            if let Some(lock) = lock::try_exclusive(&lock_file)? {
+                break lock;
+            }
             // A daemon that has just begun writes its number a moment after it took the lock.
             let pid = self.daemon_pid()?;
             if let Some(pid) = pid.filter(|pid| told != Some(*pid)) {
@@ -101,7 +105,7 @@ impl LocalStack {
                 return Err(LocalError::DoesNotStop { what: "the daemon of the local stack", pid });
             }
             sleep(STEP).await;
-        }
+        };
         // Killed instead of stopped, it may have left PostgreSQL behind.
         orphan::clear(&self.layout).await?;
         Ok(true)

@@ -61,8 +61,9 @@ pub struct ObjectSeat {
 }
 
 /// Runs the daemon of the stack under `home` until SIGTERM, SIGINT or SIGHUP, or until a part
-/// cannot be started at all. Blocks the process's terminal from it, its core dumps, and others from
-/// its files.
+/// cannot be started at all. To be called once, by a process that ends when this returns: it leaves
+/// the terminal, writes no core files, makes files for its own user alone, and keeps the lock until
+/// its end.
 ///
 /// # Errors
 /// [`LocalError::Busy`] when another daemon lives; [`LocalError::StartFailed`] when a part did not
@@ -75,7 +76,8 @@ pub async fn run(home: Home, objects: Arc<dyn ObjectEndpoint>) -> Result<(), Loc
     let signals = stop_on_signal(stop.clone())?;
     let account = ServerAccount::find()?;
     folders::prepare(&layout, &account)?;
-    let _lock = take_lock(&layout, &stop).await?;
+    // Never let go by us: whoever gets it next knows that this process is gone.
+    std::mem::forget(take_lock(&layout, &stop).await?);
     private_file::replace(&layout.pid_file(), format!("{}\n", std::process::id()).as_bytes())?;
     let board = Arc::new(Board::new(&layout)?);
     tracing::info!(pid = std::process::id(), folder = %layout.local().display(), "the local stack is starting");

@@ -55,7 +55,8 @@ impl Binaries {
 /// folder `data` as the one that needs `major`.
 pub(crate) async fn find(only: Option<&Path>, needed: Option<(u32, &Path)>) -> Result<Binaries, LocalError> {
     if let Some(folder) = only {
-        return named(folder, needed).await;
+        let folder = std::path::absolute(folder).map_err(LocalError::io("find", folder))?;
+        return named(&folder, needed).await;
     }
     choose(installed(candidates().await).await, needed)
 }
@@ -95,7 +96,7 @@ fn choose(found: Vec<Binaries>, needed: Option<(u32, &Path)>) -> Result<Binaries
 async fn candidates() -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::new();
     let path = env::var_os("PATH").unwrap_or_default();
-    for folder in env::split_paths(&path) {
+    for folder in env::split_paths(&path).filter(|folder| folder.is_absolute()) {
         if let Ok(initdb) = fs::canonicalize(folder.join("initdb")) {
             folders.extend(initdb.parent().map(Path::to_owned));
         }

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
@@ -56,10 +57,8 @@ pub(crate) async fn clear(layout: &Layout) -> Result<bool, LocalError> {
 
 /// The living postmaster of the data folder, if there is one.
 pub(crate) fn postmaster_of(data: &Path) -> Option<Pid> {
-    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
-    let pid = Pid::from_raw(text.lines().next()?.trim().parse().ok().filter(|pid| *pid > 1)?);
-    let data = fs::canonicalize(data).ok()?;
-    is_server_of(pid, &data).then_some(pid)
+    let pid = named_by(&data.join("postmaster.pid"))?;
+    is_server_of(pid, data).then_some(pid)
 }
 
 /// All processes of servers on the data folder: every one of them works in it.
@@ -68,7 +67,7 @@ fn processes_of(data: &Path) -> Vec<Pid> {
     let Ok(data) = fs::canonicalize(data) else { return Vec::new() };
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.map(Pid::from_raw).filter(|pid| is_server_of(*pid, &data)).collect()
+    pids.map(Pid::from_raw).filter(|pid| works_in(*pid, &data)).collect()
 }
 
 /// Elsewhere only the postmaster can be told for sure; PostgreSQL itself refuses to start beside
@@ -78,9 +77,15 @@ fn processes_of(data: &Path) -> Vec<Pid> {
     postmaster_of(data).into_iter().collect()
 }
 
-/// `data` is the folder's true path. A process that is dead but not yet collected works in no folder, and so is not one.
 #[cfg(target_os = "linux")]
 fn is_server_of(pid: Pid, data: &Path) -> bool {
+    fs::canonicalize(data).is_ok_and(|data| works_in(pid, &data))
+}
+
+/// `data` is the folder's true path. A process that is dead but not yet collected works in no
+/// folder, and so is not one.
+#[cfg(target_os = "linux")]
+fn works_in(pid: Pid, data: &Path) -> bool {
     let works_here = fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|folder| folder == data);
     works_here && fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "postgres")
 }
@@ -95,16 +100,28 @@ fn is_server_of(pid: Pid, data: &Path) -> bool {
 }
 
 /// After a power cut the process number in these files may belong to a stranger, and the server
-/// would refuse to start beside it. Only where it is certain that no process of the old server
-/// lives.
+/// would refuse to start beside it. A number that belongs to nobody is left to the server, which
+/// also looks at the shared memory of the dead one. A server enters its folder before it writes
+/// these files, so none that lives is taken for a stranger.
 fn remove_stale_files(layout: &Layout) {
     if !cfg!(target_os = "linux") {
         return;
     }
-    let socket = layout.socket();
-    let mut lock = socket.clone().into_os_string();
-    lock.push(".lock");
-    for file in [layout.data().join("postmaster.pid"), lock.into(), socket] {
-        let _ = fs::remove_file(file);
+    let mut socket_lock = layout.socket().into_os_string();
+    socket_lock.push(".lock");
+    for file in [layout.data().join("postmaster.pid"), socket_lock.into()] {
+        let is_strange =
+            |pid| !is_server_of(pid, &layout.data()) && !matches!(kill(pid, None), Err(Errno::ESRCH));
+        if named_by(&file).is_some_and(is_strange) {
+            tracing::warn!(file = %file.display(), "removing a file that names a process of somebody else");
+            let _ = fs::remove_file(file);
+        }
     }
+}
+
+/// The process number in the first line of one of the server's files.
+fn named_by(file: &Path) -> Option<Pid> {
+    let text = fs::read_to_string(file).ok()?;
+    let number = text.lines().next()?.trim().parse().ok();
+    number.filter(|pid| *pid > 1).map(Pid::from_raw)
 }
