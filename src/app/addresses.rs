@@ -43,11 +43,14 @@ pub(super) struct Addresses {
 /// The embedded stack of these settings.
 #[must_use]
 pub fn stack(settings: &Settings, local: &LocalSettings) -> LocalStack {
-    let stack = LocalStack::new(settings.home.clone());
-    match &local.postgres_bin {
-        Some(folder) => stack.with_pg_bin(folder.clone()),
-        None => stack,
+    let mut stack = LocalStack::new(settings.home.clone());
+    if let Some(folder) = &local.postgres_bin {
+        stack = stack.with_pg_bin(folder.clone());
     }
+    if let Some(port) = local.s3_port {
+        stack = stack.with_s3_port(port);
+    }
+    stack
 }
 
 impl Addresses {

@@ -21,6 +21,7 @@ pub struct LocalStack {
     pub(super) layout: Layout,
     pub(super) daemon: Option<DaemonCommand>,
     pub(super) pg_bin: Option<PathBuf>,
+    pub(super) s3_port: Option<u16>,
 }
 
 /// The command that becomes the daemon.
@@ -90,13 +91,20 @@ impl LocalStack {
     #[must_use]
     pub fn new(home: Home) -> Self {
         let pg_bin = env::var_os(binaries::OVERRIDE).filter(|value| !value.is_empty()).map(PathBuf::from);
-        Self { layout: Layout::new(home), daemon: None, pg_bin }
+        Self { layout: Layout::new(home), daemon: None, pg_bin, s3_port: None }
     }
 
     /// With the server's programs from one folder and no other.
     #[must_use]
     pub fn with_pg_bin(mut self, folder: PathBuf) -> Self {
         self.pg_bin = Some(folder);
+        self
+    }
+
+    /// With the S3 endpoint on this port from its next start on.
+    #[must_use]
+    pub fn with_s3_port(mut self, port: u16) -> Self {
+        self.s3_port = Some(port);
         self
     }
 

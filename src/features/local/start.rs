@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
+use crate::infra::private_file;
 use crate::kernel::{Event, Progress};
 
 use super::account::ServerAccount;
@@ -120,6 +121,9 @@ impl LocalStack {
             return Err(self.missing_password());
         }
         secrets::read_or_make(&self.layout.token())?;
+        if let Some(port) = self.s3_port {
+            private_file::replace(&self.layout.s3_port(), format!("{port}\n").as_bytes())?;
+        }
         // What a killed daemon last said must not be taken for the new one's word.
         match fs::remove_file(self.layout.state()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -134,7 +138,7 @@ impl LocalStack {
             Some(command) => command.clone(),
             None => DaemonCommand {
                 program: env::current_exe().map_err(LocalError::io("find", &PathBuf::from("nexus")))?,
-                args: ["local", "daemon"].map(Into::into).into(),
+                args: ["--context", "local", "-v", "local", "daemon"].map(Into::into).into(),
                 env: Vec::new(),
             },
         };

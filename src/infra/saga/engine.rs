@@ -1,5 +1,7 @@
 //! Runs the steps of an operation, forward or back.
 
+use std::pin::pin;
+
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
@@ -28,8 +30,9 @@ pub async fn forward<C: Sync, E: StepError>(
     let mut done: Vec<&'static str> = Vec::with_capacity(steps.len());
     let mut left: Vec<&dyn Step<C, E>> = steps.iter().map(|step| &**step).collect();
     let mut running = FuturesUnordered::new();
+    let mut arrived = Vec::new();
+    let mut ended: Vec<&'static str> = Vec::new();
     let mut failure: Option<E> = None;
-    let mut ended: Option<&'static str> = None;
     let mut recorded = begun;
     loop {
         if failure.is_none() && stop.is_cancelled() && !left.is_empty() {
@@ -45,35 +48,48 @@ pub async fn forward<C: Sync, E: StepError>(
                 !free
             });
         }
-        let names: Vec<&str> = ready.iter().map(|step| step.name()).collect();
         if running.is_empty() && ready.is_empty() && failure.is_none() {
-            journal.finish("done", ended.as_slice()).await?;
+            journal.finish("done", &ended).await?;
             return Ok(());
         }
-        if !std::mem::take(&mut recorded) && (ended.is_some() || !names.is_empty()) {
-            let result = journal.record(ended.as_slice(), StepState::Done, &names).await;
+        let names: Vec<&str> = ready.iter().map(|step| step.name()).collect();
+        if !std::mem::take(&mut recorded) && !(ended.is_empty() && names.is_empty()) {
+            // The steps under way must go on meanwhile: one of them may hold the session that the
+            // record is waiting for.
+            let mut record = pin!(journal.record(&ended, StepState::Done, &names));
+            let result = loop {
+                tokio::select! {
+                    result = &mut record => break result,
+                    Some(end) = running.next(), if !running.is_empty() => arrived.push(end),
+                }
+            };
             if let Err(error) = result {
                 failure.get_or_insert(error.into());
                 ready.clear();
             }
         }
+        ended.clear();
         for step in ready {
             progress.event(Event::Step { subject: subject.to_owned(), step: step.name() });
             running.push(async move { (step.name(), run(step, context, journal.kind()).await) });
         }
-        ended = None;
-        match running.next().await {
-            Some((name, Ok(()))) => {
-                done.push(name);
-                ended = Some(name);
-            }
-            Some((_, Err(error))) => {
-                failure.get_or_insert(error);
-            }
-            None => {
-                if let Some(error) = failure {
-                    let _ = journal.stopped(&error).await;
-                    return Err(error);
+        if arrived.is_empty() {
+            arrived.extend(running.next().await);
+        }
+        if arrived.is_empty()
+            && let Some(error) = failure
+        {
+            let _ = journal.stopped(&error).await;
+            return Err(error);
+        }
+        for (name, result) in arrived.drain(..) {
+            match result {
+                Ok(()) => {
+                    done.push(name);
+                    ended.push(name);
+                }
+                Err(error) => {
+                    failure.get_or_insert(error);
                 }
             }
         }
