@@ -1,1 +1,17 @@
 //! The embedded S3 endpoint, driven over real sockets by real clients.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+
+mod support;
+
+mod admin;
+mod boto;
+mod conditions;
+mod crash;
+mod isolation;
+mod keys;
+mod listing;
+mod multipart;
+mod objects;
+mod presign;
+mod speed;

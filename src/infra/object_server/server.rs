@@ -20,7 +20,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::blocking::blocking;
 use super::state::State;
 use super::{ObjectServerConfig, ObjectServerError, admin, s3};
 
@@ -104,7 +103,6 @@ async fn settle(state: Arc<State>) {
     let root = Arc::clone(&state.root);
     drop(state);
     while Arc::strong_count(&root) > 1 && tokio::time::Instant::now() < deadline {
-        let _ = blocking(|| Ok(())).await;
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
