@@ -157,7 +157,7 @@ async fn answer(door: &Door, request: Request<Incoming>) -> Response<Body> {
         return answer.map(|body| body.map_err(Into::into).boxed_unsync());
     }
     let _form = if is_form(&request) { door.forms.acquire().await.ok() } else { None };
-    match door.s3.call(request.map(s3s::Body::from)).await {
+    match door.s3.call(s3::chunk_guard::guard(request)).await {
         Ok(response) => response.map(BodyExt::boxed_unsync),
         Err(error) => {
             tracing::error!(error = %StdError::from(error), "a request could not be answered");

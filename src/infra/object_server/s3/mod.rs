@@ -3,6 +3,7 @@
 
 pub(super) mod access;
 mod checksum;
+pub(super) mod chunk_guard;
 mod complete;
 mod copy;
 mod described;
