@@ -10,6 +10,7 @@ mod conditions;
 mod crash;
 mod isolation;
 mod keys;
+mod killed;
 mod listing;
 mod multipart;
 mod objects;

@@ -129,17 +129,21 @@ impl Server {
     }
 
     pub(crate) fn client(&self, key: &Key) -> Client {
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(&self.endpoint)
-            .region(Region::new(REGION))
-            .force_path_style(true)
-            .credentials_provider(Credentials::new(&key.id, &key.secret, None, None, "test"))
-            .http_client(Builder::new().build_http())
-            .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
-            .build();
-        Client::from_conf(config)
+        client_at(&self.endpoint, key)
     }
+}
+
+pub(crate) fn client_at(endpoint: &str, key: &Key) -> Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(Region::new(REGION))
+        .force_path_style(true)
+        .credentials_provider(Credentials::new(&key.id, &key.secret, None, None, "test"))
+        .http_client(Builder::new().build_http())
+        .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
+        .build();
+    Client::from_conf(config)
 }
 
 pub(crate) fn config(root: PathBuf) -> ObjectServerConfig {
