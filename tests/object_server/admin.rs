@@ -213,3 +213,31 @@ async fn a_second_server_in_the_same_folder_says_so() {
     let error = second.await.unwrap_err();
     assert!(error.to_string().contains("another object server is using"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_among_writers_leaves_nothing() {
+    let server = Server::start().await;
+    let s3 = server.tenant("acme").await;
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..8u32 {
+        let s3 = s3.clone();
+        writers.spawn(async move {
+            for number in 0.. {
+                let put = s3.put_object().bucket("acme").key(format!("{writer}/{number}")).send().await;
+                if put.is_err() {
+                    assert_eq!(refusal(put), (404, "NoSuchBucket".into()));
+                    return;
+                }
+            }
+        });
+    }
+    while s3.list_objects_v2().bucket("acme").send().await.unwrap().key_count() < Some(50) {}
+    let purge = json!({ "owner": OWNER, "purge": true });
+    assert_eq!(status(&server, Method::DELETE, "buckets/acme", purge).await.0, 204);
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
+    for folder in ["buckets", "trash", "tmp"] {
+        assert_eq!(std::fs::read_dir(server.root().join(folder)).unwrap().count(), 0, "{folder}");
+    }
+}

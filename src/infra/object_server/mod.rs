@@ -17,7 +17,7 @@ mod store;
 
 use std::path::PathBuf;
 
-use crate::kernel::SecretString;
+use crate::kernel::{ErrorKind, Failure, SecretString};
 
 pub use server::serve;
 
@@ -47,4 +47,24 @@ pub enum ObjectServerError {
     /// The socket failed.
     #[error("cannot accept connections: {0}")]
     Listen(#[source] std::io::Error),
+}
+
+impl Failure for ObjectServerError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Locked(_) => ErrorKind::Busy,
+            Self::WeakToken(_) => ErrorKind::Invalid,
+            Self::Store(store::StoreError::Damaged { .. }) => ErrorKind::Integrity,
+            Self::Store(_) | Self::Listen(_) => ErrorKind::Unavailable,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Locked(_) => "object_server_running",
+            Self::WeakToken(_) => "object_server_token_weak",
+            Self::Store(_) => "object_server_store",
+            Self::Listen(_) => "object_server_socket",
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::condition::WriteCondition;
 use super::index::{Entry, Index, Listing, Query};
 use super::object::ObjectHeader;
 use super::receive::Received;
-use super::root::{Root, make_dir, sync_dir, sync_parent};
+use super::root::{Hidden, Root, make_dir, sync_dir, sync_parent};
 use super::{StoreError, damaged, failed, frame};
 use crate::infra::object_server::blocking::{lock, read, write};
 use crate::infra::object_server::names::file_name_of;
@@ -166,7 +166,7 @@ impl Bucket {
     }
 
     /// Takes the bucket away: nobody is in it while this happens, and nobody gets in after.
-    pub(super) fn take_away(&self, purge: bool) -> Result<(), StoreError> {
+    pub(super) fn take_away(&self, purge: bool) -> Result<Hidden, StoreError> {
         let mut removed = write(&self.removed);
         if *removed {
             return Err(StoreError::NoSuchBucket);
@@ -177,10 +177,10 @@ impl Bucket {
                 return Err(StoreError::NotEmpty);
             }
         }
-        let outcome = self.root.discard(&self.folder);
-        // Once out of sight it is gone, also when deleting the remains fails.
+        let hidden = self.root.hide(&self.folder);
+        // Once it is out of sight it is gone, also when that could not be made durable.
         *removed = !self.folder.exists();
-        outcome
+        hidden
     }
 
     /// Works on the contents, reading them from disk first if nobody has.

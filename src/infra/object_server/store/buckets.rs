@@ -84,15 +84,19 @@ impl Buckets {
 
     /// Removes a bucket: an empty one, or with `purge` all that is in it too.
     pub(crate) fn remove(&self, name: &str, owner: &str, purge: bool) -> Result<(), StoreError> {
-        let _alone = lock(&self.changing);
-        let bucket = self.get(name)?;
-        if bucket.facts.owner != owner {
-            return Err(StoreError::Foreign);
-        }
-        let outcome = bucket.take_away(purge);
-        if bucket.enter().is_err() {
-            write(&self.known).remove(name);
-        }
-        outcome
+        let hidden = {
+            let _alone = lock(&self.changing);
+            let bucket = self.get(name)?;
+            if bucket.facts.owner != owner {
+                return Err(StoreError::Foreign);
+            }
+            let hidden = bucket.take_away(purge);
+            if bucket.enter().is_err() {
+                write(&self.known).remove(name);
+            }
+            hidden?
+        };
+        hidden.delete();
+        Ok(())
     }
 }

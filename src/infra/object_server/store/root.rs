@@ -93,13 +93,27 @@ impl Root {
         temporary.publish(path)
     }
 
-    /// Takes a folder out of sight in one step, then deletes it. A crash in between leaves it to
-    /// the next start's sweep.
-    pub(crate) fn discard(&self, path: &Path) -> Result<(), StoreError> {
+    /// Takes a folder out of sight in one step, durably; [`Hidden::delete`] then frees the disk. A
+    /// crash in between leaves it to the next start's sweep.
+    pub(crate) fn hide(&self, path: &Path) -> Result<Hidden, StoreError> {
         let trash = self.path.join("trash").join(uuid::Uuid::new_v4().simple().to_string());
         fs::rename(path, &trash).map_err(failed("remove", path))?;
         sync_parent(path)?;
-        fs::remove_dir_all(&trash).map_err(failed("delete", &trash))
+        Ok(Hidden(trash))
+    }
+}
+
+/// A folder in the trash.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Hidden(PathBuf);
+
+impl Hidden {
+    /// Frees the disk. The folder is gone for everybody already, so a failure is only logged.
+    pub(crate) fn delete(self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            tracing::warn!(folder = %self.0.display(), %error, "the trash is kept until the next start");
+        }
     }
 }
 

@@ -180,13 +180,17 @@ impl Bucket {
     /// Ends an upload and drops its parts.
     pub(crate) fn end_upload(&self, id: &str, key: &str) -> Result<(), StoreError> {
         self.upload(id, key)?;
-        let _inside = self.enter()?;
-        let _alone = lock(self.key_lock(key));
         let folder = self.upload_folder(id)?;
-        if !folder.exists() {
-            return Err(StoreError::NoSuchUpload);
-        }
-        self.root.discard(&folder)
+        let hidden = {
+            let _inside = self.enter()?;
+            let _alone = lock(self.key_lock(key));
+            if !folder.exists() {
+                return Err(StoreError::NoSuchUpload);
+            }
+            self.root.hide(&folder)?
+        };
+        hidden.delete();
+        Ok(())
     }
 }
 
