@@ -1,0 +1,113 @@
+//! Who may do what: every request is signed by a known key, and reaches only that key's buckets.
+//! What is not named here is denied.
+
+use std::sync::Arc;
+
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::dto::{CopyObjectInput, CopySource, PostObjectInput, UploadPartCopyInput};
+use s3s::path::S3Path;
+use s3s::{S3Request, S3Result, s3_error};
+
+use super::signing;
+use crate::infra::object_server::state::State;
+use crate::infra::object_server::store::keys::KeyRecord;
+use crate::kernel::ExposeSecret;
+
+/// What a key may do in its own buckets.
+const ALLOWED: [&str; 19] = [
+    "AbortMultipartUpload",
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateMultipartUpload",
+    "DeleteObject",
+    "DeleteObjects",
+    "GetBucketLocation",
+    "GetObject",
+    "HeadBucket",
+    "HeadObject",
+    "ListBuckets",
+    "ListMultipartUploads",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListParts",
+    "PostObject",
+    "PutObject",
+    "UploadPart",
+    "UploadPartCopy",
+];
+
+/// The key that signed the request, for what comes after the check.
+#[derive(Debug, Clone)]
+pub(crate) struct Signer(pub(crate) Arc<KeyRecord>);
+
+/// Looks secrets up for the signature check.
+pub(crate) struct Secrets(pub(crate) Arc<State>);
+
+#[async_trait::async_trait]
+impl S3Auth for Secrets {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        let record = self.0.keys.usable(access_key).ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        let Some(secret) = self.0.keys.secret(&record) else {
+            tracing::error!(access_key, "the secret of an access key does not open; the key is refused");
+            return Err(s3_error!(InvalidAccessKeyId));
+        };
+        Ok(SecretKey::from(secret.expose_secret()))
+    }
+}
+
+/// Decides.
+pub(crate) struct Access(pub(crate) Arc<State>);
+
+fn denied() -> s3s::S3Error {
+    s3_error!(AccessDenied, "Access Denied")
+}
+
+#[async_trait::async_trait]
+impl S3Access for Access {
+    async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let signed_by = cx.credentials().ok_or_else(denied)?.access_key.clone();
+        let record = self.0.keys.usable(&signed_by).ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        let operation = cx.s3_op().name();
+        // A form's signature is in its fields; `post_object` below looks at it.
+        if operation != "PostObject" {
+            signing::check(cx.headers(), cx.uri())?;
+        }
+        let own = match cx.s3_path() {
+            S3Path::Root => operation == "ListBuckets",
+            S3Path::Bucket { bucket } | S3Path::Object { bucket, .. } => reaches(&record, bucket),
+        };
+        if !own || matches!(operation, "CreateBucket" | "DeleteBucket") {
+            return Err(denied());
+        }
+        if !ALLOWED.contains(&operation) {
+            return Err(s3_error!(NotImplemented, "this endpoint does not implement {operation}"));
+        }
+        cx.extensions_mut().insert(Signer(record));
+        Ok(())
+    }
+
+    async fn copy_object(&self, req: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
+        source_is_own(req.extensions.get(), &req.input.copy_source)
+    }
+
+    async fn upload_part_copy(&self, req: &mut S3Request<UploadPartCopyInput>) -> S3Result<()> {
+        source_is_own(req.extensions.get(), &req.input.copy_source)
+    }
+
+    async fn post_object(&self, req: &mut S3Request<PostObjectInput>) -> S3Result<()> {
+        // Only version 4 signatures name a region, and they cannot be made without a policy.
+        if req.region.is_none() || req.service.as_deref() != Some("s3") { Err(denied()) } else { Ok(()) }
+    }
+}
+
+fn reaches(record: &KeyRecord, bucket: &str) -> bool {
+    record.buckets.iter().any(|own| own == bucket)
+}
+
+fn source_is_own(signer: Option<&Signer>, source: &CopySource) -> S3Result<()> {
+    match (signer, source) {
+        (Some(Signer(record)), CopySource::Bucket { bucket, .. }) if reaches(record, bucket) => Ok(()),
+        _ => Err(denied()),
+    }
+}

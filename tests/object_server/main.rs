@@ -1,0 +1,18 @@
+//! The embedded S3 endpoint, driven over real sockets by real clients.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops here")]
+
+mod support;
+
+mod admin;
+mod boto;
+mod conditions;
+mod crash;
+mod isolation;
+mod keys;
+mod killed;
+mod listing;
+mod multipart;
+mod objects;
+mod presign;
+mod speed;
