@@ -1,0 +1,296 @@
+//! People's passwords: what is accepted, and how it is kept.
+//!
+//! Kept as Argon2id with 19 MiB, two passes, one lane (OWASP Password Storage Cheat Sheet), in the
+//! PHC string form. Accepted by NIST SP 800-63B-4, section 3.1.1.2: long enough, not of the kind
+//! that is tried first, and no rules about what characters it must hold.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use super::random;
+use crate::kernel::{ErrorKind, Failure};
+
+/// Characters that a password must have when it is all that is asked for (SP 800-63B-4).
+pub const MIN_CHARS: usize = 15;
+/// Characters that a password may have: the standard asks for at least 64.
+pub const MAX_CHARS: usize = 256;
+
+/// Bytes of salt (RFC 9106, section 3.1).
+const SALT_LEN: usize = 16;
+/// KiB of memory for one hash.
+const MEMORY_KIB: u32 = 19 * 1024;
+/// Passes over the memory.
+const PASSES: u32 = 2;
+/// Lanes.
+const LANES: u32 = 1;
+/// The most that a stored hash may ask for, so that a changed row cannot exhaust the machine.
+const MAX_MEMORY_KIB: u32 = 64 * 1024;
+const MAX_PASSES: u32 = 16;
+const MAX_LANES: u32 = 4;
+/// Hashes at once, unless told otherwise: 76 MiB at most.
+const DEFAULT_AT_ONCE: usize = 4;
+
+/// Words that must not be most of a password: they are tried first.
+const PRODUCT: &str = "nexus";
+
+/// Why a password is not accepted, or could not be hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// Fewer than [`MIN_CHARS`].
+    #[error("the password has {0} characters; at least {MIN_CHARS} are needed")]
+    Short(usize),
+    /// More than [`MAX_CHARS`].
+    #[error("the password has {0} characters; at most {MAX_CHARS} are allowed")]
+    Long(usize),
+    /// One that is guessed early.
+    #[error("the password is {0}")]
+    Guessable(&'static str),
+    /// The stored hash is not one, or asks for more than is allowed.
+    #[error("the stored password hash is damaged")]
+    Damaged,
+    /// The work could not be done.
+    #[error("the password could not be hashed: {0}")]
+    Failed(String),
+}
+
+impl Failure for PasswordError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Short(_) | Self::Long(_) | Self::Guessable(_) => ErrorKind::Invalid,
+            Self::Damaged => ErrorKind::Integrity,
+            Self::Failed(_) => ErrorKind::Internal,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Short(_) => "password_short",
+            Self::Long(_) => "password_long",
+            Self::Guessable(_) => "password_guessable",
+            Self::Damaged => "password_hash_damaged",
+            Self::Failed(_) => "password_hash_failed",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Short(_) | Self::Guessable(_) => {
+                vec!["take four or five words that have nothing to do with each other".into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Says whether a password may be set. Characters are Unicode code points, as the standard counts.
+///
+/// # Errors
+/// [`PasswordError::Short`], [`PasswordError::Long`], [`PasswordError::Guessable`] when it repeats
+/// a short piece, runs through the alphabet or the keyboard, or is mostly the person's own e-mail
+/// name or the product's name.
+pub fn check(password: &SecretString, email: Option<&str>) -> Result<(), PasswordError> {
+    let text = password.expose_secret();
+    let count = text.chars().count();
+    if count < MIN_CHARS {
+        return Err(PasswordError::Short(count));
+    }
+    if count > MAX_CHARS {
+        return Err(PasswordError::Long(count));
+    }
+    let lower: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+    if repeats(&lower) {
+        return Err(PasswordError::Guessable("the same few characters over and over"));
+    }
+    if runs(&lower) {
+        return Err(PasswordError::Guessable("a run of neighbouring letters, digits or keys"));
+    }
+    let local = email.and_then(|email| email.split('@').next()).unwrap_or_default();
+    if mostly(&lower, local) {
+        return Err(PasswordError::Guessable("little more than the name in the e-mail address"));
+    }
+    if mostly(&lower, PRODUCT) {
+        return Err(PasswordError::Guessable("little more than the name of this product"));
+    }
+    Ok(())
+}
+
+/// Made of one piece of at most a third of its length, again and again.
+fn repeats(text: &[char]) -> bool {
+    (1..=text.len() / 3).any(|piece| text.iter().zip(&text[piece..]).all(|(a, b)| a == b))
+}
+
+/// Nearly every character follows its neighbour: in the alphabet, among the digits, on a keyboard's
+/// row, upwards or downwards. Three breaks are granted to a run that starts anew.
+fn runs(text: &[char]) -> bool {
+    const ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
+    let follows = |a: char, b: char| {
+        let in_row = |row: &&str| row.chars().zip(row.chars().skip(1)).any(|pair| pair == (a, b));
+        (u32::from(a) + 1 == u32::from(b) && a.is_alphanumeric())
+            || (a, b) == ('9', '0')
+            || ROWS.iter().any(in_row)
+    };
+    let steps = text.len() - 1;
+    let up = text.windows(2).filter(|pair| follows(pair[0], pair[1])).count();
+    let down = text.windows(2).filter(|pair| follows(pair[1], pair[0])).count();
+    up.max(down) + 3 >= steps
+}
+
+/// Once every `word` is taken out, fewer than eight characters are left.
+fn mostly(text: &[char], word: &str) -> bool {
+    let word = word.to_lowercase();
+    if word.chars().count() < 3 {
+        return false;
+    }
+    let text: String = text.iter().collect();
+    text.contains(&word) && text.replace(&word, "").chars().count() < 8
+}
+
+/// Whether a stored hash is weaker than what [`Hasher::hash`] makes today, so that it should be
+/// made anew at the next login.
+///
+/// # Errors
+/// [`PasswordError::Damaged`].
+pub fn is_outdated(stored: &str) -> Result<bool, PasswordError> {
+    let (_, params) = parse(stored)?;
+    Ok(params.m_cost() < MEMORY_KIB || params.t_cost() < PASSES)
+}
+
+/// Hashes beside other work, only so many at once: a flood of logins waits instead of taking all
+/// the memory. A cheap clone shares the limit.
+///
+/// The memory is kept and used again: left to the allocator, each thread that ever hashed keeps
+/// its 19 MiB, many times the limit.
+#[derive(Clone)]
+pub struct Hasher {
+    permits: Arc<Semaphore>,
+    memory: Arc<Mutex<Vec<Vec<Block>>>>,
+}
+
+impl Hasher {
+    /// Of at most `at_once` hashes at a time, 19 MiB each.
+    #[must_use]
+    pub fn new(at_once: NonZeroUsize) -> Self {
+        let permits = Semaphore::new(at_once.get().min(Semaphore::MAX_PERMITS));
+        Self { permits: Arc::new(permits), memory: Arc::default() }
+    }
+
+    /// Hashes a password with a fresh salt, on a thread of its own; about 20 ms.
+    ///
+    /// # Errors
+    /// [`PasswordError::Failed`] when random bytes are lacking.
+    pub async fn hash(&self, password: &SecretString) -> Result<String, PasswordError> {
+        let password = password.clone();
+        self.run(move |memory| hash(&password, memory)).await
+    }
+
+    /// Whether the password is the one that was hashed.
+    ///
+    /// # Errors
+    /// [`PasswordError::Damaged`] when the stored text is not an Argon2id hash, or asks for more
+    /// memory or time than any that Nexus wrote.
+    pub async fn verify(&self, password: &SecretString, stored: &str) -> Result<bool, PasswordError> {
+        let (password, stored) = (password.clone(), stored.to_owned());
+        self.run(move |memory| verify(&password, &stored, memory)).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let pool = Arc::clone(&self.memory);
+        // The permit goes with the work: a caller that gives up does not free memory still in use.
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let mut memory = pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let result = work(&mut memory);
+            memory.fill(Block::new());
+            pool.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+            result
+        })
+        .await
+        .map_err(failed)?
+    }
+}
+
+impl Default for Hasher {
+    /// As many at once as there are cores, at most four.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self::new(cores.min(NonZeroUsize::new(DEFAULT_AT_ONCE).unwrap_or(NonZeroUsize::MIN)))
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher").field("free", &self.permits.available_permits()).finish_non_exhaustive()
+    }
+}
+
+fn hash(password: &SecretString, memory: &mut Vec<Block>) -> Result<String, PasswordError> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(failed)?;
+    let mut salt = [0; SALT_LEN];
+    random::fill(&mut salt).map_err(failed)?;
+    let output = compute(password, &salt, &params, Params::DEFAULT_OUTPUT_LEN, memory)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(failed)?,
+        salt: Some(Salt::new(&salt).map_err(failed)?),
+        hash: Some(output),
+    };
+    Ok(hash.to_string())
+}
+
+fn verify(password: &SecretString, stored: &str, memory: &mut Vec<Block>) -> Result<bool, PasswordError> {
+    let (hash, params) = parse(stored)?;
+    let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else { return Err(PasswordError::Damaged) };
+    let output = compute(password, &salt, &params, expected.len(), memory)?;
+    Ok(output.as_bytes().ct_eq(expected.as_bytes()).into())
+}
+
+fn compute(
+    password: &SecretString,
+    salt: &[u8],
+    params: &Params,
+    length: usize,
+    memory: &mut Vec<Block>,
+) -> Result<Output, PasswordError> {
+    if memory.len() < params.block_count() {
+        // In one piece of the right size, not grown by doubling.
+        *memory = vec![Block::new(); params.block_count()];
+    }
+    let mut output = Zeroizing::new([0; Output::MAX_LENGTH]);
+    let output = output.get_mut(..length).ok_or(PasswordError::Damaged)?;
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+        .hash_password_into_with_memory(password.expose_secret().as_bytes(), salt, output, memory)
+        .map_err(failed)?;
+    Output::new(output).map_err(failed)
+}
+
+fn parse(stored: &str) -> Result<(PasswordHash, Params), PasswordError> {
+    let hash = PasswordHash::new(stored).map_err(|_| PasswordError::Damaged)?;
+    let params = Params::try_from(&hash).map_err(|_| PasswordError::Damaged)?;
+    let known = hash.algorithm == Algorithm::Argon2id.ident()
+        && hash.version == Some(Version::V0x13.into())
+        && hash.salt.is_some()
+        && hash.hash.is_some();
+    let bounded =
+        params.m_cost() <= MAX_MEMORY_KIB && params.t_cost() <= MAX_PASSES && params.p_cost() <= MAX_LANES;
+    if known && bounded { Ok((hash, params)) } else { Err(PasswordError::Damaged) }
+}
+
+fn failed(error: impl fmt::Display) -> PasswordError {
+    PasswordError::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;
