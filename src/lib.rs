@@ -15,6 +15,7 @@
 //! | [`app`] | puts the parts together for one context | `mod.rs` |
 //! | [`cli`] | grammar, prompts, output | `mod.rs` |
 
+pub mod features;
 pub mod infra;
 pub mod kernel;
 pub mod settings;

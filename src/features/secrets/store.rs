@@ -1,0 +1,191 @@
+//! The statements on `master_keys`, `data_keys` and `sealed_secrets`.
+
+use sqlx::{FromRow, PgConnection};
+
+use super::views::MasterKeyUse;
+use crate::kernel::TenantId;
+use crate::kernel::ids::DataKeyId;
+
+/// A tenant's data key as it is kept.
+#[derive(FromRow)]
+pub(super) struct KeyRow {
+    pub(super) id: DataKeyId,
+    pub(super) master_key_id: String,
+    pub(super) wrapped: Vec<u8>,
+    pub(super) manifest: Vec<u8>,
+    pub(super) manifest_generation: i64,
+}
+
+/// A secret as it is kept.
+#[derive(FromRow)]
+pub(super) struct SecretRow {
+    pub(super) name: String,
+    pub(super) generation: i64,
+    pub(super) key_id: DataKeyId,
+    pub(super) sealed: Vec<u8>,
+}
+
+/// Secrets sealed at one generation, to be written: names and values side by side.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) names: Vec<String>,
+    pub(super) sealed: Vec<Vec<u8>>,
+}
+
+/// Writes a tenant's first data key and secrets. `false`, and nothing written, when it has a key.
+pub(super) async fn insert_key(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    key: &KeyRow,
+    batch: &Batch,
+) -> sqlx::Result<bool> {
+    let made: i64 = sqlx::query_scalar(
+        "with made as (
+             insert into control.data_keys
+                 (id, tenant_id, master_key_id, wrapped, manifest, manifest_generation)
+             values ($1, $2, $3, $4, $5, $6)
+             on conflict (tenant_id) do nothing
+             returning id
+         ), written as (
+             insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
+             select $2, secret.name, $6, made.id, secret.sealed
+             from made, unnest($7::text[], $8::bytea[]) as secret (name, sealed)
+         )
+         select count(*) from made",
+    )
+    .bind(key.id)
+    .bind(tenant)
+    .bind(&key.master_key_id)
+    .bind(&key.wrapped)
+    .bind(&key.manifest)
+    .bind(key.manifest_generation)
+    .bind(&batch.names)
+    .bind(&batch.sealed)
+    .fetch_one(conn)
+    .await?;
+    Ok(made == 1)
+}
+
+/// Reads a tenant's data key and keeps other writers out until the transaction ends.
+pub(super) async fn lock_key(conn: &mut PgConnection, tenant: TenantId) -> sqlx::Result<Option<KeyRow>> {
+    sqlx::query_as(
+        "select id, master_key_id, wrapped, manifest, manifest_generation
+         from control.data_keys where tenant_id = $1 for update",
+    )
+    .bind(tenant)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Writes secrets and the list that names them, at the list's generation. `false`, and nothing
+/// written, when the list is not the one that the new one was made from.
+pub(super) async fn write(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    key: &KeyRow,
+    batch: &Batch,
+) -> sqlx::Result<bool> {
+    let listed: i64 = sqlx::query_scalar(
+        "with listed as (
+             update control.data_keys set manifest = $3, manifest_generation = $4
+             where tenant_id = $1 and id = $2 and manifest_generation = $4 - 1
+             returning id
+         ), written as (
+             insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
+             select $1, secret.name, $4, listed.id, secret.sealed
+             from listed, unnest($5::text[], $6::bytea[]) as secret (name, sealed)
+             on conflict (tenant_id, name) do update
+             set generation = excluded.generation, key_id = excluded.key_id,
+                 sealed = excluded.sealed, updated_at = now()
+         )
+         select count(*) from listed",
+    )
+    .bind(tenant)
+    .bind(key.id)
+    .bind(&key.manifest)
+    .bind(key.manifest_generation)
+    .bind(&batch.names)
+    .bind(&batch.sealed)
+    .fetch_one(conn)
+    .await?;
+    Ok(listed == 1)
+}
+
+/// A tenant's key, once for each of its secrets, and those: one statement sees both as of one
+/// moment.
+#[derive(FromRow)]
+struct JoinedRow {
+    #[sqlx(flatten)]
+    key: KeyRow,
+    name: Option<String>,
+    generation: Option<i64>,
+    key_id: Option<DataKeyId>,
+    sealed: Option<Vec<u8>>,
+}
+
+/// Reads a tenant's data key and its secrets of these names, or all of them.
+pub(super) async fn read(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    names: Option<&[&str]>,
+) -> sqlx::Result<Option<(KeyRow, Vec<SecretRow>)>> {
+    let rows: Vec<JoinedRow> = sqlx::query_as(
+        "select k.id, k.master_key_id, k.wrapped, k.manifest, k.manifest_generation,
+                s.name, s.generation, s.key_id, s.sealed
+         from control.data_keys k
+         left join control.sealed_secrets s
+             on s.tenant_id = k.tenant_id and ($2::text[] is null or s.name = any ($2))
+         where k.tenant_id = $1",
+    )
+    .bind(tenant)
+    .bind(names)
+    .fetch_all(conn)
+    .await?;
+    let mut secrets = Vec::new();
+    let mut key = None;
+    for row in rows {
+        if let (Some(name), Some(generation), Some(key_id), Some(sealed)) =
+            (row.name, row.generation, row.key_id, row.sealed)
+        {
+            secrets.push(SecretRow { name, generation, key_id, sealed });
+        }
+        key = Some(row.key);
+    }
+    Ok(key.map(|key| (key, secrets)))
+}
+
+/// Deletes a tenant's data key, and with it the secrets. `false` when there was none.
+pub(super) async fn delete_key(conn: &mut PgConnection, tenant: TenantId) -> sqlx::Result<bool> {
+    let deleted =
+        sqlx::query("delete from control.data_keys where tenant_id = $1").bind(tenant).execute(conn).await?;
+    Ok(deleted.rows_affected() == 1)
+}
+
+/// Records the first master key. Does nothing when there is one, this or another.
+pub(super) async fn insert_master(conn: &mut PgConnection, id: &str) -> sqlx::Result<()> {
+    sqlx::query("insert into control.master_keys (id, state) values ($1, 'active') on conflict do nothing")
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The master key that wraps new data keys.
+pub(super) async fn active_master(conn: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("select id from control.master_keys where state = 'active'").fetch_optional(conn).await
+}
+
+/// Every master key, with what hangs on it.
+pub(super) async fn master_uses(conn: &mut PgConnection) -> sqlx::Result<Vec<MasterKeyUse>> {
+    sqlx::query_as(
+        "select m.id, m.state, m.created_at,
+                count(distinct k.id) as data_keys, count(s.name) as sealed_values
+         from control.master_keys m
+         left join control.data_keys k on k.master_key_id = m.id
+         left join control.sealed_secrets s on s.tenant_id = k.tenant_id and s.key_id = k.id
+         group by m.id
+         order by m.created_at, m.id",
+    )
+    .fetch_all(conn)
+    .await
+}
