@@ -123,6 +123,8 @@ async fn a_control_database_takes_one_master_key_and_names_it_to_any_other() {
         let conn = &mut world.conn;
         assert!(matches!(right.check_master(conn).await, Err(SecretsError::NoMaster)));
         assert_eq!(secrets::recorded_master(conn).await.unwrap(), None);
+        let early = tenant(conn).await;
+        assert!(matches!(right.seal_new_tenant(conn, early, &[]).await, Err(SecretsError::NoMaster)));
         right.register_master(conn).await.unwrap();
         right.register_master(conn).await.unwrap();
         let acme = sealed_tenant(&right, conn).await;
@@ -132,6 +134,7 @@ async fn a_control_database_takes_one_master_key_and_names_it_to_any_other() {
             wrong.get(conn, acme, "postgres").await.unwrap_err(),
             wrong.put(conn, acme, "postgres", &secret("x")).await.unwrap_err(),
             wrong.names(conn, acme).await.unwrap_err(),
+            wrong.seal_new_tenant(conn, early, &[]).await.unwrap_err(),
         ] {
             assert_eq!((refused.kind(), refused.code()), (ErrorKind::Integrity, "master_key_mismatch"));
             let text = refused.to_string();

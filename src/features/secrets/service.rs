@@ -62,8 +62,9 @@ impl Secrets {
     /// Makes a tenant's data key and seals its first secrets, in one statement.
     ///
     /// # Errors
-    /// [`SecretsError::AlreadySealed`], with nothing written, when the tenant has a data key;
-    /// [`SecretsError::Name`] for a name that is none.
+    /// With nothing written: [`SecretsError::AlreadySealed`] when the tenant has a data key,
+    /// [`SecretsError::OtherMaster`] or [`SecretsError::NoMaster`] when this master key is not the
+    /// active one, [`SecretsError::Name`] for a name that is none.
     pub async fn seal_new_tenant(
         &self,
         conn: &mut PgConnection,
@@ -80,8 +81,13 @@ impl Secrets {
             manifest,
             manifest_generation: 1,
         };
-        let made = store::insert_key(conn, tenant, &row, &batch).await?;
-        if made { Ok(()) } else { Err(SecretsError::AlreadySealed(tenant)) }
+        let inserted = store::insert_key(conn, tenant, &row, &batch).await?;
+        if inserted.made {
+            return Ok(());
+        }
+        let needed = inserted.active_master.ok_or(SecretsError::NoMaster)?;
+        self.expect_master(MasterKeyId::from_recorded(needed))?;
+        Err(SecretsError::AlreadySealed(tenant))
     }
 
     /// Seals one secret, new or in place of an older one, which then never opens again.

@@ -32,18 +32,29 @@ pub(super) struct Batch {
     pub(super) sealed: Vec<Vec<u8>>,
 }
 
-/// Writes a tenant's first data key and secrets. `false`, and nothing written, when it has a key.
+/// What came of writing a tenant's first data key.
+#[derive(FromRow)]
+pub(super) struct KeyInserted {
+    /// Whether it was written.
+    pub(super) made: bool,
+    /// The master key that wraps new data keys.
+    pub(super) active_master: Option<String>,
+}
+
+/// Writes a tenant's first data key and secrets. Writes nothing when the tenant has a key, or the
+/// master key is not the active one.
 pub(super) async fn insert_key(
     conn: &mut PgConnection,
     tenant: TenantId,
     key: &KeyRow,
     batch: &Batch,
-) -> sqlx::Result<bool> {
-    let made: i64 = sqlx::query_scalar(
+) -> sqlx::Result<KeyInserted> {
+    sqlx::query_as(
         "with made as (
              insert into control.data_keys
                  (id, tenant_id, master_key_id, wrapped, manifest, manifest_generation)
-             values ($1, $2, $3, $4, $5, $6)
+             select $1, $2, master.id, $4, $5, $6
+             from control.master_keys master where master.id = $3 and master.state = 'active'
              on conflict (tenant_id) do nothing
              returning id
          ), written as (
@@ -51,7 +62,8 @@ pub(super) async fn insert_key(
              select $2, secret.name, $6, made.id, secret.sealed
              from made, unnest($7::text[], $8::bytea[]) as secret (name, sealed)
          )
-         select count(*) from made",
+         select exists (select from made) as made,
+                (select id from control.master_keys where state = 'active') as active_master",
     )
     .bind(key.id)
     .bind(tenant)
@@ -62,8 +74,7 @@ pub(super) async fn insert_key(
     .bind(&batch.names)
     .bind(&batch.sealed)
     .fetch_one(conn)
-    .await?;
-    Ok(made == 1)
+    .await
 }
 
 /// Reads a tenant's data key and keeps other writers out until the transaction ends.
