@@ -171,6 +171,24 @@ async fn no_choice_of_older_columns_put_back_opens() {
 }
 
 #[tokio::test]
+async fn a_secret_newer_than_a_list_put_back_stays_shut() {
+    with_database(async |World { conn, .. }| {
+        let mut scene = Scene::new(conn).await;
+        let acme = scene.acme;
+        run(scene.conn, "create table old_keys as select * from control.data_keys".to_owned()).await;
+        scene.secrets.put(scene.conn, acme, "smtp", &secret("smtp-1")).await.unwrap();
+        let intrusion = format!(
+            "update control.data_keys mine
+             set manifest = other.manifest, manifest_generation = other.manifest_generation
+             from old_keys other where mine.tenant_id = '{acme}' and other.tenant_id = mine.tenant_id"
+        );
+        scene.refuses("smtp", &intrusion).await;
+        scene.still_opens().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_older_secret_stays_shut_after_its_name_was_erased_and_sealed_anew() {
     with_database(async |World { conn, .. }| {
         let mut scene = Scene::new(conn).await;
