@@ -1,69 +1,165 @@
-//! What can go wrong with sealed secrets.
+//! What can go wrong with secrets.
 
-use crate::infra::crypto::master::MasterKeyError;
-use crate::infra::db::DbError;
+use serde_json::{Value, json};
+
+use crate::infra::crypto::{MasterKeyError, MasterKeyId, RandomError, SealError};
 use crate::kernel::{ErrorKind, Failure, TenantId};
 
-/// A request about secrets that failed.
+/// Why a secret was not sealed, opened or erased. No variant holds a byte of one.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
-    /// A sealed value does not open.
-    #[error("secret {name:?} of tenant {tenant} does not open: it was changed, moved or put back")]
-    Damaged {
-        /// Whose.
-        tenant: TenantId,
-        /// Which.
-        name: String,
-    },
-    /// The tenant has no data key.
-    #[error("tenant {0} has no data key")]
-    NoKey(TenantId),
-    /// The database was made with another master key.
-    #[error("the control database was made with master key {needed}, this one is {given}")]
+    /// The master key at hand is not the one that this control database was made with.
+    #[error("this control database needs master key {needed}, but {given} was given")]
     OtherMaster {
-        /// The one that is needed.
-        needed: String,
-        /// The one that was given.
-        given: String,
+        /// The key that wrapped what is there.
+        needed: MasterKeyId,
+        /// The key at hand.
+        given: MasterKeyId,
     },
+    /// No master key was ever recorded here.
+    #[error("this control database has no master key yet")]
+    NoMaster,
     /// The master key failed.
     #[error(transparent)]
     Master(#[from] MasterKeyError),
-    /// A statement failed.
+    /// The data key was changed or is another tenant's.
+    #[error("the data key of tenant {0} was changed, or belongs elsewhere")]
+    DataKeyDamaged(TenantId),
+    /// The list of the tenant's secrets was changed or put back.
+    #[error("the list of sealed secrets of tenant {0} was changed, or is an older one put back")]
+    ManifestDamaged(TenantId),
+    /// A value was changed, swapped, put back, added or taken away.
+    #[error("the secret {name} of tenant {tenant} was changed, taken away, or is an older one put back")]
+    Damaged {
+        /// Whose.
+        tenant: TenantId,
+        /// Which secret.
+        name: String,
+    },
+    /// There is no such secret.
+    #[error("tenant {tenant} has no secret {name}")]
+    NotFound {
+        /// Whose.
+        tenant: TenantId,
+        /// Which secret.
+        name: String,
+    },
+    /// The tenant has no data key: nothing was ever sealed for it, or all was erased.
+    #[error("tenant {0} has no sealed secrets")]
+    NoDataKey(TenantId),
+    /// The tenant's data key was made before.
+    #[error("tenant {0} has sealed secrets already")]
+    AlreadySealed(TenantId),
+    /// Another writer was faster; only outside a transaction.
+    #[error("the secrets of tenant {0} were changed by someone else at the same moment")]
+    Raced(TenantId),
+    /// The data key has sealed as often as is safe.
+    #[error("the data key of tenant {0} has been used up")]
+    UsedUp(TenantId),
+    /// Not a name for a secret, or one given twice.
+    #[error("{0:?} is no name for a secret, or is given twice")]
+    Name(String),
+    /// The value is too long.
+    #[error("the secret {name} of tenant {tenant} could not be sealed: {source}")]
+    Seal {
+        /// Whose.
+        tenant: TenantId,
+        /// Which secret.
+        name: String,
+        /// Why.
+        source: SealError,
+    },
+    /// No random bytes for a key.
     #[error(transparent)]
-    Db(#[from] DbError),
+    Random(#[from] RandomError),
+    /// The control database.
+    #[error("the control database failed: {0}")]
+    Database(#[from] sqlx::Error),
 }
 
 impl Failure for SecretsError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Damaged { .. } | Self::NoKey(_) | Self::OtherMaster { .. } => ErrorKind::Integrity,
+            Self::OtherMaster { .. }
+            | Self::DataKeyDamaged(_)
+            | Self::ManifestDamaged(_)
+            | Self::Damaged { .. }
+            | Self::UsedUp(_) => ErrorKind::Integrity,
             Self::Master(error) => error.kind(),
-            Self::Db(error) => error.kind(),
+            Self::NoMaster | Self::NotFound { .. } | Self::NoDataKey(_) => ErrorKind::NotFound,
+            Self::AlreadySealed(_) | Self::Raced(_) => ErrorKind::Conflict,
+            Self::Name(_) | Self::Seal { .. } | Self::Random(_) => ErrorKind::Internal,
+            Self::Database(error) => database_kind(error),
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Damaged { .. } => "sealed_value_damaged",
-            Self::NoKey(_) => "data_key_missing",
-            Self::OtherMaster { .. } => "other_master_key",
+            Self::OtherMaster { .. } => "master_key_mismatch",
+            Self::NoMaster => "master_key_not_recorded",
             Self::Master(error) => error.code(),
-            Self::Db(error) => error.code(),
+            Self::DataKeyDamaged(_) => "data_key_damaged",
+            Self::ManifestDamaged(_) => "sealed_list_damaged",
+            Self::Damaged { .. } => "sealed_value_damaged",
+            Self::NotFound { .. } => "secret_not_found",
+            Self::NoDataKey(_) => "secrets_not_found",
+            Self::AlreadySealed(_) => "secrets_exist",
+            Self::Raced(_) => "secrets_changed",
+            Self::UsedUp(_) => "data_key_used_up",
+            Self::Name(_) => "secret_name",
+            Self::Seal { .. } => "secret_not_sealed",
+            Self::Random(_) => "no_random_bytes",
+            Self::Database(_) => "control_database",
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Damaged { .. } | Self::NoKey(_) => {
-                vec!["put the control database's rows back from a backup".to_owned()]
-            }
-            Self::OtherMaster { needed, .. } => vec![
-                format!("give the key {needed}; it was in use when the database was made"),
-                "see where the key comes from: nexus config show".to_owned(),
-            ],
+            Self::OtherMaster { .. } => vec!["nexus secret status".into(), "nexus config show".into()],
+            Self::NoMaster => vec!["nexus init".into()],
             Self::Master(error) => error.hints(),
-            Self::Db(error) => error.hints(),
+            Self::Damaged { tenant, .. } | Self::DataKeyDamaged(tenant) | Self::ManifestDamaged(tenant) => {
+                vec![format!("nexus tenant repair {tenant}")]
+            }
+            _ => Vec::new(),
         }
+    }
+
+    fn details(&self) -> Value {
+        match self {
+            Self::OtherMaster { needed, given }
+            | Self::Master(MasterKeyError::OtherKey { needed, given }) => {
+                json!({ "needed": needed, "given": given })
+            }
+            Self::Damaged { tenant, name }
+            | Self::NotFound { tenant, name }
+            | Self::Seal { tenant, name, .. } => {
+                json!({ "tenant": tenant, "name": name })
+            }
+            Self::DataKeyDamaged(tenant)
+            | Self::ManifestDamaged(tenant)
+            | Self::NoDataKey(tenant)
+            | Self::AlreadySealed(tenant)
+            | Self::Raced(tenant)
+            | Self::UsedUp(tenant) => json!({ "tenant": tenant }),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// A server that does not answer is down (SQLSTATE classes 08, 53 and 57: PostgreSQL's manual,
+/// appendix A); any other refusal of a statement of ours is a bug.
+fn database_kind(error: &sqlx::Error) -> ErrorKind {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+            ErrorKind::Unavailable
+        }
+        sqlx::Error::Database(refusal) => match refusal.code().as_deref() {
+            Some(code) if ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => {
+                ErrorKind::Unavailable
+            }
+            _ => ErrorKind::Internal,
+        },
+        _ => ErrorKind::Internal,
     }
 }

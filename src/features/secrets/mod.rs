@@ -1,12 +1,15 @@
-//! Tenants' secrets at rest: envelope encryption over the control database.
+//! The tenants' secrets: sealed with a data key for each tenant, which the master key wraps.
 //!
-//! The master key wraps one data key a tenant; the data key seals each secret for its one place.
-//! A fact feature: its calls take the caller's connection, so that one transaction can span a
-//! secret and what it belongs to. Start reading at `service.rs`.
+//! Knows the control database's tables `master_keys`, `data_keys` and `sealed_secrets`, and that a
+//! tenant has an id; not what a secret is for. Imports no other feature.
+//! Start reading at [`Secrets`]; `docs/keys.md` says what all this protects from.
 
 mod error;
+mod manifest;
 mod service;
 mod store;
+mod views;
 
 pub use error::SecretsError;
-pub use service::{MasterStatus, SecretStatus, Secrets};
+pub use service::{Secrets, recorded_master, status};
+pub use views::{MasterKeyUse, StatusView};

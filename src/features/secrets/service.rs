@@ -1,242 +1,322 @@
-//! Sealing and opening tenants' secrets.
+//! Sealing, opening and erasing secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretSlice};
-use serde::Serialize;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgConnection;
 
 use super::error::SecretsError;
-use super::store::{self, DataKeyRow, SecretRow};
-use crate::infra::crypto::master::MasterKey;
-use crate::infra::crypto::seal::{DataKey, Place, open, seal};
+use super::manifest::Manifest;
+use super::store::{self, Batch, KeyRow, SecretRow};
+use super::views::StatusView;
+use crate::infra::crypto::seal::{self, DataKey, Place, length_prefixed};
+use crate::infra::crypto::{MasterKey, MasterKeyError, MasterKeyId};
 use crate::kernel::TenantId;
 use crate::kernel::ids::DataKeyId;
 
-/// The names of a tenant's secrets and the generation of each.
-type Manifest = BTreeMap<String, i64>;
+/// Writings of one tenant's secrets before its data key is used up. Each seals the list and the
+/// secrets of one call: with up to 4,095 of those, one key stays within the 2^32 seals that NIST
+/// SP 800-38D, section 8.3, allows it.
+const MAX_GENERATION: i64 = 1 << 20;
 
-/// Seals and opens tenants' secrets under one master key.
-#[derive(Clone, Debug)]
+/// The tenants' secrets. The caller brings the connection and owns the transaction; every method
+/// that writes belongs in one.
+#[derive(Debug, Clone)]
 pub struct Secrets {
     master: Arc<dyn MasterKey>,
 }
 
-/// What one master key holds.
-#[derive(Debug, Clone, Serialize)]
-pub struct MasterStatus {
-    /// Its name, which tells nothing of it.
-    pub id: String,
-    /// `active` or `retiring`.
-    pub state: String,
-    /// Whether it is the one that this context uses.
-    pub in_use: bool,
-    /// How many tenants' data keys it wraps.
-    pub data_keys: i64,
-    /// How many values those keys seal.
-    pub sealed_values: i64,
-}
-
-/// Which key seals how much.
-#[derive(Debug, Clone, Serialize)]
-pub struct SecretStatus {
-    /// The name of the master key that this context uses.
-    pub master_key: String,
-    /// All master keys of the control database.
-    pub master_keys: Vec<MasterStatus>,
-}
-
-fn secret_place(tenant: TenantId, name: &str, generation: i64) -> Place<'_> {
-    Place { tenant, table: "control.sealed_secrets", column: "sealed", row: name, generation }
-}
-
-fn manifest_place(tenant: TenantId, generation: i64) -> Place<'static> {
-    Place { tenant, table: "control.data_keys", column: "manifest", row: "", generation }
-}
-
-fn seal_manifest(key: &DataKey, tenant: TenantId, generation: i64, manifest: &Manifest) -> Vec<u8> {
-    let text = serde_json::to_vec(manifest).unwrap_or_default();
-    seal(key, &manifest_place(tenant, generation), &text)
-}
-
 impl Secrets {
-    /// Under a master key.
+    /// With this master key.
     #[must_use]
     pub fn new(master: Arc<dyn MasterKey>) -> Self {
         Self { master }
     }
 
-    /// Notes the master key of a new installation, or checks that it is the noted one.
-    ///
-    /// # Errors
-    /// [`SecretsError::OtherMaster`].
-    pub async fn register_master(&self, connection: &mut PgConnection) -> Result<(), SecretsError> {
-        let given = self.master.id().as_str();
-        match store::active_master(connection).await? {
-            None => Ok(store::insert_master(connection, given).await?),
-            Some(needed) if needed == given => Ok(()),
-            Some(needed) => Err(SecretsError::OtherMaster { needed, given: given.to_owned() }),
-        }
+    /// The master key in use; no secret.
+    #[must_use]
+    pub fn master_id(&self) -> &MasterKeyId {
+        self.master.id()
     }
 
-    /// Makes a tenant's data key and seals its first secrets.
+    /// Records this master key as the one that the control database seals with, when there is none
+    /// yet; otherwise checks that it is this one. Safe to repeat.
     ///
     /// # Errors
-    /// When the master key or the statement fails.
+    /// [`SecretsError::OtherMaster`] when another is recorded.
+    pub async fn register_master(&self, conn: &mut PgConnection) -> Result<(), SecretsError> {
+        store::insert_master(conn, self.master.id().as_str()).await?;
+        self.check_master(conn).await
+    }
+
+    /// Checks that this is the master key that the control database seals with.
+    ///
+    /// # Errors
+    /// [`SecretsError::OtherMaster`], which names both; [`SecretsError::NoMaster`].
+    pub async fn check_master(&self, conn: &mut PgConnection) -> Result<(), SecretsError> {
+        let needed = recorded_master(conn).await?.ok_or(SecretsError::NoMaster)?;
+        self.expect_master(needed)
+    }
+
+    /// Makes a tenant's data key and seals its first secrets, in one statement.
+    ///
+    /// # Errors
+    /// With nothing written: [`SecretsError::AlreadySealed`] when the tenant has a data key,
+    /// [`SecretsError::OtherMaster`] or [`SecretsError::NoMaster`] when this master key is not the
+    /// active one, [`SecretsError::Name`] for a name that is none.
     pub async fn seal_new_tenant(
         &self,
-        connection: &mut PgConnection,
+        conn: &mut PgConnection,
         tenant: TenantId,
-        secrets: &[(&str, &[u8])],
+        secrets: &[(&str, &SecretString)],
     ) -> Result<(), SecretsError> {
-        let key = DataKey::generate();
-        let place = [tenant.uuid().into_bytes(), key.id().uuid().into_bytes()];
-        let wrapped = self.master.wrap(key.bytes(), &[&place[0], &place[1]]).await?;
-        let manifest: Manifest = secrets.iter().map(|(name, _)| ((*name).to_owned(), 1)).collect();
-        let rows: Vec<SecretRow> = secrets
-            .iter()
-            .map(|(name, value)| SecretRow {
-                name: (*name).to_owned(),
-                generation: 1,
-                sealed: seal(&key, &secret_place(tenant, name, 1), value),
-            })
-            .collect();
-        let row = DataKeyRow {
-            id: key.id().uuid(),
-            master_key_id: self.master.id().to_string(),
+        let key = DataKey::generate()?;
+        let wrapped = self.master.wrap(key.expose_bytes(), &wrapping_aad(tenant, key.id())).await?;
+        let (manifest, batch) = seal_batch(&key, tenant, Manifest::default(), 1, secrets)?;
+        let row = KeyRow {
+            id: key.id(),
+            master_key_id: self.master.id().as_str().to_owned(),
             wrapped,
-            manifest: seal_manifest(&key, tenant, 1, &manifest),
+            manifest,
             manifest_generation: 1,
         };
-        Ok(store::insert_tenant(connection, tenant, &row, &rows).await?)
+        let inserted = store::insert_key(conn, tenant, &row, &batch).await?;
+        if inserted.made {
+            return Ok(());
+        }
+        let needed = inserted.active_master.ok_or(SecretsError::NoMaster)?;
+        self.expect_master(MasterKeyId::from_recorded(needed))?;
+        Err(SecretsError::AlreadySealed(tenant))
     }
 
-    /// Seals a secret, in place of an older one of its name.
+    /// Seals one secret, new or in place of an older one, which then never opens again.
     ///
     /// # Errors
-    /// When the tenant's key does not open, or a statement fails.
+    /// As [`Secrets::put_many`].
     pub async fn put(
         &self,
-        connection: &mut PgConnection,
+        conn: &mut PgConnection,
         tenant: TenantId,
         name: &str,
-        value: &[u8],
+        value: &SecretString,
     ) -> Result<(), SecretsError> {
-        self.change(connection, tenant, name, Some(value)).await
+        self.put_many(conn, tenant, &[(name, value)]).await
     }
 
-    /// Takes a secret away; finding none is no error.
+    /// Seals several secrets of one tenant at once, in two statements. Writers of one tenant wait
+    /// for each other.
     ///
     /// # Errors
-    /// When the tenant's key does not open, or a statement fails.
-    pub async fn remove(
+    /// [`SecretsError::NoDataKey`] before [`Secrets::seal_new_tenant`] or after
+    /// [`Secrets::erase`]; an integrity error when the data key or the list of secrets does not
+    /// open.
+    pub async fn put_many(
         &self,
-        connection: &mut PgConnection,
+        conn: &mut PgConnection,
         tenant: TenantId,
-        name: &str,
+        secrets: &[(&str, &SecretString)],
     ) -> Result<(), SecretsError> {
-        self.change(connection, tenant, name, None).await
+        let mut row = store::lock_key(conn, tenant).await?.ok_or(SecretsError::NoDataKey(tenant))?;
+        let (key, manifest) = self.open_key(tenant, &row).await?;
+        if row.manifest_generation >= MAX_GENERATION {
+            return Err(SecretsError::UsedUp(tenant));
+        }
+        row.manifest_generation += 1;
+        let (manifest, batch) = seal_batch(&key, tenant, manifest, row.manifest_generation, secrets)?;
+        row.manifest = manifest;
+        let written = store::write(conn, tenant, &row, &batch).await?;
+        if written { Ok(()) } else { Err(SecretsError::Raced(tenant)) }
     }
 
-    async fn change(
-        &self,
-        connection: &mut PgConnection,
-        tenant: TenantId,
-        name: &str,
-        value: Option<&[u8]>,
-    ) -> Result<(), SecretsError> {
-        let row = store::data_key(connection, tenant, true).await?.ok_or(SecretsError::NoKey(tenant))?;
-        let (key, mut manifest) = self.unwrap(tenant, &row).await?;
-        let generation = row.manifest_generation + 1;
-        let secret = value.map(|value| SecretRow {
-            name: name.to_owned(),
-            generation,
-            sealed: seal(&key, &secret_place(tenant, name, generation), value),
-        });
-        match &secret {
-            Some(_) => manifest.insert(name.to_owned(), generation),
-            None => manifest.remove(name),
-        };
-        let sealed = seal_manifest(&key, tenant, generation, &manifest);
-        let row = DataKeyRow { manifest: sealed, manifest_generation: generation, ..row };
-        Ok(store::write(connection, tenant, &row, (name, secret.as_ref())).await?)
-    }
-
-    /// Opens all secrets of a tenant; none where they are erased.
+    /// Opens one secret.
     ///
     /// # Errors
-    /// [`SecretsError::Damaged`] when any of them was changed, moved, put back, added or taken away.
+    /// As [`Secrets::get_many`].
+    pub async fn get(
+        &self,
+        conn: &mut PgConnection,
+        tenant: TenantId,
+        name: &str,
+    ) -> Result<SecretString, SecretsError> {
+        let mut opened = self.get_many(conn, tenant, &[name]).await?;
+        opened.remove(name).ok_or_else(|| not_found(tenant, name))
+    }
+
+    /// Opens several secrets of one tenant, in one statement: all of them or none.
+    ///
+    /// # Errors
+    /// [`SecretsError::NotFound`], [`SecretsError::NoDataKey`]; [`SecretsError::Damaged`] and its
+    /// like when anything is not exactly what was last sealed; [`SecretsError::OtherMaster`].
     pub async fn get_many(
         &self,
-        connection: &mut PgConnection,
+        conn: &mut PgConnection,
         tenant: TenantId,
-    ) -> Result<BTreeMap<String, SecretSlice<u8>>, SecretsError> {
-        let rows = store::secrets(connection, tenant).await?;
-        let Some(row) = store::data_key(connection, tenant, false).await? else {
-            return match rows.first() {
-                None => Ok(BTreeMap::new()),
-                Some(_) => Err(SecretsError::NoKey(tenant)),
-            };
-        };
-        let (key, manifest) = self.unwrap(tenant, &row).await?;
+        names: &[&str],
+    ) -> Result<BTreeMap<String, SecretString>, SecretsError> {
+        let (row, rows) =
+            store::read(conn, tenant, Some(names)).await?.ok_or(SecretsError::NoDataKey(tenant))?;
+        let (key, manifest) = self.open_key(tenant, &row).await?;
         let mut opened = BTreeMap::new();
-        for secret in rows {
-            let damaged = || SecretsError::Damaged { tenant, name: secret.name.clone() };
-            if manifest.get(&secret.name) != Some(&secret.generation) {
-                return Err(damaged());
-            }
-            let place = secret_place(tenant, &secret.name, secret.generation);
-            let value = open(&key, &place, &secret.sealed).map_err(|_| damaged())?;
-            opened.insert(secret.name.clone(), value);
+        for name in names {
+            let row = rows.iter().find(|row| row.name == *name);
+            let value = match (row, manifest.generation(name)) {
+                (Some(row), Some(generation)) => open_row(&key, tenant, row, generation)?,
+                (None, None) => return Err(not_found(tenant, name)),
+                _ => return Err(damaged(tenant, name)),
+            };
+            opened.insert((*name).to_owned(), value);
         }
-        match manifest.keys().find(|name| !opened.contains_key(*name)) {
-            Some(missing) => Err(SecretsError::Damaged { tenant, name: missing.clone() }),
-            None => Ok(opened),
+        Ok(opened)
+    }
+
+    /// The names of a tenant's secrets, sorted. Opens none of them.
+    ///
+    /// # Errors
+    /// [`SecretsError::NoDataKey`]; [`SecretsError::Damaged`] when a secret was added, taken away
+    /// or put back behind Nexus's back.
+    pub async fn names(
+        &self,
+        conn: &mut PgConnection,
+        tenant: TenantId,
+    ) -> Result<Vec<String>, SecretsError> {
+        let (row, rows) = store::read(conn, tenant, None).await?.ok_or(SecretsError::NoDataKey(tenant))?;
+        let (_, manifest) = self.open_key(tenant, &row).await?;
+        let found: BTreeMap<&str, i64> = rows.iter().map(|row| (row.name.as_str(), row.generation)).collect();
+        let listed: BTreeMap<&str, i64> = manifest.entries().collect();
+        let differs = |name: &&&str| found.get(**name) != listed.get(**name);
+        match found.keys().chain(listed.keys()).find(differs) {
+            Some(name) => Err(damaged(tenant, name)),
+            None => Ok(listed.into_keys().map(str::to_owned).collect()),
         }
     }
 
-    /// Erases a tenant's data key and secrets: what was sealed, in a backup too, is gone for who
-    /// does not hold an older copy of the key.
+    /// Deletes a tenant's data key and all its secrets. What a backup of the control database holds
+    /// of them opens only with the key in that same backup and the master key. Safe to repeat:
+    /// `false` when there was nothing.
     ///
     /// # Errors
-    /// When a statement fails.
-    pub async fn erase(&self, connection: &mut PgConnection, tenant: TenantId) -> Result<(), SecretsError> {
-        Ok(store::erase(connection, tenant).await?)
+    /// The control database's.
+    pub async fn erase(&self, conn: &mut PgConnection, tenant: TenantId) -> Result<bool, SecretsError> {
+        Ok(store::delete_key(conn, tenant).await?)
     }
 
     /// Which key seals how much.
     ///
     /// # Errors
-    /// When the statement fails.
-    pub async fn status(&self, connection: &mut PgConnection) -> Result<SecretStatus, SecretsError> {
-        let in_use = self.master.id().as_str();
-        let rows = store::masters(connection).await?;
-        let master_keys = rows
-            .into_iter()
-            .map(|row| MasterStatus {
-                in_use: row.id == in_use,
-                id: row.id,
-                state: row.state,
-                data_keys: row.data_keys,
-                sealed_values: row.sealed_values,
-            })
-            .collect();
-        Ok(SecretStatus { master_key: in_use.to_owned(), master_keys })
+    /// The control database's.
+    pub async fn status(&self, conn: &mut PgConnection) -> Result<StatusView, SecretsError> {
+        status(conn, Some(self.master.id())).await
     }
 
-    async fn unwrap(&self, tenant: TenantId, row: &DataKeyRow) -> Result<(DataKey, Manifest), SecretsError> {
-        if row.master_key_id != self.master.id().as_str() {
-            let given = self.master.id().to_string();
-            return Err(SecretsError::OtherMaster { needed: row.master_key_id.clone(), given });
+    fn expect_master(&self, needed: MasterKeyId) -> Result<(), SecretsError> {
+        let given = self.master.id();
+        if needed == *given {
+            Ok(())
+        } else {
+            Err(SecretsError::OtherMaster { needed, given: given.clone() })
         }
-        let place = [tenant.uuid().into_bytes(), row.id.into_bytes()];
-        let bytes = self.master.unwrap(&row.wrapped, &[&place[0], &place[1]]).await?;
-        let key = DataKey::new(DataKeyId::from(row.id), bytes);
-        let damaged = || SecretsError::Damaged { tenant, name: "the list of secrets".to_owned() };
-        let text = open(&key, &manifest_place(tenant, row.manifest_generation), &row.manifest)
-            .map_err(|_| damaged())?;
-        let manifest = serde_json::from_slice(text.expose_secret()).map_err(|_| damaged())?;
-        Ok((key, manifest))
     }
+
+    /// Unwraps a tenant's data key and opens its list.
+    async fn open_key(&self, tenant: TenantId, row: &KeyRow) -> Result<(DataKey, Manifest), SecretsError> {
+        self.expect_master(MasterKeyId::from_recorded(row.master_key_id.clone()))?;
+        let unwrapped = self.master.unwrap(&row.wrapped, &wrapping_aad(tenant, row.id)).await;
+        let bytes = unwrapped.map_err(|error| match error {
+            MasterKeyError::Damaged(_) => SecretsError::DataKeyDamaged(tenant),
+            other => SecretsError::Master(other),
+        })?;
+        let key = DataKey::from_parts(row.id, bytes);
+        let manifest = Manifest::open(&key, tenant, row.manifest_generation, &row.manifest);
+        Ok((key, manifest.ok_or(SecretsError::ManifestDamaged(tenant))?))
+    }
+}
+
+/// The master key that the control database seals with; `None` before the first is recorded. Needs
+/// no key: for whoever must say which one is missing.
+///
+/// # Errors
+/// The control database's.
+pub async fn recorded_master(conn: &mut PgConnection) -> Result<Option<MasterKeyId>, SecretsError> {
+    Ok(store::active_master(conn).await?.map(MasterKeyId::from_recorded))
+}
+
+/// Which key seals how much, also when no master key is at hand.
+///
+/// # Errors
+/// The control database's.
+pub async fn status(
+    conn: &mut PgConnection,
+    in_use: Option<&MasterKeyId>,
+) -> Result<StatusView, SecretsError> {
+    let master_keys = store::master_uses(conn).await?;
+    let active = master_keys.iter().find(|key| key.state == "active");
+    let recorded = active.map(|key| MasterKeyId::from_recorded(key.id.clone()));
+    let matches = recorded.is_some() && recorded.as_ref() == in_use;
+    Ok(StatusView { in_use: in_use.cloned(), recorded, matches, master_keys })
+}
+
+/// Seals secrets at one generation, and the list that then names them.
+fn seal_batch(
+    key: &DataKey,
+    tenant: TenantId,
+    mut manifest: Manifest,
+    generation: i64,
+    secrets: &[(&str, &SecretString)],
+) -> Result<(Vec<u8>, Batch), SecretsError> {
+    let mut seen = BTreeSet::new();
+    let mut batch = Batch::default();
+    for &(name, value) in secrets {
+        if !is_name(name) || !seen.insert(name) {
+            return Err(SecretsError::Name(name.to_owned()));
+        }
+        let sealed = seal::seal(key, &place(tenant, name, generation), value.expose_secret().as_bytes())
+            .map_err(|source| SecretsError::Seal { tenant, name: name.to_owned(), source })?;
+        manifest.record(name, generation);
+        batch.names.push(name.to_owned());
+        batch.sealed.push(sealed);
+    }
+    let sealed = manifest.seal(key, tenant, generation).map_err(|source| SecretsError::Seal {
+        tenant,
+        name: "(list)".to_owned(),
+        source,
+    })?;
+    Ok((sealed, batch))
+}
+
+fn open_row(
+    key: &DataKey,
+    tenant: TenantId,
+    row: &SecretRow,
+    generation: i64,
+) -> Result<SecretString, SecretsError> {
+    let broken = || damaged(tenant, &row.name);
+    if row.generation != generation || row.key_id != key.id() {
+        return Err(broken());
+    }
+    let opened = seal::open(key, &place(tenant, &row.name, generation), &row.sealed).map_err(|_| broken())?;
+    std::str::from_utf8(opened.expose_secret()).map(SecretString::from).map_err(|_| broken())
+}
+
+fn place(tenant: TenantId, name: &str, generation: i64) -> Place<'_> {
+    Place { tenant, table: "sealed_secrets", column: "sealed", row: name, generation }
+}
+
+fn wrapping_aad(tenant: TenantId, key: DataKeyId) -> Vec<u8> {
+    length_prefixed(&[b"data_keys", b"wrapped", tenant.uuid().as_bytes(), key.uuid().as_bytes()])
+}
+
+/// 1 to 63 of a-z, 0-9, '_', '.', '-', beginning with a letter.
+fn is_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c))
+}
+
+fn not_found(tenant: TenantId, name: &str) -> SecretsError {
+    SecretsError::NotFound { tenant, name: name.to_owned() }
+}
+
+fn damaged(tenant: TenantId, name: &str) -> SecretsError {
+    SecretsError::Damaged { tenant, name: name.to_owned() }
 }

@@ -1,47 +1,69 @@
-//! The SQL of keys and sealed values.
+//! The statements on `master_keys`, `data_keys` and `sealed_secrets`.
 
 use sqlx::{FromRow, PgConnection};
-use uuid::Uuid;
 
-use crate::infra::db::DbError;
+use super::views::MasterKeyUse;
 use crate::kernel::TenantId;
+use crate::kernel::ids::DataKeyId;
 
-/// A tenant's wrapped data key, and the sealed list of its secrets.
-#[derive(Debug, FromRow)]
-pub(super) struct DataKeyRow {
-    pub(super) id: Uuid,
+/// A tenant's data key as it is kept.
+#[derive(FromRow)]
+pub(super) struct KeyRow {
+    pub(super) id: DataKeyId,
     pub(super) master_key_id: String,
     pub(super) wrapped: Vec<u8>,
     pub(super) manifest: Vec<u8>,
     pub(super) manifest_generation: i64,
 }
 
-/// One sealed value.
-#[derive(Debug, FromRow)]
+/// A secret as it is kept.
+#[derive(FromRow)]
 pub(super) struct SecretRow {
     pub(super) name: String,
     pub(super) generation: i64,
+    pub(super) key_id: DataKeyId,
     pub(super) sealed: Vec<u8>,
 }
 
-/// Writes a new tenant's data key and its first sealed values, in one statement.
-pub(super) async fn insert_tenant(
-    connection: &mut PgConnection,
+/// Secrets sealed at one generation, to be written: names and values side by side.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) names: Vec<String>,
+    pub(super) sealed: Vec<Vec<u8>>,
+}
+
+/// What came of writing a tenant's first data key.
+#[derive(FromRow)]
+pub(super) struct KeyInserted {
+    /// Whether it was written.
+    pub(super) made: bool,
+    /// The master key that wraps new data keys.
+    pub(super) active_master: Option<String>,
+}
+
+/// Writes a tenant's first data key and secrets. Writes nothing when the tenant has a key, or the
+/// master key is not the active one.
+pub(super) async fn insert_key(
+    conn: &mut PgConnection,
     tenant: TenantId,
-    key: &DataKeyRow,
-    secrets: &[SecretRow],
-) -> Result<(), DbError> {
-    let names: Vec<&str> = secrets.iter().map(|secret| secret.name.as_str()).collect();
-    let sealed: Vec<&[u8]> = secrets.iter().map(|secret| secret.sealed.as_slice()).collect();
-    let generations: Vec<i64> = secrets.iter().map(|secret| secret.generation).collect();
-    sqlx::query(
-        "with key as (
-             insert into control.data_keys (id, tenant_id, master_key_id, wrapped, manifest, manifest_generation)
-             values ($1, $2, $3, $4, $5, $6) returning id
+    key: &KeyRow,
+    batch: &Batch,
+) -> sqlx::Result<KeyInserted> {
+    sqlx::query_as(
+        "with made as (
+             insert into control.data_keys
+                 (id, tenant_id, master_key_id, wrapped, manifest, manifest_generation)
+             select $1, $2, master.id, $4, $5, $6
+             from control.master_keys master where master.id = $3 and master.state = 'active'
+             on conflict (tenant_id) do nothing
+             returning id
+         ), written as (
+             insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
+             select $2, secret.name, $6, made.id, secret.sealed
+             from made, unnest($7::text[], $8::bytea[]) as secret (name, sealed)
          )
-         insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
-         select $2, secret.name, secret.generation, key.id, secret.sealed
-         from key, unnest($7::text[], $8::bigint[], $9::bytea[]) as secret (name, generation, sealed)",
+         select exists (select from made) as made,
+                (select id from control.master_keys where state = 'active') as active_master",
     )
     .bind(key.id)
     .bind(tenant)
@@ -49,121 +71,132 @@ pub(super) async fn insert_tenant(
     .bind(&key.wrapped)
     .bind(&key.manifest)
     .bind(key.manifest_generation)
-    .bind(names)
-    .bind(generations)
-    .bind(sealed)
-    .execute(connection)
-    .await?;
-    Ok(())
+    .bind(&batch.names)
+    .bind(&batch.sealed)
+    .fetch_one(conn)
+    .await
 }
 
-/// A tenant's data key; `lock` keeps other writers of its secrets out until the transaction ends.
-pub(super) async fn data_key(
-    connection: &mut PgConnection,
-    tenant: TenantId,
-    lock: bool,
-) -> Result<Option<DataKeyRow>, DbError> {
-    let plain = "select id, master_key_id, wrapped, manifest, manifest_generation
-                 from control.data_keys where tenant_id = $1";
-    let locked = "select id, master_key_id, wrapped, manifest, manifest_generation
-                  from control.data_keys where tenant_id = $1 for update";
-    Ok(sqlx::query_as(if lock { locked } else { plain }).bind(tenant).fetch_optional(connection).await?)
-}
-
-/// A tenant's sealed values.
-pub(super) async fn secrets(
-    connection: &mut PgConnection,
-    tenant: TenantId,
-) -> Result<Vec<SecretRow>, DbError> {
-    Ok(sqlx::query_as(
-        "select name, generation, sealed from control.sealed_secrets where tenant_id = $1 order by name",
+/// Reads a tenant's data key and keeps other writers out until the transaction ends.
+pub(super) async fn lock_key(conn: &mut PgConnection, tenant: TenantId) -> sqlx::Result<Option<KeyRow>> {
+    sqlx::query_as(
+        "select id, master_key_id, wrapped, manifest, manifest_generation
+         from control.data_keys where tenant_id = $1 for update",
     )
     .bind(tenant)
-    .fetch_all(connection)
-    .await?)
+    .fetch_optional(conn)
+    .await
 }
 
-/// Writes the manifest and one sealed value, or takes that value away.
+/// Writes secrets and the list that names them, at the list's generation. `false`, and nothing
+/// written, when the list is not the one that the new one was made from.
 pub(super) async fn write(
-    connection: &mut PgConnection,
+    conn: &mut PgConnection,
     tenant: TenantId,
-    key: &DataKeyRow,
-    (name, secret): (&str, Option<&SecretRow>),
-) -> Result<(), DbError> {
-    sqlx::query("update control.data_keys set manifest = $2, manifest_generation = $3 where id = $1")
-        .bind(key.id)
-        .bind(&key.manifest)
-        .bind(key.manifest_generation)
-        .execute(&mut *connection)
-        .await?;
-    let statement = match secret {
-        None => "delete from control.sealed_secrets where tenant_id = $1 and name = $2 and $3::bigint is null
-                 and $4::uuid is not null and $5::bytea is null",
-        Some(_) => {
-            "insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
-             values ($1, $2, $3, $4, $5)
-             on conflict (tenant_id, name) do update set generation = excluded.generation, key_id = excluded.key_id,
-                 sealed = excluded.sealed, updated_at = now()"
-        }
-    };
-    sqlx::query(statement)
-        .bind(tenant)
-        .bind(name)
-        .bind(secret.map(|secret| secret.generation))
-        .bind(key.id)
-        .bind(secret.map(|secret| secret.sealed.as_slice()))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Takes a tenant's sealed values and data key away: what was sealed can never be opened again.
-pub(super) async fn erase(connection: &mut PgConnection, tenant: TenantId) -> Result<(), DbError> {
-    sqlx::query("delete from control.sealed_secrets where tenant_id = $1")
-        .bind(tenant)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("delete from control.data_keys where tenant_id = $1")
-        .bind(tenant)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// The active master key's name.
-pub(super) async fn active_master(connection: &mut PgConnection) -> Result<Option<String>, DbError> {
-    Ok(sqlx::query_scalar("select id from control.master_keys where state = 'active'")
-        .fetch_optional(connection)
-        .await?)
-}
-
-/// Notes the master key that is used from now on.
-pub(super) async fn insert_master(connection: &mut PgConnection, id: &str) -> Result<(), DbError> {
-    sqlx::query("insert into control.master_keys (id, state) values ($1, 'active')")
-        .bind(id)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// What a master key holds.
-#[derive(Debug, FromRow)]
-pub(super) struct MasterRow {
-    pub(super) id: String,
-    pub(super) state: String,
-    pub(super) data_keys: i64,
-    pub(super) sealed_values: i64,
-}
-
-/// All master keys, and how much each of them holds.
-pub(super) async fn masters(connection: &mut PgConnection) -> Result<Vec<MasterRow>, DbError> {
-    Ok(sqlx::query_as(
-        "select master.id, master.state, count(distinct key.id) as data_keys, count(secret.name) as sealed_values
-         from control.master_keys as master
-         left join control.data_keys as key on key.master_key_id = master.id
-         left join control.sealed_secrets as secret on secret.key_id = key.id
-         group by master.id, master.state, master.created_at order by master.created_at",
+    key: &KeyRow,
+    batch: &Batch,
+) -> sqlx::Result<bool> {
+    let listed: i64 = sqlx::query_scalar(
+        "with listed as (
+             update control.data_keys set manifest = $3, manifest_generation = $4
+             where tenant_id = $1 and id = $2 and manifest_generation = $4 - 1
+             returning id
+         ), written as (
+             insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
+             select $1, secret.name, $4, listed.id, secret.sealed
+             from listed, unnest($5::text[], $6::bytea[]) as secret (name, sealed)
+             on conflict (tenant_id, name) do update
+             set generation = excluded.generation, key_id = excluded.key_id,
+                 sealed = excluded.sealed, updated_at = now()
+         )
+         select count(*) from listed",
     )
-    .fetch_all(connection)
-    .await?)
+    .bind(tenant)
+    .bind(key.id)
+    .bind(&key.manifest)
+    .bind(key.manifest_generation)
+    .bind(&batch.names)
+    .bind(&batch.sealed)
+    .fetch_one(conn)
+    .await?;
+    Ok(listed == 1)
+}
+
+/// A tenant's key, once for each of its secrets, and those: one statement sees both as of one
+/// moment.
+#[derive(FromRow)]
+struct JoinedRow {
+    #[sqlx(flatten)]
+    key: KeyRow,
+    name: Option<String>,
+    generation: Option<i64>,
+    key_id: Option<DataKeyId>,
+    sealed: Option<Vec<u8>>,
+}
+
+/// Reads a tenant's data key and its secrets of these names, or all of them.
+pub(super) async fn read(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    names: Option<&[&str]>,
+) -> sqlx::Result<Option<(KeyRow, Vec<SecretRow>)>> {
+    let rows: Vec<JoinedRow> = sqlx::query_as(
+        "select k.id, k.master_key_id, k.wrapped, k.manifest, k.manifest_generation,
+                s.name, s.generation, s.key_id, s.sealed
+         from control.data_keys k
+         left join control.sealed_secrets s
+             on s.tenant_id = k.tenant_id and ($2::text[] is null or s.name = any ($2))
+         where k.tenant_id = $1",
+    )
+    .bind(tenant)
+    .bind(names)
+    .fetch_all(conn)
+    .await?;
+    let mut secrets = Vec::new();
+    let mut key = None;
+    for row in rows {
+        if let (Some(name), Some(generation), Some(key_id), Some(sealed)) =
+            (row.name, row.generation, row.key_id, row.sealed)
+        {
+            secrets.push(SecretRow { name, generation, key_id, sealed });
+        }
+        key = Some(row.key);
+    }
+    Ok(key.map(|key| (key, secrets)))
+}
+
+/// Deletes a tenant's data key, and with it the secrets. `false` when there was none.
+pub(super) async fn delete_key(conn: &mut PgConnection, tenant: TenantId) -> sqlx::Result<bool> {
+    let deleted =
+        sqlx::query("delete from control.data_keys where tenant_id = $1").bind(tenant).execute(conn).await?;
+    Ok(deleted.rows_affected() == 1)
+}
+
+/// Records the first master key. Does nothing when there is one, this or another.
+pub(super) async fn insert_master(conn: &mut PgConnection, id: &str) -> sqlx::Result<()> {
+    sqlx::query("insert into control.master_keys (id, state) values ($1, 'active') on conflict do nothing")
+        .bind(id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The master key that wraps new data keys.
+pub(super) async fn active_master(conn: &mut PgConnection) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar("select id from control.master_keys where state = 'active'").fetch_optional(conn).await
+}
+
+/// Every master key, with what hangs on it.
+pub(super) async fn master_uses(conn: &mut PgConnection) -> sqlx::Result<Vec<MasterKeyUse>> {
+    sqlx::query_as(
+        "select m.id, m.state, m.created_at,
+                count(distinct k.id) as data_keys, count(s.name) as sealed_values
+         from control.master_keys m
+         left join control.data_keys k on k.master_key_id = m.id
+         left join control.sealed_secrets s on s.tenant_id = k.tenant_id and s.key_id = k.id
+         group by m.id
+         order by m.created_at, m.id",
+    )
+    .fetch_all(conn)
+    .await
 }

@@ -1,11 +1,18 @@
-//! Keys and what is made with them: random values, sealed values, master keys, verifiers and
-//! hashes of passwords, tokens. Knows no table and no tenant's rule.
+//! Keys, seals, password verifiers, tokens: cryptography and nothing of what it is used for.
 //!
-//! Start reading at `seal.rs`.
+//! Knows bytes, keys and places; no tenant's rule, no SQL, no door. Every type that holds a
+//! secret clears it when dropped and prints nothing of it.
+//! Start reading at [`seal`], then [`master`].
 
+mod aead;
 pub mod master;
 pub mod password;
 pub mod random;
 pub mod scram;
 pub mod seal;
 pub mod token;
+
+pub use master::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
+pub use random::{AccessKey, RandomError};
+pub use seal::{DataKey, OpenError, Place, SealError};
+pub use token::{InvitationToken, TokenHash};

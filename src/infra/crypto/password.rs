@@ -1,146 +1,296 @@
-//! People's passwords: Argon2id hashes, and which passwords are too weak.
+//! People's passwords: what is accepted, and how it is kept.
+//!
+//! Kept as Argon2id with 19 MiB, two passes, one lane (OWASP Password Storage Cheat Sheet), in the
+//! PHC string form. Accepted by NIST SP 800-63B-4, section 3.1.1.2: long enough, not of the kind
+//! that is tried first, and no rules about what characters it must hold.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
+use super::random;
 use crate::kernel::{ErrorKind, Failure};
 
-/// Fewest characters of a password that is the only factor (NIST SP 800-63B-4, section 3.1.1.2).
+/// Characters that a password must have when it is all that is asked for (SP 800-63B-4).
 pub const MIN_CHARS: usize = 15;
-/// Most characters.
+/// Characters that a password may have: the standard asks for at least 64.
 pub const MAX_CHARS: usize = 256;
 
-/// OWASP's Password Storage Cheat Sheet, first choice for Argon2id: 19 MiB, two passes, one lane.
+/// Bytes of salt (RFC 9106, section 3.1).
+const SALT_LEN: usize = 16;
+/// KiB of memory for one hash.
 const MEMORY_KIB: u32 = 19 * 1024;
+/// Passes over the memory.
 const PASSES: u32 = 2;
+/// Lanes.
 const LANES: u32 = 1;
-/// Most hashes at a time, so that their memory has a limit.
-const AT_A_TIME: usize = 4;
+/// The most that a stored hash may ask for, so that a changed row cannot exhaust the machine.
+const MAX_MEMORY_KIB: u32 = 64 * 1024;
+const MAX_PASSES: u32 = 16;
+const MAX_LANES: u32 = 4;
+/// Hashes at once, unless told otherwise: 76 MiB at most.
+const DEFAULT_AT_ONCE: usize = 4;
 
-static PLACES: Semaphore = Semaphore::const_new(AT_A_TIME);
+/// Words that must not be most of a password: they are tried first.
+const PRODUCT: &str = "nexus";
 
-/// Why a password was refused, or could not be hashed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a password is not accepted, or could not be hashed.
+#[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// Too short.
-    #[error("a password has at least {MIN_CHARS} characters, this one has {0}")]
+    /// Fewer than [`MIN_CHARS`].
+    #[error("the password has {0} characters; at least {MIN_CHARS} are needed")]
     Short(usize),
-    /// Too long.
-    #[error("a password has at most {MAX_CHARS} characters")]
-    Long,
-    /// Easily guessed.
-    #[error("this password is easily guessed: {0}")]
-    Weak(&'static str),
-    /// The hash could not be made.
+    /// More than [`MAX_CHARS`].
+    #[error("the password has {0} characters; at most {MAX_CHARS} are allowed")]
+    Long(usize),
+    /// One that is guessed early.
+    #[error("the password is {0}")]
+    Guessable(&'static str),
+    /// The stored hash is not one, or asks for more than is allowed.
+    #[error("the stored password hash is damaged")]
+    Damaged,
+    /// The work could not be done.
     #[error("the password could not be hashed: {0}")]
-    Hash(String),
+    Failed(String),
 }
 
 impl Failure for PasswordError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Hash(_) => ErrorKind::Unavailable,
-            Self::Short(_) | Self::Long | Self::Weak(_) => ErrorKind::Invalid,
+            Self::Short(_) | Self::Long(_) | Self::Guessable(_) => ErrorKind::Invalid,
+            Self::Damaged => ErrorKind::Integrity,
+            Self::Failed(_) => ErrorKind::Internal,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Hash(_) => "password_not_hashed",
-            Self::Short(_) | Self::Long | Self::Weak(_) => "password_refused",
+            Self::Short(_) => "password_short",
+            Self::Long(_) => "password_long",
+            Self::Guessable(_) => "password_guessable",
+            Self::Damaged => "password_hash_damaged",
+            Self::Failed(_) => "password_hash_failed",
         }
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["take four or five random words; length is what counts".to_owned()]
+        match self {
+            Self::Short(_) | Self::Guessable(_) => {
+                vec!["take four or five words that have nothing to do with each other".into()]
+            }
+            _ => Vec::new(),
+        }
     }
 }
 
-/// Whether a password may be used: its length, and that it is not one that anybody would try
-/// first. No rules on kinds of characters (NIST SP 800-63B-4, section 3.1.1.2).
+/// Says whether a password may be set. Characters are Unicode code points, as the standard counts.
 ///
 /// # Errors
-/// The reason against it.
+/// [`PasswordError::Short`], [`PasswordError::Long`], [`PasswordError::Guessable`] when it repeats
+/// a short piece, runs through the alphabet or the keyboard, or is mostly the person's own e-mail
+/// name or the product's name.
 pub fn check(password: &SecretString, email: Option<&str>) -> Result<(), PasswordError> {
     let text = password.expose_secret();
-    let chars: Vec<char> = text.to_lowercase().chars().collect();
-    match chars.len() {
-        n if n < MIN_CHARS => return Err(PasswordError::Short(n)),
-        n if n > MAX_CHARS => return Err(PasswordError::Long),
-        _ => {}
+    let count = text.chars().count();
+    if count < MIN_CHARS {
+        return Err(PasswordError::Short(count));
     }
-    let steps: Vec<i64> =
-        chars.windows(2).map(|pair| i64::from(u32::from(pair[1])) - i64::from(u32::from(pair[0]))).collect();
-    if steps.iter().all(|step| *step == steps[0] && step.abs() <= 1) {
-        return Err(PasswordError::Weak("it is one character repeated, or a row of the alphabet"));
+    if count > MAX_CHARS {
+        return Err(PasswordError::Long(count));
     }
-    let repeats =
-        (2..=chars.len() / 2).any(|period| chars.iter().zip(chars.iter().skip(period)).all(|(a, b)| a == b));
-    if repeats {
-        return Err(PasswordError::Weak("it repeats a part of itself"));
+    let lower: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+    if repeats(&lower) {
+        return Err(PasswordError::Guessable("the same few characters over and over"));
     }
-    let local = email.and_then(|email| email.split('@').next()).map(str::to_lowercase);
-    if local.is_some_and(|local| local.len() >= 3 && text.to_lowercase().contains(&local)) {
-        return Err(PasswordError::Weak("it holds the e-mail address"));
+    if runs(&lower) {
+        return Err(PasswordError::Guessable("a run of neighbouring letters, digits or keys"));
+    }
+    let local = email.and_then(|email| email.split('@').next()).unwrap_or_default();
+    if mostly(&lower, local) {
+        return Err(PasswordError::Guessable("little more than the name in the e-mail address"));
+    }
+    if mostly(&lower, PRODUCT) {
+        return Err(PasswordError::Guessable("little more than the name of this product"));
     }
     Ok(())
 }
 
-/// The Argon2id hash in PHC form. Runs beside the other work; at most four at a time.
+/// Made of one piece of at most a third of its length, again and again.
+fn repeats(text: &[char]) -> bool {
+    (1..=text.len() / 3).any(|piece| text.iter().zip(&text[piece..]).all(|(a, b)| a == b))
+}
+
+/// Nearly every character follows its neighbour: in the alphabet, among the digits, on a keyboard's
+/// row, upwards or downwards. Three breaks are granted to a run that starts anew.
+fn runs(text: &[char]) -> bool {
+    const ROWS: [&str; 3] = ["qwertyuiop", "asdfghjkl", "zxcvbnm"];
+    let follows = |a: char, b: char| {
+        let in_row = |row: &&str| row.chars().zip(row.chars().skip(1)).any(|pair| pair == (a, b));
+        (u32::from(a) + 1 == u32::from(b) && a.is_alphanumeric())
+            || (a, b) == ('9', '0')
+            || ROWS.iter().any(in_row)
+    };
+    let steps = text.len() - 1;
+    let up = text.windows(2).filter(|pair| follows(pair[0], pair[1])).count();
+    let down = text.windows(2).filter(|pair| follows(pair[1], pair[0])).count();
+    up.max(down) + 3 >= steps
+}
+
+/// Once every `word` is taken out, fewer than eight characters are left.
+fn mostly(text: &[char], word: &str) -> bool {
+    let word = word.to_lowercase();
+    if word.chars().count() < 3 {
+        return false;
+    }
+    let text: String = text.iter().collect();
+    text.contains(&word) && text.replace(&word, "").chars().count() < 8
+}
+
+/// Whether a stored hash is weaker than what [`Hasher::hash`] makes today, so that it should be
+/// made anew at the next login.
 ///
 /// # Errors
-/// [`PasswordError::Hash`] when memory is short.
-pub async fn hash(password: SecretString) -> Result<SecretString, PasswordError> {
-    let _place = PLACES.acquire().await;
-    let hashing = tokio::task::spawn_blocking(move || {
-        let hashed = hasher()?.hash_password(password.expose_secret().as_bytes());
-        hashed
-            .map(|hash| SecretString::from(hash.to_string()))
-            .map_err(|error| PasswordError::Hash(error.to_string()))
-    });
-    hashing.await.unwrap_or_else(|error| Err(PasswordError::Hash(error.to_string())))
+/// [`PasswordError::Damaged`].
+pub fn is_outdated(stored: &str) -> Result<bool, PasswordError> {
+    let (_, params) = parse(stored)?;
+    Ok(params.m_cost() < MEMORY_KIB || params.t_cost() < PASSES)
 }
 
-/// Whether a password has this hash.
-#[must_use]
-pub fn verify(password: &SecretString, hash: &SecretString) -> bool {
-    let (password, hash) = (password.expose_secret(), hash.expose_secret());
-    hasher().is_ok_and(|hasher| hasher.verify_password(password.as_bytes(), hash).is_ok())
+/// Hashes beside other work, only so many at once: a flood of logins waits instead of taking all
+/// the memory. A cheap clone shares the limit.
+///
+/// The memory is kept and used again: left to the allocator, each thread that ever hashed keeps
+/// its 19 MiB, many times the limit.
+#[derive(Clone)]
+pub struct Hasher {
+    permits: Arc<Semaphore>,
+    memory: Arc<Mutex<Vec<Vec<Block>>>>,
 }
 
-fn hasher() -> Result<Argon2<'static>, PasswordError> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None);
-    let params = params.map_err(|error| PasswordError::Hash(error.to_string()))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+impl Hasher {
+    /// Of at most `at_once` hashes at a time, 19 MiB each.
+    #[must_use]
+    pub fn new(at_once: NonZeroUsize) -> Self {
+        let permits = Semaphore::new(at_once.get().min(Semaphore::MAX_PERMITS));
+        Self { permits: Arc::new(permits), memory: Arc::default() }
+    }
+
+    /// Hashes a password with a fresh salt, on a thread of its own; about 20 ms.
+    ///
+    /// # Errors
+    /// [`PasswordError::Failed`] when random bytes are lacking.
+    pub async fn hash(&self, password: &SecretString) -> Result<String, PasswordError> {
+        let password = password.clone();
+        self.run(move |memory| hash(&password, memory)).await
+    }
+
+    /// Whether the password is the one that was hashed.
+    ///
+    /// # Errors
+    /// [`PasswordError::Damaged`] when the stored text is not an Argon2id hash, or asks for more
+    /// memory or time than any that Nexus wrote.
+    pub async fn verify(&self, password: &SecretString, stored: &str) -> Result<bool, PasswordError> {
+        let (password, stored) = (password.clone(), stored.to_owned());
+        self.run(move |memory| verify(&password, &stored, memory)).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let pool = Arc::clone(&self.memory);
+        // The permit goes with the work: a caller that gives up does not free memory still in use.
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let mut memory = pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let result = work(&mut memory);
+            memory.fill(Block::new());
+            pool.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+            result
+        })
+        .await
+        .map_err(failed)?
+    }
+}
+
+impl Default for Hasher {
+    /// As many at once as there are cores, at most four.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self::new(cores.min(NonZeroUsize::new(DEFAULT_AT_ONCE).unwrap_or(NonZeroUsize::MIN)))
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher").field("free", &self.permits.available_permits()).finish_non_exhaustive()
+    }
+}
+
+fn hash(password: &SecretString, memory: &mut Vec<Block>) -> Result<String, PasswordError> {
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(failed)?;
+    let mut salt = [0; SALT_LEN];
+    random::fill(&mut salt).map_err(failed)?;
+    let output = compute(password, &salt, &params, Params::DEFAULT_OUTPUT_LEN, memory)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(failed)?,
+        salt: Some(Salt::new(&salt).map_err(failed)?),
+        hash: Some(output),
+    };
+    Ok(hash.to_string())
+}
+
+fn verify(password: &SecretString, stored: &str, memory: &mut Vec<Block>) -> Result<bool, PasswordError> {
+    let (hash, params) = parse(stored)?;
+    let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else { return Err(PasswordError::Damaged) };
+    let output = compute(password, &salt, &params, expected.len(), memory)?;
+    Ok(output.as_bytes().ct_eq(expected.as_bytes()).into())
+}
+
+fn compute(
+    password: &SecretString,
+    salt: &[u8],
+    params: &Params,
+    length: usize,
+    memory: &mut Vec<Block>,
+) -> Result<Output, PasswordError> {
+    if memory.len() < params.block_count() {
+        // In one piece of the right size, not grown by doubling.
+        *memory = vec![Block::new(); params.block_count()];
+    }
+    let mut output = Zeroizing::new([0; Output::MAX_LENGTH]);
+    let output = output.get_mut(..length).ok_or(PasswordError::Damaged)?;
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+        .hash_password_into_with_memory(password.expose_secret().as_bytes(), salt, output, memory)
+        .map_err(failed)?;
+    Output::new(output).map_err(failed)
+}
+
+fn parse(stored: &str) -> Result<(PasswordHash, Params), PasswordError> {
+    let hash = PasswordHash::new(stored).map_err(|_| PasswordError::Damaged)?;
+    let params = Params::try_from(&hash).map_err(|_| PasswordError::Damaged)?;
+    let known = hash.algorithm == Algorithm::Argon2id.ident()
+        && hash.version == Some(Version::V0x13.into())
+        && hash.salt.is_some()
+        && hash.hash.is_some();
+    let bounded =
+        params.m_cost() <= MAX_MEMORY_KIB && params.t_cost() <= MAX_PASSES && params.p_cost() <= MAX_LANES;
+    if known && bounded { Ok((hash, params)) } else { Err(PasswordError::Damaged) }
+}
+
+fn failed(error: impl fmt::Display) -> PasswordError {
+    PasswordError::Failed(error.to_string())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn secret(text: &str) -> SecretString {
-        SecretString::from(text)
-    }
-
-    #[test]
-    fn weak_passwords_are_refused_with_the_reason() {
-        assert_eq!(check(&secret("short"), None), Err(PasswordError::Short(5)));
-        assert_eq!(check(&secret(&"x".repeat(257)), None), Err(PasswordError::Long));
-        for text in ["aaaaaaaaaaaaaaaa", "abcdefghijklmnopq", "passwordpassword", "annann-is-great-annann"] {
-            assert!(
-                matches!(check(&secret(text), Some("annann@acme.example")), Err(PasswordError::Weak(_))),
-                "{text}"
-            );
-        }
-        assert_eq!(check(&secret("correct horse battery"), Some("ann@acme.example")), Ok(()));
-    }
-
-    #[tokio::test]
-    async fn a_password_has_its_own_hash_only() {
-        let hashed = hash(secret("correct horse battery")).await.unwrap();
-        assert!(hashed.expose_secret().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(verify(&secret("correct horse battery"), &hashed));
-        assert!(!verify(&secret("correct horse batterz"), &hashed));
-    }
-}
+mod tests;

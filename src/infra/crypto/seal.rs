@@ -1,79 +1,64 @@
-//! Sealed values: AES-256-GCM under a data key, bound to the one place where they belong.
+//! Data keys, and values sealed with them for one place.
 //!
-//! Format 1: a byte `1`, the data key's id (16 bytes), the nonce (12), the ciphertext, the tag
-//! (16). The associated data names the place: the tenant, table, column, row and generation, each
-//! with its length before it, after the format and the key's id. So a value that was moved to
-//! another place, or put back after a newer one, does not open.
+//! A sealed value opens only in the place it was sealed for: the tenant, table, column, row and
+//! generation are authenticated with it, so that a copy elsewhere, or an older one put back under
+//! a newer generation, is refused.
 //!
-//! Nonces are random; a key may seal 2^32 values (NIST SP 800-38D, section 8.3), far more than one
-//! tenant has.
+//! The written form, version 1: one byte version, 16 bytes key id, 12 bytes nonce, ciphertext,
+//! 16 bytes tag.
 
 use std::fmt;
 
-use aes_gcm::aead::{Aead, KeyInit, Payload};
-use aes_gcm::{Aes256Gcm, Nonce};
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret, SecretBox, SecretSlice};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
-use super::random;
+pub use super::aead::SealError;
+use super::aead::{self, KEY_LEN, NONCE_LEN, TAG_LEN};
+use super::random::{self, RandomError};
 use crate::kernel::TenantId;
 use crate::kernel::ids::DataKeyId;
 
-const FORMAT: u8 = 1;
-const NONCE: usize = 12;
-const TAG: usize = 16;
-const HEAD: usize = 1 + 16 + NONCE;
+/// The version that is written.
+const VERSION: u8 = 1;
+/// Version and key id.
+const HEADER_LEN: usize = 1 + 16;
+/// What is authenticated first, so that no other use of a key can be taken for a sealed value.
+const PURPOSE: &[u8] = b"nexus sealed value";
 
-/// The key that seals one tenant's secrets.
+/// Bytes by which a sealed value is longer than what it holds.
+pub const OVERHEAD: usize = HEADER_LEN + NONCE_LEN + TAG_LEN;
+
+/// A key that seals the secrets of one tenant. At most 2^32 seals (NIST SP 800-38D, section 8.3).
 pub struct DataKey {
     id: DataKeyId,
-    key: Zeroizing<[u8; 32]>,
+    bytes: SecretBox<[u8; KEY_LEN]>,
 }
-
-/// The one place where a sealed value belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// In which table it lies.
-    pub table: &'a str,
-    /// In which column.
-    pub column: &'a str,
-    /// In which row.
-    pub row: &'a str,
-    /// The how-manieth value of this place it is.
-    pub generation: i64,
-}
-
-/// The value does not open: it was changed, moved, put back, or sealed by another key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the sealed value does not open: it was changed, moved or put back")]
-pub struct OpenError;
 
 impl DataKey {
-    /// A new key.
-    #[must_use]
-    pub fn generate() -> Self {
-        Self { id: DataKeyId::new(), key: Zeroizing::new(random::bytes()) }
+    /// A new random key with a new id.
+    ///
+    /// # Errors
+    /// [`RandomError`] when the operating system gives no random bytes.
+    pub fn generate() -> Result<Self, RandomError> {
+        Ok(Self { id: DataKeyId::new(), bytes: random::key()? })
     }
 
-    /// A key that was unwrapped.
+    /// A key that was kept elsewhere, wrapped.
     #[must_use]
-    pub fn new(id: DataKeyId, key: Zeroizing<[u8; 32]>) -> Self {
-        Self { id, key }
+    pub fn from_parts(id: DataKeyId, bytes: SecretBox<[u8; KEY_LEN]>) -> Self {
+        Self { id, bytes }
     }
 
-    /// Its id.
+    /// Which key this is; no secret.
     #[must_use]
     pub fn id(&self) -> DataKeyId {
         self.id
     }
 
-    /// The bytes, to be wrapped.
+    /// The key itself, to be wrapped.
     #[must_use]
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.key
+    pub fn expose_bytes(&self) -> &[u8; KEY_LEN] {
+        self.bytes.expose_secret()
     }
 }
 
@@ -83,153 +68,222 @@ impl fmt::Debug for DataKey {
     }
 }
 
-/// Seals a value for its place.
-#[must_use]
-pub fn seal(key: &DataKey, place: &Place<'_>, plaintext: &[u8]) -> Vec<u8> {
-    let nonce: [u8; NONCE] = random::bytes();
-    let sealed = encrypt(&key.key, &nonce, &associated(key.id.uuid(), place), plaintext);
-    [&[FORMAT], key.id.uuid().as_bytes().as_slice(), &nonce, &sealed].concat()
+/// Where a sealed value belongs. It opens nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The table it lies in.
+    pub table: &'a str,
+    /// The column it lies in.
+    pub column: &'a str,
+    /// The row's key.
+    pub row: &'a str,
+    /// Which writing of it this is.
+    pub generation: i64,
 }
 
-/// Opens a value at its place.
+impl Place<'_> {
+    /// What is authenticated beside the value. Each part is preceded by its length, so that no two
+    /// places have the same bytes.
+    fn aad(&self, version: u8, key: DataKeyId) -> Vec<u8> {
+        let (key, tenant) = (key.uuid(), self.tenant.uuid());
+        length_prefixed(&[
+            PURPOSE,
+            &[version],
+            key.as_bytes(),
+            tenant.as_bytes(),
+            self.table.as_bytes(),
+            self.column.as_bytes(),
+            self.row.as_bytes(),
+            &self.generation.to_be_bytes(),
+        ])
+    }
+}
+
+/// Parts, each after its length in bytes as a 64-bit big-endian number.
+pub(crate) fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(parts.iter().map(|part| 8 + part.len()).sum());
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
+/// Why a sealed value did not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Too short to be one.
+    #[error("the sealed value is cut short")]
+    Short,
+    /// Written by a newer Nexus, or overwritten.
+    #[error("the sealed value has the unknown version {0}")]
+    Version(u8),
+    /// Sealed with another key.
+    #[error("the value is sealed with data key {needed}, not with {given}")]
+    OtherKey {
+        /// The key that it names.
+        needed: DataKeyId,
+        /// The key that was tried.
+        given: DataKeyId,
+    },
+    /// Changed, or sealed for another place.
+    #[error("the sealed value was changed, or belongs elsewhere")]
+    Damaged,
+}
+
+/// Seals a value for one place, with a fresh random nonce.
 ///
 /// # Errors
-/// [`OpenError`], which says no more to whom it does not concern.
+/// [`SealError`]: no random bytes, or a value longer than AES-GCM allows.
+pub fn seal(key: &DataKey, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
+    let mut header = [VERSION; HEADER_LEN];
+    header[1..].copy_from_slice(key.id.uuid().as_bytes());
+    aead::seal(key.expose_bytes(), &header, &place.aad(VERSION, key.id), plaintext)
+}
+
+/// Opens a value that was sealed with this key for this place.
+///
+/// # Errors
+/// [`OpenError`]: anything else than exactly what was sealed, for exactly this place.
 pub fn open(key: &DataKey, place: &Place<'_>, sealed: &[u8]) -> Result<SecretSlice<u8>, OpenError> {
-    if sealed.len() < HEAD + TAG || sealed[0] != FORMAT || sealed[1..17] != *key.id.uuid().as_bytes() {
-        return Err(OpenError);
+    if sealed.len() < OVERHEAD {
+        return Err(OpenError::Short);
     }
-    let nonce: [u8; NONCE] = sealed[17..HEAD].try_into().map_err(|_| OpenError)?;
-    let plaintext = decrypt(&key.key, &nonce, &associated(key.id.uuid(), place), &sealed[HEAD..])?;
-    Ok(SecretSlice::from(plaintext))
-}
-
-/// AES-256-GCM with a full tag.
-pub(super) fn encrypt(key: &[u8; 32], nonce: &[u8; NONCE], associated: &[u8], plaintext: &[u8]) -> Vec<u8> {
-    let cipher = Aes256Gcm::new(&(*key).into());
-    let payload = Payload { msg: plaintext, aad: associated };
-    #[expect(clippy::expect_used, reason = "it fails only past 64 GiB (SP 800-38D, section 5.2.1.1)")]
-    cipher.encrypt(&Nonce::from(*nonce), payload).expect("the plaintext is shorter than 64 GiB")
-}
-
-/// The reverse of [`encrypt`].
-pub(super) fn decrypt(
-    key: &[u8; 32],
-    nonce: &[u8; NONCE],
-    associated: &[u8],
-    sealed: &[u8],
-) -> Result<Vec<u8>, OpenError> {
-    let cipher = Aes256Gcm::new(&(*key).into());
-    cipher.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: associated }).map_err(|_| OpenError)
-}
-
-fn associated(key: Uuid, place: &Place<'_>) -> Vec<u8> {
-    let tenant = place.tenant.uuid();
-    let generation = place.generation.to_be_bytes();
-    lengths(&[
-        &[FORMAT],
-        key.as_bytes(),
-        tenant.as_bytes(),
-        place.table.as_bytes(),
-        place.column.as_bytes(),
-        place.row.as_bytes(),
-        &generation,
-    ])
-}
-
-/// Parts, each after its length, so that no two lists of parts give the same bytes.
-pub(super) fn lengths(parts: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for part in parts {
-        out.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        out.extend_from_slice(part);
+    let (version, rest) = sealed.split_first().ok_or(OpenError::Short)?;
+    if *version != VERSION {
+        return Err(OpenError::Version(*version));
     }
-    out
+    let (id, body) = rest.split_first_chunk::<16>().ok_or(OpenError::Short)?;
+    let needed = DataKeyId::from(Uuid::from_bytes(*id));
+    if needed != key.id {
+        return Err(OpenError::OtherKey { needed, given: key.id });
+    }
+    aead::open(key.expose_bytes(), &place.aad(VERSION, key.id), body).ok_or(OpenError::Damaged)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
     use super::*;
-    use secrecy::ExposeSecret;
 
     fn place(tenant: TenantId) -> Place<'static> {
-        Place { tenant, table: "sealed_secrets", column: "sealed", row: "database-password", generation: 3 }
+        Place { tenant, table: "sealed_secrets", column: "sealed", row: "postgres", generation: 3 }
     }
 
     #[test]
-    fn a_value_opens_at_its_place() {
-        let (key, tenant) = (DataKey::generate(), TenantId::new());
-        let sealed = seal(&key, &place(tenant), b"hunter2");
-        assert_eq!(open(&key, &place(tenant), &sealed).unwrap().expose_secret(), b"hunter2");
-        assert!(!sealed.windows(7).any(|part| part == b"hunter2"));
-    }
-
-    #[test]
-    fn a_value_opens_nowhere_else_and_under_no_other_key() {
-        let (key, tenant) = (DataKey::generate(), TenantId::new());
+    fn a_sealed_value_opens_where_it_belongs_and_nowhere_else() {
+        let (key, tenant) = (DataKey::generate().unwrap(), TenantId::new());
         let here = place(tenant);
-        let sealed = seal(&key, &here, b"hunter2");
+        let sealed = seal(&key, &here, b"a password").unwrap();
+        assert_eq!(open(&key, &here, &sealed).unwrap().expose_secret(), b"a password");
         for elsewhere in [
             Place { tenant: TenantId::new(), ..here },
-            Place { table: "tenants", ..here },
-            Place { column: "wrapped", ..here },
-            Place { row: "store-secret-key", ..here },
+            Place { table: "data_keys", ..here },
+            Place { column: "manifest", ..here },
+            Place { row: "s3", ..here },
             Place { generation: 2, ..here },
             Place { generation: 4, ..here },
+            Place { generation: -3, ..here },
+            // The same letters, cut at another point.
             Place { table: "sealed_secretss", column: "ealed", ..here },
+            Place { column: "sealedpostgres", row: "", ..here },
         ] {
-            assert!(open(&key, &elsewhere, &sealed).is_err(), "{elsewhere:?}");
+            assert_eq!(open(&key, &elsewhere, &sealed).unwrap_err(), OpenError::Damaged, "{elsewhere:?}");
         }
-        assert!(open(&DataKey::generate(), &here, &sealed).is_err());
-        let same_id = DataKey::new(key.id(), Zeroizing::new(random::bytes()));
-        assert!(open(&same_id, &here, &sealed).is_err());
     }
 
     #[test]
-    fn a_changed_bit_or_a_short_tag_does_not_open() {
-        let (key, tenant) = (DataKey::generate(), TenantId::new());
-        let sealed = seal(&key, &place(tenant), b"hunter2");
+    fn every_flipped_bit_is_noticed() {
+        let (key, here) = (DataKey::generate().unwrap(), place(TenantId::new()));
+        let sealed = seal(&key, &here, b"a password").unwrap();
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(open(&key, &place(tenant), &changed).is_err(), "bit {bit}");
+            assert!(open(&key, &here, &changed).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_cut_or_longer_value_is_refused() {
+        let (key, here) = (DataKey::generate().unwrap(), place(TenantId::new()));
+        let sealed = seal(&key, &here, b"a password").unwrap();
         for length in 0..sealed.len() {
-            assert!(open(&key, &place(tenant), &sealed[..length]).is_err(), "length {length}");
+            assert!(open(&key, &here, &sealed[..length]).is_err(), "{length} bytes");
+        }
+        for extra in [1, 16, 32] {
+            assert!(open(&key, &here, &[&sealed[..], &vec![0; extra]].concat()).is_err());
         }
     }
 
     #[test]
-    fn nonces_do_not_repeat() {
-        let (key, tenant) = (DataKey::generate(), TenantId::new());
-        let mut nonces: Vec<Vec<u8>> =
-            (0..100_000).map(|_| seal(&key, &place(tenant), b"")[17..HEAD].to_vec()).collect();
-        nonces.sort();
-        nonces.dedup();
-        assert_eq!(nonces.len(), 100_000);
+    fn another_key_is_named_and_a_key_under_a_borrowed_id_opens_nothing() {
+        let (key, other) = (DataKey::generate().unwrap(), DataKey::generate().unwrap());
+        let here = place(TenantId::new());
+        let sealed = seal(&key, &here, b"a password").unwrap();
+        let refused = open(&other, &here, &sealed).unwrap_err();
+        assert_eq!(refused, OpenError::OtherKey { needed: key.id(), given: other.id() });
+        let borrowed = DataKey::from_parts(key.id(), random::key().unwrap());
+        assert_eq!(open(&borrowed, &here, &sealed).unwrap_err(), OpenError::Damaged);
     }
 
     #[test]
-    fn debug_shows_no_key() {
-        let key = DataKey::new(DataKeyId::new(), Zeroizing::new([0xAB; 32]));
-        let shown = format!("{key:?}");
-        assert!(!shown.contains("171") && !shown.to_lowercase().contains("abab"), "{shown}");
+    fn no_nonce_is_used_twice() {
+        let (key, here) = (DataKey::generate().unwrap(), place(TenantId::new()));
+        let mut nonces = HashSet::new();
+        for _ in 0..100_000 {
+            let sealed = seal(&key, &here, b"").unwrap();
+            assert_eq!(sealed.len(), OVERHEAD);
+            assert!(nonces.insert(sealed[HEADER_LEN..HEADER_LEN + NONCE_LEN].to_vec()));
+        }
     }
 
     #[test]
-    fn the_cipher_is_the_standard_one() {
-        // NIST GCM specification (McGrew, Viega), test case 16: AES-256 with associated data.
-        let hex = |text: &str| -> Vec<u8> {
-            (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
-        };
-        let key: [u8; 32] =
-            hex("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308").try_into().unwrap();
-        let nonce: [u8; 12] = hex("cafebabefacedbaddecaf888").try_into().unwrap();
-        let plain = hex(
-            "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+    fn a_key_prints_its_id_only() {
+        let key = DataKey::from_parts(
+            DataKeyId::new(),
+            SecretBox::new(Box::new(*b"0123456789abcdef0123456789abcdef")),
         );
-        let sealed = encrypt(&key, &nonce, &hex("feedfacedeadbeeffeedfacedeadbeefabaddad2"), &plain);
-        assert_eq!(sealed[plain.len()..], hex("76fc6ece0f4e1768cddf8853bb2d551b"));
-        assert_eq!(sealed[..4], hex("522dc1f0"));
+        let debug = format!("{key:?}");
+        assert!(debug.contains(&key.id().to_string()));
+        for leak in
+            ["0123456789abcdef", "48, 49, 50", "30313233", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"]
+        {
+            assert!(!debug.contains(leak), "{debug}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens(value: Vec<u8>, table in ".*", column in ".*", row in ".*", generation: i64) {
+            let key = DataKey::generate().unwrap();
+            let here = Place { tenant: TenantId::new(), table: &table, column: &column, row: &row, generation };
+            let sealed = seal(&key, &here, &value).unwrap();
+            prop_assert_eq!(sealed.len(), value.len() + OVERHEAD);
+            let opened = open(&key, &here, &sealed).unwrap();
+            prop_assert_eq!(opened.expose_secret(), &value[..]);
+        }
+
+        #[test]
+        fn two_places_never_have_the_same_bytes(
+            a in (".{0,3}", ".{0,3}", ".{0,3}", 0i64..3),
+            b in (".{0,3}", ".{0,3}", ".{0,3}", 0i64..3),
+        ) {
+            let (tenant, key) = (TenantId::new(), DataKeyId::new());
+            let aad = |(table, column, row, generation): &(String, String, String, i64)| {
+                Place { tenant, table, column, row, generation: *generation }.aad(VERSION, key)
+            };
+            prop_assert_eq!(a == b, aad(&a) == aad(&b));
+        }
+
+        #[test]
+        fn rubbish_never_opens(bytes: Vec<u8>) {
+            let key = DataKey::generate().unwrap();
+            prop_assert!(open(&key, &place(TenantId::new()), &bytes).is_err());
+        }
     }
 }
