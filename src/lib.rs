@@ -15,6 +15,8 @@
 //! | [`app`] | puts the parts together for one context | `mod.rs` |
 //! | [`cli`] | grammar, prompts, output | `mod.rs` |
 
+pub mod app;
+pub mod cli;
 pub mod features;
 pub mod infra;
 pub mod kernel;

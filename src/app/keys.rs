@@ -11,8 +11,8 @@ use crate::settings::{KeySettings, SecretRef};
 /// The key that the settings refer to.
 pub(super) async fn master(keys: &KeySettings) -> Result<Arc<dyn MasterKey>, AnyFailure> {
     Ok(Arc::new(match &keys.master {
-        SecretRef::File(path) => LocalMasterKey::read(path)?,
-        other => LocalMasterKey::parse(&other.resolve().await?, &other.to_string())?,
+        SecretRef::File(path) => LocalMasterKey::from_file(path)?,
+        other => LocalMasterKey::from_text(&other.resolve().await?, &other.to_string())?,
     }))
 }
 
@@ -23,7 +23,7 @@ pub(super) async fn master_or_new(
     progress: &dyn Progress,
 ) -> Result<Arc<dyn MasterKey>, AnyFailure> {
     let SecretRef::File(path) = &keys.master else { return master(keys).await };
-    match LocalMasterKey::read(path) {
+    match LocalMasterKey::from_file(path) {
         Err(MasterKeyError::Missing(place)) => {
             // A database that is set up was sealed with another key: a new one would open nothing.
             if let Ok(mut control) = addresses.control.connect("nexus:init").await
@@ -32,11 +32,14 @@ pub(super) async fn master_or_new(
                 return Err(MasterKeyError::Missing(place).into());
             }
             progress.event(Event::Note(format!(
-                "making a master key in {place}; keep a copy of it in a safe place"
+                "making a master key in {}; keep a copy of it in a safe place",
+                place.display()
             )));
-            match LocalMasterKey::create(path) {
+            match LocalMasterKey::generate_key_file(path) {
                 // Somebody else made it at the same moment.
-                Err(MasterKeyError::File(_)) if path.exists() => Ok(Arc::new(LocalMasterKey::read(path)?)),
+                Err(MasterKeyError::File(_)) if path.exists() => {
+                    Ok(Arc::new(LocalMasterKey::from_file(path)?))
+                }
                 made => Ok(Arc::new(made?)),
             }
         }

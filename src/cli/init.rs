@@ -10,7 +10,8 @@ use super::{CommandResult, Exit, Invocation, prompt, secret_input};
 use crate::app::{App, Missing};
 use crate::features::iam::FirstSignIn;
 use crate::features::installation::{InstallationError, NewOperator, Outcome};
-use crate::infra::crypto::{password, token};
+use crate::infra::crypto::InvitationToken;
+use crate::infra::crypto::password::{self, Hasher};
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, Email, ExposeSecret, SecretString};
 use crate::settings::Settings;
@@ -77,13 +78,13 @@ async fn operator(
     if args.operator_password_stdin {
         let given = secret_input::line_from_stdin("the operator's password")?;
         password::check(&given, Some(email.as_str()))?;
-        let sign_in = FirstSignIn::PasswordHash(password::hash(given).await?);
+        let sign_in = FirstSignIn::PasswordHash(Hasher::default().hash(&given).await?.into());
         return Ok((Some(NewOperator { email, sign_in }), None));
     }
     if args.invitation_file.is_none() && on.screen.can_ask() {
         let given = prompt::new_password(&on.screen, "The operator's password", "--operator-password-stdin")?;
         password::check(&given, Some(email.as_str()))?;
-        let sign_in = FirstSignIn::PasswordHash(password::hash(given).await?);
+        let sign_in = FirstSignIn::PasswordHash(Hasher::default().hash(&given).await?.into());
         return Ok((Some(NewOperator { email, sign_in }), None));
     }
     if args.invitation_file.is_none() {
@@ -93,10 +94,10 @@ async fn operator(
         }
         .into());
     }
-    let invitation = token::invitation();
+    let invitation = InvitationToken::generate()?;
     let ttl_hours = i64::try_from(settings.tenants.invitation_ttl.as_secs() / 3600).unwrap_or(i64::MAX);
-    let sign_in = FirstSignIn::Invitation { token_hash: token::hash(&invitation), ttl_hours };
-    Ok((Some(NewOperator { email, sign_in }), Some(invitation)))
+    let sign_in = FirstSignIn::Invitation { token_hash: *invitation.hash().as_bytes(), ttl_hours };
+    Ok((Some(NewOperator { email, sign_in }), Some(invitation.text().clone())))
 }
 
 /// An installation that was set up.

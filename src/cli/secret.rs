@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::output::{Column, Row};
 use super::{CommandResult, Exit, Invocation};
 use crate::app::App;
-use crate::features::secrets::MasterStatus;
+use crate::features::secrets::MasterKeyUse;
 
 /// Arguments of `nexus secret`.
 #[derive(Debug, Args)]
@@ -40,26 +40,23 @@ pub async fn run(args: SecretArgs, on: &Invocation) -> CommandResult {
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let status = app.provisioning.secrets.status(&mut app.control).await?;
     on.screen.list(status.master_keys)?;
+    if !status.matches {
+        on.screen.warn("the master key at hand is not the one that this installation seals with");
+        return Ok(Exit::Integrity);
+    }
     Ok(Exit::Done)
 }
 
-impl Row for MasterStatus {
+impl Row for MasterKeyUse {
     const COLUMNS: &'static [Column] = &[
         Column::text("id"),
         Column::text("state"),
-        Column::text("in_use"),
         Column::number("data_keys"),
         Column::number("sealed_values"),
     ];
 
     fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.clone(),
-            self.state.clone(),
-            if self.in_use { "yes" } else { "no" }.to_owned(),
-            self.data_keys.to_string(),
-            self.sealed_values.to_string(),
-        ]
+        vec![self.id.clone(), self.state.clone(), self.data_keys.to_string(), self.sealed_values.to_string()]
     }
 
     fn id(&self) -> String {

@@ -1,6 +1,13 @@
-//! The business: one folder for each feature, with its rules, its SQL and its errors.
+//! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! A feature may use what lies to the right of it (`infra`, `settings`, `kernel`) and the door of
-//! a feature that holds facts; it knows neither the command line nor HTTP.
+//! Facts: tenants, placement, secrets, iam, audit. Processes: provisioning, installation, local.
+//! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
+pub mod audit;
+pub mod iam;
+pub mod installation;
+pub mod local;
+pub mod placement;
+pub mod provisioning;
 pub mod secrets;
+pub mod tenants;

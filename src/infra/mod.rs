@@ -1,5 +1,10 @@
 //! Mechanisms with no business noun. Knows nothing of tenants' rules, of any door, of clap or axum.
 
+pub mod cluster;
 pub mod crypto;
+pub mod db;
+pub mod failpoint;
+pub mod object_server;
+pub mod objects;
 pub mod private_file;
 pub mod saga;

@@ -8,7 +8,7 @@ use super::views::CreatedView;
 use crate::app::App;
 use crate::features::provisioning::{self, CreateRequest, Outcome};
 use crate::features::tenants::NewTenant;
-use crate::infra::crypto::password;
+use crate::infra::crypto::password::{self, Hasher};
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, Labels, Slug};
 
@@ -86,7 +86,7 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
     let admin_password_hash = if args.admin_password_stdin {
         let given = secret_input::line_from_stdin("the first admin's password")?;
         password::check(&given, admin_email.as_ref().map(|email| email.as_str()))?;
-        Some(password::hash(given).await?)
+        Some(Hasher::default().hash(&given).await?.into())
     } else {
         None
     };

@@ -2,6 +2,7 @@
 
 use crate::features::secrets::SecretsError;
 use crate::infra::cluster::ClusterError;
+use crate::infra::crypto::RandomError;
 use crate::infra::db::DbError;
 use crate::kernel::{ErrorKind, Failure};
 
@@ -63,6 +64,9 @@ pub enum InstallationError {
     /// A change on the server failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// The system has no random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// A key failed.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -83,6 +87,7 @@ impl Failure for InstallationError {
             Self::NotSuperuser { .. } | Self::ServerTooOld { .. } => ErrorKind::Invalid,
             Self::Db(error) => error.kind(),
             Self::Cluster(error) => error.kind(),
+            Self::Random(error) => error.kind(),
             Self::Secrets(error) => error.kind(),
         }
     }
@@ -98,6 +103,7 @@ impl Failure for InstallationError {
             Self::ServerTooOld { .. } => "server_too_old",
             Self::Db(error) => error.code(),
             Self::Cluster(error) => error.code(),
+            Self::Random(error) => error.code(),
             Self::Secrets(error) => error.code(),
         }
     }
@@ -113,7 +119,7 @@ impl Failure for InstallationError {
             Self::Db(error) => error.hints(),
             Self::Cluster(error) => error.hints(),
             Self::Secrets(error) => error.hints(),
-            Self::Initialised { .. } | Self::ServerTooOld { .. } => Vec::new(),
+            Self::Random(_) | Self::Initialised { .. } | Self::ServerTooOld { .. } => Vec::new(),
         }
     }
 }

@@ -11,7 +11,6 @@ use crate::features::placement::Cluster;
 use crate::infra::cluster::{Database, build_template};
 use crate::infra::crypto::random;
 use crate::infra::db::{AdvisoryLock, LockKey, REALM};
-use crate::kernel::ResourceName;
 
 /// How long to wait for another process that builds the same template.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -58,7 +57,7 @@ async fn build(
     let row = if let Some(row) = store::template(control, &cluster.name, version).await? {
         row
     } else {
-        let name = ResourceName::from_random(random::bytes());
+        let name = random::resource_name()?;
         let (database_name, owner_role) = (name.database(), name.owner_role());
         store::plan_template(control, (&cluster.name, version), &database_name, &owner_role).await?;
         store::TemplateRow { database_name, owner_role, ready: false }

@@ -1,6 +1,6 @@
 //! Making a tenant: the intent in one transaction, then the steps.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 use sqlx::types::Json;
 use tokio_util::sync::CancellationToken;
@@ -14,10 +14,10 @@ use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
-use crate::infra::crypto::{random, token};
+use crate::infra::crypto::{InvitationToken, random};
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, transaction};
 use crate::infra::saga::Journal;
-use crate::kernel::{Caller, OperationId, Page, Progress, ResourceName, TenantId};
+use crate::kernel::{Caller, OperationId, Page, Progress, TenantId};
 
 /// How long `--wait` waits for another process that makes the same tenant.
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(5);
@@ -156,7 +156,7 @@ impl Provisioning {
         request: &CreateRequest,
     ) -> Result<Option<(Intent, super::recovery::Opened)>, ProvisioningError> {
         let (id, operation) = (TenantId::new(), OperationId::new());
-        let name = ResourceName::from_random(random::bytes());
+        let name = random::resource_name()?;
         let resources = Resources {
             database_name: name.database(),
             owner_role: name.owner_role(),
@@ -176,20 +176,15 @@ impl Provisioning {
             tx.rollback().await?;
             return Ok(None);
         }
-        let password = random::password();
-        let mut secrets = vec![(sealed::PASSWORD, password.expose_secret().as_bytes().to_vec())];
-        match (&new.admin_email, &request.admin_password_hash) {
-            (Some(_), Some(hash)) => {
-                secrets.push((sealed::ADMIN_HASH, hash.expose_secret().as_bytes().to_vec()));
-            }
-            (Some(_), None) => {
-                let token = token::invitation();
-                secrets.push((sealed::INVITATION, token.expose_secret().as_bytes().to_vec()));
-            }
-            (None, _) => {}
-        }
-        let borrowed: Vec<(&str, &[u8])> =
-            secrets.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+        let password = random::role_password()?;
+        let sign_in = match (&new.admin_email, &request.admin_password_hash) {
+            (Some(_), Some(hash)) => Some((sealed::ADMIN_HASH, hash.clone())),
+            (Some(_), None) => Some((sealed::INVITATION, InvitationToken::generate()?.text().clone())),
+            (None, _) => None,
+        };
+        let mut secrets = vec![(sealed::PASSWORD, password)];
+        secrets.extend(sign_in);
+        let borrowed: Vec<_> = secrets.iter().map(|(name, value)| (*name, value)).collect();
         self.secrets.seal_new_tenant(&mut tx, id, &borrowed).await?;
         let facts = json!({ "slug": new.slug, "name": new.name, "admin_email": new.admin_email, "labels": new.labels });
         let fence = store::insert(&mut tx, (operation, id, "create"), caller, &facts).await?;
@@ -209,7 +204,7 @@ impl Provisioning {
         crate::infra::failpoint::pass(|| "create.reserve.after".to_owned()).await;
         let row = tenants::by_id(&mut control, id).await?;
         let tenant = row.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
-        let opened = super::recovery::Opened::of(secrets, self.invitation_ttl_hours);
+        let opened = super::recovery::Opened::of(secrets, self.invitation_ttl_hours)?;
         Ok(Some((Intent { operation, fence, tenant, lock }, opened)))
     }
 
@@ -225,8 +220,8 @@ impl Provisioning {
     ) -> Result<Option<SecretString>, ProvisioningError> {
         let mut control = worker.control.lock().await;
         let mut tx = transaction(&mut control).await?;
-        let opened = self.secrets.get_many(&mut tx, tenant).await?;
-        let invitation = opened.get(sealed::INVITATION).map(super::plan::text);
+        let opened = self.secrets.get_all(&mut tx, tenant).await?;
+        let invitation = opened.get(sealed::INVITATION).cloned();
         if invitation.is_some() {
             let entry = audit::Entry {
                 caller,

@@ -6,6 +6,8 @@ use crate::features::installation::InstallationError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
 use crate::infra::cluster::ClusterError;
+use crate::infra::crypto::RandomError;
+use crate::infra::crypto::scram::ScramError;
 use crate::infra::db::DbError;
 use crate::infra::objects::ObjectError;
 use crate::infra::saga::Interrupted;
@@ -100,6 +102,12 @@ pub enum ProvisioningError {
     /// A change in an object store.
     #[error(transparent)]
     Objects(#[from] ObjectError),
+    /// The system has no random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// A role's verifier.
+    #[error(transparent)]
+    Scram(#[from] ScramError),
     /// A sealed value or a key.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -121,6 +129,8 @@ impl ProvisioningError {
             Self::Db(error) => Some(error),
             Self::Cluster(error) => Some(error),
             Self::Objects(error) => Some(error),
+            Self::Random(error) => Some(error),
+            Self::Scram(error) => Some(error),
             Self::Secrets(error) => Some(error),
             _ => None,
         }

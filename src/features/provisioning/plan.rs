@@ -1,6 +1,6 @@
 //! What the steps of one operation share.
 
-use secrecy::{SecretSlice, SecretString};
+use secrecy::SecretString;
 use sqlx::PgConnection;
 use tokio::sync::Mutex;
 
@@ -21,7 +21,7 @@ pub(super) mod sealed {
     pub(in crate::features::provisioning) const KEY: &str = "store-secret-key";
     /// The first administrator's invitation token.
     pub(in crate::features::provisioning) const INVITATION: &str = "admin-invitation";
-    /// The Argon2id hash of the first administrator's password, until it is in the realm.
+    /// The Argon2id hash of the first administrator's password.
     pub(in crate::features::provisioning) const ADMIN_HASH: &str = "admin-password-hash";
 }
 
@@ -108,10 +108,4 @@ impl Plan {
             None => Err(self.lost("the session")),
         }
     }
-}
-
-/// A sealed value as text; every secret of a tenant is one.
-pub(super) fn text(value: &SecretSlice<u8>) -> SecretString {
-    use secrecy::ExposeSecret;
-    SecretString::from(String::from_utf8_lossy(value.expose_secret()).into_owned())
 }

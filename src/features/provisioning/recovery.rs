@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::create::Intent;
 use super::error::ProvisioningError;
 use super::outline::amiss;
-use super::plan::{Plan, sealed, text};
+use super::plan::{Plan, sealed};
 use super::steps::{self, TenantStep};
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
@@ -24,7 +24,7 @@ use crate::features::audit;
 use crate::features::iam::FirstSignIn;
 use crate::features::tenants::{self, Tenant, TenantRef, TenantState};
 use crate::infra::cluster;
-use crate::infra::crypto::token;
+use crate::infra::crypto::InvitationToken;
 use crate::infra::db::{AdvisoryLock, LockKey, transaction};
 use crate::infra::objects::{Owner, ScopedKey};
 use crate::infra::saga::{self, Journal};
@@ -47,27 +47,28 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Of values that were just made.
-    pub(super) fn of(values: Vec<(&'static str, Vec<u8>)>, invitation_ttl_hours: i64) -> Self {
-        let values = values
-            .into_iter()
-            .map(|(name, value)| {
-                (name.to_owned(), SecretString::from(String::from_utf8_lossy(&value).into_owned()))
-            })
-            .collect();
-        Self::from_texts(values, invitation_ttl_hours)
-    }
-
-    fn from_texts(mut values: HashMap<String, SecretString>, ttl_hours: i64) -> Self {
-        let invitation = values
-            .remove(sealed::INVITATION)
-            .map(|invitation| FirstSignIn::Invitation { token_hash: token::hash(&invitation), ttl_hours });
+    /// Of values by their names.
+    pub(super) fn of<N: Into<String>>(
+        values: impl IntoIterator<Item = (N, SecretString)>,
+        ttl_hours: i64,
+    ) -> Result<Self, ProvisioningError> {
+        let mut values: HashMap<String, SecretString> =
+            values.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        let invitation = match values.remove(sealed::INVITATION) {
+            Some(text) => {
+                let token = InvitationToken::parse(&text).map_err(|_| {
+                    ProvisioningError::NotUsable("the sealed invitation is not one".to_owned())
+                })?;
+                Some(FirstSignIn::Invitation { token_hash: *token.hash().as_bytes(), ttl_hours })
+            }
+            None => None,
+        };
         let hash = values.remove(sealed::ADMIN_HASH).map(FirstSignIn::PasswordHash);
-        Self {
+        Ok(Self {
             password: values.remove(sealed::PASSWORD),
             key_secret: values.remove(sealed::KEY),
             first_sign_in: hash.or(invitation),
-        }
+        })
     }
 }
 
@@ -258,9 +259,7 @@ impl Provisioning {
         control: &mut sqlx::PgConnection,
         tenant: TenantId,
     ) -> Result<Opened, ProvisioningError> {
-        let values = self.secrets.get_many(control, tenant).await?;
-        let texts = values.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-        Ok(Opened::from_texts(texts, self.invitation_ttl_hours))
+        Opened::of(self.secrets.get_all(control, tenant).await?, self.invitation_ttl_hours)
     }
 
     pub(super) async fn plan(

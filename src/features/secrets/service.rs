@@ -170,6 +170,28 @@ impl Secrets {
         Ok(opened)
     }
 
+    /// Opens all of a tenant's secrets; none where they were erased.
+    ///
+    /// # Errors
+    /// [`SecretsError`] when any of them was changed, moved, put back, added or taken away.
+    pub async fn get_all(
+        &self,
+        conn: &mut PgConnection,
+        tenant: TenantId,
+    ) -> Result<BTreeMap<String, SecretString>, SecretsError> {
+        let Some((row, rows)) = store::read(conn, tenant, None).await? else { return Ok(BTreeMap::new()) };
+        let (key, manifest) = self.open_key(tenant, &row).await?;
+        let mut opened = BTreeMap::new();
+        for row in rows {
+            let generation = manifest.generation(&row.name).ok_or_else(|| damaged(tenant, &row.name))?;
+            opened.insert(row.name.clone(), open_row(&key, tenant, &row, generation)?);
+        }
+        match manifest.entries().find(|(name, _)| !opened.contains_key(*name)) {
+            Some((name, _)) => Err(damaged(tenant, name)),
+            None => Ok(opened),
+        }
+    }
+
     /// The names of a tenant's secrets, sorted. Opens none of them.
     ///
     /// # Errors

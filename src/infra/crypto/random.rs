@@ -7,6 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::kernel::{ErrorKind, Failure, ResourceName};
+
 /// Bytes of a 256-bit secret.
 const SECRET_LEN: usize = 32;
 
@@ -23,6 +25,26 @@ const ACCESS_KEY_ID_PREFIX: &str = "NX";
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system gives no random bytes: {0}")]
 pub struct RandomError(getrandom::Error);
+
+impl Failure for RandomError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Unavailable
+    }
+
+    fn code(&self) -> &'static str {
+        "no_random_bytes"
+    }
+}
+
+/// An opaque name for a database, its roles and a bucket.
+///
+/// # Errors
+/// [`RandomError`] when the operating system refuses.
+pub fn resource_name() -> Result<ResourceName, RandomError> {
+    let mut bytes = [0; 20];
+    fill(&mut bytes)?;
+    Ok(ResourceName::from_random(bytes))
+}
 
 /// Fills a slice with random bytes.
 ///

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::random::{self, RandomError};
+use crate::kernel::{ErrorKind, Failure};
 
 /// Rounds of key stretching: PostgreSQL's own number, and the least that RFC 7677 (section 4)
 /// allows. More would only slow logins: the passwords are 256 random bits.
@@ -32,6 +33,22 @@ pub enum ScramError {
     /// No salt.
     #[error(transparent)]
     Random(#[from] RandomError),
+}
+
+impl Failure for ScramError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Characters => ErrorKind::Internal,
+            Self::Random(error) => error.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Characters => "role_password_characters",
+            Self::Random(error) => error.code(),
+        }
+    }
 }
 
 /// The verifier of a password, with a fresh salt, to stand in `CREATE ROLE … PASSWORD '…'`. Holds

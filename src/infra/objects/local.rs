@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ObjectError, ObjectStore, Owner, ScopedKey};
-use crate::infra::crypto::random;
+use crate::infra::crypto::AccessKey;
 
 /// How long one request may take before the store counts as down.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -151,7 +151,11 @@ impl ObjectStore for LocalStore {
     }
 
     async fn create_key(&self, bucket: &str, owner: &Owner) -> Result<ScopedKey, ObjectError> {
-        let key = ScopedKey { access_key_id: random::access_key_id(), secret: random::secret_key() };
+        let made = AccessKey::generate().map_err(|error| ObjectError::Unavailable {
+            endpoint: self.endpoint.clone(),
+            reason: error.to_string(),
+        })?;
+        let key = ScopedKey { access_key_id: made.id, secret: made.secret };
         let body = json!({
             "owner": owner.mark, "fence": owner.fence, "buckets": [bucket], "secret": key.secret.expose_secret(),
         });

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::super::error::ProvisioningError;
-use super::super::plan::{Plan, sealed};
-use crate::features::iam::{self, FirstSignIn};
+use super::super::plan::Plan;
+use crate::features::iam;
 use crate::features::tenants::{self, TenantState};
 use crate::infra::cluster;
 use crate::infra::db::transaction;
@@ -69,14 +69,7 @@ impl Step<Plan, ProvisioningError> for Seed {
             tx.commit().await?;
             Ok(())
         })
-        .await?;
-        if matches!(sign_in, FirstSignIn::PasswordHash(_)) {
-            let mut control = plan.worker.control.lock().await;
-            let mut tx = transaction(&mut control).await?;
-            plan.on.secrets.remove(&mut tx, plan.tenant.id, sealed::ADMIN_HASH).await?;
-            tx.commit().await?;
-        }
-        Ok(())
+        .await
     }
 
     async fn undo(&self, _plan: &Plan) -> Result<(), ProvisioningError> {

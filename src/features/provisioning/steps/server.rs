@@ -1,6 +1,7 @@
 //! Steps on the PostgreSQL server.
 
 use async_trait::async_trait;
+use secrecy::ExposeSecret;
 
 use super::super::error::ProvisioningError;
 use super::super::plan::Plan;
@@ -34,10 +35,15 @@ impl Step<Plan, ProvisioningError> for MakeRoles {
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let password = plan.password.as_ref().ok_or_else(|| plan.lost("its sealed password"))?;
-        let verifier = scram::verifier(password);
+        let verifier = scram::verifier(password)?;
         let limit = plan.on.placement.cluster.connection_limit;
-        Ok(cluster::create_roles(&mut *plan.worker.admin.lock().await, plan.roles(), &verifier, limit)
-            .await?)
+        Ok(cluster::create_roles(
+            &mut *plan.worker.admin.lock().await,
+            plan.roles(),
+            verifier.expose_secret(),
+            limit,
+        )
+        .await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {

@@ -1,7 +1,6 @@
 //! Steps at the object store.
 
 use async_trait::async_trait;
-use secrecy::ExposeSecret;
 
 use super::super::error::ProvisioningError;
 use super::super::plan::{Plan, sealed};
@@ -98,8 +97,7 @@ impl Step<Plan, ProvisioningError> for Seal {
         let key = plan.key.lock().await.clone().ok_or_else(|| plan.lost("the key's secret"))?;
         let mut control = plan.worker.control.lock().await;
         let mut tx = transaction(&mut control).await?;
-        let secret = key.secret.expose_secret().as_bytes();
-        plan.on.secrets.put(&mut tx, plan.tenant.id, sealed::KEY, secret).await?;
+        plan.on.secrets.put(&mut tx, plan.tenant.id, sealed::KEY, &key.secret).await?;
         tenants::set_access_key(&mut tx, plan.tenant.id, Some(&key.access_key_id)).await?;
         tx.commit().await?;
         Ok(())
