@@ -5,6 +5,7 @@
 
 mod cli;
 mod support;
+mod tenants;
 
 use std::fs;
 use std::path::Path;

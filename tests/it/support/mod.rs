@@ -1,3 +1,5 @@
 //! What tests stand on.
 
 pub mod machine;
+pub mod stack;
+pub mod world;

@@ -1,0 +1,76 @@
+//! The one private stack that all tests share: a PostgreSQL and an S3 endpoint of Nexus's own,
+//! started by the product itself.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+/// Where the parts of the stack are.
+pub struct Stack {
+    /// The folder that holds it.
+    pub home: PathBuf,
+    /// The folder of PostgreSQL's socket.
+    pub socket_dir: String,
+    /// The number in the socket's name.
+    pub port: String,
+    /// The S3 endpoint.
+    pub endpoint: String,
+}
+
+/// The stack that `scripts/test` started and named in `NEXUS_TEST_HOME`, or one that stays for the
+/// next run.
+pub fn shared() -> &'static Stack {
+    static STACK: OnceLock<Stack> = OnceLock::new();
+    STACK.get_or_init(|| {
+        let home = std::env::var_os("NEXUS_TEST_HOME").map_or_else(usual_home, PathBuf::from);
+        start(&home)
+    })
+}
+
+fn usual_home() -> PathBuf {
+    let home = std::env::temp_dir().join(format!("nexus-test-{}", nix::unistd::geteuid()));
+    if !home.exists() {
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o711)).unwrap();
+    }
+    home
+}
+
+/// Starts a stack under a folder.
+pub fn start(home: &Path) -> Stack {
+    let nexus = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_nexus"))
+            .args(args)
+            .env("NEXUS_HOME", home)
+            .current_dir("/")
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    nexus(&["--quiet", "local", "up"]);
+    let status: Value = serde_json::from_slice(&nexus(&["-o", "json", "local", "status"])).unwrap();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Stack {
+        home: home.to_owned(),
+        socket_dir: text(&status["postgres"]["socket_dir"]),
+        port: text(&status["postgres"]["port"]),
+        endpoint: text(&status["s3"]["endpoint"]),
+    }
+}
+
+impl Stack {
+    /// The superuser's password.
+    pub fn password(&self) -> String {
+        fs::read_to_string(self.home.join("local/postgres.password")).unwrap().trim().to_owned()
+    }
+
+    /// The token of the S3 endpoint's administrator.
+    pub fn token(&self) -> String {
+        fs::read_to_string(self.home.join("local/s3.token")).unwrap().trim().to_owned()
+    }
+}

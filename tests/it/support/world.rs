@@ -1,0 +1,279 @@
+//! An installation of its own for one test, on the shared stack: a control database, a master key,
+//! a context named `t`. It goes with the test, and everything that bears its mark.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::machine::Machine;
+use super::stack::{self, Stack};
+
+/// An installation of its own.
+pub struct World {
+    machine: Machine,
+    stack: &'static Stack,
+    /// The control database.
+    pub control: String,
+    /// The installation's id: part of every mark.
+    pub id: String,
+}
+
+/// What bears the installation's mark in the outside world, or should, by the control database.
+#[derive(Debug, PartialEq, Eq, Default, Clone)]
+pub struct Inventory {
+    /// Databases.
+    pub databases: BTreeSet<String>,
+    /// Roles.
+    pub roles: BTreeSet<String>,
+    /// Buckets.
+    pub buckets: BTreeSet<String>,
+    /// Keys to buckets.
+    pub keys: BTreeSet<String>,
+}
+
+impl World {
+    /// An installation that nobody has used, set up by `nexus init`.
+    pub fn new() -> Self {
+        Self::on(stack::shared().endpoint.as_str())
+    }
+
+    /// The same, with its buckets at another endpoint, e.g. a proxy before the real one.
+    pub fn on(endpoint: &str) -> Self {
+        let stack = stack::shared();
+        let control = format!("t_{}", uuid::Uuid::new_v4().simple());
+        let settings = format!(
+            "default_context = \"t\"\n\
+             [context.t.control]\nhost = \"{}\"\nport = {}\nuser = \"nexus\"\ndatabase = \"{control}\"\n\
+             password = \"file:{home}/local/postgres.password\"\n\
+             [context.t.store]\nendpoint = \"{endpoint}\"\nadmin_token = \"file:{home}/local/s3.token\"\n",
+            stack.socket_dir,
+            stack.port,
+            home = stack.home.display(),
+        );
+        let machine = Machine::new().with_settings(&settings);
+        let mut world = Self { machine, stack, control, id: String::new() };
+        let made = world.json(&["init"]);
+        world.id = made["id"].as_str().unwrap().to_owned();
+        world
+    }
+
+    /// The machine that commands run on.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// The stack below.
+    pub fn stack(&self) -> &'static Stack {
+        self.stack
+    }
+
+    /// A command of `nexus`, ready to run.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.machine.command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed; its standard output.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command that must succeed, for its JSON.
+    pub fn json(&self, args: &[&str]) -> Value {
+        let args: Vec<&str> = ["-o", "json"].iter().chain(args).copied().collect();
+        serde_json::from_str(&self.ok(&args)).unwrap()
+    }
+
+    /// Runs a command; its exit code, and the error object on standard error.
+    pub fn error(&self, args: &[&str]) -> (i32, Value) {
+        let args: Vec<&str> = ["-o", "json"].iter().chain(args).copied().collect();
+        let output = self.run(&args);
+        let object = serde_json::from_slice::<Value>(&output.stderr);
+        let object = object.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code().unwrap_or(-1), object["error"].clone())
+    }
+
+    /// Runs a command that is to die at a named point; it must have died there.
+    pub fn killed_at(&self, point: &str, args: &[&str]) {
+        let output = self.command(args).env("NEXUS_FAILPOINT", format!("{point}=kill")).output().unwrap();
+        let died = std::os::unix::process::ExitStatusExt::signal(&output.status) == Some(9);
+        assert!(died, "{point} was not reached: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts a command that is to wait at a named point until [`Paused::go_on`].
+    pub fn paused_at(&self, point: &str, args: &[&str]) -> Paused {
+        let file = self.machine.path(&format!("pause-{}", uuid::Uuid::new_v4().simple()));
+        std::fs::write(&file, "").unwrap();
+        let order = format!("{point}=pause:{}", file.display());
+        let child = self.command(args).env("NEXUS_FAILPOINT", order).spawn().unwrap();
+        let reached = file.with_extension("reached");
+        let mut paused = Paused { child, file };
+        while !reached.exists() {
+            assert!(paused.child.try_wait().unwrap().is_none(), "{point} was not reached");
+            std::thread::yield_now();
+        }
+        paused
+    }
+
+    /// Rows of a statement as the superuser, cells separated by '|'.
+    pub fn sql(&self, database: &str, statement: &str) -> Vec<String> {
+        self.sql_as("nexus", &self.stack.password(), database, statement).unwrap()
+    }
+
+    /// Rows of a statement on the control database.
+    pub fn control_sql(&self, statement: &str) -> Vec<String> {
+        self.sql(&self.control, statement)
+    }
+
+    /// Rows of a statement as any login, or what psql says against it.
+    pub fn sql_as(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+        statement: &str,
+    ) -> Result<Vec<String>, String> {
+        let output = Command::new("psql")
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin:/usr/local/bin")
+            .env("PGHOST", &self.stack.socket_dir)
+            .env("PGPORT", &self.stack.port)
+            .env("PGUSER", user)
+            .env("PGPASSWORD", password)
+            .env("PGDATABASE", database)
+            .output()
+            .unwrap();
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
+    }
+
+    /// What the S3 endpoint's admin interface answers to a reading.
+    pub fn store(&self, path: &str) -> Value {
+        let address = self.stack.endpoint.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let request = format!(
+            "GET /_nexus/v1/{path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+            self.stack.token()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
+    }
+
+    /// What is there of this installation, its template apart.
+    pub fn there(&self) -> Inventory {
+        let mark = format!("nexus:{}:", self.id);
+        let template = format!("{mark}template");
+        let databases = format!(
+            "select datname from pg_database as db join pg_roles as owner on owner.oid = datdba
+             where coalesce(shobj_description(db.oid, 'pg_database'), shobj_description(owner.oid, 'pg_authid')) like '{mark}%'
+               and coalesce(shobj_description(db.oid, 'pg_database'), '') <> '{template}'"
+        );
+        let roles = format!(
+            "select rolname from pg_roles where shobj_description(oid, 'pg_authid') like '{mark}%'
+             and shobj_description(oid, 'pg_authid') <> '{template}'"
+        );
+        let of = |list: Value, name: &str| -> BTreeSet<String> {
+            let ours = |it: &&Value| it["owner"].as_str().unwrap().starts_with(&mark);
+            list.as_array()
+                .unwrap()
+                .iter()
+                .filter(ours)
+                .map(|it| it[name].as_str().unwrap().to_owned())
+                .collect()
+        };
+        Inventory {
+            databases: self.sql("postgres", &databases).into_iter().collect(),
+            roles: self.sql("postgres", &roles).into_iter().collect(),
+            buckets: of(self.store("buckets"), "bucket"),
+            keys: of(self.store("keys"), "access_key_id"),
+        }
+    }
+
+    /// What should be there, by the control database.
+    pub fn believed(&self) -> Inventory {
+        let all = |what: &str| -> BTreeSet<String> {
+            self.control_sql(&format!("select {what} from control.tenants where state = 'active'"))
+                .into_iter()
+                .collect()
+        };
+        Inventory {
+            databases: all("database_name"),
+            roles: all("unnest(array[owner_role, app_role])"),
+            buckets: all("bucket"),
+            keys: all("access_key_id"),
+        }
+    }
+
+    /// A tenant's own credentials, by variable.
+    pub fn env(&self, slug: &str) -> Value {
+        serde_json::from_str(&self.ok(&["tenant", "env", slug, "--format", "json", "--reveal"])).unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // What a failed test leaves behind goes with the stack; databases are heavy, so most goes now.
+        let mark = format!("nexus:{}:", self.id);
+        let databases = format!(
+            "select datname from pg_database where datname = '{}' or shobj_description(oid, 'pg_database') like '{mark}%'",
+            self.control
+        );
+        let password = self.stack.password();
+        for name in self.sql_as("nexus", &password, "postgres", &databases).unwrap_or_default() {
+            let _ = self.sql_as(
+                "nexus",
+                &password,
+                "postgres",
+                &format!("alter database \"{name}\" is_template false"),
+            );
+            let _ = self.sql_as(
+                "nexus",
+                &password,
+                "postgres",
+                &format!("drop database if exists \"{name}\" with (force)"),
+            );
+        }
+    }
+}
+
+/// A command that waits.
+pub struct Paused {
+    child: Child,
+    file: std::path::PathBuf,
+}
+
+impl Paused {
+    /// Lets it go on; what comes of it.
+    pub fn go_on(self) -> Output {
+        std::fs::remove_file(&self.file).unwrap();
+        self.child.wait_with_output().unwrap()
+    }
+
+    /// Kills it where it waits.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}

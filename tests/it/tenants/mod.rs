@@ -1,0 +1,3 @@
+//! Tenants, made and used and taken away on a real server and a real store.
+
+mod create;
