@@ -37,10 +37,13 @@ const FOREIGN: &[(&str, &[&str])] = &[
 /// processes.
 const FEATURES: &[(&str, &[&str])] = &[
     ("audit", &[]),
-    ("secrets", &["audit"]),
-    ("tenants", &["audit", "secrets"]),
+    ("iam", &[]),
+    ("placement", &[]),
+    ("secrets", &[]),
+    ("tenants", &[]),
     ("local", &[]),
-    ("provisioning", &["audit", "secrets", "tenants"]),
+    ("installation", &["audit", "iam", "placement", "secrets"]),
+    ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),
 ];
 
 struct Source {

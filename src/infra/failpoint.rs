@@ -18,7 +18,7 @@ pub async fn pass(name: impl FnOnce() -> String) {
     match order.map(|(_, action)| action.split_once(':').unwrap_or((action, ""))) {
         Some(("kill", _)) => {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         Some(("pause", path)) => {
             let _ = std::fs::write(format!("{path}.reached"), name);

@@ -10,7 +10,7 @@ use crate::features::provisioning::{self, CreateRequest, Outcome};
 use crate::features::tenants::NewTenant;
 use crate::infra::crypto::password::{self, Hasher};
 use crate::infra::private_file;
-use crate::kernel::{AnyFailure, Labels, Slug};
+use crate::kernel::{AnyFailure, Email, Labels, Slug};
 
 pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let request = request(&args, on).await?;
@@ -65,7 +65,7 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
     let asked = args.slug.is_none();
     let slug = match &args.slug {
         Some(slug) => slug.clone(),
-        None => parsed(prompt::text(&on.screen, "Slug", "SLUG", |text| check::<Slug>(text))?)?,
+        None => prompt::text(&on.screen, "Slug", "SLUG", check::<Slug>)?.parse::<Slug>()?,
     };
     let name = match &args.name {
         Some(name) => name.clone(),
@@ -76,8 +76,7 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
     };
     let admin_email = match &args.admin_email {
         None if asked => {
-            let optional =
-                |text: &str| if text.is_empty() { Ok(()) } else { check::<crate::kernel::Email>(text) };
+            let optional = |text: &str| if text.is_empty() { Ok(()) } else { check::<Email>(text) };
             let typed = prompt::optional_text(&on.screen, "First admin's e-mail", "--admin-email", optional)?;
             typed.parse().ok()
         }
@@ -85,7 +84,7 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
     };
     let admin_password_hash = if args.admin_password_stdin {
         let given = secret_input::line_from_stdin("the first admin's password")?;
-        password::check(&given, admin_email.as_ref().map(|email| email.as_str()))?;
+        password::check(&given, admin_email.as_ref().map(Email::as_str))?;
         Some(Hasher::default().hash(&given).await?.into())
     } else {
         None
@@ -101,8 +100,4 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
 
 fn check<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(), String> {
     text.parse::<T>().map(|_| ()).map_err(|error| error.to_string())
-}
-
-fn parsed(text: String) -> Result<Slug, AnyFailure> {
-    Ok(text.parse::<Slug>()?)
 }

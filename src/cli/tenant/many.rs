@@ -64,10 +64,9 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         detach: args.detach,
         caller,
     });
-    let first = app.provisioning.worker(app.control).await?;
-    let (results, mut incoming) = mpsc::channel(jobs * 2);
+    let mut first = Some(app.provisioning.worker(app.control).await?);
+    let (results, incoming) = mpsc::channel(jobs * 2);
     let mut workers = tokio::task::JoinSet::new();
-    let mut first = Some(first);
     for _ in 0..jobs {
         let (crew, on_what, results) = (Arc::clone(&crew), app.provisioning.clone(), results.clone());
         let (progress, stop) = (Arc::clone(&progress), on.interrupt.clone());
@@ -82,22 +81,13 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         });
     }
     drop(results);
-    let mut list = on.screen.list_writer();
-    while let Some(row) = incoming.recv().await {
-        list.row(&row)?;
-    }
+    let skipped = tell(incoming, &crew, on).await?;
     let mut connected: Result<(), AnyFailure> = Ok(());
     while let Some(ended) = workers.join_next().await {
         if let Ok(Err(error)) = ended {
             connected = Err(error.into());
         }
     }
-    let left: Vec<Line> = crew.lines.lock().await.drain(..).collect();
-    let skipped = left.len();
-    for line in left {
-        list.row(&skipped_row(line))?;
-    }
-    list.finish()?;
     drop(progress);
     if on.interrupt.is_cancelled() {
         return Err(ProvisioningError::from(Interrupted).into());
@@ -107,6 +97,26 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         0 => Ok(Exit::Done),
         failed => Err(SomeFailed { failed, total, skipped }.into()),
     }
+}
+
+/// Writes a row for each result as it comes, and then for each line that nobody began; how many
+/// those are.
+async fn tell(
+    mut incoming: mpsc::Receiver<LineView>,
+    crew: &Crew,
+    on: &Invocation,
+) -> Result<usize, AnyFailure> {
+    let mut list = on.screen.list_writer();
+    while let Some(row) = incoming.recv().await {
+        list.row(&row)?;
+    }
+    let left: Vec<Line> = crew.lines.lock().await.drain(..).collect();
+    let skipped = left.len();
+    for line in left {
+        list.row(&skipped_row(&line))?;
+    }
+    list.finish()?;
+    Ok(skipped)
 }
 
 async fn dry_run(lines: &[Line], mut control: Option<crate::app::Glance>, on: &Invocation) -> CommandResult {
@@ -131,7 +141,7 @@ async fn dry_run(lines: &[Line], mut control: Option<crate::app::Glance>, on: &I
     Ok(Exit::Done)
 }
 
-fn skipped_row(line: Line) -> LineView {
+fn skipped_row(line: &Line) -> LineView {
     LineView {
         line: line.number,
         slug: line.tenant.slug.to_string(),

@@ -3,15 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use sqlx::{ConnectOptions, Connection};
-use tokio::net::TcpStream;
 
 use super::stack::PostgresAddress;
+use crate::infra::objects::health;
 
 /// How long a part may take to answer a question.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -45,21 +40,7 @@ pub(super) async fn postgres(address: &PostgresAddress) -> Result<(), String> {
 /// # Errors
 /// Why not, in words.
 pub(super) async fn s3(port: u16) -> Result<(), String> {
-    let ask = async {
-        let stream = TcpStream::connect(address(port)).await.map_err(|error| error.to_string())?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-        let connection = tokio::spawn(connection);
-        let request = Request::get("/_nexus/v1/health").header("host", address(port).to_string());
-        let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
-        let answer = sender.send_request(request).await.map_err(|error| error.to_string());
-        connection.abort();
-        match answer?.status() {
-            StatusCode::OK => Ok(()),
-            status => Err(format!("it answers its health check with {status}")),
-        }
-    };
-    tokio::time::timeout(PATIENCE, ask).await.unwrap_or_else(|_| Err(no_answer()))
+    tokio::time::timeout(PATIENCE, health(address(port))).await.unwrap_or_else(|_| Err(no_answer()))
 }
 
 fn no_answer() -> String {

@@ -18,6 +18,12 @@ pub(super) struct OperationRow {
     pub(super) fence: i64,
 }
 
+/// From here on this session's commits do not wait for the disk, unless they say so.
+pub(super) async fn relaxed(control: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::raw_sql("set synchronous_commit to off").execute(control).await?;
+    Ok(())
+}
+
 /// Makes the transaction that this is in durable at its commit, whatever the session's default.
 pub(super) async fn durable(control: &mut PgConnection) -> Result<(), DbError> {
     sqlx::raw_sql("set local synchronous_commit to on").execute(control).await?;

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use tokio::sync::Mutex;
 
 use super::error::ProvisioningError;
+use super::store;
 use crate::features::installation::{self, Installation, Template};
 use crate::features::placement::Placement;
 use crate::features::secrets::Secrets;
@@ -46,7 +47,7 @@ impl Provisioning {
     pub async fn worker(&self, mut control: PgConnection) -> Result<Worker, ProvisioningError> {
         // The records between an operation's intent and its end need not survive a power cut: a
         // repair looks at the world. The intent and the end say so themselves.
-        let relax = async { sqlx::raw_sql("set synchronous_commit to off").execute(&mut control).await };
+        let relax = store::relaxed(&mut control);
         let cluster = &self.placement.cluster;
         let (relaxed, admin) = tokio::join!(relax, cluster.admin.connect("nexus"));
         relaxed?;

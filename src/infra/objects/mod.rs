@@ -5,6 +5,7 @@
 
 mod client;
 mod error;
+mod health;
 mod local;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use secrecy::SecretString;
 
 pub use client::{BucketClient, Refusal};
 pub use error::ObjectError;
+pub use health::health;
 pub use local::LocalStore;
 
 /// Whose something is, and how young the right to change it is.

@@ -38,32 +38,18 @@ pub async fn forward<C: Sync, E: StepError>(
         if failure.is_none() && stop.is_cancelled() && !left.is_empty() {
             failure = Some(Interrupted.into());
         }
-        let mut ready = Vec::new();
-        if failure.is_none() {
-            left.retain(|step| {
-                let free = step.after().iter().all(|name| done.contains(name));
-                if free {
-                    ready.push(*step);
-                }
-                !free
-            });
-        }
+        let is_free = |step: &&dyn Step<C, E>| step.after().iter().all(|name| done.contains(name));
+        let may_begin = failure.is_none();
+        let mut ready: Vec<_> = left.extract_if(.., |step| may_begin && is_free(&&**step)).collect();
         if running.is_empty() && ready.is_empty() && failure.is_none() {
             journal.finish("done", &ended).await?;
             return Ok(());
         }
         let names: Vec<&str> = ready.iter().map(|step| step.name()).collect();
-        if !std::mem::take(&mut recorded) && !(ended.is_empty() && names.is_empty()) {
-            // The steps under way must go on meanwhile: one of them may hold the session that the
-            // record is waiting for.
-            let mut record = pin!(journal.record(&ended, StepState::Done, &names));
-            let result = loop {
-                tokio::select! {
-                    result = &mut record => break result,
-                    Some(end) = running.next(), if !running.is_empty() => arrived.push(end),
-                }
-            };
-            if let Err(error) = result {
+        let known = std::mem::take(&mut recorded) || (ended.is_empty() && names.is_empty());
+        if !known {
+            let record = journal.record(&ended, StepState::Done, &names);
+            if let Err(error) = meanwhile(record, &mut running, &mut arrived).await {
                 failure.get_or_insert(error.into());
                 ready.clear();
             }
@@ -92,6 +78,22 @@ pub async fn forward<C: Sync, E: StepError>(
                     failure.get_or_insert(error);
                 }
             }
+        }
+    }
+}
+
+/// Waits for a record while the steps under way go on: one of them may hold the session that the
+/// record is waiting for.
+async fn meanwhile<T, F: Future>(
+    record: impl Future<Output = T>,
+    running: &mut FuturesUnordered<F>,
+    arrived: &mut Vec<F::Output>,
+) -> T {
+    let mut record = pin!(record);
+    loop {
+        tokio::select! {
+            result = &mut record => return result,
+            Some(end) = running.next(), if !running.is_empty() => arrived.push(end),
         }
     }
 }

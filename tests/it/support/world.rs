@@ -56,7 +56,7 @@ impl World {
         let machine = Machine::new().with_settings(&settings);
         let mut world = Self { machine, stack, control, id: String::new() };
         let made = world.json(&["init"]);
-        world.id = made["id"].as_str().unwrap().to_owned();
+        made["id"].as_str().unwrap().clone_into(&mut world.id);
         world
     }
 
