@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use crate::features::audit;
 use crate::features::installation::{self, InstallationError, NewOperator, Outcome, Setup};
 use crate::features::local::LocalStack;
-use crate::features::provisioning::Provisioning;
+use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::secrets::Secrets;
 use crate::features::tenants::{EnvView, Tenant};
 use crate::kernel::{AnyFailure, Caller, Progress};
@@ -50,6 +50,36 @@ impl App {
             }
             other => other,
         }
+    }
+
+    /// Opens the context for changing tenants. Both connections are made at the same time.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_to_work(
+        settings: &Settings,
+        caller: &Caller,
+        progress: &dyn Progress,
+    ) -> Result<(Provisioning, Worker), AnyFailure> {
+        let addresses = Addresses::of(settings, progress).await?;
+        let admin = addresses.placement.cluster.admin.connect("nexus");
+        let (attached, admin) = tokio::join!(Self::attach(settings, &addresses), admin);
+        let app = match attached {
+            Ok(app) => app,
+            Err(_) => Self::open(settings, caller, progress).await?,
+        };
+        let worker = app.provisioning.worker(app.control, admin?).await?;
+        Ok((app.provisioning, worker))
+    }
+
+    /// Goes on to change tenants.
+    ///
+    /// # Errors
+    /// When the server for tenants' databases does not answer.
+    pub async fn begin_work(self) -> Result<(Provisioning, Worker), AnyFailure> {
+        let admin = self.provisioning.placement.cluster.admin.connect("nexus").await?;
+        let worker = self.provisioning.worker(self.control, admin).await?;
+        Ok((self.provisioning, worker))
     }
 
     async fn attach(settings: &Settings, addresses: &Addresses) -> Result<Self, AnyFailure> {

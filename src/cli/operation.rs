@@ -115,16 +115,16 @@ pub async fn run(args: OperationArgs, on: &Invocation) -> CommandResult {
             Ok(Exit::Done)
         }
         Verb::Resume(args) => {
-            let worker = app.provisioning.worker(app.control).await?;
+            let (provisioning, worker) = app.begin_work().await?;
             let ids = match args.id {
                 Some(id) => vec![id],
-                None => app.provisioning.unfinished(&worker).await?,
+                None => provisioning.unfinished(&worker).await?,
             };
-            take_up(&app.provisioning, &worker, &ids, Direction::AsRecorded, (&caller, &progress), on).await
+            take_up(&provisioning, &worker, &ids, Direction::AsRecorded, (&caller, &progress), on).await
         }
         Verb::Rollback(args) => {
-            let worker = app.provisioning.worker(app.control).await?;
-            take_up(&app.provisioning, &worker, &[args.id], Direction::Back, (&caller, &progress), on).await
+            let (provisioning, worker) = app.begin_work().await?;
+            take_up(&provisioning, &worker, &[args.id], Direction::Back, (&caller, &progress), on).await
         }
     }
 }

@@ -6,7 +6,7 @@ use super::super::{CommandResult, Exit, Invocation, prompt, secret_input};
 use super::CreateArgs;
 use super::views::CreatedView;
 use crate::app::App;
-use crate::features::provisioning::{self, CreateRequest, Outcome};
+use crate::features::provisioning::{CreateRequest, Outcome, plan_create};
 use crate::features::tenants::NewTenant;
 use crate::infra::crypto::password::{self, Hasher};
 use crate::infra::private_file;
@@ -16,14 +16,13 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let request = request(&args, on).await?;
     let (settings, caller) = (on.settings()?, on.caller());
     if on.global.dry_run {
-        let steps = provisioning::plan_create(App::glance(&settings).await.as_mut(), &request.tenant).await?;
+        let steps = plan_create(App::glance(&settings).await.as_mut(), &request.tenant).await?;
         on.screen.list(steps)?;
         return Ok(Exit::Done);
     }
     let progress = on.screen.progress();
-    let app = App::open(&settings, &caller, &progress).await?;
-    let worker = app.provisioning.worker(app.control).await?;
-    let created = app.provisioning.create(&worker, &caller, &request, &progress, &on.interrupt).await;
+    let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
+    let created = provisioning.create(&worker, &caller, &request, &progress, &on.interrupt).await;
     drop(progress);
     let created = created?;
     if created.outcome == Outcome::Planned {
@@ -31,7 +30,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     }
     let mut view = CreatedView { created, invitation: None };
     if args.reveal || args.invitation_file.is_some() {
-        let invitation = app.provisioning.invitation(&worker, &caller, view.created.tenant.id).await?;
+        let invitation = provisioning.invitation(&worker, &caller, view.created.tenant.id).await?;
         match (&args.invitation_file, invitation) {
             (Some(path), Some(invitation)) => {
                 private_file::create(path, format!("{}\n", invitation.expose_secret()).as_bytes())?;

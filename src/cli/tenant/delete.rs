@@ -31,9 +31,9 @@ pub(super) async fn run(args: &DeleteArgs, on: &Invocation) -> CommandResult {
         &slug,
         args.confirm.as_ref(),
     )?;
-    let worker = app.provisioning.worker(app.control).await?;
+    let (provisioning, worker) = app.begin_work().await?;
     let by_id = tenants::TenantRef::Id(tenant.id);
-    let deleted = app.provisioning.purge(&worker, &caller, &by_id, &progress, &on.interrupt).await;
+    let deleted = provisioning.purge(&worker, &caller, &by_id, &progress, &on.interrupt).await;
     drop(progress);
     on.screen.thing(&deleted?)?;
     Ok(Exit::Done)

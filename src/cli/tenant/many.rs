@@ -55,7 +55,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let total = lines.len();
     let progress = Arc::new(on.screen.progress());
     progress.event(Event::Total(total as u64));
-    let app = App::open(&settings, &caller, &*progress).await?;
+    let (provisioning, first) = App::open_to_work(&settings, &caller, &*progress).await?;
     let jobs = usize::from(args.jobs.unwrap_or(JOBS)).min(total);
     let crew = Arc::new(Crew {
         lines: Mutex::new(lines.into()),
@@ -64,11 +64,11 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         detach: args.detach,
         caller,
     });
-    let mut first = Some(app.provisioning.worker(app.control).await?);
+    let mut first = Some(first);
     let (results, incoming) = mpsc::channel(jobs * 2);
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..jobs {
-        let (crew, on_what, results) = (Arc::clone(&crew), app.provisioning.clone(), results.clone());
+        let (crew, on_what, results) = (Arc::clone(&crew), provisioning.clone(), results.clone());
         let (progress, stop) = (Arc::clone(&progress), on.interrupt.clone());
         let given = first.take();
         workers.spawn(async move {

@@ -31,10 +31,8 @@ impl Failure for NotRepaired {
 pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
-    let app = App::open(&settings, &caller, &progress).await?;
-    let worker = app.provisioning.worker(app.control).await?;
+    let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
     if let Some(tenant) = args.tenant {
-        let provisioning = &app.provisioning;
         let repaired = if on.global.dry_run {
             provisioning.look(&worker, &caller, &tenant).await
         } else {
@@ -44,7 +42,7 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
         on.screen.list([repaired?])?;
         return Ok(Exit::Done);
     }
-    let all = app.provisioning.to_repair(&worker).await?;
+    let all = provisioning.to_repair(&worker).await?;
     progress.event(Event::Total(all.len() as u64));
     let mut list = on.screen.list_writer();
     let (total, mut failed) = (all.len(), 0);
@@ -53,9 +51,9 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
             break;
         }
         let result = if on.global.dry_run {
-            app.provisioning.look(&worker, &caller, &tenant).await
+            provisioning.look(&worker, &caller, &tenant).await
         } else {
-            app.provisioning.repair(&worker, &caller, &tenant, &progress, &on.interrupt).await
+            provisioning.repair(&worker, &caller, &tenant, &progress, &on.interrupt).await
         };
         progress.event(Event::Done { subject: tenant.to_string(), ok: result.is_ok() });
         let row = result.unwrap_or_else(|error| {

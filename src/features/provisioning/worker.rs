@@ -40,18 +40,19 @@ pub struct Worker {
 }
 
 impl Provisioning {
-    /// Connects a worker. `control` is a connection to the control database that is there already.
+    /// Makes a worker of connections to the control database and to the maintenance database.
     ///
     /// # Errors
-    /// When a server does not answer.
-    pub async fn worker(&self, mut control: PgConnection) -> Result<Worker, ProvisioningError> {
+    /// When a statement fails.
+    pub async fn worker(
+        &self,
+        mut control: PgConnection,
+        mut admin: PgConnection,
+    ) -> Result<Worker, ProvisioningError> {
         // The records between an operation's intent and its end need not survive a power cut: a
         // repair looks at the world. The intent and the end say so themselves.
-        let relax = store::relaxed(&mut control);
+        store::relaxed(&mut control).await?;
         let cluster = &self.placement.cluster;
-        let (relaxed, admin) = tokio::join!(relax, cluster.admin.connect("nexus"));
-        relaxed?;
-        let mut admin = admin?;
         let template =
             installation::template(&mut control, &mut admin, cluster, self.installation.id).await?;
         Ok(Worker { control: Arc::new(Mutex::new(control)), admin: Arc::new(Mutex::new(admin)), template })
@@ -62,6 +63,8 @@ impl Provisioning {
     /// # Errors
     /// When a server does not answer.
     pub async fn another_worker(&self) -> Result<Worker, ProvisioningError> {
-        self.worker(self.control.connect("nexus").await?).await
+        let admin = self.placement.cluster.admin.connect("nexus");
+        let (control, admin) = tokio::join!(self.control.connect("nexus"), admin);
+        self.worker(control?, admin?).await
     }
 }

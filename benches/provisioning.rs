@@ -1,0 +1,242 @@
+//! Measures making tenants against its floor: the bare statements and requests that no tool can do
+//! without, sent one after the other on open connections, in the same run on the same stack.
+//!
+//! `scripts/bench provisioning [--json] [--runs N] [--bulk N]`
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nexus::infra::crypto::{random, scram};
+use nexus::infra::db::{Host, ServerAddress, Tls, identifier, literal};
+use nexus::infra::objects::{LocalStore, ObjectStore, Owner};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Workers at a time, in bulk: what `nexus tenant create --from` takes by default.
+const JOBS: usize = 4;
+
+fn main() -> Result<(), Failure> {
+    let args: Vec<String> = std::env::args().collect();
+    let number = |flag: &str, usual: usize| {
+        let given = args.iter().position(|arg| arg == flag).and_then(|at| args.get(at + 1));
+        given.and_then(|text| text.parse().ok()).unwrap_or(usual)
+    };
+    let bench = Bench::start()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let single = runtime.block_on(bench.single(number("--runs", 21)))?;
+    let bulk = runtime.block_on(bench.bulk(number("--bulk", 200)))?;
+    let start = bench.start_up()?;
+    let report = json!({ "create": single, "bulk": bulk, "start": start });
+    if args.iter().any(|arg| arg == "--json") {
+        println!("{report:#}");
+        return Ok(());
+    }
+    println!("{:<34} {:>12} {:>12} {:>8}  goal", "", "floor", "nexus", "ratio");
+    row("create, whole process (ms)", &single, "floor_ms", "nexus_ms", "<= 1.3");
+    row(&format!("{} in bulk (tenants/s)", bulk["tenants"]), &bulk, "floor_per_s", "nexus_per_s", ">= 0.8");
+    println!(
+        "{:<34} {:>12} {:>12.1} {:>8}  <= 10",
+        "--version (ms)",
+        "",
+        start["version_ms"].as_f64().unwrap_or(0.0),
+        ""
+    );
+    println!(
+        "{:<34} {:>12} {:>12.1} {:>8}  <= 300",
+        "tenant list of 5,000 (ms)",
+        "",
+        start["list_ms"].as_f64().unwrap_or(0.0),
+        ""
+    );
+    println!(
+        "{:<34} {:>12} {:>12.1} {:>8}  <= 64",
+        "most memory of any command (MB)",
+        "",
+        start["memory_mb"].as_f64().unwrap_or(0.0),
+        ""
+    );
+    Ok(())
+}
+
+fn row(name: &str, value: &Value, floor: &str, nexus: &str, goal: &str) {
+    let number = |key: &str| value[key].as_f64().unwrap_or(0.0);
+    println!("{name:<34} {:>12.1} {:>12.1} {:>8.2}  {goal}", number(floor), number(nexus), number("ratio"));
+}
+
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64() * 1000.0
+}
+
+/// A stack of its own, thrown away at the end.
+struct Bench {
+    home: PathBuf,
+    nexus: PathBuf,
+    admin: ServerAddress,
+    store: (String, SecretString),
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.command(&["local", "reset", "--yes", "--confirm", "local"]).status();
+        let _ = std::fs::remove_dir_all(&self.home);
+    }
+}
+
+impl Bench {
+    fn start() -> Result<Self, Failure> {
+        let home = std::env::temp_dir().join(format!("nxb-{}", std::process::id()));
+        std::fs::create_dir(&home)?;
+        let nexus =
+            std::env::var_os("NEXUS_BIN").map_or_else(|| env!("CARGO_BIN_EXE_nexus").into(), PathBuf::from);
+        let up = Command::new(&nexus)
+            .args(["-q", "-o", "json", "local", "up"])
+            .env("NEXUS_HOME", &home)
+            .output()?;
+        if !up.status.success() {
+            return Err(String::from_utf8_lossy(&up.stderr).into_owned().into());
+        }
+        let status: Value = serde_json::from_slice(&up.stdout)?;
+        let secret = |name: &str| -> Result<SecretString, Failure> {
+            Ok(std::fs::read_to_string(home.join("local").join(name))?.trim().to_owned().into())
+        };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let admin = ServerAddress {
+            host: Host::Socket(Path::new(&text(&status["postgres"]["socket_dir"])).to_owned()),
+            port: 5432,
+            user: "nexus".to_owned(),
+            password: secret("postgres.password")?,
+            database: "postgres".to_owned(),
+            tls: Tls::Disable,
+        };
+        let store = (text(&status["s3"]["endpoint"]), secret("s3.token")?);
+        Ok(Self { home, nexus, admin, store })
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.nexus);
+        command.args(args).env("NEXUS_HOME", &self.home).env_remove("NEXUS_CONFIG").current_dir(&self.home);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Result<Duration, Failure> {
+        let begun = Instant::now();
+        let status = self.command(args).status()?;
+        let time = begun.elapsed();
+        if status.success() { Ok(time) } else { Err(format!("{args:?} ended with {status}").into()) }
+    }
+
+    async fn floor(&self) -> Result<Floor, Failure> {
+        let mut control = self.admin.database("nexus").connect("bench").await?;
+        let template: String =
+            sqlx::query_scalar("select database_name from control.templates where state = 'ready'")
+                .fetch_one(&mut control)
+                .await?;
+        let admin = self.admin.connect("bench").await?;
+        let store = LocalStore::new(&self.store.0, "us-east-1", self.store.1.clone());
+        Ok(Floor { admin, store, template })
+    }
+
+    /// One tenant at a time, the floor and Nexus by turns.
+    async fn single(&self, runs: usize) -> Result<Value, Failure> {
+        let mut floor = self.floor().await?;
+        floor.make().await?;
+        self.run(&["tenant", "create", "warm-up"])?;
+        let (mut bare, mut whole) = (Vec::new(), Vec::new());
+        for run in 0..runs {
+            bare.push(floor.make().await?);
+            whole.push(self.run(&[
+                "tenant",
+                "create",
+                &format!("one-{run}"),
+                "--admin-email",
+                "ann@acme.example",
+            ])?);
+        }
+        let (bare, whole) = (median(bare), median(whole));
+        Ok(json!({ "runs": runs, "floor_ms": bare, "nexus_ms": whole, "ratio": whole / bare }))
+    }
+
+    /// Many at a time, the floor and Nexus with as many workers.
+    async fn bulk(&self, tenants: usize) -> Result<Value, Failure> {
+        let begun = Instant::now();
+        let mut workers = tokio::task::JoinSet::new();
+        for worker in 0..JOBS {
+            let mut floor = self.floor().await?;
+            let share = tenants / JOBS + usize::from(worker < tenants % JOBS);
+            workers.spawn(async move {
+                for _ in 0..share {
+                    floor.make().await?;
+                }
+                Ok::<(), Failure>(())
+            });
+        }
+        while let Some(ended) = workers.join_next().await {
+            ended??;
+        }
+        let bare = begun.elapsed().as_secs_f64();
+        let lines: String = (0..tenants).map(|n| format!("bulk-{n},ann@acme.example\n")).collect();
+        let file = self.home.join("bulk.csv");
+        std::fs::write(&file, format!("slug,admin_email\n{lines}"))?;
+        let file = file.display().to_string();
+        let whole =
+            self.run(&["tenant", "create", "--from", &file, "--jobs", &JOBS.to_string()])?.as_secs_f64();
+        let count = u32::try_from(tenants).map(f64::from)?;
+        let (bare, whole) = (count / bare, count / whole);
+        Ok(
+            json!({ "tenants": tenants, "jobs": JOBS, "floor_per_s": bare, "nexus_per_s": whole, "ratio": whole / bare }),
+        )
+    }
+
+    /// What everyday commands cost.
+    fn start_up(&self) -> Result<Value, Failure> {
+        let version: Result<Vec<_>, _> = (0..51).map(|_| self.run(&["--version"])).collect();
+        let rows = "insert into control.tenants (id, slug, name, state, cluster, store, database_name, owner_role, app_role, bucket)
+            select gen_random_uuid(), 'row-' || n, 'Row ' || n, 'active', 'default', 'default', 'd' || n, 'o' || n, 'a' || n, 'b' || n
+            from generate_series(1, 5000) as n";
+        self.run(&["local", "psql", "--", "-q", "-c", rows])?;
+        let list: Result<Vec<_>, _> = (0..11).map(|_| self.run(&["tenant", "list", "--all"])).collect();
+        // Of all commands that were run, the bulk creation among them; kibibytes on Linux, bytes on macOS.
+        let used = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN)?.max_rss();
+        let unit = if cfg!(target_os = "macos") { 1_000_000 } else { 1000 };
+        Ok(json!({ "version_ms": median(version?), "list_ms": median(list?), "memory_mb": used / unit }))
+    }
+}
+
+/// What no tool can do without.
+struct Floor {
+    admin: PgConnection,
+    store: LocalStore,
+    template: String,
+}
+
+impl Floor {
+    async fn make(&mut self) -> Result<Duration, Failure> {
+        let name = random::resource_name()?;
+        let (database, owner, app) = (name.database(), name.owner_role(), name.app_role());
+        let verifier = scram::verifier(&random::role_password()?)?;
+        let statements = [
+            format!("create role {} nologin", identifier(&owner)),
+            format!("create role {} login password {}", identifier(&app), literal(verifier.expose_secret())),
+            format!(
+                "create database {} template {} owner {}",
+                identifier(&database),
+                identifier(&self.template),
+                identifier(&owner)
+            ),
+        ];
+        let mark = Owner { mark: format!("bench:{database}"), fence: 1 };
+        let begun = Instant::now();
+        for statement in statements {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.admin).await?;
+        }
+        self.store.create_bucket(&name.bucket(), &mark).await?;
+        self.store.create_key(&name.bucket(), &mark).await?;
+        Ok(begun.elapsed())
+    }
+}
