@@ -194,6 +194,9 @@ async fn what_is_not_implemented_says_so() {
     let made = s3.create_bucket().bucket("limits-two").send().await;
     assert_eq!(refusal(made), (403, "AccessDenied".into()));
     let removed = s3.delete_bucket().bucket("limits").send().await;
+    assert_eq!(refusal(removed), (409, "BucketNotEmpty".into()));
+    s3.delete_object().bucket("limits").key("k").send().await.unwrap();
+    let removed = s3.delete_bucket().bucket("limits").send().await;
     assert_eq!(refusal(removed), (403, "AccessDenied".into()));
 }
 

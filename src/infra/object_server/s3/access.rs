@@ -10,6 +10,7 @@ use s3s::path::S3Path;
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::signing;
+use crate::infra::object_server::blocking::blocking;
 use crate::infra::object_server::state::State;
 use crate::infra::object_server::store::keys::KeyRecord;
 use crate::kernel::ExposeSecret;
@@ -77,8 +78,11 @@ impl S3Access for Access {
             S3Path::Root => operation == "ListBuckets",
             S3Path::Bucket { bucket } | S3Path::Object { bucket, .. } => reaches(&record, bucket),
         };
-        if !own || matches!(operation, "CreateBucket" | "DeleteBucket") {
+        if !own || operation == "CreateBucket" {
             return Err(denied());
+        }
+        if let ("DeleteBucket", S3Path::Bucket { bucket }) = (operation, cx.s3_path()) {
+            return Err(self.why_not_deleted(bucket).await?);
         }
         if !ALLOWED.contains(&operation) {
             return Err(s3_error!(NotImplemented, "this endpoint does not implement {operation}"));
@@ -98,6 +102,16 @@ impl S3Access for Access {
     async fn post_object(&self, req: &mut S3Request<PostObjectInput>) -> S3Result<()> {
         // Only version 4 signatures name a region, and they cannot be made without a policy.
         if req.region.is_none() || req.service.as_deref() != Some("s3") { Err(denied()) } else { Ok(()) }
+    }
+}
+
+impl Access {
+    /// A bucket goes with its tenant, so its key may not delete it; one that holds something is
+    /// told so first, as S3 does.
+    async fn why_not_deleted(&self, bucket: &str) -> S3Result<s3s::S3Error> {
+        let bucket = self.0.bucket(bucket).map_err(|_| denied())?;
+        let (objects, _) = blocking(move || bucket.usage()).await.map_err(|_| s3_error!(InternalError))?;
+        Ok(if objects > 0 { s3_error!(BucketNotEmpty) } else { denied() })
     }
 }
 
