@@ -15,7 +15,7 @@ use super::worker::{Provisioning, Worker};
 use crate::features::audit;
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::crypto::{InvitationToken, random};
-use crate::infra::db::{AdvisoryLock, DbError, LockKey, transaction};
+use crate::infra::db::{AdvisoryLock, DbError, LockKey, durable_transaction, transaction};
 use crate::infra::saga::Journal;
 use crate::kernel::{Caller, OperationId, Page, Progress, TenantId};
 
@@ -67,6 +67,8 @@ pub(super) struct Intent {
     pub(super) fence: i64,
     pub(super) tenant: Tenant,
     pub(super) lock: AdvisoryLock,
+    /// Whether this process wrote it a moment ago.
+    pub(super) fresh: bool,
 }
 
 impl Provisioning {
@@ -170,12 +172,11 @@ impl Provisioning {
             worker.template.version,
         );
         let mut control = worker.control.lock().await;
-        let mut tx = transaction(&mut control).await?;
-        store::durable(&mut tx).await?;
-        if !tenants::insert(&mut tx, id, new, &resources, placed).await? {
+        let mut tx = durable_transaction(&mut control).await?;
+        let Some(tenant) = tenants::insert(&mut tx, id, new, &resources, placed).await? else {
             tx.rollback().await?;
             return Ok(None);
-        }
+        };
         let password = random::role_password()?;
         let sign_in = match (&new.admin_email, &request.admin_password_hash) {
             (Some(_), Some(hash)) => Some((sealed::ADMIN_HASH, hash.clone())),
@@ -202,10 +203,8 @@ impl Provisioning {
         let lock = lock.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
         tx.commit().await?;
         crate::infra::failpoint::pass(|| "create.reserve.after".to_owned()).await;
-        let row = tenants::by_id(&mut control, id).await?;
-        let tenant = row.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
         let opened = super::recovery::Opened::of(secrets, self.invitation_ttl_hours)?;
-        Ok(Some((Intent { operation, fence, tenant, lock }, opened)))
+        Ok(Some((Intent { operation, fence, tenant, lock, fresh: true }, opened)))
     }
 
     /// The first administrator's invitation, as long as it is sealed here. Being told is audited.

@@ -12,7 +12,7 @@ use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
 use crate::features::tenants::{self, Tenant, TenantRef, TenantState, TenantView};
-use crate::infra::db::{AdvisoryLock, LockKey, transaction};
+use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
 use crate::infra::objects::Owner;
 use crate::infra::saga::Journal;
 use crate::kernel::{Caller, OperationId, Progress};
@@ -82,8 +82,7 @@ impl Provisioning {
             |running| ProvisioningError::InProgress { slug: tenant.slug.clone(), operation, running };
         let lock = AdvisoryLock::try_take(&mut control, LockKey::of("tenant", tenant.id)).await?;
         let lock = lock.ok_or_else(|| in_progress(true))?;
-        let mut tx = transaction(&mut control).await?;
-        store::durable(&mut tx).await?;
+        let mut tx = durable_transaction(&mut control).await?;
         let facts = json!({ "slug": tenant.slug });
         let fence = store::insert(&mut tx, (operation, tenant.id, "purge"), caller, &facts).await?;
         let Some(fence) = fence else {
@@ -103,6 +102,6 @@ impl Provisioning {
         audit::record(&mut tx, entry).await?;
         tx.commit().await?;
         crate::infra::failpoint::pass(|| "purge.intent.after".to_owned()).await;
-        Ok(Intent { operation, fence, tenant, lock })
+        Ok(Intent { operation, fence, tenant, lock, fresh: true })
     }
 }

@@ -25,7 +25,7 @@ use crate::features::iam::FirstSignIn;
 use crate::features::tenants::{self, Tenant, TenantRef, TenantState};
 use crate::infra::cluster;
 use crate::infra::crypto::InvitationToken;
-use crate::infra::db::{AdvisoryLock, LockKey, transaction};
+use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction, transaction};
 use crate::infra::objects::{Owner, ScopedKey};
 use crate::infra::saga::{self, Journal};
 use crate::kernel::{Caller, OperationId, Progress, TenantId};
@@ -174,7 +174,7 @@ impl Provisioning {
         cluster::fence(&mut *worker.admin.lock().await, &format!("nexus:{id}")).await?;
         self.placement.store.fence(&owner).await?;
 
-        let intent = Intent { operation: id, fence: row.fence, tenant, lock };
+        let intent = Intent { operation: id, fence: row.fence, tenant, lock, fresh: false };
         if row.state == "rolling_back" {
             let kind = kind_of(&row.kind);
             let plan = self
@@ -206,7 +206,8 @@ impl Provisioning {
             self.plan(worker, (intent.operation, intent.fence), intent.tenant.clone(), kind, opened).await?;
         self.name_session(&plan).await?;
         let journal = Journal::new(Arc::clone(&worker.control), intent.operation, kind);
-        let result = saga::forward(&steps_of(kind), &plan, &journal, false, (&slug, progress), stop).await;
+        let result =
+            saga::forward(&steps_of(kind), &plan, &journal, intent.fresh, (&slug, progress), stop).await;
         let result = match result {
             Err(error) if kind == "create" && !error.is_passing() => {
                 let taken_back = match self.begin_back(worker, intent.operation).await {
@@ -354,7 +355,7 @@ impl Provisioning {
         let opened = self.open_secrets(&mut control, tenant.id).await?;
         drop(control);
         let operation = OperationId::new();
-        let intent = Intent { operation, fence: 0, tenant, lock };
+        let intent = Intent { operation, fence: 0, tenant, lock, fresh: false };
         let plan = self.plan(worker, (operation, 0), intent.tenant.clone(), "repair", opened).await?;
         let amiss = amiss(&plan).await;
         plan.close().await;
@@ -382,8 +383,7 @@ impl Provisioning {
         let (operation, tenant) = (intent.operation, intent.tenant.id);
         let facts = json!({ "slug": intent.tenant.slug, "amiss": amiss });
         let mut control = worker.control.lock().await;
-        let mut tx = transaction(&mut control).await?;
-        store::durable(&mut tx).await?;
+        let mut tx = durable_transaction(&mut control).await?;
         let fence = store::insert(&mut tx, (operation, tenant, "repair"), caller, &facts).await?;
         let fence = fence.ok_or_else(|| ProvisioningError::InProgress {
             slug: intent.tenant.slug.clone(),

@@ -24,12 +24,6 @@ pub(super) async fn relaxed(control: &mut PgConnection) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Makes the transaction that this is in durable at its commit, whatever the session's default.
-pub(super) async fn durable(control: &mut PgConnection) -> Result<(), DbError> {
-    sqlx::raw_sql("set local synchronous_commit to on").execute(control).await?;
-    Ok(())
-}
-
 /// Writes an operation's intent; its fence. `None` when another one is not over.
 pub(super) async fn insert(
     control: &mut PgConnection,

@@ -5,12 +5,12 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::model::{NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState};
 use crate::infra::db::DbError;
-use crate::kernel::{Page, TenantId};
+use crate::kernel::{Email, Page, TenantId};
 
 const COLUMNS: &str = "id, slug, name, state, admin_email, labels, cluster, store, database_name, owner_role, \
                        app_role, bucket, access_key_id, schema_version, created_at, updated_at";
 
-/// Writes a tenant's row, in state `provisioning`. False when the slug is taken.
+/// Writes a tenant's row, in state `provisioning`. `None` when the slug is taken.
 ///
 /// # Errors
 /// When the statement fails.
@@ -20,28 +20,28 @@ pub async fn insert(
     new: &NewTenant,
     resources: &Resources,
     (cluster, store, schema_version): (&str, &str, i64),
-) -> Result<bool, DbError> {
-    let inserted = sqlx::query(
+) -> Result<Option<Tenant>, DbError> {
+    let statement = format!(
         "insert into control.tenants (id, slug, name, state, admin_email, labels, cluster, store, database_name,
                                       owner_role, app_role, bucket, schema_version)
          values ($1, $2, $3, 'provisioning', $4, $5, $6, $7, $8, $9, $10, $11, $12)
-         on conflict (slug) where state <> 'deleted' do nothing",
-    )
-    .bind(id)
-    .bind(&new.slug)
-    .bind(&new.name)
-    .bind(new.admin_email.as_ref().map(crate::kernel::email::Email::as_str))
-    .bind(Json(&new.labels))
-    .bind(cluster)
-    .bind(store)
-    .bind(&resources.database_name)
-    .bind(&resources.owner_role)
-    .bind(&resources.app_role)
-    .bind(&resources.bucket)
-    .bind(schema_version)
-    .execute(connection)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
+         on conflict (slug) where state <> 'deleted' do nothing returning {COLUMNS}"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement))
+        .bind(id)
+        .bind(&new.slug)
+        .bind(&new.name)
+        .bind(new.admin_email.as_ref().map(Email::as_str))
+        .bind(Json(&new.labels))
+        .bind(cluster)
+        .bind(store)
+        .bind(&resources.database_name)
+        .bind(&resources.owner_role)
+        .bind(&resources.app_role)
+        .bind(&resources.bucket)
+        .bind(schema_version)
+        .fetch_optional(connection)
+        .await?)
 }
 
 /// A tenant by its slug; those that are gone have none.

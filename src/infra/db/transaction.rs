@@ -12,3 +12,14 @@ use super::DbError;
 pub async fn transaction(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, DbError> {
     Ok(sqlx::Connection::begin(connection).await?)
 }
+
+/// Begins a transaction whose commit waits for the disk, whatever the session's default.
+///
+/// # Errors
+/// When the connection is broken.
+pub async fn durable_transaction(
+    connection: &mut PgConnection,
+) -> Result<Transaction<'_, Postgres>, DbError> {
+    let begin = "begin; set local synchronous_commit to on";
+    Ok(sqlx::Connection::begin_with(connection, begin).await?)
+}

@@ -15,7 +15,8 @@ type Steps<C, E> = [Box<dyn Step<C, E>>];
 /// Runs every step whose predecessors are done, at the same time where they allow it, until all
 /// are done. A failure or an interruption lets the steps under way end first.
 ///
-/// `begun` says whether the first steps were recorded as begun with the operation's intent.
+/// `fresh` says that this process wrote the operation's intent a moment ago: the first steps are
+/// recorded as begun, and no step needs to look whether an earlier attempt got that far.
 ///
 /// # Errors
 /// The first step's error, or [`Interrupted`]; what was done is recorded.
@@ -23,7 +24,7 @@ pub async fn forward<C: Sync, E: StepError>(
     steps: &Steps<C, E>,
     context: &C,
     journal: &Journal,
-    begun: bool,
+    fresh: bool,
     (subject, progress): (&str, &dyn Progress),
     stop: &CancellationToken,
 ) -> Result<(), E> {
@@ -33,7 +34,7 @@ pub async fn forward<C: Sync, E: StepError>(
     let mut arrived = Vec::new();
     let mut ended: Vec<&'static str> = Vec::new();
     let mut failure: Option<E> = None;
-    let mut recorded = begun;
+    let mut recorded = fresh;
     loop {
         if failure.is_none() && stop.is_cancelled() && !left.is_empty() {
             failure = Some(Interrupted.into());
@@ -57,7 +58,7 @@ pub async fn forward<C: Sync, E: StepError>(
         ended.clear();
         for step in ready {
             progress.event(Event::Step { subject: subject.to_owned(), step: step.name() });
-            running.push(async move { (step.name(), run(step, context, journal.kind()).await) });
+            running.push(async move { (step.name(), run(step, context, journal.kind(), fresh).await) });
         }
         if arrived.is_empty() {
             arrived.extend(running.next().await);
@@ -98,8 +99,8 @@ async fn meanwhile<T, F: Future>(
     }
 }
 
-async fn run<C: Sync, E>(step: &dyn Step<C, E>, context: &C, kind: &str) -> Result<(), E> {
-    if step.probe(context).await? == Probe::Absent {
+async fn run<C: Sync, E>(step: &dyn Step<C, E>, context: &C, kind: &str, fresh: bool) -> Result<(), E> {
+    if fresh || step.probe(context).await? == Probe::Absent {
         failpoint::pass(|| format!("{kind}.{}.before", step.name())).await;
         step.apply(context).await?;
         failpoint::pass(|| format!("{kind}.{}.after", step.name())).await;

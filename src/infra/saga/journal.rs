@@ -6,7 +6,7 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use crate::infra::db::{DbError, transaction};
+use crate::infra::db::DbError;
 use crate::kernel::{Failure, OperationId};
 
 /// How far a step is.
@@ -127,7 +127,6 @@ impl Journal {
     /// When the statement fails.
     pub async fn finish(&self, state: &'static str, ended: &[&str]) -> Result<(), DbError> {
         let mut control = self.control.lock().await;
-        let mut tx = transaction(&mut control).await?;
         sqlx::query(
             "with step as (
                  update control.operation_steps set state = 'done', finished_at = clock_timestamp()
@@ -140,9 +139,8 @@ impl Journal {
         .bind(self.operation)
         .bind(state)
         .bind(ended)
-        .execute(&mut *tx)
+        .execute(&mut *control)
         .await?;
-        tx.commit().await?;
         Ok(())
     }
 

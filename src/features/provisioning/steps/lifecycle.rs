@@ -87,7 +87,7 @@ impl Step<Plan, ProvisioningError> for Activate {
     }
 
     fn after(&self) -> &'static [&'static str] {
-        &["prove-isolation", "prove-database", "prove-store"]
+        &["seed", "prove-isolation", "prove-database", "prove-store"]
     }
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {

@@ -2,9 +2,10 @@
 //! its effect back.
 //!
 //! ```text
-//! create  reserve ─┬─ roles ── database ── privileges ── seed ── prove-database ─┐
-//!                  │    └─ prove-isolation ──────────────────────────────────────┼─ activate
-//!                  └─ bucket ── key ── seal ── prove-store ──────────────────────┘
+//! create  reserve ─┬─ roles ─┬─ database ── privileges ─┬─ seed ───────────┬─ activate
+//!                  │         │                          ├─ prove-database ─┤
+//!                  │         └─ prove-isolation ────────┼──────────────────┤
+//!                  └─ bucket ── key ── seal ── prove-store ────────────────┘
 //! purge   close-logins ─┬─ key ── bucket ──┬─ release
 //!                       └─ database ─ roles┘
 //! ```

@@ -70,7 +70,7 @@ impl Step<Plan, ProvisioningError> for DatabaseUse {
     }
 
     fn after(&self) -> &'static [&'static str] {
-        &["seed"]
+        &["privileges"]
     }
 
     async fn probe(&self, _plan: &Plan) -> Result<Probe, ProvisioningError> {
