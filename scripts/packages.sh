@@ -10,6 +10,20 @@ die() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# Whether there is what a build needs; these two are a person's own choice and not installed.
+require_compilers() {
+    if ! has cargo && [ -x "${CARGO_HOME:-${HOME:-/none}/.cargo}/bin/cargo" ]; then
+        PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+    fi
+    has cargo || die "missing: cargo; install Rust with rustup, then run this again"
+    has cc || has gcc || has clang || die "missing: a C compiler, e.g. apt-get install gcc libc6-dev"
+}
+
+# Where cargo puts what it builds.
+target_folder() {
+    cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
+}
+
 # Whether PostgreSQL's server, 15 or newer, is on this machine.
 has_server() {
     local folder major
