@@ -53,11 +53,9 @@ pub fn purge_points(world: &World, slug: &str, side: &str) -> Vec<String> {
 
 /// All that a repair could change: rows, verifiers, the outside world.
 pub fn snapshot(world: &World) -> Vec<String> {
-    let mut all = Vec::new();
-    for table in ["tenants", "operations", "operation_steps", "data_keys", "sealed_secrets", "audit_log"] {
-        let rows = format!("select '{table}: ' || row::text from control.{table} as row order by 1");
-        all.extend(world.control_sql(&rows));
-    }
+    let tables = ["tenants", "operations", "operation_steps", "data_keys", "sealed_secrets", "audit_log"];
+    let rows = tables.map(|table| format!("select '{table}: ' || it::text from control.{table} as it"));
+    let mut all = world.control_sql(&format!("{} order by 1", rows.join(" union all ")));
     let roles = format!(
         "select rolname || ' ' || rolcanlogin || ' ' || coalesce(rolpassword, '') from pg_authid
          where shobj_description(oid, 'pg_authid') like 'nexus:{}:%' order by 1",
@@ -81,13 +79,13 @@ pub fn repair_settles(world: &World, what: &str) {
 /// Checks that nothing is left to repair.
 pub fn is_settled(world: &World, what: &str) {
     assert_eq!(world.there(), world.believed(), "{what}: what is there is not what is believed");
-    let half = "select slug || ' ' || state from control.tenants where state not in ('active', 'deleted')";
-    assert_eq!(world.control_sql(half), [""; 0], "{what}: half a tenant is left");
-    let open = "select id || ' ' || state from control.operations where state not in ('done', 'rolled_back')";
-    assert_eq!(world.control_sql(open), [""; 0], "{what}: half an operation is left");
-    let sealed = "select sealed_secrets.name from control.sealed_secrets join control.tenants on tenants.id = tenant_id
-                  where state = 'deleted'";
-    assert_eq!(world.control_sql(sealed), [""; 0], "{what}: a secret outlived its tenant");
+    let half = "select slug || ' is ' || state from control.tenants where state not in ('active', 'deleted')
+                union all
+                select id || ' is ' || state from control.operations where state not in ('done', 'rolled_back')
+                union all
+                select slug || ' is deleted and has a secret' from control.sealed_secrets
+                join control.tenants on tenants.id = tenant_id where state = 'deleted'";
+    assert_eq!(world.control_sql(half), [""; 0], "{what}: half of something is left");
     let before = snapshot(world);
     let again = world.run(&["tenant", "repair", "--all"]);
     assert!(again.status.success(), "{what}: {}", String::from_utf8_lossy(&again.stderr));
@@ -112,10 +110,8 @@ pub fn is_usable(world: &World, slug: &str, what: &str) {
                      select value from nexus.settings where key = 'used'; rollback";
     let rows = world.sql_as(&of("PGUSER"), &of("PGPASSWORD"), &of("PGDATABASE"), statement);
     assert_eq!(rows.as_deref(), Ok(["1".to_owned()].as_slice()), "{what}: {slug}'s database");
-    let key = ScopedKey {
-        access_key_id: of("AWS_ACCESS_KEY_ID"),
-        secret: of("AWS_SECRET_ACCESS_KEY").into(),
-    };
+    let key =
+        ScopedKey { access_key_id: of("AWS_ACCESS_KEY_ID"), secret: of("AWS_SECRET_ACCESS_KEY").into() };
     let bucket = world.control_sql(&format!(
         "select bucket from control.tenants where slug = '{slug}' and state = 'active'"
     ));
@@ -126,13 +122,6 @@ pub fn is_usable(world: &World, slug: &str, what: &str) {
         client.get(&bucket[0], "used").await
     });
     assert_eq!(read.unwrap(), b"1", "{what}: {slug}'s bucket");
-}
-
-/// The tenant is either in use and usable, or gone.
-pub fn is_whole(world: &World, slug: &str, what: &str) {
-    if is_active(world, slug) {
-        is_usable(world, slug, what);
-    }
 }
 
 /// The operation that is not over.
