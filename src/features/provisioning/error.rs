@@ -64,8 +64,9 @@ pub enum ProvisioningError {
         /// What was wanted.
         verb: &'static str,
     },
-    /// A deletion cannot be taken back.
-    #[error("operation {id} deletes a tenant; it can only go forward")]
+    /// Only the making of a tenant can be taken back: what a deletion destroyed is gone, and to take
+    /// back what a repair looks after would destroy a tenant in use.
+    #[error("operation {id} does not make a tenant; it can only go forward")]
     OnlyForward {
         /// Which.
         id: OperationId,

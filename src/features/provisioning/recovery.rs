@@ -142,7 +142,7 @@ impl Provisioning {
         if matches!(found.state.as_str(), "done" | "rolled_back") {
             return Err(over(&found));
         }
-        if direction == Direction::Back && found.kind == "purge" {
+        if direction == Direction::Back && found.kind != "create" {
             return Err(ProvisioningError::OnlyForward { id });
         }
         let tenant = tenants::by_id(&mut control, found.tenant_id).await?;

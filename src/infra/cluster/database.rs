@@ -56,7 +56,11 @@ async fn find(admin: &mut PgConnection, database: Database<'_>) -> Result<Option
     .await?;
     match &found {
         Some(it) if it.mark.as_deref() == Some(database.mark) => Ok(found),
-        Some(it) if it.owner == database.owner && it.owner_mark.as_deref() == Some(database.mark) => {
+        Some(it)
+            if it.mark.is_none()
+                && it.owner == database.owner
+                && it.owner_mark.as_deref() == Some(database.mark) =>
+        {
             Ok(found)
         }
         Some(_) => Err(ClusterError::Foreign { what: format!("database {}", database.name) }),

@@ -39,6 +39,15 @@ pub struct RolesFound {
 }
 
 async fn find(admin: &mut PgConnection, roles: Roles<'_>) -> Result<Vec<Found>, ClusterError> {
+    let (ours, foreign) = ours_and_foreign(admin, roles).await?;
+    foreign.map_or(Ok(ours), Err)
+}
+
+/// Those that bear our mark, and what is to be said when one does not.
+async fn ours_and_foreign(
+    admin: &mut PgConnection,
+    roles: Roles<'_>,
+) -> Result<(Vec<Found>, Option<ClusterError>), ClusterError> {
     let found: Vec<Found> = sqlx::query_as(
         "select rolname::text as name, shobj_description(oid, 'pg_authid') as mark, rolcanlogin as login,
                 rolconnlimit as connection_limit, rolpassword as verifier
@@ -47,10 +56,10 @@ async fn find(admin: &mut PgConnection, roles: Roles<'_>) -> Result<Vec<Found>, 
     .bind([roles.owner, roles.app].as_slice())
     .fetch_all(admin)
     .await?;
-    match found.iter().find(|role| role.mark.as_deref() != Some(roles.mark)) {
-        Some(foreign) => Err(ClusterError::Foreign { what: format!("role {}", foreign.name) }),
-        None => Ok(found),
-    }
+    let (ours, others): (Vec<Found>, Vec<Found>) =
+        found.into_iter().partition(|role| role.mark.as_deref() == Some(roles.mark));
+    let foreign = others.first().map(|role| ClusterError::Foreign { what: format!("role {}", role.name) });
+    Ok((ours, foreign))
 }
 
 /// The names of those roles that are there, all of them ours.
@@ -112,14 +121,13 @@ pub async fn create_roles(
 /// Drops both roles, where they are there and ours. Their database must be gone.
 ///
 /// # Errors
-/// [`ClusterError::Foreign`] when one is there without our mark.
+/// [`ClusterError::Foreign`] when one is there without our mark; it stays, ours is dropped.
 pub async fn drop_roles(admin: &mut PgConnection, roles: Roles<'_>) -> Result<(), ClusterError> {
-    let there = exists(admin, roles).await?;
-    if there.is_empty() {
-        return Ok(());
+    let (ours, foreign) = ours_and_foreign(admin, roles).await?;
+    if !ours.is_empty() {
+        let names: Vec<String> = ours.iter().map(|role| identifier(&role.name)).collect();
+        let statement = format!("drop role {}", names.join(", "));
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(admin).await?;
     }
-    let names: Vec<String> = there.iter().map(|name| identifier(name)).collect();
-    let statement = format!("drop role {}", names.join(", "));
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(admin).await?;
-    Ok(())
+    foreign.map_or(Ok(()), Err)
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::super::error::ProvisioningError;
 use super::super::plan::Plan;
+use super::remove::Makes;
 use crate::features::iam;
 use crate::features::tenants::{self, TenantState};
 use crate::infra::cluster;
@@ -38,6 +39,8 @@ impl Step<Plan, ProvisioningError> for Reserve {
         Ok(())
     }
 }
+
+impl Makes for Reserve {}
 
 /// The first administrator, in the tenant's realm.
 pub(super) struct Seed;

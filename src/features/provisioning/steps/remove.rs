@@ -1,10 +1,11 @@
-//! Steps of taking a tenant away: the undoing of those that made it, behind closed doors.
+//! Steps of taking a tenant away: the removal of what was made, behind closed doors.
 
 use async_trait::async_trait;
 
 use super::super::error::ProvisioningError;
 use super::super::plan::Plan;
-use crate::infra::cluster;
+use crate::infra::cluster::{self, ClusterError};
+use crate::infra::objects::ObjectError;
 use crate::infra::saga::{Probe, Step};
 
 /// No login, no new session, and an end to those that are open.
@@ -29,7 +30,27 @@ impl Step<Plan, ProvisioningError> for CloseLogins {
     }
 }
 
-/// The undoing of a step that makes something.
+/// A step that makes something which can be removed.
+#[async_trait]
+pub(super) trait Makes: Step<Plan, ProvisioningError> {
+    /// Removes it; refuses where what bears its name is not ours.
+    async fn remove(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        self.undo(plan).await
+    }
+}
+
+/// The end of an undoing: what is not ours was there before us, and stays.
+pub(super) fn leave_foreign(removed: Result<(), ProvisioningError>) -> Result<(), ProvisioningError> {
+    match removed {
+        Err(
+            ProvisioningError::Cluster(ClusterError::Foreign { .. })
+            | ProvisioningError::Objects(ObjectError::Foreign { .. }),
+        ) => Ok(()),
+        other => other,
+    }
+}
+
+/// The removal of what a step makes.
 pub(super) struct Remove<S> {
     name: Option<&'static str>,
     makes: S,
@@ -49,7 +70,7 @@ impl<S> Remove<S> {
 }
 
 #[async_trait]
-impl<S: Step<Plan, ProvisioningError>> Step<Plan, ProvisioningError> for Remove<S> {
+impl<S: Makes> Step<Plan, ProvisioningError> for Remove<S> {
     fn name(&self) -> &'static str {
         self.name.unwrap_or_else(|| self.makes.name())
     }
@@ -63,7 +84,7 @@ impl<S: Step<Plan, ProvisioningError>> Step<Plan, ProvisioningError> for Remove<
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        self.makes.undo(plan).await
+        self.makes.remove(plan).await
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {

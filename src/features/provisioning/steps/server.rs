@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 
 use super::super::error::ProvisioningError;
 use super::super::plan::Plan;
+use super::remove::{Makes, leave_foreign};
 use crate::infra::cluster::{self, DatabaseFound};
 use crate::infra::crypto::scram;
 use crate::infra::saga::{Probe, Step};
@@ -47,6 +48,13 @@ impl Step<Plan, ProvisioningError> for MakeRoles {
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        leave_foreign(self.remove(plan).await)
+    }
+}
+
+#[async_trait]
+impl Makes for MakeRoles {
+    async fn remove(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         Ok(cluster::drop_roles(&mut *plan.worker.admin.lock().await, plan.roles()).await?)
     }
 }
@@ -80,6 +88,13 @@ impl Step<Plan, ProvisioningError> for MakeDatabase {
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        leave_foreign(self.remove(plan).await)
+    }
+}
+
+#[async_trait]
+impl Makes for MakeDatabase {
+    async fn remove(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         plan.inside.lock().await.take();
         Ok(cluster::drop_database(&mut *plan.worker.admin.lock().await, plan.database()).await?)
     }

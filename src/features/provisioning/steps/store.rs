@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::super::error::ProvisioningError;
 use super::super::plan::{Plan, sealed};
+use super::remove::{Makes, leave_foreign};
 use crate::features::tenants;
 use crate::infra::db::transaction;
 use crate::infra::saga::{Probe, Step};
@@ -33,6 +34,13 @@ impl Step<Plan, ProvisioningError> for MakeBucket {
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        leave_foreign(self.remove(plan).await)
+    }
+}
+
+#[async_trait]
+impl Makes for MakeBucket {
+    async fn remove(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         Ok(plan.on.placement.store.purge_bucket(plan.bucket(), &plan.owner).await?)
     }
 }
@@ -72,6 +80,8 @@ impl Step<Plan, ProvisioningError> for MakeKey {
         Ok(())
     }
 }
+
+impl Makes for MakeKey {}
 
 /// The key's secret, sealed in the control database.
 pub(super) struct Seal;

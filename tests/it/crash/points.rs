@@ -1,0 +1,138 @@
+//! A command killed on either side of each of its effects, and a repair after it.
+
+use super::settled::{
+    create, create_points, delete, is_active, is_settled, is_usable, purge_points, repair_settles,
+};
+use crate::support::world::World;
+
+/// A slug for a point, which a failure then names.
+pub fn slug_of(point: &str) -> String {
+    point.replace('.', "-")
+}
+
+fn creates_killed(side: &str) {
+    let world = World::new();
+    let points = create_points(&world, side);
+    for point in &points {
+        world.killed_at(point, &create(&slug_of(point)));
+    }
+    all_made(&world, &points);
+}
+
+/// One repair makes them all, in the time of one.
+fn all_made(world: &World, points: &[String]) {
+    repair_settles(world, "kills at each point");
+    for point in points {
+        assert!(is_active(world, &slug_of(point)), "{point}: the repair did not finish the work");
+        is_usable(world, &slug_of(point), point);
+    }
+}
+
+/// One repair takes them all away.
+fn all_gone(world: &World, points: &[String]) {
+    repair_settles(world, "kills at each point");
+    for point in points {
+        assert!(!is_active(world, &slug_of(point)), "{point}: the tenant is still there");
+    }
+    is_usable(world, "stays", "a neighbour of what was deleted");
+}
+
+fn purges_killed(side: &str) {
+    let world = World::new();
+    world.ok(&create("stays"));
+    let points = purge_points(&world, "stays", side);
+    for point in &points {
+        let slug = slug_of(point);
+        world.ok(&create(&slug));
+        world.killed_at(point, &delete(&slug));
+    }
+    all_gone(&world, &points);
+}
+
+#[test]
+fn a_create_killed_before_any_effect_is_finished_by_a_repair() {
+    creates_killed("before");
+}
+
+#[test]
+fn a_create_killed_after_any_effect_is_finished_by_a_repair() {
+    creates_killed("after");
+}
+
+#[test]
+fn a_delete_killed_before_any_effect_is_finished_by_a_repair() {
+    purges_killed("before");
+}
+
+#[test]
+fn a_delete_killed_after_any_effect_is_finished_by_a_repair() {
+    purges_killed("after");
+}
+
+fn repairs_of_creates_killed(side: &str) {
+    let world = World::new();
+    let mut points = create_points(&world, side);
+    points.retain(|point| !point.contains(".reserve."));
+    for point in &points {
+        let slug = slug_of(point);
+        world.killed_at("create.reserve.after", &create(&slug));
+        world.killed_at(point, &["tenant", "repair", &slug]);
+    }
+    all_made(&world, &points);
+}
+
+#[test]
+fn a_repair_of_a_create_killed_before_any_effect_is_repaired() {
+    repairs_of_creates_killed("before");
+}
+
+#[test]
+fn a_repair_of_a_create_killed_after_any_effect_is_repaired() {
+    repairs_of_creates_killed("after");
+}
+
+#[test]
+fn a_repair_of_a_delete_killed_at_any_point_is_repaired() {
+    let world = World::new();
+    world.ok(&create("stays"));
+    let mut points = ["before", "after"].map(|side| purge_points(&world, "stays", side)).concat();
+    points.retain(|point| point != "purge.intent.after");
+    for point in &points {
+        let slug = slug_of(point);
+        world.ok(&create(&slug));
+        world.killed_at("purge.intent.after", &delete(&slug));
+        world.killed_at(point, &["tenant", "repair", &slug]);
+    }
+    all_gone(&world, &points);
+}
+
+#[test]
+fn a_repair_of_what_was_changed_by_hand_is_repaired_when_it_was_killed() {
+    let world = World::new();
+    world.ok(&create("acme"));
+    let row = world.control_sql("select app_role || ' ' || access_key_id from control.tenants");
+    let (role, _) = row[0].split_once(' ').unwrap();
+    for point in ["repair.roles.before", "repair.roles.after"] {
+        world.sql("postgres", &format!("alter role {role} password 'changed by the tenant'"));
+        world.killed_at(point, &["tenant", "repair", "--all"]);
+        repair_settles(&world, point);
+        is_usable(&world, "acme", point);
+    }
+}
+
+#[test]
+fn the_same_command_again_finishes_a_create_that_was_killed_anywhere() {
+    let world = World::new();
+    let points = ["before", "after"].map(|side| create_points(&world, side)).concat();
+    for point in points {
+        let slug = slug_of(&point);
+        world.killed_at(&point, &create(&slug));
+        if point.contains("bucket") || point.contains("activate") {
+            let (code, error) = world.error(&["tenant", "create", &slug, "--name", "Another"]);
+            assert_eq!((code, error["code"].as_str()), (5, Some("tenant_exists")), "{point}");
+        }
+        let made = world.json(&create(&slug));
+        assert_eq!((&made["state"], &made["outcome"]), (&"active".into(), &"finished".into()), "{point}");
+    }
+    is_settled(&world, "after all");
+}
