@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod cli;
+mod isolation;
+mod outages;
 mod support;
 mod tenants;
 
