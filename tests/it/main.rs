@@ -5,6 +5,8 @@
 
 mod cli;
 mod crash;
+mod isolation;
+mod outages;
 mod support;
 mod tenants;
 

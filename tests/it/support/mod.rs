@@ -1,5 +1,7 @@
 //! What tests stand on.
 
 pub mod machine;
+pub mod private;
+pub mod proxy;
 pub mod stack;
 pub mod world;

@@ -37,12 +37,16 @@ pub struct Inventory {
 impl World {
     /// An installation that nobody has used, set up by `nexus init`.
     pub fn new() -> Self {
-        Self::on(stack::shared().endpoint.as_str())
+        Self::of(stack::shared(), &stack::shared().endpoint)
     }
 
     /// The same, with its buckets at another endpoint, e.g. a proxy before the real one.
     pub fn on(endpoint: &str) -> Self {
-        let stack = stack::shared();
+        Self::of(stack::shared(), endpoint)
+    }
+
+    /// The same on a stack that the test may break.
+    pub fn of(stack: &'static Stack, endpoint: &str) -> Self {
         let control = format!("t_{}", uuid::Uuid::new_v4().simple());
         let settings = format!(
             "default_context = \"t\"\n\

@@ -1,0 +1,86 @@
+//! A stack that one test may break: it goes with the test.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::stack::{self, Stack};
+
+/// A stack of its own, in a folder of its own.
+pub struct Private {
+    stack: &'static Stack,
+    folder: Folder,
+}
+
+/// A short name under `/tmp`, for the sake of the socket's path; perhaps a small disk.
+struct Folder {
+    path: PathBuf,
+    mounted: bool,
+}
+
+impl Private {
+    /// Starts one.
+    pub fn start() -> Self {
+        Self::in_folder(Folder::new())
+    }
+
+    /// Starts one on a disk of so many megabytes.
+    pub fn on_small_disk(megabytes: u32) -> Self {
+        let mut folder = Folder::new();
+        let size = format!("size={megabytes}m,mode=711");
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&folder.path).status();
+        folder.mounted = mount.is_ok_and(|status| status.success());
+        assert!(folder.mounted, "this test fills a small disk of its own, and only root can mount one");
+        Self::in_folder(folder)
+    }
+
+    fn in_folder(folder: Folder) -> Self {
+        // The few bytes live until the test binary ends, as its worlds expect.
+        let stack = Box::leak(Box::new(stack::start(&folder.path)));
+        Self { stack, folder }
+    }
+
+    /// Where its parts are.
+    pub fn stack(&self) -> &'static Stack {
+        self.stack
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.folder.path
+    }
+
+    /// Kills PostgreSQL's first process, as a power cut would.
+    pub fn kill_postgres(&self) {
+        let file = fs::read_to_string(self.path().join("local/pg/postmaster.pid")).unwrap();
+        let pid = file.lines().next().unwrap().parse().unwrap();
+        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    }
+}
+
+impl Folder {
+    fn new() -> Self {
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        let path = PathBuf::from(format!("/tmp/nxp-{}", &name[..8]));
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o711)).unwrap();
+        Self { path, mounted: false }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let mut down = Command::new(env!("CARGO_BIN_EXE_nexus"));
+        let _ =
+            down.args(["--quiet", "local", "down"]).env("NEXUS_HOME", &self.path).current_dir("/").output();
+        if self.mounted {
+            let _ = Command::new("umount").arg(&self.path).status();
+        }
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

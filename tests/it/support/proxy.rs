@@ -1,0 +1,121 @@
+//! Stands before the object store and does to chosen requests what networks do.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// What is done to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection ends before the store has seen it.
+    HangUp,
+    /// The answer is 500; the store has not seen it.
+    Ill,
+    /// The store does it; the answer is lost.
+    LoseAnswer,
+    /// The store does it; the answer breaks off.
+    CutAnswer,
+}
+
+/// Which request is met by a fault, every time until it is mended.
+#[derive(Debug, Clone)]
+struct Order {
+    start: String,
+    fault: Fault,
+    met: u32,
+}
+
+/// A proxy before one store.
+pub struct Proxy {
+    /// Where clients are to connect.
+    pub endpoint: String,
+    order: Arc<Mutex<Option<Order>>>,
+}
+
+impl Proxy {
+    /// Before this endpoint, at a port of its own.
+    pub fn before(endpoint: &str) -> Self {
+        Self::at(TcpListener::bind("127.0.0.1:0").unwrap(), endpoint)
+    }
+
+    /// Before this endpoint, at a port that is bound already.
+    pub fn at(listener: TcpListener, endpoint: &str) -> Self {
+        let order: Arc<Mutex<Option<Order>>> = Arc::default();
+        let proxy = Self {
+            endpoint: format!("http://{}", listener.local_addr().unwrap()),
+            order: Arc::clone(&order),
+        };
+        let store: SocketAddr = endpoint.strip_prefix("http://").unwrap().parse().unwrap();
+        // It ends with the test binary.
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let order = Arc::clone(&order);
+                std::thread::spawn(move || {
+                    let _ = serve(client, store, &order);
+                });
+            }
+        });
+        proxy
+    }
+
+    /// From now on requests that begin so, e.g. `PUT /_nexus/v1/keys/`, meet the fault.
+    pub fn break_requests(&self, start: &str, fault: Fault) {
+        *self.order.lock().unwrap() = Some(Order { start: start.to_owned(), fault, met: 0 });
+    }
+
+    /// From now on nothing is wrong; how many requests met the fault.
+    pub fn mend(&self) -> u32 {
+        self.order.lock().unwrap().take().map_or(0, |order| order.met)
+    }
+}
+
+/// One request and its answer: the store is told to close the connection after it.
+fn serve(mut client: TcpStream, store: SocketAddr, order: &Mutex<Option<Order>>) -> io::Result<()> {
+    let request = read_request(&mut client)?;
+    let fault =
+        order.lock().unwrap().as_mut().filter(|order| request.starts_with(order.start.as_bytes())).map(
+            |order| {
+                order.met += 1;
+                order.fault
+            },
+        );
+    if fault == Some(Fault::HangUp) {
+        return client.shutdown(Shutdown::Both);
+    }
+    if fault == Some(Fault::Ill) {
+        return client.write_all(b"HTTP/1.1 500 Ill\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    }
+    let line = request.windows(2).position(|it| it == b"\r\n").unwrap_or_default();
+    let mut store = TcpStream::connect(store)?;
+    store.write_all(&request[..line])?;
+    store.write_all(b"\r\nconnection: close")?;
+    store.write_all(&request[line..])?;
+    let mut answer = Vec::new();
+    store.read_to_end(&mut answer)?;
+    match fault {
+        Some(Fault::LoseAnswer) => {}
+        Some(Fault::CutAnswer) => client.write_all(&answer[..20])?,
+        _ => client.write_all(&answer)?,
+    }
+    client.shutdown(Shutdown::Both)
+}
+
+/// A request with its body, which says how long it is.
+fn read_request(client: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut request = Vec::new();
+    let mut piece = [0; 8192];
+    loop {
+        let count = client.read(&mut piece)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        request.extend_from_slice(&piece[..count]);
+        let Some(head) = request.windows(4).position(|it| it == b"\r\n\r\n") else { continue };
+        let text = String::from_utf8_lossy(&request[..head]).to_ascii_lowercase();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize = length.map_or(0, |value| value.trim().parse().unwrap_or(0));
+        if request.len() >= head + 4 + length {
+            return Ok(request);
+        }
+    }
+}
