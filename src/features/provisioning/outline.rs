@@ -6,7 +6,7 @@ use super::create::differences;
 use super::error::ProvisioningError;
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Plan;
-use super::recovery::{Mended, Repaired};
+use super::repair::{Mended, Repaired};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};

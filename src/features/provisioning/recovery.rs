@@ -15,17 +15,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
 use super::error::ProvisioningError;
-use super::outline::amiss;
 use super::plan::{Plan, sealed};
 use super::steps::{self, TenantStep};
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
 use crate::features::iam::FirstSignIn;
-use crate::features::tenants::{self, Tenant, TenantRef, TenantState};
+use crate::features::tenants::{self, Tenant, TenantState};
 use crate::infra::cluster;
 use crate::infra::crypto::InvitationToken;
-use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction, transaction};
+use crate::infra::db::{AdvisoryLock, LockKey, transaction};
 use crate::infra::objects::{Owner, ScopedKey};
 use crate::infra::saga::{self, Journal};
 use crate::kernel::{Caller, OperationId, Progress, TenantId};
@@ -70,54 +69,6 @@ impl Opened {
             first_sign_in: hash.or(invitation),
         })
     }
-}
-
-/// What a repair did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mended {
-    /// Nothing was wrong.
-    Nothing,
-    /// An unfinished operation was finished.
-    Finished,
-    /// An unfinished operation could not be finished, and was taken back.
-    TakenBack,
-    /// Something was missing or changed, and was put right.
-    Restored,
-    /// Something is unfinished or amiss, and a repair would see to it.
-    Wanted,
-    /// It could not be repaired.
-    Failed,
-}
-
-impl Mended {
-    /// The word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Nothing => "nothing",
-            Self::Finished => "finished",
-            Self::TakenBack => "taken_back",
-            Self::Restored => "restored",
-            Self::Wanted => "wanted",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// A tenant that was looked at.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Repaired {
-    /// Which.
-    pub tenant: String,
-    /// What was done.
-    pub mended: Mended,
-    /// By which operation.
-    pub operation: Option<OperationId>,
-    /// Which steps were at fault.
-    pub restored: Vec<&'static str>,
-    /// Why it could not be repaired.
-    pub error: Option<String>,
 }
 
 impl Provisioning {
@@ -167,27 +118,40 @@ impl Provisioning {
         };
         audit::record(&mut tx, entry).await?;
         tx.commit().await?;
-        let opened = self.open_secrets(&mut control, tenant.id).await?;
         drop(control);
 
-        let owner = Owner { mark: Plan::mark(self, &tenant), fence: row.fence };
-        cluster::fence(&mut *worker.admin.lock().await, &format!("nexus:{id}")).await?;
-        self.placement.store.fence(&owner).await?;
-
+        let kind = kind_of(&row.kind);
+        let opened = match self.fence_off(worker, &tenant, &row).await {
+            Ok(opened) => opened,
+            Err(source) => {
+                let _ = lock.release(&mut *worker.control.lock().await).await;
+                return Err(stopped(id, kind, tenant.slug, false, source));
+            }
+        };
         let intent = Intent { operation: id, fence: row.fence, tenant, lock, fresh: false };
         if row.state == "rolling_back" {
-            let kind = kind_of(&row.kind);
-            let plan = self
-                .plan(worker, (intent.operation, intent.fence), intent.tenant.clone(), kind, opened)
-                .await?;
-            let ended = self.back(&plan, kind, stop).await;
-            plan.close().await;
-            intent.lock.release(&mut *worker.control.lock().await).await?;
-            let slug = intent.tenant.slug.clone();
-            ended.map_err(|source| stopped(id, kind, slug, false, source))?;
-            return self.fresh(worker, &intent.tenant).await;
+            let place = (intent.operation, intent.fence);
+            let plan = self.plan(worker, place, intent.tenant.clone(), kind, opened).await;
+            let ended = match &plan {
+                Ok(plan) => self.back(plan, kind, stop).await,
+                Err(_) => plan.map(|_| ()),
+            };
+            return self.conclude(worker, intent, kind, ended).await;
         }
-        self.drive(worker, intent, kind_of(&row.kind), opened, progress, stop).await
+        self.drive(worker, intent, kind, opened, progress, stop).await
+    }
+
+    /// Makes sure that nothing of an earlier attempt is still to come, and opens the secrets.
+    async fn fence_off(
+        &self,
+        worker: &Worker,
+        tenant: &Tenant,
+        row: &OperationRow,
+    ) -> Result<Opened, ProvisioningError> {
+        let opened = self.open_secrets(&mut *worker.control.lock().await, tenant.id).await?;
+        cluster::fence(&mut *worker.admin.lock().await, &format!("nexus:{}", row.id)).await?;
+        self.placement.store.fence(&Owner { mark: Plan::mark(self, tenant), fence: row.fence }).await?;
+        Ok(opened)
     }
 
     /// Runs an operation forward under its lock. What cannot be mended by trying again is taken
@@ -201,29 +165,45 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Tenant, ProvisioningError> {
-        let slug = intent.tenant.slug.clone();
-        let plan =
-            self.plan(worker, (intent.operation, intent.fence), intent.tenant.clone(), kind, opened).await?;
-        self.name_session(&plan).await?;
-        let journal = Journal::new(Arc::clone(&worker.control), intent.operation, kind);
-        let result =
-            saga::forward(&steps_of(kind), &plan, &journal, intent.fresh, (&slug, progress), stop).await;
-        let result = match result {
+        let place = (intent.operation, intent.fence);
+        let plan = match self.plan(worker, place, intent.tenant.clone(), kind, opened).await {
+            Ok(plan) => plan,
+            Err(error) => return self.conclude(worker, intent, kind, Err(error)).await,
+        };
+        let mut ended = self.name_session(&plan).await;
+        if ended.is_ok() {
+            let journal = Journal::new(Arc::clone(&worker.control), intent.operation, kind);
+            let whom = (intent.tenant.slug.as_str(), progress);
+            ended = saga::forward(&steps_of(kind), &plan, &journal, intent.fresh, whom, stop).await;
+        }
+        let ended = match ended {
             Err(error) if kind == "create" && !error.is_passing() => {
                 let taken_back = match self.begin_back(worker, intent.operation).await {
                     Ok(()) => self.back(&plan, kind, &CancellationToken::new()).await.is_ok(),
                     Err(_) => false,
                 };
-                Err(stopped(intent.operation, kind, slug, taken_back, error))
+                Err(stopped(intent.operation, kind, intent.tenant.slug.clone(), taken_back, error))
             }
-            Err(error) => Err(stopped(intent.operation, kind, slug, false, error)),
-            Ok(()) => Ok(()),
+            other => other,
         };
         plan.close().await;
+        self.conclude(worker, intent, kind, ended).await
+    }
+
+    /// Lets go of the tenant's lock. A failure names the operation that it leaves behind.
+    async fn conclude(
+        &self,
+        worker: &Worker,
+        intent: Intent,
+        kind: &'static str,
+        ended: Result<(), ProvisioningError>,
+    ) -> Result<Tenant, ProvisioningError> {
         let released = intent.lock.release(&mut *worker.control.lock().await).await;
-        result?;
-        released?;
-        self.fresh(worker, &intent.tenant).await
+        match ended.and(released.map(|_| ()).map_err(Into::into)) {
+            Ok(()) => self.fresh(worker, &intent.tenant).await,
+            Err(error @ ProvisioningError::Stopped { .. }) => Err(error),
+            Err(source) => Err(stopped(intent.operation, kind, intent.tenant.slug, false, source)),
+        }
     }
 
     async fn begin_back(&self, worker: &Worker, id: OperationId) -> Result<(), ProvisioningError> {
@@ -293,131 +273,6 @@ impl Provisioning {
             neighbour,
             inside: Mutex::new(None),
         })
-    }
-
-    /// Finishes what was begun with a tenant, or takes it back where it cannot be finished; where
-    /// nothing was begun, checks what is the tenant's and puts right what can be.
-    ///
-    /// # Errors
-    /// [`ProvisioningError::Lost`] when data is gone; others when it cannot be repaired now.
-    pub async fn repair(
-        &self,
-        worker: &Worker,
-        caller: &Caller,
-        name: &TenantRef,
-        progress: &dyn Progress,
-        stop: &CancellationToken,
-    ) -> Result<Repaired, ProvisioningError> {
-        let tenant = tenants::get(&mut *worker.control.lock().await, caller, name).await?;
-        let unfinished = store::unfinished(&mut *worker.control.lock().await, tenant.id).await?;
-        let slug = tenant.slug.clone();
-        let answer = |mended, operation, restored| Repaired {
-            tenant: slug.clone(),
-            mended,
-            operation,
-            restored,
-            error: None,
-        };
-        if let Some(row) = unfinished {
-            let back = row.state == "rolling_back";
-            return match self.take_up(worker, caller, row.id, Direction::AsRecorded, progress, stop).await {
-                Ok(_) if back => Ok(answer(Mended::TakenBack, Some(row.id), Vec::new())),
-                Ok(_) => Ok(answer(Mended::Finished, Some(row.id), Vec::new())),
-                Err(ProvisioningError::Stopped { taken_back: true, .. }) => {
-                    Ok(answer(Mended::TakenBack, Some(row.id), Vec::new()))
-                }
-                Err(error) => Err(error),
-            };
-        }
-        let tenant = tenant.active()?;
-        match self.check(worker, caller, tenant, progress, stop).await? {
-            None => Ok(answer(Mended::Nothing, None, Vec::new())),
-            Some((operation, restored)) => Ok(answer(Mended::Restored, Some(operation), restored)),
-        }
-    }
-
-    /// Looks at everything that an active tenant has; repairs it by an operation of its own only
-    /// where something is amiss.
-    async fn check(
-        &self,
-        worker: &Worker,
-        caller: &Caller,
-        tenant: Tenant,
-        progress: &dyn Progress,
-        stop: &CancellationToken,
-    ) -> Result<Option<(OperationId, Vec<&'static str>)>, ProvisioningError> {
-        let mut control = worker.control.lock().await;
-        let Some(lock) = AdvisoryLock::try_take(&mut control, LockKey::of("tenant", tenant.id)).await? else {
-            let operation =
-                store::unfinished(&mut control, tenant.id).await?.map_or_else(OperationId::new, |row| row.id);
-            return Err(ProvisioningError::InProgress { slug: tenant.slug, operation, running: true });
-        };
-        let opened = self.open_secrets(&mut control, tenant.id).await?;
-        drop(control);
-        let operation = OperationId::new();
-        let intent = Intent { operation, fence: 0, tenant, lock, fresh: false };
-        let plan = self.plan(worker, (operation, 0), intent.tenant.clone(), "repair", opened).await?;
-        let amiss = amiss(&plan).await;
-        plan.close().await;
-        let amiss = match amiss {
-            Ok(amiss) if !amiss.is_empty() => amiss,
-            other => {
-                intent.lock.release(&mut *worker.control.lock().await).await?;
-                return other.map(|_| None);
-            }
-        };
-        let fence = self.intend_repair(worker, caller, &intent, &amiss).await?;
-        let opened = self.open_secrets(&mut *worker.control.lock().await, intent.tenant.id).await?;
-        self.placement.store.fence(&Owner { mark: Plan::mark(self, &intent.tenant), fence }).await?;
-        self.drive(worker, Intent { fence, ..intent }, "repair", opened, progress, stop).await?;
-        Ok(Some((operation, amiss)))
-    }
-
-    async fn intend_repair(
-        &self,
-        worker: &Worker,
-        caller: &Caller,
-        intent: &Intent,
-        amiss: &[&str],
-    ) -> Result<i64, ProvisioningError> {
-        let (operation, tenant) = (intent.operation, intent.tenant.id);
-        let facts = json!({ "slug": intent.tenant.slug, "amiss": amiss });
-        let mut control = worker.control.lock().await;
-        let mut tx = durable_transaction(&mut control).await?;
-        let fence = store::insert(&mut tx, (operation, tenant, "repair"), caller, &facts).await?;
-        let fence = fence.ok_or_else(|| ProvisioningError::InProgress {
-            slug: intent.tenant.slug.clone(),
-            operation,
-            running: false,
-        })?;
-        Journal::plan(&mut tx, operation, &steps::outline(&steps::repair())).await?;
-        let entry = audit::Entry {
-            caller,
-            action: "tenant.repair",
-            tenant: Some(tenant),
-            operation: Some(operation),
-            detail: facts,
-        };
-        audit::record(&mut tx, entry).await?;
-        tx.commit().await?;
-        Ok(fence)
-    }
-
-    /// The tenants that a repair of all looks at: those with an unfinished operation, then those in
-    /// use.
-    ///
-    /// # Errors
-    /// When a statement fails.
-    pub async fn to_repair(&self, worker: &Worker) -> Result<Vec<TenantRef>, ProvisioningError> {
-        let mut control = worker.control.lock().await;
-        let mut ids: Vec<TenantId> =
-            store::all_unfinished(&mut control).await?.into_iter().map(|row| row.tenant_id).collect();
-        for id in store::active_tenants(&mut control).await? {
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-        Ok(ids.into_iter().map(TenantRef::Id).collect())
     }
 
     /// The ids of all operations that are not over, the oldest first.

@@ -88,7 +88,9 @@ pub async fn roles(
     Ok(answer)
 }
 
-/// Makes both roles, or mends those that are there, in one transaction. The password reaches the
+/// Makes both roles, or mends those that are there, in one transaction. The owner inherits, because
+/// what a database's owner may do in schema public comes to it through `pg_database_owner`
+/// (manual, chapter 22.5). The password reaches the
 /// server as a SCRAM verifier only: a statement's text can end in the server's log.
 ///
 /// # Errors
@@ -101,12 +103,12 @@ pub async fn create_roles(
 ) -> Result<(), ClusterError> {
     let there = exists(admin, roles).await?;
     let verb = |name: &str| if there.iter().any(|role| role == name) { "alter" } else { "create" };
-    let plain = "nosuperuser nocreatedb nocreaterole noinherit noreplication nobypassrls";
+    let plain = "nosuperuser nocreatedb nocreaterole noreplication nobypassrls";
     let (owner, app, mark) = (identifier(roles.owner), identifier(roles.app), literal(roles.mark));
     let statements = format!(
-        "{} role {owner} nologin {plain};
+        "{} role {owner} nologin inherit {plain};
          comment on role {owner} is {mark};
-         {} role {app} login {plain} connection limit {connection_limit} password {};
+         {} role {app} login noinherit {plain} connection limit {connection_limit} password {};
          comment on role {app} is {mark};
          alter role {app} set search_path to public, pg_temp;
          alter role {app} set idle_in_transaction_session_timeout to '5min'",

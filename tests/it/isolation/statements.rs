@@ -138,7 +138,6 @@ fn a_tenant_uses_its_settings_and_reads_its_realm() {
 }
 
 #[test]
-#[ignore = "the owner role may not create in schema public of its own database"]
 fn what_the_owner_makes_for_the_apps_they_can_use() {
     let world = World::new();
     let tenant = &neighbours(&world, &["acme"])[0];

@@ -37,7 +37,6 @@ fn a_create_whose_server_died_is_finished_when_the_server_is_back() {
 }
 
 #[test]
-#[ignore = "the error names no operation when the server dies right after the intent"]
 fn a_create_whose_server_died_after_its_intent_names_the_operation() {
     let private = Private::start();
     let world = World::of(private.stack(), &private.stack().endpoint);

@@ -84,7 +84,6 @@ fn a_resume_that_met_a_broken_store_can_be_repeated() {
 }
 
 #[test]
-#[ignore = "the error names no operation when the earlier attempt cannot be fenced off"]
 fn a_resume_that_cannot_fence_names_the_operation() {
     let proxy = Proxy::before(&stack::shared().endpoint);
     let world = World::on(&proxy.endpoint);
