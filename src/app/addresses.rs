@@ -115,9 +115,10 @@ async fn server(settings: &ServerSettings) -> Result<ServerAddress, AnyFailure> 
         Some(reference) => reference.resolve().await?,
         None => SecretString::from(""),
     };
-    let host = match settings.host.starts_with('/') {
-        true => Host::Socket(PathBuf::from(&settings.host)),
-        false => Host::Tcp(settings.host.clone()),
+    let host = if settings.host.starts_with('/') {
+        Host::Socket(PathBuf::from(&settings.host))
+    } else {
+        Host::Tcp(settings.host.clone())
     };
     let tls = match settings.tls {
         settings::Tls::Disable => Tls::Disable,

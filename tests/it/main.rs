@@ -5,7 +5,9 @@
 
 mod cli;
 mod isolation;
+mod operations;
 mod outages;
+mod stores;
 mod support;
 mod tenants;
 

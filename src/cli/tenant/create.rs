@@ -65,7 +65,7 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
     let asked = args.slug.is_none();
     let slug = match &args.slug {
         Some(slug) => slug.clone(),
-        None => parsed(prompt::text(&on.screen, "Slug", "SLUG", |text| check::<Slug>(text))?)?,
+        None => parsed(&prompt::text(&on.screen, "Slug", "SLUG", check::<Slug>)?)?,
     };
     let name = match &args.name {
         Some(name) => name.clone(),
@@ -85,7 +85,7 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
     };
     let admin_password_hash = if args.admin_password_stdin {
         let given = secret_input::line_from_stdin("the first admin's password")?;
-        password::check(&given, admin_email.as_ref().map(|email| email.as_str()))?;
+        password::check(&given, admin_email.as_ref().map(crate::kernel::Email::as_str))?;
         Some(Hasher::default().hash(&given).await?.into())
     } else {
         None
@@ -103,6 +103,6 @@ fn check<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(),
     text.parse::<T>().map(|_| ()).map_err(|error| error.to_string())
 }
 
-fn parsed(text: String) -> Result<Slug, AnyFailure> {
+fn parsed(text: &str) -> Result<Slug, AnyFailure> {
     Ok(text.parse::<Slug>()?)
 }

@@ -95,7 +95,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let left: Vec<Line> = crew.lines.lock().await.drain(..).collect();
     let skipped = left.len();
     for line in left {
-        list.row(&skipped_row(line))?;
+        list.row(&skipped_row(&line))?;
     }
     list.finish()?;
     drop(progress);
@@ -131,7 +131,7 @@ async fn dry_run(lines: &[Line], mut control: Option<crate::app::Glance>, on: &I
     Ok(Exit::Done)
 }
 
-fn skipped_row(line: Line) -> LineView {
+fn skipped_row(line: &Line) -> LineView {
     LineView {
         line: line.number,
         slug: line.tenant.slug.to_string(),

@@ -86,7 +86,7 @@ async fn attempts(s3: &Client, own: &str, other: &str) -> Vec<(&'static str, u16
     let many = Delete::builder().objects(names).build().unwrap();
     let copy = s3.copy_object().bucket(own).key("stolen").copy_source(format!("{other}/secret"));
     let plant = s3.copy_object().bucket(other).key("planted").copy_source(format!("{own}/secret"));
-    let config = || PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let config = || PresigningConfig::expires_in(Duration::from_mins(1)).unwrap();
     let get = s3.get_object().bucket(own).key("secret").presigned(config()).await.unwrap();
     let foreign = s3.get_object().bucket(other).key("secret").presigned(config()).await.unwrap();
     let put = s3.put_object().bucket(own).key("secret").presigned(config()).await.unwrap();
