@@ -65,7 +65,7 @@ fn a_bad_label_address_or_name_is_refused() {
     "#);
     assert_snapshot!(Machine::new().run(&["tenant", "create", "acme", "--admin-email", "ann"]), @r"
     --- stderr
-    error: invalid value 'ann' for '--admin-email <E-MAIL>': an address is written like ann@example.com
+    error: invalid value 'ann' for '--admin-email <E-MAIL>': an e-mail address is written name@domain
     hint: nexus tenant create --help
     --- exit 2
     ");
