@@ -11,12 +11,16 @@ use super::CreateArgs;
 use super::input::{self, Line};
 use super::views::{LineView, outcome_text};
 use crate::app::App;
-use crate::features::provisioning::{CreateRequest, Provisioning, ProvisioningError, Worker, plan_create};
+use crate::features::provisioning::{
+    CreateRequest, Outcome, Provisioning, ProvisioningError, Worker, plan_create,
+};
 use crate::infra::saga::Interrupted;
 use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, Failure, Progress};
 
 /// How many are made at once unless the caller says.
 const JOBS: u16 = 4;
+/// How many a process in the background is given; their ids fit on a command line (execve(2)).
+const IN_BACKGROUND: usize = 10_000;
 
 /// Some of many failed.
 #[derive(Debug, thiserror::Error)]
@@ -83,8 +87,13 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     }
     drop(results);
     let mut list = on.screen.list_writer();
+    let mut planned = Vec::new();
     while let Some(row) = incoming.recv().await {
+        planned.extend(row.operation.filter(|_| row.outcome == outcome_text(Outcome::Planned)));
         list.row(&row)?;
+    }
+    for some in planned.chunks(IN_BACKGROUND) {
+        super::super::operation::start_in_background(on, some)?;
     }
     let mut connected: Result<(), AnyFailure> = Ok(());
     while let Some(ended) = workers.join_next().await {

@@ -29,6 +29,22 @@ fn a_detached_create_answers_at_once_and_is_done_in_the_background() {
 }
 
 #[test]
+fn many_that_are_detached_are_done_in_the_background_too() {
+    let world = World::new();
+    let args = ["-o", "json", "tenant", "create", "--from", "-", "--detach"];
+    let output = world.machine().output(&args, "slug\nash\nbirch\ncedar\n");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(rows.len(), 3);
+    for row in &rows {
+        assert_eq!(row["outcome"], "planned");
+        done(&world, row["operation"].as_str().unwrap());
+    }
+    assert_eq!(world.there(), world.believed());
+    assert_eq!(world.there().databases.len(), 3);
+}
+
+#[test]
 fn who_waits_gets_the_tenant_that_another_process_makes() {
     let world = World::new();
     let paused = world.paused_at("create.database.before", &["-o", "json", "tenant", "create", "acme"]);
