@@ -15,7 +15,7 @@ use crate::features::provisioning::{
     CreateRequest, Outcome, Provisioning, ProvisioningError, Worker, plan_create,
 };
 use crate::infra::saga::Interrupted;
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, Failure, Progress};
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, Failure, OperationId, Progress};
 
 /// How many are made at once unless the caller says.
 const JOBS: u16 = 4;
@@ -92,15 +92,8 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         planned.extend(row.operation.filter(|_| row.outcome == outcome_text(Outcome::Planned)));
         list.row(&row)?;
     }
-    for some in planned.chunks(IN_BACKGROUND) {
-        super::super::operation::start_in_background(on, some)?;
-    }
-    let mut connected: Result<(), AnyFailure> = Ok(());
-    while let Some(ended) = workers.join_next().await {
-        if let Ok(Err(error)) = ended {
-            connected = Err(error.into());
-        }
-    }
+    in_background(&planned, on)?;
+    let connected = workers.join_all().await.into_iter().collect::<Result<Vec<()>, _>>();
     let left: Vec<Line> = crew.lines.lock().await.drain(..).collect();
     let skipped = left.len();
     for line in left {
@@ -116,6 +109,11 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         0 => Ok(Exit::Done),
         failed => Err(SomeFailed { failed, total, skipped }.into()),
     }
+}
+
+/// Starts what does the recorded work.
+fn in_background(planned: &[OperationId], on: &Invocation) -> Result<(), AnyFailure> {
+    planned.chunks(IN_BACKGROUND).try_for_each(|some| super::super::operation::start_in_background(on, some))
 }
 
 async fn dry_run(lines: &[Line], mut control: Option<crate::app::Glance>, on: &Invocation) -> CommandResult {
