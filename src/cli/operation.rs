@@ -83,9 +83,9 @@ pub struct ShowArgs {
 /// Arguments of `nexus operation resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The operation's id
-    #[arg(required_unless_present = "all", conflicts_with = "all", add = complete::operations())]
-    pub id: Option<OperationId>,
+    /// The operation's id; several after each other
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all", add = complete::operations())]
+    pub ids: Vec<OperationId>,
     /// All that are not finished
     #[arg(long)]
     pub all: bool,
@@ -116,10 +116,7 @@ pub async fn run(args: OperationArgs, on: &Invocation) -> CommandResult {
         }
         Verb::Resume(args) => {
             let (provisioning, worker) = app.begin_work().await?;
-            let ids = match args.id {
-                Some(id) => vec![id],
-                None => provisioning.unfinished(&worker).await?,
-            };
+            let ids = if args.all { provisioning.unfinished(&worker).await? } else { args.ids };
             take_up(&provisioning, &worker, &ids, Direction::AsRecorded, (&caller, &progress), on).await
         }
         Verb::Rollback(args) => {
@@ -172,15 +169,15 @@ async fn take_up(
 /// Starts `nexus operation resume` as a process of its own, which outlives this one.
 ///
 /// # Errors
-/// When no process can be started; the operation can be resumed by hand.
-pub fn start_in_background(on: &Invocation, id: OperationId) -> Result<(), AnyFailure> {
+/// When no process can be started; the operations can be resumed by hand.
+pub fn start_in_background(on: &Invocation, ids: &[OperationId]) -> Result<(), AnyFailure> {
     let program = std::env::current_exe().map_err(NotStarted)?;
     let mut command = std::process::Command::new(program);
     command.args(["--context", on.loaded.context.as_str()]);
     if let Some(file) = &on.loaded.file {
         command.arg("--config").arg(file);
     }
-    command.args(["--quiet", "operation", "resume", &id.to_string()]);
+    command.args(["--quiet", "operation", "resume"]).args(ids.iter().map(ToString::to_string));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     command.spawn().map_err(NotStarted)?;
     Ok(())

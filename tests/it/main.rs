@@ -6,7 +6,9 @@
 mod cli;
 mod crash;
 mod isolation;
+mod operations;
 mod outages;
+mod stores;
 mod support;
 mod tenants;
 

@@ -26,7 +26,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     drop(progress);
     let created = created?;
     if created.outcome == Outcome::Planned {
-        super::super::operation::start_in_background(on, created.operation)?;
+        super::super::operation::start_in_background(on, &[created.operation])?;
     }
     let mut view = CreatedView { created, invitation: None };
     if args.reveal || args.invitation_file.is_some() {

@@ -26,7 +26,7 @@ pub(super) async fn run(args: &DeleteArgs, on: &Invocation) -> CommandResult {
     shown.extend(planned.iter().map(|step| format!("  {}", step.effect)));
     prompt::confirm_slug(
         on,
-        &format!("delete tenant {slug} for good"),
+        &format!("deleting tenant {slug} for good"),
         &shown,
         &slug,
         args.confirm.as_ref(),

@@ -77,6 +77,9 @@ pub(super) fn read(input: &Input) -> Result<Vec<Line>, InputError> {
         }
     };
     read.map_err(|source| InputError::Unreadable { name: name.clone(), source })?;
+    if text.trim().is_empty() {
+        return Err(InputError::Empty(name));
+    }
     let parsed = if text.trim_start().starts_with('{') { json_lines(&text) } else { csv_lines(&text) };
     let mut lines = Vec::new();
     let mut wrong = Vec::new();

@@ -11,12 +11,16 @@ use super::CreateArgs;
 use super::input::{self, Line};
 use super::views::{LineView, outcome_text};
 use crate::app::App;
-use crate::features::provisioning::{CreateRequest, Provisioning, ProvisioningError, Worker, plan_create};
+use crate::features::provisioning::{
+    CreateRequest, Outcome, Provisioning, ProvisioningError, Worker, plan_create,
+};
 use crate::infra::saga::Interrupted;
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, Failure, Progress};
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, Failure, OperationId, Progress};
 
 /// How many are made at once unless the caller says.
 const JOBS: u16 = 4;
+/// How many a process in the background is given; their ids fit on a command line (execve(2)).
+const IN_BACKGROUND: usize = 10_000;
 
 /// Some of many failed.
 #[derive(Debug, thiserror::Error)]
@@ -81,13 +85,9 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         });
     }
     drop(results);
-    let skipped = tell(incoming, &crew, on).await?;
-    let mut connected: Result<(), AnyFailure> = Ok(());
-    while let Some(ended) = workers.join_next().await {
-        if let Ok(Err(error)) = ended {
-            connected = Err(error.into());
-        }
-    }
+    let (planned, skipped) = tell(incoming, &crew, on).await?;
+    in_background(&planned, on)?;
+    let connected = workers.join_all().await.into_iter().collect::<Result<Vec<()>, _>>();
     drop(progress);
     if on.interrupt.is_cancelled() {
         return Err(ProvisioningError::from(Interrupted).into());
@@ -99,15 +99,17 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     }
 }
 
-/// Writes a row for each result as it comes, and then for each line that nobody began; how many
-/// those are.
+/// Writes a row for each result as it comes, and then for each line that nobody began; the
+/// operations that are only planned, and how many lines were left.
 async fn tell(
     mut incoming: mpsc::Receiver<LineView>,
     crew: &Crew,
     on: &Invocation,
-) -> Result<usize, AnyFailure> {
+) -> Result<(Vec<OperationId>, usize), AnyFailure> {
     let mut list = on.screen.list_writer();
+    let mut planned = Vec::new();
     while let Some(row) = incoming.recv().await {
+        planned.extend(row.operation.filter(|_| row.outcome == outcome_text(Outcome::Planned)));
         list.row(&row)?;
     }
     let left: Vec<Line> = crew.lines.lock().await.drain(..).collect();
@@ -116,7 +118,12 @@ async fn tell(
         list.row(&skipped_row(&line))?;
     }
     list.finish()?;
-    Ok(skipped)
+    Ok((planned, skipped))
+}
+
+/// Starts what does the recorded work.
+fn in_background(planned: &[OperationId], on: &Invocation) -> Result<(), AnyFailure> {
+    planned.chunks(IN_BACKGROUND).try_for_each(|some| super::super::operation::start_in_background(on, some))
 }
 
 async fn dry_run(lines: &[Line], mut control: Option<crate::app::Glance>, on: &Invocation) -> CommandResult {

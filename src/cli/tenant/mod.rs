@@ -125,7 +125,7 @@ pub struct CreateArgs {
     /// Return when the tenant is active: the default
     #[arg(long, conflicts_with = "detach")]
     pub wait: bool,
-    /// Return when the work is recorded; nexus operation resume does it
+    /// Return when the work is recorded; a process in the background does it
     #[arg(long)]
     pub detach: bool,
     /// Make many: a CSV or JSON lines file, or '-' for standard input

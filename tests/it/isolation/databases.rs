@@ -28,9 +28,9 @@ fn no_tenant_connects_to_a_database_that_is_not_its_own() {
                 assert_eq!(answer.unwrap(), ["1"]);
                 continue;
             }
-            let word = answer.expect_err("a tenant was let into a foreign database");
+            let refusal = answer.expect_err("a tenant was let into a foreign database");
             let closed = ["permission denied for database", "not currently accepting connections"];
-            assert!(closed.iter().any(|closed| word.contains(closed)), "{database}: {word}");
+            assert!(closed.iter().any(|closed| refusal.contains(closed)), "{database}: {refusal}");
             refused += 1;
         }
     }
@@ -43,10 +43,10 @@ fn no_tenants_password_opens_another_tenants_login() {
     let tenants = neighbours(&world, &SLUGS[..2]);
     let [one, other] = &tenants[..] else { unreachable!() };
     for user in [other.get("PGUSER"), "nexus", "postgres"] {
-        let word = world
+        let refusal = world
             .sql_as(user, one.get("PGPASSWORD"), other.get("PGDATABASE"), "select 1")
             .expect_err("a tenant's password opened another login");
-        assert!(word.contains("authentication failed"), "{user}: {word}");
+        assert!(refusal.contains("authentication failed"), "{user}: {refusal}");
     }
 }
 

@@ -112,8 +112,8 @@ fn a_tenant_is_refused_what_reaches_beyond_its_data() {
     let mut wrong = Vec::new();
     for probe in &probes {
         match say(&world, one, probe) {
-            Err(word)
-                if REFUSALS.iter().any(|refusal| word.to_lowercase().contains(&refusal.to_lowercase())) => {}
+            Err(said)
+                if REFUSALS.iter().any(|refusal| said.to_lowercase().contains(&refusal.to_lowercase())) => {}
             other => wrong.push(format!("{probe}\n  {other:?}")),
         }
     }

@@ -276,6 +276,11 @@ impl Paused {
         self.child.wait().unwrap();
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()

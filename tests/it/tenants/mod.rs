@@ -1,3 +1,9 @@
 //! Tenants, made and used and taken away on a real server and a real store.
 
+mod access;
+mod admin;
 mod create;
+mod delete;
+mod list;
+mod many;
+mod questions;

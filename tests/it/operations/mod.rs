@@ -1,0 +1,7 @@
+//! Recorded changes of tenants, as their users meet them.
+
+mod audit;
+mod background;
+mod interrupt;
+mod plans;
+mod shapes;

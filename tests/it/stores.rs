@@ -1,0 +1,114 @@
+//! Every statement in a `store.rs` is one that PostgreSQL accepts on the schema as it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::world::World;
+
+/// A statement in the sources.
+struct Statement {
+    place: String,
+    text: String,
+}
+
+fn stores(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            stores(&path, found);
+        } else if path.ends_with("store.rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The string literals of a source, each with its line. Escapes are resolved as Rust does; a
+/// comment, a character or a lifetime is none.
+fn literals(source: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut rest = source.char_indices().peekable();
+    while let Some((start, character)) = rest.next() {
+        match character {
+            '/' if source[start..].starts_with("//") => {
+                while rest.next_if(|(_, it)| *it != '\n').is_some() {}
+            }
+            '\'' if source[start..].starts_with("'\"'") => {
+                rest.nth(1);
+            }
+            '"' => {
+                let mut text = String::new();
+                while let Some((_, character)) = rest.next() {
+                    match character {
+                        '"' => break,
+                        '\\' => match rest.next() {
+                            Some((_, '\n')) => while rest.next_if(|(_, it)| it.is_whitespace()).is_some() {},
+                            Some((_, 'n')) => text.push('\n'),
+                            Some((_, other)) => text.push(other),
+                            None => break,
+                        },
+                        other => text.push(other),
+                    }
+                }
+                found.push((source[..start].lines().count(), text));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The statements of a source. `{NAME}` stands for the constant of that name in the same file;
+/// what is put together in another way is left to the tests that run it.
+fn statements(path: &Path) -> Vec<Statement> {
+    let source = fs::read_to_string(path).unwrap();
+    let source = source.split("#[cfg(test)]").next().unwrap();
+    let all = literals(source);
+    let mut found = Vec::new();
+    for (line, text) in &all {
+        let verb = text.split_whitespace().next().unwrap_or_default();
+        if !["select", "insert", "update", "delete", "with"].contains(&verb) || !text.contains(' ') {
+            continue;
+        }
+        let mut text = text.clone();
+        for (at, line) in source.lines().enumerate() {
+            let Some((name, _)) = line.strip_prefix("const ").and_then(|line| line.split_once(": &str ="))
+            else {
+                continue;
+            };
+            let (_, value) = all.iter().find(|(line, _)| *line > at).unwrap();
+            text = text.replace(&format!("{{{name}}}"), value);
+        }
+        if !text.contains('{') {
+            found.push(Statement { place: format!("{}:{line}", path.display()), text });
+        }
+    }
+    found
+}
+
+#[test]
+fn every_statement_of_a_store_fits_the_schema() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    let realm = world.control_sql("select database_name from control.tenants").remove(0);
+    let mut paths = Vec::new();
+    stores(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/features"), &mut paths);
+    let all: Vec<Statement> = paths.iter().flat_map(|path| statements(path)).collect();
+    assert!(all.len() >= 30, "only {} statements were found", all.len());
+    let mut wrong = Vec::new();
+    for Statement { place, text } in &all {
+        // The control database holds a realm, too: the platform's.
+        let databases =
+            if text.contains("control.") { vec![&world.control] } else { vec![&world.control, &realm] };
+        for database in databases {
+            let prepare = format!("set search_path = pg_catalog, pg_temp; prepare it as {text}");
+            let said = world.sql_as("nexus", &world.stack().password(), database, &prepare).err();
+            // psql declares no parameter's type, the driver declares each one's.
+            if let Some(said) =
+                said.filter(|said| !said.contains("could not determine data type of parameter"))
+            {
+                wrong.push(format!("{place}: {said}{text}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
