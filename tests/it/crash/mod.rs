@@ -1,5 +1,8 @@
 //! What is promised of a command that dies, races, or meets what is not ours.
 
+mod foreign;
 mod points;
+mod races;
+mod random;
 mod rollback;
 mod settled;
