@@ -1,6 +1,7 @@
 //! What is promised of a command that dies, races, or meets what is not ours.
 
 mod foreign;
+mod leaks;
 mod points;
 mod races;
 mod random;
