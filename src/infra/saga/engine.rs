@@ -53,7 +53,8 @@ pub async fn forward<C: Sync, E: StepError>(
             return Ok(());
         }
         let names: Vec<&str> = ready.iter().map(|step| step.name()).collect();
-        if !std::mem::take(&mut recorded) && !(ended.is_empty() && names.is_empty()) {
+        let anything = !ended.is_empty() || !names.is_empty();
+        if !std::mem::take(&mut recorded) && anything {
             // The steps under way must go on meanwhile: one of them may hold the session that the
             // record is waiting for.
             let mut record = pin!(journal.record(&ended, StepState::Done, &names));

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use serde_json::Value;
 
 use super::settled::{create, delete, is_active, is_settled, open_operation, repair_settles};
-use crate::support::world::World;
+use crate::support::world::{Inventory, World};
 
 /// The tenant's reserved value of a column.
 fn reserved(world: &World, column: &str) -> String {
@@ -48,7 +48,7 @@ fn gives_up(world: &World, point: &str, code: &str, occupy: impl FnOnce()) {
     let error = error.unwrap_or_else(|| panic!("{text}"))["error"].clone();
     assert_eq!((output.status.code(), error["code"].as_str()), (Some(5), Some(code)), "{text}");
     assert_eq!(error["details"]["taken_back"], true, "{text}");
-    assert_eq!(world.there(), Default::default(), "{point}: something of ours is left");
+    assert_eq!(world.there(), Inventory::default(), "{point}: something of ours is left");
     assert!(!is_active(world, "acme"));
     is_settled(world, point);
 }

@@ -231,8 +231,8 @@ fn psql_gets_the_password_neither_by_its_arguments_nor_by_its_environment() {
     let mut search = Search::new();
     search.for_tenant(&world, "acme");
     let role = world.control_sql("select app_role from control.tenants");
-    let mut child =
-        world.command(&["tenant", "psql", "acme", "--", "-c", "select pg_sleep(60)"]).spawn().unwrap();
+    let asleep = ["tenant", "psql", "acme", "--", "-c", "select pg_sleep(60)"];
+    let mut child = world.command(&asleep).env("TMPDIR", world.machine().path("home")).spawn().unwrap();
     let sleeps = format!(
         "select count(*) from pg_stat_activity where usename = '{}' and query like '%pg_sleep%'",
         role[0]

@@ -1,5 +1,6 @@
 //! What is promised of a command that dies, races, or meets what is not ours.
 
+mod fenced;
 mod foreign;
 mod leaks;
 mod points;

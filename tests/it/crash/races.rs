@@ -92,12 +92,12 @@ impl Held {
                 .spawn()
                 .unwrap()
         };
-        let held = Self(vec![hold("template1"), hold("postgres")]);
+        let sessions = Self(vec![hold("template1"), hold("postgres")]);
         let count = format!("select count(*) from pg_stat_activity where application_name = '{name}'");
         while world.sql("postgres", &count) != ["2"] {
             std::thread::yield_now();
         }
-        held
+        sessions
     }
 }
 
