@@ -15,7 +15,7 @@ fn reserved(world: &World, column: &str) -> String {
 }
 
 /// Sends a change to the admin interface of the S3 endpoint.
-fn change_store(world: &World, method: &str, path: &str, body: &Value) -> String {
+pub fn change_store(world: &World, method: &str, path: &str, body: &Value) -> String {
     let stack = world.stack();
     let address = stack.endpoint.strip_prefix("http://").unwrap();
     let body = body.to_string();

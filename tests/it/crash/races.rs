@@ -38,7 +38,7 @@ fn said(ended: &[Output]) -> String {
 fn of_twenty_creates_of_one_slug_with_different_settings_one_wins() {
     let world = World::new();
     let commands: Vec<_> =
-        (0..20).map(|n| owned(&["tenant", "create", "acme", "--name", &format!("Acme {n}")])).collect();
+        (0..20).map(|n| owned(&[create("acme"), vec!["--name", &format!("Acme {n}")]].concat())).collect();
     let ended = at_once(&world, &commands);
     let mut expected = vec![5; 20];
     expected[0] = 0;
@@ -65,6 +65,22 @@ fn twenty_creates_of_one_slug_with_the_same_settings_make_one_tenant() {
     }
     assert!(ended.iter().any(|output| output.status.success()));
     is_settled(&world, "a race");
+}
+
+#[test]
+fn who_waits_for_a_create_gets_the_tenant_even_when_its_maker_died() {
+    let world = World::new();
+    let commands = vec![owned(&[create("acme"), vec!["--wait"]].concat()); 8];
+    for maker_died in [false, true] {
+        if maker_died {
+            world.ok(&delete("acme"));
+            world.killed_at("create.bucket.after", &create("acme"));
+        }
+        let ended = at_once(&world, &commands);
+        assert_eq!(codes(&ended), [0; 8], "{}", said(&ended));
+    }
+    is_settled(&world, "those who waited");
+    is_usable(&world, "acme", "those who waited");
 }
 
 /// Sessions that somebody holds open in the databases that others are usually cloned from.
