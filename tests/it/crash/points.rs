@@ -2,7 +2,8 @@
 
 use super::foreign::change_store;
 use super::settled::{
-    create, create_points, delete, is_active, is_settled, is_usable, purge_points, repair_settles,
+    create, create_points, create_steps, delete, is_active, is_settled, is_usable, purge_points, purge_steps,
+    repair_settles,
 };
 use crate::support::world::World;
 
@@ -18,6 +19,24 @@ fn creates_killed(side: &str) {
         world.killed_at(point, &create(&slug_of(point)));
     }
     all_made(&world, &points);
+}
+
+/// No step is missing from those that were tried: what is recorded is what was announced.
+#[test]
+fn the_announced_steps_are_the_recorded_ones() {
+    let world = World::new();
+    let announced = [create_steps(&world), {
+        world.ok(&create("acme"));
+        purge_steps(&world, "acme")
+    }];
+    world.ok(&delete("acme"));
+    for (kind, announced) in ["create", "purge"].iter().zip(announced) {
+        let recorded = format!(
+            "select name from control.operation_steps join control.operations on operations.id = operation_id
+             where kind = '{kind}' order by position"
+        );
+        assert_eq!(world.control_sql(&recorded), announced, "{kind}");
+    }
 }
 
 /// One repair makes them all, in the time of one.

@@ -11,6 +11,7 @@ const ROUNDS: u32 = 25;
 /// A small generator (xorshift), so that a seed repeats a run.
 struct Moments(u64);
 
+#[expect(clippy::print_stdout, reason = "who repeats a failed run needs its seed")]
 impl Moments {
     /// With a seed from `NEXUS_TEST_SEED`, or one of the time.
     fn new() -> Self {
