@@ -85,6 +85,7 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Created, ProvisioningError> {
+        let until = tokio::time::Instant::now() + PATIENCE;
         loop {
             if let Some((intent, secrets)) = self.reserve(worker, caller, request).await? {
                 let operation = intent.operation;
@@ -99,8 +100,14 @@ impl Provisioning {
             // Whoever had the slug may have given it back in the meantime.
             let name = TenantRef::Slug(request.tenant.slug.clone());
             let found = tenants::find(&mut *worker.control.lock().await, &name).await?;
-            if let Some(tenant) = found {
-                return self.again(worker, caller, request, tenant, progress, stop).await;
+            let Some(tenant) = found else { continue };
+            match self.again(worker, caller, request, tenant, progress, stop).await {
+                // It ended between two looks at it.
+                Err(ProvisioningError::Over { .. }) => {}
+                // Somebody else took it up first.
+                Err(ProvisioningError::InProgress { running: true, .. })
+                    if request.wait && tokio::time::Instant::now() < until => {}
+                other => return other,
             }
         }
     }

@@ -1,7 +1,9 @@
 //! A command killed on either side of each of its effects, and a repair after it.
 
+use super::foreign::change_store;
 use super::settled::{
-    create, create_points, delete, is_active, is_settled, is_usable, purge_points, repair_settles,
+    create, create_points, create_steps, delete, is_active, is_settled, is_usable, purge_points, purge_steps,
+    repair_settles,
 };
 use crate::support::world::World;
 
@@ -17,6 +19,24 @@ fn creates_killed(side: &str) {
         world.killed_at(point, &create(&slug_of(point)));
     }
     all_made(&world, &points);
+}
+
+/// No step is missing from those that were tried: what is recorded is what was announced.
+#[test]
+fn the_announced_steps_are_the_recorded_ones() {
+    let world = World::new();
+    let announced = [create_steps(&world), {
+        world.ok(&create("acme"));
+        purge_steps(&world, "acme")
+    }];
+    world.ok(&delete("acme"));
+    for (kind, announced) in ["create", "purge"].iter().zip(announced) {
+        let recorded = format!(
+            "select name from control.operation_steps join control.operations on operations.id = operation_id
+             where kind = '{kind}' order by position"
+        );
+        assert_eq!(world.control_sql(&recorded), announced, "{kind}");
+    }
 }
 
 /// One repair makes them all, in the time of one.
@@ -110,14 +130,55 @@ fn a_repair_of_a_delete_killed_at_any_point_is_repaired() {
 fn a_repair_of_what_was_changed_by_hand_is_repaired_when_it_was_killed() {
     let world = World::new();
     world.ok(&create("acme"));
-    let row = world.control_sql("select app_role || ' ' || access_key_id from control.tenants");
-    let (role, _) = row[0].split_once(' ').unwrap();
-    for point in ["repair.roles.before", "repair.roles.after"] {
-        world.sql("postgres", &format!("alter role {role} password 'changed by the tenant'"));
-        world.killed_at(point, &["tenant", "repair", "--all"]);
-        repair_settles(&world, point);
-        is_usable(&world, "acme", point);
+    let names = |column: &str| world.control_sql(&format!("select {column} from control.tenants")).remove(0);
+    let (role, database) = (names("app_role"), names("database_name"));
+    let owner =
+        serde_json::json!({ "owner": format!("nexus:{}:{}", world.id, names("id")), "fence": 1_000_000 });
+    for (step, side) in
+        ["roles", "privileges", "key", "seal"].map(|step| [(step, "before"), (step, "after")]).concat()
+    {
+        let point = format!("repair.{step}.{side}");
+        match step {
+            "roles" => world.sql("postgres", &format!("alter role {role} password 'changed by the tenant'")),
+            "privileges" => {
+                world.sql("postgres", &format!("revoke connect on database {database} from {role}"))
+            }
+            _ => {
+                let key = format!("keys/{}", names("access_key_id"));
+                vec![change_store(&world, "DELETE", &key, &owner)]
+            }
+        };
+        world.killed_at(&point, &["tenant", "repair", "--all"]);
+        repair_settles(&world, &point);
+        is_usable(&world, "acme", &point);
     }
+}
+
+/// PostgreSQL marks a database whose dropping was cut short; it can only be dropped (15.4).
+#[test]
+fn a_database_that_was_half_dropped_is_made_anew_or_dropped() {
+    let world = World::new();
+    let wreck = || {
+        let name = world.control_sql("select database_name from control.tenants order by id desc limit 1");
+        world.sql(
+            "postgres",
+            &format!("update pg_database set datconnlimit = -2 where datname = '{}'", name[0]),
+        );
+    };
+    world.killed_at("create.database.after", &create("acme"));
+    wreck();
+    repair_settles(&world, "half dropped while it was made");
+    is_usable(&world, "acme", "half dropped while it was made");
+    world.killed_at("purge.close-logins.after", &delete("acme"));
+    wreck();
+    repair_settles(&world, "half dropped while it was deleted");
+    assert!(!is_active(&world, "acme"));
+    world.killed_at("purge.intent.after", &{
+        world.ok(&create("bolt"));
+        delete("bolt")
+    });
+    wreck();
+    repair_settles(&world, "half dropped before its logins were closed");
 }
 
 #[test]

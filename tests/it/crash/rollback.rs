@@ -2,7 +2,7 @@
 
 use super::points::slug_of;
 use super::settled::{create, create_points, is_active, is_settled, is_usable, open_operation};
-use crate::support::world::World;
+use crate::support::world::{Inventory, World};
 
 fn taken_back(side: &str) {
     let world = World::new();
@@ -10,7 +10,7 @@ fn taken_back(side: &str) {
         let slug = slug_of(&point);
         world.killed_at(&point, &create(&slug));
         world.ok(&["operation", "rollback", &open_operation(&world)]);
-        assert_eq!(world.there(), Default::default(), "{point}: something is left");
+        assert_eq!(world.there(), Inventory::default(), "{point}: something is left");
         assert!(!is_active(&world, &slug), "{point}");
     }
     is_settled(&world, "after all");
@@ -37,7 +37,7 @@ fn rollbacks_killed(side: &str) {
         let operation = open_operation(&world);
         world.killed_at(&point, &["operation", "rollback", &operation]);
         world.ok(&["operation", "rollback", &operation]);
-        assert_eq!(world.there(), Default::default(), "{point}: something is left");
+        assert_eq!(world.there(), Inventory::default(), "{point}: something is left");
         assert!(!is_active(&world, &slug), "{point}");
     }
     is_settled(&world, "after all");
@@ -59,7 +59,7 @@ fn a_repair_goes_on_with_a_rollback_that_was_killed() {
     world.killed_at("create.activate.before", &create("acme"));
     world.killed_at("create.database.undo.after", &["operation", "rollback", &open_operation(&world)]);
     super::settled::repair_settles(&world, "a killed rollback");
-    assert_eq!(world.there(), Default::default());
+    assert_eq!(world.there(), Inventory::default());
 }
 
 #[test]

@@ -110,6 +110,8 @@ pub fn is_usable(world: &World, slug: &str, what: &str) {
                      select value from nexus.settings where key = 'used'; rollback";
     let rows = world.sql_as(&of("PGUSER"), &of("PGPASSWORD"), &of("PGDATABASE"), statement);
     assert_eq!(rows.as_deref(), Ok(["1".to_owned()].as_slice()), "{what}: {slug}'s database");
+    let admins = world.sql(&of("PGDATABASE"), "select count(*) from nexus.users");
+    assert_eq!(admins, ["1"], "{what}: {slug}'s first admin");
     let key =
         ScopedKey { access_key_id: of("AWS_ACCESS_KEY_ID"), secret: of("AWS_SECRET_ACCESS_KEY").into() };
     let bucket = world.control_sql(&format!(
