@@ -6,7 +6,6 @@ use sqlx::types::Json;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ProvisioningError;
-use super::operations::{OperationFilter, OperationView};
 use super::plan::sealed;
 use super::recovery::Direction;
 use super::steps;
@@ -17,7 +16,7 @@ use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, Te
 use crate::infra::crypto::{InvitationToken, random};
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, durable_transaction, transaction};
 use crate::infra::saga::Journal;
-use crate::kernel::{Caller, OperationId, Page, Progress, TenantId};
+use crate::kernel::{Caller, OperationId, Progress, TenantId};
 
 /// How long `--wait` waits for another process that makes the same tenant.
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(5);
@@ -240,21 +239,6 @@ impl Provisioning {
         }
         tx.commit().await?;
         Ok(invitation)
-    }
-
-    /// The operations of a tenant, the newest first.
-    ///
-    /// # Errors
-    /// When a statement fails.
-    pub async fn operations_of(
-        &self,
-        worker: &Worker,
-        caller: &Caller,
-        tenant: TenantId,
-    ) -> Result<Vec<OperationView>, ProvisioningError> {
-        let filter = OperationFilter { tenant: Some(tenant), ..OperationFilter::default() };
-        OperationView::list(&mut *worker.control.lock().await, caller, &filter, Page { page: 1, limit: 100 })
-            .await
     }
 }
 
