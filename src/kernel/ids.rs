@@ -55,6 +55,11 @@ id!(
     /// A tenant: one customer. Stays when the slug changes.
     TenantId
 );
+impl TenantId {
+    /// Stands for the platform itself where something is kept for each tenant: the nil UUID (RFC
+    /// 9562, section 5.9), which no tenant ever has.
+    pub const PLATFORM: Self = Self(Uuid::nil());
+}
 id!(
     /// An operation: one recorded, resumable change of a tenant.
     OperationId

@@ -23,6 +23,11 @@ impl Manifest {
         self.0.insert(name.to_owned(), generation);
     }
 
+    /// Takes a secret off the list. `false` when it was not on it.
+    pub(super) fn forget(&mut self, name: &str) -> bool {
+        self.0.remove(name).is_some()
+    }
+
     /// Names and generations, sorted by name.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&str, i64)> {
         self.0.iter().map(|(name, generation)| (name.as_str(), *generation))

@@ -1,4 +1,5 @@
-//! The tenants' secrets: sealed with a data key for each tenant, which the master key wraps.
+//! The tenants' secrets, and the platform's own: sealed with a data key for each, which the master
+//! key wraps.
 //!
 //! Knows the control database's tables `master_keys`, `data_keys` and `sealed_secrets`, and that a
 //! tenant has an id; not what a secret is for. Imports no other feature.

@@ -129,6 +129,46 @@ impl Secrets {
         if written { Ok(()) } else { Err(SecretsError::Raced(tenant)) }
     }
 
+    /// Seals one of the platform's own secrets, new or in place of an older one. The platform's
+    /// data key is made with the first of them.
+    ///
+    /// # Errors
+    /// As [`Secrets::put_many`].
+    pub async fn put_platform(
+        &self,
+        conn: &mut PgConnection,
+        name: &str,
+        value: &SecretString,
+    ) -> Result<(), SecretsError> {
+        match self.seal_new_tenant(conn, TenantId::PLATFORM, &[(name, value)]).await {
+            Err(SecretsError::AlreadySealed(_)) => self.put(conn, TenantId::PLATFORM, name, value).await,
+            made => made,
+        }
+    }
+
+    /// Takes one secret away. `false` when there was none of that name.
+    ///
+    /// # Errors
+    /// As [`Secrets::put_many`].
+    pub async fn forget(
+        &self,
+        conn: &mut PgConnection,
+        tenant: TenantId,
+        name: &str,
+    ) -> Result<bool, SecretsError> {
+        let Some(mut row) = store::lock_key(conn, tenant).await? else { return Ok(false) };
+        let (key, mut manifest) = self.open_key(tenant, &row).await?;
+        if !manifest.forget(name) {
+            return Ok(false);
+        }
+        row.manifest_generation += 1;
+        let (manifest, batch) = seal_batch(&key, tenant, manifest, row.manifest_generation, &[])?;
+        row.manifest = manifest;
+        let written = store::write(conn, tenant, &row, &batch).await?;
+        store::delete_secret(conn, tenant, name).await?;
+        if written { Ok(true) } else { Err(SecretsError::Raced(tenant)) }
+    }
+
     /// Opens one secret.
     ///
     /// # Errors

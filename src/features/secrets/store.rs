@@ -172,6 +172,16 @@ pub(super) async fn delete_key(conn: &mut PgConnection, tenant: TenantId) -> sql
     Ok(deleted.rows_affected() == 1)
 }
 
+/// Deletes one secret, which the list must no longer name.
+pub(super) async fn delete_secret(conn: &mut PgConnection, tenant: TenantId, name: &str) -> sqlx::Result<()> {
+    sqlx::query("delete from control.sealed_secrets where tenant_id = $1 and name = $2")
+        .bind(tenant)
+        .bind(name)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Records the first master key. Does nothing when there is one, this or another.
 pub(super) async fn insert_master(conn: &mut PgConnection, id: &str) -> sqlx::Result<()> {
     sqlx::query("insert into control.master_keys (id, state) values ($1, 'active') on conflict do nothing")
