@@ -13,6 +13,8 @@ create table control.clusters (
     labels jsonb not null default '{}' check (jsonb_typeof(labels) = 'object'),
     -- Most tenants; null: as many as come.
     capacity integer check (capacity >= 0),
+    -- What the server calls itself (manual, chapter 9.27.12): one server is registered once.
+    system_id text unique,
     -- Most sessions of the whole platform at one time; null: not limited.
     connections integer check (connections >= 4),
     state text not null default 'active' check (state in ('active', 'draining')),
@@ -30,11 +32,13 @@ create table control.clusters (
 -- A row without an endpoint is the store that the settings name.
 create table control.stores (
     name text primary key check (name ~ '^[a-z][a-z0-9-]{0,39}$'),
-    driver text not null check (driver in ('local', 'garage', 'aws')),
+    driver text not null check (driver in ('local', 'garage', 'aws', 's3')),
     endpoint text,
     -- Where buckets and keys are made, if that is another address than the endpoint.
     admin_endpoint text,
     region text,
+    -- The public half of the administrator's key, where the driver wants one.
+    access_key_id text,
     labels jsonb not null default '{}' check (jsonb_typeof(labels) = 'object'),
     capacity integer check (capacity >= 0),
     -- Its keys cannot be confined to one bucket: every tenant holds the same one.

@@ -38,8 +38,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
 const FEATURES: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("iam", &[]),
-    ("placement", &[]),
     ("secrets", &[]),
+    ("placement", &["audit", "secrets"]),
     ("tenants", &[]),
     ("local", &[]),
     ("installation", &["audit", "iam", "placement", "secrets"]),

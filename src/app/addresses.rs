@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::features::local::{LocalStack, Running};
-use crate::features::placement::{Cluster, DEFAULT, Placement};
+use crate::features::placement::{Cluster, DEFAULT};
 use crate::infra::db::{Host, ServerAddress, Tls};
-use crate::infra::objects::LocalStore;
+use crate::infra::objects::{LocalStore, ObjectStore};
 use crate::kernel::{AnyFailure, ErrorKind, Failure, Progress, SecretString};
 use crate::settings::{self, LocalSettings, ServerSettings, Settings, Target};
 
@@ -37,7 +37,10 @@ impl Failure for NotLocal {
 /// Where a context's servers are.
 pub(super) struct Addresses {
     pub(super) control: ServerAddress,
-    pub(super) placement: Placement,
+    /// The server that the settings name for tenants' databases.
+    pub(super) cluster: Cluster,
+    /// The store that the settings name.
+    pub(super) store: Arc<dyn ObjectStore>,
 }
 
 /// The embedded stack of these settings.
@@ -70,7 +73,7 @@ impl Addresses {
                 let admin = server(&servers.cluster).await?;
                 let token = servers.store.admin_token.resolve().await?;
                 let store = LocalStore::new(&servers.store.endpoint, &servers.store.region, token);
-                Ok(Self { control, placement: placement(settings, admin, store) })
+                Ok(Self { control, cluster: cluster(settings, admin), store: Arc::new(store) })
             }
         }
     }
@@ -97,17 +100,14 @@ impl Addresses {
             tls: Tls::Disable,
         };
         let store = LocalStore::new(&running.s3.endpoint, &running.s3.region, running.s3.admin_token);
-        Self { control: admin.database(CONTROL_DATABASE), placement: placement(settings, admin, store) }
+        let control = admin.database(CONTROL_DATABASE);
+        Self { control, cluster: cluster(settings, admin), store: Arc::new(store) }
     }
 }
 
-fn placement(settings: &Settings, admin: ServerAddress, store: LocalStore) -> Placement {
+fn cluster(settings: &Settings, admin: ServerAddress) -> Cluster {
     let connection_limit = i32::try_from(settings.tenants.connection_limit).unwrap_or(i32::MAX);
-    Placement {
-        cluster: Cluster { name: DEFAULT.to_owned(), admin, connection_limit },
-        store_name: DEFAULT.to_owned(),
-        store: Arc::new(store),
-    }
+    Cluster { name: DEFAULT.to_owned(), admin, connection_limit }
 }
 
 async fn server(settings: &ServerSettings) -> Result<ServerAddress, AnyFailure> {

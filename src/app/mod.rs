@@ -6,11 +6,14 @@ mod addresses;
 mod keys;
 mod objects;
 
+use std::sync::Arc;
+
 use sqlx::PgConnection;
 
 use crate::features::audit;
 use crate::features::installation::{self, InstallationError, NewOperator, Outcome, Setup};
 use crate::features::local::LocalStack;
+use crate::features::placement::Placement;
 use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::secrets::Secrets;
 use crate::features::tenants::{EnvView, Tenant};
@@ -62,23 +65,22 @@ impl App {
         progress: &dyn Progress,
     ) -> Result<(Provisioning, Worker), AnyFailure> {
         let addresses = Addresses::of(settings, progress).await?;
-        let admin = addresses.placement.cluster.admin.connect("nexus");
+        let admin = addresses.cluster.admin.connect("nexus");
         let (attached, admin) = tokio::join!(Self::attach(settings, &addresses), admin);
         let app = match attached {
             Ok(app) => app,
             Err(_) => Self::open(settings, caller, progress).await?,
         };
-        let worker = app.provisioning.worker(app.control, admin?).await?;
+        let worker = app.provisioning.worker(app.control, admin.ok()).await?;
         Ok((app.provisioning, worker))
     }
 
     /// Goes on to change tenants.
     ///
     /// # Errors
-    /// When the server for tenants' databases does not answer.
+    /// When a statement fails.
     pub async fn begin_work(self) -> Result<(Provisioning, Worker), AnyFailure> {
-        let admin = self.provisioning.placement.cluster.admin.connect("nexus").await?;
-        let worker = self.provisioning.worker(self.control, admin).await?;
+        let worker = self.provisioning.worker(self.control, None).await?;
         Ok((self.provisioning, worker))
     }
 
@@ -93,9 +95,11 @@ impl App {
         })?;
         let installation = installation::open(&mut control, &addresses.control).await?;
         let secrets = Secrets::new(keys::master(&settings.keys).await?);
+        let placement =
+            Placement::new(addresses.cluster.clone(), Arc::clone(&addresses.store), secrets.clone());
         let provisioning = Provisioning {
             control: addresses.control.clone(),
-            placement: addresses.placement.clone(),
+            placement,
             secrets,
             installation,
             invitation_ttl_hours: i64::try_from(settings.tenants.invitation_ttl.as_secs() / 3600)
@@ -126,8 +130,8 @@ impl App {
         progress: &dyn Progress,
     ) -> Result<Outcome, AnyFailure> {
         let secrets = Secrets::new(keys::master_or_new(&settings.keys, addresses, progress).await?);
-        let cluster = &addresses.placement.cluster;
-        let setup = Setup { control: &addresses.control, cluster, secrets: &secrets, operator };
+        let setup =
+            Setup { control: &addresses.control, cluster: &addresses.cluster, secrets: &secrets, operator };
         Ok(setup.run(caller, progress).await?)
     }
 
@@ -145,10 +149,11 @@ impl App {
     pub async fn environment(&mut self, tenant: &Tenant) -> Result<EnvView, AnyFailure> {
         let provisioning = &self.provisioning;
         let (password, key) = provisioning.credentials(&mut self.control, tenant).await?;
-        let placement = &provisioning.placement;
+        let cluster = provisioning.placement.cluster(&mut self.control, &tenant.cluster).await?;
+        let store = provisioning.placement.store(&mut self.control, &tenant.store).await?;
         let names = &tenant.resources;
-        let server = placement.cluster.admin.database(&names.database_name).login(&names.app_role, password);
-        Ok(EnvView::new(tenant, server, (placement.store.endpoint(), placement.store.region()), key))
+        let server = cluster.admin.database(&names.database_name).login(&names.app_role, password);
+        Ok(EnvView::new(tenant, server, (store.driver.endpoint(), store.driver.region()), key))
     }
 }
 

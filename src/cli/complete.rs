@@ -10,7 +10,8 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use super::usage;
-use crate::app::App;
+use crate::app::{App, Glance};
+use crate::features::placement::{self, PlacementError};
 use crate::features::provisioning::{OperationFilter, OperationView};
 use crate::features::tenants;
 use crate::kernel::{Caller, Page};
@@ -50,6 +51,34 @@ pub fn tenants() -> ArgValueCompleter {
         let (Some(prefix), Some(loaded)) = (typed.to_str(), loaded()) else { return Vec::new() };
         candidates(typed, waiting(tenant_slugs(&loaded, prefix)))
     })
+}
+
+/// Completes the names of servers for tenants.
+#[must_use]
+pub fn clusters() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let Some(loaded) = loaded() else { return Vec::new() };
+        candidates(typed, waiting(places(&loaded, placement::cluster_names)))
+    })
+}
+
+/// Completes the names of object stores.
+#[must_use]
+pub fn stores() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let Some(loaded) = loaded() else { return Vec::new() };
+        candidates(typed, waiting(places(&loaded, placement::store_names)))
+    })
+}
+
+/// The names of places of a kind.
+async fn places(
+    loaded: &Loaded,
+    names: impl AsyncFnOnce(&mut Glance) -> Result<Vec<String>, PlacementError>,
+) -> Vec<String> {
+    let Ok(settings) = loaded.settings() else { return Vec::new() };
+    let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
+    names(&mut control).await.unwrap_or_default()
 }
 
 /// Completes the ids of operations that are not done.

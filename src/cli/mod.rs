@@ -14,6 +14,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use crate::kernel::AnyFailure;
 
 pub mod arguments;
+pub mod cluster;
 pub mod complete;
 pub mod completions;
 pub mod config;
@@ -28,10 +29,12 @@ pub mod logging;
 pub mod manual;
 pub mod operation;
 pub mod output;
+pub mod place;
 pub mod prompt;
 mod psql;
 pub mod secret;
 pub mod secret_input;
+pub mod store;
 pub mod tenant;
 pub mod usage;
 pub mod version;
@@ -115,6 +118,12 @@ pub enum Command {
     Context(context::ContextArgs),
     /// Show what is set, and where it was set
     Config(config::ConfigArgs),
+    /// Look after the PostgreSQL servers that tenants are placed on
+    #[command(alias = "clusters")]
+    Cluster(cluster::ClusterArgs),
+    /// Look after the object stores that tenants' buckets are placed in
+    #[command(alias = "stores")]
+    Store(store::StoreArgs),
     /// Make, show, use, mend and delete tenants
     #[command(alias = "tenants")]
     Tenant(tenant::TenantArgs),
@@ -167,6 +176,8 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Config(args) => config::run(&args, on),
         Command::Local(args) => in_runtime(on, local::run(args, on)),
         Command::Init(args) => in_runtime(on, init::run(args, on)),
+        Command::Cluster(args) => in_runtime(on, cluster::run(args, on)),
+        Command::Store(args) => in_runtime(on, store::run(args, on)),
         Command::Tenant(args) => in_runtime(on, tenant::run(args, on)),
         Command::Operation(args) => in_runtime(on, operation::run(args, on)),
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),

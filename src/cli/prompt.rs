@@ -112,6 +112,15 @@ pub fn optional_text(
     Ok(question.validate_with(|text: &String| check(text)).interact_text()?)
 }
 
+/// Asks for a password that exists, once and without showing it.
+///
+/// # Errors
+/// [`PromptError::NotGiven`] without a terminal; Ctrl-C.
+pub fn password(screen: &Screen, what: &str, flag: &str) -> Result<SecretString, PromptError> {
+    needs_terminal(screen, what, flag)?;
+    Ok(Password::new().with_prompt(what).report(false).interact()?.into())
+}
+
 /// Asks for a new password, twice and without showing it.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! A secret on standard input: one line, which nothing else sees.
 
 use std::io::{self, Read, stdin};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::kernel::{ErrorKind, Failure, SecretString};
+use crate::infra::private_file;
+use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString};
 
 /// Most bytes of a password.
 const MAX_BYTES: usize = 1024;
@@ -45,6 +47,15 @@ impl Failure for SecretInputError {
 /// When standard input holds anything but one line of text.
 pub fn line_from_stdin(what: &'static str) -> Result<SecretString, SecretInputError> {
     line_from(&mut stdin().lock(), what)
+}
+
+/// Reads one line from a file that only its owner may read.
+///
+/// # Errors
+/// When the file is not private, or holds anything but one line of text.
+pub fn line_from_file(path: &Path, what: &'static str) -> Result<SecretString, AnyFailure> {
+    let content = Zeroizing::new(private_file::read(path)?);
+    Ok(line_from(&mut content.as_slice(), what)?)
 }
 
 fn line_from(input: &mut dyn Read, what: &'static str) -> Result<SecretString, SecretInputError> {

@@ -16,7 +16,8 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let request = request(&args, on).await?;
     let (settings, caller) = (on.settings()?, on.caller());
     if on.global.dry_run {
-        let steps = plan_create(App::glance(&settings).await.as_mut(), &request.tenant).await?;
+        let steps =
+            plan_create(App::glance(&settings).await.as_mut(), &request.tenant, &request.wish).await?;
         on.screen.list(steps)?;
         return Ok(Exit::Done);
     }
@@ -94,6 +95,7 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
         admin_password_hash,
         detach: args.detach,
         wait: args.wait,
+        wish: args.place.wish(),
     })
 }
 

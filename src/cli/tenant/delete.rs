@@ -18,7 +18,8 @@ pub(super) async fn run(args: &DeleteArgs, on: &Invocation) -> CommandResult {
         return Ok(Exit::Done);
     }
     let slug: Slug = tenant.slug.parse()?;
-    let server = app.provisioning.placement.cluster.admin.host.to_string();
+    let cluster = app.provisioning.placement.cluster(&mut app.control, &tenant.cluster).await?;
+    let server = cluster.admin.host;
     let mut shown = vec![format!(
         "context {}, server {server}, tenant {} ({}):",
         settings.context, tenant.slug, tenant.name

@@ -7,21 +7,23 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::arguments::{self, Input};
+use crate::features::placement::Wish;
 use crate::features::tenants::NewTenant;
 use crate::kernel::label::Label;
 use crate::kernel::slug::SlugError;
-use crate::kernel::{ErrorKind, Failure, Labels, Slug, suggest};
+use crate::kernel::{ErrorKind, Failure, Labels, PlaceName, Slug, suggest};
 
 /// Most bytes of a file.
 const MAX_BYTES: u64 = 256 << 20;
 /// The fields of a line.
-const FIELDS: [&str; 4] = ["slug", "name", "admin_email", "labels"];
+const FIELDS: [&str; 6] = ["slug", "name", "admin_email", "labels", "cluster", "store"];
 
 /// One tenant, and the line that asks for it.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) number: usize,
     pub(super) tenant: NewTenant,
+    pub(super) wish: Wish,
 }
 
 /// Why a file was refused.
@@ -85,7 +87,7 @@ pub(super) fn read(input: &Input) -> Result<Vec<Line>, InputError> {
     let mut wrong = Vec::new();
     for (number, result) in parsed {
         match result {
-            Ok(tenant) => lines.push(Line { number, tenant }),
+            Ok((tenant, wish)) => lines.push(Line { number, tenant, wish }),
             Err(reason) => wrong.push(format!("  line {number}: {reason}")),
         }
     }
@@ -106,7 +108,7 @@ pub(super) fn read(input: &Input) -> Result<Vec<Line>, InputError> {
     if lines.is_empty() { Err(InputError::Empty(name)) } else { Ok(lines) }
 }
 
-type Parsed = Vec<(usize, Result<NewTenant, String>)>;
+type Parsed = Vec<(usize, Result<(NewTenant, Wish), String>)>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,6 +118,8 @@ struct JsonLine {
     admin_email: Option<String>,
     #[serde(default)]
     labels: Labels,
+    cluster: Option<String>,
+    store: Option<String>,
 }
 
 fn json_lines(text: &str) -> Parsed {
@@ -124,9 +128,12 @@ fn json_lines(text: &str) -> Parsed {
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(index, line)| {
             let parsed = serde_json::from_str::<JsonLine>(line).map_err(|error| error.to_string());
-            let tenant = parsed
-                .and_then(|it| tenant(&it.slug, it.name, it.admin_email, it.labels.into_iter().collect()));
-            (index + 1, tenant)
+            let line = parsed.and_then(|it| {
+                let wish = wish(it.cluster, it.store)?;
+                let labels = it.labels.into_iter().collect();
+                Ok((tenant(&it.slug, it.name, it.admin_email, labels)?, wish))
+            });
+            (index + 1, line)
         })
         .collect()
 }
@@ -172,9 +179,20 @@ fn csv_lines(text: &str) -> Parsed {
                 })
                 .collect();
             let slug = record.get(slug).unwrap_or_default();
-            (number, pairs.and_then(|pairs| tenant(slug, field(name), field(email), pairs)))
+            let line = pairs.and_then(|pairs| {
+                let wish = wish(field(column("cluster")), field(column("store")))?;
+                Ok((tenant(slug, field(name), field(email), pairs)?, wish))
+            });
+            (number, line)
         })
         .collect()
+}
+
+fn wish(cluster: Option<String>, store: Option<String>) -> Result<Wish, String> {
+    for name in [&cluster, &store].into_iter().flatten() {
+        name.parse::<PlaceName>().map_err(|error| error.to_string())?;
+    }
+    Ok(Wish { cluster, store, labels: Labels::new() })
 }
 
 fn tenant(
@@ -209,7 +227,7 @@ mod tests {
         let from_json =
             json_lines(r#"{"slug":"acme","name":"Acme Ltd","labels":{"plan":"gold","region":"eu"}}"#);
         assert_eq!(from_csv[0].1, from_json[0].1);
-        assert_eq!(from_csv[0].1.as_ref().unwrap().labels.len(), 2);
+        assert_eq!(from_csv[0].1.as_ref().unwrap().0.labels.len(), 2);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, mpsc};
 use super::super::{CommandResult, Exit, Invocation};
 use super::CreateArgs;
 use super::input::{self, Line};
+use super::place::PlaceArgs;
 use super::views::{LineView, outcome_text};
 use crate::app::App;
 use crate::features::provisioning::{
@@ -54,7 +55,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let lines = input::read(source)?;
     let (settings, caller) = (on.settings()?, on.caller());
     if on.global.dry_run {
-        return dry_run(&lines, App::glance(&settings).await, on).await;
+        return dry_run(&lines, &args.place, App::glance(&settings).await, on).await;
     }
     let total = lines.len();
     let progress = Arc::new(on.screen.progress());
@@ -66,6 +67,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         failed: AtomicU32::new(0),
         max_failures: args.max_failures.unwrap_or(u32::MAX),
         detach: args.detach,
+        place: args.place,
         caller,
     });
     let mut first = Some(first);
@@ -126,10 +128,15 @@ fn in_background(planned: &[OperationId], on: &Invocation) -> Result<(), AnyFail
     planned.chunks(IN_BACKGROUND).try_for_each(|some| super::super::operation::start_in_background(on, some))
 }
 
-async fn dry_run(lines: &[Line], mut control: Option<crate::app::Glance>, on: &Invocation) -> CommandResult {
+async fn dry_run(
+    lines: &[Line],
+    place: &PlaceArgs,
+    mut control: Option<crate::app::Glance>,
+    on: &Invocation,
+) -> CommandResult {
     let mut list = on.screen.list_writer();
     for line in lines {
-        let planned = plan_create(control.as_mut(), &line.tenant).await;
+        let planned = plan_create(control.as_mut(), &line.tenant, &place.or(&line.wish)).await;
         let (outcome, error) = match &planned {
             Ok(_) => ("planned", None),
             Err(error) => ("conflict", Some(error)),
@@ -166,6 +173,7 @@ struct Crew {
     failed: AtomicU32,
     max_failures: u32,
     detach: bool,
+    place: PlaceArgs,
     caller: Caller,
 }
 
@@ -186,6 +194,7 @@ impl Crew {
                 admin_password_hash: None,
                 detach: self.detach,
                 wait: false,
+                wish: self.place.or(&line.wish),
             };
             let made = on_what.create(worker, &self.caller, &request, progress, stop).await;
             progress.event(Event::Done { subject: slug.clone(), ok: made.is_ok() });

@@ -18,8 +18,11 @@ mod delete;
 mod input;
 mod look;
 mod many;
+mod place;
 mod repair;
 mod views;
+
+pub use place::PlaceArgs;
 
 /// Arguments of `nexus tenant`.
 #[derive(Debug, Args)]
@@ -39,10 +42,12 @@ EXAMPLES
   nexus tenant create acme --name 'Acme Ltd' --admin-email ann@acme.example
   nexus tenant create acme --label plan=gold --label region=eu
   nexus --dry-run tenant create acme        what would be made
+  nexus tenant create acme --cluster eu1    on this server; see nexus cluster list
   nexus tenant create --from tenants.csv --jobs 4
 
-A file for --from is CSV with a header, or JSON lines, with the fields slug, name, admin_email and
-labels (in CSV: key=value pairs, separated by semicolons); '-' reads standard input. When some
+A file for --from is CSV with a header, or JSON lines, with the fields slug, name, admin_email,
+labels (in CSV: key=value pairs, separated by semicolons), cluster and store; '-' reads standard
+input. When some
 fail the others are made all the same, and the exit code is 6.")]
     Create(Box<CreateArgs>),
     /// List tenants
@@ -116,6 +121,9 @@ pub struct CreateArgs {
     /// Put a label on it, to select by; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", conflicts_with = "from")]
     pub labels: Vec<Label>,
+    /// Where it is wanted
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// Write the first admin's invitation into this new file, which only you may read
     #[arg(long, value_name = "PATH", requires = "admin_email", conflicts_with_all = ["from", "reveal"], value_hint = clap::ValueHint::FilePath)]
     pub invitation_file: Option<PathBuf>,

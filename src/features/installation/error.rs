@@ -1,8 +1,8 @@
 //! What can go wrong with the installation as a whole.
 
+use crate::features::placement::PlacementError;
 use crate::features::secrets::SecretsError;
 use crate::infra::cluster::ClusterError;
-use crate::infra::crypto::RandomError;
 use crate::infra::db::DbError;
 use crate::kernel::{ErrorKind, Failure};
 
@@ -42,31 +42,15 @@ pub enum InstallationError {
     /// Someone else is initialising or building the template.
     #[error("another process is setting this installation up")]
     Busy,
-    /// The login may not do what is needed.
-    #[error("login {user:?} on {server} is not a superuser")]
-    NotSuperuser {
-        /// Which login.
-        user: String,
-        /// Where.
-        server: String,
-    },
-    /// The server is too old.
-    #[error("PostgreSQL {version} on {server} is too old: 15 or newer is needed")]
-    ServerTooOld {
-        /// Its version.
-        version: i32,
-        /// Where.
-        server: String,
-    },
     /// A statement failed.
     #[error(transparent)]
     Db(#[from] DbError),
     /// A change on the server failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// The system has no random numbers.
+    /// The server for tenants' databases.
     #[error(transparent)]
-    Random(#[from] RandomError),
+    Placement(#[from] PlacementError),
     /// A key failed.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -84,10 +68,9 @@ impl Failure for InstallationError {
             Self::NotInitialised { .. } | Self::Behind { .. } => ErrorKind::Unavailable,
             Self::Initialised { .. } | Self::Ahead { .. } => ErrorKind::Conflict,
             Self::Busy => ErrorKind::Busy,
-            Self::NotSuperuser { .. } | Self::ServerTooOld { .. } => ErrorKind::Invalid,
             Self::Db(error) => error.kind(),
             Self::Cluster(error) => error.kind(),
-            Self::Random(error) => error.kind(),
+            Self::Placement(error) => error.kind(),
             Self::Secrets(error) => error.kind(),
         }
     }
@@ -99,11 +82,9 @@ impl Failure for InstallationError {
             Self::Behind { .. } => "control_behind",
             Self::Ahead { .. } => "control_ahead",
             Self::Busy => "setup_busy",
-            Self::NotSuperuser { .. } => "not_superuser",
-            Self::ServerTooOld { .. } => "server_too_old",
             Self::Db(error) => error.code(),
             Self::Cluster(error) => error.code(),
-            Self::Random(error) => error.code(),
+            Self::Placement(error) => error.code(),
             Self::Secrets(error) => error.code(),
         }
     }
@@ -113,13 +94,11 @@ impl Failure for InstallationError {
             Self::NotInitialised { .. } | Self::Behind { .. } => vec!["set it up: nexus init".to_owned()],
             Self::Ahead { .. } => vec!["use the newer nexus".to_owned()],
             Self::Busy => vec!["repeat the command in a moment".to_owned()],
-            Self::NotSuperuser { user, .. } => {
-                vec![format!("let it make roles and databases: ALTER ROLE \"{user}\" SUPERUSER")]
-            }
             Self::Db(error) => error.hints(),
             Self::Cluster(error) => error.hints(),
             Self::Secrets(error) => error.hints(),
-            Self::Random(_) | Self::Initialised { .. } | Self::ServerTooOld { .. } => Vec::new(),
+            Self::Placement(error) => error.hints(),
+            Self::Initialised { .. } => Vec::new(),
         }
     }
 }

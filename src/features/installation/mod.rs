@@ -4,8 +4,6 @@
 mod error;
 mod service;
 mod store;
-mod template;
 
 pub use error::InstallationError;
 pub use service::{Installation, NewOperator, Outcome, Setup, open};
-pub use template::{Template, template};

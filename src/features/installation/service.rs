@@ -10,7 +10,7 @@ use super::error::InstallationError;
 use super::store;
 use crate::features::audit;
 use crate::features::iam::{self, FirstSignIn};
-use crate::features::placement::Cluster;
+use crate::features::placement::{Cluster, check_rights, template};
 use crate::features::secrets::Secrets;
 use crate::infra::cluster::close_maintenance_databases;
 use crate::infra::db::{AdvisoryLock, CONTROL, DbError, LockKey, REALM, ServerAddress, transaction};
@@ -102,7 +102,7 @@ impl Setup<'_> {
             .ok_or(InstallationError::Busy)?;
         let outcome = self.tables(&mut control, caller, progress).await?;
         let (Outcome::Made(it) | Outcome::Upgraded(it) | Outcome::Found(it)) = outcome;
-        super::template(&mut control, &mut admin, self.cluster, it.id).await?;
+        template(&mut control, &mut admin, self.cluster, it.id).await?;
         lock.release(&mut control).await?;
         Ok(outcome)
     }
@@ -143,15 +143,4 @@ impl Setup<'_> {
         tx.commit().await.map_err(DbError::from)?;
         Ok(Outcome::Made(Installation { id }))
     }
-}
-
-async fn check_rights(admin: &mut PgConnection, server: &ServerAddress) -> Result<(), InstallationError> {
-    let (version, superuser) = store::rights(admin).await?;
-    if version < 15 {
-        return Err(InstallationError::ServerTooOld { version, server: server.display() });
-    }
-    if !superuser {
-        return Err(InstallationError::NotSuperuser { user: server.user.clone(), server: server.display() });
-    }
-    Ok(())
 }

@@ -1,34 +1,22 @@
-//! Where tenants are placed: on which PostgreSQL server and in which object store.
+//! Where tenants live: PostgreSQL servers ("clusters") and object stores, who administers them,
+//! and where the next tenant goes.
 //!
-//! A context has one of each, named `default`; a tenant's row holds the name, so that more can be
-//! registered without touching a tenant.
+//! A fact feature. The server and the store that the settings name are called `default`; others
+//! are rows, their administrators' credentials sealed. Start reading at [`Placement`].
 
-use std::sync::Arc;
+mod clusters;
+mod error;
+mod model;
+mod registry;
+mod store;
+mod stores;
+mod template;
 
-use crate::infra::db::ServerAddress;
-use crate::infra::objects::ObjectStore;
-
-/// The name of a context's only server and only store.
-pub const DEFAULT: &str = "default";
-
-/// A PostgreSQL server for tenants' databases.
-#[derive(Debug, Clone)]
-pub struct Cluster {
-    /// Its name, as tenants' rows hold it.
-    pub name: String,
-    /// Its administrator's login, at the maintenance database.
-    pub admin: ServerAddress,
-    /// Most sessions that one tenant may have at a time.
-    pub connection_limit: i32,
-}
-
-/// Where new tenants go.
-#[derive(Clone)]
-pub struct Placement {
-    /// The server.
-    pub cluster: Cluster,
-    /// The store's name, as tenants' rows hold it.
-    pub store_name: String,
-    /// The store.
-    pub store: Arc<dyn ObjectStore>,
-}
+pub use clusters::{AddCluster, Registered, check_rights, cluster_names};
+pub use error::PlacementError;
+pub use model::{
+    ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange, StorePlace, StoreView, Wish,
+};
+pub use registry::{Cluster, DEFAULT, Placement, Store};
+pub use stores::{AddStore, store_names};
+pub use template::{Template, drop_templates, template};

@@ -12,6 +12,7 @@ use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
+use crate::features::placement::Wish;
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::crypto::{InvitationToken, random};
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, durable_transaction, transaction};
@@ -32,6 +33,8 @@ pub struct CreateRequest {
     pub detach: bool,
     /// Wait for another process that makes the same tenant, instead of refusing.
     pub wait: bool,
+    /// Where it is wanted.
+    pub wish: Wish,
 }
 
 /// What came of it.
@@ -86,21 +89,23 @@ impl Provisioning {
     ) -> Result<Created, ProvisioningError> {
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
-            if let Some((intent, secrets)) = self.reserve(worker, caller, request).await? {
+            let reserved = Box::pin(self.reserve_where_wanted(worker, caller, request)).await?;
+            if let Some((intent, secrets)) = reserved {
                 let operation = intent.operation;
                 if request.detach {
                     let tenant = intent.tenant.clone();
                     intent.lock.release(&mut *worker.control.lock().await).await?;
                     return Ok(Created { outcome: Outcome::Planned, operation, tenant: tenant.into() });
                 }
-                let tenant = self.drive(worker, intent, "create", secrets, progress, stop).await?;
+                let made = Box::pin(self.drive(worker, intent, "create", secrets, progress, stop));
+                let tenant = made.await?;
                 return Ok(Created { outcome: Outcome::Created, operation, tenant: tenant.into() });
             }
             // Whoever had the slug may have given it back in the meantime.
             let name = TenantRef::Slug(request.tenant.slug.clone());
             let found = tenants::find(&mut *worker.control.lock().await, &name).await?;
             let Some(tenant) = found else { continue };
-            match self.again(worker, caller, request, tenant, progress, stop).await {
+            match Box::pin(self.again(worker, caller, request, tenant, progress, stop)).await {
                 // It ended between two looks at it.
                 Err(ProvisioningError::Over { .. }) => {}
                 // Somebody else took it up first.
@@ -122,7 +127,7 @@ impl Provisioning {
         stop: &CancellationToken,
     ) -> Result<Created, ProvisioningError> {
         let slug = tenant.slug.clone();
-        let differences = differences(&request.tenant, &tenant);
+        let differences = differences(&request.tenant, &request.wish, &tenant);
         if !differences.is_empty() {
             return Err(ProvisioningError::SlugTaken { slug, differences });
         }
@@ -155,6 +160,26 @@ impl Provisioning {
         Ok(Created { outcome: Outcome::Finished, operation: unfinished.id, tenant: resumed.into() })
     }
 
+    /// Chooses a place, then writes the intent. A slug that is taken needs no place.
+    async fn reserve_where_wanted(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        request: &CreateRequest,
+    ) -> Result<Option<(Intent, super::recovery::Opened)>, ProvisioningError> {
+        let chosen = self.placement.choose(&mut *worker.control.lock().await, &request.wish).await;
+        let (cluster, store) = match chosen {
+            Ok(chosen) => chosen,
+            Err(error) => {
+                let name = TenantRef::Slug(request.tenant.slug.clone());
+                let taken = tenants::find(&mut *worker.control.lock().await, &name).await?.is_some();
+                return if taken { Ok(None) } else { Err(error.into()) };
+            }
+        };
+        let version = self.server_of(worker, &cluster).await?.template.version;
+        self.reserve(worker, caller, request, (&cluster, &store, version)).await
+    }
+
     /// Writes the intent: the row with every name that will be used, the sealed secrets that exist
     /// from the start, the operation with its steps, the audit row. `None` when the slug is taken.
     async fn reserve(
@@ -162,6 +187,7 @@ impl Provisioning {
         worker: &Worker,
         caller: &Caller,
         request: &CreateRequest,
+        placed: (&str, &str, i64),
     ) -> Result<Option<(Intent, super::recovery::Opened)>, ProvisioningError> {
         let (id, operation) = (TenantId::new(), OperationId::new());
         let name = random::resource_name()?;
@@ -172,11 +198,6 @@ impl Provisioning {
             bucket: name.bucket(),
         };
         let new = &request.tenant;
-        let placed = (
-            self.placement.cluster.name.as_str(),
-            self.placement.store_name.as_str(),
-            worker.template.version,
-        );
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
         let Some(tenant) = tenants::insert(&mut tx, id, new, &resources, placed).await? else {
@@ -242,13 +263,15 @@ impl Provisioning {
     }
 }
 
-pub(super) fn differences(new: &NewTenant, tenant: &Tenant) -> Vec<String> {
+pub(super) fn differences(new: &NewTenant, wish: &Wish, tenant: &Tenant) -> Vec<String> {
     let Json(labels) = &tenant.labels;
     let email = new.admin_email.as_ref().map(|email| email.as_str().to_owned());
     [
         (new.name != tenant.name, "name"),
         (email != tenant.admin_email, "admin_email"),
         (&new.labels != labels, "labels"),
+        (wish.cluster.as_ref().is_some_and(|name| *name != tenant.cluster), "cluster"),
+        (wish.store.as_ref().is_some_and(|name| *name != tenant.store), "store"),
     ]
     .into_iter()
     .filter(|&(differs, _what)| differs)

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::create::Intent;
 use super::error::ProvisioningError;
 use super::plan::Plan;
-use super::recovery::Direction;
+use super::recovery::{Direction, stopped};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
@@ -59,14 +59,12 @@ impl Provisioning {
         let operation = intent.operation;
         let opened = self.open_secrets(&mut *worker.control.lock().await, intent.tenant.id).await?;
         let owner = Owner { mark: Plan::mark(self, &intent.tenant), fence: intent.fence };
-        self.placement.store.fence(&owner).await.map_err(|error| ProvisioningError::Stopped {
-            operation,
-            kind: "purge".to_owned(),
-            slug: intent.tenant.slug.clone(),
-            taken_back: false,
-            source: Box::new(error.into()),
-        })?;
-        let gone = self.drive(worker, intent, "purge", opened, progress, stop).await?;
+        let fenced = match self.store_of(worker, &intent.tenant).await {
+            Ok(store) => store.driver.fence(&owner).await.map_err(Into::into),
+            Err(error) => Err(error),
+        };
+        fenced.map_err(|error| stopped(operation, "purge", intent.tenant.slug.clone(), false, error))?;
+        let gone = Box::pin(self.drive(worker, intent, "purge", opened, progress, stop)).await?;
         Ok(Deleted { operation, tenant: gone.into() })
     }
 

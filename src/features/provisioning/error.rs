@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::features::installation::InstallationError;
+use crate::features::placement::PlacementError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
 use crate::infra::cluster::ClusterError;
@@ -91,9 +91,9 @@ pub enum ProvisioningError {
     /// A tenant's facts.
     #[error(transparent)]
     Tenant(#[from] TenantError),
-    /// The installation.
+    /// The servers and stores for tenants.
     #[error(transparent)]
-    Installation(#[from] InstallationError),
+    Placement(#[from] PlacementError),
     /// A statement on the control database or inside a tenant's.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -126,7 +126,7 @@ impl ProvisioningError {
         match self {
             Self::Stopped { source, .. } => Some(&**source),
             Self::Tenant(error) => Some(error),
-            Self::Installation(error) => Some(error),
+            Self::Placement(error) => Some(error),
             Self::Db(error) => Some(error),
             Self::Cluster(error) => Some(error),
             Self::Objects(error) => Some(error),

@@ -10,6 +10,7 @@ use super::repair::{Mended, Repaired};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
+use crate::features::placement::Wish;
 use crate::features::tenants::{self, NewTenant, Tenant, TenantRef};
 use crate::infra::saga::Probe;
 use crate::kernel::{Caller, OperationId, Page};
@@ -31,11 +32,12 @@ pub struct PlannedStep {
 pub async fn plan_create(
     control: Option<&mut PgConnection>,
     new: &NewTenant,
+    wish: &Wish,
 ) -> Result<Vec<PlannedStep>, ProvisioningError> {
     if let Some(control) = control {
         let name = TenantRef::Slug(new.slug.clone());
         if let Some(tenant) = tenants::find(control, &name).await? {
-            let differences = differences(new, &tenant);
+            let differences = differences(new, wish, &tenant);
             if !differences.is_empty() {
                 return Err(ProvisioningError::SlugTaken { slug: tenant.slug, differences });
             }

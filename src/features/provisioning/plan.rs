@@ -5,8 +5,9 @@ use sqlx::PgConnection;
 use tokio::sync::Mutex;
 
 use super::error::ProvisioningError;
-use super::worker::{Provisioning, Worker};
+use super::worker::{Provisioning, Server, Worker};
 use crate::features::iam::FirstSignIn;
+use crate::features::placement::Store;
 use crate::features::tenants::Tenant;
 use crate::infra::cluster::{Database, Roles};
 use crate::infra::db::ServerAddress;
@@ -36,6 +37,10 @@ pub(super) struct Neighbour {
 pub(super) struct Plan {
     pub(super) on: Provisioning,
     pub(super) worker: Worker,
+    /// The server that the tenant's database is on.
+    pub(super) server: Server,
+    /// The store that its bucket is in.
+    pub(super) store: Store,
     pub(super) operation: OperationId,
     pub(super) tenant: Tenant,
     pub(super) owner: Owner,
@@ -84,7 +89,7 @@ impl Plan {
     /// The tenant's own login at a database of its server.
     pub(super) fn login(&self, database: &str) -> Result<ServerAddress, ProvisioningError> {
         let password = self.password.clone().ok_or_else(|| self.lost("its sealed password"))?;
-        let server = &self.on.placement.cluster.admin;
+        let server = &self.server.cluster.admin;
         Ok(server.database(database).login(&self.tenant.resources.app_role, password))
     }
 
@@ -100,7 +105,7 @@ impl Plan {
     ) -> Result<T, ProvisioningError> {
         let mut session = self.inside.lock().await;
         if session.is_none() {
-            let server = self.on.placement.cluster.admin.database(&self.tenant.resources.database_name);
+            let server = self.server.cluster.admin.database(&self.tenant.resources.database_name);
             *session = Some(server.connect(&self.application()).await?);
         }
         match &mut *session {

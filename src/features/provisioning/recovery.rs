@@ -149,8 +149,10 @@ impl Provisioning {
         row: &OperationRow,
     ) -> Result<Opened, ProvisioningError> {
         let opened = self.open_secrets(&mut *worker.control.lock().await, tenant.id).await?;
-        cluster::fence(&mut *worker.admin.lock().await, &format!("nexus:{}", row.id)).await?;
-        self.placement.store.fence(&Owner { mark: Plan::mark(self, tenant), fence: row.fence }).await?;
+        let server = self.server_of(worker, &tenant.cluster).await?;
+        cluster::fence(&mut *server.admin.lock().await, &format!("nexus:{}", row.id)).await?;
+        let owner = Owner { mark: Plan::mark(self, tenant), fence: row.fence };
+        self.store_of(worker, tenant).await?.driver.fence(&owner).await?;
         Ok(opened)
     }
 
@@ -198,6 +200,9 @@ impl Provisioning {
         kind: &'static str,
         ended: Result<(), ProvisioningError>,
     ) -> Result<Tenant, ProvisioningError> {
+        if let Err(error) = &ended {
+            worker.forget(&intent.tenant.cluster, error).await;
+        }
         let released = intent.lock.release(&mut *worker.control.lock().await).await;
         match ended.and(released.map(|_| ()).map_err(Into::into)) {
             Ok(()) => self.fresh(worker, &intent.tenant).await,
@@ -226,7 +231,7 @@ impl Provisioning {
     }
 
     async fn name_session(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        let mut admin = plan.worker.admin.lock().await;
+        let mut admin = plan.server.admin.lock().await;
         Ok(cluster::name_session(&mut admin, &plan.application()).await?)
     }
 
@@ -252,10 +257,12 @@ impl Provisioning {
         opened: Opened,
     ) -> Result<Plan, ProvisioningError> {
         let neighbour = if kind == "create" {
-            store::neighbour(&mut *worker.control.lock().await, (tenant.id, &tenant.cluster)).await?
+            store::neighbour(&mut *worker.control.lock().await, &tenant).await?
         } else {
             None
         };
+        let server = self.server_of(worker, &tenant.cluster).await?;
+        let store = self.store_of(worker, &tenant).await?;
         let key = match (&tenant.access_key_id, opened.key_secret) {
             (Some(id), Some(secret)) => Some(ScopedKey { access_key_id: id.clone(), secret }),
             _ => None,
@@ -263,6 +270,8 @@ impl Provisioning {
         Ok(Plan {
             on: self.clone(),
             worker: worker.clone(),
+            server,
+            store,
             operation,
             owner: Owner { mark: Plan::mark(self, &tenant), fence },
             may_remake: tenant.state == TenantState::Provisioning,
@@ -327,7 +336,7 @@ fn kind_of(kind: &str) -> &'static str {
     }
 }
 
-fn stopped(
+pub(super) fn stopped(
     operation: OperationId,
     kind: &str,
     slug: String,

@@ -140,7 +140,8 @@ impl Provisioning {
         };
         let fence = self.intend_repair(worker, caller, &intent, &amiss).await?;
         let opened = self.open_secrets(&mut *worker.control.lock().await, intent.tenant.id).await?;
-        self.placement.store.fence(&Owner { mark: Plan::mark(self, &intent.tenant), fence }).await?;
+        let owner = Owner { mark: Plan::mark(self, &intent.tenant), fence };
+        self.store_of(worker, &intent.tenant).await?.driver.fence(&owner).await?;
         self.drive(worker, Intent { fence, ..intent }, "repair", opened, progress, stop).await?;
         Ok(Some((operation, amiss)))
     }

@@ -5,6 +5,7 @@ use sqlx::{FromRow, PgConnection};
 
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Neighbour;
+use crate::features::tenants::Tenant;
 use crate::infra::db::{DbError, LockKey};
 use crate::kernel::{Caller, OperationId, Page, TenantId};
 
@@ -126,17 +127,18 @@ pub(super) async fn is_locked(control: &mut PgConnection, key: &LockKey) -> Resu
     .await?)
 }
 
-/// Another active tenant on the same server, for a proof of isolation.
+/// Another active tenant on the same server and in the same store, for a proof of isolation.
 pub(super) async fn neighbour(
     control: &mut PgConnection,
-    (tenant, cluster): (TenantId, &str),
+    tenant: &Tenant,
 ) -> Result<Option<Neighbour>, DbError> {
     Ok(sqlx::query_as(
         "select database_name, bucket from control.tenants
-         where state = 'active' and cluster = $2 and id <> $1 order by id desc limit 1",
+         where state = 'active' and cluster = $2 and store = $3 and id <> $1 order by id desc limit 1",
     )
-    .bind(tenant)
-    .bind(cluster)
+    .bind(tenant.id)
+    .bind(&tenant.cluster)
+    .bind(&tenant.store)
     .fetch_optional(control)
     .await?)
 }

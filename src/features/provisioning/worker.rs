@@ -1,5 +1,6 @@
 //! What provisioning stands on, and the connections that one worker uses for many tenants.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::PgConnection;
@@ -7,17 +8,18 @@ use tokio::sync::Mutex;
 
 use super::error::ProvisioningError;
 use super::store;
-use crate::features::installation::{self, Installation, Template};
-use crate::features::placement::Placement;
+use crate::features::installation::Installation;
+use crate::features::placement::{Cluster, DEFAULT, Placement, Store, Template, template};
 use crate::features::secrets::Secrets;
-use crate::infra::db::ServerAddress;
+use crate::features::tenants::Tenant;
+use crate::infra::db::{DbError, ServerAddress};
 
 /// Makes tenants and takes them away.
 #[derive(Clone)]
 pub struct Provisioning {
     /// The control database.
     pub control: ServerAddress,
-    /// Where new tenants go.
+    /// Where tenants live, and where new ones go.
     pub placement: Placement,
     /// The keys.
     pub secrets: Secrets,
@@ -33,38 +35,91 @@ pub struct Provisioning {
 pub struct Worker {
     /// To the control database.
     pub(super) control: Arc<Mutex<PgConnection>>,
-    /// To the maintenance database of the server for tenants' databases, as its administrator.
+    /// To the servers that it has been at.
+    servers: Arc<Mutex<HashMap<String, Server>>>,
+}
+
+/// A server for tenants' databases, with a session of its administrator.
+#[derive(Clone)]
+pub(super) struct Server {
+    pub(super) cluster: Cluster,
+    /// At the maintenance database.
     pub(super) admin: Arc<Mutex<PgConnection>>,
     /// The template to clone.
     pub(super) template: Template,
 }
 
 impl Provisioning {
-    /// Makes a worker of connections to the control database and to the maintenance database.
+    /// Makes a worker of a connection to the control database and, where one is at hand, one to the
+    /// maintenance database of the settings' server.
     ///
     /// # Errors
     /// When a statement fails.
     pub async fn worker(
         &self,
         mut control: PgConnection,
-        mut admin: PgConnection,
+        admin: Option<PgConnection>,
     ) -> Result<Worker, ProvisioningError> {
         // The records between an operation's intent and its end need not survive a power cut: a
         // repair looks at the world. The intent and the end say so themselves.
         store::relaxed(&mut control).await?;
-        let cluster = &self.placement.cluster;
-        let template =
-            installation::template(&mut control, &mut admin, cluster, self.installation.id).await?;
-        Ok(Worker { control: Arc::new(Mutex::new(control)), admin: Arc::new(Mutex::new(admin)), template })
+        let mut servers = HashMap::new();
+        if let Some(admin) = admin {
+            let cluster = self.placement.default_cluster().clone();
+            servers.insert(DEFAULT.to_owned(), self.server(&mut control, cluster, admin).await?);
+        }
+        Ok(Worker { control: Arc::new(Mutex::new(control)), servers: Arc::new(Mutex::new(servers)) })
     }
 
     /// Connects one more worker, with a connection of its own to the control database.
     ///
     /// # Errors
-    /// When a server does not answer.
+    /// When the control database does not answer.
     pub async fn another_worker(&self) -> Result<Worker, ProvisioningError> {
-        let admin = self.placement.cluster.admin.connect("nexus");
+        let admin = self.placement.default_cluster().admin.connect("nexus");
         let (control, admin) = tokio::join!(self.control.connect("nexus"), admin);
-        self.worker(control?, admin?).await
+        self.worker(control?, admin.ok()).await
+    }
+
+    /// The server of a name, as this worker sees it.
+    pub(super) async fn server_of(&self, worker: &Worker, name: &str) -> Result<Server, ProvisioningError> {
+        let mut servers = worker.servers.lock().await;
+        if let Some(server) = servers.get(name) {
+            return Ok(server.clone());
+        }
+        let mut control = worker.control.lock().await;
+        let cluster = self.placement.cluster(&mut control, name).await?;
+        let admin = cluster.admin.connect("nexus").await?;
+        let server = self.server(&mut control, cluster, admin).await?;
+        servers.insert(name.to_owned(), server.clone());
+        Ok(server)
+    }
+
+    /// The store that a tenant's bucket is in.
+    pub(super) async fn store_of(
+        &self,
+        worker: &Worker,
+        tenant: &Tenant,
+    ) -> Result<Store, ProvisioningError> {
+        Ok(self.placement.store(&mut *worker.control.lock().await, &tenant.store).await?)
+    }
+
+    async fn server(
+        &self,
+        control: &mut PgConnection,
+        cluster: Cluster,
+        mut admin: PgConnection,
+    ) -> Result<Server, ProvisioningError> {
+        let template = template(control, &mut admin, &cluster, self.installation.id).await?;
+        Ok(Server { cluster, admin: Arc::new(Mutex::new(admin)), template })
+    }
+}
+
+impl Worker {
+    /// Forgets the sessions that broke, so that the next tenant gets new ones.
+    pub(super) async fn forget(&self, name: &str, error: &ProvisioningError) {
+        if matches!(error, ProvisioningError::Db(DbError::Unreachable { .. })) {
+            self.servers.lock().await.remove(name);
+        }
     }
 }

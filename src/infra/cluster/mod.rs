@@ -16,4 +16,4 @@ pub use error::ClusterError;
 pub use privileges::{become_role, close_maintenance_databases, grant_inside, granted_inside};
 pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
 pub use sessions::{close_logins, fence, name_session};
-pub use template::build_template;
+pub use template::{build_template, drop_template};

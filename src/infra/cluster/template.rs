@@ -4,7 +4,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{ClusterError, Database, drop_database, fence};
+use super::{ClusterError, Database, DatabaseFound, database, drop_database, fence};
 use crate::infra::db::{MigrationSet, ServerAddress, identifier, literal};
 
 /// Builds a template, from the start when an earlier attempt was cut short.
@@ -47,15 +47,40 @@ pub async fn build_template(
     Ok(())
 }
 
-async fn make_owner(admin: &mut PgConnection, template: Database<'_>) -> Result<(), ClusterError> {
+/// Drops a template and its owner role, where they are there and ours.
+///
+/// # Errors
+/// [`ClusterError::Foreign`] when something of this name is there that is not ours.
+pub async fn drop_template(admin: &mut PgConnection, template: Database<'_>) -> Result<(), ClusterError> {
+    if database(admin, template).await? != DatabaseFound::Absent {
+        let open = format!("alter database {} is_template false", identifier(template.name));
+        sqlx::raw_sql(AssertSqlSafe(open)).execute(&mut *admin).await?;
+    }
+    drop_database(admin, template).await?;
+    if owner_is_ours(admin, template).await? == Some(true) {
+        let drop = format!("drop role {}", identifier(template.owner));
+        sqlx::raw_sql(AssertSqlSafe(drop)).execute(admin).await?;
+    }
+    Ok(())
+}
+
+/// Whether the owner role bears our mark; `None` when it is not there.
+async fn owner_is_ours(
+    admin: &mut PgConnection,
+    template: Database<'_>,
+) -> Result<Option<bool>, ClusterError> {
     let mark: Option<Option<String>> =
         sqlx::query_scalar("select shobj_description(oid, 'pg_authid') from pg_roles where rolname = $1")
             .bind(template.owner)
-            .fetch_optional(&mut *admin)
+            .fetch_optional(admin)
             .await?;
-    match mark {
-        Some(Some(mark)) if mark == template.mark => Ok(()),
-        Some(_) => Err(ClusterError::Foreign { what: format!("role {}", template.owner) }),
+    Ok(mark.map(|mark| mark.as_deref() == Some(template.mark)))
+}
+
+async fn make_owner(admin: &mut PgConnection, template: Database<'_>) -> Result<(), ClusterError> {
+    match owner_is_ours(admin, template).await? {
+        Some(true) => Ok(()),
+        Some(false) => Err(ClusterError::Foreign { what: format!("role {}", template.owner) }),
         None => {
             let owner = identifier(template.owner);
             let make =

@@ -40,6 +40,8 @@ pub enum Tls {
     Require,
     /// Encrypted; the certificate must be for this host, signed by a known authority or the given one.
     VerifyFull(Option<PathBuf>),
+    /// The same, signed by the authority whose certificate this is, as PEM.
+    VerifyAgainst(String),
 }
 
 /// A server, a login on it, and the database to open.
@@ -85,7 +87,7 @@ impl ServerAddress {
             (Host::Socket(_), _) => None,
             (Host::Tcp(_), Tls::Disable) => Some("disable"),
             (Host::Tcp(_), Tls::Require) => Some("require"),
-            (Host::Tcp(_), Tls::VerifyFull(_)) => Some("verify-full"),
+            (Host::Tcp(_), Tls::VerifyFull(_) | Tls::VerifyAgainst(_)) => Some("verify-full"),
         }
     }
 
@@ -148,6 +150,9 @@ impl ServerAddress {
                     Tls::VerifyFull(Some(file)) => {
                         options.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert(file)
                     }
+                    Tls::VerifyAgainst(pem) => options
+                        .ssl_mode(PgSslMode::VerifyFull)
+                        .ssl_root_cert_from_pem(pem.clone().into_bytes()),
                 }
             }
         }

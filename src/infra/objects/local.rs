@@ -117,6 +117,10 @@ impl ObjectStore for LocalStore {
         &self.region
     }
 
+    async fn check(&self) -> Result<(), ObjectError> {
+        self.call(Method::GET, "keys?owner=nexus:check", &Value::Null).await.map(|_| ())
+    }
+
     async fn fence(&self, owner: &Owner) -> Result<(), ObjectError> {
         let body = json!({ "fence": owner.fence });
         self.change(Method::PUT, &format!("fences/{}", owner.mark), body, "the fence").await

@@ -47,6 +47,14 @@ pub trait ObjectStore: Send + Sync {
     /// The region that signatures name.
     fn region(&self) -> &str;
 
+    /// Whether a key can be confined to one bucket.
+    fn scopes_keys(&self) -> bool {
+        true
+    }
+
+    /// That the administrator's credentials are good for making buckets and keys; changes nothing.
+    async fn check(&self) -> Result<(), ObjectError>;
+
     /// From now on refuses changes of this owner's things that bear less than `owner.fence`.
     async fn fence(&self, owner: &Owner) -> Result<(), ObjectError>;
 

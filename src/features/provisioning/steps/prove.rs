@@ -34,7 +34,7 @@ impl Step<Plan, ProvisioningError> for Isolation {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        let maintenance = plan.on.placement.cluster.admin.database.as_str();
+        let maintenance = plan.server.cluster.admin.database.as_str();
         let neighbour = plan.neighbour.as_ref().map(|neighbour| neighbour.database_name.as_str());
         for database in [Some(maintenance), neighbour].into_iter().flatten() {
             refused(&plan.login(database)?).await?;
@@ -114,7 +114,7 @@ impl Step<Plan, ProvisioningError> for StoreUse {
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let key: ScopedKey = plan.key.lock().await.clone().ok_or_else(|| plan.lost("the key's secret"))?;
-        let store = &plan.on.placement.store;
+        let store = &plan.store.driver;
         let client = BucketClient::new(store.endpoint(), store.region(), &key);
         let name = format!(".nexus-proof-{}", plan.operation);
         client.put(plan.bucket(), &name, PROOF).await?;

@@ -22,7 +22,7 @@ impl Step<Plan, ProvisioningError> for CloseLogins {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        Ok(cluster::close_logins(&mut *plan.worker.admin.lock().await, plan.roles(), plan.database()).await?)
+        Ok(cluster::close_logins(&mut *plan.server.admin.lock().await, plan.roles(), plan.database()).await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {

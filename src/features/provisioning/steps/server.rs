@@ -24,8 +24,8 @@ impl Step<Plan, ProvisioningError> for MakeRoles {
     }
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
-        let limit = plan.on.placement.cluster.connection_limit;
-        let found = cluster::roles(&mut *plan.worker.admin.lock().await, plan.roles(), limit).await?;
+        let limit = plan.server.cluster.connection_limit;
+        let found = cluster::roles(&mut *plan.server.admin.lock().await, plan.roles(), limit).await?;
         // The tenant can change its own password: the sealed one must still be the one that counts.
         let fits = match (&found.verifier, &plan.password) {
             (Some(verifier), Some(password)) => scram::verify(verifier, password),
@@ -37,9 +37,9 @@ impl Step<Plan, ProvisioningError> for MakeRoles {
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let password = plan.password.as_ref().ok_or_else(|| plan.lost("its sealed password"))?;
         let verifier = scram::verifier(password)?;
-        let limit = plan.on.placement.cluster.connection_limit;
+        let limit = plan.server.cluster.connection_limit;
         Ok(cluster::create_roles(
-            &mut *plan.worker.admin.lock().await,
+            &mut *plan.server.admin.lock().await,
             plan.roles(),
             verifier.expose_secret(),
             limit,
@@ -55,7 +55,7 @@ impl Step<Plan, ProvisioningError> for MakeRoles {
 #[async_trait]
 impl Makes for MakeRoles {
     async fn remove(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        Ok(cluster::drop_roles(&mut *plan.worker.admin.lock().await, plan.roles()).await?)
+        Ok(cluster::drop_roles(&mut *plan.server.admin.lock().await, plan.roles()).await?)
     }
 }
 
@@ -73,7 +73,7 @@ impl Step<Plan, ProvisioningError> for MakeDatabase {
     }
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
-        match cluster::database(&mut *plan.worker.admin.lock().await, plan.database()).await? {
+        match cluster::database(&mut *plan.server.admin.lock().await, plan.database()).await? {
             DatabaseFound::Absent if !plan.may_remake => {
                 Err(plan.lost(format!("database {}", plan.tenant.resources.database_name)))
             }
@@ -83,8 +83,8 @@ impl Step<Plan, ProvisioningError> for MakeDatabase {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        let mut admin = plan.worker.admin.lock().await;
-        Ok(cluster::create_database(&mut admin, plan.database(), &plan.worker.template.database).await?)
+        let mut admin = plan.server.admin.lock().await;
+        Ok(cluster::create_database(&mut admin, plan.database(), &plan.server.template.database).await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -96,7 +96,7 @@ impl Step<Plan, ProvisioningError> for MakeDatabase {
 impl Makes for MakeDatabase {
     async fn remove(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         plan.inside.lock().await.take();
-        Ok(cluster::drop_database(&mut *plan.worker.admin.lock().await, plan.database()).await?)
+        Ok(cluster::drop_database(&mut *plan.server.admin.lock().await, plan.database()).await?)
     }
 }
 
@@ -114,7 +114,7 @@ impl Step<Plan, ProvisioningError> for Grant {
     }
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
-        let found = cluster::database(&mut *plan.worker.admin.lock().await, plan.database()).await?;
+        let found = cluster::database(&mut *plan.server.admin.lock().await, plan.database()).await?;
         if found != DatabaseFound::Open {
             return Ok(Probe::Absent);
         }
@@ -124,8 +124,8 @@ impl Step<Plan, ProvisioningError> for Grant {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        cluster::open_database(&mut *plan.worker.admin.lock().await, plan.database()).await?;
-        let template_owner = &plan.worker.template.owner_role;
+        cluster::open_database(&mut *plan.server.admin.lock().await, plan.database()).await?;
+        let template_owner = &plan.server.template.owner_role;
         plan.inside(async |inside| Ok(cluster::grant_inside(inside, plan.database(), template_owner).await?))
             .await
     }

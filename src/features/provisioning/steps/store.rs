@@ -23,14 +23,14 @@ impl Step<Plan, ProvisioningError> for MakeBucket {
     }
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
-        if plan.on.placement.store.has_bucket(plan.bucket(), &plan.owner).await? {
+        if plan.store.driver.has_bucket(plan.bucket(), &plan.owner).await? {
             return Ok(Probe::Done);
         }
         if plan.may_remake { Ok(Probe::Absent) } else { Err(plan.lost(format!("bucket {}", plan.bucket()))) }
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        Ok(plan.on.placement.store.create_bucket(plan.bucket(), &plan.owner).await?)
+        Ok(plan.store.driver.create_bucket(plan.bucket(), &plan.owner).await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -41,7 +41,7 @@ impl Step<Plan, ProvisioningError> for MakeBucket {
 #[async_trait]
 impl Makes for MakeBucket {
     async fn remove(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        Ok(plan.on.placement.store.purge_bucket(plan.bucket(), &plan.owner).await?)
+        Ok(plan.store.driver.purge_bucket(plan.bucket(), &plan.owner).await?)
     }
 }
 
@@ -61,19 +61,19 @@ impl Step<Plan, ProvisioningError> for MakeKey {
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
         let Some(key) = &*plan.key.lock().await else { return Ok(Probe::Absent) };
-        let there = plan.on.placement.store.keys(&plan.owner).await?;
+        let there = plan.store.driver.keys(&plan.owner).await?;
         Ok(if there == [key.access_key_id.as_str()] { Probe::Done } else { Probe::Absent })
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         self.undo(plan).await?;
-        let made = plan.on.placement.store.create_key(plan.bucket(), &plan.owner).await?;
+        let made = plan.store.driver.create_key(plan.bucket(), &plan.owner).await?;
         *plan.key.lock().await = Some(made);
         Ok(())
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        let store = &plan.on.placement.store;
+        let store = &plan.store.driver;
         for id in store.keys(&plan.owner).await? {
             store.delete_key(&id, &plan.owner).await?;
         }

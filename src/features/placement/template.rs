@@ -5,10 +5,10 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::error::InstallationError;
+use super::error::PlacementError;
+use super::registry::Cluster;
 use super::store;
-use crate::features::placement::Cluster;
-use crate::infra::cluster::{Database, build_template};
+use crate::infra::cluster::{Database, build_template, drop_template};
 use crate::infra::crypto::random;
 use crate::infra::db::{AdvisoryLock, LockKey, REALM};
 
@@ -35,13 +35,13 @@ pub async fn template(
     admin: &mut PgConnection,
     cluster: &Cluster,
     installation: Uuid,
-) -> Result<Template, InstallationError> {
+) -> Result<Template, PlacementError> {
     let version = REALM.newest();
     if let Some(row) = store::template(control, &cluster.name, version).await?.filter(|row| row.ready) {
         return Ok(Template { database: row.database_name, owner_role: row.owner_role, version });
     }
     let key = LockKey::of("template", format_args!("{}:{version}", cluster.name));
-    let lock = AdvisoryLock::wait(control, key, PATIENCE).await?.ok_or(InstallationError::Busy)?;
+    let lock = AdvisoryLock::wait(control, key, PATIENCE).await?.ok_or(PlacementError::Busy)?;
     let built = build(control, admin, cluster, installation, version).await;
     lock.release(control).await?;
     built
@@ -53,7 +53,7 @@ async fn build(
     cluster: &Cluster,
     installation: Uuid,
     version: i64,
-) -> Result<Template, InstallationError> {
+) -> Result<Template, PlacementError> {
     let row = if let Some(row) = store::template(control, &cluster.name, version).await? {
         row
     } else {
@@ -70,4 +70,23 @@ async fn build(
         store::template_ready(control, &cluster.name, version).await?;
     }
     Ok(template)
+}
+
+/// Drops every template of a server, and forgets it.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn drop_templates(
+    control: &mut PgConnection,
+    admin: &mut PgConnection,
+    cluster: &str,
+    installation: Uuid,
+) -> Result<(), PlacementError> {
+    let mark = format!("nexus:{installation}:template");
+    for row in store::templates(control, cluster).await? {
+        let names = Database { name: &row.database_name, owner: &row.owner_role, app: "", mark: &mark };
+        drop_template(admin, names).await?;
+        store::delete_template(control, &row.database_name).await?;
+    }
+    Ok(())
 }

@@ -1,0 +1,395 @@
+//! `nexus cluster`: the PostgreSQL servers that tenants' databases are placed on.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::output::{Column, Row, Thing, time_text};
+use super::place::{Limit, UpdateArgs, labels_of, read_secret};
+use super::{CommandResult, Exit, Invocation, complete, prompt};
+use crate::app::App;
+use crate::features::placement::{
+    AddCluster, ClusterChange, ClusterView, PlacementState, Registered, ServerPlace,
+};
+use crate::kernel::label::Label;
+use crate::kernel::{AnyFailure, PlaceName};
+
+/// Arguments of `nexus cluster`.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Register a PostgreSQL server for tenants' databases
+    ///
+    /// Checks what the login may do, seals its password, closes the maintenance databases to
+    /// everybody else, and builds the template there. The same command again finishes what was cut
+    /// short.
+    #[command(after_help = "\
+EXAMPLES
+  pass show pg/eu1 | nexus cluster add eu1 --host pg1.example.com --user nexus --password-stdin
+  nexus cluster add eu2 --host 10.0.0.7 --user nexus --password-file eu2.password --ca-file ca.pem \\
+        --label region=eu --capacity 400 --connections 90")]
+    Add(Box<AddArgs>),
+    /// List the servers
+    #[command(after_help = "\
+EXAMPLES
+  nexus cluster list
+  nexus -o json cluster list | jq '.[] | select(.problem)'")]
+    List(ListArgs),
+    /// Show a server
+    Show(NameArgs),
+    /// Change a server's labels, limits or password
+    #[command(after_help = "\
+EXAMPLES
+  nexus cluster update eu1 --label tier=gold --capacity 500
+  nexus cluster update eu1 --connections 120      most sessions of the whole platform there
+  nexus cluster update eu1 --capacity none
+  pass show pg/eu1 | nexus cluster update eu1 --password-stdin")]
+    Update(Box<UpdateClusterArgs>),
+    /// Ask servers whether they answer and let Nexus do its work
+    ///
+    /// Without a name all are asked. What they said is kept and shown by list; the exit code is 8
+    /// when one has a problem.
+    Check(CheckArgs),
+    /// Let a server take no more tenants; those on it stay
+    #[command(after_help = "\
+EXAMPLES
+  nexus cluster drain eu1
+  nexus cluster drain eu1 --undo            it takes tenants again")]
+    Drain(DrainArgs),
+    /// Let go of a server that holds no tenant
+    ///
+    /// Its templates are dropped and its password is forgotten. With --gone nothing is asked of the
+    /// server, because it is no more.
+    Remove(RemoveArgs),
+}
+
+/// Arguments of `nexus cluster add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// Its name: 1 to 40 lower-case letters, digits and hyphens
+    pub name: PlaceName,
+    /// Its host's name or address, or the folder of its socket, which begins with '/'
+    #[arg(long)]
+    pub host: String,
+    /// Its port
+    #[arg(long, default_value_t = 5432, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// The role to log in as; it must be a superuser
+    #[arg(long, value_name = "ROLE")]
+    pub user: String,
+    /// Read the role's password from standard input: one line
+    #[arg(long, conflicts_with = "password_file")]
+    pub password_stdin: bool,
+    /// Read the role's password from this file, which only you may read
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub password_file: Option<PathBuf>,
+    /// The maintenance database: where Nexus connects to make others
+    #[arg(long, default_value = "postgres")]
+    pub database: String,
+    /// How the connection is protected; verify-full unless it is a socket
+    #[arg(long, value_parser = ["disable", "require", "verify-full"])]
+    pub tls: Option<String>,
+    /// The certificates that the server's is checked against, in PEM form; kept in the control database
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
+    /// Put a label on it, to place tenants by; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<Label>,
+    /// Most tenants on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub capacity: Option<i32>,
+    /// Most sessions that the whole platform holds there at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(4..))]
+    pub connections: Option<i32>,
+}
+
+/// Arguments of `nexus cluster list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {}
+
+/// A server.
+#[derive(Debug, Args)]
+pub struct NameArgs {
+    /// The server
+    #[arg(add = complete::clusters())]
+    pub name: PlaceName,
+}
+
+/// Arguments of `nexus cluster update`.
+#[derive(Debug, Args)]
+pub struct UpdateClusterArgs {
+    /// The server
+    #[arg(add = complete::clusters())]
+    pub name: PlaceName,
+    /// What changes
+    #[command(flatten)]
+    pub change: UpdateArgs,
+    /// Most sessions that the whole platform holds there at a time, or 'none'
+    #[arg(long, value_name = "N|none")]
+    pub connections: Option<Limit>,
+    /// Read the login's new password from standard input: one line
+    #[arg(long, conflicts_with = "password_file")]
+    pub password_stdin: bool,
+    /// Read the login's new password from this file, which only you may read
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub password_file: Option<PathBuf>,
+}
+
+/// Arguments of `nexus cluster check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The servers; all of them without a name
+    #[arg(add = complete::clusters())]
+    pub names: Vec<PlaceName>,
+}
+
+/// Arguments of `nexus cluster drain`.
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// The server
+    #[arg(add = complete::clusters())]
+    pub name: PlaceName,
+    /// Let it take tenants again
+    #[arg(long)]
+    pub undo: bool,
+}
+
+/// Arguments of `nexus cluster remove`.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// The server
+    #[arg(add = complete::clusters())]
+    pub name: PlaceName,
+    /// The server is no more: ask nothing of it
+    #[arg(long)]
+    pub gone: bool,
+    /// The name once more, in a script
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<PlaceName>,
+}
+
+/// Runs a verb of `nexus cluster`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: ClusterArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    match args.verb {
+        Verb::Add(args) => {
+            let add = wanted(&args, on)?;
+            if on.global.dry_run {
+                on.screen.note(&format!(
+                    "would check and register {} as cluster {}, and build the template there",
+                    args.host, args.name
+                ));
+                return Ok(Exit::Done);
+            }
+            let mut app = App::open(&settings, &caller, &progress).await?;
+            let (placement, id) = (app.provisioning.placement.clone(), app.provisioning.installation.id);
+            let added = placement.add_cluster(&mut app.control, id, &caller, &add, &progress).await;
+            drop(progress);
+            let (registered, view) = added?;
+            if registered == Registered::Unchanged {
+                on.screen.note(&format!("cluster {} is there already; nothing was changed", args.name));
+            }
+            on.screen.thing(&view)?;
+        }
+        Verb::List(ListArgs {}) => {
+            let mut app = App::open(&settings, &caller, &progress).await?;
+            let placement = app.provisioning.placement.clone();
+            drop(progress);
+            on.screen.list(placement.clusters(&mut app.control).await?)?;
+        }
+        Verb::Show(NameArgs { name }) => {
+            let mut app = App::open(&settings, &caller, &progress).await?;
+            let placement = app.provisioning.placement.clone();
+            drop(progress);
+            on.screen.thing(&placement.show_cluster(&mut app.control, name.as_str()).await?)?;
+        }
+        Verb::Update(args) => {
+            drop(progress);
+            return update(&args, on).await;
+        }
+        Verb::Check(args) => {
+            drop(progress);
+            return check(&args, on).await;
+        }
+        Verb::Drain(DrainArgs { name, undo }) => {
+            drop(progress);
+            let state = if undo { PlacementState::Active } else { PlacementState::Draining };
+            let change = ClusterChange { state: Some(state), ..ClusterChange::default() };
+            return change_it(&name, &change, on).await;
+        }
+        Verb::Remove(args) => {
+            drop(progress);
+            return remove(&args, on).await;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn wanted(args: &AddArgs, on: &Invocation) -> Result<AddCluster, AnyFailure> {
+    let password = read_secret(
+        args.password_stdin,
+        args.password_file.as_deref(),
+        ("the login's password", "--password-stdin or --password-file PATH"),
+        on,
+    )?;
+    let tls = args.tls.clone();
+    let tls = tls
+        .unwrap_or_else(|| (if args.host.starts_with('/') { "disable" } else { "verify-full" }).to_owned());
+    let ca_certificate = args.ca_file.as_deref().map(super::place::read_text).transpose()?;
+    Ok(AddCluster {
+        name: args.name.clone(),
+        place: ServerPlace {
+            host: args.host.clone(),
+            port: i32::from(args.port),
+            login: args.user.clone(),
+            database: args.database.clone(),
+            tls,
+            ca_certificate,
+        },
+        password,
+        labels: labels_of(&args.labels),
+        capacity: args.capacity,
+        connections: args.connections,
+    })
+}
+
+async fn update(args: &UpdateClusterArgs, on: &Invocation) -> CommandResult {
+    let change = ClusterChange {
+        labels: labels_of(&args.change.labels),
+        unlabel: args.change.unlabel.clone(),
+        capacity: args.change.capacity.map(Limit::number),
+        connections: args.connections.map(Limit::number),
+        state: None,
+    };
+    if (args.password_stdin || args.password_file.is_some()) && !on.global.dry_run {
+        let what = ("the login's password", "--password-stdin or --password-file PATH");
+        let password = read_secret(args.password_stdin, args.password_file.as_deref(), what, on)?;
+        let (settings, caller) = (on.settings()?, on.caller());
+        let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+        let placement = app.provisioning.placement.clone();
+        placement.change_password(&mut app.control, &caller, args.name.as_str(), &password).await?;
+    }
+    change_it(&args.name, &change, on).await
+}
+
+async fn change_it(name: &PlaceName, change: &ClusterChange, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let placement = app.provisioning.placement.clone();
+    let view = if on.global.dry_run {
+        on.screen.note("nothing is changed; this is how it stands:");
+        placement.show_cluster(&mut app.control, name.as_str()).await?
+    } else {
+        placement.update_cluster(&mut app.control, &caller, name.as_str(), change).await?
+    };
+    on.screen.thing(&view)?;
+    Ok(Exit::Done)
+}
+
+async fn check(args: &CheckArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let placement = app.provisioning.placement.clone();
+    let mut names: Vec<String> = args.names.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        names = placement.clusters(&mut app.control).await?.into_iter().map(|view| view.name).collect();
+    }
+    let mut views = Vec::new();
+    for name in names {
+        views.push(placement.check_cluster(&mut app.control, &name).await?);
+    }
+    let ill = views.iter().any(|view| view.problem.is_some());
+    on.screen.list(views)?;
+    Ok(if ill { Exit::Unavailable } else { Exit::Done })
+}
+
+async fn remove(args: &RemoveArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let (placement, id) = (app.provisioning.placement.clone(), app.provisioning.installation.id);
+    let name = args.name.as_str();
+    let view = placement.show_cluster(&mut app.control, name).await?;
+    if on.global.dry_run {
+        on.screen.thing(&view)?;
+        return Ok(Exit::Done);
+    }
+    let shown = [format!("cluster {name}: its templates are dropped, its password is forgotten")];
+    let given = args.confirm.as_ref().map(PlaceName::as_str);
+    prompt::confirm_word(on, &format!("removing cluster {name}"), &shown, name, given)?;
+    placement.remove_cluster(&mut app.control, id, &caller, name, args.gone).await?;
+    on.screen.thing(&view)?;
+    Ok(Exit::Done)
+}
+
+impl Row for ClusterView {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("name"),
+        Column::text("state"),
+        Column::text("host"),
+        Column::number("tenants"),
+        Column::number("capacity"),
+        Column::number("connections"),
+        Column::text("labels"),
+        Column::text("problem"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.state.as_str().to_owned(),
+            place(self),
+            self.tenants.to_string(),
+            number(self.capacity),
+            number(self.connections),
+            super::place::labels_text(&self.labels),
+            self.problem.clone().unwrap_or_default(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Thing for ClusterView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("name", self.name.clone()),
+            ("state", self.state.as_str().to_owned()),
+            ("host", place(self)),
+            ("login", self.login.clone().unwrap_or_default()),
+            ("tls", self.tls.clone().unwrap_or_default()),
+            ("labels", super::place::labels_text(&self.labels)),
+            ("tenants", self.tenants.to_string()),
+            ("capacity", number(self.capacity)),
+            ("connections", number(self.connections)),
+            ("checked_at", self.checked_at.map(time_text).unwrap_or_default()),
+            ("problem", self.problem.clone().unwrap_or_default()),
+            ("created_at", time_text(self.created_at)),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.name.clone()
+    }
+}
+
+fn place(view: &ClusterView) -> String {
+    match (&view.host, view.port) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        _ => "as the settings say".to_owned(),
+    }
+}
+
+fn number(limit: Option<i32>) -> String {
+    limit.map(|limit| limit.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,108 @@
+//! What the commands of servers and of stores share.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use clap::Args;
+
+use super::{Invocation, prompt, secret_input};
+use crate::kernel::label::Label;
+use crate::kernel::{AnyFailure, ErrorKind, Failure, Labels, SecretString};
+
+/// Most bytes of a file of certificates.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A number, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(Option<i32>);
+
+impl Limit {
+    /// The number; `None`: no limit.
+    #[must_use]
+    pub fn number(self) -> Option<i32> {
+        self.0
+    }
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self(None)),
+            text => match text.parse() {
+                Ok(number) if number >= 0 => Ok(Self(Some(number))),
+                _ => Err("a number from 0, or 'none'".to_owned()),
+            },
+        }
+    }
+}
+
+/// What changes of a server or a store.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// Put a label on it; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<Label>,
+    /// Take a label off it; may be repeated
+    #[arg(long, value_name = "KEY")]
+    pub unlabel: Vec<String>,
+    /// Most tenants, or 'none'
+    #[arg(long, value_name = "N|none")]
+    pub capacity: Option<Limit>,
+}
+
+/// Labels as a map.
+pub(super) fn labels_of(labels: &[Label]) -> Labels {
+    labels.iter().map(|label| (label.key.clone(), label.value.clone())).collect()
+}
+
+/// Labels as they are typed.
+pub(super) fn labels_text(labels: &Labels) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+/// A secret from standard input, from a private file, or asked for on a terminal.
+pub(super) fn read_secret(
+    from_stdin: bool,
+    file: Option<&Path>,
+    (what, flags): (&'static str, &str),
+    on: &Invocation,
+) -> Result<SecretString, AnyFailure> {
+    if from_stdin {
+        return Ok(secret_input::line_from_stdin(what)?);
+    }
+    match file {
+        Some(path) => Ok(secret_input::line_from_file(path, what)?),
+        None => Ok(prompt::password(&on.screen, what, flags)?),
+    }
+}
+
+/// A file that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}: {source}")]
+struct Unreadable {
+    path: String,
+    source: std::io::Error,
+}
+
+impl Failure for Unreadable {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "file_unreadable"
+    }
+}
+
+/// The text of a file that holds no secret.
+pub(super) fn read_text(path: &Path) -> Result<String, AnyFailure> {
+    use std::io::Read;
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(text),
+        Err(source) => Err(Unreadable { path: path.display().to_string(), source }.into()),
+    }
+}

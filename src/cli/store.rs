@@ -1,0 +1,375 @@
+//! `nexus store`: the object stores that tenants' buckets are placed in.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::output::{Column, Row, Thing, time_text};
+use super::place::{Limit, UpdateArgs, labels_of, labels_text, read_secret};
+use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
+use crate::app::App;
+use crate::features::placement::{
+    AddStore, Driver, PlacementError, PlacementState, Registered, StoreChange, StorePlace, StoreView,
+};
+use crate::kernel::label::Label;
+use crate::kernel::{AnyFailure, PlaceName};
+
+/// Arguments of `nexus store`.
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Register an object store for tenants' buckets
+    ///
+    /// Its administrator's secret is tried and sealed. A store that cannot make keys for one bucket
+    /// alone is refused, unless --shared-key says that its tenants may read each other's.
+    #[command(after_help = "\
+EXAMPLES
+  nexus store add garage1 --driver garage --endpoint http://10.0.0.8:3900 \\
+        --admin-endpoint http://10.0.0.8:3903 --region garage --secret-file admin.token
+  pass show aws/nexus | nexus store add aws1 --driver aws --region eu-central-1 \\
+        --access-key AKIA... --secret-stdin
+  nexus store add old --driver s3 --endpoint https://s3.example.com --access-key K \\
+        --secret-file s3.secret --shared-key
+
+DRIVERS
+  local   the S3 endpoint that nexus itself serves; the secret is its administrator's token
+  garage  Garage 2; the secret is an admin token
+  aws     Amazon S3 and IAM, or whatever speaks both; one IAM user for each tenant
+  s3      any S3 endpoint of which there is one key and no more; only with --shared-key")]
+    Add(Box<AddArgs>),
+    /// List the stores
+    List(ListArgs),
+    /// Show a store
+    Show(NameArgs),
+    /// Change a store's labels, capacity or secret
+    #[command(after_help = "\
+EXAMPLES
+  nexus store update garage1 --label tier=gold --capacity 500
+  nexus store update garage1 --secret-file new.token")]
+    Update(Box<UpdateStoreArgs>),
+    /// Ask stores whether they answer and let Nexus make buckets and keys
+    ///
+    /// Without a name all are asked. What they said is kept and shown by list; the exit code is 8
+    /// when one has a problem.
+    Check(CheckArgs),
+    /// Let a store take no more tenants; those in it stay
+    #[command(after_help = "\
+EXAMPLES
+  nexus store drain garage1
+  nexus store drain garage1 --undo          it takes tenants again")]
+    Drain(DrainArgs),
+    /// Let go of a store that holds no tenant
+    Remove(RemoveArgs),
+}
+
+/// Arguments of `nexus store add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// Its name: 1 to 40 lower-case letters, digits and hyphens
+    pub name: PlaceName,
+    /// How buckets and keys are made in it
+    #[arg(long, value_parser = arguments::word(Driver::ALL, Driver::as_str))]
+    pub driver: Driver,
+    /// Where S3 is spoken: a URL; driver aws has one by itself
+    #[arg(long, value_name = "URL")]
+    pub endpoint: Option<String>,
+    /// Where buckets and keys are made, if that is elsewhere: Garage's admin interface, IAM
+    #[arg(long, value_name = "URL")]
+    pub admin_endpoint: Option<String>,
+    /// The region that requests are signed for
+    #[arg(long, default_value = "us-east-1")]
+    pub region: String,
+    /// The public half of the administrator's key; drivers aws and s3
+    #[arg(long, value_name = "ID")]
+    pub access_key: Option<String>,
+    /// Read the administrator's token or secret key from standard input: one line
+    #[arg(long, conflicts_with = "secret_file")]
+    pub secret_stdin: bool,
+    /// Read the administrator's token or secret key from this file, which only you may read
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub secret_file: Option<PathBuf>,
+    /// Give every tenant the administrator's own key: nothing keeps their buckets apart
+    #[arg(long)]
+    pub shared_key: bool,
+    /// Put a label on it, to place tenants by; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<Label>,
+    /// Most tenants in it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub capacity: Option<i32>,
+}
+
+/// Arguments of `nexus store list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {}
+
+/// A store.
+#[derive(Debug, Args)]
+pub struct NameArgs {
+    /// The store
+    #[arg(add = complete::stores())]
+    pub name: PlaceName,
+}
+
+/// Arguments of `nexus store update`.
+#[derive(Debug, Args)]
+pub struct UpdateStoreArgs {
+    /// The store
+    #[arg(add = complete::stores())]
+    pub name: PlaceName,
+    /// What changes
+    #[command(flatten)]
+    pub change: UpdateArgs,
+    /// Read the administrator's new secret from standard input: one line
+    #[arg(long, conflicts_with = "secret_file")]
+    pub secret_stdin: bool,
+    /// Read the administrator's new secret from this file, which only you may read
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub secret_file: Option<PathBuf>,
+}
+
+/// Arguments of `nexus store check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The stores; all of them without a name
+    #[arg(add = complete::stores())]
+    pub names: Vec<PlaceName>,
+}
+
+/// Arguments of `nexus store drain`.
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// The store
+    #[arg(add = complete::stores())]
+    pub name: PlaceName,
+    /// Let it take tenants again
+    #[arg(long)]
+    pub undo: bool,
+}
+
+/// Arguments of `nexus store remove`.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// The store
+    #[arg(add = complete::stores())]
+    pub name: PlaceName,
+    /// The name once more, in a script
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<PlaceName>,
+}
+
+/// Runs a verb of `nexus store`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: StoreArgs, on: &Invocation) -> CommandResult {
+    match args.verb {
+        Verb::Add(args) => add(&args, on).await,
+        Verb::List(ListArgs {}) => {
+            let mut app = open(on).await?;
+            let placement = app.provisioning.placement.clone();
+            on.screen.list(placement.stores(&mut app.control).await?)?;
+            Ok(Exit::Done)
+        }
+        Verb::Show(NameArgs { name }) => {
+            let mut app = open(on).await?;
+            let placement = app.provisioning.placement.clone();
+            on.screen.thing(&placement.show_store(&mut app.control, name.as_str()).await?)?;
+            Ok(Exit::Done)
+        }
+        Verb::Update(args) => update(&args, on).await,
+        Verb::Check(args) => check(&args, on).await,
+        Verb::Drain(DrainArgs { name, undo }) => {
+            let state = if undo { PlacementState::Active } else { PlacementState::Draining };
+            let change = StoreChange { state: Some(state), ..StoreChange::default() };
+            change_it(&name, &change, on).await
+        }
+        Verb::Remove(args) => remove(&args, on).await,
+    }
+}
+
+async fn open(on: &Invocation) -> Result<App, AnyFailure> {
+    App::open(&on.settings()?, &on.caller(), &on.screen.progress()).await
+}
+
+async fn add(args: &AddArgs, on: &Invocation) -> CommandResult {
+    let add = wanted(args, on)?;
+    if on.global.dry_run {
+        on.screen.note(&format!("would check and register store {}", args.name));
+        return Ok(Exit::Done);
+    }
+    let mut app = open(on).await?;
+    let placement = app.provisioning.placement.clone();
+    let (registered, view) = placement.add_store(&mut app.control, &on.caller(), &add).await?;
+    if registered == Registered::Unchanged {
+        on.screen.note(&format!("store {} is there already; nothing was changed", args.name));
+    }
+    if view.shared_key {
+        on.screen.warn("its tenants hold one key: each can read and change every other's bucket there");
+    }
+    on.screen.thing(&view)?;
+    Ok(Exit::Done)
+}
+
+fn wanted(args: &AddArgs, on: &Invocation) -> Result<AddStore, AnyFailure> {
+    let driver = args.driver.as_str();
+    let needs = |needs| PlacementError::Incomplete { driver, needs };
+    let own_endpoint = args.driver == Driver::Aws;
+    let endpoint = match &args.endpoint {
+        Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
+        None if own_endpoint => String::new(),
+        None => return Err(needs("--endpoint URL").into()),
+    };
+    if args.driver == Driver::Garage && args.admin_endpoint.is_none() {
+        return Err(needs("--admin-endpoint URL").into());
+    }
+    if matches!(args.driver, Driver::Aws | Driver::S3) && args.access_key.is_none() {
+        return Err(needs("--access-key ID").into());
+    }
+    let what = ("the administrator's secret", "--secret-stdin or --secret-file PATH");
+    let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, on)?;
+    Ok(AddStore {
+        name: args.name.clone(),
+        place: StorePlace {
+            driver: args.driver,
+            endpoint,
+            admin_endpoint: args.admin_endpoint.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+            region: args.region.clone(),
+            access_key_id: args.access_key.clone(),
+            shared_key: args.shared_key,
+        },
+        secret,
+        labels: labels_of(&args.labels),
+        capacity: args.capacity,
+    })
+}
+
+async fn update(args: &UpdateStoreArgs, on: &Invocation) -> CommandResult {
+    let change = StoreChange {
+        labels: labels_of(&args.change.labels),
+        unlabel: args.change.unlabel.clone(),
+        capacity: args.change.capacity.map(Limit::number),
+        state: None,
+    };
+    if (args.secret_stdin || args.secret_file.is_some()) && !on.global.dry_run {
+        let what = ("the administrator's secret", "--secret-stdin or --secret-file PATH");
+        let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, on)?;
+        let mut app = open(on).await?;
+        let placement = app.provisioning.placement.clone();
+        placement.change_secret(&mut app.control, &on.caller(), args.name.as_str(), &secret).await?;
+    }
+    change_it(&args.name, &change, on).await
+}
+
+async fn change_it(name: &PlaceName, change: &StoreChange, on: &Invocation) -> CommandResult {
+    let mut app = open(on).await?;
+    let placement = app.provisioning.placement.clone();
+    let view = if on.global.dry_run {
+        on.screen.note("nothing is changed; this is how it stands:");
+        placement.show_store(&mut app.control, name.as_str()).await?
+    } else {
+        placement.update_store(&mut app.control, &on.caller(), name.as_str(), change).await?
+    };
+    on.screen.thing(&view)?;
+    Ok(Exit::Done)
+}
+
+async fn check(args: &CheckArgs, on: &Invocation) -> CommandResult {
+    let mut app = open(on).await?;
+    let placement = app.provisioning.placement.clone();
+    let mut names: Vec<String> = args.names.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        names = placement.stores(&mut app.control).await?.into_iter().map(|view| view.name).collect();
+    }
+    let mut views = Vec::new();
+    for name in names {
+        views.push(placement.check_store(&mut app.control, &name).await?);
+    }
+    let ill = views.iter().any(|view| view.problem.is_some());
+    on.screen.list(views)?;
+    Ok(if ill { Exit::Unavailable } else { Exit::Done })
+}
+
+async fn remove(args: &RemoveArgs, on: &Invocation) -> CommandResult {
+    let mut app = open(on).await?;
+    let placement = app.provisioning.placement.clone();
+    let name = args.name.as_str();
+    let view = placement.show_store(&mut app.control, name).await?;
+    if on.global.dry_run {
+        on.screen.thing(&view)?;
+        return Ok(Exit::Done);
+    }
+    let shown = [format!("store {name}: its administrator's secret is forgotten")];
+    let given = args.confirm.as_ref().map(PlaceName::as_str);
+    prompt::confirm_word(on, &format!("removing store {name}"), &shown, name, given)?;
+    placement.remove_store(&mut app.control, &on.caller(), name).await?;
+    on.screen.thing(&view)?;
+    Ok(Exit::Done)
+}
+
+impl Row for StoreView {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("name"),
+        Column::text("state"),
+        Column::text("driver"),
+        Column::text("endpoint"),
+        Column::number("tenants"),
+        Column::number("capacity"),
+        Column::text("labels"),
+        Column::text("problem"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.state.as_str().to_owned(),
+            self.driver.as_str().to_owned(),
+            place(self),
+            self.tenants.to_string(),
+            self.capacity.map(|limit| limit.to_string()).unwrap_or_default(),
+            labels_text(&self.labels),
+            self.problem.clone().unwrap_or_default(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Thing for StoreView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("name", self.name.clone()),
+            ("state", self.state.as_str().to_owned()),
+            ("driver", self.driver.as_str().to_owned()),
+            ("endpoint", place(self)),
+            ("admin_endpoint", self.admin_endpoint.clone().unwrap_or_default()),
+            ("region", self.region.clone().unwrap_or_default()),
+            ("shared_key", self.shared_key.to_string()),
+            ("labels", labels_text(&self.labels)),
+            ("tenants", self.tenants.to_string()),
+            ("capacity", self.capacity.map(|limit| limit.to_string()).unwrap_or_default()),
+            ("checked_at", self.checked_at.map(time_text).unwrap_or_default()),
+            ("problem", self.problem.clone().unwrap_or_default()),
+            ("created_at", time_text(self.created_at)),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.name.clone()
+    }
+}
+
+fn place(view: &StoreView) -> String {
+    match view.endpoint.as_deref() {
+        None => "as the settings say".to_owned(),
+        Some("") => "the service's own".to_owned(),
+        Some(endpoint) => endpoint.to_owned(),
+    }
+}

@@ -1,0 +1,295 @@
+//! Registering, changing, checking and letting go of PostgreSQL servers.
+
+use secrecy::SecretString;
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::error::PlacementError;
+use super::model::{ClusterChange, ClusterView, PlacementState, ServerPlace};
+use super::registry::{DEFAULT, Placement, address, cluster_secret};
+use super::store;
+use super::template::{drop_templates, template};
+use crate::features::audit;
+use crate::infra::cluster::close_maintenance_databases;
+use crate::infra::db::{ServerAddress, durable_transaction};
+use crate::kernel::{Caller, Event, Labels, PlaceName, Progress, TenantId};
+
+/// Oldest major version of PostgreSQL that serves.
+const OLDEST: i32 = 15;
+
+/// A server to be registered.
+#[derive(Debug, Clone)]
+pub struct AddCluster {
+    /// Its name.
+    pub name: PlaceName,
+    /// How it is reached.
+    pub place: ServerPlace,
+    /// The administrator's password.
+    pub password: SecretString,
+    /// Labels to place by.
+    pub labels: Labels,
+    /// Most tenants.
+    pub capacity: Option<i32>,
+    /// Most sessions.
+    pub connections: Option<i32>,
+}
+
+/// Whether something was registered now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registered {
+    /// Now.
+    Added,
+    /// It was there, at the same place.
+    Unchanged,
+}
+
+/// Checks that a login can do what is needed on a server; what the server calls itself.
+///
+/// # Errors
+/// [`PlacementError::ServerTooOld`], [`PlacementError::NotSuperuser`].
+pub async fn check_rights(
+    admin: &mut PgConnection,
+    server: &ServerAddress,
+) -> Result<String, PlacementError> {
+    let rights = store::rights(admin).await?;
+    if rights.version < OLDEST {
+        return Err(PlacementError::ServerTooOld { version: rights.version, server: server.display() });
+    }
+    if !rights.superuser {
+        return Err(PlacementError::NotSuperuser { user: server.user.clone(), server: server.display() });
+    }
+    Ok(rights.system_id)
+}
+
+impl Placement {
+    /// Registers a server: checks what its login may do, writes it down as draining with its
+    /// password sealed, closes its maintenance databases, builds the template there, and lets it
+    /// take tenants. The same call again finishes what was cut short.
+    ///
+    /// # Errors
+    /// [`PlacementError::Taken`], [`PlacementError::SameServer`], what [`check_rights`] says.
+    pub async fn add_cluster(
+        &self,
+        control: &mut PgConnection,
+        installation: Uuid,
+        caller: &Caller,
+        add: &AddCluster,
+        progress: &dyn Progress,
+    ) -> Result<(Registered, ClusterView), PlacementError> {
+        let name = add.name.as_str();
+        let before = store::cluster(control, name).await?;
+        let known = store::server_place(control, name).await?;
+        if name == DEFAULT || (before.is_some() && known.as_ref() != Some(&add.place)) {
+            return Err(PlacementError::Taken { what: "cluster", name: name.to_owned() });
+        }
+        progress.event(Event::Note(format!("checking {}", add.place.host)));
+        let server = address(&add.place, add.password.clone());
+        let mut admin = server.connect("nexus:cluster").await?;
+        let system_id = check_rights(&mut admin, &server).await?;
+        if let Some(other) = self.registered_as(control, &system_id).await?.filter(|other| other != name) {
+            return Err(PlacementError::SameServer { name: other });
+        }
+        if before.is_none() {
+            self.write_cluster(control, caller, add, &system_id).await?;
+        }
+        progress.event(Event::Note("closing its maintenance databases, building the template".to_owned()));
+        close_maintenance_databases(&mut admin, &[]).await?;
+        let cluster = self.cluster(control, name).await?;
+        template(control, &mut admin, &cluster, installation).await?;
+        let made = store::opened_for_tenants(control, name).await?;
+        let view = store::cluster(control, name).await?.ok_or_else(|| no_cluster(name))?;
+        Ok((if made { Registered::Added } else { Registered::Unchanged }, view))
+    }
+
+    /// The name under which a server is registered, the one of the settings included.
+    async fn registered_as(
+        &self,
+        control: &mut PgConnection,
+        system_id: &str,
+    ) -> Result<Option<String>, PlacementError> {
+        if let Some(name) = store::cluster_of_system(control, system_id).await? {
+            return Ok(Some(name));
+        }
+        // The one of the settings may never have been asked what it is.
+        let default = &self.default_cluster().admin;
+        let Ok(mut admin) = default.connect("nexus:cluster").await else { return Ok(None) };
+        let same = store::rights(&mut admin).await?.system_id == system_id;
+        Ok(same.then(|| DEFAULT.to_owned()))
+    }
+
+    async fn write_cluster(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        add: &AddCluster,
+        system_id: &str,
+    ) -> Result<(), PlacementError> {
+        let name = add.name.as_str();
+        let mut tx = durable_transaction(control).await?;
+        if !store::insert_cluster(&mut tx, add, system_id).await? {
+            return Err(PlacementError::Taken { what: "cluster", name: name.to_owned() });
+        }
+        self.secrets().put_platform(&mut tx, &cluster_secret(name), &add.password).await?;
+        let place = &add.place;
+        let detail = json!({ "cluster": name, "host": place.host, "port": place.port, "login": place.login });
+        audit::record(&mut tx, entry(caller, "cluster.add", detail)).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// All servers, by name.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn clusters(&self, control: &mut PgConnection) -> Result<Vec<ClusterView>, PlacementError> {
+        Ok(store::clusters(control).await?)
+    }
+
+    /// One server.
+    ///
+    /// # Errors
+    /// [`PlacementError::NoCluster`].
+    pub async fn show_cluster(
+        &self,
+        control: &mut PgConnection,
+        name: &str,
+    ) -> Result<ClusterView, PlacementError> {
+        store::cluster(control, name).await?.ok_or_else(|| no_cluster(name))
+    }
+
+    /// Changes labels, limits, or whether it takes tenants.
+    ///
+    /// # Errors
+    /// [`PlacementError::NoCluster`].
+    pub async fn update_cluster(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        name: &str,
+        change: &ClusterChange,
+    ) -> Result<ClusterView, PlacementError> {
+        let mut tx = durable_transaction(control).await?;
+        let view = store::update_cluster(&mut tx, name, change).await?.ok_or_else(|| no_cluster(name))?;
+        let detail = json!({
+            "cluster": name, "labels": change.labels, "unlabel": change.unlabel,
+            "capacity": change.capacity.flatten(), "connections": change.connections.flatten(),
+            "state": change.state,
+        });
+        audit::record(&mut tx, entry(caller, "cluster.update", detail)).await?;
+        tx.commit().await?;
+        Ok(view)
+    }
+
+    /// Seals another password of a server's administrator, once it has let us in.
+    ///
+    /// # Errors
+    /// [`PlacementError::OfSettings`], or what the server says.
+    pub async fn change_password(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        name: &str,
+        password: &SecretString,
+    ) -> Result<(), PlacementError> {
+        if name == DEFAULT {
+            return Err(PlacementError::OfSettings { what: "cluster", verb: "change" });
+        }
+        let place = store::server_place(control, name).await?.ok_or_else(|| no_cluster(name))?;
+        let server = address(&place, password.clone());
+        check_rights(&mut server.connect("nexus:cluster").await?, &server).await?;
+        let mut tx = durable_transaction(control).await?;
+        self.secrets().put_platform(&mut tx, &cluster_secret(name), password).await?;
+        audit::record(&mut tx, entry(caller, "cluster.password", json!({ "cluster": name }))).await?;
+        tx.commit().await?;
+        self.forget(name).await;
+        Ok(())
+    }
+
+    /// Asks a server whether it answers and lets us do what is needed, and writes down what it
+    /// said.
+    ///
+    /// # Errors
+    /// [`PlacementError::NoCluster`]; what the server says is in the view.
+    pub async fn check_cluster(
+        &self,
+        control: &mut PgConnection,
+        name: &str,
+    ) -> Result<ClusterView, PlacementError> {
+        let cluster = self.cluster(control, name).await?;
+        let (problem, system_id) = match ask(&cluster.admin).await {
+            Ok(system_id) => (None, Some(system_id)),
+            Err(error) => (Some(error.to_string()), None),
+        };
+        store::checked_cluster(control, name, problem.as_deref(), system_id.as_deref())
+            .await?
+            .ok_or_else(|| no_cluster(name))
+    }
+
+    /// Lets a server go that holds no tenant: its templates are dropped, its password forgotten.
+    /// Where it does not answer, `gone` says that there is nothing to be dropped any more.
+    ///
+    /// # Errors
+    /// [`PlacementError::InUse`], [`PlacementError::OfSettings`], [`PlacementError::NoCluster`].
+    pub async fn remove_cluster(
+        &self,
+        control: &mut PgConnection,
+        installation: Uuid,
+        caller: &Caller,
+        name: &str,
+        gone: bool,
+    ) -> Result<(), PlacementError> {
+        if name == DEFAULT {
+            return Err(PlacementError::OfSettings { what: "cluster", verb: "change" });
+        }
+        let view = store::cluster(control, name).await?.ok_or_else(|| no_cluster(name))?;
+        let in_use =
+            || PlacementError::InUse { what: "cluster", name: name.to_owned(), tenants: view.tenants };
+        if view.tenants > 0 {
+            return Err(in_use());
+        }
+        let mut tx = durable_transaction(control).await?;
+        let drain = ClusterChange { state: Some(PlacementState::Draining), ..ClusterChange::default() };
+        store::update_cluster(&mut tx, name, &drain).await?;
+        audit::record(&mut tx, entry(caller, "cluster.remove", json!({ "cluster": name }))).await?;
+        tx.commit().await?;
+        if !gone {
+            let cluster = self.cluster(control, name).await?;
+            let mut admin = cluster.admin.connect("nexus:cluster").await?;
+            drop_templates(control, &mut admin, name, installation).await?;
+        }
+        let mut tx = durable_transaction(control).await?;
+        if !store::delete_cluster(&mut tx, name).await? {
+            return Err(in_use());
+        }
+        self.secrets().forget(&mut tx, TenantId::PLATFORM, &cluster_secret(name)).await?;
+        tx.commit().await?;
+        self.forget(name).await;
+        Ok(())
+    }
+}
+
+/// The names of all servers, for completion.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn cluster_names(control: &mut PgConnection) -> Result<Vec<String>, PlacementError> {
+    Ok(store::clusters(control).await?.into_iter().map(|view| view.name).collect())
+}
+
+async fn ask(server: &ServerAddress) -> Result<String, PlacementError> {
+    check_rights(&mut server.connect("nexus:cluster").await?, server).await
+}
+
+fn no_cluster(name: &str) -> PlacementError {
+    PlacementError::NoCluster { name: name.to_owned() }
+}
+
+pub(super) fn entry<'a>(
+    caller: &'a Caller,
+    action: &'static str,
+    detail: serde_json::Value,
+) -> audit::Entry<'a> {
+    audit::Entry { caller, action, tenant: None, operation: None, detail }
+}

@@ -1,0 +1,218 @@
+//! What can go wrong with servers and stores for tenants.
+
+use serde_json::{Value, json};
+
+use crate::features::secrets::SecretsError;
+use crate::infra::cluster::ClusterError;
+use crate::infra::crypto::RandomError;
+use crate::infra::db::DbError;
+use crate::infra::objects::ObjectError;
+use crate::kernel::{ErrorKind, Failure};
+
+/// A request about servers or stores that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PlacementError {
+    /// No server of that name.
+    #[error("no cluster {name:?}")]
+    NoCluster {
+        /// What was asked for.
+        name: String,
+    },
+    /// No store of that name.
+    #[error("no object store {name:?}")]
+    NoStore {
+        /// What was asked for.
+        name: String,
+    },
+    /// Nothing takes the tenant.
+    #[error("{}", no_room(what, name.as_deref()))]
+    NoRoom {
+        /// `cluster` or `store`.
+        what: &'static str,
+        /// The one that was asked for.
+        name: Option<String>,
+    },
+    /// The name is taken, by something else.
+    #[error("{what} {name:?} is there already, at another place")]
+    Taken {
+        /// `cluster` or `store`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The server is registered under another name.
+    #[error("this server is registered already, as cluster {name:?}")]
+    SameServer {
+        /// Under which name.
+        name: String,
+    },
+    /// Tenants live there.
+    #[error("{what} {name:?} still holds {tenants} tenant(s)")]
+    InUse {
+        /// `cluster` or `store`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// How many.
+        tenants: i64,
+    },
+    /// The server or the store is the settings'.
+    #[error("{what} \"default\" is the one that the settings name; {verb} it there")]
+    OfSettings {
+        /// `cluster` or `store`.
+        what: &'static str,
+        /// `change` or `remove`.
+        verb: &'static str,
+    },
+    /// The store's driver cannot make keys for one bucket.
+    #[error("store {name:?} cannot make keys that are confined to one bucket")]
+    CannotScope {
+        /// Its name.
+        name: String,
+    },
+    /// Something that the driver needs was not given.
+    #[error("driver {driver} needs {needs}")]
+    Incomplete {
+        /// The driver.
+        driver: &'static str,
+        /// What is missing, as its flag.
+        needs: &'static str,
+    },
+    /// This program has no such driver.
+    #[error("this nexus has no driver {driver}")]
+    NoDriver {
+        /// Its name.
+        driver: &'static str,
+    },
+    /// Someone else builds the template.
+    #[error("another process is preparing this server")]
+    Busy,
+    /// The login may not do what is needed.
+    #[error("login {user:?} on {server} is not a superuser")]
+    NotSuperuser {
+        /// Which login.
+        user: String,
+        /// Where.
+        server: String,
+    },
+    /// The server is too old.
+    #[error("PostgreSQL {version} on {server} is too old: 15 or newer is needed")]
+    ServerTooOld {
+        /// Its version.
+        version: i32,
+        /// Where.
+        server: String,
+    },
+    /// A statement failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A change on the server failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A change in the store failed.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    /// The system has no random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// A sealed value or a key.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+}
+
+fn no_room(what: &str, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{what} {name:?} takes no tenants: it is draining, full, or lacks a label"),
+        None => format!("no {what} takes this tenant: all are draining, full, or lack a label"),
+    }
+}
+
+impl From<sqlx::Error> for PlacementError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl PlacementError {
+    fn inner(&self) -> Option<&dyn Failure> {
+        match self {
+            Self::Db(error) => Some(error),
+            Self::Cluster(error) => Some(error),
+            Self::Objects(error) => Some(error),
+            Self::Random(error) => Some(error),
+            Self::Secrets(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Failure for PlacementError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoCluster { .. } | Self::NoStore { .. } => ErrorKind::NotFound,
+            Self::NoRoom { .. } | Self::Taken { .. } | Self::SameServer { .. } | Self::InUse { .. } => {
+                ErrorKind::Conflict
+            }
+            Self::OfSettings { .. }
+            | Self::CannotScope { .. }
+            | Self::Incomplete { .. }
+            | Self::NoDriver { .. }
+            | Self::NotSuperuser { .. }
+            | Self::ServerTooOld { .. } => ErrorKind::Invalid,
+            Self::Busy => ErrorKind::Busy,
+            _ => self.inner().map_or(ErrorKind::Internal, Failure::kind),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoCluster { .. } => "cluster_not_found",
+            Self::NoStore { .. } => "store_not_found",
+            Self::NoRoom { .. } => "no_room",
+            Self::Taken { .. } => "name_taken",
+            Self::SameServer { .. } => "server_registered",
+            Self::InUse { .. } => "in_use",
+            Self::OfSettings { .. } => "of_settings",
+            Self::CannotScope { .. } => "store_cannot_scope_keys",
+            Self::Incomplete { .. } => "store_incomplete",
+            Self::NoDriver { .. } => "no_driver",
+            Self::Busy => "setup_busy",
+            Self::NotSuperuser { .. } => "not_superuser",
+            Self::ServerTooOld { .. } => "server_too_old",
+            _ => self.inner().map_or("internal", Failure::code),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoCluster { .. } => vec!["see which there are: nexus cluster list".to_owned()],
+            Self::NoStore { .. } => vec!["see which there are: nexus store list".to_owned()],
+            Self::NoRoom { what, .. } => vec![format!("see how they stand: nexus {what} list")],
+            Self::Taken { what, name } => vec![format!("see it: nexus {what} show {name}")],
+            Self::SameServer { name } => vec![format!("use it: nexus tenant create SLUG --cluster {name}")],
+            Self::InUse { what, name, .. } => vec![
+                format!("see them: nexus tenant list --where {what}={name}"),
+                format!("let it take no more: nexus {what} drain {name}"),
+            ],
+            Self::OfSettings { .. } => vec!["see them: nexus config show".to_owned()],
+            Self::CannotScope { .. } => {
+                vec!["add it with --shared-key, if all its tenants may read each other's buckets".to_owned()]
+            }
+            Self::Busy => vec!["repeat the command in a moment".to_owned()],
+            Self::NotSuperuser { user, .. } => {
+                vec![format!("let it make roles and databases: ALTER ROLE \"{user}\" SUPERUSER")]
+            }
+            _ => self.inner().map_or_else(Vec::new, Failure::hints),
+        }
+    }
+
+    fn details(&self) -> Value {
+        match self {
+            Self::InUse { name, tenants, .. } => json!({ "name": name, "tenants": tenants }),
+            Self::NoCluster { name } | Self::NoStore { name } | Self::SameServer { name } => {
+                json!({ "name": name })
+            }
+            _ => self.inner().map_or(Value::Null, Failure::details),
+        }
+    }
+}

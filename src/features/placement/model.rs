@@ -1,0 +1,200 @@
+//! What is known of a server and of a store.
+
+use serde::Serialize;
+use sqlx::FromRow;
+use sqlx::types::Json;
+use time::OffsetDateTime;
+
+use crate::kernel::Labels;
+
+/// Whether new tenants are placed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum PlacementState {
+    /// Takes new tenants.
+    Active,
+    /// Takes none; those that are there stay.
+    Draining,
+}
+
+impl PlacementState {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// How buckets and keys are made in a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Driver {
+    /// The S3 endpoint that `nexus` itself serves.
+    Local,
+    /// Garage, through its administration interface.
+    Garage,
+    /// Amazon S3 and IAM, or whatever speaks both.
+    Aws,
+    /// An S3 endpoint of which there is one key and no more.
+    S3,
+}
+
+impl Driver {
+    /// All of them, for help and completion.
+    pub const ALL: [Self; 4] = [Self::Local, Self::Garage, Self::Aws, Self::S3];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Garage => "garage",
+            Self::Aws => "aws",
+            Self::S3 => "s3",
+        }
+    }
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct ServerPlace {
+    /// A host's name or address, or the folder of its socket.
+    pub host: String,
+    /// The port.
+    pub port: i32,
+    /// The administrator's role.
+    pub login: String,
+    /// The maintenance database.
+    pub database: String,
+    /// `disable`, `require` or `verify-full`.
+    pub tls: String,
+    /// The authority that signed the server's certificate, as PEM.
+    pub ca_certificate: Option<String>,
+}
+
+/// How a store is reached.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct StorePlace {
+    /// How buckets and keys are made.
+    pub driver: Driver,
+    /// Where S3 is spoken; empty: where the driver's own service has it.
+    pub endpoint: String,
+    /// Where buckets and keys are made, if that is elsewhere.
+    pub admin_endpoint: Option<String>,
+    /// The region that signatures name.
+    pub region: String,
+    /// The public half of the administrator's key, where the driver wants one.
+    pub access_key_id: Option<String>,
+    /// Every tenant holds the administrator's own key.
+    pub shared_key: bool,
+}
+
+/// A server as doors show it.
+#[derive(Debug, Clone, FromRow, Serialize)]
+pub struct ClusterView {
+    /// Its name.
+    pub name: String,
+    /// Whether it takes tenants.
+    pub state: PlacementState,
+    /// Its host; `null`: as the settings say.
+    pub host: Option<String>,
+    /// Its port.
+    pub port: Option<i32>,
+    /// The administrator's role.
+    pub login: Option<String>,
+    /// How the connection is protected.
+    pub tls: Option<String>,
+    /// Labels to place by.
+    pub labels: Json<Labels>,
+    /// How many tenants are on it.
+    pub tenants: i64,
+    /// Most tenants; `null`: as many as come.
+    pub capacity: Option<i32>,
+    /// Most sessions of the whole platform; `null`: not limited.
+    pub connections: Option<i32>,
+    /// When it was last checked.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub checked_at: Option<OffsetDateTime>,
+    /// Why the last check failed.
+    pub problem: Option<String>,
+    /// When it was added.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// A store as doors show it.
+#[derive(Debug, Clone, FromRow, Serialize)]
+pub struct StoreView {
+    /// Its name.
+    pub name: String,
+    /// Whether it takes tenants.
+    pub state: PlacementState,
+    /// How buckets and keys are made.
+    pub driver: Driver,
+    /// Where S3 is spoken; `null`: as the settings say.
+    pub endpoint: Option<String>,
+    /// Where buckets and keys are made, if that is elsewhere.
+    pub admin_endpoint: Option<String>,
+    /// The region.
+    pub region: Option<String>,
+    /// Every tenant holds the same key.
+    pub shared_key: bool,
+    /// Labels to place by.
+    pub labels: Json<Labels>,
+    /// How many tenants are in it.
+    pub tenants: i64,
+    /// Most tenants; `null`: as many as come.
+    pub capacity: Option<i32>,
+    /// When it was last checked.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub checked_at: Option<OffsetDateTime>,
+    /// Why the last check failed.
+    pub problem: Option<String>,
+    /// When it was added.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// Where a new tenant is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// On this server.
+    pub cluster: Option<String>,
+    /// In this store.
+    pub store: Option<String>,
+    /// On a server and in a store that have all these labels.
+    pub labels: Labels,
+}
+
+/// What is changed of a server; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterChange {
+    /// Labels that are put on it.
+    pub labels: Labels,
+    /// Labels that are taken off.
+    pub unlabel: Vec<String>,
+    /// Most tenants; `Some(None)`: as many as come.
+    pub capacity: Option<Option<i32>>,
+    /// Most sessions; `Some(None)`: not limited.
+    pub connections: Option<Option<i32>>,
+    /// Whether it takes tenants.
+    pub state: Option<PlacementState>,
+}
+
+/// What is changed of a store; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct StoreChange {
+    /// Labels that are put on it.
+    pub labels: Labels,
+    /// Labels that are taken off.
+    pub unlabel: Vec<String>,
+    /// Most tenants; `Some(None)`: as many as come.
+    pub capacity: Option<Option<i32>>,
+    /// Whether it takes tenants.
+    pub state: Option<PlacementState>,
+}

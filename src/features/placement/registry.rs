@@ -1,0 +1,207 @@
+//! The servers and stores of an installation, opened when they are first needed.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use sqlx::PgConnection;
+use tokio::sync::Mutex;
+
+use super::error::PlacementError;
+use super::model::{Driver, ServerPlace, StorePlace, Wish};
+use super::store;
+use crate::features::secrets::Secrets;
+use crate::infra::db::{Host, ServerAddress, Tls};
+use crate::infra::objects::{LocalStore, ObjectStore};
+use crate::kernel::TenantId;
+
+/// The name of the server and of the store that the settings name.
+pub const DEFAULT: &str = "default";
+
+/// A PostgreSQL server for tenants' databases.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Its name, as tenants' rows hold it.
+    pub name: String,
+    /// Its administrator's login, at the maintenance database.
+    pub admin: ServerAddress,
+    /// Most sessions that one tenant may have at a time.
+    pub connection_limit: i32,
+}
+
+/// An object store for tenants' buckets.
+#[derive(Clone)]
+pub struct Store {
+    /// Its name, as tenants' rows hold it.
+    pub name: String,
+    /// Makes buckets and keys in it.
+    pub driver: Arc<dyn ObjectStore>,
+    /// Every tenant holds the same key: nothing keeps them apart here.
+    pub shared_key: bool,
+}
+
+/// Where tenants live, and where new ones go.
+#[derive(Clone)]
+pub struct Placement {
+    default_cluster: Cluster,
+    default_store: Store,
+    secrets: Secrets,
+    opened: Arc<Mutex<Opened>>,
+}
+
+#[derive(Default)]
+struct Opened {
+    clusters: HashMap<String, Cluster>,
+    stores: HashMap<String, Store>,
+}
+
+impl Placement {
+    /// With the server and the store that the settings name.
+    #[must_use]
+    pub fn new(default_cluster: Cluster, default_store: Arc<dyn ObjectStore>, secrets: Secrets) -> Self {
+        let default_store = Store { name: DEFAULT.to_owned(), driver: default_store, shared_key: false };
+        Self { default_cluster, default_store, secrets, opened: Arc::default() }
+    }
+
+    /// The keys that the administrators' credentials are sealed with.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// The server that the settings name.
+    #[must_use]
+    pub fn default_cluster(&self) -> &Cluster {
+        &self.default_cluster
+    }
+
+    /// The server of a name.
+    ///
+    /// # Errors
+    /// [`PlacementError::NoCluster`]; when its sealed password does not open.
+    pub async fn cluster(&self, control: &mut PgConnection, name: &str) -> Result<Cluster, PlacementError> {
+        if name == DEFAULT {
+            return Ok(self.default_cluster.clone());
+        }
+        let mut opened = self.opened.lock().await;
+        if let Some(cluster) = opened.clusters.get(name) {
+            return Ok(cluster.clone());
+        }
+        let Some(place) = store::server_place(control, name).await? else {
+            return Err(PlacementError::NoCluster { name: name.to_owned() });
+        };
+        let password = self.secrets.get(control, TenantId::PLATFORM, &cluster_secret(name)).await?;
+        let cluster = self.at(name, &place, password);
+        opened.clusters.insert(name.to_owned(), cluster.clone());
+        Ok(cluster)
+    }
+
+    /// A server at a place.
+    pub(super) fn at(&self, name: &str, place: &ServerPlace, password: SecretString) -> Cluster {
+        Cluster {
+            name: name.to_owned(),
+            admin: address(place, password),
+            connection_limit: self.default_cluster.connection_limit,
+        }
+    }
+
+    /// The store of a name.
+    ///
+    /// # Errors
+    /// [`PlacementError::NoStore`]; when its sealed secret does not open.
+    pub async fn store(&self, control: &mut PgConnection, name: &str) -> Result<Store, PlacementError> {
+        if name == DEFAULT {
+            return Ok(self.default_store.clone());
+        }
+        let mut opened = self.opened.lock().await;
+        if let Some(store) = opened.stores.get(name) {
+            return Ok(store.clone());
+        }
+        let Some(place) = store::store_place(control, name).await? else {
+            return Err(PlacementError::NoStore { name: name.to_owned() });
+        };
+        let secret = self.secrets.get(control, TenantId::PLATFORM, &store_secret(name)).await?;
+        let store =
+            Store { name: name.to_owned(), driver: driver(&place, secret)?, shared_key: place.shared_key };
+        opened.stores.insert(name.to_owned(), store.clone());
+        Ok(store)
+    }
+
+    /// Forgets what was opened under a name, because it changed.
+    pub(super) async fn forget(&self, name: &str) {
+        let mut opened = self.opened.lock().await;
+        opened.clusters.remove(name);
+        opened.stores.remove(name);
+    }
+
+    /// Where a new tenant goes: to the named server and store, or to those that match and are the
+    /// emptiest in relation to their capacity.
+    ///
+    /// # Errors
+    /// [`PlacementError::NoRoom`], [`PlacementError::NoCluster`], [`PlacementError::NoStore`].
+    pub async fn choose(
+        &self,
+        control: &mut PgConnection,
+        wish: &Wish,
+    ) -> Result<(String, String), PlacementError> {
+        let (cluster, place) = store::choose(control, wish).await?;
+        match (cluster, place) {
+            (Some(cluster), Some(place)) => Ok((cluster, place)),
+            (None, _) => match &wish.cluster {
+                Some(name) if !store::cluster_exists(control, name).await? => {
+                    Err(PlacementError::NoCluster { name: name.clone() })
+                }
+                name => Err(PlacementError::NoRoom { what: "cluster", name: name.clone() }),
+            },
+            (_, None) => match &wish.store {
+                Some(name) if !store::store_exists(control, name).await? => {
+                    Err(PlacementError::NoStore { name: name.clone() })
+                }
+                name => Err(PlacementError::NoRoom { what: "store", name: name.clone() }),
+            },
+        }
+    }
+}
+
+/// The name under which an administrator's password is sealed.
+pub(super) fn cluster_secret(name: &str) -> String {
+    format!("cluster.{name}.password")
+}
+
+/// The name under which the secret of a store's administrator is sealed.
+pub(super) fn store_secret(name: &str) -> String {
+    format!("store.{name}.secret")
+}
+
+pub(super) fn address(place: &ServerPlace, password: SecretString) -> ServerAddress {
+    let host = if place.host.starts_with('/') {
+        Host::Socket(PathBuf::from(&place.host))
+    } else {
+        Host::Tcp(place.host.clone())
+    };
+    let tls = match (place.tls.as_str(), &place.ca_certificate) {
+        ("disable", _) => Tls::Disable,
+        ("require", _) => Tls::Require,
+        (_, Some(pem)) => Tls::VerifyAgainst(pem.clone()),
+        (_, None) => Tls::VerifyFull(None),
+    };
+    ServerAddress {
+        host,
+        port: u16::try_from(place.port).unwrap_or(5432),
+        user: place.login.clone(),
+        password,
+        database: place.database.clone(),
+        tls,
+    }
+}
+
+/// The driver of a store.
+pub(super) fn driver(
+    place: &StorePlace,
+    secret: SecretString,
+) -> Result<Arc<dyn ObjectStore>, PlacementError> {
+    match place.driver {
+        Driver::Local => Ok(Arc::new(LocalStore::new(&place.endpoint, &place.region, secret))),
+        other => Err(PlacementError::NoDriver { driver: other.as_str() }),
+    }
+}

@@ -1,0 +1,372 @@
+//! The SQL of servers, stores and templates.
+
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+
+use super::clusters::AddCluster;
+use super::model::{ClusterChange, ClusterView, ServerPlace, StoreChange, StorePlace, StoreView, Wish};
+use super::stores::AddStore;
+use crate::infra::db::DbError;
+
+const CLUSTER: &str = "name, state, host, port, login, tls, labels, tenants, capacity, connections, \
+                       checked_at, problem, created_at";
+const STORE: &str = "name, state, driver, endpoint, admin_endpoint, region, shared_key, labels, tenants, \
+                     capacity, checked_at, problem, created_at";
+
+/// What a login may do on a server.
+#[derive(Debug, FromRow)]
+pub(super) struct Rights {
+    /// The major version.
+    pub(super) version: i32,
+    pub(super) superuser: bool,
+    /// The server's identifier (manual, chapter 9.27.12).
+    pub(super) system_id: String,
+}
+
+pub(super) async fn rights(admin: &mut PgConnection) -> Result<Rights, DbError> {
+    Ok(sqlx::query_as(
+        "select current_setting('server_version_num')::int / 10000 as version,
+                (select rolsuper from pg_roles where rolname = current_user) as superuser,
+                (select system_identifier::text from pg_control_system()) as system_id",
+    )
+    .fetch_one(admin)
+    .await?)
+}
+
+/// The emptiest server and the emptiest store that fit, by their share of capacity; what has no
+/// capacity counts as one of 1,000.
+pub(super) async fn choose(
+    control: &mut PgConnection,
+    wish: &Wish,
+) -> Result<(Option<String>, Option<String>), DbError> {
+    Ok(sqlx::query_as(
+        "select (select name from control.clusters
+                 where state = 'active' and ($1::text is null or name = $1) and labels @> $3
+                   and (capacity is null or tenants < capacity)
+                 order by tenants::float8 / coalesce(capacity, 1000), name limit 1),
+                (select name from control.stores
+                 where state = 'active' and ($2::text is null or name = $2) and labels @> $3
+                   and (capacity is null or tenants < capacity)
+                 order by tenants::float8 / coalesce(capacity, 1000), name limit 1)",
+    )
+    .bind(&wish.cluster)
+    .bind(&wish.store)
+    .bind(Json(&wish.labels))
+    .fetch_one(control)
+    .await?)
+}
+
+pub(super) async fn cluster_exists(control: &mut PgConnection, name: &str) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar("select exists (select from control.clusters where name = $1)")
+        .bind(name)
+        .fetch_one(control)
+        .await?)
+}
+
+pub(super) async fn store_exists(control: &mut PgConnection, name: &str) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar("select exists (select from control.stores where name = $1)")
+        .bind(name)
+        .fetch_one(control)
+        .await?)
+}
+
+pub(super) async fn server_place(
+    control: &mut PgConnection,
+    name: &str,
+) -> Result<Option<ServerPlace>, DbError> {
+    Ok(sqlx::query_as(
+        "select host, port, login, database, tls, ca_certificate from control.clusters
+         where name = $1 and host is not null",
+    )
+    .bind(name)
+    .fetch_optional(control)
+    .await?)
+}
+
+pub(super) async fn store_place(
+    control: &mut PgConnection,
+    name: &str,
+) -> Result<Option<StorePlace>, DbError> {
+    Ok(sqlx::query_as(
+        "select driver, endpoint, admin_endpoint, region, access_key_id, shared_key from control.stores
+         where name = $1 and endpoint is not null",
+    )
+    .bind(name)
+    .fetch_optional(control)
+    .await?)
+}
+
+/// Writes a server down, as one that takes no tenants yet. `false` when the name is taken.
+pub(super) async fn insert_cluster(
+    control: &mut PgConnection,
+    add: &AddCluster,
+    system_id: &str,
+) -> Result<bool, DbError> {
+    let place = &add.place;
+    let done = sqlx::query(
+        "insert into control.clusters
+             (name, host, port, login, database, tls, ca_certificate, labels, capacity, connections, system_id, state)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'draining') on conflict do nothing",
+    )
+    .bind(add.name.as_str())
+    .bind(&place.host)
+    .bind(place.port)
+    .bind(&place.login)
+    .bind(&place.database)
+    .bind(&place.tls)
+    .bind(&place.ca_certificate)
+    .bind(Json(&add.labels))
+    .bind(add.capacity)
+    .bind(add.connections)
+    .bind(system_id)
+    .execute(control)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A server that was just prepared takes tenants from here on. `false` when it was prepared
+/// before.
+pub(super) async fn opened_for_tenants(control: &mut PgConnection, name: &str) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "update control.clusters set state = 'active', checked_at = now(), problem = null, updated_at = now()
+         where name = $1 and checked_at is null",
+    )
+    .bind(name)
+    .execute(control)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub(super) async fn cluster_of_system(
+    control: &mut PgConnection,
+    system_id: &str,
+) -> Result<Option<String>, DbError> {
+    Ok(sqlx::query_scalar("select name from control.clusters where system_id = $1")
+        .bind(system_id)
+        .fetch_optional(control)
+        .await?)
+}
+
+pub(super) async fn clusters(control: &mut PgConnection) -> Result<Vec<ClusterView>, DbError> {
+    let statement = format!("select {CLUSTER} from control.clusters order by name");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).fetch_all(control).await?)
+}
+
+pub(super) async fn cluster(control: &mut PgConnection, name: &str) -> Result<Option<ClusterView>, DbError> {
+    let statement = format!("select {CLUSTER} from control.clusters where name = $1");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(name).fetch_optional(control).await?)
+}
+
+pub(super) async fn update_cluster(
+    control: &mut PgConnection,
+    name: &str,
+    change: &ClusterChange,
+) -> Result<Option<ClusterView>, DbError> {
+    let statement = format!(
+        "update control.clusters set labels = (labels || $2) - $3::text[],
+                capacity = case when $4 then $5 else capacity end,
+                connections = case when $6 then $7 else connections end,
+                state = coalesce($8, state), updated_at = now()
+         where name = $1 returning {CLUSTER}"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement))
+        .bind(name)
+        .bind(Json(&change.labels))
+        .bind(&change.unlabel)
+        .bind(change.capacity.is_some())
+        .bind(change.capacity.flatten())
+        .bind(change.connections.is_some())
+        .bind(change.connections.flatten())
+        .bind(change.state)
+        .fetch_optional(control)
+        .await?)
+}
+
+/// Writes down what a check found.
+pub(super) async fn checked_cluster(
+    control: &mut PgConnection,
+    name: &str,
+    problem: Option<&str>,
+    system_id: Option<&str>,
+) -> Result<Option<ClusterView>, DbError> {
+    let statement = format!(
+        "update control.clusters set checked_at = now(), problem = $2, system_id = coalesce(system_id, $3)
+         where name = $1 returning {CLUSTER}"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement))
+        .bind(name)
+        .bind(problem)
+        .bind(system_id)
+        .fetch_optional(control)
+        .await?)
+}
+
+/// Deletes a server's row. `false` when tenants live on it. The rows of those that are gone name the
+/// server of the settings from then on.
+pub(super) async fn delete_cluster(control: &mut PgConnection, name: &str) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "with moved as (update control.tenants set cluster = 'default' where cluster = $1 and state = 'deleted')
+         delete from control.clusters where name = $1 and tenants = 0",
+    )
+    .bind(name)
+    .execute(control)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub(super) async fn insert_store(control: &mut PgConnection, add: &AddStore) -> Result<bool, DbError> {
+    let place = &add.place;
+    let done = sqlx::query(
+        "insert into control.stores
+             (name, driver, endpoint, admin_endpoint, region, access_key_id, shared_key, labels, capacity, checked_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now()) on conflict do nothing",
+    )
+    .bind(add.name.as_str())
+    .bind(place.driver)
+    .bind(&place.endpoint)
+    .bind(&place.admin_endpoint)
+    .bind(&place.region)
+    .bind(&place.access_key_id)
+    .bind(place.shared_key)
+    .bind(Json(&add.labels))
+    .bind(add.capacity)
+    .execute(control)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub(super) async fn stores(control: &mut PgConnection) -> Result<Vec<StoreView>, DbError> {
+    let statement = format!("select {STORE} from control.stores order by name");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).fetch_all(control).await?)
+}
+
+pub(super) async fn store(control: &mut PgConnection, name: &str) -> Result<Option<StoreView>, DbError> {
+    let statement = format!("select {STORE} from control.stores where name = $1");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(name).fetch_optional(control).await?)
+}
+
+pub(super) async fn update_store(
+    control: &mut PgConnection,
+    name: &str,
+    change: &StoreChange,
+) -> Result<Option<StoreView>, DbError> {
+    let statement = format!(
+        "update control.stores set labels = (labels || $2) - $3::text[],
+                capacity = case when $4 then $5 else capacity end,
+                state = coalesce($6, state), updated_at = now()
+         where name = $1 returning {STORE}"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement))
+        .bind(name)
+        .bind(Json(&change.labels))
+        .bind(&change.unlabel)
+        .bind(change.capacity.is_some())
+        .bind(change.capacity.flatten())
+        .bind(change.state)
+        .fetch_optional(control)
+        .await?)
+}
+
+/// Writes down what a check found.
+pub(super) async fn checked_store(
+    control: &mut PgConnection,
+    name: &str,
+    problem: Option<&str>,
+) -> Result<Option<StoreView>, DbError> {
+    let statement = format!(
+        "update control.stores set checked_at = now(), problem = $2 where name = $1 returning {STORE}"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(name).bind(problem).fetch_optional(control).await?)
+}
+
+/// Deletes a store's row, as [`delete_cluster`].
+pub(super) async fn delete_store(control: &mut PgConnection, name: &str) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "with moved as (update control.tenants set store = 'default' where store = $1 and state = 'deleted')
+         delete from control.stores where name = $1 and tenants = 0",
+    )
+    .bind(name)
+    .execute(control)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A template's row.
+#[derive(Debug, FromRow)]
+pub(super) struct TemplateRow {
+    pub(super) database_name: String,
+    pub(super) owner_role: String,
+    pub(super) ready: bool,
+}
+
+/// The template of a version on a server.
+pub(super) async fn template(
+    control: &mut PgConnection,
+    cluster: &str,
+    version: i64,
+) -> Result<Option<TemplateRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select database_name, owner_role, state = 'ready' as ready from control.templates
+         where cluster = $1 and version = $2 and state in ('building', 'ready')",
+    )
+    .bind(cluster)
+    .bind(version)
+    .fetch_optional(control)
+    .await?)
+}
+
+/// All templates of a server.
+pub(super) async fn templates(
+    control: &mut PgConnection,
+    cluster: &str,
+) -> Result<Vec<TemplateRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select database_name, owner_role, state = 'ready' as ready from control.templates where cluster = $1",
+    )
+    .bind(cluster)
+    .fetch_all(control)
+    .await?)
+}
+
+/// Forgets a template that was dropped.
+pub(super) async fn delete_template(control: &mut PgConnection, database: &str) -> Result<(), DbError> {
+    sqlx::query("delete from control.templates where database_name = $1")
+        .bind(database)
+        .execute(control)
+        .await?;
+    Ok(())
+}
+
+/// Writes the intent to build a template.
+pub(super) async fn plan_template(
+    control: &mut PgConnection,
+    (cluster, version): (&str, i64),
+    database: &str,
+    owner: &str,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into control.templates (cluster, version, database_name, owner_role, state)
+         values ($1, $2, $3, $4, 'building')",
+    )
+    .bind(cluster)
+    .bind(version)
+    .bind(database)
+    .bind(owner)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a template can be cloned.
+pub(super) async fn template_ready(
+    control: &mut PgConnection,
+    cluster: &str,
+    version: i64,
+) -> Result<(), DbError> {
+    sqlx::query("update control.templates set state = 'ready' where cluster = $1 and version = $2")
+        .bind(cluster)
+        .bind(version)
+        .execute(control)
+        .await?;
+    Ok(())
+}

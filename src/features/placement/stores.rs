@@ -1,0 +1,187 @@
+//! Registering, changing, checking and letting go of object stores.
+
+use secrecy::SecretString;
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::clusters::{Registered, entry};
+use super::error::PlacementError;
+use super::model::{StoreChange, StorePlace, StoreView};
+use super::registry::{DEFAULT, Placement, driver, store_secret};
+use super::store;
+use crate::features::audit;
+use crate::infra::db::durable_transaction;
+use crate::kernel::{Caller, Labels, PlaceName, TenantId};
+
+/// A store to be registered.
+#[derive(Debug, Clone)]
+pub struct AddStore {
+    /// Its name.
+    pub name: PlaceName,
+    /// How it is reached.
+    pub place: StorePlace,
+    /// The administrator's token or secret key.
+    pub secret: SecretString,
+    /// Labels to place by.
+    pub labels: Labels,
+    /// Most tenants.
+    pub capacity: Option<i32>,
+}
+
+impl Placement {
+    /// Registers a store once it has let us in. The same call again changes nothing.
+    ///
+    /// # Errors
+    /// [`PlacementError::Taken`], [`PlacementError::CannotScope`], or what the store says.
+    pub async fn add_store(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        add: &AddStore,
+    ) -> Result<(Registered, StoreView), PlacementError> {
+        let name = add.name.as_str();
+        let taken = || PlacementError::Taken { what: "store", name: name.to_owned() };
+        if let Some(view) = store::store(control, name).await? {
+            let same = store::store_place(control, name).await?.as_ref() == Some(&add.place);
+            return if same { Ok((Registered::Unchanged, view)) } else { Err(taken()) };
+        }
+        let made = driver(&add.place, add.secret.clone())?;
+        if !made.scopes_keys() && !add.place.shared_key {
+            return Err(PlacementError::CannotScope { name: name.to_owned() });
+        }
+        made.check().await?;
+        let mut tx = durable_transaction(control).await?;
+        if !store::insert_store(&mut tx, add).await? {
+            return Err(taken());
+        }
+        self.secrets().put_platform(&mut tx, &store_secret(name), &add.secret).await?;
+        let place = &add.place;
+        let detail = json!({
+            "store": name, "driver": place.driver, "endpoint": place.endpoint,
+            "admin_endpoint": place.admin_endpoint, "shared_key": place.shared_key,
+        });
+        audit::record(&mut tx, entry(caller, "store.add", detail)).await?;
+        tx.commit().await?;
+        let view = store::store(control, name).await?.ok_or_else(|| no_store(name))?;
+        Ok((Registered::Added, view))
+    }
+
+    /// All stores, by name.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn stores(&self, control: &mut PgConnection) -> Result<Vec<StoreView>, PlacementError> {
+        Ok(store::stores(control).await?)
+    }
+
+    /// One store.
+    ///
+    /// # Errors
+    /// [`PlacementError::NoStore`].
+    pub async fn show_store(
+        &self,
+        control: &mut PgConnection,
+        name: &str,
+    ) -> Result<StoreView, PlacementError> {
+        store::store(control, name).await?.ok_or_else(|| no_store(name))
+    }
+
+    /// Changes labels, capacity, or whether it takes tenants.
+    ///
+    /// # Errors
+    /// [`PlacementError::NoStore`].
+    pub async fn update_store(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        name: &str,
+        change: &StoreChange,
+    ) -> Result<StoreView, PlacementError> {
+        let mut tx = durable_transaction(control).await?;
+        let view = store::update_store(&mut tx, name, change).await?.ok_or_else(|| no_store(name))?;
+        let detail = json!({
+            "store": name, "labels": change.labels, "unlabel": change.unlabel,
+            "capacity": change.capacity.flatten(), "state": change.state,
+        });
+        audit::record(&mut tx, entry(caller, "store.update", detail)).await?;
+        tx.commit().await?;
+        Ok(view)
+    }
+
+    /// Seals another secret of a store's administrator, once it has let us in.
+    ///
+    /// # Errors
+    /// [`PlacementError::OfSettings`], or what the store says.
+    pub async fn change_secret(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        name: &str,
+        secret: &SecretString,
+    ) -> Result<(), PlacementError> {
+        if name == DEFAULT {
+            return Err(PlacementError::OfSettings { what: "store", verb: "change" });
+        }
+        let place = store::store_place(control, name).await?.ok_or_else(|| no_store(name))?;
+        driver(&place, secret.clone())?.check().await?;
+        let mut tx = durable_transaction(control).await?;
+        self.secrets().put_platform(&mut tx, &store_secret(name), secret).await?;
+        audit::record(&mut tx, entry(caller, "store.secret", json!({ "store": name }))).await?;
+        tx.commit().await?;
+        self.forget(name).await;
+        Ok(())
+    }
+
+    /// Asks a store whether it answers and lets us make buckets and keys, and writes down what it
+    /// said.
+    ///
+    /// # Errors
+    /// [`PlacementError::NoStore`]; what the store says is in the view.
+    pub async fn check_store(
+        &self,
+        control: &mut PgConnection,
+        name: &str,
+    ) -> Result<StoreView, PlacementError> {
+        let it = self.store(control, name).await?;
+        let problem = it.driver.check().await.err().map(|error| error.to_string());
+        store::checked_store(control, name, problem.as_deref()).await?.ok_or_else(|| no_store(name))
+    }
+
+    /// Lets a store go that holds no tenant; its administrator's secret is forgotten.
+    ///
+    /// # Errors
+    /// [`PlacementError::InUse`], [`PlacementError::OfSettings`], [`PlacementError::NoStore`].
+    pub async fn remove_store(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<(), PlacementError> {
+        if name == DEFAULT {
+            return Err(PlacementError::OfSettings { what: "store", verb: "change" });
+        }
+        let view = store::store(control, name).await?.ok_or_else(|| no_store(name))?;
+        let in_use = || PlacementError::InUse { what: "store", name: name.to_owned(), tenants: view.tenants };
+        let mut tx = durable_transaction(control).await?;
+        if view.tenants > 0 || !store::delete_store(&mut tx, name).await? {
+            return Err(in_use());
+        }
+        self.secrets().forget(&mut tx, TenantId::PLATFORM, &store_secret(name)).await?;
+        audit::record(&mut tx, entry(caller, "store.remove", json!({ "store": name }))).await?;
+        tx.commit().await?;
+        self.forget(name).await;
+        Ok(())
+    }
+}
+
+/// The names of all stores, for completion.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn store_names(control: &mut PgConnection) -> Result<Vec<String>, PlacementError> {
+    Ok(store::stores(control).await?.into_iter().map(|view| view.name).collect())
+}
+
+fn no_store(name: &str) -> PlacementError {
+    PlacementError::NoStore { name: name.to_owned() }
+}
