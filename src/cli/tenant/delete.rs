@@ -34,7 +34,7 @@ pub(super) async fn run(args: &DeleteArgs, on: &Invocation) -> CommandResult {
     )?;
     let (provisioning, worker) = app.begin_work().await?;
     let by_id = tenants::TenantRef::Id(tenant.id);
-    let deleted = provisioning.purge(&worker, &caller, &by_id, &progress, &on.interrupt).await;
+    let deleted = Box::pin(provisioning.purge(&worker, &caller, &by_id, &progress, &on.interrupt)).await;
     drop(progress);
     on.screen.thing(&deleted?)?;
     Ok(Exit::Done)
