@@ -8,6 +8,7 @@ mod crash;
 mod isolation;
 mod operations;
 mod outages;
+mod placement;
 mod stores;
 mod support;
 mod tenants;

@@ -13,6 +13,7 @@ use super::template::{drop_templates, template};
 use crate::features::audit;
 use crate::infra::cluster::close_maintenance_databases;
 use crate::infra::db::{ServerAddress, durable_transaction};
+use crate::infra::failpoint;
 use crate::kernel::{Caller, Event, Labels, PlaceName, Progress, TenantId};
 
 /// Oldest major version of PostgreSQL that serves.
@@ -94,10 +95,13 @@ impl Placement {
         if before.is_none() {
             self.write_cluster(control, caller, add, &system_id).await?;
         }
+        failpoint::pass(|| "cluster.add.recorded".to_owned()).await;
         progress.event(Event::Note("closing its maintenance databases, building the template".to_owned()));
         close_maintenance_databases(&mut admin, &[]).await?;
+        failpoint::pass(|| "cluster.add.closed".to_owned()).await;
         let cluster = self.cluster(control, name).await?;
         template(control, &mut admin, &cluster, installation).await?;
+        failpoint::pass(|| "cluster.add.template".to_owned()).await;
         let made = store::opened_for_tenants(control, name).await?;
         let view = store::cluster(control, name).await?.ok_or_else(|| no_cluster(name))?;
         Ok((if made { Registered::Added } else { Registered::Unchanged }, view))

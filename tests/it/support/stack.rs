@@ -31,6 +31,20 @@ pub fn shared() -> &'static Stack {
     })
 }
 
+/// A second stack, beside the shared one: another server, another store.
+pub fn second() -> &'static Stack {
+    static STACK: OnceLock<Stack> = OnceLock::new();
+    STACK.get_or_init(|| {
+        let home = shared().home.join("second");
+        if !home.exists() {
+            // Another test process may make it at this moment.
+            let _ = fs::create_dir(&home);
+            fs::set_permissions(&home, fs::Permissions::from_mode(0o711)).unwrap();
+        }
+        start(&home)
+    })
+}
+
 fn usual_home() -> PathBuf {
     // In memory where that is to be had: dropping a database waits for the disk many times.
     let memory = PathBuf::from("/dev/shm");
@@ -75,5 +89,30 @@ impl Stack {
     /// The token of the S3 endpoint's administrator.
     pub fn token(&self) -> String {
         fs::read_to_string(self.home.join("local/s3.token")).unwrap().trim().to_owned()
+    }
+
+    /// Rows of a statement as any login, cells separated by '|', or what psql says against it.
+    pub fn sql(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+        statement: &str,
+    ) -> Result<Vec<String>, String> {
+        let output = Command::new("psql")
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin:/usr/local/bin")
+            .env("PGHOST", &self.socket_dir)
+            .env("PGPORT", &self.port)
+            .env("PGUSER", user)
+            .env("PGPASSWORD", password)
+            .env("PGDATABASE", database)
+            .output()
+            .unwrap();
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
     }
 }

@@ -148,21 +148,7 @@ impl World {
         database: &str,
         statement: &str,
     ) -> Result<Vec<String>, String> {
-        let output = Command::new("psql")
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement])
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin:/usr/local/bin")
-            .env("PGHOST", &self.stack.socket_dir)
-            .env("PGPORT", &self.stack.port)
-            .env("PGUSER", user)
-            .env("PGPASSWORD", password)
-            .env("PGDATABASE", database)
-            .output()
-            .unwrap();
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-        }
-        Ok(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
+        self.stack.sql(user, password, database, statement)
     }
 
     /// What the S3 endpoint's admin interface answers to a reading.
