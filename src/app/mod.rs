@@ -65,13 +65,16 @@ impl App {
         progress: &dyn Progress,
     ) -> Result<(Provisioning, Worker), AnyFailure> {
         let addresses = Addresses::of(settings, progress).await?;
-        let admin = addresses.cluster.admin.connect("nexus");
-        let (attached, admin) = tokio::join!(Self::attach(settings, &addresses), admin);
+        // On another thread: half of a login is the hashing of its password.
+        let server = addresses.cluster.admin.clone();
+        let admin = tokio::spawn(async move { server.connect("nexus").await });
+        let attached = Self::attach(settings, &addresses).await;
+        let admin = admin.await.ok().and_then(Result::ok);
         let app = match attached {
             Ok(app) => app,
             Err(_) => Self::open(settings, caller, progress).await?,
         };
-        let worker = app.provisioning.worker(app.control, admin.ok()).await?;
+        let worker = app.provisioning.worker(app.control, admin).await?;
         Ok((app.provisioning, worker))
     }
 

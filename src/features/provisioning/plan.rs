@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use sqlx::PgConnection;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use super::error::ProvisioningError;
 use super::worker::{Provisioning, Server, Worker};
@@ -10,7 +11,7 @@ use crate::features::iam::FirstSignIn;
 use crate::features::placement::Store;
 use crate::features::tenants::Tenant;
 use crate::infra::cluster::{Database, Roles};
-use crate::infra::db::ServerAddress;
+use crate::infra::db::{DbError, ServerAddress};
 use crate::infra::objects::{Owner, ScopedKey};
 use crate::kernel::OperationId;
 
@@ -25,6 +26,9 @@ pub(super) mod sealed {
     /// The Argon2id hash of the first administrator's password.
     pub(in crate::features::provisioning) const ADMIN_HASH: &str = "admin-password-hash";
 }
+
+/// The name of a proof's session in `pg_stat_activity`.
+pub(super) const PROOF: &str = "nexus:proof";
 
 /// A tenant that must be out of reach.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -52,6 +56,8 @@ pub(super) struct Plan {
     pub(super) neighbour: Option<Neighbour>,
     /// The administrator's session inside the tenant's database.
     pub(super) inside: Mutex<Option<PgConnection>>,
+    /// The tenant's own session, while it is being opened ahead of its proof.
+    pub(super) own: Mutex<Option<JoinHandle<Result<PgConnection, DbError>>>>,
     /// Whether what is gone may be made again: not in an active tenant, whose data was in it.
     pub(super) may_remake: bool,
 }
@@ -91,6 +97,24 @@ impl Plan {
         let password = self.password.clone().ok_or_else(|| self.lost("its sealed password"))?;
         let server = &self.server.cluster.admin;
         Ok(server.database(database).login(&self.tenant.resources.app_role, password))
+    }
+
+    /// Begins to log in as the tenant at its database. A first session costs the server much work
+    /// of its own, which can go on beside ours.
+    pub(super) async fn begin_own_session(&self) -> Result<(), ProvisioningError> {
+        let login = self.login(&self.tenant.resources.database_name)?;
+        let opening = tokio::spawn(async move { login.connect_plain(PROOF).await });
+        *self.own.lock().await = Some(opening);
+        Ok(())
+    }
+
+    /// The tenant's own session at its database.
+    pub(super) async fn own_session(&self) -> Result<PgConnection, ProvisioningError> {
+        let begun = self.own.lock().await.take();
+        match begun {
+            Some(opening) => opening.await.map_err(|_| self.lost("the session"))?.map_err(Into::into),
+            None => Ok(self.login(&self.tenant.resources.database_name)?.connect_plain(PROOF).await?),
+        }
     }
 
     /// Something of the tenant is gone.

@@ -281,6 +281,7 @@ impl Provisioning {
             first_sign_in: opened.first_sign_in,
             neighbour,
             inside: Mutex::new(None),
+            own: Mutex::new(None),
         })
     }
 

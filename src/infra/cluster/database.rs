@@ -114,8 +114,10 @@ pub async fn create_database(
 /// When a statement fails.
 pub async fn open_database(admin: &mut PgConnection, database: Database<'_>) -> Result<(), ClusterError> {
     let name = identifier(database.name);
+    // What is granted inside, which comes next, waits for the disk for both.
     let statements = format!(
-        "revoke all on database {name} from public;
+        "set local synchronous_commit to off;
+         revoke all on database {name} from public;
          grant connect on database {name} to {};
          comment on database {name} is {};
          alter database {name} allow_connections true",

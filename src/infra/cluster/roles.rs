@@ -105,8 +105,10 @@ pub async fn create_roles(
     let verb = |name: &str| if there.iter().any(|role| role == name) { "alter" } else { "create" };
     let plain = "nosuperuser nocreatedb nocreaterole noreplication nobypassrls";
     let (owner, app, mark) = (identifier(roles.owner), identifier(roles.app), literal(roles.mark));
+    // CREATE DATABASE, which comes next in making a tenant, waits for the disk for both.
     let statements = format!(
-        "{} role {owner} nologin inherit {plain};
+        "set local synchronous_commit to off;
+         {} role {owner} nologin inherit {plain};
          comment on role {owner} is {mark};
          {} role {app} login noinherit {plain} connection limit {connection_limit} password {};
          comment on role {app} is {mark};

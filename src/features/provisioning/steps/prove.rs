@@ -4,17 +4,15 @@
 use async_trait::async_trait;
 
 use super::super::error::ProvisioningError;
-use super::super::plan::Plan;
+use super::super::plan::{PROOF, Plan};
 use crate::infra::db::{ServerAddress, transaction};
 use crate::infra::objects::{BucketClient, Refusal, ScopedKey};
 use crate::infra::saga::{Probe, Step};
 
-/// The name of a proof's session in `pg_stat_activity`.
-const APPLICATION: &str = "nexus:proof";
 /// SQLSTATE `insufficient_privilege`.
 const REFUSED: &str = "42501";
 /// What a proof writes.
-const PROOF: &[u8] = b"nexus proof";
+const CONTENT: &[u8] = b"nexus proof";
 
 /// The tenant's login is refused at a neighbour's database and at the maintenance databases.
 pub(super) struct Isolation;
@@ -48,7 +46,7 @@ impl Step<Plan, ProvisioningError> for Isolation {
 }
 
 async fn refused(server: &ServerAddress) -> Result<(), ProvisioningError> {
-    match server.connect_plain(APPLICATION).await {
+    match server.connect_plain(PROOF).await {
         Err(error) if error.state() == Some(REFUSED) => Ok(()),
         // 3D000: the neighbour was deleted at this moment. 55000: it takes no connections at all.
         Err(error) if matches!(error.state(), Some("3D000" | "55000")) => Ok(()),
@@ -78,7 +76,7 @@ impl Step<Plan, ProvisioningError> for DatabaseUse {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        let mut own = plan.login(&plan.tenant.resources.database_name)?.connect_plain(APPLICATION).await?;
+        let mut own = plan.own_session().await?;
         let mut tx = transaction(&mut own).await?;
         let read = super::super::store::write_and_read(&mut tx).await?;
         tx.rollback().await?;
@@ -117,10 +115,10 @@ impl Step<Plan, ProvisioningError> for StoreUse {
         let store = &plan.store.driver;
         let client = BucketClient::new(store.endpoint(), store.region(), &key);
         let name = format!(".nexus-proof-{}", plan.operation);
-        client.put(plan.bucket(), &name, PROOF).await?;
+        client.put(plan.bucket(), &name, CONTENT).await?;
         let read = client.get(plan.bucket(), &name).await?;
         client.delete(plan.bucket(), &name).await?;
-        if read != PROOF {
+        if read != CONTENT {
             return Err(ProvisioningError::NotUsable("an object was not read as it was written".to_owned()));
         }
         if let Some(neighbour) = &plan.neighbour

@@ -125,6 +125,9 @@ impl Step<Plan, ProvisioningError> for Grant {
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         cluster::open_database(&mut *plan.server.admin.lock().await, plan.database()).await?;
+        if plan.may_remake {
+            plan.begin_own_session().await?;
+        }
         let template_owner = &plan.server.template.owner_role;
         plan.inside(async |inside| Ok(cluster::grant_inside(inside, plan.database(), template_owner).await?))
             .await
