@@ -20,7 +20,7 @@ create table control.audit_head (
     only_one boolean primary key default true check (only_one),
     sequence bigint not null check (sequence >= 0),
     hash bytea not null check (length(hash) = 32)
-) with (fillfactor = 10);
+);
 
 -- A field: its length in eight bytes, the highest first, then the field.
 create function control.audit_field(field bytea) returns bytea
@@ -68,18 +68,23 @@ create index audit_log_tenant on control.audit_log (tenant_id, sequence);
 
 -- Runs as the owner, so that a login with INSERT on the log can write a row and not the head.
 create function control.audit_log_chain() returns trigger
-    language plpgsql security definer set search_path = pg_catalog, pg_temp as
+    -- By the index whatever the plan thinks: old versions of the head's row may fill many pages.
+    language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as
 $$
 declare
     head record;
 begin
-    select h.sequence, h.hash into strict head from control.audit_head as h for update;
+    select h.ctid as place, h.sequence, h.hash into strict head
+    from control.audit_head as h where h.only_one for update;
     -- Not the transaction's beginning, and not what a writer says: time goes as the chain does.
     new.at := clock_timestamp();
     new.sequence := head.sequence + 1;
     new.hash := control.audit_hash(head.hash, new.sequence, new.id, new.at, new.caller, new.action,
                                    new.tenant_id, new.operation_id, new.detail);
-    update control.audit_head set sequence = new.sequence, hash = new.hash;
+    update control.audit_head set sequence = new.sequence, hash = new.hash where ctid = head.place;
+    if not found then
+        raise exception 'the head of the audit log moved while it was locked' using errcode = '40001';
+    end if;
     return new;
 end $$;
 
