@@ -15,6 +15,7 @@ use crate::kernel::AnyFailure;
 
 pub mod arguments;
 pub mod cluster;
+pub mod audit;
 pub mod complete;
 pub mod completions;
 pub mod config;
@@ -133,6 +134,8 @@ pub enum Command {
     /// Look after the keys that seal secrets
     #[command(alias = "secrets")]
     Secret(secret::SecretArgs),
+    /// Show who changed what, and prove that nobody changed the record
+    Audit(audit::AuditArgs),
     /// Print a shell's completion script
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
@@ -181,6 +184,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Tenant(args) => in_runtime(on, tenant::run(args, on)),
         Command::Operation(args) => in_runtime(on, operation::run(args, on)),
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),
+        Command::Audit(args) => in_runtime(on, audit::run(args, on)),
         Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(Exit::Done),
     }
 }

@@ -5,7 +5,7 @@
 //! power cut.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -131,6 +131,62 @@ pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
     Ok(content)
 }
 
+/// A new file, 0600, that is written piece by piece. Its name appears when it is finished, and a
+/// name that is taken is never overwritten; unfinished, it is gone when this is dropped.
+#[derive(Debug)]
+pub struct NewFile {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl NewFile {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// [`PrivateFileError::Exists`], or the system's word.
+    pub fn begin(path: &Path) -> Result<Self, PrivateFileError> {
+        if path.symlink_metadata().is_ok() {
+            return Err(PrivateFileError::Exists(path.to_owned()));
+        }
+        let temporary = temporary_name(path);
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+        let file = BufWriter::with_capacity(1 << 16, opened.map_err(failed("write", path))?);
+        Ok(Self { path: path.to_owned(), temporary, file })
+    }
+
+    /// Waits for the disk and gives the file its name.
+    ///
+    /// # Errors
+    /// [`PrivateFileError::Exists`] if the name was taken meanwhile, or the system's word.
+    pub fn finish(mut self) -> Result<(), PrivateFileError> {
+        let written = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        written.map_err(failed("write", &self.path))?;
+        fs::hard_link(&self.temporary, &self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => PrivateFileError::Exists(self.path.clone()),
+            _ => failed("create", &self.path)(error),
+        })?;
+        let _ = fs::remove_file(&self.temporary);
+        sync_parent(&self.path)
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
 /// Makes a rename or a removal in this file's folder durable.
 ///
 /// # Errors
@@ -140,9 +196,13 @@ pub fn sync_parent(path: &Path) -> Result<(), PrivateFileError> {
     File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed("sync", parent))
 }
 
-fn write_temporary(path: &Path, content: &[u8]) -> Result<PathBuf, PrivateFileError> {
+fn temporary_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.{}.tmp", uuid::Uuid::new_v4().simple()));
+    path.with_file_name(format!(".{name}.{}.tmp", uuid::Uuid::new_v4().simple()))
+}
+
+fn write_temporary(path: &Path, content: &[u8]) -> Result<PathBuf, PrivateFileError> {
+    let temporary = temporary_name(path);
     let written =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut file| {
             file.set_permissions(fs::Permissions::from_mode(0o600))?;

@@ -1,7 +1,28 @@
 //! The audit log: one row per change, in the transaction of its intent, never changed again.
 //!
-//! A fact feature: others record through [`record`] on their own connection.
+//! The rows are a chain: each holds a hash over itself and the hash of the row before it, so that
+//! an edit, a deletion or a forged row shows. What the chain cannot show, a cut tail with the head
+//! set back, an [`Anchor`] kept elsewhere shows.
+//!
+//! A fact feature: others record through [`record`] on their own connection, as the last statement
+//! before the commit, because writers wait for each other from there on.
+//! Start reading at `chain.rs`, then `walk.rs`.
 
+mod anchor;
+mod chain;
+mod error;
+mod export;
+mod finding;
+mod service;
 mod store;
+mod views;
+mod walk;
 
-pub use store::{Entry, record};
+pub use anchor::{Anchor, AnchorFile};
+pub use chain::{Hash, Record};
+pub use error::AuditError;
+pub use export::{ExportFormat, check_file};
+pub use finding::Finding;
+pub use service::{Period, Watch, anchor, export, list, outline, verify};
+pub use store::{AuditFilter, Entry, OfTenant, record};
+pub use views::{AuditView, Exported, Verified};

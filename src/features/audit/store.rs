@@ -1,9 +1,16 @@
 //! The SQL of the audit log.
 
-use sqlx::PgConnection;
+use futures_util::TryStreamExt;
+use futures_util::stream::BoxStream;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use time::OffsetDateTime;
+use uuid::Uuid;
 
+use super::chain::{Hash, Record, time_of_micros};
+use super::views::AuditView;
+use super::walk::Head;
 use crate::infra::db::DbError;
-use crate::kernel::{Caller, OperationId, TenantId};
+use crate::kernel::{Caller, OperationId, Page, TenantId};
 
 /// One change, or one disclosure of a secret.
 #[derive(Debug)]
@@ -20,20 +27,209 @@ pub struct Entry<'a> {
     pub detail: serde_json::Value,
 }
 
-/// Writes one row.
+/// Writes one row; the database chains it. Must be the last statement before the commit: from here
+/// to there every other writer waits.
 ///
 /// # Errors
 /// When the statement fails; the caller's transaction must then not commit.
 pub async fn record(connection: &mut PgConnection, entry: Entry<'_>) -> Result<(), DbError> {
     sqlx::query(
-        "insert into control.audit_log (caller, action, tenant_id, operation_id, detail) values ($1, $2, $3, $4, $5)",
+        "insert into control.audit_log (caller, action, tenant_id, operation_id, detail)
+         values ($1, $2, $3, $4, $5::text::json)",
     )
     .bind(entry.caller.to_string())
     .bind(entry.action)
     .bind(entry.tenant)
     .bind(entry.operation)
-    .bind(entry.detail)
+    .bind(entry.detail.to_string())
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Which tenant's rows are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OfTenant {
+    /// This one's.
+    Id(TenantId),
+    /// Those of every tenant that has this slug or had it when it was deleted.
+    Slug(String),
+}
+
+/// Which rows a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Of this tenant.
+    pub tenant: Option<OfTenant>,
+    /// Whose action begins so.
+    pub action: Option<String>,
+    /// Of this caller.
+    pub caller: Option<String>,
+    /// From this moment on.
+    pub since: Option<OffsetDateTime>,
+    /// Before this moment.
+    pub until: Option<OffsetDateTime>,
+    /// Of this operation.
+    pub operation: Option<OperationId>,
+    /// Before this position.
+    pub before: Option<i64>,
+}
+
+/// A row with nothing that a hostile hand could make unreadable: times as numbers, no nulls.
+const COLUMNS: &str = "coalesce(log.sequence, 0) as sequence, coalesce(log.id, 0) as id,
+    coalesce(trunc(extract(epoch from log.at) * 1000000)::text, '') as at,
+    coalesce(log.caller, '') as caller, coalesce(log.action, '') as action, log.tenant_id, log.operation_id,
+    coalesce(log.detail::text, '') as detail, coalesce(log.hash, ''::bytea) as hash";
+
+#[derive(FromRow)]
+struct Row {
+    sequence: i64,
+    id: i64,
+    at: String,
+    caller: String,
+    action: String,
+    tenant_id: Option<Uuid>,
+    operation_id: Option<Uuid>,
+    detail: String,
+    hash: Vec<u8>,
+}
+
+#[derive(FromRow)]
+struct NamedRow {
+    #[sqlx(flatten)]
+    row: Row,
+    slug: Option<String>,
+}
+
+impl From<Row> for Record {
+    fn from(row: Row) -> Self {
+        Self {
+            sequence: row.sequence,
+            id: row.id,
+            at: time_of_micros(&row.at),
+            caller: row.caller,
+            action: row.action,
+            tenant_id: row.tenant_id,
+            operation_id: row.operation_id,
+            detail: row.detail,
+            hash: Hash::of_bytes(&row.hash),
+        }
+    }
+}
+
+impl From<NamedRow> for AuditView {
+    fn from(named: NamedRow) -> Self {
+        let record = Record::from(named.row);
+        Self {
+            sequence: record.sequence,
+            at: record.at,
+            caller: record.caller,
+            action: record.action,
+            tenant: named.slug,
+            tenant_id: record.tenant_id,
+            operation_id: record.operation_id,
+            detail: serde_json::from_str(&record.detail).unwrap_or(serde_json::Value::Null),
+            hash: record.hash,
+        }
+    }
+}
+
+/// One page of the rows that a filter lets through, the newest first.
+pub(super) async fn page(
+    connection: &mut PgConnection,
+    filter: &AuditFilter,
+    page: Page,
+) -> Result<Vec<AuditView>, DbError> {
+    let statement = format!(
+        "select {COLUMNS}, tenant.slug
+         from control.audit_log as log left join control.tenants as tenant on tenant.id = log.tenant_id
+         where ($1::uuid is null or log.tenant_id = $1)
+           and ($2::text is null or log.tenant_id in (select id from control.tenants where slug = $2))
+           and ($3::text is null or starts_with(log.action, $3))
+           and ($4::text is null or log.caller = $4)
+           and ($5::timestamptz is null or log.at >= $5)
+           and ($6::timestamptz is null or log.at < $6)
+           and ($7::uuid is null or log.operation_id = $7)
+           and ($8::bigint is null or log.sequence < $8)
+         order by log.sequence desc limit $9 offset $10"
+    );
+    let (id, slug) = match &filter.tenant {
+        Some(OfTenant::Id(id)) => (Some(*id), None),
+        Some(OfTenant::Slug(slug)) => (None, Some(slug)),
+        None => (None, None),
+    };
+    let rows: Vec<NamedRow> = sqlx::query_as(AssertSqlSafe(statement))
+        .bind(id)
+        .bind(slug)
+        .bind(&filter.action)
+        .bind(&filter.caller)
+        .bind(filter.since)
+        .bind(filter.until)
+        .bind(filter.operation)
+        .bind(filter.before)
+        .bind(i64::from(page.limit))
+        .bind(page.offset())
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().map(AuditView::from).collect())
+}
+
+/// Makes a transaction see the log as it is now, whatever is written meanwhile.
+pub(super) async fn see_one_state(connection: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query("set transaction isolation level repeatable read, read only").execute(connection).await?;
+    Ok(())
+}
+
+/// The time, by the database's clock.
+pub(super) async fn now(connection: &mut PgConnection) -> Result<OffsetDateTime, DbError> {
+    Ok(sqlx::query_scalar("select now()").fetch_one(connection).await?)
+}
+
+/// The recorded end of the chain.
+pub(super) async fn head(connection: &mut PgConnection) -> Result<Option<Head>, DbError> {
+    let head: Option<(i64, Vec<u8>)> =
+        sqlx::query_as("select sequence, hash from control.audit_head").fetch_optional(connection).await?;
+    Ok(head.map(|(sequence, hash)| Head { sequence, hash: Hash::of_bytes(&hash) }))
+}
+
+/// The stored hash of a row.
+pub(super) async fn hash_of(connection: &mut PgConnection, sequence: i64) -> Result<Option<Hash>, DbError> {
+    let hash: Option<Vec<u8>> = sqlx::query_scalar("select hash from control.audit_log where sequence = $1")
+        .bind(sequence)
+        .fetch_optional(connection)
+        .await?;
+    Ok(hash.and_then(|hash| Hash::of_bytes(&hash)))
+}
+
+/// The first position of a period and the last.
+pub(super) async fn bounds(
+    connection: &mut PgConnection,
+    since: Option<OffsetDateTime>,
+    until: Option<OffsetDateTime>,
+) -> Result<(Option<i64>, Option<i64>), DbError> {
+    Ok(sqlx::query_as(
+        "select min(sequence) filter (where $1::timestamptz is null or at >= $1),
+                max(sequence) filter (where $2::timestamptz is null or at < $2)
+         from control.audit_log",
+    )
+    .bind(since)
+    .bind(until)
+    .fetch_one(connection)
+    .await?)
+}
+
+/// All rows, or those between two positions, in order. They come as they are read: nothing is
+/// collected.
+pub(super) fn rows(
+    connection: &mut PgConnection,
+    between: Option<(i64, i64)>,
+) -> BoxStream<'_, Result<Record, DbError>> {
+    let statement = format!(
+        "select {COLUMNS} from control.audit_log as log
+         where $1::bigint is null or log.sequence between $1 and $2
+         order by log.sequence nulls first, log.id"
+    );
+    let (first, last) = between.unzip();
+    let rows = sqlx::query_as::<_, Row>(AssertSqlSafe(statement)).bind(first).bind(last).fetch(connection);
+    Box::pin(rows.map_ok(Record::from).map_err(DbError::from))
 }

@@ -46,6 +46,7 @@ fn without_a_command_the_help_is_shown() {
       tenant       Make, show, use, mend and delete tenants
       operation    Look at recorded changes of tenants, finish them or take them back
       secret       Look after the keys that seal secrets
+      audit        Show who changed what, and prove that nobody changed the record
       completions  Print a shell's completion script
       man          Write the manual pages
       version      Show the version, with what a bug report needs

@@ -1,0 +1,161 @@
+//! `nexus audit`: who changed what, and whether that record is what was written.
+
+mod export;
+mod list;
+mod moment;
+mod verify;
+mod views;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::arguments::{Input, PageArgs};
+use super::{CommandResult, Invocation, complete};
+use crate::features::audit::Watch;
+use crate::features::tenants::TenantRef;
+use crate::kernel::{OperationId, Progress};
+use moment::Moment;
+
+/// Arguments of `nexus audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List who changed what, newest first
+    #[command(after_help = "\
+EXAMPLES
+  nexus audit list --tenant acme --since 7d
+  nexus audit list --action tenant.delete
+  nexus -o json audit list --caller machine:ann --since 2026-11-01T00:00:00Z --all")]
+    List(ListArgs),
+    /// Check that nobody changed the log since it was written
+    ///
+    /// Computes the hash of every row anew, and compares it with the one that is stored, with the
+    /// recorded end of the chain, and with anchors where they are given. Only an anchor shows that
+    /// the newest rows were cut off and the end set back. Exit code 9 and the first bad position
+    /// when something is wrong.
+    #[command(after_help = "\
+EXAMPLES
+  nexus audit verify
+  nexus audit verify --anchor /mnt/elsewhere/nexus-anchors
+  nexus audit verify --file audit.jsonl --anchor nexus-anchors      needs no database")]
+    Verify(VerifyArgs),
+    /// Tell the end of the chain, to be kept elsewhere
+    ///
+    /// Verifies the log first: one that was tampered with gets no anchor. With a file, the anchors
+    /// in it must lie on the chain before another is appended. Keep the file where nobody who can
+    /// change the database can change it.
+    #[command(after_help = "\
+EXAMPLES
+  nexus audit anchor --file /mnt/elsewhere/nexus-anchors      each night
+  nexus audit anchor | mail -s 'nexus anchor' auditor@example.com")]
+    Anchor(AnchorArgs),
+    /// Write rows in order, with the hashes that prove them
+    ///
+    /// The rows are those from the first in the period to the last, so that they are one piece of
+    /// the chain. What is written is verified with nexus audit verify --file, without the database.
+    #[command(after_help = "\
+EXAMPLES
+  nexus audit export --file audit.jsonl
+  nexus audit export --since 30d --format csv --file november.csv
+  nexus audit export | gzip > audit.jsonl.gz")]
+    Export(ExportArgs),
+}
+
+/// Arguments of `nexus audit list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only those of this tenant, also if it is gone
+    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    tenant: Option<TenantRef>,
+    /// Only actions that begin so
+    #[arg(long, value_name = "PREFIX")]
+    action: Option<String>,
+    /// Only those of this caller, e.g. machine:ann
+    #[arg(long, value_name = "CALLER")]
+    caller: Option<String>,
+    /// Only those of this operation
+    #[arg(long, value_name = "ID", add = complete::operations())]
+    operation: Option<OperationId>,
+    /// Which time
+    #[command(flatten)]
+    period: PeriodArgs,
+    /// Which rows
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// A period of time.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct PeriodArgs {
+    /// From this time on (RFC 3339), or so long ago: 30m, 2h, 7d
+    #[arg(long, value_name = "TIME|AGO")]
+    since: Option<Moment>,
+    /// Before this time (RFC 3339), or so long ago: 30m, 2h, 7d
+    #[arg(long, value_name = "TIME|AGO")]
+    until: Option<Moment>,
+}
+
+/// Arguments of `nexus audit verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Compare the anchors in this file, or - for standard input
+    #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
+    anchor: Option<Input>,
+    /// Verify this export instead of the database, or - for standard input
+    #[arg(long, value_name = "EXPORT|-", value_hint = clap::ValueHint::FilePath)]
+    file: Option<Input>,
+}
+
+/// Arguments of `nexus audit anchor`.
+#[derive(Debug, Args)]
+pub struct AnchorArgs {
+    /// Append to this file, after its anchors were compared
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: Option<PathBuf>,
+}
+
+/// Arguments of `nexus audit export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Which time
+    #[command(flatten)]
+    period: PeriodArgs,
+    /// How rows are written
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+    format: Format,
+    /// Write this new file, 0600, instead of standard output
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: Option<PathBuf>,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object a line
+    Jsonl,
+    /// A header and rows
+    Csv,
+}
+
+/// Runs a verb of `nexus audit`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: AuditArgs, on: &Invocation) -> CommandResult {
+    match args.verb {
+        Verb::List(args) => list::run(args, on).await,
+        Verb::Verify(args) => verify::verify(args, on).await,
+        Verb::Anchor(args) => verify::anchor(args, on).await,
+        Verb::Export(args) => export::run(args, on).await,
+    }
+}
+
+fn watch<'a>(on: &'a Invocation, progress: &'a dyn Progress) -> Watch<'a> {
+    Watch { progress, stop: &on.interrupt }
+}

@@ -1,0 +1,102 @@
+//! `nexus audit verify` and `nexus audit anchor`.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, stdin};
+
+use super::super::arguments::Input;
+use super::super::output::Format;
+use super::super::{CommandResult, Exit, Invocation};
+use super::{AnchorArgs, VerifyArgs, watch};
+use crate::app::App;
+use crate::features::audit::{self, Anchor, AnchorFile, AuditError};
+use crate::kernel::{AnyFailure, ErrorKind, Failure};
+
+/// Both inputs are standard input.
+#[derive(Debug, thiserror::Error)]
+#[error("--file - and --anchor - cannot both be standard input")]
+struct OneInput;
+
+impl Failure for OneInput {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "usage"
+    }
+}
+
+pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
+    if args.file == Some(Input::Stdin) && args.anchor == Some(Input::Stdin) {
+        return Err(OneInput.into());
+    }
+    let anchors = match &args.anchor {
+        Some(input) => Anchor::read_all(&name(input), open(input)?)?,
+        None => Vec::new(),
+    };
+    let given = anchors.len() as u64;
+    let progress = on.screen.progress();
+    let verified = if let Some(input) = &args.file {
+        audit::check_file(&name(input), &mut *open(input)?, anchors, watch(on, &progress))?
+    } else {
+        let (settings, caller) = (on.settings()?, on.caller());
+        let mut app = App::open(&settings, &caller, &progress).await?;
+        let id = app.provisioning.installation.id;
+        audit::verify(&mut app.control, &caller, id, anchors, watch(on, &progress)).await?
+    };
+    drop(progress);
+    on.screen.thing(&verified)?;
+    if verified.anchors < given {
+        let early = given - verified.anchors;
+        on.screen.warn(&format!("{early} of {given} anchors are of rows before this export's first"));
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) async fn anchor(args: AnchorArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let mut app = App::open(&settings, &caller, &progress).await?;
+    let file = match &args.file {
+        Some(path) if !on.global.dry_run => Some(AnchorFile::open(path)?),
+        _ => None,
+    };
+    let earlier = match (&file, &args.file) {
+        (Some(file), _) => file.anchors().to_vec(),
+        (None, Some(path)) if path.exists() => {
+            Anchor::read_all(&path.display().to_string(), open(&Input::File(path.clone()))?)?
+        }
+        _ => Vec::new(),
+    };
+    let id = app.provisioning.installation.id;
+    let anchor = audit::anchor(&mut app.control, &caller, id, earlier, watch(on, &progress)).await?;
+    drop(progress);
+    if let Some(file) = file {
+        file.append(&anchor)?;
+    } else if let Some(path) = &args.file {
+        on.screen.note(&format!("would append this anchor to {}", path.display()));
+    }
+    match on.screen.format() {
+        // What a person pipes to a file is what --file would have appended.
+        Format::Table | Format::Json => on.screen.raw(anchor.line().as_bytes())?,
+        _ => on.screen.thing(&anchor)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn name(input: &Input) -> String {
+    match input {
+        Input::Stdin => "standard input".to_owned(),
+        Input::File(path) => path.display().to_string(),
+    }
+}
+
+fn open(input: &Input) -> Result<Box<dyn BufRead>, AnyFailure> {
+    match input {
+        Input::Stdin => Ok(Box::new(BufReader::new(stdin()))),
+        Input::File(path) => match File::open(path) {
+            Ok(file) => Ok(Box::new(BufReader::with_capacity(1 << 16, file))),
+            Err(source) => Err(AuditError::File { action: "open", path: path.clone(), source }.into()),
+        },
+    }
+}

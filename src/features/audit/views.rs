@@ -1,0 +1,62 @@
+//! The audit log as doors show it.
+
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::chain::Hash;
+
+/// A row of the log.
+#[derive(Debug, Clone, Serialize)]
+pub struct AuditView {
+    /// Its position in the chain.
+    pub sequence: i64,
+    /// When, RFC 3339.
+    pub at: String,
+    /// Who.
+    pub caller: String,
+    /// What.
+    pub action: String,
+    /// Of which tenant, by slug.
+    pub tenant: Option<String>,
+    /// Of which tenant, by id.
+    pub tenant_id: Option<Uuid>,
+    /// By which operation.
+    pub operation_id: Option<Uuid>,
+    /// Facts.
+    pub detail: Value,
+    /// Its hash.
+    pub hash: Option<Hash>,
+}
+
+/// A log that is what was written.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verified {
+    /// `intact`.
+    pub outcome: &'static str,
+    /// How many rows.
+    pub rows: u64,
+    /// The position of the first row.
+    pub first: i64,
+    /// The position of the last row: the head.
+    pub position: i64,
+    /// The head's hash.
+    pub hash: Hash,
+    /// How many anchors lie on the chain.
+    pub anchors: u64,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, Serialize)]
+pub struct Exported {
+    /// The file; none: standard output.
+    pub file: Option<String>,
+    /// How many rows.
+    pub rows: u64,
+    /// The position of the first row.
+    pub first: Option<i64>,
+    /// The position of the last row.
+    pub position: Option<i64>,
+    /// The last row's hash.
+    pub hash: Option<Hash>,
+}

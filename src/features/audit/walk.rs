@@ -1,0 +1,169 @@
+//! The walk along a chain, row by row, remembering little. No I/O.
+
+use std::cmp::Ordering;
+
+use super::anchor::Anchor;
+use super::chain::{Hash, Record};
+use super::finding::Finding;
+
+/// The end of the chain, as the database has recorded it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) sequence: i64,
+    pub(super) hash: Option<Hash>,
+}
+
+/// Where a walk came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) rows: u64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) hash: Hash,
+    pub(super) anchors: u64,
+}
+
+/// A walk from the first row to the last.
+#[derive(Debug)]
+pub(super) struct Walk {
+    rows: u64,
+    first: i64,
+    /// The position that comes next.
+    next: i64,
+    previous: Hash,
+    /// In the order of their positions; those that were passed are taken off.
+    anchors: std::iter::Peekable<std::vec::IntoIter<Anchor>>,
+    passed: u64,
+    recorded: Option<Head>,
+    finding: Option<Finding>,
+    search: Option<Search>,
+}
+
+/// After the first bad position: the row that belongs there may stand further on.
+#[derive(Debug)]
+struct Search {
+    position: i64,
+    previous: Hash,
+    stored: Option<Hash>,
+}
+
+impl Walk {
+    /// From the first row on. `recorded` is the end that the database knows, if it is asked.
+    pub(super) fn new(mut anchors: Vec<Anchor>, recorded: Option<Head>) -> Self {
+        anchors.sort_by_key(|anchor| anchor.position);
+        Self {
+            rows: 0,
+            first: 1,
+            next: 1,
+            previous: Hash::START,
+            anchors: anchors.into_iter().peekable(),
+            passed: 0,
+            recorded,
+            finding: None,
+            search: None,
+        }
+    }
+
+    /// Begins at a later row: a part of a log says itself what stands before it.
+    pub(super) fn begin_at(&mut self, sequence: i64, previous: Hash) {
+        if sequence < 2 {
+            return;
+        }
+        (self.first, self.next, self.previous) = (sequence, sequence, previous);
+        while self.anchors.next_if(|anchor| anchor.position < sequence - 1).is_some() {}
+        self.compare_anchors(sequence - 1);
+    }
+
+    /// Takes the next row.
+    pub(super) fn row(&mut self, record: &Record) {
+        self.rows += 1;
+        if self.finding.is_some() {
+            return self.look_for(record);
+        }
+        match record.sequence.cmp(&self.next) {
+            Ordering::Less => self.finding = Some(Finding::Forged { position: record.sequence }),
+            Ordering::Greater => {
+                let until = record.sequence - 1;
+                self.finding = Some(Finding::Missing { position: self.next, until });
+                self.search = Some(Search { position: self.next, previous: self.previous, stored: None });
+                self.look_for(record);
+            }
+            Ordering::Equal => self.expected(record),
+        }
+    }
+
+    /// Takes the next row of an export, which also says what stands before it.
+    pub(super) fn exported_row(&mut self, record: &Record, before: Option<Hash>) {
+        let said_otherwise = record.sequence == self.next && before != Some(self.previous);
+        if said_otherwise && self.finding.is_none() {
+            self.finding = Some(Finding::Edited { position: self.next });
+        }
+        self.row(record);
+    }
+
+    fn expected(&mut self, record: &Record) {
+        let position = self.next;
+        let hash = record.hash_at(position, self.previous);
+        if record.hash == Some(hash) {
+            self.previous = hash;
+            self.next = position.saturating_add(1);
+            self.compare_anchors(position);
+        } else if self.recorded.is_some_and(|head| position > head.sequence) {
+            self.finding = Some(Finding::Forged { position });
+        } else {
+            self.finding = Some(Finding::Edited { position });
+            self.search = Some(Search { position, previous: self.previous, stored: record.hash });
+        }
+    }
+
+    fn look_for(&mut self, record: &Record) {
+        let Some(Search { position, previous, stored }) = self.search else { return };
+        let hash = Some(record.hash_at(position, previous));
+        if hash == record.hash || hash == stored {
+            self.finding = Some(Finding::Reordered { position, found_at: record.sequence });
+            self.search = None;
+        }
+    }
+
+    fn compare_anchors(&mut self, position: i64) {
+        while let Some(anchor) = self.anchors.next_if(|anchor| anchor.position <= position) {
+            self.passed += 1;
+            if anchor.hash != self.previous && self.finding.is_none() {
+                self.finding = Some(Finding::Rewritten { position: anchor.position });
+            }
+        }
+    }
+
+    /// Ends the walk after the last row.
+    pub(super) fn end(self) -> Result<End, Finding> {
+        let last = self.next - 1;
+        if let Some(finding) = self.finding {
+            return Err(finding);
+        }
+        let anchored = self.anchors.map(|anchor| anchor.position).max();
+        if self.rows == 0 {
+            let recorded = self.recorded.map_or(0, |head| head.sequence);
+            return Err(Finding::Wiped { until: anchored.unwrap_or(0).max(recorded) });
+        }
+        if let Some(head) = self.recorded {
+            match head.sequence.cmp(&last) {
+                Ordering::Greater => {
+                    return Err(Finding::TailCut {
+                        position: last + 1,
+                        until: head.sequence,
+                        anchored: false,
+                    });
+                }
+                Ordering::Less => return Err(Finding::Forged { position: head.sequence.max(0) + 1 }),
+                Ordering::Equal if head.hash != Some(self.previous) => {
+                    return Err(Finding::HeadChanged { position: last });
+                }
+                Ordering::Equal => {}
+            }
+        }
+        if let Some(until) = anchored {
+            return Err(Finding::TailCut { position: last + 1, until, anchored: true });
+        }
+        Ok(End { rows: self.rows, first: self.first, last, hash: self.previous, anchors: self.passed })
+    }
+}
