@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "what a test shares is public to the others")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod aws;
 mod cli;
 mod crash;
 mod isolation;

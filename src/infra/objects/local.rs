@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{ObjectError, ObjectStore, Owner, ScopedKey};
+use super::{ObjectError, ObjectStore, Owner, ScopedKey, StoreInventory};
 use crate::infra::crypto::AccessKey;
 
 /// How long one request may take before the store counts as down.
@@ -78,6 +78,10 @@ impl LocalStore {
             }
             status => Ok((status, value)),
         }
+    }
+
+    fn not_offered(&self, what: &str) -> ObjectError {
+        ObjectError::Refused { endpoint: self.endpoint.clone(), reason: format!("it does not offer {what}") }
     }
 
     /// A change: done, already so, or not ours.
@@ -168,5 +172,23 @@ impl ObjectStore for LocalStore {
         let body = json!({ "owner": owner.mark, "fence": owner.fence });
         let path = format!("keys/{access_key_id}");
         self.change(Method::DELETE, &path, body, &format!("key {access_key_id}")).await
+    }
+
+    async fn set_key_enabled(
+        &self,
+        _access_key_id: &str,
+        _bucket: &str,
+        _owner: &Owner,
+        _enabled: bool,
+    ) -> Result<(), ObjectError> {
+        Err(self.not_offered("turning keys off"))
+    }
+
+    async fn inventory(&self, _installation: &str) -> Result<StoreInventory, ObjectError> {
+        Err(self.not_offered("an inventory"))
+    }
+
+    async fn check(&self) -> Result<(), ObjectError> {
+        Err(self.not_offered("a check"))
     }
 }
