@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nexus::infra::objects::{ObjectError, ObjectStore, StoreInventory};
 
-use super::{REGION, Tenant, iam};
+use super::{REGION, Tenant, as_root, iam};
 use crate::support::moto;
 use crate::support::proxy::{Fault, Proxy};
 
@@ -145,6 +145,9 @@ async fn a_half_made_bucket_is_taken_away_wherever_making_it_died() {
             let proxy = Proxy::before(&moto::shared().endpoint);
             let tenant = Tenant::at(&proxy.endpoint, REGION);
             let died = dies(Call::CreateBucket, &tenant, "", &proxy, after, fault).await;
+            let is_there = as_root().head_bucket().bucket(&tenant.bucket).send().await.is_ok();
+            let found = tenant.store.inventory(&tenant.installation).await.unwrap().buckets;
+            assert_eq!(found.len(), usize::from(is_there), "after {after}");
             tenant.store.purge_bucket(&tenant.bucket, &tenant.owner).await.unwrap();
             let there = tenant.store.inventory(&tenant.installation).await.unwrap();
             assert_eq!(there, StoreInventory::default(), "after {after}");

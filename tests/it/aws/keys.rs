@@ -1,5 +1,7 @@
 //! What a key can do, and what it cannot.
 
+use std::time::Duration;
+
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use nexus::infra::objects::{ObjectError, ObjectStore};
@@ -7,6 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::{REGION, Tenant, as_holder, as_root, iam, name, store};
 use crate::support::moto;
+use crate::support::proxy::{Fault, Proxy};
 
 fn status<E: ProvideErrorMetadata>(error: &SdkError<E>) -> u16 {
     error.raw_response().unwrap().status().as_u16()
@@ -95,6 +98,34 @@ async fn a_third_key_is_refused_with_the_reason() {
     let error = store.create_key(&bucket, &owner).await.unwrap_err();
     assert!(error.to_string().contains("has two access keys"), "{error}");
     assert_eq!(store.keys(&owner).await.unwrap().len(), 2);
+}
+
+/// AWS refuses a new key for some seconds; this service does not, so a proxy does.
+#[tokio::test]
+async fn a_new_key_is_given_out_when_s3_accepts_it() {
+    let proxy = Proxy::before(&moto::shared().endpoint);
+    let Tenant { store, owner, bucket, .. } = Tenant::at(&proxy.endpoint, REGION);
+    store.create_bucket(&bucket, &owner).await.unwrap();
+    proxy.break_requests(&format!("GET /{bucket}/?list-type=2"), Fault::Forbidden);
+    let made = store.create_key(&bucket, &owner);
+    let settles = async {
+        while proxy.met() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        proxy.mend();
+    };
+    let (key, ()) =
+        tokio::time::timeout(Duration::from_mins(1), async { tokio::join!(made, settles) }).await.unwrap();
+    as_holder(&key.unwrap()).list_objects_v2().bucket(&bucket).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_opens_nothing_is_not_left_behind() {
+    let Tenant { store, owner, bucket, .. } = Tenant::new();
+    let error = store.create_key(&bucket, &owner).await.unwrap_err();
+    assert!(error.to_string().contains("NoSuchBucket"), "{error}");
+    assert!(store.keys(&owner).await.unwrap().is_empty());
+    assert!(iam().get_user().user_name(&bucket).send().await.is_err());
 }
 
 /// The service keeps the state of a key and accepts one that is turned off all the same, so this

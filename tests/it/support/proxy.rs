@@ -11,6 +11,8 @@ pub enum Fault {
     HangUp,
     /// The answer is 500; the store has not seen it.
     Ill,
+    /// The answer is 403; the store has not seen it.
+    Forbidden,
     /// The store does it; the answer is lost.
     LoseAnswer,
     /// The store does it; the answer breaks off.
@@ -103,8 +105,14 @@ fn serve(mut client: TcpStream, store: SocketAddr, order: &Mutex<Option<Order>>)
     if fault == Some(Fault::HangUp) {
         return client.shutdown(Shutdown::Both);
     }
-    if fault == Some(Fault::Ill) {
-        return client.write_all(b"HTTP/1.1 500 Ill\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let status = match fault {
+        Some(Fault::Ill) => Some("500 Ill"),
+        Some(Fault::Forbidden) => Some("403 Forbidden"),
+        _ => None,
+    };
+    if let Some(status) = status {
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        return client.write_all(answer.as_bytes());
     }
     let line = request.windows(2).position(|it| it == b"\r\n").unwrap_or_default();
     let mut store = TcpStream::connect(store)?;

@@ -137,16 +137,18 @@ impl AwsStore {
         }
     }
 
-    /// A bucket, if its mark begins so. What we may not look at is not ours.
+    /// A bucket, if its mark begins so. What we may not look at is not ours, unless it bears the
+    /// name of one of our users.
     async fn found(
         &self,
         bucket: String,
         installation: &str,
         users: &[(String, String)],
     ) -> Result<Option<FoundBucket>, ObjectError> {
+        let claimed = users.iter().find(|(name, _)| *name == bucket);
         let mark = match self.buckets.whose(&bucket).await {
             Ok(Whose::Of(mark)) => Some(mark).filter(|mark| mark.starts_with(installation)),
-            Ok(Whose::Unmarked) => match users.iter().find(|(name, _)| *name == bucket) {
+            Ok(Whose::Unmarked) => match claimed {
                 Some((_, mark)) => {
                     let owner = Owner { mark: mark.clone(), fence: 0 };
                     self.is_unfinished(&bucket, &owner).await?.then_some(owner.mark)
@@ -154,7 +156,7 @@ impl AwsStore {
                 None => None,
             },
             Ok(Whose::Absent) => None,
-            Err(fault) if fault.is(&["AccessDenied", "PermanentRedirect"]) => None,
+            Err(fault) if claimed.is_none() && fault.is(&["AccessDenied", "PermanentRedirect"]) => None,
             Err(fault) => return Err(fault.into()),
         };
         Ok(mark.map(|mark| FoundBucket { name: bucket, mark }))
@@ -258,6 +260,7 @@ impl ObjectStore for AwsStore {
         if let Err(error) = self.accepted(bucket, &key).await {
             // Nobody will ever use it. If this fails, too, it is among the owner's keys.
             self.users.remove_key(bucket, &key.access_key_id).await?;
+            self.users.release(bucket, Some(&key.access_key_id)).await?;
             return Err(error);
         }
         Ok(key)
@@ -308,6 +311,8 @@ impl ObjectStore for AwsStore {
         })
     }
 
+    /// Shows that both services accept the key and let it list. Whether it may make things shows
+    /// when it does: AWS's simulation of rights is a right that an administrator may lack.
     async fn check(&self) -> Result<(), ObjectError> {
         self.buckets.check().await?;
         Ok(self.users.check().await?)
