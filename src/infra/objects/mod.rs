@@ -55,16 +55,16 @@ pub struct FoundKey {
     pub mark: String,
     /// The buckets that it can touch.
     pub buckets: Vec<String>,
-    /// Whether the store accepts it.
+    /// Whether it is let in.
     pub enabled: bool,
 }
 
 /// What a store holds of one installation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoreInventory {
-    /// Its buckets.
+    /// Buckets, by name.
     pub buckets: Vec<FoundBucket>,
-    /// Its keys.
+    /// Keys, by id.
     pub keys: Vec<FoundKey>,
 }
 

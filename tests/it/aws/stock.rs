@@ -56,8 +56,7 @@ async fn the_inventory_is_exactly_what_the_installation_has() {
     store.create_bucket(&second_bucket, &second).await.unwrap();
     let key = store.create_key(&one.bucket, &one.owner).await.unwrap();
     store.set_key_enabled(&key.access_key_id, &one.bucket, &one.owner, false).await.unwrap();
-    let mut found = store.inventory(&one.installation).await.unwrap();
-    found.buckets.sort_by(|a, b| a.name.cmp(&b.name));
+    let found = store.inventory(&one.installation).await.unwrap();
     let bucket = |name: &str, mark: &str| FoundBucket { name: name.to_owned(), mark: mark.to_owned() };
     let mut buckets = vec![bucket(&one.bucket, &one.owner.mark), bucket(&second_bucket, &second.mark)];
     buckets.sort_by(|a, b| a.name.cmp(&b.name));

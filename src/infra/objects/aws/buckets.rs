@@ -1,9 +1,11 @@
 //! Buckets and what is in them, over S3.
 
+use std::borrow::Cow;
+
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier, Tag, Tagging,
+    BucketLocationConstraint, CreateBucketConfiguration, Delete, EncodingType, ObjectIdentifier, Tag, Tagging,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -126,26 +128,36 @@ impl Buckets {
 
     /// Up to 1,000 objects, old versions and delete markers.
     async fn versions(&self, bucket: &str) -> Result<Vec<(String, Option<String>)>, Fault> {
-        let sent = self.client.list_object_versions().bucket(bucket).send().await;
-        let page = match sent.map_err(self.fault("s3:ListBucketVersions")) {
+        let action = "s3:ListBucketVersions";
+        let request = self.client.list_object_versions().bucket(bucket).encoding_type(EncodingType::Url);
+        let page = match request.send().await.map_err(self.fault(action)) {
             Ok(page) => page,
             Err(fault) if fault.is(MISSING) => return Ok(Vec::new()),
             Err(fault) => return Err(fault),
         };
+        let encoding = page.encoding_type;
         let objects = page.versions.into_iter().flatten().map(|it| (it.key, it.version_id));
         let markers = page.delete_markers.into_iter().flatten().map(|it| (it.key, it.version_id));
-        Ok(objects.chain(markers).filter_map(|(key, version)| Some((key?, version))).collect())
+        let all =
+            objects.chain(markers).map(|(key, version)| Some((decoded(key?, encoding.as_ref())?, version)));
+        let all: Option<_> = all.collect();
+        all.ok_or_else(|| Fault::nonsense(&self.endpoint, action, "a key"))
     }
 
     /// Up to 1,000 unfinished uploads: key and upload.
     async fn uploads(&self, bucket: &str) -> Result<Vec<(String, String)>, Fault> {
-        let sent = self.client.list_multipart_uploads().bucket(bucket).send().await;
-        let page = match sent.map_err(self.fault("s3:ListBucketMultipartUploads")) {
+        let action = "s3:ListBucketMultipartUploads";
+        let request = self.client.list_multipart_uploads().bucket(bucket).encoding_type(EncodingType::Url);
+        let page = match request.send().await.map_err(self.fault(action)) {
             Ok(page) => page,
             Err(fault) if fault.is(MISSING) => return Ok(Vec::new()),
             Err(fault) => return Err(fault),
         };
-        Ok(page.uploads.into_iter().flatten().filter_map(|it| Some((it.key?, it.upload_id?))).collect())
+        let encoding = page.encoding_type;
+        let all = page.uploads.into_iter().flatten();
+        let all = all.map(|it| Some((decoded(it.key?, encoding.as_ref())?, it.upload_id?)));
+        let all: Option<_> = all.collect();
+        all.ok_or_else(|| Fault::nonsense(&self.endpoint, action, "a key"))
     }
 
     /// Deletes all that is in a bucket.
@@ -196,12 +208,21 @@ impl Buckets {
     ) -> Result<(), Fault> {
         let action = "s3:DeleteObjectVersion";
         let lacks = |_| Fault::nonsense(&self.endpoint, action, "a key");
-        let mut list = Delete::builder().quiet(true);
+        let mut together = Vec::new();
         for (key, version) in versions {
-            let object = ObjectIdentifier::builder().key(key).set_version_id(version.clone()).build();
-            list = list.objects(object.map_err(lacks)?);
+            let version = version.clone();
+            if fits_xml(key) {
+                let object = ObjectIdentifier::builder().key(key).set_version_id(version).build();
+                together.push(object.map_err(lacks)?);
+            } else {
+                let request = self.client.delete_object().bucket(bucket).key(key).set_version_id(version);
+                request.send().await.map_err(self.fault(action))?;
+            }
         }
-        let list = list.build().map_err(lacks)?;
+        if together.is_empty() {
+            return Ok(());
+        }
+        let list = Delete::builder().quiet(true).set_objects(Some(together)).build().map_err(lacks)?;
         let answer = self.client.delete_objects().bucket(bucket).delete(list).send().await;
         let answer = answer.map_err(self.fault(action))?;
         match answer.errors().first() {
@@ -223,5 +244,38 @@ impl Buckets {
                 _ => return Ok(()),
             }
         }
+    }
+}
+
+/// A key as it is. Lists are asked to encode keys, because XML 1.0 (section 2.2) cannot carry all
+/// of them; a service that did says so. A space is then `+` (S3 API Reference, ListObjectVersions).
+fn decoded(key: String, encoding: Option<&EncodingType>) -> Option<String> {
+    if encoding != Some(&EncodingType::Url) {
+        return Some(key);
+    }
+    urlencoding::decode(&key.replace('+', " ")).ok().map(Cow::into_owned)
+}
+
+/// Whether a list in XML can carry the key as it is.
+fn fits_xml(key: &str) -> bool {
+    !key.contains(|it| it < ' ' || matches!(it, '\u{fffe}' | '\u{ffff}'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_as_the_service_says_that_it_wrote_it() {
+        let url = Some(&EncodingType::Url);
+        assert_eq!(decoded("a+b%2Bc%01%C3%BC/d".to_owned(), url).as_deref(), Some("a b+c\u{1}ü/d"));
+        assert_eq!(decoded("a+b%2B".to_owned(), None).as_deref(), Some("a+b%2B"));
+        assert_eq!(decoded("%FF".to_owned(), url), None);
+    }
+
+    #[test]
+    fn keys_that_xml_cannot_carry_are_told_apart() {
+        assert!(fits_xml("a/ü &+%<>"));
+        assert!(!fits_xml("a\u{1}") && !fits_xml("a\r") && !fits_xml("\u{ffff}"));
     }
 }

@@ -305,10 +305,13 @@ impl ObjectStore for AwsStore {
         let buckets =
             stream::iter(names).map(|(name, _)| async move { self.found(name, installation, users).await });
         let buckets: Vec<Option<FoundBucket>> = buckets.buffered(AT_ONCE).try_collect().await?;
-        Ok(StoreInventory {
+        let mut found = StoreInventory {
             buckets: buckets.into_iter().flatten().collect(),
             keys: keys.into_iter().flatten().collect(),
-        })
+        };
+        found.buckets.sort_by(|one, other| one.name.cmp(&other.name));
+        found.keys.sort_by(|one, other| one.access_key_id.cmp(&other.access_key_id));
+        Ok(found)
     }
 
     /// Shows that both services accept the key and let it list. Whether it may make things shows
