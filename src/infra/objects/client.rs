@@ -5,13 +5,21 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_http_client::{Builder, tls};
 use secrecy::ExposeSecret;
 
 use super::{ObjectError, ScopedKey};
+
+/// The HTTP client for an endpoint: with TLS unless it begins with `http:`.
+pub(super) fn http_client(endpoint: &str) -> SharedHttpClient {
+    if endpoint.starts_with("http:") {
+        return Builder::new().build_http();
+    }
+    Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https()
+}
 
 /// Whether a store refused, as it should where a key has no business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,13 +40,6 @@ impl BucketClient {
     /// Of a store's endpoint and region, and a key.
     #[must_use]
     pub fn new(endpoint: &str, region: &str, key: &ScopedKey) -> Self {
-        let http = if endpoint.starts_with("https:") {
-            Builder::new()
-                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-                .build_https()
-        } else {
-            Builder::new().build_http()
-        };
         let secret = key.secret.expose_secret().to_owned();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
@@ -52,7 +53,7 @@ impl BucketClient {
             .credentials_provider(Credentials::new(key.access_key_id.clone(), secret, None, None, "nexus"))
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
-            .http_client(http)
+            .http_client(http_client(endpoint))
             .build();
         Self { client: Client::from_conf(config), endpoint: endpoint.to_owned() }
     }

@@ -4,6 +4,7 @@
 //! [`ObjectStore`] is the border: one driver a kind of store. Start reading there.
 
 mod admin_api;
+mod aws;
 mod client;
 mod error;
 mod health;
@@ -12,6 +13,7 @@ mod local;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+pub use aws::{ADMINISTRATOR_ACTIONS, AwsConfig, AwsStore};
 pub use client::{BucketClient, Refusal};
 pub use error::ObjectError;
 pub use health::health;

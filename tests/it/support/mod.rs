@@ -1,6 +1,7 @@
 //! What tests stand on.
 
 pub mod machine;
+pub mod moto;
 pub mod private;
 pub mod proxy;
 pub mod stack;

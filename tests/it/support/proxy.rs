@@ -11,6 +11,8 @@ pub enum Fault {
     HangUp,
     /// The answer is 500; the store has not seen it.
     Ill,
+    /// The answer is 403; the store has not seen it.
+    Forbidden,
     /// The store does it; the answer is lost.
     LoseAnswer,
     /// The store does it; the answer breaks off.
@@ -21,8 +23,25 @@ pub enum Fault {
 #[derive(Debug, Clone)]
 struct Order {
     start: String,
+    /// How many of them still pass.
+    pass: u32,
     fault: Fault,
     met: u32,
+}
+
+impl Order {
+    /// What a request meets.
+    fn meet(&mut self, request: &[u8]) -> Option<Fault> {
+        if !request.starts_with(self.start.as_bytes()) {
+            return None;
+        }
+        if self.pass > 0 {
+            self.pass -= 1;
+            return None;
+        }
+        self.met += 1;
+        Some(self.fault)
+    }
 }
 
 /// A proxy before one store.
@@ -60,7 +79,17 @@ impl Proxy {
 
     /// From now on requests that begin so, e.g. `PUT /_nexus/v1/keys/`, meet the fault.
     pub fn break_requests(&self, start: &str, fault: Fault) {
-        *self.order.lock().unwrap() = Some(Order { start: start.to_owned(), fault, met: 0 });
+        *self.order.lock().unwrap() = Some(Order { start: start.to_owned(), pass: 0, fault, met: 0 });
+    }
+
+    /// From now on this many requests pass, and all others meet the fault.
+    pub fn break_after(&self, pass: u32, fault: Fault) {
+        *self.order.lock().unwrap() = Some(Order { start: String::new(), pass, fault, met: 0 });
+    }
+
+    /// How many requests have met the fault so far.
+    pub fn met(&self) -> u32 {
+        self.order.lock().unwrap().as_ref().map_or(0, |order| order.met)
     }
 
     /// From now on nothing is wrong; how many requests met the fault.
@@ -72,18 +101,18 @@ impl Proxy {
 /// One request and its answer: the store is told to close the connection after it.
 fn serve(mut client: TcpStream, store: SocketAddr, order: &Mutex<Option<Order>>) -> io::Result<()> {
     let request = read_request(&mut client)?;
-    let fault =
-        order.lock().unwrap().as_mut().filter(|order| request.starts_with(order.start.as_bytes())).map(
-            |order| {
-                order.met += 1;
-                order.fault
-            },
-        );
+    let fault = order.lock().unwrap().as_mut().and_then(|order| order.meet(&request));
     if fault == Some(Fault::HangUp) {
         return client.shutdown(Shutdown::Both);
     }
-    if fault == Some(Fault::Ill) {
-        return client.write_all(b"HTTP/1.1 500 Ill\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let status = match fault {
+        Some(Fault::Ill) => Some("500 Ill"),
+        Some(Fault::Forbidden) => Some("403 Forbidden"),
+        _ => None,
+    };
+    if let Some(status) = status {
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        return client.write_all(answer.as_bytes());
     }
     let line = request.windows(2).position(|it| it == b"\r\n").unwrap_or_default();
     let mut store = TcpStream::connect(store)?;
