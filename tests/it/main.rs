@@ -12,6 +12,7 @@ mod operations;
 mod outages;
 mod placement;
 mod stores;
+mod stores_garage;
 mod support;
 mod tenants;
 

@@ -7,6 +7,7 @@ mod admin_api;
 mod aws;
 mod client;
 mod error;
+mod garage;
 mod health;
 mod local;
 
@@ -16,6 +17,7 @@ use secrecy::SecretString;
 pub use aws::{ADMINISTRATOR_ACTIONS, AwsConfig, AwsStore};
 pub use client::{BucketClient, Refusal};
 pub use error::ObjectError;
+pub use garage::GarageStore;
 pub use health::health;
 pub use local::LocalStore;
 
