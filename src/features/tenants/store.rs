@@ -111,9 +111,12 @@ pub(super) async fn retire(
     id: TenantId,
     (given_up, taken): (&str, &Slug),
 ) -> Result<(), DbError> {
+    // Two that clear away at the same time do not wait for each other.
     sqlx::query(
         "delete from control.retired_slugs
-         where slug = $1 or retired_at < now() - interval '1 day' * $2::integer",
+         where slug in (select slug from control.retired_slugs
+                        where slug = $1 or retired_at < now() - interval '1 day' * $2::integer
+                        for update skip locked)",
     )
     .bind(taken)
     .bind(KEPT_DAYS)
@@ -156,6 +159,8 @@ pub(super) async fn former_slugs(
     Ok(sqlx::query_scalar(
         "select slug from control.retired_slugs
          where tenant_id = $1 and retired_at >= now() - interval '1 day' * $2::integer
+           and not exists (select from control.tenants
+                           where tenants.slug = retired_slugs.slug and state <> 'deleted')
          order by retired_at desc, slug",
     )
     .bind(id)
