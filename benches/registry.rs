@@ -250,6 +250,7 @@ impl Bench {
         sqlx::raw_sql(explain).execute(&mut control).await?;
         let lists = self.lists(&mut control).await?;
         let selectors = self.selectors(&mut control).await?;
+        // Here is the place of a decision where to put a tenant, beside what it costs to write its row.
         let insert = self.insert(&mut control).await?;
         let show = self.process(&["tenant", "show", &slug(&mut control).await?])?;
         control.close().await?;
