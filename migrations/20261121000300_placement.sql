@@ -87,3 +87,7 @@ create trigger count_moved after update of state, cluster, store on control.tena
 -- The platform has secrets of its own, e.g. its login at a server: they are kept as those of a
 -- tenant with the nil id.
 alter table control.data_keys drop constraint data_keys_tenant_id_fkey;
+
+-- Where keys cannot be confined to one bucket, tenants hold the same one; each says so of itself.
+alter table control.tenants drop constraint tenants_access_key_id_key;
+alter table control.tenants add column shared_key boolean not null default false;

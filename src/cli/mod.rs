@@ -14,8 +14,8 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 use crate::kernel::AnyFailure;
 
 pub mod arguments;
-pub mod cluster;
 pub mod audit;
+pub mod cluster;
 pub mod complete;
 pub mod completions;
 pub mod config;

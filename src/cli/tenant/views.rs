@@ -39,7 +39,7 @@ impl Row for TenantView {
 }
 
 fn facts(tenant: &TenantView) -> Vec<(&'static str, String)> {
-    vec![
+    let mut facts = vec![
         ("slug", tenant.slug.clone()),
         ("name", tenant.name.clone()),
         ("state", tenant.state.as_str().to_owned()),
@@ -54,7 +54,11 @@ fn facts(tenant: &TenantView) -> Vec<(&'static str, String)> {
         ("schema_version", tenant.schema_version.map(|version| version.to_string()).unwrap_or_default()),
         ("created_at", time_text(tenant.created_at)),
         ("updated_at", time_text(tenant.updated_at)),
-    ]
+    ];
+    if tenant.shared_key {
+        facts.push(("shared_key", "true: other tenants of this store hold the same key".to_owned()));
+    }
+    facts
 }
 
 impl Thing for TenantView {

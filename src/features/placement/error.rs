@@ -78,12 +78,6 @@ pub enum PlacementError {
         /// What is missing, as its flag.
         needs: &'static str,
     },
-    /// This program has no such driver.
-    #[error("this nexus has no driver {driver}")]
-    NoDriver {
-        /// Its name.
-        driver: &'static str,
-    },
     /// Someone else builds the template.
     #[error("another process is preparing this server")]
     Busy,
@@ -156,7 +150,6 @@ impl Failure for PlacementError {
             Self::OfSettings { .. }
             | Self::CannotScope { .. }
             | Self::Incomplete { .. }
-            | Self::NoDriver { .. }
             | Self::NotSuperuser { .. }
             | Self::ServerTooOld { .. } => ErrorKind::Invalid,
             Self::Busy => ErrorKind::Busy,
@@ -175,7 +168,6 @@ impl Failure for PlacementError {
             Self::OfSettings { .. } => "of_settings",
             Self::CannotScope { .. } => "store_cannot_scope_keys",
             Self::Incomplete { .. } => "store_incomplete",
-            Self::NoDriver { .. } => "no_driver",
             Self::Busy => "setup_busy",
             Self::NotSuperuser { .. } => "not_superuser",
             Self::ServerTooOld { .. } => "server_too_old",

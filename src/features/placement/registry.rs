@@ -13,7 +13,7 @@ use super::model::{Driver, ServerPlace, StorePlace, Wish};
 use super::store;
 use crate::features::secrets::Secrets;
 use crate::infra::db::{Host, ServerAddress, Tls};
-use crate::infra::objects::{LocalStore, ObjectStore};
+use crate::infra::objects::{AwsConfig, AwsStore, GarageStore, LocalStore, ObjectStore, SharedKeyStore};
 use crate::kernel::TenantId;
 
 /// The name of the server and of the store that the settings name.
@@ -200,8 +200,27 @@ pub(super) fn driver(
     place: &StorePlace,
     secret: SecretString,
 ) -> Result<Arc<dyn ObjectStore>, PlacementError> {
-    match place.driver {
-        Driver::Local => Ok(Arc::new(LocalStore::new(&place.endpoint, &place.region, secret))),
-        other => Err(PlacementError::NoDriver { driver: other.as_str() }),
-    }
+    let driver = place.driver.as_str();
+    let access_key_id = || {
+        let given = place.access_key_id.clone();
+        given.ok_or(PlacementError::Incomplete { driver, needs: "--access-key ID" })
+    };
+    Ok(match place.driver {
+        Driver::Local => Arc::new(LocalStore::new(&place.endpoint, &place.region, secret)),
+        Driver::Garage => {
+            let admin = place.admin_endpoint.as_deref();
+            let admin = admin.ok_or(PlacementError::Incomplete { driver, needs: "--admin-endpoint URL" })?;
+            Arc::new(GarageStore::new(&place.endpoint, admin, &place.region, secret))
+        }
+        Driver::Aws => Arc::new(AwsStore::new(&AwsConfig {
+            s3_endpoint: Some(place.endpoint.clone()).filter(|endpoint| !endpoint.is_empty()),
+            iam_endpoint: place.admin_endpoint.clone(),
+            region: place.region.clone(),
+            access_key_id: access_key_id()?,
+            secret,
+        })),
+        Driver::S3 => {
+            Arc::new(SharedKeyStore::new(&place.endpoint, &place.region, &access_key_id()?, secret))
+        }
+    })
 }

@@ -89,6 +89,8 @@ pub struct Tenant {
     pub resources: Resources,
     /// The public half of its key, once there is one.
     pub access_key_id: Option<String>,
+    /// Its key is one that other tenants hold, too.
+    pub shared_key: bool,
     /// The version of its schema.
     pub schema_version: Option<i64>,
     /// When it was asked for.
@@ -122,6 +124,9 @@ pub struct TenantView {
     pub role: String,
     /// The bucket's opaque name.
     pub bucket: String,
+    /// Its key is one that other tenants hold, too; only where it is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shared_key: bool,
     /// The version of its schema.
     pub schema_version: Option<i64>,
     /// When it was asked for (RFC 3339).
@@ -146,6 +151,7 @@ impl From<Tenant> for TenantView {
             database: tenant.resources.database_name,
             role: tenant.resources.app_role,
             bucket: tenant.resources.bucket,
+            shared_key: tenant.shared_key,
             schema_version: tenant.schema_version,
             created_at: tenant.created_at,
             updated_at: tenant.updated_at,

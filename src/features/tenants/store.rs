@@ -15,7 +15,7 @@ pub(super) const SLUG_INDEX: &str = "tenants_slug";
 /// How long it is remembered whose a slug was, in days.
 const KEPT_DAYS: i32 = 30;
 const COLUMNS: &str = "id, slug, name, state, admin_email, labels, cluster, store, database_name, owner_role, \
-                       app_role, bucket, access_key_id, schema_version, created_at, updated_at";
+                       app_role, bucket, access_key_id, shared_key, schema_version, created_at, updated_at";
 
 /// Writes a tenant's row, in state `provisioning`. `None` when the slug is taken.
 ///
@@ -32,8 +32,9 @@ pub async fn insert(
     let statement = format!(
         "with taken as (delete from control.retired_slugs where slug = $2)
          insert into control.tenants (id, slug, name, state, admin_email, labels, cluster, store, database_name,
-                                      owner_role, app_role, bucket, schema_version)
-         values ($1, $2, $3, 'provisioning', $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                                      owner_role, app_role, bucket, schema_version, shared_key)
+         values ($1, $2, $3, 'provisioning', $4, $5, $6, $7, $8, $9, $10, $11, $12,
+                 (select shared_key from control.stores where name = $7))
          on conflict (slug) where state <> 'deleted' do nothing returning {COLUMNS}"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement))

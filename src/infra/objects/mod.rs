@@ -14,7 +14,7 @@ mod local;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-pub use aws::{ADMINISTRATOR_ACTIONS, AwsConfig, AwsStore};
+pub use aws::{ADMINISTRATOR_ACTIONS, AwsConfig, AwsStore, SharedKeyStore};
 pub use client::{BucketClient, Refusal};
 pub use error::ObjectError;
 pub use garage::GarageStore;

@@ -23,6 +23,7 @@ mod buckets;
 mod connect;
 mod fault;
 mod policy;
+mod shared;
 mod users;
 
 use std::time::Duration;
@@ -50,6 +51,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How far the clocks of S3 and IAM may be apart, in seconds.
 const SKEW: i64 = 60;
+
+pub use shared::SharedKeyStore;
 
 /// Where S3 and IAM are, and who asks.
 #[derive(Debug, Clone)]
