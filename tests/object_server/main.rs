@@ -8,6 +8,7 @@ mod admin;
 mod boto;
 mod conditions;
 mod crash;
+mod driver;
 mod isolation;
 mod keys;
 mod killed;

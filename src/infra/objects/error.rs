@@ -19,6 +19,12 @@ pub enum ObjectError {
         /// What it is, e.g. `bucket nx…`.
         what: String,
     },
+    /// It should be there and is not.
+    #[error("{what} is not there any more")]
+    Missing {
+        /// What it is, e.g. `key NX…`.
+        what: String,
+    },
     /// A younger attempt of the same operation has taken over.
     #[error("another process has taken this operation over")]
     Fenced,
@@ -37,6 +43,7 @@ impl Failure for ObjectError {
         match self {
             Self::Unavailable { .. } | Self::Refused { .. } => ErrorKind::Unavailable,
             Self::Foreign { .. } => ErrorKind::Conflict,
+            Self::Missing { .. } => ErrorKind::NotFound,
             Self::Fenced => ErrorKind::Busy,
         }
     }
@@ -45,6 +52,7 @@ impl Failure for ObjectError {
         match self {
             Self::Unavailable { .. } => "store_unavailable",
             Self::Foreign { .. } => "store_foreign",
+            Self::Missing { .. } => "store_missing",
             Self::Fenced => "operation_fenced",
             Self::Refused { .. } => "store_refused",
         }
@@ -54,7 +62,7 @@ impl Failure for ObjectError {
         match self {
             Self::Unavailable { .. } => vec!["see what is running: nexus local status".to_owned()],
             Self::Refused { .. } => vec!["see which credentials are used: nexus config show".to_owned()],
-            Self::Foreign { .. } | Self::Fenced => Vec::new(),
+            Self::Foreign { .. } | Self::Missing { .. } | Self::Fenced => Vec::new(),
         }
     }
 }

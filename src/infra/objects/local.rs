@@ -1,44 +1,27 @@
 //! The driver of Nexus's own object server, over its admin API (JSON over HTTP on this machine).
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{ObjectError, ObjectStore, Owner, ScopedKey};
+use super::admin_api::AdminApi;
+use super::{FoundBucket, FoundKey, ObjectError, ObjectStore, Owner, ScopedKey, StoreInventory};
 use crate::infra::crypto::AccessKey;
-
-/// How long one request may take before the store counts as down.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// Most bytes of an answer.
-const MAX_ANSWER: usize = 16 << 20;
 
 /// Nexus's own object server.
 pub struct LocalStore {
-    endpoint: String,
     region: String,
-    admin_token: SecretString,
-    client: Client<HttpConnector, Full<Bytes>>,
+    api: AdminApi,
 }
 
 impl LocalStore {
     /// Of an endpoint such as `http://127.0.0.1:9000`, and the token of its administrator.
     #[must_use]
     pub fn new(endpoint: &str, region: &str, admin_token: SecretString) -> Self {
-        Self {
-            endpoint: endpoint.trim_end_matches('/').to_owned(),
-            region: region.to_owned(),
-            admin_token,
-            client: Client::builder(TokioExecutor::new()).build_http(),
-        }
+        Self { region: region.to_owned(), api: AdminApi::new(endpoint, admin_token) }
     }
 
     async fn call(
@@ -47,37 +30,19 @@ impl LocalStore {
         path: &str,
         body: &Value,
     ) -> Result<(StatusCode, Value), ObjectError> {
-        let unavailable =
-            |reason: String| ObjectError::Unavailable { endpoint: self.endpoint.clone(), reason };
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}/_nexus/v1/{path}", self.endpoint))
-            .header("authorization", format!("Bearer {}", self.admin_token.expose_secret()))
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::from(body.to_string())))
-            .map_err(|error| unavailable(error.to_string()))?;
-        let exchange = async {
-            let answer =
-                self.client.request(request).await.map_err(|error| unavailable(reason_of(&error)))?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-            let body = body.map_err(|error| unavailable(error.to_string()))?.to_bytes();
-            Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
-        };
-        let (status, value): (StatusCode, Value) = tokio::time::timeout(PATIENCE, exchange)
-            .await
-            .unwrap_or_else(|_| Err(unavailable("no answer in 15 seconds".to_owned())))?;
+        let (status, value) = self.api.call(method, &format!("/_nexus/v1/{path}"), body).await?;
         match status {
-            status if status.is_server_error() => Err(unavailable(format!("it answered {status}"))),
             StatusCode::PRECONDITION_FAILED => Err(ObjectError::Fenced),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => {
-                Err(ObjectError::Refused {
-                    endpoint: self.endpoint.clone(),
-                    reason: format!("it answered {status}"),
-                })
+                Err(self.api.refused(format!("it answered {status}")))
             }
             status => Ok((status, value)),
         }
+    }
+
+    async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ObjectError> {
+        let (_, list) = self.call(Method::GET, path, &Value::Null).await?;
+        serde_json::from_value(list).map_err(|_| self.api.senseless("its list"))
     }
 
     /// A change: done, already so, or not ours.
@@ -89,28 +54,24 @@ impl LocalStore {
     }
 }
 
-fn reason_of(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut deepest = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
-}
-
 #[derive(Deserialize)]
 struct BucketFacts {
+    bucket: String,
     owner: String,
 }
 
 #[derive(Deserialize)]
 struct KeyFacts {
     access_key_id: String,
+    owner: String,
+    buckets: Vec<String>,
+    disabled: bool,
 }
 
 #[async_trait]
 impl ObjectStore for LocalStore {
     fn endpoint(&self) -> &str {
-        &self.endpoint
+        self.api.endpoint()
     }
 
     fn region(&self) -> &str {
@@ -146,19 +107,12 @@ impl ObjectStore for LocalStore {
     }
 
     async fn keys(&self, owner: &Owner) -> Result<Vec<String>, ObjectError> {
-        let (_, keys) = self.call(Method::GET, &format!("keys?owner={}", owner.mark), &Value::Null).await?;
-        let keys: Vec<KeyFacts> = serde_json::from_value(keys).map_err(|_| ObjectError::Unavailable {
-            endpoint: self.endpoint.clone(),
-            reason: "its list of keys makes no sense".to_owned(),
-        })?;
+        let keys: Vec<KeyFacts> = self.list(&format!("keys?owner={}", owner.mark)).await?;
         Ok(keys.into_iter().map(|key| key.access_key_id).collect())
     }
 
     async fn create_key(&self, bucket: &str, owner: &Owner) -> Result<ScopedKey, ObjectError> {
-        let made = AccessKey::generate().map_err(|error| ObjectError::Unavailable {
-            endpoint: self.endpoint.clone(),
-            reason: error.to_string(),
-        })?;
+        let made = AccessKey::generate().map_err(|error| self.api.unavailable(error.to_string()))?;
         let key = ScopedKey { access_key_id: made.id, secret: made.secret };
         let body = json!({
             "owner": owner.mark, "fence": owner.fence, "buckets": [bucket], "secret": key.secret.expose_secret(),
@@ -172,5 +126,45 @@ impl ObjectStore for LocalStore {
         let body = json!({ "owner": owner.mark, "fence": owner.fence });
         let path = format!("keys/{access_key_id}");
         self.change(Method::DELETE, &path, body, &format!("key {access_key_id}")).await
+    }
+
+    async fn set_key_enabled(
+        &self,
+        access_key_id: &str,
+        _bucket: &str,
+        owner: &Owner,
+        enabled: bool,
+    ) -> Result<(), ObjectError> {
+        let what = format!("key {access_key_id}");
+        let body = json!({ "owner": owner.mark, "fence": owner.fence, "disabled": !enabled });
+        match self.call(Method::PATCH, &format!("keys/{access_key_id}"), &body).await?.0 {
+            StatusCode::CONFLICT => Err(ObjectError::Foreign { what }),
+            StatusCode::NOT_FOUND if enabled => Err(ObjectError::Missing { what }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn inventory(&self, installation: &str) -> Result<StoreInventory, ObjectError> {
+        // A key's bucket is made before the key, so that keys read first name no bucket unknown.
+        let keys: Vec<KeyFacts> = self.list(&format!("keys?owner_prefix={installation}")).await?;
+        let path = format!("buckets?owner_prefix={installation}&usage=no");
+        let buckets: Vec<BucketFacts> = self.list(&path).await?;
+        Ok(StoreInventory {
+            buckets: buckets.into_iter().map(|it| FoundBucket { name: it.bucket, mark: it.owner }).collect(),
+            keys: keys
+                .into_iter()
+                .map(|it| FoundKey {
+                    access_key_id: it.access_key_id,
+                    mark: it.owner,
+                    buckets: it.buckets,
+                    enabled: !it.disabled,
+                })
+                .collect(),
+        })
+    }
+
+    async fn check(&self) -> Result<(), ObjectError> {
+        // Nobody has this mark, so the answer is short; whoever may list keys may do all.
+        self.list::<KeyFacts>("keys?owner=nobody").await.map(|_| ())
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! [`ObjectStore`] is the border: one driver a kind of store. Start reading there.
 
+mod admin_api;
 mod client;
 mod error;
 mod health;
@@ -33,6 +34,37 @@ pub struct ScopedKey {
     pub access_key_id: String,
     /// The secret half; the store tells it once.
     pub secret: SecretString,
+}
+
+/// A bucket that bears a mark of one installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundBucket {
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub mark: String,
+}
+
+/// A key that bears a mark of one installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundKey {
+    /// The public half.
+    pub access_key_id: String,
+    /// Whose it is.
+    pub mark: String,
+    /// The buckets that it can touch.
+    pub buckets: Vec<String>,
+    /// Whether it is let in.
+    pub enabled: bool,
+}
+
+/// What a store holds of one installation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreInventory {
+    /// Buckets, by name.
+    pub buckets: Vec<FoundBucket>,
+    /// Keys, by id.
+    pub keys: Vec<FoundKey>,
 }
 
 /// A kind of object store, with the rights of its administrator.
@@ -75,4 +107,26 @@ pub trait ObjectStore: Send + Sync {
 
     /// Deletes a key; it is refused from then on.
     async fn delete_key(&self, access_key_id: &str, owner: &Owner) -> Result<(), ObjectError>;
+
+    /// Turns a key off, so that it is refused from then on, or on again with the same secret. A key
+    /// that is not there is off; turning it on is [`ObjectError::Missing`].
+    async fn set_key_enabled(
+        &self,
+        access_key_id: &str,
+        bucket: &str,
+        owner: &Owner,
+        enabled: bool,
+    ) -> Result<(), ObjectError>;
+
+    /// All that bears a mark beginning with `installation` (e.g. `nexus:<uuid>:`), in a bounded
+    /// number of requests where the protocol allows it.
+    async fn inventory(&self, installation: &str) -> Result<StoreInventory, ObjectError>;
+
+    /// That the administrator's credentials are good for making buckets and keys; changes nothing.
+    async fn check(&self) -> Result<(), ObjectError>;
+
+    /// Whether a key can be confined to one bucket.
+    fn scopes_keys(&self) -> bool {
+        true
+    }
 }

@@ -146,8 +146,14 @@ async fn show_bucket(state: &Arc<State>, name: &str) -> Result<Answer, Refusal> 
 
 async fn list_buckets(state: &Arc<State>, query: &str) -> Result<Answer, Refusal> {
     let prefix = parameter(query, "owner_prefix").unwrap_or_default();
+    // Counting reads a bucket's index from disk where nobody has yet.
+    let counted = parameter(query, "usage").as_deref() != Some("no");
     let mut buckets = state.buckets.all();
     buckets.retain(|bucket| bucket.facts.owner.starts_with(&prefix));
+    if !counted {
+        let views: Vec<_> = buckets.iter().map(|bucket| BucketView::uncounted(bucket)).collect();
+        return Ok(wire::json(200, &views));
+    }
     let views = blocking(move || {
         let views = buckets.iter().map(|bucket| BucketView::of(bucket));
         // One that was removed since is not an error of the others.
@@ -191,7 +197,9 @@ fn show_key(state: &State, id: &str) -> Result<Answer, Refusal> {
 
 fn list_keys(state: &State, query: &str) -> Answer {
     let owner = parameter(query, "owner");
-    let keys = state.keys.all(owner.as_deref());
+    let prefix = parameter(query, "owner_prefix").unwrap_or_default();
+    let mut keys = state.keys.all(owner.as_deref());
+    keys.retain(|key| key.owner.starts_with(&prefix));
     let views: Vec<KeyView> = keys.iter().map(|record| KeyView::of(record)).collect();
     wire::json(200, &views)
 }

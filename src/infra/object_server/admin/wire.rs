@@ -68,21 +68,27 @@ pub(super) struct FenceBody {
 pub(super) struct BucketView {
     bucket: String,
     owner: String,
-    objects: usize,
-    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objects: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
     created_at: String,
 }
 
 impl BucketView {
     pub(super) fn of(bucket: &Bucket) -> Result<Self, StoreError> {
         let (objects, bytes) = bucket.usage()?;
-        Ok(Self {
+        Ok(Self { objects: Some(objects), bytes: Some(bytes), ..Self::uncounted(bucket) })
+    }
+
+    pub(super) fn uncounted(bucket: &Bucket) -> Self {
+        Self {
             bucket: bucket.name.clone(),
             owner: bucket.facts.owner.clone(),
-            objects,
-            bytes,
+            objects: None,
+            bytes: None,
             created_at: rfc3339(bucket.facts.created_at),
-        })
+        }
     }
 }
 
