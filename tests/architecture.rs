@@ -40,7 +40,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("iam", &[]),
     ("secrets", &[]),
     ("placement", &["audit", "secrets"]),
-    ("tenants", &[]),
+    ("tenants", &["audit"]),
     ("local", &[]),
     ("installation", &["audit", "iam", "placement", "secrets"]),
     ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),

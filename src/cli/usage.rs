@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapKind};
 use super::exit::{self, Exit};
 use super::output::{Format, Screen};
 use super::{GlobalArgs, output};
+use crate::features::tenants::SelectorError;
 use crate::kernel::slug::SlugError;
 use crate::kernel::{ErrorKind, Failure, Slug};
 
@@ -103,6 +104,7 @@ fn of_clap(error: &clap::Error, args: &[OsString]) -> UsageError {
         }
     }
     hints.extend(slug_suggestion(error));
+    hints.extend(selector_suggestions(error));
     hints.push(format!("{} --help", command_typed(args)));
     UsageError { message, hints }
 }
@@ -146,6 +148,11 @@ fn slug_suggestion(error: &clap::Error) -> Option<String> {
     reason.downcast_ref::<SlugError>()?;
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidValue) else { return None };
     Slug::suggest(typed).map(|slug| format!("did you mean {slug}?"))
+}
+
+fn selector_suggestions(error: &clap::Error) -> Vec<String> {
+    let reason = std::error::Error::source(error).and_then(|reason| reason.downcast_ref::<SelectorError>());
+    reason.map(Failure::hints).unwrap_or_default()
 }
 
 #[cfg(test)]

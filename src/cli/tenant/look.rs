@@ -1,20 +1,17 @@
 //! `nexus tenant list` and `nexus tenant show`.
 
 use super::super::{CommandResult, Exit, Invocation};
+use super::views::ShownView;
 use super::{ListArgs, ShowArgs, SortField};
 use crate::app::App;
-use crate::features::tenants::{self, TenantFilter, TenantSort, TenantView};
-use crate::kernel::{Labels, Page};
-
-/// Rows that are fetched at a time when all are wanted.
-const CHUNK: u32 = 2000;
+use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantView};
 
 pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
-    let labels: Labels = args.labels.iter().map(|label| (label.key.clone(), label.value.clone())).collect();
-    let filter =
-        TenantFilter { state: args.state, labels, search: args.search.clone(), ..TenantFilter::default() };
+    let state = args.state.map(Selector::state);
+    let selector = Selector::all_of(args.conditions.into_iter().chain(state));
+    let filter = TenantFilter { selector, search: args.search };
     let field = match args.sort.field {
         SortField::Slug => TenantSort::Slug,
         SortField::Name => TenantSort::Name,
@@ -23,34 +20,37 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     };
     let sort = (field, args.sort.descending);
     let mut list = on.screen.list_writer();
-    let (mut page, all) = match args.page.page() {
-        Some(page) => (page, false),
-        None => (Page { page: 1, limit: CHUNK }, true),
+    let Some(page) = args.page.page() else {
+        let mut rows = 0_u64;
+        let mut take = |tenant: Tenant| {
+            rows += 1;
+            Ok(list.row(&TenantView::from(tenant))?)
+        };
+        tenants::each(&mut app.control, &caller, &filter, sort, &mut take).await?;
+        list.finish()?;
+        hint_at_slips(on, &filter.selector, rows);
+        return Ok(Exit::Done);
     };
-    loop {
-        let (rows, place) = tenants::list(&mut app.control, &caller, &filter, sort, page).await?;
-        for row in rows {
-            list.row(&TenantView::from(row))?;
-        }
-        if !all {
-            list.finish()?;
-            if u64::from(place.page) < place.pages {
-                let next = format!(
-                    "page {} of {}, {} tenants in all; --page {} shows the next",
-                    place.page,
-                    place.pages,
-                    place.total,
-                    place.page + 1
-                );
-                on.screen.note(&next);
-            }
-            return Ok(Exit::Done);
-        }
-        if u64::from(page.page) >= place.pages {
-            list.finish()?;
-            return Ok(Exit::Done);
-        }
-        page.page += 1;
+    let (rows, place) = tenants::list(&mut app.control, &caller, &filter, sort, page).await?;
+    for row in rows {
+        list.row(&TenantView::from(row))?;
+    }
+    list.finish()?;
+    if u64::from(place.page) < place.pages {
+        let (page, next) = (place.page, place.page + 1);
+        on.screen.note(&format!(
+            "page {page} of {}, {} tenants in all; --page {next} shows the next",
+            place.pages, place.total
+        ));
+    }
+    hint_at_slips(on, &filter.selector, place.total);
+    Ok(Exit::Done)
+}
+
+/// A label that nobody has may be a slip of something else.
+fn hint_at_slips(on: &Invocation, selector: &Selector, found: u64) {
+    for (key, nearest) in selector.suspects().into_iter().filter(|_| found == 0) {
+        on.screen.note(&format!("{key} was taken for a label; did you mean {nearest}?"));
     }
 }
 
@@ -58,6 +58,7 @@ pub(super) async fn show(args: &ShowArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?;
-    on.screen.thing(&TenantView::from(tenant))?;
+    let former_slugs = tenants::former_slugs(&mut app.control, &caller, tenant.id).await?;
+    on.screen.thing(&ShownView { tenant: tenant.into(), former_slugs })?;
     Ok(Exit::Done)
 }

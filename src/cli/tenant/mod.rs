@@ -8,8 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::arguments::{self, Input, PageArgs, Sort};
 use super::output::EnvFormat;
 use super::{CommandResult, Invocation, complete};
-use crate::features::tenants::{TenantRef, TenantState};
-use crate::kernel::label::Label;
+use crate::features::tenants::{Selector, TenantRef, TenantState};
+use crate::kernel::label::{Label, LabelError};
 use crate::kernel::{Email, Slug};
 
 mod access;
@@ -19,10 +19,14 @@ mod input;
 mod look;
 mod many;
 mod place;
+mod rename;
 mod repair;
+mod selection;
+mod update;
 mod views;
 
 pub use place::PlaceArgs;
+pub use selection::{Selected, TenantSelection};
 
 /// Arguments of `nexus tenant`.
 #[derive(Debug, Args)]
@@ -54,9 +58,23 @@ fail the others are made all the same, and the exit code is 6.")]
     #[command(after_help = "\
 EXAMPLES
   nexus tenant list --state active --sort -created
-  nexus tenant list --where plan=gold,region=eu
+  nexus tenant list --where cluster=eu1,label.tier=gold
+  nexus tenant list --where 'slug=ac*,state!=active,created>7d'
   nexus tenant list --search acme
-  nexus -o id tenant list --all             every slug, for a script")]
+  nexus -o id tenant list --all             every slug, for a script
+
+CONDITIONS
+  state=active|deleting     one of these states; 'status' means the same
+  cluster=eu1, store=main, slug=acme, name='Acme Ltd'
+                            '*' stands for any characters; '!=' for all the others
+  created<2026-01-31        before that day (UTC); <=, >, >=, = and != go, too
+  created>7d                in the last seven days; 30m, 12h and 4w go, too
+  label.tier=gold|silver    with the label; 'tier=gold' is short for it
+  label.tier!=gold          with another value, or without the label
+  label.tier, !label.tier   with the label, without it
+
+A backslash before ',', '|' or '*' takes its meaning away. Tenants that are gone are listed only
+where state=deleted is asked for.")]
     List(ListArgs),
     /// Show a tenant
     #[command(after_help = "\
@@ -64,6 +82,27 @@ EXAMPLES
   nexus tenant show acme
   nexus -o json tenant show acme | jq -r .id")]
     Show(ShowArgs),
+    /// Change a tenant's name and labels
+    ///
+    /// Of many, each is changed by itself; the exit code is 6 where some failed. What is so already
+    /// is left as it is.
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant update acme --name 'Acme Ltd' --label tier=gold --unlabel trial
+  nexus tenant update --where cluster=eu1 --label region=eu
+  nexus --dry-run tenant update --all --unlabel trial       before and after of each
+
+'nexus tenant list --help' describes the conditions of --where.")]
+    Update(UpdateArgs),
+    /// Give a tenant another slug
+    ///
+    /// Its id, its database, its bucket and its credentials stay as they are. Whoever names it by
+    /// its old slug in the next 30 days is told the new one, unless another tenant took the old one.
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant rename acme apex
+  nexus --dry-run tenant rename acme apex")]
+    Rename(RenameArgs),
     /// Print the environment that a tenant's app needs
     ///
     /// Secrets are masked, unless they are asked for with --reveal or written to a file that only
@@ -98,6 +137,7 @@ EXAMPLES
 EXAMPLES
   nexus tenant repair acme
   nexus tenant repair --all
+  nexus tenant repair --where cluster=eu1
   nexus --dry-run tenant repair --all       what differs")]
     Repair(RepairArgs),
 }
@@ -166,9 +206,9 @@ pub struct ListArgs {
     /// Only those in this state
     #[arg(long, value_name = "STATE", value_parser = arguments::word(TenantState::ALL, TenantState::as_str))]
     pub state: Option<TenantState>,
-    /// Only those with all these labels
-    #[arg(long = "where", value_name = "KEY=VALUE,…", value_delimiter = ',')]
-    pub labels: Vec<Label>,
+    /// Only those that meet all these conditions; may be repeated
+    #[arg(long = "where", value_name = "KEY=VALUE,…")]
+    pub conditions: Vec<Selector>,
     /// Only those with this text in their slug or name
     #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
@@ -233,12 +273,42 @@ pub struct DeleteArgs {
 /// Arguments of `nexus tenant repair`.
 #[derive(Debug, Args)]
 pub struct RepairArgs {
+    /// Which
+    #[command(flatten)]
+    pub tenants: TenantSelection,
+}
+
+/// Arguments of `nexus tenant update`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").args(["name", "labels", "unlabel"]).multiple(true).required(true))]
+pub struct UpdateArgs {
+    /// Which
+    #[command(flatten)]
+    pub tenants: TenantSelection,
+    /// Its name for people; of one tenant only
+    #[arg(long, conflicts_with_all = ["all", "conditions"], value_parser = arguments::display_name)]
+    pub name: Option<String>,
+    /// Put a label on it, or change its value; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<Label>,
+    /// Take a label off; may be repeated
+    #[arg(long, value_name = "KEY", value_parser = label_key)]
+    pub unlabel: Vec<String>,
+}
+
+/// Arguments of `nexus tenant rename`.
+#[derive(Debug, Args)]
+pub struct RenameArgs {
     /// The tenant, by slug or id
-    #[arg(value_name = "SLUG|ID", required_unless_present = "all", conflicts_with = "all", add = complete::tenants())]
-    pub tenant: Option<TenantRef>,
-    /// Every tenant
-    #[arg(long)]
-    pub all: bool,
+    #[arg(value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: TenantRef,
+    /// Its slug from now on
+    #[arg(value_name = "NEW")]
+    pub slug: Slug,
+}
+
+fn label_key(text: &str) -> Result<String, LabelError> {
+    Label::new(text, "").map(|label| label.key)
 }
 
 /// Runs a verb of `nexus tenant`.
@@ -251,6 +321,8 @@ pub async fn run(args: TenantArgs, on: &Invocation) -> CommandResult {
         Verb::Create(args) => create::run(*args, on).await,
         Verb::List(args) => look::list(args, on).await,
         Verb::Show(args) => look::show(&args, on).await,
+        Verb::Update(args) => update::run(args, on).await,
+        Verb::Rename(args) => rename::run(&args, on).await,
         Verb::Env(args) => access::env(&args, on).await,
         Verb::Psql(args) => access::psql(args, on).await,
         Verb::Delete(args) => delete::run(&args, on).await,

@@ -1,9 +1,12 @@
 //! `nexus tenant repair`.
 
+use std::collections::HashSet;
+
 use super::super::{CommandResult, Exit, Invocation};
-use super::RepairArgs;
+use super::{RepairArgs, Selected, TenantSelection};
 use crate::app::App;
 use crate::features::provisioning::{Mended, Repaired};
+use crate::features::tenants::TenantRef;
 use crate::kernel::{ErrorKind, Event, Failure, Progress};
 
 /// Some tenants could not be repaired.
@@ -31,18 +34,21 @@ impl Failure for NotRepaired {
 pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
-    let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
-    if let Some(tenant) = args.tenant {
+    if let Some(tenant) = args.tenants.one() {
+        let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
         let repaired = if on.global.dry_run {
-            provisioning.look(&worker, &caller, &tenant).await
+            provisioning.look(&worker, &caller, tenant).await
         } else {
-            provisioning.repair(&worker, &caller, &tenant, &progress, &on.interrupt).await
+            provisioning.repair(&worker, &caller, tenant, &progress, &on.interrupt).await
         };
         drop(progress);
         on.screen.list([repaired?])?;
         return Ok(Exit::Done);
     }
-    let all = provisioning.to_repair(&worker).await?;
+    let mut app = App::open(&settings, &caller, &progress).await?;
+    let chosen = args.tenants.tenants(&mut app, &caller).await?;
+    let (provisioning, worker) = app.begin_work().await?;
+    let all = in_order(&args.tenants, chosen, provisioning.to_repair(&worker).await?);
     progress.event(Event::Total(all.len() as u64));
     let mut list = on.screen.list_writer();
     let (total, mut failed) = (all.len(), 0);
@@ -77,4 +83,17 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
         return Ok(Exit::Interrupted);
     }
     if failed > 0 { Err(NotRepaired { failed, total }.into()) } else { Ok(Exit::Done) }
+}
+
+/// Those that were chosen. Not by name: what is unfinished comes first.
+fn in_order(asked: &TenantSelection, chosen: Vec<Selected>, to_repair: Vec<TenantRef>) -> Vec<TenantRef> {
+    if asked.all {
+        return to_repair;
+    }
+    let chosen = chosen.into_iter().map(|one| one.tenant);
+    if !asked.names.is_empty() {
+        return chosen.collect();
+    }
+    let chosen: HashSet<TenantRef> = chosen.collect();
+    to_repair.into_iter().filter(|tenant| chosen.contains(tenant)).collect()
 }

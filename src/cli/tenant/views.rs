@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::super::output::{Column, Row, Thing, time_text};
 use crate::features::provisioning::{Created, Deleted, Outcome, PlannedStep, Repaired};
-use crate::features::tenants::TenantView;
-use crate::kernel::{Labels, OperationId};
+use crate::features::tenants::{Facts, Renamed, TenantView, Updated};
+use crate::kernel::{Labels, OperationId, TenantId};
 
 /// Labels as they are typed.
 pub(super) fn labels_text(labels: &Labels) -> String {
@@ -60,6 +60,115 @@ fn facts(tenant: &TenantView) -> Vec<(&'static str, String)> {
 impl Thing for TenantView {
     fn fields(&self) -> Vec<(&'static str, String)> {
         facts(self)
+    }
+
+    fn id(&self) -> String {
+        self.slug.clone()
+    }
+}
+
+/// A tenant, with the slugs that still lead to it.
+#[derive(Debug, Serialize)]
+pub(super) struct ShownView {
+    #[serde(flatten)]
+    pub(super) tenant: TenantView,
+    pub(super) former_slugs: Vec<String>,
+}
+
+impl Thing for ShownView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = facts(&self.tenant);
+        fields.push(("former_slugs", self.former_slugs.join(",")));
+        fields
+    }
+
+    fn id(&self) -> String {
+        self.tenant.slug.clone()
+    }
+}
+
+/// What came of a change of one of many tenants.
+#[derive(Debug, Serialize)]
+pub(super) struct UpdatedView {
+    /// Its slug; what was typed, where there is no such tenant.
+    pub(super) slug: String,
+    /// `updated`, `unchanged`, `planned` or `failed`.
+    pub(super) outcome: &'static str,
+    /// Its id.
+    pub(super) id: Option<TenantId>,
+    /// How it was.
+    pub(super) before: Option<Facts>,
+    /// How it is, or would be.
+    pub(super) after: Option<Facts>,
+    /// Why it failed: a stable code.
+    pub(super) code: Option<&'static str>,
+    /// Why it failed, in words.
+    pub(super) error: Option<String>,
+}
+
+impl From<Updated> for UpdatedView {
+    fn from(updated: Updated) -> Self {
+        Self {
+            slug: updated.slug,
+            outcome: updated.outcome.as_str(),
+            id: Some(updated.id),
+            before: Some(updated.before),
+            after: Some(updated.after),
+            code: None,
+            error: None,
+        }
+    }
+}
+
+impl Row for UpdatedView {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("slug"),
+        Column::text("outcome"),
+        Column::text("before"),
+        Column::text("after"),
+        Column::text("id"),
+        Column::text("code"),
+        Column::text("error"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let (before, after) = differences(self.before.as_ref(), self.after.as_ref());
+        vec![
+            self.slug.clone(),
+            self.outcome.to_owned(),
+            before,
+            after,
+            self.id.map(|id| id.to_string()).unwrap_or_default(),
+            self.code.unwrap_or_default().to_owned(),
+            self.error.clone().unwrap_or_default(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.slug.clone()
+    }
+}
+
+/// What differs, as it was and as it is.
+fn differences(before: Option<&Facts>, after: Option<&Facts>) -> (String, String) {
+    let (Some(before), Some(after)) = (before, after) else { return Default::default() };
+    let unlike = |one: &Facts, other: &Facts| {
+        let name = (one.name != other.name).then(|| format!("name={}", one.name));
+        let labels = one.labels.iter().filter(|&(key, value)| other.labels.get(key) != Some(value));
+        let labels = labels.map(|(key, value)| format!("label.{key}={value}"));
+        name.into_iter().chain(labels).collect::<Vec<_>>().join(",")
+    };
+    (unlike(before, after), unlike(after, before))
+}
+
+impl Thing for Renamed {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("slug", self.slug.clone()),
+            ("former_slug", self.former_slug.clone().unwrap_or_default()),
+            ("outcome", self.outcome.as_str().to_owned()),
+            ("id", self.id.to_string()),
+        ]
     }
 
     fn id(&self) -> String {

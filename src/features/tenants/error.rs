@@ -1,6 +1,8 @@
 //! What can go wrong with a tenant's facts.
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::infra::db::DbError;
 use crate::kernel::{ErrorKind, Failure};
@@ -15,6 +17,28 @@ pub enum TenantError {
         name: String,
         /// The nearest slug that there is.
         nearest: Option<String>,
+    },
+    /// Nobody has that slug any more: its tenant was renamed.
+    #[error("no tenant {name:?}: it is called {slug} now")]
+    Renamed {
+        /// What was asked for.
+        name: String,
+        /// Its slug now.
+        slug: String,
+        /// When it was renamed.
+        since: OffsetDateTime,
+    },
+    /// Another tenant has the slug.
+    #[error("slug {slug:?} is taken by another tenant")]
+    SlugTaken {
+        /// Which.
+        slug: String,
+    },
+    /// It is gone, and can no longer be changed.
+    #[error("tenant {slug:?} is gone")]
+    Gone {
+        /// Which.
+        slug: String,
     },
     /// It is not in a state in which this can be done.
     #[error("tenant {slug:?} is {state}, not active")]
@@ -38,8 +62,8 @@ impl From<sqlx::Error> for TenantError {
 impl Failure for TenantError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::NotActive { .. } => ErrorKind::Conflict,
+            Self::NotFound { .. } | Self::Renamed { .. } => ErrorKind::NotFound,
+            Self::SlugTaken { .. } | Self::Gone { .. } | Self::NotActive { .. } => ErrorKind::Conflict,
             Self::Db(error) => error.kind(),
         }
     }
@@ -47,6 +71,9 @@ impl Failure for TenantError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "tenant_not_found",
+            Self::Renamed { .. } => "tenant_renamed",
+            Self::SlugTaken { .. } => "slug_taken",
+            Self::Gone { .. } => "tenant_gone",
             Self::NotActive { .. } => "tenant_not_active",
             Self::Db(error) => error.code(),
         }
@@ -55,7 +82,13 @@ impl Failure for TenantError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NotFound { nearest: Some(nearest), .. } => vec![format!("did you mean {nearest}?")],
-            Self::NotFound { .. } => vec!["see which there are: nexus tenant list".to_owned()],
+            Self::NotFound { .. } | Self::Gone { .. } => {
+                vec!["see which there are: nexus tenant list".to_owned()]
+            }
+            Self::Renamed { name, slug, since } => {
+                vec![format!("{name} is now called {slug} since {}: nexus tenant show {slug}", since.date())]
+            }
+            Self::SlugTaken { slug } => vec![format!("see who has it: nexus tenant show {slug}")],
             Self::NotActive { slug, .. } => vec![
                 format!("see where it stands: nexus operation list --tenant {slug}"),
                 format!("finish or take back what was begun: nexus tenant repair {slug}"),
@@ -67,6 +100,10 @@ impl Failure for TenantError {
     fn details(&self) -> Value {
         match self {
             Self::NotFound { name, nearest } => json!({ "name": name, "nearest": nearest }),
+            Self::Renamed { name, slug, since } => {
+                json!({ "name": name, "slug": slug, "since": since.format(&Rfc3339).unwrap_or_default() })
+            }
+            Self::SlugTaken { slug } | Self::Gone { slug } => json!({ "slug": slug }),
             Self::NotActive { slug, state } => json!({ "slug": slug, "state": state }),
             Self::Db(error) => error.details(),
         }

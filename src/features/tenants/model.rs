@@ -5,6 +5,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use super::selector::Selector;
 use crate::kernel::{Email, Labels, Slug, TenantId};
 
 /// Where in its life a tenant is.
@@ -152,17 +153,11 @@ impl From<Tenant> for TenantView {
     }
 }
 
-/// Which tenants a list holds. Those that are gone only where their state is asked for.
+/// Which tenants a list holds.
 #[derive(Debug, Clone, Default)]
 pub struct TenantFilter {
-    /// In this state.
-    pub state: Option<TenantState>,
-    /// With all these labels.
-    pub labels: Labels,
-    /// On this server.
-    pub cluster: Option<String>,
-    /// In this store.
-    pub store: Option<String>,
+    /// That fit this.
+    pub selector: Selector,
     /// With this text in slug or name, whatever its case.
     pub search: Option<String>,
 }

@@ -6,13 +6,14 @@ use sqlx::PgConnection;
 
 use super::error::TenantError;
 use super::model::{Tenant, TenantFilter, TenantSort, TenantState};
+use super::selector::Selector;
 use super::store;
 use crate::infra::db::DbError;
 use crate::kernel::slug::SlugError;
-use crate::kernel::{Caller, Page, Pagination, Slug, TenantId, suggest};
+use crate::kernel::{AnyFailure, Caller, Page, Pagination, Slug, TenantId, suggest};
 
 /// How a person names a tenant: by its slug, or by its id, which also finds one that is gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TenantRef {
     /// By its slug.
     Slug(Slug),
@@ -64,11 +65,19 @@ pub async fn get(
     if let Some(tenant) = find(connection, name).await? {
         return Ok(tenant);
     }
+    Err(missing(connection, name).await?)
+}
+
+/// Why there is no tenant of that name: it was renamed, or there is none, but one nearly so called.
+async fn missing(connection: &mut PgConnection, name: &TenantRef) -> Result<TenantError, DbError> {
     let name = name.to_string();
+    if let Some((_, slug, since)) = store::renamed(connection, &name).await? {
+        return Ok(TenantError::Renamed { name, slug, since });
+    }
     let first: String = name.chars().take(1).collect();
     let near = store::slugs(connection, &first, 1000).await?;
     let nearest = suggest::nearest(&name, near.iter().map(String::as_str)).map(str::to_owned);
-    Err(TenantError::NotFound { name, nearest })
+    Ok(TenantError::NotFound { name, nearest })
 }
 
 /// One page of tenants, and where it stands among all.
@@ -90,6 +99,45 @@ pub async fn list(
         u64::try_from(store::count(connection, filter).await?).unwrap_or(0)
     };
     Ok((rows, Pagination::new(page, total)))
+}
+
+/// Hands over every tenant that a filter lets through, one at a time: memory stays as it is however
+/// many there are. The list is that of one moment.
+///
+/// # Errors
+/// When the statement fails, or whatever `take` says.
+pub async fn each(
+    connection: &mut PgConnection,
+    _caller: &Caller,
+    filter: &TenantFilter,
+    sort: (TenantSort, bool),
+    take: &mut (dyn FnMut(Tenant) -> Result<(), AnyFailure> + Send),
+) -> Result<(), AnyFailure> {
+    store::each(connection, filter, sort, take).await
+}
+
+/// The ids and slugs of all tenants that fit a selector, by slug.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn select(
+    connection: &mut PgConnection,
+    _caller: &Caller,
+    selector: &Selector,
+) -> Result<Vec<(TenantId, String)>, TenantError> {
+    Ok(store::selected(connection, selector).await?)
+}
+
+/// The slugs that a tenant gave up in the last 30 days and that nobody took since, the last first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn former_slugs(
+    connection: &mut PgConnection,
+    _caller: &Caller,
+    tenant: TenantId,
+) -> Result<Vec<String>, TenantError> {
+    Ok(store::former_slugs(connection, tenant).await?)
 }
 
 /// Slugs that begin with a text, for completion.

@@ -1,12 +1,19 @@
 //! The SQL of tenants' rows.
 
+use futures_util::TryStreamExt;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder};
+use time::OffsetDateTime;
 
 use super::model::{NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState};
+use super::selector::{self, Selector, like_literal};
 use crate::infra::db::DbError;
-use crate::kernel::{Email, Page, TenantId};
+use crate::kernel::{AnyFailure, Email, Labels, Page, Slug, TenantId};
 
+/// The index that lets no two tenants have one slug.
+pub(super) const SLUG_INDEX: &str = "tenants_slug";
+/// How long it is remembered whose a slug was, in days.
+const KEPT_DAYS: i32 = 30;
 const COLUMNS: &str = "id, slug, name, state, admin_email, labels, cluster, store, database_name, owner_role, \
                        app_role, bucket, access_key_id, schema_version, created_at, updated_at";
 
@@ -21,8 +28,10 @@ pub async fn insert(
     resources: &Resources,
     (cluster, store, schema_version): (&str, &str, i64),
 ) -> Result<Option<Tenant>, DbError> {
+    // A slug that a renamed tenant gave up is this one's from now on.
     let statement = format!(
-        "insert into control.tenants (id, slug, name, state, admin_email, labels, cluster, store, database_name,
+        "with taken as (delete from control.retired_slugs where slug = $2)
+         insert into control.tenants (id, slug, name, state, admin_email, labels, cluster, store, database_name,
                                       owner_role, app_role, bucket, schema_version)
          values ($1, $2, $3, 'provisioning', $4, $5, $6, $7, $8, $9, $10, $11, $12)
          on conflict (slug) where state <> 'deleted' do nothing returning {COLUMNS}"
@@ -57,6 +66,102 @@ pub(super) async fn by_slug(connection: &mut PgConnection, slug: &str) -> Result
 pub async fn by_id(connection: &mut PgConnection, id: TenantId) -> Result<Option<Tenant>, DbError> {
     let statement = format!("select {COLUMNS} from control.tenants where id = $1");
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_optional(connection).await?)
+}
+
+/// A tenant by its id, gone or not, which nobody else changes before this transaction ends.
+pub(super) async fn lock(connection: &mut PgConnection, id: TenantId) -> Result<Option<Tenant>, DbError> {
+    let statement = format!("select {COLUMNS} from control.tenants where id = $1 for no key update");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_optional(connection).await?)
+}
+
+/// Gives a tenant another name and other labels.
+pub(super) async fn set_facts(
+    connection: &mut PgConnection,
+    id: TenantId,
+    name: &str,
+    labels: &Labels,
+) -> Result<(), DbError> {
+    sqlx::query("update control.tenants set name = $2, labels = $3, updated_at = now() where id = $1")
+        .bind(id)
+        .bind(name)
+        .bind(Json(labels))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Gives a tenant another slug. Violates [`SLUG_INDEX`] where another tenant has it.
+pub(super) async fn set_slug(
+    connection: &mut PgConnection,
+    id: TenantId,
+    slug: &Slug,
+) -> Result<(), DbError> {
+    sqlx::query("update control.tenants set slug = $2, updated_at = now() where id = $1")
+        .bind(id)
+        .bind(slug)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Notes that a tenant gave up a slug for another, which it may have had before. Forgets what was
+/// given up so long ago that nobody is told of it any more.
+pub(super) async fn retire(
+    connection: &mut PgConnection,
+    id: TenantId,
+    (given_up, taken): (&str, &Slug),
+) -> Result<(), DbError> {
+    sqlx::query(
+        "delete from control.retired_slugs
+         where slug = $1 or retired_at < now() - interval '1 day' * $2::integer",
+    )
+    .bind(taken)
+    .bind(KEPT_DAYS)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "insert into control.retired_slugs (slug, tenant_id) values ($1, $2)
+         on conflict (slug) do update set tenant_id = excluded.tenant_id, retired_at = now()",
+    )
+    .bind(given_up)
+    .bind(id)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Who had a slug until a rename: the tenant, its slug now, and since when. `None` where that was
+/// too long ago, the tenant is gone, or somebody took the slug.
+pub(super) async fn renamed(
+    connection: &mut PgConnection,
+    slug: &str,
+) -> Result<Option<(TenantId, String, OffsetDateTime)>, DbError> {
+    Ok(sqlx::query_as(
+        "select tenants.id, tenants.slug, retired_at
+         from control.retired_slugs join control.tenants on tenants.id = tenant_id
+         where retired_slugs.slug = $1 and state <> 'deleted'
+           and retired_at >= now() - interval '1 day' * $2::integer",
+    )
+    .bind(slug)
+    .bind(KEPT_DAYS)
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// The slugs that a tenant gave up and that still lead to it, the last first.
+pub(super) async fn former_slugs(
+    connection: &mut PgConnection,
+    id: TenantId,
+) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select slug from control.retired_slugs
+         where tenant_id = $1 and retired_at >= now() - interval '1 day' * $2::integer
+         order by retired_at desc, slug",
+    )
+    .bind(id)
+    .bind(KEPT_DAYS)
+    .fetch_all(connection)
+    .await?)
 }
 
 /// Moves a tenant to another state. Does not wait for the disk where the session says so.
@@ -97,58 +202,82 @@ pub async fn set_access_key(
     Ok(())
 }
 
-const FILTER: &str = "($1::text is null and state <> 'deleted' or state = $1)
-    and labels @> $2
-    and ($3::text is null or slug like $3 or lower(name) like $3)
-    and ($4::text is null or cluster = $4) and ($5::text is null or store = $5)";
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &TenantFilter) {
+    selector::push(query, &filter.selector);
+    if let Some(text) = &filter.search {
+        let pattern = format!("%{}%", like_literal(&text.to_lowercase()));
+        query.push(" and search_text like ").push_bind(pattern);
+    }
+}
 
-fn pattern(filter: &TenantFilter) -> Option<String> {
-    let escape =
-        |text: &String| text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    filter.search.as_ref().map(|text| format!("%{}%", escape(text)))
+/// What a list is sorted by: as the indexes are. A slug is its tenant's alone while it lives.
+fn order(filter: &TenantFilter, (sort, descending): (TenantSort, bool)) -> &'static str {
+    match (sort, descending) {
+        (TenantSort::Slug, false) if filter.selector.leaves_out_deleted() => "slug",
+        (TenantSort::Slug, true) if filter.selector.leaves_out_deleted() => "slug desc",
+        (TenantSort::Slug, false) => "slug, id",
+        (TenantSort::Slug, true) => "slug desc, id desc",
+        (TenantSort::Name, false) => "name, id",
+        (TenantSort::Name, true) => "name desc, id desc",
+        (TenantSort::State, false) => "state, id",
+        (TenantSort::State, true) => "state desc, id desc",
+        (TenantSort::CreatedAt, false) => "created_at, id",
+        (TenantSort::CreatedAt, true) => "created_at desc, id desc",
+    }
 }
 
 /// One page of the tenants that a filter lets through.
 pub(super) async fn page(
     connection: &mut PgConnection,
     filter: &TenantFilter,
-    (sort, descending): (TenantSort, bool),
+    sort: (TenantSort, bool),
     page: Page,
 ) -> Result<Vec<Tenant>, DbError> {
-    let column = match sort {
-        TenantSort::Slug => "slug",
-        TenantSort::Name => "name",
-        TenantSort::State => "state",
-        TenantSort::CreatedAt => "created_at",
-    };
-    let direction = if descending { "desc" } else { "asc" };
-    let statement = format!(
-        "select {COLUMNS} from control.tenants where {FILTER}
-         order by {column} {direction}, id {direction} limit $6 offset $7"
-    );
-    Ok(sqlx::query_as(AssertSqlSafe(statement))
-        .bind(filter.state)
-        .bind(Json(&filter.labels))
-        .bind(pattern(filter))
-        .bind(&filter.cluster)
-        .bind(&filter.store)
-        .bind(i64::from(page.limit))
-        .bind(page.offset())
-        .fetch_all(connection)
-        .await?)
+    let order = order(filter, sort);
+    // What lies before the page is skipped in an index; only the page's own rows are fetched.
+    let mut query = QueryBuilder::new(format!(
+        "select {COLUMNS} from control.tenants join (select id from control.tenants where "
+    ));
+    push_filter(&mut query, filter);
+    query.push(format_args!(" order by {order} limit ")).push_bind(i64::from(page.limit));
+    query.push(" offset ").push_bind(page.offset());
+    query.push(format_args!(") as chosen using (id) order by {order}"));
+    Ok(query.build_query_as().fetch_all(connection).await?)
+}
+
+/// Hands over every tenant that a filter lets through, one at a time as the server sends them.
+pub(super) async fn each(
+    connection: &mut PgConnection,
+    filter: &TenantFilter,
+    sort: (TenantSort, bool),
+    take: &mut (dyn FnMut(Tenant) -> Result<(), AnyFailure> + Send),
+) -> Result<(), AnyFailure> {
+    let mut query = QueryBuilder::new(format!("select {COLUMNS} from control.tenants where "));
+    push_filter(&mut query, filter);
+    query.push(format_args!(" order by {}", order(filter, sort)));
+    let mut rows = query.build_query_as().fetch(connection);
+    while let Some(tenant) = rows.try_next().await.map_err(DbError::from)? {
+        take(tenant)?;
+    }
+    Ok(())
 }
 
 /// How many tenants a filter lets through.
 pub(super) async fn count(connection: &mut PgConnection, filter: &TenantFilter) -> Result<i64, DbError> {
-    let statement = format!("select count(*) from control.tenants where {FILTER}");
-    Ok(sqlx::query_scalar(AssertSqlSafe(statement))
-        .bind(filter.state)
-        .bind(Json(&filter.labels))
-        .bind(pattern(filter))
-        .bind(&filter.cluster)
-        .bind(&filter.store)
-        .fetch_one(connection)
-        .await?)
+    let mut query = QueryBuilder::new("select count(*) from control.tenants where ");
+    push_filter(&mut query, filter);
+    Ok(query.build_query_scalar().fetch_one(connection).await?)
+}
+
+/// The ids and slugs of the tenants that fit a selector, by slug.
+pub(super) async fn selected(
+    connection: &mut PgConnection,
+    selector: &Selector,
+) -> Result<Vec<(TenantId, String)>, DbError> {
+    let mut query = QueryBuilder::new("select id, slug from control.tenants where ");
+    selector::push(&mut query, selector);
+    query.push(" order by slug, id");
+    Ok(query.build_query_as().fetch_all(connection).await?)
 }
 
 /// The slugs that begin with a text, sorted.
@@ -157,11 +286,10 @@ pub(super) async fn slugs(
     prefix: &str,
     limit: i64,
 ) -> Result<Vec<String>, DbError> {
-    let escaped = prefix.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     Ok(sqlx::query_scalar(
         "select slug from control.tenants where state <> 'deleted' and slug like $1 order by slug limit $2",
     )
-    .bind(format!("{escaped}%"))
+    .bind(format!("{}%", like_literal(prefix)))
     .bind(limit)
     .fetch_all(connection)
     .await?)

@@ -7,3 +7,6 @@ mod delete;
 mod list;
 mod many;
 mod questions;
+mod rename;
+mod selectors;
+mod update;

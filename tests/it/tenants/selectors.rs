@@ -1,0 +1,144 @@
+//! Choosing tenants by conditions.
+
+use crate::support::world::World;
+
+/// Rows without anything behind them: a selector reads the control database alone.
+fn world() -> World {
+    let world = World::new();
+    world.control_sql(
+        "insert into control.clusters (name, host, port, login, database, tls)
+         values ('eu1', 'eu1.example', 5432, 'nexus', 'postgres', 'disable')",
+    );
+    world.control_sql(
+        "insert into control.tenants (id, slug, name, state, labels, cluster, store, database_name, owner_role,
+                                      app_role, bucket, created_at)
+         select gen_random_uuid(), slug, name, state, labels::jsonb, cluster, 'default', 'd-' || slug, 'o-' || slug,
+                'a-' || slug, 'b-' || slug, created_at::timestamptz
+         from (values
+           ('ash',    'Ash Ltd',     'active',       '{\"tier\": \"gold\", \"region\": \"eu\"}', 'default', '2026-01-31 23:59:59.9Z'),
+           ('beech',  'Beech & Son', 'active',       '{\"tier\": \"silver\"}',                   'eu1',     '2026-02-01 00:00:00Z'),
+           ('birch',  '100% Birch',  'deleting',     '{\"tier\": \"\"}',                         'eu1',     '2026-02-01 12:00:00Z'),
+           ('cedar',  'Cedar',       'provisioning', '{}',                                       'default', '2026-02-02 00:00:00Z'),
+           ('date',   'Date, Inc.',  'active',       '{\"a,b\": \"x\", \"c\": \"one,two\"}',       'default', (now() - interval '2 days')::text),
+           ('elm',    'Elm',         'deleted',      '{\"tier\": \"gold\"}',                     'default', '2026-02-01 00:00:00Z')
+         ) as rows (slug, name, state, labels, cluster, created_at)",
+    );
+    world
+}
+
+fn slugs(world: &World, conditions: &[&str]) -> Vec<String> {
+    let mut args = vec!["-o", "id", "tenant", "list"];
+    args.extend(conditions.iter().flat_map(|condition| ["--where", condition]));
+    world.ok(&args).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_condition_finds_what_it_says() {
+    let world = world();
+    for (condition, expected) in [
+        ("state=active", "ash beech date"),
+        ("status=active|deleting", "ash beech birch date"),
+        ("state!=active", "birch cedar"),
+        ("state=deleted", "elm"),
+        ("state!=deleted", "ash beech birch cedar date"),
+        ("cluster=eu1", "beech birch"),
+        ("cluster!=eu1", "ash cedar date"),
+        ("cluster=e*|nowhere", "beech birch"),
+        ("store=default", "ash beech birch cedar date"),
+        ("slug=b*", "beech birch"),
+        ("slug=*e*h|ash", "ash beech"),
+        ("slug!=b*|ash", "cedar date"),
+        ("name=Ash Ltd", "ash"),
+        ("name=*%*", "birch"),
+        ("name=*\\, *", "date"),
+        ("created<2026-02-01", "ash"),
+        ("created<=2026-02-01", "ash beech birch"),
+        ("created=2026-02-01", "beech birch"),
+        ("created!=2026-02-01", "ash cedar date"),
+        ("created>2026-02-01", "cedar date"),
+        ("created>=2026-02-01T12:00:00Z", "birch cedar date"),
+        ("created>7d", "date"),
+        ("created<7d", "ash beech birch cedar"),
+        ("label.tier", "ash beech birch"),
+        ("!label.tier", "cedar date"),
+        ("label.tier=gold", "ash"),
+        ("label.tier=gold|silver", "ash beech"),
+        ("label.tier=", "birch"),
+        ("label.tier!=gold", "beech birch cedar date"),
+        ("tier=gold", "ash"),
+        ("c=one\\,two", "date"),
+        ("label.tier=gold,state=deleted", "elm"),
+    ] {
+        assert_eq!(slugs(&world, &[condition]).join(" "), expected, "{condition}");
+    }
+}
+
+#[test]
+fn all_conditions_must_be_met_however_they_are_written() {
+    let world = world();
+    assert_eq!(slugs(&world, &["state=active,label.tier=gold|silver", "cluster=eu1"]), ["beech"]);
+    assert_eq!(slugs(&world, &["tier=gold", "tier=silver"]), Vec::<String>::new());
+    let args = ["-o", "id", "tenant", "list", "--state", "active", "--where", "slug=*e*", "--search", "SON"];
+    assert_eq!(world.ok(&args), "beech\n");
+}
+
+#[test]
+fn a_condition_that_makes_no_sense_is_refused_with_what_was_meant() {
+    let world = World::new();
+    for (condition, message, hint) in [
+        ("clster!=eu1", "\"clster\" is nothing to select by", "did you mean cluster or label.clster?"),
+        ("plan!=gold", "\"plan\" is nothing to select by", "did you mean label.plan?"),
+        ("lable.tier=gold", "\"lable.tier\" is nothing", "did you mean label.tier?"),
+        ("state=actve", "\"actve\" is no state", "did you mean active?"),
+        ("cluster", "cluster wants a value", ""),
+        ("cluster<eu1", "cluster goes with = and !=, not with \"<\"", ""),
+        ("created<yesterday", "\"yesterday\" is no time", ""),
+        ("state=active,", "a condition is missing", ""),
+    ] {
+        let (code, error) = world.error(&["tenant", "list", "--where", condition]);
+        assert_eq!((code, &error["code"]), (2, &"usage".into()), "{condition}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(message), "{condition}: {error}");
+        assert!(error["hint"].as_str().unwrap().contains(hint), "{condition}: {error}");
+    }
+}
+
+#[test]
+fn a_list_that_is_empty_for_a_slip_says_so() {
+    let world = World::new();
+    let output = world.run(&["tenant", "list", "--where", "clster=eu1"]);
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("clster was taken for a label; did you mean cluster?"), "{said}");
+}
+
+#[test]
+fn what_is_selected_is_repaired_and_nothing_else() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "ash", "--label", "tier=gold"]);
+    world.ok(&["tenant", "create", "birch"]);
+    for slug in ["ash", "birch"] {
+        let role = world.control_sql(&format!("select app_role from control.tenants where slug = '{slug}'"));
+        world.sql("postgres", &format!("alter role \"{}\" nologin", role[0]));
+    }
+    let mended = |args: &[&str]| -> Vec<String> {
+        let rows = world.json(args);
+        rows.as_array().unwrap().iter().map(|row| row["tenant"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(mended(&["--dry-run", "tenant", "repair", "--where", "!label.tier"]), ["birch"]);
+    assert_eq!(mended(&["tenant", "repair", "--where", "tier=gold"]), ["ash"]);
+    assert_eq!(mended(&["tenant", "repair", "ash", "birch"]), ["birch"]);
+    assert!(mended(&["tenant", "repair", "--all"]).is_empty());
+}
+
+#[test]
+fn tenants_are_chosen_in_one_way_only() {
+    let world = World::new();
+    for args in [
+        &["tenant", "repair"][..],
+        &["tenant", "repair", "ash", "--all"],
+        &["tenant", "repair", "ash", "--where", "tier=gold"],
+        &["tenant", "repair", "--all", "--where", "tier=gold"],
+    ] {
+        assert_eq!(world.error(args).0, 2, "{args:?}");
+    }
+}
