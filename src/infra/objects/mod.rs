@@ -121,12 +121,4 @@ pub trait ObjectStore: Send + Sync {
     /// All that bears a mark beginning with `installation` (e.g. `nexus:<uuid>:`), in a bounded
     /// number of requests where the protocol allows it.
     async fn inventory(&self, installation: &str) -> Result<StoreInventory, ObjectError>;
-
-    /// That the administrator's credentials are good for making buckets and keys; changes nothing.
-    async fn check(&self) -> Result<(), ObjectError>;
-
-    /// Whether a key can be confined to one bucket.
-    fn scopes_keys(&self) -> bool {
-        true
-    }
 }
