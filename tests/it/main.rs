@@ -6,6 +6,7 @@
 mod cli;
 mod crash;
 mod isolation;
+mod life;
 mod operations;
 mod outages;
 mod stores;
