@@ -8,6 +8,7 @@ mod aws;
 mod cli;
 mod crash;
 mod isolation;
+mod life;
 mod operations;
 mod outages;
 mod placement;

@@ -9,7 +9,7 @@ use super::error::ProvisioningError;
 use super::worker::{Provisioning, Server, Worker};
 use crate::features::iam::FirstSignIn;
 use crate::features::placement::Store;
-use crate::features::tenants::Tenant;
+use crate::features::tenants::{Tenant, TenantState};
 use crate::infra::cluster::{Database, Roles};
 use crate::infra::db::{DbError, ServerAddress};
 use crate::infra::objects::{Owner, ScopedKey};
@@ -37,6 +37,31 @@ pub(super) struct Neighbour {
     pub(super) bucket: String,
 }
 
+/// The two states between which a tenant is closed or opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Passage {
+    /// Before it is closed, and after it is opened. It may be `suspended`: then a stay in the trash
+    /// changes nothing about who is let in.
+    pub(super) open: TenantState,
+    /// While it is closed.
+    pub(super) closed: TenantState,
+}
+
+impl Passage {
+    /// Of an operation of a kind.
+    pub(super) fn of(kind: &str, tenant: &Tenant) -> Self {
+        match kind {
+            "delete" | "undelete" => Self { open: tenant.undeleted_state(), closed: TenantState::Trashed },
+            _ => Self { open: TenantState::Active, closed: TenantState::Suspended },
+        }
+    }
+
+    /// Whether anybody is let in where it is open.
+    pub(super) fn lets_in(self) -> bool {
+        self.open == TenantState::Active
+    }
+}
+
 /// What the steps of one operation share.
 pub(super) struct Plan {
     pub(super) on: Provisioning,
@@ -46,6 +71,8 @@ pub(super) struct Plan {
     /// The store that its bucket is in.
     pub(super) store: Store,
     pub(super) operation: OperationId,
+    /// Its kind, e.g. `create`.
+    pub(super) kind: &'static str,
     pub(super) tenant: Tenant,
     pub(super) owner: Owner,
     /// `None` where the tenant's secrets are erased already.
@@ -58,6 +85,8 @@ pub(super) struct Plan {
     pub(super) inside: Mutex<Option<PgConnection>>,
     /// The tenant's own session, while it is being opened ahead of its proof.
     pub(super) own: Mutex<Option<JoinHandle<Result<PgConnection, DbError>>>>,
+    /// Where an operation that closes or opens the tenant leads from and to.
+    pub(super) passage: Passage,
     /// Whether what is gone may be made again: not in an active tenant, whose data was in it.
     pub(super) may_remake: bool,
 }
@@ -115,6 +144,11 @@ impl Plan {
             Some(opening) => opening.await.map_err(|_| self.lost("the session"))?.map_err(Into::into),
             None => Ok(self.login(&self.tenant.resources.database_name)?.connect_plain(PROOF).await?),
         }
+    }
+
+    /// This operation cannot be taken back.
+    pub(super) fn only_forward(&self) -> ProvisioningError {
+        ProvisioningError::OnlyForward { id: self.operation, kind: self.kind.to_owned() }
     }
 
     /// Something of the tenant is gone.

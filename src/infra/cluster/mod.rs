@@ -9,11 +9,13 @@ mod error;
 mod privileges;
 mod roles;
 mod sessions;
+mod size;
 mod template;
 
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
 pub use error::ClusterError;
 pub use privileges::{become_role, close_maintenance_databases, grant_inside, granted_inside};
 pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
-pub use sessions::{close_logins, fence, name_session};
+pub use sessions::{close_logins, fence, logins_closed, name_session, open_logins};
+pub use size::{database_bytes, tables_and_rows};
 pub use template::{build_template, drop_template};
