@@ -38,7 +38,7 @@ pub(super) async fn rights(admin: &mut PgConnection) -> Result<Rights, DbError> 
 pub(super) async fn choose(
     control: &mut PgConnection,
     wish: &Wish,
-) -> Result<(Option<String>, Option<String>), DbError> {
+) -> Result<(Option<String>, Option<String>, bool), DbError> {
     Ok(sqlx::query_as(
         "select (select name from control.clusters
                  where state = 'active' and ($1::text is null or name = $1) and labels @> $3
@@ -47,7 +47,8 @@ pub(super) async fn choose(
                 (select name from control.stores
                  where state = 'active' and ($2::text is null or name = $2) and labels @> $3
                    and (capacity is null or tenants < capacity)
-                 order by tenants::float8 / coalesce(capacity, 1000), name limit 1)",
+                 order by tenants::float8 / coalesce(capacity, 1000), name limit 1),
+                exists (select from control.pools where size > 0)",
     )
     .bind(&wish.cluster)
     .bind(&wish.store)

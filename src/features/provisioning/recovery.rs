@@ -181,7 +181,7 @@ impl Provisioning {
             ended = saga::forward(&steps_of(kind), &plan, &journal, intent.fresh, whom, stop).await;
         }
         let ended = match ended {
-            Err(error) if kind == "create" && !error.is_passing() => {
+            Err(error) if is_making(kind) && !error.is_passing() => {
                 let taken_back = match self.begin_back(worker, intent.operation).await {
                     Ok(()) => self.back(&plan, kind, &CancellationToken::new()).await.is_ok(),
                     Err(_) => false,
@@ -258,7 +258,7 @@ impl Provisioning {
         kind: &'static str,
         opened: Opened,
     ) -> Result<Plan, ProvisioningError> {
-        let neighbour = if kind == "create" {
+        let neighbour = if matches!(kind, "create" | "pool") {
             store::neighbour(&mut *worker.control.lock().await, &tenant).await?
         } else {
             None
@@ -329,8 +329,10 @@ impl Plan {
 type Outline = fn() -> Vec<TenantStep>;
 
 /// The kinds of operations, and their steps.
-const KINDS: [(&str, Outline); 7] = [
+const KINDS: [(&str, Outline); 9] = [
     ("create", steps::create),
+    ("pool", steps::pool),
+    ("claim", steps::claim),
     ("suspend", steps::close),
     ("resume", steps::open),
     ("delete", steps::close),
@@ -338,6 +340,11 @@ const KINDS: [(&str, Outline); 7] = [
     ("purge", steps::purge),
     ("repair", steps::repair),
 ];
+
+/// Whether an operation of this kind makes a tenant that nobody uses yet.
+pub(super) fn is_making(kind: &str) -> bool {
+    matches!(kind, "create" | "pool" | "claim")
+}
 
 pub(super) fn steps_of(kind: &str) -> Vec<TenantStep> {
     KINDS.into_iter().find(|(name, _)| *name == kind).map_or_else(Vec::new, |(_, steps)| steps())

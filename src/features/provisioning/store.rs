@@ -116,7 +116,7 @@ pub(super) async fn creation(
     tenant: TenantId,
 ) -> Result<Option<OperationId>, DbError> {
     Ok(sqlx::query_scalar(
-        "select id from control.operations where tenant_id = $1 and kind = 'create' order by created_at desc limit 1",
+        "select id from control.operations where tenant_id = $1 and kind in ('create', 'claim') order by created_at desc limit 1",
     )
     .bind(tenant)
     .fetch_optional(control)
@@ -155,7 +155,7 @@ pub(super) async fn neighbour(
 /// The ids of the tenants that are made and not gone, open or closed.
 pub(super) async fn settled_tenants(control: &mut PgConnection) -> Result<Vec<TenantId>, DbError> {
     Ok(sqlx::query_scalar(
-        "select id from control.tenants where state in ('active', 'suspended', 'trashed') order by slug",
+        "select id from control.tenants where state in ('pooled', 'active', 'suspended', 'trashed') order by slug",
     )
     .fetch_all(control)
     .await?)

@@ -15,6 +15,7 @@
 //! ```
 
 mod access;
+mod keep;
 mod lifecycle;
 mod prove;
 mod remove;
@@ -28,6 +29,9 @@ use crate::infra::saga::Step;
 /// A step of an operation on a tenant.
 pub(super) type TenantStep = Box<dyn Step<Plan, ProvisioningError>>;
 
+/// What must be done before a new tenant is used.
+const BEFORE_USE: &[&str] = &["seed", "prove-isolation", "prove-database", "prove-store"];
+
 /// The steps of making a tenant.
 pub(super) fn create() -> Vec<TenantStep> {
     vec![
@@ -38,11 +42,33 @@ pub(super) fn create() -> Vec<TenantStep> {
         Box::new(store::Seal),
         Box::new(server::MakeDatabase),
         Box::new(server::Grant),
-        Box::new(lifecycle::Seed),
+        Box::new(lifecycle::Seed { after: &["privileges"] }),
         Box::new(prove::Isolation),
         Box::new(prove::DatabaseUse),
         Box::new(prove::StoreUse),
-        Box::new(lifecycle::Activate),
+        Box::new(lifecycle::Activate { after: BEFORE_USE }),
+    ]
+}
+
+/// The steps of making a tenant for the pool: all but what depends on whose it will be.
+pub(super) fn pool() -> Vec<TenantStep> {
+    let mut steps = create();
+    steps.retain(|step| !matches!(step.name(), "seed" | "activate"));
+    steps.push(Box::new(lifecycle::Shelve));
+    steps
+}
+
+/// The steps of giving a pooled tenant to whom asked for one.
+pub(super) fn claim() -> Vec<TenantStep> {
+    use keep::Kept;
+    vec![
+        Box::new(lifecycle::Reserve),
+        Box::new(Kept(server::MakeRoles)),
+        Box::new(Kept(store::MakeBucket)),
+        Box::new(Kept(store::MakeKey)),
+        Box::new(Kept(server::MakeDatabase)),
+        Box::new(lifecycle::Seed { after: &["reserve"] }),
+        Box::new(lifecycle::Activate { after: &["seed"] }),
     ]
 }
 
@@ -98,7 +124,7 @@ mod tests {
 
     #[test]
     fn every_step_waits_only_for_steps_that_stand_before_it() {
-        for steps in [create(), close(), open(), purge(), repair()] {
+        for steps in [create(), pool(), claim(), close(), open(), purge(), repair()] {
             let mut seen: Vec<&str> = Vec::new();
             for step in &steps {
                 assert!(step.after().iter().all(|name| seen.contains(name)), "{}", step.name());
