@@ -300,6 +300,31 @@ pub(super) struct TemplateRow {
     pub(super) ready: bool,
 }
 
+/// A server's budget of sessions, and the template of a version on it.
+pub(super) async fn budget_and_template(
+    control: &mut PgConnection,
+    cluster: &str,
+    version: i64,
+) -> Result<(Option<i32>, Option<TemplateRow>), DbError> {
+    let row: Option<(Option<i32>, Option<String>, Option<String>, Option<bool>)> = sqlx::query_as(
+        "select connections, database_name, owner_role, templates.state = 'ready'
+         from control.clusters left join control.templates
+             on cluster = name and version = $2 and templates.state in ('building', 'ready')
+         where name = $1",
+    )
+    .bind(cluster)
+    .bind(version)
+    .fetch_optional(control)
+    .await?;
+    Ok(match row {
+        Some((budget, Some(database_name), Some(owner_role), ready)) => {
+            (budget, Some(TemplateRow { database_name, owner_role, ready: ready.unwrap_or(false) }))
+        }
+        Some((budget, ..)) => (budget, None),
+        None => (None, None),
+    })
+}
+
 /// The template of a version on a server.
 pub(super) async fn template(
     control: &mut PgConnection,

@@ -6,6 +6,7 @@ mod error;
 mod lock;
 mod migrator;
 mod quote;
+mod slots;
 mod transaction;
 
 pub use address::{Host, ServerAddress, Tls};
@@ -13,4 +14,5 @@ pub use error::DbError;
 pub use lock::{AdvisoryLock, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
+pub use slots::Slots;
 pub use transaction::{durable_transaction, transaction};

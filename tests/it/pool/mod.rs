@@ -55,8 +55,7 @@ fn when_the_pool_is_empty_a_tenant_is_made_as_ever() {
 fn many_creates_at_once_never_share_a_ready_tenant() {
     let world = with_pool("3");
     let slugs = ["ash", "birch", "cedar", "elder", "fir"];
-    let running: Vec<_> =
-        slugs.iter().map(|slug| world.command(&["tenant", "create", slug]).spawn().unwrap()).collect();
+    let running: Vec<_> = slugs.iter().map(|slug| world.command(&create(slug)).spawn().unwrap()).collect();
     for child in running {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
