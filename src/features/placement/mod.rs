@@ -19,4 +19,4 @@ pub use model::{
 };
 pub use registry::{Cluster, DEFAULT, Placement, Store};
 pub use stores::{AddStore, store_names};
-pub use template::{Template, drop_templates, template};
+pub use template::{Template, drop_templates, known_templates, template};

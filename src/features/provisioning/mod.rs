@@ -21,6 +21,7 @@ pub use delete::Deleted;
 pub use error::ProvisioningError;
 pub use operations::{OperationFilter, OperationState, OperationView};
 pub use outline::{PlannedStep, plan_create, plan_purge};
+pub use plan::sealed;
 pub use recovery::Direction;
 pub use repair::{Mended, Repaired};
 pub use worker::{Provisioning, Worker};

@@ -5,14 +5,23 @@
 //! here is bound to a table.
 
 mod database;
+mod drift;
 mod error;
+mod inside;
+mod inventory;
 mod privileges;
 mod roles;
 mod sessions;
 mod template;
 
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
+pub use drift::{Drift, Expected, Index, Mend, drift};
 pub use error::ClusterError;
+pub use inside::{Inside, inside};
+pub use inventory::{
+    FoundDatabase, FoundGrant, FoundMember, FoundRole, FoundSession, Scope, ServerInventory, Verifier,
+    inventory,
+};
 pub use privileges::{become_role, close_maintenance_databases, grant_inside, granted_inside};
 pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
 pub use sessions::{close_logins, fence, name_session};
