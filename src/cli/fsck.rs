@@ -3,10 +3,11 @@
 use clap::Args;
 
 use super::output::{Column, Row};
-use super::{CommandResult, Exit, Invocation, complete};
+use super::{CommandResult, Exit, Invocation, complete, prompt};
 use crate::app::App;
-use crate::features::inspection::{self, Finding, InspectionError, Report, Request, Severity};
+use crate::features::inspection::{self, Finding, InspectionError, PlannedFix, Report, Request, Severity};
 use crate::features::tenants::Selector;
+use crate::kernel::AnyFailure;
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
@@ -37,6 +38,15 @@ pub struct FsckArgs {
     /// Look into this many databases at once, as far as a server's limit of sessions allows
     #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
+    /// Mend what can be mended; what holds data and belongs to nobody is left alone
+    #[arg(long)]
+    pub fix: bool,
+    /// Also drop databases and buckets that bear our mark and that no tenant has
+    #[arg(long, requires = "fix", conflicts_with = "conditions")]
+    pub drop_orphans: bool,
+    /// Say how many of those are to be dropped, where there is no terminal to type it on
+    #[arg(long, value_name = "N", requires = "drop_orphans")]
+    pub confirm: Option<usize>,
 }
 
 /// Runs `nexus fsck`.
@@ -52,11 +62,50 @@ pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
         cluster: args.cluster.clone(),
         jobs: args.jobs.into(),
     };
-    let provisioning = &app.provisioning;
-    let report =
-        inspection::inspect(provisioning, &mut app.control, &caller, &request, &progress, &on.interrupt).await;
+    let App { provisioning, control } = &mut app;
+    let look = async |control: &mut _| {
+        inspection::inspect(provisioning, control, &caller, &request, &progress, &on.interrupt).await
+    };
+    let report = look(control).await?;
+    if !args.fix {
+        drop(progress);
+        return tell(report, on);
+    }
+    let planned = inspection::plan(&report.findings, args.drop_orphans);
+    if on.global.dry_run {
+        drop(progress);
+        on.screen.list(planned)?;
+        return Ok(Exit::Done);
+    }
+    if planned.is_empty() {
+        drop(progress);
+        return tell(report, on);
+    }
+    agree(&planned, &args, on)?;
+    let failed = inspection::mend(provisioning, control, &caller, &planned, &progress, &on.interrupt).await?;
+    for (action, error) in &failed {
+        on.screen.warn(&format!("could not {action}: {error}"));
+    }
+    on.screen.note(&format!("{} of {} mended; looking again", planned.len() - failed.len(), planned.len()));
+    let left = look(control).await?;
     drop(progress);
-    tell(report?, on)
+    tell(left, on)
+}
+
+/// Shows what would be done and has it agreed to.
+fn agree(planned: &[PlannedFix], args: &FsckArgs, on: &Invocation) -> Result<(), AnyFailure> {
+    for fix in planned {
+        on.screen.note(&format!("{} ({})", fix.action, fix.codes.join(", ")));
+    }
+    let dropped: Vec<String> =
+        planned.iter().filter(|fix| fix.destroys).map(|fix| fix.action.clone()).collect();
+    if dropped.is_empty() {
+        return Ok(prompt::confirm(on, &format!("do these {} things", planned.len()))?);
+    }
+    let what = format!("dropping {} thing(s) that no tenant has", dropped.len());
+    let count = dropped.len().to_string();
+    let given = args.confirm.map(|given| given.to_string());
+    Ok(prompt::confirm_word(on, &what, &dropped, &count, given.as_deref())?)
 }
 
 /// Writes the findings; a fault is a failure.
@@ -103,5 +152,19 @@ impl Row for Finding {
 
     fn id(&self) -> String {
         self.code.to_owned()
+    }
+}
+
+impl Row for PlannedFix {
+    const COLUMNS: &'static [Column] =
+        &[Column::text("action"), Column::text("codes"), Column::text("tenant"), Column::text("place")];
+
+    fn cells(&self) -> Vec<String> {
+        let tenant = self.tenant.clone().unwrap_or_default();
+        vec![self.action.clone(), self.codes.join(" "), tenant, self.place.to_string()]
+    }
+
+    fn id(&self) -> String {
+        self.tenant.clone().unwrap_or_else(|| self.place.to_string())
     }
 }

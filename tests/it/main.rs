@@ -5,6 +5,7 @@
 
 mod cli;
 mod crash;
+mod inspection;
 mod isolation;
 mod operations;
 mod outages;

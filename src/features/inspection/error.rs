@@ -6,6 +6,7 @@ use crate::features::placement::PlacementError;
 use crate::features::provisioning::ProvisioningError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
+use crate::infra::crypto::{RandomError, SignError};
 use crate::infra::db::DbError;
 use crate::kernel::{AnyFailure, ErrorKind, Failure};
 
@@ -36,6 +37,21 @@ pub enum InspectionError {
         /// Of how many.
         total: usize,
     },
+    /// A tenant was let in where it has no business.
+    #[error("{breaches} attempt(s) were let in: tenants are not kept apart")]
+    NotIsolated {
+        /// How many.
+        breaches: usize,
+    },
+    /// Some attempts had no clear answer.
+    #[error("{unclear} attempt(s) had no clear answer: nothing is proved of them")]
+    NotProved {
+        /// How many.
+        unclear: usize,
+    },
+    /// A file that is no proof.
+    #[error("this is no proof: {0}")]
+    NoProof(String),
     /// It was stopped.
     #[error("stopped; not everything was looked at")]
     Interrupted,
@@ -54,6 +70,12 @@ pub enum InspectionError {
     /// A repair.
     #[error(transparent)]
     Provisioning(#[from] ProvisioningError),
+    /// A signature.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// Random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// The reading of a list.
     #[error("{0}")]
     Reading(AnyFailure),
@@ -75,6 +97,8 @@ impl InspectionError {
             Self::Secrets(error) => Some(error),
             Self::Tenants(error) => Some(error),
             Self::Provisioning(error) => Some(error),
+            Self::Sign(error) => Some(error),
+            Self::Random(error) => Some(error),
             Self::Reading(error) => Some(error.get()),
             _ => None,
         }
@@ -84,8 +108,8 @@ impl InspectionError {
 impl Failure for InspectionError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Faults { .. } => ErrorKind::Integrity,
-            Self::Unasked { .. } => ErrorKind::Unavailable,
+            Self::Faults { .. } | Self::NotIsolated { .. } | Self::NoProof(_) => ErrorKind::Integrity,
+            Self::Unasked { .. } | Self::NotProved { .. } => ErrorKind::Unavailable,
             Self::NotMended { .. } => ErrorKind::Partial,
             Self::Interrupted => ErrorKind::Interrupted,
             other => other.inner().map_or(ErrorKind::Internal, Failure::kind),
@@ -97,6 +121,9 @@ impl Failure for InspectionError {
             Self::Faults { .. } => "faults_found",
             Self::Unasked { .. } => "places_not_asked",
             Self::NotMended { .. } => "some_not_mended",
+            Self::NotIsolated { .. } => "not_isolated",
+            Self::NotProved { .. } => "not_proved",
+            Self::NoProof(_) => "no_proof",
             Self::Interrupted => "interrupted",
             other => other.inner().map_or("inspection", Failure::code),
         }
@@ -109,6 +136,10 @@ impl Failure for InspectionError {
             }
             Self::Unasked { .. } => {
                 vec!["nexus cluster check".to_owned(), "nexus store check".to_owned()]
+            }
+            Self::NotIsolated { .. } => vec!["find the cause: nexus fsck".to_owned()],
+            Self::NotProved { .. } => {
+                vec!["see what is amiss: nexus fsck".to_owned(), "nexus tenant repair --all".to_owned()]
             }
             Self::NotMended { .. } => vec!["see what is left: nexus fsck".to_owned()],
             other => other.inner().map_or_else(Vec::new, Failure::hints),

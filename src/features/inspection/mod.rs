@@ -11,13 +11,18 @@ mod databases;
 mod error;
 mod expectation;
 mod look;
+mod mending;
 mod model;
+mod proof;
 mod sealed;
 mod server;
 mod service;
+mod store;
 mod strangers;
 
 pub use codes::{CODES, Cure, Entry, entry_of, table};
 pub use error::InspectionError;
+pub use mending::{PlannedFix, mend, plan};
 pub use model::{Finding, Place, Report, Request, Severity};
+pub use proof::{Breach, Checked, Kind, Outcome, Proof, SignedProof, check, prove, public_key, sign};
 pub use service::inspect;

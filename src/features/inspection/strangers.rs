@@ -131,13 +131,11 @@ impl Server<'_> {
         }
         names.extend(templates.iter().flat_map(|(name, owner, _)| [name.as_str(), owner]));
         let mut found = Vec::new();
-        let mut holding: HashSet<&str> = HashSet::new();
         for database in inventory.databases.iter().filter(|database| !names.contains(&*database.name)) {
             let Some(mark) = mark_of(database).filter(|mark| mark.starts_with(&marks)) else { continue };
             let code = if mark.ends_with(":template") { "orphan_template" } else { "orphan_database" };
             let object = format!("database {}", database.name);
             let Some(finding) = self.orphan(control, code, object, mark).await? else { continue };
-            holding.insert(mark);
             found.push(finding.with(Remedy::DropDatabase {
                 name: database.name.clone(),
                 owner: database.owner.clone(),
@@ -150,8 +148,6 @@ impl Server<'_> {
             let object = format!("role {}", role.name);
             let Some(finding) = self.orphan(control, "orphan_role", object, mark).await? else { continue };
             let remedy = Remedy::DropRole { name: role.name.clone(), mark: mark.to_owned() };
-            // What owns a database that is kept is kept, too.
-            let remedy = if holding.contains(mark) { Remedy::None } else { remedy };
             found.push(finding.with(remedy));
         }
         Ok(found)

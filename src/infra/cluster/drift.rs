@@ -96,7 +96,14 @@ impl<'a> Index<'a> {
         self.databases.get(name).copied()
     }
 
+    /// Whether a role is in another.
+    #[must_use]
+    pub fn is_member(&self, role: &str) -> bool {
+        self.within.contains_key(role)
+    }
+
     /// Who has which rights at a database, beside its owner.
+    #[must_use]
     pub fn grants(&self, database: &str) -> &[(Option<&'a str>, &'a str)] {
         self.grants.get(database).map_or(&[], Vec::as_slice)
     }

@@ -8,6 +8,7 @@ mod client;
 mod error;
 mod health;
 mod local;
+mod trespass;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -16,6 +17,7 @@ pub use client::{BucketClient, Refusal};
 pub use error::ObjectError;
 pub use health::health;
 pub use local::LocalStore;
+pub use trespass::{Attempt, Trespasser, WAYS};
 
 /// Whose something is, and how young the right to change it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

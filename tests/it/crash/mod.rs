@@ -1,7 +1,7 @@
 //! What is promised of a command that dies, races, or meets what is not ours.
 
 mod fenced;
-mod foreign;
+pub mod foreign;
 mod leaks;
 mod points;
 mod races;

@@ -15,6 +15,7 @@ mod prove;
 mod remove;
 mod server;
 mod store;
+mod tighten;
 
 use super::error::ProvisioningError;
 use super::plan::Plan;
@@ -65,6 +66,7 @@ pub(super) fn repair() -> Vec<TenantStep> {
         Box::new(store::Seal),
         Box::new(server::MakeDatabase),
         Box::new(server::Grant),
+        Box::new(tighten::Tighten),
     ]
 }
 
