@@ -10,6 +10,7 @@ mod isolation;
 mod operations;
 mod outages;
 mod stores;
+mod stores_garage;
 mod support;
 mod tenants;
 

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use crate::kernel::{ErrorKind, Failure, SecretString};
 
+pub(crate) use names::{percent_decode, percent_encode};
 pub use server::serve;
 
 /// Where the endpoint keeps its data, and who may administer it.

@@ -8,10 +8,12 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
 use aws_smithy_http_client::{Builder, tls};
 use secrecy::ExposeSecret;
 
 use super::{ObjectError, ScopedKey};
+use crate::infra::object_server::percent_decode;
 
 /// Whether a store refused, as it should where a key has no business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +94,39 @@ impl BucketClient {
     pub async fn delete(&self, bucket: &str, key: &str) -> Result<(), ObjectError> {
         let sent = self.client.delete_object().bucket(bucket).key(key).send().await;
         sent.map(|_| ()).map_err(|error| self.failed(&error))
+    }
+
+    /// Deletes up to 250 objects; how many there were.
+    ///
+    /// # Errors
+    /// When the store refuses, also one object alone, or does not answer.
+    pub(super) async fn delete_page(&self, bucket: &str) -> Result<usize, ObjectError> {
+        // Keys come percent-encoded, because XML 1.0 (section 2.2) cannot carry all of them.
+        let page =
+            self.client.list_objects_v2().bucket(bucket).max_keys(250).encoding_type(EncodingType::Url);
+        let page = page.send().await.map_err(|error| self.failed(&error))?;
+        let unclear = |reason: String| ObjectError::Unavailable { endpoint: self.endpoint.clone(), reason };
+        let mut together = Vec::new();
+        for object in page.contents() {
+            let key = object.key().and_then(|key| percent_decode(key, true));
+            let key = key.ok_or_else(|| unclear("its list of objects makes no sense".to_owned()))?;
+            if key.contains(|c| c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}')) {
+                self.delete(bucket, &key).await?;
+            } else {
+                let named = ObjectIdentifier::builder().key(key).build();
+                together.push(named.map_err(|error| unclear(error.to_string()))?);
+            }
+        }
+        if !together.is_empty() {
+            let orders = Delete::builder().set_objects(Some(together)).quiet(true).build();
+            let orders = orders.map_err(|error| unclear(error.to_string()))?;
+            let answer = self.client.delete_objects().bucket(bucket).delete(orders).send().await;
+            if let Some(failed) = answer.map_err(|error| self.failed(&error))?.errors().first() {
+                let reason = format!("an object was not deleted: {}", failed.code().unwrap_or("no code"));
+                return Err(ObjectError::Refused { endpoint: self.endpoint.clone(), reason });
+            }
+        }
+        Ok(page.contents().len())
     }
 
     /// Tries to list a bucket where this key has no business.

@@ -60,9 +60,39 @@ impl Failure for ObjectError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Unavailable { .. } => vec!["see what is running: nexus local status".to_owned()],
-            Self::Refused { .. } => vec!["see which credentials are used: nexus config show".to_owned()],
+            Self::Unavailable { endpoint, .. } if is_here(endpoint) => vec![
+                "see what is running: nexus local status".to_owned(),
+                "ask a registered store: nexus store check NAME".to_owned(),
+            ],
+            Self::Unavailable { .. } => vec!["ask it again: nexus store check NAME".to_owned()],
+            Self::Refused { .. } => vec![
+                "see which credentials are used: nexus config show".to_owned(),
+                "ask a registered store: nexus store check NAME".to_owned(),
+            ],
             Self::Foreign { .. } | Self::Missing { .. } | Self::Fenced => Vec::new(),
         }
+    }
+}
+
+/// Whether an endpoint is on this machine, as that of the local stack is.
+fn is_here(endpoint: &str) -> bool {
+    let authority = endpoint.split("//").nth(1).unwrap_or(endpoint);
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| authority.starts_with(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hints(endpoint: &str) -> String {
+        let (endpoint, reason) = (endpoint.to_owned(), "gone".to_owned());
+        ObjectError::Unavailable { endpoint, reason }.hints().join("\n")
+    }
+
+    #[test]
+    fn the_local_stack_is_named_only_where_the_store_may_be_part_of_it() {
+        assert!(hints("http://127.0.0.1:9000").contains("nexus local status"));
+        assert!(!hints("https://store.example.com").contains("nexus local"));
+        assert!(hints("https://store.example.com").contains("nexus store check NAME"));
     }
 }

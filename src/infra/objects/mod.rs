@@ -6,6 +6,7 @@
 mod admin_api;
 mod client;
 mod error;
+mod garage;
 mod health;
 mod local;
 mod trespass;
@@ -15,6 +16,7 @@ use secrecy::SecretString;
 
 pub use client::{BucketClient, Refusal};
 pub use error::ObjectError;
+pub use garage::GarageStore;
 pub use health::health;
 pub use local::LocalStore;
 pub use trespass::{Attempt, Trespasser, WAYS};

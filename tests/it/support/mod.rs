@@ -1,5 +1,6 @@
 //! What tests stand on.
 
+pub mod garage;
 pub mod machine;
 pub mod private;
 pub mod proxy;

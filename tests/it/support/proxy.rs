@@ -85,13 +85,7 @@ fn serve(mut client: TcpStream, store: SocketAddr, order: &Mutex<Option<Order>>)
     if fault == Some(Fault::Ill) {
         return client.write_all(b"HTTP/1.1 500 Ill\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     }
-    let line = request.windows(2).position(|it| it == b"\r\n").unwrap_or_default();
-    let mut store = TcpStream::connect(store)?;
-    store.write_all(&request[..line])?;
-    store.write_all(b"\r\nconnection: close")?;
-    store.write_all(&request[line..])?;
-    let mut answer = Vec::new();
-    store.read_to_end(&mut answer)?;
+    let answer = forward(&request, store)?;
     match fault {
         Some(Fault::LoseAnswer) => {}
         Some(Fault::CutAnswer) => client.write_all(&answer[..20])?,
@@ -100,8 +94,20 @@ fn serve(mut client: TcpStream, store: SocketAddr, order: &Mutex<Option<Order>>)
     client.shutdown(Shutdown::Both)
 }
 
+/// What the store answers to a request.
+pub fn forward(request: &[u8], store: SocketAddr) -> io::Result<Vec<u8>> {
+    let line = request.windows(2).position(|it| it == b"\r\n").unwrap_or_default();
+    let mut store = TcpStream::connect(store)?;
+    store.write_all(&request[..line])?;
+    store.write_all(b"\r\nconnection: close")?;
+    store.write_all(&request[line..])?;
+    let mut answer = Vec::new();
+    store.read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
 /// A request with its body, which says how long it is.
-fn read_request(client: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub fn read_request(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     let mut piece = [0; 8192];
     loop {

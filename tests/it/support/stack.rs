@@ -25,10 +25,12 @@ pub struct Stack {
 /// next run.
 pub fn shared() -> &'static Stack {
     static STACK: OnceLock<Stack> = OnceLock::new();
-    STACK.get_or_init(|| {
-        let home = std::env::var_os("NEXUS_TEST_HOME").map_or_else(usual_home, PathBuf::from);
-        start(&home)
-    })
+    STACK.get_or_init(|| start(&home()))
+}
+
+/// The folder of the shared stack.
+pub fn home() -> PathBuf {
+    std::env::var_os("NEXUS_TEST_HOME").map_or_else(usual_home, PathBuf::from)
 }
 
 fn usual_home() -> PathBuf {
