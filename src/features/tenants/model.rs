@@ -177,6 +177,17 @@ pub enum TenantSort {
 }
 
 impl TenantSort {
+    /// The field.
+    #[must_use]
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Slug => "slug",
+            Self::Name => "name",
+            Self::State => "state",
+            Self::CreatedAt => "created_at",
+        }
+    }
+
     /// The words that a person types, and what they mean.
     pub const WORDS: [(&'static str, Self); 4] =
         [("slug", Self::Slug), ("name", Self::Name), ("state", Self::State), ("created_at", Self::CreatedAt)];

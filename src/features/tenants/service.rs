@@ -91,13 +91,27 @@ pub async fn list(
     sort: (TenantSort, bool),
     page: Page,
 ) -> Result<(Vec<Tenant>, Pagination), TenantError> {
-    let rows = store::page(connection, filter, sort, page).await?;
-    // A first page that is not full needs no count.
-    let total = if page.page == 1 && rows.len() < usize::try_from(page.limit).unwrap_or(usize::MAX) {
-        rows.len() as u64
+    let mut rows = Vec::new();
+    let mut total = None;
+    if filter.search.is_none() && filter.selector.is_in_indexes() {
+        rows = store::page(connection, filter, sort, page).await?;
+        // A first page that is not full needs no count.
+        if page.page == 1 && rows.len() < usize::try_from(page.limit).unwrap_or(usize::MAX) {
+            total = i64::try_from(rows.len()).ok();
+        }
     } else {
-        u64::try_from(store::count(connection, filter).await?).unwrap_or(0)
+        for counted in store::counted_page(connection, filter, sort, page).await? {
+            total = Some(counted.total);
+            rows.push(counted.tenant);
+        }
+        // Only a page that is not the first can be behind the end.
+        total = total.or((page.page == 1).then_some(0));
+    }
+    let total = match total {
+        Some(total) => total,
+        None => store::count(connection, filter).await?,
     };
+    let total = u64::try_from(total).unwrap_or(0);
     Ok((rows, Pagination::new(page, total)))
 }
 

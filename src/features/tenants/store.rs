@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
 use super::model::{NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState};
@@ -111,9 +111,12 @@ pub(super) async fn retire(
     id: TenantId,
     (given_up, taken): (&str, &Slug),
 ) -> Result<(), DbError> {
+    // Two that clear away at the same time do not wait for each other.
     sqlx::query(
         "delete from control.retired_slugs
-         where slug = $1 or retired_at < now() - interval '1 day' * $2::integer",
+         where slug in (select slug from control.retired_slugs
+                        where slug = $1 or retired_at < now() - interval '1 day' * $2::integer
+                        for update skip locked)",
     )
     .bind(taken)
     .bind(KEPT_DAYS)
@@ -156,6 +159,8 @@ pub(super) async fn former_slugs(
     Ok(sqlx::query_scalar(
         "select slug from control.retired_slugs
          where tenant_id = $1 and retired_at >= now() - interval '1 day' * $2::integer
+           and not exists (select from control.tenants
+                           where tenants.slug = retired_slugs.slug and state <> 'deleted')
          order by retired_at desc, slug",
     )
     .bind(id)
@@ -211,22 +216,17 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &TenantFilter) {
 }
 
 /// What a list is sorted by: as the indexes are. A slug is its tenant's alone while it lives.
-fn order(filter: &TenantFilter, (sort, descending): (TenantSort, bool)) -> &'static str {
-    match (sort, descending) {
-        (TenantSort::Slug, false) if filter.selector.leaves_out_deleted() => "slug",
-        (TenantSort::Slug, true) if filter.selector.leaves_out_deleted() => "slug desc",
-        (TenantSort::Slug, false) => "slug, id",
-        (TenantSort::Slug, true) => "slug desc, id desc",
-        (TenantSort::Name, false) => "name, id",
-        (TenantSort::Name, true) => "name desc, id desc",
-        (TenantSort::State, false) => "state, id",
-        (TenantSort::State, true) => "state desc, id desc",
-        (TenantSort::CreatedAt, false) => "created_at, id",
-        (TenantSort::CreatedAt, true) => "created_at desc, id desc",
+fn order(filter: &TenantFilter, (sort, descending): (TenantSort, bool)) -> String {
+    let key = sort.column();
+    let direction = if descending { "desc" } else { "asc" };
+    if sort == TenantSort::Slug && filter.selector.leaves_out_deleted() {
+        return format!("{key} {direction}");
     }
+    format!("{key} {direction}, id {direction}")
 }
 
-/// One page of the tenants that a filter lets through.
+/// One page of the tenants that a filter lets through, where the index of their order tells which:
+/// what lies before the page is skipped in it, and only the page's own rows are fetched.
 pub(super) async fn page(
     connection: &mut PgConnection,
     filter: &TenantFilter,
@@ -234,7 +234,6 @@ pub(super) async fn page(
     page: Page,
 ) -> Result<Vec<Tenant>, DbError> {
     let order = order(filter, sort);
-    // What lies before the page is skipped in an index; only the page's own rows are fetched.
     let mut query = QueryBuilder::new(format!(
         "select {COLUMNS} from control.tenants join (select id from control.tenants where "
     ));
@@ -242,6 +241,36 @@ pub(super) async fn page(
     query.push(format_args!(" order by {order} limit ")).push_bind(i64::from(page.limit));
     query.push(" offset ").push_bind(page.offset());
     query.push(format_args!(") as chosen using (id) order by {order}"));
+    Ok(query.build_query_as().fetch_all(connection).await?)
+}
+
+/// A tenant, and how many there are in the whole list.
+#[derive(Debug, FromRow)]
+pub(super) struct Counted {
+    #[sqlx(flatten)]
+    pub(super) tenant: Tenant,
+    pub(super) total: i64,
+}
+
+/// One page of the tenants that a filter lets through, where rows must be looked at: each once, for
+/// the page and the total together. Left to itself the planner hopes to find a page's rows early in
+/// their order, and reads the whole table in that order where it is wrong.
+pub(super) async fn counted_page(
+    connection: &mut PgConnection,
+    filter: &TenantFilter,
+    sort: (TenantSort, bool),
+    page: Page,
+) -> Result<Vec<Counted>, DbError> {
+    let (key, order) = (sort.0.column(), order(filter, sort));
+    let mut query =
+        QueryBuilder::new(format!("with fit as materialized (select id, {key} from control.tenants where "));
+    push_filter(&mut query, filter);
+    query.push(format_args!("), chosen as (select id from fit order by {order} limit "));
+    query.push_bind(i64::from(page.limit)).push(" offset ").push_bind(page.offset());
+    query.push(format_args!(
+        ") select {COLUMNS}, (select count(*) from fit) as total
+         from control.tenants join chosen using (id) order by {order}"
+    ));
     Ok(query.build_query_as().fetch_all(connection).await?)
 }
 
@@ -276,7 +305,7 @@ pub(super) async fn selected(
 ) -> Result<Vec<(TenantId, String)>, DbError> {
     let mut query = QueryBuilder::new("select id, slug from control.tenants where ");
     selector::push(&mut query, selector);
-    query.push(" order by slug, id");
+    query.push(if selector.leaves_out_deleted() { " order by slug" } else { " order by slug, id" });
     Ok(query.build_query_as().fetch_all(connection).await?)
 }
 

@@ -67,6 +67,7 @@ fn one_tenant() {
     schema_version⇥[version]
     created_at⇥[time]
     updated_at⇥[time]
+    former_slugs⇥
     ");
     shape!(world.ok(&["-o", "json", "tenant", "show", "acme"]), @r#"
     {
@@ -85,7 +86,8 @@ fn one_tenant() {
       "bucket": "[name]",
       "schema_version": [version],
       "created_at": "[time]",
-      "updated_at": "[time]"
+      "updated_at": "[time]",
+      "former_slugs": []
     }
     "#);
     shape!(world.ok(&["-o", "yaml", "tenant", "show", "acme"]), @r"
@@ -104,6 +106,7 @@ fn one_tenant() {
     schema_version: [version]
     created_at: [time]
     updated_at: [time]
+    former_slugs: []
     ");
 }
 

@@ -40,6 +40,16 @@ fn a_list_is_filtered_searched_sorted_and_paged() {
     assert_eq!(slugs(&world, &["--page", "4", "--limit", "12"]), ["t00037", "t00038", "t00039", "t00040"]);
     assert!(slugs(&world, &["--page", "5", "--limit", "12"]).is_empty());
     assert_eq!(slugs(&world, &["--all"]).len(), 40);
+    let gold = ["--where", "plan=gold", "--sort", "-name", "--limit", "6", "--page"];
+    let page = |number| slugs(&world, &[&gold[..], &[number]].concat());
+    assert_eq!(
+        (page("1")[0].as_str(), page("4")),
+        ("t00032", vec!["t00030".to_owned(), "t00040".to_owned()])
+    );
+    assert!(page("5").is_empty());
+    let output = world.run(&[&["tenant", "list"], &gold[..], &["3"]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "page 3 of 4, 20 tenants in all; --page 4 shows the next\n");
 }
 
 #[test]

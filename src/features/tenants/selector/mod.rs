@@ -107,6 +107,18 @@ impl Selector {
         })
     }
 
+    /// Whether the indexes that lists are sorted by tell who fits, without a look at the rows: they
+    /// hold the state and the placement, and leave out those that are gone.
+    #[must_use]
+    pub fn is_in_indexes(&self) -> bool {
+        let held = |condition: &Condition| match condition {
+            Condition::State { .. } => true,
+            Condition::Text { field, .. } => matches!(field, TextField::Cluster | TextField::Store),
+            Condition::Created { .. } | Condition::Present { .. } | Condition::Label { .. } => false,
+        };
+        self.leaves_out_deleted() && self.conditions.iter().all(held)
+    }
+
     /// Label keys written without `label.` that look like a slip of one of [`KEYS`], with that key:
     /// for a hint where nothing was found.
     #[must_use]
