@@ -343,7 +343,7 @@ pub async fn run(args: TenantArgs, on: &Invocation) -> CommandResult {
         Verb::Env(args) => access::env(&args, on).await,
         Verb::Psql(args) => access::psql(args, on).await,
         Verb::Delete(args) => delete::run(&args, on).await,
-        Verb::Repair(args) => repair::run(args, on).await,
+        Verb::Repair(args) => Box::pin(repair::run(args, on)).await,
         Verb::Prove(args) => prove::run(*args, on).await,
     }
 }

@@ -11,7 +11,6 @@ use crate::app::App;
 use crate::features::inspection::{self, Breach, Checked, InspectionError, Kind, Proof};
 use crate::features::tenants::{self, Selector, TenantRef};
 use crate::infra::private_file;
-use crate::kernel::AnyFailure;
 
 /// Neighbours that each tenant tries, unless it is said.
 const PAIRS: u32 = 4;
@@ -131,7 +130,7 @@ fn verdict(breaches: usize, unclear: usize) -> CommandResult {
 
 fn verify(file: &std::path::Path, key: Option<&PathBuf>, on: &Invocation) -> CommandResult {
     let text = place::read_text(file)?;
-    let key = key.map(|path| place::read_text(path)).transpose().map_err(AnyFailure::from)?;
+    let key = key.map(|path| place::read_text(path)).transpose()?;
     let checked = inspection::check(&text, key.as_deref())?;
     on.screen.thing(&checked)?;
     if !checked.origin {

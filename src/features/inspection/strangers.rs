@@ -44,7 +44,7 @@ impl Server<'_> {
         Ok(found)
     }
 
-    fn new(&self, code: &'static str, object: impl Into<String>, detail: impl Into<String>) -> Finding {
+    fn finding(&self, code: &'static str, object: impl Into<String>, detail: impl Into<String>) -> Finding {
         Finding::new(code, None, self.place, object, detail)
     }
 
@@ -78,13 +78,13 @@ impl Server<'_> {
                 let detail = format!("PUBLIC has {}", public.join(", "));
                 let remedy = if closed { Remedy::CloseMaintenance } else { Remedy::None };
                 let code = if closed { "maintenance_public" } else { "other_database_public" };
-                found.push(self.new(code, &*object, detail).with(remedy));
+                found.push(self.finding(code, &*object, detail).with(remedy));
             }
             roles.dedup();
             for role in roles {
                 let remedy = Remedy::Revoke { database: name.to_owned(), role: role.to_owned() };
                 let detail = format!("role {role} may use it");
-                found.push(self.new("maintenance_grant", &*object, detail).with(remedy));
+                found.push(self.finding("maintenance_grant", &*object, detail).with(remedy));
             }
         }
         found
@@ -96,12 +96,12 @@ impl Server<'_> {
         for (name, _, _) in known.iter().filter(|(_, _, ready)| *ready) {
             let object = format!("database {name}");
             let Some(database) = index.database(name) else {
-                let finding = self.new("template_missing", object, "it is not on the server");
+                let finding = self.finding("template_missing", object, "it is not on the server");
                 found.push(finding.with(Remedy::RebuildTemplates));
                 continue;
             };
             if database.mark.as_deref() != Some(&*mark) {
-                found.push(self.new("template_foreign", object, "it does not bear the template's mark"));
+                found.push(self.finding("template_foreign", object, "it does not bear the template's mark"));
                 continue;
             }
             let granted = index.grants(name).len();
@@ -110,7 +110,7 @@ impl Server<'_> {
                     "takes sessions: {}, is a template: {}, rights granted: {granted}",
                     database.connectable, database.template
                 );
-                let finding = self.new("template_open", object, detail);
+                let finding = self.finding("template_open", object, detail);
                 found.push(finding.with(Remedy::CloseTemplate(name.clone())));
             }
         }
@@ -182,7 +182,7 @@ impl Server<'_> {
         let detail = format!("{} s old, and its operation is {}", session.age, operation.state);
         let remedy = Remedy::EndSession { pid: session.pid, application: session.application.clone() };
         let object = format!("session {} of process {}", session.application, session.pid);
-        Ok(Some(self.new("session_leftover", object, detail).with(remedy)))
+        Ok(Some(self.finding("session_leftover", object, detail).with(remedy)))
     }
 }
 

@@ -305,7 +305,7 @@ fn grant_drift(found: &Index<'_>, expected: &Expected<'_>, add: &mut Add<'_>) {
             }
         }
     }
-    let connects = found.grants(names.name).iter().any(|grant| *grant == (Some(names.app), "CONNECT"));
+    let connects = found.grants(names.name).contains(&(Some(names.app), "CONNECT"));
     if expected.open && !connects && found.role(names.app).is_some() {
         let statement = format!("grant connect on database {quoted} to {}", identifier(names.app));
         add("database_app_shut_out", "its app role may not connect".to_owned(), statement);

@@ -151,15 +151,12 @@ async fn send<'a>(
 
 /// An object that is not there is told only to whom may look.
 fn ended<T, E: ProvideErrorMetadata>(sent: Result<T, SdkError<E>>) -> Attempt {
-    let error = match sent {
-        Ok(_) => return Attempt::LetIn,
-        Err(error) => error,
-    };
+    let Err(error) = sent else { return Attempt::LetIn };
     match (status_of(&error), error.code()) {
         (Some(403 | 401), _) => Attempt::Refused,
-        (_, Some("NoSuchKey")) => Attempt::LetIn,
         (_, Some("NoSuchBucket")) => Attempt::Gone,
-        (Some(404), None) => Attempt::LetIn,
+        // A HEAD's answer, which has no body, bears no code.
+        (_, Some("NoSuchKey")) | (Some(404), None) => Attempt::LetIn,
         (Some(status), code) => Attempt::Unclear(format!("{status} {}", code.unwrap_or("without a code"))),
         (None, _) => Attempt::Unclear("no answer".to_owned()),
     }

@@ -59,8 +59,8 @@ impl Tally {
     }
 
     /// The other way round: what is its own must open, else no refusal proves anything.
-    fn own(&mut self, trier: &Trier, object: String, entry: Entry) {
-        if entry != Entry::LetIn {
+    fn own(&mut self, trier: &Trier, object: String, entry: &Entry) {
+        if *entry != Entry::LetIn {
             self.unclear.push(Breach {
                 kind: "own".to_owned(),
                 tenant: trier.seat.tenant.slug.clone(),
@@ -96,7 +96,7 @@ impl Trier {
         let mut tally = Tally::default();
         let names = &self.seat.tenant.resources;
         let (own, session) = cluster::enter(&self.login(&self.seat.cluster, &names.database_name)).await;
-        tally.own(self, format!("database {}", names.database_name), own);
+        tally.own(self, format!("database {}", names.database_name), &own);
         let mut session = session;
         for neighbour in neighbours {
             let (theirs, slug) = (&neighbour.tenant.resources, neighbour.tenant.slug.as_str());
@@ -127,7 +127,7 @@ impl Trier {
         let client =
             |store: &Store| BucketClient::new(store.driver.endpoint(), store.driver.region(), &self.key);
         let at_home = Trespasser::new(client(&self.seat.store), own_bucket);
-        tally.own(self, format!("bucket {own_bucket}"), as_entry(at_home.own().await));
+        tally.own(self, format!("bucket {own_bucket}"), &as_entry(at_home.own().await));
         let mut abroad: BTreeMap<String, Trespasser> = BTreeMap::new();
         for neighbour in neighbours {
             let bucket = &neighbour.tenant.resources.bucket;
