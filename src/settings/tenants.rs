@@ -12,6 +12,8 @@ pub struct TenantSettings {
     pub connection_limit: u32,
     /// How long an invitation of a tenant's first admin is good for.
     pub invitation_ttl: Duration,
+    /// How many days a deleted tenant is kept before it may be purged.
+    pub retention_days: u32,
 }
 
 pub(super) const KEYS: &[Key] = &[
@@ -27,6 +29,12 @@ pub(super) const KEYS: &[Key] = &[
         default: Default::Value("168"),
         help: "How many hours an invitation of a tenant's first admin is good for.",
     },
+    Key {
+        name: "retention_days",
+        kind: Kind::Number(0, 3_650),
+        default: Default::Value("30"),
+        help: "How many days a deleted tenant is kept before it may be purged.",
+    },
 ];
 
 impl TenantSettings {
@@ -34,6 +42,7 @@ impl TenantSettings {
         let hours = section.number("invitation_ttl_hours").unwrap_or(168);
         Self {
             connection_limit: section.number("connection_limit").unwrap_or(20),
+            retention_days: section.number("retention_days").unwrap_or(30),
             invitation_ttl: Duration::from_secs(u64::from(hours) * 3600),
         }
     }

@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod inspection;
 mod isolation;
+mod life;
 mod operations;
 mod outages;
 mod stores;

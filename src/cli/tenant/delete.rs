@@ -1,18 +1,38 @@
-//! `nexus tenant delete --purge`.
+//! `nexus tenant delete`.
 
-use super::super::{CommandResult, Exit, Invocation, prompt};
-use super::DeleteArgs;
+use clap::Args;
+
+use super::super::{CommandResult, Exit, Invocation, complete, prompt};
 use crate::app::App;
-use crate::features::provisioning::plan_purge;
-use crate::features::tenants;
+use crate::features::provisioning::{Change, Sizes, plan_delete, plan_purge};
+use crate::features::tenants::{self, TenantRef};
 use crate::kernel::Slug;
+
+/// Arguments of `nexus tenant delete`.
+#[derive(Debug, Args)]
+pub(super) struct DeleteArgs {
+    /// The tenant, by slug or id
+    #[arg(value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: TenantRef,
+    /// Destroy it at once and for good: nothing of it can be had back
+    #[arg(long)]
+    pub purge: bool,
+    /// Say which tenant is meant, where there is no terminal to type it on
+    #[arg(long, value_name = "SLUG")]
+    pub confirm: Option<Slug>,
+}
 
 pub(super) async fn run(args: &DeleteArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?;
-    let planned = plan_purge(&tenant);
+    let days = settings.tenants.retention_days;
+    let (change, planned, what) = if args.purge {
+        (Change::Purge { only_if_due: false }, plan_purge(&tenant), "for good")
+    } else {
+        (Change::Delete { retention_days: days }, plan_delete(&tenant, days), "")
+    };
     if on.global.dry_run {
         on.screen.list(planned)?;
         return Ok(Exit::Done);
@@ -24,18 +44,84 @@ pub(super) async fn run(args: &DeleteArgs, on: &Invocation) -> CommandResult {
         "context {}, server {server}, tenant {} ({}):",
         settings.context, tenant.slug, tenant.name
     )];
+    if on.screen.can_ask() {
+        shown.push(format!("  {}", sizes_text(app.provisioning.sizes(&mut app.control, &tenant).await)));
+    }
     shown.extend(planned.iter().map(|step| format!("  {}", step.effect)));
-    prompt::confirm_slug(
-        on,
-        &format!("deleting tenant {slug} for good"),
-        &shown,
-        &slug,
-        args.confirm.as_ref(),
-    )?;
+    let what = format!("deleting tenant {slug} {what}");
+    prompt::confirm_slug(on, what.trim_end(), &shown, &slug, args.confirm.as_ref())?;
     let (provisioning, worker) = app.begin_work().await?;
-    let by_id = tenants::TenantRef::Id(tenant.id);
-    let deleted = Box::pin(provisioning.purge(&worker, &caller, &by_id, &progress, &on.interrupt)).await;
+    let by_id = TenantRef::Id(tenant.id);
+    let changed =
+        Box::pin(provisioning.change(&worker, &caller, &by_id, &change, &progress, &on.interrupt)).await;
     drop(progress);
-    on.screen.thing(&deleted?)?;
+    let changed = changed?;
+    if !args.purge {
+        let until = changed.tenant.trash.as_ref().map(|trash| trash.purge_after.date().to_string());
+        let until = until.unwrap_or_default();
+        on.screen.note(&format!("kept until {until}; to have it back: nexus tenant undelete {slug}"));
+    }
+    on.screen.thing(&changed)?;
     Ok(Exit::Done)
+}
+
+/// What would go, in numbers.
+fn sizes_text(sizes: Sizes) -> String {
+    let mut parts = vec!["it holds".to_owned()];
+    parts.push(match sizes.database_bytes {
+        Some(bytes) => format!("a database of {}", bytes_text(bytes)),
+        None => "a database that could not be measured".to_owned(),
+    });
+    if let Some((tables, rows)) = sizes.tables_and_rows {
+        let plural = if tables == 1 { "" } else { "s" };
+        parts.push(format!("with about {} rows in {} table{plural}", thousands(rows), thousands(tables)));
+    }
+    parts.push(match sizes.objects {
+        Some((objects, more)) => {
+            let objects = thousands(i64::try_from(objects).unwrap_or(i64::MAX));
+            format!("and {objects} objects{}", if more { " or more" } else { "" })
+        }
+        None => "and objects that were not counted".to_owned(),
+    });
+    parts.join(" ")
+}
+
+/// In megabytes of 10^6 bytes, rounded up.
+fn bytes_text(bytes: i64) -> String {
+    format!("{} MB", thousands(bytes / 1_000_000 + 1))
+}
+
+/// With a comma between each three digits.
+fn thousands(number: i64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        for (number, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(thousands(number), expected);
+        }
+        assert_eq!(bytes_text(8_600_000), "9 MB");
+    }
+
+    #[test]
+    fn what_could_not_be_counted_is_said_to_be_so() {
+        let sizes = Sizes { tables_and_rows: Some((1, 5)), objects: Some((1000, true)), ..Sizes::default() };
+        let expected = "it holds a database that could not be measured with about 5 rows in 1 table \
+                        and 1,000 objects or more";
+        assert_eq!(sizes_text(sizes), expected);
+        assert!(sizes_text(Sizes::default()).ends_with("objects that were not counted"));
+    }
 }

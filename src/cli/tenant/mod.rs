@@ -13,6 +13,7 @@ use crate::kernel::label::{Label, LabelError};
 use crate::kernel::{Email, Slug};
 
 mod access;
+mod changes;
 mod create;
 mod delete;
 mod input;
@@ -20,9 +21,13 @@ mod look;
 mod many;
 mod place;
 mod prove;
+mod purge;
 mod rename;
 mod repair;
+mod resume;
 mod selection;
+mod suspend;
+mod undelete;
 mod update;
 mod views;
 
@@ -120,16 +125,53 @@ EXAMPLES
   nexus tenant psql acme
   nexus tenant psql acme -- -c 'select current_user'")]
     Psql(PsqlArgs),
-    /// Destroy a tenant with its database, its bucket and its credentials
+    /// Let nobody use a tenant for a while
     ///
-    /// The slug must be typed; a script passes --yes --confirm SLUG. Should anything stop it, the
-    /// same command finishes the work.
+    /// Its login and its key are refused and its sessions are ended; nothing of it is changed.
+    /// Its environment and psql are not given out until it is resumed.
     #[command(after_help = "\
 EXAMPLES
-  nexus tenant delete acme --purge
-  nexus tenant delete acme --purge --yes --confirm acme     in a script
-  nexus --dry-run tenant delete acme --purge                what would go")]
-    Delete(DeleteArgs),
+  nexus tenant suspend acme --reason 'invoice 17 is not paid'
+  nexus tenant suspend --where label.tier=trial,created<30d --reason 'the trial is over'
+  nexus --dry-run tenant suspend --all --reason 'maintenance'       which would be suspended
+
+'nexus tenant list --help' describes the conditions of --where.")]
+    Suspend(suspend::SuspendArgs),
+    /// Let a suspended tenant be used again, just as it was
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant resume acme
+  nexus tenant resume --where state=suspended,label.tier=gold --jobs 8")]
+    Resume(resume::ResumeArgs),
+    /// Delete a tenant: nobody can use it, and it is kept for a while
+    ///
+    /// Its slug stays taken, and 'nexus tenant undelete' has it back until it is purged; how many
+    /// days it is kept is a setting (retention_days). With --purge it is destroyed at once. The
+    /// slug must be typed; a script passes --yes --confirm SLUG. Should anything stop it, the same
+    /// command finishes the work.
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant delete acme
+  nexus tenant delete acme --yes --confirm acme             in a script
+  nexus tenant delete acme --purge                          at once, and for good
+  nexus --dry-run tenant delete acme --purge                what would go
+  nexus tenant list --state trashed                         what can be had back")]
+    Delete(delete::DeleteArgs),
+    /// Have a deleted tenant back, just as it was
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant undelete acme
+  nexus tenant list --state trashed         which can be had back")]
+    Undelete(undelete::UndeleteArgs),
+    /// Destroy the deleted tenants that have been kept long enough
+    ///
+    /// With their databases, their buckets and their credentials. Of many, each is purged by
+    /// itself; the exit code is 6 where some failed.
+    #[command(after_help = "\
+EXAMPLES
+  nexus --dry-run tenant purge --due        which would be destroyed
+  nexus --yes tenant purge --due --max-failures 3       in a script, once a day")]
+    Purge(purge::PurgeArgs),
     /// Compare a tenant with what is really there, and mend what differs
     ///
     /// Finishes or takes back what was stopped, resets credentials that no longer work, and tells
@@ -273,20 +315,6 @@ pub struct PsqlArgs {
     pub args: Vec<OsString>,
 }
 
-/// Arguments of `nexus tenant delete`.
-#[derive(Debug, Args)]
-pub struct DeleteArgs {
-    /// The tenant, by slug or id
-    #[arg(value_name = "SLUG|ID", add = complete::tenants())]
-    pub tenant: TenantRef,
-    /// Destroy it for good: nothing of it can be had back
-    #[arg(long, required = true)]
-    pub purge: bool,
-    /// Say which tenant is meant, where there is no terminal to type it on
-    #[arg(long, value_name = "SLUG")]
-    pub confirm: Option<Slug>,
-}
-
 /// Arguments of `nexus tenant repair`.
 #[derive(Debug, Args)]
 pub struct RepairArgs {
@@ -342,7 +370,11 @@ pub async fn run(args: TenantArgs, on: &Invocation) -> CommandResult {
         Verb::Rename(args) => rename::run(&args, on).await,
         Verb::Env(args) => access::env(&args, on).await,
         Verb::Psql(args) => access::psql(args, on).await,
+        Verb::Suspend(args) => suspend::run(args, on).await,
+        Verb::Resume(args) => resume::run(args, on).await,
         Verb::Delete(args) => delete::run(&args, on).await,
+        Verb::Undelete(args) => undelete::run(&args, on).await,
+        Verb::Purge(args) => purge::run(args, on).await,
         Verb::Repair(args) => Box::pin(repair::run(args, on)).await,
         Verb::Prove(args) => prove::run(*args, on).await,
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::output::{Column, Row, Thing, time_text};
-use crate::features::provisioning::{Created, Deleted, Outcome, PlannedStep, Repaired};
+use crate::features::provisioning::{Changed, Created, Outcome, PlannedStep, Repaired};
 use crate::features::tenants::{Facts, Renamed, TenantView, Updated};
 use crate::kernel::{Labels, OperationId, TenantId};
 
@@ -39,7 +39,7 @@ impl Row for TenantView {
 }
 
 fn facts(tenant: &TenantView) -> Vec<(&'static str, String)> {
-    vec![
+    let mut facts = vec![
         ("slug", tenant.slug.clone()),
         ("name", tenant.name.clone()),
         ("state", tenant.state.as_str().to_owned()),
@@ -54,7 +54,18 @@ fn facts(tenant: &TenantView) -> Vec<(&'static str, String)> {
         ("schema_version", tenant.schema_version.map(|version| version.to_string()).unwrap_or_default()),
         ("created_at", time_text(tenant.created_at)),
         ("updated_at", time_text(tenant.updated_at)),
-    ]
+    ];
+    if let Some(why) = &tenant.suspension {
+        facts.push(("suspended_at", time_text(why.at)));
+        facts.push(("suspended_by", why.by.clone()));
+        facts.push(("suspension_reason", why.reason.clone()));
+    }
+    if let Some(trash) = &tenant.trash {
+        facts.push(("deleted_at", time_text(trash.at)));
+        facts.push(("deleted_by", trash.by.clone()));
+        facts.push(("purge_after", time_text(trash.purge_after)));
+    }
+    facts
 }
 
 impl Thing for TenantView {
@@ -176,10 +187,11 @@ impl Thing for Renamed {
     }
 }
 
-impl Thing for Deleted {
+impl Thing for Changed {
     fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = facts(&self.tenant);
-        fields.push(("operation", self.operation.to_string()));
+        fields.push(("outcome", self.outcome.as_str().to_owned()));
+        fields.push(("operation", self.operation.map(|id| id.to_string()).unwrap_or_default()));
         fields
     }
 

@@ -104,6 +104,12 @@ pub const CODES: &[Entry] = &[
         "the database takes fewer sessions than it should, or none",
     ),
     entry("database_closed", Error, Cure::Repair, "the tenant cannot connect to its database"),
+    entry(
+        "database_open",
+        Error,
+        Cure::Repair,
+        "the database takes sessions although the tenant is suspended or deleted",
+    ),
     entry("database_public", Error, Cure::Repair, "every login of the server may use the tenant's database"),
     entry(
         "database_foreign_grant",

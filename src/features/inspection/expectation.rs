@@ -17,6 +17,7 @@ impl Expectation {
     pub(super) fn of(state: TenantState) -> Self {
         match state {
             TenantState::Active => Self::Whole { open: true },
+            TenantState::Suspended | TenantState::Trashed => Self::Whole { open: false },
             TenantState::Provisioning | TenantState::Deleting => Self::UnderWay,
             TenantState::Deleted => Self::Gone,
         }

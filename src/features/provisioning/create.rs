@@ -147,12 +147,13 @@ impl Provisioning {
                 (Some(operation), TenantState::Active) => {
                     Ok(Created { outcome: Outcome::Unchanged, operation, tenant: tenant.into() })
                 }
-                _ => Err(tenants::TenantError::NotActive { slug, state: tenant.state.as_str() }.into()),
+                _ => Err(tenant.unusable().into()),
             };
         };
         let running = store::is_locked(&mut control, &key).await?;
         if running || unfinished.kind != "create" || request.detach {
-            return Err(ProvisioningError::InProgress { slug, operation: unfinished.id, running });
+            let (operation, kind) = (Some(unfinished.id), unfinished.kind);
+            return Err(ProvisioningError::InProgress { slug, operation, kind, running });
         }
         drop(control);
         let resumed =
@@ -217,6 +218,9 @@ impl Provisioning {
         let facts = json!({ "slug": new.slug, "name": new.name, "admin_email": new.admin_email, "labels": new.labels });
         let fence = store::insert(&mut tx, (operation, id, "create"), caller, &facts).await?;
         let fence = fence.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
+        if request.detach {
+            store::leave_to_another(&mut tx, operation).await?;
+        }
         Journal::plan(&mut tx, operation, &steps::outline(&steps::create())).await?;
         let entry = audit::Entry {
             caller,

@@ -25,12 +25,14 @@ pub enum ProvisioningError {
         differences: Vec<String>,
     },
     /// Another operation changes the tenant.
-    #[error("tenant {slug:?} is being changed by operation {operation}")]
+    #[error("tenant {slug:?} is being changed by {}", changer(*operation, kind))]
     InProgress {
         /// Which tenant.
         slug: String,
-        /// By which operation.
-        operation: OperationId,
+        /// By which operation; `None` where somebody only looks at it, or is about to begin one.
+        operation: Option<OperationId>,
+        /// Its kind, e.g. `create`.
+        kind: String,
         /// Whether a process is at work on it at this moment.
         running: bool,
     },
@@ -54,6 +56,14 @@ pub enum ProvisioningError {
         /// What was asked for.
         id: OperationId,
     },
+    /// A newer version of Nexus began it.
+    #[error("operation {id} is of a kind that this version of Nexus does not know: {kind}")]
+    UnknownKind {
+        /// Which.
+        id: OperationId,
+        /// Its kind.
+        kind: String,
+    },
     /// The operation is over.
     #[error("operation {id} is {state}: there is nothing to {verb}")]
     Over {
@@ -64,12 +74,18 @@ pub enum ProvisioningError {
         /// What was wanted.
         verb: &'static str,
     },
-    /// Only the making of a tenant can be taken back: what a deletion destroyed is gone, and to take
-    /// back what a repair looks after would destroy a tenant in use.
-    #[error("operation {id} does not make a tenant; it can only go forward")]
+    /// What a purge destroyed is gone, and to take back what a repair looks after would destroy a
+    /// tenant in use. Everything else can be taken back.
+    #[error("operation {id} can only go forward: {}", if kind == "purge" {
+        "what a purge destroyed is gone"
+    } else {
+        "to take a repair back would destroy a tenant in use"
+    })]
     OnlyForward {
         /// Which.
         id: OperationId,
+        /// Its kind, e.g. `purge`.
+        kind: String,
     },
     /// Someone got in where nobody should.
     #[error("the proof of isolation failed: {0}")]
@@ -152,6 +168,7 @@ impl Failure for ProvisioningError {
             Self::SlugTaken { .. }
             | Self::InProgress { .. }
             | Self::Over { .. }
+            | Self::UnknownKind { .. }
             | Self::OnlyForward { .. } => ErrorKind::Conflict,
             Self::NoOperation { .. } => ErrorKind::NotFound,
             Self::NotIsolated(_) | Self::NotUsable(_) | Self::Lost { .. } => ErrorKind::Integrity,
@@ -167,6 +184,7 @@ impl Failure for ProvisioningError {
             Self::NoOperation { .. } => "operation_not_found",
             Self::Over { .. } => "operation_over",
             Self::OnlyForward { .. } => "operation_only_forward",
+            Self::UnknownKind { .. } => "operation_unknown_kind",
             Self::NotIsolated(_) => "not_isolated",
             Self::NotUsable(_) => "not_usable",
             Self::Lost { .. } => "resource_lost",
@@ -178,27 +196,32 @@ impl Failure for ProvisioningError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::SlugTaken { slug, .. } => vec![format!("see it: nexus tenant show {slug}")],
-            Self::InProgress { slug, operation, running } if *running => vec![
-                format!("see how far it is: nexus operation show {operation}"),
-                format!("wait for it: nexus tenant create {slug} --wait, with the same settings"),
-            ],
-            Self::InProgress { operation, .. } => vec![
-                format!("finish it: nexus operation resume {operation}"),
-                format!("or take it back: nexus operation rollback {operation}"),
-            ],
+            Self::InProgress { slug, operation, kind, running: true } => {
+                let look = operation.map(|id| format!("see how far it is: nexus operation show {id}"));
+                let mut hints: Vec<String> = look.into_iter().collect();
+                if kind == "create" {
+                    let wait =
+                        format!("wait for it: nexus tenant create {slug} --wait, with the same settings");
+                    hints.push(wait);
+                }
+                if hints.is_empty() {
+                    hints.push(AGAIN.to_owned());
+                }
+                hints
+            }
+            Self::InProgress { operation: Some(id), kind, .. } => ways_on(*id, kind),
+            Self::InProgress { .. } => vec![AGAIN.to_owned()],
             Self::Stopped { taken_back: true, .. } => {
                 vec!["everything was taken back; the slug is free".to_owned()]
             }
             Self::Stopped { operation, kind, source, .. } => {
-                let mut hints = vec![format!("finish it: nexus operation resume {operation}")];
-                if kind == "create" {
-                    hints.push(format!("or take it back: nexus operation rollback {operation}"));
-                }
+                let mut hints = ways_on(*operation, kind);
                 hints.extend(source.hints());
                 hints
             }
             Self::NoOperation { .. } => vec!["see which there are: nexus operation list".to_owned()],
-            Self::OnlyForward { id } => vec![format!("finish it: nexus operation resume {id}")],
+            Self::OnlyForward { id, .. } => vec![format!("finish it: nexus operation resume {id}")],
+            Self::UnknownKind { .. } => vec!["use the version that began it: nexus version".to_owned()],
             _ => self.inner().map_or_else(Vec::new, Failure::hints),
         }
     }
@@ -214,8 +237,28 @@ impl Failure for ProvisioningError {
 
     fn operation(&self) -> Option<OperationId> {
         match self {
-            Self::Stopped { operation, .. } | Self::InProgress { operation, .. } => Some(*operation),
+            Self::Stopped { operation, .. } => Some(*operation),
+            Self::InProgress { operation, .. } => *operation,
             _ => self.inner().and_then(Failure::operation),
         }
     }
+}
+
+/// Whether an operation of this kind can be taken back.
+pub(super) fn can_go_back(kind: &str) -> bool {
+    !matches!(kind, "purge" | "repair")
+}
+
+/// The way on from what is over in a moment.
+const AGAIN: &str = "repeat the command in a moment";
+
+/// Who changes a tenant, in words.
+fn changer(operation: Option<OperationId>, kind: &str) -> String {
+    operation.map_or_else(|| "another process".to_owned(), |id| format!("operation {id} ({kind})"))
+}
+
+/// How to go on with an operation that stopped.
+fn ways_on(operation: OperationId, kind: &str) -> Vec<String> {
+    let back = can_go_back(kind).then(|| format!("or take it back: nexus operation rollback {operation}"));
+    [format!("finish it: nexus operation resume {operation}")].into_iter().chain(back).collect()
 }

@@ -1,27 +1,30 @@
-//! Making a tenant and taking one away: recorded operations made of steps that can be repeated.
+//! Making a tenant, closing and opening it, and taking it away: recorded operations made of steps
+//! that can be repeated.
 //!
 //! A process feature. It may use the doors of `tenants`, `placement`, `secrets`, `iam`,
-//! `installation` and `audit`. Start reading at `create.rs`, then `steps/mod.rs`; what happens
+//! `installation` and `audit`. Start reading at `create.rs` and `change.rs`, then `steps/mod.rs`; what happens
 //! after a crash is in `recovery.rs`.
 
+mod change;
 mod create;
-mod delete;
 mod error;
 mod operations;
 mod outline;
 mod plan;
 mod recovery;
 mod repair;
+mod sizes;
 mod steps;
 mod store;
 mod worker;
 
+pub use change::{Change, ChangeOutcome, Changed};
 pub use create::{CreateRequest, Created, Outcome};
-pub use delete::Deleted;
 pub use error::ProvisioningError;
 pub use operations::{OperationFilter, OperationState, OperationView};
-pub use outline::{PlannedStep, plan_create, plan_purge};
+pub use outline::{PlannedStep, plan_create, plan_delete, plan_purge};
 pub use plan::sealed;
 pub use recovery::Direction;
 pub use repair::{Mended, Repaired};
+pub use sizes::Sizes;
 pub use worker::{Provisioning, Worker};

@@ -14,6 +14,8 @@ use crate::kernel::{Caller, OperationId, Page, TenantId};
 /// How an operation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OperationState {
+    /// It is recorded, and waits for a process to take it up.
+    Planned,
     /// A process is at work on it.
     Running,
     /// Its process died.
@@ -30,13 +32,21 @@ pub enum OperationState {
 
 impl OperationState {
     /// All of them, for help and completion.
-    pub const ALL: [Self; 6] =
-        [Self::Running, Self::Interrupted, Self::Stopped, Self::RollingBack, Self::Done, Self::RolledBack];
+    pub const ALL: [Self; 7] = [
+        Self::Planned,
+        Self::Running,
+        Self::Interrupted,
+        Self::Stopped,
+        Self::RollingBack,
+        Self::Done,
+        Self::RolledBack,
+    ];
 
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Planned => "planned",
             Self::Running => "running",
             Self::Interrupted => "interrupted",
             Self::Stopped => "stopped",
@@ -65,7 +75,7 @@ pub struct OperationFilter {
 pub struct OperationView {
     /// Its id.
     pub id: OperationId,
-    /// What it does: `create`, `purge`, `repair`.
+    /// What it does: `create`, `suspend`, `resume`, `delete`, `undelete`, `purge`, `repair`.
     pub kind: String,
     /// Of which tenant, by id.
     pub tenant_id: Uuid,

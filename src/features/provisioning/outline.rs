@@ -68,12 +68,31 @@ pub async fn plan_create(
     Ok(effects.into_iter().map(|(step, effect)| PlannedStep { step, effect }).collect())
 }
 
+/// The steps that would put a tenant into the trash.
+#[must_use]
+pub fn plan_delete(tenant: &Tenant, days: u32) -> Vec<PlannedStep> {
+    let names = &tenant.resources;
+    let key = tenant.access_key_id.as_deref().unwrap_or("none");
+    [
+        (
+            "record",
+            format!("keep database {} and bucket {} for {days} days", names.database_name, names.bucket),
+        ),
+        ("close-logins", format!("end the sessions of role {} and let no new one in", names.app_role)),
+        ("disable-key", format!("turn key {key} off")),
+    ]
+    .into_iter()
+    .map(|(step, effect)| PlannedStep { step, effect })
+    .collect()
+}
+
 /// The steps that would take a tenant away.
 #[must_use]
 pub fn plan_purge(tenant: &Tenant) -> Vec<PlannedStep> {
     let names = &tenant.resources;
     let key = tenant.access_key_id.as_deref().unwrap_or("none");
     [
+        ("look", "check that all of it was made by this installation".to_owned()),
         ("close-logins", format!("end the sessions of role {} and let no new one in", names.app_role)),
         ("key", format!("delete key {key}")),
         ("bucket", format!("delete bucket {} with everything in it", names.bucket)),
@@ -105,7 +124,7 @@ impl Provisioning {
         if let Some(row) = unfinished {
             return Ok(answer(Mended::Wanted, Some(row.id), Vec::new()));
         }
-        let tenant = tenant.active()?;
+        let tenant = tenant.in_use()?;
         let opened = self.open_secrets(&mut *worker.control.lock().await, tenant.id).await?;
         let plan = self.plan(worker, (OperationId::new(), 0), tenant, "repair", opened).await?;
         let amiss = amiss(&plan).await;
@@ -131,7 +150,7 @@ impl Provisioning {
     }
 }
 
-/// The steps of an active tenant whose effect is not there, or not whole.
+/// The steps of a tenant, open or closed, whose effect is not there, or not whole.
 pub(super) async fn amiss(plan: &Plan) -> Result<Vec<&'static str>, ProvisioningError> {
     let mut amiss = Vec::new();
     for step in steps::repair() {

@@ -8,7 +8,7 @@ use super::error::ProvisioningError;
 use super::worker::{Provisioning, Server, Worker};
 use crate::features::iam::FirstSignIn;
 use crate::features::placement::Store;
-use crate::features::tenants::Tenant;
+use crate::features::tenants::{Tenant, TenantState};
 use crate::infra::cluster::{Database, Roles};
 use crate::infra::db::ServerAddress;
 use crate::infra::objects::{Owner, ScopedKey};
@@ -33,6 +33,31 @@ pub(super) struct Neighbour {
     pub(super) bucket: String,
 }
 
+/// The two states between which a tenant is closed or opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Passage {
+    /// Before it is closed, and after it is opened. It may be `suspended`: then a stay in the trash
+    /// changes nothing about who is let in.
+    pub(super) open: TenantState,
+    /// While it is closed.
+    pub(super) closed: TenantState,
+}
+
+impl Passage {
+    /// Of an operation of a kind.
+    pub(super) fn of(kind: &str, tenant: &Tenant) -> Self {
+        match kind {
+            "delete" | "undelete" => Self { open: tenant.undeleted_state(), closed: TenantState::Trashed },
+            _ => Self { open: TenantState::Active, closed: TenantState::Suspended },
+        }
+    }
+
+    /// Whether anybody is let in where it is open.
+    pub(super) fn lets_in(self) -> bool {
+        self.open == TenantState::Active
+    }
+}
+
 /// What the steps of one operation share.
 pub(super) struct Plan {
     pub(super) on: Provisioning,
@@ -42,6 +67,8 @@ pub(super) struct Plan {
     /// The store that its bucket is in.
     pub(super) store: Store,
     pub(super) operation: OperationId,
+    /// Its kind, e.g. `create`.
+    pub(super) kind: &'static str,
     pub(super) tenant: Tenant,
     pub(super) owner: Owner,
     /// `None` where the tenant's secrets are erased already.
@@ -52,6 +79,8 @@ pub(super) struct Plan {
     pub(super) neighbour: Option<Neighbour>,
     /// The administrator's session inside the tenant's database.
     pub(super) inside: Mutex<Option<PgConnection>>,
+    /// Where an operation that closes or opens the tenant leads from and to.
+    pub(super) passage: Passage,
     /// Whether what is gone may be made again: not in an active tenant, whose data was in it.
     pub(super) may_remake: bool,
 }
@@ -91,6 +120,11 @@ impl Plan {
         let password = self.password.clone().ok_or_else(|| self.lost("its sealed password"))?;
         let server = &self.server.cluster.admin;
         Ok(server.database(database).login(&self.tenant.resources.app_role, password))
+    }
+
+    /// This operation cannot be taken back.
+    pub(super) fn only_forward(&self) -> ProvisioningError {
+        ProvisioningError::OnlyForward { id: self.operation, kind: self.kind.to_owned() }
     }
 
     /// Something of the tenant is gone.

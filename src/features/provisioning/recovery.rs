@@ -14,8 +14,8 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
-use super::error::ProvisioningError;
-use super::plan::{Plan, sealed};
+use super::error::{ProvisioningError, can_go_back};
+use super::plan::{Passage, Plan, sealed};
 use super::steps::{self, TenantStep};
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
@@ -93,13 +93,16 @@ impl Provisioning {
         if matches!(found.state.as_str(), "done" | "rolled_back") {
             return Err(over(&found));
         }
-        if direction == Direction::Back && found.kind != "create" {
-            return Err(ProvisioningError::OnlyForward { id });
+        if direction == Direction::Back && !can_go_back(&found.kind) {
+            return Err(ProvisioningError::OnlyForward { id, kind: found.kind });
         }
+        let kind = kind_of(&found.kind)
+            .ok_or_else(|| ProvisioningError::UnknownKind { id, kind: found.kind.clone() })?;
         let tenant = tenants::by_id(&mut control, found.tenant_id).await?;
         let tenant = tenant.ok_or(ProvisioningError::NoOperation { id })?;
         let Some(lock) = AdvisoryLock::try_take(&mut control, LockKey::of("tenant", tenant.id)).await? else {
-            return Err(ProvisioningError::InProgress { slug: tenant.slug, operation: id, running: true });
+            let (slug, kind) = (tenant.slug, found.kind);
+            return Err(ProvisioningError::InProgress { slug, operation: Some(id), kind, running: true });
         };
         let mut tx = transaction(&mut control).await?;
         let taken = store::take_up(&mut tx, id, direction == Direction::Back).await?;
@@ -120,7 +123,6 @@ impl Provisioning {
         tx.commit().await?;
         drop(control);
 
-        let kind = kind_of(&row.kind);
         let opened = match self.fence_off(worker, &tenant, &row).await {
             Ok(opened) => opened,
             Err(source) => {
@@ -274,6 +276,8 @@ impl Provisioning {
             store,
             operation,
             owner: Owner { mark: Plan::mark(self, &tenant), fence },
+            passage: Passage::of(kind, &tenant),
+            kind,
             may_remake: tenant.state == TenantState::Provisioning,
             tenant,
             password: opened.password,
@@ -320,20 +324,27 @@ impl Plan {
     }
 }
 
-fn steps_of(kind: &str) -> Vec<TenantStep> {
-    match kind {
-        "purge" => steps::purge(),
-        "repair" => steps::repair(),
-        _ => steps::create(),
-    }
+/// Makes the steps of an operation.
+type Outline = fn() -> Vec<TenantStep>;
+
+/// The kinds of operations, and their steps.
+const KINDS: [(&str, Outline); 7] = [
+    ("create", steps::create),
+    ("suspend", steps::close),
+    ("resume", steps::open),
+    ("delete", steps::close),
+    ("undelete", steps::open),
+    ("purge", steps::purge),
+    ("repair", steps::repair),
+];
+
+pub(super) fn steps_of(kind: &str) -> Vec<TenantStep> {
+    KINDS.into_iter().find(|(name, _)| *name == kind).map_or_else(Vec::new, |(_, steps)| steps())
 }
 
-fn kind_of(kind: &str) -> &'static str {
-    match kind {
-        "purge" => "purge",
-        "repair" => "repair",
-        _ => "create",
-    }
+/// The kind as this version of Nexus knows it; a newer one may know more.
+fn kind_of(kind: &str) -> Option<&'static str> {
+    KINDS.into_iter().map(|(name, _)| name).find(|name| *name == kind)
 }
 
 pub(super) fn stopped(

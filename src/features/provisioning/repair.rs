@@ -101,14 +101,14 @@ impl Provisioning {
                 Err(error) => Err(error),
             };
         }
-        let tenant = tenant.active()?;
+        let tenant = tenant.in_use()?;
         match self.check(worker, caller, tenant, progress, stop).await? {
             None => Ok(answer(Mended::Nothing, None, Vec::new())),
             Some((operation, restored)) => Ok(answer(Mended::Restored, Some(operation), restored)),
         }
     }
 
-    /// Looks at everything that an active tenant has; repairs it by an operation of its own only
+    /// Looks at everything that a tenant has, open or closed; repairs it by an operation of its own only
     /// where something is amiss.
     async fn check(
         &self,
@@ -120,9 +120,7 @@ impl Provisioning {
     ) -> Result<Option<(OperationId, Vec<&'static str>)>, ProvisioningError> {
         let mut control = worker.control.lock().await;
         let Some(lock) = AdvisoryLock::try_take(&mut control, LockKey::of("tenant", tenant.id)).await? else {
-            let operation =
-                store::unfinished(&mut control, tenant.id).await?.map_or_else(OperationId::new, |row| row.id);
-            return Err(ProvisioningError::InProgress { slug: tenant.slug, operation, running: true });
+            return Err(super::change::somebody_elses(&mut control, &tenant, true).await?);
         };
         let opened = self.open_secrets(&mut control, tenant.id).await?;
         drop(control);
@@ -160,7 +158,8 @@ impl Provisioning {
         let fence = store::insert(&mut tx, (operation, tenant, "repair"), caller, &facts).await?;
         let fence = fence.ok_or_else(|| ProvisioningError::InProgress {
             slug: intent.tenant.slug.clone(),
-            operation,
+            operation: None,
+            kind: String::new(),
             running: false,
         })?;
         Journal::plan(&mut tx, operation, &steps::outline(&steps::repair())).await?;
@@ -176,8 +175,8 @@ impl Provisioning {
         Ok(fence)
     }
 
-    /// The tenants that a repair of all looks at: those with an unfinished operation, then those in
-    /// use.
+    /// The tenants that a repair of all looks at: those with an unfinished operation, then the
+    /// others that are not gone.
     ///
     /// # Errors
     /// When a statement fails.
@@ -185,7 +184,7 @@ impl Provisioning {
         let mut control = worker.control.lock().await;
         let mut ids: Vec<TenantId> =
             store::all_unfinished(&mut control).await?.into_iter().map(|row| row.tenant_id).collect();
-        for id in store::active_tenants(&mut control).await? {
+        for id in store::settled_tenants(&mut control).await? {
             if !ids.contains(&id) {
                 ids.push(id);
             }

@@ -47,6 +47,15 @@ pub(super) async fn insert(
     .await?)
 }
 
+/// Notes that an operation waits for another process.
+pub(super) async fn leave_to_another(control: &mut PgConnection, id: OperationId) -> Result<(), DbError> {
+    sqlx::query("update control.operations set planned = true where id = $1")
+        .bind(id)
+        .execute(control)
+        .await?;
+    Ok(())
+}
+
 /// An operation.
 pub(super) async fn operation(
     control: &mut PgConnection,
@@ -91,7 +100,7 @@ pub(super) async fn take_up(
     Ok(sqlx::query_as(
         "update control.operations
          set state = case when $2 or state = 'rolling_back' then 'rolling_back' else 'running' end,
-             fence = nextval('control.fences'), error = null, updated_at = now()
+             fence = nextval('control.fences'), error = null, planned = false, updated_at = now()
          where id = $1 and state in ('running', 'stopped', 'rolling_back')
          returning id, tenant_id, kind, state, fence",
     )
@@ -143,14 +152,17 @@ pub(super) async fn neighbour(
     .await?)
 }
 
-/// The ids of the tenants in use.
-pub(super) async fn active_tenants(control: &mut PgConnection) -> Result<Vec<TenantId>, DbError> {
-    Ok(sqlx::query_scalar("select id from control.tenants where state = 'active' order by slug")
-        .fetch_all(control)
-        .await?)
+/// The ids of the tenants that are made and not gone, open or closed.
+pub(super) async fn settled_tenants(control: &mut PgConnection) -> Result<Vec<TenantId>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select id from control.tenants where state in ('active', 'suspended', 'trashed') order by slug",
+    )
+    .fetch_all(control)
+    .await?)
 }
 
-/// Operations, the newest first; a running one without a living process is `interrupted`.
+/// Operations, the newest first; a running one without a living process is `interrupted`, or
+/// `planned` where no process took it up yet.
 pub(super) async fn list(
     control: &mut PgConnection,
     filter: &OperationFilter,
@@ -168,7 +180,7 @@ pub(super) async fn list(
                      select from pg_locks where locktype = 'advisory' and objsubid = 1
                          and database = (select oid from pg_database where datname = current_database())
                          and classid = ((h >> 32) & 4294967295)::oid and objid = (h & 4294967295)::oid)
-                 then 'interrupted' else state end as seen_state
+                 then case when planned then 'planned' else 'interrupted' end else state end as seen_state
              from operation
          )
          select id, tenant_id, slug, kind, seen_state as state, caller, error, created_at, updated_at, finished_at

@@ -40,6 +40,24 @@ pub enum TenantError {
         /// Which.
         slug: String,
     },
+    /// It is suspended.
+    #[error("tenant {slug:?} is suspended since {}: {reason}", since.date())]
+    Suspended {
+        /// Which.
+        slug: String,
+        /// Why.
+        reason: String,
+        /// Since when.
+        since: OffsetDateTime,
+    },
+    /// It is in the trash.
+    #[error("tenant {slug:?} is deleted and kept until {}", purge_after.date())]
+    Trashed {
+        /// Which.
+        slug: String,
+        /// Until when it can be had back.
+        purge_after: OffsetDateTime,
+    },
     /// It is not in a state in which this can be done.
     #[error("tenant {slug:?} is {state}, not active")]
     NotActive {
@@ -63,7 +81,11 @@ impl Failure for TenantError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } | Self::Renamed { .. } => ErrorKind::NotFound,
-            Self::SlugTaken { .. } | Self::Gone { .. } | Self::NotActive { .. } => ErrorKind::Conflict,
+            Self::SlugTaken { .. }
+            | Self::Gone { .. }
+            | Self::Suspended { .. }
+            | Self::Trashed { .. }
+            | Self::NotActive { .. } => ErrorKind::Conflict,
             Self::Db(error) => error.kind(),
         }
     }
@@ -74,6 +96,8 @@ impl Failure for TenantError {
             Self::Renamed { .. } => "tenant_renamed",
             Self::SlugTaken { .. } => "slug_taken",
             Self::Gone { .. } => "tenant_gone",
+            Self::Suspended { .. } => "tenant_suspended",
+            Self::Trashed { .. } => "tenant_trashed",
             Self::NotActive { .. } => "tenant_not_active",
             Self::Db(error) => error.code(),
         }
@@ -89,6 +113,8 @@ impl Failure for TenantError {
                 vec![format!("{name} is now called {slug} since {}: nexus tenant show {slug}", since.date())]
             }
             Self::SlugTaken { slug } => vec![format!("see who has it: nexus tenant show {slug}")],
+            Self::Suspended { slug, .. } => vec![format!("let it be used again: nexus tenant resume {slug}")],
+            Self::Trashed { slug, .. } => vec![format!("have it back: nexus tenant undelete {slug}")],
             Self::NotActive { slug, .. } => vec![
                 format!("see where it stands: nexus operation list --tenant {slug}"),
                 format!("finish or take back what was begun: nexus tenant repair {slug}"),
@@ -104,6 +130,12 @@ impl Failure for TenantError {
                 json!({ "name": name, "slug": slug, "since": since.format(&Rfc3339).unwrap_or_default() })
             }
             Self::SlugTaken { slug } | Self::Gone { slug } => json!({ "slug": slug }),
+            Self::Suspended { slug, reason, since } => {
+                json!({ "slug": slug, "reason": reason, "since": since.format(&Rfc3339).unwrap_or_default() })
+            }
+            Self::Trashed { slug, purge_after } => {
+                json!({ "slug": slug, "purge_after": purge_after.format(&Rfc3339).unwrap_or_default() })
+            }
             Self::NotActive { slug, state } => json!({ "slug": slug, "state": state }),
             Self::Db(error) => error.details(),
         }

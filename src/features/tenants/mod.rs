@@ -7,6 +7,7 @@
 mod change;
 mod env;
 mod error;
+mod life;
 mod model;
 mod selector;
 mod service;
@@ -15,6 +16,7 @@ mod store;
 pub use change::{Change, ChangeOutcome, Facts, Renamed, Updated, rename, update};
 pub use env::EnvView;
 pub use error::TenantError;
+pub use life::{Life, Reason, ReasonError, Suspension, Trash, due, is_due, suspend, trash};
 pub use model::{NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
 pub use service::{TenantRef, each, find, former_slugs, get, list, select, slugs};

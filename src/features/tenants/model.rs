@@ -5,6 +5,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use super::life::{Life, Suspension, Trash};
 use super::selector::Selector;
 use crate::kernel::{Email, Labels, Slug, TenantId};
 
@@ -17,6 +18,10 @@ pub enum TenantState {
     Provisioning,
     /// In use.
     Active,
+    /// Out of use for a while, by an operator's will; nobody is let in.
+    Suspended,
+    /// Deleted, and kept for a while; nobody is let in.
+    Trashed,
     /// Being taken away; not usable.
     Deleting,
     /// Gone; only the row is left.
@@ -25,7 +30,8 @@ pub enum TenantState {
 
 impl TenantState {
     /// All states, for help and completion.
-    pub const ALL: [Self; 4] = [Self::Provisioning, Self::Active, Self::Deleting, Self::Deleted];
+    pub const ALL: [Self; 6] =
+        [Self::Provisioning, Self::Active, Self::Suspended, Self::Trashed, Self::Deleting, Self::Deleted];
 
     /// The word.
     #[must_use]
@@ -33,6 +39,8 @@ impl TenantState {
         match self {
             Self::Provisioning => "provisioning",
             Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Trashed => "trashed",
             Self::Deleting => "deleting",
             Self::Deleted => "deleted",
         }
@@ -91,6 +99,9 @@ pub struct Tenant {
     pub access_key_id: Option<String>,
     /// The version of its schema.
     pub schema_version: Option<i64>,
+    /// Its last suspension and its last deletion.
+    #[sqlx(flatten)]
+    pub life: Life,
     /// When it was asked for.
     pub created_at: OffsetDateTime,
     /// When its row last changed.
@@ -124,6 +135,12 @@ pub struct TenantView {
     pub bucket: String,
     /// The version of its schema.
     pub schema_version: Option<i64>,
+    /// Why it is suspended; only where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspension: Option<Suspension>,
+    /// Until when it is in the trash; only where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trash: Option<Trash>,
     /// When it was asked for (RFC 3339).
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
@@ -134,7 +151,10 @@ pub struct TenantView {
 
 impl From<Tenant> for TenantView {
     fn from(tenant: Tenant) -> Self {
+        let (suspension, trash) = (tenant.suspension(), tenant.trash());
         Self {
+            suspension,
+            trash,
             id: tenant.id,
             slug: tenant.slug,
             name: tenant.name,

@@ -170,11 +170,38 @@ impl Tenant {
     /// The tenant, if it is in use.
     ///
     /// # Errors
-    /// [`TenantError::NotActive`] otherwise.
+    /// [`TenantError::Suspended`], [`TenantError::Trashed`], or [`TenantError::NotActive`] otherwise.
     pub fn active(self) -> Result<Self, TenantError> {
         match self.state {
             TenantState::Active => Ok(self),
-            state => Err(TenantError::NotActive { slug: self.slug, state: state.as_str() }),
+            _ => Err(self.unusable()),
+        }
+    }
+
+    /// The tenant, if it is made and not gone, open or closed.
+    ///
+    /// # Errors
+    /// [`TenantError::NotActive`] otherwise.
+    pub fn in_use(self) -> Result<Self, TenantError> {
+        match self.state {
+            TenantState::Active | TenantState::Suspended | TenantState::Trashed => Ok(self),
+            _ => Err(self.unusable()),
+        }
+    }
+
+    /// Why nothing can be done with it in the state that it is in.
+    #[must_use]
+    pub fn unusable(self) -> TenantError {
+        let (suspension, trash) = (self.suspension(), self.trash());
+        match (self.state, suspension, trash) {
+            (TenantState::Trashed, _, Some(trash)) => {
+                TenantError::Trashed { slug: self.slug, purge_after: trash.purge_after }
+            }
+            (TenantState::Suspended, Some(why), _) => {
+                TenantError::Suspended { slug: self.slug, reason: why.reason, since: why.at }
+            }
+            (TenantState::Deleted, _, _) => TenantError::Gone { slug: self.slug },
+            (state, _, _) => TenantError::NotActive { slug: self.slug, state: state.as_str() },
         }
     }
 }

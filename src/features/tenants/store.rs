@@ -15,7 +15,8 @@ pub(super) const SLUG_INDEX: &str = "tenants_slug";
 /// How long it is remembered whose a slug was, in days.
 const KEPT_DAYS: i32 = 30;
 const COLUMNS: &str = "id, slug, name, state, admin_email, labels, cluster, store, database_name, owner_role, \
-                       app_role, bucket, access_key_id, schema_version, created_at, updated_at";
+                       app_role, bucket, access_key_id, schema_version, created_at, updated_at, suspended_at, \
+                       suspended_by, suspension_reason, trashed_at, trashed_by, trashed_from, purge_after";
 
 /// Writes a tenant's row, in state `provisioning`. `None` when the slug is taken.
 ///

@@ -85,6 +85,18 @@ pub async fn database(
     })
 }
 
+/// Whether the database takes connections. `None` where it is not there, or only its wreck.
+///
+/// # Errors
+/// [`ClusterError::Foreign`] when one of this name is there that is not ours.
+pub(super) async fn connectable(
+    admin: &mut PgConnection,
+    database: Database<'_>,
+) -> Result<Option<bool>, ClusterError> {
+    let found = find(admin, database).await?.filter(|it| !it.half_dropped);
+    Ok(found.map(|it| it.connectable))
+}
+
 /// Clones the template. Nobody can connect until [`open_database`]: a new database's privileges
 /// let every login of the server in.
 ///

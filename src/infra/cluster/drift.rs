@@ -263,6 +263,10 @@ fn database_drift(found: &Index<'_>, expected: &Expected<'_>, drift: &mut Vec<Dr
         add("database_connection_limit", format!("{} sessions", database.connection_limit), statement);
     }
     grant_drift(found, expected, &mut add);
+    if !expected.open && database.connectable {
+        let statement = format!("alter database {quoted} allow_connections false");
+        add("database_open", "it takes sessions, and the tenant is closed".to_owned(), statement);
+    }
     if expected.open && !database.connectable {
         // Last: it is opened to whom it should be only.
         let statement = format!("alter database {quoted} allow_connections true");

@@ -21,6 +21,20 @@ pub enum ClusterError {
         /// How many.
         count: i64,
     },
+    /// Sessions in a database that is closed would not end.
+    #[error("{count} session(s) in database {database} do not end")]
+    StillOpen {
+        /// Which database.
+        database: String,
+        /// How many.
+        count: i64,
+    },
+    /// Something of ours that is to be changed is not there.
+    #[error("{what} is not there")]
+    Missing {
+        /// What it is, e.g. `role nx…`.
+        what: String,
+    },
 }
 
 impl From<sqlx::Error> for ClusterError {
@@ -34,7 +48,8 @@ impl Failure for ClusterError {
         match self {
             Self::Db(error) => error.kind(),
             Self::Foreign { .. } => ErrorKind::Conflict,
-            Self::StillAtWork { .. } => ErrorKind::Busy,
+            Self::StillAtWork { .. } | Self::StillOpen { .. } => ErrorKind::Busy,
+            Self::Missing { .. } => ErrorKind::Integrity,
         }
     }
 
@@ -43,14 +58,18 @@ impl Failure for ClusterError {
             Self::Db(error) => error.code(),
             Self::Foreign { .. } => "cluster_foreign",
             Self::StillAtWork { .. } => "cluster_still_at_work",
+            Self::StillOpen { .. } => "cluster_still_open",
+            Self::Missing { .. } => "cluster_missing",
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Db(error) => error.hints(),
-            Self::Foreign { .. } => Vec::new(),
-            Self::StillAtWork { .. } => vec!["repeat the command in a minute".to_owned()],
+            Self::Foreign { .. } | Self::Missing { .. } => Vec::new(),
+            Self::StillAtWork { .. } | Self::StillOpen { .. } => {
+                vec!["repeat the command in a minute".to_owned()]
+            }
         }
     }
 }

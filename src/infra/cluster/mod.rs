@@ -13,6 +13,7 @@ mod mending;
 mod privileges;
 mod roles;
 mod sessions;
+mod size;
 mod template;
 mod trespass;
 
@@ -27,6 +28,7 @@ pub use inventory::{
 pub use mending::{close_template, drop_role, end_session, mend, revoke_database};
 pub use privileges::{become_role, close_maintenance_databases, grant_inside, granted_inside};
 pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
-pub use sessions::{close_logins, fence, name_session};
+pub use sessions::{close_logins, fence, logins_closed, name_session, open_logins};
+pub use size::{database_bytes, tables_and_rows};
 pub use template::{build_template, drop_template};
 pub use trespass::{Entry, become_other, enter};

@@ -32,8 +32,10 @@ struct Found {
 pub struct RolesFound {
     /// The owner role is there, with the attributes that it should have.
     pub owner: bool,
-    /// The app role is there, with the attributes that it should have.
+    /// The app role is there, with the attributes that it should have, its right to log in apart.
     pub app: bool,
+    /// The app role can log in.
+    pub login: bool,
     /// The app role's SCRAM verifier, as stored.
     pub verifier: Option<String>,
 }
@@ -62,6 +64,12 @@ async fn ours_and_foreign(
     Ok((ours, foreign))
 }
 
+/// Whether the app role can log in. `None` where it is not there.
+pub(super) async fn login(admin: &mut PgConnection, roles: Roles<'_>) -> Result<Option<bool>, ClusterError> {
+    let found = find(admin, roles).await?;
+    Ok(found.into_iter().find(|role| role.name == roles.app).map(|role| role.login))
+}
+
 /// The names of those roles that are there, all of them ours.
 pub(super) async fn exists(admin: &mut PgConnection, roles: Roles<'_>) -> Result<Vec<String>, ClusterError> {
     Ok(find(admin, roles).await?.into_iter().map(|role| role.name).collect())
@@ -81,7 +89,8 @@ pub async fn roles(
         if role.name == roles.owner {
             answer.owner = !role.login;
         } else {
-            answer.app = role.login && role.connection_limit == connection_limit;
+            answer.app = role.connection_limit == connection_limit;
+            answer.login = role.login;
             answer.verifier = role.verifier;
         }
     }
@@ -91,7 +100,8 @@ pub async fn roles(
 /// Makes both roles, or mends those that are there, in one transaction. The owner inherits, because
 /// what a database's owner may do in schema public comes to it through `pg_database_owner`
 /// (manual, chapter 22.5). The password reaches the
-/// server as a SCRAM verifier only: a statement's text can end in the server's log.
+/// server as a SCRAM verifier only: a statement's text can end in the server's log. `login` says
+/// whether the app role may log in.
 ///
 /// # Errors
 /// [`ClusterError::Foreign`] when one is there without our mark.
@@ -99,7 +109,7 @@ pub async fn create_roles(
     admin: &mut PgConnection,
     roles: Roles<'_>,
     verifier: &str,
-    connection_limit: i32,
+    (connection_limit, login): (i32, bool),
 ) -> Result<(), ClusterError> {
     let there = exists(admin, roles).await?;
     let verb = |name: &str| if there.iter().any(|role| role == name) { "alter" } else { "create" };
@@ -108,13 +118,14 @@ pub async fn create_roles(
     let statements = format!(
         "{} role {owner} nologin inherit {plain};
          comment on role {owner} is {mark};
-         {} role {app} login noinherit {plain} connection limit {connection_limit} password {};
+         {} role {app} {login} noinherit {plain} connection limit {connection_limit} password {};
          comment on role {app} is {mark};
          alter role {app} set search_path to public, pg_temp;
          alter role {app} set idle_in_transaction_session_timeout to '5min'",
         verb(roles.owner),
         verb(roles.app),
         literal(verifier),
+        login = if login { "login" } else { "nologin" },
     );
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
     Ok(())

@@ -141,6 +141,17 @@ impl BucketClient {
         }
     }
 
+    /// How many objects one page of the bucket's list holds (at most 1,000), and whether there are
+    /// more.
+    ///
+    /// # Errors
+    /// When the store refuses or does not answer.
+    pub async fn count(&self, bucket: &str) -> Result<(usize, bool), ObjectError> {
+        let page = self.client.list_objects_v2().bucket(bucket).send().await;
+        let page = page.map_err(|error| self.failed(&error))?;
+        Ok((page.contents().len(), page.is_truncated().unwrap_or(false)))
+    }
+
     fn failed<E: std::error::Error + ProvideErrorMetadata + 'static>(
         &self,
         error: &SdkError<E>,

@@ -7,4 +7,4 @@ mod points;
 mod races;
 mod random;
 mod rollback;
-mod settled;
+pub mod settled;

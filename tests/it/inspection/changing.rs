@@ -60,3 +60,21 @@ fn a_server_that_does_not_answer_is_named_and_the_others_are_looked_at() {
     let (code, error) = world.error(&["fsck", "--cluster", "nowhere"]);
     assert_eq!((code, error["code"].as_str()), (4, Some("cluster_not_found")), "{error}");
 }
+
+#[test]
+fn of_a_tenant_that_is_suspended_it_is_a_fault_that_anything_opens() {
+    let world = World::new();
+    tenants(&world, 1, 1, &[]);
+    world.ok(&["tenant", "suspend", "t-001", "--reason", "not paid"]);
+    assert_eq!(fsck(&world, &["--where", "slug=t-001"]), (0, Seen::new(), Seen::new()));
+    let row = world.control_sql("select app_role, database_name from control.tenants").remove(0);
+    let (app, database) = row.split_once('|').unwrap();
+    world.sql(
+        "postgres",
+        &format!("alter role {app} login; alter database {database} allow_connections true"),
+    );
+    let (code, faults, _) = fsck(&world, &["--where", "slug=t-001"]);
+    assert_eq!((code, faults), (9, seen(&[("database_open", "t-001"), ("role_login", "t-001")])));
+    world.ok(&["fsck", "--where", "slug=t-001", "--fix", "--yes"]);
+    assert!(!world.run(&["tenant", "psql", "t-001", "--", "-c", "select 1"]).status.success());
+}

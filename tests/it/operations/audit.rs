@@ -21,7 +21,7 @@ fn every_change_leaves_one_row_with_who_asked_and_by_which_operation() {
         format!("tenant.create|{}", text(&made["operation"])),
         format!("tenant.create|{open}"),
         format!("operation.resume|{open}"),
-        format!("tenant.delete|{}", text(&gone["operation"])),
+        format!("tenant.purge|{}", text(&gone["operation"])),
     ];
     assert_eq!(rows, expected);
     let nameless = "select count(*) from control.audit_log where caller = '' or at is null";

@@ -188,6 +188,7 @@ fn a_tenant_made_mended_and_gone() {
     schema_version⇥[version]
     created_at⇥[time]
     updated_at⇥[time]
+    outcome⇥purged
     operation⇥[id]
     --- exit 0
     ");

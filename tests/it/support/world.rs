@@ -213,9 +213,11 @@ impl World {
     /// What should be there, by the control database.
     pub fn believed(&self) -> Inventory {
         let all = |what: &str| -> BTreeSet<String> {
-            self.control_sql(&format!("select {what} from control.tenants where state = 'active'"))
-                .into_iter()
-                .collect()
+            self.control_sql(&format!(
+                "select {what} from control.tenants where state in ('active', 'suspended', 'trashed')"
+            ))
+            .into_iter()
+            .collect()
         };
         Inventory {
             databases: all("database_name"),

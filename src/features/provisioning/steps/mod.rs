@@ -1,4 +1,4 @@
-//! The steps of making and of taking away a tenant. Each looks at the world, acts, and can take
+//! The steps of making a tenant, closing and opening it, and taking it away. Each looks at the world, acts, and can take
 //! its effect back.
 //!
 //! ```text
@@ -6,10 +6,15 @@
 //!                  │         │                          ├─ prove-database ─┤
 //!                  │         └─ prove-isolation ────────┼──────────────────┤
 //!                  └─ bucket ── key ── seal ── prove-store ────────────────┘
-//! purge   close-logins ─┬─ key ── bucket ──┬─ release
-//!                       └─ database ─ roles┘
+//! close   record ─┬─ close-logins
+//!                 └─ disable-key
+//! open    open-logins ─┬─ record
+//!         enable-key ──┘
+//! purge   look ── close-logins ─┬─ key ── bucket ──┬─ release
+//!                               └─ database ─ roles┘
 //! ```
 
+mod access;
 mod lifecycle;
 mod prove;
 mod remove;
@@ -44,9 +49,10 @@ pub(super) fn create() -> Vec<TenantStep> {
 
 /// The steps of taking a tenant away.
 pub(super) fn purge() -> Vec<TenantStep> {
-    use remove::{CloseLogins, Remove};
+    use remove::{Look, Remove};
     vec![
-        Box::new(CloseLogins),
+        Box::new(Look),
+        Box::new(access::Close::after_a_look()),
         Box::new(Remove::of(store::MakeKey, &["close-logins"])),
         Box::new(Remove::of(store::MakeBucket, &["key"])),
         Box::new(Remove::of(server::MakeDatabase, &["close-logins"])),
@@ -55,7 +61,18 @@ pub(super) fn purge() -> Vec<TenantStep> {
     ]
 }
 
-/// The steps of putting an active tenant right. It has no proof of isolation of its own: that
+/// The steps of letting nobody in: suspending a tenant, and putting it into the trash. The
+/// tenant's state changes with the intent.
+pub(super) fn close() -> Vec<TenantStep> {
+    vec![Box::new(access::Closed), Box::new(access::Close::at_once()), Box::new(access::DisableKey)]
+}
+
+/// The steps of letting the tenant in again. Its state changes at the end.
+pub(super) fn open() -> Vec<TenantStep> {
+    vec![Box::new(access::OpenLogins), Box::new(access::EnableKey), Box::new(access::Opened)]
+}
+
+/// The steps of putting a tenant right, open or closed. It has no proof of isolation of its own: that
 /// belongs to making a tenant, and to a fleet-wide proof.
 pub(super) fn repair() -> Vec<TenantStep> {
     vec![
@@ -66,6 +83,8 @@ pub(super) fn repair() -> Vec<TenantStep> {
         Box::new(store::Seal),
         Box::new(server::MakeDatabase),
         Box::new(server::Grant),
+        Box::new(access::Logins),
+        Box::new(access::KeyUse),
         Box::new(tighten::Tighten),
     ]
 }
@@ -81,7 +100,7 @@ mod tests {
 
     #[test]
     fn every_step_waits_only_for_steps_that_stand_before_it() {
-        for steps in [create(), purge(), repair()] {
+        for steps in [create(), close(), open(), purge(), repair()] {
             let mut seen: Vec<&str> = Vec::new();
             for step in &steps {
                 assert!(step.after().iter().all(|name| seen.contains(name)), "{}", step.name());

@@ -8,13 +8,13 @@ use crate::infra::cluster::{self, ClusterError};
 use crate::infra::objects::ObjectError;
 use crate::infra::saga::{Probe, Step};
 
-/// No login, no new session, and an end to those that are open.
-pub(super) struct CloseLogins;
+/// Looks at all that will be removed, and finds that it is ours, before anything is.
+pub(super) struct Look;
 
 #[async_trait]
-impl Step<Plan, ProvisioningError> for CloseLogins {
+impl Step<Plan, ProvisioningError> for Look {
     fn name(&self) -> &'static str {
-        "close-logins"
+        "look"
     }
 
     async fn probe(&self, _plan: &Plan) -> Result<Probe, ProvisioningError> {
@@ -22,11 +22,17 @@ impl Step<Plan, ProvisioningError> for CloseLogins {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        Ok(cluster::close_logins(&mut *plan.server.admin.lock().await, plan.roles(), plan.database()).await?)
+        let mut admin = plan.server.admin.lock().await;
+        let limit = plan.server.cluster.connection_limit;
+        cluster::roles(&mut admin, plan.roles(), limit).await?;
+        cluster::database(&mut admin, plan.database()).await?;
+        drop(admin);
+        plan.store.driver.has_bucket(plan.bucket(), &plan.owner).await?;
+        Ok(())
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        Err(ProvisioningError::OnlyForward { id: plan.operation })
+        Err(plan.only_forward())
     }
 }
 
@@ -88,6 +94,6 @@ impl<S: Makes> Step<Plan, ProvisioningError> for Remove<S> {
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        Err(ProvisioningError::OnlyForward { id: plan.operation })
+        Err(plan.only_forward())
     }
 }

@@ -31,7 +31,11 @@ impl Step<Plan, ProvisioningError> for MakeRoles {
             (Some(verifier), Some(password)) => scram::verify(verifier, password),
             _ => false,
         };
-        Ok(if found.owner && found.app && fits { Probe::Done } else { Probe::Absent })
+        Ok(if found.owner && found.app && fits && found.login != plan.tenant.is_closed() {
+            Probe::Done
+        } else {
+            Probe::Absent
+        })
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -42,7 +46,7 @@ impl Step<Plan, ProvisioningError> for MakeRoles {
             &mut *plan.server.admin.lock().await,
             plan.roles(),
             verifier.expose_secret(),
-            limit,
+            (limit, !plan.tenant.is_closed()),
         )
         .await?)
     }
@@ -114,6 +118,10 @@ impl Step<Plan, ProvisioningError> for Grant {
     }
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
+        // Nobody can look inside a database that is closed.
+        if plan.tenant.is_closed() {
+            return Ok(Probe::Done);
+        }
         let found = cluster::database(&mut *plan.server.admin.lock().await, plan.database()).await?;
         if found != DatabaseFound::Open {
             return Ok(Probe::Absent);

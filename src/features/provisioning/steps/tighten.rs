@@ -5,7 +5,6 @@ use async_trait::async_trait;
 
 use super::super::error::ProvisioningError;
 use super::super::plan::Plan;
-use crate::features::tenants::TenantState;
 use crate::infra::cluster::{self, Drift, Expected, Index, Mend, Scope};
 use crate::infra::db::REALM;
 use crate::infra::saga::{Probe, Step};
@@ -48,7 +47,7 @@ impl Step<Plan, ProvisioningError> for Tighten {
 
 /// Whether the tenant's logins are let in.
 fn open(plan: &Plan) -> bool {
-    plan.tenant.state == TenantState::Active
+    !plan.tenant.is_closed()
 }
 
 async fn outside(plan: &Plan) -> Result<Vec<String>, ProvisioningError> {

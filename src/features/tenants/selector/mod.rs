@@ -102,9 +102,19 @@ impl Selector {
     /// Whether tenants that are gone are left out: unless their state is asked for.
     #[must_use]
     pub fn leaves_out_deleted(&self) -> bool {
-        !self.conditions.iter().any(|condition| {
-            matches!(condition, Condition::State { not: false, any } if any.contains(&TenantState::Deleted))
-        })
+        !self.asks_for(TenantState::Deleted)
+    }
+
+    /// Whether tenants in the trash are left out: unless their state is asked for.
+    #[must_use]
+    pub fn leaves_out_trashed(&self) -> bool {
+        !self.asks_for(TenantState::Trashed)
+    }
+
+    fn asks_for(&self, state: TenantState) -> bool {
+        self.conditions.iter().any(
+            |condition| matches!(condition, Condition::State { not: false, any } if any.contains(&state)),
+        )
     }
 
     /// Whether the indexes that lists are sorted by tell who fits, without a look at the rows: they

@@ -10,6 +10,9 @@ use crate::kernel::Labels;
 pub(in crate::features::tenants) fn push(query: &mut QueryBuilder<Postgres>, selector: &Selector) {
     // Lets the planner use the indexes, which leave out those that are gone, too.
     query.push(if selector.leaves_out_deleted() { "state <> 'deleted'" } else { "true" });
+    if selector.leaves_out_trashed() {
+        query.push(" and state <> 'trashed'");
+    }
     for condition in &selector.conditions {
         query.push(" and ");
         push_condition(query, condition);

@@ -1,0 +1,27 @@
+//! `nexus tenant suspend`.
+
+use clap::Args;
+
+use super::super::{CommandResult, Invocation};
+use super::TenantSelection;
+use super::changes::{self, Crew};
+use crate::features::provisioning::Change;
+use crate::features::tenants::Reason;
+
+/// Arguments of `nexus tenant suspend`.
+#[derive(Debug, Args)]
+pub(super) struct SuspendArgs {
+    /// Which
+    #[command(flatten)]
+    pub tenants: TenantSelection,
+    /// Why: shown wherever somebody is refused
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Reason,
+    /// How many
+    #[command(flatten)]
+    pub crew: Crew,
+}
+
+pub(super) async fn run(args: SuspendArgs, on: &Invocation) -> CommandResult {
+    changes::of_selected(&args.tenants, Change::Suspend { reason: args.reason }, &args.crew, on).await
+}

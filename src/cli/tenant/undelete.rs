@@ -1,0 +1,35 @@
+//! `nexus tenant undelete`.
+
+use clap::Args;
+
+use super::super::{CommandResult, Exit, Invocation, complete};
+use crate::app::App;
+use crate::features::provisioning::{Change, ChangeOutcome};
+use crate::features::tenants::TenantRef;
+
+/// Arguments of `nexus tenant undelete`.
+#[derive(Debug, Args)]
+pub(super) struct UndeleteArgs {
+    /// The tenant, by slug or id
+    #[arg(value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: TenantRef,
+}
+
+pub(super) async fn run(args: &UndeleteArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
+    let (tenant, change) = (&args.tenant, Change::Undelete);
+    let changed = if on.global.dry_run {
+        provisioning.look_at_change(&worker, &caller, tenant, &change).await
+    } else {
+        Box::pin(provisioning.change(&worker, &caller, tenant, &change, &progress, &on.interrupt)).await
+    };
+    drop(progress);
+    let changed = changed?;
+    if changed.outcome == ChangeOutcome::Unchanged {
+        on.screen.note(&format!("tenant {} is not deleted; nothing was changed", changed.tenant.slug));
+    }
+    on.screen.thing(&changed)?;
+    Ok(Exit::Done)
+}
