@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::super::output::{Column, Row, Thing};
 use super::super::{CommandResult, Exit, Invocation, complete, place};
 use super::TenantSelection;
 use crate::app::App;
-use crate::features::inspection::{self, Breach, Checked, InspectionError, Kind, Proof};
+use crate::features::inspection::{self, Breach, Checked, InspectionError, Kind, Outcome, Proof};
 use crate::features::tenants::{self, Selector, TenantRef};
 use crate::infra::private_file;
 
@@ -96,9 +97,33 @@ pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
     tell(&proof, on)
 }
 
+/// The attempts of one kind, with those that were not refused in full.
+#[derive(Serialize)]
+struct Tried {
+    #[serde(flatten)]
+    kind: Kind,
+    breaches: Vec<Breach>,
+    no_answer: Vec<Breach>,
+}
+
+/// A tenant that cannot open what is its own has a kind of its own: `own`.
+fn tried(proof: &Proof) -> Vec<Tried> {
+    let mut kinds = proof.attempts.clone();
+    if proof.unclear.iter().any(|it| it.kind == "own") {
+        kinds.push(Kind { kind: "own".to_owned(), outcome: Outcome::default() });
+    }
+    let of = |list: &[Breach], kind: &str| list.iter().filter(|it| it.kind == kind).cloned().collect();
+    let row = |kind: Kind| Tried {
+        breaches: of(&proof.breaches, &kind.kind),
+        no_answer: of(&proof.unclear, &kind.kind),
+        kind,
+    };
+    kinds.into_iter().map(row).collect()
+}
+
 /// Writes what was tried; each breach, and each attempt without a clear answer, in full.
 fn tell(proof: &Proof, on: &Invocation) -> CommandResult {
-    on.screen.list(proof.attempts.iter().cloned())?;
+    on.screen.list(tried(proof))?;
     let what = |it: &Breach| {
         let whose = if it.neighbour.is_empty() { "nobody" } else { it.neighbour.as_str() };
         format!("tenant {} at {} of {whose} ({})", it.tenant, it.object, it.kind)
@@ -142,7 +167,7 @@ fn verify(file: &std::path::Path, key: Option<&PathBuf>, on: &Invocation) -> Com
     verdict(checked.breaches, checked.unclear)
 }
 
-impl Row for Kind {
+impl Row for Tried {
     const COLUMNS: &'static [Column] = &[
         Column::text("kind"),
         Column::number("tried"),
@@ -153,13 +178,13 @@ impl Row for Kind {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let it = &self.outcome;
+        let it = &self.kind.outcome;
         let numbers = [it.tried, it.refused, it.let_in, it.gone, it.unclear];
-        [self.kind.clone()].into_iter().chain(numbers.map(|number| number.to_string())).collect()
+        [self.kind.kind.clone()].into_iter().chain(numbers.map(|number| number.to_string())).collect()
     }
 
     fn id(&self) -> String {
-        self.kind.clone()
+        self.kind.kind.clone()
     }
 }
 

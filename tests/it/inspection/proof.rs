@@ -55,7 +55,12 @@ fn a_grant_that_lets_a_neighbour_in_is_found_and_told_in_full() {
     world.sql("postgres", &format!("grant connect on database {database} to {app}"));
     let (code, rows, said) = prove(&world, &["--all", "--pairs", "2"]);
     assert_eq!((code, total(&rows, "let_in")), (9, 1), "{said}");
-    assert!(said.contains(&format!("LET IN: tenant t-001 at database {database} of t-002")), "{said}");
+    let breaches: Vec<&Value> = rows.iter().flat_map(|row| row["breaches"].as_array().unwrap()).collect();
+    let expected = serde_json::json!({
+        "kind": "database", "tenant": "t-001", "neighbour": "t-002", "object": format!("database {database}"),
+        "unclear": "",
+    });
+    assert_eq!(breaches, [&expected]);
     assert!(said.contains("\"not_isolated\""), "{said}");
     let (code, rows, _) = prove(&world, &["t-003", "--pairs", "2"]);
     assert_eq!((code, total(&rows, "let_in")), (0, 0));
