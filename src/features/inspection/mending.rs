@@ -279,7 +279,7 @@ async fn at_server(
                 cluster::drop_database(&mut admin, database).await?;
             }
         }
-        Remedy::DropRole { name, mark } => cluster::drop_role(&mut admin, name, mark).await?,
+        Remedy::DropRole { name, mark } => cluster::drop_role(&mut admin, &at.admin, name, mark).await?,
         _ => {}
     }
     Ok(())

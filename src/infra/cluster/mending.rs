@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::ClusterError;
-use crate::infra::db::identifier;
+use crate::infra::db::{ServerAddress, identifier};
 
 /// Runs the statement that mends a [`super::Drift`].
 ///
@@ -65,21 +65,40 @@ pub async fn end_session(admin: &mut PgConnection, pid: i32, application: &str) 
     Ok(())
 }
 
-/// Drops a role that bears this mark and owns nothing any more.
+/// Drops a role that bears this mark and owns nothing any more, with the rights that it has here and
+/// there.
 ///
 /// # Errors
 /// [`ClusterError::Foreign`] when it bears another; when it owns something still.
-pub async fn drop_role(admin: &mut PgConnection, name: &str, mark: &str) -> Result<(), ClusterError> {
+pub async fn drop_role(
+    admin: &mut PgConnection,
+    server: &ServerAddress,
+    name: &str,
+    mark: &str,
+) -> Result<(), ClusterError> {
     let found: Option<Option<String>> =
         sqlx::query_scalar("select shobj_description(oid, 'pg_authid') from pg_roles where rolname = $1")
             .bind(name)
             .fetch_optional(&mut *admin)
             .await?;
     match found {
-        None => Ok(()),
-        Some(found) if found.as_deref() == Some(mark) => {
-            mend(admin, &format!("drop role {}", identifier(name))).await
-        }
-        Some(_) => Err(ClusterError::Foreign { what: format!("role {name}") }),
+        None => return Ok(()),
+        Some(found) if found.as_deref() == Some(mark) => {}
+        Some(_) => return Err(ClusterError::Foreign { what: format!("role {name}") }),
     }
+    // DROP OWNED takes away what a role owns, too: only where it owns nothing.
+    let rights_only: Vec<String> = sqlx::query_scalar(
+        "select db.datname::text from pg_shdepend as it join pg_database as db on db.oid = it.dbid
+         where it.refclassid = 'pg_authid'::regclass and it.refobjid = to_regrole(quote_ident($1))
+         group by db.datname having bool_and(it.deptype <> 'o')",
+    )
+    .bind(name)
+    .fetch_all(&mut *admin)
+    .await?;
+    for database in rights_only {
+        let mut inside = server.database(&database).connect("nexus:fsck").await?;
+        mend(&mut inside, &format!("drop owned by {} restrict", identifier(name))).await?;
+        let _ = sqlx::Connection::close(inside).await;
+    }
+    mend(admin, &format!("drop role {}", identifier(name))).await
 }
