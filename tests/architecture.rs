@@ -70,6 +70,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("local", &[]),
     ("installation", &["audit", "iam", "placement", "secrets"]),
     ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),
+    ("inspection", &["audit", "installation", "placement", "provisioning", "secrets", "tenants"]),
 ];
 
 struct Source {

@@ -22,6 +22,7 @@ pub mod config;
 pub mod context;
 pub mod crash;
 pub mod exit;
+pub mod fsck;
 pub mod init;
 pub mod interrupt;
 pub mod invocation;
@@ -135,6 +136,12 @@ pub enum Command {
     /// Look at recorded changes of tenants, finish them or take them back
     #[command(alias = "operations")]
     Operation(operation::OperationArgs),
+    /// Compare the control database with all that is really there, and mend what differs
+    ///
+    /// Asks every PostgreSQL server and every object store. What is found is looked at twice, so
+    /// that a change under way is no fault. Changes nothing without --fix.
+    #[command(after_help = fsck::AFTER_HELP)]
+    Fsck(fsck::FsckArgs),
     /// Look after the keys that seal secrets
     #[command(alias = "secrets")]
     Secret(secret::SecretArgs),
@@ -188,6 +195,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Pool(args) => in_runtime(on, pool::run(args, on)),
         Command::Tenant(args) => in_runtime(on, tenant::run(args, on)),
         Command::Operation(args) => in_runtime(on, operation::run(args, on)),
+        Command::Fsck(args) => in_runtime(on, fsck::run(args, on)),
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),
         Command::Audit(args) => in_runtime(on, audit::run(args, on)),
         Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(Exit::Done),

@@ -7,6 +7,7 @@ mod audit;
 mod aws;
 mod cli;
 mod crash;
+mod inspection;
 mod isolation;
 mod life;
 mod operations;

@@ -20,6 +20,7 @@ mod input;
 mod look;
 mod many;
 mod place;
+mod prove;
 mod purge;
 mod rename;
 mod repair;
@@ -183,6 +184,22 @@ EXAMPLES
   nexus tenant repair --where cluster=eu1
   nexus --dry-run tenant repair --all       what differs")]
     Repair(RepairArgs),
+    /// Prove that tenants cannot reach what is others'
+    ///
+    /// Each logs in as itself and tries its neighbours' databases, roles and buckets, and the
+    /// databases that belong to nobody. What it tries changes nothing. A signed report can be
+    /// checked without Nexus's servers.
+    #[command(after_help = "\
+EXAMPLES
+  nexus tenant prove --all
+  nexus tenant prove acme --pairs 100
+  nexus tenant prove --all --report proof.json
+  nexus tenant prove --public-key > nexus.pub                 for the auditor, once
+  nexus tenant prove --verify proof.json --key nexus.pub
+
+Exit codes: 0 everything was refused; 9 something was let in, or a report was changed; 8 something
+had no clear answer.")]
+    Prove(Box<prove::ProveArgs>),
 }
 
 /// Arguments of `nexus tenant create`.
@@ -360,5 +377,6 @@ pub async fn run(args: TenantArgs, on: &Invocation) -> CommandResult {
         Verb::Undelete(args) => undelete::run(&args, on).await,
         Verb::Purge(args) => purge::run(args, on).await,
         Verb::Repair(args) => Box::pin(repair::run(args, on)).await,
+        Verb::Prove(args) => prove::run(*args, on).await,
     }
 }

@@ -14,7 +14,7 @@ use crate::features::placement::{Cluster, check_rights, template};
 use crate::features::secrets::Secrets;
 use crate::infra::cluster::close_maintenance_databases;
 use crate::infra::db::{AdvisoryLock, CONTROL, DbError, LockKey, REALM, ServerAddress, transaction};
-use crate::kernel::{Caller, Email, Event, Progress};
+use crate::kernel::{Caller, Email, Event, Progress, TenantId};
 
 /// How long to wait for another process that sets the same installation up.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -24,6 +24,20 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Installation {
     /// Marks everything that this installation makes.
     pub id: Uuid,
+}
+
+impl Installation {
+    /// What every mark of ours begins with.
+    #[must_use]
+    pub fn marks(&self) -> String {
+        format!("nexus:{}:", self.id)
+    }
+
+    /// Marks what is a tenant's.
+    #[must_use]
+    pub fn mark(&self, tenant: TenantId) -> String {
+        format!("nexus:{}:{tenant}", self.id)
+    }
 }
 
 /// The first operator.

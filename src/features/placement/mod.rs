@@ -19,4 +19,4 @@ pub use model::{
 };
 pub use registry::{Chosen, Cluster, DEFAULT, Placement, Store};
 pub use stores::{AddStore, store_names};
-pub use template::{Template, drop_templates, known_template, template};
+pub use template::{Template, budget_and_template, drop_templates, known_templates, template};

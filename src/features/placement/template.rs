@@ -31,7 +31,7 @@ pub struct Template {
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn known_template(
+pub async fn budget_and_template(
     control: &mut PgConnection,
     cluster: &str,
 ) -> Result<(Option<i32>, Option<Template>), PlacementError> {
@@ -87,6 +87,18 @@ async fn build(
         store::template_ready(control, &cluster.name, version).await?;
     }
     Ok(template)
+}
+
+/// The templates that the control database knows of on a server, each with whether it is ready.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn known_templates(
+    control: &mut PgConnection,
+    cluster: &str,
+) -> Result<Vec<(String, String, bool)>, PlacementError> {
+    let rows = store::templates(control, cluster).await?;
+    Ok(rows.into_iter().map(|row| (row.database_name, row.owner_role, row.ready)).collect())
 }
 
 /// Drops every template of a server, and forgets it.

@@ -25,6 +25,7 @@ pub use error::ProvisioningError;
 pub use operations::{OperationFilter, OperationState, OperationView};
 pub use outline::{PlannedStep, plan_create, plan_delete, plan_purge};
 pub use pool::{Filled, PoolView};
+pub use plan::sealed;
 pub use recovery::Direction;
 pub use repair::{Mended, Repaired};
 pub use sizes::Sizes;

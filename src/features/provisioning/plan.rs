@@ -16,15 +16,15 @@ use crate::infra::objects::{Owner, ScopedKey};
 use crate::kernel::OperationId;
 
 /// The names under which a tenant's secrets are sealed.
-pub(super) mod sealed {
+pub mod sealed {
     /// The app role's password.
-    pub(in crate::features::provisioning) const PASSWORD: &str = "database-password";
+    pub const PASSWORD: &str = "database-password";
     /// The secret half of the key to the bucket.
-    pub(in crate::features::provisioning) const KEY: &str = "store-secret-key";
+    pub const KEY: &str = "store-secret-key";
     /// The first administrator's invitation token.
-    pub(in crate::features::provisioning) const INVITATION: &str = "admin-invitation";
+    pub const INVITATION: &str = "admin-invitation";
     /// The Argon2id hash of the first administrator's password.
-    pub(in crate::features::provisioning) const ADMIN_HASH: &str = "admin-password-hash";
+    pub const ADMIN_HASH: &str = "admin-password-hash";
 }
 
 /// The name of a proof's session in `pg_stat_activity`.
@@ -94,7 +94,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Marks what is this tenant's.
     pub(super) fn mark(on: &Provisioning, tenant: &Tenant) -> String {
-        format!("nexus:{}:{}", on.installation.id, tenant.id)
+        on.installation.mark(tenant.id)
     }
 
     /// The name that this operation's sessions bear on the server.

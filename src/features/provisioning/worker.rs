@@ -11,7 +11,7 @@ use super::error::ProvisioningError;
 use super::store;
 use crate::features::installation::Installation;
 use crate::features::placement::{
-    Cluster, DEFAULT, Placement, PlacementError, Store, Template, known_template, template,
+    Cluster, DEFAULT, Placement, PlacementError, Store, Template, budget_and_template, template,
 };
 use crate::features::secrets::Secrets;
 use crate::features::tenants::Tenant;
@@ -132,7 +132,7 @@ impl Provisioning {
         cluster: Cluster,
         admin: Option<PgConnection>,
     ) -> Result<Held, ProvisioningError> {
-        let (budget, known) = known_template(control, &cluster.name).await?;
+        let (budget, known) = budget_and_template(control, &cluster.name).await?;
         let slots = match budget {
             Some(limit) => {
                 let what = format!("nexus:sessions:{}", cluster.name);

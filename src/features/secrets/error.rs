@@ -75,6 +75,9 @@ pub enum SecretsError {
     /// The control database.
     #[error("the control database failed: {0}")]
     Database(#[from] sqlx::Error),
+    /// The connection to the control database.
+    #[error(transparent)]
+    Connection(crate::infra::db::DbError),
 }
 
 impl Failure for SecretsError {
@@ -90,6 +93,7 @@ impl Failure for SecretsError {
             Self::AlreadySealed(_) | Self::Raced(_) => ErrorKind::Conflict,
             Self::Name(_) | Self::Seal { .. } | Self::Random(_) => ErrorKind::Internal,
             Self::Database(error) => database_kind(error),
+            Self::Connection(error) => error.kind(),
         }
     }
 
@@ -109,7 +113,7 @@ impl Failure for SecretsError {
             Self::Name(_) => "secret_name",
             Self::Seal { .. } => "secret_not_sealed",
             Self::Random(_) => "no_random_bytes",
-            Self::Database(_) => "control_database",
+            Self::Database(_) | Self::Connection(_) => "control_database",
         }
     }
 

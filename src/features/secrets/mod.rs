@@ -5,12 +5,14 @@
 //! tenant has an id; not what a secret is for. Imports no other feature.
 //! Start reading at [`Secrets`]; `docs/keys.md` says what all this protects from.
 
+mod batch;
 mod error;
 mod manifest;
 mod service;
 mod store;
 mod views;
 
+pub use batch::OpenedOrNot;
 pub use error::SecretsError;
 pub use service::{Secrets, recorded_master, status};
 pub use views::{MasterKeyUse, StatusView};

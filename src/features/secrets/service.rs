@@ -219,12 +219,24 @@ impl Secrets {
         conn: &mut PgConnection,
         tenant: TenantId,
     ) -> Result<BTreeMap<String, SecretString>, SecretsError> {
-        let Some((row, rows)) = store::read(conn, tenant, None).await? else { return Ok(BTreeMap::new()) };
-        let (key, manifest) = self.open_key(tenant, &row).await?;
+        match store::read(conn, tenant, None).await? {
+            Some((row, rows)) => self.open_all(tenant, &row, &rows).await,
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    /// Opens all of a tenant's secrets, as they were read.
+    pub(super) async fn open_all(
+        &self,
+        tenant: TenantId,
+        row: &KeyRow,
+        rows: &[SecretRow],
+    ) -> Result<BTreeMap<String, SecretString>, SecretsError> {
+        let (key, manifest) = self.open_key(tenant, row).await?;
         let mut opened = BTreeMap::new();
         for row in rows {
             let generation = manifest.generation(&row.name).ok_or_else(|| damaged(tenant, &row.name))?;
-            opened.insert(row.name.clone(), open_row(&key, tenant, &row, generation)?);
+            opened.insert(row.name.clone(), open_row(&key, tenant, row, generation)?);
         }
         match manifest.entries().find(|(name, _)| !opened.contains_key(*name)) {
             Some((name, _)) => Err(damaged(tenant, name)),

@@ -210,3 +210,63 @@ pub(super) async fn master_uses(conn: &mut PgConnection) -> sqlx::Result<Vec<Mas
     .fetch_all(conn)
     .await
 }
+
+/// What this transaction reads is of one moment.
+pub(super) async fn one_snapshot(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("set transaction isolation level repeatable read, read only").execute(conn).await?;
+    Ok(())
+}
+
+/// A data key, and whose it is.
+#[derive(FromRow)]
+struct OwnedKey {
+    tenant_id: TenantId,
+    #[sqlx(flatten)]
+    key: KeyRow,
+}
+
+/// The data keys of many tenants.
+pub(super) async fn keys_of(
+    conn: &mut PgConnection,
+    tenants: &[TenantId],
+) -> sqlx::Result<Vec<(TenantId, KeyRow)>> {
+    let rows: Vec<OwnedKey> = sqlx::query_as(
+        "select tenant_id, id, master_key_id, wrapped, manifest, manifest_generation
+         from control.data_keys where tenant_id = any($1)",
+    )
+    .bind(tenants)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.tenant_id, row.key)).collect())
+}
+
+/// A secret, and whose it is.
+#[derive(FromRow)]
+struct OwnedSecret {
+    tenant_id: TenantId,
+    #[sqlx(flatten)]
+    secret: SecretRow,
+}
+
+/// The secrets of many tenants.
+pub(super) async fn secrets_of(
+    conn: &mut PgConnection,
+    tenants: &[TenantId],
+) -> sqlx::Result<Vec<(TenantId, SecretRow)>> {
+    let rows: Vec<OwnedSecret> = sqlx::query_as(
+        "select tenant_id, name, generation, key_id, sealed
+         from control.sealed_secrets where tenant_id = any($1)",
+    )
+    .bind(tenants)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.tenant_id, row.secret)).collect())
+}
+
+/// The tenants that have a data key, the platform apart.
+pub(super) async fn holders(conn: &mut PgConnection) -> sqlx::Result<Vec<TenantId>> {
+    sqlx::query_scalar("select tenant_id from control.data_keys where tenant_id <> $1")
+        .bind(TenantId::PLATFORM)
+        .fetch_all(conn)
+        .await
+}

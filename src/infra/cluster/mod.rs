@@ -5,17 +5,30 @@
 //! here is bound to a table.
 
 mod database;
+mod drift;
 mod error;
+mod inside;
+mod inventory;
+mod mending;
 mod privileges;
 mod roles;
 mod sessions;
 mod size;
 mod template;
+mod trespass;
 
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
+pub use drift::{Drift, Expected, Index, Mend, drift};
 pub use error::ClusterError;
+pub use inside::{Inside, inside};
+pub use inventory::{
+    FoundDatabase, FoundGrant, FoundMember, FoundRole, FoundSession, Scope, ServerInventory, Verifier,
+    inventory,
+};
+pub use mending::{close_template, drop_role, end_session, mend, revoke_database};
 pub use privileges::{become_role, close_maintenance_databases, grant_inside, granted_inside};
 pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
 pub use sessions::{close_logins, fence, logins_closed, name_session, open_logins};
 pub use size::{database_bytes, tables_and_rows};
 pub use template::{build_template, drop_template};
+pub use trespass::{Entry, become_other, enter};

@@ -10,9 +10,11 @@ pub mod password;
 pub mod random;
 pub mod scram;
 pub mod seal;
+pub mod sign;
 pub mod token;
 
 pub use master::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
 pub use random::{AccessKey, RandomError};
 pub use seal::{DataKey, OpenError, Place, SealError};
+pub use sign::{PublicKey, SignError, Signer};
 pub use token::{InvitationToken, TokenHash};

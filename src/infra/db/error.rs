@@ -52,7 +52,8 @@ impl DbError {
             Some(state) if state.starts_with("28") => {
                 Self::LoginRefused { user: server.user.clone(), server: server.display(), source: error }
             }
-            Some(state) if state == "3D000" || state == "42501" => Self::from(error),
+            // 55000: the database takes no connections.
+            Some(state) if matches!(&*state, "3D000" | "42501" | "55000") => Self::from(error),
             _ => Self::Unreachable { server: server.display(), source: error },
         }
     }

@@ -27,6 +27,11 @@ impl MigrationSet {
         self.files.iter().map(|file| file.version).max().unwrap_or(0)
     }
 
+    /// Every version with its text's checksum (SHA-384), as the history table holds it.
+    pub fn files(&self) -> impl Iterator<Item = (i64, &[u8])> {
+        self.files.iter().map(|file| (file.version, &*file.checksum))
+    }
+
     /// The history table, qualified.
     #[must_use]
     pub fn history(&self) -> String {

@@ -92,7 +92,7 @@ impl AdminApi {
 }
 
 /// Trusts what this system trusts (or `SSL_CERT_FILE` names), where there is anything to trust.
-fn connector(endpoint: &str) -> Result<HttpsConnector<HttpConnector>, String> {
+pub(super) fn connector(endpoint: &str) -> Result<HttpsConnector<HttpConnector>, String> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let builder = HttpsConnectorBuilder::new();
     if endpoint.starts_with("https:") {

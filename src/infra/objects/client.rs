@@ -60,6 +60,11 @@ impl BucketClient {
         Self { client: Client::from_conf(config), endpoint: endpoint.to_owned() }
     }
 
+    /// The client itself.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Writes an object.
     ///
     /// # Errors
@@ -170,6 +175,6 @@ impl BucketClient {
     }
 }
 
-fn status_of<E>(error: &SdkError<E>) -> Option<u16> {
+pub(super) fn status_of<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }

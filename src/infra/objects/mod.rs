@@ -10,6 +10,7 @@ mod error;
 mod garage;
 mod health;
 mod local;
+mod trespass;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -20,6 +21,7 @@ pub use error::ObjectError;
 pub use garage::GarageStore;
 pub use health::health;
 pub use local::LocalStore;
+pub use trespass::{Attempt, Trespasser, WAYS};
 
 /// Whose something is, and how young the right to change it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,7 @@ mod prove;
 mod remove;
 mod server;
 mod store;
+mod tighten;
 
 use super::error::ProvisioningError;
 use super::plan::Plan;
@@ -110,6 +111,7 @@ pub(super) fn repair() -> Vec<TenantStep> {
         Box::new(server::Grant),
         Box::new(access::Logins),
         Box::new(access::KeyUse),
+        Box::new(tighten::Tighten),
     ]
 }
 

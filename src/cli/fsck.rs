@@ -1,0 +1,170 @@
+//! `nexus fsck`: whether the world is as the control database says.
+
+use clap::Args;
+
+use super::output::{Column, Row};
+use super::{CommandResult, Exit, Invocation, complete, prompt};
+use crate::app::App;
+use crate::features::inspection::{self, Finding, InspectionError, PlannedFix, Report, Request, Severity};
+use crate::features::tenants::Selector;
+use crate::kernel::AnyFailure;
+
+pub(super) const AFTER_HELP: &str = "\
+EXAMPLES
+  nexus fsck                                everything
+  nexus fsck --where label.tier=gold        these tenants only
+  nexus fsck --cluster eu1 --jobs 8
+  nexus -o json fsck | jq -r '.[] | select(.severity == \"error\") | .code'
+  nexus --dry-run fsck --fix                what would be mended, and how
+  nexus fsck --fix --yes                    in a script
+  nexus fsck --fix --drop-orphans --yes --confirm 2
+                                            also what bears our mark and nobody has: two things
+
+Exit codes: 0 nothing is wrong, notices apart; 9 faults were found; 8 nothing was found, but a
+server or store could not be asked. docs/fsck.md lists every code.";
+
+/// How many databases are looked into at a time, unless it is said.
+const JOBS: u16 = 4;
+
+/// Arguments of `nexus fsck`.
+#[derive(Debug, Args)]
+pub struct FsckArgs {
+    /// Only tenants that meet all these conditions; may be repeated
+    #[arg(long = "where", value_name = "KEY=VALUE,…")]
+    pub conditions: Vec<Selector>,
+    /// Only this PostgreSQL server, and its tenants
+    #[arg(long, value_name = "NAME", add = complete::clusters())]
+    pub cluster: Option<String>,
+    /// Look into this many databases at once, as far as a server's limit of sessions allows
+    #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// Mend what can be mended; what holds data and belongs to nobody is left alone
+    #[arg(long)]
+    pub fix: bool,
+    /// Also drop databases and buckets that bear our mark and that no tenant has
+    #[arg(long, requires = "fix", conflicts_with = "conditions")]
+    pub drop_orphans: bool,
+    /// Say how many of those are to be dropped, where there is no terminal to type it on
+    #[arg(long, value_name = "N", requires = "drop_orphans")]
+    pub confirm: Option<usize>,
+}
+
+/// Runs `nexus fsck`.
+///
+/// # Errors
+/// [`InspectionError::Faults`], [`InspectionError::Unasked`], or what the services say.
+pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let mut app = App::open(&settings, &caller, &progress).await?;
+    let request = Request {
+        selector: Selector::all_of(args.conditions.clone()),
+        cluster: args.cluster.clone(),
+        jobs: args.jobs.into(),
+    };
+    let App { provisioning, control } = &mut app;
+    let look = async |control: &mut _| {
+        inspection::inspect(provisioning, control, &caller, &request, &progress, &on.interrupt).await
+    };
+    let report = look(control).await?;
+    if !args.fix {
+        drop(progress);
+        return tell(report, on);
+    }
+    let planned = inspection::plan(&report.findings, args.drop_orphans);
+    if on.global.dry_run {
+        drop(progress);
+        on.screen.list(planned)?;
+        return Ok(Exit::Done);
+    }
+    if planned.is_empty() {
+        drop(progress);
+        return tell(report, on);
+    }
+    agree(&planned, &args, on)?;
+    let failed = inspection::mend(provisioning, control, &caller, &planned, &progress, &on.interrupt).await?;
+    for (action, error) in &failed {
+        on.screen.warn(&format!("could not {action}: {error}"));
+    }
+    on.screen.note(&format!("{} of {} mended; looking again", planned.len() - failed.len(), planned.len()));
+    let left = look(control).await?;
+    drop(progress);
+    tell(left, on)
+}
+
+/// Shows what would be done and has it agreed to.
+fn agree(planned: &[PlannedFix], args: &FsckArgs, on: &Invocation) -> Result<(), AnyFailure> {
+    for fix in planned {
+        on.screen.note(&format!("{} ({})", fix.action, fix.codes.join(", ")));
+    }
+    let dropped: Vec<String> =
+        planned.iter().filter(|fix| fix.destroys).map(|fix| fix.action.clone()).collect();
+    if dropped.is_empty() {
+        return Ok(prompt::confirm(on, &format!("do these {} things", planned.len()))?);
+    }
+    let what = format!("dropping {} thing(s) that no tenant has", dropped.len());
+    let count = dropped.len().to_string();
+    let given = args.confirm.map(|given| given.to_string());
+    Ok(prompt::confirm_word(on, &what, &dropped, &count, given.as_deref())?)
+}
+
+/// Writes the findings; a fault is a failure.
+fn tell(report: Report, on: &Invocation) -> CommandResult {
+    let (errors, unasked) = (report.errors(), report.unasked());
+    let fixable = report.findings.iter().filter(|it| it.fixable && it.severity == Severity::Error).count();
+    let notices = report.findings.len() - errors - unasked;
+    let (tenants, places) = (report.tenants, report.places);
+    on.screen.list(report.findings)?;
+    on.screen.note(&format!(
+        "{tenants} tenant(s), {places} server(s) and store(s): {errors} fault(s), {notices} notice(s)"
+    ));
+    if errors > 0 {
+        return Err(InspectionError::Faults { errors, unasked, fixable }.into());
+    }
+    if unasked > 0 {
+        return Err(InspectionError::Unasked { unasked }.into());
+    }
+    Ok(Exit::Done)
+}
+
+impl Row for Finding {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("code"),
+        Column::text("severity"),
+        Column::text("tenant"),
+        Column::text("place"),
+        Column::text("object"),
+        Column::text("detail"),
+        Column::text("mend"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.code.to_owned(),
+            self.severity.as_str().to_owned(),
+            self.tenant.clone().unwrap_or_default(),
+            self.place.to_string(),
+            self.object.clone(),
+            self.detail.clone(),
+            self.mend.clone(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.code.to_owned()
+    }
+}
+
+impl Row for PlannedFix {
+    const COLUMNS: &'static [Column] =
+        &[Column::text("action"), Column::text("codes"), Column::text("tenant"), Column::text("place")];
+
+    fn cells(&self) -> Vec<String> {
+        let tenant = self.tenant.clone().unwrap_or_default();
+        vec![self.action.clone(), self.codes.join(" "), tenant, self.place.to_string()]
+    }
+
+    fn id(&self) -> String {
+        self.tenant.clone().unwrap_or_else(|| self.place.to_string())
+    }
+}

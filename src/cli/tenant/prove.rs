@@ -1,0 +1,208 @@
+//! `nexus tenant prove`: that tenants are kept apart.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::super::output::{Column, Row, Thing};
+use super::super::{CommandResult, Exit, Invocation, complete, place};
+use super::TenantSelection;
+use crate::app::App;
+use crate::features::inspection::{self, Breach, Checked, InspectionError, Kind, Outcome, Proof};
+use crate::features::tenants::{self, Selector, TenantRef};
+use crate::infra::private_file;
+
+/// Neighbours that each tenant tries, unless it is said.
+const PAIRS: u32 = 4;
+
+/// Arguments of `nexus tenant prove`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("whom").args(["names", "all", "conditions", "verify", "public_key"]).required(true).multiple(false))]
+pub(super) struct ProveArgs {
+    /// The tenants, by slug or id
+    #[arg(value_name = "SLUG|ID", add = complete::tenants())]
+    pub names: Vec<TenantRef>,
+    /// Every tenant
+    #[arg(long)]
+    pub all: bool,
+    /// Those that meet all these conditions; may be repeated
+    #[arg(long = "where", value_name = "KEY=VALUE,…")]
+    pub conditions: Vec<Selector>,
+    /// Have each try this many others; with as many as there are, every pair
+    #[arg(long, value_name = "N", default_value_t = PAIRS, conflicts_with_all = ["verify", "public_key"])]
+    pub pairs: u32,
+    /// Have this many try at once
+    #[arg(long, value_name = "N", default_value_t = 4, conflicts_with_all = ["verify", "public_key"], value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// Write a signed report into this file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["verify", "public_key"], value_hint = clap::ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
+    /// Check a signed report; needs no server
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub verify: Option<PathBuf>,
+    /// Accept only what was signed with the public key in this file
+    #[arg(long, value_name = "PUBFILE", requires = "verify", value_hint = clap::ValueHint::FilePath)]
+    pub key: Option<PathBuf>,
+    /// Print the public key that reports are signed with
+    #[arg(long)]
+    pub public_key: bool,
+}
+
+pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
+    if let Some(file) = &args.verify {
+        return verify(file, args.key.as_ref(), on);
+    }
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let mut app = App::open(&settings, &caller, &progress).await?;
+    if args.public_key {
+        let App { provisioning, control } = &mut app;
+        let (pem, fingerprint) = inspection::public_key(provisioning, control, &caller).await?;
+        on.screen.raw(pem.as_bytes())?;
+        on.screen.note(&format!("its fingerprint is {fingerprint}"));
+        return Ok(Exit::Done);
+    }
+    let selection = TenantSelection { names: args.names, all: args.all, conditions: args.conditions };
+    let chosen = selection.tenants(&mut app, &caller).await?;
+    let mut ids = Vec::with_capacity(chosen.len());
+    for one in chosen {
+        match one.tenant {
+            TenantRef::Id(id) => ids.push(id),
+            name @ TenantRef::Slug(_) => {
+                ids.push(tenants::get(&mut app.control, &caller, &name).await?.active()?.id);
+            }
+        }
+    }
+    if on.global.dry_run {
+        on.screen.note(&format!("{} tenant(s) would try {} other(s) each", ids.len(), args.pairs));
+        return Ok(Exit::Done);
+    }
+    let App { provisioning, control } = &mut app;
+    let pairs = usize::try_from(args.pairs).unwrap_or(usize::MAX);
+    let how = (ids.as_slice(), pairs, usize::from(args.jobs));
+    let proof = inspection::prove(provisioning, control, &caller, how, &progress, &on.interrupt).await?;
+    drop(progress);
+    if let Some(path) = &args.report {
+        let signed = inspection::sign(provisioning, control, &caller, &proof).await?;
+        let text = serde_json::to_string_pretty(&signed)
+            .map_err(|error| InspectionError::NoProof(error.to_string()))?;
+        private_file::replace(path, format!("{text}\n").as_bytes())?;
+        on.screen.note(&format!(
+            "the signed report is in {}; its key is {}",
+            path.display(),
+            signed.fingerprint
+        ));
+    }
+    tell(&proof, on)
+}
+
+/// The attempts of one kind, with those that were not refused in full.
+#[derive(Serialize)]
+struct Tried {
+    #[serde(flatten)]
+    kind: Kind,
+    breaches: Vec<Breach>,
+    no_answer: Vec<Breach>,
+}
+
+/// A tenant that cannot open what is its own has a kind of its own: `own`.
+fn tried(proof: &Proof) -> Vec<Tried> {
+    let mut kinds = proof.attempts.clone();
+    if proof.unclear.iter().any(|it| it.kind == "own") {
+        kinds.push(Kind { kind: "own".to_owned(), outcome: Outcome::default() });
+    }
+    let of = |list: &[Breach], kind: &str| list.iter().filter(|it| it.kind == kind).cloned().collect();
+    let row = |kind: Kind| Tried {
+        breaches: of(&proof.breaches, &kind.kind),
+        no_answer: of(&proof.unclear, &kind.kind),
+        kind,
+    };
+    kinds.into_iter().map(row).collect()
+}
+
+/// Writes what was tried; each breach, and each attempt without a clear answer, in full.
+fn tell(proof: &Proof, on: &Invocation) -> CommandResult {
+    on.screen.list(tried(proof))?;
+    let what = |it: &Breach| {
+        let whose = if it.neighbour.is_empty() { "nobody" } else { it.neighbour.as_str() };
+        format!("tenant {} at {} of {whose} ({})", it.tenant, it.object, it.kind)
+    };
+    for breach in &proof.breaches {
+        on.screen.warn(&format!("LET IN: {}", what(breach)));
+    }
+    for unclear in &proof.unclear {
+        on.screen.warn(&format!("unclear: {}: {}", what(unclear), unclear.unclear));
+    }
+    let tried: u64 = proof.attempts.iter().map(|kind| kind.outcome.tried).sum();
+    on.screen.note(&format!(
+        "{} tenant(s), {} pair(s), {tried} attempt(s)",
+        proof.tenants.len(),
+        proof.pairs
+    ));
+    verdict(proof.breaches.len(), proof.unclear.len())
+}
+
+fn verdict(breaches: usize, unclear: usize) -> CommandResult {
+    if breaches > 0 {
+        return Err(InspectionError::NotIsolated { breaches }.into());
+    }
+    if unclear > 0 {
+        return Err(InspectionError::NotProved { unclear }.into());
+    }
+    Ok(Exit::Done)
+}
+
+fn verify(file: &std::path::Path, key: Option<&PathBuf>, on: &Invocation) -> CommandResult {
+    let text = place::read_text(file)?;
+    let key = key.map(|path| place::read_text(path)).transpose()?;
+    let checked = inspection::check(&text, key.as_deref())?;
+    on.screen.thing(&checked)?;
+    if !checked.origin {
+        on.screen.warn(
+            "only integrity was checked, not origin: nobody changed the report since it was signed, but anybody \
+             may have signed it; pin the key with --key PUBFILE (nexus tenant prove --public-key prints it)",
+        );
+    }
+    verdict(checked.breaches, checked.unclear)
+}
+
+impl Row for Tried {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("kind"),
+        Column::number("tried"),
+        Column::number("refused"),
+        Column::number("let_in"),
+        Column::number("gone"),
+        Column::number("unclear"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let it = &self.kind.outcome;
+        let numbers = [it.tried, it.refused, it.let_in, it.gone, it.unclear];
+        [self.kind.kind.clone()].into_iter().chain(numbers.map(|number| number.to_string())).collect()
+    }
+
+    fn id(&self) -> String {
+        self.kind.kind.clone()
+    }
+}
+
+impl Thing for Checked {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("origin", self.origin.to_string()),
+            ("fingerprint", self.fingerprint.clone()),
+            ("installation", self.installation.clone()),
+            ("ended_at", self.ended_at.clone()),
+            ("tenants", self.tenants.to_string()),
+            ("attempts", self.attempts.to_string()),
+            ("breaches", self.breaches.to_string()),
+            ("unclear", self.unclear.to_string()),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.fingerprint.clone()
+    }
+}

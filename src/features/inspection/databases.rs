@@ -1,0 +1,92 @@
+//! The inside of tenants' databases, a few at a time.
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use super::look::Look;
+use super::model::{Finding, Place, Remedy};
+use super::server::{Whole, of_drift};
+use crate::features::placement::Cluster;
+use crate::infra::cluster::{self, ClusterError, Index, Inside};
+use crate::infra::db::{DbError, REALM};
+
+pub(super) async fn look(
+    look: &Look<'_>,
+    cluster: &Cluster,
+    index: &Index<'_>,
+    whole: &[Whole<'_>],
+    jobs: usize,
+    place: &Place,
+) -> Vec<Finding> {
+    let wanted = whole.iter().filter(|it| look.goes_into(it.tenant.id));
+    let looks = wanted.map(|it| async move {
+        let found = if can_enter(index, it) && !look.stop.is_cancelled() {
+            let mut found = of(it, enter(cluster, it).await, place);
+            // Where the role itself has too many rights, all questions about its rights say so.
+            let role = index.role(&it.tenant.resources.app_role);
+            if role.is_some_and(|role| !role.powers.is_empty() || index.is_member(&role.name)) {
+                found.retain(|finding| finding.code != "inside_rights_missing");
+            }
+            found
+        } else {
+            Vec::new()
+        };
+        look.done(it.tenant);
+        found
+    });
+    let mut looks = stream::iter(looks).buffer_unordered(jobs);
+    let mut found = Vec::new();
+    while let Some(more) = looks.next().await {
+        found.extend(more);
+    }
+    found
+}
+
+/// What cannot be entered has its finding already.
+fn can_enter(index: &Index<'_>, it: &Whole<'_>) -> bool {
+    let names = &it.tenant.resources;
+    index.database(&names.database_name).is_some_and(|database| {
+        let ours = database.mark.as_deref() == Some(&it.mark)
+            || database.mark.is_none() && database.owner_mark.as_deref() == Some(&it.mark);
+        ours && database.connectable && database.connection_limit != -2 && database.connection_limit != 0
+    }) && index.role(&names.owner_role).is_some()
+        && index.role(&names.app_role).is_some()
+}
+
+async fn enter(cluster: &Cluster, it: &Whole<'_>) -> Result<Inside, ClusterError> {
+    let server = cluster.admin.database(&it.tenant.resources.database_name);
+    let mut admin = server.connect("nexus:fsck").await?;
+    let inside = cluster::inside(&mut admin, it.database(), REALM).await;
+    let _ = sqlx::Connection::close(admin).await;
+    inside
+}
+
+fn of(it: &Whole<'_>, inside: Result<Inside, ClusterError>, place: &Place) -> Vec<Finding> {
+    let name = &it.tenant.resources.database_name;
+    let new =
+        |code, object: String, detail: String| Finding::new(code, Some(it.tenant), place, object, detail);
+    let inside = match inside {
+        Ok(inside) => inside,
+        // 3D000: it was deleted at this moment; 55000: it takes no sessions any more.
+        Err(ClusterError::Db(DbError::Refused { state, .. })) if state == "3D000" || state == "55000" => {
+            return Vec::new();
+        }
+        Err(error) => return vec![new("inside_unreadable", format!("database {name}"), error.to_string())],
+    };
+    let mut found = Vec::new();
+    for mut drift in inside.drift {
+        drift.object = format!("{} in {name}", drift.object);
+        found.push(of_drift(drift, it, place));
+    }
+    for (code, object) in inside.notices {
+        found.push(new(code, format!("{object} in {name}"), "it is there".to_owned()));
+    }
+    if let Some(version) = inside.version.filter(|version| Some(*version) != it.tenant.schema_version) {
+        let row = it.tenant.schema_version.map_or("none".to_owned(), |version| version.to_string());
+        let detail = format!("the row says {row}, the database {version}");
+        let history_is_whole = !found.iter().any(|it| it.code == "schema_history");
+        let remedy = if history_is_whole { Remedy::Version(version) } else { Remedy::None };
+        found.push(new("schema_version", format!("database {name}"), detail).with(remedy));
+    }
+    found
+}

@@ -1,0 +1,100 @@
+//! What one look at everything, or a second one at what seemed wrong, is made with.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
+use tokio_util::sync::CancellationToken;
+
+use super::error::InspectionError;
+use super::model::{Finding, Place, Request};
+use crate::features::provisioning::{OperationFilter, OperationView, Provisioning};
+use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort};
+use crate::kernel::{Caller, Event, Page, Progress, TenantId};
+
+/// How long an operation may be unfinished, with no living process at work on it, before that is a
+/// fault: somebody may be about to finish it.
+const PATIENCE: Duration = Duration::minutes(5);
+
+/// One look. What is on a server or in a store is read before the rows that should explain it: rows
+/// are written first and erased last, so whatever was there has a row, or had one.
+pub(super) struct Look<'a> {
+    pub(super) on: &'a Provisioning,
+    pub(super) caller: &'a Caller,
+    pub(super) request: &'a Request,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) stop: &'a CancellationToken,
+    /// A second look goes to these places, and into the databases of these tenants, only.
+    pub(super) again: Option<(HashSet<Place>, HashSet<TenantId>)>,
+}
+
+/// Operations that are not over, by tenant.
+pub(super) type Changing = HashMap<TenantId, OperationView>;
+
+impl Look<'_> {
+    /// Whether this look goes to a place.
+    pub(super) fn goes_to(&self, place: &Place) -> bool {
+        self.again.as_ref().is_none_or(|(places, _)| places.contains(place))
+    }
+
+    /// Whether this look goes into what is a tenant's.
+    pub(super) fn goes_into(&self, tenant: TenantId) -> bool {
+        self.again.as_ref().is_none_or(|(_, tenants)| tenants.contains(&tenant))
+    }
+
+    /// Whether whole servers are looked at, not only some tenants.
+    pub(super) fn whole_servers(&self) -> bool {
+        self.request.selector.is_empty()
+    }
+
+    /// Whether whole stores and the control database are looked at.
+    pub(super) fn whole_stores(&self) -> bool {
+        self.whole_servers() && self.request.cluster.is_none()
+    }
+
+    /// The tenants at a place that were asked for, those that are gone left out.
+    pub(super) async fn rows(
+        &self,
+        control: &mut PgConnection,
+        at: Selector,
+    ) -> Result<Vec<Tenant>, InspectionError> {
+        let cluster = self.request.cluster.as_deref().map(Selector::cluster);
+        let selector = Selector::all_of([self.request.selector.clone(), at].into_iter().chain(cluster));
+        let filter = TenantFilter { selector, search: None };
+        let mut rows = Vec::new();
+        let mut take = |tenant: Tenant| {
+            rows.push(tenant);
+            Ok(())
+        };
+        let order = (TenantSort::Slug, false);
+        tenants::each(control, self.caller, &filter, order, &mut take)
+            .await
+            .map_err(InspectionError::Reading)?;
+        Ok(rows)
+    }
+
+    /// The tenants that are being changed.
+    pub(super) async fn changing(&self, control: &mut PgConnection) -> Result<Changing, InspectionError> {
+        let filter = OperationFilter { open: true, ..OperationFilter::default() };
+        let page = Page { page: 1, limit: u32::MAX };
+        let open = OperationView::list(control, self.caller, &filter, page).await?;
+        Ok(open.into_iter().map(|operation| (operation.tenant_id.into(), operation)).collect())
+    }
+
+    /// What is said of a tenant that is being changed.
+    pub(super) fn of_changing(tenant: &Tenant, operation: &OperationView) -> Finding {
+        let living = matches!(operation.state.as_str(), "running" | "rolling_back");
+        let old = operation.updated_at + PATIENCE < OffsetDateTime::now_utc();
+        let code = if !living && old { "operation_unfinished" } else { "operation_pending" };
+        let detail = format!("{} is {}", operation.kind, operation.state);
+        let object = format!("operation {}", operation.id);
+        Finding::new(code, Some(tenant), &Place::Control, object, detail)
+    }
+
+    /// Tells that a tenant was looked at.
+    pub(super) fn done(&self, tenant: &Tenant) {
+        if self.again.is_none() {
+            self.progress.event(Event::Done { subject: tenant.slug.clone(), ok: true });
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Inspecting: whether the world is as the control database says, in both directions, and mending
+//! what differs. Proving that tenants are kept apart.
+//!
+//! A process feature. It may use the doors of `tenants`, `placement`, `secrets`, `provisioning`,
+//! `installation` and `audit`. Start reading at `service.rs`, then `server.rs`; `codes.rs` has all
+//! that can be found, `expectation.rs` what should be there of a tenant in each state.
+
+mod buckets;
+mod codes;
+mod databases;
+mod error;
+mod expectation;
+mod look;
+mod mending;
+mod model;
+mod proof;
+mod sealed;
+mod server;
+mod service;
+mod store;
+mod strangers;
+
+pub use codes::{CODES, Cure, Entry, entry_of, table};
+pub use error::InspectionError;
+pub use mending::{PlannedFix, mend, plan};
+pub use model::{Finding, Place, Report, Request, Severity};
+pub use proof::{Breach, Checked, Kind, Outcome, Proof, SignedProof, check, prove, public_key, sign};
+pub use service::inspect;

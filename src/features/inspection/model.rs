@@ -1,0 +1,206 @@
+//! What an inspection finds.
+
+use serde::Serialize;
+
+use super::codes::{self, Cure};
+use crate::features::tenants::{Selector, Tenant};
+use crate::kernel::TenantId;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Something is not as it must be.
+    Error,
+    /// Worth knowing; no fault.
+    Notice,
+}
+
+impl Severity {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Notice => "notice",
+        }
+    }
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// These tenants; with any condition, servers and stores themselves are left out.
+    pub selector: Selector,
+    /// This server alone, and its tenants.
+    pub cluster: Option<String>,
+    /// How many databases at a time.
+    pub jobs: usize,
+}
+
+/// Where a finding is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "place", content = "name", rename_all = "snake_case")]
+pub enum Place {
+    /// In the control database.
+    Control,
+    /// On a PostgreSQL server.
+    Cluster(String),
+    /// In an object store.
+    Store(String),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Control => f.write_str("control"),
+            Self::Cluster(name) => write!(f, "cluster {name}"),
+            Self::Store(name) => write!(f, "store {name}"),
+        }
+    }
+}
+
+/// One finding.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// Its stable code.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whose, by slug; `null`: nobody's, or that of a tenant that is gone.
+    pub tenant: Option<String>,
+    /// Whose, by id.
+    pub tenant_id: Option<TenantId>,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What, e.g. `database nx…`.
+    pub object: String,
+    /// What was seen.
+    pub detail: String,
+    /// What that means.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub mend: String,
+    /// Whether `--fix` mends it.
+    pub fixable: bool,
+    /// How `--fix` mends it.
+    #[serde(skip)]
+    pub(super) remedy: Remedy,
+}
+
+/// How `--fix` mends a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Not at all.
+    None,
+    /// By a repair of the tenant.
+    Repair,
+    /// The key gets its scope by being made anew.
+    ReplaceKey(String),
+    /// A further key is deleted.
+    DeleteKey(String),
+    /// The tenant's key is turned on or off.
+    SwitchKey { id: String, bucket: String, enabled: bool },
+    /// The row gets the version that the database has.
+    Version(i64),
+    /// PUBLIC loses its rights at databases that belong to nobody.
+    CloseMaintenance,
+    /// A role loses its rights at a database that belongs to nobody.
+    Revoke { database: String, role: String },
+    /// The templates of the server are built anew.
+    RebuildTemplates,
+    /// A template is closed.
+    CloseTemplate(String),
+    /// Sealed values of a tenant that is gone are erased.
+    Erase(TenantId),
+    /// A session is ended.
+    EndSession { pid: i32, application: String },
+    /// A database that nobody has is dropped.
+    DropDatabase { name: String, owner: String, mark: String, template: bool },
+    /// A role that nobody has is dropped.
+    DropRole { name: String, mark: String },
+    /// A bucket that nobody has is deleted.
+    DropBucket { name: String, mark: String },
+    /// A key that nobody has is deleted.
+    DropKey { id: String, mark: String },
+}
+
+impl Remedy {
+    /// Whether data goes with it.
+    pub(super) fn destroys(&self) -> bool {
+        matches!(self, Self::DropDatabase { .. } | Self::DropBucket { .. })
+    }
+}
+
+impl Finding {
+    /// Of a code that the table has.
+    pub(super) fn new(
+        code: &'static str,
+        tenant: Option<&Tenant>,
+        place: &Place,
+        object: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
+        let entry = codes::entry_of(code);
+        let slug = tenant.map(|tenant| tenant.slug.clone());
+        let cure = entry.map_or(Cure::Hand("report this as a bug"), |entry| entry.cure);
+        let remedy = if cure == Cure::Repair { Remedy::Repair } else { Remedy::None };
+        Self {
+            code,
+            severity: entry.map_or(Severity::Error, |entry| entry.severity),
+            meaning: entry.map_or("", |entry| entry.meaning),
+            mend: cure.words(slug.as_deref()),
+            tenant: slug,
+            tenant_id: tenant.map(|tenant| tenant.id),
+            place: place.clone(),
+            object: object.into(),
+            detail: detail.into(),
+            fixable: cure == Cure::Repair,
+            remedy,
+        }
+    }
+
+    /// The same, mended in this way.
+    pub(super) fn with(mut self, remedy: Remedy) -> Self {
+        self.fixable = remedy != Remedy::None;
+        self.remedy = remedy;
+        self
+    }
+
+    /// The same, of this tenant by id, whose row may be gone.
+    pub(super) fn of(mut self, tenant: Option<TenantId>) -> Self {
+        self.tenant_id = tenant;
+        self
+    }
+
+    /// What makes it the same finding at another look.
+    pub(super) fn key(&self) -> (&'static str, Place, String, Option<TenantId>) {
+        (self.code, self.place.clone(), self.object.clone(), self.tenant_id)
+    }
+}
+
+/// What an inspection found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The findings, by place and tenant.
+    pub findings: Vec<Finding>,
+    /// Tenants that were looked at.
+    pub tenants: usize,
+    /// Servers and stores that were asked.
+    pub places: usize,
+}
+
+impl Report {
+    /// How many findings are faults, places that could not be asked apart.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.findings.iter().filter(|it| it.severity == Severity::Error).count() - self.unasked()
+    }
+
+    /// How many places could not be asked.
+    #[must_use]
+    pub fn unasked(&self) -> usize {
+        self.findings.iter().filter(|it| it.code.ends_with("_unreachable")).count()
+    }
+}

@@ -1,0 +1,131 @@
+//! One PostgreSQL server: what is on it against the rows of the tenants that are placed there.
+
+use sqlx::PgConnection;
+
+use super::error::InspectionError;
+use super::expectation::Expectation;
+use super::look::{Changing, Look};
+use super::model::{Finding, Place, Remedy};
+use super::{databases, sealed, strangers};
+use crate::features::placement::{Cluster, ClusterView, PlacementError};
+use crate::features::tenants::{Selector, Tenant};
+use crate::infra::cluster::{self, Database, Drift, Expected, Index, Scope, ServerInventory};
+
+/// A tenant that should be whole, and what its mark is.
+pub(super) struct Whole<'a> {
+    pub(super) tenant: &'a Tenant,
+    pub(super) mark: String,
+    pub(super) open: bool,
+}
+
+impl Whole<'_> {
+    pub(super) fn database(&self) -> Database<'_> {
+        let names = &self.tenant.resources;
+        Database {
+            name: &names.database_name,
+            owner: &names.owner_role,
+            app: &names.app_role,
+            mark: &self.mark,
+        }
+    }
+}
+
+/// Looks at a server; how many tenants were looked at.
+pub(super) async fn look(
+    look: &Look<'_>,
+    control: &mut PgConnection,
+    view: &ClusterView,
+) -> Result<(Vec<Finding>, usize), InspectionError> {
+    let place = Place::Cluster(view.name.clone());
+    let asked = ask(look, control, &view.name).await;
+    let changing = look.changing(control).await?;
+    let rows = look.rows(control, Selector::cluster(&view.name)).await?;
+    let mut found = Vec::new();
+    let whole = sort_out(look, &rows, &changing, &place, &mut found);
+    let (cluster, inventory) = match asked {
+        Ok(asked) => asked,
+        Err(error) => {
+            found.push(Finding::new(
+                "cluster_unreachable",
+                None,
+                &place,
+                place.to_string(),
+                error.to_string(),
+            ));
+            return Ok((found, 0));
+        }
+    };
+    let index = Index::of(&inventory);
+    for it in &whole {
+        let expected =
+            Expected { database: it.database(), connection_limit: cluster.connection_limit, open: it.open };
+        found.extend(cluster::drift(&index, &expected).into_iter().map(|drift| of_drift(drift, it, &place)));
+    }
+    sealed::look(look, control, &index, &whole, &place, &mut found).await?;
+    let jobs = jobs(look, view);
+    found.extend(databases::look(look, &cluster, &index, &whole, jobs, &place).await);
+    if look.whole_servers() {
+        let on =
+            strangers::Server { look, cluster: &cluster, place: &place, rows: &rows, changing: &changing };
+        found.extend(on.look(control, &index, &inventory).await?);
+    }
+    Ok((found, whole.len()))
+}
+
+/// How many sessions at a time: one is the administrator's own.
+fn jobs(look: &Look<'_>, view: &ClusterView) -> usize {
+    let most = view.connections.and_then(|most| usize::try_from(most - 1).ok()).unwrap_or(usize::MAX);
+    look.request.jobs.min(most).max(1)
+}
+
+async fn ask(
+    look: &Look<'_>,
+    control: &mut PgConnection,
+    name: &str,
+) -> Result<(Cluster, ServerInventory), PlacementError> {
+    let cluster = look.on.placement.cluster(control, name).await?;
+    let mut admin = cluster.admin.connect("nexus:fsck").await?;
+    let marks = look.on.installation.marks();
+    let inventory = cluster::inventory(&mut admin, &marks, Scope::All).await?;
+    Ok((cluster, inventory))
+}
+
+/// The tenants that should be whole; of the others says what is to be said.
+fn sort_out<'a>(
+    look: &Look<'_>,
+    rows: &'a [Tenant],
+    changing: &Changing,
+    place: &Place,
+    found: &mut Vec<Finding>,
+) -> Vec<Whole<'a>> {
+    let mut whole = Vec::with_capacity(rows.len());
+    for tenant in rows {
+        if let Some(operation) = changing.get(&tenant.id) {
+            found.push(Look::of_changing(tenant, operation));
+            look.done(tenant);
+            continue;
+        }
+        match Expectation::of(tenant.state) {
+            Expectation::Whole { open } => {
+                whole.push(Whole { tenant, mark: look.on.installation.mark(tenant.id), open });
+            }
+            Expectation::UnderWay => {
+                let detail = format!("its state is {}", tenant.state.as_str());
+                let object = format!("tenant {}", tenant.slug);
+                found.push(Finding::new("state_without_operation", Some(tenant), place, object, detail));
+                look.done(tenant);
+            }
+            Expectation::Gone => look.done(tenant),
+        }
+    }
+    whole
+}
+
+/// A difference as a finding. What no repair can mend has no remedy.
+pub(super) fn of_drift(drift: Drift, it: &Whole<'_>, place: &Place) -> Finding {
+    let found = Finding::new(drift.code, Some(it.tenant), place, drift.object, drift.detail);
+    match drift.mend {
+        cluster::Mend::ByHand => found.with(Remedy::None),
+        cluster::Mend::Statement(_) | cluster::Mend::Remake => found,
+    }
+}

@@ -1,0 +1,214 @@
+//! What is on a server beside its tenants: databases that belong to nobody, templates, sessions,
+//! and things that bear our mark and that no row explains.
+
+use std::collections::HashSet;
+
+use sqlx::PgConnection;
+
+use super::error::InspectionError;
+use super::look::{Changing, Look};
+use super::model::{Finding, Place, Remedy};
+use crate::features::placement::{Cluster, known_templates};
+use crate::features::provisioning::{OperationFilter, OperationView};
+use crate::features::tenants::{self, Tenant};
+use crate::infra::cluster::{FoundDatabase, FoundSession, Index, ServerInventory};
+use crate::kernel::{OperationId, Page, TenantId};
+
+/// How old a session must be, in seconds, before it counts as left over: its process may be about
+/// to record that its operation is over.
+const OLD: i64 = 60;
+
+/// A server whose strangers are looked at.
+pub(super) struct Server<'a> {
+    pub(super) look: &'a Look<'a>,
+    pub(super) cluster: &'a Cluster,
+    pub(super) place: &'a Place,
+    pub(super) rows: &'a [Tenant],
+    pub(super) changing: &'a Changing,
+}
+
+impl Server<'_> {
+    pub(super) async fn look(
+        &self,
+        control: &mut PgConnection,
+        index: &Index<'_>,
+        inventory: &ServerInventory,
+    ) -> Result<Vec<Finding>, InspectionError> {
+        let mut found = self.nobodys_databases(index, inventory);
+        let known = known_templates(control, &self.cluster.name).await?;
+        found.extend(self.templates(index, &known));
+        found.extend(self.orphans(control, inventory, &known).await?);
+        for session in inventory.sessions.iter().filter(|session| session.age > OLD) {
+            found.extend(self.leftover(control, session).await?);
+        }
+        Ok(found)
+    }
+
+    fn finding(&self, code: &'static str, object: impl Into<String>, detail: impl Into<String>) -> Finding {
+        Finding::new(code, None, self.place, object, detail)
+    }
+
+    /// Those that PostgreSQL makes, the control database, and other applications'.
+    fn nobodys_databases(&self, index: &Index<'_>, inventory: &ServerInventory) -> Vec<Finding> {
+        let (on, marks) = (self.look.on, self.look.on.installation.marks());
+        let is_marked = |mark: &Option<String>| mark.as_ref().is_some_and(|mark| mark.starts_with("nexus:"));
+        let here = on.control.host == self.cluster.admin.host && on.control.port == self.cluster.admin.port;
+        let mut found = Vec::new();
+        for database in &inventory.databases {
+            if is_marked(&database.mark) || is_marked(&database.owner_mark) || !database.connectable {
+                continue;
+            }
+            let name = database.name.as_str();
+            let object = format!("database {name}");
+            let closed = ["postgres", "template1"].contains(&name) || (here && name == on.control.database);
+            let mut roles: Vec<&str> = Vec::new();
+            let mut public: Vec<&str> = Vec::new();
+            for (grantee, privilege) in index.grants(name) {
+                match grantee {
+                    None => public.push(privilege),
+                    Some(role) => {
+                        let role = index
+                            .role(role)
+                            .filter(|role| role.mark.as_ref().is_some_and(|mark| mark.starts_with(&marks)));
+                        roles.extend(role.map(|role| role.name.as_str()));
+                    }
+                }
+            }
+            if !public.is_empty() {
+                let detail = format!("PUBLIC has {}", public.join(", "));
+                let remedy = if closed { Remedy::CloseMaintenance } else { Remedy::None };
+                let code = if closed { "maintenance_public" } else { "other_database_public" };
+                found.push(self.finding(code, &*object, detail).with(remedy));
+            }
+            roles.dedup();
+            for role in roles {
+                let remedy = Remedy::Revoke { database: name.to_owned(), role: role.to_owned() };
+                let detail = format!("role {role} may use it");
+                found.push(self.finding("maintenance_grant", &*object, detail).with(remedy));
+            }
+        }
+        found
+    }
+
+    fn templates(&self, index: &Index<'_>, known: &[(String, String, bool)]) -> Vec<Finding> {
+        let mark = format!("{}template", self.look.on.installation.marks());
+        let mut found = Vec::new();
+        for (name, _, _) in known.iter().filter(|(_, _, ready)| *ready) {
+            let object = format!("database {name}");
+            let Some(database) = index.database(name) else {
+                let finding = self.finding("template_missing", object, "it is not on the server");
+                found.push(finding.with(Remedy::RebuildTemplates));
+                continue;
+            };
+            if database.mark.as_deref() != Some(&*mark) {
+                found.push(self.finding("template_foreign", object, "it does not bear the template's mark"));
+                continue;
+            }
+            let granted = index.grants(name).len();
+            if database.connectable || !database.template || granted > 0 {
+                let detail = format!(
+                    "takes sessions: {}, is a template: {}, rights granted: {granted}",
+                    database.connectable, database.template
+                );
+                let finding = self.finding("template_open", object, detail);
+                found.push(finding.with(Remedy::CloseTemplate(name.clone())));
+            }
+        }
+        found
+    }
+
+    async fn orphans(
+        &self,
+        control: &mut PgConnection,
+        inventory: &ServerInventory,
+        templates: &[(String, String, bool)],
+    ) -> Result<Vec<Finding>, InspectionError> {
+        let marks = self.look.on.installation.marks();
+        let mut names: HashSet<&str> = HashSet::with_capacity(self.rows.len() * 3 + templates.len() * 2);
+        for tenant in self.rows {
+            let it = &tenant.resources;
+            names.extend([it.database_name.as_str(), &it.owner_role, &it.app_role]);
+        }
+        names.extend(templates.iter().flat_map(|(name, owner, _)| [name.as_str(), owner]));
+        let mut found = Vec::new();
+        for database in inventory.databases.iter().filter(|database| !names.contains(&*database.name)) {
+            let Some(mark) = mark_of(database).filter(|mark| mark.starts_with(&marks)) else { continue };
+            let code = if mark.ends_with(":template") { "orphan_template" } else { "orphan_database" };
+            let object = format!("database {}", database.name);
+            let Some(finding) = self.orphan(control, code, object, mark).await? else { continue };
+            found.push(finding.with(Remedy::DropDatabase {
+                name: database.name.clone(),
+                owner: database.owner.clone(),
+                mark: mark.to_owned(),
+                template: database.template,
+            }));
+        }
+        for role in inventory.roles.iter().filter(|role| !names.contains(&*role.name)) {
+            let Some(mark) = role.mark.as_deref().filter(|mark| mark.starts_with(&marks)) else { continue };
+            let object = format!("role {}", role.name);
+            let Some(finding) = self.orphan(control, "orphan_role", object, mark).await? else { continue };
+            let remedy = Remedy::DropRole { name: role.name.clone(), mark: mark.to_owned() };
+            found.push(finding.with(remedy));
+        }
+        Ok(found)
+    }
+
+    /// Something that bears our mark and has no row here; `None` when a change explains it.
+    async fn orphan(
+        &self,
+        control: &mut PgConnection,
+        code: &'static str,
+        object: String,
+        mark: &str,
+    ) -> Result<Option<Finding>, InspectionError> {
+        orphan(control, self.changing, Finding::new(code, None, self.place, object, ""), mark).await
+    }
+
+    async fn leftover(
+        &self,
+        control: &mut PgConnection,
+        session: &FoundSession,
+    ) -> Result<Option<Finding>, InspectionError> {
+        let id = session.application.strip_prefix("nexus:").and_then(|id| id.parse::<OperationId>().ok());
+        let Some(id) = id else { return Ok(None) };
+        let filter = OperationFilter { id: Some(id), ..OperationFilter::default() };
+        let page = Page { page: 1, limit: 1 };
+        let operation = OperationView::list(control, self.look.caller, &filter, page).await?;
+        // None: another installation's.
+        let Some(operation) = operation.first() else { return Ok(None) };
+        if matches!(operation.state.as_str(), "running" | "rolling_back") {
+            return Ok(None);
+        }
+        let detail = format!("{} s old, and its operation is {}", session.age, operation.state);
+        let remedy = Remedy::EndSession { pid: session.pid, application: session.application.clone() };
+        let object = format!("session {} of process {}", session.application, session.pid);
+        Ok(Some(self.finding("session_leftover", object, detail).with(remedy)))
+    }
+}
+
+/// The mark of a database; until it has one of its own, its owner's.
+fn mark_of(database: &FoundDatabase) -> Option<&str> {
+    database.mark.as_deref().or(database.owner_mark.as_deref())
+}
+
+/// Completes the finding of something that no row at its place explains; `None` when a change does.
+pub(super) async fn orphan(
+    control: &mut PgConnection,
+    changing: &Changing,
+    mut finding: Finding,
+    mark: &str,
+) -> Result<Option<Finding>, InspectionError> {
+    let id = mark.rsplit(':').next().and_then(|id| id.parse::<TenantId>().ok());
+    finding.detail = match id {
+        Some(id) if changing.contains_key(&id) => return Ok(None),
+        Some(id) => match tenants::by_id(control, id).await? {
+            None => format!("no row was ever written for tenant {id}, or it is of an older backup"),
+            Some(row) => {
+                finding.tenant = Some(row.slug.clone());
+                format!("tenant {} is {}, and this is none of what it has", row.slug, row.state.as_str())
+            }
+        },
+        None => "no row knows it".to_owned(),
+    };
+    Ok(Some(finding.of(id)))
+}

@@ -1,0 +1,317 @@
+//! How a tenant's database and roles differ from what they should be on the server. Pure: compares
+//! what [`super::inventory`] read, and says with which statement each difference is mended.
+
+use std::collections::HashMap;
+
+use super::inventory::{FoundDatabase, FoundRole, ServerInventory};
+use super::{Database, Roles};
+use crate::infra::db::{identifier, literal};
+
+/// What should be there of one tenant.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// Its database.
+    pub database: Database<'a>,
+    /// Most sessions of its app role.
+    pub connection_limit: i32,
+    /// Whether its app role is let in at all.
+    pub open: bool,
+}
+
+/// How a difference is mended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mend {
+    /// By this statement, in the administrator's session.
+    Statement(String),
+    /// By the steps that make what is missing.
+    Remake,
+    /// By a person: data is gone, or it is somebody else's.
+    ByHand,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// Its stable name.
+    pub code: &'static str,
+    /// What is different, e.g. `role nx…`.
+    pub object: String,
+    /// What was seen.
+    pub detail: String,
+    /// How it is mended.
+    pub mend: Mend,
+}
+
+impl Drift {
+    pub(super) fn new(
+        code: &'static str,
+        object: impl Into<String>,
+        detail: impl Into<String>,
+        mend: Mend,
+    ) -> Self {
+        Self { code, object: object.into(), detail: detail.into(), mend }
+    }
+}
+
+/// What was read of a server, by name.
+#[derive(Debug, Default)]
+pub struct Index<'a> {
+    databases: HashMap<&'a str, &'a FoundDatabase>,
+    roles: HashMap<&'a str, &'a FoundRole>,
+    /// By database: grantee and privilege.
+    grants: HashMap<&'a str, Vec<(Option<&'a str>, &'a str)>>,
+    /// By member: what it is in.
+    within: HashMap<&'a str, Vec<&'a str>>,
+    /// By role: who is in it.
+    members: HashMap<&'a str, Vec<&'a str>>,
+}
+
+impl<'a> Index<'a> {
+    /// Of what was read.
+    #[must_use]
+    pub fn of(found: &'a ServerInventory) -> Self {
+        let mut index = Self::default();
+        index.databases.extend(found.databases.iter().map(|it| (it.name.as_str(), it)));
+        index.roles.extend(found.roles.iter().map(|it| (it.name.as_str(), it)));
+        for grant in &found.grants {
+            let rights = index.grants.entry(&grant.database).or_default();
+            rights.push((grant.grantee.as_deref(), &grant.privilege));
+        }
+        for member in &found.members {
+            index.within.entry(&member.member).or_default().push(&member.role);
+            index.members.entry(&member.role).or_default().push(&member.member);
+        }
+        index
+    }
+
+    /// A role.
+    #[must_use]
+    pub fn role(&self, name: &str) -> Option<&'a FoundRole> {
+        self.roles.get(name).copied()
+    }
+
+    /// A database.
+    #[must_use]
+    pub fn database(&self, name: &str) -> Option<&'a FoundDatabase> {
+        self.databases.get(name).copied()
+    }
+
+    /// Whether a role is in another.
+    #[must_use]
+    pub fn is_member(&self, role: &str) -> bool {
+        self.within.contains_key(role)
+    }
+
+    /// Who has which rights at a database, beside its owner.
+    #[must_use]
+    pub fn grants(&self, database: &str) -> &[(Option<&'a str>, &'a str)] {
+        self.grants.get(database).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// How a tenant's database and roles differ from what they should be.
+#[must_use]
+pub fn drift(found: &Index<'_>, expected: &Expected<'_>) -> Vec<Drift> {
+    let mut drift = Vec::new();
+    let names = expected.database;
+    let roles = Roles { owner: names.owner, app: names.app, mark: names.mark };
+    for name in [roles.owner, roles.app] {
+        role_drift(found, name, roles, expected, &mut drift);
+    }
+    database_drift(found, expected, &mut drift);
+    drift
+}
+
+fn role_drift(
+    found: &Index<'_>,
+    name: &str,
+    roles: Roles<'_>,
+    expected: &Expected<'_>,
+    drift: &mut Vec<Drift>,
+) {
+    let object = format!("role {name}");
+    let quoted = identifier(name);
+    let Some(role) = found.role(name) else {
+        drift.push(Drift::new("role_missing", object, "it is not on the server", Mend::Remake));
+        return;
+    };
+    if role.mark.as_deref() != Some(roles.mark) {
+        drift.push(Drift::new("role_foreign", object, "it does not bear this tenant's mark", Mend::ByHand));
+        return;
+    }
+    let mut add = |code, detail: String, statement: String| {
+        drift.push(Drift::new(code, object.clone(), detail, Mend::Statement(statement)));
+    };
+    if !role.powers.is_empty() {
+        let off: Vec<String> = role.powers.iter().map(|power| format!("no{power}")).collect();
+        let statement = format!("alter role {quoted} {}", off.join(" "));
+        add("role_powers", format!("it has {}", role.powers.join(", ")), statement);
+    }
+    for other in found.within.get(name).into_iter().flatten() {
+        let statement = format!("revoke {} from {quoted} cascade", identifier(other));
+        add("role_member", format!("it is a member of {other}"), statement);
+    }
+    for other in found.members.get(name).into_iter().flatten() {
+        let statement = format!("revoke {quoted} from {} cascade", identifier(other));
+        add("role_granted", format!("{other} is a member of it"), statement);
+    }
+    for setting in &role.settings_in {
+        let database = setting.rsplit_once(" in ").map_or("", |(_, database)| database);
+        let statement = format!("alter role {quoted} in database {} reset all", identifier(database));
+        add("role_setting", format!("it has {setting}"), statement);
+    }
+    if role.expires {
+        let statement = format!("alter role {quoted} valid until 'infinity'");
+        add("role_expires", "its password ends some day".to_owned(), statement);
+    }
+    if name == roles.owner {
+        owner_drift(role, &quoted, &mut add);
+    } else {
+        app_drift(role, &quoted, expected, &mut add);
+    }
+}
+
+type Add<'a> = dyn FnMut(&'static str, String, String) + 'a;
+
+fn owner_drift(role: &FoundRole, quoted: &str, add: &mut Add<'_>) {
+    if role.login {
+        add("role_login", "it can log in".to_owned(), format!("alter role {quoted} nologin"));
+    }
+    if !role.inherit {
+        // Its rights in schema public come to it through pg_database_owner.
+        let statement = format!("alter role {quoted} inherit");
+        add("role_inherit", "it does not inherit".to_owned(), statement);
+    }
+    if !role.settings.is_empty() {
+        let statement = format!("alter role {quoted} reset all");
+        add("role_setting", format!("it has {}", role.settings.join(", ")), statement);
+    }
+}
+
+/// The settings that the app role is made with.
+const APP_SETTINGS: [(&str, &str); 2] =
+    [("search_path", "public, pg_temp"), ("idle_in_transaction_session_timeout", "5min")];
+
+fn app_drift(role: &FoundRole, quoted: &str, expected: &Expected<'_>, add: &mut Add<'_>) {
+    match (role.login, expected.open) {
+        (true, false) => {
+            let detail = "it can log in, and the tenant is closed".to_owned();
+            add("role_login", detail, format!("alter role {quoted} nologin"));
+        }
+        (false, true) => {
+            add("role_login", "it cannot log in".to_owned(), format!("alter role {quoted} login"));
+        }
+        _ => {}
+    }
+    if role.inherit {
+        let statement = format!("alter role {quoted} noinherit");
+        add("role_inherit", "it inherits".to_owned(), statement);
+    }
+    let limit = expected.connection_limit;
+    if role.connection_limit != limit {
+        let statement = format!("alter role {quoted} connection limit {limit}");
+        add("role_connection_limit", format!("{} sessions, not {limit}", role.connection_limit), statement);
+    }
+    for (name, value) in APP_SETTINGS {
+        let found = role.settings.iter().find_map(|it| it.strip_prefix(name)?.strip_prefix('='));
+        // A tenant may choose for itself how long its transactions idle (promise: it can change its
+        // own settings); where its names are looked up decides whose code it runs.
+        if name == "search_path" && found != Some(value) {
+            let shown = found.map_or("it has none".to_owned(), |found| format!("it is {found:?}"));
+            let statement = format!("alter role {quoted} set search_path to {value}");
+            add("role_search_path", shown, statement);
+        }
+    }
+}
+
+fn database_drift(found: &Index<'_>, expected: &Expected<'_>, drift: &mut Vec<Drift>) {
+    let names = expected.database;
+    let object = format!("database {}", names.name);
+    let quoted = identifier(names.name);
+    let Some(database) = found.database(names.name) else {
+        drift.push(Drift::new("database_missing", object, "it is not on the server", Mend::ByHand));
+        return;
+    };
+    let marked_owner = database.owner == names.owner && database.owner_mark.as_deref() == Some(names.mark);
+    if database.mark.as_deref() != Some(names.mark) && !(database.mark.is_none() && marked_owner) {
+        let detail = "it does not bear this tenant's mark";
+        drift.push(Drift::new("database_foreign", object, detail, Mend::ByHand));
+        return;
+    }
+    if database.connection_limit == -2 {
+        let detail = "a drop of it was cut short; it can only be dropped";
+        drift.push(Drift::new("database_half_dropped", object, detail, Mend::ByHand));
+        return;
+    }
+    let mut add = |code, detail: String, statement: String| {
+        drift.push(Drift::new(code, object.clone(), detail, Mend::Statement(statement)));
+    };
+    if database.mark.is_none() {
+        let statement = format!("comment on database {quoted} is {}", literal(names.mark));
+        add("database_unmarked", "it bears no mark".to_owned(), statement);
+    }
+    if database.owner != names.owner {
+        let statement = format!("alter database {quoted} owner to {}", identifier(names.owner));
+        add("database_owner", format!("{} owns it", database.owner), statement);
+    }
+    if database.template {
+        let statement = format!("alter database {quoted} is_template false");
+        add("database_is_template", "any role that makes databases may copy it".to_owned(), statement);
+    }
+    if database.connection_limit != -1 {
+        let statement = format!("alter database {quoted} connection limit -1");
+        add("database_connection_limit", format!("{} sessions", database.connection_limit), statement);
+    }
+    grant_drift(found, expected, &mut add);
+    if !expected.open && database.connectable {
+        let statement = format!("alter database {quoted} allow_connections false");
+        add("database_open", "it takes sessions, and the tenant is closed".to_owned(), statement);
+    }
+    if expected.open && !database.connectable {
+        // Last: it is opened to whom it should be only.
+        let statement = format!("alter database {quoted} allow_connections true");
+        add("database_closed", "it takes no sessions".to_owned(), statement);
+    }
+}
+
+fn grant_drift(found: &Index<'_>, expected: &Expected<'_>, add: &mut Add<'_>) {
+    let names = expected.database;
+    let quoted = identifier(names.name);
+    let mut by_grantee: Vec<(Option<&str>, Vec<&str>)> = Vec::new();
+    for &(grantee, privilege) in found.grants(names.name) {
+        match by_grantee.iter_mut().find(|(other, _)| *other == grantee) {
+            Some((_, privileges)) => privileges.push(privilege),
+            None => by_grantee.push((grantee, vec![privilege])),
+        }
+    }
+    for (grantee, mut privileges) in by_grantee {
+        privileges.sort_unstable();
+        privileges.dedup();
+        match grantee {
+            None => {
+                let statement = format!("revoke all on database {quoted} from public");
+                add("database_public", format!("PUBLIC has {}", privileges.join(", ")), statement);
+            }
+            Some(app) if app == names.app => {
+                privileges.retain(|it| *it != "CONNECT");
+                if !privileges.is_empty() {
+                    let list = privileges.join(", ");
+                    let statement = format!("revoke {list} on database {quoted} from {}", identifier(app));
+                    add("database_app_excess", format!("its app role has {list}"), statement);
+                }
+            }
+            // What an owner gives itself is not listed; a former one may be.
+            Some(owner) if owner == names.owner => {}
+            Some(other) => {
+                let list = privileges.join(", ");
+                let statement = format!("revoke all on database {quoted} from {} cascade", identifier(other));
+                add("database_foreign_grant", format!("role {other} has {list}"), statement);
+            }
+        }
+    }
+    let connects = found.grants(names.name).contains(&(Some(names.app), "CONNECT"));
+    if expected.open && !connects && found.role(names.app).is_some() {
+        let statement = format!("grant connect on database {quoted} to {}", identifier(names.app));
+        add("database_app_shut_out", "its app role may not connect".to_owned(), statement);
+    }
+}

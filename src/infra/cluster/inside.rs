@@ -1,0 +1,202 @@
+//! What is inside a tenant's database, as far as it decides who may do what there: owners, rights,
+//! the history of its schema, and things that would act in an operator's session.
+
+use std::collections::BTreeMap;
+
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+
+use super::drift::{Drift, Mend};
+use super::{ClusterError, Database, granted_inside};
+use crate::infra::db::{DbError, MigrationSet, identifier, transaction};
+
+/// What is found inside.
+#[derive(Debug, Default)]
+pub struct Inside {
+    /// Differences that can be mended.
+    pub drift: Vec<Drift>,
+    /// Differences that are told and left alone: code, object.
+    pub notices: Vec<(&'static str, String)>,
+    /// The newest version that its history says was applied.
+    pub version: Option<i64>,
+}
+
+#[derive(FromRow)]
+struct Facts {
+    schema_owner: Option<String>,
+    history: bool,
+    /// Relations and functions of schema nexus that another role owns, as words of `ALTER`.
+    strays: Vec<String>,
+    /// Rights as `what|kind|grantee|privilege`; an empty grantee is PUBLIC.
+    rights: Vec<String>,
+    /// What the app role may do that it should not, in the same words.
+    excess: Vec<String>,
+    /// Things made in pg_catalog.
+    in_catalog: Vec<String>,
+    event_triggers: Vec<String>,
+    /// Functions that run with a superuser's rights whoever calls them.
+    definers: Vec<String>,
+}
+
+/// Looks inside a database, in a session of the administrator there.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn inside(
+    admin: &mut PgConnection,
+    database: Database<'_>,
+    migrations: MigrationSet,
+) -> Result<Inside, ClusterError> {
+    let mut tx = transaction(admin).await?;
+    sqlx::raw_sql("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    let facts = facts(&mut tx, database).await?;
+    let mut found = Inside::default();
+    if facts.schema_owner.is_none() || !facts.history {
+        let detail = "schema nexus, or its history, is not there";
+        found.drift.push(Drift::new("schema_missing", "schema nexus", detail, Mend::ByHand));
+    } else {
+        let applied = history(&mut tx, migrations).await?;
+        found.version = applied.iter().map(|row| row.version).max();
+        found.drift.extend(history_drift(&applied, migrations));
+        found.drift.extend(rights_drift(&facts, database));
+        if found.drift.is_empty() && !granted_inside(&mut tx, database).await? {
+            let detail = "its app role lacks rights that it needs";
+            found.drift.push(Drift::new("inside_rights_missing", "schema nexus", detail, Mend::Remake));
+        }
+    }
+    for (code, list) in [
+        ("trap_in_catalog", &facts.in_catalog),
+        ("trap_event_trigger", &facts.event_triggers),
+        ("trap_definer", &facts.definers),
+    ] {
+        found.notices.extend(list.iter().map(|object| (code, object.clone())));
+    }
+    tx.commit().await?;
+    Ok(found)
+}
+
+/// The realm's tables that the app role may write. Of all others it may at most read.
+const WRITABLE: [&str; 1] = ["nexus.settings"];
+/// The realm's tables that hold hashes of secrets: it reads named columns of them, or none.
+const NOT_WHOLLY_READABLE: [&str; 2] = ["nexus.users", "nexus.invitations"];
+
+/// Objects with an id from 16384 on were not made by initdb (manual, chapter 68.2).
+async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts, DbError> {
+    Ok(sqlx::query_as(
+        "with relation as (
+             select class.oid, class.relname, class.relkind, class.relowner, class.relacl,
+                    format('nexus.%I', class.relname) as called
+             from pg_class as class where relnamespace = to_regnamespace('nexus')
+               and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
+         ), granted as (
+             select format('%I', nspname) as what, 'schema' as kind, acl.grantee, acl.privilege_type, nspowner as owner
+             from pg_namespace cross join aclexplode(coalesce(nspacl, acldefault('n', nspowner))) as acl
+             where nspname in ('nexus', 'public')
+             union all
+             select called, case relkind when 'S' then 'sequence' else 'table' end, acl.grantee, acl.privilege_type, relowner
+             from relation cross join aclexplode(relacl) as acl
+         )
+         select (select rolname::text from pg_namespace join pg_roles on pg_roles.oid = nspowner
+                 where nspname = 'nexus') as schema_owner,
+                to_regclass('nexus._sqlx_migrations') is not null as history,
+                coalesce((select array_agg(case relkind when 'S' then 'sequence ' when 'v' then 'view '
+                              when 'm' then 'materialized view ' else 'table ' end || called order by called)
+                          from relation where relowner is distinct from to_regrole($1)
+                          and not exists (select from pg_depend where objid = relation.oid
+                              and classid = 'pg_class'::regclass and deptype in ('a', 'i'))), '{}') as strays,
+                coalesce((select array_agg(what || '|' || kind || '|' || coalesce(rolname, '') || '|' || privilege_type)
+                          from granted left join pg_roles on pg_roles.oid = grantee
+                          where grantee <> owner and (rolname is null or rolname <> $2)), '{}') as rights,
+                coalesce((select array_agg(what || '|' || kind || '|' || rolname || '|' || privilege_type)
+                          from granted join pg_roles on pg_roles.oid = grantee
+                          where rolname = $2 and not (kind = 'schema' and privilege_type = 'USAGE')
+                            and not (what = any($3) and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
+                            and not (privilege_type = 'SELECT' and not what = any($4))), '{}') as excess,
+                coalesce((select array_agg('function pg_catalog.' || proname order by proname) from pg_proc
+                          where pronamespace = 'pg_catalog'::regnamespace and oid >= 16384
+                          and not exists (select from pg_depend where objid = pg_proc.oid
+                              and classid = 'pg_proc'::regclass and deptype = 'e')), '{}')
+                || coalesce((select array_agg('operator pg_catalog.' || oprname order by oprname) from pg_operator
+                          where oprnamespace = 'pg_catalog'::regnamespace and oid >= 16384
+                          and not exists (select from pg_depend where objid = pg_operator.oid
+                              and classid = 'pg_operator'::regclass and deptype = 'e')), '{}') as in_catalog,
+                coalesce((select array_agg('event trigger ' || evtname order by evtname) from pg_event_trigger), '{}')
+                    as event_triggers,
+                coalesce((select array_agg('function ' || nspname || '.' || proname order by nspname, proname)
+                          from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
+                          join pg_roles on pg_roles.oid = proowner
+                          where prosecdef and rolsuper and pg_proc.oid >= 16384), '{}') as definers",
+    )
+    .bind(database.owner)
+    .bind(database.app)
+    .bind(WRITABLE.as_slice())
+    .bind(NOT_WHOLLY_READABLE.as_slice())
+    .fetch_one(admin)
+    .await?)
+}
+
+#[derive(FromRow)]
+struct Applied {
+    version: i64,
+    success: bool,
+    checksum: Vec<u8>,
+}
+
+async fn history(admin: &mut PgConnection, migrations: MigrationSet) -> Result<Vec<Applied>, DbError> {
+    let statement =
+        format!("select version, success, checksum from {} order by version", migrations.history());
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).fetch_all(admin).await?)
+}
+
+fn history_drift(applied: &[Applied], migrations: MigrationSet) -> Vec<Drift> {
+    let known: BTreeMap<i64, &[u8]> = migrations.files().collect();
+    let newest = applied.iter().map(|row| row.version).max().unwrap_or(0);
+    let mut wrong: Vec<String> = Vec::new();
+    for row in applied {
+        match known.get(&row.version) {
+            _ if !row.success => wrong.push(format!("{} failed half-way", row.version)),
+            None => wrong.push(format!("{} is not one of this program's", row.version)),
+            Some(checksum) if *checksum != row.checksum => {
+                wrong.push(format!("{} was another text when it was applied", row.version));
+            }
+            Some(_) => {}
+        }
+    }
+    let there = |version: &i64| applied.iter().any(|row| row.version == *version);
+    let skipped = known.keys().filter(|version| **version < newest && !there(version));
+    wrong.extend(skipped.map(|version| format!("{version} was left out")));
+    if wrong.is_empty() {
+        return Vec::new();
+    }
+    vec![Drift::new("schema_history", "table nexus._sqlx_migrations", wrong.join("; "), Mend::ByHand)]
+}
+
+fn rights_drift(facts: &Facts, database: Database<'_>) -> Vec<Drift> {
+    let owner = identifier(database.owner);
+    let mut drift = Vec::new();
+    let mut add = |code, object: String, detail: String, statement: String| {
+        drift.push(Drift::new(code, object, detail, Mend::Statement(statement)));
+    };
+    let schema_owner = facts.schema_owner.as_deref().unwrap_or_default();
+    if schema_owner != database.owner {
+        let statement = format!("alter schema nexus owner to {owner}");
+        add("inside_owner", "schema nexus".to_owned(), format!("{schema_owner} owns it"), statement);
+    }
+    for stray in &facts.strays {
+        let detail = "the owner role does not own it".to_owned();
+        add("inside_owner", stray.clone(), detail, format!("alter {stray} owner to {owner}"));
+    }
+    for right in facts.rights.iter().chain(&facts.excess) {
+        let mut parts = right.splitn(4, '|');
+        let mut part = || parts.next().unwrap_or_default();
+        let (what, kind, grantee, privilege) = (part(), part(), part(), part());
+        let (code, whom) = match grantee {
+            "" => ("inside_public", "public".to_owned()),
+            app if app == database.app => ("inside_app_excess", identifier(app)),
+            grantee => ("inside_foreign_grant", identifier(grantee)),
+        };
+        let detail = format!("{} has {privilege}", if grantee.is_empty() { "PUBLIC" } else { grantee });
+        let statement = format!("revoke {privilege} on {kind} {what} from {whom} cascade");
+        add(code, format!("{kind} {what}"), detail, statement);
+    }
+    drift
+}
