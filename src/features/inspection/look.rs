@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::InspectionError;
 use super::model::{Finding, Place, Request};
 use crate::features::provisioning::{OperationFilter, OperationView, Provisioning};
-use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort};
+use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantState};
 use crate::kernel::{Caller, Event, Page, Progress, TenantId};
 
 /// How long an operation may be unfinished, with no living process at work on it, before that is a
@@ -59,7 +59,10 @@ impl Look<'_> {
         at: Selector,
     ) -> Result<Vec<Tenant>, InspectionError> {
         let cluster = self.request.cluster.as_deref().map(Selector::cluster);
-        let selector = Selector::all_of([self.request.selector.clone(), at].into_iter().chain(cluster));
+        // Those in a pool or in the trash, too, which a list leaves out.
+        let there: Vec<_> = TenantState::ALL.into_iter().filter(|it| *it != TenantState::Deleted).collect();
+        let asked = [self.request.selector.clone(), at, Selector::states(&there)];
+        let selector = Selector::all_of(asked.into_iter().chain(cluster));
         let filter = TenantFilter { selector, search: None };
         let mut rows = Vec::new();
         let mut take = |tenant: Tenant| {

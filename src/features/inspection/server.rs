@@ -7,7 +7,7 @@ use super::expectation::Expectation;
 use super::look::{Changing, Look};
 use super::model::{Finding, Place, Remedy};
 use super::{databases, sealed, strangers};
-use crate::features::placement::{Cluster, ClusterView, PlacementError};
+use crate::features::placement::{Cluster, ClusterView, PlacementError, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::{self, Database, Drift, Expected, Index, Scope, ServerInventory};
 
@@ -36,6 +36,23 @@ pub(super) async fn look(
     control: &mut PgConnection,
     view: &ClusterView,
 ) -> Result<(Vec<Finding>, usize), InspectionError> {
+    let most = (2, look.request.jobs.max(1) + 1);
+    let slots = hold_sessions(control, (&view.name, view.connections), most).await?;
+    let jobs = slots.as_ref().map_or(look.request.jobs, |slots| slots.count() - 1).max(1);
+    let ended = look_within(look, control, view, jobs).await;
+    if let Some(slots) = slots {
+        slots.give_back(control).await?;
+    }
+    ended
+}
+
+/// The same, with so many sessions at a time beside the administrator's own.
+async fn look_within(
+    look: &Look<'_>,
+    control: &mut PgConnection,
+    view: &ClusterView,
+    jobs: usize,
+) -> Result<(Vec<Finding>, usize), InspectionError> {
     let place = Place::Cluster(view.name.clone());
     let asked = ask(look, control, &view.name).await;
     let changing = look.changing(control).await?;
@@ -62,7 +79,6 @@ pub(super) async fn look(
         found.extend(cluster::drift(&index, &expected).into_iter().map(|drift| of_drift(drift, it, &place)));
     }
     sealed::look(look, control, &index, &whole, &place, &mut found).await?;
-    let jobs = jobs(look, view);
     found.extend(databases::look(look, &cluster, &index, &whole, jobs, &place).await);
     if look.whole_servers() {
         let on =
@@ -70,12 +86,6 @@ pub(super) async fn look(
         found.extend(on.look(control, &index, &inventory).await?);
     }
     Ok((found, whole.len()))
-}
-
-/// How many sessions at a time: one is the administrator's own.
-fn jobs(look: &Look<'_>, view: &ClusterView) -> usize {
-    let most = view.connections.and_then(|most| usize::try_from(most - 1).ok()).unwrap_or(usize::MAX);
-    look.request.jobs.min(most).max(1)
 }
 
 async fn ask(

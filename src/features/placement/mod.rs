@@ -8,6 +8,7 @@ mod clusters;
 mod error;
 mod model;
 mod registry;
+mod sessions;
 mod store;
 mod stores;
 mod template;
@@ -18,5 +19,6 @@ pub use model::{
     ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange, StorePlace, StoreView, Wish,
 };
 pub use registry::{Chosen, Cluster, DEFAULT, Placement, Store};
+pub use sessions::hold_sessions;
 pub use stores::{AddStore, store_names};
 pub use template::{Template, budget_and_template, drop_templates, known_templates, template};

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio::sync::Mutex;
@@ -11,7 +10,7 @@ use super::error::ProvisioningError;
 use super::store;
 use crate::features::installation::Installation;
 use crate::features::placement::{
-    Cluster, DEFAULT, Placement, PlacementError, Store, Template, budget_and_template, template,
+    Cluster, DEFAULT, Placement, Store, Template, budget_and_template, hold_sessions, template,
 };
 use crate::features::secrets::Secrets;
 use crate::features::tenants::Tenant;
@@ -51,8 +50,6 @@ struct Held {
 /// Most sessions that one worker has on a server at a time: the administrator's, one inside the
 /// tenant's database, the tenant's own, one that is to be refused, and one that is just ending.
 const SESSIONS: usize = 5;
-/// How long a worker waits for its sessions.
-const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A server for tenants' databases, with a session of its administrator.
 #[derive(Clone)]
@@ -133,14 +130,7 @@ impl Provisioning {
         admin: Option<PgConnection>,
     ) -> Result<Held, ProvisioningError> {
         let (budget, known) = budget_and_template(control, &cluster.name).await?;
-        let slots = match budget {
-            Some(limit) => {
-                let what = format!("nexus:sessions:{}", cluster.name);
-                let taken = Slots::take(control, &what, limit, (SESSIONS, SESSIONS), PATIENCE).await?;
-                Some(taken.ok_or(PlacementError::NoSessions { name: cluster.name.clone(), limit })?)
-            }
-            None => None,
-        };
+        let slots = hold_sessions(control, (&cluster.name, budget), (SESSIONS, SESSIONS)).await?;
         let mut admin = match admin {
             Some(admin) => admin,
             None => cluster.admin.connect("nexus").await?,

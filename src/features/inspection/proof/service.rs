@@ -13,10 +13,11 @@ use super::super::error::InspectionError;
 use super::attempts::{Seat, Tally, Trier};
 use super::report::{Party, Proof};
 use crate::features::audit;
-use crate::features::placement::known_templates;
+use crate::features::placement::{hold_sessions, known_templates};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantState};
 use crate::infra::crypto::random;
+use crate::infra::db::Slots;
 use crate::kernel::{Caller, Event, Progress, TenantId};
 
 /// Each of these tenants logs in as itself and tries what is `pairs` others': their databases,
@@ -42,11 +43,12 @@ pub async fn prove(
     let entry = audit::Entry { caller, action: "tenant.prove", tenant: None, operation: None, detail };
     audit::record(control, entry).await?;
     let nobodys = nobodys(on, control, &all).await?;
+    let (slots, jobs) = sessions(on, control, &all, jobs.max(1)).await?;
     progress.event(Event::Total(triers.len() as u64));
 
     let mut tally = Tally::default();
     // A few tenants' credentials are open at a time.
-    for batch in triers.chunks(jobs.max(1) * 4) {
+    for batch in triers.chunks(jobs * 4) {
         if stop.is_cancelled() {
             return Err(InspectionError::Interrupted);
         }
@@ -63,11 +65,14 @@ pub async fn prove(
                 (trier.seat.tenant.slug.clone(), tally)
             });
         }
-        let mut tries = stream::iter(tries).buffer_unordered(jobs.max(1));
+        let mut tries = stream::iter(tries).buffer_unordered(jobs);
         while let Some((subject, tried)) = tries.next().await {
             progress.event(Event::Done { subject, ok: tried.breaches.is_empty() });
             tally.add(tried);
         }
+    }
+    for held in slots {
+        held.give_back(control).await?;
     }
     Ok(Proof {
         installation: on.installation.id.to_string(),
@@ -113,6 +118,26 @@ async fn seats(
         seats.push(Seat { tenant, cluster, store });
     }
     Ok(seats)
+}
+
+/// The sessions that may be held on each server, and how many tenants can then be tried at a time:
+/// one that is tried holds one session.
+async fn sessions(
+    on: &Provisioning,
+    control: &mut PgConnection,
+    all: &[Seat],
+    mut jobs: usize,
+) -> Result<(Vec<Slots>, usize), InspectionError> {
+    let names: BTreeSet<&str> = all.iter().map(|seat| seat.cluster.name.as_str()).collect();
+    let mut held = Vec::new();
+    for name in names {
+        let budget = on.placement.show_cluster(control, name).await?.connections;
+        if let Some(slots) = hold_sessions(control, (name, budget), (1, jobs)).await? {
+            jobs = jobs.min(slots.count());
+            held.push(slots);
+        }
+    }
+    Ok((held, jobs))
 }
 
 /// How far away in the list each tenant's neighbours are.

@@ -70,6 +70,12 @@ impl Selector {
         Self { conditions: vec![Condition::State { not: false, any: vec![state] }] }
     }
 
+    /// Those in one of these states.
+    #[must_use]
+    pub fn states(any: &[TenantState]) -> Self {
+        Self { conditions: vec![Condition::State { not: false, any: any.to_vec() }] }
+    }
+
     /// Those on a server for databases.
     #[must_use]
     pub fn cluster(name: &str) -> Self {

@@ -1,0 +1,27 @@
+//! A server's budget of sessions, which all processes of the platform share.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use super::error::PlacementError;
+use crate::infra::db::Slots;
+
+/// How long to wait for sessions that others hold.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Takes `least` to `most` of the sessions that the platform may hold on a server, until the slots
+/// are given back or `control` ends. `None` where there is no budget.
+///
+/// # Errors
+/// [`PlacementError::NoSessions`] when others hold them for ten minutes.
+pub async fn hold_sessions(
+    control: &mut PgConnection,
+    (cluster, budget): (&str, Option<i32>),
+    (least, most): (usize, usize),
+) -> Result<Option<Slots>, PlacementError> {
+    let Some(limit) = budget else { return Ok(None) };
+    let what = format!("nexus:sessions:{cluster}");
+    let taken = Slots::take(control, &what, limit, (least, most), PATIENCE).await?;
+    taken.map(Some).ok_or_else(|| PlacementError::NoSessions { name: cluster.to_owned(), limit })
+}
