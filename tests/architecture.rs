@@ -42,6 +42,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("secrets", &[]),
     ("tenants", &[]),
     ("local", &[]),
+    ("tokens", &["audit", "iam", "secrets", "tenants"]),
     ("installation", &["audit", "iam", "placement", "secrets"]),
     ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),
 ];

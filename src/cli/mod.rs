@@ -23,6 +23,7 @@ pub mod exit;
 pub mod init;
 pub mod interrupt;
 pub mod invocation;
+pub mod key;
 pub mod local;
 pub mod logging;
 pub mod manual;
@@ -33,6 +34,7 @@ mod psql;
 pub mod secret;
 pub mod secret_input;
 pub mod tenant;
+pub mod token;
 pub mod usage;
 pub mod version;
 
@@ -124,6 +126,12 @@ pub enum Command {
     /// Look after the keys that seal secrets
     #[command(alias = "secrets")]
     Secret(secret::SecretArgs),
+    /// Mint, check, list and take back access tokens
+    #[command(alias = "tokens")]
+    Token(token::TokenArgs),
+    /// Look after the keys that sign access tokens
+    #[command(alias = "keys")]
+    Key(key::KeyArgs),
     /// Print a shell's completion script
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
@@ -170,6 +178,8 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Tenant(args) => in_runtime(on, tenant::run(args, on)),
         Command::Operation(args) => in_runtime(on, operation::run(args, on)),
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),
+        Command::Token(args) => in_runtime(on, token::run(args, on)),
+        Command::Key(args) => in_runtime(on, key::run(args, on)),
         Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(Exit::Done),
     }
 }

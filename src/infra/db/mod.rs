@@ -13,4 +13,4 @@ pub use error::DbError;
 pub use lock::{AdvisoryLock, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
-pub use transaction::{durable_transaction, transaction};
+pub use transaction::{durable_transaction, snapshot, transaction};
