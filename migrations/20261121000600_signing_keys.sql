@@ -98,8 +98,12 @@ create trigger token_revoked before insert on control.token_revocations
 create function control.revoke_tokens_of_tenant() returns trigger
     language plpgsql set search_path = pg_catalog, pg_temp as
 $$ begin
+    -- A token that was minted in the second of an earlier revocation is dated a second later.
     insert into control.token_revocations (tenant_id, issued_until, expires_at, caller)
-    values (new.id, now(), now() + interval '2 hours', 'system');
+    select new.id, greatest(now(), date_trunc('second', max(issued_until)) + interval '1 second'),
+           now() + interval '2 hours', 'system'
+    from control.token_revocations
+    where jti is null and (tenant_id is null or tenant_id = new.id);
     return null;
 end $$;
 create trigger revoke_tokens after update of state on control.tenants

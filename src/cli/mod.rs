@@ -13,6 +13,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::kernel::AnyFailure;
 
+pub mod api_key;
 pub mod arguments;
 pub mod complete;
 pub mod completions;
@@ -132,6 +133,9 @@ pub enum Command {
     /// Look after the keys that sign access tokens
     #[command(alias = "keys")]
     Key(key::KeyArgs),
+    /// Make, list, check and take back the keys with which machines act as a user
+    #[command(alias = "api-keys")]
+    ApiKey(api_key::ApiKeyArgs),
     /// Print a shell's completion script
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
@@ -180,6 +184,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),
         Command::Token(args) => in_runtime(on, token::run(args, on)),
         Command::Key(args) => in_runtime(on, key::run(args, on)),
+        Command::ApiKey(args) => in_runtime(on, api_key::run(args, on)),
         Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(Exit::Done),
     }
 }

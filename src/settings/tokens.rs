@@ -22,7 +22,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "issuer",
         kind: Kind::Text,
-        default: Default::Words("`urn:uuid:` and the installation's id"),
+        default: Default::Words("urn:uuid: and the installation's id"),
         help: "The iss of access tokens, e.g. https://api.example.com.",
     },
     Key {
@@ -40,7 +40,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "development_keys",
         kind: Kind::Word(&["accept", "refuse"]),
-        default: Default::Words("`accept` in context local, else `refuse`"),
+        default: Default::Words("accept in context local, else refuse"),
         help: "Whether tokens that were minted offline with an exported development key are accepted.",
     },
 ];

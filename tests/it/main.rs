@@ -11,6 +11,7 @@ mod outages;
 mod stores;
 mod support;
 mod tenants;
+mod tokens;
 
 use std::fs;
 use std::path::Path;

@@ -43,6 +43,17 @@ EXAMPLES
 
 For --offline see nexus key export --development.")]
     Mint(Box<MintArgs>),
+    /// Exchange a refresh token for an access token
+    ///
+    /// The file then holds the refresh token's successor: each is good for one use, and using one
+    /// again ends the session. Who did not hear the answer can ask again within ten seconds.
+    #[command(after_help = "\
+EXAMPLES
+  nexus token mint --tenant acme --user ann@acme.example --refresh-file session > token.txt
+  nexus token refresh --file session > token.txt
+
+When the exit code is 7, the same token is being exchanged at this moment: ask again in a second.")]
+    Refresh(RefreshArgs),
     /// Show what a token says and what is wrong with it
     ///
     /// Nothing in it is believed. Without --check or --jwks, nobody is asked whether it is genuine.
@@ -129,6 +140,17 @@ pub struct MintArgs {
     /// Write the token into this file, which only you may read
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+    /// Begin a session, too: write its refresh token into this new file, which only you may read
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["offline", "act_as"], value_hint = clap::ValueHint::FilePath)]
+    pub refresh_file: Option<PathBuf>,
+}
+
+/// Arguments of `nexus token refresh`.
+#[derive(Debug, Args)]
+pub struct RefreshArgs {
+    /// The refresh token's file, which only you may read
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub file: PathBuf,
 }
 
 /// Where a token is read from.
@@ -221,6 +243,7 @@ pub struct RevokeArgs {
 pub async fn run(args: TokenArgs, on: &Invocation) -> CommandResult {
     match args.verb {
         Verb::Mint(args) => mint::run(*args, on).await,
+        Verb::Refresh(args) => mint::refresh(&args, on).await,
         Verb::Inspect(args) => check::inspect(args, on).await,
         Verb::Verify(args) => check::verify(args, on).await,
         Verb::List(args) => revoke::list(args, on).await,

@@ -19,7 +19,7 @@ pub const MAX_IMPERSONATION: i64 = 900;
 pub const SKEW: i64 = 30;
 
 /// The `client_id` of tokens that the command line mints (RFC 9068, section 2.2, requires one).
-pub(super) const CLIENT: &str = "nexus-cli";
+pub const CLIENT: &str = "nexus-cli";
 
 /// The last second of the year 9999: no honest time is later, and no arithmetic overflows below it.
 const LAST_SECOND: i64 = 253_402_300_799;

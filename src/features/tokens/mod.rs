@@ -6,6 +6,7 @@
 //! Start reading at [`Tokens`], then `claims.rs` and `ring.rs` (what is accepted), `keys.rs` (a
 //! key's life), [`Verifier`] (for whoever runs for long); `docs/tokens.md` says what is promised.
 
+mod api_keys;
 mod claims;
 mod error;
 mod inspect;
@@ -13,7 +14,9 @@ mod keys;
 mod mint;
 mod model;
 mod offline;
+mod opaque;
 mod realm;
+mod refresh;
 mod revoke;
 mod ring;
 mod store;
@@ -21,7 +24,8 @@ mod verifier;
 
 use std::time::Duration;
 
-pub use claims::{Actor, Claims, Expected, MAX_IMPERSONATION, MAX_TTL, SKEW};
+pub use api_keys::{ApiKeyView, KeyHolder, NewApiKey, check_api_key};
+pub use claims::{Actor, CLIENT, Claims, Expected, MAX_IMPERSONATION, MAX_TTL, SKEW};
 pub use error::TokenError;
 pub use inspect::{Inspected, Problem, inspect};
 pub use keys::{NOTICE, OVERLAP};
@@ -29,6 +33,7 @@ pub use mint::{Composed, Impersonation, Issuer, Minted, NewToken};
 pub use model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose, Rotated};
 pub use offline::{DevelopmentKey, DevelopmentRealm};
 pub use realm::{Realm, RealmName};
+pub use refresh::{Exchanged, FAMILY_LIFE, FamilyView, GRACE, IDLE_LIFE};
 pub use revoke::{Revocation, Revoked, revoke_in};
 pub use ring::{KeyRing, KeySet, RingKey};
 pub use verifier::Verifier;

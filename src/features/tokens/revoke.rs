@@ -62,24 +62,18 @@ impl Revocation {
 
     fn row(self) -> Result<NewRevocation, TokenError> {
         let now = OffsetDateTime::now_utc();
-        let until = |given: Option<OffsetDateTime>| match given {
-            Some(time) if time > now => {
-                Err(TokenError::Request("a token that is not issued yet cannot be revoked".to_owned()))
-            }
-            given => {
-                let time = given.unwrap_or(now);
-                Ok(Some(time.replace_nanosecond(0).unwrap_or(time)))
-            }
+        let (tenant, user, given) = match self {
+            Self::Token(jti) => return Ok(NewRevocation { jti: Some(jti), ..NewRevocation::default() }),
+            Self::User(realm, user, given) => (Some(realm), Some(user), given),
+            Self::Realm(realm, given) => (Some(realm), None, given),
+            Self::All(given) => (None, None, given),
         };
-        let none = NewRevocation::default();
-        Ok(match self {
-            Self::Token(jti) => NewRevocation { jti: Some(jti), ..none },
-            Self::User(realm, user, at) => {
-                NewRevocation { tenant: Some(realm), user: Some(user), until: until(at)?, ..none }
-            }
-            Self::Realm(realm, at) => NewRevocation { tenant: Some(realm), until: until(at)?, ..none },
-            Self::All(at) => NewRevocation { until: until(at)?, ..none },
-        })
+        let until = given.unwrap_or(now);
+        if until > now {
+            return Err(TokenError::Request("a token that is not issued yet cannot be revoked".to_owned()));
+        }
+        let reaches_now = now - until < time::Duration::SECOND;
+        Ok(NewRevocation { jti: None, tenant, user, until: Some(until), reaches_now })
     }
 }
 
@@ -94,6 +88,8 @@ pub async fn revoke_in(
     what: Revocation,
 ) -> Result<Revoked, TokenError> {
     let row = what.row()?;
+    // One after the other, so that each knows how far the last one reaches.
+    store::lock(tx).await?;
     let recorded = store::count_hit(tx, row).await?;
     store::insert_revocation(tx, row, KEEP, &caller.to_string()).await?;
     Ok(view(what, row, recorded))

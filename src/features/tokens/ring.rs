@@ -156,3 +156,40 @@ impl KeySet {
         Ok(ring)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::super::claims::MAX_TTL;
+    use super::super::keys::OVERLAP;
+    use super::*;
+    use crate::infra::crypto::signing::{Algorithm, SigningKey};
+
+    const RETIRED: i64 = 1_800_000_000;
+
+    fn check(iat: i64, now: i64) -> Result<(), Flaw> {
+        let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+        let mut ring = KeyRing::default();
+        let (retired_at, good_until) = (Some(RETIRED), Some(RETIRED + OVERLAP));
+        let public = key.public().clone();
+        ring.insert(public.id().to_owned(), RingKey { public, retired_at, good_until });
+        let claims = json!({
+            "iss": "urn:i", "sub": Uuid::now_v7(), "aud": "api", "client_id": "c", "iat": iat, "nbf": iat,
+            "exp": iat + MAX_TTL, "jti": Uuid::now_v7(),
+        });
+        let token = jwt::signed(&claims, &key).unwrap();
+        ring.check(&token, Expected { issuer: "urn:i", audience: "api", now }).map(drop)
+    }
+
+    #[test]
+    fn the_last_token_of_a_key_is_good_to_its_end_and_the_key_not_longer() {
+        assert_eq!(check(RETIRED, RETIRED + MAX_TTL), Ok(()));
+        assert_eq!(check(RETIRED, RETIRED + MAX_TTL + SKEW - 1), Ok(()));
+        assert_eq!(check(RETIRED + SKEW, RETIRED + OVERLAP - 1), Ok(()));
+        assert_eq!(check(RETIRED + SKEW, RETIRED + OVERLAP), Err(Flaw::UnknownKey));
+        // Who stole the key signs on: it is of no use.
+        assert_eq!(check(RETIRED + SKEW + 1, RETIRED + 100), Err(Flaw::AfterKey));
+    }
+}

@@ -214,8 +214,12 @@ pub(super) struct NewRevocation {
     pub(super) tenant: Option<TenantId>,
     pub(super) user: Option<Uuid>,
     pub(super) until: Option<OffsetDateTime>,
+    /// Whether that is the present second.
+    pub(super) reaches_now: bool,
 }
 
+/// Writes a revocation. A token that is minted in the second of an earlier one is dated a second
+/// later, so one that comes in the same second reaches as far.
 pub(super) async fn insert_revocation(
     control: &mut PgConnection,
     new: NewRevocation,
@@ -224,7 +228,13 @@ pub(super) async fn insert_revocation(
 ) -> Result<(), DbError> {
     sqlx::query(
         "insert into control.token_revocations (jti, tenant_id, user_id, issued_until, expires_at, caller)
-         values ($1, $2, $3, $4, now() + make_interval(secs => $5), $6)",
+         select $1, $2, $3,
+                greatest($4, (select date_trunc('second', max(issued_until)) + interval '1 second'
+                              from control.token_revocations
+                              where jti is null and $7
+                                and (tenant_id is null or $2 is null or tenant_id = $2)
+                                and (user_id is null or $3 is null or user_id = $3))),
+                now() + make_interval(secs => $5), $6",
     )
     .bind(new.jti)
     .bind(new.tenant)
@@ -232,15 +242,21 @@ pub(super) async fn insert_revocation(
     .bind(new.until)
     .bind(f64::from(i32::try_from(keep_seconds).unwrap_or(i32::MAX)))
     .bind(caller)
+    .bind(new.reaches_now)
     .execute(control)
     .await?;
     Ok(())
 }
 
+/// Forgets what refuses nothing any more: a refresh token's family lives for thirty days, and is
+/// refused where all of a user's tokens were revoked after it had begun.
 pub(super) async fn forget_revocations(control: &mut PgConnection) -> Result<(), DbError> {
-    sqlx::query("delete from control.token_revocations where expires_at < now() - interval '1 hour'")
-        .execute(control)
-        .await?;
+    sqlx::query(
+        "delete from control.token_revocations
+         where expires_at < now() - case when jti is null then interval '40 days' else interval '1 hour' end",
+    )
+    .execute(control)
+    .await?;
     Ok(())
 }
 
