@@ -172,3 +172,51 @@ pub fn jti(text: &str) -> Result<Uuid, String> {
 pub fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
     arguments::word(Algorithm::ALL, Algorithm::as_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_of_time_has_a_number_and_a_unit() {
+        let seconds = |text: &str| duration(text).map(|it| it.as_secs()).ok();
+        assert_eq!(
+            ["90s", "15m", "2h", "30d"].map(seconds),
+            [Some(90), Some(900), Some(7200), Some(2_592_000)]
+        );
+        for wrong in
+            ["", "15", "m", "-1m", "1.5h", "15 m", "15M", "99999999999999999999d", "200000d", "1h30m"]
+        {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_over_is_a_date_or_a_span_ago() {
+        assert!(past("2026-01-01T00:00:00Z").is_ok() && past("2h").is_ok());
+        for wrong in ["2999-01-01T00:00:00Z", "yesterday", "2026-01-01"] {
+            assert!(past(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn permissions_and_claims_have_their_form() {
+        for good in ["invoice:read", "*:*", "invoice:*", "line-item_2:create"] {
+            assert!(permission(good).is_ok(), "{good}");
+        }
+        for wrong in
+            ["", ":", "invoice", "invoice:", ":read", "a:b:c", "Invoice:read", "in voice:read", "*x:read"]
+        {
+            assert!(permission(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(claim("plan=a=b"), Ok(("plan".to_owned(), "a=b".to_owned())));
+        for wrong in ["plan", "=x", "a b=x", "a=\u{7}"] {
+            assert!(claim(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_is_not_repeated() {
+        assert!(!jti("eyJhbGciOiJFZERTQSJ9").unwrap_err().contains("eyJ"));
+    }
+}

@@ -103,3 +103,25 @@ fn nobody_gets_from_a_key_what_they_do_not_hold() {
     assert_eq!(code, 5, "the file is there");
     assert_eq!(company.realm_sql("select count(*) from nexus.api_keys"), ["1"]);
 }
+
+#[test]
+fn a_tenants_own_login_sees_neither_keys_nor_sessions() {
+    let company = Company::new();
+    company.world.ok(&create(&["--user", BOB, "--name", "ci", "--file", "ci.key"]));
+    let env = company.world.env("acme");
+    let login = |name: &str| env[name].as_str().unwrap();
+    for table in ["api_keys", "refresh_tokens", "refresh_families", "audit_log"] {
+        for statement in [
+            format!("select * from nexus.{table}"),
+            format!("delete from nexus.{table}"),
+            format!("insert into nexus.{table} default values"),
+        ] {
+            let said =
+                company.world.sql_as(login("PGUSER"), login("PGPASSWORD"), login("PGDATABASE"), &statement);
+            assert!(
+                said.as_ref().is_err_and(|why| why.contains("permission denied")),
+                "{statement}: {said:?}"
+            );
+        }
+    }
+}

@@ -181,3 +181,23 @@ fn a_person_sees_what_is_wrong_with_a_token() {
     let refused = company.run(&["-o", "json", "token", "verify"], &token);
     assert_eq!((refused.status.code(), &error(&refused)["code"]), (Some(3), &json!("token_invalid")));
 }
+
+#[test]
+fn an_operators_token_is_the_platforms_and_names_no_tenant() {
+    let company = Company::new();
+    company.world.control_sql(
+        "with made as (insert into nexus.users (id, email, state)
+                       values (gen_random_uuid(), 'olga@example.com', 'active') returning id)
+         insert into nexus.user_roles (user_id, role_id)
+         select made.id, roles.id from made, nexus.roles where name = 'Admin'",
+    );
+    let mint = || company.world.ok(&["token", "mint", "--user", "olga@example.com"]).trim_end().to_owned();
+    let token = mint();
+    let said = claims(&token);
+    assert!(said["tenant"].is_null() && said["tenant_id"].is_null(), "{said}");
+    assert!(company.accepts(&token));
+    let (tenants, bobs) = (company.mint(&[]), company.mint_for(BOB, &[]));
+    company.world.ok(&["token", "revoke", "--user", "olga@example.com"]);
+    assert!(!company.accepts(&token) && company.accepts(&mint()));
+    assert!(company.accepts(&tenants) && company.accepts(&bobs), "another realm's tokens are let be");
+}
