@@ -115,7 +115,9 @@ impl Verifier {
     /// # Errors
     /// When it cannot be read, or a key is not what was sealed.
     pub async fn once(tokens: &Tokens, control: &mut PgConnection) -> Result<Self, TokenError> {
-        let known = read(tokens, control, None).await?;
+        // However long it took: whatever was revoked before the command began is known.
+        let mut known = read(tokens, control, None).await?;
+        known.as_of = Instant::now();
         Ok(Self { inner: Arc::new(Inner { tokens: tokens.clone(), known: RwLock::new(known) }), _task: None })
     }
 
