@@ -68,6 +68,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("placement", &["audit", "secrets"]),
     ("tenants", &["audit"]),
     ("local", &[]),
+    ("tokens", &["audit", "iam", "secrets", "tenants"]),
     ("installation", &["audit", "iam", "placement", "secrets"]),
     ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),
     ("inspection", &["audit", "installation", "placement", "provisioning", "secrets", "tenants"]),

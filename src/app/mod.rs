@@ -5,6 +5,7 @@
 mod addresses;
 mod keys;
 mod objects;
+mod tokens;
 
 use std::sync::Arc;
 

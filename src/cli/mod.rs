@@ -13,6 +13,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::kernel::AnyFailure;
 
+pub mod api_key;
 pub mod arguments;
 pub mod audit;
 pub mod cluster;
@@ -26,6 +27,7 @@ pub mod fsck;
 pub mod init;
 pub mod interrupt;
 pub mod invocation;
+pub mod key;
 pub mod local;
 pub mod logging;
 pub mod manual;
@@ -39,6 +41,7 @@ pub mod secret;
 pub mod secret_input;
 pub mod store;
 pub mod tenant;
+pub mod token;
 pub mod usage;
 pub mod version;
 
@@ -147,6 +150,15 @@ pub enum Command {
     Secret(secret::SecretArgs),
     /// Show who changed what, and prove that nobody changed the record
     Audit(audit::AuditArgs),
+    /// Mint, check, list and take back access tokens
+    #[command(alias = "tokens")]
+    Token(token::TokenArgs),
+    /// Look after the keys that sign access tokens
+    #[command(alias = "keys")]
+    Key(key::KeyArgs),
+    /// Make, list, check and take back the keys with which machines act as a user
+    #[command(alias = "api-keys")]
+    ApiKey(api_key::ApiKeyArgs),
     /// Print a shell's completion script
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
@@ -198,6 +210,9 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Fsck(args) => in_runtime(on, fsck::run(args, on)),
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),
         Command::Audit(args) => in_runtime(on, audit::run(args, on)),
+        Command::Token(args) => in_runtime(on, token::run(args, on)),
+        Command::Key(args) => in_runtime(on, key::run(args, on)),
+        Command::ApiKey(args) => in_runtime(on, api_key::run(args, on)),
         Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(Exit::Done),
     }
 }

@@ -1,6 +1,7 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! Facts: tenants, placement, secrets, iam, audit. Processes: provisioning, inspection, installation, local.
+//! Facts: tenants, placement, secrets, iam, audit, tokens. Processes: provisioning, inspection,
+//! installation, local.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod audit;
@@ -12,3 +13,4 @@ pub mod placement;
 pub mod provisioning;
 pub mod secrets;
 pub mod tenants;
+pub mod tokens;

@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod crypto;
 pub mod db;
 pub mod failpoint;
+pub mod fetch;
 pub mod object_server;
 pub mod objects;
 pub mod private_file;

@@ -23,6 +23,7 @@ pub mod server;
 pub mod sources;
 pub mod store;
 pub mod tenants;
+pub mod tokens;
 pub mod values;
 
 pub use context_name::ContextName;
@@ -36,6 +37,7 @@ pub use server::{ServerSettings, Tls};
 pub use sources::{Flags, Sources};
 pub use store::{StoreDriver, StoreSettings};
 pub use tenants::TenantSettings;
+pub use tokens::TokenSettings;
 pub use values::{Origin, Values};
 
 /// Everything that one run of Nexus needs to know, for one context.
@@ -51,6 +53,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// Limits of tenants.
     pub tenants: TenantSettings,
+    /// What access tokens say of themselves.
+    pub tokens: TokenSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -151,6 +155,7 @@ impl Loaded {
         Ok(Settings {
             keys: KeySettings::read(&section("keys"), &home, &self.context),
             tenants: TenantSettings::read(&section("tenants")),
+            tokens: TokenSettings::read(&section("tokens"), self.context.is_local()),
             log: self.log(),
             context: self.context.clone(),
             home,

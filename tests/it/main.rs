@@ -18,6 +18,7 @@ mod stores;
 mod stores_garage;
 mod support;
 mod tenants;
+mod tokens;
 
 use std::fs;
 use std::path::Path;

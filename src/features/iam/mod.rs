@@ -3,5 +3,7 @@
 //! A fact feature: others call it on a connection to the realm's database.
 
 mod store;
+mod subject;
 
 pub use store::{FirstSignIn, seed_administrator};
+pub use subject::{Subject, active_subjects, emails, includes, subject, subject_by_id};

@@ -5,12 +5,14 @@
 //! Start reading at [`seal`], then [`master`].
 
 mod aead;
+pub mod jwt;
 pub mod master;
 pub mod password;
 pub mod random;
 pub mod scram;
 pub mod seal;
 pub mod sign;
+pub mod signing;
 pub mod token;
 
 pub use master::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};

@@ -15,4 +15,4 @@ pub use lock::{AdvisoryLock, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
 pub use slots::Slots;
-pub use transaction::{durable_transaction, transaction};
+pub use transaction::{durable_transaction, snapshot, transaction};

@@ -23,3 +23,11 @@ pub async fn durable_transaction(
     let begin = "begin; set local synchronous_commit to on";
     Ok(sqlx::Connection::begin_with(connection, begin).await?)
 }
+
+/// Begins a transaction that changes nothing and sees one moment (manual, chapter 13.2.2).
+///
+/// # Errors
+/// When the connection is broken.
+pub async fn snapshot(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, DbError> {
+    Ok(sqlx::Connection::begin_with(connection, "begin isolation level repeatable read read only").await?)
+}

@@ -47,6 +47,9 @@ fn without_a_command_the_help_is_shown() {
       operation    Look at recorded changes of tenants, finish them or take them back
       secret       Look after the keys that seal secrets
       audit        Show who changed what, and prove that nobody changed the record
+      token        Mint, check, list and take back access tokens
+      key          Look after the keys that sign access tokens
+      api-key      Make, list, check and take back the keys with which machines act as a user
       completions  Print a shell's completion script
       man          Write the manual pages
       version      Show the version, with what a bug report needs

@@ -1,0 +1,279 @@
+//! `nexus api-key`: keys with which machines act as a user.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::output::{Column, Row, Thing, time_text};
+use super::token::{TokenInput, input};
+use super::{CommandResult, Exit, Invocation, complete};
+use crate::app::App;
+use crate::features::tenants::TenantRef;
+use crate::features::tokens::{ApiKeyView, KeyHolder, NewApiKey, Tokens, check_api_key};
+use crate::infra::private_file;
+use crate::kernel::{Email, ExposeSecret, TenantId};
+
+/// Arguments of `nexus api-key`.
+#[derive(Debug, Args)]
+pub struct ApiKeyArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make an API key for a user; it is shown once
+    ///
+    /// Whoever has the key acts as the user, within the scopes that it is given.
+    #[command(after_help = "\
+EXAMPLES
+  nexus api-key create --tenant acme --user bot@acme.example --name ci --expires 90d --file ci.key
+  nexus api-key create --tenant acme --user bot@acme.example --name till --scope invoice:read --reveal")]
+    Create(CreateArgs),
+    /// List API keys
+    #[command(after_help = "\
+EXAMPLES
+  nexus api-key list --tenant acme
+  nexus api-key list --tenant acme --user bot@acme.example --all-states")]
+    List(ListArgs),
+    /// Check an API key; exit 0 only if it is good
+    ///
+    /// Prints whom it stands for. Whatever is wrong with it, the answer is the same.
+    #[command(after_help = "\
+EXAMPLES
+  nexus api-key verify --file ci.key")]
+    Verify(VerifyArgs),
+    /// Take an API key back, from now on
+    #[command(after_help = "\
+EXAMPLES
+  nexus api-key revoke --tenant acme 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d")]
+    Revoke(RevokeArgs),
+}
+
+/// Arguments of `nexus api-key create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// The user's tenant, by slug or id; without it, the platform
+    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: Option<TenantRef>,
+    /// The user that the key acts as
+    #[arg(long, value_name = "E-MAIL")]
+    pub user: Email,
+    /// The key's name, to know it by
+    #[arg(long, value_name = "NAME", value_parser = input::plain)]
+    pub name: String,
+    /// Allow this at most; repeat for more. Without it, everything that the user may do
+    #[arg(long = "scope", value_name = "RESOURCE:ACTION", value_parser = input::permission)]
+    pub scopes: Vec<String>,
+    /// Good for this long, e.g. 90d; without it, until it is revoked
+    #[arg(long, value_name = "TIME", value_parser = input::duration)]
+    pub expires: Option<Duration>,
+    /// Write the key into this new file, which only you may read
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, required_unless_present = "reveal")]
+    pub file: Option<PathBuf>,
+    /// Print the key
+    #[arg(long, conflicts_with = "file")]
+    pub reveal: bool,
+}
+
+/// Arguments of `nexus api-key list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Of this tenant, by slug or id; without it, the platform
+    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: Option<TenantRef>,
+    /// Only those of this user
+    #[arg(long, value_name = "E-MAIL")]
+    pub user: Option<Email>,
+    /// Also those that are revoked or expired
+    #[arg(long)]
+    pub all_states: bool,
+}
+
+/// Arguments of `nexus api-key verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Which key
+    #[command(flatten)]
+    pub key: TokenInput,
+}
+
+/// Arguments of `nexus api-key revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// Of this tenant, by slug or id; without it, the platform
+    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: Option<TenantRef>,
+    /// The key's id
+    #[arg(value_name = "ID")]
+    pub id: Uuid,
+}
+
+/// Runs a verb of `nexus api-key`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: ApiKeyArgs, on: &Invocation) -> CommandResult {
+    match args.verb {
+        Verb::Create(args) => create(args, on).await,
+        Verb::List(args) => list(&args, on).await,
+        Verb::Verify(args) => verify(&args, on).await,
+        Verb::Revoke(args) => revoke(&args, on).await,
+    }
+}
+
+async fn create(args: CreateArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let tokens = app.tokens(&settings);
+    let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
+    let subject = tokens.subject(&mut realm, &args.user).await?;
+    let new = NewApiKey { name: args.name, scopes: args.scopes, ttl: args.expires };
+    if on.global.dry_run {
+        check_api_key(&subject, &new)?;
+        on.screen.note(&format!("would make API key {} for {}", new.name, subject.email));
+        return Ok(Exit::Done);
+    }
+    if let Some(path) = args.file.as_ref().filter(|path| path.exists()) {
+        // Before there is a key that would then be lost.
+        return Err(private_file::PrivateFileError::Exists(path.clone()).into());
+    }
+    let made = tokens.create_api_key(&mut app.control, &mut realm, &caller, &subject, &new).await;
+    let (view, key) = made?;
+    if let Some(path) = &args.file {
+        private_file::create(path, format!("{}\n", key.expose_secret()).as_bytes())?;
+        on.screen.note(&format!("the API key is in {}", path.display()));
+    }
+    let shown = args.reveal.then(|| key.expose_secret().to_owned());
+    on.screen.thing(&CreatedView { view, key: shown })?;
+    Ok(Exit::Done)
+}
+
+async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let tokens = app.tokens(&settings);
+    let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
+    let email = args.user.as_ref().map(Email::as_str);
+    on.screen.list(tokens.api_keys(&mut realm, &caller, email, args.all_states).await?)?;
+    Ok(Exit::Done)
+}
+
+async fn verify(args: &VerifyArgs, on: &Invocation) -> CommandResult {
+    let key = input::token(&args.key)?;
+    let id = Tokens::api_key_realm(&key)?;
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let tokens = app.tokens(&settings);
+    let tenant = (id != TenantId::PLATFORM).then_some(TenantRef::Id(id));
+    // Whether there is such a tenant is nobody's business who has no key of it.
+    let opened = app.open_token_realm(&caller, tenant.as_ref()).await;
+    let mut realm = opened.map_err(|failure| match failure.code() {
+        "tenant_not_found" | "tenant_not_active" => crate::features::tokens::TokenError::KeyInvalid.into(),
+        _ => failure,
+    })?;
+    let holder = tokens.verify_api_key(&mut realm, &key).await?;
+    on.screen.thing(&holder)?;
+    Ok(Exit::Done)
+}
+
+async fn revoke(args: &RevokeArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let tokens = app.tokens(&settings);
+    let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
+    let key = tokens.api_key(&mut realm, args.id).await?;
+    if on.global.dry_run {
+        on.screen.thing(&key)?;
+        return Ok(Exit::Done);
+    }
+    let revoked = tokens.revoke_api_key(&mut app.control, &mut realm, &caller, args.id).await?;
+    on.screen.thing(&revoked)?;
+    Ok(Exit::Done)
+}
+
+/// A key that was made, and the key itself where it is to be shown.
+#[derive(Serialize)]
+struct CreatedView {
+    #[serde(flatten)]
+    view: ApiKeyView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+impl Thing for CreatedView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = self.view.fields();
+        if let Some(key) = &self.key {
+            fields.push(("key", key.clone()));
+        }
+        fields
+    }
+
+    fn id(&self) -> String {
+        Thing::id(&self.view)
+    }
+}
+
+impl Row for ApiKeyView {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("id"),
+        Column::text("name"),
+        Column::text("email"),
+        Column::text("hint"),
+        Column::text("scopes"),
+        Column::text("state"),
+        Column::text("created_at"),
+        Column::text("expires_at"),
+        Column::text("last_used_at"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        self.fields().into_iter().map(|(_, text)| text).collect()
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Thing for ApiKeyView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let time = |time: Option<time::OffsetDateTime>| time.map(time_text).unwrap_or_default();
+        vec![
+            ("id", self.id.to_string()),
+            ("name", self.name.clone()),
+            ("email", self.email.clone()),
+            ("hint", self.hint.clone()),
+            ("scopes", self.scopes.join(",")),
+            ("state", self.state.clone()),
+            ("created_at", time_text(self.created_at)),
+            ("expires_at", time(self.expires_at)),
+            ("last_used_at", time(self.last_used_at)),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}
+
+impl Thing for KeyHolder {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("id", self.id.to_string()),
+            ("name", self.name.clone()),
+            ("realm", self.realm.to_string()),
+            ("email", self.subject.email.clone()),
+            ("roles", self.subject.roles.join(",")),
+            ("scopes", self.scopes.join(",")),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}

@@ -1,0 +1,85 @@
+//! `nexus token inspect` and `nexus token verify`.
+
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use super::super::usage::UsageError;
+use super::super::{CommandResult, Exit, Invocation};
+use super::views::{ClaimsView, InspectedView};
+use super::{InspectArgs, VerifyArgs, input};
+use crate::app::App;
+use crate::features::tokens::{self, Claims, Expected, KeySet, TokenError, Verifier};
+use crate::kernel::{AnyFailure, ExposeSecret, SecretString};
+
+pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
+    let token = input::token(&args.token)?;
+    let claims = match &args.jwks {
+        Some(place) => with_key_set(place, args.issuer.as_deref(), args.aud.as_deref(), &token, on).await?,
+        None => with_database(args.aud.as_deref(), &token, on).await?,
+    };
+    on.screen.thing(&ClaimsView(claims?))?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn inspect(args: InspectArgs, on: &Invocation) -> CommandResult {
+    let token = input::token(&args.token)?;
+    let seen = tokens::inspect(token.expose_secret(), OffsetDateTime::now_utc().unix_timestamp());
+    let seen = if let Some(place) = &args.jwks {
+        let checked = with_key_set(place, args.issuer.as_deref(), args.aud.as_deref(), &token, on).await?;
+        seen.with_verdict(checked)
+    } else if args.check {
+        seen.with_verdict(with_database(args.aud.as_deref(), &token, on).await?)
+    } else {
+        seen
+    };
+    let unchecked = seen.verdict == "not_checked";
+    on.screen.thing(&InspectedView(seen))?;
+    if unchecked {
+        on.screen.note("nobody was asked whether this token is genuine; --check asks the control database");
+    }
+    Ok(Exit::Done)
+}
+
+type Checked = Result<Claims, TokenError>;
+
+async fn with_database(
+    audience: Option<&str>,
+    token: &SecretString,
+    on: &Invocation,
+) -> Result<Checked, AnyFailure> {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let tokens = app.tokens(&settings);
+    let verifier = Verifier::once(&tokens, &mut app.control).await?;
+    Ok(verifier.verify(token.expose_secret(), audience.unwrap_or(&tokens.audience)))
+}
+
+async fn with_key_set(
+    place: &str,
+    issuer: Option<&str>,
+    audience: Option<&str>,
+    token: &SecretString,
+    on: &Invocation,
+) -> Result<Checked, AnyFailure> {
+    let set = if place.contains("://") {
+        KeySet::from_url(place).await?
+    } else {
+        KeySet::from_file(Path::new(place))?
+    };
+    let ring = set.ring(place)?;
+    let Some(issuer) = issuer.or(set.issuer.as_deref()) else {
+        let hint = "say which is expected: --issuer ISSUER".to_owned();
+        return Err(UsageError::new("this key set names no issuer", [hint]).into());
+    };
+    let usual;
+    let audience = if let Some(audience) = audience {
+        audience
+    } else {
+        usual = on.settings()?.tokens.audience;
+        &usual
+    };
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let checked = ring.check(token.expose_secret(), Expected { issuer, audience, now });
+    Ok(checked.map_err(TokenError::Invalid))
+}

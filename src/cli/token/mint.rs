@@ -1,0 +1,108 @@
+//! `nexus token mint`.
+
+use super::super::output::Screen;
+use super::super::{CommandResult, Exit, Invocation};
+use super::views::ClaimsView;
+use super::{MintArgs, RefreshArgs};
+use crate::app::App;
+use crate::features::tenants::TenantRef;
+use crate::features::tokens::{CLIENT, Claims, DevelopmentKey, Impersonation, NewToken, TokenError, Tokens};
+use crate::infra::crypto::signing::Algorithm;
+use crate::infra::private_file;
+use crate::kernel::{AnyFailure, ExposeSecret, SecretString, TenantId};
+
+pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
+    let new = NewToken {
+        ttl: args.ttl,
+        audience: args.aud.clone(),
+        permissions: args.permissions.clone(),
+        scopes: args.scopes.clone(),
+        claims: args.claims.clone(),
+        act_as: args.reason.clone().map(|reason| Impersonation { reason }),
+    };
+    if let Some(file) = &args.key {
+        return offline(&args, &new, &DevelopmentKey::from_file(file)?, on);
+    }
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let tokens = app.tokens(&settings);
+    let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
+    // Clap has seen to it that there is one of the two.
+    let Some(email) = args.user.as_ref().or(args.act_as.as_ref()) else { return Ok(Exit::Usage) };
+    let subject = tokens.subject(&mut realm, email).await?;
+    let composed = tokens.compose(&mut app.control, &caller, (&realm.name, &subject), &new).await?;
+    if on.global.dry_run {
+        on.screen.thing(&ClaimsView(composed.0))?;
+        return Ok(Exit::Done);
+    }
+    if let Some(why) = &new.act_as {
+        // The tenant learns of it first: a token without a trace there must not be.
+        tokens.note_impersonation(&mut realm, &caller, &subject, &why.reason).await?;
+    }
+    if let Some(path) = &args.refresh_file {
+        if path.exists() {
+            return Err(private_file::PrivateFileError::Exists(path.clone()).into());
+        }
+        let refresh = tokens.begin_family(&mut realm, &caller, &subject, CLIENT).await?;
+        let line = zeroize::Zeroizing::new(format!("{}\n", refresh.expose_secret()));
+        private_file::create(path, line.as_bytes())?;
+        on.screen.note(&format!("the refresh token is in {}", path.display()));
+    }
+    let who = (&realm.name, &subject);
+    let minted = tokens.mint(&mut app.control, &caller, who, &new, args.algorithm).await?;
+    hand_out(&args, &minted.token, &minted.claims, &on.screen)
+}
+
+/// `nexus token refresh`.
+pub(super) async fn refresh(args: &RefreshArgs, on: &Invocation) -> CommandResult {
+    let bytes = zeroize::Zeroizing::new(private_file::read(&args.file)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| TokenError::RefreshInvalid)?;
+    let presented = SecretString::from(text.trim_ascii());
+    let id = Tokens::refresh_realm(&presented)?;
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let tokens = app.tokens(&settings);
+    let tenant = (id != TenantId::PLATFORM).then_some(TenantRef::Id(id));
+    let opened = app.open_token_realm(&caller, tenant.as_ref()).await;
+    let mut realm = opened.map_err(|failure| match failure.code() {
+        "tenant_not_found" | "tenant_not_active" => TokenError::RefreshInvalid.into(),
+        _ => failure,
+    })?;
+    if on.global.dry_run {
+        on.screen.note(&format!("would exchange a refresh token of {}", realm.name.display()));
+        return Ok(Exit::Done);
+    }
+    let exchanged = tokens.exchange(&mut app.control, &mut realm, &presented).await?;
+    let line = zeroize::Zeroizing::new(format!("{}\n", exchanged.refresh.expose_secret()));
+    private_file::replace(&args.file, line.as_bytes())?;
+    let who = (&realm.name, &exchanged.subject);
+    let new = NewToken::default();
+    let minted = tokens.mint(&mut app.control, &caller, who, &new, Algorithm::EdDsa).await?;
+    let line = zeroize::Zeroizing::new(format!("{}\n", minted.token.expose_secret()));
+    on.screen.raw(line.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn offline(args: &MintArgs, new: &NewToken, key: &DevelopmentKey, on: &Invocation) -> CommandResult {
+    let tenant = args.tenant.as_ref().map(ToString::to_string);
+    let Some(email) = &args.user else { return Ok(Exit::Usage) };
+    let minted = key.mint(&on.caller(), (tenant.as_deref(), email), new)?;
+    if on.global.dry_run {
+        on.screen.thing(&ClaimsView(minted.claims))?;
+        return Ok(Exit::Done);
+    }
+    hand_out(args, &minted.token, &minted.claims, &on.screen)
+}
+
+/// The token alone, on standard output or in a file.
+fn hand_out(args: &MintArgs, token: &SecretString, claims: &Claims, screen: &Screen) -> CommandResult {
+    let line = zeroize::Zeroizing::new(format!("{}\n", token.expose_secret()));
+    match &args.file {
+        Some(path) => {
+            private_file::replace(path, line.as_bytes()).map_err(AnyFailure::from)?;
+            screen.note(&format!("token {} is in {}", claims.jti, path.display()));
+        }
+        None => screen.raw(line.as_bytes())?,
+    }
+    Ok(Exit::Done)
+}

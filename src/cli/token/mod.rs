@@ -1,0 +1,252 @@
+//! `nexus token`: access tokens, for whoever needs one, looks at one or takes one back.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::arguments::{Input, PageArgs};
+use super::{CommandResult, Invocation, complete};
+use crate::features::tenants::TenantRef;
+use crate::infra::crypto::signing::Algorithm;
+use crate::kernel::Email;
+
+mod check;
+pub mod input;
+mod mint;
+mod revoke;
+mod views;
+
+/// Arguments of `nexus token`.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Mint an access token for a user and print it
+    ///
+    /// The token alone goes to standard output. It can allow less than the user holds, never more.
+    /// With --as it says who acts in the user's name, is good for at most 15 minutes, and is in the
+    /// audit log of both.
+    #[command(after_help = "\
+EXAMPLES
+  nexus token mint --tenant acme --user ann@acme.example
+  nexus token mint --tenant acme --user ann@acme.example --ttl 5m --permission invoice:read
+  nexus token mint --tenant acme --as ann@acme.example --reason 'ticket 4711'
+  nexus token mint --offline --key dev.key --tenant acme --user ann@acme.example
+  curl -H @<(printf 'Authorization: Bearer %s' \"$(nexus token mint --user ann@example.com)\") …
+
+For --offline see nexus key export --development.")]
+    Mint(Box<MintArgs>),
+    /// Exchange a refresh token for an access token
+    ///
+    /// The file then holds the refresh token's successor: each is good for one use, and using one
+    /// again ends the session. Who did not hear the answer can ask again within ten seconds.
+    #[command(after_help = "\
+EXAMPLES
+  nexus token mint --tenant acme --user ann@acme.example --refresh-file session > token.txt
+  nexus token refresh --file session > token.txt
+
+When the exit code is 7, the same token is being exchanged at this moment: ask again in a second.")]
+    Refresh(RefreshArgs),
+    /// Show what a token says and what is wrong with it
+    ///
+    /// Nothing in it is believed. Without --check or --jwks, nobody is asked whether it is genuine.
+    #[command(after_help = "\
+EXAMPLES
+  nexus token mint --user ann@example.com | nexus token inspect
+  nexus token inspect --check --file token.txt      why it is refused
+  nexus -o json token inspect --file token.txt | jq .problems")]
+    Inspect(InspectArgs),
+    /// Check a token; exit 0 only if it is good
+    ///
+    /// Prints its claims. Whatever is wrong with it, the answer is the same, as services give it;
+    /// nexus token inspect --check says more.
+    #[command(after_help = "\
+EXAMPLES
+  nexus token verify --file token.txt
+  nexus token verify --aud billing < token.txt
+  nexus token verify --jwks keys.json < token.txt                   with no database
+  nexus token verify --jwks https://api.example.com/jwks.json --issuer https://api.example.com < token.txt
+
+With --jwks, tokens that were revoked are not known.")]
+    Verify(VerifyArgs),
+    /// List the tokens that were minted here and are good
+    #[command(after_help = "\
+EXAMPLES
+  nexus token list --tenant acme
+  nexus token list --user ann@acme.example --all-states
+  nexus -o id token list --tenant acme | xargs -n1 nexus token revoke
+
+Tokens are not kept, only that they were minted. Those minted with --offline are known to nobody.")]
+    List(ListArgs),
+    /// Take back one token, or all of a user, a tenant or everybody
+    ///
+    /// Effective everywhere within two seconds.
+    #[command(after_help = "\
+EXAMPLES
+  nexus token revoke 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
+  nexus token revoke --tenant acme --user ann@acme.example
+  nexus token revoke --tenant acme --yes                     of everybody at acme
+  nexus token revoke --before 2h --yes                       all that are older than two hours
+  nexus token revoke --user ann@example.com                  an operator's")]
+    Revoke(RevokeArgs),
+}
+
+/// Arguments of `nexus token mint`.
+#[derive(Debug, Args)]
+pub struct MintArgs {
+    /// The user's tenant, by slug or id; without it, the platform's operators
+    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: Option<TenantRef>,
+    /// For this user
+    #[arg(long, value_name = "E-MAIL", required_unless_present = "act_as")]
+    pub user: Option<Email>,
+    /// Act as this user
+    #[arg(long = "as", value_name = "E-MAIL", requires = "reason", conflicts_with_all = ["user", "offline"])]
+    pub act_as: Option<Email>,
+    /// Why, for the audit logs
+    #[arg(long, value_name = "TEXT", requires = "act_as", value_parser = input::reason)]
+    pub reason: Option<String>,
+    /// Good for this long, e.g. 90s, 15m, 1h; at most an hour
+    #[arg(long, value_name = "TIME", value_parser = input::duration)]
+    pub ttl: Option<Duration>,
+    /// For this audience
+    #[arg(long, value_name = "AUDIENCE", value_parser = input::plain)]
+    pub aud: Option<String>,
+    /// Allow this at most; repeat for more
+    #[arg(long = "permission", value_name = "RESOURCE:ACTION", value_parser = input::permission)]
+    pub permissions: Vec<String>,
+    /// Allow this at most, written as scope; repeat for more
+    #[arg(long = "scope", value_name = "RESOURCE:ACTION", value_parser = input::permission)]
+    pub scopes: Vec<String>,
+    /// Say this, too; repeat for more
+    #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = input::claim)]
+    pub claims: Vec<(String, String)>,
+    /// Sign with a key of this kind
+    #[arg(long, value_name = "ALGORITHM", default_value = "EdDSA", value_parser = input::algorithm())]
+    pub algorithm: Algorithm,
+    /// Ask no database: sign with an exported development key
+    #[arg(long, requires = "key")]
+    pub offline: bool,
+    /// The development key's file
+    #[arg(long, value_name = "FILE", requires = "offline", value_hint = clap::ValueHint::FilePath)]
+    pub key: Option<PathBuf>,
+    /// Write the token into this file, which only you may read
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// Begin a session, too: write its refresh token into this new file, which only you may read
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["offline", "act_as"], value_hint = clap::ValueHint::FilePath)]
+    pub refresh_file: Option<PathBuf>,
+}
+
+/// Arguments of `nexus token refresh`.
+#[derive(Debug, Args)]
+pub struct RefreshArgs {
+    /// The refresh token's file, which only you may read
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub file: PathBuf,
+}
+
+/// Where a token is read from.
+#[derive(Debug, Args)]
+pub struct TokenInput {
+    /// Read the token from this file; '-' is standard input
+    #[arg(long, value_name = "FILE", default_value = "-", value_hint = clap::ValueHint::FilePath)]
+    pub file: Input,
+    /// A token on the command line is in the history and can be seen by other users: refused.
+    #[arg(hide = true, value_name = "TOKEN", num_args = 0.., allow_hyphen_values = true)]
+    pub on_argv: Vec<std::ffi::OsString>,
+}
+
+/// Arguments of `nexus token inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Which token
+    #[command(flatten)]
+    pub token: TokenInput,
+    /// Ask the control database whether it is genuine and not revoked
+    #[arg(long)]
+    pub check: bool,
+    /// Check it with this key set: a file or a URL
+    #[arg(long, value_name = "FILE|URL", conflicts_with = "check")]
+    pub jwks: Option<String>,
+    /// Expect this audience
+    #[arg(long, value_name = "AUDIENCE")]
+    pub aud: Option<String>,
+    /// Expect this issuer
+    #[arg(long, value_name = "ISSUER", requires = "jwks")]
+    pub issuer: Option<String>,
+}
+
+/// Arguments of `nexus token verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Which token
+    #[command(flatten)]
+    pub token: TokenInput,
+    /// Expect this audience
+    #[arg(long, value_name = "AUDIENCE")]
+    pub aud: Option<String>,
+    /// Check it with this key set, and no database: a file or a URL
+    #[arg(long, value_name = "FILE|URL")]
+    pub jwks: Option<String>,
+    /// Expect this issuer, where the key set names none
+    #[arg(long, value_name = "ISSUER", requires = "jwks")]
+    pub issuer: Option<String>,
+}
+
+/// Arguments of `nexus token list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only those of this tenant
+    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: Option<TenantRef>,
+    /// Only those of this user
+    #[arg(long, value_name = "E-MAIL")]
+    pub user: Option<Email>,
+    /// Also those that are revoked or expired
+    #[arg(long)]
+    pub all_states: bool,
+    /// Which rows
+    #[command(flatten)]
+    pub page: PageArgs,
+}
+
+/// Arguments of `nexus token revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// One token, by its jti
+    #[arg(value_name = "JTI", conflicts_with_all = ["tenant", "user", "before"],
+          required_unless_present_any = ["tenant", "user", "before"], value_parser = input::jti)]
+    pub jti: Option<Uuid>,
+    /// All of this tenant
+    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    pub tenant: Option<TenantRef>,
+    /// All of this user: of the tenant, or without one of the platform
+    #[arg(long, value_name = "E-MAIL")]
+    pub user: Option<Email>,
+    /// Only those issued until then, e.g. 2026-11-21T12:00:00Z, or 2h for two hours ago
+    #[arg(long, value_name = "TIME", value_parser = input::past)]
+    pub before: Option<OffsetDateTime>,
+}
+
+/// Runs a verb of `nexus token`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: TokenArgs, on: &Invocation) -> CommandResult {
+    match args.verb {
+        Verb::Mint(args) => mint::run(*args, on).await,
+        Verb::Refresh(args) => mint::refresh(&args, on).await,
+        Verb::Inspect(args) => check::inspect(args, on).await,
+        Verb::Verify(args) => check::verify(args, on).await,
+        Verb::List(args) => revoke::list(args, on).await,
+        Verb::Revoke(args) => revoke::revoke(args, on).await,
+    }
+}

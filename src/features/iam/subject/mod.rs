@@ -1,0 +1,108 @@
+//! A user of a realm as tokens name it: who it is, and what it may do.
+
+mod store;
+
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::infra::db::DbError;
+
+/// A user of a realm, with what its roles allow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+pub struct Subject {
+    /// Its id in its realm.
+    pub id: Uuid,
+    /// Its e-mail address.
+    pub email: String,
+    /// `invited`, `active`, `disabled` or `locked`.
+    pub state: String,
+    /// The names of its roles, sorted.
+    pub roles: Vec<String>,
+    /// What they allow, sorted, each once: `resource:action`, `*` for any.
+    pub permissions: Vec<String>,
+}
+
+impl Subject {
+    /// Whether it may sign in.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.state == "active"
+    }
+
+    /// Whether what it holds includes a permission.
+    #[must_use]
+    pub fn may(&self, wanted: &str) -> bool {
+        self.permissions.iter().any(|held| includes(held, wanted))
+    }
+}
+
+/// Whether a permission includes another: each part is the same, or `*` in the one that is held.
+#[must_use]
+pub fn includes(held: &str, wanted: &str) -> bool {
+    match (held.split_once(':'), wanted.split_once(':')) {
+        (Some((held_on, held_to)), Some((wanted_on, wanted_to))) => {
+            (held_on == "*" || held_on == wanted_on) && (held_to == "*" || held_to == wanted_to)
+        }
+        _ => false,
+    }
+}
+
+/// The user of an e-mail address, compared without case.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn subject(realm: &mut PgConnection, email: &str) -> Result<Option<Subject>, DbError> {
+    store::by_email(realm, email).await
+}
+
+/// The user of an id.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn subject_by_id(realm: &mut PgConnection, id: Uuid) -> Result<Option<Subject>, DbError> {
+    store::by_id(realm, id).await
+}
+
+/// The first users of a realm that may sign in, by e-mail address.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn active_subjects(realm: &mut PgConnection, limit: i64) -> Result<Vec<Subject>, DbError> {
+    store::active(realm, limit).await
+}
+
+/// The e-mail addresses of realm users, nearest by spelling first, for an error's hint.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn emails(realm: &mut PgConnection, prefix: &str) -> Result<Vec<String>, DbError> {
+    store::emails(realm, prefix).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::includes;
+
+    #[test]
+    fn a_star_stands_for_one_part() {
+        for (held, wanted) in [
+            ("*:*", "invoice:read"),
+            ("*:read", "invoice:read"),
+            ("invoice:*", "invoice:read"),
+            ("invoice:*", "invoice:*"),
+        ] {
+            assert!(includes(held, wanted), "{held} {wanted}");
+        }
+        for (held, wanted) in [
+            ("*:read", "invoice:*"),
+            ("invoice:read", "*:read"),
+            ("invoice:read", "invoice:readall"),
+            ("*", "invoice:read"),
+            ("*:*", "invoice"),
+            ("", ""),
+        ] {
+            assert!(!includes(held, wanted), "{held} {wanted}");
+        }
+    }
+}

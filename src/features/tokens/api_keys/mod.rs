@@ -1,0 +1,231 @@
+//! API keys, for machines: one acts as a user, within the scopes it was given, until it expires or
+//! is revoked. It is shown once and kept as a hash.
+
+mod store;
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::json;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Tokens;
+use super::error::TokenError;
+use super::opaque::{API_KEY, Opaque};
+use super::realm::{Realm, record};
+use crate::features::audit;
+use crate::features::iam::{self, Subject};
+use crate::infra::db::DbError;
+use crate::kernel::{Caller, TenantId};
+
+/// What an API key is asked to be.
+#[derive(Debug, Clone)]
+pub struct NewApiKey {
+    /// Its name, one of a kind among a user's.
+    pub name: String,
+    /// What it allows at most; none: everything that the user may do.
+    pub scopes: Vec<String>,
+    /// How long it is good; none: until it is revoked.
+    pub ttl: Option<Duration>,
+}
+
+/// An API key, as doors show it; not the key itself.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct ApiKeyView {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub email: String,
+    /// The last four characters of the key.
+    pub hint: String,
+    /// What it allows at most; empty: everything that the user may do.
+    pub scopes: Vec<String>,
+    /// `good`, `expired` or `revoked`.
+    pub state: String,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it expires.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub expires_at: Option<OffsetDateTime>,
+    /// When it was last used, to five minutes.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub last_used_at: Option<OffsetDateTime>,
+}
+
+/// Who a good API key stands for.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeyHolder {
+    /// The key's id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// The realm's id; nil: the platform.
+    pub realm: TenantId,
+    /// The user, as it is now.
+    pub subject: Subject,
+    /// What the key allows at most; empty: everything that the user may do.
+    pub scopes: Vec<String>,
+}
+
+impl KeyHolder {
+    /// Whether both the user and the key may do something.
+    #[must_use]
+    pub fn may(&self, permission: &str) -> bool {
+        self.subject.may(permission)
+            && (self.scopes.is_empty() || self.scopes.iter().any(|scope| iam::includes(scope, permission)))
+    }
+}
+
+impl Tokens {
+    /// Makes an API key for a user; gives it, once.
+    ///
+    /// # Errors
+    /// [`TokenError::NotActive`], [`TokenError::NotHeld`], [`TokenError::ApiKeyExists`].
+    pub async fn create_api_key(
+        &self,
+        control: &mut PgConnection,
+        realm: &mut Realm,
+        caller: &Caller,
+        subject: &Subject,
+        new: &NewApiKey,
+    ) -> Result<(ApiKeyView, SecretString), TokenError> {
+        check_api_key(subject, new)?;
+        let key = Opaque::generate(API_KEY, realm.name.id)?;
+        let id = Uuid::now_v7();
+        note(
+            control,
+            realm.name.id,
+            caller,
+            "api_key.create",
+            json!({ "key": id, "user": subject.email, "name": new.name }),
+        )
+        .await?;
+        let mut tx = realm.begin().await?;
+        let inserted = store::insert(&mut tx, (id, subject.id), new, (&key.hash(), &key.hint())).await;
+        inserted.map_err(|error| match error {
+            error if error.violates("api_keys_name") => {
+                TokenError::ApiKeyExists { email: subject.email.clone(), name: new.name.clone() }
+            }
+            error => error.into(),
+        })?;
+        let detail = json!({ "key": id, "name": new.name, "scopes": new.scopes });
+        record(&mut tx, caller, ("api_key.create", Some(subject.id)), detail).await?;
+        let view = store::by_id(&mut tx, id).await?.ok_or_else(|| TokenError::NoApiKey(id.to_string()))?;
+        tx.commit().await?;
+        Ok((view, key.text().clone()))
+    }
+
+    /// A realm's API keys, newest first.
+    ///
+    /// # Errors
+    /// The realm's.
+    pub async fn api_keys(
+        &self,
+        realm: &mut Realm,
+        _caller: &Caller,
+        email: Option<&str>,
+        all: bool,
+    ) -> Result<Vec<ApiKeyView>, TokenError> {
+        let mut tx = realm.begin().await?;
+        let keys = store::list(&mut tx, email, all).await?;
+        tx.commit().await?;
+        Ok(keys)
+    }
+
+    /// Takes an API key back, from now on.
+    ///
+    /// # Errors
+    /// [`TokenError::NoApiKey`].
+    pub async fn revoke_api_key(
+        &self,
+        control: &mut PgConnection,
+        realm: &mut Realm,
+        caller: &Caller,
+        id: Uuid,
+    ) -> Result<ApiKeyView, TokenError> {
+        note(control, realm.name.id, caller, "api_key.revoke", json!({ "key": id })).await?;
+        let mut tx = realm.begin().await?;
+        let missing = || TokenError::NoApiKey(id.to_string());
+        let user = store::revoke(&mut tx, id).await?.ok_or_else(missing)?;
+        record(&mut tx, caller, ("api_key.revoke", Some(user)), json!({ "key": id })).await?;
+        let view = store::by_id(&mut tx, id).await?.ok_or_else(missing)?;
+        tx.commit().await?;
+        Ok(view)
+    }
+
+    /// One API key.
+    ///
+    /// # Errors
+    /// [`TokenError::NoApiKey`].
+    pub async fn api_key(&self, realm: &mut Realm, id: Uuid) -> Result<ApiKeyView, TokenError> {
+        let mut tx = realm.begin().await?;
+        let view = store::by_id(&mut tx, id).await?.ok_or_else(|| TokenError::NoApiKey(id.to_string()))?;
+        tx.commit().await?;
+        Ok(view)
+    }
+
+    /// The realm that an API key says it belongs to; whether it does is found out there.
+    ///
+    /// # Errors
+    /// [`TokenError::KeyInvalid`].
+    pub fn api_key_realm(presented: &SecretString) -> Result<TenantId, TokenError> {
+        Opaque::parse(API_KEY, presented).map(|key| key.realm).ok_or(TokenError::KeyInvalid)
+    }
+
+    /// Who an API key stands for.
+    ///
+    /// # Errors
+    /// [`TokenError::KeyInvalid`], the same for every key that is refused.
+    pub async fn verify_api_key(
+        &self,
+        realm: &mut Realm,
+        presented: &SecretString,
+    ) -> Result<KeyHolder, TokenError> {
+        let key = Opaque::parse(API_KEY, presented).ok_or(TokenError::KeyInvalid)?;
+        let id = realm.name.id;
+        if key.realm != id {
+            return Err(TokenError::KeyInvalid);
+        }
+        let mut tx = realm.begin().await?;
+        let found = store::good(&mut tx, &key.hash()).await?.ok_or(TokenError::KeyInvalid)?;
+        let subject = iam::subject_by_id(&mut tx, found.user_id).await?.filter(Subject::is_active);
+        let subject = subject.ok_or(TokenError::KeyInvalid)?;
+        if found.note_use {
+            store::note_use(&mut tx, found.id).await?;
+        }
+        tx.commit().await?;
+        Ok(KeyHolder { id: found.id, name: found.name, realm: id, subject, scopes: found.scopes })
+    }
+}
+
+/// Whether a key may be made: nobody gets from a key what they do not hold.
+///
+/// # Errors
+/// [`TokenError::NotActive`], [`TokenError::NotHeld`].
+pub fn check_api_key(subject: &Subject, new: &NewApiKey) -> Result<(), TokenError> {
+    if !subject.is_active() {
+        return Err(TokenError::NotActive { email: subject.email.clone(), state: subject.state.clone() });
+    }
+    match new.scopes.iter().find(|scope| !subject.may(scope)) {
+        Some(scope) => Err(TokenError::NotHeld { email: subject.email.clone(), permission: scope.clone() }),
+        None => Ok(()),
+    }
+}
+
+/// The intent, in the platform's audit log, before anything is done in the realm.
+async fn note(
+    control: &mut PgConnection,
+    realm: TenantId,
+    caller: &Caller,
+    action: &'static str,
+    detail: serde_json::Value,
+) -> Result<(), DbError> {
+    let tenant = (realm != TenantId::PLATFORM).then_some(realm);
+    audit::record(control, audit::Entry { caller, action, tenant, operation: None, detail }).await
+}

@@ -1,0 +1,98 @@
+//! The SQL of API keys, in a realm.
+
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::{ApiKeyView, NewApiKey};
+use crate::infra::db::DbError;
+
+const SELECT: &str = "select api_keys.id, api_keys.name, users.email, hint, scopes, api_keys.created_at,
+        expires_at, last_used_at,
+        case when revoked_at is not null then 'revoked' when expires_at <= now() then 'expired' else 'good' end
+            as state
+ from nexus.api_keys join nexus.users on users.id = api_keys.user_id";
+
+/// A key that is good.
+#[derive(Debug, FromRow)]
+pub(super) struct GoodRow {
+    pub(super) id: Uuid,
+    pub(super) user_id: Uuid,
+    pub(super) name: String,
+    pub(super) scopes: Vec<String>,
+    /// Whether its last use is too long ago to go unrecorded.
+    pub(super) note_use: bool,
+}
+
+pub(super) async fn insert(
+    realm: &mut PgConnection,
+    (id, user): (Uuid, Uuid),
+    new: &NewApiKey,
+    (hash, hint): (&[u8; 32], &str),
+) -> Result<(), DbError> {
+    let seconds = new.ttl.map(|ttl| ttl.as_secs_f64());
+    sqlx::query(
+        "insert into nexus.api_keys (id, user_id, name, key_hash, hint, scopes, expires_at)
+         values ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))",
+    )
+    .bind(id)
+    .bind(user)
+    .bind(&new.name)
+    .bind(hash.as_slice())
+    .bind(hint)
+    .bind(&new.scopes)
+    .bind(seconds)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn by_id(realm: &mut PgConnection, id: Uuid) -> Result<Option<ApiKeyView>, DbError> {
+    let statement = format!("{SELECT} where api_keys.id = $1");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_optional(realm).await?)
+}
+
+pub(super) async fn list(
+    realm: &mut PgConnection,
+    email: Option<&str>,
+    all: bool,
+) -> Result<Vec<ApiKeyView>, DbError> {
+    let statement = format!(
+        "{SELECT} where ($1::text is null or lower(users.email) = lower($1))
+           and ($2 or revoked_at is null and (expires_at is null or expires_at > now()))
+         order by api_keys.created_at desc, api_keys.id"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(email).bind(all).fetch_all(realm).await?)
+}
+
+/// Takes a key back; whose it is.
+pub(super) async fn revoke(realm: &mut PgConnection, id: Uuid) -> Result<Option<Uuid>, DbError> {
+    Ok(sqlx::query_scalar(
+        "update nexus.api_keys set revoked_at = coalesce(revoked_at, now()) where id = $1 returning user_id",
+    )
+    .bind(id)
+    .fetch_optional(realm)
+    .await?)
+}
+
+pub(super) async fn good(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<Option<GoodRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select id, user_id, name, scopes,
+                last_used_at is null or last_used_at < now() - interval '5 minutes' as note_use
+         from nexus.api_keys
+         where key_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())",
+    )
+    .bind(hash.as_slice())
+    .fetch_optional(realm)
+    .await?)
+}
+
+pub(super) async fn note_use(realm: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
+    sqlx::query(
+        "update nexus.api_keys set last_used_at = now()
+         where id = $1 and (last_used_at is null or last_used_at < now() - interval '5 minutes')",
+    )
+    .bind(id)
+    .execute(realm)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! Minting access tokens: what a token may say, and signing it.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Tokens;
+use super::claims::{self, Actor, CLIENT, Claims, MAX_IMPERSONATION, MAX_TTL};
+use super::error::TokenError;
+use super::model::Purpose;
+use super::realm::{Realm, RealmName, record};
+use super::store::{self, Issued};
+use crate::features::audit;
+use crate::features::iam::{self, Subject};
+use crate::infra::crypto::jwt;
+use crate::infra::crypto::signing::{Algorithm, SigningKey};
+use crate::infra::db::transaction;
+use crate::kernel::{Caller, Email, suggest};
+
+/// Why somebody acts as another.
+#[derive(Debug, Clone)]
+pub struct Impersonation {
+    /// For the audit logs.
+    pub reason: String,
+}
+
+/// What a token is asked to say.
+#[derive(Debug, Clone, Default)]
+pub struct NewToken {
+    /// How long it is good; absent: as the settings say, at most 15 minutes for an impersonation.
+    pub ttl: Option<Duration>,
+    /// For whom it is; absent: as the settings say.
+    pub audience: Option<String>,
+    /// If any, it allows these at most.
+    pub permissions: Vec<String>,
+    /// If any, it allows these at most, written as `scope`.
+    pub scopes: Vec<String>,
+    /// More claims.
+    pub claims: Vec<(String, String)>,
+    /// Who acts, and why, where it is not the user.
+    pub act_as: Option<Impersonation>,
+}
+
+/// What the issuer decides, the same with a database and without.
+#[derive(Debug, Clone, Copy)]
+pub struct Issuer<'a> {
+    /// The `iss`.
+    pub issuer: &'a str,
+    /// The `aud` where none is asked for.
+    pub audience: &'a str,
+    /// The life where none is asked for.
+    pub ttl: Duration,
+}
+
+/// Claims that are ready to be signed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Composed(pub Claims);
+
+/// A token, signed.
+#[derive(Debug)]
+pub struct Minted {
+    /// The token itself.
+    pub token: SecretString,
+    /// What it says.
+    pub claims: Claims,
+}
+
+impl NewToken {
+    /// The claims of a token for a user, if all that is asked for may be had. `now` is when it is
+    /// issued.
+    ///
+    /// # Errors
+    /// [`TokenError::NotActive`], [`TokenError::NotHeld`], [`TokenError::Request`].
+    pub fn compose(
+        &self,
+        subject: &Subject,
+        realm: &RealmName,
+        issuer: Issuer<'_>,
+        caller: &Caller,
+        now: i64,
+    ) -> Result<Claims, TokenError> {
+        if !subject.is_active() {
+            return Err(TokenError::NotActive { email: subject.email.clone(), state: subject.state.clone() });
+        }
+        for wanted in self.permissions.iter().chain(&self.scopes) {
+            if !subject.may(wanted) {
+                return Err(TokenError::NotHeld { email: subject.email.clone(), permission: wanted.clone() });
+            }
+        }
+        let ttl = self.lifetime(issuer.ttl)?;
+        Ok(Claims {
+            iss: issuer.issuer.to_owned(),
+            sub: subject.id,
+            aud: vec![self.audience.clone().unwrap_or_else(|| issuer.audience.to_owned())],
+            client_id: CLIENT.to_owned(),
+            iat: now,
+            nbf: now,
+            exp: now + ttl,
+            jti: Uuid::now_v7(),
+            tenant_id: realm.slug.is_some().then_some(realm.id),
+            tenant: realm.slug.clone(),
+            roles: subject.roles.clone(),
+            permissions: (!self.permissions.is_empty()).then(|| self.permissions.clone()),
+            scope: (!self.scopes.is_empty()).then(|| self.scopes.join(" ")),
+            act: self.act_as.as_ref().map(|_| Actor { sub: caller.to_string() }),
+            other: self.other()?,
+        })
+    }
+
+    fn lifetime(&self, usual: Duration) -> Result<i64, TokenError> {
+        let (longest, what) = match self.act_as {
+            Some(_) => (MAX_IMPERSONATION, "a token that acts as another user"),
+            None => (MAX_TTL, "an access token"),
+        };
+        let seconds = |ttl: Duration| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX);
+        match self.ttl.map(seconds) {
+            Some(wanted) if (1..=longest).contains(&wanted) => Ok(wanted),
+            Some(_) => {
+                Err(TokenError::Request(format!("{what} is good for 1 second to {} minutes", longest / 60)))
+            }
+            None => Ok(seconds(usual).min(longest)),
+        }
+    }
+
+    fn other(&self) -> Result<Map<String, Value>, TokenError> {
+        let mut other = Map::new();
+        for (name, value) in &self.claims {
+            if claims::is_reserved(name) {
+                return Err(TokenError::Request(format!("claim {name:?} is not set by hand")));
+            }
+            if other.insert(name.clone(), Value::String(value.clone())).is_some() {
+                return Err(TokenError::Request(format!("claim {name:?} is given twice")));
+            }
+        }
+        Ok(other)
+    }
+}
+
+/// Signs claims.
+///
+/// # Errors
+/// [`TokenError::Request`] when the token is longer than any that is accepted.
+pub(super) fn sign(claims: &Claims, key: &SigningKey) -> Result<SecretString, TokenError> {
+    let token = jwt::signed(claims, key)?;
+    if token.len() > jwt::MAX_BYTES {
+        let why = format!("the token would have {} bytes, and 8 KiB is the most", token.len());
+        return Err(TokenError::Request(why));
+    }
+    Ok(SecretString::from(token))
+}
+
+impl Tokens {
+    /// The user of an e-mail address in a realm.
+    ///
+    /// # Errors
+    /// [`TokenError::NoUser`], with the nearest address.
+    pub async fn subject(&self, realm: &mut Realm, email: &Email) -> Result<Subject, TokenError> {
+        let name = realm.name.display();
+        let mut tx = realm.begin().await?;
+        if let Some(subject) = iam::subject(&mut tx, email.as_str()).await? {
+            tx.commit().await?;
+            return Ok(subject);
+        }
+        let first: String = email.as_str().chars().take(1).collect();
+        let near = iam::emails(&mut tx, &first).await?;
+        let nearest = suggest::nearest(email.as_str(), near.iter().map(String::as_str)).map(str::to_owned);
+        Err(TokenError::NoUser { email: email.to_string(), realm: name, nearest })
+    }
+
+    /// The claims that [`Tokens::mint`] would sign.
+    ///
+    /// # Errors
+    /// As [`Tokens::mint`].
+    pub async fn compose(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        (realm, subject): (&RealmName, &Subject),
+        new: &NewToken,
+    ) -> Result<Composed, TokenError> {
+        // A token of the second in which others were revoked would count as one of them.
+        let revoked = store::revoked_until(control, realm.id, subject.id).await?;
+        let revoked = revoked.map_or(0, |until| until.unix_timestamp() + 1);
+        let now = OffsetDateTime::now_utc().unix_timestamp().max(revoked);
+        let issuer = Issuer { issuer: &self.issuer, audience: &self.audience, ttl: self.ttl };
+        Ok(Composed(new.compose(subject, realm, issuer, caller, now)?))
+    }
+
+    /// Mints a token for a user and records that it was.
+    ///
+    /// # Errors
+    /// When something is asked for that may not be had, or the control database refuses.
+    pub async fn mint(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        (realm, subject): (&RealmName, &Subject),
+        new: &NewToken,
+        algorithm: Algorithm,
+    ) -> Result<Minted, TokenError> {
+        let mut tx = transaction(control).await?;
+        let Composed(claims) = self.compose(&mut tx, caller, (realm, subject), new).await?;
+        let key = self.signer(&mut tx, caller, (Purpose::Platform, algorithm)).await?;
+        let token = sign(&claims, &key)?;
+        let at = |second| OffsetDateTime::from_unix_timestamp(second).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let reason = new.act_as.as_ref().map(|it| it.reason.as_str());
+        let issued = Issued {
+            jti: claims.jti,
+            kid: key.public().id(),
+            realm: realm.id,
+            user: (subject.id, &subject.email),
+            caller: caller.to_string(),
+            reason,
+            audience: &claims.aud[0],
+            times: (at(claims.iat), at(claims.exp)),
+        };
+        store::insert_issued(&mut tx, issued).await?;
+        store::forget_issued(&mut tx).await?;
+        let detail = json!({ "jti": claims.jti, "user": subject.email, "audience": claims.aud[0],
+                             "expires": claims.exp, "reason": reason });
+        let action = if reason.is_some() { "token.impersonate" } else { "token.mint" };
+        let tenant = claims.tenant_id;
+        audit::record(&mut tx, audit::Entry { caller, action, tenant, operation: None, detail }).await?;
+        tx.commit().await?;
+        Ok(Minted { token, claims })
+    }
+
+    /// Notes in the tenant's own audit log that somebody is about to act as one of its users.
+    ///
+    /// # Errors
+    /// When the realm's database refuses; no token may then be minted.
+    pub async fn note_impersonation(
+        &self,
+        realm: &mut Realm,
+        caller: &Caller,
+        subject: &Subject,
+        reason: &str,
+    ) -> Result<(), TokenError> {
+        let mut tx = realm.begin().await?;
+        let detail = json!({ "user": subject.email, "reason": reason });
+        record(&mut tx, caller, ("token.impersonate", Some(subject.id)), detail).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! Tokens: access tokens that any service can check with a public key, the keys that sign them,
+//! what takes them back; refresh tokens and API keys.
+//!
+//! Knows the control database's tables `signing_keys`, `issued_tokens` and `token_revocations`, and
+//! a realm's tables `refresh_…` and `api_keys`. Uses the doors of audit, iam, secrets and tenants.
+//! Start reading at [`Tokens`], then `claims.rs` and `ring.rs` (what is accepted), `keys.rs` (a
+//! key's life), [`Verifier`] (for whoever runs for long); `docs/tokens.md` says what is promised.
+
+mod api_keys;
+mod claims;
+mod error;
+mod inspect;
+mod keys;
+mod mint;
+mod model;
+mod offline;
+mod opaque;
+mod realm;
+mod refresh;
+mod revoke;
+mod ring;
+mod store;
+mod verifier;
+
+use std::time::Duration;
+
+pub use api_keys::{ApiKeyView, KeyHolder, NewApiKey, check_api_key};
+pub use claims::{Actor, CLIENT, Claims, Expected, MAX_IMPERSONATION, MAX_TTL, SKEW};
+pub use error::TokenError;
+pub use inspect::{Inspected, Problem, inspect};
+pub use keys::{NOTICE, OVERLAP};
+pub use mint::{Composed, Impersonation, Issuer, Minted, NewToken};
+pub use model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose, Rotated};
+pub use offline::{DevelopmentKey, DevelopmentRealm};
+pub use realm::{Realm, RealmName};
+pub use refresh::{Exchanged, FAMILY_LIFE, FamilyView, GRACE, IDLE_LIFE};
+pub use revoke::{Revocation, Revoked, revoke_in};
+pub use ring::{KeyRing, KeySet, RingKey};
+pub use verifier::Verifier;
+
+use crate::features::secrets::Secrets;
+
+/// Issues tokens and looks after their keys. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// Seals the private keys.
+    pub secrets: Secrets,
+    /// The `iss` of every token.
+    pub issuer: String,
+    /// The `aud` where none is asked for.
+    pub audience: String,
+    /// How long a token is good where nothing else is asked for.
+    pub ttl: Duration,
+    /// Whether tokens of a development key are accepted.
+    pub development: bool,
+}

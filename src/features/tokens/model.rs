@@ -1,0 +1,141 @@
+//! Signing keys and recorded tokens, as rows and as doors show them.
+
+use serde::Serialize;
+use sqlx::FromRow;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::kernel::TenantId;
+
+/// Where in its life a signing key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum KeyState {
+    /// Published, so that everybody knows it before its first token; does not sign yet.
+    Next,
+    /// Signs.
+    Active,
+    /// Has stopped signing; what it signed is good until it expires.
+    Retiring,
+    /// Nothing that it signed is accepted.
+    Gone,
+}
+
+impl KeyState {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// What a signing key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Purpose {
+    /// The tokens of this installation.
+    Platform,
+    /// Tokens that developers mint offline.
+    Development,
+}
+
+impl Purpose {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::Development => "development",
+        }
+    }
+}
+
+/// A signing key: nothing secret.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct KeyView {
+    /// Its id.
+    pub kid: String,
+    /// How it signs.
+    pub algorithm: String,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Where in its life it is.
+    pub state: KeyState,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it began to sign.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub activated_at: Option<OffsetDateTime>,
+    /// When it stopped signing.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub retired_at: Option<OffsetDateTime>,
+    /// From when on nothing that it signed is accepted.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub good_until: Option<OffsetDateTime>,
+    /// The public half.
+    #[serde(skip)]
+    pub public_jwk: serde_json::Value,
+}
+
+/// What a rotation did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rotated {
+    /// How these keys sign.
+    pub algorithm: String,
+    /// The key that signs from now on.
+    pub active: Option<String>,
+    /// The key that has stopped signing.
+    pub retiring: Option<String>,
+    /// The key that is published now; none where this is a plan.
+    pub next: Option<String>,
+    /// The key whose tokens are refused from now on.
+    pub gone: Option<String>,
+}
+
+/// A token that was minted here; not the token itself.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct IssuedView {
+    /// Its id.
+    pub jti: Uuid,
+    /// `good`, `revoked` or `expired`.
+    pub state: String,
+    /// The tenant's slug; none: the platform itself.
+    pub tenant: Option<String>,
+    /// The user's e-mail address.
+    pub email: String,
+    /// The key that signed it.
+    pub kid: String,
+    /// For whom it is.
+    pub audience: String,
+    /// Who asked for it.
+    pub caller: String,
+    /// Whether the caller acts as the user.
+    pub impersonated: bool,
+    /// Why.
+    pub reason: Option<String>,
+    /// When it was issued.
+    #[serde(with = "time::serde::rfc3339")]
+    pub issued_at: OffsetDateTime,
+    /// When it expires.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+}
+
+/// Which recorded tokens a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct IssuedFilter {
+    /// Of this tenant; the nil id: of the platform itself.
+    pub tenant: Option<TenantId>,
+    /// Of this user's e-mail address.
+    pub email: Option<String>,
+    /// Also those that are revoked or expired.
+    pub all: bool,
+}

@@ -1,0 +1,193 @@
+//! Minting without a database: a development key in a file, with what is known of users.
+//!
+//! The key is another one than those that sign the installation's tokens, and is accepted only
+//! where the settings say so: whoever has the file can be anybody there.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::Tokens;
+use super::error::TokenError;
+use super::mint::{Issuer, Minted, NewToken, sign};
+use super::model::Purpose;
+use super::realm::{Realm, RealmName};
+use crate::features::audit;
+use crate::features::iam::{self, Subject};
+use crate::infra::crypto::signing::{Algorithm, SigningKey};
+use crate::infra::db::transaction;
+use crate::infra::private_file;
+use crate::kernel::{Caller, Email, TenantId, suggest};
+
+/// The form of the file.
+const VERSION: u32 = 1;
+/// Most users that are written for a realm.
+const MOST_USERS: i64 = 1000;
+
+/// A realm as an exported development key knows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DevelopmentRealm {
+    /// The tenant's id; nil: the platform.
+    pub id: TenantId,
+    /// The tenant's slug; none: the platform.
+    pub slug: Option<String>,
+    /// Its active users when the key was exported.
+    pub users: Vec<Subject>,
+}
+
+/// What the file holds.
+#[derive(Serialize, Deserialize)]
+struct Content {
+    nexus_development_key: u32,
+    kid: String,
+    algorithm: Algorithm,
+    private_key: Zeroizing<String>,
+    issuer: String,
+    audience: String,
+    ttl_seconds: u64,
+    realms: Vec<DevelopmentRealm>,
+}
+
+/// A development key, read from its file.
+pub struct DevelopmentKey {
+    key: SigningKey,
+    content: Content,
+}
+
+impl std::fmt::Debug for DevelopmentKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DevelopmentKey").field("kid", &self.content.kid).finish_non_exhaustive()
+    }
+}
+
+impl DevelopmentKey {
+    /// Reads the file, which nobody else may be able to read.
+    ///
+    /// # Errors
+    /// [`TokenError::DevelopmentKey`].
+    pub fn from_file(path: &Path) -> Result<Self, TokenError> {
+        let place = path.display().to_string();
+        let wrong =
+            |reason: &str| TokenError::DevelopmentKey { place: place.clone(), reason: reason.to_owned() };
+        let bytes = Zeroizing::new(private_file::read(path).map_err(|error| wrong(&error.to_string()))?);
+        // The parser's own words could quote the key.
+        let content: Content =
+            serde_json::from_slice(&bytes).map_err(|_| wrong("it is not what nexus key export writes"))?;
+        if content.nexus_development_key != VERSION {
+            return Err(wrong("it was written by another version of Nexus; export it again"));
+        }
+        let document = URL_SAFE_NO_PAD.decode(content.private_key.as_bytes());
+        let document = Zeroizing::new(document.map_err(|_| wrong("its key is damaged"))?);
+        let key =
+            SigningKey::from_pkcs8(content.algorithm, &document).map_err(|_| wrong("its key is damaged"))?;
+        if key.public().id() != content.kid {
+            return Err(wrong("its key is damaged"));
+        }
+        Ok(Self { key, content })
+    }
+
+    /// Mints a token for a user as the file knows it. Asks nobody.
+    ///
+    /// # Errors
+    /// When the file does not know the user, or more is asked for than the user holds.
+    pub fn mint(
+        &self,
+        caller: &Caller,
+        (tenant, email): (Option<&str>, &Email),
+        new: &NewToken,
+    ) -> Result<Minted, TokenError> {
+        let of = |realm: &&DevelopmentRealm| match tenant {
+            Some(name) => {
+                realm.slug.as_deref() == Some(name) || (realm.slug.is_some() && realm.id.to_string() == name)
+            }
+            None => realm.slug.is_none(),
+        };
+        let realm = self.content.realms.iter().find(of).ok_or_else(|| {
+            let name = tenant.map_or_else(|| "the platform".to_owned(), |name| format!("tenant {name:?}"));
+            TokenError::Request(format!(
+                "this development key knows nothing of {name}; export it with --tenant SLUG"
+            ))
+        })?;
+        let name = RealmName { id: realm.id, slug: realm.slug.clone() };
+        let same = |user: &&Subject| user.email.to_lowercase() == email.as_str().to_lowercase();
+        let Some(subject) = realm.users.iter().find(same) else {
+            let known = realm.users.iter().map(|user| user.email.as_str());
+            let nearest = suggest::nearest(email.as_str(), known).map(str::to_owned);
+            return Err(TokenError::NoUser { email: email.to_string(), realm: name.display(), nearest });
+        };
+        let issuer = Issuer {
+            issuer: &self.content.issuer,
+            audience: &self.content.audience,
+            ttl: std::time::Duration::from_secs(self.content.ttl_seconds),
+        };
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let claims = new.compose(subject, &name, issuer, caller, now)?;
+        Ok(Minted { token: sign(&claims, &self.key)?, claims })
+    }
+}
+
+impl Tokens {
+    /// What a realm's users are now, for an export.
+    ///
+    /// # Errors
+    /// When the realm's database refuses.
+    pub async fn development_realm(&self, realm: &mut Realm) -> Result<DevelopmentRealm, TokenError> {
+        let name = realm.name.clone();
+        let mut tx = realm.begin().await?;
+        let users = iam::active_subjects(&mut tx, MOST_USERS).await?;
+        tx.commit().await?;
+        Ok(DevelopmentRealm { id: name.id, slug: name.slug, users })
+    }
+
+    /// The development key of an algorithm, made where there is none, as the text of its file.
+    ///
+    /// # Errors
+    /// [`TokenError::Request`] where the settings refuse such keys; the control database's.
+    pub async fn export_development(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        realms: Vec<DevelopmentRealm>,
+        algorithm: Algorithm,
+    ) -> Result<SecretString, TokenError> {
+        if !self.development {
+            return Err(TokenError::Request(
+                "this installation refuses development keys; it is tokens.development_keys that says so"
+                    .to_owned(),
+            ));
+        }
+        let mut tx = transaction(control).await?;
+        let key = self.signer(&mut tx, caller, (Purpose::Development, algorithm)).await?;
+        let document = key.to_pkcs8()?;
+        let slugs: Vec<_> = realms.iter().map(|realm| realm.slug.clone()).collect();
+        let content = Content {
+            nexus_development_key: VERSION,
+            kid: key.public().id().to_owned(),
+            algorithm,
+            private_key: Zeroizing::new(URL_SAFE_NO_PAD.encode(document.expose_secret())),
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            ttl_seconds: self.ttl.as_secs(),
+            realms,
+        };
+        let text = serde_json::to_string_pretty(&content);
+        let text = Zeroizing::new(text.map_err(|_| TokenError::KeyDamaged(content.kid.clone()))?);
+        let entry = audit::Entry {
+            caller,
+            action: "key.export_development",
+            tenant: None,
+            operation: None,
+            detail: json!({ "kid": content.kid, "tenants": slugs }),
+        };
+        audit::record(&mut tx, entry).await?;
+        tx.commit().await?;
+        Ok(SecretString::from(text.as_str()))
+    }
+}

@@ -1,0 +1,59 @@
+//! A realm that is open for work on its users' tokens.
+
+mod store;
+
+use serde::Serialize;
+use sqlx::{PgConnection, Postgres, Transaction};
+
+pub(super) use store::record;
+
+use super::error::TokenError;
+use crate::infra::cluster;
+use crate::infra::db::transaction;
+use crate::kernel::TenantId;
+
+/// Which realm: a tenant's, or the platform's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RealmName {
+    /// The tenant's id; the nil id: the platform.
+    pub id: TenantId,
+    /// The tenant's slug; none: the platform.
+    pub slug: Option<String>,
+}
+
+impl RealmName {
+    /// The platform's.
+    pub const PLATFORM: Self = Self { id: TenantId::PLATFORM, slug: None };
+
+    /// For a person.
+    #[must_use]
+    pub fn display(&self) -> String {
+        self.slug.as_ref().map_or_else(|| "the platform".to_owned(), |slug| format!("tenant {slug}"))
+    }
+}
+
+/// A realm and a session in its database, safe from what the tenant may have planted there: the
+/// administrator's, with safe startup options, acting with the owner role's rights.
+#[derive(Debug)]
+pub struct Realm {
+    /// Which.
+    pub name: RealmName,
+    /// A session in its database.
+    pub session: PgConnection,
+    /// The role that owns a tenant's database; none: the platform's.
+    pub owner: Option<String>,
+}
+
+impl Realm {
+    /// Begins a transaction with the owner's rights.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, TokenError> {
+        let mut tx = transaction(&mut self.session).await?;
+        if let Some(owner) = &self.owner {
+            cluster::become_role(&mut tx, owner).await?;
+        }
+        Ok(tx)
+    }
+}

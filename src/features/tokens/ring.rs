@@ -1,0 +1,195 @@
+//! The keys that tokens are checked with.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::claims::{Claims, Expected, SKEW};
+use super::error::TokenError;
+use crate::infra::crypto::jwt::{self, Flaw};
+use crate::infra::crypto::signing::PublicKey;
+use crate::infra::fetch;
+
+/// Most bytes of a key set.
+const MAX_SET: usize = 256 * 1024;
+
+/// A key that tokens are checked with, and for how long.
+#[derive(Debug, Clone)]
+pub struct RingKey {
+    /// The key.
+    pub public: PublicKey,
+    /// The second at which it stopped signing.
+    pub retired_at: Option<i64>,
+    /// The second from which on nothing it signed is accepted.
+    pub good_until: Option<i64>,
+}
+
+impl AsRef<PublicKey> for RingKey {
+    fn as_ref(&self) -> &PublicKey {
+        &self.public
+    }
+}
+
+/// Keys by their ids.
+#[derive(Debug, Clone, Default)]
+pub struct KeyRing {
+    keys: HashMap<String, RingKey>,
+}
+
+impl KeyRing {
+    /// Adds a key under an id.
+    pub fn insert(&mut self, kid: String, key: RingKey) {
+        self.keys.insert(kid, key);
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The key of an id.
+    #[must_use]
+    pub fn key(&self, kid: &str) -> Option<&RingKey> {
+        self.keys.get(kid)
+    }
+
+    /// The claims of a token, if everything about it is right. Nobody is asked: what decides is the
+    /// token, these keys and what is expected.
+    ///
+    /// # Errors
+    /// The first [`Flaw`].
+    pub fn check(&self, token: &str, expected: Expected<'_>) -> Result<Claims, Flaw> {
+        let mut signed_by = None;
+        let claims = jwt::verified(token, |kid| {
+            let key = self.keys.get(kid).filter(|key| key.good_until.is_none_or(|end| expected.now < end));
+            signed_by = key;
+            key
+        })?;
+        let claims = Claims::read(claims, expected)?;
+        let retired = signed_by.and_then(|key| key.retired_at);
+        if retired.is_some_and(|retired| claims.iat > retired + SKEW) {
+            return Err(Flaw::AfterKey);
+        }
+        Ok(claims)
+    }
+}
+
+/// A JSON Web Key Set (RFC 7517, section 5) with the issuer whose keys they are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeySet {
+    /// The `iss` of the tokens; Nexus writes it, others need not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The keys.
+    pub keys: Vec<Value>,
+}
+
+impl KeySet {
+    /// Reads a set from a file.
+    ///
+    /// # Errors
+    /// [`TokenError::KeySet`].
+    pub fn from_file(path: &Path) -> Result<Self, TokenError> {
+        let place = path.display().to_string();
+        let bytes = std::fs::read(path)
+            .map_err(|error| TokenError::KeySet { place: place.clone(), reason: error.to_string() })?;
+        Self::read(&bytes, &place)
+    }
+
+    /// Reads a set from a server.
+    ///
+    /// # Errors
+    /// [`TokenError::Fetch`], [`TokenError::KeySet`].
+    pub async fn from_url(url: &str) -> Result<Self, TokenError> {
+        let bytes = fetch::document(url, MAX_SET)
+            .await
+            .map_err(|error| TokenError::Fetch { url: url.to_owned(), reason: error.to_string() })?;
+        Self::read(&bytes, url)
+    }
+
+    /// Reads a set; `place` is where it is from.
+    ///
+    /// # Errors
+    /// [`TokenError::KeySet`].
+    pub fn read(bytes: &[u8], place: &str) -> Result<Self, TokenError> {
+        let wrong = |reason: &str| TokenError::KeySet { place: place.to_owned(), reason: reason.to_owned() };
+        if bytes.len() > MAX_SET {
+            return Err(wrong("it is longer than 256 KiB"));
+        }
+        let members = jwt::object(bytes).map_err(|_| wrong("it is not a JSON object"))?;
+        serde_json::from_value(Value::Object(members)).map_err(|_| wrong("it has no list of keys"))
+    }
+
+    /// The keys that can check a token of ours. Keys of other kinds are left out, as RFC 7517,
+    /// section 5, wants it; a private one is an error, for it should not be there at all.
+    ///
+    /// # Errors
+    /// [`TokenError::KeySet`] with a private or symmetric key, or an id that two keys bear.
+    pub fn ring(&self, place: &str) -> Result<KeyRing, TokenError> {
+        let wrong = |reason: &str| TokenError::KeySet { place: place.to_owned(), reason: reason.to_owned() };
+        let mut ring = KeyRing::default();
+        for key in &self.keys {
+            if ["d", "k", "p", "q"].iter().any(|private| key.get(private).is_some()) {
+                return Err(wrong("it holds a private key; whoever has it can sign"));
+            }
+            let Some(kid) = key.get("kid").and_then(Value::as_str) else { continue };
+            let Ok(public) = serde_json::from_value(key.clone())
+                .map_err(drop)
+                .and_then(|jwk| PublicKey::from_jwk(&jwk).map_err(drop))
+            else {
+                continue;
+            };
+            if ring.key(kid).is_some() {
+                return Err(wrong("two of its keys have the same kid"));
+            }
+            ring.insert(kid.to_owned(), RingKey { public, retired_at: None, good_until: None });
+        }
+        Ok(ring)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::super::claims::MAX_TTL;
+    use super::super::keys::OVERLAP;
+    use super::*;
+    use crate::infra::crypto::signing::{Algorithm, SigningKey};
+
+    const RETIRED: i64 = 1_800_000_000;
+
+    fn check(iat: i64, now: i64) -> Result<(), Flaw> {
+        let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+        let mut ring = KeyRing::default();
+        let (retired_at, good_until) = (Some(RETIRED), Some(RETIRED + OVERLAP));
+        let public = key.public().clone();
+        ring.insert(public.id().to_owned(), RingKey { public, retired_at, good_until });
+        let claims = json!({
+            "iss": "urn:i", "sub": Uuid::now_v7(), "aud": "api", "client_id": "c", "iat": iat, "nbf": iat,
+            "exp": iat + MAX_TTL, "jti": Uuid::now_v7(),
+        });
+        let token = jwt::signed(&claims, &key).unwrap();
+        ring.check(&token, Expected { issuer: "urn:i", audience: "api", now }).map(drop)
+    }
+
+    #[test]
+    fn the_last_token_of_a_key_is_good_to_its_end_and_the_key_not_longer() {
+        assert_eq!(check(RETIRED, RETIRED + MAX_TTL), Ok(()));
+        assert_eq!(check(RETIRED, RETIRED + MAX_TTL + SKEW - 1), Ok(()));
+        assert_eq!(check(RETIRED + SKEW, RETIRED + OVERLAP - 1), Ok(()));
+        assert_eq!(check(RETIRED + SKEW, RETIRED + OVERLAP), Err(Flaw::UnknownKey));
+        // Who stole the key signs on: it is of no use.
+        assert_eq!(check(RETIRED + SKEW + 1, RETIRED + 100), Err(Flaw::AfterKey));
+    }
+}

@@ -1,0 +1,222 @@
+//! Checks tokens for a program that runs for long: keys and revocations are kept in memory and read
+//! anew in the background. A check asks nobody and waits for nobody.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::Tokens;
+use super::claims::{Claims, Expected};
+use super::error::TokenError;
+use super::ring::KeyRing;
+use super::store::{self, RevocationRow};
+use crate::infra::crypto::jwt::Flaw;
+use crate::infra::db::ServerAddress;
+use crate::kernel::TenantId;
+
+/// How often the control database is asked what has changed.
+const PERIOD: Duration = Duration::from_millis(400);
+/// How long one asking may take; then a new connection is tried.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// From when on what is in memory is too old to go by: a revocation must hold everywhere within two
+/// seconds, whatever becomes of the control database.
+const STALE: Duration = Duration::from_millis(1900);
+
+/// What tokens are taken back.
+#[derive(Debug, Clone, Default)]
+struct Revocations {
+    tokens: HashMap<Uuid, i64>,
+    users: HashMap<(TenantId, Uuid), (i64, i64)>,
+    realms: HashMap<TenantId, (i64, i64)>,
+    all: Option<(i64, i64)>,
+    read_to: i64,
+}
+
+impl Revocations {
+    fn add(&mut self, rows: &[RevocationRow]) {
+        for row in rows {
+            let ends = row.expires_at.unix_timestamp();
+            let until = row.issued_until.map(OffsetDateTime::unix_timestamp);
+            match (row.jti, row.tenant_id, row.user_id, until) {
+                (Some(jti), ..) => drop(self.tokens.insert(jti, ends)),
+                (None, Some(realm), Some(user), Some(until)) => {
+                    later(self.users.entry((realm, user)).or_default(), (until, ends));
+                }
+                (None, Some(realm), None, Some(until)) => {
+                    later(self.realms.entry(realm).or_default(), (until, ends));
+                }
+                (None, None, _, Some(until)) => {
+                    later(self.all.get_or_insert_with(Default::default), (until, ends));
+                }
+                (None, _, _, None) => {}
+            }
+            self.read_to = self.read_to.max(row.generation);
+        }
+    }
+
+    fn forget(&mut self, now: i64) {
+        self.tokens.retain(|_, ends| *ends > now);
+        self.users.retain(|_, (_, ends)| *ends > now);
+        self.realms.retain(|_, (_, ends)| *ends > now);
+    }
+
+    fn hit(&self, claims: &Claims) -> bool {
+        let until = |cut: Option<&(i64, i64)>| cut.is_some_and(|(until, _)| claims.iat <= *until);
+        self.tokens.contains_key(&claims.jti)
+            || until(self.users.get(&(claims.realm(), claims.sub)))
+            || until(self.realms.get(&claims.realm()))
+            || until(self.all.as_ref())
+    }
+}
+
+fn later(cut: &mut (i64, i64), new: (i64, i64)) {
+    *cut = (cut.0.max(new.0), cut.1.max(new.1));
+}
+
+/// What is known at one moment.
+#[derive(Debug, Clone)]
+struct Known {
+    ring: Arc<KeyRing>,
+    keys_generation: i64,
+    revocations: Arc<Revocations>,
+    as_of: Instant,
+}
+
+/// Checks tokens. Cheap to clone; the background task ends with the last clone.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    inner: Arc<Inner>,
+    _task: Option<Arc<Background>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    tokens: Tokens,
+    known: RwLock<Known>,
+}
+
+#[derive(Debug)]
+struct Background(JoinHandle<()>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Verifier {
+    /// Of what the control database says now, for one command. Too old after two seconds.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a key is not what was sealed.
+    pub async fn once(tokens: &Tokens, control: &mut PgConnection) -> Result<Self, TokenError> {
+        // However long it took: whatever was revoked before the command began is known.
+        let mut known = read(tokens, control, None).await?;
+        known.as_of = Instant::now();
+        Ok(Self { inner: Arc::new(Inner { tokens: tokens.clone(), known: RwLock::new(known) }), _task: None })
+    }
+
+    /// The same, kept up to date for as long as it lives.
+    ///
+    /// # Errors
+    /// When the first reading fails.
+    pub async fn start(tokens: &Tokens, control: &ServerAddress) -> Result<Self, TokenError> {
+        let mut connection = control.connect("nexus:tokens").await?;
+        let known = read(tokens, &mut connection, None).await?;
+        let inner = Arc::new(Inner { tokens: tokens.clone(), known: RwLock::new(known) });
+        let task = tokio::spawn(follow(Arc::downgrade(&inner), control.clone(), connection));
+        Ok(Self { inner, _task: Some(Arc::new(Background(task))) })
+    }
+
+    /// The claims of a token, if it is good for an audience.
+    ///
+    /// # Errors
+    /// [`TokenError::Invalid`], the same for whatever is wrong with it; [`TokenError::Stale`] when
+    /// nobody can say.
+    pub fn verify(&self, token: &str, audience: &str) -> Result<Claims, TokenError> {
+        let known = self.inner.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let age = known.as_of.elapsed();
+        if age > STALE {
+            return Err(TokenError::Stale { seconds: age.as_secs() });
+        }
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let expected = Expected { issuer: &self.inner.tokens.issuer, audience, now };
+        let checked = known
+            .ring
+            .check(token, expected)
+            .and_then(|claims| if known.revocations.hit(&claims) { Err(Flaw::Revoked) } else { Ok(claims) });
+        checked.map_err(|flaw| {
+            tracing::debug!(flaw = flaw.code(), "token refused");
+            TokenError::Invalid(flaw)
+        })
+    }
+
+    /// The keys that tokens are checked with.
+    #[must_use]
+    pub fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.inner.known.read().unwrap_or_else(PoisonError::into_inner).ring)
+    }
+}
+
+/// Reads what has changed since `before`; everything where that is none.
+async fn read(
+    tokens: &Tokens,
+    control: &mut PgConnection,
+    before: Option<&Known>,
+) -> Result<Known, TokenError> {
+    let as_of = Instant::now();
+    let generations = store::generations(control).await?;
+    let (ring, keys_generation) = match before {
+        Some(known) if known.keys_generation == generations.keys_generation => {
+            (Arc::clone(&known.ring), known.keys_generation)
+        }
+        _ => (Arc::new(tokens.ring(control).await?), generations.keys_generation),
+    };
+    let revocations = match before {
+        Some(known) if known.revocations.read_to == generations.revocations_generation => {
+            Arc::clone(&known.revocations)
+        }
+        _ => {
+            let mut revocations = before.map_or_else(Revocations::default, |it| (*it.revocations).clone());
+            revocations.forget(OffsetDateTime::now_utc().unix_timestamp());
+            let rows = store::revocations(control, revocations.read_to).await?;
+            revocations.add(&rows);
+            // What comes in between is read again, which does no harm; what was over before it was
+            // read is not asked for again.
+            revocations.read_to = revocations.read_to.max(generations.revocations_generation);
+            Arc::new(revocations)
+        }
+    };
+    Ok(Known { ring, keys_generation, revocations, as_of })
+}
+
+/// Keeps what is known up to date until nobody wants to know.
+async fn follow(inner: std::sync::Weak<Inner>, control: ServerAddress, first: PgConnection) {
+    let mut connection = Some(first);
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        let Some(inner) = inner.upgrade() else { return };
+        let before = inner.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let asked = tokio::time::timeout(PATIENCE, async {
+            let mut session = match connection.take() {
+                Some(session) => session,
+                None => control.connect("nexus:tokens").await?,
+            };
+            let known = read(&inner.tokens, &mut session, Some(&before)).await?;
+            Ok::<_, TokenError>((session, known))
+        });
+        match asked.await {
+            Ok(Ok((session, known))) => {
+                connection = Some(session);
+                *inner.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "cannot read keys and revoked tokens"),
+            Err(_) => tracing::warn!("the control database is slow to say which tokens are revoked"),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! A token's header: `alg`, `typ`, `kid` and nothing else.
+
+use serde_json::{Map, Value, json};
+
+use super::flaw::Flaw;
+use super::strict;
+
+/// The `typ` of an access token (RFC 9068, section 2.1).
+pub const TYPE: &str = "at+jwt";
+
+/// Most bytes of a `kid`.
+const MAX_KID: usize = 128;
+
+/// What a header says, once it is known to be of the one form that Nexus writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// The algorithm that it claims; compared with the key's, never obeyed.
+    pub alg: String,
+    /// The id of its key.
+    pub kid: String,
+}
+
+impl Header {
+    /// Reads a header. Everything but the three members is refused: `crit` asks for what we do not
+    /// do (RFC 7515, section 4.1.11), and `jwk`, `jku`, `x5u` and `x5c` bring or fetch a key of the
+    /// sender's choice.
+    pub(super) fn read(json: &[u8]) -> Result<Self, Flaw> {
+        let mut members = strict::object(json).map_err(|_| Flaw::Header)?;
+        let typ = text(&mut members, "typ")?;
+        let alg = text(&mut members, "alg")?;
+        let kid = text(&mut members, "kid")?;
+        if !members.is_empty() {
+            return Err(Flaw::HeaderMember);
+        }
+        if typ != TYPE {
+            return Err(Flaw::Type);
+        }
+        if kid.is_empty() || kid.len() > MAX_KID {
+            return Err(Flaw::Header);
+        }
+        Ok(Self { alg, kid })
+    }
+
+    pub(super) fn written(&self) -> Vec<u8> {
+        json!({ "alg": self.alg, "typ": TYPE, "kid": self.kid }).to_string().into_bytes()
+    }
+}
+
+fn text(members: &mut Map<String, Value>, name: &str) -> Result<String, Flaw> {
+    match members.remove(name) {
+        Some(Value::String(text)) => Ok(text),
+        _ => Err(Flaw::Header),
+    }
+}

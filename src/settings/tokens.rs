@@ -1,0 +1,59 @@
+//! `[context.NAME.tokens]`: what access tokens say of themselves.
+
+use std::time::Duration;
+
+use super::key::{Default, Key, Kind};
+use super::values::SectionValues;
+
+/// What access tokens say of themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// Their `iss`; absent: the installation's id as a URN.
+    pub issuer: Option<String>,
+    /// Their usual `aud`.
+    pub audience: String,
+    /// How long they are good where nothing else is asked for.
+    pub ttl: Duration,
+    /// Whether tokens of a development key are accepted.
+    pub development: bool,
+}
+
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "issuer",
+        kind: Kind::Text,
+        default: Default::Words("urn:uuid: and the installation's id"),
+        help: "The iss of access tokens, e.g. https://api.example.com.",
+    },
+    Key {
+        name: "audience",
+        kind: Kind::Text,
+        default: Default::Value("nexus"),
+        help: "The aud of access tokens where none is asked for, and what verifying expects.",
+    },
+    Key {
+        name: "ttl_minutes",
+        kind: Kind::Number(1, 60),
+        default: Default::Value("15"),
+        help: "How many minutes an access token is good where nothing else is asked for.",
+    },
+    Key {
+        name: "development_keys",
+        kind: Kind::Word(&["accept", "refuse"]),
+        default: Default::Words("accept in context local, else refuse"),
+        help: "Whether tokens that were minted offline with an exported development key are accepted.",
+    },
+];
+
+impl TokenSettings {
+    pub(super) fn read(section: &SectionValues<'_>, local: bool) -> Self {
+        let minutes = section.number("ttl_minutes").unwrap_or(15);
+        let development = section.text("development_keys").map_or(local, |word| word == "accept");
+        Self {
+            issuer: section.text("issuer").map(str::to_owned),
+            audience: section.text("audience").unwrap_or("nexus").to_owned(),
+            ttl: Duration::from_secs(u64::from(minutes) * 60),
+            development,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Tokens as they are minted for people and scripts.
+
+use serde_json::json;
+
+use super::{ANN, BOB, Company, claims, error};
+
+#[test]
+fn a_token_stands_alone_on_standard_output_and_says_what_rfc_9068_wants() {
+    let company = Company::new();
+    let output = company.world.run(&["token", "mint", "--tenant", "acme", "--user", "ANN@ACME.example"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.ends_with('\n') && text.trim_end().split('.').count() == 3, "{text}");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let token = text.trim_end();
+    let header = base64::Engine::decode(
+        &base64::engine::general_purpose::URL_SAFE_NO_PAD,
+        token.split('.').next().unwrap(),
+    );
+    let header: serde_json::Value = serde_json::from_slice(&header.unwrap()).unwrap();
+    assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("EdDSA")));
+    let said = claims(token);
+    assert_eq!(said["iss"], json!(format!("urn:uuid:{}", company.world.id)));
+    assert_eq!(
+        said["sub"],
+        json!(company.realm_sql(&format!("select id from nexus.users where email = '{ANN}'"))[0])
+    );
+    assert_eq!((&said["aud"], &said["client_id"]), (&json!("nexus"), &json!("nexus-cli")));
+    assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 900);
+    assert_eq!((&said["tenant"], &said["roles"]), (&json!("acme"), &json!(["Admin"])));
+    assert_eq!(said["tenant_id"], json!(company.world.control_sql("select id from control.tenants")[0]));
+    assert!(said["jti"].is_string() && said["nbf"] == said["iat"]);
+    assert!(company.accepts(token));
+    let noted =
+        company.world.control_sql("select count(*) from control.audit_log where action = 'token.mint'");
+    assert_eq!(noted, ["1"]);
+}
+
+#[test]
+fn every_kind_of_key_signs_tokens_that_verify() {
+    let company = Company::new();
+    for algorithm in ["EdDSA", "ES256", "RS256"] {
+        assert!(company.accepts(&company.mint(&["--algorithm", algorithm])), "{algorithm}");
+    }
+}
+
+#[test]
+fn a_token_allows_what_was_asked_for_and_nobody_gets_what_they_do_not_hold() {
+    let company = Company::new();
+    let asked = [
+        "--permission",
+        "invoice:read",
+        "--permission",
+        "*:read",
+        "--scope",
+        "user:read",
+        "--aud",
+        "billing",
+    ];
+    let said =
+        claims(&company.mint_for(BOB, &[&asked[..], &["--claim", "plan=gold", "--ttl", "5m"]].concat()));
+    assert_eq!(said["permissions"], json!(["invoice:read", "*:read"]));
+    assert_eq!(
+        (&said["scope"], &said["aud"], &said["plan"]),
+        (&json!("user:read"), &json!("billing"), &json!("gold"))
+    );
+    assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 300);
+    let mint = |more: &[&str]| {
+        let args = [&["token", "mint", "--tenant", "acme", "--user", BOB][..], more].concat();
+        let (code, error) = company.world.error(&args);
+        (code, error["code"].as_str().unwrap().to_owned())
+    };
+    for wanted in ["invoice:update", "*:*", "invoice:*"] {
+        for flag in ["--permission", "--scope"] {
+            assert_eq!(mint(&[flag, wanted]), (3, "permission_not_held".to_owned()), "{flag} {wanted}");
+        }
+    }
+    for name in
+        ["sub", "exp", "iss", "aud", "roles", "permissions", "scope", "act", "tenant_id", "jti", "cnf"]
+    {
+        let claim = format!("{name}=x");
+        assert_eq!(mint(&["--claim", &claim]), (2, "token_request_invalid".to_owned()), "{name}");
+    }
+    assert_eq!(mint(&["--ttl", "61m"]), (2, "token_request_invalid".to_owned()));
+    assert_eq!(mint(&["--ttl", "0s"]), (2, "token_request_invalid".to_owned()));
+}
+
+#[test]
+fn who_may_not_sign_in_gets_no_token() {
+    let company = Company::new();
+    for state in ["invited", "disabled", "locked"] {
+        company.realm_sql(&format!("update nexus.users set state = '{state}' where email = '{BOB}'"));
+        let (code, error) = company.world.error(&["token", "mint", "--tenant", "acme", "--user", BOB]);
+        assert_eq!((code, &error["code"]), (5, &json!("user_not_active")), "{state}");
+    }
+    let (code, error) =
+        company.world.error(&["token", "mint", "--tenant", "acme", "--user", "anm@acme.example"]);
+    assert_eq!((code, &error["hint"]), (4, &json!("did you mean ann@acme.example?")));
+    let (code, _) = company.world.error(&["token", "mint", "--tenant", "nobody", "--user", ANN]);
+    assert_eq!(code, 4);
+    let (code, _) = company.world.error(&["token", "mint", "--user", ANN]);
+    assert_eq!(code, 4, "a tenant's user is none of the platform");
+}
+
+#[test]
+fn acting_as_somebody_is_short_names_both_and_is_in_both_logs() {
+    let company = Company::new();
+    let args = ["token", "mint", "--tenant", "acme", "--as", BOB];
+    assert_eq!(company.world.run(&args).status.code(), Some(2), "a reason is missing");
+    let args = [&args[..], &["--reason", "ticket 4711"]].concat();
+    let token = company.world.ok(&args);
+    let said = claims(token.trim_end());
+    assert!(said["act"]["sub"].as_str().unwrap().starts_with("machine:"), "{said}");
+    assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 900);
+    assert!(company.accepts(token.trim_end()));
+    let (code, _) = company.world.error(&[&args[..], &["--ttl", "16m"]].concat());
+    assert_eq!(code, 2);
+    let statement = "select detail->>'user', detail->>'reason' from";
+    let both = [
+        company
+            .world
+            .control_sql(&format!("{statement} control.audit_log where action = 'token.impersonate'")),
+        company.realm_sql(&format!("{statement} nexus.audit_log where action = 'token.impersonate'")),
+    ];
+    assert_eq!(both, [[format!("{BOB}|ticket 4711")], [format!("{BOB}|ticket 4711")]]);
+}
+
+#[test]
+fn a_dry_run_signs_and_records_nothing() {
+    let company = Company::new();
+    let plan = company.world.json(&["--dry-run", "token", "mint", "--tenant", "acme", "--user", ANN]);
+    assert_eq!(plan["tenant"], json!("acme"));
+    let left =
+        "select (select count(*) from control.issued_tokens) + (select count(*) from control.signing_keys)";
+    assert_eq!(company.world.control_sql(left), ["0"]);
+}
+
+#[test]
+fn what_was_minted_is_listed_without_the_token() {
+    let company = Company::new();
+    let token = company.mint(&[]);
+    company.mint_for(BOB, &[]);
+    let listed = company.world.json(&["token", "list", "--tenant", "acme", "--user", ANN]);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!((&listed[0]["jti"], &listed[0]["state"]), (&claims(&token)["jti"], &json!("good")));
+    let dump = company.world.control_sql("select t.*::text from control.issued_tokens t").concat();
+    assert!(!dump.contains(&token) && !dump.contains(token.rsplit('.').next().unwrap()));
+}
+
+#[test]
+fn a_token_on_the_command_line_is_refused_and_not_repeated() {
+    let company = Company::new();
+    let token = company.mint(&[]);
+    for verb in ["verify", "inspect"] {
+        let output = company.world.run(&["token", verb, &token]);
+        let seen = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(seen.contains("command line") && !seen.contains(&token), "{seen}");
+    }
+}
+
+#[test]
+fn a_person_sees_what_is_wrong_with_a_token() {
+    let company = Company::new();
+    let token = company.mint(&[]);
+    let inspect = |token: &str, more: &[&str]| -> serde_json::Value {
+        let output = company.run(&[&["-o", "json", "token", "inspect"][..], more].concat(), token);
+        assert!(output.status.success());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let seen = inspect(&token, &[]);
+    assert_eq!((&seen["verdict"], &seen["problems"]), (&json!("not_checked"), &json!([])));
+    assert_eq!(seen["claims"], claims(&token));
+    assert_eq!(inspect(&token, &["--check"])["verdict"], json!("good"));
+    let seen = inspect(&token, &["--check", "--aud", "billing"]);
+    assert_eq!((&seen["verdict"], &seen["problems"][0]["code"]), (&json!("refused"), &json!("audience")));
+    let cut = &token[..token.len() - 8];
+    assert_eq!(inspect(cut, &["--check"])["problems"][0]["code"], json!("signature"));
+    assert_eq!(inspect("rubbish", &[])["problems"][0]["code"], json!("shape"));
+    company.world.ok(&["token", "revoke", claims(&token)["jti"].as_str().unwrap()]);
+    assert_eq!(inspect(&token, &["--check"])["problems"][0]["code"], json!("revoked"));
+    let refused = company.run(&["-o", "json", "token", "verify"], &token);
+    assert_eq!((refused.status.code(), &error(&refused)["code"]), (Some(3), &json!("token_invalid")));
+}
+
+#[test]
+fn an_operators_token_is_the_platforms_and_names_no_tenant() {
+    let company = Company::new();
+    company.world.control_sql(
+        "with made as (insert into nexus.users (id, email, state)
+                       values (gen_random_uuid(), 'olga@example.com', 'active') returning id)
+         insert into nexus.user_roles (user_id, role_id)
+         select made.id, roles.id from made, nexus.roles where name = 'Admin'",
+    );
+    let mint = || company.world.ok(&["token", "mint", "--user", "olga@example.com"]).trim_end().to_owned();
+    let token = mint();
+    let said = claims(&token);
+    assert!(said["tenant"].is_null() && said["tenant_id"].is_null(), "{said}");
+    assert!(company.accepts(&token));
+    let (tenants, bobs) = (company.mint(&[]), company.mint_for(BOB, &[]));
+    company.world.ok(&["token", "revoke", "--user", "olga@example.com"]);
+    assert!(!company.accepts(&token) && company.accepts(&mint()));
+    assert!(company.accepts(&tenants) && company.accepts(&bobs), "another realm's tokens are let be");
+}
