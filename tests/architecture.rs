@@ -37,7 +37,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
 /// processes.
 const FEATURES: &[(&str, &[&str])] = &[
     ("audit", &[]),
-    ("iam", &[]),
+    ("iam", &["audit", "secrets"]),
     ("placement", &[]),
     ("secrets", &[]),
     ("tenants", &[]),

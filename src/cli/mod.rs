@@ -20,6 +20,8 @@ pub mod config;
 pub mod context;
 pub mod crash;
 pub mod exit;
+pub mod group;
+pub mod iam;
 pub mod init;
 pub mod interrupt;
 pub mod invocation;
@@ -28,12 +30,15 @@ pub mod logging;
 pub mod manual;
 pub mod operation;
 pub mod output;
+pub mod permission;
 pub mod prompt;
 mod psql;
+pub mod role;
 pub mod secret;
 pub mod secret_input;
 pub mod tenant;
 pub mod usage;
+pub mod user;
 pub mod version;
 
 pub use exit::Exit;
@@ -121,6 +126,18 @@ pub enum Command {
     /// Look at recorded changes of tenants, finish them or take them back
     #[command(alias = "operations")]
     Operation(operation::OperationArgs),
+    /// Manage the users of a realm: a tenant's, or the platform's operators
+    #[command(alias = "users")]
+    User(Box<user::UserArgs>),
+    /// Say what a role allows, and who holds it
+    #[command(alias = "roles")]
+    Role(Box<role::RoleArgs>),
+    /// See and register what roles can allow
+    #[command(alias = "permissions")]
+    Permission(permission::PermissionArgs),
+    /// Put users into groups that nest and carry roles
+    #[command(alias = "groups")]
+    Group(Box<group::GroupArgs>),
     /// Look after the keys that seal secrets
     #[command(alias = "secrets")]
     Secret(secret::SecretArgs),
@@ -169,6 +186,10 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Init(args) => in_runtime(on, init::run(args, on)),
         Command::Tenant(args) => in_runtime(on, tenant::run(args, on)),
         Command::Operation(args) => in_runtime(on, operation::run(args, on)),
+        Command::User(args) => in_runtime(on, user::run(*args, on)),
+        Command::Role(args) => in_runtime(on, role::run(*args, on)),
+        Command::Permission(args) => in_runtime(on, permission::run(args, on)),
+        Command::Group(args) => in_runtime(on, group::run(*args, on)),
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),
         Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(Exit::Done),
     }

@@ -18,6 +18,7 @@ pub mod key;
 pub mod keys;
 pub mod local;
 pub mod log;
+pub mod passwords;
 pub mod secret_ref;
 pub mod server;
 pub mod sources;
@@ -31,6 +32,7 @@ pub use home::Home;
 pub use keys::KeySettings;
 pub use local::LocalSettings;
 pub use log::{LogFormat, LogSettings};
+pub use passwords::PasswordSettings;
 pub use secret_ref::{SecretError, SecretRef};
 pub use server::{ServerSettings, Tls};
 pub use sources::{Flags, Sources};
@@ -51,6 +53,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// Limits of tenants.
     pub tenants: TenantSettings,
+    /// How passwords are kept.
+    pub passwords: PasswordSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -151,6 +155,7 @@ impl Loaded {
         Ok(Settings {
             keys: KeySettings::read(&section("keys"), &home, &self.context),
             tenants: TenantSettings::read(&section("tenants")),
+            passwords: PasswordSettings::read(&section("passwords")),
             log: self.log(),
             context: self.context.clone(),
             home,

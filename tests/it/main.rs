@@ -5,6 +5,7 @@
 
 mod cli;
 mod crash;
+mod iam;
 mod isolation;
 mod operations;
 mod outages;

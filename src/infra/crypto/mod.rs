@@ -11,8 +11,10 @@ pub mod random;
 pub mod scram;
 pub mod seal;
 pub mod token;
+pub mod totp;
 
 pub use master::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
 pub use random::{AccessKey, RandomError};
 pub use seal::{DataKey, OpenError, Place, SealError};
 pub use token::{InvitationToken, TokenHash};
+pub use totp::TotpSecret;
