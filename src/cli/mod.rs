@@ -29,6 +29,7 @@ pub mod local;
 pub mod logging;
 pub mod manual;
 pub mod operation;
+pub mod operator;
 pub mod output;
 pub mod permission;
 pub mod prompt;
@@ -138,6 +139,11 @@ pub enum Command {
     /// Put users into groups that nest and carry roles
     #[command(alias = "groups")]
     Group(Box<group::GroupArgs>),
+    /// Declare a realm's roles, groups and grants in a file
+    Iam(iam::IamArgs),
+    /// Let the platform's operators into tenants' realms, for a time
+    #[command(alias = "operators")]
+    Operator(Box<operator::OperatorArgs>),
     /// Look after the keys that seal secrets
     #[command(alias = "secrets")]
     Secret(secret::SecretArgs),
@@ -190,6 +196,8 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Role(args) => in_runtime(on, role::run(*args, on)),
         Command::Permission(args) => in_runtime(on, permission::run(args, on)),
         Command::Group(args) => in_runtime(on, group::run(*args, on)),
+        Command::Iam(args) => in_runtime(on, iam::run(args, on)),
+        Command::Operator(args) => in_runtime(on, operator::run(*args, on)),
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),
         Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(Exit::Done),
     }

@@ -14,7 +14,9 @@ use crate::kernel::Email;
 mod access;
 mod change;
 mod create;
+mod input;
 mod look;
+mod many;
 mod password;
 
 /// Arguments of `nexus user`.
@@ -34,7 +36,13 @@ enum Verb {
 EXAMPLES
   nexus user create --email ann@acme.example --name 'Ann Ash' --role Manager --invite --invitation-file ann.txt --tenant acme
   pass show ann | nexus user create --email ann@acme.example --password-stdin --tenant acme
-  nexus user create --email ann@example.com --role Admin --password-stdin          an operator of the platform")]
+  nexus user create --email ann@example.com --role Admin --password-stdin          an operator of the platform
+  nexus user create --from people.csv --invitation-file invitations.csv --tenant acme
+
+A file for --from is CSV with a header, or JSON lines, with the fields email, name, roles, groups (in
+CSV: separated by semicolons), profile (a JSON object) and password; without a password a user is
+invited. Every line has its result, and users who are there are left alone; when some fail the exit
+code is 6.")]
     Create(Box<CreateArgs>),
     /// Make a new invitation for a user who has no password yet
     ///
@@ -100,6 +108,12 @@ EXAMPLES
   nexus --dry-run user purge --due --tenant acme     who would be erased
   nexus --yes user purge --due --tenant acme")]
     Purge(PurgeArgs),
+    /// Write every user out, as 'user create --from' reads it; no passwords
+    #[command(after_help = "\
+EXAMPLES
+  nexus user export --tenant acme > people.csv
+  nexus user export --format jsonl --tenant acme | nexus user create --from - --tenant birch")]
+    Export(ExportArgs),
     /// Set passwords, or make tokens that set them
     #[command(subcommand)]
     Password(PasswordVerb),
@@ -281,6 +295,26 @@ pub struct PurgeArgs {
     pub realm: RealmArgs,
 }
 
+/// How users are written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A header and rows
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+/// Arguments of `nexus user export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// How they are written
+    #[arg(long, value_name = "FORM", default_value = "csv")]
+    pub format: ExportFormat,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
 /// Arguments of `nexus user can`.
 #[derive(Debug, Args)]
 pub struct CanArgs {
@@ -427,6 +461,7 @@ pub struct RevokeSessionsArgs {
 /// What the services say.
 pub async fn run(args: UserArgs, on: &Invocation) -> CommandResult {
     match args.verb {
+        Verb::Create(args) if args.from.is_some() => many::run(*args, on).await,
         Verb::Create(args) => create::run(*args, on).await,
         Verb::List(args) => look::list(args, on).await,
         Verb::Show(args) => look::show(&args, on).await,
@@ -439,6 +474,7 @@ pub async fn run(args: UserArgs, on: &Invocation) -> CommandResult {
         Verb::Unlock(args) => change::run(change::Change::Unlock, &args, on).await,
         Verb::Undelete(args) => change::run(change::Change::Undelete, &args, on).await,
         Verb::Delete(args) => change::delete(&args, on).await,
+        Verb::Export(args) => many::export(&args, on).await,
         Verb::Purge(args) => change::purge(&args, on).await,
         Verb::Password(PasswordVerb::Set(args)) => password::set(&args, on).await,
         Verb::Invite(args) | Verb::Password(PasswordVerb::Reset(args)) => password::token(&args, on).await,

@@ -5,11 +5,13 @@
 //! realm grants to that caller. Start reading at [`Realm`], then [`Grants::can`].
 
 mod access;
+pub mod apply;
 pub mod condition;
 mod error;
 mod grants;
 pub mod groups;
 pub mod model;
+pub mod operators;
 mod permission;
 pub mod permissions;
 mod realm;

@@ -179,6 +179,19 @@ impl Realm {
         self.control.as_mut().unwrap_or(&mut self.inside)
     }
 
+    /// Ends what a failed call left open. Whoever goes on with a realm for other callers does this
+    /// after a failure: until then the realm's lock is held. Closing the realm does the same.
+    ///
+    /// # Errors
+    /// When a connection is broken.
+    pub async fn settle(&mut self) -> Result<(), IamError> {
+        for connection in [Some(&mut self.inside), self.control.as_mut()].into_iter().flatten() {
+            // A transaction that was dropped is rolled back before the connection's next statement.
+            sqlx::Connection::ping(connection).await?;
+        }
+        Ok(())
+    }
+
     /// A transaction without a caller, for those who are about to say who they are.
     pub(super) async fn unasked(&mut self) -> Result<Transaction<'_, Postgres>, IamError> {
         let mut tx = transaction(&mut self.inside).await?;
@@ -245,7 +258,7 @@ impl Work<'_> {
             self.note("operator.look", None, asked);
             return self.write().await;
         }
-        Ok(())
+        Ok(self.tx.rollback().await?)
     }
 
     /// Ends a change: checks that an administrator is left, writes the logs, commits.
@@ -262,7 +275,7 @@ impl Work<'_> {
             }
         }
         if self.dry_run || !self.has_changed() {
-            return Ok(());
+            return Ok(self.tx.rollback().await?);
         }
         self.write().await
     }

@@ -1,6 +1,12 @@
 //! Users, roles, groups and permissions, as support staff and operators meet them.
 
+mod escalation;
+mod graphs;
+mod inside;
+mod many;
+mod operators;
 mod people;
+mod signin;
 
 use serde_json::Value;
 

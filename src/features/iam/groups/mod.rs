@@ -4,6 +4,7 @@ mod members;
 pub(super) mod store;
 
 pub use members::{Membership, add, members, of_user, remove};
+pub(super) use members::{join, leave};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -134,6 +135,7 @@ pub async fn update(
     let new_name = change.name.as_ref().filter(|new| *new != name);
     let description = change.description.as_deref().filter(|text| *text != group.description);
     if new_name.is_none() && description.is_none() {
+        work.commit().await?;
         return Ok((group, Outcome::Unchanged));
     }
     let written = store::update(&mut work.tx, group.id, new_name.map(Name::as_str), description).await;

@@ -161,3 +161,18 @@ pub(super) async fn of_user(realm: &mut PgConnection, user: UserId) -> Result<Ve
     .fetch_all(realm)
     .await?)
 }
+
+/// Who was added to a group: id, address, and what it is compared by.
+pub(in super::super) async fn direct_members(
+    realm: &mut PgConnection,
+    group: Uuid,
+) -> Result<Vec<(UserId, String, String)>, DbError> {
+    Ok(sqlx::query_as(
+        "select users.id, users.email, users.email_key::text
+         from nexus.group_members join nexus.users on users.id = group_members.user_id
+         where group_members.group_id = $1 and users.deleted_at is null order by users.email_key",
+    )
+    .bind(group)
+    .fetch_all(realm)
+    .await?)
+}

@@ -4,6 +4,7 @@ mod grant;
 pub(super) mod store;
 
 pub use grant::{Holder, grant, revoke};
+pub(super) use grant::{give_group, give_user, take_group, take_user};
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -92,6 +93,7 @@ pub async fn update(
     let new_name = new_name.filter(|new| **new != *name);
     let description = description.filter(|text| *text != role.description);
     if new_name.is_none() && description.is_none() {
+        work.commit().await?;
         return Ok((role, Outcome::Unchanged));
     }
     if role.built_in && new_name.is_some() {

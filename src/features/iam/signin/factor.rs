@@ -35,7 +35,7 @@ fn shown<S: serde::Serializer>(secret: &SecretString, serializer: S) -> Result<S
 }
 
 fn name(user: UserId) -> String {
-    format!("totp/{user}")
+    format!("totp-{user}")
 }
 
 /// Seconds since 1970.
@@ -125,6 +125,7 @@ pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) ->
     users::present(&work, &user)?;
     let action = "user.factor.remove";
     if !user.second_factor {
+        work.commit().await?;
         return Ok(Changed {
             action,
             subject: user.email,

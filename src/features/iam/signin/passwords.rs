@@ -82,6 +82,7 @@ async fn to_set(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Use
     let user = users::find_to_change(&mut work, who, "user:update").await?;
     users::present(&work, &user)?;
     not_disabled(&user)?;
+    work.close().await?;
     Ok(user)
 }
 
@@ -138,7 +139,7 @@ pub async fn redeem(
     let hash = InvitationToken::parse(token).map_err(|_| IamError::Token)?.hash();
     let mut tx = realm.unasked().await?;
     let owner = store::token_owner(&mut tx, hash.as_bytes()).await?.ok_or(IamError::Token)?;
-    drop(tx);
+    tx.rollback().await?;
     password::check_beside(password, Some(&owner.email), owner.second_factor)?;
     let hashed = SecretString::from(realm.rules.hasher.hash(password).await?);
     let email = owner.email.parse().map_err(|_| IamError::Token)?;

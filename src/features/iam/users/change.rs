@@ -40,6 +40,7 @@ pub async fn update(
             profile.insert(name.clone(), value.clone());
         }
     }
+    super::check_profile(&profile)?;
     let email = change.email.as_ref().filter(|email| email.as_str() != user.email);
     let name = change.name.as_ref().filter(|name| **name != user.name);
     let profile = (profile != user.profile.0).then_some(profile);
@@ -49,6 +50,7 @@ pub async fn update(
             .flatten()
             .collect();
     if fields.is_empty() {
+        work.commit().await?;
         return Ok((user, Outcome::Unchanged));
     }
     let written =
@@ -79,7 +81,7 @@ pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
     let user = find_to_change(&mut work, who, "user:update").await?;
     present(&work, &user)?;
     if user.state == UserState::Disabled {
-        return Ok(unchanged("user.disable", user));
+        return unchanged(work, "user.disable", user).await;
     }
     store::set_state(&mut work.tx, user.id, UserState::Disabled).await?;
     store::drop_token(&mut work.tx, user.id).await?;
@@ -96,7 +98,7 @@ pub async fn enable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
     let user = find_to_change(&mut work, who, "user:update").await?;
     present(&work, &user)?;
     if user.state != UserState::Disabled {
-        return Ok(unchanged("user.enable", user));
+        return unchanged(work, "user.enable", user).await;
     }
     let state = if user.has_password { UserState::Active } else { UserState::Invited };
     store::set_state(&mut work.tx, user.id, state).await?;
@@ -112,7 +114,7 @@ pub async fn unlock(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
     let user = find_to_change(&mut work, who, "user:update").await?;
     present(&work, &user)?;
     if user.state != UserState::Locked {
-        return Ok(unchanged("user.unlock", user));
+        return unchanged(work, "user.unlock", user).await;
     }
     let (_, has_password) = store::stored_state(&mut work.tx, user.id).await?;
     let state = if has_password { UserState::Active } else { UserState::Invited };
@@ -128,7 +130,7 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
     let mut work = realm.change(caller).await?;
     let user = find_to_change(&mut work, who, "user:delete").await?;
     if user.deleted_at.is_some() {
-        return Ok(unchanged("user.delete", user));
+        return unchanged(work, "user.delete", user).await;
     }
     store::set_deleted(&mut work.tx, user.id, true).await?;
     store::drop_token(&mut work.tx, user.id).await?;
@@ -144,7 +146,7 @@ pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
     let mut work = realm.change(caller).await?;
     let user = find_to_change(&mut work, who, "user:delete").await?;
     if user.deleted_at.is_none() {
-        return Ok(unchanged("user.undelete", user));
+        return unchanged(work, "user.undelete", user).await;
     }
     if user.email.ends_with("@erased.invalid") {
         return Err(IamError::State {
@@ -171,8 +173,9 @@ pub(in super::super) fn present(work: &Work<'_>, user: &User) -> Result<(), IamE
     })
 }
 
-fn unchanged(action: &'static str, user: User) -> Changed {
-    Changed { action, subject: user.email, object: String::new(), outcome: Outcome::Unchanged }
+async fn unchanged(work: Work<'_>, action: &'static str, user: User) -> Result<Changed, IamError> {
+    work.commit().await?;
+    Ok(Changed { action, subject: user.email, object: String::new(), outcome: Outcome::Unchanged })
 }
 
 async fn finish(

@@ -101,6 +101,7 @@ async fn insert(work: &mut Work<'_>, new: &[Prepared]) -> Result<BTreeMap<usize,
     }
     let mut rows = NewRows::default();
     for prepared in new {
+        super::check_profile(&prepared.user.profile)?;
         let (state, hash) = match &prepared.password {
             FirstPassword::Hash(hash) => ("active", Some(hash.clone())),
             FirstPassword::Invitation(_) | FirstPassword::None => ("invited", None),

@@ -20,6 +20,18 @@ use super::realm::Work;
 use crate::features::iam::access::grants_of_user;
 use crate::kernel::suggest;
 
+/// The most bytes of a profile, as JSON.
+const MAX_PROFILE: usize = 64 * 1024;
+
+/// Requires that a profile can be kept: not too long, and without NUL, which PostgreSQL's text lacks.
+fn check_profile(profile: &Map<String, Value>) -> Result<(), IamError> {
+    let text = serde_json::to_string(profile).unwrap_or_default();
+    if text.len() > MAX_PROFILE || text.contains("\\u0000") {
+        return Err(IamError::Declaration("a profile has at most 64 KiB, and no NUL in it".to_owned()));
+    }
+    Ok(())
+}
+
 /// What conditions on permissions over users may look at.
 pub(super) fn attributes(user: &User) -> Map<String, Value> {
     let fields = [("owner", user.id.to_string()), ("id", user.id.to_string()), ("email", user.email.clone())];

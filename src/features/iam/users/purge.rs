@@ -38,6 +38,7 @@ pub async fn purge(realm: &mut Realm, caller: &Caller) -> Result<Vec<Purged>, Ia
         let limit = if dry_run { i64::MAX } else { AT_ONCE };
         let due = store::due(&mut work.tx, retention, limit).await?;
         if due.is_empty() {
+            work.commit().await?;
             return Ok(purged);
         }
         let ids: Vec<uuid::Uuid> = due.iter().map(|user| user.id.uuid()).collect();

@@ -84,7 +84,7 @@ fn pattern(filter: &UserFilter) -> Option<String> {
 }
 
 /// One page of users.
-pub(super) async fn page(
+pub(in super::super) async fn page(
     realm: &mut PgConnection,
     filter: &UserFilter,
     (sort, descending): (UserSort, bool),
