@@ -37,6 +37,14 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.keys.master	file:[M]/nexus/keys/local.key	default
     context.local.tenants.connection_limit	20	default
     context.local.tenants.invitation_ttl_hours	168	default
+    context.local.passwords.memory_kib	19456	default
+    context.local.passwords.passes	2	default
+    context.local.passwords.lanes	1	default
+    context.local.passwords.at_once		default: one for each core, at most four
+    context.local.passwords.guesses	10	default
+    context.local.passwords.wait_minutes	15	default
+    context.local.passwords.reset_ttl_minutes	60	default
+    context.local.passwords.retention_days	30	default
     --- exit 0
     ");
 }
@@ -68,6 +76,14 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.keys.master	file:[M]/nexus/keys/prod.key	default
     context.prod.tenants.connection_limit	7	env NEXUS_CONTEXT_PROD_TENANTS_CONNECTION_LIMIT
     context.prod.tenants.invitation_ttl_hours	168	default
+    context.prod.passwords.memory_kib	19456	default
+    context.prod.passwords.passes	2	default
+    context.prod.passwords.lanes	1	default
+    context.prod.passwords.at_once		default: one for each core, at most four
+    context.prod.passwords.guesses	10	default
+    context.prod.passwords.wait_minutes	15	default
+    context.prod.passwords.reset_ttl_minutes	60	default
+    context.prod.passwords.retention_days	30	default
     --- exit 0
     ");
 }
