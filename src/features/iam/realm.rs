@@ -179,17 +179,16 @@ impl Realm {
         self.control.as_mut().unwrap_or(&mut self.inside)
     }
 
-    /// Ends what a failed call left open. Whoever goes on with a realm for other callers does this
-    /// after a failure: until then the realm's lock is held. Closing the realm does the same.
-    ///
-    /// # Errors
-    /// When a connection is broken.
-    pub async fn settle(&mut self) -> Result<(), IamError> {
-        for connection in [Some(&mut self.inside), self.control.as_mut()].into_iter().flatten() {
-            // A transaction that was dropped is rolled back before the connection's next statement.
-            sqlx::Connection::ping(connection).await?;
+    /// Ends what a failed change left open, so that it keeps nobody waiting: a transaction that was
+    /// dropped is rolled back before its connection's next statement, and not earlier.
+    pub(super) async fn settled<T>(&mut self, result: Result<T, IamError>) -> Result<T, IamError> {
+        if result.is_err() {
+            for connection in [Some(&mut self.inside), self.control.as_mut()].into_iter().flatten() {
+                // What counts is the failure that there was.
+                let _ = sqlx::Connection::ping(connection).await;
+            }
         }
-        Ok(())
+        result
     }
 
     /// A transaction without a caller, for those who are about to say who they are.

@@ -249,17 +249,8 @@ fn two_administrators_who_shut_each_other_out_at_once_leave_one() {
             let (ann, bob) =
                 (caller(&mut one, "ann@acme.example").await, caller(&mut two, "bob@acme.example").await);
             let (her, him) = (who("ann@acme.example"), who("bob@acme.example"));
-            let first = async {
-                let result = users::disable(&mut one, &ann, &him).await;
-                one.settle().await.unwrap();
-                result
-            };
-            let second = async {
-                let result = users::disable(&mut two, &bob, &her).await;
-                two.settle().await.unwrap();
-                result
-            };
-            let (first, second) = tokio::join!(first, second);
+            let first = users::disable(&mut one, &ann, &him);
+            let (first, second) = tokio::join!(first, users::disable(&mut two, &bob, &her));
             assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
             sql(&world, "update nexus.users set state = 'active'");
         }
@@ -281,12 +272,11 @@ fn groups_that_move_into_each_other_at_once_make_no_cycle() {
         let [one, two, three] = &mut realms[..] else { panic!("three") };
         let me = machine();
         for _ in 0..10 {
-            let shift = async |realm: &mut Realm, from: &Name, to: &Name| {
-                let result = groups::relocate(realm, &me, from, Some(to)).await;
-                realm.settle().await.unwrap();
-                result
-            };
-            let moved = tokio::join!(shift(one, &a, &b), shift(two, &b, &c), shift(three, &c, &a));
+            let moved = tokio::join!(
+                groups::relocate(one, &me, &a, Some(&b)),
+                groups::relocate(two, &me, &b, Some(&c)),
+                groups::relocate(three, &me, &c, Some(&a)),
+            );
             let done = [moved.0.is_ok(), moved.1.is_ok(), moved.2.is_ok()];
             assert_eq!(done.iter().filter(|done| **done).count(), 2, "{done:?}");
             for group in [&a, &b, &c] {

@@ -56,25 +56,29 @@ pub async fn apply(
     document: &Document,
     prune: bool,
 ) -> Result<Vec<Difference>, IamError> {
-    let mut work = realm.change(caller).await?;
-    for permission in NEEDED {
-        work.actor.require(caller, permission, &Map::new())?;
-    }
-    let mut found = Vec::new();
-    for (permission, description) in &document.permissions {
-        if permissions::write(&mut work, permission, description).await? {
-            found.push(difference("+", "permission", permission, description));
+    let result: Result<Vec<Difference>, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        for permission in NEEDED {
+            work.actor.require(caller, permission, &Map::new())?;
         }
+        let mut found = Vec::new();
+        for (permission, description) in &document.permissions {
+            if permissions::write(&mut work, permission, description).await? {
+                found.push(difference("+", "permission", permission, description));
+            }
+        }
+        apply_roles(&mut work, document, &mut found).await?;
+        apply_groups(&mut work, document, &mut found).await?;
+        apply_grants(&mut work, document, prune, &mut found).await?;
+        if prune {
+            prune_groups(&mut work, document, &mut found).await?;
+            prune_roles(&mut work, document, &mut found).await?;
+        }
+        work.commit().await?;
+        Ok(found)
     }
-    apply_roles(&mut work, document, &mut found).await?;
-    apply_groups(&mut work, document, &mut found).await?;
-    apply_grants(&mut work, document, prune, &mut found).await?;
-    if prune {
-        prune_groups(&mut work, document, &mut found).await?;
-        prune_roles(&mut work, document, &mut found).await?;
-    }
-    work.commit().await?;
-    Ok(found)
+    .await;
+    realm.settled(result).await
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "texts and references to what has a text, alike")]

@@ -57,12 +57,16 @@ pub async fn add(
     group: &Name,
     who: &UserRef,
 ) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let group = find_to_join(&mut work, group).await?;
-    let user = users::find_to_change(&mut work, who, "group:update").await?;
-    users::present(&work, &user)?;
-    let changed = join(&mut work, &group, &user).await?;
-    end(work, "group.add", group, user, changed).await
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let group = find_to_join(&mut work, group).await?;
+        let user = users::find_to_change(&mut work, who, "group:update").await?;
+        users::present(&work, &user)?;
+        let changed = join(&mut work, &group, &user).await?;
+        end(work, "group.add", group, user, changed).await
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Takes a user out of a group.
@@ -75,11 +79,15 @@ pub async fn remove(
     group: &Name,
     who: &UserRef,
 ) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let group = find_to_join(&mut work, group).await?;
-    let user = users::find_to_change(&mut work, who, "group:update").await?;
-    let changed = leave(&mut work, &group, &user).await?;
-    end(work, "group.remove", group, user, changed).await
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let group = find_to_join(&mut work, group).await?;
+        let user = users::find_to_change(&mut work, who, "group:update").await?;
+        let changed = leave(&mut work, &group, &user).await?;
+        end(work, "group.remove", group, user, changed).await
+    }
+    .await;
+    realm.settled(result).await
 }
 
 pub(in super::super) async fn join(

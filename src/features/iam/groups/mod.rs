@@ -92,16 +92,20 @@ pub async fn create(
     description: &str,
     parent: Option<&Name>,
 ) -> Result<Group, IamError> {
-    let mut work = realm.change(caller).await?;
-    work.actor.require(caller, "group:create", &Map::new())?;
-    let parent = match parent {
-        Some(parent) => Some(find_to_change(&mut work, parent, "group:create").await?),
-        None => None,
-    };
-    insert(&mut work, name, description, parent.as_ref()).await?;
-    let group = find(&mut work, name).await?;
-    work.commit().await?;
-    Ok(group)
+    let result: Result<Group, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        work.actor.require(caller, "group:create", &Map::new())?;
+        let parent = match parent {
+            Some(parent) => Some(find_to_change(&mut work, parent, "group:create").await?),
+            None => None,
+        };
+        insert(&mut work, name, description, parent.as_ref()).await?;
+        let group = find(&mut work, name).await?;
+        work.commit().await?;
+        Ok(group)
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Makes a group.
@@ -130,26 +134,30 @@ pub async fn update(
     name: &Name,
     change: &GroupUpdate,
 ) -> Result<(Group, Outcome), IamError> {
-    let mut work = realm.change(caller).await?;
-    let group = find_to_change(&mut work, name, "group:update").await?;
-    let new_name = change.name.as_ref().filter(|new| *new != name);
-    let description = change.description.as_deref().filter(|text| *text != group.description);
-    if new_name.is_none() && description.is_none() {
+    let result: Result<(Group, Outcome), IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let group = find_to_change(&mut work, name, "group:update").await?;
+        let new_name = change.name.as_ref().filter(|new| *new != name);
+        let description = change.description.as_deref().filter(|text| *text != group.description);
+        if new_name.is_none() && description.is_none() {
+            work.commit().await?;
+            return Ok((group, Outcome::Unchanged));
+        }
+        let written = store::update(&mut work.tx, group.id, new_name.map(Name::as_str), description).await;
+        if let (Err(error), Some(new)) = (&written, new_name)
+            && error.violates("groups_name_key")
+        {
+            return Err(IamError::Exists { what: "group", name: new.to_string() });
+        }
+        written?;
+        work.note("group.update", None, json!({ "group": name, "name": new_name }));
+        let outcome = work.outcome();
+        let group = find(&mut work, new_name.unwrap_or(name)).await?;
         work.commit().await?;
-        return Ok((group, Outcome::Unchanged));
+        Ok((group, outcome))
     }
-    let written = store::update(&mut work.tx, group.id, new_name.map(Name::as_str), description).await;
-    if let (Err(error), Some(new)) = (&written, new_name)
-        && error.violates("groups_name_key")
-    {
-        return Err(IamError::Exists { what: "group", name: new.to_string() });
-    }
-    written?;
-    work.note("group.update", None, json!({ "group": name, "name": new_name }));
-    let outcome = work.outcome();
-    let group = find(&mut work, new_name.unwrap_or(name)).await?;
-    work.commit().await?;
-    Ok((group, outcome))
+    .await;
+    realm.settled(result).await
 }
 
 /// Makes a group part of another; `None`: of none.
@@ -163,17 +171,21 @@ pub async fn relocate(
     name: &Name,
     parent: Option<&Name>,
 ) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let group = find_to_change(&mut work, name, "group:update").await?;
-    let parent = match parent {
-        Some(parent) => Some(find_to_change(&mut work, parent, "group:update").await?),
-        None => None,
-    };
-    let changed = place(&mut work, &group, parent.as_ref()).await?;
-    let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
-    work.commit().await?;
-    let object = parent.map(|parent| parent.name).unwrap_or_default();
-    Ok(Changed { action: "group.move", subject: group.name, object, outcome })
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let group = find_to_change(&mut work, name, "group:update").await?;
+        let parent = match parent {
+            Some(parent) => Some(find_to_change(&mut work, parent, "group:update").await?),
+            None => None,
+        };
+        let changed = place(&mut work, &group, parent.as_ref()).await?;
+        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        work.commit().await?;
+        let object = parent.map(|parent| parent.name).unwrap_or_default();
+        Ok(Changed { action: "group.move", subject: group.name, object, outcome })
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Moves a group; whether it was elsewhere.
@@ -209,12 +221,16 @@ async fn check_depth(work: &mut Work<'_>, group: Uuid) -> Result<(), IamError> {
 /// # Errors
 /// Without `group:delete`; [`IamError::HasGroups`]; [`IamError::LastAdministrator`].
 pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let group = find_to_change(&mut work, name, "group:delete").await?;
-    remove_group(&mut work, &group).await?;
-    let outcome = work.outcome();
-    work.commit().await?;
-    Ok(Changed { action: "group.delete", subject: group.name, object: String::new(), outcome })
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let group = find_to_change(&mut work, name, "group:delete").await?;
+        remove_group(&mut work, &group).await?;
+        let outcome = work.outcome();
+        work.commit().await?;
+        Ok(Changed { action: "group.delete", subject: group.name, object: String::new(), outcome })
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Deletes a group.

@@ -67,6 +67,7 @@ pub struct NewGrant {
 /// Without `operator:grant` and `role:grant` there; [`IamError::Date`] when the end is past or more
 /// than a year away; [`IamError::State`] when the operator is not active.
 pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result<OperatorGrant, IamError> {
+    let result: Result<OperatorGrant, IamError> = async {
     let now = OffsetDateTime::now_utc();
     if new.until <= now {
         return Err(IamError::Date("the end of an operator's access lies in the past"));
@@ -111,6 +112,9 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
     work.note("operator.grant", None, detail);
     work.commit().await?;
     Ok(granted)
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Takes all access to a tenant from an operator.
@@ -118,22 +122,26 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
 /// # Errors
 /// Without `operator:grant`.
 pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
-    let mut work = tenant_work(realm, caller).await?;
-    work.actor.require(caller, "operator:grant", &Map::new())?;
-    let operator = operator(&mut work, who).await?;
-    let ids = store::revoke(&mut work.tx, operator.id, work.place.tenant).await?;
-    if !ids.is_empty() {
-        work.note("operator.revoke", None, json!({ "operator": operator.id, "grants": ids.len() }));
+    let result: Result<Changed, IamError> = async {
+        let mut work = tenant_work(realm, caller).await?;
+        work.actor.require(caller, "operator:grant", &Map::new())?;
+        let operator = operator(&mut work, who).await?;
+        let ids = store::revoke(&mut work.tx, operator.id, work.place.tenant).await?;
+        if !ids.is_empty() {
+            work.note("operator.revoke", None, json!({ "operator": operator.id, "grants": ids.len() }));
+        }
+        let outcome = if ids.is_empty() { Outcome::Unchanged } else { work.outcome() };
+        let (dry_run, tenant) = (work.dry_run, work.place.tenant);
+        work.commit().await?;
+        if !dry_run {
+            // Also where a crash came between the two the last time.
+            store::revoke(realm.control(), operator.id, tenant).await?;
+        }
+        let object = realm.place.slug.clone().unwrap_or_default();
+        Ok(Changed { action: "operator.revoke", subject: operator.email, object, outcome })
     }
-    let outcome = if ids.is_empty() { Outcome::Unchanged } else { work.outcome() };
-    let (dry_run, tenant) = (work.dry_run, work.place.tenant);
-    work.commit().await?;
-    if !dry_run {
-        // Also where a crash came between the two the last time.
-        store::revoke(realm.control(), operator.id, tenant).await?;
-    }
-    let object = realm.place.slug.clone().unwrap_or_default();
-    Ok(Changed { action: "operator.revoke", subject: operator.email, object, outcome })
+    .await;
+    realm.settled(result).await
 }
 
 /// Operators' access, the newest first: to this tenant, or in the platform's realm to all.

@@ -32,13 +32,17 @@ pub async fn register(
     name: &Permission,
     description: &str,
 ) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    work.actor.require(caller, "permission:create", &Map::new())?;
-    let changed = write(&mut work, name, description).await?;
-    let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
-    work.commit().await?;
-    let (subject, object) = (name.to_string(), description.to_owned());
-    Ok(Changed { action: "permission.register", subject, object, outcome })
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        work.actor.require(caller, "permission:create", &Map::new())?;
+        let changed = write(&mut work, name, description).await?;
+        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        work.commit().await?;
+        let (subject, object) = (name.to_string(), description.to_owned());
+        Ok(Changed { action: "permission.register", subject, object, outcome })
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Registers a permission; whether anything changed.

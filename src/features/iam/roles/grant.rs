@@ -30,20 +30,24 @@ pub async fn grant(
     role: &Name,
     holder: &Holder,
 ) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let role = find_to_grant(&mut work, role).await?;
-    let (changed, object) = match holder {
-        Holder::User(who) => {
-            let user = users::find_to_change(&mut work, who, "role:grant").await?;
-            users::present(&work, &user)?;
-            (give_user(&mut work, &role, &user).await?, user.email)
-        }
-        Holder::Group(name) => {
-            let group = groups::find_to_change(&mut work, name, "role:grant").await?;
-            (give_group(&mut work, &role, &group).await?, format!("group {}", group.name))
-        }
-    };
-    end(work, "role.grant", role, object, changed).await
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let role = find_to_grant(&mut work, role).await?;
+        let (changed, object) = match holder {
+            Holder::User(who) => {
+                let user = users::find_to_change(&mut work, who, "role:grant").await?;
+                users::present(&work, &user)?;
+                (give_user(&mut work, &role, &user).await?, user.email)
+            }
+            Holder::Group(name) => {
+                let group = groups::find_to_change(&mut work, name, "role:grant").await?;
+                (give_group(&mut work, &role, &group).await?, format!("group {}", group.name))
+            }
+        };
+        end(work, "role.grant", role, object, changed).await
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Takes a role away.
@@ -56,19 +60,23 @@ pub async fn revoke(
     role: &Name,
     holder: &Holder,
 ) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let role = find_to_grant(&mut work, role).await?;
-    let (changed, object) = match holder {
-        Holder::User(who) => {
-            let user = users::find_to_change(&mut work, who, "role:grant").await?;
-            (take_user(&mut work, &role, &user).await?, user.email)
-        }
-        Holder::Group(name) => {
-            let group = groups::find_to_change(&mut work, name, "role:grant").await?;
-            (take_group(&mut work, &role, &group).await?, format!("group {}", group.name))
-        }
-    };
-    end(work, "role.revoke", role, object, changed).await
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let role = find_to_grant(&mut work, role).await?;
+        let (changed, object) = match holder {
+            Holder::User(who) => {
+                let user = users::find_to_change(&mut work, who, "role:grant").await?;
+                (take_user(&mut work, &role, &user).await?, user.email)
+            }
+            Holder::Group(name) => {
+                let group = groups::find_to_change(&mut work, name, "role:grant").await?;
+                (take_group(&mut work, &role, &group).await?, format!("group {}", group.name))
+            }
+        };
+        end(work, "role.revoke", role, object, changed).await
+    }
+    .await;
+    realm.settled(result).await
 }
 
 pub(in super::super) async fn give_user(

@@ -54,17 +54,21 @@ pub async fn create(
     description: &str,
     permissions: &[Permission],
 ) -> Result<Role, IamError> {
-    let mut work = realm.change(caller).await?;
-    work.actor.require(caller, "role:create", &Map::new())?;
-    insert(&mut work, name, description).await?;
-    let role = find(&mut work, name).await?;
-    for permission in permissions {
-        let given = Grant { permission: permission.clone(), condition: None };
-        put(&mut work, &role, &given).await?;
+    let result: Result<Role, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        work.actor.require(caller, "role:create", &Map::new())?;
+        insert(&mut work, name, description).await?;
+        let role = find(&mut work, name).await?;
+        for permission in permissions {
+            let given = Grant { permission: permission.clone(), condition: None };
+            put(&mut work, &role, &given).await?;
+        }
+        let role = find(&mut work, name).await?;
+        work.commit().await?;
+        Ok(role)
     }
-    let role = find(&mut work, name).await?;
-    work.commit().await?;
-    Ok(role)
+    .await;
+    realm.settled(result).await
 }
 
 /// Makes a role.
@@ -88,33 +92,37 @@ pub async fn update(
     name: &Name,
     (new_name, description): (Option<&Name>, Option<&str>),
 ) -> Result<(Role, Outcome), IamError> {
-    let mut work = realm.change(caller).await?;
-    let role = find_to_change(&mut work, name, "role:update").await?;
-    let new_name = new_name.filter(|new| **new != *name);
-    let description = description.filter(|text| *text != role.description);
-    if new_name.is_none() && description.is_none() {
+    let result: Result<(Role, Outcome), IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let role = find_to_change(&mut work, name, "role:update").await?;
+        let new_name = new_name.filter(|new| **new != *name);
+        let description = description.filter(|text| *text != role.description);
+        if new_name.is_none() && description.is_none() {
+            work.commit().await?;
+            return Ok((role, Outcome::Unchanged));
+        }
+        if role.built_in && new_name.is_some() {
+            return Err(IamError::BuiltIn(role.name));
+        }
+        let written = store::update(&mut work.tx, role.id, new_name.map(Name::as_str), description).await;
+        if let (Err(error), Some(new)) = (&written, new_name)
+            && error.violates("roles_name_key")
+        {
+            return Err(IamError::Exists { what: "role", name: new.to_string() });
+        }
+        written?;
+        work.note(
+            "role.update",
+            None,
+            json!({ "role": name, "name": new_name, "description": description.is_some() }),
+        );
+        let outcome = work.outcome();
+        let role = find(&mut work, new_name.unwrap_or(name)).await?;
         work.commit().await?;
-        return Ok((role, Outcome::Unchanged));
+        Ok((role, outcome))
     }
-    if role.built_in && new_name.is_some() {
-        return Err(IamError::BuiltIn(role.name));
-    }
-    let written = store::update(&mut work.tx, role.id, new_name.map(Name::as_str), description).await;
-    if let (Err(error), Some(new)) = (&written, new_name)
-        && error.violates("roles_name_key")
-    {
-        return Err(IamError::Exists { what: "role", name: new.to_string() });
-    }
-    written?;
-    work.note(
-        "role.update",
-        None,
-        json!({ "role": name, "name": new_name, "description": description.is_some() }),
-    );
-    let outcome = work.outcome();
-    let role = find(&mut work, new_name.unwrap_or(name)).await?;
-    work.commit().await?;
-    Ok((role, outcome))
+    .await;
+    realm.settled(result).await
 }
 
 /// Deletes a role; whoever held it loses it.
@@ -122,12 +130,16 @@ pub async fn update(
 /// # Errors
 /// Without `role:delete`; [`IamError::BuiltIn`]; [`IamError::LastAdministrator`].
 pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let role = find_to_change(&mut work, name, "role:delete").await?;
-    remove(&mut work, &role).await?;
-    let outcome = work.outcome();
-    work.commit().await?;
-    Ok(Changed { action: "role.delete", subject: role.name, object: String::new(), outcome })
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let role = find_to_change(&mut work, name, "role:delete").await?;
+        remove(&mut work, &role).await?;
+        let outcome = work.outcome();
+        work.commit().await?;
+        Ok(Changed { action: "role.delete", subject: role.name, object: String::new(), outcome })
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Deletes a role.
@@ -154,13 +166,17 @@ pub async fn allow(
     permission: &Permission,
     condition: Option<&Condition>,
 ) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let role = find_to_change(&mut work, name, "role:update").await?;
-    let given = Grant { permission: permission.clone(), condition: condition.cloned() };
-    let changed = put(&mut work, &role, &given).await?;
-    let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
-    work.commit().await?;
-    Ok(Changed { action: "role.allow", subject: role.name, object: text_of(&given), outcome })
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let role = find_to_change(&mut work, name, "role:update").await?;
+        let given = Grant { permission: permission.clone(), condition: condition.cloned() };
+        let changed = put(&mut work, &role, &given).await?;
+        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        work.commit().await?;
+        Ok(Changed { action: "role.allow", subject: role.name, object: text_of(&given), outcome })
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Gives a role a permission that the caller holds; whether anything changed.
@@ -186,16 +202,20 @@ pub async fn deny(
     name: &Name,
     permission: &Permission,
 ) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let role = find_to_change(&mut work, name, "role:update").await?;
-    let changed = take(&mut work, &role, permission).await?;
-    if !changed {
-        // A slip is told from a permission that the role does not hold.
-        permissions::check(&mut work, permission).await?;
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let role = find_to_change(&mut work, name, "role:update").await?;
+        let changed = take(&mut work, &role, permission).await?;
+        if !changed {
+            // A slip is told from a permission that the role does not hold.
+            permissions::check(&mut work, permission).await?;
+        }
+        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        work.commit().await?;
+        Ok(Changed { action: "role.deny", subject: role.name, object: permission.to_string(), outcome })
     }
-    let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
-    work.commit().await?;
-    Ok(Changed { action: "role.deny", subject: role.name, object: permission.to_string(), outcome })
+    .await;
+    realm.settled(result).await
 }
 
 /// Takes a permission from a role; whether it held it.

@@ -94,25 +94,29 @@ pub async fn confirm_factor(
     who: &UserRef,
     code: &SecretString,
 ) -> Result<Vec<SecretString>, IamError> {
-    let mut work = realm.change(caller).await?;
-    let user = owner(&mut work, who).await?;
-    let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
-    let text = match secrets.get(work.control(), tenant, &name(user.id)).await {
-        Err(SecretsError::NotFound { .. } | SecretsError::NoDataKey(_)) => return Err(IamError::Code),
-        other => other?,
-    };
-    let step = TotpSecret::from_text(text).check(code, now()).ok_or(IamError::Code)?;
-    let step = i64::try_from(step).unwrap_or(i64::MAX);
-    if !store::use_step(&mut work.tx, user.id, step).await? {
-        return Err(IamError::Code);
+    let result: Result<Vec<SecretString>, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = owner(&mut work, who).await?;
+        let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
+        let text = match secrets.get(work.control(), tenant, &name(user.id)).await {
+            Err(SecretsError::NotFound { .. } | SecretsError::NoDataKey(_)) => return Err(IamError::Code),
+            other => other?,
+        };
+        let step = TotpSecret::from_text(text).check(code, now()).ok_or(IamError::Code)?;
+        let step = i64::try_from(step).unwrap_or(i64::MAX);
+        if !store::use_step(&mut work.tx, user.id, step).await? {
+            return Err(IamError::Code);
+        }
+        let codes: Vec<SecretString> =
+            (0..RECOVERY_CODES).map(|_| totp::recovery_code()).collect::<Result<_, _>>()?;
+        let hashes: Vec<[u8; 32]> = codes.iter().map(totp::recovery_hash).collect();
+        store::begin_factor(&mut work.tx, user.id, &hashes).await?;
+        work.note("user.factor.confirm", Some(user.id), json!({}));
+        work.commit().await?;
+        Ok(codes)
     }
-    let codes: Vec<SecretString> =
-        (0..RECOVERY_CODES).map(|_| totp::recovery_code()).collect::<Result<_, _>>()?;
-    let hashes: Vec<[u8; 32]> = codes.iter().map(totp::recovery_hash).collect();
-    store::begin_factor(&mut work.tx, user.id, &hashes).await?;
-    work.note("user.factor.confirm", Some(user.id), json!({}));
-    work.commit().await?;
-    Ok(codes)
+    .await;
+    realm.settled(result).await
 }
 
 /// Takes a user's second factor away, e.g. because the telephone is lost. Its sessions end.
@@ -120,26 +124,30 @@ pub async fn confirm_factor(
 /// # Errors
 /// Without `user:update` on it; [`IamError::Above`].
 pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let user = users::find_to_change(&mut work, who, "user:update").await?;
-    users::present(&work, &user)?;
-    let action = "user.factor.remove";
-    if !user.second_factor {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = users::find_to_change(&mut work, who, "user:update").await?;
+        users::present(&work, &user)?;
+        let action = "user.factor.remove";
+        if !user.second_factor {
+            work.commit().await?;
+            return Ok(Changed {
+                action,
+                subject: user.email,
+                object: String::new(),
+                outcome: Outcome::Unchanged,
+            });
+        }
+        store::end_factor(&mut work.tx, user.id).await?;
+        users::store::end_sessions(&mut work.tx, user.id).await?;
+        work.note(action, Some(user.id), json!({}));
+        let outcome = work.outcome();
+        forget_factor(&mut work, user.id).await?;
         work.commit().await?;
-        return Ok(Changed {
-            action,
-            subject: user.email,
-            object: String::new(),
-            outcome: Outcome::Unchanged,
-        });
+        Ok(Changed { action, subject: user.email, object: String::new(), outcome })
     }
-    store::end_factor(&mut work.tx, user.id).await?;
-    users::store::end_sessions(&mut work.tx, user.id).await?;
-    work.note(action, Some(user.id), json!({}));
-    let outcome = work.outcome();
-    forget_factor(&mut work, user.id).await?;
-    work.commit().await?;
-    Ok(Changed { action, subject: user.email, object: String::new(), outcome })
+    .await;
+    realm.settled(result).await
 }
 
 /// Erases a user's sealed secret.

@@ -21,7 +21,7 @@ use super::error::IamError;
 use super::realm::{Note, Realm};
 use crate::infra::crypto::totp;
 use crate::infra::db::DbError;
-use crate::kernel::{Caller, Email, UserId};
+use crate::kernel::{Caller, Email, TenantId, UserId};
 
 /// All wrong passwords in a row after which an account stays shut until somebody unlocks it, or its
 /// owner sets a new password by a token: the most that SP 800-63B-4, section 3.2.2, allows.
@@ -99,11 +99,12 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
     };
     // Between the count and here the account may have been shut, or its password changed.
     if !shown || !store::succeed(&mut tx, account.id, &account.password_hash, fresh.as_ref()).await? {
+        tx.rollback().await?;
         return Err(IamError::SignIn);
     }
     store::insert_session(&mut tx, session, account.id, &with.client, account.second_factor, SESSION_DAYS)
         .await?;
-    let caller = Caller::User { realm: realm_of(&account), id: account.id, email: with.email.clone() };
+    let caller = Caller::User { realm: account.realm, id: account.id, email: with.email.clone() };
     let detail = json!({ "session": session, "second_factor": account.second_factor });
     let note = Note { action: "user.sign_in", user: Some(account.id), detail };
     super::store::insert_notes(&mut tx, &caller.to_string(), &[note]).await?;
@@ -111,13 +112,9 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
     Ok(SignedIn { caller, user: account.id, session, second_factor: account.second_factor })
 }
 
-fn realm_of(account: &Account) -> crate::kernel::TenantId {
-    account.realm
-}
-
 /// An account that may be tried.
 struct Account {
-    realm: crate::kernel::TenantId,
+    realm: TenantId,
     id: UserId,
     password_hash: String,
     second_factor: bool,

@@ -60,21 +60,25 @@ pub async fn set_password(
     who: &UserRef,
     password: &SecretString,
 ) -> Result<Changed, IamError> {
-    let user = to_set(realm, caller, who).await?;
-    password::check_beside(password, Some(&user.email), user.second_factor)?;
-    let hash = SecretString::from(realm.rules.hasher.hash(password).await?);
-    let mut work = realm.change(caller).await?;
-    // Looked at again: the hash took its time.
-    let user = users::find_to_change(&mut work, who, "user:update").await?;
-    users::present(&work, &user)?;
-    not_disabled(&user)?;
-    store::set_password(&mut work.tx, user.id, &hash).await?;
-    users::store::drop_token(&mut work.tx, user.id).await?;
-    let sessions = users::store::end_sessions(&mut work.tx, user.id).await?;
-    work.note("user.password.set", Some(user.id), json!({ "sessions": sessions }));
-    let outcome = work.outcome();
-    work.commit().await?;
-    Ok(Changed { action: "user.password.set", subject: user.email, object: String::new(), outcome })
+    let result: Result<Changed, IamError> = async {
+        let user = to_set(realm, caller, who).await?;
+        password::check_beside(password, Some(&user.email), user.second_factor)?;
+        let hash = SecretString::from(realm.rules.hasher.hash(password).await?);
+        let mut work = realm.change(caller).await?;
+        // Looked at again: the hash took its time.
+        let user = users::find_to_change(&mut work, who, "user:update").await?;
+        users::present(&work, &user)?;
+        not_disabled(&user)?;
+        store::set_password(&mut work.tx, user.id, &hash).await?;
+        users::store::drop_token(&mut work.tx, user.id).await?;
+        let sessions = users::store::end_sessions(&mut work.tx, user.id).await?;
+        work.note("user.password.set", Some(user.id), json!({ "sessions": sessions }));
+        let outcome = work.outcome();
+        work.commit().await?;
+        Ok(Changed { action: "user.password.set", subject: user.email, object: String::new(), outcome })
+    }
+    .await;
+    realm.settled(result).await
 }
 
 async fn to_set(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<User, IamError> {
@@ -104,25 +108,29 @@ fn not_disabled(user: &User) -> Result<(), IamError> {
 /// # Errors
 /// As [`set_password`].
 pub async fn issue_token(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Issued, IamError> {
-    let mut work = realm.change(caller).await?;
-    let user = users::find_to_change(&mut work, who, "user:update").await?;
-    users::present(&work, &user)?;
-    not_disabled(&user)?;
-    let (purpose, ttl) = if user.has_password {
-        ("reset", work.rules.reset_ttl)
-    } else {
-        ("invite", work.rules.invitation_ttl)
-    };
-    let token = InvitationToken::generate()?;
-    let hash = token.hash();
-    let row = ([user.id.uuid()], [hash.as_bytes().as_slice()]);
-    users::store::put_tokens(&mut work.tx, &row.0, &row.1, purpose, ttl.as_secs_f64()).await?;
-    let action = if user.has_password { "user.password.reset" } else { "user.invite" };
-    work.note(action, Some(user.id), json!({ "hours": ttl.as_secs() / 3600 }));
-    let token = (!work.dry_run).then(|| token.text().clone());
-    work.commit().await?;
-    let expires_at = OffsetDateTime::now_utc() + ttl;
-    Ok(Issued { user: user.id, email: user.email, purpose, expires_at, token })
+    let result: Result<Issued, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = users::find_to_change(&mut work, who, "user:update").await?;
+        users::present(&work, &user)?;
+        not_disabled(&user)?;
+        let (purpose, ttl) = if user.has_password {
+            ("reset", work.rules.reset_ttl)
+        } else {
+            ("invite", work.rules.invitation_ttl)
+        };
+        let token = InvitationToken::generate()?;
+        let hash = token.hash();
+        let row = ([user.id.uuid()], [hash.as_bytes().as_slice()]);
+        users::store::put_tokens(&mut work.tx, &row.0, &row.1, purpose, ttl.as_secs_f64()).await?;
+        let action = if user.has_password { "user.password.reset" } else { "user.invite" };
+        work.note(action, Some(user.id), json!({ "hours": ttl.as_secs() / 3600 }));
+        let token = (!work.dry_run).then(|| token.text().clone());
+        work.commit().await?;
+        let expires_at = OffsetDateTime::now_utc() + ttl;
+        Ok(Issued { user: user.id, email: user.email, purpose, expires_at, token })
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Sets the password of whoever the token was made for, and takes the token. Its sessions end, and
@@ -136,21 +144,25 @@ pub async fn redeem(
     token: &SecretString,
     password: &SecretString,
 ) -> Result<UserId, IamError> {
-    let hash = InvitationToken::parse(token).map_err(|_| IamError::Token)?.hash();
-    let mut tx = realm.unasked().await?;
-    let owner = store::token_owner(&mut tx, hash.as_bytes()).await?.ok_or(IamError::Token)?;
-    tx.rollback().await?;
-    password::check_beside(password, Some(&owner.email), owner.second_factor)?;
-    let hashed = SecretString::from(realm.rules.hasher.hash(password).await?);
-    let email = owner.email.parse().map_err(|_| IamError::Token)?;
-    let caller = Caller::User { realm: realm.place.tenant, id: owner.id, email };
-    let mut work = realm.change(&caller).await?;
-    if !store::take_token(&mut work.tx, owner.id, hash.as_bytes()).await? {
-        return Err(IamError::Token);
+    let result: Result<UserId, IamError> = async {
+        let hash = InvitationToken::parse(token).map_err(|_| IamError::Token)?.hash();
+        let mut tx = realm.unasked().await?;
+        let owner = store::token_owner(&mut tx, hash.as_bytes()).await?.ok_or(IamError::Token)?;
+        tx.rollback().await?;
+        password::check_beside(password, Some(&owner.email), owner.second_factor)?;
+        let hashed = SecretString::from(realm.rules.hasher.hash(password).await?);
+        let email = owner.email.parse().map_err(|_| IamError::Token)?;
+        let caller = Caller::User { realm: realm.place.tenant, id: owner.id, email };
+        let mut work = realm.change(&caller).await?;
+        if !store::take_token(&mut work.tx, owner.id, hash.as_bytes()).await? {
+            return Err(IamError::Token);
+        }
+        store::set_password(&mut work.tx, owner.id, &hashed).await?;
+        let sessions = users::store::end_sessions(&mut work.tx, owner.id).await?;
+        work.note("user.password.redeem", Some(owner.id), json!({ "sessions": sessions }));
+        work.commit().await?;
+        Ok(owner.id)
     }
-    store::set_password(&mut work.tx, owner.id, &hashed).await?;
-    let sessions = users::store::end_sessions(&mut work.tx, owner.id).await?;
-    work.note("user.password.redeem", Some(owner.id), json!({ "sessions": sessions }));
-    work.commit().await?;
-    Ok(owner.id)
+    .await;
+    realm.settled(result).await
 }

@@ -54,16 +54,20 @@ pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
 /// # Errors
 /// Without `session:delete` on it; [`IamError::Above`].
 pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let user = users::find_to_change(&mut work, who, "session:delete").await?;
-    let ended = users::store::end_sessions(&mut work.tx, user.id).await?;
-    if ended > 0 {
-        work.note("user.sessions.revoke", Some(user.id), json!({ "sessions": ended }));
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = users::find_to_change(&mut work, who, "session:delete").await?;
+        let ended = users::store::end_sessions(&mut work.tx, user.id).await?;
+        if ended > 0 {
+            work.note("user.sessions.revoke", Some(user.id), json!({ "sessions": ended }));
+        }
+        let outcome = if ended > 0 { work.outcome() } else { Outcome::Unchanged };
+        work.commit().await?;
+        let object = format!("{ended} sessions");
+        Ok(Changed { action: "user.sessions.revoke", subject: user.email, object, outcome })
     }
-    let outcome = if ended > 0 { work.outcome() } else { Outcome::Unchanged };
-    work.commit().await?;
-    let object = format!("{ended} sessions");
-    Ok(Changed { action: "user.sessions.revoke", subject: user.email, object, outcome })
+    .await;
+    realm.settled(result).await
 }
 
 /// Ends one session.
@@ -71,18 +75,22 @@ pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
 /// # Errors
 /// As [`end_sessions`]; [`IamError::NotFound`].
 pub async fn end_session(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let nobody = || IamError::NotFound { what: "session", name: id.to_string(), nearest: None };
-    let Some(owner) = store::session_owner(&mut work.tx, id).await? else {
-        work.actor.require(caller, "session:delete", &Map::new())?;
-        return Err(nobody());
-    };
-    let user = users::find_to_change(&mut work, &UserRef::Id(owner), "session:delete").await?;
-    let ended = store::end_session(&mut work.tx, id).await?;
-    if ended {
-        work.note("user.sessions.revoke", Some(user.id), json!({ "session": id }));
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let nobody = || IamError::NotFound { what: "session", name: id.to_string(), nearest: None };
+        let Some(owner) = store::session_owner(&mut work.tx, id).await? else {
+            work.actor.require(caller, "session:delete", &Map::new())?;
+            return Err(nobody());
+        };
+        let user = users::find_to_change(&mut work, &UserRef::Id(owner), "session:delete").await?;
+        let ended = store::end_session(&mut work.tx, id).await?;
+        if ended {
+            work.note("user.sessions.revoke", Some(user.id), json!({ "session": id }));
+        }
+        let outcome = if ended { work.outcome() } else { Outcome::Unchanged };
+        work.commit().await?;
+        Ok(Changed { action: "user.sessions.revoke", subject: user.email, object: id.to_string(), outcome })
     }
-    let outcome = if ended { work.outcome() } else { Outcome::Unchanged };
-    work.commit().await?;
-    Ok(Changed { action: "user.sessions.revoke", subject: user.email, object: id.to_string(), outcome })
+    .await;
+    realm.settled(result).await
 }

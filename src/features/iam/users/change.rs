@@ -29,47 +29,51 @@ pub async fn update(
     who: &UserRef,
     change: &UserUpdate,
 ) -> Result<(User, Outcome), IamError> {
-    let mut work = realm.change(caller).await?;
-    let user = find_to_change(&mut work, who, "user:update").await?;
-    present(&work, &user)?;
-    let mut profile = user.profile.0.clone();
-    for (name, value) in &change.profile {
-        if value.is_null() {
-            profile.remove(name);
-        } else {
-            profile.insert(name.clone(), value.clone());
+    let result: Result<(User, Outcome), IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:update").await?;
+        present(&work, &user)?;
+        let mut profile = user.profile.0.clone();
+        for (name, value) in &change.profile {
+            if value.is_null() {
+                profile.remove(name);
+            } else {
+                profile.insert(name.clone(), value.clone());
+            }
         }
-    }
-    super::check_profile(&profile)?;
-    let email = change.email.as_ref().filter(|email| email.as_str() != user.email);
-    let name = change.name.as_ref().filter(|name| **name != user.name);
-    let profile = (profile != user.profile.0).then_some(profile);
-    let fields: Vec<&str> =
-        [email.map(|_| "email"), name.map(|_| "name"), profile.as_ref().map(|_| "profile")]
-            .into_iter()
-            .flatten()
-            .collect();
-    if fields.is_empty() {
+        super::check_profile(&profile)?;
+        let email = change.email.as_ref().filter(|email| email.as_str() != user.email);
+        let name = change.name.as_ref().filter(|name| **name != user.name);
+        let profile = (profile != user.profile.0).then_some(profile);
+        let fields: Vec<&str> =
+            [email.map(|_| "email"), name.map(|_| "name"), profile.as_ref().map(|_| "profile")]
+                .into_iter()
+                .flatten()
+                .collect();
+        if fields.is_empty() {
+            work.commit().await?;
+            return Ok((user, Outcome::Unchanged));
+        }
+        let written =
+            store::update(&mut work.tx, user.id, email, name.map(String::as_str), profile.as_ref()).await;
+        if let (Err(error), Some(email)) = (&written, email)
+            && error.violates("users_email_key")
+        {
+            return Err(IamError::Exists { what: "user", name: email.to_string() });
+        }
+        written?;
+        if email.is_some() {
+            // A token went to the old address.
+            store::drop_token(&mut work.tx, user.id).await?;
+        }
+        work.note("user.update", Some(user.id), json!({ "fields": fields }));
+        let outcome = work.outcome();
+        let user = store::by_ref(&mut work.tx, &UserRef::Id(user.id)).await?.unwrap_or(user);
         work.commit().await?;
-        return Ok((user, Outcome::Unchanged));
+        Ok((user, outcome))
     }
-    let written =
-        store::update(&mut work.tx, user.id, email, name.map(String::as_str), profile.as_ref()).await;
-    if let (Err(error), Some(email)) = (&written, email)
-        && error.violates("users_email_key")
-    {
-        return Err(IamError::Exists { what: "user", name: email.to_string() });
-    }
-    written?;
-    if email.is_some() {
-        // A token went to the old address.
-        store::drop_token(&mut work.tx, user.id).await?;
-    }
-    work.note("user.update", Some(user.id), json!({ "fields": fields }));
-    let outcome = work.outcome();
-    let user = store::by_ref(&mut work.tx, &UserRef::Id(user.id)).await?.unwrap_or(user);
-    work.commit().await?;
-    Ok((user, outcome))
+    .await;
+    realm.settled(result).await
 }
 
 /// Shuts a user out: it cannot sign in, and its sessions end.
@@ -77,16 +81,20 @@ pub async fn update(
 /// # Errors
 /// Without `user:update` on it; [`IamError::LastAdministrator`].
 pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let user = find_to_change(&mut work, who, "user:update").await?;
-    present(&work, &user)?;
-    if user.state == UserState::Disabled {
-        return unchanged(work, "user.disable", user).await;
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:update").await?;
+        present(&work, &user)?;
+        if user.state == UserState::Disabled {
+            return unchanged(work, "user.disable", user).await;
+        }
+        store::set_state(&mut work.tx, user.id, UserState::Disabled).await?;
+        store::drop_token(&mut work.tx, user.id).await?;
+        let sessions = store::end_sessions(&mut work.tx, user.id).await?;
+        finish(work, "user.disable", user, json!({ "sessions": sessions })).await
     }
-    store::set_state(&mut work.tx, user.id, UserState::Disabled).await?;
-    store::drop_token(&mut work.tx, user.id).await?;
-    let sessions = store::end_sessions(&mut work.tx, user.id).await?;
-    finish(work, "user.disable", user, json!({ "sessions": sessions })).await
+    .await;
+    realm.settled(result).await
 }
 
 /// Lets a disabled user in again.
@@ -94,15 +102,19 @@ pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
 /// # Errors
 /// Without `user:update` on it.
 pub async fn enable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let user = find_to_change(&mut work, who, "user:update").await?;
-    present(&work, &user)?;
-    if user.state != UserState::Disabled {
-        return unchanged(work, "user.enable", user).await;
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:update").await?;
+        present(&work, &user)?;
+        if user.state != UserState::Disabled {
+            return unchanged(work, "user.enable", user).await;
+        }
+        let state = if user.has_password { UserState::Active } else { UserState::Invited };
+        store::set_state(&mut work.tx, user.id, state).await?;
+        finish(work, "user.enable", user, json!({ "state": state })).await
     }
-    let state = if user.has_password { UserState::Active } else { UserState::Invited };
-    store::set_state(&mut work.tx, user.id, state).await?;
-    finish(work, "user.enable", user, json!({ "state": state })).await
+    .await;
+    realm.settled(result).await
 }
 
 /// Takes away what wrong passwords did to a user.
@@ -110,16 +122,20 @@ pub async fn enable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 /// # Errors
 /// Without `user:update` on it.
 pub async fn unlock(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let user = find_to_change(&mut work, who, "user:update").await?;
-    present(&work, &user)?;
-    if user.state != UserState::Locked {
-        return unchanged(work, "user.unlock", user).await;
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:update").await?;
+        present(&work, &user)?;
+        if user.state != UserState::Locked {
+            return unchanged(work, "user.unlock", user).await;
+        }
+        let (_, has_password) = store::stored_state(&mut work.tx, user.id).await?;
+        let state = if has_password { UserState::Active } else { UserState::Invited };
+        store::set_state(&mut work.tx, user.id, state).await?;
+        finish(work, "user.unlock", user, json!({})).await
     }
-    let (_, has_password) = store::stored_state(&mut work.tx, user.id).await?;
-    let state = if has_password { UserState::Active } else { UserState::Invited };
-    store::set_state(&mut work.tx, user.id, state).await?;
-    finish(work, "user.unlock", user, json!({})).await
+    .await;
+    realm.settled(result).await
 }
 
 /// Deletes a user: it cannot sign in, and can be had back until it is erased.
@@ -127,15 +143,19 @@ pub async fn unlock(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 /// # Errors
 /// Without `user:delete` on it; [`IamError::LastAdministrator`].
 pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let user = find_to_change(&mut work, who, "user:delete").await?;
-    if user.deleted_at.is_some() {
-        return unchanged(work, "user.delete", user).await;
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:delete").await?;
+        if user.deleted_at.is_some() {
+            return unchanged(work, "user.delete", user).await;
+        }
+        store::set_deleted(&mut work.tx, user.id, true).await?;
+        store::drop_token(&mut work.tx, user.id).await?;
+        let sessions = store::end_sessions(&mut work.tx, user.id).await?;
+        finish(work, "user.delete", user, json!({ "sessions": sessions })).await
     }
-    store::set_deleted(&mut work.tx, user.id, true).await?;
-    store::drop_token(&mut work.tx, user.id).await?;
-    let sessions = store::end_sessions(&mut work.tx, user.id).await?;
-    finish(work, "user.delete", user, json!({ "sessions": sessions })).await
+    .await;
+    realm.settled(result).await
 }
 
 /// Has a deleted user back, with the roles and groups that it had.
@@ -143,21 +163,25 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 /// # Errors
 /// Without `user:delete` on it; [`IamError::Above`] when it holds what the caller does not.
 pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
-    let mut work = realm.change(caller).await?;
-    let user = find_to_change(&mut work, who, "user:delete").await?;
-    if user.deleted_at.is_none() {
-        return unchanged(work, "user.undelete", user).await;
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:delete").await?;
+        if user.deleted_at.is_none() {
+            return unchanged(work, "user.undelete", user).await;
+        }
+        if user.email.ends_with("@erased.invalid") {
+            return Err(IamError::State {
+                user: user.id.to_string(),
+                state: "erased",
+                why: "nothing of it is left to be had back",
+                hint: "make it anew: nexus user create --email E-MAIL".to_owned(),
+            });
+        }
+        store::set_deleted(&mut work.tx, user.id, false).await?;
+        finish(work, "user.undelete", user, json!({})).await
     }
-    if user.email.ends_with("@erased.invalid") {
-        return Err(IamError::State {
-            user: user.id.to_string(),
-            state: "erased",
-            why: "nothing of it is left to be had back",
-            hint: "make it anew: nexus user create --email E-MAIL".to_owned(),
-        });
-    }
-    store::set_deleted(&mut work.tx, user.id, false).await?;
-    finish(work, "user.undelete", user, json!({})).await
+    .await;
+    realm.settled(result).await
 }
 
 /// A deleted user is changed in one way only: it is had back.

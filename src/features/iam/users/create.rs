@@ -40,27 +40,31 @@ pub struct Prepared {
 /// Without `user:create`, and `role:grant` or `group:update` where roles or groups are given;
 /// [`IamError::Exists`]; [`IamError::Above`] when a role or group holds what the caller does not.
 pub async fn create(realm: &mut Realm, caller: &Caller, new: Prepared) -> Result<User, IamError> {
-    let email = new.user.email.clone();
-    let mut work = realm.change(caller).await?;
-    let made = insert(&mut work, std::slice::from_ref(&new)).await?;
-    if made.is_empty() {
-        let found = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
-        return Err(match found.filter(|user| user.deleted_at.is_some()) {
-            Some(user) => IamError::State {
-                hint: format!("have it back: nexus user undelete {}{}", user.email, work.place.flag()),
-                user: user.email,
-                state: "deleted",
-                why: "its address is free again once it is erased",
-            },
-            None => IamError::Exists { what: "user", name: email.to_string() },
-        });
+    let result: Result<User, IamError> = async {
+        let email = new.user.email.clone();
+        let mut work = realm.change(caller).await?;
+        let made = insert(&mut work, std::slice::from_ref(&new)).await?;
+        if made.is_empty() {
+            let found = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
+            return Err(match found.filter(|user| user.deleted_at.is_some()) {
+                Some(user) => IamError::State {
+                    hint: format!("have it back: nexus user undelete {}{}", user.email, work.place.flag()),
+                    user: user.email,
+                    state: "deleted",
+                    why: "its address is free again once it is erased",
+                },
+                None => IamError::Exists { what: "user", name: email.to_string() },
+            });
+        }
+        let user = store::by_ref(&mut work.tx, &UserRef::Email(email)).await?;
+        let Some(user) = user else {
+            return Err(IamError::Tampered("a row that was written is gone".to_owned()));
+        };
+        work.commit().await?;
+        Ok(user)
     }
-    let user = store::by_ref(&mut work.tx, &UserRef::Email(email)).await?;
-    let Some(user) = user else {
-        return Err(IamError::Tampered("a row that was written is gone".to_owned()));
-    };
-    work.commit().await?;
-    Ok(user)
+    .await;
+    realm.settled(result).await
 }
 
 /// Makes many users in one transaction. Those whose address is taken are left alone.
@@ -72,17 +76,21 @@ pub async fn create_many(
     caller: &Caller,
     new: &[Prepared],
 ) -> Result<Vec<(Outcome, Option<UserId>)>, IamError> {
-    let dry_run = realm.is_dry_run();
-    let mut work = realm.change(caller).await?;
-    let made = insert(&mut work, new).await?;
-    work.commit().await?;
-    let done = if dry_run { Outcome::Planned } else { Outcome::Done };
-    Ok((0..new.len())
-        .map(|index| match made.get(&index) {
-            Some(id) => (done, Some(*id)),
-            None => (Outcome::Unchanged, None),
-        })
-        .collect())
+    let result: Result<Vec<(Outcome, Option<UserId>)>, IamError> = async {
+        let dry_run = realm.is_dry_run();
+        let mut work = realm.change(caller).await?;
+        let made = insert(&mut work, new).await?;
+        work.commit().await?;
+        let done = if dry_run { Outcome::Planned } else { Outcome::Done };
+        Ok((0..new.len())
+            .map(|index| match made.get(&index) {
+                Some(id) => (done, Some(*id)),
+                None => (Outcome::Unchanged, None),
+            })
+            .collect())
+    }
+    .await;
+    realm.settled(result).await
 }
 
 /// Inserts rows; gives the ids of those that were made, by their place in the list.
