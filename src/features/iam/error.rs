@@ -205,13 +205,20 @@ impl Failure for IamError {
             | Self::UnknownPermission { nearest: Some(nearest), .. } => {
                 vec![format!("did you mean {nearest}?")]
             }
-            Self::NotFound { what, .. } => vec![format!("see which there are: nexus {what} list")],
+            Self::NotFound { what, .. } => {
+                vec![format!("see which there are, with the same --tenant: nexus {what} list")]
+            }
             Self::UnknownPermission { name, .. } => {
-                vec![format!("register it: nexus permission register {name} --description '…'")]
+                vec![format!(
+                    "register it, with the same --tenant: nexus permission register {name} --description TEXT"
+                )]
             }
             Self::State { hint, .. } => vec![hint.clone()],
             Self::LastAdministrator => {
-                vec!["make another administrator first: nexus role grant Admin --user E-MAIL".to_owned()]
+                vec![
+                    "make another administrator first, with the same --tenant: nexus role grant Admin --user E-MAIL"
+                        .to_owned(),
+                ]
             }
             Self::HasGroups(name) => {
                 vec![format!(
