@@ -71,7 +71,7 @@ fn can() -> Result<Value, Failure> {
     Ok(json!({
         "can_yes_the_last_of_200_us": time("resource-4-39:create", true)?,
         "can_yes_by_a_condition_us": time("resource-4-36:create", true)?,
-        "can_no_with_the_nearest_us": time("invoice:create", false)?,
+        "can_no_us": time("invoice:create", false)?,
         "goal_us": 20,
     }))
 }

@@ -62,8 +62,8 @@ pub enum Decision<'a> {
     Inactive(UserState),
     /// This one would do, but its condition is not met.
     Unmet(&'a Held, &'a Grant),
-    /// No role holds it; the nearest permission that one holds.
-    Missing(Option<(&'a Held, &'a Grant)>),
+    /// No role holds it.
+    Missing,
 }
 
 impl Decision<'_> {
@@ -75,8 +75,7 @@ impl Decision<'_> {
 }
 
 impl Grants {
-    /// Whether the user may do it to something with these attributes. No I/O, and no allocation on
-    /// the way to a yes.
+    /// Whether the user may do it to something with these attributes. No I/O and no allocation.
     #[must_use]
     pub fn can(&self, asked: &Permission, resource: &Map<String, Value>) -> Decision<'_> {
         if self.state != UserState::Active {
@@ -96,7 +95,7 @@ impl Grants {
         }
         match unmet {
             Some((held, grant)) => Decision::Unmet(held, grant),
-            None => Decision::Missing(self.nearest(asked)),
+            None => Decision::Missing,
         }
     }
 
@@ -111,7 +110,10 @@ impl Grants {
         self.held.iter().flat_map(|held| held.grants.iter())
     }
 
-    fn nearest(&self, asked: &Permission) -> Option<(&Held, &Grant)> {
+    /// The permission that is held and comes nearest to one that is not; looked for only where a
+    /// person asks why.
+    #[must_use]
+    pub fn nearest(&self, asked: &Permission) -> Option<(&Held, &Grant)> {
         let all = || self.held.iter().flat_map(|held| held.grants.iter().map(move |grant| (held, grant)));
         let alike = all().filter(|(_, grant)| {
             grant.permission.resource() == asked.resource() || grant.permission.action() == asked.action()
@@ -143,7 +145,13 @@ pub struct DecisionView {
 impl DecisionView {
     /// Of a decision.
     #[must_use]
-    pub fn new(user: &str, asked: &Permission, decision: &Decision<'_>, roles: Vec<String>) -> Self {
+    pub fn new(
+        user: &str,
+        asked: &Permission,
+        decision: &Decision<'_>,
+        nearest: Option<(&Held, &Grant)>,
+        roles: Vec<String>,
+    ) -> Self {
         let way = |held: &Held, grant: &Grant| -> Vec<String> {
             let groups = held.groups.iter().map(|group| format!("group {group}"));
             std::iter::once(format!("user {user}"))
@@ -158,8 +166,10 @@ impl DecisionView {
             Decision::Inactive(state) => {
                 ("inactive", vec![format!("user {user} is {}", state.as_str())], None)
             }
-            Decision::Missing(Some((held, grant))) => ("missing", way(held, grant), condition(grant)),
-            Decision::Missing(None) => ("missing", Vec::new(), None),
+            Decision::Missing => match nearest {
+                Some((held, grant)) => ("missing", way(held, grant), condition(grant)),
+                None => ("missing", Vec::new(), None),
+            },
         };
         Self {
             user: user.to_owned(),

@@ -73,11 +73,11 @@ pub async fn can(
         return Err(IamError::NotFound { what: "user", name: user.email, nearest: None });
     };
     let decision = grants.can(asked, resource);
-    let roles = match &decision {
-        Decision::Missing(_) => roles_with(&mut work.tx, asked).await?,
-        _ => Vec::new(),
+    let (nearest, roles) = match &decision {
+        Decision::Missing => (grants.nearest(asked), roles_with(&mut work.tx, asked).await?),
+        _ => (None, Vec::new()),
     };
-    let view = DecisionView::new(&user.email, asked, &decision, roles);
+    let view = DecisionView::new(&user.email, asked, &decision, nearest, roles);
     work.close().await?;
     Ok(view)
 }
