@@ -63,7 +63,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
 /// processes.
 const FEATURES: &[(&str, &[&str])] = &[
     ("audit", &[]),
-    ("iam", &[]),
+    ("iam", &["audit", "secrets"]),
     ("secrets", &[]),
     ("placement", &["audit", "secrets"]),
     ("tenants", &["audit"]),

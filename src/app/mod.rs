@@ -5,6 +5,7 @@
 mod addresses;
 mod keys;
 mod objects;
+mod realm;
 mod tokens;
 
 use std::sync::Arc;

@@ -24,6 +24,8 @@ pub mod context;
 pub mod crash;
 pub mod exit;
 pub mod fsck;
+pub mod group;
+pub mod iam;
 pub mod init;
 pub mod interrupt;
 pub mod invocation;
@@ -32,17 +34,21 @@ pub mod local;
 pub mod logging;
 pub mod manual;
 pub mod operation;
+pub mod operator;
 pub mod output;
 pub mod place;
 pub mod pool;
+pub mod permission;
 pub mod prompt;
 mod psql;
+pub mod role;
 pub mod secret;
 pub mod secret_input;
 pub mod store;
 pub mod tenant;
 pub mod token;
 pub mod usage;
+pub mod user;
 pub mod version;
 
 pub use exit::Exit;
@@ -145,6 +151,23 @@ pub enum Command {
     /// that a change under way is no fault. Changes nothing without --fix.
     #[command(after_help = fsck::AFTER_HELP)]
     Fsck(fsck::FsckArgs),
+    /// Manage the users of a realm: a tenant's, or the platform's operators
+    #[command(alias = "users")]
+    User(Box<user::UserArgs>),
+    /// Say what a role allows, and who holds it
+    #[command(alias = "roles")]
+    Role(Box<role::RoleArgs>),
+    /// See and register what roles can allow
+    #[command(alias = "permissions")]
+    Permission(permission::PermissionArgs),
+    /// Put users into groups that nest and carry roles
+    #[command(alias = "groups")]
+    Group(Box<group::GroupArgs>),
+    /// Declare a realm's roles, groups and grants in a file
+    Iam(iam::IamArgs),
+    /// Let the platform's operators into tenants' realms, for a time
+    #[command(alias = "operators")]
+    Operator(Box<operator::OperatorArgs>),
     /// Look after the keys that seal secrets
     #[command(alias = "secrets")]
     Secret(secret::SecretArgs),
@@ -208,6 +231,12 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Tenant(args) => in_runtime(on, tenant::run(args, on)),
         Command::Operation(args) => in_runtime(on, operation::run(args, on)),
         Command::Fsck(args) => in_runtime(on, fsck::run(args, on)),
+        Command::User(args) => in_runtime(on, user::run(*args, on)),
+        Command::Role(args) => in_runtime(on, role::run(*args, on)),
+        Command::Permission(args) => in_runtime(on, permission::run(args, on)),
+        Command::Group(args) => in_runtime(on, group::run(*args, on)),
+        Command::Iam(args) => in_runtime(on, iam::run(args, on)),
+        Command::Operator(args) => in_runtime(on, operator::run(*args, on)),
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),
         Command::Audit(args) => in_runtime(on, audit::run(args, on)),
         Command::Token(args) => in_runtime(on, token::run(args, on)),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::{Email, TenantId, UserId};
+
 /// Who asks for a change or a reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
@@ -10,6 +12,15 @@ pub enum Caller {
     Machine(String),
     /// Nexus itself, e.g. a repair that nobody asked for.
     System,
+    /// Somebody who has signed in, and may do what the realm grants.
+    User {
+        /// The tenant whose realm it is a user of; [`TenantId::PLATFORM`] for an operator.
+        realm: TenantId,
+        /// Which user.
+        id: UserId,
+        /// Its address, for messages; not written to logs, which outlive it.
+        email: Email,
+    },
 }
 
 impl fmt::Display for Caller {
@@ -17,6 +28,8 @@ impl fmt::Display for Caller {
         match self {
             Self::Machine(account) => write!(f, "machine:{account}"),
             Self::System => f.write_str("system"),
+            Self::User { realm, id, .. } if *realm == TenantId::PLATFORM => write!(f, "operator:{id}"),
+            Self::User { id, .. } => write!(f, "user:{id}"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
 
 /// An address: `local@domain`, at most 254 octets (RFC 5321 section 4.5.3.1, erratum 1690), the
 /// local part at most 64, no white space or control characters, no quoted local parts.
@@ -34,6 +35,16 @@ impl Email {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What addresses are compared by: lower case, in the composed form NFC (UAX #15), the domain
+    /// in Unicode (UTS #46), so that `xn--` and its letters are one. The local part is compared
+    /// without case although RFC 5321 lets a host tell cases apart: none that people use does.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let (local, domain) = self.0.split_once('@').unwrap_or((&self.0, ""));
+        let lower = |text: &str| -> String { text.nfc().flat_map(char::to_lowercase).nfc().collect() };
+        format!("{}@{}", lower(local), lower(&idna::domain_to_unicode(domain).0))
+    }
 }
 
 impl FromStr for Email {
@@ -54,7 +65,10 @@ impl FromStr for Email {
         let label = |label: &str| {
             !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
         };
-        if !domain.split('.').all(label) {
+        // IDNA says what letters a domain may have, and how long it is once it is encoded.
+        let encoded = idna::domain_to_ascii_cow(domain.as_bytes(), idna::AsciiDenyList::URL);
+        let fits = encoded.is_ok_and(|ascii| !ascii.is_empty() && ascii.split('.').all(label));
+        if !domain.split('.').all(label) || !fits {
             return Err(EmailError::Domain);
         }
         Ok(Self(text.to_owned()))
@@ -79,6 +93,17 @@ mod tests {
     }
 
     #[test]
+    fn the_same_address_has_the_same_key_however_it_is_written() {
+        let key = |text: &str| text.parse::<Email>().unwrap().key();
+        assert_eq!(key("Ann@ACME.Example"), "ann@acme.example");
+        assert_eq!(key("mu\u{308}ller@x.example"), key("MÜLLER@x.example"));
+        assert_eq!(key("a@xn--strae-oqa.example"), key("a@STRASSE.example".replace("SS", "ß").as_str()));
+        assert_eq!(key("a@bücher.example"), key("A@XN--BCHER-KVA.example"));
+        assert_ne!(key("a@strasse.example"), key("a@straße.example"));
+        assert_eq!(key("用户@例子.测试"), "用户@例子.测试");
+    }
+
+    #[test]
     fn what_is_no_address_is_refused() {
         for text in [
             "",
@@ -91,6 +116,9 @@ mod tests {
             "a nn@acme",
             "a\n@acme",
             "<a@b>",
+            "a@xn--\u{fc}",
+            "a@xn--a.example",
+            "a@b_c d",
         ] {
             assert!(text.parse::<Email>().is_err(), "{text:?}");
         }

@@ -68,3 +68,7 @@ id!(
     /// A data key: seals the secrets of one tenant.
     DataKeyId
 );
+id!(
+    /// A user of a realm. Stays when the e-mail address changes.
+    UserId
+);

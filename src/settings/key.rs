@@ -1,7 +1,7 @@
 //! What keys there are: the one description that everything about settings follows from.
 
 use super::error::Expected;
-use super::{control, keys, local, log, server, store, tenants, tokens};
+use super::{control, keys, local, log, passwords, server, store, tenants, tokens};
 
 /// One key of a section.
 #[derive(Debug)]
@@ -85,6 +85,11 @@ pub const SECTIONS: &[Section] = &[
         keys: keys::KEYS,
     },
     Section { path: "context.NAME.tenants", help: "Limits of tenants.", keys: tenants::KEYS },
+    Section {
+        path: "context.NAME.passwords",
+        help: "How people's passwords are kept, and how guessing them is stopped.",
+        keys: passwords::KEYS,
+    },
     Section {
         path: "context.NAME.tokens",
         help: "What access tokens say of themselves, and which are accepted.",

@@ -18,6 +18,7 @@ pub mod key;
 pub mod keys;
 pub mod local;
 pub mod log;
+pub mod passwords;
 pub mod secret_ref;
 pub mod server;
 pub mod sources;
@@ -32,6 +33,7 @@ pub use home::Home;
 pub use keys::KeySettings;
 pub use local::LocalSettings;
 pub use log::{LogFormat, LogSettings};
+pub use passwords::PasswordSettings;
 pub use secret_ref::{SecretError, SecretRef};
 pub use server::{ServerSettings, Tls};
 pub use sources::{Flags, Sources};
@@ -55,6 +57,8 @@ pub struct Settings {
     pub tenants: TenantSettings,
     /// What access tokens say of themselves.
     pub tokens: TokenSettings,
+    /// How passwords are kept.
+    pub passwords: PasswordSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -156,6 +160,7 @@ impl Loaded {
             keys: KeySettings::read(&section("keys"), &home, &self.context),
             tenants: TenantSettings::read(&section("tenants")),
             tokens: TokenSettings::read(&section("tokens"), self.context.is_local()),
+            passwords: PasswordSettings::read(&section("passwords")),
             log: self.log(),
             context: self.context.clone(),
             home,

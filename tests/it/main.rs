@@ -8,6 +8,7 @@ mod aws;
 mod cli;
 mod crash;
 mod inspection;
+mod iam;
 mod isolation;
 mod life;
 mod operations;

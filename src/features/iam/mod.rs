@@ -1,9 +1,47 @@
 //! Who may do what in a realm: schema `nexus` of a tenant's database or of the control database.
+//! Users, groups that nest, roles, permissions with conditions, sign-in, operators' access.
 //!
-//! A fact feature: others call it on a connection to the realm's database.
+//! A fact feature. Every service function takes a [`Realm`] and the caller, and decides by what the
+//! realm grants to that caller. Start reading at [`Realm`], then [`Grants::can`].
 
+mod access;
+pub mod apply;
+pub mod condition;
+mod error;
+mod grants;
+pub mod groups;
+pub mod model;
+pub mod operators;
+mod permission;
+pub mod permissions;
+mod realm;
+pub mod roles;
+pub mod signin;
 mod store;
 mod subject;
+pub mod users;
 
+pub use condition::Condition;
+pub use error::IamError;
+pub use grants::{Decision, DecisionView, Grant, Grants, Held};
+pub use model::{Name, User, UserRef, UserState};
+pub use permission::{NotAPermission, Permission};
+pub use realm::{Place, Realm, Rules};
 pub use store::{FirstSignIn, seed_administrator};
 pub use subject::{Subject, active_subjects, emails, includes, subject, subject_by_id};
+
+use crate::kernel::{Caller, UserId};
+
+/// Everything that a user of the realm may do, loaded once; decide with [`Grants::can`].
+///
+/// # Errors
+/// Without `user:read`, unless it is the caller; when there is no such user.
+pub async fn grants(realm: &mut Realm, caller: &Caller, user: UserId) -> Result<Grants, IamError> {
+    let mut work = realm.look(caller).await?;
+    if !work.actor.is(user) {
+        users::find(&mut work, &UserRef::Id(user), "user:read").await?;
+    }
+    let found = access::grants_of_user(&mut work.tx, user).await?;
+    work.close().await?;
+    found.ok_or_else(|| IamError::NotFound { what: "user", name: user.to_string(), nearest: None })
+}

@@ -1,10 +1,12 @@
-//! The SQL of a realm.
+//! The SQL of a realm as a whole: its lock, its log, its administrators, its first user.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use super::realm::Note;
 use crate::infra::db::DbError;
+use crate::kernel::Email;
 
 /// How the first administrator signs in for the first time.
 #[derive(Debug, Clone)]
@@ -35,10 +37,12 @@ pub async fn seed_administrator(
             ("invited", None, Some(token_hash.as_slice()), *ttl_hours)
         }
     };
+    let key = email.parse::<Email>().map_or_else(|_| email.to_lowercase(), |email| email.key());
     sqlx::query(
         "with made as (
-             insert into nexus.users (id, email, name, state, password_hash) values ($1, $2, '', $3, $4)
-             on conflict (lower(email)) do nothing returning id
+             insert into nexus.users (id, email, email_key, name, state, password_hash)
+             values ($1, $2, $7, '', $3, $4)
+             on conflict (email_key) do nothing returning id
          ), granted as (
              insert into nexus.user_roles (user_id, role_id)
              select made.id, roles.id from made, nexus.roles where roles.name = 'Admin'
@@ -52,6 +56,108 @@ pub async fn seed_administrator(
     .bind(password_hash)
     .bind(token_hash)
     .bind(i32::try_from(ttl_hours).unwrap_or(i32::MAX))
+    .bind(key)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// Waits for its turn to change who may do what; it lasts until the transaction ends. No login of a
+/// tenant may lock this row.
+pub(super) async fn lock(realm: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::raw_sql("set local lock_timeout to '30s'; select 1 from nexus.identity_lock for update")
+        .execute(realm)
+        .await?;
+    Ok(())
+}
+
+/// A trigger, rule or policy on the realm's tables that does not belong to the realm's owner, or a
+/// view in the place of a table. Looks at the catalogue only, which no tenant can write.
+pub(super) async fn foreign_code(realm: &mut PgConnection) -> Result<Option<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "with realm as (select oid, nspowner from pg_namespace where nspname = 'nexus')
+         select what from (
+             select 'trigger ' || t.tgname || ' on ' || c.relname as what
+             from realm join pg_class as c on c.relnamespace = realm.oid join pg_trigger as t on t.tgrelid = c.oid
+             join pg_proc as p on p.oid = t.tgfoid
+             where not t.tgisinternal and (p.pronamespace <> realm.oid or p.proowner <> realm.nspowner)
+             union all
+             select 'rule ' || r.rulename || ' on ' || c.relname
+             from realm join pg_class as c on c.relnamespace = realm.oid join pg_rewrite as r on r.ev_class = c.oid
+             union all
+             select 'policy ' || p.polname || ' on ' || c.relname
+             from realm join pg_class as c on c.relnamespace = realm.oid join pg_policy as p on p.polrelid = c.oid
+             union all
+             select 'table ' || c.relname || ' of another owner'
+             from realm join pg_class as c on c.relnamespace = realm.oid
+             where c.relkind in ('r', 'p', 'f') and c.relowner <> realm.nspowner
+         ) as found limit 1",
+    )
+    .fetch_optional(realm)
+    .await?)
+}
+
+/// How many may do everything, whatever the circumstances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub(super) struct Administrators {
+    /// Those who can sign in, now or once a lock is over.
+    pub(super) present: i64,
+    /// Those who are invited.
+    pub(super) invited: i64,
+}
+
+impl Administrators {
+    /// Whether there was one, and there is none any more.
+    pub(super) fn is_lost_in(self, after: Self) -> bool {
+        if self.present > 0 {
+            after.present == 0
+        } else {
+            self.invited > 0 && after.present + after.invited == 0
+        }
+    }
+}
+
+/// Counts the users who hold `*:*` without a condition, directly or through groups.
+pub(super) async fn administrators(realm: &mut PgConnection) -> Result<Administrators, DbError> {
+    Ok(sqlx::query_as(
+        "with recursive full_roles as (
+             select role_id from nexus.role_permissions where permission = '*:*' and condition is null
+         ), full_groups as (
+             select group_id as id from nexus.group_roles where role_id in (select role_id from full_roles)
+             union
+             select part.id from nexus.groups as part join full_groups on part.parent_id = full_groups.id
+         ), holders as (
+             select user_id from nexus.user_roles where role_id in (select role_id from full_roles)
+             union
+             select user_id from nexus.group_members where group_id in (select id from full_groups)
+         )
+         select count(*) filter (where users.state in ('active', 'locked')) as present,
+                count(*) filter (where users.state = 'invited') as invited
+         from holders join nexus.users on users.id = holders.user_id where users.deleted_at is null",
+    )
+    .fetch_one(realm)
+    .await?)
+}
+
+/// Writes rows to the realm's audit log, in one statement.
+pub(super) async fn insert_notes(
+    realm: &mut PgConnection,
+    caller: &str,
+    notes: &[Note],
+) -> Result<(), DbError> {
+    let actions: Vec<&str> = notes.iter().map(|note| note.action).collect();
+    let users: Vec<Option<Uuid>> =
+        notes.iter().map(|note| note.user.map(crate::kernel::UserId::uuid)).collect();
+    let details: Vec<&serde_json::Value> = notes.iter().map(|note| &note.detail).collect();
+    sqlx::query(
+        "insert into nexus.audit_log (caller, action, user_id, detail)
+         select $1, action, user_id, detail from unnest($2::text[], $3::uuid[], $4::jsonb[])
+             as note (action, user_id, detail)",
+    )
+    .bind(caller)
+    .bind(actions)
+    .bind(users)
+    .bind(details)
     .execute(realm)
     .await?;
     Ok(())

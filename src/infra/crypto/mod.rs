@@ -14,9 +14,11 @@ pub mod seal;
 pub mod sign;
 pub mod signing;
 pub mod token;
+pub mod totp;
 
 pub use master::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
 pub use random::{AccessKey, RandomError};
 pub use seal::{DataKey, OpenError, Place, SealError};
 pub use sign::{PublicKey, SignError, Signer};
 pub use token::{InvitationToken, TokenHash};
+pub use totp::TotpSecret;

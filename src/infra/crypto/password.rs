@@ -1,7 +1,7 @@
 //! People's passwords: what is accepted, and how it is kept.
 //!
-//! Kept as Argon2id with 19 MiB, two passes, one lane (OWASP Password Storage Cheat Sheet), in the
-//! PHC string form. Accepted by NIST SP 800-63B-4, section 3.1.1.2: long enough, not of the kind
+//! Kept as Argon2id, at least with 19 MiB, two passes, one lane (OWASP Password Storage Cheat Sheet),
+//! in the PHC string form. Accepted by NIST SP 800-63B-4, section 3.1.1.2: long enough, not of the kind
 //! that is tried first, and no rules about what characters it must hold.
 
 use std::fmt;
@@ -15,26 +15,32 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+mod common;
+
 use super::random;
 use crate::kernel::{ErrorKind, Failure};
 
 /// Characters that a password must have when it is all that is asked for (SP 800-63B-4).
 pub const MIN_CHARS: usize = 15;
+/// Characters that a password must have beside a second factor (SP 800-63B-4).
+pub const MIN_CHARS_WITH_FACTOR: usize = 8;
 /// Characters that a password may have: the standard asks for at least 64.
 pub const MAX_CHARS: usize = 256;
 
 /// Bytes of salt (RFC 9106, section 3.1).
 const SALT_LEN: usize = 16;
-/// KiB of memory for one hash.
-const MEMORY_KIB: u32 = 19 * 1024;
-/// Passes over the memory.
-const PASSES: u32 = 2;
+/// The least KiB of memory for one hash.
+pub const MEMORY_KIB: u32 = 19 * 1024;
+/// The fewest passes over the memory.
+pub const PASSES: u32 = 2;
 /// Lanes.
-const LANES: u32 = 1;
+pub const LANES: u32 = 1;
 /// The most that a stored hash may ask for, so that a changed row cannot exhaust the machine.
-const MAX_MEMORY_KIB: u32 = 64 * 1024;
-const MAX_PASSES: u32 = 16;
-const MAX_LANES: u32 = 4;
+pub const MAX_MEMORY_KIB: u32 = 64 * 1024;
+/// The same for passes.
+pub const MAX_PASSES: u32 = 16;
+/// The same for lanes.
+pub const MAX_LANES: u32 = 4;
 /// Hashes at once, unless told otherwise: 76 MiB at most.
 const DEFAULT_AT_ONCE: usize = 4;
 
@@ -44,9 +50,9 @@ const PRODUCT: &str = "nexus";
 /// Why a password is not accepted, or could not be hashed.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// Fewer than [`MIN_CHARS`].
-    #[error("the password has {0} characters; at least {MIN_CHARS} are needed")]
-    Short(usize),
+    /// Fewer than are needed.
+    #[error("the password has {0} characters; at least {1} are needed")]
+    Short(usize, usize),
     /// More than [`MAX_CHARS`].
     #[error("the password has {0} characters; at most {MAX_CHARS} are allowed")]
     Long(usize),
@@ -64,7 +70,7 @@ pub enum PasswordError {
 impl Failure for PasswordError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Short(_) | Self::Long(_) | Self::Guessable(_) => ErrorKind::Invalid,
+            Self::Short(..) | Self::Long(_) | Self::Guessable(_) => ErrorKind::Invalid,
             Self::Damaged => ErrorKind::Integrity,
             Self::Failed(_) => ErrorKind::Internal,
         }
@@ -72,7 +78,7 @@ impl Failure for PasswordError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Short(_) => "password_short",
+            Self::Short(..) => "password_short",
             Self::Long(_) => "password_long",
             Self::Guessable(_) => "password_guessable",
             Self::Damaged => "password_hash_damaged",
@@ -82,7 +88,7 @@ impl Failure for PasswordError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Short(_) | Self::Guessable(_) => {
+            Self::Short(..) | Self::Guessable(_) => {
                 vec!["take four or five words that have nothing to do with each other".into()]
             }
             _ => Vec::new(),
@@ -93,14 +99,27 @@ impl Failure for PasswordError {
 /// Says whether a password may be set. Characters are Unicode code points, as the standard counts.
 ///
 /// # Errors
-/// [`PasswordError::Short`], [`PasswordError::Long`], [`PasswordError::Guessable`] when it repeats
-/// a short piece, runs through the alphabet or the keyboard, or is mostly the person's own e-mail
-/// name or the product's name.
+/// [`PasswordError::Short`], [`PasswordError::Long`], [`PasswordError::Guessable`] when it is one of
+/// those that are tried first, repeats a short piece, runs through the alphabet or the keyboard, or
+/// is mostly a part of the person's own e-mail address or the product's name.
 pub fn check(password: &SecretString, email: Option<&str>) -> Result<(), PasswordError> {
+    check_beside(password, email, false)
+}
+
+/// The same where there may be a second factor, beside which a shorter password is enough.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_beside(
+    password: &SecretString,
+    email: Option<&str>,
+    second_factor: bool,
+) -> Result<(), PasswordError> {
     let text = password.expose_secret();
     let count = text.chars().count();
-    if count < MIN_CHARS {
-        return Err(PasswordError::Short(count));
+    let least = if second_factor { MIN_CHARS_WITH_FACTOR } else { MIN_CHARS };
+    if count < least {
+        return Err(PasswordError::Short(count, least));
     }
     if count > MAX_CHARS {
         return Err(PasswordError::Long(count));
@@ -112,8 +131,14 @@ pub fn check(password: &SecretString, email: Option<&str>) -> Result<(), Passwor
     if runs(&lower) {
         return Err(PasswordError::Guessable("a run of neighbouring letters, digits or keys"));
     }
-    let local = email.and_then(|email| email.split('@').next()).unwrap_or_default();
-    if mostly(&lower, local) {
+    let whole: Zeroizing<String> = Zeroizing::new(lower.iter().collect());
+    if common::is_common(&whole) {
+        return Err(PasswordError::Guessable("one of those that are tried first"));
+    }
+    let email = email.unwrap_or_default();
+    let (local, domain) = email.split_once('@').unwrap_or((email, ""));
+    let parts = [email, local, domain].into_iter().chain(local.split(['.', '-', '_', '+']));
+    if parts.chain(domain.split('.')).any(|part| mostly(&lower, part)) {
         return Err(PasswordError::Guessable("little more than the name in the e-mail address"));
     }
     if mostly(&lower, PRODUCT) {
@@ -153,14 +178,22 @@ fn mostly(text: &[char], word: &str) -> bool {
     text.contains(&word) && text.replace(&word, "").chars().count() < 8
 }
 
-/// Whether a stored hash is weaker than what [`Hasher::hash`] makes today, so that it should be
-/// made anew at the next login.
-///
-/// # Errors
-/// [`PasswordError::Damaged`].
-pub fn is_outdated(stored: &str) -> Result<bool, PasswordError> {
-    let (_, params) = parse(stored)?;
-    Ok(params.m_cost() < MEMORY_KIB || params.t_cost() < PASSES)
+/// What one hash costs. Grows with the machines; hashes that cost less are made anew at the next
+/// sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// KiB of memory, [`MEMORY_KIB`] to [`MAX_MEMORY_KIB`].
+    pub memory_kib: u32,
+    /// Passes over it, [`PASSES`] to [`MAX_PASSES`].
+    pub passes: u32,
+    /// Lanes, [`LANES`] to [`MAX_LANES`].
+    pub lanes: u32,
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self { memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES }
+    }
 }
 
 /// Hashes beside other work, only so many at once: a flood of logins waits instead of taking all
@@ -170,6 +203,7 @@ pub fn is_outdated(stored: &str) -> Result<bool, PasswordError> {
 /// its 19 MiB, many times the limit.
 #[derive(Clone)]
 pub struct Hasher {
+    cost: Cost,
     permits: Arc<Semaphore>,
     memory: Arc<Mutex<Vec<Vec<Block>>>>,
 }
@@ -179,7 +213,43 @@ impl Hasher {
     #[must_use]
     pub fn new(at_once: NonZeroUsize) -> Self {
         let permits = Semaphore::new(at_once.get().min(Semaphore::MAX_PERMITS));
-        Self { permits: Arc::new(permits), memory: Arc::default() }
+        Self { cost: Cost::default(), permits: Arc::new(permits), memory: Arc::default() }
+    }
+
+    /// The same, whose new hashes cost so much.
+    #[must_use]
+    pub fn with_cost(self, cost: Cost) -> Self {
+        Self { cost, ..self }
+    }
+
+    /// How many hashes are made at a time at most.
+    #[must_use]
+    pub fn at_once(&self) -> usize {
+        self.permits.available_permits().max(1)
+    }
+
+    /// Whether a stored hash costs less than what [`Hasher::hash`] makes today, so that it should be
+    /// made anew at the next sign-in.
+    ///
+    /// # Errors
+    /// [`PasswordError::Damaged`].
+    pub fn is_outdated(&self, stored: &str) -> Result<bool, PasswordError> {
+        let (_, params) = parse(stored)?;
+        let cost = self.cost;
+        Ok(params.m_cost() < cost.memory_kib || params.t_cost() < cost.passes || params.p_cost() < cost.lanes)
+    }
+
+    /// Takes as long as [`Hasher::verify`] with a hash of today's cost, and finds nothing.
+    ///
+    /// # Errors
+    /// [`PasswordError::Failed`].
+    pub async fn verify_nothing(&self, password: &SecretString) -> Result<(), PasswordError> {
+        let (password, cost) = (password.clone(), self.cost);
+        self.run(move |memory| {
+            let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(failed)?;
+            compute(&password, &[0; SALT_LEN], &params, Params::DEFAULT_OUTPUT_LEN, memory).map(drop)
+        })
+        .await
     }
 
     /// Hashes a password with a fresh salt, on a thread of its own; about 20 ms.
@@ -187,8 +257,8 @@ impl Hasher {
     /// # Errors
     /// [`PasswordError::Failed`] when random bytes are lacking.
     pub async fn hash(&self, password: &SecretString) -> Result<String, PasswordError> {
-        let password = password.clone();
-        self.run(move |memory| hash(&password, memory)).await
+        let (password, cost) = (password.clone(), self.cost);
+        self.run(move |memory| hash(&password, cost, memory)).await
     }
 
     /// Whether the password is the one that was hashed.
@@ -235,8 +305,8 @@ impl fmt::Debug for Hasher {
     }
 }
 
-fn hash(password: &SecretString, memory: &mut Vec<Block>) -> Result<String, PasswordError> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(failed)?;
+fn hash(password: &SecretString, cost: Cost, memory: &mut Vec<Block>) -> Result<String, PasswordError> {
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(failed)?;
     let mut salt = [0; SALT_LEN];
     random::fill(&mut salt).map_err(failed)?;
     let output = compute(password, &salt, &params, Params::DEFAULT_OUTPUT_LEN, memory)?;

@@ -45,6 +45,12 @@ fn without_a_command_the_help_is_shown() {
       config       Show what is set, and where it was set
       tenant       Make, show, use, mend and delete tenants
       operation    Look at recorded changes of tenants, finish them or take them back
+      user         Manage the users of a realm: a tenant's, or the platform's operators
+      role         Say what a role allows, and who holds it
+      permission   See and register what roles can allow
+      group        Put users into groups that nest and carry roles
+      iam          Declare a realm's roles, groups and grants in a file
+      operator     Let the platform's operators into tenants' realms, for a time
       secret       Look after the keys that seal secrets
       audit        Show who changed what, and prove that nobody changed the record
       token        Mint, check, list and take back access tokens

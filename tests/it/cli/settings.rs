@@ -42,6 +42,14 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.tokens.audience	nexus	default
     context.local.tokens.ttl_minutes	15	default
     context.local.tokens.development_keys		default: accept in context local, else refuse
+    context.local.passwords.memory_kib	19456	default
+    context.local.passwords.passes	2	default
+    context.local.passwords.lanes	1	default
+    context.local.passwords.at_once		default: one for each core, at most four
+    context.local.passwords.guesses	10	default
+    context.local.passwords.wait_minutes	15	default
+    context.local.passwords.reset_ttl_minutes	60	default
+    context.local.passwords.retention_days	30	default
     --- exit 0
     ");
 }
@@ -78,6 +86,14 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.tokens.audience	nexus	default
     context.prod.tokens.ttl_minutes	15	default
     context.prod.tokens.development_keys		default: accept in context local, else refuse
+    context.prod.passwords.memory_kib	19456	default
+    context.prod.passwords.passes	2	default
+    context.prod.passwords.lanes	1	default
+    context.prod.passwords.at_once		default: one for each core, at most four
+    context.prod.passwords.guesses	10	default
+    context.prod.passwords.wait_minutes	15	default
+    context.prod.passwords.reset_ttl_minutes	60	default
+    context.prod.passwords.retention_days	30	default
     --- exit 0
     ");
 }

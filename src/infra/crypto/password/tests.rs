@@ -3,7 +3,7 @@ use argon2::password_hash::PasswordHasher;
 use super::*;
 
 fn hash(password: &SecretString) -> Result<String, PasswordError> {
-    super::hash(password, &mut Vec::new())
+    super::hash(password, Cost::default(), &mut Vec::new())
 }
 
 fn verify(password: &SecretString, stored: &str) -> Result<bool, PasswordError> {
@@ -22,7 +22,9 @@ fn a_password_verifies_against_its_own_hash_only() {
     assert!(!verify(&secret("correct horse batterz"), &stored).unwrap());
     assert!(!verify(&secret(""), &stored).unwrap());
     assert_ne!(stored, hash(&secret("correct horse battery")).unwrap());
-    assert!(!is_outdated(&stored).unwrap());
+    assert!(!Hasher::default().is_outdated(&stored).unwrap());
+    let dearer = Hasher::default().with_cost(Cost { passes: 3, ..Cost::default() });
+    assert!(dearer.is_outdated(&stored).unwrap());
 }
 
 /// The crate's own high-level hashing agrees with ours, both ways.
@@ -41,7 +43,7 @@ fn an_older_weaker_hash_still_verifies_and_is_due() {
     let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8192, 1, 1, None).unwrap());
     let stored = weak.hash_password(b"correct horse battery").unwrap().to_string();
     assert!(verify(&secret("correct horse battery"), &stored).unwrap());
-    assert!(is_outdated(&stored).unwrap());
+    assert!(Hasher::default().is_outdated(&stored).unwrap());
 }
 
 #[test]
@@ -64,13 +66,15 @@ fn a_damaged_or_greedy_hash_is_refused_before_any_work() {
 
 #[test]
 fn length_is_counted_in_characters() {
-    assert!(matches!(check(&secret("fourteen chars"), None), Err(PasswordError::Short(14))));
+    assert!(matches!(check(&secret("fourteen chars"), None), Err(PasswordError::Short(14, 15))));
     assert!(check(&secret("fifteen chars!!"), None).is_ok());
     assert!(check(&secret("žluťoučký kůň úp"), None).is_ok());
-    assert!(matches!(check(&secret(&"ж".repeat(14)), None), Err(PasswordError::Short(14))));
+    assert!(matches!(check(&secret(&"ж".repeat(14)), None), Err(PasswordError::Short(14, 15))));
     let long: String = ('!'..='~').cycle().step_by(7).take(256).collect();
     assert!(check(&secret(&long), None).is_ok());
     assert!(matches!(check(&secret(&(long + "x")), None), Err(PasswordError::Long(257))));
+    assert!(matches!(check_beside(&secret("7 chars"), None, true), Err(PasswordError::Short(7, 8))));
+    assert!(check_beside(&secret("eight ok"), None, true).is_ok());
 }
 
 #[test]
@@ -90,6 +94,8 @@ fn what_is_tried_first_is_refused() {
         "Nexus-2026-Nexus",
         "jane.porter2026!",
         "2026Jane.Porter!!",
+        "porter!porter!26",
+        "trustno1trustno1",
     ] {
         let refused = check(&secret(bad), Some("Jane.Porter@example.com"));
         assert!(matches!(refused, Err(PasswordError::Guessable(_))), "{bad}: {refused:?}");

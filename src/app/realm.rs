@@ -1,0 +1,51 @@
+//! Opens realms: the platform's own, or a tenant's.
+
+use super::App;
+use crate::features::iam::{Place, Realm, Rules};
+use crate::features::tenants::{self, TenantRef};
+use crate::kernel::{AnyFailure, Caller, Progress};
+use crate::settings::Settings;
+
+impl App {
+    /// Opens a realm: that of a tenant, or without one the platform's.
+    ///
+    /// A tenant's is entered by the administrator's login of its server, whose startup options beat
+    /// whatever the tenant set on its database, and then with the rights of the tenant's own owner
+    /// role.
+    ///
+    /// # Errors
+    /// As [`App::open`]; when there is no such tenant, or it is not active.
+    pub async fn open_realm(
+        settings: &Settings,
+        caller: &Caller,
+        tenant: Option<&TenantRef>,
+        progress: &dyn Progress,
+    ) -> Result<Realm, AnyFailure> {
+        let app = Self::open(settings, caller, progress).await?;
+        app.enter_realm(settings, caller, tenant).await
+    }
+
+    /// The same, of a context that is open.
+    ///
+    /// # Errors
+    /// When there is no such tenant, it is not active, or its server does not answer.
+    pub async fn enter_realm(
+        mut self,
+        settings: &Settings,
+        caller: &Caller,
+        tenant: Option<&TenantRef>,
+    ) -> Result<Realm, AnyFailure> {
+        let tools = (Rules::new(&settings.passwords, &settings.tenants), self.provisioning.secrets.clone());
+        let Some(name) = tenant else {
+            return Ok(Realm::open(self.control, None, Place::platform(), tools).await?);
+        };
+        let tenant = tenants::get(&mut self.control, caller, name).await?.active()?;
+        let placement = self.provisioning.placement.clone();
+        let cluster = placement.cluster(&mut self.control, &tenant.cluster).await?;
+        let server = cluster.admin.database(&tenant.resources.database_name);
+        let inside = server.connect("nexus:realm").await?;
+        let owner = Some(tenant.resources.owner_role.clone());
+        let place = Place { tenant: tenant.id, slug: Some(tenant.slug), owner };
+        Ok(Realm::open(inside, Some(self.control), place, tools).await?)
+    }
+}

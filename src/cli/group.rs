@@ -1,0 +1,271 @@
+//! `nexus group`: groups nest, carry roles, and their members inherit.
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::arguments::PageArgs;
+use super::iam::{RealmArgs, all_pages, name};
+use super::{CommandResult, Exit, Invocation, prompt};
+use crate::features::iam::groups::{self, GroupUpdate};
+use crate::features::iam::{Name, UserRef};
+
+/// Arguments of `nexus group`.
+#[derive(Debug, Args)]
+pub struct GroupArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a group, perhaps as part of another
+    #[command(after_help = "\
+EXAMPLES
+  nexus group create Sales --tenant acme --description 'sells'
+  nexus group create 'Sales EU' --parent Sales --tenant acme")]
+    Create(CreateArgs),
+    /// List the groups
+    #[command(after_help = "\
+EXAMPLES
+  nexus group list --tenant acme")]
+    List(ListArgs),
+    /// Show the groups, each below the one that it is part of
+    #[command(after_help = "\
+EXAMPLES
+  nexus group tree --tenant acme")]
+    Tree(ListArgs),
+    /// Show a group
+    #[command(after_help = "\
+EXAMPLES
+  nexus group show Sales --tenant acme")]
+    Show(OneArgs),
+    /// List who is in a group, or in one that is part of it
+    #[command(after_help = "\
+EXAMPLES
+  nexus group members Sales --tenant acme")]
+    Members(MembersArgs),
+    /// Rename or describe a group
+    #[command(after_help = "\
+EXAMPLES
+  nexus group update Sales --name Selling --tenant acme")]
+    Update(UpdateArgs),
+    /// Make a group part of another, or of none
+    #[command(after_help = "\
+EXAMPLES
+  nexus group move 'Sales EU' --to Europe --tenant acme
+  nexus group move 'Sales EU' --to-top --tenant acme")]
+    Move(MoveArgs),
+    /// Delete a group that has no groups in it; its members lose what they had by it
+    #[command(after_help = "\
+EXAMPLES
+  nexus group delete 'Sales EU' --tenant acme
+  nexus group delete 'Sales EU' --tenant acme --yes --confirm 'Sales EU'     in a script")]
+    Delete(DeleteArgs),
+    /// Add users to a group
+    #[command(after_help = "\
+EXAMPLES
+  nexus group add Sales ann@acme.example bob@acme.example --tenant acme")]
+    Add(MemberArgs),
+    /// Take users out of a group
+    #[command(after_help = "\
+EXAMPLES
+  nexus group remove Sales ann@acme.example --tenant acme")]
+    Remove(MemberArgs),
+}
+
+/// Arguments of `nexus group list` and `nexus group tree`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus group show`.
+#[derive(Debug, Args)]
+pub struct OneArgs {
+    /// The group's name
+    #[arg(value_name = "GROUP", value_parser = name)]
+    pub group: Name,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus group members`.
+#[derive(Debug, Args)]
+pub struct MembersArgs {
+    /// The group's name
+    #[arg(value_name = "GROUP", value_parser = name)]
+    pub group: Name,
+    /// Which rows
+    #[command(flatten)]
+    pub page: PageArgs,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus group create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// The group's name
+    #[arg(value_name = "GROUP", value_parser = name)]
+    pub group: Name,
+    /// Make it part of this group
+    #[arg(long, value_name = "GROUP", value_parser = name)]
+    pub parent: Option<Name>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub description: String,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus group update`.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The group's name
+    #[arg(value_name = "GROUP", value_parser = name)]
+    pub group: Name,
+    /// Give it this name
+    #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
+    pub new_name: Option<Name>,
+    /// Say what it is for
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus group move`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("where").required(true).args(["to", "to_top"]))]
+pub struct MoveArgs {
+    /// The group's name
+    #[arg(value_name = "GROUP", value_parser = name)]
+    pub group: Name,
+    /// Make it part of this group
+    #[arg(long, value_name = "GROUP", value_parser = name)]
+    pub to: Option<Name>,
+    /// Make it part of none
+    #[arg(long)]
+    pub to_top: bool,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus group delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// The group's name
+    #[arg(value_name = "GROUP", value_parser = name)]
+    pub group: Name,
+    /// Say which group is meant, where there is no terminal to type it on
+    #[arg(long, value_name = "GROUP")]
+    pub confirm: Option<String>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus group add` and `nexus group remove`.
+#[derive(Debug, Args)]
+pub struct MemberArgs {
+    /// The group's name
+    #[arg(value_name = "GROUP", value_parser = name)]
+    pub group: Name,
+    /// The user; several after each other
+    #[arg(value_name = "E-MAIL|ID", required = true)]
+    pub users: Vec<UserRef>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Runs a verb of `nexus group`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: GroupArgs, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    match args.verb {
+        Verb::Create(args) => {
+            let mut realm = args.realm.open(on).await?;
+            let parent = args.parent.as_ref();
+            let made = groups::create(&mut realm, &caller, &args.group, &args.description, parent).await?;
+            on.screen.thing(&made)?;
+        }
+        Verb::List(args) => {
+            let mut realm = args.realm.open(on).await?;
+            on.screen.list(groups::list(&mut realm, &caller).await?)?;
+        }
+        Verb::Tree(args) => {
+            let mut realm = args.realm.open(on).await?;
+            on.screen.list(groups::tree(&mut realm, &caller).await?)?;
+        }
+        Verb::Show(args) => {
+            let mut realm = args.realm.open(on).await?;
+            on.screen.thing(&groups::get(&mut realm, &caller, &args.group).await?)?;
+        }
+        Verb::Members(args) => {
+            let mut realm = args.realm.open(on).await?;
+            all_pages(on, args.page.page(), "members", async |page| {
+                Ok(groups::members(&mut realm, &caller, &args.group, page).await?)
+            })
+            .await?;
+        }
+        Verb::Update(args) => {
+            let mut realm = args.realm.open(on).await?;
+            let change = GroupUpdate { name: args.new_name, description: args.description };
+            on.screen.thing(&groups::update(&mut realm, &caller, &args.group, &change).await?.0)?;
+        }
+        Verb::Move(args) => {
+            let mut realm = args.realm.open(on).await?;
+            let moved = groups::relocate(&mut realm, &caller, &args.group, args.to.as_ref()).await?;
+            on.screen.thing(&moved)?;
+        }
+        Verb::Delete(args) => return delete(&args, on).await,
+        Verb::Add(args) => return members(&args, true, on).await,
+        Verb::Remove(args) => return members(&args, false, on).await,
+    }
+    Ok(Exit::Done)
+}
+
+async fn delete(args: &DeleteArgs, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    let mut realm = args.realm.open(on).await?;
+    let group = groups::get(&mut realm, &caller, &args.group).await?;
+    if !on.global.dry_run {
+        let shown = format!("{} members lose what they have by it", group.members);
+        let what = format!("delete group {}", group.name);
+        prompt::confirm_word(on, &what, &[shown], &group.name, args.confirm.as_deref())?;
+    }
+    on.screen.thing(&groups::delete(&mut realm, &caller, &args.group).await?)?;
+    Ok(Exit::Done)
+}
+
+async fn members(args: &MemberArgs, add: bool, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    let mut realm = args.realm.open(on).await?;
+    let mut list = on.screen.list_writer();
+    for user in &args.users {
+        let done = if add {
+            groups::add(&mut realm, &caller, &args.group, user).await
+        } else {
+            groups::remove(&mut realm, &caller, &args.group, user).await
+        };
+        // What was done before the first failure is told.
+        match done {
+            Ok(done) => list.row(&done)?,
+            Err(error) => {
+                list.finish()?;
+                return Err(error.into());
+            }
+        }
+    }
+    list.finish()?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,96 @@
+//! `nexus iam`, and what the nouns of a realm share: which realm, and how changes are shown.
+
+use clap::{Args, Subcommand};
+
+use super::arguments::Input;
+use super::output::{Column, Row};
+use super::{CommandResult, Exit, Invocation, prompt};
+use crate::features::iam::apply::{self, Difference, Document};
+
+mod realm;
+mod text;
+mod views;
+
+pub use realm::{RealmArgs, name};
+pub(super) use realm::{all_pages, attribute};
+pub(super) use text::{InputError, read};
+
+/// Arguments of `nexus iam`.
+#[derive(Debug, Args)]
+pub struct IamArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a realm's roles, groups and grants as a file declares them
+    ///
+    /// Shows what is different, and changes it in one transaction. What the file names is made to be
+    /// as it says; what it does not name is left alone, or with --prune taken away. The roles Admin,
+    /// Manager, User and Viewer always stay, and so does the last administrator.
+    #[command(after_help = "\
+EXAMPLES
+  nexus --dry-run iam apply acme.toml --tenant acme          what is different
+  nexus --yes iam apply acme.toml --prune --tenant acme
+
+The file is TOML:
+  [permissions]
+  \"invoice:create\" = \"make invoices\"
+  [roles.Accountant]
+  permissions = [\"invoice:*\", { allow = \"report:read\", when = \"owner\" }]
+  [groups.Finance]
+  parent = \"Office\"
+  roles = [\"Accountant\"]
+  members = [\"ann@acme.example\"]
+  [grants]
+  \"ann@acme.example\" = [\"Manager\"]")]
+    Apply(ApplyArgs),
+}
+
+/// Arguments of `nexus iam apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The declaration, or '-' for standard input
+    #[arg(value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
+    pub file: Input,
+    /// Take away the roles, groups and grants that it does not name
+    #[arg(long)]
+    pub prune: bool,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Runs a verb of `nexus iam`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: IamArgs, on: &Invocation) -> CommandResult {
+    let Verb::Apply(args) = args.verb;
+    let (_, text) = read(&args.file)?;
+    let document = Document::parse(&text)?;
+    if args.prune && !on.global.dry_run {
+        prompt::confirm(on, "take away the roles, groups and grants that the file does not name")?;
+    }
+    let mut realm = args.realm.open(on).await?;
+    let found = apply::apply(&mut realm, &on.caller(), &document, args.prune).await?;
+    if found.is_empty() {
+        on.screen.note("the realm is as the file declares it; nothing was changed");
+    }
+    on.screen.list(found)?;
+    Ok(Exit::Done)
+}
+
+impl Row for Difference {
+    const COLUMNS: &'static [Column] =
+        &[Column::text("sign"), Column::text("what"), Column::text("name"), Column::text("detail")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.sign.to_owned(), self.what.to_owned(), self.name.clone(), self.detail.clone()]
+    }
+
+    fn id(&self) -> String {
+        self.name.clone()
+    }
+}

@@ -1,0 +1,73 @@
+//! `nexus permission`: what roles can allow.
+
+use clap::{Args, Subcommand};
+
+use super::iam::RealmArgs;
+use super::{CommandResult, Exit, Invocation};
+use crate::features::iam::{Permission, permissions};
+
+/// Arguments of `nexus permission`.
+#[derive(Debug, Args)]
+pub struct PermissionArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the permissions, with the roles that hold each
+    #[command(after_help = "\
+EXAMPLES
+  nexus permission list --tenant acme
+  nexus -o json permission list --tenant acme | jq -r '.[].name'")]
+    List(ListArgs),
+    /// Register a permission, or describe one anew
+    ///
+    /// Features and apps register theirs; a role can hold no other, so that a slip is an error.
+    #[command(after_help = "\
+EXAMPLES
+  nexus permission register invoice:create --tenant acme --description 'make invoices'")]
+    Register(RegisterArgs),
+}
+
+/// Arguments of `nexus permission list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus permission register`.
+#[derive(Debug, Args)]
+pub struct RegisterArgs {
+    /// resource:action, each of lower-case letters, digits, '-' and '_'
+    pub permission: Permission,
+    /// What it allows
+    #[arg(long, value_name = "TEXT")]
+    pub description: String,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Runs a verb of `nexus permission`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: PermissionArgs, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    match args.verb {
+        Verb::List(args) => {
+            let mut realm = args.realm.open(on).await?;
+            on.screen.list(permissions::list(&mut realm, &caller).await?)?;
+        }
+        Verb::Register(args) => {
+            let mut realm = args.realm.open(on).await?;
+            let done =
+                permissions::register(&mut realm, &caller, &args.permission, &args.description).await?;
+            on.screen.thing(&done)?;
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,265 @@
+//! `nexus role`: what a role allows, and who holds it.
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::iam::{RealmArgs, name};
+use super::{CommandResult, Exit, Invocation, prompt};
+use crate::features::iam::roles::{self, Holder};
+use crate::features::iam::{Condition, Name, Permission, UserRef};
+
+/// Arguments of `nexus role`.
+#[derive(Debug, Args)]
+pub struct RoleArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a role
+    #[command(after_help = "\
+EXAMPLES
+  nexus role create Accountant --tenant acme --description 'keeps the books' --allow invoice:* --allow report:read")]
+    Create(CreateArgs),
+    /// List the roles
+    #[command(after_help = "\
+EXAMPLES
+  nexus role list --tenant acme
+  nexus -o json role list --tenant acme | jq '.[] | {name, permissions}'")]
+    List(ListArgs),
+    /// Show a role
+    #[command(after_help = "\
+EXAMPLES
+  nexus role show Manager --tenant acme")]
+    Show(OneArgs),
+    /// Rename or describe a role
+    #[command(after_help = "\
+EXAMPLES
+  nexus role update Accountant --tenant acme --name Bookkeeper
+  nexus role update Bookkeeper --tenant acme --description 'keeps the books'")]
+    Update(UpdateArgs),
+    /// Delete a role; whoever holds it loses it
+    ///
+    /// The roles Admin, Manager, User and Viewer can be changed, not deleted.
+    #[command(after_help = "\
+EXAMPLES
+  nexus role delete Accountant --tenant acme
+  nexus role delete Accountant --tenant acme --yes --confirm Accountant     in a script")]
+    Delete(DeleteArgs),
+    /// Let a role's holders do something
+    ///
+    /// A condition looks at the user and at what is acted on: owner, amount <= 1000,
+    /// state = 'draft', team = user.team, joined by and, or, not. It replaces the one
+    /// that the permission had before.
+    #[command(after_help = "\
+EXAMPLES
+  nexus role allow Accountant invoice:create --tenant acme
+  nexus role allow Accountant invoice:* --tenant acme
+  nexus role allow User invoice:delete --tenant acme --when \"owner and state = 'draft'\"")]
+    Allow(AllowArgs),
+    /// Take a permission from a role
+    #[command(after_help = "\
+EXAMPLES
+  nexus role deny User invoice:delete --tenant acme")]
+    Deny(DenyArgs),
+    /// Grant a role to a user or a group
+    #[command(after_help = "\
+EXAMPLES
+  nexus role grant Manager --user ann@acme.example --tenant acme
+  nexus role grant Viewer --group Sales --tenant acme")]
+    Grant(GrantArgs),
+    /// Take a role from a user or a group
+    #[command(after_help = "\
+EXAMPLES
+  nexus role revoke Manager --user ann@acme.example --tenant acme")]
+    Revoke(GrantArgs),
+}
+
+/// Arguments of `nexus role list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus role show`.
+#[derive(Debug, Args)]
+pub struct OneArgs {
+    /// The role's name
+    #[arg(value_name = "ROLE", value_parser = name)]
+    pub role: Name,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus role create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// The role's name
+    #[arg(value_name = "ROLE", value_parser = name)]
+    pub role: Name,
+    /// What it is for
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub description: String,
+    /// Let its holders do this; may be repeated
+    #[arg(long = "allow", value_name = "PERMISSION")]
+    pub permissions: Vec<Permission>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus role update`.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The role's name
+    #[arg(value_name = "ROLE", value_parser = name)]
+    pub role: Name,
+    /// Give it this name
+    #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
+    pub new_name: Option<Name>,
+    /// Say what it is for
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus role delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// The role's name
+    #[arg(value_name = "ROLE", value_parser = name)]
+    pub role: Name,
+    /// Say which role is meant, where there is no terminal to type it on
+    #[arg(long, value_name = "ROLE")]
+    pub confirm: Option<String>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus role allow`.
+#[derive(Debug, Args)]
+pub struct AllowArgs {
+    /// The role's name
+    #[arg(value_name = "ROLE", value_parser = name)]
+    pub role: Name,
+    /// What its holders may do: resource:action, '*' for any of one part
+    pub permission: Permission,
+    /// Only when this is met
+    #[arg(long, value_name = "CONDITION", value_parser = condition)]
+    pub when: Option<Condition>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus role deny`.
+#[derive(Debug, Args)]
+pub struct DenyArgs {
+    /// The role's name
+    #[arg(value_name = "ROLE", value_parser = name)]
+    pub role: Name,
+    /// The permission, as the role holds it
+    pub permission: Permission,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus role grant` and `nexus role revoke`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("holder").required(true).args(["user", "group"]))]
+pub struct GrantArgs {
+    /// The role's name
+    #[arg(value_name = "ROLE", value_parser = name)]
+    pub role: Name,
+    /// To, or from, this user
+    #[arg(long, value_name = "E-MAIL|ID")]
+    pub user: Option<UserRef>,
+    /// To, or from, this group
+    #[arg(long, value_name = "GROUP", value_parser = name)]
+    pub group: Option<Name>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+impl GrantArgs {
+    /// The grammar requires one of the two.
+    fn holder(&self) -> Option<Holder> {
+        let group = || self.group.clone().map(Holder::Group);
+        self.user.clone().map(Holder::User).or_else(group)
+    }
+}
+
+fn condition(text: &str) -> Result<Condition, String> {
+    Condition::parse(text).map_err(|error| error.to_string())
+}
+
+/// Runs a verb of `nexus role`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: RoleArgs, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    match args.verb {
+        Verb::Create(args) => return create(&args, on).await,
+        Verb::List(args) => {
+            let mut realm = args.realm.open(on).await?;
+            on.screen.list(roles::list(&mut realm, &caller).await?)?;
+        }
+        Verb::Show(args) => {
+            let mut realm = args.realm.open(on).await?;
+            on.screen.thing(&roles::get(&mut realm, &caller, &args.role).await?)?;
+        }
+        Verb::Update(args) => {
+            let mut realm = args.realm.open(on).await?;
+            let change = (args.new_name.as_ref(), args.description.as_deref());
+            let (role, _) = roles::update(&mut realm, &caller, &args.role, change).await?;
+            on.screen.thing(&role)?;
+        }
+        Verb::Delete(args) => {
+            let mut realm = args.realm.open(on).await?;
+            let role = roles::get(&mut realm, &caller, &args.role).await?;
+            if !on.global.dry_run {
+                let shown = format!("{} users and {} groups lose it", role.users, role.groups);
+                let what = format!("delete role {}", role.name);
+                prompt::confirm_word(on, &what, &[shown], &role.name, args.confirm.as_deref())?;
+            }
+            on.screen.thing(&roles::delete(&mut realm, &caller, &args.role).await?)?;
+        }
+        Verb::Allow(args) => {
+            let mut realm = args.realm.open(on).await?;
+            let when = args.when.as_ref();
+            on.screen.thing(&roles::allow(&mut realm, &caller, &args.role, &args.permission, when).await?)?;
+        }
+        Verb::Deny(args) => {
+            let mut realm = args.realm.open(on).await?;
+            on.screen.thing(&roles::deny(&mut realm, &caller, &args.role, &args.permission).await?)?;
+        }
+        Verb::Grant(args) => {
+            let mut realm = args.realm.open(on).await?;
+            let Some(holder) = args.holder() else { return Ok(Exit::Usage) };
+            on.screen.thing(&roles::grant(&mut realm, &caller, &args.role, &holder).await?)?;
+        }
+        Verb::Revoke(args) => {
+            let mut realm = args.realm.open(on).await?;
+            let Some(holder) = args.holder() else { return Ok(Exit::Usage) };
+            on.screen.thing(&roles::revoke(&mut realm, &caller, &args.role, &holder).await?)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn create(args: &CreateArgs, on: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(on).await?;
+    let role =
+        roles::create(&mut realm, &on.caller(), &args.role, &args.description, &args.permissions).await?;
+    on.screen.thing(&role)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,101 @@
+//! `nexus user can`, `roles`, `groups`: what a user may do, and why.
+
+use serde::Serialize;
+
+use super::super::output::{Column, Row};
+use super::super::{CommandResult, Exit, Invocation};
+use super::{CanArgs, OneArgs};
+use crate::features::iam::groups::Membership;
+use crate::features::iam::{DecisionView, Held, groups, users};
+
+pub(super) async fn can(args: CanArgs, on: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(on).await?;
+    let attributes = args.attributes.into_iter().collect();
+    let answer = users::can(&mut realm, &on.caller(), &args.user, &args.permission, &attributes).await?;
+    if args.explain || on.screen.json() {
+        on.screen.thing(&answer)?;
+    }
+    if args.explain {
+        on.screen.note(&sentence(&answer));
+    }
+    Ok(if answer.allowed { Exit::Done } else { Exit::Refused })
+}
+
+fn sentence(answer: &DecisionView) -> String {
+    let condition = answer.condition.as_deref().unwrap_or_default();
+    match answer.reason {
+        "granted" => "it may".to_owned(),
+        "condition" => format!("it may only when {condition}; say more of the thing: --with KEY=VALUE"),
+        "inactive" => "it may do nothing: it is not active".to_owned(),
+        _ => match (answer.roles.first(), answer.path.last()) {
+            (Some(role), _) => {
+                format!(
+                    "no role of it allows that; {role} does: nexus role grant '{role}' --user {}",
+                    answer.user
+                )
+            }
+            (None, Some(near)) => format!("no role allows that; the nearest that it holds is {near}"),
+            (None, None) => "no role allows that".to_owned(),
+        },
+    }
+}
+
+pub(super) async fn roles(args: &OneArgs, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    let mut realm = args.realm.open(on).await?;
+    let user = users::get(&mut realm, &caller, &args.user).await?;
+    let grants = crate::features::iam::grants(&mut realm, &caller, user.id).await?;
+    on.screen.list(grants.held.iter().map(HeldView::new))?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn groups(args: &OneArgs, on: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(on).await?;
+    on.screen.list(groups::of_user(&mut realm, &on.caller(), &args.user).await?)?;
+    Ok(Exit::Done)
+}
+
+/// A role that a user holds.
+#[derive(Debug, Serialize)]
+struct HeldView {
+    role: String,
+    /// The groups on the way to it, the user's own first; none: it was granted to the user.
+    groups: Vec<String>,
+    permissions: Vec<String>,
+}
+
+impl HeldView {
+    fn new(held: &Held) -> Self {
+        let text = |grant: &crate::features::iam::Grant| match &grant.condition {
+            Some(condition) => format!("{} when {condition}", grant.permission),
+            None => grant.permission.to_string(),
+        };
+        let permissions = held.grants.iter().map(text).collect();
+        Self { role: held.role.clone(), groups: held.groups.clone(), permissions }
+    }
+}
+
+impl Row for HeldView {
+    const COLUMNS: &'static [Column] =
+        &[Column::text("role"), Column::text("groups"), Column::text("permissions")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.role.clone(), self.groups.join(" > "), self.permissions.join(", ")]
+    }
+
+    fn id(&self) -> String {
+        self.role.clone()
+    }
+}
+
+impl Row for Membership {
+    const COLUMNS: &'static [Column] = &[Column::text("group"), Column::text("via")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.group.clone(), self.via.join(" > ")]
+    }
+
+    fn id(&self) -> String {
+        self.group.clone()
+    }
+}

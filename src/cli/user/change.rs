@@ -1,0 +1,74 @@
+//! Changing, shutting out, deleting and erasing users.
+
+use super::super::{CommandResult, Exit, Invocation, prompt};
+use super::{DeleteArgs, OneArgs, PurgeArgs, RevokeSessionsArgs, UpdateArgs};
+use crate::features::iam::users::{self, UserUpdate};
+use crate::features::iam::{UserRef, signin};
+
+/// What is done to one user, without a question.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change {
+    Disable,
+    Enable,
+    Unlock,
+    Undelete,
+}
+
+pub(super) async fn run(change: Change, args: &OneArgs, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    let mut realm = args.realm.open(on).await?;
+    let user = &args.user;
+    let done = match change {
+        Change::Disable => users::disable(&mut realm, &caller, user).await?,
+        Change::Enable => users::enable(&mut realm, &caller, user).await?,
+        Change::Unlock => users::unlock(&mut realm, &caller, user).await?,
+        Change::Undelete => users::undelete(&mut realm, &caller, user).await?,
+    };
+    on.screen.thing(&done)?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn update(args: UpdateArgs, on: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(on).await?;
+    let change =
+        UserUpdate { email: args.email, name: args.name, profile: args.profile.into_iter().collect() };
+    let (user, _) = users::update(&mut realm, &on.caller(), &args.user, &change).await?;
+    on.screen.thing(&user)?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn delete(args: &DeleteArgs, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    let mut realm = args.realm.open(on).await?;
+    let user = users::get(&mut realm, &caller, &args.user).await?;
+    if !on.global.dry_run {
+        let days = realm.rules().retention.as_secs() / 86_400;
+        let shown = format!("it can be had back for {days} days: nexus user undelete {}", user.email);
+        let what = format!("delete user {}", user.email);
+        prompt::confirm_word(on, &what, &[shown], &user.email, args.confirm.as_deref())?;
+    }
+    on.screen.thing(&users::delete(&mut realm, &caller, &UserRef::Id(user.id)).await?)?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn purge(args: &PurgeArgs, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    if !on.global.dry_run {
+        prompt::confirm(on, "erase what is personal of every user whose retention is over")?;
+    }
+    let mut realm = args.realm.open(on).await?;
+    on.screen.list(users::purge(&mut realm, &caller).await?)?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn revoke_sessions(args: &RevokeSessionsArgs, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    let mut realm = args.realm.open(on).await?;
+    let done = match (&args.user, args.session) {
+        (_, Some(session)) => signin::end_session(&mut realm, &caller, session).await?,
+        (Some(user), None) => signin::end_sessions(&mut realm, &caller, user).await?,
+        (None, None) => return Ok(Exit::Usage),
+    };
+    on.screen.thing(&done)?;
+    Ok(Exit::Done)
+}

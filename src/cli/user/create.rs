@@ -1,0 +1,94 @@
+//! `nexus user create`: one user.
+
+use serde::Serialize;
+
+use super::super::output::Thing;
+use super::super::{CommandResult, Exit, Invocation};
+use super::{CreateArgs, password};
+use crate::features::iam::model::NewUser;
+use crate::features::iam::users::{self, FirstPassword, Prepared};
+use crate::features::iam::{User, signin};
+use crate::infra::crypto::InvitationToken;
+use crate::infra::private_file;
+use crate::kernel::{ErrorKind, ExposeSecret, Failure};
+
+/// Neither a password nor an invitation was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("say how the user signs in for the first time: with a password, or by an invitation")]
+struct NoWayIn;
+
+impl Failure for NoWayIn {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Forbidden
+    }
+
+    fn code(&self) -> &'static str {
+        "answer_required"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec!["pass --password-stdin, or --invite with --invitation-file PATH or --reveal".to_owned()]
+    }
+}
+
+pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
+    let Some(email) = args.email.clone() else { return Ok(Exit::Usage) };
+    let invite = args.invite || args.invitation_file.is_some() || args.reveal;
+    if !invite && !args.password_stdin && !on.screen.can_ask() {
+        return Err(NoWayIn.into());
+    }
+    let given = if invite { None } else { Some(password::given(on, args.password_stdin)?) };
+    let mut realm = args.realm.open(on).await?;
+    let token = if invite { Some(InvitationToken::generate()?) } else { None };
+    let first = match (&given, &token) {
+        (Some(given), _) => {
+            FirstPassword::Hash(signin::hash_for(&realm.rules().hasher, &email, given).await?)
+        }
+        (None, Some(token)) if args.invitation_file.is_some() || args.reveal => {
+            FirstPassword::Invitation(token.hash())
+        }
+        // A token that nobody is told would be of no use.
+        (None, _) => FirstPassword::None,
+    };
+    let told = matches!(first, FirstPassword::Invitation(_)) && !on.global.dry_run;
+    let name = args.name.clone().unwrap_or_default();
+    let profile = args.profile.into_iter().collect();
+    let user = NewUser { email, name, profile, roles: args.roles, groups: args.groups };
+    let user = users::create(&mut realm, &on.caller(), Prepared { user, password: first }).await?;
+    let mut view = CreatedView { invitation: None, user };
+    if let (Some(token), true) = (&token, told) {
+        match &args.invitation_file {
+            Some(path) => {
+                private_file::create(path, format!("{}\n", token.text().expose_secret()).as_bytes())?;
+                on.screen.note(&format!("the invitation is in {}", path.display()));
+            }
+            None => view.invitation = Some(token.text().expose_secret().to_owned()),
+        }
+    } else if invite && !on.global.dry_run {
+        let (email, flag) = (&view.user.email, realm.place().flag());
+        on.screen.note(&format!("hand an invitation out: nexus user invite {email}{flag} --reveal"));
+    }
+    on.screen.thing(&view)?;
+    Ok(Exit::Done)
+}
+
+/// A user that was made.
+#[derive(Serialize)]
+struct CreatedView {
+    #[serde(flatten)]
+    user: User,
+    /// Where it is to be shown.
+    invitation: Option<String>,
+}
+
+impl Thing for CreatedView {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = self.user.fields();
+        fields.push(("invitation", self.invitation.clone().unwrap_or_default()));
+        fields
+    }
+
+    fn id(&self) -> String {
+        Thing::id(&self.user)
+    }
+}

@@ -1,0 +1,192 @@
+//! The users that a file asks for: CSV with a header, or JSON lines. Every line is checked before
+//! anything is made.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::super::arguments::{self, Input};
+use super::super::iam::{InputError, name, read as read_text};
+use crate::features::iam::Name;
+use crate::features::iam::model::NewUser;
+use crate::kernel::{Email, SecretString, suggest};
+
+/// The fields of a line; `state` and `id` are in exports, and say nothing here.
+const FIELDS: [&str; 8] = ["email", "name", "roles", "groups", "profile", "password", "state", "id"];
+
+/// One user, and the line that asks for it.
+pub(super) struct Line {
+    pub(super) number: usize,
+    pub(super) user: NewUser,
+    /// `None`: it is invited.
+    pub(super) password: Option<SecretString>,
+}
+
+type Parsed = Vec<(usize, Result<(NewUser, Option<SecretString>), String>)>;
+
+/// Reads and checks every line.
+pub(super) fn read(input: &Input) -> Result<Vec<Line>, InputError> {
+    let (file, text) = read_text(input)?;
+    let parsed = if text.trim_start().starts_with('{') { json_lines(&text) } else { csv_lines(&text) };
+    let mut lines: Vec<Line> = Vec::with_capacity(parsed.len());
+    let mut wrong = Vec::new();
+    let mut seen = HashMap::new();
+    for (number, result) in parsed {
+        match result {
+            Ok((user, password)) => {
+                if let Some(first) = seen.insert(user.email.key(), number) {
+                    wrong.push(format!("  line {number}: {} is on line {first} already", user.email));
+                }
+                lines.push(Line { number, user, password });
+            }
+            Err(reason) => wrong.push(format!("  line {number}: {reason}")),
+        }
+    }
+    if !wrong.is_empty() {
+        let count = wrong.len();
+        wrong.truncate(20);
+        return Err(InputError::Lines { name: file, count, shown: wrong });
+    }
+    if lines.is_empty() { Err(InputError::Empty(file)) } else { Ok(lines) }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonLine {
+    email: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    profile: Map<String, Value>,
+    #[serde(default, deserialize_with = "secret")]
+    password: Option<SecretString>,
+    #[serde(rename = "state")]
+    _state: Option<String>,
+    #[serde(rename = "id")]
+    _id: Option<String>,
+}
+
+fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
+}
+
+fn json_lines(text: &str) -> Parsed {
+    let filled = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    filled
+        .map(|(index, line)| {
+            // The parser's message could quote a password.
+            let parsed = serde_json::from_str::<JsonLine>(line).map_err(|error| match error.classify() {
+                serde_json::error::Category::Data => {
+                    format!("a field is unknown or of the wrong kind at column {}", error.column())
+                }
+                _ => format!("this is no JSON at column {}", error.column()),
+            });
+            let user = parsed.and_then(|it| {
+                Ok((user(&it.email, &it.name, &it.roles, &it.groups, it.profile)?, it.password))
+            });
+            (index + 1, user)
+        })
+        .collect()
+}
+
+fn csv_lines(text: &str) -> Parsed {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text.as_bytes());
+    let header = match reader.headers() {
+        Ok(header) => header.clone(),
+        Err(error) => return vec![(1, Err(error.to_string()))],
+    };
+    if let Some(unknown) = header.iter().find(|field| !FIELDS.contains(field)) {
+        let near = suggest::nearest(unknown, FIELDS).map(|near| format!("; did you mean {near}?"));
+        return vec![(1, Err(format!("there is no field {unknown:?}{}", near.unwrap_or_default())))];
+    }
+    if !header.iter().any(|field| field == "email") {
+        return vec![(1, Err("the header has no field email".to_owned()))];
+    }
+    reader
+        .records()
+        .map(|record| match record {
+            Ok(record) => {
+                let number = record.position().map_or(0, csv::Position::line);
+                (usize::try_from(number).unwrap_or(0), csv_user(&header, &record))
+            }
+            Err(error) => {
+                let number = error.position().map_or(0, csv::Position::line);
+                (
+                    usize::try_from(number).unwrap_or(0),
+                    Err("it has not as many fields as the header".to_owned()),
+                )
+            }
+        })
+        .collect()
+}
+
+fn csv_user(
+    header: &csv::StringRecord,
+    record: &csv::StringRecord,
+) -> Result<(NewUser, Option<SecretString>), String> {
+    let field = |wanted: &str| {
+        let index = header.iter().position(|name| name == wanted);
+        index.and_then(|index| record.get(index)).filter(|text| !text.is_empty())
+    };
+    let names = |wanted: &str| -> Vec<String> {
+        let all = field(wanted).unwrap_or_default().split(';').map(str::trim);
+        all.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    };
+    let profile = match field("profile") {
+        None => Map::new(),
+        Some(text) => serde_json::from_str(text).map_err(|_| "profile is no JSON object".to_owned())?,
+    };
+    let email = field("email").unwrap_or_default().trim();
+    let user = user(email, field("name").unwrap_or_default(), &names("roles"), &names("groups"), profile)?;
+    Ok((user, field("password").map(SecretString::from)))
+}
+
+fn user(
+    email: &str,
+    display: &str,
+    roles: &[String],
+    groups: &[String],
+    profile: Map<String, Value>,
+) -> Result<NewUser, String> {
+    let email: Email = email.parse().map_err(|error: crate::kernel::email::EmailError| error.to_string())?;
+    let display = if display.trim().is_empty() { String::new() } else { arguments::display_name(display)? };
+    let names = |all: &[String]| all.iter().map(|text| name(text)).collect::<Result<Vec<Name>, _>>();
+    Ok(NewUser { email, name: display, profile, roles: names(roles)?, groups: names(groups)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_and_json_lines_say_the_same() {
+        let csv = csv_lines(
+            "email,name,roles,groups,profile\nann@a.example,Ann,User;Viewer,Sales,\"{\"\"team\"\":\"\"eu\"\"}\"\n",
+        );
+        let json = json_lines(
+            r#"{"email":"ann@a.example","name":"Ann","roles":["User","Viewer"],"groups":["Sales"],"profile":{"team":"eu"}}"#,
+        );
+        let text = |parsed: &Parsed| format!("{:?}", parsed[0].1.as_ref().map(|(user, _)| user));
+        assert_eq!(text(&csv), text(&json));
+        assert!(text(&csv).contains("Viewer"));
+    }
+
+    #[test]
+    fn a_wrong_line_says_what_is_wrong_and_repeats_no_password() {
+        for (lines, expected) in [
+            (csv_lines("email,nmae\na@b,x\n"), "did you mean name?"),
+            (csv_lines("email,password\nnobody,hunter2\n"), "name@domain"),
+            (csv_lines("email,password\na@b,hunter2,x\n"), "as many fields"),
+            (json_lines(r#"{"email":"a@b","password":["hunter2"]}"#), "wrong kind"),
+            (json_lines(r#"{"email":"a@b","hunter2":1}"#), "unknown"),
+        ] {
+            let error = lines[0].1.as_ref().err().cloned().unwrap_or_default();
+            assert!(error.contains(expected) && !error.contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! `nexus user`: the users of a realm.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
+
+use super::arguments::{self, Input, PageArgs, Sort};
+use super::iam::{RealmArgs, attribute, name};
+use super::{CommandResult, Invocation};
+use crate::features::iam::{Name, Permission, UserRef, UserState};
+use crate::kernel::Email;
+
+mod access;
+mod change;
+mod create;
+mod input;
+mod look;
+mod many;
+mod password;
+
+/// Arguments of `nexus user`.
+#[derive(Debug, Args)]
+pub struct UserArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a user
+    ///
+    /// It signs in with the password that is given, or with one that it sets itself by an
+    /// invitation, which is shown once.
+    #[command(after_help = "\
+EXAMPLES
+  nexus user create --email ann@acme.example --name 'Ann Ash' --role Manager --invite --invitation-file ann.txt --tenant acme
+  pass show ann | nexus user create --email ann@acme.example --password-stdin --tenant acme
+  nexus user create --email ann@example.com --role Admin --password-stdin          an operator of the platform
+  nexus user create --from people.csv --invitation-file invitations.csv --tenant acme
+
+A file for --from is CSV with a header, or JSON lines, with the fields email, name, roles, groups (in
+CSV: separated by semicolons), profile (a JSON object) and password; without a password a user is
+invited. Every line has its result, and users who are there are left alone; when some fail the exit
+code is 6.")]
+    Create(Box<CreateArgs>),
+    /// Make a new invitation for a user who has no password yet
+    ///
+    /// An older invitation is good no more. It is shown once: with --reveal, or in a file.
+    #[command(after_help = "\
+EXAMPLES
+  nexus user invite ann@acme.example --invitation-file ann.txt --tenant acme")]
+    Invite(TokenArgs),
+    /// List users
+    #[command(after_help = "\
+EXAMPLES
+  nexus user list --tenant acme
+  nexus user list --tenant acme --state locked
+  nexus user list --tenant acme --role Admin --sort -last_sign_in
+  nexus -o id user list --tenant acme --all          every address, for a script")]
+    List(ListArgs),
+    /// Show a user
+    #[command(after_help = "\
+EXAMPLES
+  nexus user show ann@acme.example --tenant acme
+  nexus -o json user show ann@acme.example --tenant acme | jq -r .id")]
+    Show(OneArgs),
+    /// Change a user's address, name or profile
+    #[command(after_help = "\
+EXAMPLES
+  nexus user update ann@acme.example --name 'Ann Birch' --tenant acme
+  nexus user update ann@acme.example --email ann.birch@acme.example --tenant acme
+  nexus user update ann@acme.example --set team=eu --set level=3 --set old=null --tenant acme")]
+    Update(UpdateArgs),
+    /// Shut a user out: no sign-in, and its sessions end
+    #[command(after_help = "\
+EXAMPLES
+  nexus user disable ann@acme.example --tenant acme")]
+    Disable(OneArgs),
+    /// Let a disabled user in again
+    #[command(after_help = "\
+EXAMPLES
+  nexus user enable ann@acme.example --tenant acme")]
+    Enable(OneArgs),
+    /// Let a user in again who is locked because of wrong passwords
+    #[command(after_help = "\
+EXAMPLES
+  nexus user unlock ann@acme.example --tenant acme
+  nexus -o id user list --state locked --tenant acme | xargs -n1 nexus user unlock --tenant acme")]
+    Unlock(OneArgs),
+    /// Delete a user; it can be had back until it is erased
+    #[command(after_help = "\
+EXAMPLES
+  nexus user delete ann@acme.example --tenant acme
+  nexus user delete ann@acme.example --tenant acme --yes --confirm ann@acme.example     in a script")]
+    Delete(DeleteArgs),
+    /// Have a deleted user back, with its roles and groups
+    #[command(after_help = "\
+EXAMPLES
+  nexus user list --state deleted --tenant acme
+  nexus user undelete ann@acme.example --tenant acme")]
+    Undelete(OneArgs),
+    /// Erase users that were deleted longer ago than the retention
+    ///
+    /// Everything personal goes; the id and the audit log stay.
+    #[command(after_help = "\
+EXAMPLES
+  nexus --dry-run user purge --due --tenant acme     who would be erased
+  nexus --yes user purge --due --tenant acme")]
+    Purge(PurgeArgs),
+    /// Write every user out, as 'user create --from' reads it; no passwords
+    #[command(after_help = "\
+EXAMPLES
+  nexus user export --tenant acme > people.csv
+  nexus user export --format jsonl --tenant acme | nexus user create --from - --tenant birch")]
+    Export(ExportArgs),
+    /// Set passwords, or make tokens that set them
+    #[command(subcommand)]
+    Password(PasswordVerb),
+    /// Manage the second factor: codes of an authenticator app
+    #[command(subcommand)]
+    Factor(FactorVerb),
+    /// See and end sessions
+    #[command(subcommand)]
+    Sessions(SessionsVerb),
+    /// List the roles that a user holds, and how it came by each
+    #[command(after_help = "\
+EXAMPLES
+  nexus user roles ann@acme.example --tenant acme")]
+    Roles(OneArgs),
+    /// List the groups that a user is in, and those they are part of
+    #[command(after_help = "\
+EXAMPLES
+  nexus user groups ann@acme.example --tenant acme")]
+    Groups(OneArgs),
+    /// Say whether a user may do something, and why, or why not
+    ///
+    /// Exits 0 when it may, 3 when it may not.
+    #[command(after_help = "\
+EXAMPLES
+  nexus user can ann@acme.example invoice:create --tenant acme && echo yes
+  nexus user can ann@acme.example invoice:delete --explain --tenant acme
+  nexus user can ann@acme.example invoice:delete --with owner=ann@acme.example --with state=draft --tenant acme")]
+    Can(CanArgs),
+}
+
+/// Arguments of `nexus user create`.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// The e-mail address, which names the user
+    #[arg(long, value_name = "E-MAIL", required_unless_present = "from")]
+    pub email: Option<Email>,
+    /// The name for people
+    #[arg(long, value_name = "TEXT", conflicts_with = "from", value_parser = arguments::display_name)]
+    pub name: Option<String>,
+    /// Grant this role; may be repeated
+    #[arg(long = "role", value_name = "ROLE", conflicts_with = "from", value_parser = name)]
+    pub roles: Vec<Name>,
+    /// Add to this group; may be repeated
+    #[arg(long = "group", value_name = "GROUP", conflicts_with = "from", value_parser = name)]
+    pub groups: Vec<Name>,
+    /// Set a field of the profile; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "from", value_parser = attribute)]
+    pub profile: Vec<(String, Value)>,
+    /// Read the password from standard input: one line
+    #[arg(long, conflicts_with_all = ["invite", "from"])]
+    pub password_stdin: bool,
+    /// Let the user set its password itself, by an invitation
+    #[arg(long, conflicts_with = "from")]
+    pub invite: bool,
+    /// Write invitations into this new file, which only you may read
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["reveal", "password_stdin"], value_hint = clap::ValueHint::FilePath)]
+    pub invitation_file: Option<PathBuf>,
+    /// Print invitations, this once
+    #[arg(long, conflicts_with = "password_stdin")]
+    pub reveal: bool,
+    /// Make many: a CSV or JSON lines file, or '-' for standard input
+    #[arg(long, value_name = "FILE|-", conflicts_with = "email", value_hint = clap::ValueHint::FilePath)]
+    pub from: Option<Input>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of verbs that make a single-use token.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// The user, by e-mail address or id
+    #[arg(value_name = "E-MAIL|ID")]
+    pub user: UserRef,
+    /// Write the token into this new file, which only you may read
+    #[arg(long, alias = "token-file", value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub invitation_file: Option<PathBuf>,
+    /// Print the token, this once
+    #[arg(long, conflicts_with = "invitation_file")]
+    pub reveal: bool,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// What users can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum SortField {
+    /// The e-mail address
+    Email,
+    /// The name for people
+    Name,
+    /// When it was made
+    Created,
+    /// When it last signed in
+    LastSignIn,
+}
+
+/// Arguments of `nexus user list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only those in this state; deleted ones are shown by this only
+    #[arg(long, value_name = "STATE", value_parser = arguments::word(UserState::ALL, UserState::as_str))]
+    pub state: Option<UserState>,
+    /// Only those who hold this role, directly or by a group
+    #[arg(long, value_name = "ROLE", value_parser = name)]
+    pub role: Option<Name>,
+    /// Only those in this group, or in one that is part of it
+    #[arg(long, value_name = "GROUP", value_parser = name)]
+    pub group: Option<Name>,
+    /// Only those with this text in their address or name
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+    /// Sort by this field; with '-' before it, the other way round
+    #[arg(long, value_name = "FIELD", default_value = "email", allow_hyphen_values = true)]
+    pub sort: Sort<SortField>,
+    /// Which rows
+    #[command(flatten)]
+    pub page: PageArgs,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of verbs about one user.
+#[derive(Debug, Args)]
+pub struct OneArgs {
+    /// The user, by e-mail address or id
+    #[arg(value_name = "E-MAIL|ID")]
+    pub user: UserRef,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus user update`.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The user, by e-mail address or id
+    #[arg(value_name = "E-MAIL|ID")]
+    pub user: UserRef,
+    /// Give it this address
+    #[arg(long, value_name = "E-MAIL", required_unless_present_any = ["name", "profile"])]
+    pub email: Option<Email>,
+    /// Give it this name
+    #[arg(long, value_name = "TEXT", value_parser = arguments::display_name)]
+    pub name: Option<String>,
+    /// Set a field of its profile, or take it away with KEY=null; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = attribute)]
+    pub profile: Vec<(String, Value)>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus user delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// The user, by e-mail address or id
+    #[arg(value_name = "E-MAIL|ID")]
+    pub user: UserRef,
+    /// Say which user is meant, where there is no terminal to type it on
+    #[arg(long, value_name = "E-MAIL")]
+    pub confirm: Option<String>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus user purge`.
+#[derive(Debug, Args)]
+pub struct PurgeArgs {
+    /// Those whose retention is over
+    #[arg(long, required = true)]
+    pub due: bool,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// How users are written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A header and rows
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+/// Arguments of `nexus user export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// How they are written
+    #[arg(long, value_name = "FORM", default_value = "csv")]
+    pub format: ExportFormat,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus user can`.
+#[derive(Debug, Args)]
+pub struct CanArgs {
+    /// The user, by e-mail address or id
+    #[arg(value_name = "E-MAIL|ID")]
+    pub user: UserRef,
+    /// What it wants to do: resource:action
+    pub permission: Permission,
+    /// An attribute of what is acted on, for conditions; may be repeated
+    #[arg(long = "with", value_name = "KEY=VALUE", value_parser = attribute)]
+    pub attributes: Vec<(String, Value)>,
+    /// Say by which group and role, or what comes nearest
+    #[arg(long)]
+    pub explain: bool,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Verbs of `nexus user password`.
+#[derive(Debug, Subcommand)]
+pub enum PasswordVerb {
+    /// Set a user's password, and end its sessions
+    ///
+    /// Who has a token of the user gives it in a file instead of the user's address.
+    #[command(after_help = "\
+EXAMPLES
+  nexus user password set ann@acme.example --tenant acme          asks for it
+  pass show ann | nexus user password set ann@acme.example --password-stdin --tenant acme
+  pass show ann | nexus user password set --token-file ann.txt --password-stdin --tenant acme")]
+    Set(SetPasswordArgs),
+    /// Make a single-use token with which a user sets a new password
+    #[command(after_help = "\
+EXAMPLES
+  nexus user password reset ann@acme.example --invitation-file ann.txt --tenant acme")]
+    Reset(TokenArgs),
+}
+
+/// Arguments of `nexus user password set`.
+#[derive(Debug, Args)]
+pub struct SetPasswordArgs {
+    /// The user, by e-mail address or id
+    #[arg(value_name = "E-MAIL|ID", required_unless_present = "token_file", conflicts_with = "token_file")]
+    pub user: Option<UserRef>,
+    /// Set it by the single-use token in this file, as the user itself would
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub token_file: Option<PathBuf>,
+    /// Read the password from standard input: one line
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Verbs of `nexus user factor`.
+#[derive(Debug, Subcommand)]
+pub enum FactorVerb {
+    /// Make a secret for a user's authenticator app; it counts once it is confirmed
+    #[command(after_help = "\
+EXAMPLES
+  nexus user factor enrol ann@acme.example --uri-file ann.uri --tenant acme
+  qrencode -t ansiutf8 < ann.uri")]
+    Enrol(EnrolArgs),
+    /// Confirm it by a first code, read from standard input; gives the recovery codes, once
+    #[command(after_help = "\
+EXAMPLES
+  echo 123456 | nexus user factor confirm ann@acme.example --codes-file ann.codes --tenant acme")]
+    Confirm(ConfirmArgs),
+    /// Take a user's second factor away, e.g. because the telephone is lost
+    #[command(after_help = "\
+EXAMPLES
+  nexus user factor remove ann@acme.example --tenant acme")]
+    Remove(OneArgs),
+}
+
+/// Arguments of `nexus user factor enrol`.
+#[derive(Debug, Args)]
+pub struct EnrolArgs {
+    /// The user, by e-mail address or id
+    #[arg(value_name = "E-MAIL|ID")]
+    pub user: UserRef,
+    /// Write the secret's otpauth:// address into this new file, which only you may read
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub uri_file: Option<PathBuf>,
+    /// Print it, this once
+    #[arg(long, conflicts_with = "uri_file")]
+    pub reveal: bool,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus user factor confirm`.
+#[derive(Debug, Args)]
+pub struct ConfirmArgs {
+    /// The user, by e-mail address or id
+    #[arg(value_name = "E-MAIL|ID")]
+    pub user: UserRef,
+    /// Write the recovery codes into this new file, which only you may read
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub codes_file: Option<PathBuf>,
+    /// Print them, this once
+    #[arg(long, conflicts_with = "codes_file")]
+    pub reveal: bool,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Verbs of `nexus user sessions`.
+#[derive(Debug, Subcommand)]
+pub enum SessionsVerb {
+    /// List a user's sessions, the newest first
+    #[command(after_help = "\
+EXAMPLES
+  nexus user sessions list ann@acme.example --tenant acme")]
+    List(OneArgs),
+    /// End a user's sessions, all of them or one
+    #[command(after_help = "\
+EXAMPLES
+  nexus user sessions revoke ann@acme.example --tenant acme
+  nexus user sessions revoke --session 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d --tenant acme")]
+    Revoke(RevokeSessionsArgs),
+}
+
+/// Arguments of `nexus user sessions revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeSessionsArgs {
+    /// The user, by e-mail address or id
+    #[arg(value_name = "E-MAIL|ID", required_unless_present = "session", conflicts_with = "session")]
+    pub user: Option<UserRef>,
+    /// End this session only
+    #[arg(long, value_name = "ID")]
+    pub session: Option<uuid::Uuid>,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Runs a verb of `nexus user`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: UserArgs, on: &Invocation) -> CommandResult {
+    match args.verb {
+        Verb::Create(args) if args.from.is_some() => many::run(*args, on).await,
+        Verb::Create(args) => create::run(*args, on).await,
+        Verb::List(args) => look::list(args, on).await,
+        Verb::Show(args) => look::show(&args, on).await,
+        Verb::Roles(args) => access::roles(&args, on).await,
+        Verb::Groups(args) => access::groups(&args, on).await,
+        Verb::Can(args) => access::can(args, on).await,
+        Verb::Update(args) => change::update(args, on).await,
+        Verb::Disable(args) => change::run(change::Change::Disable, &args, on).await,
+        Verb::Enable(args) => change::run(change::Change::Enable, &args, on).await,
+        Verb::Unlock(args) => change::run(change::Change::Unlock, &args, on).await,
+        Verb::Undelete(args) => change::run(change::Change::Undelete, &args, on).await,
+        Verb::Delete(args) => change::delete(&args, on).await,
+        Verb::Export(args) => many::export(&args, on).await,
+        Verb::Purge(args) => change::purge(&args, on).await,
+        Verb::Password(PasswordVerb::Set(args)) => password::set(&args, on).await,
+        Verb::Invite(args) | Verb::Password(PasswordVerb::Reset(args)) => password::token(&args, on).await,
+        Verb::Factor(FactorVerb::Enrol(args)) => password::enrol(&args, on).await,
+        Verb::Factor(FactorVerb::Confirm(args)) => password::confirm(&args, on).await,
+        Verb::Factor(FactorVerb::Remove(args)) => password::remove(&args, on).await,
+        Verb::Sessions(SessionsVerb::List(args)) => look::sessions(&args, on).await,
+        Verb::Sessions(SessionsVerb::Revoke(args)) => change::revoke_sessions(&args, on).await,
+    }
+}

@@ -1,0 +1,163 @@
+//! Passwords, tokens that set them, and second factors. Secrets come in by standard input or a
+//! prompt, and go out once: by `--reveal`, or into a file that only the caller may read.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::super::output::{Column, Row, Thing, time_text};
+use super::super::{CommandResult, Exit, Invocation, prompt, secret_input};
+use super::{ConfirmArgs, EnrolArgs, OneArgs, SetPasswordArgs, TokenArgs};
+use crate::features::iam::signin::{Enrolment, Issued};
+use crate::features::iam::{IamError, signin};
+use crate::infra::private_file;
+use crate::kernel::{AnyFailure, ExposeSecret, SecretString};
+
+/// A password from standard input, or from a person who types it twice.
+pub(super) fn given(on: &Invocation, stdin: bool) -> Result<SecretString, AnyFailure> {
+    if stdin {
+        return Ok(secret_input::line_from_stdin("the password")?);
+    }
+    Ok(prompt::new_password(&on.screen, "The password", "--password-stdin")?)
+}
+
+/// Requires a place for a secret that is about to be made.
+fn needs_place(
+    on: &Invocation,
+    what: &str,
+    (file, reveal): (Option<&PathBuf>, bool),
+    flag: &str,
+) -> Result<(), AnyFailure> {
+    if on.global.dry_run || reveal || file.is_some() {
+        return Ok(());
+    }
+    let flag = format!("{flag} PATH, or --reveal");
+    Err(prompt::PromptError::NotGiven { what: format!("a place for {what}"), flag }.into())
+}
+
+pub(super) async fn set(args: &SetPasswordArgs, on: &Invocation) -> CommandResult {
+    let token = args.token_file.as_deref().map(token_in).transpose()?;
+    let password = given(on, args.password_stdin)?;
+    let mut realm = args.realm.open(on).await?;
+    match (&args.user, token) {
+        (_, Some(token)) => {
+            let user = signin::redeem(&mut realm, &token, &password).await?;
+            on.screen.note(&format!("the password of user {user} is set; the token is used up"));
+        }
+        (Some(user), None) => {
+            on.screen.thing(&signin::set_password(&mut realm, &on.caller(), user, &password).await?)?;
+        }
+        (None, None) => return Ok(Exit::Usage),
+    }
+    Ok(Exit::Done)
+}
+
+fn token_in(path: &Path) -> Result<SecretString, AnyFailure> {
+    let text = zeroize::Zeroizing::new(private_file::read(path)?);
+    let text = std::str::from_utf8(&text).map_err(|_| IamError::Token)?;
+    Ok(SecretString::from(text.trim()))
+}
+
+pub(super) async fn token(args: &TokenArgs, on: &Invocation) -> CommandResult {
+    needs_place(on, "the token", (args.invitation_file.as_ref(), args.reveal), "--invitation-file")?;
+    let mut realm = args.realm.open(on).await?;
+    let mut issued = signin::issue_token(&mut realm, &on.caller(), &args.user).await?;
+    if let (Some(path), Some(token)) = (&args.invitation_file, issued.token.take_if(|_| !args.reveal)) {
+        private_file::create(path, format!("{}\n", token.expose_secret()).as_bytes())?;
+        on.screen.note(&format!("the token is in {}", path.display()));
+    }
+    on.screen.thing(&issued)?;
+    Ok(Exit::Done)
+}
+
+pub(super) async fn enrol(args: &EnrolArgs, on: &Invocation) -> CommandResult {
+    needs_place(on, "the secret", (args.uri_file.as_ref(), args.reveal), "--uri-file")?;
+    let mut realm = args.realm.open(on).await?;
+    let mut enrolment = signin::enrol_factor(&mut realm, &on.caller(), &args.user).await?;
+    if let Some(path) = args.uri_file.as_ref().filter(|_| !on.global.dry_run) {
+        private_file::create(path, format!("{}\n", enrolment.uri.expose_secret()).as_bytes())?;
+        on.screen.note(&format!("the secret is in {}", path.display()));
+    }
+    if !args.reveal || on.global.dry_run {
+        enrolment.uri = SecretString::from("");
+    }
+    on.screen.thing(&enrolment)?;
+    on.screen.note(&format!(
+        "it counts once a first code confirms it: nexus user factor confirm {}{}",
+        enrolment.email,
+        realm.place().flag()
+    ));
+    Ok(Exit::Done)
+}
+
+pub(super) async fn confirm(args: &ConfirmArgs, on: &Invocation) -> CommandResult {
+    needs_place(on, "the recovery codes", (args.codes_file.as_ref(), args.reveal), "--codes-file")?;
+    let code = secret_input::line_from_stdin("the code")?;
+    let mut realm = args.realm.open(on).await?;
+    let codes = signin::confirm_factor(&mut realm, &on.caller(), &args.user, &code).await?;
+    if let Some(path) = args.codes_file.as_ref().filter(|_| !on.global.dry_run) {
+        let lines: Vec<&str> = codes.iter().map(ExposeSecret::expose_secret).collect();
+        private_file::create(path, format!("{}\n", lines.join("\n")).as_bytes())?;
+        on.screen.note(&format!("the recovery codes are in {}", path.display()));
+    }
+    if args.reveal && !on.global.dry_run {
+        on.screen
+            .list(codes.into_iter().map(|code| RecoveryCode { code: code.expose_secret().to_owned() }))?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) async fn remove(args: &OneArgs, on: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(on).await?;
+    on.screen.thing(&signin::remove_factor(&mut realm, &on.caller(), &args.user).await?)?;
+    Ok(Exit::Done)
+}
+
+/// A recovery code that is to be shown.
+#[derive(Serialize)]
+struct RecoveryCode {
+    code: String,
+}
+
+impl Row for RecoveryCode {
+    const COLUMNS: &'static [Column] = &[Column::text("code")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.code.clone()]
+    }
+
+    fn id(&self) -> String {
+        self.code.clone()
+    }
+}
+
+impl Thing for Issued {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let token = self.token.as_ref().map(|token| token.expose_secret().to_owned());
+        vec![
+            ("user", self.user.to_string()),
+            ("email", self.email.clone()),
+            ("purpose", self.purpose.to_owned()),
+            ("expires_at", time_text(self.expires_at)),
+            ("token", token.unwrap_or_default()),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.email.clone()
+    }
+}
+
+impl Thing for Enrolment {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("user", self.user.to_string()),
+            ("email", self.email.clone()),
+            ("uri", self.uri.expose_secret().to_owned()),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.email.clone()
+    }
+}

@@ -1,0 +1,112 @@
+//! Who asks, and whether they may: a machine with the platform's credentials may do everything, a
+//! user what its realm grants, an operator in a tenant's realm what was granted there for a time.
+//!
+//! Nobody gives, takes or touches what they do not hold themselves.
+
+mod store;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
+
+use super::error::IamError;
+use super::grants::{Grant, Grants};
+use super::model::UserState;
+use super::permission::Permission;
+use super::realm::Place;
+use crate::kernel::{Caller, TenantId, UserId};
+
+pub(super) use store::{grants_of_group, grants_of_role, grants_of_user, roles_with};
+
+/// Who asks.
+#[derive(Debug)]
+pub(super) enum Actor {
+    /// May do everything.
+    Machine,
+    /// May do what was granted.
+    User {
+        grants: Box<Grants>,
+        /// An operator in a tenant's realm.
+        visitor: bool,
+        /// What was asked for so far.
+        asked: BTreeSet<String>,
+    },
+}
+
+impl Actor {
+    /// Looks up what the caller may do here. Somebody of another realm, somebody who is not active,
+    /// an operator whose time is over: may do nothing.
+    pub(super) async fn load(
+        realm: &mut PgConnection,
+        control: Option<&mut PgConnection>,
+        place: &Place,
+        caller: &Caller,
+    ) -> Result<Self, IamError> {
+        let (home, id) = match caller {
+            Caller::Machine(_) | Caller::System => return Ok(Self::Machine),
+            Caller::User { realm, id, .. } => (*realm, *id),
+        };
+        let visitor = home != place.tenant;
+        let grants = if !visitor {
+            grants_of_user(realm, id).await?
+        } else if let (TenantId::PLATFORM, Some(control)) = (home, control) {
+            let active = store::state(control, id).await? == Some(UserState::Active);
+            if active { Some(store::grants_of_operator(realm, id, place.tenant).await?) } else { None }
+        } else {
+            None
+        };
+        let nobody = || Grants { user: id, state: UserState::Disabled, facts: Map::new(), held: Vec::new() };
+        let grants = Box::new(grants.unwrap_or_else(nobody));
+        Ok(Self::User { grants, visitor, asked: BTreeSet::new() })
+    }
+
+    /// Whether it is an operator in a tenant's realm.
+    pub(super) fn is_visitor(&self) -> bool {
+        matches!(self, Self::User { visitor: true, .. })
+    }
+
+    /// What was asked for so far.
+    pub(super) fn asked(&self) -> Vec<&str> {
+        match self {
+            Self::Machine => Vec::new(),
+            Self::User { asked, .. } => asked.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// Requires a permission on something with these attributes.
+    pub(super) fn require(
+        &mut self,
+        caller: &Caller,
+        permission: &'static str,
+        resource: &Map<String, Value>,
+    ) -> Result<(), IamError> {
+        let Self::User { grants, asked, .. } = self else { return Ok(()) };
+        let Ok(permission) = permission.parse::<Permission>() else {
+            return Err(IamError::UnknownPermission { name: permission.to_owned(), nearest: None });
+        };
+        asked.insert(permission.to_string());
+        if grants.can(&permission, resource).is_granted() {
+            return Ok(());
+        }
+        Err(IamError::Forbidden { caller: caller.to_string(), permission })
+    }
+
+    /// Requires that the caller itself holds all that something holds.
+    pub(super) fn require_cover<'g>(
+        &self,
+        what: impl FnOnce() -> String,
+        held: impl IntoIterator<Item = &'g Grant>,
+    ) -> Result<(), IamError> {
+        let Self::User { grants, .. } = self else { return Ok(()) };
+        match held.into_iter().find(|grant| !grants.covers(grant)) {
+            None => Ok(()),
+            Some(grant) => Err(IamError::Above { what: what(), permission: grant.permission.to_string() }),
+        }
+    }
+
+    /// Whether this is the user itself.
+    pub(super) fn is(&self, user: UserId) -> bool {
+        matches!(self, Self::User { grants, visitor: false, .. } if grants.user == user)
+    }
+}

@@ -1,0 +1,184 @@
+//! What one user may do: roles held, directly and through groups, with their permissions; loaded
+//! once, then decided without the database.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::condition::{Attributes, Condition};
+use super::model::UserState;
+use super::permission::Permission;
+use crate::kernel::{UserId, suggest};
+
+/// A permission of a role, perhaps under a condition.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grant {
+    /// What may be done.
+    pub permission: Permission,
+    /// When; `None`: always.
+    pub condition: Option<Condition>,
+}
+
+impl Grant {
+    /// Whether whoever holds this holds the other one, too.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.permission.covers(&other.permission)
+            && (self.condition.is_none() || self.condition == other.condition)
+    }
+}
+
+/// A role that a user holds, and how it came by it.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The role's name.
+    pub role: String,
+    /// The groups on the way to it: the user's own first, then what that is part of.
+    pub groups: Vec<String>,
+    /// What it allows.
+    pub grants: Arc<[Grant]>,
+}
+
+/// What one user may do.
+#[derive(Debug, Clone)]
+pub struct Grants {
+    /// Which user.
+    pub user: UserId,
+    /// Only an active one may do anything.
+    pub state: UserState,
+    /// What conditions may look at: `id`, `email` and the profile.
+    pub facts: Map<String, Value>,
+    /// The roles.
+    pub held: Vec<Held>,
+}
+
+/// The answer, with its reason.
+#[derive(Debug)]
+pub enum Decision<'a> {
+    /// By this permission of this role.
+    Granted(&'a Held, &'a Grant),
+    /// The user is not active.
+    Inactive(UserState),
+    /// This one would do, but its condition is not met.
+    Unmet(&'a Held, &'a Grant),
+    /// No role holds it.
+    Missing,
+}
+
+impl Decision<'_> {
+    /// Whether it may be done.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        matches!(self, Self::Granted(..))
+    }
+}
+
+impl Grants {
+    /// Whether the user may do it to something with these attributes. No I/O and no allocation.
+    #[must_use]
+    pub fn can(&self, asked: &Permission, resource: &Map<String, Value>) -> Decision<'_> {
+        if self.state != UserState::Active {
+            return Decision::Inactive(self.state);
+        }
+        let mut unmet = None;
+        for held in &self.held {
+            for grant in held.grants.iter().filter(|grant| grant.permission.covers(asked)) {
+                let attributes = Attributes { user: &self.facts, resource };
+                match &grant.condition {
+                    Some(condition) if !condition.is_met(attributes) => {
+                        unmet.get_or_insert((held, grant));
+                    }
+                    _ => return Decision::Granted(held, grant),
+                }
+            }
+        }
+        match unmet {
+            Some((held, grant)) => Decision::Unmet(held, grant),
+            None => Decision::Missing,
+        }
+    }
+
+    /// Whether whatever `other` allows is allowed to this user, too.
+    #[must_use]
+    pub fn covers(&self, other: &Grant) -> bool {
+        self.state == UserState::Active && self.all().any(|mine| mine.covers(other))
+    }
+
+    /// Everything that is granted.
+    pub fn all(&self) -> impl Iterator<Item = &Grant> {
+        self.held.iter().flat_map(|held| held.grants.iter())
+    }
+
+    /// The permission that is held and comes nearest to one that is not; looked for only where a
+    /// person asks why.
+    #[must_use]
+    pub fn nearest(&self, asked: &Permission) -> Option<(&Held, &Grant)> {
+        let all = || self.held.iter().flat_map(|held| held.grants.iter().map(move |grant| (held, grant)));
+        let alike = all().filter(|(_, grant)| {
+            grant.permission.resource() == asked.resource() || grant.permission.action() == asked.action()
+        });
+        let name = suggest::nearest(asked.as_str(), alike.map(|(_, grant)| grant.permission.as_str()))?;
+        all().find(|(_, grant)| grant.permission.as_str() == name)
+    }
+}
+
+/// The answer to `user can`, as doors show it.
+#[derive(Debug, Clone, Serialize)]
+pub struct DecisionView {
+    /// The user's address.
+    pub user: String,
+    /// What was asked.
+    pub permission: Permission,
+    /// Whether it may be done.
+    pub allowed: bool,
+    /// One word: `granted`, `inactive`, `condition`, `missing`.
+    pub reason: &'static str,
+    /// The way from the user to the permission, or to the nearest miss.
+    pub path: Vec<String>,
+    /// The condition that the permission has, if it has one.
+    pub condition: Option<String>,
+    /// Roles of the realm that hold it, when the user has none of them.
+    pub roles: Vec<String>,
+}
+
+impl DecisionView {
+    /// Of a decision.
+    #[must_use]
+    pub fn new(
+        user: &str,
+        asked: &Permission,
+        decision: &Decision<'_>,
+        nearest: Option<(&Held, &Grant)>,
+        roles: Vec<String>,
+    ) -> Self {
+        let way = |held: &Held, grant: &Grant| -> Vec<String> {
+            let groups = held.groups.iter().map(|group| format!("group {group}"));
+            std::iter::once(format!("user {user}"))
+                .chain(groups)
+                .chain([format!("role {}", held.role), format!("permission {}", grant.permission)])
+                .collect()
+        };
+        let condition = |grant: &Grant| grant.condition.as_ref().map(ToString::to_string);
+        let (reason, path, condition) = match decision {
+            Decision::Granted(held, grant) => ("granted", way(held, grant), condition(grant)),
+            Decision::Unmet(held, grant) => ("condition", way(held, grant), condition(grant)),
+            Decision::Inactive(state) => {
+                ("inactive", vec![format!("user {user} is {}", state.as_str())], None)
+            }
+            Decision::Missing => match nearest {
+                Some((held, grant)) => ("missing", way(held, grant), condition(grant)),
+                None => ("missing", Vec::new(), None),
+            },
+        };
+        Self {
+            user: user.to_owned(),
+            permission: asked.clone(),
+            allowed: decision.is_granted(),
+            reason,
+            path,
+            condition,
+            roles,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Who is in a group.
+
+use serde::Serialize;
+use serde_json::json;
+use sqlx::FromRow;
+
+use super::super::error::IamError;
+use super::super::model::{Changed, Group, Name, Outcome, User, UserFilter, UserRef, UserSort};
+use super::super::realm::{Realm, Work};
+use super::super::users;
+use super::{find_to_join, store};
+use crate::kernel::{Caller, Page, Pagination};
+
+/// One page of the users in a group and in the groups within it.
+///
+/// # Errors
+/// Without `user:read`; when there is no such group.
+pub async fn members(
+    realm: &mut Realm,
+    caller: &Caller,
+    group: &Name,
+    page: Page,
+) -> Result<(Vec<User>, Pagination), IamError> {
+    let filter = UserFilter { group: Some(group.clone()), ..UserFilter::default() };
+    users::list(realm, caller, &filter, (UserSort::Email, false), page).await
+}
+
+/// A group that a user is in.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct Membership {
+    /// The group.
+    pub group: String,
+    /// The groups on the way to it, the user's own first; none: the user was added to it.
+    pub via: Vec<String>,
+}
+
+/// The groups that a user is in, and those that they are part of.
+///
+/// # Errors
+/// Without `user:read` on it; when there is no such user.
+pub async fn of_user(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Vec<Membership>, IamError> {
+    let mut work = realm.look(caller).await?;
+    let user = users::find(&mut work, who, "user:read").await?;
+    let found = store::of_user(&mut work.tx, user.id).await?;
+    work.close().await?;
+    Ok(found)
+}
+
+/// Adds a user to a group.
+///
+/// # Errors
+/// Without `group:update`; [`IamError::Above`] when the group or the user holds what the caller does
+/// not.
+pub async fn add(
+    realm: &mut Realm,
+    caller: &Caller,
+    group: &Name,
+    who: &UserRef,
+) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let group = find_to_join(&mut work, group).await?;
+        let user = users::find_to_change(&mut work, who, "group:update").await?;
+        users::present(&work, &user)?;
+        let changed = join(&mut work, &group, &user).await?;
+        end(work, "group.add", group, user, changed).await
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Takes a user out of a group.
+///
+/// # Errors
+/// As [`add`]; [`IamError::LastAdministrator`].
+pub async fn remove(
+    realm: &mut Realm,
+    caller: &Caller,
+    group: &Name,
+    who: &UserRef,
+) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let group = find_to_join(&mut work, group).await?;
+        let user = users::find_to_change(&mut work, who, "group:update").await?;
+        let changed = leave(&mut work, &group, &user).await?;
+        end(work, "group.remove", group, user, changed).await
+    }
+    .await;
+    realm.settled(result).await
+}
+
+pub(in super::super) async fn join(
+    work: &mut Work<'_>,
+    group: &Group,
+    user: &User,
+) -> Result<bool, IamError> {
+    let added = users::store::insert_members(&mut work.tx, &[user.id.uuid()], &[group.id]).await? > 0;
+    if added {
+        work.note("group.add", Some(user.id), json!({ "group": group.name }));
+    }
+    Ok(added)
+}
+
+pub(in super::super) async fn leave(
+    work: &mut Work<'_>,
+    group: &Group,
+    user: &User,
+) -> Result<bool, IamError> {
+    let removed = store::remove_member(&mut work.tx, group.id, user.id).await?;
+    if removed {
+        work.note("group.remove", Some(user.id), json!({ "group": group.name }));
+    }
+    Ok(removed)
+}
+
+async fn end(
+    work: Work<'_>,
+    action: &'static str,
+    group: Group,
+    user: User,
+    changed: bool,
+) -> Result<Changed, IamError> {
+    let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+    work.commit().await?;
+    Ok(Changed { action, subject: group.name, object: user.email, outcome })
+}

@@ -1,0 +1,279 @@
+//! Groups: they nest, carry roles, and their members inherit what they and those around them carry.
+
+mod members;
+pub(super) mod store;
+
+pub use members::{Membership, add, members, of_user, remove};
+pub(super) use members::{join, leave};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::access::grants_of_group;
+use super::error::IamError;
+use super::model::{Changed, Group, Name, Outcome};
+use super::realm::{Realm, Work};
+use crate::kernel::{Caller, suggest};
+
+/// How deep groups nest at most.
+pub const MAX_DEPTH: i32 = 32;
+
+/// What is to be changed of a group; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct GroupUpdate {
+    /// The name.
+    pub name: Option<Name>,
+    /// What it is for.
+    pub description: Option<String>,
+}
+
+/// A group in the tree of groups.
+#[derive(Debug, Clone, Serialize)]
+pub struct Branch {
+    /// The group.
+    #[serde(flatten)]
+    pub group: Group,
+    /// How many groups it is within.
+    pub depth: usize,
+}
+
+/// The groups, by name.
+///
+/// # Errors
+/// Without `group:read`.
+pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Group>, IamError> {
+    let mut work = realm.look(caller).await?;
+    work.actor.require(caller, "group:read", &Map::new())?;
+    let found = store::list(&mut work.tx, None).await?;
+    work.close().await?;
+    Ok(found)
+}
+
+/// The groups, each behind the one that it is part of.
+///
+/// # Errors
+/// Without `group:read`.
+pub async fn tree(realm: &mut Realm, caller: &Caller) -> Result<Vec<Branch>, IamError> {
+    let groups = list(realm, caller).await?;
+    let mut branches = Vec::with_capacity(groups.len());
+    // What is still to be shown, the next one last.
+    let mut open: Vec<(usize, &Group)> =
+        groups.iter().rev().filter(|group| group.parent.is_none()).map(|group| (0, group)).collect();
+    while let Some((depth, group)) = open.pop() {
+        branches.push(Branch { group: group.clone(), depth });
+        let parts = groups.iter().rev().filter(|part| part.parent.as_ref() == Some(&group.name));
+        open.extend(parts.map(|part| (depth + 1, part)));
+    }
+    Ok(branches)
+}
+
+/// The group.
+///
+/// # Errors
+/// Without `group:read`; [`IamError::NotFound`], with the nearest name.
+pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Group, IamError> {
+    let mut work = realm.look(caller).await?;
+    work.actor.require(caller, "group:read", &attributes(name))?;
+    let group = find(&mut work, name).await?;
+    work.close().await?;
+    Ok(group)
+}
+
+/// Makes a group, perhaps as part of another.
+///
+/// # Errors
+/// Without `group:create`; [`IamError::Exists`]; [`IamError::Above`] when the other one holds what
+/// the caller does not.
+pub async fn create(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: &Name,
+    description: &str,
+    parent: Option<&Name>,
+) -> Result<Group, IamError> {
+    let result: Result<Group, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        work.actor.require(caller, "group:create", &Map::new())?;
+        let parent = match parent {
+            Some(parent) => Some(find_to_change(&mut work, parent, "group:create").await?),
+            None => None,
+        };
+        insert(&mut work, name, description, parent.as_ref()).await?;
+        let group = find(&mut work, name).await?;
+        work.commit().await?;
+        Ok(group)
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Makes a group.
+pub(super) async fn insert(
+    work: &mut Work<'_>,
+    name: &Name,
+    description: &str,
+    parent: Option<&Group>,
+) -> Result<Uuid, IamError> {
+    let parent_id = parent.map(|group| group.id);
+    let Some(id) = store::insert(&mut work.tx, name.as_str(), description, parent_id).await? else {
+        return Err(IamError::Exists { what: "group", name: name.to_string() });
+    };
+    check_depth(work, id).await?;
+    work.note("group.create", None, json!({ "group": name, "parent": parent.map(|group| &group.name) }));
+    Ok(id)
+}
+
+/// Renames or describes a group.
+///
+/// # Errors
+/// Without `group:update`; [`IamError::Exists`].
+pub async fn update(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: &Name,
+    change: &GroupUpdate,
+) -> Result<(Group, Outcome), IamError> {
+    let result: Result<(Group, Outcome), IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let group = find_to_change(&mut work, name, "group:update").await?;
+        let new_name = change.name.as_ref().filter(|new| *new != name);
+        let description = change.description.as_deref().filter(|text| *text != group.description);
+        if new_name.is_none() && description.is_none() {
+            work.commit().await?;
+            return Ok((group, Outcome::Unchanged));
+        }
+        let written = store::update(&mut work.tx, group.id, new_name.map(Name::as_str), description).await;
+        if let (Err(error), Some(new)) = (&written, new_name)
+            && error.violates("groups_name_key")
+        {
+            return Err(IamError::Exists { what: "group", name: new.to_string() });
+        }
+        written?;
+        work.note("group.update", None, json!({ "group": name, "name": new_name }));
+        let outcome = work.outcome();
+        let group = find(&mut work, new_name.unwrap_or(name)).await?;
+        work.commit().await?;
+        Ok((group, outcome))
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Makes a group part of another; `None`: of none.
+///
+/// # Errors
+/// Without `group:update` on both; [`IamError::Cycle`]; [`IamError::Above`] when either holds what
+/// the caller does not; [`IamError::LastAdministrator`].
+pub async fn relocate(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: &Name,
+    parent: Option<&Name>,
+) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let group = find_to_change(&mut work, name, "group:update").await?;
+        let parent = match parent {
+            Some(parent) => Some(find_to_change(&mut work, parent, "group:update").await?),
+            None => None,
+        };
+        let changed = place(&mut work, &group, parent.as_ref()).await?;
+        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        work.commit().await?;
+        let object = parent.map(|parent| parent.name).unwrap_or_default();
+        Ok(Changed { action: "group.move", subject: group.name, object, outcome })
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Moves a group; whether it was elsewhere.
+pub(super) async fn place(
+    work: &mut Work<'_>,
+    group: &Group,
+    parent: Option<&Group>,
+) -> Result<bool, IamError> {
+    if group.parent.as_ref() == parent.map(|parent| &parent.name) {
+        return Ok(false);
+    }
+    if let Some(parent) = parent
+        && store::is_within(&mut work.tx, parent.id, group.id).await?
+    {
+        return Err(IamError::Cycle { group: group.name.clone(), parent: parent.name.clone() });
+    }
+    store::set_parent(&mut work.tx, group.id, parent.map(|parent| parent.id)).await?;
+    check_depth(work, group.id).await?;
+    let detail = json!({ "group": group.name, "parent": parent.map(|parent| &parent.name) });
+    work.note("group.move", None, detail);
+    Ok(true)
+}
+
+async fn check_depth(work: &mut Work<'_>, group: Uuid) -> Result<(), IamError> {
+    if store::depth(&mut work.tx, group, MAX_DEPTH + 1).await? > MAX_DEPTH {
+        return Err(IamError::Depth(MAX_DEPTH));
+    }
+    Ok(())
+}
+
+/// Deletes a group; its members lose what they had by it.
+///
+/// # Errors
+/// Without `group:delete`; [`IamError::HasGroups`]; [`IamError::LastAdministrator`].
+pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let group = find_to_change(&mut work, name, "group:delete").await?;
+        remove_group(&mut work, &group).await?;
+        let outcome = work.outcome();
+        work.commit().await?;
+        Ok(Changed { action: "group.delete", subject: group.name, object: String::new(), outcome })
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Deletes a group.
+pub(super) async fn remove_group(work: &mut Work<'_>, group: &Group) -> Result<(), IamError> {
+    match store::delete(&mut work.tx, group.id).await {
+        Err(error) if error.violates("groups_parent_id_fkey") => {
+            return Err(IamError::HasGroups(group.name.clone()));
+        }
+        other => other?,
+    }
+    let detail = json!({ "group": group.name, "members": group.members, "roles": group.roles });
+    work.note("group.delete", None, detail);
+    Ok(())
+}
+
+fn attributes(name: &Name) -> Map<String, Value> {
+    Map::from_iter([("name".to_owned(), Value::from(name.as_str()))])
+}
+
+/// The group, with the nearest name where there is none.
+pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Group, IamError> {
+    if let Some(group) = store::list(&mut work.tx, Some(name.as_str())).await?.pop() {
+        return Ok(group);
+    }
+    let names = store::names(&mut work.tx).await?;
+    let nearest = suggest::nearest(name.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
+    Err(IamError::NotFound { what: "group", name: name.to_string(), nearest })
+}
+
+/// The group, if the caller has the permission on it and holds all that its members get by it.
+pub(super) async fn find_to_change(
+    work: &mut Work<'_>,
+    name: &Name,
+    permission: &'static str,
+) -> Result<Group, IamError> {
+    work.actor.require(work.caller, permission, &attributes(name))?;
+    let group = find(work, name).await?;
+    let held = grants_of_group(&mut work.tx, group.id).await?;
+    work.actor.require_cover(|| format!("group {name}"), &held)?;
+    Ok(group)
+}
+
+/// The group, if the caller may add to it.
+pub(super) async fn find_to_join(work: &mut Work<'_>, name: &Name) -> Result<Group, IamError> {
+    find_to_change(work, name, "group:update").await
+}

@@ -1,0 +1,178 @@
+//! The SQL of groups.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::super::model::Group;
+use super::Membership;
+use crate::infra::db::DbError;
+use crate::kernel::UserId;
+
+/// The groups, or the one of a name.
+pub(in super::super) async fn list(
+    realm: &mut PgConnection,
+    name: Option<&str>,
+) -> Result<Vec<Group>, DbError> {
+    Ok(sqlx::query_as(
+        "select groups.id, groups.name, groups.description, parent.name as parent,
+                array(select roles.name from nexus.group_roles join nexus.roles on roles.id = group_roles.role_id
+                      where group_roles.group_id = groups.id order by roles.name) as roles,
+                (select count(*) from nexus.group_members join nexus.users on users.id = group_members.user_id
+                 where group_members.group_id = groups.id and users.deleted_at is null) as members,
+                groups.created_at, groups.updated_at
+         from nexus.groups left join nexus.groups as parent on parent.id = groups.parent_id
+         where $1::text is null or groups.name = $1 order by groups.name",
+    )
+    .bind(name)
+    .fetch_all(realm)
+    .await?)
+}
+
+/// The names.
+pub(super) async fn names(realm: &mut PgConnection) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar("select name from nexus.groups").fetch_all(realm).await?)
+}
+
+/// Makes a group; `None` when there is one of that name.
+pub(super) async fn insert(
+    realm: &mut PgConnection,
+    name: &str,
+    description: &str,
+    parent: Option<Uuid>,
+) -> Result<Option<Uuid>, DbError> {
+    Ok(sqlx::query_scalar(
+        "insert into nexus.groups (id, name, description, parent_id) values ($1, $2, $3, $4)
+         on conflict (name) do nothing returning id",
+    )
+    .bind(Uuid::now_v7())
+    .bind(name)
+    .bind(description)
+    .bind(parent)
+    .fetch_optional(realm)
+    .await?)
+}
+
+/// Renames or describes a group; `None` leaves a field as it is.
+pub(in super::super) async fn update(
+    realm: &mut PgConnection,
+    group: Uuid,
+    name: Option<&str>,
+    description: Option<&str>,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "update nexus.groups set name = coalesce($2, name), description = coalesce($3, description), updated_at = now()
+         where id = $1",
+    )
+    .bind(group)
+    .bind(name)
+    .bind(description)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// Makes a group part of another, or of none.
+pub(super) async fn set_parent(
+    realm: &mut PgConnection,
+    group: Uuid,
+    parent: Option<Uuid>,
+) -> Result<(), DbError> {
+    sqlx::query("update nexus.groups set parent_id = $2, updated_at = now() where id = $1")
+        .bind(group)
+        .bind(parent)
+        .execute(realm)
+        .await?;
+    Ok(())
+}
+
+/// Whether a group is another one, or part of it at any depth.
+pub(super) async fn is_within(realm: &mut PgConnection, group: Uuid, other: Uuid) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar(
+        "with recursive chain (id, parent_id) as (
+             select id, parent_id from nexus.groups where id = $1
+             union
+             select groups.id, groups.parent_id from chain join nexus.groups on groups.id = chain.parent_id
+         )
+         select exists (select from chain where id = $2)",
+    )
+    .bind(group)
+    .bind(other)
+    .fetch_one(realm)
+    .await?)
+}
+
+/// How deep the tree is at a group: those that it is part of, itself, and the longest way down.
+/// Stops counting at `limit` either way.
+pub(super) async fn depth(realm: &mut PgConnection, group: Uuid, limit: i32) -> Result<i32, DbError> {
+    Ok(sqlx::query_scalar(
+        "with recursive up (id, parent_id, steps) as (
+             select id, parent_id, 1 from nexus.groups where id = $1
+             union all
+             select groups.id, groups.parent_id, up.steps + 1
+             from up join nexus.groups on groups.id = up.parent_id where up.steps < $2
+         ), down (id, steps) as (
+             select $1::uuid, 0
+             union all
+             select groups.id, down.steps + 1
+             from down join nexus.groups on groups.parent_id = down.id where down.steps < $2
+         )
+         select (select max(steps) from up) + (select max(steps) from down)",
+    )
+    .bind(group)
+    .bind(limit)
+    .fetch_one(realm)
+    .await?)
+}
+
+/// Deletes a group with its memberships and grants.
+pub(super) async fn delete(realm: &mut PgConnection, group: Uuid) -> Result<(), DbError> {
+    sqlx::query("delete from nexus.groups where id = $1").bind(group).execute(realm).await?;
+    Ok(())
+}
+
+/// Takes a user out of a group; whether it was in it.
+pub(super) async fn remove_member(
+    realm: &mut PgConnection,
+    group: Uuid,
+    user: UserId,
+) -> Result<bool, DbError> {
+    let done = sqlx::query("delete from nexus.group_members where group_id = $1 and user_id = $2")
+        .bind(group)
+        .bind(user)
+        .execute(realm)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// The groups that a user is in, each with the way there.
+pub(super) async fn of_user(realm: &mut PgConnection, user: UserId) -> Result<Vec<Membership>, DbError> {
+    Ok(sqlx::query_as(
+        "with recursive chain (name, parent_id, via) as (
+             select groups.name, groups.parent_id, '{}'::text[]
+             from nexus.group_members join nexus.groups on groups.id = group_members.group_id
+             where group_members.user_id = $1
+             union all
+             select groups.name, groups.parent_id, chain.via || chain.name
+             from chain join nexus.groups on groups.id = chain.parent_id
+         )
+         select name as \"group\", via from chain order by cardinality(via), name",
+    )
+    .bind(user)
+    .fetch_all(realm)
+    .await?)
+}
+
+/// Who was added to a group: id, address, and what it is compared by.
+pub(in super::super) async fn direct_members(
+    realm: &mut PgConnection,
+    group: Uuid,
+) -> Result<Vec<(UserId, String, String)>, DbError> {
+    Ok(sqlx::query_as(
+        "select users.id, users.email, users.email_key::text
+         from nexus.group_members join nexus.users on users.id = group_members.user_id
+         where group_members.group_id = $1 and users.deleted_at is null order by users.email_key",
+    )
+    .bind(group)
+    .fetch_all(realm)
+    .await?)
+}

@@ -1,0 +1,290 @@
+//! Users, roles, groups, as a realm has them and as doors show them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sqlx::FromRow;
+use sqlx::types::Json;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::kernel::{Email, UserId};
+
+/// Where in its life a user is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum UserState {
+    /// Asked in; has no password yet.
+    Invited,
+    /// May sign in.
+    Active,
+    /// Shut out by a person.
+    Disabled,
+    /// Shut out because of too many wrong passwords, until somebody unlocks it.
+    Locked,
+    /// Deleted; can be had back until it is erased.
+    Deleted,
+}
+
+impl UserState {
+    /// All states, for help and completion.
+    pub const ALL: [Self; 5] = [Self::Invited, Self::Active, Self::Disabled, Self::Locked, Self::Deleted];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Locked => "locked",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// The name of a role or a group: 1 to 100 characters, no control character, no space at its ends,
+/// no comma, which separates names in lists.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Name(String);
+
+/// A text that is no name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a name has 1 to 100 characters, none of them a comma, a semicolon or a control character, no space at its ends"
+)]
+pub struct NotAName;
+
+impl Name {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = (1..=100).contains(&text.chars().count())
+            && text.trim() == text
+            && !text.contains(|c: char| c.is_control() || c == ',' || c == ';');
+        if fits { Ok(Self(text.to_owned())) } else { Err(NotAName) }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a person names a user: by its address, or by its id, which also finds a deleted one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserRef {
+    /// By its address.
+    Email(Email),
+    /// By its id, which never changes.
+    Id(UserId),
+}
+
+impl FromStr for UserRef {
+    type Err = crate::kernel::email::EmailError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<UserId>() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => text.parse().map(Self::Email),
+        }
+    }
+}
+
+impl fmt::Display for UserRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Email(email) => email.fmt(f),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
+}
+
+/// A user as doors show it.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// Its address, as it was written.
+    pub email: String,
+    /// Its name for people.
+    pub name: String,
+    /// Where in its life it is.
+    pub state: UserState,
+    /// Whether it has a password.
+    pub has_password: bool,
+    /// Whether it has a second factor.
+    pub second_factor: bool,
+    /// What conditions and apps may look at.
+    pub profile: Json<Map<String, Value>>,
+    /// Roles that were granted to it, not those of its groups.
+    pub roles: Vec<String>,
+    /// Groups that it was added to.
+    pub groups: Vec<String>,
+    /// When it was made (RFC 3339).
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+    /// When it last signed in.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub last_sign_in_at: Option<OffsetDateTime>,
+    /// Until when it waits because of wrong passwords.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub locked_until: Option<OffsetDateTime>,
+    /// When it was deleted.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub deleted_at: Option<OffsetDateTime>,
+}
+
+/// What is asked for when a user is made.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Its address.
+    pub email: Email,
+    /// Its name for people.
+    pub name: String,
+    /// What conditions and apps may look at.
+    pub profile: Map<String, Value>,
+    /// Roles to grant.
+    pub roles: Vec<Name>,
+    /// Groups to add it to.
+    pub groups: Vec<Name>,
+}
+
+/// Which users a list holds. Deleted ones only where their state is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct UserFilter {
+    /// In this state.
+    pub state: Option<UserState>,
+    /// With this role, granted to them or to a group that they are in.
+    pub role: Option<Name>,
+    /// In this group, or in one that is part of it.
+    pub group: Option<Name>,
+    /// With this text in address or name, whatever its case.
+    pub search: Option<String>,
+}
+
+/// What a list of users is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UserSort {
+    /// The address.
+    #[default]
+    Email,
+    /// The name.
+    Name,
+    /// The time of creation.
+    CreatedAt,
+    /// The last sign-in.
+    LastSignIn,
+}
+
+/// A role as doors show it.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct Role {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Made at birth: can be changed, not lost.
+    pub built_in: bool,
+    /// What it allows: permissions, with their conditions behind `when`.
+    pub permissions: Vec<String>,
+    /// How many users it was granted to.
+    pub users: i64,
+    /// How many groups carry it.
+    pub groups: i64,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+}
+
+/// A group as doors show it.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct Group {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The group that it is part of.
+    pub parent: Option<String>,
+    /// The roles that it carries itself.
+    pub roles: Vec<String>,
+    /// How many users were added to it.
+    pub members: i64,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    pub updated_at: OffsetDateTime,
+}
+
+/// A registered permission as doors show it.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct PermissionView {
+    /// The permission.
+    pub name: String,
+    /// What it allows.
+    pub description: String,
+    /// Roles that hold it, or a pattern that covers it.
+    pub roles: Vec<String>,
+}
+
+/// What a command did to one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was made or changed.
+    Done,
+    /// It was so already.
+    Unchanged,
+    /// It would be done.
+    Planned,
+}
+
+impl Outcome {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Unchanged => "unchanged",
+            Self::Planned => "planned",
+        }
+    }
+}
+
+/// One change as doors show it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Changed {
+    /// What was done, e.g. `role.grant`.
+    pub action: &'static str,
+    /// To whom or what.
+    pub subject: String,
+    /// With what; empty where the action says it all.
+    pub object: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}

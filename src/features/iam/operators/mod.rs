@@ -1,0 +1,177 @@
+//! Operators in tenants' realms: let in with a role there, for a time, with a reason. What counts is
+//! in the tenant's realm, where the tenant can see it; the platform's realm holds a copy to list from.
+
+mod store;
+
+use serde::Serialize;
+use serde_json::{Map, json};
+use sqlx::FromRow;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::error::IamError;
+use super::model::{Changed, Name, Outcome, User, UserRef, UserState};
+use super::realm::{Realm, Work};
+use super::{roles, users};
+use crate::infra::db::{DbError, transaction};
+use crate::kernel::{Caller, TenantId, UserId};
+
+/// The longest that an operator is let in for at once, in days.
+const MAX_DAYS: i64 = 366;
+
+/// An operator's access to a tenant.
+#[derive(Debug, Clone, Serialize, FromRow)]
+pub struct OperatorGrant {
+    /// Its id.
+    pub id: Uuid,
+    /// Which operator.
+    pub operator_id: UserId,
+    /// The operator's address; empty when it was erased.
+    #[sqlx(default)]
+    pub operator: String,
+    /// Which tenant.
+    pub tenant_id: TenantId,
+    /// With this role there.
+    pub role: String,
+    /// Why.
+    pub reason: String,
+    /// Who let it in.
+    pub granted_by: String,
+    /// `open`, `over` or `revoked`.
+    pub state: String,
+    /// Since when (RFC 3339).
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// Until when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+}
+
+/// What is asked for when an operator is let in.
+#[derive(Debug, Clone)]
+pub struct NewGrant {
+    /// Which operator.
+    pub operator: UserRef,
+    /// With this role of the tenant's realm.
+    pub role: Name,
+    /// Until when.
+    pub until: OffsetDateTime,
+    /// Why: 1 to 500 characters.
+    pub reason: String,
+}
+
+/// Lets an operator into a tenant's realm. Every look and every change of it there is in that
+/// realm's log.
+///
+/// # Errors
+/// Without `operator:grant` and `role:grant` there; [`IamError::Date`] when the end is past or more
+/// than a year away; [`IamError::State`] when the operator is not active.
+pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result<OperatorGrant, IamError> {
+    let result: Result<OperatorGrant, IamError> = async {
+    let now = OffsetDateTime::now_utc();
+    if new.until <= now {
+        return Err(IamError::Date("the end of an operator's access lies in the past"));
+    }
+    if new.until > now + Duration::days(MAX_DAYS) {
+        return Err(IamError::Date("an operator is let in for a year at most"));
+    }
+    let mut work = tenant_work(realm, caller).await?;
+    work.actor.require(caller, "operator:grant", &Map::new())?;
+    let role = roles::find_to_grant(&mut work, &new.role).await?;
+    let operator = operator(&mut work, &new.operator).await?;
+    if operator.state != UserState::Active {
+        return Err(IamError::State {
+            user: operator.email,
+            state: operator.state.as_str(),
+            why: "only an active operator can be let in",
+            hint: "see how it stands: nexus user list".to_owned(),
+        });
+    }
+    let granted = OperatorGrant {
+        id: Uuid::now_v7(),
+        operator_id: operator.id,
+        operator: operator.email,
+        tenant_id: work.place.tenant,
+        role: role.name.clone(),
+        reason: new.reason.clone(),
+        granted_by: caller.to_string(),
+        state: "open".to_owned(),
+        created_at: now,
+        expires_at: new.until,
+    };
+    if !work.dry_run {
+        // The copy comes first: it must not lack anybody who is in.
+        let mut copy = transaction(work.control()).await?;
+        store::insert(&mut copy, &granted, None).await?;
+        copy.commit().await.map_err(DbError::from)?;
+    }
+    store::insert(&mut work.tx, &granted, Some(role.id)).await?;
+    let detail = json!({
+        "operator": operator.id, "role": role.name, "until": new.until.unix_timestamp(), "reason": new.reason,
+    });
+    work.note("operator.grant", None, detail);
+    work.commit().await?;
+    Ok(granted)
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Takes all access to a tenant from an operator.
+///
+/// # Errors
+/// Without `operator:grant`.
+pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = tenant_work(realm, caller).await?;
+        work.actor.require(caller, "operator:grant", &Map::new())?;
+        let operator = operator(&mut work, who).await?;
+        let ids = store::revoke(&mut work.tx, operator.id, work.place.tenant).await?;
+        if !ids.is_empty() {
+            work.note("operator.revoke", None, json!({ "operator": operator.id, "grants": ids.len() }));
+        }
+        let outcome = if ids.is_empty() { Outcome::Unchanged } else { work.outcome() };
+        let (dry_run, tenant) = (work.dry_run, work.place.tenant);
+        work.commit().await?;
+        if !dry_run {
+            // Also where a crash came between the two the last time.
+            store::revoke(realm.control(), operator.id, tenant).await?;
+        }
+        let object = realm.place.slug.clone().unwrap_or_default();
+        Ok(Changed { action: "operator.revoke", subject: operator.email, object, outcome })
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Operators' access, the newest first: to this tenant, or in the platform's realm to all.
+///
+/// # Errors
+/// Without `operator:read`.
+pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<OperatorGrant>, IamError> {
+    let mut work = realm.look(caller).await?;
+    work.actor.require(caller, "operator:read", &Map::new())?;
+    let mut found = store::list(&mut work.tx).await?;
+    let ids: Vec<Uuid> = found.iter().map(|grant| grant.operator_id.uuid()).collect();
+    let names = store::emails(work.control(), &ids).await?;
+    for grant in &mut found {
+        grant.operator = names.get(&grant.operator_id).cloned().unwrap_or_default();
+    }
+    work.close().await?;
+    Ok(found)
+}
+
+async fn tenant_work<'a>(realm: &'a mut Realm, caller: &'a Caller) -> Result<Work<'a>, IamError> {
+    if realm.place.is_platform() {
+        return Err(IamError::Declaration(
+            "name the tenant: operators are at home in the platform".to_owned(),
+        ));
+    }
+    realm.change(caller).await
+}
+
+/// The operator, by the platform's realm.
+async fn operator(work: &mut Work<'_>, who: &UserRef) -> Result<User, IamError> {
+    let found = users::store::by_ref(work.control(), who).await?;
+    found.ok_or_else(|| IamError::NotFound { what: "user", name: format!("{who} (operator)"), nearest: None })
+}

@@ -1,0 +1,124 @@
+//! Permissions: `resource:action`, where `*` stands for any one part.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+/// The longest part. Longer names are slips.
+const MAX_PART: usize = 60;
+
+/// A permission, e.g. `invoice:create`, or a pattern for several, e.g. `invoice:*`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Permission {
+    text: String,
+    colon: usize,
+}
+
+/// A text that is no permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a permission is written resource:action, each of lower-case letters, digits, '-' and '_', or '*' for any"
+)]
+pub struct NotAPermission;
+
+impl Permission {
+    /// What is acted on.
+    #[must_use]
+    pub fn resource(&self) -> &str {
+        &self.text[..self.colon]
+    }
+
+    /// What is done.
+    #[must_use]
+    pub fn action(&self) -> &str {
+        &self.text[self.colon + 1..]
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it stands for several.
+    #[must_use]
+    pub fn is_pattern(&self) -> bool {
+        self.resource() == "*" || self.action() == "*"
+    }
+
+    /// Whether everything that `other` stands for is part of what this stands for.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let part = |mine: &str, theirs: &str| mine == "*" || mine == theirs;
+        part(self.resource(), other.resource()) && part(self.action(), other.action())
+    }
+}
+
+impl FromStr for Permission {
+    type Err = NotAPermission;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (resource, action) = text.split_once(':').ok_or(NotAPermission)?;
+        let part = |part: &str| {
+            part == "*"
+                || (part.len() <= MAX_PART
+                    && part.starts_with(|c: char| c.is_ascii_lowercase())
+                    && part
+                        .bytes()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'_'))
+        };
+        if part(resource) && part(action) {
+            Ok(Self { text: text.to_owned(), colon: resource.len() })
+        } else {
+            Err(NotAPermission)
+        }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for Permission {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Permission {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_star_stands_for_one_part() {
+        for (pattern, asked, expected) in [
+            ("invoice:create", "invoice:create", true),
+            ("invoice:create", "invoice:update", false),
+            ("invoice:*", "invoice:update", true),
+            ("*:read", "invoice:read", true),
+            ("*:read", "invoice:*", false),
+            ("*:*", "*:read", true),
+            ("invoice:create", "invoice:*", false),
+            ("inv:create", "invoice:create", false),
+        ] {
+            assert_eq!(of(pattern).covers(&of(asked)), expected, "{pattern} {asked}");
+        }
+        assert!(of("a:*").is_pattern() && !of("a:b").is_pattern());
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for bad in ["", ":", "a", "a:", ":b", "A:b", "a:b:c", "a b:c", "a*:b", "1a:b", "a:b*", "ä:b", "a:b\n"]
+        {
+            assert!(bad.parse::<Permission>().is_err(), "{bad:?}");
+        }
+        assert!(format!("a:{}", "b".repeat(61)).parse::<Permission>().is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! Registered permissions: what roles can hold.
+
+mod store;
+
+use serde_json::{Map, json};
+
+use super::error::IamError;
+use super::model::{Changed, Outcome, PermissionView};
+use super::permission::Permission;
+use super::realm::{Realm, Work};
+use crate::kernel::{Caller, suggest};
+
+/// The registered permissions, by name.
+///
+/// # Errors
+/// Without `permission:read`.
+pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<PermissionView>, IamError> {
+    let mut work = realm.look(caller).await?;
+    work.actor.require(caller, "permission:read", &Map::new())?;
+    let found = store::list(&mut work.tx).await?;
+    work.close().await?;
+    Ok(found)
+}
+
+/// Registers a permission, or describes one that is registered anew.
+///
+/// # Errors
+/// Without `permission:create`.
+pub async fn register(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: &Permission,
+    description: &str,
+) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        work.actor.require(caller, "permission:create", &Map::new())?;
+        let changed = write(&mut work, name, description).await?;
+        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        work.commit().await?;
+        let (subject, object) = (name.to_string(), description.to_owned());
+        Ok(Changed { action: "permission.register", subject, object, outcome })
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Registers a permission; whether anything changed.
+pub(super) async fn write(
+    work: &mut Work<'_>,
+    name: &Permission,
+    description: &str,
+) -> Result<bool, IamError> {
+    let changed = store::register(&mut work.tx, name.as_str(), description).await?;
+    if changed {
+        work.note("permission.register", None, json!({ "permission": name }));
+    }
+    Ok(changed)
+}
+
+/// Requires that a permission is registered, or is a pattern for some that are.
+pub(super) async fn check(work: &mut Work<'_>, asked: &Permission) -> Result<(), IamError> {
+    let names = store::names(&mut work.tx).await?;
+    let known = names.iter().filter_map(|name| name.parse::<Permission>().ok());
+    if names.iter().any(|name| name == asked.as_str())
+        || (asked.is_pattern() && known.into_iter().any(|one| asked.covers(&one)))
+    {
+        return Ok(());
+    }
+    let nearest = suggest::nearest(asked.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
+    Err(IamError::UnknownPermission { name: asked.to_string(), nearest })
+}
+
+/// The same, for a permission that a role is about to hold: a pattern is registered by that.
+pub(super) async fn check_to_hold(work: &mut Work<'_>, asked: &Permission) -> Result<(), IamError> {
+    check(work, asked).await?;
+    if asked.is_pattern() {
+        let description = match (asked.resource(), asked.action()) {
+            ("*", action) => format!("{action} anything"),
+            (resource, _) => format!("everything with {resource}"),
+        };
+        store::register_pattern(&mut work.tx, asked.as_str(), &description).await?;
+    }
+    Ok(())
+}

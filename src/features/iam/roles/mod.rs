@@ -1,0 +1,272 @@
+//! Roles: what they allow, and who holds them.
+
+mod grant;
+pub(super) mod store;
+
+pub use grant::{Holder, grant, revoke};
+pub(super) use grant::{give_group, give_user, take_group, take_user};
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::access::grants_of_role;
+use super::condition::Condition;
+use super::error::IamError;
+use super::grants::Grant;
+use super::model::{Changed, Name, Outcome, Role};
+use super::permission::Permission;
+use super::permissions;
+use super::realm::{Realm, Work};
+use crate::kernel::{Caller, suggest};
+
+/// The roles, by name.
+///
+/// # Errors
+/// Without `role:read`.
+pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Role>, IamError> {
+    let mut work = realm.look(caller).await?;
+    work.actor.require(caller, "role:read", &Map::new())?;
+    let found = store::list(&mut work.tx, None).await?;
+    work.close().await?;
+    Ok(found)
+}
+
+/// The role.
+///
+/// # Errors
+/// Without `role:read`; [`IamError::NotFound`], with the nearest name.
+pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Role, IamError> {
+    let mut work = realm.look(caller).await?;
+    work.actor.require(caller, "role:read", &attributes(name))?;
+    let role = find(&mut work, name).await?;
+    work.close().await?;
+    Ok(role)
+}
+
+/// Makes a role.
+///
+/// # Errors
+/// Without `role:create`; [`IamError::Exists`]; as [`allow`] for its permissions.
+pub async fn create(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: &Name,
+    description: &str,
+    permissions: &[Permission],
+) -> Result<Role, IamError> {
+    let result: Result<Role, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        work.actor.require(caller, "role:create", &Map::new())?;
+        insert(&mut work, name, description).await?;
+        let role = find(&mut work, name).await?;
+        for permission in permissions {
+            let given = Grant { permission: permission.clone(), condition: None };
+            put(&mut work, &role, &given).await?;
+        }
+        let role = find(&mut work, name).await?;
+        work.commit().await?;
+        Ok(role)
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Makes a role.
+pub(super) async fn insert(work: &mut Work<'_>, name: &Name, description: &str) -> Result<Uuid, IamError> {
+    match store::insert(&mut work.tx, name.as_str(), description).await? {
+        Some(id) => {
+            work.note("role.create", None, json!({ "role": name }));
+            Ok(id)
+        }
+        None => Err(IamError::Exists { what: "role", name: name.to_string() }),
+    }
+}
+
+/// Renames or describes a role.
+///
+/// # Errors
+/// Without `role:update`; [`IamError::BuiltIn`] when a built-in one would get another name.
+pub async fn update(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: &Name,
+    (new_name, description): (Option<&Name>, Option<&str>),
+) -> Result<(Role, Outcome), IamError> {
+    let result: Result<(Role, Outcome), IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let role = find_to_change(&mut work, name, "role:update").await?;
+        let new_name = new_name.filter(|new| **new != *name);
+        let description = description.filter(|text| *text != role.description);
+        if new_name.is_none() && description.is_none() {
+            work.commit().await?;
+            return Ok((role, Outcome::Unchanged));
+        }
+        if role.built_in && new_name.is_some() {
+            return Err(IamError::BuiltIn(role.name));
+        }
+        let written = store::update(&mut work.tx, role.id, new_name.map(Name::as_str), description).await;
+        if let (Err(error), Some(new)) = (&written, new_name)
+            && error.violates("roles_name_key")
+        {
+            return Err(IamError::Exists { what: "role", name: new.to_string() });
+        }
+        written?;
+        work.note(
+            "role.update",
+            None,
+            json!({ "role": name, "name": new_name, "description": description.is_some() }),
+        );
+        let outcome = work.outcome();
+        let role = find(&mut work, new_name.unwrap_or(name)).await?;
+        work.commit().await?;
+        Ok((role, outcome))
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Deletes a role; whoever held it loses it.
+///
+/// # Errors
+/// Without `role:delete`; [`IamError::BuiltIn`]; [`IamError::LastAdministrator`].
+pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let role = find_to_change(&mut work, name, "role:delete").await?;
+        remove(&mut work, &role).await?;
+        let outcome = work.outcome();
+        work.commit().await?;
+        Ok(Changed { action: "role.delete", subject: role.name, object: String::new(), outcome })
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Deletes a role.
+pub(super) async fn remove(work: &mut Work<'_>, role: &Role) -> Result<(), IamError> {
+    if role.built_in {
+        return Err(IamError::BuiltIn(role.name.clone()));
+    }
+    store::delete(&mut work.tx, role.id).await?;
+    let detail = json!({ "role": role.name, "users": role.users, "groups": role.groups });
+    work.note("role.delete", None, detail);
+    Ok(())
+}
+
+/// Lets a role's holders do something, perhaps under a condition; a condition that it had before
+/// is replaced.
+///
+/// # Errors
+/// Without `role:update`; [`IamError::UnknownPermission`], with the nearest name;
+/// [`IamError::Above`] when the caller does not hold it itself.
+pub async fn allow(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: &Name,
+    permission: &Permission,
+    condition: Option<&Condition>,
+) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let role = find_to_change(&mut work, name, "role:update").await?;
+        let given = Grant { permission: permission.clone(), condition: condition.cloned() };
+        let changed = put(&mut work, &role, &given).await?;
+        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        work.commit().await?;
+        Ok(Changed { action: "role.allow", subject: role.name, object: text_of(&given), outcome })
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Gives a role a permission that the caller holds; whether anything changed.
+pub(super) async fn put(work: &mut Work<'_>, role: &Role, given: &Grant) -> Result<bool, IamError> {
+    permissions::check_to_hold(work, &given.permission).await?;
+    work.actor.require_cover(|| format!("role {} would get what", role.name), [given])?;
+    let condition = given.condition.as_ref().map(Condition::as_str);
+    let changed = store::allow(&mut work.tx, role.id, given.permission.as_str(), condition).await?;
+    if changed {
+        let detail = json!({ "role": role.name, "permission": given.permission, "when": condition });
+        work.note("role.allow", None, detail);
+    }
+    Ok(changed)
+}
+
+/// Takes a permission from a role.
+///
+/// # Errors
+/// Without `role:update`; [`IamError::LastAdministrator`].
+pub async fn deny(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: &Name,
+    permission: &Permission,
+) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let role = find_to_change(&mut work, name, "role:update").await?;
+        let changed = take(&mut work, &role, permission).await?;
+        if !changed {
+            // A slip is told from a permission that the role does not hold.
+            permissions::check(&mut work, permission).await?;
+        }
+        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        work.commit().await?;
+        Ok(Changed { action: "role.deny", subject: role.name, object: permission.to_string(), outcome })
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Takes a permission from a role; whether it held it.
+pub(super) async fn take(
+    work: &mut Work<'_>,
+    role: &Role,
+    permission: &Permission,
+) -> Result<bool, IamError> {
+    let changed = store::deny(&mut work.tx, role.id, permission.as_str()).await?;
+    if changed {
+        work.note("role.deny", None, json!({ "role": role.name, "permission": permission }));
+    }
+    Ok(changed)
+}
+
+/// A permission as lists show it, with its condition behind `when`.
+pub(super) fn text_of(grant: &Grant) -> String {
+    match &grant.condition {
+        Some(condition) => format!("{} when {condition}", grant.permission),
+        None => grant.permission.to_string(),
+    }
+}
+
+fn attributes(name: &Name) -> Map<String, Value> {
+    Map::from_iter([("name".to_owned(), Value::from(name.as_str()))])
+}
+
+/// The role, with the nearest name where there is none.
+pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Role, IamError> {
+    if let Some(role) = store::list(&mut work.tx, Some(name.as_str())).await?.pop() {
+        return Ok(role);
+    }
+    let names = store::names(&mut work.tx).await?;
+    let nearest = suggest::nearest(name.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
+    Err(IamError::NotFound { what: "role", name: name.to_string(), nearest })
+}
+
+/// The role, if the caller has the permission on it and holds all that it holds.
+pub(super) async fn find_to_change(
+    work: &mut Work<'_>,
+    name: &Name,
+    permission: &'static str,
+) -> Result<Role, IamError> {
+    work.actor.require(work.caller, permission, &attributes(name))?;
+    let role = find(work, name).await?;
+    let held = grants_of_role(&mut work.tx, role.id).await?;
+    work.actor.require_cover(|| format!("role {name}"), &held)?;
+    Ok(role)
+}
+
+/// The role, if the caller may grant it and holds all that it holds.
+pub(super) async fn find_to_grant(work: &mut Work<'_>, name: &Name) -> Result<Role, IamError> {
+    find_to_change(work, name, "role:grant").await
+}

@@ -1,0 +1,136 @@
+//! The SQL of roles.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::super::model::Role;
+use crate::infra::db::DbError;
+use crate::kernel::UserId;
+
+/// The roles, or the one of a name.
+pub(in super::super) async fn list(
+    realm: &mut PgConnection,
+    name: Option<&str>,
+) -> Result<Vec<Role>, DbError> {
+    Ok(sqlx::query_as(
+        "select id, name, description, built_in,
+                array(select permission || coalesce(' when ' || condition, '') from nexus.role_permissions
+                      where role_id = roles.id order by permission collate \"C\") as permissions,
+                (select count(*) from nexus.user_roles join nexus.users on users.id = user_roles.user_id
+                 where role_id = roles.id and users.deleted_at is null) as users,
+                (select count(*) from nexus.group_roles where role_id = roles.id) as groups,
+                created_at, updated_at
+         from nexus.roles where $1::text is null or name = $1 order by name",
+    )
+    .bind(name)
+    .fetch_all(realm)
+    .await?)
+}
+
+/// The names.
+pub(super) async fn names(realm: &mut PgConnection) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar("select name from nexus.roles").fetch_all(realm).await?)
+}
+
+/// Makes a role; `None` when there is one of that name.
+pub(super) async fn insert(
+    realm: &mut PgConnection,
+    name: &str,
+    description: &str,
+) -> Result<Option<Uuid>, DbError> {
+    Ok(sqlx::query_scalar(
+        "insert into nexus.roles (id, name, description) values ($1, $2, $3) on conflict (name) do nothing returning id",
+    )
+    .bind(Uuid::now_v7())
+    .bind(name)
+    .bind(description)
+    .fetch_optional(realm)
+    .await?)
+}
+
+/// Renames or describes a role; `None` leaves a field as it is.
+pub(in super::super) async fn update(
+    realm: &mut PgConnection,
+    role: Uuid,
+    name: Option<&str>,
+    description: Option<&str>,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "update nexus.roles set name = coalesce($2, name), description = coalesce($3, description), updated_at = now()
+         where id = $1",
+    )
+    .bind(role)
+    .bind(name)
+    .bind(description)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// Deletes a role and every grant of it.
+pub(super) async fn delete(realm: &mut PgConnection, role: Uuid) -> Result<(), DbError> {
+    sqlx::query("delete from nexus.roles where id = $1 and not built_in").bind(role).execute(realm).await?;
+    Ok(())
+}
+
+/// Gives a role a permission; whether anything changed.
+pub(super) async fn allow(
+    realm: &mut PgConnection,
+    role: Uuid,
+    permission: &str,
+    condition: Option<&str>,
+) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "insert into nexus.role_permissions (role_id, permission, condition) values ($1, $2, $3)
+         on conflict (role_id, permission) do update set condition = excluded.condition
+         where role_permissions.condition is distinct from excluded.condition",
+    )
+    .bind(role)
+    .bind(permission)
+    .bind(condition)
+    .execute(realm)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Takes a permission from a role; whether it held it.
+pub(super) async fn deny(realm: &mut PgConnection, role: Uuid, permission: &str) -> Result<bool, DbError> {
+    let done = sqlx::query("delete from nexus.role_permissions where role_id = $1 and permission = $2")
+        .bind(role)
+        .bind(permission)
+        .execute(realm)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Takes a role from a user; whether it was granted.
+pub(super) async fn revoke_user(realm: &mut PgConnection, role: Uuid, user: UserId) -> Result<bool, DbError> {
+    let done = sqlx::query("delete from nexus.user_roles where role_id = $1 and user_id = $2")
+        .bind(role)
+        .bind(user)
+        .execute(realm)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Lets a group carry a role; whether it did not.
+pub(super) async fn grant_group(realm: &mut PgConnection, role: Uuid, group: Uuid) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "insert into nexus.group_roles (role_id, group_id) values ($1, $2) on conflict do nothing",
+    )
+    .bind(role)
+    .bind(group)
+    .execute(realm)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Takes a role from a group; whether it carried it.
+pub(super) async fn revoke_group(realm: &mut PgConnection, role: Uuid, group: Uuid) -> Result<bool, DbError> {
+    let done = sqlx::query("delete from nexus.group_roles where role_id = $1 and group_id = $2")
+        .bind(role)
+        .bind(group)
+        .execute(realm)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}

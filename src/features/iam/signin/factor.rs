@@ -1,0 +1,186 @@
+//! The second factor: codes of an authenticator app, and recovery codes should it be lost.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::json;
+
+use super::super::error::IamError;
+use super::super::model::{Changed, Outcome, User, UserRef};
+use super::super::realm::{Realm, Work};
+use super::super::users;
+use super::store;
+use crate::features::secrets::SecretsError;
+use crate::infra::crypto::TotpSecret;
+use crate::infra::crypto::totp;
+use crate::infra::db::{DbError, transaction};
+use crate::kernel::{Caller, UserId};
+
+/// How many recovery codes a user gets.
+const RECOVERY_CODES: usize = 10;
+
+/// What an authenticator app must be told, once.
+#[derive(Debug, Serialize)]
+pub struct Enrolment {
+    /// For whom.
+    pub user: UserId,
+    /// The address.
+    pub email: String,
+    /// The secret, as apps read it from a QR code.
+    #[serde(serialize_with = "shown")]
+    pub uri: SecretString,
+}
+
+fn shown<S: serde::Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
+
+fn name(user: UserId) -> String {
+    format!("totp-{user}")
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// A user's secret, opened.
+pub(super) async fn secret(realm: &mut Realm, user: UserId) -> Result<TotpSecret, IamError> {
+    let (secrets, tenant) = (realm.secrets.clone(), realm.place.tenant);
+    let text = secrets.get(realm.control(), tenant, &name(user)).await?;
+    Ok(TotpSecret::from_text(text))
+}
+
+/// Makes a secret for a user's authenticator app. It counts once a first code confirms it; until
+/// then nothing changes, and an unconfirmed one is replaced.
+///
+/// # Errors
+/// Without `user:update` on it, unless it is the user itself; [`IamError::State`] when it has a
+/// second factor.
+pub async fn enrol_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Enrolment, IamError> {
+    let mut work = realm.look(caller).await?;
+    let user = owner(&mut work, who).await?;
+    if user.second_factor {
+        return Err(IamError::State {
+            hint: format!("take it away first: nexus user factor remove {}{}", user.email, work.place.flag()),
+            user: user.email,
+            state: "using a second factor",
+            why: "it has one already",
+        });
+    }
+    let secret = TotpSecret::generate()?;
+    let uri = secret.uri(&user.email);
+    if !work.dry_run {
+        let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
+        let mut tx = transaction(work.control()).await?;
+        if tenant == crate::kernel::TenantId::PLATFORM {
+            secrets.put_platform(&mut tx, &name(user.id), secret.text()).await?;
+        } else {
+            secrets.put(&mut tx, tenant, &name(user.id), secret.text()).await?;
+        }
+        tx.commit().await.map_err(DbError::from)?;
+        work.note("user.factor.enrol", Some(user.id), json!({}));
+    }
+    work.commit().await?;
+    Ok(Enrolment { user: user.id, email: user.email, uri })
+}
+
+/// Confirms the secret by a first code; gives the recovery codes, once.
+///
+/// # Errors
+/// As [`enrol_factor`]; [`IamError::Code`].
+pub async fn confirm_factor(
+    realm: &mut Realm,
+    caller: &Caller,
+    who: &UserRef,
+    code: &SecretString,
+) -> Result<Vec<SecretString>, IamError> {
+    let result: Result<Vec<SecretString>, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = owner(&mut work, who).await?;
+        let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
+        let text = match secrets.get(work.control(), tenant, &name(user.id)).await {
+            Err(SecretsError::NotFound { .. } | SecretsError::NoDataKey(_)) => return Err(IamError::Code),
+            other => other?,
+        };
+        let step = TotpSecret::from_text(text).check(code, now()).ok_or(IamError::Code)?;
+        let step = i64::try_from(step).unwrap_or(i64::MAX);
+        if !store::use_step(&mut work.tx, user.id, step).await? {
+            return Err(IamError::Code);
+        }
+        let codes: Vec<SecretString> =
+            (0..RECOVERY_CODES).map(|_| totp::recovery_code()).collect::<Result<_, _>>()?;
+        let hashes: Vec<[u8; 32]> = codes.iter().map(totp::recovery_hash).collect();
+        store::begin_factor(&mut work.tx, user.id, &hashes).await?;
+        work.note("user.factor.confirm", Some(user.id), json!({}));
+        work.commit().await?;
+        Ok(codes)
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Takes a user's second factor away, e.g. because the telephone is lost. Its sessions end.
+///
+/// # Errors
+/// Without `user:update` on it; [`IamError::Above`].
+pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = users::find_to_change(&mut work, who, "user:update").await?;
+        users::present(&work, &user)?;
+        let action = "user.factor.remove";
+        if !user.second_factor {
+            work.commit().await?;
+            return Ok(Changed {
+                action,
+                subject: user.email,
+                object: String::new(),
+                outcome: Outcome::Unchanged,
+            });
+        }
+        store::end_factor(&mut work.tx, user.id).await?;
+        users::store::end_sessions(&mut work.tx, user.id).await?;
+        work.note(action, Some(user.id), json!({}));
+        let outcome = work.outcome();
+        forget_factor(&mut work, user.id).await?;
+        work.commit().await?;
+        Ok(Changed { action, subject: user.email, object: String::new(), outcome })
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Erases a user's sealed secret.
+pub(in super::super) async fn forget_factor(work: &mut Work<'_>, user: UserId) -> Result<(), IamError> {
+    if work.dry_run {
+        return Ok(());
+    }
+    let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
+    if work.place.is_platform() {
+        secrets.forget(&mut work.tx, tenant, &name(user)).await?;
+        return Ok(());
+    }
+    let mut tx = transaction(work.control()).await?;
+    secrets.forget(&mut tx, tenant, &name(user)).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(())
+}
+
+/// The user, if the caller is that user, or may change it.
+async fn owner(work: &mut Work<'_>, who: &UserRef) -> Result<User, IamError> {
+    let own = match who {
+        UserRef::Id(id) => work.actor.is(*id),
+        UserRef::Email(_) => {
+            let found = users::store::by_ref(&mut work.tx, who).await?;
+            found.is_some_and(|user| work.actor.is(user.id))
+        }
+    };
+    let user = if own {
+        let found = users::store::by_ref(&mut work.tx, who).await?;
+        found.ok_or_else(|| IamError::NotFound { what: "user", name: who.to_string(), nearest: None })?
+    } else {
+        users::find_to_change(work, who, "user:update").await?
+    };
+    users::present(work, &user)?;
+    Ok(user)
+}

@@ -1,0 +1,144 @@
+//! Signing in: passwords, second factors, sessions, and what stops guessing.
+//!
+//! Start reading at [`sign_in`].
+
+mod factor;
+mod passwords;
+mod sessions;
+mod store;
+
+pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
+pub use passwords::{Issued, hash_for, issue_token, redeem, set_password};
+pub use sessions::{Session, end_session, end_sessions, sessions};
+
+pub(super) use factor::forget_factor;
+
+use secrecy::SecretString;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::error::IamError;
+use super::realm::{Note, Realm};
+use crate::infra::crypto::totp;
+use crate::infra::db::DbError;
+use crate::kernel::{Caller, Email, TenantId, UserId};
+
+/// All wrong passwords in a row after which an account stays shut until somebody unlocks it, or its
+/// owner sets a new password by a token: the most that SP 800-63B-4, section 3.2.2, allows.
+pub const MOST_GUESSES: i32 = 100;
+/// How long a session lasts at most, in days.
+const SESSION_DAYS: i32 = 30;
+
+/// What somebody says who wants in.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The address.
+    pub email: Email,
+    /// The password.
+    pub password: SecretString,
+    /// The code of the second factor, or a recovery code.
+    pub code: Option<SecretString>,
+    /// What the person uses, for the list of sessions.
+    pub client: String,
+}
+
+/// Somebody who is in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// Who, as a caller of everything else.
+    pub caller: Caller,
+    /// Which user.
+    pub user: UserId,
+    /// The session.
+    pub session: Uuid,
+    /// Whether a second factor was shown.
+    pub second_factor: bool,
+}
+
+/// Lets somebody in who knows the password, and has the second factor where there is one.
+///
+/// An unknown address, a wrong password, a wrong code, a disabled, invited, deleted or locked
+/// account get the same answer and cost the same: one counting statement and one hash. A guess is
+/// counted before its hash is computed, in one statement, so that guesses at the same time cannot
+/// get ahead of the count; a success takes the count back.
+///
+/// # Errors
+/// [`IamError::SignIn`]; [`IamError::CodeNeeded`] when all is right but for a code that is missing.
+pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, IamError> {
+    let hasher = realm.rules.hasher.clone();
+    let counted = count(realm, &with.email).await?;
+    let Some(account) = counted else {
+        hasher.verify_nothing(&with.password).await?;
+        return Err(IamError::SignIn);
+    };
+    if !hasher.verify(&with.password, &account.password_hash).await? {
+        return Err(IamError::SignIn);
+    }
+    let step = match (account.second_factor, &with.code) {
+        (false, _) => None,
+        (true, None) => return Err(IamError::CodeNeeded),
+        (true, Some(code)) => {
+            let secret = factor::secret(realm, account.id).await?;
+            Some(secret.check(code, factor::now()).ok_or_else(|| totp::recovery_hash(code)))
+        }
+    };
+    let fresh = if hasher.is_outdated(&account.password_hash)? {
+        Some(SecretString::from(hasher.hash(&with.password).await?))
+    } else {
+        None
+    };
+    let session = Uuid::now_v7();
+    let mut tx = realm.unasked().await?;
+    let shown = match step {
+        None => true,
+        Some(Ok(step)) => {
+            let step = i64::try_from(step).unwrap_or(i64::MAX);
+            store::use_step(&mut tx, account.id, step).await?
+        }
+        Some(Err(recovery)) => store::use_recovery_code(&mut tx, account.id, &recovery).await?,
+    };
+    // Between the count and here the account may have been shut, or its password changed.
+    if !shown || !store::succeed(&mut tx, account.id, &account.password_hash, fresh.as_ref()).await? {
+        tx.rollback().await?;
+        return Err(IamError::SignIn);
+    }
+    store::insert_session(&mut tx, session, account.id, &with.client, account.second_factor, SESSION_DAYS)
+        .await?;
+    let caller = Caller::User { realm: account.realm, id: account.id, email: with.email.clone() };
+    let detail = json!({ "session": session, "second_factor": account.second_factor });
+    let note = Note { action: "user.sign_in", user: Some(account.id), detail };
+    super::store::insert_notes(&mut tx, &caller.to_string(), &[note]).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(SignedIn { caller, user: account.id, session, second_factor: account.second_factor })
+}
+
+/// An account that may be tried.
+struct Account {
+    realm: TenantId,
+    id: UserId,
+    password_hash: String,
+    second_factor: bool,
+}
+
+/// Counts a guess; `None` when the account is not there, or may not be tried now.
+async fn count(realm: &mut Realm, email: &Email) -> Result<Option<Account>, IamError> {
+    let tenant = realm.place.tenant;
+    let guesses = i32::try_from(realm.rules.guesses).unwrap_or(i32::MAX);
+    let wait = realm.rules.wait.as_secs_f64();
+    let mut tx = realm.unasked().await?;
+    // Whether a row was changed must not show in the time that its way to the disk takes.
+    store::do_not_wait_for_the_disk(&mut tx).await?;
+    let found = store::count_guess(&mut tx, &email.key(), (guesses, MOST_GUESSES), wait).await?;
+    if let Some(row) = found.as_ref().filter(|row| row.now_locked) {
+        let note =
+            Note { action: "user.lock", user: Some(row.id), detail: json!({ "guesses": row.failed_total }) };
+        super::store::insert_notes(&mut tx, &Caller::System.to_string(), &[note]).await?;
+    }
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(found.map(|row| Account {
+        realm: tenant,
+        id: row.id,
+        password_hash: row.password_hash,
+        second_factor: row.second_factor,
+    }))
+}

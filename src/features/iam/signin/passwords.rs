@@ -1,0 +1,168 @@
+//! Setting passwords: by somebody who may, or by a single-use token.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::super::error::IamError;
+use super::super::model::{Changed, User, UserRef, UserState};
+use super::super::realm::Realm;
+use super::super::users;
+use super::store;
+use crate::infra::crypto::InvitationToken;
+use crate::infra::crypto::password::{self, Hasher};
+use crate::kernel::{Caller, Email, UserId};
+
+/// A single-use token that sets a password.
+#[derive(Debug, Serialize)]
+pub struct Issued {
+    /// For whom.
+    pub user: UserId,
+    /// The address.
+    pub email: String,
+    /// `invite` or `reset`.
+    pub purpose: &'static str,
+    /// Until when it is good (RFC 3339).
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+    /// The token, where it is to be shown.
+    #[serde(serialize_with = "shown")]
+    pub token: Option<SecretString>,
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
+fn shown<S: serde::Serializer>(token: &Option<SecretString>, serializer: S) -> Result<S::Ok, S::Error> {
+    token.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
+}
+
+/// Checks a password for a new user and hashes it.
+///
+/// # Errors
+/// [`IamError::Password`] says why it is not accepted.
+pub async fn hash_for(
+    hasher: &Hasher,
+    email: &Email,
+    password: &SecretString,
+) -> Result<SecretString, IamError> {
+    password::check(password, Some(email.as_str()))?;
+    Ok(SecretString::from(hasher.hash(password).await?))
+}
+
+/// Sets a user's password and ends its sessions. An invited or locked user becomes active.
+///
+/// # Errors
+/// Without `user:update` on it; [`IamError::Above`] when it holds what the caller does not;
+/// [`IamError::Password`].
+pub async fn set_password(
+    realm: &mut Realm,
+    caller: &Caller,
+    who: &UserRef,
+    password: &SecretString,
+) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let user = to_set(realm, caller, who).await?;
+        password::check_beside(password, Some(&user.email), user.second_factor)?;
+        let hash = SecretString::from(realm.rules.hasher.hash(password).await?);
+        let mut work = realm.change(caller).await?;
+        // Looked at again: the hash took its time.
+        let user = users::find_to_change(&mut work, who, "user:update").await?;
+        users::present(&work, &user)?;
+        not_disabled(&user)?;
+        store::set_password(&mut work.tx, user.id, &hash).await?;
+        users::store::drop_token(&mut work.tx, user.id).await?;
+        let sessions = users::store::end_sessions(&mut work.tx, user.id).await?;
+        work.note("user.password.set", Some(user.id), json!({ "sessions": sessions }));
+        let outcome = work.outcome();
+        work.commit().await?;
+        Ok(Changed { action: "user.password.set", subject: user.email, object: String::new(), outcome })
+    }
+    .await;
+    realm.settled(result).await
+}
+
+async fn to_set(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<User, IamError> {
+    let mut work = realm.look(caller).await?;
+    let user = users::find_to_change(&mut work, who, "user:update").await?;
+    users::present(&work, &user)?;
+    not_disabled(&user)?;
+    work.close().await?;
+    Ok(user)
+}
+
+fn not_disabled(user: &User) -> Result<(), IamError> {
+    if user.state == UserState::Disabled {
+        return Err(IamError::State {
+            user: user.email.clone(),
+            state: "disabled",
+            why: "a password would not let it in",
+            hint: format!("let it in first: nexus user enable {}", user.email),
+        });
+    }
+    Ok(())
+}
+
+/// Makes a single-use token that sets a password: an invitation for who never had one, else a
+/// reset. An older token of the user is good no more.
+///
+/// # Errors
+/// As [`set_password`].
+pub async fn issue_token(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Issued, IamError> {
+    let result: Result<Issued, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = users::find_to_change(&mut work, who, "user:update").await?;
+        users::present(&work, &user)?;
+        not_disabled(&user)?;
+        let (purpose, ttl) = if user.has_password {
+            ("reset", work.rules.reset_ttl)
+        } else {
+            ("invite", work.rules.invitation_ttl)
+        };
+        let token = InvitationToken::generate()?;
+        let hash = token.hash();
+        let row = ([user.id.uuid()], [hash.as_bytes().as_slice()]);
+        users::store::put_tokens(&mut work.tx, &row.0, &row.1, purpose, ttl.as_secs_f64()).await?;
+        let action = if user.has_password { "user.password.reset" } else { "user.invite" };
+        work.note(action, Some(user.id), json!({ "hours": ttl.as_secs() / 3600 }));
+        let token = (!work.dry_run).then(|| token.text().clone());
+        work.commit().await?;
+        let expires_at = OffsetDateTime::now_utc() + ttl;
+        Ok(Issued { user: user.id, email: user.email, purpose, expires_at, token })
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Sets the password of whoever the token was made for, and takes the token. Its sessions end, and
+/// an invited or locked user becomes active. A password that is refused leaves the token good.
+///
+/// # Errors
+/// [`IamError::Token`] when it is wrong, used or too old, or its user is shut out;
+/// [`IamError::Password`].
+pub async fn redeem(
+    realm: &mut Realm,
+    token: &SecretString,
+    password: &SecretString,
+) -> Result<UserId, IamError> {
+    let result: Result<UserId, IamError> = async {
+        let hash = InvitationToken::parse(token).map_err(|_| IamError::Token)?.hash();
+        let mut tx = realm.unasked().await?;
+        let owner = store::token_owner(&mut tx, hash.as_bytes()).await?.ok_or(IamError::Token)?;
+        tx.rollback().await?;
+        password::check_beside(password, Some(&owner.email), owner.second_factor)?;
+        let hashed = SecretString::from(realm.rules.hasher.hash(password).await?);
+        let email = owner.email.parse().map_err(|_| IamError::Token)?;
+        let caller = Caller::User { realm: realm.place.tenant, id: owner.id, email };
+        let mut work = realm.change(&caller).await?;
+        if !store::take_token(&mut work.tx, owner.id, hash.as_bytes()).await? {
+            return Err(IamError::Token);
+        }
+        store::set_password(&mut work.tx, owner.id, &hashed).await?;
+        let sessions = users::store::end_sessions(&mut work.tx, owner.id).await?;
+        work.note("user.password.redeem", Some(owner.id), json!({ "sessions": sessions }));
+        work.commit().await?;
+        Ok(owner.id)
+    }
+    .await;
+    realm.settled(result).await
+}

@@ -1,0 +1,249 @@
+//! The SQL of signing in.
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::Session;
+use crate::infra::db::DbError;
+use crate::kernel::UserId;
+
+/// An account that may be tried.
+#[derive(FromRow)]
+pub(super) struct Counted {
+    pub(super) id: UserId,
+    pub(super) password_hash: String,
+    pub(super) second_factor: bool,
+    pub(super) failed_total: i32,
+    /// Whether this guess was the last one for now.
+    pub(super) now_locked: bool,
+}
+
+/// The commit of this transaction does not wait for the disk.
+pub(super) async fn do_not_wait_for_the_disk(realm: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::raw_sql("set local synchronous_commit to off").execute(realm).await?;
+    Ok(())
+}
+
+/// Counts a guess, and shuts the account for a while with the last one that is allowed; `None` when
+/// there is no such account, or it may not be tried. Guesses at the same time wait for each other
+/// at the row, and each sees the count of the one before.
+pub(super) async fn count_guess(
+    realm: &mut PgConnection,
+    key: &str,
+    (guesses, most): (i32, i32),
+    wait_seconds: f64,
+) -> Result<Option<Counted>, DbError> {
+    Ok(sqlx::query_as(
+        "update nexus.users set
+             failed_attempts = case when locked_until is null then failed_attempts + 1 else 1 end,
+             failed_total = failed_total + 1,
+             locked_until = case when (case when locked_until is null then failed_attempts + 1 else 1 end) >= $2
+                                 then now() + make_interval(secs => $4) end,
+             state = case when failed_total + 1 >= $3 then 'locked' else state end
+         where email_key = $1 and state = 'active' and deleted_at is null and password_hash is not null
+           and (locked_until is null or locked_until <= now())
+         returning id, password_hash, totp_since is not null as second_factor, failed_total,
+                   locked_until is not null or state = 'locked' as now_locked",
+    )
+    .bind(key)
+    .bind(guesses)
+    .bind(most)
+    .bind(wait_seconds)
+    .fetch_optional(realm)
+    .await?)
+}
+
+/// Takes the count back after a success, and keeps a stronger hash of the same password; whether the
+/// account may be used still, with that password.
+pub(super) async fn succeed(
+    realm: &mut PgConnection,
+    user: UserId,
+    stored_hash: &str,
+    fresh: Option<&SecretString>,
+) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "update nexus.users set failed_attempts = 0, failed_total = 0, locked_until = null, state = 'active',
+                last_sign_in_at = now(), password_hash = coalesce($3, password_hash)
+         where id = $1 and password_hash = $2 and state in ('active', 'locked') and deleted_at is null",
+    )
+    .bind(user)
+    .bind(stored_hash)
+    .bind(fresh.map(ExposeSecret::expose_secret))
+    .execute(realm)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Uses the code of a time step; whether no code of it or of a later one was used before.
+pub(super) async fn use_step(realm: &mut PgConnection, user: UserId, step: i64) -> Result<bool, DbError> {
+    let done =
+        sqlx::query("update nexus.users set totp_last_step = $2 where id = $1 and totp_last_step < $2")
+            .bind(user)
+            .bind(step)
+            .execute(realm)
+            .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Uses a recovery code up; whether it was one.
+pub(super) async fn use_recovery_code(
+    realm: &mut PgConnection,
+    user: UserId,
+    hash: &[u8; 32],
+) -> Result<bool, DbError> {
+    let done = sqlx::query("delete from nexus.recovery_codes where user_id = $1 and code_hash = $2")
+        .bind(user)
+        .bind(hash.as_slice())
+        .execute(realm)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// From here on the second factor counts, with these recovery codes.
+pub(super) async fn begin_factor(
+    realm: &mut PgConnection,
+    user: UserId,
+    codes: &[[u8; 32]],
+) -> Result<(), DbError> {
+    let codes: Vec<&[u8]> = codes.iter().map(<[u8; 32]>::as_slice).collect();
+    sqlx::query("delete from nexus.recovery_codes where user_id = $1")
+        .bind(user)
+        .execute(&mut *realm)
+        .await?;
+    sqlx::query(
+        "with begun as (update nexus.users set totp_since = now(), updated_at = now() where id = $1 returning id)
+         insert into nexus.recovery_codes (user_id, code_hash) select id, code from begun, unnest($2::bytea[]) as code",
+    )
+    .bind(user)
+    .bind(codes)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// From here on there is no second factor.
+pub(super) async fn end_factor(realm: &mut PgConnection, user: UserId) -> Result<(), DbError> {
+    sqlx::query("delete from nexus.recovery_codes where user_id = $1")
+        .bind(user)
+        .execute(&mut *realm)
+        .await?;
+    sqlx::query("update nexus.users set totp_since = null, updated_at = now() where id = $1")
+        .bind(user)
+        .execute(realm)
+        .await?;
+    Ok(())
+}
+
+/// Keeps a new password; an invited or locked user becomes active.
+pub(super) async fn set_password(
+    realm: &mut PgConnection,
+    user: UserId,
+    hash: &SecretString,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "update nexus.users set password_hash = $2, password_changed_at = now(), failed_attempts = 0,
+                failed_total = 0, locked_until = null, updated_at = now(),
+                state = case when state in ('invited', 'locked') then 'active' else state end
+         where id = $1",
+    )
+    .bind(user)
+    .bind(hash.expose_secret())
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// Whose token it is.
+#[derive(FromRow)]
+pub(super) struct Owner {
+    pub(super) id: UserId,
+    pub(super) email: String,
+    pub(super) second_factor: bool,
+}
+
+/// The owner of a token that is good, unless the owner is shut out.
+pub(super) async fn token_owner(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<Option<Owner>, DbError> {
+    Ok(sqlx::query_as(
+        "select users.id, users.email, users.totp_since is not null as second_factor
+         from nexus.invitations join nexus.users on users.id = invitations.user_id
+         where invitations.token_hash = $1 and invitations.expires_at > now()
+           and users.deleted_at is null and users.state <> 'disabled'",
+    )
+    .bind(hash.as_slice())
+    .fetch_optional(realm)
+    .await?)
+}
+
+/// Takes a token; whether it was good until now, and its owner not shut out.
+pub(super) async fn take_token(
+    realm: &mut PgConnection,
+    user: UserId,
+    hash: &[u8; 32],
+) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "delete from nexus.invitations using nexus.users
+         where invitations.user_id = $1 and invitations.token_hash = $2 and invitations.expires_at > now()
+           and users.id = invitations.user_id and users.deleted_at is null and users.state <> 'disabled'",
+    )
+    .bind(user)
+    .bind(hash.as_slice())
+    .execute(realm)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Begins a session.
+pub(super) async fn insert_session(
+    realm: &mut PgConnection,
+    id: Uuid,
+    user: UserId,
+    client: &str,
+    second_factor: bool,
+    days: i32,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into nexus.sessions (id, user_id, client, second_factor, expires_at)
+         values ($1, $2, left($3, 200), $4, now() + make_interval(days => $5))",
+    )
+    .bind(id)
+    .bind(user)
+    .bind(client)
+    .bind(second_factor)
+    .bind(days)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// A user's sessions, the newest first.
+pub(super) async fn sessions(realm: &mut PgConnection, user: UserId) -> Result<Vec<Session>, DbError> {
+    Ok(sqlx::query_as(
+        "select id, user_id, client, second_factor,
+                case when revoked_at is not null then 'revoked' when expires_at <= now() then 'over' else 'open' end as state,
+                created_at, last_used_at, expires_at
+         from nexus.sessions where user_id = $1 order by created_at desc, id desc",
+    )
+    .bind(user)
+    .fetch_all(realm)
+    .await?)
+}
+
+/// Whose session it is.
+pub(super) async fn session_owner(realm: &mut PgConnection, id: Uuid) -> Result<Option<UserId>, DbError> {
+    Ok(sqlx::query_scalar("select user_id from nexus.sessions where id = $1")
+        .bind(id)
+        .fetch_optional(realm)
+        .await?)
+}
+
+/// Ends a session; whether it was open.
+pub(super) async fn end_session(realm: &mut PgConnection, id: Uuid) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "update nexus.sessions set revoked_at = now() where id = $1 and revoked_at is null and expires_at > now()",
+    )
+    .bind(id)
+    .execute(realm)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}

@@ -1,0 +1,215 @@
+//! Changing users: what is known of them, and whether they may sign in.
+
+use serde_json::{Map, Value, json};
+
+use super::super::error::IamError;
+use super::super::model::{Changed, Outcome, User, UserRef, UserState};
+use super::super::realm::{Realm, Work};
+use super::{find_to_change, store};
+use crate::kernel::{Caller, Email};
+
+/// What is to be changed; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UserUpdate {
+    /// The address.
+    pub email: Option<Email>,
+    /// The name for people.
+    pub name: Option<String>,
+    /// Fields of the profile to set; `null` takes one away.
+    pub profile: Map<String, Value>,
+}
+
+/// Changes what is known of a user.
+///
+/// # Errors
+/// Without `user:update` on it; [`IamError::Exists`] when the address is somebody else's.
+pub async fn update(
+    realm: &mut Realm,
+    caller: &Caller,
+    who: &UserRef,
+    change: &UserUpdate,
+) -> Result<(User, Outcome), IamError> {
+    let result: Result<(User, Outcome), IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:update").await?;
+        present(&work, &user)?;
+        let mut profile = user.profile.0.clone();
+        for (name, value) in &change.profile {
+            if value.is_null() {
+                profile.remove(name);
+            } else {
+                profile.insert(name.clone(), value.clone());
+            }
+        }
+        super::check_profile(&profile)?;
+        let email = change.email.as_ref().filter(|email| email.as_str() != user.email);
+        let name = change.name.as_ref().filter(|name| **name != user.name);
+        let profile = (profile != user.profile.0).then_some(profile);
+        let fields: Vec<&str> =
+            [email.map(|_| "email"), name.map(|_| "name"), profile.as_ref().map(|_| "profile")]
+                .into_iter()
+                .flatten()
+                .collect();
+        if fields.is_empty() {
+            work.commit().await?;
+            return Ok((user, Outcome::Unchanged));
+        }
+        let written =
+            store::update(&mut work.tx, user.id, email, name.map(String::as_str), profile.as_ref()).await;
+        if let (Err(error), Some(email)) = (&written, email)
+            && error.violates("users_email_key")
+        {
+            return Err(IamError::Exists { what: "user", name: email.to_string() });
+        }
+        written?;
+        if email.is_some() {
+            // A token went to the old address.
+            store::drop_token(&mut work.tx, user.id).await?;
+        }
+        work.note("user.update", Some(user.id), json!({ "fields": fields }));
+        let outcome = work.outcome();
+        let user = store::by_ref(&mut work.tx, &UserRef::Id(user.id)).await?.unwrap_or(user);
+        work.commit().await?;
+        Ok((user, outcome))
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Shuts a user out: it cannot sign in, and its sessions end.
+///
+/// # Errors
+/// Without `user:update` on it; [`IamError::LastAdministrator`].
+pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:update").await?;
+        present(&work, &user)?;
+        if user.state == UserState::Disabled {
+            return unchanged(work, "user.disable", user).await;
+        }
+        store::set_state(&mut work.tx, user.id, UserState::Disabled).await?;
+        store::drop_token(&mut work.tx, user.id).await?;
+        let sessions = store::end_sessions(&mut work.tx, user.id).await?;
+        finish(work, "user.disable", user, json!({ "sessions": sessions })).await
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Lets a disabled user in again.
+///
+/// # Errors
+/// Without `user:update` on it.
+pub async fn enable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:update").await?;
+        present(&work, &user)?;
+        if user.state != UserState::Disabled {
+            return unchanged(work, "user.enable", user).await;
+        }
+        let state = if user.has_password { UserState::Active } else { UserState::Invited };
+        store::set_state(&mut work.tx, user.id, state).await?;
+        finish(work, "user.enable", user, json!({ "state": state })).await
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Takes away what wrong passwords did to a user.
+///
+/// # Errors
+/// Without `user:update` on it.
+pub async fn unlock(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:update").await?;
+        present(&work, &user)?;
+        if user.state != UserState::Locked {
+            return unchanged(work, "user.unlock", user).await;
+        }
+        let (_, has_password) = store::stored_state(&mut work.tx, user.id).await?;
+        let state = if has_password { UserState::Active } else { UserState::Invited };
+        store::set_state(&mut work.tx, user.id, state).await?;
+        finish(work, "user.unlock", user, json!({})).await
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Deletes a user: it cannot sign in, and can be had back until it is erased.
+///
+/// # Errors
+/// Without `user:delete` on it; [`IamError::LastAdministrator`].
+pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:delete").await?;
+        if user.deleted_at.is_some() {
+            return unchanged(work, "user.delete", user).await;
+        }
+        store::set_deleted(&mut work.tx, user.id, true).await?;
+        store::drop_token(&mut work.tx, user.id).await?;
+        let sessions = store::end_sessions(&mut work.tx, user.id).await?;
+        finish(work, "user.delete", user, json!({ "sessions": sessions })).await
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Has a deleted user back, with the roles and groups that it had.
+///
+/// # Errors
+/// Without `user:delete` on it; [`IamError::Above`] when it holds what the caller does not.
+pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.change(caller).await?;
+        let user = find_to_change(&mut work, who, "user:delete").await?;
+        if user.deleted_at.is_none() {
+            return unchanged(work, "user.undelete", user).await;
+        }
+        if user.email.ends_with("@erased.invalid") {
+            return Err(IamError::State {
+                user: user.id.to_string(),
+                state: "erased",
+                why: "nothing of it is left to be had back",
+                hint: "make it anew: nexus user create --email E-MAIL".to_owned(),
+            });
+        }
+        store::set_deleted(&mut work.tx, user.id, false).await?;
+        finish(work, "user.undelete", user, json!({})).await
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// A deleted user is changed in one way only: it is had back.
+pub(in super::super) fn present(work: &Work<'_>, user: &User) -> Result<(), IamError> {
+    if user.deleted_at.is_none() {
+        return Ok(());
+    }
+    Err(IamError::State {
+        user: user.email.clone(),
+        state: "deleted",
+        why: "it must be had back before it is changed",
+        hint: format!("have it back: nexus user undelete {}{}", user.email, work.place.flag()),
+    })
+}
+
+async fn unchanged(work: Work<'_>, action: &'static str, user: User) -> Result<Changed, IamError> {
+    work.commit().await?;
+    Ok(Changed { action, subject: user.email, object: String::new(), outcome: Outcome::Unchanged })
+}
+
+async fn finish(
+    mut work: Work<'_>,
+    action: &'static str,
+    user: User,
+    detail: Value,
+) -> Result<Changed, IamError> {
+    work.note(action, Some(user.id), detail);
+    let outcome = work.outcome();
+    work.commit().await?;
+    Ok(Changed { action, subject: user.email, object: String::new(), outcome })
+}

@@ -1,0 +1,178 @@
+//! Making users, one or thousands.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::super::error::IamError;
+use super::super::model::{Name, NewUser, Outcome, User, UserRef};
+use super::super::realm::{Realm, Work};
+use super::super::{groups, roles};
+use super::store::{self, NewRows};
+use crate::infra::crypto::TokenHash;
+use crate::kernel::{Caller, UserId};
+
+/// How a new user signs in for the first time.
+#[derive(Debug, Clone)]
+pub enum FirstPassword {
+    /// With a password that was given; only its Argon2id hash is here.
+    Hash(SecretString),
+    /// With a single-use token that sets one; only its hash is here.
+    Invitation(TokenHash),
+    /// Not before a token is made for it.
+    None,
+}
+
+/// A user to be made.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Who.
+    pub user: NewUser,
+    /// How it signs in.
+    pub password: FirstPassword,
+}
+
+/// Makes a user.
+///
+/// # Errors
+/// Without `user:create`, and `role:grant` or `group:update` where roles or groups are given;
+/// [`IamError::Exists`]; [`IamError::Above`] when a role or group holds what the caller does not.
+pub async fn create(realm: &mut Realm, caller: &Caller, new: Prepared) -> Result<User, IamError> {
+    let result: Result<User, IamError> = async {
+        let email = new.user.email.clone();
+        let mut work = realm.change(caller).await?;
+        let made = insert(&mut work, std::slice::from_ref(&new)).await?;
+        if made.is_empty() {
+            let found = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
+            return Err(match found.filter(|user| user.deleted_at.is_some()) {
+                Some(user) => IamError::State {
+                    hint: format!("have it back: nexus user undelete {}{}", user.email, work.place.flag()),
+                    user: user.email,
+                    state: "deleted",
+                    why: "its address is free again once it is erased",
+                },
+                None => IamError::Exists { what: "user", name: email.to_string() },
+            });
+        }
+        let user = store::by_ref(&mut work.tx, &UserRef::Email(email)).await?;
+        let Some(user) = user else {
+            return Err(IamError::Tampered("a row that was written is gone".to_owned()));
+        };
+        work.commit().await?;
+        Ok(user)
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Makes many users in one transaction. Those whose address is taken are left alone.
+///
+/// # Errors
+/// As [`create`], for all of them: nothing is made.
+pub async fn create_many(
+    realm: &mut Realm,
+    caller: &Caller,
+    new: &[Prepared],
+) -> Result<Vec<(Outcome, Option<UserId>)>, IamError> {
+    let result: Result<Vec<(Outcome, Option<UserId>)>, IamError> = async {
+        let dry_run = realm.is_dry_run();
+        let mut work = realm.change(caller).await?;
+        let made = insert(&mut work, new).await?;
+        work.commit().await?;
+        let done = if dry_run { Outcome::Planned } else { Outcome::Done };
+        Ok((0..new.len())
+            .map(|index| match made.get(&index) {
+                Some(id) => (done, Some(*id)),
+                None => (Outcome::Unchanged, None),
+            })
+            .collect())
+    }
+    .await;
+    realm.settled(result).await
+}
+
+/// Inserts rows; gives the ids of those that were made, by their place in the list.
+async fn insert(work: &mut Work<'_>, new: &[Prepared]) -> Result<BTreeMap<usize, UserId>, IamError> {
+    work.actor.require(work.caller, "user:create", &Map::new())?;
+    let distinct = |of: fn(&NewUser) -> &Vec<Name>| -> BTreeSet<&Name> {
+        new.iter().flat_map(|prepared| of(&prepared.user)).collect()
+    };
+    let mut role_ids: BTreeMap<&Name, Uuid> = BTreeMap::new();
+    for name in distinct(|user| &user.roles) {
+        role_ids.insert(name, roles::find_to_grant(work, name).await?.id);
+    }
+    let mut group_ids: BTreeMap<&Name, Uuid> = BTreeMap::new();
+    for name in distinct(|user| &user.groups) {
+        group_ids.insert(name, groups::find_to_join(work, name).await?.id);
+    }
+    let mut rows = NewRows::default();
+    for prepared in new {
+        super::check_profile(&prepared.user.profile)?;
+        let (state, hash) = match &prepared.password {
+            FirstPassword::Hash(hash) => ("active", Some(hash.clone())),
+            FirstPassword::Invitation(_) | FirstPassword::None => ("invited", None),
+        };
+        rows.ids.push(UserId::new().uuid());
+        rows.emails.push(prepared.user.email.to_string());
+        rows.keys.push(prepared.user.email.key());
+        rows.names.push(prepared.user.name.clone());
+        rows.profiles.push(Value::Object(prepared.user.profile.clone()));
+        rows.states.push(state);
+        rows.hashes.push(hash);
+    }
+    let inserted: BTreeSet<UserId> = store::insert(&mut work.tx, &rows).await?.into_iter().collect();
+    let made: BTreeMap<usize, UserId> = rows
+        .ids
+        .iter()
+        .enumerate()
+        .map(|(index, id)| (index, UserId::from(*id)))
+        .filter(|(_, id)| inserted.contains(id))
+        .collect();
+    attach(work, new, &made, (&role_ids, &group_ids)).await?;
+    for (index, id) in &made {
+        let user = &new[*index].user;
+        let detail = json!({ "state": rows.states[*index], "roles": user.roles, "groups": user.groups });
+        work.note("user.create", Some(*id), detail);
+    }
+    Ok(made)
+}
+
+/// Grants roles, adds to groups, keeps invitations.
+async fn attach(
+    work: &mut Work<'_>,
+    new: &[Prepared],
+    made: &BTreeMap<usize, UserId>,
+    (role_ids, group_ids): (&BTreeMap<&Name, Uuid>, &BTreeMap<&Name, Uuid>),
+) -> Result<(), IamError> {
+    let (mut role_users, mut roles) = (Vec::new(), Vec::new());
+    let (mut group_users, mut groups) = (Vec::new(), Vec::new());
+    let (mut token_users, mut tokens) = (Vec::new(), Vec::new());
+    for (index, id) in made {
+        let prepared = &new[*index];
+        for role in prepared.user.roles.iter().filter_map(|name| role_ids.get(name)) {
+            role_users.push(id.uuid());
+            roles.push(*role);
+        }
+        for group in prepared.user.groups.iter().filter_map(|name| group_ids.get(name)) {
+            group_users.push(id.uuid());
+            groups.push(*group);
+        }
+        if let FirstPassword::Invitation(hash) = &prepared.password {
+            token_users.push(id.uuid());
+            tokens.push(hash.as_bytes().as_slice());
+        }
+    }
+    if !roles.is_empty() {
+        store::insert_roles(&mut work.tx, &role_users, &roles).await?;
+    }
+    if !groups.is_empty() {
+        store::insert_members(&mut work.tx, &group_users, &groups).await?;
+    }
+    if !tokens.is_empty() {
+        let seconds = work.rules.invitation_ttl.as_secs_f64();
+        store::put_tokens(&mut work.tx, &token_users, &tokens, "invite", seconds).await?;
+    }
+    Ok(())
+}

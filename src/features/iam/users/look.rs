@@ -1,0 +1,83 @@
+//! Looking at users, and at what they may do.
+
+use serde_json::{Map, Value};
+
+use super::super::access::{grants_of_user, roles_with};
+use super::super::error::IamError;
+use super::super::grants::{Decision, DecisionView};
+use super::super::model::{User, UserFilter, UserRef, UserSort};
+use super::super::permission::Permission;
+use super::super::realm::Realm;
+use super::super::{groups, permissions, roles};
+use super::store;
+use crate::kernel::{Caller, Page, Pagination};
+
+/// One page of users, and where it stands among all.
+///
+/// # Errors
+/// Without `user:read`; when a role or group of the filter is not there.
+pub async fn list(
+    realm: &mut Realm,
+    caller: &Caller,
+    filter: &UserFilter,
+    sort: (UserSort, bool),
+    page: Page,
+) -> Result<(Vec<User>, Pagination), IamError> {
+    let mut work = realm.look(caller).await?;
+    work.actor.require(caller, "user:read", &Map::new())?;
+    if let Some(role) = &filter.role {
+        roles::find(&mut work, role).await?;
+    }
+    if let Some(group) = &filter.group {
+        groups::find(&mut work, group).await?;
+    }
+    let rows = store::page(&mut work.tx, filter, sort, page).await?;
+    let full = rows.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let total = if page.page == 1 && !full {
+        rows.len() as u64
+    } else {
+        u64::try_from(store::count(&mut work.tx, filter).await?).unwrap_or(0)
+    };
+    work.close().await?;
+    Ok((rows, Pagination::new(page, total)))
+}
+
+/// The user.
+///
+/// # Errors
+/// Without `user:read` on it; [`IamError::NotFound`], with the nearest address.
+pub async fn get(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<User, IamError> {
+    let mut work = realm.look(caller).await?;
+    let user = super::find(&mut work, who, "user:read").await?;
+    work.close().await?;
+    Ok(user)
+}
+
+/// Whether a user may do something to a thing with these attributes, and why, or why not. An
+/// `owner` among them may be a user's address.
+///
+/// # Errors
+/// Without `user:read` on the user; [`IamError::UnknownPermission`], with the nearest name.
+pub async fn can(
+    realm: &mut Realm,
+    caller: &Caller,
+    who: &UserRef,
+    asked: &Permission,
+    resource: &Map<String, Value>,
+) -> Result<DecisionView, IamError> {
+    let mut work = realm.look(caller).await?;
+    let user = super::find(&mut work, who, "user:read").await?;
+    permissions::check(&mut work, asked).await?;
+    let grants = grants_of_user(&mut work.tx, user.id).await?;
+    let Some(grants) = grants else {
+        return Err(IamError::NotFound { what: "user", name: user.email, nearest: None });
+    };
+    let decision = grants.can(asked, resource);
+    let (nearest, roles) = match &decision {
+        Decision::Missing => (grants.nearest(asked), roles_with(&mut work.tx, asked).await?),
+        _ => (None, Vec::new()),
+    };
+    let view = DecisionView::new(&user.email, asked, &decision, nearest, roles);
+    work.close().await?;
+    Ok(view)
+}

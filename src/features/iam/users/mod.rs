@@ -1,0 +1,74 @@
+//! Users: looked at, made, changed, shut out, deleted, erased.
+
+mod change;
+mod create;
+mod look;
+mod purge;
+pub(super) mod store;
+
+pub(super) use change::present;
+pub use change::{UserUpdate, delete, disable, enable, undelete, unlock, update};
+pub use create::{FirstPassword, Prepared, create, create_many};
+pub use look::{can, get, list};
+pub use purge::{Purged, purge};
+
+use serde_json::{Map, Value};
+
+use super::error::IamError;
+use super::model::{User, UserRef};
+use super::realm::Work;
+use crate::features::iam::access::grants_of_user;
+use crate::kernel::suggest;
+
+/// The most bytes of a profile, as JSON.
+const MAX_PROFILE: usize = 64 * 1024;
+
+/// Requires that a profile can be kept: not too long, and without NUL, which PostgreSQL's text lacks.
+fn check_profile(profile: &Map<String, Value>) -> Result<(), IamError> {
+    let text = serde_json::to_string(profile).unwrap_or_default();
+    if text.len() > MAX_PROFILE || text.contains("\\u0000") {
+        return Err(IamError::Declaration("a profile has at most 64 KiB, and no NUL in it".to_owned()));
+    }
+    Ok(())
+}
+
+/// What conditions on permissions over users may look at.
+pub(super) fn attributes(user: &User) -> Map<String, Value> {
+    let fields = [("owner", user.id.to_string()), ("id", user.id.to_string()), ("email", user.email.clone())];
+    let state = ("state", user.state.as_str().to_owned());
+    fields.into_iter().chain([state]).map(|(name, text)| (name.to_owned(), Value::from(text))).collect()
+}
+
+/// The user, if the caller has the permission on it. Who may not know hears nothing of who there is.
+pub(super) async fn find(
+    work: &mut Work<'_>,
+    who: &UserRef,
+    permission: &'static str,
+) -> Result<User, IamError> {
+    let found = store::by_ref(&mut work.tx, who).await?;
+    let attributes = found.as_ref().map(attributes).unwrap_or_default();
+    work.actor.require(work.caller, permission, &attributes)?;
+    if let Some(user) = found {
+        return Ok(user);
+    }
+    let name = who.to_string();
+    let near = store::emails_like(&mut work.tx, &name).await?;
+    let nearest = suggest::nearest(&name, near.iter().map(String::as_str)).map(str::to_owned);
+    Err(IamError::NotFound { what: "user", name, nearest })
+}
+
+/// The user, if the caller has the permission on it and holds all that the user holds: nobody
+/// touches who stands above them.
+pub(super) async fn find_to_change(
+    work: &mut Work<'_>,
+    who: &UserRef,
+    permission: &'static str,
+) -> Result<User, IamError> {
+    let user = find(work, who, permission).await?;
+    if !matches!(work.actor, super::access::Actor::Machine)
+        && let Some(grants) = grants_of_user(&mut work.tx, user.id).await?
+    {
+        work.actor.require_cover(|| format!("user {}", user.email), grants.all())?;
+    }
+    Ok(user)
+}

@@ -1,0 +1,336 @@
+//! The SQL of users.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, PgConnection};
+use uuid::Uuid;
+
+use super::super::model::{User, UserFilter, UserRef, UserSort, UserState};
+use crate::infra::db::DbError;
+use crate::kernel::{Email, Page, UserId};
+
+const COLUMNS: &str = "users.id, users.email, users.name,
+    case when users.deleted_at is not null then 'deleted'
+         when users.state = 'active' and users.locked_until > now() then 'locked'
+         else users.state end as state,
+    users.password_hash is not null as has_password, users.totp_since is not null as second_factor,
+    users.profile,
+    array(select roles.name from nexus.user_roles join nexus.roles on roles.id = user_roles.role_id
+          where user_roles.user_id = users.id order by roles.name) as roles,
+    array(select groups.name from nexus.group_members join nexus.groups on groups.id = group_members.group_id
+          where group_members.user_id = users.id order by groups.name) as groups,
+    users.created_at, users.updated_at, users.last_sign_in_at, users.locked_until, users.deleted_at";
+
+/// A user by address, deleted or not, but not an erased one; or by id.
+pub(in super::super) async fn by_ref(
+    realm: &mut PgConnection,
+    who: &UserRef,
+) -> Result<Option<User>, DbError> {
+    let column = match who {
+        UserRef::Email(_) => "email_key = $1 and users.erased_at is null",
+        UserRef::Id(_) => "id = $1::uuid",
+    };
+    let statement = format!("select {COLUMNS} from nexus.users where users.{column}");
+    let value = match who {
+        UserRef::Email(email) => email.key(),
+        UserRef::Id(id) => id.to_string(),
+    };
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(value).fetch_optional(realm).await?)
+}
+
+/// Addresses that begin like a text, to guess which one was meant.
+pub(super) async fn emails_like(realm: &mut PgConnection, text: &str) -> Result<Vec<String>, DbError> {
+    let first: String = text.chars().take(1).flat_map(char::to_lowercase).collect();
+    Ok(sqlx::query_scalar(
+        "select email from nexus.users where starts_with(email_key, $1) and deleted_at is null limit 1000",
+    )
+    .bind(first)
+    .fetch_all(realm)
+    .await?)
+}
+
+/// The users that a filter lets through. A group's members are those of the groups in it, too.
+const FILTER: &str = "
+    ($1::text is null and users.deleted_at is null
+     or $1 = 'deleted' and users.deleted_at is not null and users.erased_at is null
+     or $1 = 'locked' and users.deleted_at is null and (users.state = 'locked' or users.state = 'active' and users.locked_until > now())
+     or $1 = 'active' and users.deleted_at is null and users.state = 'active' and coalesce(users.locked_until <= now(), true)
+     or $1 in ('invited', 'disabled') and users.deleted_at is null and users.state = $1)
+    and ($2::text is null or users.id in (
+        with recursive carrying as (
+            select group_roles.group_id as id from nexus.group_roles join nexus.roles on roles.id = group_roles.role_id
+            where roles.name = $2
+            union
+            select part.id from nexus.groups as part join carrying on part.parent_id = carrying.id
+        )
+        select user_roles.user_id from nexus.user_roles join nexus.roles on roles.id = user_roles.role_id
+        where roles.name = $2
+        union
+        select group_members.user_id from nexus.group_members join carrying on carrying.id = group_members.group_id))
+    and ($3::text is null or users.id in (
+        with recursive within as (
+            select id from nexus.groups where name = $3
+            union
+            select part.id from nexus.groups as part join within on part.parent_id = within.id
+        )
+        select group_members.user_id from nexus.group_members join within on within.id = group_members.group_id))
+    and ($4::text is null or users.email_key like $4 or lower(users.name) like $4)";
+
+fn pattern(filter: &UserFilter) -> Option<String> {
+    let escape =
+        |text: &String| text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    filter.search.as_ref().map(|text| format!("%{}%", escape(text)))
+}
+
+/// One page of users.
+pub(in super::super) async fn page(
+    realm: &mut PgConnection,
+    filter: &UserFilter,
+    (sort, descending): (UserSort, bool),
+    page: Page,
+) -> Result<Vec<User>, DbError> {
+    let column = match sort {
+        UserSort::Email => "users.email_key",
+        UserSort::Name => "users.name",
+        UserSort::CreatedAt => "users.created_at",
+        UserSort::LastSignIn => "users.last_sign_in_at",
+    };
+    let direction = if descending { "desc nulls last" } else { "asc nulls first" };
+    let statement = format!(
+        "select {COLUMNS} from nexus.users where {FILTER} order by {column} {direction}, users.id limit $5 offset $6"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement))
+        .bind(filter.state)
+        .bind(filter.role.as_ref().map(super::super::model::Name::as_str))
+        .bind(filter.group.as_ref().map(super::super::model::Name::as_str))
+        .bind(pattern(filter))
+        .bind(i64::from(page.limit))
+        .bind(page.offset())
+        .fetch_all(realm)
+        .await?)
+}
+
+/// How many users a filter lets through.
+pub(super) async fn count(realm: &mut PgConnection, filter: &UserFilter) -> Result<i64, DbError> {
+    let statement = format!("select count(*) from nexus.users where {FILTER}");
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement))
+        .bind(filter.state)
+        .bind(filter.role.as_ref().map(super::super::model::Name::as_str))
+        .bind(filter.group.as_ref().map(super::super::model::Name::as_str))
+        .bind(pattern(filter))
+        .fetch_one(realm)
+        .await?)
+}
+
+/// Rows of users that are about to be made, column by column.
+#[derive(Debug, Default)]
+pub(super) struct NewRows {
+    pub(super) ids: Vec<Uuid>,
+    pub(super) emails: Vec<String>,
+    pub(super) keys: Vec<String>,
+    pub(super) names: Vec<String>,
+    pub(super) profiles: Vec<Value>,
+    pub(super) states: Vec<&'static str>,
+    pub(super) hashes: Vec<Option<SecretString>>,
+}
+
+/// Makes users; gives the ids of those whose address was free.
+pub(super) async fn insert(realm: &mut PgConnection, rows: &NewRows) -> Result<Vec<UserId>, DbError> {
+    let hashes: Vec<Option<&str>> =
+        rows.hashes.iter().map(|hash| hash.as_ref().map(ExposeSecret::expose_secret)).collect();
+    Ok(sqlx::query_scalar(
+        "insert into nexus.users (id, email, email_key, name, profile, state, password_hash, password_changed_at)
+         select id, email, email_key, name, profile, state, hash, case when hash is not null then now() end
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[])
+             as given (id, email, email_key, name, profile, state, hash)
+         on conflict (email_key) do nothing returning id",
+    )
+    .bind(&rows.ids)
+    .bind(&rows.emails)
+    .bind(&rows.keys)
+    .bind(&rows.names)
+    .bind(&rows.profiles)
+    .bind(&rows.states)
+    .bind(hashes)
+    .fetch_all(realm)
+    .await?)
+}
+
+/// Grants roles to users, pair by pair; gives how many they had not.
+pub(in super::super) async fn insert_roles(
+    realm: &mut PgConnection,
+    users: &[Uuid],
+    roles: &[Uuid],
+) -> Result<u64, DbError> {
+    let done = sqlx::query(
+        "insert into nexus.user_roles (user_id, role_id)
+         select user_id, role_id from unnest($1::uuid[], $2::uuid[]) as given (user_id, role_id)
+         on conflict do nothing",
+    )
+    .bind(users)
+    .bind(roles)
+    .execute(realm)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Adds users to groups, pair by pair; gives how many were not in them.
+pub(in super::super) async fn insert_members(
+    realm: &mut PgConnection,
+    users: &[Uuid],
+    groups: &[Uuid],
+) -> Result<u64, DbError> {
+    let done = sqlx::query(
+        "insert into nexus.group_members (user_id, group_id)
+         select user_id, group_id from unnest($1::uuid[], $2::uuid[]) as given (user_id, group_id)
+         on conflict do nothing",
+    )
+    .bind(users)
+    .bind(groups)
+    .execute(realm)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Keeps the hashes of single-use tokens, each in the place of an older one.
+pub(in super::super) async fn put_tokens(
+    realm: &mut PgConnection,
+    users: &[Uuid],
+    hashes: &[&[u8]],
+    purpose: &'static str,
+    seconds: f64,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into nexus.invitations (user_id, token_hash, expires_at, purpose)
+         select user_id, token_hash, now() + make_interval(secs => $3), $4
+         from unnest($1::uuid[], $2::bytea[]) as given (user_id, token_hash)
+         on conflict (user_id) do update set token_hash = excluded.token_hash, expires_at = excluded.expires_at,
+             purpose = excluded.purpose, created_at = now()",
+    )
+    .bind(users)
+    .bind(hashes)
+    .bind(seconds)
+    .bind(purpose)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// Changes what is known of a user; `None` leaves a field as it is.
+pub(super) async fn update(
+    realm: &mut PgConnection,
+    user: UserId,
+    email: Option<&Email>,
+    name: Option<&str>,
+    profile: Option<&Map<String, Value>>,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "update nexus.users set email = coalesce($2, email), email_key = coalesce($3, email_key),
+                name = coalesce($4, name), profile = coalesce($5, profile), updated_at = now()
+         where id = $1",
+    )
+    .bind(user)
+    .bind(email.map(Email::as_str))
+    .bind(email.map(Email::key))
+    .bind(name)
+    .bind(profile.map(Json))
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// Moves a user to another stored state, and takes away what stood of wrong passwords.
+pub(super) async fn set_state(
+    realm: &mut PgConnection,
+    user: UserId,
+    state: UserState,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "update nexus.users set state = $2, failed_attempts = 0, failed_total = 0, locked_until = null,
+                updated_at = now()
+         where id = $1",
+    )
+    .bind(user)
+    .bind(state)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// The stored state, and whether there is a password.
+pub(super) async fn stored_state(
+    realm: &mut PgConnection,
+    user: UserId,
+) -> Result<(UserState, bool), DbError> {
+    Ok(sqlx::query_as("select state, password_hash is not null from nexus.users where id = $1")
+        .bind(user)
+        .fetch_one(realm)
+        .await?)
+}
+
+/// Marks a user as deleted, or takes the mark away.
+pub(super) async fn set_deleted(
+    realm: &mut PgConnection,
+    user: UserId,
+    deleted: bool,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "update nexus.users set deleted_at = case when $2 then now() end, updated_at = now() where id = $1",
+    )
+    .bind(user)
+    .bind(deleted)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// Ends a user's sessions; gives how many.
+pub(in super::super) async fn end_sessions(realm: &mut PgConnection, user: UserId) -> Result<u64, DbError> {
+    let ended = sqlx::query(
+        "update nexus.sessions set revoked_at = now() where user_id = $1 and revoked_at is null and expires_at > now()",
+    )
+    .bind(user)
+    .execute(realm)
+    .await?;
+    Ok(ended.rows_affected())
+}
+
+/// Takes a user's single-use token away.
+pub(in super::super) async fn drop_token(realm: &mut PgConnection, user: UserId) -> Result<(), DbError> {
+    sqlx::query("delete from nexus.invitations where user_id = $1").bind(user).execute(realm).await?;
+    Ok(())
+}
+
+/// Users whose retention is over.
+pub(super) async fn due(
+    realm: &mut PgConnection,
+    retention_seconds: f64,
+    limit: i64,
+) -> Result<Vec<User>, DbError> {
+    let statement = format!(
+        "select {COLUMNS} from nexus.users
+         where users.deleted_at <= now() - make_interval(secs => $1) and users.erased_at is null
+         order by users.deleted_at, users.id limit $2"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(retention_seconds).bind(limit).fetch_all(realm).await?)
+}
+
+/// Takes everything personal from users. The rows stay: others and the log name their ids.
+pub(super) async fn erase(realm: &mut PgConnection, users: &[Uuid]) -> Result<(), DbError> {
+    for statement in [
+        "delete from nexus.user_roles where user_id = any($1)",
+        "delete from nexus.group_members where user_id = any($1)",
+        "delete from nexus.invitations where user_id = any($1)",
+        "delete from nexus.recovery_codes where user_id = any($1)",
+        "delete from nexus.sessions where user_id = any($1)",
+        "update nexus.users set email = id || '@erased.invalid', email_key = id || '@erased.invalid', name = '',
+                profile = '{}', password_hash = null, state = 'disabled', totp_since = null,
+                last_sign_in_at = null, password_changed_at = null, locked_until = null,
+                erased_at = now(), updated_at = now()
+         where id = any($1)",
+    ] {
+        sqlx::query(statement).bind(users).execute(&mut *realm).await?;
+    }
+    Ok(())
+}

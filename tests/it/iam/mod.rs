@@ -1,0 +1,44 @@
+//! Users, roles, groups and permissions, as support staff and operators meet them.
+
+mod escalation;
+mod graphs;
+mod inside;
+mod many;
+mod operators;
+mod people;
+mod signin;
+
+use serde_json::Value;
+
+use crate::support::world::World;
+
+/// An installation with a tenant `acme`, whose administrator is ann, with a password.
+pub fn acme() -> World {
+    let world = World::new();
+    let args = ["tenant", "create", "acme", "--admin-email", "ann@acme.example", "--admin-password-stdin"];
+    let output = world.machine().output(&args, "nine wet dogs on a hill\n");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    world
+}
+
+/// Runs a command in the tenant's realm, for its JSON.
+pub fn json(world: &World, args: &[&str]) -> Value {
+    world.json(&[args, &["--tenant", "acme"]].concat())
+}
+
+/// Runs a command in the tenant's realm that must fail: its exit code and its error's code.
+pub fn error(world: &World, args: &[&str]) -> (i32, String) {
+    let (code, error) = world.error(&[args, &["--tenant", "acme"]].concat());
+    (code, error["code"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Makes a user who has no password yet.
+pub fn user(world: &World, email: &str) {
+    json(world, &["user", "create", "--email", email, "--invite"]);
+}
+
+/// Rows of a statement in the tenant's database, as the superuser.
+pub fn sql(world: &World, statement: &str) -> Vec<String> {
+    let database = world.control_sql("select database_name from control.tenants where slug = 'acme'");
+    world.sql(&database[0], statement)
+}
