@@ -51,21 +51,3 @@ create table nexus.api_keys (
     revoked_at timestamptz
 );
 create unique index api_keys_name on nexus.api_keys (user_id, name) where revoked_at is null;
-
--- The realm's own audit log, where the migration before this one has not made it.
-create table if not exists nexus.audit_log (
-    id bigint generated always as identity primary key,
-    at timestamptz not null default now(),
-    caller text not null,
-    action text not null,
-    user_id uuid,
-    detail jsonb not null default '{}'
-);
-create index if not exists audit_log_user on nexus.audit_log (user_id, id);
-
-create or replace function nexus.audit_log_is_append_only() returns trigger
-    language plpgsql set search_path = pg_catalog, pg_temp as
-$$ begin raise exception 'the audit log is append-only' using errcode = '42501'; end $$;
-
-create or replace trigger append_only before update or delete or truncate on nexus.audit_log
-    for each statement execute function nexus.audit_log_is_append_only();
