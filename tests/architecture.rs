@@ -69,6 +69,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("tenants", &["audit"]),
     ("local", &[]),
     ("installation", &["audit", "iam", "placement", "secrets"]),
+    ("doctor", &["installation", "local", "placement", "secrets"]),
     ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),
 ];
 

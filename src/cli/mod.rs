@@ -21,6 +21,7 @@ pub mod completions;
 pub mod config;
 pub mod context;
 pub mod crash;
+pub mod doctor;
 pub mod exit;
 pub mod init;
 pub mod interrupt;
@@ -114,6 +115,12 @@ pub enum Command {
     Local(local::LocalArgs),
     /// Make the control database, the keys and the first operator
     Init(init::InitArgs),
+    /// Check everything a person would be asked to check, with the mend for each
+    ///
+    /// Looks at settings, programs, the local stack, the master key, the control database, every
+    /// server and store, unfinished work, the audit log and this machine. Changes nothing, starts
+    /// nothing, and does not stop at the first problem. Works without settings, and with wrong ones.
+    Doctor(doctor::DoctorArgs),
     /// Choose which installation commands work on
     #[command(alias = "contexts")]
     Context(context::ContextArgs),
@@ -172,6 +179,10 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Version(args) => return version::run(args, screen),
         _ => {}
     }
+    // Wrong settings are one of the things that it looks at.
+    if let Command::Doctor(args) = cli.command {
+        return doctor::run(args, &cli.global, screen);
+    }
     let invocation = Invocation::begin(cli.global, screen.clone())?;
     let on = &invocation;
     match cli.command {
@@ -185,7 +196,9 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Operation(args) => in_runtime(on, operation::run(args, on)),
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),
         Command::Audit(args) => in_runtime(on, audit::run(args, on)),
-        Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(Exit::Done),
+        Command::Completions(_) | Command::Doctor(_) | Command::Man(_) | Command::Version(_) => {
+            Ok(Exit::Done)
+        }
     }
 }
 

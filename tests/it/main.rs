@@ -7,6 +7,7 @@ mod audit;
 mod aws;
 mod cli;
 mod crash;
+mod doctor;
 mod isolation;
 mod operations;
 mod outages;

@@ -92,7 +92,7 @@ impl AdminApi {
 }
 
 /// Trusts what this system trusts (or `SSL_CERT_FILE` names), where there is anything to trust.
-fn connector(endpoint: &str) -> Result<HttpsConnector<HttpConnector>, String> {
+pub(super) fn connector(endpoint: &str) -> Result<HttpsConnector<HttpConnector>, String> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let builder = HttpsConnectorBuilder::new();
     if endpoint.starts_with("https:") {
@@ -109,7 +109,7 @@ fn connector(endpoint: &str) -> Result<HttpsConnector<HttpConnector>, String> {
     Ok(builder.with_tls_config(config).https_or_http().enable_http1().build())
 }
 
-fn reason_of(error: &(dyn Error + 'static)) -> String {
+pub(super) fn reason_of(error: &(dyn Error + 'static)) -> String {
     let mut deepest = error;
     while let Some(source) = deepest.source() {
         deepest = source;
