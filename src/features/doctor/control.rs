@@ -20,6 +20,9 @@ use crate::infra::crypto::{MasterKey, MasterKeyId};
 use crate::infra::db::{CONTROL, DbError, REALM};
 use crate::kernel::ErrorKind;
 
+/// What sets up an installation, or brings it to this program's version.
+const SET_UP: &str = "nexus init";
+
 /// What was seen of the control database.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -28,6 +31,8 @@ pub(super) struct Seen {
     pub(super) recorded: Option<MasterKeyId>,
     /// Whether it could be read.
     pub(super) read: bool,
+    /// Whether its server answers, and nothing was ever set up there.
+    pub(super) new: bool,
     /// Registered servers, beside the default one.
     pub(super) clusters: Vec<Subject>,
     /// Most sessions on the default server.
@@ -72,7 +77,7 @@ pub(super) async fn ask(
         Ok(Ok(answer)) => Ok(answer),
         // 3D000: there is no such database.
         Ok(Err(error)) if error.state() == Some("3D000") => {
-            Err(server::failed(subject, "reachable", &error).mend("nexus init").kind(ErrorKind::Unavailable))
+            Err(server::failed(subject, "reachable", &error).mend(SET_UP).kind(ErrorKind::Unavailable))
         }
         Ok(Err(error)) => Err(subject.unreachable(&error)),
         Err(_) => Err(subject.silent(patience.as_secs())),
@@ -92,9 +97,10 @@ pub(super) async fn examine(patient: &Patient, key: Option<Arc<dyn MasterKey>>, 
         Ok(answer) => answer,
         Err(finding) => {
             let why = "the control database cannot be reached";
+            let new = finding.mend.as_deref() == Some(SET_UP);
             let mut findings = vec![finding];
             findings.extend(skip(Group::Control, &["reachable"], &subject.name, why, None));
-            return unseen(findings, why, patient);
+            return Seen { new, ..unseen(findings, why, patient) };
         }
     };
     let mut seen = Seen { version: Some(server::version_of(&answer.facts)), ..Seen::default() };
@@ -132,9 +138,10 @@ async fn read(
     let opened = installation::open(control, &subject.address).await;
     seen.findings.push(migrations(subject, control, &opened).await);
     if let Err(InstallationError::NotInitialised { .. }) = opened {
+        seen.new = true;
         let why = "the control database is not set up";
         for group in [Group::Tenants, Group::Audit] {
-            seen.findings.extend(skip(group, &[], "control database", why, Some("nexus init")));
+            seen.findings.extend(skip(group, &[], "control database", why, Some(SET_UP)));
         }
         return;
     }
@@ -165,7 +172,7 @@ async fn migrations(
                     finding.mend("nexus version  # use the newer nexus that made it so")
                 }
                 InstallationError::NotInitialised { .. } | InstallationError::Behind { .. } => {
-                    finding.mend("nexus init")
+                    finding.mend(SET_UP)
                 }
                 _ => finding,
             }

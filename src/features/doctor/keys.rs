@@ -1,6 +1,7 @@
 //! The master key: whether it is there, private, and the one that secrets are sealed with.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -83,6 +84,14 @@ fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
             (None, finding.mend(mend))
         }
     }
+}
+
+/// That there is no key, where there is nothing yet that it could have sealed.
+pub(super) fn not_made(patient: &Patient) -> Option<Finding> {
+    let SecretRef::File(path) = &patient.settings.as_ref().ok()?.keys.master else { return None };
+    let gone = fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let found = "not made yet, and nothing is sealed";
+    gone.then(|| Finding::warning(GROUP, "file", path.display().to_string(), found).mend("nexus init"))
 }
 
 /// Whether the key at hand is the one that the control database names; `None`: it names none.

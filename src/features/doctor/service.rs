@@ -41,7 +41,8 @@ pub async fn examine(patient: Patient, only: &Only) -> Vec<Finding> {
     );
 
     let mut findings = settings::examine(&patient);
-    findings.push(key_finding);
+    let not_made = control.new.then(|| keys::not_made(&patient)).flatten();
+    findings.push(not_made.unwrap_or(key_finding));
     findings.push(keys::same(key.as_ref().map(|key| key.id()), control.recorded.as_ref()));
     let mut newest = control.version;
     for (name, seen) in default_cluster

@@ -192,6 +192,11 @@ fn a_control_database_that_is_not_set_up() {
     let seen = examined(&world);
     assert_eq!(seen.code, 8);
     assert_eq!(seen.one("control.reachable", "problem").1, "nexus init");
+
+    // A key that is not there is then one that was not made yet.
+    fs::remove_file(key_of(&world)).unwrap();
+    let seen = examined(&world);
+    assert_eq!((seen.code, seen.one("key.file", "warning").1), (8, "nexus init".to_owned()));
 }
 
 #[test]
