@@ -56,6 +56,18 @@ impl Subject {
         format!("psql -h {host} -p {port} -U {user} -d postgres -c \"{sql}\"")
     }
 
+    /// A command that gives a setting another value, where it was set.
+    fn set(&self, facts: &ServerFacts, name: &str, value: &str) -> String {
+        if facts.own_settings.iter().any(|own| own == name) {
+            let ServerAddress { database, user, .. } = &self.address;
+            return self.psql(&format!(
+                "alter database {database} reset {name}; alter role {user} reset {name}; \
+                 alter role {user} in database {database} reset {name}"
+            ));
+        }
+        self.psql(&format!("alter system set {name} = '{value}'\" -c \"select pg_reload_conf()"))
+    }
+
     /// That it does not answer, or does not let us in.
     pub(super) fn unreachable(&self, error: &DbError) -> Finding {
         let finding = Finding::failure((self.group, "reachable"), &self.name, error);
@@ -185,9 +197,7 @@ fn durability(subject: &Subject, facts: &ServerFacts) -> Finding {
         return subject.ok("durability", "what is committed is on the disk");
     };
     let found = format!("{} off: a power cut loses or breaks what was committed", off.join(" and "));
-    subject
-        .problem("durability", ErrorKind::Integrity, found)
-        .mend(subject.psql(&format!("alter system set {first} = on\" -c \"select pg_reload_conf()")))
+    subject.problem("durability", ErrorKind::Integrity, found).mend(subject.set(facts, first, "on"))
 }
 
 fn checksums(subject: &Subject, facts: &ServerFacts) -> Finding {
@@ -222,7 +232,7 @@ fn logging(subject: &Subject, facts: &ServerFacts) -> Finding {
     let list: Vec<String> = spreads.iter().map(|(name, is, _)| format!("{name} = {is}")).collect();
     subject
         .warning("logging", format!("the server's log can hold passwords: {}", list.join(", ")))
-        .mend(subject.psql(&format!("alter system set {name} = '{right}'\" -c \"select pg_reload_conf()")))
+        .mend(subject.set(facts, name, right))
 }
 
 /// How passwords are kept that are set from now on.
@@ -231,8 +241,7 @@ pub(super) fn passwords(subject: &Subject, facts: &ServerFacts) -> Finding {
         return subject.ok("passwords", "scram-sha-256");
     }
     let found = format!("password_encryption is {}, which can be guessed offline", facts.password_encryption);
-    let mend = "alter system set password_encryption = 'scram-sha-256'\" -c \"select pg_reload_conf()";
-    subject.warning("passwords", found).mend(subject.psql(mend))
+    subject.warning("passwords", found).mend(subject.set(facts, "password_encryption", "scram-sha-256"))
 }
 
 /// Databases that belong to nobody must let nobody in (manual, chapter 5.7).

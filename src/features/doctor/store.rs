@@ -23,6 +23,8 @@ pub(super) struct ServerFacts {
     pub(super) log_min_duration_statement: String,
     pub(super) log_parameter_max_length_on_error: String,
     pub(super) password_encryption: String,
+    /// Settings that hold for this login or database alone.
+    pub(super) own_settings: Vec<String>,
     pub(super) tls: bool,
     pub(super) now: OffsetDateTime,
     /// The folder of its data, where the login may know.
@@ -59,6 +61,8 @@ pub(super) async fn server(
                 current_setting('log_min_duration_statement') as log_min_duration_statement,
                 current_setting('log_parameter_max_length_on_error') as log_parameter_max_length_on_error,
                 current_setting('password_encryption') as password_encryption,
+                array(select name from pg_settings
+                      where source in ('database', 'user', 'database user')) as own_settings,
                 coalesce((select ssl from pg_stat_ssl where pid = pg_backend_pid()), false) as tls,
                 clock_timestamp() as now,
                 case when pg_has_role(current_user, 'pg_read_all_settings', 'member')

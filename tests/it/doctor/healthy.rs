@@ -30,7 +30,59 @@ fn a_healthy_installation_is_all_ok() {
             format!("{check} {result}")
         })
         .collect();
-    insta::assert_snapshot!(names.join("\n"), @r"");
+    insta::assert_snapshot!(names.join("\n"), @r"
+    settings.file ok
+    settings.permissions ok
+    settings.context ok
+    settings.secrets ok
+    settings.secrets ok
+    settings.variables ok
+    programs.psql ok
+    programs.pg_dump ok
+    programs.pg_restore ok
+    local.state skipped
+    local.programs skipped
+    local.folders skipped
+    local.port skipped
+    key.file ok
+    key.recorded ok
+    control.reachable ok
+    control.version ok
+    control.rights ok
+    control.tls ok
+    control.migrations ok
+    control.connections ok
+    control.durability ok
+    control.checksums ok
+    control.logging ok
+    control.closed ok
+    cluster.reachable ok
+    cluster.version ok
+    cluster.rights ok
+    cluster.tls ok
+    cluster.connections ok
+    cluster.durability ok
+    cluster.checksums ok
+    cluster.logging ok
+    cluster.passwords ok
+    cluster.closed ok
+    cluster.clock ok
+    cluster.disk ok
+    cluster.template ok
+    store.reachable ok
+    store.tls ok
+    store.clock ok
+    store.keys ok
+    tenants.operations ok
+    tenants.trash ok
+    audit.head ok
+    machine.disk ok
+    machine.disk ok
+    machine.files ok
+    machine.random ok
+    machine.clock ok
+    machine.completion skipped
+    ");
 }
 
 #[test]
