@@ -70,6 +70,7 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("local", &[]),
     ("tokens", &["audit", "iam", "secrets", "tenants"]),
     ("installation", &["audit", "iam", "placement", "secrets"]),
+    ("doctor", &["installation", "local", "placement", "secrets"]),
     ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),
     ("inspection", &["audit", "installation", "placement", "provisioning", "secrets", "tenants"]),
 ];

@@ -89,7 +89,7 @@ impl Addresses {
         }
     }
 
-    fn of_stack(settings: &Settings, running: Running) -> Self {
+    pub(super) fn of_stack(settings: &Settings, running: Running) -> Self {
         let postgres = running.postgres;
         let admin = ServerAddress {
             host: Host::Socket(postgres.socket_dir),
@@ -105,7 +105,7 @@ impl Addresses {
     }
 }
 
-fn cluster(settings: &Settings, admin: ServerAddress) -> Cluster {
+pub(super) fn cluster(settings: &Settings, admin: ServerAddress) -> Cluster {
     let connection_limit = i32::try_from(settings.tenants.connection_limit).unwrap_or(i32::MAX);
     Cluster { name: DEFAULT.to_owned(), admin, connection_limit }
 }
@@ -115,6 +115,11 @@ async fn server(settings: &ServerSettings) -> Result<ServerAddress, AnyFailure> 
         Some(reference) => reference.resolve().await?,
         None => SecretString::from(""),
     };
+    Ok(address(settings, password))
+}
+
+/// A server's address, with its login's password.
+pub(super) fn address(settings: &ServerSettings, password: SecretString) -> ServerAddress {
     let host = if settings.host.starts_with('/') {
         Host::Socket(PathBuf::from(&settings.host))
     } else {
@@ -126,5 +131,5 @@ async fn server(settings: &ServerSettings) -> Result<ServerAddress, AnyFailure> 
         settings::Tls::VerifyFull => Tls::VerifyFull(settings.ca_file.clone()),
     };
     let (user, database) = (settings.user.clone(), settings.database.clone());
-    Ok(ServerAddress { host, port: settings.port, user, password, database, tls })
+    ServerAddress { host, port: settings.port, user, password, database, tls }
 }

@@ -3,6 +3,7 @@
 //! Start reading at [`App::open`].
 
 mod addresses;
+pub mod doctor;
 mod keys;
 mod objects;
 mod realm;

@@ -41,6 +41,10 @@ EXAMPLES
   nexus -o json cluster list | jq '.[] | select(.problem)'")]
     List(ListArgs),
     /// Show a server
+    #[command(after_help = "\
+EXAMPLES
+  nexus cluster show eu1
+  nexus -o json cluster show eu1 | jq .tenants")]
     Show(NameArgs),
     /// Change a server's labels, limits or password
     #[command(after_help = "\
@@ -54,6 +58,10 @@ EXAMPLES
     ///
     /// Without a name all are asked. What they said is kept and shown by list; the exit code is 8
     /// when one has a problem.
+    #[command(after_help = "\
+EXAMPLES
+  nexus cluster check
+  nexus cluster check eu1 eu2")]
     Check(CheckArgs),
     /// Let a server take no more tenants; those on it stay
     #[command(after_help = "\
@@ -65,6 +73,11 @@ EXAMPLES
     ///
     /// Its templates are dropped and its password is forgotten. With --gone nothing is asked of the
     /// server, because it is no more.
+    #[command(after_help = "\
+EXAMPLES
+  nexus cluster remove eu1
+  nexus cluster remove eu1 --yes --confirm eu1    in a script
+  nexus cluster remove eu1 --gone                 the server is no more")]
     Remove(RemoveArgs),
 }
 

@@ -22,6 +22,7 @@ pub mod completions;
 pub mod config;
 pub mod context;
 pub mod crash;
+pub mod doctor;
 pub mod exit;
 pub mod fsck;
 pub mod group;
@@ -36,9 +37,9 @@ pub mod manual;
 pub mod operation;
 pub mod operator;
 pub mod output;
+pub mod permission;
 pub mod place;
 pub mod pool;
-pub mod permission;
 pub mod prompt;
 mod psql;
 pub mod role;
@@ -125,6 +126,12 @@ pub enum Command {
     Local(local::LocalArgs),
     /// Make the control database, the keys and the first operator
     Init(init::InitArgs),
+    /// Check everything a person would be asked to check, with the mend for each
+    ///
+    /// Looks at settings, programs, the local stack, the master key, the control database, every
+    /// server and store, unfinished work, the audit log and this machine. Changes nothing, starts
+    /// nothing, and does not stop at the first problem. Works without settings, and with wrong ones.
+    Doctor(doctor::DoctorArgs),
     /// Choose which installation commands work on
     #[command(alias = "contexts")]
     Context(context::ContextArgs),
@@ -218,6 +225,10 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Version(args) => return version::run(args, screen),
         _ => {}
     }
+    // Wrong settings are one of the things that it looks at.
+    if let Command::Doctor(args) = cli.command {
+        return doctor::run(args, &cli.global, screen);
+    }
     let invocation = Invocation::begin(cli.global, screen.clone())?;
     let on = &invocation;
     match cli.command {
@@ -242,7 +253,9 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Token(args) => in_runtime(on, token::run(args, on)),
         Command::Key(args) => in_runtime(on, key::run(args, on)),
         Command::ApiKey(args) => in_runtime(on, api_key::run(args, on)),
-        Command::Completions(_) | Command::Man(_) | Command::Version(_) => Ok(Exit::Done),
+        Command::Completions(_) | Command::Doctor(_) | Command::Man(_) | Command::Version(_) => {
+            Ok(Exit::Done)
+        }
     }
 }
 

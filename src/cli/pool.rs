@@ -31,6 +31,10 @@ EXAMPLES
   nexus pool set --size 0                   no more; fill takes away what is left")]
     Set(SetArgs),
     /// List the pools, and how full they are
+    #[command(after_help = "\
+EXAMPLES
+  nexus pool list
+  nexus -o json pool list")]
     List(ListArgs),
     /// Bring the pools to their size, at the newest schema version
     ///

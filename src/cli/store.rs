@@ -43,8 +43,15 @@ DRIVERS
   s3      any S3 endpoint of which there is one key and no more; only with --shared-key")]
     Add(Box<AddArgs>),
     /// List the stores
+    #[command(after_help = "\
+EXAMPLES
+  nexus store list
+  nexus -o json store list | jq '.[] | select(.problem)'")]
     List(ListArgs),
     /// Show a store
+    #[command(after_help = "\
+EXAMPLES
+  nexus store show garage1")]
     Show(NameArgs),
     /// Change a store's labels, capacity or secret
     #[command(after_help = "\
@@ -56,6 +63,10 @@ EXAMPLES
     ///
     /// Without a name all are asked. What they said is kept and shown by list; the exit code is 8
     /// when one has a problem.
+    #[command(after_help = "\
+EXAMPLES
+  nexus store check
+  nexus store check garage1")]
     Check(CheckArgs),
     /// Let a store take no more tenants; those in it stay
     #[command(after_help = "\
@@ -64,6 +75,10 @@ EXAMPLES
   nexus store drain garage1 --undo          it takes tenants again")]
     Drain(DrainArgs),
     /// Let go of a store that holds no tenant
+    #[command(after_help = "\
+EXAMPLES
+  nexus store remove garage1
+  nexus store remove garage1 --yes --confirm garage1    in a script")]
     Remove(RemoveArgs),
 }
 

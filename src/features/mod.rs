@@ -1,10 +1,11 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
 //! Facts: tenants, placement, secrets, iam, audit, tokens. Processes: provisioning, inspection,
-//! installation, local.
+//! installation, local, doctor.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod audit;
+pub mod doctor;
 pub mod iam;
 pub mod inspection;
 pub mod installation;

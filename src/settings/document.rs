@@ -21,15 +21,30 @@ const MAX_BYTES: u64 = 1 << 20;
 /// A file that cannot be read, is not TOML, or holds an unknown key or a wrong value. No message
 /// repeats what the file says in a place where a secret could stand.
 pub fn read(path: &Path, values: &mut Values) -> Result<(), SettingsError> {
+    parse(path, &text_of(path)?, values)
+}
+
+/// Reads what can be read of a file into `values`; all that is wrong with it.
+pub fn examine(path: &Path, values: &mut Values) -> Vec<SettingsError> {
+    let faults = text_of(path).and_then(|text| walk(path, &text, values));
+    faults.unwrap_or_else(|fault| vec![fault])
+}
+
+fn text_of(path: &Path) -> Result<String, SettingsError> {
     let unreadable = |source| SettingsError::Unreadable { file: path.to_owned(), source };
     let facts = fs::metadata(path).map_err(unreadable)?;
     if !facts.is_file() || facts.len() > MAX_BYTES {
         return Err(SettingsError::NotSettings { file: path.to_owned() });
     }
-    parse(path, &fs::read_to_string(path).map_err(unreadable)?, values)
+    fs::read_to_string(path).map_err(unreadable)
 }
 
 pub(super) fn parse(path: &Path, text: &str, values: &mut Values) -> Result<(), SettingsError> {
+    walk(path, text, values)?.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Takes every value that is right; the faults of all others, in the order of the file's tables.
+fn walk(path: &Path, text: &str, values: &mut Values) -> Result<Vec<SettingsError>, SettingsError> {
     let lines = Lines::new(text);
     let table = DeTable::parse(text).map_err(|error| SettingsError::Syntax {
         file: path.to_owned(),
@@ -38,7 +53,9 @@ pub(super) fn parse(path: &Path, text: &str, values: &mut Values) -> Result<(), 
     })?;
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    Walk { path, lines, folder: &folder }.table(&mut Vec::new(), table.get_ref(), values)
+    let mut faults = Vec::new();
+    Walk { path, lines, folder: &folder }.table(&mut Vec::new(), table.get_ref(), values, &mut faults);
+    Ok(faults)
 }
 
 /// Where each line of a text ends.
@@ -67,18 +84,19 @@ impl Walk<'_> {
         at: &mut Vec<String>,
         table: &DeTable<'_>,
         values: &mut Values,
-    ) -> Result<(), SettingsError> {
+        faults: &mut Vec<SettingsError>,
+    ) {
         for (key, value) in table {
             let origin = Origin::File(self.path.to_owned(), self.lines.of(key.span().start));
             at.push(key.get_ref().to_string());
             if at.len() == 2 && at[0] == "context" && at[1].parse::<super::ContextName>().is_err() {
                 let reason = super::context_name::ContextNameError;
-                return Err(SettingsError::ContextName { name: at[1].clone(), reason });
+                faults.push(SettingsError::ContextName { name: at[1].clone(), reason });
+            } else if let Err(fault) = self.entry(at, value, origin, values, faults) {
+                faults.push(fault);
             }
-            self.entry(at, value, origin, values)?;
             at.pop();
         }
-        Ok(())
     }
 
     fn entry(
@@ -87,6 +105,7 @@ impl Walk<'_> {
         value: &Spanned<DeValue<'_>>,
         origin: Origin,
         values: &mut Values,
+        faults: &mut Vec<SettingsError>,
     ) -> Result<(), SettingsError> {
         let path = at.join(".");
         if let DeValue::Table(inner) = value.get_ref() {
@@ -95,7 +114,8 @@ impl Walk<'_> {
                 return Err(SettingsError::Value { key: path, shown: None, expected, origin });
             }
             if !children(at).is_empty() {
-                return self.table(at, inner, values);
+                self.table(at, inner, values, faults);
+                return Ok(());
             }
         } else if let Some((_, key)) = values::describe(&path) {
             let Some(text) = scalar(value.get_ref(), key.kind) else {

@@ -46,6 +46,14 @@ pub fn lay_over(
     Ok(warnings)
 }
 
+/// Of a `NEXUS_…` variable that means nothing: the nearest that means something, if one is near.
+/// `None` for a variable that does mean something.
+#[must_use]
+pub fn meaningless(name: &str) -> Option<Option<String>> {
+    let known = PLAIN_VARIABLES.iter().any(|(plain, _)| *plain == name) || key_of(name).is_some();
+    (!known).then(|| nearest(name))
+}
+
 fn set(
     values: &mut Values,
     path: String,

@@ -117,6 +117,45 @@ impl Loaded {
         Ok(Self { file, context, context_origin, values, warnings, home: sources.home.clone() })
     }
 
+    /// Reads as much as can be read, and tells all that is wrong instead of the first fault alone.
+    /// `None` where what is wrong leaves it unclear what was meant: only unknown keys and variables
+    /// can be passed over.
+    #[must_use]
+    pub fn examine(sources: &Sources) -> (Option<Self>, Vec<SettingsError>) {
+        let mut values = Values::default();
+        let (file, mut faults) = match sources.find_file() {
+            Ok(Some(file)) => {
+                let faults = document::examine(&file, &mut values);
+                (Some(file), faults)
+            }
+            Ok(None) => (None, Vec::new()),
+            Err(fault) => (None, vec![fault]),
+        };
+        let mut warnings = Vec::new();
+        for (name, text) in &sources.variables {
+            let one = std::iter::once((name.clone(), text.clone())).collect();
+            match environment::lay_over(&one, &mut values) {
+                Ok(odd) => warnings.extend(odd),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let unknown = |fault: &SettingsError| {
+            matches!(fault, SettingsError::UnknownKey { .. } | SettingsError::UnknownVariable { .. })
+        };
+        let clear = faults.iter().all(unknown);
+        match choose_context(sources, &values) {
+            Err(fault) => {
+                faults.push(fault);
+                (None, faults)
+            }
+            Ok(_) if !clear => (None, faults),
+            Ok((context, context_origin)) => {
+                let home = sources.home.clone();
+                (Some(Self { file, context, context_origin, values, warnings, home }), faults)
+            }
+        }
+    }
+
     /// The names of all contexts, sorted; `local` is always among them.
     #[must_use]
     pub fn contexts(&self) -> Vec<ContextName> {

@@ -1,9 +1,11 @@
 //! `status`: what the daemon says, checked by asking each part itself.
 
 use std::fs;
+use std::path::PathBuf;
 
 use super::layout::{POSTGRES_PORT, S3_REGION};
-use super::postgres::{cluster, orphan};
+use super::postgres::version::PgVersion;
+use super::postgres::{binaries, cluster, orphan};
 use super::state::{PartState, State};
 use super::views::{DaemonView, PostgresView, S3View, StackState, StatusView};
 use super::{LocalError, LocalStack, probe};
@@ -29,6 +31,24 @@ impl LocalStack {
         };
         let daemon = DaemonView { pid: state.map(|state| state.pid) };
         Ok(StatusView { data_dir: self.layout.local().to_owned(), state: stack, daemon, postgres, s3 })
+    }
+
+    /// The server programs that the stack runs on, or would: their folder and version.
+    ///
+    /// # Errors
+    /// When this machine has none that fit the data.
+    pub async fn server_programs(&self) -> Result<(PathBuf, PgVersion), LocalError> {
+        let data = self.layout.data();
+        let major = cluster::data_version(&data)?;
+        let found =
+            binaries::find(self.pg_bin.as_deref(), major.map(|major| (major, data.as_path()))).await?;
+        Ok((found.folder, found.version))
+    }
+
+    /// Whether the stack was ever set up here: there is data.
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        self.layout.data().exists()
     }
 
     async fn postgres_view(&self, state: Option<&State>) -> Result<PostgresView, LocalError> {

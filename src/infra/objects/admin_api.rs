@@ -109,7 +109,7 @@ pub(super) fn connector(endpoint: &str) -> Result<HttpsConnector<HttpConnector>,
     Ok(builder.with_tls_config(config).https_or_http().enable_http1().build())
 }
 
-fn reason_of(error: &(dyn Error + 'static)) -> String {
+pub(super) fn reason_of(error: &(dyn Error + 'static)) -> String {
     let mut deepest = error;
     while let Some(source) = deepest.source() {
         deepest = source;

@@ -6,6 +6,7 @@
 mod admin_api;
 mod aws;
 mod client;
+pub mod clock;
 mod error;
 mod garage;
 mod health;

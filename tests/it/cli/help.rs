@@ -41,6 +41,7 @@ fn without_a_command_the_help_is_shown() {
     Commands:
       local        Run the embedded PostgreSQL and S3 endpoint
       init         Make the control database, the keys and the first operator
+      doctor       Check everything a person would be asked to check, with the mend for each
       context      Choose which installation commands work on
       config       Show what is set, and where it was set
       tenant       Make, show, use, mend and delete tenants

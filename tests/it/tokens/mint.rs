@@ -186,8 +186,8 @@ fn a_person_sees_what_is_wrong_with_a_token() {
 fn an_operators_token_is_the_platforms_and_names_no_tenant() {
     let company = Company::new();
     company.world.control_sql(
-        "with made as (insert into nexus.users (id, email, state)
-                       values (gen_random_uuid(), 'olga@example.com', 'active') returning id)
+        "with made as (insert into nexus.users (id, email, email_key, state)
+                       values (gen_random_uuid(), 'olga@example.com', 'olga@example.com', 'active') returning id)
          insert into nexus.user_roles (user_id, role_id)
          select made.id, roles.id from made, nexus.roles where name = 'Admin'",
     );

@@ -47,8 +47,8 @@ impl Company {
     /// Makes an active user with a role.
     pub fn user(&self, email: &str, role: &str) {
         self.realm_sql(&format!(
-            "with made as (insert into nexus.users (id, email, state)
-                           values (gen_random_uuid(), '{email}', 'active') returning id)
+            "with made as (insert into nexus.users (id, email, email_key, state)
+                           values (gen_random_uuid(), '{email}', lower('{email}'), 'active') returning id)
              insert into nexus.user_roles (user_id, role_id)
              select made.id, roles.id from made, nexus.roles where name = '{role}'"
         ));

@@ -44,7 +44,9 @@ pub(super) async fn by_id(realm: &mut PgConnection, id: Uuid) -> Result<Option<S
 }
 
 pub(super) async fn active(realm: &mut PgConnection, limit: i64) -> Result<Vec<Subject>, DbError> {
-    let statement = format!("{SELECT} where users.state = 'active' and users.deleted_at is null order by users.email limit $1");
+    let statement = format!(
+        "{SELECT} where users.state = 'active' and users.deleted_at is null order by users.email limit $1"
+    );
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(limit).fetch_all(realm).await?)
 }
 

@@ -1,0 +1,158 @@
+//! Finds out what an installation consists of, for the doctor: as far as that can be told without
+//! starting anything, and with the reason wherever it cannot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::addresses::{self, Addresses};
+use crate::features::doctor::{self, Finding, Only, Part, Patient, TriedSecret};
+use crate::features::placement::Cluster;
+use crate::infra::crypto::{LocalMasterKey, MasterKey};
+use crate::infra::db::ServerAddress;
+use crate::infra::objects::{LocalStore, ObjectStore};
+use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString};
+use crate::settings::{Loaded, SecretRef, ServerSettings, ServersSettings, Settings, Sources, Target};
+
+/// How long a program may take to tell a secret.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Why nothing is known of a context that is not clear.
+const UNCLEAR: &str = "the settings are not clear";
+
+/// A program that tells a secret took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} gave no answer in 3 s")]
+struct Slow(String);
+
+impl Failure for Slow {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Unavailable
+    }
+
+    fn code(&self) -> &'static str {
+        "secret_command_failed"
+    }
+}
+
+/// Examines the installation that these sources describe. Starts nothing, changes nothing.
+pub async fn examine(sources: Sources, only: &Only) -> Vec<Finding> {
+    Box::pin(doctor::examine(patient(sources).await, only)).await
+}
+
+async fn patient(sources: Sources) -> Patient {
+    let (loaded, faults) = Loaded::examine(&sources);
+    let file = loaded.as_ref().map_or_else(
+        || sources.find_file().ok().flatten().or_else(|| sources.flags.config.clone()),
+        |loaded| loaded.file.clone(),
+    );
+    let settings = loaded.as_ref().map_or(Err(None), |loaded| loaded.settings().map_err(Some));
+    let mut patient = Patient {
+        sources,
+        file,
+        loaded,
+        faults,
+        settings,
+        secrets: Vec::new(),
+        stack: None,
+        control: Err(UNCLEAR.to_owned()),
+        cluster: Err(UNCLEAR.to_owned()),
+        store: Err(UNCLEAR.to_owned()),
+        key: None,
+    };
+    let Ok(settings) = patient.settings.as_ref().map(Settings::clone) else { return patient };
+    match &settings.target {
+        Target::Local(local) => {
+            let stack = addresses::stack(&settings, local);
+            let running = stack.running().map_err(|error| error.to_string());
+            let running =
+                running.and_then(|it| it.ok_or_else(|| "the embedded stack is not running".to_owned()));
+            let found = running.map(|running| Addresses::of_stack(&settings, running));
+            patient.stack = Some(stack);
+            patient.take(found);
+            patient.secrets = tried(wanted(&settings, None)).await;
+        }
+        Target::Servers(servers) => {
+            patient.secrets = tried(wanted(&settings, Some(servers))).await;
+            patient.control = server(&patient.secrets, &servers.control);
+            let admin = server(&patient.secrets, &servers.cluster);
+            patient.cluster = admin.map(|admin| addresses::cluster(&settings, admin));
+            patient.store = store(&patient.secrets, servers);
+        }
+    }
+    patient.key = key(&patient.secrets, &settings);
+    patient
+}
+
+impl Patient {
+    fn take(&mut self, found: Part<Addresses>) {
+        let (control, cluster, store): (Part<ServerAddress>, Part<Cluster>, Part<Arc<dyn ObjectStore>>) =
+            match found {
+                Ok(it) => (Ok(it.control), Ok(it.cluster), Ok(it.store)),
+                Err(why) => (Err(why.clone()), Err(why.clone()), Err(why)),
+            };
+        (self.control, self.cluster, self.store) = (control, cluster, store);
+    }
+}
+
+/// The secrets that the context refers to, by the key that does. The master key, where it is a file,
+/// is looked at in its own way.
+fn wanted(settings: &Settings, servers: Option<&ServersSettings>) -> BTreeMap<String, SecretRef> {
+    let key = |name: &str| format!("context.{}.{name}", settings.context);
+    let mut wanted = BTreeMap::new();
+    if let Some(servers) = servers {
+        wanted.extend(servers.control.password.clone().map(|it| (key("control.password"), it)));
+        let own = servers.cluster.password.clone().filter(|it| Some(it) != servers.control.password.as_ref());
+        wanted.extend(own.map(|it| (key("cluster.password"), it)));
+        wanted.insert(key("store.admin_token"), servers.store.admin_token.clone());
+    }
+    if !matches!(settings.keys.master, SecretRef::File(_)) {
+        wanted.insert(key("keys.master"), settings.keys.master.clone());
+    }
+    wanted
+}
+
+async fn tried(wanted: BTreeMap<String, SecretRef>) -> Vec<TriedSecret> {
+    let tries = wanted.into_iter().map(async |(key, reference)| {
+        let result = match tokio::time::timeout(PATIENCE, reference.resolve()).await {
+            Ok(result) => result.map_err(AnyFailure::from),
+            Err(_) => Err(Slow(reference.to_string()).into()),
+        };
+        TriedSecret { key, reference, result }
+    });
+    futures_util::future::join_all(tries).await
+}
+
+fn secret(secrets: &[TriedSecret], reference: &SecretRef) -> Part<SecretString> {
+    let tried = secrets.iter().find(|tried| tried.reference == *reference);
+    match tried.map(|tried| (&tried.result, &tried.key)) {
+        Some((Ok(secret), _)) => Ok(secret.clone()),
+        Some((Err(_), key)) => Err(format!("{key} cannot be read")),
+        None => Err(format!("{reference} was not looked for")),
+    }
+}
+
+fn server(secrets: &[TriedSecret], settings: &ServerSettings) -> Part<ServerAddress> {
+    let password = match &settings.password {
+        Some(reference) => secret(secrets, reference)?,
+        None => SecretString::from(""),
+    };
+    Ok(addresses::address(settings, password))
+}
+
+fn store(secrets: &[TriedSecret], servers: &ServersSettings) -> Part<Arc<dyn ObjectStore>> {
+    let token = secret(secrets, &servers.store.admin_token)?;
+    Ok(Arc::new(LocalStore::new(&servers.store.endpoint, &servers.store.region, token)))
+}
+
+/// The master key, where it is no file.
+fn key(secrets: &[TriedSecret], settings: &Settings) -> Option<Result<Arc<dyn MasterKey>, AnyFailure>> {
+    let reference = &settings.keys.master;
+    if matches!(reference, SecretRef::File(_)) {
+        return None;
+    }
+    let text = secret(secrets, reference).ok()?;
+    Some(match LocalMasterKey::from_text(&text, &reference.to_string()) {
+        Ok(key) => Ok(Arc::new(key)),
+        Err(error) => Err(error.into()),
+    })
+}

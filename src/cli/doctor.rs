@@ -1,0 +1,130 @@
+//! `nexus doctor`: looks at everything that a person would be asked to look at.
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::output::{Column, Format, Row, Screen, escape};
+use super::{CommandResult, Exit, GlobalArgs, exit, logging};
+use crate::app::doctor;
+use crate::features::doctor::{CHECKS, Check, Finding, Group, Only, Outcome, worst};
+use crate::settings::{Flags, Loaded, Sources};
+
+/// Arguments of `nexus doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES
+  nexus doctor                              everything, with the mend under each problem
+  nexus doctor --only settings key          what is set, and the master key
+  nexus -o json doctor | jq '.[] | select(.result == \"problem\")'
+
+Exit codes: 0 nothing worse than warnings, 2 the settings are wrong, 8 something that Nexus needs
+cannot be used, 9 keys or data are at risk. Of several, the one that weighs most: 9, 8, 2.")]
+pub struct DoctorArgs {
+    /// Look only at these groups of checks, or these checks
+    #[arg(long, value_name = "NAME", num_args = 1.., value_parser = names(), hide_possible_values = true)]
+    pub only: Vec<String>,
+}
+
+/// The names of groups, and of checks.
+fn names() -> impl TypedValueParser<Value = String> {
+    let groups = Group::ALL.iter().map(|group| group.as_str().to_owned());
+    PossibleValuesParser::new(groups.chain(CHECKS.iter().map(Check::full_name)))
+}
+
+/// Examines the installation. Works without settings, and with wrong ones.
+///
+/// # Errors
+/// When standard output takes no more.
+pub fn run(args: DoctorArgs, global: &GlobalArgs, screen: &Screen) -> CommandResult {
+    let flags = Flags { config: global.config.clone(), context: global.context.clone() };
+    let sources = Sources::from_process(flags);
+    if let Ok(loaded) = Loaded::read(&sources) {
+        // A filter that makes no sense is no reason to look at nothing.
+        let _ = logging::start(&loaded.log(), sources.variable("NEXUS_LOG"), global.verbose, screen);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|source| exit::NoRuntime { source })?;
+    let findings = runtime.block_on(doctor::examine(sources, &Only::new(args.only)));
+    runtime.shutdown_background();
+    let end = worst(&findings).map_or(Exit::Done, Exit::from);
+    if screen.format() == Format::Table && screen.data_on_terminal() {
+        screen.raw(report(&findings, screen.colour_on_stdout()).as_bytes())?;
+    } else {
+        screen.list(findings)?;
+    }
+    Ok(end)
+}
+
+impl Row for Finding {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("check"),
+        Column::text("subject"),
+        Column::text("result"),
+        Column::text("found"),
+        Column::text("mend"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.check.clone(),
+            self.subject.clone(),
+            self.result.as_str().to_owned(),
+            self.found.clone(),
+            self.mend.clone().unwrap_or_default(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.check.clone()
+    }
+}
+
+/// What a person reads: groups with a mark for each check, and the mend under what is wrong.
+fn report(findings: &[Finding], colour: bool) -> String {
+    // SGR codes, ECMA-48 section 8.3.117: 1 bold, 2 faint, 31 red, 32 green, 33 yellow, 36 cyan.
+    let paint = |code: &str, text: &str| {
+        if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    };
+    let mut lines = Vec::new();
+    let mut group = None;
+    // What was left out of one subject for one reason is one line.
+    let alike = |a: &Finding, b: &Finding| {
+        let left_out = a.result == Outcome::Skipped && b.result == Outcome::Skipped;
+        left_out && a.group == b.group && a.subject == b.subject && a.found == b.found
+    };
+    for some in findings.chunk_by(alike) {
+        let Some(finding) = some.first() else { continue };
+        if group != Some(finding.group) {
+            if group.is_some() {
+                lines.push(String::new());
+            }
+            lines.push(paint("1", finding.group.as_str()));
+            group = Some(finding.group);
+        }
+        let (mark, code) = match finding.result {
+            Outcome::Ok => ("✓", "32"),
+            Outcome::Warning => ("!", "33"),
+            Outcome::Problem => ("✗", "1;31"),
+            Outcome::Skipped => ("-", "2"),
+        };
+        let check = finding.check.split_once('.').map_or(finding.check.as_str(), |(_, name)| name);
+        let all = format!("{} checks", some.len());
+        let check = if some.len() > 1 { all.as_str() } else { check };
+        let (subject, found) = (escape::cell(&finding.subject), escape::cell(&finding.found));
+        lines.push(format!("  {} {check:<12} {subject}: {found}", paint(code, mark)));
+        if let Some(mend) = finding.mend.as_ref().filter(|_| finding.result != Outcome::Skipped) {
+            lines.push(format!("      {} {}", paint("36", "mend:"), escape::sentence(mend)));
+        }
+    }
+    let count = |result| findings.iter().filter(|finding| finding.result == result).count();
+    lines.push(String::new());
+    lines.push(format!(
+        "{} ok, {} warnings, {} problems, {} skipped",
+        count(Outcome::Ok),
+        count(Outcome::Warning),
+        count(Outcome::Problem),
+        count(Outcome::Skipped)
+    ));
+    lines.push(String::new());
+    lines.join("\n")
+}

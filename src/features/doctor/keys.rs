@@ -1,0 +1,114 @@
+//! The master key: whether it is there, private, and the one that secrets are sealed with.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::model::{Finding, Group};
+use super::patient::Patient;
+use crate::infra::crypto::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
+use crate::kernel::{ErrorKind, Failure};
+use crate::settings::SecretRef;
+
+const GROUP: Group = Group::Key;
+
+/// The key at hand, and what there is to say of it.
+pub(super) fn examine(patient: &Patient) -> (Option<Arc<dyn MasterKey>>, Finding) {
+    let Ok(settings) = &patient.settings else {
+        return (None, Finding::skipped(GROUP, "file", "master key", "the settings are not clear"));
+    };
+    let reference = &settings.keys.master;
+    if let SecretRef::File(path) = reference {
+        let new = patient.stack.as_ref().is_some_and(|stack| !stack.has_data());
+        return of_file(path, new);
+    }
+    let subject = reference.to_string();
+    match &patient.key {
+        Some(Ok(key)) => {
+            (Some(Arc::clone(key)), Finding::ok(GROUP, "file", subject, format!("{} can be used", key.id())))
+        }
+        Some(Err(failure)) => {
+            let finding = Finding::failure((GROUP, "file"), subject, failure.get());
+            let mend = finding.mend.clone().unwrap_or_else(|| "nexus config show".to_owned());
+            (None, Finding { kind: Some(ErrorKind::Integrity), ..finding }.mend(mend))
+        }
+        None => (None, Finding::skipped(GROUP, "file", subject, "it was not looked for")),
+    }
+}
+
+fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
+    let subject = path.display().to_string();
+    let problem = |found: String| Finding::problem((GROUP, "file"), ErrorKind::Integrity, &subject, found);
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    match fs::symlink_metadata(path) {
+        Ok(facts) if facts.is_symlink() => {
+            let mend = format!(
+                "cp --remove-destination \"$(readlink -f {subject})\" {subject} && chmod 600 {subject}"
+            );
+            return (
+                None,
+                problem("is a link: somebody else may decide where it leads".to_owned()).mend(mend),
+            );
+        }
+        Ok(facts) if !facts.is_file() => {
+            return (None, problem("is not an ordinary file".to_owned()).mend(format!("ls -ld {subject}")));
+        }
+        Ok(facts) if facts.uid() != nix::unistd::geteuid().as_raw() => {
+            let finding = problem(format!("belongs to user {}", facts.uid()));
+            return (None, finding.mend(format!("chown $(id -u) {subject}")));
+        }
+        _ => {}
+    }
+    match LocalMasterKey::from_file(path) {
+        Ok(key) => {
+            let key: Arc<dyn MasterKey> = Arc::new(key);
+            let finding = Finding::ok(GROUP, "file", &subject, format!("{}, private", key.id()));
+            (Some(key), finding)
+        }
+        Err(MasterKeyError::Missing(_)) if new => {
+            (None, Finding::skipped(GROUP, "file", &subject, "not made yet; the next command makes it"))
+        }
+        Err(error) => {
+            let finding = problem(error.to_string());
+            let mend = match &error {
+                MasterKeyError::Missing(_) => format!(
+                    "cp /from/where/you/keep/it {subject} && chmod 600 {subject}  # on a new installation: nexus init"
+                ),
+                MasterKeyError::Text { .. } => {
+                    format!("cp /from/where/you/keep/it {subject} && chmod 600 {subject}")
+                }
+                other => other.hints().into_iter().next().unwrap_or_else(|| format!("ls -l {subject}")),
+            };
+            (None, finding.mend(mend))
+        }
+    }
+}
+
+/// That there is no key, where there is nothing yet that it could have sealed.
+pub(super) fn not_made(patient: &Patient) -> Option<Finding> {
+    let SecretRef::File(path) = &patient.settings.as_ref().ok()?.keys.master else { return None };
+    let gone = fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let found = "not made yet, and nothing is sealed";
+    gone.then(|| Finding::warning(GROUP, "file", path.display().to_string(), found).mend("nexus init"))
+}
+
+/// Whether the key at hand is the one that the control database names; `None`: it names none.
+pub(super) fn same(at_hand: Option<&MasterKeyId>, recorded: Option<&MasterKeyId>) -> Finding {
+    let (Some(at_hand), Some(recorded)) = (at_hand, recorded) else {
+        let why = if recorded.is_none() { "no key is recorded yet" } else { "there is no key to compare" };
+        return Finding::skipped(GROUP, "recorded", "master key", why);
+    };
+    if at_hand == recorded {
+        return Finding::ok(
+            GROUP,
+            "recorded",
+            recorded.to_string(),
+            "the key at hand seals this installation's secrets",
+        );
+    }
+    let found = format!("secrets are sealed with {recorded}, but the key at hand is {at_hand}: none opens");
+    Finding::problem((GROUP, "recorded"), ErrorKind::Integrity, recorded.to_string(), found)
+        .mend(format!("nexus config show  # name the file of key {recorded}, or put it back"))
+}

@@ -1,0 +1,115 @@
+//! Object stores: whether they answer, let us in, and tell the right time.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::model::{Finding, Group};
+use super::server;
+use crate::features::placement::DEFAULT;
+use crate::infra::objects::{ObjectError, ObjectStore, clock};
+use crate::kernel::ErrorKind;
+
+const GROUP: Group = Group::Store;
+/// HTTP's date counts whole seconds (RFC 9110, section 5.6.7).
+const GRAIN: f64 = 1.0;
+
+/// A store that is looked at.
+#[derive(Clone)]
+pub(super) struct StoreSubject {
+    pub(super) name: String,
+    pub(super) driver: Arc<dyn ObjectStore>,
+    pub(super) shared_key: bool,
+    pub(super) embedded: bool,
+}
+
+/// Looks at one store.
+pub(super) async fn examine(store: StoreSubject, patience: std::time::Duration) -> Vec<Finding> {
+    let endpoint = store.driver.endpoint().to_owned();
+    let name = store.name.clone();
+    let check = tokio::time::timeout(patience, store.driver.check());
+    let date = tokio::time::timeout(patience, async {
+        let before = OffsetDateTime::now_utc();
+        let theirs = clock::server_date(&endpoint).await?;
+        Ok::<_, String>((before, theirs, OffsetDateTime::now_utc()))
+    });
+    let (checked, dated) = tokio::join!(check, date);
+    let reachable = match checked {
+        Ok(Ok(())) => {
+            Finding::ok(GROUP, "reachable", &name, format!("{endpoint} lets us make buckets and keys"))
+        }
+        Ok(Err(error)) => refused(&store, &error),
+        Err(_) => down(&store, format!("no answer from {endpoint} in {} s", patience.as_secs())),
+    };
+    let clock = match dated {
+        Ok(Ok(times)) => server::skew((GROUP, &name), times, GRAIN),
+        Ok(Err(reason)) => Finding::skipped(GROUP, "clock", &name, reason),
+        Err(_) => Finding::skipped(GROUP, "clock", &name, "it does not answer"),
+    };
+    vec![reachable, tls(&name, &endpoint), clock, keys(&store)]
+}
+
+fn down(store: &StoreSubject, found: String) -> Finding {
+    let mend = match (store.embedded, store.name.as_str()) {
+        (true, _) => "nexus local up".to_owned(),
+        (_, DEFAULT) => format!(
+            "curl -sI {}  # start the store, or correct [context.NAME.store] endpoint",
+            store.driver.endpoint()
+        ),
+        (_, name) => format!("nexus store check {name}"),
+    };
+    Finding::problem((GROUP, "reachable"), ErrorKind::Unavailable, &store.name, found).mend(mend)
+}
+
+fn refused(store: &StoreSubject, error: &ObjectError) -> Finding {
+    let finding = down(store, error.to_string());
+    match (error, store.name.as_str()) {
+        (ObjectError::Refused { .. }, DEFAULT) => {
+            finding.mend("nexus config show  # correct what [context.NAME.store] admin_token refers to")
+        }
+        (ObjectError::Refused { .. }, name) => {
+            finding.mend(format!("nexus store update {name} --secret-stdin"))
+        }
+        _ => finding,
+    }
+}
+
+fn tls(name: &str, endpoint: &str) -> Finding {
+    let authority = endpoint.split("//").nth(1).unwrap_or_default();
+    let authority = authority.split('/').next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.chars().all(|c| c.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    if endpoint.starts_with("https:") {
+        return Finding::ok(GROUP, "tls", name, "encrypted");
+    }
+    if server::is_here(host) {
+        return Finding::ok(GROUP, "tls", name, "not encrypted, on this machine");
+    }
+    let found = format!("keys and objects go to {host} without encryption");
+    Finding::warning(GROUP, "tls", name, found).mend("nexus config show  # give the endpoint as https://")
+}
+
+fn keys(store: &StoreSubject) -> Finding {
+    if !store.shared_key {
+        return Finding::ok(GROUP, "keys", &store.name, "every tenant has a key of its own");
+    }
+    let found = "every tenant holds the same key: nothing keeps them apart here";
+    Finding::warning(GROUP, "keys", &store.name, found)
+        .mend(format!("nexus store drain {}  # and add one that makes a key for each tenant", store.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::Outcome;
+    use super::*;
+
+    #[test]
+    fn an_endpoint_elsewhere_without_encryption_is_worth_a_word() {
+        for fine in ["http://127.0.0.1:9000", "http://[::1]:9000", "http://localhost", "https://s3.example"] {
+            assert_eq!(tls("s", fine).result, Outcome::Ok, "{fine}");
+        }
+        assert_eq!(tls("s", "http://s3.example:9000").result, Outcome::Warning);
+    }
+}

@@ -1,0 +1,245 @@
+//! What is looked at, and in which order: everything at once, but for servers and stores that are
+//! known from the control database alone.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::control::{self, Seen, skip};
+use super::model::{CHECKS, Finding, Group, Only};
+use super::objects::{self, StoreSubject};
+use super::patient::Patient;
+use super::server::{self, Subject};
+use super::store::{ServerFacts, TemplateRow};
+use super::{keys, machine, programs, settings, stack};
+use crate::features::placement::DEFAULT;
+use crate::infra::crypto::MasterKey;
+use crate::infra::db::Host;
+use crate::kernel::ErrorKind;
+
+/// How long one server, store or program is waited for. What comes one after another (secrets, the
+/// control database, registered servers) stays within ten seconds together.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Looks at everything that is wanted. Never stops at a problem.
+pub async fn examine(patient: Patient, only: &Only) -> Vec<Finding> {
+    let patient = Arc::new(patient);
+    let (key, key_finding) = key(&patient).await;
+    let (control, default_cluster, default_store, local, tools, here) = tokio::join!(
+        control_if_wanted(&patient, key.clone(), only),
+        default_cluster(&patient, only),
+        default_store(&patient, only),
+        local(&patient, only),
+        tools(only),
+        here(&patient, only),
+    );
+    let (clusters, stores) = tokio::join!(
+        join_all(control.clusters.iter().map(cluster)),
+        join_all(control.stores.iter().cloned().map(|store| objects::examine(store, PATIENCE))),
+    );
+
+    let mut findings = settings::examine(&patient);
+    let not_made = control.new.then(|| keys::not_made(&patient)).flatten();
+    findings.push(not_made.unwrap_or(key_finding));
+    findings.push(keys::same(key.as_ref().map(|key| key.id()), control.recorded.as_ref()));
+    let mut newest = control.version;
+    for (name, seen) in default_cluster
+        .into_iter()
+        .chain(control.clusters.iter().map(|subject| subject.name.clone()).zip(clusters))
+    {
+        findings.extend(seen.findings);
+        let Some(facts) = seen.facts else { continue };
+        newest = newest.max(Some(server::version_of(&facts)));
+        findings.push(template(&name, &patient, &control, &facts));
+    }
+    findings.extend(default_store.into_iter().flatten().chain(stores.into_iter().flatten()));
+    findings.extend(programs::judge(&tools, newest));
+    findings.extend(control.findings);
+    findings.extend(local);
+    findings.extend(here);
+    sorted(findings, only)
+}
+
+/// By group and check, as `CHECKS` has them; within a check as they were found.
+fn sorted(mut findings: Vec<Finding>, only: &Only) -> Vec<Finding> {
+    findings.retain(|finding| only.wants(finding));
+    let place = |finding: &Finding| {
+        CHECKS.iter().position(|check| {
+            check.group == finding.group && finding.check.ends_with(&format!(".{}", check.name))
+        })
+    };
+    // One server after the other, each with all its checks.
+    let subject = |finding: &Finding| match finding.group {
+        Group::Cluster | Group::Store => (finding.subject != DEFAULT, finding.subject.clone()),
+        _ => (false, String::new()),
+    };
+    findings.sort_by_cached_key(|finding| (finding.group, subject(finding), place(finding)));
+    findings
+}
+
+async fn key(patient: &Arc<Patient>) -> (Option<Arc<dyn MasterKey>>, Finding) {
+    let own = Arc::clone(patient);
+    let looking = tokio::task::spawn_blocking(move || keys::examine(&own));
+    match tokio::time::timeout(PATIENCE, looking).await {
+        Ok(Ok(answer)) => answer,
+        _ => (None, slow(Group::Key, "file", "master key")),
+    }
+}
+
+/// What did not come to an end.
+fn slow(group: Group, name: &str, subject: &str) -> Finding {
+    let found = format!("no answer in {} s", PATIENCE.as_secs());
+    Finding::problem((group, name), ErrorKind::Unavailable, subject, found)
+        .mend("dmesg | tail  # a disk or a file system that hangs")
+}
+
+async fn control_if_wanted(patient: &Patient, key: Option<Arc<dyn MasterKey>>, only: &Only) -> Seen {
+    let wanted = [
+        Group::Control,
+        Group::Key,
+        Group::Cluster,
+        Group::Store,
+        Group::Tenants,
+        Group::Audit,
+        Group::Programs,
+    ];
+    if wanted.iter().any(|group| only.group(*group)) {
+        return control::examine(patient, key, PATIENCE).await;
+    }
+    Seen::default()
+}
+
+/// A server of tenants' databases, as it was seen.
+struct SeenCluster {
+    findings: Vec<Finding>,
+    facts: Option<ServerFacts>,
+}
+
+async fn default_cluster(patient: &Patient, only: &Only) -> Option<(String, SeenCluster)> {
+    if !only.group(Group::Cluster) && !only.group(Group::Programs) {
+        return None;
+    }
+    let embedded = patient.stack.is_some();
+    let seen = match &patient.cluster {
+        Ok(it) => {
+            let (group, address) = (Group::Cluster, it.admin.clone());
+            cluster(&Subject { group, name: DEFAULT.to_owned(), address, embedded, budget: None }).await
+        }
+        Err(why) => {
+            let findings = skip(Group::Cluster, &[], DEFAULT, why, embedded.then_some("nexus local up"));
+            SeenCluster { findings, facts: None }
+        }
+    };
+    Some((DEFAULT.to_owned(), seen))
+}
+
+async fn cluster(subject: &Subject) -> SeenCluster {
+    match control::ask(subject, None, PATIENCE).await {
+        Err(finding) => {
+            let mut findings = vec![finding];
+            findings.extend(skip(
+                Group::Cluster,
+                &["reachable"],
+                &subject.name,
+                "it cannot be reached",
+                None,
+            ));
+            SeenCluster { findings, facts: None }
+        }
+        Ok((_, answer)) => {
+            let facts = answer.facts;
+            let mut findings = server::common(subject, &facts);
+            findings.push(server::passwords(subject, &facts));
+            findings.push(server::closed(subject, &facts));
+            findings.push(server::skew((Group::Cluster, &subject.name), answer.times, 0.0));
+            findings.push(disk(subject, &facts));
+            SeenCluster { findings, facts: Some(facts) }
+        }
+    }
+}
+
+/// Free space where a server keeps its data, where that is on this machine.
+fn disk(subject: &Subject, facts: &ServerFacts) -> Finding {
+    let here = match &subject.address.host {
+        Host::Socket(_) => true,
+        Host::Tcp(host) => server::is_here(host),
+    };
+    match facts.data_directory.as_deref().map(Path::new).filter(|folder| here && folder.is_absolute()) {
+        Some(folder) => machine::disk(Group::Cluster, "disk", folder, &subject.name),
+        None => Finding::skipped(Group::Cluster, "disk", &subject.name, "cannot be known from this machine"),
+    }
+}
+
+/// Whether new tenants can be cloned at once.
+fn template(name: &str, patient: &Patient, control: &Seen, facts: &ServerFacts) -> Finding {
+    const CHECK: &str = "template";
+    if !control.read {
+        return Finding::skipped(Group::Cluster, CHECK, name, "the control database was not read");
+    }
+    let ready = |row: &&TemplateRow| row.cluster == name && row.ready;
+    let Some(row) = control.templates.iter().find(ready) else {
+        let found = "none at the newest version: the next create builds it first";
+        let finding = Finding::warning(Group::Cluster, CHECK, name, found);
+        return if name == DEFAULT { finding.mend("nexus init") } else { finding };
+    };
+    if facts.templates.contains(&row.database_name) {
+        return Finding::ok(Group::Cluster, CHECK, name, format!("{} is current", row.database_name));
+    }
+    let found = format!("{} is not there any more, or not closed: no tenant can be made", row.database_name);
+    // The next create builds another.
+    let sql = format!("delete from control.templates where database_name = '{}'", row.database_name);
+    let finding = Finding::problem((Group::Cluster, CHECK), ErrorKind::Integrity, name, found);
+    match &patient.control {
+        Ok(it) if patient.stack.is_some() => {
+            finding.mend(format!("nexus local psql -- -d {} -c \"{sql}\"", it.database))
+        }
+        Ok(it) => finding.mend(format!(
+            "psql -h {} -p {} -U {} -d {} -c \"{sql}\"",
+            it.host, it.port, it.user, it.database
+        )),
+        Err(_) => finding,
+    }
+}
+
+async fn default_store(patient: &Patient, only: &Only) -> Option<Vec<Finding>> {
+    if !only.group(Group::Store) {
+        return None;
+    }
+    let embedded = patient.stack.is_some();
+    Some(match &patient.store {
+        Ok(driver) => {
+            let (name, driver) = (DEFAULT.to_owned(), Arc::clone(driver));
+            objects::examine(StoreSubject { name, driver, shared_key: false, embedded }, PATIENCE).await
+        }
+        Err(why) => skip(Group::Store, &[], DEFAULT, why, embedded.then_some("nexus local up")),
+    })
+}
+
+async fn local(patient: &Patient, only: &Only) -> Vec<Finding> {
+    if !only.group(Group::Local) {
+        return Vec::new();
+    }
+    let looking = tokio::time::timeout(PATIENCE, stack::examine(patient)).await;
+    looking.unwrap_or_else(|_| vec![slow(Group::Local, "state", "the embedded stack")])
+}
+
+async fn tools(only: &Only) -> Vec<programs::Program> {
+    if !only.group(Group::Programs) {
+        return Vec::new();
+    }
+    tokio::time::timeout(PATIENCE, programs::look()).await.unwrap_or_default()
+}
+
+async fn here(patient: &Patient, only: &Only) -> Vec<Finding> {
+    if !only.group(Group::Machine) {
+        return Vec::new();
+    }
+    let home = patient.sources.home.as_ref().map(|home| home.path().to_owned());
+    let looking = tokio::task::spawn_blocking(move || machine::examine(home.as_deref()));
+    match tokio::time::timeout(PATIENCE, looking).await {
+        Ok(Ok(findings)) => findings,
+        _ => vec![slow(Group::Machine, "disk", "disks")],
+    }
+}

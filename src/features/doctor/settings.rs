@@ -1,0 +1,186 @@
+//! The settings: file, keys, context, secrets, variables.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::model::{Finding, Group, Outcome};
+use super::patient::Patient;
+use crate::kernel::{ErrorKind, Failure};
+use crate::settings::{Origin, SettingsError, Target, environment};
+
+const GROUP: Group = Group::Settings;
+
+/// Looks at what is set.
+pub(super) fn examine(patient: &Patient) -> Vec<Finding> {
+    let mut findings = file(patient);
+    findings.push(permissions(patient.file.as_deref()));
+    findings.push(context(patient));
+    findings.extend(secrets(patient));
+    findings.extend(variables(patient));
+    findings
+}
+
+/// Where the file is, and one finding for each thing that is wrong in it.
+fn file(patient: &Patient) -> Vec<Finding> {
+    let subject =
+        patient.file.as_ref().map_or_else(|| "nexus.toml".to_owned(), |it| it.display().to_string());
+    let faults: Vec<Finding> = patient
+        .faults
+        .iter()
+        .filter(|fault| !of_environment(fault))
+        .map(|fault| {
+            let finding = Finding::failure((GROUP, "file"), &subject, fault);
+            let finding = Finding { kind: Some(ErrorKind::Invalid), ..finding };
+            let edit = match line(fault) {
+                Some(line) => format!("${{EDITOR:-vi}} +{line} {subject}"),
+                None => format!("${{EDITOR:-vi}} {subject}"),
+            };
+            match (fault, finding.mend.clone()) {
+                // The hint of a file that is not trusted is a command already.
+                (SettingsError::Untrusted { .. }, _) => finding.mend(format!(
+                    "chown $(id -u) {subject} && chmod go-w {subject}  # once you have read it"
+                )),
+                (SettingsError::NoFile { .. }, Some(hint)) => finding.mend(format!("ls {subject}  # {hint}")),
+                (_, Some(hint)) => finding.mend(format!("{edit}  # {hint}")),
+                (_, None) => finding.mend(edit),
+            }
+        })
+        .collect();
+    if !faults.is_empty() {
+        return faults;
+    }
+    let found = match &patient.file {
+        Some(_) => "found, and every key in it is known",
+        None => "there is none, and none is needed: the context is local",
+    };
+    let named = patient.loaded.as_ref().is_none_or(|loaded| loaded.context.is_local());
+    let found = if patient.file.is_none() && !named { "there is none" } else { found };
+    vec![Finding::ok(GROUP, "file", subject, found)]
+}
+
+fn line(fault: &SettingsError) -> Option<usize> {
+    match fault {
+        SettingsError::UnknownKey { origin: Origin::File(_, line), .. }
+        | SettingsError::Value { origin: Origin::File(_, line), .. }
+        | SettingsError::ContextIsATable { origin: Origin::File(_, line) }
+        | SettingsError::Syntax { line, .. } => Some(*line),
+        _ => None,
+    }
+}
+
+fn of_environment(fault: &SettingsError) -> bool {
+    matches!(
+        fault,
+        SettingsError::UnknownVariable { .. } | SettingsError::Value { origin: Origin::Environment(_), .. }
+    )
+}
+
+/// A file that says where to connect, and may name commands to run (`cmd:`).
+fn permissions(file: Option<&Path>) -> Finding {
+    let Some(file) = file else {
+        return Finding::skipped(GROUP, "permissions", "nexus.toml", "there is no settings file");
+    };
+    let subject = file.display().to_string();
+    let facts = match fs::metadata(file) {
+        Ok(facts) => facts,
+        Err(error) => return Finding::skipped(GROUP, "permissions", subject, error.to_string()),
+    };
+    let me = nix::unistd::geteuid().as_raw();
+    if facts.uid() != me && facts.uid() != 0 {
+        let found = format!("belongs to user {}, who can name commands that run as you", facts.uid());
+        return Finding::warning(GROUP, "permissions", &subject, found)
+            .mend(format!("chown $(id -u) {subject}"));
+    }
+    if facts.mode() & 0o022 != 0 {
+        let found = format!(
+            "others can change it (mode {:04o}), and name commands that run as you",
+            facts.mode() & 0o777
+        );
+        return Finding::problem((GROUP, "permissions"), ErrorKind::Invalid, &subject, found)
+            .mend(format!("chmod go-w {subject}"));
+    }
+    Finding::ok(GROUP, "permissions", subject, "only its owner can change it")
+}
+
+fn context(patient: &Patient) -> Finding {
+    let subject = patient.loaded.as_ref().map_or("context", |loaded| loaded.context.as_str()).to_owned();
+    match &patient.settings {
+        Ok(settings) => {
+            let origin = patient.loaded.as_ref().map(|it| it.context_origin.to_string()).unwrap_or_default();
+            let what = match &settings.target {
+                Target::Local(_) => "the embedded stack",
+                Target::Servers(_) => "servers of its own",
+            };
+            Finding::ok(GROUP, "context", subject, format!("{what}; chosen by {origin}"))
+        }
+        Err(Some(fault)) => {
+            let finding = Finding::failure((GROUP, "context"), subject, fault);
+            let hint = finding.mend.clone().unwrap_or_default();
+            Finding { kind: Some(ErrorKind::Invalid), ..finding }
+                .mend(format!("nexus context list  # {hint}"))
+        }
+        Err(None) => Finding::skipped(GROUP, "context", subject, "the settings are not clear"),
+    }
+}
+
+fn secrets(patient: &Patient) -> Vec<Finding> {
+    let tried = patient.secrets.iter().map(|secret| {
+        let place = format!("{} = {}", secret.key, secret.reference);
+        match &secret.result {
+            Ok(_) => Finding::ok(GROUP, "secrets", &secret.key, format!("{} can be read", secret.reference)),
+            Err(failure) => {
+                let finding = Finding::failure((GROUP, "secrets"), &secret.key, failure.get());
+                let kind = if failure.kind() == ErrorKind::Unavailable {
+                    failure.kind()
+                } else {
+                    ErrorKind::Invalid
+                };
+                let mend = finding.mend.clone().unwrap_or_else(|| format!("nexus config show  # {place}"));
+                Finding { kind: Some(kind), ..finding }.mend(mend)
+            }
+        }
+    });
+    let tried: Vec<Finding> = tried.collect();
+    if tried.is_empty() {
+        let why = if patient.settings.is_ok() {
+            "no setting refers to a secret"
+        } else {
+            "the settings are not clear"
+        };
+        return vec![Finding::skipped(GROUP, "secrets", "secrets", why)];
+    }
+    tried
+}
+
+/// Variables that begin as ours do: those that are wrong, and those that mean nothing.
+fn variables(patient: &Patient) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = patient
+        .faults
+        .iter()
+        .filter(|fault| of_environment(fault))
+        .map(|fault| {
+            let name = match fault {
+                SettingsError::UnknownVariable { name, .. }
+                | SettingsError::Value { origin: Origin::Environment(name), .. } => name.as_str(),
+                _ => "environment",
+            };
+            let finding = Finding::failure((GROUP, "variables"), name, fault);
+            let hint = fault.hints().into_iter().next().unwrap_or_default();
+            Finding { kind: Some(ErrorKind::Invalid), ..finding }.mend(format!("unset {name}  # {hint}"))
+        })
+        .collect();
+    let reported: Vec<String> = findings.iter().map(|finding| finding.subject.clone()).collect();
+    for name in patient.sources.variables.keys().filter(|name| !reported.contains(name)) {
+        if let Some(nearest) = environment::meaningless(name) {
+            let hint = nearest.map(|near| format!("  # did you mean {near}?")).unwrap_or_default();
+            let finding = Finding::warning(GROUP, "variables", name, "it is set, and means nothing to nexus");
+            findings.push(finding.mend(format!("unset {name}{hint}")));
+        }
+    }
+    if findings.iter().all(|finding| finding.result == Outcome::Ok) {
+        let count = patient.sources.variables.len();
+        findings.push(Finding::ok(GROUP, "variables", "NEXUS_*", format!("{count} set, all of them known")));
+    }
+    findings
+}

@@ -1,0 +1,75 @@
+//! Work that was left lying, and the head of the audit log.
+
+use sqlx::PgConnection;
+
+use super::model::{Finding, Group};
+use super::store;
+use crate::kernel::ErrorKind;
+
+/// Minutes after which an operation should be over.
+const LONG: i32 = 15;
+
+/// Operations that were begun a while ago and are not over.
+pub(super) async fn operations(control: &mut PgConnection) -> Vec<Finding> {
+    const NAME: &str = "operations";
+    match store::old_operations(control, LONG).await {
+        Err(error) => vec![Finding::failure((Group::Tenants, NAME), "operations", &error)],
+        Ok(old) if old.is_empty() => {
+            let found = format!("none is unfinished after {LONG} minutes");
+            vec![Finding::ok(Group::Tenants, NAME, "operations", found)]
+        }
+        Ok(old) => old
+            .into_iter()
+            .map(|it| {
+                let found =
+                    format!("{} of tenant {} is {} after {} minutes", it.kind, it.slug, it.state, it.minutes);
+                Finding::warning(Group::Tenants, NAME, it.id.to_string(), found)
+                    .mend(format!("nexus operation resume {}", it.id))
+            })
+            .collect(),
+    }
+}
+
+/// Tenants in the trash whose time is over.
+pub(super) async fn trash(control: &mut PgConnection) -> Finding {
+    match store::overdue(control).await {
+        Err(error) => Finding::failure((Group::Tenants, "trash"), "trash", &error),
+        Ok(slugs) if slugs.is_empty() => {
+            Finding::ok(Group::Tenants, "trash", "trash", "nothing is past its time")
+        }
+        Ok(slugs) => Finding::warning(
+            Group::Tenants,
+            "trash",
+            "trash",
+            format!("past the time at which they were to be purged: {}", slugs.join(", ")),
+        )
+        .mend("nexus tenant purge --due"),
+    }
+}
+
+/// The head of the audit log's chain: there, and the last row's. The whole chain takes longer to
+/// check and has a command of its own.
+pub(super) async fn audit(control: &mut PgConnection) -> Finding {
+    const PLACE: (Group, &str) = (Group::Audit, "head");
+    let head = match store::audit_head(control).await {
+        Err(error) => return Finding::failure(PLACE, "audit log", &error),
+        Ok(head) => head,
+    };
+    let broken = |found: String| {
+        Finding::problem(PLACE, ErrorKind::Integrity, "audit log", found).mend("nexus audit verify")
+    };
+    match (head.head, head.last) {
+        (None, _) => {
+            broken("its head is gone: rows were taken away, or the database was changed by hand".to_owned())
+        }
+        (Some(0), None) => Finding::ok(PLACE.0, PLACE.1, "audit log", "empty"),
+        (Some(head), Some(last)) if head != last => {
+            broken(format!("its head is at row {head}, but the last row is {last}"))
+        }
+        (Some(head), None) => broken(format!("its head is at row {head}, but there is no row")),
+        (Some(_), Some(_)) if !head.same_hash => broken("its head does not fit the last row".to_owned()),
+        (Some(head), _) => {
+            Finding::ok(PLACE.0, PLACE.1, "audit log", format!("{head} rows; the head fits the last"))
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Where what is set is wrong.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::{Seen, change_settings, examined};
+use crate::support::machine::Machine;
+use crate::support::world::World;
+
+#[test]
+fn unknown_keys_are_each_found_with_their_line_and_the_rest_is_looked_at() {
+    let world = World::new();
+    change_settings(&world, |text| format!("{text}\n[log]\nlevle = \"info\"\nfromat = \"json\"\n"));
+    let seen = examined(&world);
+    assert_eq!(seen.code, 2, "{:#?}", seen.wrong());
+    assert_eq!(seen.problems(), ["settings.file", "settings.file"]);
+    let found = seen.of_check("settings.file", "problem");
+    let mends: Vec<&str> = found.iter().map(|it| it["mend"].as_str().unwrap()).collect();
+    assert!(mends.iter().any(|mend| mend.contains("+13 ") && mend.contains("log.level")), "{mends:?}");
+    assert!(mends.iter().any(|mend| mend.contains("+14 ") && mend.contains("log.format")), "{mends:?}");
+    seen.one("control.reachable", "ok");
+}
+
+#[test]
+fn a_file_that_is_no_toml_leaves_the_rest_unclear_and_the_machine_looked_at() {
+    let machine = Machine::new().with_settings("default_context = \"t\n");
+    let seen = Seen::of(&machine.output(&["-o", "json", "doctor"], ""));
+    assert_eq!(seen.code, 2, "{:#?}", seen.wrong());
+    assert!(seen.one("settings.file", "problem").1.contains("+1 "));
+    seen.one("settings.context", "skipped");
+    seen.one("control.reachable", "skipped");
+    seen.one("machine.files", "ok");
+}
+
+#[test]
+fn a_literal_secret_is_found_and_not_repeated() {
+    let world = World::new();
+    change_settings(&world, |text| text.replace("password = \"file:", "password = \"hunter2:"));
+    let seen = examined(&world);
+    assert_eq!(seen.code, 2);
+    assert!(seen.one("settings.file", "problem").0.contains("context.t.control.password"));
+}
+
+#[test]
+fn a_file_that_others_can_change_is_found() {
+    let world = World::new();
+    let file = world.machine().path("work/nexus.toml");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+    let seen = examined(&world);
+    assert_eq!(seen.code, 2);
+    assert!(seen.one("settings.permissions", "problem").1.starts_with("chmod go-w "));
+}
+
+#[test]
+fn a_secret_that_cannot_be_had_is_named_by_its_key() {
+    let world = World::new();
+    change_settings(&world, |text| text.replace("admin_token = \"file:", "admin_token = \"file:/nowhere"));
+    let seen = examined(&world);
+    assert_eq!(seen.code, 2, "{:#?}", seen.wrong());
+    assert!(seen.one("settings.secrets", "problem").1.contains("context.t.store.admin_token"));
+    assert!(seen.one("store.reachable", "skipped").0.contains("context.t.store.admin_token"));
+    seen.one("control.reachable", "ok");
+}
+
+#[test]
+fn a_variable_that_means_nothing_is_found_with_the_nearest_that_does() {
+    let machine = Machine::new().with_variable("NEXUS_HOEM", "/x").with_variable("NEXUS_PORT", "8081");
+    let seen = Seen::of(&machine.output(&["-o", "json", "doctor", "--only", "settings.variables"], ""));
+    assert_eq!(seen.code, 0);
+    let found = seen.of_check("settings.variables", "warning");
+    let mends: Vec<&str> = found.iter().map(|it| it["mend"].as_str().unwrap()).collect();
+    assert_eq!(mends[0], "unset NEXUS_HOEM  # did you mean NEXUS_HOME?");
+    assert!(mends[1].starts_with("unset NEXUS_PORT"), "{mends:?}");
+}
