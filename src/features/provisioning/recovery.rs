@@ -178,10 +178,18 @@ impl Provisioning {
         if ended.is_ok() {
             let journal = Journal::new(Arc::clone(&worker.control), intent.operation, kind);
             let whom = (intent.tenant.slug.as_str(), progress);
-            ended = saga::forward(&steps_of(kind), &plan, &journal, intent.fresh, whom, stop).await;
+            ended = saga::forward(
+                &steps_of(kind, plan.tenant.adopted),
+                &plan,
+                &journal,
+                intent.fresh,
+                whom,
+                stop,
+            )
+            .await;
         }
         let ended = match ended {
-            Err(error) if kind == "create" && !error.is_passing() => {
+            Err(error) if matches!(kind, "create" | "adopt") && !error.is_passing() => {
                 let taken_back = match self.begin_back(worker, intent.operation).await {
                     Ok(()) => self.back(&plan, kind, &CancellationToken::new()).await.is_ok(),
                     Err(_) => false,
@@ -229,7 +237,7 @@ impl Provisioning {
     ) -> Result<(), ProvisioningError> {
         self.name_session(plan).await?;
         let journal = Journal::new(Arc::clone(&plan.worker.control), plan.operation, kind);
-        saga::backward(&steps_of(kind), plan, &journal, stop).await
+        saga::backward(&steps_of(kind, plan.tenant.adopted), plan, &journal, stop).await
     }
 
     async fn name_session(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -258,7 +266,7 @@ impl Provisioning {
         kind: &'static str,
         opened: Opened,
     ) -> Result<Plan, ProvisioningError> {
-        let neighbour = if kind == "create" {
+        let neighbour = if matches!(kind, "create" | "adopt") {
             store::neighbour(&mut *worker.control.lock().await, &tenant).await?
         } else {
             None
@@ -328,24 +336,28 @@ impl Plan {
 /// Makes the steps of an operation.
 type Outline = fn() -> Vec<TenantStep>;
 
-/// The kinds of operations, and their steps.
-const KINDS: [(&str, Outline); 7] = [
-    ("create", steps::create),
-    ("suspend", steps::close),
-    ("resume", steps::open),
-    ("delete", steps::close),
-    ("undelete", steps::open),
-    ("purge", steps::purge),
-    ("repair", steps::repair),
+/// The kinds of operations, their steps, and their steps where the database was there before Nexus.
+const KINDS: [(&str, Outline, Outline); 8] = [
+    ("create", steps::create, steps::create),
+    ("adopt", steps::adopt, steps::adopt),
+    ("suspend", steps::close, steps::close),
+    ("resume", steps::open, steps::open),
+    ("delete", steps::close, steps::close),
+    ("undelete", steps::open, steps::open),
+    ("purge", steps::purge, steps::hand_back),
+    ("repair", steps::repair, steps::repair_adopted),
 ];
 
-pub(super) fn steps_of(kind: &str) -> Vec<TenantStep> {
-    KINDS.into_iter().find(|(name, _)| *name == kind).map_or_else(Vec::new, |(_, steps)| steps())
+pub(super) fn steps_of(kind: &str, adopted: bool) -> Vec<TenantStep> {
+    KINDS
+        .into_iter()
+        .find(|(name, ..)| *name == kind)
+        .map_or_else(Vec::new, |(_, made, found)| if adopted { found() } else { made() })
 }
 
 /// The kind as this version of Nexus knows it; a newer one may know more.
 fn kind_of(kind: &str) -> Option<&'static str> {
-    KINDS.into_iter().map(|(name, _)| name).find(|name| *name == kind)
+    KINDS.into_iter().map(|(name, ..)| name).find(|name| *name == kind)
 }
 
 pub(super) fn stopped(

@@ -7,6 +7,7 @@ mod lock;
 mod migrator;
 mod quote;
 mod transaction;
+mod url;
 
 pub use address::{Host, ServerAddress, Tls};
 pub use error::DbError;
@@ -14,3 +15,4 @@ pub use lock::{AdvisoryLock, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
 pub use transaction::{durable_transaction, transaction};
+pub use url::UrlError;
