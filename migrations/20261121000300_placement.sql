@@ -16,7 +16,7 @@ create table control.clusters (
     -- What the server calls itself (manual, chapter 9.27.12): one server is registered once.
     system_id text unique,
     -- Most sessions of the whole platform at one time; null: not limited.
-    connections integer check (connections >= 4),
+    connections integer check (connections >= 5),
     state text not null default 'active' check (state in ('active', 'draining')),
     -- How many tenants are on it that are not gone; kept by a trigger.
     tenants bigint not null default 0,

@@ -65,11 +65,17 @@ impl App {
         progress: &dyn Progress,
     ) -> Result<(Provisioning, Worker), AnyFailure> {
         let addresses = Addresses::of(settings, progress).await?;
-        // On another thread: half of a login is the hashing of its password.
-        let server = addresses.cluster.admin.clone();
-        let admin = tokio::spawn(async move { server.connect("nexus").await });
+        // On another thread: half of a login is the hashing of its password. A server that is not
+        // Nexus's alone may have a budget of sessions, which must be asked first.
+        let ahead = matches!(settings.target, Target::Local(_)).then(|| addresses.cluster.admin.clone());
+        let admin = tokio::spawn(async move {
+            match ahead {
+                Some(server) => server.connect("nexus").await.ok(),
+                None => None,
+            }
+        });
         let attached = Self::attach(settings, &addresses).await;
-        let admin = admin.await.ok().and_then(Result::ok);
+        let admin = admin.await.ok().flatten();
         let app = match attached {
             Ok(app) => app,
             Err(_) => Self::open(settings, caller, progress).await?,

@@ -104,7 +104,7 @@ pub struct AddArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub capacity: Option<i32>,
     /// Most sessions that the whole platform holds there at a time
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(4..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(5..))]
     pub connections: Option<i32>,
 }
 

@@ -31,6 +31,7 @@ pub mod manual;
 pub mod operation;
 pub mod output;
 pub mod place;
+pub mod pool;
 pub mod prompt;
 mod psql;
 pub mod secret;
@@ -125,6 +126,9 @@ pub enum Command {
     /// Look after the object stores that tenants' buckets are placed in
     #[command(alias = "stores")]
     Store(store::StoreArgs),
+    /// Keep tenants ready before anybody asks for them
+    #[command(alias = "pools")]
+    Pool(pool::PoolArgs),
     /// Make, show, use, mend and delete tenants
     #[command(alias = "tenants")]
     Tenant(tenant::TenantArgs),
@@ -181,6 +185,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Init(args) => in_runtime(on, init::run(args, on)),
         Command::Cluster(args) => in_runtime(on, cluster::run(args, on)),
         Command::Store(args) => in_runtime(on, store::run(args, on)),
+        Command::Pool(args) => in_runtime(on, pool::run(args, on)),
         Command::Tenant(args) => in_runtime(on, tenant::run(args, on)),
         Command::Operation(args) => in_runtime(on, operation::run(args, on)),
         Command::Secret(args) => in_runtime(on, secret::run(args, on)),

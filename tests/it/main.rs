@@ -14,6 +14,7 @@ mod life;
 mod operations;
 mod outages;
 mod placement;
+mod pool;
 mod stores;
 mod stores_garage;
 mod support;

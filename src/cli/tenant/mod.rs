@@ -95,8 +95,9 @@ CONDITIONS
   label.tier!=gold          with another value, or without the label
   label.tier, !label.tier   with the label, without it
 
-A backslash before ',', '|' or '*' takes its meaning away. Tenants that are gone are listed only
-where state=deleted is asked for.")]
+A backslash before ',', '|' or '*' takes its meaning away. Tenants that are
+deleted are listed only where state=trashed is asked for, and those that are gone where
+state=deleted is.")]
     List(ListArgs),
     /// Show a tenant
     #[command(after_help = "\

@@ -78,6 +78,14 @@ pub enum PlacementError {
         /// What is missing, as its flag.
         needs: &'static str,
     },
+    /// The platform holds as many sessions on a server as it may.
+    #[error("all {limit} sessions that this platform may hold on cluster {name:?} are in use")]
+    NoSessions {
+        /// Which server.
+        name: String,
+        /// How many.
+        limit: i32,
+    },
     /// Someone else builds the template.
     #[error("another process is preparing this server")]
     Busy,
@@ -152,7 +160,7 @@ impl Failure for PlacementError {
             | Self::Incomplete { .. }
             | Self::NotSuperuser { .. }
             | Self::ServerTooOld { .. } => ErrorKind::Invalid,
-            Self::Busy => ErrorKind::Busy,
+            Self::Busy | Self::NoSessions { .. } => ErrorKind::Busy,
             _ => self.inner().map_or(ErrorKind::Internal, Failure::kind),
         }
     }
@@ -169,6 +177,7 @@ impl Failure for PlacementError {
             Self::CannotScope { .. } => "store_cannot_scope_keys",
             Self::Incomplete { .. } => "store_incomplete",
             Self::Busy => "setup_busy",
+            Self::NoSessions { .. } => "no_sessions",
             Self::NotSuperuser { .. } => "not_superuser",
             Self::ServerTooOld { .. } => "server_too_old",
             _ => self.inner().map_or("internal", Failure::code),
@@ -190,6 +199,10 @@ impl Failure for PlacementError {
             Self::CannotScope { .. } => {
                 vec!["add it with --shared-key, if all its tenants may read each other's buckets".to_owned()]
             }
+            Self::NoSessions { name, .. } => vec![
+                format!("allow it more: nexus cluster update {name} --connections N"),
+                "or repeat the command with a smaller --jobs".to_owned(),
+            ],
             Self::Busy => vec!["repeat the command in a moment".to_owned()],
             Self::NotSuperuser { user, .. } => {
                 vec![format!("let it make roles and databases: ALTER ROLE \"{user}\" SUPERUSER")]

@@ -17,6 +17,6 @@ pub use error::PlacementError;
 pub use model::{
     ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange, StorePlace, StoreView, Wish,
 };
-pub use registry::{Cluster, DEFAULT, Placement, Store};
+pub use registry::{Chosen, Cluster, DEFAULT, Placement, Store};
 pub use stores::{AddStore, store_names};
-pub use template::{Template, drop_templates, template};
+pub use template::{Template, drop_templates, known_template, template};

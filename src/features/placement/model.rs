@@ -198,3 +198,11 @@ pub struct StoreChange {
     /// Whether it takes tenants.
     pub state: Option<PlacementState>,
 }
+
+impl Wish {
+    /// Server, store and labels.
+    #[must_use]
+    pub fn parts(&self) -> (Option<&str>, Option<&str>, &Labels) {
+        (self.cluster.as_deref(), self.store.as_deref(), &self.labels)
+    }
+}

@@ -41,6 +41,17 @@ pub struct Store {
     pub shared_key: bool,
 }
 
+/// Where a new tenant goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// The server.
+    pub cluster: String,
+    /// The store.
+    pub store: String,
+    /// Whether tenants are kept ready anywhere.
+    pub pooled: bool,
+}
+
 /// Where tenants live, and where new ones go.
 #[derive(Clone)]
 pub struct Placement {
@@ -139,14 +150,10 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoRoom`], [`PlacementError::NoCluster`], [`PlacementError::NoStore`].
-    pub async fn choose(
-        &self,
-        control: &mut PgConnection,
-        wish: &Wish,
-    ) -> Result<(String, String), PlacementError> {
-        let (cluster, place) = store::choose(control, wish).await?;
+    pub async fn choose(&self, control: &mut PgConnection, wish: &Wish) -> Result<Chosen, PlacementError> {
+        let (cluster, place, pooled) = store::choose(control, wish).await?;
         match (cluster, place) {
-            (Some(cluster), Some(place)) => Ok((cluster, place)),
+            (Some(cluster), Some(store)) => Ok(Chosen { cluster, store, pooled }),
             (None, _) => match &wish.cluster {
                 Some(name) if !store::cluster_exists(control, name).await? => {
                     Err(PlacementError::NoCluster { name: name.clone() })
@@ -167,8 +174,8 @@ impl Placement {
         wish: &Wish,
     ) -> Result<String, PlacementError> {
         match store::choose(control, wish).await? {
-            (_, Some(place)) => Ok(place),
-            (_, None) => Err(no_room_in_store(control, wish).await?),
+            (_, Some(place), _) => Ok(place),
+            (_, None, _) => Err(no_room_in_store(control, wish).await?),
         }
     }
 }

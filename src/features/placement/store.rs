@@ -38,7 +38,7 @@ pub(super) async fn rights(admin: &mut PgConnection) -> Result<Rights, DbError> 
 pub(super) async fn choose(
     control: &mut PgConnection,
     wish: &Wish,
-) -> Result<(Option<String>, Option<String>), DbError> {
+) -> Result<(Option<String>, Option<String>, bool), DbError> {
     Ok(sqlx::query_as(
         "select (select name from control.clusters
                  where state = 'active' and ($1::text is null or name = $1) and labels @> $3
@@ -47,7 +47,8 @@ pub(super) async fn choose(
                 (select name from control.stores
                  where state = 'active' and ($2::text is null or name = $2) and labels @> $3
                    and (capacity is null or tenants < capacity)
-                 order by tenants::float8 / coalesce(capacity, 1000), name limit 1)",
+                 order by tenants::float8 / coalesce(capacity, 1000), name limit 1),
+                exists (select from control.pools where size > 0)",
     )
     .bind(&wish.cluster)
     .bind(&wish.store)
@@ -297,6 +298,31 @@ pub(super) struct TemplateRow {
     pub(super) database_name: String,
     pub(super) owner_role: String,
     pub(super) ready: bool,
+}
+
+/// A server's budget of sessions, and the template of a version on it.
+pub(super) async fn budget_and_template(
+    control: &mut PgConnection,
+    cluster: &str,
+    version: i64,
+) -> Result<(Option<i32>, Option<TemplateRow>), DbError> {
+    let row: Option<(Option<i32>, Option<String>, Option<String>, Option<bool>)> = sqlx::query_as(
+        "select connections, database_name, owner_role, templates.state = 'ready'
+         from control.clusters left join control.templates
+             on cluster = name and version = $2 and templates.state in ('building', 'ready')
+         where name = $1",
+    )
+    .bind(cluster)
+    .bind(version)
+    .fetch_optional(control)
+    .await?;
+    Ok(match row {
+        Some((budget, Some(database_name), Some(owner_role), ready)) => {
+            (budget, Some(TemplateRow { database_name, owner_role, ready: ready.unwrap_or(false) }))
+        }
+        Some((budget, ..)) => (budget, None),
+        None => (None, None),
+    })
 }
 
 /// The template of a version on a server.

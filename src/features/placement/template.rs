@@ -26,6 +26,23 @@ pub struct Template {
     pub version: i64,
 }
 
+/// A server's budget of sessions (`None`: not limited), and the template at the newest version
+/// there, if there is one.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn known_template(
+    control: &mut PgConnection,
+    cluster: &str,
+) -> Result<(Option<i32>, Option<Template>), PlacementError> {
+    let version = REALM.newest();
+    let (budget, row) = store::budget_and_template(control, cluster, version).await?;
+    let known = row.filter(|row| row.ready);
+    let template =
+        known.map(|row| Template { database: row.database_name, owner_role: row.owner_role, version });
+    Ok((budget, template))
+}
+
 /// The template at the newest version on a server; built first where there is none.
 ///
 /// # Errors

@@ -41,6 +41,8 @@ pub enum Change {
         /// Only if it is in the trash and its time there is over.
         only_if_due: bool,
     },
+    /// Destroy it if it is in a pool; whoever was given it in the meantime keeps it.
+    Discard,
 }
 
 /// What came of it.
@@ -99,7 +101,7 @@ impl Change {
             Self::Resume => "resume",
             Self::Delete { .. } => "delete",
             Self::Undelete => "undelete",
-            Self::Purge { .. } => "purge",
+            Self::Purge { .. } | Self::Discard => "purge",
         }
     }
 
@@ -110,6 +112,7 @@ impl Change {
             Self::Delete { .. } => "tenant.delete",
             Self::Undelete => "tenant.undelete",
             Self::Purge { .. } => "tenant.purge",
+            Self::Discard => "pool.discard",
         }
     }
 
@@ -119,7 +122,7 @@ impl Change {
             Self::Resume => ChangeOutcome::Resumed,
             Self::Delete { .. } => ChangeOutcome::Deleted,
             Self::Undelete => ChangeOutcome::Undeleted,
-            Self::Purge { .. } => ChangeOutcome::Purged,
+            Self::Purge { .. } | Self::Discard => ChangeOutcome::Purged,
         }
     }
 
@@ -128,23 +131,24 @@ impl Change {
         match self {
             Self::Suspend { reason } => json!({ "slug": slug, "reason": reason.as_str() }),
             Self::Delete { retention_days } => json!({ "slug": slug, "retention_days": retention_days }),
-            Self::Resume | Self::Undelete | Self::Purge { .. } => json!({ "slug": slug }),
+            Self::Resume | Self::Undelete | Self::Purge { .. } | Self::Discard => json!({ "slug": slug }),
         }
     }
 
     /// Whether there is something to do; an error where it cannot be done in this state.
     async fn is_needed(&self, control: &mut PgConnection, tenant: &Tenant) -> Result<bool, TenantError> {
-        use TenantState::{Active, Suspended, Trashed};
+        use TenantState::{Active, Pooled, Suspended, Trashed};
         match (self, tenant.state) {
             (Self::Suspend { .. }, Active)
             | (Self::Resume, Suspended)
             | (Self::Delete { .. }, Active | Suspended)
             | (Self::Undelete, Trashed)
-            | (Self::Purge { only_if_due: false }, Active | Suspended | Trashed) => Ok(true),
+            | (Self::Purge { only_if_due: false }, Pooled | Active | Suspended | Trashed) => Ok(true),
             (Self::Suspend { .. }, Suspended)
             | (Self::Resume, Active)
             | (Self::Delete { .. }, Trashed)
             | (Self::Undelete, Active | Suspended) => Ok(false),
+            (Self::Discard, state) => Ok(state == Pooled),
             (Self::Purge { only_if_due: true }, _) => Ok(tenants::is_due(control, tenant.id).await?),
             _ => Err(tenant.clone().unusable()),
         }
@@ -162,7 +166,9 @@ impl Change {
             Self::Delete { retention_days } => {
                 tenants::trash(tx, tenant.id, caller, *retention_days).await?;
             }
-            Self::Purge { .. } => tenants::set_state(tx, tenant.id, TenantState::Deleting).await?,
+            Self::Purge { .. } | Self::Discard => {
+                tenants::set_state(tx, tenant.id, TenantState::Deleting).await?
+            }
             Self::Resume | Self::Undelete => {}
         }
         Ok(())
@@ -324,8 +330,9 @@ impl Provisioning {
         Ok(Some((operation, fence, tenant)))
     }
 
-    /// Runs a written intent. The store is told of the new fence first, so that nothing late of an
-    /// earlier operation changes anything.
+    /// Runs a written intent. Before a purge the store is told of the new fence, so that nothing late
+    /// of an earlier operation changes anything; the other changes tell it with their keys, so that
+    /// logins are closed even while the store is down.
     async fn carry_out(
         &self,
         worker: &Worker,
@@ -338,7 +345,9 @@ impl Provisioning {
         let owner = Owner { mark: Plan::mark(self, &intent.tenant), fence: intent.fence };
         let ready = async {
             let opened = self.open_secrets(&mut *worker.control.lock().await, intent.tenant.id).await?;
-            self.store_of(worker, &intent.tenant).await?.driver.fence(&owner).await?;
+            if kind == "purge" {
+                self.store_of(worker, &intent.tenant).await?.driver.fence(&owner).await?;
+            }
             Ok(opened)
         };
         match ready.await {

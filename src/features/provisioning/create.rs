@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ProvisioningError;
 use super::plan::sealed;
-use super::recovery::Direction;
+use super::recovery::{Direction, steps_of};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
-use crate::features::placement::Wish;
+use crate::features::placement::{Chosen, Wish};
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::crypto::{InvitationToken, random};
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, durable_transaction, transaction};
@@ -90,14 +90,14 @@ impl Provisioning {
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
             let reserved = Box::pin(self.reserve_where_wanted(worker, caller, request)).await?;
-            if let Some((intent, secrets)) = reserved {
+            if let Some((intent, secrets, kind)) = reserved {
                 let operation = intent.operation;
                 if request.detach {
                     let tenant = intent.tenant.clone();
                     intent.lock.release(&mut *worker.control.lock().await).await?;
                     return Ok(Created { outcome: Outcome::Planned, operation, tenant: tenant.into() });
                 }
-                let made = Box::pin(self.drive(worker, intent, "create", secrets, progress, stop));
+                let made = Box::pin(self.drive(worker, intent, kind, secrets, progress, stop));
                 let tenant = made.await?;
                 return Ok(Created { outcome: Outcome::Created, operation, tenant: tenant.into() });
             }
@@ -151,7 +151,7 @@ impl Provisioning {
             };
         };
         let running = store::is_locked(&mut control, &key).await?;
-        if running || unfinished.kind != "create" || request.detach {
+        if running || !matches!(unfinished.kind.as_str(), "create" | "claim") || request.detach {
             let (operation, kind) = (Some(unfinished.id), unfinished.kind);
             return Err(ProvisioningError::InProgress { slug, operation, kind, running });
         }
@@ -167,9 +167,15 @@ impl Provisioning {
         worker: &Worker,
         caller: &Caller,
         request: &CreateRequest,
-    ) -> Result<Option<(Intent, super::recovery::Opened)>, ProvisioningError> {
+    ) -> Result<Option<(Intent, super::recovery::Opened, &'static str)>, ProvisioningError> {
         let chosen = self.placement.choose(&mut *worker.control.lock().await, &request.wish).await;
-        let (cluster, store) = match chosen {
+        if chosen.as_ref().is_ok_and(|chosen| chosen.pooled) && !request.detach {
+            let claimed = self.claim(worker, caller, request).await?;
+            if claimed.is_some() {
+                return Ok(claimed.map(|(intent, opened)| (intent, opened, "claim")));
+            }
+        }
+        let Chosen { cluster, store, .. } = match chosen {
             Ok(chosen) => chosen,
             Err(error) => {
                 let name = TenantRef::Slug(request.tenant.slug.clone());
@@ -178,17 +184,19 @@ impl Provisioning {
             }
         };
         let version = self.server_of(worker, &cluster).await?.template.version;
-        self.reserve(worker, caller, request, (&cluster, &store, version)).await
+        let reserved = self.reserve(worker, caller, request, (&cluster, &store, version), "create").await?;
+        Ok(reserved.map(|(intent, opened)| (intent, opened, "create")))
     }
 
     /// Writes the intent: the row with every name that will be used, the sealed secrets that exist
     /// from the start, the operation with its steps, the audit row. `None` when the slug is taken.
-    async fn reserve(
+    pub(super) async fn reserve(
         &self,
         worker: &Worker,
         caller: &Caller,
         request: &CreateRequest,
         placed: (&str, &str, i64),
+        kind: &'static str,
     ) -> Result<Option<(Intent, super::recovery::Opened)>, ProvisioningError> {
         let (id, operation) = (TenantId::new(), OperationId::new());
         let name = random::resource_name()?;
@@ -216,15 +224,15 @@ impl Provisioning {
         let borrowed: Vec<_> = secrets.iter().map(|(name, value)| (*name, value)).collect();
         self.secrets.seal_new_tenant(&mut tx, id, &borrowed).await?;
         let facts = json!({ "slug": new.slug, "name": new.name, "admin_email": new.admin_email, "labels": new.labels });
-        let fence = store::insert(&mut tx, (operation, id, "create"), caller, &facts).await?;
+        let fence = store::insert(&mut tx, (operation, id, kind), caller, &facts).await?;
         let fence = fence.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
         if request.detach {
             store::leave_to_another(&mut tx, operation).await?;
         }
-        Journal::plan(&mut tx, operation, &steps::outline(&steps::create())).await?;
+        Journal::plan(&mut tx, operation, &steps::outline(&steps_of(kind, false))).await?;
         let entry = audit::Entry {
             caller,
-            action: "tenant.create",
+            action: if kind == "pool" { "pool.fill" } else { "tenant.create" },
             tenant: Some(id),
             operation: Some(operation),
             detail: facts,
@@ -233,7 +241,7 @@ impl Provisioning {
         let lock = AdvisoryLock::try_take(&mut tx, LockKey::of("tenant", id)).await?;
         let lock = lock.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
         tx.commit().await?;
-        crate::infra::failpoint::pass(|| "create.reserve.after".to_owned()).await;
+        crate::infra::failpoint::pass(|| format!("{kind}.reserve.after")).await;
         let opened = super::recovery::Opened::of(secrets, self.invitation_ttl_hours)?;
         Ok(Some((Intent { operation, fence, tenant, lock, fresh: true }, opened)))
     }

@@ -189,7 +189,7 @@ impl Provisioning {
             .await;
         }
         let ended = match ended {
-            Err(error) if matches!(kind, "create" | "adopt") && !error.is_passing() => {
+            Err(error) if is_making(kind) && !error.is_passing() => {
                 let taken_back = match self.begin_back(worker, intent.operation).await {
                     Ok(()) => self.back(&plan, kind, &CancellationToken::new()).await.is_ok(),
                     Err(_) => false,
@@ -266,7 +266,7 @@ impl Provisioning {
         kind: &'static str,
         opened: Opened,
     ) -> Result<Plan, ProvisioningError> {
-        let neighbour = if matches!(kind, "create" | "adopt") {
+        let neighbour = if matches!(kind, "create" | "adopt" | "pool") {
             store::neighbour(&mut *worker.control.lock().await, &tenant).await?
         } else {
             None
@@ -337,9 +337,11 @@ impl Plan {
 type Outline = fn() -> Vec<TenantStep>;
 
 /// The kinds of operations, their steps, and their steps where the database was there before Nexus.
-const KINDS: [(&str, Outline, Outline); 8] = [
+const KINDS: [(&str, Outline, Outline); 10] = [
     ("create", steps::create, steps::create),
     ("adopt", steps::adopt, steps::adopt),
+    ("pool", steps::pool, steps::pool),
+    ("claim", steps::claim, steps::claim),
     ("suspend", steps::close, steps::close),
     ("resume", steps::open, steps::open),
     ("delete", steps::close, steps::close),
@@ -347,6 +349,11 @@ const KINDS: [(&str, Outline, Outline); 8] = [
     ("purge", steps::purge, steps::hand_back),
     ("repair", steps::repair, steps::repair_adopted),
 ];
+
+/// Whether an operation of this kind makes a tenant that nobody uses yet.
+pub(super) fn is_making(kind: &str) -> bool {
+    matches!(kind, "create" | "adopt" | "pool" | "claim")
+}
 
 pub(super) fn steps_of(kind: &str, adopted: bool) -> Vec<TenantStep> {
     KINDS

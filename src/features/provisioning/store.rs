@@ -116,7 +116,7 @@ pub(super) async fn creation(
     tenant: TenantId,
 ) -> Result<Option<OperationId>, DbError> {
     Ok(sqlx::query_scalar(
-        "select id from control.operations where tenant_id = $1 and kind = 'create' order by created_at desc limit 1",
+        "select id from control.operations where tenant_id = $1 and kind in ('create', 'claim') order by created_at desc limit 1",
     )
     .bind(tenant)
     .fetch_optional(control)
@@ -136,14 +136,15 @@ pub(super) async fn is_locked(control: &mut PgConnection, key: &LockKey) -> Resu
     .await?)
 }
 
-/// Another active tenant on the same server and in the same store, for a proof of isolation.
+/// Another active tenant on the same server and in the same store, for a proof of isolation. Who may
+/// connect to one that was there before Nexus is its owner's business.
 pub(super) async fn neighbour(
     control: &mut PgConnection,
     tenant: &Tenant,
 ) -> Result<Option<Neighbour>, DbError> {
     Ok(sqlx::query_as(
         "select database_name, bucket from control.tenants
-         where state = 'active' and cluster = $2 and store = $3 and id <> $1 order by id desc limit 1",
+         where state = 'active' and not adopted and cluster = $2 and store = $3 and id <> $1 order by id desc limit 1",
     )
     .bind(tenant.id)
     .bind(&tenant.cluster)
@@ -155,7 +156,7 @@ pub(super) async fn neighbour(
 /// The ids of the tenants that are made and not gone, open or closed.
 pub(super) async fn settled_tenants(control: &mut PgConnection) -> Result<Vec<TenantId>, DbError> {
     Ok(sqlx::query_scalar(
-        "select id from control.tenants where state in ('active', 'suspended', 'trashed') order by slug",
+        "select id from control.tenants where state in ('pooled', 'active', 'suspended', 'trashed') order by slug",
     )
     .fetch_all(control)
     .await?)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio::sync::Mutex;
@@ -9,10 +10,12 @@ use tokio::sync::Mutex;
 use super::error::ProvisioningError;
 use super::store;
 use crate::features::installation::Installation;
-use crate::features::placement::{Cluster, DEFAULT, Placement, Store, Template, template};
+use crate::features::placement::{
+    Cluster, DEFAULT, Placement, PlacementError, Store, Template, known_template, template,
+};
 use crate::features::secrets::Secrets;
 use crate::features::tenants::Tenant;
-use crate::infra::db::{DbError, ServerAddress};
+use crate::infra::db::{DbError, ServerAddress, Slots};
 
 /// Makes tenants and takes them away.
 #[derive(Clone)]
@@ -36,8 +39,20 @@ pub struct Worker {
     /// To the control database.
     pub(super) control: Arc<Mutex<PgConnection>>,
     /// To the servers that it has been at.
-    servers: Arc<Mutex<HashMap<String, Server>>>,
+    servers: Arc<Mutex<HashMap<String, Held>>>,
 }
+
+/// A server, and the slots of its budget that the worker holds there.
+struct Held {
+    server: Server,
+    slots: Option<Slots>,
+}
+
+/// Most sessions that one worker has on a server at a time: the administrator's, one inside the
+/// tenant's database, the tenant's own, one that is to be refused, and one that is just ending.
+const SESSIONS: usize = 5;
+/// How long a worker waits for its sessions.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A server for tenants' databases, with a session of its administrator.
 #[derive(Clone)]
@@ -66,7 +81,7 @@ impl Provisioning {
         let mut servers = HashMap::new();
         if let Some(admin) = admin {
             let cluster = self.placement.default_cluster().clone();
-            servers.insert(DEFAULT.to_owned(), self.server(&mut control, cluster, admin).await?);
+            servers.insert(DEFAULT.to_owned(), self.open_server(&mut control, cluster, Some(admin)).await?);
         }
         Ok(Worker { control: Arc::new(Mutex::new(control)), servers: Arc::new(Mutex::new(servers)) })
     }
@@ -76,22 +91,28 @@ impl Provisioning {
     /// # Errors
     /// When the control database does not answer.
     pub async fn another_worker(&self) -> Result<Worker, ProvisioningError> {
-        let admin = self.placement.default_cluster().admin.connect("nexus");
-        let (control, admin) = tokio::join!(self.control.connect("nexus"), admin);
-        self.worker(control?, admin.ok()).await
+        let control = self.control.connect("nexus").await?;
+        self.worker(control, None).await
     }
 
     /// The server of a name, as this worker sees it.
     pub(super) async fn server_of(&self, worker: &Worker, name: &str) -> Result<Server, ProvisioningError> {
         let mut servers = worker.servers.lock().await;
-        if let Some(server) = servers.get(name) {
-            return Ok(server.clone());
+        if let Some(held) = servers.get(name) {
+            return Ok(held.server.clone());
         }
         let mut control = worker.control.lock().await;
+        // Who holds sessions here and waits for others there can wait for who does the opposite.
+        for (_, mut held) in servers.extract_if(|_, held| held.slots.is_some()) {
+            if let Some(slots) = held.slots.take() {
+                drop(held);
+                slots.give_back(&mut control).await?;
+            }
+        }
         let cluster = self.placement.cluster(&mut control, name).await?;
-        let admin = cluster.admin.connect("nexus").await?;
-        let server = self.server(&mut control, cluster, admin).await?;
-        servers.insert(name.to_owned(), server.clone());
+        let held = self.open_server(&mut control, cluster, None).await?;
+        let server = held.server.clone();
+        servers.insert(name.to_owned(), held);
         Ok(server)
     }
 
@@ -104,14 +125,31 @@ impl Provisioning {
         Ok(self.placement.store(&mut *worker.control.lock().await, &tenant.store).await?)
     }
 
-    async fn server(
+    /// Opens a server within its budget of sessions.
+    async fn open_server(
         &self,
         control: &mut PgConnection,
         cluster: Cluster,
-        mut admin: PgConnection,
-    ) -> Result<Server, ProvisioningError> {
-        let template = template(control, &mut admin, &cluster, self.installation.id).await?;
-        Ok(Server { cluster, admin: Arc::new(Mutex::new(admin)), template })
+        admin: Option<PgConnection>,
+    ) -> Result<Held, ProvisioningError> {
+        let (budget, known) = known_template(control, &cluster.name).await?;
+        let slots = match budget {
+            Some(limit) => {
+                let what = format!("nexus:sessions:{}", cluster.name);
+                let taken = Slots::take(control, &what, limit, (SESSIONS, SESSIONS), PATIENCE).await?;
+                Some(taken.ok_or(PlacementError::NoSessions { name: cluster.name.clone(), limit })?)
+            }
+            None => None,
+        };
+        let mut admin = match admin {
+            Some(admin) => admin,
+            None => cluster.admin.connect("nexus").await?,
+        };
+        let template = match known {
+            Some(template) => template,
+            None => template(control, &mut admin, &cluster, self.installation.id).await?,
+        };
+        Ok(Held { server: Server { cluster, admin: Arc::new(Mutex::new(admin)), template }, slots })
     }
 }
 

@@ -20,4 +20,4 @@ pub use life::{Life, Reason, ReasonError, Suspension, Trash, due, is_due, suspen
 pub use model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
 pub use service::{TenantRef, each, find, former_slugs, get, list, select, slugs};
-pub use store::{by_id, holder, insert, set_access_key, set_adopted, set_state};
+pub use store::{by_id, claim, holder, insert, set_access_key, set_adopted, set_state};

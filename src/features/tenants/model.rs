@@ -16,6 +16,8 @@ use crate::kernel::{Email, Labels, Slug, TenantId};
 pub enum TenantState {
     /// Being made; not usable.
     Provisioning,
+    /// Ready, and nobody's yet.
+    Pooled,
     /// In use.
     Active,
     /// Out of use for a while, by an operator's will; nobody is let in.
@@ -30,14 +32,22 @@ pub enum TenantState {
 
 impl TenantState {
     /// All states, for help and completion.
-    pub const ALL: [Self; 6] =
-        [Self::Provisioning, Self::Active, Self::Suspended, Self::Trashed, Self::Deleting, Self::Deleted];
+    pub const ALL: [Self; 7] = [
+        Self::Provisioning,
+        Self::Pooled,
+        Self::Active,
+        Self::Suspended,
+        Self::Trashed,
+        Self::Deleting,
+        Self::Deleted,
+    ];
 
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Provisioning => "provisioning",
+            Self::Pooled => "pooled",
             Self::Active => "active",
             Self::Suspended => "suspended",
             Self::Trashed => "trashed",

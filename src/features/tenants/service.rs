@@ -184,7 +184,9 @@ impl Tenant {
     /// [`TenantError::NotActive`] otherwise.
     pub fn in_use(self) -> Result<Self, TenantError> {
         match self.state {
-            TenantState::Active | TenantState::Suspended | TenantState::Trashed => Ok(self),
+            TenantState::Pooled | TenantState::Active | TenantState::Suspended | TenantState::Trashed => {
+                Ok(self)
+            }
             _ => Err(self.unusable()),
         }
     }

@@ -55,6 +55,51 @@ pub async fn insert(
         .await?)
 }
 
+/// Gives a pooled tenant of this schema version, and at a place that fits, its name. `None` when
+/// there is none that is free, or the slug is taken.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn claim(
+    connection: &mut PgConnection,
+    new: &NewTenant,
+    (cluster, store, labels): (Option<&str>, Option<&str>, &Labels),
+    schema_version: i64,
+) -> Result<Option<Tenant>, DbError> {
+    let statement = format!(
+        "with chosen as (
+             select id as chosen_id from control.tenants
+             where state = 'pooled' and schema_version = $8
+               and ($5::text is null or cluster = $5) and ($6::text is null or store = $6)
+               and cluster in (select name from control.clusters where state = 'active' and labels @> $7)
+               and store in (select name from control.stores where state = 'active' and labels @> $7)
+               and not exists (select from control.tenants as other where other.slug = $1 and other.state <> 'deleted')
+             order by id limit 1 for update skip locked
+         ), taken as (delete from control.retired_slugs where slug = $1 and exists (select from chosen))
+         update control.tenants
+         set slug = $1, name = $2, admin_email = $3, labels = $4, state = 'provisioning',
+             created_at = now(), updated_at = now()
+         from chosen where id = chosen_id returning {COLUMNS}"
+    );
+    let claimed = sqlx::query_as(AssertSqlSafe(statement))
+        .bind(&new.slug)
+        .bind(&new.name)
+        .bind(new.admin_email.as_ref().map(Email::as_str))
+        .bind(Json(&new.labels))
+        .bind(cluster)
+        .bind(store)
+        .bind(Json(labels))
+        .bind(schema_version)
+        .fetch_optional(connection)
+        .await
+        .map_err(DbError::from);
+    match claimed {
+        // Somebody else took the slug at this moment.
+        Err(error) if error.violates(SLUG_INDEX) => Ok(None),
+        other => other,
+    }
+}
+
 /// A tenant by its slug; those that are gone have none.
 pub(super) async fn by_slug(connection: &mut PgConnection, slug: &str) -> Result<Option<Tenant>, DbError> {
     let statement = format!("select {COLUMNS} from control.tenants where slug = $1 and state <> 'deleted'");

@@ -6,6 +6,7 @@ mod error;
 mod lock;
 mod migrator;
 mod quote;
+mod slots;
 mod transaction;
 mod url;
 
@@ -14,5 +15,6 @@ pub use error::DbError;
 pub use lock::{AdvisoryLock, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
+pub use slots::Slots;
 pub use transaction::{durable_transaction, transaction};
 pub use url::UrlError;

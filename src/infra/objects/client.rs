@@ -92,20 +92,21 @@ impl BucketClient {
         sent.map(|_| ()).map_err(|error| self.failed(&error))
     }
 
-    /// Deletes up to 250 objects; how many there were.
+    /// Deletes up to 250 objects; the key of the first, or nothing when there is none.
     ///
     /// # Errors
     /// When the store refuses, also one object alone, or does not answer.
-    pub(super) async fn delete_page(&self, bucket: &str) -> Result<usize, ObjectError> {
+    pub(super) async fn delete_page(&self, bucket: &str) -> Result<Option<String>, ObjectError> {
         // Keys come percent-encoded, because XML 1.0 (section 2.2) cannot carry all of them.
         let page =
             self.client.list_objects_v2().bucket(bucket).max_keys(250).encoding_type(EncodingType::Url);
         let page = page.send().await.map_err(|error| self.failed(&error))?;
         let unclear = |reason: String| ObjectError::Unavailable { endpoint: self.endpoint.clone(), reason };
-        let mut together = Vec::new();
+        let (mut first, mut together) = (None, Vec::new());
         for object in page.contents() {
             let key = object.key().and_then(|key| percent_decode(key, true));
             let key = key.ok_or_else(|| unclear("its list of objects makes no sense".to_owned()))?;
+            first.get_or_insert_with(|| key.clone());
             if key.contains(|c| c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}')) {
                 self.delete(bucket, &key).await?;
             } else {
@@ -122,7 +123,7 @@ impl BucketClient {
                 return Err(ObjectError::Refused { endpoint: self.endpoint.clone(), reason });
             }
         }
-        Ok(page.contents().len())
+        Ok(first)
     }
 
     /// Tries to list a bucket where this key has no business.

@@ -25,7 +25,7 @@ fn offered(machine: &Machine, words: &[&str]) -> Vec<String> {
 #[test]
 fn verbs_flags_and_words_are_offered() {
     let machine = Machine::new();
-    assert_eq!(offered(&machine, &["tenant", "re"]), ["rename", "repair"]);
+    assert_eq!(offered(&machine, &["tenant", "re"]), ["rename", "resume", "repair"]);
     assert_eq!(offered(&machine, &["tenant", "create", "--admin-p"]), ["--admin-password-stdin"]);
     assert_eq!(offered(&machine, &["-o", "j"]), ["json"]);
 }

@@ -79,10 +79,10 @@ fn a_bad_label_address_or_name_is_refused() {
 
 #[test]
 fn a_purge_must_be_asked_for() {
-    assert_snapshot!(Machine::new().run(&["tenant", "delete", "acme"]), @r"
+    assert_snapshot!(Machine::new().run(&["tenant", "purge"]), @r"
     --- stderr
-    error: the following required arguments were not provided: --purge
-    hint: nexus tenant delete --help
+    error: the following required arguments were not provided: --due
+    hint: nexus tenant purge --help
     --- exit 2
     ");
 }

@@ -88,12 +88,13 @@ fn without_a_verb_the_nouns_help_is_shown_and_the_exit_says_usage() {
 fn a_verbs_help_teaches_by_example() {
     assert_snapshot!(Machine::new().run(&["tenant", "delete", "--help"]), @r"
     --- stdout
-    Destroy a tenant with its database, its bucket and its credentials
+    Delete a tenant: nobody can use it, and it is kept for a while
 
-    The slug must be typed; a script passes --yes --confirm SLUG. Should anything stop it, the same
-    command finishes the work.
+    Its slug stays taken, and 'nexus tenant undelete' has it back until it is purged; how many days it
+    is kept is a setting (retention_days). With --purge it is destroyed at once. The slug must be typed;
+    a script passes --yes --confirm SLUG. Should anything stop it, the same command finishes the work.
 
-    Usage: nexus tenant delete [OPTIONS] --purge <SLUG|ID>
+    Usage: nexus tenant delete [OPTIONS] <SLUG|ID>
 
     Arguments:
       <SLUG|ID>
@@ -101,7 +102,7 @@ fn a_verbs_help_teaches_by_example() {
 
     Options:
           --purge
-              Destroy it for good: nothing of it can be had back
+              Destroy it at once and for good: nothing of it can be had back
 
           --confirm <SLUG>
               Say which tenant is meant, where there is no terminal to type it on
@@ -141,9 +142,11 @@ fn a_verbs_help_teaches_by_example() {
               Show what would be done, and do nothing
 
     EXAMPLES
-      nexus tenant delete acme --purge
-      nexus tenant delete acme --purge --yes --confirm acme     in a script
+      nexus tenant delete acme
+      nexus tenant delete acme --yes --confirm acme             in a script
+      nexus tenant delete acme --purge                          at once, and for good
       nexus --dry-run tenant delete acme --purge                what would go
+      nexus tenant list --state trashed                         what can be had back
     --- exit 0
     ");
 }

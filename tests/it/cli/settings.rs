@@ -37,6 +37,7 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.keys.master	file:[M]/nexus/keys/local.key	default
     context.local.tenants.connection_limit	20	default
     context.local.tenants.invitation_ttl_hours	168	default
+    context.local.tenants.retention_days	30	default
     --- exit 0
     ");
 }
@@ -68,6 +69,7 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.keys.master	file:[M]/nexus/keys/prod.key	default
     context.prod.tenants.connection_limit	7	env NEXUS_CONTEXT_PROD_TENANTS_CONNECTION_LIMIT
     context.prod.tenants.invitation_ttl_hours	168	default
+    context.prod.tenants.retention_days	30	default
     --- exit 0
     ");
 }

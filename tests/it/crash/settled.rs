@@ -80,7 +80,7 @@ pub fn repair_settles(world: &World, what: &str) {
 pub fn is_settled(world: &World, what: &str) {
     assert_eq!(world.there(), world.believed(), "{what}: what is there is not what is believed");
     let half = "select slug || ' is ' || state from control.tenants 
-                    where state not in ('active', 'suspended', 'trashed', 'deleted')
+                    where state not in ('pooled', 'active', 'suspended', 'trashed', 'deleted')
                 union all
                 select id || ' is ' || state from control.operations where state not in ('done', 'rolled_back')
                 union all

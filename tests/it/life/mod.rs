@@ -38,21 +38,26 @@ pub const KINDS: [&str; 4] = ["suspend", "resume", "delete", "undelete"];
 
 /// Makes or brings a tenant to where a command of this kind can change it; the command.
 pub fn ready_for<'a>(world: &World, kind: &str, slug: &'a str) -> Vec<&'a str> {
-    let mut now = state(world, slug);
-    if now.is_empty() {
-        world.ok(&create(slug));
-        "active".clone_into(&mut now);
-    }
-    let (command, back) = match kind {
-        "suspend" => (suspend(slug), resume(slug)),
-        "resume" => (resume(slug), suspend(slug)),
-        "delete" => (delete(slug), undelete(slug)),
-        _ => (undelete(slug), delete(slug)),
+    let wanted = states_of(kind).1;
+    let now = state(world, slug);
+    match now.as_str() {
+        "" => world.ok(&create(slug)),
+        "suspended" if wanted != now => world.ok(&resume(slug)),
+        "trashed" if wanted != now => world.ok(&undelete(slug)),
+        _ => String::new(),
     };
-    if now != states_of(kind).1 {
-        world.ok(&back);
+    match kind {
+        "suspend" => suspend(slug),
+        "resume" => {
+            world.ok(&suspend(slug));
+            resume(slug)
+        }
+        "delete" => delete(slug),
+        _ => {
+            world.ok(&delete(slug));
+            undelete(slug)
+        }
     }
-    command
 }
 
 /// The state that a command of this kind leads to, and the one that it comes from.

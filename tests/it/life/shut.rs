@@ -16,6 +16,8 @@ use serde_json::Value;
 
 use super::{delete, resume, suspend, text, undelete};
 use crate::crash::settled::create;
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::stack;
 use crate::support::world::World;
 
 /// How soon nobody may be in any more.
@@ -105,6 +107,22 @@ async fn two_seconds_after_it_is_told_to_nobody_is_in_a_suspended_or_a_deleted_t
         assert_eq!(login(&world, &env), Ok(vec!["1".to_owned()]), "{open:?}");
         assert_eq!(get(&url), 200, "{open:?}");
     }
+}
+
+#[test]
+fn logins_are_closed_even_while_the_store_is_down_and_the_key_as_soon_as_it_is_back() {
+    let proxy = Proxy::before(&stack::shared().endpoint);
+    let world = World::on(&proxy.endpoint);
+    world.ok(&create("acme"));
+    let env = world.env("acme");
+    proxy.break_requests("", Fault::HangUp);
+    let (code, error) = world.error(&suspend("acme"));
+    assert_eq!((code, error["code"].as_str()), (8, Some("store_unavailable")), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("nexus operation resume"), "{error}");
+    assert!(login(&world, &env).is_err(), "a login was let in");
+    assert!(proxy.mend() >= 1);
+    crate::crash::settled::repair_settles(&world, "a suspension without the store");
+    super::doors_are_as_recorded(&world, "a suspension without the store");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Many servers, many stores: how they are registered, and where tenants go.
 
 mod clusters;
+mod connections;
 mod stores;
 
 use super::support::stack::{self, Stack};

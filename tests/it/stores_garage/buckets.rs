@@ -78,7 +78,7 @@ async fn a_purge_takes_objects_and_unfinished_uploads_along() {
     let key = it.settled().await;
     let s3 = client(&key);
     // More than a page, and keys that XML cannot carry or that mean something in a URL.
-    let odd = ["a b+c%20d", "../x", "//", "ünï/日本", "q'uo\"te<&>", "ctrl\u{1}\n", "%2e%2e", "a?b#c&d=e"];
+    let odd = ["a b+c%20d", "../x", "a//b", "ünï/日本", "q'uo\"te<&>", "ctrl\u{1}\n", "%2e%2e", "a?b#c&d=e"];
     for key in odd {
         put(&s3, &it.bucket, key).await;
     }

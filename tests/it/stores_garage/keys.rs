@@ -49,7 +49,7 @@ async fn a_presigned_url_is_refused_while_its_key_is_off() {
     let key = it.settled().await;
     let s3 = client(&key);
     put(&s3, &it.bucket, "k").await;
-    let config = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let config = PresigningConfig::expires_in(Duration::from_mins(1)).unwrap();
     let get = s3.get_object().bucket(&it.bucket).key("k").presigned(config).await.unwrap();
     assert_eq!(request("GET", get.uri(), "").0, 200);
     store().set_key_enabled(&key.access_key_id, &it.bucket, &it.owner, false).await.unwrap();

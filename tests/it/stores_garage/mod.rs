@@ -2,6 +2,7 @@
 
 mod buckets;
 mod crash;
+mod https;
 mod isolation;
 mod keys;
 mod line;

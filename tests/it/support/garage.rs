@@ -108,7 +108,9 @@ fn spawn(program: &Path, folder: &Path) -> Garage {
     watcher.args(["-c", WATCHED, "garage"]).arg(program).arg(folder);
     watcher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // It outlives this test program, which may be one of several.
-    watcher.process_group(0).current_dir("/").spawn().unwrap();
+    let mut watcher = watcher.process_group(0).current_dir("/").spawn().unwrap();
+    // No dead child stays behind where it ends before this program does.
+    std::thread::spawn(move || watcher.wait());
     Garage {
         s3_endpoint: format!("http://127.0.0.1:{}", ports[1]),
         admin_endpoint: format!("http://127.0.0.1:{}", ports[2]),

@@ -200,7 +200,7 @@ impl World {
     pub fn believed(&self) -> Inventory {
         let all = |what: &str| -> BTreeSet<String> {
             self.control_sql(&format!(
-                "select {what} from control.tenants where state in ('active', 'suspended', 'trashed')"
+                "select {what} from control.tenants where state in ('pooled', 'active', 'suspended', 'trashed')"
             ))
             .into_iter()
             .collect()

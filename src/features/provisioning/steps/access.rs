@@ -260,9 +260,11 @@ async fn open_logins(plan: &Plan) -> Result<(), ProvisioningError> {
     Ok(cluster::open_logins(&mut admin, plan.roles(), plan.database()).await?)
 }
 
-/// Turns all keys of the tenant off, one that was never sealed included.
+/// Turns all keys of the tenant off, one that was never sealed included. Nothing late of an earlier
+/// operation turns one on again.
 async fn disable_keys(plan: &Plan) -> Result<(), ProvisioningError> {
     let store = &plan.store.driver;
+    store.fence(&plan.owner).await?;
     for id in store.keys(&plan.owner).await? {
         store.set_key_enabled(&id, plan.bucket(), &plan.owner, false).await?;
     }
@@ -273,5 +275,7 @@ async fn disable_keys(plan: &Plan) -> Result<(), ProvisioningError> {
 async fn enable_key(plan: &Plan) -> Result<(), ProvisioningError> {
     let sealed = plan.key.lock().await.as_ref().map(|key| key.access_key_id.clone());
     let id = sealed.ok_or_else(|| plan.lost("its sealed key"))?;
-    Ok(plan.store.driver.set_key_enabled(&id, plan.bucket(), &plan.owner, true).await?)
+    let store = &plan.store.driver;
+    store.fence(&plan.owner).await?;
+    Ok(store.set_key_enabled(&id, plan.bucket(), &plan.owner, true).await?)
 }

@@ -43,7 +43,9 @@ impl Step<Plan, ProvisioningError> for Reserve {
 impl Makes for Reserve {}
 
 /// The first administrator, in the tenant's realm.
-pub(super) struct Seed;
+pub(super) struct Seed {
+    pub(super) after: &'static [&'static str],
+}
 
 #[async_trait]
 impl Step<Plan, ProvisioningError> for Seed {
@@ -52,7 +54,7 @@ impl Step<Plan, ProvisioningError> for Seed {
     }
 
     fn after(&self) -> &'static [&'static str] {
-        &["privileges"]
+        self.after
     }
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
@@ -81,7 +83,9 @@ impl Step<Plan, ProvisioningError> for Seed {
 }
 
 /// The tenant is in use from here on.
-pub(super) struct Activate;
+pub(super) struct Activate {
+    pub(super) after: &'static [&'static str],
+}
 
 #[async_trait]
 impl Step<Plan, ProvisioningError> for Activate {
@@ -90,7 +94,7 @@ impl Step<Plan, ProvisioningError> for Activate {
     }
 
     fn after(&self) -> &'static [&'static str] {
-        &["seed", "prove-isolation", "prove-database", "prove-store"]
+        self.after
     }
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
@@ -101,6 +105,35 @@ impl Step<Plan, ProvisioningError> for Activate {
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let mut control = plan.worker.control.lock().await;
         Ok(tenants::set_state(&mut control, plan.tenant.id, TenantState::Active).await?)
+    }
+
+    async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let mut control = plan.worker.control.lock().await;
+        Ok(tenants::set_state(&mut control, plan.tenant.id, TenantState::Provisioning).await?)
+    }
+}
+
+/// The tenant is ready, and waits for who will ask for one.
+pub(super) struct Shelve;
+
+#[async_trait]
+impl Step<Plan, ProvisioningError> for Shelve {
+    fn name(&self) -> &'static str {
+        "shelve"
+    }
+
+    fn after(&self) -> &'static [&'static str] {
+        &["prove-isolation", "prove-database", "prove-store"]
+    }
+
+    async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
+        let row = tenants::by_id(&mut *plan.worker.control.lock().await, plan.tenant.id).await?;
+        Ok(if row.is_some_and(|row| row.state == TenantState::Pooled) { Probe::Done } else { Probe::Absent })
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let mut control = plan.worker.control.lock().await;
+        Ok(tenants::set_state(&mut control, plan.tenant.id, TenantState::Pooled).await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {

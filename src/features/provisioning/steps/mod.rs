@@ -23,6 +23,7 @@
 
 mod access;
 mod adopt;
+mod keep;
 mod lifecycle;
 mod prove;
 mod remove;
@@ -36,6 +37,9 @@ use crate::infra::saga::Step;
 /// A step of an operation on a tenant.
 pub(super) type TenantStep = Box<dyn Step<Plan, ProvisioningError>>;
 
+/// What must be done before a new tenant is used.
+const BEFORE_USE: &[&str] = &["seed", "prove-isolation", "prove-database", "prove-store"];
+
 /// The steps of making a tenant.
 pub(super) fn create() -> Vec<TenantStep> {
     vec![
@@ -46,11 +50,33 @@ pub(super) fn create() -> Vec<TenantStep> {
         Box::new(store::Seal),
         Box::new(server::MakeDatabase),
         Box::new(server::Grant),
-        Box::new(lifecycle::Seed),
+        Box::new(lifecycle::Seed { after: &["privileges"] }),
         Box::new(prove::Isolation),
         Box::new(prove::DatabaseUse),
         Box::new(prove::StoreUse),
-        Box::new(lifecycle::Activate),
+        Box::new(lifecycle::Activate { after: BEFORE_USE }),
+    ]
+}
+
+/// The steps of making a tenant for the pool: all but what depends on whose it will be.
+pub(super) fn pool() -> Vec<TenantStep> {
+    let mut steps = create();
+    steps.retain(|step| !matches!(step.name(), "seed" | "activate"));
+    steps.push(Box::new(lifecycle::Shelve));
+    steps
+}
+
+/// The steps of giving a pooled tenant to whom asked for one.
+pub(super) fn claim() -> Vec<TenantStep> {
+    use keep::Kept;
+    vec![
+        Box::new(lifecycle::Reserve),
+        Box::new(Kept(server::MakeRoles)),
+        Box::new(Kept(store::MakeBucket)),
+        Box::new(Kept(store::MakeKey)),
+        Box::new(Kept(server::MakeDatabase)),
+        Box::new(lifecycle::Seed { after: &["reserve"] }),
+        Box::new(lifecycle::Activate { after: &["seed"] }),
     ]
 }
 
@@ -66,10 +92,7 @@ pub(super) fn adopt() -> Vec<TenantStep> {
         Box::new(adopt::GrantRealm),
         Box::new(prove::DatabaseUse),
         Box::new(prove::StoreUse),
-        Box::new(adopt::After {
-            step: lifecycle::Activate,
-            after: &["isolate", "prove-database", "prove-store"],
-        }),
+        Box::new(lifecycle::Activate { after: &["isolate", "prove-database", "prove-store"] }),
     ]
 }
 
@@ -157,7 +180,7 @@ mod tests {
 
     #[test]
     fn every_step_waits_only_for_steps_that_stand_before_it() {
-        let made = [create(), close(), open(), purge(), repair()];
+        let made = [create(), pool(), claim(), close(), open(), purge(), repair()];
         for steps in made.into_iter().chain([adopt(), hand_back(), repair_adopted()]) {
             let mut seen: Vec<&str> = Vec::new();
             for step in &steps {

@@ -111,6 +111,12 @@ impl Selector {
         !self.asks_for(TenantState::Trashed)
     }
 
+    /// Whether tenants in a pool are left out: unless their state is asked for.
+    #[must_use]
+    pub fn leaves_out_pooled(&self) -> bool {
+        !self.asks_for(TenantState::Pooled)
+    }
+
     fn asks_for(&self, state: TenantState) -> bool {
         self.conditions.iter().any(
             |condition| matches!(condition, Condition::State { not: false, any } if any.contains(&state)),

@@ -13,6 +13,9 @@ pub(in crate::features::tenants) fn push(query: &mut QueryBuilder<Postgres>, sel
     if selector.leaves_out_trashed() {
         query.push(" and state <> 'trashed'");
     }
+    if selector.leaves_out_pooled() {
+        query.push(" and state <> 'pooled'");
+    }
     for condition in &selector.conditions {
         query.push(" and ");
         push_condition(query, condition);

@@ -57,8 +57,8 @@ pub(super) struct Key {
     /// Whether it is refused because its time is over.
     pub expired: bool,
     /// Told when a key is made.
-    #[serde(default, deserialize_with = "secret")]
-    pub secret_access_key: Option<SecretString>,
+    #[serde(default, rename = "secretAccessKey", deserialize_with = "secret_text")]
+    pub secret: Option<SecretString>,
     pub buckets: Vec<KeyBucket>,
 }
 
@@ -92,7 +92,7 @@ struct TokenFacts {
     scope: Vec<String>,
 }
 
-fn secret<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+fn secret_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 

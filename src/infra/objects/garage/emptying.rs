@@ -11,7 +11,7 @@ use super::api::Bucket;
 use crate::infra::objects::{ObjectError, Owner};
 
 /// How long the key of an emptying is good: after a crash it is of no use to anybody soon.
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 /// How often a bucket is emptied that was written to meanwhile.
 const ROUNDS: usize = 5;
 /// How often, and after which pause, a key is tried that another node may not have heard of yet.
@@ -73,11 +73,14 @@ impl GarageStore {
         } else {
             found.global_aliases.first().map_or(bucket, String::as_str)
         };
-        let mut tries = 0;
+        let (mut tries, mut before) = (0, None);
         loop {
             match client.delete_page(name).await {
-                Ok(0) => break,
-                Ok(_) => tries = TRIES,
+                Ok(None) => break,
+                Ok(first) if first == before => {
+                    return Err(self.api.0.refused(format!("an object in {bucket} is not deleted")));
+                }
+                Ok(first) => (tries, before) = (TRIES, first),
                 Err(ObjectError::Refused { .. }) if tries < TRIES => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;

@@ -86,7 +86,7 @@ impl GarageStore {
 
     /// A key's two halves as they were told when it was made.
     fn told(&self, made: Key) -> Result<ScopedKey, ObjectError> {
-        let secret = made.secret_access_key.ok_or_else(|| self.api.0.senseless("a key without a secret"))?;
+        let secret = made.secret.ok_or_else(|| self.api.0.senseless("a key without a secret"))?;
         Ok(ScopedKey { access_key_id: made.access_key_id, secret })
     }
 }

@@ -1,0 +1,146 @@
+//! `nexus pool`: tenants that are made before anybody asks for them.
+
+use clap::{Args, Subcommand};
+
+use super::output::{Column, Row};
+use super::{CommandResult, Exit, Invocation, complete};
+use crate::app::App;
+use crate::features::placement::DEFAULT;
+use crate::features::provisioning::{Filled, PoolView};
+use crate::kernel::PlaceName;
+
+/// How many are made at once unless the caller says.
+const JOBS: u16 = 2;
+
+/// Arguments of `nexus pool`.
+#[derive(Debug, Args)]
+pub struct PoolArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Say how many tenants are kept ready on a server and in a store
+    ///
+    /// Makes none: nexus pool fill does, and is to be run again as they are claimed, e.g. by a
+    /// timer.
+    #[command(after_help = "\
+EXAMPLES
+  nexus pool set --cluster eu1 --size 20
+  nexus pool set --size 0                   no more; fill takes away what is left")]
+    Set(SetArgs),
+    /// List the pools, and how full they are
+    List(ListArgs),
+    /// Bring the pools to their size, at the newest schema version
+    ///
+    /// Finishes what was begun, takes away what is too old or too many, makes what is missing.
+    #[command(after_help = "\
+EXAMPLES
+  nexus pool fill --jobs 4
+  nexus --dry-run pool fill                 what is missing")]
+    Fill(FillArgs),
+}
+
+/// Arguments of `nexus pool set`.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// The server
+    #[arg(long, value_name = "NAME", default_value = DEFAULT, add = complete::clusters())]
+    pub cluster: PlaceName,
+    /// The store
+    #[arg(long, value_name = "NAME", default_value = DEFAULT, add = complete::stores())]
+    pub store: PlaceName,
+    /// How many are kept ready
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=10_000))]
+    pub size: i32,
+}
+
+/// Arguments of `nexus pool list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {}
+
+/// Arguments of `nexus pool fill`.
+#[derive(Debug, Args)]
+pub struct FillArgs {
+    /// Make this many at once
+    #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+}
+
+/// Runs a verb of `nexus pool`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: PoolArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
+    match args.verb {
+        Verb::Set(args) => {
+            let place = (args.cluster.as_str(), args.store.as_str());
+            if !on.global.dry_run {
+                provisioning.set_pool(&worker, &caller, place, args.size).await?;
+            }
+            drop(progress);
+            on.screen.list(provisioning.pools(&worker).await?)?;
+            on.screen.note("fill it: nexus pool fill");
+        }
+        Verb::List(ListArgs {}) => {
+            drop(progress);
+            on.screen.list(provisioning.pools(&worker).await?)?;
+        }
+        Verb::Fill(_) if on.global.dry_run => {
+            drop(progress);
+            on.screen.list(provisioning.pools(&worker).await?)?;
+        }
+        Verb::Fill(args) => {
+            let mut filled = Vec::new();
+            for pool in provisioning.pools(&worker).await? {
+                let with = (&progress as &dyn crate::kernel::Progress, &on.interrupt);
+                let jobs = usize::from(args.jobs);
+                filled.push(provisioning.fill_pool(&worker, &caller, &pool, jobs, with).await?);
+            }
+            drop(progress);
+            on.screen.list(filled)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+impl Row for PoolView {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("cluster"),
+        Column::text("store"),
+        Column::number("size"),
+        Column::number("ready"),
+        Column::number("outdated"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.cluster.clone(),
+            self.store.clone(),
+            self.size.to_string(),
+            self.ready.to_string(),
+            self.outdated.to_string(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        format!("{}/{}", self.cluster, self.store)
+    }
+}
+
+impl Row for Filled {
+    const COLUMNS: &'static [Column] =
+        &[Column::text("cluster"), Column::text("store"), Column::number("made"), Column::number("removed")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.cluster.clone(), self.store.clone(), self.made.to_string(), self.removed.to_string()]
+    }
+
+    fn id(&self) -> String {
+        format!("{}/{}", self.cluster, self.store)
+    }
+}
