@@ -167,7 +167,7 @@ impl Change {
                 tenants::trash(tx, tenant.id, caller, *retention_days).await?;
             }
             Self::Purge { .. } | Self::Discard => {
-                tenants::set_state(tx, tenant.id, TenantState::Deleting).await?
+                tenants::set_state(tx, tenant.id, TenantState::Deleting).await?;
             }
             Self::Resume | Self::Undelete => {}
         }

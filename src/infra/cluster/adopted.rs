@@ -304,7 +304,7 @@ pub async fn fill_realm(
 /// # Errors
 /// [`ClusterError::InUse`] when something outside the schema depends on it, which then stays whole.
 pub async fn drop_realm(inside: &mut PgConnection, mark: &str, only_try: bool) -> Result<(), ClusterError> {
-    if !realm(inside).await?.is_some_and(|realm| realm.mark.as_deref() == Some(mark)) {
+    if realm(inside).await?.is_none_or(|realm| realm.mark.as_deref() != Some(mark)) {
         return Ok(());
     }
     let mut tx = transaction(inside).await?;

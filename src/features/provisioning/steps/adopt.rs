@@ -95,14 +95,13 @@ impl Step<Plan, ProvisioningError> for MakeRealm {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        let owner = match Self::find(plan).await? {
-            Some(realm) => realm.owner,
-            None => {
-                let owner = plan.tenant.resources.owner_role.clone();
-                let mark = plan.owner.mark.as_str();
-                plan.inside(async |inside| Ok(adopted::make_realm(inside, &owner, mark).await?)).await?;
-                owner
-            }
+        let owner = if let Some(realm) = Self::find(plan).await? {
+            realm.owner
+        } else {
+            let owner = plan.tenant.resources.owner_role.clone();
+            let mark = plan.owner.mark.as_str();
+            plan.inside(async |inside| Ok(adopted::make_realm(inside, &owner, mark).await?)).await?;
+            owner
         };
         // A session of its own, because it does not come back from the owner's rights.
         let server = plan.server.cluster.admin.database(&plan.tenant.resources.database_name);
