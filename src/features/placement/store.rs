@@ -300,16 +300,13 @@ pub(super) struct TemplateRow {
     pub(super) ready: bool,
 }
 
-/// A server's budget; its template's database and owner, and whether it is ready.
-type BudgetRow = (Option<i32>, Option<String>, Option<String>, Option<bool>);
-
 /// A server's budget of sessions, and the template of a version on it.
 pub(super) async fn budget_and_template(
     control: &mut PgConnection,
     cluster: &str,
     version: i64,
 ) -> Result<(Option<i32>, Option<TemplateRow>), DbError> {
-    let row: Option<BudgetRow> = sqlx::query_as(
+    let row: Option<(Option<i32>, Option<String>, Option<String>, Option<bool>)> = sqlx::query_as(
         "select connections, database_name, owner_role, templates.state = 'ready'
          from control.clusters left join control.templates
              on cluster = name and version = $2 and templates.state in ('building', 'ready')

@@ -16,7 +16,7 @@ fn four_processes_together_never_pass_a_servers_budget() {
     let files: Vec<_> = (0..4)
         .map(|process| {
             let file = world.machine().path(&format!("tenants-{process}.csv"));
-            let lines = (0..25).map(|line| format!("t{process}-{line}\n")).collect::<Vec<_>>().concat();
+            let lines: String = (0..25).map(|line| format!("t{process}-{line}\n")).collect();
             std::fs::write(&file, format!("slug\n{lines}")).unwrap();
             file
         })
