@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::features::local::{LocalStack, Running};
 use crate::features::placement::{Cluster, DEFAULT};
 use crate::infra::db::{Host, ServerAddress, Tls};
-use crate::infra::objects::{LocalStore, ObjectStore};
+use crate::infra::objects::{GarageStore, LocalStore, ObjectStore};
 use crate::kernel::{AnyFailure, ErrorKind, Failure, Progress, SecretString};
-use crate::settings::{self, LocalSettings, ServerSettings, Settings, Target};
+use crate::settings::{self, LocalSettings, ServerSettings, Settings, StoreDriver, Target};
 
 /// The name of the control database of the embedded stack.
 const CONTROL_DATABASE: &str = "nexus";
@@ -72,8 +72,14 @@ impl Addresses {
                 let control = server(&servers.control).await?;
                 let admin = server(&servers.cluster).await?;
                 let token = servers.store.admin_token.resolve().await?;
-                let store = LocalStore::new(&servers.store.endpoint, &servers.store.region, token);
-                Ok(Self { control, cluster: cluster(settings, admin), store: Arc::new(store) })
+                let it = &servers.store;
+                let store: Arc<dyn ObjectStore> = match &it.driver {
+                    StoreDriver::Local => Arc::new(LocalStore::new(&it.endpoint, &it.region, token)),
+                    StoreDriver::Garage { admin_endpoint } => {
+                        Arc::new(GarageStore::new(&it.endpoint, admin_endpoint, &it.region, token))
+                    }
+                };
+                Ok(Self { control, cluster: cluster(settings, admin), store })
             }
         }
     }

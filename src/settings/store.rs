@@ -6,10 +6,15 @@ use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
 
 /// How buckets and scoped keys are made in an object store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreDriver {
     /// The S3 endpoint that `nexus` itself serves.
     Local,
+    /// Garage, whose buckets and keys are made at another address.
+    Garage {
+        /// Its admin interface: a URL.
+        admin_endpoint: String,
+    },
 }
 
 /// An object store.
@@ -28,11 +33,17 @@ pub struct StoreSettings {
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "driver",
-        kind: Kind::Word(&["local"]),
+        kind: Kind::Word(&["local", "garage"]),
         default: Default::Value("local"),
-        help: "How buckets and scoped keys are made: local is the S3 endpoint that nexus itself serves.",
+        help: "How buckets and scoped keys are made: local is the S3 endpoint that nexus itself serves. Other stores are registered by nexus store add.",
     },
     Key { name: "endpoint", kind: Kind::Url, default: Default::Required, help: "The S3 endpoint's URL." },
+    Key {
+        name: "admin_endpoint",
+        kind: Kind::Url,
+        default: Default::Words("none; driver garage needs it"),
+        help: "Where buckets and keys are made, if that is elsewhere: the URL of Garage's admin interface.",
+    },
     Key {
         name: "region",
         kind: Kind::Text,
@@ -50,8 +61,14 @@ pub(super) const KEYS: &[Key] = &[
 impl StoreSettings {
     pub(super) fn read(section: &SectionValues<'_>) -> Result<Self, SettingsError> {
         section.required("admin_token")?;
+        let driver = match section.text("driver") {
+            Some("garage") => StoreDriver::Garage {
+                admin_endpoint: section.required("admin_endpoint")?.trim_end_matches('/').to_owned(),
+            },
+            _ => StoreDriver::Local,
+        };
         Ok(Self {
-            driver: StoreDriver::Local,
+            driver,
             endpoint: section.required("endpoint")?.trim_end_matches('/').to_owned(),
             region: section.text("region").unwrap_or("us-east-1").to_owned(),
             admin_token: section

@@ -3,10 +3,12 @@
 #![expect(unreachable_pub, reason = "what a test shares is public to the others")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod adopt;
 mod audit;
 mod aws;
 mod cli;
 mod crash;
+mod docs;
 mod doctor;
 mod iam;
 mod inspection;

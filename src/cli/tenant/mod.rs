@@ -13,6 +13,7 @@ use crate::kernel::label::{Label, LabelError};
 use crate::kernel::{Email, Slug};
 
 mod access;
+mod adopt;
 mod changes;
 mod create;
 mod delete;
@@ -60,6 +61,22 @@ labels (in CSV: key=value pairs, separated by semicolons), cluster and store; '-
 input. When some
 fail the others are made all the same, and the exit code is 6.")]
     Create(Box<CreateArgs>),
+    /// Take a database that is there under Nexus, with the login that its app uses
+    ///
+    /// The app goes on with the login that it has. Nexus adds a bucket with a key, and the tenant's
+    /// realm in schema nexus; suspends, resumes and repairs the tenant like any other; and never
+    /// drops the database, its roles or its data: a purge takes away only what Nexus made. The same
+    /// command again answers with the same tenant, and seals the login's password where it is a new
+    /// one.
+    #[command(after_help = "\
+EXAMPLES
+  nexus --dry-run tenant adopt acme --dsn-file acme.dsn     what is checked, and what would be made
+  nexus tenant adopt acme --dsn-file acme.dsn --name 'Acme Ltd' --label tier=gold
+  pass show pg/acme | nexus tenant adopt acme --dsn-file - --cluster eu1 --isolate
+
+The file holds one line, postgres://user:password@host:port/database, and only you may read it.
+Its server must be registered: see nexus cluster add.")]
+    Adopt(Box<adopt::AdoptArgs>),
     /// List tenants
     #[command(after_help = "\
 EXAMPLES
@@ -365,6 +382,7 @@ pub async fn run(args: TenantArgs, on: &Invocation) -> CommandResult {
     match args.verb {
         Verb::Create(args) if args.from.is_some() => many::run(*args, on).await,
         Verb::Create(args) => create::run(*args, on).await,
+        Verb::Adopt(args) => Box::pin(adopt::run(*args, on)).await,
         Verb::List(args) => look::list(args, on).await,
         Verb::Show(args) => look::show(&args, on).await,
         Verb::Update(args) => update::run(args, on).await,

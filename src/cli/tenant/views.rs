@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::output::{Column, Row, Thing, time_text};
-use crate::features::provisioning::{Changed, Created, Outcome, PlannedStep, Repaired};
+use crate::features::provisioning::{AdoptedTenant, Changed, Created, Outcome, PlannedStep, Repaired};
 use crate::features::tenants::{Facts, Renamed, TenantView, Updated};
 use crate::kernel::{Labels, OperationId, TenantId};
 
@@ -57,6 +57,9 @@ fn facts(tenant: &TenantView) -> Vec<(&'static str, String)> {
     ];
     if tenant.shared_key {
         facts.push(("shared_key", "true: other tenants of this store hold the same key".to_owned()));
+    }
+    if tenant.adopted {
+        facts.push(("adopted", "true: its database and its logins were there before Nexus".to_owned()));
     }
     if let Some(why) = &tenant.suspension {
         facts.push(("suspended_at", time_text(why.at)));
@@ -191,6 +194,19 @@ impl Thing for Renamed {
 }
 
 impl Thing for Changed {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = facts(&self.tenant);
+        fields.push(("outcome", self.outcome.as_str().to_owned()));
+        fields.push(("operation", self.operation.map(|id| id.to_string()).unwrap_or_default()));
+        fields
+    }
+
+    fn id(&self) -> String {
+        self.tenant.slug.clone()
+    }
+}
+
+impl Thing for AdoptedTenant {
     fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = facts(&self.tenant);
         fields.push(("outcome", self.outcome.as_str().to_owned()));

@@ -107,6 +107,19 @@ impl Placement {
         Ok((if made { Registered::Added } else { Registered::Unchanged }, view))
     }
 
+    /// The name under which the server of a session is registered, whoever's session it is.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn registered(
+        &self,
+        control: &mut PgConnection,
+        session: &mut PgConnection,
+    ) -> Result<Option<String>, PlacementError> {
+        let system_id = store::rights(session).await?.system_id;
+        self.registered_as(control, &system_id).await
+    }
+
     /// The name under which a server is registered, the one of the settings included.
     async fn registered_as(
         &self,

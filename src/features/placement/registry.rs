@@ -160,14 +160,33 @@ impl Placement {
                 }
                 name => Err(PlacementError::NoRoom { what: "cluster", name: name.clone() }),
             },
-            (_, None) => match &wish.store {
-                Some(name) if !store::store_exists(control, name).await? => {
-                    Err(PlacementError::NoStore { name: name.clone() })
-                }
-                name => Err(PlacementError::NoRoom { what: "store", name: name.clone() }),
-            },
+            (_, None) => Err(no_room_in_store(control, wish).await?),
         }
     }
+
+    /// Where a new bucket goes, whatever server its tenant is on: as [`Placement::choose`].
+    ///
+    /// # Errors
+    /// [`PlacementError::NoRoom`], [`PlacementError::NoStore`].
+    pub async fn choose_store(
+        &self,
+        control: &mut PgConnection,
+        wish: &Wish,
+    ) -> Result<String, PlacementError> {
+        match store::choose(control, wish).await? {
+            (_, Some(place), _) => Ok(place),
+            (_, None, _) => Err(no_room_in_store(control, wish).await?),
+        }
+    }
+}
+
+async fn no_room_in_store(control: &mut PgConnection, wish: &Wish) -> Result<PlacementError, PlacementError> {
+    Ok(match &wish.store {
+        Some(name) if !store::store_exists(control, name).await? => {
+            PlacementError::NoStore { name: name.clone() }
+        }
+        name => PlacementError::NoRoom { what: "store", name: name.clone() },
+    })
 }
 
 /// The name under which an administrator's password is sealed.

@@ -316,7 +316,7 @@ impl Provisioning {
             return Ok(None);
         }
         change.write(&mut tx, caller, &tenant).await?;
-        Journal::plan(&mut tx, operation, &steps::outline(&steps_of(kind))).await?;
+        Journal::plan(&mut tx, operation, &steps::outline(&steps_of(kind, tenant.adopted))).await?;
         let entry = audit::Entry {
             caller,
             action: change.action(),

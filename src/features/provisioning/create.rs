@@ -229,7 +229,7 @@ impl Provisioning {
         if request.detach {
             store::leave_to_another(&mut tx, operation).await?;
         }
-        Journal::plan(&mut tx, operation, &steps::outline(&steps_of(kind))).await?;
+        Journal::plan(&mut tx, operation, &steps::outline(&steps_of(kind, false))).await?;
         let entry = audit::Entry {
             caller,
             action: if kind == "pool" { "pool.fill" } else { "tenant.create" },

@@ -101,6 +101,22 @@ pub enum ProvisioningError {
         /// What is gone.
         what: String,
     },
+    /// A database that cannot be taken under Nexus.
+    #[error("database {database:?} cannot be adopted: {reason}")]
+    NotAdoptable {
+        /// Which.
+        database: String,
+        /// Why.
+        reason: String,
+        /// The way on, if there is one.
+        hint: Option<String>,
+    },
+    /// The password of a login that was there before Nexus is another one now.
+    #[error("tenant {slug:?}: its login does not take the sealed password any more")]
+    PasswordChanged {
+        /// Whose.
+        slug: String,
+    },
     /// The work was asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -169,9 +185,12 @@ impl Failure for ProvisioningError {
             | Self::InProgress { .. }
             | Self::Over { .. }
             | Self::UnknownKind { .. }
-            | Self::OnlyForward { .. } => ErrorKind::Conflict,
+            | Self::OnlyForward { .. }
+            | Self::NotAdoptable { .. } => ErrorKind::Conflict,
             Self::NoOperation { .. } => ErrorKind::NotFound,
-            Self::NotIsolated(_) | Self::NotUsable(_) | Self::Lost { .. } => ErrorKind::Integrity,
+            Self::NotIsolated(_) | Self::NotUsable(_) | Self::Lost { .. } | Self::PasswordChanged { .. } => {
+                ErrorKind::Integrity
+            }
             Self::Interrupted(_) => ErrorKind::Interrupted,
             _ => self.inner().map_or(ErrorKind::Internal, Failure::kind),
         }
@@ -188,6 +207,8 @@ impl Failure for ProvisioningError {
             Self::NotIsolated(_) => "not_isolated",
             Self::NotUsable(_) => "not_usable",
             Self::Lost { .. } => "resource_lost",
+            Self::NotAdoptable { .. } => "not_adoptable",
+            Self::PasswordChanged { .. } => "password_changed",
             Self::Interrupted(_) => "interrupted",
             _ => self.inner().map_or("internal", Failure::code),
         }
@@ -218,6 +239,10 @@ impl Failure for ProvisioningError {
                 let mut hints = ways_on(*operation, kind);
                 hints.extend(source.hints());
                 hints
+            }
+            Self::NotAdoptable { hint, .. } => hint.iter().cloned().collect(),
+            Self::PasswordChanged { slug } => {
+                vec![format!("seal the new one: nexus tenant adopt {slug} --dsn-file FILE")]
             }
             Self::NoOperation { .. } => vec!["see which there are: nexus operation list".to_owned()],
             Self::OnlyForward { id, .. } => vec![format!("finish it: nexus operation resume {id}")],

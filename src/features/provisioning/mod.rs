@@ -1,13 +1,15 @@
-//! Making a tenant, closing and opening it, and taking it away: recorded operations made of steps
-//! that can be repeated.
+//! Making a tenant, taking a database under Nexus that is there, closing and opening it, and taking
+//! it away: recorded operations made of steps that can be repeated.
 //!
 //! A process feature. It may use the doors of `tenants`, `placement`, `secrets`, `iam`,
 //! `installation` and `audit`. Start reading at `create.rs` and `change.rs`, then `steps/mod.rs`; what happens
 //! after a crash is in `recovery.rs`.
 
+mod adopt;
 mod change;
 mod create;
 mod error;
+mod examine;
 mod operations;
 mod outline;
 mod plan;
@@ -19,9 +21,11 @@ mod steps;
 mod store;
 mod worker;
 
+pub use adopt::{AdoptOutcome, AdoptRequest, AdoptedTenant};
 pub use change::{Change, ChangeOutcome, Changed};
 pub use create::{CreateRequest, Created, Outcome};
 pub use error::ProvisioningError;
+pub use examine::{Examined, plan_adopt};
 pub use operations::{OperationFilter, OperationState, OperationView};
 pub use outline::{PlannedStep, plan_create, plan_delete, plan_purge};
 pub use plan::sealed;

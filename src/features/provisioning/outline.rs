@@ -6,8 +6,8 @@ use super::create::differences;
 use super::error::ProvisioningError;
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Plan;
+use super::recovery::steps_of;
 use super::repair::{Mended, Repaired};
-use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::placement::Wish;
@@ -76,7 +76,16 @@ pub fn plan_delete(tenant: &Tenant, days: u32) -> Vec<PlannedStep> {
     [
         (
             "record",
-            format!("keep database {} and bucket {} for {days} days", names.database_name, names.bucket),
+            format!(
+                "keep database {} and bucket {} for {days} days{}",
+                names.database_name,
+                names.bucket,
+                if tenant.adopted {
+                    "; the database was there before Nexus, and stays after them, too"
+                } else {
+                    ""
+                },
+            ),
         ),
         ("close-logins", format!("end the sessions of role {} and let no new one in", names.app_role)),
         ("disable-key", format!("turn key {key} off")),
@@ -91,6 +100,9 @@ pub fn plan_delete(tenant: &Tenant, days: u32) -> Vec<PlannedStep> {
 pub fn plan_purge(tenant: &Tenant) -> Vec<PlannedStep> {
     let names = &tenant.resources;
     let key = tenant.access_key_id.as_deref().unwrap_or("none");
+    if tenant.adopted {
+        return plan_hand_back(tenant, key);
+    }
     [
         ("look", "check that all of it was made by this installation".to_owned()),
         ("close-logins", format!("end the sessions of role {} and let no new one in", names.app_role)),
@@ -98,6 +110,36 @@ pub fn plan_purge(tenant: &Tenant) -> Vec<PlannedStep> {
         ("bucket", format!("delete bucket {} with everything in it", names.bucket)),
         ("database", format!("drop database {} with everything in it", names.database_name)),
         ("roles", format!("drop roles {} and {}", names.owner_role, names.app_role)),
+        ("release", format!("erase the sealed secrets and free slug {}", tenant.slug)),
+    ]
+    .into_iter()
+    .map(|(step, effect)| PlannedStep { step, effect })
+    .collect()
+}
+
+/// The steps that would hand a database back that was there before Nexus.
+fn plan_hand_back(tenant: &Tenant, key: &str) -> Vec<PlannedStep> {
+    let names = &tenant.resources;
+    let (database, app) = (&names.database_name, &names.app_role);
+    let (isolated, realm_stays) =
+        tenant.adoption.as_ref().map_or((false, false), |it| (it.0.isolated, it.0.realm_was_there));
+    let public =
+        if isolated { "let PUBLIC connect again, as it was" } else { "nothing: PUBLIC was left alone" };
+    let realm = if realm_stays {
+        "nothing: schema nexus was there before, and stays".to_owned()
+    } else {
+        format!("drop schema nexus in database {database}: the tenant's users, roles and settings")
+    };
+    [
+        ("look", "check that nothing of the app's hangs on schema nexus".to_owned()),
+        (
+            "open-logins",
+            format!("hand database {database} back: it, role {app} and the app's data were there before Nexus, and stay"),
+        ),
+        ("isolate", public.to_owned()),
+        ("realm", realm),
+        ("key", format!("delete key {key}")),
+        ("bucket", format!("delete bucket {} with everything in it", names.bucket)),
         ("release", format!("erase the sealed secrets and free slug {}", tenant.slug)),
     ]
     .into_iter()
@@ -153,7 +195,7 @@ impl Provisioning {
 /// The steps of a tenant, open or closed, whose effect is not there, or not whole.
 pub(super) async fn amiss(plan: &Plan) -> Result<Vec<&'static str>, ProvisioningError> {
     let mut amiss = Vec::new();
-    for step in steps::repair() {
+    for step in steps_of("repair", plan.tenant.adopted) {
         if step.probe(plan).await? == Probe::Absent {
             amiss.push(step.name());
         }

@@ -9,7 +9,8 @@ use super::error::ProvisioningError;
 use super::worker::{Provisioning, Server, Worker};
 use crate::features::iam::FirstSignIn;
 use crate::features::placement::Store;
-use crate::features::tenants::{Tenant, TenantState};
+use crate::features::tenants::{Adoption, Tenant, TenantState};
+use crate::infra::cluster::adopted::Adopted;
 use crate::infra::cluster::{Database, Roles};
 use crate::infra::db::{DbError, ServerAddress};
 use crate::infra::objects::{Owner, ScopedKey};
@@ -115,6 +116,18 @@ impl Plan {
             app: &names.app_role,
             mark: &self.owner.mark,
         }
+    }
+
+    /// The names of a database that was there before Nexus.
+    pub(super) fn adopted(&self) -> Adopted<'_> {
+        let names = &self.tenant.resources;
+        Adopted { database: &names.database_name, app: &names.app_role }
+    }
+
+    /// How it was found. One that Nexus made has nothing to be put back.
+    pub(super) fn adoption(&self) -> Adoption {
+        let nothing = Adoption { isolated: false, login_by_public: false, realm_was_there: false };
+        self.tenant.adoption.as_ref().map_or(nothing, |it| it.0)
     }
 
     pub(super) fn bucket(&self) -> &str {

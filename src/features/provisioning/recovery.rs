@@ -178,7 +178,15 @@ impl Provisioning {
         if ended.is_ok() {
             let journal = Journal::new(Arc::clone(&worker.control), intent.operation, kind);
             let whom = (intent.tenant.slug.as_str(), progress);
-            ended = saga::forward(&steps_of(kind), &plan, &journal, intent.fresh, whom, stop).await;
+            ended = saga::forward(
+                &steps_of(kind, plan.tenant.adopted),
+                &plan,
+                &journal,
+                intent.fresh,
+                whom,
+                stop,
+            )
+            .await;
         }
         let ended = match ended {
             Err(error) if is_making(kind) && !error.is_passing() => {
@@ -229,7 +237,7 @@ impl Provisioning {
     ) -> Result<(), ProvisioningError> {
         self.name_session(plan).await?;
         let journal = Journal::new(Arc::clone(&plan.worker.control), plan.operation, kind);
-        saga::backward(&steps_of(kind), plan, &journal, stop).await
+        saga::backward(&steps_of(kind, plan.tenant.adopted), plan, &journal, stop).await
     }
 
     async fn name_session(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -258,7 +266,7 @@ impl Provisioning {
         kind: &'static str,
         opened: Opened,
     ) -> Result<Plan, ProvisioningError> {
-        let neighbour = if matches!(kind, "create" | "pool") {
+        let neighbour = if matches!(kind, "create" | "adopt" | "pool") {
             store::neighbour(&mut *worker.control.lock().await, &tenant).await?
         } else {
             None
@@ -328,31 +336,35 @@ impl Plan {
 /// Makes the steps of an operation.
 type Outline = fn() -> Vec<TenantStep>;
 
-/// The kinds of operations, and their steps.
-const KINDS: [(&str, Outline); 9] = [
-    ("create", steps::create),
-    ("pool", steps::pool),
-    ("claim", steps::claim),
-    ("suspend", steps::close),
-    ("resume", steps::open),
-    ("delete", steps::close),
-    ("undelete", steps::open),
-    ("purge", steps::purge),
-    ("repair", steps::repair),
+/// The kinds of operations, their steps, and their steps where the database was there before Nexus.
+const KINDS: [(&str, Outline, Outline); 10] = [
+    ("create", steps::create, steps::create),
+    ("adopt", steps::adopt, steps::adopt),
+    ("pool", steps::pool, steps::pool),
+    ("claim", steps::claim, steps::claim),
+    ("suspend", steps::close, steps::close),
+    ("resume", steps::open, steps::open),
+    ("delete", steps::close, steps::close),
+    ("undelete", steps::open, steps::open),
+    ("purge", steps::purge, steps::hand_back),
+    ("repair", steps::repair, steps::repair_adopted),
 ];
 
 /// Whether an operation of this kind makes a tenant that nobody uses yet.
 pub(super) fn is_making(kind: &str) -> bool {
-    matches!(kind, "create" | "pool" | "claim")
+    matches!(kind, "create" | "adopt" | "pool" | "claim")
 }
 
-pub(super) fn steps_of(kind: &str) -> Vec<TenantStep> {
-    KINDS.into_iter().find(|(name, _)| *name == kind).map_or_else(Vec::new, |(_, steps)| steps())
+pub(super) fn steps_of(kind: &str, adopted: bool) -> Vec<TenantStep> {
+    KINDS
+        .into_iter()
+        .find(|(name, ..)| *name == kind)
+        .map_or_else(Vec::new, |(_, made, found)| if adopted { found() } else { made() })
 }
 
 /// The kind as this version of Nexus knows it; a newer one may know more.
 fn kind_of(kind: &str) -> Option<&'static str> {
-    KINDS.into_iter().map(|(name, _)| name).find(|name| *name == kind)
+    KINDS.into_iter().map(|(name, ..)| name).find(|name| *name == kind)
 }
 
 pub(super) fn stopped(

@@ -7,7 +7,7 @@ use super::create::Intent;
 use super::error::ProvisioningError;
 use super::outline::amiss;
 use super::plan::Plan;
-use super::recovery::Direction;
+use super::recovery::{Direction, steps_of};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
@@ -162,7 +162,8 @@ impl Provisioning {
             kind: String::new(),
             running: false,
         })?;
-        Journal::plan(&mut tx, operation, &steps::outline(&steps::repair())).await?;
+        Journal::plan(&mut tx, operation, &steps::outline(&steps_of("repair", intent.tenant.adopted)))
+            .await?;
         let entry = audit::Entry {
             caller,
             action: "tenant.repair",

@@ -136,14 +136,15 @@ pub(super) async fn is_locked(control: &mut PgConnection, key: &LockKey) -> Resu
     .await?)
 }
 
-/// Another active tenant on the same server and in the same store, for a proof of isolation.
+/// Another active tenant on the same server and in the same store, for a proof of isolation. Who may
+/// connect to one that was there before Nexus is its owner's business.
 pub(super) async fn neighbour(
     control: &mut PgConnection,
     tenant: &Tenant,
 ) -> Result<Option<Neighbour>, DbError> {
     Ok(sqlx::query_as(
         "select database_name, bucket from control.tenants
-         where state = 'active' and cluster = $2 and store = $3 and id <> $1 order by id desc limit 1",
+         where state = 'active' and not adopted and cluster = $2 and store = $3 and id <> $1 order by id desc limit 1",
     )
     .bind(tenant.id)
     .bind(&tenant.cluster)

@@ -17,7 +17,7 @@ pub use change::{Change, ChangeOutcome, Facts, Renamed, Updated, rename, update}
 pub use env::EnvView;
 pub use error::TenantError;
 pub use life::{Life, Reason, ReasonError, Suspension, Trash, due, is_due, suspend, trash};
-pub use model::{NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
+pub use model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
 pub use service::{TenantRef, each, find, former_slugs, get, list, select, slugs};
-pub use store::{by_id, claim, insert, set_access_key, set_state};
+pub use store::{by_id, claim, holder, insert, set_access_key, set_adopted, set_state};

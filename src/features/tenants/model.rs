@@ -83,6 +83,17 @@ pub struct Resources {
     pub bucket: String,
 }
 
+/// How a database was found that was there before Nexus: what its tenant's end leads back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Adoption {
+    /// PUBLIC's right to connect was taken away.
+    pub isolated: bool,
+    /// The login had its right to connect through PUBLIC alone.
+    pub login_by_public: bool,
+    /// Schema `nexus` was there already, and stays.
+    pub realm_was_there: bool,
+}
+
 /// A tenant's row.
 #[derive(Debug, Clone, FromRow)]
 pub struct Tenant {
@@ -109,6 +120,10 @@ pub struct Tenant {
     pub access_key_id: Option<String>,
     /// Its key is one that other tenants hold, too.
     pub shared_key: bool,
+    /// Its database and its logins were there before Nexus, and are not Nexus's to remove.
+    pub adopted: bool,
+    /// How they were found; only where they were.
+    pub adoption: Option<Json<Adoption>>,
     /// The version of its schema.
     pub schema_version: Option<i64>,
     /// Its last suspension and its last deletion.
@@ -148,6 +163,9 @@ pub struct TenantView {
     /// Its key is one that other tenants hold, too; only where it is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shared_key: bool,
+    /// Its database and its logins were there before Nexus; only where they were.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// The version of its schema.
     pub schema_version: Option<i64>,
     /// Why it is suspended; only where it is.
@@ -182,6 +200,7 @@ impl From<Tenant> for TenantView {
             role: tenant.resources.app_role,
             bucket: tenant.resources.bucket,
             shared_key: tenant.shared_key,
+            adopted: tenant.adopted,
             schema_version: tenant.schema_version,
             created_at: tenant.created_at,
             updated_at: tenant.updated_at,

@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::model::{NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState};
+use super::model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState};
 use super::selector::{self, Selector, like_literal};
 use crate::infra::db::DbError;
 use crate::kernel::{AnyFailure, Email, Labels, Page, Slug, TenantId};
@@ -15,7 +15,7 @@ pub(super) const SLUG_INDEX: &str = "tenants_slug";
 /// How long it is remembered whose a slug was, in days.
 const KEPT_DAYS: i32 = 30;
 const COLUMNS: &str = "id, slug, name, state, admin_email, labels, cluster, store, database_name, owner_role, \
-                       app_role, bucket, access_key_id, shared_key, schema_version, created_at, updated_at, \
+                       app_role, bucket, access_key_id, shared_key, adopted, adoption, schema_version, created_at, updated_at, \
                        suspended_at, suspended_by, suspension_reason, trashed_at, trashed_by, trashed_from, purge_after";
 
 /// Writes a tenant's row, in state `provisioning`. `None` when the slug is taken.
@@ -213,6 +213,43 @@ pub(super) async fn former_slugs(
     .bind(id)
     .bind(KEPT_DAYS)
     .fetch_all(connection)
+    .await?)
+}
+
+/// Notes that a tenant's database and logins were there before Nexus, and how they were found.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_adopted(
+    connection: &mut PgConnection,
+    id: TenantId,
+    adoption: Adoption,
+) -> Result<(), DbError> {
+    sqlx::query("update control.tenants set adopted = true, adoption = $2 where id = $1")
+        .bind(id)
+        .bind(Json(adoption))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The slug of the tenant that a database, or the login that an app uses, belongs to on a server.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn holder(
+    connection: &mut PgConnection,
+    cluster: &str,
+    (database, app_role): (&str, &str),
+) -> Result<Option<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select slug from control.tenants
+         where state <> 'deleted' and cluster = $1 and (database_name = $2 or app_role = $3) limit 1",
+    )
+    .bind(cluster)
+    .bind(database)
+    .bind(app_role)
+    .fetch_optional(connection)
     .await?)
 }
 

@@ -29,6 +29,14 @@ pub enum ClusterError {
         /// How many.
         count: i64,
     },
+    /// Something of ours cannot go, because what is not ours hangs on it.
+    #[error("{what} cannot be dropped: {by}")]
+    InUse {
+        /// What it is.
+        what: String,
+        /// What hangs on it.
+        by: String,
+    },
     /// Something of ours that is to be changed is not there.
     #[error("{what} is not there")]
     Missing {
@@ -47,7 +55,7 @@ impl Failure for ClusterError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Db(error) => error.kind(),
-            Self::Foreign { .. } => ErrorKind::Conflict,
+            Self::Foreign { .. } | Self::InUse { .. } => ErrorKind::Conflict,
             Self::StillAtWork { .. } | Self::StillOpen { .. } => ErrorKind::Busy,
             Self::Missing { .. } => ErrorKind::Integrity,
         }
@@ -59,6 +67,7 @@ impl Failure for ClusterError {
             Self::Foreign { .. } => "cluster_foreign",
             Self::StillAtWork { .. } => "cluster_still_at_work",
             Self::StillOpen { .. } => "cluster_still_open",
+            Self::InUse { .. } => "cluster_in_use",
             Self::Missing { .. } => "cluster_missing",
         }
     }
@@ -67,6 +76,9 @@ impl Failure for ClusterError {
         match self {
             Self::Db(error) => error.hints(),
             Self::Foreign { .. } | Self::Missing { .. } => Vec::new(),
+            Self::InUse { .. } => {
+                vec!["drop what hangs on it in the database, then repeat the command".to_owned()]
+            }
             Self::StillAtWork { .. } | Self::StillOpen { .. } => {
                 vec!["repeat the command in a minute".to_owned()]
             }

@@ -4,6 +4,7 @@
 //! Every call takes a session of the server's administrator. Names are opaque and quoted; nothing
 //! here is bound to a table.
 
+pub mod adopted;
 mod database;
 mod drift;
 mod error;
@@ -26,7 +27,9 @@ pub use inventory::{
     inventory,
 };
 pub use mending::{close_template, drop_role, end_session, mend, revoke_database};
-pub use privileges::{become_role, close_maintenance_databases, grant_inside, granted_inside};
+pub use privileges::{
+    become_role, close_maintenance_databases, grant_inside, grant_realm, granted_inside, realm_granted,
+};
 pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
 pub use sessions::{close_logins, fence, logins_closed, name_session, open_logins};
 pub use size::{database_bytes, tables_and_rows};

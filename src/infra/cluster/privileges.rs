@@ -48,6 +48,42 @@ pub async fn close_maintenance_databases(
     Ok(())
 }
 
+/// What the app role may do in the realm: read roles and permissions, change the settings. Never an
+/// administrator's work.
+fn realm_grants(app: &str) -> String {
+    let app = identifier(app);
+    format!(
+        "grant usage on schema nexus to {app};
+         grant select on nexus.roles, nexus.permissions, nexus.role_permissions, nexus.user_roles to {app};
+         grant select (id, email, name, state, created_at, updated_at) on nexus.users to {app};
+         grant select, insert, update, delete on nexus.settings to {app}"
+    )
+}
+
+/// Inside a database that was there before Nexus: what [`grant_inside`] grants in the realm. What
+/// the login may do with the app's own tables is left as it is.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn grant_realm(admin: &mut PgConnection, app: &str) -> Result<(), ClusterError> {
+    sqlx::raw_sql(AssertSqlSafe(realm_grants(app))).execute(admin).await?;
+    Ok(())
+}
+
+/// Whether [`grant_realm`] was done.
+///
+/// # Errors
+/// When a statement fails, e.g. because the realm's tables are not there.
+pub async fn realm_granted(admin: &mut PgConnection, app: &str) -> Result<bool, ClusterError> {
+    Ok(sqlx::query_scalar(
+        "select has_schema_privilege($1, 'nexus', 'usage') and has_table_privilege($1, 'nexus.roles', 'select')
+            and has_table_privilege($1, 'nexus.settings', 'insert')",
+    )
+    .bind(app)
+    .fetch_one(admin)
+    .await?)
+}
+
 /// Inside a clone of the template: gives everything to the owner role, and lets the app role read
 /// the realm, change the settings, and read and write the apps' tables, now and in the future.
 ///
@@ -61,15 +97,14 @@ pub async fn grant_inside(
     let (owner, app) = (identifier(database.owner), identifier(database.app));
     let statements = format!(
         "reassign owned by {template_owner} to {owner};
-         grant usage on schema nexus, public to {app};
-         grant select on nexus.roles, nexus.permissions, nexus.role_permissions, nexus.user_roles to {app};
-         grant select (id, email, name, state, created_at, updated_at) on nexus.users to {app};
-         grant select, insert, update, delete on nexus.settings to {app};
+         grant usage on schema public to {app};
+         {realm};
          alter default privileges for role {owner} in schema public
              grant select, insert, update, delete on tables to {app};
          alter default privileges for role {owner} in schema public
              grant usage, select, update on sequences to {app}",
         template_owner = identifier(template_owner),
+        realm = realm_grants(database.app),
     );
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
     Ok(())

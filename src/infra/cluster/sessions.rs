@@ -66,14 +66,23 @@ pub async fn close_logins(
         connectable.map(|_| format!("alter database {} allow_connections false", identifier(database.name)));
     let statements: Vec<String> = role.into_iter().chain(closed).collect();
     sqlx::raw_sql(AssertSqlSafe(statements.join(";"))).execute(&mut *admin).await?;
+    end_sessions(admin, database.name, roles.app).await
+}
+
+/// Ends the sessions in a database that is closed, and those of its app role, until none is left.
+pub(super) async fn end_sessions(
+    admin: &mut PgConnection,
+    database: &str,
+    app: &str,
+) -> Result<(), ClusterError> {
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let count = sessions(admin, roles, database, true).await?;
+        let count = sessions(admin, (database, app), true).await?;
         if count == 0 {
             return Ok(());
         }
         if tokio::time::Instant::now() >= until {
-            return Err(ClusterError::StillOpen { database: database.name.to_owned(), count });
+            return Err(ClusterError::StillOpen { database: database.to_owned(), count });
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -90,7 +99,7 @@ pub async fn logins_closed(
 ) -> Result<bool, ClusterError> {
     let (login, connectable) = switches(admin, roles, database).await?;
     let shut = !login.unwrap_or(false) && !connectable.unwrap_or(false);
-    Ok(shut && sessions(admin, roles, database, false).await? == 0)
+    Ok(shut && sessions(admin, (database.name, roles.app), false).await? == 0)
 }
 
 /// Takes back what [`close_logins`] did, the sessions that it ended apart.
@@ -133,10 +142,9 @@ async fn switches(
 /// its database from before the server looks whether the database takes connections until after it
 /// can be seen. So the locks are looked at first: once the database is closed, whoever is in
 /// neither list is refused.
-async fn sessions(
+pub(super) async fn sessions(
     admin: &mut PgConnection,
-    roles: Roles<'_>,
-    database: Database<'_>,
+    (database, app): (&str, &str),
     end: bool,
 ) -> Result<i64, ClusterError> {
     let beginning: i64 = sqlx::query_scalar(
@@ -145,7 +153,7 @@ async fn sessions(
              and objid = (select oid from pg_database where datname = $1) and pid <> pg_backend_pid()
              and pid not in (select pid from pg_stat_activity where backend_type <> 'client backend')",
     )
-    .bind(database.name)
+    .bind(database)
     .bind(end)
     .fetch_one(&mut *admin)
     .await?;
@@ -154,8 +162,8 @@ async fn sessions(
          from pg_stat_activity where (datname = $1 or usename = $2) and pid <> pg_backend_pid()
              and backend_type in ('client backend', 'walsender')",
     )
-    .bind(database.name)
-    .bind(roles.app)
+    .bind(database)
+    .bind(app)
     .bind(end)
     .fetch_one(admin)
     .await?;

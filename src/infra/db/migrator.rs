@@ -1,7 +1,7 @@
 //! The two sets of migrations that are part of the binary, and how one is applied.
 
 use sqlx::PgConnection;
-use sqlx::migrate::{Migrate, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
 
 use super::DbError;
 
@@ -36,6 +36,30 @@ impl MigrationSet {
     #[must_use]
     pub fn history(&self) -> String {
         format!("{}._sqlx_migrations", self.schema)
+    }
+
+    /// Checks that what was applied to a database is known here, unchanged.
+    ///
+    /// # Errors
+    /// [`DbError::Migration`] when a newer Nexus was at work, or somebody else.
+    pub async fn recognise(&self, connection: &mut PgConnection) -> Result<(), DbError> {
+        for applied in connection.list_applied_migrations(&self.history()).await? {
+            let known = self.files.iter().find(|file| file.version == applied.version);
+            let known = known.ok_or(MigrateError::VersionMissing(applied.version))?;
+            if known.checksum != applied.checksum {
+                return Err(MigrateError::VersionMismatch(applied.version).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all was applied to a database.
+    ///
+    /// # Errors
+    /// When the statement fails, e.g. because there is no history.
+    pub async fn is_current(&self, connection: &mut PgConnection) -> Result<bool, DbError> {
+        let applied = connection.list_applied_migrations(&self.history()).await?;
+        Ok(self.files.iter().all(|file| applied.iter().any(|it| it.version == file.version)))
     }
 
     /// Applies what is missing. The caller holds a lock that keeps others out.

@@ -8,6 +8,7 @@ mod migrator;
 mod quote;
 mod slots;
 mod transaction;
+mod url;
 
 pub use address::{Host, ServerAddress, Tls};
 pub use error::DbError;
@@ -16,3 +17,4 @@ pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
 pub use slots::Slots;
 pub use transaction::{durable_transaction, snapshot, transaction};
+pub use url::UrlError;

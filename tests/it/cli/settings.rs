@@ -38,10 +38,6 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.tenants.connection_limit	20	default
     context.local.tenants.invitation_ttl_hours	168	default
     context.local.tenants.retention_days	30	default
-    context.local.tokens.issuer		default: urn:uuid: and the installation's id
-    context.local.tokens.audience	nexus	default
-    context.local.tokens.ttl_minutes	15	default
-    context.local.tokens.development_keys		default: accept in context local, else refuse
     context.local.passwords.memory_kib	19456	default
     context.local.passwords.passes	2	default
     context.local.passwords.lanes	1	default
@@ -50,6 +46,10 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.passwords.wait_minutes	15	default
     context.local.passwords.reset_ttl_minutes	60	default
     context.local.passwords.retention_days	30	default
+    context.local.tokens.issuer		default: urn:uuid: and the installation's id
+    context.local.tokens.audience	nexus	default
+    context.local.tokens.ttl_minutes	15	default
+    context.local.tokens.development_keys		default: accept in context local, else refuse
     --- exit 0
     ");
 }
@@ -82,10 +82,6 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.tenants.connection_limit	7	env NEXUS_CONTEXT_PROD_TENANTS_CONNECTION_LIMIT
     context.prod.tenants.invitation_ttl_hours	168	default
     context.prod.tenants.retention_days	30	default
-    context.prod.tokens.issuer		default: urn:uuid: and the installation's id
-    context.prod.tokens.audience	nexus	default
-    context.prod.tokens.ttl_minutes	15	default
-    context.prod.tokens.development_keys		default: accept in context local, else refuse
     context.prod.passwords.memory_kib	19456	default
     context.prod.passwords.passes	2	default
     context.prod.passwords.lanes	1	default
@@ -94,6 +90,10 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.passwords.wait_minutes	15	default
     context.prod.passwords.reset_ttl_minutes	60	default
     context.prod.passwords.retention_days	30	default
+    context.prod.tokens.issuer		default: urn:uuid: and the installation's id
+    context.prod.tokens.audience	nexus	default
+    context.prod.tokens.ttl_minutes	15	default
+    context.prod.tokens.development_keys		default: accept in context local, else refuse
     --- exit 0
     ");
 }

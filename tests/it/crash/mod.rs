@@ -3,7 +3,7 @@
 mod fenced;
 pub mod foreign;
 mod leaks;
-mod points;
+pub mod points;
 mod races;
 mod random;
 mod rollback;

@@ -205,9 +205,17 @@ impl World {
             .into_iter()
             .collect()
         };
+        // What was there before Nexus bears no mark.
+        let made = |what: &str| -> BTreeSet<String> {
+            let statement = format!(
+                "select {what} from control.tenants
+                 where state in ('active', 'suspended', 'trashed') and not adopted"
+            );
+            self.control_sql(&statement).into_iter().collect()
+        };
         Inventory {
-            databases: all("database_name"),
-            roles: all("unnest(array[owner_role, app_role])"),
+            databases: made("database_name"),
+            roles: made("unnest(array[owner_role, app_role])"),
             buckets: all("bucket"),
             keys: all("access_key_id"),
         }

@@ -105,7 +105,10 @@ async fn seats(
     let filter = TenantFilter { selector: Selector::state(TenantState::Active), search: None };
     let mut rows = Vec::new();
     let mut take = |tenant: Tenant| {
-        rows.push(tenant);
+        // Who may enter an adopted database is its owner's affair.
+        if !tenant.adopted {
+            rows.push(tenant);
+        }
         Ok(())
     };
     tenants::each(control, caller, &filter, (TenantSort::Slug, false), &mut take)

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::super::error::ProvisioningError;
 use super::super::plan::Plan;
 use crate::features::tenants;
-use crate::infra::cluster;
+use crate::infra::cluster::{self, adopted};
 use crate::infra::objects::{BucketClient, Refusal};
 use crate::infra::saga::{Probe, Step};
 
@@ -236,16 +236,28 @@ impl Step<Plan, ProvisioningError> for KeyUse {
 
 async fn logins_closed(plan: &Plan) -> Result<Probe, ProvisioningError> {
     let mut admin = plan.server.admin.lock().await;
-    let closed = cluster::logins_closed(&mut admin, plan.roles(), plan.database()).await?;
+    let closed = if plan.tenant.adopted {
+        adopted::is_closed(&mut admin, plan.adopted()).await?
+    } else {
+        cluster::logins_closed(&mut admin, plan.roles(), plan.database()).await?
+    };
     Ok(if closed { Probe::Done } else { Probe::Absent })
 }
 
 async fn close_logins(plan: &Plan) -> Result<(), ProvisioningError> {
-    Ok(cluster::close_logins(&mut *plan.server.admin.lock().await, plan.roles(), plan.database()).await?)
+    let mut admin = plan.server.admin.lock().await;
+    if plan.tenant.adopted {
+        return Ok(adopted::close(&mut admin, plan.adopted()).await?);
+    }
+    Ok(cluster::close_logins(&mut admin, plan.roles(), plan.database()).await?)
 }
 
 async fn open_logins(plan: &Plan) -> Result<(), ProvisioningError> {
-    Ok(cluster::open_logins(&mut *plan.server.admin.lock().await, plan.roles(), plan.database()).await?)
+    let mut admin = plan.server.admin.lock().await;
+    if plan.tenant.adopted {
+        return Ok(adopted::open(&mut admin, plan.adopted()).await?);
+    }
+    Ok(cluster::open_logins(&mut admin, plan.roles(), plan.database()).await?)
 }
 
 /// Turns all keys of the tenant off, one that was never sealed included. Nothing late of an earlier

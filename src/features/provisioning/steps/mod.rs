@@ -12,9 +12,17 @@
 //!         enable-key ──┘
 //! purge   look ── close-logins ─┬─ key ── bucket ──┬─ release
 //!                               └─ database ─ roles┘
+//!
+//! Of a database that was there before Nexus:
+//! adopt   reserve ─┬─ isolate ──────────────────────────┬─ activate
+//!                  ├─ realm ── privileges ── prove-database ─┤
+//!                  └─ bucket ── key ── seal ── prove-store ──┘
+//! purge   look ── open-logins ─┬─ isolate ────────────────┬─ release
+//!                              └─ realm ── key ── bucket ─┘
 //! ```
 
 mod access;
+mod adopt;
 mod keep;
 mod lifecycle;
 mod prove;
@@ -73,6 +81,54 @@ pub(super) fn claim() -> Vec<TenantStep> {
     ]
 }
 
+/// The steps of taking a database that is there under Nexus.
+pub(super) fn adopt() -> Vec<TenantStep> {
+    vec![
+        Box::new(lifecycle::Reserve),
+        Box::new(store::MakeBucket),
+        Box::new(store::MakeKey),
+        Box::new(store::Seal),
+        Box::new(adopt::Isolate),
+        Box::new(adopt::MakeRealm),
+        Box::new(adopt::GrantRealm),
+        Box::new(prove::DatabaseUse),
+        Box::new(prove::StoreUse),
+        Box::new(lifecycle::Activate { after: &["isolate", "prove-database", "prove-store"] }),
+    ]
+}
+
+/// The steps of handing such a database back, and taking away what Nexus made. The database, its
+/// logins and its data stay. Nothing is destroyed before schema `nexus` is known to go.
+pub(super) fn hand_back() -> Vec<TenantStep> {
+    use adopt::HandBack;
+    use remove::Remove;
+    vec![
+        Box::new(HandBack::Look),
+        Box::new(HandBack::Logins),
+        Box::new(HandBack::Public),
+        Box::new(HandBack::Realm),
+        Box::new(Remove::of(store::MakeKey, &["realm"])),
+        Box::new(Remove::of(store::MakeBucket, &["key"])),
+        Box::new(Remove::named("release", lifecycle::Reserve, &["isolate", "bucket"])),
+    ]
+}
+
+/// The steps of putting an adopted tenant right: what Nexus made and what it switches, never the
+/// database and its logins themselves.
+pub(super) fn repair_adopted() -> Vec<TenantStep> {
+    vec![
+        Box::new(lifecycle::Reserve),
+        Box::new(store::MakeBucket),
+        Box::new(store::MakeKey),
+        Box::new(store::Seal),
+        Box::new(adopt::Found),
+        Box::new(adopt::Logins),
+        Box::new(adopt::After { step: adopt::MakeRealm, after: &["logins"] }),
+        Box::new(adopt::GrantRealm),
+        Box::new(access::KeyUse),
+    ]
+}
+
 /// The steps of taking a tenant away.
 pub(super) fn purge() -> Vec<TenantStep> {
     use remove::{Look, Remove};
@@ -126,7 +182,8 @@ mod tests {
 
     #[test]
     fn every_step_waits_only_for_steps_that_stand_before_it() {
-        for steps in [create(), pool(), claim(), close(), open(), purge(), repair()] {
+        let made = [create(), pool(), claim(), close(), open(), purge(), repair()];
+        for steps in made.into_iter().chain([adopt(), hand_back(), repair_adopted()]) {
             let mut seen: Vec<&str> = Vec::new();
             for step in &steps {
                 assert!(step.after().iter().all(|name| seen.contains(name)), "{}", step.name());
@@ -137,16 +194,17 @@ mod tests {
 
     #[test]
     fn a_tenant_is_activated_only_after_every_other_step() {
-        let steps = create();
-        let mut reached = vec!["activate"];
-        let mut index = 0;
-        while index < reached.len() {
-            let step = steps.iter().find(|step| step.name() == reached[index]).unwrap();
-            reached.extend(
-                step.after().iter().filter(|name| !reached.contains(name)).copied().collect::<Vec<_>>(),
-            );
-            index += 1;
+        for steps in [create(), adopt()] {
+            let mut reached = vec!["activate"];
+            let mut index = 0;
+            while index < reached.len() {
+                let step = steps.iter().find(|step| step.name() == reached[index]).unwrap();
+                reached.extend(
+                    step.after().iter().filter(|name| !reached.contains(name)).copied().collect::<Vec<_>>(),
+                );
+                index += 1;
+            }
+            assert_eq!(reached.len(), steps.len());
         }
-        assert_eq!(reached.len(), steps.len());
     }
 }

@@ -1,0 +1,109 @@
+//! `nexus tenant adopt`.
+
+use clap::Args;
+
+use super::super::arguments::{self, Input};
+use super::super::{CommandResult, Exit, Invocation, complete, secret_input};
+use crate::app::App;
+use crate::features::provisioning::{AdoptOutcome, AdoptRequest, plan_adopt};
+use crate::features::tenants::NewTenant;
+use crate::infra::db::{ServerAddress, UrlError};
+use crate::kernel::label::Label;
+use crate::kernel::{AnyFailure, ErrorKind, Failure, PlaceName, Slug};
+
+/// Arguments of `nexus tenant adopt`.
+#[derive(Debug, Args)]
+pub(super) struct AdoptArgs {
+    /// The tenant's slug: 2 to 40 lower-case letters, digits and hyphens
+    pub slug: Slug,
+    /// A file that only you may read, with one line postgres://user:password@host:port/database; '-' for standard input
+    #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
+    pub dsn_file: Input,
+    /// Its name for people; the slug if it is left out
+    #[arg(long, value_parser = arguments::display_name)]
+    pub name: Option<String>,
+    /// Put a label on it, to select by; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE")]
+    pub labels: Vec<Label>,
+    /// The name that its server is registered under; refused where it is another one
+    #[arg(long, value_name = "NAME", add = complete::clusters())]
+    pub cluster: Option<PlaceName>,
+    /// Place its bucket in this object store
+    #[arg(long, value_name = "NAME", add = complete::stores())]
+    pub store: Option<PlaceName>,
+    /// Let no login connect that may only because every login of the server may
+    #[arg(long)]
+    pub isolate: bool,
+}
+
+/// The file holds something else.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection URL cannot be read: {0}")]
+struct NoUrl(UrlError);
+
+impl Failure for NoUrl {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "dsn_invalid"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![
+            "write it as postgres://user:password@host:port/database, with ?sslmode=disable, require or \
+             verify-full where it is needed, and special characters percent-encoded"
+                .to_owned(),
+        ]
+    }
+}
+
+pub(super) async fn run(args: AdoptArgs, on: &Invocation) -> CommandResult {
+    let request = request(args)?;
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
+    if on.global.dry_run {
+        let examined = provisioning.look_at_adoption(&worker, &request).await;
+        drop(progress);
+        on.screen.list(examined?.map_or_else(Vec::new, |it| plan_adopt(&request, &it)))?;
+        return Ok(Exit::Done);
+    }
+    let adopted = Box::pin(provisioning.adopt(&worker, &caller, &request, &progress, &on.interrupt)).await;
+    drop(progress);
+    let adopted = adopted?;
+    for finding in &adopted.findings {
+        on.screen.note(finding);
+    }
+    let slug = &adopted.tenant.slug;
+    match adopted.outcome {
+        AdoptOutcome::Adopted | AdoptOutcome::Finished => {
+            on.screen.note(&format!("its app's environment: nexus tenant env {slug}"));
+        }
+        AdoptOutcome::PasswordSealed => on.screen.note("the login's new password is sealed"),
+        AdoptOutcome::Unchanged => {
+            on.screen.note(&format!("tenant {slug} is there already; nothing was changed"));
+        }
+    }
+    on.screen.thing(&adopted)?;
+    Ok(Exit::Done)
+}
+
+fn request(args: AdoptArgs) -> Result<AdoptRequest, AnyFailure> {
+    let what = "connection URL";
+    let url = match &args.dsn_file {
+        Input::Stdin => secret_input::line_from_stdin(what)?,
+        Input::File(path) => secret_input::line_from_file(path, what)?,
+    };
+    let login = ServerAddress::from_url(&url).map_err(NoUrl)?;
+    let name = args.name.unwrap_or_else(|| args.slug.to_string());
+    let labels = args.labels.into_iter().map(|label| (label.key, label.value)).collect();
+    Ok(AdoptRequest {
+        tenant: NewTenant { slug: args.slug, name, admin_email: None, labels },
+        login,
+        cluster: args.cluster.map(|name| name.to_string()),
+        store: args.store.map(|name| name.to_string()),
+        isolate: args.isolate,
+    })
+}

@@ -1,0 +1,3 @@
+//! Pages that say what to type, typed.
+
+mod own_servers;
