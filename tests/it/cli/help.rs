@@ -44,8 +44,12 @@ fn without_a_command_the_help_is_shown() {
       doctor       Check everything a person would be asked to check, with the mend for each
       context      Choose which installation commands work on
       config       Show what is set, and where it was set
+      cluster      Look after the PostgreSQL servers that tenants are placed on
+      store        Look after the object stores that tenants' buckets are placed in
+      pool         Keep tenants ready before anybody asks for them
       tenant       Make, show, use, mend and delete tenants
       operation    Look at recorded changes of tenants, finish them or take them back
+      fsck         Compare the control database with all that is really there, and mend what differs
       user         Manage the users of a realm: a tenant's, or the platform's operators
       role         Say what a role allows, and who holds it
       permission   See and register what roles can allow
