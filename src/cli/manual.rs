@@ -157,11 +157,11 @@ mod tests {
 
     #[test]
     fn only_the_table_of_a_readme_changes() {
-        let readme = "# N\n<!-- commands -->\nold\n<!-- /commands -->\nend\n";
+        let readme = "# N\n<!-- commands -->\nan older table\n<!-- /commands -->\nend\n";
         let new = with_readme_table(readme).unwrap();
         assert!(new.starts_with("# N\n<!-- commands -->\n| command |"));
         assert!(new.ends_with("|\n<!-- /commands -->\nend\n"));
-        assert!(!new.contains("old"));
+        assert!(!new.contains("older table"));
         assert_eq!(with_readme_table(&new).unwrap(), new);
         assert_eq!(with_readme_table("# N\n"), None);
     }

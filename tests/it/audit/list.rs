@@ -24,7 +24,7 @@ fn rows_are_found_by_tenant_action_caller_and_operation() {
     assert_eq!(sequences(&world, &["--operation", gone["operation"].as_str().unwrap()]), [4]);
     write_rows(&world, 1);
     assert_eq!(sequences(&world, &["--caller", "machine:ann"]), [5]);
-    assert_eq!(world.json(&["audit", "list", "--action", "tenant.delete"])[0]["tenant"], "acme");
+    assert_eq!(world.json(&["audit", "list", "--action", "tenant.purge"])[0]["tenant"], "acme");
 }
 
 #[test]

@@ -76,6 +76,7 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.control.ca_file	[M]/work/ca.pem	[M]/work/nexus.toml:10
     context.prod.store.driver	local	default
     context.prod.store.endpoint	https://s3.example	[M]/work/nexus.toml:13
+    context.prod.store.admin_endpoint		default: none; driver garage needs it
     context.prod.store.region	us-east-1	default
     context.prod.store.admin_token	cmd:vault …	[M]/work/nexus.toml:14
     context.prod.keys.master	file:[M]/nexus/keys/prod.key	default

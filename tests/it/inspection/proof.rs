@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Second, tenants};
+use crate::support::garage;
 use crate::support::world::World;
 
 /// Runs `nexus tenant prove`: its exit code, attempts by kind, what it says.
@@ -19,15 +20,16 @@ fn total(rows: &[Value], field: &str) -> u64 {
 }
 
 #[test]
-fn of_twenty_tenants_on_two_servers_and_two_stores_nobody_is_let_in_anywhere() {
+fn of_twenty_tenants_on_two_servers_and_two_kinds_of_store_nobody_is_let_in_anywhere() {
     let world = World::new();
     let second = Second::start();
     second.register(&world);
+    garage::register(&world, "garage");
     for (first, cluster, store) in [
         (1, "default", "default"),
         (6, "default", "second"),
         (11, "second", "default"),
-        (16, "second", "second"),
+        (16, "second", "garage"),
     ] {
         tenants(&world, first, first + 4, &["--cluster", cluster, "--store", store]);
     }

@@ -7,7 +7,7 @@ use super::super::support::world::World;
 #[test]
 fn four_processes_together_never_pass_a_servers_budget() {
     let world = World::new();
-    let private = Private::on_small_disk(3000);
+    let private = Private::on_small_disk(8000);
     let own = private.stack();
     let password = own.home.join("local/postgres.password");
     let args = ["cluster", "add", "eu2", "--host", &own.socket_dir, "--port", &own.port, "--user", "nexus"];
@@ -16,7 +16,7 @@ fn four_processes_together_never_pass_a_servers_budget() {
     let files: Vec<_> = (0..4)
         .map(|process| {
             let file = world.machine().path(&format!("tenants-{process}.csv"));
-            let lines: Vec<String> = (0..25).map(|line| format!("t{process}-{line}")).collect();
+            let lines: Vec<String> = (0..125).map(|line| format!("t{process}-{line}")).collect();
             std::fs::write(&file, format!("slug\n{}\n", lines.join("\n"))).unwrap();
             file
         })
@@ -49,5 +49,5 @@ fn four_processes_together_never_pass_a_servers_budget() {
         watching.join().unwrap()
     });
     assert!((8..=40).contains(&most), "{most} sessions at once");
-    assert_eq!(world.control_sql("select count(*) from control.tenants where state = 'active'"), ["100"]);
+    assert_eq!(world.control_sql("select count(*) from control.tenants where state = 'active'"), ["500"]);
 }

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::stack;
+use super::world::World;
 
 /// The region that the cluster is set to.
 pub const REGION: &str = "garage";
@@ -137,4 +138,16 @@ impl Garage {
         };
         answers(&self.admin_endpoint, "/health", "200") && answers(&self.s3_endpoint, "/", "403")
     }
+}
+
+/// Registers the shared Garage as a store of an installation.
+pub fn register(world: &World, name: &str) {
+    let garage = shared();
+    let token = world.machine().path("garage.token");
+    fs::write(&token, format!("{}\n", garage.admin_token)).unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    let endpoints = ["--endpoint", &garage.s3_endpoint, "--admin-endpoint", &garage.admin_endpoint];
+    let secret = ["--region", REGION, "--secret-file", token.to_str().unwrap()];
+    let args = ["store", "add", name, "--driver", "garage"].into_iter().chain(endpoints).chain(secret);
+    world.ok(&args.collect::<Vec<_>>());
 }
