@@ -22,7 +22,7 @@ fn four_processes_together_never_pass_a_servers_budget() {
         })
         .collect();
     let over = AtomicBool::new(false);
-    let most = std::thread::scope(|scope| {
+    let (most, outputs) = std::thread::scope(|scope| {
         let watching = scope.spawn(|| {
             let sessions = "select count(*) from pg_stat_activity
                             where backend_type = 'client backend' and pid <> pg_backend_pid()";
@@ -41,13 +41,13 @@ fn four_processes_together_never_pass_a_servers_budget() {
                 world.command(&args).spawn().unwrap()
             })
             .collect();
-        for child in running {
-            let output = child.wait_with_output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        }
+        let outputs: Vec<_> = running.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
         over.store(true, Ordering::Relaxed);
-        watching.join().unwrap()
+        (watching.join().unwrap(), outputs)
     });
+    for output in outputs {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
     assert!((8..=40).contains(&most), "{most} sessions at once");
     assert_eq!(world.control_sql("select count(*) from control.tenants where state = 'active'"), ["500"]);
 }
