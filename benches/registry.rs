@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use nexus::features::placement::{Placement, Wish};
 use nexus::features::tenants::{self, NewTenant, Resources, Selector, TenantFilter, TenantSort};
 use nexus::infra::db::{Host, ServerAddress, Tls, transaction};
 use nexus::kernel::{Caller, Page, TenantId};
@@ -94,6 +95,7 @@ fn print(report: &Value) {
         ("completion of a slug among 5,000, process", "completion_ms", "<= 50"),
         ("completion of a slug among all, process", "completion_all_ms", ""),
         ("a tenant's row written, inside the database", "insert_ms", ""),
+        ("where a tenant goes, inside the database", "decision_ms", "<= 5"),
         ("tenant show by slug, process", "show_ms", ""),
     ] {
         println!("{name:<46} {:>8}  {goal}", number(report, key));
@@ -250,7 +252,7 @@ impl Bench {
         sqlx::raw_sql(explain).execute(&mut control).await?;
         let lists = self.lists(&mut control).await?;
         let selectors = self.selectors(&mut control).await?;
-        // Here is the place of a decision where to put a tenant, beside what it costs to write its row.
+        let decision = self.decision(&mut control).await?;
         let insert = self.insert(&mut control).await?;
         let show = self.process(&["tenant", "show", &slug(&mut control).await?])?;
         control.close().await?;
@@ -262,7 +264,7 @@ impl Bench {
         Ok(json!({
             "tenants": tenants, "runs": self.runs, "lists": lists, "selectors": selectors, "all_ms": all,
             "all_memory_mb": used / unit, "completion_ms": completion, "completion_all_ms": completion_all,
-            "insert_ms": insert, "show_ms": show,
+            "insert_ms": insert, "show_ms": show, "decision_ms": decision,
         }))
     }
 
@@ -344,6 +346,17 @@ impl Bench {
             rows.push(json!({ "what": condition, "all_ms": median(times), "found": found, "plan": plan }));
         }
         Ok(rows)
+    }
+
+    /// Where the next tenant goes: the emptiest server and store that fit.
+    async fn decision(&self, control: &mut PgConnection) -> Result<f64, Failure> {
+        let mut times = Vec::new();
+        for _ in 0..self.runs * 30 {
+            self.plans.take();
+            Placement::choose(control, &Wish::default()).await?;
+            times.extend(self.plans.take().into_iter().map(|(time, _)| time).reduce(f64::max));
+        }
+        Ok(median(times))
     }
 
     /// One more row, with all its indexes.

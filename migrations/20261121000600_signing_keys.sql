@@ -60,6 +60,8 @@ create table control.token_revocations (
     tenant_id uuid,
     user_id uuid,
     issued_until timestamptz,
+    -- The sessions that began until then go on: their users are who they were, and may do less.
+    sessions_go_on boolean not null default false,
     -- From when on no token is left that this could refuse.
     expires_at timestamptz not null,
     caller text not null,

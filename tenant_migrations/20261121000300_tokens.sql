@@ -1,26 +1,14 @@
 -- Refresh tokens and API keys of a realm. Only hashes are kept.
 
--- One signing-in: every token that comes of it, until it ends for good.
-create table nexus.refresh_families (
-    id uuid primary key,
-    user_id uuid not null references nexus.users on delete cascade,
-    client_id text not null check (length(client_id) between 1 and 200),
-    created_at timestamptz not null default now(),
-    -- When it ends, used or not.
-    expires_at timestamptz not null,
-    last_used_at timestamptz not null default now(),
-    revoked_at timestamptz,
-    -- signed_out, reuse, revoked.
-    revoked_because text,
-    check ((revoked_at is null) = (revoked_because is null))
-);
-create index refresh_families_user on nexus.refresh_families (user_id, created_at);
-create index refresh_families_expiry on nexus.refresh_families (expires_at);
+-- Why a session was ended where nobody asked for it: reuse, signed_out.
+alter table nexus.sessions add column revoked_because text;
+create index sessions_expiry on nexus.sessions (expires_at);
 
+-- What keeps a session going without its password. Each is good once.
 create table nexus.refresh_tokens (
     -- SHA-256 of the token, which is 256 random bits.
     token_hash bytea primary key check (length(token_hash) = 32),
-    family_id uuid not null references nexus.refresh_families on delete cascade,
+    session_id uuid not null references nexus.sessions on delete cascade,
     created_at timestamptz not null default now(),
     -- When it was exchanged for its successor.
     used_at timestamptz,
@@ -30,9 +18,9 @@ create table nexus.refresh_tokens (
     successor_sealed bytea,
     check ((used_at is null) = (successor_hash is null))
 );
-create index refresh_tokens_family on nexus.refresh_tokens (family_id);
--- At most one token of a family can be used.
-create unique index refresh_tokens_one_live on nexus.refresh_tokens (family_id) where used_at is null;
+create index refresh_tokens_session on nexus.refresh_tokens (session_id);
+-- At most one token of a session can be used.
+create unique index refresh_tokens_one_live on nexus.refresh_tokens (session_id) where used_at is null;
 
 -- Keys for machines: they act as a user, within the scopes they were given.
 create table nexus.api_keys (

@@ -1,9 +1,13 @@
 //! Opens realms: the platform's own, or a tenant's.
 
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
+
 use super::App;
-use crate::features::iam::{Place, Realm, Rules};
-use crate::features::tenants::{self, TenantRef};
-use crate::kernel::{AnyFailure, Caller, Progress};
+use crate::features::iam::{Place, Realm, Rules, TakeBack};
+use crate::features::tenants::{self, Tenant, TenantRef};
+use crate::features::tokens;
+use crate::kernel::{AnyFailure, Caller, Failure, Progress, TenantId, UserId};
 use crate::settings::Settings;
 
 impl App {
@@ -35,17 +39,40 @@ impl App {
         caller: &Caller,
         tenant: Option<&TenantRef>,
     ) -> Result<Realm, AnyFailure> {
-        let tools = (Rules::new(&settings.passwords, &settings.tenants), self.provisioning.secrets.clone());
+        let rules = Rules::new(&settings.passwords, &settings.tenants);
+        let tools = (rules, self.provisioning.secrets.clone(), take_back as TakeBack);
         let Some(name) = tenant else {
             return Ok(Realm::open(self.control, None, Place::platform(), tools).await?);
         };
-        let tenant = tenants::get(&mut self.control, caller, name).await?.active()?;
-        let placement = self.provisioning.placement.clone();
-        let cluster = placement.cluster(&mut self.control, &tenant.cluster).await?;
-        let server = cluster.admin.database(&tenant.resources.database_name);
-        let inside = server.connect("nexus:realm").await?;
+        let (tenant, inside) = self.inside(caller, name).await?;
         let owner = Some(tenant.resources.owner_role.clone());
         let place = Place { tenant: tenant.id, slug: Some(tenant.slug), owner };
         Ok(Realm::open(inside, Some(self.control), place, tools).await?)
     }
+
+    /// A tenant that is in use, and the administrator's session in its database.
+    pub(super) async fn inside(
+        &mut self,
+        caller: &Caller,
+        name: &TenantRef,
+    ) -> Result<(Tenant, PgConnection), AnyFailure> {
+        let tenant = tenants::get(&mut self.control, caller, name).await?.active()?;
+        let placement = self.provisioning.placement.clone();
+        let cluster = placement.cluster(&mut self.control, &tenant.cluster).await?;
+        let server = cluster.admin.database(&tenant.resources.database_name);
+        let session = server.connect("nexus:realm").await?;
+        Ok((tenant, session))
+    }
+}
+
+fn take_back<'c>(
+    control: &'c mut PgConnection,
+    caller: &'c Caller,
+    (realm, user): (TenantId, Option<UserId>),
+    after: bool,
+) -> BoxFuture<'c, Result<(), Box<dyn Failure>>> {
+    Box::pin(async move {
+        let taken = tokens::take_back(control, caller, (realm, user.map(UserId::uuid)), after).await;
+        taken.map_err(|error| Box::new(error) as Box<dyn Failure>)
+    })
 }

@@ -41,11 +41,7 @@ impl App {
             let session = self.provisioning.control.connect("nexus:realm").await?;
             return Ok(Realm { name: RealmName::PLATFORM, session, owner: None });
         };
-        let tenant = tenants::get(&mut self.control, caller, tenant).await?.active()?;
-        let placement = self.provisioning.placement.clone();
-        let cluster = placement.cluster(&mut self.control, &tenant.cluster).await?;
-        let server = cluster.admin.database(&tenant.resources.database_name);
-        let session = server.connect("nexus:realm").await?;
+        let (tenant, session) = self.inside(caller, tenant).await?;
         let name = RealmName { id: tenant.id, slug: Some(tenant.slug) };
         Ok(Realm { name, session, owner: Some(tenant.resources.owner_role) })
     }

@@ -78,7 +78,8 @@ fn statements(path: &Path) -> Vec<Statement> {
             let (_, value) = all.iter().find(|(line, _)| *line > at).unwrap();
             text = text.replace(&format!("{{{name}}}"), value);
         }
-        if !text.contains('{') {
+        // One that ends in a space is a beginning: the rest is put together.
+        if !text.contains('{') && !text.ends_with(' ') {
             found.push(Statement { place: format!("{}:{line}", path.display()), text });
         }
     }

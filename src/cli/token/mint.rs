@@ -43,7 +43,7 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
         if path.exists() {
             return Err(private_file::PrivateFileError::Exists(path.clone()).into());
         }
-        let refresh = tokens.begin_family(&mut realm, &caller, &subject, CLIENT).await?;
+        let refresh = tokens.begin_session(&mut realm, &caller, &subject, CLIENT).await?;
         let line = zeroize::Zeroizing::new(format!("{}\n", refresh.expose_secret()));
         private_file::create(path, line.as_bytes())?;
         on.screen.note(&format!("the refresh token is in {}", path.display()));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::Serialize;
@@ -22,6 +23,8 @@ use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, ExposeSecret, Failure,
 
 /// Users made in one transaction at most.
 const BATCH: usize = 500;
+/// For how long users are gathered for one transaction: its cost is then little beside the hashes'.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// Some of many failed.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +149,21 @@ async fn prepare_one(line: Line, hasher: &Hasher, tell: bool, dry_run: bool) -> 
     Ready { number: line.number, email, prepared, token }
 }
 
+/// Waits for a user, and then for more; whether there was one.
+async fn gather(incoming: &mut mpsc::Receiver<Ready>, batch: &mut Vec<Ready>) -> bool {
+    let until = tokio::time::Instant::now() + GATHER;
+    while batch.len() < BATCH {
+        let first = batch.is_empty();
+        let more = incoming.recv_many(batch, BATCH - batch.len());
+        let come =
+            if first { more.await } else { tokio::time::timeout_at(until, more).await.unwrap_or_default() };
+        if come == 0 {
+            break;
+        }
+    }
+    !batch.is_empty()
+}
+
 /// Makes users batch by batch, with a row for each; how many failed, and the invitations as CSV.
 async fn make(
     mut incoming: mpsc::Receiver<Ready>,
@@ -159,7 +177,7 @@ async fn make(
     let mut list = on.screen.list_writer();
     let (mut failed, mut tokens) = (0, Zeroizing::new(String::from("email,invitation\n")));
     let mut batch = Vec::with_capacity(BATCH);
-    while incoming.recv_many(&mut batch, BATCH).await > 0 {
+    while gather(&mut incoming, &mut batch).await {
         let mut fine = Vec::with_capacity(batch.len());
         let mut told = Vec::with_capacity(batch.len());
         for ready in batch.drain(..) {

@@ -127,6 +127,9 @@ pub enum IamError {
     /// A sealed secret failed.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// The tokens of those who lose something could not be taken back.
+    #[error("tokens could not be taken back: {0}")]
+    TakeBack(Box<dyn Failure>),
 }
 
 impl From<sqlx::Error> for IamError {
@@ -143,6 +146,7 @@ impl IamError {
             Self::Cluster(error) => Some(error),
             Self::Random(error) => Some(error),
             Self::Secrets(error) => Some(error),
+            Self::TakeBack(error) => Some(&**error),
             _ => None,
         }
     }

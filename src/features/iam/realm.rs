@@ -8,6 +8,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::access::Actor;
 use super::error::IamError;
+use super::losing::{Losers, TakeBack};
 use super::model::Outcome;
 use super::store;
 use crate::features::audit;
@@ -89,6 +90,7 @@ pub struct Realm {
     pub(super) place: Place,
     pub(super) rules: Rules,
     pub(super) secrets: Secrets,
+    take_back: TakeBack,
     inside: PgConnection,
     /// A connection to the control database; `None` where `inside` is one.
     control: Option<PgConnection>,
@@ -105,12 +107,12 @@ impl Realm {
         mut inside: PgConnection,
         control: Option<PgConnection>,
         place: Place,
-        (rules, secrets): (Rules, Secrets),
+        (rules, secrets, take_back): (Rules, Secrets, TakeBack),
     ) -> Result<Self, IamError> {
         if let Some(what) = store::foreign_code(&mut inside).await? {
             return Err(IamError::Tampered(what));
         }
-        Ok(Self { place, rules, secrets, inside, control, dry_run: false })
+        Ok(Self { place, rules, secrets, take_back, inside, control, dry_run: false })
     }
 
     /// From here on nothing is written: every change is made and taken back.
@@ -169,6 +171,8 @@ impl Realm {
             caller,
             actor,
             notes: Vec::new(),
+            losers: Losers::default(),
+            take_back: self.take_back,
             administrators: None,
             dry_run: self.dry_run,
         })
@@ -219,6 +223,8 @@ pub(super) struct Work<'a> {
     pub(super) caller: &'a Caller,
     pub(super) actor: Actor,
     notes: Vec<Note>,
+    pub(super) losers: Losers,
+    take_back: TakeBack,
     administrators: Option<store::Administrators>,
     pub(super) dry_run: bool,
 }
@@ -298,14 +304,17 @@ impl Work<'_> {
         };
         let entry =
             |(action, detail)| audit::Entry { caller: self.caller, action, tenant, operation: None, detail };
+        let who = (self.caller, self.place.tenant);
         match &mut self.control {
             None => {
+                self.losers.lose(self.take_back, &mut self.tx, who, true).await?;
                 for one in entries {
                     audit::record(&mut self.tx, entry(one)).await?;
                 }
             }
             Some(control) => {
                 let mut tx = transaction(control).await?;
+                self.losers.lose(self.take_back, &mut tx, who, false).await?;
                 for one in entries {
                     audit::record(&mut tx, entry(one)).await?;
                 }
@@ -313,6 +322,14 @@ impl Work<'_> {
             }
         }
         self.tx.commit().await.map_err(DbError::from)?;
+        // Once more for tokens that were issued while the change was not to be seen.
+        if let Some(control) = &mut self.control
+            && !self.losers.is_empty()
+        {
+            let mut tx = transaction(control).await?;
+            self.losers.lose(self.take_back, &mut tx, who, true).await?;
+            tx.commit().await.map_err(DbError::from)?;
+        }
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::realm::Note;
 use crate::infra::db::DbError;
-use crate::kernel::Email;
+use crate::kernel::{Email, UserId};
 
 /// How the first administrator signs in for the first time.
 #[derive(Debug, Clone)]
@@ -146,8 +146,7 @@ pub(super) async fn insert_notes(
     notes: &[Note],
 ) -> Result<(), DbError> {
     let actions: Vec<&str> = notes.iter().map(|note| note.action).collect();
-    let users: Vec<Option<Uuid>> =
-        notes.iter().map(|note| note.user.map(crate::kernel::UserId::uuid)).collect();
+    let users: Vec<Option<Uuid>> = notes.iter().map(|note| note.user.map(UserId::uuid)).collect();
     let details: Vec<&serde_json::Value> = notes.iter().map(|note| &note.detail).collect();
     sqlx::query(
         "insert into nexus.audit_log (caller, action, user_id, detail)
@@ -161,4 +160,43 @@ pub(super) async fn insert_notes(
     .execute(realm)
     .await?;
     Ok(())
+}
+
+/// Up to so many users that have a role, by themselves or by a group.
+pub(super) async fn holders(
+    realm: &mut PgConnection,
+    role: Uuid,
+    limit: i64,
+) -> Result<Vec<UserId>, DbError> {
+    Ok(sqlx::query_scalar(
+        "with recursive within (group_id) as (
+             select group_id from nexus.group_roles where role_id = $1
+             union select groups.id from nexus.groups join within on groups.parent_id = within.group_id
+         )
+         select user_id from nexus.user_roles where role_id = $1
+         union select user_id from nexus.group_members join within using (group_id) limit $2",
+    )
+    .bind(role)
+    .bind(limit)
+    .fetch_all(realm)
+    .await?)
+}
+
+/// Up to so many users in a group, or in one within it.
+pub(super) async fn members_within(
+    realm: &mut PgConnection,
+    group: Uuid,
+    limit: i64,
+) -> Result<Vec<UserId>, DbError> {
+    Ok(sqlx::query_scalar(
+        "with recursive within (group_id) as (
+             select $1::uuid
+             union select groups.id from nexus.groups join within on groups.parent_id = within.group_id
+         )
+         select distinct user_id from nexus.group_members join within using (group_id) limit $2",
+    )
+    .bind(group)
+    .bind(limit)
+    .fetch_all(realm)
+    .await?)
 }

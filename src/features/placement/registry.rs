@@ -150,7 +150,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoRoom`], [`PlacementError::NoCluster`], [`PlacementError::NoStore`].
-    pub async fn choose(&self, control: &mut PgConnection, wish: &Wish) -> Result<Chosen, PlacementError> {
+    pub async fn choose(control: &mut PgConnection, wish: &Wish) -> Result<Chosen, PlacementError> {
         let (cluster, place, pooled) = store::choose(control, wish).await?;
         match (cluster, place) {
             (Some(cluster), Some(store)) => Ok(Chosen { cluster, store, pooled }),
@@ -168,11 +168,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoRoom`], [`PlacementError::NoStore`].
-    pub async fn choose_store(
-        &self,
-        control: &mut PgConnection,
-        wish: &Wish,
-    ) -> Result<String, PlacementError> {
+    pub async fn choose_store(control: &mut PgConnection, wish: &Wish) -> Result<String, PlacementError> {
         match store::choose(control, wish).await? {
             (_, Some(place), _) => Ok(place),
             (_, None, _) => Err(no_room_in_store(control, wish).await?),

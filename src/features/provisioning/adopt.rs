@@ -14,7 +14,7 @@ use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
-use crate::features::placement::Wish;
+use crate::features::placement::{Placement, Wish};
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::crypto::random;
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, REALM, ServerAddress, durable_transaction};
@@ -222,7 +222,7 @@ impl Provisioning {
         };
         let mut control = worker.control.lock().await;
         let wish = Wish { store: request.store.clone(), ..Wish::default() };
-        let place = self.placement.choose_store(&mut control, &wish).await?;
+        let place = Placement::choose_store(&mut control, &wish).await?;
         let mut tx = durable_transaction(&mut control).await?;
         let placed = (examined.cluster.as_str(), place.as_str(), REALM.newest());
         match tenants::insert(&mut tx, id, new, &resources, placed).await {

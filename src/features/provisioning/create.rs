@@ -12,7 +12,7 @@ use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
-use crate::features::placement::{Chosen, Wish};
+use crate::features::placement::{Chosen, Placement, Wish};
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::crypto::{InvitationToken, random};
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, durable_transaction, transaction};
@@ -168,7 +168,7 @@ impl Provisioning {
         caller: &Caller,
         request: &CreateRequest,
     ) -> Result<Option<(Intent, super::recovery::Opened, &'static str)>, ProvisioningError> {
-        let chosen = self.placement.choose(&mut *worker.control.lock().await, &request.wish).await;
+        let chosen = Placement::choose(&mut *worker.control.lock().await, &request.wish).await;
         if chosen.as_ref().is_ok_and(|chosen| chosen.pooled) && !request.detach {
             let claimed = self.claim(worker, caller, request).await?;
             if claimed.is_some() {

@@ -185,7 +185,7 @@ impl Tokens {
         new: &NewToken,
     ) -> Result<Composed, TokenError> {
         // A token of the second in which others were revoked would count as one of them.
-        let revoked = store::revoked_until(control, realm.id, subject.id).await?;
+        let revoked = store::revoked_until(control, (realm.id, subject.id), false).await?;
         let revoked = revoked.map_or(0, |until| until.unix_timestamp() + 1);
         let now = OffsetDateTime::now_utc().unix_timestamp().max(revoked);
         let issuer = Issuer { issuer: &self.issuer, audience: &self.audience, ttl: self.ttl };

@@ -2,7 +2,7 @@
 //! what takes them back; refresh tokens and API keys.
 //!
 //! Knows the control database's tables `signing_keys`, `issued_tokens` and `token_revocations`, and
-//! a realm's tables `refresh_…` and `api_keys`. Uses the doors of audit, iam, secrets and tenants.
+//! a realm's tables `refresh_tokens` and `api_keys`. Uses the doors of audit, iam, secrets and tenants.
 //! Start reading at [`Tokens`], then `claims.rs` and `ring.rs` (what is accepted), `keys.rs` (a
 //! key's life), [`Verifier`] (for whoever runs for long); `docs/tokens.md` says what is promised.
 
@@ -33,8 +33,8 @@ pub use mint::{Composed, Impersonation, Issuer, Minted, NewToken};
 pub use model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose, Rotated};
 pub use offline::{DevelopmentKey, DevelopmentRealm};
 pub use realm::{Realm, RealmName};
-pub use refresh::{Exchanged, FAMILY_LIFE, FamilyView, GRACE, IDLE_LIFE};
-pub use revoke::{Revocation, Revoked, revoke_in};
+pub use refresh::{Exchanged, GRACE, IDLE_LIFE};
+pub use revoke::{Revocation, Revoked, take_back};
 pub use ring::{KeyRing, KeySet, RingKey};
 pub use verifier::Verifier;
 

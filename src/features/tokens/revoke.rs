@@ -73,16 +73,38 @@ impl Revocation {
             return Err(TokenError::Request("a token that is not issued yet cannot be revoked".to_owned()));
         }
         let reaches_now = now - until < time::Duration::SECOND;
-        Ok(NewRevocation { jti: None, tenant, user, until: Some(until), reaches_now })
+        Ok(NewRevocation { tenant, user, until: Some(until), reaches_now, ..NewRevocation::default() })
     }
 }
 
-/// Takes tokens back in the caller's transaction: for whoever disables a user or changes what it may
-/// do. Effective everywhere within two seconds of the commit.
+/// Takes back the access tokens of a user, or of everybody in a realm, in the caller's transaction:
+/// for whoever takes away what users may do. Their sessions go on, and give tokens that say what is
+/// true now. Effective everywhere within two seconds of the commit.
+///
+/// Called twice for one change. Before it is committed, so that a crash leaves no token that says
+/// too much; and, `after` it, for the tokens that were issued meanwhile.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn revoke_in(
+pub async fn take_back(
+    tx: &mut PgConnection,
+    caller: &Caller,
+    (realm, user): (TenantId, Option<Uuid>),
+    after: bool,
+) -> Result<(), TokenError> {
+    let what = user.map_or(Revocation::Realm(realm, None), |user| Revocation::User(realm, user, None));
+    let row = NewRevocation { sessions_go_on: true, reaches_now: after, ..what.row()? };
+    store::lock(tx).await?;
+    store::insert_revocation(tx, row, KEEP, &caller.to_string()).await?;
+    Ok(())
+}
+
+/// Takes tokens back in the caller's transaction, and ends the sessions that began until then.
+/// Effective everywhere within two seconds of the commit.
+///
+/// # Errors
+/// When a statement fails.
+pub(super) async fn revoke_in(
     tx: &mut PgConnection,
     caller: &Caller,
     what: Revocation,

@@ -216,6 +216,8 @@ pub(super) struct NewRevocation {
     pub(super) until: Option<OffsetDateTime>,
     /// Whether that is the present second.
     pub(super) reaches_now: bool,
+    /// Whether sessions that began until then go on.
+    pub(super) sessions_go_on: bool,
 }
 
 /// Writes a revocation. A token that is minted in the second of an earlier one is dated a second
@@ -227,14 +229,15 @@ pub(super) async fn insert_revocation(
     caller: &str,
 ) -> Result<(), DbError> {
     sqlx::query(
-        "insert into control.token_revocations (jti, tenant_id, user_id, issued_until, expires_at, caller)
+        "insert into control.token_revocations
+             (jti, tenant_id, user_id, issued_until, expires_at, caller, sessions_go_on)
          select $1, $2, $3,
                 greatest($4, (select date_trunc('second', max(issued_until)) + interval '1 second'
                               from control.token_revocations
                               where jti is null and $7
                                 and (tenant_id is null or $2 is null or tenant_id = $2)
                                 and (user_id is null or $3 is null or user_id = $3))),
-                now() + make_interval(secs => $5), $6",
+                now() + make_interval(secs => $5), $6, $8",
     )
     .bind(new.jti)
     .bind(new.tenant)
@@ -243,13 +246,14 @@ pub(super) async fn insert_revocation(
     .bind(f64::from(i32::try_from(keep_seconds).unwrap_or(i32::MAX)))
     .bind(caller)
     .bind(new.reaches_now)
+    .bind(new.sessions_go_on)
     .execute(control)
     .await?;
     Ok(())
 }
 
-/// Forgets what refuses nothing any more: a refresh token's family lives for thirty days, and is
-/// refused where all of a user's tokens were revoked after it had begun.
+/// Forgets what refuses nothing any more: a session lasts for thirty days, and is refused where all
+/// of a user's tokens were revoked after it had begun.
 pub(super) async fn forget_revocations(control: &mut PgConnection) -> Result<(), DbError> {
     sqlx::query(
         "delete from control.token_revocations
@@ -260,18 +264,20 @@ pub(super) async fn forget_revocations(control: &mut PgConnection) -> Result<(),
     Ok(())
 }
 
-/// The latest time until which a user's tokens were revoked.
+/// The latest time until which a user's access tokens were revoked, or its sessions, too.
 pub(super) async fn revoked_until(
     control: &mut PgConnection,
-    realm: TenantId,
-    user: Uuid,
+    (realm, user): (TenantId, Uuid),
+    sessions: bool,
 ) -> Result<Option<OffsetDateTime>, DbError> {
     Ok(sqlx::query_scalar(
         "select max(issued_until) from control.token_revocations
-         where jti is null and (tenant_id is null or tenant_id = $1) and (user_id is null or user_id = $2)",
+         where jti is null and (tenant_id is null or tenant_id = $1) and (user_id is null or user_id = $2)
+           and not ($3 and sessions_go_on)",
     )
     .bind(realm)
     .bind(user)
+    .bind(sessions)
     .fetch_one(control)
     .await?)
 }

@@ -110,7 +110,7 @@ fn a_tenants_own_login_sees_neither_keys_nor_sessions() {
     company.world.ok(&create(&["--user", BOB, "--name", "ci", "--file", "ci.key"]));
     let env = company.world.env("acme");
     let login = |name: &str| env[name].as_str().unwrap();
-    for table in ["api_keys", "refresh_tokens", "refresh_families", "audit_log"] {
+    for table in ["api_keys", "refresh_tokens", "sessions", "audit_log"] {
         for statement in [
             format!("select * from nexus.{table}"),
             format!("delete from nexus.{table}"),

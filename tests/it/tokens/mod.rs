@@ -4,6 +4,7 @@ mod abroad;
 mod api_keys;
 mod forged;
 mod keys;
+mod lost;
 mod mint;
 mod offline;
 mod refresh;

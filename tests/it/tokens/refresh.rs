@@ -20,7 +20,7 @@ async fn begin(company: &Company) -> SecretString {
     let mut realm = company.realm().await;
     let subject = ann(&mut realm).await;
     let caller = Caller::Machine("test".to_owned());
-    company.tokens().begin_family(&mut realm, &caller, &subject, "app").await.unwrap()
+    company.tokens().begin_session(&mut realm, &caller, &subject, "app").await.unwrap()
 }
 
 async fn exchange(company: &Company, token: &SecretString) -> Result<Exchanged, TokenError> {
@@ -30,9 +30,7 @@ async fn exchange(company: &Company, token: &SecretString) -> Result<Exchanged, 
 
 fn ended(company: &Company) -> Vec<String> {
     tokio::task::block_in_place(|| {
-        company.realm_sql(
-            "select coalesce(revoked_because, 'lives') from nexus.refresh_families order by created_at",
-        )
+        company.realm_sql("select coalesce(revoked_because, 'lives') from nexus.sessions order by created_at")
     })
 }
 
@@ -116,7 +114,7 @@ async fn a_session_ends_for_good_when_it_is_over_or_taken_back() {
         matches!(exchange(&company, token).await, Err(TokenError::RefreshInvalid))
     };
     let token = begin(&company).await;
-    sql("update nexus.refresh_families set expires_at = now()");
+    sql("update nexus.sessions set expires_at = now()");
     assert!(refused(&token).await, "over");
     let token = begin(&company).await;
     sql("update nexus.refresh_tokens set created_at = now() - interval '15 days'");
@@ -186,10 +184,7 @@ fn a_crash_between_the_exchange_and_its_answer_loses_nobody_their_session() {
         assert_ne!(std::fs::read(&file).unwrap(), before, "{point}");
     }
     company.world.ok(&["token", "refresh", "--file", "session"]);
-    assert_eq!(
-        company.realm_sql("select count(*) from nexus.refresh_families where revoked_at is null"),
-        ["1"]
-    );
+    assert_eq!(company.realm_sql("select count(*) from nexus.sessions where revoked_at is null"), ["1"]);
 }
 
 #[test]

@@ -109,6 +109,7 @@ pub(in super::super) async fn leave(
 ) -> Result<bool, IamError> {
     let removed = store::remove_member(&mut work.tx, group.id, user.id).await?;
     if removed {
+        work.loses(user.id);
         work.note("group.remove", Some(user.id), json!({ "group": group.name }));
     }
     Ok(removed)

@@ -202,6 +202,7 @@ pub(super) async fn place(
     {
         return Err(IamError::Cycle { group: group.name.clone(), parent: parent.name.clone() });
     }
+    work.members_lose(group.id).await?;
     store::set_parent(&mut work.tx, group.id, parent.map(|parent| parent.id)).await?;
     check_depth(work, group.id).await?;
     let detail = json!({ "group": group.name, "parent": parent.map(|parent| &parent.name) });
@@ -235,6 +236,7 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<C
 
 /// Deletes a group.
 pub(super) async fn remove_group(work: &mut Work<'_>, group: &Group) -> Result<(), IamError> {
+    work.members_lose(group.id).await?;
     match store::delete(&mut work.tx, group.id).await {
         Err(error) if error.violates("groups_parent_id_fkey") => {
             return Err(IamError::HasGroups(group.name.clone()));

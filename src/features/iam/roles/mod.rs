@@ -147,6 +147,7 @@ pub(super) async fn remove(work: &mut Work<'_>, role: &Role) -> Result<(), IamEr
     if role.built_in {
         return Err(IamError::BuiltIn(role.name.clone()));
     }
+    work.holders_lose(role.id).await?;
     store::delete(&mut work.tx, role.id).await?;
     let detail = json!({ "role": role.name, "users": role.users, "groups": role.groups });
     work.note("role.delete", None, detail);
@@ -186,6 +187,10 @@ pub(super) async fn put(work: &mut Work<'_>, role: &Role, given: &Grant) -> Resu
     let condition = given.condition.as_ref().map(Condition::as_str);
     let changed = store::allow(&mut work.tx, role.id, given.permission.as_str(), condition).await?;
     if changed {
+        if given.condition.is_some() {
+            // It may have been allowed without one.
+            work.holders_lose(role.id).await?;
+        }
         let detail = json!({ "role": role.name, "permission": given.permission, "when": condition });
         work.note("role.allow", None, detail);
     }
@@ -226,6 +231,7 @@ pub(super) async fn take(
 ) -> Result<bool, IamError> {
     let changed = store::deny(&mut work.tx, role.id, permission.as_str()).await?;
     if changed {
+        work.holders_lose(role.id).await?;
         work.note("role.deny", None, json!({ "role": role.name, "permission": permission }));
     }
     Ok(changed)

@@ -139,7 +139,7 @@ pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) ->
             });
         }
         store::end_factor(&mut work.tx, user.id).await?;
-        users::store::end_sessions(&mut work.tx, user.id).await?;
+        work.end_sessions(user.id).await?;
         work.note(action, Some(user.id), json!({}));
         let outcome = work.outcome();
         forget_factor(&mut work, user.id).await?;

@@ -9,7 +9,10 @@ mod store;
 
 pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
 pub use passwords::{Issued, hash_for, issue_token, redeem, set_password};
-pub use sessions::{Session, end_session, end_sessions, sessions};
+pub use sessions::{
+    LockedSession, Session, begin_session, close_session, end_session, end_sessions, lock_session, sessions,
+    use_session,
+};
 
 pub(super) use factor::forget_factor;
 
@@ -26,8 +29,6 @@ use crate::kernel::{Caller, Email, TenantId, UserId};
 /// All wrong passwords in a row after which an account stays shut until somebody unlocks it, or its
 /// owner sets a new password by a token: the most that SP 800-63B-4, section 3.2.2, allows.
 pub const MOST_GUESSES: i32 = 100;
-/// How long a session lasts at most, in days.
-const SESSION_DAYS: i32 = 30;
 
 /// What somebody says who wants in.
 #[derive(Debug)]
@@ -87,7 +88,6 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
     } else {
         None
     };
-    let session = Uuid::now_v7();
     let mut tx = realm.unasked().await?;
     let shown = match step {
         None => true,
@@ -102,8 +102,7 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
         tx.rollback().await?;
         return Err(IamError::SignIn);
     }
-    store::insert_session(&mut tx, session, account.id, &with.client, account.second_factor, SESSION_DAYS)
-        .await?;
+    let session = begin_session(&mut tx, account.id.uuid(), &with.client, account.second_factor).await?;
     let caller = Caller::User { realm: account.realm, id: account.id, email: with.email.clone() };
     let detail = json!({ "session": session, "second_factor": account.second_factor });
     let note = Note { action: "user.sign_in", user: Some(account.id), detail };

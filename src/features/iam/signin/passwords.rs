@@ -71,7 +71,7 @@ pub async fn set_password(
         not_disabled(&user)?;
         store::set_password(&mut work.tx, user.id, &hash).await?;
         users::store::drop_token(&mut work.tx, user.id).await?;
-        let sessions = users::store::end_sessions(&mut work.tx, user.id).await?;
+        let sessions = work.end_sessions(user.id).await?;
         work.note("user.password.set", Some(user.id), json!({ "sessions": sessions }));
         let outcome = work.outcome();
         work.commit().await?;
@@ -158,7 +158,7 @@ pub async fn redeem(
             return Err(IamError::Token);
         }
         store::set_password(&mut work.tx, owner.id, &hashed).await?;
-        let sessions = users::store::end_sessions(&mut work.tx, owner.id).await?;
+        let sessions = work.end_sessions(owner.id).await?;
         work.note("user.password.redeem", Some(owner.id), json!({ "sessions": sessions }));
         work.commit().await?;
         Ok(owner.id)

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, json};
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use super::super::model::{Changed, Outcome, UserRef};
 use super::super::realm::Realm;
 use super::super::users;
 use super::store;
+use crate::infra::db::DbError;
 use crate::kernel::{Caller, UserId};
 
 /// A session as doors show it.
@@ -37,6 +38,67 @@ pub struct Session {
     pub expires_at: OffsetDateTime,
 }
 
+/// How long a session lasts at most, in days.
+const DAYS: i32 = 30;
+
+/// A session that is gone on with, locked until the end of the transaction.
+#[derive(Debug, Clone, FromRow)]
+pub struct LockedSession {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose.
+    pub user_id: Uuid,
+    /// What the person uses.
+    pub client: String,
+    /// When it began.
+    pub created_at: OffsetDateTime,
+    /// Revoked, or over.
+    pub ended: bool,
+    /// When the transaction began.
+    pub began_at: OffsetDateTime,
+}
+
+/// Begins a session, in the caller's transaction in the realm. Forgets those that ended a month ago.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn begin_session(
+    realm: &mut PgConnection,
+    user: Uuid,
+    client: &str,
+    second_factor: bool,
+) -> Result<Uuid, DbError> {
+    let id = Uuid::now_v7();
+    store::forget_sessions(realm).await?;
+    store::insert_session(realm, (id, user), client, second_factor, DAYS).await?;
+    Ok(id)
+}
+
+/// Takes up a session: who does the same waits until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock_session(realm: &mut PgConnection, id: Uuid) -> Result<Option<LockedSession>, DbError> {
+    store::lock_session(realm, id).await
+}
+
+/// Notes that a session is in use.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn use_session(realm: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
+    store::use_session(realm, id).await
+}
+
+/// Ends a session that misuse or its own client ended.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn close_session(realm: &mut PgConnection, id: Uuid, why: &str) -> Result<(), DbError> {
+    store::end_session(realm, id, Some(why)).await?;
+    Ok(())
+}
+
 /// A user's sessions, the newest first.
 ///
 /// # Errors
@@ -57,7 +119,7 @@ pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
     let result: Result<Changed, IamError> = async {
         let mut work = realm.change(caller).await?;
         let user = users::find_to_change(&mut work, who, "session:delete").await?;
-        let ended = users::store::end_sessions(&mut work.tx, user.id).await?;
+        let ended = work.end_sessions(user.id).await?;
         if ended > 0 {
             work.note("user.sessions.revoke", Some(user.id), json!({ "sessions": ended }));
         }
@@ -83,7 +145,7 @@ pub async fn end_session(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result
             return Err(nobody());
         };
         let user = users::find_to_change(&mut work, &UserRef::Id(owner), "session:delete").await?;
-        let ended = store::end_session(&mut work.tx, id).await?;
+        let ended = store::end_session(&mut work.tx, id, None).await?;
         if ended {
             work.note("user.sessions.revoke", Some(user.id), json!({ "session": id }));
         }

@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use super::Session;
+use super::{LockedSession, Session};
 use crate::infra::db::DbError;
 use crate::kernel::UserId;
 
@@ -196,8 +196,7 @@ pub(super) async fn take_token(
 /// Begins a session.
 pub(super) async fn insert_session(
     realm: &mut PgConnection,
-    id: Uuid,
-    user: UserId,
+    (id, user): (Uuid, Uuid),
     client: &str,
     second_factor: bool,
     days: i32,
@@ -211,6 +210,41 @@ pub(super) async fn insert_session(
     .bind(client)
     .bind(second_factor)
     .bind(days)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// A session, for whoever goes on with it; others who do wait until this transaction ends.
+pub(super) async fn lock_session(
+    realm: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<LockedSession>, DbError> {
+    Ok(sqlx::query_as(
+        "select id, user_id, client, created_at, now() as began_at,
+                revoked_at is not null or expires_at <= now() as ended
+         from nexus.sessions where id = $1 for update",
+    )
+    .bind(id)
+    .fetch_optional(realm)
+    .await?)
+}
+
+/// Notes that a session is in use.
+pub(super) async fn use_session(realm: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
+    sqlx::query("update nexus.sessions set last_used_at = clock_timestamp() where id = $1")
+        .bind(id)
+        .execute(realm)
+        .await?;
+    Ok(())
+}
+
+/// Forgets sessions that ended a month ago.
+pub(super) async fn forget_sessions(realm: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query(
+        "delete from nexus.sessions where coalesce(revoked_at, expires_at) < now() - interval '30 days'
+             ",
+    )
     .execute(realm)
     .await?;
     Ok(())
@@ -238,11 +272,17 @@ pub(super) async fn session_owner(realm: &mut PgConnection, id: Uuid) -> Result<
 }
 
 /// Ends a session; whether it was open.
-pub(super) async fn end_session(realm: &mut PgConnection, id: Uuid) -> Result<bool, DbError> {
+pub(super) async fn end_session(
+    realm: &mut PgConnection,
+    id: Uuid,
+    why: Option<&str>,
+) -> Result<bool, DbError> {
     let done = sqlx::query(
-        "update nexus.sessions set revoked_at = now() where id = $1 and revoked_at is null and expires_at > now()",
+        "update nexus.sessions set revoked_at = now(), revoked_because = $2
+         where id = $1 and revoked_at is null and expires_at > now()",
     )
     .bind(id)
+    .bind(why)
     .execute(realm)
     .await?;
     Ok(done.rows_affected() > 0)

@@ -90,7 +90,7 @@ pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
         }
         store::set_state(&mut work.tx, user.id, UserState::Disabled).await?;
         store::drop_token(&mut work.tx, user.id).await?;
-        let sessions = store::end_sessions(&mut work.tx, user.id).await?;
+        let sessions = work.end_sessions(user.id).await?;
         finish(work, "user.disable", user, json!({ "sessions": sessions })).await
     }
     .await;
@@ -151,7 +151,7 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
         }
         store::set_deleted(&mut work.tx, user.id, true).await?;
         store::drop_token(&mut work.tx, user.id).await?;
-        let sessions = store::end_sessions(&mut work.tx, user.id).await?;
+        let sessions = work.end_sessions(user.id).await?;
         finish(work, "user.delete", user, json!({ "sessions": sessions })).await
     }
     .await;

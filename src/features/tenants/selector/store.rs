@@ -41,13 +41,19 @@ fn push_condition(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
         Condition::Present { key, not } => {
             query.push(if *not { "not labels ? " } else { "labels ? " }).push_bind(key.clone());
         }
-        Condition::Label { key, not, any, .. } => {
-            query.push(if *not { "not (false" } else { "(false" });
+        Condition::Label { key, not: false, any, .. } => {
+            query.push("(false");
             for value in any {
+                // Fits the index of labels.
                 let label = Labels::from([(key.clone(), value.clone())]);
                 query.push(" or labels @> ").push_bind(Json(label));
             }
             query.push(")");
+        }
+        Condition::Label { key, any, .. } => {
+            // Most rows fit, so all are read, and this is quicker for each.
+            query.push("coalesce(labels ->> ").push_bind(key.clone()).push(" <> all(");
+            query.push_bind(any.clone()).push("), true)");
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Refresh tokens: one use each, in families that end for good; using one twice ends its family
-//! (RFC 9700, section 4.14.2).
+//! Refresh tokens: what keeps a session of [`iam::signin`] going without its password. One use each;
+//! using one twice ends the session (RFC 9700, section 4.14.2, where the tokens of a session are
+//! called a family).
 //!
 //! A client that did not hear the answer may ask again from one second after the first use until
 //! [`GRACE`] is over, and gets the same successor, as long as nobody has used that. Earlier, the
@@ -10,7 +11,6 @@
 mod store;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
 use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -20,15 +20,13 @@ use super::error::TokenError;
 use super::opaque::{Opaque, REFRESH};
 use super::realm::{Realm, record};
 use super::store as control_store;
-use crate::features::iam::{self, Subject};
+use crate::features::iam::{self, Subject, signin};
 use crate::infra::crypto::seal::{self, DataKey, Place};
 use crate::infra::failpoint;
 use crate::kernel::ids::DataKeyId;
 use crate::kernel::{Caller, TenantId};
 
-/// When a family ends, used or not.
-pub const FAMILY_LIFE: Duration = Duration::days(30);
-/// When a family ends that nobody uses.
+/// When a session ends that nobody uses; used or not, it ends after 30 days.
 pub const IDLE_LIFE: Duration = Duration::days(14);
 /// For how long a client that did not hear the answer can ask again.
 pub const GRACE: Duration = Duration::seconds(10);
@@ -45,30 +43,12 @@ pub struct Exchanged {
     pub refresh: SecretString,
     /// The user, as it is now.
     pub subject: Subject,
-    /// The family.
-    pub family: Uuid,
+    /// The session.
+    pub session: Uuid,
     /// The program that signed in.
     pub client: String,
     /// Whether it had been exchanged already, and the answer was lost.
     pub again: bool,
-}
-
-/// One signing-in, as doors show it.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
-pub struct FamilyView {
-    /// Its id.
-    pub id: Uuid,
-    /// The program that signed in.
-    pub client_id: String,
-    /// When.
-    #[serde(with = "time::serde::rfc3339")]
-    pub created_at: OffsetDateTime,
-    /// When it was last used.
-    #[serde(with = "time::serde::rfc3339")]
-    pub last_used_at: OffsetDateTime,
-    /// When it ends.
-    #[serde(with = "time::serde::rfc3339")]
-    pub expires_at: OffsetDateTime,
 }
 
 /// What becomes of a use.
@@ -88,11 +68,12 @@ impl Tokens {
         Opaque::parse(REFRESH, presented).map(|token| token.realm).ok_or(TokenError::RefreshInvalid)
     }
 
-    /// Begins a family for a user who has signed in; gives its first token.
+    /// Begins a session for a user who is known by other means than a password; gives its first
+    /// token.
     ///
     /// # Errors
     /// [`TokenError::NotActive`]; the realm's.
-    pub async fn begin_family(
+    pub async fn begin_session(
         &self,
         realm: &mut Realm,
         caller: &Caller,
@@ -102,16 +83,29 @@ impl Tokens {
         if !subject.is_active() {
             return Err(TokenError::NotActive { email: subject.email.clone(), state: subject.state.clone() });
         }
-        let token = Opaque::generate(REFRESH, realm.name.id)?;
-        let family = Uuid::now_v7();
-        let now = OffsetDateTime::now_utc();
+        let realm_id = realm.name.id;
         let mut tx = realm.begin().await?;
-        store::forget_ended(&mut tx).await?;
-        store::insert_family(&mut tx, (family, subject.id), client, (now, now + FAMILY_LIFE)).await?;
-        store::insert_token(&mut tx, family, &token.hash()).await?;
-        let detail = serde_json::json!({ "family": family, "client": client });
+        let session = signin::begin_session(&mut tx, subject.id, client, false).await?;
+        let token = Self::first_token(&mut tx, realm_id, session).await?;
+        let detail = serde_json::json!({ "session": session, "client": client });
         record(&mut tx, caller, ("refresh.begin", Some(subject.id)), detail).await?;
         tx.commit().await?;
+        Ok(token)
+    }
+
+    /// The first refresh token of a session that [`signin::sign_in`] began, in a transaction in its
+    /// realm.
+    ///
+    /// # Errors
+    /// When a statement fails; when the session has a token.
+    pub async fn first_token(
+        tx: &mut PgConnection,
+        realm: TenantId,
+        session: Uuid,
+    ) -> Result<SecretString, TokenError> {
+        let token = Opaque::generate(REFRESH, realm)?;
+        store::forget_stale(tx).await?;
+        store::insert_token(tx, session, &token.hash()).await?;
         Ok(token.text().clone())
     }
 
@@ -133,32 +127,34 @@ impl Tokens {
         let hash = presented.hash();
         let id = realm.name.id;
         let mut tx = realm.begin().await?;
-        let family = store::family_of(&mut tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
-        // Whoever uses a token of the family waits here; what is read after this is what they left.
-        let family = store::lock_family(&mut tx, family).await?.ok_or(TokenError::RefreshInvalid)?;
+        let session = store::session_of(&mut tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
+        // Whoever uses a token of the session waits here; what is read after this is what they left.
+        let session = signin::lock_session(&mut tx, session).await?.ok_or(TokenError::RefreshInvalid)?;
         let token = store::token(&mut tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
-        let revoked = control_store::revoked_until(control, id, family.user_id).await?;
-        let idle = family.began_at - token.created_at > IDLE_LIFE;
-        if family.ended || idle || revoked.is_some_and(|until| family.created_at <= until) {
+        let revoked = control_store::revoked_until(control, (id, session.user_id), true).await?;
+        let idle = session.began_at - token.created_at > IDLE_LIFE;
+        if session.ended || idle || revoked.is_some_and(|until| session.created_at <= until) {
             return Err(TokenError::RefreshInvalid);
         }
-        let subject = iam::subject_by_id(&mut tx, family.user_id).await?.filter(Subject::is_active);
+        let subject = iam::subject_by_id(&mut tx, session.user_id).await?.filter(Subject::is_active);
         let subject = subject.ok_or(TokenError::RefreshInvalid)?;
-        let (refresh, again) = match judge(&presented, &token, family.began_at) {
+        let (refresh, again) = match judge(&presented, &token, session.began_at) {
             Verdict::First => {
                 let successor = Opaque::generate(REFRESH, id)?;
                 let sealed = seal_successor(&presented, &successor)?;
-                store::forget_sealed(&mut tx, family.id).await?;
+                store::forget_sealed(&mut tx, session.id).await?;
                 store::use_token(&mut tx, &hash, &successor.hash(), &sealed).await?;
-                store::insert_token(&mut tx, family.id, &successor.hash()).await?;
+                store::insert_token(&mut tx, session.id, &successor.hash()).await?;
+                signin::use_session(&mut tx, session.id).await?;
                 (successor.text().clone(), false)
             }
             Verdict::Again(successor) => (successor, true),
             Verdict::Busy => return Err(TokenError::RefreshBusy),
             Verdict::Reused => {
-                store::end_family(&mut tx, family.id, "reuse").await?;
-                let detail = serde_json::json!({ "family": family.id, "client": family.client_id });
-                record(&mut tx, &Caller::System, ("refresh.reuse", Some(family.user_id)), detail).await?;
+                store::forget_sealed(&mut tx, session.id).await?;
+                signin::close_session(&mut tx, session.id, "reuse").await?;
+                let detail = serde_json::json!({ "session": session.id, "client": session.client });
+                record(&mut tx, &Caller::System, ("refresh.reuse", Some(session.user_id)), detail).await?;
                 tx.commit().await?;
                 return Err(TokenError::RefreshInvalid);
             }
@@ -166,10 +162,10 @@ impl Tokens {
         failpoint::pass(|| "refresh.exchange.before".to_owned()).await;
         tx.commit().await?;
         failpoint::pass(|| "refresh.exchange.after".to_owned()).await;
-        Ok(Exchanged { refresh, subject, family: family.id, client: family.client_id, again })
+        Ok(Exchanged { refresh, subject, session: session.id, client: session.client, again })
     }
 
-    /// Ends the family of a token: signing out. A token that is refused ends nothing, and says so
+    /// Ends the session of a token: signing out. A token that is refused ends nothing, and says so
     /// to nobody.
     ///
     /// # Errors
@@ -177,41 +173,12 @@ impl Tokens {
     pub async fn sign_out(&self, realm: &mut Realm, presented: &SecretString) -> Result<(), TokenError> {
         let Some(presented) = Opaque::parse(REFRESH, presented) else { return Ok(()) };
         let mut tx = realm.begin().await?;
-        if let Some(family) = store::family_of(&mut tx, &presented.hash()).await? {
-            store::end_family(&mut tx, family, "signed_out").await?;
+        if let Some(session) = store::session_of(&mut tx, &presented.hash()).await? {
+            store::forget_sealed(&mut tx, session).await?;
+            signin::close_session(&mut tx, session, "signed_out").await?;
         }
         tx.commit().await?;
         Ok(())
-    }
-
-    /// A user's families that have not ended, newest first.
-    ///
-    /// # Errors
-    /// The realm's.
-    pub async fn families(&self, realm: &mut Realm, user: Uuid) -> Result<Vec<FamilyView>, TokenError> {
-        let mut tx = realm.begin().await?;
-        let families = store::families(&mut tx, user).await?;
-        tx.commit().await?;
-        Ok(families)
-    }
-
-    /// Ends one of a user's families, or all; how many there were.
-    ///
-    /// # Errors
-    /// The realm's.
-    pub async fn end_families(
-        &self,
-        realm: &mut Realm,
-        caller: &Caller,
-        user: Uuid,
-        family: Option<Uuid>,
-    ) -> Result<u64, TokenError> {
-        let mut tx = realm.begin().await?;
-        let ended = store::end_families(&mut tx, user, family).await?;
-        let detail = serde_json::json!({ "family": family, "ended": ended });
-        record(&mut tx, caller, ("refresh.end", Some(user)), detail).await?;
-        tx.commit().await?;
-        Ok(ended)
     }
 }
 
