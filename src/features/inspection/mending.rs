@@ -17,6 +17,7 @@ use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::tenants::TenantRef;
 use crate::infra::cluster::{self, Database};
 use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
+use crate::infra::failpoint;
 use crate::infra::objects::Owner;
 use crate::kernel::{AnyFailure, Caller, Event, Progress, TenantId};
 
@@ -239,11 +240,14 @@ async fn locked(
         _ => {}
     }
     tx.commit().await.map_err(crate::infra::db::DbError::from)?;
+    failpoint::pass(|| "fsck.fix.before".to_owned()).await;
     match &fix.place {
-        Place::Cluster(name) => at_server(on, control, name, &fix.remedy).await,
-        Place::Store(name) => at_store(on, control, name, fix).await,
-        Place::Control => Ok(()),
+        Place::Cluster(name) => at_server(on, control, name, &fix.remedy).await?,
+        Place::Store(name) => at_store(on, control, name, fix).await?,
+        Place::Control => {}
     }
+    failpoint::pass(|| "fsck.fix.after".to_owned()).await;
+    Ok(())
 }
 
 async fn at_server(

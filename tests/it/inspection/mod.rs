@@ -14,6 +14,7 @@ use crate::support::world::World;
 
 mod changing;
 mod handbook;
+mod killed;
 mod planted;
 mod proof;
 
