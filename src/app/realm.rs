@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 
 use super::App;
+use super::addresses::Addresses;
 use crate::features::iam::{Place, Realm, Rules, TakeBack};
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
@@ -48,6 +49,14 @@ impl App {
         let owner = Some(tenant.resources.owner_role.clone());
         let place = Place { tenant: tenant.id, slug: Some(tenant.slug), owner };
         Ok(Realm::open(inside, Some(self.control), place, tools).await?)
+    }
+
+    /// A realm for a look at names while somebody types, if it is to be had at once; nothing is
+    /// started.
+    pub async fn glance_realm(settings: &Settings, tenant: Option<&TenantRef>) -> Option<Realm> {
+        let addresses = Addresses::at_hand(settings).await?;
+        let app = Self::attach(settings, &addresses).await.ok()?;
+        app.enter_realm(settings, &Caller::System, tenant).await.ok()
     }
 
     /// A tenant that is in use, and the administrator's session in its database.

@@ -60,7 +60,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// The user that the key acts as
-    #[arg(long, value_name = "E-MAIL")]
+    #[arg(long, value_name = "E-MAIL", add = complete::users())]
     pub user: Email,
     /// The key's name, to know it by
     #[arg(long, value_name = "NAME", value_parser = input::plain)]
@@ -86,7 +86,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// Only those of this user
-    #[arg(long, value_name = "E-MAIL")]
+    #[arg(long, value_name = "E-MAIL", add = complete::users())]
     pub user: Option<Email>,
     /// Also those that are revoked or expired
     #[arg(long)]

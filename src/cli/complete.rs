@@ -11,9 +11,11 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 use super::usage;
 use crate::app::{App, Glance};
+use crate::features::iam::model::{UserFilter, UserSort};
+use crate::features::iam::{IamError, Realm, groups, permissions, roles, users};
 use crate::features::placement::{self, PlacementError};
 use crate::features::provisioning::{OperationFilter, OperationView};
-use crate::features::tenants;
+use crate::features::tenants::{self, TenantRef};
 use crate::kernel::{Caller, Page};
 use crate::settings::{Flags, Loaded, Sources};
 
@@ -71,6 +73,76 @@ pub fn stores() -> ArgValueCompleter {
     })
 }
 
+/// Completes the names of roles in the realm that the command is for.
+#[must_use]
+pub fn roles() -> ArgValueCompleter {
+    in_realm(async |realm, _| {
+        let roles = roles::list(realm, &Caller::System).await?;
+        Ok(roles.into_iter().map(|role| role.name).collect())
+    })
+}
+
+/// Completes the names of groups in the realm that the command is for.
+#[must_use]
+pub fn groups() -> ArgValueCompleter {
+    in_realm(async |realm, _| {
+        let groups = groups::list(realm, &Caller::System).await?;
+        Ok(groups.into_iter().map(|group| group.name).collect())
+    })
+}
+
+/// Completes permissions of the realm that the command is for.
+#[must_use]
+pub fn permissions() -> ArgValueCompleter {
+    in_realm(async |realm, _| {
+        let all = permissions::list(realm, &Caller::System).await?;
+        Ok(all.into_iter().map(|permission| permission.name).collect())
+    })
+}
+
+/// Completes the e-mail addresses of users of the realm that the command is for.
+#[must_use]
+pub fn users() -> ArgValueCompleter {
+    in_realm(async |realm, prefix| {
+        let filter = UserFilter { search: Some(prefix), ..UserFilter::default() };
+        let page = Page { page: 1, limit: u32::try_from(MOST).unwrap_or(u32::MAX) };
+        let sort = (UserSort::Email, false);
+        let (found, _) = users::list(realm, &Caller::System, &filter, sort, page).await?;
+        Ok(found.into_iter().map(|user| user.email).collect())
+    })
+}
+
+/// Completes what tenants can be selected by.
+#[must_use]
+pub fn selectors() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let text = typed.to_string_lossy();
+        let before = text.rfind(',').map_or("", |comma| &text[..=comma]);
+        let keys = tenants::SELECTOR_KEYS.iter().map(|key| format!("{before}{key}="));
+        candidates(typed, keys.chain([format!("{before}label.")]))
+    })
+}
+
+/// Names in the realm that `--tenant` names, or the platform's.
+fn in_realm(
+    names: impl AsyncFn(&mut Realm, String) -> Result<Vec<String>, IamError> + Send + Sync + 'static,
+) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |typed: &OsStr| {
+        let (Some(prefix), Some(loaded)) = (typed.to_str(), loaded()) else { return Vec::new() };
+        let words = words();
+        let tenant = usage::flag_value(&words, "--tenant").or_else(|| usage::flag_value(&words, "-t"));
+        let Ok(tenant) = tenant.map(|text| text.parse::<TenantRef>()).transpose() else { return Vec::new() };
+        let found = async {
+            let Ok(settings) = loaded.settings() else { return Vec::new() };
+            let Some(mut realm) = App::glance_realm(&settings, tenant.as_ref()).await else {
+                return Vec::new();
+            };
+            names(&mut realm, prefix.to_owned()).await.unwrap_or_default()
+        };
+        candidates(typed, waiting(found))
+    })
+}
+
 /// The names of places of a kind.
 async fn places(
     loaded: &Loaded,
@@ -125,10 +197,15 @@ fn candidates(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<Com
 
 /// The settings that the command being typed would have, `--context` and `--config` included.
 fn loaded() -> Option<Loaded> {
-    let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
+    let words = words();
     let flags = Flags {
         config: usage::flag_value(&words, "--config").map(Into::into),
         context: usage::flag_value(&words, "--context"),
     };
     Loaded::read(&Sources::from_process(flags)).ok()
+}
+
+/// The words of the command so far.
+fn words() -> Vec<OsString> {
+    std::env::args_os().skip_while(|word| word != "--").skip(1).collect()
 }

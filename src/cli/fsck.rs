@@ -30,7 +30,7 @@ const JOBS: u16 = 4;
 #[derive(Debug, Args)]
 pub struct FsckArgs {
     /// Only tenants that meet all these conditions; may be repeated
-    #[arg(long = "where", value_name = "KEY=VALUE,…")]
+    #[arg(long = "where", value_name = "KEY=VALUE,…", add = complete::selectors())]
     pub conditions: Vec<Selector>,
     /// Only this PostgreSQL server, and its tenants
     #[arg(long, value_name = "NAME", add = complete::clusters())]

@@ -3,6 +3,7 @@
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::arguments::PageArgs;
+use super::complete;
 use super::iam::{RealmArgs, all_pages, name};
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::groups::{self, GroupUpdate};
@@ -84,7 +85,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct OneArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name)]
+    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Name,
     /// Which realm
     #[command(flatten)]
@@ -95,7 +96,7 @@ pub struct OneArgs {
 #[derive(Debug, Args)]
 pub struct MembersArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name)]
+    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Name,
     /// Which rows
     #[command(flatten)]
@@ -112,7 +113,7 @@ pub struct CreateArgs {
     #[arg(value_name = "GROUP", value_parser = name)]
     pub group: Name,
     /// Make it part of this group
-    #[arg(long, value_name = "GROUP", value_parser = name)]
+    #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub parent: Option<Name>,
     /// What it is for
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -126,7 +127,7 @@ pub struct CreateArgs {
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name)]
+    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Name,
     /// Give it this name
     #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
@@ -144,10 +145,10 @@ pub struct UpdateArgs {
 #[command(group = ArgGroup::new("where").required(true).args(["to", "to_top"]))]
 pub struct MoveArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name)]
+    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Name,
     /// Make it part of this group
-    #[arg(long, value_name = "GROUP", value_parser = name)]
+    #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub to: Option<Name>,
     /// Make it part of none
     #[arg(long)]
@@ -161,7 +162,7 @@ pub struct MoveArgs {
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name)]
+    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Name,
     /// Say which group is meant, where there is no terminal to type it on
     #[arg(long, value_name = "GROUP")]
@@ -175,10 +176,10 @@ pub struct DeleteArgs {
 #[derive(Debug, Args)]
 pub struct MemberArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name)]
+    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Name,
     /// The user; several after each other
-    #[arg(value_name = "E-MAIL|ID", required = true)]
+    #[arg(value_name = "E-MAIL|ID", required = true, add = complete::users())]
     pub users: Vec<UserRef>,
     /// Which realm
     #[command(flatten)]

@@ -48,13 +48,13 @@ EXAMPLES
 #[command(group = ArgGroup::new("end").required(true).args(["until", "duration"]))]
 pub struct GrantArgs {
     /// The operator, by e-mail address or id: a user of the platform's realm
-    #[arg(value_name = "E-MAIL|ID")]
+    #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub operator: UserRef,
     /// The tenant
     #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: TenantRef,
     /// The role there
-    #[arg(long, value_name = "ROLE", value_parser = name)]
+    #[arg(long, value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
     /// Until this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -71,7 +71,7 @@ pub struct GrantArgs {
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
     /// The operator, by e-mail address or id
-    #[arg(value_name = "E-MAIL|ID")]
+    #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub operator: UserRef,
     /// The tenant
     #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]

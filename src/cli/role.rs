@@ -2,6 +2,7 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 
+use super::complete;
 use super::iam::{RealmArgs, name};
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::roles::{self, Holder};
@@ -87,7 +88,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct OneArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name)]
+    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
     /// Which realm
     #[command(flatten)]
@@ -104,7 +105,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub description: String,
     /// Let its holders do this; may be repeated
-    #[arg(long = "allow", value_name = "PERMISSION")]
+    #[arg(long = "allow", value_name = "PERMISSION", add = complete::permissions())]
     pub permissions: Vec<Permission>,
     /// Which realm
     #[command(flatten)]
@@ -115,7 +116,7 @@ pub struct CreateArgs {
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name)]
+    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
     /// Give it this name
     #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
@@ -132,7 +133,7 @@ pub struct UpdateArgs {
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name)]
+    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
     /// Say which role is meant, where there is no terminal to type it on
     #[arg(long, value_name = "ROLE")]
@@ -146,9 +147,10 @@ pub struct DeleteArgs {
 #[derive(Debug, Args)]
 pub struct AllowArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name)]
+    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
     /// What its holders may do: resource:action, '*' for any of one part
+    #[arg(add = complete::permissions())]
     pub permission: Permission,
     /// Only when this is met
     #[arg(long, value_name = "CONDITION", value_parser = condition)]
@@ -162,9 +164,10 @@ pub struct AllowArgs {
 #[derive(Debug, Args)]
 pub struct DenyArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name)]
+    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
     /// The permission, as the role holds it
+    #[arg(add = complete::permissions())]
     pub permission: Permission,
     /// Which realm
     #[command(flatten)]
@@ -176,13 +179,13 @@ pub struct DenyArgs {
 #[command(group = ArgGroup::new("holder").required(true).args(["user", "group"]))]
 pub struct GrantArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name)]
+    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
     /// To, or from, this user
-    #[arg(long, value_name = "E-MAIL|ID")]
+    #[arg(long, value_name = "E-MAIL|ID", add = complete::users())]
     pub user: Option<UserRef>,
     /// To, or from, this group
-    #[arg(long, value_name = "GROUP", value_parser = name)]
+    #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Option<Name>,
     /// Which realm
     #[command(flatten)]

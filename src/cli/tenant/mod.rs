@@ -284,7 +284,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "STATE", value_parser = arguments::word(TenantState::ALL, TenantState::as_str))]
     pub state: Option<TenantState>,
     /// Only those that meet all these conditions; may be repeated
-    #[arg(long = "where", value_name = "KEY=VALUE,…")]
+    #[arg(long = "where", value_name = "KEY=VALUE,…", add = complete::selectors())]
     pub conditions: Vec<Selector>,
     /// Only those with this text in their slug or name
     #[arg(long, value_name = "TEXT")]

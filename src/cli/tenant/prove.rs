@@ -27,7 +27,7 @@ pub(super) struct ProveArgs {
     #[arg(long)]
     pub all: bool,
     /// Those that meet all these conditions; may be repeated
-    #[arg(long = "where", value_name = "KEY=VALUE,…")]
+    #[arg(long = "where", value_name = "KEY=VALUE,…", add = complete::selectors())]
     pub conditions: Vec<Selector>,
     /// Have each try this many others; with as many as there are, every pair
     #[arg(long, value_name = "N", default_value_t = PAIRS, conflicts_with_all = ["verify", "public_key"])]

@@ -18,7 +18,7 @@ pub struct TenantSelection {
     #[arg(long, conflicts_with = "conditions")]
     pub all: bool,
     /// Those that meet all these conditions; may be repeated
-    #[arg(long = "where", value_name = "KEY=VALUE,…")]
+    #[arg(long = "where", value_name = "KEY=VALUE,…", add = complete::selectors())]
     pub conditions: Vec<Selector>,
 }
 

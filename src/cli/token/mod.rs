@@ -105,10 +105,10 @@ pub struct MintArgs {
     #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// For this user
-    #[arg(long, value_name = "E-MAIL", required_unless_present = "act_as")]
+    #[arg(long, value_name = "E-MAIL", required_unless_present = "act_as", add = complete::users())]
     pub user: Option<Email>,
     /// Act as this user
-    #[arg(long = "as", value_name = "E-MAIL", requires = "reason", conflicts_with_all = ["user", "offline"])]
+    #[arg(long = "as", value_name = "E-MAIL", requires = "reason", conflicts_with_all = ["user", "offline"], add = complete::users())]
     pub act_as: Option<Email>,
     /// Why, for the audit logs
     #[arg(long, value_name = "TEXT", requires = "act_as", value_parser = input::reason)]
@@ -208,7 +208,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// Only those of this user
-    #[arg(long, value_name = "E-MAIL")]
+    #[arg(long, value_name = "E-MAIL", add = complete::users())]
     pub user: Option<Email>,
     /// Also those that are revoked or expired
     #[arg(long)]
@@ -229,7 +229,7 @@ pub struct RevokeArgs {
     #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// All of this user: of the tenant, or without one of the platform
-    #[arg(long, value_name = "E-MAIL")]
+    #[arg(long, value_name = "E-MAIL", add = complete::users())]
     pub user: Option<Email>,
     /// Only those issued until then, e.g. 2026-11-21T12:00:00Z, or 2h for two hours ago
     #[arg(long, value_name = "TIME", value_parser = input::past)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
+use super::complete;
 use super::arguments::{self, Input, PageArgs, Sort};
 use super::iam::{RealmArgs, attribute, name};
 use super::{CommandResult, Invocation};
@@ -154,10 +155,10 @@ pub struct CreateArgs {
     #[arg(long, value_name = "TEXT", conflicts_with = "from", value_parser = arguments::display_name)]
     pub name: Option<String>,
     /// Grant this role; may be repeated
-    #[arg(long = "role", value_name = "ROLE", conflicts_with = "from", value_parser = name)]
+    #[arg(long = "role", value_name = "ROLE", conflicts_with = "from", value_parser = name, add = complete::roles())]
     pub roles: Vec<Name>,
     /// Add to this group; may be repeated
-    #[arg(long = "group", value_name = "GROUP", conflicts_with = "from", value_parser = name)]
+    #[arg(long = "group", value_name = "GROUP", conflicts_with = "from", value_parser = name, add = complete::groups())]
     pub groups: Vec<Name>,
     /// Set a field of the profile; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "from", value_parser = attribute)]
@@ -186,7 +187,7 @@ pub struct CreateArgs {
 #[derive(Debug, Args)]
 pub struct TokenArgs {
     /// The user, by e-mail address or id
-    #[arg(value_name = "E-MAIL|ID")]
+    #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
     /// Write the token into this new file, which only you may read
     #[arg(long, alias = "token-file", value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
@@ -220,10 +221,10 @@ pub struct ListArgs {
     #[arg(long, value_name = "STATE", value_parser = arguments::word(UserState::ALL, UserState::as_str))]
     pub state: Option<UserState>,
     /// Only those who hold this role, directly or by a group
-    #[arg(long, value_name = "ROLE", value_parser = name)]
+    #[arg(long, value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Option<Name>,
     /// Only those in this group, or in one that is part of it
-    #[arg(long, value_name = "GROUP", value_parser = name)]
+    #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Option<Name>,
     /// Only those with this text in their address or name
     #[arg(long, value_name = "TEXT")]
@@ -243,7 +244,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct OneArgs {
     /// The user, by e-mail address or id
-    #[arg(value_name = "E-MAIL|ID")]
+    #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
     /// Which realm
     #[command(flatten)]
@@ -254,7 +255,7 @@ pub struct OneArgs {
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
     /// The user, by e-mail address or id
-    #[arg(value_name = "E-MAIL|ID")]
+    #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
     /// Give it this address
     #[arg(long, value_name = "E-MAIL", required_unless_present_any = ["name", "profile"])]
@@ -274,7 +275,7 @@ pub struct UpdateArgs {
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
     /// The user, by e-mail address or id
-    #[arg(value_name = "E-MAIL|ID")]
+    #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
     /// Say which user is meant, where there is no terminal to type it on
     #[arg(long, value_name = "E-MAIL")]
@@ -319,9 +320,10 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 pub struct CanArgs {
     /// The user, by e-mail address or id
-    #[arg(value_name = "E-MAIL|ID")]
+    #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
     /// What it wants to do: resource:action
+    #[arg(add = complete::permissions())]
     pub permission: Permission,
     /// An attribute of what is acted on, for conditions; may be repeated
     #[arg(long = "with", value_name = "KEY=VALUE", value_parser = attribute)]
@@ -357,7 +359,7 @@ EXAMPLES
 #[derive(Debug, Args)]
 pub struct SetPasswordArgs {
     /// The user, by e-mail address or id
-    #[arg(value_name = "E-MAIL|ID", required_unless_present = "token_file", conflicts_with = "token_file")]
+    #[arg(value_name = "E-MAIL|ID", required_unless_present = "token_file", conflicts_with = "token_file", add = complete::users())]
     pub user: Option<UserRef>,
     /// Set it by the single-use token in this file, as the user itself would
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
@@ -395,7 +397,7 @@ EXAMPLES
 #[derive(Debug, Args)]
 pub struct EnrolArgs {
     /// The user, by e-mail address or id
-    #[arg(value_name = "E-MAIL|ID")]
+    #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
     /// Write the secret's otpauth:// address into this new file, which only you may read
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
@@ -412,7 +414,7 @@ pub struct EnrolArgs {
 #[derive(Debug, Args)]
 pub struct ConfirmArgs {
     /// The user, by e-mail address or id
-    #[arg(value_name = "E-MAIL|ID")]
+    #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
     /// Write the recovery codes into this new file, which only you may read
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
@@ -445,7 +447,7 @@ EXAMPLES
 #[derive(Debug, Args)]
 pub struct RevokeSessionsArgs {
     /// The user, by e-mail address or id
-    #[arg(value_name = "E-MAIL|ID", required_unless_present = "session", conflicts_with = "session")]
+    #[arg(value_name = "E-MAIL|ID", required_unless_present = "session", conflicts_with = "session", add = complete::users())]
     pub user: Option<UserRef>,
     /// End this session only
     #[arg(long, value_name = "ID")]

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::support::machine::Machine;
+use crate::support::world::World;
 
 /// What bash offers after a line, by the script that `nexus completions bash` prints.
 fn offered(machine: &Machine, words: &[&str]) -> Vec<String> {
@@ -61,4 +62,25 @@ fn where_nothing_can_be_reached_nothing_is_offered_and_nothing_said() {
 fn a_shell_that_is_not_known_is_answered_with_silence() {
     let machine = Machine::new().with_variable("NEXUS_COMPLETE", "csh");
     assert_eq!(machine.run(&["--", "nexus", "ten"]), "--- exit 0");
+}
+
+#[test]
+fn names_in_a_realm_are_offered_from_the_realm_that_is_named() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme", "--admin-email", "ann@acme.example"]);
+    world.ok(&["role", "create", "Clerk", "--tenant", "acme"]);
+    world.ok(&["group", "create", "staff", "--tenant", "acme"]);
+    let after = |words: &[&str]| offered(world.machine(), words);
+    assert_eq!(after(&["role", "show", "--tenant", "acme", "C"]), ["Clerk"]);
+    assert_eq!(after(&["role", "show", "C"]), [""; 0], "the platform has no such role");
+    assert_eq!(after(&["role", "grant", "-t", "acme", "Clerk", "--group", "s"]), ["staff"]);
+    assert_eq!(after(&["user", "show", "--tenant", "acme", "an"]), ["ann@acme.example"]);
+    assert_eq!(after(&["user", "can", "--tenant", "acme", "ann@acme.example", "operator:g"]), ["operator:grant"]);
+}
+
+#[test]
+fn what_tenants_are_selected_by_is_offered() {
+    let machine = Machine::new();
+    assert_eq!(offered(&machine, &["tenant", "list", "--where", "cl"]), ["cluster="]);
+    assert_eq!(offered(&machine, &["fsck", "--where", "state=active,la"]), ["state=active,label."]);
 }
