@@ -113,7 +113,9 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
 /// # Errors
 /// [`PrivateFileError::Open`], [`PrivateFileError::NotAFile`], or the system's word.
 pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
-    let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path);
+    // Without O_NONBLOCK the opening of a pipe would wait for somebody to write.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
     let mut file = opened.map_err(|error| match error.raw_os_error() {
         Some(code) if code == nix::errno::Errno::ELOOP as i32 => PrivateFileError::NotAFile(path.to_owned()),
         _ => failed("read", path)(error),
@@ -241,6 +243,14 @@ mod tests {
         create(&path, b"one").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(read(&path), Err(PrivateFileError::Open { mode: 0o640, .. })));
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(matches!(read(&path), Err(PrivateFileError::NotAFile(_))));
     }
 
     #[test]

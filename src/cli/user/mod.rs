@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
-use super::complete;
 use super::arguments::{self, Input, PageArgs, Sort};
+use super::complete;
 use super::iam::{RealmArgs, attribute, name};
 use super::{CommandResult, Invocation};
 use crate::features::iam::{Name, Permission, UserRef, UserState};

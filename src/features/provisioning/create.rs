@@ -237,9 +237,10 @@ impl Provisioning {
             operation: Some(operation),
             detail: facts,
         };
-        audit::record(&mut tx, entry).await?;
         let lock = AdvisoryLock::try_take(&mut tx, LockKey::of("tenant", id)).await?;
         let lock = lock.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
+        // Last, because others who write the log wait from here to the commit.
+        audit::record(&mut tx, entry).await?;
         tx.commit().await?;
         crate::infra::failpoint::pass(|| format!("{kind}.reserve.after")).await;
         let opened = super::recovery::Opened::of(secrets, self.invitation_ttl_hours)?;

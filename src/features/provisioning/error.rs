@@ -17,7 +17,7 @@ use crate::kernel::{ErrorKind, Failure, OperationId};
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisioningError {
     /// The slug belongs to a tenant with other settings.
-    #[error("tenant {slug:?} is there already, with another {}", differences.join(", another "))]
+    #[error("tenant {slug:?} is there already and differs in {}", differences.join(", "))]
     SlugTaken {
         /// Which.
         slug: String,

@@ -268,7 +268,7 @@ pub async fn set_state(
          where id = $1",
     )
     .bind(id)
-    .bind(state)
+    .bind(state.as_str())
     .execute(connection)
     .await?;
     Ok(())

@@ -129,10 +129,20 @@ impl Failure for DbError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Unreachable { .. } => vec!["see what is running: nexus local status".to_owned()],
+            Self::Unreachable { .. } => vec!["find out what is wrong: nexus doctor".to_owned()],
             Self::LoginRefused { .. } => vec!["see which login is used: nexus config show".to_owned()],
             Self::Refused { state, .. } if state == "53100" => {
                 vec!["the server's disk is full: free some space, then repeat".to_owned()]
+            }
+            // 57P01 to 57P03: the server is going down or coming up; 53300: it has no session left.
+            Self::Refused { state, .. } if state.starts_with("57P") => {
+                vec!["the server is being restarted: repeat in a moment".to_owned()]
+            }
+            Self::Refused { state, .. } if state == "53300" => {
+                vec![
+                    "keep Nexus to fewer sessions there: nexus cluster update NAME --connections N"
+                        .to_owned(),
+                ]
             }
             _ => Vec::new(),
         }

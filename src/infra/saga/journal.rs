@@ -113,7 +113,7 @@ impl Journal {
         )
         .bind(self.operation)
         .bind(ended)
-        .bind(as_state)
+        .bind(as_state.as_str())
         .bind(begun)
         .execute(&mut *control)
         .await?;

@@ -75,7 +75,10 @@ fn names_in_a_realm_are_offered_from_the_realm_that_is_named() {
     assert_eq!(after(&["role", "show", "C"]), [""; 0], "the platform has no such role");
     assert_eq!(after(&["role", "grant", "-t", "acme", "Clerk", "--group", "s"]), ["staff"]);
     assert_eq!(after(&["user", "show", "--tenant", "acme", "an"]), ["ann@acme.example"]);
-    assert_eq!(after(&["user", "can", "--tenant", "acme", "ann@acme.example", "operator:g"]), ["operator:grant"]);
+    assert_eq!(
+        after(&["user", "can", "--tenant", "acme", "ann@acme.example", "operator:g"]),
+        ["operator:grant"]
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -55,11 +56,17 @@ impl Private {
         &self.folder.path
     }
 
-    /// Kills PostgreSQL's first process, as a power cut would.
+    /// Kills PostgreSQL's first process and every other, as a power cut would.
     pub fn kill_postgres(&self) {
         let file = fs::read_to_string(self.path().join("local/pg/postmaster.pid")).unwrap();
-        let pid = file.lines().next().unwrap().parse().unwrap();
-        kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        let first = file.lines().next().unwrap();
+        // Its children end by themselves, but may yet do what a client asks of them.
+        let children = Command::new("ps").args(["-o", "pid=", "--ppid", first]).output().unwrap();
+        let children = String::from_utf8(children.stdout).unwrap();
+        for pid in [first].into_iter().chain(children.split_whitespace()) {
+            let ended = kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL);
+            assert!(matches!(ended, Ok(()) | Err(Errno::ESRCH)), "{ended:?}");
+        }
     }
 }
 
