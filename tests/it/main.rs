@@ -14,6 +14,7 @@ mod iam;
 mod inspection;
 mod isolation;
 mod life;
+mod migrations;
 mod operations;
 mod outages;
 mod placement;

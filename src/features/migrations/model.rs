@@ -51,3 +51,10 @@ pub struct Directives {
     /// How long one statement may take (`-- nexus: statement_timeout=10min`).
     pub statement_timeout: Option<Duration>,
 }
+
+impl Default for Directives {
+    /// As a file without a header has it.
+    fn default() -> Self {
+        Self { transaction: true, alone: false, lock_timeout: None, statement_timeout: None }
+    }
+}
