@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod doctor;
+pub mod fleet;
 pub mod iam;
 pub mod inspection;
 pub mod installation;

@@ -10,6 +10,7 @@ mod cli;
 mod crash;
 mod docs;
 mod doctor;
+mod fleet;
 mod iam;
 mod inspection;
 mod isolation;
