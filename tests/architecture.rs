@@ -65,13 +65,15 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("iam", &["audit", "secrets"]),
     ("secrets", &[]),
-    ("placement", &["audit", "secrets"]),
+    ("migrations", &["audit"]),
+    ("placement", &["audit", "migrations", "secrets"]),
     ("tenants", &["audit"]),
     ("local", &[]),
     ("tokens", &["audit", "iam", "secrets", "tenants"]),
     ("installation", &["audit", "iam", "placement", "secrets"]),
     ("doctor", &["installation", "local", "placement", "secrets"]),
     ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),
+    ("fleet", &["audit", "installation", "migrations", "placement", "secrets", "tenants"]),
     ("inspection", &["audit", "installation", "placement", "provisioning", "secrets", "tenants"]),
 ];
 

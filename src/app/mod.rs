@@ -14,6 +14,7 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 
 use crate::features::audit;
+use crate::features::fleet::Fleet;
 use crate::features::installation::{self, InstallationError, NewOperator, Outcome, Setup};
 use crate::features::local::LocalStack;
 use crate::features::placement::Placement;
@@ -152,6 +153,16 @@ impl App {
         let addresses = Addresses::at_hand(settings).await?;
         let connecting = addresses.control.connect("nexus:completion");
         tokio::time::timeout(GLANCE, connecting).await.ok()?.ok()
+    }
+
+    /// What migrates tenants.
+    #[must_use]
+    pub fn fleet(&self) -> Fleet {
+        Fleet {
+            control: self.provisioning.control.clone(),
+            placement: self.provisioning.placement.clone(),
+            installation: self.provisioning.installation,
+        }
     }
 
     /// A tenant's own credentials, opened.

@@ -13,6 +13,7 @@ use super::usage;
 use crate::app::{App, Glance};
 use crate::features::iam::model::{UserFilter, UserSort};
 use crate::features::iam::{IamError, Realm, groups, permissions, roles, users};
+use crate::features::migrations;
 use crate::features::placement::{self, PlacementError};
 use crate::features::provisioning::{OperationFilter, OperationView};
 use crate::features::tenants::{self, TenantRef};
@@ -153,6 +154,15 @@ async fn places(
     names(&mut control).await.unwrap_or_default()
 }
 
+/// Completes the names of sets of migrations.
+#[must_use]
+pub fn migration_sets() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let Some(loaded) = loaded() else { return Vec::new() };
+        candidates(typed, waiting(set_names(&loaded)))
+    })
+}
+
 /// Completes the ids of operations that are not done.
 #[must_use]
 pub fn operations() -> ArgValueCompleter {
@@ -168,6 +178,13 @@ async fn tenant_slugs(loaded: &Loaded, prefix: &str) -> Vec<String> {
     let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
     let most = i64::try_from(MOST).unwrap_or(i64::MAX);
     tenants::slugs(&mut control, prefix, most).await.unwrap_or_default()
+}
+
+/// The names of the sets of migrations.
+async fn set_names(loaded: &Loaded) -> Vec<String> {
+    let Ok(settings) = loaded.settings() else { return Vec::new() };
+    let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
+    migrations::set_names(&mut control).await.unwrap_or_default()
 }
 
 /// The ids of unfinished operations that begin with `prefix`, at most [`MOST`].

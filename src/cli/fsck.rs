@@ -82,7 +82,8 @@ pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
         return tell(report, on);
     }
     agree(&planned, &args, on)?;
-    let failed = inspection::mend(provisioning, control, &caller, &planned, &progress, &on.interrupt).await?;
+    let mending = inspection::mend(provisioning, control, &caller, &planned, &progress, &on.interrupt);
+    let failed = Box::pin(mending).await?;
     for (action, error) in &failed {
         on.screen.warn(&format!("could not {action}: {error}"));
     }

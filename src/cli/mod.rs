@@ -34,6 +34,7 @@ pub mod key;
 pub mod local;
 pub mod logging;
 pub mod manual;
+pub mod migrate;
 pub mod operation;
 pub mod operator;
 pub mod output;
@@ -152,6 +153,9 @@ pub enum Command {
     /// Look at recorded changes of tenants, finish them or take them back
     #[command(alias = "operations")]
     Operation(operation::OperationArgs),
+    /// Keep sets of migrations, and bring every tenant to the same version
+    #[command(alias = "migrations")]
+    Migrate(migrate::MigrateArgs),
     /// Compare the control database with all that is really there, and mend what differs
     ///
     /// Asks every PostgreSQL server and every object store. What is found is looked at twice, so
@@ -241,6 +245,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Pool(args) => in_runtime(on, pool::run(args, on)),
         Command::Tenant(args) => in_runtime(on, tenant::run(args, on)),
         Command::Operation(args) => in_runtime(on, operation::run(args, on)),
+        Command::Migrate(args) => in_runtime(on, migrate::run(args, on)),
         Command::Fsck(args) => in_runtime(on, fsck::run(args, on)),
         Command::User(args) => in_runtime(on, user::run(*args, on)),
         Command::Role(args) => in_runtime(on, role::run(*args, on)),

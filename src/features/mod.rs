@@ -1,15 +1,17 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! Facts: tenants, placement, secrets, iam, audit, tokens. Processes: provisioning, inspection,
-//! installation, local, doctor.
+//! Facts: tenants, placement, migrations, secrets, iam, audit, tokens. Processes: provisioning,
+//! fleet, inspection, installation, local, doctor.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod audit;
 pub mod doctor;
+pub mod fleet;
 pub mod iam;
 pub mod inspection;
 pub mod installation;
 pub mod local;
+pub mod migrations;
 pub mod placement;
 pub mod provisioning;
 pub mod secrets;

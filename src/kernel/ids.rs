@@ -72,3 +72,11 @@ id!(
     /// A user of a realm. Stays when the e-mail address changes.
     UserId
 );
+id!(
+    /// A run: one migration of many tenants.
+    RunId
+);
+id!(
+    /// A runner: one process that is at work on a run.
+    RunnerId
+);

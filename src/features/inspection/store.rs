@@ -43,3 +43,11 @@ pub(super) async fn is_there(control: &mut PgConnection, id: TenantId) -> Result
         .fetch_one(control)
         .await?)
 }
+
+/// Whether a process of a fleet's run is written down, by its id.
+pub(super) async fn is_at_work(control: &mut PgConnection, runner: &str) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar("select exists (select from control.runners where id::text = $1)")
+        .bind(runner)
+        .fetch_one(control)
+        .await?)
+}

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use super::error::InspectionError;
 use super::look::{Changing, Look};
 use super::model::{Finding, Place, Remedy};
+use super::store;
 use crate::features::placement::{Cluster, known_templates};
 use crate::features::provisioning::{OperationFilter, OperationView};
 use crate::features::tenants::{self, Tenant};
@@ -145,9 +146,16 @@ impl Server<'_> {
         }
         for role in inventory.roles.iter().filter(|role| !names.contains(&*role.name)) {
             let Some(mark) = role.mark.as_deref().filter(|mark| mark.starts_with(&marks)) else { continue };
-            let object = format!("role {}", role.name);
-            let Some(finding) = self.orphan(control, "orphan_role", object, mark).await? else { continue };
             let remedy = Remedy::DropRole { name: role.name.clone(), mark: mark.to_owned() };
+            let object = format!("role {}", role.name);
+            if let Some(runner) = mark.strip_prefix(&marks).and_then(|rest| rest.strip_prefix("migrator:")) {
+                if !store::is_at_work(control, runner).await? {
+                    let detail = "a login of a migration whose process is gone";
+                    found.push(self.finding("orphan_role", object, detail).with(remedy));
+                }
+                continue;
+            }
+            let Some(finding) = self.orphan(control, "orphan_role", object, mark).await? else { continue };
             found.push(finding.with(remedy));
         }
         Ok(found)

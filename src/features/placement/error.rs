@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::features::migrations::MigrationsError;
 use crate::features::secrets::SecretsError;
 use crate::infra::cluster::ClusterError;
 use crate::infra::crypto::RandomError;
@@ -120,6 +121,9 @@ pub enum PlacementError {
     /// A sealed value or a key.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// A file that new tenants are born with.
+    #[error(transparent)]
+    Migrations(#[from] MigrationsError),
 }
 
 fn no_room(what: &str, name: Option<&str>) -> String {
@@ -143,6 +147,7 @@ impl PlacementError {
             Self::Objects(error) => Some(error),
             Self::Random(error) => Some(error),
             Self::Secrets(error) => Some(error),
+            Self::Migrations(error) => Some(error),
             _ => None,
         }
     }

@@ -19,6 +19,8 @@ pub use model::{
     ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange, StorePlace, StoreView, Wish,
 };
 pub use registry::{Chosen, Cluster, DEFAULT, Placement, Store};
-pub use sessions::hold_sessions;
+pub use sessions::{hold_sessions, try_hold_sessions};
 pub use stores::{AddStore, store_names};
-pub use template::{Template, budget_and_template, drop_templates, known_templates, template};
+pub use template::{
+    Template, born_with, budget_and_template, drop_templates, known_templates, refresh_templates, template,
+};

@@ -25,3 +25,18 @@ pub async fn hold_sessions(
     let taken = Slots::take(control, &what, limit, (least, most), PATIENCE).await?;
     taken.map(Some).ok_or_else(|| PlacementError::NoSessions { name: cluster.to_owned(), limit })
 }
+
+/// The same within `patience`; the outer `None` where others hold too many.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn try_hold_sessions(
+    control: &mut PgConnection,
+    (cluster, budget): (&str, Option<i32>),
+    (least, most): (usize, usize),
+    patience: Duration,
+) -> Result<Option<Option<Slots>>, PlacementError> {
+    let Some(limit) = budget else { return Ok(Some(None)) };
+    let what = format!("nexus:sessions:{cluster}");
+    Ok(Slots::take(control, &what, limit, (least, most), patience).await?.map(Some))
+}

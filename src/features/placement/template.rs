@@ -1,16 +1,21 @@
-//! The template from which tenants' databases are cloned, kept at the newest tenant schema.
+//! The template from which tenants' databases are cloned, kept at the newest tenant schema, with
+//! what was released of the operator's sets of migrations.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::error::PlacementError;
-use super::registry::Cluster;
+use super::registry::{Cluster, Placement};
 use super::store;
+use crate::features::migrations::File;
 use crate::infra::cluster::{Database, build_template, drop_template};
 use crate::infra::crypto::random;
-use crate::infra::db::{AdvisoryLock, LockKey, REALM};
+use crate::infra::db::{AdvisoryLock, DbError, History, LockKey, REALM, Script};
+use crate::kernel::TenantId;
 
 /// How long to wait for another process that builds the same template.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -24,6 +29,23 @@ pub struct Template {
     pub owner_role: String,
     /// The version of its schema.
     pub version: i64,
+    /// The operator's sets in it, with their versions.
+    pub sets: BTreeMap<String, i64>,
+    /// The history tables of those sets, which an app's login may not write.
+    pub histories: Vec<String>,
+}
+
+impl Template {
+    fn of(row: store::TemplateRow, version: i64) -> Self {
+        let Json(sets) = row.sets;
+        Self {
+            database: row.database_name,
+            owner_role: row.owner_role,
+            version,
+            sets,
+            histories: row.histories,
+        }
+    }
 }
 
 /// A server's budget of sessions (`None`: not limited), and the template at the newest version
@@ -38,9 +60,7 @@ pub async fn budget_and_template(
     let version = REALM.newest();
     let (budget, row) = store::budget_and_template(control, cluster, version).await?;
     let known = row.filter(|row| row.ready);
-    let template =
-        known.map(|row| Template { database: row.database_name, owner_role: row.owner_role, version });
-    Ok((budget, template))
+    Ok((budget, known.map(|row| Template::of(row, version))))
 }
 
 /// The template at the newest version on a server; built first where there is none.
@@ -55,7 +75,7 @@ pub async fn template(
 ) -> Result<Template, PlacementError> {
     let version = REALM.newest();
     if let Some(row) = store::template(control, &cluster.name, version).await?.filter(|row| row.ready) {
-        return Ok(Template { database: row.database_name, owner_role: row.owner_role, version });
+        return Ok(Template::of(row, version));
     }
     let key = LockKey::of("template", format_args!("{}:{version}", cluster.name));
     let lock = AdvisoryLock::wait(control, key, PATIENCE).await?.ok_or(PlacementError::Busy)?;
@@ -76,17 +96,104 @@ async fn build(
     } else {
         let name = random::resource_name()?;
         let (database_name, owner_role) = (name.database(), name.owner_role());
-        store::plan_template(control, (&cluster.name, version), &database_name, &owner_role).await?;
-        store::TemplateRow { database_name, owner_role, ready: false }
+        store::plan_template(control, (&cluster.name, version), &database_name, &owner_role).await?
     };
-    let template = Template { database: row.database_name, owner_role: row.owner_role, version };
-    if !row.ready {
+    let ready = row.ready;
+    let template = Template::of(row, version);
+    if !ready {
+        let released = released(control, &template).await?;
+        let files: Vec<(History, Script<'_>)> = released.iter().map(Released::script).collect();
         let mark = format!("nexus:{installation}:template");
         let names = Database { name: &template.database, owner: &template.owner_role, app: "", mark: &mark };
-        build_template(admin, &cluster.admin, names, REALM).await?;
-        store::template_ready(control, &cluster.name, version).await?;
+        build_template(admin, &cluster.admin, names, REALM, &files).await?;
+        store::template_ready(control, &template.database).await?;
     }
     Ok(template)
+}
+
+/// A file that new tenants are born with.
+struct Released {
+    row: store::ReleasedRow,
+    transaction: bool,
+}
+
+impl Released {
+    fn script(&self) -> (History, Script<'_>) {
+        let script = Script {
+            version: self.row.version,
+            description: &self.row.description,
+            checksum: &self.row.checksum,
+            text: &self.row.up,
+            in_transaction: self.transaction,
+            search_path: "public, pg_temp",
+            lock_timeout: Duration::ZERO,
+            statement_timeout: Duration::ZERO,
+        };
+        (History::new(&self.row.history), script)
+    }
+}
+
+/// The files of a template's sets, set after set in the order of their dependence.
+async fn released(control: &mut PgConnection, template: &Template) -> Result<Vec<Released>, PlacementError> {
+    let rows = store::released(control, &template.database).await?;
+    let mut waiting: BTreeMap<String, Vec<store::ReleasedRow>> = BTreeMap::new();
+    for row in rows {
+        waiting.entry(row.set_name.clone()).or_default().push(row);
+    }
+    let mut files = Vec::new();
+    while !waiting.is_empty() {
+        let is_free = |rows: &Vec<store::ReleasedRow>| {
+            rows.first().is_none_or(|row| row.depends_on.iter().all(|name| !waiting.contains_key(name)))
+        };
+        // Registering a set refuses circles; should there be one, any order is as good.
+        let next = waiting.iter().find(|(_, rows)| is_free(rows)).or(waiting.iter().next());
+        let Some(name) = next.map(|(name, _)| name.clone()) else { break };
+        for row in waiting.remove(&name).unwrap_or_default() {
+            let name = format!("{}_{}", row.version, row.description.replace(' ', "_"));
+            let parsed = File::parse(&name, row.up.as_str(), None)?;
+            files.push(Released { row, transaction: parsed.directives.transaction });
+        }
+    }
+    Ok(files)
+}
+
+/// Records what of the operator's sets a tenant has that is cloned from a template.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn born_with(
+    control: &mut PgConnection,
+    tenant: TenantId,
+    template: &Template,
+) -> Result<(), DbError> {
+    if template.sets.is_empty() {
+        return Ok(());
+    }
+    store::born_with(control, tenant, &template.sets).await
+}
+
+/// Builds the templates anew that are not what new tenants should be born with, on every server
+/// that has one. The one before stays for those who are about to clone it; older ones go.
+///
+/// # Errors
+/// When a server refuses, or does not answer.
+pub async fn refresh_templates(
+    control: &mut PgConnection,
+    placement: &Placement,
+    installation: Uuid,
+) -> Result<(), PlacementError> {
+    let mark = format!("nexus:{installation}:template");
+    for name in store::template_clusters(control).await? {
+        let cluster = placement.cluster(control, &name).await?;
+        let mut admin = cluster.admin.connect("nexus:template").await?;
+        let now = template(control, &mut admin, &cluster, installation).await?;
+        for row in store::superseded_templates(control, &name, &now.database).await? {
+            let names = Database { name: &row.database_name, owner: &row.owner_role, app: "", mark: &mark };
+            drop_template(&mut admin, names).await?;
+            store::delete_template(control, &row.database_name).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The templates that the control database knows of on a server, each with whether it is ready.

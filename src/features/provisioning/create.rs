@@ -12,7 +12,7 @@ use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
-use crate::features::placement::{Chosen, Placement, Wish};
+use crate::features::placement::{Chosen, Placement, Template, Wish, born_with};
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::crypto::{InvitationToken, random};
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, durable_transaction, transaction};
@@ -183,8 +183,8 @@ impl Provisioning {
                 return if taken { Ok(None) } else { Err(error.into()) };
             }
         };
-        let version = self.server_of(worker, &cluster).await?.template.version;
-        let reserved = self.reserve(worker, caller, request, (&cluster, &store, version), "create").await?;
+        let template = self.server_of(worker, &cluster).await?.template;
+        let reserved = self.reserve(worker, caller, request, (&cluster, &store, &template), "create").await?;
         Ok(reserved.map(|(intent, opened)| (intent, opened, "create")))
     }
 
@@ -195,7 +195,7 @@ impl Provisioning {
         worker: &Worker,
         caller: &Caller,
         request: &CreateRequest,
-        placed: (&str, &str, i64),
+        (cluster, place, template): (&str, &str, &Template),
         kind: &'static str,
     ) -> Result<Option<(Intent, super::recovery::Opened)>, ProvisioningError> {
         let (id, operation) = (TenantId::new(), OperationId::new());
@@ -209,10 +209,12 @@ impl Provisioning {
         let new = &request.tenant;
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
+        let placed = (cluster, place, template.version);
         let Some(tenant) = tenants::insert(&mut tx, id, new, &resources, placed).await? else {
             tx.rollback().await?;
             return Ok(None);
         };
+        born_with(&mut tx, id, template).await?;
         let password = random::role_password()?;
         let sign_in = match (&new.admin_email, &request.admin_password_hash) {
             (Some(_), Some(hash)) => Some((sealed::ADMIN_HASH, hash.clone())),

@@ -69,7 +69,7 @@ pub async fn claim(
     let statement = format!(
         "with chosen as (
              select id as chosen_id from control.tenants
-             where state = 'pooled' and schema_version = $8
+             where state = 'pooled' and schema_version = $8 and not control.lacks_released(tenants.id)
                and ($5::text is null or cluster = $5) and ($6::text is null or store = $6)
                and cluster in (select name from control.clusters where state = 'active' and labels @> $7)
                and store in (select name from control.stores where state = 'active' and labels @> $7)

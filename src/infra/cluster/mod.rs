@@ -11,6 +11,7 @@ mod error;
 mod inside;
 mod inventory;
 mod mending;
+mod migrator;
 mod privileges;
 mod roles;
 mod sessions;
@@ -27,6 +28,10 @@ pub use inventory::{
     inventory,
 };
 pub use mending::{close_template, drop_role, end_session, mend, revoke_database};
+pub use migrator::{
+    MigratorLogin, OwnerFound, close_after_migration, drop_marked_migrators, drop_migrators, hand_over,
+    make_migrators, open_for_migration, owners,
+};
 pub use privileges::{
     become_role, close_maintenance_databases, grant_inside, grant_realm, granted_inside, realm_granted,
 };

@@ -1,9 +1,11 @@
 //! Who may do what on a server and inside a tenant's database.
 
+use std::fmt::Write as _;
+
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{ClusterError, Database};
-use crate::infra::db::identifier;
+use crate::infra::db::{History, identifier};
 
 /// SQLSTATE of "tuple concurrently updated", which two changes of one database's privileges at
 /// the same moment get.
@@ -85,7 +87,8 @@ pub async fn realm_granted(admin: &mut PgConnection, app: &str) -> Result<bool, 
 }
 
 /// Inside a clone of the template: gives everything to the owner role, and lets the app role read
-/// the realm, change the settings, and read and write the apps' tables, now and in the future.
+/// the realm, change the settings, and read and write the apps' tables, now and in the future; of
+/// the apps' histories of migrations it may only read.
 ///
 /// # Errors
 /// When a statement fails.
@@ -93,8 +96,21 @@ pub async fn grant_inside(
     admin: &mut PgConnection,
     database: Database<'_>,
     template_owner: &str,
+    histories: &[String],
 ) -> Result<(), ClusterError> {
     let (owner, app) = (identifier(database.owner), identifier(database.app));
+    // What the template has of the apps' tables is older than the default privileges below.
+    let mut born_with = String::new();
+    if !histories.is_empty() {
+        born_with = format!(
+            "; grant select, insert, update, delete on all tables in schema public to {app};
+             grant usage, select, update on all sequences in schema public to {app}"
+        );
+        for history in histories {
+            let table = History::new(history);
+            let _ = write!(born_with, "; revoke insert, update, delete on {} from {app}", table.quoted());
+        }
+    }
     let statements = format!(
         "reassign owned by {template_owner} to {owner};
          grant usage on schema public to {app};
@@ -102,7 +118,7 @@ pub async fn grant_inside(
          alter default privileges for role {owner} in schema public
              grant select, insert, update, delete on tables to {app};
          alter default privileges for role {owner} in schema public
-             grant usage, select, update on sequences to {app}",
+             grant usage, select, update on sequences to {app}{born_with}",
         template_owner = identifier(template_owner),
         realm = realm_grants(database.app),
     );

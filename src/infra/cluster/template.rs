@@ -5,9 +5,10 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{ClusterError, Database, DatabaseFound, database, drop_database, fence};
-use crate::infra::db::{MigrationSet, ServerAddress, identifier, literal};
+use crate::infra::db::{History, MigrationSet, Script, ServerAddress, identifier, literal};
 
-/// Builds a template, from the start when an earlier attempt was cut short.
+/// Builds a template, from the start when an earlier attempt was cut short: a realm's tables, then
+/// what `more` leads to.
 ///
 /// Its objects belong to a role of its own, so that a clone's can be given to the clone's owner;
 /// the database itself ends up with the administrator.
@@ -19,6 +20,7 @@ pub async fn build_template(
     server: &ServerAddress,
     template: Database<'_>,
     migrations: MigrationSet,
+    more: &[(History, Script<'_>)],
 ) -> Result<(), ClusterError> {
     let application = format!("nexus:template:{}", template.name);
     fence(admin, &application).await?;
@@ -33,6 +35,10 @@ pub async fn build_template(
     let mut inside = server.database(template.name).connect(&application).await?;
     sqlx::raw_sql(AssertSqlSafe(format!("set role {owner}"))).execute(&mut inside).await?;
     migrations.apply(&mut inside).await?;
+    for (history, script) in more {
+        history.make(&mut inside, &[]).await?;
+        history.apply(&mut inside, *script).await.map_err(|error| error.error)?;
+    }
     let tidy = "reset role; revoke all on schema public from public";
     sqlx::raw_sql(tidy).execute(&mut inside).await?;
     sqlx::Connection::close(inside).await?;

@@ -112,6 +112,27 @@ impl ServerAddress {
         self.open(options).await
     }
 
+    /// Opens a connection that acts as another role from its first statement on, and that what is
+    /// in the database cannot steer, as [`ServerAddress::connect`]'s. What runs in it may go back to
+    /// the login's own rights at any time: the login must have no others.
+    ///
+    /// # Errors
+    /// [`DbError::Unreachable`], or the server's refusal.
+    pub async fn connect_acting(&self, application: &str, role: &str) -> Result<PgConnection, DbError> {
+        let options = self.options().application_name(application).options([
+            ("role", role),
+            ("search_path", "pg_catalog,pg_temp"),
+            ("client_connection_check_interval", "500ms"),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("default_transaction_read_only", "off"),
+            ("default_transaction_isolation", "read committed"),
+            ("standard_conforming_strings", "on"),
+            ("statement_timeout", "0"),
+            ("lock_timeout", "0"),
+        ]);
+        self.open(options).await
+    }
+
     /// Opens a connection as a tenant's application would: nothing but what is its own applies.
     ///
     /// # Errors

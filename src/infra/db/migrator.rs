@@ -32,6 +32,11 @@ impl MigrationSet {
         self.files.iter().map(|file| (file.version, &*file.checksum))
     }
 
+    /// Every version with its description and its text.
+    pub fn texts(&self) -> impl Iterator<Item = (i64, &str, &str)> {
+        self.files.iter().map(|file| (file.version, &*file.description, file.sql.as_str()))
+    }
+
     /// The history table, qualified.
     #[must_use]
     pub fn history(&self) -> String {

@@ -3,18 +3,24 @@
 
 mod address;
 mod error;
+mod histories;
+mod history;
 mod lock;
 mod migrator;
 mod quote;
 mod slots;
+mod statements;
 mod transaction;
 mod url;
 
 pub use address::{Host, ServerAddress, Tls};
 pub use error::DbError;
+pub use histories::{Who, make_missing, who, who_and_histories};
+pub use history::{Applied, History, Script, ScriptError, invalid_indexes, repeatable};
 pub use lock::{AdvisoryLock, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
 pub use slots::Slots;
+pub use statements::{Statement, statements};
 pub use transaction::{durable_transaction, snapshot, transaction};
 pub use url::UrlError;

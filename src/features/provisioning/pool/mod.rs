@@ -148,8 +148,8 @@ impl Provisioning {
                 return Err(Interrupted.into());
             }
             let request = unnamed(place)?;
-            let version = self.server_of(worker, place.0).await?.template.version;
-            let placed = (place.0, place.1, version);
+            let template = self.server_of(worker, place.0).await?.template;
+            let placed = (place.0, place.1, &template);
             let reserved = Box::pin(self.reserve(worker, caller, &request, placed, "pool")).await?;
             let Some((intent, opened)) = reserved else { continue };
             let subject = intent.tenant.slug.clone();

@@ -11,10 +11,11 @@ pub(super) async fn pools(control: &mut PgConnection, version: i64) -> Result<Ve
     Ok(sqlx::query_as(
         "select cluster, store, size,
                 (select count(*) from control.tenants
-                 where state = 'pooled' and schema_version = $1
+                 where state = 'pooled' and schema_version = $1 and not control.lacks_released(tenants.id)
                    and tenants.cluster = pools.cluster and tenants.store = pools.store) as ready,
                 (select count(*) from control.tenants
-                 where state = 'pooled' and schema_version is distinct from $1
+                 where state = 'pooled'
+                   and (schema_version is distinct from $1 or control.lacks_released(tenants.id))
                    and tenants.cluster = pools.cluster and tenants.store = pools.store) as outdated
          from control.pools order by cluster, store",
     )
@@ -49,9 +50,10 @@ pub(super) async fn surplus(
 ) -> Result<Vec<TenantId>, DbError> {
     Ok(sqlx::query_scalar(
         "select id from (
-             select id, schema_version = $3 as current,
-                    row_number() over (partition by schema_version = $3 order by id desc) as place
-             from control.tenants where state = 'pooled' and cluster = $1 and store = $2
+             select id, current, row_number() over (partition by current order by id desc) as place
+             from control.tenants,
+                  lateral (select schema_version = $3 and not control.lacks_released(id) as current) as it
+             where state = 'pooled' and cluster = $1 and store = $2
          ) as pooled
          where current is distinct from true or place > $4 order by id",
     )

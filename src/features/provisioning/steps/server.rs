@@ -136,9 +136,12 @@ impl Step<Plan, ProvisioningError> for Grant {
         if plan.may_remake {
             plan.begin_own_session().await?;
         }
-        let template_owner = &plan.server.template.owner_role;
-        plan.inside(async |inside| Ok(cluster::grant_inside(inside, plan.database(), template_owner).await?))
-            .await
+        let template = &plan.server.template;
+        plan.inside(async |inside| {
+            let (owner, histories) = (&template.owner_role, &template.histories);
+            Ok(cluster::grant_inside(inside, plan.database(), owner, histories).await?)
+        })
+        .await
     }
 
     async fn undo(&self, _plan: &Plan) -> Result<(), ProvisioningError> {

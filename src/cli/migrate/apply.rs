@@ -1,0 +1,55 @@
+//! `nexus migrate apply`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::super::{CommandResult, Exit, Invocation};
+use super::how::WaitArgs;
+use super::report::{ReportArgs, read_file, tell};
+use super::views::PlanView;
+use crate::app::App;
+use crate::features::fleet::PlanFile;
+
+pub(super) const AFTER_HELP: &str = "\
+EXAMPLES
+  nexus migrate plan --all --out plan.json
+  nexus migrate apply --plan plan.json
+  nexus --dry-run migrate apply --plan plan.json      whether it still holds";
+
+/// Arguments of `nexus migrate apply`.
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    /// The plan, as nexus migrate plan --out saved it
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub plan: PathBuf,
+    /// How long to wait
+    #[command(flatten)]
+    pub wait: WaitArgs,
+    /// Where to report
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+pub(super) async fn run(args: ApplyArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let name = args.plan.display().to_string();
+    let saved = PlanFile::read(&read_file(&args.plan)?, &name)?;
+    let progress = on.screen.progress();
+    let mut app = App::open(&settings, &caller, &progress).await?;
+    let fleet = app.fleet();
+    if on.global.dry_run {
+        drop(progress);
+        let request = saved.request(Duration::ZERO, &name)?;
+        let planned = fleet.plan(&mut app.control, &caller, &request).await?;
+        saved.check(&planned)?;
+        on.screen.thing(&PlanView::of(&planned))?;
+        return Ok(Exit::Done);
+    }
+    let request = saved.request(args.wait.lock_wait, &name)?;
+    let watch = (&progress as &dyn crate::kernel::Progress, &on.interrupt);
+    let outcome = fleet.migrate(&mut app.control, &caller, &request, Some(&saved), watch).await?;
+    drop(progress);
+    tell(outcome, &mut app, &caller, &args.report, on).await
+}

@@ -1,0 +1,99 @@
+//! `nexus migrate lint`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::super::output::{Column, Row};
+use super::super::{CommandResult, Exit, Invocation, complete};
+use super::set::open;
+use crate::features::migrations::SetName;
+use crate::features::migrations::lint::{self, Finding, State};
+
+pub(super) const AFTER_HELP: &str = "\
+EXAMPLES
+  nexus migrate lint                        what no tenant is to get unseen
+  nexus migrate lint shop --all-files
+  nexus migrate lint --file migrations/20260101120000_add_orders.sql     needs no installation
+  nexus -o json migrate lint | jq -r '.[] | select(.state == \"fails\") | .instead'
+
+A file is let off a rule by a line before its first statement, e.g.
+  -- nexus: allow ban-drop-table because no program uses it since May
+The rules are listed in docs/migrations.md.";
+
+/// Arguments of `nexus migrate lint`.
+#[derive(Debug, Args)]
+pub(super) struct LintArgs {
+    /// The sets; all of the operator's own without a name
+    #[arg(value_name = "SET", add = complete::migration_sets())]
+    pub sets: Vec<SetName>,
+    /// Look at this file; may be repeated
+    #[arg(long = "file", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Look at the files, too, that every tenant has
+    #[arg(long)]
+    pub all_files: bool,
+    /// Ask the rules, too, that are matters of taste or of care
+    #[arg(long)]
+    pub strict: bool,
+}
+
+pub(super) async fn run(args: &LintArgs, on: &Invocation) -> CommandResult {
+    let mut subjects = Vec::new();
+    for file in &args.files {
+        subjects.push(lint::of_file(file)?);
+    }
+    // Files that are named need no installation.
+    if args.files.is_empty() || !args.sets.is_empty() {
+        let mut app = open(on).await?;
+        subjects.extend(lint::of_sets(&mut app.control, &args.sets, args.all_files).await?);
+    }
+    let mut findings = Vec::new();
+    for subject in &mut subjects {
+        subject.file = from_here(&subject.file);
+        findings.extend(lint::check(subject, args.strict)?);
+    }
+    let count = |state| findings.iter().filter(|it| it.state == state).count();
+    let (failed, waived) = (count(State::Fails), count(State::Waived));
+    let files = subjects.len();
+    on.screen.list(findings)?;
+    on.screen.note(&format!("{files} file(s) looked at: {failed} broken rule(s), {waived} waived"));
+    Ok(if failed > 0 { Exit::Integrity } else { Exit::Done })
+}
+
+/// A path without the working directory: shorter, and what an editor opens.
+fn from_here(file: &str) -> String {
+    let here = std::env::current_dir().ok();
+    let below = here.and_then(|here| Path::new(file).strip_prefix(here).ok());
+    below.map_or_else(|| file.to_owned(), |path| path.display().to_string())
+}
+
+impl Row for Finding {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("file"),
+        Column::number("line"),
+        Column::number("column"),
+        Column::text("state"),
+        Column::text("effect"),
+        Column::text("rule"),
+        Column::text("message"),
+        Column::text("instead"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.file.clone(),
+            self.line.to_string(),
+            self.column.to_string(),
+            self.state.as_str().to_owned(),
+            self.effect.as_str().to_owned(),
+            self.rule.clone(),
+            self.message.clone(),
+            self.reason.as_ref().map_or_else(|| self.instead.clone(), |why| format!("waived: {why}")),
+        ]
+    }
+
+    fn id(&self) -> String {
+        format!("{}:{}:{}", self.file, self.line, self.column)
+    }
+}

@@ -1,0 +1,79 @@
+//! `nexus migrate`: sets of migrations, their files, and bringing every tenant to the same version.
+
+use clap::{Args, Subcommand};
+
+use super::{CommandResult, Invocation};
+
+mod apply;
+mod how;
+mod lint;
+mod new;
+mod plan;
+mod report;
+mod runs;
+mod set;
+mod tenants;
+mod views;
+
+/// Arguments of `nexus migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Say which folders of migrations belong in every tenant
+    #[command(subcommand)]
+    Set(set::SetVerb),
+    /// Make the file of a new migration, to be filled in
+    ///
+    /// Its version is the time in UTC, as sqlx writes it, and always the newest of its set.
+    #[command(after_help = new::AFTER_HELP)]
+    New(new::NewArgs),
+    /// Find what will lock, rewrite or break, with the safer way
+    ///
+    /// Looks at the files that some tenant has yet to get, and runs nothing. The exit code is 9 when
+    /// a rule is broken and the file does not waive it, with a reason, in its header.
+    #[command(after_help = lint::AFTER_HELP)]
+    Lint(lint::LintArgs),
+    /// Show what would run where, and in which waves
+    ///
+    /// Decided by the registry and the files alone; no tenant is asked. Changes nothing.
+    #[command(after_help = plan::AFTER_HELP)]
+    Plan(plan::PlanArgs),
+    /// Do what a saved plan says, if it still holds
+    ///
+    /// Nothing is done where the files, or the tenants that lack something, are not what they were
+    /// when the plan was made: the exit code is 5 then.
+    #[command(after_help = apply::AFTER_HELP)]
+    Apply(apply::ApplyArgs),
+    /// Bring tenants to the newest version of every set
+    ///
+    /// Plans and applies in one. Costs next to nothing where nobody lacks anything. A tenant that
+    /// fails is left as it was, reported, and does not stop the others of its wave; the exit code
+    /// is 6 then, and the same command again tries those alone. A run whose process was killed is
+    /// taken up where it stood.
+    #[command(after_help = tenants::AFTER_HELP)]
+    Tenants(Box<tenants::TenantsArgs>),
+    /// Look at runs, go on with them, stop them, take them back
+    #[command(subcommand)]
+    Runs(runs::RunsVerb),
+}
+
+/// Runs a verb of `nexus migrate`.
+///
+/// # Errors
+/// What the services say.
+pub async fn run(args: MigrateArgs, on: &Invocation) -> CommandResult {
+    match args.verb {
+        Verb::Set(verb) => set::run(verb, on).await,
+        Verb::New(args) => new::run(args, on).await,
+        Verb::Lint(args) => lint::run(&args, on).await,
+        Verb::Plan(args) => plan::run(args, on).await,
+        Verb::Apply(args) => apply::run(args, on).await,
+        Verb::Tenants(args) => tenants::run(*args, on).await,
+        Verb::Runs(verb) => runs::run(verb, on).await,
+    }
+}

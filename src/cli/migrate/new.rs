@@ -1,0 +1,58 @@
+//! `nexus migrate new`.
+
+use clap::Args;
+use time::OffsetDateTime;
+
+use super::super::output::{Column, Row};
+use super::super::{CommandResult, Exit, Invocation, complete};
+use super::set::open;
+use crate::features::migrations::{self, MadeFile, NewFile, SetName};
+
+pub(super) const AFTER_HELP: &str = "\
+EXAMPLES
+  nexus migrate new shop 'add orders'
+  nexus migrate new shop 'index orders by day' --no-transaction     for CREATE INDEX CONCURRENTLY
+  $EDITOR $(nexus -o id migrate new shop 'add notes')";
+
+/// Arguments of `nexus migrate new`.
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    /// The set
+    #[arg(value_name = "SET", add = complete::migration_sets())]
+    pub set: SetName,
+    /// What it does, in a few words; they become part of the file's name
+    #[arg(value_name = "WORDS")]
+    pub words: String,
+    /// Make a second file, for the way back
+    #[arg(long)]
+    pub reversible: bool,
+    /// Run it outside a transaction
+    #[arg(long)]
+    pub no_transaction: bool,
+}
+
+pub(super) async fn run(args: NewArgs, on: &Invocation) -> CommandResult {
+    let mut app = open(on).await?;
+    let new = NewFile {
+        set: args.set,
+        words: args.words,
+        reversible: args.reversible,
+        transaction: !args.no_transaction,
+    };
+    let now = OffsetDateTime::now_utc();
+    on.screen.list(migrations::create_file(&mut app.control, &new, now, on.global.dry_run).await?)?;
+    Ok(Exit::Done)
+}
+
+impl Row for MadeFile {
+    const COLUMNS: &'static [Column] =
+        &[Column::text("file"), Column::number("version"), Column::text("set")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.file.clone(), self.version.to_string(), self.set.clone()]
+    }
+
+    fn id(&self) -> String {
+        self.file.clone()
+    }
+}

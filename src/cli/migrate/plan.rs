@@ -1,0 +1,55 @@
+//! `nexus migrate plan`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::super::{CommandResult, Exit, Invocation};
+use super::how::{FilesArgs, PaceArgs, WhichArgs, request};
+use super::report::write_file;
+use super::views::PlanView;
+use crate::app::App;
+use crate::features::fleet::PlanFile;
+
+pub(super) const AFTER_HELP: &str = "\
+EXAMPLES
+  nexus migrate plan --all
+  nexus migrate plan --where label.tier=gold --set app
+  nexus migrate plan --all --wave 'canary=acme,beta;10%' --out plan.json
+  nexus migrate apply --plan plan.json      once somebody has approved it
+  nexus -o json migrate plan --all | jq '.tenants[].slug'";
+
+/// Arguments of `nexus migrate plan`.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// Which tenants
+    #[command(flatten)]
+    pub which: WhichArgs,
+    /// Which files
+    #[command(flatten)]
+    pub files: FilesArgs,
+    /// How
+    #[command(flatten)]
+    pub pace: PaceArgs,
+    /// Save the plan in this file, for nexus migrate apply
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+}
+
+pub(super) async fn run(args: PlanArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let mut app = App::open(&settings, &caller, &progress).await?;
+    drop(progress);
+    let request = request(args.which, args.files, &args.pace, Duration::ZERO, None);
+    let planned = app.fleet().plan(&mut app.control, &caller, &request).await?;
+    if let Some(file) = args.out.filter(|_| !on.global.dry_run) {
+        let saved = PlanFile::new(&request, &planned);
+        let text = serde_json::to_string_pretty(&saved).unwrap_or_default();
+        write_file(&file, &text)?;
+        on.screen.note(&format!("do it: nexus migrate apply --plan {}", file.display()));
+    }
+    on.screen.thing(&PlanView::of(&planned))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,253 @@
+//! What a run came to: on the screen, and in the files that a CI system reads.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+
+use super::super::{CommandResult, Exit, Invocation};
+use super::views::{RunReport, failure_text};
+use crate::app::App;
+use crate::features::fleet::{FleetError, Outcome, RunTenantView, RunView, TenantState};
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure};
+
+/// Where to report.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ReportArgs {
+    /// Write a report to a file: junit=FILE or markdown=FILE; may be repeated
+    #[arg(long = "report", value_name = "FORM=FILE")]
+    pub reports: Vec<ReportFile>,
+}
+
+/// A report in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReportFile {
+    form: Form,
+    path: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Junit,
+    Markdown,
+}
+
+impl FromStr for ReportFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || "a report is junit=FILE or markdown=FILE".to_owned();
+        let (form, path) = text.split_once('=').filter(|(_, path)| !path.is_empty()).ok_or_else(wrong)?;
+        let form = match form {
+            "junit" => Form::Junit,
+            "markdown" => Form::Markdown,
+            _ => return Err(wrong()),
+        };
+        Ok(Self { form, path: PathBuf::from(path) })
+    }
+}
+
+/// A file that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {source}", path.display())]
+pub(super) struct FileError {
+    action: &'static str,
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+impl Failure for FileError {
+    fn kind(&self) -> ErrorKind {
+        match self.source.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Unavailable,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        "file"
+    }
+}
+
+pub(super) fn read_file(path: &Path) -> Result<String, FileError> {
+    std::fs::read_to_string(path).map_err(|source| FileError {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), FileError> {
+    std::fs::write(path, text).map_err(|source| FileError { action: "write", path: path.to_owned(), source })
+}
+
+/// Tells what came of it, and ends as it did.
+pub(super) async fn tell(
+    outcome: Outcome,
+    app: &mut App,
+    caller: &Caller,
+    args: &ReportArgs,
+    on: &Invocation,
+) -> CommandResult {
+    let (mut report, run) = match outcome {
+        Outcome::NothingToDo => (RunReport::nothing_to_do(), None),
+        Outcome::Ran(run) => {
+            let tenants = RunView::tenants_of(&mut app.control, caller, run.id).await?;
+            (RunReport::of((*run).clone(), tenants), Some(run))
+        }
+    };
+    for file in &args.reports {
+        let text = match file.form {
+            Form::Junit => junit(&report),
+            Form::Markdown => markdown(&report),
+        };
+        write_file(&file.path, &text)?;
+    }
+    report.tenants.retain(|tenant| matches!(tenant.state, TenantState::Failed | TenantState::LeftOut));
+    for tenant in &report.tenants {
+        on.screen.note(&failure_text(tenant));
+        if let Some(hint) = &tenant.hint {
+            on.screen.note(&format!("  {hint}"));
+        }
+    }
+    on.screen.thing(&report)?;
+    match run {
+        Some(run) if !report.is_done() => Err(partial(&run, report.is_unreachable())),
+        _ => Ok(Exit::Done),
+    }
+}
+
+fn partial(run: &RunView, unreachable: bool) -> AnyFailure {
+    let (done, failed, pending) = (run.done, run.failed, run.pending);
+    FleetError::Partial { id: run.id, state: run.state.as_str(), done, failed, pending, unreachable }.into()
+}
+
+/// As CI systems read it: a test case for each tenant.
+fn junit(report: &RunReport) -> String {
+    let mut cases = String::new();
+    let (mut failures, mut skipped) = (0, 0);
+    for tenant in &report.tenants {
+        let seconds = seconds(tenant);
+        let _ = write!(
+            cases,
+            "    <testcase classname=\"{}\" name=\"{}\" time=\"{seconds}\"",
+            escaped(&tenant.cluster),
+            escaped(&tenant.slug)
+        );
+        let message = escaped(tenant.message.as_deref().unwrap_or_default());
+        match tenant.state {
+            TenantState::Done => cases.push_str("/>\n"),
+            TenantState::Failed => {
+                failures += 1;
+                let kind = escaped(tenant.sqlstate.as_deref().or(tenant.code.as_deref()).unwrap_or_default());
+                let hint = escaped(tenant.hint.as_deref().unwrap_or_default());
+                let _ = write!(
+                    cases,
+                    ">\n      <failure type=\"{kind}\" message=\"{message}\">{hint}</failure>\n    </testcase>\n"
+                );
+            }
+            TenantState::LeftOut | TenantState::Pending | TenantState::Running => {
+                skipped += 1;
+                let message = if message.is_empty() { "not begun".to_owned() } else { message };
+                let _ = write!(cases, ">\n      <skipped message=\"{message}\"/>\n    </testcase>\n");
+            }
+        }
+    }
+    let name =
+        report.run.as_ref().map_or_else(|| "nothing to do".to_owned(), |run| format!("run {}", run.id));
+    let tests = report.tenants.len();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"nexus migrate: {name}\" \
+         tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\">\n{cases}  </testsuite>\n</testsuites>\n"
+    )
+}
+
+/// Text as an attribute or an element of XML holds it (XML 1.0, section 2.4); what XML cannot hold
+/// at all is left out.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\n' | '\t' | '\r' => safe.push(' '),
+            c if c.is_control() => {}
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+fn seconds(tenant: &RunTenantView) -> String {
+    let milliseconds = tenant.milliseconds.unwrap_or(0);
+    format!("{}.{:03}", milliseconds / 1000, milliseconds % 1000)
+}
+
+/// As a person reads it beside a pull request.
+fn markdown(report: &RunReport) -> String {
+    let Some(run) = &report.run else {
+        return "### Migration of tenants: nothing to do\n\nEvery tenant has everything.\n".to_owned();
+    };
+    let mut text = format!("### Migration of tenants: {}\n\n", run.state.as_str());
+    let versions: Vec<String> =
+        run.versions.0.iter().map(|(set, version)| format!("{set} {version}")).collect();
+    let _ = write!(
+        text,
+        "| run | to | tenants | done | failed | not begun | left out |\n|---|---|---|---|---|---|---|\n\
+         | {} | {} | {} | {} | {} | {} | {} |\n",
+        run.id,
+        cell(&versions.join(", ")),
+        run.tenants,
+        run.done,
+        run.failed,
+        run.pending,
+        run.left_out
+    );
+    let told: Vec<_> = report
+        .tenants
+        .iter()
+        .filter(|tenant| matches!(tenant.state, TenantState::Failed | TenantState::LeftOut))
+        .collect();
+    if !told.is_empty() {
+        text.push_str("\n| tenant | why | message | what to do |\n|---|---|---|---|\n");
+    }
+    for tenant in told {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            cell(&tenant.slug),
+            cell(tenant.sqlstate.as_deref().or(tenant.code.as_deref()).unwrap_or(tenant.state.as_str())),
+            cell(tenant.message.as_deref().unwrap_or_default()),
+            cell(tenant.hint.as_deref().unwrap_or_default())
+        );
+    }
+    text
+}
+
+/// Text as a cell of a table holds it.
+fn cell(text: &str) -> String {
+    let text = text.replace(['\n', '\r'], " ");
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_a_form_and_a_file() {
+        assert_eq!("junit=a=b.xml".parse(), Ok(ReportFile { form: Form::Junit, path: "a=b.xml".into() }));
+        for bad in ["junit", "junit=", "xml=a"] {
+            assert!(bad.parse::<ReportFile>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_cannot_break_a_report() {
+        assert_eq!(escaped("<a> \"b\" & \u{1}c\n"), "&lt;a&gt; &quot;b&quot; &amp; c ");
+        assert_eq!(cell("a|b\n<c>"), "a\\|b &lt;c>");
+    }
+}

@@ -1,0 +1,154 @@
+//! `nexus migrate runs`.
+
+use clap::{Args, Subcommand};
+
+use super::super::{CommandResult, Exit, Invocation, arguments, prompt};
+use super::how::PaceArgs;
+use super::report::{ReportArgs, tell};
+use super::views::RunReport;
+use crate::app::App;
+use crate::features::fleet::{RunFilter, RunState, RunView, TenantState};
+use crate::kernel::ids::RunId;
+use crate::kernel::{Page, Progress};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RunsVerb {
+    /// List runs, newest first
+    #[command(after_help = "\
+EXAMPLES
+  nexus migrate runs list
+  nexus -o id migrate runs list --state partial --limit 1")]
+    List(ListArgs),
+    /// Show a run with each of its tenants
+    #[command(after_help = "\
+EXAMPLES
+  nexus migrate runs show 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
+  nexus -o json migrate runs show 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d | jq '.tenants[] | select(.state == \"failed\")'")]
+    Show(ShowArgs),
+    /// Go on with a run that was stopped, that was cut short, or in which tenants failed
+    ///
+    /// With the files that it began with, whatever has become of them since.
+    #[command(after_help = "\
+EXAMPLES
+  nexus migrate runs resume 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
+  nexus --dry-run migrate runs resume 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d    how it stands")]
+    Resume(ResumeArgs),
+    /// Begin no more tenants of a run
+    ///
+    /// Those that are being migrated are finished by the process that is at it.
+    #[command(after_help = "\
+EXAMPLES
+  nexus migrate runs cancel 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d")]
+    Cancel(CancelArgs),
+    /// Take back exactly what a run applied, where it applied it
+    ///
+    /// Runs the files that go down, the last first, as a run of its own. Refused before anything is
+    /// done where a file has none.
+    #[command(after_help = "\
+EXAMPLES
+  nexus --dry-run migrate runs rollback 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
+  nexus --yes migrate runs rollback 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d")]
+    Rollback(RollbackArgs),
+}
+
+/// Arguments of `nexus migrate runs list`.
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Only those in this state
+    #[arg(long, value_name = "STATE", value_parser = arguments::word(RunState::ALL, RunState::as_str))]
+    pub state: Option<RunState>,
+    /// Which rows
+    #[command(flatten)]
+    pub page: arguments::PageArgs,
+}
+
+/// Arguments of `nexus migrate runs show`.
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// The run's id
+    pub id: RunId,
+}
+
+/// Arguments of `nexus migrate runs resume`.
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    /// The run's id
+    pub id: RunId,
+    /// Where to report
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+/// Arguments of `nexus migrate runs cancel`.
+#[derive(Debug, Args)]
+pub(super) struct CancelArgs {
+    /// The run's id
+    pub id: RunId,
+}
+
+/// Arguments of `nexus migrate runs rollback`.
+#[derive(Debug, Args)]
+pub(super) struct RollbackArgs {
+    /// The run's id
+    pub id: RunId,
+    /// How
+    #[command(flatten)]
+    pub pace: PaceArgs,
+    /// Where to report
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+pub(super) async fn run(verb: RunsVerb, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let mut app = App::open(&settings, &caller, &progress).await?;
+    let fleet = app.fleet();
+    let watch = (&progress as &dyn Progress, &on.interrupt);
+    match verb {
+        RunsVerb::List(args) => {
+            let page = args.page.page().unwrap_or(Page { page: 1, limit: u32::MAX });
+            let filter = RunFilter { state: args.state };
+            on.screen.list(RunView::list(&mut app.control, &caller, &filter, page).await?)?;
+            Ok(Exit::Done)
+        }
+        RunsVerb::Show(args) => show(&mut app, args.id, on).await,
+        RunsVerb::Resume(args) if on.global.dry_run => show(&mut app, args.id, on).await,
+        RunsVerb::Cancel(args) if on.global.dry_run => show(&mut app, args.id, on).await,
+        RunsVerb::Resume(args) => {
+            let outcome = fleet.resume(&mut app.control, &caller, args.id, watch).await?;
+            tell(outcome, &mut app, &caller, &args.report, on).await
+        }
+        RunsVerb::Cancel(args) => {
+            let view = fleet.cancel(&mut app.control, &caller, args.id).await?;
+            on.screen.thing(&RunReport::of(view, Vec::new()))?;
+            Ok(Exit::Done)
+        }
+        RunsVerb::Rollback(args) => {
+            let pace = args.pace.settings();
+            let way = fleet.way_back(&mut app.control, &caller, args.id, pace).await?;
+            if on.global.dry_run {
+                let view = RunView::show(&mut app.control, &caller, args.id).await?;
+                on.screen.thing(&RunReport::of(view, way.tenants))?;
+                return Ok(Exit::Done);
+            }
+            let what = format!("taking run {} back in {} tenant(s)", args.id, way.tenants.len());
+            prompt::confirm(on, &what)?;
+            let outcome = fleet.roll_back(&mut app.control, &caller, args.id, pace, watch).await?;
+            tell(outcome, &mut app, &caller, &args.report, on).await
+        }
+    }
+}
+
+async fn show(app: &mut App, id: RunId, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    let view = RunView::show(&mut app.control, &caller, id).await?;
+    let tenants = RunView::tenants_of(&mut app.control, &caller, id).await?;
+    for tenant in tenants.iter().filter(|tenant| tenant.state == TenantState::Failed) {
+        if let Some(hint) = &tenant.hint {
+            on.screen.note(&format!("{}: {hint}", tenant.slug));
+        }
+    }
+    on.screen.thing(&RunReport::of(view, tenants))?;
+    Ok(Exit::Done)
+}

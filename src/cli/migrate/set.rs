@@ -1,0 +1,274 @@
+//! `nexus migrate set`: the folders of migrations that belong in every tenant.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::super::output::{Column, Row, Thing, time_text};
+use super::super::{CommandResult, Exit, Invocation, complete, prompt};
+use crate::app::App;
+use crate::features::migrations::{
+    self, AddSet, FileView, HistoryTable, Outcome, SetChange, SetDetail, SetName, SetView, VersionView,
+};
+use crate::kernel::AnyFailure;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SetVerb {
+    /// Have a folder of migrations run in every tenant from now on
+    ///
+    /// The files are sqlx's: VERSION_words.sql, or VERSION_words.up.sql with VERSION_words.down.sql.
+    /// The folder is read anew by each command; nothing runs before nexus migrate tenants. The same
+    /// command again changes nothing.
+    #[command(after_help = "\
+EXAMPLES
+  nexus migrate set add shop --source ./migrations
+  nexus migrate set add reports --source reports/sql --depends-on shop \\
+        --history public._sqlx_migrations_reports
+
+The first set takes the history table that sqlx migrate info looks for; each other set needs one of
+its own.")]
+    Add(AddArgs),
+    /// List the sets, in the order in which they run
+    #[command(after_help = "\
+EXAMPLES
+  nexus migrate set list
+  nexus -o json migrate set list | jq '.[] | select(.problem)'")]
+    List(ListArgs),
+    /// Show a set: its files, and how many tenants are at which version
+    #[command(after_help = "\
+EXAMPLES
+  nexus migrate set show shop
+  nexus -o json migrate set show shop | jq '.migrations[-1]'")]
+    Show(NameArgs),
+    /// Change where a set's files are, or which sets come before it
+    #[command(after_help = "\
+EXAMPLES
+  nexus migrate set update shop --source /srv/shop/migrations
+  nexus migrate set update reports --depends-on shop --depends-on billing
+  nexus migrate set update reports --independent")]
+    Update(UpdateArgs),
+    /// Let go of a set; nothing in a tenant is dropped
+    ///
+    /// Refused while tenants have migrations of it, unless --forget says that Nexus is to know no
+    /// more of them. Their tables and histories stay as they are.
+    #[command(after_help = "\
+EXAMPLES
+  nexus migrate set remove shop
+  nexus migrate set remove shop --forget --yes --confirm shop     in a script")]
+    Remove(RemoveArgs),
+}
+
+/// Arguments of `nexus migrate set add`.
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    /// Its name: 1 to 40 lower-case letters, digits, hyphens and underscores
+    pub name: SetName,
+    /// The folder of its files
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub source: PathBuf,
+    /// Its history table in each tenant, of sqlx's shape [default: public._sqlx_migrations]
+    #[arg(long, value_name = "SCHEMA.TABLE")]
+    pub history: Option<HistoryTable>,
+    /// A set that comes before it; may be repeated
+    #[arg(long, value_name = "SET", add = complete::migration_sets())]
+    pub depends_on: Vec<SetName>,
+}
+
+/// Arguments of `nexus migrate set list`.
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {}
+
+/// A set.
+#[derive(Debug, Args)]
+pub(super) struct NameArgs {
+    /// The set
+    #[arg(value_name = "SET", add = complete::migration_sets())]
+    pub name: SetName,
+}
+
+/// Arguments of `nexus migrate set update`.
+#[derive(Debug, Args)]
+pub(super) struct UpdateArgs {
+    /// The set
+    #[arg(value_name = "SET", add = complete::migration_sets())]
+    pub name: SetName,
+    /// The folder of its files
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub source: Option<PathBuf>,
+    /// A set that comes before it, and no others than those named; may be repeated
+    #[arg(long, value_name = "SET", add = complete::migration_sets())]
+    pub depends_on: Vec<SetName>,
+    /// No set comes before it
+    #[arg(long, conflicts_with = "depends_on")]
+    pub independent: bool,
+}
+
+/// Arguments of `nexus migrate set remove`.
+#[derive(Debug, Args)]
+pub(super) struct RemoveArgs {
+    /// The set
+    #[arg(value_name = "SET", add = complete::migration_sets())]
+    pub name: SetName,
+    /// Forget which tenants have migrations of it
+    #[arg(long)]
+    pub forget: bool,
+    /// The name once more, in a script
+    #[arg(long, value_name = "SET")]
+    pub confirm: Option<SetName>,
+}
+
+pub(super) async fn run(verb: SetVerb, on: &Invocation) -> CommandResult {
+    let mut app = open(on).await?;
+    match verb {
+        SetVerb::Add(args) => add(args, &mut app, on).await,
+        SetVerb::List(ListArgs {}) => {
+            on.screen.list(migrations::list_sets(&mut app.control).await?)?;
+            Ok(Exit::Done)
+        }
+        SetVerb::Show(NameArgs { name }) => {
+            on.screen.thing(&migrations::show_set(&mut app.control, name.as_str()).await?)?;
+            Ok(Exit::Done)
+        }
+        SetVerb::Update(args) => update(args, &mut app, on).await,
+        SetVerb::Remove(args) => remove(&args, &mut app, on).await,
+    }
+}
+
+/// Opens the context.
+pub(super) async fn open(on: &Invocation) -> Result<App, AnyFailure> {
+    App::open(&on.settings()?, &on.caller(), &on.screen.progress()).await
+}
+
+async fn add(args: AddArgs, app: &mut App, on: &Invocation) -> CommandResult {
+    let add = AddSet {
+        name: args.name,
+        source: args.source,
+        history: args.history.unwrap_or_else(HistoryTable::usual),
+        depends_on: args.depends_on,
+    };
+    let dry_run = on.global.dry_run;
+    let outcome = migrations::add_set(&mut app.control, &on.caller(), &add, dry_run).await?;
+    if outcome == Outcome::Changed && dry_run {
+        on.screen.note(&format!(
+            "would add set {} of {}, with history {}",
+            add.name,
+            add.source.display(),
+            add.history
+        ));
+        return Ok(Exit::Done);
+    }
+    if outcome == Outcome::Unchanged {
+        on.screen.note(&format!("set {} is there already; nothing was changed", add.name));
+    }
+    on.screen.thing(&migrations::show_set(&mut app.control, add.name.as_str()).await?)?;
+    Ok(Exit::Done)
+}
+
+async fn update(args: UpdateArgs, app: &mut App, on: &Invocation) -> CommandResult {
+    let depends_on = (args.independent || !args.depends_on.is_empty()).then_some(args.depends_on);
+    let change = SetChange { source: args.source, depends_on };
+    let dry_run = on.global.dry_run;
+    let outcome =
+        migrations::update_set(&mut app.control, &on.caller(), &args.name, &change, dry_run).await?;
+    match outcome {
+        Outcome::Changed if dry_run => on.screen.note("nothing is changed; this is how it stands:"),
+        Outcome::Changed => {}
+        Outcome::Unchanged => on.screen.note(&format!("set {} is so already", args.name)),
+    }
+    on.screen.thing(&migrations::show_set(&mut app.control, args.name.as_str()).await?)?;
+    Ok(Exit::Done)
+}
+
+async fn remove(args: &RemoveArgs, app: &mut App, on: &Invocation) -> CommandResult {
+    let name = args.name.as_str();
+    let tenants = migrations::check_removable(&mut app.control, name, args.forget).await?;
+    let view = migrations::show_set(&mut app.control, name).await?;
+    if !on.global.dry_run {
+        let shown = [format!("set {name}: {tenants} tenant(s) keep its tables, and Nexus forgets them")];
+        let given = args.confirm.as_ref().map(SetName::as_str);
+        prompt::confirm_word(on, &format!("removing set {name}"), &shown, name, given)?;
+        migrations::remove_set(&mut app.control, &on.caller(), &args.name, args.forget).await?;
+    }
+    on.screen.thing(&view)?;
+    Ok(Exit::Done)
+}
+
+impl Row for SetView {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("name"),
+        Column::number("files"),
+        Column::number("newest"),
+        Column::number("tenants"),
+        Column::number("oldest_in_tenants"),
+        Column::text("depends_on"),
+        Column::text("history"),
+        Column::text("source"),
+        Column::text("problem"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.name.clone(),
+            self.files.map(|count| count.to_string()).unwrap_or_default(),
+            self.newest.map(|version| version.to_string()).unwrap_or_default(),
+            self.tenants.to_string(),
+            self.oldest_in_tenants.map(|version| version.to_string()).unwrap_or_default(),
+            self.depends_on.join(","),
+            self.history.clone(),
+            source(self),
+            self.problem.clone().unwrap_or_default(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Thing for SetDetail {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let set = &self.set;
+        vec![
+            ("name", set.name.clone()),
+            ("source", source(set)),
+            ("history", set.history.clone()),
+            ("depends_on", set.depends_on.join(", ")),
+            ("files", set.files.map(|count| count.to_string()).unwrap_or_default()),
+            ("newest", set.newest.map(|version| version.to_string()).unwrap_or_default()),
+            ("tenants", set.tenants.to_string()),
+            ("versions", self.versions.iter().map(version_text).collect::<Vec<_>>().join(", ")),
+            ("problem", set.problem.clone().unwrap_or_default()),
+            ("created_at", time_text(set.created_at)),
+            ("updated_at", time_text(set.updated_at)),
+            ("migrations", self.migrations.iter().map(file_text).collect::<Vec<_>>().join("\n")),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.set.name.clone()
+    }
+}
+
+fn source(set: &SetView) -> String {
+    set.source.clone().unwrap_or_else(|| "part of Nexus".to_owned())
+}
+
+fn version_text(view: &VersionView) -> String {
+    format!("{}: {}", view.version, view.tenants)
+}
+
+fn file_text(file: &FileView) -> String {
+    let marks = [
+        (file.reversible, "reversible".to_owned()),
+        (!file.transaction, "no transaction".to_owned()),
+        (file.alone, "alone".to_owned()),
+        (file.lock_timeout.is_some(), format!("lock {}", file.lock_timeout.as_deref().unwrap_or_default())),
+        (
+            file.statement_timeout.is_some(),
+            format!("statement {}", file.statement_timeout.as_deref().unwrap_or_default()),
+        ),
+    ];
+    let marks: Vec<String> = marks.into_iter().filter(|(there, _)| *there).map(|(_, text)| text).collect();
+    let text = format!("{} {}", file.version, file.description);
+    if marks.is_empty() { text } else { format!("{text} ({})", marks.join(", ")) }
+}

@@ -1,0 +1,206 @@
+//! Plans and runs as they are written.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::output::{Column, Row, Thing, time_text};
+use crate::features::fleet::{
+    LeftOut, Planned, PlannedFile, PlannedSet, PlannedTenant, RunState, RunTenantView, RunView, TenantState,
+};
+
+/// A set in a plan, and where the tenants stand that lack something of it.
+#[derive(Debug, Serialize)]
+pub(super) struct PlannedSetView<'a> {
+    #[serde(flatten)]
+    set: &'a PlannedSet,
+    /// How many tenants are at which version.
+    tenants: BTreeMap<i64, u64>,
+}
+
+/// A wave of a plan.
+#[derive(Debug, Serialize)]
+pub(super) struct WaveView<'a> {
+    name: &'a str,
+    tenants: usize,
+}
+
+/// A plan.
+#[derive(Debug, Serialize)]
+pub(super) struct PlanView<'a> {
+    /// `pending` or `nothing_to_do`.
+    outcome: &'static str,
+    sets: Vec<PlannedSetView<'a>>,
+    files: Vec<&'a PlannedFile>,
+    waves: Vec<WaveView<'a>>,
+    tenants: &'a [PlannedTenant],
+    left_out: &'a [LeftOut],
+}
+
+impl<'a> PlanView<'a> {
+    pub(super) fn of(planned: &'a Planned) -> Self {
+        let at = |set: &PlannedSet| {
+            let mut tenants = BTreeMap::new();
+            for tenant in &planned.tenants {
+                *tenants.entry(tenant.before.get(&set.name).copied().unwrap_or(0)).or_insert(0) += 1;
+            }
+            tenants
+        };
+        let size = |wave: usize| planned.tenants.iter().filter(|tenant| tenant.wave == wave).count();
+        let plan = &planned.plan;
+        Self {
+            outcome: if planned.is_empty() { "nothing_to_do" } else { "pending" },
+            sets: plan.sets.iter().map(|set| PlannedSetView { set, tenants: at(set) }).collect(),
+            files: plan.files.iter().filter(|file| file.pending).collect(),
+            waves: plan
+                .waves
+                .iter()
+                .enumerate()
+                .map(|(index, name)| WaveView { name, tenants: size(index) })
+                .collect(),
+            tenants: &planned.tenants,
+            left_out: &planned.left_out,
+        }
+    }
+}
+
+impl Thing for PlanView<'_> {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let join = |texts: Vec<String>| texts.join("; ");
+        let at = |set: &PlannedSetView<'_>| {
+            let counts = set.tenants.iter().map(|(version, count)| format!("{count} at {version}"));
+            format!("{} to {}: {}", set.set.name, set.set.version, counts.collect::<Vec<_>>().join(", "))
+        };
+        let file = |file: &&PlannedFile| {
+            format!("{} {}_{}", file.set, file.version, file.description.replace(' ', "_"))
+        };
+        vec![
+            ("outcome", self.outcome.to_owned()),
+            ("tenants", self.tenants.len().to_string()),
+            ("sets", join(self.sets.iter().map(at).collect())),
+            ("files", join(self.files.iter().map(file).collect())),
+            (
+                "waves",
+                join(self.waves.iter().map(|wave| format!("{}: {}", wave.name, wave.tenants)).collect()),
+            ),
+            (
+                "left_out",
+                join(
+                    self.left_out.iter().map(|it| format!("{} is {}", it.slug, it.state.as_str())).collect(),
+                ),
+            ),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.tenants.iter().map(|tenant| tenant.slug.as_str()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A run with what is worth telling of its tenants.
+#[derive(Debug, Serialize)]
+pub(super) struct RunReport {
+    /// How it ended: a run's state, or `nothing_to_do`.
+    pub(super) outcome: &'static str,
+    /// The run; `null`: none was needed.
+    pub(super) run: Option<RunView>,
+    /// Its tenants: those that failed or were left out, or all of them where one run is looked at.
+    pub(super) tenants: Vec<RunTenantView>,
+}
+
+impl Thing for RunReport {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = vec![("outcome", self.outcome.to_owned())];
+        if let Some(run) = &self.run {
+            let versions: Vec<String> =
+                run.versions.0.iter().map(|(set, version)| format!("{set} {version}")).collect();
+            fields.extend([
+                ("run", run.id.to_string()),
+                ("selection", run.selection.clone()),
+                ("versions", versions.join(", ")),
+                ("tenants", run.tenants.to_string()),
+                ("done", run.done.to_string()),
+                ("failed", run.failed.to_string()),
+                ("pending", run.pending.to_string()),
+                ("running", run.running.to_string()),
+                ("left_out", run.left_out.to_string()),
+                ("wave", format!("{} of {}", run.wave, run.waves)),
+                ("takes_back", run.takes_back.map(|id| id.to_string()).unwrap_or_default()),
+                ("message", run.message.clone().unwrap_or_default()),
+                ("created_at", time_text(run.created_at)),
+                ("finished_at", run.finished_at.map(time_text).unwrap_or_default()),
+            ]);
+            let failed = self.tenants.iter().filter(|tenant| tenant.state == TenantState::Failed);
+            let failed: Vec<String> = failed.map(failure_text).collect();
+            fields.push(("failures", failed.join("; ")));
+        }
+        fields
+    }
+
+    fn id(&self) -> String {
+        self.run.as_ref().map(|run| run.id.to_string()).unwrap_or_default()
+    }
+}
+
+/// Who failed, and why, in one line.
+pub(super) fn failure_text(tenant: &RunTenantView) -> String {
+    let code = tenant.sqlstate.as_deref().or(tenant.code.as_deref()).unwrap_or_default();
+    format!("{}: {code} {}", tenant.slug, tenant.message.as_deref().unwrap_or_default())
+}
+
+impl RunReport {
+    pub(super) fn of(run: RunView, tenants: Vec<RunTenantView>) -> Self {
+        Self { outcome: run.state.as_str(), run: Some(run), tenants }
+    }
+
+    pub(super) fn nothing_to_do() -> Self {
+        Self { outcome: "nothing_to_do", run: None, tenants: Vec::new() }
+    }
+
+    /// Whether every tenant that failed did so because its server did not answer, and none was done.
+    pub(super) fn is_unreachable(&self) -> bool {
+        let mut failed = self.tenants.iter().filter(|tenant| tenant.state == TenantState::Failed).peekable();
+        let done = self.run.as_ref().is_some_and(|run| run.done > 0);
+        failed.peek().is_some()
+            && !done
+            && failed.all(|tenant| tenant.code.as_deref() == Some("database_unreachable"))
+    }
+
+    /// Whether everything was done that was to be.
+    pub(super) fn is_done(&self) -> bool {
+        self.run.as_ref().is_none_or(|run| run.state == RunState::Done)
+    }
+}
+
+impl Row for RunView {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("id"),
+        Column::text("kind"),
+        Column::text("state"),
+        Column::number("tenants"),
+        Column::number("done"),
+        Column::number("failed"),
+        Column::number("pending"),
+        Column::text("selection"),
+        Column::text("created_at"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let kind = if self.takes_back.is_some() { "back" } else { "forward" };
+        vec![
+            self.id.to_string(),
+            kind.to_owned(),
+            self.state.as_str().to_owned(),
+            self.tenants.to_string(),
+            self.done.to_string(),
+            self.failed.to_string(),
+            self.pending.to_string(),
+            self.selection.clone(),
+            time_text(self.created_at),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}

@@ -1,0 +1,132 @@
+//! Taking a run back: exactly what it applied, where it applied it, in reverse.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::runner::Runner;
+use super::{Fleet, Outcome, Watch, Written, write};
+use crate::features::fleet::error::FleetError;
+use crate::features::fleet::model::{Plan, Settings};
+use crate::features::fleet::runs::{self, NewTenant, RunKind, RunState, RunTenantView, RunView};
+use crate::infra::db::durable_transaction;
+use crate::kernel::Caller;
+use crate::kernel::ids::RunId;
+
+/// What a rollback would do.
+#[derive(Debug, Clone)]
+pub struct WayBack {
+    /// The plan of the run that goes back.
+    pub plan: Plan,
+    /// The tenants that it is for, each as the other run left it.
+    pub tenants: Vec<RunTenantView>,
+}
+
+impl Fleet {
+    /// What would take a run back.
+    ///
+    /// # Errors
+    /// [`FleetError::NoWayBack`] when a file has no text that goes down; [`FleetError::Over`] when it
+    /// was taken back, or takes another back; [`FleetError::Busy`].
+    pub async fn way_back(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        id: RunId,
+        settings: Settings,
+    ) -> Result<WayBack, FleetError> {
+        let run = runs::store::run(control, id).await?.ok_or(FleetError::NoRun { id })?;
+        if run.state == RunState::Running {
+            return Err(FleetError::Busy { id, other: false });
+        }
+        if run.kind == RunKind::Back {
+            return Err(FleetError::Over { id, state: "a rollback", verb: "taken back" });
+        }
+        if runs::store::taken_back_by(control, id).await?.is_some() {
+            return Err(FleetError::Over { id, state: "taken back already", verb: "taken back again" });
+        }
+        let mut tenants = RunView::tenants_of(control, caller, id).await?;
+        tenants.retain(|tenant| !tenant.applied.0.is_empty());
+        let applied: BTreeSet<(String, i64)> = tenants
+            .iter()
+            .flat_map(|it| it.applied.0.iter().map(|it| (it.set.clone(), it.version)))
+            .collect();
+        let mut plan = run.plan.0;
+        let kept: BTreeMap<(String, i64), bool> = runs::store::kept_files(control, &plan)
+            .await?
+            .into_iter()
+            .map(|file| ((file.set_name, file.version), file.down.is_some()))
+            .collect();
+        let without: Vec<String> = applied
+            .iter()
+            .filter(|key| !kept.get(*key).copied().unwrap_or(false))
+            .map(|(set, version)| format!("{set} {version}"))
+            .collect();
+        if !without.is_empty() {
+            return Err(FleetError::NoWayBack { id, files: without });
+        }
+        for file in &mut plan.files {
+            file.pending = applied.contains(&(file.set.clone(), file.version));
+        }
+        plan.selection = format!("those that run {id} changed");
+        plan.waves = vec!["rest".to_owned()];
+        plan.settings = settings;
+        Ok(WayBack { plan, tenants })
+    }
+
+    /// Takes a run back, as a run of its own.
+    ///
+    /// # Errors
+    /// As [`Fleet::way_back`]. Tenants that fail are in the outcome.
+    pub async fn roll_back(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        id: RunId,
+        settings: Settings,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, FleetError> {
+        let way = self.way_back(control, caller, id, settings).await?;
+        if way.tenants.is_empty() {
+            return Ok(Outcome::NothingToDo);
+        }
+        if let Some(other) = runs::store::under_way(control).await? {
+            if self.bury(control, other.id).await? > 0 {
+                return Err(FleetError::Busy { id: other.id, other: false });
+            }
+            let message = "its process died, and a rollback came next";
+            runs::store::finish(control, other.id, RunState::Stopped, Some(message)).await?;
+        }
+        let rows: Vec<NewTenant<'_>> = way
+            .tenants
+            .iter()
+            .map(|it| NewTenant {
+                tenant_id: it.id,
+                slug: &it.slug,
+                cluster: &it.cluster,
+                wave: 0,
+                state: "pending",
+                before: it.after.as_ref().map(|after| json!(after)),
+                message: None,
+            })
+            .collect();
+        let written = Written { kind: RunKind::Back, takes_back: Some(id), plan: &way.plan, rows: &rows };
+        let enlisted = Runner::enlist(self).await?;
+        let back = RunId::new();
+        let detail = json!({ "takes_back": id, "tenants": rows.len() });
+        let mut tx = durable_transaction(control).await?;
+        let wrote = write(&mut tx, caller, back, &written, enlisted.0, ("run.rollback", detail)).await;
+        if let Err(error) = wrote {
+            tx.rollback().await?;
+            if error.violates(runs::store::ONE_AT_A_TIME) {
+                let other = runs::store::under_way(control).await?;
+                return Err(FleetError::Busy { id: other.map_or(id, |run| run.id), other: false });
+            }
+            return Err(error.into());
+        }
+        tx.commit().await?;
+        let run = runs::store::run(control, back).await?.ok_or(FleetError::NoRun { id: back })?;
+        self.run(control, run, enlisted, watch).await
+    }
+}

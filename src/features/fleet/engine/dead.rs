@@ -1,0 +1,58 @@
+//! What dead processes left: sessions that are still at it, databases that stand open, logins,
+//! tenants that count as being migrated.
+
+use sqlx::PgConnection;
+
+use super::Fleet;
+use super::runner::{application_of, lock_of};
+use super::store;
+use crate::features::fleet::error::FleetError;
+use crate::features::fleet::runs;
+use crate::infra::cluster::{close_after_migration, drop_marked_migrators, fence};
+use crate::infra::db::{AdvisoryLock, LockKey};
+use crate::kernel::ids::{RunId, RunnerId};
+
+impl Fleet {
+    /// Marks the logins of a runner.
+    pub(super) fn mark_of(&self, runner: RunnerId) -> String {
+        format!("{}migrator:{runner}", self.installation.marks())
+    }
+
+    /// Cleans up behind every dead runner of a run; how many live. One is dead when its lock is
+    /// free, or when it gave no sign of life for so long that its lease is over: its server may
+    /// not have noticed that it is gone.
+    pub(super) async fn bury(&self, control: &mut PgConnection, run: RunId) -> Result<usize, FleetError> {
+        let mut alive = 0;
+        for (runner, overdue) in runs::store::runners(control, run).await? {
+            let key = if overdue { LockKey::of("runner-grave", runner) } else { lock_of(runner) };
+            let Some(lock) = AdvisoryLock::try_take(control, key).await? else {
+                alive += 1;
+                continue;
+            };
+            let buried = self.clean_up(control, runner).await;
+            lock.release(control).await?;
+            buried?;
+        }
+        Ok(alive)
+    }
+
+    async fn clean_up(&self, control: &mut PgConnection, runner: RunnerId) -> Result<(), FleetError> {
+        let opened = store::opened_by(control, runner).await?;
+        for name in store::servers_of_runner(control, runner).await? {
+            let cluster = self.placement.cluster(control, &name).await?;
+            let mut admin = cluster.admin.connect("nexus:run").await?;
+            // A statement outlives its client: what it was at has come about after this, or never will.
+            fence(&mut admin, &application_of(runner)).await?;
+            for (tenant, run, place, database, app, suspended) in &opened {
+                if *place == name {
+                    if *suspended {
+                        close_after_migration(&mut admin, database, app).await?;
+                    }
+                    store::note_opened(control, *run, *tenant, false).await?;
+                }
+            }
+            drop_marked_migrators(&mut admin, &self.mark_of(runner)).await?;
+        }
+        Ok(store::delete_runner(control, runner).await?)
+    }
+}

@@ -1,0 +1,333 @@
+//! One server: tenants are claimed and given their logins some at a time, migrated by several hands
+//! at once, and what came of them is recorded some at a time, each beside the others.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use sqlx::PgConnection;
+use tokio::sync::{Mutex, mpsc};
+
+use super::runner::Runner;
+use super::session::Acting;
+use super::store::{self, Claimed, Told};
+use super::suspended::Opened;
+use super::tenant::{Attempt, attempt};
+use crate::features::fleet::error::FleetError;
+use crate::features::fleet::mend::{Again, Trouble};
+use crate::features::placement::Cluster;
+use crate::features::tenants::{self, TenantState};
+use crate::infra::cluster::{MigratorLogin, drop_migrators, hand_over, make_migrators, owners};
+use crate::infra::crypto::{random, scram};
+use crate::infra::db::ServerAddress;
+use crate::kernel::Event;
+
+/// Most results that are recorded at once.
+const BATCH: usize = 64;
+/// The first pause before a tenant is tried again; each is twice as long as the one before.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// A tenant with its login.
+struct Ready {
+    tenant: Claimed,
+    login: MigratorLogin,
+    password: SecretString,
+}
+
+/// What came of a claimed tenant.
+enum Ended {
+    /// It was tried.
+    Told { told: Box<Told>, login: Option<(MigratorLogin, ServerAddress)> },
+    /// It was not begun.
+    PutBack { tenant: Claimed, login: MigratorLogin },
+}
+
+/// A server that tenants of a run are on.
+pub(super) struct Server<'a> {
+    pub(super) runner: &'a Runner<'a>,
+    pub(super) cluster: Cluster,
+    pub(super) wave: i32,
+    /// Tenants at a time.
+    pub(super) jobs: usize,
+    /// At the maintenance database.
+    pub(super) admin: Mutex<PgConnection>,
+}
+
+impl Server<'_> {
+    /// Migrates tenants of the wave until there is none that is free.
+    pub(super) async fn work(&self) -> Result<(), FleetError> {
+        let (ready, waiting) = mpsc::channel(self.jobs);
+        let (ended, results) = mpsc::channel(self.jobs * 2 + 2);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let hands = (0..self.jobs).map(|_| self.hand(Arc::clone(&waiting), ended.clone()));
+        let hands = futures_util::future::join_all(hands);
+        // Each ends when the one before it has ended and nothing is left between them.
+        let feed = self.feed(ready, ended.clone());
+        let record = self.record(results);
+        drop((ended, waiting));
+        let (fed, _, recorded) = tokio::join!(Box::pin(feed), Box::pin(hands), Box::pin(record));
+        fed.and(recorded)
+    }
+
+    /// Claims tenants and makes their logins, a little ahead of those who migrate them.
+    async fn feed(&self, ready: mpsc::Sender<Ready>, ended: mpsc::Sender<Ended>) -> Result<(), FleetError> {
+        let runner = self.runner;
+        let most = (self.jobs * 2).clamp(2, BATCH);
+        while !runner.stop.is_cancelled() {
+            let place = (self.cluster.name.as_str(), self.wave);
+            let claimed = {
+                let mut control = runner.control.lock().await;
+                store::claim(&mut control, runner.ids(), place, most).await?
+            };
+            if claimed.is_empty() {
+                break;
+            }
+            let (fit, unfit): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_fit);
+            for tenant in unfit {
+                let told = left_out(&tenant);
+                let _ = ended.send(Ended::Told { told: Box::new(told), login: None }).await;
+            }
+            let (equipped, refused) = self.equip(fit).await?;
+            for told in refused {
+                let _ = ended.send(Ended::Told { told: Box::new(told), login: None }).await;
+            }
+            for item in equipped {
+                if ready.send(item).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives each its login. Whose owner could do harm gets none.
+    async fn equip(&self, tenants: Vec<Claimed>) -> Result<(Vec<Ready>, Vec<Told>), FleetError> {
+        let names: Vec<&str> = tenants.iter().map(|tenant| tenant.owner_role.as_str()).collect();
+        let password = random::role_password()?;
+        let verifier = scram::verifier_of_random(&password)?;
+        let mut admin = self.admin.lock().await;
+        let found = match owners(&mut admin, &names).await {
+            Ok(found) => found,
+            Err(error) => return Ok((Vec::new(), refused(&tenants, &Trouble::of_cluster(error)))),
+        };
+        let mut equipped = Vec::with_capacity(tenants.len());
+        let mut unfit = Vec::new();
+        for tenant in tenants {
+            match found.iter().find(|it| it.owner == tenant.owner_role) {
+                Some(it) if it.powers.is_empty() => {
+                    let login = MigratorLogin::new(&tenant.owner_role)?;
+                    equipped.push(Ready { tenant, login, password: password.clone() });
+                }
+                found => {
+                    let trouble = unfit_owner(&tenant, found.map(|it| it.powers.join(", ")));
+                    unfit.extend(refused(&[tenant], &trouble));
+                }
+            }
+        }
+        let logins: Vec<MigratorLogin> = equipped.iter().map(|item| item.login.clone()).collect();
+        if let Err(error) = make_migrators(&mut admin, &logins, &verifier, &self.runner.mark()).await {
+            let trouble = Trouble::of_cluster(error);
+            let tenants: Vec<Claimed> = equipped.drain(..).map(|item| item.tenant).collect();
+            unfit.extend(refused(&tenants, &trouble));
+        }
+        Ok((equipped, unfit))
+    }
+
+    /// Migrates one tenant after the other.
+    async fn hand(&self, waiting: Arc<Mutex<mpsc::Receiver<Ready>>>, ended: mpsc::Sender<Ended>) {
+        loop {
+            let Some(Ready { tenant, login, password }) = waiting.lock().await.recv().await else { return };
+            let item = if self.runner.holds_back() {
+                Ended::PutBack { tenant, login }
+            } else {
+                let server = self.cluster.admin.database(&tenant.database_name).login(&login.name, password);
+                let told = Box::pin(self.migrate(tenant, &login, &server)).await;
+                Ended::Told { told: Box::new(told), login: Some((login, server)) }
+            };
+            if ended.send(item).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Migrates a tenant, again and again where what stands in the way may pass.
+    async fn migrate(&self, mut tenant: Claimed, login: &MigratorLogin, server: &ServerAddress) -> Told {
+        let (runner, began) = (self.runner, Instant::now());
+        let settings = runner.run.plan.0.settings;
+        let application = runner.application();
+        let mut whole = Attempt::default();
+        let mut tries = 0;
+        let mut opened = None;
+        loop {
+            if tenant.state == TenantState::Suspended && opened.is_none() {
+                match Opened::open(self, &tenant, login).await {
+                    Ok(it) => opened = Some(it),
+                    Err(trouble) => {
+                        whole.trouble = Some(trouble);
+                        break;
+                    }
+                }
+            }
+            let acting = Acting { server, login, application: &application };
+            let one = Box::pin(attempt(acting, &tenant, &runner.sets, settings, runner.progress)).await;
+            whole.before = whole.before.or(one.before);
+            whole.after = one.after.or(whole.after);
+            whole.files = one.files.or(whole.files);
+            whole.applied.extend(one.applied);
+            whole.trouble = one.trouble;
+            let Some(trouble) = whole.trouble.as_ref().filter(|trouble| trouble.may_pass()) else { break };
+            if tries >= settings.retries || runner.stop.is_cancelled() {
+                break;
+            }
+            if trouble.again == Again::Lost {
+                match self.state_of(&tenant).await {
+                    Some(state) => tenant.state = state,
+                    None => break,
+                }
+                if !is_fit(&tenant) {
+                    break;
+                }
+            }
+            pause(tries).await;
+            tries += 1;
+        }
+        if let Some(opened) = opened
+            && let Err(trouble) = opened.close(self, &tenant).await
+        {
+            whole.trouble.get_or_insert(trouble);
+        }
+        let attempts = tenant.attempts + i32::try_from(tries).unwrap_or(0);
+        if !is_fit(&tenant) {
+            return left_out(&tenant);
+        }
+        told(&tenant, whole, attempts, began.elapsed())
+    }
+
+    /// What has become of a tenant in the meantime.
+    async fn state_of(&self, tenant: &Claimed) -> Option<TenantState> {
+        let mut control = self.runner.control.lock().await;
+        tenants::by_id(&mut control, tenant.id).await.ok().flatten().map(|row| row.state)
+    }
+
+    /// Takes the logins away and records what came of their tenants.
+    async fn record(&self, mut results: mpsc::Receiver<Ended>) -> Result<(), FleetError> {
+        let runner = self.runner;
+        let mut batch = Vec::with_capacity(BATCH);
+        while results.recv_many(&mut batch, BATCH).await > 0 {
+            let (mut told, mut back, mut logins) = (Vec::new(), Vec::new(), Vec::new());
+            for item in batch.drain(..) {
+                match item {
+                    Ended::Told { told: one, login } => {
+                        told.push(*one);
+                        logins.extend(login);
+                    }
+                    Ended::PutBack { tenant, login } => {
+                        let server = self.cluster.admin.database(&tenant.database_name);
+                        back.push(tenant.id);
+                        logins.push((login, server));
+                    }
+                }
+            }
+            self.drop_logins(&logins).await;
+            let mut control = runner.control.lock().await;
+            store::tell(&mut control, runner.ids(), &told).await?;
+            if !back.is_empty() {
+                store::put_back(&mut control, runner.ids(), &back).await?;
+            }
+            runner.heed_failures(&mut control, self.wave, &told).await?;
+            drop(control);
+            for one in &told {
+                let subject = one.slug.clone();
+                runner.progress.event(Event::Done { subject, ok: one.state != "failed" });
+            }
+        }
+        Ok(())
+    }
+
+    /// What cannot be dropped is found by its mark: by the next process, or by fsck.
+    async fn drop_logins(&self, logins: &[(MigratorLogin, ServerAddress)]) {
+        let mut admin = self.admin.lock().await;
+        let names: Vec<&str> = logins.iter().map(|(login, _)| login.name.as_str()).collect();
+        if drop_migrators(&mut admin, &names).await.is_ok() {
+            return;
+        }
+        for (login, server) in logins {
+            if drop_migrators(&mut admin, &[&login.name]).await.is_err() {
+                let _ = hand_over(server, login, &self.runner.application()).await;
+                let _ = drop_migrators(&mut admin, &[&login.name]).await;
+            }
+        }
+    }
+}
+
+fn is_fit(tenant: &Claimed) -> bool {
+    matches!(tenant.state, TenantState::Active | TenantState::Suspended | TenantState::Pooled)
+}
+
+pub(super) fn refused(tenants: &[Claimed], trouble: &Trouble) -> Vec<Told> {
+    let failed = || Attempt { trouble: Some(trouble.clone()), ..Attempt::default() };
+    tenants.iter().map(|tenant| told(tenant, failed(), tenant.attempts, Duration::ZERO)).collect()
+}
+
+fn unfit_owner(tenant: &Claimed, powers: Option<String>) -> Trouble {
+    let owner = &tenant.owner_role;
+    match powers {
+        Some(powers) => Trouble::fixed(
+            "owner_powerful",
+            format!("role {owner}, which owns the database, may do more than that: {powers}"),
+            "nothing of a tenant runs with such rights: give the database to a role of its own, \
+             'alter database … owner to …'",
+        ),
+        None => Trouble::fixed(
+            "owner_missing",
+            format!("role {owner}, which should own the database, is not there"),
+            format!("nexus tenant repair {}", tenant.slug),
+        ),
+    }
+}
+
+fn left_out(tenant: &Claimed) -> Told {
+    let trouble = Trouble::fixed(
+        "not_in_use",
+        format!("it is {}", tenant.state.as_str()),
+        format!("see where it stands: nexus tenant show {}", tenant.slug),
+    );
+    let mut told = told(
+        tenant,
+        Attempt { trouble: Some(trouble), ..Attempt::default() },
+        tenant.attempts,
+        Duration::ZERO,
+    );
+    told.state = "left_out";
+    told
+}
+
+fn told(tenant: &Claimed, it: Attempt, attempts: i32, took: Duration) -> Told {
+    let trouble = it.trouble;
+    let field = |of: fn(&Trouble) -> Option<String>| trouble.as_ref().and_then(of);
+    Told {
+        tenant_id: tenant.id,
+        slug: tenant.slug.clone(),
+        state: if trouble.is_some() { "failed" } else { "done" },
+        before: it.before,
+        after: it.after,
+        files: it.files,
+        applied: it.applied,
+        attempts,
+        milliseconds: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
+        code: trouble.as_ref().map(|trouble| trouble.code),
+        sqlstate: field(|trouble| trouble.sqlstate.clone()),
+        message: field(|trouble| Some(trouble.message.clone())),
+        hint: field(|trouble| trouble.hint.clone()).map(|hint| hint.replace("SLUG", &tenant.slug)),
+    }
+}
+
+/// Longer each time, and never in time with others.
+async fn pause(tries: u32) {
+    let mut byte = [128];
+    let _ = random::fill(&mut byte);
+    let pause = PAUSE.saturating_mul(1 << tries.min(6)).min(LONGEST_PAUSE);
+    tokio::time::sleep(pause.mul_f64(0.5 + f64::from(byte[0]) / 256.0)).await;
+}

@@ -1,0 +1,68 @@
+//! The session in which a tenant is migrated: whose rights it has, that it is a session of the
+//! server's own, and what the tenant's histories hold.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+
+use super::files::RunSet;
+use super::store::Claimed;
+use crate::features::fleet::mend::Trouble;
+use crate::infra::cluster::MigratorLogin;
+use crate::infra::db::{Applied, DbError, History, ServerAddress, Who, make_missing, who, who_and_histories};
+
+/// SQLSTATE `undefined_table`, and `invalid_schema_name`.
+const NO_HISTORY: [&str; 2] = ["42P01", "3F000"];
+/// The schemas that a session looks for names in, as it was told when it began.
+const PATH: &str = "pg_catalog,pg_temp";
+
+/// Where, and as whom.
+#[derive(Clone, Copy)]
+pub(super) struct Acting<'a> {
+    /// The tenant's database, as the migration's login.
+    pub(super) server: &'a ServerAddress,
+    /// The login.
+    pub(super) login: &'a MigratorLogin,
+    /// The session's name.
+    pub(super) application: &'a str,
+}
+
+/// A session, and what it found.
+pub(super) struct Look {
+    pub(super) session: PgConnection,
+    /// In the order of the sets.
+    pub(super) histories: Vec<BTreeMap<i64, Applied>>,
+}
+
+/// Opens a session and reads the histories; those that are not there are made.
+pub(super) async fn look(acting: Acting<'_>, tenant: &Claimed, sets: &[RunSet]) -> Result<Look, Trouble> {
+    let connected = acting.server.connect_acting(acting.application, &acting.login.owner).await;
+    let mut session = connected.map_err(Trouble::of_db)?;
+    let histories: Vec<&History> = sets.iter().map(|set| &set.history).collect();
+    let read = match who_and_histories(&mut session, &histories).await {
+        Err(error) if error.state().is_some_and(|state| NO_HISTORY.contains(&state)) => {
+            judge(&who(&mut session).await.map_err(Trouble::of_db)?, acting.login)?;
+            // The login of the app may write what its owner made; not what proves what was made.
+            let not_writers: Vec<&str> =
+                [tenant.app_role.as_str()].into_iter().filter(|role| *role != tenant.owner_role).collect();
+            make_missing(&mut session, &histories, &not_writers).await.map_err(Trouble::of_db)?;
+            who_and_histories(&mut session, &histories).await
+        }
+        other => other,
+    };
+    let (who, histories) = read.map_err(|error: DbError| Trouble::of_db(error))?;
+    judge(&who, acting.login)?;
+    Ok(Look { session, histories })
+}
+
+/// Whether it is the session that was asked for. A pooler hands out sessions that others opened.
+fn judge(who: &Who, login: &MigratorLogin) -> Result<(), Trouble> {
+    let is = (&*who.session_user, &*who.current_user, &*who.search_path);
+    if is == (&*login.name, &*login.owner, PATH) {
+        return Ok(());
+    }
+    Err(Trouble::pooler(&format!(
+        "the session is {}'s, acts as {}, and looks for names in {}",
+        is.0, is.1, is.2
+    )))
+}

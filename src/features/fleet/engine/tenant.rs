@@ -1,0 +1,253 @@
+//! One tenant: what its own histories say, and the files that it lacks, in a session that may do
+//! nothing but what the owner of its database may.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use sqlx::PgConnection;
+
+use super::files::{RunFile, RunSet, Way};
+use super::session::{Acting, Look, look};
+use super::store::Claimed;
+use crate::features::fleet::mend::{Again, Trouble};
+use crate::features::fleet::model::{Settings, Versions};
+use crate::features::fleet::runs::AppliedView;
+use crate::infra::db::{Applied, invalid_indexes, repeatable};
+use crate::infra::failpoint;
+use crate::kernel::{Event, Progress};
+
+/// What one attempt came to.
+#[derive(Debug, Default)]
+pub(super) struct Attempt {
+    /// What the tenant had.
+    pub(super) before: Option<Versions>,
+    /// What it has.
+    pub(super) after: Option<Versions>,
+    /// How many files each of its histories holds.
+    pub(super) files: Option<Versions>,
+    /// What was applied or taken back, in order.
+    pub(super) applied: Vec<AppliedView>,
+    /// Why it ended early.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// What a tenant's histories hold, in the order of the run's sets.
+type Histories = Vec<BTreeMap<i64, Applied>>;
+
+/// Brings one tenant where the run leads, once.
+pub(super) async fn attempt(
+    acting: Acting<'_>,
+    tenant: &Claimed,
+    sets: &[RunSet],
+    settings: Settings,
+    progress: &dyn Progress,
+) -> Attempt {
+    let mut attempt = Attempt::default();
+    let looked = Box::pin(look(acting, tenant, sets)).await;
+    let Look { mut session, mut histories } = match looked {
+        Ok(look) => look,
+        Err(trouble) => return Attempt { trouble: Some(trouble), ..attempt },
+    };
+    attempt.before = Some(newest(sets, &histories));
+    attempt.applied = unrecorded(tenant, sets, &histories);
+    let work = Work { session: &mut session, sets, settings, slug: &tenant.slug, progress };
+    let worked = match &tenant.to_take_back {
+        Some(list) => work.back(&list.0, &mut histories, &mut attempt.applied).await,
+        None => work.forward(&mut histories, &mut attempt.applied).await,
+    };
+    attempt.trouble = worked.err();
+    attempt.after = Some(newest(sets, &histories));
+    attempt.files = Some(counts(sets, &histories));
+    let _ = sqlx::Connection::close(session).await;
+    attempt
+}
+
+/// What a process applied that died before it could say so: it is this run's work all the same.
+fn unrecorded(tenant: &Claimed, sets: &[RunSet], histories: &Histories) -> Vec<AppliedView> {
+    let mut found = Vec::new();
+    if tenant.attempts < 2 || tenant.to_take_back.is_some() {
+        return found;
+    }
+    for (set, history) in sets.iter().zip(histories) {
+        let name = &set.planned.name;
+        let before = tenant.before.as_ref().and_then(|it| it.0.get(name)).copied().unwrap_or(0);
+        let known = |version| tenant.applied.0.iter().any(|it| it.set == *name && it.version == version);
+        for row in history.values().filter(|row| row.success && row.version > before) {
+            if !known(row.version) && set.files.iter().any(|file| file.version == row.version) {
+                found.push(AppliedView { set: name.clone(), version: row.version, milliseconds: 0 });
+            }
+        }
+    }
+    found
+}
+
+fn newest(sets: &[RunSet], histories: &Histories) -> Versions {
+    let of = |history: &BTreeMap<i64, Applied>| {
+        history.values().filter(|row| row.success).map(|row| row.version).max().unwrap_or(0)
+    };
+    sets.iter().zip(histories).map(|(set, history)| (set.planned.name.clone(), of(history))).collect()
+}
+
+fn counts(sets: &[RunSet], histories: &Histories) -> Versions {
+    let of = |history: &BTreeMap<i64, Applied>| {
+        i64::try_from(history.values().filter(|row| row.success).count()).unwrap_or(i64::MAX)
+    };
+    sets.iter().zip(histories).map(|(set, history)| (set.planned.name.clone(), of(history))).collect()
+}
+
+struct Work<'a> {
+    session: &'a mut PgConnection,
+    sets: &'a [RunSet],
+    settings: Settings,
+    slug: &'a str,
+    progress: &'a dyn Progress,
+}
+
+impl Work<'_> {
+    /// Applies what is missing. Nothing is begun before all histories are found to be in order.
+    async fn forward(
+        mut self,
+        histories: &mut Histories,
+        done: &mut Vec<AppliedView>,
+    ) -> Result<(), Trouble> {
+        for (set, history) in self.sets.iter().zip(&*histories) {
+            check(set, history)?;
+            for row in history.values().filter(|row| !row.success) {
+                self.cut_short(set, row.version).await?;
+            }
+        }
+        for (set, history) in self.sets.iter().zip(histories) {
+            for file in &set.files {
+                let there = history.get(&file.version);
+                if there.is_some_and(|row| row.success) {
+                    continue;
+                }
+                let name = || format!("fleet.apply.{}", file.version);
+                failpoint::pass(|| format!("{}.before", name())).await;
+                let began = Instant::now();
+                let script =
+                    file.script(Way::Up, self.settings.lock_timeout(), self.settings.statement_timeout());
+                let applied = match there {
+                    None => set.history.apply(self.session, script).await,
+                    Some(_) => set.history.finish(self.session, script).await,
+                };
+                applied.map_err(|error| Trouble::of_script(error, &file.name(), &file.up))?;
+                failpoint::pass(|| format!("{}.after", name())).await;
+                let checksum = file.checksum.clone();
+                history.insert(file.version, Applied { version: file.version, checksum, success: true });
+                done.push(view(set, file, began));
+            }
+        }
+        Ok(())
+    }
+
+    /// A file that runs outside a transaction was cut short: it can be repeated as it is, or a
+    /// person must look. What it left is named either way.
+    async fn cut_short(&mut self, set: &RunSet, version: i64) -> Result<(), Trouble> {
+        let Some(file) = set.files.iter().find(|file| file.version == version) else { return Ok(()) };
+        let invalid = invalid_indexes(self.session).await.map_err(Trouble::of_db)?;
+        if file.script_runs_in_transaction() || !repeatable(&file.up) {
+            return Err(half_applied(set, file, &invalid));
+        }
+        if !invalid.is_empty() {
+            let (slug, names) = (self.slug, invalid.join(", "));
+            let note =
+                format!("{slug}: {} was cut short and left invalid: {names}; going on with it", file.name());
+            self.progress.event(Event::Note(note));
+        }
+        Ok(())
+    }
+
+    /// Takes back what another run applied, the last first.
+    async fn back(
+        self,
+        list: &[AppliedView],
+        histories: &mut Histories,
+        done: &mut Vec<AppliedView>,
+    ) -> Result<(), Trouble> {
+        for item in list.iter().rev() {
+            let Some(index) = self.sets.iter().position(|set| set.planned.name == item.set) else { continue };
+            let set = &self.sets[index];
+            let Some(file) = set.files.iter().find(|file| file.version == item.version) else { continue };
+            // Somebody took it back already.
+            let Some(row) = histories[index].get(&item.version) else { continue };
+            if row.checksum != file.checksum {
+                return Err(changed(set, file));
+            }
+            failpoint::pass(|| format!("fleet.revert.{}.before", file.version)).await;
+            let began = Instant::now();
+            let script =
+                file.script(Way::Down, self.settings.lock_timeout(), self.settings.statement_timeout());
+            let reverted = set.history.revert(self.session, script).await;
+            reverted.map_err(|error| {
+                Trouble::of_script(error, &format!("{}.down", file.name()), file.text(Way::Down))
+            })?;
+            histories[index].remove(&item.version);
+            done.push(view(set, file, began));
+        }
+        Ok(())
+    }
+}
+
+fn view(set: &RunSet, file: &RunFile, began: Instant) -> AppliedView {
+    let milliseconds = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+    AppliedView { set: set.planned.name.clone(), version: file.version, milliseconds }
+}
+
+/// Whether a history is one that the run's files can go on from.
+fn check(set: &RunSet, history: &BTreeMap<i64, Applied>) -> Result<(), Trouble> {
+    let name = &set.planned.name;
+    for row in history.values() {
+        let Some(file) = set.files.iter().find(|file| file.version == row.version) else {
+            // What is newer than all that may run was left out on purpose.
+            if row.version > set.planned.version && row.success && set.planned.cut {
+                continue;
+            }
+            return Err(Trouble::fixed(
+                "version_unknown",
+                format!("version {} of set {name} was applied, and the set has no such file", row.version),
+                format!(
+                    "use the files that it came from, or say so in {}: nexus migrate set show {name}",
+                    set.history.name()
+                ),
+            ));
+        };
+        if row.success && row.checksum != file.checksum {
+            return Err(changed(set, file));
+        }
+    }
+    Ok(())
+}
+
+fn changed(set: &RunSet, file: &RunFile) -> Trouble {
+    Trouble::fixed(
+        "file_changed",
+        format!("{} of set {} is not the text that was applied", file.name(), set.planned.name),
+        "put the file back as it was, and write what it should do now as a new one: nexus migrate new SET NAME",
+    )
+}
+
+fn half_applied(set: &RunSet, file: &RunFile, invalid: &[String]) -> Trouble {
+    let named = if invalid.is_empty() { String::new() } else { format!("; invalid: {}", invalid.join(", ")) };
+    let table = set.history.name();
+    Trouble::fixed(
+        "half_applied",
+        format!(
+            "{} of set {} was cut short outside a transaction, and cannot be repeated as it is{named}",
+            file.name(),
+            set.planned.name
+        ),
+        format!(
+            "see what of it is done and finish it by hand, then: update {table} set success = true where version = {0}; \
+             or undo it, then: delete from {table} where version = {0}",
+            file.version
+        ),
+    )
+}
+
+impl Trouble {
+    /// Whether it went away while nobody looked, and how soon it may be tried again.
+    pub(super) fn may_pass(&self) -> bool {
+        self.again != Again::Never
+    }
+}

@@ -1,0 +1,167 @@
+//! Why a tenant was not migrated, and what to do about it.
+
+use crate::infra::cluster::ClusterError;
+use crate::infra::db::{DbError, ScriptError};
+use crate::kernel::Failure;
+
+/// Why a tenant was not migrated.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble {
+    /// A stable word.
+    pub(super) code: &'static str,
+    /// The server's five characters (manual, appendix A).
+    pub(super) sqlstate: Option<String>,
+    /// For a person.
+    pub(super) message: String,
+    /// What to do about it.
+    pub(super) hint: Option<String>,
+    /// What would come of trying again.
+    pub(super) again: Again,
+}
+
+/// What would come of trying again at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The same.
+    Never,
+    /// Whoever stood in the way may be gone.
+    Soon,
+    /// The session broke: the server may be back, or the tenant may be closed or gone.
+    Lost,
+}
+
+impl Trouble {
+    /// Of something that is as it is until a person changes it.
+    pub(super) fn fixed(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code, sqlstate: None, message: message.into(), hint: Some(hint.into()), again: Again::Never }
+    }
+
+    /// Of a statement of a file.
+    pub(super) fn of_script(error: ScriptError, file: &str, text: &str) -> Self {
+        let at = error.position.map_or_else(String::new, |position| {
+            let line = text.chars().take(position.saturating_sub(1)).filter(|c| *c == '\n').count() + 1;
+            format!(":{line}")
+        });
+        let mut trouble = Self::of_db(error.error.into());
+        trouble.message = format!("{file}{at}: {}", trouble.message);
+        trouble
+    }
+
+    /// Of a statement of our own, or of a login.
+    pub(super) fn of_db(error: DbError) -> Self {
+        match error {
+            DbError::Refused { state, message, .. } => Self::of_state(state, message),
+            DbError::LoginRefused { source, .. } => {
+                let state =
+                    source.as_database_error().and_then(|it| it.code().map(std::borrow::Cow::into_owned));
+                Self {
+                    code: "login_refused",
+                    sqlstate: state,
+                    message: format!("the migration's login was refused: {source}"),
+                    hint: Some(
+                        "let roles whose names begin with nexus_m_ log in from here: see pg_hba.conf"
+                            .to_owned(),
+                    ),
+                    again: Again::Never,
+                }
+            }
+            error if is_poolers(&error) => Self::pooler(&error.to_string()),
+            error => Self {
+                code: error.code(),
+                sqlstate: None,
+                message: error.to_string(),
+                hint: error.hints().into_iter().next(),
+                again: Again::Lost,
+            },
+        }
+    }
+
+    /// Of a change on the server.
+    pub(super) fn of_cluster(error: ClusterError) -> Self {
+        match error {
+            ClusterError::Db(error) => Self::of_db(error),
+            error => Self {
+                code: error.code(),
+                sqlstate: None,
+                message: error.to_string(),
+                hint: error.hints().into_iter().next(),
+                again: Again::Never,
+            },
+        }
+    }
+
+    /// What stands between us and the server is no server.
+    pub(super) fn pooler(how: &str) -> Self {
+        Self::fixed(
+            "pooler",
+            format!("a connection pooler stands before this server: {how}"),
+            "register the server itself: nexus cluster add NAME --host HOST --port PORT; \
+             through a pooler a session's role and settings are not its own",
+        )
+    }
+
+    fn of_state(state: String, message: String) -> Self {
+        let again = match &*state {
+            "55P03" | "40001" | "40P01" | "53300" => Again::Soon,
+            state if ["08", "57P", "53"].iter().any(|class| state.starts_with(class)) => Again::Lost,
+            // 3D000: no such database; 55000: it takes no sessions.
+            "3D000" | "55000" => Again::Lost,
+            _ => Again::Never,
+        };
+        let code = match &*state {
+            "55P03" => "lock_timeout",
+            "57014" => "statement_timeout",
+            "40001" => "serialization_failure",
+            "40P01" => "deadlock",
+            _ => "statement_failed",
+        };
+        Self { code, hint: Some(hint(&state)), message, sqlstate: Some(state), again }
+    }
+}
+
+/// A pooler refuses what a server takes (PgBouncer's manual, `ignore_startup_parameters`).
+fn is_poolers(error: &DbError) -> bool {
+    error.to_string().contains("unsupported startup parameter")
+}
+
+fn hint(state: &str) -> String {
+    let text = match state {
+        "55P03" => {
+            "somebody holds the table: look for long transactions in pg_stat_activity, then repeat; \
+             --ddl-lock-timeout waits longer"
+        }
+        "57014" => {
+            "give the file more time: '-- nexus: statement_timeout=10min' in its header, or --statement-timeout"
+        }
+        "40001" | "40P01" => "repeat when there is less going on; --retries tries more often",
+        "23505" => {
+            "rows that are there are alike: find them with 'group by … having count(*) > 1', mend them, repeat"
+        }
+        "23502" => "rows that are there have no value: fill them in before the column becomes NOT NULL",
+        "23503" | "23514" => {
+            "rows that are there break the constraint: mend them, or add it NOT VALID and validate it later"
+        }
+        "42P07" | "42701" | "42710" | "42P06" | "42723" => {
+            "it is there already, made by hand or by another tool: compare it with the file, then drop or rename it"
+        }
+        "42P01" | "42703" | "42883" | "42704" | "3F000" => {
+            "the tenant lacks what the file builds upon: compare it with another: nexus migrate verify SLUG"
+        }
+        "42501" => {
+            "the owner of the tenant's database may not do this: look who owns the object: nexus tenant repair SLUG"
+        }
+        "42601" => "the file is no SQL that this server knows: nexus migrate lint",
+        "2BP01" => {
+            "something that the file does not know depends on it: drop that first, in a file of its own"
+        }
+        "22P02" | "22003" | "22001" | "22007" | "22008" | "42804" => {
+            "a value that is there does not fit the new type: find such rows, mend them, repeat"
+        }
+        "53100" => "the server's disk is full: free some space, then repeat",
+        "53300" => "the server has no session left: fewer --jobs, or more connections: nexus cluster update",
+        "25006" => "the server is read-only: is it a standby?",
+        "55000" | "3D000" => "look at the tenant: nexus tenant show SLUG; nexus tenant repair SLUG",
+        _ => "look the code up in PostgreSQL's manual, appendix A, mend the cause, repeat",
+    };
+    text.to_owned()
+}

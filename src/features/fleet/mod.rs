@@ -1,0 +1,35 @@
+//! The fleet: one migration of many tenants, as a run that is recorded, shared by any number of
+//! processes, and picked up where it stood.
+//!
+//! A process feature. Start reading at `model.rs`, then `engine/mod.rs`. What of a set of
+//! migrations is in a tenant is decided by the tenant's own history; the registry says where it is
+//! worth looking. Nothing of a tenant's run has an operator's rights: see
+//! `infra/cluster/migrator.rs`.
+
+mod engine;
+mod error;
+mod mend;
+mod model;
+mod plan;
+mod release;
+mod runs;
+mod wave;
+
+pub use engine::{Fleet, Outcome, WayBack};
+pub use error::FleetError;
+pub use model::{
+    Limit, LimitError, Only, Plan, PlannedFile, PlannedSet, Request, Selection, Settings, Shard, ShardError,
+};
+pub use plan::{LeftOut, PlanFile, Planned, PlannedTenant};
+pub use runs::{AppliedView, RunFilter, RunKind, RunState, RunTenantView, RunView, TenantState};
+pub use wave::{Wave, WaveError, Waves};
+
+/// Bytes as records and files hold them.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // A String takes whatever it is given.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

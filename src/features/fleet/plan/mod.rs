@@ -1,0 +1,261 @@
+//! What would run where, and when: decided from the registry and the files alone.
+
+mod saved;
+mod store;
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::Serialize;
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::error::FleetError;
+use super::model::{Only, Plan, PlannedFile, PlannedSet, Request, Selection, Versions};
+use crate::features::migrations::{self, BUILT_IN, File, Set};
+use crate::features::tenants::{self, Selector, TenantState};
+use crate::infra::db::statements;
+use crate::kernel::{Caller, TenantId};
+
+pub use saved::PlanFile;
+
+/// A tenant that lacks something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedTenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its slug.
+    pub slug: String,
+    /// Its server.
+    pub cluster: String,
+    /// Its wave, from 0.
+    pub wave: usize,
+    /// What it has by the registry.
+    pub before: Versions,
+    /// How many files of each set it lacks by the registry.
+    pub lacks: BTreeMap<String, i64>,
+}
+
+/// A tenant that was meant and is in no state to be migrated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Its id.
+    pub id: TenantId,
+    /// Its slug.
+    pub slug: String,
+    /// Its server.
+    pub cluster: String,
+    /// Why, as its state says.
+    pub state: TenantState,
+}
+
+/// A plan, and whom it is for.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// What may run.
+    pub plan: Plan,
+    /// Where, by wave.
+    pub tenants: Vec<PlannedTenant>,
+    /// Who is left out.
+    pub left_out: Vec<LeftOut>,
+    /// The sets that it is made of, with their files.
+    pub sets: Vec<Set>,
+}
+
+impl Planned {
+    /// Whether nobody lacks anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tenants.is_empty()
+    }
+}
+
+/// Plans.
+///
+/// # Errors
+/// [`FleetError::NoVersion`]; when a name is nobody's, or a set's folder cannot be read.
+pub(super) async fn make(
+    control: &mut PgConnection,
+    caller: &Caller,
+    request: &Request,
+) -> Result<Planned, FleetError> {
+    let sets = wanted_sets(control, request).await?;
+    let wanted: Vec<PlannedSet> =
+        sets.iter().filter_map(|set| planned_set(set, request.to.is_some())).collect();
+    let ids = chosen(control, caller, &request.selection).await?;
+    for slug in request.waves.named() {
+        let name = slug.parse().map_err(|_| FleetError::NoSuchName { name: slug.to_owned() })?;
+        tenants::get(control, caller, &name).await?;
+    }
+    let failed = request.only.map(|only| only == Only::Failed);
+    let (mut planned, left_out) = lacking(control, &ids, &wanted, &sets, failed).await?;
+    // Neither the oldest customers first nor those whose names begin with an a; the same each time.
+    planned.sort_by_key(|tenant| scattered(tenant.id));
+    let slugs: Vec<&str> = planned.iter().map(|tenant| tenant.slug.as_str()).collect();
+    for (index, wave) in request.waves.divide(&slugs).into_iter().enumerate() {
+        planned[index].wave = wave;
+    }
+    planned.sort_by_key(|tenant| tenant.wave);
+    let plan = Plan {
+        selection: request.selection.text(),
+        files: planned_files(&sets, &planned)?,
+        sets: wanted,
+        waves: request.waves.names(),
+        settings: request.settings,
+    };
+    Ok(Planned { plan, tenants: planned, left_out, sets })
+}
+
+/// All tenants that lack something of what a plan leads to, whoever they are.
+///
+/// # Errors
+/// When a statement fails.
+pub(super) async fn late(control: &mut PgConnection, plan: &Plan) -> Result<Vec<PlannedTenant>, FleetError> {
+    let ids = chosen(control, &Caller::System, &Selection::All).await?;
+    Ok(lacking(control, &ids, &plan.sets, &[], None).await?.0)
+}
+
+/// Those of these tenants that lack something of what is wanted, and those that cannot be asked.
+async fn lacking(
+    control: &mut PgConnection,
+    ids: &[TenantId],
+    wanted: &[PlannedSet],
+    sets: &[Set],
+    failed: Option<bool>,
+) -> Result<(Vec<PlannedTenant>, Vec<LeftOut>), FleetError> {
+    let fact = |set: &PlannedSet| json!({ "set_name": set.name, "version": set.version, "files": set.files });
+    let facts: Vec<_> = wanted.iter().map(fact).collect();
+    let (mut planned, mut left_out) = (Vec::new(), Vec::new());
+    for row in store::behind(control, ids, &json!(facts), failed).await? {
+        if !matches!(row.state, TenantState::Active | TenantState::Suspended | TenantState::Pooled) {
+            left_out.push(LeftOut { id: row.id, slug: row.slug, cluster: row.cluster, state: row.state });
+            continue;
+        }
+        let has = |set: &PlannedSet| match (&*set.name, &row.versions) {
+            (BUILT_IN, _) => realm_has(sets, row.schema_version.unwrap_or(0)),
+            (name, Some(versions)) => versions.get(name).copied().unwrap_or((0, 0)),
+            (_, None) => (0, 0),
+        };
+        let before = wanted.iter().map(|set| (set.name.clone(), has(set).0)).collect();
+        let lacks = wanted.iter().map(|set| (set.name.clone(), (set.files - has(set).1).max(0))).collect();
+        let (slug, cluster) = (row.slug, row.cluster);
+        planned.push(PlannedTenant { id: row.id, slug, cluster, wave: 0, before, lacks });
+    }
+    Ok((planned, left_out))
+}
+
+/// The sets that are meant, in the order of their dependence, cut at the version that is meant.
+async fn wanted_sets(control: &mut PgConnection, request: &Request) -> Result<Vec<Set>, FleetError> {
+    let mut sets = migrations::sets(control).await?;
+    for name in &request.sets {
+        if sets.iter().all(|set| set.name != *name) {
+            // Says which there are.
+            migrations::set(control, name).await?;
+        }
+    }
+    if !request.sets.is_empty() {
+        sets.retain(|set| request.sets.contains(&set.name));
+    }
+    if let Some(version) = request.to {
+        let [set] = &mut *sets else { return Err(FleetError::ToOfWhich) };
+        if set.files.iter().all(|file| file.version != version) {
+            return Err(FleetError::NoVersion { set: set.name.clone(), version });
+        }
+        set.files.retain(|file| file.version <= version);
+    }
+    Ok(sets)
+}
+
+fn planned_set(set: &Set, cut: bool) -> Option<PlannedSet> {
+    let version = set.files.iter().map(|file| file.version).max()?;
+    let files = i64::try_from(set.files.len()).unwrap_or(i64::MAX);
+    Some(PlannedSet { name: set.name.clone(), history: set.history.clone(), version, files, cut })
+}
+
+/// What a tenant's realm has, by its newest version: its files come in order.
+fn realm_has(sets: &[Set], version: i64) -> (i64, i64) {
+    let files = sets.iter().filter(|set| set.name == BUILT_IN).flat_map(|set| &set.files);
+    let count = files.filter(|file| file.version <= version).count();
+    (version, i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// All files of the sets; those that some tenant may lack are marked.
+fn planned_files(sets: &[Set], tenants: &[PlannedTenant]) -> Result<Vec<PlannedFile>, FleetError> {
+    let mut planned = Vec::new();
+    for set in sets {
+        let count = i64::try_from(set.files.len()).unwrap_or(i64::MAX);
+        let least =
+            tenants.iter().filter_map(|it| it.before.get(&set.name)).min().copied().unwrap_or(i64::MAX);
+        let newer =
+            i64::try_from(set.files.iter().filter(|file| file.version > least).count()).unwrap_or(count);
+        // Somebody lacks a file that is older than the newest that it has.
+        let late =
+            tenants.iter().any(|tenant| tenant.lacks.get(&set.name).is_some_and(|lacks| *lacks > newer));
+        for file in &set.files {
+            let pending = !tenants.is_empty() && (late || file.version > least);
+            if pending && file.directives.transaction {
+                refuse_transaction_control(&set.name, file)?;
+            }
+            planned.push(PlannedFile {
+                set: set.name.clone(),
+                version: file.version,
+                description: file.description.clone(),
+                checksum: super::hex(&file.checksum),
+                transaction: file.directives.transaction,
+                alone: file.directives.alone,
+                pending,
+            });
+        }
+    }
+    Ok(planned)
+}
+
+/// A file that ends its transaction would leave its row in the history, or its work, alone.
+fn refuse_transaction_control(set: &str, file: &File) -> Result<(), FleetError> {
+    let controls = statements(&file.up).into_iter().find(crate::infra::db::Statement::controls_transaction);
+    controls.map_or(Ok(()), |statement| {
+        let before = file.up.chars().take(statement.offset).filter(|c| *c == '\n').count();
+        Err(FleetError::TransactionControl {
+            set: set.to_owned(),
+            file: format!("{}_{}", file.version, file.description.replace(' ', "_")),
+            line: before + 1,
+        })
+    })
+}
+
+async fn chosen(
+    control: &mut PgConnection,
+    caller: &Caller,
+    selection: &Selection,
+) -> Result<Vec<TenantId>, FleetError> {
+    let selector = match selection {
+        Selection::All => Selector::states(&[
+            TenantState::Provisioning,
+            TenantState::Pooled,
+            TenantState::Active,
+            TenantState::Suspended,
+            TenantState::Trashed,
+            TenantState::Deleting,
+        ]),
+        Selection::Where(conditions) => {
+            Selector::all_of(conditions.iter().map(|(_, selector)| selector.clone()))
+        }
+        Selection::Names(names) => {
+            let mut ids = Vec::new();
+            for name in names {
+                ids.push(tenants::get(control, caller, name).await?.id);
+            }
+            return Ok(ids);
+        }
+    };
+    let found = tenants::select(control, caller, &selector).await?;
+    Ok(found.into_iter().map(|(id, _)| id).collect())
+}
+
+/// An order that has nothing to do with age or name. An id's last half is random (RFC 9562, section
+/// 5.7); hashed, so that those that a test makes up are scattered, too.
+fn scattered(id: TenantId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.uuid().hash(&mut hasher);
+    hasher.finish()
+}

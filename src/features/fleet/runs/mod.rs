@@ -1,0 +1,249 @@
+//! Runs as they are recorded, and as a person sees them.
+
+pub(super) mod store;
+
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::error::FleetError;
+use super::model::{Plan, Versions};
+use crate::kernel::ids::RunId;
+use crate::kernel::{Caller, Page, TenantId};
+
+/// Which way a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum RunKind {
+    /// Files are applied.
+    Forward,
+    /// Those of another run are taken back.
+    Back,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum RunState {
+    /// Processes are at work on it, or were when they died.
+    Running,
+    /// Every tenant is done.
+    Done,
+    /// Every tenant was tried, and some failed.
+    Partial,
+    /// Some were never begun: too many failed, or a person pressed Ctrl-C.
+    Stopped,
+    /// Some were never begun: a person said so.
+    Cancelled,
+}
+
+impl RunState {
+    /// All of them, for help and completion.
+    pub const ALL: [Self; 5] = [Self::Running, Self::Done, Self::Partial, Self::Stopped, Self::Cancelled];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Stopped => "stopped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How a tenant stands in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum TenantState {
+    /// Not begun.
+    Pending,
+    /// A process is at work on it.
+    Running,
+    /// It has everything.
+    Done,
+    /// It has not.
+    Failed,
+    /// It was meant, and was in no state to be migrated.
+    LeftOut,
+}
+
+impl TenantState {
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::LeftOut => "left_out",
+        }
+    }
+}
+
+/// Which runs a list holds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunFilter {
+    /// In this state.
+    pub state: Option<RunState>,
+}
+
+/// A run's row.
+#[derive(Debug, Clone, FromRow)]
+pub(super) struct Run {
+    pub(super) id: RunId,
+    pub(super) kind: RunKind,
+    pub(super) state: RunState,
+    pub(super) stopping: Option<String>,
+    pub(super) plan: Json<Plan>,
+    pub(super) wave: i32,
+    /// How long until the wave may begin, in milliseconds.
+    pub(super) soak_left: i64,
+}
+
+/// A run as doors show it.
+#[derive(Debug, Clone, FromRow, Serialize)]
+pub struct RunView {
+    /// Its id.
+    pub id: RunId,
+    /// Which way it goes.
+    pub kind: RunKind,
+    /// How it stands.
+    pub state: RunState,
+    /// Who asked for it.
+    pub caller: String,
+    /// Which tenants were meant, in words.
+    pub selection: String,
+    /// The newest version of each set in it.
+    pub versions: Json<Versions>,
+    /// How many tenants it is for, those that are left out apart.
+    pub tenants: i64,
+    /// How many have everything.
+    pub done: i64,
+    /// How many have not, though they were tried.
+    pub failed: i64,
+    /// How many are being migrated.
+    pub running: i64,
+    /// How many were never begun.
+    pub pending: i64,
+    /// How many were meant, and were in no state to be migrated.
+    pub left_out: i64,
+    /// The wave under way, from 1.
+    pub wave: i32,
+    /// How many waves there are.
+    pub waves: i32,
+    /// The run that this one takes back.
+    pub takes_back: Option<Uuid>,
+    /// Why it ended as it did.
+    pub message: Option<String>,
+    /// When it began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it ended.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub finished_at: Option<OffsetDateTime>,
+}
+
+/// A file that a run applied to a tenant, or took back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct AppliedView {
+    /// Its set.
+    pub set: String,
+    /// Its version.
+    pub version: i64,
+    /// How long it took.
+    pub milliseconds: i64,
+}
+
+/// A tenant in a run as doors show it.
+#[derive(Debug, Clone, FromRow, Serialize)]
+pub struct RunTenantView {
+    /// Its id.
+    pub id: TenantId,
+    /// Its slug as it was when the run began.
+    pub slug: String,
+    /// Its server.
+    pub cluster: String,
+    /// Its wave, from 1.
+    pub wave: i32,
+    /// How it stands.
+    pub state: TenantState,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// What it had; `null`: it was not looked at.
+    pub before: Option<Json<Versions>>,
+    /// What it has since.
+    pub after: Option<Json<Versions>>,
+    /// What was applied, in order.
+    pub applied: Json<Vec<AppliedView>>,
+    /// How long it took.
+    pub milliseconds: Option<i64>,
+    /// Why it failed, as a stable word.
+    pub code: Option<String>,
+    /// Why it failed, as the server says it (manual, appendix A).
+    pub sqlstate: Option<String>,
+    /// Why it failed, for a person.
+    pub message: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// When it ended.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub finished_at: Option<OffsetDateTime>,
+}
+
+impl RunView {
+    /// One page of runs, the newest first.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn list(
+        control: &mut PgConnection,
+        _caller: &Caller,
+        filter: &RunFilter,
+        page: Page,
+    ) -> Result<Vec<Self>, FleetError> {
+        Ok(store::views(control, None, filter.state, page).await?)
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// [`FleetError::NoRun`].
+    pub async fn show(control: &mut PgConnection, _caller: &Caller, id: RunId) -> Result<Self, FleetError> {
+        let found = store::views(control, Some(id), None, Page { page: 1, limit: 1 }).await?;
+        found.into_iter().next().ok_or(FleetError::NoRun { id })
+    }
+
+    /// Its tenants, by wave and slug.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn tenants_of(
+        control: &mut PgConnection,
+        _caller: &Caller,
+        id: RunId,
+    ) -> Result<Vec<RunTenantView>, FleetError> {
+        Ok(store::tenant_views(control, id).await?)
+    }
+}
+
+/// A tenant's row of a run that is about to be written.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct NewTenant<'a> {
+    pub(super) tenant_id: TenantId,
+    pub(super) slug: &'a str,
+    pub(super) cluster: &'a str,
+    pub(super) wave: i32,
+    pub(super) state: &'static str,
+    pub(super) before: Option<Value>,
+    pub(super) message: Option<String>,
+}

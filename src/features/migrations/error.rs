@@ -1,0 +1,309 @@
+//! What can go wrong with sets of migrations and their files.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::header::HeaderFlaw;
+use super::name::{HistoryTable, SetName};
+use crate::infra::db::DbError;
+use crate::kernel::{ErrorKind, Failure};
+
+/// A request about sets of migrations that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationsError {
+    /// No set of that name.
+    #[error("no set of migrations {name:?}")]
+    NoSet {
+        /// What was asked for.
+        name: String,
+    },
+    /// The name is taken, with other settings.
+    #[error("set {name:?} is there already, with another {what}")]
+    SetExists {
+        /// Which set.
+        name: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// The history table is another set's.
+    #[error("history table {history} is that of set {holder:?}")]
+    HistoryTaken {
+        /// The set that is to be added.
+        set: SetName,
+        /// The table.
+        history: String,
+        /// Whose it is.
+        holder: String,
+    },
+    /// The set is part of Nexus.
+    #[error("set {name:?} is part of Nexus: {why}")]
+    BuiltIn {
+        /// Its name.
+        name: String,
+        /// Why that cannot be done.
+        why: &'static str,
+    },
+    /// Sets would come before themselves.
+    #[error("sets cannot come before themselves: {}", .0.join(" -> "))]
+    Cycle(Vec<String>),
+    /// Another set comes after it.
+    #[error("set {name:?} comes before {}", quoted(dependents))]
+    DependedOn {
+        /// Its name.
+        name: String,
+        /// Those that come after it.
+        dependents: Vec<String>,
+    },
+    /// Tenants have versions of it.
+    #[error("{tenants} tenant(s) have migrations of set {name:?}")]
+    InUse {
+        /// Its name.
+        name: String,
+        /// How many tenants.
+        tenants: i64,
+    },
+    /// The folder of a set's files is not there.
+    #[error("the files of set {set:?} cannot be read: {}: {source}", folder.display())]
+    NoFolder {
+        /// The set.
+        set: String,
+        /// The folder.
+        folder: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", file.display())]
+    Unwritable {
+        /// The file.
+        file: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// A file's bytes are no UTF-8.
+    #[error("{}:{line}: not UTF-8, which is what PostgreSQL is sent", file.display())]
+    NotUtf8 {
+        /// The file.
+        file: PathBuf,
+        /// The line of the first such byte, from 1.
+        line: usize,
+    },
+    /// A file holds what no statement may.
+    #[error("{file}: {what}")]
+    NotText {
+        /// The file.
+        file: String,
+        /// What.
+        what: &'static str,
+    },
+    /// A file is empty.
+    #[error("{file}: nothing in it")]
+    Blank {
+        /// The file.
+        file: String,
+    },
+    /// The name is not that of a migration.
+    #[error("{name:?} is not the name of a migration: VERSION_words.sql")]
+    NotAName {
+        /// The name.
+        name: String,
+    },
+    /// The words cannot be part of a file's name.
+    #[error("{name:?} cannot be part of a file's name: 1 to 100 letters, digits, blanks, '-' and '_'")]
+    BadWords {
+        /// The words.
+        name: String,
+    },
+    /// The version is no number above zero.
+    #[error("{file}: {version:?} is no version: a whole number above zero, at most 9223372036854775807")]
+    Version {
+        /// The file.
+        file: String,
+        /// What stands there.
+        version: String,
+    },
+    /// Several files of one version.
+    #[error("version {version} is that of several files: {}", listed(files))]
+    SameVersion {
+        /// The version.
+        version: i64,
+        /// The files.
+        files: Vec<PathBuf>,
+    },
+    /// A way back without a way there.
+    #[error("{}: there is no .up.sql of this version", file.display())]
+    DownAlone {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The way there is not called so.
+    #[error("{} has a way back, so it must be called {}", up.display(), up.with_extension("up.sql").display())]
+    UpUnmarked {
+        /// The way there.
+        up: PathBuf,
+        /// The way back.
+        down: PathBuf,
+    },
+    /// A wrong directive.
+    #[error("{file}:{line}: {flaw}")]
+    Header {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        flaw: HeaderFlaw,
+    },
+    /// No run has stored this file.
+    #[error("migration {version} of set {set:?} is not stored with this checksum")]
+    NotStored {
+        /// The set.
+        set: String,
+        /// The version.
+        version: i64,
+    },
+    /// A statement failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn listed(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+impl From<sqlx::Error> for MigrationsError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl Failure for MigrationsError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSet { .. } | Self::NotStored { .. } => ErrorKind::NotFound,
+            Self::SetExists { .. }
+            | Self::HistoryTaken { .. }
+            | Self::DependedOn { .. }
+            | Self::InUse { .. } => ErrorKind::Conflict,
+            Self::Unwritable { .. } => ErrorKind::Unavailable,
+            Self::Db(error) => error.kind(),
+            _ => ErrorKind::Invalid,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoSet { .. } => "set_not_found",
+            Self::SetExists { .. } => "set_exists",
+            Self::HistoryTaken { .. } => "history_taken",
+            Self::BuiltIn { .. } => "set_built_in",
+            Self::Cycle(_) => "set_cycle",
+            Self::DependedOn { .. } => "set_depended_on",
+            Self::InUse { .. } => "set_in_use",
+            Self::NoFolder { .. } => "set_folder_missing",
+            Self::Unreadable { .. } => "file_unreadable",
+            Self::Unwritable { .. } => "file_unwritable",
+            Self::NotUtf8 { .. } | Self::NotText { .. } => "file_not_text",
+            Self::Blank { .. } => "migration_blank",
+            Self::NotAName { .. } | Self::BadWords { .. } => "migration_name",
+            Self::Version { .. } => "migration_version",
+            Self::SameVersion { .. } => "migration_same_version",
+            Self::DownAlone { .. } | Self::UpUnmarked { .. } => "migration_pair",
+            Self::Header { .. } => "migration_header",
+            Self::NotStored { .. } => "migration_not_stored",
+            Self::Db(error) => error.code(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let one = |hint: String| vec![hint];
+        match self {
+            Self::NoSet { .. } => one("see which there are: nexus migrate set list".to_owned()),
+            Self::SetExists { name, what } if *what == "history table" => vec![
+                format!("see it: nexus migrate set show {name}"),
+                "a set keeps its history table; add one of another name".to_owned(),
+            ],
+            Self::SetExists { name, what: "folder" } => {
+                one(format!("change it: nexus migrate set update {name} --source DIR"))
+            }
+            Self::SetExists { name, .. } => {
+                one(format!("change it: nexus migrate set update {name} --depends-on SET"))
+            }
+            Self::HistoryTaken { set, .. } => {
+                one(format!("give it one of its own: --history {}", HistoryTable::of_set(set)))
+            }
+            Self::BuiltIn { .. } => {
+                one("for tables of your own: nexus migrate set add NAME --source DIR".to_owned())
+            }
+            Self::Cycle(_) => one("see what comes before what: nexus migrate set list".to_owned()),
+            Self::DependedOn { name, dependents } => dependents
+                .iter()
+                .map(|other| {
+                    format!(
+                        "let {other} not depend on {name}: nexus migrate set update {other} --independent"
+                    )
+                })
+                .collect(),
+            Self::InUse { name, .. } => vec![
+                format!("see them: nexus migrate set show {name}"),
+                format!(
+                    "forget it, and leave its tables in the tenants: nexus migrate set remove {name} --forget"
+                ),
+            ],
+            Self::NoFolder { set, folder, source } if source.kind() == io::ErrorKind::NotFound => vec![
+                format!("make it: mkdir -p {}", folder.display()),
+                format!("or say where it is now: nexus migrate set update {set} --source DIR"),
+            ],
+            Self::NoFolder { set, .. } => {
+                one(format!("say where it is: nexus migrate set update {set} --source DIR"))
+            }
+            Self::NotUtf8 { file, .. } => one(format!(
+                "convert it: iconv -f latin1 -t utf-8 {0} > {0}.new && mv {0}.new {0}",
+                file.display()
+            )),
+            Self::NotText { .. } => one("take it out of the file".to_owned()),
+            Self::Blank { .. } => one("write the statements into it, or remove the file".to_owned()),
+            Self::NotAName { .. } => one("e.g. 20260101120000_add_orders.sql".to_owned()),
+            Self::BadWords { .. } => one("e.g. nexus migrate new shop 'add orders'".to_owned()),
+            Self::Version { .. } => one("call it VERSION_words.sql, or move it out of the folder".to_owned()),
+            Self::SameVersion { .. } => one("give one of them another version".to_owned()),
+            Self::DownAlone { file } => {
+                one(format!("write the way there, or remove it: rm {}", file.display()))
+            }
+            Self::UpUnmarked { up, .. } => {
+                one(format!("mv {} {}", up.display(), up.with_extension("up.sql").display()))
+            }
+            Self::Header { flaw, .. } => one(flaw.hint()),
+            Self::Db(error) => error.hints(),
+            Self::Unreadable { .. } | Self::Unwritable { .. } | Self::NotStored { .. } => Vec::new(),
+        }
+    }
+
+    fn details(&self) -> Value {
+        match self {
+            Self::NoSet { name } | Self::BuiltIn { name, .. } | Self::SetExists { name, .. } => {
+                json!({ "set": name })
+            }
+            Self::HistoryTaken { history, holder, .. } => json!({ "history": history, "set": holder }),
+            Self::InUse { name, tenants } => json!({ "set": name, "tenants": tenants }),
+            Self::NoFolder { set, folder, .. } => json!({ "set": set, "folder": folder }),
+            Self::Header { file, line, .. } => json!({ "file": file, "line": line }),
+            Self::Db(error) => error.details(),
+            _ => Value::Null,
+        }
+    }
+}

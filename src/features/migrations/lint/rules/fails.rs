@@ -1,0 +1,118 @@
+//! Rules about what fails, does not do what it seems to, or acts outside the tenant.
+
+use super::{Effect::Escapes, Effect::Fails, Rule};
+
+/// Statements that would act outside the tenant.
+pub(in super::super) const OUTSIDE_TENANT: &str = "outside-tenant";
+/// Statements that PostgreSQL refuses in a transaction.
+pub(in super::super) const NEEDS_NO_TRANSACTION: &str = "needs-no-transaction";
+/// Several statements in a file without a transaction.
+pub(in super::super) const SINGLE_STATEMENT: &str = "single-statement";
+/// A text that is no SQL.
+pub(in super::super) const SYNTAX: &str = "syntax";
+/// A file without a statement.
+pub(in super::super) const EMPTY_FILE: &str = "empty-file";
+/// `no-transaction` where sqlx does not see it.
+pub(in super::super) const LATE_NO_TRANSACTION: &str = "late-no-transaction";
+/// A waiver of a rule that is none.
+pub(in super::super) const UNKNOWN_RULE: &str = "unknown-rule";
+/// A waiver of a rule that nothing breaks.
+pub(in super::super) const UNUSED_WAIVER: &str = "unused-waiver";
+/// A waiver in squawk's own words.
+pub(in super::super) const FOREIGN_WAIVER: &str = "foreign-waiver";
+
+pub(super) const RULES: &[Rule] = &[
+    Rule::nexus(
+        OUTSIDE_TENANT,
+        Escapes,
+        "a statement names a database, a role, the server or its files: it would act outside the tenant",
+        "leave it out: tenants, their roles and their rights are made by nexus tenant; this cannot be waived",
+    ),
+    Rule::nexus(
+        SYNTAX,
+        Fails,
+        "the text is not SQL as PostgreSQL has it",
+        "mend it; where PostgreSQL does take it, waive this rule",
+    ),
+    Rule::nexus(
+        NEEDS_NO_TRANSACTION,
+        Fails,
+        "PostgreSQL refuses this statement in a transaction",
+        "begin the file with '-- no-transaction', and let it hold this statement alone",
+    ),
+    Rule::nexus(
+        SINGLE_STATEMENT,
+        Fails,
+        "a file without a transaction has several statements: they are sent together, which makes them one",
+        "write a file for each",
+    ),
+    Rule::nexus(
+        LATE_NO_TRANSACTION,
+        Fails,
+        "'-- no-transaction' is not at the very beginning, so the file runs in a transaction",
+        "make it the first characters of the file",
+    ),
+    Rule::nexus(EMPTY_FILE, Fails, "the file has no statement", "write one, or remove the file"),
+    Rule::nexus(
+        UNKNOWN_RULE,
+        Fails,
+        "a rule is waived that does not exist",
+        "take the name from nexus migrate lint, or from the page of rules",
+    ),
+    Rule::nexus(
+        UNUSED_WAIVER,
+        Fails,
+        "a rule is waived that nothing in the file breaks; a notice, which fails nothing",
+        "take the line out",
+    ),
+    Rule::nexus(
+        FOREIGN_WAIVER,
+        Fails,
+        "a comment of squawk's own is there, which gives no reason and waives nothing; a notice",
+        "write '-- nexus: allow RULE because REASON' at the top of the file",
+    ),
+    Rule::squawk(
+        "transaction-nesting",
+        Fails,
+        "BEGIN, COMMIT or ROLLBACK within a file that runs in a transaction",
+        "leave them out; what is to be committed apart goes into a file of its own",
+    ),
+    Rule::squawk(
+        "ban-uncommitted-transaction",
+        Fails,
+        "a transaction is begun and not ended",
+        "leave BEGIN out: a file runs in a transaction unless it says otherwise",
+    ),
+    Rule::squawk(
+        "ban-duplicate-column-assignments",
+        Fails,
+        "a column stands twice where it may stand once",
+        "take one of them out",
+    ),
+    Rule::squawk(
+        "identifier-too-long",
+        Fails,
+        "a name has more than 63 bytes: PostgreSQL cuts it without an error, and two may become one",
+        "take a shorter name",
+    ),
+    Rule::squawk(
+        "ban-concurrent-index-creation-in-transaction",
+        Fails,
+        "CREATE INDEX CONCURRENTLY beside other statements in a transaction",
+        "needs-no-transaction finds the same, and more",
+    )
+    .never(),
+    Rule::squawk(
+        "unused-ignore",
+        Fails,
+        "a comment of squawk's own names no rule",
+        "squawk's comments waive nothing here: foreign-waiver",
+    )
+    .never(),
+    Rule::squawk("ban-drop-database", Escapes, "a database is dropped", "outside-tenant finds it").never(),
+    Rule::squawk("ban-alter-role-options", Escapes, "a role is changed", "outside-tenant finds it").never(),
+    Rule::squawk("ban-alter-database-options", Escapes, "a database is changed", "outside-tenant finds it")
+        .never(),
+    Rule::squawk("ban-alter-system-options", Escapes, "the server is changed", "outside-tenant finds it")
+        .never(),
+];

@@ -1,0 +1,30 @@
+//! Sets of migrations: Nexus's own and the operators', with their files. What of them is in which
+//! tenant is recorded here; bringing it there is `fleet`'s.
+//!
+//! A fact feature. It may use the door of `audit`. Start reading at `model.rs`, then `registry.rs`.
+
+mod create;
+mod error;
+mod file;
+mod folder;
+mod header;
+pub mod lint;
+mod model;
+mod name;
+mod order;
+mod registry;
+mod store;
+mod stored;
+mod views;
+
+pub use create::{MadeFile, NewFile, create_file};
+pub use error::MigrationsError;
+pub use file::Direction;
+pub use header::{Header, HeaderFlaw, Waiver, time_text};
+pub use model::{BUILT_IN, Directives, File, Set};
+pub use name::{HistoryTable, SetName};
+pub use registry::{
+    AddSet, Outcome, SetChange, add_set, check_removable, remove_set, set, set_names, sets, update_set,
+};
+pub use stored::{file, record_version, release, released, store_files, versions, withdraw};
+pub use views::{FileView, SetDetail, SetView, VersionView, list_sets, show_set};

@@ -1,0 +1,94 @@
+//! What a session says of itself, and what several histories hold, asked at once: a tenant that
+//! lacks nothing costs one round trip.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Either, PgConnection, Row};
+
+use super::{Applied, DbError, History, literal};
+
+/// Whose a session is, and how it looks for names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// Who logged in.
+    pub session_user: String,
+    /// Whom it acts as.
+    pub current_user: String,
+    /// The schemas that names are looked for in.
+    pub search_path: String,
+}
+
+const WHO: &str = "select session_user::text, current_user::text, current_setting('search_path')";
+
+fn read_who(row: &PgRow) -> Result<Who, DbError> {
+    Ok(Who { session_user: row.try_get(0)?, current_user: row.try_get(1)?, search_path: row.try_get(2)? })
+}
+
+/// Whose session it is.
+///
+/// # Errors
+/// When the connection is broken.
+pub async fn who(session: &mut PgConnection) -> Result<Who, DbError> {
+    read_who(&sqlx::raw_sql(WHO).fetch_one(session).await?)
+}
+
+/// Whose session it is, and what each history holds, by version.
+///
+/// # Errors
+/// When a history is not there (42P01), or its schema (3F000).
+pub async fn who_and_histories(
+    session: &mut PgConnection,
+    histories: &[&History],
+) -> Result<(Who, Vec<BTreeMap<i64, Applied>>), DbError> {
+    let mut statements = WHO.to_owned();
+    for history in histories {
+        statements.push_str("; select version, checksum, success from ");
+        statements.push_str(history.quoted());
+    }
+    let mut results: Vec<Vec<PgRow>> = vec![Vec::new()];
+    {
+        let mut stream = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_many(session);
+        while let Some(item) = stream.try_next().await? {
+            match (item, results.last_mut()) {
+                (Either::Right(row), Some(rows)) => rows.push(row),
+                _ => results.push(Vec::new()),
+            }
+        }
+    }
+    let mut results = results.into_iter();
+    let own = results.next().unwrap_or_default();
+    let who = read_who(own.first().ok_or(sqlx::Error::RowNotFound)?)?;
+    let mut found = Vec::with_capacity(histories.len());
+    for rows in results.take(histories.len()) {
+        let mut history = BTreeMap::new();
+        for row in rows {
+            let applied =
+                Applied { version: row.try_get(0)?, checksum: row.try_get(1)?, success: row.try_get(2)? };
+            history.insert(applied.version, applied);
+        }
+        found.push(history);
+    }
+    Ok((who, found))
+}
+
+/// Makes those histories that are not there. Whom default privileges let write what the owner makes
+/// may not write these: see [`History::make`].
+///
+/// # Errors
+/// When a statement fails.
+pub async fn make_missing(
+    session: &mut PgConnection,
+    histories: &[&History],
+    not_writers: &[&str],
+) -> Result<(), DbError> {
+    for history in histories {
+        let ask = format!("select to_regclass({}) is not null", literal(history.quoted()));
+        let there = sqlx::raw_sql(AssertSqlSafe(ask)).fetch_one(&mut *session).await?;
+        if !there.try_get::<bool, _>(0)? {
+            history.make(session, not_writers).await?;
+        }
+    }
+    Ok(())
+}
