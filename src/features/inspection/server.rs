@@ -6,10 +6,11 @@ use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
 use super::model::{Finding, Place, Remedy};
-use super::{databases, sealed, strangers};
+use super::{databases, sealed, store, strangers};
 use crate::features::placement::{Cluster, ClusterView, PlacementError, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::{self, Database, Drift, Expected, Index, Scope, ServerInventory};
+use crate::kernel::TenantId;
 
 /// A tenant that should be whole, and what its mark is.
 pub(super) struct Whole<'a> {
@@ -58,7 +59,8 @@ async fn look_within(
     let changing = look.changing(control).await?;
     let rows = look.rows(control, Selector::cluster(&view.name)).await?;
     let mut found = Vec::new();
-    let whole = sort_out(look, &rows, &changing, &place, &mut found);
+    let opened = store::opened_for_migration(control).await?;
+    let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut found);
     let (cluster, inventory) = match asked {
         Ok(asked) => asked,
         Err(error) => {
@@ -104,7 +106,7 @@ async fn ask(
 fn sort_out<'a>(
     look: &Look<'_>,
     rows: &'a [Tenant],
-    changing: &Changing,
+    (changing, opened): (&Changing, &[TenantId]),
     place: &Place,
     found: &mut Vec<Finding>,
 ) -> Vec<Whole<'a>> {
@@ -112,6 +114,13 @@ fn sort_out<'a>(
     for tenant in rows {
         if let Some(operation) = changing.get(&tenant.id) {
             found.push(Look::of_changing(tenant, operation));
+            look.done(tenant);
+            continue;
+        }
+        if opened.contains(&tenant.id) {
+            let detail = "it is suspended, and open for a run of migrations: nexus migrate runs list";
+            let object = format!("database {}", tenant.resources.database_name);
+            found.push(Finding::new("operation_pending", Some(tenant), place, object, detail));
             look.done(tenant);
             continue;
         }

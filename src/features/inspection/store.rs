@@ -51,3 +51,10 @@ pub(super) async fn is_at_work(control: &mut PgConnection, runner: &str) -> Resu
         .fetch_one(control)
         .await?)
 }
+
+/// Suspended tenants whose databases are open for a run of migrations.
+pub(super) async fn opened_for_migration(control: &mut PgConnection) -> Result<Vec<TenantId>, DbError> {
+    Ok(sqlx::query_scalar("select tenant_id from control.run_tenants where opened")
+        .fetch_all(control)
+        .await?)
+}

@@ -204,12 +204,17 @@ async fn roles(admin: &mut PgConnection, marks: &str, names: Names<'_>) -> Resul
     .await?)
 }
 
+/// A login that a migration has for a while is left out here: whether it should be there is judged by
+/// its mark.
 async fn members(admin: &mut PgConnection, names: Names<'_>) -> Result<Vec<FoundMember>, DbError> {
     Ok(sqlx::query_as(
         "select distinct role.rolname::text as role, member.rolname::text as member
          from pg_auth_members join pg_roles as role on role.oid = roleid
          join pg_roles as member on member.oid = pg_auth_members.member
-         where $1::text[] is null or role.rolname = any($1) or member.rolname = any($1)",
+         where ($1::text[] is null or role.rolname = any($1) or member.rolname = any($1))
+           and not exists (select from pg_shdescription as mark
+                           where mark.objoid = member.oid and mark.classoid = 'pg_authid'::regclass
+                             and mark.description like 'nexus:%:migrator:%')",
     )
     .bind(names)
     .fetch_all(admin)

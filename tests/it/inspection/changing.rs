@@ -1,6 +1,7 @@
 //! An inspection while things change, and of places that do not answer.
 
 use super::{Second, Seen, fsck, seen, tenants};
+use crate::fleet::Fleet;
 use crate::support::world::World;
 
 /// Faults of tenants only: other tests use the same server at the same time.
@@ -77,4 +78,21 @@ fn of_a_tenant_that_is_suspended_it_is_a_fault_that_anything_opens() {
     assert_eq!((code, faults), (9, seen(&[("database_open", "t-001"), ("role_login", "t-001")])));
     world.ok(&["fsck", "--where", "slug=t-001", "--fix", "--yes"]);
     assert!(!world.run(&["tenant", "psql", "t-001", "--", "-c", "select 1"]).status.success());
+}
+
+#[test]
+fn a_run_of_migrations_under_way_is_no_fault() {
+    let fleet = Fleet::of(&["ash", "birch"]);
+    fleet.world.ok(&["tenant", "suspend", "birch", "--reason", "late"]);
+    fleet.file("1_slow", "select pg_sleep(4); create table books (id bigint primary key);");
+    let running = fleet.world.command(&["migrate", "tenants", "--all", "--jobs", "2"]).spawn().unwrap();
+    let at_it = "select count(*) from control.run_tenants where state = 'running'";
+    while fleet.world.control_sql(at_it) != ["2"] {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let (_, faults, notices) = fsck(&fleet.world, &["--where", "slug=ash|birch"]);
+    assert_eq!(fleet.world.control_sql(at_it), ["2"], "the run was over before it was looked at");
+    assert_eq!((faults, notices), (Seen::new(), seen(&[("operation_pending", "birch")])));
+    assert!(running.wait_with_output().unwrap().status.success());
+    assert_eq!(fsck(&fleet.world, &["--where", "slug=ash|birch"]), (0, Seen::new(), Seen::new()));
 }
