@@ -255,7 +255,8 @@ fn line_start(text: &str, line: usize) -> usize {
 
 /// The beginning of a piece of the text, on one line.
 fn excerpt(text: &str, start: usize, end: usize) -> String {
-    let words = text.get(start..end).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    let piece = text.get(start..end).unwrap_or_default().trim_end_matches(';');
+    let words = piece.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(EXCERPT) {
         Some((at, _)) => format!("{}…", &words[..at]),
         None => words,

@@ -102,13 +102,6 @@ pub(super) const RULES: &[Rule] = &[
         "needs-no-transaction finds the same, and more",
     )
     .never(),
-    Rule::squawk(
-        "unused-ignore",
-        Fails,
-        "a comment of squawk's own names no rule",
-        "squawk's comments waive nothing here: foreign-waiver",
-    )
-    .never(),
     Rule::squawk("ban-drop-database", Escapes, "a database is dropped", "outside-tenant finds it").never(),
     Rule::squawk("ban-alter-role-options", Escapes, "a role is changed", "outside-tenant finds it").never(),
     Rule::squawk("ban-alter-database-options", Escapes, "a database is changed", "outside-tenant finds it")
