@@ -191,6 +191,34 @@ impl From<sqlx::Error> for MigrationsError {
     }
 }
 
+impl MigrationsError {
+    /// What to do about a file.
+    fn file_hint(&self) -> Option<String> {
+        match self {
+            Self::NotUtf8 { file, .. } => Some(format!(
+                "convert it: iconv -f latin1 -t utf-8 {0} > {0}.new && mv {0}.new {0}",
+                file.display()
+            )),
+            Self::NotText { .. } => Some("take it out of the file".to_owned()),
+            Self::Blank { .. } => Some("write the statements into it, or remove the file".to_owned()),
+            Self::NotAName { .. } => Some("e.g. 20260101120000_add_orders.sql".to_owned()),
+            Self::BadWords { .. } => Some("e.g. nexus migrate new shop 'add orders'".to_owned()),
+            Self::Version { .. } => {
+                Some("call it VERSION_words.sql, or move it out of the folder".to_owned())
+            }
+            Self::SameVersion { .. } => Some("give one of them another version".to_owned()),
+            Self::DownAlone { file } => {
+                Some(format!("write the way there, or remove it: rm {}", file.display()))
+            }
+            Self::UpUnmarked { up, .. } => {
+                Some(format!("mv {} {}", up.display(), up.with_extension("up.sql").display()))
+            }
+            Self::Header { flaw, .. } => Some(flaw.hint()),
+            _ => None,
+        }
+    }
+}
+
 impl Failure for MigrationsError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -271,25 +299,8 @@ impl Failure for MigrationsError {
             Self::NoFolder { set, .. } => {
                 one(format!("say where it is: nexus migrate set update {set} --source DIR"))
             }
-            Self::NotUtf8 { file, .. } => one(format!(
-                "convert it: iconv -f latin1 -t utf-8 {0} > {0}.new && mv {0}.new {0}",
-                file.display()
-            )),
-            Self::NotText { .. } => one("take it out of the file".to_owned()),
-            Self::Blank { .. } => one("write the statements into it, or remove the file".to_owned()),
-            Self::NotAName { .. } => one("e.g. 20260101120000_add_orders.sql".to_owned()),
-            Self::BadWords { .. } => one("e.g. nexus migrate new shop 'add orders'".to_owned()),
-            Self::Version { .. } => one("call it VERSION_words.sql, or move it out of the folder".to_owned()),
-            Self::SameVersion { .. } => one("give one of them another version".to_owned()),
-            Self::DownAlone { file } => {
-                one(format!("write the way there, or remove it: rm {}", file.display()))
-            }
-            Self::UpUnmarked { up, .. } => {
-                one(format!("mv {} {}", up.display(), up.with_extension("up.sql").display()))
-            }
-            Self::Header { flaw, .. } => one(flaw.hint()),
             Self::Db(error) => error.hints(),
-            Self::Unreadable { .. } | Self::Unwritable { .. } | Self::NotStored { .. } => Vec::new(),
+            _ => self.file_hint().into_iter().collect(),
         }
     }
 
