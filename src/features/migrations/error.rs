@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::header::HeaderFlaw;
 use super::name::{HistoryTable, SetName};
@@ -63,6 +64,12 @@ pub enum MigrationsError {
         name: String,
         /// How many tenants.
         tenants: i64,
+    },
+    /// A run may need it.
+    #[error("run {run} is under way")]
+    RunUnderWay {
+        /// Its id.
+        run: Uuid,
     },
     /// The folder of a set's files is not there.
     #[error("the files of set {set:?} cannot be read: {}: {source}", folder.display())]
@@ -227,6 +234,7 @@ impl Failure for MigrationsError {
             | Self::HistoryTaken { .. }
             | Self::DependedOn { .. }
             | Self::InUse { .. } => ErrorKind::Conflict,
+            Self::RunUnderWay { .. } => ErrorKind::Busy,
             Self::Unwritable { .. } => ErrorKind::Unavailable,
             Self::Db(error) => error.kind(),
             _ => ErrorKind::Invalid,
@@ -242,6 +250,7 @@ impl Failure for MigrationsError {
             Self::Cycle(_) => "set_cycle",
             Self::DependedOn { .. } => "set_depended_on",
             Self::InUse { .. } => "set_in_use",
+            Self::RunUnderWay { .. } => "run_under_way",
             Self::NoFolder { .. } => "set_folder_missing",
             Self::Unreadable { .. } => "file_unreadable",
             Self::Unwritable { .. } => "file_unwritable",
@@ -291,6 +300,10 @@ impl Failure for MigrationsError {
                 format!(
                     "forget it, and leave its tables in the tenants: nexus migrate set remove {name} --forget"
                 ),
+            ],
+            Self::RunUnderWay { run } => vec![
+                format!("see how far it is: nexus migrate runs show {run}"),
+                "repeat the command when it has ended".to_owned(),
             ],
             Self::NoFolder { set, folder, source } if source.kind() == io::ErrorKind::NotFound => vec![
                 format!("make it: mkdir -p {}", folder.display()),
