@@ -43,7 +43,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::nexus(
         SINGLE_STATEMENT,
         Fails,
-        "a file without a transaction has several statements: they are sent together, which makes them one",
+        "a file without a transaction has several statements: where one fails, those before it stay",
         "write a file for each",
     ),
     Rule::nexus(
