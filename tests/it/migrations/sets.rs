@@ -243,3 +243,15 @@ fn a_link_to_the_newest_release_is_followed_each_time() {
     std::os::unix::fs::symlink(world.machine().path("release2"), &current).unwrap();
     assert_eq!(world.json(&["migrate", "set", "show", "shop"])["newest"], 2);
 }
+
+#[test]
+fn on_a_terminal_the_name_of_what_goes_is_typed() {
+    let world = World::new();
+    shop(&world);
+    let remove = ["migrate", "set", "remove", "shop"];
+    let other = world.machine().on_terminal(&remove, "other\n");
+    assert!(other.ends_with("--- exit 3") && other.contains("Nexus forgets them"), "{other}");
+    let typed = world.machine().on_terminal(&remove, "shop\n");
+    assert!(typed.ends_with("--- exit 0"), "{typed}");
+    assert_eq!(world.error(&["migrate", "set", "show", "shop"]).0, 4);
+}
