@@ -240,7 +240,7 @@ impl Thing for SetDetail {
             ("problem", set.problem.clone().unwrap_or_default()),
             ("created_at", time_text(set.created_at)),
             ("updated_at", time_text(set.updated_at)),
-            ("migrations", self.migrations.iter().map(file_text).collect::<Vec<_>>().join("\n")),
+            ("migrations", self.migrations.iter().map(file_text).collect::<Vec<_>>().join(", ")),
         ]
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::header::HeaderFlaw;
 use super::name::{HistoryTable, SetName};
@@ -63,6 +64,12 @@ pub enum MigrationsError {
         name: String,
         /// How many tenants.
         tenants: i64,
+    },
+    /// A run may need it.
+    #[error("run {run} is under way")]
+    RunUnderWay {
+        /// Its id.
+        run: Uuid,
     },
     /// The folder of a set's files is not there.
     #[error("the files of set {set:?} cannot be read: {}: {source}", folder.display())]
@@ -191,6 +198,34 @@ impl From<sqlx::Error> for MigrationsError {
     }
 }
 
+impl MigrationsError {
+    /// What to do about a file.
+    fn file_hint(&self) -> Option<String> {
+        match self {
+            Self::NotUtf8 { file, .. } => Some(format!(
+                "convert it: iconv -f latin1 -t utf-8 {0} > {0}.new && mv {0}.new {0}",
+                file.display()
+            )),
+            Self::NotText { .. } => Some("take it out of the file".to_owned()),
+            Self::Blank { .. } => Some("write the statements into it, or remove the file".to_owned()),
+            Self::NotAName { .. } => Some("e.g. 20260101120000_add_orders.sql".to_owned()),
+            Self::BadWords { .. } => Some("e.g. nexus migrate new shop 'add orders'".to_owned()),
+            Self::Version { .. } => {
+                Some("call it VERSION_words.sql, or move it out of the folder".to_owned())
+            }
+            Self::SameVersion { .. } => Some("give one of them another version".to_owned()),
+            Self::DownAlone { file } => {
+                Some(format!("write the way there, or remove it: rm {}", file.display()))
+            }
+            Self::UpUnmarked { up, .. } => {
+                Some(format!("mv {} {}", up.display(), up.with_extension("up.sql").display()))
+            }
+            Self::Header { flaw, .. } => Some(flaw.hint()),
+            _ => None,
+        }
+    }
+}
+
 impl Failure for MigrationsError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -199,6 +234,7 @@ impl Failure for MigrationsError {
             | Self::HistoryTaken { .. }
             | Self::DependedOn { .. }
             | Self::InUse { .. } => ErrorKind::Conflict,
+            Self::RunUnderWay { .. } => ErrorKind::Busy,
             Self::Unwritable { .. } => ErrorKind::Unavailable,
             Self::Db(error) => error.kind(),
             _ => ErrorKind::Invalid,
@@ -214,6 +250,7 @@ impl Failure for MigrationsError {
             Self::Cycle(_) => "set_cycle",
             Self::DependedOn { .. } => "set_depended_on",
             Self::InUse { .. } => "set_in_use",
+            Self::RunUnderWay { .. } => "run_under_way",
             Self::NoFolder { .. } => "set_folder_missing",
             Self::Unreadable { .. } => "file_unreadable",
             Self::Unwritable { .. } => "file_unwritable",
@@ -264,6 +301,10 @@ impl Failure for MigrationsError {
                     "forget it, and leave its tables in the tenants: nexus migrate set remove {name} --forget"
                 ),
             ],
+            Self::RunUnderWay { run } => vec![
+                format!("see how far it is: nexus migrate runs show {run}"),
+                "repeat the command when it has ended".to_owned(),
+            ],
             Self::NoFolder { set, folder, source } if source.kind() == io::ErrorKind::NotFound => vec![
                 format!("make it: mkdir -p {}", folder.display()),
                 format!("or say where it is now: nexus migrate set update {set} --source DIR"),
@@ -271,25 +312,8 @@ impl Failure for MigrationsError {
             Self::NoFolder { set, .. } => {
                 one(format!("say where it is: nexus migrate set update {set} --source DIR"))
             }
-            Self::NotUtf8 { file, .. } => one(format!(
-                "convert it: iconv -f latin1 -t utf-8 {0} > {0}.new && mv {0}.new {0}",
-                file.display()
-            )),
-            Self::NotText { .. } => one("take it out of the file".to_owned()),
-            Self::Blank { .. } => one("write the statements into it, or remove the file".to_owned()),
-            Self::NotAName { .. } => one("e.g. 20260101120000_add_orders.sql".to_owned()),
-            Self::BadWords { .. } => one("e.g. nexus migrate new shop 'add orders'".to_owned()),
-            Self::Version { .. } => one("call it VERSION_words.sql, or move it out of the folder".to_owned()),
-            Self::SameVersion { .. } => one("give one of them another version".to_owned()),
-            Self::DownAlone { file } => {
-                one(format!("write the way there, or remove it: rm {}", file.display()))
-            }
-            Self::UpUnmarked { up, .. } => {
-                one(format!("mv {} {}", up.display(), up.with_extension("up.sql").display()))
-            }
-            Self::Header { flaw, .. } => one(flaw.hint()),
             Self::Db(error) => error.hints(),
-            Self::Unreadable { .. } | Self::Unwritable { .. } | Self::NotStored { .. } => Vec::new(),
+            _ => self.file_hint().into_iter().collect(),
         }
     }
 

@@ -171,7 +171,7 @@ pub async fn update_set(
 ///
 /// # Errors
 /// [`MigrationsError::BuiltIn`], [`MigrationsError::NoSet`], [`MigrationsError::InUse`],
-/// [`MigrationsError::DependedOn`].
+/// [`MigrationsError::DependedOn`], [`MigrationsError::RunUnderWay`].
 pub async fn remove_set(
     control: &mut PgConnection,
     caller: &Caller,
@@ -181,6 +181,8 @@ pub async fn remove_set(
     let name = name.as_str();
     let mut tx = durable_transaction(control).await?;
     store::lock_sets(&mut tx).await?;
+    // From here on no tenant's version of it can be recorded.
+    store::lock_set(&mut tx, name).await?;
     let tenants = check_removable(&mut tx, name, forget).await?;
     store::delete_set(&mut tx, name).await?;
     let detail = json!({ "set": name, "forgotten_tenants": tenants });
@@ -212,6 +214,9 @@ pub async fn check_removable(
     }
     let standings = store::standings(control).await?;
     let tenants = standings.iter().filter(|it| it.set_name == name).map(|it| it.tenants).sum();
+    if let Some(run) = store::running(control).await? {
+        return Err(MigrationsError::RunUnderWay { run });
+    }
     if tenants > 0 && !forget {
         return Err(MigrationsError::InUse { name: name.to_owned(), tenants });
     }
@@ -287,11 +292,12 @@ fn names(of: &[SetName]) -> Vec<String> {
     names
 }
 
-/// A folder's path from the root, which means the same wherever a command is typed.
+/// A folder's path from the root, which means the same wherever a command is typed. Links in it are
+/// kept: where one leads to the newest release, it is to be followed each time.
 fn absolute(set: &str, folder: &Path) -> Result<String, MigrationsError> {
     let missing =
         |source| MigrationsError::NoFolder { set: set.to_owned(), folder: folder.to_owned(), source };
-    let path = folder.canonicalize().map_err(missing)?;
+    let path = std::path::absolute(folder).map_err(missing)?;
     let text = path.to_str().ok_or_else(|| {
         missing(std::io::Error::new(std::io::ErrorKind::InvalidInput, "its name is not UTF-8"))
     })?;

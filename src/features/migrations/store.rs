@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::model::{BUILT_IN, File};
 use crate::infra::db::DbError;
@@ -24,6 +25,24 @@ pub(super) struct SetRow {
 pub(super) async fn lock_sets(tx: &mut PgConnection) -> Result<(), DbError> {
     sqlx::query("lock table control.migration_sets in share row exclusive mode").execute(tx).await?;
     Ok(())
+}
+
+/// Nobody refers to a set in a new row before this transaction ends.
+pub(super) async fn lock_set(tx: &mut PgConnection, name: &str) -> Result<(), DbError> {
+    sqlx::query("select name from control.migration_sets where name = $1 for update")
+        .bind(name)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// The newest run that is under way.
+pub(super) async fn running(control: &mut PgConnection) -> Result<Option<Uuid>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select id from control.runs where state = 'running' order by created_at desc limit 1",
+    )
+    .fetch_optional(control)
+    .await?)
 }
 
 /// All sets, by name.

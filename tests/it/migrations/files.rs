@@ -93,7 +93,7 @@ fn sqlx_takes_a_database_that_was_migrated_with_our_files_for_its_own() {
         // The way back is the file's, too.
         migrator.undo(&mut connection, 1).await.unwrap();
     });
-    assert_eq!(world.sql(&name, "select version from _sqlx_migrations"), ["1"]);
+    assert_eq!(world.sql(&name, "select version from _sqlx_migrations"), ["1", "5", "10"]);
     assert_eq!(world.sql(&name, "select to_regclass('b') is null"), ["t"]);
 }
 

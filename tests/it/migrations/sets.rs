@@ -216,3 +216,42 @@ fn a_wrong_file_is_told_with_its_name_and_the_mend() {
     assert_eq!(error["hint"], "write: -- nexus: lock_timeout=5s");
     assert_eq!(error["details"]["line"], 1);
 }
+
+#[test]
+fn a_set_stays_while_a_run_is_under_way() {
+    let world = World::new();
+    shop(&world);
+    world.control_sql(
+        "insert into control.runs (id, kind, state, caller, plan)
+         values (gen_random_uuid(), 'forward', 'running', 'test', '{}')",
+    );
+    let remove = ["migrate", "set", "remove", "shop", "--yes", "--confirm", "shop"];
+    assert_eq!(code(&world.error(&remove)), (7, "run_under_way"));
+    world.control_sql("update control.runs set state = 'done', finished_at = now()");
+    world.ok(&remove);
+}
+
+#[test]
+fn a_link_to_the_newest_release_is_followed_each_time() {
+    let world = World::new();
+    folder(&world, "release1", &[("1_a.sql", "select 1;")]);
+    folder(&world, "release2", &[("1_a.sql", "select 1;"), ("2_b.sql", "select 2;")]);
+    let current = world.machine().path("current");
+    std::os::unix::fs::symlink(world.machine().path("release1"), &current).unwrap();
+    world.ok(&["migrate", "set", "add", "shop", "--source", current.to_str().unwrap()]);
+    fs::remove_file(&current).unwrap();
+    std::os::unix::fs::symlink(world.machine().path("release2"), &current).unwrap();
+    assert_eq!(world.json(&["migrate", "set", "show", "shop"])["newest"], 2);
+}
+
+#[test]
+fn on_a_terminal_the_name_of_what_goes_is_typed() {
+    let world = World::new();
+    shop(&world);
+    let remove = ["migrate", "set", "remove", "shop"];
+    let other = world.machine().on_terminal(&remove, "other\n");
+    assert!(other.ends_with("--- exit 3") && other.contains("Nexus forgets them"), "{other}");
+    let typed = world.machine().on_terminal(&remove, "shop\n");
+    assert!(typed.ends_with("--- exit 0"), "{typed}");
+    assert_eq!(world.error(&["migrate", "set", "show", "shop"]).0, 4);
+}

@@ -24,6 +24,16 @@ const POSTGRES: &str = "15";
 /// Most characters of a statement that are shown.
 const EXCERPT: usize = 80;
 
+/// Rules that need not be told where a more exact one finds the same: its way out is the one that
+/// works, e.g. no unique constraint can be NOT VALID.
+const LESS_EXACT: [(&str, &[&str]); 2] = [
+    (
+        "constraint-missing-not-valid",
+        &["adding-foreign-key-constraint", "adding-serial-primary-key-field", "disallowed-unique-constraint"],
+    ),
+    ("ban-alter-generated-expression", &["adding-field-with-default"]),
+];
+
 /// A text to look at.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -158,7 +168,16 @@ fn hits(text: &str, transaction: bool, back: bool, strict: bool) -> Vec<Hit> {
         }
         hits.push(Hit { rule: rule.name, start, end });
     }
+    let exact = hits.clone();
+    hits.retain(|hit| !exact.iter().any(|other| is_less_exact(hit, other)));
     hits
+}
+
+/// Whether another hit says the same of the same place, and better.
+fn is_less_exact(hit: &Hit, other: &Hit) -> bool {
+    let rules = LESS_EXACT.iter().find(|(rule, _)| *rule == hit.rule);
+    let better = rules.is_some_and(|(_, better)| better.contains(&other.rule));
+    better && hit.start <= other.start && other.end <= hit.end
 }
 
 fn is_asked(rule: &Rule, strict: bool) -> bool {
@@ -255,7 +274,8 @@ fn line_start(text: &str, line: usize) -> usize {
 
 /// The beginning of a piece of the text, on one line.
 fn excerpt(text: &str, start: usize, end: usize) -> String {
-    let words = text.get(start..end).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    let piece = text.get(start..end).unwrap_or_default().trim_end_matches(';');
+    let words = piece.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(EXCERPT) {
         Some((at, _)) => format!("{}…", &words[..at]),
         None => words,

@@ -77,6 +77,19 @@ fn the_usual_faults_are_found() {
 }
 
 #[test]
+fn one_fault_is_told_once_by_the_rule_whose_way_out_works() {
+    let once = [
+        ("alter table t add constraint c foreign key (a) references u (a)", "adding-foreign-key-constraint"),
+        ("alter table t add constraint c unique (a)", "disallowed-unique-constraint"),
+        ("alter table t add constraint c primary key (a)", "adding-serial-primary-key-field"),
+        ("alter table t add column a int generated always as (b + 1) stored", "adding-field-with-default"),
+    ];
+    for (text, rule) in once {
+        assert_eq!(failing(text), [rule], "{text}");
+    }
+}
+
+#[test]
 fn matters_of_taste_are_found_when_asked_for() {
     let text = subject("1_a.sql", "create table t (a varchar(9));");
     assert_eq!(check(&text, false).unwrap(), []);

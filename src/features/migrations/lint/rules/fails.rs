@@ -43,7 +43,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::nexus(
         SINGLE_STATEMENT,
         Fails,
-        "a file without a transaction has several statements: they are sent together, which makes them one",
+        "a file without a transaction has several statements: where one fails, those before it stay",
         "write a file for each",
     ),
     Rule::nexus(
@@ -100,13 +100,6 @@ pub(super) const RULES: &[Rule] = &[
         Fails,
         "CREATE INDEX CONCURRENTLY beside other statements in a transaction",
         "needs-no-transaction finds the same, and more",
-    )
-    .never(),
-    Rule::squawk(
-        "unused-ignore",
-        Fails,
-        "a comment of squawk's own names no rule",
-        "squawk's comments waive nothing here: foreign-waiver",
     )
     .never(),
     Rule::squawk("ban-drop-database", Escapes, "a database is dropped", "outside-tenant finds it").never(),
