@@ -209,7 +209,7 @@ impl World {
         let made = |what: &str| -> BTreeSet<String> {
             let statement = format!(
                 "select {what} from control.tenants
-                 where state in ('active', 'suspended', 'trashed') and not adopted"
+                 where state in ('pooled', 'active', 'suspended', 'trashed') and not adopted"
             );
             self.control_sql(&statement).into_iter().collect()
         };
