@@ -86,6 +86,12 @@ pub enum FleetError {
         /// No server answered.
         unreachable: bool,
     },
+    /// Tenants are where they should be, and new ones cannot be made so.
+    #[error("tenants have everything, but new ones will not: {source}")]
+    Template {
+        /// What stands in the way.
+        source: PlacementError,
+    },
     /// The user stopped it.
     #[error("interrupted: run {id} stands where it stood")]
     Interrupted {
@@ -169,7 +175,7 @@ impl Failure for FleetError {
             Self::ToOfWhich | Self::TransactionControl { .. } | Self::NoPlan { .. } => ErrorKind::Invalid,
             Self::PlanChanged { .. } | Self::Over { .. } | Self::NoWayBack { .. } => ErrorKind::Conflict,
             Self::Partial { unreachable: true, .. } => ErrorKind::Unavailable,
-            Self::Partial { .. } => ErrorKind::Partial,
+            Self::Partial { .. } | Self::Template { .. } => ErrorKind::Partial,
             Self::Interrupted { .. } => ErrorKind::Interrupted,
             other => other.part().map_or(ErrorKind::Internal, Failure::kind),
         }
@@ -186,6 +192,7 @@ impl Failure for FleetError {
             Self::NoPlan { .. } => "plan_unreadable",
             Self::PlanChanged { .. } => "plan_changed",
             Self::Partial { .. } => "run_partial",
+            Self::Template { .. } => "template_failed",
             Self::Interrupted { .. } => "interrupted",
             Self::TakenOver { .. } => "run_taken_over",
             Self::Over { .. } => "run_over",
@@ -219,6 +226,9 @@ impl Failure for FleetError {
             Self::Partial { id, .. } => vec![
                 format!("see what failed, and why: nexus migrate runs show {id}"),
                 "once it is mended, repeat the command: only those that lack something are tried".to_owned(),
+            ],
+            Self::Template { .. } => vec![
+                "the file builds upon what only old tenants have: put that into a file before it, then repeat".to_owned(),
             ],
             Self::Interrupted { id } | Self::TakenOver { id } => {
                 vec![format!("go on: nexus migrate runs resume {id}")]

@@ -189,6 +189,15 @@ pub struct Request {
     pub shard: Option<Shard>,
 }
 
+impl Request {
+    /// Which tenants are meant, in words, as records hold it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let all = self.selection.text();
+        self.only.map_or(all.clone(), |only| format!("{all}, of them only {}", only.as_str()))
+    }
+}
+
 /// A set in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedSet {

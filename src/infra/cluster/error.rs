@@ -37,6 +37,14 @@ pub enum ClusterError {
         /// What hangs on it.
         by: String,
     },
+    /// A file of migrations does not apply to a new template.
+    #[error("file {file} does not apply to an empty tenant: {message}")]
+    File {
+        /// Its version and description.
+        file: String,
+        /// What the server says.
+        message: String,
+    },
     /// Something of ours that is to be changed is not there.
     #[error("{what} is not there")]
     Missing {
@@ -55,7 +63,7 @@ impl Failure for ClusterError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Db(error) => error.kind(),
-            Self::Foreign { .. } | Self::InUse { .. } => ErrorKind::Conflict,
+            Self::Foreign { .. } | Self::InUse { .. } | Self::File { .. } => ErrorKind::Conflict,
             Self::StillAtWork { .. } | Self::StillOpen { .. } => ErrorKind::Busy,
             Self::Missing { .. } => ErrorKind::Integrity,
         }
@@ -68,6 +76,7 @@ impl Failure for ClusterError {
             Self::StillAtWork { .. } => "cluster_still_at_work",
             Self::StillOpen { .. } => "cluster_still_open",
             Self::InUse { .. } => "cluster_in_use",
+            Self::File { .. } => "migration_file",
             Self::Missing { .. } => "cluster_missing",
         }
     }
@@ -75,7 +84,7 @@ impl Failure for ClusterError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Db(error) => error.hints(),
-            Self::Foreign { .. } | Self::Missing { .. } => Vec::new(),
+            Self::Foreign { .. } | Self::Missing { .. } | Self::File { .. } => Vec::new(),
             Self::InUse { .. } => {
                 vec!["drop what hangs on it in the database, then repeat the command".to_owned()]
             }

@@ -5,7 +5,7 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{ClusterError, Database, DatabaseFound, database, drop_database, fence};
-use crate::infra::db::{History, MigrationSet, Script, ServerAddress, identifier, literal};
+use crate::infra::db::{DbError, History, MigrationSet, Script, ServerAddress, identifier, literal};
 
 /// Builds a template, from the start when an earlier attempt was cut short: a realm's tables, then
 /// what `more` leads to.
@@ -37,7 +37,11 @@ pub async fn build_template(
     migrations.apply(&mut inside).await?;
     for (history, script) in more {
         history.make(&mut inside, &[]).await?;
-        history.apply(&mut inside, *script).await.map_err(|error| error.error)?;
+        let applied = history.apply(&mut inside, *script).await;
+        applied.map_err(|error| ClusterError::File {
+            file: format!("{}_{}", script.version, script.description.replace(' ', "_")),
+            message: DbError::from(error.error).to_string(),
+        })?;
     }
     let tidy = "reset role; revoke all on schema public from public";
     sqlx::raw_sql(tidy).execute(&mut inside).await?;

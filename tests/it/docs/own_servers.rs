@@ -4,16 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::blocks;
 use crate::support::garage;
 use crate::support::machine::Machine;
 use crate::support::private::Private;
-
-/// The fenced blocks of a page in one language, in order.
-fn blocks(page: &str, language: &str) -> Vec<String> {
-    let begin = format!("```{language}\n");
-    let rest = page.split(begin.as_str()).skip(1);
-    rest.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
-}
 
 #[test]
 fn the_commands_of_the_page_work_as_they_stand() {

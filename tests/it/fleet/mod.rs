@@ -10,6 +10,7 @@ use crate::support::world::World;
 mod failures;
 mod killed;
 mod plans;
+mod pooler;
 mod rollback;
 mod shards;
 mod states;

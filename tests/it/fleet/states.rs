@@ -136,3 +136,25 @@ fn those_that_are_kept_ready_are_migrated_and_given_away_at_the_new_version_only
     fleet.create(&["cedar"]);
     assert_ne!(fleet.database("cedar"), old[0]);
 }
+
+#[test]
+fn a_file_that_an_empty_tenant_cannot_take_is_told_and_new_tenants_are_born_without_it() {
+    let fleet = Fleet::of(&["ash"]);
+    fleet.file(FIRST.0, FIRST.1);
+    fleet.migrate(&["tenants", "--all"]);
+    fleet.sql("ash", "create table public.by_hand (id int); grant all on public.by_hand to public");
+    fleet.sql("ash", "do $$ begin execute format('alter table public.by_hand owner to %I', (select pg_get_userbyid(datdba) from pg_database where datname = current_database())); end $$");
+    fleet.file("2_more", "alter table by_hand add column more text;");
+    for _ in 0..2 {
+        let (code, error) = fleet.world.error(&["--quiet", "migrate", "tenants", "--all"]);
+        assert_eq!((code, error["code"].as_str()), (6, Some("template_failed")));
+        assert!(error["message"].as_str().unwrap().contains("2_more"), "{error}");
+    }
+    assert_eq!(fleet.history("ash"), ["1", "2"]);
+    assert_eq!(
+        fleet.world.control_sql("select state from control.runs order by created_at"),
+        ["done", "done"]
+    );
+    fleet.create(&["birch"]);
+    assert_eq!(fleet.history("birch"), ["1"]);
+}

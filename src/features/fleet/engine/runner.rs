@@ -290,13 +290,18 @@ impl<'a> Runner<'a> {
         if self.fleet.admit_late(&mut control, run).await? {
             return Ok(false);
         }
-        match run.kind {
-            RunKind::Forward => self.fleet.release(&mut control, &run.plan.0, self.progress).await?,
+        let released = match run.kind {
+            RunKind::Forward => self.fleet.release(&mut control, &run.plan.0, self.progress).await,
             RunKind::Back if failed == 0 => {
-                self.fleet.take_back_release(&mut control, &run.plan.0, self.progress).await?;
+                self.fleet.take_back_release(&mut control, &run.plan.0, self.progress).await
             }
-            RunKind::Back => {}
+            RunKind::Back => Ok(()),
+        };
+        if let Err(error @ FleetError::Template { .. }) = &released {
+            let state = if failed == 0 { RunState::Done } else { RunState::Partial };
+            runs::store::finish(&mut control, run.id, state, Some(&error.to_string())).await?;
         }
+        released?;
         // Whoever was begun before the templates were built anew.
         if self.fleet.admit_late(&mut control, run).await? {
             return Ok(false);

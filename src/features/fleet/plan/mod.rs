@@ -97,7 +97,7 @@ pub(super) async fn make(
     }
     planned.sort_by_key(|tenant| tenant.wave);
     let plan = Plan {
-        selection: request.selection.text(),
+        selection: request.text(),
         files: planned_files(&sets, &planned)?,
         sets: wanted,
         waves: request.waves.names(),

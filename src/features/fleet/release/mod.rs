@@ -26,10 +26,18 @@ impl Fleet {
         progress: &dyn Progress,
     ) -> Result<(), FleetError> {
         let (sets, files) = operators(plan);
-        if store::release(control, &sets, &files).await? > 0 {
-            self.rebuild(control, progress).await?;
+        let released = store::release(control, &sets, &files).await?;
+        if released.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        match self.rebuild(control, progress).await {
+            // What a template cannot have nobody is to be born with.
+            Err(FleetError::Placement(source)) => {
+                store::take_back(control, &json!(released)).await?;
+                Err(FleetError::Template { source })
+            }
+            other => other,
+        }
     }
 
     /// The same where no run was needed: e.g. there is no tenant yet.

@@ -29,10 +29,14 @@ pub(super) async fn unreleased(
     .await?)
 }
 
-/// Releases the files of sets that nobody lacks; how many were not released before. A version of
-/// which another text was released stays as it is.
-pub(super) async fn release(control: &mut PgConnection, sets: &Value, files: &Value) -> Result<u64, DbError> {
-    let done = sqlx::query(
+/// Releases the files of sets that nobody lacks; those that were not released before, as `{"set",
+/// "version"}`. A version of which another text was released stays as it is.
+pub(super) async fn release(
+    control: &mut PgConnection,
+    sets: &Value,
+    files: &Value,
+) -> Result<Vec<Value>, DbError> {
+    Ok(sqlx::query_scalar(
         "update control.migration_files as file set released = true
          from jsonb_to_recordset($2) as it (set text, version bigint, checksum text)
          where file.set_name = it.set and file.version = it.version and file.checksum = decode(it.checksum, 'hex')
@@ -44,13 +48,13 @@ pub(super) async fn release(control: &mut PgConnection, sets: &Value, files: &Va
                  select from control.tenants where state in ('active', 'suspended', 'pooled') and not exists (
                      select from control.tenant_versions as has
                      where has.tenant_id = tenants.id and has.set_name = due.name
-                       and has.version >= due.version and has.files >= due.files)))",
+                       and has.version >= due.version and has.files >= due.files)))
+         returning jsonb_build_object('set', file.set_name, 'version', file.version)",
     )
     .bind(sets)
     .bind(files)
-    .execute(control)
-    .await?;
-    Ok(done.rows_affected())
+    .fetch_all(control)
+    .await?)
 }
 
 /// Takes the release of files back; how many were released.
