@@ -36,11 +36,16 @@ impl AsRef<PublicKey> for RingKey {
 #[derive(Debug, Clone, Default)]
 pub struct KeyRing {
     keys: HashMap<String, RingKey>,
+    /// The ids of keys by the header of the tokens that they sign.
+    headers: HashMap<String, String>,
 }
 
 impl KeyRing {
     /// Adds a key under an id.
     pub fn insert(&mut self, kid: String, key: RingKey) {
+        if key.public.id() == kid {
+            self.headers.insert(jwt::header_of(&key.public), kid.clone());
+        }
         self.keys.insert(kid, key);
     }
 
@@ -69,11 +74,15 @@ impl KeyRing {
     /// The first [`Flaw`].
     pub fn check(&self, token: &str, expected: Expected<'_>) -> Result<Claims, Flaw> {
         let mut signed_by = None;
-        let claims = jwt::verified(token, |kid| {
+        let mut find = |kid: &str| {
             let key = self.keys.get(kid).filter(|key| key.good_until.is_none_or(|end| expected.now < end));
             signed_by = key;
             key
-        })?;
+        };
+        let claims = match jwt::verified_by_header(token, |header| find(self.headers.get(header)?))? {
+            Some(claims) => claims,
+            None => jwt::verified(token, find)?,
+        };
         let claims = Claims::read(claims, expected)?;
         let retired = signed_by.and_then(|key| key.retired_at);
         if retired.is_some_and(|retired| claims.iat > retired + SKEW) {
