@@ -234,8 +234,7 @@ impl Bench {
         };
         let folder = self.home.join("dbmate");
         std::fs::create_dir(&folder)?;
-        let up =
-            "-- migrate:up\ncreate table public.dbmate_orders (id bigint primary key, note text not null);\n";
+        let up = "-- migrate:up\ncreate table public.dbmate_orders (id bigint primary key, note text not null);\n-- migrate:down\n";
         std::fs::write(folder.join("1_orders.sql"), up)?;
         let Host::Socket(socket) = &self.admin.host else { return Ok(json!({ "per_s": null })) };
         let databases = self.databases().await?;

@@ -59,7 +59,8 @@ impl Trouble {
                     sqlstate: state,
                     message: format!("the migration's login was refused: {source}"),
                     hint: Some(
-                        "let roles whose names begin with nexus_m_ log in from here: see pg_hba.conf"
+                        "let roles whose names begin with nexus_m_ log in from here: see pg_hba.conf; a \
+                         connection pooler, which knows no such role, must not stand before the server"
                             .to_owned(),
                     ),
                     again: Again::Never,

@@ -44,12 +44,14 @@ pub(super) async fn is_there(control: &mut PgConnection, id: TenantId) -> Result
         .await?)
 }
 
-/// Whether a process of a fleet's run is written down, by its id.
+/// Whether a process of a fleet's run, by its id, gave a sign of life of late.
 pub(super) async fn is_at_work(control: &mut PgConnection, runner: &str) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar("select exists (select from control.runners where id::text = $1)")
-        .bind(runner)
-        .fetch_one(control)
-        .await?)
+    Ok(sqlx::query_scalar(
+        "select exists (select from control.runners where id::text = $1 and leased_until > now())",
+    )
+    .bind(runner)
+    .fetch_one(control)
+    .await?)
 }
 
 /// Suspended tenants whose databases are open for a run of migrations.

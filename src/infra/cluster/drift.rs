@@ -62,8 +62,8 @@ pub struct Index<'a> {
     grants: HashMap<&'a str, Vec<(Option<&'a str>, &'a str)>>,
     /// By member: what it is in.
     within: HashMap<&'a str, Vec<&'a str>>,
-    /// By role: who is in it.
-    members: HashMap<&'a str, Vec<&'a str>>,
+    /// By role: who is in it, and that one's comment.
+    members: HashMap<&'a str, Vec<(&'a str, Option<&'a str>)>>,
 }
 
 impl<'a> Index<'a> {
@@ -79,7 +79,8 @@ impl<'a> Index<'a> {
         }
         for member in &found.members {
             index.within.entry(&member.member).or_default().push(&member.role);
-            index.members.entry(&member.role).or_default().push(&member.member);
+            let entry = (member.member.as_str(), member.mark.as_deref());
+            index.members.entry(&member.role).or_default().push(entry);
         }
         index
     }
@@ -151,7 +152,11 @@ fn role_drift(
         let statement = format!("revoke {} from {quoted} cascade", identifier(other));
         add("role_member", format!("it is a member of {other}"), statement);
     }
-    for other in found.members.get(name).into_iter().flatten() {
+    // The login of a migration under way; one that was left behind is found by its mark.
+    let migrators =
+        roles.mark.rsplit_once(':').map_or(String::new(), |(ours, _)| format!("{ours}:migrator:"));
+    let members = found.members.get(name).into_iter().flatten();
+    for (other, _) in members.filter(|(_, mark)| !mark.is_some_and(|mark| mark.starts_with(&migrators))) {
         let statement = format!("revoke {quoted} from {} cascade", identifier(other));
         add("role_granted", format!("{other} is a member of it"), statement);
     }

@@ -82,6 +82,8 @@ pub struct FoundMember {
     pub role: String,
     /// Whom it is granted to.
     pub member: String,
+    /// That one's comment.
+    pub mark: Option<String>,
 }
 
 /// A session with one of our names.
@@ -204,17 +206,13 @@ async fn roles(admin: &mut PgConnection, marks: &str, names: Names<'_>) -> Resul
     .await?)
 }
 
-/// A login that a migration has for a while is left out here: whether it should be there is judged by
-/// its mark.
 async fn members(admin: &mut PgConnection, names: Names<'_>) -> Result<Vec<FoundMember>, DbError> {
     Ok(sqlx::query_as(
-        "select distinct role.rolname::text as role, member.rolname::text as member
+        "select distinct role.rolname::text as role, member.rolname::text as member,
+                shobj_description(member.oid, 'pg_authid') as mark
          from pg_auth_members join pg_roles as role on role.oid = roleid
          join pg_roles as member on member.oid = pg_auth_members.member
-         where ($1::text[] is null or role.rolname = any($1) or member.rolname = any($1))
-           and not exists (select from pg_shdescription as mark
-                           where mark.objoid = member.oid and mark.classoid = 'pg_authid'::regclass
-                             and mark.description like 'nexus:%:migrator:%')",
+         where $1::text[] is null or role.rolname = any($1) or member.rolname = any($1)",
     )
     .bind(names)
     .fetch_all(admin)

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{FIRST, Fleet, as_strs, slugs};
+use crate::inspection::{Seen, fsck, seen};
 
 /// Every version once, everywhere, and nothing left.
 fn is_whole(fleet: &Fleet, slugs: &[String], versions: &[&str], what: &str) {
@@ -187,4 +188,22 @@ fn killed_at_random_moments_every_version_is_applied_once() {
         let rows: Vec<String> = (1..=6).map(|version| format!("(select count(*) from t{version})")).collect();
         assert_eq!(fleet.sql(slug, &format!("select {}", rows.join(" + "))), ["6"], "{slug}");
     }
+}
+
+#[test]
+fn what_a_killed_process_left_is_found_by_fsck_and_what_a_living_one_has_is_not() {
+    let fleet = Fleet::of(&["ash"]);
+    fleet.file(FIRST.0, FIRST.1);
+    let paused = fleet.world.paused_at("fleet.apply.1.before", &["migrate", "tenants", "--all"]);
+    let none = (0, Seen::new(), Seen::new());
+    assert_eq!(fsck(&fleet.world, &[]), none, "a run under way is no fault");
+    assert_eq!(fsck(&fleet.world, &["--where", "slug=ash"]), none);
+    paused.kill();
+    fleet.world.control_sql("update control.runners set leased_until = now() - interval '1 minute'");
+    let (code, faults, _) = fsck(&fleet.world, &[]);
+    assert_eq!((code, faults), (9, seen(&[("orphan_role", "")])));
+    fleet.world.ok(&["fsck", "--fix", "--yes"]);
+    assert_eq!(fsck(&fleet.world, &[]).1, Seen::new());
+    fleet.world.ok(&["migrate", "tenants", "--all"]);
+    is_whole(&fleet, &["ash".to_owned()], &["1"], "after fsck");
 }

@@ -22,7 +22,13 @@ impl Pooler {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-        let user = if nix::unistd::geteuid().is_root() { "user = nobody\n" } else { "" };
+        // It does not run as root, and only the server's own account may use the server's socket.
+        let owner = std::fs::metadata(&stack.socket_dir).unwrap();
+        let owner = nix::unistd::Uid::from_raw(std::os::unix::fs::MetadataExt::uid(&owner));
+        let user = match nix::unistd::User::from_uid(owner).unwrap() {
+            Some(user) if nix::unistd::geteuid().is_root() => format!("user = {}\n", user.name),
+            _ => String::new(),
+        };
         std::fs::write(path("users.txt"), format!("\"nexus\" \"{}\"\n", stack.password())).unwrap();
         std::fs::write(
             path("pgbouncer.ini"),

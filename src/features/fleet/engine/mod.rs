@@ -245,6 +245,7 @@ impl Fleet {
         let id = RunId::new();
         let mut tx = durable_transaction(control).await?;
         runs::store::keep_files(&mut tx, &planned.sets).await?;
+        store::forget_runners_of_the_past(&mut tx).await?;
         write(&mut tx, caller, id, &written, enlisted.0, ("run.begin", detail)).await?;
         tx.commit().await?;
         failpoint::pass(|| "fleet.create.after".to_owned()).await;

@@ -57,6 +57,17 @@ pub(super) async fn delete_runner(control: &mut PgConnection, runner: RunnerId) 
     Ok(())
 }
 
+/// Forgets the runners of runs that are over: they died between their last deed and their leave.
+pub(super) async fn forget_runners_of_the_past(control: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query(
+        "delete from control.runners
+         where leased_until < now() and run_id not in (select id from control.runs where state = 'running')",
+    )
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
 /// The servers on which tenants of a wave are pending.
 pub(super) async fn servers(
     control: &mut PgConnection,
