@@ -23,6 +23,7 @@ pub mod config;
 pub mod context;
 pub mod crash;
 pub mod doctor;
+pub mod exec;
 pub mod exit;
 pub mod fsck;
 pub mod group;
@@ -156,6 +157,12 @@ pub enum Command {
     /// Keep sets of migrations, and bring every tenant to the same version
     #[command(alias = "migrations")]
     Migrate(migrate::MigrateArgs),
+    /// Run one statement in many tenants' databases, as each tenant's own login
+    ///
+    /// It is read-only unless --write is given, and then one transaction in each. What comes of it is
+    /// written as it comes. That it was run, and by whom, is in the audit log; its text is not.
+    #[command(after_help = exec::AFTER_HELP)]
+    Exec(Box<exec::ExecArgs>),
     /// Compare the control database with all that is really there, and mend what differs
     ///
     /// Asks every PostgreSQL server and every object store. What is found is looked at twice, so
@@ -246,6 +253,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Tenant(args) => in_runtime(on, tenant::run(args, on)),
         Command::Operation(args) => in_runtime(on, operation::run(args, on)),
         Command::Migrate(args) => in_runtime(on, migrate::run(args, on)),
+        Command::Exec(args) => in_runtime(on, exec::run(*args, on)),
         Command::Fsck(args) => in_runtime(on, fsck::run(args, on)),
         Command::User(args) => in_runtime(on, user::run(*args, on)),
         Command::Role(args) => in_runtime(on, role::run(*args, on)),

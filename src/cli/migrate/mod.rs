@@ -9,11 +9,17 @@ mod how;
 mod lint;
 mod new;
 mod plan;
+mod rehearse;
 mod report;
 mod runs;
+mod selection;
 mod set;
+mod status;
 mod tenants;
+mod verify;
 mod views;
+
+pub use selection::WideSelection;
 
 /// Arguments of `nexus migrate`.
 #[derive(Debug, Args)]
@@ -60,6 +66,26 @@ enum Verb {
     /// Look at runs, go on with them, stop them, take them back
     #[command(subcommand)]
     Runs(runs::RunsVerb),
+    /// Show which tenant is at which version, without asking one
+    ///
+    /// Of each set how many tenants are at which version, and who is not at the newest, since when,
+    /// and what the last run met there. It comes from the control database alone.
+    #[command(after_help = status::AFTER_HELP)]
+    Status(status::StatusArgs),
+    /// Ask every tenant whether its schema is what it should be
+    ///
+    /// Compares the histories with the files and with the control database, finds indexes that a
+    /// failed build left, and compares the schema itself with the template's. What differs is asked
+    /// twice, so that a change under way is no drift. Changes nothing.
+    #[command(after_help = verify::AFTER_HELP)]
+    Verify(verify::VerifyArgs),
+    /// Run what is to come on copies of the tenants that are most unlike the rest
+    ///
+    /// Copies the largest, the one with the most rows and those whose schema differs; runs the files
+    /// there; tells how long each takes, what it locks and what it writes anew; drops the copies;
+    /// and says what to expect of the fleet. No tenant is changed.
+    #[command(after_help = rehearse::AFTER_HELP)]
+    Rehearse(rehearse::RehearseArgs),
 }
 
 /// Runs a verb of `nexus migrate`.
@@ -75,5 +101,8 @@ pub async fn run(args: MigrateArgs, on: &Invocation) -> CommandResult {
         Verb::Apply(args) => apply::run(args, on).await,
         Verb::Tenants(args) => tenants::run(*args, on).await,
         Verb::Runs(verb) => runs::run(verb, on).await,
+        Verb::Status(args) => status::run(args, on).await,
+        Verb::Verify(args) => verify::run(args, on).await,
+        Verb::Rehearse(args) => Box::pin(rehearse::run(args, on)).await,
     }
 }

@@ -60,3 +60,17 @@ pub(super) async fn opened_for_migration(control: &mut PgConnection) -> Result<V
         .fetch_all(control)
         .await?)
 }
+
+/// Databases on a server that somebody works in for a moment. After an hour nobody does any more.
+pub(super) async fn scratch_databases(
+    control: &mut PgConnection,
+    cluster: &str,
+) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select name from control.scratch_databases
+         where cluster = $1 and created_at > now() - interval '1 hour'",
+    )
+    .bind(cluster)
+    .fetch_all(control)
+    .await?)
+}

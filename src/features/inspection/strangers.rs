@@ -12,7 +12,7 @@ use super::store;
 use crate::features::placement::{Cluster, known_templates};
 use crate::features::provisioning::{OperationFilter, OperationView};
 use crate::features::tenants::{self, Tenant};
-use crate::infra::cluster::{FoundDatabase, FoundSession, Index, ServerInventory};
+use crate::infra::cluster::{self, FoundDatabase, FoundSession, Index, ServerInventory};
 use crate::kernel::{OperationId, Page, TenantId};
 
 /// How old a session must be, in seconds, before it counts as left over: its process may be about
@@ -131,6 +131,9 @@ impl Server<'_> {
             names.extend([it.database_name.as_str(), &it.owner_role, &it.app_role]);
         }
         names.extend(templates.iter().flat_map(|(name, owner, _)| [name.as_str(), owner]));
+        let scratch = store::scratch_databases(control, &self.cluster.name).await?;
+        let logins: Vec<String> = scratch.iter().map(|name| cluster::scratch_login(name)).collect();
+        names.extend(scratch.iter().chain(&logins).map(String::as_str));
         let mut found = Vec::new();
         for database in inventory.databases.iter().filter(|database| !names.contains(&*database.name)) {
             let Some(mark) = mark_of(database).filter(|mark| mark.starts_with(&marks)) else { continue };

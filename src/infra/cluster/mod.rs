@@ -5,23 +5,31 @@
 //! here is bound to a table.
 
 pub mod adopted;
+mod copy;
 mod database;
 mod drift;
 mod error;
+mod fingerprint;
+mod glance;
 mod inside;
 mod inventory;
 mod mending;
 mod migrator;
 mod privileges;
 mod roles;
+mod scratch;
 mod sessions;
 mod size;
 mod template;
 mod trespass;
+mod watching;
 
+pub use copy::{CopyError, copy_database};
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
 pub use drift::{Drift, Expected, Index, Mend, drift};
 pub use error::ClusterError;
+pub use fingerprint::{Line, Parts, recipe, schema_digest, schema_lines};
+pub use glance::{Applied, Catalogue, Glance, History, catalogue, glance};
 pub use inside::{Inside, inside};
 pub use inventory::{
     FoundDatabase, FoundGrant, FoundMember, FoundRole, FoundSession, Scope, ServerInventory, Verifier,
@@ -36,7 +44,9 @@ pub use privileges::{
     become_role, close_maintenance_databases, grant_inside, grant_realm, granted_inside, realm_granted,
 };
 pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
+pub use scratch::{create_scratch, create_scratch_login, drop_scratch, scratch_login};
 pub use sessions::{close_logins, fence, logins_closed, name_session, open_logins};
 pub use size::{database_bytes, tables_and_rows};
 pub use template::{build_template, drop_template};
 pub use trespass::{Entry, become_other, enter};
+pub use watching::{Held, Locks, database_ids, database_sizes, process_of, table_files};

@@ -112,6 +112,40 @@ impl ServerAddress {
         self.open(options).await
     }
 
+    /// The same for who only reads: a transaction changes nothing and sees one moment, and neither a
+    /// lock nor a statement keeps it for long, whoever holds what.
+    ///
+    /// # Errors
+    /// As [`ServerAddress::connect`].
+    pub async fn connect_reading(&self, application: &str) -> Result<PgConnection, DbError> {
+        let options = self.options().application_name(application).options([
+            ("search_path", "pg_catalog,pg_temp"),
+            ("client_connection_check_interval", "500ms"),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("default_transaction_read_only", "on"),
+            ("default_transaction_isolation", "repeatable read"),
+            ("statement_timeout", "60s"),
+            ("lock_timeout", "5s"),
+            ("jit", "off"),
+            ("bytea_output", "hex"),
+        ]);
+        self.open(options).await
+    }
+
+    /// Opens a connection as a tenant's application would, but with these limits: what the startup
+    /// packet says beats what the login or its database has set.
+    ///
+    /// # Errors
+    /// As [`ServerAddress::connect_plain`].
+    pub async fn connect_within(
+        &self,
+        application: &str,
+        limits: &[(&'static str, String)],
+    ) -> Result<PgConnection, DbError> {
+        let limits = limits.iter().map(|(name, value)| (*name, value));
+        self.open(self.options().application_name(application).options(limits)).await
+    }
+
     /// Opens a connection that acts as another role from its first statement on, and that what is
     /// in the database cannot steer, as [`ServerAddress::connect`]'s. What runs in it may go back to
     /// the login's own rights at any time: the login must have no others.

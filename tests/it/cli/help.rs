@@ -50,6 +50,7 @@ fn without_a_command_the_help_is_shown() {
       tenant       Make, show, use, mend and delete tenants
       operation    Look at recorded changes of tenants, finish them or take them back
       migrate      Keep sets of migrations, and bring every tenant to the same version
+      exec         Run one statement in many tenants' databases, as each tenant's own login
       fsck         Compare the control database with all that is really there, and mend what differs
       user         Manage the users of a realm: a tenant's, or the platform's operators
       role         Say what a role allows, and who holds it

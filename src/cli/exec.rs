@@ -1,0 +1,257 @@
+//! `nexus exec`: one statement over the fleet.
+
+use std::io::Read;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::arguments::Input;
+use super::output::{Column, Format, Row};
+use super::tenant::TenantSelection;
+use super::token::input::duration;
+use super::{CommandResult, Exit, Invocation, prompt};
+use crate::app::App;
+use crate::features::fleet::{
+    self, ExecLine, ExecOutcome, ExecPlan, ExecRequest, MaxFailures, Reach, Statement, Wanted,
+};
+use crate::features::provisioning::sealed;
+use crate::features::tenants::Selector;
+use crate::kernel::{AnyFailure, ErrorKind, Failure};
+
+pub(super) const AFTER_HELP: &str = "\
+EXAMPLES
+  nexus exec --all -- 'select count(*) from invoices'
+  nexus exec acme beta -- 'table settings'
+  nexus exec --where label.tier=gold --file report.sql > report.jsonl
+  nexus exec --all -- 'select 1 from invoices where total < 0' | jq -r .tenant | sort -u
+  nexus exec acme --write -- \"update invoices set state = 'paid' where id = 17\"
+  nexus --dry-run exec --all -- 'select 1'  in which tenants it would be run
+
+Rows are JSON lines: {\"tenant\":\"acme\",\"row\":{…}}; a failure is one, too, with the SQLSTATE. With
+-o json they are one array. Exit code 6 when it failed in some. docs/exec.md says more.";
+
+/// In how many it is run at a time on each server, unless it is said.
+const JOBS: u16 = 4;
+/// Most bytes of a statement in a file.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Arguments of `nexus exec`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").args(["statement", "file"]).required(true).multiple(false))]
+pub struct ExecArgs {
+    /// In which tenants
+    #[command(flatten)]
+    pub tenants: TenantSelection,
+    /// The statement
+    #[arg(last = true, value_name = "SQL")]
+    pub statement: Option<String>,
+    /// Read the statement from this file, or '-' for standard input
+    #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
+    pub file: Option<Input>,
+    /// Let it write; in each tenant it is one transaction
+    #[arg(long)]
+    pub write: bool,
+    /// Run it in this many at once on each server, as far as its limit of sessions allows
+    #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// Begin no more once this many, or this share, have failed
+    #[arg(long, value_name = "N|P%")]
+    pub max_failures: Option<MaxFailures>,
+    /// Stop it in a tenant where it takes longer
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub statement_timeout: Duration,
+    /// Stop it in a tenant where it waits longer for one lock
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub lock_timeout: Duration,
+}
+
+/// A file without a readable statement.
+#[derive(Debug, thiserror::Error)]
+enum FileError {
+    #[error("cannot read {name}: {source}")]
+    Unreadable { name: String, source: std::io::Error },
+    #[error("{name} is longer than {MAX_BYTES} bytes")]
+    TooLong { name: String },
+}
+
+impl Failure for FileError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
+    }
+
+    fn code(&self) -> &'static str {
+        "statement_unreadable"
+    }
+}
+
+/// Runs `nexus exec`.
+///
+/// # Errors
+/// [`fleet::AskError::SomeFailed`], or what the services say.
+pub async fn run(args: ExecArgs, on: &Invocation) -> CommandResult {
+    let text = match (&args.statement, &args.file) {
+        (Some(text), _) => text.clone(),
+        (None, Some(file)) => read(file)?,
+        (None, None) => String::new(),
+    };
+    let request = ExecRequest {
+        wanted: wanted(args.tenants),
+        statement: Statement::parse(&text)?,
+        write: args.write,
+        jobs: args.jobs.into(),
+        max_failures: args.max_failures,
+        statement_timeout: args.statement_timeout,
+        lock_timeout: args.lock_timeout,
+    };
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let mut app = App::open(&settings, &caller, &progress).await?;
+    let App { provisioning, control } = &mut app;
+    let plan = fleet::plan_exec(control, &caller, &request).await?;
+    if on.global.dry_run {
+        drop(progress);
+        return outline(&plan, on);
+    }
+    if request.write {
+        prompt::confirm(
+            on,
+            &format!("run it, with the right to write, in {} tenant(s)", plan.tenants.len()),
+        )?;
+    }
+    let reach = Reach {
+        placement: &provisioning.placement,
+        secrets: &provisioning.secrets,
+        installation: &provisioning.installation,
+    };
+    let mut lines = Lines::begin(on);
+    let done = {
+        let mut take = |line: &ExecLine| lines.take(line);
+        let what = (&request, &plan, sealed::PASSWORD);
+        fleet::exec(reach, control, &caller, what, (&progress, &on.interrupt), &mut take).await?
+    };
+    lines.finish()?;
+    drop(progress);
+    on.screen.note(&format!(
+        "{} done, {} failed, {} not begun, {} left out",
+        done.done,
+        done.failed,
+        done.skipped,
+        plan.left_out.len()
+    ));
+    done.verdict()?;
+    Ok(Exit::Done)
+}
+
+fn wanted(selection: TenantSelection) -> Wanted {
+    if selection.names.is_empty() {
+        Wanted::Matching(Selector::all_of(selection.conditions))
+    } else {
+        Wanted::Named(selection.names)
+    }
+}
+
+fn read(file: &Input) -> Result<String, AnyFailure> {
+    let name = match file {
+        Input::Stdin => "standard input".to_owned(),
+        Input::File(path) => path.display().to_string(),
+    };
+    let mut text = String::new();
+    let read = match file {
+        Input::Stdin => std::io::stdin().take(MAX_BYTES + 1).read_to_string(&mut text),
+        Input::File(path) => {
+            std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+        }
+    };
+    let length = read.map_err(|source| FileError::Unreadable { name: name.clone(), source })?;
+    if length as u64 > MAX_BYTES {
+        return Err(FileError::TooLong { name }.into());
+    }
+    Ok(text)
+}
+
+/// In which tenants it would be run.
+fn outline(plan: &ExecPlan, on: &Invocation) -> CommandResult {
+    let planned =
+        plan.tenants.iter().map(|tenant| Planned { tenant: tenant.slug.clone(), outcome: "planned" });
+    let others =
+        plan.left_out.iter().map(|line| Planned { tenant: line.tenant.clone(), outcome: "left_out" });
+    on.screen.list(planned.chain(others))?;
+    Ok(Exit::Done)
+}
+
+#[derive(serde::Serialize)]
+struct Planned {
+    tenant: String,
+    outcome: &'static str,
+}
+
+impl Row for Planned {
+    const COLUMNS: &'static [Column] = &[Column::text("tenant"), Column::text("outcome")];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.tenant.clone(), self.outcome.to_owned()]
+    }
+
+    fn id(&self) -> String {
+        self.tenant.clone()
+    }
+}
+
+/// Writes lines as they come: rows have any shape, so they are JSON lines where no other format is
+/// asked for.
+enum Lines<'a> {
+    Json(&'a Invocation),
+    List(Box<super::output::ListWriter<'a, ExecLine>>),
+}
+
+impl<'a> Lines<'a> {
+    fn begin(on: &'a Invocation) -> Self {
+        match on.screen.format() {
+            Format::Table => Self::Json(on),
+            _ => Self::List(Box::new(on.screen.list_writer())),
+        }
+    }
+
+    fn take(&mut self, line: &ExecLine) -> Result<(), AnyFailure> {
+        match self {
+            Self::Json(on) => on.screen.raw(format!("{}\n", line.json()).as_bytes())?,
+            Self::List(list) => list.row(line)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), AnyFailure> {
+        match self {
+            Self::Json(_) => {}
+            Self::List(list) => list.finish()?,
+        }
+        Ok(())
+    }
+}
+
+impl Row for ExecLine {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("tenant"),
+        Column::text("row"),
+        Column::number("rows_affected"),
+        Column::text("error"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let (mut row, mut affected, mut error) = (String::new(), String::new(), String::new());
+        match &self.outcome {
+            ExecOutcome::Row(text) => row.clone_from(text),
+            ExecOutcome::RowsAffected(count) => affected = count.to_string(),
+            ExecOutcome::Error { sqlstate, message } => {
+                let words = [sqlstate.as_deref(), Some(message)];
+                error = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
+            }
+            ExecOutcome::LeftOut(reason) => error.clone_from(reason),
+        }
+        vec![self.tenant.clone(), row, affected, error]
+    }
+
+    fn id(&self) -> String {
+        self.tenant.clone()
+    }
+}

@@ -1,0 +1,152 @@
+//! `nexus migrate status`: which tenant is at which version.
+
+use clap::Args;
+
+use super::super::output::{Column, Format, Row, Thing, time_text};
+use super::super::{CommandResult, Exit, Invocation};
+use super::WideSelection;
+use crate::app::App;
+use crate::features::fleet::{self, AskError, StatusReport, Straggler, VersionCount};
+use crate::kernel::AnyFailure;
+
+pub(super) const AFTER_HELP: &str = "\
+EXAMPLES
+  nexus migrate status
+  nexus migrate status --where cluster=eu1
+  nexus -o json migrate status | jq '.sets[] | {set, newest, behind}'
+  nexus -o id migrate status                the slugs of those that are not at the newest version
+  nexus migrate status --exit-code          in a script: exit code 9 when somebody is behind";
+
+/// Most stragglers that are shown on a terminal, unless all are asked for.
+const SHOWN: usize = 20;
+
+/// Arguments of `nexus migrate status`.
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Which
+    #[command(flatten)]
+    pub tenants: WideSelection,
+    /// Exit with 9 when some are behind
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Show everybody who is not at the newest version, however many they are
+    #[arg(long)]
+    pub stragglers: bool,
+}
+
+pub(super) async fn run(args: StatusArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let report = fleet::status(&mut app.control, &caller, &args.tenants.wanted()).await?;
+    let behind = report.behind();
+    tell(&report, args.stragglers, on)?;
+    if args.exit_code && behind > 0 {
+        return Err(AskError::Behind { tenants: behind }.into());
+    }
+    Ok(Exit::Done)
+}
+
+fn tell(report: &StatusReport, everybody: bool, on: &Invocation) -> Result<(), AnyFailure> {
+    let stragglers: Vec<&Straggler> = report.sets.iter().flat_map(|set| &set.stragglers).collect();
+    match on.screen.format() {
+        Format::Json | Format::Yaml => on.screen.thing(report)?,
+        Format::Id => {
+            let mut slugs: Vec<&str> = stragglers.iter().map(|it| it.tenant.as_str()).collect();
+            slugs.sort_unstable();
+            slugs.dedup();
+            on.screen.raw(slugs.iter().flat_map(|slug| [slug, "\n"]).collect::<String>().as_bytes())?;
+        }
+        Format::Table | Format::Csv => {
+            on.screen.list(report.sets.iter().flat_map(|set| &set.versions))?;
+            tell_stragglers(&stragglers, everybody, on)?;
+        }
+    }
+    for group in &report.left_out {
+        let who = if group.tenants.len() > SHOWN {
+            format!("{} tenants", group.tenants.len())
+        } else {
+            group.tenants.join(", ")
+        };
+        on.screen.note(&format!("left out: {who} ({}: {})", group.state, group.reason));
+    }
+    Ok(())
+}
+
+/// A second table for a person; a script asks for JSON, which has both.
+fn tell_stragglers(stragglers: &[&Straggler], everybody: bool, on: &Invocation) -> Result<(), AnyFailure> {
+    if stragglers.is_empty() || !(everybody || on.screen.data_on_terminal()) {
+        return Ok(());
+    }
+    let shown = if everybody { stragglers.len() } else { stragglers.len().min(SHOWN) };
+    on.screen.raw(b"\n")?;
+    on.screen.list(stragglers[..shown].iter().copied())?;
+    if shown < stragglers.len() {
+        let more = stragglers.len() - shown;
+        on.screen.note(&format!("and {more} more: --stragglers shows them, -o json has them all"));
+    }
+    Ok(())
+}
+
+impl Row for &VersionCount {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("set"),
+        Column::text("version"),
+        Column::text("state"),
+        Column::number("tenants"),
+        Column::text("description"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.set.clone(),
+            self.version.map_or_else(String::new, |version| version.to_string()),
+            self.state.to_owned(),
+            self.tenants.to_string(),
+            self.description.clone().unwrap_or_default(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.set.clone()
+    }
+}
+
+impl Row for &Straggler {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("tenant"),
+        Column::text("set"),
+        Column::text("version"),
+        Column::text("state"),
+        Column::text("since"),
+        Column::text("error"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let error = self.error.as_ref().map(|it| {
+            let texts = [it.sqlstate.clone(), it.message.clone()];
+            texts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+        });
+        vec![
+            self.tenant.clone(),
+            self.set.clone(),
+            self.version.map_or_else(String::new, |version| version.to_string()),
+            if self.suspended { format!("{}, suspended", self.state) } else { self.state.to_owned() },
+            time_text(self.since),
+            error.unwrap_or_default(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.tenant.clone()
+    }
+}
+
+impl Thing for StatusReport {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![("sets", self.sets.len().to_string()), ("behind", self.behind().to_string())]
+    }
+
+    fn id(&self) -> String {
+        String::new()
+    }
+}

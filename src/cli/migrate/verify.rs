@@ -1,0 +1,129 @@
+//! `nexus migrate verify`: whether every tenant's schema is what it should be.
+
+use clap::Args;
+
+use super::super::output::{Column, Format, Row, escape};
+use super::super::{CommandResult, Exit, Invocation};
+use super::WideSelection;
+use crate::app::App;
+use crate::features::fleet::{self, Finding, Reach, Verified, VerifyRequest};
+use crate::kernel::AnyFailure;
+
+pub(super) const AFTER_HELP: &str = "\
+EXAMPLES
+  nexus migrate verify                      every tenant: who differs, and by how much
+  nexus migrate verify acme                 every difference of one, as a comparison
+  nexus migrate verify --where cluster=eu1 --jobs 8
+  nexus -o json migrate verify | jq -r '.[] | select(.severity == \"error\") | .tenant'
+
+Exit codes: 0 nothing differs, though some may be behind; 9 some differ; 6 some did not answer; 8 no
+server answered. docs/verify.md says what each finding means.";
+
+/// How many tenants are asked at a time on each server, unless it is said.
+const JOBS: u16 = 4;
+
+/// Arguments of `nexus migrate verify`.
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// Which
+    #[command(flatten)]
+    pub tenants: WideSelection,
+    /// Ask this many at once on each server, as far as its limit of sessions allows
+    #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// Tell every difference, of many tenants, too
+    #[arg(long)]
+    pub diff: bool,
+    /// Read every schema in full, whether or not its catalogue changed since it was last read
+    #[arg(long)]
+    pub full: bool,
+}
+
+pub(super) async fn run(args: VerifyArgs, on: &Invocation) -> CommandResult {
+    let (settings, caller) = (on.settings()?, on.caller());
+    let progress = on.screen.progress();
+    let mut app = App::open(&settings, &caller, &progress).await?;
+    let wanted = args.tenants.wanted();
+    let differences = args.diff || wanted.is_one();
+    let request = VerifyRequest { wanted, jobs: args.jobs.into(), differences, full: args.full };
+    let App { provisioning, control } = &mut app;
+    let reach = Reach {
+        placement: &provisioning.placement,
+        secrets: &provisioning.secrets,
+        installation: &provisioning.installation,
+    };
+    let report = fleet::verify(reach, control, &caller, &request, &progress, &on.interrupt).await?;
+    drop(progress);
+    tell(&report, on)?;
+    report.verdict()?;
+    Ok(Exit::Done)
+}
+
+fn tell(report: &Verified, on: &Invocation) -> Result<(), AnyFailure> {
+    let (differences, others): (Vec<&Finding>, Vec<&Finding>) =
+        report.findings.iter().partition(|it| it.expected.is_some() || it.found.is_some());
+    if on.screen.format() == Format::Table {
+        on.screen.list(others)?;
+        on.screen.raw(comparison(&differences).as_bytes())?;
+    } else {
+        on.screen.list(&report.findings)?;
+    }
+    let Verified { asked, drifted, pending, unasked, left_out, .. } = report;
+    on.screen.note(&format!(
+        "{asked} tenant(s) asked: {drifted} differ, {pending} are behind and true; {unasked} did not answer, \
+         {left_out} left out"
+    ));
+    Ok(())
+}
+
+/// `-` stands for what is in the template only, `+` for what is in the tenant only, `~` for what is
+/// in both and differs.
+fn comparison(differences: &[&Finding]) -> String {
+    let mut lines = Vec::new();
+    let mut last = None;
+    for it in differences {
+        if last != Some(&it.tenant) {
+            last = Some(&it.tenant);
+            lines.push(it.tenant.clone().unwrap_or_default());
+        }
+        let object = escape::cell(&it.object);
+        lines.push(match (&it.expected, &it.found) {
+            (Some(expected), None) => format!("- {object}: {}", escape::cell(expected)),
+            (None, found) => format!("+ {object}: {}", escape::cell(found.as_deref().unwrap_or_default())),
+            (Some(expected), Some(found)) => format!(
+                "~ {object}\n    template: {}\n    tenant:   {}",
+                escape::cell(expected),
+                escape::cell(found)
+            ),
+        });
+    }
+    lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect()
+}
+
+impl Row for &Finding {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("code"),
+        Column::text("severity"),
+        Column::text("tenant"),
+        Column::text("cluster"),
+        Column::text("set"),
+        Column::text("object"),
+        Column::text("detail"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.code.to_owned(),
+            self.severity.as_str().to_owned(),
+            self.tenant.clone().unwrap_or_default(),
+            self.cluster.clone(),
+            self.set.clone().unwrap_or_default(),
+            self.object.clone(),
+            self.detail.clone(),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.tenant.clone().unwrap_or_else(|| self.cluster.clone())
+    }
+}

@@ -1,0 +1,263 @@
+//! One statement over the fleet, in every tenant's database as the tenant's own login.
+//!
+//! It is read-only unless it may write: the transaction is read-only and has made its first query,
+//! so that the statement cannot change that, and it is rolled back at the end.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::json;
+use sqlx::PgConnection;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::asking::{AskError, Reach, left_out, sessions};
+use crate::features::audit;
+use crate::features::placement::Cluster;
+use crate::features::tenants::{Tenant, TenantState};
+use crate::infra::db::{ServerAddress, Slots, durable_transaction};
+use crate::kernel::{AnyFailure, Caller, Event, Progress, SecretString, TenantId};
+
+mod model;
+mod session;
+mod statement;
+mod store;
+
+pub use model::{ExecLine, ExecOutcome, ExecRequest, MaxFailures};
+pub use statement::Statement;
+
+/// How many tenants' passwords are open at a time.
+const BATCH: usize = 200;
+/// Lines that wait to be written: then rows are no longer read.
+const LINES: usize = 256;
+/// Tenants that the audit log names of a run.
+const NAMED: usize = 50;
+
+/// The tenants of a run.
+#[derive(Debug)]
+pub struct ExecPlan {
+    /// Those in which it will be run.
+    pub tenants: Vec<Tenant>,
+    /// Those that are left out by their state.
+    pub left_out: Vec<ExecLine>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Executed {
+    /// In how many it went well.
+    pub done: usize,
+    /// In how many it failed.
+    pub failed: usize,
+    /// How many were not begun.
+    pub skipped: usize,
+}
+
+/// Who takes the lines.
+pub(super) type Take<'a> = &'a mut (dyn FnMut(&ExecLine) -> Result<(), AnyFailure> + Send);
+
+/// Finds out in which tenants a statement would be run.
+///
+/// # Errors
+/// When a named tenant is not there, or a statement fails.
+pub async fn plan_exec(
+    control: &mut PgConnection,
+    caller: &Caller,
+    request: &ExecRequest,
+) -> Result<ExecPlan, AskError> {
+    let mut plan = ExecPlan { tenants: Vec::new(), left_out: Vec::new() };
+    for tenant in request.wanted.tenants(control, caller).await? {
+        match left_out(tenant.state) {
+            None => plan.tenants.push(tenant),
+            Some(_) if tenant.state == TenantState::Pooled => {}
+            Some(reason) => plan
+                .left_out
+                .push(ExecLine { tenant: tenant.slug, outcome: ExecOutcome::LeftOut(reason.to_owned()) }),
+        }
+    }
+    Ok(plan)
+}
+
+/// Runs a statement in the tenants of a plan, and hands over what comes of it as it comes. That it
+/// was asked for is in the audit log first.
+///
+/// # Errors
+/// When the control database does not answer, or what `take` says.
+pub async fn exec(
+    reach: Reach<'_>,
+    control: &mut PgConnection,
+    caller: &Caller,
+    (request, plan, password): (&ExecRequest, &ExecPlan, &str),
+    (progress, stop): (&dyn Progress, &CancellationToken),
+    take: Take<'_>,
+) -> Result<Executed, AskError> {
+    record(control, caller, request, plan).await?;
+    for line in &plan.left_out {
+        take(line).map_err(AskError::Reading)?;
+    }
+    progress.event(Event::Total(plan.tenants.len() as u64));
+    let places = places(reach, control, &plan.tenants, request.jobs).await?;
+    let limit = request.max_failures.map_or(usize::MAX, |limit| limit.of(plan.tenants.len()));
+    let crew = Crew {
+        request,
+        places: &places,
+        progress,
+        stop,
+        limit,
+        failed: AtomicUsize::new(0),
+        done: AtomicUsize::new(0),
+    };
+    for batch in plan.tenants.chunks(BATCH) {
+        if crew.is_over() {
+            break;
+        }
+        let ids: Vec<TenantId> = batch.iter().map(|tenant| tenant.id).collect();
+        let mut opened = reach.secrets.get_all_of(control, &ids).await?;
+        let logins = batch.iter().map(|tenant| {
+            let secret = match opened.remove(&tenant.id) {
+                Some(Ok(mut values)) => {
+                    values.remove(password).ok_or("its password is not sealed".to_owned())
+                }
+                Some(Err(error)) => Err(error.to_string()),
+                None => Err("nothing is sealed for it".to_owned()),
+            };
+            (tenant, secret)
+        });
+        crew.work(logins.collect(), take).await?;
+    }
+    let (done, failed) = (crew.done.into_inner(), crew.failed.into_inner());
+    for place in places.into_values() {
+        if let Some(slots) = place.slots {
+            slots.give_back(control).await?;
+        }
+    }
+    if stop.is_cancelled() {
+        return Err(AskError::Interrupted);
+    }
+    Ok(Executed { done, failed, skipped: plan.tenants.len() - done - failed })
+}
+
+impl Executed {
+    /// How it ends.
+    ///
+    /// # Errors
+    /// [`AskError::SomeFailed`].
+    pub fn verdict(self) -> Result<(), AskError> {
+        let Self { done, failed, skipped } = self;
+        if failed > 0 {
+            return Err(AskError::SomeFailed { failed, total: done + failed + skipped, skipped });
+        }
+        Ok(())
+    }
+}
+
+/// The text may hold what is nobody's business: its hash tells whether it was this one.
+async fn record(
+    control: &mut PgConnection,
+    caller: &Caller,
+    request: &ExecRequest,
+    plan: &ExecPlan,
+) -> Result<(), AskError> {
+    let (word, hash, length) = request.statement.outline();
+    let named: Vec<&str> = plan.tenants.iter().take(NAMED).map(|tenant| tenant.slug.as_str()).collect();
+    let detail = json!({
+        "word": word, "sha256": hash, "length": length, "write": request.write,
+        "tenants": plan.tenants.len(), "named": named,
+    });
+    let mut tx = durable_transaction(control).await?;
+    let entry = audit::Entry { caller, action: "fleet.exec", tenant: None, operation: None, detail };
+    audit::record(&mut tx, entry).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// A server, and how many of its tenants are worked in at a time.
+struct Place {
+    cluster: Cluster,
+    slots: Option<Slots>,
+    room: Semaphore,
+}
+
+async fn places(
+    reach: Reach<'_>,
+    control: &mut PgConnection,
+    tenants: &[Tenant],
+    jobs: usize,
+) -> Result<HashMap<String, Place>, AskError> {
+    // In the order of their names: nobody waits for sessions of one while others wait for it.
+    let names: BTreeSet<&str> = tenants.iter().map(|tenant| tenant.cluster.as_str()).collect();
+    let mut places = HashMap::new();
+    for name in names {
+        let (slots, jobs) = sessions(reach, control, name, jobs).await?;
+        let cluster = reach.placement.cluster(control, name).await?;
+        places.insert(name.to_owned(), Place { cluster, slots, room: Semaphore::new(jobs) });
+    }
+    Ok(places)
+}
+
+struct Crew<'a> {
+    request: &'a ExecRequest,
+    places: &'a HashMap<String, Place>,
+    progress: &'a dyn Progress,
+    stop: &'a CancellationToken,
+    limit: usize,
+    failed: AtomicUsize,
+    done: AtomicUsize,
+}
+
+/// A tenant with its password, or why there is none.
+type Login<'a> = (&'a Tenant, Result<SecretString, String>);
+
+impl Crew<'_> {
+    fn is_over(&self) -> bool {
+        self.stop.is_cancelled() || self.failed.load(Ordering::Relaxed) >= self.limit
+    }
+
+    /// Works in some tenants, and hands over the lines meanwhile.
+    async fn work(&self, logins: Vec<Login<'_>>, take: Take<'_>) -> Result<(), AskError> {
+        let (lines, mut incoming) = mpsc::channel(LINES);
+        let count = logins.len().max(1);
+        let working = async {
+            let lines = lines;
+            stream::iter(logins).for_each_concurrent(count, |login| self.one(login, &lines)).await;
+        };
+        let telling = async {
+            while let Some(line) = incoming.recv().await {
+                if let Err(error) = take(&line) {
+                    // Nobody reads: the workers find out by sending.
+                    incoming.close();
+                    return Err(error);
+                }
+            }
+            Ok(())
+        };
+        let ((), told) = tokio::join!(working, telling);
+        told.map_err(AskError::Reading)
+    }
+
+    async fn one(&self, (tenant, secret): Login<'_>, lines: &session::Lines) {
+        let Some(place) = self.places.get(&tenant.cluster) else { return };
+        let Ok(_room) = place.room.acquire().await else { return };
+        if self.is_over() || lines.is_closed() {
+            return;
+        }
+        let ok = match secret {
+            Ok(secret) => {
+                let names = &tenant.resources;
+                let login: ServerAddress =
+                    place.cluster.admin.database(&names.database_name).login(&names.app_role, secret);
+                session::run(&login, &tenant.slug, self.request, lines).await
+            }
+            Err(message) => {
+                let outcome = ExecOutcome::Error { sqlstate: None, message };
+                let _ = lines.send(ExecLine { tenant: tenant.slug.clone(), outcome }).await;
+                false
+            }
+        };
+        let counter = if ok { &self.done } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.progress.event(Event::Done { subject: tenant.slug.clone(), ok });
+    }
+}

@@ -1,0 +1,145 @@
+//! What is run over the fleet, and what comes of it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::super::asking::Wanted;
+use super::statement::Statement;
+
+/// What is to be run, and how.
+#[derive(Debug, Clone)]
+pub struct ExecRequest {
+    /// In which tenants.
+    pub wanted: Wanted,
+    /// What.
+    pub statement: Statement,
+    /// Whether it may write.
+    pub write: bool,
+    /// In how many at a time on each server.
+    pub jobs: usize,
+    /// None is begun once so many have failed.
+    pub max_failures: Option<MaxFailures>,
+    /// How long the statement may take in one tenant.
+    pub statement_timeout: Duration,
+    /// How long it may wait for one lock there.
+    pub lock_timeout: Duration,
+}
+
+/// How many may fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxFailures {
+    /// So many.
+    Count(usize),
+    /// So many of a hundred.
+    Percent(u8),
+}
+
+impl MaxFailures {
+    /// How many of so many.
+    #[must_use]
+    pub fn of(self, total: usize) -> usize {
+        match self {
+            Self::Count(count) => count,
+            Self::Percent(percent) => (total * usize::from(percent)).div_ceil(100).max(1),
+        }
+    }
+}
+
+impl std::str::FromStr for MaxFailures {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "a number from 1, or a percentage from 1% to 100%";
+        match text.strip_suffix('%') {
+            Some(percent) => match percent.parse() {
+                Ok(percent @ 1..=100) => Ok(Self::Percent(percent)),
+                _ => Err(wrong),
+            },
+            None => match text.parse() {
+                Ok(count) if count > 0 => Ok(Self::Count(count)),
+                _ => Err(wrong),
+            },
+        }
+    }
+}
+
+/// One line of what comes of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExecLine {
+    /// The tenant's slug.
+    pub tenant: String,
+    /// What.
+    #[serde(flatten)]
+    pub outcome: ExecOutcome,
+}
+
+/// What a line tells.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecOutcome {
+    /// A row, as JSON text.
+    #[serde(serialize_with = "as_value")]
+    Row(String),
+    /// It ended, and gave no rows that could be told: so many were changed.
+    RowsAffected(u64),
+    /// It failed there.
+    Error {
+        /// The server's code (manual, appendix A); none where it did not answer.
+        sqlstate: Option<String>,
+        /// The sentence.
+        message: String,
+    },
+    /// It was not run there, for this reason.
+    LeftOut(String),
+}
+
+fn as_value<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
+}
+
+impl ExecLine {
+    /// The line as JSON, a row's fields in the order of its columns.
+    #[must_use]
+    pub fn json(&self) -> String {
+        match &self.outcome {
+            ExecOutcome::Row(row) => {
+                let tenant = Value::from(self.tenant.as_str());
+                // A line break in JSON stands between values only, where a blank does as well.
+                format!("{{\"tenant\":{tenant},\"row\":{}}}", row.replace(['\n', '\r'], " "))
+            }
+            // Texts and numbers always serialise.
+            _ => serde_json::to_string(self).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_number_or_a_share() {
+        assert_eq!("3".parse(), Ok(MaxFailures::Count(3)));
+        assert_eq!("5%".parse::<MaxFailures>().map(|it| it.of(50)), Ok(3));
+        assert_eq!("1%".parse::<MaxFailures>().map(|it| it.of(10)), Ok(1));
+        for wrong in ["0", "0%", "101%", "-1", "x", ""] {
+            assert!(wrong.parse::<MaxFailures>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line() {
+        let line = |outcome| ExecLine { tenant: "acme".to_owned(), outcome }.json();
+        assert_eq!(
+            line(ExecOutcome::Row("{\"b\":1,\"a\":{\n}}".to_owned())),
+            r#"{"tenant":"acme","row":{"b":1,"a":{ }}}"#
+        );
+        assert_eq!(line(ExecOutcome::RowsAffected(3)), r#"{"tenant":"acme","rows_affected":3}"#);
+        assert_eq!(
+            line(ExecOutcome::Error { sqlstate: Some("42P01".to_owned()), message: "no".to_owned() }),
+            r#"{"tenant":"acme","error":{"sqlstate":"42P01","message":"no"}}"#
+        );
+    }
+}

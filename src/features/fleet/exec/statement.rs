@@ -1,0 +1,188 @@
+//! A statement as it was typed, and how its rows become JSON. Pure.
+
+use sha2::{Digest, Sha256};
+
+use super::super::asking::AskError;
+use super::super::hex;
+
+/// One statement. That it is one only, the server says: its extended protocol takes no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    text: String,
+    /// Its first word, in lower case.
+    word: String,
+}
+
+impl Statement {
+    /// Of a text; comments and a semicolon at its end are left away.
+    ///
+    /// # Errors
+    /// [`AskError::NoStatement`], [`AskError::Copy`].
+    pub fn parse(text: &str) -> Result<Self, AskError> {
+        let Some((begin, end)) = code(text) else { return Err(AskError::NoStatement) };
+        let text = text[begin..end].to_owned();
+        let word = text.trim_start_matches(['(', ' ', '\t', '\n']);
+        let word: String = word.chars().take_while(char::is_ascii_alphabetic).collect();
+        let word = word.to_ascii_lowercase();
+        if word == "copy" {
+            return Err(AskError::Copy);
+        }
+        Ok(Self { text, word })
+    }
+
+    /// The text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the audit log has of it instead of the text, which may hold a customer's data: its
+    /// first word, SHA-256 and length.
+    pub(super) fn outline(&self) -> (&str, String, usize) {
+        (&self.word, hex(&Sha256::digest(self.text.as_bytes())), self.text.len())
+    }
+
+    /// The same statement, with each of its rows as one JSON object; `None` where it cannot be part
+    /// of another.
+    pub(super) fn as_json(&self) -> Option<String> {
+        let text = &self.text;
+        // The server turns every type into JSON itself, in the order of the columns.
+        match self.word.as_str() {
+            "select" | "values" | "table" | "with" => {
+                Some(format!("select pg_catalog.row_to_json(q)::pg_catalog.text from (\n{text}\n) as q"))
+            }
+            "insert" | "update" | "delete" | "merge" => Some(format!(
+                "with q as (\n{text}\n) select pg_catalog.row_to_json(q)::pg_catalog.text from q"
+            )),
+            _ => None,
+        }
+    }
+}
+
+/// Where code begins and ends: comments and blanks before it, and comments, blanks and semicolons
+/// after it, left away. `None`: there is none (manual, chapter 4.1).
+fn code(text: &str) -> Option<(usize, usize)> {
+    let bytes = text.as_bytes();
+    let (mut at, mut begin, mut end) = (0, None, 0);
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        let length = match rest {
+            [b'-', b'-', ..] => {
+                at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                continue;
+            }
+            [b'/', b'*', ..] => {
+                at += comment(rest);
+                continue;
+            }
+            [b';', ..] => {
+                at += 1;
+                continue;
+            }
+            [byte, ..] if byte.is_ascii_whitespace() => {
+                at += 1;
+                continue;
+            }
+            [b'\'', ..] => {
+                let escapes = at > 0 && matches!(bytes[at - 1], b'e' | b'E');
+                quoted(rest, b'\'', escapes)
+            }
+            [b'"', ..] => quoted(rest, b'"', false),
+            [b'$', ..] => dollar(rest),
+            _ => 1,
+        };
+        begin.get_or_insert(at);
+        at = (at + length).min(bytes.len());
+        end = at;
+    }
+    begin.map(|begin| (begin, end))
+}
+
+/// The length of a comment between `/*` and `*/`, which nest.
+fn comment(text: &[u8]) -> usize {
+    let (mut depth, mut at) = (0_usize, 0);
+    while at < text.len() {
+        match &text[at..] {
+            [b'/', b'*', ..] => {
+                depth += 1;
+                at += 2;
+            }
+            [b'*', b'/', ..] => {
+                depth -= 1;
+                at += 2;
+                if depth == 0 {
+                    return at;
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// The length of a constant or name between quotes; a doubled one ends nothing.
+fn quoted(text: &[u8], quote: u8, escapes: bool) -> usize {
+    let mut at = 1;
+    while at < text.len() {
+        if escapes && text[at] == b'\\' {
+            at += 2;
+        } else if text[at] == quote {
+            if text.get(at + 1) != Some(&quote) {
+                return at + 1;
+            }
+            at += 2;
+        } else {
+            at += 1;
+        }
+    }
+    text.len()
+}
+
+/// The length of a constant between dollars, `$tag$…$tag$`, or of the dollar alone.
+fn dollar(text: &[u8]) -> usize {
+    let name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 128;
+    let tag = text[1..].iter().take_while(|byte| name(byte)).count() + 2;
+    if text.get(tag - 1) != Some(&b'$') || text.get(1).is_some_and(u8::is_ascii_digit) {
+        return 1;
+    }
+    let (tag, body) = text.split_at(tag);
+    let end = body.windows(tag.len()).position(|window| window == tag);
+    end.map_or(text.len(), |end| tag.len() + end + tag.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_around_a_statement_is_left_away_and_nothing_in_it() {
+        for (typed, expected) in [
+            ("select 1", "select 1"),
+            (" \n select 1 ; \n-- done", "select 1"),
+            ("/* a /* b */ ; */ select 1; /* x */ ;", "select 1"),
+            ("select ';' -- ;", "select ';'"),
+            ("select 'it''s -- no comment';", "select 'it''s -- no comment'"),
+            ("select E'\\'; -- in it';", "select E'\\'; -- in it'"),
+            ("select \"a;b\" ;", "select \"a;b\""),
+            ("do $x$ begin; -- $y$ end $x$;", "do $x$ begin; -- $y$ end $x$"),
+            ("select $1 ;", "select $1"),
+            ("select 1; select 2;", "select 1; select 2"),
+        ] {
+            assert_eq!(Statement::parse(typed).unwrap().text(), expected, "{typed}");
+        }
+        for nothing in ["", " ; ;", "-- select 1", "/* select 1"] {
+            assert!(matches!(Statement::parse(nothing), Err(AskError::NoStatement)), "{nothing}");
+        }
+        assert!(matches!(Statement::parse("(Copy t to stdout)"), Err(AskError::Copy)));
+    }
+
+    #[test]
+    fn rows_become_json_where_a_statement_can_be_part_of_another() {
+        let json = |text: &str| Statement::parse(text).unwrap().as_json();
+        assert!(
+            json("(select 1) union select 2").unwrap().contains("from (\n(select 1) union select 2\n) as q")
+        );
+        assert!(json("delete from t returning *").unwrap().starts_with("with q as ("));
+        assert_eq!(json("show all"), None);
+        assert_eq!(json("create table t ()"), None);
+    }
+}

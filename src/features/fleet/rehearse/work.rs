@@ -1,0 +1,117 @@
+//! One file on a clone, watched from a second session.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use sqlx::PgConnection;
+
+use super::model::{Lock, Step, StepError};
+use super::store;
+use crate::features::migrations::{File, Set};
+use crate::infra::cluster::{ClusterError, Held, Locks, process_of, table_files};
+use crate::infra::db::{DbError, ServerAddress, transaction};
+
+/// How often locks are looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Runs a set's files on a clone, up to one that fails. `login` owns the clone; `admin` looks on.
+pub(super) async fn run(
+    login: &ServerAddress,
+    admin: &ServerAddress,
+    (set, files): (&Set, &[&File]),
+) -> Result<Vec<Step>, ClusterError> {
+    let mut watcher = admin.database(&login.database).connect_reading("nexus:rehearsal").await?;
+    let schema = set.history.split_once('.').map_or("public", |(schema, _)| schema);
+    let mut steps = Vec::new();
+    for file in files {
+        let limits =
+            [("search_path", schema.to_owned()), ("client_connection_check_interval", "500".to_owned())];
+        let mut session = login.connect_within("nexus:rehearsal", &limits).await?;
+        let step = one(&mut session, &mut watcher, set, file).await?;
+        let _ = sqlx::Connection::close(session).await;
+        let failed = step.error.is_some();
+        steps.push(step);
+        if failed {
+            break;
+        }
+    }
+    let _ = sqlx::Connection::close(watcher).await;
+    Ok(steps)
+}
+
+async fn one(
+    session: &mut PgConnection,
+    watcher: &mut PgConnection,
+    set: &Set,
+    file: &File,
+) -> Result<Step, ClusterError> {
+    let process = process_of(session).await?;
+    let before = table_files(watcher).await?;
+    let mut locks = Locks::default();
+    let began = Instant::now();
+    let in_transaction = file.directives.transaction;
+    let ended = if in_transaction {
+        let mut tx = transaction(session).await?;
+        let ended = watched(store::run(&mut tx, &file.up), &mut locks, watcher, process).await?;
+        if ended.is_ok() {
+            // Every lock is still held.
+            locks.look(watcher, process).await?;
+        }
+        match ended {
+            Ok(()) => tx.commit().await.map_err(DbError::from),
+            Err(error) => Err(error),
+        }
+    } else {
+        watched(store::run(session, &file.up), &mut locks, watcher, process).await?
+    };
+    let end = Instant::now();
+    let after = table_files(watcher).await?;
+    let error = ended.err().map(|error| StepError {
+        sqlstate: error.state().map(str::to_owned),
+        message: match error {
+            DbError::Refused { message, .. } => message,
+            other => other.to_string(),
+        },
+    });
+    Ok(Step {
+        set: set.name.clone(),
+        version: file.version,
+        description: file.description.clone(),
+        milliseconds: whole(end - began),
+        locks: told(locks.held(end, in_transaction), &before),
+        rewritten: before
+            .into_iter()
+            .filter(|(table, file)| after.get(table).is_some_and(|now| now != file))
+            .map(|(table, _)| table)
+            .collect(),
+        error,
+    })
+}
+
+/// Waits for the work, and looks at its locks meanwhile.
+async fn watched(
+    work: impl Future<Output = Result<(), DbError>>,
+    locks: &mut Locks,
+    watcher: &mut PgConnection,
+    process: i32,
+) -> Result<Result<(), DbError>, ClusterError> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            ended = &mut work => return Ok(ended),
+            () = tokio::time::sleep(LOOK) => locks.look(watcher, process).await?,
+        }
+    }
+}
+
+/// Locks on tables that were there before: nobody waits for a new one.
+fn told(held: BTreeMap<String, Held>, before: &BTreeMap<String, i64>) -> Vec<Lock> {
+    held.into_iter()
+        .filter(|(table, _)| before.contains_key(table))
+        .map(|(table, held)| Lock { table, mode: held.mode, milliseconds: whole(held.time) })
+        .collect()
+}
+
+pub(super) fn whole(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

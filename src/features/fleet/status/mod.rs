@@ -1,0 +1,254 @@
+//! Which tenant is at which version of which set, from the control database alone: no tenant is
+//! asked.
+
+use serde::Serialize;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::asking::{self, AskError, Wanted};
+use crate::features::migrations::{self, Set};
+use crate::features::tenants::{self, Selector, TenantState};
+use crate::kernel::{Caller, TenantId};
+
+mod store;
+
+use store::Known;
+
+/// What is at which version.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusReport {
+    /// Each set, in order of dependence.
+    pub sets: Vec<SetStatus>,
+    /// Tenants that no run touches, by their state.
+    pub left_out: Vec<Untouched>,
+}
+
+/// One set.
+#[derive(Debug, Clone, Serialize)]
+pub struct SetStatus {
+    /// Its name.
+    pub set: String,
+    /// The newest version of its files; none where it has no file.
+    pub newest: Option<i64>,
+    /// How many tenants it is for.
+    pub tenants: i64,
+    /// How many of them are at an older version, or have nothing of it yet.
+    pub behind: i64,
+    /// How many of them are at a newer version than the files here.
+    pub ahead: i64,
+    /// How many are at which version, the oldest first.
+    pub versions: Vec<VersionCount>,
+    /// Those that are not at the newest version.
+    pub stragglers: Vec<Straggler>,
+}
+
+/// So many tenants at a version.
+#[derive(Debug, Clone, Serialize)]
+pub struct VersionCount {
+    /// Which set.
+    pub set: String,
+    /// The version; none: nothing of the set was applied.
+    pub version: Option<i64>,
+    /// What its file is called; none where there is no such file here.
+    pub description: Option<String>,
+    /// `current`, `behind`, `ahead` or `absent`.
+    pub state: &'static str,
+    /// How many.
+    pub tenants: i64,
+}
+
+/// A tenant that is not at the newest version.
+#[derive(Debug, Clone, Serialize)]
+pub struct Straggler {
+    /// Of which set.
+    pub set: String,
+    /// Which tenant.
+    pub tenant: String,
+    /// Whether it is suspended.
+    pub suspended: bool,
+    /// Its version; none: nothing of the set was applied.
+    pub version: Option<i64>,
+    /// `behind`, `ahead` or `absent`.
+    pub state: &'static str,
+    /// Since when it is there (RFC 3339).
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+    /// Why the last run did not bring it further; only where it failed.
+    pub error: Option<LastError>,
+}
+
+/// What a run met.
+#[derive(Debug, Clone, Serialize)]
+pub struct LastError {
+    /// Which run.
+    pub run: Uuid,
+    /// When (RFC 3339).
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub at: Option<OffsetDateTime>,
+    /// The server's code (manual, appendix A).
+    pub sqlstate: Option<String>,
+    /// Its sentence.
+    pub message: Option<String>,
+    /// What mends it.
+    pub hint: Option<String>,
+}
+
+/// Tenants that no run touches.
+#[derive(Debug, Clone, Serialize)]
+pub struct Untouched {
+    /// Their state.
+    pub state: String,
+    /// Why that leaves them out.
+    pub reason: &'static str,
+    /// Who they are.
+    pub tenants: Vec<String>,
+}
+
+impl StatusReport {
+    /// How many tenants are behind in some set, each counted once a set.
+    #[must_use]
+    pub fn behind(&self) -> i64 {
+        self.sets.iter().map(|set| set.behind).sum()
+    }
+}
+
+/// Tells which tenant is at which version.
+///
+/// # Errors
+/// When a statement fails, a named tenant is not there, or a set's folder cannot be read.
+pub async fn status(
+    control: &mut PgConnection,
+    caller: &Caller,
+    wanted: &Wanted,
+) -> Result<StatusReport, AskError> {
+    let sets = migrations::sets(control).await?;
+    let ids = ids(control, caller, wanted).await?;
+    let known = Known {
+        names: sets.iter().map(|set| set.name.as_str()).collect(),
+        newest: sets.iter().map(newest).collect(),
+        files: sets.iter().map(|set| i32::try_from(set.files.len()).unwrap_or(i32::MAX)).collect(),
+    };
+    let counts = store::counts(control, &ids, &known).await?;
+    let mut found: Vec<SetStatus> = sets.iter().map(empty).collect();
+    for row in counts {
+        if let Some(at) = known.names.iter().position(|name| *name == row.set_name) {
+            found[at].count(&sets[at], &row);
+        }
+    }
+    if found.iter().any(|set| set.behind + set.ahead > 0) {
+        for row in store::stragglers(control, &ids, &known).await? {
+            if let Some(set) = found.iter_mut().find(|set| set.set == row.set_name) {
+                set.stragglers.push(of(row, set.newest));
+            }
+        }
+    }
+    let others = store::others(control, &ids).await?;
+    let left_out =
+        others.into_iter().map(|(state, tenants)| Untouched { reason: reason(&state), state, tenants });
+    Ok(StatusReport { sets: found, left_out: left_out.collect() })
+}
+
+async fn ids(
+    control: &mut PgConnection,
+    caller: &Caller,
+    wanted: &Wanted,
+) -> Result<Vec<TenantId>, AskError> {
+    let selector = match wanted {
+        Wanted::Named(_) => {
+            let rows = wanted.tenants(control, caller).await?;
+            return Ok(rows.into_iter().map(|tenant| tenant.id).collect());
+        }
+        Wanted::Matching(selector) => selector.clone(),
+    };
+    let there: Vec<_> = TenantState::ALL.into_iter().filter(|it| *it != TenantState::Deleted).collect();
+    let selector = Selector::all_of([selector, Selector::states(&there)]);
+    let found = tenants::select(control, caller, &selector).await?;
+    Ok(found.into_iter().map(|(id, _)| id).collect())
+}
+
+fn newest(set: &Set) -> Option<i64> {
+    set.files.iter().map(|file| file.version).max()
+}
+
+fn empty(set: &Set) -> SetStatus {
+    SetStatus {
+        set: set.name.clone(),
+        newest: newest(set),
+        tenants: 0,
+        behind: 0,
+        ahead: 0,
+        versions: Vec::new(),
+        stragglers: Vec::new(),
+    }
+}
+
+impl SetStatus {
+    fn count(&mut self, set: &Set, row: &store::CountRow) {
+        let (version, tenants) = (row.version, row.tenants);
+        let state = compared(version, self.newest, row.lacks);
+        self.tenants += tenants;
+        match state {
+            "current" => {}
+            "ahead" => self.ahead += tenants,
+            _ => self.behind += tenants,
+        }
+        let file = set.files.iter().find(|file| Some(file.version) == version);
+        let description = file.map(|file| file.description.clone());
+        self.versions.push(VersionCount { set: set.name.clone(), version, description, state, tenants });
+    }
+}
+
+fn compared(version: Option<i64>, newest: Option<i64>, lacks: bool) -> &'static str {
+    match (version, newest) {
+        (version, newest) if version == newest && lacks => "behind",
+        (version, newest) if version == newest => "current",
+        (None, _) => "absent",
+        (version, newest) if version > newest => "ahead",
+        _ => "behind",
+    }
+}
+
+fn of(row: store::StragglerRow, newest: Option<i64>) -> Straggler {
+    let error = row.run_id.map(|run| LastError {
+        run,
+        at: row.failed_at,
+        sqlstate: row.sqlstate,
+        message: row.message,
+        hint: row.hint,
+    });
+    Straggler {
+        state: compared(row.version, newest, row.lacks),
+        set: row.set_name,
+        tenant: row.slug,
+        suspended: row.tenant_state == "suspended",
+        version: row.version,
+        since: row.since,
+        error,
+    }
+}
+
+fn reason(state: &str) -> &'static str {
+    let state = TenantState::ALL.into_iter().find(|it| it.as_str() == state);
+    state.and_then(asking::left_out).unwrap_or("no run touches it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_compared_with_the_newest_file() {
+        for (version, newest, expected) in [
+            (Some(3), Some(3), "current"),
+            (None, None, "current"),
+            (Some(2), Some(3), "behind"),
+            (Some(4), Some(3), "ahead"),
+            (Some(4), None, "ahead"),
+            (None, Some(3), "absent"),
+        ] {
+            assert_eq!(compared(version, newest, false), expected, "{version:?} of {newest:?}");
+        }
+        assert_eq!(compared(Some(3), Some(3), true), "behind", "a file came late");
+    }
+}

@@ -1,0 +1,179 @@
+//! What a tenant's database answers against what should be there. Pure.
+
+use std::collections::BTreeMap;
+
+use super::model::{Finding, Severity};
+use crate::features::migrations::Set;
+use crate::features::tenants::Tenant;
+use crate::infra::cluster::{History, Line};
+
+/// How a tenant stands with one set.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// What is wrong.
+    pub(super) findings: Vec<Finding>,
+    /// The newest version that was applied to its end.
+    pub(super) version: Option<i64>,
+    /// How many newer files there are.
+    pub(super) pending: usize,
+}
+
+/// What the registry has of a tenant and a set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Registered {
+    /// The newest version.
+    pub(super) version: i64,
+    /// How many files the history held; 0: nobody counted.
+    pub(super) files: i32,
+}
+
+/// Compares a history with the files of its set, and with the version that the registry has.
+pub(super) fn standing(
+    tenant: &Tenant,
+    set: &Set,
+    history: &History,
+    registered: Option<Registered>,
+) -> Standing {
+    let mut standing = Standing::default();
+    let mut add = |code, object: String, detail: String| {
+        let finding = Finding::of(tenant, code, Severity::Error, object, detail);
+        standing.findings.push(finding.in_set(&set.name));
+    };
+    let table = || format!("table {}", set.history);
+    let applied = match history {
+        History::There(applied) => applied.as_slice(),
+        History::Absent => &[],
+        History::Strange => {
+            let detail = "it is no plain table with the columns that sqlx gives it; it was not read";
+            add("history_strange", table(), detail.to_owned());
+            return standing;
+        }
+    };
+    let newest = applied.iter().filter(|row| row.success).map(|row| row.version).max();
+    for row in applied {
+        let object = format!("migration {}", row.version);
+        match set.files.iter().find(|file| file.version == row.version) {
+            _ if !row.success => {
+                add("migration_failed", object, "it failed half-way, outside a transaction".to_owned());
+            }
+            None => add("migration_extra", object, "it was applied, and there is no such file".to_owned()),
+            Some(file) if file.checksum != row.checksum => {
+                add("migration_changed", object, "it was another text when it was applied".to_owned());
+            }
+            Some(_) => {}
+        }
+    }
+    // A file may come late, with an older version: then the registry knows of no more than are there.
+    let whole = registered.is_some_and(|it| usize::try_from(it.files).is_ok_and(|it| it == applied.len()));
+    for file in set.files.iter().filter(|file| newest.is_some_and(|newest| file.version < newest)) {
+        if applied.iter().any(|row| row.version == file.version) {
+            continue;
+        }
+        if whole {
+            standing.pending += 1;
+        } else {
+            let detail = "it was left out: a newer one was applied".to_owned();
+            add("migration_missing", format!("migration {}", file.version), detail);
+        }
+    }
+    let registry = registered.map(|it| it.version);
+    if newest != registry {
+        if *history == History::Absent {
+            add("history_absent", table(), format!("it is not there; the registry says {}", words(registry)));
+        } else {
+            let detail = format!("the registry says {}, the database {}", words(registry), words(newest));
+            add("registry_differs", "its version".to_owned(), detail);
+        }
+    }
+    let ahead = |version: i64| newest.is_none_or(|newest| version > newest);
+    standing.pending += set.files.iter().filter(|file| ahead(file.version)).count();
+    standing.version = newest;
+    standing
+}
+
+fn words(version: Option<i64>) -> String {
+    version.map_or_else(|| "nothing was applied".to_owned(), |version| version.to_string())
+}
+
+/// One difference of a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Difference {
+    /// What it is about.
+    pub(super) what: String,
+    /// How it is in the template; none: it is not there.
+    pub(super) expected: Option<String>,
+    /// How it is in the tenant; none: it is not there.
+    pub(super) found: Option<String>,
+}
+
+/// Compares two schemas.
+pub(super) fn differences(expected: &[Line], found: &[Line]) -> Vec<Difference> {
+    let mut both: BTreeMap<&str, [Vec<&str>; 2]> = BTreeMap::new();
+    for (at, lines) in [expected, found].into_iter().enumerate() {
+        for Line(what, how) in lines {
+            both.entry(what).or_default()[at].push(how);
+        }
+    }
+    let text = |hows: &[&str]| (!hows.is_empty()).then(|| hows.join("\n"));
+    both.into_iter()
+        .filter(|(_, [expected, found])| expected != found)
+        .map(|(what, [expected, found])| Difference {
+            what: what.to_owned(),
+            expected: text(&expected),
+            found: text(&found),
+        })
+        .collect()
+}
+
+/// The differences as findings: each, or only how many there are.
+pub(super) fn told(tenant: &Tenant, differences: Vec<Difference>, each: bool) -> Vec<Finding> {
+    let kind = |it: &Difference| match (&it.expected, &it.found) {
+        (Some(_), None) => "schema_missing",
+        (None, _) => "schema_extra",
+        (Some(_), Some(_)) => "schema_changed",
+    };
+    if !each {
+        let count = |code: &str| differences.iter().filter(|it| kind(it) == code).count();
+        let detail = format!(
+            "{} missing, {} extra, {} changed",
+            count("schema_missing"),
+            count("schema_extra"),
+            count("schema_changed")
+        );
+        return vec![Finding::of(tenant, "schema_drift", Severity::Error, "its schema", detail)];
+    }
+    let finding = |it: Difference| {
+        let (code, detail) = match kind(&it) {
+            code @ "schema_missing" => (code, "it is in the template, and not here"),
+            code @ "schema_extra" => (code, "it is here, and not in the template"),
+            code => (code, "it is otherwise in the template"),
+        };
+        let finding = Finding::of(tenant, code, Severity::Error, it.what, detail);
+        Finding { expected: it.expected, found: it.found, ..finding }
+    };
+    differences.into_iter().map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(what: &str, how: &str) -> Line {
+        Line(what.to_owned(), how.to_owned())
+    }
+
+    #[test]
+    fn a_difference_says_what_is_missing_extra_and_changed() {
+        let expected = [line("a", "1"), line("b", "1"), line("c", "1"), line("c", "2")];
+        let found = [line("b", "2"), line("c", "1"), line("c", "2"), line("d", "")];
+        let seen: Vec<_> = differences(&expected, &found)
+            .into_iter()
+            .map(|it| (it.what, it.expected.is_some(), it.found.is_some()))
+            .collect();
+        assert_eq!(
+            seen,
+            [("a".to_owned(), true, false), ("b".to_owned(), true, true), ("d".to_owned(), false, true)]
+        );
+        assert!(differences(&expected, &expected).is_empty());
+    }
+}

@@ -1,0 +1,196 @@
+//! Asking every tenant whether its database is what its histories and the template say.
+//!
+//! A session that asks is the administrator's, so nothing of the tenant's own may run in it: the
+//! search path is PostgreSQL's own, the transaction is read-only, only the catalogue is read, and
+//! histories once they are known to be plain tables.
+
+use std::collections::{BTreeMap, HashSet};
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use sqlx::PgConnection;
+use tokio_util::sync::CancellationToken;
+
+use super::asking::{AskError, Reach, left_out};
+use crate::features::migrations;
+use crate::features::tenants::{self, Tenant, TenantState};
+use crate::kernel::{Caller, Event, Progress};
+
+mod compare;
+mod model;
+mod server;
+mod store;
+mod template;
+
+pub use model::{Finding, Severity, Verified, VerifyRequest};
+use server::{Answer, Server, is_of_server};
+
+/// A server with its tenants.
+type Group<'a> = (Server<'a>, Vec<Tenant>);
+
+/// Asks tenants. What differs is asked a second time before it is told, so that a change under way
+/// at this moment is no drift.
+///
+/// # Errors
+/// When the control database does not answer, a named tenant is not there, or it was stopped.
+pub async fn verify(
+    reach: Reach<'_>,
+    control: &mut PgConnection,
+    caller: &Caller,
+    request: &VerifyRequest,
+    progress: &dyn Progress,
+    stop: &CancellationToken,
+) -> Result<Verified, AskError> {
+    let sets = migrations::sets(control).await?;
+    let rows = request.wanted.tenants(control, caller).await?;
+    let mut report = Verified::default();
+    let mut placed: BTreeMap<String, Vec<Tenant>> = BTreeMap::new();
+    for tenant in rows {
+        if let Some(reason) = left_out(tenant.state) {
+            // Who fills a pool has many of them, which no customer has.
+            if tenant.state != TenantState::Pooled {
+                report.left_out += 1;
+                let finding = Finding::of(&tenant, "not_asked", Severity::Notice, "its database", reason);
+                report.findings.push(finding);
+            }
+        } else {
+            placed.entry(tenant.cluster.clone()).or_default().push(tenant);
+        }
+    }
+    progress.event(Event::Total(placed.values().map(|tenants| tenants.len() as u64).sum()));
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for (name, tenants) in placed {
+        match Server::prepare(reach, control, (&sets, request), (&name, &tenants)).await {
+            Ok(server) => groups.push((server, tenants)),
+            Err(error) if is_of_server(&error) => report.unreachable(&name, tenants.len(), &error),
+            Err(error) => return Err(error),
+        }
+    }
+    let answers = ask_all(&groups, progress, stop).await;
+    let answers = confirm(control, &mut groups, answers, stop).await?;
+    for (server, _) in &mut groups {
+        if let Some(slots) = server.slots.take() {
+            slots.give_back(control).await?;
+        }
+    }
+    if stop.is_cancelled() {
+        return Err(AskError::Interrupted);
+    }
+    for (at, (server, _)) in groups.iter().enumerate() {
+        let seen: Vec<_> =
+            answers.iter().filter(|(of, _)| of.0 == at).filter_map(|(_, it)| it.seen.clone()).collect();
+        if !seen.is_empty() {
+            server.remember(control, &seen).await?;
+        }
+    }
+    for (_, answer) in answers {
+        report.take(answer);
+    }
+    report.sort();
+    Ok(report)
+}
+
+/// Which server of the groups, and which of its tenants.
+type At = (usize, usize);
+
+async fn ask_all(
+    groups: &[Group<'_>],
+    progress: &dyn Progress,
+    stop: &CancellationToken,
+) -> Vec<(At, Answer)> {
+    let streams: Vec<BoxStream<'_, (At, Answer)>> = groups
+        .iter()
+        .enumerate()
+        .map(|(group, (server, tenants))| {
+            let asking = tenants.iter().enumerate().map(move |(index, tenant)| async move {
+                let answer = if stop.is_cancelled() { Answer::default() } else { server.ask(tenant).await };
+                let ok = !answer.silent && answer.findings.iter().all(|it| it.severity != Severity::Error);
+                progress.event(Event::Done { subject: tenant.slug.clone(), ok });
+                ((group, index), answer)
+            });
+            stream::iter(asking).buffer_unordered(server.jobs).boxed()
+        })
+        .collect();
+    stream::select_all(streams).collect().await
+}
+
+/// Asks those a second time that seemed to differ, with the registry as it is now.
+async fn confirm(
+    control: &mut PgConnection,
+    groups: &mut [Group<'_>],
+    answers: Vec<(At, Answer)>,
+    stop: &CancellationToken,
+) -> Result<Vec<(At, Answer)>, AskError> {
+    let differs = |answer: &Answer| answer.findings.iter().any(|it| it.severity == Severity::Error);
+    let (again, mut sure): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, answer)| differs(answer));
+    let again: HashSet<At> = again.into_iter().map(|(at, _)| at).collect();
+    for (group, (server, tenants)) in groups.iter_mut().enumerate() {
+        let mut rows = Vec::new();
+        for (index, tenant) in
+            tenants.iter().enumerate().filter(|(index, _)| again.contains(&(group, *index)))
+        {
+            rows.extend(tenants::by_id(control, tenant.id).await?.map(|row| (index, row)));
+        }
+        if rows.is_empty() || stop.is_cancelled() {
+            continue;
+        }
+        let now: Vec<Tenant> = rows.iter().map(|(_, row)| row.clone()).collect();
+        server.recall(control, &now).await?;
+        let server = &*server;
+        let asking = rows.iter().map(|(index, tenant)| async move {
+            let answer = match left_out(tenant.state) {
+                None => server.ask(tenant).await,
+                Some(_) => Answer { closed: true, ..Answer::default() },
+            };
+            ((group, *index), answer)
+        });
+        sure.extend(stream::iter(asking).buffer_unordered(server.jobs).collect::<Vec<_>>().await);
+    }
+    Ok(sure)
+}
+
+impl Verified {
+    fn unreachable(&mut self, cluster: &str, tenants: usize, error: &AskError) {
+        self.unasked += tenants;
+        self.findings.push(Finding {
+            code: "cluster_unreachable",
+            severity: Severity::Unasked,
+            tenant: None,
+            cluster: cluster.to_owned(),
+            set: None,
+            object: format!("cluster {cluster}"),
+            detail: format!("{tenants} tenant(s) are on it: {error}"),
+            expected: None,
+            found: None,
+        });
+    }
+
+    fn take(&mut self, answer: Answer) {
+        if answer.silent {
+            self.unasked += 1;
+        } else if answer.closed {
+            self.left_out += 1;
+        } else {
+            self.asked += 1;
+            let drifted = answer.findings.iter().any(|it| it.severity == Severity::Error);
+            self.drifted += usize::from(drifted);
+            self.pending += usize::from(answer.pending);
+        }
+        self.findings.extend(answer.findings);
+    }
+
+    /// How it ends.
+    ///
+    /// # Errors
+    /// [`AskError::Drift`]; [`AskError::Unasked`].
+    pub fn verdict(&self) -> Result<(), AskError> {
+        let (drifted, asked, unasked) = (self.drifted, self.asked, self.unasked);
+        if drifted > 0 {
+            return Err(AskError::Drift { drifted, asked, unasked });
+        }
+        if unasked > 0 {
+            return Err(AskError::Unasked { unasked, total: asked + unasked });
+        }
+        Ok(())
+    }
+}

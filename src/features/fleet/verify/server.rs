@@ -1,0 +1,261 @@
+//! One server: its tenants are asked, some at a time, each in a session of the administrator in
+//! which nothing of the tenant's own runs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::PgConnection;
+
+use super::super::asking::{AskError, Reach, sessions};
+use super::compare::{Registered, differences, standing, told};
+use super::model::{Finding, Severity, VerifyRequest};
+use super::store::{self, SeenRow};
+use super::template::{Expected, expected};
+use crate::features::migrations::{BUILT_IN, Set};
+use crate::features::placement::Cluster;
+use crate::features::tenants::Tenant;
+use crate::infra::cluster::{self, ClusterError, Glance, History, Parts};
+use crate::infra::db::{DbError, Slots};
+use crate::kernel::TenantId;
+
+/// A server whose tenants are asked.
+pub(super) struct Server<'a> {
+    sets: &'a [Set],
+    request: &'a VerifyRequest,
+    cluster: Cluster,
+    expected: Expected,
+    /// By tenant and set, what the registry has; of sets that are not part of Nexus.
+    versions: HashMap<(TenantId, String), Registered>,
+    seen: HashMap<TenantId, SeenRow>,
+    /// The id of each database on the server.
+    databases: HashMap<String, i64>,
+    /// How many are asked at a time.
+    pub(super) jobs: usize,
+    /// The sessions that are held on it.
+    pub(super) slots: Option<Slots>,
+}
+
+/// What a tenant answers.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// What was found.
+    pub(super) findings: Vec<Finding>,
+    /// It did not answer.
+    pub(super) silent: bool,
+    /// It is closed or gone by now.
+    pub(super) closed: bool,
+    /// It is behind, and true.
+    pub(super) pending: bool,
+    /// Its schema, where it was read in full.
+    pub(super) seen: Option<SeenRow>,
+}
+
+impl<'a> Server<'a> {
+    /// Holds sessions on a server and finds out how schemas should be there.
+    pub(super) async fn prepare(
+        reach: Reach<'_>,
+        control: &mut PgConnection,
+        (sets, request): (&'a [Set], &'a VerifyRequest),
+        (name, tenants): (&str, &[Tenant]),
+    ) -> Result<Self, AskError> {
+        let (slots, jobs) = sessions(reach, control, name, request.jobs).await?;
+        let cluster = reach.placement.cluster(control, name).await?;
+        let mut admin = cluster.admin.connect("nexus:verify").await?;
+        let databases = cluster::database_ids(&mut admin).await?.into_iter().collect();
+        let expected = expected(reach, control, (&cluster, &mut admin)).await?;
+        let _ = sqlx::Connection::close(admin).await;
+        let mut server = Self {
+            sets,
+            request,
+            cluster,
+            expected,
+            versions: HashMap::new(),
+            seen: HashMap::new(),
+            databases,
+            jobs,
+            slots,
+        };
+        server.recall(control, tenants).await?;
+        Ok(server)
+    }
+
+    /// Reads what the registry has of these tenants.
+    pub(super) async fn recall(
+        &mut self,
+        control: &mut PgConnection,
+        tenants: &[Tenant],
+    ) -> Result<(), AskError> {
+        let ids: Vec<TenantId> = tenants.iter().map(|tenant| tenant.id).collect();
+        let versions = store::versions(control, &ids).await?;
+        self.versions = versions
+            .into_iter()
+            .map(|(id, set, version, files)| ((id, set), Registered { version, files }))
+            .collect();
+        if !self.request.full {
+            let seen = store::seen(control, &ids, &self.expected.recipe).await?;
+            self.seen = seen.into_iter().map(|row| (row.tenant_id.into(), row)).collect();
+        }
+        Ok(())
+    }
+
+    /// Remembers schemas that were read in full.
+    pub(super) async fn remember(
+        &self,
+        control: &mut PgConnection,
+        rows: &[SeenRow],
+    ) -> Result<(), AskError> {
+        Ok(store::save_seen(control, rows, &self.expected.recipe).await?)
+    }
+
+    /// Asks one tenant.
+    pub(super) async fn ask(&self, tenant: &Tenant) -> Answer {
+        let asked = self.try_ask(tenant).await;
+        match asked {
+            Ok(answer) => answer,
+            // It was deleted or closed at this moment.
+            Err(ClusterError::Db(error)) if matches!(error.state(), Some("3D000" | "55000")) => {
+                let detail = "its database takes no sessions";
+                let finding = Finding::of(tenant, "not_asked", Severity::Notice, "its database", detail);
+                Answer { findings: vec![finding], closed: true, ..Answer::default() }
+            }
+            Err(error) => {
+                let detail = error.to_string();
+                let finding = Finding::of(tenant, "unreachable", Severity::Unasked, "its database", detail);
+                Answer { findings: vec![finding], silent: true, ..Answer::default() }
+            }
+        }
+    }
+
+    async fn try_ask(&self, tenant: &Tenant) -> Result<Answer, ClusterError> {
+        let place = self.cluster.admin.database(&tenant.resources.database_name);
+        let mut session = place.connect_reading("nexus:verify").await?;
+        let answer = self.look(&mut session, tenant).await;
+        let _ = sqlx::Connection::close(session).await;
+        answer
+    }
+
+    fn registry(&self, tenant: &Tenant, set: &str) -> Option<Registered> {
+        if set == BUILT_IN {
+            return tenant.schema_version.map(|version| Registered { version, files: 0 });
+        }
+        self.versions.get(&(tenant.id, set.to_owned())).copied()
+    }
+
+    async fn look(&self, session: &mut PgConnection, tenant: &Tenant) -> Result<Answer, ClusterError> {
+        let (likely, others): (Vec<&Set>, Vec<&Set>) =
+            self.sets.iter().partition(|set| self.registry(tenant, &set.name).is_some());
+        let names = |sets: &[&'a Set]| sets.iter().map(|set| set.history.as_str()).collect::<Vec<_>>();
+        let database = self.databases.get(&tenant.resources.database_name).copied().unwrap_or_default();
+        let glance = cluster::glance(session, database, &names(&likely), &names(&others)).await?;
+        let mut answer = Answer::default();
+        let (versions, pending) = self.histories(tenant, &glance, &mut answer);
+        let seen = self.seen(session, tenant, &glance, &mut answer).await?;
+        if tenant.adopted {
+            self.note(tenant, "its database was there before Nexus", &mut answer);
+        } else if versions == self.expected.versions {
+            self.compare(session, tenant, seen, &mut answer).await?;
+        } else {
+            self.note(tenant, "its sets are at other versions than the template's", &mut answer);
+        }
+        answer.pending = pending > 0 && answer.findings.iter().all(|it| it.severity != Severity::Error);
+        Ok(answer)
+    }
+
+    /// Compares every history; the versions that they come to, and how many files are not there yet.
+    fn histories(
+        &self,
+        tenant: &Tenant,
+        glance: &Glance,
+        answer: &mut Answer,
+    ) -> (BTreeMap<String, i64>, usize) {
+        let (mut versions, mut pending) = (BTreeMap::new(), 0);
+        for set in self.sets {
+            let absent = History::Absent;
+            let history = glance.histories.get(&set.history).unwrap_or(&absent);
+            let standing = standing(tenant, set, history, self.registry(tenant, &set.name));
+            answer.findings.extend(standing.findings);
+            versions.extend(standing.version.map(|version| (set.name.clone(), version)));
+            if standing.pending > 0 && self.request.differences {
+                let detail = format!("{} migration(s) are not applied yet", standing.pending);
+                let object = format!("table {}", set.history);
+                let finding = Finding::of(tenant, "pending", Severity::Notice, object, detail);
+                answer.findings.push(finding.in_set(&set.name));
+            }
+            pending += standing.pending;
+        }
+        (versions, pending)
+    }
+
+    fn note(&self, tenant: &Tenant, why: &str, answer: &mut Answer) {
+        if self.request.differences {
+            let detail = format!("{why}: it was compared by its histories only");
+            answer.findings.push(Finding::of(tenant, "not_compared", Severity::Notice, "its schema", detail));
+        }
+    }
+
+    /// The digest of the schema, where it is known: nothing was written to the catalogue since it was
+    /// read. Else what the catalogue is now; and indexes that are no good.
+    async fn seen(
+        &self,
+        session: &mut PgConnection,
+        tenant: &Tenant,
+        glance: &Glance,
+        answer: &mut Answer,
+    ) -> Result<SeenRow, ClusterError> {
+        let known = self.seen.get(&tenant.id);
+        if let Some(row) = known.filter(|row| row.counters == glance.counters) {
+            return Ok(row.clone());
+        }
+        let catalogue = cluster::catalogue(session).await?;
+        for index in &catalogue.invalid {
+            let (object, detail) =
+                (format!("index {index}"), "it serves no query: a concurrent build of it failed");
+            answer.findings.push(Finding::of(tenant, "index_invalid", Severity::Error, object, detail));
+        }
+        let known = known.filter(|row| row.catalogue == catalogue.rows);
+        Ok(SeenRow {
+            tenant_id: tenant.id.uuid(),
+            // What is wrong with an index must be found again.
+            counters: if catalogue.invalid.is_empty() { glance.counters.clone() } else { String::new() },
+            digest: known.map(|row| row.digest.clone()).unwrap_or_default(),
+            catalogue: catalogue.rows,
+        })
+    }
+
+    /// Compares the schema with the template's.
+    async fn compare(
+        &self,
+        session: &mut PgConnection,
+        tenant: &Tenant,
+        mut seen: SeenRow,
+        answer: &mut Answer,
+    ) -> Result<(), ClusterError> {
+        let names = &tenant.resources;
+        let parts = Parts { owner: &names.owner_role, app: &names.app_role };
+        if seen.digest.is_empty() {
+            seen.digest = cluster::schema_digest(session, parts).await?;
+        }
+        let digest = seen.digest.clone();
+        if self.seen.get(&tenant.id).is_none_or(|row| *row != seen) {
+            answer.seen = Some(seen);
+        }
+        if digest == self.expected.digest {
+            return Ok(());
+        }
+        let lines = cluster::schema_lines(session, parts).await?;
+        let found = differences(&self.expected.lines, &lines);
+        answer.findings.extend(told(tenant, found, self.request.differences));
+        Ok(())
+    }
+}
+
+/// Whether a failure means that a whole server cannot be asked.
+pub(super) fn is_of_server(error: &AskError) -> bool {
+    use crate::features::placement::PlacementError;
+    let (AskError::Db(db)
+    | AskError::Cluster(ClusterError::Db(db))
+    | AskError::Placement(PlacementError::Db(db))) = error
+    else {
+        return false;
+    };
+    matches!(db, DbError::Unreachable { .. } | DbError::LoginRefused { .. })
+}

@@ -1,0 +1,130 @@
+//! The SQL of what is remembered between verifications.
+
+use std::collections::HashMap;
+
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use crate::infra::cluster::Line;
+use crate::infra::db::DbError;
+use crate::kernel::TenantId;
+
+/// A template's schema.
+#[derive(Debug, FromRow)]
+pub(super) struct FingerprintRow {
+    pub(super) digest: String,
+    pub(super) lines: Json<Vec<Line>>,
+}
+
+/// The versions of the operators' sets in a template.
+pub(super) async fn template_sets(
+    control: &mut PgConnection,
+    template: &str,
+) -> Result<HashMap<String, i64>, DbError> {
+    let sets: Option<Json<HashMap<String, i64>>> =
+        sqlx::query_scalar("select sets from control.templates where database_name = $1")
+            .bind(template)
+            .fetch_optional(control)
+            .await?;
+    Ok(sets.map(|sets| sets.0).unwrap_or_default())
+}
+
+pub(super) async fn fingerprint(
+    control: &mut PgConnection,
+    template: &str,
+    made_of: &str,
+) -> Result<Option<FingerprintRow>, DbError> {
+    Ok(sqlx::query_as("select digest, lines from control.fingerprints where template = $1 and made_of = $2")
+        .bind(template)
+        .bind(made_of)
+        .fetch_optional(control)
+        .await?)
+}
+
+pub(super) async fn save_fingerprint(
+    control: &mut PgConnection,
+    (template, made_of): (&str, &str),
+    row: &FingerprintRow,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into control.fingerprints (template, made_of, digest, lines) values ($1, $2, $3, $4)
+         on conflict (template) do update
+         set made_of = excluded.made_of, digest = excluded.digest, lines = excluded.lines, made_at = now()",
+    )
+    .bind(template)
+    .bind(made_of)
+    .bind(&row.digest)
+    .bind(&row.lines)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
+/// A tenant's version of an operator's set, and how many files its history held.
+pub(super) type VersionRow = (TenantId, String, i64, i32);
+
+pub(super) async fn versions(
+    control: &mut PgConnection,
+    tenants: &[TenantId],
+) -> Result<Vec<VersionRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select tenant_id, set_name, version, files from control.tenant_versions
+         where tenant_id = any($1) and set_name <> 'nexus'",
+    )
+    .bind(tenants)
+    .fetch_all(control)
+    .await?)
+}
+
+/// A tenant's schema when it was last read: what its catalogue was then, and its digest.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub(super) struct SeenRow {
+    pub(super) tenant_id: Uuid,
+    pub(super) counters: String,
+    pub(super) catalogue: String,
+    pub(super) digest: String,
+}
+
+pub(super) async fn seen(
+    control: &mut PgConnection,
+    tenants: &[TenantId],
+    made_of: &str,
+) -> Result<Vec<SeenRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select tenant_id, counters, catalogue, digest from control.seen_schemas
+         where tenant_id = any($1) and made_of = $2",
+    )
+    .bind(tenants)
+    .bind(made_of)
+    .fetch_all(control)
+    .await?)
+}
+
+/// Remembers schemas; of tenants that are gone by now nothing.
+pub(super) async fn save_seen(
+    control: &mut PgConnection,
+    rows: &[SeenRow],
+    made_of: &str,
+) -> Result<(), DbError> {
+    let tenants: Vec<Uuid> = rows.iter().map(|row| row.tenant_id).collect();
+    let counters: Vec<&str> = rows.iter().map(|row| row.counters.as_str()).collect();
+    let catalogues: Vec<&str> = rows.iter().map(|row| row.catalogue.as_str()).collect();
+    let digests: Vec<&str> = rows.iter().map(|row| row.digest.as_str()).collect();
+    sqlx::query(
+        "insert into control.seen_schemas (tenant_id, counters, catalogue, digest, made_of)
+         select given.id, given.counters, given.catalogue, given.digest, $5
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as given (id, counters, catalogue, digest)
+         join control.tenants on tenants.id = given.id order by given.id
+         on conflict (tenant_id) do update
+         set counters = excluded.counters, catalogue = excluded.catalogue, digest = excluded.digest, made_of = excluded.made_of, seen_at = now()",
+    )
+    .bind(tenants)
+    .bind(counters)
+    .bind(catalogues)
+    .bind(digests)
+    .bind(made_of)
+    .execute(control)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,340 @@
+//! What the schema of a database looks like, as lines of text: the same for any two databases whose
+//! schemas are the same, whatever their roles are called and in which order things were made.
+//!
+//! Reads the catalogue only. In a session with a fixed search path no function, operator or cast of
+//! the database's own runs: PostgreSQL's own functions put definitions into words.
+
+use std::sync::LazyLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::ClusterError;
+use crate::infra::db::{DbError, literal};
+
+/// The roles that every tenant has under names of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// The role that owns the objects.
+    pub owner: &'a str,
+    /// The role that the app logs in as; what it may do is no matter of the schema's.
+    pub app: &'a str,
+}
+
+/// A thing in a database, and how it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Line(pub String, pub String);
+
+/// What this program reads, and of which server: what was read otherwise cannot be compared.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn recipe(session: &mut PgConnection) -> Result<String, ClusterError> {
+    static READ: LazyLock<String> = LazyLock::new(|| {
+        let read = lines_statement(Parts { owner: "", app: "" });
+        STANDARD.encode(Sha256::digest(read.as_bytes()))
+    });
+    let server: String =
+        sqlx::query_scalar("select current_setting('server_version_num')").fetch_one(session).await?;
+    Ok(format!("{server}/{}", *READ))
+}
+
+/// The lines, in order.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn schema_lines(session: &mut PgConnection, parts: Parts<'_>) -> Result<Vec<Line>, ClusterError> {
+    let statement = format!("{} select what, how from line order by what, how", lines_statement(parts));
+    let rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(session).await?;
+    let read = |row: &sqlx::postgres::PgRow| {
+        use sqlx::Row;
+        Ok(Line(row.try_get(0)?, row.try_get(1)?))
+    };
+    Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(DbError::from)?)
+}
+
+/// SHA-256 of the lines, in hexadecimal digits, made by the server.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn schema_digest(session: &mut PgConnection, parts: Parts<'_>) -> Result<String, ClusterError> {
+    let statement = format!(
+        "{} select encode(sha256(convert_to(coalesce(string_agg(what || E'\\x1f' || how, E'\\x1e'
+                order by what, how), ''), 'UTF8')), 'hex') from line",
+        lines_statement(parts)
+    );
+    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(session).await?;
+    Ok(sqlx::Row::try_get(&row, 0)?)
+}
+
+/// Who owns a thing, in terms of parts.
+fn called(role: &str) -> String {
+    format!(
+        "case {role} when part.owner then 'owner' when part.app then 'app'
+                     when 0 then 'PUBLIC' else pg_get_userbyid({role})::text end"
+    )
+}
+
+/// Who else than its owner and the app may do what with a thing.
+fn rights(acl: &str, owner: &str) -> String {
+    format!(
+        "(select string_agg(may, '; ' order by may) from (
+             select {grantee} || ' may ' || string_agg(privilege_type
+                        || case when is_grantable then ' and grant it' else '' end, ', ' order by privilege_type) as may
+             from aclexplode({acl}) as acl
+             where grantee <> {owner} and grantee is distinct from part.owner and grantee is distinct from part.app
+             group by grantee) as granted)",
+        grantee = called("grantee"),
+    )
+}
+
+/// Objects with an id from 16384 on were not made by initdb (manual, chapter 68.2); schema public
+/// has a lower one. What an extension made is the extension's.
+const NOT_OF_AN_EXTENSION: &str = "not exists (select from pg_depend as member
+             where member.classid = it.tableoid and member.objid = it.oid and member.deptype = 'e')";
+
+/// `with … line (what, how)`, to go on from.
+fn lines_statement(parts: Parts<'_>) -> String {
+    let branches = [
+        schemas(),
+        relations(),
+        columns(),
+        constraints(),
+        indexes(),
+        rules_and_triggers(),
+        functions(),
+        types(),
+        policies(),
+        default_rights(),
+        rest(),
+    ];
+    format!(
+        "with part (owner, app) as materialized (
+             select (select oid from pg_authid where rolname = {owner}), (select oid from pg_authid where rolname = {app})
+         ), home (oid, called) as materialized (
+             select oid, quote_ident(nspname) from pg_namespace
+             where not starts_with(nspname, 'pg_toast') and not starts_with(nspname, 'pg_temp_')
+         ), line (what, how) as (
+             select what collate \"C\", coalesce(how, '') collate \"C\" from (
+             {union}) as branch (what, how)
+         )",
+        owner = literal(parts.owner),
+        app = literal(parts.app),
+        union = branches.join("\n             union all\n             "),
+    )
+}
+
+fn schemas() -> String {
+    format!(
+        "select 'schema ' || quote_ident(nspname), concat_ws('; ', 'of ' || {owner}, {rights})
+         from pg_namespace as it cross join part
+         where (it.oid >= 16384 or nspname = 'public') and not starts_with(nspname, 'pg_')",
+        owner = called("nspowner"),
+        rights = rights("coalesce(nspacl, acldefault('n', nspowner))", "nspowner"),
+    )
+}
+
+fn relations() -> String {
+    format!(
+        "select case relkind when 'v' then 'view ' when 'm' then 'materialized view ' when 'f' then 'foreign table '
+                             when 'S' then 'sequence ' else 'table ' end || home.called || '.' || quote_ident(relname),
+                concat_ws('; ', 'of ' || {owner}, case relpersistence when 'u' then 'unlogged' end,
+                    case when relkind = 'p' then 'partitioned by ' || pg_get_partkeydef(it.oid) end,
+                    (select string_agg('child of ' || over.called || '.' || quote_ident(parent.relname), ', '
+                                       order by inhseqno)
+                     from pg_inherits join pg_class as parent on parent.oid = inhparent
+                     join home as over on over.oid = parent.relnamespace where inhrelid = it.oid),
+                    pg_get_expr(relpartbound, it.oid),
+                    case when relrowsecurity then 'row security' end,
+                    case when relforcerowsecurity then 'row security for its owner, too' end,
+                    case when relreplident not in ('d', 'n') then 'replica identity ' || relreplident::text end,
+                    'with ' || array_to_string(reloptions, ', '),
+                    case when relkind in ('v', 'm') then pg_get_viewdef(it.oid) end,
+                    (select format('%s from %s by %s, %s to %s, cache %s%s', format_type(seqtypid, null), seqstart,
+                                   seqincrement, seqmin, seqmax, seqcache, case when seqcycle then ', cycles' end)
+                     from pg_sequence where seqrelid = it.oid),
+                    (select 'of column ' || of.called || '.' || quote_ident(used.relname) || '.' || quote_ident(attname)
+                     from pg_depend join pg_class as used on used.oid = refobjid
+                     join home as of on of.oid = used.relnamespace
+                     join pg_attribute on attrelid = refobjid and attnum = refobjsubid
+                     where it.relkind = 'S' and classid = 'pg_class'::regclass and objid = it.oid
+                       and refclassid = 'pg_class'::regclass and deptype in ('a', 'i')),
+                    case when relacl is not null then {rights} end)
+         from pg_class as it join home on home.oid = relnamespace cross join part
+         where it.oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'S') and relpersistence <> 't'
+           and {NOT_OF_AN_EXTENSION}",
+        owner = called("relowner"),
+        rights = rights("relacl", "relowner"),
+    )
+}
+
+fn columns() -> String {
+    format!(
+        "select 'column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
+                concat_ws('; ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
+                    case attgenerated when '' then 'default ' else 'generated ' end || pg_get_expr(adbin, adrelid),
+                    case attidentity when 'a' then 'identity always' when 'd' then 'identity by default' end,
+                    case when attcollation <> typcollation
+                         then (select 'collation ' || quote_ident(collname) from pg_collation where oid = attcollation) end,
+                    case when attstorage <> typstorage then 'storage ' || attstorage::text end,
+                    case when attcompression <> '' then 'compression ' || attcompression::text end,
+                    'with ' || array_to_string(attoptions, ', '),
+                    case when attacl is not null then {rights} end)
+         from pg_class as it join home on home.oid = relnamespace
+         join pg_attribute on attrelid = it.oid and attnum > 0 and not attisdropped
+         join pg_type on pg_type.oid = atttypid
+         left join pg_attrdef on adrelid = attrelid and adnum = attnum cross join part
+         where it.oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'c') and relpersistence <> 't'
+           and {NOT_OF_AN_EXTENSION}",
+        rights = rights("attacl", "relowner"),
+    )
+}
+
+fn constraints() -> String {
+    "select 'constraint ' || home.called || '.' || quote_ident(coalesce(relname, typname)) || '.' || quote_ident(conname),
+            pg_get_constraintdef(it.oid)
+     from pg_constraint as it join home on home.oid = connamespace
+     left join pg_class on pg_class.oid = conrelid left join pg_type on pg_type.oid = contypid
+     where it.oid >= 16384 and contype <> 't' and relpersistence is distinct from 't'"
+        .to_owned()
+}
+
+/// Those that stand behind a constraint are told with it.
+fn indexes() -> String {
+    "select 'index ' || home.called || '.' || quote_ident(it.relname),
+            concat_ws('; ', pg_get_indexdef(indexrelid), case when indisclustered then 'clustered' end,
+                case when indisreplident then 'replica identity' end)
+     from pg_index join pg_class as it on it.oid = indexrelid join home on home.oid = relnamespace
+     where indexrelid >= 16384 and indrelid >= 16384 and relpersistence <> 't'
+       and not exists (select from pg_constraint where conindid = indexrelid and conrelid = indrelid
+                       and contype in ('p', 'u', 'x'))"
+        .to_owned()
+}
+
+/// Of PostgreSQL's own triggers, which hold foreign keys, it is told which do not fire.
+fn rules_and_triggers() -> String {
+    format!(
+        "select 'rule ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(rulename),
+                concat_ws('; ', pg_get_ruledef(it.oid), case when ev_enabled <> 'O' then 'fires ' || ev_enabled::text end)
+         from pg_rewrite as it join pg_class on pg_class.oid = ev_class join home on home.oid = relnamespace
+         where it.oid >= 16384 and rulename <> '_RETURN'
+         union all
+         select distinct 'trigger ' || home.called || '.' || quote_ident(relname) || '.'
+                    || quote_ident(case when tgisinternal then conname else tgname end),
+                concat_ws('; ', case when not tgisinternal then pg_get_triggerdef(it.oid) else 'of the constraint' end,
+                    case when tgenabled <> 'O' then 'fires ' || tgenabled::text end)
+         from pg_trigger as it join pg_class on pg_class.oid = tgrelid join home on home.oid = relnamespace
+         left join pg_constraint on pg_constraint.oid = tgconstraint
+         where it.oid >= 16384 and (not tgisinternal or tgenabled <> 'O')
+         union all
+         select 'event trigger ' || quote_ident(evtname),
+                concat_ws('; ', 'of ' || {owner}, 'on ' || evtevent, array_to_string(evttags, ', '),
+                    (select 'calls ' || home.called || '.' || quote_ident(proname) from pg_proc
+                     join home on home.oid = pronamespace where pg_proc.oid = evtfoid),
+                    case when evtenabled <> 'O' then 'fires ' || evtenabled::text end)
+         from pg_event_trigger as it cross join part",
+        owner = called("evtowner"),
+    )
+}
+
+fn functions() -> String {
+    // PUBLIC may call what nobody said otherwise of: so the lack of a list is not the empty one.
+    let rights = format!("coalesce({}, 'PUBLIC may not')", rights("proacl", "proowner"));
+    format!(
+        "select case prokind when 'a' then 'aggregate ' when 'p' then 'procedure ' else 'function ' end
+                    || home.called || '.' || quote_ident(proname) || '(' || pg_get_function_identity_arguments(it.oid) || ')',
+                concat_ws('; ', 'of ' || {owner}, case when proacl is not null then {rights} end,
+                    case when prokind = 'a' then pg_get_function_result(it.oid) || ' by '
+                         || (select concat_ws(', ', aggtransfn::text, nullif(aggfinalfn::text, '-'), agginitval)
+                             from pg_aggregate where aggfnoid = it.oid)
+                         else pg_get_functiondef(it.oid) end)
+         from pg_proc as it join home on home.oid = pronamespace cross join part
+         where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}",
+        owner = called("proowner"),
+    )
+}
+
+fn types() -> String {
+    format!(
+        "select case typtype when 'd' then 'domain ' else 'type ' end || home.called || '.' || quote_ident(typname),
+                concat_ws('; ', 'of ' || {owner},
+                    case typtype
+                        when 'e' then 'enum ' || (select string_agg(quote_literal(enumlabel), ', ' order by enumsortorder)
+                                                  from pg_enum where enumtypid = it.oid)
+                        when 'd' then concat_ws('; ', format_type(typbasetype, typtypmod),
+                                                case when typnotnull then 'not null' end, 'default ' || typdefault)
+                        when 'c' then 'composite'
+                        when 'r' then 'range of ' || (select format_type(rngsubtype, null) from pg_range
+                                                      where rngtypid = it.oid)
+                        when 'm' then 'multirange'
+                        else 'base' end,
+                    case when typacl is not null then {rights} end)
+         from pg_type as it join home on home.oid = typnamespace cross join part
+         where it.oid >= 16384 and typcategory <> 'A'
+           and (typrelid = 0 or exists (select from pg_class where pg_class.oid = typrelid and relkind = 'c'))
+           and {NOT_OF_AN_EXTENSION}",
+        owner = called("typowner"),
+        rights = rights("typacl", "typowner"),
+    )
+}
+
+fn policies() -> String {
+    format!(
+        "select 'policy ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(polname),
+                concat_ws('; ', case polpermissive when true then 'permissive' else 'restrictive' end,
+                    'for ' || polcmd::text,
+                    'to ' || (select string_agg({role}, ', ' order by {role}) from unnest(polroles) as role),
+                    'using ' || pg_get_expr(polqual, polrelid), 'check ' || pg_get_expr(polwithcheck, polrelid))
+         from pg_policy as it join pg_class on pg_class.oid = polrelid join home on home.oid = relnamespace
+         cross join part where it.oid >= 16384",
+        role = called("role"),
+    )
+}
+
+fn default_rights() -> String {
+    format!(
+        "select 'default rights of ' || {of} || coalesce(' in ' || home.called, '') || ' on '
+                    || case defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
+                                          when 'T' then 'types' else 'schemas' end, {rights}
+         from pg_default_acl as it left join home on home.oid = defaclnamespace cross join part
+         where {rights} is not null",
+        of = called("defaclrole"),
+        rights = rights("defaclacl", "defaclrole"),
+    )
+}
+
+/// What few databases have: told by name, and little more.
+fn rest() -> String {
+    format!(
+        "select 'extension ' || quote_ident(extname), extversion || ' in ' || home.called
+         from pg_extension as it join home on home.oid = extnamespace
+         union all
+         select 'statistics ' || home.called || '.' || quote_ident(stxname), pg_get_statisticsobjdef(it.oid)
+         from pg_statistic_ext as it join home on home.oid = stxnamespace
+         union all
+         select 'publication ' || quote_ident(pubname),
+                concat_ws('; ', 'of ' || {publisher}, case when puballtables then 'all tables' end,
+                    (select string_agg(prrelid::regclass::text, ', ' order by prrelid::regclass::text)
+                     from pg_publication_rel where prpubid = it.oid))
+         from pg_publication as it cross join part
+         union all
+         select 'foreign server ' || quote_ident(srvname), 'of ' || {server} || '; with ' || array_length(srvoptions, 1)::text
+         from pg_foreign_server as it cross join part
+         union all
+         select 'cast ' || format_type(castsource, null) || ' as ' || format_type(casttarget, null),
+                concat_ws('; ', castcontext::text, nullif(castfunc, 0)::regproc::text)
+         from pg_cast as it where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}
+         union all
+         select 'operator ' || home.called || '.' || oprname || ' (' || format_type(oprleft, null) || ', '
+                    || format_type(oprright, null) || ')', oprcode::text
+         from pg_operator as it join home on home.oid = oprnamespace where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}
+         union all
+         select 'collation ' || home.called || '.' || quote_ident(collname), concat_ws('; ', collprovider::text, collcollate)
+         from pg_collation as it join home on home.oid = collnamespace
+         where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}",
+        publisher = called("pubowner"),
+        server = called("srvowner"),
+    )
+}

@@ -1,0 +1,258 @@
+//! One look into a database, in one round trip: which migrations its histories say were applied, and
+//! whether its catalogue was written since another look.
+//!
+//! A history is a table that somebody else may have made, and reading a view could run what was
+//! planted in it. So a history is read as a sample of all its rows: of a view PostgreSQL refuses one
+//! before it looks at what the view is made of. And its columns are taken as they are, because a
+//! cast may be somebody's own, too.
+
+use std::collections::BTreeMap;
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use super::ClusterError;
+use crate::infra::db::{DbError, identifier, literal};
+
+/// A migration that was applied, as a history has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its version.
+    pub version: i64,
+    /// Whether it was applied to its end.
+    pub success: bool,
+    /// SHA-384 of its text.
+    pub checksum: Vec<u8>,
+}
+
+/// A history table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum History {
+    /// It is not there.
+    Absent,
+    /// Something of its name is there that is no plain table of sqlx's shape. It was not read.
+    Strange,
+    /// It is there.
+    There(Vec<Applied>),
+}
+
+/// What a glance shows.
+#[derive(Debug, Clone, Default)]
+pub struct Glance {
+    /// Each history that was asked for, by its name.
+    pub histories: BTreeMap<String, History>,
+    /// Grows whenever a row of the catalogue is written, as the server counts; begins anew when the
+    /// server lost count.
+    pub counters: String,
+}
+
+/// The catalogue of a database.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    /// Another one whenever a row of it was written.
+    pub rows: String,
+    /// Indexes that a failed concurrent build left, those being built at this moment left out.
+    pub invalid: Vec<String>,
+}
+
+/// Looks at a database, whose id is given. `likely` are histories that should be there; of `others`
+/// it is found out. Each is a qualified name, e.g. `public._sqlx_migrations`.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn glance(
+    session: &mut PgConnection,
+    database: i64,
+    likely: &[&str],
+    others: &[&str],
+) -> Result<Glance, ClusterError> {
+    match at_once(session, database, likely, others).await {
+        Ok((glance, more)) if more.is_empty() => Ok(glance),
+        Ok((mut glance, more)) => {
+            for name in more {
+                let history = one(session, &name).await?;
+                glance.histories.insert(name, history);
+            }
+            Ok(glance)
+        }
+        Err(error) if is_of_a_history(&error) => {
+            let all: Vec<&str> = likely.iter().chain(others).copied().collect();
+            let (mut glance, there) = at_once(session, database, &[], &all).await?;
+            for name in there {
+                let history = one(session, &name).await?;
+                glance.histories.insert(name, history);
+            }
+            Ok(glance)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// 42P01, 3F000: it is not there; 0A000, 42601, 42809: it is no table; 42703: it has other columns.
+fn is_of_a_history(error: &DbError) -> bool {
+    let states = ["42P01", "3F000", "0A000", "42601", "42809", "42703"];
+    // A column of another type is not read.
+    matches!(error, DbError::Unexpected(_)) || error.state().is_some_and(|state| states.contains(&state))
+}
+
+/// One history that is there.
+async fn one(session: &mut PgConnection, name: &str) -> Result<History, ClusterError> {
+    let read = sqlx::raw_sql(AssertSqlSafe(read(&[name]))).fetch_all(session).await;
+    let applied = read.and_then(|rows| rows.iter().map(applied).collect()).map_err(DbError::from);
+    match applied {
+        Ok(applied) => Ok(History::There(applied)),
+        Err(error) if matches!(error.state(), Some("42P01" | "3F000")) => Ok(History::Absent),
+        Err(error) if is_of_a_history(&error) => Ok(History::Strange),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The glance, and those of the others that are there.
+async fn at_once(
+    session: &mut PgConnection,
+    database: i64,
+    likely: &[&str],
+    others: &[&str],
+) -> Result<(Glance, Vec<String>), DbError> {
+    let mut statements = read(likely);
+    statements.extend(others.iter().map(|name| {
+        let name = literal(&qualified(name));
+        format!("select 'there', {name}, to_regclass({name}) is not null;")
+    }));
+    statements += &counters(database);
+    let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(session).await?;
+    let mut glance = Glance::default();
+    for name in likely {
+        glance.histories.insert((*name).to_owned(), History::There(Vec::new()));
+    }
+    let there = take(&rows, &mut glance)?;
+    let mut more = Vec::new();
+    for name in others {
+        if there.contains(&qualified(name)) {
+            more.push((*name).to_owned());
+        } else {
+            glance.histories.insert((*name).to_owned(), History::Absent);
+        }
+    }
+    Ok((glance, more))
+}
+
+/// Statements that read histories.
+fn read(names: &[&str]) -> String {
+    let read = |name: &&str| {
+        format!(
+            "select {}, checksum, version, success from only {} tablesample system (100);",
+            literal(&format!("history {name}")),
+            qualified(name)
+        )
+    };
+    names.iter().map(read).collect()
+}
+
+/// A history's name, each part of it quoted.
+fn qualified(name: &str) -> String {
+    match name.split_once('.') {
+        Some((schema, table)) => format!("{}.{}", identifier(schema), identifier(table)),
+        None => format!("public.{}", identifier(name)),
+    }
+}
+
+/// Takes rows in; which of the others are there.
+fn take(rows: &[PgRow], glance: &mut Glance) -> Result<Vec<String>, DbError> {
+    let mut there = Vec::new();
+    for row in rows {
+        let what: String = row.try_get(0)?;
+        match what.as_str() {
+            "there" => {
+                if row.try_get::<bool, _>(2)? {
+                    there.push(row.try_get(1)?);
+                }
+            }
+            "counted" => glance.counters += row.try_get::<&str, _>(1)?,
+            history => {
+                let name = history.strip_prefix("history ").unwrap_or_default();
+                if let Some(History::There(list)) = glance.histories.get_mut(name) {
+                    list.push(applied(row)?);
+                }
+            }
+        }
+    }
+    Ok(there)
+}
+
+fn applied(row: &PgRow) -> Result<Applied, sqlx::Error> {
+    Ok(Applied { version: row.try_get(2)?, success: row.try_get(3)?, checksum: row.try_get(1)? })
+}
+
+/// Every table of the catalogue that a schema is described in, by its id (`pg_class.h` and so on):
+/// pg_class, pg_attribute, pg_attrdef, pg_constraint, pg_index, pg_proc, pg_type, pg_trigger,
+/// pg_rewrite, pg_namespace, pg_policy, pg_default_acl, pg_extension, pg_event_trigger, pg_enum,
+/// pg_sequence, pg_inherits, pg_statistic_ext, pg_publication, pg_publication_rel,
+/// pg_foreign_server, pg_cast, pg_operator, pg_collation, pg_aggregate.
+const CATALOGUE: &str = "1259,1249,2604,2606,2610,1255,1247,2620,2618,2615,3256,826,3079,3466,3501,2224,2611,3381,\
+                         6104,6106,1417,2605,2617,3456,2600";
+
+/// How many rows of the catalogue were ever written, and since when that is counted: after a crash,
+/// or when somebody says so, the server begins anew (manual, chapter 28.2). A session tells what it
+/// wrote when it ends, or within ten seconds.
+fn counters(database: i64) -> String {
+    format!(
+        "select 'counted', concat_ws(',', c, pg_stat_get_tuples_inserted(c), pg_stat_get_tuples_updated(c),
+                                     pg_stat_get_tuples_deleted(c)) || ';' from unnest('{{{CATALOGUE}}}'::oid[]) as c;
+         select 'counted', concat_ws('/', pg_stat_get_bgwriter_stat_reset_time(),
+                                     pg_stat_get_db_stat_reset_time({database}))"
+    )
+}
+
+/// Looks at the whole catalogue.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn catalogue(session: &mut PgConnection) -> Result<Catalogue, ClusterError> {
+    let rows = sqlx::raw_sql(STATE).fetch_all(session).await?;
+    let mut found = Catalogue::default();
+    for row in rows {
+        match row.try_get::<&str, _>(0)? {
+            "invalid" => found.invalid.push(row.try_get(1)?),
+            _ => found.rows = row.try_get(1)?,
+        }
+    }
+    Ok(found)
+}
+
+/// Every change of a schema writes a row of the catalogue, which then bears the number of the
+/// transaction (manual, chapter 5.5); vacuuming and analysing leave it as it is. Objects with an id
+/// from 16384 on were not made by initdb (chapter 68.2).
+const STATE: &str = "
+select 'invalid', quote_ident(nspname) || '.' || quote_ident(relname)
+from pg_index join pg_class on pg_class.oid = indexrelid join pg_namespace on pg_namespace.oid = relnamespace
+where indexrelid >= 16384 and not (indisvalid and indisready)
+  and not exists (select from pg_stat_progress_create_index where index_relid = indexrelid);
+select 'catalogue', encode(sha256(convert_to(concat_ws('|',
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_class where oid >= 16384),
+    (select string_agg(attrelid::text || '.' || attnum::text || '.' || xmin::text, ',' order by attrelid, attnum)
+     from pg_attribute where attrelid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_attrdef),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_constraint where oid >= 16384),
+    (select string_agg(indexrelid::text || '.' || xmin::text, ',' order by indexrelid) from pg_index
+     where indexrelid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_proc where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_type where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_trigger where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_rewrite where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_namespace),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_policy),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_default_acl),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_extension),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_event_trigger),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_enum),
+    (select string_agg(seqrelid::text || '.' || xmin::text, ',' order by seqrelid) from pg_sequence),
+    (select string_agg(inhrelid::text || '.' || xmin::text, ',' order by inhrelid, inhseqno) from pg_inherits),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_statistic_ext),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_publication),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_publication_rel),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_foreign_server),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_cast where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_operator where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_collation where oid >= 16384)
+), 'UTF8')), 'hex')";

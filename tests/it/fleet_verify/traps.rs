@@ -1,0 +1,66 @@
+//! What is planted in a tenant's database does not run with an operator's rights.
+
+use super::{at_version, database, of, role, seen, shop, verify};
+use crate::inspection::tenants;
+use crate::support::world::World;
+
+#[test]
+fn nothing_that_is_planted_runs_in_a_session_that_asks() {
+    let world = World::new();
+    tenants(&world, 1, 2, &[]);
+    shop(&world);
+    at_version(&world, "t-001", 2);
+    let (inside, owner) = (database(&world, "t-001"), role(&world, "t-001", "owner_role"));
+    let sprung = std::env::temp_dir().join(format!("nexus-trap-{}", uuid::Uuid::new_v4().simple()));
+    let _gone = Gone(sprung.clone());
+    // The owner makes them, and a superuser who steps on one leaves a file.
+    let plant = format!(
+        "grant create on database {inside} to \"{owner}\"; set role \"{owner}\";
+         create schema trap;
+         create function trap.bang() returns bigint language plpgsql as
+             $$ begin execute 'copy (select current_user) to ''{sprung}'''; return 1;
+                exception when insufficient_privilege then return 0; end $$;
+         create function trap.bang(text) returns text immutable language plpgsql as
+             $$ begin perform trap.bang(); return $1; end $$;
+         create view public._sqlx_migrations as
+             select length(trap.bang('x'))::bigint as version, true as success, ''::bytea as checksum;
+         create function trap.quote_ident(name) returns text immutable language sql as 'select trap.bang($1::text)';
+         create function trap.format_type(oid, integer) returns text immutable language sql as 'select trap.bang(''x'')';
+         create function trap.pg_get_expr(pg_node_tree, oid) returns text immutable language sql as 'select trap.bang(''x'')';
+         create function trap.eq(name, text) returns boolean immutable language sql as 'select trap.bang($2) is not null';
+         create operator trap.= (leftarg = name, rightarg = text, function = trap.eq);
+         create domain trap.word as text check (trap.bang(value) is not null);
+         create table trap.t (a trap.word default trap.bang('x'), b int generated always as (length(trap.bang('x'))) stored);
+         create index on trap.t ((trap.bang(a)));
+         create view trap.v as select trap.bang('x'), a from trap.t;
+         alter database {inside} set search_path to trap, pg_catalog;
+         alter role \"{owner}\" set search_path to trap, pg_catalog",
+        sprung = sprung.display()
+    );
+    world.sql(&inside, &plant);
+    world.sql(&inside, "select version from public._sqlx_migrations");
+    assert!(sprung.exists(), "a trap that does not spring proves nothing");
+    std::fs::remove_file(&sprung).unwrap();
+
+    for args in [&["t-001"][..], &["--full"], &[]] {
+        let (code, rows) = verify(&world, args);
+        assert!(of(&rows, "error").contains(&("history_strange".to_owned(), "t-001".to_owned())), "{rows:?}");
+        assert_eq!(code, 9);
+        assert!(!sprung.exists(), "a trap was stepped on");
+    }
+    // Its schema is compared as well, where its sets are where the template's are.
+    world.control_sql(
+        "delete from control.tenant_versions; delete from control.migration_sets where name = 'shop'",
+    );
+    let (_, rows) = verify(&world, &["--full"]);
+    assert_eq!(of(&rows, "error"), seen(&[("schema_drift", "t-001")]));
+    assert!(!sprung.exists(), "a trap was stepped on");
+}
+
+struct Gone(std::path::PathBuf);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
