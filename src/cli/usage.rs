@@ -135,11 +135,17 @@ fn command_typed(args: &[OsString]) -> String {
 
 /// Of several suggestions, those that help shows: an alias is meant to be typed, not to be learnt.
 fn without_aliases(words: &[String]) -> Vec<&str> {
-    fn is_name(command: &clap::Command, word: &str) -> bool {
-        command.get_subcommands().any(|inner| inner.get_name() == word || is_name(inner, word))
+    /// The names among the words, where one command knows all of them.
+    fn names<'a>(command: &clap::Command, words: &'a [String]) -> Option<Vec<&'a str>> {
+        let is_name = |word: &str| command.get_subcommands().any(|inner| inner.get_name() == word);
+        let is_alias =
+            |word: &str| command.get_subcommands().any(|inner| inner.get_all_aliases().any(|it| it == word));
+        if words.iter().all(|word| is_name(word) || is_alias(word)) {
+            return Some(words.iter().map(String::as_str).filter(|word| is_name(word)).collect());
+        }
+        command.get_subcommands().find_map(|inner| names(inner, words))
     }
-    let grammar = super::grammar();
-    let names: Vec<_> = words.iter().map(String::as_str).filter(|word| is_name(&grammar, word)).collect();
+    let names = names(&super::grammar(), words).unwrap_or_default();
     if names.is_empty() { words.iter().map(String::as_str).collect() } else { names }
 }
 

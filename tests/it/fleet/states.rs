@@ -158,3 +158,23 @@ fn a_file_that_an_empty_tenant_cannot_take_is_told_and_new_tenants_are_born_with
     fleet.create(&["birch"]);
     assert_eq!(fleet.history("birch"), ["1"]);
 }
+
+#[test]
+fn nexuss_own_tables_come_the_same_way_to_tenants_of_an_older_version() {
+    let fleet = Fleet::of(&["ash", "birch"]);
+    fleet.sql(
+        "ash",
+        "drop table nexus.refresh_tokens, nexus.refresh_families, nexus.api_keys;
+         delete from nexus._sqlx_migrations where version = 20261121000300",
+    );
+    fleet.world.control_sql("update control.tenants set schema_version = 20261121000200 where slug = 'ash'");
+    let report = fleet.migrate(&["tenants", "--all"]);
+    assert_eq!((&report["outcome"], &report["run"]["tenants"]), (&"done".into(), &1.into()), "{report}");
+    let made = "select pg_get_userbyid(relowner) = pg_get_userbyid(datdba) from pg_class, pg_database
+                where pg_class.oid = 'nexus.api_keys'::regclass and datname = current_database()";
+    assert_eq!(fleet.sql("ash", made), ["t"]);
+    let versions = "select distinct schema_version = 20261121000300 from control.tenants";
+    assert_eq!(fleet.world.control_sql(versions), ["t"]);
+    assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "nothing_to_do");
+    fleet.is_tidy();
+}
