@@ -34,6 +34,14 @@ pub enum WaveError {
     /// A part that is none.
     #[error("{0:?} is no wave: a wave is N%, N, NAME=SLUG,SLUG… or rest")]
     Part(String),
+    /// A wave names what no tenant can be called.
+    #[error("{name:?} in a wave is no tenant: {why}")]
+    Slug {
+        /// What it names.
+        name: String,
+        /// Why none is called that.
+        why: String,
+    },
     /// Nothing is left for those that come after.
     #[error("\"rest\" comes last")]
     RestNotLast,
@@ -54,7 +62,7 @@ impl FromStr for Waves {
             if waves.last() == Some(&Wave::Rest) {
                 return Err(WaveError::RestNotLast);
             }
-            waves.push(wave(part).ok_or_else(|| WaveError::Part(part.to_owned()))?);
+            waves.push(wave(part)?.ok_or_else(|| WaveError::Part(part.to_owned()))?);
         }
         if waves.last() != Some(&Wave::Rest) {
             waves.push(Wave::Rest);
@@ -76,19 +84,23 @@ impl fmt::Display for Waves {
     }
 }
 
-fn wave(part: &str) -> Option<Wave> {
+fn wave(part: &str) -> Result<Option<Wave>, WaveError> {
     if part == "rest" {
-        return Some(Wave::Rest);
+        return Ok(Some(Wave::Rest));
     }
     if let Some((name, slugs)) = part.split_once('=') {
         let slugs: Vec<String> = slugs.split(',').map(|slug| slug.trim().to_owned()).collect();
-        let fits = !name.trim().is_empty() && slugs.iter().all(|slug| slug.parse::<Slug>().is_ok());
-        return fits.then(|| Wave::Named { name: name.trim().to_owned(), slugs });
+        for slug in &slugs {
+            slug.parse::<Slug>()
+                .map_err(|error| WaveError::Slug { name: slug.clone(), why: error.to_string() })?;
+        }
+        let named = || Wave::Named { name: name.trim().to_owned(), slugs };
+        return Ok((!name.trim().is_empty()).then(named));
     }
     if let Some(number) = part.strip_suffix('%') {
-        return number.parse().ok().filter(|share| (1..=100).contains(share)).map(Wave::Percent);
+        return Ok(number.parse().ok().filter(|share| (1..=100).contains(share)).map(Wave::Percent));
     }
-    part.parse().ok().filter(|count| *count > 0).map(Wave::Count)
+    Ok(part.parse().ok().filter(|count| *count > 0).map(Wave::Count))
 }
 
 impl Waves {
@@ -173,8 +185,11 @@ mod tests {
     fn the_rest_is_never_forgotten_and_never_comes_before_others() {
         assert_eq!("5".parse::<Waves>().unwrap().parts(), [Wave::Count(5), Wave::Rest]);
         assert_eq!("rest;5".parse::<Waves>(), Err(WaveError::RestNotLast));
-        for bad in ["0", "0%", "101%", "=a", "c=", "c=A b", "x"] {
+        for bad in ["0", "0%", "101%", "=acme", "x"] {
             assert!(matches!(bad.parse::<Waves>(), Err(WaveError::Part(_))), "{bad}");
+        }
+        for bad in ["c=", "c=a", "c=acme,A b"] {
+            assert!(matches!(bad.parse::<Waves>(), Err(WaveError::Slug { .. })), "{bad}");
         }
     }
 

@@ -23,4 +23,5 @@ pub use sessions::{hold_sessions, try_hold_sessions};
 pub use stores::{AddStore, store_names};
 pub use template::{
     Template, born_with, budget_and_template, drop_templates, known_templates, refresh_templates, template,
+    templates_are_current,
 };

@@ -368,7 +368,21 @@ pub(super) async fn template_clusters(control: &mut PgConnection) -> Result<Vec<
         .await?)
 }
 
-/// The templates of a server but for one of them and the newest of the others.
+/// Whether every server that has a template has the one that new tenants should be born with, and
+/// none is half built.
+pub(super) async fn templates_are_current(control: &mut PgConnection, version: i64) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar(
+        "select not exists (select from control.templates where state <> 'ready')
+            and not exists (select from control.templates as any_one where not exists
+                (select from control.templates as it
+                 where it.cluster = any_one.cluster and it.version = $1 and it.sets = control.released_sets()))",
+    )
+    .bind(version)
+    .fetch_one(control)
+    .await?)
+}
+
+/// The templates of a server but for one of them and the newest of the others that are ready.
 pub(super) async fn superseded_templates(
     control: &mut PgConnection,
     cluster: &str,
@@ -376,7 +390,10 @@ pub(super) async fn superseded_templates(
 ) -> Result<Vec<TemplateRow>, DbError> {
     let statement = format!(
         "select {TEMPLATE} from control.templates where cluster = $1 and database_name <> $2
-         order by created_at desc, database_name offset 1"
+           and database_name is distinct from
+               (select database_name from control.templates
+                where cluster = $1 and database_name <> $2 and state = 'ready'
+                order by created_at desc, database_name limit 1)"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(database).fetch_all(control).await?)
 }

@@ -77,8 +77,8 @@ pub async fn template(
     if let Some(row) = store::template(control, &cluster.name, version).await?.filter(|row| row.ready) {
         return Ok(Template::of(row, version));
     }
-    let key = LockKey::of("template", format_args!("{}:{version}", cluster.name));
-    let lock = AdvisoryLock::wait(control, key, PATIENCE).await?.ok_or(PlacementError::Busy)?;
+    let lock = AdvisoryLock::wait(control, building(&cluster.name), PATIENCE).await?;
+    let lock = lock.ok_or(PlacementError::Busy)?;
     let built = build(control, admin, cluster, installation, version).await;
     lock.release(control).await?;
     built
@@ -172,6 +172,14 @@ pub async fn born_with(
     store::born_with(control, tenant, &template.sets).await
 }
 
+/// Whether [`refresh_templates`] has nothing to do.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn templates_are_current(control: &mut PgConnection) -> Result<bool, DbError> {
+    store::templates_are_current(control, REALM.newest()).await
+}
+
 /// Builds the templates anew that are not what new tenants should be born with, on every server
 /// that has one. The one before stays for those who are about to clone it; older ones go.
 ///
@@ -187,13 +195,33 @@ pub async fn refresh_templates(
         let cluster = placement.cluster(control, &name).await?;
         let mut admin = cluster.admin.connect("nexus:template").await?;
         let now = template(control, &mut admin, &cluster, installation).await?;
-        for row in store::superseded_templates(control, &name, &now.database).await? {
-            let names = Database { name: &row.database_name, owner: &row.owner_role, app: "", mark: &mark };
-            drop_template(&mut admin, names).await?;
-            store::delete_template(control, &row.database_name).await?;
-        }
+        // Nobody is building one meanwhile: what is half built was left by a process that died.
+        let lock = AdvisoryLock::wait(control, building(&name), PATIENCE).await?;
+        let lock = lock.ok_or(PlacementError::Busy)?;
+        let dropped = drop_superseded(control, &mut admin, (&name, &now.database), &mark).await;
+        lock.release(control).await?;
+        dropped?;
     }
     Ok(())
+}
+
+async fn drop_superseded(
+    control: &mut PgConnection,
+    admin: &mut PgConnection,
+    (cluster, newest): (&str, &str),
+    mark: &str,
+) -> Result<(), PlacementError> {
+    for row in store::superseded_templates(control, cluster, newest).await? {
+        let names = Database { name: &row.database_name, owner: &row.owner_role, app: "", mark };
+        drop_template(admin, names).await?;
+        store::delete_template(control, &row.database_name).await?;
+    }
+    Ok(())
+}
+
+/// Held by who builds a template on a server.
+fn building(cluster: &str) -> LockKey {
+    LockKey::of("template", format_args!("{cluster}:{}", REALM.newest()))
 }
 
 /// The templates that the control database knows of on a server, each with whether it is ready.

@@ -61,7 +61,7 @@ impl Failure for ObjectError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Unavailable { endpoint, .. } if is_here(endpoint) => vec![
-                "find out what is wrong: nexus doctor".to_owned(),
+                "see what is running: nexus local status".to_owned(),
                 "ask a registered store: nexus store check NAME".to_owned(),
             ],
             Self::Unavailable { .. } => vec!["ask it again: nexus store check NAME".to_owned()],

@@ -12,7 +12,7 @@ use super::model::Plan;
 use super::plan::Planned;
 use super::runs;
 use crate::features::migrations::BUILT_IN;
-use crate::features::placement::refresh_templates;
+use crate::features::placement::{refresh_templates, templates_are_current};
 use crate::infra::db::transaction;
 use crate::kernel::{Event, Progress};
 
@@ -27,12 +27,13 @@ impl Fleet {
     ) -> Result<(), FleetError> {
         let (sets, files) = operators(plan);
         let released = store::release(control, &sets, &files).await?;
-        if released.is_empty() {
+        // A process that died may have released them and built no template, or half of one.
+        if released.is_empty() && templates_are_current(control).await? {
             return Ok(());
         }
         match self.rebuild(control, progress).await {
             // What a template cannot have nobody is to be born with.
-            Err(FleetError::Placement(source)) => {
+            Err(FleetError::Placement(source)) if !released.is_empty() => {
                 store::take_back(control, &json!(released)).await?;
                 Err(FleetError::Template { source })
             }
@@ -48,7 +49,7 @@ impl Fleet {
         progress: &dyn Progress,
     ) -> Result<(), FleetError> {
         let (sets, files) = operators(&planned.plan);
-        if store::unreleased(control, &sets, &files).await? == 0 {
+        if store::unreleased(control, &sets, &files).await? == 0 && templates_are_current(control).await? {
             return Ok(());
         }
         let mut tx = transaction(control).await?;

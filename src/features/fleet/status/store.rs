@@ -42,7 +42,7 @@ pub(super) struct StragglerRow {
 }
 
 /// Those that runs migrate; the version of the set that is part of Nexus is in the tenant's row.
-const AT: &str = "with chosen as (
+const AT: &str = "chosen as (
         select id, slug, state, schema_version, created_at from control.tenants
         where id = any($1) and state in ('active', 'suspended')
     ), known (name, newest, files) as (
@@ -62,7 +62,7 @@ pub(super) async fn counts(
     known: &Known<'_>,
 ) -> Result<Vec<CountRow>, DbError> {
     let statement = format!(
-        "{AT} select set_name, version, lacks, count(*) as tenants from place group by set_name, version, lacks
+        "with {AT} select set_name, version, lacks, count(*) as tenants from place group by set_name, version, lacks
          order by set_name, version nulls first, lacks desc"
     );
     Ok(sqlx::query_as(sqlx::AssertSqlSafe(statement))
@@ -80,7 +80,7 @@ pub(super) async fn stragglers(
     known: &Known<'_>,
 ) -> Result<Vec<StragglerRow>, DbError> {
     let statement = format!(
-        "{AT} select set_name, slug, place.state as tenant_state, version, lacks,
+        "with {AT} select set_name, slug, place.state as tenant_state, version, lacks,
                 coalesce(updated_at,
                          (select finished_at from control.run_tenants as earlier
                           where earlier.tenant_id = place.id and earlier.state = 'done' and earlier.after ? set_name
