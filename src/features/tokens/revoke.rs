@@ -94,27 +94,14 @@ pub async fn take_back(
 ) -> Result<(), TokenError> {
     let what = user.map_or(Revocation::Realm(realm, None), |user| Revocation::User(realm, user, None));
     let row = NewRevocation { sessions_go_on: true, reaches_now: after, ..what.row()? };
+    write(tx, caller, row).await
+}
+
+/// One after the other, so that each knows how far the last one reaches.
+async fn write(tx: &mut PgConnection, caller: &Caller, row: NewRevocation) -> Result<(), TokenError> {
     store::lock(tx).await?;
     store::insert_revocation(tx, row, KEEP, &caller.to_string()).await?;
     Ok(())
-}
-
-/// Takes tokens back in the caller's transaction, and ends the sessions that began until then.
-/// Effective everywhere within two seconds of the commit.
-///
-/// # Errors
-/// When a statement fails.
-pub(super) async fn revoke_in(
-    tx: &mut PgConnection,
-    caller: &Caller,
-    what: Revocation,
-) -> Result<Revoked, TokenError> {
-    let row = what.row()?;
-    // One after the other, so that each knows how far the last one reaches.
-    store::lock(tx).await?;
-    let recorded = store::count_hit(tx, row).await?;
-    store::insert_revocation(tx, row, KEEP, &caller.to_string()).await?;
-    Ok(view(what, row, recorded))
 }
 
 fn view(what: Revocation, row: NewRevocation, recorded: i64) -> Revoked {
@@ -129,7 +116,8 @@ fn view(what: Revocation, row: NewRevocation, recorded: i64) -> Revoked {
 }
 
 impl Tokens {
-    /// Takes tokens back and notes it.
+    /// Takes tokens back, ends the sessions that began until then, and notes it. Effective everywhere
+    /// within two seconds.
     ///
     /// # Errors
     /// When the time is in the future, or a statement fails.
@@ -141,7 +129,9 @@ impl Tokens {
     ) -> Result<Revoked, TokenError> {
         let mut tx = transaction(control).await?;
         store::forget_revocations(&mut tx).await?;
-        let revoked = revoke_in(&mut tx, caller, what).await?;
+        let row = what.row()?;
+        let revoked = view(what, row, store::count_hit(&mut tx, row).await?);
+        write(&mut tx, caller, row).await?;
         let entry = audit::Entry {
             caller,
             action: "token.revoke",

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::claims::{Claims, Expected, SKEW};
 use super::error::TokenError;
-use crate::infra::crypto::jwt::{self, Flaw};
+use crate::infra::crypto::jwt::{self, By, Flaw};
 use crate::infra::crypto::signing::PublicKey;
 use crate::infra::fetch;
 
@@ -74,15 +74,15 @@ impl KeyRing {
     /// The first [`Flaw`].
     pub fn check(&self, token: &str, expected: Expected<'_>) -> Result<Claims, Flaw> {
         let mut signed_by = None;
-        let mut find = |kid: &str| {
+        let claims = jwt::verified(token, |by| {
+            let kid = match by {
+                By::Header(header) => self.headers.get(header)?,
+                By::Id(kid) => kid,
+            };
             let key = self.keys.get(kid).filter(|key| key.good_until.is_none_or(|end| expected.now < end));
             signed_by = key;
             key
-        };
-        let claims = match jwt::verified_by_header(token, |header| find(self.headers.get(header)?))? {
-            Some(claims) => claims,
-            None => jwt::verified(token, find)?,
-        };
+        })?;
         let claims = Claims::read(claims, expected)?;
         let retired = signed_by.and_then(|key| key.retired_at);
         if retired.is_some_and(|retired| claims.iat > retired + SKEW) {

@@ -24,47 +24,41 @@ use super::signing::{PublicKey, SigningError, SigningKey};
 pub const MAX_BYTES: usize = 8 * 1024;
 
 /// A token in its three parts, of which nothing is believed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Compact<'a> {
     /// What is signed: header and payload as they were written.
-    pub message: &'a str,
-    /// The header.
-    pub header: Header,
-    payload: &'a str,
-    signature: &'a str,
-}
-
-/// Cuts a token in its parts and reads its header.
-///
-/// # Errors
-/// A [`Flaw`] of its form or of its header.
-pub fn parse(token: &str) -> Result<Compact<'_>, Flaw> {
-    let Parts { message, header, payload, signature } = cut(token)?;
-    let header = Header::read(&decoded(header)?)?;
-    Ok(Compact { message, header, payload, signature })
-}
-
-struct Parts<'a> {
     message: &'a str,
     header: &'a str,
     payload: &'a str,
     signature: &'a str,
 }
 
-fn cut(token: &str) -> Result<Parts<'_>, Flaw> {
-    if token.len() > MAX_BYTES {
-        return Err(Flaw::TooLong);
+impl<'a> Compact<'a> {
+    /// Cuts a token in its parts.
+    ///
+    /// # Errors
+    /// A [`Flaw`] of its form.
+    pub fn cut(token: &'a str) -> Result<Self, Flaw> {
+        if token.len() > MAX_BYTES {
+            return Err(Flaw::TooLong);
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(Flaw::Shape)?;
+        let (header, payload) = message.split_once('.').ok_or(Flaw::Shape)?;
+        // Two more parts would be an encrypted token (RFC 7516, section 3.1).
+        if payload.contains('.') {
+            return Err(Flaw::Shape);
+        }
+        Ok(Self { message, header, payload, signature })
     }
-    let (message, signature) = token.rsplit_once('.').ok_or(Flaw::Shape)?;
-    let (header, payload) = message.split_once('.').ok_or(Flaw::Shape)?;
-    // Two more parts would be an encrypted token (RFC 7516, section 3.1).
-    if payload.contains('.') {
-        return Err(Flaw::Shape);
-    }
-    Ok(Parts { message, header, payload, signature })
-}
 
-impl Compact<'_> {
+    /// Its header.
+    ///
+    /// # Errors
+    /// A [`Flaw`] of the header.
+    pub fn header(&self) -> Result<Header, Flaw> {
+        Header::read(&decoded(self.header)?)
+    }
+
     /// The claims, whoever signed them: for showing to a person only.
     ///
     /// # Errors
@@ -73,34 +67,43 @@ impl Compact<'_> {
         object(&decoded(self.payload)?).map_err(|_| Flaw::Payload)
     }
 
-    /// Whether the signature is this key's, and of the key's algorithm.
-    ///
-    /// # Errors
-    /// [`Flaw::Algorithm`], [`Flaw::Signature`].
-    pub fn check(&self, key: &PublicKey) -> Result<(), Flaw> {
-        if self.header.alg != key.algorithm().as_str() {
-            return Err(Flaw::Algorithm);
-        }
+    /// The claims, if the signature is this key's.
+    fn claims(&self, key: &PublicKey) -> Result<Map<String, Value>, Flaw> {
         if self.signature.is_empty() || !key.verifies(self.message.as_bytes(), self.signature) {
             return Err(Flaw::Signature);
         }
-        Ok(())
+        self.unverified_claims()
     }
 }
 
-/// The claims of a token that one of these keys signed. `key` finds a key by its id, which is
-/// compared as it is and means nothing else.
+/// What a token's key is looked for by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By<'a> {
+    /// The token's header, as it stands there: the [`header_of`] the key, letter for letter.
+    Header(&'a str),
+    /// The key's id, which is compared as it is and means nothing else.
+    Id(&'a str),
+}
+
+/// The claims of a token that one of these keys signed. `key` is asked for one by the header first,
+/// which need not be read then, and by its id next.
 ///
 /// # Errors
 /// A [`Flaw`]; which one is for logs and for who looks at a token, never for who sent it.
 pub fn verified<K: AsRef<PublicKey>>(
     token: &str,
-    key: impl FnOnce(&str) -> Option<K>,
+    mut key: impl FnMut(By<'_>) -> Option<K>,
 ) -> Result<Map<String, Value>, Flaw> {
-    let compact = parse(token)?;
-    let key = key(&compact.header.kid).ok_or(Flaw::UnknownKey)?;
-    compact.check(key.as_ref())?;
-    compact.unverified_claims()
+    let token = Compact::cut(token)?;
+    if let Some(key) = key(By::Header(token.header)) {
+        return token.claims(key.as_ref());
+    }
+    let header = token.header()?;
+    let key = key(By::Id(&header.kid)).ok_or(Flaw::UnknownKey)?;
+    if header.alg != key.as_ref().algorithm().as_str() {
+        return Err(Flaw::Algorithm);
+    }
+    token.claims(key.as_ref())
 }
 
 /// The header of every token that a key signs, as it stands in them.
@@ -108,23 +111,6 @@ pub fn verified<K: AsRef<PublicKey>>(
 pub fn header_of(key: &PublicKey) -> String {
     let header = Header { alg: key.algorithm().as_str().to_owned(), kid: key.id().to_owned() };
     URL_SAFE_NO_PAD.encode(header.written())
-}
-
-/// The same as [`verified`] for a token whose header is, letter for letter, the [`header_of`] one of
-/// the keys that `key` finds by it: nothing is left to be read in it. `None` when it is another.
-///
-/// # Errors
-/// A [`Flaw`].
-pub fn verified_by_header<K: AsRef<PublicKey>>(
-    token: &str,
-    key: impl FnOnce(&str) -> Option<K>,
-) -> Result<Option<Map<String, Value>>, Flaw> {
-    let parts = cut(token)?;
-    let Some(key) = key(parts.header) else { return Ok(None) };
-    if parts.signature.is_empty() || !key.as_ref().verifies(parts.message.as_bytes(), parts.signature) {
-        return Err(Flaw::Signature);
-    }
-    object(&decoded(parts.payload)?).map(Some).map_err(|_| Flaw::Payload)
 }
 
 impl AsRef<Self> for PublicKey {

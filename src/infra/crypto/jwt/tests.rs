@@ -9,7 +9,17 @@ fn keys() -> Vec<SigningKey> {
 }
 
 fn read(token: &str, keys: &[SigningKey]) -> Result<Map<String, Value>, Flaw> {
-    verified(token, |kid| keys.iter().map(SigningKey::public).find(|key| key.id() == kid))
+    let find = |by: By<'_>| {
+        let is = |key: &&PublicKey| match by {
+            By::Header(header) => header_of(key) == header,
+            By::Id(id) => key.id() == id,
+        };
+        keys.iter().map(SigningKey::public).find(is)
+    };
+    let read = verified(token, find);
+    // Whether the header is read or not, the answer is one.
+    assert_eq!(verified(token, |by| find(by).filter(|_| matches!(by, By::Id(_)))), read);
+    read
 }
 
 #[test]
