@@ -1,6 +1,7 @@
 //! Measures the migration of many tenants against its floor: the same statements with their row in
 //! the history, sent over bare connections at the same parallelism, in the same run on the same
-//! databases; and against `dbmate up` under `xargs -P8`, where that can be had.
+//! databases; against `dbmate up` under `xargs -P8`, where that can be had, as it comes and without
+//! its dump of the schema; and asking every tenant against opening a session in each.
 //!
 //! `scripts/bench fleet [--json] [--tenants N] [--runs N]`
 
@@ -34,16 +35,22 @@ fn main() -> Result<(), Failure> {
     let bench = Bench::start()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let (tenants, runs) = (number("--tenants", 200), number("--runs", 4));
+    bench.populate(tenants)?;
+    // First: what the floor of the other leaves in tenants is drift.
+    let verify = runtime.block_on(bench.verify(runs))?;
     let apply = runtime.block_on(bench.apply(tenants, runs))?;
-    let dbmate = runtime.block_on(bench.dbmate())?;
+    let dbmate = runtime.block_on(bench.dbmate("dbmate", &[]))?;
+    let no_dump = runtime.block_on(bench.dbmate("no_dump", &["--no-dump-schema"]))?;
     let idle = bench.idle(11)?;
-    let report = json!({ "apply": apply, "dbmate": dbmate, "idle": idle, "memory_mb": memory()? });
+    let report = json!({
+        "apply": apply, "verify": verify, "dbmate": dbmate, "dbmate_no_dump": no_dump, "idle": idle,
+        "memory_mb": memory()?,
+    });
     if args.iter().any(|arg| arg == "--json") {
         println!("{report:#}");
         return Ok(());
     }
-    let number =
-        |value: &Value| value.as_f64().map_or_else(|| "not measured".to_owned(), |it| format!("{it:.1}"));
+    let number = |value: &Value| value.as_f64().map_or_else(String::new, |it| format!("{it:.1}"));
     println!("{:<44} {:>12} {:>12} {:>8}  goal", "", "other", "nexus", "ratio");
     let row = |name: &str, other: &Value, nexus: &Value, goal: &str| {
         let ratio = match (other.as_f64(), nexus.as_f64()) {
@@ -55,20 +62,18 @@ fn main() -> Result<(), Failure> {
     let nexus = &apply["nexus_per_s"];
     row(&format!("small migration, {tenants} tenants (tenants/s)"), &apply["floor_per_s"], nexus, ">= 0.8");
     row("the same against dbmate up, xargs -P8", &dbmate["per_s"], nexus, ">= 5");
-    println!(
-        "{:<44} {:>12} {:>12} {:>8}  <= 100",
-        format!("nothing pending, {IDLE} tenants (ms)"),
-        "",
-        number(&idle["ms"]),
-        ""
+    row("the same, dbmate --no-dump-schema", &no_dump["per_s"], nexus, "");
+    row(
+        "migrate verify, a second time (tenants/s)",
+        &verify["floor_per_s"],
+        &verify["nexus_per_s"],
+        ">= 0.8",
     );
-    println!(
-        "{:<44} {:>12} {:>12} {:>8}  <= 64",
-        "most memory of any command (MB)",
-        "",
-        number(&report["memory_mb"]),
-        ""
-    );
+    row("migrate verify --full", &verify["floor_per_s"], &verify["full_per_s"], "");
+    let none = Value::Null;
+    row(&format!("nothing pending, {IDLE} tenants (ms)"), &none, &idle["ms"], "<= 100");
+    row(&format!("migrate status, {IDLE} tenants (ms)"), &none, &idle["status_ms"], "<= 100");
+    row("most memory of any command (MB)", &none, &report["memory_mb"], "<= 64");
     Ok(())
 }
 
@@ -152,15 +157,19 @@ impl Bench {
         Ok(())
     }
 
+    fn populate(&self, tenants: usize) -> Result<(), Failure> {
+        let lines: Vec<String> = (0..tenants).map(|n| format!("t{n}\n")).collect();
+        let file = self.home.join("tenants.csv");
+        std::fs::write(&file, format!("slug\n{}", lines.concat()))?;
+        self.run(&["tenant", "create", "--from", &file.display().to_string(), "--jobs", "4"])?;
+        Ok(())
+    }
+
     /// One small migration after the other, the floor and Nexus by turns. Each turn begins behind a
     /// checkpoint: else one would pay for what the other wrote.
     async fn apply(&self, tenants: usize, runs: usize) -> Result<Value, Failure> {
         let source = self.home.join("app");
         std::fs::create_dir(&source)?;
-        let lines: Vec<String> = (0..tenants).map(|n| format!("t{n}\n")).collect();
-        let file = self.home.join("tenants.csv");
-        std::fs::write(&file, format!("slug\n{}", lines.concat()))?;
-        self.run(&["tenant", "create", "--from", &file.display().to_string(), "--jobs", "4"])?;
         self.run(&["migrate", "set", "add", "app", "--source", &source.display().to_string()])?;
         let databases = Arc::new(self.databases().await?);
         let (mut bare, mut whole) = (Vec::new(), Vec::new());
@@ -203,12 +212,17 @@ impl Bench {
             "begin; set local search_path to public; {make} {migration}
              insert into public.floor_history values ({run}, 'orders', now(), true, '\\x00', 1); commit"
         );
+        self.everywhere(databases, &statements).await
+    }
+
+    /// Sends statements to each database in a session of its own.
+    async fn everywhere(&self, databases: &Arc<Vec<String>>, statements: &str) -> Result<Duration, Failure> {
         let next = Arc::new(AtomicUsize::new(0));
         let mut workers = tokio::task::JoinSet::new();
         let begun = Instant::now();
         for _ in 0..JOBS {
             let (next, databases) = (Arc::clone(&next), Arc::clone(databases));
-            let (admin, statements) = (self.admin.clone(), statements.clone());
+            let (admin, statements) = (self.admin.clone(), statements.to_owned());
             workers.spawn(async move {
                 while let Some(database) = databases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let mut session = admin.database(database).connect("bench").await?;
@@ -224,17 +238,40 @@ impl Bench {
         Ok(begun.elapsed())
     }
 
+    /// Every tenant is asked, and for the floor a session is opened in each, by turns.
+    async fn verify(&self, runs: usize) -> Result<Value, Failure> {
+        let databases = Arc::new(self.databases().await?);
+        let count = u32::try_from(databases.len()).map(f64::from)?;
+        let (mut bare, mut whole, mut full) = (Vec::new(), Vec::new(), Vec::new());
+        let jobs = JOBS.to_string();
+        let verify = ["migrate", "verify", "--all", "--jobs", &jobs];
+        // The first reads every schema, the next ones what changed since.
+        self.run(&verify)?;
+        for _ in 0..runs {
+            bare.push(count / self.everywhere(&databases, "select 1").await?.as_secs_f64());
+            whole.push(count / self.run(&verify)?.as_secs_f64());
+            full.push(count / self.run(&[&verify[..], &["--full"]].concat())?.as_secs_f64());
+        }
+        let (bare, whole, full) = (median(bare), median(whole), median(full));
+        Ok(json!({
+            "floor_per_s": bare, "nexus_per_s": whole, "ratio": whole / bare, "full_per_s": full,
+        }))
+    }
+
     /// `dbmate up` in each database, eight at a time; nothing where it cannot be had.
-    async fn dbmate(&self) -> Result<Value, Failure> {
+    async fn dbmate(&self, name: &str, flags: &[&str]) -> Result<Value, Failure> {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/dbmate");
         let installed = Command::new(script).arg("install").stderr(Stdio::null()).output();
         let program = match installed {
             Ok(output) if output.status.success() => String::from_utf8(output.stdout)?.trim().to_owned(),
             _ => return Ok(json!({ "per_s": null })),
         };
-        let folder = self.home.join("dbmate");
+        let folder = self.home.join(name);
         std::fs::create_dir(&folder)?;
-        let up = "-- migrate:up\ncreate table public.dbmate_orders (id bigint primary key, note text not null);\n-- migrate:down\n";
+        let up = format!(
+            "-- migrate:up\ncreate table public.{name}_orders (id bigint primary key, note text not null);\n\
+             -- migrate:down\n"
+        );
         std::fs::write(folder.join("1_orders.sql"), up)?;
         let Host::Socket(socket) = &self.admin.host else { return Ok(json!({ "per_s": null })) };
         let databases = self.databases().await?;
@@ -248,9 +285,10 @@ impl Bench {
         self.checkpoint().await?;
         let begun = Instant::now();
         let each = format!(
-            "DATABASE_URL=\"$1\" exec '{program}' --no-dump-schema --migrations-dir '{}' \
-             --migrations-table public.dbmate_migrations up",
-            folder.display()
+            "DATABASE_URL=\"$1\" exec '{program}' {} --migrations-dir '{folder}' \
+             --schema-file \"{folder}/$$.dump\" --migrations-table public.{name}_migrations up",
+            flags.join(" "),
+            folder = folder.display(),
         );
         let mut xargs = Command::new("xargs")
             .args(["-P8", "-n1", "sh", "-c", &each, "sh"])
@@ -287,6 +325,8 @@ impl Bench {
         let times: Result<Vec<f64>, Failure> = (0..runs)
             .map(|_| Ok(self.run(&["migrate", "tenants", "--all"])?.as_secs_f64() * 1000.0))
             .collect();
-        Ok(json!({ "tenants": IDLE, "ms": median(times?) }))
+        let status: Result<Vec<f64>, Failure> =
+            (0..runs).map(|_| Ok(self.run(&["migrate", "status"])?.as_secs_f64() * 1000.0)).collect();
+        Ok(json!({ "tenants": IDLE, "ms": median(times?), "status_ms": median(status?) }))
     }
 }

@@ -10,12 +10,13 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::infra::db::stored_as_text;
 use crate::kernel::{Email, UserId};
 
 /// Where in its life a user is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
 pub enum UserState {
     /// Asked in; has no password yet.
     Invited,
@@ -28,6 +29,7 @@ pub enum UserState {
     /// Deleted; can be had back until it is erased.
     Deleted,
 }
+stored_as_text!(UserState);
 
 impl UserState {
     /// All states, for help and completion.

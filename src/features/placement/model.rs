@@ -5,18 +5,20 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use crate::infra::db::stored_as_text;
 use crate::kernel::Labels;
 
 /// Whether new tenants are placed here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
 pub enum PlacementState {
     /// Takes new tenants.
     Active,
     /// Takes none; those that are there stay.
     Draining,
 }
+stored_as_text!(PlacementState);
 
 impl PlacementState {
     /// The word.
@@ -30,9 +32,9 @@ impl PlacementState {
 }
 
 /// How buckets and keys are made in a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
 pub enum Driver {
     /// The S3 endpoint that `nexus` itself serves.
     Local,
@@ -43,6 +45,7 @@ pub enum Driver {
     /// An S3 endpoint of which there is one key and no more.
     S3,
 }
+stored_as_text!(Driver);
 
 impl Driver {
     /// All of them, for help and completion.

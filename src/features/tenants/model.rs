@@ -7,12 +7,13 @@ use time::OffsetDateTime;
 
 use super::life::{Life, Suspension, Trash};
 use super::selector::Selector;
+use crate::infra::db::stored_as_text;
 use crate::kernel::{Email, Labels, Slug, TenantId};
 
 /// Where in its life a tenant is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
 pub enum TenantState {
     /// Being made; not usable.
     Provisioning,
@@ -29,6 +30,7 @@ pub enum TenantState {
     /// Gone; only the row is left.
     Deleted,
 }
+stored_as_text!(TenantState);
 
 impl TenantState {
     /// All states, for help and completion.

@@ -5,12 +5,13 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::infra::db::stored_as_text;
 use crate::kernel::TenantId;
 
 /// Where in its life a signing key is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
 pub enum KeyState {
     /// Published, so that everybody knows it before its first token; does not sign yet.
     Next,
@@ -21,6 +22,7 @@ pub enum KeyState {
     /// Nothing that it signed is accepted.
     Gone,
 }
+stored_as_text!(KeyState);
 
 impl KeyState {
     /// The word.
@@ -36,15 +38,16 @@ impl KeyState {
 }
 
 /// What a signing key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
 pub enum Purpose {
     /// The tokens of this installation.
     Platform,
     /// Tokens that developers mint offline.
     Development,
 }
+stored_as_text!(Purpose);
 
 impl Purpose {
     /// The word.

@@ -47,6 +47,6 @@ pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
 pub use scratch::{create_scratch, create_scratch_login, drop_scratch, scratch_login};
 pub use sessions::{close_logins, fence, logins_closed, name_session, open_logins};
 pub use size::{database_bytes, tables_and_rows};
-pub use template::{build_template, drop_template};
+pub use template::{SetOfFiles, build_template, drop_template};
 pub use trespass::{Entry, become_other, enter};
 pub use watching::{Held, Locks, database_ids, database_sizes, process_of, table_files};

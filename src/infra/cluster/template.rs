@@ -5,10 +5,16 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{ClusterError, Database, DatabaseFound, database, drop_database, fence};
-use crate::infra::db::{DbError, History, MigrationSet, Script, ServerAddress, identifier, literal};
+use crate::infra::db::{Applied, DbError, History, MigrationSet, Script, ServerAddress, identifier, literal};
 
-/// Builds a template, from the start when an earlier attempt was cut short: a realm's tables, then
-/// what `more` leads to.
+/// A history of an operator's set, and the files that it is to hold.
+pub type SetOfFiles<'a> = (History, Vec<Script<'a>>);
+
+/// Builds a template: a realm's tables, then the files of `sets`.
+///
+/// One that was finished at an older version is brought up to date: that needs no new database, and
+/// no drop of the old one, which makes the server write out all that waits in its memory. It is
+/// built from the start where that does not lead to the same, or an earlier attempt was cut short.
 ///
 /// Its objects belong to a role of its own, so that a clone's can be given to the clone's owner;
 /// the database itself ends up with the administrator.
@@ -20,41 +26,130 @@ pub async fn build_template(
     server: &ServerAddress,
     template: Database<'_>,
     migrations: MigrationSet,
-    more: &[(History, Script<'_>)],
+    sets: &[SetOfFiles<'_>],
 ) -> Result<(), ClusterError> {
-    let application = format!("nexus:template:{}", template.name);
-    fence(admin, &application).await?;
-    drop_database(admin, template).await?;
-    make_owner(admin, template).await?;
-    let (name, owner) = (identifier(template.name), identifier(template.owner));
-    let create = format!("create database {name} template template0 owner {owner}");
-    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *admin).await?;
-    let close = format!("revoke all on database {name} from public");
-    sqlx::raw_sql(AssertSqlSafe(close)).execute(&mut *admin).await?;
-
-    let mut inside = server.database(template.name).connect(&application).await?;
-    sqlx::raw_sql(AssertSqlSafe(format!("set role {owner}"))).execute(&mut inside).await?;
-    migrations.apply(&mut inside).await?;
-    for (history, script) in more {
-        history.make(&mut inside, &[]).await?;
-        let applied = history.apply(&mut inside, *script).await;
-        applied.map_err(|error| ClusterError::File {
-            file: format!("{}_{}", script.version, script.description.replace(' ', "_")),
-            message: DbError::from(error.error).to_string(),
-        })?;
+    let work = Work { server, template, migrations, sets };
+    fence(admin, &work.application()).await?;
+    if database(admin, template).await? != DatabaseFound::Absent {
+        // Whatever is in the way of this is said when it is in the way of the other, too.
+        if let Ok(true) = work.bring_up_to_date(admin).await {
+            return work.finish(admin).await;
+        }
+        fence(admin, &work.application()).await?;
     }
-    let tidy = "reset role; revoke all on schema public from public";
-    sqlx::raw_sql(tidy).execute(&mut inside).await?;
+    work.begin(admin).await?;
+    let mut inside = work.enter().await?;
+    work.fill(&mut inside).await?;
     sqlx::Connection::close(inside).await?;
+    work.finish(admin).await
+}
 
-    let finish = format!(
-        "comment on database {name} is {};
-         alter database {name} owner to current_user;
-         alter database {name} allow_connections false is_template true",
-        literal(template.mark),
-    );
-    sqlx::raw_sql(AssertSqlSafe(finish)).execute(&mut *admin).await?;
-    Ok(())
+/// A template that is being built.
+struct Work<'a> {
+    server: &'a ServerAddress,
+    template: Database<'a>,
+    migrations: MigrationSet,
+    sets: &'a [SetOfFiles<'a>],
+}
+
+impl Work<'_> {
+    fn application(&self) -> String {
+        format!("nexus:template:{}", self.template.name)
+    }
+
+    fn names(&self) -> (String, String) {
+        (identifier(self.template.name), identifier(self.template.owner))
+    }
+
+    /// Makes it anew, with nothing in it.
+    async fn begin(&self, admin: &mut PgConnection) -> Result<(), ClusterError> {
+        drop_database(admin, self.template).await?;
+        make_owner(admin, self.template).await?;
+        let (name, owner) = self.names();
+        let create = format!("create database {name} template template0 owner {owner}");
+        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *admin).await?;
+        let close = format!("revoke all on database {name} from public");
+        sqlx::raw_sql(AssertSqlSafe(close)).execute(admin).await?;
+        Ok(())
+    }
+
+    /// Opens a session that acts as its owner.
+    async fn enter(&self) -> Result<PgConnection, ClusterError> {
+        let mut inside = self.server.database(self.template.name).connect(&self.application()).await?;
+        let act = format!("set role {}", self.names().1);
+        sqlx::raw_sql(AssertSqlSafe(act)).execute(&mut inside).await?;
+        Ok(inside)
+    }
+
+    /// Applies what a finished template lacks. `false`: it is not finished, or holds what it should
+    /// not.
+    async fn bring_up_to_date(&self, admin: &mut PgConnection) -> Result<bool, ClusterError> {
+        let (name, owner) = self.names();
+        let open =
+            format!("alter database {name} owner to {owner}; alter database {name} allow_connections true");
+        if !is_finished(admin, self.template).await? {
+            return Ok(false);
+        }
+        sqlx::raw_sql(AssertSqlSafe(open)).execute(admin).await?;
+        let mut inside = self.enter().await?;
+        for (history, scripts) in self.sets {
+            history.make(&mut inside, &[]).await?;
+            let is_wanted = |row: &Applied| {
+                row.success
+                    && scripts.iter().any(|it| (it.version, it.checksum) == (row.version, &row.checksum))
+            };
+            if !history.read(&mut inside).await?.iter().all(is_wanted) {
+                return Ok(false);
+            }
+        }
+        self.fill(&mut inside).await?;
+        sqlx::Connection::close(inside).await?;
+        Ok(true)
+    }
+
+    /// Applies what is not in it.
+    async fn fill(&self, inside: &mut PgConnection) -> Result<(), ClusterError> {
+        self.migrations.apply(inside).await?;
+        for (history, scripts) in self.sets {
+            history.make(inside, &[]).await?;
+            let has: Vec<i64> = history.read(inside).await?.iter().map(|row| row.version).collect();
+            for script in scripts.iter().filter(|script| !has.contains(&script.version)) {
+                let applied = history.apply(inside, *script).await;
+                applied.map_err(|error| ClusterError::File {
+                    file: format!("{}_{}", script.version, script.description.replace(' ', "_")),
+                    message: DbError::from(error.error).to_string(),
+                })?;
+            }
+        }
+        sqlx::raw_sql("reset role; revoke all on schema public from public").execute(inside).await?;
+        Ok(())
+    }
+
+    /// Closes it, marked as finished.
+    async fn finish(&self, admin: &mut PgConnection) -> Result<(), ClusterError> {
+        let name = self.names().0;
+        let finish = format!(
+            "comment on database {name} is {};
+             alter database {name} owner to current_user;
+             alter database {name} allow_connections false is_template true",
+            literal(self.template.mark),
+        );
+        sqlx::raw_sql(AssertSqlSafe(finish)).execute(admin).await?;
+        Ok(())
+    }
+}
+
+/// Whether it was finished once: the mark on the database itself is the last thing that it gets.
+async fn is_finished(admin: &mut PgConnection, template: Database<'_>) -> Result<bool, ClusterError> {
+    let mark: Option<String> = sqlx::query_scalar(
+        "select shobj_description(oid, 'pg_database') from pg_database where datname = $1",
+    )
+    .bind(template.name)
+    .fetch_optional(&mut *admin)
+    .await?
+    .flatten();
+    let owner = owner_is_ours(admin, template).await?;
+    Ok(mark.as_deref() == Some(template.mark) && owner == Some(true))
 }
 
 /// Drops a template and its owner role, where they are there and ours.

@@ -10,6 +10,7 @@ mod migrator;
 mod quote;
 mod slots;
 mod statements;
+mod text;
 mod transaction;
 mod url;
 
@@ -22,5 +23,6 @@ pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
 pub use slots::Slots;
 pub use statements::{Statement, statements};
+pub(crate) use text::stored_as_text;
 pub use transaction::{durable_transaction, snapshot, transaction};
 pub use url::UrlError;

@@ -6,12 +6,12 @@ use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, stored_as_text};
 use crate::kernel::{Failure, OperationId};
 
 /// How far a step is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Encode, sqlx::Decode, serde::Serialize)]
+#[sqlx(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
     /// Nothing was tried.
@@ -23,6 +23,7 @@ pub enum StepState {
     /// The effect was taken back.
     Undone,
 }
+stored_as_text!(StepState);
 
 impl StepState {
     /// The word.

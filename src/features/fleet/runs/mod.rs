@@ -11,24 +11,26 @@ use uuid::Uuid;
 
 use super::error::FleetError;
 use super::model::{Plan, Versions};
+use crate::infra::db::stored_as_text;
 use crate::kernel::ids::RunId;
 use crate::kernel::{Caller, Page, TenantId};
 
 /// Which way a run goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
 pub enum RunKind {
     /// Files are applied.
     Forward,
     /// Those of another run are taken back.
     Back,
 }
+stored_as_text!(RunKind);
 
 /// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
 pub enum RunState {
     /// Processes are at work on it, or were when they died.
     Running,
@@ -41,6 +43,7 @@ pub enum RunState {
     /// Some were never begun: a person said so.
     Cancelled,
 }
+stored_as_text!(RunState);
 
 impl RunState {
     /// All of them, for help and completion.
@@ -60,9 +63,9 @@ impl RunState {
 }
 
 /// How a tenant stands in a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
 pub enum TenantState {
     /// Not begun.
     Pending,
@@ -75,6 +78,7 @@ pub enum TenantState {
     /// It was meant, and was in no state to be migrated.
     LeftOut,
 }
+stored_as_text!(TenantState);
 
 impl TenantState {
     /// The word.

@@ -1,6 +1,8 @@
 //! The template from which tenants' databases are cloned, kept at the newest tenant schema, with
 //! what was released of the operator's sets of migrations.
 
+mod store;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,9 +12,8 @@ use uuid::Uuid;
 
 use super::error::PlacementError;
 use super::registry::{Cluster, Placement};
-use super::store;
 use crate::features::migrations::File;
-use crate::infra::cluster::{Database, build_template, drop_template};
+use crate::infra::cluster::{Database, SetOfFiles, build_template, drop_template};
 use crate::infra::crypto::random;
 use crate::infra::db::{AdvisoryLock, DbError, History, LockKey, REALM, Script};
 use crate::kernel::TenantId;
@@ -93,6 +94,8 @@ async fn build(
 ) -> Result<Template, PlacementError> {
     let row = if let Some(row) = store::template(control, &cluster.name, version).await? {
         row
+    } else if let Some(row) = store::take_superseded_template(control, &cluster.name, version).await? {
+        row
     } else {
         let name = random::resource_name()?;
         let (database_name, owner_role) = (name.database(), name.owner_role());
@@ -102,45 +105,53 @@ async fn build(
     let template = Template::of(row, version);
     if !ready {
         let released = released(control, &template).await?;
-        let files: Vec<(History, Script<'_>)> = released.iter().map(Released::script).collect();
+        let sets: Vec<SetOfFiles<'_>> = released.iter().map(ReleasedSet::files).collect();
         let mark = format!("nexus:{installation}:template");
         let names = Database { name: &template.database, owner: &template.owner_role, app: "", mark: &mark };
-        build_template(admin, &cluster.admin, names, REALM, &files).await?;
+        build_template(admin, &cluster.admin, names, REALM, &sets).await?;
         store::template_ready(control, &template.database).await?;
     }
     Ok(template)
 }
 
-/// A file that new tenants are born with.
-struct Released {
-    row: store::ReleasedRow,
-    transaction: bool,
+/// The files of a set that new tenants are born with.
+struct ReleasedSet {
+    history: String,
+    /// By version; whether each runs in a transaction.
+    files: Vec<(store::ReleasedRow, bool)>,
 }
 
-impl Released {
-    fn script(&self) -> (History, Script<'_>) {
-        let script = Script {
-            version: self.row.version,
-            description: &self.row.description,
-            checksum: &self.row.checksum,
-            text: &self.row.up,
-            in_transaction: self.transaction,
-            search_path: "public, pg_temp",
-            lock_timeout: Duration::ZERO,
-            statement_timeout: Duration::ZERO,
-        };
-        (History::new(&self.row.history), script)
+impl ReleasedSet {
+    fn files(&self) -> SetOfFiles<'_> {
+        let scripts = self.files.iter().map(|(row, in_transaction)| script(row, *in_transaction));
+        (History::new(&self.history), scripts.collect())
+    }
+}
+
+fn script(row: &store::ReleasedRow, in_transaction: bool) -> Script<'_> {
+    Script {
+        version: row.version,
+        description: &row.description,
+        checksum: &row.checksum,
+        text: &row.up,
+        in_transaction,
+        search_path: "public, pg_temp",
+        lock_timeout: Duration::ZERO,
+        statement_timeout: Duration::ZERO,
     }
 }
 
 /// The files of a template's sets, set after set in the order of their dependence.
-async fn released(control: &mut PgConnection, template: &Template) -> Result<Vec<Released>, PlacementError> {
+async fn released(
+    control: &mut PgConnection,
+    template: &Template,
+) -> Result<Vec<ReleasedSet>, PlacementError> {
     let rows = store::released(control, &template.database).await?;
     let mut waiting: BTreeMap<String, Vec<store::ReleasedRow>> = BTreeMap::new();
     for row in rows {
         waiting.entry(row.set_name.clone()).or_default().push(row);
     }
-    let mut files = Vec::new();
+    let mut sets = Vec::new();
     while !waiting.is_empty() {
         let is_free = |rows: &Vec<store::ReleasedRow>| {
             rows.first().is_none_or(|row| row.depends_on.iter().all(|name| !waiting.contains_key(name)))
@@ -148,13 +159,17 @@ async fn released(control: &mut PgConnection, template: &Template) -> Result<Vec
         // Registering a set refuses circles; should there be one, any order is as good.
         let next = waiting.iter().find(|(_, rows)| is_free(rows)).or(waiting.iter().next());
         let Some(name) = next.map(|(name, _)| name.clone()) else { break };
-        for row in waiting.remove(&name).unwrap_or_default() {
+        let rows = waiting.remove(&name).unwrap_or_default();
+        let Some(history) = rows.first().map(|row| row.history.clone()) else { continue };
+        let mut files = Vec::with_capacity(rows.len());
+        for row in rows {
             let name = format!("{}_{}", row.version, row.description.replace(' ', "_"));
             let parsed = File::parse(&name, row.up.as_str(), None)?;
-            files.push(Released { row, transaction: parsed.directives.transaction });
+            files.push((row, parsed.directives.transaction));
         }
+        sets.push(ReleasedSet { history, files });
     }
-    Ok(files)
+    Ok(sets)
 }
 
 /// Records what of the operator's sets a tenant has that is cloned from a template.
@@ -181,7 +196,8 @@ pub async fn templates_are_current(control: &mut PgConnection) -> Result<bool, D
 }
 
 /// Builds the templates anew that are not what new tenants should be born with, on every server
-/// that has one. The one before stays for those who are about to clone it; older ones go.
+/// that has one. The one before stays for those who are about to clone it, and is the one that is
+/// brought up to date the next time; older ones go.
 ///
 /// # Errors
 /// When a server refuses, or does not answer.

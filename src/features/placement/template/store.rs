@@ -1,0 +1,233 @@
+//! The statements about templates.
+
+use std::collections::BTreeMap;
+
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+
+use crate::infra::db::DbError;
+use crate::kernel::TenantId;
+
+/// A template's row.
+#[derive(Debug, FromRow)]
+pub(super) struct TemplateRow {
+    pub(super) database_name: String,
+    pub(super) owner_role: String,
+    pub(super) ready: bool,
+    /// The operator's sets in it, with their versions.
+    pub(super) sets: Json<BTreeMap<String, i64>>,
+    /// Their history tables.
+    pub(super) histories: Vec<String>,
+}
+
+const TEMPLATE: &str = "database_name, owner_role, templates.state = 'ready' as ready, sets,
+    array(select history from control.migration_sets where sets ? migration_sets.name) as histories";
+
+/// A server's budget, and its template where there is one.
+#[derive(FromRow)]
+struct BudgetRow {
+    connections: Option<i32>,
+    database_name: Option<String>,
+    owner_role: Option<String>,
+    ready: Option<bool>,
+    sets: Option<Json<BTreeMap<String, i64>>>,
+    histories: Vec<String>,
+}
+
+/// A server's budget of sessions, and the template of a version, with what is released, on it.
+pub(super) async fn budget_and_template(
+    control: &mut PgConnection,
+    cluster: &str,
+    version: i64,
+) -> Result<(Option<i32>, Option<TemplateRow>), DbError> {
+    let statement = format!(
+        "select connections, {TEMPLATE}
+         from control.clusters left join control.templates
+             on cluster = clusters.name and version = $2 and sets = control.released_sets()
+                and templates.state in ('building', 'ready')
+         where clusters.name = $1"
+    );
+    let row: Option<BudgetRow> =
+        sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(version).fetch_optional(control).await?;
+    let Some(row) = row else { return Ok((None, None)) };
+    let template = match (row.database_name, row.owner_role, row.sets) {
+        (Some(database_name), Some(owner_role), Some(sets)) => {
+            let ready = row.ready.unwrap_or(false);
+            Some(TemplateRow { database_name, owner_role, ready, sets, histories: row.histories })
+        }
+        _ => None,
+    };
+    Ok((row.connections, template))
+}
+
+/// The template of a version, with what is released, on a server.
+pub(super) async fn template(
+    control: &mut PgConnection,
+    cluster: &str,
+    version: i64,
+) -> Result<Option<TemplateRow>, DbError> {
+    let statement = format!(
+        "select {TEMPLATE} from control.templates
+         where cluster = $1 and version = $2 and sets = control.released_sets()
+           and state in ('building', 'ready')"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(version).fetch_optional(control).await?)
+}
+
+/// The servers that have templates.
+pub(super) async fn template_clusters(control: &mut PgConnection) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar("select distinct cluster from control.templates order by cluster")
+        .fetch_all(control)
+        .await?)
+}
+
+/// Whether every server that has a template has the one that new tenants should be born with, and
+/// none is half built.
+pub(super) async fn templates_are_current(control: &mut PgConnection, version: i64) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar(
+        "select not exists (select from control.templates where state <> 'ready')
+            and not exists (select from control.templates as any_one where not exists
+                (select from control.templates as it
+                 where it.cluster = any_one.cluster and it.version = $1 and it.sets = control.released_sets()))",
+    )
+    .bind(version)
+    .fetch_one(control)
+    .await?)
+}
+
+/// The templates of a server but for one of them and the newest of the others that are ready.
+pub(super) async fn superseded_templates(
+    control: &mut PgConnection,
+    cluster: &str,
+    database: &str,
+) -> Result<Vec<TemplateRow>, DbError> {
+    let statement = format!(
+        "select {TEMPLATE} from control.templates where cluster = $1 and database_name <> $2
+           and database_name is distinct from
+               (select database_name from control.templates
+                where cluster = $1 and database_name <> $2 and state = 'ready'
+                order by created_at desc, database_name limit 1)"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(database).fetch_all(control).await?)
+}
+
+/// A file that new tenants are born with.
+#[derive(Debug, FromRow)]
+pub(super) struct ReleasedRow {
+    pub(super) set_name: String,
+    pub(super) history: String,
+    pub(super) depends_on: Vec<String>,
+    pub(super) version: i64,
+    pub(super) description: String,
+    pub(super) checksum: Vec<u8>,
+    pub(super) up: String,
+}
+
+/// The released files up to the versions that a template has, by set and version.
+pub(super) async fn released(
+    control: &mut PgConnection,
+    database: &str,
+) -> Result<Vec<ReleasedRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select set_name, history, depends_on, file.version, description, checksum, up
+         from control.migration_files as file join control.migration_sets on name = set_name
+         join control.templates on database_name = $1
+         where released and sets ? set_name and file.version <= (sets ->> set_name)::bigint
+         order by set_name, file.version",
+    )
+    .bind(database)
+    .fetch_all(control)
+    .await?)
+}
+
+/// Records what of the operator's sets a tenant has that is cloned from a template.
+pub(super) async fn born_with(
+    control: &mut PgConnection,
+    tenant: TenantId,
+    sets: &BTreeMap<String, i64>,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into control.tenant_versions (tenant_id, set_name, version, files)
+         select $1, key, value::bigint, (select count(*) from control.migration_files
+                                         where released and set_name = key and version <= value::bigint)
+         from jsonb_each_text($2)
+         where exists (select from control.migration_sets where name = key)",
+    )
+    .bind(tenant)
+    .bind(Json(sets))
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
+/// All templates of a server.
+pub(super) async fn templates(
+    control: &mut PgConnection,
+    cluster: &str,
+) -> Result<Vec<TemplateRow>, DbError> {
+    let statement = format!("select {TEMPLATE} from control.templates where cluster = $1");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).fetch_all(control).await?)
+}
+
+/// Forgets a template that was dropped.
+pub(super) async fn delete_template(control: &mut PgConnection, database: &str) -> Result<(), DbError> {
+    sqlx::query("delete from control.templates where database_name = $1")
+        .bind(database)
+        .execute(control)
+        .await?;
+    Ok(())
+}
+
+/// Writes the intent to build a template with what is released.
+pub(super) async fn plan_template(
+    control: &mut PgConnection,
+    (cluster, version): (&str, i64),
+    database: &str,
+    owner: &str,
+) -> Result<TemplateRow, DbError> {
+    let statement = format!(
+        "insert into control.templates (cluster, version, database_name, owner_role, state, sets)
+         values ($1, $2, $3, $4, 'building', control.released_sets()) returning {TEMPLATE}"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement))
+        .bind(cluster)
+        .bind(version)
+        .bind(database)
+        .bind(owner)
+        .fetch_one(control)
+        .await?)
+}
+
+/// Writes the intent to bring a template up to date that nobody is to clone any more: the newest
+/// but one, or older, that holds no set that is gone.
+pub(super) async fn take_superseded_template(
+    control: &mut PgConnection,
+    cluster: &str,
+    version: i64,
+) -> Result<Option<TemplateRow>, DbError> {
+    let statement = format!(
+        "with superseded as (
+             select database_name as name, sets from control.templates
+             where cluster = $1 and state = 'ready' and version <= $2
+             order by created_at desc, database_name offset 1),
+         taken as (
+             select name from superseded
+             where not exists (select from jsonb_object_keys(sets) as key
+                               where not control.released_sets() ? key)
+             limit 1),
+         forgotten as (delete from control.fingerprints where template in (select name from taken))
+         update control.templates
+         set version = $2, sets = control.released_sets(), state = 'building', created_at = now()
+         where database_name in (select name from taken) returning {TEMPLATE}"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(version).fetch_optional(control).await?)
+}
+
+/// Notes that a template can be cloned.
+pub(super) async fn template_ready(control: &mut PgConnection, database: &str) -> Result<(), DbError> {
+    sqlx::query("update control.templates set state = 'ready' where database_name = $1")
+        .bind(database)
+        .execute(control)
+        .await?;
+    Ok(())
+}
