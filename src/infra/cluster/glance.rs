@@ -196,11 +196,12 @@ const CATALOGUE: &str = "1259,1249,2604,2606,2610,1255,1247,2620,2618,2615,3256,
 /// or when somebody says so, the server begins anew (manual, chapter 28.2). A session tells what it
 /// wrote when it ends, or within ten seconds.
 fn counters(database: i64) -> String {
+    // Counts only grow: their sum is another when one of them is.
     format!(
-        "select 'counted', concat_ws(',', c, pg_stat_get_tuples_inserted(c), pg_stat_get_tuples_updated(c),
-                                     pg_stat_get_tuples_deleted(c)) || ';' from unnest('{{{CATALOGUE}}}'::oid[]) as c;
-         select 'counted', concat_ws('/', pg_stat_get_bgwriter_stat_reset_time(),
-                                     pg_stat_get_db_stat_reset_time({database}))"
+        "select 'counted', concat_ws('/',
+             (select sum(pg_stat_get_tuples_inserted(c) + pg_stat_get_tuples_updated(c)
+                         + pg_stat_get_tuples_deleted(c)) from unnest('{{{CATALOGUE}}}'::oid[]) as c),
+             pg_stat_get_bgwriter_stat_reset_time(), pg_stat_get_db_stat_reset_time({database}))"
     )
 }
 
