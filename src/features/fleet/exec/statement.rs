@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use squawk_syntax::ast::AstNode;
 use squawk_syntax::{SourceFile, SyntaxKind};
 
-use super::super::asking::AskError;
+use super::super::error::FleetError;
 use super::super::hex;
 
 /// One statement. That it is one only, the server says: its extended protocol takes no more.
@@ -19,15 +19,15 @@ impl Statement {
     /// Of a text; comments and a semicolon at its end are left away.
     ///
     /// # Errors
-    /// [`AskError::NoStatement`], [`AskError::Copy`].
-    pub fn parse(text: &str) -> Result<Self, AskError> {
-        let Some((begin, end)) = code(text) else { return Err(AskError::NoStatement) };
+    /// [`FleetError::NoStatement`], [`FleetError::Copy`].
+    pub fn parse(text: &str) -> Result<Self, FleetError> {
+        let Some((begin, end)) = code(text) else { return Err(FleetError::NoStatement) };
         let text = text[begin..end].to_owned();
         let word = text.trim_start_matches(['(', ' ', '\t', '\n']);
         let word: String = word.chars().take_while(char::is_ascii_alphabetic).collect();
         let word = word.to_ascii_lowercase();
         if word == "copy" {
-            return Err(AskError::Copy);
+            return Err(FleetError::Copy);
         }
         Ok(Self { text, word })
     }
@@ -187,9 +187,9 @@ mod tests {
             assert_eq!(Statement::parse(typed).unwrap().text(), expected, "{typed}");
         }
         for nothing in ["", " ; ;", "-- select 1", "/* select 1"] {
-            assert!(matches!(Statement::parse(nothing), Err(AskError::NoStatement)), "{nothing}");
+            assert!(matches!(Statement::parse(nothing), Err(FleetError::NoStatement)), "{nothing}");
         }
-        assert!(matches!(Statement::parse("(Copy t to stdout)"), Err(AskError::Copy)));
+        assert!(matches!(Statement::parse("(Copy t to stdout)"), Err(FleetError::Copy)));
     }
 
     #[test]
