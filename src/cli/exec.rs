@@ -87,7 +87,7 @@ impl Failure for FileError {
 /// Runs `nexus exec`.
 ///
 /// # Errors
-/// [`fleet::AskError::SomeFailed`], or what the services say.
+/// [`fleet::FleetError::SomeFailed`], or what the services say.
 pub async fn run(args: ExecArgs, on: &Invocation) -> CommandResult {
     let text = match (&args.statement, &args.file) {
         (Some(text), _) => text.clone(),

@@ -6,7 +6,7 @@ use super::super::output::{Column, Format, Row, Thing, time_text};
 use super::super::{CommandResult, Exit, Invocation};
 use super::WideSelection;
 use crate::app::App;
-use crate::features::fleet::{self, AskError, StatusReport, Straggler, VersionCount};
+use crate::features::fleet::{self, FleetError, StatusReport, Straggler, VersionCount};
 use crate::kernel::AnyFailure;
 
 pub(super) const AFTER_HELP: &str = "\
@@ -41,7 +41,7 @@ pub(super) async fn run(args: StatusArgs, on: &Invocation) -> CommandResult {
     let behind = report.behind();
     tell(&report, args.stragglers, on)?;
     if args.exit_code && behind > 0 {
-        return Err(AskError::Behind { tenants: behind }.into());
+        return Err(FleetError::Behind { tenants: behind }.into());
     }
     Ok(Exit::Done)
 }

@@ -1,18 +1,20 @@
-//! What can go wrong with a run as a whole. What goes wrong with one tenant is in its row.
+//! What can go wrong with a run, or with a question to the fleet, as a whole. What goes wrong with
+//! one tenant is in its row or its finding.
 
 use serde_json::{Value, json};
 
 use crate::features::migrations::MigrationsError;
 use crate::features::placement::PlacementError;
+use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
-use crate::infra::cluster::ClusterError;
+use crate::infra::cluster::{ClusterError, CopyError};
 use crate::infra::crypto::RandomError;
 use crate::infra::crypto::scram::ScramError;
 use crate::infra::db::DbError;
 use crate::kernel::ids::RunId;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{AnyFailure, ErrorKind, Failure};
 
-/// A request about a run that failed.
+/// A request about the fleet that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FleetError {
     /// No such run.
@@ -122,6 +124,55 @@ pub enum FleetError {
         /// The files without a text that goes down.
         files: Vec<String>,
     },
+    /// Some tenants are behind the files of a set.
+    #[error("{tenants} tenant(s) are behind")]
+    Behind {
+        /// How many.
+        tenants: i64,
+    },
+    /// Some tenants are not as their histories or the template say.
+    #[error("{drifted} of {asked} tenant(s) differ from what they should be{}", also(*unasked))]
+    Drift {
+        /// How many.
+        drifted: usize,
+        /// Of how many that answered.
+        asked: usize,
+        /// How many did not answer.
+        unasked: usize,
+    },
+    /// Some tenants did not answer, and nothing was found in those that did.
+    #[error("{unasked} of {total} tenant(s) could not be asked; nothing was found in the others")]
+    Unasked {
+        /// How many.
+        unasked: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// No statement was given.
+    #[error("there is no statement to run")]
+    NoStatement,
+    /// A statement that talks to the client in a way of its own.
+    #[error("COPY cannot be run over the fleet")]
+    Copy,
+    /// The statement failed in some tenants.
+    #[error("the statement failed in {failed} of {total} tenant(s)")]
+    SomeFailed {
+        /// In how many.
+        failed: usize,
+        /// Of how many.
+        total: usize,
+        /// How many were not begun, because too many had failed.
+        skipped: usize,
+    },
+    /// A migration failed on a clone.
+    #[error("{failed} migration(s) failed on a clone")]
+    Rehearsed {
+        /// How many.
+        failed: usize,
+    },
+    /// The user stopped a question.
+    #[error("stopped; not everybody was asked")]
+    Stopped,
     /// A statement failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -137,12 +188,25 @@ pub enum FleetError {
     /// A set or its files.
     #[error(transparent)]
     Migrations(#[from] MigrationsError),
+    /// A sealed value.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The copy of a database.
+    #[error(transparent)]
+    Copying(#[from] CopyError),
     /// No password could be made.
     #[error(transparent)]
     Random(#[from] RandomError),
     /// No verifier could be made.
     #[error(transparent)]
     Scram(#[from] ScramError),
+    /// The reading of a list, or the writing of what was read.
+    #[error("{0}")]
+    Reading(AnyFailure),
+}
+
+fn also(unasked: usize) -> String {
+    if unasked == 0 { String::new() } else { format!(", and {unasked} could not be asked") }
 }
 
 impl From<sqlx::Error> for FleetError {
@@ -162,8 +226,29 @@ impl FleetError {
             Self::Migrations(error) => error,
             Self::Random(error) => error,
             Self::Scram(error) => error,
+            Self::Secrets(error) => error,
+            Self::Copying(CopyError::File(error)) => error,
+            Self::Reading(error) => error.get(),
             _ => return None,
         })
+    }
+
+    fn hints_of_asking(&self) -> Vec<String> {
+        match self {
+            Self::Behind { .. } => vec!["bring them up to date: nexus migrate tenants --all".to_owned()],
+            Self::Drift { .. } => vec!["see what differs in one: nexus migrate verify SLUG".to_owned()],
+            Self::Unasked { .. } => {
+                vec!["see what answers: nexus cluster check".to_owned(), "nexus fsck".to_owned()]
+            }
+            Self::NoStatement => {
+                vec!["pass one: nexus exec --all -- 'select count(*) from invoices'".to_owned()]
+            }
+            Self::Copy => vec!["for one tenant use psql's \\copy: nexus tenant psql SLUG".to_owned()],
+            Self::Copying(CopyError::Program { .. }) => {
+                vec!["pg_dump and pg_restore must be in the PATH, and no older than the server".to_owned()]
+            }
+            other => other.part().map(Failure::hints).unwrap_or_default(),
+        }
     }
 }
 
@@ -172,11 +257,21 @@ impl Failure for FleetError {
         match self {
             Self::NoRun { .. } | Self::NoVersion { .. } | Self::NoSuchName { .. } => ErrorKind::NotFound,
             Self::Busy { .. } | Self::TakenOver { .. } => ErrorKind::Busy,
-            Self::ToOfWhich | Self::TransactionControl { .. } | Self::NoPlan { .. } => ErrorKind::Invalid,
+            Self::ToOfWhich
+            | Self::TransactionControl { .. }
+            | Self::NoPlan { .. }
+            | Self::NoStatement
+            | Self::Copy => ErrorKind::Invalid,
             Self::PlanChanged { .. } | Self::Over { .. } | Self::NoWayBack { .. } => ErrorKind::Conflict,
-            Self::Partial { unreachable: true, .. } => ErrorKind::Unavailable,
-            Self::Partial { .. } | Self::Template { .. } => ErrorKind::Partial,
-            Self::Interrupted { .. } => ErrorKind::Interrupted,
+            Self::Partial { unreachable: true, .. } | Self::Copying(CopyError::Program { .. }) => {
+                ErrorKind::Unavailable
+            }
+            Self::Unasked { unasked, total } if unasked == total => ErrorKind::Unavailable,
+            Self::Partial { .. } | Self::Template { .. } | Self::SomeFailed { .. } | Self::Unasked { .. } => {
+                ErrorKind::Partial
+            }
+            Self::Behind { .. } | Self::Drift { .. } | Self::Rehearsed { .. } => ErrorKind::Integrity,
+            Self::Interrupted { .. } | Self::Stopped => ErrorKind::Interrupted,
             other => other.part().map_or(ErrorKind::Internal, Failure::kind),
         }
     }
@@ -193,10 +288,18 @@ impl Failure for FleetError {
             Self::PlanChanged { .. } => "plan_changed",
             Self::Partial { .. } => "run_partial",
             Self::Template { .. } => "template_failed",
-            Self::Interrupted { .. } => "interrupted",
+            Self::Interrupted { .. } | Self::Stopped => "interrupted",
             Self::TakenOver { .. } => "run_taken_over",
             Self::Over { .. } => "run_over",
             Self::NoWayBack { .. } => "no_way_back",
+            Self::Behind { .. } => "tenants_behind",
+            Self::Drift { .. } => "schema_drift",
+            Self::Unasked { .. } => "tenants_not_asked",
+            Self::NoStatement => "no_statement",
+            Self::Copy => "copy_refused",
+            Self::SomeFailed { .. } => "some_failed",
+            Self::Rehearsed { .. } => "rehearsal_failed",
+            Self::Copying(CopyError::Program { .. }) => "copy_failed",
             other => other.part().map_or("fleet", Failure::code),
         }
     }
@@ -239,7 +342,7 @@ impl Failure for FleetError {
                     "write what leads back as a new file that goes up: nexus migrate new SET NAME".to_owned(),
                 ]
             }
-            other => other.part().map(Failure::hints).unwrap_or_default(),
+            other => other.hints_of_asking(),
         }
     }
 
@@ -256,6 +359,15 @@ impl Failure for FleetError {
             }
             Self::Over { id, state, .. } => json!({ "run": id, "state": state }),
             Self::NoWayBack { id, files } => json!({ "run": id, "files": files }),
+            Self::Behind { tenants } => json!({ "behind": tenants }),
+            Self::Drift { drifted, asked, unasked } => {
+                json!({ "drifted": drifted, "asked": asked, "unasked": unasked })
+            }
+            Self::Unasked { unasked, total } => json!({ "unasked": unasked, "total": total }),
+            Self::SomeFailed { failed, total, skipped } => {
+                json!({ "failed": failed, "total": total, "skipped": skipped })
+            }
+            Self::Rehearsed { failed } => json!({ "failed": failed }),
             other => other.part().map_or(Value::Null, Failure::details),
         }
     }

@@ -22,7 +22,7 @@ mod status;
 mod verify;
 mod wave;
 
-pub use asking::{AskError, Reach, Wanted};
+pub use asking::{Reach, Wanted};
 pub use engine::{Fleet, Outcome, WayBack};
 pub use error::FleetError;
 pub use exec::{

@@ -171,14 +171,6 @@ pub enum MigrationsError {
         /// What is wrong.
         flaw: HeaderFlaw,
     },
-    /// No run has stored this file.
-    #[error("migration {version} of set {set:?} is not stored with this checksum")]
-    NotStored {
-        /// The set.
-        set: String,
-        /// The version.
-        version: i64,
-    },
     /// A statement failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -229,7 +221,7 @@ impl MigrationsError {
 impl Failure for MigrationsError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSet { .. } | Self::NotStored { .. } => ErrorKind::NotFound,
+            Self::NoSet { .. } => ErrorKind::NotFound,
             Self::SetExists { .. }
             | Self::HistoryTaken { .. }
             | Self::DependedOn { .. }
@@ -261,7 +253,6 @@ impl Failure for MigrationsError {
             Self::SameVersion { .. } => "migration_same_version",
             Self::DownAlone { .. } | Self::UpUnmarked { .. } => "migration_pair",
             Self::Header { .. } => "migration_header",
-            Self::NotStored { .. } => "migration_not_stored",
             Self::Db(error) => error.code(),
         }
     }

@@ -1,5 +1,5 @@
-//! Sets of migrations: Nexus's own and the operators', with their files. What of them is in which
-//! tenant is recorded here; bringing it there is `fleet`'s.
+//! Sets of migrations: Nexus's own and the operators', with their files. Bringing them to tenants, and
+//! recording what of them is where, is `fleet`'s.
 //!
 //! A fact feature. It may use the door of `audit`. Start reading at `model.rs`, then `registry.rs`.
 
@@ -14,7 +14,6 @@ mod name;
 mod order;
 mod registry;
 mod store;
-mod stored;
 mod views;
 
 pub use create::{MadeFile, NewFile, create_file};
@@ -26,5 +25,4 @@ pub use name::{HistoryTable, SetName};
 pub use registry::{
     AddSet, Outcome, SetChange, add_set, check_removable, remove_set, set, set_names, sets, update_set,
 };
-pub use stored::{file, record_version, release, released, store_files, versions, withdraw};
 pub use views::{FileView, SetDetail, SetView, VersionView, list_sets, show_set};

@@ -1,14 +1,11 @@
 //! The SQL of sets, their stored files, and what of them is in which tenant.
 
-use std::collections::HashMap;
-
 use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::model::{BUILT_IN, File};
+use super::model::BUILT_IN;
 use crate::infra::db::DbError;
-use crate::kernel::TenantId;
 
 /// A set's row.
 #[derive(Debug, Clone, FromRow)]
@@ -120,122 +117,6 @@ pub(super) async fn standings(control: &mut PgConnection) -> Result<Vec<Standing
     .await?)
 }
 
-/// The newest version of an operator's set in each tenant.
-pub(super) async fn versions(
-    control: &mut PgConnection,
-    set: &str,
-) -> Result<HashMap<TenantId, i64>, DbError> {
-    let rows: Vec<(TenantId, i64)> =
-        sqlx::query_as("select tenant_id, version from control.tenant_versions where set_name = $1")
-            .bind(set)
-            .fetch_all(control)
-            .await?;
-    Ok(rows.into_iter().collect())
-}
-
-/// The newest version of Nexus's own set in each tenant that is not gone.
-pub(super) async fn built_in_versions(control: &mut PgConnection) -> Result<HashMap<TenantId, i64>, DbError> {
-    let rows: Vec<(TenantId, i64)> =
-        sqlx::query_as("select id, schema_version from control.tenants where state <> 'deleted'")
-            .fetch_all(control)
-            .await?;
-    Ok(rows.into_iter().collect())
-}
-
-/// Notes a tenant's newest version of an operator's set.
-pub(super) async fn record_version(
-    tx: &mut PgConnection,
-    tenant: TenantId,
-    set: &str,
-    version: i64,
-) -> Result<(), DbError> {
-    sqlx::query(
-        "insert into control.tenant_versions (tenant_id, set_name, version) values ($1, $2, $3)
-         on conflict (tenant_id, set_name) do update set version = excluded.version, updated_at = now()",
-    )
-    .bind(tenant)
-    .bind(set)
-    .bind(version)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Notes that a tenant has no migration of an operator's set any more.
-pub(super) async fn delete_version(
-    tx: &mut PgConnection,
-    tenant: TenantId,
-    set: &str,
-) -> Result<(), DbError> {
-    sqlx::query("delete from control.tenant_versions where tenant_id = $1 and set_name = $2")
-        .bind(tenant)
-        .bind(set)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// Notes a tenant's newest version of Nexus's own set.
-pub(super) async fn record_built_in_version(
-    tx: &mut PgConnection,
-    tenant: TenantId,
-    version: i64,
-) -> Result<(), DbError> {
-    sqlx::query("update control.tenants set schema_version = $2, updated_at = now() where id = $1")
-        .bind(tenant)
-        .bind(version)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-/// Stores files as they are now; one that is stored with its checksum stays as it is.
-pub(super) async fn insert_files(tx: &mut PgConnection, set: &str, files: &[&File]) -> Result<(), DbError> {
-    let (mut versions, mut checksums, mut descriptions) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut ups, mut downs) = (Vec::new(), Vec::new());
-    for file in files {
-        versions.push(file.version);
-        checksums.push(file.checksum.as_slice());
-        descriptions.push(file.description.as_str());
-        ups.push(file.up.as_str());
-        downs.push(file.down.as_deref());
-    }
-    // The way back is no part of the checksum: the last one that was approved is the one that counts.
-    sqlx::query(
-        "insert into control.migration_files (set_name, version, checksum, description, up, down)
-         select $1, file.* from unnest($2::bigint[], $3::bytea[], $4::text[], $5::text[], $6::text[]) as file
-         on conflict (set_name, version, checksum) do update set down = excluded.down
-         where migration_files.down is distinct from excluded.down",
-    )
-    .bind(set)
-    .bind(versions)
-    .bind(checksums)
-    .bind(descriptions)
-    .bind(ups)
-    .bind(downs)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// A stored file: its description, the way there, the way back.
-pub(super) async fn stored_file(
-    control: &mut PgConnection,
-    set: &str,
-    version: i64,
-    checksum: &[u8],
-) -> Result<Option<(String, String, Option<String>)>, DbError> {
-    Ok(sqlx::query_as(
-        "select description, up, down from control.migration_files
-         where set_name = $1 and version = $2 and checksum = $3",
-    )
-    .bind(set)
-    .bind(version)
-    .bind(checksum)
-    .fetch_optional(control)
-    .await?)
-}
-
 /// The versions of a set of which any text is stored.
 pub(super) async fn stored_versions(control: &mut PgConnection, set: &str) -> Result<Vec<i64>, DbError> {
     Ok(sqlx::query_scalar(
@@ -253,36 +134,4 @@ pub(super) async fn released(control: &mut PgConnection) -> Result<Vec<(String, 
     )
     .fetch_all(control)
     .await?)
-}
-
-/// Has new tenants not be born with a version any more, whatever its text.
-pub(super) async fn withdraw(tx: &mut PgConnection, set: &str, version: i64) -> Result<(), DbError> {
-    sqlx::query(
-        "update control.migration_files set released = false
-         where set_name = $1 and version = $2 and released",
-    )
-    .bind(set)
-    .bind(version)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Has new tenants be born with a stored file. `false` when it is not stored.
-pub(super) async fn release(
-    tx: &mut PgConnection,
-    set: &str,
-    version: i64,
-    checksum: &[u8],
-) -> Result<bool, DbError> {
-    let done = sqlx::query(
-        "update control.migration_files set released = true
-         where set_name = $1 and version = $2 and checksum = $3",
-    )
-    .bind(set)
-    .bind(version)
-    .bind(checksum)
-    .execute(tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
 }

@@ -158,7 +158,11 @@ fn a_file_that_comes_late_with_an_older_version_reaches_everybody_all_the_same()
     let report = fleet.migrate(&["tenants", "--all"]);
     assert_eq!((&report["outcome"], &report["run"]["done"]), (&"done".into(), &2.into()), "{report}");
     assert_eq!(fleet.history("birch"), ["1", "2", "3"]);
+    // Who is made from now on has it, and the registry knows.
+    fleet.create(&["cedar"]);
+    assert_eq!(fleet.history("cedar"), ["1", "2", "3"]);
     assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "nothing_to_do");
+    fleet.world.ok(&["migrate", "verify"]);
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! The same files and the same history as sqlx's own tools.
 
-use nexus::features::migrations::{self, File, MigrationsError};
-use nexus::infra::db::transaction;
-use nexus::kernel::TenantId;
+use nexus::features::migrations::{self, File};
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::super::support::world::World;
-use super::{folder, session, shop, wait};
+use super::{folder, session, wait};
 
 const TABLE: &str = "public._sqlx_migrations";
 
@@ -114,69 +112,4 @@ fn what_sqlx_has_migrated_has_our_versions_and_checksums() {
     });
     let described = world.sql(&name, "select description from _sqlx_migrations where version = 2");
     assert_eq!(described, ["b and c"]);
-}
-
-#[test]
-fn what_was_approved_stays_when_the_folder_changes() {
-    let world = World::new();
-    let source = shop(&world);
-    wait(async {
-        let mut control = session(&world, &world.control).await;
-        let set = migrations::set(&mut control, "shop").await.unwrap();
-        let approved: Vec<&File> = set.files.iter().collect();
-        let mut tx = transaction(&mut control).await.unwrap();
-        migrations::store_files(&mut tx, &set, &approved).await.unwrap();
-        // Once more is no harm.
-        migrations::store_files(&mut tx, &set, &approved).await.unwrap();
-        tx.commit().await.unwrap();
-        std::fs::write(source.join("2_notes.up.sql"), "select 'another text'").unwrap();
-        let second = &set.files[1];
-        let stored = migrations::file(&mut control, "shop", 2, &second.checksum).await.unwrap();
-        assert_eq!(&stored, second);
-        let unknown = migrations::file(&mut control, "shop", 2, &[0; 48]).await;
-        assert!(matches!(unknown, Err(MigrationsError::NotStored { version: 2, .. })));
-    });
-}
-
-#[test]
-fn new_tenants_are_born_with_one_text_of_a_version() {
-    let world = World::new();
-    let source = shop(&world);
-    wait(async {
-        let mut control = session(&world, &world.control).await;
-        let first = migrations::set(&mut control, "shop").await.unwrap();
-        std::fs::write(source.join("1_orders.sql"), "create table orders (id int);").unwrap();
-        let second = migrations::set(&mut control, "shop").await.unwrap();
-        for set in [&first, &second] {
-            migrations::store_files(&mut control, set, &[&set.files[0]]).await.unwrap();
-            migrations::release(&mut control, "shop", 1, &set.files[0].checksum).await.unwrap();
-            let released = migrations::released(&mut control).await.unwrap();
-            assert_eq!(released, [("shop".to_owned(), 1, set.files[0].checksum.clone())]);
-        }
-        let unknown = migrations::release(&mut control, "shop", 9, &[0; 48]).await;
-        assert!(matches!(unknown, Err(MigrationsError::NotStored { version: 9, .. })));
-        migrations::withdraw(&mut control, "shop", 1).await.unwrap();
-        assert_eq!(migrations::released(&mut control).await.unwrap(), []);
-    });
-}
-
-#[test]
-fn the_version_of_each_tenant_is_recorded_for_every_set() {
-    let world = World::new();
-    shop(&world);
-    let id = world.json(&["tenant", "create", "acme"])["id"].as_str().unwrap().parse::<TenantId>().unwrap();
-    wait(async {
-        let mut control = session(&world, &world.control).await;
-        let of = async |control: &mut PgConnection, set: &str| {
-            migrations::versions(control, set).await.unwrap().get(&id).copied()
-        };
-        assert_eq!(of(&mut control, "shop").await, None);
-        for (version, seen) in [(1, Some(1)), (2, Some(2)), (0, None)] {
-            migrations::record_version(&mut control, id, "shop", version).await.unwrap();
-            assert_eq!(of(&mut control, "shop").await, seen);
-        }
-        let built_in = of(&mut control, "nexus").await.unwrap();
-        migrations::record_version(&mut control, id, "nexus", built_in + 1).await.unwrap();
-        assert_eq!(of(&mut control, "nexus").await, Some(built_in + 1));
-    });
 }

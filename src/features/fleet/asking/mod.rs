@@ -2,16 +2,13 @@
 
 use sqlx::PgConnection;
 
+use super::error::FleetError;
 use crate::features::installation::Installation;
 use crate::features::placement::{Placement, hold_sessions};
 use crate::features::secrets::Secrets;
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantRef, TenantSort, TenantState};
 use crate::infra::db::Slots;
 use crate::kernel::Caller;
-
-mod error;
-
-pub use error::AskError;
 
 /// What the fleet is reached with.
 #[derive(Clone, Copy)]
@@ -45,7 +42,7 @@ impl Wanted {
         &self,
         control: &mut PgConnection,
         caller: &Caller,
-    ) -> Result<Vec<Tenant>, AskError> {
+    ) -> Result<Vec<Tenant>, FleetError> {
         let mut rows: Vec<Tenant> = Vec::new();
         match self {
             Self::Named(names) => {
@@ -66,7 +63,9 @@ impl Wanted {
                 let selector = Selector::all_of([selector.clone(), Selector::states(&there)]);
                 let filter = TenantFilter { selector, search: None };
                 let order = (TenantSort::Slug, false);
-                tenants::each(control, caller, &filter, order, &mut take).await.map_err(AskError::Reading)?;
+                tenants::each(control, caller, &filter, order, &mut take)
+                    .await
+                    .map_err(FleetError::Reading)?;
             }
         }
         Ok(rows)
@@ -80,7 +79,7 @@ pub(super) async fn sessions(
     control: &mut PgConnection,
     cluster: &str,
     jobs: usize,
-) -> Result<(Option<Slots>, usize), AskError> {
+) -> Result<(Option<Slots>, usize), FleetError> {
     let budget = reach.placement.show_cluster(control, cluster).await?.connections;
     let slots = hold_sessions(control, (cluster, budget), (2, jobs.max(1) + 1)).await?;
     let jobs = slots.as_ref().map_or(jobs, |slots| slots.count() - 1).max(1);

@@ -13,7 +13,8 @@ use sqlx::PgConnection;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::asking::{AskError, Reach, left_out, sessions};
+use super::asking::{Reach, left_out, sessions};
+use super::error::FleetError;
 use crate::features::audit;
 use crate::features::placement::Cluster;
 use crate::features::tenants::{Tenant, TenantState};
@@ -66,7 +67,7 @@ pub async fn plan_exec(
     control: &mut PgConnection,
     caller: &Caller,
     request: &ExecRequest,
-) -> Result<ExecPlan, AskError> {
+) -> Result<ExecPlan, FleetError> {
     let mut plan = ExecPlan { tenants: Vec::new(), left_out: Vec::new() };
     for tenant in request.wanted.tenants(control, caller).await? {
         match left_out(tenant.state) {
@@ -92,10 +93,10 @@ pub async fn exec(
     (request, plan, password): (&ExecRequest, &ExecPlan, &str),
     (progress, stop): (&dyn Progress, &CancellationToken),
     take: Take<'_>,
-) -> Result<Executed, AskError> {
+) -> Result<Executed, FleetError> {
     record(control, caller, request, plan).await?;
     for line in &plan.left_out {
-        take(line).map_err(AskError::Reading)?;
+        take(line).map_err(FleetError::Reading)?;
     }
     progress.event(Event::Total(plan.tenants.len() as u64));
     let places = places(reach, control, &plan.tenants, request.jobs).await?;
@@ -134,7 +135,7 @@ pub async fn exec(
         }
     }
     if stop.is_cancelled() {
-        return Err(AskError::Interrupted);
+        return Err(FleetError::Stopped);
     }
     Ok(Executed { done, failed, skipped: plan.tenants.len() - done - failed })
 }
@@ -143,11 +144,11 @@ impl Executed {
     /// How it ends.
     ///
     /// # Errors
-    /// [`AskError::SomeFailed`].
-    pub fn verdict(self) -> Result<(), AskError> {
+    /// [`FleetError::SomeFailed`].
+    pub fn verdict(self) -> Result<(), FleetError> {
         let Self { done, failed, skipped } = self;
         if failed > 0 {
-            return Err(AskError::SomeFailed { failed, total: done + failed + skipped, skipped });
+            return Err(FleetError::SomeFailed { failed, total: done + failed + skipped, skipped });
         }
         Ok(())
     }
@@ -159,7 +160,7 @@ async fn record(
     caller: &Caller,
     request: &ExecRequest,
     plan: &ExecPlan,
-) -> Result<(), AskError> {
+) -> Result<(), FleetError> {
     let (word, hash, length) = request.statement.outline();
     let named: Vec<&str> = plan.tenants.iter().take(NAMED).map(|tenant| tenant.slug.as_str()).collect();
     let detail = json!({
@@ -185,7 +186,7 @@ async fn places(
     control: &mut PgConnection,
     tenants: &[Tenant],
     jobs: usize,
-) -> Result<HashMap<String, Place>, AskError> {
+) -> Result<HashMap<String, Place>, FleetError> {
     // In the order of their names: nobody waits for sessions of one while others wait for it.
     let names: BTreeSet<&str> = tenants.iter().map(|tenant| tenant.cluster.as_str()).collect();
     let mut places = HashMap::new();
@@ -216,7 +217,7 @@ impl Crew<'_> {
     }
 
     /// Works in some tenants, and hands over the lines meanwhile.
-    async fn work(&self, logins: Vec<Login<'_>>, take: Take<'_>) -> Result<(), AskError> {
+    async fn work(&self, logins: Vec<Login<'_>>, take: Take<'_>) -> Result<(), FleetError> {
         let (lines, mut incoming) = mpsc::channel(LINES);
         let count = logins.len().max(1);
         let working = async {
@@ -234,7 +235,7 @@ impl Crew<'_> {
             Ok(())
         };
         let ((), told) = tokio::join!(working, telling);
-        told.map_err(AskError::Reading)
+        told.map_err(FleetError::Reading)
     }
 
     async fn one(&self, (tenant, secret): Login<'_>, lines: &session::Lines) {

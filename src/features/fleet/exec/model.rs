@@ -82,7 +82,7 @@ pub enum ExecOutcome {
     /// A row, as JSON text.
     #[serde(serialize_with = "as_value")]
     Row(String),
-    /// It ended, and gave no rows that could be told: so many were changed.
+    /// It ended, and gives no rows: so many were changed.
     RowsAffected(u64),
     /// It failed there.
     Error {
@@ -115,9 +115,44 @@ impl ExecLine {
     }
 }
 
+/// A row of values as the server writes them, as JSON: in form like what the server makes itself of
+/// truth values, numbers and JSON; all else is text.
+pub(super) fn object(columns: &[(String, String)], cells: Vec<Option<String>>) -> String {
+    let field = |((name, kind), cell): (&(String, String), Option<String>)| {
+        let value = match (kind.as_str(), cell) {
+            (_, None) => "null".to_owned(),
+            ("BOOL", Some(text)) => (text == "t").to_string(),
+            ("JSON" | "JSONB", Some(text)) => text,
+            ("INT2" | "INT4" | "INT8" | "FLOAT4" | "FLOAT8" | "NUMERIC", Some(text)) if is_number(&text) => {
+                text
+            }
+            (_, Some(text)) => Value::from(text).to_string(),
+        };
+        format!("{}:{value}", Value::from(name.as_str()))
+    };
+    format!("{{{}}}", columns.iter().zip(cells).map(field).collect::<Vec<_>>().join(","))
+}
+
+/// Infinity, and what is not a number, are none in JSON (RFC 8259, section 6).
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.e".contains(&byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_json_by_their_types() {
+        let columns = ["BOOL", "INT8", "NUMERIC", "FLOAT8", "JSONB", "INT4", "TEXT", "UUID"];
+        let columns: Vec<_> = columns.iter().map(|kind| (kind.to_lowercase(), (*kind).to_owned())).collect();
+        let cells = ["t", "-7", "12.50", "-Infinity", "{\"k\": [1]}", "", "a\"b", "x"];
+        let cells = cells.iter().map(|text| (!text.is_empty()).then(|| (*text).to_owned())).collect();
+        assert_eq!(
+            object(&columns, cells),
+            r#"{"bool":true,"int8":-7,"numeric":12.50,"float8":"-Infinity","jsonb":{"k": [1]},"int4":null,"text":"a\"b","uuid":"x"}"#
+        );
+    }
 
     #[test]
     fn a_limit_is_a_number_or_a_share() {

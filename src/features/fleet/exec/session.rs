@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
-use super::model::{ExecLine, ExecOutcome, ExecRequest};
+use super::model::{ExecLine, ExecOutcome, ExecRequest, object};
 use super::store;
 use crate::infra::db::{DbError, ServerAddress, snapshot, transaction};
 
@@ -68,33 +68,29 @@ async fn statement(
 ) -> Result<(), DbError> {
     let statement = &request.statement;
     let columns = store::columns(session, statement.text()).await?;
-    if let Some(wrapped) = statement.as_json().filter(|_| !columns.is_empty())
-        // What changes rows within a WITH cannot be part of another statement.
-        && can_be_read(session, &wrapped).await?
-    {
-        let mut rows = store::rows(session, wrapped);
-        while let Some(row) = rows.next().await {
-            if !tell(lines, slug, ExecOutcome::Row(row?.unwrap_or_default())).await {
-                return Ok(());
-            }
-        }
+    if columns.is_empty() {
+        let affected = store::run(session, statement.text()).await?;
+        tell(lines, slug, ExecOutcome::RowsAffected(affected)).await;
         return Ok(());
     }
-    if !columns.is_empty() && columns.iter().all(|(_, text)| *text) {
-        let mut rows = store::texts(session, statement.text().to_owned());
-        while let Some(row) = rows.next().await {
-            let fields = columns.iter().zip(row?).map(|((name, _), cell)| {
-                format!("{}:{}", serde_json::Value::from(name.as_str()), serde_json::Value::from(cell))
-            });
-            let row = format!("{{{}}}", fields.collect::<Vec<_>>().join(","));
-            if !tell(lines, slug, ExecOutcome::Row(row)).await {
-                return Ok(());
+    for wrapped in statement.as_json() {
+        if can_be_read(session, &wrapped).await? {
+            let mut rows = store::rows(session, wrapped);
+            while let Some(row) = rows.next().await {
+                if !tell(lines, slug, ExecOutcome::Row(row?.unwrap_or_default())).await {
+                    break;
+                }
             }
+            return Ok(());
         }
-        return Ok(());
     }
-    let affected = store::run(session, statement.text()).await?;
-    tell(lines, slug, ExecOutcome::RowsAffected(affected)).await;
+    // Few have rows and cannot be part of another: SHOW, EXPLAIN, CALL.
+    let mut rows = store::texts(session, statement.text().to_owned());
+    while let Some(row) = rows.next().await {
+        if !tell(lines, slug, ExecOutcome::Row(object(&columns, row?))).await {
+            break;
+        }
+    }
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! A statement as it was typed, and how its rows become JSON. Pure.
 
 use sha2::{Digest, Sha256};
+use squawk_syntax::ast::AstNode;
+use squawk_syntax::{SourceFile, SyntaxKind};
 
-use super::super::asking::AskError;
+use super::super::error::FleetError;
 use super::super::hex;
 
 /// One statement. That it is one only, the server says: its extended protocol takes no more.
@@ -17,15 +19,15 @@ impl Statement {
     /// Of a text; comments and a semicolon at its end are left away.
     ///
     /// # Errors
-    /// [`AskError::NoStatement`], [`AskError::Copy`].
-    pub fn parse(text: &str) -> Result<Self, AskError> {
-        let Some((begin, end)) = code(text) else { return Err(AskError::NoStatement) };
+    /// [`FleetError::NoStatement`], [`FleetError::Copy`].
+    pub fn parse(text: &str) -> Result<Self, FleetError> {
+        let Some((begin, end)) = code(text) else { return Err(FleetError::NoStatement) };
         let text = text[begin..end].to_owned();
         let word = text.trim_start_matches(['(', ' ', '\t', '\n']);
         let word: String = word.chars().take_while(char::is_ascii_alphabetic).collect();
         let word = word.to_ascii_lowercase();
         if word == "copy" {
-            return Err(AskError::Copy);
+            return Err(FleetError::Copy);
         }
         Ok(Self { text, word })
     }
@@ -41,20 +43,35 @@ impl Statement {
         (&self.word, hex(&Sha256::digest(self.text.as_bytes())), self.text.len())
     }
 
-    /// The same statement, with each of its rows as one JSON object; `None` where it cannot be part
-    /// of another.
-    pub(super) fn as_json(&self) -> Option<String> {
+    /// The same statement, with each of its rows as one JSON object, in the ways in which the server
+    /// may take it; none where it cannot be part of another.
+    pub(super) fn as_json(&self) -> Vec<String> {
         let text = &self.text;
         // The server turns every type into JSON itself, in the order of the columns.
+        let within = || format!("select pg_catalog.row_to_json(q)::pg_catalog.text from (\n{text}\n) as q");
         match self.word.as_str() {
-            "select" | "values" | "table" | "with" => {
-                Some(format!("select pg_catalog.row_to_json(q)::pg_catalog.text from (\n{text}\n) as q"))
+            "select" | "values" | "table" => vec![within()],
+            "with" => [within()].into_iter().chain(self.one_more_with()).collect(),
+            "insert" | "update" | "delete" | "merge" => {
+                vec![format!(
+                    "with q as (\n{text}\n) select pg_catalog.row_to_json(q)::pg_catalog.text from q"
+                )]
             }
-            "insert" | "update" | "delete" | "merge" => Some(format!(
-                "with q as (\n{text}\n) select pg_catalog.row_to_json(q)::pg_catalog.text from q"
-            )),
-            _ => None,
+            _ => Vec::new(),
         }
+    }
+
+    /// What changes rows within a `WITH` has to stay in the outermost one (manual, chapter 7.8.4):
+    /// what follows that is made its last part.
+    fn one_more_with(&self) -> Option<String> {
+        let statement = SourceFile::parse(&self.text).tree().stmts().next()?;
+        let with = statement.syntax().children().find(|it| it.kind() == SyntaxKind::WITH_CLAUSE)?;
+        let (with, rest) = self.text.split_at_checked(usize::from(with.text_range().end()))?;
+        // No name of the statement's own; of a recursive WITH each part sees the others.
+        let name = (0..1000).map(|n| format!("row_{n}")).find(|name| !self.text.contains(name.as_str()))?;
+        Some(format!(
+            "{with}\n, {name} as (\n{rest}\n) select pg_catalog.row_to_json({name})::pg_catalog.text from {name}"
+        ))
     }
 }
 
@@ -170,19 +187,23 @@ mod tests {
             assert_eq!(Statement::parse(typed).unwrap().text(), expected, "{typed}");
         }
         for nothing in ["", " ; ;", "-- select 1", "/* select 1"] {
-            assert!(matches!(Statement::parse(nothing), Err(AskError::NoStatement)), "{nothing}");
+            assert!(matches!(Statement::parse(nothing), Err(FleetError::NoStatement)), "{nothing}");
         }
-        assert!(matches!(Statement::parse("(Copy t to stdout)"), Err(AskError::Copy)));
+        assert!(matches!(Statement::parse("(Copy t to stdout)"), Err(FleetError::Copy)));
     }
 
     #[test]
     fn rows_become_json_where_a_statement_can_be_part_of_another() {
         let json = |text: &str| Statement::parse(text).unwrap().as_json();
-        assert!(
-            json("(select 1) union select 2").unwrap().contains("from (\n(select 1) union select 2\n) as q")
+        assert!(json("(select 1) union select 2")[0].contains("from (\n(select 1) union select 2\n) as q"));
+        assert!(json("delete from t returning *")[0].starts_with("with q as ("));
+        assert_eq!(
+            json("with A as (delete from t returning *), b as (select ')') select * from a")[1],
+            "with A as (delete from t returning *), b as (select ')')\n, row_0 as (\n select * from a\n) \
+             select pg_catalog.row_to_json(row_0)::pg_catalog.text from row_0"
         );
-        assert!(json("delete from t returning *").unwrap().starts_with("with q as ("));
-        assert_eq!(json("show all"), None);
-        assert_eq!(json("create table t ()"), None);
+        assert!(json("with row_0 as (select 1) select 1")[1].contains(", row_1 as ("));
+        assert_eq!(json("show all"), Vec::<String>::new());
+        assert_eq!(json("create table t ()"), Vec::<String>::new());
     }
 }

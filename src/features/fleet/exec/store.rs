@@ -1,9 +1,10 @@
-//! How an operator's statement is sent to a tenant's database: always as one statement, by the
-//! extended protocol.
+//! How an operator's statement is sent to a tenant's database: always as one statement, which
+//! the server reads by its extended protocol first.
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, Row, SqlSafeStr, Statement, TypeInfo};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, Row, SqlSafeStr, Statement, TypeInfo, ValueRef};
 
 use crate::infra::db::DbError;
 
@@ -14,13 +15,13 @@ pub(super) async fn first_query(session: &mut PgConnection) -> Result<(), DbErro
     Ok(())
 }
 
-/// Has the server read the statement; its columns, and whether each is text.
-pub(super) async fn columns(session: &mut PgConnection, text: &str) -> Result<Vec<(String, bool)>, DbError> {
+/// Has the server read the statement; its columns with their types.
+pub(super) async fn columns(
+    session: &mut PgConnection,
+    text: &str,
+) -> Result<Vec<(String, String)>, DbError> {
     let prepared = session.prepare(AssertSqlSafe(text.to_owned()).into_sql_str()).await?;
-    let column = |it: &sqlx::postgres::PgColumn| {
-        let text = matches!(it.type_info().name(), "TEXT" | "VARCHAR" | "NAME" | "BPCHAR");
-        (it.name().to_owned(), text)
-    };
+    let column = |it: &sqlx::postgres::PgColumn| (it.name().to_owned(), it.type_info().name().to_owned());
     Ok(prepared.columns().iter().map(column).collect())
 }
 
@@ -32,14 +33,19 @@ pub(super) fn rows(
     sqlx::query_scalar(AssertSqlSafe(text)).fetch(session).map_err(DbError::from).boxed()
 }
 
-/// Rows whose columns are all text.
+/// Rows, each value as the server writes it. That the text is one statement is known: the server
+/// has read it with [`columns`].
 pub(super) fn texts(
     session: &mut PgConnection,
     text: String,
 ) -> BoxStream<'_, Result<Vec<Option<String>>, DbError>> {
-    let cells =
-        |row: sqlx::postgres::PgRow| (0..row.len()).map(|at| row.try_get(at)).collect::<Result<Vec<_>, _>>();
-    sqlx::query(AssertSqlSafe(text))
+    let cell = |row: &PgRow, at| {
+        let value = row.try_get_raw(at)?;
+        let text = (!value.is_null()).then(|| value.as_str().map(str::to_owned)).transpose();
+        text.map_err(sqlx::Error::Decode)
+    };
+    let cells = move |row: PgRow| (0..row.len()).map(|at| cell(&row, at)).collect::<Result<Vec<_>, _>>();
+    sqlx::raw_sql(AssertSqlSafe(text))
         .fetch(session)
         .map(move |row| row.and_then(cells).map_err(DbError::from))
         .boxed()

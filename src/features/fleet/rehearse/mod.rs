@@ -8,7 +8,8 @@ use serde_json::json;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
-use super::asking::{AskError, Reach, Wanted, left_out};
+use super::asking::{Reach, Wanted, left_out};
+use super::error::FleetError;
 use super::scratch::Workshop;
 use crate::features::audit;
 use crate::features::migrations::{self, BUILT_IN, File, Set};
@@ -33,7 +34,7 @@ use pick::{Picked, pick, sizes};
 /// rehearsal drops.
 ///
 /// # Errors
-/// [`AskError::NoSet`]; when a tenant cannot be copied, or it was stopped. A file that fails is in
+/// When there is no such set, a tenant cannot be copied, or it was stopped. A file that fails is in
 /// what comes of it.
 pub async fn rehearse(
     reach: Reach<'_>,
@@ -42,10 +43,11 @@ pub async fn rehearse(
     request: &RehearseRequest,
     progress: &dyn Progress,
     stop: &CancellationToken,
-) -> Result<Rehearsal, AskError> {
+) -> Result<Rehearsal, FleetError> {
     let mut sets = migrations::sets(control).await?;
     if let Some(name) = request.sets.iter().find(|name| sets.iter().all(|set| set.name != **name)) {
-        return Err(AskError::NoSet(name.clone()));
+        // Says which there are.
+        migrations::set(control, name).await?;
     }
     sets.retain(|set| request.sets.is_empty() || request.sets.contains(&set.name));
     let mut tenants = Wanted::Matching(Selector::default()).tenants(control, caller).await?;
@@ -64,7 +66,7 @@ pub async fn rehearse(
     for it in &picked {
         record(control, caller, it).await?;
         if stop.is_cancelled() {
-            return Err(AskError::Interrupted);
+            return Err(FleetError::Stopped);
         }
         let work: Vec<(&Set, Vec<&File>)> =
             sets.iter().map(|set| (set, pending(set, it.tenant, &versions))).collect();
@@ -92,7 +94,7 @@ pub async fn rehearse(
 }
 
 /// That a customer's data was copied is written down before it is.
-async fn record(control: &mut PgConnection, caller: &Caller, it: &Picked<'_>) -> Result<(), AskError> {
+async fn record(control: &mut PgConnection, caller: &Caller, it: &Picked<'_>) -> Result<(), FleetError> {
     let detail = json!({ "slug": it.tenant.slug, "why": it.why, "bytes": it.bytes });
     let tenant = Some(it.tenant.id);
     let entry = audit::Entry { caller, action: "tenant.rehearse", tenant, operation: None, detail };
@@ -119,7 +121,7 @@ async fn one(
     picked: &Picked<'_>,
     work: &[(&Set, Vec<&File>)],
     progress: &dyn Progress,
-) -> Result<Rehearsed, AskError> {
+) -> Result<Rehearsed, FleetError> {
     let cluster = &picked.cluster;
     let mut admin = cluster.admin.connect("nexus:rehearsal").await?;
     let workshop = Workshop::open(reach, control, &mut admin, (cluster, "rehearsal")).await?;
@@ -137,7 +139,7 @@ async fn on_clone(
     picked: &Picked<'_>,
     (name, work): (&str, &[(&Set, Vec<&File>)]),
     progress: &dyn Progress,
-) -> Result<Rehearsed, AskError> {
+) -> Result<Rehearsed, FleetError> {
     let step = |step| progress.event(Event::Step { subject: picked.tenant.slug.clone(), step });
     step("copy");
     let began = Instant::now();
@@ -163,12 +165,12 @@ impl Rehearsal {
     /// How it ends.
     ///
     /// # Errors
-    /// [`AskError::Rehearsed`].
-    pub fn verdict(&self) -> Result<(), AskError> {
+    /// [`FleetError::Rehearsed`].
+    pub fn verdict(&self) -> Result<(), FleetError> {
         let steps = self.clones.iter().flat_map(|clone| &clone.steps);
         match steps.filter(|step| step.error.is_some()).count() {
             0 => Ok(()),
-            failed => Err(AskError::Rehearsed { failed }),
+            failed => Err(FleetError::Rehearsed { failed }),
         }
     }
 }

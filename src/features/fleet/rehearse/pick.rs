@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::PgConnection;
 
-use super::super::asking::{AskError, Reach};
+use super::super::asking::Reach;
+use super::super::error::FleetError;
 use super::model::Rehearsed;
 use super::store;
 use crate::features::placement::Cluster;
@@ -43,7 +44,7 @@ pub(super) async fn sizes(
     reach: Reach<'_>,
     control: &mut PgConnection,
     tenants: &[Tenant],
-) -> Result<HashMap<TenantId, i64>, AskError> {
+) -> Result<HashMap<TenantId, i64>, FleetError> {
     let mut placed: BTreeMap<&str, Vec<&Tenant>> = BTreeMap::new();
     for tenant in tenants {
         placed.entry(&tenant.cluster).or_default().push(tenant);
@@ -70,7 +71,7 @@ pub(super) async fn pick<'a>(
     tenants: &'a [Tenant],
     sizes: &HashMap<TenantId, i64>,
     count: usize,
-) -> Result<Vec<Picked<'a>>, AskError> {
+) -> Result<Vec<Picked<'a>>, FleetError> {
     let mut by_size: Vec<&Tenant> = tenants.iter().filter(|tenant| sizes.contains_key(&tenant.id)).collect();
     by_size.sort_by_key(|tenant| (std::cmp::Reverse(sizes[&tenant.id]), tenant.slug.clone()));
     let mut order: Vec<(&Tenant, &'static str)> = Vec::new();

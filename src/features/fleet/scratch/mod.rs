@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
-use super::asking::{AskError, Reach};
+use super::asking::Reach;
+use super::error::FleetError;
 use crate::features::placement::{Cluster, PlacementError};
 use crate::infra::cluster::{create_scratch, create_scratch_login, drop_scratch, fence, name_session};
 use crate::infra::crypto::{random, scram};
@@ -37,7 +38,7 @@ impl Workshop {
         control: &mut PgConnection,
         admin: &mut PgConnection,
         (cluster, purpose): (&Cluster, &'static str),
-    ) -> Result<Self, AskError> {
+    ) -> Result<Self, FleetError> {
         let key = LockKey::of(purpose, &cluster.name);
         let lock = AdvisoryLock::wait(control, key, PATIENCE).await?.ok_or(PlacementError::Busy)?;
         let application = format!("nexus:{purpose}:{}", reach.installation.id);
@@ -57,7 +58,7 @@ impl Workshop {
         control: &mut PgConnection,
         admin: &mut PgConnection,
         template: Option<&str>,
-    ) -> Result<String, AskError> {
+    ) -> Result<String, FleetError> {
         let name = random::resource_name()?.database();
         store::plan(control, (&name, &self.cluster, self.purpose)).await?;
         failpoint::pass(|| format!("{}.planned", self.purpose)).await;
@@ -72,7 +73,7 @@ impl Workshop {
         admin: &mut PgConnection,
         name: &str,
         password: &SecretString,
-    ) -> Result<String, AskError> {
+    ) -> Result<String, FleetError> {
         let verifier = scram::verifier(password)?;
         Ok(create_scratch_login(admin, name, verifier.expose_secret(), &self.mark).await?)
     }
@@ -83,13 +84,13 @@ impl Workshop {
         control: &mut PgConnection,
         admin: &mut PgConnection,
         name: &str,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), FleetError> {
         drop_scratch(admin, name, &self.mark).await?;
         Ok(store::forget(control, name).await?)
     }
 
     /// Lets others.
-    pub(super) async fn close(self, control: &mut PgConnection) -> Result<(), AskError> {
+    pub(super) async fn close(self, control: &mut PgConnection) -> Result<(), FleetError> {
         self.lock.release(control).await?;
         Ok(())
     }

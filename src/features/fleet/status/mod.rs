@@ -6,7 +6,8 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::asking::{self, AskError, Wanted};
+use super::asking::{self, Wanted};
+use super::error::FleetError;
 use crate::features::migrations::{self, Set};
 use crate::features::tenants::{self, Selector, TenantState};
 use crate::kernel::{Caller, TenantId};
@@ -121,7 +122,7 @@ pub async fn status(
     control: &mut PgConnection,
     caller: &Caller,
     wanted: &Wanted,
-) -> Result<StatusReport, AskError> {
+) -> Result<StatusReport, FleetError> {
     let sets = migrations::sets(control).await?;
     let ids = ids(control, caller, wanted).await?;
     let known = Known {
@@ -153,7 +154,7 @@ async fn ids(
     control: &mut PgConnection,
     caller: &Caller,
     wanted: &Wanted,
-) -> Result<Vec<TenantId>, AskError> {
+) -> Result<Vec<TenantId>, FleetError> {
     let selector = match wanted {
         Wanted::Named(_) => {
             let rows = wanted.tenants(control, caller).await?;

@@ -14,6 +14,8 @@ pub(super) struct Standing {
     pub(super) findings: Vec<Finding>,
     /// The newest version that was applied to its end.
     pub(super) version: Option<i64>,
+    /// How many files were applied to their end.
+    pub(super) files: i64,
     /// How many newer files there are.
     pub(super) pending: usize,
 }
@@ -88,6 +90,7 @@ pub(super) fn standing(
     let ahead = |version: i64| newest.is_none_or(|newest| version > newest);
     standing.pending += set.files.iter().filter(|file| ahead(file.version)).count();
     standing.version = newest;
+    standing.files = applied.iter().filter(|row| row.success).count().try_into().unwrap_or(i64::MAX);
     standing
 }
 

@@ -11,7 +11,8 @@ use futures_util::stream::{self, BoxStream};
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
-use super::asking::{AskError, Reach, left_out};
+use super::asking::{Reach, left_out};
+use super::error::FleetError;
 use crate::features::migrations;
 use crate::features::tenants::{self, Tenant, TenantState};
 use crate::kernel::{Caller, Event, Progress};
@@ -40,7 +41,7 @@ pub async fn verify(
     request: &VerifyRequest,
     progress: &dyn Progress,
     stop: &CancellationToken,
-) -> Result<Verified, AskError> {
+) -> Result<Verified, FleetError> {
     let sets = migrations::sets(control).await?;
     let rows = request.wanted.tenants(control, caller).await?;
     let mut report = Verified::default();
@@ -74,7 +75,7 @@ pub async fn verify(
         }
     }
     if stop.is_cancelled() {
-        return Err(AskError::Interrupted);
+        return Err(FleetError::Stopped);
     }
     for (at, (server, _)) in groups.iter().enumerate() {
         let seen: Vec<_> =
@@ -120,7 +121,7 @@ async fn confirm(
     groups: &mut [Group<'_>],
     answers: Vec<(At, Answer)>,
     stop: &CancellationToken,
-) -> Result<Vec<(At, Answer)>, AskError> {
+) -> Result<Vec<(At, Answer)>, FleetError> {
     let differs = |answer: &Answer| answer.findings.iter().any(|it| it.severity == Severity::Error);
     let (again, mut sure): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, answer)| differs(answer));
     let again: HashSet<At> = again.into_iter().map(|(at, _)| at).collect();
@@ -150,7 +151,7 @@ async fn confirm(
 }
 
 impl Verified {
-    fn unreachable(&mut self, cluster: &str, tenants: usize, error: &AskError) {
+    fn unreachable(&mut self, cluster: &str, tenants: usize, error: &FleetError) {
         self.unasked += tenants;
         self.findings.push(Finding {
             code: "cluster_unreachable",
@@ -182,14 +183,14 @@ impl Verified {
     /// How it ends.
     ///
     /// # Errors
-    /// [`AskError::Drift`]; [`AskError::Unasked`].
-    pub fn verdict(&self) -> Result<(), AskError> {
+    /// [`FleetError::Drift`]; [`FleetError::Unasked`].
+    pub fn verdict(&self) -> Result<(), FleetError> {
         let (drifted, asked, unasked) = (self.drifted, self.asked, self.unasked);
         if drifted > 0 {
-            return Err(AskError::Drift { drifted, asked, unasked });
+            return Err(FleetError::Drift { drifted, asked, unasked });
         }
         if unasked > 0 {
-            return Err(AskError::Unasked { unasked, total: asked + unasked });
+            return Err(FleetError::Unasked { unasked, total: asked + unasked });
         }
         Ok(())
     }

@@ -1,15 +1,16 @@
 //! One server: its tenants are asked, some at a time, each in a session of the administrator in
 //! which nothing of the tenant's own runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use sqlx::PgConnection;
 
-use super::super::asking::{AskError, Reach, sessions};
+use super::super::asking::{Reach, sessions};
+use super::super::error::FleetError;
 use super::compare::{Registered, differences, standing, told};
 use super::model::{Finding, Severity, VerifyRequest};
 use super::store::{self, SeenRow};
-use super::template::{Expected, expected};
+use super::template::{Expected, Versions, expected};
 use crate::features::migrations::{BUILT_IN, Set};
 use crate::features::placement::Cluster;
 use crate::features::tenants::Tenant;
@@ -56,7 +57,7 @@ impl<'a> Server<'a> {
         control: &mut PgConnection,
         (sets, request): (&'a [Set], &'a VerifyRequest),
         (name, tenants): (&str, &[Tenant]),
-    ) -> Result<Self, AskError> {
+    ) -> Result<Self, FleetError> {
         let (slots, jobs) = sessions(reach, control, name, request.jobs).await?;
         let cluster = reach.placement.cluster(control, name).await?;
         let mut admin = cluster.admin.connect("nexus:verify").await?;
@@ -83,7 +84,7 @@ impl<'a> Server<'a> {
         &mut self,
         control: &mut PgConnection,
         tenants: &[Tenant],
-    ) -> Result<(), AskError> {
+    ) -> Result<(), FleetError> {
         let ids: Vec<TenantId> = tenants.iter().map(|tenant| tenant.id).collect();
         let versions = store::versions(control, &ids).await?;
         self.versions = versions
@@ -102,7 +103,7 @@ impl<'a> Server<'a> {
         &self,
         control: &mut PgConnection,
         rows: &[SeenRow],
-    ) -> Result<(), AskError> {
+    ) -> Result<(), FleetError> {
         Ok(store::save_seen(control, rows, &self.expected.recipe).await?)
     }
 
@@ -154,26 +155,21 @@ impl<'a> Server<'a> {
         } else if versions == self.expected.versions {
             self.compare(session, tenant, seen, &mut answer).await?;
         } else {
-            self.note(tenant, "its sets are at other versions than the template's", &mut answer);
+            self.note(tenant, "it has other files of its sets than the template", &mut answer);
         }
         answer.pending = pending > 0 && answer.findings.iter().all(|it| it.severity != Severity::Error);
         Ok(answer)
     }
 
     /// Compares every history; the versions that they come to, and how many files are not there yet.
-    fn histories(
-        &self,
-        tenant: &Tenant,
-        glance: &Glance,
-        answer: &mut Answer,
-    ) -> (BTreeMap<String, i64>, usize) {
-        let (mut versions, mut pending) = (BTreeMap::new(), 0);
+    fn histories(&self, tenant: &Tenant, glance: &Glance, answer: &mut Answer) -> (Versions, usize) {
+        let (mut versions, mut pending) = (Versions::new(), 0);
         for set in self.sets {
             let absent = History::Absent;
             let history = glance.histories.get(&set.history).unwrap_or(&absent);
             let standing = standing(tenant, set, history, self.registry(tenant, &set.name));
             answer.findings.extend(standing.findings);
-            versions.extend(standing.version.map(|version| (set.name.clone(), version)));
+            versions.extend(standing.version.map(|version| (set.name.clone(), (version, standing.files))));
             if standing.pending > 0 && self.request.differences {
                 let detail = format!("{} migration(s) are not applied yet", standing.pending);
                 let object = format!("table {}", set.history);
@@ -249,11 +245,11 @@ impl<'a> Server<'a> {
 }
 
 /// Whether a failure means that a whole server cannot be asked.
-pub(super) fn is_of_server(error: &AskError) -> bool {
+pub(super) fn is_of_server(error: &FleetError) -> bool {
     use crate::features::placement::PlacementError;
-    let (AskError::Db(db)
-    | AskError::Cluster(ClusterError::Db(db))
-    | AskError::Placement(PlacementError::Db(db))) = error
+    let (FleetError::Db(db)
+    | FleetError::Cluster(ClusterError::Db(db))
+    | FleetError::Placement(PlacementError::Db(db))) = error
     else {
         return false;
     };

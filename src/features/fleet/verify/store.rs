@@ -1,7 +1,5 @@
 //! The SQL of what is remembered between verifications.
 
-use std::collections::HashMap;
-
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -15,19 +13,6 @@ use crate::kernel::TenantId;
 pub(super) struct FingerprintRow {
     pub(super) digest: String,
     pub(super) lines: Json<Vec<Line>>,
-}
-
-/// The versions of the operators' sets in a template.
-pub(super) async fn template_sets(
-    control: &mut PgConnection,
-    template: &str,
-) -> Result<HashMap<String, i64>, DbError> {
-    let sets: Option<Json<HashMap<String, i64>>> =
-        sqlx::query_scalar("select sets from control.templates where database_name = $1")
-            .bind(template)
-            .fetch_optional(control)
-            .await?;
-    Ok(sets.map(|sets| sets.0).unwrap_or_default())
 }
 
 pub(super) async fn fingerprint(

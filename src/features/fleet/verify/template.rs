@@ -1,23 +1,27 @@
 //! How a tenant's schema should be: as the template's on its server, which takes no sessions. So a
 //! clone of it is looked into once, and what was seen is kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::super::asking::{AskError, Reach};
+use super::super::asking::Reach;
+use super::super::error::FleetError;
 use super::super::scratch::Workshop;
 use super::store::{self, FingerprintRow};
 use crate::features::migrations::BUILT_IN;
 use crate::features::placement::{self, Cluster, Template};
 use crate::infra::cluster::{self, Line, Parts};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, REALM};
+
+/// Of each set the newest version, and how many files: one may have come late, with an older version.
+pub(super) type Versions = BTreeMap<String, (i64, i64)>;
 
 /// A template's schema.
 pub(super) struct Expected {
-    /// The version of each set in it.
-    pub(super) versions: BTreeMap<String, i64>,
+    /// What it has of each set.
+    pub(super) versions: Versions,
     /// Of its lines.
     pub(super) digest: String,
     /// How it is.
@@ -31,11 +35,10 @@ pub(super) async fn expected(
     reach: Reach<'_>,
     control: &mut PgConnection,
     (cluster, admin): (&Cluster, &mut PgConnection),
-) -> Result<Expected, AskError> {
+) -> Result<Expected, FleetError> {
     let template = placement::template(control, admin, cluster, reach.installation.id).await?;
-    let sets = store::template_sets(control, &template.database).await?;
     let recipe = cluster::recipe(admin).await?;
-    let versions = versions(&template, sets);
+    let versions = versions(&template);
     let made_of = format!("{versions:?} {recipe}");
     let row = match store::fingerprint(control, &template.database, &made_of).await? {
         Some(row) => row,
@@ -44,9 +47,10 @@ pub(super) async fn expected(
     Ok(Expected { versions, digest: row.digest, lines: row.lines.0, recipe })
 }
 
-fn versions(template: &Template, sets: HashMap<String, i64>) -> BTreeMap<String, i64> {
-    let mut versions: BTreeMap<String, i64> = sets.into_iter().collect();
-    versions.insert(BUILT_IN.to_owned(), template.version);
+fn versions(template: &Template) -> Versions {
+    let mut versions = template.sets.clone();
+    let own = REALM.files().filter(|(version, _)| *version <= template.version).count();
+    versions.insert(BUILT_IN.to_owned(), (template.version, i64::try_from(own).unwrap_or(i64::MAX)));
     versions
 }
 
@@ -55,7 +59,7 @@ async fn read(
     control: &mut PgConnection,
     admin: &mut PgConnection,
     (cluster, template, made_of): (&Cluster, &Template, &str),
-) -> Result<FingerprintRow, AskError> {
+) -> Result<FingerprintRow, FleetError> {
     let workshop = Workshop::open(reach, control, admin, (cluster, "fingerprint")).await?;
     // Somebody else may have been quicker.
     let row = if let Some(row) = store::fingerprint(control, &template.database, made_of).await? {
@@ -72,7 +76,7 @@ async fn read(
     Ok(row)
 }
 
-async fn look(cluster: &Cluster, template: &Template, clone: &str) -> Result<FingerprintRow, AskError> {
+async fn look(cluster: &Cluster, template: &Template, clone: &str) -> Result<FingerprintRow, FleetError> {
     let mut inside = cluster.admin.database(clone).connect_reading("nexus:fingerprint").await?;
     let parts = Parts { owner: &template.owner_role, app: "" };
     let lines = cluster::schema_lines(&mut inside, parts).await?;

@@ -30,20 +30,25 @@ pub struct Template {
     pub owner_role: String,
     /// The version of its schema.
     pub version: i64,
-    /// The operator's sets in it, with their versions.
-    pub sets: BTreeMap<String, i64>,
+    /// The operator's sets in it: the newest version of each, and how many files.
+    pub sets: BTreeMap<String, (i64, i64)>,
     /// The history tables of those sets, which an app's login may not write.
     pub histories: Vec<String>,
 }
 
 impl Template {
     fn of(row: store::TemplateRow, version: i64) -> Self {
-        let Json(sets) = row.sets;
+        let (Json(sets), Json(files)) = (row.sets, row.files);
+        let count = |name: &str| files.get(name).copied().unwrap_or_default();
+        let sets = sets.into_iter().map(|(name, version)| {
+            let files = count(&name);
+            (name, (version, files))
+        });
         Self {
             database: row.database_name,
             owner_role: row.owner_role,
             version,
-            sets,
+            sets: sets.collect(),
             histories: row.histories,
         }
     }

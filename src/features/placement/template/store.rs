@@ -16,11 +16,13 @@ pub(super) struct TemplateRow {
     pub(super) ready: bool,
     /// The operator's sets in it, with their versions.
     pub(super) sets: Json<BTreeMap<String, i64>>,
+    /// How many of their files.
+    pub(super) files: Json<BTreeMap<String, i64>>,
     /// Their history tables.
     pub(super) histories: Vec<String>,
 }
 
-const TEMPLATE: &str = "database_name, owner_role, templates.state = 'ready' as ready, sets,
+const TEMPLATE: &str = "database_name, owner_role, templates.state = 'ready' as ready, sets, files,
     array(select history from control.migration_sets where sets ? migration_sets.name) as histories";
 
 /// A server's budget, and its template where there is one.
@@ -31,6 +33,7 @@ struct BudgetRow {
     owner_role: Option<String>,
     ready: Option<bool>,
     sets: Option<Json<BTreeMap<String, i64>>>,
+    files: Option<Json<BTreeMap<String, i64>>>,
     histories: Vec<String>,
 }
 
@@ -44,16 +47,16 @@ pub(super) async fn budget_and_template(
         "select connections, {TEMPLATE}
          from control.clusters left join control.templates
              on cluster = clusters.name and version = $2 and sets = control.released_sets()
-                and templates.state in ('building', 'ready')
+                and files = control.released_files() and templates.state in ('building', 'ready')
          where clusters.name = $1"
     );
     let row: Option<BudgetRow> =
         sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(version).fetch_optional(control).await?;
     let Some(row) = row else { return Ok((None, None)) };
-    let template = match (row.database_name, row.owner_role, row.sets) {
-        (Some(database_name), Some(owner_role), Some(sets)) => {
+    let template = match (row.database_name, row.owner_role, row.sets, row.files) {
+        (Some(database_name), Some(owner_role), Some(sets), Some(files)) => {
             let ready = row.ready.unwrap_or(false);
-            Some(TemplateRow { database_name, owner_role, ready, sets, histories: row.histories })
+            Some(TemplateRow { database_name, owner_role, ready, sets, files, histories: row.histories })
         }
         _ => None,
     };
@@ -68,7 +71,7 @@ pub(super) async fn template(
 ) -> Result<Option<TemplateRow>, DbError> {
     let statement = format!(
         "select {TEMPLATE} from control.templates
-         where cluster = $1 and version = $2 and sets = control.released_sets()
+         where cluster = $1 and version = $2 and sets = control.released_sets() and files = control.released_files()
            and state in ('building', 'ready')"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(version).fetch_optional(control).await?)
@@ -88,7 +91,8 @@ pub(super) async fn templates_are_current(control: &mut PgConnection, version: i
         "select not exists (select from control.templates where state <> 'ready')
             and not exists (select from control.templates as any_one where not exists
                 (select from control.templates as it
-                 where it.cluster = any_one.cluster and it.version = $1 and it.sets = control.released_sets()))",
+                 where it.cluster = any_one.cluster and it.version = $1 and it.sets = control.released_sets()
+                   and it.files = control.released_files()))",
     )
     .bind(version)
     .fetch_one(control)
@@ -144,13 +148,12 @@ pub(super) async fn released(
 pub(super) async fn born_with(
     control: &mut PgConnection,
     tenant: TenantId,
-    sets: &BTreeMap<String, i64>,
+    sets: &BTreeMap<String, (i64, i64)>,
 ) -> Result<(), DbError> {
     sqlx::query(
         "insert into control.tenant_versions (tenant_id, set_name, version, files)
-         select $1, key, value::bigint, (select count(*) from control.migration_files
-                                         where released and set_name = key and version <= value::bigint)
-         from jsonb_each_text($2)
+         select $1, key, (value ->> 0)::bigint, (value ->> 1)::integer
+         from jsonb_each($2)
          where exists (select from control.migration_sets where name = key)",
     )
     .bind(tenant)
@@ -186,8 +189,9 @@ pub(super) async fn plan_template(
     owner: &str,
 ) -> Result<TemplateRow, DbError> {
     let statement = format!(
-        "insert into control.templates (cluster, version, database_name, owner_role, state, sets)
-         values ($1, $2, $3, $4, 'building', control.released_sets()) returning {TEMPLATE}"
+        "insert into control.templates (cluster, version, database_name, owner_role, state, sets, files)
+         values ($1, $2, $3, $4, 'building', control.released_sets(), control.released_files())
+         returning {TEMPLATE}"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement))
         .bind(cluster)
@@ -217,7 +221,8 @@ pub(super) async fn take_superseded_template(
              limit 1),
          forgotten as (delete from control.fingerprints where template in (select name from taken))
          update control.templates
-         set version = $2, sets = control.released_sets(), state = 'building', created_at = now()
+         set version = $2, sets = control.released_sets(), files = control.released_files(), state = 'building',
+             created_at = now()
          where database_name in (select name from taken) returning {TEMPLATE}"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(version).fetch_optional(control).await?)
