@@ -63,7 +63,7 @@ impl Work<'_> {
 
     /// Makes it anew, with nothing in it.
     async fn begin(&self, admin: &mut PgConnection) -> Result<(), ClusterError> {
-        drop_database(admin, self.template).await?;
+        drop_template_database(admin, self.template).await?;
         make_owner(admin, self.template).await?;
         let (name, owner) = self.names();
         let create = format!("create database {name} template template0 owner {owner}");
@@ -157,16 +157,23 @@ async fn is_finished(admin: &mut PgConnection, template: Database<'_>) -> Result
 /// # Errors
 /// [`ClusterError::Foreign`] when something of this name is there that is not ours.
 pub async fn drop_template(admin: &mut PgConnection, template: Database<'_>) -> Result<(), ClusterError> {
-    if database(admin, template).await? != DatabaseFound::Absent {
-        let open = format!("alter database {} is_template false", identifier(template.name));
-        sqlx::raw_sql(AssertSqlSafe(open)).execute(&mut *admin).await?;
-    }
-    drop_database(admin, template).await?;
+    drop_template_database(admin, template).await?;
     if owner_is_ours(admin, template).await? == Some(true) {
         let drop = format!("drop role {}", identifier(template.owner));
         sqlx::raw_sql(AssertSqlSafe(drop)).execute(admin).await?;
     }
     Ok(())
+}
+
+async fn drop_template_database(
+    admin: &mut PgConnection,
+    template: Database<'_>,
+) -> Result<(), ClusterError> {
+    if database(admin, template).await? != DatabaseFound::Absent {
+        let open = format!("alter database {} is_template false", identifier(template.name));
+        sqlx::raw_sql(AssertSqlSafe(open)).execute(&mut *admin).await?;
+    }
+    drop_database(admin, template).await
 }
 
 /// Whether the owner role bears our mark; `None` when it is not there.

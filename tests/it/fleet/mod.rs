@@ -14,6 +14,7 @@ mod pooler;
 mod rollback;
 mod shards;
 mod states;
+mod templates;
 mod thin;
 mod traps;
 mod waves;

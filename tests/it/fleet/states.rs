@@ -179,24 +179,3 @@ fn nexuss_own_tables_come_the_same_way_to_tenants_of_an_older_version() {
     assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "nothing_to_do");
     fleet.is_tidy();
 }
-
-#[test]
-fn a_template_that_was_never_finished_goes_with_the_next_run() {
-    let fleet = Fleet::of(&["ash"]);
-    fleet.file(FIRST.0, FIRST.1);
-    fleet.migrate(&["tenants", "--all"]);
-    let before = fleet.world.control_sql("select count(*) from control.templates");
-    let unfinished = fleet.world.control_sql(
-        "update control.templates set state = 'building' where sets = '{}' returning database_name",
-    );
-    assert_eq!((before[0].as_str(), unfinished.len()), ("2", 1));
-    fleet.file("2_more", "create table more (id int);");
-    fleet.migrate(&["tenants", "--all"]);
-    assert_eq!(
-        fleet.world.control_sql("select state from control.templates where cluster = 'default'"),
-        ["ready"; 2]
-    );
-    let left = format!("select datname from pg_database where datname = '{}'", unfinished[0]);
-    assert_eq!(fleet.world.sql("postgres", &left), [""; 0]);
-    fleet.is_tidy();
-}

@@ -306,6 +306,8 @@ impl<'a> Runner<'a> {
         if self.fleet.admit_late(&mut control, run).await? {
             return Ok(false);
         }
+        // Who died before it had begun a tenant is not missed until now.
+        self.fleet.bury(&mut control, run.id).await?;
         let state = if failed == 0 { RunState::Done } else { RunState::Partial };
         runs::store::finish(&mut control, run.id, state, None).await?;
         Ok(true)

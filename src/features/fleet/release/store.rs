@@ -57,15 +57,21 @@ pub(super) async fn release(
     .await?)
 }
 
-/// Takes the release of files back; how many were released.
-pub(super) async fn take_back(control: &mut PgConnection, files: &Value) -> Result<u64, DbError> {
-    let done = sqlx::query(
-        "update control.migration_files as file set released = false
-         from jsonb_to_recordset($1) as it (set text, version bigint)
-         where file.released and file.set_name = it.set and file.version = it.version",
+/// Takes the release of files back; how many were released. A template that may hold one of them is
+/// no good as it is.
+pub(super) async fn take_back(control: &mut PgConnection, files: &Value) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar(
+        "with taken as (
+             update control.migration_files as file set released = false
+             from jsonb_to_recordset($1) as it (set text, version bigint)
+             where file.released and file.set_name = it.set and file.version = it.version
+             returning file.set_name, file.version),
+         doubted as (
+             update control.templates set state = 'building'
+             where exists (select from taken where (sets ->> set_name)::bigint >= taken.version))
+         select count(*) from taken",
     )
     .bind(files)
-    .execute(control)
-    .await?;
-    Ok(done.rows_affected())
+    .fetch_one(control)
+    .await?)
 }

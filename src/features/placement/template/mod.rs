@@ -113,7 +113,7 @@ async fn build(
         let sets: Vec<SetOfFiles<'_>> = released.iter().map(ReleasedSet::files).collect();
         let mark = format!("nexus:{installation}:template");
         let names = Database { name: &template.database, owner: &template.owner_role, app: "", mark: &mark };
-        build_template(admin, &cluster.admin, names, REALM, &sets).await?;
+        Box::pin(build_template(admin, &cluster.admin, names, REALM, &sets)).await?;
         store::template_ready(control, &template.database).await?;
     }
     Ok(template)
