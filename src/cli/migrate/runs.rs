@@ -35,7 +35,8 @@ EXAMPLES
     Resume(ResumeArgs),
     /// Begin no more tenants of a run
     ///
-    /// Those that are being migrated are finished by the process that is at it.
+    /// Those that are being migrated are finished by the process that is at it. A run that was stopped
+    /// is given up.
     #[command(after_help = "\
 EXAMPLES
   nexus migrate runs cancel 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d")]

@@ -34,7 +34,10 @@ pub(super) struct VerifyArgs {
     /// Tell every difference, of many tenants, too
     #[arg(long)]
     pub diff: bool,
-    /// Read every schema in full, whether or not its catalogue changed since it was last read
+    /// Read every schema in full, and take nothing for known
+    ///
+    /// Without it a schema is read whose catalogue changed since it was last read. Both find what was
+    /// committed before a tenant is asked.
     #[arg(long)]
     pub full: bool,
 }

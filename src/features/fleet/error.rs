@@ -124,6 +124,12 @@ pub enum FleetError {
         /// The files without a text that goes down.
         files: Vec<String>,
     },
+    /// A set of a run was removed, and its files with it.
+    #[error("the files that the run had of set {set} are gone: the set was removed")]
+    FilesGone {
+        /// Which set.
+        set: String,
+    },
     /// Some tenants are behind the files of a set.
     #[error("{tenants} tenant(s) are behind")]
     Behind {
@@ -235,6 +241,7 @@ impl FleetError {
 
     fn hints_of_asking(&self) -> Vec<String> {
         match self {
+            Self::FilesGone { .. } => vec!["begin a new one: nexus migrate tenants --all".to_owned()],
             Self::Behind { .. } => vec!["bring them up to date: nexus migrate tenants --all".to_owned()],
             Self::Drift { .. } => vec!["see what differs in one: nexus migrate verify SLUG".to_owned()],
             Self::Unasked { .. } => {
@@ -262,7 +269,10 @@ impl Failure for FleetError {
             | Self::NoPlan { .. }
             | Self::NoStatement
             | Self::Copy => ErrorKind::Invalid,
-            Self::PlanChanged { .. } | Self::Over { .. } | Self::NoWayBack { .. } => ErrorKind::Conflict,
+            Self::PlanChanged { .. }
+            | Self::Over { .. }
+            | Self::NoWayBack { .. }
+            | Self::FilesGone { .. } => ErrorKind::Conflict,
             Self::Partial { unreachable: true, .. } | Self::Copying(CopyError::Program { .. }) => {
                 ErrorKind::Unavailable
             }
@@ -292,6 +302,7 @@ impl Failure for FleetError {
             Self::TakenOver { .. } => "run_taken_over",
             Self::Over { .. } => "run_over",
             Self::NoWayBack { .. } => "no_way_back",
+            Self::FilesGone { .. } => "run_files_gone",
             Self::Behind { .. } => "tenants_behind",
             Self::Drift { .. } => "schema_drift",
             Self::Unasked { .. } => "tenants_not_asked",

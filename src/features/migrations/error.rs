@@ -71,6 +71,14 @@ pub enum MigrationsError {
         /// Its id.
         run: Uuid,
     },
+    /// A run was stopped, and cannot go on without it.
+    #[error("run {run} was stopped, and cannot go on without set {name:?}")]
+    RunNeedsSet {
+        /// Its name.
+        name: String,
+        /// The run's id.
+        run: Uuid,
+    },
     /// The folder of a set's files is not there.
     #[error("the files of set {set:?} cannot be read: {}: {source}", folder.display())]
     NoFolder {
@@ -225,6 +233,7 @@ impl Failure for MigrationsError {
             Self::SetExists { .. }
             | Self::HistoryTaken { .. }
             | Self::DependedOn { .. }
+            | Self::RunNeedsSet { .. }
             | Self::InUse { .. } => ErrorKind::Conflict,
             Self::RunUnderWay { .. } => ErrorKind::Busy,
             Self::Unwritable { .. } => ErrorKind::Unavailable,
@@ -243,6 +252,7 @@ impl Failure for MigrationsError {
             Self::DependedOn { .. } => "set_depended_on",
             Self::InUse { .. } => "set_in_use",
             Self::RunUnderWay { .. } => "run_under_way",
+            Self::RunNeedsSet { .. } => "run_needs_set",
             Self::NoFolder { .. } => "set_folder_missing",
             Self::Unreadable { .. } => "file_unreadable",
             Self::Unwritable { .. } => "file_unwritable",
@@ -292,6 +302,10 @@ impl Failure for MigrationsError {
                     "forget it, and leave its tables in the tenants: nexus migrate set remove {name} --forget"
                 ),
             ],
+            Self::RunNeedsSet { run, .. } => vec![
+                format!("let it go on: nexus migrate runs resume {run}"),
+                format!("or give it up: nexus migrate runs cancel {run}"),
+            ],
             Self::RunUnderWay { run } => vec![
                 format!("see how far it is: nexus migrate runs show {run}"),
                 "repeat the command when it has ended".to_owned(),
@@ -315,6 +329,8 @@ impl Failure for MigrationsError {
             }
             Self::HistoryTaken { history, holder, .. } => json!({ "history": history, "set": holder }),
             Self::InUse { name, tenants } => json!({ "set": name, "tenants": tenants }),
+            Self::RunUnderWay { run } => json!({ "run": run }),
+            Self::RunNeedsSet { name, run } => json!({ "set": name, "run": run }),
             Self::NoFolder { set, folder, .. } => json!({ "set": set, "folder": folder }),
             Self::Header { file, line, .. } => json!({ "file": file, "line": line }),
             Self::Db(error) => error.details(),

@@ -171,7 +171,8 @@ pub async fn update_set(
 ///
 /// # Errors
 /// [`MigrationsError::BuiltIn`], [`MigrationsError::NoSet`], [`MigrationsError::InUse`],
-/// [`MigrationsError::DependedOn`], [`MigrationsError::RunUnderWay`].
+/// [`MigrationsError::DependedOn`], [`MigrationsError::RunUnderWay`],
+/// [`MigrationsError::RunNeedsSet`].
 pub async fn remove_set(
     control: &mut PgConnection,
     caller: &Caller,
@@ -216,6 +217,9 @@ pub async fn check_removable(
     let tenants = standings.iter().filter(|it| it.set_name == name).map(|it| it.tenants).sum();
     if let Some(run) = store::running(control).await? {
         return Err(MigrationsError::RunUnderWay { run });
+    }
+    if let Some(run) = store::stopped_with(control, name).await? {
+        return Err(MigrationsError::RunNeedsSet { name: name.to_owned(), run });
     }
     if tenants > 0 && !forget {
         return Err(MigrationsError::InUse { name: name.to_owned(), tenants });

@@ -42,6 +42,18 @@ pub(super) async fn running(control: &mut PgConnection) -> Result<Option<Uuid>, 
     .await?)
 }
 
+/// The newest run that was stopped and has files of a set.
+pub(super) async fn stopped_with(control: &mut PgConnection, set: &str) -> Result<Option<Uuid>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select id from control.runs
+         where state = 'stopped' and plan -> 'sets' @> jsonb_build_array(jsonb_build_object('name', $1::text))
+         order by created_at desc limit 1",
+    )
+    .bind(set)
+    .fetch_optional(control)
+    .await?)
+}
+
 /// All sets, by name.
 pub(super) async fn set_rows(control: &mut PgConnection) -> Result<Vec<SetRow>, DbError> {
     Ok(sqlx::query_as(

@@ -44,6 +44,9 @@ pub struct Glance {
     /// Grows whenever a row of the catalogue is written, as the server counts; begins anew when the
     /// server lost count.
     pub counters: String,
+    /// Somebody may have written rows that the server does not count yet: whatever the counters say,
+    /// the catalogue has to be looked at.
+    pub uncounted: bool,
 }
 
 /// The catalogue of a database.
@@ -168,7 +171,10 @@ fn take(rows: &[PgRow], glance: &mut Glance) -> Result<Vec<String>, DbError> {
                     there.push(row.try_get(1)?);
                 }
             }
-            "counted" => glance.counters += row.try_get::<&str, _>(1)?,
+            "counted" => {
+                glance.counters = row.try_get(1)?;
+                glance.uncounted = glance.counters.is_empty();
+            }
             history => {
                 let name = history.strip_prefix("history ").unwrap_or_default();
                 if let Some(History::There(list)) = glance.histories.get_mut(name) {
@@ -193,15 +199,28 @@ const CATALOGUE: &str = "1259,1249,2604,2606,2610,1255,1247,2620,2618,2615,3256,
                          6104,6106,1417,2605,2617,3456,2600";
 
 /// How many rows of the catalogue were ever written, and since when that is counted: after a crash,
-/// or when somebody says so, the server begins anew (manual, chapter 28.2). A session tells what it
-/// wrote when it ends, or within ten seconds.
+/// or when somebody says so, the server begins anew (manual, chapter 28.2).
+///
+/// A session tells what it wrote when it ends, or once it has been idle for ten seconds
+/// (`PGSTAT_IDLE_INTERVAL` in `pgstat.c`), and not at all as long as it goes from one transaction into
+/// the next. So it is asked first who else is in the database that may not have told: who left
+/// before that has, and who came later has written nothing that can be seen already.
 fn counters(database: i64) -> String {
-    // Counts only grow: their sum is another when one of them is.
+    // CASE asks in this order (manual, chapter 4.2.14). Counts only grow: their sum is another when one
+    // of them is.
     format!(
-        "select 'counted', concat_ws('/',
-             (select sum(pg_stat_get_tuples_inserted(c) + pg_stat_get_tuples_updated(c)
-                         + pg_stat_get_tuples_deleted(c)) from unnest('{{{CATALOGUE}}}'::oid[]) as c),
-             pg_stat_get_bgwriter_stat_reset_time(), pg_stat_get_db_stat_reset_time({database}))"
+        "select 'counted', case
+             when not current_setting('track_counts')::boolean or exists (
+                 select from pg_stat_get_activity(null)
+                 where datid = {database}::bigint::oid and pid <> pg_backend_pid()
+                   and backend_type <> 'autovacuum worker'
+                   and (state is distinct from 'idle' or state_change is null
+                        or state_change > clock_timestamp() - interval '15 seconds'))
+             then ''
+             else concat_ws('/',
+                 (select sum(pg_stat_get_tuples_inserted(c) + pg_stat_get_tuples_updated(c)
+                             + pg_stat_get_tuples_deleted(c)) from unnest('{{{CATALOGUE}}}'::oid[]) as c),
+                 pg_stat_get_bgwriter_stat_reset_time(), pg_stat_get_db_stat_reset_time({database})) end"
     )
 }
 

@@ -138,3 +138,28 @@ fn only_a_part_only_so_far_only_those_that_failed() {
     let (code, error) = fleet.world.error(&["migrate", "tenants", "--all", "--set", "app", "--to", "7"]);
     assert_eq!((code, error["code"].as_str()), (4, Some("version_not_found")));
 }
+
+#[test]
+fn a_set_stays_while_a_stopped_run_needs_it() {
+    let fleet = Fleet::of(&["ash", "birch"]);
+    fleet.file(FIRST.0, FIRST.1);
+    fleet.sql("ash", "create table public.books (x int)");
+    let (code, report, _) = fleet.try_migrate(&["tenants", "--all", "--wave", "canary=ash"]);
+    assert_eq!((code, report["outcome"].as_str()), (6, Some("stopped")));
+    let run = report["run"]["id"].as_str().unwrap();
+    let remove = ["migrate", "set", "remove", "app", "--forget", "--yes", "--confirm", "app"];
+    let (code, error) = fleet.world.error(&remove);
+    assert_eq!(
+        (code, error["code"].as_str(), &error["details"]["run"]),
+        (5, Some("run_needs_set"), &run.into())
+    );
+    assert!(error["hint"].to_string().contains(&format!("nexus migrate runs resume {run}")), "{error}");
+    assert_eq!(fleet.migrate(&["runs", "cancel", run])["outcome"], "cancelled");
+    fleet.world.ok(&remove);
+    // What is gone with it is said, and nobody is called done.
+    let (code, error) = fleet.world.error(&["migrate", "runs", "resume", run]);
+    assert_eq!((code, error["code"].as_str()), (5, Some("run_files_gone")), "{error}");
+    assert_eq!(fleet.sql("birch", "select to_regclass('books') is null"), ["t"]);
+    assert_eq!(fleet.world.control_sql("select state from control.runs"), ["cancelled"]);
+    fleet.is_tidy();
+}

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::support::world::World;
 
+mod adopted;
 mod after_a_run;
 mod histories;
 mod planted;

@@ -241,3 +241,25 @@ fn a_killed_verification_leaves_nothing_that_the_next_does_not_drop() {
     assert_eq!(world.control_sql("select count(*) from control.scratch_databases"), ["0"]);
     assert_eq!(world.there().databases, world.believed().databases);
 }
+
+#[test]
+fn what_a_session_changed_that_has_not_told_the_server_of_it_yet_is_found() {
+    let world = World::new();
+    tenants(&world, 1, 2, &[]);
+    assert_eq!(verify(&world, &[]), (0, vec![]));
+    let (stack, inside) = (world.stack(), database(&world, "t-001"));
+    // It goes from one transaction into the next: as long as that lasts the server counts nothing.
+    let change = "begin; create table public.hidden (id int); commit; begin; select pg_sleep(60)".to_owned();
+    let sleeping = format!("from pg_stat_activity where datname = '{inside}' and wait_event = 'PgSleep'");
+    std::thread::scope(|scope| {
+        // It is ended from outside.
+        let session = scope.spawn(|| stack.sql("nexus", &stack.password(), &inside, &change).is_err());
+        while world.sql("postgres", &format!("select count(*) {sleeping}")) != ["1"] {
+            std::thread::yield_now();
+        }
+        let (code, rows) = verify(&world, &[]);
+        world.sql("postgres", &format!("select pg_terminate_backend(pid) {sleeping}"));
+        assert!(session.join().unwrap());
+        assert_eq!((code, of(&rows, "error")), (9, seen(&[("schema_drift", "t-001")])));
+    });
+}

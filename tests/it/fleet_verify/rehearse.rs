@@ -92,6 +92,63 @@ fn a_file_that_fails_with_some_data_fails_on_the_copy() {
     nothing_is_left(&world);
 }
 
+/// The steps of each clone: version, why it failed.
+fn steps(report: &Value) -> Vec<(String, Vec<(i64, String)>)> {
+    let steps = |clone: &Value| {
+        let step = |it: &Value| {
+            let why = it["error"]["message"].as_str().unwrap_or_default().to_owned();
+            (it["version"].as_i64().unwrap(), why)
+        };
+        clone["steps"].as_array().unwrap().iter().map(step).collect()
+    };
+    let clones = report["clones"].as_array().unwrap().iter();
+    let mut found: Vec<_> =
+        clones.map(|clone| (clone["tenant"].as_str().unwrap().to_owned(), steps(clone))).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_file_that_came_late_is_rehearsed_where_it_lacks_and_nowhere_else() {
+    let world = World::new();
+    tenants(&world, 1, 3, &[]);
+    shop(&world);
+    let folder = world.machine().path("shop");
+    std::fs::rename(folder.join("2_price.sql"), folder.join("3_price.sql")).unwrap();
+    assert_eq!(world.json(&["migrate", "tenants", "--all"])["outcome"], "done");
+    std::fs::write(folder.join("2_late.sql"), "create table public.late (id int);\n").unwrap();
+    world.json(&["migrate", "tenants", "t-003"]);
+    let (code, report) = rehearse(&world, &["--tenants", "3"]);
+    assert_eq!(code, 0, "{report}");
+    let late = vec![(2, String::new())];
+    assert_eq!(steps(&report), [("t-001".to_owned(), late.clone()), ("t-002".to_owned(), late)]);
+    assert_eq!(report["forecast"]["tenants"], 2);
+    assert_eq!(world.json(&["migrate", "tenants", "--all"])["run"]["done"], 2, "as it was rehearsed");
+    nothing_is_left(&world);
+}
+
+#[test]
+fn what_a_run_would_refuse_fails_before_anything_of_it_is_rehearsed() {
+    let world = world("alter table public.shop add column price numeric;\n");
+    world.sql(&database(&world, "t-003"), "update public._sqlx_migrations set checksum = sha384('x')");
+    let (code, report) = rehearse(&world, &["--tenants", "4"]);
+    assert_eq!(code, 9, "{report}");
+    let steps = steps(&report);
+    assert_eq!(steps[2], ("t-003".to_owned(), vec![(1, "it is not the text that was applied".to_owned())]));
+    assert_eq!(steps[1], ("t-002".to_owned(), vec![(2, String::new())]));
+    nothing_is_left(&world);
+}
+
+#[test]
+fn a_file_without_a_transaction_goes_statement_by_statement_as_in_a_run() {
+    let world = world(
+        "-- no-transaction\ncreate index concurrently one on shop (id);\ncreate index concurrently two on shop (id);\n",
+    );
+    let (code, report) = rehearse(&world, &["--tenants", "1"]);
+    assert_eq!((code, steps(&report)), (0, vec![("t-002".to_owned(), vec![(2, String::new())])]), "{report}");
+    nothing_is_left(&world);
+}
+
 #[test]
 fn a_killed_rehearsal_is_cleared_away_by_the_next() {
     let world = world("alter table public.shop add column price numeric;\n");

@@ -56,6 +56,13 @@ pub(super) async fn load(control: &mut PgConnection, plan: &Plan) -> Result<Vec<
             built_in: kept.set_name == BUILT_IN,
         });
     }
+    for file in &plan.files {
+        let kept =
+            by_set.get(&file.set).is_some_and(|files| files.iter().any(|it| it.version == file.version));
+        if !kept {
+            return Err(FleetError::FilesGone { set: file.set.clone() });
+        }
+    }
     let sets = plan.sets.iter().map(|set| RunSet {
         planned: set.clone(),
         history: History::new(&set.history),

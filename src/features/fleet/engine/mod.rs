@@ -167,6 +167,8 @@ impl Fleet {
                 self.bury(control, id).await?;
             }
             RunState::Partial | RunState::Stopped | RunState::Cancelled => {
+                // Its files are all there still.
+                files::load(control, &run.plan.0).await?;
                 let mut tx = durable_transaction(control).await?;
                 match runs::store::reopen(&mut tx, id).await {
                     Err(error) if error.violates(runs::store::ONE_AT_A_TIME) => {
@@ -185,7 +187,7 @@ impl Fleet {
     }
 
     /// Begins no more tenants of a run; those that are being migrated are finished by whoever is at
-    /// it.
+    /// it. One that was stopped is given up.
     ///
     /// # Errors
     /// [`FleetError::NoRun`], [`FleetError::Over`].
@@ -196,14 +198,18 @@ impl Fleet {
         id: RunId,
     ) -> Result<RunView, FleetError> {
         let run = runs::store::run(control, id).await?.ok_or(FleetError::NoRun { id })?;
-        if run.state != RunState::Running {
+        if !matches!(run.state, RunState::Running | RunState::Stopped) {
             return Err(FleetError::Over { id, state: run.state.as_str(), verb: "cancelled" });
         }
         let mut tx = durable_transaction(control).await?;
-        runs::store::stop(&mut tx, id, "cancelled").await?;
+        if run.state == RunState::Running {
+            runs::store::stop(&mut tx, id, "cancelled").await?;
+        } else {
+            runs::store::give_up(&mut tx, id).await?;
+        }
         audit::record(&mut tx, entry(caller, "run.cancel", json!({ "run": id }))).await?;
         tx.commit().await?;
-        if self.bury(control, id).await? == 0 {
+        if run.state == RunState::Running && self.bury(control, id).await? == 0 {
             runs::store::finish(control, id, RunState::Cancelled, Some("a person cancelled it")).await?;
         }
         RunView::show(control, caller, id).await

@@ -1,8 +1,8 @@
 //! Running what is to come on copies of the tenants that are most unlike the rest: what fails, how
 //! long it takes, what it locks, and what to expect of the fleet.
 
-use std::collections::HashMap;
-use std::time::Instant;
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::PgConnection;
@@ -10,9 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::asking::{Reach, Wanted, left_out};
 use super::error::FleetError;
+use super::model::{Request, Selection, Settings};
+use super::plan::{self, Planned, PlannedTenant};
 use super::scratch::Workshop;
+use super::wave::Waves;
 use crate::features::audit;
-use crate::features::migrations::{self, BUILT_IN, File, Set};
+use crate::features::migrations::Set;
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::copy_database;
 use crate::infra::crypto::random;
@@ -24,6 +27,7 @@ mod forecast;
 mod model;
 mod pick;
 mod store;
+mod todo;
 mod work;
 
 use forecast::{Coming, forecast};
@@ -44,33 +48,28 @@ pub async fn rehearse(
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<Rehearsal, FleetError> {
-    let mut sets = migrations::sets(control).await?;
-    if let Some(name) = request.sets.iter().find(|name| sets.iter().all(|set| set.name != **name)) {
-        // Says which there are.
-        migrations::set(control, name).await?;
-    }
-    sets.retain(|set| request.sets.is_empty() || request.sets.contains(&set.name));
+    let Planned { tenants: behind, sets, .. } =
+        Box::pin(plan::make(control, caller, &meant(request))).await?;
+    let behind: HashMap<TenantId, PlannedTenant> = behind.into_iter().map(|it| (it.id, it)).collect();
     let mut tenants = Wanted::Matching(Selector::default()).tenants(control, caller).await?;
-    tenants.retain(|tenant| left_out(tenant.state).is_none());
-    let ids: Vec<TenantId> = tenants.iter().map(|tenant| tenant.id).collect();
-    let versions = store::versions(control, &ids).await?;
-    tenants.retain(|tenant| sets.iter().any(|set| !pending(set, tenant, &versions).is_empty()));
+    tenants.retain(|tenant| behind.contains_key(&tenant.id));
     let sizes = sizes(reach, control, &tenants).await?;
-    let picked = pick(reach, control, &tenants, &sizes, request.tenants).await?;
+    // The database of one that is suspended cannot be copied.
+    let open: Vec<Tenant> =
+        tenants.iter().filter(|tenant| left_out(tenant.state).is_none()).cloned().collect();
+    let picked = pick(reach, control, &open, &sizes, request.tenants).await?;
     if request.dry_run {
         let clones = picked.iter().map(Picked::outline).collect();
         return Ok(Rehearsal { clones, forecast: Forecast::default() });
     }
     progress.event(Event::Total(picked.len() as u64));
-    let mut clones = Vec::new();
+    let (mut clones, mut late) = (Vec::new(), BTreeSet::new());
     for it in &picked {
-        record(control, caller, it).await?;
         if stop.is_cancelled() {
             return Err(FleetError::Stopped);
         }
-        let work: Vec<(&Set, Vec<&File>)> =
-            sets.iter().map(|set| (set, pending(set, it.tenant, &versions))).collect();
-        let clone = one(reach, control, it, &work, progress).await?;
+        record(control, caller, it).await?;
+        let clone = one(reach, control, it, (&sets, &mut late), progress).await?;
         let ok = clone.steps.iter().all(|step| step.error.is_none());
         progress.event(Event::Done { subject: it.tenant.slug.clone(), ok });
         clones.push(clone);
@@ -81,16 +80,45 @@ pub async fn rehearse(
             slug: tenant.slug.clone(),
             cluster: tenant.cluster.clone(),
             bytes: sizes.get(&tenant.id).copied().unwrap_or_default(),
-            files: sets
-                .iter()
-                .flat_map(|set| {
-                    pending(set, tenant, &versions).into_iter().map(|it| (set.name.clone(), it.version))
-                })
-                .collect(),
+            files: coming(&sets, &behind[&tenant.id], &late),
         })
         .collect();
     let forecast = forecast(&clones, &fleet, request.jobs);
     Ok(Rehearsal { clones, forecast })
+}
+
+/// The run that is rehearsed.
+fn meant(request: &RehearseRequest) -> Request {
+    Request {
+        selection: Selection::All,
+        sets: request.sets.clone(),
+        to: None,
+        only: None,
+        waves: Waves::default(),
+        settings: Settings::default(),
+        lock_wait: Duration::ZERO,
+        shard: None,
+    }
+}
+
+/// Sets, with versions of their files.
+type Versions = BTreeSet<(String, i64)>;
+
+/// What is to come in a tenant by the registry, which knows of late files how many they are: they are
+/// taken to be those that were late in a clone.
+fn coming(sets: &[Set], tenant: &PlannedTenant, late: &Versions) -> Vec<(String, i64)> {
+    let mut files = Vec::new();
+    for set in sets {
+        let at = tenant.before.get(&set.name).copied().unwrap_or_default();
+        let lacks = tenant.lacks.get(&set.name).copied().unwrap_or_default();
+        let keys = set.files.iter().map(|file| (set.name.clone(), file.version));
+        let (newer, older): (Vec<_>, Vec<_>) = keys.partition(|(_, version)| *version > at);
+        if i64::try_from(newer.len()).is_ok_and(|newer| lacks > newer) {
+            files.extend(older.into_iter().filter(|key| late.contains(key)));
+        }
+        files.extend(newer);
+    }
+    files
 }
 
 /// That a customer's data was copied is written down before it is.
@@ -104,29 +132,19 @@ async fn record(control: &mut PgConnection, caller: &Caller, it: &Picked<'_>) ->
     Ok(())
 }
 
-/// A set's files that a tenant does not have yet, by the registry.
-fn pending<'a>(set: &'a Set, tenant: &Tenant, versions: &HashMap<(TenantId, String), i64>) -> Vec<&'a File> {
-    let at = if set.name == BUILT_IN {
-        tenant.schema_version
-    } else {
-        versions.get(&(tenant.id, set.name.clone())).copied()
-    };
-    set.files.iter().filter(|file| at.is_none_or(|at| file.version > at)).collect()
-}
-
 /// Clones a tenant, runs the files there, and drops the clone whatever came of it.
 async fn one(
     reach: Reach<'_>,
     control: &mut PgConnection,
     picked: &Picked<'_>,
-    work: &[(&Set, Vec<&File>)],
+    (sets, late): (&[Set], &mut Versions),
     progress: &dyn Progress,
 ) -> Result<Rehearsed, FleetError> {
     let cluster = &picked.cluster;
     let mut admin = cluster.admin.connect("nexus:rehearsal").await?;
     let workshop = Workshop::open(reach, control, &mut admin, (cluster, "rehearsal")).await?;
     let name = workshop.make(control, &mut admin, None).await?;
-    let ended = on_clone(&workshop, &mut admin, picked, (&name, work), progress).await;
+    let ended = on_clone(&workshop, &mut admin, picked, (&name, sets, late), progress).await;
     workshop.drop(control, &mut admin, &name).await?;
     workshop.close(control).await?;
     let _ = sqlx::Connection::close(admin).await;
@@ -137,7 +155,7 @@ async fn on_clone(
     workshop: &Workshop,
     admin: &mut PgConnection,
     picked: &Picked<'_>,
-    (name, work): (&str, &[(&Set, Vec<&File>)]),
+    (name, sets, late): (&str, &[Set], &mut Versions),
     progress: &dyn Progress,
 ) -> Result<Rehearsed, FleetError> {
     let step = |step| progress.event(Event::Step { subject: picked.tenant.slug.clone(), step });
@@ -152,10 +170,11 @@ async fn on_clone(
     failpoint::pass(|| "rehearsal.copied".to_owned()).await;
     let copy_milliseconds = work::whole(began.elapsed());
     step("migrate");
-    let mut steps: Vec<Step> = Vec::new();
-    for (set, files) in work {
+    let (work, mut steps) = todo::read(&login, sets).await?;
+    for todo in &work {
+        late.extend(todo.late.iter().map(|version| (todo.set.name.clone(), *version)));
         if steps.iter().all(|step| step.error.is_none()) {
-            steps.extend(work::run(&login, server, (set, files)).await?);
+            steps.extend(work::run(&login, server, todo).await?);
         }
     }
     Ok(Rehearsed { copy_milliseconds, not_copied, steps, ..picked.outline() })

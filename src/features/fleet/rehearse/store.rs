@@ -1,6 +1,6 @@
 //! The SQL of a rehearsal.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -24,18 +24,14 @@ pub(super) async fn unlike(
     .await?)
 }
 
-/// The version of each operators' set in each tenant.
-pub(super) async fn versions(
-    control: &mut PgConnection,
-    tenants: &[TenantId],
-) -> Result<HashMap<(TenantId, String), i64>, DbError> {
-    let rows: Vec<(TenantId, String, i64)> = sqlx::query_as(
-        "select tenant_id, set_name, version from control.tenant_versions where tenant_id = any($1)",
-    )
-    .bind(tenants)
-    .fetch_all(control)
-    .await?;
-    Ok(rows.into_iter().map(|(tenant, set, version)| ((tenant, set), version)).collect())
+/// Has no statement of this transaction take longer; none: as long as it takes.
+pub(super) async fn limit(tx: &mut PgConnection, time: Option<Duration>) -> Result<(), DbError> {
+    let milliseconds = time.unwrap_or_default().as_millis().to_string();
+    sqlx::query("select pg_catalog.set_config('statement_timeout', $1, true)")
+        .bind(milliseconds)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 /// Runs the statements of a file.

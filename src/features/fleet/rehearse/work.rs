@@ -7,9 +7,10 @@ use sqlx::PgConnection;
 
 use super::model::{Lock, Step, StepError};
 use super::store;
-use crate::features::migrations::{File, Set};
+use super::todo::ToDo;
+use crate::features::migrations::{BUILT_IN, File, Set};
 use crate::infra::cluster::{ClusterError, Held, Locks, process_of, table_files};
-use crate::infra::db::{DbError, ServerAddress, transaction};
+use crate::infra::db::{DbError, History, Script, ServerAddress, transaction};
 
 /// How often locks are looked at.
 const LOOK: Duration = Duration::from_millis(10);
@@ -18,16 +19,17 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(super) async fn run(
     login: &ServerAddress,
     admin: &ServerAddress,
-    (set, files): (&Set, &[&File]),
+    todo: &ToDo<'_>,
 ) -> Result<Vec<Step>, ClusterError> {
     let mut watcher = admin.database(&login.database).connect_reading("nexus:rehearsal").await?;
-    let schema = set.history.split_once('.').map_or("public", |(schema, _)| schema);
     let mut steps = Vec::new();
-    for file in files {
-        let limits =
-            [("search_path", schema.to_owned()), ("client_connection_check_interval", "500".to_owned())];
+    for (file, begun) in &todo.files {
+        let limits = [
+            ("search_path", path(todo.set).to_owned()),
+            ("client_connection_check_interval", "500".to_owned()),
+        ];
         let mut session = login.connect_within("nexus:rehearsal", &limits).await?;
-        let step = one(&mut session, &mut watcher, set, file).await?;
+        let step = one(&mut session, &mut watcher, todo.set, (file, *begun)).await?;
         let _ = sqlx::Connection::close(session).await;
         let failed = step.error.is_some();
         steps.push(step);
@@ -39,11 +41,16 @@ pub(super) async fn run(
     Ok(steps)
 }
 
+/// The schemas that names in a set's files are looked for in, as in a run.
+fn path(set: &Set) -> &'static str {
+    if set.name == BUILT_IN { "pg_catalog, pg_temp" } else { "public, pg_temp" }
+}
+
 async fn one(
     session: &mut PgConnection,
     watcher: &mut PgConnection,
     set: &Set,
-    file: &File,
+    (file, begun): (&File, bool),
 ) -> Result<Step, ClusterError> {
     let process = process_of(session).await?;
     let before = table_files(watcher).await?;
@@ -52,6 +59,7 @@ async fn one(
     let in_transaction = file.directives.transaction;
     let ended = if in_transaction {
         let mut tx = transaction(session).await?;
+        store::limit(&mut tx, file.directives.statement_timeout).await?;
         let ended = watched(store::run(&mut tx, &file.up), &mut locks, watcher, process).await?;
         if ended.is_ok() {
             // Every lock is still held.
@@ -62,7 +70,7 @@ async fn one(
             Err(error) => Err(error),
         }
     } else {
-        watched(store::run(session, &file.up), &mut locks, watcher, process).await?
+        watched(apart(session, set, (file, begun)), &mut locks, watcher, process).await?
     };
     let end = Instant::now();
     let after = table_files(watcher).await?;
@@ -86,6 +94,27 @@ async fn one(
             .collect(),
         error,
     })
+}
+
+/// A file that runs outside a transaction, each of its statements by itself, with its row in the
+/// history.
+async fn apart(session: &mut PgConnection, set: &Set, (file, begun): (&File, bool)) -> Result<(), DbError> {
+    let history = History::new(&set.history);
+    let script = Script {
+        version: file.version,
+        description: &file.description,
+        checksum: &file.checksum,
+        text: &file.up,
+        in_transaction: false,
+        search_path: path(set),
+        // Nobody else holds a lock on a clone.
+        lock_timeout: Duration::ZERO,
+        statement_timeout: file.directives.statement_timeout.unwrap_or_default(),
+    };
+    history.make(session, &[]).await?;
+    let ended =
+        if begun { history.finish(session, script).await } else { history.apply(session, script).await };
+    ended.map_err(|error| error.error.into())
 }
 
 /// Waits for the work, and looks at its locks meanwhile.

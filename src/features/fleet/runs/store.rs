@@ -169,6 +169,17 @@ pub(in super::super) async fn finish(
     Ok(done.rows_affected() == 1)
 }
 
+/// Gives up a run that was stopped.
+pub(in super::super) async fn give_up(control: &mut PgConnection, run: RunId) -> Result<bool, DbError> {
+    let done = sqlx::query(
+        "update control.runs set state = 'cancelled', message = 'a person cancelled it' where id = $1 and state = 'stopped'",
+    )
+    .bind(run)
+    .execute(control)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Begins a run again that ended: who failed and who was never begun is pending once more. Violates
 /// [`ONE_AT_A_TIME`] where another is under way.
 pub(in super::super) async fn reopen(control: &mut PgConnection, run: RunId) -> Result<(), DbError> {

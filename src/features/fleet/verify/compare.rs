@@ -1,7 +1,10 @@
 //! What a tenant's database answers against what should be there. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest, Sha256};
+
+use super::super::hex;
 use super::model::{Finding, Severity};
 use crate::features::migrations::Set;
 use crate::features::tenants::Tenant;
@@ -128,6 +131,40 @@ pub(super) fn differences(expected: &[Line], found: &[Line]) -> Vec<Difference> 
         .collect()
 }
 
+/// What sets make of a template's schema: all that an empty database does not have, or with schema
+/// nexus alone what Nexus's own set makes.
+pub(super) fn made_by_sets(expected: &[Line], wholly: bool) -> Vec<Line> {
+    let of_every_database = |what: &str| matches!(what, "schema public" | "extension plpgsql");
+    let ours = |line: &&Line| if wholly { !of_every_database(&line.0) } else { in_nexus(&line.0) };
+    expected.iter().filter(ours).cloned().collect()
+}
+
+/// What of a database is about the same things, or stands in schema nexus, where nothing else is to
+/// be.
+pub(super) fn about(expected: &[Line], found: Vec<Line>) -> Vec<Line> {
+    let whats: BTreeSet<&str> = expected.iter().map(|line| line.0.as_str()).collect();
+    found.into_iter().filter(|line| in_nexus(&line.0) || whats.contains(line.0.as_str())).collect()
+}
+
+/// Whether a line is about schema nexus or something in it.
+fn in_nexus(what: &str) -> bool {
+    what == "schema nexus"
+        || what.contains(" in nexus on ")
+        || what.split(' ').find(|word| word.contains('.')).is_some_and(|name| name.starts_with("nexus."))
+}
+
+/// SHA-256 of lines, in hexadecimal digits.
+pub(super) fn digest(lines: &[Line]) -> String {
+    let mut hash = Sha256::new();
+    for Line(what, how) in lines {
+        for part in [what, how] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+    }
+    hex(&hash.finalize())
+}
+
 /// The differences as findings: each, or only how many there are.
 pub(super) fn told(tenant: &Tenant, differences: Vec<Difference>, each: bool) -> Vec<Finding> {
     let kind = |it: &Difference| match (&it.expected, &it.found) {
@@ -163,6 +200,36 @@ mod tests {
 
     fn line(what: &str, how: &str) -> Line {
         Line(what.to_owned(), how.to_owned())
+    }
+
+    #[test]
+    fn of_a_database_with_things_of_its_own_only_what_sets_made_is_compared() {
+        let expected = [
+            "column nexus.users.id",
+            "extension plpgsql",
+            "schema nexus",
+            "schema public",
+            "table public.shop",
+        ];
+        let expected: Vec<Line> = expected.iter().map(|what| line(what, "x")).collect();
+        let whats = |lines: &[Line]| lines.iter().map(|line| line.0.clone()).collect::<Vec<_>>();
+        let (ours, own) = (made_by_sets(&expected, true), made_by_sets(&expected, false));
+        assert_eq!(whats(&ours), ["column nexus.users.id", "schema nexus", "table public.shop"]);
+        assert_eq!(whats(&own), ["column nexus.users.id", "schema nexus"]);
+        let found = vec![
+            line("function public.f(a nexus.kind)", ""),
+            line("materialized view nexus.planted", ""),
+            line("schema public", "otherwise"),
+            line("table public.own", ""),
+            line("table public.shop", "x"),
+        ];
+        assert_eq!(
+            whats(&about(&ours, found.clone())),
+            ["materialized view nexus.planted", "table public.shop"]
+        );
+        assert_eq!(whats(&about(&own, found)), ["materialized view nexus.planted"]);
+        assert_eq!(digest(&ours), digest(&ours.clone()));
+        assert_ne!(digest(&ours), digest(&own));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::super::asking::{Reach, sessions};
 use super::super::error::FleetError;
-use super::compare::{Registered, differences, standing, told};
+use super::compare::{Registered, about, differences, digest, made_by_sets, standing, told};
 use super::model::{Finding, Severity, VerifyRequest};
 use super::store::{self, SeenRow};
 use super::template::{Expected, Versions, expected};
@@ -151,11 +151,13 @@ impl<'a> Server<'a> {
         let (versions, pending) = self.histories(tenant, &glance, &mut answer);
         let seen = self.seen(session, tenant, &glance, &mut answer).await?;
         if tenant.adopted {
-            self.note(tenant, "its database was there before Nexus", &mut answer);
+            self.compare_ours(session, tenant, (&versions, seen), &mut answer).await?;
         } else if versions == self.expected.versions {
             self.compare(session, tenant, seen, &mut answer).await?;
         } else {
-            self.note(tenant, "it has other files of its sets than the template", &mut answer);
+            let why =
+                "it has other files of its sets than the template: it was compared by its histories only";
+            self.note(tenant, why, &mut answer);
         }
         answer.pending = pending > 0 && answer.findings.iter().all(|it| it.severity != Severity::Error);
         Ok(answer)
@@ -183,8 +185,7 @@ impl<'a> Server<'a> {
 
     fn note(&self, tenant: &Tenant, why: &str, answer: &mut Answer) {
         if self.request.differences {
-            let detail = format!("{why}: it was compared by its histories only");
-            answer.findings.push(Finding::of(tenant, "not_compared", Severity::Notice, "its schema", detail));
+            answer.findings.push(Finding::of(tenant, "not_compared", Severity::Notice, "its schema", why));
         }
     }
 
@@ -198,7 +199,7 @@ impl<'a> Server<'a> {
         answer: &mut Answer,
     ) -> Result<SeenRow, ClusterError> {
         let known = self.seen.get(&tenant.id);
-        if let Some(row) = known.filter(|row| row.counters == glance.counters) {
+        if let Some(row) = known.filter(|row| row.counters == glance.counters && !glance.uncounted) {
             return Ok(row.clone());
         }
         let catalogue = cluster::catalogue(session).await?;
@@ -240,6 +241,46 @@ impl<'a> Server<'a> {
         let lines = cluster::schema_lines(session, parts).await?;
         let found = differences(&self.expected.lines, &lines);
         answer.findings.extend(told(tenant, found, self.request.differences));
+        Ok(())
+    }
+
+    /// Of a database that was there before Nexus, compares what the sets made with the template's:
+    /// the rest is its owner's affair.
+    async fn compare_ours(
+        &self,
+        session: &mut PgConnection,
+        tenant: &Tenant,
+        (versions, mut seen): (&Versions, SeenRow),
+        answer: &mut Answer,
+    ) -> Result<(), ClusterError> {
+        let wholly = *versions == self.expected.versions;
+        if versions.get(BUILT_IN) != self.expected.versions.get(BUILT_IN) {
+            let why =
+                "it has other files of its sets than the template: it was compared by its histories only";
+            self.note(tenant, why, answer);
+            return Ok(());
+        }
+        let why = if wholly {
+            "its database was there before Nexus: only what the sets made was compared"
+        } else {
+            "its database was there before Nexus, and it has other files of its sets than the template: \
+             only schema nexus was compared"
+        };
+        self.note(tenant, why, answer);
+        let expected = made_by_sets(&self.expected.lines, wholly);
+        if seen.digest != digest(&expected) {
+            let names = &tenant.resources;
+            let parts = Parts { owner: &names.owner_role, app: &names.app_role };
+            let found = about(&expected, cluster::schema_lines(session, parts).await?);
+            seen.digest = digest(&found);
+            let found = differences(&expected, &found);
+            if !found.is_empty() {
+                answer.findings.extend(told(tenant, found, self.request.differences));
+            }
+        }
+        if self.seen.get(&tenant.id).is_none_or(|row| *row != seen) {
+            answer.seen = Some(seen);
+        }
         Ok(())
     }
 }
