@@ -57,6 +57,10 @@ pub async fn inspect(
         report.findings.extend(both);
         seen = new;
     }
+    // What a stopped look left out is not known to be well.
+    if stop.is_cancelled() {
+        return Err(InspectionError::Interrupted);
+    }
     let order = |it: &Finding| (it.place.to_string(), it.tenant.clone(), it.code, it.object.clone());
     report.findings.sort_by_cached_key(order);
     Ok(report)
