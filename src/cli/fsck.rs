@@ -64,7 +64,8 @@ pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
     };
     let App { provisioning, control } = &mut app;
     let look = async |control: &mut _| {
-        inspection::inspect(provisioning, control, &caller, &request, &progress, &on.interrupt).await
+        let look = inspection::inspect(provisioning, control, &caller, &request, &progress, &on.interrupt);
+        on.reading(look).await
     };
     let report = look(control).await?;
     if !args.fix {

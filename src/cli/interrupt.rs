@@ -32,8 +32,9 @@ pub fn watch(token: &CancellationToken, child_has_terminal: &Arc<AtomicBool>, sc
                 screen.restore_terminal();
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             }
-            token.cancel();
+            // Said before the work ends, which may be at once.
             screen.note("stopping at the next step; press Ctrl-C again to quit at once");
+            token.cancel();
         }
     });
 }

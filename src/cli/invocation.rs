@@ -7,8 +7,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::Screen;
 use super::{GlobalArgs, logging};
-use crate::kernel::{AnyFailure, Caller};
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure};
 use crate::settings::{Flags, Loaded, Settings, Sources};
+
+/// The user stopped work that only reads.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped; nothing was changed")]
+pub struct Stopped;
+
+impl Failure for Stopped {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Interrupted
+    }
+
+    fn code(&self) -> &'static str {
+        "interrupted"
+    }
+}
 
 /// One run of a command.
 #[derive(Debug)]
@@ -48,6 +63,24 @@ impl Invocation {
             sources,
             loaded,
         })
+    }
+
+    /// Waits for work that only reads. Where the user stops it, it is dropped at once, with what it
+    /// holds open.
+    ///
+    /// # Errors
+    /// [`Stopped`], or what the work says.
+    pub fn reading<T, E: Into<AnyFailure>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, AnyFailure>> {
+        let work = Box::pin(work);
+        async move {
+            tokio::select! {
+                done = work => done.map_err(Into::into),
+                () = self.interrupt.cancelled() => Err(Stopped.into()),
+            }
+        }
     }
 
     /// From here on Ctrl-C is for the program that runs in our place.

@@ -383,7 +383,7 @@ pub async fn run(args: TenantArgs, on: &Invocation) -> CommandResult {
         Verb::Create(args) if args.from.is_some() => many::run(*args, on).await,
         Verb::Create(args) => create::run(*args, on).await,
         Verb::Adopt(args) => Box::pin(adopt::run(*args, on)).await,
-        Verb::List(args) => look::list(args, on).await,
+        Verb::List(args) => on.reading(look::list(args, on)).await,
         Verb::Show(args) => look::show(&args, on).await,
         Verb::Update(args) => update::run(args, on).await,
         Verb::Rename(args) => rename::run(&args, on).await,

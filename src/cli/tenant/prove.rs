@@ -64,7 +64,7 @@ pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
         return Ok(Exit::Done);
     }
     let selection = TenantSelection { names: args.names, all: args.all, conditions: args.conditions };
-    let chosen = selection.tenants(&mut app, &caller).await?;
+    let chosen = on.reading(selection.tenants(&mut app, &caller)).await?;
     let mut ids = Vec::with_capacity(chosen.len());
     for one in chosen {
         match one.tenant {

@@ -120,6 +120,10 @@ pub fn check_file(
     } else {
         comma_separated(name, reader, &mut check)?;
     }
+    // Who wrote into a pipe is stopped by the same Ctrl-C, and what came of it is not all.
+    if watch.stop.is_cancelled() {
+        return Err(AuditError::Interrupted);
+    }
     Ok(check.walk.end()?.into())
 }
 

@@ -69,13 +69,21 @@ impl At<'_> {
         for tenant in rows.iter().filter(|tenant| !changing.contains_key(&tenant.id)) {
             let Expectation::Whole { open } = Expectation::of(tenant.state) else { continue };
             let mark = self.look.on.installation.mark(tenant.id);
+            let mut missing = None;
             if buckets.get(&*tenant.resources.bucket) != Some(&&*mark) {
-                findings.extend(self.bucket(tenant, &mark).await);
+                missing = self.bucket(tenant, &mark).await;
             }
             if !self.store.shared_key {
                 let held = keys.get(&*mark).map_or(&[][..], Vec::as_slice);
-                findings.extend(self.keys(tenant, held, open));
+                // Where the bucket is gone or has another name, the key may say so, too.
+                let own = |name: &String| buckets.get(name.as_str()) == Some(&&*mark);
+                let fits = |reached: &[String]| {
+                    reached == [tenant.resources.bucket.as_str()]
+                        || missing.is_some() && reached.iter().all(own)
+                };
+                findings.extend(self.keys(tenant, held, open, fits));
             }
+            findings.extend(missing);
         }
         findings
     }
@@ -95,7 +103,13 @@ impl At<'_> {
         }
     }
 
-    fn keys(&self, tenant: &Tenant, held: &[&FoundKey], open: bool) -> Vec<Finding> {
+    fn keys(
+        &self,
+        tenant: &Tenant,
+        held: &[&FoundKey],
+        open: bool,
+        fits: impl Fn(&[String]) -> bool,
+    ) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut add = |code, id: &str, detail: String, remedy: Remedy| {
             let finding = Finding::new(code, Some(tenant), self.place, format!("key {id}"), detail);
@@ -110,7 +124,7 @@ impl At<'_> {
                 add("key_extra", id, detail, Remedy::DeleteKey(id.to_owned()));
                 continue;
             }
-            if key.buckets != [bucket.as_str()] {
+            if !fits(&key.buckets) {
                 let detail = format!("it reaches {:?}", key.buckets);
                 add("key_scope", id, detail, Remedy::ReplaceKey(id.to_owned()));
             }
@@ -136,13 +150,17 @@ impl At<'_> {
         let names: HashSet<&str> = rows.iter().map(|tenant| tenant.resources.bucket.as_str()).collect();
         let marks: HashSet<String> =
             rows.iter().map(|tenant| self.look.on.installation.mark(tenant.id)).collect();
+        let found_names: HashSet<&str> = found.buckets.iter().map(|bucket| bucket.name.as_str()).collect();
+        // Tenants whose bucket is gone: one of another name with their mark may be that bucket.
+        let bereft = rows.iter().filter(|tenant| !found_names.contains(&*tenant.resources.bucket));
+        let bereft: HashSet<String> = bereft.map(|it| self.look.on.installation.mark(it.id)).collect();
         let mut findings = Vec::new();
         for bucket in found.buckets.iter().filter(|bucket| !names.contains(&*bucket.name)) {
-            let finding =
-                Finding::new("orphan_bucket", None, self.place, format!("bucket {}", bucket.name), "");
-            let finding = orphan(control, changing, finding, &bucket.mark).await?;
+            let code = if bereft.contains(&bucket.mark) { "bucket_renamed" } else { "orphan_bucket" };
+            let finding = Finding::new(code, None, self.place, format!("bucket {}", bucket.name), "");
+            let Some(finding) = orphan(control, changing, finding, &bucket.mark).await? else { continue };
             let remedy = Remedy::DropBucket { name: bucket.name.clone(), mark: bucket.mark.clone() };
-            findings.extend(finding.map(|finding| finding.with(remedy)));
+            findings.push(if code == "orphan_bucket" { finding.with(remedy) } else { finding });
         }
         // A further key of a tenant that is there is told with the tenant.
         for key in found.keys.iter().filter(|key| !marks.contains(&key.mark)) {

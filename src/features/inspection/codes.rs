@@ -251,6 +251,12 @@ pub const CODES: &[Entry] = &[
     ),
     entry("trap_definer", Notice, REVIEW, "a function runs with a superuser's rights, whoever calls it"),
     entry("bucket_missing", Error, RESTORE, "the tenant's bucket is gone, and its objects with it"),
+    entry(
+        "bucket_renamed",
+        Error,
+        Cure::Hand("give it its name back with the store's own tools; the tenant's row has it"),
+        "a bucket with the mark of a tenant whose bucket is missing is there under another name: it may be that one",
+    ),
     entry("bucket_foreign", Error, LOOK, "a bucket of the tenant's name is there that is not the tenant's"),
     entry("key_missing", Error, Cure::Repair, "the tenant's key is gone: its app cannot reach its bucket"),
     entry(

@@ -31,6 +31,12 @@ pub(super) struct Look<'a> {
 /// Operations that are not over, by tenant.
 pub(super) type Changing = HashMap<TenantId, OperationView>;
 
+/// All that are not gone: those in a pool or in the trash, too, which a list leaves out.
+pub(super) fn there() -> Selector {
+    let states: Vec<_> = TenantState::ALL.into_iter().filter(|it| *it != TenantState::Deleted).collect();
+    Selector::states(&states)
+}
+
 impl Look<'_> {
     /// Whether this look goes to a place.
     pub(super) fn goes_to(&self, place: &Place) -> bool {
@@ -59,9 +65,7 @@ impl Look<'_> {
         at: Selector,
     ) -> Result<Vec<Tenant>, InspectionError> {
         let cluster = self.request.cluster.as_deref().map(Selector::cluster);
-        // Those in a pool or in the trash, too, which a list leaves out.
-        let there: Vec<_> = TenantState::ALL.into_iter().filter(|it| *it != TenantState::Deleted).collect();
-        let asked = [self.request.selector.clone(), at, Selector::states(&there)];
+        let asked = [self.request.selector.clone(), at, there()];
         let selector = Selector::all_of(asked.into_iter().chain(cluster));
         let filter = TenantFilter { selector, search: None };
         let mut rows = Vec::new();

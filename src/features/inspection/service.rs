@@ -7,11 +7,11 @@ use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::error::InspectionError;
-use super::look::Look;
+use super::look::{Look, there};
 use super::model::{Finding, Place, Remedy, Report, Request};
 use super::{buckets, server};
 use crate::features::provisioning::Provisioning;
-use crate::features::tenants::{self, Selector};
+use crate::features::tenants;
 use crate::kernel::{Caller, Event, Progress, TenantId};
 
 /// Between two looks: what was under way at the first has ended, or has begun to be recorded.
@@ -57,6 +57,10 @@ pub async fn inspect(
         report.findings.extend(both);
         seen = new;
     }
+    // What a stopped look left out is not known to be well.
+    if stop.is_cancelled() {
+        return Err(InspectionError::Interrupted);
+    }
     let order = |it: &Finding| (it.place.to_string(), it.tenant.clone(), it.code, it.object.clone());
     report.findings.sort_by_cached_key(order);
     Ok(report)
@@ -101,7 +105,7 @@ impl Look<'_> {
     async fn sealed_orphans(&self, control: &mut PgConnection) -> Result<Vec<Finding>, InspectionError> {
         let holders = self.on.secrets.holders(control).await?;
         let changing = self.changing(control).await?;
-        let all = tenants::select(control, self.caller, &Selector::default()).await?;
+        let all = tenants::select(control, self.caller, &there()).await?;
         let known: HashSet<TenantId> = all.into_iter().map(|(id, _)| id).collect();
         let lost = holders.into_iter().filter(|id| !known.contains(id) && !changing.contains_key(id));
         let of = |id: TenantId| {

@@ -8,6 +8,7 @@ mod change;
 mod env;
 mod error;
 mod life;
+mod list;
 mod model;
 mod selector;
 mod service;
@@ -17,7 +18,8 @@ pub use change::{Change, ChangeOutcome, Facts, Renamed, Updated, rename, update}
 pub use env::EnvView;
 pub use error::TenantError;
 pub use life::{Life, Reason, ReasonError, Suspension, Trash, due, is_due, suspend, trash};
+pub use list::{each, list};
 pub use model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
-pub use service::{TenantRef, each, find, former_slugs, get, list, select, slugs};
+pub use service::{TenantRef, find, former_slugs, get, select, slugs};
 pub use store::{by_id, claim, holder, insert, set_access_key, set_adopted, set_state};

@@ -1,16 +1,16 @@
-//! Reading tenants.
+//! Reading tenants, lists apart.
 
 use std::str::FromStr;
 
 use sqlx::PgConnection;
 
 use super::error::TenantError;
-use super::model::{Tenant, TenantFilter, TenantSort, TenantState};
+use super::model::{Tenant, TenantState};
 use super::selector::Selector;
 use super::store;
 use crate::infra::db::DbError;
 use crate::kernel::slug::SlugError;
-use crate::kernel::{AnyFailure, Caller, Page, Pagination, Slug, TenantId, suggest};
+use crate::kernel::{Caller, Slug, TenantId, suggest};
 
 /// How a person names a tenant: by its slug, or by its id, which also finds one that is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -78,56 +78,6 @@ async fn missing(connection: &mut PgConnection, name: &TenantRef) -> Result<Tena
     let near = store::slugs(connection, &first, 1000).await?;
     let nearest = suggest::nearest(&name, near.iter().map(String::as_str)).map(str::to_owned);
     Ok(TenantError::NotFound { name, nearest })
-}
-
-/// One page of tenants, and where it stands among all.
-///
-/// # Errors
-/// When a statement fails.
-pub async fn list(
-    connection: &mut PgConnection,
-    _caller: &Caller,
-    filter: &TenantFilter,
-    sort: (TenantSort, bool),
-    page: Page,
-) -> Result<(Vec<Tenant>, Pagination), TenantError> {
-    let mut rows = Vec::new();
-    let mut total = None;
-    if filter.search.is_none() && filter.selector.is_in_indexes() {
-        rows = store::page(connection, filter, sort, page).await?;
-        // A first page that is not full needs no count.
-        if page.page == 1 && rows.len() < usize::try_from(page.limit).unwrap_or(usize::MAX) {
-            total = i64::try_from(rows.len()).ok();
-        }
-    } else {
-        for counted in store::counted_page(connection, filter, sort, page).await? {
-            total = Some(counted.total);
-            rows.push(counted.tenant);
-        }
-        // Only a page that is not the first can be behind the end.
-        total = total.or((page.page == 1).then_some(0));
-    }
-    let total = match total {
-        Some(total) => total,
-        None => store::count(connection, filter).await?,
-    };
-    let total = u64::try_from(total).unwrap_or(0);
-    Ok((rows, Pagination::new(page, total)))
-}
-
-/// Hands over every tenant that a filter lets through, one at a time: memory stays as it is however
-/// many there are. The list is that of one moment.
-///
-/// # Errors
-/// When the statement fails, or whatever `take` says.
-pub async fn each(
-    connection: &mut PgConnection,
-    _caller: &Caller,
-    filter: &TenantFilter,
-    sort: (TenantSort, bool),
-    take: &mut (dyn FnMut(Tenant) -> Result<(), AnyFailure> + Send),
-) -> Result<(), AnyFailure> {
-    store::each(connection, filter, sort, take).await
 }
 
 /// The ids and slugs of all tenants that fit a selector, by slug.

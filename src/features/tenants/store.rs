@@ -1,20 +1,20 @@
 //! The SQL of tenants' rows.
 
-use futures_util::TryStreamExt;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, QueryBuilder};
+use sqlx::{AssertSqlSafe, PgConnection, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState};
+use super::model::{Adoption, NewTenant, Resources, Tenant, TenantState};
 use super::selector::{self, Selector, like_literal};
 use crate::infra::db::DbError;
-use crate::kernel::{AnyFailure, Email, Labels, Page, Slug, TenantId};
+use crate::kernel::{Email, Labels, Slug, TenantId};
 
 /// The index that lets no two tenants have one slug.
 pub(super) const SLUG_INDEX: &str = "tenants_slug";
 /// How long it is remembered whose a slug was, in days.
 const KEPT_DAYS: i32 = 30;
-const COLUMNS: &str = "id, slug, name, state, admin_email, labels, cluster, store, database_name, owner_role, \
+/// The columns of a [`Tenant`].
+pub(super) const COLUMNS: &str = "id, slug, name, state, admin_email, labels, cluster, store, database_name, owner_role, \
                        app_role, bucket, access_key_id, shared_key, adopted, adoption, schema_version, created_at, updated_at, \
                        suspended_at, suspended_by, suspension_reason, trashed_at, trashed_by, trashed_from, purge_after";
 
@@ -289,97 +289,6 @@ pub async fn set_access_key(
         .execute(connection)
         .await?;
     Ok(())
-}
-
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &TenantFilter) {
-    selector::push(query, &filter.selector);
-    if let Some(text) = &filter.search {
-        let pattern = format!("%{}%", like_literal(&text.to_lowercase()));
-        query.push(" and search_text like ").push_bind(pattern);
-    }
-}
-
-/// What a list is sorted by: as the indexes are. A slug is its tenant's alone while it lives.
-fn order(filter: &TenantFilter, (sort, descending): (TenantSort, bool)) -> String {
-    let key = sort.column();
-    let direction = if descending { "desc" } else { "asc" };
-    if sort == TenantSort::Slug && filter.selector.leaves_out_deleted() {
-        return format!("{key} {direction}");
-    }
-    format!("{key} {direction}, id {direction}")
-}
-
-/// One page of the tenants that a filter lets through, where the index of their order tells which:
-/// what lies before the page is skipped in it, and only the page's own rows are fetched.
-pub(super) async fn page(
-    connection: &mut PgConnection,
-    filter: &TenantFilter,
-    sort: (TenantSort, bool),
-    page: Page,
-) -> Result<Vec<Tenant>, DbError> {
-    let order = order(filter, sort);
-    let mut query = QueryBuilder::new(format!(
-        "select {COLUMNS} from control.tenants join (select id from control.tenants where "
-    ));
-    push_filter(&mut query, filter);
-    query.push(format_args!(" order by {order} limit ")).push_bind(i64::from(page.limit));
-    query.push(" offset ").push_bind(page.offset());
-    query.push(format_args!(") as chosen using (id) order by {order}"));
-    Ok(query.build_query_as().fetch_all(connection).await?)
-}
-
-/// A tenant, and how many there are in the whole list.
-#[derive(Debug, FromRow)]
-pub(super) struct Counted {
-    #[sqlx(flatten)]
-    pub(super) tenant: Tenant,
-    pub(super) total: i64,
-}
-
-/// One page of the tenants that a filter lets through, where rows must be looked at: each once, for
-/// the page and the total together. Left to itself the planner hopes to find a page's rows early in
-/// their order, and reads the whole table in that order where it is wrong.
-pub(super) async fn counted_page(
-    connection: &mut PgConnection,
-    filter: &TenantFilter,
-    sort: (TenantSort, bool),
-    page: Page,
-) -> Result<Vec<Counted>, DbError> {
-    let (key, order) = (sort.0.column(), order(filter, sort));
-    let mut query =
-        QueryBuilder::new(format!("with fit as materialized (select id, {key} from control.tenants where "));
-    push_filter(&mut query, filter);
-    query.push(format_args!("), chosen as (select id from fit order by {order} limit "));
-    query.push_bind(i64::from(page.limit)).push(" offset ").push_bind(page.offset());
-    query.push(format_args!(
-        ") select {COLUMNS}, (select count(*) from fit) as total
-         from control.tenants join chosen using (id) order by {order}"
-    ));
-    Ok(query.build_query_as().fetch_all(connection).await?)
-}
-
-/// Hands over every tenant that a filter lets through, one at a time as the server sends them.
-pub(super) async fn each(
-    connection: &mut PgConnection,
-    filter: &TenantFilter,
-    sort: (TenantSort, bool),
-    take: &mut (dyn FnMut(Tenant) -> Result<(), AnyFailure> + Send),
-) -> Result<(), AnyFailure> {
-    let mut query = QueryBuilder::new(format!("select {COLUMNS} from control.tenants where "));
-    push_filter(&mut query, filter);
-    query.push(format_args!(" order by {}", order(filter, sort)));
-    let mut rows = query.build_query_as().fetch(connection);
-    while let Some(tenant) = rows.try_next().await.map_err(DbError::from)? {
-        take(tenant)?;
-    }
-    Ok(())
-}
-
-/// How many tenants a filter lets through.
-pub(super) async fn count(connection: &mut PgConnection, filter: &TenantFilter) -> Result<i64, DbError> {
-    let mut query = QueryBuilder::new("select count(*) from control.tenants where ");
-    push_filter(&mut query, filter);
-    Ok(query.build_query_scalar().fetch_one(connection).await?)
 }
 
 /// The ids and slugs of the tenants that fit a selector, by slug.

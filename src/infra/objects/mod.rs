@@ -59,7 +59,8 @@ pub struct FoundKey {
     pub access_key_id: String,
     /// Whose it is.
     pub mark: String,
-    /// The buckets that it can touch.
+    /// The buckets that it can touch; where it may do less there than read and write, or more, that
+    /// is said behind the name.
     pub buckets: Vec<String>,
     /// Whether it is let in.
     pub enabled: bool,

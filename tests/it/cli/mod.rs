@@ -8,3 +8,4 @@ mod help;
 mod output;
 mod prompts;
 mod settings;
+mod stopped;

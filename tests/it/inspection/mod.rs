@@ -13,6 +13,7 @@ use crate::support::stack::{self, Stack};
 use crate::support::world::World;
 
 mod changing;
+mod garage;
 mod handbook;
 mod killed;
 mod planted;

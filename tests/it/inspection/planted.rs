@@ -10,16 +10,16 @@ use crate::support::world::World;
 const TENANTS: usize = 300;
 
 /// What a tenant's row says.
-struct Row {
-    id: String,
+pub(super) struct Row {
+    pub(super) id: String,
     database: String,
     owner: String,
-    app: String,
-    bucket: String,
-    key: String,
+    pub(super) app: String,
+    pub(super) bucket: String,
+    pub(super) key: String,
 }
 
-fn row(world: &World, number: usize) -> Row {
+pub(super) fn row(world: &World, number: usize) -> Row {
     let rows = world.control_sql(&format!(
         "select id, database_name, owner_role, app_role, bucket, access_key_id from control.tenants
          where slug = 't-{number:03}'"
@@ -161,6 +161,17 @@ fn every_planted_fault_is_found_and_nothing_else_and_mended_where_that_loses_not
     for slug in ["t-004", "t-008", "t-014", "t-020", "t-022", "t-024"] {
         world.ok(&["tenant", "psql", slug, "--", "-c", "select 1 from nexus.roles"]);
     }
+}
+
+#[test]
+fn tenants_in_the_trash_and_in_a_pool_are_no_fault() {
+    let second = Second::start();
+    let world = World::of(second.stack, &second.stack.endpoint);
+    tenants(&world, 1, 2, &[]);
+    world.ok(&["tenant", "delete", "t-001", "--yes", "--confirm", "t-001"]);
+    world.ok(&["pool", "set", "--size", "1"]);
+    world.ok(&["pool", "fill"]);
+    assert_eq!(fsck(&world, &[]), (0, Seen::new(), Seen::new()));
 }
 
 #[test]

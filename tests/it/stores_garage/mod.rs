@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::support::garage::{self, REGION};
 
 /// The driver, as Nexus makes it.
-fn store() -> GarageStore {
+pub fn store() -> GarageStore {
     let garage = garage::shared();
     store_at(&garage.s3_endpoint, &garage.admin_endpoint)
 }
@@ -66,7 +66,7 @@ impl Tenant {
     }
 }
 
-fn client(key: &ScopedKey) -> Client {
+pub fn client(key: &ScopedKey) -> Client {
     let secret = key.secret.expose_secret();
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -80,7 +80,7 @@ fn client(key: &ScopedKey) -> Client {
     Client::from_conf(config)
 }
 
-async fn put(s3: &Client, bucket: &str, key: &str) {
+pub async fn put(s3: &Client, bucket: &str, key: &str) {
     let body = ByteStream::from_static(b"content");
     s3.put_object().bucket(bucket).key(key).body(body).send().await.unwrap();
 }
@@ -112,7 +112,7 @@ fn request(method: &str, url: &str, body: &str) -> (u16, Value) {
 }
 
 /// A call of the admin API by somebody else, e.g. the cluster's own people.
-fn admin(call: &str, body: &Value) -> Value {
+pub fn admin(call: &str, body: &Value) -> Value {
     let method = if body.is_null() && call.starts_with("Get") { "GET" } else { "POST" };
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let (status, answer) = request(method, &format!("{}/v2/{call}", garage::shared().admin_endpoint), &body);

@@ -53,6 +53,37 @@ fn a_list_is_filtered_searched_sorted_and_paged() {
 }
 
 #[test]
+fn pages_one_after_the_other_are_the_whole_list() {
+    let world = World::new();
+    fleet(&world, 6000);
+    // Names that several have, and labels that stand at one end.
+    world.control_sql("update control.tenants set name = 'Same' where right(slug, 1) in ('1', '2', '3')");
+    world.control_sql(
+        "update control.tenants set labels = labels || '{\"wave\": \"new\"}' where slug > 't02500'",
+    );
+    for (conditions, total) in [
+        (&["--sort", "name"][..], 6000),
+        (&["--search", "t0"], 6000),
+        (&["--search", "T0", "--sort", "-name"], 6000),
+        (&["--where", "label.plan!=gold", "--sort", "state"], 3000),
+        (&["--where", "label.wave=new", "--sort", "-created"], 3500),
+        (&["--where", "label.wave=new"], 3500),
+        (&["--where", "slug=*7*,label.plan"], 1626),
+    ] {
+        let limit = ["--limit", "650", "--page"];
+        let page = |number: usize| {
+            let number = number.to_string();
+            slugs(&world, &[conditions, &limit[..], &[&number]].concat())
+        };
+        let pages: Vec<_> = (1..=total / 650 + 1).map(page).collect();
+        assert!(pages.iter().rev().skip(1).all(|page| page.len() == 650), "{conditions:?}");
+        let pages = pages.concat();
+        assert_eq!(pages.len(), total, "{conditions:?}");
+        assert_eq!(pages, slugs(&world, &[conditions, &["--all"]].concat()), "{conditions:?}");
+    }
+}
+
+#[test]
 fn five_thousand_tenants_are_listed_in_every_format() {
     let world = World::new();
     fleet(&world, 5000);

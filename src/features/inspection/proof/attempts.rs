@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio_util::sync::CancellationToken;
+
 use super::report::{Breach, Outcome};
 use crate::features::placement::{Cluster, Store};
 use crate::features::tenants::Tenant;
@@ -92,13 +94,19 @@ impl Trier {
     }
 
     /// Tries the neighbours, and the databases of its server that belong to nobody: name and kind.
-    pub(super) async fn try_all(&self, neighbours: &[Seat], nobodys: &[(String, &'static str)]) -> Tally {
+    /// When it is to stop it leaves the rest out; what was begun is tidied up.
+    pub(super) async fn try_all(
+        &self,
+        neighbours: &[Seat],
+        nobodys: &[(String, &'static str)],
+        stop: &CancellationToken,
+    ) -> Tally {
         let mut tally = Tally::default();
         let names = &self.seat.tenant.resources;
         let (own, session) = cluster::enter(&self.login(&self.seat.cluster, &names.database_name)).await;
         tally.own(self, format!("database {}", names.database_name), &own);
         let mut session = session;
-        for neighbour in neighbours {
+        for neighbour in neighbours.iter().take_while(|_| !stop.is_cancelled()) {
             let (theirs, slug) = (&neighbour.tenant.resources, neighbour.tenant.slug.as_str());
             let (entry, _) = cluster::enter(&self.login(&neighbour.cluster, &theirs.database_name)).await;
             tally.count(self, "database", slug, format!("database {}", theirs.database_name), entry);
@@ -111,18 +119,18 @@ impl Trier {
                 }
             }
         }
-        for (database, kind) in nobodys {
+        for (database, kind) in nobodys.iter().take_while(|_| !stop.is_cancelled()) {
             let (entry, _) = cluster::enter(&self.login(&self.seat.cluster, database)).await;
             tally.count(self, kind, "", format!("database {database}"), entry);
         }
         if let Some(session) = session.take() {
             let _ = sqlx::Connection::close(session).await;
         }
-        self.try_buckets(neighbours, &mut tally).await;
+        self.try_buckets(neighbours, &mut tally, stop).await;
         tally
     }
 
-    async fn try_buckets(&self, neighbours: &[Seat], tally: &mut Tally) {
+    async fn try_buckets(&self, neighbours: &[Seat], tally: &mut Tally, stop: &CancellationToken) {
         let own_bucket = &self.seat.tenant.resources.bucket;
         let client =
             |store: &Store| BucketClient::new(store.driver.endpoint(), store.driver.region(), &self.key);
@@ -139,7 +147,7 @@ impl Trier {
                 let there = || Trespasser::new(client(store), own_bucket);
                 abroad.entry(store.name.clone()).or_insert_with(there)
             };
-            for way in WAYS {
+            for way in WAYS.into_iter().take_while(|_| !stop.is_cancelled()) {
                 let entry = as_entry(trespasser.attempt(way, bucket, &name).await);
                 let object = format!("bucket {bucket}");
                 tally.count(self, &format!("bucket-{way}"), &neighbour.tenant.slug, object, entry);

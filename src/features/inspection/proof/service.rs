@@ -18,6 +18,7 @@ use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantState};
 use crate::infra::crypto::random;
 use crate::infra::db::Slots;
+use crate::infra::failpoint;
 use crate::kernel::{Caller, Event, Progress, TenantId};
 
 /// Each of these tenants logs in as itself and tries what is `pairs` others': their databases,
@@ -49,9 +50,6 @@ pub async fn prove(
     let mut tally = Tally::default();
     // A few tenants' credentials are open at a time.
     for batch in triers.chunks(jobs * 4) {
-        if stop.is_cancelled() {
-            return Err(InspectionError::Interrupted);
-        }
         let mut tries = Vec::new();
         for at in batch {
             let seat = all[*at].clone();
@@ -61,7 +59,8 @@ pub async fn prove(
             let databases = nobodys.get(&seat.cluster.name).cloned().unwrap_or_default();
             let trier = Trier { seat, password, key };
             tries.push(async move {
-                let tally = trier.try_all(&neighbours, &databases).await;
+                failpoint::pass(|| "prove.tenant".to_owned()).await;
+                let tally = trier.try_all(&neighbours, &databases, stop).await;
                 (trier.seat.tenant.slug.clone(), tally)
             });
         }
@@ -69,6 +68,9 @@ pub async fn prove(
         while let Some((subject, tried)) = tries.next().await {
             progress.event(Event::Done { subject, ok: tried.breaches.is_empty() });
             tally.add(tried);
+        }
+        if stop.is_cancelled() {
+            return Err(InspectionError::Interrupted);
         }
     }
     for held in slots {

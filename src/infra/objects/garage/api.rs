@@ -79,6 +79,18 @@ pub(super) struct Permissions {
     pub owner: bool,
 }
 
+impl Permissions {
+    /// A bucket's name, with the rights to it where they are not those of [`GarageApi::allow`].
+    pub(super) fn told_with(&self, bucket: String) -> String {
+        if self.read && self.write && !self.owner {
+            return bucket;
+        }
+        let rights = [(self.read, "reads"), (self.write, "writes"), (self.owner, "owns")];
+        let rights: Vec<_> = rights.into_iter().filter(|(held, _)| *held).map(|(_, word)| word).collect();
+        format!("{bucket} ({})", rights.join(", "))
+    }
+}
+
 /// A key as it is listed.
 #[derive(Deserialize)]
 pub(super) struct ListedKey {

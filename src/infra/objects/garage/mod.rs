@@ -197,7 +197,8 @@ impl ObjectStore for GarageStore {
                 let name = marked(&it.global_aliases).map(|(_, name)| name.to_owned());
                 name.or_else(|| it.global_aliases.first().cloned()).unwrap_or_else(|| it.id.clone())
             };
-            let mut buckets: Vec<String> = reached.map(name).collect();
+            let reach = |it: &api::KeyBucket| it.permissions.told_with(name(it));
+            let mut buckets: Vec<String> = reached.map(reach).collect();
             buckets.sort_unstable();
             let enabled = !key.expired;
             keys.push(FoundKey { access_key_id: key.access_key_id, mark: key.name, buckets, enabled });

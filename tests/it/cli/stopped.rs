@@ -1,0 +1,174 @@
+//! Ctrl-C, and a reader that leaves, while a command reads.
+
+use std::fs;
+use std::process::{Child, Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::support::world::World;
+
+/// Somebody who keeps a table of the control database from everybody else.
+struct Holder(Child);
+
+impl Holder {
+    fn of(world: &World, table: &str) -> Self {
+        let statement = format!("begin; lock table {table} in access exclusive mode; select pg_sleep(60)");
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-c", &statement]).env("PGPASSWORD", world.stack().password());
+        psql.env("PGHOST", &world.stack().socket_dir).env("PGPORT", &world.stack().port);
+        psql.env("PGUSER", "nexus").env("PGDATABASE", &world.control);
+        let holder = Self(psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        while locks(world, table, true) == 0 {}
+        holder
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn write_rows(world: &World, rows: u32) {
+    world.control_sql(&format!(
+        "insert into control.audit_log (caller, action, detail)
+         select 'machine:ann', 'test.write', json_build_object('n', n) from generate_series(1, {rows}) as n"
+    ));
+}
+
+/// How many have the table to themselves, or wait for it.
+fn locks(world: &World, table: &str, granted: bool) -> usize {
+    let condition = if granted { "granted and mode = 'AccessExclusiveLock'" } else { "not granted" };
+    let statement = format!("select pid from pg_locks where relation = '{table}'::regclass and {condition}");
+    world.control_sql(&statement).len()
+}
+
+fn interrupt(pid: u32) {
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGINT).unwrap();
+}
+
+/// Presses Ctrl-C once while a command waits for this table.
+fn stopped_at(world: &World, table: &str, args: &[&str]) -> Output {
+    let holder = Holder::of(world, table);
+    let mut child = world.command(args).spawn().unwrap();
+    while locks(world, table, false) == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "{args:?} did not come to {table}");
+    }
+    interrupt(child.id());
+    let output = child.wait_with_output().unwrap();
+    // It did not wait until it was its turn, and nobody waits in its place.
+    assert_eq!(locks(world, table, true), 1, "{args:?}");
+    drop(holder);
+    output
+}
+
+#[test]
+fn a_command_that_reads_ends_at_the_first_ctrl_c() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    let rows = || world.control_sql("select count(*) from control.audit_log");
+    let before = rows();
+    for (table, args) in [
+        ("control.audit_log", &["audit", "verify"][..]),
+        ("control.audit_log", &["audit", "list", "--all"]),
+        ("control.audit_log", &["audit", "export"]),
+        ("control.audit_log", &["audit", "anchor"]),
+        ("control.tenants", &["tenant", "list"]),
+        ("control.tenants", &["tenant", "list", "--all"]),
+        ("control.tenants", &["fsck"]),
+        ("control.tenants", &["tenant", "prove", "--all"]),
+    ] {
+        let output = stopped_at(&world, table, args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{args:?}: {said}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{args:?}");
+        assert_eq!(
+            said,
+            "stopping at the next step; press Ctrl-C again to quit at once\n\
+             error: stopped; nothing was changed\n",
+            "{args:?}"
+        );
+    }
+    assert_eq!(rows(), before);
+}
+
+#[test]
+fn a_script_reads_that_a_reading_command_was_stopped() {
+    let world = World::new();
+    let output = stopped_at(&world, "control.tenants", &["-o", "json", "fsck"]);
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!((output.status.code(), &error["error"]["code"]), (Some(130), &"interrupted".into()));
+}
+
+#[test]
+fn an_export_into_a_file_that_is_stopped_leaves_no_file() {
+    let world = World::new();
+    let folder = world.machine().path("work/exports");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("log.jsonl");
+    let args = ["audit", "export", "--file", file.to_str().unwrap()];
+    let output = stopped_at(&world, "control.audit_log", &args);
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    world.ok(&args);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[test]
+fn a_proof_that_is_stopped_tidies_up_and_signs_nothing() {
+    let world = World::new();
+    for slug in ["ash", "birch", "cedar"] {
+        world.ok(&["tenant", "create", slug]);
+    }
+    let report = world.machine().path("work/proof.json");
+    let args = ["-o", "json", "tenant", "prove", "--all", "--report", report.to_str().unwrap()];
+    let paused = world.paused_at("prove.tenant", &args);
+    interrupt(paused.pid());
+    let output = paused.go_on();
+    let error: Value = serde_json::from_slice(&output.stderr)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!((output.status.code(), &error["error"]["code"]), (Some(130), &"interrupted".into()));
+    assert_eq!(error["error"]["message"], "stopped; not everything was looked at");
+    assert!(!report.exists());
+    world.ok(&args);
+    assert!(report.exists());
+}
+
+#[test]
+fn a_cut_export_in_a_pipe_is_not_called_intact() {
+    let world = World::new();
+    // More than a pipe holds: when all is written, the command is reading.
+    write_rows(&world, 1000);
+    let export = world.ok(&["audit", "export"]);
+    let mut command = world.command(&["audit", "verify", "--file", "-"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    // Ctrl-C stops both who writes and who reads.
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), export.as_bytes()).unwrap();
+    let mut said = [0; 8];
+    interrupt(child.id());
+    std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut said).unwrap();
+    assert_eq!(&said, b"stopping");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_reader_that_has_enough_ends_a_command_quietly() {
+    let world = World::new();
+    write_rows(&world, 5000);
+    for verb in ["audit export", "audit export --format csv", "audit list --all", "-o json audit list --all"]
+    {
+        let line =
+            format!("'{}' {verb} | head -n 1; exit \"${{PIPESTATUS[0]}}\"", env!("CARGO_BIN_EXE_nexus"));
+        let mut command = Command::new("bash");
+        command.args(["-c", &line]).stdin(Stdio::null());
+        world.machine().furnish(&mut command);
+        let output = command.output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{verb}");
+        assert!(output.status.success(), "{verb}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1, "{verb}");
+    }
+}
