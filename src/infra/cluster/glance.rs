@@ -42,11 +42,8 @@ pub struct Glance {
     /// Each history that was asked for, by its name.
     pub histories: BTreeMap<String, History>,
     /// Grows whenever a row of the catalogue is written, as the server counts; begins anew when the
-    /// server lost count.
+    /// server lost count. Empty where somebody may have written rows that it does not count yet.
     pub counters: String,
-    /// Somebody may have written rows that the server does not count yet: whatever the counters say,
-    /// the catalogue has to be looked at.
-    pub uncounted: bool,
 }
 
 /// The catalogue of a database.
@@ -171,10 +168,7 @@ fn take(rows: &[PgRow], glance: &mut Glance) -> Result<Vec<String>, DbError> {
                     there.push(row.try_get(1)?);
                 }
             }
-            "counted" => {
-                glance.counters = row.try_get(1)?;
-                glance.uncounted = glance.counters.is_empty();
-            }
+            "counted" => glance.counters = row.try_get(1)?,
             history => {
                 let name = history.strip_prefix("history ").unwrap_or_default();
                 if let Some(History::There(list)) = glance.histories.get_mut(name) {

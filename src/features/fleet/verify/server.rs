@@ -199,7 +199,7 @@ impl<'a> Server<'a> {
         answer: &mut Answer,
     ) -> Result<SeenRow, ClusterError> {
         let known = self.seen.get(&tenant.id);
-        if let Some(row) = known.filter(|row| row.counters == glance.counters && !glance.uncounted) {
+        if let Some(row) = known.filter(|row| !row.counters.is_empty() && row.counters == glance.counters) {
             return Ok(row.clone());
         }
         let catalogue = cluster::catalogue(session).await?;
