@@ -58,6 +58,14 @@ pub enum FleetError {
         /// Where.
         line: usize,
     },
+    /// A file that is to run for the first time does nothing.
+    #[error("file {file} of set {set} has no statement")]
+    NothingIn {
+        /// Its set.
+        set: String,
+        /// The file, as far as its name is known.
+        file: String,
+    },
     /// A file is no plan.
     #[error("{file} is no plan: {why}")]
     NoPlan {
@@ -147,7 +155,7 @@ pub enum FleetError {
         unasked: usize,
     },
     /// Some tenants did not answer, and nothing was found in those that did.
-    #[error("{unasked} of {total} tenant(s) could not be asked; nothing was found in the others")]
+    #[error("{unasked} of {total} tenant(s) could not be asked{}", others(*unasked, *total))]
     Unasked {
         /// How many.
         unasked: usize,
@@ -169,6 +177,8 @@ pub enum FleetError {
         total: usize,
         /// How many were not begun, because too many had failed.
         skipped: usize,
+        /// No server answered.
+        unreachable: bool,
     },
     /// A migration failed on a clone.
     #[error("{failed} migration(s) failed on a clone")]
@@ -211,6 +221,10 @@ pub enum FleetError {
     Reading(AnyFailure),
 }
 
+fn others(unasked: usize, total: usize) -> &'static str {
+    if unasked < total { "; nothing was found in the others" } else { "" }
+}
+
 fn also(unasked: usize) -> String {
     if unasked == 0 { String::new() } else { format!(", and {unasked} could not be asked") }
 }
@@ -241,10 +255,14 @@ impl FleetError {
 
     fn hints_of_asking(&self) -> Vec<String> {
         match self {
+            Self::NothingIn { .. } => vec![
+                "write into it what it is to do, or remove it: what was applied cannot be changed".to_owned(),
+                "should it do nothing, let it say so: select 1".to_owned(),
+            ],
             Self::FilesGone { .. } => vec!["begin a new one: nexus migrate tenants --all".to_owned()],
             Self::Behind { .. } => vec!["bring them up to date: nexus migrate tenants --all".to_owned()],
             Self::Drift { .. } => vec!["see what differs in one: nexus migrate verify SLUG".to_owned()],
-            Self::Unasked { .. } => {
+            Self::SomeFailed { unreachable: true, .. } | Self::Unasked { .. } => {
                 vec!["see what answers: nexus cluster check".to_owned(), "nexus fsck".to_owned()]
             }
             Self::NoStatement => {
@@ -266,6 +284,7 @@ impl Failure for FleetError {
             Self::Busy { .. } | Self::TakenOver { .. } => ErrorKind::Busy,
             Self::ToOfWhich
             | Self::TransactionControl { .. }
+            | Self::NothingIn { .. }
             | Self::NoPlan { .. }
             | Self::NoStatement
             | Self::Copy => ErrorKind::Invalid,
@@ -273,9 +292,9 @@ impl Failure for FleetError {
             | Self::Over { .. }
             | Self::NoWayBack { .. }
             | Self::FilesGone { .. } => ErrorKind::Conflict,
-            Self::Partial { unreachable: true, .. } | Self::Copying(CopyError::Program { .. }) => {
-                ErrorKind::Unavailable
-            }
+            Self::Partial { unreachable: true, .. }
+            | Self::SomeFailed { unreachable: true, .. }
+            | Self::Copying(CopyError::Program { .. }) => ErrorKind::Unavailable,
             Self::Unasked { unasked, total } if unasked == total => ErrorKind::Unavailable,
             Self::Partial { .. } | Self::Template { .. } | Self::SomeFailed { .. } | Self::Unasked { .. } => {
                 ErrorKind::Partial
@@ -294,6 +313,7 @@ impl Failure for FleetError {
             Self::NoVersion { .. } => "version_not_found",
             Self::NoSuchName { .. } => "tenant_not_found",
             Self::TransactionControl { .. } => "transaction_control",
+            Self::NothingIn { .. } => "migration_empty",
             Self::NoPlan { .. } => "plan_unreadable",
             Self::PlanChanged { .. } => "plan_changed",
             Self::Partial { .. } => "run_partial",
@@ -375,7 +395,7 @@ impl Failure for FleetError {
                 json!({ "drifted": drifted, "asked": asked, "unasked": unasked })
             }
             Self::Unasked { unasked, total } => json!({ "unasked": unasked, "total": total }),
-            Self::SomeFailed { failed, total, skipped } => {
+            Self::SomeFailed { failed, total, skipped, .. } => {
                 json!({ "failed": failed, "total": total, "skipped": skipped })
             }
             Self::Rehearsed { failed } => json!({ "failed": failed }),

@@ -79,6 +79,14 @@ pub enum MigrationsError {
         /// The run's id.
         run: Uuid,
     },
+    /// The folder that a set is to have its files in is not there.
+    #[error("the files of a new set cannot be read: {}: {source}", folder.display())]
+    NoSource {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The folder of a set's files is not there.
     #[error("the files of set {set:?} cannot be read: {}: {source}", folder.display())]
     NoFolder {
@@ -253,7 +261,7 @@ impl Failure for MigrationsError {
             Self::InUse { .. } => "set_in_use",
             Self::RunUnderWay { .. } => "run_under_way",
             Self::RunNeedsSet { .. } => "run_needs_set",
-            Self::NoFolder { .. } => "set_folder_missing",
+            Self::NoFolder { .. } | Self::NoSource { .. } => "set_folder_missing",
             Self::Unreadable { .. } => "file_unreadable",
             Self::Unwritable { .. } => "file_unwritable",
             Self::NotUtf8 { .. } | Self::NotText { .. } => "file_not_text",
@@ -310,6 +318,9 @@ impl Failure for MigrationsError {
                 format!("see how far it is: nexus migrate runs show {run}"),
                 "repeat the command when it has ended".to_owned(),
             ],
+            Self::NoSource { folder, source } if source.kind() == io::ErrorKind::NotFound => {
+                vec![format!("make it: mkdir -p {}", folder.display())]
+            }
             Self::NoFolder { set, folder, source } if source.kind() == io::ErrorKind::NotFound => vec![
                 format!("make it: mkdir -p {}", folder.display()),
                 format!("or say where it is now: nexus migrate set update {set} --source DIR"),
@@ -332,6 +343,7 @@ impl Failure for MigrationsError {
             Self::RunUnderWay { run } => json!({ "run": run }),
             Self::RunNeedsSet { name, run } => json!({ "set": name, "run": run }),
             Self::NoFolder { set, folder, .. } => json!({ "set": set, "folder": folder }),
+            Self::NoSource { folder, .. } => json!({ "folder": folder }),
             Self::Header { file, line, .. } => json!({ "file": file, "line": line }),
             Self::Db(error) => error.details(),
             _ => Value::Null,

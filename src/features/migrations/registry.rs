@@ -87,7 +87,10 @@ pub async fn add_set(
         return Err(built_in("its name is taken"));
     }
     let source = absolute(name, &add.source)?;
-    folder::read(name, Path::new(&source))?;
+    folder::read(name, Path::new(&source)).map_err(|error| match error {
+        MigrationsError::NoFolder { folder, source, .. } => MigrationsError::NoSource { folder, source },
+        other => other,
+    })?;
     let depends_on = names(&add.depends_on);
     let mut tx = durable_transaction(control).await?;
     store::lock_sets(&mut tx).await?;

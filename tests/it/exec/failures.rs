@@ -82,3 +82,31 @@ fn neither_a_slow_statement_nor_a_lock_holds_it_up() {
     let (code, lines, _) = exec(&world, &["t-001", "--statement-timeout", "1s", "--", "select pg_sleep(30)"]);
     assert_eq!((code, lines[0]["error"]["sqlstate"].as_str()), (6, Some("57014")));
 }
+
+#[test]
+fn ctrl_c_while_the_last_are_asked_takes_nothing_away() {
+    let world = World::new();
+    tenants(&world, 1, 2, &[]);
+    let ask = |jobs: &str| {
+        let args = ["exec", "--all", "--jobs", jobs, "--", "select 1 as one from pg_sleep(2)"];
+        let mut command = world.command(&args);
+        let child = command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and application_name = 'nexus:exec'
+            and datname in (select database_name from tenants)";
+        let names = world.control_sql("select database_name from control.tenants").join("', '");
+        let sleeping = sleeping.replace("select database_name from tenants", &format!("'{names}'"));
+        while world.sql("postgres", &sleeping) != [jobs] {
+            std::thread::yield_now();
+        }
+        let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap().lines().count())
+    };
+    assert_eq!(ask("2"), (Some(0), 2), "both were asked already");
+    assert_eq!(ask("1"), (Some(130), 1), "one was never asked");
+}

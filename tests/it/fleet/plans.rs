@@ -163,3 +163,14 @@ fn a_set_stays_while_a_stopped_run_needs_it() {
     assert_eq!(fleet.world.control_sql("select state from control.runs"), ["cancelled"]);
     fleet.is_tidy();
 }
+
+#[test]
+fn a_file_that_nobody_filled_in_is_not_applied() {
+    let fleet = Fleet::of(&["ash"]);
+    let made = fleet.world.json(&["migrate", "new", "app", "add books"]);
+    let (code, error) = fleet.world.error(&["migrate", "tenants", "--all"]);
+    assert_eq!((code, error["code"].as_str()), (2, Some("migration_empty")), "{error}");
+    assert_eq!(fleet.world.control_sql("select count(*) from control.runs"), ["0"]);
+    fs::write(made[0]["file"].as_str().unwrap(), FIRST.1).unwrap();
+    assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "done");
+}

@@ -208,3 +208,37 @@ fn what_is_planted_in_a_tenant_has_no_rights_where_it_is_copied_to() {
     assert_eq!(code, 0, "{report}");
     nothing_is_left(&world);
 }
+
+#[test]
+fn ctrl_c_on_a_terminal_ends_the_programs_that_copy_and_is_no_failure_of_theirs() {
+    use std::os::unix::process::CommandExt;
+    let world = world("alter table public.shop add column price numeric;\n");
+    let inside = database(&world, "t-002");
+    let waiting = format!(
+        "select count(*) from pg_stat_activity where datname = '{inside}' and wait_event_type = 'Lock'"
+    );
+    let stack = world.stack();
+    let held = "begin; lock table public.shop in access exclusive mode; select pg_sleep(60)";
+    std::thread::scope(|scope| {
+        // It is ended from outside.
+        let holder = scope.spawn(|| stack.sql("nexus", &stack.password(), &inside, held).is_err());
+        let sleeping = format!("from pg_stat_activity where datname = '{inside}' and wait_event = 'PgSleep'");
+        while world.sql("postgres", &format!("select count(*) {sleeping}")) != ["1"] {
+            std::thread::yield_now();
+        }
+        let mut command = world.command(&["migrate", "rehearse", "--tenants", "1"]);
+        let mut child = command.process_group(0).spawn().unwrap();
+        while world.sql("postgres", &waiting) == ["0"] {
+            assert!(child.try_wait().unwrap().is_none(), "pg_dump did not wait for the lock");
+        }
+        let group = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+        nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGINT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        world.sql("postgres", &format!("select pg_terminate_backend(pid) {sleeping}"));
+        assert!(holder.join().unwrap());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(130), "{said}");
+        assert!(!said.contains("pg_dump"), "{said}");
+    });
+    nothing_is_left(&world);
+}

@@ -116,6 +116,10 @@ fn a_set_moves_to_another_folder() {
     assert_eq!(moved["newest"], 3);
     let gone = world.error(&["migrate", "set", "update", "shop", "--source", "/nowhere"]);
     assert_eq!(code(&gone), (2, "set_folder_missing"));
+    let never =
+        world.error(&["migrate", "set", "add", "new", "--source", "/nowhere", "--history", "public.new"]);
+    assert_eq!(code(&never), (2, "set_folder_missing"));
+    assert_eq!(never.1["hint"], "make it: mkdir -p /nowhere", "there is no set to be updated");
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod statement;
 mod store;
 
 pub use model::{ExecLine, ExecOutcome, ExecRequest, MaxFailures};
+use session::Ended;
 pub use statement::Statement;
 
 /// How many tenants' passwords are open at a time.
@@ -54,6 +55,8 @@ pub struct Executed {
     pub failed: usize,
     /// How many were not begun.
     pub skipped: usize,
+    /// Of those in which it failed, how many did not answer at all.
+    pub silent: usize,
 }
 
 /// Who takes the lines.
@@ -108,6 +111,7 @@ pub async fn exec(
         stop,
         limit,
         failed: AtomicUsize::new(0),
+        silent: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
     };
     for batch in plan.tenants.chunks(BATCH) {
@@ -128,16 +132,18 @@ pub async fn exec(
         });
         crew.work(logins.collect(), take).await?;
     }
-    let (done, failed) = (crew.done.into_inner(), crew.failed.into_inner());
+    let (done, failed, silent) = (crew.done.into_inner(), crew.failed.into_inner(), crew.silent.into_inner());
+    let skipped = plan.tenants.len() - done - failed;
     for place in places.into_values() {
         if let Some(slots) = place.slots {
             slots.give_back(control).await?;
         }
     }
-    if stop.is_cancelled() {
+    // Everybody was asked all the same, if they were all being asked already.
+    if stop.is_cancelled() && skipped > 0 {
         return Err(FleetError::Stopped);
     }
-    Ok(Executed { done, failed, skipped: plan.tenants.len() - done - failed })
+    Ok(Executed { done, failed, skipped, silent })
 }
 
 impl Executed {
@@ -146,9 +152,15 @@ impl Executed {
     /// # Errors
     /// [`FleetError::SomeFailed`].
     pub fn verdict(self) -> Result<(), FleetError> {
-        let Self { done, failed, skipped } = self;
+        let Self { done, failed, skipped, silent } = self;
         if failed > 0 {
-            return Err(FleetError::SomeFailed { failed, total: done + failed + skipped, skipped });
+            let total = done + failed + skipped;
+            return Err(FleetError::SomeFailed {
+                failed,
+                total,
+                skipped,
+                unreachable: silent == failed && done == 0,
+            });
         }
         Ok(())
     }
@@ -205,6 +217,7 @@ struct Crew<'a> {
     stop: &'a CancellationToken,
     limit: usize,
     failed: AtomicUsize,
+    silent: AtomicUsize,
     done: AtomicUsize,
 }
 
@@ -244,7 +257,7 @@ impl Crew<'_> {
         if self.is_over() || lines.is_closed() {
             return;
         }
-        let ok = match secret {
+        let ended = match secret {
             Ok(secret) => {
                 let names = &tenant.resources;
                 let login: ServerAddress =
@@ -254,11 +267,13 @@ impl Crew<'_> {
             Err(message) => {
                 let outcome = ExecOutcome::Error { sqlstate: None, message };
                 let _ = lines.send(ExecLine { tenant: tenant.slug.clone(), outcome }).await;
-                false
+                Ended::Failed
             }
         };
+        let ok = ended == Ended::Done;
         let counter = if ok { &self.done } else { &self.failed };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.silent.fetch_add(usize::from(ended == Ended::Unreachable), Ordering::Relaxed);
         self.progress.event(Event::Done { subject: tenant.slug.clone(), ok });
     }
 }

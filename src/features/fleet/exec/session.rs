@@ -12,16 +12,29 @@ use crate::infra::db::{DbError, ServerAddress, snapshot, transaction};
 /// Where lines go. Nobody listens any more: whoever sends stops.
 pub(super) type Lines = mpsc::Sender<ExecLine>;
 
-/// Runs it; whether it went well. Rows are handed over as they come, and an error after them.
-pub(super) async fn run(login: &ServerAddress, slug: &str, request: &ExecRequest, lines: &Lines) -> bool {
+/// How it ended in one tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    Done,
+    Failed,
+    /// The server did not answer.
+    Unreachable,
+}
+
+/// Runs it. Rows are handed over as they come, and an error after them.
+pub(super) async fn run(login: &ServerAddress, slug: &str, request: &ExecRequest, lines: &Lines) -> Ended {
     let ended = within(login, slug, request, lines).await;
-    let Err(error) = ended else { return true };
+    let Err(error) = ended else { return Ended::Done };
+    let ended = match &error {
+        DbError::Unreachable { .. } => Ended::Unreachable,
+        _ => Ended::Failed,
+    };
     let (sqlstate, message) = match error {
         DbError::Refused { state, message, .. } => (Some(state), message),
         other => (None, other.to_string()),
     };
     tell(lines, slug, ExecOutcome::Error { sqlstate, message }).await;
-    false
+    ended
 }
 
 async fn tell(lines: &Lines, slug: &str, outcome: ExecOutcome) -> bool {

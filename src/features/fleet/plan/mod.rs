@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 
 use super::error::FleetError;
 use super::model::{Only, Plan, PlannedFile, PlannedSet, Request, Selection, Versions};
+use super::runs;
 use crate::features::migrations::{self, BUILT_IN, File, Set};
 use crate::features::tenants::{self, Selector, TenantState};
 use crate::infra::db::statements;
@@ -103,6 +104,7 @@ pub(super) async fn make(
         waves: request.waves.names(),
         settings: request.settings,
     };
+    refuse_empty(control, &plan, &sets).await?;
     Ok(Planned { plan, tenants: planned, left_out, sets })
 }
 
@@ -208,6 +210,27 @@ fn planned_files(sets: &[Set], tenants: &[PlannedTenant]) -> Result<Vec<PlannedF
         }
     }
     Ok(planned)
+}
+
+/// A file that nobody filled in yet would be applied all the same, and could not be filled in any more.
+/// One that a run had already stays as it is.
+async fn refuse_empty(control: &mut PgConnection, plan: &Plan, sets: &[Set]) -> Result<(), FleetError> {
+    let is_empty = |it: &&PlannedFile| {
+        let files = sets.iter().filter(|set| set.name == it.set).flat_map(|set| &set.files);
+        it.pending
+            && files.into_iter().any(|file| file.version == it.version && statements(&file.up).is_empty())
+    };
+    let empty: Vec<&PlannedFile> = plan.files.iter().filter(is_empty).collect();
+    if empty.is_empty() {
+        return Ok(());
+    }
+    let kept = runs::store::kept_files(control, plan).await?;
+    let known =
+        |it: &PlannedFile| kept.iter().any(|file| file.set_name == it.set && file.version == it.version);
+    empty.into_iter().find(|it| !known(it)).map_or(Ok(()), |it| {
+        let file = format!("{}_{}", it.version, it.description.replace(' ', "_"));
+        Err(FleetError::NothingIn { set: it.set.clone(), file })
+    })
 }
 
 /// A file that ends its transaction would leave its row in the history, or its work, alone.

@@ -69,7 +69,12 @@ pub async fn rehearse(
             return Err(FleetError::Stopped);
         }
         record(control, caller, it).await?;
-        let clone = one(reach, control, it, (&sets, &mut late), progress).await?;
+        let clone = one(reach, control, it, (&sets, &mut late), progress).await;
+        // Ctrl-C reaches the programs that copy, too.
+        let clone = clone.map_err(|error| match error {
+            FleetError::Copying(_) if stop.is_cancelled() => FleetError::Stopped,
+            other => other,
+        })?;
         let ok = clone.steps.iter().all(|step| step.error.is_none());
         progress.event(Event::Done { subject: it.tenant.slug.clone(), ok });
         clones.push(clone);
