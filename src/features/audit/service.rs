@@ -129,7 +129,8 @@ async fn walk(
     let count = head.map_or(0, |head| head.sequence);
     watch.begin(count);
     let mut walk = Walk::new(anchors, head);
-    let mut rows = store::rows(tx, None);
+    let unplaced = store::has_unplaced(tx).await?;
+    let mut rows = store::rows(tx, None, unplaced);
     let mut number = 0;
     while let Some(record) = rows.try_next().await? {
         walk.row(&record);
@@ -185,7 +186,7 @@ pub async fn export(
             1 => Some(Hash::START),
             _ => store::hash_of(&mut tx, first - 1).await?,
         };
-        let mut rows = store::rows(&mut tx, Some((first, last)));
+        let mut rows = store::rows(&mut tx, Some((first, last)), false);
         let mut buffer = Vec::new();
         while let Some(record) = rows.try_next().await.map_err(AuditError::from)? {
             let written = format.line(&mut buffer, &record, previous);

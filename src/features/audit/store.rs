@@ -218,16 +218,25 @@ pub(super) async fn bounds(
     .await?)
 }
 
+/// Whether there is a row without a position, which only a hostile hand can have made.
+pub(super) async fn has_unplaced(connection: &mut PgConnection) -> Result<bool, DbError> {
+    let statement = "select exists (select from control.audit_log where sequence is null)";
+    Ok(sqlx::query_scalar(statement).fetch_one(connection).await?)
+}
+
 /// All rows, or those between two positions, in order. They come as they are read: nothing is
-/// collected.
+/// collected, and along the index of positions nothing is sorted. `unplaced`: whether there are
+/// rows that it does not hold, which then come first.
 pub(super) fn rows(
     connection: &mut PgConnection,
     between: Option<(i64, i64)>,
+    unplaced: bool,
 ) -> BoxStream<'_, Result<Record, DbError>> {
+    let nulls = if unplaced { " nulls first" } else { "" };
     let statement = format!(
         "select {COLUMNS} from control.audit_log as log
          where $1::bigint is null or log.sequence between $1 and $2
-         order by log.sequence nulls first, log.id"
+         order by log.sequence{nulls}, log.id"
     );
     let (first, last) = between.unzip();
     let rows = sqlx::query_as::<_, Row>(AssertSqlSafe(statement)).bind(first).bind(last).fetch(connection);

@@ -122,6 +122,14 @@ fn a_forged_row_shows_wherever_it_is_put() {
         ),
     );
     assert_eq!(finding(&world, &[]), ("audit_row_forged".to_owned(), 3), "twice at one position");
+    tamper(
+        &world,
+        &format!(
+            "delete from control.audit_log where caller = 'machine:eve';
+             alter table control.audit_log alter column sequence drop not null; {forged} null, sha256('x')"
+        ),
+    );
+    assert_eq!(finding(&world, &[]), ("audit_row_forged".to_owned(), 0), "at no position");
 }
 
 #[test]
