@@ -84,8 +84,20 @@ impl At<'_> {
                 findings.extend(self.keys(tenant, held, open, fits));
             }
             findings.extend(missing);
+            findings.extend(self.strangers(tenant, found));
         }
         findings
+    }
+
+    /// Keys that Nexus did not make and that can touch the tenant's bucket.
+    fn strangers(&self, tenant: &Tenant, found: &StoreInventory) -> Vec<Finding> {
+        let here = |key: &&FoundKey| key.buckets.contains(&tenant.resources.bucket);
+        let told = |key: &FoundKey| {
+            let (object, detail) =
+                (format!("key {}", key.access_key_id), format!("its name is {:?}", key.mark));
+            Finding::new("bucket_foreign_key", Some(tenant), self.place, object, detail)
+        };
+        found.strangers.iter().filter(here).map(told).collect()
     }
 
     /// A bucket that the inventory does not have as the tenant's: gone, or somebody else's.

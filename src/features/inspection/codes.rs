@@ -258,6 +258,12 @@ pub const CODES: &[Entry] = &[
         "a bucket with the mark of a tenant whose bucket is missing is there under another name: it may be that one",
     ),
     entry("bucket_foreign", Error, LOOK, "a bucket of the tenant's name is there that is not the tenant's"),
+    entry(
+        "bucket_foreign_key",
+        Error,
+        Cure::Hand("find out who gave it the right, then take it away with the store's own tools"),
+        "a key that Nexus did not make can touch the tenant's bucket",
+    ),
     entry("key_missing", Error, Cure::Repair, "the tenant's key is gone: its app cannot reach its bucket"),
     entry(
         "key_extra",

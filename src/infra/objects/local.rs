@@ -156,6 +156,8 @@ impl ObjectStore for LocalStore {
                     enabled: !it.disabled,
                 })
                 .collect(),
+            // A key is made with its buckets and never gets another.
+            strangers: Vec::new(),
         })
     }
 

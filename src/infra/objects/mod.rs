@@ -73,6 +73,8 @@ pub struct StoreInventory {
     pub buckets: Vec<FoundBucket>,
     /// Keys, by id.
     pub keys: Vec<FoundKey>,
+    /// Keys of others that can touch one of these buckets, and which of them; where the store tells.
+    pub strangers: Vec<FoundKey>,
 }
 
 /// A kind of object store, with the rights of its administrator.

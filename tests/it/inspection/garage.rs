@@ -45,8 +45,8 @@ fn tenants_on_a_garage_store_are_as_they_should_be() {
     assert_eq!(fsck(&world, &[]), (0, Seen::new(), Seen::new()));
 }
 
-/// Plants a fault in a tenant of its own each; what should be found.
-fn plant(world: &World) -> Seen {
+/// Plants a fault in a tenant of its own each; what should be found, and the key of a stranger.
+fn plant(world: &World) -> (Seen, String) {
     let at = |number| row(world, number);
     admin(&format!("DeleteBucket?id={}", bucket_id(&at(1).bucket)), &Value::Null);
     admin(&format!("DeleteKey?id={}", at(2).key), &Value::Null);
@@ -60,9 +60,12 @@ fn plant(world: &World) -> Seen {
     rights("DenyBucketKey", &at(8).bucket, &at(8).key, &writes);
     let named = at(9).bucket;
     admin("RemoveBucketAlias", &json!({ "bucketId": bucket_id(&named), "globalAlias": named }));
+    let stranger = admin("CreateKey", &json!({ "name": "backup" }));
+    let stranger = stranger["accessKeyId"].as_str().unwrap().to_owned();
+    rights("AllowBucketKey", &at(11).bucket, &stranger, &reads);
     let suspended = at(10).key;
     admin(&format!("UpdateKey?id={suspended}"), &json!({ "neverExpires": true }));
-    seen(&[
+    let planted = seen(&[
         ("bucket_missing", "t-001"),
         ("key_missing", "t-002"),
         ("key_scope", "t-003"),
@@ -73,9 +76,11 @@ fn plant(world: &World) -> Seen {
         ("bucket_missing", "t-009"),
         ("bucket_renamed", "t-009"),
         ("key_enabled", "t-010"),
+        ("bucket_foreign_key", "t-011"),
         ("orphan_bucket", ""),
         ("orphan_key", ""),
-    ])
+    ]);
+    (planted, stranger)
 }
 
 /// A bucket with something in it, and a key, for a tenant that no row knows.
@@ -94,10 +99,15 @@ async fn what_is_wrong_in_a_garage_store_is_found_and_mended_where_that_loses_no
     let renamed = row(&world, 9).bucket;
     let (id, lost) = (bucket_id(&renamed), format!("lost{}", uuid::Uuid::new_v4().simple()));
     plant_orphans(&world, &lost).await;
-    let planted = plant(&world);
+    let (planted, stranger) = plant(&world);
     assert_eq!(fsck(&world, &[]), (9, planted, Seen::new()));
 
-    let by_hand = [("bucket_missing", "t-001"), ("bucket_missing", "t-009"), ("bucket_renamed", "t-009")];
+    let by_hand = [
+        ("bucket_missing", "t-001"),
+        ("bucket_missing", "t-009"),
+        ("bucket_renamed", "t-009"),
+        ("bucket_foreign_key", "t-011"),
+    ];
     let (code, faults, _) = fsck(&world, &["--fix", "--yes"]);
     assert_eq!((code, faults), (9, seen(&[&by_hand[..], &[("orphan_bucket", "")]].concat())));
     let (code, faults, _) = fsck(&world, &["--fix", "--drop-orphans", "--yes", "--confirm", "1"]);
@@ -107,6 +117,7 @@ async fn what_is_wrong_in_a_garage_store_is_found_and_mended_where_that_loses_no
     }
 
     // What a person is told to do.
+    rights("DenyBucketKey", &row(&world, 11).bucket, &stranger, &json!({ "read": true }));
     admin("AddBucketAlias", &json!({ "bucketId": id, "globalAlias": renamed }));
     world.ok(&["tenant", "delete", "t-001", "--purge", "--yes", "--confirm", "t-001"]);
     assert_eq!(fsck(&world, &[]), (0, Seen::new(), Seen::new()));

@@ -126,6 +126,6 @@ impl ObjectStore for SharedKeyStore {
                 buckets.push(FoundBucket { name, mark });
             }
         }
-        Ok(StoreInventory { buckets, keys: Vec::new() })
+        Ok(StoreInventory { buckets, ..StoreInventory::default() })
     }
 }

@@ -187,12 +187,23 @@ impl ObjectStore for GarageStore {
 
     async fn inventory(&self, installation: &str) -> Result<StoreInventory, ObjectError> {
         // Keys first: a bucket is made before its keys, so that no key names one that is not listed.
-        let mut keys: Vec<FoundKey> = Vec::new();
-        for key in self.api.keys().await?.into_iter().filter(|key| key.name.starts_with(installation)) {
+        let (mut keys, mut strangers) = (Vec::new(), Vec::new());
+        for key in self.api.keys().await? {
             let reached = key.buckets.iter().filter(|it| {
                 let may = &it.permissions;
                 may.read || may.write || may.owner
             });
+            if !key.name.starts_with(installation) {
+                let ours = reached.filter_map(|it| marked(&it.global_aliases));
+                let ours = ours.filter(|(mark, _)| mark.text().starts_with(installation));
+                let buckets: Vec<String> = ours.map(|(_, name)| name.to_owned()).collect();
+                let enabled = !key.expired;
+                if enabled && !buckets.is_empty() {
+                    let (access_key_id, mark) = (key.access_key_id, key.name);
+                    strangers.push(FoundKey { access_key_id, mark, buckets, enabled });
+                }
+                continue;
+            }
             let name = |it: &api::KeyBucket| {
                 let name = marked(&it.global_aliases).map(|(_, name)| name.to_owned());
                 name.or_else(|| it.global_aliases.first().cloned()).unwrap_or_else(|| it.id.clone())
@@ -210,7 +221,7 @@ impl ObjectStore for GarageStore {
             .filter(|bucket| bucket.mark.starts_with(installation))
             .collect();
         buckets.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(StoreInventory { buckets, keys })
+        Ok(StoreInventory { buckets, keys, strangers })
     }
 
     async fn check(&self) -> Result<(), ObjectError> {
