@@ -52,6 +52,7 @@ manager() {
 package() {
     case $1:$2 in
         *:curl) echo curl ;;
+        *:make) echo make ;;
         apt-get:server) echo postgresql ;;
         apt-get:psql) echo postgresql-client ;;
         apt-get:ps) echo procps ;;

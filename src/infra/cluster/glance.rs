@@ -1,5 +1,5 @@
-//! One look into a database, in one round trip: which migrations its histories say were applied, and
-//! whether its catalogue was written since another look.
+//! Looks into a database: whether anything was written since another look to its catalogue or to the
+//! histories of its migrations, and what these hold.
 //!
 //! A history is a table that somebody else may have made, and reading a view could run what was
 //! planted in it. So a history is read as a sample of all its rows: of a view PostgreSQL refuses one
@@ -36,16 +36,6 @@ pub enum History {
     There(Vec<Applied>),
 }
 
-/// What a glance shows.
-#[derive(Debug, Clone, Default)]
-pub struct Glance {
-    /// Each history that was asked for, by its name.
-    pub histories: BTreeMap<String, History>,
-    /// Grows whenever a row of the catalogue is written, as the server counts; begins anew when the
-    /// server lost count. Empty where somebody may have written rows that it does not count yet.
-    pub counters: String,
-}
-
 /// The catalogue of a database.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
@@ -55,37 +45,43 @@ pub struct Catalogue {
     pub invalid: Vec<String>,
 }
 
-/// Looks at a database, whose id is given. `likely` are histories that should be there; of `others`
-/// it is found out. Each is a qualified name, e.g. `public._sqlx_migrations`.
+/// How many rows of the catalogue and of these histories were ever written, as the server counts;
+/// begins anew when the server lost count. Empty where somebody may have written rows that it does
+/// not count yet. What is read after this is what was counted, or newer.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn counted(
+    session: &mut PgConnection,
+    database: i64,
+    histories: &[&str],
+) -> Result<String, ClusterError> {
+    let row = sqlx::raw_sql(AssertSqlSafe(counters(database, histories))).fetch_one(session).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Reads histories, each by its qualified name, e.g. `public._sqlx_migrations`. `likely` are those that
+/// should be there; of `others` it is found out.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn glance(
+pub async fn histories(
     session: &mut PgConnection,
-    database: i64,
     likely: &[&str],
     others: &[&str],
-) -> Result<Glance, ClusterError> {
-    match at_once(session, database, likely, others).await {
-        Ok((glance, more)) if more.is_empty() => Ok(glance),
-        Ok((mut glance, more)) => {
-            for name in more {
-                let history = one(session, &name).await?;
-                glance.histories.insert(name, history);
-            }
-            Ok(glance)
-        }
+) -> Result<BTreeMap<String, History>, ClusterError> {
+    let (mut found, more) = match at_once(session, likely, others).await {
         Err(error) if is_of_a_history(&error) => {
             let all: Vec<&str> = likely.iter().chain(others).copied().collect();
-            let (mut glance, there) = at_once(session, database, &[], &all).await?;
-            for name in there {
-                let history = one(session, &name).await?;
-                glance.histories.insert(name, history);
-            }
-            Ok(glance)
+            at_once(session, &[], &all).await?
         }
-        Err(error) => Err(error.into()),
+        other => other?,
+    };
+    for name in more {
+        let history = one(session, &name).await?;
+        found.insert(name, history);
     }
+    Ok(found)
 }
 
 /// 42P01, 3F000: it is not there; 0A000, 42601, 42809: it is no table; 42703: it has other columns.
@@ -107,34 +103,30 @@ async fn one(session: &mut PgConnection, name: &str) -> Result<History, ClusterE
     }
 }
 
-/// The glance, and those of the others that are there.
+/// The histories that are likely there, and the names of those of the others that are.
 async fn at_once(
     session: &mut PgConnection,
-    database: i64,
     likely: &[&str],
     others: &[&str],
-) -> Result<(Glance, Vec<String>), DbError> {
+) -> Result<(BTreeMap<String, History>, Vec<String>), DbError> {
     let mut statements = read(likely);
     statements.extend(others.iter().map(|name| {
         let name = literal(&qualified(name));
         format!("select 'there', {name}, to_regclass({name}) is not null;")
     }));
-    statements += &counters(database);
     let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(session).await?;
-    let mut glance = Glance::default();
-    for name in likely {
-        glance.histories.insert((*name).to_owned(), History::There(Vec::new()));
-    }
-    let there = take(&rows, &mut glance)?;
+    let mut found: BTreeMap<String, History> =
+        likely.iter().map(|name| ((*name).to_owned(), History::There(Vec::new()))).collect();
+    let there = take(&rows, &mut found)?;
     let mut more = Vec::new();
     for name in others {
         if there.contains(&qualified(name)) {
             more.push((*name).to_owned());
         } else {
-            glance.histories.insert((*name).to_owned(), History::Absent);
+            found.insert((*name).to_owned(), History::Absent);
         }
     }
-    Ok((glance, more))
+    Ok((found, more))
 }
 
 /// Statements that read histories.
@@ -158,7 +150,7 @@ fn qualified(name: &str) -> String {
 }
 
 /// Takes rows in; which of the others are there.
-fn take(rows: &[PgRow], glance: &mut Glance) -> Result<Vec<String>, DbError> {
+fn take(rows: &[PgRow], found: &mut BTreeMap<String, History>) -> Result<Vec<String>, DbError> {
     let mut there = Vec::new();
     for row in rows {
         let what: String = row.try_get(0)?;
@@ -168,10 +160,9 @@ fn take(rows: &[PgRow], glance: &mut Glance) -> Result<Vec<String>, DbError> {
                     there.push(row.try_get(1)?);
                 }
             }
-            "counted" => glance.counters = row.try_get(1)?,
             history => {
                 let name = history.strip_prefix("history ").unwrap_or_default();
-                if let Some(History::There(list)) = glance.histories.get_mut(name) {
+                if let Some(History::There(list)) = found.get_mut(name) {
                     list.push(applied(row)?);
                 }
             }
@@ -192,18 +183,21 @@ fn applied(row: &PgRow) -> Result<Applied, sqlx::Error> {
 const CATALOGUE: &str = "1259,1249,2604,2606,2610,1255,1247,2620,2618,2615,3256,826,3079,3466,3501,2224,2611,3381,\
                          6104,6106,1417,2605,2617,3456,2600";
 
-/// How many rows of the catalogue were ever written, and since when that is counted: after a crash,
-/// or when somebody says so, the server begins anew (manual, chapter 28.2).
+/// How many rows were ever written, and since when that is counted: after a crash, or when somebody
+/// says so, the server begins anew (manual, chapter 28.2).
 ///
 /// A session tells what it wrote when it ends, or once it has been idle for ten seconds
 /// (`PGSTAT_IDLE_INTERVAL` in `pgstat.c`), and not at all as long as it goes from one transaction into
 /// the next. So it is asked first who else is in the database that may not have told: who left
 /// before that has, and who came later has written nothing that can be seen already.
-fn counters(database: i64) -> String {
+fn counters(database: i64, histories: &[&str]) -> String {
+    let histories: Vec<String> =
+        histories.iter().map(|name| format!("to_regclass({})::oid", literal(&qualified(name)))).collect();
+    let histories = histories.join(", ");
     // CASE asks in this order (manual, chapter 4.2.14). Counts only grow: their sum is another when one
     // of them is.
     format!(
-        "select 'counted', case
+        "select case
              when not current_setting('track_counts')::boolean or exists (
                  select from pg_stat_get_activity(null)
                  where datid = {database}::bigint::oid and pid <> pg_backend_pid()
@@ -213,7 +207,7 @@ fn counters(database: i64) -> String {
              then ''
              else concat_ws('/',
                  (select sum(pg_stat_get_tuples_inserted(c) + pg_stat_get_tuples_updated(c)
-                             + pg_stat_get_tuples_deleted(c)) from unnest('{{{CATALOGUE}}}'::oid[]) as c),
+                             + pg_stat_get_tuples_deleted(c)) from unnest('{{{CATALOGUE}}}'::oid[] || array[{histories}]::oid[]) as c),
                  pg_stat_get_bgwriter_stat_reset_time(), pg_stat_get_db_stat_reset_time({database})) end"
     )
 }

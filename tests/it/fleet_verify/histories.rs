@@ -73,3 +73,25 @@ fn a_file_that_came_late_is_to_come_and_not_lost() {
         status["sets"][1]["stragglers"].as_array().unwrap().iter().map(|it| &it["tenant"]).collect();
     assert_eq!(behind, ["t-001"]);
 }
+
+#[test]
+fn what_was_written_to_a_history_since_it_was_seen_is_found() {
+    let world = World::new();
+    tenants(&world, 1, 3, &[]);
+    shop(&world);
+    for slug in ["t-001", "t-002", "t-003"] {
+        apply_shop(&world, slug, 2);
+    }
+    for _ in 0..2 {
+        assert_eq!(verify(&world, &[]), (0, vec![]));
+    }
+    let at = |slug: &str, statement: &str| world.sql(&database(&world, slug), statement);
+    at("t-002", "update public._sqlx_migrations set checksum = sha384('x') where version = 1");
+    at("t-003", "truncate public._sqlx_migrations");
+    let (code, rows) = verify(&world, &[]);
+    let expected =
+        seen(&[("migration_changed", "t-002"), ("registry_differs", "t-003"), ("schema_drift", "t-003")]);
+    assert_eq!((code, of(&rows, "error")), (9, expected), "{rows:?}");
+    // And again, now that it was seen so.
+    assert_eq!(verify(&world, &[]).1, rows);
+}

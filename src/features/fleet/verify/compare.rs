@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::super::hex;
 use super::model::{Finding, Severity};
-use crate::features::migrations::Set;
+use crate::features::migrations::{File, Set};
 use crate::features::tenants::Tenant;
-use crate::infra::cluster::{History, Line};
+use crate::infra::cluster::{Applied, History, Line};
 
 /// How a tenant stands with one set.
 #[derive(Debug, Default)]
@@ -95,6 +95,41 @@ pub(super) fn standing(
     standing.version = newest;
     standing.files = applied.iter().filter(|row| row.success).count().try_into().unwrap_or(i64::MAX);
     standing
+}
+
+/// What a set's history holds where the registry is right, and nothing came late or was left out.
+pub(super) fn as_registered(set: &Set, registered: Option<Registered>) -> History {
+    let Some(registered) = registered else { return History::Absent };
+    let applied =
+        |file: &File| Applied { version: file.version, success: true, checksum: file.checksum.clone() };
+    History::There(set.files.iter().filter(|file| file.version <= registered.version).map(applied).collect())
+}
+
+/// SHA-256 of histories, in hexadecimal digits.
+pub(super) fn histories_digest(histories: &BTreeMap<String, History>) -> String {
+    let mut hash = Sha256::new();
+    for (name, history) in histories {
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(name.as_bytes());
+        match history {
+            History::Absent => part(b"absent"),
+            History::Strange => part(b"strange"),
+            History::There(applied) => {
+                let mut applied: Vec<&Applied> = applied.iter().collect();
+                applied.sort_unstable_by_key(|row| row.version);
+                part(&(applied.len() as u64).to_be_bytes());
+                for row in applied {
+                    part(&row.version.to_be_bytes());
+                    part(&[u8::from(row.success)]);
+                    part(&row.checksum);
+                }
+            }
+        }
+    }
+    hex(&hash.finalize())
 }
 
 fn words(version: Option<i64>) -> String {

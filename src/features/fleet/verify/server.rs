@@ -1,20 +1,22 @@
 //! One server: its tenants are asked, some at a time, each in a session of the administrator in
 //! which nothing of the tenant's own runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sqlx::PgConnection;
 
 use super::super::asking::{Reach, sessions};
 use super::super::error::FleetError;
-use super::compare::{Registered, about, differences, digest, made_by_sets, standing, told};
+use super::compare::{
+    Registered, about, as_registered, differences, digest, histories_digest, made_by_sets, standing, told,
+};
 use super::model::{Finding, Severity, VerifyRequest};
 use super::store::{self, SeenRow};
 use super::template::{Expected, Versions, expected};
 use crate::features::migrations::{BUILT_IN, Set};
 use crate::features::placement::Cluster;
 use crate::features::tenants::Tenant;
-use crate::infra::cluster::{self, ClusterError, Glance, History, Parts};
+use crate::infra::cluster::{self, ClusterError, History, Parts};
 use crate::infra::db::{DbError, Slots};
 use crate::kernel::TenantId;
 
@@ -34,6 +36,9 @@ pub(super) struct Server<'a> {
     /// The sessions that are held on it.
     pub(super) slots: Option<Slots>,
 }
+
+/// What the histories in a tenant hold, by their names.
+type Histories = BTreeMap<String, History>;
 
 /// What a tenant answers.
 #[derive(Debug, Default)]
@@ -142,14 +147,18 @@ impl<'a> Server<'a> {
     }
 
     async fn look(&self, session: &mut PgConnection, tenant: &Tenant) -> Result<Answer, ClusterError> {
-        let (likely, others): (Vec<&Set>, Vec<&Set>) =
-            self.sets.iter().partition(|set| self.registry(tenant, &set.name).is_some());
-        let names = |sets: &[&'a Set]| sets.iter().map(|set| set.history.as_str()).collect::<Vec<_>>();
         let database = self.databases.get(&tenant.resources.database_name).copied().unwrap_or_default();
-        let glance = cluster::glance(session, database, &names(&likely), &names(&others)).await?;
+        let all: Vec<&str> = self.sets.iter().map(|set| set.history.as_str()).collect();
+        let counters = cluster::counted(session, database, &all).await?;
+        let known = self.seen.get(&tenant.id).filter(|row| !counters.is_empty() && row.counters == counters);
+        let histories = self.histories(session, tenant, known).await?;
         let mut answer = Answer::default();
-        let (versions, pending) = self.histories(tenant, &glance, &mut answer);
-        let seen = self.seen(session, tenant, &glance, &mut answer).await?;
+        let (versions, pending) = self.standing(tenant, &histories, &mut answer);
+        let seen = match known {
+            Some(row) => row.clone(),
+            None => self.catalogue(session, tenant, counters, &mut answer).await?,
+        };
+        let seen = SeenRow { histories: histories_digest(&histories), ..seen };
         if tenant.adopted {
             self.compare_ours(session, tenant, (&versions, seen), &mut answer).await?;
         } else if versions == self.expected.versions {
@@ -163,12 +172,32 @@ impl<'a> Server<'a> {
         Ok(answer)
     }
 
+    /// What the histories hold. They are not read again where nothing was written since they held
+    /// what they should.
+    async fn histories(
+        &self,
+        session: &mut PgConnection,
+        tenant: &Tenant,
+        known: Option<&SeenRow>,
+    ) -> Result<Histories, ClusterError> {
+        let as_registered =
+            |set: &Set| (set.history.clone(), as_registered(set, self.registry(tenant, &set.name)));
+        let registered: Histories = self.sets.iter().map(as_registered).collect();
+        if known.is_some_and(|row| row.histories == histories_digest(&registered)) {
+            return Ok(registered);
+        }
+        let names = self.sets.iter().map(|set| set.history.as_str());
+        let (others, likely): (Vec<&str>, Vec<&str>) =
+            names.partition(|name| registered.get(*name) == Some(&History::Absent));
+        cluster::histories(session, &likely, &others).await
+    }
+
     /// Compares every history; the versions that they come to, and how many files are not there yet.
-    fn histories(&self, tenant: &Tenant, glance: &Glance, answer: &mut Answer) -> (Versions, usize) {
+    fn standing(&self, tenant: &Tenant, histories: &Histories, answer: &mut Answer) -> (Versions, usize) {
         let (mut versions, mut pending) = (Versions::new(), 0);
         for set in self.sets {
             let absent = History::Absent;
-            let history = glance.histories.get(&set.history).unwrap_or(&absent);
+            let history = histories.get(&set.history).unwrap_or(&absent);
             let standing = standing(tenant, set, history, self.registry(tenant, &set.name));
             answer.findings.extend(standing.findings);
             versions.extend(standing.version.map(|version| (set.name.clone(), (version, standing.files))));
@@ -189,30 +218,27 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// The digest of the schema, where it is known: nothing was written to the catalogue since it was
-    /// read. Else what the catalogue is now; and indexes that are no good.
-    async fn seen(
+    /// What the catalogue is now, with the schema's digest where it is the same as when that was read;
+    /// and indexes that are no good.
+    async fn catalogue(
         &self,
         session: &mut PgConnection,
         tenant: &Tenant,
-        glance: &Glance,
+        counters: String,
         answer: &mut Answer,
     ) -> Result<SeenRow, ClusterError> {
-        let known = self.seen.get(&tenant.id);
-        if let Some(row) = known.filter(|row| !row.counters.is_empty() && row.counters == glance.counters) {
-            return Ok(row.clone());
-        }
         let catalogue = cluster::catalogue(session).await?;
         for index in &catalogue.invalid {
             let (object, detail) =
                 (format!("index {index}"), "it serves no query: a concurrent build of it failed");
             answer.findings.push(Finding::of(tenant, "index_invalid", Severity::Error, object, detail));
         }
-        let known = known.filter(|row| row.catalogue == catalogue.rows);
+        let known = self.seen.get(&tenant.id).filter(|row| row.catalogue == catalogue.rows);
         Ok(SeenRow {
             tenant_id: tenant.id.uuid(),
             // What is wrong with an index must be found again.
-            counters: if catalogue.invalid.is_empty() { glance.counters.clone() } else { String::new() },
+            counters: if catalogue.invalid.is_empty() { counters } else { String::new() },
+            histories: String::new(),
             digest: known.map(|row| row.digest.clone()).unwrap_or_default(),
             catalogue: catalogue.rows,
         })

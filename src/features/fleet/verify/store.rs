@@ -62,11 +62,13 @@ pub(super) async fn versions(
     .await?)
 }
 
-/// A tenant's schema when it was last read: what its catalogue was then, and its digest.
+/// A tenant's schema when it was last read: what its histories and its catalogue were then, and its
+/// digest.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub(super) struct SeenRow {
     pub(super) tenant_id: Uuid,
     pub(super) counters: String,
+    pub(super) histories: String,
     pub(super) catalogue: String,
     pub(super) digest: String,
 }
@@ -77,7 +79,7 @@ pub(super) async fn seen(
     made_of: &str,
 ) -> Result<Vec<SeenRow>, DbError> {
     Ok(sqlx::query_as(
-        "select tenant_id, counters, catalogue, digest from control.seen_schemas
+        "select tenant_id, counters, histories, catalogue, digest from control.seen_schemas
          where tenant_id = any($1) and made_of = $2",
     )
     .bind(tenants)
@@ -94,18 +96,22 @@ pub(super) async fn save_seen(
 ) -> Result<(), DbError> {
     let tenants: Vec<Uuid> = rows.iter().map(|row| row.tenant_id).collect();
     let counters: Vec<&str> = rows.iter().map(|row| row.counters.as_str()).collect();
+    let histories: Vec<&str> = rows.iter().map(|row| row.histories.as_str()).collect();
     let catalogues: Vec<&str> = rows.iter().map(|row| row.catalogue.as_str()).collect();
     let digests: Vec<&str> = rows.iter().map(|row| row.digest.as_str()).collect();
     sqlx::query(
-        "insert into control.seen_schemas (tenant_id, counters, catalogue, digest, made_of)
-         select given.id, given.counters, given.catalogue, given.digest, $5
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as given (id, counters, catalogue, digest)
+        "insert into control.seen_schemas (tenant_id, counters, histories, catalogue, digest, made_of)
+         select given.id, given.counters, given.histories, given.catalogue, given.digest, $6
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
+             as given (id, counters, histories, catalogue, digest)
          join control.tenants on tenants.id = given.id order by given.id
          on conflict (tenant_id) do update
-         set counters = excluded.counters, catalogue = excluded.catalogue, digest = excluded.digest, made_of = excluded.made_of, seen_at = now()",
+         set counters = excluded.counters, histories = excluded.histories, catalogue = excluded.catalogue,
+             digest = excluded.digest, made_of = excluded.made_of, seen_at = now()",
     )
     .bind(tenants)
     .bind(counters)
+    .bind(histories)
     .bind(catalogues)
     .bind(digests)
     .bind(made_of)
