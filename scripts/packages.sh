@@ -53,6 +53,9 @@ package() {
     case $1:$2 in
         *:curl) echo curl ;;
         *:make) echo make ;;
+        brew:node) echo node ;;
+        *:node) echo nodejs ;;
+        *:npm) echo npm ;;
         apt-get:server) echo postgresql ;;
         apt-get:psql) echo postgresql-client ;;
         apt-get:ps) echo procps ;;
