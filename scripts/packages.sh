@@ -53,7 +53,7 @@ package() {
     case $1:$2 in
         *:curl) echo curl ;;
         *:make) echo make ;;
-        brew:node) echo node ;;
+        brew:node | brew:npm) echo node ;;
         *:node) echo nodejs ;;
         *:npm) echo npm ;;
         apt-get:server) echo postgresql ;;
