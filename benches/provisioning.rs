@@ -1,5 +1,7 @@
 //! Measures making tenants against its floor: the bare statements and requests that no tool can do
-//! without, sent one after the other on open connections, in the same run on the same stack.
+//! without, sent one after the other on open connections, in the same run on the same stack. And
+//! against the same with what makes a tenant safe: its rights, and the proof of them, bare and as much
+//! of it at once as can be.
 //!
 //! `scripts/bench provisioning [--json] [--runs N] [--bulk N]`
 
@@ -9,9 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nexus::infra::cluster::{Database, grant_inside};
 use nexus::infra::crypto::{random, scram};
 use nexus::infra::db::{Host, ServerAddress, Tls, identifier, literal};
-use nexus::infra::objects::{LocalStore, ObjectStore, Owner};
+use nexus::infra::objects::{BucketClient, LocalStore, ObjectStore, Owner};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -40,32 +43,34 @@ fn main() -> Result<(), Failure> {
         println!("{report:#}");
         return Ok(());
     }
-    println!("{:<34} {:>12} {:>12} {:>8}  goal", "", "floor", "nexus", "ratio");
+    println!("{:<36} {:>12} {:>12} {:>8}  goal", "", "floor", "nexus", "ratio");
     row("create, whole process (ms)", &single, "floor_ms", "nexus_ms", "<= 1.3");
+    row("the same, the floor with its proofs", &single, "proved_ms", "nexus_ms", "");
     row(&format!("{} in bulk (tenants/s)", bulk["tenants"]), &bulk, "floor_per_s", "nexus_per_s", ">= 0.8");
+    row("the same, the floor with its proofs", &bulk, "proved_per_s", "nexus_per_s", "");
     println!(
-        "{:<34} {:>12} {:>12.1} {:>8}  <= 100",
+        "{:<36} {:>12} {:>12.1} {:>8}  <= 100",
         "create from the pool (ms)",
         "",
         claim["claim_ms"].as_f64().unwrap_or(0.0),
         ""
     );
     println!(
-        "{:<34} {:>12} {:>12.1} {:>8}  <= 10",
+        "{:<36} {:>12} {:>12.1} {:>8}  <= 10",
         "--version (ms)",
         "",
         start["version_ms"].as_f64().unwrap_or(0.0),
         ""
     );
     println!(
-        "{:<34} {:>12} {:>12.1} {:>8}  <= 300",
+        "{:<36} {:>12} {:>12.1} {:>8}  <= 300",
         "tenant list of 5,000 (ms)",
         "",
         start["list_ms"].as_f64().unwrap_or(0.0),
         ""
     );
     println!(
-        "{:<34} {:>12} {:>12.1} {:>8}  <= 64",
+        "{:<36} {:>12} {:>12.1} {:>8}  <= 64",
         "most memory of any command (MB)",
         "",
         start["memory_mb"].as_f64().unwrap_or(0.0),
@@ -76,7 +81,8 @@ fn main() -> Result<(), Failure> {
 
 fn row(name: &str, value: &Value, floor: &str, nexus: &str, goal: &str) {
     let number = |key: &str| value[key].as_f64().unwrap_or(0.0);
-    println!("{name:<34} {:>12.1} {:>12.1} {:>8.2}  {goal}", number(floor), number(nexus), number("ratio"));
+    let ratio = number(nexus) / number(floor);
+    println!("{name:<36} {:>12.1} {:>12.1} {ratio:>8.2}  {goal}", number(floor), number(nexus));
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {
@@ -145,13 +151,13 @@ impl Bench {
 
     async fn floor(&self) -> Result<Floor, Failure> {
         let mut control = self.admin.database("nexus").connect("bench").await?;
-        let template: String =
-            sqlx::query_scalar("select database_name from control.templates where state = 'ready'")
+        let (template, template_owner): (String, String) =
+            sqlx::query_as("select database_name, owner_role from control.templates where state = 'ready'")
                 .fetch_one(&mut control)
                 .await?;
         let admin = self.admin.connect("bench").await?;
         let store = LocalStore::new(&self.store.0, "us-east-1", self.store.1.clone());
-        Ok(Floor { admin, store, template })
+        Ok(Floor { server: self.admin.clone(), admin, store, template, template_owner })
     }
 
     /// One tenant at a time, the floor and Nexus by turns.
@@ -159,9 +165,10 @@ impl Bench {
         let mut floor = self.floor().await?;
         floor.make().await?;
         self.run(&["tenant", "create", "warm-up"])?;
-        let (mut bare, mut whole) = (Vec::new(), Vec::new());
+        let (mut bare, mut proved, mut whole) = (Vec::new(), Vec::new(), Vec::new());
         for run in 0..runs {
             bare.push(floor.make().await?);
+            proved.push(floor.make_and_prove().await?);
             whole.push(self.run(&[
                 "tenant",
                 "create",
@@ -170,18 +177,22 @@ impl Bench {
                 "ann@acme.example",
             ])?);
         }
-        let (bare, whole) = (median(bare), median(whole));
-        Ok(json!({ "runs": runs, "floor_ms": bare, "nexus_ms": whole, "ratio": whole / bare }))
+        let (bare, proved, whole) = (median(bare), median(proved), median(whole));
+        Ok(json!({
+            "runs": runs, "floor_ms": bare, "proved_ms": proved, "nexus_ms": whole, "ratio": whole / bare,
+        }))
     }
 
     /// Many at a time, the floor and Nexus with as many workers, by turns. Each turn begins behind a
     /// checkpoint: else one would pay for what the other wrote.
     async fn bulk(&self, tenants: usize) -> Result<Value, Failure> {
-        let (mut bare, mut whole, mut made) = (Duration::ZERO, Duration::ZERO, 0);
+        let (mut bare, mut proved, mut whole, mut made) = (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0);
         for turn in 0..TURNS {
             let share = tenants / TURNS + usize::from(turn < tenants % TURNS);
             self.checkpoint().await?;
-            bare += self.bulk_floor(share).await?;
+            bare += self.bulk_floor(share, false).await?;
+            self.checkpoint().await?;
+            proved += self.bulk_floor(share, true).await?;
             self.checkpoint().await?;
             let lines: Vec<String> =
                 (made..made + share).map(|n| format!("bulk-{n},ann@acme.example\n")).collect();
@@ -192,9 +203,10 @@ impl Bench {
             made += share;
         }
         let count = u32::try_from(tenants).map(f64::from)?;
-        let (bare, whole) = (count / bare.as_secs_f64(), count / whole.as_secs_f64());
+        let rate = |took: Duration| count / took.as_secs_f64();
         Ok(json!({
-            "tenants": tenants, "jobs": JOBS, "floor_per_s": bare, "nexus_per_s": whole, "ratio": whole / bare,
+            "tenants": tenants, "jobs": JOBS, "floor_per_s": rate(bare), "proved_per_s": rate(proved),
+            "nexus_per_s": rate(whole), "ratio": rate(whole) / rate(bare),
         }))
     }
 
@@ -204,7 +216,7 @@ impl Bench {
         Ok(())
     }
 
-    async fn bulk_floor(&self, tenants: usize) -> Result<Duration, Failure> {
+    async fn bulk_floor(&self, tenants: usize, proved: bool) -> Result<Duration, Failure> {
         let mut workers = tokio::task::JoinSet::new();
         let mut floors = Vec::new();
         for _ in 0..JOBS {
@@ -215,7 +227,11 @@ impl Bench {
             let share = tenants / JOBS + usize::from(worker < tenants % JOBS);
             workers.spawn(async move {
                 for _ in 0..share {
-                    floor.make().await?;
+                    if proved {
+                        floor.make_and_prove().await?
+                    } else {
+                        floor.make().await?
+                    };
                 }
                 Ok::<(), Failure>(())
             });
@@ -254,33 +270,122 @@ impl Bench {
 
 /// What no tool can do without.
 struct Floor {
+    server: ServerAddress,
     admin: PgConnection,
     store: LocalStore,
     template: String,
+    template_owner: String,
+}
+
+/// The names of one.
+struct Names {
+    database: String,
+    owner: String,
+    app: String,
+    bucket: String,
+    mark: Owner,
+}
+
+impl Names {
+    fn new() -> Result<Self, Failure> {
+        let name = random::resource_name()?;
+        let mark = Owner { mark: format!("bench:{}", name.database()), fence: 1 };
+        let (database, owner) = (name.database(), name.owner_role());
+        Ok(Self { database, owner, app: name.app_role(), bucket: name.bucket(), mark })
+    }
+
+    fn roles(&self, verifier: &SecretString) -> String {
+        let (owner, app) = (identifier(&self.owner), identifier(&self.app));
+        let verifier = literal(verifier.expose_secret());
+        format!("create role {owner} nologin; create role {app} login password {verifier}")
+    }
 }
 
 impl Floor {
+    async fn run(&mut self, statements: String) -> Result<(), Failure> {
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut self.admin).await?;
+        Ok(())
+    }
+
+    fn create(&self, names: &Names) -> String {
+        let (database, owner) = (identifier(&names.database), identifier(&names.owner));
+        format!("create database {database} template {} owner {owner}", identifier(&self.template))
+    }
+
     async fn make(&mut self) -> Result<Duration, Failure> {
-        let name = random::resource_name()?;
-        let (database, owner, app) = (name.database(), name.owner_role(), name.app_role());
+        let names = Names::new()?;
         let verifier = scram::verifier(&random::role_password()?)?;
-        let statements = [
-            format!("create role {} nologin", identifier(&owner)),
-            format!("create role {} login password {}", identifier(&app), literal(verifier.expose_secret())),
-            format!(
-                "create database {} template {} owner {}",
-                identifier(&database),
-                identifier(&self.template),
-                identifier(&owner)
-            ),
-        ];
-        let mark = Owner { mark: format!("bench:{database}"), fence: 1 };
         let begun = Instant::now();
-        for statement in statements {
-            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.admin).await?;
+        for statement in names.roles(&verifier).split("; ") {
+            self.run(statement.to_owned()).await?;
         }
-        self.store.create_bucket(&name.bucket(), &mark).await?;
-        self.store.create_key(&name.bucket(), &mark).await?;
+        self.run(self.create(&names)).await?;
+        self.store.create_bucket(&names.bucket, &names.mark).await?;
+        self.store.create_key(&names.bucket, &names.mark).await?;
         Ok(begun.elapsed())
     }
+
+    /// The same, with its rights; and as the tenant a row and an object are written and read, and the
+    /// maintenance database and a neighbour's refuse it.
+    async fn make_and_prove(&mut self) -> Result<Duration, Failure> {
+        let names = Names::new()?;
+        let password = random::role_password()?;
+        let begun = Instant::now();
+        let verifier = scram::verifier(&password)?;
+        self.run(names.roles(&verifier)).await?;
+        let login = |database: &str| self.server.database(database).login(&names.app, password.clone());
+        let (maintenance, template) = (login("postgres"), login(&self.template));
+        let refused = async {
+            for server in [maintenance, template] {
+                if server.connect_plain("bench").await.is_ok() {
+                    return Err("a tenant was let in where it must not be".into());
+                }
+            }
+            Ok::<(), Failure>(())
+        };
+        let statement = self.create(&names);
+        let create = async {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.admin).await?;
+            Ok::<(), Failure>(())
+        };
+        let object = object(&self.store, &names);
+        tokio::try_join!(refused, create, object)?;
+        let (database, app) = (identifier(&names.database), identifier(&names.app));
+        self.run(format!(
+            "revoke all on database {database} from public; grant connect on database {database} to {app}"
+        ))
+        .await?;
+        let (inside, own) = (self.server.database(&names.database), self.server.database(&names.database));
+        let own = own.login(&names.app, password);
+        let (inside, own) = tokio::try_join!(inside.connect("bench"), own.connect_plain("bench"))?;
+        self.rights(inside, &names).await?;
+        row_is_read(own).await?;
+        Ok(begun.elapsed())
+    }
+
+    async fn rights(&self, mut inside: PgConnection, names: &Names) -> Result<(), Failure> {
+        let database =
+            Database { name: &names.database, owner: &names.owner, app: &names.app, mark: &names.mark.mark };
+        grant_inside(&mut inside, database, &self.template_owner, &[]).await?;
+        sqlx::Connection::close(inside).await?;
+        Ok(())
+    }
+}
+
+async fn row_is_read(mut own: PgConnection) -> Result<(), Failure> {
+    let statements = "begin; insert into nexus.settings (key, value) values ('bench', '1');
+                      select value from nexus.settings where key = 'bench'; rollback";
+    sqlx::raw_sql(statements).execute(&mut own).await?;
+    sqlx::Connection::close(own).await?;
+    Ok(())
+}
+
+async fn object(store: &LocalStore, names: &Names) -> Result<(), Failure> {
+    store.create_bucket(&names.bucket, &names.mark).await?;
+    let key = store.create_key(&names.bucket, &names.mark).await?;
+    let client = BucketClient::new(store.endpoint(), store.region(), &key);
+    client.put(&names.bucket, "bench", b"bench").await?;
+    client.get(&names.bucket, "bench").await?;
+    client.delete(&names.bucket, "bench").await?;
+    Ok(())
 }

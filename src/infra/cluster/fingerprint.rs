@@ -170,6 +170,8 @@ fn relations() -> String {
     )
 }
 
+/// An option of a column whose name begins with `pg_` is the server's own, and another one in each
+/// database: PostgreSQL 15.20 keeps `pg_attver` there.
 fn columns() -> String {
     format!(
         "select 'column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
@@ -180,7 +182,8 @@ fn columns() -> String {
                          then (select 'collation ' || quote_ident(collname) from pg_collation where oid = attcollation) end,
                     case when attstorage <> typstorage then 'storage ' || attstorage::text end,
                     case when attcompression <> '' then 'compression ' || attcompression::text end,
-                    'with ' || array_to_string(attoptions, ', '),
+                    'with ' || nullif(array_to_string(array(
+                        select option from unnest(attoptions) as option where not starts_with(option, 'pg_')), ', '), ''),
                     case when attacl is not null then {rights} end)
          from pg_class as it join home on home.oid = relnamespace
          join pg_attribute on attrelid = it.oid and attnum > 0 and not attisdropped

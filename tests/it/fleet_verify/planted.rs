@@ -263,3 +263,17 @@ fn what_a_session_changed_that_has_not_told_the_server_of_it_yet_is_found() {
         assert_eq!((code, of(&rows, "error")), (9, seen(&[("schema_drift", "t-001")])));
     });
 }
+
+#[test]
+fn what_the_server_keeps_for_itself_among_a_columns_options_is_no_drift() {
+    let world = World::new();
+    tenants(&world, 1, 2, &[]);
+    // As servers from 15.20 on have it with every column.
+    let keep = "update pg_attribute set attoptions = array['pg_attver=' || 7]
+                where attrelid = 'nexus.users'::regclass and attname = 'email'";
+    world.sql(&database(&world, "t-001"), keep);
+    assert_eq!(verify(&world, &[]), (0, vec![]));
+    let own = "alter table nexus.users alter column name set (n_distinct = 5)";
+    world.sql(&database(&world, "t-001"), own);
+    assert_eq!(of(&verify(&world, &[]).1, "error"), seen(&[("schema_drift", "t-001")]));
+}
