@@ -178,7 +178,7 @@ pub(super) async fn count(
     milestones: &[TenantId],
 ) -> Result<Counted, DbError> {
     let before = if descending { ">" } else { "<" };
-    let mut query = QueryBuilder::new("select count(*) as fit, array[");
+    let mut query = QueryBuilder::new("select count(*) as fit, array[ ");
     for (nth, milestone) in milestones.iter().enumerate() {
         query.push(if nth == 0 { "count(*) filter (where " } else { ", count(*) filter (where " });
         push_place(&mut query, (filter, sort), (before, *milestone));
