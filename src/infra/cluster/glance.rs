@@ -50,14 +50,22 @@ pub struct Catalogue {
 /// not count yet. What is read after this is what was counted, or newer.
 ///
 /// # Errors
-/// When the statement fails.
+/// When a statement fails.
 pub async fn counted(
     session: &mut PgConnection,
     database: i64,
     histories: &[&str],
 ) -> Result<String, ClusterError> {
-    let row = sqlx::raw_sql(AssertSqlSafe(counters(database, histories))).fetch_one(session).await?;
-    Ok(row.try_get(0)?)
+    let counting = counting(database, histories);
+    let (alone, counters) = count(session, &counting).await?;
+    if alone {
+        return Ok(counters);
+    }
+    let others = sqlx::raw_sql(AssertSqlSafe(others(database))).fetch_one(&mut *session).await?;
+    if others.try_get(0)? {
+        return Ok(String::new());
+    }
+    Ok(count(session, &counting).await?.1)
 }
 
 /// Reads histories, each by its qualified name, e.g. `public._sqlx_migrations`. `likely` are those that
@@ -183,32 +191,57 @@ fn applied(row: &PgRow) -> Result<Applied, sqlx::Error> {
 const CATALOGUE: &str = "1259,1249,2604,2606,2610,1255,1247,2620,2618,2615,3256,826,3079,3466,3501,2224,2611,3381,\
                          6104,6106,1417,2605,2617,3456,2600";
 
-/// How many rows were ever written, and since when that is counted: after a crash, or when somebody
-/// says so, the server begins anew (manual, chapter 28.2).
+/// Statements that tell how many rows were ever written, and since when that is counted: after a
+/// crash, or when somebody says so, the server begins anew (manual, chapter 28.2).
 ///
 /// A session tells what it wrote when it ends, or once it has been idle for ten seconds
 /// (`PGSTAT_IDLE_INTERVAL` in `pgstat.c`), and not at all as long as it goes from one transaction into
-/// the next. So it is asked first who else is in the database that may not have told: who left
-/// before that has, and who came later has written nothing that can be seen already.
-fn counters(database: i64, histories: &[&str]) -> String {
+/// the next. So it is asked first how many are in the database: who left before that has told, and
+/// who came later has written nothing that can be seen already.
+///
+/// There is no operator in them and no aggregate: in a new session each of these costs more than all
+/// the counters, because the server looks up every one of that name first.
+fn counting(database: i64, histories: &[&str]) -> String {
     let histories: Vec<String> =
-        histories.iter().map(|name| format!("to_regclass({})::oid", literal(&qualified(name)))).collect();
-    let histories = histories.join(", ");
-    // CASE asks in this order (manual, chapter 4.2.14). Counts only grow: their sum is another when one
-    // of them is.
+        histories.iter().map(|name| format!(", to_regclass({})", literal(&qualified(name)))).collect();
+    let histories = histories.concat();
     format!(
-        "select case
-             when not current_setting('track_counts')::boolean or exists (
-                 select from pg_stat_get_activity(null)
-                 where datid = {database}::bigint::oid and pid <> pg_backend_pid()
-                   and backend_type <> 'autovacuum worker'
-                   and (state is distinct from 'idle' or state_change is null
-                        or state_change > clock_timestamp() - interval '15 seconds'))
-             then ''
-             else concat_ws('/',
-                 (select sum(pg_stat_get_tuples_inserted(c) + pg_stat_get_tuples_updated(c)
-                             + pg_stat_get_tuples_deleted(c)) from unnest('{{{CATALOGUE}}}'::oid[] || array[{histories}]::oid[]) as c),
-                 pg_stat_get_bgwriter_stat_reset_time(), pg_stat_get_db_stat_reset_time({database})) end"
+        "select current_setting('track_counts'), pg_stat_get_db_numbackends({database}),
+                pg_stat_get_bgwriter_stat_reset_time()::text, pg_stat_get_db_stat_reset_time({database})::text;
+         select pg_stat_get_tuples_inserted(c), pg_stat_get_tuples_updated(c), pg_stat_get_tuples_deleted(c)
+         from unnest(array[{CATALOGUE}{histories}]::oid[]) as c"
+    )
+}
+
+/// Whether nobody else was in the database, and what was counted then; empty where nothing is.
+async fn count(session: &mut PgConnection, counting: &str) -> Result<(bool, String), ClusterError> {
+    let rows = sqlx::raw_sql(AssertSqlSafe(counting)).fetch_all(session).await?;
+    let (since, tables) = rows.split_first().ok_or(sqlx::Error::RowNotFound)?;
+    if since.try_get::<&str, _>(0)? != "on" {
+        return Ok((true, String::new()));
+    }
+    // Counts only grow: their sum is another when one of them is.
+    let mut sum = 0;
+    for table in tables {
+        for column in 0..3 {
+            // No history of that name is there.
+            sum += table.try_get::<Option<i64>, _>(column)?.unwrap_or_default();
+        }
+    }
+    let since_when = |column| since.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
+    let counters = format!("{sum}/{}/{}", since_when(2)?, since_when(3)?);
+    Ok((since.try_get::<i32, _>(1)? <= 1, counters))
+}
+
+/// Asks whether somebody else in a database may not have told yet.
+fn others(database: i64) -> String {
+    format!(
+        "select exists (
+             select from pg_stat_get_activity(null)
+             where datid = {database}::bigint::oid and pid <> pg_backend_pid()
+               and backend_type <> 'autovacuum worker'
+               and (state is distinct from 'idle' or state_change is null
+                    or state_change > clock_timestamp() - interval '15 seconds'))"
     )
 }
 

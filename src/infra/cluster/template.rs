@@ -84,35 +84,33 @@ impl Work<'_> {
     /// Applies what a finished template lacks. `false`: it is not finished, or holds what it should
     /// not.
     async fn bring_up_to_date(&self, admin: &mut PgConnection) -> Result<bool, ClusterError> {
-        let (name, owner) = self.names();
-        let open =
-            format!("alter database {name} owner to {owner}; alter database {name} allow_connections true");
         if !is_finished(admin, self.template).await? {
             return Ok(false);
         }
+        let (name, owner) = self.names();
+        let open =
+            format!("alter database {name} owner to {owner}; alter database {name} allow_connections true");
         sqlx::raw_sql(AssertSqlSafe(open)).execute(admin).await?;
         let mut inside = self.enter().await?;
+        let whole = self.fill(&mut inside).await?;
+        sqlx::Connection::close(inside).await?;
+        Ok(whole)
+    }
+
+    /// Applies what is not in it. `false`: it holds what it should not.
+    async fn fill(&self, inside: &mut PgConnection) -> Result<bool, ClusterError> {
+        self.migrations.apply(inside).await?;
         for (history, scripts) in self.sets {
-            history.make(&mut inside, &[]).await?;
+            history.make(inside, &[]).await?;
+            let has = history.read(inside).await?;
             let is_wanted = |row: &Applied| {
                 row.success
                     && scripts.iter().any(|it| (it.version, it.checksum) == (row.version, &row.checksum))
             };
-            if !history.read(&mut inside).await?.iter().all(is_wanted) {
+            if !has.iter().all(is_wanted) {
                 return Ok(false);
             }
-        }
-        self.fill(&mut inside).await?;
-        sqlx::Connection::close(inside).await?;
-        Ok(true)
-    }
-
-    /// Applies what is not in it.
-    async fn fill(&self, inside: &mut PgConnection) -> Result<(), ClusterError> {
-        self.migrations.apply(inside).await?;
-        for (history, scripts) in self.sets {
-            history.make(inside, &[]).await?;
-            let has: Vec<i64> = history.read(inside).await?.iter().map(|row| row.version).collect();
+            let has: Vec<i64> = has.iter().map(|row| row.version).collect();
             for script in scripts.iter().filter(|script| !has.contains(&script.version)) {
                 let applied = history.apply(inside, *script).await;
                 applied.map_err(|error| ClusterError::File {
@@ -122,7 +120,7 @@ impl Work<'_> {
             }
         }
         sqlx::raw_sql("reset role; revoke all on schema public from public").execute(inside).await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Closes it, marked as finished.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, PgConnection};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::DbError;
 
@@ -176,13 +177,16 @@ impl ServerAddress {
     }
 
     async fn open(&self, options: PgConnectOptions) -> Result<PgConnection, DbError> {
-        let opening = tokio::time::timeout(CONNECT_TIMEOUT, options.connect());
-        let result = opening.await.unwrap_or_else(|_| {
-            Err(sqlx::Error::Io(std::io::Error::new(
-                std::io::ErrorKind::TimedOut,
-                "no answer in ten seconds",
-            )))
-        });
+        let opening = async move { tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await };
+        // On another thread: half of a login is the hashing of its password (RFC 5802, section 3), which
+        // would keep waiting what else one task does at the same time.
+        let opened = AbortOnDropHandle::new(tokio::spawn(opening)).await;
+        let no_answer = || std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in ten seconds");
+        let result = match opened {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(sqlx::Error::Io(no_answer())),
+            Err(ended) => Err(sqlx::Error::Io(std::io::Error::other(ended))),
+        };
         result.map_err(|error| DbError::of_connect(error, self))
     }
 

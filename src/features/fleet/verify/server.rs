@@ -37,6 +37,10 @@ pub(super) struct Server<'a> {
     pub(super) slots: Option<Slots>,
 }
 
+/// Why a schema was not compared.
+const OTHER_FILES: &str =
+    "it has other files of its sets than the template: it was compared by its histories only";
+
 /// What the histories in a tenant hold, by their names.
 type Histories = BTreeMap<String, History>;
 
@@ -164,9 +168,7 @@ impl<'a> Server<'a> {
         } else if versions == self.expected.versions {
             self.compare(session, tenant, seen, &mut answer).await?;
         } else {
-            let why =
-                "it has other files of its sets than the template: it was compared by its histories only";
-            self.note(tenant, why, &mut answer);
+            self.note(tenant, OTHER_FILES, &mut answer);
         }
         answer.pending = pending > 0 && answer.findings.iter().all(|it| it.severity != Severity::Error);
         Ok(answer)
@@ -281,9 +283,7 @@ impl<'a> Server<'a> {
     ) -> Result<(), ClusterError> {
         let wholly = *versions == self.expected.versions;
         if versions.get(BUILT_IN) != self.expected.versions.get(BUILT_IN) {
-            let why =
-                "it has other files of its sets than the template: it was compared by its histories only";
-            self.note(tenant, why, answer);
+            self.note(tenant, OTHER_FILES, answer);
             return Ok(());
         }
         let why = if wholly {

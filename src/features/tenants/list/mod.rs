@@ -26,12 +26,12 @@ pub async fn list(
     let marks = if far { store::milestones(&mut tx, filter, sort).await? } else { Vec::new() };
     let counted = store::count(&mut tx, filter, sort, &marks).await?;
     let places: Vec<_> = marks.into_iter().zip(counted.before.iter().copied()).collect();
-    let rows = match Stretch::of(page, counted.fit, &places) {
-        Some(stretch) => rows(&mut tx, filter, sort, (reading, stretch, &counted)).await?,
-        None => Vec::new(),
-    };
+    let mut found = Vec::new();
+    for stretch in Stretch::of(page, counted.fit, &places) {
+        found.extend(rows(&mut tx, filter, sort, (reading, stretch, &counted)).await?);
+    }
     tx.commit().await.map_err(DbError::from)?;
-    Ok((rows, Pagination::new(page, u64::try_from(counted.fit).unwrap_or(0))))
+    Ok((found, Pagination::new(page, u64::try_from(counted.fit).unwrap_or(0))))
 }
 
 /// Hands over every tenant that a filter lets through, one at a time: memory stays as it is however
@@ -85,8 +85,8 @@ struct Counted {
     living: i64,
 }
 
-/// The rows of a page, as far as there are any, counted from the nearest place that is known: either
-/// end of the list, or a milestone. So that no page is far away.
+/// Rows of a page, counted from the nearest place that is known: either end of the list, or a
+/// milestone. So that no page is far away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stretch {
     /// The tenant that is the milestone.
@@ -97,17 +97,27 @@ struct Stretch {
 }
 
 impl Stretch {
-    /// `places`: milestones, and how many rows of the list stand before each.
-    fn of(page: Page, total: i64, places: &[(TenantId, i64)]) -> Option<Self> {
+    /// The rows of a page, as far as there are any, in order. `places`: milestones, and how many rows
+    /// of the list stand before each.
+    fn of(page: Page, total: i64, places: &[(TenantId, i64)]) -> Vec<Self> {
         let first = page.offset();
         let taken = i64::from(page.limit).min(total - first);
+        if taken <= 0 {
+            return Vec::new();
+        }
+        if let Some((id, before)) = places.iter().find(|(_, it)| (first + 1..first + taken).contains(it)) {
+            // It stands in the middle of the page: so both parts begin there.
+            let at = |backwards, taken| Self { from: Some(*id), backwards, skipped: 0, taken };
+            return vec![at(true, before - first), at(false, first + taken - before)];
+        }
         let marks = || places.iter().map(|(id, before)| (Some(*id), *before));
         let forwards = marks().chain([(None, 0)]).map(|(from, before)| (from, false, first - before));
         let backwards = marks().chain([(None, total)]);
         let backwards = backwards.map(|(from, before)| (from, true, before - first - taken));
         let ways = forwards.chain(backwards).filter(|(_, _, skipped)| *skipped >= 0);
-        let (from, backwards, skipped) = ways.min_by_key(|(_, _, skipped)| *skipped)?;
-        (taken > 0).then_some(Self { from, backwards, skipped, taken })
+        let nearest = ways.min_by_key(|(_, _, skipped)| *skipped);
+        let stretch = |(from, backwards, skipped)| Self { from, backwards, skipped, taken };
+        nearest.map(stretch).into_iter().collect()
     }
 
     /// How many rows to look at in the order of the list before one may give up: twice as many as
@@ -157,8 +167,9 @@ mod tests {
         total: i64,
         places: &[(TenantId, i64)],
     ) -> Option<(Option<TenantId>, bool, i64, i64)> {
-        let stretch = Stretch::of(Page { page, limit: 100 }, total, places)?;
-        Some((stretch.from, stretch.backwards, stretch.skipped, stretch.taken))
+        let stretches = Stretch::of(Page { page, limit: 100 }, total, places);
+        assert!(stretches.len() < 2, "{stretches:?}");
+        stretches.first().map(|it| (it.from, it.backwards, it.skipped, it.taken))
     }
 
     #[test]
@@ -180,16 +191,27 @@ mod tests {
         let far = |page| stretch(page, 10_000, &[(mark, 4950)]);
         assert_eq!(far(5), Some((None, false, 400, 100)));
         assert_eq!(far(48), Some((Some(mark), true, 150, 100)));
-        // It stands in the middle of this one.
-        assert_eq!(far(50), Some((None, false, 4900, 100)));
         assert_eq!(far(51), Some((Some(mark), false, 50, 100)));
+    }
+
+    #[test]
+    fn a_page_with_a_milestone_in_its_middle_is_reached_from_there_both_ways() {
+        let mark = TenantId::new();
+        let halves = |before| {
+            let page = Page { page: 50, limit: 100 };
+            let stretches = Stretch::of(page, 10_000, &[(mark, before)]);
+            stretches.iter().map(|it| (it.from, it.backwards, it.skipped, it.taken)).collect::<Vec<_>>()
+        };
+        assert_eq!(halves(4960), [(Some(mark), true, 0, 60), (Some(mark), false, 0, 40)]);
+        assert_eq!(halves(4900), [(Some(mark), false, 0, 100)]);
+        assert_eq!(halves(5000), [(Some(mark), true, 0, 100)]);
     }
 
     #[test]
     fn few_that_fit_are_sorted_and_many_are_met_on_the_way() {
         let patience = |page, fit| {
-            let stretch = Stretch::of(Page { page, limit: 100 }, fit, &[]).unwrap();
-            stretch.patience(&Counted { fit, living: 100_000, before: Vec::new() })
+            let stretches = Stretch::of(Page { page, limit: 100 }, fit, &[]);
+            stretches[0].patience(&Counted { fit, living: 100_000, before: Vec::new() })
         };
         assert_eq!(patience(1, 100_000), Some(1200));
         assert_eq!(patience(500, 100_000), Some(101_000));
