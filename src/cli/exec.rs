@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::arguments::Input;
+use super::interrupt::Stdin;
 use super::output::{Column, Format, Row};
 use super::tenant::TenantSelection;
 use super::token::input::duration;
@@ -157,7 +158,7 @@ fn read(file: &Input) -> Result<String, AnyFailure> {
     };
     let mut text = String::new();
     let read = match file {
-        Input::Stdin => std::io::stdin().take(MAX_BYTES + 1).read_to_string(&mut text),
+        Input::Stdin => Stdin.take(MAX_BYTES + 1).read_to_string(&mut text),
         Input::File(path) => {
             std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
         }

@@ -1,13 +1,27 @@
-//! Ctrl-C: the first asks the work to stop at the next step's edge, the second quits at once.
+//! Ctrl-C: the first asks the work to stop at the next step's edge, the second quits at once. While
+//! an answer or standard input is waited for nothing was begun, so that the first quits at once, too.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, Read, stdin};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Exit;
 use super::output::Screen;
+use super::prompt::PromptError;
+use super::{Exit, exit};
+
+/// How many wait for somebody outside.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// Whether a signal came. It is set before `WAITING` is looked at, and looked at after `WAITING` was
+/// raised: one of the two sees the other.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+/// Where a word of farewell goes.
+static SCREEN: OnceLock<Screen> = OnceLock::new();
+/// The terminal as it was before it was told to show nothing of what is typed.
+static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Watches for SIGINT and SIGTERM from now on. Must be called within a runtime.
 pub fn watch(token: &CancellationToken, child_has_terminal: &Arc<AtomicBool>, screen: &Screen) {
@@ -17,7 +31,7 @@ pub fn watch(token: &CancellationToken, child_has_terminal: &Arc<AtomicBool>, sc
         // Without a handler both signals end the process, as they do everywhere.
         return;
     };
-    let (token, screen) = (token.clone(), screen.clone());
+    let (token, screen) = (token.clone(), SCREEN.get_or_init(|| screen.clone()));
     let child_has_terminal = Arc::clone(child_has_terminal);
     tokio::spawn(async move {
         loop {
@@ -28,13 +42,74 @@ pub fn watch(token: &CancellationToken, child_has_terminal: &Arc<AtomicBool>, sc
             if child_has_terminal.load(Ordering::Relaxed) {
                 continue;
             }
+            STOPPED.store(true, Ordering::SeqCst);
+            if WAITING.load(Ordering::SeqCst) > 0 {
+                quit(Some(&PromptError::Interrupted));
+            }
             if token.is_cancelled() {
-                screen.restore_terminal();
-                std::process::exit(i32::from(Exit::Interrupted.code()));
+                quit(None);
             }
             // Said before the work ends, which may be at once.
             screen.note("stopping at the next step; press Ctrl-C again to quit at once");
             token.cancel();
         }
     });
+}
+
+/// Leaves the terminal as it was found, and ends the process.
+fn quit(why: Option<&PromptError>) -> ! {
+    if let Some(screen) = SCREEN.get() {
+        screen.restore_terminal();
+        show_typing();
+        if let Some(why) = why {
+            exit::report(screen, why);
+        }
+    }
+    std::process::exit(i32::from(Exit::Interrupted.code()))
+}
+
+/// As long as it lives somebody outside is waited for.
+#[must_use]
+pub(super) struct Waiting(());
+
+impl Waiting {
+    /// For what comes on standard input.
+    pub(super) fn begin() -> Self {
+        WAITING.fetch_add(1, Ordering::SeqCst);
+        if STOPPED.load(Ordering::SeqCst) {
+            quit(Some(&PromptError::Interrupted));
+        }
+        Self(())
+    }
+
+    /// For what is typed at the terminal.
+    pub(super) fn at_terminal() -> Self {
+        let before = tcgetattr(stdin()).ok();
+        *TERMINAL.lock().unwrap_or_else(PoisonError::into_inner) = before;
+        Self::begin()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Lets the terminal show again what is typed.
+fn show_typing() {
+    if let Some(before) = &*TERMINAL.lock().unwrap_or_else(PoisonError::into_inner) {
+        let _ = tcsetattr(stdin(), SetArg::TCSANOW, before);
+    }
+}
+
+/// Standard input, where no more is begun before all of it is read.
+#[derive(Debug)]
+pub(super) struct Stdin;
+
+impl Read for Stdin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let _waiting = Waiting::begin();
+        stdin().lock().read(buffer)
+    }
 }

@@ -5,6 +5,7 @@ use std::io;
 use dialoguer::{Confirm, Input, Password};
 
 use super::Invocation;
+use super::interrupt::Waiting;
 use super::output::Screen;
 use crate::kernel::{ErrorKind, Failure, SecretString, Slug};
 
@@ -93,6 +94,7 @@ pub fn text(
     check: impl Fn(&str) -> Result<(), String>,
 ) -> Result<String, PromptError> {
     needs_terminal(screen, what, flag)?;
+    let _waiting = Waiting::at_terminal();
     let answer = Input::new().with_prompt(what).validate_with(|text: &String| check(text)).interact_text();
     Ok(answer?)
 }
@@ -108,6 +110,7 @@ pub fn optional_text(
     check: impl Fn(&str) -> Result<(), String>,
 ) -> Result<String, PromptError> {
     needs_terminal(screen, what, flag)?;
+    let _waiting = Waiting::at_terminal();
     let question = Input::new().with_prompt(format!("{what} (may be left empty)")).allow_empty(true);
     Ok(question.validate_with(|text: &String| check(text)).interact_text()?)
 }
@@ -118,6 +121,7 @@ pub fn optional_text(
 /// [`PromptError::NotGiven`] without a terminal; Ctrl-C.
 pub fn password(screen: &Screen, what: &str, flag: &str) -> Result<SecretString, PromptError> {
     needs_terminal(screen, what, flag)?;
+    let _waiting = Waiting::at_terminal();
     Ok(Password::new().with_prompt(what).report(false).interact()?.into())
 }
 
@@ -127,6 +131,7 @@ pub fn password(screen: &Screen, what: &str, flag: &str) -> Result<SecretString,
 /// [`PromptError::NotGiven`] without a terminal; Ctrl-C.
 pub fn new_password(screen: &Screen, what: &str, flag: &str) -> Result<SecretString, PromptError> {
     needs_terminal(screen, what, flag)?;
+    let _waiting = Waiting::at_terminal();
     let answer = Password::new()
         .with_prompt(what)
         .with_confirmation(format!("{what}, once more"), "the two differ")
@@ -146,6 +151,7 @@ pub fn confirm(on: &Invocation, what: &str) -> Result<(), PromptError> {
     if !on.screen.can_ask() {
         return Err(PromptError::Unconfirmed { what: what.to_owned(), flags: "--yes".to_owned() });
     }
+    let _waiting = Waiting::at_terminal();
     if Confirm::new().with_prompt(format!("{what}?")).default(false).interact()? {
         Ok(())
     } else {
@@ -195,6 +201,7 @@ pub fn confirm_word(
     for line in shown {
         on.screen.note(line);
     }
+    let _waiting = Waiting::at_terminal();
     let typed: String = Input::new()
         .with_prompt(format!("{what}; type {word} to confirm"))
         .allow_empty(true)

@@ -1,10 +1,11 @@
 //! A secret on standard input: one line, which nothing else sees.
 
-use std::io::{self, Read, stdin};
+use std::io::{self, Read};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use super::interrupt::Stdin;
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString};
 
@@ -46,7 +47,7 @@ impl Failure for SecretInputError {
 /// # Errors
 /// When standard input holds anything but one line of text.
 pub fn line_from_stdin(what: &'static str) -> Result<SecretString, SecretInputError> {
-    line_from(&mut stdin().lock(), what)
+    line_from(&mut Stdin, what)
 }
 
 /// Reads one line from a file that only its owner may read.

@@ -1,9 +1,10 @@
 //! `nexus audit verify` and `nexus audit anchor`.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, stdin};
+use std::io::{BufRead, BufReader};
 
 use super::super::arguments::Input;
+use super::super::interrupt::Stdin;
 use super::super::output::Format;
 use super::super::{CommandResult, Exit, Invocation};
 use super::{AnchorArgs, VerifyArgs, watch};
@@ -93,7 +94,7 @@ fn name(input: &Input) -> String {
 
 fn open(input: &Input) -> Result<Box<dyn BufRead>, AnyFailure> {
     match input {
-        Input::Stdin => Ok(Box::new(BufReader::new(stdin()))),
+        Input::Stdin => Ok(Box::new(BufReader::new(Stdin))),
         Input::File(path) => match File::open(path) {
             Ok(file) => Ok(Box::new(BufReader::with_capacity(1 << 16, file))),
             Err(source) => Err(AuditError::File { action: "open", path: path.clone(), source }.into()),

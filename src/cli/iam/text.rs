@@ -5,6 +5,7 @@ use std::io::Read;
 use zeroize::Zeroizing;
 
 use super::super::arguments::Input;
+use super::super::interrupt::Stdin;
 use crate::kernel::{ErrorKind, Failure};
 
 /// Most bytes of a file.
@@ -60,7 +61,7 @@ pub(crate) fn read(input: &Input) -> Result<(String, Zeroizing<String>), InputEr
     };
     let mut text = Zeroizing::new(String::new());
     let read = match input {
-        Input::Stdin => std::io::stdin().take(MAX_BYTES).read_to_string(&mut text),
+        Input::Stdin => Stdin.take(MAX_BYTES).read_to_string(&mut text),
         Input::File(path) => {
             std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
         }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::arguments::{self, Input};
+use super::super::interrupt::Stdin;
 use crate::features::placement::Wish;
 use crate::features::tenants::NewTenant;
 use crate::kernel::label::Label;
@@ -73,7 +74,7 @@ pub(super) fn read(input: &Input) -> Result<Vec<Line>, InputError> {
     };
     let mut text = String::new();
     let read = match input {
-        Input::Stdin => std::io::stdin().take(MAX_BYTES).read_to_string(&mut text),
+        Input::Stdin => Stdin.take(MAX_BYTES).read_to_string(&mut text),
         Input::File(path) => {
             std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
         }

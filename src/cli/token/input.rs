@@ -1,7 +1,7 @@
 //! What is typed for tokens, and how a token comes in: never on the command line.
 
 use std::fs::File;
-use std::io::{self, Read, stdin};
+use std::io::{self, Read};
 use std::time::Duration;
 
 use clap::builder::TypedValueParser;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::super::arguments::{self, Input};
+use super::super::interrupt::Stdin;
 use super::super::usage::UsageError;
 use super::TokenInput;
 use crate::infra::crypto::jwt;
@@ -43,7 +44,7 @@ pub fn one_line(from: &Input) -> Result<SecretString, AnyFailure> {
     let most = jwt::MAX_BYTES + 3;
     let mut bytes = Zeroizing::new(Vec::with_capacity(most));
     let read = match from {
-        Input::Stdin => read_some(&mut stdin().lock(), most, &mut bytes),
+        Input::Stdin => read_some(&mut Stdin, most, &mut bytes),
         Input::File(path) => File::open(path).and_then(|mut file| read_some(&mut file, most, &mut bytes)),
     };
     let place = match from {

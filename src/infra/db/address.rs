@@ -97,7 +97,8 @@ impl ServerAddress {
     ///
     /// `application` is the session's name in `pg_stat_activity`, which every login can read.
     /// The server ends our statement within half a second of our death, where its system can
-    /// tell (`client_connection_check_interval`).
+    /// tell (`client_connection_check_interval`). A lock that somebody else holds is waited for half a
+    /// minute at most.
     ///
     /// # Errors
     /// [`DbError::Unreachable`] when no session could be had in ten seconds.
@@ -108,7 +109,7 @@ impl ServerAddress {
             ("idle_in_transaction_session_timeout", "60s"),
             ("default_transaction_read_only", "off"),
             ("statement_timeout", "0"),
-            ("lock_timeout", "0"),
+            ("lock_timeout", "30s"),
         ]);
         self.open(options).await
     }

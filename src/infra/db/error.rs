@@ -138,6 +138,14 @@ impl Failure for DbError {
             Self::Refused { state, .. } if state.starts_with("57P") => {
                 vec!["the server is being restarted: repeat in a moment".to_owned()]
             }
+            Self::Refused { state, .. } if state == "55P03" => {
+                vec![
+                    "another session holds a lock; its server's administrator sees which: select pid, usename, \
+                     state, query from pg_stat_activity join pg_locks using (pid) where granted"
+                        .to_owned(),
+                    "repeat once that has ended".to_owned(),
+                ]
+            }
             Self::Refused { state, .. } if state == "53300" => {
                 vec![
                     "keep Nexus to fewer sessions there: nexus cluster update NAME --connections N"

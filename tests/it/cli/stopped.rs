@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,25 +11,31 @@ use serde_json::Value;
 use crate::support::world::World;
 
 /// Somebody who keeps a table of the control database from everybody else.
-struct Holder(Child);
+struct Holder<'a> {
+    world: &'a World,
+    table: String,
+    psql: Child,
+}
 
-impl Holder {
-    fn of(world: &World, table: &str) -> Self {
+impl<'a> Holder<'a> {
+    fn of(world: &'a World, table: &str) -> Self {
         let statement = format!("begin; lock table {table} in access exclusive mode; select pg_sleep(60)");
         let mut psql = Command::new("psql");
         psql.args(["-X", "-q", "-c", &statement]).env("PGPASSWORD", world.stack().password());
         psql.env("PGHOST", &world.stack().socket_dir).env("PGPORT", &world.stack().port);
         psql.env("PGUSER", "nexus").env("PGDATABASE", &world.control);
-        let holder = Self(psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let psql = psql.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         while locks(world, table, true) == 0 {}
-        holder
+        Self { world, table: table.to_owned(), psql }
     }
 }
 
-impl Drop for Holder {
+impl Drop for Holder<'_> {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.psql.kill();
+        let _ = self.psql.wait();
+        // Its session notices a moment later.
+        while locks(self.world, &self.table, true) > 0 {}
     }
 }
 
@@ -146,13 +153,13 @@ fn a_cut_export_in_a_pipe_is_not_called_intact() {
     let mut command = world.command(&["audit", "verify", "--file", "-"]);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     // Ctrl-C stops both who writes and who reads.
-    std::io::Write::write_all(child.stdin.as_mut().unwrap(), export.as_bytes()).unwrap();
-    let mut said = [0; 8];
+    let mut pipe = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut pipe, export.as_bytes()).unwrap();
     interrupt(child.id());
-    std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut said).unwrap();
-    assert_eq!(&said, b"stopping");
-    drop(child.stdin.take());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let output = child.wait_with_output().unwrap();
+    drop(pipe);
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
 }
 
 #[test]
@@ -171,4 +178,79 @@ fn a_reader_that_has_enough_ends_a_command_quietly() {
         assert!(output.status.success(), "{verb}");
         assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1, "{verb}");
     }
+}
+
+#[test]
+fn a_command_that_waits_for_its_input_ends_at_the_first_ctrl_c_or_sigterm() {
+    let world = World::new();
+    for (signal, args) in [
+        (Signal::SIGINT, &["token", "verify"][..]),
+        (Signal::SIGTERM, &["token", "inspect"]),
+        (Signal::SIGINT, &["api-key", "verify"]),
+        (Signal::SIGINT, &["user", "create", "--from", "-"]),
+        (Signal::SIGTERM, &["iam", "apply", "-"]),
+        (Signal::SIGINT, &["user", "create", "--email", "ann@acme.example", "--password-stdin"]),
+        (Signal::SIGINT, &["tenant", "create", "--from", "-"]),
+    ] {
+        let mut child = world.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_secs(2));
+        kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+        let until = Instant::now() + Duration::from_secs(10);
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < until, "{args:?} still waits");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((status.code(), &*said), (Some(130), "error: stopped; nothing was done\n"), "{args:?}");
+    }
+}
+
+/// Runs a command in a terminal of its own, presses Ctrl-C where it asks, and says how the terminal
+/// is then.
+const AT_A_TERMINAL: &str = r#"
+import os, pty, sys, time
+pid, terminal = pty.fork()
+if pid == 0:
+    shell = 'trap : INT; "$@"; echo "code=$?"; stty -a'
+    os.execvp("sh", ["sh", "-c", shell, "sh"] + sys.argv[1:])
+said, pressed = b"", False
+while True:
+    try:
+        said += os.read(terminal, 1024)
+    except OSError:
+        break
+    if b"The password" in said and not pressed:
+        pressed = True
+        time.sleep(0.5)
+        os.write(terminal, b"\x03")
+sys.stdout.buffer.write(said)
+"#;
+
+#[test]
+fn ctrl_c_at_a_question_for_a_password_ends_it_and_leaves_the_terminal_as_it_was() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    let mut command = Command::new("python3");
+    world.machine().furnish(&mut command);
+    command.args(["-c", AT_A_TERMINAL, env!("CARGO_BIN_EXE_nexus")]);
+    command.args(["user", "create", "--email", "ann@acme.example", "--tenant", "acme"]);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("stopped; nothing was done"), "{said}");
+    assert!(said.contains("code=130"), "{said}");
+    let words: Vec<&str> = said.split([' ', ';', '\r', '\n']).collect();
+    assert!(words.contains(&"echo") && !words.contains(&"-echo"), "{said}");
+}
+
+#[test]
+fn who_waits_for_a_lock_that_somebody_keeps_is_told_after_half_a_minute() {
+    let world = World::new();
+    let _holder = Holder::of(&world, "control.tenants");
+    let (code, error) = world.error(&["tenant", "list"]);
+    assert_eq!(code, 7, "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("pg_stat_activity"), "{error}");
 }
