@@ -8,6 +8,7 @@
 pub mod env_file;
 pub mod escape;
 pub mod list;
+mod mask;
 pub mod progress;
 pub mod row;
 pub mod screen;

@@ -10,6 +10,7 @@ use dialoguer::console::Term;
 
 use super::super::GlobalArgs;
 use super::escape;
+use super::mask::masked;
 use super::talk::{Notes, Talk};
 use crate::kernel::{ErrorKind, Failure};
 
@@ -163,17 +164,18 @@ impl Screen {
 
     /// Tells a person something; not with `--quiet`.
     pub fn note(&self, sentence: &str) {
-        self.talk.note(&escape::sentence(sentence));
+        self.talk.note(&masked(&escape::sentence(sentence)));
     }
 
     /// Tells a person that something is odd; not with `--quiet`.
     pub fn warn(&self, sentence: &str) {
-        self.talk.note(&self.tagged("warning", sentence));
+        self.talk.note(&masked(&self.tagged("warning", sentence)));
     }
 
-    /// Writes an error that [`super::super::exit`] has put into words.
+    /// Writes an error that [`super::super::exit`] has put into words; what looks like a secret, which
+    /// somebody may have put in the wrong place, is not repeated.
     pub fn error(&self, text: &str) {
-        self.talk.error(text);
+        self.talk.error(&masked(text));
     }
 
     /// Writes an event of the log.
