@@ -7,6 +7,7 @@
 
 pub mod env_file;
 pub mod escape;
+mod installation;
 pub mod list;
 mod mask;
 pub mod progress;

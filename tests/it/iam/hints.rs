@@ -156,3 +156,10 @@ fn a_condition_that_is_not_met_is_not_asked_for_again() {
     let told = explained(&world, &["bob@acme.example", "invoice:print", "--with", "amount=2000"]);
     assert!(told.contains("amount <= 1000") && !told.contains("KEY=VALUE"), "{told}");
 }
+
+#[test]
+fn a_hint_stays_on_the_installation_that_the_command_named() {
+    let world = acme();
+    let (_, error) = world.error(&["--context", "t", "user", "show", "zoe@zzz.test", "--tenant", "acme"]);
+    assert_eq!(error["hint"], "see which there are: nexus --context t user list --tenant acme");
+}

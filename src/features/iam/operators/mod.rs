@@ -15,7 +15,7 @@ use super::realm::{Realm, Work};
 use super::subject::nearest_email;
 use super::{roles, users};
 use crate::infra::db::{DbError, transaction};
-use crate::kernel::{Caller, TenantId, UserId};
+use crate::kernel::{Caller, TenantId, UserId, shell};
 
 /// The longest that an operator is let in for at once, in days.
 const MAX_DAYS: i64 = 366;
@@ -82,10 +82,10 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
     let operator = operator(&mut work, &new.operator).await?;
     if operator.state != UserState::Active {
         return Err(IamError::State {
+            hint: format!("see how it stands: nexus user show {}", shell::word(&operator.email)),
             user: operator.email,
             state: operator.state.as_str(),
             why: "only an active operator can be let in",
-            hint: "see how it stands: nexus user list".to_owned(),
         });
     }
     let granted = OperatorGrant {

@@ -174,7 +174,7 @@ pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
                 user: user.id.to_string(),
                 state: "erased",
                 why: "nothing of it is left to be had back",
-                hint: "make it anew: nexus user create --email E-MAIL".to_owned(),
+                hint: format!("make it anew: nexus user create --email E-MAIL --invite{}", work.place.flag()),
             });
         }
         store::set_deleted(&mut work.tx, user.id, false).await?;
