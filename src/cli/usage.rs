@@ -89,12 +89,11 @@ fn show(screen: &Screen, error: &clap::Error) -> Result<(), output::OutputError>
 
 fn of_clap(error: &clap::Error, args: &[OsString]) -> UsageError {
     let command = command_typed(args);
-    let message = match error.kind() {
-        ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => "a verb is missing".to_owned(),
-        _ => {
-            let said = || first_paragraph(&error.render().to_string());
-            unspoken(error, &command).unwrap_or_else(said)
-        }
+    let message = if error.kind() == ClapKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        "a verb is missing".to_owned()
+    } else {
+        let said = || first_paragraph(&error.render().to_string());
+        unspoken(error, &command).unwrap_or_else(said)
     };
     let mut hints = Vec::new();
     for kind in [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue] {

@@ -258,7 +258,9 @@ impl Failure for TokenError {
         let one = |text: &str| vec![text.to_owned()];
         match self {
             Self::Invalid(_) => one("see what is wrong with it: nexus token inspect --check --file FILE"),
-            Self::NoUser { nearest: Some(nearest), .. } => vec![format!("did you mean {nearest}?")],
+            Self::NoUser { nearest: Some(nearest), .. } | Self::NotHeld { nearest: Some(nearest), .. } => {
+                vec![format!("did you mean {nearest}?")]
+            }
             Self::NoKey(_) => one("see which there are: nexus key list"),
             Self::KeyState { hint, .. } => vec![hint.clone()],
             Self::TooYoung { age, notice, .. } => vec![
@@ -268,7 +270,6 @@ impl Failure for TokenError {
             Self::RefreshBusy => one("ask again in a second"),
             Self::NoUser { hint, .. } => one(hint),
             Self::NotActive { email, state, at } => state_hint(email, state, at),
-            Self::NotHeld { nearest: Some(nearest), .. } => vec![format!("did you mean {nearest}?")],
             Self::NotHeld { email, permission, at, .. } => {
                 let (email, permission) = (shell::word(email), shell::word(permission));
                 vec![format!("see why: nexus user can {email} {permission} --explain{at}")]
