@@ -57,7 +57,7 @@ EXAMPLES
 #[derive(Debug, Args)]
 pub struct CreateArgs {
     /// The user's tenant, by slug or id; without it, the platform
-    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// The user that the key acts as
     #[arg(long, value_name = "E-MAIL", add = complete::users())]
@@ -83,7 +83,7 @@ pub struct CreateArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Of this tenant, by slug or id; without it, the platform
-    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// Only those of this user
     #[arg(long, value_name = "E-MAIL", add = complete::users())]
@@ -105,10 +105,10 @@ pub struct VerifyArgs {
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
     /// Of this tenant, by slug or id; without it, the platform
-    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// The key's id
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = input::key_id)]
     pub id: Uuid,
 }
 
@@ -133,7 +133,7 @@ async fn create(args: CreateArgs, on: &Invocation) -> CommandResult {
     let subject = tokens.subject(&mut realm, &args.user).await?;
     let new = NewApiKey { name: args.name, scopes: args.scopes, ttl: args.expires };
     if on.global.dry_run {
-        check_api_key(&subject, &new)?;
+        check_api_key(&realm.name, &subject, &new)?;
         on.screen.note(&format!("would make API key {} for {}", new.name, subject.email));
         return Ok(Exit::Done);
     }
@@ -157,8 +157,12 @@ async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
-    let email = args.user.as_ref().map(Email::as_str);
-    on.screen.list(tokens.api_keys(&mut realm, &caller, email, args.all_states).await?)?;
+    // A slip is told from a user who has none.
+    let user = match &args.user {
+        Some(email) => Some(tokens.subject(&mut realm, email).await?.email),
+        None => None,
+    };
+    on.screen.list(tokens.api_keys(&mut realm, &caller, user.as_deref(), args.all_states).await?)?;
     Ok(Exit::Done)
 }
 

@@ -44,8 +44,11 @@ pub fn run(args: DoctorArgs, global: &GlobalArgs, screen: &Screen) -> CommandRes
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| exit::NoRuntime { source })?;
-    let findings = runtime.block_on(doctor::examine(sources, &Only::new(args.only)));
+    let mut findings = runtime.block_on(doctor::examine(sources, &Only::new(args.only)));
     runtime.shutdown_background();
+    for finding in &mut findings {
+        finding.mend = finding.mend.as_ref().map(|mend| screen.hint(mend));
+    }
     let end = worst(&findings).map_or(Exit::Done, Exit::from);
     if screen.format() == Format::Table && screen.data_on_terminal() {
         screen.raw(report(&findings, screen.colour_on_stdout()).as_bytes())?;

@@ -130,7 +130,7 @@ pub fn conclude(screen: &Screen, result: CommandResult) -> Exit {
 
 /// Puts a failure into words: one JSON object, or lines for a person.
 pub fn report(screen: &Screen, failure: &dyn Failure) {
-    screen.error(&if screen.json() { as_json(failure) } else { as_text(screen, failure) });
+    screen.error(&if screen.json() { as_json(screen, failure) } else { as_text(screen, failure) });
 }
 
 /// An error as scripts read it. The fields never change within a major version.
@@ -148,13 +148,13 @@ struct ErrorFields<'a> {
     operation: Option<String>,
 }
 
-fn as_json(failure: &dyn Failure) -> String {
+fn as_json(screen: &Screen, failure: &dyn Failure) -> String {
     let details = match failure.details() {
         Value::Null => Value::Object(serde_json::Map::new()),
         details => details,
     };
     let operation = failure.operation().map(|id| id.to_string());
-    error_object(failure.code(), &failure.to_string(), &failure.hints(), details, operation)
+    error_object(failure.code(), &failure.to_string(), &hints(screen, failure), details, operation)
 }
 
 /// One line: an error as scripts read it.
@@ -172,6 +172,10 @@ pub fn error_object(
     serde_json::to_string(&object).unwrap_or_default()
 }
 
+fn hints(screen: &Screen, failure: &dyn Failure) -> Vec<String> {
+    failure.hints().iter().map(|hint| screen.hint(hint)).collect()
+}
+
 fn as_text(screen: &Screen, failure: &dyn Failure) -> String {
     let mut lines = vec![screen.tagged("error", &failure.to_string())];
     if screen.verbose() {
@@ -182,7 +186,7 @@ fn as_text(screen: &Screen, failure: &dyn Failure) -> String {
         }
         lines.push(screen.tagged("code", failure.code()));
     }
-    lines.extend(failure.hints().iter().map(|hint| screen.tagged("hint", hint)));
+    lines.extend(hints(screen, failure).iter().map(|hint| screen.tagged("hint", hint)));
     lines.join("\n")
 }
 

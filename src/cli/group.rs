@@ -62,11 +62,15 @@ EXAMPLES
   nexus group delete 'Sales EU' --tenant acme --yes --confirm 'Sales EU'     in a script")]
     Delete(DeleteArgs),
     /// Add users to a group
+    ///
+    /// When one of them is not there, none is added.
     #[command(after_help = "\
 EXAMPLES
   nexus group add Sales ann@acme.example bob@acme.example --tenant acme")]
     Add(MemberArgs),
     /// Take users out of a group
+    ///
+    /// When one of them is not there, none is taken out.
     #[command(after_help = "\
 EXAMPLES
   nexus group remove Sales ann@acme.example --tenant acme")]
@@ -251,6 +255,7 @@ async fn delete(args: &DeleteArgs, on: &Invocation) -> CommandResult {
 async fn members(args: &MemberArgs, add: bool, on: &Invocation) -> CommandResult {
     let caller = on.caller();
     let mut realm = args.realm.open(on).await?;
+    groups::check_users(&mut realm, &caller, &args.group, &args.users).await?;
     let mut list = on.screen.list_writer();
     for user in &args.users {
         let done = if add {

@@ -29,7 +29,7 @@ enum Verb {
 EXAMPLES
   nexus operation list --open               what is not finished
   nexus operation list --tenant acme
-  nexus -o id operation list --state stopped | xargs -n1 nexus operation resume")]
+  nexus -o id operation list --state stopped | xargs -r -n1 nexus operation resume")]
     List(ListArgs),
     /// Show a change with each of its steps
     #[command(after_help = "\

@@ -41,7 +41,7 @@ pub struct ListArgs {
 /// Arguments of `nexus permission register`.
 #[derive(Debug, Args)]
 pub struct RegisterArgs {
-    /// resource:action, each of lower-case letters, digits, '-' and '_'
+    /// resource:action, each of lower-case letters, digits, '-' and '_', or '*' for any of one part
     pub permission: Permission,
     /// What it allows
     #[arg(long, value_name = "TEXT")]

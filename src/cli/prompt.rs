@@ -7,7 +7,7 @@ use dialoguer::{Confirm, Input, Password};
 use super::Invocation;
 use super::interrupt::Waiting;
 use super::output::Screen;
-use crate::kernel::{ErrorKind, Failure, SecretString, Slug};
+use crate::kernel::{ErrorKind, Failure, SecretString, Slug, shell};
 
 /// A question without an answer. Nothing was done.
 #[derive(Debug, thiserror::Error)]
@@ -195,7 +195,7 @@ pub fn confirm_word(
     if !on.screen.can_ask() {
         return Err(PromptError::Unconfirmed {
             what: what.to_owned(),
-            flags: format!("--yes --confirm {word}"),
+            flags: format!("--yes --confirm {}", shell::word(word)),
         });
     }
     for line in shown {

@@ -59,6 +59,8 @@ EXAMPLES
   nexus role allow User invoice:delete --tenant acme --when \"owner and state = 'draft'\"")]
     Allow(AllowArgs),
     /// Take a permission from a role
+    ///
+    /// One that it allows by a pattern is not taken from it: the pattern would have to be.
     #[command(after_help = "\
 EXAMPLES
   nexus role deny User invoice:delete --tenant acme")]

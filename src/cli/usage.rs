@@ -88,10 +88,12 @@ fn show(screen: &Screen, error: &clap::Error) -> Result<(), output::OutputError>
 }
 
 fn of_clap(error: &clap::Error, args: &[OsString]) -> UsageError {
-    let rendered = error.render().to_string();
-    let message = match error.kind() {
-        ClapKind::DisplayHelpOnMissingArgumentOrSubcommand => "a verb is missing".to_owned(),
-        _ => first_paragraph(&rendered),
+    let command = command_typed(args);
+    let message = if error.kind() == ClapKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        "a verb is missing".to_owned()
+    } else {
+        let said = || first_paragraph(&error.render().to_string());
+        unspoken(error, &command).unwrap_or_else(said)
     };
     let mut hints = Vec::new();
     for kind in [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue] {
@@ -105,8 +107,52 @@ fn of_clap(error: &clap::Error, args: &[OsString]) -> UsageError {
     }
     hints.extend(slug_suggestion(error));
     hints.extend(selector_suggestions(error));
-    hints.push(format!("{} --help", command_typed(args)));
+    hints.extend(one_of_several(error, &command));
+    hints.push(format!("{command} --help"));
     UsageError { message, hints }
+}
+
+/// What is said instead of clap's words where what was typed may be a password, and is not repeated:
+/// a value of a flag that takes none, and what `user password` does not know what to do with.
+fn unspoken(error: &clap::Error, command: &str) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let argument = text(ContextKind::InvalidArg);
+    let of_password = command.starts_with("nexus user password");
+    match error.kind() {
+        ClapKind::TooManyValues => Some(format!("unexpected value '…' for '{argument}' found")),
+        ClapKind::UnknownArgument if of_password && !argument.starts_with('-') => {
+            Some("unexpected argument '…' found".to_owned())
+        }
+        ClapKind::ValueValidation if of_password && !text(ContextKind::InvalidValue).contains('@') => {
+            let why = std::error::Error::source(error).map(|why| format!(": {why}")).unwrap_or_default();
+            Some(format!("invalid value '…' for '{argument}'{why}"))
+        }
+        _ => None,
+    }
+}
+
+/// Verbs and their flags that clap names alone where another would do as well.
+const ONE_OF: [(&str, &str, &str); 4] = [
+    ("nexus user update", "--email", "any of --email, --name and --set will do"),
+    ("nexus role update", "--name", "any of --name and --description will do"),
+    ("nexus group update", "--name", "any of --name and --description will do"),
+    ("nexus api-key create", "--file", "or print the key: --reveal"),
+];
+
+fn one_of_several(error: &clap::Error, command: &str) -> Option<String> {
+    let (_, flag, words) = ONE_OF.iter().find(|(verb, ..)| *verb == command)?;
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing))
+            if error.kind() == ClapKind::MissingRequiredArgument
+                && missing.iter().any(|name| name.starts_with(flag)) =>
+        {
+            Some((*words).to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Clap's message without its label, on one line.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, shell};
 
 /// Why a private file was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ impl Failure for PrivateFileError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Exists(_) => vec!["name another file, or move that one away".to_owned()],
-            Self::Open { path, .. } => vec![format!("chmod 600 {}", path.display())],
+            Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))],
             Self::Io { .. } | Self::NotAFile(_) => Vec::new(),
         }
     }

@@ -12,6 +12,7 @@ pub mod page;
 pub mod place_name;
 pub mod progress;
 pub mod resource_name;
+pub mod shell;
 pub mod slug;
 pub mod suggest;
 

@@ -1,12 +1,12 @@
 //! What can be wrong with settings.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::context_name::ContextNameError;
 use super::secret_ref::SecretRefError;
 use super::values::Origin;
-use crate::kernel::{ErrorKind, Failure, suggest};
+use crate::kernel::{ErrorKind, Failure, shell, suggest};
 
 /// What a key would have taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -178,8 +178,8 @@ impl Failure for SettingsError {
             Self::NoFile { origin: Origin::Environment(name), .. } => vec![format!("unset {name}")],
             Self::NoFile { .. } => vec!["leave --config out to use the usual places".to_owned()],
             Self::Untrusted { file, .. } => vec![
-                format!("read it, then say that you want it: nexus --config {} …", file.display()),
-                format!("or make it yours alone: chown $(id -u) {0} && chmod go-w {0}", file.display()),
+                format!("read it, then say that you want it: nexus --config {} …", quoted(file)),
+                format!("or make it yours alone: chown $(id -u) {0} && chmod go-w {0}", quoted(file)),
             ],
             Self::UnknownKey { nearest: Some(key), .. } => vec![format!("did you mean {key}?")],
             Self::UnknownKey { known, .. } => vec![format!("the keys there are: {}", known.join(", "))],
@@ -223,4 +223,9 @@ impl Failure for SettingsError {
             _ => serde_json::Value::Null,
         }
     }
+}
+
+/// A path as a shell reads it back.
+fn quoted(path: &Path) -> String {
+    shell::word(&path.to_string_lossy()).into_owned()
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
-use crate::kernel::{ErrorKind, Failure, SecretString};
+use crate::kernel::{ErrorKind, Failure, SecretString, shell};
 
 /// Most bytes of a secret.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -243,7 +243,7 @@ impl Failure for SecretError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Open { path, .. } => vec![format!("chmod 600 {}", path.display())],
+            Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))],
             Self::NotAFile(_) => vec!["name the file itself, not a link to it".to_owned()],
             Self::Ended { program, .. } => vec![format!("run {program} by hand to see what it says")],
             _ => Vec::new(),

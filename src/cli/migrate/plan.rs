@@ -11,6 +11,7 @@ use super::report::write_file;
 use super::views::PlanView;
 use crate::app::App;
 use crate::features::fleet::PlanFile;
+use crate::kernel::shell;
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
@@ -48,7 +49,8 @@ pub(super) async fn run(args: PlanArgs, on: &Invocation) -> CommandResult {
         let saved = PlanFile::new(&request, &planned);
         let text = serde_json::to_string_pretty(&saved).unwrap_or_default();
         write_file(&file, &text)?;
-        on.screen.note(&format!("do it: nexus migrate apply --plan {}", file.display()));
+        on.screen
+            .note(&format!("do it: nexus migrate apply --plan {}", shell::word(&file.to_string_lossy())));
     }
     on.screen.thing(&PlanView::of(&planned))?;
     Ok(Exit::Done)

@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use crate::kernel::shell;
+
 /// The form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum EnvFormat {
@@ -21,7 +23,7 @@ pub enum EnvFormat {
 pub fn render(format: EnvFormat, pairs: &[(&str, &str)], url_name: &str) -> String {
     match format {
         EnvFormat::Dotenv => lines(pairs, "", dotenv),
-        EnvFormat::Shell => lines(pairs, "export ", shell),
+        EnvFormat::Shell => lines(pairs, "export ", |value| shell::word(value).into_owned()),
         EnvFormat::Json => {
             let object: serde_json::Map<_, _> =
                 pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
@@ -41,21 +43,11 @@ fn lines(pairs: &[(&str, &str)], before: &str, quoted: fn(&str) -> String) -> St
 
 /// Bare where every reader agrees on what it means, else in double quotes.
 fn dotenv(value: &str) -> String {
-    if is_plain(value) {
+    if shell::is_plain(value) {
         return value.to_owned();
     }
     let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('\n', "\\n");
     format!("\"{escaped}\"")
-}
-
-/// In single quotes, within which a shell changes nothing (POSIX Shell Command Language, 2.2.2).
-fn shell(value: &str) -> String {
-    if is_plain(value) { value.to_owned() } else { format!("'{}'", value.replace('\'', "'\\''")) }
-}
-
-fn is_plain(value: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+=,".contains(c);
-    !value.is_empty() && value.chars().all(plain)
 }
 
 #[cfg(test)]

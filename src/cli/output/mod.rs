@@ -7,7 +7,9 @@
 
 pub mod env_file;
 pub mod escape;
+mod installation;
 pub mod list;
+mod mask;
 pub mod progress;
 pub mod row;
 pub mod screen;

@@ -10,6 +10,8 @@ use dialoguer::console::Term;
 
 use super::super::GlobalArgs;
 use super::escape;
+use super::installation;
+use super::mask::masked;
 use super::talk::{Notes, Talk};
 use crate::kernel::{ErrorKind, Failure};
 
@@ -68,6 +70,8 @@ pub struct Screen {
     data: Arc<Data>,
     talk: Talk,
     verbose: bool,
+    /// The flags that say which installation this is about.
+    installation: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -101,6 +105,7 @@ impl Screen {
             data: Arc::new(data),
             talk: Talk::new(talk_terminal, talk_terminal && colour_wanted(), notes),
             verbose: flags.verbose > 0,
+            installation: installation::flags(flags).into(),
         }
     }
 
@@ -163,17 +168,24 @@ impl Screen {
 
     /// Tells a person something; not with `--quiet`.
     pub fn note(&self, sentence: &str) {
-        self.talk.note(&escape::sentence(sentence));
+        self.talk.note(&masked(&self.hint(&escape::sentence(sentence))));
+    }
+
+    /// A sentence that may hold commands to type: they work on the installation of this one.
+    #[must_use]
+    pub fn hint(&self, sentence: &str) -> String {
+        installation::kept(sentence, &self.installation).into_owned()
     }
 
     /// Tells a person that something is odd; not with `--quiet`.
     pub fn warn(&self, sentence: &str) {
-        self.talk.note(&self.tagged("warning", sentence));
+        self.talk.note(&masked(&self.tagged("warning", sentence)));
     }
 
-    /// Writes an error that [`super::super::exit`] has put into words.
+    /// Writes an error that [`super::super::exit`] has put into words; what looks like a secret, which
+    /// somebody may have put in the wrong place, is not repeated.
     pub fn error(&self, text: &str) {
-        self.talk.error(text);
+        self.talk.error(&masked(text));
     }
 
     /// Writes an event of the log.

@@ -169,6 +169,14 @@ pub fn jti(text: &str) -> Result<Uuid, String> {
     Uuid::try_parse(text).map_err(|_| "a jti is a UUID; nexus token list shows them".to_owned())
 }
 
+/// An API key's id. What is none is not repeated: it may be the key itself.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn key_id(text: &str) -> Result<Uuid, String> {
+    Uuid::try_parse(text).map_err(|_| "an API key's id is a UUID; nexus api-key list shows them".to_owned())
+}
+
 /// How a key signs.
 pub fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
     arguments::word(Algorithm::ALL, Algorithm::as_str)

@@ -49,7 +49,8 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
         on.screen.note(&format!("the refresh token is in {}", path.display()));
     }
     let who = (&realm.name, &subject);
-    let minted = tokens.mint(&mut app.control, &caller, who, &new, args.algorithm).await?;
+    let minted =
+        tokens.mint(&mut app.control, &caller, who, &new, args.algorithm.unwrap_or(Algorithm::EdDsa)).await?;
     hand_out(&args, &minted.token, &minted.claims, &on.screen)
 }
 
@@ -86,6 +87,9 @@ pub(super) async fn refresh(args: &RefreshArgs, on: &Invocation) -> CommandResul
 fn offline(args: &MintArgs, new: &NewToken, key: &DevelopmentKey, on: &Invocation) -> CommandResult {
     let tenant = args.tenant.as_ref().map(ToString::to_string);
     let Some(email) = &args.user else { return Ok(Exit::Usage) };
+    if let Some(algorithm) = args.algorithm {
+        key.require(algorithm)?;
+    }
     let minted = key.mint(&on.caller(), (tenant.as_deref(), email), new)?;
     if on.global.dry_run {
         on.screen.thing(&ClaimsView(minted.claims))?;

@@ -81,18 +81,20 @@ With --jwks, tokens that were revoked are not known.")]
 EXAMPLES
   nexus token list --tenant acme
   nexus token list --user ann@acme.example --all-states
-  nexus -o id token list --tenant acme | xargs -n1 nexus token revoke
+  nexus -o id token list --tenant acme | xargs -r -n1 nexus token revoke
 
 Tokens are not kept, only that they were minted. Those minted with --offline are known to nobody.")]
     List(ListArgs),
     /// Take back one token, or all of a user, a tenant or everybody
     ///
-    /// Effective everywhere within two seconds.
+    /// Effective everywhere within two seconds. All of a tenant and all of everybody want --yes where
+    /// there is no terminal to ask on.
     #[command(after_help = "\
 EXAMPLES
   nexus token revoke 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
   nexus token revoke --tenant acme --user ann@acme.example
   nexus token revoke --tenant acme --yes                     of everybody at acme
+  nexus token revoke --all --yes                             of everybody, everywhere
   nexus token revoke --before 2h --yes                       all that are older than two hours
   nexus token revoke --user ann@example.com                  an operator's")]
     Revoke(RevokeArgs),
@@ -102,7 +104,7 @@ EXAMPLES
 #[derive(Debug, Args)]
 pub struct MintArgs {
     /// The user's tenant, by slug or id; without it, the platform's operators
-    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// For this user
     #[arg(long, value_name = "E-MAIL", required_unless_present = "act_as", add = complete::users())]
@@ -110,7 +112,7 @@ pub struct MintArgs {
     /// Act as this user
     #[arg(long = "as", value_name = "E-MAIL", requires = "reason", conflicts_with_all = ["user", "offline"], add = complete::users())]
     pub act_as: Option<Email>,
-    /// Why, for the audit logs
+    /// Why, for the audit logs: 4 to 500 characters
     #[arg(long, value_name = "TEXT", requires = "act_as", value_parser = input::reason)]
     pub reason: Option<String>,
     /// Good for this long, e.g. 90s, 15m, 1h; at most an hour
@@ -128,9 +130,9 @@ pub struct MintArgs {
     /// Say this, too; repeat for more
     #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = input::claim)]
     pub claims: Vec<(String, String)>,
-    /// Sign with a key of this kind
-    #[arg(long, value_name = "ALGORITHM", default_value = "EdDSA", value_parser = input::algorithm())]
-    pub algorithm: Algorithm,
+    /// Sign with a key of this kind; without it with EdDSA, or as the development key does
+    #[arg(long, value_name = "ALGORITHM", value_parser = input::algorithm())]
+    pub algorithm: Option<Algorithm>,
     /// Ask no database: sign with an exported development key
     #[arg(long, requires = "key")]
     pub offline: bool,
@@ -205,7 +207,7 @@ pub struct VerifyArgs {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only those of this tenant
-    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// Only those of this user
     #[arg(long, value_name = "E-MAIL", add = complete::users())]
@@ -223,14 +225,17 @@ pub struct ListArgs {
 pub struct RevokeArgs {
     /// One token, by its jti
     #[arg(value_name = "JTI", conflicts_with_all = ["tenant", "user", "before"],
-          required_unless_present_any = ["tenant", "user", "before"], value_parser = input::jti)]
+          required_unless_present_any = ["tenant", "user", "before", "all"], value_parser = input::jti)]
     pub jti: Option<Uuid>,
     /// All of this tenant
-    #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
+    #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
     /// All of this user: of the tenant, or without one of the platform
     #[arg(long, value_name = "E-MAIL", add = complete::users())]
     pub user: Option<Email>,
+    /// All of everybody: of every tenant and of the platform
+    #[arg(long, conflicts_with_all = ["jti", "tenant", "user"])]
+    pub all: bool,
     /// Only those issued until then, e.g. 2026-11-21T12:00:00Z, or 2h for two hours ago
     #[arg(long, value_name = "TIME", value_parser = input::past)]
     pub before: Option<OffsetDateTime>,

@@ -3,8 +3,9 @@
 use super::super::{CommandResult, Exit, Invocation, prompt};
 use super::{ListArgs, RevokeArgs};
 use crate::app::App;
+use crate::features::tenants::TenantRef;
 use crate::features::tokens::{IssuedFilter, Revocation, Tokens};
-use crate::kernel::{AnyFailure, Caller, Page};
+use crate::kernel::{AnyFailure, Caller, Email, ErrorKind, Page};
 
 /// Rows that are fetched at a time when all are wanted.
 const CHUNK: u32 = 1000;
@@ -27,6 +28,9 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     loop {
         let rows = tokens.issued(&mut app.control, &caller, &filter, page).await?;
         let full = u32::try_from(rows.len()).unwrap_or(u32::MAX) >= page.limit;
+        if let (true, Some(email)) = (rows.is_empty() && page.page == 1, &args.user) {
+            known(email, args.tenant.as_ref(), &mut app, &tokens, &caller).await?;
+        }
         for row in rows {
             list.row(&row)?;
         }
@@ -39,6 +43,27 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         }
         page.page += 1;
     }
+}
+
+/// Tells a user who has no tokens from a slip.
+async fn known(
+    email: &Email,
+    tenant: Option<&TenantRef>,
+    app: &mut App,
+    tokens: &Tokens,
+    caller: &Caller,
+) -> Result<(), AnyFailure> {
+    let mut realm = match app.open_token_realm(caller, tenant).await {
+        Ok(realm) => realm,
+        // Who is in a tenant that is not in use cannot be looked up; its tokens can.
+        Err(failure) if failure.kind() == ErrorKind::Conflict => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
+    match tenant {
+        Some(_) => tokens.subject(&mut realm, email).await.map(drop)?,
+        None => tokens.known(&mut app.control, &mut realm, email).await?,
+    }
+    Ok(())
 }
 
 pub(super) async fn revoke(args: RevokeArgs, on: &Invocation) -> CommandResult {
@@ -56,6 +81,12 @@ pub(super) async fn revoke(args: RevokeArgs, on: &Invocation) -> CommandResult {
     }
     let revoked = tokens.revoke(&mut app.control, &caller, what).await?;
     on.screen.thing(&revoked)?;
+    if revoked.recorded == 0 && revoked.jti.is_some() {
+        on.screen.note(
+            "no good token of that jti was minted here: it is refused from now on all the same; see which there \
+             are: nexus token list",
+        );
+    }
     Ok(Exit::Done)
 }
 

@@ -7,31 +7,38 @@ use super::super::{CommandResult, Exit, Invocation};
 use super::{CanArgs, OneArgs};
 use crate::features::iam::groups::Membership;
 use crate::features::iam::{DecisionView, Held, groups, users};
+use crate::kernel::shell;
 
 pub(super) async fn can(args: CanArgs, on: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(on).await?;
+    let told = !args.attributes.is_empty();
     let attributes = args.attributes.into_iter().collect();
     let answer = users::can(&mut realm, &on.caller(), &args.user, &args.permission, &attributes).await?;
     if args.explain || on.screen.json() {
         on.screen.thing(&answer)?;
     }
     if args.explain {
-        on.screen.note(&sentence(&answer));
+        on.screen.note(&sentence(&answer, told, &realm.place().flag()));
     }
     Ok(if answer.allowed { Exit::Done } else { Exit::Refused })
 }
 
-fn sentence(answer: &DecisionView) -> String {
+/// The answer in words. `told`: something was said of the thing; `at` names the realm on a command line.
+fn sentence(answer: &DecisionView, told: bool, at: &str) -> String {
     let condition = answer.condition.as_deref().unwrap_or_default();
     match answer.reason {
         "granted" => "it may".to_owned(),
+        "condition" if told => {
+            format!("it may only when {condition}, and that is not so of what --with says")
+        }
         "condition" => format!("it may only when {condition}; say more of the thing: --with KEY=VALUE"),
         "inactive" => "it may do nothing: it is not active".to_owned(),
         _ => match (answer.roles.first(), answer.path.last()) {
             (Some(role), _) => {
                 format!(
-                    "no role of it allows that; {role} does: nexus role grant '{role}' --user {}",
-                    answer.user
+                    "no role of it allows that; {role} does: nexus role grant {} --user {}{at}",
+                    shell::word(role),
+                    shell::word(&answer.user)
                 )
             }
             (None, Some(near)) => format!("no role allows that; the nearest that it holds is {near}"),

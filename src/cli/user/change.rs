@@ -4,6 +4,7 @@ use super::super::{CommandResult, Exit, Invocation, prompt};
 use super::{DeleteArgs, OneArgs, PurgeArgs, RevokeSessionsArgs, UpdateArgs};
 use crate::features::iam::users::{self, UserUpdate};
 use crate::features::iam::{UserRef, signin};
+use crate::kernel::shell;
 
 /// What is done to one user, without a question.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +44,8 @@ pub(super) async fn delete(args: &DeleteArgs, on: &Invocation) -> CommandResult 
     let user = users::get(&mut realm, &caller, &args.user).await?;
     if !on.global.dry_run {
         let days = realm.rules().retention.as_secs() / 86_400;
-        let shown = format!("it can be had back for {days} days: nexus user undelete {}", user.email);
+        let (email, at) = (shell::word(&user.email), realm.place().flag());
+        let shown = format!("it can be had back for {days} days: nexus user undelete {email}{at}");
         let what = format!("delete user {}", user.email);
         prompt::confirm_word(on, &what, &[shown], &user.email, args.confirm.as_deref())?;
     }

@@ -65,7 +65,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
             None => view.invitation = Some(token.text().expose_secret().to_owned()),
         }
     } else if invite && !on.global.dry_run {
-        let (email, flag) = (&view.user.email, realm.place().flag());
+        let (email, flag) = (crate::kernel::shell::word(&view.user.email), realm.place().flag());
         on.screen.note(&format!("hand an invitation out: nexus user invite {email}{flag} --reveal"));
     }
     on.screen.thing(&view)?;

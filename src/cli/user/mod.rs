@@ -87,7 +87,7 @@ EXAMPLES
     #[command(after_help = "\
 EXAMPLES
   nexus user unlock ann@acme.example --tenant acme
-  nexus -o id user list --state locked --tenant acme | xargs -n1 nexus user unlock --tenant acme")]
+  nexus -o id user list --state locked --tenant acme | xargs -r -n1 nexus user unlock --tenant acme")]
     Unlock(OneArgs),
     /// Delete a user; it can be had back until it is erased
     #[command(after_help = "\
@@ -450,11 +450,16 @@ pub struct RevokeSessionsArgs {
     #[arg(value_name = "E-MAIL|ID", required_unless_present = "session", conflicts_with = "session", add = complete::users())]
     pub user: Option<UserRef>,
     /// End this session only
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = session_id)]
     pub session: Option<uuid::Uuid>,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,
+}
+
+fn session_id(text: &str) -> Result<uuid::Uuid, String> {
+    let wrong = "a session's id is a UUID; nexus user sessions list E-MAIL shows them";
+    uuid::Uuid::try_parse(text).map_err(|_| wrong.to_owned())
 }
 
 /// Runs a verb of `nexus user`.

@@ -84,7 +84,7 @@ pub(super) async fn enrol(args: &EnrolArgs, on: &Invocation) -> CommandResult {
     on.screen.thing(&enrolment)?;
     on.screen.note(&format!(
         "it counts once a first code confirms it: nexus user factor confirm {}{}",
-        enrolment.email,
+        crate::kernel::shell::word(&enrolment.email),
         realm.place().flag()
     ));
     Ok(Exit::Done)

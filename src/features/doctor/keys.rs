@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::model::{Finding, Group};
 use super::patient::Patient;
 use crate::infra::crypto::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, shell};
 use crate::settings::SecretRef;
 
 const GROUP: Group = Group::Key;
@@ -40,24 +40,24 @@ pub(super) fn examine(patient: &Patient) -> (Option<Arc<dyn MasterKey>>, Finding
 
 fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
     let subject = path.display().to_string();
+    let pasted = shell::word(&subject);
     let problem = |found: String| Finding::problem((GROUP, "file"), ErrorKind::Integrity, &subject, found);
     // Looked at before it is opened: opening a pipe would wait for its writer.
     match fs::symlink_metadata(path) {
         Ok(facts) if facts.is_symlink() => {
-            let mend = format!(
-                "cp --remove-destination \"$(readlink -f {subject})\" {subject} && chmod 600 {subject}"
-            );
+            let mend =
+                format!("cp --remove-destination \"$(readlink -f {pasted})\" {pasted} && chmod 600 {pasted}");
             return (
                 None,
                 problem("is a link: somebody else may decide where it leads".to_owned()).mend(mend),
             );
         }
         Ok(facts) if !facts.is_file() => {
-            return (None, problem("is not an ordinary file".to_owned()).mend(format!("ls -ld {subject}")));
+            return (None, problem("is not an ordinary file".to_owned()).mend(format!("ls -ld {pasted}")));
         }
         Ok(facts) if facts.uid() != nix::unistd::geteuid().as_raw() => {
             let finding = problem(format!("belongs to user {}", facts.uid()));
-            return (None, finding.mend(format!("chown $(id -u) {subject}")));
+            return (None, finding.mend(format!("chown $(id -u) {pasted}")));
         }
         _ => {}
     }
@@ -74,12 +74,12 @@ fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
             let finding = problem(error.to_string());
             let mend = match &error {
                 MasterKeyError::Missing(_) => format!(
-                    "cp /from/where/you/keep/it {subject} && chmod 600 {subject}  # on a new installation: nexus init"
+                    "cp /from/where/you/keep/it {pasted} && chmod 600 {pasted}  # on a new installation: nexus init"
                 ),
                 MasterKeyError::Text { .. } => {
-                    format!("cp /from/where/you/keep/it {subject} && chmod 600 {subject}")
+                    format!("cp /from/where/you/keep/it {pasted} && chmod 600 {pasted}")
                 }
-                other => other.hints().into_iter().next().unwrap_or_else(|| format!("ls -l {subject}")),
+                other => other.hints().into_iter().next().unwrap_or_else(|| format!("ls -l {pasted}")),
             };
             (None, finding.mend(mend))
         }

@@ -17,7 +17,7 @@ use super::{keys, machine, programs, settings, stack};
 use crate::features::placement::DEFAULT;
 use crate::infra::crypto::MasterKey;
 use crate::infra::db::Host;
-use crate::kernel::ErrorKind;
+use crate::kernel::{ErrorKind, shell};
 
 /// How long one server, store or program is waited for. What comes one after another (secrets, the
 /// control database, registered servers) stays within ten seconds together.
@@ -193,11 +193,14 @@ fn template(name: &str, patient: &Patient, control: &Seen, facts: &ServerFacts) 
     let finding = Finding::problem((Group::Cluster, CHECK), ErrorKind::Integrity, name, found);
     match &patient.control {
         Ok(it) if patient.stack.is_some() => {
-            finding.mend(format!("nexus local psql -- -d {} -c \"{sql}\"", it.database))
+            finding.mend(format!("nexus local psql -- -d {} -c \"{sql}\"", shell::word(&it.database)))
         }
         Ok(it) => finding.mend(format!(
             "psql -h {} -p {} -U {} -d {} -c \"{sql}\"",
-            it.host, it.port, it.user, it.database
+            it.host,
+            it.port,
+            shell::word(&it.user),
+            shell::word(&it.database)
         )),
         Err(_) => finding,
     }

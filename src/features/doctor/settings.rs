@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::model::{Finding, Group, Outcome};
 use super::patient::Patient;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, shell};
 use crate::settings::{Origin, SettingsError, Target, environment};
 
 const GROUP: Group = Group::Settings;
@@ -25,6 +25,7 @@ pub(super) fn examine(patient: &Patient) -> Vec<Finding> {
 fn file(patient: &Patient) -> Vec<Finding> {
     let subject =
         patient.file.as_ref().map_or_else(|| "nexus.toml".to_owned(), |it| it.display().to_string());
+    let pasted = shell::word(&subject);
     let faults: Vec<Finding> = patient
         .faults
         .iter()
@@ -33,15 +34,14 @@ fn file(patient: &Patient) -> Vec<Finding> {
             let finding = Finding::failure((GROUP, "file"), &subject, fault);
             let finding = Finding { kind: Some(ErrorKind::Invalid), ..finding };
             let edit = match line(fault) {
-                Some(line) => format!("${{EDITOR:-vi}} +{line} {subject}"),
-                None => format!("${{EDITOR:-vi}} {subject}"),
+                Some(line) => format!("${{EDITOR:-vi}} +{line} {pasted}"),
+                None => format!("${{EDITOR:-vi}} {pasted}"),
             };
             match (fault, finding.mend.clone()) {
                 // The hint of a file that is not trusted is a command already.
-                (SettingsError::Untrusted { .. }, _) => finding.mend(format!(
-                    "chown $(id -u) {subject} && chmod go-w {subject}  # once you have read it"
-                )),
-                (SettingsError::NoFile { .. }, Some(hint)) => finding.mend(format!("ls {subject}  # {hint}")),
+                (SettingsError::Untrusted { .. }, _) => finding
+                    .mend(format!("chown $(id -u) {pasted} && chmod go-w {pasted}  # once you have read it")),
+                (SettingsError::NoFile { .. }, Some(hint)) => finding.mend(format!("ls {pasted}  # {hint}")),
                 (_, Some(hint)) => finding.mend(format!("{edit}  # {hint}")),
                 (_, None) => finding.mend(edit),
             }
@@ -90,7 +90,7 @@ fn permissions(file: Option<&Path>) -> Finding {
     if facts.uid() != me && facts.uid() != 0 {
         let found = format!("belongs to user {}, who can name commands that run as you", facts.uid());
         return Finding::warning(GROUP, "permissions", &subject, found)
-            .mend(format!("chown $(id -u) {subject}"));
+            .mend(format!("chown $(id -u) {}", shell::word(&subject)));
     }
     if facts.mode() & 0o022 != 0 {
         let found = format!(
@@ -98,7 +98,7 @@ fn permissions(file: Option<&Path>) -> Finding {
             facts.mode() & 0o777
         );
         return Finding::problem((GROUP, "permissions"), ErrorKind::Invalid, &subject, found)
-            .mend(format!("chmod go-w {subject}"));
+            .mend(format!("chmod go-w {}", shell::word(&subject)));
     }
     Finding::ok(GROUP, "permissions", subject, "only its owner can change it")
 }

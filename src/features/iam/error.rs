@@ -9,13 +9,13 @@ use crate::infra::cluster::ClusterError;
 use crate::infra::crypto::RandomError;
 use crate::infra::crypto::password::PasswordError;
 use crate::infra::db::DbError;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, shell};
 
 /// A request about users and their rights that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum IamError {
     /// Nobody, or nothing, of that name.
-    #[error("no {what} {name:?} in this realm")]
+    #[error("no {what} {name:?} in {}", if *.what == "operator" { "the platform's realm" } else { "this realm" })]
     NotFound {
         /// `user`, `role`, `group`.
         what: &'static str,
@@ -23,14 +23,28 @@ pub enum IamError {
         name: String,
         /// The nearest that there is.
         nearest: Option<String>,
+        /// The realm, as [`super::Place::flag`] writes it.
+        at: String,
+    },
+    /// Some of several users are not there.
+    #[error("no users {} in this realm; nothing was done", listed(.names))]
+    NoUsers {
+        /// Those who were asked for and are not there.
+        names: Vec<String>,
+        /// The nearest that there are.
+        nearest: Vec<String>,
+        /// The realm, as [`super::Place::flag`] writes it.
+        at: String,
     },
     /// There is one of that name already.
     #[error("there is a {what} {name:?} already")]
     Exists {
-        /// `user`, `role`, `group`, `permission`.
+        /// `user`, `role`, `group`.
         what: &'static str,
         /// Its name.
         name: String,
+        /// The realm, as [`super::Place::flag`] writes it.
+        at: String,
     },
     /// It is in a state in which this cannot be done.
     #[error("user {user:?} is {state}: {why}")]
@@ -51,6 +65,28 @@ pub enum IamError {
         name: String,
         /// The nearest that is.
         nearest: Option<String>,
+        /// The realm, as [`super::Place::flag`] writes it.
+        at: String,
+    },
+    /// A pattern that stands for no registered permission.
+    #[error("pattern {name:?} stands for no permission that is registered")]
+    EmptyPattern {
+        /// What was asked for.
+        name: String,
+        /// The realm, as [`super::Place::flag`] writes it.
+        at: String,
+    },
+    /// What is to be denied is still allowed, by a pattern.
+    #[error("role {role:?} allows {permission} by {}; nothing was changed", .by.join(", "))]
+    Covered {
+        /// Which.
+        role: String,
+        /// What was to be denied.
+        permission: String,
+        /// The patterns that cover it, as the role holds them.
+        by: Vec<String>,
+        /// The realm, as [`super::Place::flag`] writes it.
+        at: String,
     },
     /// A condition that does not parse.
     #[error(transparent)]
@@ -73,7 +109,10 @@ pub enum IamError {
     },
     /// Nobody would be left who may do everything.
     #[error("nobody who may do everything (*:*) would be left in this realm; nothing was changed")]
-    LastAdministrator,
+    LastAdministrator {
+        /// The realm, as [`super::Place::flag`] writes it.
+        at: String,
+    },
     /// A group would be part of itself.
     #[error("group {group:?} cannot be part of {parent:?}, which is part of it")]
     Cycle {
@@ -89,8 +128,15 @@ pub enum IamError {
     #[error("role {0:?} is built in: it can be changed, not deleted or renamed")]
     BuiltIn(String),
     /// A group that is not empty of groups.
-    #[error("group {0:?} has groups in it")]
-    HasGroups(String),
+    #[error("group {name:?} has groups in it")]
+    HasGroups {
+        /// Which.
+        name: String,
+        /// One that is part of it.
+        part: String,
+        /// The realm, as [`super::Place::flag`] writes it.
+        at: String,
+    },
     /// The password is not accepted, or could not be hashed.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -155,17 +201,22 @@ impl IamError {
 impl Failure for IamError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::NoUsers { .. } => ErrorKind::NotFound,
             Self::Exists { .. }
             | Self::State { .. }
             | Self::Cycle { .. }
             | Self::Depth(_)
-            | Self::HasGroups(_)
+            | Self::HasGroups { .. }
+            | Self::Covered { .. }
             | Self::BuiltIn(_) => ErrorKind::Conflict,
-            Self::UnknownPermission { .. } | Self::Condition(_) | Self::Date(_) | Self::Declaration(_) => {
-                ErrorKind::Invalid
+            Self::UnknownPermission { .. }
+            | Self::EmptyPattern { .. }
+            | Self::Condition(_)
+            | Self::Date(_)
+            | Self::Declaration(_) => ErrorKind::Invalid,
+            Self::Forbidden { .. } | Self::Above { .. } | Self::LastAdministrator { .. } => {
+                ErrorKind::Forbidden
             }
-            Self::Forbidden { .. } | Self::Above { .. } | Self::LastAdministrator => ErrorKind::Forbidden,
             Self::Token | Self::SignIn | Self::CodeNeeded | Self::Code => ErrorKind::Unauthenticated,
             Self::Tampered(_) => ErrorKind::Integrity,
             _ => self.inner().map_or(ErrorKind::Internal, Failure::kind),
@@ -174,7 +225,7 @@ impl Failure for IamError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::NotFound { what: "user", .. } => "user_not_found",
+            Self::NotFound { what: "user" | "operator", .. } | Self::NoUsers { .. } => "user_not_found",
             Self::NotFound { what: "role", .. } => "role_not_found",
             Self::NotFound { what: "group", .. } => "group_not_found",
             Self::NotFound { .. } => "not_found",
@@ -183,15 +234,16 @@ impl Failure for IamError {
             Self::Exists { what: "group", .. } => "group_exists",
             Self::Exists { .. } => "exists",
             Self::State { .. } => "user_state",
-            Self::UnknownPermission { .. } => "permission_unknown",
+            Self::UnknownPermission { .. } | Self::EmptyPattern { .. } => "permission_unknown",
+            Self::Covered { .. } => "permission_covered",
             Self::Condition(_) => "condition_invalid",
             Self::Forbidden { .. } => "permission_missing",
             Self::Above { .. } => "permission_not_held",
-            Self::LastAdministrator => "last_administrator",
+            Self::LastAdministrator { .. } => "last_administrator",
             Self::Cycle { .. } => "group_cycle",
             Self::Depth(_) => "group_depth",
             Self::BuiltIn(_) => "role_built_in",
-            Self::HasGroups(_) => "group_not_empty",
+            Self::HasGroups { .. } => "group_not_empty",
             Self::Token => "token_invalid",
             Self::SignIn => "sign_in_refused",
             Self::CodeNeeded => "code_needed",
@@ -209,40 +261,76 @@ impl Failure for IamError {
             | Self::UnknownPermission { nearest: Some(nearest), .. } => {
                 vec![format!("did you mean {nearest}?")]
             }
-            Self::NotFound { what, .. } => {
-                vec![format!("see which there are, with the same --tenant: nexus {what} list")]
+            Self::NotFound { what: "session", at, .. } => {
+                vec![format!("see which there are: nexus user sessions list E-MAIL{at}")]
             }
-            Self::UnknownPermission { name, .. } => {
-                vec![format!(
-                    "register it, with the same --tenant: nexus permission register {name} --description TEXT"
-                )]
+            // Operators are at home in the platform's realm, whichever tenant this is about.
+            Self::NotFound { what: "operator", .. } => {
+                vec!["see which there are: nexus user list".to_owned()]
             }
+            Self::NotFound { what, at, .. } => vec![format!("see which there are: nexus {what} list{at}")],
+            Self::NoUsers { nearest, at, .. } => {
+                let meant = nearest.iter().map(|near| format!("did you mean {near}?"));
+                meant.chain([format!("see which there are: nexus user list{at}")]).collect()
+            }
+            Self::Exists { what, name, at } => {
+                vec![format!("see it: nexus {what} show {}{at}", shell::word(name))]
+            }
+            Self::UnknownPermission { name, at, .. } => {
+                let name = shell::word(name);
+                vec![format!("register it: nexus permission register {name}{at} --description TEXT")]
+            }
+            Self::EmptyPattern { at, .. } => vec![
+                format!("see which are registered: nexus permission list{at}"),
+                format!(
+                    "register one that it stands for: nexus permission register RESOURCE:ACTION{at} --description TEXT"
+                ),
+            ],
+            Self::Covered { role, by, at, .. } => covered_hints(role, by, at),
             Self::State { hint, .. } => vec![hint.clone()],
-            Self::LastAdministrator => {
-                vec![
-                    "make another administrator first, with the same --tenant: nexus role grant Admin --user E-MAIL"
-                        .to_owned(),
-                ]
+            Self::LastAdministrator { at } => {
+                vec![format!("make another administrator first: nexus role grant Admin --user E-MAIL{at}")]
             }
-            Self::HasGroups(name) => {
-                vec![format!(
-                    "see them: nexus group tree; move them: nexus group move NAME --to-top (in {name})"
-                )]
-            }
+            Self::HasGroups { part, at, .. } => vec![
+                format!("see them: nexus group tree{at}"),
+                format!("move each away first: nexus group move {} --to-top{at}", shell::word(part)),
+            ],
             _ => self.inner().map(Failure::hints).unwrap_or_default(),
         }
     }
 
     fn details(&self) -> Value {
         match self {
-            Self::NotFound { what, name, nearest } => {
+            Self::NotFound { what, name, nearest, .. } => {
                 json!({ "what": what, "name": name, "nearest": nearest })
             }
-            Self::UnknownPermission { name, nearest } => json!({ "name": name, "nearest": nearest }),
-            Self::Exists { what, name } => json!({ "what": what, "name": name }),
+            Self::NoUsers { names, nearest, .. } => json!({ "names": names, "nearest": nearest }),
+            Self::Covered { role, permission, by, .. } => {
+                json!({ "role": role, "permission": permission, "by": by })
+            }
+            Self::UnknownPermission { name, nearest, .. } => json!({ "name": name, "nearest": nearest }),
+            Self::Exists { what, name, .. } => json!({ "what": what, "name": name }),
             Self::Forbidden { permission, .. } => json!({ "permission": permission }),
             Self::Above { what, permission } => json!({ "what": what, "permission": permission }),
             _ => self.inner().map_or(Value::Null, Failure::details),
         }
     }
+}
+
+/// Names, each quoted, with commas between them.
+fn listed(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What to type where a role goes on allowing what was to be denied. `by` are permissions as the
+/// role holds them, a condition behind `when`.
+fn covered_hints(role: &str, by: &[String], at: &str) -> Vec<String> {
+    let role = shell::word(role);
+    let deny = by.iter().map(|held| {
+        let pattern = held.split_once(' ').map_or(held.as_str(), |(pattern, _)| pattern);
+        format!("take that from it: nexus role deny {role} {}{at}", shell::word(pattern))
+    });
+    let allow =
+        format!("before that, let it keep what it should: nexus role allow {role} RESOURCE:ACTION{at}");
+    deny.chain([allow]).collect()
 }

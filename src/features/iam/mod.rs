@@ -30,7 +30,7 @@ pub use model::{Name, User, UserRef, UserState};
 pub use permission::{NotAPermission, Permission};
 pub use realm::{Place, Realm, Rules};
 pub use store::{FirstSignIn, seed_administrator};
-pub use subject::{Subject, active_subjects, emails, includes, subject, subject_by_id};
+pub use subject::{Subject, active_subjects, includes, nearest_email, subject, subject_by_id};
 
 use crate::kernel::{Caller, UserId};
 
@@ -45,5 +45,6 @@ pub async fn grants(realm: &mut Realm, caller: &Caller, user: UserId) -> Result<
     }
     let found = access::grants_of_user(&mut work.tx, user).await?;
     work.close().await?;
-    found.ok_or_else(|| IamError::NotFound { what: "user", name: user.to_string(), nearest: None })
+    let at = realm.place().flag();
+    found.ok_or_else(|| IamError::NotFound { what: "user", name: user.to_string(), nearest: None, at })
 }

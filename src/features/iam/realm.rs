@@ -276,7 +276,7 @@ impl Work<'_> {
         {
             let after = store::administrators(&mut self.tx).await?;
             if before.is_lost_in(after) {
-                return Err(IamError::LastAdministrator);
+                return Err(IamError::LastAdministrator { at: self.place.flag() });
             }
         }
         if self.dry_run || !self.has_changed() {

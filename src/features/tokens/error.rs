@@ -1,7 +1,10 @@
 //! What can go wrong with tokens and their keys.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+use super::realm::RealmName;
+use crate::features::iam::Subject;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
 use crate::infra::cluster::ClusterError;
@@ -9,7 +12,7 @@ use crate::infra::crypto::jwt::Flaw;
 use crate::infra::crypto::random::RandomError;
 use crate::infra::crypto::signing::SigningError;
 use crate::infra::db::DbError;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, shell, suggest};
 
 /// A request about tokens or their keys that failed.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,8 @@ pub enum TokenError {
         realm: String,
         /// The nearest that there is.
         nearest: Option<String>,
+        /// What to type where none is near.
+        hint: String,
     },
     /// The user may not sign in.
     #[error("user {email:?} is {state}, not active")]
@@ -41,6 +46,8 @@ pub enum TokenError {
         email: String,
         /// In which state.
         state: String,
+        /// The realm, as [`RealmName::flag`] writes it.
+        at: String,
     },
     /// The user does not hold what the token should allow.
     #[error("user {email:?} does not hold {permission}")]
@@ -49,6 +56,10 @@ pub enum TokenError {
         email: String,
         /// What.
         permission: String,
+        /// What it holds that comes nearest.
+        nearest: Option<String>,
+        /// The realm, as [`RealmName::flag`] writes it.
+        at: String,
     },
     /// The request itself is wrong.
     #[error("{0}")]
@@ -117,8 +128,13 @@ pub enum TokenError {
     #[error("the API key is not valid")]
     KeyInvalid,
     /// No such API key.
-    #[error("no API key {0:?}")]
-    NoApiKey(String),
+    #[error("no API key {id} in {}", .realm.display())]
+    NoApiKey {
+        /// Which.
+        id: Uuid,
+        /// Where.
+        realm: RealmName,
+    },
     /// There is one of that name.
     #[error("user {email:?} has an API key named {name:?} already")]
     ApiKeyExists {
@@ -126,6 +142,8 @@ pub enum TokenError {
         email: String,
         /// Its name.
         name: String,
+        /// The realm, as [`RealmName::flag`] writes it.
+        at: String,
     },
     /// A statement failed.
     #[error(transparent)]
@@ -148,6 +166,26 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Of a user who may not sign in.
+    pub(super) fn not_active(subject: &Subject, realm: &RealmName) -> Self {
+        Self::NotActive { email: subject.email.clone(), state: subject.state.clone(), at: realm.flag() }
+    }
+
+    /// Of a user who does not hold a permission. What it holds by `*:action` is taken for one of
+    /// the resource that was asked for.
+    pub(super) fn not_held(subject: &Subject, realm: &RealmName, wanted: &str) -> Self {
+        let resource = wanted.split(':').next().unwrap_or_default();
+        let held: Vec<_> =
+            subject.permissions.iter().map(|it| it.replace("*:", &format!("{resource}:"))).collect();
+        let plain = held.iter().map(String::as_str).filter(|it| !it.contains('*'));
+        Self::NotHeld {
+            email: subject.email.clone(),
+            permission: wanted.to_owned(),
+            nearest: suggest::nearest(wanted, plain).map(str::to_owned),
+            at: realm.flag(),
+        }
+    }
+
     /// Why a token was refused: for logs.
     #[must_use]
     pub fn flaw(&self) -> Option<Flaw> {
@@ -169,7 +207,7 @@ impl Failure for TokenError {
         match self {
             Self::Invalid(_) | Self::RefreshInvalid | Self::KeyInvalid => ErrorKind::Unauthenticated,
             Self::Stale { .. } | Self::Fetch { .. } => ErrorKind::Unavailable,
-            Self::NoUser { .. } | Self::NoKey(_) | Self::NoApiKey(_) => ErrorKind::NotFound,
+            Self::NoUser { .. } | Self::NoKey(_) | Self::NoApiKey { .. } => ErrorKind::NotFound,
             Self::NotHeld { .. } => ErrorKind::Forbidden,
             Self::Request(_) => ErrorKind::Invalid,
             Self::NotActive { .. }
@@ -205,7 +243,7 @@ impl Failure for TokenError {
             Self::RefreshInvalid => "refresh_token_invalid",
             Self::RefreshBusy => "refresh_in_progress",
             Self::KeyInvalid => "api_key_invalid",
-            Self::NoApiKey(_) => "api_key_not_found",
+            Self::NoApiKey { .. } => "api_key_not_found",
             Self::ApiKeyExists { .. } => "api_key_exists",
             Self::Db(error) => error.code(),
             Self::Secrets(error) => error.code(),
@@ -220,7 +258,9 @@ impl Failure for TokenError {
         let one = |text: &str| vec![text.to_owned()];
         match self {
             Self::Invalid(_) => one("see what is wrong with it: nexus token inspect --check --file FILE"),
-            Self::NoUser { nearest: Some(nearest), .. } => vec![format!("did you mean {nearest}?")],
+            Self::NoUser { nearest: Some(nearest), .. } | Self::NotHeld { nearest: Some(nearest), .. } => {
+                vec![format!("did you mean {nearest}?")]
+            }
             Self::NoKey(_) => one("see which there are: nexus key list"),
             Self::KeyState { hint, .. } => vec![hint.clone()],
             Self::TooYoung { age, notice, .. } => vec![
@@ -228,7 +268,18 @@ impl Failure for TokenError {
                 "where nobody outside checks tokens: nexus key rotate --now".to_owned(),
             ],
             Self::RefreshBusy => one("ask again in a second"),
-            Self::NoApiKey(_) => one("see which there are: nexus api-key list"),
+            Self::NoUser { hint, .. } => one(hint),
+            Self::NotActive { email, state, at } => state_hint(email, state, at),
+            Self::NotHeld { email, permission, at, .. } => {
+                let (email, permission) = (shell::word(email), shell::word(permission));
+                vec![format!("see why: nexus user can {email} {permission} --explain{at}")]
+            }
+            Self::NoApiKey { realm, .. } => {
+                vec![format!("see which there are: nexus api-key list{}", realm.flag())]
+            }
+            Self::ApiKeyExists { email, at, .. } => {
+                vec![format!("see them: nexus api-key list --user {}{at}", shell::word(email))]
+            }
             Self::Db(error) => error.hints(),
             Self::Secrets(error) => error.hints(),
             Self::Signing(error) => error.hints(),
@@ -242,8 +293,10 @@ impl Failure for TokenError {
     fn details(&self) -> Value {
         match self {
             Self::NoUser { email, nearest, .. } => json!({ "email": email, "nearest": nearest }),
-            Self::NotActive { email, state } => json!({ "email": email, "state": state }),
-            Self::NotHeld { email, permission } => json!({ "email": email, "permission": permission }),
+            Self::NotActive { email, state, .. } => json!({ "email": email, "state": state }),
+            Self::NotHeld { email, permission, nearest, .. } => {
+                json!({ "email": email, "permission": permission, "nearest": nearest })
+            }
             Self::KeyState { kid, state, .. } => json!({ "kid": kid, "state": state }),
             Self::TooYoung { kid, age, notice } => json!({ "kid": kid, "wait": notice - age }),
             Self::Db(error) => error.details(),
@@ -252,4 +305,16 @@ impl Failure for TokenError {
             _ => Value::Null,
         }
     }
+}
+
+/// What lets a user in who may not sign in.
+fn state_hint(email: &str, state: &str, at: &str) -> Vec<String> {
+    let email = shell::word(email);
+    let command = match state {
+        "deleted" => format!("have it back: nexus user undelete {email}{at}"),
+        "disabled" => format!("let it in: nexus user enable {email}{at}"),
+        "locked" => format!("let it in: nexus user unlock {email}{at}"),
+        _ => format!("see how it stands: nexus user show {email}{at}"),
+    };
+    vec![command]
 }

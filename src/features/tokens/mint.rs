@@ -20,7 +20,7 @@ use crate::features::iam::{self, Subject};
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::transaction;
-use crate::kernel::{Caller, Email, suggest};
+use crate::kernel::{Caller, Email, shell, suggest};
 
 /// Why somebody acts as another.
 #[derive(Debug, Clone)]
@@ -86,11 +86,11 @@ impl NewToken {
         now: i64,
     ) -> Result<Claims, TokenError> {
         if !subject.is_active() {
-            return Err(TokenError::NotActive { email: subject.email.clone(), state: subject.state.clone() });
+            return Err(TokenError::not_active(subject, realm));
         }
         for wanted in self.permissions.iter().chain(&self.scopes) {
             if !subject.may(wanted) {
-                return Err(TokenError::NotHeld { email: subject.email.clone(), permission: wanted.clone() });
+                return Err(TokenError::not_held(subject, realm, wanted));
             }
         }
         let ttl = self.lifetime(issuer.ttl)?;
@@ -161,16 +161,47 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::NoUser`], with the nearest address.
     pub async fn subject(&self, realm: &mut Realm, email: &Email) -> Result<Subject, TokenError> {
-        let name = realm.name.display();
+        let (name, at) = (realm.name.display(), realm.name.flag());
         let mut tx = realm.begin().await?;
         if let Some(subject) = iam::subject(&mut tx, email.as_str()).await? {
             tx.commit().await?;
             return Ok(subject);
         }
-        let first: String = email.as_str().chars().take(1).collect();
-        let near = iam::emails(&mut tx, &first).await?;
-        let nearest = suggest::nearest(email.as_str(), near.iter().map(String::as_str)).map(str::to_owned);
-        Err(TokenError::NoUser { email: email.to_string(), realm: name, nearest })
+        let nearest = iam::nearest_email(&mut tx, email.as_str()).await?;
+        let hint = format!("see who there is: nexus user list{at}");
+        Err(TokenError::NoUser { email: email.to_string(), realm: name, nearest, hint })
+    }
+
+    /// Requires that somebody of an address is known where no tenant is named: a user of the
+    /// platform, or one of any realm for whom a token was minted and recorded.
+    ///
+    /// # Errors
+    /// [`TokenError::NoUser`], with the nearest address.
+    pub async fn known(
+        &self,
+        control: &mut PgConnection,
+        platform: &mut Realm,
+        email: &Email,
+    ) -> Result<(), TokenError> {
+        let nearest = match self.subject(platform, email).await {
+            Err(TokenError::NoUser { nearest, .. }) => nearest,
+            found => return found.map(drop),
+        };
+        let recorded = store::issued_emails(control).await?;
+        let lower = email.as_str().to_lowercase();
+        if recorded.iter().any(|it| it.to_lowercase() == lower) {
+            return Ok(());
+        }
+        let abroad = suggest::nearest_email(&lower, recorded.iter().map(String::as_str));
+        Err(TokenError::NoUser {
+            email: email.to_string(),
+            realm: "the platform, and no token of one elsewhere".to_owned(),
+            nearest: nearest.or_else(|| abroad.map(str::to_owned)),
+            hint: format!(
+                "name the tenant: nexus token list --tenant SLUG --user {}",
+                shell::word(email.as_str())
+            ),
+        })
     }
 
     /// The claims that [`Tokens::mint`] would sign.
@@ -222,7 +253,8 @@ impl Tokens {
         };
         store::insert_issued(&mut tx, issued).await?;
         store::forget_issued(&mut tx).await?;
-        let detail = json!({ "jti": claims.jti, "user": subject.email, "audience": claims.aud[0],
+        // By its id: an address would outlive the user, whom nobody can erase from this log.
+        let detail = json!({ "jti": claims.jti, "user": subject.id, "audience": claims.aud[0],
                              "expires": claims.exp, "reason": reason });
         let action = if reason.is_some() { "token.impersonate" } else { "token.mint" };
         let tenant = claims.tenant_id;
@@ -243,7 +275,7 @@ impl Tokens {
         reason: &str,
     ) -> Result<(), TokenError> {
         let mut tx = realm.begin().await?;
-        let detail = json!({ "user": subject.email, "reason": reason });
+        let detail = json!({ "user": subject.id, "reason": reason });
         record(&mut tx, caller, ("token.impersonate", Some(subject.id)), detail).await?;
         tx.commit().await?;
         Ok(())

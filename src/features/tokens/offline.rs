@@ -24,7 +24,7 @@ use crate::features::iam::{self, Subject};
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::transaction;
 use crate::infra::private_file;
-use crate::kernel::{Caller, Email, TenantId, suggest};
+use crate::kernel::{Caller, Email, TenantId, shell, suggest};
 
 /// The form of the file.
 const VERSION: u32 = 1;
@@ -93,6 +93,23 @@ impl DevelopmentKey {
         Ok(Self { key, content })
     }
 
+    /// Requires that the key signs in the way that is asked for.
+    ///
+    /// # Errors
+    /// [`TokenError::Request`].
+    pub fn require(&self, algorithm: Algorithm) -> Result<(), TokenError> {
+        let own = self.content.algorithm;
+        if own == algorithm {
+            return Ok(());
+        }
+        Err(TokenError::Request(format!(
+            "this development key signs with {}, not {}; export another one with --algorithm {}",
+            own.as_str(),
+            algorithm.as_str(),
+            algorithm.as_str()
+        )))
+    }
+
     /// Mints a token for a user as the file knows it. Asks nobody.
     ///
     /// # Errors
@@ -110,17 +127,28 @@ impl DevelopmentKey {
             None => realm.slug.is_none(),
         };
         let realm = self.content.realms.iter().find(of).ok_or_else(|| {
-            let name = tenant.map_or_else(|| "the platform".to_owned(), |name| format!("tenant {name:?}"));
-            TokenError::Request(format!(
-                "this development key knows nothing of {name}; export it with --tenant SLUG"
-            ))
+            TokenError::Request(match tenant {
+                Some(name) => format!(
+                    "this development key knows nothing of tenant {name:?}; export it with --tenant {}",
+                    shell::word(name)
+                ),
+                None => "this development key knows nothing of the platform; name the tenant with --tenant \
+                         SLUG, or export a key of the platform: without --tenant"
+                    .to_owned(),
+            })
         })?;
         let name = RealmName { id: realm.id, slug: realm.slug.clone() };
         let same = |user: &&Subject| user.email.to_lowercase() == email.as_str().to_lowercase();
         let Some(subject) = realm.users.iter().find(same) else {
             let known = realm.users.iter().map(|user| user.email.as_str());
-            let nearest = suggest::nearest(email.as_str(), known).map(str::to_owned);
-            return Err(TokenError::NoUser { email: email.to_string(), realm: name.display(), nearest });
+            let nearest = suggest::nearest_email(email.as_str(), known).map(str::to_owned);
+            let hint = "an exported key knows those who were active then; export it again for a newer one";
+            return Err(TokenError::NoUser {
+                email: email.to_string(),
+                realm: name.display(),
+                nearest,
+                hint: hint.to_owned(),
+            });
         };
         let issuer = Issuer {
             issuer: &self.content.issuer,

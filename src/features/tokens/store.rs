@@ -141,6 +141,13 @@ pub(super) async fn insert_issued(control: &mut PgConnection, token: Issued<'_>)
     Ok(())
 }
 
+/// The addresses for which tokens were minted and recorded.
+pub(super) async fn issued_emails(control: &mut PgConnection) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar("select distinct email from control.issued_tokens order by email limit 5000")
+        .fetch_all(control)
+        .await?)
+}
+
 /// Forgets tokens that have been over for a month.
 pub(super) async fn forget_issued(control: &mut PgConnection) -> Result<(), DbError> {
     sqlx::query("delete from control.issued_tokens where expires_at < now() - interval '30 days'")

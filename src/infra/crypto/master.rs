@@ -18,7 +18,7 @@ use super::aead::{self, KEY_LEN, SealError};
 use super::random::{self, RandomError};
 use super::seal::length_prefixed;
 use crate::infra::private_file::{self, PrivateFileError};
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, shell};
 
 /// How the one line of a master key begins.
 const TEXT_PREFIX: &str = "nexus-master-key-v1:";
@@ -149,7 +149,9 @@ impl Failure for MasterKeyError {
                 "on a new installation: nexus init".into(),
                 "otherwise put the file back from where it is kept safe; no secret opens without it".into(),
             ],
-            Self::File(PrivateFileError::Open { path, .. }) => vec![format!("chmod 600 {}", path.display())],
+            Self::File(PrivateFileError::Open { path, .. }) => {
+                vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))]
+            }
             Self::OtherKey { .. } => vec!["nexus secret status".into(), "nexus config show".into()],
             _ => Vec::new(),
         }

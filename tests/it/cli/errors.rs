@@ -135,3 +135,40 @@ fn what_follows_two_hyphens_is_not_ours() {
     let seen = Machine::new().run(&["tenant", "psql", "Acme", "--", "-o", "json"]);
     assert!(seen.contains("error: invalid value 'Acme'"), "{seen}");
 }
+
+#[test]
+fn what_may_be_a_password_is_not_repeated() {
+    let machine = Machine::new();
+    for args in [
+        &["user", "password", "set", "ann@acme.example", "hunter2-hunter2"][..],
+        &["user", "password", "set", "--password-stdin", "hunter2-hunter2"],
+        &["user", "password", "set", "ann@acme.example", "--password-stdin=hunter2-hunter2"],
+    ] {
+        let seen = machine.run(args);
+        assert!(seen.contains("'…'") && !seen.contains("hunter2"), "{seen}");
+        assert!(seen.contains("nexus user password set --help") && seen.ends_with("--- exit 2"), "{seen}");
+    }
+}
+
+#[test]
+fn where_any_of_several_flags_will_do_all_are_named() {
+    let machine = Machine::new();
+    for (args, hint) in [
+        (&["user", "update", "ann@acme.example"][..], "any of --email, --name and --set will do"),
+        (&["role", "update", "User"], "any of --name and --description will do"),
+        (&["group", "update", "Sales"], "any of --name and --description will do"),
+        (&["api-key", "create", "--user", "a@b.example", "--name", "ci"], "or print the key: --reveal"),
+    ] {
+        let seen = machine.run(args);
+        assert!(seen.contains(hint), "{seen}");
+    }
+}
+
+#[test]
+fn a_wrong_id_is_answered_with_what_one_looks_like() {
+    let machine = Machine::new();
+    for args in [&["user", "sessions", "revoke", "--session", "xyz"][..], &["api-key", "revoke", "zz"]] {
+        let seen = machine.run(args);
+        assert!(seen.contains("is a UUID") && seen.contains(" list"), "{seen}");
+    }
+}

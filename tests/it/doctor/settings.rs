@@ -72,3 +72,12 @@ fn a_variable_that_means_nothing_is_found_with_the_nearest_that_does() {
     assert_eq!(mends[0], "unset NEXUS_HOEM  # did you mean NEXUS_HOME?");
     assert!(mends[1].starts_with("unset NEXUS_PORT"), "{mends:?}");
 }
+
+#[test]
+fn a_mend_stays_on_the_installation_that_was_looked_at() {
+    let world = World::new();
+    change_settings(&world, |text| text.replace("user = \"nexus\"", "user = \"nobody\""));
+    let seen = Seen::of(&world.run(&["-o", "json", "--context", "t", "doctor"]));
+    let (_, mend) = seen.one("control.reachable", "problem");
+    assert!(mend.starts_with("nexus --context t config show "), "{mend}");
+}

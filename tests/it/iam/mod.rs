@@ -2,6 +2,7 @@
 
 mod escalation;
 mod graphs;
+mod hints;
 mod inside;
 mod many;
 mod operators;

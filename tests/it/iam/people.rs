@@ -141,3 +141,37 @@ fn the_platform_has_a_realm_of_its_own() {
     assert_eq!(json(&world, &["user", "list"])[0]["email"], "ann@acme.example");
     assert_eq!(world.error(&["user", "show", "ann@acme.example"]).0, 4);
 }
+
+#[test]
+fn a_permission_that_a_pattern_still_gives_is_not_said_to_be_denied() {
+    let world = acme();
+    json(&world, &["permission", "register", "invoice:read", "--description", "see invoices"]);
+    let before = json(&world, &["role", "show", "User"]);
+    let (code, failure) = world.error(&["role", "deny", "User", "invoice:read", "--tenant", "acme"]);
+    assert_eq!((code, &failure["code"]), (5, &"permission_covered".into()));
+    assert_eq!(failure["details"]["by"], serde_json::json!(["*:read"]));
+    let hint = failure["hint"].as_str().unwrap();
+    assert!(hint.contains("nexus role deny User '*:read' --tenant acme"), "{hint}");
+    assert_eq!(json(&world, &["role", "show", "User"]), before);
+    // What no pattern gives is not there to be taken.
+    assert_eq!(json(&world, &["role", "deny", "User", "role:grant"])["outcome"], "unchanged");
+}
+
+#[test]
+fn several_are_added_to_a_group_or_none_and_all_who_are_not_there_are_named() {
+    let world = acme();
+    user(&world, "bob@acme.example");
+    json(&world, &["group", "create", "Sales"]);
+    let members = |verb: &str, users: &[&str]| {
+        let (code, failure) =
+            world.error(&[&["group", verb, "Sales"][..], users, &["--tenant", "acme"]].concat());
+        (code, failure["details"]["names"].clone())
+    };
+    let absent = serde_json::json!(["bib@acme.example", "zoe@zzz.test"]);
+    let asked = ["ann@acme.example", "bib@acme.example", "bob@acme.example", "zoe@zzz.test"];
+    assert_eq!(members("add", &asked), (4, absent.clone()));
+    assert_eq!(json(&world, &["group", "members", "Sales"]), serde_json::json!([]));
+    json(&world, &["group", "add", "Sales", "ann@acme.example", "bob@acme.example"]);
+    assert_eq!(members("remove", &asked), (4, absent));
+    assert_eq!(json(&world, &["group", "members", "Sales"]).as_array().unwrap().len(), 2);
+}

@@ -29,7 +29,10 @@ fn a_key_is_shown_once_kept_as_a_hash_and_stands_for_its_user() {
         assert_eq!(log.len(), 1);
         assert!(!log[0].contains(&key[4..]));
     }
-    let listed = company.world.json(&["api-key", "list", "--tenant", "acme"]);
+    let slip = ["api-key", "list", "--tenant", "acme", "--user", "bib@acme.example"];
+    let (code, error) = company.world.error(&slip);
+    assert_eq!((code, &error["hint"]), (4, &json!("did you mean bob@acme.example?")));
+    let listed = company.world.json(&["api-key", "list", "-t", "acme", "--user", BOB]);
     assert_eq!((&listed[0]["name"], &listed[0]["state"]), (&json!("ci"), &json!("good")));
     assert!(listed[0]["last_used_at"].is_string() && !listed.to_string().contains(&key));
 }

@@ -50,6 +50,9 @@ fn what_may_not_be_had_with_a_database_may_not_be_had_without() {
     assert_eq!(code(&["--user", BOB, "--permission", "invoice:update"]), Some(3));
     assert_eq!(code(&["--user", BOB, "--claim", "sub=x"]), Some(2));
     assert_eq!(code(&["--user", BOB, "--ttl", "2h"]), Some(2));
+    // The key signs as it signs: nobody gets another kind of token than was asked for.
+    assert_eq!(code(&["--user", BOB, "--algorithm", "EdDSA"]), Some(0));
+    assert_eq!(code(&["--user", BOB, "--algorithm", "ES256"]), Some(2));
     assert_eq!(code(&["--user", "carl@acme.example"]), Some(4));
     assert_eq!(code(&["--as", ANN, "--reason", "because"]), Some(2));
 }

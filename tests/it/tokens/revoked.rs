@@ -128,3 +128,25 @@ fn many_people_are_asked_about_and_a_dry_run_only_counts() {
     let seen = company.world.run(&["token", "revoke", &token]);
     assert_eq!(seen.status.code(), Some(2));
 }
+
+#[test]
+fn everybodys_tokens_are_taken_back_at_once_when_that_is_confirmed() {
+    let company = Company::new();
+    let (ann, bob) = (company.mint(&[]), company.mint_for(BOB, &[]));
+    let code = |args: &[&str]| company.world.run(args).status.code();
+    assert_eq!(code(&["token", "revoke", "--all"]), Some(3), "nobody to ask");
+    assert_eq!(code(&["token", "revoke", "--all", "--tenant", "acme", "--yes"]), Some(2));
+    assert!(company.accepts(&ann) && company.accepts(&bob));
+    let revoked = company.world.json(&["token", "revoke", "--all", "--yes"]);
+    assert_eq!((&revoked["kind"], &revoked["recorded"]), (&"all".into(), &2.into()));
+    assert!(!company.accepts(&ann) && !company.accepts(&bob));
+}
+
+#[test]
+fn a_jti_that_nobody_minted_here_is_told_of() {
+    let company = Company::new();
+    let output = company.world.run(&["token", "revoke", "0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d"]);
+    assert_eq!(output.status.code(), Some(0));
+    let note = String::from_utf8(output.stderr).unwrap();
+    assert!(note.contains("no good token of that jti was minted here"), "{note}");
+}

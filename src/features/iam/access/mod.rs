@@ -83,7 +83,8 @@ impl Actor {
     ) -> Result<(), IamError> {
         let Self::User { grants, asked, .. } = self else { return Ok(()) };
         let Ok(permission) = permission.parse::<Permission>() else {
-            return Err(IamError::UnknownPermission { name: permission.to_owned(), nearest: None });
+            let (name, at) = (permission.to_owned(), String::new());
+            return Err(IamError::UnknownPermission { name, nearest: None, at });
         };
         asked.insert(permission.to_string());
         if grants.can(&permission, resource).is_granted() {

@@ -46,6 +46,23 @@ pub async fn of_user(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
     Ok(found)
 }
 
+/// Requires that several users are there, before the first is added to a group or taken out of it.
+///
+/// # Errors
+/// Without `group:update`; when there is no such group; [`IamError::NotFound`] and
+/// [`IamError::NoUsers`], with all who are not there.
+pub async fn check_users(
+    realm: &mut Realm,
+    caller: &Caller,
+    group: &Name,
+    users: &[UserRef],
+) -> Result<(), IamError> {
+    let mut work = realm.look(caller).await?;
+    find_to_join(&mut work, group).await?;
+    users::check_all(&mut work, users, "group:update").await?;
+    work.close().await
+}
+
 /// Adds a user to a group.
 ///
 /// # Errors

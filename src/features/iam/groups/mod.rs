@@ -3,7 +3,7 @@
 mod members;
 pub(super) mod store;
 
-pub use members::{Membership, add, members, of_user, remove};
+pub use members::{Membership, add, check_users, members, of_user, remove};
 pub(super) use members::{join, leave};
 
 use serde::Serialize;
@@ -117,7 +117,7 @@ pub(super) async fn insert(
 ) -> Result<Uuid, IamError> {
     let parent_id = parent.map(|group| group.id);
     let Some(id) = store::insert(&mut work.tx, name.as_str(), description, parent_id).await? else {
-        return Err(IamError::Exists { what: "group", name: name.to_string() });
+        return Err(IamError::Exists { what: "group", name: name.to_string(), at: work.place.flag() });
     };
     check_depth(work, id).await?;
     work.note("group.create", None, json!({ "group": name, "parent": parent.map(|group| &group.name) }));
@@ -147,7 +147,7 @@ pub async fn update(
         if let (Err(error), Some(new)) = (&written, new_name)
             && error.violates("groups_name_key")
         {
-            return Err(IamError::Exists { what: "group", name: new.to_string() });
+            return Err(IamError::Exists { what: "group", name: new.to_string(), at: work.place.flag() });
         }
         written?;
         work.note("group.update", None, json!({ "group": name, "name": new_name }));
@@ -236,13 +236,13 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<C
 
 /// Deletes a group.
 pub(super) async fn remove_group(work: &mut Work<'_>, group: &Group) -> Result<(), IamError> {
-    work.members_lose(group.id).await?;
-    match store::delete(&mut work.tx, group.id).await {
-        Err(error) if error.violates("groups_parent_id_fkey") => {
-            return Err(IamError::HasGroups(group.name.clone()));
-        }
-        other => other?,
+    let all = store::list(&mut work.tx, None).await?;
+    if let Some(part) = all.into_iter().find(|it| it.parent.as_ref() == Some(&group.name)) {
+        let (name, at) = (group.name.clone(), work.place.flag());
+        return Err(IamError::HasGroups { name, part: part.name, at });
     }
+    work.members_lose(group.id).await?;
+    store::delete(&mut work.tx, group.id).await?;
     let detail = json!({ "group": group.name, "members": group.members, "roles": group.roles });
     work.note("group.delete", None, detail);
     Ok(())
@@ -259,7 +259,7 @@ pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Group, IamE
     }
     let names = store::names(&mut work.tx).await?;
     let nearest = suggest::nearest(name.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
-    Err(IamError::NotFound { what: "group", name: name.to_string(), nearest })
+    Err(IamError::NotFound { what: "group", name: name.to_string(), nearest, at: work.place.flag() })
 }
 
 /// The group, if the caller has the permission on it and holds all that its members get by it.

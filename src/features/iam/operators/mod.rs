@@ -12,9 +12,10 @@ use uuid::Uuid;
 use super::error::IamError;
 use super::model::{Changed, Name, Outcome, User, UserRef, UserState};
 use super::realm::{Realm, Work};
+use super::subject::nearest_email;
 use super::{roles, users};
 use crate::infra::db::{DbError, transaction};
-use crate::kernel::{Caller, TenantId, UserId};
+use crate::kernel::{Caller, TenantId, UserId, shell};
 
 /// The longest that an operator is let in for at once, in days.
 const MAX_DAYS: i64 = 366;
@@ -81,10 +82,10 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
     let operator = operator(&mut work, &new.operator).await?;
     if operator.state != UserState::Active {
         return Err(IamError::State {
+            hint: format!("see how it stands: nexus user show {}", shell::word(&operator.email)),
             user: operator.email,
             state: operator.state.as_str(),
             why: "only an active operator can be let in",
-            hint: "see how it stands: nexus user list".to_owned(),
         });
     }
     let granted = OperatorGrant {
@@ -173,5 +174,10 @@ async fn tenant_work<'a>(realm: &'a mut Realm, caller: &'a Caller) -> Result<Wor
 /// The operator, by the platform's realm.
 async fn operator(work: &mut Work<'_>, who: &UserRef) -> Result<User, IamError> {
     let found = users::store::by_ref(work.control(), who).await?;
-    found.ok_or_else(|| IamError::NotFound { what: "user", name: format!("{who} (operator)"), nearest: None })
+    if let Some(user) = found {
+        return Ok(user);
+    }
+    let name = who.to_string();
+    let nearest = nearest_email(work.control(), &name).await?;
+    Err(IamError::NotFound { what: "operator", name, nearest, at: String::new() })
 }

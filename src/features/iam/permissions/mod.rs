@@ -67,8 +67,12 @@ pub(super) async fn check(work: &mut Work<'_>, asked: &Permission) -> Result<(),
     {
         return Ok(());
     }
+    let (name, at) = (asked.to_string(), work.place.flag());
     let nearest = suggest::nearest(asked.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
-    Err(IamError::UnknownPermission { name: asked.to_string(), nearest })
+    if asked.is_pattern() && nearest.is_none() {
+        return Err(IamError::EmptyPattern { name, at });
+    }
+    Err(IamError::UnknownPermission { name, nearest, at })
 }
 
 /// The same, for a permission that a role is about to hold: a pattern is registered by that.

@@ -78,7 +78,7 @@ pub(super) async fn insert(work: &mut Work<'_>, name: &Name, description: &str) 
             work.note("role.create", None, json!({ "role": name }));
             Ok(id)
         }
-        None => Err(IamError::Exists { what: "role", name: name.to_string() }),
+        None => Err(IamError::Exists { what: "role", name: name.to_string(), at: work.place.flag() }),
     }
 }
 
@@ -108,7 +108,7 @@ pub async fn update(
         if let (Err(error), Some(new)) = (&written, new_name)
             && error.violates("roles_name_key")
         {
-            return Err(IamError::Exists { what: "role", name: new.to_string() });
+            return Err(IamError::Exists { what: "role", name: new.to_string(), at: work.place.flag() });
         }
         written?;
         work.note(
@@ -200,7 +200,8 @@ pub(super) async fn put(work: &mut Work<'_>, role: &Role, given: &Grant) -> Resu
 /// Takes a permission from a role.
 ///
 /// # Errors
-/// Without `role:update`; [`IamError::LastAdministrator`].
+/// Without `role:update`; [`IamError::Covered`] when the role does not hold it, and allows it by a
+/// pattern; [`IamError::LastAdministrator`].
 pub async fn deny(
     realm: &mut Realm,
     caller: &Caller,
@@ -214,6 +215,7 @@ pub async fn deny(
         if !changed {
             // A slip is told from a permission that the role does not hold.
             permissions::check(&mut work, permission).await?;
+            not_covered(&mut work, &role, permission).await?;
         }
         let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
         work.commit().await?;
@@ -221,6 +223,17 @@ pub async fn deny(
     }
     .await;
     realm.settled(result).await
+}
+
+/// Requires that no pattern of the role allows what it does not hold by itself.
+async fn not_covered(work: &mut Work<'_>, role: &Role, asked: &Permission) -> Result<(), IamError> {
+    let held = grants_of_role(&mut work.tx, role.id).await?;
+    let by: Vec<_> = held.iter().filter(|grant| grant.permission.covers(asked)).map(text_of).collect();
+    if by.is_empty() {
+        return Ok(());
+    }
+    let (role, permission, at) = (role.name.clone(), asked.to_string(), work.place.flag());
+    Err(IamError::Covered { role, permission, by, at })
 }
 
 /// Takes a permission from a role; whether it held it.
@@ -256,7 +269,7 @@ pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Role, IamEr
     }
     let names = store::names(&mut work.tx).await?;
     let nearest = suggest::nearest(name.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
-    Err(IamError::NotFound { what: "role", name: name.to_string(), nearest })
+    Err(IamError::NotFound { what: "role", name: name.to_string(), nearest, at: work.place.flag() })
 }
 
 /// The role, if the caller has the permission on it and holds all that it holds.

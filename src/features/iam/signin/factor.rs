@@ -13,7 +13,7 @@ use crate::features::secrets::SecretsError;
 use crate::infra::crypto::TotpSecret;
 use crate::infra::crypto::totp;
 use crate::infra::db::{DbError, transaction};
-use crate::kernel::{Caller, UserId};
+use crate::kernel::{Caller, UserId, shell};
 
 /// How many recovery codes a user gets.
 const RECOVERY_CODES: usize = 10;
@@ -61,7 +61,11 @@ pub async fn enrol_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
     let user = owner(&mut work, who).await?;
     if user.second_factor {
         return Err(IamError::State {
-            hint: format!("take it away first: nexus user factor remove {}{}", user.email, work.place.flag()),
+            hint: format!(
+                "take it away first: nexus user factor remove {}{}",
+                shell::word(&user.email),
+                work.place.flag()
+            ),
             user: user.email,
             state: "using a second factor",
             why: "it has one already",
@@ -177,7 +181,8 @@ async fn owner(work: &mut Work<'_>, who: &UserRef) -> Result<User, IamError> {
     };
     let user = if own {
         let found = users::store::by_ref(&mut work.tx, who).await?;
-        found.ok_or_else(|| IamError::NotFound { what: "user", name: who.to_string(), nearest: None })?
+        let (name, at) = (who.to_string(), work.place.flag());
+        found.ok_or(IamError::NotFound { what: "user", name, nearest: None, at })?
     } else {
         users::find_to_change(work, who, "user:update").await?
     };

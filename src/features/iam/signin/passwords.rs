@@ -7,12 +7,12 @@ use time::OffsetDateTime;
 
 use super::super::error::IamError;
 use super::super::model::{Changed, User, UserRef, UserState};
-use super::super::realm::Realm;
+use super::super::realm::{Realm, Work};
 use super::super::users;
 use super::store;
 use crate::infra::crypto::InvitationToken;
 use crate::infra::crypto::password::{self, Hasher};
-use crate::kernel::{Caller, Email, UserId};
+use crate::kernel::{Caller, Email, UserId, shell};
 
 /// A single-use token that sets a password.
 #[derive(Debug, Serialize)]
@@ -68,7 +68,7 @@ pub async fn set_password(
         // Looked at again: the hash took its time.
         let user = users::find_to_change(&mut work, who, "user:update").await?;
         users::present(&work, &user)?;
-        not_disabled(&user)?;
+        not_disabled(&work, &user)?;
         store::set_password(&mut work.tx, user.id, &hash).await?;
         users::store::drop_token(&mut work.tx, user.id).await?;
         let sessions = work.end_sessions(user.id).await?;
@@ -85,18 +85,22 @@ async fn to_set(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Use
     let mut work = realm.look(caller).await?;
     let user = users::find_to_change(&mut work, who, "user:update").await?;
     users::present(&work, &user)?;
-    not_disabled(&user)?;
+    not_disabled(&work, &user)?;
     work.close().await?;
     Ok(user)
 }
 
-fn not_disabled(user: &User) -> Result<(), IamError> {
+fn not_disabled(work: &Work<'_>, user: &User) -> Result<(), IamError> {
     if user.state == UserState::Disabled {
         return Err(IamError::State {
             user: user.email.clone(),
             state: "disabled",
             why: "a password would not let it in",
-            hint: format!("let it in first: nexus user enable {}", user.email),
+            hint: format!(
+                "let it in first: nexus user enable {}{}",
+                shell::word(&user.email),
+                work.place.flag()
+            ),
         });
     }
     Ok(())
@@ -112,7 +116,7 @@ pub async fn issue_token(realm: &mut Realm, caller: &Caller, who: &UserRef) -> R
         let mut work = realm.change(caller).await?;
         let user = users::find_to_change(&mut work, who, "user:update").await?;
         users::present(&work, &user)?;
-        not_disabled(&user)?;
+        not_disabled(&work, &user)?;
         let (purpose, ttl) = if user.has_password {
             ("reset", work.rules.reset_ttl)
         } else {

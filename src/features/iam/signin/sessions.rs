@@ -139,10 +139,10 @@ pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
 pub async fn end_session(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.change(caller).await?;
-        let nobody = || IamError::NotFound { what: "session", name: id.to_string(), nearest: None };
         let Some(owner) = store::session_owner(&mut work.tx, id).await? else {
             work.actor.require(caller, "session:delete", &Map::new())?;
-            return Err(nobody());
+            let (name, at) = (id.to_string(), work.place.flag());
+            return Err(IamError::NotFound { what: "session", name, nearest: None, at });
         };
         let user = users::find_to_change(&mut work, &UserRef::Id(owner), "session:delete").await?;
         let ended = store::end_session(&mut work.tx, id, None).await?;

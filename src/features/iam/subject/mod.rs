@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::users::store::emails_like;
 use crate::infra::db::DbError;
+use crate::kernel::suggest;
 
 /// A user of a realm, with what its roles allow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
@@ -15,7 +17,7 @@ pub struct Subject {
     pub id: Uuid,
     /// Its e-mail address.
     pub email: String,
-    /// `invited`, `active`, `disabled` or `locked`.
+    /// `invited`, `active`, `disabled`, `locked` or `deleted`.
     pub state: String,
     /// The names of its roles, sorted.
     pub roles: Vec<String>,
@@ -72,12 +74,13 @@ pub async fn active_subjects(realm: &mut PgConnection, limit: i64) -> Result<Vec
     store::active(realm, limit).await
 }
 
-/// The e-mail addresses of realm users, nearest by spelling first, for an error's hint.
+/// The e-mail address of a user of the realm that comes nearest to one that is not there.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn emails(realm: &mut PgConnection, prefix: &str) -> Result<Vec<String>, DbError> {
-    store::emails(realm, prefix).await
+pub async fn nearest_email(realm: &mut PgConnection, email: &str) -> Result<Option<String>, DbError> {
+    let near = emails_like(realm, email).await?;
+    Ok(suggest::nearest_email(email, near.iter().map(String::as_str)).map(str::to_owned))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::kernel::Email;
 /// A user's columns, with what it holds by itself and through its groups. What is granted on a
 /// condition is not in a token: nobody could decide it by the token alone.
 const SELECT: &str = "select users.id, users.email,
-        case when users.deleted_at is not null then 'disabled'
+        case when users.deleted_at is not null then 'deleted'
              when users.state = 'active' and users.locked_until > now() then 'locked'
              else users.state end as state,
         held.roles, held.permissions
@@ -48,13 +48,4 @@ pub(super) async fn active(realm: &mut PgConnection, limit: i64) -> Result<Vec<S
         "{SELECT} where users.state = 'active' and users.deleted_at is null order by users.email limit $1"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(limit).fetch_all(realm).await?)
-}
-
-pub(super) async fn emails(realm: &mut PgConnection, prefix: &str) -> Result<Vec<String>, DbError> {
-    Ok(sqlx::query_scalar(
-        "select email from nexus.users where deleted_at is null and starts_with(lower(email), lower($1)) order by email limit 200",
-    )
-    .bind(prefix)
-    .fetch_all(realm)
-    .await?)
 }

@@ -6,7 +6,7 @@ use super::super::error::IamError;
 use super::super::model::{Changed, Outcome, User, UserRef, UserState};
 use super::super::realm::{Realm, Work};
 use super::{find_to_change, store};
-use crate::kernel::{Caller, Email};
+use crate::kernel::{Caller, Email, shell};
 
 /// What is to be changed; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -59,7 +59,7 @@ pub async fn update(
         if let (Err(error), Some(email)) = (&written, email)
             && error.violates("users_email_key")
         {
-            return Err(IamError::Exists { what: "user", name: email.to_string() });
+            return Err(IamError::Exists { what: "user", name: email.to_string(), at: work.place.flag() });
         }
         written?;
         if email.is_some() {
@@ -174,7 +174,7 @@ pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
                 user: user.id.to_string(),
                 state: "erased",
                 why: "nothing of it is left to be had back",
-                hint: "make it anew: nexus user create --email E-MAIL".to_owned(),
+                hint: format!("make it anew: nexus user create --email E-MAIL --invite{}", work.place.flag()),
             });
         }
         store::set_deleted(&mut work.tx, user.id, false).await?;
@@ -193,7 +193,7 @@ pub(in super::super) fn present(work: &Work<'_>, user: &User) -> Result<(), IamE
         user: user.email.clone(),
         state: "deleted",
         why: "it must be had back before it is changed",
-        hint: format!("have it back: nexus user undelete {}{}", user.email, work.place.flag()),
+        hint: format!("have it back: nexus user undelete {}{}", shell::word(&user.email), work.place.flag()),
     })
 }
 

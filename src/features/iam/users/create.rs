@@ -12,7 +12,7 @@ use super::super::realm::{Realm, Work};
 use super::super::{groups, roles};
 use super::store::{self, NewRows};
 use crate::infra::crypto::TokenHash;
-use crate::kernel::{Caller, UserId};
+use crate::kernel::{Caller, UserId, shell};
 
 /// How a new user signs in for the first time.
 #[derive(Debug, Clone)]
@@ -48,12 +48,16 @@ pub async fn create(realm: &mut Realm, caller: &Caller, new: Prepared) -> Result
             let found = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
             return Err(match found.filter(|user| user.deleted_at.is_some()) {
                 Some(user) => IamError::State {
-                    hint: format!("have it back: nexus user undelete {}{}", user.email, work.place.flag()),
+                    hint: format!(
+                        "have it back: nexus user undelete {}{}",
+                        shell::word(&user.email),
+                        work.place.flag()
+                    ),
                     user: user.email,
                     state: "deleted",
                     why: "its address is free again once it is erased",
                 },
-                None => IamError::Exists { what: "user", name: email.to_string() },
+                None => IamError::Exists { what: "user", name: email.to_string(), at: work.place.flag() },
             });
         }
         let user = store::by_ref(&mut work.tx, &UserRef::Email(email)).await?;

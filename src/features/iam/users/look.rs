@@ -70,7 +70,12 @@ pub async fn can(
     permissions::check(&mut work, asked).await?;
     let grants = grants_of_user(&mut work.tx, user.id).await?;
     let Some(grants) = grants else {
-        return Err(IamError::NotFound { what: "user", name: user.email, nearest: None });
+        return Err(IamError::NotFound {
+            what: "user",
+            name: user.email,
+            nearest: None,
+            at: work.place.flag(),
+        });
     };
     let decision = grants.can(asked, resource);
     let (nearest, roles) = match &decision {

@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 use super::error::IamError;
 use super::model::{User, UserRef};
 use super::realm::Work;
+use super::subject::nearest_email;
 use crate::features::iam::access::grants_of_user;
-use crate::kernel::suggest;
 
 /// The most bytes of a profile, as JSON.
 const MAX_PROFILE: usize = 64 * 1024;
@@ -52,9 +52,41 @@ pub(super) async fn find(
         return Ok(user);
     }
     let name = who.to_string();
-    let near = store::emails_like(&mut work.tx, &name).await?;
-    let nearest = suggest::nearest(&name, near.iter().map(String::as_str)).map(str::to_owned);
-    Err(IamError::NotFound { what: "user", name, nearest })
+    let nearest = nearest(work, &name).await?;
+    Err(IamError::NotFound { what: "user", name, nearest, at: work.place.flag() })
+}
+
+/// The address that comes nearest to one that is not there.
+async fn nearest(work: &mut Work<'_>, name: &str) -> Result<Option<String>, IamError> {
+    Ok(nearest_email(&mut work.tx, name).await?)
+}
+
+/// Requires that all of several users are there, before anything is done to the first.
+///
+/// # Errors
+/// Without the permission on each; [`IamError::NoUsers`], with all who are not there.
+pub(super) async fn check_all(
+    work: &mut Work<'_>,
+    users: &[UserRef],
+    permission: &'static str,
+) -> Result<(), IamError> {
+    let (mut names, mut near) = (Vec::new(), Vec::new());
+    for who in users {
+        match find(work, who, permission).await {
+            Ok(_) => {}
+            Err(IamError::NotFound { name, nearest, .. }) => {
+                names.push(name);
+                near.extend(nearest);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let at = work.place.flag();
+    match names.len() {
+        0 => Ok(()),
+        1 => Err(IamError::NotFound { what: "user", name: names.remove(0), nearest: near.pop(), at }),
+        _ => Err(IamError::NoUsers { names, nearest: near, at }),
+    }
 }
 
 /// The user, if the caller has the permission on it and holds all that the user holds: nobody

@@ -39,13 +39,23 @@ pub(in super::super) async fn by_ref(
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(value).fetch_optional(realm).await?)
 }
 
-/// Addresses that begin like a text, to guess which one was meant.
-pub(super) async fn emails_like(realm: &mut PgConnection, text: &str) -> Result<Vec<String>, DbError> {
-    let first: String = text.chars().take(1).flat_map(char::to_lowercase).collect();
+/// Addresses among which the one may be that was meant by a text: those that begin like it, and
+/// those of the same domain that are about as long. None where the text is no address.
+pub(in super::super) async fn emails_like(
+    realm: &mut PgConnection,
+    text: &str,
+) -> Result<Vec<String>, DbError> {
+    let Ok(email) = text.parse::<Email>() else { return Ok(Vec::new()) };
+    let key = email.key();
     Ok(sqlx::query_scalar(
-        "select email from nexus.users where starts_with(email_key, $1) and deleted_at is null limit 1000",
+        "select email from nexus.users
+         where deleted_at is null
+           and (starts_with(email_key, left($1, 1))
+                or split_part(email_key, '@', 2) = split_part($1, '@', 2)
+                   and length(email_key) between length($1) - 2 and length($1) + 2)
+         order by starts_with(email_key, left($1, 1)) desc, email_key limit 5000",
     )
-    .bind(first)
+    .bind(key)
     .fetch_all(realm)
     .await?)
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::Tokens;
 use super::error::TokenError;
 use super::opaque::{API_KEY, Opaque};
-use super::realm::{Realm, record};
+use super::realm::{Realm, RealmName, record};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
 use crate::infra::db::DbError;
@@ -95,7 +95,7 @@ impl Tokens {
         subject: &Subject,
         new: &NewApiKey,
     ) -> Result<(ApiKeyView, SecretString), TokenError> {
-        check_api_key(subject, new)?;
+        check_api_key(&realm.name, subject, new)?;
         let key = Opaque::generate(API_KEY, realm.name.id)?;
         let id = Uuid::now_v7();
         note(
@@ -103,20 +103,21 @@ impl Tokens {
             realm.name.id,
             caller,
             "api_key.create",
-            json!({ "key": id, "user": subject.email, "name": new.name }),
+            json!({ "key": id, "user": subject.id, "name": new.name }),
         )
         .await?;
+        let (name, at) = (realm.name.clone(), realm.name.flag());
         let mut tx = realm.begin().await?;
         let inserted = store::insert(&mut tx, (id, subject.id), new, (&key.hash(), &key.hint())).await;
         inserted.map_err(|error| match error {
             error if error.violates("api_keys_name") => {
-                TokenError::ApiKeyExists { email: subject.email.clone(), name: new.name.clone() }
+                TokenError::ApiKeyExists { email: subject.email.clone(), name: new.name.clone(), at }
             }
             error => error.into(),
         })?;
         let detail = json!({ "key": id, "name": new.name, "scopes": new.scopes });
         record(&mut tx, caller, ("api_key.create", Some(subject.id)), detail).await?;
-        let view = store::by_id(&mut tx, id).await?.ok_or_else(|| TokenError::NoApiKey(id.to_string()))?;
+        let view = store::by_id(&mut tx, id).await?.ok_or(TokenError::NoApiKey { id, realm: name })?;
         tx.commit().await?;
         Ok((view, key.text().clone()))
     }
@@ -150,8 +151,9 @@ impl Tokens {
         id: Uuid,
     ) -> Result<ApiKeyView, TokenError> {
         note(control, realm.name.id, caller, "api_key.revoke", json!({ "key": id })).await?;
+        let name = realm.name.clone();
         let mut tx = realm.begin().await?;
-        let missing = || TokenError::NoApiKey(id.to_string());
+        let missing = || TokenError::NoApiKey { id, realm: name.clone() };
         let user = store::revoke(&mut tx, id).await?.ok_or_else(missing)?;
         record(&mut tx, caller, ("api_key.revoke", Some(user)), json!({ "key": id })).await?;
         let view = store::by_id(&mut tx, id).await?.ok_or_else(missing)?;
@@ -164,8 +166,9 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::NoApiKey`].
     pub async fn api_key(&self, realm: &mut Realm, id: Uuid) -> Result<ApiKeyView, TokenError> {
+        let name = realm.name.clone();
         let mut tx = realm.begin().await?;
-        let view = store::by_id(&mut tx, id).await?.ok_or_else(|| TokenError::NoApiKey(id.to_string()))?;
+        let view = store::by_id(&mut tx, id).await?.ok_or(TokenError::NoApiKey { id, realm: name })?;
         tx.commit().await?;
         Ok(view)
     }
@@ -208,12 +211,12 @@ impl Tokens {
 ///
 /// # Errors
 /// [`TokenError::NotActive`], [`TokenError::NotHeld`].
-pub fn check_api_key(subject: &Subject, new: &NewApiKey) -> Result<(), TokenError> {
+pub fn check_api_key(realm: &RealmName, subject: &Subject, new: &NewApiKey) -> Result<(), TokenError> {
     if !subject.is_active() {
-        return Err(TokenError::NotActive { email: subject.email.clone(), state: subject.state.clone() });
+        return Err(TokenError::not_active(subject, realm));
     }
     match new.scopes.iter().find(|scope| !subject.may(scope)) {
-        Some(scope) => Err(TokenError::NotHeld { email: subject.email.clone(), permission: scope.clone() }),
+        Some(scope) => Err(TokenError::not_held(subject, realm, scope)),
         None => Ok(()),
     }
 }

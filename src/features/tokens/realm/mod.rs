@@ -25,6 +25,12 @@ impl RealmName {
     /// The platform's.
     pub const PLATFORM: Self = Self { id: TenantId::PLATFORM, slug: None };
 
+    /// The flag that names it on the command line, with a space before it; empty for the platform.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.slug.as_ref().map(|slug| format!(" --tenant {slug}")).unwrap_or_default()
+    }
+
     /// For a person.
     #[must_use]
     pub fn display(&self) -> String {

@@ -81,7 +81,7 @@ impl Tokens {
         client: &str,
     ) -> Result<SecretString, TokenError> {
         if !subject.is_active() {
-            return Err(TokenError::NotActive { email: subject.email.clone(), state: subject.state.clone() });
+            return Err(TokenError::not_active(subject, &realm.name));
         }
         let realm_id = realm.name.id;
         let mut tx = realm.begin().await?;
