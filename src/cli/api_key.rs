@@ -43,7 +43,7 @@ EXAMPLES
     /// Check an API key; exit 0 only if it is good
     ///
     /// Prints whom it stands for. Whatever is wrong with it, the answer is the same.
-    #[command(after_help = "\
+    #[command(mut_arg("file", |arg| arg.help("Read the key from this file; '-' is standard input")), after_help = "\
 EXAMPLES
   nexus api-key verify --file ci.key")]
     Verify(VerifyArgs),

@@ -122,10 +122,11 @@ fn all(from: &mut dyn BufRead, name: &str, most: Most) -> Result<Zeroizing<Strin
             Err(source) => return Err(InputError::Unreadable { name: name.to_owned(), source }),
         }
     }
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(InputError::NotText(name.to_owned())),
-    }
+    // Taken over, not copied: it can be long.
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        InputError::NotText(name.to_owned())
+    })
 }
 
 /// Counts the lines up to records of CSV. The reader's own count is one too low where lines end in
@@ -151,7 +152,7 @@ impl<'a> Lines<'a> {
             to += 1;
         }
         let passed = self.text.get(self.at..to).unwrap_or_default();
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.line += passed.split(|byte| *byte == b'\n').skip(1).count();
         self.at = to;
         self.line
     }

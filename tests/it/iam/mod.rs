@@ -2,6 +2,8 @@
 
 mod escalation;
 mod graphs;
+mod handed;
+mod imports;
 mod inside;
 mod many;
 mod operators;
