@@ -324,8 +324,12 @@ impl Import {
             on.screen.note(&format!("the invitations are in {path}"));
         }
         if self.untold > 0 {
-            let (many, hint) = (self.untold, "nexus user invite E-MAIL --invitation-file PATH");
-            on.screen.note(&format!("{many} users wait for an invitation; hand each one out: {hint}{flag}"));
+            let who = match self.untold {
+                1 => "1 user waits".to_owned(),
+                many => format!("{many} users wait"),
+            };
+            let hint = "nexus user invite E-MAIL --invitation-file PATH";
+            on.screen.note(&format!("{who} for an invitation; hand each one out: {hint}{flag}"));
         }
         match self.failed {
             0 => Ok(Exit::Done),

@@ -54,6 +54,12 @@ fn no_key_is_made_that_has_expired_or_has_no_place() {
 }
 
 #[test]
+fn the_help_of_a_check_speaks_of_keys() {
+    let help = crate::support::machine::Machine::new().run(&["api-key", "verify", "--help"]);
+    assert!(help.contains("Read the key from this file"), "{help}");
+}
+
+#[test]
 fn whatever_is_wrong_with_a_key_the_answer_is_the_same() {
     let company = Company::new();
     let key = |more: &[&str]| {
