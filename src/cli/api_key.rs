@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::output::{Column, Row, Thing, time_text};
 use super::token::{TokenInput, input};
@@ -13,7 +14,7 @@ use super::{CommandResult, Exit, Invocation, complete};
 use crate::app::App;
 use crate::features::tenants::TenantRef;
 use crate::features::tokens::{ApiKeyView, KeyHolder, NewApiKey, Tokens, check_api_key};
-use crate::infra::private_file;
+use crate::infra::handover::Handover;
 use crate::kernel::{Email, ExposeSecret, TenantId};
 
 /// Arguments of `nexus api-key`.
@@ -42,7 +43,7 @@ EXAMPLES
     /// Check an API key; exit 0 only if it is good
     ///
     /// Prints whom it stands for. Whatever is wrong with it, the answer is the same.
-    #[command(after_help = "\
+    #[command(mut_arg("file", |arg| arg.help("Read the key from this file; '-' is standard input")), after_help = "\
 EXAMPLES
   nexus api-key verify --file ci.key")]
     Verify(VerifyArgs),
@@ -69,7 +70,7 @@ pub struct CreateArgs {
     #[arg(long = "scope", value_name = "RESOURCE:ACTION", value_parser = input::permission)]
     pub scopes: Vec<String>,
     /// Good for this long, e.g. 90d; without it, until it is revoked
-    #[arg(long, value_name = "TIME", value_parser = input::duration)]
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
     pub expires: Option<Duration>,
     /// Write the key into this new file, which only you may read
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, required_unless_present = "reveal")]
@@ -125,6 +126,14 @@ pub async fn run(args: ApiKeyArgs, on: &Invocation) -> CommandResult {
     }
 }
 
+/// How long a key is good.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    match input::duration(text)? {
+        Duration::ZERO => Err("an API key is good for 1s to 36600d".to_owned()),
+        good => Ok(good),
+    }
+}
+
 async fn create(args: CreateArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
@@ -137,15 +146,15 @@ async fn create(args: CreateArgs, on: &Invocation) -> CommandResult {
         on.screen.note(&format!("would make API key {} for {}", new.name, subject.email));
         return Ok(Exit::Done);
     }
-    if let Some(path) = args.file.as_ref().filter(|path| path.exists()) {
-        // Before there is a key that would then be lost.
-        return Err(private_file::PrivateFileError::Exists(path.clone()).into());
-    }
+    // Before there is a key that would then be lost.
+    let file = args.file.as_deref().map(Handover::begin).transpose()?;
     let made = tokens.create_api_key(&mut app.control, &mut realm, &caller, &subject, &new).await;
     let (view, key) = made?;
-    if let Some(path) = &args.file {
-        private_file::create(path, format!("{}\n", key.expose_secret()).as_bytes())?;
-        on.screen.note(&format!("the API key is in {}", path.display()));
+    if let Some(mut file) = file {
+        file.append(Zeroizing::new(format!("{}\n", key.expose_secret())).as_bytes())?;
+        let path = file.path().display().to_string();
+        file.finish()?;
+        on.screen.note(&format!("the API key is in {path}"));
     }
     let shown = args.reveal.then(|| key.expose_secret().to_owned());
     on.screen.thing(&CreatedView { view, key: shown })?;

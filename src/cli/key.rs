@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::features::tenants::TenantRef;
 use crate::features::tokens::{KeyView, Rotated};
 use crate::infra::crypto::signing::Algorithm;
+use crate::infra::handover::Handover;
 use crate::infra::private_file;
 use crate::kernel::ExposeSecret;
 
@@ -111,7 +112,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "file")]
     pub development: Option<PathBuf>,
     /// With the users of this tenant; repeat for more. Without it, the platform's operators
-    #[arg(long = "tenant", value_name = "SLUG|ID", requires = "development", add = complete::tenants())]
+    #[arg(long = "tenant", value_name = "SLUG|ID", requires = "development", conflicts_with_all = ["jwks", "pem"], add = complete::tenants())]
     pub tenants: Vec<TenantRef>,
     /// The development key's kind
     #[arg(long, value_name = "ALGORITHM", default_value = "EdDSA", value_parser = input::algorithm())]
@@ -184,9 +185,11 @@ async fn export(args: ExportArgs, on: &Invocation) -> CommandResult {
     let tokens = app.tokens(&settings);
     if let Some(path) = &args.development {
         if on.global.dry_run {
+            Handover::check(path)?;
             on.screen.note(&format!("would write a development key into {}", path.display()));
             return Ok(Exit::Done);
         }
+        let mut file = Handover::begin(path)?;
         let mut realms = Vec::new();
         for tenant in &args.tenants {
             let mut realm = app.open_token_realm(&caller, Some(tenant)).await?;
@@ -197,7 +200,8 @@ async fn export(args: ExportArgs, on: &Invocation) -> CommandResult {
             realms.push(tokens.development_realm(&mut realm).await?);
         }
         let text = tokens.export_development(&mut app.control, &caller, realms, args.algorithm).await?;
-        private_file::replace(path, text.expose_secret().as_bytes())?;
+        file.append(text.expose_secret().as_bytes())?;
+        file.finish()?;
         on.screen.note(&format!("the development key is in {}; treat it as a password", path.display()));
         return Ok(Exit::Done);
     }

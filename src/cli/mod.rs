@@ -49,6 +49,7 @@ pub mod secret;
 pub mod secret_input;
 pub mod store;
 pub mod tenant;
+mod text;
 pub mod token;
 pub mod usage;
 pub mod user;

@@ -6,6 +6,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::interrupt::Stdin;
+use super::usage::UsageError;
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString};
 
@@ -55,8 +56,30 @@ pub fn line_from_stdin(what: &'static str) -> Result<SecretString, SecretInputEr
 /// # Errors
 /// When the file is not private, or holds anything but one line of text.
 pub fn line_from_file(path: &Path, what: &'static str) -> Result<SecretString, AnyFailure> {
-    let content = Zeroizing::new(private_file::read(path)?);
+    let content = private_file(path)?;
     Ok(line_from(&mut content.as_slice(), what)?)
+}
+
+/// Requires that a file is there that the command line names: another name is a wrong command line.
+///
+/// # Errors
+/// When there is no such file.
+pub fn must_be_there(path: &Path) -> Result<(), UsageError> {
+    match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(UsageError::new(format!("cannot read {}: {error}", path.display()), Vec::new()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads a file that the command line names and only its owner may read.
+///
+/// # Errors
+/// When there is no such file, which is a wrong command line, or it is not private.
+pub fn private_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, AnyFailure> {
+    must_be_there(path)?;
+    Ok(Zeroizing::new(private_file::read(path)?))
 }
 
 fn line_from(input: &mut dyn Read, what: &'static str) -> Result<SecretString, SecretInputError> {

@@ -5,6 +5,7 @@ pub mod crypto;
 pub mod db;
 pub mod failpoint;
 pub mod fetch;
+pub mod handover;
 pub mod object_server;
 pub mod objects;
 pub mod private_file;

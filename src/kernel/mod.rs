@@ -3,6 +3,7 @@
 //! Imports nothing of ours; every other room may import it.
 //! Start reading at [`error`] and [`slug`].
 
+pub mod brief;
 pub mod caller;
 pub mod email;
 pub mod error;

@@ -4,16 +4,18 @@ use clap::{Args, Subcommand};
 
 use super::arguments::Input;
 use super::output::{Column, Row};
+use super::text::{self, Most};
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::apply::{self, Difference, Document};
 
 mod realm;
-mod text;
 mod views;
 
 pub use realm::{RealmArgs, name};
 pub(super) use realm::{all_pages, attribute};
-pub(super) use text::{InputError, read};
+
+/// How much a declaration may be.
+const DECLARATION: Most = Most { bytes: 4 << 20, line: 4 << 20 };
 
 /// Arguments of `nexus iam`.
 #[derive(Debug, Args)]
@@ -34,7 +36,7 @@ EXAMPLES
   nexus --dry-run iam apply acme.toml --tenant acme          what is different
   nexus --yes iam apply acme.toml --prune --tenant acme
 
-The file is TOML:
+The file is TOML, of 4 MiB at most. One without any table is refused with --prune.
   [permissions]
   \"invoice:create\" = \"make invoices\"
   [roles.Accountant]
@@ -68,8 +70,11 @@ pub struct ApplyArgs {
 /// What the services say.
 pub async fn run(args: IamArgs, on: &Invocation) -> CommandResult {
     let Verb::Apply(args) = args.verb;
-    let (_, text) = read(&args.file)?;
+    let (_, text) = text::read(&args.file, DECLARATION)?;
     let document = Document::parse(&text)?;
+    if args.prune {
+        document.require_a_table()?;
+    }
     if args.prune && !on.global.dry_run {
         prompt::confirm(on, "take away the roles, groups and grants that the file does not name")?;
     }

@@ -1,21 +1,17 @@
 //! The tenants that a file asks for: CSV with a header, or JSON lines. Every line is checked
 //! before anything is made.
 
-use std::io::Read;
-
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::super::arguments::{self, Input};
-use super::super::interrupt::Stdin;
+use super::super::text::{self, InputError, Lines, Most};
 use crate::features::placement::Wish;
 use crate::features::tenants::NewTenant;
+use crate::kernel::brief::brief;
 use crate::kernel::label::Label;
 use crate::kernel::slug::SlugError;
-use crate::kernel::{ErrorKind, Failure, Labels, PlaceName, Slug, suggest};
+use crate::kernel::{Labels, PlaceName, Slug, suggest};
 
-/// Most bytes of a file.
-const MAX_BYTES: u64 = 256 << 20;
 /// The fields of a line.
 const FIELDS: [&str; 6] = ["slug", "name", "admin_email", "labels", "cluster", "store"];
 
@@ -27,61 +23,11 @@ pub(super) struct Line {
     pub(super) wish: Wish,
 }
 
-/// Why a file was refused.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum InputError {
-    /// It cannot be read.
-    #[error("cannot read {name}: {source}")]
-    Unreadable { name: String, source: std::io::Error },
-    /// It asks for nothing.
-    #[error("{0} asks for no tenant")]
-    Empty(String),
-    /// Some of its lines are wrong.
-    #[error("{count} line(s) of {name} are wrong, and nothing was made:\n{}", shown.join("\n"))]
-    Lines { name: String, count: usize, shown: Vec<String> },
-}
-
-impl Failure for InputError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Unreadable { .. } => "input_unreadable",
-            Self::Empty(_) => "input_empty",
-            Self::Lines { .. } => "input_invalid",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["see the fields that a line has: nexus tenant create --help".to_owned()]
-    }
-
-    fn details(&self) -> Value {
-        match self {
-            Self::Lines { shown, count, .. } => serde_json::json!({ "count": count, "lines": shown }),
-            _ => Value::Null,
-        }
-    }
-}
-
 /// Reads and checks every line.
 pub(super) fn read(input: &Input) -> Result<Vec<Line>, InputError> {
-    let name = match input {
-        Input::Stdin => "standard input".to_owned(),
-        Input::File(path) => path.display().to_string(),
-    };
-    let mut text = String::new();
-    let read = match input {
-        Input::Stdin => Stdin.take(MAX_BYTES).read_to_string(&mut text),
-        Input::File(path) => {
-            std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
-        }
-    };
-    read.map_err(|source| InputError::Unreadable { name: name.clone(), source })?;
+    let (name, text) = text::read(input, Most::LINES)?;
     if text.trim().is_empty() {
-        return Err(InputError::Empty(name));
+        return Err(InputError::Blank { name, what: "tenant" });
     }
     let parsed = if text.trim_start().starts_with('{') { json_lines(&text) } else { csv_lines(&text) };
     let mut lines = Vec::new();
@@ -104,9 +50,9 @@ pub(super) fn read(input: &Input) -> Result<Vec<Line>, InputError> {
     if !wrong.is_empty() {
         let count = wrong.len();
         wrong.truncate(20);
-        return Err(InputError::Lines { name, count, shown: wrong });
+        return Err(InputError::Lines { name, what: "tenant", count, shown: wrong });
     }
-    if lines.is_empty() { Err(InputError::Empty(name)) } else { Ok(lines) }
+    if lines.is_empty() { Err(InputError::Empty { name, what: "tenant" }) } else { Ok(lines) }
 }
 
 type Parsed = Vec<(usize, Result<(NewTenant, Wish), String>)>;
@@ -134,19 +80,21 @@ fn json_lines(text: &str) -> Parsed {
                 let labels = it.labels.into_iter().collect();
                 Ok((tenant(&it.slug, it.name, it.admin_email, labels)?, wish))
             });
-            (index + 1, line)
+            (index + 1, line.map_err(|reason| brief(&reason).into_owned()))
         })
         .collect()
 }
 
 fn csv_lines(text: &str) -> Parsed {
+    let mut lines = Lines::of(text);
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = match reader.headers() {
         Ok(header) => header.clone(),
         Err(error) => return vec![(1, Err(error.to_string()))],
     };
     if let Some(unknown) = header.iter().find(|field| !FIELDS.contains(field)) {
-        let near = suggest::nearest(unknown, FIELDS)
+        let unknown = brief(unknown);
+        let near = suggest::nearest(&unknown, FIELDS)
             .map(|near| format!("; did you mean {near}?"))
             .unwrap_or_default();
         return vec![(1, Err(format!("there is no field {unknown:?}{near}")))];
@@ -160,11 +108,11 @@ fn csv_lines(text: &str) -> Parsed {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    let line = error.position().map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
-                    return (line, Err(error.to_string()));
+                    let number = lines.line(error.position());
+                    return (number, Err("it has not as many fields as the header".to_owned()));
                 }
             };
-            let number = record.position().map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
+            let number = lines.line(record.position());
             let field = |index: Option<usize>| {
                 index.and_then(|index| record.get(index)).filter(|text| !text.is_empty()).map(str::to_owned)
             };
@@ -184,7 +132,7 @@ fn csv_lines(text: &str) -> Parsed {
                 let wish = wish(field(column("cluster")), field(column("store")))?;
                 Ok((tenant(slug, field(name), field(email), pairs)?, wish))
             });
-            (number, line)
+            (number, line.map_err(|reason| brief(&reason).into_owned()))
         })
         .collect()
 }
@@ -241,5 +189,29 @@ mod tests {
         assert_eq!(wrong[0].0, 2);
         assert!(wrong[0].1.as_ref().unwrap_err().ends_with("did you mean acme?"));
         assert!(json_lines("{\"slug\":\"acme\",\"colour\":1}")[0].1.is_err());
+    }
+
+    #[test]
+    fn a_wrong_line_of_a_file_from_windows_has_its_number() {
+        let lines = csv_lines("slug,name\r\nacme,Acme\r\nbirch,Birch\r\nCedar,Cedar\r\ndove\r\n");
+        let wrong: Vec<_> = lines.iter().filter(|it| it.1.is_err()).map(|it| it.0).collect();
+        assert_eq!(wrong, [4, 5]);
+    }
+
+    #[test]
+    fn a_long_word_is_not_repeated_whole() {
+        let long = "a".repeat(200_000);
+        for parsed in [
+            csv_lines(&format!("slug,{long}\nacme,x\n")),
+            csv_lines(&format!("slug,labels\nacme,{long}\n")),
+            csv_lines(&format!("slug,labels\nacme,{long}={long}\n")),
+            csv_lines(&format!("slug,cluster\nacme,{long}\n")),
+            csv_lines(&format!("slug,admin_email\nacme,{long}\n")),
+            csv_lines(&format!("slug\n{long}\n")),
+            json_lines(&format!("{{\"slug\":\"acme\",\"{long}\":1}}")),
+        ] {
+            let error = parsed[0].1.as_ref().unwrap_err();
+            assert!(error.len() < 600, "{} bytes", error.len());
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use super::super::usage::UsageError;
-use super::super::{CommandResult, Exit, Invocation};
+use super::super::{CommandResult, Exit, Invocation, secret_input};
 use super::views::{ClaimsView, InspectedView};
 use super::{InspectArgs, VerifyArgs, input};
 use crate::app::App;
@@ -65,6 +65,7 @@ async fn with_key_set(
     let set = if place.contains("://") {
         KeySet::from_url(place).await?
     } else {
+        secret_input::must_be_there(Path::new(place))?;
         KeySet::from_file(Path::new(place))?
     };
     let ring = set.ring(place)?;

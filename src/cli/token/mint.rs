@@ -1,7 +1,7 @@
 //! `nexus token mint`.
 
 use super::super::output::Screen;
-use super::super::{CommandResult, Exit, Invocation};
+use super::super::{CommandResult, Exit, Invocation, secret_input};
 use super::views::ClaimsView;
 use super::{MintArgs, RefreshArgs};
 use crate::app::App;
@@ -21,6 +21,7 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
         act_as: args.reason.clone().map(|reason| Impersonation { reason }),
     };
     if let Some(file) = &args.key {
+        secret_input::must_be_there(file)?;
         return offline(&args, &new, &DevelopmentKey::from_file(file)?, on);
     }
     let (settings, caller) = (on.settings()?, on.caller());
@@ -56,7 +57,7 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
 
 /// `nexus token refresh`.
 pub(super) async fn refresh(args: &RefreshArgs, on: &Invocation) -> CommandResult {
-    let bytes = zeroize::Zeroizing::new(private_file::read(&args.file)?);
+    let bytes = secret_input::private_file(&args.file)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| TokenError::RefreshInvalid)?;
     let presented = SecretString::from(text.trim_ascii());
     let id = Tokens::refresh_realm(&presented)?;

@@ -9,7 +9,6 @@ use crate::features::iam::model::NewUser;
 use crate::features::iam::users::{self, FirstPassword, Prepared};
 use crate::features::iam::{User, signin};
 use crate::infra::crypto::InvitationToken;
-use crate::infra::private_file;
 use crate::kernel::{ErrorKind, ExposeSecret, Failure};
 
 /// Neither a password nor an invitation was asked for.
@@ -38,6 +37,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         return Err(NoWayIn.into());
     }
     let given = if invite { None } else { Some(password::given(on, args.password_stdin)?) };
+    let file = password::new_file(on, args.invitation_file.as_ref())?;
     let mut realm = args.realm.open(on).await?;
     let token = if invite { Some(InvitationToken::generate()?) } else { None };
     let first = match (&given, &token) {
@@ -57,11 +57,8 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let user = users::create(&mut realm, &on.caller(), Prepared { user, password: first }).await?;
     let mut view = CreatedView { invitation: None, user };
     if let (Some(token), true) = (&token, told) {
-        match &args.invitation_file {
-            Some(path) => {
-                private_file::create(path, format!("{}\n", token.text().expose_secret()).as_bytes())?;
-                on.screen.note(&format!("the invitation is in {}", path.display()));
-            }
+        match file {
+            Some(file) => password::hand_over(on, file, token.text(), "invitation is")?,
             None => view.invitation = Some(token.text().expose_secret().to_owned()),
         }
     } else if invite && !on.global.dry_run {

@@ -1,4 +1,4 @@
-//! `nexus user create --from FILE`, and `nexus user export`: many users.
+//! `nexus user create --from FILE`: many users.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,14 +12,15 @@ use zeroize::Zeroizing;
 use super::super::output::{Column, ListWriter, Row};
 use super::super::{CommandResult, Exit, Invocation};
 use super::input::{self, Line};
-use super::{CreateArgs, ExportArgs, ExportFormat};
-use crate::features::iam::model::{Outcome, UserFilter, UserSort};
+use super::{CreateArgs, password};
+use crate::features::iam::model::Outcome;
 use crate::features::iam::users::{self, FirstPassword, Prepared};
-use crate::features::iam::{Realm, User, groups, roles, signin};
+use crate::features::iam::{Realm, groups, roles, signin};
 use crate::infra::crypto::InvitationToken;
 use crate::infra::crypto::password::Hasher;
-use crate::infra::private_file;
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, ExposeSecret, Failure, Page, Progress};
+use crate::infra::handover::Handover;
+use crate::infra::private_file::PrivateFileError;
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, ExposeSecret, Failure, Progress};
 
 /// Users made in one transaction at most.
 const BATCH: usize = 500;
@@ -52,6 +53,52 @@ impl Failure for SomeFailed {
     }
 }
 
+/// An import that ended before its last line.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}{made} of {total} users were made before{}", self.where_invitations_are())]
+struct BrokenOff {
+    /// What is said of the cause, up to the next part of the sentence.
+    why: String,
+    /// `None`: it was stopped.
+    cause: Option<AnyFailure>,
+    made: usize,
+    total: usize,
+    /// The file with the invitations so far.
+    file: Option<String>,
+}
+
+impl BrokenOff {
+    fn where_invitations_are(&self) -> String {
+        self.file.as_ref().map(|file| format!("; their invitations are in {file}")).unwrap_or_default()
+    }
+}
+
+impl Failure for BrokenOff {
+    fn kind(&self) -> ErrorKind {
+        self.cause.as_ref().map_or(ErrorKind::Interrupted, |cause| cause.kind())
+    }
+
+    fn code(&self) -> &'static str {
+        self.cause.as_ref().map_or("interrupted", |cause| cause.code())
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let again = "repeat the command: users who are there are left as they are";
+        let again = match &self.file {
+            Some(file) => {
+                format!("{again}; name another file for the invitations of the rest, and keep {file}")
+            }
+            None => again.to_owned(),
+        };
+        let more = self.cause.as_ref().map(|cause| cause.hints()).unwrap_or_default();
+        [again].into_iter().chain(more).collect()
+    }
+
+    fn details(&self) -> serde_json::Value {
+        serde_json::json!({ "made": self.made, "total": self.total, "invitation_file": self.file })
+    }
+}
+
 /// A line on its way: prepared, or refused.
 struct Ready {
     number: usize,
@@ -79,19 +126,14 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let lines = input::read(source)?;
     let total = lines.len();
     let caller = on.caller();
+    let file = password::new_file(on, args.invitation_file.as_ref())?;
     let mut realm = args.realm.open(on).await?;
     check_names(&mut realm, &caller, &lines).await?;
     let tell = args.reveal || args.invitation_file.is_some();
     let incoming = prepare(lines, realm.rules().hasher.clone(), tell, on.global.dry_run);
-    let (failed, tokens) = make(incoming, &mut realm, &caller, (args.reveal, total), on).await?;
-    if let Some(path) = args.invitation_file.as_ref().filter(|_| !on.global.dry_run) {
-        private_file::create(path, tokens.as_bytes())?;
-        on.screen.note(&format!("the invitations are in {}", path.display()));
-    }
-    match failed {
-        0 => Ok(Exit::Done),
-        failed => Err(SomeFailed { failed, total }.into()),
-    }
+    let mut import = Import { file, reveal: args.reveal, total, done: 0, made: 0, failed: 0, untold: 0 };
+    let result = import.run(incoming, &mut realm, &caller, on).await;
+    import.end(result, &realm.place().flag(), on)
 }
 
 /// Names that are not there stop everything before anything is made.
@@ -136,6 +178,7 @@ async fn prepare_one(line: Line, hasher: &Hasher, tell: bool, dry_run: bool) -> 
                 FirstPassword::None
             }
         },
+        None if line.disabled => FirstPassword::None,
         None if tell && !dry_run => match InvitationToken::generate() {
             Ok(made) => FirstPassword::Invitation(token.insert(made).hash()),
             Err(error) => {
@@ -144,6 +187,11 @@ async fn prepare_one(line: Line, hasher: &Hasher, tell: bool, dry_run: bool) -> 
             }
         },
         _ => FirstPassword::None,
+    };
+    let password = match password {
+        FirstPassword::Hash(hash) if line.disabled => FirstPassword::Disabled(Some(hash)),
+        _ if line.disabled => FirstPassword::Disabled(None),
+        other => other,
     };
     let prepared = refusal.unwrap_or(Ok(Prepared { user: line.user, password }));
     Ready { number: line.number, email, prepared, token }
@@ -164,20 +212,52 @@ async fn gather(incoming: &mut mpsc::Receiver<Ready>, batch: &mut Vec<Ready>) ->
     !batch.is_empty()
 }
 
-/// Makes users batch by batch, with a row for each; how many failed, and the invitations as CSV.
-async fn make(
-    mut incoming: mpsc::Receiver<Ready>,
-    realm: &mut Realm,
-    caller: &Caller,
-    (reveal, total): (bool, usize),
-    on: &Invocation,
-) -> Result<(usize, Zeroizing<String>), AnyFailure> {
-    let progress = on.screen.progress();
-    progress.event(Event::Total(total as u64));
-    let mut list = on.screen.list_writer();
-    let (mut failed, mut tokens) = (0, Zeroizing::new(String::from("email,invitation\n")));
-    let mut batch = Vec::with_capacity(BATCH);
-    while gather(&mut incoming, &mut batch).await {
+/// Making users batch by batch, and what came of it so far.
+struct Import {
+    file: Option<Handover>,
+    reveal: bool,
+    total: usize,
+    /// Lines that have their result.
+    done: usize,
+    made: usize,
+    failed: usize,
+    /// Users who were made and whose invitation nobody has.
+    untold: usize,
+}
+
+type List<'a> = ListWriter<'a, LineView>;
+
+impl Import {
+    /// Makes users, with a row for each, until all are done or somebody stops it.
+    async fn run(
+        &mut self,
+        mut incoming: mpsc::Receiver<Ready>,
+        realm: &mut Realm,
+        caller: &Caller,
+        on: &Invocation,
+    ) -> Result<(), AnyFailure> {
+        let progress = on.screen.progress();
+        progress.event(Event::Total(self.total as u64));
+        let mut list = on.screen.list_writer();
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut result = Ok(());
+        while result.is_ok() && !on.interrupt.is_cancelled() && gather(&mut incoming, &mut batch).await {
+            result = self.batch(&mut batch, (&mut *realm, caller), &mut list, &progress).await;
+            // A second Ctrl-C ends the process at once: what is made by then has its row.
+            on.screen.flush()?;
+        }
+        drop(progress);
+        list.finish()?;
+        result
+    }
+
+    async fn batch(
+        &mut self,
+        batch: &mut Vec<Ready>,
+        (realm, caller): (&mut Realm, &Caller),
+        list: &mut List<'_>,
+        progress: &dyn Progress,
+    ) -> Result<(), AnyFailure> {
         let mut fine = Vec::with_capacity(batch.len());
         let mut told = Vec::with_capacity(batch.len());
         for ready in batch.drain(..) {
@@ -187,43 +267,105 @@ async fn make(
                     told.push((ready.number, ready.email, ready.token));
                 }
                 Err((code, error)) => {
-                    failed += 1;
-                    let (line, email) = (ready.number, ready.email);
+                    (self.failed, self.done) = (self.failed + 1, self.done + 1);
                     let (code, error) = (Some(code), Some(error));
-                    list.row(&LineView {
-                        line,
-                        email,
-                        outcome: "failed",
-                        id: None,
-                        code,
-                        error,
-                        invitation: None,
-                    })?;
+                    let (line, email, outcome) = (ready.number, ready.email, "failed");
+                    list.row(&LineView { line, email, outcome, id: None, code, error, invitation: None })?;
                 }
             }
         }
-        let made = users::create_many(realm, caller, &fine).await?;
-        for ((line, email, token), (outcome, id)) in told.into_iter().zip(made) {
-            let token = token.filter(|_| outcome == Outcome::Done);
-            if let Some(token) = &token {
-                // Writing to a text does not fail. Neither an address nor a token holds a quote.
-                let _ = writeln!(tokens, "{email},{}", token.text().expose_secret());
+        let (file, tokens) = (&mut self.file, &told);
+        let hand_over = |made: &[bool]| match file {
+            Some(file) => append(file, made, tokens),
+            None => Ok(()),
+        };
+        let made = users::create_many(realm, caller, &fine, hand_over).await?;
+        for (((line, email, token), (outcome, id)), prepared) in told.into_iter().zip(made).zip(&fine) {
+            self.done += 1;
+            if outcome == Outcome::Done {
+                self.made += 1;
+                self.untold += usize::from(matches!(prepared.password, FirstPassword::None));
             }
             progress.event(Event::Done { subject: email.clone(), ok: true });
-            let invitation = token.filter(|_| reveal).map(|token| token.text().expose_secret().to_owned());
-            tell(&mut list, (line, email), outcome, id.map(|id| id.to_string()), invitation)?;
+            let token = token.filter(|_| self.reveal && outcome == Outcome::Done);
+            let invitation = token.map(|token| token.text().expose_secret().to_owned());
+            tell(list, (line, email), outcome, id.map(|id| id.to_string()), invitation)?;
         }
-        if on.interrupt.is_cancelled() {
-            break;
+        Ok(())
+    }
+
+    /// Says what came of it, and where the invitations are.
+    fn end(mut self, result: Result<(), AnyFailure>, flag: &str, on: &Invocation) -> CommandResult {
+        let stopped = on.interrupt.is_cancelled() && self.done < self.total;
+        if result.is_err() || stopped {
+            // One without any invitation goes, so that the same command can be repeated.
+            let file = self.file.take().filter(Handover::has_content);
+            let path = file.as_ref().map(|file| file.path().display().to_string());
+            let kept = file.map_or(Ok(()), Handover::finish);
+            let (made, total) = (self.made, self.total);
+            return Err(match result {
+                Err(cause) if made == 0 && path.is_none() => cause,
+                Err(cause) => {
+                    let why = format!("{cause}; ");
+                    BrokenOff { why, cause: Some(cause), made, total, file: path }.into()
+                }
+                Ok(()) => {
+                    kept?;
+                    BrokenOff { why: "stopped; ".to_owned(), cause: None, made, total, file: path }.into()
+                }
+            });
+        }
+        if let Some(mut file) = self.file.take() {
+            if !file.has_content() {
+                file.append(HEADER)?;
+            }
+            let path = file.path().display().to_string();
+            file.finish()?;
+            on.screen.note(&format!("the invitations are in {path}"));
+        }
+        if self.untold > 0 {
+            let who = match self.untold {
+                1 => "1 user waits".to_owned(),
+                many => format!("{many} users wait"),
+            };
+            let hint = "nexus user invite E-MAIL --invitation-file PATH";
+            on.screen.note(&format!("{who} for an invitation; hand each one out: {hint}{flag}"));
+        }
+        match self.failed {
+            0 => Ok(Exit::Done),
+            failed => Err(SomeFailed { failed, total: self.total }.into()),
         }
     }
-    drop(progress);
-    list.finish()?;
-    Ok((failed, tokens))
+}
+
+/// The first line of a file with invitations.
+const HEADER: &[u8] = b"email,invitation\n";
+
+/// Writes the invitations of those who are about to be made. It happens before the commit: should
+/// the process die in between, the file has some that are of no use, and none is lost.
+fn append(
+    file: &mut Handover,
+    made: &[bool],
+    told: &[(usize, String, Option<InvitationToken>)],
+) -> Result<(), PrivateFileError> {
+    let mut text = Zeroizing::new(String::new());
+    for ((_, email, token), _) in told.iter().zip(made).filter(|(_, made)| **made) {
+        if let Some(token) = token {
+            // Writing to a text does not fail. Neither an address nor a token holds a quote.
+            let _ = writeln!(text, "{email},{}", token.text().expose_secret());
+        }
+    }
+    if text.is_empty() {
+        return Ok(());
+    }
+    if !file.has_content() {
+        file.append(HEADER)?;
+    }
+    file.append(text.as_bytes())
 }
 
 fn tell(
-    list: &mut ListWriter<'_, LineView>,
+    list: &mut List<'_>,
     (line, email): (usize, String),
     outcome: Outcome,
     id: Option<String>,
@@ -261,67 +403,5 @@ impl Row for LineView {
 
     fn id(&self) -> String {
         self.email.clone()
-    }
-}
-
-pub(super) async fn export(args: &ExportArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
-    let mut realm = args.realm.open(on).await?;
-    let filter = UserFilter::default();
-    let mut page = Page { page: 1, limit: 2000 };
-    if args.format == ExportFormat::Csv {
-        on.screen.raw(b"id,email,name,state,roles,groups,profile\n")?;
-    }
-    loop {
-        let sort = (UserSort::CreatedAt, false);
-        let (found, place) = users::list(&mut realm, &caller, &filter, sort, page).await?;
-        let mut text = Vec::new();
-        for user in &found {
-            match args.format {
-                ExportFormat::Csv => csv_row(&mut text, user)?,
-                ExportFormat::Jsonl => json_row(&mut text, user)?,
-            }
-        }
-        on.screen.raw(&text)?;
-        if u64::from(page.page) >= place.pages {
-            return Ok(Exit::Done);
-        }
-        page.page += 1;
-    }
-}
-
-fn csv_row(text: &mut Vec<u8>, user: &User) -> Result<(), AnyFailure> {
-    let profile = serde_json::to_string(&user.profile.0).map_err(|_| NotExported)?;
-    let mut writer = csv::Writer::from_writer(text);
-    let (roles, groups) = (user.roles.join(";"), user.groups.join(";"));
-    let id = user.id.to_string();
-    let cells = [&id, &user.email, &user.name, user.state.as_str(), &roles, &groups, &profile];
-    writer.write_record(cells).map_err(|_| NotExported)?;
-    writer.flush().map_err(|_| NotExported)?;
-    Ok(())
-}
-
-fn json_row(text: &mut Vec<u8>, user: &User) -> Result<(), AnyFailure> {
-    let row = serde_json::json!({
-        "id": user.id, "email": user.email, "name": user.name, "state": user.state, "roles": user.roles,
-        "groups": user.groups, "profile": user.profile,
-    });
-    serde_json::to_writer(&mut *text, &row).map_err(|_| NotExported)?;
-    text.push(b'\n');
-    Ok(())
-}
-
-/// A row that its format cannot carry: a bug.
-#[derive(Debug, thiserror::Error)]
-#[error("a user could not be written")]
-struct NotExported;
-
-impl Failure for NotExported {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Internal
-    }
-
-    fn code(&self) -> &'static str {
-        "export_failed"
     }
 }

@@ -9,12 +9,14 @@ use super::arguments::{self, Input, PageArgs, Sort};
 use super::complete;
 use super::iam::{RealmArgs, attribute, name};
 use super::{CommandResult, Invocation};
+use crate::features::iam::signin::Purpose;
 use crate::features::iam::{Name, Permission, UserRef, UserState};
 use crate::kernel::Email;
 
 mod access;
 mod change;
 mod create;
+mod export;
 mod input;
 mod look;
 mod many;
@@ -41,9 +43,12 @@ EXAMPLES
   nexus user create --from people.csv --invitation-file invitations.csv --tenant acme
 
 A file for --from is CSV with a header, or JSON lines, with the fields email, name, roles, groups (in
-CSV: separated by semicolons), profile (a JSON object) and password; without a password a user is
-invited. Every line has its result, and users who are there are left alone; when some fail the exit
-code is 6.")]
+CSV: separated by semicolons), profile (a JSON object), password and state; without a password a user
+is invited, and with the state disabled it is shut out. Every line has its result, and users who are
+there are left alone; when some fail the exit code is 6. A line has 256 KiB at most.
+
+Should it stop half way, the same command goes on. The invitations of those who were made are in
+--invitation-file then: keep it, and name another file for the rest.")]
     Create(Box<CreateArgs>),
     /// Make a new invitation for a user who has no password yet
     ///
@@ -113,7 +118,8 @@ EXAMPLES
     #[command(after_help = "\
 EXAMPLES
   nexus user export --tenant acme > people.csv
-  nexus user export --format jsonl --tenant acme | nexus user create --from - --tenant birch")]
+  nexus user export --format jsonl --tenant acme | nexus user create --from - --tenant birch
+  nexus -o json user export --tenant acme          one array, for other programs")]
     Export(ExportArgs),
     /// Set passwords, or make tokens that set them
     #[command(subcommand)]
@@ -308,9 +314,9 @@ pub enum ExportFormat {
 /// Arguments of `nexus user export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// How they are written
-    #[arg(long, value_name = "FORM", default_value = "csv")]
-    pub format: ExportFormat,
+    /// How they are written; without it as --output says, else csv
+    #[arg(long, value_name = "FORM")]
+    pub format: Option<ExportFormat>,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,
@@ -481,10 +487,11 @@ pub async fn run(args: UserArgs, on: &Invocation) -> CommandResult {
         Verb::Unlock(args) => change::run(change::Change::Unlock, &args, on).await,
         Verb::Undelete(args) => change::run(change::Change::Undelete, &args, on).await,
         Verb::Delete(args) => change::delete(&args, on).await,
-        Verb::Export(args) => many::export(&args, on).await,
+        Verb::Export(args) => export::run(&args, on).await,
         Verb::Purge(args) => change::purge(&args, on).await,
         Verb::Password(PasswordVerb::Set(args)) => password::set(&args, on).await,
-        Verb::Invite(args) | Verb::Password(PasswordVerb::Reset(args)) => password::token(&args, on).await,
+        Verb::Invite(args) => password::token(&args, Purpose::Invite, on).await,
+        Verb::Password(PasswordVerb::Reset(args)) => password::token(&args, Purpose::Reset, on).await,
         Verb::Factor(FactorVerb::Enrol(args)) => password::enrol(&args, on).await,
         Verb::Factor(FactorVerb::Confirm(args)) => password::confirm(&args, on).await,
         Verb::Factor(FactorVerb::Remove(args)) => password::remove(&args, on).await,

@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::super::output::{Column, Row, Thing, time_text};
 use super::super::{CommandResult, Exit, Invocation, prompt, secret_input};
 use super::{ConfirmArgs, EnrolArgs, OneArgs, SetPasswordArgs, TokenArgs};
-use crate::features::iam::signin::{Enrolment, Issued};
+use crate::features::iam::signin::{Enrolment, Issued, Purpose};
 use crate::features::iam::{IamError, signin};
-use crate::infra::private_file;
+use crate::infra::handover::Handover;
 use crate::kernel::{AnyFailure, ExposeSecret, SecretString};
 
 /// A password from standard input, or from a person who types it twice.
@@ -35,6 +36,30 @@ fn needs_place(
     Err(prompt::PromptError::NotGiven { what: format!("a place for {what}"), flag }.into())
 }
 
+/// Makes the file for a secret before there is a secret: one that cannot be made is refused while
+/// nothing is done yet. In a dry run it is only looked at.
+pub(super) fn new_file(on: &Invocation, path: Option<&PathBuf>) -> Result<Option<Handover>, AnyFailure> {
+    match path {
+        Some(path) if on.global.dry_run => Ok(Handover::check(path).map(|()| None)?),
+        Some(path) => Ok(Some(Handover::begin(path)?)),
+        None => Ok(None),
+    }
+}
+
+/// Writes one secret into its file, and says where it is; `what` it is.
+pub(super) fn hand_over(
+    on: &Invocation,
+    mut file: Handover,
+    secret: &SecretString,
+    what: &str,
+) -> Result<(), AnyFailure> {
+    file.append(Zeroizing::new(format!("{}\n", secret.expose_secret())).as_bytes())?;
+    let path = file.path().display().to_string();
+    file.finish()?;
+    on.screen.note(&format!("the {what} in {path}"));
+    Ok(())
+}
+
 pub(super) async fn set(args: &SetPasswordArgs, on: &Invocation) -> CommandResult {
     let token = args.token_file.as_deref().map(token_in).transpose()?;
     let password = given(on, args.password_stdin)?;
@@ -53,18 +78,18 @@ pub(super) async fn set(args: &SetPasswordArgs, on: &Invocation) -> CommandResul
 }
 
 fn token_in(path: &Path) -> Result<SecretString, AnyFailure> {
-    let text = zeroize::Zeroizing::new(private_file::read(path)?);
+    let text = secret_input::private_file(path)?;
     let text = std::str::from_utf8(&text).map_err(|_| IamError::Token)?;
     Ok(SecretString::from(text.trim()))
 }
 
-pub(super) async fn token(args: &TokenArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn token(args: &TokenArgs, purpose: Purpose, on: &Invocation) -> CommandResult {
     needs_place(on, "the token", (args.invitation_file.as_ref(), args.reveal), "--invitation-file")?;
+    let file = new_file(on, args.invitation_file.as_ref())?;
     let mut realm = args.realm.open(on).await?;
-    let mut issued = signin::issue_token(&mut realm, &on.caller(), &args.user).await?;
-    if let (Some(path), Some(token)) = (&args.invitation_file, issued.token.take_if(|_| !args.reveal)) {
-        private_file::create(path, format!("{}\n", token.expose_secret()).as_bytes())?;
-        on.screen.note(&format!("the token is in {}", path.display()));
+    let mut issued = signin::issue_token_for(&mut realm, &on.caller(), &args.user, Some(purpose)).await?;
+    if let (Some(file), Some(token)) = (file, issued.token.take_if(|_| !args.reveal)) {
+        hand_over(on, file, &token, "token is")?;
     }
     on.screen.thing(&issued)?;
     Ok(Exit::Done)
@@ -72,11 +97,11 @@ pub(super) async fn token(args: &TokenArgs, on: &Invocation) -> CommandResult {
 
 pub(super) async fn enrol(args: &EnrolArgs, on: &Invocation) -> CommandResult {
     needs_place(on, "the secret", (args.uri_file.as_ref(), args.reveal), "--uri-file")?;
+    let file = new_file(on, args.uri_file.as_ref())?;
     let mut realm = args.realm.open(on).await?;
     let mut enrolment = signin::enrol_factor(&mut realm, &on.caller(), &args.user).await?;
-    if let Some(path) = args.uri_file.as_ref().filter(|_| !on.global.dry_run) {
-        private_file::create(path, format!("{}\n", enrolment.uri.expose_secret()).as_bytes())?;
-        on.screen.note(&format!("the secret is in {}", path.display()));
+    if let Some(file) = file {
+        hand_over(on, file, &enrolment.uri, "secret is")?;
     }
     if !args.reveal || on.global.dry_run {
         enrolment.uri = SecretString::from("");
@@ -93,12 +118,12 @@ pub(super) async fn enrol(args: &EnrolArgs, on: &Invocation) -> CommandResult {
 pub(super) async fn confirm(args: &ConfirmArgs, on: &Invocation) -> CommandResult {
     needs_place(on, "the recovery codes", (args.codes_file.as_ref(), args.reveal), "--codes-file")?;
     let code = secret_input::line_from_stdin("the code")?;
+    let file = new_file(on, args.codes_file.as_ref())?;
     let mut realm = args.realm.open(on).await?;
     let codes = signin::confirm_factor(&mut realm, &on.caller(), &args.user, &code).await?;
-    if let Some(path) = args.codes_file.as_ref().filter(|_| !on.global.dry_run) {
+    if let Some(file) = file {
         let lines: Vec<&str> = codes.iter().map(ExposeSecret::expose_secret).collect();
-        private_file::create(path, format!("{}\n", lines.join("\n")).as_bytes())?;
-        on.screen.note(&format!("the recovery codes are in {}", path.display()));
+        hand_over(on, file, &SecretString::from(lines.join("\n")), "recovery codes are")?;
     }
     if args.reveal && !on.global.dry_run {
         on.screen

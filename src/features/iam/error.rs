@@ -9,6 +9,7 @@ use crate::infra::cluster::ClusterError;
 use crate::infra::crypto::RandomError;
 use crate::infra::crypto::password::PasswordError;
 use crate::infra::db::DbError;
+use crate::infra::private_file::PrivateFileError;
 use crate::kernel::{ErrorKind, Failure, shell};
 
 /// A request about users and their rights that failed.
@@ -170,6 +171,9 @@ pub enum IamError {
     /// The system has no random numbers.
     #[error(transparent)]
     Random(#[from] RandomError),
+    /// A file for secrets that are shown once failed.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
     /// A sealed secret failed.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -191,6 +195,7 @@ impl IamError {
             Self::Db(error) => Some(error),
             Self::Cluster(error) => Some(error),
             Self::Random(error) => Some(error),
+            Self::File(error) => Some(error),
             Self::Secrets(error) => Some(error),
             Self::TakeBack(error) => Some(&**error),
             _ => None,

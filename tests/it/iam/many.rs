@@ -79,6 +79,83 @@ fn what_is_exported_can_be_made_elsewhere() {
     assert_eq!((&bob["roles"][0], &bob["profile"]["team"]), (&"User".into(), &"eu".into()));
 }
 
+#[test]
+fn who_was_shut_out_stays_so_in_another_realm() {
+    let world = acme();
+    world.ok(&["tenant", "create", "birch"]);
+    for email in ["bob@acme.example", "eve@acme.example"] {
+        super::user(&world, email);
+    }
+    json(&world, &["user", "disable", "bob@acme.example"]);
+    let text = world.ok(&["user", "export", "--tenant", "acme"]);
+    let args = ["user", "create", "--from", "-", "--reveal", "--tenant", "birch"];
+    let output = world.machine().output(&args, &text);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let state = |email: &str| world.json(&["user", "show", email, "--tenant", "birch"])["state"].clone();
+    let seen = ["bob@acme.example", "eve@acme.example", "ann@acme.example"].map(state);
+    assert_eq!(seen, ["disabled", "invited", "invited"]);
+    // Nobody hands an invitation to who is shut out; let in, he is invited.
+    let told = String::from_utf8(output.stdout).unwrap();
+    let invited: Vec<_> = told.lines().filter(|line| line.contains("nxi_")).collect();
+    assert!(invited.len() == 2 && !invited.concat().contains("bob@"), "{told}");
+    world.ok(&["user", "enable", "bob@acme.example", "--tenant", "birch"]);
+    assert_eq!(state("bob@acme.example"), "invited");
+}
+
+#[test]
+fn an_export_is_json_where_json_is_asked_for() {
+    let world = acme();
+    super::user(&world, "bob@acme.example");
+    json(&world, &["user", "update", "bob@acme.example", "--set", "team=eu"]);
+    let users = json(&world, &["user", "export"]);
+    let emails: Vec<_> = users.as_array().unwrap().iter().map(|user| user["email"].clone()).collect();
+    assert_eq!(emails, ["ann@acme.example", "bob@acme.example"]);
+    assert_eq!(users[1]["profile"]["team"], "eu");
+    // What is said of the export itself counts more.
+    let csv = world.ok(&["-o", "json", "user", "export", "--format", "csv", "--tenant", "acme"]);
+    assert!(csv.starts_with("id,email,"), "{csv}");
+}
+
+#[test]
+fn a_declaration_without_a_table_takes_nothing_away() {
+    let world = acme();
+    json(&world, &["group", "create", "Office"]);
+    json(&world, &["role", "create", "Extra"]);
+    for nothing in ["", "# the generator failed\n"] {
+        file(&world, "nothing.toml", nothing);
+        for more in ["--yes", "--dry-run"] {
+            let refused = error(&world, &[more, "iam", "apply", "nothing.toml", "--prune"]);
+            assert_eq!(refused, (2, "declaration_invalid".to_owned()));
+        }
+    }
+    assert_eq!(json(&world, &["group", "list"])[0]["name"], "Office");
+    json(&world, &["role", "show", "Extra"]);
+    // On purpose.
+    file(&world, "nothing.toml", "[groups]\n");
+    json(&world, &["--yes", "iam", "apply", "nothing.toml", "--prune"]);
+    assert_eq!(json(&world, &["group", "list"]), serde_json::json!([]));
+}
+
+#[test]
+fn what_is_too_long_is_refused_and_not_repeated() {
+    let world = acme();
+    let refused = |args: &[&str], input: &str, expected: &str| {
+        let output = world.machine().output(&[args, &["--tenant", "acme"]].concat(), input);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said.get(..2000).unwrap_or(&said));
+        assert!(said.contains(expected) && said.len() < 2000, "{}", said.get(..2000).unwrap_or(&said));
+    };
+    let import = ["user", "create", "--from", "-"];
+    let long = "a".repeat(300 << 10);
+    refused(&import, &format!("email,name\na@b.example,{long}\n"), "line 2 of standard input is longer");
+    refused(&import, &long, "line 1 of standard input is longer");
+    refused(&import, &long[..200 << 10], "there is no field");
+    refused(&import, "", "standard input is empty");
+    let apply = ["iam", "apply", "-"];
+    refused(&apply, &"a".repeat(5 << 20), "standard input is longer than 4 MiB");
+    refused(&apply, &"a".repeat(3 << 20), "line 1, column");
+}
+
 const DECLARATION: &str = r#"
 [permissions]
 "invoice:create" = "make invoices"

@@ -2,7 +2,9 @@
 
 mod escalation;
 mod graphs;
+mod handed;
 mod hints;
+mod imports;
 mod inside;
 mod many;
 mod operators;

@@ -57,6 +57,17 @@ fn one_wrong_line_and_nothing_is_made() {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_refused_and_not_repeated() {
+    let world = World::new();
+    let file = format!("slug,name\nash,Ash\nbirch,{}\n", "a".repeat(1 << 20));
+    let output = world.machine().output(&["tenant", "create", "--from", "-"], &file);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("line 3 of standard input is longer than") && said.len() < 1000, "{said}");
+    assert_eq!(world.control_sql("select count(*) from control.tenants"), ["0"]);
+}
+
+#[test]
 fn what_can_be_made_is_made_and_each_line_has_its_row() {
     let world = World::new();
     world.ok(&["tenant", "create", "birch", "--name", "Another"]);

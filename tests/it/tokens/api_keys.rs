@@ -38,6 +38,31 @@ fn a_key_is_shown_once_kept_as_a_hash_and_stands_for_its_user() {
 }
 
 #[test]
+fn no_key_is_made_that_has_expired_or_has_no_place() {
+    let company = Company::new();
+    std::fs::write(company.world.machine().path("work/taken"), "mine\n").unwrap();
+    let new = create(&["--user", BOB, "--name", "ci"]);
+    for (more, expected) in [
+        (["--reveal", "--expires", "0d"].as_slice(), 2),
+        (&["--reveal", "--expires", "0s"], 2),
+        (&["--file", "taken"], 5),
+        (&["--file", "nowhere/key"], 8),
+    ] {
+        let output = company.world.run(&[&new[..], more].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(expected), "{said}");
+        assert_eq!(expected == 2, said.contains("1s to 36600d"), "{said}");
+    }
+    assert_eq!(company.realm_sql("select count(*) from nexus.api_keys"), ["0"]);
+}
+
+#[test]
+fn the_help_of_a_check_speaks_of_keys() {
+    let help = crate::support::machine::Machine::new().run(&["api-key", "verify", "--help"]);
+    assert!(help.contains("Read the key from this file"), "{help}");
+}
+
+#[test]
 fn whatever_is_wrong_with_a_key_the_answer_is_the_same() {
     let company = Company::new();
     let key = |more: &[&str]| {

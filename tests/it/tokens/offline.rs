@@ -42,6 +42,40 @@ fn an_installation_that_refuses_development_keys_refuses_their_tokens() {
 }
 
 #[test]
+fn a_development_key_takes_no_files_place() {
+    let company = Company::new();
+    company.development_key();
+    let file = company.world.machine().path("work/dev.key");
+    let before = std::fs::read(&file).unwrap();
+    let again = company.run(&["-o", "json", "key", "export", "--development", "dev.key"], "");
+    assert_eq!((again.status.code(), &super::error(&again)["code"]), (Some(5), &"file_exists".into()));
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn public_keys_are_the_installations_and_not_a_tenants() {
+    let company = Company::new();
+    for form in ["--jwks", "--pem"] {
+        let (code, error) = company.world.error(&["key", "export", form, "--tenant", "acme"]);
+        assert_eq!(code, 2, "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_a_wrong_command_line() {
+    let company = Company::new();
+    let token = company.mint(&[]);
+    for args in [
+        &["token", "verify", "--jwks", "nowhere.json"][..],
+        &["token", "verify", "--file", "nowhere"],
+        &["token", "refresh", "--file", "nowhere"],
+        &["token", "mint", "--offline", "--key", "nowhere", "--tenant", "acme", "--user", ANN],
+    ] {
+        assert_eq!(company.run(args, &token).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
 fn what_may_not_be_had_with_a_database_may_not_be_had_without() {
     let company = Company::new();
     company.development_key();

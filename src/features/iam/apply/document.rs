@@ -9,7 +9,7 @@ use super::super::error::IamError;
 use super::super::grants::Grant;
 use super::super::model::Name;
 use super::super::permission::Permission;
-use crate::kernel::Email;
+use crate::kernel::{Email, brief};
 
 /// Permissions, roles, groups and grants as they should be.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,8 @@ pub struct Document {
     pub(super) groups: BTreeMap<Name, Group>,
     /// `None`: grants to users are not declared at all.
     pub(super) grants: Option<BTreeMap<String, (Email, Vec<Name>)>>,
+    /// Whether it has no table at all, as the output of a program that failed.
+    blank: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -41,12 +43,9 @@ pub(super) struct Group {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawDocument {
-    #[serde(default)]
-    permissions: BTreeMap<String, String>,
-    #[serde(default)]
-    roles: BTreeMap<String, RawRole>,
-    #[serde(default)]
-    groups: BTreeMap<String, RawGroup>,
+    permissions: Option<BTreeMap<String, String>>,
+    roles: Option<BTreeMap<String, RawRole>>,
+    groups: Option<BTreeMap<String, RawGroup>>,
     grants: Option<BTreeMap<String, Vec<String>>>,
 }
 
@@ -79,17 +78,19 @@ impl Document {
     /// # Errors
     /// [`IamError::Declaration`] says where it is wrong.
     pub fn parse(text: &str) -> Result<Self, IamError> {
-        let raw: RawDocument = toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end()))?;
-        let mut document = Self::default();
-        for (permission, description) in raw.permissions {
+        let raw: RawDocument = toml::from_str(text).map_err(|error| not_toml(text, &error))?;
+        let blank =
+            raw.permissions.is_none() && raw.roles.is_none() && raw.groups.is_none() && raw.grants.is_none();
+        let mut document = Self { blank, ..Self::default() };
+        for (permission, description) in raw.permissions.unwrap_or_default() {
             document.permissions.insert(parsed("permission", &permission)?, description);
         }
-        for (role, raw) in raw.roles {
+        for (role, raw) in raw.roles.unwrap_or_default() {
             let grants = raw.permissions.map(|all| all.iter().map(RawPermission::parse).collect());
             let declared = Role { description: raw.description, permissions: grants.transpose()? };
             document.roles.insert(parsed("role", &role)?, declared);
         }
-        for (group, raw) in raw.groups {
+        for (group, raw) in raw.groups.unwrap_or_default() {
             let declared = Group {
                 description: raw.description,
                 parent: raw.parent.map(|name| parsed("parent", &name)).transpose()?,
@@ -103,13 +104,36 @@ impl Document {
             for (user, roles) in raw {
                 let email: Email = parsed("user", &user)?;
                 if grants.insert(email.key(), (email, each("role", &roles)?)).is_some() {
-                    return Err(wrong(&format!("user {user:?} is there twice")));
+                    return Err(wrong(&format!("user {:?} is there twice", brief::brief(&user))));
                 }
             }
             document.grants = Some(grants);
         }
         Ok(document)
     }
+
+    /// Requires that it says something: pruning by an empty text would take everything away.
+    ///
+    /// # Errors
+    /// [`IamError::Declaration`] when it has no table at all.
+    pub fn require_a_table(&self) -> Result<(), IamError> {
+        if self.blank {
+            return Err(wrong(
+                "it is empty, and with --prune that would take away every group and every role of the \
+                 realm's own; if that is meant, declare it by an empty table: [groups]",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with the text, and where. The line itself is not repeated: it can be long.
+fn not_toml(text: &str, error: &toml::de::Error) -> IamError {
+    let reason = brief::brief(error.message());
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return wrong(&reason) };
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    wrong(&format!("line {line}, column {column}: {reason}"))
 }
 
 impl RawPermission {
@@ -127,7 +151,9 @@ fn wrong(reason: &str) -> IamError {
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, IamError> {
-    text.parse().map_err(|error| wrong(&format!("{what} {text:?}: {error}")))
+    text.parse().map_err(|error: T::Err| {
+        wrong(&format!("{what} {:?}: {}", brief::brief(text), brief::brief(&error.to_string())))
+    })
 }
 
 fn each<T: std::str::FromStr<Err: std::fmt::Display>>(
@@ -169,6 +195,31 @@ mod tests {
         ] {
             let error = Document::parse(bad).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_line_and_repeats_little_of_it() {
+        for long in [
+            format!("[groups]\n{} = 1\n", "a".repeat(1 << 20)),
+            format!("[groups]\n[groups.A]\nparent = '{}'\n", "a ".repeat(1 << 19)),
+            format!("[groups]\n{}", "a".repeat(1 << 20)),
+        ] {
+            let error = Document::parse(&long).unwrap_err().to_string();
+            assert!(error.len() < 700, "{} bytes", error.len());
+        }
+        let error = Document::parse("[groups]\n\n[rolls.A]\n").unwrap_err().to_string();
+        assert!(error.contains("line 3, column ") && error.contains("rolls"), "{error}");
+    }
+
+    #[test]
+    fn a_text_without_a_table_is_no_declaration_to_prune_by() {
+        for blank in ["", "\n", "# nothing\n"] {
+            let error = Document::parse(blank).unwrap().require_a_table().unwrap_err().to_string();
+            assert!(error.contains("[groups]"), "{error}");
+        }
+        for said in ["[groups]\n", "[grants]\n", "[roles.A]\n"] {
+            Document::parse(said).unwrap().require_a_table().unwrap();
         }
     }
 }

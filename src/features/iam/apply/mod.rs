@@ -56,6 +56,9 @@ pub async fn apply(
     document: &Document,
     prune: bool,
 ) -> Result<Vec<Difference>, IamError> {
+    if prune {
+        document.require_a_table()?;
+    }
     let result: Result<Vec<Difference>, IamError> = async {
         let mut work = realm.change(caller).await?;
         for permission in NEEDED {

@@ -8,7 +8,7 @@ mod sessions;
 mod store;
 
 pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
-pub use passwords::{Issued, hash_for, issue_token, redeem, set_password};
+pub use passwords::{Issued, Purpose, hash_for, issue_token, issue_token_for, redeem, set_password};
 pub use sessions::{
     LockedSession, Session, begin_session, close_session, end_session, end_sessions, lock_session, sessions,
     use_session,

@@ -36,6 +36,15 @@ fn shown<S: serde::Serializer>(token: &Option<SecretString>, serializer: S) -> R
     token.as_ref().map(ExposeSecret::expose_secret).serialize(serializer)
 }
 
+/// What a single-use token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The first password.
+    Invite,
+    /// A new password in the place of one.
+    Reset,
+}
+
 /// Checks a password for a new user and hashes it.
 ///
 /// # Errors
@@ -106,17 +115,51 @@ fn not_disabled(work: &Work<'_>, user: &User) -> Result<(), IamError> {
     Ok(())
 }
 
+/// Requires that a token for this purpose is what the user needs.
+fn fits(user: &User, wanted: Option<Purpose>, flag: &str) -> Result<(), IamError> {
+    let (email, file) = (&user.email, "--invitation-file PATH");
+    match wanted {
+        Some(Purpose::Invite) if user.has_password => Err(IamError::State {
+            user: email.clone(),
+            state: user.state.as_str(),
+            why: "it has a password, and is not invited again",
+            hint: format!("let it set a new password: nexus user password reset {email} {file}{flag}"),
+        }),
+        Some(Purpose::Reset) if !user.has_password => Err(IamError::State {
+            user: email.clone(),
+            state: user.state.as_str(),
+            why: "it has no password yet that could be reset",
+            hint: format!("invite it again: nexus user invite {email} {file}{flag}"),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a single-use token that sets a password: an invitation for who never had one, else a
 /// reset. An older token of the user is good no more.
 ///
 /// # Errors
 /// As [`set_password`].
 pub async fn issue_token(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Issued, IamError> {
+    issue_token_for(realm, caller, who, None).await
+}
+
+/// As [`issue_token`], for one purpose only.
+///
+/// # Errors
+/// As [`issue_token`]; [`IamError::State`] when the user needs one for the other purpose.
+pub async fn issue_token_for(
+    realm: &mut Realm,
+    caller: &Caller,
+    who: &UserRef,
+    wanted: Option<Purpose>,
+) -> Result<Issued, IamError> {
     let result: Result<Issued, IamError> = async {
         let mut work = realm.change(caller).await?;
         let user = users::find_to_change(&mut work, who, "user:update").await?;
         users::present(&work, &user)?;
         not_disabled(&work, &user)?;
+        fits(&user, wanted, &work.place.flag())?;
         let (purpose, ttl) = if user.has_password {
             ("reset", work.rules.reset_ttl)
         } else {

@@ -12,6 +12,8 @@ use super::super::realm::{Realm, Work};
 use super::super::{groups, roles};
 use super::store::{self, NewRows};
 use crate::infra::crypto::TokenHash;
+use crate::infra::failpoint;
+use crate::infra::private_file::PrivateFileError;
 use crate::kernel::{Caller, UserId, shell};
 
 /// How a new user signs in for the first time.
@@ -23,6 +25,8 @@ pub enum FirstPassword {
     Invitation(TokenHash),
     /// Not before a token is made for it.
     None,
+    /// Not before somebody lets it in: it is disabled from the beginning, with a hash or without.
+    Disabled(Option<SecretString>),
 }
 
 /// A user to be made.
@@ -73,18 +77,26 @@ pub async fn create(realm: &mut Realm, caller: &Caller, new: Prepared) -> Result
 
 /// Makes many users in one transaction. Those whose address is taken are left alone.
 ///
+/// Right before the commit `hand_over` is told of each place in the list whether its user is made.
+/// What it writes down then is never less than what is made, wherever the process dies.
+///
 /// # Errors
-/// As [`create`], for all of them: nothing is made.
+/// As [`create`], for all of them: nothing is made. So when `hand_over` fails.
 pub async fn create_many(
     realm: &mut Realm,
     caller: &Caller,
     new: &[Prepared],
+    hand_over: impl FnOnce(&[bool]) -> Result<(), PrivateFileError>,
 ) -> Result<Vec<(Outcome, Option<UserId>)>, IamError> {
     let result: Result<Vec<(Outcome, Option<UserId>)>, IamError> = async {
         let dry_run = realm.is_dry_run();
         let mut work = realm.change(caller).await?;
         let made = insert(&mut work, new).await?;
+        let is_made: Vec<bool> = (0..new.len()).map(|index| made.contains_key(&index)).collect();
+        hand_over(&is_made)?;
+        failpoint::pass(|| "user.create.told".to_owned()).await;
         work.commit().await?;
+        failpoint::pass(|| "user.create.batch".to_owned()).await;
         let done = if dry_run { Outcome::Planned } else { Outcome::Done };
         Ok((0..new.len())
             .map(|index| match made.get(&index) {
@@ -117,6 +129,7 @@ async fn insert(work: &mut Work<'_>, new: &[Prepared]) -> Result<BTreeMap<usize,
         let (state, hash) = match &prepared.password {
             FirstPassword::Hash(hash) => ("active", Some(hash.clone())),
             FirstPassword::Invitation(_) | FirstPassword::None => ("invited", None),
+            FirstPassword::Disabled(hash) => ("disabled", hash.clone()),
         };
         rows.ids.push(UserId::new().uuid());
         rows.emails.push(prepared.user.email.to_string());

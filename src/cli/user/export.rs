@@ -1,0 +1,143 @@
+//! `nexus user export`: every user, for another realm or another program.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::super::output::{Column, Format, Row};
+use super::super::{CommandResult, Exit, Invocation};
+use super::{ExportArgs, ExportFormat};
+use crate::features::iam::model::{UserFilter, UserSort};
+use crate::features::iam::{Realm, User, users};
+use crate::kernel::{AnyFailure, ErrorKind, Failure, Page, Pagination};
+
+pub(super) async fn run(args: &ExportArgs, on: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(on).await?;
+    let format = match (args.format, on.screen.format()) {
+        (None, Format::Json | Format::Yaml | Format::Id) => return list(&mut realm, on).await,
+        (None, Format::Table | Format::Csv) => ExportFormat::Csv,
+        (Some(format), _) => format,
+    };
+    if format == ExportFormat::Csv {
+        on.screen.raw(b"id,email,name,state,roles,groups,profile\n")?;
+    }
+    each_page(&mut realm, on, |found| {
+        let mut text = Vec::new();
+        for user in found {
+            match format {
+                ExportFormat::Csv => csv_row(&mut text, user)?,
+                ExportFormat::Jsonl => json_row(&mut text, user)?,
+            }
+        }
+        Ok(on.screen.raw(&text)?)
+    })
+    .await
+}
+
+/// In the form that `--output` asks for.
+async fn list(realm: &mut Realm, on: &Invocation) -> CommandResult {
+    let mut list = on.screen.list_writer();
+    each_page(realm, on, |found| {
+        found.iter().try_for_each(|user| list.row(&Exported::of(user)))?;
+        Ok(())
+    })
+    .await?;
+    list.finish()?;
+    Ok(Exit::Done)
+}
+
+async fn each_page(
+    realm: &mut Realm,
+    on: &Invocation,
+    mut write: impl FnMut(&[User]) -> Result<(), AnyFailure>,
+) -> CommandResult {
+    let (caller, filter) = (on.caller(), UserFilter::default());
+    let mut page = Page { page: 1, limit: 2000 };
+    loop {
+        let sort = (UserSort::CreatedAt, false);
+        let (found, place): (_, Pagination) = users::list(realm, &caller, &filter, sort, page).await?;
+        write(&found)?;
+        if u64::from(page.page) >= place.pages {
+            return Ok(Exit::Done);
+        }
+        page.page += 1;
+    }
+}
+
+/// What is written of a user.
+#[derive(Serialize)]
+struct Exported {
+    id: String,
+    email: String,
+    name: String,
+    state: &'static str,
+    roles: Vec<String>,
+    groups: Vec<String>,
+    profile: Map<String, Value>,
+}
+
+impl Exported {
+    fn of(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            email: user.email.clone(),
+            name: user.name.clone(),
+            state: user.state.as_str(),
+            roles: user.roles.clone(),
+            groups: user.groups.clone(),
+            profile: user.profile.0.clone(),
+        }
+    }
+}
+
+impl Row for Exported {
+    const COLUMNS: &'static [Column] = &[
+        Column::text("id"),
+        Column::text("email"),
+        Column::text("name"),
+        Column::text("state"),
+        Column::text("roles"),
+        Column::text("groups"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let (roles, groups) = (self.roles.join(";"), self.groups.join(";"));
+        let (id, email, name) = (self.id.clone(), self.email.clone(), self.name.clone());
+        vec![id, email, name, self.state.to_owned(), roles, groups]
+    }
+
+    fn id(&self) -> String {
+        self.email.clone()
+    }
+}
+
+fn csv_row(text: &mut Vec<u8>, user: &User) -> Result<(), AnyFailure> {
+    let profile = serde_json::to_string(&user.profile.0).map_err(|_| NotExported)?;
+    let mut writer = csv::Writer::from_writer(text);
+    let (roles, groups) = (user.roles.join(";"), user.groups.join(";"));
+    let id = user.id.to_string();
+    let cells = [&id, &user.email, &user.name, user.state.as_str(), &roles, &groups, &profile];
+    writer.write_record(cells).map_err(|_| NotExported)?;
+    writer.flush().map_err(|_| NotExported)?;
+    Ok(())
+}
+
+fn json_row(text: &mut Vec<u8>, user: &User) -> Result<(), AnyFailure> {
+    serde_json::to_writer(&mut *text, &Exported::of(user)).map_err(|_| NotExported)?;
+    text.push(b'\n');
+    Ok(())
+}
+
+/// A row that its format cannot carry: a bug.
+#[derive(Debug, thiserror::Error)]
+#[error("a user could not be written")]
+struct NotExported;
+
+impl Failure for NotExported {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Internal
+    }
+
+    fn code(&self) -> &'static str {
+        "export_failed"
+    }
+}
