@@ -120,8 +120,8 @@ pub struct RevokeArgs {
 pub async fn run(args: ApiKeyArgs, on: &Invocation) -> CommandResult {
     match args.verb {
         Verb::Create(args) => create(args, on).await,
-        Verb::List(args) => list(&args, on).await,
-        Verb::Verify(args) => verify(&args, on).await,
+        Verb::List(args) => on.reading(list(&args, on)).await,
+        Verb::Verify(args) => on.reading(verify(&args, on)).await,
         Verb::Revoke(args) => revoke(&args, on).await,
     }
 }

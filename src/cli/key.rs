@@ -128,7 +128,7 @@ pub struct ExportArgs {
 /// What the services say.
 pub async fn run(args: KeyArgs, on: &Invocation) -> CommandResult {
     match args.verb {
-        Verb::List(args) => list(&args, on).await,
+        Verb::List(args) => on.reading(list(&args, on)).await,
         Verb::Rotate(args) => rotate(&args, on).await,
         Verb::Retire(args) => retire(&args, on).await,
         Verb::Export(args) => export(args, on).await,

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::features::tenants::TenantRef;
 use crate::features::tokens::{CLIENT, Claims, DevelopmentKey, Impersonation, NewToken, TokenError, Tokens};
 use crate::infra::crypto::signing::Algorithm;
+use crate::infra::handover::Handover;
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, ExposeSecret, SecretString, TenantId};
 
@@ -36,18 +37,19 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
         on.screen.thing(&ClaimsView(composed.0))?;
         return Ok(Exit::Done);
     }
+    // Before there is a session whose token would then be lost.
+    let refresh_file = args.refresh_file.as_deref().map(Handover::begin).transpose()?;
     if let Some(why) = &new.act_as {
         // The tenant learns of it first: a token without a trace there must not be.
         tokens.note_impersonation(&mut realm, &caller, &subject, &why.reason).await?;
     }
-    if let Some(path) = &args.refresh_file {
-        if path.exists() {
-            return Err(private_file::PrivateFileError::Exists(path.clone()).into());
-        }
+    if let Some(mut file) = refresh_file {
         let refresh = tokens.begin_session(&mut realm, &caller, &subject, CLIENT).await?;
         let line = zeroize::Zeroizing::new(format!("{}\n", refresh.expose_secret()));
-        private_file::create(path, line.as_bytes())?;
-        on.screen.note(&format!("the refresh token is in {}", path.display()));
+        file.append(line.as_bytes())?;
+        let path = file.path().display().to_string();
+        file.finish()?;
+        on.screen.note(&format!("the refresh token is in {path}"));
     }
     let who = (&realm.name, &subject);
     let minted =

@@ -250,8 +250,8 @@ pub async fn run(args: TokenArgs, on: &Invocation) -> CommandResult {
         Verb::Mint(args) => mint::run(*args, on).await,
         Verb::Refresh(args) => mint::refresh(&args, on).await,
         Verb::Inspect(args) => check::inspect(args, on).await,
-        Verb::Verify(args) => check::verify(args, on).await,
-        Verb::List(args) => revoke::list(args, on).await,
+        Verb::Verify(args) => on.reading(check::verify(args, on)).await,
+        Verb::List(args) => on.reading(revoke::list(args, on)).await,
         Verb::Revoke(args) => revoke::revoke(args, on).await,
     }
 }

@@ -74,3 +74,9 @@ pub(super) async fn revoke_sessions(args: &RevokeSessionsArgs, on: &Invocation) 
     on.screen.thing(&done)?;
     Ok(Exit::Done)
 }
+
+/// What a session is named by.
+pub(super) fn session_id(text: &str) -> Result<uuid::Uuid, String> {
+    let wrong = "a session's id is a UUID; nexus user sessions list E-MAIL shows them";
+    uuid::Uuid::try_parse(text).map_err(|_| wrong.to_owned())
+}

@@ -17,18 +17,19 @@ pub(super) async fn run(args: &ExportArgs, on: &Invocation) -> CommandResult {
         (None, Format::Table | Format::Csv) => ExportFormat::Csv,
         (Some(format), _) => format,
     };
-    if format == ExportFormat::Csv {
-        on.screen.raw(b"id,email,name,state,roles,groups,profile\n")?;
-    }
+    // Goes out with the first page: what is stopped before leaves nothing.
+    let mut text = match format {
+        ExportFormat::Csv => b"id,email,name,state,roles,groups,profile\n".to_vec(),
+        ExportFormat::Jsonl => Vec::new(),
+    };
     each_page(&mut realm, on, |found| {
-        let mut text = Vec::new();
         for user in found {
             match format {
                 ExportFormat::Csv => csv_row(&mut text, user)?,
                 ExportFormat::Jsonl => json_row(&mut text, user)?,
             }
         }
-        Ok(on.screen.raw(&text)?)
+        Ok(on.screen.raw(&std::mem::take(&mut text))?)
     })
     .await
 }

@@ -456,16 +456,11 @@ pub struct RevokeSessionsArgs {
     #[arg(value_name = "E-MAIL|ID", required_unless_present = "session", conflicts_with = "session", add = complete::users())]
     pub user: Option<UserRef>,
     /// End this session only
-    #[arg(long, value_name = "ID", value_parser = session_id)]
+    #[arg(long, value_name = "ID", value_parser = change::session_id)]
     pub session: Option<uuid::Uuid>,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,
-}
-
-fn session_id(text: &str) -> Result<uuid::Uuid, String> {
-    let wrong = "a session's id is a UUID; nexus user sessions list E-MAIL shows them";
-    uuid::Uuid::try_parse(text).map_err(|_| wrong.to_owned())
 }
 
 /// Runs a verb of `nexus user`.
@@ -476,18 +471,18 @@ pub async fn run(args: UserArgs, on: &Invocation) -> CommandResult {
     match args.verb {
         Verb::Create(args) if args.from.is_some() => many::run(*args, on).await,
         Verb::Create(args) => create::run(*args, on).await,
-        Verb::List(args) => look::list(args, on).await,
-        Verb::Show(args) => look::show(&args, on).await,
-        Verb::Roles(args) => access::roles(&args, on).await,
-        Verb::Groups(args) => access::groups(&args, on).await,
-        Verb::Can(args) => access::can(args, on).await,
+        Verb::List(args) => on.reading(look::list(args, on)).await,
+        Verb::Show(args) => on.reading(look::show(&args, on)).await,
+        Verb::Roles(args) => on.reading(access::roles(&args, on)).await,
+        Verb::Groups(args) => on.reading(access::groups(&args, on)).await,
+        Verb::Can(args) => on.reading(access::can(args, on)).await,
         Verb::Update(args) => change::update(args, on).await,
         Verb::Disable(args) => change::run(change::Change::Disable, &args, on).await,
         Verb::Enable(args) => change::run(change::Change::Enable, &args, on).await,
         Verb::Unlock(args) => change::run(change::Change::Unlock, &args, on).await,
         Verb::Undelete(args) => change::run(change::Change::Undelete, &args, on).await,
         Verb::Delete(args) => change::delete(&args, on).await,
-        Verb::Export(args) => export::run(&args, on).await,
+        Verb::Export(args) => on.reading(export::run(&args, on)).await,
         Verb::Purge(args) => change::purge(&args, on).await,
         Verb::Password(PasswordVerb::Set(args)) => password::set(&args, on).await,
         Verb::Invite(args) => password::token(&args, Purpose::Invite, on).await,
@@ -495,7 +490,7 @@ pub async fn run(args: UserArgs, on: &Invocation) -> CommandResult {
         Verb::Factor(FactorVerb::Enrol(args)) => password::enrol(&args, on).await,
         Verb::Factor(FactorVerb::Confirm(args)) => password::confirm(&args, on).await,
         Verb::Factor(FactorVerb::Remove(args)) => password::remove(&args, on).await,
-        Verb::Sessions(SessionsVerb::List(args)) => look::sessions(&args, on).await,
+        Verb::Sessions(SessionsVerb::List(args)) => on.reading(look::sessions(&args, on)).await,
         Verb::Sessions(SessionsVerb::Revoke(args)) => change::revoke_sessions(&args, on).await,
     }
 }

@@ -87,6 +87,10 @@ fn a_command_that_reads_ends_at_the_first_ctrl_c() {
         ("control.tenants", &["tenant", "list", "--all"]),
         ("control.tenants", &["fsck"]),
         ("control.tenants", &["tenant", "prove", "--all"]),
+        ("nexus.users", &["user", "list"]),
+        ("nexus.users", &["user", "export"]),
+        ("control.signing_keys", &["key", "list"]),
+        ("control.issued_tokens", &["token", "list"]),
     ] {
         let output = stopped_at(&world, table, args);
         let said = String::from_utf8_lossy(&output.stderr);
