@@ -45,27 +45,43 @@ pub struct Catalogue {
     pub invalid: Vec<String>,
 }
 
-/// How many rows of the catalogue and of these histories were ever written, as the server counts;
-/// begins anew when the server lost count. Empty where somebody may have written rows that it does
-/// not count yet. What is read after this is what was counted, or newer.
+/// How many rows were ever written, as the server counts; begins anew when the server lost count.
+/// Both are empty where somebody may have written rows that it does not count yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Anywhere in the database.
+    pub anywhere: String,
+    /// In the catalogue and in the histories.
+    pub schema: String,
+}
+
+/// Counts what was written, the schema only where anything was since `known`. What is read after
+/// this is what was counted, or newer.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn counted(
+pub async fn written(
     session: &mut PgConnection,
     database: i64,
     histories: &[&str],
-) -> Result<String, ClusterError> {
-    let counting = counting(database, histories);
-    let (alone, counters) = count(session, &counting).await?;
-    if alone {
-        return Ok(counters);
+    known: Option<Written>,
+) -> Result<Written, ClusterError> {
+    let mut anywhere = text(session, &anywhere(database)).await?;
+    if anywhere.is_none() {
+        // Somebody else is in the database.
+        if text(session, &untold(database)).await?.is_some() {
+            return Ok(Written::default());
+        }
+        anywhere = text(session, &counters(database)).await?;
     }
-    let others = sqlx::raw_sql(AssertSqlSafe(others(database))).fetch_one(&mut *session).await?;
-    if others.try_get(0)? {
-        return Ok(String::new());
+    let Some(anywhere) = anywhere.filter(|counters| counters.starts_with("on/")) else {
+        return Ok(Written::default());
+    };
+    if let Some(known) = known.filter(|known| known.anywhere == anywhere) {
+        return Ok(known);
     }
-    Ok(count(session, &counting).await?.1)
+    let schema = of_schema(session, database, histories).await?;
+    Ok(Written { anywhere, schema })
 }
 
 /// Reads histories, each by its qualified name, e.g. `public._sqlx_migrations`. `likely` are those that
@@ -191,35 +207,63 @@ fn applied(row: &PgRow) -> Result<Applied, sqlx::Error> {
 const CATALOGUE: &str = "1259,1249,2604,2606,2610,1255,1247,2620,2618,2615,3256,826,3079,3466,3501,2224,2611,3381,\
                          6104,6106,1417,2605,2617,3456,2600";
 
-/// Statements that tell how many rows were ever written, and since when that is counted: after a
-/// crash, or when somebody says so, the server begins anew (manual, chapter 28.2).
+/// How many rows were ever written in a database, and since when that is counted: after a crash, or
+/// when somebody says so, the server begins anew (manual, chapter 28.2).
+///
+/// There is no operator in this and no aggregate: in a new session each of these costs more than all
+/// the counters, because the server looks up every one of that name first.
+fn counters(database: i64) -> String {
+    format!("select {}", row_of_counters(database))
+}
+
+fn row_of_counters(database: i64) -> String {
+    format!(
+        "concat_ws('/', current_setting('track_counts'), pg_stat_get_db_tuples_inserted({database}),
+                   pg_stat_get_db_tuples_updated({database}), pg_stat_get_db_tuples_deleted({database}),
+                   pg_stat_get_bgwriter_stat_reset_time(), pg_stat_get_db_stat_reset_time({database}))"
+    )
+}
+
+/// The same where nobody else is in the database.
 ///
 /// A session tells what it wrote when it ends, or once it has been idle for ten seconds
 /// (`PGSTAT_IDLE_INTERVAL` in `pgstat.c`), and not at all as long as it goes from one transaction into
 /// the next. So it is asked first how many are in the database: who left before that has told, and
-/// who came later has written nothing that can be seen already.
-///
-/// There is no operator in them and no aggregate: in a new session each of these costs more than all
-/// the counters, because the server looks up every one of that name first.
-fn counting(database: i64, histories: &[&str]) -> String {
-    let histories: Vec<String> =
-        histories.iter().map(|name| format!(", to_regclass({})", literal(&qualified(name)))).collect();
-    let histories = histories.concat();
+/// who came later has written nothing that can be seen already. CASE asks in this order (manual,
+/// chapter 4.2.14).
+fn anywhere(database: i64) -> String {
+    let counters = row_of_counters(database);
+    format!("select case when int4le(pg_stat_get_db_numbackends({database}), 1) then {counters} end")
+}
+
+/// Whether somebody else in a database may not have told yet.
+fn untold(database: i64) -> String {
     format!(
-        "select current_setting('track_counts'), pg_stat_get_db_numbackends({database}),
-                pg_stat_get_bgwriter_stat_reset_time()::text, pg_stat_get_db_stat_reset_time({database})::text;
-         select pg_stat_get_tuples_inserted(c), pg_stat_get_tuples_updated(c), pg_stat_get_tuples_deleted(c)
-         from unnest(array[{CATALOGUE}{histories}]::oid[]) as c"
+        "select min(backend_type) from pg_stat_get_activity(null)
+         where datid = {database}::bigint::oid and pid <> pg_backend_pid()
+           and backend_type <> 'autovacuum worker'
+           and (state is distinct from 'idle' or state_change is null
+                or state_change > clock_timestamp() - interval '15 seconds')"
     )
 }
 
-/// Whether nobody else was in the database, and what was counted then; empty where nothing is.
-async fn count(session: &mut PgConnection, counting: &str) -> Result<(bool, String), ClusterError> {
-    let rows = sqlx::raw_sql(AssertSqlSafe(counting)).fetch_all(session).await?;
+/// How many rows of the catalogue and of the histories were ever written, and since when that is
+/// counted.
+async fn of_schema(
+    session: &mut PgConnection,
+    database: i64,
+    histories: &[&str],
+) -> Result<String, ClusterError> {
+    let histories: Vec<String> =
+        histories.iter().map(|name| format!(", to_regclass({})", literal(&qualified(name)))).collect();
+    let histories = histories.concat();
+    let statements = format!(
+        "select concat_ws('/', pg_stat_get_bgwriter_stat_reset_time(), pg_stat_get_db_stat_reset_time({database}));
+         select pg_stat_get_tuples_inserted(c), pg_stat_get_tuples_updated(c), pg_stat_get_tuples_deleted(c)
+         from unnest(array[{CATALOGUE}{histories}]::oid[]) as c"
+    );
+    let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(session).await?;
     let (since, tables) = rows.split_first().ok_or(sqlx::Error::RowNotFound)?;
-    if since.try_get::<&str, _>(0)? != "on" {
-        return Ok((true, String::new()));
-    }
     // Counts only grow: their sum is another when one of them is.
     let mut sum = 0;
     for table in tables {
@@ -228,21 +272,12 @@ async fn count(session: &mut PgConnection, counting: &str) -> Result<(bool, Stri
             sum += table.try_get::<Option<i64>, _>(column)?.unwrap_or_default();
         }
     }
-    let since_when = |column| since.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
-    let counters = format!("{sum}/{}/{}", since_when(2)?, since_when(3)?);
-    Ok((since.try_get::<i32, _>(1)? <= 1, counters))
+    Ok(format!("{sum}/{}", since.try_get::<&str, _>(0)?))
 }
 
-/// Asks whether somebody else in a database may not have told yet.
-fn others(database: i64) -> String {
-    format!(
-        "select exists (
-             select from pg_stat_get_activity(null)
-             where datid = {database}::bigint::oid and pid <> pg_backend_pid()
-               and backend_type <> 'autovacuum worker'
-               and (state is distinct from 'idle' or state_change is null
-                    or state_change > clock_timestamp() - interval '15 seconds'))"
-    )
+async fn text(session: &mut PgConnection, statement: &str) -> Result<Option<String>, ClusterError> {
+    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(session).await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Looks at the whole catalogue.

@@ -29,7 +29,7 @@ pub use database::{Database, DatabaseFound, create_database, database, drop_data
 pub use drift::{Drift, Expected, Index, Mend, drift};
 pub use error::ClusterError;
 pub use fingerprint::{Line, Parts, recipe, schema_digest, schema_lines};
-pub use glance::{Applied, Catalogue, History, catalogue, counted, histories};
+pub use glance::{Applied, Catalogue, History, Written, catalogue, histories, written};
 pub use inside::{Inside, inside};
 pub use inventory::{
     FoundDatabase, FoundGrant, FoundMember, FoundRole, FoundSession, Scope, ServerInventory, Verifier,

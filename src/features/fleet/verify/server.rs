@@ -16,7 +16,7 @@ use super::template::{Expected, Versions, expected};
 use crate::features::migrations::{BUILT_IN, Set};
 use crate::features::placement::Cluster;
 use crate::features::tenants::Tenant;
-use crate::infra::cluster::{self, ClusterError, History, Parts};
+use crate::infra::cluster::{self, ClusterError, History, Parts, Written};
 use crate::infra::db::{DbError, Slots};
 use crate::kernel::TenantId;
 
@@ -153,14 +153,15 @@ impl<'a> Server<'a> {
     async fn look(&self, session: &mut PgConnection, tenant: &Tenant) -> Result<Answer, ClusterError> {
         let database = self.databases.get(&tenant.resources.database_name).copied().unwrap_or_default();
         let all: Vec<&str> = self.sets.iter().map(|set| set.history.as_str()).collect();
-        let counters = cluster::counted(session, database, &all).await?;
-        let known = self.seen.get(&tenant.id).filter(|row| !counters.is_empty() && row.counters == counters);
+        let seen = self.seen.get(&tenant.id);
+        let written = cluster::written(session, database, &all, seen.map(SeenRow::written)).await?;
+        let known = seen.filter(|row| !written.schema.is_empty() && row.counters == written.schema);
         let histories = self.histories(session, tenant, known).await?;
         let mut answer = Answer::default();
         let (versions, pending) = self.standing(tenant, &histories, &mut answer);
         let seen = match known {
-            Some(row) => row.clone(),
-            None => self.catalogue(session, tenant, counters, &mut answer).await?,
+            Some(row) => SeenRow { written: written.anywhere, ..row.clone() },
+            None => self.catalogue(session, tenant, written, &mut answer).await?,
         };
         let seen = SeenRow { histories: histories_digest(&histories), ..seen };
         if tenant.adopted {
@@ -226,7 +227,7 @@ impl<'a> Server<'a> {
         &self,
         session: &mut PgConnection,
         tenant: &Tenant,
-        counters: String,
+        written: Written,
         answer: &mut Answer,
     ) -> Result<SeenRow, ClusterError> {
         let catalogue = cluster::catalogue(session).await?;
@@ -239,7 +240,8 @@ impl<'a> Server<'a> {
         Ok(SeenRow {
             tenant_id: tenant.id.uuid(),
             // What is wrong with an index must be found again.
-            counters: if catalogue.invalid.is_empty() { counters } else { String::new() },
+            counters: if catalogue.invalid.is_empty() { written.schema } else { String::new() },
+            written: if catalogue.invalid.is_empty() { written.anywhere } else { String::new() },
             histories: String::new(),
             digest: known.map(|row| row.digest.clone()).unwrap_or_default(),
             catalogue: catalogue.rows,

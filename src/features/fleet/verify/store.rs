@@ -4,7 +4,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::infra::cluster::Line;
+use crate::infra::cluster::{Line, Written};
 use crate::infra::db::DbError;
 use crate::kernel::TenantId;
 
@@ -67,10 +67,18 @@ pub(super) async fn versions(
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub(super) struct SeenRow {
     pub(super) tenant_id: Uuid,
+    pub(super) written: String,
     pub(super) counters: String,
     pub(super) histories: String,
     pub(super) catalogue: String,
     pub(super) digest: String,
+}
+
+impl SeenRow {
+    /// What had been written then.
+    pub(super) fn written(&self) -> Written {
+        Written { anywhere: self.written.clone(), schema: self.counters.clone() }
+    }
 }
 
 pub(super) async fn seen(
@@ -79,7 +87,7 @@ pub(super) async fn seen(
     made_of: &str,
 ) -> Result<Vec<SeenRow>, DbError> {
     Ok(sqlx::query_as(
-        "select tenant_id, counters, histories, catalogue, digest from control.seen_schemas
+        "select tenant_id, written, counters, histories, catalogue, digest from control.seen_schemas
          where tenant_id = any($1) and made_of = $2",
     )
     .bind(tenants)
@@ -95,21 +103,24 @@ pub(super) async fn save_seen(
     made_of: &str,
 ) -> Result<(), DbError> {
     let tenants: Vec<Uuid> = rows.iter().map(|row| row.tenant_id).collect();
+    let written: Vec<&str> = rows.iter().map(|row| row.written.as_str()).collect();
     let counters: Vec<&str> = rows.iter().map(|row| row.counters.as_str()).collect();
     let histories: Vec<&str> = rows.iter().map(|row| row.histories.as_str()).collect();
     let catalogues: Vec<&str> = rows.iter().map(|row| row.catalogue.as_str()).collect();
     let digests: Vec<&str> = rows.iter().map(|row| row.digest.as_str()).collect();
     sqlx::query(
-        "insert into control.seen_schemas (tenant_id, counters, histories, catalogue, digest, made_of)
-         select given.id, given.counters, given.histories, given.catalogue, given.digest, $6
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
-             as given (id, counters, histories, catalogue, digest)
+        "insert into control.seen_schemas
+             (tenant_id, written, counters, histories, catalogue, digest, made_of)
+         select given.id, given.written, given.counters, given.histories, given.catalogue, given.digest, $7
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+             as given (id, written, counters, histories, catalogue, digest)
          join control.tenants on tenants.id = given.id order by given.id
          on conflict (tenant_id) do update
-         set counters = excluded.counters, histories = excluded.histories, catalogue = excluded.catalogue,
+         set written = excluded.written, counters = excluded.counters, histories = excluded.histories, catalogue = excluded.catalogue,
              digest = excluded.digest, made_of = excluded.made_of, seen_at = now()",
     )
     .bind(tenants)
+    .bind(written)
     .bind(counters)
     .bind(histories)
     .bind(catalogues)
