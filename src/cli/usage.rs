@@ -135,7 +135,12 @@ fn unspoken(error: &clap::Error, command: &str) -> Option<String> {
 }
 
 /// Verbs and their flags that clap names alone where another would do as well.
-const ONE_OF: [(&str, &str, &str); 4] = [
+const ONE_OF: [(&str, &str, &str); 5] = [
+    (
+        "nexus token revoke",
+        "<JTI>",
+        "or those of somebody: --user E-MAIL, --tenant SLUG; of everybody: --all",
+    ),
     ("nexus user update", "--email", "any of --email, --name and --set will do"),
     ("nexus role update", "--name", "any of --name and --description will do"),
     ("nexus group update", "--name", "any of --name and --description will do"),

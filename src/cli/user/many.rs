@@ -316,12 +316,14 @@ impl Import {
             });
         }
         if let Some(mut file) = self.file.take() {
-            if !file.has_content() {
+            let path = file.path().display().to_string();
+            if file.has_content() {
+                on.screen.note(&format!("the invitations are in {path}"));
+            } else {
+                on.screen.note(&format!("nobody was invited anew: there is no invitation in {path}"));
                 file.append(HEADER)?;
             }
-            let path = file.path().display().to_string();
             file.finish()?;
-            on.screen.note(&format!("the invitations are in {path}"));
         }
         if self.untold > 0 {
             let who = match self.untold {

@@ -154,7 +154,8 @@ fn what_may_be_a_password_is_not_repeated() {
 fn where_any_of_several_flags_will_do_all_are_named() {
     let machine = Machine::new();
     for (args, hint) in [
-        (&["user", "update", "ann@acme.example"][..], "any of --email, --name and --set will do"),
+        (&["token", "revoke"][..], "of everybody: --all"),
+        (&["user", "update", "ann@acme.example"], "any of --email, --name and --set will do"),
         (&["role", "update", "User"], "any of --name and --description will do"),
         (&["group", "update", "Sales"], "any of --name and --description will do"),
         (&["api-key", "create", "--user", "a@b.example", "--name", "ci"], "or print the key: --reveal"),

@@ -148,3 +148,13 @@ fn invitations_that_have_no_place_are_spoken_of() {
     assert!(output.status.success() && said.contains("3 users wait for an invitation"), "{said}");
     assert!(said.contains("nexus user invite") && said.contains("--tenant acme"), "{said}");
 }
+
+#[test]
+fn repeated_it_says_that_nobody_was_invited_anew() {
+    let world = acme();
+    people(&world, 3);
+    let said = |file| String::from_utf8(world.run(&[&IMPORT[..], &[file]].concat()).stderr).unwrap();
+    assert!(said("first.csv").contains("the invitations are in first.csv"));
+    assert!(said("second.csv").contains("nobody was invited anew: there is no invitation in second.csv"));
+    assert!(invited(&world, "second.csv").is_empty());
+}

@@ -24,7 +24,7 @@ pub async fn list(
     let reading = Reading::of(filter);
     let far = reading == Reading::Rows && page.offset() > NEAR;
     let marks = if far { store::milestones(&mut tx, filter, sort).await? } else { Vec::new() };
-    let counted = store::count(&mut tx, filter, sort, &marks).await?;
+    let counted = count(&mut tx, filter, sort, (reading, &marks)).await?;
     let places: Vec<_> = marks.into_iter().zip(counted.before.iter().copied()).collect();
     let mut found = Vec::new();
     for stretch in Stretch::of(page, counted.fit, &places) {
@@ -134,6 +134,22 @@ impl Stretch {
         let sorting = counted.living / 3 + counted.fit / 2;
         (expected <= sorting).then_some(expected * 2 + 1000)
     }
+}
+
+async fn count(
+    tx: &mut PgConnection,
+    filter: &TenantFilter,
+    sort: (TenantSort, bool),
+    (reading, marks): (Reading, &[TenantId]),
+) -> Result<Counted, DbError> {
+    if reading == Reading::Index {
+        return store::count(tx, filter, sort, marks).await;
+    }
+    let mut counting = transaction(tx).await?;
+    store::prefer_workers(&mut counting).await?;
+    let counted = store::count(&mut counting, filter, sort, marks).await?;
+    counting.rollback().await?;
+    Ok(counted)
 }
 
 async fn rows(

@@ -89,6 +89,19 @@ pub(super) async fn prefer_order(connection: &mut PgConnection) -> Result<(), Db
     Ok(())
 }
 
+/// Lets several of the server's processes read the table for the rest of a transaction, where it is
+/// not small: looking into every row's labels is work for the processor, which the planner's usual
+/// prices take for waiting on a disk (manual, chapter 15.2). What is small stays with one
+/// (`min_parallel_table_scan_size`).
+pub(super) async fn prefer_workers(connection: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query(
+        "select set_config('parallel_setup_cost', '0', true), set_config('seq_page_cost', '0', true)",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// A stretch of what a filter lets through, met in the order of the list: of no more than so many
 /// rows that are looked at. May find too few.
 pub(super) async fn walked(
