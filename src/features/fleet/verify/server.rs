@@ -237,11 +237,12 @@ impl<'a> Server<'a> {
             answer.findings.push(Finding::of(tenant, "index_invalid", Severity::Error, object, detail));
         }
         let known = self.seen.get(&tenant.id).filter(|row| row.catalogue == catalogue.rows);
+        // What is wrong with an index must be found again.
+        let written = if catalogue.invalid.is_empty() { written } else { Written::default() };
         Ok(SeenRow {
             tenant_id: tenant.id.uuid(),
-            // What is wrong with an index must be found again.
-            counters: if catalogue.invalid.is_empty() { written.schema } else { String::new() },
-            written: if catalogue.invalid.is_empty() { written.anywhere } else { String::new() },
+            counters: written.schema,
+            written: written.anywhere,
             histories: String::new(),
             digest: known.map(|row| row.digest.clone()).unwrap_or_default(),
             catalogue: catalogue.rows,

@@ -116,8 +116,8 @@ pub(super) async fn save_seen(
              as given (id, written, counters, histories, catalogue, digest)
          join control.tenants on tenants.id = given.id order by given.id
          on conflict (tenant_id) do update
-         set written = excluded.written, counters = excluded.counters, histories = excluded.histories, catalogue = excluded.catalogue,
-             digest = excluded.digest, made_of = excluded.made_of, seen_at = now()",
+         set written = excluded.written, counters = excluded.counters, histories = excluded.histories,
+             catalogue = excluded.catalogue, digest = excluded.digest, made_of = excluded.made_of, seen_at = now()",
     )
     .bind(tenants)
     .bind(written)

@@ -117,16 +117,16 @@ fn not_disabled(work: &Work<'_>, user: &User) -> Result<(), IamError> {
 
 /// Requires that a token for this purpose is what the user needs.
 fn fits(user: &User, wanted: Option<Purpose>, flag: &str) -> Result<(), IamError> {
-    let (email, file) = (&user.email, "--invitation-file PATH");
+    let (email, file) = (shell::word(&user.email), "--invitation-file PATH");
     match wanted {
         Some(Purpose::Invite) if user.has_password => Err(IamError::State {
-            user: email.clone(),
+            user: user.email.clone(),
             state: user.state.as_str(),
             why: "it has a password, and is not invited again",
             hint: format!("let it set a new password: nexus user password reset {email} {file}{flag}"),
         }),
         Some(Purpose::Reset) if !user.has_password => Err(IamError::State {
-            user: email.clone(),
+            user: user.email.clone(),
             state: user.state.as_str(),
             why: "it has no password yet that could be reset",
             hint: format!("invite it again: nexus user invite {email} {file}{flag}"),

@@ -52,13 +52,8 @@ pub(super) async fn find(
         return Ok(user);
     }
     let name = who.to_string();
-    let nearest = nearest(work, &name).await?;
+    let nearest = nearest_email(&mut work.tx, &name).await?;
     Err(IamError::NotFound { what: "user", name, nearest, at: work.place.flag() })
-}
-
-/// The address that comes nearest to one that is not there.
-async fn nearest(work: &mut Work<'_>, name: &str) -> Result<Option<String>, IamError> {
-    Ok(nearest_email(&mut work.tx, name).await?)
 }
 
 /// Requires that all of several users are there, before anything is done to the first.
