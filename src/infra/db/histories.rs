@@ -20,10 +20,21 @@ pub struct Who {
     pub search_path: String,
 }
 
-const WHO: &str = "select session_user::text, current_user::text, current_setting('search_path')";
+/// `SHOW` and not `SELECT`: a new session would look functions and types up for that.
+const WHO: &str = "show session_authorization; show role; show search_path";
+/// How many results [`WHO`] has.
+const ANSWERS: usize = 3;
+/// What `SHOW role` says where none was set (manual, `SET ROLE`).
+const NO_ROLE: &str = "none";
 
-fn read_who(row: &PgRow) -> Result<Who, DbError> {
-    Ok(Who { session_user: row.try_get(0)?, current_user: row.try_get(1)?, search_path: row.try_get(2)? })
+fn read_who(results: &[Vec<PgRow>]) -> Result<Who, DbError> {
+    let text = |index: usize| -> Result<String, sqlx::Error> {
+        let row = results.get(index).and_then(|rows| rows.first()).ok_or(sqlx::Error::RowNotFound)?;
+        row.try_get(0)
+    };
+    let (session_user, role, search_path) = (text(0)?, text(1)?, text(2)?);
+    let current_user = if role == NO_ROLE { session_user.clone() } else { role };
+    Ok(Who { session_user, current_user, search_path })
 }
 
 /// Whose session it is.
@@ -31,7 +42,7 @@ fn read_who(row: &PgRow) -> Result<Who, DbError> {
 /// # Errors
 /// When the connection is broken.
 pub async fn who(session: &mut PgConnection) -> Result<Who, DbError> {
-    read_who(&sqlx::raw_sql(WHO).fetch_one(session).await?)
+    read_who(&results_of(session, WHO.to_owned()).await?)
 }
 
 /// Whose session it is, and what each history holds, by version.
@@ -47,21 +58,10 @@ pub async fn who_and_histories(
         statements.push_str("; select version, checksum, success from ");
         statements.push_str(history.quoted());
     }
-    let mut results: Vec<Vec<PgRow>> = vec![Vec::new()];
-    {
-        let mut stream = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_many(session);
-        while let Some(item) = stream.try_next().await? {
-            match (item, results.last_mut()) {
-                (Either::Right(row), Some(rows)) => rows.push(row),
-                _ => results.push(Vec::new()),
-            }
-        }
-    }
-    let mut results = results.into_iter();
-    let own = results.next().unwrap_or_default();
-    let who = read_who(own.first().ok_or(sqlx::Error::RowNotFound)?)?;
+    let results = results_of(session, statements).await?;
+    let who = read_who(&results)?;
     let mut found = Vec::with_capacity(histories.len());
-    for rows in results.take(histories.len()) {
+    for rows in results.into_iter().skip(ANSWERS).take(histories.len()) {
         let mut history = BTreeMap::new();
         for row in rows {
             let applied =
@@ -71,6 +71,19 @@ pub async fn who_and_histories(
         found.push(history);
     }
     Ok((who, found))
+}
+
+/// What several statements, sent at once, return.
+async fn results_of(session: &mut PgConnection, statements: String) -> Result<Vec<Vec<PgRow>>, sqlx::Error> {
+    let mut results: Vec<Vec<PgRow>> = vec![Vec::new()];
+    let mut stream = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_many(session);
+    while let Some(item) = stream.try_next().await? {
+        match (item, results.last_mut()) {
+            (Either::Right(row), Some(rows)) => rows.push(row),
+            _ => results.push(Vec::new()),
+        }
+    }
+    Ok(results)
 }
 
 /// Makes those histories that are not there. Whom default privileges let write what the owner makes

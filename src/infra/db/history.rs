@@ -2,7 +2,7 @@
 //! with its row there or taken back.
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Either, FromRow, PgConnection};
@@ -131,7 +131,7 @@ impl History {
         Ok(sqlx::query_as(AssertSqlSafe(statement)).persistent(false).fetch_all(session).await?)
     }
 
-    fn insert(&self, script: &Script<'_>, success: bool, nanoseconds: &str) -> String {
+    fn insert(&self, script: &Script<'_>, success: bool, nanoseconds: i64) -> String {
         format!(
             "insert into {} (version, description, success, checksum, execution_time)
              values ({}, {}, {success}, '\\x{}', {nanoseconds})",
@@ -148,13 +148,12 @@ impl History {
     /// # Errors
     /// [`ScriptError`], with what was begun rolled back as far as the server can.
     pub async fn apply(&self, session: &mut PgConnection, script: Script<'_>) -> Result<(), ScriptError> {
-        // In a transaction now() is the moment of its beginning.
-        let took = "(extract(epoch from clock_timestamp() - now()) * 1000000000)::bigint";
         if script.in_transaction {
-            return self.whole(session, script, &self.insert(&script, true, took)).await;
+            let row = |took: i64| self.insert(&script, true, took);
+            return self.whole(session, script, row).await;
         }
-        self.run(session, &self.insert(&script, false, "-1")).await?;
-        let began = std::time::Instant::now();
+        self.run(session, &self.insert(&script, false, -1)).await?;
+        let began = Instant::now();
         if let Err(cut) = apart(session, script, false).await {
             if cut.untouched {
                 let row = format!("delete from {} where version = {}", self.quoted, script.version);
@@ -162,10 +161,11 @@ impl History {
             }
             return Err(cut.error);
         }
-        let took = i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX);
         let done = format!(
-            "update {} set success = true, execution_time = {took} where version = {}",
-            self.quoted, script.version
+            "update {} set success = true, execution_time = {} where version = {}",
+            self.quoted,
+            nanoseconds(began),
+            script.version
         );
         self.run(session, &done).await
     }
@@ -192,7 +192,7 @@ impl History {
     pub async fn revert(&self, session: &mut PgConnection, script: Script<'_>) -> Result<(), ScriptError> {
         let delete = format!("delete from {} where version = {}", self.quoted, script.version);
         if script.in_transaction {
-            return self.whole(session, script, &delete).await;
+            return self.whole(session, script, |_| delete).await;
         }
         let begun = format!("update {} set success = false where version = {}", self.quoted, script.version);
         self.run(session, &begun).await?;
@@ -200,18 +200,19 @@ impl History {
         self.run(session, &delete).await
     }
 
-    /// The file and what its row needs, sent at once.
+    /// The file, then what its row needs, which is told how long the file took. To let the server work
+    /// that out would cost it more than the second message: a new session knows no function yet.
     async fn whole(
         &self,
         session: &mut PgConnection,
         script: Script<'_>,
-        row: &str,
+        row: impl FnOnce(i64) -> String,
     ) -> Result<(), ScriptError> {
         let before = format!("begin; {}\n", settings(script, "set local"));
         let (characters, already) = (before.chars().count(), statements(&before).len());
-        // The file may end in a comment that has no end of line, and may have set a path of its own.
-        let all =
-            format!("{before}{}\n;set local search_path to pg_catalog, pg_temp; {row}; commit", script.text);
+        // The file may end in a comment that has no end of line.
+        let all = format!("{before}{}\n;", script.text);
+        let began = Instant::now();
         let mut done: usize = 0;
         let sent = {
             let mut results = sqlx::raw_sql(AssertSqlSafe(all)).fetch_many(&mut *session);
@@ -224,14 +225,22 @@ impl History {
                 }
             }
         };
-        let Err(error) = sent else { return Ok(()) };
+        let Err(error) = sent else {
+            // The file may have set a path of its own.
+            let row = row(nanoseconds(began));
+            let end = format!("set local search_path to pg_catalog, pg_temp; {row}; commit");
+            let ended = self.run(session, &end).await;
+            if ended.is_err() {
+                roll_back(session).await;
+            }
+            return ended;
+        };
         let mut error = ScriptError::of(error, characters, 0);
         if error.position.is_none() && error.error.as_database_error().is_some() {
             let failed = statements(script.text).into_iter().nth(done.saturating_sub(already));
             error.position = failed.map(|statement| statement.offset + 1);
         }
-        // Where the session is gone, so is the transaction.
-        let _ = sqlx::raw_sql("rollback").execute(session).await;
+        roll_back(session).await;
         Err(error)
     }
 
@@ -239,6 +248,15 @@ impl History {
         let sent = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(session).await;
         sent.map(|_| ()).map_err(ScriptError::plain)
     }
+}
+
+/// Where the session is gone, so is the transaction.
+async fn roll_back(session: &mut PgConnection) {
+    let _ = sqlx::raw_sql("rollback").execute(session).await;
+}
+
+fn nanoseconds(since: Instant) -> i64 {
+    i64::try_from(since.elapsed().as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Why a file that runs outside a transaction stopped.

@@ -116,7 +116,7 @@ impl Fleet {
         let back = RunId::new();
         let detail = json!({ "takes_back": id, "tenants": rows.len() });
         let mut tx = durable_transaction(control).await?;
-        let wrote = write(&mut tx, caller, back, &written, enlisted.0, ("run.rollback", detail)).await;
+        let wrote = write(&mut tx, caller, back, &written, enlisted.id, ("run.rollback", detail)).await;
         if let Err(error) = wrote {
             tx.rollback().await?;
             if error.violates(runs::store::ONE_AT_A_TIME) {

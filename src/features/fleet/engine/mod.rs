@@ -31,7 +31,7 @@ use crate::infra::db::{DbError, ServerAddress, durable_transaction};
 use crate::infra::failpoint;
 use crate::kernel::ids::RunId;
 use crate::kernel::{Caller, Event, Progress};
-use runner::Runner;
+use runner::{Enlisted, Runner};
 
 pub use back::WayBack;
 
@@ -252,7 +252,7 @@ impl Fleet {
         let mut tx = durable_transaction(control).await?;
         runs::store::keep_files(&mut tx, &planned.sets).await?;
         store::forget_runners_of_the_past(&mut tx).await?;
-        write(&mut tx, caller, id, &written, enlisted.0, ("run.begin", detail)).await?;
+        write(&mut tx, caller, id, &written, enlisted.id, ("run.begin", detail)).await?;
         tx.commit().await?;
         failpoint::pass(|| "fleet.create.after".to_owned()).await;
         let run = runs::store::run(control, id).await?.ok_or(FleetError::NoRun { id })?;
@@ -289,7 +289,7 @@ impl Fleet {
     ) -> Result<Enlisted, FleetError> {
         let enlisted = Runner::enlist(self).await?;
         let mut tx = durable_transaction(control).await?;
-        store::insert_runner(&mut tx, enlisted.0, run.id).await?;
+        store::insert_runner(&mut tx, enlisted.id, run.id).await?;
         audit::record(&mut tx, entry(caller, "run.join", json!({ "run": run.id }))).await?;
         tx.commit().await?;
         Ok(enlisted)
@@ -309,9 +309,6 @@ impl Fleet {
         Ok(Outcome::Ran(Box::new(RunView::show(control, &Caller::System, id).await?)))
     }
 }
-
-/// A runner that holds its lock.
-type Enlisted = (crate::kernel::ids::RunnerId, PgConnection);
 
 /// A run that is about to be written.
 struct Written<'a> {

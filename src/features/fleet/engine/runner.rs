@@ -50,26 +50,33 @@ pub(super) struct Runner<'a> {
     halted: AtomicBool,
 }
 
+/// A runner that holds its lock, with its sessions at the control database.
+pub(super) struct Enlisted {
+    pub(super) id: RunnerId,
+    guard: PgConnection,
+    control: PgConnection,
+}
+
 impl<'a> Runner<'a> {
     /// Makes a runner that is written down nowhere yet.
-    pub(super) async fn enlist(fleet: &Fleet) -> Result<(RunnerId, PgConnection), FleetError> {
+    pub(super) async fn enlist(fleet: &Fleet) -> Result<Enlisted, FleetError> {
         let id = RunnerId::new();
-        let mut guard = fleet.control.connect("nexus:runner").await?;
+        let sessions = (fleet.control.connect("nexus:runner"), fleet.control.connect("nexus:run"));
+        let (mut guard, control) = tokio::try_join!(sessions.0, sessions.1)?;
         // Nobody else knows the id: the lock is free.
         let lock = AdvisoryLock::try_take(&mut guard, lock_of(id)).await?;
         // It goes with its session.
         let _lock = lock.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
-        Ok((id, guard))
+        Ok(Enlisted { id, guard, control })
     }
 
     /// Goes to work on a run in which it is written down.
     pub(super) async fn begin(
         fleet: &'a Fleet,
         run: Run,
-        (id, guard): (RunnerId, PgConnection),
+        Enlisted { id, guard, mut control }: Enlisted,
         (progress, stop): (&'a dyn Progress, &'a CancellationToken),
     ) -> Result<Self, FleetError> {
-        let mut control = fleet.control.connect("nexus:run").await?;
         let sets = files::load(&mut control, &run.plan.0).await?;
         let (control, guard) = (Mutex::new(control), Mutex::new(guard));
         Ok(Self { fleet, run, id, sets, control, guard, progress, stop, halted: AtomicBool::new(false) })

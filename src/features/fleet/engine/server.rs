@@ -24,6 +24,8 @@ use crate::kernel::Event;
 
 /// Most results that are recorded at once.
 const BATCH: usize = 64;
+/// How long a result waits for others, to be recorded with them.
+const GATHERING: Duration = Duration::from_millis(25);
 /// The first pause before a tenant is tried again; each is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The longest.
@@ -215,7 +217,7 @@ impl Server<'_> {
     async fn record(&self, mut results: mpsc::Receiver<Ended>) -> Result<(), FleetError> {
         let runner = self.runner;
         let mut batch = Vec::with_capacity(BATCH);
-        while results.recv_many(&mut batch, BATCH).await > 0 {
+        while gather(&mut results, &mut batch).await {
             let (mut told, mut back, mut logins) = (Vec::new(), Vec::new(), Vec::new());
             for item in batch.drain(..) {
                 match item {
@@ -260,6 +262,23 @@ impl Server<'_> {
             }
         }
     }
+}
+
+/// Results that are recorded together; `false` when none is to come. One that failed waits for
+/// nothing: it may be what stops the run.
+async fn gather(results: &mut mpsc::Receiver<Ended>, batch: &mut Vec<Ended>) -> bool {
+    let is_done = |item: &Ended| matches!(item, Ended::Told { told, .. } if told.state == "done");
+    if results.recv_many(batch, BATCH).await == 0 {
+        return false;
+    }
+    let until = tokio::time::Instant::now() + GATHERING;
+    while batch.len() < BATCH && batch.iter().all(is_done) {
+        match tokio::time::timeout_at(until, results.recv_many(batch, BATCH - batch.len())).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => break,
+        }
+    }
+    true
 }
 
 fn is_fit(tenant: &Claimed) -> bool {
