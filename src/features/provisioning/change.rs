@@ -274,7 +274,7 @@ impl Provisioning {
     ) -> Result<Intended, ProvisioningError> {
         let mut control = worker.control.lock().await;
         let tenant = tenants::get(&mut control, caller, name).await?;
-        let lock = AdvisoryLock::try_take(&mut control, LockKey::of("tenant", tenant.id)).await?;
+        let lock = AdvisoryLock::take(&mut control, LockKey::of("tenant", tenant.id)).await?;
         let Some(lock) = lock else { return Err(somebody_elses(&mut control, &tenant, true).await?) };
         let written = self.write_intent(&mut control, caller, &tenant, change).await;
         let (operation, fence, tenant) = match written {

@@ -100,7 +100,7 @@ impl Provisioning {
             .ok_or_else(|| ProvisioningError::UnknownKind { id, kind: found.kind.clone() })?;
         let tenant = tenants::by_id(&mut control, found.tenant_id).await?;
         let tenant = tenant.ok_or(ProvisioningError::NoOperation { id })?;
-        let Some(lock) = AdvisoryLock::try_take(&mut control, LockKey::of("tenant", tenant.id)).await? else {
+        let Some(lock) = AdvisoryLock::take(&mut control, LockKey::of("tenant", tenant.id)).await? else {
             let (slug, kind) = (tenant.slug, found.kind);
             return Err(ProvisioningError::InProgress { slug, operation: Some(id), kind, running: true });
         };

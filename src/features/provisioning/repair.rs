@@ -119,7 +119,7 @@ impl Provisioning {
         stop: &CancellationToken,
     ) -> Result<Option<(OperationId, Vec<&'static str>)>, ProvisioningError> {
         let mut control = worker.control.lock().await;
-        let Some(lock) = AdvisoryLock::try_take(&mut control, LockKey::of("tenant", tenant.id)).await? else {
+        let Some(lock) = AdvisoryLock::take(&mut control, LockKey::of("tenant", tenant.id)).await? else {
             return Err(super::change::somebody_elses(&mut control, &tenant, true).await?);
         };
         let opened = self.open_secrets(&mut control, tenant.id).await?;

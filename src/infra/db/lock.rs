@@ -25,6 +25,11 @@ impl LockKey {
     }
 }
 
+/// How long a lock outlives the process that held it, at most: the session of a process that was
+/// killed ends with its statement, which is looked after every half second
+/// (`client_connection_check_interval`; measured: 1.2 s).
+const DEATH_IS_SEEN: std::time::Duration = std::time::Duration::from_millis(1500);
+
 /// A lock that this session holds until it lets go or ends.
 #[derive(Debug)]
 #[must_use = "the lock must be released, or the session ended"]
@@ -42,6 +47,15 @@ impl AdvisoryLock {
             .fetch_one(connection)
             .await?;
         Ok(taken.then_some(Self(key)))
+    }
+
+    /// Takes the lock, also where its holder died a moment ago: for as long as the server may need to
+    /// see that, a lock that is held is asked for again.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn take(connection: &mut PgConnection, key: LockKey) -> Result<Option<Self>, DbError> {
+        Self::wait(connection, key, DEATH_IS_SEEN).await
     }
 
     /// Takes the lock, asking again until it is free or `patience` is over.
