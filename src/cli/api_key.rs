@@ -24,6 +24,14 @@ pub struct ApiKeyArgs {
     verb: Verb,
 }
 
+impl ApiKeyArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::List(_) | Verb::Verify(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make an API key for a user; it is shown once
@@ -120,8 +128,8 @@ pub struct RevokeArgs {
 pub async fn run(args: ApiKeyArgs, on: &Invocation) -> CommandResult {
     match args.verb {
         Verb::Create(args) => create(args, on).await,
-        Verb::List(args) => on.reading(list(&args, on)).await,
-        Verb::Verify(args) => on.reading(verify(&args, on)).await,
+        Verb::List(args) => list(&args, on).await,
+        Verb::Verify(args) => verify(&args, on).await,
         Verb::Revoke(args) => revoke(&args, on).await,
     }
 }

@@ -21,6 +21,14 @@ pub struct ClusterArgs {
     verb: Verb,
 }
 
+impl ClusterArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::List(_) | Verb::Show(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Register a PostgreSQL server for tenants' databases

@@ -16,6 +16,14 @@ pub struct GroupArgs {
     verb: Verb,
 }
 
+impl GroupArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::List(_) | Verb::Tree(_) | Verb::Show(_) | Verb::Members(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a group, perhaps as part of another

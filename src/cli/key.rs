@@ -22,6 +22,14 @@ pub struct KeyArgs {
     verb: Verb,
 }
 
+impl KeyArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::List(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List the keys that sign and check access tokens
@@ -128,7 +136,7 @@ pub struct ExportArgs {
 /// What the services say.
 pub async fn run(args: KeyArgs, on: &Invocation) -> CommandResult {
     match args.verb {
-        Verb::List(args) => on.reading(list(&args, on)).await,
+        Verb::List(args) => list(&args, on).await,
         Verb::Rotate(args) => rotate(&args, on).await,
         Verb::Retire(args) => retire(&args, on).await,
         Verb::Export(args) => export(args, on).await,

@@ -209,6 +209,31 @@ pub enum Command {
     Version(version::VersionArgs),
 }
 
+impl Command {
+    /// Whether it only reads. The first Ctrl-C drops it at once, with what it holds open.
+    fn reads(&self) -> bool {
+        match self {
+            Self::Cluster(args) => args.reads(),
+            Self::Store(args) => args.reads(),
+            Self::Pool(args) => args.reads(),
+            Self::Tenant(args) => args.reads(),
+            Self::Operation(args) => args.reads(),
+            Self::Migrate(args) => args.reads(),
+            Self::User(args) => args.reads(),
+            Self::Role(args) => args.reads(),
+            Self::Permission(args) => args.reads(),
+            Self::Group(args) => args.reads(),
+            Self::Operator(args) => args.reads(),
+            Self::Secret(args) => args.reads(),
+            Self::Audit(_) => true,
+            Self::Token(args) => args.reads(),
+            Self::Key(args) => args.reads(),
+            Self::ApiKey(args) => args.reads(),
+            _ => false,
+        }
+    }
+}
+
 /// Parses the command line, runs the command, reports a failure; says how to exit.
 #[must_use]
 pub fn run(args: &[OsString]) -> Exit {
@@ -241,7 +266,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
     if let Command::Doctor(args) = cli.command {
         return doctor::run(args, &cli.global, screen);
     }
-    let invocation = Invocation::begin(cli.global, screen.clone())?;
+    let invocation = Invocation::begin(cli.global, screen.clone(), cli.command.reads())?;
     let on = &invocation;
     match cli.command {
         Command::Context(args) => context::run(args, on),
@@ -279,7 +304,7 @@ fn in_runtime(invocation: &Invocation, work: impl Future<Output = CommandResult>
     let runtime = runtime.map_err(|source| exit::NoRuntime { source })?;
     let result = runtime.block_on(async {
         interrupt::watch(&invocation.interrupt, &invocation.child_has_terminal, &invocation.screen);
-        work.await
+        if invocation.reads { invocation.reading(work).await } else { work.await }
     });
     // What is still running in the background must not hold up the prompt.
     runtime.shutdown_background();

@@ -22,6 +22,14 @@ pub struct OperationArgs {
     verb: Verb,
 }
 
+impl OperationArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::List(_) | Verb::Show(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List recorded changes, newest first

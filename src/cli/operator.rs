@@ -19,6 +19,14 @@ pub struct OperatorArgs {
     verb: Verb,
 }
 
+impl OperatorArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::List(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Let an operator into a tenant's realm, with a role there, for a time

@@ -19,6 +19,14 @@ pub struct PoolArgs {
     verb: Verb,
 }
 
+impl PoolArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::List(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Say how many tenants are kept ready on a server and in a store

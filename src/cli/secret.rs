@@ -14,6 +14,14 @@ pub struct SecretArgs {
     verb: Verb,
 }
 
+impl SecretArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::Status(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show which key seals how much

@@ -21,6 +21,14 @@ pub struct StoreArgs {
     verb: Verb,
 }
 
+impl StoreArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::List(_) | Verb::Show(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Register an object store for tenants' buckets

@@ -150,10 +150,10 @@ pub enum Format {
 pub async fn run(args: AuditArgs, on: &Invocation) -> CommandResult {
     // A file that is not finished goes with the work that writes it.
     match args.verb {
-        Verb::List(args) => on.reading(list::run(args, on)).await,
-        Verb::Verify(args) => on.reading(verify::verify(args, on)).await,
-        Verb::Anchor(args) => on.reading(verify::anchor(args, on)).await,
-        Verb::Export(args) => on.reading(export::run(args, on)).await,
+        Verb::List(args) => list::run(args, on).await,
+        Verb::Verify(args) => verify::verify(args, on).await,
+        Verb::Anchor(args) => verify::anchor(args, on).await,
+        Verb::Export(args) => export::run(args, on).await,
     }
 }
 

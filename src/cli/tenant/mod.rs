@@ -42,6 +42,14 @@ pub struct TenantArgs {
     verb: Verb,
 }
 
+impl TenantArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::List(_) | Verb::Show(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a tenant: its database, its bucket, its credentials, its first admin
@@ -383,7 +391,7 @@ pub async fn run(args: TenantArgs, on: &Invocation) -> CommandResult {
         Verb::Create(args) if args.from.is_some() => many::run(*args, on).await,
         Verb::Create(args) => create::run(*args, on).await,
         Verb::Adopt(args) => Box::pin(adopt::run(*args, on)).await,
-        Verb::List(args) => on.reading(look::list(args, on)).await,
+        Verb::List(args) => look::list(args, on).await,
         Verb::Show(args) => look::show(&args, on).await,
         Verb::Update(args) => update::run(args, on).await,
         Verb::Rename(args) => rename::run(&args, on).await,

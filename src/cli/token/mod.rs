@@ -26,6 +26,14 @@ pub struct TokenArgs {
     verb: Verb,
 }
 
+impl TokenArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        matches!(self.verb, Verb::Verify(_) | Verb::List(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Mint an access token for a user and print it
@@ -250,8 +258,8 @@ pub async fn run(args: TokenArgs, on: &Invocation) -> CommandResult {
         Verb::Mint(args) => mint::run(*args, on).await,
         Verb::Refresh(args) => mint::refresh(&args, on).await,
         Verb::Inspect(args) => check::inspect(args, on).await,
-        Verb::Verify(args) => on.reading(check::verify(args, on)).await,
-        Verb::List(args) => on.reading(revoke::list(args, on)).await,
+        Verb::Verify(args) => check::verify(args, on).await,
+        Verb::List(args) => revoke::list(args, on).await,
         Verb::Revoke(args) => revoke::revoke(args, on).await,
     }
 }

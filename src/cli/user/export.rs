@@ -1,14 +1,35 @@
 //! `nexus user export`: every user, for another realm or another program.
 
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::super::iam::RealmArgs;
 use super::super::output::{Column, Format, Row};
 use super::super::{CommandResult, Exit, Invocation};
-use super::{ExportArgs, ExportFormat};
 use crate::features::iam::model::{UserFilter, UserSort};
 use crate::features::iam::{Realm, User, users};
 use crate::kernel::{AnyFailure, ErrorKind, Failure, Page, Pagination};
+
+/// How users are written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportFormat {
+    /// A header and rows
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+/// Arguments of `nexus user export`.
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// How they are written; without it as --output says, else csv
+    #[arg(long, value_name = "FORM")]
+    pub(super) format: Option<ExportFormat>,
+    /// Which realm
+    #[command(flatten)]
+    pub(super) realm: RealmArgs,
+}
 
 pub(super) async fn run(args: &ExportArgs, on: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(on).await?;

@@ -29,6 +29,16 @@ pub struct UserArgs {
     verb: Verb,
 }
 
+impl UserArgs {
+    /// Whether nothing is changed, so that it may be dropped at any moment.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        use Verb::{Can, Export, Groups, List, Roles, Show};
+        let lists_sessions = matches!(self.verb, Verb::Sessions(SessionsVerb::List(_)));
+        lists_sessions || matches!(self.verb, List(_) | Show(_) | Roles(_) | Groups(_) | Can(_) | Export(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a user
@@ -120,7 +130,7 @@ EXAMPLES
   nexus user export --tenant acme > people.csv
   nexus user export --format jsonl --tenant acme | nexus user create --from - --tenant birch
   nexus -o json user export --tenant acme          one array, for other programs")]
-    Export(ExportArgs),
+    Export(export::ExportArgs),
     /// Set passwords, or make tokens that set them
     #[command(subcommand)]
     Password(PasswordVerb),
@@ -302,26 +312,6 @@ pub struct PurgeArgs {
     pub realm: RealmArgs,
 }
 
-/// How users are written out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ExportFormat {
-    /// A header and rows
-    Csv,
-    /// A JSON object a line
-    Jsonl,
-}
-
-/// Arguments of `nexus user export`.
-#[derive(Debug, Args)]
-pub struct ExportArgs {
-    /// How they are written; without it as --output says, else csv
-    #[arg(long, value_name = "FORM")]
-    pub format: Option<ExportFormat>,
-    /// Which realm
-    #[command(flatten)]
-    pub realm: RealmArgs,
-}
-
 /// Arguments of `nexus user can`.
 #[derive(Debug, Args)]
 pub struct CanArgs {
@@ -471,18 +461,18 @@ pub async fn run(args: UserArgs, on: &Invocation) -> CommandResult {
     match args.verb {
         Verb::Create(args) if args.from.is_some() => many::run(*args, on).await,
         Verb::Create(args) => create::run(*args, on).await,
-        Verb::List(args) => on.reading(look::list(args, on)).await,
-        Verb::Show(args) => on.reading(look::show(&args, on)).await,
-        Verb::Roles(args) => on.reading(access::roles(&args, on)).await,
-        Verb::Groups(args) => on.reading(access::groups(&args, on)).await,
-        Verb::Can(args) => on.reading(access::can(args, on)).await,
+        Verb::List(args) => look::list(args, on).await,
+        Verb::Show(args) => look::show(&args, on).await,
+        Verb::Roles(args) => access::roles(&args, on).await,
+        Verb::Groups(args) => access::groups(&args, on).await,
+        Verb::Can(args) => access::can(args, on).await,
         Verb::Update(args) => change::update(args, on).await,
         Verb::Disable(args) => change::run(change::Change::Disable, &args, on).await,
         Verb::Enable(args) => change::run(change::Change::Enable, &args, on).await,
         Verb::Unlock(args) => change::run(change::Change::Unlock, &args, on).await,
         Verb::Undelete(args) => change::run(change::Change::Undelete, &args, on).await,
         Verb::Delete(args) => change::delete(&args, on).await,
-        Verb::Export(args) => on.reading(export::run(&args, on)).await,
+        Verb::Export(args) => export::run(&args, on).await,
         Verb::Purge(args) => change::purge(&args, on).await,
         Verb::Password(PasswordVerb::Set(args)) => password::set(&args, on).await,
         Verb::Invite(args) => password::token(&args, Purpose::Invite, on).await,
@@ -490,7 +480,7 @@ pub async fn run(args: UserArgs, on: &Invocation) -> CommandResult {
         Verb::Factor(FactorVerb::Enrol(args)) => password::enrol(&args, on).await,
         Verb::Factor(FactorVerb::Confirm(args)) => password::confirm(&args, on).await,
         Verb::Factor(FactorVerb::Remove(args)) => password::remove(&args, on).await,
-        Verb::Sessions(SessionsVerb::List(args)) => on.reading(look::sessions(&args, on)).await,
+        Verb::Sessions(SessionsVerb::List(args)) => look::sessions(&args, on).await,
         Verb::Sessions(SessionsVerb::Revoke(args)) => change::revoke_sessions(&args, on).await,
     }
 }

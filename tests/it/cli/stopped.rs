@@ -91,6 +91,16 @@ fn a_command_that_reads_ends_at_the_first_ctrl_c() {
         ("nexus.users", &["user", "export"]),
         ("control.signing_keys", &["key", "list"]),
         ("control.issued_tokens", &["token", "list"]),
+        ("nexus.roles", &["role", "list"]),
+        ("nexus.groups", &["group", "tree"]),
+        ("nexus.permissions", &["permission", "list"]),
+        ("nexus.operator_grants", &["operator", "list"]),
+        ("control.clusters", &["cluster", "list"]),
+        ("control.stores", &["store", "show", "default"]),
+        ("control.operations", &["operation", "list"]),
+        ("control.tenants", &["migrate", "status"]),
+        ("control.runs", &["migrate", "runs", "list"]),
+        ("control.data_keys", &["secret", "status"]),
     ] {
         let output = stopped_at(&world, table, args);
         let said = String::from_utf8_lossy(&output.stderr);
