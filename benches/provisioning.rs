@@ -1,7 +1,8 @@
 //! Measures making tenants against its floor: the bare statements and requests that no tool can do
 //! without, sent one after the other on open connections, in the same run on the same stack. And
-//! against the same with what makes a tenant safe: its rights, and the proof of them, bare and as much
-//! of it at once as can be.
+//! against the same with what makes a tenant safe, bare and as much of it at once as can be: with the
+//! three logins alone that a proof needs, one that is let in and two that are refused; and with its
+//! rights and all that is proved of them.
 //!
 //! `scripts/bench provisioning [--json] [--runs N] [--bulk N]`
 
@@ -45,8 +46,10 @@ fn main() -> Result<(), Failure> {
     }
     println!("{:<36} {:>12} {:>12} {:>8}  goal", "", "floor", "nexus", "ratio");
     row("create, whole process (ms)", &single, "floor_ms", "nexus_ms", "<= 1.3");
+    row("the same, the floor with three logins", &single, "logins_ms", "nexus_ms", "");
     row("the same, the floor with its proofs", &single, "proved_ms", "nexus_ms", "");
     row(&format!("{} in bulk (tenants/s)", bulk["tenants"]), &bulk, "floor_per_s", "nexus_per_s", ">= 0.8");
+    row("the same, the floor with three logins", &bulk, "logins_per_s", "nexus_per_s", "");
     row("the same, the floor with its proofs", &bulk, "proved_per_s", "nexus_per_s", "");
     println!(
         "{:<36} {:>12} {:>12.1} {:>8}  <= 100",
@@ -163,12 +166,13 @@ impl Bench {
     /// One tenant at a time, the floor and Nexus by turns.
     async fn single(&self, runs: usize) -> Result<Value, Failure> {
         let mut floor = self.floor().await?;
-        floor.make().await?;
+        floor.make(Work::Bare).await?;
         self.run(&["tenant", "create", "warm-up"])?;
-        let (mut bare, mut proved, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut bare, mut logins, mut proved, mut whole) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for run in 0..runs {
-            bare.push(floor.make().await?);
-            proved.push(floor.make_and_prove().await?);
+            bare.push(floor.make(Work::Bare).await?);
+            logins.push(floor.make(Work::Logins).await?);
+            proved.push(floor.make(Work::Proofs).await?);
             whole.push(self.run(&[
                 "tenant",
                 "create",
@@ -177,22 +181,27 @@ impl Bench {
                 "ann@acme.example",
             ])?);
         }
-        let (bare, proved, whole) = (median(bare), median(proved), median(whole));
+        let (bare, logins, proved) = (median(bare), median(logins), median(proved));
+        let whole = median(whole);
         Ok(json!({
-            "runs": runs, "floor_ms": bare, "proved_ms": proved, "nexus_ms": whole, "ratio": whole / bare,
+            "runs": runs, "floor_ms": bare, "logins_ms": logins, "proved_ms": proved, "nexus_ms": whole,
+            "ratio": whole / bare,
         }))
     }
 
     /// Many at a time, the floor and Nexus with as many workers, by turns. Each turn begins behind a
     /// checkpoint: else one would pay for what the other wrote.
     async fn bulk(&self, tenants: usize) -> Result<Value, Failure> {
-        let (mut bare, mut proved, mut whole, mut made) = (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0);
+        let (mut bare, mut logins, mut proved) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        let (mut whole, mut made) = (Duration::ZERO, 0);
         for turn in 0..TURNS {
             let share = tenants / TURNS + usize::from(turn < tenants % TURNS);
-            self.checkpoint().await?;
-            bare += self.bulk_floor(share, false).await?;
-            self.checkpoint().await?;
-            proved += self.bulk_floor(share, true).await?;
+            for (work, sum) in
+                [(Work::Bare, &mut bare), (Work::Logins, &mut logins), (Work::Proofs, &mut proved)]
+            {
+                self.checkpoint().await?;
+                *sum += self.bulk_floor(share, work).await?;
+            }
             self.checkpoint().await?;
             let lines: Vec<String> =
                 (made..made + share).map(|n| format!("bulk-{n},ann@acme.example\n")).collect();
@@ -205,8 +214,8 @@ impl Bench {
         let count = u32::try_from(tenants).map(f64::from)?;
         let rate = |took: Duration| count / took.as_secs_f64();
         Ok(json!({
-            "tenants": tenants, "jobs": JOBS, "floor_per_s": rate(bare), "proved_per_s": rate(proved),
-            "nexus_per_s": rate(whole), "ratio": rate(whole) / rate(bare),
+            "tenants": tenants, "jobs": JOBS, "floor_per_s": rate(bare), "logins_per_s": rate(logins),
+            "proved_per_s": rate(proved), "nexus_per_s": rate(whole), "ratio": rate(whole) / rate(bare),
         }))
     }
 
@@ -216,22 +225,18 @@ impl Bench {
         Ok(())
     }
 
-    async fn bulk_floor(&self, tenants: usize, proved: bool) -> Result<Duration, Failure> {
+    async fn bulk_floor(&self, tenants: usize, work: Work) -> Result<Duration, Failure> {
         let mut workers = tokio::task::JoinSet::new();
-        let mut floors = Vec::new();
+        let mut crew = Vec::new();
         for _ in 0..JOBS {
-            floors.push(self.floor().await?);
+            crew.push(self.floor().await?);
         }
         let begun = Instant::now();
-        for (worker, mut floor) in floors.into_iter().enumerate() {
+        for (worker, mut floor) in crew.into_iter().enumerate() {
             let share = tenants / JOBS + usize::from(worker < tenants % JOBS);
             workers.spawn(async move {
                 for _ in 0..share {
-                    if proved {
-                        floor.make_and_prove().await?
-                    } else {
-                        floor.make().await?
-                    };
+                    floor.make(work).await?;
                 }
                 Ok::<(), Failure>(())
             });
@@ -266,6 +271,17 @@ impl Bench {
         let unit = if cfg!(target_os = "macos") { 1_000_000 } else { 1000 };
         Ok(json!({ "version_ms": median(version?), "list_ms": median(list?), "memory_mb": used / unit }))
     }
+}
+
+/// How much is done for a tenant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Its roles, its database, its bucket and its key, one after the other.
+    Bare,
+    /// The same, as much at once as can be; its login is let in, and refused twice.
+    Logins,
+    /// The same with its rights, and a row and an object that are written and read.
+    Proofs,
 }
 
 /// What no tool can do without.
@@ -312,7 +328,14 @@ impl Floor {
         format!("create database {database} template {} owner {owner}", identifier(&self.template))
     }
 
-    async fn make(&mut self) -> Result<Duration, Failure> {
+    async fn make(&mut self, work: Work) -> Result<Duration, Failure> {
+        match work {
+            Work::Bare => self.make_bare().await,
+            Work::Logins | Work::Proofs => self.make_and_prove(work).await,
+        }
+    }
+
+    async fn make_bare(&mut self) -> Result<Duration, Failure> {
         let names = Names::new()?;
         let verifier = scram::verifier(&random::role_password()?)?;
         let begun = Instant::now();
@@ -325,9 +348,8 @@ impl Floor {
         Ok(begun.elapsed())
     }
 
-    /// The same, with its rights; and as the tenant a row and an object are written and read, and the
-    /// maintenance database and a neighbour's refuse it.
-    async fn make_and_prove(&mut self) -> Result<Duration, Failure> {
+    /// The maintenance database and a neighbour's refuse it, and its own lets it in.
+    async fn make_and_prove(&mut self, work: Work) -> Result<Duration, Failure> {
         let names = Names::new()?;
         let password = random::role_password()?;
         let begun = Instant::now();
@@ -348,7 +370,7 @@ impl Floor {
             sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.admin).await?;
             Ok::<(), Failure>(())
         };
-        let object = object(&self.store, &names);
+        let object = object(&self.store, &names, work);
         tokio::try_join!(refused, create, object)?;
         let (database, app) = (identifier(&names.database), identifier(&names.app));
         self.run(format!(
@@ -357,6 +379,10 @@ impl Floor {
         .await?;
         let (inside, own) = (self.server.database(&names.database), self.server.database(&names.database));
         let own = own.login(&names.app, password);
+        if work == Work::Logins {
+            sqlx::Connection::close(own.connect_plain("bench").await?).await?;
+            return Ok(begun.elapsed());
+        }
         let (inside, own) = tokio::try_join!(inside.connect("bench"), own.connect_plain("bench"))?;
         self.rights(inside, &names).await?;
         row_is_read(own).await?;
@@ -380,9 +406,12 @@ async fn row_is_read(mut own: PgConnection) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn object(store: &LocalStore, names: &Names) -> Result<(), Failure> {
+async fn object(store: &LocalStore, names: &Names, work: Work) -> Result<(), Failure> {
     store.create_bucket(&names.bucket, &names.mark).await?;
     let key = store.create_key(&names.bucket, &names.mark).await?;
+    if work == Work::Logins {
+        return Ok(());
+    }
     let client = BucketClient::new(store.endpoint(), store.region(), &key);
     client.put(&names.bucket, "bench", b"bench").await?;
     client.get(&names.bucket, "bench").await?;
