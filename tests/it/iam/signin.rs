@@ -106,7 +106,18 @@ fn unknown_wrong_disabled_invited_deleted_and_locked_are_one_answer_and_cost_the
         let names = ["unknown", "wrong", "disabled", "deleted", "locked", "invited"];
         let mut times = vec![Vec::new(); names.len()];
         let mut answers = std::collections::BTreeSet::new();
-        for round in 0..13 {
+        // The least of each: what the machine does besides only adds. A busy one needs more rounds.
+        let least = |times: &[Vec<std::time::Duration>]| -> Vec<f64> {
+            times.iter().map(|times| times.iter().min().unwrap().as_secs_f64()).collect()
+        };
+        let spread = |least: &[f64]| {
+            let (low, high) = least.iter().fold((f64::MAX, 0.0_f64), |(a, b), it| (a.min(*it), b.max(*it)));
+            high / low
+        };
+        for round in 0..60 {
+            if round > 12 && spread(&least(&times)) < 1.5 {
+                break;
+            }
             for (index, name) in names.iter().enumerate() {
                 // Whose account is open has another password; the others know the right one.
                 let tried = if *name == "wrong" { "something else entirely" } else { PASSWORD };
@@ -128,10 +139,8 @@ fn unknown_wrong_disabled_invited_deleted_and_locked_are_one_answer_and_cost_the
             }
         }
         assert_eq!(answers.len(), 1, "{answers:?}");
-        // The least of each: what the machine does besides only adds.
-        let least: Vec<f64> = times.iter().map(|times| times.iter().min().unwrap().as_secs_f64()).collect();
-        let (low, high) = least.iter().fold((f64::MAX, 0.0_f64), |(a, b), it| (a.min(*it), b.max(*it)));
-        assert!(high / low < 1.5, "{least:?}");
+        let least = least(&times);
+        assert!(spread(&least) < 1.5, "{least:?}");
     });
 }
 

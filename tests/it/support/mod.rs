@@ -5,5 +5,6 @@ pub mod machine;
 pub mod moto;
 pub mod private;
 pub mod proxy;
+pub mod sql;
 pub mod stack;
 pub mod world;

@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::sql::Login;
+
 /// Where the parts of the stack are.
 pub struct Stack {
     /// The folder that holds it.
@@ -93,7 +95,7 @@ impl Stack {
         fs::read_to_string(self.home.join("local/s3.token")).unwrap().trim().to_owned()
     }
 
-    /// Rows of a statement as any login, cells separated by '|', or what psql says against it.
+    /// Rows of a statement as any login, cells separated by '|', or what the server says against it.
     pub fn sql(
         &self,
         user: &str,
@@ -101,20 +103,7 @@ impl Stack {
         database: &str,
         statement: &str,
     ) -> Result<Vec<String>, String> {
-        let output = Command::new("psql")
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement])
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin:/usr/local/bin")
-            .env("PGHOST", &self.socket_dir)
-            .env("PGPORT", &self.port)
-            .env("PGUSER", user)
-            .env("PGPASSWORD", password)
-            .env("PGDATABASE", database)
-            .output()
-            .unwrap();
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-        }
-        Ok(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
+        let (socket_dir, port) = (self.socket_dir.as_str(), self.port.as_str());
+        Login { socket_dir, port, user, password, database }.run(statement)
     }
 }

@@ -140,7 +140,7 @@ impl World {
         self.sql(&self.control, statement)
     }
 
-    /// Rows of a statement as any login, or what psql says against it.
+    /// Rows of a statement as any login, or what the server says against it.
     pub fn sql_as(
         &self,
         user: &str,

@@ -1,0 +1,66 @@
+//! Statements as any login, in this process: psql would spend most of a test's time on hashing the
+//! password.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgRow, PgSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, ValueRef};
+use tokio::runtime::Runtime;
+
+/// A login at a database of a server.
+pub struct Login<'a> {
+    pub socket_dir: &'a str,
+    pub port: &'a str,
+    pub user: &'a str,
+    pub password: &'a str,
+    pub database: &'a str,
+}
+
+impl Login<'_> {
+    /// The rows of all statements as `psql -At` writes them, or what the server says against one.
+    pub fn run(&self, statements: &str) -> Result<Vec<String>, String> {
+        // A thread of its own: some tests are at work in a runtime already.
+        std::thread::scope(|scope| {
+            let run = || runtime().block_on(self.ask(statements)).map_err(|error| said(&error));
+            scope.spawn(run).join().unwrap()
+        })
+    }
+
+    async fn ask(&self, statements: &str) -> Result<Vec<String>, sqlx::Error> {
+        let options = PgConnectOptions::new_without_pgpass()
+            .socket(Path::new(self.socket_dir))
+            .port(self.port.parse().unwrap())
+            .username(self.user)
+            .password(self.password)
+            .database(self.database)
+            .application_name("psql")
+            .ssl_mode(PgSslMode::Disable)
+            .disable_statement_logging();
+        let mut session = options.connect().await?;
+        let rows = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).fetch_all(&mut session).await?;
+        session.close().await?;
+        // A value may hold several lines.
+        let text: String = rows.iter().map(|row| line(row) + "\n").collect();
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().unwrap())
+}
+
+fn line(row: &PgRow) -> String {
+    let cell = |index| {
+        let value = row.try_get_raw(index).unwrap();
+        if value.is_null() { String::new() } else { value.as_str().unwrap().to_owned() }
+    };
+    (0..row.len()).map(cell).collect::<Vec<_>>().join("|")
+}
+
+fn said(error: &sqlx::Error) -> String {
+    let Some(refusal) = error.as_database_error() else { return error.to_string() };
+    let refusal: &PgDatabaseError = refusal.downcast_ref();
+    [Some(refusal.message()), refusal.detail()].into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
