@@ -6,15 +6,14 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::output::{Column, Row, Thing, time_text};
+use super::secret_output::{hand_over, new_file};
 use super::token::{TokenInput, input};
 use super::{CommandResult, Exit, Invocation, complete};
 use crate::app::App;
 use crate::features::tenants::TenantRef;
 use crate::features::tokens::{ApiKeyView, KeyHolder, NewApiKey, Tokens, check_api_key};
-use crate::infra::handover::Handover;
 use crate::kernel::{Email, ExposeSecret, TenantId};
 
 /// Arguments of `nexus api-key`.
@@ -155,14 +154,11 @@ async fn create(args: CreateArgs, on: &Invocation) -> CommandResult {
         return Ok(Exit::Done);
     }
     // Before there is a key that would then be lost.
-    let file = args.file.as_deref().map(Handover::begin).transpose()?;
+    let file = new_file(on, args.file.as_ref())?;
     let made = tokens.create_api_key(&mut app.control, &mut realm, &caller, &subject, &new).await;
     let (view, key) = made?;
-    if let Some(mut file) = file {
-        file.append(Zeroizing::new(format!("{}\n", key.expose_secret())).as_bytes())?;
-        let path = file.path().display().to_string();
-        file.finish()?;
-        on.screen.note(&format!("the API key is in {path}"));
+    if let Some(file) = file {
+        hand_over(on, file, &key, "API key is")?;
     }
     let shown = args.reveal.then(|| key.expose_secret().to_owned());
     on.screen.thing(&CreatedView { view, key: shown })?;

@@ -47,6 +47,7 @@ mod psql;
 pub mod role;
 pub mod secret;
 pub mod secret_input;
+pub mod secret_output;
 pub mod store;
 pub mod tenant;
 mod text;

@@ -1,6 +1,7 @@
 //! `nexus token mint`.
 
 use super::super::output::Screen;
+use super::super::secret_output::{hand_over, new_file};
 use super::super::{CommandResult, Exit, Invocation, secret_input};
 use super::views::ClaimsView;
 use super::{MintArgs, RefreshArgs};
@@ -8,7 +9,6 @@ use crate::app::App;
 use crate::features::tenants::TenantRef;
 use crate::features::tokens::{CLIENT, Claims, DevelopmentKey, Impersonation, NewToken, TokenError, Tokens};
 use crate::infra::crypto::signing::Algorithm;
-use crate::infra::handover::Handover;
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, ExposeSecret, SecretString, TenantId};
 
@@ -38,18 +38,14 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
         return Ok(Exit::Done);
     }
     // Before there is a session whose token would then be lost.
-    let refresh_file = args.refresh_file.as_deref().map(Handover::begin).transpose()?;
+    let refresh_file = new_file(on, args.refresh_file.as_ref())?;
     if let Some(why) = &new.act_as {
         // The tenant learns of it first: a token without a trace there must not be.
         tokens.note_impersonation(&mut realm, &caller, &subject, &why.reason).await?;
     }
-    if let Some(mut file) = refresh_file {
+    if let Some(file) = refresh_file {
         let refresh = tokens.begin_session(&mut realm, &caller, &subject, CLIENT).await?;
-        let line = zeroize::Zeroizing::new(format!("{}\n", refresh.expose_secret()));
-        file.append(line.as_bytes())?;
-        let path = file.path().display().to_string();
-        file.finish()?;
-        on.screen.note(&format!("the refresh token is in {path}"));
+        hand_over(on, file, &refresh, "refresh token is")?;
     }
     let who = (&realm.name, &subject);
     let minted =

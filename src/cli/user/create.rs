@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::output::Thing;
-use super::super::{CommandResult, Exit, Invocation};
+use super::super::{CommandResult, Exit, Invocation, secret_output};
 use super::{CreateArgs, password};
 use crate::features::iam::model::NewUser;
 use crate::features::iam::users::{self, FirstPassword, Prepared};
@@ -37,7 +37,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         return Err(NoWayIn.into());
     }
     let given = if invite { None } else { Some(password::given(on, args.password_stdin)?) };
-    let file = password::new_file(on, args.invitation_file.as_ref())?;
+    let file = secret_output::new_file(on, args.invitation_file.as_ref())?;
     let mut realm = args.realm.open(on).await?;
     let token = if invite { Some(InvitationToken::generate()?) } else { None };
     let first = match (&given, &token) {
@@ -58,7 +58,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let mut view = CreatedView { invitation: None, user };
     if let (Some(token), true) = (&token, told) {
         match file {
-            Some(file) => password::hand_over(on, file, token.text(), "invitation is")?,
+            Some(file) => secret_output::hand_over(on, file, token.text(), "invitation is")?,
             None => view.invitation = Some(token.text().expose_secret().to_owned()),
         }
     } else if invite && !on.global.dry_run {

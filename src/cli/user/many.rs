@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::super::output::{Column, ListWriter, Row};
-use super::super::{CommandResult, Exit, Invocation};
+use super::super::{CommandResult, Exit, Invocation, secret_output};
+use super::CreateArgs;
 use super::input::{self, Line};
-use super::{CreateArgs, password};
 use crate::features::iam::model::Outcome;
 use crate::features::iam::users::{self, FirstPassword, Prepared};
 use crate::features::iam::{Realm, groups, roles, signin};
@@ -126,7 +126,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let lines = input::read(source)?;
     let total = lines.len();
     let caller = on.caller();
-    let file = password::new_file(on, args.invitation_file.as_ref())?;
+    let file = secret_output::new_file(on, args.invitation_file.as_ref())?;
     let mut realm = args.realm.open(on).await?;
     check_names(&mut realm, &caller, &lines).await?;
     let tell = args.reveal || args.invitation_file.is_some();

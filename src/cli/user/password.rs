@@ -4,14 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::super::output::{Column, Row, Thing, time_text};
+use super::super::secret_output::{hand_over, new_file};
 use super::super::{CommandResult, Exit, Invocation, prompt, secret_input};
 use super::{ConfirmArgs, EnrolArgs, OneArgs, SetPasswordArgs, TokenArgs};
 use crate::features::iam::signin::{Enrolment, Issued, Purpose};
 use crate::features::iam::{IamError, signin};
-use crate::infra::handover::Handover;
 use crate::kernel::{AnyFailure, ExposeSecret, SecretString};
 
 /// A password from standard input, or from a person who types it twice.
@@ -34,30 +33,6 @@ fn needs_place(
     }
     let flag = format!("{flag} PATH, or --reveal");
     Err(prompt::PromptError::NotGiven { what: format!("a place for {what}"), flag }.into())
-}
-
-/// Makes the file for a secret before there is a secret: one that cannot be made is refused while
-/// nothing is done yet. In a dry run it is only looked at.
-pub(super) fn new_file(on: &Invocation, path: Option<&PathBuf>) -> Result<Option<Handover>, AnyFailure> {
-    match path {
-        Some(path) if on.global.dry_run => Ok(Handover::check(path).map(|()| None)?),
-        Some(path) => Ok(Some(Handover::begin(path)?)),
-        None => Ok(None),
-    }
-}
-
-/// Writes one secret into its file, and says where it is; `what` it is.
-pub(super) fn hand_over(
-    on: &Invocation,
-    mut file: Handover,
-    secret: &SecretString,
-    what: &str,
-) -> Result<(), AnyFailure> {
-    file.append(Zeroizing::new(format!("{}\n", secret.expose_secret())).as_bytes())?;
-    let path = file.path().display().to_string();
-    file.finish()?;
-    on.screen.note(&format!("the {what} in {path}"));
-    Ok(())
 }
 
 pub(super) async fn set(args: &SetPasswordArgs, on: &Invocation) -> CommandResult {
