@@ -243,11 +243,21 @@ fn psql_gets_the_password_neither_by_its_arguments_nor_by_its_environment() {
     let family = family(child.id());
     let mut names = Vec::new();
     for process in &family {
+        let mut seen = true;
         for what in ["cmdline", "environ"] {
-            let text = fs::read(process.join(what)).unwrap();
+            let text = match fs::read(process.join(what)) {
+                // What Nexus has in its memory not even its own user may look at, unless that is root.
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                    seen = false;
+                    continue;
+                }
+                other => other.unwrap(),
+            };
             assert_eq!(search.in_text(&text), [""; 0], "in {what} of {}", process.display());
         }
-        names.push(fs::read_to_string(process.join("comm")).unwrap().trim().to_owned());
+        if seen {
+            names.push(fs::read_to_string(process.join("comm")).unwrap().trim().to_owned());
+        }
     }
     assert!(names.iter().any(|name| name == "psql"), "psql was not looked at: {names:?}");
     let end = format!("select pg_terminate_backend(pid) from pg_stat_activity where usename = '{}'", role[0]);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -113,6 +114,18 @@ impl World {
         let output = self.command(args).env("NEXUS_FAILPOINT", format!("{point}=kill")).output().unwrap();
         let died = std::os::unix::process::ExitStatusExt::signal(&output.status) == Some(9);
         assert!(died, "{point} was not reached: {}", String::from_utf8_lossy(&output.stderr));
+        self.let_the_server_see_who_died();
+    }
+
+    /// Until then whoever was killed holds its locks. Others may hold some for longer.
+    fn let_the_server_see_who_died(&self) {
+        let until = Instant::now() + Duration::from_millis(1500);
+        let held = format!(
+            "select count(*) from pg_locks join pg_database on pg_database.oid = database
+             where locktype = 'advisory' and datname = '{}'",
+            self.control
+        );
+        while self.sql("postgres", &held) != ["0"] && Instant::now() < until {}
     }
 
     /// Starts a command that is to wait at a named point until [`Paused::go_on`].
