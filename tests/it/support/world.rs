@@ -125,7 +125,9 @@ impl World {
              where locktype = 'advisory' and datname = '{}'",
             self.control
         );
-        while self.sql("postgres", &held) != ["0"] && Instant::now() < until {}
+        // Where the server itself is down nobody holds anything.
+        let ask = || self.sql_as("nexus", &self.stack.password(), "postgres", &held);
+        while ask().is_ok_and(|count| count != ["0"]) && Instant::now() < until {}
     }
 
     /// Starts a command that is to wait at a named point until [`Paused::go_on`].
