@@ -324,6 +324,25 @@ fn sql_is_written_in_stores_and_below() {
     assert!(wrong.is_empty(), "SQL outside a store:\n{}", wrong.join("\n"));
 }
 
+/// A session of the driver's own would wait for ever where a server gives no sign of life.
+#[test]
+fn sessions_are_those_of_infra_db_whose_waits_end() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        // The local stack's probe has a limit of its own.
+        let may = source.path.starts_with("infra/db/") || source.path == "features/local/probe.rs";
+        for (number, line) in source.lines.iter().enumerate() {
+            let named = ["PgConnection", "Connection", "Transaction", "Acquire", "ConnectOptions"]
+                .iter()
+                .any(|word| line.contains("sqlx::") && is_word(line, word));
+            if named && !may {
+                wrong.push(format!("{}:{}", source.path, number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the driver's sessions outside infra/db:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn only_the_screen_writes_to_standard_output_and_standard_error() {
     let mut wrong = Vec::new();

@@ -9,8 +9,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 
 use futures_util::FutureExt;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls};
+use nexus::kernel::SecretString;
+use sqlx::AssertSqlSafe;
 
 const MIGRATION: &str = include_str!("../../migrations/20261121000200_secrets.sql");
 
@@ -35,13 +36,13 @@ const KEEPER: &str = r#"
 
 /// A database of its own, with a connection to it.
 pub(crate) struct World {
-    pub(crate) options: PgConnectOptions,
+    pub(crate) server: ServerAddress,
     pub(crate) conn: PgConnection,
 }
 
 impl World {
     pub(crate) async fn connect(&self) -> PgConnection {
-        self.options.connect().await.unwrap()
+        self.server.connect("test").await.unwrap()
     }
 }
 
@@ -49,10 +50,10 @@ impl World {
 pub(crate) async fn with_database(test: impl AsyncFnOnce(&mut World)) {
     let server = server();
     let name = format!("nexus_test_{}", uuid::Uuid::new_v4().simple());
-    let mut admin = server.connect().await.unwrap();
+    let mut admin = server.connect("test").await.unwrap();
     run(&mut admin, format!("create database {name}")).await;
-    let options = server.clone().database(&name);
-    let mut world = World { conn: options.connect().await.unwrap(), options };
+    let server = server.database(&name);
+    let mut world = World { conn: server.connect("test").await.unwrap(), server };
     run(&mut world.conn, GROUND.to_owned()).await;
     run(&mut world.conn, MIGRATION.to_owned()).await;
     let outcome = AssertUnwindSafe(test(&mut world)).catch_unwind().await;
@@ -69,16 +70,16 @@ pub(crate) async fn run(conn: &mut PgConnection, sql: String) {
 }
 
 /// How to reach the server as its superuser.
-fn server() -> &'static PgConnectOptions {
-    static SERVER: OnceLock<(PgConnectOptions, Option<(Child, ChildStdin)>)> = OnceLock::new();
-    let (options, _keeper) = SERVER.get_or_init(|| match std::env::var("NEXUS_TEST_POSTGRES") {
-        Ok(url) => (url.parse().unwrap(), None),
+fn server() -> &'static ServerAddress {
+    static SERVER: OnceLock<(ServerAddress, Option<(Child, ChildStdin)>)> = OnceLock::new();
+    let (server, _keeper) = SERVER.get_or_init(|| match std::env::var("NEXUS_TEST_POSTGRES") {
+        Ok(url) => (ServerAddress::from_url(&SecretString::from(url)).unwrap(), None),
         Err(_) => start(),
     });
-    options
+    server
 }
 
-fn start() -> (PgConnectOptions, Option<(Child, ChildStdin)>) {
+fn start() -> (ServerAddress, Option<(Child, ChildStdin)>) {
     let password = uuid::Uuid::new_v4().simple().to_string();
     let folder = tempfile::Builder::new().prefix("nexus-pg-").tempdir().unwrap().keep();
     fs::File::create(folder.join("password")).unwrap().write_all(password.as_bytes()).unwrap();
@@ -93,14 +94,16 @@ fn start() -> (PgConnectOptions, Option<(Child, ChildStdin)>) {
     let mut line = String::new();
     BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "ready", "PostgreSQL did not start; see {}", folder.display());
-    let options = PgConnectOptions::new()
-        .socket(&folder)
-        .port(5432)
-        .username("postgres")
-        .password(&password)
-        .database("postgres");
+    let server = ServerAddress {
+        host: Host::Socket(folder),
+        port: 5432,
+        user: "postgres".to_owned(),
+        password: SecretString::from(password),
+        database: "postgres".to_owned(),
+        tls: Tls::Disable,
+    };
     let stdin = keeper.stdin.take().unwrap();
-    (options, Some((keeper, stdin)))
+    (server, Some((keeper, stdin)))
 }
 
 /// The newest server's programs: in the distributions' folder, or where `pg_config` says.

@@ -2,8 +2,9 @@
 //! or put back, Nexus refuses to open it.
 
 use nexus::features::secrets::Secrets;
+use nexus::infra::db::{PgConnection, transaction};
 use nexus::kernel::{ErrorKind, Failure, TenantId};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use crate::postgres::{World, run, with_database};
 use crate::{opened, sealed_tenant, secret, service};
@@ -36,7 +37,7 @@ impl<'a> Scene<'a> {
 
     /// Does what the intruder does, expects acme's named secret to stay shut, and undoes it.
     async fn refuses(&mut self, name: &str, intrusion: &str) {
-        let mut transaction = self.conn.begin().await.unwrap();
+        let mut transaction = transaction(self.conn).await.unwrap();
         run(&mut transaction, LOOSEN.to_owned()).await;
         let changed =
             sqlx::raw_sql(AssertSqlSafe(intrusion.to_owned())).execute(&mut *transaction).await.unwrap();
@@ -227,7 +228,7 @@ async fn a_secret_taken_away_or_added_is_noticed() {
         scene.refuses("postgres", &taken).await;
         scene.refuses("smtp", &added).await;
         for intrusion in [taken, added] {
-            let mut transaction = scene.conn.begin().await.unwrap();
+            let mut transaction = transaction(scene.conn).await.unwrap();
             run(&mut transaction, intrusion).await;
             let refused = scene.secrets.names(&mut transaction, acme).await.unwrap_err();
             assert_eq!((refused.kind(), refused.code()), (ErrorKind::Integrity, "sealed_value_damaged"));

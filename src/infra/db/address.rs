@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::{ConnectOptions, PgConnection};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::DbError;
+use super::liveness::Watch;
+use super::{DbError, PgConnection};
 
 /// How long a connection may take to be made before the server counts as down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -103,7 +105,7 @@ impl ServerAddress {
     /// # Errors
     /// [`DbError::Unreachable`] when no session could be had in ten seconds.
     pub async fn connect(&self, application: &str) -> Result<PgConnection, DbError> {
-        let options = self.options().application_name(application).options([
+        let options = self.options().options([
             ("search_path", "pg_catalog,pg_temp"),
             ("client_connection_check_interval", "500ms"),
             ("idle_in_transaction_session_timeout", "60s"),
@@ -111,7 +113,7 @@ impl ServerAddress {
             ("statement_timeout", "0"),
             ("lock_timeout", "30s"),
         ]);
-        self.open(options).await
+        self.open(application, options).await
     }
 
     /// The same for who only reads: a transaction changes nothing and sees one moment, and neither a
@@ -120,7 +122,7 @@ impl ServerAddress {
     /// # Errors
     /// As [`ServerAddress::connect`].
     pub async fn connect_reading(&self, application: &str) -> Result<PgConnection, DbError> {
-        let options = self.options().application_name(application).options([
+        let options = self.options().options([
             ("search_path", "pg_catalog,pg_temp"),
             ("client_connection_check_interval", "500ms"),
             ("idle_in_transaction_session_timeout", "60s"),
@@ -131,7 +133,7 @@ impl ServerAddress {
             ("jit", "off"),
             ("bytea_output", "hex"),
         ]);
-        self.open(options).await
+        self.open(application, options).await
     }
 
     /// Opens a connection as a tenant's application would, but with these limits: what the startup
@@ -145,7 +147,7 @@ impl ServerAddress {
         limits: &[(&'static str, String)],
     ) -> Result<PgConnection, DbError> {
         let limits = limits.iter().map(|(name, value)| (*name, value));
-        self.open(self.options().application_name(application).options(limits)).await
+        self.open(application, self.options().options(limits)).await
     }
 
     /// Opens a connection that acts as another role from its first statement on, and that what is
@@ -155,7 +157,7 @@ impl ServerAddress {
     /// # Errors
     /// [`DbError::Unreachable`], or the server's refusal.
     pub async fn connect_acting(&self, application: &str, role: &str) -> Result<PgConnection, DbError> {
-        let options = self.options().application_name(application).options([
+        let options = self.options().options([
             ("role", role),
             ("search_path", "pg_catalog,pg_temp"),
             ("client_connection_check_interval", "500ms"),
@@ -166,7 +168,7 @@ impl ServerAddress {
             ("statement_timeout", "0"),
             ("lock_timeout", "0"),
         ]);
-        self.open(options).await
+        self.open(application, options).await
     }
 
     /// Opens a connection as a tenant's application would: nothing but what is its own applies.
@@ -174,21 +176,51 @@ impl ServerAddress {
     /// # Errors
     /// [`DbError::Unreachable`], or the server's refusal.
     pub async fn connect_plain(&self, application: &str) -> Result<PgConnection, DbError> {
-        self.open(self.options().application_name(application)).await
+        self.open(application, self.options()).await
     }
 
-    async fn open(&self, options: PgConnectOptions) -> Result<PgConnection, DbError> {
-        let opening = async move { tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await };
+    async fn open(&self, application: &str, options: PgConnectOptions) -> Result<PgConnection, DbError> {
+        let watch = Watch::new(self, application);
+        let (began, patience) = (Instant::now(), watch.health.patience(CONNECT_TIMEOUT));
+        let options = options.application_name(application);
+        let opening = async move { tokio::time::timeout(patience, options.connect()).await };
         // On another thread: half of a login is the hashing of its password (RFC 5802, section 3), which
         // would keep waiting what else one task does at the same time.
-        let opened = AbortOnDropHandle::new(tokio::spawn(opening)).await;
-        let no_answer = || std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in ten seconds");
-        let result = match opened {
+        let result = match AbortOnDropHandle::new(tokio::spawn(opening)).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(sqlx::Error::Io(no_answer())),
+            Ok(Err(_)) => {
+                watch.health.silent(began);
+                let why = format!("no answer in {} s", patience.as_secs());
+                Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, why)))
+            }
             Err(ended) => Err(sqlx::Error::Io(std::io::Error::other(ended))),
         };
-        result.map_err(|error| DbError::of_connect(error, self))
+        if result.is_ok() {
+            watch.heard();
+        }
+        let opened = result.map_err(|error| DbError::of_connect(error, self))?;
+        Ok(PgConnection::new(opened, watch))
+    }
+
+    /// A session that looks at what other sessions do, without a watch of its own.
+    pub(super) async fn enter_to_look(&self, patience: Duration) -> Result<sqlx::PgConnection, sqlx::Error> {
+        let options = self.options().application_name("nexus:watch").options([
+            ("search_path", "pg_catalog,pg_temp"),
+            ("default_transaction_read_only", "on"),
+            ("statement_timeout", "5s"),
+        ]);
+        let opened = tokio::time::timeout(patience, options.connect()).await;
+        opened.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
+    }
+
+    /// Whether its processes are this machine's.
+    pub(super) fn is_on_this_machine(&self) -> bool {
+        match &self.host {
+            Host::Socket(_) => true,
+            Host::Tcp(host) => {
+                host == "localhost" || host.parse().is_ok_and(|it: std::net::IpAddr| it.is_loopback())
+            }
+        }
     }
 
     fn options(&self) -> PgConnectOptions {

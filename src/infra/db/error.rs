@@ -3,6 +3,7 @@
 use sqlx::postgres::PgDatabaseError;
 
 use super::ServerAddress;
+use super::liveness::Lost;
 use crate::kernel::{ErrorKind, Failure};
 
 /// A statement or a connection that failed.
@@ -13,6 +14,14 @@ pub enum DbError {
     Unreachable {
         /// Which server.
         server: String,
+        /// What the driver says.
+        source: sqlx::Error,
+    },
+    /// The server did not say whether it has committed.
+    #[error(
+        "the database server does not say whether the last change was made ({source}): it may or may not be"
+    )]
+    OutcomeUnknown {
         /// What the driver says.
         source: sqlx::Error,
     },
@@ -90,6 +99,14 @@ impl From<sqlx::Error> for DbError {
         };
         match (refused, &error) {
             (Some((state, message, constraint)), _) => Self::Refused { state, message, constraint },
+            (None, sqlx::Error::Io(io)) if io.get_ref().is_some_and(|it| it.is::<LostCommit>()) => {
+                Self::OutcomeUnknown { source: error }
+            }
+            (None, sqlx::Error::Io(io)) if io.get_ref().is_some_and(|it| it.is::<Lost>()) => {
+                let server =
+                    io.get_ref().and_then(|it| it.downcast_ref::<Lost>()).map(|it| it.server.clone());
+                Self::Unreachable { server: server.unwrap_or_default(), source: error }
+            }
             (
                 None,
                 sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed,
@@ -102,7 +119,9 @@ impl From<sqlx::Error> for DbError {
 impl Failure for DbError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unreachable { .. } | Self::LoginRefused { .. } => ErrorKind::Unavailable,
+            Self::Unreachable { .. } | Self::OutcomeUnknown { .. } | Self::LoginRefused { .. } => {
+                ErrorKind::Unavailable
+            }
             // 08: connection; 53: out of disk, memory or connections; 57: shut down or cancelled;
             // 58: the system, e.g. an I/O error (manual, appendix A).
             Self::Refused { state, .. }
@@ -119,6 +138,7 @@ impl Failure for DbError {
     fn code(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "database_unreachable",
+            Self::OutcomeUnknown { .. } => "database_outcome_unknown",
             Self::LoginRefused { .. } => "database_login_refused",
             Self::Refused { .. } if self.kind() == ErrorKind::Unavailable => "database_unavailable",
             Self::Refused { .. } => "database_refused",
@@ -130,6 +150,9 @@ impl Failure for DbError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Unreachable { .. } => vec!["find out what is wrong: nexus doctor".to_owned()],
+            Self::OutcomeUnknown { .. } => {
+                vec!["repeat the same command once the server answers: it finds out".to_owned()]
+            }
             Self::LoginRefused { .. } => vec!["see which login is used: nexus config show".to_owned()],
             Self::Refused { state, .. } if state == "53100" => {
                 vec!["the server's disk is full: free some space, then repeat".to_owned()]
@@ -153,6 +176,24 @@ impl Failure for DbError {
                 ]
             }
             _ => Vec::new(),
+        }
+    }
+}
+
+/// A commit whose answer did not come.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct LostCommit(sqlx::Error);
+
+impl LostCommit {
+    /// What a failed commit means: the server's refusal says that nothing was changed, a broken
+    /// session says nothing.
+    pub(super) fn of(error: sqlx::Error) -> sqlx::Error {
+        match error {
+            error @ (sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) => {
+                sqlx::Error::Io(std::io::Error::other(Self(error)))
+            }
+            error => error,
         }
     }
 }

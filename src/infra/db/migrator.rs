@@ -1,9 +1,9 @@
 //! The two sets of migrations that are part of the binary, and how one is applied.
 
-use sqlx::PgConnection;
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use futures_util::FutureExt;
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migrator};
 
-use super::DbError;
+use super::{DbError, PgConnection};
 
 static CONTROL_FILES: Migrator = sqlx::migrate!("./migrations");
 static REALM_FILES: Migrator = sqlx::migrate!("./tenant_migrations");
@@ -48,7 +48,7 @@ impl MigrationSet {
     /// # Errors
     /// [`DbError::Migration`] when a newer Nexus was at work, or somebody else.
     pub async fn recognise(&self, connection: &mut PgConnection) -> Result<(), DbError> {
-        for applied in connection.list_applied_migrations(&self.history()).await? {
+        for applied in self.applied(connection).await? {
             let known = self.files.iter().find(|file| file.version == applied.version);
             let known = known.ok_or(MigrateError::VersionMissing(applied.version))?;
             if known.checksum != applied.checksum {
@@ -63,7 +63,7 @@ impl MigrationSet {
     /// # Errors
     /// When the statement fails, e.g. because there is no history.
     pub async fn is_current(&self, connection: &mut PgConnection) -> Result<bool, DbError> {
-        let applied = connection.list_applied_migrations(&self.history()).await?;
+        let applied = self.applied(connection).await?;
         Ok(self.files.iter().all(|file| applied.iter().any(|it| it.version == file.version)))
     }
 
@@ -75,8 +75,16 @@ impl MigrationSet {
         let mut migrator = Migrator::with_migrations(self.files.iter().cloned().collect());
         migrator.set_locking(false);
         migrator.dangerous_set_table_name(self.history());
-        connection.create_schema_if_not_exists(self.schema).await?;
-        migrator.run_direct(None, connection, false).await?;
+        let run = async |driver: &mut sqlx::PgConnection| {
+            driver.create_schema_if_not_exists(self.schema).await?;
+            migrator.run_direct(None, driver, false).await
+        };
+        connection.within(None, |driver| run(driver).boxed()).await?;
         Ok(())
+    }
+
+    async fn applied(&self, connection: &mut PgConnection) -> Result<Vec<AppliedMigration>, MigrateError> {
+        let history = self.history();
+        connection.within(None, |driver| driver.list_applied_migrations(&history)).await
     }
 }

@@ -2,10 +2,13 @@
 //! errors mean. Knows no table of a feature.
 
 mod address;
+mod connection;
 mod error;
 mod histories;
 mod history;
+mod liveness;
 mod lock;
+mod look;
 mod migrator;
 mod quote;
 mod slots;
@@ -15,6 +18,7 @@ mod transaction;
 mod url;
 
 pub use address::{Host, ServerAddress, Tls};
+pub use connection::PgConnection;
 pub use error::DbError;
 pub use histories::{Who, make_missing, who, who_and_histories};
 pub use history::{Applied, History, Script, ScriptError, invalid_indexes, repeatable};
@@ -24,5 +28,5 @@ pub use quote::{identifier, literal};
 pub use slots::Slots;
 pub use statements::{Statement, statements};
 pub(crate) use text::stored_as_text;
-pub use transaction::{durable_transaction, snapshot, transaction};
+pub use transaction::{Transaction, durable_transaction, snapshot, transaction};
 pub use url::UrlError;

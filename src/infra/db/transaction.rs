@@ -1,33 +1,102 @@
 //! Transactions on a connection that the caller holds.
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use std::ops::{Deref, DerefMut};
 
-use super::DbError;
+use futures_util::FutureExt;
+use sqlx::postgres::PgTransactionManager;
+use sqlx::{SqlSafeStr, SqlStr};
+use sqlx_core::transaction::TransactionManager;
 
-/// Begins a transaction. Dropped without a commit, it is rolled back before the connection's next
+use super::error::LostCommit;
+use super::{DbError, PgConnection};
+
+/// An open transaction. Dropped without a commit, it is rolled back before the connection's next
 /// statement.
+#[derive(Debug)]
+#[must_use = "a transaction that is dropped is rolled back"]
+pub struct Transaction<'c> {
+    connection: &'c mut PgConnection,
+    open: bool,
+}
+
+impl<'c> Transaction<'c> {
+    async fn begin(connection: &'c mut PgConnection, statement: Option<SqlStr>) -> Result<Self, DbError> {
+        let text = statement.as_ref().map_or("BEGIN", SqlStr::as_str).to_owned();
+        // From here on a failure rolls back, in case the server has begun.
+        let transaction = Self { connection, open: true };
+        let begin = |driver| PgTransactionManager::begin(driver, statement).boxed();
+        transaction.connection.within(Some(&text), begin).await?;
+        Ok(transaction)
+    }
+
+    /// Makes it last.
+    ///
+    /// # Errors
+    /// When the server refuses, and then nothing was changed; or when it does not say that it has
+    /// committed, and then it may or may not have.
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        let commit = |driver| PgTransactionManager::commit(driver).boxed();
+        let committed = self.connection.within(Some("COMMIT"), commit).await;
+        self.open = committed.is_err();
+        committed.map_err(LostCommit::of)
+    }
+
+    /// Leaves nothing of it.
+    ///
+    /// # Errors
+    /// When the connection is broken: then nothing of it is left either.
+    pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
+        let rollback = |driver| PgTransactionManager::rollback(driver).boxed();
+        self.connection.within(Some("ROLLBACK"), rollback).await?;
+        self.open = false;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.connection
+    }
+}
+
+impl DerefMut for Transaction<'_> {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.connection
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            PgTransactionManager::start_rollback(self.connection.driver());
+        }
+    }
+}
+
+/// Begins a transaction.
 ///
 /// # Errors
 /// When the connection is broken.
-pub async fn transaction(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, DbError> {
-    Ok(sqlx::Connection::begin(connection).await?)
+pub async fn transaction(connection: &mut PgConnection) -> Result<Transaction<'_>, DbError> {
+    Transaction::begin(connection, None).await
 }
 
 /// Begins a transaction whose commit waits for the disk, whatever the session's default.
 ///
 /// # Errors
 /// When the connection is broken.
-pub async fn durable_transaction(
-    connection: &mut PgConnection,
-) -> Result<Transaction<'_, Postgres>, DbError> {
+pub async fn durable_transaction(connection: &mut PgConnection) -> Result<Transaction<'_>, DbError> {
     let begin = "begin; set local synchronous_commit to on";
-    Ok(sqlx::Connection::begin_with(connection, begin).await?)
+    Transaction::begin(connection, Some(begin.into_sql_str())).await
 }
 
 /// Begins a transaction that changes nothing and sees one moment (manual, chapter 13.2.2).
 ///
 /// # Errors
 /// When the connection is broken.
-pub async fn snapshot(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, DbError> {
-    Ok(sqlx::Connection::begin_with(connection, "begin isolation level repeatable read read only").await?)
+pub async fn snapshot(connection: &mut PgConnection) -> Result<Transaction<'_>, DbError> {
+    let begin = "begin isolation level repeatable read read only";
+    Transaction::begin(connection, Some(begin.into_sql_str())).await
 }

@@ -3,7 +3,7 @@
 use nexus::features::iam;
 use nexus::kernel::UserId;
 use serde_json::{Map, Value, json};
-use sqlx::{Connection, PgConnection};
+use sqlx::Connection;
 use uuid::Uuid;
 
 use super::acme;
@@ -144,7 +144,7 @@ fn thing(dice: &mut Dice, user: Uuid) -> Map<String, Value> {
     thing
 }
 
-async fn write(database: &mut PgConnection, graphs: &[Graph]) {
+async fn write(database: &mut sqlx::PgConnection, graphs: &[Graph]) {
     let statement = "
         with g as (select g from jsonb_array_elements($1) as all_of (g)),
         u as (insert into nexus.users (id, email, email_key, state, profile)
@@ -198,7 +198,7 @@ fn ten_thousand_random_realms_agree_with_the_simplest_oracle() {
             .username("nexus")
             .password(&world.stack().password())
             .database(&database[0]);
-        let mut inside = PgConnection::connect_with(&options).await.unwrap();
+        let mut inside = sqlx::PgConnection::connect_with(&options).await.unwrap();
         let register = "insert into nexus.permissions (name, description)
             select a || ':' || b, '' from unnest('{a,b,c,*}'::text[]) as a, unnest('{x,y,z,*}'::text[]) as b
             on conflict do nothing";

@@ -5,7 +5,7 @@ use sqlx::migrate::{Migrate, Migrator};
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::super::support::world::World;
-use super::{folder, session, wait};
+use super::{address, folder, session, wait};
 
 const TABLE: &str = "public._sqlx_migrations";
 
@@ -30,7 +30,7 @@ fn database(world: &World) -> String {
 }
 
 async fn files_of(world: &World) -> Vec<File> {
-    let mut control = session(world, &world.control).await;
+    let mut control = address(world, &world.control).connect("test").await.unwrap();
     migrations::set(&mut control, "shop").await.unwrap().files
 }
 

@@ -10,6 +10,7 @@ mod sets;
 use std::fs;
 use std::path::PathBuf;
 
+use nexus::infra::db::{Host, ServerAddress, Tls};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
@@ -46,6 +47,18 @@ async fn session(world: &World, database: &str) -> PgConnection {
         .password(&world.stack().password())
         .database(database);
     PgConnection::connect_with(&options).await.unwrap()
+}
+
+/// A database of the world's server, as its superuser.
+fn address(world: &World, database: &str) -> ServerAddress {
+    ServerAddress {
+        host: Host::Socket(world.stack().socket_dir.clone().into()),
+        port: world.stack().port.parse().unwrap(),
+        user: "nexus".to_owned(),
+        password: world.stack().password().into(),
+        database: database.to_owned(),
+        tls: Tls::Disable,
+    }
 }
 
 /// Runs what waits for a server.

@@ -1,0 +1,228 @@
+//! A session with a PostgreSQL server whose every wait has an end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, Stream, StreamExt};
+use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{Connection, Either, Execute, Executor, Postgres, SqlStr};
+
+use super::liveness::{Silence, Watch};
+
+/// How long a goodbye may take; the socket is closed either way.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much of a statement's text is kept to recognise it in `pg_stat_activity`, in bytes.
+const TEXT_KEPT: usize = 256;
+
+/// A session, as [`sqlx::PgConnection`], that fails where the server gives no sign of life
+/// ([`super::liveness`]) instead of waiting for ever. After that every use fails at once.
+pub struct PgConnection {
+    inner: sqlx::PgConnection,
+    watch: Arc<Watch>,
+}
+
+impl std::fmt::Debug for PgConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PgConnection").finish_non_exhaustive()
+    }
+}
+
+impl PgConnection {
+    pub(super) fn new(inner: sqlx::PgConnection, watch: Arc<Watch>) -> Self {
+        Self { inner, watch }
+    }
+
+    /// Says goodbye, for two seconds at most.
+    ///
+    /// # Errors
+    /// When the connection is broken. The session has ended either way.
+    pub async fn close(self) -> Result<(), sqlx::Error> {
+        if self.watch.is_broken() {
+            return Ok(());
+        }
+        tokio::time::timeout(CLOSE_TIMEOUT, self.inner.close()).await.unwrap_or(Ok(()))
+    }
+
+    /// Waits until the server has answered all that was sent.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        self.within(None, |inner| inner.ping().boxed()).await
+    }
+
+    /// Runs something of the driver's under the same watch. `text` is the statement that the server
+    /// will be seen to work on, where it is one.
+    pub(super) async fn within<'a, T, E: From<sqlx::Error>>(
+        &'a mut self,
+        text: Option<&str>,
+        work: impl FnOnce(&'a mut sqlx::PgConnection) -> BoxFuture<'a, Result<T, E>>,
+    ) -> Result<T, E> {
+        self.watch.usable()?;
+        Watched::new(work(&mut self.inner), &self.watch, text.map(kept)).await
+    }
+
+    pub(super) fn driver(&mut self) -> &mut sqlx::PgConnection {
+        &mut self.inner
+    }
+}
+
+impl<'c> Executor<'c> for &'c mut PgConnection {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(
+        self,
+        query: E,
+    ) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        if let Err(error) = self.watch.usable() {
+            return futures_util::stream::once(std::future::ready(Err(error))).boxed();
+        }
+        let query = Query::of(query);
+        let text = kept(query.sql.as_str());
+        Watched::new(self.inner.fetch_many(query), &self.watch, Some(text)).boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        if let Err(error) = self.watch.usable() {
+            return std::future::ready(Err(error)).boxed();
+        }
+        let query = Query::of(query);
+        let text = kept(query.sql.as_str());
+        Watched::new(self.inner.fetch_optional(query), &self.watch, Some(text)).boxed()
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        if let Err(error) = self.watch.usable() {
+            return std::future::ready(Err(error)).boxed();
+        }
+        let text = kept(sql.as_str());
+        Watched::new(self.inner.prepare_with(sql, parameters), &self.watch, Some(text)).boxed()
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<sqlx::Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        if let Err(error) = self.watch.usable() {
+            return std::future::ready(Err(error)).boxed();
+        }
+        let text = kept(sql.as_str());
+        Watched::new(self.inner.describe(sql), &self.watch, Some(text)).boxed()
+    }
+}
+
+fn kept(text: &str) -> String {
+    text[..text.floor_char_boundary(TEXT_KEPT)].to_owned()
+}
+
+/// A query, taken apart so that its text can be looked at before it is sent.
+struct Query {
+    sql: SqlStr,
+    statement: Option<PgStatement>,
+    arguments: Result<Option<PgArguments>, sqlx::error::BoxDynError>,
+    persistent: bool,
+}
+
+impl Query {
+    fn of<'q>(mut query: impl Execute<'q, Postgres>) -> Self {
+        let statement = query.statement().cloned();
+        let arguments = query.take_arguments();
+        let persistent = query.persistent();
+        Self { sql: query.sql(), statement, arguments, persistent }
+    }
+}
+
+impl Execute<'_, Postgres> for Query {
+    fn sql(self) -> SqlStr {
+        self.sql
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        self.statement.as_ref()
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, sqlx::error::BoxDynError> {
+        std::mem::replace(&mut self.arguments, Ok(None))
+    }
+
+    fn persistent(&self) -> bool {
+        self.persistent
+    }
+}
+
+/// What waits for the server, and fails where the server gives no sign of life.
+struct Watched<'a, W> {
+    waiting: W,
+    watch: &'a Arc<Watch>,
+    text: Option<String>,
+    silence: Option<Silence>,
+    over: bool,
+}
+
+impl<'a, W> Watched<'a, W> {
+    fn new(waiting: W, watch: &'a Arc<Watch>, text: Option<String>) -> Self {
+        Self { waiting, watch, text, silence: None, over: false }
+    }
+
+    /// Called where nothing has come yet.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<sqlx::Error> {
+        let (watch, text) = (self.watch, &self.text);
+        let silence = self.silence.get_or_insert_with(|| watch.silence(text.clone()));
+        silence.poll_unpin(cx)
+    }
+
+    fn heard<T>(&mut self, answer: T) -> T {
+        self.silence = None;
+        self.watch.heard();
+        answer
+    }
+}
+
+impl<T, E: From<sqlx::Error>> Future for Watched<'_, BoxFuture<'_, Result<T, E>>> {
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.waiting.poll_unpin(cx) {
+            Poll::Ready(answer) => Poll::Ready(self.heard(answer)),
+            Poll::Pending => self.poll_silence(cx).map(|error| Err(error.into())),
+        }
+    }
+}
+
+impl<T> Stream for Watched<'_, BoxStream<'_, Result<T, sqlx::Error>>> {
+    type Item = Result<T, sqlx::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        match self.waiting.poll_next_unpin(cx) {
+            Poll::Ready(answer) => Poll::Ready(self.heard(answer)),
+            Poll::Pending => {
+                let silence = self.poll_silence(cx);
+                self.over = silence.is_ready();
+                silence.map(|error| Some(Err(error)))
+            }
+        }
+    }
+}
