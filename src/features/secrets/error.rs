@@ -72,12 +72,15 @@ pub enum SecretsError {
     /// No random bytes for a key.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The control database.
-    #[error("the control database failed: {0}")]
-    Database(#[from] sqlx::Error),
     /// The connection to the control database.
     #[error(transparent)]
     Connection(crate::infra::db::DbError),
+}
+
+impl From<sqlx::Error> for SecretsError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Connection(error.into())
+    }
 }
 
 impl Failure for SecretsError {
@@ -92,7 +95,6 @@ impl Failure for SecretsError {
             Self::NoMaster | Self::NotFound { .. } | Self::NoDataKey(_) => ErrorKind::NotFound,
             Self::AlreadySealed(_) | Self::Raced(_) => ErrorKind::Conflict,
             Self::Name(_) | Self::Seal { .. } | Self::Random(_) => ErrorKind::Internal,
-            Self::Database(error) => database_kind(error),
             Self::Connection(error) => error.kind(),
         }
     }
@@ -113,7 +115,7 @@ impl Failure for SecretsError {
             Self::Name(_) => "secret_name",
             Self::Seal { .. } => "secret_not_sealed",
             Self::Random(_) => "no_random_bytes",
-            Self::Database(_) | Self::Connection(_) => "control_database",
+            Self::Connection(_) => "control_database",
         }
     }
 
@@ -122,6 +124,7 @@ impl Failure for SecretsError {
             Self::OtherMaster { .. } => vec!["nexus secret status".into(), "nexus config show".into()],
             Self::NoMaster => vec!["nexus init".into()],
             Self::Master(error) => error.hints(),
+            Self::Connection(error) => error.hints(),
             Self::Damaged { tenant, .. } | Self::DataKeyDamaged(tenant) | Self::ManifestDamaged(tenant) => {
                 vec![format!("nexus tenant repair {tenant}")]
             }
@@ -140,6 +143,7 @@ impl Failure for SecretsError {
             | Self::Seal { tenant, name, .. } => {
                 json!({ "tenant": tenant, "name": name })
             }
+            Self::Connection(error) => error.details(),
             Self::DataKeyDamaged(tenant)
             | Self::ManifestDamaged(tenant)
             | Self::NoDataKey(tenant)
@@ -148,22 +152,5 @@ impl Failure for SecretsError {
             | Self::UsedUp(tenant) => json!({ "tenant": tenant }),
             _ => Value::Null,
         }
-    }
-}
-
-/// A server that does not answer is down (SQLSTATE classes 08, 53 and 57: PostgreSQL's manual,
-/// appendix A); any other refusal of a statement of ours is a bug.
-fn database_kind(error: &sqlx::Error) -> ErrorKind {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-            ErrorKind::Unavailable
-        }
-        sqlx::Error::Database(refusal) => match refusal.code().as_deref() {
-            Some(code) if ["08", "53", "57"].iter().any(|class| code.starts_with(class)) => {
-                ErrorKind::Unavailable
-            }
-            _ => ErrorKind::Internal,
-        },
-        _ => ErrorKind::Internal,
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::liveness::Watch;
+use super::pinned::{PLACES, RULES};
 use super::{DbError, PgConnection};
 
 /// How long a connection may take to be made before the server counts as down.
@@ -105,11 +106,10 @@ impl ServerAddress {
     /// # Errors
     /// [`DbError::Unreachable`] when no session could be had in ten seconds.
     pub async fn connect(&self, application: &str) -> Result<PgConnection, DbError> {
-        let options = self.options().options([
-            ("search_path", "pg_catalog,pg_temp"),
-            ("client_connection_check_interval", "500ms"),
-            ("idle_in_transaction_session_timeout", "60s"),
+        let options = self.options().options(RULES).options(PLACES).options([
+            ("role", "none"),
             ("default_transaction_read_only", "off"),
+            ("default_transaction_isolation", "read committed"),
             ("statement_timeout", "0"),
             ("lock_timeout", "30s"),
         ]);
@@ -122,22 +122,20 @@ impl ServerAddress {
     /// # Errors
     /// As [`ServerAddress::connect`].
     pub async fn connect_reading(&self, application: &str) -> Result<PgConnection, DbError> {
-        let options = self.options().options([
-            ("search_path", "pg_catalog,pg_temp"),
-            ("client_connection_check_interval", "500ms"),
-            ("idle_in_transaction_session_timeout", "60s"),
+        let options = self.options().options(RULES).options(PLACES).options([
+            ("role", "none"),
             ("default_transaction_read_only", "on"),
             ("default_transaction_isolation", "repeatable read"),
             ("statement_timeout", "60s"),
             ("lock_timeout", "5s"),
             ("jit", "off"),
-            ("bytea_output", "hex"),
         ]);
         self.open(application, options).await
     }
 
-    /// Opens a connection as a tenant's application would, but with these limits: what the startup
-    /// packet says beats what the login or its database has set.
+    /// Opens a connection as a tenant's application would, but with these limits, and with statements
+    /// read as they are everywhere: what the startup packet says beats what the login or its database
+    /// has set.
     ///
     /// # Errors
     /// As [`ServerAddress::connect_plain`].
@@ -147,7 +145,7 @@ impl ServerAddress {
         limits: &[(&'static str, String)],
     ) -> Result<PgConnection, DbError> {
         let limits = limits.iter().map(|(name, value)| (*name, value));
-        self.open(application, self.options().options(limits)).await
+        self.open(application, self.options().options(RULES).options(limits)).await
     }
 
     /// Opens a connection that acts as another role from its first statement on, and that what is
@@ -157,26 +155,23 @@ impl ServerAddress {
     /// # Errors
     /// [`DbError::Unreachable`], or the server's refusal.
     pub async fn connect_acting(&self, application: &str, role: &str) -> Result<PgConnection, DbError> {
-        let options = self.options().options([
+        let options = self.options().options(RULES).options(PLACES).options([
             ("role", role),
-            ("search_path", "pg_catalog,pg_temp"),
-            ("client_connection_check_interval", "500ms"),
-            ("idle_in_transaction_session_timeout", "60s"),
             ("default_transaction_read_only", "off"),
             ("default_transaction_isolation", "read committed"),
-            ("standard_conforming_strings", "on"),
             ("statement_timeout", "0"),
             ("lock_timeout", "0"),
         ]);
         self.open(application, options).await
     }
 
-    /// Opens a connection as a tenant's application would: nothing but what is its own applies.
+    /// Opens a connection as a tenant's application would: what is its own applies, but for how
+    /// statements are read.
     ///
     /// # Errors
     /// [`DbError::Unreachable`], or the server's refusal.
     pub async fn connect_plain(&self, application: &str) -> Result<PgConnection, DbError> {
-        self.open(application, self.options()).await
+        self.open(application, self.options().options(RULES)).await
     }
 
     async fn open(&self, application: &str, options: PgConnectOptions) -> Result<PgConnection, DbError> {
@@ -204,11 +199,9 @@ impl ServerAddress {
 
     /// A session that looks at what other sessions do, without a watch of its own.
     pub(super) async fn enter_to_look(&self, patience: Duration) -> Result<sqlx::PgConnection, sqlx::Error> {
-        let options = self.options().application_name("nexus:watch").options([
-            ("search_path", "pg_catalog,pg_temp"),
-            ("default_transaction_read_only", "on"),
-            ("statement_timeout", "5s"),
-        ]);
+        let own = [("role", "none"), ("default_transaction_read_only", "on"), ("statement_timeout", "5s")];
+        let options = self.options().application_name("nexus:watch").options(RULES).options(PLACES);
+        let options = options.options(own);
         let opened = tokio::time::timeout(patience, options.connect()).await;
         opened.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
     }

@@ -1,10 +1,17 @@
 //! What an error of PostgreSQL means to Nexus.
 
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgDatabaseError;
 
-use super::ServerAddress;
 use super::liveness::Lost;
+use super::{ServerAddress, states};
 use crate::kernel::{ErrorKind, Failure};
+
+/// How much of PostgreSQL's detail goes into a sentence, in characters: a list of objects has no end.
+const DETAIL_SHOWN: usize = 600;
 
 /// A statement or a connection that failed.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +25,7 @@ pub enum DbError {
         source: sqlx::Error,
     },
     /// The server did not say whether it has committed.
-    #[error(
-        "the database server does not say whether the last change was made ({source}): it may or may not be"
-    )]
+    #[error("the database server did not say whether it made the last change, and it may have ({source})")]
     OutcomeUnknown {
         /// What the driver says.
         source: sqlx::Error,
@@ -36,7 +41,7 @@ pub enum DbError {
         source: sqlx::Error,
     },
     /// The server refused a statement; carries the SQLSTATE (manual, appendix A).
-    #[error("the database refused: {message} (SQLSTATE {state})")]
+    #[error("the database refused: {message}{} (SQLSTATE {state})", said.in_sentence(state))]
     Refused {
         /// The five characters.
         state: String,
@@ -44,13 +49,61 @@ pub enum DbError {
         message: String,
         /// The violated constraint, if that was it.
         constraint: Option<String>,
+        /// What the server adds.
+        said: Box<Said>,
     },
     /// A migration did not apply.
     #[error("migration failed: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(MigrateError),
     /// Something that should not happen, e.g. a column of another type.
     #[error("the database answered in an unexpected way: {0}")]
     Unexpected(sqlx::Error),
+}
+
+/// What the server adds to its sentence, without what may quote the content of rows.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// DETAIL, e.g. the objects that depend on one.
+    pub detail: Option<String>,
+    /// HINT.
+    pub hint: Option<String>,
+    /// The lines of CONTEXT that name a function.
+    pub context: Option<String>,
+    /// The schema of what it is about.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: Option<String>,
+}
+
+impl Said {
+    fn of(error: &PgDatabaseError) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let may_quote = states::quotes_rows(error.code());
+        let function = |line: &&str| line.contains(" function ") || line.contains("inline_code_block");
+        // Other lines of CONTEXT hold statements, and those may hold a role's verifier.
+        let context: Vec<&str> = error.r#where().unwrap_or_default().lines().filter(function).collect();
+        Self {
+            detail: owned(error.detail()).filter(|_| !may_quote),
+            hint: owned(error.hint()).filter(|_| !may_quote),
+            context: (!may_quote && !context.is_empty()).then(|| context.join("\n")),
+            schema: owned(error.schema()),
+            table: owned(error.table()),
+        }
+    }
+
+    fn in_sentence(&self, state: &str) -> String {
+        let mut text = String::new();
+        // These classes name what they are about in their sentence.
+        let detail = self.detail.as_deref().filter(|_| !state.starts_with("57"));
+        if let Some(detail) = detail {
+            let lines: Vec<&str> = detail.lines().map(str::trim).collect();
+            let detail = lines.join("; ");
+            let end = detail.char_indices().nth(DETAIL_SHOWN).map_or(detail.len(), |(at, _)| at);
+            let more = if end < detail.len() { " …" } else { "" };
+            let _ = write!(text, ": {}{more}", detail[..end].trim_end_matches('.'));
+        }
+        text
+    }
 }
 
 impl DbError {
@@ -61,8 +114,17 @@ impl DbError {
             Some(state) if state.starts_with("28") => {
                 Self::LoginRefused { user: server.user.clone(), server: server.display(), source: error }
             }
-            // 55000: the database takes no connections.
-            Some(state) if matches!(&*state, "3D000" | "42501" | "55000") => Self::from(error),
+            // 55000: the database takes no connections. 53: it answers, and has no session, lock or
+            // memory left. Others than 57 and 08 are refusals too, e.g. of a setting.
+            Some(state) if !["57", "08"].iter().any(|class| state.starts_with(class)) => {
+                match Self::from(error) {
+                    Self::Refused { state, message, constraint, said } if state.starts_with("53") => {
+                        let message = format!("{message}, says {}", server.display());
+                        Self::Refused { state, message, constraint, said }
+                    }
+                    other => other,
+                }
+            }
             _ => Self::Unreachable { server: server.display(), source: error },
         }
     }
@@ -85,34 +147,56 @@ impl DbError {
 
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
-        let refused = match error.as_database_error() {
-            Some(refusal) => {
-                let refusal = refusal.downcast_ref::<PgDatabaseError>();
-                // The detail may quote a row's content; the sentence does not.
-                Some((
-                    refusal.code().to_owned(),
-                    refusal.message().to_owned(),
-                    refusal.constraint().map(str::to_owned),
-                ))
-            }
-            None => None,
-        };
-        match (refused, &error) {
-            (Some((state, message, constraint)), _) => Self::Refused { state, message, constraint },
-            (None, sqlx::Error::Io(io)) if io.get_ref().is_some_and(|it| it.is::<LostCommit>()) => {
-                Self::OutcomeUnknown { source: error }
-            }
-            (None, sqlx::Error::Io(io)) if io.get_ref().is_some_and(|it| it.is::<Lost>()) => {
-                let server =
-                    io.get_ref().and_then(|it| it.downcast_ref::<Lost>()).map(|it| it.server.clone());
-                Self::Unreachable { server: server.unwrap_or_default(), source: error }
-            }
-            (
-                None,
-                sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed,
-            ) => Self::Unreachable { server: "the session broke".to_owned(), source: error },
-            (None, _) => Self::Unexpected(error),
+        if let Some(refusal) =
+            error.as_database_error().and_then(|it| it.try_downcast_ref::<PgDatabaseError>())
+        {
+            return Self::Refused {
+                state: refusal.code().to_owned(),
+                message: refusal.message().to_owned(),
+                constraint: refusal.constraint().map(str::to_owned),
+                said: Box::new(Said::of(refusal)),
+            };
         }
+        match &error {
+            sqlx::Error::Io(io) => {
+                let why = io.get_ref();
+                if why.is_some_and(|it| it.is::<LostCommit>()) {
+                    return Self::OutcomeUnknown { source: error };
+                }
+                let lost = why.and_then(|it| it.downcast_ref::<Lost>());
+                let server = lost.map_or_else(|| "the session broke".to_owned(), |it| it.server.clone());
+                Self::Unreachable { server, source: error }
+            }
+            sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::WorkerCrashed => {
+                Self::Unreachable { server: "the session broke".to_owned(), source: error }
+            }
+            _ => Self::Unexpected(error),
+        }
+    }
+}
+
+impl From<MigrateError> for DbError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(error) => error.into(),
+            MigrateError::ExecuteMigration(error, _) if is_of_the_server(&error) => error.into(),
+            other => Self::Migration(other),
+        }
+    }
+}
+
+/// Whether it is the server that failed, and not what it was asked for.
+fn is_of_the_server(error: &sqlx::Error) -> bool {
+    match error.as_database_error() {
+        Some(refusal) => {
+            let kind = states::kind(&refusal.code().unwrap_or_default());
+            matches!(kind, ErrorKind::Unavailable | ErrorKind::Busy)
+        }
+        None => matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)),
     }
 }
 
@@ -122,16 +206,21 @@ impl Failure for DbError {
             Self::Unreachable { .. } | Self::OutcomeUnknown { .. } | Self::LoginRefused { .. } => {
                 ErrorKind::Unavailable
             }
-            // 08: connection; 53: out of disk, memory or connections; 57: shut down or cancelled;
-            // 58: the system, e.g. an I/O error (manual, appendix A).
-            Self::Refused { state, .. }
-                if ["08", "53", "57", "58"].iter().any(|class| state.starts_with(class)) =>
-            {
+            Self::Refused { state, .. } => states::kind(state),
+            Self::Migration(_) => ErrorKind::Integrity,
+            // A row that should be there is gone, or a column is another's: somebody was at work.
+            Self::Unexpected(sqlx::Error::RowNotFound) => ErrorKind::Conflict,
+            Self::Unexpected(
+                sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::ColumnIndexOutOfBounds { .. }
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::TypeNotFound { .. },
+            ) => ErrorKind::Integrity,
+            Self::Unexpected(sqlx::Error::Configuration(_) | sqlx::Error::BeginFailed) => {
                 ErrorKind::Unavailable
             }
-            Self::Refused { state, .. } if state.starts_with("55") => ErrorKind::Busy,
-            Self::Migration(_) => ErrorKind::Integrity,
-            Self::Refused { .. } | Self::Unexpected(_) => ErrorKind::Internal,
+            Self::Unexpected(_) => ErrorKind::Internal,
         }
     }
 
@@ -151,32 +240,34 @@ impl Failure for DbError {
         match self {
             Self::Unreachable { .. } => vec!["find out what is wrong: nexus doctor".to_owned()],
             Self::OutcomeUnknown { .. } => {
-                vec!["repeat the same command once the server answers: it finds out".to_owned()]
+                vec!["once the server answers, repeat the command: it finds out what was done".to_owned()]
             }
             Self::LoginRefused { .. } => vec!["see which login is used: nexus config show".to_owned()],
-            Self::Refused { state, .. } if state == "53100" => {
-                vec!["the server's disk is full: free some space, then repeat".to_owned()]
+            Self::Refused { state, said, .. } => {
+                let theirs = said.hint.as_ref().map(|hint| format!("PostgreSQL says: {hint}"));
+                let ours = states::hint(state).map(str::to_owned);
+                let after = (state == "55P03").then(|| "repeat once that has ended".to_owned());
+                theirs.into_iter().chain(ours).chain(after).collect()
             }
-            // 57P01 to 57P03: the server is going down or coming up; 53300: it has no session left.
-            Self::Refused { state, .. } if state.starts_with("57P") => {
-                vec!["the server is being restarted: repeat in a moment".to_owned()]
-            }
-            Self::Refused { state, .. } if state == "55P03" => {
-                vec![
-                    "another session holds a lock; its server's administrator sees which: select pid, usename, \
-                     state, query from pg_stat_activity join pg_locks using (pid) where granted"
-                        .to_owned(),
-                    "repeat once that has ended".to_owned(),
-                ]
-            }
-            Self::Refused { state, .. } if state == "53300" => {
-                vec![
-                    "keep Nexus to fewer sessions there: nexus cluster update NAME --connections N"
-                        .to_owned(),
-                ]
-            }
-            _ => Vec::new(),
+            Self::Migration(_) | Self::Unexpected(_) => Vec::new(),
         }
+    }
+
+    fn details(&self) -> Value {
+        let Self::Refused { state, constraint, said, .. } = self else { return Value::Null };
+        let facts = [
+            ("sqlstate", Some(state)),
+            ("detail", said.detail.as_ref()),
+            ("hint", said.hint.as_ref()),
+            ("context", said.context.as_ref()),
+            ("schema", said.schema.as_ref()),
+            ("table", said.table.as_ref()),
+            ("constraint", constraint.as_ref()),
+        ];
+        let fact = |(name, value): (&str, Option<&String>)| {
+            value.map(|value| (name.to_owned(), Value::String(value.clone())))
+        };
+        Value::Object(facts.into_iter().filter_map(fact).collect::<Map<_, _>>())
     }
 }
 

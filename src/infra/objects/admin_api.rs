@@ -1,7 +1,6 @@
 //! JSON over HTTP or HTTPS to the administrator's side of an object store, with a bearer token.
 
 use std::error::Error;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -15,9 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::ObjectError;
+use super::patience::{answered, patience};
 
-/// How long one request may take before the store counts as down.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// Most bytes of an answer.
 const MAX_ANSWER: usize = 64 << 20;
 
@@ -66,9 +64,11 @@ impl AdminApi {
             let body = body.map_err(|error| self.unavailable(error.to_string()))?.to_bytes();
             Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
         };
-        let answer: Result<(StatusCode, Value), ObjectError> = tokio::time::timeout(PATIENCE, exchange)
-            .await
-            .unwrap_or_else(|_| Err(self.unavailable("no answer in 15 seconds".to_owned())));
+        let limit = patience(&self.endpoint);
+        let answer = tokio::time::timeout(limit, exchange).await;
+        answered(&self.endpoint, answer.is_ok());
+        let answer: Result<(StatusCode, Value), ObjectError> =
+            answer.unwrap_or_else(|_| Err(self.unavailable(format!("no answer in {} s", limit.as_secs()))));
         match answer? {
             (status, _) if status.is_server_error() => Err(self.unavailable(format!("it answered {status}"))),
             answer => Ok(answer),

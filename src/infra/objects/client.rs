@@ -12,6 +12,7 @@ use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
 use aws_smithy_http_client::{Builder, tls};
 use secrecy::ExposeSecret;
 
+use super::patience::{answered, patience};
 use super::{ObjectError, ScopedKey};
 use crate::infra::object_server::percent_decode;
 
@@ -45,7 +46,7 @@ impl BucketClient {
         let secret = key.secret.expose_secret().to_owned();
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
-            .operation_attempt_timeout(Duration::from_secs(15))
+            .operation_attempt_timeout(patience(endpoint))
             .build();
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -158,6 +159,7 @@ impl BucketClient {
         &self,
         error: &SdkError<E>,
     ) -> ObjectError {
+        answered(&self.endpoint, !matches!(error, SdkError::TimeoutError(_)));
         match status_of(error) {
             Some(status) if status < 500 => ObjectError::Refused {
                 endpoint: self.endpoint.clone(),

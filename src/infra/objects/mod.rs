@@ -11,6 +11,7 @@ mod error;
 mod garage;
 mod health;
 mod local;
+mod patience;
 mod trespass;
 
 use async_trait::async_trait;

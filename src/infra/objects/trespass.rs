@@ -13,6 +13,7 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioExecutor;
 
 use super::client::{BucketClient, status_of};
+use super::patience::{answered, patience};
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,10 +144,10 @@ async fn send<'a>(
         let body = answer.into_body().collect().await.map_err(|error| error.to_string())?;
         Ok((status, String::from_utf8_lossy(&body.to_bytes()).into_owned()))
     };
-    let patience = Duration::from_secs(15);
-    tokio::time::timeout(patience, exchange)
-        .await
-        .unwrap_or_else(|_| Err("no answer in 15 seconds".to_owned()))
+    let limit = patience(address);
+    let answer = tokio::time::timeout(limit, exchange).await;
+    answered(address, answer.is_ok());
+    answer.unwrap_or_else(|_| Err(format!("no answer in {} s", limit.as_secs())))
 }
 
 /// An object that is not there is told only to whom may look.

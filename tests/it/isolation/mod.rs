@@ -2,6 +2,7 @@
 
 mod buckets;
 mod databases;
+mod pinned;
 mod statements;
 
 use serde_json::Value;

@@ -2,7 +2,10 @@
 
 mod database;
 mod disk;
+mod frozen;
 mod store;
+mod trips;
+mod verbs;
 
 use serde_json::Value;
 

@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use super::AwsConfig;
 use super::policy::partition;
 use crate::infra::objects::client::http_client;
+use crate::infra::objects::patience::REQUEST_TIMEOUT;
 
 /// Where the services are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +87,13 @@ fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(4).with_max_backoff(Duration::from_secs(5))
 }
 
-/// A request with its repetitions ends within a minute.
+/// A request with its repetitions ends within fifteen seconds, and so does the one that tidies up after
+/// it: half a minute after the last sign of life.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
-        .operation_attempt_timeout(Duration::from_secs(15))
-        .operation_timeout(Duration::from_mins(1))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(REQUEST_TIMEOUT)
         .build()
 }
 
