@@ -5,6 +5,7 @@
 
 pub mod brief;
 pub mod caller;
+pub mod child;
 pub mod email;
 pub mod error;
 pub mod ids;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
-use crate::kernel::{ErrorKind, Failure, SecretString, shell};
+use crate::kernel::{ErrorKind, Failure, SecretString, child, shell};
 
 /// Most bytes of a secret.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -172,7 +172,7 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
 
 async fn run(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let program = words.first().cloned().unwrap_or_default();
-    let mut command = tokio::process::Command::new(&program);
+    let mut command = tokio::process::Command::from(child::command(&program));
     command.args(&words[1..]).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = match tokio::time::timeout(COMMAND_LIMIT, command.output()).await {
         Ok(Ok(output)) => output,
