@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
-use nexus::kernel::child::TAKEN_BY_THE_DRIVER;
+use nexus::cli::TAKEN_BY_THE_DRIVER;
 use nix::sys::resource::{Resource, setrlimit};
 
 fn main() -> ExitCode {

@@ -1,12 +1,13 @@
 //! Values that arguments are parsed into before any service sees them.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::kernel::Page;
+use crate::kernel::{Page, text};
 
 /// A file, or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,17 +89,31 @@ pub fn word<T: Copy + Send + Sync + 'static>(
     })
 }
 
-/// Checks a tenant's name for people: 1 to 200 characters, none of them a control character.
+/// A name for people: 1 to 200 characters.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn display_name(text: &str) -> Result<String, String> {
-    if (1..=200).contains(&text.chars().count())
-        && !text.trim().is_empty()
-        && !text.contains(char::is_control)
-    {
-        Ok(text.trim().to_owned())
-    } else {
-        Err("a name has 1 to 200 characters, none of them a control character".to_owned())
+pub fn display_name(given: &str) -> Result<String, String> {
+    one_line("a name", given, 1..=200)
+}
+
+/// A description: at most 1,000 characters, or nothing.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn description(given: &str) -> Result<String, String> {
+    one_line("a description", given, 0..=1000)
+}
+
+/// A text of one line, as [`text::line`] keeps it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn one_line(what: &str, given: &str, length: RangeInclusive<usize>) -> Result<String, String> {
+    let text =
+        text::line(given).map_err(|error| format!("{what} is one line of text that can be seen: {error}"))?;
+    if length.contains(&text.chars().count()) {
+        return Ok(text);
     }
+    Err(format!("{what} has {} to {} characters", length.start(), length.end()))
 }

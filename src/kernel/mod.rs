@@ -17,6 +17,7 @@ pub mod resource_name;
 pub mod shell;
 pub mod slug;
 pub mod suggest;
+pub mod text;
 
 pub use caller::Caller;
 pub use email::Email;

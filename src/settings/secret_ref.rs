@@ -13,7 +13,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
-use crate::kernel::{ErrorKind, Failure, SecretString, child, shell};
+use crate::kernel::{ErrorKind, Failure, SecretString, child, shell, text};
 
 /// Most bytes of a secret.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -120,7 +120,8 @@ impl SecretRef {
             Self::Command(words) => run(words).await?,
         };
         let unfit = || SecretError::Content { source_name: self.to_string() };
-        let text = std::str::from_utf8(&bytes).map_err(|_| unfit())?.trim_end_matches(['\n', '\r']);
+        let text = std::str::from_utf8(text::bytes_without_mark(&bytes)).map_err(|_| unfit())?;
+        let text = text.trim_end_matches(['\n', '\r']);
         if text.is_empty() || bytes.len() as u64 > MAX_BYTES {
             return Err(unfit());
         }
