@@ -105,6 +105,50 @@ pub fn description(given: &str) -> Result<String, String> {
     one_line("a description", given, 0..=1000)
 }
 
+/// The name or address of a host, an IPv6 address with or without brackets, or a socket's folder.
+///
+/// # Errors
+/// What is wrong with it. Nothing of it is repeated, it may hold a password.
+pub fn host(text: &str) -> Result<String, String> {
+    let wrong = "a host's name, an address, or a socket's folder beginning with '/'; login, password, port and \
+                 database have arguments of their own";
+    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return match address.parse::<std::net::Ipv6Addr>() {
+            Ok(address) => Ok(address.to_string()),
+            Err(_) => Err(wrong.to_owned()),
+        };
+    }
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    let is_name =
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "/@?#,=:%\\[]".contains(c));
+    let is_folder = text.starts_with('/') && text::line(text).is_ok();
+    if is_address || is_name || is_folder { Ok(text.to_owned()) } else { Err(wrong.to_owned()) }
+}
+
+/// The URL of an endpoint: no login, query or fragment is part of it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn endpoint(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let fits = |rest: &&str| {
+        !rest.is_empty()
+            && !rest.contains(|c: char| c.is_whitespace() || c.is_control() || "@?#\\".contains(c))
+    };
+    match rest.filter(fits) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("a URL like https://s3.example:9000, with no login and no query in it".to_owned()),
+    }
+}
+
+/// A file, or the URL of a document: no login is part of it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn place(text: &str) -> Result<String, String> {
+    if text.contains("://") { endpoint(text) } else { Ok(text.to_owned()) }
+}
+
 /// A text of one line, as [`text::line`] keeps it.
 ///
 /// # Errors
