@@ -1,27 +1,18 @@
 _clap_complete_nexus() {
-    local IFS=$'\013'
-    local _CLAP_COMPLETE_INDEX=${COMP_CWORD}
-    local _CLAP_COMPLETE_COMP_TYPE=${COMP_TYPE}
-    if compopt +o nospace 2> /dev/null; then
-        local _CLAP_COMPLETE_SPACE=false
-    else
-        local _CLAP_COMPLETE_SPACE=true
-    fi
-    local words=("${COMP_WORDS[@]}")
-    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-        words[COMP_CWORD]="$2"
-    fi
-    COMPREPLY=( $( \
-        _CLAP_IFS="$IFS" \
-        _CLAP_COMPLETE_INDEX="$_CLAP_COMPLETE_INDEX" \
-        _CLAP_COMPLETE_COMP_TYPE="$_CLAP_COMPLETE_COMP_TYPE" \
-        _CLAP_COMPLETE_SPACE="$_CLAP_COMPLETE_SPACE" \
+    local answer word line=${COMP_LINE-}
+    COMPREPLY=()
+    answer=$(
+        _NEXUS_INDEX="${COMP_CWORD}" \
+        _NEXUS_REPLACED="${2-}" \
+        _NEXUS_LINE="${line:0:${COMP_POINT:-0}}" \
+        _NEXUS_BREAKS="${COMP_WORDBREAKS-}" \
         NEXUS_COMPLETE="bash" \
-        "nexus" -- "${words[@]}" \
-    ) )
-    if [[ $? != 0 ]]; then
-        unset COMPREPLY
-    elif [[ $_CLAP_COMPLETE_SPACE == false ]] && [[ "${COMPREPLY-}" =~ [=/:]$ ]]; then
+        "nexus" -- "${COMP_WORDS[@]}"
+    ) || return
+    while IFS= read -r word; do
+        [[ -z $word ]] || COMPREPLY+=("$word")
+    done <<< "$answer"
+    if compopt +o nospace 2> /dev/null && [[ "${COMPREPLY-}" =~ [=/:]$ ]]; then
         compopt -o nospace
     fi
 }

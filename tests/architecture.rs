@@ -363,6 +363,21 @@ fn only_the_screen_writes_to_standard_output_and_standard_error() {
 }
 
 #[test]
+fn programs_are_started_in_an_environment_that_does_not_steer_them() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        // The first becomes the program itself again; the second runs before there is a program.
+        let may = ["main.rs", "build.rs", "kernel/child.rs"].contains(&&*source.path);
+        for (number, line) in source.lines.iter().enumerate() {
+            if !may && line.contains("Command::new(") && !line.contains("clap::Command::new(") {
+                wrong.push(format!("{}:{}", source.path, number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "started past kernel::child:\n{}", wrong.join("\n"));
+}
+
+#[test]
 fn files_and_functions_keep_to_their_size() {
     let mut wrong = Vec::new();
     for source in sources() {

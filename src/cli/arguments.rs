@@ -1,12 +1,13 @@
 //! Values that arguments are parsed into before any service sees them.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::kernel::Page;
+use crate::kernel::{Page, text};
 
 /// A file, or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,17 +89,75 @@ pub fn word<T: Copy + Send + Sync + 'static>(
     })
 }
 
-/// Checks a tenant's name for people: 1 to 200 characters, none of them a control character.
+/// A name for people: 1 to 200 characters.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn display_name(text: &str) -> Result<String, String> {
-    if (1..=200).contains(&text.chars().count())
-        && !text.trim().is_empty()
-        && !text.contains(char::is_control)
-    {
-        Ok(text.trim().to_owned())
-    } else {
-        Err("a name has 1 to 200 characters, none of them a control character".to_owned())
+pub fn display_name(given: &str) -> Result<String, String> {
+    one_line("a name", given, 1..=200)
+}
+
+/// A description: at most 1,000 characters, or nothing.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn description(given: &str) -> Result<String, String> {
+    one_line("a description", given, 0..=1000)
+}
+
+/// The name or address of a host, an IPv6 address with or without brackets, or a socket's folder.
+///
+/// # Errors
+/// What is wrong with it. Nothing of it is repeated, it may hold a password.
+pub fn host(text: &str) -> Result<String, String> {
+    let wrong = "a host's name, an address, or a socket's folder beginning with '/'; login, password, port and \
+                 database have arguments of their own";
+    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return match address.parse::<std::net::Ipv6Addr>() {
+            Ok(address) => Ok(address.to_string()),
+            Err(_) => Err(wrong.to_owned()),
+        };
     }
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    let is_name =
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "/@?#,=:%\\[]".contains(c));
+    let is_folder = text.starts_with('/') && text::line(text).is_ok();
+    if is_address || is_name || is_folder { Ok(text.to_owned()) } else { Err(wrong.to_owned()) }
+}
+
+/// The URL of an endpoint: no login, query or fragment is part of it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn endpoint(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let fits = |rest: &&str| {
+        !rest.is_empty()
+            && !rest.contains(|c: char| c.is_whitespace() || c.is_control() || "@?#\\".contains(c))
+    };
+    match rest.filter(fits) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("a URL like https://s3.example:9000, with no login and no query in it".to_owned()),
+    }
+}
+
+/// A file, or the URL of a document: no login is part of it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn place(text: &str) -> Result<String, String> {
+    if text.contains("://") { endpoint(text) } else { Ok(text.to_owned()) }
+}
+
+/// A text of one line, as [`text::line`] keeps it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn one_line(what: &str, given: &str, length: RangeInclusive<usize>) -> Result<String, String> {
+    let text =
+        text::line(given).map_err(|error| format!("{what} is one line of text that can be seen: {error}"))?;
+    if length.contains(&text.chars().count()) {
+        return Ok(text);
+    }
+    Err(format!("{what} has {} to {} characters", length.start(), length.end()))
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::output::{Column, Row, Thing, time_text};
 use super::place::{Limit, UpdateArgs, labels_of, read_secret};
-use super::{CommandResult, Exit, Invocation, complete, prompt};
+use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
 use crate::app::App;
 use crate::features::placement::{
     AddCluster, ClusterChange, ClusterView, PlacementState, Registered, ServerPlace,
@@ -95,7 +95,7 @@ pub struct AddArgs {
     /// Its name: 1 to 40 lower-case letters, digits and hyphens
     pub name: PlaceName,
     /// Its host's name or address, or the folder of its socket, which begins with '/'
-    #[arg(long)]
+    #[arg(long, value_parser = arguments::host)]
     pub host: String,
     /// Its port
     #[arg(long, default_value_t = 5432, value_parser = clap::value_parser!(u16).range(1..))]

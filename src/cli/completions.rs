@@ -1,8 +1,9 @@
 //! `nexus completions SHELL`: the script that a shell reads once and that asks `nexus` from then on.
 
 use clap::{Args, ValueEnum};
-use clap_complete::env::{Bash, EnvCompleter, Fish, Powershell, Zsh};
+use clap_complete::env::EnvCompleter;
 
+use super::complete::{Bash, Fish, Powershell, Zsh};
 use super::output::{OutputError, Screen};
 use super::{CommandResult, Exit, complete};
 

@@ -17,7 +17,7 @@ use crate::features::fleet::{
 };
 use crate::features::provisioning::sealed;
 use crate::features::tenants::Selector;
-use crate::kernel::{AnyFailure, ErrorKind, Failure};
+use crate::kernel::{AnyFailure, ErrorKind, Failure, text};
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
@@ -156,18 +156,18 @@ fn read(file: &Input) -> Result<String, AnyFailure> {
         Input::Stdin => "standard input".to_owned(),
         Input::File(path) => path.display().to_string(),
     };
-    let mut text = String::new();
+    let mut sql = String::new();
     let read = match file {
-        Input::Stdin => Stdin.take(MAX_BYTES + 1).read_to_string(&mut text),
+        Input::Stdin => Stdin.take(MAX_BYTES + 1).read_to_string(&mut sql),
         Input::File(path) => {
-            std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
+            std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut sql))
         }
     };
     let length = read.map_err(|source| FileError::Unreadable { name: name.clone(), source })?;
     if length as u64 > MAX_BYTES {
         return Err(FileError::TooLong { name }.into());
     }
-    Ok(text)
+    Ok(text::without_mark(&sql).to_owned())
 }
 
 /// In which tenants it would be run.

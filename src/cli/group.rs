@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::arguments::PageArgs;
+use super::arguments::{PageArgs, description};
 use super::complete;
 use super::iam::{RealmArgs, all_pages, name};
 use super::{CommandResult, Exit, Invocation, prompt};
@@ -128,7 +128,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub parent: Option<Name>,
     /// What it is for
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = description)]
     pub description: String,
     /// Which realm
     #[command(flatten)]
@@ -145,7 +145,7 @@ pub struct UpdateArgs {
     #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
     pub new_name: Option<Name>,
     /// Say what it is for
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = description)]
     pub description: Option<String>,
     /// Which realm
     #[command(flatten)]

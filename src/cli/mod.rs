@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::kernel::AnyFailure;
+pub use crate::kernel::child::TAKEN_BY_THE_DRIVER;
 
 pub mod api_key;
 pub mod arguments;

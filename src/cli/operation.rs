@@ -13,7 +13,7 @@ use crate::features::provisioning::{
 };
 use crate::features::tenants::{self, TenantRef};
 use crate::infra::saga::StepRecord;
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure, OperationId, Page, Progress};
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure, OperationId, Page, Progress, child};
 
 /// Arguments of `nexus operation`.
 #[derive(Debug, Args)]
@@ -180,7 +180,7 @@ async fn take_up(
 /// When no process can be started; the operations can be resumed by hand.
 pub fn start_in_background(on: &Invocation, ids: &[OperationId]) -> Result<(), AnyFailure> {
     let program = std::env::current_exe().map_err(NotStarted)?;
-    let mut command = std::process::Command::new(program);
+    let mut command = child::command(program);
     command.args(["--context", on.loaded.context.as_str()]);
     if let Some(file) = &on.loaded.file {
         command.arg("--config").arg(file);

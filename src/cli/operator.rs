@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::iam::{RealmArgs, name};
 use super::output::{Column, Row, Thing, time_text};
-use super::{CommandResult, Exit, Invocation, complete};
+use super::{CommandResult, Exit, Invocation, arguments, complete};
 use crate::features::iam::operators::{self, NewGrant, OperatorGrant};
 use crate::features::iam::{Name, UserRef};
 use crate::features::tenants::TenantRef;
@@ -112,12 +112,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn reason(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if (1..=500).contains(&text.chars().count()) && !text.contains(char::is_control) {
-        Ok(text.to_owned())
-    } else {
-        Err("a reason has 1 to 500 characters, none of them a control character".to_owned())
-    }
+    arguments::one_line("a reason", text.trim(), 1..=500)
 }
 
 /// Runs a verb of `nexus operator`.

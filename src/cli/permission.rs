@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::arguments::description;
 use super::iam::RealmArgs;
 use super::{CommandResult, Exit, Invocation};
 use crate::features::iam::{Permission, permissions};
@@ -52,7 +53,7 @@ pub struct RegisterArgs {
     /// resource:action, each of lower-case letters, digits, '-' and '_', or '*' for any of one part
     pub permission: Permission,
     /// What it allows
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = description)]
     pub description: String,
     /// Which realm
     #[command(flatten)]

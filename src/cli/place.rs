@@ -102,7 +102,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, AnyFailure> {
     let mut text = String::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));
     match read {
-        Ok(_) => Ok(text),
+        Ok(_) => Ok(crate::kernel::text::without_mark(&text).to_owned()),
         Err(source) => Err(Unreadable { path: path.display().to_string(), source }.into()),
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 
+use super::arguments::description;
 use super::complete;
 use super::iam::{RealmArgs, name};
 use super::{CommandResult, Exit, Invocation, prompt};
@@ -112,7 +113,7 @@ pub struct CreateArgs {
     #[arg(value_name = "ROLE", value_parser = name)]
     pub role: Name,
     /// What it is for
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = description)]
     pub description: String,
     /// Let its holders do this; may be repeated
     #[arg(long = "allow", value_name = "PERMISSION", add = complete::permissions())]
@@ -132,7 +133,7 @@ pub struct UpdateArgs {
     #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
     pub new_name: Option<Name>,
     /// Say what it is for
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = description)]
     pub description: Option<String>,
     /// Which realm
     #[command(flatten)]

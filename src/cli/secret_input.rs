@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::interrupt::Stdin;
 use super::usage::UsageError;
 use crate::infra::private_file;
-use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString};
+use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString, text};
 
 /// Most bytes of a password.
 const MAX_BYTES: usize = 1024;
@@ -87,7 +87,8 @@ fn line_from(input: &mut dyn Read, what: &'static str) -> Result<SecretString, S
     // line's end and one to see that there is more.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 3));
     input.take(MAX_BYTES as u64 + 3).read_to_end(&mut bytes).map_err(SecretInputError::Read)?;
-    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let line = text::bytes_without_mark(&bytes);
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.len() > MAX_BYTES {
         return Err(SecretInputError::Long(what));
@@ -95,14 +96,14 @@ fn line_from(input: &mut dyn Read, what: &'static str) -> Result<SecretString, S
     if line.contains(&b'\n') {
         return Err(SecretInputError::Lines(what));
     }
-    let text = std::str::from_utf8(line).map_err(|_| SecretInputError::NotText(what))?;
-    if text.is_empty() {
+    let secret = std::str::from_utf8(line).map_err(|_| SecretInputError::NotText(what))?;
+    if secret.is_empty() {
         return Err(SecretInputError::Empty(what));
     }
-    if text.chars().any(char::is_control) {
+    if secret.chars().any(char::is_control) {
         return Err(SecretInputError::NotText(what));
     }
-    Ok(SecretString::from(text))
+    Ok(SecretString::from(secret))
 }
 
 #[cfg(test)]
@@ -116,7 +117,7 @@ mod tests {
 
     #[test]
     fn one_line_is_a_password_and_nothing_else_is() {
-        for input in ["correct horse", "correct horse\n", "correct horse\r\n"] {
+        for input in ["correct horse", "correct horse\n", "correct horse\r\n", "\u{feff}correct horse\n"] {
             assert_eq!(read(input.as_bytes()).unwrap(), "correct horse");
         }
         assert_eq!(read(" x ".as_bytes()).unwrap(), " x ");

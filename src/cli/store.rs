@@ -99,10 +99,10 @@ pub struct AddArgs {
     #[arg(long, value_parser = arguments::word(Driver::ALL, Driver::as_str))]
     pub driver: Driver,
     /// Where S3 is spoken: a URL; driver aws has one by itself
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = arguments::endpoint)]
     pub endpoint: Option<String>,
     /// Where buckets and keys are made, if that is elsewhere: Garage's admin interface, IAM
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = arguments::endpoint)]
     pub admin_endpoint: Option<String>,
     /// The region that requests are signed for
     #[arg(long, default_value = "us-east-1")]

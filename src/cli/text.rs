@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::arguments::Input;
 use super::interrupt::Stdin;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, text};
 
 /// How much is read: more is refused, and not kept in memory.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +122,9 @@ fn all(from: &mut dyn BufRead, name: &str, most: Most) -> Result<Zeroizing<Strin
             Ok(_) => {}
             Err(source) => return Err(InputError::Unreadable { name: name.to_owned(), source }),
         }
+    }
+    if bytes.starts_with(&text::MARK) {
+        bytes.drain(..text::MARK.len());
     }
     // Taken over, not copied: it can be long.
     String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {

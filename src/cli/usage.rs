@@ -121,7 +121,20 @@ fn unspoken(error: &clap::Error, command: &str) -> Option<String> {
     };
     let argument = text(ContextKind::InvalidArg);
     let of_password = command.starts_with("nexus user password");
+    let value = text(ContextKind::InvalidValue);
     match error.kind() {
+        ClapKind::ValueValidation if holds_login(value) => {
+            let why = std::error::Error::source(error).map(|why| format!(": {why}")).unwrap_or_default();
+            let why = if why.contains(value) || why.contains('@') { String::new() } else { why };
+            Some(format!("invalid value '…' for '{argument}'{why}"))
+        }
+        ClapKind::InvalidValue if holds_login(value) => Some(format!("invalid value '…' for '{argument}'")),
+        ClapKind::UnknownArgument if holds_login(argument) => {
+            Some("unexpected argument '…' found".to_owned())
+        }
+        ClapKind::InvalidSubcommand if holds_login(text(ContextKind::InvalidSubcommand)) => {
+            Some("unrecognized subcommand '…'".to_owned())
+        }
         ClapKind::TooManyValues => Some(format!("unexpected value '…' for '{argument}' found")),
         ClapKind::UnknownArgument if of_password && !argument.starts_with('-') => {
             Some("unexpected argument '…' found".to_owned())
@@ -132,6 +145,13 @@ fn unspoken(error: &clap::Error, command: &str) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Whether a text looks like an address with a login in it, e.g. a connection URL: a password that was
+/// not escaped may be anywhere in it.
+fn holds_login(text: &str) -> bool {
+    let before_at = text.rsplit_once('@').map_or("", |(before, _)| before);
+    text.contains("://") || before_at.contains(':') || text.to_ascii_lowercase().contains("password=")
 }
 
 /// Verbs and their flags that clap names alone where another would do as well.
@@ -204,6 +224,9 @@ fn slug_suggestion(error: &clap::Error) -> Option<String> {
     let reason = std::error::Error::source(error)?;
     reason.downcast_ref::<SlugError>()?;
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidValue) else { return None };
+    if holds_login(typed) {
+        return None;
+    }
     Slug::suggest(typed).map(|slug| format!("did you mean {slug}?"))
 }
 

@@ -1,12 +1,11 @@
 //! `nexus version`: what a bug report needs.
 
-use std::process::Command;
-
 use clap::Args;
 use serde::Serialize;
 
 use super::output::{Screen, Thing};
 use super::{CommandResult, Exit};
+use crate::kernel::child;
 
 /// Arguments of `nexus version`.
 #[derive(Debug, Args)]
@@ -74,6 +73,6 @@ fn os() -> String {
 }
 
 fn psql() -> Option<String> {
-    let output = Command::new("psql").arg("--version").output().ok().filter(|out| out.status.success())?;
+    let output = child::command("psql").arg("--version").output().ok().filter(|out| out.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

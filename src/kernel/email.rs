@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
+use super::text;
+
 /// An address: `local@domain`, at most 254 octets (RFC 5321 section 4.5.3.1, erratum 1690), the
 /// local part at most 64, no white space or control characters, no quoted local parts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -43,14 +45,20 @@ impl Email {
     pub fn key(&self) -> String {
         let (local, domain) = self.0.split_once('@').unwrap_or((&self.0, ""));
         let lower = |text: &str| -> String { text.nfc().flat_map(char::to_lowercase).nfc().collect() };
-        format!("{}@{}", lower(local), lower(&idna::domain_to_unicode(domain).0))
+        let local: String = local.nfc().map(text::fold).nfc().collect();
+        format!("{local}@{}", lower(&idna::domain_to_unicode(domain).0))
     }
 }
 
 impl FromStr for Email {
     type Err = EmailError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        let text = text::name(given).map_err(|error| EmailError::Character(error.character()))?;
+        // Spaces around it are a slip, not a part of the line.
+        if let Some(c) = text::without_mark(given).chars().find(|c| c.is_whitespace()) {
+            return Err(EmailError::Character(c));
+        }
         let refused = |c: &char| c.is_whitespace() || c.is_control() || "()<>[],;:\\\"".contains(*c);
         if let Some(c) = text.chars().find(refused) {
             return Err(EmailError::Character(c));
@@ -71,7 +79,7 @@ impl FromStr for Email {
         if !domain.split('.').all(label) || !fits {
             return Err(EmailError::Domain);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text))
     }
 }
 
@@ -101,6 +109,7 @@ mod tests {
         assert_eq!(key("a@bücher.example"), key("A@XN--BCHER-KVA.example"));
         assert_ne!(key("a@strasse.example"), key("a@straße.example"));
         assert_eq!(key("用户@例子.测试"), "用户@例子.测试");
+        assert_eq!(key("ΝΙΚΟΣ@x.example"), key("νικος@x.example"));
     }
 
     #[test]
@@ -119,6 +128,10 @@ mod tests {
             "a@xn--\u{fc}",
             "a@xn--a.example",
             "a@b_c d",
+            "a\u{200b}nn@acme.example",
+            "ann@ac\u{ad}me.example",
+            "\u{202e}ann@acme.example",
+            " ann@acme.example",
         ] {
             assert!(text.parse::<Email>().is_err(), "{text:?}");
         }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::text;
+
 /// A tenant's labels, sorted by key.
 pub type Labels = BTreeMap<String, String>;
 
@@ -28,7 +30,9 @@ pub enum LabelError {
     #[error("{0:?} is not a label key: 1 to 63 of a-z, 0-9, '-', '_', '.', '/', beginning with a letter")]
     Key(String),
     /// The value is not one.
-    #[error("the value of label {0:?} is longer than 200 characters or holds a control character")]
+    #[error(
+        "the value of label {0:?} is longer than 200 characters or holds a character that cannot be seen"
+    )]
     Value(String),
 }
 
@@ -45,10 +49,9 @@ impl Label {
         {
             return Err(LabelError::Key(key.to_owned()));
         }
-        if value.chars().count() > 200 || value.chars().any(char::is_control) {
-            return Err(LabelError::Value(key.to_owned()));
-        }
-        Ok(Self { key: key.to_owned(), value: value.to_owned() })
+        let value = text::name(value).ok().filter(|value| value.chars().count() <= 200);
+        let value = value.ok_or_else(|| LabelError::Value(key.to_owned()))?;
+        Ok(Self { key: key.to_owned(), value })
     }
 }
 

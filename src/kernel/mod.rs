@@ -5,6 +5,7 @@
 
 pub mod brief;
 pub mod caller;
+pub mod child;
 pub mod email;
 pub mod error;
 pub mod ids;
@@ -16,6 +17,7 @@ pub mod resource_name;
 pub mod shell;
 pub mod slug;
 pub mod suggest;
+pub mod text;
 
 pub use caller::Caller;
 pub use email::Email;

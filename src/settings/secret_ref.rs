@@ -13,7 +13,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
-use crate::kernel::{ErrorKind, Failure, SecretString, shell};
+use crate::kernel::{ErrorKind, Failure, SecretString, child, shell, text};
 
 /// Most bytes of a secret.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -120,7 +120,8 @@ impl SecretRef {
             Self::Command(words) => run(words).await?,
         };
         let unfit = || SecretError::Content { source_name: self.to_string() };
-        let text = std::str::from_utf8(&bytes).map_err(|_| unfit())?.trim_end_matches(['\n', '\r']);
+        let text = std::str::from_utf8(text::bytes_without_mark(&bytes)).map_err(|_| unfit())?;
+        let text = text.trim_end_matches(['\n', '\r']);
         if text.is_empty() || bytes.len() as u64 > MAX_BYTES {
             return Err(unfit());
         }
@@ -172,7 +173,7 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
 
 async fn run(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let program = words.first().cloned().unwrap_or_default();
-    let mut command = tokio::process::Command::new(&program);
+    let mut command = tokio::process::Command::from(child::command(&program));
     command.args(&words[1..]).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = match tokio::time::timeout(COMMAND_LIMIT, command.output()).await {
         Ok(Ok(output)) => output,

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::kernel::shell;
+use crate::kernel::{ErrorKind, Failure, shell};
 
 /// The form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -19,11 +19,22 @@ pub enum EnvFormat {
 }
 
 /// Names and values in one of the forms; [`EnvFormat::Url`] gives the value of `url_name` alone.
-#[must_use]
-pub fn render(format: EnvFormat, pairs: &[(&str, &str)], url_name: &str) -> String {
-    match format {
-        EnvFormat::Dotenv => lines(pairs, "", dotenv),
-        EnvFormat::Shell => lines(pairs, "export ", |value| shell::word(value).into_owned()),
+///
+/// # Errors
+/// [`NotDotenv`] names the value that readers of `.env` files would read differently.
+pub fn render(format: EnvFormat, pairs: &[(&str, &str)], url_name: &str) -> Result<String, NotDotenv> {
+    Ok(match format {
+        EnvFormat::Dotenv => {
+            let line = |(name, value): &(&str, &str)| {
+                let value = dotenv(value).ok_or_else(|| NotDotenv { name: (*name).to_owned() })?;
+                Ok([name, "=", &value, "\n"].concat())
+            };
+            pairs.iter().map(line).collect::<Result<_, NotDotenv>>()?
+        }
+        EnvFormat::Shell => {
+            let line = |(name, value): &(&str, &str)| format!("export {name}={}\n", shell::word(value));
+            pairs.iter().map(line).collect()
+        }
         EnvFormat::Json => {
             let object: serde_json::Map<_, _> =
                 pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
@@ -33,21 +44,51 @@ pub fn render(format: EnvFormat, pairs: &[(&str, &str)], url_name: &str) -> Stri
             let url = pairs.iter().find(|(name, _)| *name == url_name);
             url.map_or_else(String::new, |(_, value)| format!("{value}\n"))
         }
+    })
+}
+
+/// A value that no form of writing gives to every reader.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the readers of .env files would read {name} differently: its characters mean something to some of them"
+)]
+pub struct NotDotenv {
+    name: String,
+}
+
+impl Failure for NotDotenv {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Conflict
+    }
+
+    fn code(&self) -> &'static str {
+        "value_not_dotenv"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![
+            "write it for a shell or as JSON: --format shell, --format json".to_owned(),
+            "or give the login a password without quotes, backslashes and '${'".to_owned(),
+        ]
     }
 }
 
-fn lines(pairs: &[(&str, &str)], before: &str, quoted: fn(&str) -> String) -> String {
-    let line = |(name, value): &(&str, &str)| [before, name, "=", &quoted(value), "\n"].concat();
-    pairs.iter().map(line).collect()
-}
-
-/// Bare where every reader agrees on what it means, else in double quotes.
-fn dotenv(value: &str) -> String {
-    if shell::is_plain(value) {
-        return value.to_owned();
+/// The value as python-dotenv, node's dotenv, node itself and a shell that sources the file read it:
+/// bare where it is plain, in single quotes, which keep all but two signs, or in double ones where none
+/// is in it that means something there. `None` where they would not agree.
+fn dotenv(value: &str) -> Option<String> {
+    let has = |signs: &[&str]| signs.iter().any(|sign| value.contains(sign));
+    if value.is_empty() || shell::is_plain(value) {
+        return Some(value.to_owned());
     }
-    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('\n', "\\n");
-    format!("\"{escaped}\"")
+    // python-dotenv takes ${…} for a variable, and a backslash before a quote or another for an escape.
+    if has(&["${", "\n", "\r"]) {
+        return None;
+    }
+    if !has(&["'", "\\\\"]) && !value.ends_with('\\') {
+        return Some(format!("'{value}'"));
+    }
+    (!has(&["$", "`", "\"", "\\"])).then(|| format!("\"{value}\""))
 }
 
 #[cfg(test)]
@@ -57,21 +98,22 @@ mod tests {
     #[test]
     fn no_value_can_break_out_of_its_quotes() {
         let pairs = [("A", "plain-1"), ("B", "it's $HOME `id` \"x\"\nC=1")];
+        assert!(render(EnvFormat::Dotenv, &pairs, "A").is_err());
         assert_eq!(
-            render(EnvFormat::Dotenv, &pairs, "A"),
-            "A=plain-1\nB=\"it's \\$HOME `id` \\\"x\\\"\\nC=1\"\n"
+            render(EnvFormat::Dotenv, &[("A", "p-1"), ("B", "$x `id` \"#"), ("C", "it's #1")], "A").unwrap(),
+            "A=p-1\nB='$x `id` \"#'\nC=\"it's #1\"\n"
         );
         assert_eq!(
-            render(EnvFormat::Shell, &pairs, "A"),
+            render(EnvFormat::Shell, &pairs, "A").unwrap(),
             "export A=plain-1\nexport B='it'\\''s $HOME `id` \"x\"\nC=1'\n"
         );
-        assert_eq!(render(EnvFormat::Url, &pairs, "A"), "plain-1\n");
+        assert_eq!(render(EnvFormat::Url, &pairs, "A").unwrap(), "plain-1\n");
     }
 
     #[test]
     fn a_shell_reads_back_what_was_written() {
         let value = "a'b\"c$d\\e `f` \n g";
-        let script = render(EnvFormat::Shell, &[("NEXUS_T", value)], "") + "printf %s \"$NEXUS_T\"";
+        let script = render(EnvFormat::Shell, &[("NEXUS_T", value)], "").unwrap() + "printf %s \"$NEXUS_T\"";
         let out = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
         assert_eq!(String::from_utf8(out.stdout).unwrap(), value);
     }

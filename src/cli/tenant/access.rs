@@ -20,7 +20,7 @@ pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
     }
     let variables = environment.variables(reveal);
     let pairs: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let text = zeroize::Zeroizing::new(output::render_env(format_of(args.format, on), &pairs, EnvView::URL));
+    let text = zeroize::Zeroizing::new(output::render_env(format_of(args.format, on), &pairs, EnvView::URL)?);
     match &args.file {
         Some(path) => {
             private_file::replace(path, text.as_bytes())?;

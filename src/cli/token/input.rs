@@ -16,6 +16,7 @@ use super::super::usage::UsageError;
 use super::TokenInput;
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::Algorithm;
+use crate::kernel::text::bytes_without_mark;
 use crate::kernel::{AnyFailure, SecretString};
 
 /// Reads a token, or an API key, from standard input or a file: one line.
@@ -52,7 +53,8 @@ pub fn one_line(from: &Input) -> Result<SecretString, AnyFailure> {
         Input::File(path) => path.display().to_string(),
     };
     read.map_err(|error| wrong(format!("cannot read {place}: {error}")))?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| wrong(format!("{place} holds no text")))?;
+    let text = std::str::from_utf8(bytes_without_mark(&bytes))
+        .map_err(|_| wrong(format!("{place} holds no text")))?;
     let text = text.trim_ascii();
     if text.is_empty() {
         return Err(wrong(format!("there is nothing in {place}")));
@@ -128,12 +130,7 @@ pub fn claim(text: &str) -> Result<(String, String), String> {
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
         return Err("a claim's name has 1 to 64 letters, digits, '_', '-', '.', ':', '/'".to_owned());
     }
-    if value.chars().count() > 1000 || value.contains(char::is_control) {
-        return Err(
-            "a claim's text has at most 1,000 characters, none of them a control character".to_owned()
-        );
-    }
-    Ok((name.to_owned(), value.to_owned()))
+    Ok((name.to_owned(), arguments::one_line("a claim's text", value, 0..=1000)?))
 }
 
 /// A text of 1 to 200 characters, none of them white space or a control character.
@@ -141,11 +138,9 @@ pub fn claim(text: &str) -> Result<(String, String), String> {
 /// # Errors
 /// What is wrong with it.
 pub fn plain(text: &str) -> Result<String, String> {
-    if (1..=200).contains(&text.len()) && !text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        Ok(text.to_owned())
-    } else {
-        Err("1 to 200 characters without white space".to_owned())
-    }
+    let plain = crate::kernel::text::name(text).ok();
+    let fits = |plain: &String| (1..=200).contains(&plain.len()) && !plain.contains(char::is_whitespace);
+    plain.filter(fits).ok_or_else(|| "1 to 200 characters that can be seen, without white space".to_owned())
 }
 
 /// A reason for a log.
@@ -153,12 +148,7 @@ pub fn plain(text: &str) -> Result<String, String> {
 /// # Errors
 /// What is wrong with it.
 pub fn reason(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if (4..=500).contains(&text.chars().count()) && !text.contains(char::is_control) {
-        Ok(text.to_owned())
-    } else {
-        Err("a reason has 4 to 500 characters, none of them a control character".to_owned())
-    }
+    arguments::one_line("a reason", text.trim(), 4..=500)
 }
 
 /// A token's id. What is none is not repeated: it may be the token itself.

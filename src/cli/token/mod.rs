@@ -184,7 +184,7 @@ pub struct InspectArgs {
     #[arg(long)]
     pub check: bool,
     /// Check it with this key set: a file or a URL
-    #[arg(long, value_name = "FILE|URL", conflicts_with = "check")]
+    #[arg(long, value_name = "FILE|URL", conflicts_with = "check", value_parser = super::arguments::place)]
     pub jwks: Option<String>,
     /// Expect this audience
     #[arg(long, value_name = "AUDIENCE")]
@@ -204,7 +204,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "AUDIENCE")]
     pub aud: Option<String>,
     /// Check it with this key set, and no database: a file or a URL
-    #[arg(long, value_name = "FILE|URL")]
+    #[arg(long, value_name = "FILE|URL", value_parser = super::arguments::place)]
     pub jwks: Option<String>,
     /// Expect this issuer, where the key set names none
     #[arg(long, value_name = "ISSUER", requires = "jwks")]

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::model::{Finding, Group};
 use super::releases::{self, Side};
 use crate::features::local::PgVersion;
-use crate::kernel::ErrorKind;
+use crate::kernel::{ErrorKind, child};
 
 const GROUP: Group = Group::Programs;
 const NAMES: [&str; 3] = ["psql", "pg_dump", "pg_restore"];
@@ -42,7 +42,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 async fn version(program: &PathBuf) -> Option<PgVersion> {
-    let mut command = Command::new(program);
+    let mut command = Command::from(child::command(program));
     command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.ok().filter(|output| output.status.success())?;
     PgVersion::parse(&String::from_utf8_lossy(&output.stdout))

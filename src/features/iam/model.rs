@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::infra::db::stored_as_text;
-use crate::kernel::{Email, UserId};
+use crate::kernel::{Email, UserId, text};
 
 /// Where in its life a user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
@@ -57,7 +57,8 @@ pub struct Name(String);
 /// A text that is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a name has 1 to 100 characters, none of them a comma, a semicolon or a control character, no space at its ends"
+    "a name has 1 to 100 characters, none of them a comma, a semicolon, a control character or one that cannot be seen, \
+     no space at its ends"
 )]
 pub struct NotAName;
 
@@ -72,11 +73,12 @@ impl Name {
 impl FromStr for Name {
     type Err = NotAName;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fits = (1..=100).contains(&text.chars().count())
-            && text.trim() == text
-            && !text.contains(|c: char| c.is_control() || c == ',' || c == ';');
-        if fits { Ok(Self(text.to_owned())) } else { Err(NotAName) }
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        let name = text::name(given).map_err(|_| NotAName)?;
+        let given = text::without_mark(given);
+        let fits =
+            (1..=100).contains(&name.chars().count()) && given.trim() == given && !name.contains([',', ';']);
+        if fits { Ok(Self(name)) } else { Err(NotAName) }
     }
 }
 

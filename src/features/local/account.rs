@@ -7,6 +7,7 @@ use nix::unistd::{User, getegid, geteuid};
 use tokio::process::Command;
 
 use super::LocalError;
+use crate::kernel::child;
 
 /// The account under which the server's programs run.
 #[derive(Debug, Clone)]
@@ -48,7 +49,7 @@ impl ServerAccount {
     /// A program that will run as the account, in `/`, with an environment that says nothing of
     /// ours: `PG…` variables would change the server, and anything else is none of its business.
     pub(super) fn command(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut command = Command::from(child::command(program));
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C").env("TZ", "UTC");
         command.current_dir("/");
         if self.is_other {

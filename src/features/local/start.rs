@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
 use crate::infra::private_file;
-use crate::kernel::{Event, Progress};
+use crate::kernel::{Event, Progress, child};
 
 use super::account::ServerAccount;
 use super::postgres::binaries::{self, Binaries};
@@ -144,7 +144,7 @@ impl LocalStack {
         };
         let log = logs::open(&self.layout.daemon_log())?;
         let log_again = log.try_clone().map_err(LocalError::io("share", &self.layout.daemon_log()))?;
-        let mut command = Command::new(&daemon.program);
+        let mut command = Command::from(child::command(&daemon.program));
         command.args(&daemon.args).env_clear().current_dir("/");
         command.envs(PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?))));
         command.env("NEXUS_HOME", self.layout.home()).env(binaries::OVERRIDE, &binaries.folder);

@@ -134,7 +134,8 @@ impl KeySet {
         if bytes.len() > MAX_SET {
             return Err(wrong("it is longer than 256 KiB"));
         }
-        let members = jwt::object(bytes).map_err(|_| wrong("it is not a JSON object"))?;
+        let members = jwt::object(crate::kernel::text::bytes_without_mark(bytes))
+            .map_err(|_| wrong("it is not a JSON object"))?;
         serde_json::from_value(Value::Object(members)).map_err(|_| wrong("it has no list of keys"))
     }
 

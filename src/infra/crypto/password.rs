@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 mod common;
 
 use super::random;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, text};
 
 /// Characters that a password must have when it is all that is asked for (SP 800-63B-4).
 pub const MIN_CHARS: usize = 15;
@@ -247,7 +247,8 @@ impl Hasher {
         let (password, cost) = (password.clone(), self.cost);
         self.run(move |memory| {
             let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(failed)?;
-            compute(&password, &[0; SALT_LEN], &params, Params::DEFAULT_OUTPUT_LEN, memory).map(drop)
+            compute(password.expose_secret(), &[0; SALT_LEN], &params, Params::DEFAULT_OUTPUT_LEN, memory)
+                .map(drop)
         })
         .await
     }
@@ -309,7 +310,8 @@ fn hash(password: &SecretString, cost: Cost, memory: &mut Vec<Block>) -> Result<
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None).map_err(failed)?;
     let mut salt = [0; SALT_LEN];
     random::fill(&mut salt).map_err(failed)?;
-    let output = compute(password, &salt, &params, Params::DEFAULT_OUTPUT_LEN, memory)?;
+    let password = Zeroizing::new(text::password(password.expose_secret()).into_owned());
+    let output = compute(&password, &salt, &params, Params::DEFAULT_OUTPUT_LEN, memory)?;
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
@@ -323,12 +325,18 @@ fn hash(password: &SecretString, cost: Cost, memory: &mut Vec<Block>) -> Result<
 fn verify(password: &SecretString, stored: &str, memory: &mut Vec<Block>) -> Result<bool, PasswordError> {
     let (hash, params) = parse(stored)?;
     let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else { return Err(PasswordError::Damaged) };
-    let output = compute(password, &salt, &params, expected.len(), memory)?;
-    Ok(output.as_bytes().ct_eq(expected.as_bytes()).into())
+    let mut is = |typed: &str| -> Result<bool, PasswordError> {
+        let output = compute(typed, &salt, &params, expected.len(), memory)?;
+        Ok(output.as_bytes().ct_eq(expected.as_bytes()).into())
+    };
+    let typed = password.expose_secret();
+    let kept = Zeroizing::new(text::password(typed).into_owned());
+    // Once they were hashed as they were typed.
+    Ok(is(&kept)? || (kept.as_str() != typed && is(typed)?))
 }
 
 fn compute(
-    password: &SecretString,
+    password: &str,
     salt: &[u8],
     params: &Params,
     length: usize,
@@ -341,7 +349,7 @@ fn compute(
     let mut output = Zeroizing::new([0; Output::MAX_LENGTH]);
     let output = output.get_mut(..length).ok_or(PasswordError::Damaged)?;
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
-        .hash_password_into_with_memory(password.expose_secret().as_bytes(), salt, output, memory)
+        .hash_password_into_with_memory(password.as_bytes(), salt, output, memory)
         .map_err(failed)?;
     Output::new(output).map_err(failed)
 }

@@ -20,14 +20,18 @@ pub enum UrlError {
     #[error("its {0} is not valid")]
     Invalid(&'static str),
     /// A parameter that would change where or how to connect.
-    #[error("of its parameters only sslmode is known")]
+    #[error(
+        "it has a parameter that is not known here; known are host, port, user, password, dbname, sslmode, and those that only name or time a session"
+    )]
     Parameter,
 }
 
 impl ServerAddress {
-    /// Of `postgres://user:password@host[:port]/database[?sslmode=MODE]`, its parts percent-encoded.
-    /// A host that begins with '/' is the folder of a socket. Without `sslmode` a socket and this
-    /// machine are reached as they are, every other host with its certificate checked.
+    /// Of `postgres://user:password@host[:port]/database[?parameters]`, its parts percent-encoded; user,
+    /// password, host, port and database may be parameters instead, as libpq takes them. A host that
+    /// begins with '/' is the folder of a socket. Without `sslmode`, or with one that leaves it open, a
+    /// socket and this machine are reached as they are, every other host with its certificate checked.
+    /// What only names or times the session is passed over.
     ///
     /// # Errors
     /// [`UrlError`].
@@ -35,68 +39,157 @@ impl ServerAddress {
         let text = url.expose_secret();
         let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
         let rest = rest.ok_or(UrlError::Scheme)?;
-        let (rest, parameters) =
-            rest.split_once('?').map_or((rest, None), |(rest, parameters)| (rest, Some(parameters)));
-        let (authority, database) = rest.split_once('/').ok_or(UrlError::Missing("database"))?;
-        let (login, place) = authority.rsplit_once('@').ok_or(UrlError::Missing("user"))?;
-        let (user, password) = login.split_once(':').ok_or(UrlError::Missing("password"))?;
-        let (host, port) = split_port(place)?;
-        let host = decoded(host, "host")?;
-        let mode = parameters.map(ssl_mode).transpose()?;
-        let host = match host.as_str() {
-            path if path.starts_with('/') => Host::Socket(PathBuf::from(path)),
-            name => Host::Tcp(name.to_owned()),
+        let mut parts = Parts::default();
+        let login_end = rest.find(['@', '/']).filter(|at| rest[*at..].starts_with('@'));
+        let rest = match login_end {
+            Some(at) => {
+                let (user, password) = rest[..at]
+                    .split_once(':')
+                    .map_or((&rest[..at], None), |(user, password)| (user, Some(password)));
+                parts.set("user", user)?;
+                if let Some(password) = password {
+                    parts.set("password", password)?;
+                }
+                &rest[at + 1..]
+            }
+            None => rest,
         };
-        let tls = match (mode, &host) {
-            (Some("disable"), _) | (None, Host::Socket(_)) => Tls::Disable,
-            (None, Host::Tcp(name)) if is_this_machine(name) => Tls::Disable,
+        let (place, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        // A sign that should have been escaped: what stands before it is no host's name.
+        if place.contains('@') {
+            return Err(UrlError::Invalid("password"));
+        }
+        let (host, port) = split_port(place)?;
+        parts.set("host", host)?;
+        if let Some(port) = port {
+            parts.set("port", port)?;
+        }
+        let (database, parameters) = tail.split_once('?').unwrap_or((tail, ""));
+        parts.set("dbname", database.strip_prefix('/').unwrap_or(database))?;
+        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').ok_or(UrlError::Parameter)?;
+            parts.set(name, value)?;
+        }
+        parts.address()
+    }
+}
+
+/// The parts of a URL that say where, as whom and how, without their percent signs.
+#[derive(Default)]
+struct Parts {
+    host: Option<String>,
+    port: Option<String>,
+    user: Option<String>,
+    password: Option<Zeroizing<String>>,
+    database: Option<String>,
+    mode: Option<String>,
+}
+
+/// Parameters that only name or time a session, or ask for what Nexus does anyway.
+const PASSED_OVER: [&str; 15] = [
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "fallback_application_name",
+    "gssencmode",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "pgbouncer",
+    "sslcompression",
+    "sslsni",
+    "tcp_user_timeout",
+];
+
+impl Parts {
+    /// Takes a part; a later one of the same name counts, as libpq has it.
+    fn set(&mut self, name: &str, text: &str) -> Result<(), UrlError> {
+        let (place, what) = match name {
+            "host" => (&mut self.host, "host"),
+            "port" => (&mut self.port, "port"),
+            "user" => (&mut self.user, "user"),
+            "dbname" => (&mut self.database, "database"),
+            "sslmode" => (&mut self.mode, "sslmode"),
+            "password" => {
+                self.password = decoded(text, "password")?.map(Zeroizing::new);
+                return Ok(());
+            }
+            "target_session_attrs" if ["any", "read-write", "primary"].contains(&text) => return Ok(()),
+            name if PASSED_OVER.contains(&name) => return Ok(()),
+            _ => return Err(UrlError::Parameter),
+        };
+        if let Some(text) = decoded(text, what)? {
+            *place = Some(text);
+        }
+        Ok(())
+    }
+
+    fn address(self) -> Result<ServerAddress, UrlError> {
+        let host = match self.host.ok_or(UrlError::Missing("host"))? {
+            path if path.starts_with('/') => Host::Socket(PathBuf::from(path)),
+            // Several hosts, or a host with a sign that a name cannot have.
+            name if name.contains([',', '/', '@', '?', '#', ' ']) => return Err(UrlError::Invalid("host")),
+            name => Host::Tcp(name),
+        };
+        let port = match self.port {
+            None => 5432,
+            Some(text) => text.parse().ok().filter(|&port| port > 0).ok_or(UrlError::Invalid("port"))?,
+        };
+        let tls = match (self.mode.as_deref(), &host) {
+            // libpq's other modes do not say whether a connection is protected.
+            (Some("disable"), _) => Tls::Disable,
+            (None | Some("allow" | "prefer"), Host::Socket(_)) => Tls::Disable,
+            (None | Some("allow" | "prefer"), Host::Tcp(name)) if is_this_machine(name) => Tls::Disable,
             (Some("require"), _) => Tls::Require,
-            (Some("verify-full") | None, _) => Tls::VerifyFull(None),
+            (None | Some("allow" | "prefer" | "verify-ca" | "verify-full"), _) => Tls::VerifyFull(None),
             (Some(_), _) => return Err(UrlError::Invalid("sslmode")),
         };
-        let password = Zeroizing::new(decoded(password, "password")?);
-        Ok(Self {
+        let password = self.password.ok_or(UrlError::Missing("password"))?;
+        Ok(ServerAddress {
             host,
             port,
-            user: decoded(user, "user")?,
+            user: self.user.ok_or(UrlError::Missing("user"))?,
             password: SecretString::from(password.as_str()),
-            database: decoded(database, "database")?,
+            database: self.database.ok_or(UrlError::Missing("database"))?,
             tls,
         })
     }
 }
 
-fn split_port(place: &str) -> Result<(&str, u16), UrlError> {
-    // An IPv6 address stands in brackets, because it has colons of its own (RFC 3986, 3.2.2).
-    let (host, port) = match place.strip_prefix('[') {
-        Some(rest) => {
-            let (host, rest) = rest.split_once(']').ok_or(UrlError::Invalid("host"))?;
-            (host, rest.strip_prefix(':'))
-        }
-        None => place.rsplit_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
-    };
-    let port = match port {
-        None => 5432,
-        Some(text) => text.parse().ok().filter(|&port| port > 0).ok_or(UrlError::Invalid("port"))?,
-    };
-    if host.is_empty() { Err(UrlError::Missing("host")) } else { Ok((host, port)) }
-}
-
-/// libpq's other modes do not say whether a connection is protected.
-fn ssl_mode(parameters: &str) -> Result<&str, UrlError> {
-    parameters.strip_prefix("sslmode=").filter(|mode| !mode.contains('&')).ok_or(UrlError::Parameter)
+/// Host and port as they are written. An IPv6 address stands in brackets, because it has colons of its
+/// own (RFC 3986, 3.2.2).
+fn split_port(place: &str) -> Result<(&str, Option<&str>), UrlError> {
+    if let Some(rest) = place.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or(UrlError::Invalid("host"))?;
+        return match rest.strip_prefix(':') {
+            None if !rest.is_empty() => Err(UrlError::Invalid("host")),
+            port => Ok((host, port)),
+        };
+    }
+    Ok(place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port))))
 }
 
 fn is_this_machine(name: &str) -> bool {
     name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
-fn decoded(text: &str, what: &'static str) -> Result<String, UrlError> {
+/// The text without its percent signs; `None` where there is none.
+fn decoded(text: &str, what: &'static str) -> Result<Option<String>, UrlError> {
+    // libpq takes a percent sign only before two hexadecimal digits.
+    let bytes = text.as_bytes();
+    let is_escape =
+        |at: usize| bytes.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    if bytes.iter().enumerate().any(|(at, byte)| *byte == b'%' && !is_escape(at)) {
+        return Err(UrlError::Invalid(what));
+    }
     let text = urlencoding::decode(text).map_err(|_| UrlError::Invalid(what))?;
     match text.as_ref() {
-        "" => Err(UrlError::Missing(what)),
+        "" => Ok(None),
         text if text.chars().any(char::is_control) => Err(UrlError::Invalid(what)),
-        text => Ok(text.to_owned()),
+        text => Ok(Some(text.to_owned())),
     }
 }
 
@@ -122,6 +215,23 @@ mod tests {
     }
 
     #[test]
+    fn what_others_write_is_read() {
+        let it = parsed("postgres://shop:pw@/shop?host=%2Frun%2Fpg&port=5433").unwrap();
+        assert_eq!((it.host, it.port, it.database.as_str()), (Host::Socket("/run/pg".into()), 5433, "shop"));
+        let it =
+            parsed("postgresql:///?host=db1.example&user=app&password=x%26y&dbname=shop&connect_timeout=10")
+                .unwrap();
+        assert_eq!(
+            (it.user.as_str(), it.password.expose_secret(), it.database.as_str()),
+            ("app", "x&y", "shop")
+        );
+        let it = parsed("postgres://app:x@[::1]:5433/app?sslmode=disable&channel_binding=prefer").unwrap();
+        assert_eq!((it.port, it.tls), (5433, Tls::Disable));
+        assert_eq!(parsed("postgres://app:x@localhost/app?sslmode=prefer").unwrap().tls, Tls::Disable);
+        assert_eq!(parsed("postgres://app:x@db1/app?sslmode=prefer").unwrap().tls, Tls::VerifyFull(None));
+    }
+
+    #[test]
     fn another_host_is_reached_with_its_certificate_checked() {
         assert_eq!(parsed("postgres://app:x@db1.example/app").unwrap().tls, Tls::VerifyFull(None));
     }
@@ -131,13 +241,20 @@ mod tests {
         for (text, expected) in [
             ("app:secret@db1/app", UrlError::Scheme),
             ("postgres://app:secret@db1", UrlError::Missing("database")),
-            ("postgres://db1/app", UrlError::Missing("user")),
+            ("postgres://db1/app", UrlError::Missing("password")),
+            ("postgres://:secret@db1/app", UrlError::Missing("user")),
+            ("postgres://app:secr@et@db1/app", UrlError::Invalid("password")),
+            ("postgres://app:secret@db1,db2/app", UrlError::Invalid("host")),
+            ("postgres://app:secret@db1:5432x/app", UrlError::Invalid("port")),
+            ("postgres://app:secret%zz@db1/app", UrlError::Invalid("password")),
+            ("postgres://app:secret@db1/app?hostaddr=192.0.2.1", UrlError::Parameter),
+            ("postgres://app:secret@db1/app?service=x", UrlError::Parameter),
             ("postgres://app@db1/app", UrlError::Missing("password")),
             ("postgres://app:@db1/app", UrlError::Missing("password")),
             ("postgres://app:secret@:5432/app", UrlError::Missing("host")),
             ("postgres://app:secret@db1:0/app", UrlError::Invalid("port")),
             ("postgres://app:secret@db1/app?options=-csearch_path%3Dx", UrlError::Parameter),
-            ("postgres://app:secret@db1/app?sslmode=prefer", UrlError::Invalid("sslmode")),
+            ("postgres://app:secret@db1/app?sslmode=perhaps", UrlError::Invalid("sslmode")),
         ] {
             let error = parsed(text).unwrap_err();
             assert_eq!(error, expected, "{text}");

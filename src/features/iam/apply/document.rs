@@ -9,7 +9,7 @@ use super::super::error::IamError;
 use super::super::grants::Grant;
 use super::super::model::Name;
 use super::super::permission::Permission;
-use crate::kernel::{Email, brief};
+use crate::kernel::{Email, brief, text};
 
 /// Permissions, roles, groups and grants as they should be.
 #[derive(Debug, Clone, Default)]
@@ -83,16 +83,17 @@ impl Document {
             raw.permissions.is_none() && raw.roles.is_none() && raw.groups.is_none() && raw.grants.is_none();
         let mut document = Self { blank, ..Self::default() };
         for (permission, description) in raw.permissions.unwrap_or_default() {
-            document.permissions.insert(parsed("permission", &permission)?, description);
+            document.permissions.insert(parsed("permission", &permission)?, described(&description)?);
         }
         for (role, raw) in raw.roles.unwrap_or_default() {
             let grants = raw.permissions.map(|all| all.iter().map(RawPermission::parse).collect());
-            let declared = Role { description: raw.description, permissions: grants.transpose()? };
+            let description = raw.description.as_deref().map(described).transpose()?;
+            let declared = Role { description, permissions: grants.transpose()? };
             document.roles.insert(parsed("role", &role)?, declared);
         }
         for (group, raw) in raw.groups.unwrap_or_default() {
             let declared = Group {
-                description: raw.description,
+                description: raw.description.as_deref().map(described).transpose()?,
                 parent: raw.parent.map(|name| parsed("parent", &name)).transpose()?,
                 roles: raw.roles.map(|all| each("role", &all)).transpose()?,
                 members: raw.members.map(|all| each("member", &all)).transpose()?,
@@ -148,6 +149,11 @@ impl RawPermission {
 
 fn wrong(reason: &str) -> IamError {
     IamError::Declaration(reason.to_owned())
+}
+
+/// A description as it is kept.
+fn described(text: &str) -> Result<String, IamError> {
+    text::line(text).map_err(|error| wrong(&format!("a description is one line of text: {error}")))
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, IamError> {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::super::model::{User, UserFilter, UserRef, UserSort, UserState};
 use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::text::fold;
 use crate::kernel::{Email, Page, UserId};
 
 const COLUMNS: &str = "users.id, users.email, users.name,
@@ -85,11 +86,17 @@ const FILTER: &str = "
             select part.id from nexus.groups as part join within on part.parent_id = within.id
         )
         select group_members.user_id from nexus.group_members join within on within.id = group_members.group_id))
-    and ($4::text is null or users.email_key like $4 or lower(users.name) like $4)";
+    and ($4::text is null or users.email_key like $4 or lower(users.name) like lower($4))";
 
 fn pattern(filter: &UserFilter) -> Option<String> {
-    let escape =
-        |text: &String| text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    let escape = |text: &String| {
+        text.chars()
+            .map(fold)
+            .collect::<String>()
+            .replace('\\', "\\\\")
+            .replace('%', "\\%")
+            .replace('_', "\\_")
+    };
     filter.search.as_ref().map(|text| format!("%{}%", escape(text)))
 }
 

@@ -10,6 +10,7 @@ use tokio::process::Command;
 
 use super::super::LocalError;
 use super::version::{OLDEST_MAJOR, PgVersion};
+use crate::kernel::child;
 
 /// The variable that names the folder to use instead of searching.
 pub(crate) const OVERRIDE: &str = "NEXUS_PG_BIN";
@@ -101,7 +102,7 @@ async fn candidates() -> BTreeSet<PathBuf> {
             folders.extend(initdb.parent().map(Path::to_owned));
         }
     }
-    if let Ok(answer) = Command::new("pg_config").arg("--bindir").output().await {
+    if let Ok(answer) = Command::from(child::command("pg_config")).arg("--bindir").output().await {
         let folder = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim());
         folders.extend(fs::canonicalize(folder));
     }
@@ -131,7 +132,8 @@ async fn version_in(folder: &Path) -> Option<PgVersion> {
     if !folder.join("initdb").is_file() {
         return None;
     }
-    let answer = Command::new(folder.join("postgres")).arg("--version").output().await.ok()?;
+    let answer =
+        Command::from(child::command(folder.join("postgres"))).arg("--version").output().await.ok()?;
     PgVersion::parse(&String::from_utf8_lossy(&answer.stdout)).filter(|_| answer.status.success())
 }
 

@@ -92,7 +92,7 @@ fn works_in(pid: Pid, data: &Path) -> bool {
 
 #[cfg(not(target_os = "linux"))]
 fn is_server_of(pid: Pid, data: &Path) -> bool {
-    let asked = std::process::Command::new("ps").args(["-o", "command=", "-p", &pid.to_string()]).output();
+    let asked = crate::kernel::child::command("ps").args(["-o", "command=", "-p", &pid.to_string()]).output();
     asked.is_ok_and(|answer| {
         let command = String::from_utf8_lossy(&answer.stdout);
         command.contains("postgres") && command.contains(&*data.to_string_lossy())

@@ -9,6 +9,7 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 
 use super::model::{Tenant, TenantState};
+use crate::kernel::text;
 
 mod store;
 
@@ -37,10 +38,9 @@ impl Reason {
 impl FromStr for Reason {
     type Err = ReasonError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let text = text.trim();
-        let fits = (1..=REASON).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        if fits { Ok(Self(text.to_owned())) } else { Err(ReasonError) }
+    fn from_str(given: &str) -> Result<Self, Self::Err> {
+        let reason = text::line(given.trim()).map_err(|_| ReasonError)?;
+        if (1..=REASON).contains(&reason.chars().count()) { Ok(Self(reason)) } else { Err(ReasonError) }
     }
 }
 

@@ -17,8 +17,9 @@ const ASKED: &str = "id, slug, name, state, labels, cluster, store, created_at, 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &TenantFilter) {
     selector::push(query, &filter.selector);
     if let Some(text) = &filter.search {
-        let pattern = format!("%{}%", like_literal(&text.to_lowercase()));
-        query.push(" and search_text like ").push_bind(pattern);
+        let pattern = format!("%{}%", like_literal(text));
+        // The side that folds case is the one that has folded the column.
+        query.push(" and search_text like lower(").push_bind(pattern).push(")");
     }
 }
 

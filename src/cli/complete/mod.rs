@@ -3,12 +3,16 @@
 //! A shell's script calls `nexus` with `NEXUS_COMPLETE` set and the words so far. Whatever goes
 //! wrong on the way to a name, the answer is to offer none: a person is typing.
 
-use std::ffi::{OsStr, OsString};
+mod line;
+mod shells;
+
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
+pub(super) use self::shells::{Bash, Fish, Powershell, Zsh};
 use super::usage;
 use crate::app::{App, Glance};
 use crate::features::iam::model::{UserFilter, UserSort};
@@ -30,11 +34,10 @@ pub const MOST: usize = 200;
 /// Answers a shell that asks for completion; whether one did.
 #[must_use]
 pub fn answer() -> bool {
-    if std::env::var_os(VARIABLE).is_none() {
-        return false;
-    }
+    let Some(shell) = std::env::var_os(VARIABLE) else { return false };
+    shells::read_line(&shell.to_string_lossy());
     let here = std::env::current_dir().ok();
-    let asked = CompleteEnv::with_factory(super::grammar).var(VARIABLE);
+    let asked = CompleteEnv::with_factory(super::grammar).var(VARIABLE).shells(shells::SHELLS);
     asked.try_complete(std::env::args_os(), here.as_deref()).unwrap_or(true)
 }
 
@@ -130,8 +133,8 @@ fn in_realm(
 ) -> ArgValueCompleter {
     ArgValueCompleter::new(move |typed: &OsStr| {
         let (Some(prefix), Some(loaded)) = (typed.to_str(), loaded()) else { return Vec::new() };
-        let words = words();
-        let tenant = usage::flag_value(&words, "--tenant").or_else(|| usage::flag_value(&words, "-t"));
+        let words = shells::words();
+        let tenant = usage::flag_value(words, "--tenant").or_else(|| usage::flag_value(words, "-t"));
         let Ok(tenant) = tenant.map(|text| text.parse::<TenantRef>()).transpose() else { return Vec::new() };
         let found = async {
             let Ok(settings) = loaded.settings() else { return Vec::new() };
@@ -214,15 +217,10 @@ fn candidates(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<Com
 
 /// The settings that the command being typed would have, `--context` and `--config` included.
 fn loaded() -> Option<Loaded> {
-    let words = words();
+    let words = shells::words();
     let flags = Flags {
-        config: usage::flag_value(&words, "--config").map(Into::into),
-        context: usage::flag_value(&words, "--context"),
+        config: usage::flag_value(words, "--config").map(Into::into),
+        context: usage::flag_value(words, "--context"),
     };
     Loaded::read(&Sources::from_process(flags)).ok()
-}
-
-/// The words of the command so far.
-fn words() -> Vec<OsString> {
-    std::env::args_os().skip_while(|word| word != "--").skip(1).collect()
 }
