@@ -16,7 +16,6 @@ const SELECT: &str = "select api_keys.id, api_keys.name, users.email, hint, scop
 #[derive(Debug, FromRow)]
 pub(super) struct GoodRow {
     pub(super) id: Uuid,
-    pub(super) user_id: Uuid,
     pub(super) name: String,
     pub(super) scopes: Vec<String>,
     /// Whether its last use is too long ago to go unrecorded.
@@ -74,12 +73,22 @@ pub(super) async fn revoke(realm: &mut PgConnection, id: Uuid) -> Result<Option<
     .await?)
 }
 
+/// Whose key it is, good or not.
+pub(super) async fn owner(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<Option<Uuid>, DbError> {
+    Ok(sqlx::query_scalar("select user_id from nexus.api_keys where key_hash = $1")
+        .bind(hash.as_slice())
+        .fetch_optional(realm)
+        .await?)
+}
+
+/// A key that is good, of a user who may sign in.
 pub(super) async fn good(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<Option<GoodRow>, DbError> {
     Ok(sqlx::query_as(
-        "select id, user_id, name, scopes,
+        "select api_keys.id, api_keys.name, scopes,
                 last_used_at is null or last_used_at < now() - interval '5 minutes' as note_use
-         from nexus.api_keys
-         where key_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())",
+         from nexus.api_keys join nexus.users on users.id = api_keys.user_id
+         where key_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())
+           and users.state = 'active' and users.deleted_at is null",
     )
     .bind(hash.as_slice())
     .fetch_optional(realm)

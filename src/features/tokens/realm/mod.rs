@@ -8,6 +8,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 pub(super) use store::record;
 
 use super::error::TokenError;
+use super::issued::IssueTime;
 use crate::infra::cluster;
 use crate::infra::db::transaction;
 use crate::kernel::TenantId;
@@ -48,6 +49,8 @@ pub struct Realm {
     pub session: PgConnection,
     /// The role that owns a tenant's database; none: the platform's.
     pub owner: Option<String>,
+    /// The time that what is issued here bears: read before the session was opened.
+    pub as_of: IssueTime,
 }
 
 impl Realm {
