@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_same_condition_is_the_same_right_only_where_its_facts_are_the_same() {
-        let alike = |one: &str, other: &str, theirs: Option<serde_json::Value>| {
+        let alike = |one: &str, other: &str, theirs: Option<Value>| {
             let mine = serde_json::json!({ "id": "7", "team": "eu", "limit": 5 });
             let (one, other) = (Condition::parse(one).unwrap(), Condition::parse(other).unwrap());
             one.is_alike(&other, (mine.as_object().unwrap(), theirs.as_ref().and_then(Value::as_object)))

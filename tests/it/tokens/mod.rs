@@ -2,11 +2,15 @@
 
 mod abroad;
 mod api_keys;
+mod bound;
+mod clocks;
 mod forged;
+mod kept;
 mod keys;
 mod lost;
 mod mint;
 mod offline;
+mod races;
 mod refresh;
 mod revoked;
 mod shapes;
