@@ -84,6 +84,7 @@ pub struct KeyView {
     #[serde(with = "time::serde::rfc3339::option")]
     pub good_until: Option<OffsetDateTime>,
     /// The realms for which it signs, where it is a development key; the nil id: the platform.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub realms: Vec<Uuid>,
     /// The public half.
     #[serde(skip)]

@@ -94,9 +94,9 @@ fn sessions_keys_and_invitations_of_a_program_whose_clock_is_off_are_as_any_othe
         let refresh = ["token", "refresh", "--file", &file];
         assert!(company.accepts(company.world.ok(&refresh).trim_end()), "{by}");
         assert!(company.accepts(&ok(&company, by, &refresh)), "{by}");
-        let key = format!("{by}.key");
-        let name = ["--name", by, "--file", &key, "--expires", "20m"];
-        let make = [&["api-key", "create", "--tenant", "acme", "--user", BOB][..], &name].concat();
+        let (name, key) = (format!("bot{number}"), format!("bot{number}.key"));
+        let more = ["--name", &name, "--file", &key, "--expires", "20m"];
+        let make = [&["api-key", "create", "--tenant", "acme", "--user", BOB][..], &more].concat();
         ok(&company, by, &make);
         company.world.ok(&["api-key", "verify", "--file", &key]);
         ok(&company, by, &["api-key", "verify", "--file", &key]);

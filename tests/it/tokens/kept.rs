@@ -90,7 +90,7 @@ fn a_made_up_secret_tells_nothing_of_the_tenant_that_it_names() {
     let world = &company.world;
     let create = |slug: &str| world.json(&["tenant", "create", slug])["id"].as_str().unwrap().to_owned();
     let ids = ["shut", "bin", "gone", "odd"].map(create);
-    world.ok(&["tenant", "suspend", "shut", "--reason", "secret reason", "--yes", "--confirm", "shut"]);
+    world.ok(&["tenant", "suspend", "shut", "--reason", "secret reason"]);
     world.ok(&["tenant", "delete", "bin", "--yes", "--confirm", "bin"]);
     world.ok(&["tenant", "delete", "gone", "--purge", "--yes", "--confirm", "gone"]);
     world.control_sql("update control.tenants set state = 'provisioning' where slug = 'odd'");
