@@ -140,22 +140,22 @@ impl fmt::Display for Condition {
 
 impl Node {
     /// Tells of every fact of the user that is looked at.
-    fn each(&self, told: &mut dyn FnMut(&[String])) {
+    fn each(&self, seen: &mut dyn FnMut(&[String])) {
         let mut of = |operand: &Operand| {
             if let Operand::User(path) = operand {
-                told(path);
+                seen(path);
             }
         };
         match self {
             Self::Owner => {
                 for name in ["id", "email"] {
-                    told(&[name.to_owned()]);
+                    seen(&[name.to_owned()]);
                 }
             }
             Self::Compare(left, _, right) => [left, right].into_iter().for_each(of),
             Self::In(value, list) => std::iter::once(value).chain(list).for_each(&mut of),
-            Self::Not(inner) => inner.each(told),
-            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.each(told)),
+            Self::Not(inner) => inner.each(seen),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.each(seen)),
         }
     }
 

@@ -291,7 +291,7 @@ impl Work<'_> {
     }
 
     /// Ends a change of what was so already. Whoever asks for it again may do so because the last time
-    /// was cut short after the change and before the tokens of that moment were taken back.
+    /// was cut short after the change and before the tokens of that moment were revoked.
     async fn end_unchanged(mut self) -> Result<(), IamError> {
         self.tx.rollback().await?;
         let who = (self.caller, self.place.tenant);

@@ -75,8 +75,8 @@ pub(super) fn issued_at(token: Uuid, iat: i64) -> i64 {
     let bytes = token.as_bytes();
     let millis = bytes[..6].iter().fold(0_i64, |millis, byte| millis << 8 | i64::from(*byte));
     let fraction = i64::from(bytes[6] & 0x0f) << 8 | i64::from(bytes[7]);
-    let told = millis * 1000 + (fraction * 1000 + 4095) / 4096;
-    if told.div_euclid(MICROS) == iat { told } else { whole }
+    let exact = millis * 1000 + (fraction * 1000 + 4095) / 4096;
+    if exact.div_euclid(MICROS) == iat { exact } else { whole }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::world::World;
 /// Where a program waits that sent its message.
 struct Gate {
     /// The message that is held, from 1, counted over all of the program's connections.
-    at: u32,
+    at: AtomicU32,
     sent: AtomicU32,
     reached: Sender<()>,
     release: Mutex<Receiver<()>>,
@@ -24,7 +24,7 @@ struct Gate {
 impl Gate {
     /// Whether the message goes on its way; not that of a program that was killed meanwhile.
     fn pass(&self) -> bool {
-        if self.sent.fetch_add(1, Ordering::SeqCst) + 1 != self.at {
+        if self.sent.fetch_add(1, Ordering::SeqCst) + 1 != self.at.load(Ordering::SeqCst) {
             return true;
         }
         let _ = self.reached.send(());
@@ -35,6 +35,7 @@ impl Gate {
 /// A program that is held at one of its messages.
 pub struct Held {
     child: Child,
+    reached: Receiver<()>,
     release: Sender<()>,
     gate: Arc<Gate>,
     _folder: tempfile::TempDir,
@@ -55,7 +56,12 @@ impl Held {
         let listener = UnixListener::bind(folder.path().join(&name)).unwrap();
         let (reached, is_reached) = channel();
         let (release, released) = channel();
-        let gate = Gate { at: message, sent: AtomicU32::new(0), reached, release: Mutex::new(released) };
+        let gate = Gate {
+            at: AtomicU32::new(message),
+            sent: AtomicU32::new(0),
+            reached,
+            release: Mutex::new(released),
+        };
         let gate = Arc::new(gate);
         let at = Arc::clone(&gate);
         // It ends with the test binary.
@@ -71,7 +77,7 @@ impl Held {
         let mut child = command.spawn().unwrap();
         loop {
             match is_reached.recv_timeout(Duration::from_millis(5)) {
-                Ok(()) => return Ok(Self { child, release, gate, _folder: folder }),
+                Ok(()) => return Ok(Self { child, reached: is_reached, release, gate, _folder: folder }),
                 Err(RecvTimeoutError::Timeout) if child.try_wait().unwrap().is_none() => {}
                 Err(_) => return Err(child.wait_with_output().unwrap()),
             }
@@ -82,6 +88,19 @@ impl Held {
     pub fn go_on(self) -> Output {
         let _ = self.release.send(());
         self.child.wait_with_output().unwrap()
+    }
+
+    /// Lets this message pass and holds the next; whether there is one.
+    pub fn step(&mut self) -> bool {
+        self.gate.at.fetch_add(1, Ordering::SeqCst);
+        let _ = self.release.send(());
+        loop {
+            match self.reached.recv_timeout(Duration::from_millis(5)) {
+                Ok(()) => return true,
+                Err(_) if self.child.try_wait().unwrap().is_some() => return false,
+                Err(_) => {}
+            }
+        }
     }
 
     /// Kills it where it waits.

@@ -192,18 +192,18 @@ impl Tokens {
             return Err(TokenError::KeyInvalid);
         }
         let mut tx = realm.begin().await?;
-        let user = store::owner(&mut tx, &key.hash()).await?.ok_or(TokenError::KeyInvalid)?;
-        let subject = iam::subject_by_id(&mut tx, user).await?.filter(Subject::is_active);
+        let of = store::owner(&mut tx, &key.hash()).await?.ok_or(TokenError::KeyInvalid)?;
+        let subject = iam::subject_by_id(&mut tx, of.user_id).await?.filter(Subject::is_active);
         let subject = subject.ok_or(TokenError::KeyInvalid)?;
-        let found = store::good(&mut tx, &key.hash()).await?.ok_or(TokenError::KeyInvalid)?;
-        if found.note_use {
-            store::note_use(&mut tx, found.id).await?;
+        if of.note_use {
+            store::note_use(&mut tx, of.id).await?;
         }
+        let found = store::good(&mut tx, of.id).await?.ok_or(TokenError::KeyInvalid)?;
         tx.commit().await?;
         if id != TenantId::PLATFORM {
             Presented::ApiKey.tenant(control, &Caller::System, id).await?;
         }
-        Ok(KeyHolder { id: found.id, name: found.name, realm: id, subject, scopes: found.scopes })
+        Ok(KeyHolder { id: of.id, name: found.name, realm: id, subject, scopes: found.scopes })
     }
 }
 

@@ -26,7 +26,7 @@ use super::mint::NewToken;
 use super::opaque::{Opaque, REFRESH};
 use super::realm::{Realm, record};
 use super::store as control_store;
-use crate::features::iam::signin::NewSession;
+use crate::features::iam::signin::{LockedSession, NewSession};
 use crate::features::iam::{self, Subject, signin};
 use crate::infra::crypto::seal::{self, DataKey, Place};
 use crate::infra::crypto::signing::Algorithm;
@@ -174,41 +174,35 @@ impl Tokens {
         }
         let subject = iam::subject_by_id(&mut tx, session.user_id).await?.filter(Subject::is_active);
         let subject = subject.ok_or(TokenError::RefreshInvalid)?;
-        let terms = match session.access {
+        let terms = match session.access.clone() {
             Some(access) => Terms::from_json(access)?,
-            // Of a session that was begun by `nexus token mint` before that was kept nobody knows what
-            // it was given.
+            // Nobody knows what a session was given that `nexus token mint` started before this was kept.
             None if session.client == CLIENT => return Err(TokenError::RefreshInvalid),
             None => Terms::default(),
         };
-        let (token, algorithm) = (terms.token(&subject, &name)?, terms.algorithm());
-        let (refresh, again) = match judge(&presented, &used, session.began_at) {
-            Verdict::First => {
-                let successor = Opaque::generate(REFRESH, id)?;
-                let sealed = seal_successor(&presented, &successor)?;
-                store::forget_sealed(&mut tx, session.id).await?;
-                store::use_token(&mut tx, &hash, &successor.hash(), &sealed).await?;
-                store::insert_token(&mut tx, session.id, &successor.hash()).await?;
-                signin::use_session(&mut tx, session.id).await?;
-                (successor.text().clone(), false)
-            }
+        let verdict = judge(&presented, &used, session.began_at);
+        // Only who has a good token learns what its user has lost.
+        let token = match &verdict {
+            Verdict::First | Verdict::Again(_) => terms.token(&subject, &name)?,
+            Verdict::Busy | Verdict::Reused => NewToken::default(),
+        };
+        let algorithm = terms.algorithm();
+        let (refresh, again) = match verdict {
+            Verdict::First => (use_up(&mut tx, &presented, session.id).await?, false),
             Verdict::Again(successor) => (successor, true),
             Verdict::Busy => return Err(TokenError::RefreshBusy),
             Verdict::Reused if look => return Err(TokenError::RefreshInvalid),
             Verdict::Reused => {
-                store::forget_sealed(&mut tx, session.id).await?;
-                signin::close_session(&mut tx, session.id, "reuse").await?;
-                let detail = serde_json::json!({ "session": session.id, "client": session.client });
-                record(&mut tx, &Caller::System, ("refresh.reuse", Some(session.user_id)), detail).await?;
+                end_misused(&mut tx, &session).await?;
                 tx.commit().await?;
                 return Err(TokenError::RefreshInvalid);
             }
         };
         failpoint::pass(|| "refresh.exchange.before".to_owned()).await;
         if look {
-            tx.rollback().await?
+            tx.rollback().await?;
         } else {
-            tx.commit().await?
+            tx.commit().await?;
         }
         failpoint::pass(|| "refresh.exchange.after".to_owned()).await;
         let (session, client) = (session.id, session.client);
@@ -230,6 +224,29 @@ impl Tokens {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// The first use of a token: gives its successor.
+async fn use_up(
+    tx: &mut PgConnection,
+    presented: &Opaque,
+    session: Uuid,
+) -> Result<SecretString, TokenError> {
+    let successor = Opaque::generate(REFRESH, presented.realm)?;
+    let sealed = seal_successor(presented, &successor)?;
+    store::forget_sealed(tx, session).await?;
+    store::use_token(tx, &presented.hash(), &successor.hash(), &sealed).await?;
+    store::insert_token(tx, session, &successor.hash()).await?;
+    signin::use_session(tx, session).await?;
+    Ok(successor.text().clone())
+}
+
+/// Ends a session one of whose tokens was used twice.
+async fn end_misused(tx: &mut PgConnection, session: &LockedSession) -> Result<(), TokenError> {
+    store::forget_sealed(tx, session.id).await?;
+    signin::close_session(tx, session.id, "reuse").await?;
+    let detail = serde_json::json!({ "session": session.id, "client": session.client });
+    Ok(record(tx, &Caller::System, ("refresh.reuse", Some(session.user_id)), detail).await?)
 }
 
 /// What becomes of a use that began at a time.
