@@ -121,7 +121,7 @@ impl Held {
 
 /// Passes on what comes, piece by piece, after each was let through.
 fn copy(mut from: UnixStream, mut to: UnixStream, mut pass: impl FnMut() -> bool) {
-    let mut piece = [0; 65536];
+    let mut piece = [0; 8192];
     while let Ok(count) = from.read(&mut piece) {
         if count == 0 || !pass() || to.write_all(&piece[..count]).is_err() {
             break;

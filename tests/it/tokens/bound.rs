@@ -11,7 +11,7 @@ use super::{ANN, Company, claims, error};
 /// Exports a key for these tenants; what the file holds.
 fn export(company: &Company, file: &str, tenants: &[&str]) -> Value {
     let mut args = vec!["key", "export", "--development", file];
-    tenants.iter().for_each(|tenant| args.extend(["--tenant", tenant]));
+    args.extend(tenants.iter().flat_map(|tenant| ["--tenant", *tenant]));
     let exported = company.run(&args, "");
     assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
     serde_json::from_slice(&std::fs::read(company.world.machine().path(&format!("work/{file}"))).unwrap())
