@@ -4,13 +4,12 @@
 //! Services that go by `iat` and `exp` need not know it. Nexus compares it with what was revoked:
 //! whole seconds cannot tell a token that was issued before a revocation from one issued after it.
 
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::{Builder, Uuid};
 
 use super::store;
 use crate::infra::crypto::random::{self, RandomError};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 /// Microseconds in a second.
 const MICROS: i64 = 1_000_000;

@@ -6,13 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::TokenError;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::infra::crypto::random::{self, RandomError};
+use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, ErrorKind, Failure, TenantId};
 
 /// How every refresh token begins.

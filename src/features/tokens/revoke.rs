@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -14,7 +13,7 @@ use super::error::TokenError;
 use super::model::{IssuedFilter, IssuedView};
 use super::store::{self, NewRevocation};
 use crate::features::audit;
-use crate::infra::db::{DbError, transaction};
+use crate::infra::db::{DbError, PgConnection, transaction};
 use crate::kernel::{Caller, Page, TenantId};
 
 /// For how long a revocation is kept, in seconds: until no token is left that it could refuse.

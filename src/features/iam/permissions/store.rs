@@ -1,8 +1,6 @@
 //! The SQL of registered permissions.
 
-use sqlx::PgConnection;
-
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 /// Every permission, with what it allows.
 pub(super) async fn list(realm: &mut PgConnection) -> Result<Vec<(String, String)>, DbError> {

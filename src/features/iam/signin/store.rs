@@ -1,11 +1,11 @@
 //! The SQL of signing in.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use super::{LockedSession, NewSession, Session};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::UserId;
 
 /// An account that may be tried.

@@ -3,12 +3,11 @@
 mod store;
 
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::permission::Permission;
 use super::users::store::emails_like;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::suggest;
 
 /// A user of a realm, with what its roles allow.

@@ -14,7 +14,6 @@ mod terms;
 pub use terms::Terms;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -30,6 +29,7 @@ use crate::features::iam::signin::{LockedSession, NewSession};
 use crate::features::iam::{self, Subject, signin};
 use crate::infra::crypto::seal::{self, DataKey, Place};
 use crate::infra::crypto::signing::Algorithm;
+use crate::infra::db::PgConnection;
 use crate::infra::failpoint;
 use crate::kernel::ids::DataKeyId;
 use crate::kernel::{Caller, TenantId};
