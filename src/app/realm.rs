@@ -66,11 +66,16 @@ impl App {
         name: &TenantRef,
     ) -> Result<(Tenant, PgConnection), AnyFailure> {
         let tenant = tenants::get(&mut self.control, caller, name).await?.active()?;
+        let session = self.session_inside(&tenant).await?;
+        Ok((tenant, session))
+    }
+
+    /// The administrator's session in the database of a tenant that is in use.
+    pub(super) async fn session_inside(&mut self, tenant: &Tenant) -> Result<PgConnection, AnyFailure> {
         let placement = self.provisioning.placement.clone();
         let cluster = placement.cluster(&mut self.control, &tenant.cluster).await?;
         let server = cluster.admin.database(&tenant.resources.database_name);
-        let session = server.connect("nexus:realm").await?;
-        Ok((tenant, session))
+        Ok(server.connect("nexus:realm").await?)
     }
 }
 
@@ -78,10 +83,9 @@ fn take_back<'c>(
     control: &'c mut PgConnection,
     caller: &'c Caller,
     (realm, user): (TenantId, Option<UserId>),
-    after: bool,
 ) -> BoxFuture<'c, Result<(), Box<dyn Failure>>> {
     Box::pin(async move {
-        let taken = tokens::take_back(control, caller, (realm, user.map(UserId::uuid)), after).await;
+        let taken = tokens::take_back(control, caller, (realm, user.map(UserId::uuid))).await;
         taken.map_err(|error| Box::new(error) as Box<dyn Failure>)
     })
 }

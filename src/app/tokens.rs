@@ -1,10 +1,10 @@
 //! Tokens of a context, and the realms whose users they are for.
 
 use super::App;
-use crate::features::tenants::{self, TenantRef};
-use crate::features::tokens::{Realm, RealmName, Tokens};
+use crate::features::tenants::{self, Tenant, TenantRef};
+use crate::features::tokens::{IssueTime, Presented, Realm, RealmName, Tokens};
 use crate::infra::db::ServerAddress;
-use crate::kernel::{AnyFailure, Caller};
+use crate::kernel::{AnyFailure, Caller, SecretString, TenantId};
 use crate::settings::Settings;
 
 impl App {
@@ -37,13 +37,40 @@ impl App {
         caller: &Caller,
         tenant: Option<&TenantRef>,
     ) -> Result<Realm, AnyFailure> {
-        let Some(tenant) = tenant else {
-            let session = self.provisioning.control.connect("nexus:realm").await?;
-            return Ok(Realm { name: RealmName::PLATFORM, session, owner: None });
-        };
-        let (tenant, session) = self.inside(caller, tenant).await?;
+        let as_of = IssueTime::read(&mut self.control).await?;
+        let Some(tenant) = tenant else { return self.platform_realm(as_of).await };
+        let tenant = tenants::get(&mut self.control, caller, tenant).await?.active()?;
+        self.tenant_realm(tenant, as_of).await
+    }
+
+    /// Opens the realm that a refresh token or an API key says it belongs to.
+    ///
+    /// # Errors
+    /// One answer where there is no such realm, or it is not in use; when a server does not answer.
+    pub async fn open_presented_realm(
+        &mut self,
+        caller: &Caller,
+        kind: Presented,
+        presented: &SecretString,
+    ) -> Result<Realm, AnyFailure> {
+        let id = kind.realm(presented)?;
+        let as_of = IssueTime::read(&mut self.control).await?;
+        if id == TenantId::PLATFORM {
+            return self.platform_realm(as_of).await;
+        }
+        let tenant = kind.tenant(&mut self.control, caller, id).await?;
+        self.tenant_realm(tenant, as_of).await
+    }
+
+    async fn platform_realm(&mut self, as_of: IssueTime) -> Result<Realm, AnyFailure> {
+        let session = self.provisioning.control.connect("nexus:realm").await?;
+        Ok(Realm { name: RealmName::PLATFORM, session, owner: None, as_of })
+    }
+
+    async fn tenant_realm(&mut self, tenant: Tenant, as_of: IssueTime) -> Result<Realm, AnyFailure> {
+        let session = self.session_inside(&tenant).await?;
         let name = RealmName { id: tenant.id, slug: Some(tenant.slug) };
-        Ok(Realm { name, session, owner: Some(tenant.resources.owner_role) })
+        Ok(Realm { name, session, owner: Some(tenant.resources.owner_role), as_of })
     }
 
     /// The name of a realm, also of a tenant that is not in use.

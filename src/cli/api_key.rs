@@ -13,8 +13,8 @@ use super::token::{TokenInput, input};
 use super::{CommandResult, Exit, Invocation, complete};
 use crate::app::App;
 use crate::features::tenants::TenantRef;
-use crate::features::tokens::{ApiKeyView, KeyHolder, NewApiKey, Tokens, check_api_key};
-use crate::kernel::{Email, ExposeSecret, TenantId};
+use crate::features::tokens::{ApiKeyView, KeyHolder, NewApiKey, Presented, check_api_key};
+use crate::kernel::{Email, ExposeSecret};
 
 /// Arguments of `nexus api-key`.
 #[derive(Debug, Args)]
@@ -35,7 +35,8 @@ impl ApiKeyArgs {
 enum Verb {
     /// Make an API key for a user; it is shown once
     ///
-    /// Whoever has the key acts as the user, within the scopes that it is given.
+    /// Whoever has the key acts as the user, within the scopes that it is given. A new password does
+    /// not end it, and a user who is undeleted has it back: to end it, revoke it.
     #[command(after_help = "\
 EXAMPLES
   nexus api-key create --tenant acme --user bot@acme.example --name ci --expires 90d --file ci.key
@@ -181,18 +182,12 @@ async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
 
 async fn verify(args: &VerifyArgs, on: &Invocation) -> CommandResult {
     let key = input::token(&args.key)?;
-    let id = Tokens::api_key_realm(&key)?;
+    Presented::ApiKey.realm(&key)?;
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let tokens = app.tokens(&settings);
-    let tenant = (id != TenantId::PLATFORM).then_some(TenantRef::Id(id));
-    // Whether there is such a tenant is nobody's business who has no key of it.
-    let opened = app.open_token_realm(&caller, tenant.as_ref()).await;
-    let mut realm = opened.map_err(|failure| match failure.code() {
-        "tenant_not_found" | "tenant_not_active" => crate::features::tokens::TokenError::KeyInvalid.into(),
-        _ => failure,
-    })?;
-    let holder = tokens.verify_api_key(&mut realm, &key).await?;
+    let mut realm = app.open_presented_realm(&caller, Presented::ApiKey, &key).await?;
+    let holder = tokens.verify_api_key(&mut app.control, &mut realm, &key).await?;
     on.screen.thing(&holder)?;
     Ok(Exit::Done)
 }

@@ -8,10 +8,9 @@ use serde::Serialize;
 use super::output::{Column, Row, Thing};
 use super::{CommandResult, Exit, Invocation, prompt, secret_input};
 use crate::app::{App, Missing};
-use crate::features::iam::FirstSignIn;
+use crate::features::iam::{FirstSignIn, signin};
 use crate::features::installation::{InstallationError, NewOperator, Outcome};
 use crate::infra::crypto::InvitationToken;
-use crate::infra::crypto::password::{self, Hasher};
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, Email, ExposeSecret, SecretString};
 use crate::settings::Settings;
@@ -77,14 +76,14 @@ async fn operator(
     let Some(email) = args.operator_email.clone() else { return Ok((None, None)) };
     if args.operator_password_stdin {
         let given = secret_input::line_from_stdin("the operator's password")?;
-        password::check(&given, Some(email.as_str()))?;
-        let sign_in = FirstSignIn::PasswordHash(Hasher::default().hash(&given).await?.into());
+        let hash = signin::hash_first(&settings.passwords, Some(&email), &given).await?;
+        let sign_in = FirstSignIn::PasswordHash(hash);
         return Ok((Some(NewOperator { email, sign_in }), None));
     }
     if args.invitation_file.is_none() && on.screen.can_ask() {
         let given = prompt::new_password(&on.screen, "The operator's password", "--operator-password-stdin")?;
-        password::check(&given, Some(email.as_str()))?;
-        let sign_in = FirstSignIn::PasswordHash(Hasher::default().hash(&given).await?.into());
+        let hash = signin::hash_first(&settings.passwords, Some(&email), &given).await?;
+        let sign_in = FirstSignIn::PasswordHash(hash);
         return Ok((Some(NewOperator { email, sign_in }), None));
     }
     if args.invitation_file.is_none() {

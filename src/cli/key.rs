@@ -63,8 +63,8 @@ EXAMPLES
     /// Write the public keys, or a development key
     ///
     /// A development key mints tokens with no database (nexus token mint --offline) for the users of
-    /// the tenants that are named. It is accepted only where tokens.development_keys says so, and
-    /// whoever has the file can be any of those users there.
+    /// the tenants that are named, and for no other tenant. It is accepted only where
+    /// tokens.development_keys says so, and whoever has the file can be any of those users there.
     #[command(after_help = "\
 EXAMPLES
   nexus key export --jwks > keys.json

@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use super::iam::{RealmArgs, name};
 use super::output::{Column, Row, Thing, time_text};
 use super::{CommandResult, Exit, Invocation, arguments, complete};
-use crate::features::iam::operators::{self, NewGrant, OperatorGrant};
+use crate::features::iam::operators::{self, NewGrant, OperatorGrant, Until};
 use crate::features::iam::{Name, UserRef};
 use crate::features::tenants::TenantRef;
 
@@ -124,8 +124,8 @@ pub async fn run(args: OperatorArgs, on: &Invocation) -> CommandResult {
     match args.verb {
         Verb::Grant(args) => {
             let mut realm = RealmArgs { tenant: Some(args.tenant) }.open(on).await?;
-            let end = args.duration.map(|duration| OffsetDateTime::now_utc() + duration);
-            let Some(until) = args.until.or(end) else { return Ok(Exit::Usage) };
+            let until = args.until.map(Until::Time).or(args.duration.map(Until::For));
+            let Some(until) = until else { return Ok(Exit::Usage) };
             let new = NewGrant { operator: args.operator, role: args.role, until, reason: args.reason };
             let granted = operators::grant(&mut realm, &caller, &new).await?;
             on.screen.thing(&GrantView { tenant: realm.place().slug.clone(), granted })?;

@@ -229,7 +229,15 @@ pub async fn run(args: RoleArgs, on: &Invocation) -> CommandResult {
         }
         Verb::Show(args) => {
             let mut realm = args.realm.open(on).await?;
-            on.screen.thing(&roles::get(&mut realm, &caller, &args.role).await?)?;
+            let detail = roles::get(&mut realm, &caller, &args.role).await?;
+            let business = detail.covers.keys().any(|it| it.starts_with("*:") && it != "*:*");
+            on.screen.thing(&detail)?;
+            if business {
+                on.screen.note(
+                    "a pattern *:ACTION covers business permissions; administrative ones are allowed by name: \
+                     nexus permission list",
+                );
+            }
         }
         Verb::Update(args) => {
             let mut realm = args.realm.open(on).await?;
@@ -239,7 +247,7 @@ pub async fn run(args: RoleArgs, on: &Invocation) -> CommandResult {
         }
         Verb::Delete(args) => {
             let mut realm = args.realm.open(on).await?;
-            let role = roles::get(&mut realm, &caller, &args.role).await?;
+            let role = roles::get(&mut realm, &caller, &args.role).await?.role;
             if !on.global.dry_run {
                 let shown = format!("{} users and {} groups lose it", role.users, role.groups);
                 let what = format!("delete role {}", role.name);

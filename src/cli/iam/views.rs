@@ -2,7 +2,7 @@
 
 use super::super::output::{Column, Row, Thing, time_text};
 use crate::features::iam::groups::Branch;
-use crate::features::iam::model::{Changed, Group, PermissionView, Role};
+use crate::features::iam::model::{Changed, Group, PermissionView, Role, RoleDetail};
 use crate::features::iam::signin::Session;
 use crate::features::iam::users::Purged;
 use crate::features::iam::{DecisionView, User};
@@ -140,6 +140,25 @@ impl Thing for Role {
     }
 }
 
+impl Thing for RoleDetail {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = self.role.fields();
+        for (pattern, names) in &self.covers {
+            let which = match pattern.as_str() {
+                "*:*" => "everything".to_owned(),
+                _ if names.is_empty() => format!("{pattern}: nothing that is registered"),
+                _ => format!("{pattern}: {}", names.join(", ")),
+            };
+            fields.push(("covers", which));
+        }
+        fields
+    }
+
+    fn id(&self) -> String {
+        Thing::id(&self.role)
+    }
+}
+
 impl Row for Group {
     const COLUMNS: &'static [Column] = &[
         Column::text("name"),
@@ -199,11 +218,16 @@ impl Row for Branch {
 }
 
 impl Row for PermissionView {
-    const COLUMNS: &'static [Column] =
-        &[Column::text("name"), Column::text("description"), Column::text("roles")];
+    const COLUMNS: &'static [Column] = &[
+        Column::text("name"),
+        Column::text("description"),
+        Column::text("roles"),
+        Column::text("administrative"),
+    ];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.name.clone(), self.description.clone(), self.roles.join(",")]
+        let administrative = self.administrative.to_string();
+        vec![self.name.clone(), self.description.clone(), self.roles.join(","), administrative]
     }
 
     fn id(&self) -> String {

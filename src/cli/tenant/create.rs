@@ -6,9 +6,9 @@ use super::super::{CommandResult, Exit, Invocation, prompt, secret_input};
 use super::CreateArgs;
 use super::views::CreatedView;
 use crate::app::App;
+use crate::features::iam::signin;
 use crate::features::provisioning::{CreateRequest, Outcome, plan_create};
 use crate::features::tenants::NewTenant;
-use crate::infra::crypto::password::{self, Hasher};
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, Email, Labels, Slug};
 
@@ -84,8 +84,7 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
     };
     let admin_password_hash = if args.admin_password_stdin {
         let given = secret_input::line_from_stdin("the first admin's password")?;
-        password::check(&given, admin_email.as_ref().map(Email::as_str))?;
-        Some(Hasher::default().hash(&given).await?.into())
+        Some(signin::hash_first(&on.settings()?.passwords, admin_email.as_ref(), &given).await?)
     } else {
         None
     };

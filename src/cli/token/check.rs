@@ -16,7 +16,7 @@ pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
     let token = input::token(&args.token)?;
     let claims = match &args.jwks {
         Some(place) => with_key_set(place, args.issuer.as_deref(), args.aud.as_deref(), &token, on).await?,
-        None => with_database(args.aud.as_deref(), &token, on).await?,
+        None => with_database(args.aud.as_deref(), &token, on).await?.0,
     };
     on.screen.thing(&ClaimsView(claims?))?;
     Ok(Exit::Done)
@@ -24,14 +24,17 @@ pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
 
 pub(super) async fn inspect(args: InspectArgs, on: &Invocation) -> CommandResult {
     let token = input::token(&args.token)?;
-    let seen = tokens::inspect(token.expose_secret(), OffsetDateTime::now_utc().unix_timestamp());
+    // Without the control database there is no other clock than this machine's.
+    let here = OffsetDateTime::now_utc().unix_timestamp();
+    let seen = |now| tokens::inspect(token.expose_secret(), now);
     let seen = if let Some(place) = &args.jwks {
         let checked = with_key_set(place, args.issuer.as_deref(), args.aud.as_deref(), &token, on).await?;
-        seen.with_verdict(checked)
+        seen(here).with_verdict(checked)
     } else if args.check {
-        seen.with_verdict(with_database(args.aud.as_deref(), &token, on).await?)
+        let (checked, now) = with_database(args.aud.as_deref(), &token, on).await?;
+        seen(now).with_verdict(checked)
     } else {
-        seen
+        seen(here)
     };
     let unchecked = seen.verdict == "not_checked";
     on.screen.thing(&InspectedView(seen))?;
@@ -47,12 +50,13 @@ async fn with_database(
     audience: Option<&str>,
     token: &SecretString,
     on: &Invocation,
-) -> Result<Checked, AnyFailure> {
+) -> Result<(Checked, i64), AnyFailure> {
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let verifier = Verifier::once(&tokens, &mut app.control).await?;
-    Ok(verifier.verify(token.expose_secret(), audience.unwrap_or(&tokens.audience)))
+    let checked = verifier.verify(token.expose_secret(), audience.unwrap_or(&tokens.audience));
+    Ok((checked, verifier.now()))
 }
 
 async fn with_key_set(

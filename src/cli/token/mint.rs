@@ -6,11 +6,12 @@ use super::super::{CommandResult, Exit, Invocation, secret_input};
 use super::views::ClaimsView;
 use super::{MintArgs, RefreshArgs};
 use crate::app::App;
-use crate::features::tenants::TenantRef;
-use crate::features::tokens::{CLIENT, Claims, DevelopmentKey, Impersonation, NewToken, TokenError, Tokens};
+use crate::features::tokens::{
+    CLIENT, Claims, DevelopmentKey, For, Impersonation, NewToken, Presented, Terms, TokenError,
+};
 use crate::infra::crypto::signing::Algorithm;
 use crate::infra::private_file;
-use crate::kernel::{AnyFailure, ExposeSecret, SecretString, TenantId};
+use crate::kernel::{AnyFailure, ExposeSecret, SecretString};
 
 pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
     let new = NewToken {
@@ -32,7 +33,9 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
     // Clap has seen to it that there is one of the two.
     let Some(email) = args.user.as_ref().or(args.act_as.as_ref()) else { return Ok(Exit::Usage) };
     let subject = tokens.subject(&mut realm, email).await?;
-    let composed = tokens.compose(&mut app.control, &caller, (&realm.name, &subject), &new).await?;
+    let name = realm.name.clone();
+    let whose = For { realm: &name, subject: &subject, as_of: realm.as_of };
+    let composed = tokens.compose(&caller, whose, &new)?;
     if on.global.dry_run {
         on.screen.thing(&ClaimsView(composed.0))?;
         return Ok(Exit::Done);
@@ -44,12 +47,12 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
         tokens.note_impersonation(&mut realm, &caller, &subject, &why.reason).await?;
     }
     if let Some(file) = refresh_file {
-        let refresh = tokens.begin_session(&mut realm, &caller, &subject, CLIENT).await?;
+        let terms = Terms::of(&new, args.algorithm);
+        let refresh = tokens.begin_session(&mut realm, &caller, &subject, (CLIENT, &terms)).await?;
         hand_over(on, file, &refresh, "refresh token is")?;
     }
-    let who = (&realm.name, &subject);
-    let minted =
-        tokens.mint(&mut app.control, &caller, who, &new, args.algorithm.unwrap_or(Algorithm::EdDsa)).await?;
+    let algorithm = args.algorithm.unwrap_or(Algorithm::EdDsa);
+    let minted = tokens.mint(&mut app.control, &caller, whose, &new, algorithm).await?;
     hand_out(&args, &minted.token, &minted.claims, &on.screen)
 }
 
@@ -58,26 +61,22 @@ pub(super) async fn refresh(args: &RefreshArgs, on: &Invocation) -> CommandResul
     let bytes = secret_input::private_file(&args.file)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| TokenError::RefreshInvalid)?;
     let presented = SecretString::from(text.trim_ascii());
-    let id = Tokens::refresh_realm(&presented)?;
+    Presented::Refresh.realm(&presented)?;
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let tokens = app.tokens(&settings);
-    let tenant = (id != TenantId::PLATFORM).then_some(TenantRef::Id(id));
-    let opened = app.open_token_realm(&caller, tenant.as_ref()).await;
-    let mut realm = opened.map_err(|failure| match failure.code() {
-        "tenant_not_found" | "tenant_not_active" => TokenError::RefreshInvalid.into(),
-        _ => failure,
-    })?;
+    let mut realm = app.open_presented_realm(&caller, Presented::Refresh, &presented).await?;
     if on.global.dry_run {
+        // Only who has a good token learns whose it is.
+        tokens.check_refresh(&mut app.control, &mut realm, &presented).await?;
         on.screen.note(&format!("would exchange a refresh token of {}", realm.name.display()));
         return Ok(Exit::Done);
     }
     let exchanged = tokens.exchange(&mut app.control, &mut realm, &presented).await?;
     let line = zeroize::Zeroizing::new(format!("{}\n", exchanged.refresh.expose_secret()));
     private_file::replace(&args.file, line.as_bytes())?;
-    let who = (&realm.name, &exchanged.subject);
-    let new = NewToken::default();
-    let minted = tokens.mint(&mut app.control, &caller, who, &new, Algorithm::EdDsa).await?;
+    let whose = For { realm: &realm.name, subject: &exchanged.subject, as_of: exchanged.as_of };
+    let minted = tokens.mint(&mut app.control, &caller, whose, &exchanged.token, exchanged.algorithm).await?;
     let line = zeroize::Zeroizing::new(format!("{}\n", minted.token.expose_secret()));
     on.screen.raw(line.as_bytes())?;
     Ok(Exit::Done)

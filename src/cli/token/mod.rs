@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::arguments::{Input, PageArgs};
 use super::{CommandResult, Invocation, complete};
 use crate::features::tenants::TenantRef;
+use crate::features::tokens::Before;
 use crate::infra::crypto::signing::Algorithm;
 use crate::kernel::Email;
 
@@ -246,7 +246,7 @@ pub struct RevokeArgs {
     pub all: bool,
     /// Only those issued until then, e.g. 2026-11-21T12:00:00Z, or 2h for two hours ago
     #[arg(long, value_name = "TIME", value_parser = input::past)]
-    pub before: Option<OffsetDateTime>,
+    pub before: Option<Before>,
 }
 
 /// Runs a verb of `nexus token`.

@@ -77,6 +77,8 @@ pub(super) async fn revoke(args: RevokeArgs, on: &Invocation) -> CommandResult {
         return Ok(Exit::Done);
     }
     if let Some(question) = asked {
+        // A time that cannot be meant is refused before anybody is asked.
+        tokens.plan_revocation(&mut app.control, &caller, what).await?;
         prompt::confirm(on, &question)?;
     }
     let revoked = tokens.revoke(&mut app.control, &caller, what).await?;
@@ -100,15 +102,16 @@ async fn revocation(
     if let Some(jti) = args.jti {
         return Ok((Revocation::Token(jti), None));
     }
+    let before = args.before.unwrap_or_default();
     if let Some(email) = &args.user {
         let mut realm = app.open_token_realm(caller, args.tenant.as_ref()).await?;
         let subject = tokens.subject(&mut realm, email).await?;
-        return Ok((Revocation::User(realm.name.id, subject.id, args.before), None));
+        return Ok((Revocation::User(realm.name.id, subject.id, before), None));
     }
     if let Some(tenant) = &args.tenant {
         let realm = app.realm_name(caller, Some(tenant)).await?;
         let question = format!("revoking the tokens of everybody in {}", realm.display());
-        return Ok((Revocation::Realm(realm.id, args.before), Some(question)));
+        return Ok((Revocation::Realm(realm.id, before), Some(question)));
     }
-    Ok((Revocation::All(args.before), Some("revoking the tokens of everybody in every tenant".to_owned())))
+    Ok((Revocation::All(before), Some("revoking the tokens of everybody in every tenant".to_owned())))
 }

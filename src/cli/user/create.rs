@@ -42,7 +42,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let token = if invite { Some(InvitationToken::generate()?) } else { None };
     let first = match (&given, &token) {
         (Some(given), _) => {
-            FirstPassword::Hash(signin::hash_for(&realm.rules().hasher, &email, given).await?)
+            FirstPassword::Hash(signin::hash_for(&realm.rules().hasher, Some(&email), given).await?)
         }
         (None, Some(token)) if args.invitation_file.is_some() || args.reveal => {
             FirstPassword::Invitation(token.hash())

@@ -171,7 +171,7 @@ async fn prepare_one(line: Line, hasher: &Hasher, tell: bool, dry_run: bool) -> 
     let refused = |error: &dyn Failure| Err((error.code(), error.to_string()));
     let (mut token, mut refusal) = (None, None);
     let password = match &line.password {
-        Some(given) if !dry_run => match signin::hash_for(hasher, &line.user.email, given).await {
+        Some(given) if !dry_run => match signin::hash_for(hasher, Some(&line.user.email), given).await {
             Ok(hash) => FirstPassword::Hash(hash),
             Err(error) => {
                 refusal = Some(refused(&error));

@@ -110,7 +110,7 @@ EXAMPLES
   nexus user delete ann@acme.example --tenant acme
   nexus user delete ann@acme.example --tenant acme --yes --confirm ann@acme.example     in a script")]
     Delete(DeleteArgs),
-    /// Have a deleted user back, with its roles and groups
+    /// Have a deleted user back, with its roles, groups and API keys
     #[command(after_help = "\
 EXAMPLES
   nexus user list --state deleted --tenant acme
@@ -337,7 +337,8 @@ pub struct CanArgs {
 pub enum PasswordVerb {
     /// Set a user's password, and end its sessions
     ///
-    /// Who has a token of the user gives it in a file instead of the user's address.
+    /// Who has a token of the user gives it in a file instead of the user's address. API keys go on:
+    /// nexus api-key list --user E-MAIL shows which there are.
     #[command(after_help = "\
 EXAMPLES
   nexus user password set ann@acme.example --tenant acme          asks for it

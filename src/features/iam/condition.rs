@@ -18,6 +18,7 @@
 //! met, also behind `not` (Kleene's three-valued logic), so that a missing attribute never opens
 //! anything.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -101,6 +102,29 @@ impl Condition {
         &self.text
     }
 
+    /// The facts of the user that it looks at: `id`, `email` and fields of the profile.
+    #[must_use]
+    pub fn facts(&self) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        self.node.each(&mut |path| found.extend(path.first().cloned()));
+        found
+    }
+
+    /// Whether it is met for one user by whatever meets the other one for another user: both say the
+    /// same, and what they look at of the users is the same, too. Facts that are not known are not.
+    #[must_use]
+    pub fn is_alike(
+        &self,
+        other: &Self,
+        (mine, theirs): (&Map<String, Value>, Option<&Map<String, Value>>),
+    ) -> bool {
+        let mut alike = self.node == other.node;
+        self.node.each(&mut |path| {
+            alike &= theirs.is_some_and(|theirs| find(mine, path) == find(theirs, path));
+        });
+        alike
+    }
+
     /// Whether it is met.
     #[must_use]
     pub fn is_met(&self, attributes: Attributes<'_>) -> bool {
@@ -115,6 +139,26 @@ impl fmt::Display for Condition {
 }
 
 impl Node {
+    /// Tells of every fact of the user that is looked at.
+    fn each(&self, seen: &mut dyn FnMut(&[String])) {
+        let mut of = |operand: &Operand| {
+            if let Operand::User(path) = operand {
+                seen(path);
+            }
+        };
+        match self {
+            Self::Owner => {
+                for name in ["id", "email"] {
+                    seen(&[name.to_owned()]);
+                }
+            }
+            Self::Compare(left, _, right) => [left, right].into_iter().for_each(of),
+            Self::In(value, list) => std::iter::once(value).chain(list).for_each(&mut of),
+            Self::Not(inner) => inner.each(seen),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.each(seen)),
+        }
+    }
+
     /// True, false, or neither.
     fn value(&self, attributes: Attributes<'_>) -> Option<bool> {
         match self {
@@ -157,9 +201,14 @@ impl Operand {
             Self::User(path) => (attributes.user, path),
             Self::Resource(path) => (attributes.resource, path),
         };
-        let (first, rest) = path.split_first()?;
-        rest.iter().try_fold(map.get(first)?, |value, name| value.get(name))
+        find(map, path)
     }
+}
+
+/// What a path leads to.
+fn find<'a>(map: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(map.get(first)?, |value, name| value.get(name))
 }
 
 impl Comparison {
@@ -252,6 +301,32 @@ mod tests {
         assert!(met("amount = 1 or user.level = 3", &empty));
         assert!(!met("not (amount = 1 and user.level = 3)", &empty));
         assert!(met("not (amount = 1 and user.level = 4)", &empty));
+    }
+
+    #[test]
+    fn a_condition_says_which_facts_of_the_user_it_looks_at() {
+        let facts = |text: &str| Condition::parse(text).unwrap().facts().into_iter().collect::<Vec<_>>();
+        assert_eq!(facts("amount < 5 and state in ['a', kind]"), Vec::<String>::new());
+        assert_eq!(facts("not (amount < user.limit or x in [user.team.name, 'b'])"), ["limit", "team"]);
+        assert_eq!(facts("owner and user.id = x"), ["email", "id"]);
+    }
+
+    #[test]
+    fn the_same_condition_is_the_same_right_only_where_its_facts_are_the_same() {
+        let alike = |one: &str, other: &str, theirs: Option<Value>| {
+            let mine = serde_json::json!({ "id": "7", "team": "eu", "limit": 5 });
+            let (one, other) = (Condition::parse(one).unwrap(), Condition::parse(other).unwrap());
+            one.is_alike(&other, (mine.as_object().unwrap(), theirs.as_ref().and_then(Value::as_object)))
+        };
+        assert!(alike("amount < 5", "amount<5", None));
+        assert!(!alike("amount < 5", "amount < 6", None));
+        assert!(!alike("team = user.team", "team = user.team", None));
+        assert!(!alike("owner", "owner", None));
+        let with = |team: &str| Some(serde_json::json!({ "id": "8", "team": team, "limit": 9 }));
+        assert!(alike("team = user.team", "team = user.team", with("eu")));
+        assert!(!alike("team = user.team", "team = user.team", with("us")));
+        assert!(!alike("amount < user.limit", "amount < user.limit", with("eu")));
+        assert!(!alike("owner", "owner", with("eu")));
     }
 
     #[test]

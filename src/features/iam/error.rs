@@ -286,7 +286,9 @@ impl Failure for IamError {
                 vec![format!("register it: nexus permission register {name}{at} --description TEXT")]
             }
             Self::EmptyPattern { at, .. } => vec![
-                format!("see which are registered: nexus permission list{at}"),
+                format!(
+                    "see which are registered, and which are administrative and allowed by name: nexus permission list{at}"
+                ),
                 format!(
                     "register one that it stands for: nexus permission register RESOURCE:ACTION{at} --description TEXT"
                 ),

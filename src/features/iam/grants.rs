@@ -21,11 +21,17 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Whether whoever holds this holds the other one, too.
+    /// Whether whoever holds this holds the other one, too. The same condition is not the same right
+    /// where it looks at its holder: `facts` are those of this one's holder and, if that is known, of
+    /// the other's.
     #[must_use]
-    pub fn covers(&self, other: &Self) -> bool {
+    pub fn covers(&self, other: &Self, facts: (&Map<String, Value>, Option<&Map<String, Value>>)) -> bool {
         self.permission.covers(&other.permission)
-            && (self.condition.is_none() || self.condition == other.condition)
+            && match (&self.condition, &other.condition) {
+                (None, _) => true,
+                (Some(_), None) => false,
+                (Some(mine), Some(theirs)) => mine.is_alike(theirs, facts),
+            }
     }
 }
 
@@ -99,10 +105,11 @@ impl Grants {
         }
     }
 
-    /// Whether whatever `other` allows is allowed to this user, too.
+    /// Whether whatever `other` allows is allowed to this user, too; `facts` are those of its holder,
+    /// where that is one user.
     #[must_use]
-    pub fn covers(&self, other: &Grant) -> bool {
-        self.state == UserState::Active && self.all().any(|mine| mine.covers(other))
+    pub fn covers(&self, other: &Grant, facts: Option<&Map<String, Value>>) -> bool {
+        self.state == UserState::Active && self.all().any(|mine| mine.covers(other, (&self.facts, facts)))
     }
 
     /// Everything that is granted.

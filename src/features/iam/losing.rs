@@ -12,13 +12,12 @@ use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, Failure, TenantId, UserId};
 
 /// Takes back a user's access tokens, or those of everybody in a realm, in a transaction in the
-/// control database: before a change is committed, and once more after it (`true`). Given by whoever
-/// opens a realm, because tokens know users, and not the reverse.
+/// control database: before a change is committed, and once more after it. Given by whoever opens a
+/// realm, because tokens know users, and not the reverse.
 pub type TakeBack = for<'c> fn(
     &'c mut PgConnection,
     &'c Caller,
     (TenantId, Option<UserId>),
-    bool,
 ) -> BoxFuture<'c, Result<(), Box<dyn Failure>>>;
 
 /// When more users than this lose something, all of the realm's tokens are taken back.
@@ -35,13 +34,12 @@ impl Losers {
         take_back: TakeBack,
         control: &mut PgConnection,
         (caller, realm): (&Caller, TenantId),
-        after: bool,
     ) -> Result<(), IamError> {
         if self.0.len() > ONE_BY_ONE {
-            return take_back(control, caller, (realm, None), after).await.map_err(IamError::TakeBack);
+            return take_back(control, caller, (realm, None)).await.map_err(IamError::TakeBack);
         }
         for user in &self.0 {
-            take_back(control, caller, (realm, Some(*user)), after).await.map_err(IamError::TakeBack)?;
+            take_back(control, caller, (realm, Some(*user))).await.map_err(IamError::TakeBack)?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Users, roles, groups, as a realm has them and as doors show them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -222,6 +223,16 @@ pub struct Role {
     pub updated_at: OffsetDateTime,
 }
 
+/// A role with what its patterns stand for.
+#[derive(Debug, Clone, Serialize)]
+pub struct RoleDetail {
+    /// The role.
+    #[serde(flatten)]
+    pub role: Role,
+    /// The registered permissions that each pattern covers.
+    pub covers: BTreeMap<String, Vec<String>>,
+}
+
 /// A group as doors show it.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct Group {
@@ -252,6 +263,8 @@ pub struct PermissionView {
     pub name: String,
     /// What it allows.
     pub description: String,
+    /// Whether it concerns people, roles, keys or settings: `*:ACTION` does not cover it.
+    pub administrative: bool,
     /// Roles that hold it, or a pattern that covers it.
     pub roles: Vec<String>,
 }

@@ -1,4 +1,8 @@
 //! Permissions: `resource:action`, where `*` stands for any one part.
+//!
+//! Some resources are administrative: they decide who may do what, and how the realm is run. A pattern
+//! for all resources, such as `*:update`, leaves them out, so that whoever may change the business's
+//! data does not thereby change roles. They are granted by name, or by `*:*`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +10,11 @@ use std::str::FromStr;
 use serde::Serialize;
 
 /// The longest part. Longer names are slips.
-const MAX_PART: usize = 60;
+const MAX_PART: usize = 63;
+
+/// Resources whose permissions are administrative. Migration 20261128050100 of realms lists the same.
+const ADMINISTRATIVE: [&str; 10] =
+    ["user", "role", "group", "permission", "session", "operator", "settings", "key", "api-key", "token"];
 
 /// A permission, e.g. `invoice:create`, or a pattern for several, e.g. `invoice:*`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,11 +55,33 @@ impl Permission {
         self.resource() == "*" || self.action() == "*"
     }
 
+    /// Whether it stands for everything, administrative or not.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.as_str() == "*:*"
+    }
+
+    /// Whether it concerns an administrative resource, or all of them.
+    #[must_use]
+    pub fn is_administrative(&self) -> bool {
+        self.is_all() || ADMINISTRATIVE.contains(&self.resource())
+    }
+
     /// Whether everything that `other` stands for is part of what this stands for.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let part = |mine: &str, theirs: &str| mine == "*" || mine == theirs;
-        part(self.resource(), other.resource()) && part(self.action(), other.action())
+        let named = self.resource() != "*" || self.is_all() || !other.is_administrative();
+        named && part(self.resource(), other.resource()) && part(self.action(), other.action())
+    }
+
+    /// Every permission and pattern that covers this, the narrowest first.
+    #[must_use]
+    pub fn covered_by(&self) -> Vec<String> {
+        let (resource, action) = (self.resource(), self.action());
+        let all = [self.to_string(), format!("{resource}:*"), format!("*:{action}"), "*:*".to_owned()];
+        let covers = |text: &String| text.parse::<Self>().is_ok_and(|it| it.covers(self));
+        all.into_iter().filter(covers).collect()
     }
 }
 
@@ -107,10 +137,35 @@ mod tests {
             ("*:*", "*:read", true),
             ("invoice:create", "invoice:*", false),
             ("inv:create", "invoice:create", false),
+            ("*:update", "role:update", false),
+            ("*:read", "user:read", false),
+            ("*:read", "user:*", false),
+            ("*:read", "*:read", true),
+            ("*:read", "*:*", false),
+            ("*:*", "role:update", true),
+            ("*:*", "*:*", true),
+            ("role:*", "role:update", true),
+            ("role:update", "role:update", true),
+            ("*:create", "api-key:create", false),
+            ("*:create", "api-keys:create", true),
         ] {
             assert_eq!(of(pattern).covers(&of(asked)), expected, "{pattern} {asked}");
         }
         assert!(of("a:*").is_pattern() && !of("a:b").is_pattern());
+    }
+
+    #[test]
+    fn what_covers_a_permission_is_found_by_name() {
+        assert_eq!(of("invoice:read").covered_by(), ["invoice:read", "invoice:*", "*:read", "*:*"]);
+        assert_eq!(of("user:read").covered_by(), ["user:read", "user:*", "*:*"]);
+    }
+
+    #[test]
+    fn the_migration_of_realms_knows_the_same_administrative_resources() {
+        let text = include_str!("../../../tenant_migrations/20261128050100_administrative.sql");
+        let list = text.split_once("array[").and_then(|(_, rest)| rest.split_once(']')).unwrap().0;
+        let listed: Vec<&str> = list.split('\'').skip(1).step_by(2).collect();
+        assert_eq!(listed, ADMINISTRATIVE);
     }
 
     #[test]
@@ -119,6 +174,6 @@ mod tests {
         {
             assert!(bad.parse::<Permission>().is_err(), "{bad:?}");
         }
-        assert!(format!("a:{}", "b".repeat(61)).parse::<Permission>().is_err());
+        assert!(format!("a:{}", "b".repeat(64)).parse::<Permission>().is_err());
     }
 }

@@ -69,11 +69,8 @@ impl Rules {
     /// Of the settings.
     #[must_use]
     pub fn new(passwords: &PasswordSettings, tenants: &TenantSettings) -> Self {
-        let at_once = passwords.at_once.and_then(|n| NonZeroUsize::new(usize::try_from(n).unwrap_or(1)));
-        let hasher = at_once.map_or_else(Hasher::default, Hasher::new);
-        let (memory_kib, passes, lanes) = (passwords.memory_kib, passwords.passes, passwords.lanes);
         Self {
-            hasher: hasher.with_cost(Cost { memory_kib, passes, lanes }),
+            hasher: hasher(passwords),
             guesses: passwords.guesses,
             wait: passwords.wait,
             invitation_ttl: tenants.invitation_ttl,
@@ -81,6 +78,14 @@ impl Rules {
             retention: passwords.retention,
         }
     }
+}
+
+/// What hashes passwords as the settings say.
+pub(super) fn hasher(passwords: &PasswordSettings) -> Hasher {
+    let at_once = passwords.at_once.and_then(|n| NonZeroUsize::new(usize::try_from(n).unwrap_or(1)));
+    let hasher = at_once.map_or_else(Hasher::default, Hasher::new);
+    let (memory_kib, passes, lanes) = (passwords.memory_kib, passwords.passes, passwords.lanes);
+    hasher.with_cost(Cost { memory_kib, passes, lanes })
 }
 
 /// A realm that is open.
@@ -278,9 +283,24 @@ impl Work<'_> {
             }
         }
         if self.dry_run || !self.has_changed() {
-            return Ok(self.tx.rollback().await?);
+            return self.end_unchanged().await;
         }
         self.write().await
+    }
+
+    /// Ends a change of what was so already. Whoever asks for it again may do so because the last time
+    /// was cut short after the change and before the tokens of that moment were revoked.
+    async fn end_unchanged(mut self) -> Result<(), IamError> {
+        self.tx.rollback().await?;
+        let who = (self.caller, self.place.tenant);
+        match &mut self.control {
+            Some(control) if !self.dry_run && !self.losers.is_empty() => {
+                let mut tx = transaction(control).await?;
+                self.losers.lose(self.take_back, &mut tx, who).await?;
+                Ok(tx.commit().await.map_err(DbError::from)?)
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn write(mut self) -> Result<(), IamError> {
@@ -305,14 +325,14 @@ impl Work<'_> {
         let who = (self.caller, self.place.tenant);
         match &mut self.control {
             None => {
-                self.losers.lose(self.take_back, &mut self.tx, who, true).await?;
+                self.losers.lose(self.take_back, &mut self.tx, who).await?;
                 for one in entries {
                     audit::record(&mut self.tx, entry(one)).await?;
                 }
             }
             Some(control) => {
                 let mut tx = transaction(control).await?;
-                self.losers.lose(self.take_back, &mut tx, who, false).await?;
+                self.losers.lose(self.take_back, &mut tx, who).await?;
                 for one in entries {
                     audit::record(&mut tx, entry(one)).await?;
                 }
@@ -325,7 +345,7 @@ impl Work<'_> {
             && !self.losers.is_empty()
         {
             let mut tx = transaction(control).await?;
-            self.losers.lose(self.take_back, &mut tx, who, true).await?;
+            self.losers.lose(self.take_back, &mut tx, who).await?;
             tx.commit().await.map_err(DbError::from)?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::FromRow;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::realm::Note;
@@ -60,6 +61,11 @@ pub async fn seed_administrator(
     .execute(realm)
     .await?;
     Ok(())
+}
+
+/// The time by the clock of a database; the control database's is the one that decides.
+pub(super) async fn now(control: &mut PgConnection) -> Result<OffsetDateTime, DbError> {
+    Ok(sqlx::query_scalar("select clock_timestamp()").fetch_one(control).await?)
 }
 
 /// Waits for its turn to change who may do what; it lasts until the transaction ends. No login of a

@@ -64,6 +64,12 @@ pub enum TokenError {
     /// The request itself is wrong.
     #[error("{0}")]
     Request(String),
+    /// The user's tokens were revoked while one was being minted.
+    #[error("the tokens of {email:?} were revoked at this moment; no token was minted")]
+    Changed {
+        /// Whose.
+        email: String,
+    },
     /// No such key.
     #[error("no signing key {0:?}")]
     NoKey(String),
@@ -215,7 +221,7 @@ impl Failure for TokenError {
             | Self::TooYoung { .. }
             | Self::ApiKeyExists { .. } => ErrorKind::Conflict,
             Self::KeyDamaged(_) | Self::KeySet { .. } | Self::DevelopmentKey { .. } => ErrorKind::Integrity,
-            Self::RefreshBusy => ErrorKind::Busy,
+            Self::RefreshBusy | Self::Changed { .. } => ErrorKind::Busy,
             Self::Db(error) => error.kind(),
             Self::Secrets(error) => error.kind(),
             Self::Signing(error) => error.kind(),
@@ -242,6 +248,7 @@ impl Failure for TokenError {
             Self::Fetch { .. } => "key_set_unreachable",
             Self::RefreshInvalid => "refresh_token_invalid",
             Self::RefreshBusy => "refresh_in_progress",
+            Self::Changed { .. } => "tokens_revoked_meanwhile",
             Self::KeyInvalid => "api_key_invalid",
             Self::NoApiKey { .. } => "api_key_not_found",
             Self::ApiKeyExists { .. } => "api_key_exists",
@@ -268,6 +275,7 @@ impl Failure for TokenError {
                 "where nobody outside checks tokens: nexus key rotate --now".to_owned(),
             ],
             Self::RefreshBusy => one("ask again in a second"),
+            Self::Changed { .. } => one("run the same command again"),
             Self::NoUser { hint, .. } => one(hint),
             Self::NotActive { email, state, at } => state_hint(email, state, at),
             Self::NotHeld { email, permission, at, .. } => {

@@ -9,7 +9,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::Tokens;
@@ -42,6 +41,35 @@ struct SealedPublic {
     jwk: Value,
     retired_at: Option<i64>,
     good_until: Option<i64>,
+    #[serde(default)]
+    realms: Vec<TenantId>,
+}
+
+/// Which key signs: of which kind, and for whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Signer<'a> {
+    pub(super) algorithm: Algorithm,
+    /// For a development key the realms that it signs for, sorted; none: a key of the platform, which
+    /// signs for all.
+    pub(super) realms: Option<&'a [TenantId]>,
+}
+
+impl Signer<'_> {
+    pub(super) fn platform(algorithm: Algorithm) -> Self {
+        Self { algorithm, realms: None }
+    }
+
+    fn purpose(self) -> Purpose {
+        if self.realms.is_some() { Purpose::Development } else { Purpose::Platform }
+    }
+
+    fn is(self, row: &KeyView) -> bool {
+        let realms = self.realms.unwrap_or_default().iter().map(|realm| realm.uuid());
+        row.state == KeyState::Active
+            && row.purpose == self.purpose()
+            && row.algorithm == self.algorithm.as_str()
+            && realms.eq(row.realms.iter().copied())
+    }
 }
 
 fn private_name(kid: &str) -> String {
@@ -84,7 +112,7 @@ impl Tokens {
     /// As [`Tokens::ring`].
     pub async fn key_set(&self, control: &mut PgConnection, _caller: &Caller) -> Result<KeySet, TokenError> {
         let accepted = self.accepted(control).await?;
-        let jwk = |(_, key, _): &(String, RingKey, KeyState)| serde_json::to_value(key.public.jwk());
+        let jwk = |(_, key, _): &(String, RingKey, KeyState)| key.to_jwk();
         let keys = accepted.iter().map(jwk).collect::<Result<_, _>>();
         Ok(KeySet {
             issuer: Some(self.issuer.clone()),
@@ -133,12 +161,15 @@ impl Tokens {
                 && sealed.purpose == row.purpose.as_str()
                 && sealed.algorithm.as_str() == row.algorithm
                 && sealed.good_until.is_some() == (row.state == KeyState::Retiring)
+                && sealed.realms.iter().map(|realm| realm.uuid()).eq(row.realms.iter().copied())
                 && public.id() == row.kid
                 && public.algorithm() == sealed.algorithm;
             if !same {
                 return Err(damaged());
             }
-            let key = RingKey { public, retired_at: sealed.retired_at, good_until: sealed.good_until };
+            let realms = (row.purpose == Purpose::Development).then_some(sealed.realms);
+            let SealedPublic { retired_at, good_until, .. } = sealed;
+            let key = RingKey { public, retired_at, good_until, realms };
             keys.push((row.kid, key, row.state));
         }
         Ok(keys)
@@ -150,14 +181,10 @@ impl Tokens {
         &self,
         tx: &mut PgConnection,
         caller: &Caller,
-        (purpose, algorithm): (Purpose, Algorithm),
+        which: Signer<'_>,
     ) -> Result<SigningKey, TokenError> {
-        let active = |rows: &[KeyView]| {
-            let is = |row: &&KeyView| {
-                row.state == KeyState::Active && row.purpose == purpose && row.algorithm == algorithm.as_str()
-            };
-            rows.iter().find(is).map(|row| row.kid.clone())
-        };
+        let algorithm = which.algorithm;
+        let active = |rows: &[KeyView]| rows.iter().find(|row| which.is(row)).map(|row| row.kid.clone());
         while let Some(kid) = active(&store::keys(tx).await?) {
             match self.open(tx, &kid, algorithm).await {
                 // It retired between the two statements; its successor signs.
@@ -171,10 +198,10 @@ impl Tokens {
         if let Some(kid) = active(&store::keys(tx).await?) {
             return self.open(tx, &kid, algorithm).await;
         }
-        self.insert(tx, &first, purpose, KeyState::Active).await?;
+        self.insert(tx, &first, which, KeyState::Active).await?;
         let mut detail = json!({ "algorithm": algorithm, "active": first.public().id() });
-        if purpose == Purpose::Platform {
-            self.insert(tx, &next, purpose, KeyState::Next).await?;
+        if which.purpose() == Purpose::Platform {
+            self.insert(tx, &next, which, KeyState::Next).await?;
             detail["next"] = json!(next.public().id());
         }
         note(tx, caller, "key.create", detail).await?;
@@ -198,9 +225,10 @@ impl Tokens {
         &self,
         tx: &mut PgConnection,
         key: &SigningKey,
-        purpose: Purpose,
+        which: Signer<'_>,
         state: KeyState,
     ) -> Result<(), TokenError> {
+        let (purpose, realms) = (which.purpose(), which.realms.unwrap_or_default());
         let public = key.public();
         let algorithm = public.algorithm();
         let jwk =
@@ -215,9 +243,10 @@ impl Tokens {
             jwk: jwk.clone(),
             retired_at: None,
             good_until: None,
+            realms: realms.to_vec(),
         };
         self.seal(tx, public.id(), &sealed).await?;
-        Ok(store::insert_key(tx, public.id(), (algorithm.as_str(), purpose, state), &jwk).await?)
+        Ok(store::insert_key(tx, public.id(), (algorithm.as_str(), purpose, state), (&jwk, realms)).await?)
     }
 
     async fn seal(&self, tx: &mut PgConnection, kid: &str, sealed: &SealedPublic) -> Result<(), TokenError> {
@@ -317,7 +346,7 @@ impl Tokens {
                 (rotated.active, rotated.next) = (Some(signs), Some(published));
             }
             KeyState::Next => {
-                self.insert(&mut tx, &fresh, key.purpose, KeyState::Next).await?;
+                self.insert(&mut tx, &fresh, Signer::platform(algorithm), KeyState::Next).await?;
                 rotated.next = Some(fresh.public().id().to_owned());
             }
             _ => {}
@@ -354,12 +383,12 @@ impl Tokens {
         let fresh_id = fresh.public().id().to_owned();
         if let Some(next) = next {
             store::activate_key(tx, &next.kid).await?;
-            self.insert(tx, &fresh, Purpose::Platform, KeyState::Next).await?;
+            self.insert(tx, &fresh, Signer::platform(algorithm), KeyState::Next).await?;
             return Ok((next.kid, fresh_id));
         }
-        self.insert(tx, &fresh, Purpose::Platform, KeyState::Active).await?;
+        self.insert(tx, &fresh, Signer::platform(algorithm), KeyState::Active).await?;
         let another = SigningKey::generate(algorithm)?;
-        self.insert(tx, &another, Purpose::Platform, KeyState::Next).await?;
+        self.insert(tx, &another, Signer::platform(algorithm), KeyState::Next).await?;
         Ok((fresh_id, another.public().id().to_owned()))
     }
 
@@ -372,6 +401,7 @@ impl Tokens {
             jwk: key.public_jwk.clone(),
             retired_at: Some(retired_at.unix_timestamp()),
             good_until: Some(good_until.unix_timestamp()),
+            realms: key.realms.iter().copied().map(TenantId::from).collect(),
         };
         self.secrets.forget(tx, TenantId::PLATFORM, &private_name(&key.kid)).await?;
         self.seal(tx, &key.kid, &sealed).await
@@ -410,9 +440,8 @@ fn pair(rows: &[KeyView], purpose: Purpose, algorithm: Algorithm) -> (Option<Key
 
 fn check_age(next: Option<&KeyView>, matters: bool) -> Result<(), TokenError> {
     let Some(next) = next.filter(|_| matters) else { return Ok(()) };
-    let age = (OffsetDateTime::now_utc() - next.created_at).whole_seconds();
-    if age < NOTICE {
-        return Err(TokenError::TooYoung { kid: next.kid.clone(), age, notice: NOTICE });
+    if next.age < NOTICE {
+        return Err(TokenError::TooYoung { kid: next.kid.clone(), age: next.age, notice: NOTICE });
     }
     Ok(())
 }

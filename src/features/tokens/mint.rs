@@ -6,19 +6,19 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::Tokens;
 use super::claims::{self, Actor, CLIENT, Claims, MAX_IMPERSONATION, MAX_TTL};
 use super::error::TokenError;
-use super::model::Purpose;
+use super::issued::IssueTime;
+use super::keys::Signer;
 use super::realm::{Realm, RealmName, record};
 use super::store::{self, Issued};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
-use crate::infra::db::{PgConnection, transaction};
+use crate::infra::db::{DbError, PgConnection, transaction};
 use crate::kernel::{Caller, Email, shell, suggest};
 
 /// Why somebody acts as another.
@@ -56,6 +56,17 @@ pub struct Issuer<'a> {
     pub ttl: Duration,
 }
 
+/// For whom a token is, and what was known when that was looked up.
+#[derive(Debug, Clone, Copy)]
+pub struct For<'a> {
+    /// In which realm.
+    pub realm: &'a RealmName,
+    /// The user.
+    pub subject: &'a Subject,
+    /// The time of [`Realm::as_of`]: before the user was looked up.
+    pub as_of: IssueTime,
+}
+
 /// Claims that are ready to be signed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
@@ -71,18 +82,15 @@ pub struct Minted {
 }
 
 impl NewToken {
-    /// The claims of a token for a user, if all that is asked for may be had. `now` is when it is
-    /// issued.
+    /// The claims of a token for a user, if all that is asked for may be had.
     ///
     /// # Errors
     /// [`TokenError::NotActive`], [`TokenError::NotHeld`], [`TokenError::Request`].
     pub fn compose(
         &self,
-        subject: &Subject,
-        realm: &RealmName,
+        For { realm, subject, as_of }: For<'_>,
         issuer: Issuer<'_>,
         caller: &Caller,
-        now: i64,
     ) -> Result<Claims, TokenError> {
         if !subject.is_active() {
             return Err(TokenError::not_active(subject, realm));
@@ -92,7 +100,7 @@ impl NewToken {
                 return Err(TokenError::not_held(subject, realm, wanted));
             }
         }
-        let ttl = self.lifetime(issuer.ttl)?;
+        let (ttl, now) = (self.lifetime(issuer.ttl)?, as_of.second());
         Ok(Claims {
             iss: issuer.issuer.to_owned(),
             sub: subject.id,
@@ -101,7 +109,7 @@ impl NewToken {
             iat: now,
             nbf: now,
             exp: now + ttl,
-            jti: Uuid::now_v7(),
+            jti: as_of.token_id()?,
             tenant_id: realm.slug.is_some().then_some(realm.id),
             tenant: realm.slug.clone(),
             roles: subject.roles.clone(),
@@ -206,39 +214,31 @@ impl Tokens {
     /// The claims that [`Tokens::mint`] would sign.
     ///
     /// # Errors
-    /// As [`Tokens::mint`].
-    pub async fn compose(
-        &self,
-        control: &mut PgConnection,
-        caller: &Caller,
-        (realm, subject): (&RealmName, &Subject),
-        new: &NewToken,
-    ) -> Result<Composed, TokenError> {
-        // A token of the second in which others were revoked would count as one of them.
-        let revoked = store::revoked_until(control, (realm.id, subject.id), false).await?;
-        let revoked = revoked.map_or(0, |until| until.unix_timestamp() + 1);
-        let now = OffsetDateTime::now_utc().unix_timestamp().max(revoked);
+    /// As [`Tokens::mint`], but for the control database's.
+    pub fn compose(&self, caller: &Caller, whose: For<'_>, new: &NewToken) -> Result<Composed, TokenError> {
         let issuer = Issuer { issuer: &self.issuer, audience: &self.audience, ttl: self.ttl };
-        Ok(Composed(new.compose(subject, realm, issuer, caller, now)?))
+        Ok(Composed(new.compose(whose, issuer, caller)?))
     }
 
     /// Mints a token for a user and records that it was.
     ///
     /// # Errors
-    /// When something is asked for that may not be had, or the control database refuses.
+    /// When something is asked for that may not be had, or the control database refuses;
+    /// [`TokenError::Changed`] when the user's tokens were revoked since the user was looked up.
     pub async fn mint(
         &self,
         control: &mut PgConnection,
         caller: &Caller,
-        (realm, subject): (&RealmName, &Subject),
+        whose: For<'_>,
         new: &NewToken,
         algorithm: Algorithm,
     ) -> Result<Minted, TokenError> {
+        let Composed(claims) = self.compose(caller, whose, new)?;
+        let For { realm, subject, as_of } = whose;
         let mut tx = transaction(control).await?;
-        let Composed(claims) = self.compose(&mut tx, caller, (realm, subject), new).await?;
-        let key = self.signer(&mut tx, caller, (Purpose::Platform, algorithm)).await?;
+        let key = self.signer(&mut tx, caller, Signer::platform(algorithm)).await?;
         let token = sign(&claims, &key)?;
-        let at = |second| OffsetDateTime::from_unix_timestamp(second).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let ends = OffsetDateTime::from_unix_timestamp(claims.exp).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let reason = new.act_as.as_ref().map(|it| it.reason.as_str());
         let issued = Issued {
             jti: claims.jti,
@@ -248,9 +248,12 @@ impl Tokens {
             caller: caller.to_string(),
             reason,
             audience: &claims.aud[0],
-            times: (at(claims.iat), at(claims.exp)),
+            times: (as_of.time(), ends),
         };
-        store::insert_issued(&mut tx, issued).await?;
+        if !store::insert_issued(&mut tx, issued).await? {
+            tx.rollback().await.map_err(DbError::from)?;
+            return Err(TokenError::Changed { email: subject.email.clone() });
+        }
         store::forget_issued(&mut tx).await?;
         // By its id: an address would outlive the user, whom nobody can erase from this log.
         let detail = json!({ "jti": claims.jti, "user": subject.id, "audience": claims.aud[0],

@@ -83,9 +83,15 @@ pub struct KeyView {
     /// From when on nothing that it signed is accepted.
     #[serde(with = "time::serde::rfc3339::option")]
     pub good_until: Option<OffsetDateTime>,
+    /// The realms for which it signs, where it is a development key; the nil id: the platform.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub realms: Vec<Uuid>,
     /// The public half.
     #[serde(skip)]
     pub public_jwk: serde_json::Value,
+    /// For how long it has been there, in seconds.
+    #[serde(skip)]
+    pub age: i64,
 }
 
 /// What a rotation did, or would do.

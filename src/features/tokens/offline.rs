@@ -1,7 +1,8 @@
 //! Minting without a database: a development key in a file, with what is known of users.
 //!
 //! The key is another one than those that sign the installation's tokens, and is accepted only
-//! where the settings say so: whoever has the file can be anybody there.
+//! where the settings say so: whoever has the file can be anybody in the realms that it was exported
+//! for, and nobody elsewhere.
 
 use std::path::Path;
 
@@ -10,13 +11,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::Tokens;
 use super::error::TokenError;
-use super::mint::{Issuer, Minted, NewToken, sign};
-use super::model::Purpose;
+use super::issued::IssueTime;
+use super::keys::Signer;
+use super::mint::{For, Issuer, Minted, NewToken, sign};
 use super::realm::{Realm, RealmName};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
@@ -154,8 +155,8 @@ impl DevelopmentKey {
             audience: &self.content.audience,
             ttl: std::time::Duration::from_secs(self.content.ttl_seconds),
         };
-        let now = OffsetDateTime::now_utc().unix_timestamp();
-        let claims = new.compose(subject, &name, issuer, caller, now)?;
+        let whose = For { realm: &name, subject, as_of: IssueTime::of_this_machine() };
+        let claims = new.compose(whose, issuer, caller)?;
         Ok(Minted { token: sign(&claims, &self.key)?, claims })
     }
 }
@@ -173,7 +174,8 @@ impl Tokens {
         Ok(DevelopmentRealm { id: name.id, slug: name.slug, users })
     }
 
-    /// The development key of an algorithm, made where there is none, as the text of its file.
+    /// The development key of an algorithm for these realms and no others, made where there is none, as
+    /// the text of its file.
     ///
     /// # Errors
     /// [`TokenError::Request`] where the settings refuse such keys; the control database's.
@@ -191,7 +193,10 @@ impl Tokens {
             ));
         }
         let mut tx = transaction(control).await?;
-        let key = self.signer(&mut tx, caller, (Purpose::Development, algorithm)).await?;
+        let mut ids: Vec<TenantId> = realms.iter().map(|realm| realm.id).collect();
+        ids.sort_by_key(|id| id.uuid());
+        ids.dedup();
+        let key = self.signer(&mut tx, caller, Signer { algorithm, realms: Some(&ids) }).await?;
         let document = key.to_pkcs8()?;
         let slugs: Vec<_> = realms.iter().map(|realm| realm.slug.clone()).collect();
         let content = Content {

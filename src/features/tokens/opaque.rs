@@ -9,13 +9,62 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::error::TokenError;
+use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::infra::crypto::random::{self, RandomError};
-use crate::kernel::TenantId;
+use crate::infra::db::PgConnection;
+use crate::kernel::{Caller, ErrorKind, Failure, TenantId};
 
 /// How every refresh token begins.
 pub(super) const REFRESH: &str = "nxr_";
 /// How every API key begins.
 pub(super) const API_KEY: &str = "nxk_";
+
+/// What somebody presents who has nothing else: the realm is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presented {
+    /// A refresh token.
+    Refresh,
+    /// An API key.
+    ApiKey,
+}
+
+impl Presented {
+    /// The one answer to whatever is refused.
+    pub(super) fn refusal(self) -> TokenError {
+        match self {
+            Self::Refresh => TokenError::RefreshInvalid,
+            Self::ApiKey => TokenError::KeyInvalid,
+        }
+    }
+
+    /// The realm that it says it belongs to; whether it does is found out there.
+    ///
+    /// # Errors
+    /// The one answer, where it has not the form.
+    pub fn realm(self, presented: &SecretString) -> Result<TenantId, TokenError> {
+        let prefix = if self == Self::Refresh { REFRESH } else { API_KEY };
+        Opaque::parse(prefix, presented).map(|opaque| opaque.realm).ok_or_else(|| self.refusal())
+    }
+
+    /// The tenant in use of an id that was presented. Whether there is such a tenant, and how it
+    /// stands, is nobody's business who has no secret of it.
+    ///
+    /// # Errors
+    /// The one answer, where there is none or it is not in use; the control database's.
+    pub async fn tenant(
+        self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        id: TenantId,
+    ) -> Result<Tenant, TokenError> {
+        let found = tenants::get(control, caller, &TenantRef::Id(id)).await.and_then(Tenant::active);
+        found.map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::Conflict => self.refusal(),
+            _ => error.into(),
+        })
+    }
+}
 
 /// Bytes of a realm's id.
 const REALM_LEN: usize = 16;

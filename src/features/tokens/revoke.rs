@@ -1,5 +1,7 @@
 //! Taking tokens back before they expire.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 use time::OffsetDateTime;
@@ -17,18 +19,44 @@ use crate::kernel::{Caller, Page, TenantId};
 /// For how long a revocation is kept, in seconds: until no token is left that it could refuse.
 const KEEP: i64 = MAX_TTL + 4 * SKEW;
 
+/// Until when tokens are taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Before {
+    /// Those that were issued until now.
+    #[default]
+    Now,
+    /// Those that are older than this.
+    Ago(Duration),
+    /// Those that were issued until then.
+    Time(OffsetDateTime),
+}
+
+impl Before {
+    /// The time, by the control database's clock.
+    fn time(self, now: OffsetDateTime) -> Result<OffsetDateTime, TokenError> {
+        match self {
+            Self::Now => Ok(now),
+            Self::Ago(ago) => Ok(now - ago),
+            Self::Time(time) if time <= now => Ok(time),
+            Self::Time(_) => {
+                Err(TokenError::Request("a token that is not issued yet cannot be revoked".to_owned()))
+            }
+        }
+    }
+}
+
 /// Which tokens are taken back. Those of a user, a tenant or everybody: what was issued until a
-/// time, to the second; a token of that very second is taken back, too.
+/// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revocation {
     /// One token.
     Token(Uuid),
     /// A user's, in a realm.
-    User(TenantId, Uuid, Option<OffsetDateTime>),
+    User(TenantId, Uuid, Before),
     /// Of all users of a realm.
-    Realm(TenantId, Option<OffsetDateTime>),
+    Realm(TenantId, Before),
     /// Everybody's.
-    All(Option<OffsetDateTime>),
+    All(Before),
 }
 
 /// What was taken back.
@@ -59,20 +87,15 @@ impl Revocation {
         }
     }
 
-    fn row(self) -> Result<NewRevocation, TokenError> {
-        let now = OffsetDateTime::now_utc();
-        let (tenant, user, given) = match self {
+    fn row(self, now: OffsetDateTime) -> Result<NewRevocation, TokenError> {
+        let (tenant, user, before) = match self {
             Self::Token(jti) => return Ok(NewRevocation { jti: Some(jti), ..NewRevocation::default() }),
-            Self::User(realm, user, given) => (Some(realm), Some(user), given),
-            Self::Realm(realm, given) => (Some(realm), None, given),
-            Self::All(given) => (None, None, given),
+            Self::User(realm, user, before) => (Some(realm), Some(user), before),
+            Self::Realm(realm, before) => (Some(realm), None, before),
+            Self::All(before) => (None, None, before),
         };
-        let until = given.unwrap_or(now);
-        if until > now {
-            return Err(TokenError::Request("a token that is not issued yet cannot be revoked".to_owned()));
-        }
-        let reaches_now = now - until < time::Duration::SECOND;
-        Ok(NewRevocation { tenant, user, until: Some(until), reaches_now, ..NewRevocation::default() })
+        let until = Some(before.time(now)?);
+        Ok(NewRevocation { tenant, user, until, ..NewRevocation::default() })
     }
 }
 
@@ -80,27 +103,17 @@ impl Revocation {
 /// for whoever takes away what users may do. Their sessions go on, and give tokens that say what is
 /// true now. Effective everywhere within two seconds of the commit.
 ///
-/// Called twice for one change. Before it is committed, so that a crash leaves no token that says
-/// too much; and, `after` it, for the tokens that were issued meanwhile.
+/// For a change in another database it is called twice. Before the change is committed, so that a
+/// crash leaves no token that says too much; and after it, for the tokens that were issued meanwhile.
 ///
 /// # Errors
 /// When a statement fails.
 pub async fn take_back(
     tx: &mut PgConnection,
     caller: &Caller,
-    (realm, user): (TenantId, Option<Uuid>),
-    after: bool,
+    of: (TenantId, Option<Uuid>),
 ) -> Result<(), TokenError> {
-    let what = user.map_or(Revocation::Realm(realm, None), |user| Revocation::User(realm, user, None));
-    let row = NewRevocation { sessions_go_on: true, reaches_now: after, ..what.row()? };
-    write(tx, caller, row).await
-}
-
-/// One after the other, so that each knows how far the last one reaches.
-async fn write(tx: &mut PgConnection, caller: &Caller, row: NewRevocation) -> Result<(), TokenError> {
-    store::lock(tx).await?;
-    store::insert_revocation(tx, row, KEEP, &caller.to_string()).await?;
-    Ok(())
+    Ok(store::revoke_until_now(tx, of, KEEP, &caller.to_string()).await?)
 }
 
 fn view(what: Revocation, row: NewRevocation, recorded: i64) -> Revoked {
@@ -128,9 +141,9 @@ impl Tokens {
     ) -> Result<Revoked, TokenError> {
         let mut tx = transaction(control).await?;
         store::forget_revocations(&mut tx).await?;
-        let row = what.row()?;
+        let row = what.row(store::lock_cuts(&mut tx).await?)?;
         let revoked = view(what, row, store::count_hit(&mut tx, row).await?);
-        write(&mut tx, caller, row).await?;
+        store::insert_revocation(&mut tx, row, KEEP, &caller.to_string()).await?;
         let entry = audit::Entry {
             caller,
             action: "token.revoke",
@@ -153,7 +166,7 @@ impl Tokens {
         _caller: &Caller,
         what: Revocation,
     ) -> Result<Revoked, TokenError> {
-        let row = what.row()?;
+        let row = what.row(store::now(control).await?)?;
         let recorded = store::count_hit(control, row).await?;
         Ok(view(what, row, recorded))
     }

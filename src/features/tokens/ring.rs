@@ -11,6 +11,7 @@ use super::error::TokenError;
 use crate::infra::crypto::jwt::{self, By, Flaw};
 use crate::infra::crypto::signing::PublicKey;
 use crate::infra::fetch;
+use crate::kernel::TenantId;
 
 /// Most bytes of a key set.
 const MAX_SET: usize = 256 * 1024;
@@ -24,6 +25,29 @@ pub struct RingKey {
     pub retired_at: Option<i64>,
     /// The second from which on nothing it signed is accepted.
     pub good_until: Option<i64>,
+    /// The realms for whose tokens it is good, the nil id for the platform; none: for all.
+    pub realms: Option<Vec<TenantId>>,
+}
+
+/// The member of a development key in a key set that names its realms. Others ignore what they do not
+/// know (RFC 7517, section 4).
+const REALMS: &str = "nexus_realms";
+
+impl RingKey {
+    /// A key that is good for all realms, until further notice.
+    #[must_use]
+    pub fn new(public: PublicKey) -> Self {
+        Self { public, retired_at: None, good_until: None, realms: None }
+    }
+
+    /// The JSON Web Key.
+    pub(super) fn to_jwk(&self) -> Result<Value, serde_json::Error> {
+        let mut jwk = serde_json::to_value(self.public.jwk())?;
+        if let (Some(realms), Some(members)) = (&self.realms, jwk.as_object_mut()) {
+            members.insert(REALMS.to_owned(), serde_json::to_value(realms)?);
+        }
+        Ok(jwk)
+    }
 }
 
 impl AsRef<PublicKey> for RingKey {
@@ -88,6 +112,10 @@ impl KeyRing {
         if retired.is_some_and(|retired| claims.iat > retired + SKEW) {
             return Err(Flaw::AfterKey);
         }
+        let realms = signed_by.and_then(|key| key.realms.as_ref());
+        if realms.is_some_and(|realms| !realms.contains(&claims.realm())) {
+            return Err(Flaw::Realm);
+        }
         Ok(claims)
     }
 }
@@ -148,7 +176,8 @@ impl KeySet {
         let wrong = |reason: &str| TokenError::KeySet { place: place.to_owned(), reason: reason.to_owned() };
         let mut ring = KeyRing::default();
         for key in &self.keys {
-            if ["d", "k", "p", "q"].iter().any(|private| key.get(private).is_some()) {
+            if ["d", "k", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|private| key.get(private).is_some())
+            {
                 return Err(wrong("it holds a private key; whoever has it can sign"));
             }
             let Some(kid) = key.get("kid").and_then(Value::as_str) else { continue };
@@ -158,10 +187,12 @@ impl KeySet {
             else {
                 continue;
             };
+            let realms = key.get(REALMS).map(|realms| serde_json::from_value(realms.clone())).transpose();
+            let realms = realms.map_err(|_| wrong("the nexus_realms of a key are not a list of ids"))?;
             if ring.key(kid).is_some() {
                 return Err(wrong("two of its keys have the same kid"));
             }
-            ring.insert(kid.to_owned(), RingKey { public, retired_at: None, good_until: None });
+            ring.insert(kid.to_owned(), RingKey { realms, ..RingKey::new(public) });
         }
         Ok(ring)
     }
@@ -184,7 +215,7 @@ mod tests {
         let mut ring = KeyRing::default();
         let (retired_at, good_until) = (Some(RETIRED), Some(RETIRED + OVERLAP));
         let public = key.public().clone();
-        ring.insert(public.id().to_owned(), RingKey { public, retired_at, good_until });
+        ring.insert(public.id().to_owned(), RingKey { retired_at, good_until, ..RingKey::new(public) });
         let claims = json!({
             "iss": "urn:i", "sub": Uuid::now_v7(), "aud": "api", "client_id": "c", "iat": iat, "nbf": iat,
             "exp": iat + MAX_TTL, "jti": Uuid::now_v7(),

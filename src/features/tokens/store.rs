@@ -8,17 +8,31 @@ use super::model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose};
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Page, TenantId};
 
-/// How far the changes have come.
+/// How far the changes have come, and when that was, by the control database's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
 pub(super) struct Generations {
     pub(super) keys_generation: i64,
     pub(super) revocations_generation: i64,
+    pub(super) now: OffsetDateTime,
 }
 
 pub(super) async fn generations(control: &mut PgConnection) -> Result<Generations, DbError> {
-    Ok(sqlx::query_as("select keys_generation, revocations_generation from control.token_state")
-        .fetch_one(control)
-        .await?)
+    Ok(sqlx::query_as(
+        "select keys_generation, revocations_generation, clock_timestamp() as now from control.token_state",
+    )
+    .fetch_one(control)
+    .await?)
+}
+
+/// The time, once every revocation that is under way has been committed. Materialized, so that the
+/// lock is there before the clock is read.
+pub(super) async fn issue_time(control: &mut PgConnection) -> Result<OffsetDateTime, DbError> {
+    Ok(sqlx::query_scalar(
+        "with shared as materialized (select control.share_token_cuts())
+         select clock_timestamp() from shared",
+    )
+    .fetch_one(control)
+    .await?)
 }
 
 /// Keeps everybody else from changing keys until the transaction ends.
@@ -32,7 +46,8 @@ pub(super) async fn keys(control: &mut PgConnection) -> Result<Vec<KeyView>, DbE
     Ok(sqlx::query_as(
         "select kid, algorithm, purpose,
                 case when state = 'retiring' and good_until <= now() then 'gone' else state end as state,
-                created_at, activated_at, retired_at, good_until, public_jwk
+                created_at, activated_at, retired_at, good_until, public_jwk, realms,
+                extract(epoch from clock_timestamp() - created_at)::bigint as age
          from control.signing_keys
          order by purpose desc, algorithm <> 'EdDSA', algorithm,
                   array_position(array['active', 'next', 'retiring', 'gone'], state), created_at desc",
@@ -45,17 +60,19 @@ pub(super) async fn insert_key(
     control: &mut PgConnection,
     kid: &str,
     (algorithm, purpose, state): (&str, Purpose, KeyState),
-    jwk: &serde_json::Value,
+    (jwk, realms): (&serde_json::Value, &[TenantId]),
 ) -> Result<(), DbError> {
+    let realms: Vec<Uuid> = realms.iter().map(|realm| realm.uuid()).collect();
     sqlx::query(
-        "insert into control.signing_keys (kid, algorithm, purpose, state, public_jwk, activated_at)
-         values ($1, $2, $3, $4, $5, case when $4 = 'active' then now() end)",
+        "insert into control.signing_keys (kid, algorithm, purpose, state, public_jwk, realms, activated_at)
+         values ($1, $2, $3, $4, $5, $6, case when $4 = 'active' then now() end)",
     )
     .bind(kid)
     .bind(algorithm)
     .bind(purpose)
     .bind(state)
     .bind(jwk)
+    .bind(realms)
     .execute(control)
     .await?;
     Ok(())
@@ -81,7 +98,7 @@ pub(super) async fn retire_key(
          where kid = $1 returning retired_at, good_until",
     )
     .bind(kid)
-    .bind(f64::from(i32::try_from(overlap_seconds).unwrap_or(i32::MAX)))
+    .bind(seconds(overlap_seconds))
     .fetch_one(control)
     .await?)
 }
@@ -120,11 +137,15 @@ pub(super) struct Issued<'a> {
     pub(super) times: (OffsetDateTime, OffsetDateTime),
 }
 
-pub(super) async fn insert_issued(control: &mut PgConnection, token: Issued<'_>) -> Result<(), DbError> {
-    sqlx::query(
+/// Records a token; not one that was revoked since it was dated, and then gives false.
+pub(super) async fn insert_issued(control: &mut PgConnection, token: Issued<'_>) -> Result<bool, DbError> {
+    let done = sqlx::query(
         "insert into control.issued_tokens (jti, kid, tenant_id, user_id, email, caller, impersonated, reason,
                                             audience, issued_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7 is not null, $7, $8, $9, $10)",
+         select $1, $2, $3, $4, $5, $6, $7 is not null, $7, $8, $9, $10
+         where not exists (select from control.token_revocations
+                           where jti is null and issued_until >= $9
+                             and (tenant_id is null or tenant_id = $3) and (user_id is null or user_id = $4))",
     )
     .bind(token.jti)
     .bind(token.kid)
@@ -138,7 +159,7 @@ pub(super) async fn insert_issued(control: &mut PgConnection, token: Issued<'_>)
     .bind(token.times.1)
     .execute(control)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }
 
 /// The addresses for which tokens were minted and recorded.
@@ -167,7 +188,7 @@ pub(super) async fn issued(
                     case when expires_at <= now() then 'expired'
                          when exists (select from control.token_revocations as revoked
                                       where revoked.jti = issued.jti
-                                         or date_trunc('second', issued.issued_at) <= revoked.issued_until
+                                         or issued.issued_at <= revoked.issued_until
                                             and (revoked.tenant_id is null or revoked.tenant_id = issued.tenant_id)
                                             and (revoked.user_id is null or revoked.user_id = issued.user_id))
                          then 'revoked' else 'good' end as state
@@ -176,9 +197,10 @@ pub(super) async fn issued(
                and ($2::text is null or lower(issued.email) = lower($2))
                and ($3 or issued.expires_at > now())
          )
-         select jti, state, tenant, email, kid, audience, caller, impersonated, reason, issued_at, expires_at
+         select jti, state, tenant, email, kid, audience, caller, impersonated, reason,
+                date_trunc('second', listed.issued_at) as issued_at, expires_at
          from listed where $3 or state = 'good'
-         order by issued_at desc, jti desc limit $4 offset $5",
+         order by listed.issued_at desc, jti desc limit $4 offset $5",
     )
     .bind(filter.tenant)
     .bind(&filter.email)
@@ -221,14 +243,25 @@ pub(super) struct NewRevocation {
     pub(super) tenant: Option<TenantId>,
     pub(super) user: Option<Uuid>,
     pub(super) until: Option<OffsetDateTime>,
-    /// Whether that is the present second.
-    pub(super) reaches_now: bool,
     /// Whether sessions that began until then go on.
     pub(super) sessions_go_on: bool,
 }
 
-/// Writes a revocation. A token that is minted in the second of an earlier one is dated a second
-/// later, so one that comes in the same second reaches as far.
+/// Keeps everybody from dating a token until the transaction ends; gives the time.
+pub(super) async fn lock_cuts(control: &mut PgConnection) -> Result<OffsetDateTime, DbError> {
+    Ok(sqlx::query_scalar(
+        "with held as materialized (select control.lock_token_cuts()) select clock_timestamp() from held",
+    )
+    .fetch_one(control)
+    .await?)
+}
+
+/// The time by the control database's clock.
+pub(super) async fn now(control: &mut PgConnection) -> Result<OffsetDateTime, DbError> {
+    Ok(sqlx::query_scalar("select clock_timestamp()").fetch_one(control).await?)
+}
+
+/// Writes a revocation.
 pub(super) async fn insert_revocation(
     control: &mut PgConnection,
     new: NewRevocation,
@@ -238,25 +271,45 @@ pub(super) async fn insert_revocation(
     sqlx::query(
         "insert into control.token_revocations
              (jti, tenant_id, user_id, issued_until, expires_at, caller, sessions_go_on)
-         select $1, $2, $3,
-                greatest($4, (select date_trunc('second', max(issued_until)) + interval '1 second'
-                              from control.token_revocations
-                              where jti is null and $7
-                                and (tenant_id is null or $2 is null or tenant_id = $2)
-                                and (user_id is null or $3 is null or user_id = $3))),
-                now() + make_interval(secs => $5), $6, $8",
+         values ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5), $6, $7)",
     )
     .bind(new.jti)
     .bind(new.tenant)
     .bind(new.user)
     .bind(new.until)
-    .bind(f64::from(i32::try_from(keep_seconds).unwrap_or(i32::MAX)))
+    .bind(seconds(keep_seconds))
     .bind(caller)
-    .bind(new.reaches_now)
     .bind(new.sessions_go_on)
     .execute(control)
     .await?;
     Ok(())
+}
+
+/// Revokes what was issued until this moment, in one statement.
+pub(super) async fn revoke_until_now(
+    control: &mut PgConnection,
+    (realm, user): (TenantId, Option<Uuid>),
+    keep_seconds: i64,
+    caller: &str,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "with held as materialized (select control.lock_token_cuts()),
+              cut as materialized (select clock_timestamp() as now from held)
+         insert into control.token_revocations
+             (tenant_id, user_id, issued_until, expires_at, caller, sessions_go_on)
+         select $1, $2, now, now + make_interval(secs => $3), $4, true from cut",
+    )
+    .bind(realm)
+    .bind(user)
+    .bind(seconds(keep_seconds))
+    .bind(caller)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
+fn seconds(seconds: i64) -> f64 {
+    f64::from(i32::try_from(seconds).unwrap_or(i32::MAX))
 }
 
 /// Forgets what refuses nothing any more: a session lasts for thirty days, and is refused where all
@@ -271,20 +324,18 @@ pub(super) async fn forget_revocations(control: &mut PgConnection) -> Result<(),
     Ok(())
 }
 
-/// The latest time until which a user's access tokens were revoked, or its sessions, too.
-pub(super) async fn revoked_until(
+/// The latest time until which a user's sessions were revoked.
+pub(super) async fn sessions_revoked_until(
     control: &mut PgConnection,
     (realm, user): (TenantId, Uuid),
-    sessions: bool,
 ) -> Result<Option<OffsetDateTime>, DbError> {
     Ok(sqlx::query_scalar(
         "select max(issued_until) from control.token_revocations
          where jti is null and (tenant_id is null or tenant_id = $1) and (user_id is null or user_id = $2)
-           and not ($3 and sessions_go_on)",
+           and not sessions_go_on",
     )
     .bind(realm)
     .bind(user)
-    .bind(sessions)
     .fetch_one(control)
     .await?)
 }
@@ -295,7 +346,7 @@ pub(super) async fn count_hit(control: &mut PgConnection, new: NewRevocation) ->
         "select count(*) from control.issued_tokens
          where expires_at > now() and ($1::uuid is null or jti = $1)
            and ($2::uuid is null or tenant_id = $2) and ($3::uuid is null or user_id = $3)
-           and ($4::timestamptz is null or date_trunc('second', issued_at) <= $4)",
+           and ($4::timestamptz is null or issued_at <= $4)",
     )
     .bind(new.jti)
     .bind(new.tenant)

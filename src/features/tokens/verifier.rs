@@ -1,5 +1,6 @@
 //! Checks tokens for a program that runs for long: keys and revocations are kept in memory and read
-//! anew in the background. A check asks nobody and waits for nobody.
+//! anew in the background. A check asks nobody and waits for nobody. The time is the control
+//! database's, counted on from the last reading: this machine's clock decides nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use super::Tokens;
 use super::claims::{Claims, Expected};
 use super::error::TokenError;
+use super::issued::{issued_at, micros};
 use super::ring::KeyRing;
 use super::store::{self, RevocationRow};
 use crate::infra::crypto::jwt::Flaw;
@@ -26,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// seconds, whatever becomes of the control database.
 const STALE: Duration = Duration::from_millis(1900);
 
-/// What tokens are taken back.
+/// What tokens are taken back: until which microsecond they were issued, and until which second that
+/// can refuse any.
 #[derive(Debug, Clone, Default)]
 struct Revocations {
     tokens: HashMap<Uuid, i64>,
@@ -40,7 +43,7 @@ impl Revocations {
     fn add(&mut self, rows: &[RevocationRow]) {
         for row in rows {
             let ends = row.expires_at.unix_timestamp();
-            let until = row.issued_until.map(OffsetDateTime::unix_timestamp);
+            let until = row.issued_until.map(micros);
             match (row.jti, row.tenant_id, row.user_id, until) {
                 (Some(jti), ..) => drop(self.tokens.insert(jti, ends)),
                 (None, Some(realm), Some(user), Some(until)) => {
@@ -65,7 +68,8 @@ impl Revocations {
     }
 
     fn hit(&self, claims: &Claims) -> bool {
-        let until = |cut: Option<&(i64, i64)>| cut.is_some_and(|(until, _)| claims.iat <= *until);
+        let issued = issued_at(claims.jti, claims.iat);
+        let until = |cut: Option<&(i64, i64)>| cut.is_some_and(|(until, _)| issued <= *until);
         self.tokens.contains_key(&claims.jti)
             || until(self.users.get(&(claims.realm(), claims.sub)))
             || until(self.realms.get(&claims.realm()))
@@ -83,7 +87,16 @@ struct Known {
     ring: Arc<KeyRing>,
     keys_generation: i64,
     revocations: Arc<Revocations>,
+    /// The control database's time at that moment.
+    time: OffsetDateTime,
     as_of: Instant,
+}
+
+impl Known {
+    /// The time now, in seconds since 1970.
+    fn now(&self) -> i64 {
+        (self.time + self.as_of.elapsed()).unix_timestamp()
+    }
 }
 
 /// Checks tokens. Cheap to clone; the background task ends with the last clone.
@@ -116,7 +129,7 @@ impl Verifier {
     pub async fn once(tokens: &Tokens, control: &mut PgConnection) -> Result<Self, TokenError> {
         // However long it took: whatever was revoked before the command began is known.
         let mut known = read(tokens, control, None).await?;
-        known.as_of = Instant::now();
+        (known.time, known.as_of) = (known.time + known.as_of.elapsed(), Instant::now());
         Ok(Self { inner: Arc::new(Inner { tokens: tokens.clone(), known: RwLock::new(known) }), _task: None })
     }
 
@@ -143,8 +156,7 @@ impl Verifier {
         if age > STALE {
             return Err(TokenError::Stale { seconds: age.as_secs() });
         }
-        let now = OffsetDateTime::now_utc().unix_timestamp();
-        let expected = Expected { issuer: &self.inner.tokens.issuer, audience, now };
+        let expected = Expected { issuer: &self.inner.tokens.issuer, audience, now: known.now() };
         let checked = known
             .ring
             .check(token, expected)
@@ -153,6 +165,12 @@ impl Verifier {
             tracing::debug!(flaw = flaw.code(), "token refused");
             TokenError::Invalid(flaw)
         })
+    }
+
+    /// The time that tokens are checked by, in seconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.inner.known.read().unwrap_or_else(PoisonError::into_inner).now()
     }
 
     /// The keys that tokens are checked with.
@@ -182,7 +200,7 @@ async fn read(
         }
         _ => {
             let mut revocations = before.map_or_else(Revocations::default, |it| (*it.revocations).clone());
-            revocations.forget(OffsetDateTime::now_utc().unix_timestamp());
+            revocations.forget(generations.now.unix_timestamp());
             let rows = store::revocations(control, revocations.read_to).await?;
             revocations.add(&rows);
             // What comes in between is read again, which does no harm; what was over before it was
@@ -191,7 +209,7 @@ async fn read(
             Arc::new(revocations)
         }
     };
-    Ok(Known { ring, keys_generation, revocations, as_of })
+    Ok(Known { ring, keys_generation, revocations, time: generations.now, as_of })
 }
 
 /// Keeps what is known up to date until nobody wants to know.

@@ -15,6 +15,7 @@ pub mod sign;
 pub mod signing;
 pub mod token;
 pub mod totp;
+mod weak;
 
 pub use master::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
 pub use random::{AccessKey, RandomError};

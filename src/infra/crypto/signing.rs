@@ -15,11 +15,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash,
+    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse, ThumbprintHash,
 };
 use secrecy::SecretSlice;
 use serde::{Deserialize, Serialize};
 
+use super::weak;
 use crate::kernel::{ErrorKind, Failure};
 
 /// Bits of a new RSA key: 128 bits of strength, good beyond 2030 (NIST SP 800-57 part 1, table 2).
@@ -247,6 +248,9 @@ impl PublicKey {
         if jwk.common.public_key_use.as_ref().is_some_and(|it| *it != PublicKeyUse::Signature) {
             return Err(SigningError::NotAKey("its use is not sig"));
         }
+        if jwk.common.key_operations.as_ref().is_some_and(|ops| !ops.contains(&KeyOperations::Verify)) {
+            return Err(SigningError::NotAKey("its key_ops do not let it verify"));
+        }
         let broken = |_| SigningError::NotAKey("its parameters are not a public key");
         let decoding = DecodingKey::from_jwk(jwk).map_err(broken)?;
         let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).map_err(broken)?;
@@ -256,6 +260,8 @@ impl PublicKey {
         jwk.common.key_id = Some(jwk.common.key_id.unwrap_or_else(|| id.clone()));
         jwk.common.key_algorithm = Some(algorithm.of_jwt().into());
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        // RFC 7517, section 4.3: not both.
+        jwk.common.key_operations = None;
         let key = Self { algorithm, id, jwk, decoding };
         key.der()?;
         Ok(key)
@@ -308,7 +314,13 @@ impl PublicKey {
         let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| FAILED);
         let written: PublicKeyX509Der<'_> = match &self.jwk.algorithm {
             AlgorithmParameters::OctetKeyPair(key) => {
-                let parsed = ParsedPublicKey::new(&ED25519, bytes(&key.x)?).map_err(|_| FAILED)?;
+                let point = bytes(&key.x)?;
+                if weak::is_weak_ed25519(&point) {
+                    return Err(SigningError::NotAKey(
+                        "it is of small order, or not in its one written form",
+                    ));
+                }
+                let parsed = ParsedPublicKey::new(&ED25519, point).map_err(|_| FAILED)?;
                 parsed.as_der().map_err(|_| FAILED)?
             }
             AlgorithmParameters::EllipticCurve(key) => {
@@ -322,6 +334,11 @@ impl PublicKey {
             }
             AlgorithmParameters::RSA(key) => {
                 let key = RsaPublicKeyComponents { n: bytes(&key.n)?, e: bytes(&key.e)? };
+                if weak::is_weak_rsa(&key.n, &key.e) {
+                    return Err(SigningError::NotAKey(
+                        "it has less than 2048 bits, or an odd exponent or modulus",
+                    ));
+                }
                 key.as_der().map_err(|_| FAILED)?
             }
             _ => return Err(FAILED),
@@ -369,6 +386,59 @@ mod tests {
                 assert!(PublicKey::from_jwk(&jwk).is_err());
             }
         }
+    }
+
+    fn read(jwk: &str) -> Result<PublicKey, SigningError> {
+        PublicKey::from_jwk(&serde_json::from_str(jwk).map_err(|_| SigningError::NotAKey("no JWK"))?)
+    }
+
+    #[test]
+    fn a_key_is_used_for_what_its_set_says() {
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let key = |more: &str| read(&format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"{more}}}"#));
+        for good in
+            ["", r#","key_ops":["verify"]"#, r#","use":"sig","key_ops":["verify"]"#, r#","alg":"EdDSA""#]
+        {
+            assert!(key(good).is_ok(), "{good}");
+        }
+        for wrong in [
+            r#","key_ops":["sign"]"#,
+            r#","key_ops":["encrypt","deriveKey"]"#,
+            r#","key_ops":[]"#,
+            r#","key_ops":["Verify"]"#,
+            r#","key_ops":"verify""#,
+            r#","use":"enc""#,
+            r#","use":"enc","key_ops":["verify"]"#,
+            r#","use":"sig","key_ops":["sign"]"#,
+            r#","alg":"ES256""#,
+            r#","alg":"HS256""#,
+        ] {
+            assert!(key(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_weak_key_is_none() {
+        let ed = |x: [u8; 32]| {
+            read(&format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}"}}"#, URL_SAFE_NO_PAD.encode(x)))
+        };
+        assert!(ed([0; 32]).is_err() && ed([255; 32]).is_err());
+        let rsa = |n: &[u8], e: &[u8]| {
+            let (n, e) = (URL_SAFE_NO_PAD.encode(n), URL_SAFE_NO_PAD.encode(e));
+            read(&format!(r#"{{"kty":"RSA","n":"{n}","e":"{e}"}}"#))
+        };
+        let modulus = [&[0xc1][..], &[7; 255]].concat();
+        assert!(rsa(&modulus, &[1, 0, 1]).is_ok());
+        for exponent in [&[1][..], &[2], &[0, 1, 0, 1], &[1, 0, 0]] {
+            assert!(rsa(&modulus, exponent).is_err(), "{exponent:?}");
+        }
+        assert!(rsa(&modulus[..128], &[1, 0, 1]).is_err());
+        let ec = |x: &[u8], y: &[u8]| {
+            let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+            read(&format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}"}}"#))
+        };
+        assert!(ec(&[1; 32], &[1; 32]).is_err() && ec(&[0; 32], &[0; 32]).is_err());
+        assert!(ec(&[255; 32], &[1; 32]).is_err() && ec(&[1; 31], &[1; 32]).is_err());
     }
 
     /// RFC 8037, appendix A.3 gives this key's thumbprint.

@@ -146,7 +146,7 @@ async fn rights(realm: &mut Realm, me: &Caller, tried: &mut u32) {
     let document = Document::parse("[roles.Mine]\npermissions = ['*:*']").unwrap();
     refused(tried, "declare it", apply(realm, me, &document, false).await);
     let until = time::OffsetDateTime::now_utc() + time::Duration::hours(1);
-    let new = NewGrant { operator: own, role: admin, until, reason: "x".to_owned() };
+    let new = NewGrant { operator: own, role: admin, until: until.into(), reason: "x".to_owned() };
     refused(tried, "become an operator", operators::grant(realm, me, &new).await);
 }
 

@@ -34,7 +34,8 @@ impl Dice {
     }
 }
 
-const PARTS: [[&str; 4]; 2] = [["a", "b", "c", "*"], ["x", "y", "z", "*"]];
+/// One of the resources is administrative.
+const PARTS: [[&str; 4]; 2] = [["a", "b", "role", "*"], ["x", "y", "z", "*"]];
 const CONDITIONS: [&str; 5] =
     ["", "owner", "amount <= 10", "not state = 'open'", "team = user.team or amount > 90"];
 const TEAMS: [&str; 3] = ["", "eu", "us"];
@@ -97,9 +98,9 @@ impl Graph {
             && held.iter().any(|role| {
                 self.roles[*role].1.iter().any(|(name, condition)| {
                     let (left, right) = name.split_once(':').unwrap();
-                    (left == "*" || left == resource)
-                        && (right == "*" || right == action)
-                        && self.met(condition, thing)
+                    let by_name = left == resource && (right == "*" || right == action);
+                    let by_pattern = left == "*" && right == action && resource != "role";
+                    (by_name || by_pattern || name == "*:*") && self.met(condition, thing)
                 })
             })
     }
@@ -200,7 +201,7 @@ fn ten_thousand_random_realms_agree_with_the_simplest_oracle() {
             .database(&database[0]);
         let mut inside = sqlx::PgConnection::connect_with(&options).await.unwrap();
         let register = "insert into nexus.permissions (name, description)
-            select a || ':' || b, '' from unnest('{a,b,c,*}'::text[]) as a, unnest('{x,y,z,*}'::text[]) as b
+            select a || ':' || b, '' from unnest('{a,b,role,*}'::text[]) as a, unnest('{x,y,z,*}'::text[]) as b
             on conflict do nothing";
         sqlx::query(register).execute(&mut inside).await.unwrap();
         let mut realm = realm(&world, Some("acme")).await;

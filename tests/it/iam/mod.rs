@@ -1,12 +1,14 @@
 //! Users, roles, groups and permissions, as support staff and operators meet them.
 
 mod escalation;
+mod facts;
 mod graphs;
 mod handed;
 mod hints;
 mod imports;
 mod inside;
 mod many;
+mod meaning;
 mod operators;
 mod people;
 mod signin;

@@ -18,6 +18,7 @@ fn a_grant_lets_an_operator_in_for_its_time_and_every_use_is_in_the_tenants_log(
         let filter = nexus::features::iam::model::UserFilter::default();
         users::list(&mut realm, ops, &filter, Default::default(), EVERYONE).await.map(|_| ())
     };
+    json(&world, &["role", "create", "Support", "--allow", "user:read"]);
     run(async {
         let ops = caller(&mut realm(&world, None).await, "ops@example.com").await;
         assert!(matches!(look(&ops).await, Err(IamError::Forbidden { .. })));
@@ -26,7 +27,7 @@ fn a_grant_lets_an_operator_in_for_its_time_and_every_use_is_in_the_tenants_log(
             "grant",
             "ops@example.com",
             "--role",
-            "Viewer",
+            "Support",
             "--for",
             "8h",
             "--reason",

@@ -48,7 +48,7 @@ fn a_no_says_what_comes_nearest_and_exits_with_3() {
     assert_eq!(output.status.code(), Some(3));
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&answer["allowed"], &answer["reason"]), (&false.into(), &"missing".into()));
-    assert_eq!(answer["roles"], serde_json::json!(["Manager", "User", "Admin"]));
+    assert_eq!(answer["roles"], serde_json::json!(["Manager", "Admin"]));
 }
 
 #[test]

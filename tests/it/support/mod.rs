@@ -1,6 +1,7 @@
 //! What tests stand on.
 
 pub mod garage;
+pub mod hold;
 pub mod machine;
 pub mod moto;
 pub mod pg_proxy;

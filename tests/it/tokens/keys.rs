@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use nexus::features::iam;
-use nexus::features::tokens::{NewToken, Verifier};
+use nexus::features::tokens::{For, IssueTime, NewToken, Verifier};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::Caller;
 use serde_json::{Value, json};
@@ -129,8 +129,9 @@ async fn rotations_under_load_refuse_no_token() {
         iam::subject(&mut tx, ANN).await.unwrap().unwrap()
     };
     let mut control = company.control().await;
-    let who = (&realm.name, &subject);
     let mint = async |control: &mut _| {
+        let as_of = IssueTime::read(control).await.unwrap();
+        let who = For { realm: &realm.name, subject: &subject, as_of };
         let minted =
             tokens.mint(control, &caller, who, &NewToken::default(), Algorithm::EdDsa).await.unwrap();
         nexus::kernel::ExposeSecret::expose_secret(&minted.token).to_owned()

@@ -52,7 +52,7 @@ fn a_token_allows_what_was_asked_for_and_nobody_gets_what_they_do_not_hold() {
         "--permission",
         "*:read",
         "--scope",
-        "user:read",
+        "order:read",
         "--aud",
         "billing",
     ];
@@ -61,7 +61,7 @@ fn a_token_allows_what_was_asked_for_and_nobody_gets_what_they_do_not_hold() {
     assert_eq!(said["permissions"], json!(["invoice:read", "*:read"]));
     assert_eq!(
         (&said["scope"], &said["aud"], &said["plan"]),
-        (&json!("user:read"), &json!("billing"), &json!("gold"))
+        (&json!("order:read"), &json!("billing"), &json!("gold"))
     );
     assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 300);
     let mint = |more: &[&str]| {
@@ -69,7 +69,7 @@ fn a_token_allows_what_was_asked_for_and_nobody_gets_what_they_do_not_hold() {
         let (code, error) = company.world.error(&args);
         (code, error["code"].as_str().unwrap().to_owned())
     };
-    for wanted in ["invoice:update", "*:*", "invoice:*"] {
+    for wanted in ["invoice:update", "*:*", "invoice:*", "user:read", "role:update"] {
         for flag in ["--permission", "--scope"] {
             assert_eq!(mint(&[flag, wanted]), (3, "permission_not_held".to_owned()), "{flag} {wanted}");
         }

@@ -2,11 +2,15 @@
 
 mod abroad;
 mod api_keys;
+mod bound;
+mod clocks;
 mod forged;
+mod kept;
 mod keys;
 mod lost;
 mod mint;
 mod offline;
+mod races;
 mod refresh;
 mod revoked;
 mod shapes;
@@ -16,7 +20,7 @@ use std::process::Output;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nexus::features::secrets::Secrets;
-use nexus::features::tokens::{Realm, RealmName, Tokens};
+use nexus::features::tokens::{IssueTime, Realm, RealmName, Tokens};
 use nexus::infra::crypto::LocalMasterKey;
 use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls};
 use serde_json::Value;
@@ -133,7 +137,8 @@ impl Company {
         let (id, owner) = row[0].split_once(' ').unwrap();
         let name = RealmName { id: id.parse().unwrap(), slug: Some("acme".to_owned()) };
         let session = self.server(&self.database()).connect("test").await.unwrap();
-        Realm { name, session, owner: Some(owner.to_owned()) }
+        let as_of = IssueTime::read(&mut self.control().await).await.unwrap();
+        Realm { name, session, owner: Some(owner.to_owned()), as_of }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nexus::features::iam::{self, Subject};
-use nexus::features::tokens::{Exchanged, Realm, TokenError};
+use nexus::features::tokens::{Exchanged, Realm, Terms, TokenError};
 use nexus::kernel::{Caller, ExposeSecret, SecretString};
 
 use super::{ANN, BOB, Company};
@@ -20,7 +20,7 @@ async fn begin(company: &Company) -> SecretString {
     let mut realm = company.realm().await;
     let subject = ann(&mut realm).await;
     let caller = Caller::Machine("test".to_owned());
-    company.tokens().begin_session(&mut realm, &caller, &subject, "app").await.unwrap()
+    company.tokens().begin_session(&mut realm, &caller, &subject, ("app", &Terms::default())).await.unwrap()
 }
 
 async fn exchange(company: &Company, token: &SecretString) -> Result<Exchanged, TokenError> {
@@ -43,7 +43,8 @@ async fn of_fifty_uses_at_once_one_succeeds_and_the_session_lives() {
     let mut sessions = Vec::new();
     for _ in 0..50 {
         let (control, session) = tokio::join!(control.connect("test"), inside.connect("test"));
-        let realm = Realm { name: first.name.clone(), session: session.unwrap(), owner: first.owner.clone() };
+        let (name, owner, as_of) = (first.name.clone(), first.owner.clone(), first.as_of);
+        let realm = Realm { name, session: session.unwrap(), owner, as_of };
         sessions.push((control.unwrap(), realm));
     }
     let barrier = std::sync::Arc::new(tokio::sync::Barrier::new(50));
@@ -152,6 +153,7 @@ async fn only_hashes_are_kept_and_a_token_is_of_its_realm() {
         name: nexus::features::tokens::RealmName::PLATFORM,
         session: company.control().await,
         owner: None,
+        as_of: company.realm().await.as_of,
     };
     let mut control = company.control().await;
     let elsewhere = company.tokens().exchange(&mut control, &mut platform, &successor).await;

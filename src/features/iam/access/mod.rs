@@ -17,7 +17,7 @@ use super::realm::Place;
 use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, TenantId, UserId};
 
-pub(super) use store::{grants_of_group, grants_of_role, grants_of_user, roles_with};
+pub(super) use store::{conditional_grants, grants_of_group, grants_of_role, grants_of_user, roles_with};
 
 /// Who asks.
 #[derive(Debug)]
@@ -93,17 +93,24 @@ impl Actor {
         Err(IamError::Forbidden { caller: caller.to_string(), permission })
     }
 
-    /// Requires that the caller itself holds all that something holds.
+    /// Requires that the caller itself holds all that something holds; `facts` are those of the user
+    /// who holds it, where it is one.
     pub(super) fn require_cover<'g>(
         &self,
         what: impl FnOnce() -> String,
         held: impl IntoIterator<Item = &'g Grant>,
+        facts: Option<&Map<String, Value>>,
     ) -> Result<(), IamError> {
         let Self::User { grants, .. } = self else { return Ok(()) };
-        match held.into_iter().find(|grant| !grants.covers(grant)) {
+        match held.into_iter().find(|grant| !grants.covers(grant, facts)) {
             None => Ok(()),
             Some(grant) => Err(IamError::Above { what: what(), permission: grant.permission.to_string() }),
         }
+    }
+
+    /// Whether it may do everything, as the command line's owner may.
+    pub(super) fn is_machine(&self) -> bool {
+        matches!(self, Self::Machine)
     }
 
     /// Whether this is the user itself.

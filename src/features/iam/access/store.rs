@@ -134,6 +134,16 @@ pub(in super::super) async fn grants_of_role(
     Ok(rows.iter().filter_map(|(permission, condition)| grant(permission, condition.as_deref())).collect())
 }
 
+/// What any role of the realm allows on a condition.
+pub(in super::super) async fn conditional_grants(realm: &mut PgConnection) -> Result<Vec<Grant>, DbError> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select distinct permission, condition from nexus.role_permissions where condition is not null",
+    )
+    .fetch_all(realm)
+    .await?;
+    Ok(rows.iter().filter_map(|(permission, condition)| grant(permission, Some(condition))).collect())
+}
+
 /// What the members of a group get from it and from what it is part of.
 pub(in super::super) async fn grants_of_group(
     realm: &mut PgConnection,
@@ -160,14 +170,13 @@ pub(in super::super) async fn roles_with(
     realm: &mut PgConnection,
     permission: &Permission,
 ) -> Result<Vec<String>, DbError> {
-    let (resource, action) = (permission.resource(), permission.action());
-    let patterns = [permission.to_string(), format!("{resource}:*"), format!("*:{action}"), "*:*".to_owned()];
+    let patterns = permission.covered_by();
     Ok(sqlx::query_scalar(
         "select roles.name from nexus.role_permissions join nexus.roles on roles.id = role_permissions.role_id
          where role_permissions.permission = any($1)
          group by roles.name order by min(array_position($1, role_permissions.permission)), roles.name",
     )
-    .bind(patterns.as_slice())
+    .bind(patterns)
     .fetch_all(realm)
     .await?)
 }

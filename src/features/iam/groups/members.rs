@@ -125,8 +125,8 @@ pub(in super::super) async fn leave(
     user: &User,
 ) -> Result<bool, IamError> {
     let removed = store::remove_member(&mut work.tx, group.id, user.id).await?;
+    work.loses(user.id);
     if removed {
-        work.loses(user.id);
         work.note("group.remove", Some(user.id), json!({ "group": group.name }));
     }
     Ok(removed)

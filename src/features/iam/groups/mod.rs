@@ -194,6 +194,7 @@ pub(super) async fn place(
     group: &Group,
     parent: Option<&Group>,
 ) -> Result<bool, IamError> {
+    work.members_lose(group.id).await?;
     if group.parent.as_ref() == parent.map(|parent| &parent.name) {
         return Ok(false);
     }
@@ -202,7 +203,6 @@ pub(super) async fn place(
     {
         return Err(IamError::Cycle { group: group.name.clone(), parent: parent.name.clone() });
     }
-    work.members_lose(group.id).await?;
     store::set_parent(&mut work.tx, group.id, parent.map(|parent| parent.id)).await?;
     check_depth(work, group.id).await?;
     let detail = json!({ "group": group.name, "parent": parent.map(|parent| &parent.name) });
@@ -271,7 +271,7 @@ pub(super) async fn find_to_change(
     work.actor.require(work.caller, permission, &attributes(name))?;
     let group = find(work, name).await?;
     let held = grants_of_group(&mut work.tx, group.id).await?;
-    work.actor.require_cover(|| format!("group {name}"), &held)?;
+    work.actor.require_cover(|| format!("group {name}"), &held, None)?;
     Ok(group)
 }
 

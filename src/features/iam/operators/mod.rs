@@ -48,6 +48,21 @@ pub struct OperatorGrant {
     pub expires_at: OffsetDateTime,
 }
 
+/// Until when an operator is let in.
+#[derive(Debug, Clone, Copy)]
+pub enum Until {
+    /// Until then.
+    Time(OffsetDateTime),
+    /// For so long, from now on.
+    For(Duration),
+}
+
+impl From<OffsetDateTime> for Until {
+    fn from(time: OffsetDateTime) -> Self {
+        Self::Time(time)
+    }
+}
+
 /// What is asked for when an operator is let in.
 #[derive(Debug, Clone)]
 pub struct NewGrant {
@@ -56,7 +71,7 @@ pub struct NewGrant {
     /// With this role of the tenant's realm.
     pub role: Name,
     /// Until when.
-    pub until: OffsetDateTime,
+    pub until: Until,
     /// Why: 1 to 500 characters.
     pub reason: String,
 }
@@ -69,50 +84,54 @@ pub struct NewGrant {
 /// than a year away; [`IamError::State`] when the operator is not active.
 pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result<OperatorGrant, IamError> {
     let result: Result<OperatorGrant, IamError> = async {
-    let now = OffsetDateTime::now_utc();
-    if new.until <= now {
-        return Err(IamError::Date("the end of an operator's access lies in the past"));
-    }
-    if new.until > now + Duration::days(MAX_DAYS) {
-        return Err(IamError::Date("an operator is let in for a year at most"));
-    }
-    let mut work = tenant_work(realm, caller).await?;
-    work.actor.require(caller, "operator:grant", &Map::new())?;
-    let role = roles::find_to_grant(&mut work, &new.role).await?;
-    let operator = operator(&mut work, &new.operator).await?;
-    if operator.state != UserState::Active {
-        return Err(IamError::State {
-            hint: format!("see how it stands: nexus user show {}", shell::word(&operator.email)),
-            user: operator.email,
-            state: operator.state.as_str(),
-            why: "only an active operator can be let in",
+        let mut work = tenant_work(realm, caller).await?;
+        let now = super::store::now(work.control()).await?;
+        let until = match new.until {
+            Until::Time(time) => time,
+            Until::For(time) => now + time,
+        };
+        if until <= now {
+            return Err(IamError::Date("the end of an operator's access lies in the past"));
+        }
+        if until > now + Duration::days(MAX_DAYS) {
+            return Err(IamError::Date("an operator is let in for a year at most"));
+        }
+        work.actor.require(caller, "operator:grant", &Map::new())?;
+        let role = roles::find_to_grant(&mut work, &new.role).await?;
+        let operator = operator(&mut work, &new.operator).await?;
+        if operator.state != UserState::Active {
+            return Err(IamError::State {
+                hint: format!("see how it stands: nexus user show {}", shell::word(&operator.email)),
+                user: operator.email,
+                state: operator.state.as_str(),
+                why: "only an active operator can be let in",
+            });
+        }
+        let granted = OperatorGrant {
+            id: Uuid::now_v7(),
+            operator_id: operator.id,
+            operator: operator.email,
+            tenant_id: work.place.tenant,
+            role: role.name.clone(),
+            reason: new.reason.clone(),
+            granted_by: caller.to_string(),
+            state: "open".to_owned(),
+            created_at: now,
+            expires_at: until,
+        };
+        if !work.dry_run {
+            // The copy comes first: it must not lack anybody who is in.
+            let mut copy = transaction(work.control()).await?;
+            store::insert(&mut copy, &granted, None).await?;
+            copy.commit().await.map_err(DbError::from)?;
+        }
+        store::insert(&mut work.tx, &granted, Some(role.id)).await?;
+        let detail = json!({
+            "operator": operator.id, "role": role.name, "until": until.unix_timestamp(), "reason": new.reason,
         });
-    }
-    let granted = OperatorGrant {
-        id: Uuid::now_v7(),
-        operator_id: operator.id,
-        operator: operator.email,
-        tenant_id: work.place.tenant,
-        role: role.name.clone(),
-        reason: new.reason.clone(),
-        granted_by: caller.to_string(),
-        state: "open".to_owned(),
-        created_at: now,
-        expires_at: new.until,
-    };
-    if !work.dry_run {
-        // The copy comes first: it must not lack anybody who is in.
-        let mut copy = transaction(work.control()).await?;
-        store::insert(&mut copy, &granted, None).await?;
-        copy.commit().await.map_err(DbError::from)?;
-    }
-    store::insert(&mut work.tx, &granted, Some(role.id)).await?;
-    let detail = json!({
-        "operator": operator.id, "role": role.name, "until": new.until.unix_timestamp(), "reason": new.reason,
-    });
-    work.note("operator.grant", None, detail);
-    work.commit().await?;
-    Ok(granted)
+        work.note("operator.grant", None, detail);
+        work.commit().await?;
+        Ok(granted)
     }
     .await;
     realm.settled(result).await

@@ -17,9 +17,31 @@ use crate::kernel::{Caller, suggest};
 pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<PermissionView>, IamError> {
     let mut work = realm.look(caller).await?;
     work.actor.require(caller, "permission:read", &Map::new())?;
-    let found = store::list(&mut work.tx).await?;
+    let rows = store::list(&mut work.tx).await?;
+    let held = store::held(&mut work.tx).await?;
     work.close().await?;
-    Ok(found)
+    let held: Vec<(Permission, String)> =
+        held.into_iter().filter_map(|(text, role)| Some((text.parse().ok()?, role))).collect();
+    let view = |(name, description): (String, String)| {
+        let asked: Option<Permission> = name.parse().ok();
+        let asked = asked.as_ref();
+        let covers = |held: &Permission| asked.is_some_and(|asked| held.covers(asked));
+        let mut roles: Vec<String> =
+            held.iter().filter(|(held, _)| covers(held)).map(|(_, role)| role.clone()).collect();
+        roles.dedup();
+        let administrative = asked.is_some_and(Permission::is_administrative);
+        PermissionView { name, description, administrative, roles }
+    };
+    Ok(rows.into_iter().map(view).collect())
+}
+
+/// Those that are registered, without patterns.
+pub(super) async fn registered(work: &mut Work<'_>) -> Result<Vec<Permission>, IamError> {
+    let names = store::names(&mut work.tx).await?;
+    let mut all: Vec<Permission> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    all.retain(|one| !one.is_pattern());
+    all.sort();
+    Ok(all)
 }
 
 /// Registers a permission, or describes one that is registered anew.
@@ -80,7 +102,7 @@ pub(super) async fn check_to_hold(work: &mut Work<'_>, asked: &Permission) -> Re
     check(work, asked).await?;
     if asked.is_pattern() {
         let description = match (asked.resource(), asked.action()) {
-            ("*", action) => format!("{action} anything"),
+            ("*", action) => format!("{action} anything of the business"),
             (resource, _) => format!("everything with {resource}"),
         };
         store::register_pattern(&mut work.tx, asked.as_str(), &description).await?;

@@ -1,18 +1,19 @@
 //! The SQL of registered permissions.
 
-use super::super::model::PermissionView;
 use crate::infra::db::{DbError, PgConnection};
 
-/// Every permission, with the roles that hold it or a pattern that covers it.
-pub(super) async fn list(realm: &mut PgConnection) -> Result<Vec<PermissionView>, DbError> {
+/// Every permission, with what it allows.
+pub(super) async fn list(realm: &mut PgConnection) -> Result<Vec<(String, String)>, DbError> {
+    Ok(sqlx::query_as("select name, description from nexus.permissions order by name collate \"C\"")
+        .fetch_all(realm)
+        .await?)
+}
+
+/// What is held, each with its role.
+pub(super) async fn held(realm: &mut PgConnection) -> Result<Vec<(String, String)>, DbError> {
     Ok(sqlx::query_as(
-        "select permissions.name, permissions.description,
-                array(select distinct roles.name from nexus.role_permissions as held
-                      join nexus.roles on roles.id = held.role_id
-                      where split_part(held.permission, ':', 1) in ('*', split_part(permissions.name, ':', 1))
-                        and split_part(held.permission, ':', 2) in ('*', split_part(permissions.name, ':', 2))
-                      order by roles.name) as roles
-         from nexus.permissions order by permissions.name collate \"C\"",
+        "select distinct held.permission, roles.name from nexus.role_permissions as held
+         join nexus.roles on roles.id = held.role_id order by roles.name",
     )
     .fetch_all(realm)
     .await?)

@@ -97,8 +97,8 @@ pub(in super::super) async fn take_user(
     user: &User,
 ) -> Result<bool, IamError> {
     let taken = store::revoke_user(&mut work.tx, role.id, user.id).await?;
+    work.loses(user.id);
     if taken {
-        work.loses(user.id);
         work.note("role.revoke", Some(user.id), json!({ "role": role.name }));
     }
     Ok(taken)
@@ -122,8 +122,8 @@ pub(in super::super) async fn take_group(
     group: &Group,
 ) -> Result<bool, IamError> {
     let taken = store::revoke_group(&mut work.tx, role.id, group.id).await?;
+    work.members_lose(group.id).await?;
     if taken {
-        work.members_lose(group.id).await?;
         work.note("role.revoke", None, json!({ "role": role.name, "group": group.name }));
     }
     Ok(taken)

@@ -6,6 +6,8 @@ pub(super) mod store;
 pub use grant::{Holder, grant, revoke};
 pub(super) use grant::{give_group, give_user, take_group, take_user};
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -13,7 +15,7 @@ use super::access::grants_of_role;
 use super::condition::Condition;
 use super::error::IamError;
 use super::grants::Grant;
-use super::model::{Changed, Name, Outcome, Role};
+use super::model::{Changed, Name, Outcome, Role, RoleDetail};
 use super::permission::Permission;
 use super::permissions;
 use super::realm::{Realm, Work};
@@ -31,16 +33,25 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Role>, IamEr
     Ok(found)
 }
 
-/// The role.
+/// The role, and what its patterns stand for.
 ///
 /// # Errors
 /// Without `role:read`; [`IamError::NotFound`], with the nearest name.
-pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Role, IamError> {
+pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<RoleDetail, IamError> {
     let mut work = realm.look(caller).await?;
     work.actor.require(caller, "role:read", &attributes(name))?;
     let role = find(&mut work, name).await?;
+    let held = grants_of_role(&mut work.tx, role.id).await?;
+    let mut covers = BTreeMap::new();
+    if held.iter().any(|grant| grant.permission.is_pattern()) {
+        let all = permissions::registered(&mut work).await?;
+        for pattern in held.iter().map(|grant| &grant.permission).filter(|it| it.is_pattern()) {
+            let names = all.iter().filter(|one| pattern.covers(one)).map(ToString::to_string);
+            covers.insert(pattern.to_string(), names.collect());
+        }
+    }
     work.close().await?;
-    Ok(role)
+    Ok(RoleDetail { role, covers })
 }
 
 /// Makes a role.
@@ -183,14 +194,14 @@ pub async fn allow(
 /// Gives a role a permission that the caller holds; whether anything changed.
 pub(super) async fn put(work: &mut Work<'_>, role: &Role, given: &Grant) -> Result<bool, IamError> {
     permissions::check_to_hold(work, &given.permission).await?;
-    work.actor.require_cover(|| format!("role {} would get what", role.name), [given])?;
+    work.actor.require_cover(|| format!("role {} would get what", role.name), [given], None)?;
     let condition = given.condition.as_ref().map(Condition::as_str);
     let changed = store::allow(&mut work.tx, role.id, given.permission.as_str(), condition).await?;
+    if given.condition.is_some() {
+        // It may have been allowed without one.
+        work.holders_lose(role.id).await?;
+    }
     if changed {
-        if given.condition.is_some() {
-            // It may have been allowed without one.
-            work.holders_lose(role.id).await?;
-        }
         let detail = json!({ "role": role.name, "permission": given.permission, "when": condition });
         work.note("role.allow", None, detail);
     }
@@ -243,8 +254,8 @@ pub(super) async fn take(
     permission: &Permission,
 ) -> Result<bool, IamError> {
     let changed = store::deny(&mut work.tx, role.id, permission.as_str()).await?;
+    work.holders_lose(role.id).await?;
     if changed {
-        work.holders_lose(role.id).await?;
         work.note("role.deny", None, json!({ "role": role.name, "permission": permission }));
     }
     Ok(changed)
@@ -281,7 +292,7 @@ pub(super) async fn find_to_change(
     work.actor.require(work.caller, permission, &attributes(name))?;
     let role = find(work, name).await?;
     let held = grants_of_role(&mut work.tx, role.id).await?;
-    work.actor.require_cover(|| format!("role {name}"), &held)?;
+    work.actor.require_cover(|| format!("role {name}"), &held, None)?;
     Ok(role)
 }
 

@@ -38,11 +38,6 @@ fn name(user: UserId) -> String {
     format!("totp-{user}")
 }
 
-/// Seconds since 1970.
-pub(super) fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
 /// A user's secret, opened.
 pub(super) async fn secret(realm: &mut Realm, user: UserId) -> Result<TotpSecret, IamError> {
     let (secrets, tenant) = (realm.secrets.clone(), realm.place.tenant);
@@ -106,7 +101,9 @@ pub async fn confirm_factor(
             Err(SecretsError::NotFound { .. } | SecretsError::NoDataKey(_)) => return Err(IamError::Code),
             other => other?,
         };
-        let step = TotpSecret::from_text(text).check(code, now()).ok_or(IamError::Code)?;
+        let now = super::super::store::now(work.control()).await?.unix_timestamp();
+        let now = u64::try_from(now).unwrap_or_default();
+        let step = TotpSecret::from_text(text).check(code, now).ok_or(IamError::Code)?;
         let step = i64::try_from(step).unwrap_or(i64::MAX);
         if !store::use_step(&mut work.tx, user.id, step).await? {
             return Err(IamError::Code);

@@ -8,10 +8,12 @@ mod sessions;
 mod store;
 
 pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
-pub use passwords::{Issued, Purpose, hash_for, issue_token, issue_token_for, redeem, set_password};
+pub use passwords::{
+    Issued, Purpose, hash_first, hash_for, issue_token, issue_token_for, redeem, set_password,
+};
 pub use sessions::{
-    LockedSession, Session, begin_session, close_session, end_session, end_sessions, lock_session, sessions,
-    use_session,
+    LockedSession, NewSession, Session, begin_session, close_session, end_session, end_sessions,
+    lock_session, sessions, use_session,
 };
 
 pub(super) use factor::forget_factor;
@@ -75,12 +77,15 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
     if !hasher.verify(&with.password, &account.password_hash).await? {
         return Err(IamError::SignIn);
     }
+    // Before the account is looked at again: a session that is revoked from then on is over.
+    let at = super::store::now(realm.control()).await?;
     let step = match (account.second_factor, &with.code) {
         (false, _) => None,
         (true, None) => return Err(IamError::CodeNeeded),
         (true, Some(code)) => {
             let secret = factor::secret(realm, account.id).await?;
-            Some(secret.check(code, factor::now()).ok_or_else(|| totp::recovery_hash(code)))
+            let now = u64::try_from(at.unix_timestamp()).unwrap_or_default();
+            Some(secret.check(code, now).ok_or_else(|| totp::recovery_hash(code)))
         }
     };
     let fresh = if hasher.is_outdated(&account.password_hash)? {
@@ -102,7 +107,12 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
         tx.rollback().await?;
         return Err(IamError::SignIn);
     }
-    let session = begin_session(&mut tx, account.id.uuid(), &with.client, account.second_factor).await?;
+    let (user, second_factor) = (account.id.uuid(), account.second_factor);
+    let new = NewSession { user, client: &with.client, second_factor, at, access: None };
+    let Some(session) = begin_session(&mut tx, new).await? else {
+        tx.rollback().await?;
+        return Err(IamError::SignIn);
+    };
     let caller = Caller::User { realm: account.realm, id: account.id, email: with.email.clone() };
     let detail = json!({ "session": session, "second_factor": account.second_factor });
     let note = Note { action: "user.sign_in", user: Some(account.id), detail };

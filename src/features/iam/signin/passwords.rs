@@ -7,12 +7,13 @@ use time::OffsetDateTime;
 
 use super::super::error::IamError;
 use super::super::model::{Changed, User, UserRef, UserState};
-use super::super::realm::{Realm, Work};
+use super::super::realm::{self, Realm, Work};
 use super::super::users;
 use super::store;
 use crate::infra::crypto::InvitationToken;
 use crate::infra::crypto::password::{self, Hasher};
 use crate::kernel::{Caller, Email, UserId, shell};
+use crate::settings::PasswordSettings;
 
 /// A single-use token that sets a password.
 #[derive(Debug, Serialize)]
@@ -51,11 +52,24 @@ pub enum Purpose {
 /// [`IamError::Password`] says why it is not accepted.
 pub async fn hash_for(
     hasher: &Hasher,
-    email: &Email,
+    email: Option<&Email>,
     password: &SecretString,
 ) -> Result<SecretString, IamError> {
-    password::check(password, Some(email.as_str()))?;
+    password::check(password, email.map(Email::as_str))?;
     Ok(SecretString::from(hasher.hash(password).await?))
+}
+
+/// Checks the password of the first user of a realm that is not there yet, and hashes it as the
+/// settings say.
+///
+/// # Errors
+/// As [`hash_for`].
+pub async fn hash_first(
+    settings: &PasswordSettings,
+    email: Option<&Email>,
+    password: &SecretString,
+) -> Result<SecretString, IamError> {
+    hash_for(&realm::hasher(settings), email, password).await
 }
 
 /// Sets a user's password and ends its sessions. An invited or locked user becomes active.
@@ -168,12 +182,13 @@ pub async fn issue_token_for(
         let token = InvitationToken::generate()?;
         let hash = token.hash();
         let row = ([user.id.uuid()], [hash.as_bytes().as_slice()]);
-        users::store::put_tokens(&mut work.tx, &row.0, &row.1, purpose, ttl.as_secs_f64()).await?;
+        let seconds = ttl.as_secs_f64();
+        let ends = users::store::put_tokens(&mut work.tx, &row.0, &row.1, purpose, seconds).await?;
         let action = if user.has_password { "user.password.reset" } else { "user.invite" };
         work.note(action, Some(user.id), json!({ "hours": ttl.as_secs() / 3600 }));
         let token = (!work.dry_run).then(|| token.text().clone());
         work.commit().await?;
-        let expires_at = OffsetDateTime::now_utc() + ttl;
+        let expires_at = ends.ok_or(IamError::Token)?;
         Ok(Issued { user: user.id, email: user.email, purpose, expires_at, token })
     }
     .await;

@@ -1,7 +1,7 @@
 //! Sessions: one for each sign-in.
 
 use serde::Serialize;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -54,24 +54,37 @@ pub struct LockedSession {
     pub created_at: OffsetDateTime,
     /// Revoked, or over.
     pub ended: bool,
+    /// What its access tokens may say; none: nobody asked for less than all.
+    pub access: Option<Value>,
     /// When the transaction began.
     pub began_at: OffsetDateTime,
 }
 
-/// Begins a session, in the caller's transaction in the realm. Forgets those that ended a month ago.
+/// A session to begin.
+#[derive(Debug)]
+pub struct NewSession<'a> {
+    /// Whose.
+    pub user: Uuid,
+    /// What the person uses.
+    pub client: &'a str,
+    /// Whether a second factor was shown.
+    pub second_factor: bool,
+    /// When it begins, by the control database's clock, as revocations are dated.
+    pub at: OffsetDateTime,
+    /// What its access tokens may say, where it is less than all.
+    pub access: Option<Value>,
+}
+
+/// Begins a session, in the caller's transaction in the realm; none where the user is not active at
+/// this moment. Forgets those that ended a month ago.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn begin_session(
-    realm: &mut PgConnection,
-    user: Uuid,
-    client: &str,
-    second_factor: bool,
-) -> Result<Uuid, DbError> {
+pub async fn begin_session(realm: &mut PgConnection, new: NewSession<'_>) -> Result<Option<Uuid>, DbError> {
     let id = Uuid::now_v7();
     store::forget_sessions(realm).await?;
-    store::insert_session(realm, (id, user), client, second_factor, DAYS).await?;
-    Ok(id)
+    let begun = store::insert_session(realm, id, &new, DAYS).await?;
+    Ok(begun.then_some(id))
 }
 
 /// Takes up a session: who does the same waits until the transaction ends.

@@ -1,10 +1,10 @@
 //! The SQL of signing in.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
-use super::{LockedSession, Session};
+use super::{LockedSession, NewSession, Session};
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::UserId;
 
@@ -193,26 +193,34 @@ pub(super) async fn take_token(
     Ok(done.rows_affected() > 0)
 }
 
-/// Begins a session.
+/// Begins a session, if its user is active; whoever shuts the user out at this moment comes first.
 pub(super) async fn insert_session(
     realm: &mut PgConnection,
-    (id, user): (Uuid, Uuid),
-    client: &str,
-    second_factor: bool,
+    id: Uuid,
+    new: &NewSession<'_>,
     days: i32,
-) -> Result<(), DbError> {
-    sqlx::query(
-        "insert into nexus.sessions (id, user_id, client, second_factor, expires_at)
-         values ($1, $2, left($3, 200), $4, now() + make_interval(days => $5))",
-    )
-    .bind(id)
-    .bind(user)
-    .bind(client)
-    .bind(second_factor)
-    .bind(days)
-    .execute(realm)
-    .await?;
-    Ok(())
+) -> Result<bool, DbError> {
+    // A realm that is not at the newest version has no such column, and nobody there asked for less.
+    let access = if new.access.is_some() { ("access, ", "$7::jsonb, ") } else { ("", "") };
+    let statement = format!(
+        "insert into nexus.sessions
+             (id, user_id, client, second_factor, {}created_at, last_used_at, expires_at)
+         select $1, users.id, left($3, 200), $4, {}$5, $5, $5 + make_interval(days => $6)
+         from nexus.users
+         where users.id = $2 and users.state = 'active' and users.deleted_at is null
+           and (users.locked_until is null or users.locked_until <= now())
+         for share",
+        access.0, access.1
+    );
+    let query = sqlx::query(AssertSqlSafe(statement))
+        .bind(id)
+        .bind(new.user)
+        .bind(new.client)
+        .bind(new.second_factor)
+        .bind(new.at)
+        .bind(days);
+    let query = if new.access.is_some() { query.bind(&new.access) } else { query };
+    Ok(query.execute(realm).await?.rows_affected() > 0)
 }
 
 /// A session, for whoever goes on with it; others who do wait until this transaction ends.
@@ -221,7 +229,7 @@ pub(super) async fn lock_session(
     id: Uuid,
 ) -> Result<Option<LockedSession>, DbError> {
     Ok(sqlx::query_as(
-        "select id, user_id, client, created_at, now() as began_at,
+        "select id, user_id, client, nullif(to_jsonb(sessions) -> 'access', 'null') as access, created_at, now() as began_at,
                 revoked_at is not null or expires_at <= now() as ended
          from nexus.sessions where id = $1 for update",
     )

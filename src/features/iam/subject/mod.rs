@@ -5,6 +5,7 @@ mod store;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::permission::Permission;
 use super::users::store::emails_like;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::suggest;
@@ -38,13 +39,12 @@ impl Subject {
     }
 }
 
-/// Whether a permission includes another: each part is the same, or `*` in the one that is held.
+/// Whether a permission includes another, as [`Permission::covers`]; a text that is none includes
+/// nothing, and is included in nothing.
 #[must_use]
 pub fn includes(held: &str, wanted: &str) -> bool {
-    match (held.split_once(':'), wanted.split_once(':')) {
-        (Some((held_on, held_to)), Some((wanted_on, wanted_to))) => {
-            (held_on == "*" || held_on == wanted_on) && (held_to == "*" || held_to == wanted_to)
-        }
+    match (held.parse::<Permission>(), wanted.parse::<Permission>()) {
+        (Ok(held), Ok(wanted)) => held.covers(&wanted),
         _ => false,
     }
 }
@@ -101,6 +101,7 @@ mod tests {
             ("invoice:read", "*:read"),
             ("invoice:read", "invoice:readall"),
             ("*", "invoice:read"),
+            ("*:read", "user:read"),
             ("*:*", "invoice"),
             ("", ""),
         ] {

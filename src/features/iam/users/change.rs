@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::error::IamError;
 use super::super::model::{Changed, Outcome, User, UserRef, UserState};
 use super::super::realm::{Realm, Work};
-use super::{find_to_change, store};
+use super::{facts, find_to_change, store};
 use crate::kernel::{Caller, Email, shell};
 
 /// What is to be changed; `None` leaves it as it is.
@@ -22,7 +22,9 @@ pub struct UserUpdate {
 /// Changes what is known of a user.
 ///
 /// # Errors
-/// Without `user:update` on it; [`IamError::Exists`] when the address is somebody else's.
+/// Without `user:update` on it; [`IamError::Exists`] when the address is somebody else's;
+/// [`IamError::Above`] when a condition looks at what is changed, and the caller does not hold without
+/// it what it guards.
 pub async fn update(
     realm: &mut Realm,
     caller: &Caller,
@@ -44,6 +46,9 @@ pub async fn update(
         super::check_profile(&profile)?;
         let email = change.email.as_ref().filter(|email| email.as_str() != user.email);
         let name = change.name.as_ref().filter(|name| **name != user.name);
+        let set = change.profile.keys().filter(|name| profile.get(*name) != user.profile.0.get(*name));
+        let changed = set.map(String::as_str).chain(email.map(|_| "email")).collect();
+        facts::check(&mut work, &user, &changed).await?;
         let profile = (profile != user.profile.0).then_some(profile);
         let fields: Vec<&str> =
             [email.map(|_| "email"), name.map(|_| "name"), profile.as_ref().map(|_| "profile")]
@@ -86,6 +91,7 @@ pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
         let user = find_to_change(&mut work, who, "user:update").await?;
         present(&work, &user)?;
         if user.state == UserState::Disabled {
+            work.loses(user.id);
             return unchanged(work, "user.disable", user).await;
         }
         store::set_state(&mut work.tx, user.id, UserState::Disabled).await?;
@@ -147,6 +153,7 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
         let mut work = realm.change(caller).await?;
         let user = find_to_change(&mut work, who, "user:delete").await?;
         if user.deleted_at.is_some() {
+            work.loses(user.id);
             return unchanged(work, "user.delete", user).await;
         }
         store::set_deleted(&mut work.tx, user.id, true).await?;

@@ -2,6 +2,7 @@
 
 mod change;
 mod create;
+mod facts;
 mod look;
 mod purge;
 pub(super) mod store;
@@ -92,10 +93,10 @@ pub(super) async fn find_to_change(
     permission: &'static str,
 ) -> Result<User, IamError> {
     let user = find(work, who, permission).await?;
-    if !matches!(work.actor, super::access::Actor::Machine)
+    if !work.actor.is_machine()
         && let Some(grants) = grants_of_user(&mut work.tx, user.id).await?
     {
-        work.actor.require_cover(|| format!("user {}", user.email), grants.all())?;
+        work.actor.require_cover(|| format!("user {}", user.email), grants.all(), Some(&grants.facts))?;
     }
     Ok(user)
 }

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::model::{User, UserFilter, UserRef, UserSort, UserState};
@@ -210,28 +211,29 @@ pub(in super::super) async fn insert_members(
     Ok(done.rows_affected())
 }
 
-/// Keeps the hashes of single-use tokens, each in the place of an older one.
+/// Keeps the hashes of single-use tokens, each in the place of an older one; gives when they end.
 pub(in super::super) async fn put_tokens(
     realm: &mut PgConnection,
     users: &[Uuid],
     hashes: &[&[u8]],
     purpose: &'static str,
     seconds: f64,
-) -> Result<(), DbError> {
-    sqlx::query(
+) -> Result<Option<OffsetDateTime>, DbError> {
+    let ends: Vec<OffsetDateTime> = sqlx::query_scalar(
         "insert into nexus.invitations (user_id, token_hash, expires_at, purpose)
          select user_id, token_hash, now() + make_interval(secs => $3), $4
          from unnest($1::uuid[], $2::bytea[]) as given (user_id, token_hash)
          on conflict (user_id) do update set token_hash = excluded.token_hash, expires_at = excluded.expires_at,
-             purpose = excluded.purpose, created_at = now()",
+             purpose = excluded.purpose, created_at = now()
+         returning expires_at",
     )
     .bind(users)
     .bind(hashes)
     .bind(seconds)
     .bind(purpose)
-    .execute(realm)
+    .fetch_all(realm)
     .await?;
-    Ok(())
+    Ok(ends.first().copied())
 }
 
 /// Changes what is known of a user; `None` leaves a field as it is.
@@ -341,6 +343,7 @@ pub(super) async fn erase(realm: &mut PgConnection, users: &[Uuid]) -> Result<()
         "delete from nexus.invitations where user_id = any($1)",
         "delete from nexus.recovery_codes where user_id = any($1)",
         "delete from nexus.sessions where user_id = any($1)",
+        "delete from nexus.api_keys where user_id = any($1)",
         "update nexus.users set email = id || '@erased.invalid', email_key = id || '@erased.invalid', name = '',
                 profile = '{}', password_hash = null, state = 'disabled', totp_since = null,
                 last_sign_in_at = null, password_changed_at = null, locked_until = null,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Tokens;
 use super::error::TokenError;
-use super::opaque::{API_KEY, Opaque};
+use super::opaque::{API_KEY, Opaque, Presented};
 use super::realm::{Realm, RealmName, record};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
@@ -172,20 +172,16 @@ impl Tokens {
         Ok(view)
     }
 
-    /// The realm that an API key says it belongs to; whether it does is found out there.
-    ///
-    /// # Errors
-    /// [`TokenError::KeyInvalid`].
-    pub fn api_key_realm(presented: &SecretString) -> Result<TenantId, TokenError> {
-        Opaque::parse(API_KEY, presented).map(|key| key.realm).ok_or(TokenError::KeyInvalid)
-    }
-
     /// Who an API key stands for.
+    ///
+    /// The key and the tenant are looked at last, after the user: what was revoked meanwhile is not
+    /// good.
     ///
     /// # Errors
     /// [`TokenError::KeyInvalid`], the same for every key that is refused.
     pub async fn verify_api_key(
         &self,
+        control: &mut PgConnection,
         realm: &mut Realm,
         presented: &SecretString,
     ) -> Result<KeyHolder, TokenError> {
@@ -195,14 +191,18 @@ impl Tokens {
             return Err(TokenError::KeyInvalid);
         }
         let mut tx = realm.begin().await?;
-        let found = store::good(&mut tx, &key.hash()).await?.ok_or(TokenError::KeyInvalid)?;
-        let subject = iam::subject_by_id(&mut tx, found.user_id).await?.filter(Subject::is_active);
+        let of = store::owner(&mut tx, &key.hash()).await?.ok_or(TokenError::KeyInvalid)?;
+        let subject = iam::subject_by_id(&mut tx, of.user_id).await?.filter(Subject::is_active);
         let subject = subject.ok_or(TokenError::KeyInvalid)?;
-        if found.note_use {
-            store::note_use(&mut tx, found.id).await?;
+        if of.note_use {
+            store::note_use(&mut tx, of.id).await?;
         }
+        let found = store::good(&mut tx, of.id).await?.ok_or(TokenError::KeyInvalid)?;
         tx.commit().await?;
-        Ok(KeyHolder { id: found.id, name: found.name, realm: id, subject, scopes: found.scopes })
+        if id != TenantId::PLATFORM {
+            Presented::ApiKey.tenant(control, &Caller::System, id).await?;
+        }
+        Ok(KeyHolder { id: of.id, name: found.name, realm: id, subject, scopes: found.scopes })
     }
 }
 

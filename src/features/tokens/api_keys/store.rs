@@ -12,15 +12,20 @@ const SELECT: &str = "select api_keys.id, api_keys.name, users.email, hint, scop
             as state
  from nexus.api_keys join nexus.users on users.id = api_keys.user_id";
 
+/// Whose a key is.
+#[derive(Debug, FromRow)]
+pub(super) struct OwnerRow {
+    pub(super) id: Uuid,
+    pub(super) user_id: Uuid,
+    /// Whether its last use is too long ago to go unrecorded.
+    pub(super) note_use: bool,
+}
+
 /// A key that is good.
 #[derive(Debug, FromRow)]
 pub(super) struct GoodRow {
-    pub(super) id: Uuid,
-    pub(super) user_id: Uuid,
     pub(super) name: String,
     pub(super) scopes: Vec<String>,
-    /// Whether its last use is too long ago to go unrecorded.
-    pub(super) note_use: bool,
 }
 
 pub(super) async fn insert(
@@ -74,14 +79,25 @@ pub(super) async fn revoke(realm: &mut PgConnection, id: Uuid) -> Result<Option<
     .await?)
 }
 
-pub(super) async fn good(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<Option<GoodRow>, DbError> {
+/// Whose key it is, good or not.
+pub(super) async fn owner(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<Option<OwnerRow>, DbError> {
     Ok(sqlx::query_as(
-        "select id, user_id, name, scopes,
-                last_used_at is null or last_used_at < now() - interval '5 minutes' as note_use
-         from nexus.api_keys
-         where key_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())",
+        "select id, user_id, last_used_at is null or last_used_at < now() - interval '5 minutes' as note_use
+         from nexus.api_keys where key_hash = $1",
     )
     .bind(hash.as_slice())
+    .fetch_optional(realm)
+    .await?)
+}
+
+/// A key that is good at this moment, of a user who may sign in.
+pub(super) async fn good(realm: &mut PgConnection, id: Uuid) -> Result<Option<GoodRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select api_keys.name, scopes from nexus.api_keys join nexus.users on users.id = api_keys.user_id
+         where api_keys.id = $1 and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
+           and users.state = 'active' and users.deleted_at is null",
+    )
+    .bind(id)
     .fetch_optional(realm)
     .await?)
 }
@@ -89,7 +105,8 @@ pub(super) async fn good(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<Op
 pub(super) async fn note_use(realm: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
     sqlx::query(
         "update nexus.api_keys set last_used_at = now()
-         where id = $1 and (last_used_at is null or last_used_at < now() - interval '5 minutes')",
+         where id = $1 and revoked_at is null and (expires_at is null or expires_at > now())
+           and (last_used_at is null or last_used_at < now() - interval '5 minutes')",
     )
     .bind(id)
     .execute(realm)

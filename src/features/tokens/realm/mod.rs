@@ -7,6 +7,7 @@ use serde::Serialize;
 pub(super) use store::record;
 
 use super::error::TokenError;
+use super::issued::IssueTime;
 use crate::infra::cluster;
 use crate::infra::db::{PgConnection, Transaction, transaction};
 use crate::kernel::TenantId;
@@ -47,6 +48,8 @@ pub struct Realm {
     pub session: PgConnection,
     /// The role that owns a tenant's database; none: the platform's.
     pub owner: Option<String>,
+    /// The time that what is issued here bears: read before the session was opened.
+    pub as_of: IssueTime,
 }
 
 impl Realm {

@@ -9,18 +9,26 @@
 //! answer.
 
 mod store;
+mod terms;
+
+pub use terms::Terms;
 
 use secrecy::{ExposeSecret, SecretString};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::Tokens;
+use super::claims::CLIENT;
 use super::error::TokenError;
+use super::issued::IssueTime;
+use super::mint::NewToken;
 use super::opaque::{Opaque, REFRESH};
 use super::realm::{Realm, record};
 use super::store as control_store;
+use crate::features::iam::signin::{LockedSession, NewSession};
 use crate::features::iam::{self, Subject, signin};
 use crate::infra::crypto::seal::{self, DataKey, Place};
+use crate::infra::crypto::signing::Algorithm;
 use crate::infra::db::PgConnection;
 use crate::infra::failpoint;
 use crate::kernel::ids::DataKeyId;
@@ -47,6 +55,12 @@ pub struct Exchanged {
     pub session: Uuid,
     /// The program that signed in.
     pub client: String,
+    /// What its access token says: no more than the session was given.
+    pub token: NewToken,
+    /// How that is signed.
+    pub algorithm: Algorithm,
+    /// The time that the access token bears.
+    pub as_of: IssueTime,
     /// Whether it had been exchanged already, and the answer was lost.
     pub again: bool,
 }
@@ -60,32 +74,30 @@ enum Verdict {
 }
 
 impl Tokens {
-    /// The realm that a refresh token says it belongs to; whether it does is found out there.
-    ///
-    /// # Errors
-    /// [`TokenError::RefreshInvalid`].
-    pub fn refresh_realm(presented: &SecretString) -> Result<TenantId, TokenError> {
-        Opaque::parse(REFRESH, presented).map(|token| token.realm).ok_or(TokenError::RefreshInvalid)
-    }
-
     /// Begins a session for a user who is known by other means than a password; gives its first
-    /// token.
+    /// token. Its access tokens say what the terms allow, and never more.
     ///
     /// # Errors
-    /// [`TokenError::NotActive`]; the realm's.
+    /// [`TokenError::NotActive`], also when the user was shut out since it was looked up; the realm's.
     pub async fn begin_session(
         &self,
         realm: &mut Realm,
         caller: &Caller,
         subject: &Subject,
-        client: &str,
+        (client, terms): (&str, &Terms),
     ) -> Result<SecretString, TokenError> {
         if !subject.is_active() {
             return Err(TokenError::not_active(subject, &realm.name));
         }
-        let realm_id = realm.name.id;
+        let (name, at) = (realm.name.clone(), realm.as_of.time());
+        let realm_id = name.id;
         let mut tx = realm.begin().await?;
-        let session = signin::begin_session(&mut tx, subject.id, client, false).await?;
+        let access = Some(terms.to_json()?);
+        let new = NewSession { user: subject.id, client, second_factor: false, at, access };
+        let Some(session) = signin::begin_session(&mut tx, new).await? else {
+            let now = iam::subject_by_id(&mut tx, subject.id).await?;
+            return Err(TokenError::not_active(&now.unwrap_or_else(|| subject.clone()), &name));
+        };
         let token = Self::first_token(&mut tx, realm_id, session).await?;
         let detail = serde_json::json!({ "session": session, "client": client });
         record(&mut tx, caller, ("refresh.begin", Some(subject.id)), detail).await?;
@@ -120,49 +132,81 @@ impl Tokens {
         realm: &mut Realm,
         presented: &SecretString,
     ) -> Result<Exchanged, TokenError> {
+        self.exchange_or_look(control, realm, presented, false).await
+    }
+
+    /// Whether a refresh token could be exchanged; it is not.
+    ///
+    /// # Errors
+    /// As [`Tokens::exchange`].
+    pub async fn check_refresh(
+        &self,
+        control: &mut PgConnection,
+        realm: &mut Realm,
+        presented: &SecretString,
+    ) -> Result<(), TokenError> {
+        self.exchange_or_look(control, realm, presented, true).await.map(drop)
+    }
+
+    async fn exchange_or_look(
+        &self,
+        control: &mut PgConnection,
+        realm: &mut Realm,
+        presented: &SecretString,
+        look: bool,
+    ) -> Result<Exchanged, TokenError> {
         let presented = Opaque::parse(REFRESH, presented).ok_or(TokenError::RefreshInvalid)?;
         if presented.realm != realm.name.id {
             return Err(TokenError::RefreshInvalid);
         }
         let hash = presented.hash();
-        let id = realm.name.id;
+        let (name, as_of) = (realm.name.clone(), realm.as_of);
+        let id = name.id;
         let mut tx = realm.begin().await?;
         let session = store::session_of(&mut tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
         // Whoever uses a token of the session waits here; what is read after this is what they left.
         let session = signin::lock_session(&mut tx, session).await?.ok_or(TokenError::RefreshInvalid)?;
-        let token = store::token(&mut tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
-        let revoked = control_store::revoked_until(control, (id, session.user_id), true).await?;
-        let idle = session.began_at - token.created_at > IDLE_LIFE;
+        let used = store::token(&mut tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
+        let revoked = control_store::sessions_revoked_until(control, (id, session.user_id)).await?;
+        let idle = session.began_at - used.created_at > IDLE_LIFE;
         if session.ended || idle || revoked.is_some_and(|until| session.created_at <= until) {
             return Err(TokenError::RefreshInvalid);
         }
         let subject = iam::subject_by_id(&mut tx, session.user_id).await?.filter(Subject::is_active);
         let subject = subject.ok_or(TokenError::RefreshInvalid)?;
-        let (refresh, again) = match judge(&presented, &token, session.began_at) {
-            Verdict::First => {
-                let successor = Opaque::generate(REFRESH, id)?;
-                let sealed = seal_successor(&presented, &successor)?;
-                store::forget_sealed(&mut tx, session.id).await?;
-                store::use_token(&mut tx, &hash, &successor.hash(), &sealed).await?;
-                store::insert_token(&mut tx, session.id, &successor.hash()).await?;
-                signin::use_session(&mut tx, session.id).await?;
-                (successor.text().clone(), false)
-            }
+        let terms = match session.access.clone() {
+            Some(access) => Terms::from_json(access)?,
+            // Nobody knows what a session was given that `nexus token mint` started before this was kept.
+            None if session.client == CLIENT => return Err(TokenError::RefreshInvalid),
+            None => Terms::default(),
+        };
+        let verdict = judge(&presented, &used, session.began_at);
+        // Only who has a good token learns what its user has lost.
+        let token = match &verdict {
+            Verdict::First | Verdict::Again(_) => terms.token(&subject, &name)?,
+            Verdict::Busy | Verdict::Reused => NewToken::default(),
+        };
+        let algorithm = terms.algorithm();
+        let (refresh, again) = match verdict {
+            Verdict::First => (use_up(&mut tx, &presented, session.id).await?, false),
             Verdict::Again(successor) => (successor, true),
             Verdict::Busy => return Err(TokenError::RefreshBusy),
+            Verdict::Reused if look => return Err(TokenError::RefreshInvalid),
             Verdict::Reused => {
-                store::forget_sealed(&mut tx, session.id).await?;
-                signin::close_session(&mut tx, session.id, "reuse").await?;
-                let detail = serde_json::json!({ "session": session.id, "client": session.client });
-                record(&mut tx, &Caller::System, ("refresh.reuse", Some(session.user_id)), detail).await?;
+                end_misused(&mut tx, &session).await?;
                 tx.commit().await?;
                 return Err(TokenError::RefreshInvalid);
             }
         };
         failpoint::pass(|| "refresh.exchange.before".to_owned()).await;
-        tx.commit().await?;
+        if look {
+            tx.rollback().await?;
+        } else {
+            tx.commit().await?;
+        }
         failpoint::pass(|| "refresh.exchange.after".to_owned()).await;
-        Ok(Exchanged { refresh, subject, session: session.id, client: session.client, again })
+        let (session, client) = (session.id, session.client);
+        Ok(Exchanged { refresh, subject, session, client, token, algorithm, as_of, again })
     }
 
     /// Ends the session of a token: signing out. A token that is refused ends nothing, and says so
@@ -180,6 +224,29 @@ impl Tokens {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// The first use of a token: gives its successor.
+async fn use_up(
+    tx: &mut PgConnection,
+    presented: &Opaque,
+    session: Uuid,
+) -> Result<SecretString, TokenError> {
+    let successor = Opaque::generate(REFRESH, presented.realm)?;
+    let sealed = seal_successor(presented, &successor)?;
+    store::forget_sealed(tx, session).await?;
+    store::use_token(tx, &presented.hash(), &successor.hash(), &sealed).await?;
+    store::insert_token(tx, session, &successor.hash()).await?;
+    signin::use_session(tx, session).await?;
+    Ok(successor.text().clone())
+}
+
+/// Ends a session one of whose tokens was used twice.
+async fn end_misused(tx: &mut PgConnection, session: &LockedSession) -> Result<(), TokenError> {
+    store::forget_sealed(tx, session.id).await?;
+    signin::close_session(tx, session.id, "reuse").await?;
+    let detail = serde_json::json!({ "session": session.id, "client": session.client });
+    Ok(record(tx, &Caller::System, ("refresh.reuse", Some(session.user_id)), detail).await?)
 }
 
 /// What becomes of a use that began at a time.

@@ -58,6 +58,9 @@ pub enum Flaw {
     /// Signed after its key had stopped signing.
     #[error("its key had stopped signing when it was issued")]
     AfterKey,
+    /// Of another realm than its key signs for.
+    #[error("its key does not sign for its tenant")]
+    Realm,
     /// Taken back.
     #[error("it was revoked")]
     Revoked,
