@@ -397,7 +397,7 @@ impl Bench {
             let name = nexus::infra::crypto::random::resource_name()?;
             let new = NewTenant {
                 slug: format!("z-{}", &name.database()[2..]).parse()?,
-                name: format!("Customer {name} Ltd"),
+                name: Some(format!("Customer {name} Ltd")),
                 admin_email: None,
                 labels: [("tier".to_owned(), "gold".to_owned())].into(),
             };

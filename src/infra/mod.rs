@@ -8,5 +8,6 @@ pub mod fetch;
 pub mod handover;
 pub mod object_server;
 pub mod objects;
+pub mod own_file;
 pub mod private_file;
 pub mod saga;

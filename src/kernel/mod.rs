@@ -20,7 +20,7 @@ pub mod suggest;
 pub use caller::Caller;
 pub use email::Email;
 pub use error::{AnyFailure, ErrorKind, Failure};
-pub use ids::{OperationId, TenantId, UserId};
+pub use ids::{BatchId, OperationId, TenantId, UserId};
 pub use label::Labels;
 pub use page::{Page, Pagination};
 pub use place_name::PlaceName;

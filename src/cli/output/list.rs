@@ -91,6 +91,7 @@ impl<R: Row> ListWriter<'_, R> {
                     self.buffer.extend_from_slice(line.trim_end().as_bytes());
                     self.buffer.push(b'\n');
                 }
+                return if self.table.is_some() { self.screen.table(&self.buffer) } else { Ok(()) };
             }
             (Format::Json | Format::Yaml, 0) => self.buffer.extend_from_slice(b"[]\n"),
             (Format::Json, _) => self.buffer.extend_from_slice(b"\n]\n"),

@@ -10,6 +10,7 @@ pub mod escape;
 mod installation;
 pub mod list;
 mod mask;
+mod pager;
 pub mod progress;
 pub mod row;
 pub mod screen;

@@ -2,7 +2,7 @@
 
 use super::super::output::Screen;
 use super::super::secret_output::{hand_over, new_file};
-use super::super::{CommandResult, Exit, Invocation, secret_input};
+use super::super::{CommandResult, Exit, Invocation, own_files, secret_input};
 use super::views::ClaimsView;
 use super::{MintArgs, RefreshArgs};
 use crate::app::App;
@@ -10,7 +10,7 @@ use crate::features::tenants::TenantRef;
 use crate::features::tokens::{CLIENT, Claims, DevelopmentKey, Impersonation, NewToken, TokenError, Tokens};
 use crate::infra::crypto::signing::Algorithm;
 use crate::infra::private_file;
-use crate::kernel::{AnyFailure, ExposeSecret, SecretString, TenantId};
+use crate::kernel::{ExposeSecret, SecretString, TenantId};
 
 pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
     let new = NewToken {
@@ -21,6 +21,9 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
         claims: args.claims.clone(),
         act_as: args.reason.clone().map(|reason| Impersonation { reason }),
     };
+    if let Some(path) = &args.file {
+        own_files::check(path, args.force, &own_files::is_token)?;
+    }
     if let Some(file) = &args.key {
         secret_input::must_be_there(file)?;
         return offline(&args, &new, &DevelopmentKey::from_file(file)?, on);
@@ -102,7 +105,7 @@ fn hand_out(args: &MintArgs, token: &SecretString, claims: &Claims, screen: &Scr
     let line = zeroize::Zeroizing::new(format!("{}\n", token.expose_secret()));
     match &args.file {
         Some(path) => {
-            private_file::replace(path, line.as_bytes()).map_err(AnyFailure::from)?;
+            own_files::write_private(path, line.as_bytes(), args.force, &own_files::is_token)?;
             screen.note(&format!("token {} is in {}", claims.jti, path.display()));
         }
         None => screen.raw(line.as_bytes())?,

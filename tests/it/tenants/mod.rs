@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod confirmed;
 mod create;
 mod delete;
 mod list;
