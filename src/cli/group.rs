@@ -227,7 +227,7 @@ pub async fn run(args: GroupArgs, on: &Invocation) -> CommandResult {
         Verb::Members(args) => {
             let mut realm = args.realm.open(on).await?;
             let page = args.page.page(&on.screen);
-            let written = pages::write(on, page, "members", async |page, after| {
+            let written = pages::write(on, page, ("members", "the next members"), async |page, after| {
                 let found = groups::members(&mut realm, &caller, &args.group, page, after).await?;
                 Ok(Found { rows: found.0, place: Some(found.1) })
             })

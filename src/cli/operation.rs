@@ -174,12 +174,17 @@ async fn list(args: &ListArgs, app: &mut App, caller: &Caller, on: &Invocation) 
         ..OperationFilter::default()
     };
     let page = args.page.page(&on.screen);
-    let written = pages::write(on, page, "operations", async |page, after: Option<&OperationView>| {
-        let before = after.map(|row| (row.created_at, row.id));
-        let filter = OperationFilter { before, ..filter };
-        let rows = OperationView::list(&mut app.control, caller, &filter, page).await?;
-        Ok(Found { rows, place: None })
-    })
+    let written = pages::write(
+        on,
+        page,
+        ("operations", "what was before"),
+        async |page, after: Option<&OperationView>| {
+            let before = after.map(|row| (row.created_at, row.id));
+            let filter = OperationFilter { before, ..filter };
+            let rows = OperationView::list(&mut app.control, caller, &filter, page).await?;
+            Ok(Found { rows, place: None })
+        },
+    )
     .await?;
     let narrowed = tenant.is_some() || args.state.is_some() || args.open || args.batch.is_some();
     pages::say_if_empty(on, written, if narrowed { "operations match" } else { "operations" });

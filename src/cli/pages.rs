@@ -15,6 +15,9 @@ pub(super) struct Found<R> {
     pub(super) place: Option<Pagination>,
 }
 
+/// What a list is of, and what a further page shows where it is not known how many there are.
+pub(super) type What<'a> = (&'a str, &'a str);
+
 /// Writes a list: the page that is asked for, or every row. `fetch` is given the page and, where all
 /// are wanted, the row after which to go on; a page that is not full is the last. How many rows were
 /// written.
@@ -24,7 +27,7 @@ pub(super) struct Found<R> {
 pub(super) async fn write<R: Row>(
     on: &Invocation,
     asked: Option<Page>,
-    what: &str,
+    (what, more): What<'_>,
     mut fetch: impl AsyncFnMut(Page, Option<&R>) -> Result<Found<R>, AnyFailure>,
 ) -> Result<u64, AnyFailure> {
     let mut list = on.screen.list_writer();
@@ -46,7 +49,7 @@ pub(super) async fn write<R: Row>(
                 "page {} is empty: there are {} {what} on {} pages",
                 page.page, place.total, place.pages
             )),
-            None if full => on.screen.note(&format!("there may be more; --page {next} shows the next")),
+            None if full => on.screen.note(&format!("--page {next} shows {more}")),
             _ => {}
         }
         return Ok(found.place.map_or(found.rows.len() as u64, |place| place.total));

@@ -78,7 +78,11 @@ impl OwnFile<'_> {
     /// Whether there is a file, and it may be overwritten.
     fn is_there(&self) -> Result<bool, PrivateFileError> {
         match self.path.symlink_metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = self.path.parent().filter(|it| !it.as_os_str().is_empty());
+                let there = fs::metadata(folder.unwrap_or(Path::new("."))).map(|_| false);
+                return there.map_err(|error| self.failed("write", error));
+            }
             Err(error) => return Err(self.failed("look at", error)),
             Ok(facts) if !facts.is_file() => return Err(PrivateFileError::NotAFile(self.path.to_owned())),
             Ok(facts) if self.force || facts.len() == 0 => return Ok(true),

@@ -110,13 +110,14 @@ pub(super) async fn run(verb: RunsVerb, on: &Invocation) -> CommandResult {
     match verb {
         RunsVerb::List(args) => {
             let page = args.page.page(&on.screen);
-            let written = pages::write(on, page, "runs", async |page, after: Option<&RunView>| {
-                let before = after.map(|run| (run.created_at, run.id));
-                let filter = RunFilter { state: args.state, before };
-                let rows = RunView::list(&mut app.control, &caller, &filter, page).await?;
-                Ok(Found { rows, place: None })
-            })
-            .await?;
+            let written =
+                pages::write(on, page, ("runs", "what was before"), async |page, after: Option<&RunView>| {
+                    let before = after.map(|run| (run.created_at, run.id));
+                    let filter = RunFilter { state: args.state, before };
+                    let rows = RunView::list(&mut app.control, &caller, &filter, page).await?;
+                    Ok(Found { rows, place: None })
+                })
+                .await?;
             pages::say_if_empty(on, written, if args.state.is_some() { "runs match" } else { "runs" });
             Ok(Exit::Done)
         }

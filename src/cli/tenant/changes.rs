@@ -93,8 +93,7 @@ impl Failure for SomeFailed {
     }
 
     fn details(&self) -> serde_json::Value {
-        let (failed, skipped, total) = (self.failed, self.skipped, self.total);
-        serde_json::json!({ "failed": failed, "skipped": skipped, "total": total, "batch": self.batch })
+        serde_json::json!({ "failed": self.failed, "skipped": self.skipped, "total": self.total })
     }
 }
 

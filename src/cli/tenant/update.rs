@@ -36,7 +36,7 @@ impl Failure for NotUpdated {
     }
 
     fn details(&self) -> serde_json::Value {
-        serde_json::json!({ "failed": self.failed, "total": self.total, "batch": self.batch })
+        serde_json::json!({ "failed": self.failed, "total": self.total })
     }
 }
 

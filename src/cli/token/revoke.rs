@@ -19,14 +19,19 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     let mut filter = IssuedFilter { tenant, email, all: args.all_states, before: None };
     let tokens = app.tokens(&settings);
     let asked = args.page.page(&on.screen);
-    let written = pages::write(on, asked, "tokens", async |page, after: Option<&IssuedView>| {
-        filter.before = after.map(|row| (row.issued_at, row.jti));
-        let rows = tokens.issued(&mut app.control, &caller, &filter, page).await?;
-        if let (true, Some(email)) = (rows.is_empty() && page.page == 1 && after.is_none(), &args.user) {
-            known(email, args.tenant.as_ref(), &mut app, &tokens, &caller).await?;
-        }
-        Ok(Found { rows, place: None })
-    })
+    let written = pages::write(
+        on,
+        asked,
+        ("tokens", "the next; there may be more"),
+        async |page, after: Option<&IssuedView>| {
+            filter.before = after.map(|row| (row.issued_at, row.jti));
+            let rows = tokens.issued(&mut app.control, &caller, &filter, page).await?;
+            if let (true, Some(email)) = (rows.is_empty() && page.page == 1 && after.is_none(), &args.user) {
+                known(email, args.tenant.as_ref(), &mut app, &tokens, &caller).await?;
+            }
+            Ok(Found { rows, place: None })
+        },
+    )
     .await?;
     let narrowed = args.tenant.is_some() || args.user.is_some() || !args.all_states;
     pages::say_if_empty(on, written, if narrowed { "tokens match" } else { "tokens" });

@@ -20,7 +20,7 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     };
     let sort = (field, args.sort.descending);
     let page = args.page.page(&on.screen);
-    let written = pages::write(on, page, "users", async |page, after| {
+    let written = pages::write(on, page, ("users", "the next users"), async |page, after| {
         filter.after = after.cloned();
         let (rows, place) = users::list(&mut realm, &caller, &filter, sort, page).await?;
         Ok(Found { rows, place: Some(place) })

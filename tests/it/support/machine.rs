@@ -104,8 +104,12 @@ impl Machine {
 
     /// What a person sees on a terminal, 100 columns wide, where keys are typed.
     pub fn on_terminal(&self, args: &[&str], typed: &str) -> String {
+        self.typed_into(self.terminal(args), typed)
+    }
+
+    fn typed_into(&self, mut command: Command, typed: &str) -> String {
         // `script` leaves when its input ends, so it stays open until the command has ended.
-        let mut child = self.terminal(args).spawn().unwrap();
+        let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         input.write_all(typed.as_bytes()).unwrap();
         let mut shown = String::new();
@@ -113,6 +117,13 @@ impl Machine {
         drop(input);
         let code = child.wait().unwrap().code().unwrap();
         format!("{}--- exit {code}", self.redacted(&shown.replace("\r\n", "\n")))
+    }
+
+    /// The same, with variables set.
+    pub fn on_terminal_with(&self, variables: &[(&str, &str)], args: &[&str], typed: &str) -> String {
+        let mut command = self.terminal(args);
+        command.envs(variables.iter().copied());
+        self.typed_into(command, typed)
     }
 
     /// The same, where what is typed is known only once a text was shown.

@@ -10,4 +10,5 @@ mod many;
 mod questions;
 mod rename;
 mod selectors;
+mod streams;
 mod update;
