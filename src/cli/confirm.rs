@@ -166,14 +166,14 @@ fn again(on: &Invocation, count: usize) -> String {
     if !on.global.yes {
         flags.insert_str(0, "--yes ");
     }
-    command_with(std::env::args_os().skip(1), &flags)
+    command_with(std::env::args_os().skip(1), on.screen.installation(), &flags)
 }
 
 /// The command that was typed, with other flags of confirmation. The flags that say which installation
-/// are left out: a hint's reader is given them anyway.
-fn command_with(words: impl Iterator<Item = OsString>, flags: &str) -> String {
+/// stand first, where nobody who shows a hint adds them again.
+fn command_with(words: impl Iterator<Item = OsString>, installation: &str, flags: &str) -> String {
     const DROPPED: [&str; 3] = ["--confirm", "--context", "--config"];
-    let mut line = "nexus".to_owned();
+    let mut line = format!("nexus{installation}");
     let (mut placed, mut drop_next) = (false, false);
     for word in words {
         let word = word.to_string_lossy();
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     fn again(line: &[&str]) -> String {
-        command_with(line.iter().map(OsString::from), "--yes --confirm 3")
+        command_with(line.iter().map(OsString::from), "", "--yes --confirm 3")
     }
 
     #[test]
@@ -219,8 +219,8 @@ mod tests {
                 "nexus tenant suspend --all --reason 'it'\\''s late' --yes --confirm 3",
             ),
             (
-                &["--context", "prod", "tenant", "resume", "--where=a=b", "--confirm", "2"],
-                "nexus tenant resume --where=a=b --yes --confirm 3",
+                &["-o", "json", "--context", "prod", "tenant", "resume", "--where=a=b", "--confirm", "2"],
+                "nexus -o json tenant resume --where=a=b --yes --confirm 3",
             ),
             (
                 &["tenant", "resume", "--all", "--confirm=4", "--config=x"],
@@ -233,6 +233,11 @@ mod tests {
         ] {
             assert_eq!(again(typed), expected);
         }
+        let typed = ["tenant", "resume", "--all", "--context", "prod"].map(OsString::from);
+        assert_eq!(
+            command_with(typed.into_iter(), " --context prod", "--confirm 3"),
+            "nexus --context prod tenant resume --all --confirm 3"
+        );
         let many: Vec<String> = (0..500).map(|n| format!("cust-{n}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(again(&many), "the same command with --yes --confirm 3");

@@ -120,7 +120,7 @@ pub struct GlobalArgs {
     /// Log more, and show what caused an error; repeat for more still
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Answer yes to questions; what destroys also wants --confirm SLUG
+    /// Answer yes to questions; what destroys or changes many also wants --confirm
     #[arg(short, long, global = true)]
     pub yes: bool,
     /// Show what would be done, and do nothing

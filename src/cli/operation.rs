@@ -291,13 +291,13 @@ impl Thing for OperationView {
             ("tenant_id", self.tenant_id.to_string()),
             ("state", self.state.clone()),
             ("caller", self.caller.clone()),
-            ("batch", self.batch.map(|id| id.to_string()).unwrap_or_default()),
             ("error", error_text(self)),
             ("created_at", time_text(self.created_at)),
             ("updated_at", time_text(self.updated_at)),
             ("finished_at", self.finished_at.map(time_text).unwrap_or_default()),
         ];
         let step = |step: &StepRecord| format!("{}: {}", step.name, step.state.as_str());
+        fields.extend(self.batch.map(|id| ("batch", id.to_string())));
         fields.push(("steps", self.steps.iter().map(step).collect::<Vec<_>>().join(", ")));
         fields
     }

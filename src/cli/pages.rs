@@ -30,7 +30,7 @@ pub(super) async fn write<R: Row>(
     (what, more): What<'_>,
     mut fetch: impl AsyncFnMut(Page, Option<&R>) -> Result<Found<R>, AnyFailure>,
 ) -> Result<u64, AnyFailure> {
-    let mut list = on.screen.list_writer();
+    let mut list = on.screen.page_writer();
     let mut written = 0;
     if let Some(page) = asked {
         let found = fetch(page, None).await?;

@@ -27,11 +27,26 @@ pub fn distance(word: &str, candidate: &str) -> Option<usize> {
     Some(strsim::osa_distance(word, candidate)).filter(|distance| *distance <= most)
 }
 
+/// The name that a slip of a role, a group or a context may have meant: few letters off, whatever their
+/// case, and with the same number in it.
+#[must_use]
+pub fn alike<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    let near = |candidate: &str| {
+        distance(&lower, &candidate.to_lowercase()).filter(|_| digits(word) == digits(candidate))
+    };
+    let found = candidates.into_iter().filter_map(|candidate| Some((near(candidate)?, candidate)));
+    found.min_by_key(|(slips, _)| *slips).map(|(_, candidate)| candidate)
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
 /// A name that is one slip away from another, of things that are told apart by their names: never one
 /// that differs in a digit, which numbers another thing.
 #[must_use]
 pub fn one_slip_away<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let number = digits(word);
     candidates
         .into_iter()
@@ -54,7 +69,6 @@ pub fn nearest_email<'a>(address: &str, candidates: impl IntoIterator<Item = &'a
             // Another person is not to be taken for the one that was meant.
             let slips = strsim::osa_distance(&local, &other) + strsim::osa_distance(&domain, &place);
             let most = if local.chars().count() < 4 { 1 } else { 2 };
-            let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
             (slips <= most && digits(&local) == digits(&other)).then_some((slips, candidate))
         })
         .min_by_key(|(slips, _)| *slips)
@@ -63,7 +77,7 @@ pub fn nearest_email<'a>(address: &str, candidates: impl IntoIterator<Item = &'a
 
 #[cfg(test)]
 mod tests {
-    use super::{distance, nearest, nearest_email, one_slip_away};
+    use super::{alike, distance, nearest, nearest_email, one_slip_away};
 
     #[test]
     fn an_address_is_guessed_by_the_person_and_not_by_the_domain_they_share() {
@@ -81,6 +95,14 @@ mod tests {
         assert_eq!(one_slip_away("acm", ["acme"]), Some("acme"));
         assert_eq!(one_slip_away("cust-001", ["cust-100", "cust-002", "cust-0011"]), None);
         assert_eq!(one_slip_away("birch", ["beech"]), None);
+    }
+
+    #[test]
+    fn a_context_is_alike_by_few_letters_and_never_by_its_number() {
+        assert_eq!(alike("prd", ["prod", "eu1"]), Some("prod"));
+        assert_eq!(alike("manger", ["Admin", "Manager"]), Some("Manager"));
+        assert_eq!(alike("eu2", ["eu1", "eu12"]), None);
+        assert_eq!(alike("test", ["prod"]), None);
     }
 
     #[test]

@@ -178,6 +178,12 @@ impl Screen {
         self.talk.note(&masked(&self.hint(&escape::sentence(sentence))));
     }
 
+    /// The flags that say which installation this is about, each with a space before it.
+    #[must_use]
+    pub fn installation(&self) -> &str {
+        &self.installation
+    }
+
     /// A sentence that may hold commands to type: they work on the installation of this one.
     #[must_use]
     pub fn hint(&self, sentence: &str) -> String {

@@ -24,7 +24,7 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         SortField::Created => TenantSort::CreatedAt,
     };
     let sort = (field, args.sort.descending);
-    let mut list = on.screen.list_writer();
+    let mut list = on.screen.page_writer();
     let Some(page) = args.page.page(&on.screen) else {
         let mut rows = 0_u64;
         let mut take = |tenant: Tenant| {

@@ -143,7 +143,12 @@ impl Provisioning {
             let tenant = tenants::by_id(&mut control, tenant.id).await?.unwrap_or(tenant);
             let operation = store::creation(&mut control, tenant.id).await?;
             return match (operation, tenant.state) {
-                (Some(operation), TenantState::Active) => {
+                // Somebody else's, who was called so later.
+                (Some((_, Some(made_as))), _) if made_as != tenant.slug => {
+                    let renamed = Difference { what: "first slug", is: made_as, given: slug.clone() };
+                    Err(ProvisioningError::SlugTaken { slug, differences: vec![renamed] })
+                }
+                (Some((operation, _)), TenantState::Active) => {
                     Ok(Created { outcome: Outcome::Unchanged, operation, tenant: tenant.into() })
                 }
                 _ => Err(tenant.unusable().into()),

@@ -122,13 +122,13 @@ pub(super) async fn take_up(
     .await?)
 }
 
-/// The operation that made a tenant.
+/// The operation that made a tenant, and the slug that was asked for.
 pub(super) async fn creation(
     control: &mut PgConnection,
     tenant: TenantId,
-) -> Result<Option<OperationId>, DbError> {
-    Ok(sqlx::query_scalar(
-        "select id from control.operations where tenant_id = $1 and kind in ('create', 'claim') order by created_at desc limit 1",
+) -> Result<Option<(OperationId, Option<String>)>, DbError> {
+    Ok(sqlx::query_as(
+        "select id, request ->> 'slug' from control.operations where tenant_id = $1 and kind in ('create', 'claim') order by created_at desc limit 1",
     )
     .bind(tenant)
     .fetch_optional(control)
