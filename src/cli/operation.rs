@@ -177,7 +177,7 @@ async fn list(args: &ListArgs, app: &mut App, caller: &Caller, on: &Invocation) 
     let written = pages::write(
         on,
         page,
-        ("operations", "what was before"),
+        ("operations", pages::before(on)),
         async |page, after: Option<&OperationView>| {
             let before = after.map(|row| (row.created_at, row.id));
             let filter = OperationFilter { before, ..filter };

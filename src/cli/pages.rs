@@ -15,8 +15,13 @@ pub(super) struct Found<R> {
     pub(super) place: Option<Pagination>,
 }
 
-/// What a list is of, and what a further page shows where it is not known how many there are.
+/// What a list is of, and what a further page may show where it is not known how many there are.
 pub(super) type What<'a> = (&'a str, &'a str);
+
+/// For lists whose newest rows come first. A script that names a page counts its rows by itself.
+pub(super) fn before(on: &Invocation) -> &'static str {
+    if on.screen.data_on_terminal() { "what was before" } else { "" }
+}
 
 /// Writes a list: the page that is asked for, or every row. `fetch` is given the page and, where all
 /// are wanted, the row after which to go on; a page that is not full is the last. How many rows were
@@ -39,6 +44,8 @@ pub(super) async fn write<R: Row>(
             list.row(row)?;
         }
         list.finish()?;
+        // What is said of the rows is said after them.
+        on.screen.flush()?;
         let next = page.page.saturating_add(1);
         match found.place {
             Some(place) if u64::from(place.page) < place.pages => on.screen.note(&format!(
@@ -49,7 +56,9 @@ pub(super) async fn write<R: Row>(
                 "page {} is empty: there are {} {what} on {} pages",
                 page.page, place.total, place.pages
             )),
-            None if full => on.screen.note(&format!("--page {next} shows {more}")),
+            None if full && !more.is_empty() => {
+                on.screen.note(&format!("--page {next} shows {more}"));
+            }
             _ => {}
         }
         return Ok(found.place.map_or(found.rows.len() as u64, |place| place.total));

@@ -111,7 +111,7 @@ pub(super) async fn run(verb: RunsVerb, on: &Invocation) -> CommandResult {
         RunsVerb::List(args) => {
             let page = args.page.page(&on.screen);
             let written =
-                pages::write(on, page, ("runs", "what was before"), async |page, after: Option<&RunView>| {
+                pages::write(on, page, ("runs", pages::before(on)), async |page, after: Option<&RunView>| {
                     let before = after.map(|run| (run.created_at, run.id));
                     let filter = RunFilter { state: args.state, before };
                     let rows = RunView::list(&mut app.control, &caller, &filter, page).await?;

@@ -259,7 +259,7 @@ impl Screen {
     /// When standard output takes no more.
     pub(super) fn table(&self, bytes: &[u8]) -> Result<(), OutputError> {
         let rows = Term::stdout().size_checked().map_or(u16::MAX, |(rows, _)| rows);
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        let lines = bytes.split(|byte| *byte == b'\n').count() - 1;
         if !self.data.pager || lines < usize::from(rows) {
             return self.raw(bytes);
         }

@@ -31,9 +31,10 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
             list.row(&TenantView::from(tenant))?;
             rows += 1;
             // A reader has something at once.
-            Ok(if rows == FIRST {
-                on.screen.flush()?
-            })
+            if rows == FIRST {
+                on.screen.flush()?;
+            }
+            Ok(())
         };
         tenants::each(&mut app.control, &caller, &filter, sort, &mut take).await?;
         list.finish()?;
@@ -47,6 +48,7 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         list.row(&TenantView::from(row))?;
     }
     list.finish()?;
+    on.screen.flush()?;
     if u64::from(place.page) < place.pages {
         let (page, next) = (place.page, place.page + 1);
         on.screen.note(&format!(

@@ -123,10 +123,9 @@ pub(super) async fn none_match(
     if !asked.is_empty() {
         let known = tenants::label_keys(&mut app.control, caller).await?;
         if asked.iter().any(|key| !known.iter().any(|known| known == key)) {
-            said += &match &*known {
-                [] => "; no tenant has a label".to_owned(),
-                known => format!("; known label keys: {}", known.join(", ")),
-            };
+            let keys = known.join(", ");
+            let labels = if keys.is_empty() { "no tenant has a label" } else { "known label keys: " };
+            said.extend(["; ", labels, &keys]);
         }
     }
     on.screen.note(&said);

@@ -104,19 +104,19 @@ fn without_the_number_nothing_is_changed_in_a_script() {
     rows(&world, 7);
     let before = record(&world);
     for (verb, more) in CONFIRMED {
+        // A statement is written in none but active tenants.
+        let count = if verb == "exec" { "4" } else { "7" };
         for selection in [&["--all"][..], &["--where", "kind=trial"]] {
             let more = [more, selection].concat();
             for (answer, code) in [
                 (&[][..], "confirmation_required"),
                 (&["--yes"], "confirmation_required"),
-                (&["--confirm", "7"], "confirmation_required"),
+                (&["--confirm", count], "confirmation_required"),
                 (&["--yes", "--confirm", "6"], "confirmation_mismatch"),
                 (&["--yes", "--confirm", "0"], "confirmation_mismatch"),
             ] {
                 let args = words(verb, &more, answer);
                 let (exit, error) = world.error(&args);
-                // A statement is written in none but active tenants.
-                let count = if verb == "exec" { "4" } else { "7" };
                 assert_eq!((exit, &error["code"]), (3, &code.into()), "{args:?}: {error}");
                 let hint = error["hint"].as_str().unwrap();
                 assert!(hint.contains(&format!("--confirm {count}")), "{args:?}: {hint}");
