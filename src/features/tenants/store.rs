@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, PgConnection, QueryBuilder};
+use sqlx::{AssertSqlSafe, QueryBuilder};
 use time::OffsetDateTime;
 
 use super::change::Facts;
 use super::model::{Adoption, NewTenant, Resources, Tenant, TenantState};
 use super::selector::{self, Selector, like_literal};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{BatchId, Caller, Email, Labels, OperationId, Slug, TenantId};
 
 /// The index that lets no two tenants have one slug.

@@ -5,7 +5,6 @@
 //! [`Provisioning::reverse`].
 
 use serde_json::Value;
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::change::{Change, ChangeOutcome, Changed};
@@ -13,7 +12,7 @@ use super::error::ProvisioningError;
 use super::recovery::Direction;
 use super::worker::{Provisioning, Worker};
 use crate::features::tenants::{self, Facts, Tenant, TenantRef, TenantState};
-use crate::infra::db::LockKey;
+use crate::infra::db::{LockKey, PgConnection};
 use crate::kernel::{BatchId, Caller, OperationId, Progress, TenantId};
 
 mod store;

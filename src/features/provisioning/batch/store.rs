@@ -1,12 +1,12 @@
 //! The SQL of batches.
 
 use serde_json::Value;
+use sqlx::FromRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 
 use crate::features::tenants::TenantState;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{BatchId, Caller, Labels, OperationId, TenantId};
 
 /// Records a batch.
