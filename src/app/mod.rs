@@ -116,6 +116,7 @@ impl App {
             installation,
             invitation_ttl_hours: i64::try_from(settings.tenants.invitation_ttl.as_secs() / 3600)
                 .unwrap_or(i64::MAX),
+            batch: None,
         };
         Ok(Self { provisioning, control })
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::output::{Column, Row, Thing, time_text};
+use super::pages;
 use super::secret_output::{hand_over, new_file};
 use super::token::{TokenInput, input};
 use super::{CommandResult, Exit, Invocation, complete};
@@ -176,7 +177,8 @@ async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
         Some(email) => Some(tokens.subject(&mut realm, email).await?.email),
         None => None,
     };
-    on.screen.list(tokens.api_keys(&mut realm, &caller, user.as_deref(), args.all_states).await?)?;
+    let keys = tokens.api_keys(&mut realm, &caller, user.as_deref(), args.all_states).await?;
+    pages::list(on, keys, "API keys match")?;
     Ok(Exit::Done)
 }
 

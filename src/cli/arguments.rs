@@ -7,7 +7,11 @@ use std::str::FromStr;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use super::output::Screen;
 use crate::kernel::{Page, text};
+
+/// Rows of a page, unless it is said.
+const LIMIT: u32 = 100;
 
 /// A file, or standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,22 +60,24 @@ impl<F: clap::ValueEnum> FromStr for Sort<F> {
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Rows")]
 pub struct PageArgs {
-    /// Show this page, from 1
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    page: u32,
-    /// Show this many rows a page
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    limit: u32,
-    /// Show every row
+    /// Show this page, from 1; on a terminal the first, elsewhere every row, unless it is said
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    page: Option<u32>,
+    /// Show this many rows a page [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: Option<u32>,
+    /// Show every row, on a terminal, too
     #[arg(long, alias = "all-pages", conflicts_with_all = ["page", "limit"])]
     all: bool,
 }
 
 impl PageArgs {
-    /// The page; `None`: every row.
+    /// The page; `None`: every row, as a script that names no page wants it.
     #[must_use]
-    pub fn page(self) -> Option<Page> {
-        (!self.all).then_some(Page { page: self.page, limit: self.limit })
+    pub fn page(self, screen: &Screen) -> Option<Page> {
+        let asked = self.page.is_some() || self.limit.is_some();
+        let page = Page { page: self.page.unwrap_or(1), limit: self.limit.unwrap_or(LIMIT) };
+        (!self.all && (asked || screen.data_on_terminal())).then_some(page)
     }
 }
 

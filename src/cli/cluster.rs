@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::output::{Column, Row, Thing, time_text};
+use super::pages;
 use super::place::{Limit, UpdateArgs, labels_of, read_secret};
 use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
 use crate::app::App;
@@ -225,7 +226,7 @@ pub async fn run(args: ClusterArgs, on: &Invocation) -> CommandResult {
             let mut app = App::open(&settings, &caller, &progress).await?;
             let placement = app.provisioning.placement.clone();
             drop(progress);
-            on.screen.list(placement.clusters(&mut app.control).await?)?;
+            pages::list(on, placement.clusters(&mut app.control).await?, "servers")?;
         }
         Verb::Show(NameArgs { name }) => {
             let mut app = App::open(&settings, &caller, &progress).await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::arguments::Input;
+use super::confirm::{self, ConfirmArgs};
 use super::interrupt::Stdin;
 use super::output::{Column, Format, Row};
 use super::tenant::TenantSelection;
@@ -64,6 +65,9 @@ pub struct ExecArgs {
     /// Stop it in a tenant where it waits longer for one lock
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub lock_timeout: Duration,
+    /// In how many it is to write
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
 }
 
 /// A file without a readable statement.
@@ -114,10 +118,12 @@ pub async fn run(args: ExecArgs, on: &Invocation) -> CommandResult {
         return outline(&plan, on);
     }
     if request.write {
-        prompt::confirm(
-            on,
-            &format!("run it, with the right to write, in {} tenant(s)", plan.tenants.len()),
-        )?;
+        let slugs: Vec<&str> = plan.tenants.iter().map(|tenant| tenant.slug.as_str()).collect();
+        if slugs.len() == 1 && args.confirm.confirm.is_none() {
+            prompt::confirm(on, "run it, with the right to write, in 1 tenant")?;
+        } else {
+            confirm::number(on, "running it, with the right to write, in", &slugs, args.confirm.confirm)?;
+        }
     }
     let reach = Reach {
         placement: &provisioning.placement,

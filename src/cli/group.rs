@@ -4,7 +4,8 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::arguments::{PageArgs, description};
 use super::complete;
-use super::iam::{RealmArgs, all_pages, name};
+use super::iam::{RealmArgs, name};
+use super::pages::{self, Found};
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::groups::{self, GroupUpdate};
 use crate::features::iam::{Name, UserRef};
@@ -213,11 +214,11 @@ pub async fn run(args: GroupArgs, on: &Invocation) -> CommandResult {
         }
         Verb::List(args) => {
             let mut realm = args.realm.open(on).await?;
-            on.screen.list(groups::list(&mut realm, &caller).await?)?;
+            pages::list(on, groups::list(&mut realm, &caller).await?, "groups")?;
         }
         Verb::Tree(args) => {
             let mut realm = args.realm.open(on).await?;
-            on.screen.list(groups::tree(&mut realm, &caller).await?)?;
+            pages::list(on, groups::tree(&mut realm, &caller).await?, "groups")?;
         }
         Verb::Show(args) => {
             let mut realm = args.realm.open(on).await?;
@@ -225,10 +226,13 @@ pub async fn run(args: GroupArgs, on: &Invocation) -> CommandResult {
         }
         Verb::Members(args) => {
             let mut realm = args.realm.open(on).await?;
-            all_pages(on, args.page.page(), "members", async |page| {
-                Ok(groups::members(&mut realm, &caller, &args.group, page).await?)
+            let page = args.page.page(&on.screen);
+            let written = pages::write(on, page, ("members", "the next members"), async |page, after| {
+                let found = groups::members(&mut realm, &caller, &args.group, page, after).await?;
+                Ok(Found { rows: found.0, place: Some(found.1) })
             })
             .await?;
+            pages::say_if_empty(on, written, "members");
         }
         Verb::Update(args) => {
             let mut realm = args.realm.open(on).await?;

@@ -39,7 +39,7 @@ pub fn watch(token: &CancellationToken, child_has_terminal: &Arc<AtomicBool>, sc
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if child_has_terminal.load(Ordering::Relaxed) {
+            if child_has_terminal.load(Ordering::Relaxed) || screen.paging() {
                 continue;
             }
             STOPPED.store(true, Ordering::SeqCst);

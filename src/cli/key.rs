@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::output::{Column, Row, Thing, time_text};
+use super::own_files::{self, ForceArgs};
 use super::token::input;
 use super::{CommandResult, Exit, Invocation, complete, prompt};
 use crate::app::App;
@@ -12,7 +13,6 @@ use crate::features::tenants::TenantRef;
 use crate::features::tokens::{KeyView, Rotated};
 use crate::infra::crypto::signing::Algorithm;
 use crate::infra::handover::Handover;
-use crate::infra::private_file;
 use crate::kernel::ExposeSecret;
 
 /// Arguments of `nexus key`.
@@ -125,9 +125,12 @@ pub struct ExportArgs {
     /// The development key's kind
     #[arg(long, value_name = "ALGORITHM", default_value = "EdDSA", value_parser = input::algorithm())]
     pub algorithm: Algorithm,
-    /// Write the public keys into this file
+    /// Write the public keys into this file; not over one of your own
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+    /// Whose file may be overwritten
+    #[command(flatten)]
+    pub force: ForceArgs,
 }
 
 /// Runs a verb of `nexus key`.
@@ -148,7 +151,7 @@ async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let keys = app.tokens(&settings).keys(&mut app.control, &caller).await?;
     let shown = keys.into_iter().filter(|key| args.all_states || key.state.as_str() != "gone");
-    on.screen.list(shown)?;
+    super::pages::list(on, shown.collect(), "keys")?;
     Ok(Exit::Done)
 }
 
@@ -220,7 +223,9 @@ async fn export(args: ExportArgs, on: &Invocation) -> CommandResult {
         tokens.pem(&mut app.control, &caller).await?
     };
     match args.file.filter(|_| !on.global.dry_run) {
-        Some(path) => private_file::replace(&path, text.as_bytes())?,
+        Some(path) => {
+            own_files::write_private(&path, text.as_bytes(), args.force, &own_files::is_key_set)?;
+        }
         None => on.screen.raw(text.as_bytes())?,
     }
     Ok(Exit::Done)

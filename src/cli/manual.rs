@@ -9,6 +9,7 @@ use clap::{Args, Command};
 use clap_mangen::Man;
 
 use super::output::{OutputError, Screen};
+use super::own_files::{self, ForceArgs};
 use super::{CommandResult, Exit, GlobalArgs};
 use crate::kernel::{ErrorKind, Failure};
 
@@ -27,6 +28,9 @@ pub struct ManArgs {
     /// Write a page for every command into this folder; without it, print the first page
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub out: Option<PathBuf>,
+    /// Whose files may be overwritten
+    #[command(flatten)]
+    pub force: ForceArgs,
 }
 
 /// A page could not be written.
@@ -68,14 +72,22 @@ pub fn run(args: &ManArgs, flags: &GlobalArgs, screen: &Screen) -> CommandResult
                 move |source| ManError { path, source }
             };
             fs::create_dir_all(folder).map_err(failed(folder))?;
+            for (name, _) in &pages {
+                own_files::check(&folder.join(name), args.force, &is_page)?;
+            }
             for (name, page) in &pages {
-                let path = folder.join(name);
-                fs::write(&path, page).map_err(failed(&path))?;
+                own_files::write_public(&folder.join(name), page, args.force, &is_page)?;
             }
             screen.note(&format!("{} pages written to {}", pages.len(), folder.display()));
         }
     }
     Ok(Exit::Done)
+}
+
+/// Whether a file is a page of Nexus's manual: its title says so (groff_man(7)).
+fn is_page(there: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(there);
+    text.lines().take(8).any(|line| line.starts_with(".TH nexus"))
 }
 
 /// Every manual page: its file's name and its text.

@@ -21,6 +21,7 @@ pub mod cluster;
 pub mod complete;
 pub mod completions;
 pub mod config;
+pub mod confirm;
 pub mod context;
 pub mod crash;
 pub mod doctor;
@@ -40,6 +41,8 @@ pub mod migrate;
 pub mod operation;
 pub mod operator;
 pub mod output;
+mod own_files;
+pub(crate) mod pages;
 pub mod permission;
 pub mod place;
 pub mod pool;
@@ -50,6 +53,7 @@ pub mod secret;
 pub mod secret_input;
 pub mod secret_output;
 pub mod store;
+mod suggestions;
 pub mod tenant;
 mod text;
 pub mod token;
@@ -100,6 +104,7 @@ Exit codes: 0 done, 1 a bug, 2 usage, 3 refused, 4 no such thing, 5 conflict, 6 
 /// Flags that every command takes, before the command or after it.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct GlobalArgs {
     /// Work on this context: one of the installations in nexus.toml
     #[arg(long, global = true, value_name = "NAME", add = complete::contexts())]
@@ -116,12 +121,15 @@ pub struct GlobalArgs {
     /// Log more, and show what caused an error; repeat for more still
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Answer yes to questions; what destroys also wants --confirm SLUG
+    /// Answer yes to questions; what destroys or changes many also wants --confirm
     #[arg(short, long, global = true)]
     pub yes: bool,
     /// Show what would be done, and do nothing
     #[arg(long, global = true)]
     pub dry_run: bool,
+    /// Do not show long tables in a pager
+    #[arg(long, global = true)]
+    pub no_pager: bool,
 }
 
 /// The nouns, and the few commands that have none.

@@ -5,7 +5,10 @@ use std::process::Stdio;
 
 use clap::{Args, Subcommand};
 
+use super::confirm::ConfirmArgs;
 use super::output::{Column, Row, Thing, time_text};
+use super::pages::{self, Found};
+use super::tenant::changes::Crew;
 use super::{CommandResult, Exit, Invocation, arguments, complete};
 use crate::app::App;
 use crate::features::provisioning::{
@@ -13,7 +16,9 @@ use crate::features::provisioning::{
 };
 use crate::features::tenants::{self, TenantRef};
 use crate::infra::saga::StepRecord;
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure, OperationId, Page, Progress, child};
+use crate::kernel::{AnyFailure, BatchId, Caller, ErrorKind, Failure, OperationId, Progress, child};
+
+mod batch;
 
 /// Arguments of `nexus operation`.
 #[derive(Debug, Args)]
@@ -55,9 +60,13 @@ EXAMPLES
     Resume(ResumeArgs),
     /// Take back a change that was stopped
     ///
-    /// Undoes the steps that were done, last first. What Nexus did not make is left alone.
+    /// Undoes the steps that were done, last first. What Nexus did not make is left alone. With
+    /// --batch: applies the opposite verb to exactly those tenants that one command changed. Who was
+    /// changed again since is skipped, and named.
     #[command(after_help = "\
 EXAMPLES
+  nexus operation rollback --batch 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
+  nexus --dry-run operation rollback --batch 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
   nexus operation rollback 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
   nexus --dry-run operation rollback 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d")]
     Rollback(RollbackArgs),
@@ -75,6 +84,9 @@ pub struct ListArgs {
     /// Only those that are not finished
     #[arg(long, conflicts_with = "state")]
     pub open: bool,
+    /// Only those of this batch: what one command changed
+    #[arg(long, value_name = "ID")]
+    pub batch: Option<BatchId>,
     /// Which rows
     #[command(flatten)]
     pub page: arguments::PageArgs,
@@ -103,8 +115,17 @@ pub struct ResumeArgs {
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
     /// The operation's id
-    #[arg(add = complete::operations())]
-    pub id: OperationId,
+    #[arg(value_name = "ID", required_unless_present = "batch", conflicts_with = "batch", add = complete::operations())]
+    pub id: Option<OperationId>,
+    /// Undo what one command changed: the batch's id
+    #[arg(long, value_name = "ID")]
+    pub batch: Option<BatchId>,
+    /// How many
+    #[command(flatten)]
+    pub crew: Crew,
+    /// How many are meant
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
 }
 
 /// Runs a verb of `nexus operation`.
@@ -129,7 +150,13 @@ pub async fn run(args: OperationArgs, on: &Invocation) -> CommandResult {
         }
         Verb::Rollback(args) => {
             let (provisioning, worker) = app.begin_work().await?;
-            take_up(&provisioning, &worker, &[args.id], Direction::Back, (&caller, &progress), on).await
+            if let Some(id) = args.batch {
+                drop(progress);
+                let days = settings.tenants.retention_days;
+                return batch::roll_back(id, days, &args, (provisioning, worker), on).await;
+            }
+            let ids: Vec<OperationId> = args.id.into_iter().collect();
+            take_up(&provisioning, &worker, &ids, Direction::Back, (&caller, &progress), on).await
         }
     }
 }
@@ -139,9 +166,28 @@ async fn list(args: &ListArgs, app: &mut App, caller: &Caller, on: &Invocation) 
         Some(name) => Some(tenants::get(&mut app.control, caller, name).await?.id),
         None => None,
     };
-    let filter = OperationFilter { tenant, state: args.state, open: args.open, id: None };
-    let page = args.page.page().unwrap_or(Page { page: 1, limit: u32::MAX });
-    on.screen.list(OperationView::list(&mut app.control, caller, &filter, page).await?)?;
+    let filter = OperationFilter {
+        tenant,
+        state: args.state,
+        open: args.open,
+        batch: args.batch,
+        ..OperationFilter::default()
+    };
+    let page = args.page.page(&on.screen);
+    let written = pages::write(
+        on,
+        page,
+        ("operations", pages::before(on)),
+        async |page, after: Option<&OperationView>| {
+            let before = after.map(|row| (row.created_at, row.id));
+            let filter = OperationFilter { before, ..filter };
+            let rows = OperationView::list(&mut app.control, caller, &filter, page).await?;
+            Ok(Found { rows, place: None })
+        },
+    )
+    .await?;
+    let narrowed = tenant.is_some() || args.state.is_some() || args.open || args.batch.is_some();
+    pages::say_if_empty(on, written, if narrowed { "operations match" } else { "operations" });
     Ok(Exit::Done)
 }
 
@@ -251,6 +297,7 @@ impl Thing for OperationView {
             ("finished_at", self.finished_at.map(time_text).unwrap_or_default()),
         ];
         let step = |step: &StepRecord| format!("{}: {}", step.name, step.state.as_str());
+        fields.extend(self.batch.map(|id| ("batch", id.to_string())));
         fields.push(("steps", self.steps.iter().map(step).collect::<Vec<_>>().join(", ")));
         fields
     }

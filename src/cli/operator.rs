@@ -138,7 +138,8 @@ pub async fn run(args: OperatorArgs, on: &Invocation) -> CommandResult {
             let mut realm = RealmArgs { tenant: args.tenant }.open(on).await?;
             let slug = realm.place().slug.clone();
             let found = operators::list(&mut realm, &caller).await?;
-            on.screen.list(found.into_iter().map(|granted| GrantView { tenant: slug.clone(), granted }))?;
+            let rows = found.into_iter().map(|granted| GrantView { tenant: slug.clone(), granted });
+            super::pages::list(on, rows.collect(), "operators have access")?;
         }
     }
     Ok(Exit::Done)

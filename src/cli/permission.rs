@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::arguments::description;
 use super::iam::RealmArgs;
+use super::pages;
 use super::{CommandResult, Exit, Invocation};
 use crate::features::iam::{Permission, permissions};
 
@@ -69,7 +70,7 @@ pub async fn run(args: PermissionArgs, on: &Invocation) -> CommandResult {
     match args.verb {
         Verb::List(args) => {
             let mut realm = args.realm.open(on).await?;
-            on.screen.list(permissions::list(&mut realm, &caller).await?)?;
+            pages::list(on, permissions::list(&mut realm, &caller).await?, "permissions")?;
         }
         Verb::Register(args) => {
             let mut realm = args.realm.open(on).await?;

@@ -100,7 +100,7 @@ pub async fn run(args: PoolArgs, on: &Invocation) -> CommandResult {
         }
         Verb::List(ListArgs {}) => {
             drop(progress);
-            on.screen.list(provisioning.pools(&worker).await?)?;
+            super::pages::list(on, provisioning.pools(&worker).await?, "pools")?;
         }
         Verb::Fill(_) if on.global.dry_run => {
             drop(progress);

@@ -198,6 +198,19 @@ pub fn confirm_word(
             flags: format!("--yes --confirm {}", shell::word(word)),
         });
     }
+    type_word(on, what, shown, word)
+}
+
+/// Has a word typed on the terminal, after lines that say what will come.
+///
+/// # Errors
+/// When something else is typed.
+pub(super) fn type_word(
+    on: &Invocation,
+    what: &str,
+    shown: &[String],
+    word: &str,
+) -> Result<(), PromptError> {
     for line in shown {
         on.screen.note(line);
     }

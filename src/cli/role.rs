@@ -5,6 +5,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use super::arguments::description;
 use super::complete;
 use super::iam::{RealmArgs, name};
+use super::pages;
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::roles::{self, Holder};
 use crate::features::iam::{Condition, Name, Permission, UserRef};
@@ -225,7 +226,7 @@ pub async fn run(args: RoleArgs, on: &Invocation) -> CommandResult {
         Verb::Create(args) => return create(&args, on).await,
         Verb::List(args) => {
             let mut realm = args.realm.open(on).await?;
-            on.screen.list(roles::list(&mut realm, &caller).await?)?;
+            pages::list(on, roles::list(&mut realm, &caller).await?, "roles")?;
         }
         Verb::Show(args) => {
             let mut realm = args.realm.open(on).await?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::output::{Column, Row, Thing, time_text};
+use super::pages;
 use super::place::{Limit, UpdateArgs, labels_of, labels_text, read_secret};
 use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
 use crate::app::App;
@@ -196,7 +197,7 @@ pub async fn run(args: StoreArgs, on: &Invocation) -> CommandResult {
         Verb::List(ListArgs {}) => {
             let mut app = open(on).await?;
             let placement = app.provisioning.placement.clone();
-            on.screen.list(placement.stores(&mut app.control).await?)?;
+            pages::list(on, placement.stores(&mut app.control).await?, "stores")?;
             Ok(Exit::Done)
         }
         Verb::Show(NameArgs { name }) => {

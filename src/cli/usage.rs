@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapKind};
 
 use super::exit::{self, Exit};
 use super::output::{Format, Screen};
-use super::{GlobalArgs, output};
+use super::{GlobalArgs, output, suggestions};
 use crate::features::tenants::SelectorError;
 use crate::kernel::slug::SlugError;
 use crate::kernel::{ErrorKind, Failure, Slug};
@@ -96,13 +96,20 @@ fn of_clap(error: &clap::Error, args: &[OsString]) -> UsageError {
         unspoken(error, &command).unwrap_or_else(said)
     };
     let mut hints = Vec::new();
-    for kind in [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue] {
-        match error.get(kind) {
-            Some(ContextValue::String(word)) => hints.push(format!("did you mean {word}?")),
-            Some(ContextValue::Strings(words)) if !words.is_empty() => {
-                hints.push(format!("did you mean {}?", without_aliases(words).join(" or ")));
-            }
-            _ => {}
+    if let (ClapKind::InvalidSubcommand, Some(ContextValue::String(word))) =
+        (error.kind(), error.get(ContextKind::InvalidSubcommand))
+    {
+        hints.extend(verb_suggestions(&command, word));
+    }
+    for kind in [ContextKind::SuggestedArg, ContextKind::SuggestedValue] {
+        let words: Vec<&str> = match error.get(kind) {
+            Some(ContextValue::String(word)) => vec![word],
+            Some(ContextValue::Strings(words)) => words.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let words: Vec<_> = words.into_iter().filter(|word| !suggestions::destroys(word)).take(2).collect();
+        if !words.is_empty() {
+            hints.push(format!("did you mean {}?", words.join(" or ")));
         }
     }
     hints.extend(slug_suggestion(error));
@@ -204,20 +211,15 @@ fn command_typed(args: &[OsString]) -> String {
     path
 }
 
-/// Of several suggestions, those that help shows: an alias is meant to be typed, not to be learnt.
-fn without_aliases(words: &[String]) -> Vec<&str> {
-    /// The names among the words, where one command knows all of them.
-    fn names<'a>(command: &clap::Command, words: &'a [String]) -> Option<Vec<&'a str>> {
-        let is_name = |word: &str| command.get_subcommands().any(|inner| inner.get_name() == word);
-        let is_alias =
-            |word: &str| command.get_subcommands().any(|inner| inner.get_all_aliases().any(|it| it == word));
-        if words.iter().all(|word| is_name(word) || is_alias(word)) {
-            return Some(words.iter().map(String::as_str).filter(|word| is_name(word)).collect());
-        }
-        command.get_subcommands().find_map(|inner| names(inner, words))
+/// What is said for a word that is no verb of a command.
+fn verb_suggestions(path: &str, word: &str) -> Vec<String> {
+    let grammar = super::grammar();
+    let mut command = &grammar;
+    for name in path.split(' ').skip(1) {
+        let Some(inner) = command.find_subcommand(name) else { return Vec::new() };
+        command = inner;
     }
-    let names = names(&super::grammar(), words).unwrap_or_default();
-    if names.is_empty() { words.iter().map(String::as_str).collect() } else { names }
+    suggestions::of_verb(command, path, word)
 }
 
 fn slug_suggestion(error: &clap::Error) -> Option<String> {

@@ -8,6 +8,7 @@ pub mod fetch;
 pub mod handover;
 pub mod object_server;
 pub mod objects;
+pub mod own_file;
 pub mod pg_client;
 pub mod private_file;
 pub mod saga;

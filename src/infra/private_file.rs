@@ -29,6 +29,9 @@ pub enum PrivateFileError {
     /// It is there already, and must not be overwritten.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
+    /// It is there already, and Nexus did not write it, or somebody changed it since.
+    #[error("{} exists already, and is not as Nexus wrote it", .0.display())]
+    NotOurs(PathBuf),
     /// Others may read it.
     #[error("{} can be read by others (mode {mode:04o})", path.display())]
     Open {
@@ -46,7 +49,7 @@ impl Failure for PrivateFileError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. } => ErrorKind::Unavailable,
-            Self::Exists(_) => ErrorKind::Conflict,
+            Self::Exists(_) | Self::NotOurs(_) => ErrorKind::Conflict,
             Self::Open { .. } | Self::NotAFile(_) => ErrorKind::Integrity,
         }
     }
@@ -54,7 +57,7 @@ impl Failure for PrivateFileError {
     fn code(&self) -> &'static str {
         match self {
             Self::Io { .. } => "file_failed",
-            Self::Exists(_) => "file_exists",
+            Self::Exists(_) | Self::NotOurs(_) => "file_exists",
             Self::Open { .. } => "file_readable_by_others",
             Self::NotAFile(_) => "file_not_ordinary",
         }
@@ -63,6 +66,7 @@ impl Failure for PrivateFileError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Exists(_) => vec!["name another file, or move that one away".to_owned()],
+            Self::NotOurs(_) => vec!["name another file, or overwrite it: --force".to_owned()],
             Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))],
             Self::Io { .. } | Self::NotAFile(_) => Vec::new(),
         }
@@ -249,7 +253,7 @@ mod tests {
     fn a_pipe_is_refused_and_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(crate::kernel::child::command("mkfifo").arg(&path).status().unwrap().success());
         assert!(matches!(read(&path), Err(PrivateFileError::NotAFile(_))));
     }
 

@@ -65,6 +65,10 @@ id!(
     OperationId
 );
 id!(
+    /// A batch: the changes of several tenants that one command asked for.
+    BatchId
+);
+id!(
     /// A data key: seals the secrets of one tenant.
     DataKeyId
 );

@@ -22,7 +22,7 @@ pub mod text;
 pub use caller::Caller;
 pub use email::Email;
 pub use error::{AnyFailure, ErrorKind, Failure};
-pub use ids::{OperationId, TenantId, UserId};
+pub use ids::{BatchId, OperationId, TenantId, UserId};
 pub use label::Labels;
 pub use page::{Page, Pagination};
 pub use place_name::PlaceName;

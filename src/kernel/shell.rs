@@ -46,7 +46,7 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             let script = format!("nexus() {{ printf '%s\\n' \"$#\" \"$2\"; }}\nnexus show {}", word(nasty));
-            let out = std::process::Command::new("bash")
+            let out = super::child::command("bash")
                 .args(["-c", &script])
                 .current_dir(folder.path())
                 .output()

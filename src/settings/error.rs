@@ -195,7 +195,7 @@ impl Failure for SettingsError {
                 "every key and what it takes: docs/configuration.md".to_owned(),
             ],
             Self::UnknownContext { name, known, file } => {
-                let near = suggest::nearest(name, known.iter().map(String::as_str));
+                let near = suggest::alike(name, known.iter().map(String::as_str));
                 let near = near.map(|name| format!("did you mean {name}?"));
                 let place = match file {
                     Some(file) => format!("describe it in {} under [context.{name}]", file.display()),

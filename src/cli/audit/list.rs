@@ -2,15 +2,12 @@
 
 use time::OffsetDateTime;
 
+use super::super::pages::{self, Found};
 use super::super::{CommandResult, Exit, Invocation};
 use super::{ListArgs, PeriodArgs};
 use crate::app::App;
-use crate::features::audit::{self, AuditFilter, OfTenant, Period};
+use crate::features::audit::{self, AuditFilter, AuditView, OfTenant, Period};
 use crate::features::tenants::{self, TenantRef};
-use crate::kernel::Page;
-
-/// Rows that are fetched at a time when all are wanted.
-const CHUNK: u32 = 2000;
 
 pub(super) async fn run(args: ListArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
@@ -24,30 +21,19 @@ pub(super) async fn run(args: ListArgs, on: &Invocation) -> CommandResult {
     let caller_wanted = args.caller;
     let mut filter =
         AuditFilter { tenant, action, caller: caller_wanted, since, until, operation, before: None };
-    let asked = args.page.page();
-    let page = asked.unwrap_or(Page { page: 1, limit: CHUNK });
-    let mut list = on.screen.list_writer();
-    let mut count = 0;
-    loop {
-        let rows = audit::list(&mut app.control, &caller, &filter, page).await?;
-        for row in &rows {
-            list.row(row)?;
-            filter.before = Some(row.sequence);
-        }
-        count += rows.len();
-        let full = rows.len() == page.limit as usize;
-        if asked.is_some() || !full {
-            if asked.is_some() && full {
-                on.screen.note(&format!("--page {} shows what was before", page.page + 1));
+    let asked = args.page.page(&on.screen);
+    let written =
+        pages::write(on, asked, ("rows", "what was before"), async |page, after: Option<&AuditView>| {
+            filter.before = after.map(|row| row.sequence);
+            let rows = audit::list(&mut app.control, &caller, &filter, page).await?;
+            if let (true, Some(name)) = (rows.is_empty() && page.page == 1 && after.is_none(), &args.tenant) {
+                // No row may mean that there never was such a tenant.
+                tenants::get(&mut app.control, &caller, name).await?;
             }
-            break;
-        }
-    }
-    if let (0, Some(name)) = (count, &args.tenant) {
-        // No row may mean that there never was such a tenant.
-        tenants::get(&mut app.control, &caller, name).await?;
-    }
-    list.finish()?;
+            Ok(Found { rows, place: None })
+        })
+        .await?;
+    pages::say_if_empty(on, written, "rows match");
     Ok(Exit::Done)
 }
 

@@ -11,8 +11,8 @@ use crate::features::iam::apply::{self, Difference, Document};
 mod realm;
 mod views;
 
+pub(super) use realm::attribute;
 pub use realm::{RealmArgs, name};
-pub(super) use realm::{all_pages, attribute};
 
 /// How much a declaration may be.
 const DECLARATION: Most = Most { bytes: 4 << 20, line: 4 << 20 };

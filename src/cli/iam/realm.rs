@@ -3,15 +3,11 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::super::output::{OutputError, Row};
 use super::super::{Invocation, complete};
 use crate::app::App;
 use crate::features::iam::{Name, Realm};
 use crate::features::tenants::TenantRef;
-use crate::kernel::{AnyFailure, Page, Pagination};
-
-/// Rows that are fetched at a time when all are wanted.
-const CHUNK: u32 = 2000;
+use crate::kernel::AnyFailure;
 
 /// Which realm.
 #[derive(Debug, Clone, Args)]
@@ -56,36 +52,5 @@ pub(crate) fn attribute(text: &str) -> Result<(String, Value), String> {
             Ok((key.to_owned(), parsed.unwrap_or_else(|| Value::from(value))))
         }
         _ => Err("an attribute is written KEY=VALUE".to_owned()),
-    }
-}
-
-/// Writes one page of a list, or with `None` all of them; tells where the next one is.
-///
-/// # Errors
-/// What `fetch` says.
-pub(crate) async fn all_pages<R: Row>(
-    on: &Invocation,
-    page: Option<Page>,
-    what: &str,
-    mut fetch: impl AsyncFnMut(Page) -> Result<(Vec<R>, Pagination), AnyFailure>,
-) -> Result<(), AnyFailure> {
-    let mut list = on.screen.list_writer();
-    let mut now = page.unwrap_or(Page { page: 1, limit: CHUNK });
-    loop {
-        let (rows, place) = fetch(now).await?;
-        rows.iter().try_for_each(|row| list.row(row)).map_err(|error: OutputError| error)?;
-        let last = u64::from(now.page) >= place.pages;
-        if page.is_some() || last {
-            list.finish()?;
-            if !last {
-                let next = place.page + 1;
-                on.screen.note(&format!(
-                    "page {} of {}, {} {what} in all; --page {next} shows the next",
-                    place.page, place.pages, place.total
-                ));
-            }
-            return Ok(());
-        }
-        now.page += 1;
     }
 }

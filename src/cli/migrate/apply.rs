@@ -33,6 +33,7 @@ pub(super) struct ApplyArgs {
 }
 
 pub(super) async fn run(args: ApplyArgs, on: &Invocation) -> CommandResult {
+    args.report.check()?;
     let (settings, caller) = (on.settings()?, on.caller());
     let name = args.plan.display().to_string();
     let saved = PlanFile::read(&read_file(&args.plan)?, &name)?;

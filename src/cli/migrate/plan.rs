@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation};
 use super::how::{FilesArgs, PaceArgs, WhichArgs, request};
-use super::report::write_file;
 use super::views::PlanView;
 use crate::app::App;
 use crate::features::fleet::PlanFile;
@@ -36,9 +36,15 @@ pub(super) struct PlanArgs {
     /// Save the plan in this file, for nexus migrate apply
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub out: Option<PathBuf>,
+    /// Whose file may be overwritten
+    #[command(flatten)]
+    pub force: ForceArgs,
 }
 
 pub(super) async fn run(args: PlanArgs, on: &Invocation) -> CommandResult {
+    if let Some(file) = &args.out {
+        own_files::check(file, args.force, &own_files::is_plan)?;
+    }
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
@@ -48,7 +54,7 @@ pub(super) async fn run(args: PlanArgs, on: &Invocation) -> CommandResult {
     if let Some(file) = args.out.filter(|_| !on.global.dry_run) {
         let saved = PlanFile::new(&request, &planned);
         let text = serde_json::to_string_pretty(&saved).unwrap_or_default();
-        write_file(&file, &text)?;
+        own_files::write_public(&file, text.as_bytes(), args.force, &own_files::is_plan)?;
         on.screen
             .note(&format!("do it: nexus migrate apply --plan {}", shell::word(&file.to_string_lossy())));
     }

@@ -6,10 +6,12 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation};
 use super::views::{RunReport, failure_text};
 use crate::app::App;
 use crate::features::fleet::{FleetError, Outcome, RunTenantView, RunView, TenantState};
+use crate::infra::private_file::PrivateFileError;
 use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure};
 
 /// Where to report.
@@ -18,6 +20,19 @@ pub(super) struct ReportArgs {
     /// Write a report to a file: junit=FILE or markdown=FILE; may be repeated
     #[arg(long = "report", value_name = "FORM=FILE")]
     pub reports: Vec<ReportFile>,
+    /// Whose file may be overwritten
+    #[command(flatten)]
+    pub force: ForceArgs,
+}
+
+impl ReportArgs {
+    /// Refuses files that are a person's, before the run that they are to tell of.
+    ///
+    /// # Errors
+    /// [`PrivateFileError::NotOurs`].
+    pub(super) fn check(&self) -> Result<(), PrivateFileError> {
+        self.reports.iter().try_for_each(|file| own_files::check(&file.path, self.force, file.form.ours()))
+    }
 }
 
 /// A report in a file.
@@ -32,6 +47,23 @@ enum Form {
     Junit,
     Markdown,
 }
+
+impl Form {
+    /// Whether a file is a report of this form.
+    fn ours(self) -> &'static (dyn Fn(&[u8]) -> bool + Sync) {
+        match self {
+            Self::Junit => &|there| {
+                let mark = JUNIT.as_bytes();
+                there.starts_with(b"<?xml") && there.windows(mark.len()).take(200).any(|it| it == mark)
+            },
+            Self::Markdown => &|there| there.starts_with(MARKDOWN.as_bytes()),
+        }
+    }
+}
+
+/// What each report of a form holds at its beginning.
+const JUNIT: &str = "<testsuite name=\"nexus migrate: ";
+const MARKDOWN: &str = "### Migration of tenants: ";
 
 impl FromStr for ReportFile {
     type Err = String;
@@ -78,10 +110,6 @@ pub(super) fn read_file(path: &Path) -> Result<String, FileError> {
     })
 }
 
-pub(super) fn write_file(path: &Path, text: &str) -> Result<(), FileError> {
-    std::fs::write(path, text).map_err(|source| FileError { action: "write", path: path.to_owned(), source })
-}
-
 /// Tells what came of it, and ends as it did.
 pub(super) async fn tell(
     outcome: Outcome,
@@ -102,7 +130,7 @@ pub(super) async fn tell(
             Form::Junit => junit(&report),
             Form::Markdown => markdown(&report),
         };
-        write_file(&file.path, &text)?;
+        own_files::write_public(&file.path, text.as_bytes(), args.force, file.form.ours())?;
     }
     report.tenants.retain(|tenant| matches!(tenant.state, TenantState::Failed | TenantState::LeftOut));
     for tenant in &report.tenants {
@@ -158,7 +186,7 @@ fn junit(report: &RunReport) -> String {
         report.run.as_ref().map_or_else(|| "nothing to do".to_owned(), |run| format!("run {}", run.id));
     let tests = report.tenants.len();
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"nexus migrate: {name}\" \
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  {JUNIT}{name}\" \
          tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\">\n{cases}  </testsuite>\n</testsuites>\n"
     )
 }
@@ -189,9 +217,9 @@ fn seconds(tenant: &RunTenantView) -> String {
 /// As a person reads it beside a pull request.
 fn markdown(report: &RunReport) -> String {
     let Some(run) = &report.run else {
-        return "### Migration of tenants: nothing to do\n\nEvery tenant has everything.\n".to_owned();
+        return format!("{MARKDOWN}nothing to do\n\nEvery tenant has everything.\n");
     };
-    let mut text = format!("### Migration of tenants: {}\n\n", run.state.as_str());
+    let mut text = format!("{MARKDOWN}{}\n\n", run.state.as_str());
     let versions: Vec<String> =
         run.versions.0.iter().map(|(set, version)| format!("{set} {version}")).collect();
     let _ = write!(

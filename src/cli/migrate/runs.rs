@@ -2,14 +2,15 @@
 
 use clap::{Args, Subcommand};
 
+use super::super::pages::{self, Found};
 use super::super::{CommandResult, Exit, Invocation, arguments, prompt};
 use super::how::PaceArgs;
 use super::report::{ReportArgs, tell};
 use super::views::RunReport;
 use crate::app::App;
 use crate::features::fleet::{RunFilter, RunState, RunView, TenantState};
+use crate::kernel::Progress;
 use crate::kernel::ids::RunId;
-use crate::kernel::{Page, Progress};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RunsVerb {
@@ -108,15 +109,23 @@ pub(super) async fn run(verb: RunsVerb, on: &Invocation) -> CommandResult {
     let watch = (&progress as &dyn Progress, &on.interrupt);
     match verb {
         RunsVerb::List(args) => {
-            let page = args.page.page().unwrap_or(Page { page: 1, limit: u32::MAX });
-            let filter = RunFilter { state: args.state };
-            on.screen.list(RunView::list(&mut app.control, &caller, &filter, page).await?)?;
+            let page = args.page.page(&on.screen);
+            let written =
+                pages::write(on, page, ("runs", pages::before(on)), async |page, after: Option<&RunView>| {
+                    let before = after.map(|run| (run.created_at, run.id));
+                    let filter = RunFilter { state: args.state, before };
+                    let rows = RunView::list(&mut app.control, &caller, &filter, page).await?;
+                    Ok(Found { rows, place: None })
+                })
+                .await?;
+            pages::say_if_empty(on, written, if args.state.is_some() { "runs match" } else { "runs" });
             Ok(Exit::Done)
         }
         RunsVerb::Show(args) => show(&mut app, args.id, on).await,
         RunsVerb::Resume(args) if on.global.dry_run => show(&mut app, args.id, on).await,
         RunsVerb::Cancel(args) if on.global.dry_run => show(&mut app, args.id, on).await,
         RunsVerb::Resume(args) => {
+            args.report.check()?;
             let outcome = fleet.resume(&mut app.control, &caller, args.id, watch).await?;
             tell(outcome, &mut app, &caller, &args.report, on).await
         }
@@ -126,6 +135,7 @@ pub(super) async fn run(verb: RunsVerb, on: &Invocation) -> CommandResult {
             Ok(Exit::Done)
         }
         RunsVerb::Rollback(args) => {
+            args.report.check()?;
             let pace = args.pace.settings();
             let way = fleet.way_back(&mut app.control, &caller, args.id, pace).await?;
             if on.global.dry_run {

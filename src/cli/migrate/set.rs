@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::super::output::{Column, Row, Thing, time_text};
+use super::super::pages;
 use super::super::{CommandResult, Exit, Invocation, complete, prompt};
 use crate::app::App;
 use crate::features::migrations::{
@@ -122,7 +123,7 @@ pub(super) async fn run(verb: SetVerb, on: &Invocation) -> CommandResult {
     match verb {
         SetVerb::Add(args) => add(args, &mut app, on).await,
         SetVerb::List(ListArgs {}) => {
-            on.screen.list(migrations::list_sets(&mut app.control).await?)?;
+            pages::list(on, migrations::list_sets(&mut app.control).await?, "sets of migrations")?;
             Ok(Exit::Done)
         }
         SetVerb::Show(NameArgs { name }) => {

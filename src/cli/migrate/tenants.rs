@@ -50,6 +50,7 @@ pub(super) struct TenantsArgs {
 }
 
 pub(super) async fn run(args: TenantsArgs, on: &Invocation) -> CommandResult {
+    args.report.check()?;
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;

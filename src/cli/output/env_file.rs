@@ -114,7 +114,7 @@ mod tests {
     fn a_shell_reads_back_what_was_written() {
         let value = "a'b\"c$d\\e `f` \n g";
         let script = render(EnvFormat::Shell, &[("NEXUS_T", value)], "").unwrap() + "printf %s \"$NEXUS_T\"";
-        let out = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let out = crate::kernel::child::command("sh").arg("-c").arg(script).output().unwrap();
         assert_eq!(String::from_utf8(out.stdout).unwrap(), value);
     }
 }

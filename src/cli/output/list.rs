@@ -29,7 +29,14 @@ impl Screen {
     #[must_use]
     pub fn list_writer<R: Row>(&self) -> ListWriter<'_, R> {
         let table = (self.format() == Format::Table && self.data_on_terminal()).then(|| new_table::<R>(self));
-        ListWriter { screen: self, table, rows: 0, buffer: Vec::new(), of: PhantomData }
+        ListWriter { screen: self, table, pager: false, rows: 0, buffer: Vec::new(), of: PhantomData }
+    }
+
+    /// Begins a list that has pages: on a terminal one that is longer than the screen goes through a
+    /// pager.
+    #[must_use]
+    pub fn page_writer<R: Row>(&self) -> ListWriter<'_, R> {
+        ListWriter { pager: true, ..self.list_writer() }
     }
 }
 
@@ -38,6 +45,7 @@ impl Screen {
 pub struct ListWriter<'a, R> {
     screen: &'a Screen,
     table: Option<Table>,
+    pager: bool,
     rows: u64,
     buffer: Vec<u8>,
     of: PhantomData<fn(R)>,
@@ -90,6 +98,9 @@ impl<R: Row> ListWriter<'_, R> {
                 for line in self.table.iter().flat_map(Table::lines) {
                     self.buffer.extend_from_slice(line.trim_end().as_bytes());
                     self.buffer.push(b'\n');
+                }
+                if self.pager && self.table.is_some() {
+                    return self.screen.table(&self.buffer);
                 }
             }
             (Format::Json | Format::Yaml, 0) => self.buffer.extend_from_slice(b"[]\n"),

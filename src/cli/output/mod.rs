@@ -10,13 +10,14 @@ pub mod escape;
 mod installation;
 pub mod list;
 mod mask;
+mod pager;
 pub mod progress;
 pub mod row;
 pub mod screen;
 pub mod talk;
 pub mod thing;
 
-pub use env_file::{EnvFormat, render as render_env};
+pub use env_file::{EnvFormat, NotDotenv, render as render_env};
 pub use list::ListWriter;
 pub use row::{Column, Row, Thing, time_text};
 pub use screen::{Format, OutputError, Screen};

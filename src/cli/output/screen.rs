@@ -12,6 +12,7 @@ use super::super::GlobalArgs;
 use super::escape;
 use super::installation;
 use super::mask::masked;
+use super::pager;
 use super::talk::{Notes, Talk};
 use crate::kernel::{ErrorKind, Failure};
 
@@ -79,6 +80,10 @@ struct Data {
     out: Mutex<BufWriter<Stdout>>,
     terminal: bool,
     colour: bool,
+    /// Whether a long table goes through a pager.
+    pager: bool,
+    /// Whether a pager has the terminal.
+    paging: AtomicBool,
     reader_left: AtomicBool,
 }
 
@@ -91,6 +96,8 @@ impl Screen {
             out: Mutex::new(BufWriter::with_capacity(64 * 1024, stdout())),
             terminal,
             colour: terminal && colour_wanted(),
+            pager: terminal && !flags.no_pager && stdin().is_terminal(),
+            paging: AtomicBool::new(false),
             reader_left: AtomicBool::new(false),
         };
         let talk_terminal = stderr().is_terminal();
@@ -171,6 +178,12 @@ impl Screen {
         self.talk.note(&masked(&self.hint(&escape::sentence(sentence))));
     }
 
+    /// The flags that say which installation this is about, each with a space before it.
+    #[must_use]
+    pub fn installation(&self) -> &str {
+        &self.installation
+    }
+
     /// A sentence that may hold commands to type: they work on the installation of this one.
     #[must_use]
     pub fn hint(&self, sentence: &str) -> String {
@@ -238,6 +251,29 @@ impl Screen {
     pub fn raw(&self, bytes: &[u8]) -> Result<(), OutputError> {
         let mut out = self.data.out.lock().unwrap_or_else(PoisonError::into_inner);
         self.noticing(out.write_all(bytes))
+    }
+
+    /// Writes a table: through a pager where it is longer than the terminal.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub(super) fn table(&self, bytes: &[u8]) -> Result<(), OutputError> {
+        let rows = Term::stdout().size_checked().map_or(u16::MAX, |(rows, _)| rows);
+        let lines = bytes.split(|byte| *byte == b'\n').count() - 1;
+        if !self.data.pager || lines < usize::from(rows) {
+            return self.raw(bytes);
+        }
+        self.flush()?;
+        self.data.paging.store(true, Ordering::Relaxed);
+        let shown = pager::show(bytes);
+        self.data.paging.store(false, Ordering::Relaxed);
+        if shown? { Ok(()) } else { self.raw(bytes) }
+    }
+
+    /// Whether a pager has the terminal, and Ctrl-C with it.
+    #[must_use]
+    pub fn paging(&self) -> bool {
+        self.data.paging.load(Ordering::Relaxed)
     }
 
     /// Hands everything that was written to the system.

@@ -1,29 +1,46 @@
 //! `nexus tenant env` and `nexus tenant psql`: a tenant's own credentials, for its app and for who
 //! looks after it.
 
-use super::super::output::{self, EnvFormat};
-use super::super::{CommandResult, Exit, Invocation, psql};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::super::output::{self, EnvFormat, NotDotenv};
+use super::super::{CommandResult, Exit, Invocation, own_files, psql};
 use super::{EnvArgs, PsqlArgs};
 use crate::app::App;
 use crate::features::tenants::{self, EnvView};
-use crate::infra::private_file;
 
 pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?.active()?;
     let environment = app.environment(&tenant).await?;
+    let format = format_of(args.format, on);
+    if let Some(path) = &args.file {
+        // Before it is told: what is not written is not told.
+        let masked = rendered(&environment, format, false);
+        own_files::check(path, args.force, &|there| own_files::is_environment(there, &masked))?;
+    }
+    if on.global.dry_run && args.file.is_some() {
+        let path = args.file.as_deref().unwrap_or(Path::new("")).display();
+        on.screen.note(&format!("would write the environment of {} into {path}", tenant.slug));
+        return Ok(Exit::Done);
+    }
     let reveal = args.reveal || args.file.is_some();
     if reveal {
         let how = if args.file.is_some() { "file" } else { "reveal" };
         app.note_disclosure(&caller, &tenant, "tenant.env", how).await?;
     }
-    let variables = environment.variables(reveal);
-    let pairs: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let text = zeroize::Zeroizing::new(output::render_env(format_of(args.format, on), &pairs, EnvView::URL)?);
+    let text = rendered(&environment, format, reveal)?;
     match &args.file {
         Some(path) => {
-            private_file::replace(path, text.as_bytes())?;
+            let marked = match format {
+                EnvFormat::Dotenv | EnvFormat::Shell => Zeroizing::new(own_files::marked(&text)),
+                EnvFormat::Json | EnvFormat::Url => text.clone(),
+            };
+            let ours = |there: &[u8]| own_files::is_environment(there, &text);
+            own_files::write_private(path, marked.as_bytes(), args.force, &ours)?;
             on.screen.note(&format!("the environment of {} is in {}", tenant.slug, path.display()));
         }
         None => on.screen.raw(text.as_bytes())?,
@@ -32,6 +49,12 @@ pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
         on.screen.note("secrets are masked; --reveal prints them, --file PATH writes them into a 0600 file");
     }
     Ok(Exit::Done)
+}
+
+fn rendered(environment: &EnvView, format: EnvFormat, reveal: bool) -> Result<Zeroizing<String>, NotDotenv> {
+    let variables = environment.variables(reveal);
+    let pairs: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Ok(Zeroizing::new(output::render_env(format, &pairs, EnvView::URL)?))
 }
 
 /// `-o json` asks for the same as `--format json`.

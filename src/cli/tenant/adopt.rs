@@ -97,10 +97,9 @@ fn request(args: AdoptArgs) -> Result<AdoptRequest, AnyFailure> {
         Input::File(path) => secret_input::line_from_file(path, what)?,
     };
     let login = ServerAddress::from_url(&url).map_err(NoUrl)?;
-    let name = args.name.unwrap_or_else(|| args.slug.to_string());
     let labels = args.labels.into_iter().map(|label| (label.key, label.value)).collect();
     Ok(AdoptRequest {
-        tenant: NewTenant { slug: args.slug, name, admin_email: None, labels },
+        tenant: NewTenant { slug: args.slug, name: args.name, admin_email: None, labels },
         login,
         cluster: args.cluster.map(|name| name.to_string()),
         store: args.store.map(|name| name.to_string()),

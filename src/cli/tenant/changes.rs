@@ -9,18 +9,23 @@ use serde::Serialize;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::super::confirm::{Asking, tenants};
 use super::super::output::{Column, Row};
 use super::super::{CommandResult, Exit, Invocation};
 use super::{Selected, TenantSelection};
 use crate::app::App;
-use crate::features::provisioning::{Change, Changed, Provisioning, ProvisioningError, Worker};
-use crate::features::tenants::TenantState;
+use crate::features::provisioning::{
+    Change, Changed, Member, Prospect, Provisioning, ProvisioningError, Worker,
+};
+use crate::features::tenants::{TenantRef, TenantState};
 use crate::infra::saga::Interrupted;
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, Failure, OperationId, Progress, TenantId};
+use crate::kernel::{
+    AnyFailure, BatchId, Caller, ErrorKind, Event, Failure, OperationId, Progress, TenantId,
+};
 
 /// How many are changed at once, and when to give up.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Crew {
+pub struct Crew {
     /// Change this many at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
@@ -36,6 +41,41 @@ struct SomeFailed {
     failed: u32,
     skipped: usize,
     total: usize,
+    batch: Option<BatchId>,
+    ways_on: Vec<String>,
+}
+
+/// Ctrl-C came between two of many.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped after {changed} of {}", tenants(*total))]
+struct Stopped {
+    changed: usize,
+    total: usize,
+    batch: Option<BatchId>,
+}
+
+impl Failure for Stopped {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Interrupted
+    }
+
+    fn code(&self) -> &'static str {
+        "interrupted"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let back = self.batch.filter(|_| self.changed > 0).map(way_back);
+        let on = "to go on, repeat the command: what is done is left as it is".to_owned();
+        [on].into_iter().chain(back).collect()
+    }
+
+    fn details(&self) -> serde_json::Value {
+        serde_json::json!({ "changed": self.changed, "total": self.total, "batch": self.batch })
+    }
+}
+
+pub(super) fn way_back(batch: BatchId) -> String {
+    format!("to undo what it changed: nexus operation rollback --batch {batch}")
 }
 
 impl Failure for SomeFailed {
@@ -48,7 +88,8 @@ impl Failure for SomeFailed {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["repeat the command: what is done is left as it is, what was half done is finished".to_owned()]
+        let back = self.batch.map(way_back);
+        self.ways_on.iter().cloned().chain(back).collect()
     }
 
     fn details(&self) -> serde_json::Value {
@@ -58,7 +99,7 @@ impl Failure for SomeFailed {
 
 /// What came of a change of one tenant.
 #[derive(Debug, Serialize)]
-pub(super) struct ChangedView {
+pub(in super::super) struct ChangedView {
     /// Its slug; what was typed, where there is no such tenant.
     slug: String,
     /// What came of it, `failed` or `skipped`.
@@ -73,6 +114,12 @@ pub(super) struct ChangedView {
     code: Option<&'static str>,
     /// Why it failed, in words.
     error: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// The batch that it is a part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchId>,
 }
 
 impl From<Changed> for ChangedView {
@@ -85,13 +132,25 @@ impl From<Changed> for ChangedView {
             operation: changed.operation,
             code: None,
             error: None,
+            hint: None,
+            batch: None,
         }
     }
 }
 
 impl ChangedView {
     fn without(slug: String, outcome: &'static str) -> Self {
-        Self { slug, outcome, state: None, id: None, operation: None, code: None, error: None }
+        Self {
+            slug,
+            outcome,
+            state: None,
+            id: None,
+            operation: None,
+            code: None,
+            error: None,
+            hint: None,
+            batch: None,
+        }
     }
 
     fn failed(slug: String, error: &ProvisioningError) -> Self {
@@ -99,7 +158,18 @@ impl ChangedView {
             operation: error.operation(),
             code: Some(error.code()),
             error: Some(error.to_string()),
-            ..Self::without(slug, "failed")
+            hint: error.hints().into_iter().next(),
+            ..Self::without(slug, if is_skip(error) { "skipped" } else { "failed" })
+        }
+    }
+
+    /// A row for what only would be done.
+    fn planned(member: &Member) -> Self {
+        let (slug, id) = (member.slug.clone(), Some(member.tenant));
+        match member.prospect {
+            Prospect::ChangedSince => Self { id, ..Self::failed(slug, &member.changed_since()) },
+            Prospect::Unchanged => Self { id, ..Self::without(slug, "unchanged") },
+            Prospect::Planned => Self { id, ..Self::without(slug, "planned") },
         }
     }
 }
@@ -132,16 +202,23 @@ impl Row for ChangedView {
     }
 }
 
+/// Whether a failure only says that a tenant is left as somebody made it since.
+fn is_skip(error: &ProvisioningError) -> bool {
+    matches!(error, ProvisioningError::ChangedSince { .. })
+}
+
 /// Changes those that were chosen. One that was named fails as the command itself.
 pub(super) async fn of_selected(
     selection: &TenantSelection,
     change: Change,
     crew: &Crew,
+    asking: Asking<'_>,
     on: &Invocation,
 ) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
     if let Some(name) = selection.one() {
+        asking.confirm(on, &[&name.to_string()], false)?;
         let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
         let changed = one(&provisioning, &worker, &caller, (name, &change), &progress, on).await;
         drop(progress);
@@ -150,7 +227,14 @@ pub(super) async fn of_selected(
     }
     let mut app = App::open(&settings, &caller, &progress).await?;
     drop(progress);
-    let chosen = selection.tenants(&mut app, &caller).await?;
+    let chosen = selection.fixed(&mut app, &caller).await?;
+    if chosen.is_empty() && selection.is_selection() {
+        selection.say_that_none_match(&mut app, &caller, on).await?;
+    }
+    if !on.global.dry_run {
+        let slugs: Vec<&str> = chosen.iter().map(|one| one.slug.as_str()).collect();
+        asking.confirm(on, &slugs, selection.is_selection())?;
+    }
     let ready = app.begin_work().await?;
     of_many(chosen, change, crew, ready, on).await
 }
@@ -159,7 +243,7 @@ async fn one(
     provisioning: &Provisioning,
     worker: &Worker,
     caller: &Caller,
-    (name, change): (&crate::features::tenants::TenantRef, &Change),
+    (name, change): (&TenantRef, &Change),
     progress: &dyn Progress,
     on: &Invocation,
 ) -> Result<Changed, ProvisioningError> {
@@ -169,7 +253,7 @@ async fn one(
     Box::pin(provisioning.change(worker, caller, name, change, progress, &on.interrupt)).await
 }
 
-/// Changes these, each by itself.
+/// Changes these, each by itself, as one batch.
 pub(super) async fn of_many(
     chosen: Vec<Selected>,
     change: Change,
@@ -177,15 +261,51 @@ pub(super) async fn of_many(
     (provisioning, first): (Provisioning, Worker),
     on: &Invocation,
 ) -> CommandResult {
-    let total = chosen.len();
+    let tasks: VecDeque<Task> = chosen.into_iter().map(|one| Task::Change(one, change.clone())).collect();
+    let provisioning = match tasks.len() {
+        0 => provisioning,
+        _ if on.global.dry_run => provisioning,
+        count => provisioning.begin_batch(&first, &on.caller(), (change.kind(), count), None).await?,
+    };
+    carry_out(tasks, Vec::new(), crew, (provisioning, first), on).await
+}
+
+/// Rolls back a batch's changes, as a batch of its own. Those that nothing is to be done for only have
+/// their row.
+pub(in super::super) async fn back(
+    members: Vec<Member>,
+    (batch, verb): (BatchId, &str),
+    crew: &Crew,
+    (provisioning, first): (Provisioning, Worker),
+    on: &Invocation,
+) -> CommandResult {
+    let (todo, others): (Vec<Member>, Vec<Member>) =
+        members.into_iter().partition(|it| it.prospect == Prospect::Planned && !on.global.dry_run);
+    let others = others.iter().map(ChangedView::planned).collect();
+    let provisioning = match todo.len() {
+        0 => provisioning,
+        count => provisioning.begin_batch(&first, &on.caller(), (verb, count), Some(batch)).await?,
+    };
+    let tasks = todo.into_iter().map(|member| Task::Back(Box::new(member))).collect();
+    carry_out(tasks, others, crew, (provisioning, first), on).await
+}
+
+async fn carry_out(
+    tasks: VecDeque<Task>,
+    others: Vec<ChangedView>,
+    crew: &Crew,
+    (provisioning, first): (Provisioning, Worker),
+    on: &Invocation,
+) -> CommandResult {
+    let total = tasks.len();
+    let batch = provisioning.batch.map(|batch| batch.id);
     let progress = Arc::new(on.screen.progress());
     progress.event(Event::Total(total as u64));
     let jobs = usize::from(crew.jobs).min(total);
     let shared = Arc::new(Shared {
-        left: Mutex::new(chosen.into()),
+        left: Mutex::new(tasks),
         failed: AtomicU32::new(0),
         max_failures: crew.max_failures.unwrap_or(u32::MAX),
-        change,
         caller: on.caller(),
         dry_run: on.global.dry_run,
     });
@@ -206,45 +326,136 @@ pub(super) async fn of_many(
         });
     }
     drop(results);
-    let skipped = tell(incoming, &shared, on).await?;
+    let told = tell(incoming, others, &shared, batch, on).await?;
     let connected = workers.join_all().await.into_iter().collect::<Result<Vec<()>, _>>();
     drop(progress);
+    let batch = batch.filter(|_| told.changed > 0);
     if on.interrupt.is_cancelled() {
-        return Err(ProvisioningError::from(Interrupted).into());
+        let changed = told.changed;
+        return Err(if total > 1 { Stopped { changed, total, batch }.into() } else { interrupted() });
     }
     connected?;
     match shared.failed.load(Ordering::Relaxed) {
-        0 => Ok(Exit::Done),
-        failed => Err(SomeFailed { failed, skipped, total }.into()),
+        0 => {
+            if let Some(batch) = batch.filter(|_| told.undoable) {
+                on.screen.note(&format!("batch {batch}; {}", way_back(batch)));
+            }
+            Ok(Exit::Done)
+        }
+        failed => {
+            let (skipped, ways_on) = (told.skipped, told.ways_on(failed));
+            let batch = batch.filter(|_| told.undoable);
+            Err(SomeFailed { failed, skipped, total, batch, ways_on }.into())
+        }
     }
 }
 
-/// Writes a row for each result as it comes, and then for each that nobody began; how many those
-/// are.
+fn interrupted() -> AnyFailure {
+    ProvisioningError::from(Interrupted).into()
+}
+
+/// What was written of many.
+struct Told {
+    /// How many were changed.
+    changed: usize,
+    /// Whether that can be undone.
+    undoable: bool,
+    /// How many nobody began.
+    skipped: usize,
+    /// How many failed for what may pass, so that repeating the command helps.
+    passing: u32,
+    /// What leads on from the first failure that repeating does not help.
+    hint: Option<String>,
+}
+
+impl Told {
+    fn ways_on(&self, failed: u32) -> Vec<String> {
+        let again = "repeat the command: what is done is left as it is, what was half done is finished";
+        let rows = "each row that failed says how to go on (in -o json, its hint)";
+        let again = (self.passing > 0 || self.skipped > 0).then(|| again.to_owned());
+        let stuck = (failed > self.passing).then(|| rows.to_owned());
+        again.into_iter().chain(self.hint.clone()).chain(stuck).collect()
+    }
+}
+
+/// Writes a row for each result as it comes, and then for each that nobody began.
 async fn tell(
-    mut incoming: mpsc::Receiver<ChangedView>,
+    mut incoming: mpsc::Receiver<Outcome>,
+    others: Vec<ChangedView>,
     shared: &Shared,
+    batch: Option<BatchId>,
     on: &Invocation,
-) -> Result<usize, AnyFailure> {
+) -> Result<Told, AnyFailure> {
+    let mut told = Told { changed: 0, undoable: true, skipped: 0, passing: 0, hint: None };
     let mut list = on.screen.list_writer();
-    while let Some(row) = incoming.recv().await {
+    for row in others {
         list.row(&row)?;
     }
-    let left: Vec<Selected> = shared.left.lock().await.drain(..).collect();
-    let skipped = left.len();
+    while let Some(Outcome { row, changed, passing }) = incoming.recv().await {
+        told.changed += usize::from(changed);
+        told.undoable &= row.outcome != "purged";
+        if row.outcome == "failed" {
+            told.passing += u32::from(passing);
+            if let Some(hint) = row.hint.as_ref().filter(|_| !passing && told.hint.is_none()) {
+                told.hint = Some(format!("{}: {hint}", row.slug));
+            }
+        }
+        list.row(&ChangedView { batch: batch.filter(|_| changed), ..row })?;
+    }
+    let left: Vec<Task> = shared.left.lock().await.drain(..).collect();
+    told.skipped = left.len();
     for one in left {
-        list.row(&ChangedView::without(one.slug, "skipped"))?;
+        list.row(&ChangedView::without(one.slug().to_owned(), "skipped"))?;
     }
     list.finish()?;
-    Ok(skipped)
+    Ok(told)
+}
+
+/// What is to be done for one tenant.
+enum Task {
+    Change(Selected, Change),
+    Back(Box<Member>),
+}
+
+impl Task {
+    fn slug(&self) -> &str {
+        match self {
+            Self::Change(one, _) => &one.slug,
+            Self::Back(member) => &member.slug,
+        }
+    }
+}
+
+/// What came of one.
+struct Outcome {
+    row: ChangedView,
+    changed: bool,
+    /// It failed for what may be over in a moment.
+    passing: bool,
+}
+
+impl Outcome {
+    fn of(slug: &str, result: Result<Changed, ProvisioningError>) -> Self {
+        use crate::features::provisioning::ChangeOutcome::{Planned, Unchanged};
+        match result {
+            Ok(changed) => {
+                let written = !matches!(changed.outcome, Planned | Unchanged);
+                Self { row: changed.into(), changed: written, passing: false }
+            }
+            Err(error) => Self {
+                row: ChangedView::failed(slug.to_owned(), &error),
+                changed: false,
+                passing: matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy),
+            },
+        }
+    }
 }
 
 /// What the workers share.
 struct Shared {
-    left: Mutex<VecDeque<Selected>>,
+    left: Mutex<VecDeque<Task>>,
     failed: AtomicU32,
     max_failures: u32,
-    change: Change,
     caller: Caller,
     dry_run: bool,
 }
@@ -256,26 +467,40 @@ impl Shared {
         worker: &Worker,
         progress: &dyn Progress,
         stop: &CancellationToken,
-        results: &mpsc::Sender<ChangedView>,
+        results: &mpsc::Sender<Outcome>,
     ) {
         while !stop.is_cancelled() && self.failed.load(Ordering::Relaxed) < self.max_failures {
-            let Some(Selected { tenant, slug }) = self.left.lock().await.pop_front() else { return };
-            let changed = if self.dry_run {
-                provisioning.look_at_change(worker, &self.caller, &tenant, &self.change).await
-            } else {
-                let change = provisioning.change(worker, &self.caller, &tenant, &self.change, progress, stop);
-                Box::pin(change).await
-            };
-            progress.event(Event::Done { subject: slug.clone(), ok: changed.is_ok() });
-            let row = changed.map_or_else(
-                |error| {
-                    self.failed.fetch_add(1, Ordering::Relaxed);
-                    ChangedView::failed(slug, &error)
-                },
-                ChangedView::from,
-            );
-            if results.send(row).await.is_err() {
+            let Some(task) = self.left.lock().await.pop_front() else { return };
+            let result = self.perform(provisioning, worker, &task, progress, stop).await;
+            let failed = result.as_ref().is_err_and(|error| !is_skip(error));
+            progress.event(Event::Done { subject: task.slug().to_owned(), ok: !failed });
+            if failed {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+            }
+            if results.send(Outcome::of(task.slug(), result)).await.is_err() {
                 return;
+            }
+        }
+    }
+
+    async fn perform(
+        &self,
+        provisioning: &Provisioning,
+        worker: &Worker,
+        task: &Task,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<Changed, ProvisioningError> {
+        match task {
+            Task::Change(one, change) if self.dry_run => {
+                provisioning.look_at_change(worker, &self.caller, &one.tenant, change).await
+            }
+            Task::Change(one, change) => {
+                let change = provisioning.change(worker, &self.caller, &one.tenant, change, progress, stop);
+                Box::pin(change).await
+            }
+            Task::Back(member) => {
+                Box::pin(provisioning.reverse(worker, &self.caller, member, progress, stop)).await
             }
         }
     }

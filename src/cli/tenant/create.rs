@@ -68,11 +68,11 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
         None => prompt::text(&on.screen, "Slug", "SLUG", check::<Slug>)?.parse::<Slug>()?,
     };
     let name = match &args.name {
-        Some(name) => name.clone(),
-        None if asked => prompt::text(&on.screen, "Name", "--name", |text| {
+        Some(name) => Some(name.clone()),
+        None if asked => Some(prompt::text(&on.screen, "Name", "--name", |text| {
             super::super::arguments::display_name(text).map(|_| ())
-        })?,
-        None => slug.to_string(),
+        })?),
+        None => None,
     };
     let admin_email = match &args.admin_email {
         None if asked => {

@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::super::{CommandResult, Exit, Invocation, complete, prompt};
+use super::super::confirm::{Asking, Meant};
+use super::super::{CommandResult, Exit, Invocation, confirm, prompt};
+use super::TenantSelection;
+use super::changes::{self, Crew};
 use crate::app::App;
 use crate::features::provisioning::{Change, Sizes, plan_delete, plan_purge};
 use crate::features::tenants::{self, TenantRef};
@@ -11,22 +14,43 @@ use crate::kernel::Slug;
 /// Arguments of `nexus tenant delete`.
 #[derive(Debug, Args)]
 pub(super) struct DeleteArgs {
-    /// The tenant, by slug or id
-    #[arg(value_name = "SLUG|ID", add = complete::tenants())]
-    pub tenant: TenantRef,
+    /// Which
+    #[command(flatten)]
+    pub tenants: TenantSelection,
     /// Destroy it at once and for good: nothing of it can be had back
     #[arg(long)]
     pub purge: bool,
-    /// Say which tenant is meant, where there is no terminal to type it on
-    #[arg(long, value_name = "SLUG")]
-    pub confirm: Option<Slug>,
+    /// Say which tenant is meant, or of several how many, where there is no terminal to type it on
+    #[arg(long, value_name = "SLUG|N")]
+    pub confirm: Option<Meant>,
+    /// How many
+    #[command(flatten)]
+    pub crew: Crew,
 }
 
 pub(super) async fn run(args: &DeleteArgs, on: &Invocation) -> CommandResult {
+    match args.tenants.one() {
+        Some(name) => one(args, name, on).await,
+        None => many(args, on).await,
+    }
+}
+
+async fn many(args: &DeleteArgs, on: &Invocation) -> CommandResult {
+    let days = on.settings()?.tenants.retention_days;
+    let (change, doing) = if args.purge {
+        (Change::Purge { only_if_due: false }, "deleting for good")
+    } else {
+        (Change::Delete { retention_days: days }, "deleting")
+    };
+    let asking = Asking { doing, given: args.confirm.clone(), destroys: true };
+    changes::of_selected(&args.tenants, change, &args.crew, asking, on).await
+}
+
+async fn one(args: &DeleteArgs, name: &TenantRef, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
-    let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?;
+    let tenant = tenants::get(&mut app.control, &caller, name).await?;
     let days = settings.tenants.retention_days;
     let (change, planned, what) = if args.purge {
         (Change::Purge { only_if_due: false }, plan_purge(&tenant), "for good")
@@ -49,7 +73,16 @@ pub(super) async fn run(args: &DeleteArgs, on: &Invocation) -> CommandResult {
     }
     shown.extend(planned.iter().map(|step| format!("  {}", step.effect)));
     let what = format!("deleting tenant {slug} {what}");
-    prompt::confirm_slug(on, what.trim_end(), &shown, &slug, args.confirm.as_ref())?;
+    let given = match &args.confirm {
+        Some(Meant::One(given)) => Some(given),
+        Some(Meant::Number(1)) => Some(&slug),
+        Some(Meant::Number(wrong)) => {
+            confirm::number(on, "deleting", &[slug.as_str()], Some(*wrong))?;
+            None
+        }
+        None => None,
+    };
+    prompt::confirm_slug(on, what.trim_end(), &shown, &slug, given)?;
     let (provisioning, worker) = app.begin_work().await?;
     let by_id = TenantRef::Id(tenant.id);
     let changed =

@@ -154,10 +154,7 @@ fn tenant(
         Some(near) => format!("{error}; did you mean {near}?"),
         None => error.to_string(),
     })?;
-    let name = match name {
-        Some(name) => arguments::display_name(&name)?,
-        None => slug.to_string(),
-    };
+    let name = name.map(|name| arguments::display_name(&name)).transpose()?;
     let admin_email = admin_email.map(|text| text.parse()).transpose();
     let admin_email = admin_email.map_err(|error: crate::kernel::email::EmailError| error.to_string())?;
     let checked =

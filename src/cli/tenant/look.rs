@@ -1,10 +1,15 @@
 //! `nexus tenant list` and `nexus tenant show`.
 
 use super::super::{CommandResult, Exit, Invocation};
+use super::selection::none_match;
 use super::views::ShownView;
 use super::{ListArgs, ShowArgs, SortField};
 use crate::app::App;
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantView};
+use crate::kernel::{AnyFailure, Caller};
+
+/// After so many rows what was written is handed on.
+const FIRST: u64 = 50;
 
 pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
@@ -19,16 +24,23 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         SortField::Created => TenantSort::CreatedAt,
     };
     let sort = (field, args.sort.descending);
-    let mut list = on.screen.list_writer();
-    let Some(page) = args.page.page() else {
+    let mut list = on.screen.page_writer();
+    let Some(page) = args.page.page(&on.screen) else {
         let mut rows = 0_u64;
         let mut take = |tenant: Tenant| {
+            list.row(&TenantView::from(tenant))?;
             rows += 1;
-            Ok(list.row(&TenantView::from(tenant))?)
+            // A reader has something at once.
+            if rows == FIRST {
+                on.screen.flush()?;
+            }
+            Ok(())
         };
         tenants::each(&mut app.control, &caller, &filter, sort, &mut take).await?;
         list.finish()?;
-        hint_at_slips(on, &filter.selector, rows);
+        if rows == 0 {
+            say_empty(on, &filter, &mut app, &caller).await?;
+        }
         return Ok(Exit::Done);
     };
     let (rows, place) = tenants::list(&mut app.control, &caller, &filter, sort, page).await?;
@@ -36,6 +48,7 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         list.row(&TenantView::from(row))?;
     }
     list.finish()?;
+    on.screen.flush()?;
     if u64::from(place.page) < place.pages {
         let (page, next) = (place.page, place.page + 1);
         on.screen.note(&format!(
@@ -43,15 +56,26 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
             place.pages, place.total
         ));
     }
-    hint_at_slips(on, &filter.selector, place.total);
+    if place.total == 0 {
+        say_empty(on, &filter, &mut app, &caller).await?;
+    } else if u64::from(place.page) > place.pages {
+        let (page, pages) = (place.page, place.pages);
+        on.screen.note(&format!("page {page} is empty: there are {} tenants on {pages} pages", place.total));
+    }
     Ok(Exit::Done)
 }
 
-/// A label that nobody has may be a slip of something else.
-fn hint_at_slips(on: &Invocation, selector: &Selector, found: u64) {
-    for (key, nearest) in selector.suspects().into_iter().filter(|_| found == 0) {
-        on.screen.note(&format!("{key} was taken for a label; did you mean {nearest}?"));
+async fn say_empty(
+    on: &Invocation,
+    filter: &TenantFilter,
+    app: &mut App,
+    caller: &Caller,
+) -> Result<(), AnyFailure> {
+    if filter.selector.is_empty() && filter.search.is_none() {
+        on.screen.note("no tenants");
+        return Ok(());
     }
+    none_match(&filter.selector, app, caller, on).await
 }
 
 pub(super) async fn show(args: &ShowArgs, on: &Invocation) -> CommandResult {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::arguments::{self, Input, PageArgs, Sort};
+use super::confirm::ConfirmArgs;
 use super::output::EnvFormat;
+use super::own_files::ForceArgs;
 use super::{CommandResult, Invocation, complete};
 use crate::features::tenants::{Selector, TenantRef, TenantState};
 use crate::kernel::label::{Label, LabelError};
@@ -14,7 +16,7 @@ use crate::kernel::{Email, Slug};
 
 mod access;
 mod adopt;
-mod changes;
+pub(super) mod changes;
 mod create;
 mod delete;
 mod input;
@@ -100,6 +102,9 @@ CONDITIONS
                             '*' stands for any characters; '!=' for all the others
   created<2026-01-31        before that day (UTC); <=, >, >=, = and != go, too
   created>7d                in the last seven days; 30m, 12h and 4w go, too
+  reason='unpaid*'          suspended for this reason; '!=' for another
+  suspended>2h              suspended in the last two hours; else as created
+  suspended_by=machine:ann  suspended by them; 'by' means the same
   label.tier=gold|silver    with the label; 'tier=gold' is short for it
   label.tier!=gold          with another value, or without the label
   label.tier, !label.tier   with the label, without it
@@ -160,6 +165,10 @@ EXAMPLES
   nexus tenant suspend acme --reason 'invoice 17 is not paid'
   nexus tenant suspend --where label.tier=trial,created<30d --reason 'the trial is over'
   nexus --dry-run tenant suspend --all --reason 'maintenance'       which would be suspended
+  nexus tenant suspend --all --reason 'maintenance' --yes --confirm 202      in a script
+
+Those that --all and --where choose are counted first, and their number must be typed. What one
+command changed is a batch: 'nexus operation rollback --batch ID' undoes exactly that.
 
 'nexus tenant list --help' describes the conditions of --where.")]
     Suspend(suspend::SuspendArgs),
@@ -167,19 +176,23 @@ EXAMPLES
     #[command(after_help = "\
 EXAMPLES
   nexus tenant resume acme
-  nexus tenant resume --where state=suspended,label.tier=gold --jobs 8")]
+  nexus tenant resume --where state=suspended,label.tier=gold --jobs 8
+  nexus tenant resume --where 'reason=maintenance*,suspended>2h' --yes --confirm 40")]
     Resume(resume::ResumeArgs),
     /// Delete a tenant: nobody can use it, and it is kept for a while
     ///
     /// Its slug stays taken, and 'nexus tenant undelete' has it back until it is purged; how many
     /// days it is kept is a setting (retention_days). With --purge it is destroyed at once. The
-    /// slug must be typed; a script passes --yes --confirm SLUG. Should anything stop it, the same
-    /// command finishes the work.
+    /// slug must be typed; a script passes --yes --confirm SLUG. Of several the number must be typed,
+    /// and a script passes --yes --confirm N. Should anything stop it, the same command finishes the
+    /// work.
     #[command(after_help = "\
 EXAMPLES
   nexus tenant delete acme
   nexus tenant delete acme --yes --confirm acme             in a script
   nexus tenant delete acme --purge                          at once, and for good
+  nexus tenant delete acme birch --yes --confirm 2          several: how many
+  nexus tenant delete --where label.tier=trial,suspended<30d
   nexus --dry-run tenant delete acme --purge                what would go
   nexus tenant list --state trashed                         what can be had back")]
     Delete(delete::DeleteArgs),
@@ -325,9 +338,12 @@ pub struct EnvArgs {
     /// Print secrets as they are
     #[arg(long, conflicts_with = "file")]
     pub reveal: bool,
-    /// Write into this file, which only you may read, secrets as they are
+    /// Write into this file, which only you may read, secrets as they are; not over one of your own
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+    /// Whose file may be overwritten
+    #[command(flatten)]
+    pub force: ForceArgs,
 }
 
 /// Arguments of `nexus tenant psql`.
@@ -365,6 +381,9 @@ pub struct UpdateArgs {
     /// Take a label off; may be repeated
     #[arg(long, value_name = "KEY", value_parser = label_key)]
     pub unlabel: Vec<String>,
+    /// How many are meant
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
 }
 
 /// Arguments of `nexus tenant rename`.

@@ -6,12 +6,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::output::{Column, Row, Thing};
+use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation, complete, place};
 use super::TenantSelection;
 use crate::app::App;
 use crate::features::inspection::{self, Breach, Checked, InspectionError, Kind, Outcome, Proof};
 use crate::features::tenants::{self, Selector, TenantRef};
-use crate::infra::private_file;
 
 /// Neighbours that each tenant tries, unless it is said.
 const PAIRS: u32 = 4;
@@ -38,6 +38,9 @@ pub(super) struct ProveArgs {
     /// Write a signed report into this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["verify", "public_key"], value_hint = clap::ValueHint::FilePath)]
     pub report: Option<PathBuf>,
+    /// Whose file may be overwritten
+    #[command(flatten)]
+    pub force: ForceArgs,
     /// Check a signed report; needs no server
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub verify: Option<PathBuf>,
@@ -63,6 +66,9 @@ pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
         on.screen.note(&format!("its fingerprint is {fingerprint}"));
         return Ok(Exit::Done);
     }
+    if let Some(path) = &args.report {
+        own_files::check(path, args.force, &own_files::is_proof)?;
+    }
     let selection = TenantSelection { names: args.names, all: args.all, conditions: args.conditions };
     let chosen = on.reading(selection.tenants(&mut app, &caller)).await?;
     let mut ids = Vec::with_capacity(chosen.len());
@@ -87,7 +93,8 @@ pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
         let signed = inspection::sign(provisioning, control, &caller, &proof).await?;
         let text = serde_json::to_string_pretty(&signed)
             .map_err(|error| InspectionError::NoProof(error.to_string()))?;
-        private_file::replace(path, format!("{text}\n").as_bytes())?;
+        let text = format!("{text}\n");
+        own_files::write_private(path, text.as_bytes(), args.force, &own_files::is_proof)?;
         on.screen.note(&format!(
             "the signed report is in {}; its key is {}",
             path.display(),

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::super::confirm::ConfirmArgs;
 use super::super::{CommandResult, Invocation};
 use super::TenantSelection;
 use super::changes::{self, Crew};
@@ -16,8 +17,12 @@ pub(super) struct ResumeArgs {
     /// How many
     #[command(flatten)]
     pub crew: Crew,
+    /// How many are meant
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
 }
 
 pub(super) async fn run(args: ResumeArgs, on: &Invocation) -> CommandResult {
-    changes::of_selected(&args.tenants, Change::Resume, &args.crew, on).await
+    let asking = args.confirm.asking("resuming");
+    changes::of_selected(&args.tenants, Change::Resume, &args.crew, asking, on).await
 }

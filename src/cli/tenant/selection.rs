@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::super::complete;
+use super::super::{Invocation, complete};
 use crate::app::App;
 use crate::features::tenants::{self, Selector, TenantRef};
 use crate::kernel::{AnyFailure, Caller};
@@ -42,6 +42,50 @@ impl TenantSelection {
         }
     }
 
+    /// Whether tenants are chosen by what they are, not by their names: a person may not know which.
+    #[must_use]
+    pub fn is_selection(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The chosen tenants, each held by its id, so that what is counted now is what is changed later.
+    /// A name that nobody has stays as it is, and so does its failure.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    pub async fn fixed(&self, app: &mut App, caller: &Caller) -> Result<Vec<Selected>, AnyFailure> {
+        let typed = self.tenants(app, caller).await?;
+        if self.is_selection() {
+            return Ok(typed);
+        }
+        let mut chosen: Vec<Selected> = Vec::new();
+        for one in typed {
+            let one = match tenants::find(&mut app.control, &one.tenant).await? {
+                Some(found) => Selected { tenant: TenantRef::Id(found.id), slug: found.slug },
+                None => one,
+            };
+            if !chosen.contains(&one) {
+                chosen.push(one);
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// Says that the conditions are met by nobody, and which labels there are where one of theirs is
+    /// not known at all.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn say_that_none_match(
+        &self,
+        app: &mut App,
+        caller: &Caller,
+        on: &Invocation,
+    ) -> Result<(), AnyFailure> {
+        let selector = Selector::all_of(self.conditions.clone());
+        none_match(&selector, app, caller, on).await
+    }
+
     /// The chosen tenants, those that are gone left out: by slug, or as they were named. Whether a
     /// name is that of a tenant is found out when it is used. A name that is typed twice counts once.
     ///
@@ -61,4 +105,32 @@ impl TenantSelection {
         let found = tenants::select(&mut app.control, caller, &selector).await?;
         Ok(found.into_iter().map(|(id, slug)| Selected { tenant: TenantRef::Id(id), slug }).collect())
     }
+}
+
+/// Says that a selector lets nobody through. A label's key that no tenant has may be a slip, so the
+/// keys that there are are named then.
+///
+/// # Errors
+/// When the statement fails.
+pub(super) async fn none_match(
+    selector: &Selector,
+    app: &mut App,
+    caller: &Caller,
+    on: &Invocation,
+) -> Result<(), AnyFailure> {
+    let mut said = "no tenants match".to_owned();
+    let asked = selector.label_keys();
+    if !asked.is_empty() {
+        let known = tenants::label_keys(&mut app.control, caller).await?;
+        if asked.iter().any(|key| !known.iter().any(|known| known == key)) {
+            let keys = known.join(", ");
+            let labels = if keys.is_empty() { "no tenant has a label" } else { "known label keys: " };
+            said.extend(["; ", labels, &keys]);
+        }
+    }
+    on.screen.note(&said);
+    for (key, nearest) in selector.suspects() {
+        on.screen.note(&format!("{key} was taken for a label; did you mean {nearest}?"));
+    }
+    Ok(())
 }

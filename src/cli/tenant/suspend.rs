@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::super::confirm::ConfirmArgs;
 use super::super::{CommandResult, Invocation};
 use super::TenantSelection;
 use super::changes::{self, Crew};
@@ -20,8 +21,12 @@ pub(super) struct SuspendArgs {
     /// How many
     #[command(flatten)]
     pub crew: Crew,
+    /// How many are meant
+    #[command(flatten)]
+    pub confirm: ConfirmArgs,
 }
 
 pub(super) async fn run(args: SuspendArgs, on: &Invocation) -> CommandResult {
-    changes::of_selected(&args.tenants, Change::Suspend { reason: args.reason }, &args.crew, on).await
+    let asking = args.confirm.asking("suspending");
+    changes::of_selected(&args.tenants, Change::Suspend { reason: args.reason }, &args.crew, asking, on).await
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use super::super::confirm::tenants as number_of;
 use super::super::usage::UsageError;
 use super::super::{CommandResult, Exit, Invocation};
 use super::UpdateArgs;
 use super::views::UpdatedView;
 use crate::app::App;
+use crate::features::provisioning::Batch;
 use crate::features::tenants::{self, Change, ChangeOutcome};
-use crate::kernel::{ErrorKind, Event, Failure, Progress};
+use crate::kernel::{BatchId, ErrorKind, Event, Failure, Progress};
 
 /// Some tenants could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,7 @@ use crate::kernel::{ErrorKind, Event, Failure, Progress};
 struct NotUpdated {
     failed: u64,
     total: usize,
+    batch: Option<BatchId>,
 }
 
 impl Failure for NotUpdated {
@@ -28,7 +31,8 @@ impl Failure for NotUpdated {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["repeat the command: what is changed already is left as it is".to_owned()]
+        let again = "repeat the command: what is changed already is left as it is".to_owned();
+        [again].into_iter().chain(self.batch.map(super::changes::way_back)).collect()
     }
 
     fn details(&self) -> serde_json::Value {
@@ -38,12 +42,14 @@ impl Failure for NotUpdated {
 
 pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
     let chosen = args.tenants.clone();
-    let change = change(args)?;
+    let asking = args.confirm.asking("updating");
+    let mut change = change(args)?;
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     let dry_run = on.global.dry_run;
     if let Some(name) = chosen.one() {
+        asking.confirm(on, &[&name.to_string()], false)?;
         let updated = tenants::update(&mut app.control, &caller, name, &change, dry_run).await;
         drop(progress);
         let updated = updated?;
@@ -53,11 +59,22 @@ pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
         on.screen.list([UpdatedView::from(updated)])?;
         return Ok(Exit::Done);
     }
-    let all = chosen.tenants(&mut app, &caller).await?;
+    let all = chosen.fixed(&mut app, &caller).await?;
     let total = all.len();
+    if all.is_empty() && chosen.is_selection() {
+        chosen.say_that_none_match(&mut app, &caller, on).await?;
+    }
+    if !dry_run {
+        let slugs: Vec<&str> = all.iter().map(|one| one.slug.as_str()).collect();
+        asking.confirm(on, &slugs, chosen.is_selection())?;
+        if total > 0 {
+            let batch = Batch::begin(&mut app.control, &caller, ("update", total), None).await?;
+            change.batch = Some(batch.id);
+        }
+    }
     progress.event(Event::Total(total as u64));
     let mut list = on.screen.list_writer();
-    let (mut failed, mut unchanged) = (0, 0);
+    let (mut failed, mut unchanged, mut seen) = (0, 0, 0);
     for one in all {
         if on.interrupt.is_cancelled() {
             break;
@@ -72,6 +89,7 @@ pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
                 failed_row(one.slug, &error)
             }
             Ok(updated) => {
+                seen += 1;
                 unchanged += u64::from(updated.outcome == ChangeOutcome::Unchanged);
                 updated.into()
             }
@@ -80,11 +98,16 @@ pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
     }
     list.finish()?;
     drop(progress);
-    on.screen.note(&format!("{total} tenant(s) looked at; {unchanged} were so already"));
+    on.screen.note(&format!("{} looked at; {unchanged} were so already", number_of(total)));
+    let batch = change.batch.filter(|_| seen > unchanged);
     match failed {
-        _ if on.interrupt.is_cancelled() => Ok(Exit::Interrupted),
-        0 => Ok(Exit::Done),
-        _ => Err(NotUpdated { failed, total }.into()),
+        0 => {
+            if let Some(batch) = batch {
+                on.screen.note(&format!("batch {batch}; {}", super::changes::way_back(batch)));
+            }
+            Ok(if on.interrupt.is_cancelled() { Exit::Interrupted } else { Exit::Done })
+        }
+        _ => Err(NotUpdated { failed, total, batch }.into()),
     }
 }
 
@@ -100,7 +123,7 @@ fn change(args: UpdateArgs) -> Result<Change, UsageError> {
             return Err(UsageError::new(format!("label {key} is named twice"), []));
         }
     }
-    Ok(Change { name: args.name, set: args.labels, unset: args.unlabel })
+    Ok(Change { name: args.name, set: args.labels, unset: args.unlabel, batch: None })
 }
 
 fn failed_row(slug: String, error: &dyn Failure) -> UpdatedView {

@@ -2,7 +2,7 @@
 
 use super::super::output::Screen;
 use super::super::secret_output::{hand_over, new_file};
-use super::super::{CommandResult, Exit, Invocation, secret_input};
+use super::super::{CommandResult, Exit, Invocation, own_files, secret_input};
 use super::views::ClaimsView;
 use super::{MintArgs, RefreshArgs};
 use crate::app::App;
@@ -11,7 +11,7 @@ use crate::features::tokens::{
 };
 use crate::infra::crypto::signing::Algorithm;
 use crate::infra::private_file;
-use crate::kernel::{AnyFailure, ExposeSecret, SecretString};
+use crate::kernel::{ExposeSecret, SecretString};
 
 pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
     let new = NewToken {
@@ -22,6 +22,9 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
         claims: args.claims.clone(),
         act_as: args.reason.clone().map(|reason| Impersonation { reason }),
     };
+    if let Some(path) = &args.file {
+        own_files::check(path, args.force, &own_files::is_token)?;
+    }
     if let Some(file) = &args.key {
         secret_input::must_be_there(file)?;
         return offline(&args, &new, &DevelopmentKey::from_file(file)?, on);
@@ -101,7 +104,7 @@ fn hand_out(args: &MintArgs, token: &SecretString, claims: &Claims, screen: &Scr
     let line = zeroize::Zeroizing::new(format!("{}\n", token.expose_secret()));
     match &args.file {
         Some(path) => {
-            private_file::replace(path, line.as_bytes()).map_err(AnyFailure::from)?;
+            own_files::write_private(path, line.as_bytes(), args.force, &own_files::is_token)?;
             screen.note(&format!("token {} is in {}", claims.jti, path.display()));
         }
         None => screen.raw(line.as_bytes())?,

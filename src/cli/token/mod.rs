@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use super::arguments::{Input, PageArgs};
+use super::own_files::ForceArgs;
 use super::{CommandResult, Invocation, complete};
 use crate::features::tenants::TenantRef;
 use crate::features::tokens::Before;
@@ -147,9 +148,12 @@ pub struct MintArgs {
     /// The development key's file
     #[arg(long, value_name = "FILE", requires = "offline", value_hint = clap::ValueHint::FilePath)]
     pub key: Option<PathBuf>,
-    /// Write the token into this file, which only you may read
+    /// Write the token into this file, which only you may read, over another token
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
+    /// Whose file may be overwritten
+    #[command(flatten)]
+    pub force: ForceArgs,
     /// Begin a session, too: write its refresh token into this new file, which only you may read
     #[arg(long, value_name = "PATH", conflicts_with_all = ["offline", "act_as"], value_hint = clap::ValueHint::FilePath)]
     pub refresh_file: Option<PathBuf>,

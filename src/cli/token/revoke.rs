@@ -1,14 +1,12 @@
 //! `nexus token list` and `nexus token revoke`.
 
+use super::super::pages::{self, Found};
 use super::super::{CommandResult, Exit, Invocation, prompt};
 use super::{ListArgs, RevokeArgs};
 use crate::app::App;
 use crate::features::tenants::TenantRef;
-use crate::features::tokens::{IssuedFilter, Revocation, Tokens};
-use crate::kernel::{AnyFailure, Caller, Email, ErrorKind, Page};
-
-/// Rows that are fetched at a time when all are wanted.
-const CHUNK: u32 = 1000;
+use crate::features::tokens::{IssuedFilter, IssuedView, Revocation, Tokens};
+use crate::kernel::{AnyFailure, Caller, Email, ErrorKind};
 
 pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
@@ -18,31 +16,26 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         None => None,
     };
     let email = args.user.as_ref().map(ToString::to_string);
-    let filter = IssuedFilter { tenant, email, all: args.all_states };
+    let mut filter = IssuedFilter { tenant, email, all: args.all_states, before: None };
     let tokens = app.tokens(&settings);
-    let mut list = on.screen.list_writer();
-    let (mut page, all) = match args.page.page() {
-        Some(page) => (page, false),
-        None => (Page { page: 1, limit: CHUNK }, true),
-    };
-    loop {
-        let rows = tokens.issued(&mut app.control, &caller, &filter, page).await?;
-        let full = u32::try_from(rows.len()).unwrap_or(u32::MAX) >= page.limit;
-        if let (true, Some(email)) = (rows.is_empty() && page.page == 1, &args.user) {
-            known(email, args.tenant.as_ref(), &mut app, &tokens, &caller).await?;
-        }
-        for row in rows {
-            list.row(&row)?;
-        }
-        if !(all && full) {
-            list.finish()?;
-            if full {
-                on.screen.note(&format!("there may be more; --page {} shows the next", page.page + 1));
+    let asked = args.page.page(&on.screen);
+    let written = pages::write(
+        on,
+        asked,
+        ("tokens", "the next; there may be more"),
+        async |page, after: Option<&IssuedView>| {
+            filter.before = after.map(|row| (row.issued_at, row.jti));
+            let rows = tokens.issued(&mut app.control, &caller, &filter, page).await?;
+            if let (true, Some(email)) = (rows.is_empty() && page.page == 1 && after.is_none(), &args.user) {
+                known(email, args.tenant.as_ref(), &mut app, &tokens, &caller).await?;
             }
-            return Ok(Exit::Done);
-        }
-        page.page += 1;
-    }
+            Ok(Found { rows, place: None })
+        },
+    )
+    .await?;
+    let narrowed = args.tenant.is_some() || args.user.is_some() || !args.all_states;
+    pages::say_if_empty(on, written, if narrowed { "tokens match" } else { "tokens" });
+    Ok(Exit::Done)
 }
 
 /// Tells a user who has no tokens from a slip.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::output::{Column, Row};
+use super::super::pages;
 use super::super::{CommandResult, Exit, Invocation};
 use super::{CanArgs, OneArgs};
 use crate::features::iam::groups::Membership;
@@ -58,7 +59,7 @@ pub(super) async fn roles(args: &OneArgs, on: &Invocation) -> CommandResult {
 
 pub(super) async fn groups(args: &OneArgs, on: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(on).await?;
-    on.screen.list(groups::of_user(&mut realm, &on.caller(), &args.user).await?)?;
+    pages::list(on, groups::of_user(&mut realm, &on.caller(), &args.user).await?, "groups")?;
     Ok(Exit::Done)
 }
 

@@ -9,7 +9,7 @@ use super::super::output::{Column, Format, Row};
 use super::super::{CommandResult, Exit, Invocation};
 use crate::features::iam::model::{UserFilter, UserSort};
 use crate::features::iam::{Realm, User, users};
-use crate::kernel::{AnyFailure, ErrorKind, Failure, Page, Pagination};
+use crate::kernel::{AnyFailure, ErrorKind, Failure, Page};
 
 /// How users are written out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,16 +72,16 @@ async fn each_page(
     on: &Invocation,
     mut write: impl FnMut(&[User]) -> Result<(), AnyFailure>,
 ) -> CommandResult {
-    let (caller, filter) = (on.caller(), UserFilter::default());
-    let mut page = Page { page: 1, limit: 2000 };
+    let (caller, mut filter) = (on.caller(), UserFilter::default());
+    let page = Page { page: 1, limit: 2000 };
     loop {
         let sort = (UserSort::CreatedAt, false);
-        let (found, place): (_, Pagination) = users::list(realm, &caller, &filter, sort, page).await?;
+        let (found, _) = users::list(realm, &caller, &filter, sort, page).await?;
         write(&found)?;
-        if u64::from(page.page) >= place.pages {
+        if found.len() < page.limit as usize {
             return Ok(Exit::Done);
         }
-        page.page += 1;
+        filter.after = found.into_iter().last();
     }
 }
 

@@ -1,6 +1,6 @@
 //! `nexus user list`, `show`, `sessions list`.
 
-use super::super::iam::all_pages;
+use super::super::pages::{self, Found};
 use super::super::{CommandResult, Exit, Invocation};
 use super::{ListArgs, OneArgs, SortField};
 use crate::features::iam::model::{UserFilter, UserSort};
@@ -9,7 +9,9 @@ use crate::features::iam::{signin, users};
 pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     let caller = on.caller();
     let mut realm = args.realm.open(on).await?;
-    let filter = UserFilter { state: args.state, role: args.role, group: args.group, search: args.search };
+    let (state, role, group, search) = (args.state, args.role, args.group, args.search);
+    let filtered = state.is_some() || role.is_some() || group.is_some() || search.is_some();
+    let mut filter = UserFilter { state, role, group, search, after: None };
     let field = match args.sort.field {
         SortField::Email => UserSort::Email,
         SortField::Name => UserSort::Name,
@@ -17,10 +19,14 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         SortField::LastSignIn => UserSort::LastSignIn,
     };
     let sort = (field, args.sort.descending);
-    all_pages(on, args.page.page(), "users", async |page| {
-        Ok(users::list(&mut realm, &caller, &filter, sort, page).await?)
+    let page = args.page.page(&on.screen);
+    let written = pages::write(on, page, ("users", "the next users"), async |page, after| {
+        filter.after = after.cloned();
+        let (rows, place) = users::list(&mut realm, &caller, &filter, sort, page).await?;
+        Ok(Found { rows, place: Some(place) })
     })
     .await?;
+    pages::say_if_empty(on, written, if filtered { "users match" } else { "users" });
     Ok(Exit::Done)
 }
 
@@ -32,6 +38,6 @@ pub(super) async fn show(args: &OneArgs, on: &Invocation) -> CommandResult {
 
 pub(super) async fn sessions(args: &OneArgs, on: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(on).await?;
-    on.screen.list(signin::sessions(&mut realm, &on.caller(), &args.user).await?)?;
+    pages::list(on, signin::sessions(&mut realm, &on.caller(), &args.user).await?, "sessions")?;
     Ok(Exit::Done)
 }

@@ -182,6 +182,8 @@ pub struct UserFilter {
     pub group: Option<Name>,
     /// With this text in address or name, whatever its case.
     pub search: Option<String>,
+    /// Only those that come after this one in the list.
+    pub after: Option<User>,
 }
 
 /// What a list of users is sorted by.

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::create::Intent;
+use super::create::{Difference, Intent};
 use super::error::ProvisioningError;
 use super::examine::Examined;
 use super::plan::sealed;
@@ -238,7 +238,7 @@ impl Provisioning {
         let borrowed: Vec<_> = secrets.iter().map(|(name, value)| (*name, value)).collect();
         self.secrets.seal_new_tenant(&mut tx, id, &borrowed).await?;
         let facts = json!({
-            "slug": new.slug, "name": new.name, "labels": new.labels, "cluster": examined.cluster,
+            "slug": new.slug, "name": new.name(), "labels": new.labels, "cluster": examined.cluster,
             "database": resources.database_name, "role": resources.app_role, "adoption": examined.adoption,
         });
         let fence = store::insert(&mut tx, (operation, id, "adopt"), caller, &facts).await?;
@@ -270,17 +270,17 @@ impl AdoptRequest {
 /// Whether a tenant came of the same request.
 fn same(request: &AdoptRequest, tenant: &Tenant) -> Result<(), ProvisioningError> {
     let (new, names) = (&request.tenant, &tenant.resources);
-    let differences: Vec<String> = [
-        (!tenant.adopted || request.login.database != names.database_name, "database"),
-        (request.login.user != names.app_role, "login"),
-        (new.name != tenant.name, "name"),
-        (new.labels != tenant.labels.0, "labels"),
-        (request.cluster.as_ref().is_some_and(|name| *name != tenant.cluster), "cluster"),
-        (request.store.as_ref().is_some_and(|name| *name != tenant.store), "store"),
+    let made = if tenant.adopted { names.database_name.as_str() } else { "one that Nexus made" };
+    let differences: Vec<Difference> = [
+        Difference::of("database", Some(&request.login.database), made),
+        Difference::of("login", Some(&request.login.user), &names.app_role),
+        Difference::of("name", new.name.as_deref(), &tenant.name),
+        Difference::of_labels(&new.labels, &tenant.labels.0),
+        Difference::of("cluster", request.cluster.as_deref(), &tenant.cluster),
+        Difference::of("store", request.store.as_deref(), &tenant.store),
     ]
     .into_iter()
-    .filter(|&(differs, _)| differs)
-    .map(|(_, what)| what.to_owned())
+    .flatten()
     .collect();
     if differences.is_empty() {
         return Ok(());

@@ -26,6 +26,8 @@ pub enum Change {
         /// Why.
         reason: Reason,
     },
+    /// Suspend it again as it was before it was resumed: for the same reason, since the same time.
+    SuspendAgain,
     /// End a suspension.
     Resume,
     /// Put it into the trash: nobody is let in, everything is kept.
@@ -56,6 +58,10 @@ pub enum ChangeOutcome {
     Deleted,
     /// It is out of the trash.
     Undeleted,
+    /// Its labels are what they were before.
+    Updated,
+    /// A change of it that was not finished was rolled back.
+    RolledBack,
     /// It is gone.
     Purged,
     /// It was so already; nothing was written.
@@ -73,6 +79,8 @@ impl ChangeOutcome {
             Self::Resumed => "resumed",
             Self::Deleted => "deleted",
             Self::Undeleted => "undeleted",
+            Self::Updated => "updated",
+            Self::RolledBack => "rolled_back",
             Self::Purged => "purged",
             Self::Unchanged => "unchanged",
             Self::Planned => "planned",
@@ -94,9 +102,10 @@ pub struct Changed {
 
 impl Change {
     /// The kind of its operation.
-    fn kind(&self) -> &'static str {
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
         match self {
-            Self::Suspend { .. } => "suspend",
+            Self::Suspend { .. } | Self::SuspendAgain => "suspend",
             Self::Resume => "resume",
             Self::Delete { .. } => "delete",
             Self::Undelete => "undelete",
@@ -106,7 +115,7 @@ impl Change {
 
     fn action(&self) -> &'static str {
         match self {
-            Self::Suspend { .. } => "tenant.suspend",
+            Self::Suspend { .. } | Self::SuspendAgain => "tenant.suspend",
             Self::Resume => "tenant.resume",
             Self::Delete { .. } => "tenant.delete",
             Self::Undelete => "tenant.undelete",
@@ -117,7 +126,7 @@ impl Change {
 
     fn outcome(&self) -> ChangeOutcome {
         match self {
-            Self::Suspend { .. } => ChangeOutcome::Suspended,
+            Self::Suspend { .. } | Self::SuspendAgain => ChangeOutcome::Suspended,
             Self::Resume => ChangeOutcome::Resumed,
             Self::Delete { .. } => ChangeOutcome::Deleted,
             Self::Undelete => ChangeOutcome::Undeleted,
@@ -129,6 +138,7 @@ impl Change {
         let slug = &tenant.slug;
         match self {
             Self::Suspend { reason } => json!({ "slug": slug, "reason": reason.as_str() }),
+            Self::SuspendAgain => json!({ "slug": slug, "reason": tenant.last_suspension_reason() }),
             Self::Delete { retention_days } => json!({ "slug": slug, "retention_days": retention_days }),
             Self::Resume | Self::Undelete | Self::Purge { .. } | Self::Discard => json!({ "slug": slug }),
         }
@@ -138,12 +148,12 @@ impl Change {
     async fn is_needed(&self, control: &mut PgConnection, tenant: &Tenant) -> Result<bool, TenantError> {
         use TenantState::{Active, Pooled, Suspended, Trashed};
         match (self, tenant.state) {
-            (Self::Suspend { .. }, Active)
+            (Self::Suspend { .. } | Self::SuspendAgain, Active)
             | (Self::Resume, Suspended)
             | (Self::Delete { .. }, Active | Suspended)
             | (Self::Undelete, Trashed)
             | (Self::Purge { only_if_due: false }, Pooled | Active | Suspended | Trashed) => Ok(true),
-            (Self::Suspend { .. }, Suspended)
+            (Self::Suspend { .. } | Self::SuspendAgain, Suspended)
             | (Self::Resume, Active)
             | (Self::Delete { .. }, Trashed)
             | (Self::Undelete, Active | Suspended) => Ok(false),
@@ -162,6 +172,7 @@ impl Change {
     ) -> Result<(), ProvisioningError> {
         match self {
             Self::Suspend { reason } => tenants::suspend(tx, tenant.id, caller, reason).await?,
+            Self::SuspendAgain => tenants::set_state(tx, tenant.id, TenantState::Suspended).await?,
             Self::Delete { retention_days } => {
                 tenants::trash(tx, tenant.id, caller, *retention_days).await?;
             }
@@ -306,7 +317,9 @@ impl Provisioning {
         // As it is now that nobody else can change it.
         let tenant = tenants::by_id(&mut tx, id).await?.unwrap_or_else(|| tenant.clone());
         let facts = change.facts(&tenant);
-        let Some(fence) = store::insert(&mut tx, (operation, id, kind), caller, &facts).await? else {
+        let batch = self.batch.map(|batch| batch.id);
+        let inserted = store::insert_in(&mut tx, (operation, id, kind), caller, &facts, batch).await?;
+        let Some(fence) = inserted else {
             tx.rollback().await?;
             return Err(somebody_elses(control, &tenant, false).await?);
         };
@@ -314,6 +327,7 @@ impl Provisioning {
             tx.rollback().await?;
             return Ok(None);
         }
+        self.require_unchanged_since(&mut tx, &tenant, operation).await?;
         change.write(&mut tx, caller, &tenant).await?;
         Journal::plan(&mut tx, operation, &steps::outline(&steps_of(kind, tenant.adopted))).await?;
         let entry = audit::Entry {
@@ -379,7 +393,13 @@ enum Intended {
 }
 
 fn changed(outcome: ChangeOutcome, operation: Option<OperationId>, tenant: Tenant) -> Changed {
-    Changed { outcome, operation, tenant: tenant.into() }
+    Changed::of(outcome, operation, tenant)
+}
+
+impl Changed {
+    pub(super) fn of(outcome: ChangeOutcome, operation: Option<OperationId>, tenant: Tenant) -> Self {
+        Self { outcome, operation, tenant: tenant.into() }
+    }
 }
 
 /// That another operation changes the tenant, or did a moment ago.

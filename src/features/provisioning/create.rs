@@ -2,7 +2,6 @@
 
 use secrecy::SecretString;
 use serde_json::json;
-use sqlx::types::Json;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ProvisioningError;
@@ -17,7 +16,7 @@ use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, Te
 use crate::infra::crypto::{InvitationToken, random};
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, durable_transaction, transaction};
 use crate::infra::saga::Journal;
-use crate::kernel::{Caller, OperationId, Progress, TenantId};
+use crate::kernel::{Caller, Labels, OperationId, Progress, TenantId};
 
 /// How long `--wait` waits for another process that makes the same tenant.
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(5);
@@ -144,7 +143,12 @@ impl Provisioning {
             let tenant = tenants::by_id(&mut control, tenant.id).await?.unwrap_or(tenant);
             let operation = store::creation(&mut control, tenant.id).await?;
             return match (operation, tenant.state) {
-                (Some(operation), TenantState::Active) => {
+                // Somebody else's, who was called so later.
+                (Some((_, Some(made_as))), _) if made_as != tenant.slug => {
+                    let renamed = Difference { what: "first slug", is: made_as, given: slug.clone() };
+                    Err(ProvisioningError::SlugTaken { slug, differences: vec![renamed] })
+                }
+                (Some((operation, _)), TenantState::Active) => {
                     Ok(Created { outcome: Outcome::Unchanged, operation, tenant: tenant.into() })
                 }
                 _ => Err(tenant.unusable().into()),
@@ -225,7 +229,7 @@ impl Provisioning {
         secrets.extend(sign_in);
         let borrowed: Vec<_> = secrets.iter().map(|(name, value)| (*name, value)).collect();
         self.secrets.seal_new_tenant(&mut tx, id, &borrowed).await?;
-        let facts = json!({ "slug": new.slug, "name": new.name, "admin_email": new.admin_email, "labels": new.labels });
+        let facts = json!({ "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels });
         let fence = store::insert(&mut tx, (operation, id, kind), caller, &facts).await?;
         let fence = fence.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
         if request.detach {
@@ -278,18 +282,54 @@ impl Provisioning {
     }
 }
 
-pub(super) fn differences(new: &NewTenant, wish: &Wish, tenant: &Tenant) -> Vec<String> {
-    let Json(labels) = &tenant.labels;
+/// How a tenant differs from what was given. What was not given is no difference.
+pub(super) fn differences(new: &NewTenant, wish: &Wish, tenant: &Tenant) -> Vec<Difference> {
     let email = new.admin_email.as_ref().map(|email| email.as_str().to_owned());
     [
-        (new.name != tenant.name, "name"),
-        (email != tenant.admin_email, "admin_email"),
-        (&new.labels != labels, "labels"),
-        (wish.cluster.as_ref().is_some_and(|name| *name != tenant.cluster), "cluster"),
-        (wish.store.as_ref().is_some_and(|name| *name != tenant.store), "store"),
+        Difference::of("name", new.name.as_deref(), &tenant.name),
+        Difference::of("admin_email", email.as_deref(), tenant.admin_email.as_deref().unwrap_or_default()),
+        Difference::of_labels(&new.labels, &tenant.labels.0),
+        Difference::of("cluster", wish.cluster.as_deref(), &tenant.cluster),
+        Difference::of("store", wish.store.as_deref(), &tenant.store),
     ]
     .into_iter()
-    .filter(|&(differs, _what)| differs)
-    .map(|(_differs, what)| what.to_owned())
+    .flatten()
     .collect()
+}
+
+/// One of a tenant's settings that is not what was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Which.
+    pub what: &'static str,
+    /// What it is.
+    pub is: String,
+    /// What was given.
+    pub given: String,
+}
+
+impl Difference {
+    pub(super) fn of(what: &'static str, given: Option<&str>, is: &str) -> Option<Self> {
+        let given = given.filter(|given| *given != is)?;
+        Some(Self { what, is: is.to_owned(), given: given.to_owned() })
+    }
+
+    /// Labels that were not given are nobody's matter.
+    pub(super) fn of_labels(given: &Labels, is: &Labels) -> Option<Self> {
+        let differ = given.iter().any(|(key, value)| is.get(key) != Some(value));
+        let text = |labels: &Labels| {
+            let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            pairs.join(",")
+        };
+        differ.then(|| Self { what: "labels", is: text(is), given: text(given) })
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { what, is, given } = self;
+        let verb = if *what == "labels" { "are" } else { "is" };
+        let is = if is.is_empty() { "not set".to_owned() } else { format!("{is:?}") };
+        write!(f, "its {what} {verb} {is}, not {given:?}")
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::create::Difference;
 use crate::features::placement::PlacementError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
@@ -11,18 +12,18 @@ use crate::infra::crypto::scram::ScramError;
 use crate::infra::db::DbError;
 use crate::infra::objects::ObjectError;
 use crate::infra::saga::Interrupted;
-use crate::kernel::{ErrorKind, Failure, OperationId};
+use crate::kernel::{BatchId, ErrorKind, Failure, OperationId, shell};
 
 /// A change of a tenant that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisioningError {
     /// The slug belongs to a tenant with other settings.
-    #[error("tenant {slug:?} is there already and differs in {}", differences.join(", "))]
+    #[error("tenant {slug:?} exists already: {}", list(differences))]
     SlugTaken {
         /// Which.
         slug: String,
         /// What differs.
-        differences: Vec<String>,
+        differences: Vec<Difference>,
     },
     /// Another operation changes the tenant.
     #[error("tenant {slug:?} is being changed by {}", changer(*operation, kind))]
@@ -49,6 +50,34 @@ pub enum ProvisioningError {
         taken_back: bool,
         /// Why.
         source: Box<ProvisioningError>,
+    },
+    /// It is no longer as the batch left it that is to be rolled back.
+    #[error("tenant {slug:?} was changed since: {by}")]
+    ChangedSince {
+        /// Which.
+        slug: String,
+        /// By what.
+        by: String,
+    },
+    /// No batch of that id.
+    #[error("no batch {id}")]
+    NoBatch {
+        /// What was asked for.
+        id: BatchId,
+    },
+    /// What a batch destroyed is gone.
+    #[error("batch {id} cannot be rolled back: what a {verb} destroyed is gone")]
+    BatchOnlyForward {
+        /// Which.
+        id: BatchId,
+        /// What it did.
+        verb: String,
+    },
+    /// A process is at work on a batch.
+    #[error("batch {id} is not finished: a process is at work on it")]
+    BatchRuns {
+        /// Which.
+        id: BatchId,
     },
     /// No operation of that id.
     #[error("no operation {id}")]
@@ -186,8 +215,11 @@ impl Failure for ProvisioningError {
             | Self::Over { .. }
             | Self::UnknownKind { .. }
             | Self::OnlyForward { .. }
+            | Self::BatchOnlyForward { .. }
+            | Self::ChangedSince { .. }
             | Self::NotAdoptable { .. } => ErrorKind::Conflict,
-            Self::NoOperation { .. } => ErrorKind::NotFound,
+            Self::NoOperation { .. } | Self::NoBatch { .. } => ErrorKind::NotFound,
+            Self::BatchRuns { .. } => ErrorKind::Busy,
             Self::NotIsolated(_) | Self::NotUsable(_) | Self::Lost { .. } | Self::PasswordChanged { .. } => {
                 ErrorKind::Integrity
             }
@@ -201,6 +233,10 @@ impl Failure for ProvisioningError {
             Self::SlugTaken { .. } => "tenant_exists",
             Self::InProgress { .. } => "tenant_in_progress",
             Self::NoOperation { .. } => "operation_not_found",
+            Self::ChangedSince { .. } => "changed_since",
+            Self::NoBatch { .. } => "batch_not_found",
+            Self::BatchOnlyForward { .. } => "batch_only_forward",
+            Self::BatchRuns { .. } => "batch_running",
             Self::Over { .. } => "operation_over",
             Self::OnlyForward { .. } => "operation_only_forward",
             Self::UnknownKind { .. } => "operation_unknown_kind",
@@ -216,7 +252,12 @@ impl Failure for ProvisioningError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::SlugTaken { slug, .. } => vec![format!("see it: nexus tenant show {slug}")],
+            Self::SlugTaken { slug, differences } => {
+                let name = differences.iter().find(|it| it.what == "name").map(|it| shell::word(&it.given));
+                let change =
+                    name.map(|name| format!("change its name: nexus tenant update {slug} --name {name}"));
+                [format!("see it: nexus tenant show {slug}")].into_iter().chain(change).collect()
+            }
             Self::InProgress { slug, operation, kind, running: true } => {
                 let look = operation.map(|id| format!("see how far it is: nexus operation show {id}"));
                 let mut hints: Vec<String> = look.into_iter().collect();
@@ -245,6 +286,18 @@ impl Failure for ProvisioningError {
                 vec![format!("seal the new one: nexus tenant adopt {slug} --dsn-file FILE")]
             }
             Self::NoOperation { .. } => vec!["see which there are: nexus operation list".to_owned()],
+            Self::NoBatch { .. } => {
+                vec![
+                    "the batch of a change is in: nexus operation show ID, and nexus -o json operation list"
+                        .to_owned(),
+                ]
+            }
+            Self::BatchRuns { id } => {
+                vec![format!("see how far it is: nexus operation list --batch {id}")]
+            }
+            Self::BatchOnlyForward { id, .. } => {
+                vec![format!("see what it did: nexus operation list --batch {id}")]
+            }
             Self::OnlyForward { id, .. } => vec![format!("finish it: nexus operation resume {id}")],
             Self::UnknownKind { .. } => vec!["use the version that began it: nexus version".to_owned()],
             _ => self.inner().map_or_else(Vec::new, Failure::hints),
@@ -253,7 +306,12 @@ impl Failure for ProvisioningError {
 
     fn details(&self) -> Value {
         match self {
-            Self::SlugTaken { slug, differences } => json!({ "slug": slug, "differences": differences }),
+            Self::SlugTaken { slug, differences } => {
+                let names: Vec<_> = differences.iter().map(|it| it.what).collect();
+                let value = |it: &Difference| (it.what.to_owned(), json!({ "is": it.is, "given": it.given }));
+                let values: serde_json::Map<_, _> = differences.iter().map(value).collect();
+                json!({ "slug": slug, "differences": names, "values": values })
+            }
             Self::InProgress { slug, running, .. } => json!({ "slug": slug, "running": running }),
             Self::Stopped { slug, taken_back, .. } => json!({ "slug": slug, "taken_back": taken_back }),
             _ => self.inner().map_or(Value::Null, Failure::details),
@@ -272,6 +330,10 @@ impl Failure for ProvisioningError {
 /// Whether an operation of this kind can be taken back.
 pub(super) fn can_go_back(kind: &str) -> bool {
     !matches!(kind, "purge" | "repair")
+}
+
+fn list(differences: &[Difference]) -> String {
+    differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// The way on from what is over in a moment.

@@ -6,6 +6,7 @@
 //! after a crash is in `recovery.rs`.
 
 mod adopt;
+mod batch;
 mod change;
 mod create;
 mod error;
@@ -22,8 +23,9 @@ mod store;
 mod worker;
 
 pub use adopt::{AdoptOutcome, AdoptRequest, AdoptedTenant};
+pub use batch::{Batch, Member, Prospect, WayBack};
 pub use change::{Change, ChangeOutcome, Changed};
-pub use create::{CreateRequest, Created, Outcome};
+pub use create::{CreateRequest, Created, Difference, Outcome};
 pub use error::ProvisioningError;
 pub use examine::{Examined, plan_adopt};
 pub use operations::{OperationFilter, OperationState, OperationView};

@@ -10,7 +10,7 @@ use super::error::ProvisioningError;
 use super::store;
 use crate::infra::db::PgConnection;
 use crate::infra::saga::StepRecord;
-use crate::kernel::{Caller, OperationId, Page, TenantId};
+use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
 
 /// How an operation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,10 @@ pub struct OperationFilter {
     pub open: bool,
     /// This one alone.
     pub id: Option<OperationId>,
+    /// Those of this batch.
+    pub batch: Option<BatchId>,
+    /// Only those that come after this one in the list: it was asked for then, and has this id.
+    pub before: Option<(OffsetDateTime, OperationId)>,
 }
 
 /// An operation as doors show it.
@@ -89,6 +93,10 @@ pub struct OperationView {
     pub caller: String,
     /// Why it stopped: code and message.
     pub error: Option<Value>,
+    /// The batch that it is a part of.
+    #[sqlx(rename = "batch_id")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchId>,
     /// When it was asked for.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,

@@ -7,7 +7,7 @@ use super::operations::{OperationFilter, OperationView};
 use super::plan::Neighbour;
 use crate::features::tenants::Tenant;
 use crate::infra::db::{DbError, LockKey, PgConnection};
-use crate::kernel::{Caller, OperationId, Page, TenantId};
+use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
 
 /// An operation that is not over, as it is taken up.
 #[derive(Debug, Clone, FromRow)]
@@ -28,13 +28,24 @@ pub(super) async fn relaxed(control: &mut PgConnection) -> Result<(), DbError> {
 /// Writes an operation's intent; its fence. `None` when another one is not over.
 pub(super) async fn insert(
     control: &mut PgConnection,
-    (id, tenant, kind): (OperationId, TenantId, &'static str),
+    ids: (OperationId, TenantId, &'static str),
     caller: &Caller,
     request: &Value,
 ) -> Result<Option<i64>, DbError> {
+    insert_in(control, ids, caller, request, None).await
+}
+
+/// [`insert`], as a part of a batch.
+pub(super) async fn insert_in(
+    control: &mut PgConnection,
+    (id, tenant, kind): (OperationId, TenantId, &'static str),
+    caller: &Caller,
+    request: &Value,
+    batch: Option<BatchId>,
+) -> Result<Option<i64>, DbError> {
     Ok(sqlx::query_scalar(
-        "insert into control.operations (id, tenant_id, kind, state, caller, request)
-         values ($1, $2, $3, 'running', $4, $5)
+        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
+         values ($1, $2, $3, 'running', $4, $5, $6)
          on conflict (tenant_id) where state in ('running', 'stopped', 'rolling_back') do nothing
          returning fence",
     )
@@ -43,6 +54,7 @@ pub(super) async fn insert(
     .bind(kind)
     .bind(caller.to_string())
     .bind(request)
+    .bind(batch)
     .fetch_optional(control)
     .await?)
 }
@@ -110,13 +122,13 @@ pub(super) async fn take_up(
     .await?)
 }
 
-/// The operation that made a tenant.
+/// The operation that made a tenant, and the slug that was asked for.
 pub(super) async fn creation(
     control: &mut PgConnection,
     tenant: TenantId,
-) -> Result<Option<OperationId>, DbError> {
-    Ok(sqlx::query_scalar(
-        "select id from control.operations where tenant_id = $1 and kind in ('create', 'claim') order by created_at desc limit 1",
+) -> Result<Option<(OperationId, Option<String>)>, DbError> {
+    Ok(sqlx::query_as(
+        "select id, request ->> 'slug' from control.operations where tenant_id = $1 and kind in ('create', 'claim') order by created_at desc limit 1",
     )
     .bind(tenant)
     .fetch_optional(control)
@@ -175,6 +187,8 @@ pub(super) async fn list(
                     hashtextextended('nexus:tenant:' || tenant_id::text, 0) as h
              from control.operations join control.tenants on tenants.id = tenant_id
              where ($1::uuid is null or tenant_id = $1) and ($2::uuid is null or operations.id = $2)
+               and ($7::uuid is null or batch_id = $7)
+               and ($8::timestamptz is null or (operations.created_at, operations.id) < ($8, $9))
          ), seen as (
              select operation.*, case
                  when state in ('running', 'rolling_back') and not exists (
@@ -184,7 +198,7 @@ pub(super) async fn list(
                  then case when planned then 'planned' else 'interrupted' end else state end as seen_state
              from operation
          )
-         select id, tenant_id, slug, kind, seen_state as state, caller, error, created_at, updated_at, finished_at
+         select id, tenant_id, slug, kind, seen_state as state, caller, error, batch_id, created_at, updated_at, finished_at
          from seen where ($3::text is null or seen_state = $3)
            and (not $6 or state in ('running', 'stopped', 'rolling_back'))
          order by created_at desc, id desc limit $4 offset $5",
@@ -195,6 +209,9 @@ pub(super) async fn list(
     .bind(i64::from(page.limit))
     .bind(page.offset())
     .bind(filter.open)
+    .bind(filter.batch)
+    .bind(filter.before.map(|(at, _)| at))
+    .bind(filter.before.map(|(_, id)| id))
     .fetch_all(control)
     .await?)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::batch::Batch;
 use super::error::ProvisioningError;
 use super::store;
 use crate::features::installation::Installation;
@@ -28,6 +29,8 @@ pub struct Provisioning {
     pub installation: Installation,
     /// How long an invitation is good, in hours.
     pub invitation_ttl_hours: i64,
+    /// The batch that its changes are parts of.
+    pub batch: Option<Batch>,
 }
 
 /// One worker's connections. A lock on a tenant is held by `control`, so a worker changes one

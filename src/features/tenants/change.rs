@@ -2,7 +2,7 @@
 //! transaction with its audit row; nothing outside the control database knows of it, so a tenant
 //! under an unfinished operation may be changed, too.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::error::TenantError;
@@ -12,7 +12,7 @@ use super::store;
 use crate::features::audit;
 use crate::infra::db::{PgConnection, transaction};
 use crate::kernel::label::Label;
-use crate::kernel::{Caller, Labels, Slug, TenantId};
+use crate::kernel::{BatchId, Caller, Labels, OperationId, Slug, TenantId};
 
 /// What is to be changed about a tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Change {
     pub set: Vec<Label>,
     /// Keys of labels that it has no longer.
     pub unset: Vec<String>,
+    /// The batch that this is a part of: then it is recorded as an operation, too.
+    pub batch: Option<BatchId>,
 }
 
 /// What came of a change.
@@ -53,7 +55,7 @@ impl ChangeOutcome {
 }
 
 /// What can be changed of a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The customer's name.
     pub name: String,
@@ -123,14 +125,73 @@ pub async fn update(
         (false, false) => ChangeOutcome::Updated,
     };
     if outcome == ChangeOutcome::Updated {
-        store::set_facts(&mut tx, id, &after.name, &after.labels).await?;
-        let detail = json!({ "slug": tenant.slug, "before": before, "after": after });
-        let entry =
-            audit::Entry { caller, action: "tenant.update", tenant: Some(id), operation: None, detail };
-        audit::record(&mut tx, entry).await?;
+        write_facts(&mut tx, caller, &tenant, (&before, &after), change.batch).await?;
     }
     tx.commit().await?;
     Ok(Updated { id, slug: tenant.slug, outcome, before, after })
+}
+
+async fn write_facts(
+    tx: &mut PgConnection,
+    caller: &Caller,
+    tenant: &Tenant,
+    (before, after): (&Facts, &Facts),
+    batch: Option<BatchId>,
+) -> Result<(), TenantError> {
+    let detail = json!({ "slug": tenant.slug, "before": before, "after": after });
+    let operation = batch.map(|_| OperationId::new());
+    let part = operation.zip(batch).map(|(operation, batch)| (operation, batch, caller, &detail));
+    store::set_facts(tx, tenant.id, after, part).await?;
+    let entry = audit::Entry { caller, action: "tenant.update", tenant: Some(tenant.id), operation, detail };
+    Ok(audit::record(tx, entry).await?)
+}
+
+/// Puts the labels that a change touched back to what they were before it, as a part of a batch.
+/// Whether there was something to do; `None` where one of them was changed again since.
+///
+/// # Errors
+/// [`TenantError::NotFound`], [`TenantError::Gone`].
+pub async fn put_labels_back(
+    connection: &mut PgConnection,
+    caller: &Caller,
+    id: TenantId,
+    labels: (&Labels, &Labels),
+    batch: Option<BatchId>,
+) -> Result<Option<bool>, TenantError> {
+    let mut tx = transaction(connection).await?;
+    let tenant = alive(&mut tx, id, (&TenantRef::Id(id), false)).await?;
+    let prospect = prospect_of_labels(&tenant.labels.0, labels);
+    if prospect == Some(true) {
+        let before = Facts { name: tenant.name.clone(), labels: tenant.labels.0.clone() };
+        let mut after = before.clone();
+        for key in touched(labels) {
+            match labels.0.get(key) {
+                Some(value) => after.labels.insert(key.clone(), value.clone()),
+                None => after.labels.remove(key),
+            };
+        }
+        write_facts(&mut tx, caller, &tenant, (&before, &after), batch).await?;
+    }
+    tx.commit().await?;
+    Ok(prospect)
+}
+
+/// Whether [`put_labels_back`] would have something to do; `None` where one of the labels that the
+/// change touched was changed again since.
+#[must_use]
+pub fn prospect_of_labels(now: &Labels, labels: (&Labels, &Labels)) -> Option<bool> {
+    let (before, after) = labels;
+    let touched: Vec<_> = touched(labels).collect();
+    if touched.iter().all(|key| now.get(*key) == before.get(*key)) {
+        return Some(false);
+    }
+    touched.iter().all(|key| now.get(*key) == after.get(*key)).then_some(true)
+}
+
+/// The keys of labels that differ.
+fn touched<'a>((before, after): (&'a Labels, &'a Labels)) -> impl Iterator<Item = &'a String> {
+    let added = after.keys().filter(|key| !before.contains_key(*key));
+    before.keys().filter(|key| before.get(*key) != after.get(*key)).chain(added)
 }
 
 /// Gives a tenant another slug; only says so where `dry_run` is set. The old one leads to the new

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::infra::db::DbError;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, TenantId};
 
 /// A request about tenants that failed.
 #[derive(Debug, thiserror::Error)]
@@ -15,8 +15,22 @@ pub enum TenantError {
     NotFound {
         /// What was asked for.
         name: String,
-        /// The nearest slug that there is.
+        /// A slug that is one slip away: another tenant, which may not be meant.
         nearest: Option<String>,
+    },
+    /// Nobody has that slug any more: its tenant was destroyed.
+    #[error("tenant {name:?} was {} {} by {by}", if *made { "purged" } else { "never finished; its creation was rolled back" }, at.date())]
+    Purged {
+        /// What was asked for.
+        name: String,
+        /// The id that its records keep.
+        id: TenantId,
+        /// Whether it was ever in use.
+        made: bool,
+        /// When.
+        at: OffsetDateTime,
+        /// By whom.
+        by: String,
     },
     /// Nobody has that slug any more: its tenant was renamed.
     #[error("no tenant {name:?}: it is called {slug} now")]
@@ -80,7 +94,7 @@ impl From<sqlx::Error> for TenantError {
 impl Failure for TenantError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound { .. } | Self::Renamed { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. } | Self::Purged { .. } | Self::Renamed { .. } => ErrorKind::NotFound,
             Self::SlugTaken { .. }
             | Self::Gone { .. }
             | Self::Suspended { .. }
@@ -92,7 +106,7 @@ impl Failure for TenantError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::NotFound { .. } => "tenant_not_found",
+            Self::NotFound { .. } | Self::Purged { .. } => "tenant_not_found",
             Self::Renamed { .. } => "tenant_renamed",
             Self::SlugTaken { .. } => "slug_taken",
             Self::Gone { .. } => "tenant_gone",
@@ -105,7 +119,13 @@ impl Failure for TenantError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::NotFound { nearest: Some(nearest), .. } => vec![format!("did you mean {nearest}?")],
+            Self::NotFound { nearest: Some(nearest), .. } => {
+                vec![format!("there is also {nearest}"), "see which there are: nexus tenant list".to_owned()]
+            }
+            Self::Purged { id, .. } => vec![
+                "what was purged cannot be brought back; its slug is free".to_owned(),
+                format!("see what was done to it: nexus audit list --tenant {id}"),
+            ],
             Self::NotFound { .. } | Self::Gone { .. } => {
                 vec!["see which there are: nexus tenant list".to_owned()]
             }
@@ -126,6 +146,10 @@ impl Failure for TenantError {
     fn details(&self) -> Value {
         match self {
             Self::NotFound { name, nearest } => json!({ "name": name, "nearest": nearest }),
+            Self::Purged { name, id, made, at, by } => {
+                let at = at.format(&Rfc3339).unwrap_or_default();
+                json!({ "name": name, "nearest": null, "id": id, "purged": made, "at": at, "by": by })
+            }
             Self::Renamed { name, slug, since } => {
                 json!({ "name": name, "slug": slug, "since": since.format(&Rfc3339).unwrap_or_default() })
             }

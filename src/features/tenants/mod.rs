@@ -14,12 +14,14 @@ mod selector;
 mod service;
 mod store;
 
-pub use change::{Change, ChangeOutcome, Facts, Renamed, Updated, rename, update};
+pub use change::{
+    Change, ChangeOutcome, Facts, Renamed, Updated, prospect_of_labels, put_labels_back, rename, update,
+};
 pub use env::EnvView;
 pub use error::TenantError;
 pub use life::{Life, Reason, ReasonError, Suspension, Trash, due, is_due, suspend, trash};
 pub use list::{each, list};
 pub use model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
-pub use service::{TenantRef, find, former_slugs, get, select, slugs};
+pub use service::{TenantRef, find, former_slugs, get, label_keys, select, slugs};
 pub use store::{by_id, claim, holder, insert, set_access_key, set_adopted, set_state};

@@ -64,12 +64,20 @@ impl TenantState {
 pub struct NewTenant {
     /// The label that people type.
     pub slug: Slug,
-    /// The customer's name.
-    pub name: String,
+    /// The customer's name; the slug, where none was given.
+    pub name: Option<String>,
     /// The first administrator.
     pub admin_email: Option<Email>,
     /// Labels to select by.
     pub labels: Labels,
+}
+
+impl NewTenant {
+    /// The customer's name, given or not.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or(self.slug.as_str())
+    }
 }
 
 /// The opaque names of what is a tenant's.

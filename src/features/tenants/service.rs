@@ -66,15 +66,18 @@ pub async fn get(
     Err(missing(connection, name).await?)
 }
 
-/// Why there is no tenant of that name: it was renamed, or there is none, but one nearly so called.
+/// Why there is no tenant of that name: it was renamed or purged, or there is none.
 async fn missing(connection: &mut PgConnection, name: &TenantRef) -> Result<TenantError, DbError> {
     let name = name.to_string();
     if let Some((_, slug, since)) = store::renamed(connection, &name).await? {
         return Ok(TenantError::Renamed { name, slug, since });
     }
+    if let Some((id, made, at, by)) = store::gone(connection, &name).await? {
+        return Ok(TenantError::Purged { name, id, made, at, by });
+    }
     let first: String = name.chars().take(1).collect();
-    let near = store::slugs(connection, &first, 1000).await?;
-    let nearest = suggest::nearest(&name, near.iter().map(String::as_str)).map(str::to_owned);
+    let near = store::slugs(connection, &first, 10_000).await?;
+    let nearest = suggest::one_slip_away(&name, near.iter().map(String::as_str)).map(str::to_owned);
     Ok(TenantError::NotFound { name, nearest })
 }
 
@@ -88,6 +91,14 @@ pub async fn select(
     selector: &Selector,
 ) -> Result<Vec<(TenantId, String)>, TenantError> {
     Ok(store::selected(connection, selector).await?)
+}
+
+/// The keys of labels that tenants have, the first twenty.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn label_keys(connection: &mut PgConnection, _caller: &Caller) -> Result<Vec<String>, TenantError> {
+    Ok(store::label_keys(connection).await?)
 }
 
 /// The slugs that a tenant gave up in the last 30 days and that nobody took since, the last first.

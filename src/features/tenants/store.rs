@@ -1,13 +1,15 @@
 //! The SQL of tenants' rows.
 
+use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, QueryBuilder};
 use time::OffsetDateTime;
 
+use super::change::Facts;
 use super::model::{Adoption, NewTenant, Resources, Tenant, TenantState};
 use super::selector::{self, Selector, like_literal};
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{Email, Labels, Slug, TenantId};
+use crate::kernel::{BatchId, Caller, Email, Labels, OperationId, Slug, TenantId};
 
 /// The index that lets no two tenants have one slug.
 pub(super) const SLUG_INDEX: &str = "tenants_slug";
@@ -41,7 +43,7 @@ pub async fn insert(
     Ok(sqlx::query_as(AssertSqlSafe(statement))
         .bind(id)
         .bind(&new.slug)
-        .bind(&new.name)
+        .bind(new.name())
         .bind(new.admin_email.as_ref().map(Email::as_str))
         .bind(Json(&new.labels))
         .bind(cluster)
@@ -83,7 +85,7 @@ pub async fn claim(
     );
     let claimed = sqlx::query_as(AssertSqlSafe(statement))
         .bind(&new.slug)
-        .bind(&new.name)
+        .bind(new.name())
         .bind(new.admin_email.as_ref().map(Email::as_str))
         .bind(Json(&new.labels))
         .bind(cluster)
@@ -121,19 +123,39 @@ pub(super) async fn lock(connection: &mut PgConnection, id: TenantId) -> Result<
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_optional(connection).await?)
 }
 
-/// Gives a tenant another name and other labels.
+/// Gives a tenant another name and other labels. As a part of a batch it is an operation, too, which
+/// the same statement records.
 pub(super) async fn set_facts(
     connection: &mut PgConnection,
     id: TenantId,
-    name: &str,
-    labels: &Labels,
+    facts: &Facts,
+    part: Option<(OperationId, BatchId, &Caller, &Value)>,
 ) -> Result<(), DbError> {
-    sqlx::query("update control.tenants set name = $2, labels = $3, updated_at = now() where id = $1")
-        .bind(id)
-        .bind(name)
-        .bind(Json(labels))
-        .execute(connection)
-        .await?;
+    let Some((operation, batch, caller, request)) = part else {
+        sqlx::query("update control.tenants set name = $2, labels = $3, updated_at = now() where id = $1")
+            .bind(id)
+            .bind(&facts.name)
+            .bind(Json(&facts.labels))
+            .execute(connection)
+            .await?;
+        return Ok(());
+    };
+    sqlx::query(
+        "with changed as (
+             update control.tenants set name = $2, labels = $3, updated_at = now() where id = $1 returning id
+         )
+         insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id, finished_at)
+         select $4, id, 'update', 'done', $5, $6, $7, now() from changed",
+    )
+    .bind(id)
+    .bind(&facts.name)
+    .bind(Json(&facts.labels))
+    .bind(operation)
+    .bind(caller.to_string())
+    .bind(request)
+    .bind(batch)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -194,6 +216,24 @@ pub(super) async fn renamed(
     )
     .bind(slug)
     .bind(KEPT_DAYS)
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// The last tenant that had a slug and is gone: whether it was ever in use, when it went, and by whom.
+pub(super) async fn gone(
+    connection: &mut PgConnection,
+    slug: &str,
+) -> Result<Option<(TenantId, bool, OffsetDateTime, String)>, DbError> {
+    Ok(sqlx::query_as(
+        "select tenants.id, coalesce(kind = 'purge', false), coalesce(deleted_at, tenants.updated_at),
+                coalesce(caller, 'somebody')
+         from control.tenants left join lateral (
+             select kind, caller from control.operations where tenant_id = tenants.id
+             order by created_at desc, id desc limit 1) as last on true
+         where slug = $1 and tenants.state = 'deleted' order by deleted_at desc nulls last limit 1",
+    )
+    .bind(slug)
     .fetch_optional(connection)
     .await?)
 }
@@ -315,6 +355,16 @@ pub(super) async fn slugs(
     )
     .bind(format!("{}%", like_literal(prefix)))
     .bind(limit)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// The first keys of labels that tenants have.
+pub(super) async fn label_keys(connection: &mut PgConnection) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select distinct key from control.tenants, jsonb_object_keys(labels) as key
+         where state <> 'deleted' order by key limit 20",
+    )
     .fetch_all(connection)
     .await?)
 }

@@ -147,4 +147,6 @@ pub struct IssuedFilter {
     pub email: Option<String>,
     /// Also those that are revoked or expired.
     pub all: bool,
+    /// Only those that come after this one in the list: it was issued then, and has this id.
+    pub before: Option<(OffsetDateTime, Uuid)>,
 }

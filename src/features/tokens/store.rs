@@ -196,6 +196,7 @@ pub(super) async fn issued(
              where ($1::uuid is null or issued.tenant_id = $1)
                and ($2::text is null or lower(issued.email) = lower($2))
                and ($3 or issued.expires_at > now())
+               and ($6::timestamptz is null or (issued.issued_at, issued.jti) < ($6, $7))
          )
          select jti, state, tenant, email, kid, audience, caller, impersonated, reason,
                 date_trunc('second', listed.issued_at) as issued_at, expires_at
@@ -207,6 +208,8 @@ pub(super) async fn issued(
     .bind(filter.all)
     .bind(i64::from(page.limit))
     .bind(page.offset())
+    .bind(filter.before.map(|(at, _)| at))
+    .bind(filter.before.map(|(_, jti)| jti))
     .fetch_all(control)
     .await?)
 }

@@ -16,6 +16,41 @@ fn a_slip_in_a_noun_names_the_nearest() {
 }
 
 #[test]
+fn a_word_of_another_tool_names_what_there_is_and_never_what_destroys() {
+    for (args, hints) in [
+        (&["tenant", "crate", "acme"][..], "did you mean create?\nnexus tenant --help"),
+        (&["tenant", "ls"], "did you mean list?\nnexus tenant --help"),
+        (&["tenant", "get", "acme"], "did you mean show?\nnexus tenant --help"),
+        (&["tenant", "stop", "acme"], "did you mean suspend?\nnexus tenant --help"),
+        (&["tenant", "delte", "acme"], "nexus tenant --help"),
+        (&["tenant", "remove", "acme"], "nexus tenant --help"),
+        (&["cluster", "remov", "eu1"], "nexus cluster --help"),
+        (&["local", "rest"], "nexus local --help"),
+        (&["serve"], "nexus --help"),
+        (&["tenant", "delete", "acme", "--purg"], "nexus tenant delete --help"),
+        (&["tenant", "suspend", "--al", "--reason", "x"], "nexus tenant suspend --help"),
+        (
+            &["tenant", "restore", "acme"],
+            "Nexus does not restore from backups yet; a deleted tenant comes back with nexus tenant undelete\n\
+             did you mean undelete?\nnexus tenant --help",
+        ),
+        (
+            &["cluster", "move", "acme"],
+            "Nexus does not move tenants between servers yet; nexus cluster drain keeps new ones away\n\
+             nexus cluster --help",
+        ),
+    ] {
+        let output = Machine::new().output(&[&["-o", "json"], args].concat(), "");
+        let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), error["error"]["hint"].as_str()),
+            (Some(2), Some(hints)),
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
 fn a_slip_in_a_flag_names_the_nearest() {
     assert_snapshot!(Machine::new().run(&["tenant", "create", "acme", "--admin-password", "hunter2"]), @r"
     --- stderr

@@ -78,8 +78,9 @@ fn without_a_command_the_help_is_shown() {
                              tabs [default: table] [possible values: table, json, yaml, csv, id]
       -q, --quiet            Write data and errors only: no notes, no progress
       -v, --verbose...       Log more, and show what caused an error; repeat for more still
-      -y, --yes              Answer yes to questions; what destroys also wants --confirm SLUG
+      -y, --yes              Answer yes to questions; what destroys or changes many also wants --confirm
           --dry-run          Show what would be done, and do nothing
+          --no-pager         Do not show long tables in a pager
 
     EXAMPLES
       nexus local up                    start the embedded PostgreSQL and S3 endpoint
@@ -108,20 +109,36 @@ fn a_verbs_help_teaches_by_example() {
 
     Its slug stays taken, and 'nexus tenant undelete' has it back until it is purged; how many days it
     is kept is a setting (retention_days). With --purge it is destroyed at once. The slug must be typed;
-    a script passes --yes --confirm SLUG. Should anything stop it, the same command finishes the work.
+    a script passes --yes --confirm SLUG. Of several the number must be typed, and a script passes --yes
+    --confirm N. Should anything stop it, the same command finishes the work.
 
-    Usage: nexus tenant delete [OPTIONS] <SLUG|ID>
+    Usage: nexus tenant delete [OPTIONS] <SLUG|ID|--all|--where <KEY=VALUE,…>>
 
     Arguments:
-      <SLUG|ID>
-              The tenant, by slug or id
+      [SLUG|ID]...
+              The tenants, by slug or id
 
     Options:
+          --all
+              Every tenant
+
+          --where <KEY=VALUE,…>
+              Those that meet all these conditions; may be repeated
+
           --purge
               Destroy it at once and for good: nothing of it can be had back
 
-          --confirm <SLUG>
-              Say which tenant is meant, where there is no terminal to type it on
+          --confirm <SLUG|N>
+              Say which tenant is meant, or of several how many, where there is no terminal to type it
+              on
+
+          --jobs <N>
+              Change this many at once
+              
+              [default: 4]
+
+          --max-failures <N>
+              Begin no more once this many have failed
 
       -h, --help
               Print help (see a summary with '-h')
@@ -152,15 +169,20 @@ fn a_verbs_help_teaches_by_example() {
               Log more, and show what caused an error; repeat for more still
 
       -y, --yes
-              Answer yes to questions; what destroys also wants --confirm SLUG
+              Answer yes to questions; what destroys or changes many also wants --confirm
 
           --dry-run
               Show what would be done, and do nothing
+
+          --no-pager
+              Do not show long tables in a pager
 
     EXAMPLES
       nexus tenant delete acme
       nexus tenant delete acme --yes --confirm acme             in a script
       nexus tenant delete acme --purge                          at once, and for good
+      nexus tenant delete acme birch --yes --confirm 2          several: how many
+      nexus tenant delete --where label.tier=trial,suspended<30d
       nexus --dry-run tenant delete acme --purge                what would go
       nexus tenant list --state trashed                         what can be had back
     --- exit 0

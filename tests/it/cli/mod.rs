@@ -6,6 +6,7 @@ mod errors;
 mod generated;
 mod help;
 mod output;
+mod own_files;
 mod prompts;
 mod settings;
 mod stopped;

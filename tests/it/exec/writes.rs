@@ -14,7 +14,7 @@ fn a_statement_that_may_write_is_agreed_to_first_and_its_hash_is_in_the_audit_lo
     tenants(&world, 1, 2, &[]);
     let (code, error) = world.error(&["exec", "--all", "--write", "--", INSERT]);
     assert_eq!((code, error["code"].as_str()), (3, Some("confirmation_required")));
-    let (code, lines, _) = exec(&world, &["--all", "--write", "--yes", "--", INSERT]);
+    let (code, lines, _) = exec(&world, &["--all", "--write", "--yes", "--confirm", "2", "--", INSERT]);
     assert_eq!(code, 0);
     assert_eq!(
         sorted(lines),

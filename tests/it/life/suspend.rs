@@ -122,11 +122,12 @@ fn many_are_suspended_each_by_itself() {
         row("nobody", "failed", "tenant_not_found".into()),
     ];
     assert_eq!(seen, expected);
-    let resumed = world.json(&["tenant", "resume", "--where", "state=suspended"]);
+    let resumed = world.json(&["tenant", "resume", "--where", "state=suspended", "--yes", "--confirm", "2"]);
     assert_eq!(resumed.as_array().unwrap().len(), 2);
     assert_eq!((state(&world, "ash"), state(&world, "cedar")), ("active".to_owned(), "trashed".to_owned()));
     // The trash is not part of all.
-    assert_eq!(world.json(&["tenant", "suspend", "--all", "--reason", "x"]).as_array().unwrap().len(), 2);
+    let all = ["tenant", "suspend", "--all", "--reason", "x", "--yes", "--confirm", "2"];
+    assert_eq!(world.json(&all).as_array().unwrap().len(), 2);
 }
 
 #[test]

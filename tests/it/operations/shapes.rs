@@ -304,7 +304,7 @@ fn errors() {
     "#);
     shape!(machine.run(&["-o", "json", "tenant", "create", "acme", "--name", "Another"]), @r#"
     --- stderr
-    {"error":{"code":"tenant_exists","message":"tenant \"acme\" is there already and differs in name, labels","hint":"see it: nexus tenant show acme","details":{"differences":["name","labels"],"slug":"acme"},"operation":null}}
+    {"error":{"code":"tenant_exists","message":"tenant \"acme\" exists already: its name is \"Acme Ltd\", not \"Another\"","hint":"see it: nexus tenant show acme\nchange its name: nexus tenant update acme --name Another","details":{"differences":["name"],"slug":"acme","values":{"name":{"given":"Another","is":"Acme Ltd"}}},"operation":null}}
     --- exit 5
     "#);
     shape!(machine.run(&["-o", "json", "operation", "resume", &create(&world)]), @r#"

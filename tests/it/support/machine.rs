@@ -90,17 +90,26 @@ impl Machine {
         child.wait_with_output().unwrap()
     }
 
-    /// What a person sees on a terminal, 100 columns wide, where keys are typed.
-    pub fn on_terminal(&self, args: &[&str], typed: &str) -> String {
+    /// A command on a terminal, 100 columns wide.
+    fn terminal(&self, args: &[&str]) -> Command {
         let quoted: Vec<_> = args.iter().map(|arg| format!("'{arg}'")).collect();
         let line = format!("stty cols 100 rows 40; '{}' {}", env!("CARGO_BIN_EXE_nexus"), quoted.join(" "));
         let mut command = Command::new("script");
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         self.furnish(&mut command);
         command.env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    }
+
+    /// What a person sees on a terminal, 100 columns wide, where keys are typed.
+    pub fn on_terminal(&self, args: &[&str], typed: &str) -> String {
+        self.typed_into(self.terminal(args), typed)
+    }
+
+    fn typed_into(&self, mut command: Command, typed: &str) -> String {
         // `script` leaves when its input ends, so it stays open until the command has ended.
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         input.write_all(typed.as_bytes()).unwrap();
         let mut shown = String::new();
@@ -108,6 +117,34 @@ impl Machine {
         drop(input);
         let code = child.wait().unwrap().code().unwrap();
         format!("{}--- exit {code}", self.redacted(&shown.replace("\r\n", "\n")))
+    }
+
+    /// The same, with variables set.
+    pub fn on_terminal_with(&self, variables: &[(&str, &str)], args: &[&str], typed: &str) -> String {
+        let mut command = self.terminal(args);
+        command.envs(variables.iter().copied());
+        self.typed_into(command, typed)
+    }
+
+    /// The same, where what is typed is known only once a text was shown.
+    pub fn on_terminal_after(&self, args: &[&str], shown: &str, then: impl FnOnce() -> String) -> String {
+        let mut command = self.terminal(args);
+        let mut child = command.spawn().unwrap();
+        let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4096];
+        let has = |seen: &[u8]| String::from_utf8_lossy(seen).contains(shown);
+        while !has(&seen) {
+            match std::io::Read::read(&mut output, &mut buffer).unwrap() {
+                0 => panic!("{shown:?} was not shown: {}", String::from_utf8_lossy(&seen)),
+                count => seen.extend_from_slice(&buffer[..count]),
+            }
+        }
+        input.write_all(then().as_bytes()).unwrap();
+        std::io::Read::read_to_end(&mut output, &mut seen).unwrap();
+        drop(input);
+        let code = child.wait().unwrap().code().unwrap();
+        format!("{}--- exit {code}", self.redacted(&String::from_utf8_lossy(&seen).replace("\r\n", "\n")))
     }
 
     fn seen(&self, output: &Output) -> String {

@@ -48,16 +48,19 @@ fn an_environment_file_is_for_its_owner_alone_and_replaces_an_older_one() {
     let world = World::new();
     world.ok(&["tenant", "create", "acme"]);
     let path = world.machine().path("work/.env");
-    std::fs::write(&path, "OLD=1\n").unwrap();
+    world.ok(&["tenant", "create", "other"]);
+    world.ok(&["tenant", "env", "other", "--file", ".env"]);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let other = world.env("other")["PGPASSWORD"].as_str().unwrap().to_owned();
     let output = world.run(&["tenant", "env", "acme", "--file", ".env"]);
     assert!(output.status.success() && output.stdout.is_empty());
     assert!(String::from_utf8_lossy(&output.stderr).contains(".env"));
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let text = std::fs::read_to_string(&path).unwrap();
-    assert!(text.contains(world.env("acme")["PGPASSWORD"].as_str().unwrap()) && !text.contains("OLD"));
-    let told = world.control_sql("select detail->>'how' from control.audit_log where action = 'tenant.env'");
-    assert_eq!(told, ["file", "reveal"]);
+    assert!(text.contains(world.env("acme")["PGPASSWORD"].as_str().unwrap()) && !text.contains(&other));
+    let told = "select detail->>'how' from control.audit_log join control.tenants on tenants.id = tenant_id
+                where action = 'tenant.env' and slug = 'acme'";
+    assert_eq!(world.control_sql(told), ["file", "reveal"]);
 
     let (code, error) = world.error(&["tenant", "env", "acme", "--file", "nowhere/.env"]);
     assert_eq!(code, 8, "{error}");

@@ -62,3 +62,36 @@ fn sessions_of_a_tenant_end_with_it() {
     assert!(!session.wait().unwrap().success());
     assert_eq!(world.there(), Inventory::default());
 }
+
+#[test]
+fn who_was_purged_is_said_to_be_so_and_nobody_else_is_named() {
+    let world = World::new();
+    for slug in ["cust-001", "cust-100", "acme"] {
+        world.ok(&["tenant", "create", slug]);
+    }
+    world.ok(&["--yes", "tenant", "delete", "cust-001", "--purge", "--confirm", "cust-001"]);
+    for args in [
+        &["tenant", "show", "cust-001"][..],
+        &["tenant", "undelete", "cust-001"],
+        &["tenant", "resume", "cust-001"],
+        &["tenant", "env", "cust-001"],
+        &["user", "list", "--tenant", "cust-001"],
+    ] {
+        let (code, error) = world.error(args);
+        assert_eq!((code, &error["code"]), (4, &"tenant_not_found".into()), "{args:?}: {error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with("tenant \"cust-001\" was purged 20"), "{args:?}: {message}");
+        assert!(message.contains(" by machine:"), "{args:?}: {message}");
+        assert!(!error.to_string().contains("cust-100"), "{args:?}: {error}");
+    }
+    for (typed, hint) in [
+        ("cust-002", "see which there are: nexus tenant list"),
+        ("cust-10", "see which there are: nexus tenant list"),
+        ("acne", "there is also acme\nsee which there are: nexus tenant list"),
+        ("apex", "see which there are: nexus tenant list"),
+    ] {
+        assert_eq!(world.error(&["tenant", "show", typed]).1["hint"], hint, "{typed}");
+    }
+    world.ok(&["tenant", "create", "cust-001"]);
+    assert_eq!(world.json(&["tenant", "show", "cust-001"])["state"], "active");
+}

@@ -71,7 +71,7 @@ fn a_line_that_is_too_long_is_refused_and_not_repeated() {
 fn what_can_be_made_is_made_and_each_line_has_its_row() {
     let world = World::new();
     world.ok(&["tenant", "create", "birch", "--name", "Another"]);
-    let file = "slug\nash\nbirch\ncedar\n";
+    let file = "slug,name\nash,\nbirch,Birch\ncedar,\n";
     let output = world.machine().output(&["-o", "json", "tenant", "create", "--from", "-"], file);
     assert_eq!(output.status.code(), Some(6));
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
@@ -94,7 +94,7 @@ fn after_so_many_failures_no_more_are_begun() {
         world.ok(&["tenant", "create", slug, "--name", "Another"]);
     }
     let args = ["-o", "json", "tenant", "create", "--from", "-", "--jobs", "1", "--max-failures", "2"];
-    let output = world.machine().output(&args, "slug\nash\nbirch\ncedar\ndate\n");
+    let output = world.machine().output(&args, "slug,name\nash,Ash\nbirch,Birch\ncedar,\ndate,\n");
     assert_eq!(output.status.code(), Some(6));
     let outcomes: Vec<_> = rows(&output.stdout).iter().map(|row| row["outcome"].clone()).collect();
     assert_eq!(outcomes, ["failed", "failed", "skipped", "skipped"]);

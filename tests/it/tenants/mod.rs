@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod confirmed;
 mod create;
 mod delete;
 mod list;
@@ -9,4 +10,5 @@ mod many;
 mod questions;
 mod rename;
 mod selectors;
+mod streams;
 mod update;

@@ -74,6 +74,52 @@ fn each_condition_finds_what_it_says() {
 }
 
 #[test]
+fn a_suspension_is_found_by_its_reason_its_time_and_who_asked_for_it() {
+    let world = world();
+    world.control_sql(
+        "update control.tenants set state = 'suspended', suspension_reason = 'unpaid 17', suspended_by = 'machine:ann',
+                suspended_at = now() - interval '2 hours' where slug in ('ash', 'elm')",
+    );
+    world.control_sql(
+        "update control.tenants set state = 'suspended', suspension_reason = 'abuse', suspended_by = 'machine:bob',
+                suspended_at = now() - interval '5 minutes' where slug = 'beech'",
+    );
+    // A suspension that is over is none.
+    world.control_sql(
+        "update control.tenants set suspension_reason = 'abuse', suspended_by = 'machine:bob', suspended_at = now()
+         where slug = 'date'",
+    );
+    world.control_sql("update control.tenants set state = 'deleted' where slug = 'elm'");
+    for (condition, expected) in [
+        ("reason=abuse", "beech"),
+        ("reason=unpaid*", "ash"),
+        ("reason=unpaid*|abuse", "ash beech"),
+        ("reason!=abuse", "ash"),
+        ("suspended>10m", "beech"),
+        ("suspended<1h", "ash"),
+        ("suspended>2026-01-31", "ash beech"),
+        ("suspended_at<=2026-01-31", ""),
+        ("suspended_by=machine:bob", "beech"),
+        ("by!=machine:bob", "ash"),
+        ("by=machine:*,suspended<1h,tier=gold", "ash"),
+    ] {
+        assert_eq!(slugs(&world, &[condition]).join(" "), expected, "{condition}");
+        let sorted =
+            ["-o", "id", "tenant", "list", "--where", condition, "--sort", "-created", "--limit", "9"];
+        assert_eq!(world.ok(&sorted).lines().count(), expected.split_whitespace().count(), "{condition}");
+    }
+    for (condition, message) in [
+        ("reason", "reason wants a value"),
+        ("suspended=10m", "suspended goes with <, <=, > and >="),
+        ("suspended>soon", "\"soon\" is no time"),
+        ("reson!=x", "\"reson\" is nothing to select by"),
+    ] {
+        let (code, error) = world.error(&["tenant", "list", "--where", condition]);
+        assert!(code == 2 && error["message"].as_str().unwrap().contains(message), "{condition}: {error}");
+    }
+}
+
+#[test]
 fn all_conditions_must_be_met_however_they_are_written() {
     let world = world();
     assert_eq!(slugs(&world, &["state=active,label.tier=gold|silver", "cluster=eu1"]), ["beech"]);

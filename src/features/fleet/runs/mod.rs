@@ -99,6 +99,8 @@ impl TenantState {
 pub struct RunFilter {
     /// In this state.
     pub state: Option<RunState>,
+    /// Only those that come after this one in the list: it began then, and has this id.
+    pub before: Option<(OffsetDateTime, RunId)>,
 }
 
 /// A run's row.
@@ -215,7 +217,7 @@ impl RunView {
         filter: &RunFilter,
         page: Page,
     ) -> Result<Vec<Self>, FleetError> {
-        Ok(store::views(control, None, filter.state, page).await?)
+        Ok(store::views(control, None, filter, page).await?)
     }
 
     /// One run.
@@ -223,7 +225,8 @@ impl RunView {
     /// # Errors
     /// [`FleetError::NoRun`].
     pub async fn show(control: &mut PgConnection, _caller: &Caller, id: RunId) -> Result<Self, FleetError> {
-        let found = store::views(control, Some(id), None, Page { page: 1, limit: 1 }).await?;
+        let found =
+            store::views(control, Some(id), &RunFilter::default(), Page { page: 1, limit: 1 }).await?;
         found.into_iter().next().ok_or(FleetError::NoRun { id })
     }
 

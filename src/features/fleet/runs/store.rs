@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
-use super::{NewTenant, Run, RunKind, RunState, RunTenantView, RunView};
+use super::{NewTenant, Run, RunFilter, RunKind, RunState, RunTenantView, RunView};
 use crate::features::fleet::model::Plan;
 use crate::features::migrations::{File, Set};
 use crate::infra::db::{DbError, PgConnection};
@@ -203,7 +203,7 @@ pub(in super::super) async fn reopen(control: &mut PgConnection, run: RunId) -> 
 pub(super) async fn views(
     control: &mut PgConnection,
     id: Option<RunId>,
-    state: Option<RunState>,
+    filter: &RunFilter,
     page: Page,
 ) -> Result<Vec<RunView>, DbError> {
     Ok(sqlx::query_as(
@@ -221,12 +221,15 @@ pub(super) async fn views(
                     count(*) filter (where state = 'left_out') as left_out
              from control.run_tenants where run_id = runs.id) as counts
          where ($1::uuid is null or runs.id = $1) and ($2::text is null or runs.state = $2)
+           and ($5::timestamptz is null or (runs.created_at, runs.id) < ($5, $6))
          order by created_at desc, runs.id desc limit $3 offset $4",
     )
     .bind(id.map(RunId::uuid))
-    .bind(state.map(RunState::as_str))
+    .bind(filter.state.map(RunState::as_str))
     .bind(i64::from(page.limit))
     .bind(page.offset())
+    .bind(filter.before.map(|(at, _)| at))
+    .bind(filter.before.map(|(_, id)| id))
     .fetch_all(control)
     .await?)
 }

@@ -11,7 +11,7 @@ use super::super::users;
 use super::{find_to_join, store};
 use crate::kernel::{Caller, Page, Pagination};
 
-/// One page of the users in a group and in the groups within it.
+/// One page of the users in a group and in the groups within it; `after` is the last of the page before.
 ///
 /// # Errors
 /// Without `user:read`; when there is no such group.
@@ -20,8 +20,9 @@ pub async fn members(
     caller: &Caller,
     group: &Name,
     page: Page,
+    after: Option<&User>,
 ) -> Result<(Vec<User>, Pagination), IamError> {
-    let filter = UserFilter { group: Some(group.clone()), ..UserFilter::default() };
+    let filter = UserFilter { group: Some(group.clone()), after: after.cloned(), ..UserFilter::default() };
     users::list(realm, caller, &filter, (UserSort::Email, false), page).await
 }
 

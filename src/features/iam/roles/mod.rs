@@ -279,7 +279,7 @@ pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Role, IamEr
         return Ok(role);
     }
     let names = store::names(&mut work.tx).await?;
-    let nearest = suggest::nearest(name.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
+    let nearest = suggest::alike(name.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
     Err(IamError::NotFound { what: "role", name: name.to_string(), nearest, at: work.place.flag() })
 }
 

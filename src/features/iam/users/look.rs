@@ -33,7 +33,7 @@ pub async fn list(
     }
     let rows = store::page(&mut work.tx, filter, sort, page).await?;
     let full = rows.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let total = if page.page == 1 && !full {
+    let total = if page.page == 1 && (!full || filter.after.is_some()) {
         rows.len() as u64
     } else {
         u64::try_from(store::count(&mut work.tx, filter).await?).unwrap_or(0)

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::super::model::{User, UserFilter, UserRef, UserSort, UserState};
@@ -108,16 +109,22 @@ pub(in super::super) async fn page(
     (sort, descending): (UserSort, bool),
     page: Page,
 ) -> Result<Vec<User>, DbError> {
-    let column = match sort {
-        UserSort::Email => "users.email_key",
-        UserSort::Name => "users.name",
-        UserSort::CreatedAt => "users.created_at",
-        UserSort::LastSignIn => "users.last_sign_in_at",
+    let (column, kind) = match sort {
+        UserSort::Email => ("users.email_key", "text"),
+        UserSort::Name => ("users.name", "text"),
+        UserSort::CreatedAt => ("users.created_at", "timestamptz"),
+        UserSort::LastSignIn => ("coalesce(users.last_sign_in_at, '-infinity')", "timestamptz"),
     };
-    let direction = if descending { "desc nulls last" } else { "asc nulls first" };
+    let (direction, beyond) = if descending { ("desc", "<") } else { ("asc", ">") };
+    let place = match filter.after {
+        Some(_) => format!(" and ({column}, users.id) {beyond} ($7::{kind}, $8::uuid)"),
+        None => " and $7::text is null and $8::uuid is null".to_owned(),
+    };
     let statement = format!(
-        "select {COLUMNS} from nexus.users where {FILTER} order by {column} {direction}, users.id limit $5 offset $6"
+        "select {COLUMNS} from nexus.users where {FILTER}{place}
+         order by {column} {direction}, users.id {direction} limit $5 offset $6"
     );
+    let value = filter.after.as_ref().map(|user| sorted_by(user, sort));
     Ok(sqlx::query_as(AssertSqlSafe(statement))
         .bind(filter.state)
         .bind(filter.role.as_ref().map(super::super::model::Name::as_str))
@@ -125,8 +132,23 @@ pub(in super::super) async fn page(
         .bind(pattern(filter))
         .bind(i64::from(page.limit))
         .bind(page.offset())
+        .bind(value)
+        .bind(filter.after.as_ref().map(|user| user.id))
         .fetch_all(realm)
         .await?)
+}
+
+/// What a user is sorted by, as PostgreSQL reads it.
+fn sorted_by(user: &User, sort: UserSort) -> String {
+    let time = |time: OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
+    match sort {
+        UserSort::Email => {
+            user.email.parse().map_or_else(|_| user.email.to_lowercase(), |email: Email| email.key())
+        }
+        UserSort::Name => user.name.clone(),
+        UserSort::CreatedAt => time(user.created_at),
+        UserSort::LastSignIn => user.last_sign_in_at.map_or_else(|| "-infinity".to_owned(), time),
+    }
 }
 
 /// How many users a filter lets through.

@@ -191,7 +191,7 @@ impl Provisioning {
             self.secrets.put(&mut tx, tenant.id, name, value).await?;
         }
         let facts = json!({
-            "slug": new.slug, "name": new.name, "admin_email": new.admin_email, "labels": new.labels,
+            "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels,
             "from_pool": true,
         });
         let fence = super::store::insert(&mut tx, (operation, tenant.id, "claim"), caller, &facts).await?;
@@ -224,7 +224,7 @@ fn unnamed((cluster, store): (&str, &str)) -> Result<CreateRequest, Provisioning
     Ok(CreateRequest {
         tenant: NewTenant {
             slug,
-            name: "ready for use".to_owned(),
+            name: Some("ready for use".to_owned()),
             admin_email: None,
             labels: Labels::new(),
         },

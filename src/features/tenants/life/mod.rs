@@ -107,6 +107,12 @@ impl Tenant {
         })
     }
 
+    /// Why it was suspended the last time, over or not.
+    #[must_use]
+    pub fn last_suspension_reason(&self) -> Option<&str> {
+        self.life.suspension_reason.as_deref()
+    }
+
     /// Until when it is in the trash.
     #[must_use]
     pub fn trash(&self) -> Option<Trash> {

@@ -12,7 +12,8 @@ use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{AnyFailure, TenantId};
 
 /// What a filter and an order ask of a row.
-const ASKED: &str = "id, slug, name, state, labels, cluster, store, created_at, search_text";
+const ASKED: &str = "id, slug, name, state, labels, cluster, store, created_at, search_text, suspended_at, \
+                     suspended_by, suspension_reason, trashed_from";
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &TenantFilter) {
     selector::push(query, &filter.selector);

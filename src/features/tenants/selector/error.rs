@@ -13,7 +13,7 @@ pub enum SelectorError {
     Empty,
     /// A word that is neither one of the keys nor marked as a label.
     #[error(
-        "{key:?} is nothing to select by: one of state, cluster, store, slug, name, created, or label.KEY"
+        "{key:?} is nothing to select by: one of state, cluster, store, slug, name, created, reason, suspended, suspended_by, or label.KEY"
     )]
     Key {
         /// What was written.

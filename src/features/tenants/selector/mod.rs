@@ -16,7 +16,8 @@ pub(super) use parse::like_literal;
 pub(super) use store::push;
 
 /// What a person can select by, labels apart; the names of JSON's fields.
-pub const KEYS: [&str; 6] = ["state", "cluster", "store", "slug", "name", "created"];
+pub const KEYS: [&str; 9] =
+    ["state", "cluster", "store", "slug", "name", "created", "reason", "suspended", "suspended_by"];
 
 /// Conditions that a tenant must all meet. None: every tenant that is not gone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +34,10 @@ enum Condition {
     Text { field: TextField, not: bool, any: Vec<Pattern> },
     /// Asked for in this span of time, or outside it.
     Created { not: bool, from: Option<Moment>, before: Option<Moment> },
+    /// Suspended since a moment in this span of time, or outside it.
+    Suspended { not: bool, from: Option<Moment>, before: Option<Moment> },
+    /// Suspended with one of these texts, or with none of them.
+    Suspension { field: SuspensionField, not: bool, any: Vec<Pattern> },
     /// With this label, or without it.
     Present { key: String, not: bool },
     /// With one of these values of a label; or with none of them, the label's absence included.
@@ -46,6 +51,13 @@ enum TextField {
     Store,
     Slug,
     Name,
+}
+
+/// What is compared of a suspension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SuspensionField {
+    Reason,
+    By,
 }
 
 /// A text, or a pattern of LIKE (manual, chapter 9.7.1).
@@ -136,9 +148,23 @@ impl Selector {
         let held = |condition: &Condition| match condition {
             Condition::State { .. } => true,
             Condition::Text { field, .. } => matches!(field, TextField::Cluster | TextField::Store),
-            Condition::Created { .. } | Condition::Present { .. } | Condition::Label { .. } => false,
+            Condition::Created { .. }
+            | Condition::Suspended { .. }
+            | Condition::Suspension { .. }
+            | Condition::Present { .. }
+            | Condition::Label { .. } => false,
         };
         self.leaves_out_deleted() && self.conditions.iter().all(held)
+    }
+
+    /// The keys of labels that are asked for.
+    #[must_use]
+    pub fn label_keys(&self) -> Vec<&str> {
+        let key = |condition| match condition {
+            &Condition::Label { ref key, .. } | &Condition::Present { ref key, .. } => Some(key.as_str()),
+            _ => None,
+        };
+        self.conditions.iter().filter_map(key).collect()
     }
 
     /// Label keys written without `label.` that look like a slip of one of [`KEYS`], with that key:

@@ -6,7 +6,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime};
 
-use super::{Condition, KEYS, Moment, Pattern, Selector, SelectorError, TextField};
+use super::{Condition, KEYS, Moment, Pattern, Selector, SelectorError, SuspensionField, TextField};
 use crate::features::tenants::model::TenantState;
 use crate::kernel::label::Label;
 use crate::kernel::suggest;
@@ -14,7 +14,13 @@ use crate::kernel::suggest;
 /// What marks a label's key.
 const LABEL: &str = "label.";
 /// Other words for keys: what JSON, and other tools, call them.
-const ALIASES: [(&str, &str); 2] = [("status", "state"), ("created_at", "created")];
+const ALIASES: [(&str, &str); 5] = [
+    ("status", "state"),
+    ("created_at", "created"),
+    ("suspended_at", "suspended"),
+    ("by", "suspended_by"),
+    ("suspension_reason", "reason"),
+];
 /// How a value is compared.
 const OPERATORS: [&str; 6] = ["!=", "<=", ">=", "=", "<", ">"];
 
@@ -72,7 +78,16 @@ fn condition(text: &str) -> Result<Condition, SelectorError> {
         "store" => texts(TextField::Store, key, operator, value),
         "slug" => texts(TextField::Slug, key, operator, value),
         "name" => texts(TextField::Name, key, operator, value),
-        "created" => created(operator, value),
+        "created" => {
+            let (not, from, before) = moments("created", operator, value)?;
+            Ok(Condition::Created { not, from, before })
+        }
+        "suspended" => {
+            let (not, from, before) = moments("suspended", operator, value)?;
+            Ok(Condition::Suspended { not, from, before })
+        }
+        "reason" => suspension(SuspensionField::Reason, key, operator, value),
+        "suspended_by" => suspension(SuspensionField::By, key, operator, value),
         _ => label(key, operator, value),
     }
 }
@@ -115,11 +130,25 @@ fn texts(
     value: &str,
 ) -> Result<Condition, SelectorError> {
     let not = equal(key, operator)?;
+    Ok(Condition::Text { field, not, any: patterns(key, value)? })
+}
+
+fn suspension(
+    field: SuspensionField,
+    key: &str,
+    operator: &'static str,
+    value: &str,
+) -> Result<Condition, SelectorError> {
+    let not = equal(key, operator)?;
+    Ok(Condition::Suspension { field, not, any: patterns(key, value)? })
+}
+
+fn patterns(key: &str, value: &str) -> Result<Vec<Pattern>, SelectorError> {
     let parts = split(value, '|');
     if parts.iter().any(|part| part.is_empty()) {
         return Err(SelectorError::NoValue(key.to_owned()));
     }
-    Ok(Condition::Text { field, not, any: parts.into_iter().map(pattern).collect() })
+    Ok(parts.into_iter().map(pattern).collect())
 }
 
 /// A text in which `*` stands for any characters.
@@ -172,7 +201,7 @@ fn unknown(key: &str) -> SelectorError {
 }
 
 /// A comparison with a time. A date is the whole day in UTC; an age is the moment so long ago.
-fn created(operator: &'static str, value: &str) -> Result<Condition, SelectorError> {
+fn moments(key: &'static str, operator: &'static str, value: &str) -> Result<Span, SelectorError> {
     let (begin, end) = span(value).ok_or_else(|| SelectorError::Time(value.to_owned()))?;
     let is_age = matches!(begin, Moment::Ago(_));
     let (not, from, before) = match operator {
@@ -182,15 +211,18 @@ fn created(operator: &'static str, value: &str) -> Result<Condition, SelectorErr
         ">=" => (false, Some(begin), None),
         _ if is_age => {
             return Err(SelectorError::Operator {
-                key: "created".to_owned(),
+                key: key.to_owned(),
                 operator,
                 allowed: "<, <=, > and >= where it is compared with an age",
             });
         }
         _ => (operator == "!=", Some(begin), Some(end)),
     };
-    Ok(Condition::Created { not, from, before })
+    Ok((not, from, before))
 }
+
+/// Whether what lies outside is meant, the first moment, and the one after the last.
+type Span = (bool, Option<Moment>, Option<Moment>);
 
 /// Where a time begins, and where it is over: a day, a second, or the moment so long ago.
 fn span(value: &str) -> Option<(Moment, Moment)> {

@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 use sqlx::{Postgres, QueryBuilder};
 
-use super::{Condition, Moment, Pattern, Selector, TextField};
+use super::{Condition, Moment, Pattern, Selector, SuspensionField, TextField};
 use crate::kernel::Labels;
 
 /// Appends the condition to a statement.
@@ -28,15 +28,26 @@ fn push_condition(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
             query.push(if *not { "state <> all(" } else { "state = any(" });
             query.push_bind(any.iter().map(|state| state.as_str()).collect::<Vec<_>>()).push(")");
         }
-        Condition::Text { field, not, any } => push_text(query, *field, *not, any),
-        Condition::Created { not, from, before } => {
-            query.push(if *not { "not (true" } else { "(true" });
-            for (moment, comparison) in [(from, " and created_at >= "), (before, " and created_at < ")] {
-                if let Some(moment) = moment {
-                    push_moment(query.push(comparison), *moment);
-                }
-            }
-            query.push(")");
+        Condition::Text { field, not, any } => {
+            let column = match field {
+                TextField::Cluster => "cluster",
+                TextField::Store => "store",
+                TextField::Slug => "slug",
+                TextField::Name => "name",
+            };
+            push_text(query, column, *not, any);
+        }
+        Condition::Created { not, from, before } => push_span(query, "created_at", *not, (from, before)),
+        Condition::Suspended { not, from, before } => {
+            query.push(SUSPENDED);
+            push_span(query, "suspended_at", *not, (from, before));
+        }
+        Condition::Suspension { field, not, any } => {
+            let column = match field {
+                SuspensionField::Reason => "suspension_reason",
+                SuspensionField::By => "suspended_by",
+            };
+            push_text(query.push(SUSPENDED), column, *not, any);
         }
         Condition::Present { key, not } => {
             query.push(if *not { "not labels ? " } else { "labels ? " }).push_bind(key.clone());
@@ -58,13 +69,25 @@ fn push_condition(query: &mut QueryBuilder<Postgres>, condition: &Condition) {
     }
 }
 
-fn push_text(query: &mut QueryBuilder<Postgres>, field: TextField, not: bool, any: &[Pattern]) {
-    let column = match field {
-        TextField::Cluster => "cluster",
-        TextField::Store => "store",
-        TextField::Slug => "slug",
-        TextField::Name => "name",
-    };
+/// A suspension that is over is not asked for: its reason stays in the row.
+const SUSPENDED: &str = "(state = 'suspended' or state = 'trashed' and trashed_from = 'suspended') and ";
+
+fn push_span(
+    query: &mut QueryBuilder<Postgres>,
+    column: &str,
+    not: bool,
+    (from, before): (&Option<Moment>, &Option<Moment>),
+) {
+    query.push(if not { "not (true" } else { "(true" });
+    for (moment, comparison) in [(from, ">="), (before, "<")] {
+        if let Some(moment) = moment {
+            push_moment(query.push(format_args!(" and {column} {comparison} ")), *moment);
+        }
+    }
+    query.push(")");
+}
+
+fn push_text(query: &mut QueryBuilder<Postgres>, column: &str, not: bool, any: &[Pattern]) {
     query.push(if not { "not (false" } else { "(false" });
     let exact = any.iter().filter_map(|pattern| match pattern {
         Pattern::Exact(text) => Some(text.clone()),

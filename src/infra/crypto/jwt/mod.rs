@@ -134,6 +134,12 @@ pub fn signed(claims: &impl Serialize, key: &SigningKey) -> Result<String, Signi
     Ok(token)
 }
 
+/// Whether a text has the form of an access token that Nexus writes. Who signed it is not asked.
+#[must_use]
+pub fn is_access_token(text: &str) -> bool {
+    Compact::cut(text).is_ok_and(|token| token.header().is_ok() && token.unverified_claims().is_ok())
+}
+
 /// Base64url without padding, and in its one canonical form: no other text stands for the same bytes.
 fn decoded(part: &str) -> Result<Vec<u8>, Flaw> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| Flaw::Base64)

@@ -1,0 +1,29 @@
+//! `nexus operation rollback --batch`: undoes what one command changed.
+
+use super::super::tenant::changes;
+use super::super::{CommandResult, Exit, Invocation};
+use super::RollbackArgs;
+use crate::features::provisioning::{Prospect, Provisioning, Worker};
+use crate::kernel::BatchId;
+
+pub(super) async fn roll_back(
+    id: BatchId,
+    retention_days: u32,
+    args: &RollbackArgs,
+    (provisioning, worker): (Provisioning, Worker),
+    on: &Invocation,
+) -> CommandResult {
+    let back = provisioning.way_back(&worker, &on.caller(), id, retention_days).await?;
+    if back.members.is_empty() {
+        on.screen.note("the batch changed no tenant; there is nothing to roll back");
+        on.screen.list(Vec::<changes::ChangedView>::new())?;
+        return Ok(Exit::Done);
+    }
+    if !on.global.dry_run {
+        let planned = back.members.iter().filter(|member| member.prospect == Prospect::Planned);
+        let slugs: Vec<&str> = planned.map(|member| member.slug.as_str()).collect();
+        let doing = format!("rolling back batch {id} ({}) in", back.verb);
+        args.confirm.asking(&doing).confirm(on, &slugs, true)?;
+    }
+    changes::back(back.members, (id, back.verb), &args.crew, (provisioning, worker), on).await
+}

@@ -1,0 +1,288 @@
+//! Batches: the changes of several tenants that one command asked for, and the way back of exactly
+//! these.
+//!
+//! Start reading at [`Batch`]; the way back is [`Provisioning::way_back`] and
+//! [`Provisioning::reverse`].
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::change::{Change, ChangeOutcome, Changed};
+use super::error::ProvisioningError;
+use super::recovery::Direction;
+use super::worker::{Provisioning, Worker};
+use crate::features::tenants::{self, Facts, Tenant, TenantRef, TenantState};
+use crate::infra::db::{LockKey, PgConnection};
+use crate::kernel::{BatchId, Caller, OperationId, Progress, TenantId};
+
+mod store;
+
+/// The batch that a change of a tenant is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// Its id.
+    pub id: BatchId,
+    /// The batch that it rolls back: of a tenant that was changed again since, nothing is changed.
+    pub reverses: Option<BatchId>,
+}
+
+impl Batch {
+    /// Records a batch before its first change: what is done to each tenant, and to how many.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn begin(
+        control: &mut PgConnection,
+        caller: &Caller,
+        (verb, tenants): (&str, usize),
+        reverses: Option<BatchId>,
+    ) -> Result<Self, ProvisioningError> {
+        let id = BatchId::new();
+        store::insert(control, id, (verb, tenants), caller, reverses).await?;
+        Ok(Self { id, reverses })
+    }
+}
+
+/// What would come of rolling back a batch's change of one tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prospect {
+    /// It would be changed.
+    Planned,
+    /// It is so already.
+    Unchanged,
+    /// It was changed again since, and stays as it is.
+    ChangedSince,
+}
+
+/// A batch's change of one tenant.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Of which tenant.
+    pub tenant: TenantId,
+    /// Its slug.
+    pub slug: String,
+    /// The operation.
+    pub operation: OperationId,
+    /// What would come of rolling it back.
+    pub prospect: Prospect,
+    undo: Undo,
+}
+
+/// How one change is rolled back.
+#[derive(Debug, Clone)]
+enum Undo {
+    /// It is not finished.
+    Operation,
+    Change(Change),
+    Labels(Box<(Facts, Facts)>),
+}
+
+/// The way back of a batch.
+#[derive(Debug, Clone)]
+pub struct WayBack {
+    /// What will be done to each tenant, e.g. `resume`.
+    pub verb: &'static str,
+    /// Its changes, those left out that were rolled back one by one.
+    pub members: Vec<Member>,
+}
+
+/// The verb that undoes what a verb did.
+fn opposite(verb: &str) -> Option<&'static str> {
+    match verb {
+        "suspend" => Some("resume"),
+        "resume" => Some("suspend"),
+        "delete" => Some("undelete"),
+        "undelete" => Some("delete"),
+        "update" => Some("update"),
+        _ => None,
+    }
+}
+
+impl Provisioning {
+    /// The same, whose changes are parts of a batch that is recorded now.
+    ///
+    /// # Errors
+    /// As [`Batch::begin`].
+    pub async fn begin_batch(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        meant: (&str, usize),
+        reverses: Option<BatchId>,
+    ) -> Result<Self, ProvisioningError> {
+        let batch = Batch::begin(&mut *worker.control.lock().await, caller, meant, reverses).await?;
+        Ok(Self { batch: Some(batch), ..self.clone() })
+    }
+
+    /// What rolling back a batch would do. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`ProvisioningError::NoBatch`]; [`ProvisioningError::BatchOnlyForward`] where it destroyed
+    /// something; [`ProvisioningError::BatchRuns`] while a process is at work on it.
+    pub async fn way_back(
+        &self,
+        worker: &Worker,
+        _caller: &Caller,
+        id: BatchId,
+        retention_days: u32,
+    ) -> Result<WayBack, ProvisioningError> {
+        let mut control = worker.control.lock().await;
+        let verb = store::verb(&mut control, id).await?.ok_or(ProvisioningError::NoBatch { id })?;
+        let Some(back) = opposite(&verb) else {
+            return Err(ProvisioningError::BatchOnlyForward { id, verb });
+        };
+        let mut members = Vec::new();
+        for row in store::members(&mut control, id).await? {
+            if row.is_open()
+                && super::store::is_locked(&mut control, &LockKey::of("tenant", row.tenant_id)).await?
+            {
+                return Err(ProvisioningError::BatchRuns { id });
+            }
+            members.extend(row.member(retention_days));
+        }
+        Ok(WayBack { verb: back, members })
+    }
+
+    /// Rolls back a batch's change of one tenant, as a part of [`Provisioning::batch`].
+    ///
+    /// # Errors
+    /// [`ProvisioningError::ChangedSince`] where somebody changed the tenant again; as
+    /// [`Provisioning::change`].
+    pub async fn reverse(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        member: &Member,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<Changed, ProvisioningError> {
+        let name = TenantRef::Id(member.tenant);
+        match &member.undo {
+            Undo::Change(change) => {
+                Box::pin(self.change(worker, caller, &name, change, progress, stop)).await
+            }
+            Undo::Operation => {
+                let back = self.take_up(worker, caller, member.operation, Direction::Back, progress, stop);
+                match Box::pin(back).await {
+                    Ok(tenant) => Ok(Changed::of(ChangeOutcome::RolledBack, Some(member.operation), tenant)),
+                    Err(ProvisioningError::Over { .. }) => Err(ProvisioningError::ChangedSince {
+                        slug: member.slug.clone(),
+                        by: "its operation ended meanwhile; repeat the command".to_owned(),
+                    }),
+                    Err(error) => Err(error),
+                }
+            }
+            Undo::Labels(facts) => {
+                let (before, after) = &**facts;
+                let mut control = worker.control.lock().await;
+                let batch = self.batch.map(|batch| batch.id);
+                let labels = (&before.labels, &after.labels);
+                let put_back =
+                    tenants::put_labels_back(&mut control, caller, member.tenant, labels, batch).await?;
+                let tenant = tenants::get(&mut control, caller, &name).await?;
+                match put_back {
+                    None => Err(labels_changed(&member.slug)),
+                    Some(true) => Ok(Changed::of(ChangeOutcome::Updated, None, tenant)),
+                    Some(false) => Ok(Changed::of(ChangeOutcome::Unchanged, None, tenant)),
+                }
+            }
+        }
+    }
+
+    /// Where this rolls a batch back: refuses a tenant whose last change is not one of that batch.
+    /// Called under the tenant's lock.
+    pub(super) async fn require_unchanged_since(
+        &self,
+        tx: &mut PgConnection,
+        tenant: &Tenant,
+        own: OperationId,
+    ) -> Result<(), ProvisioningError> {
+        let Some(reversed) = self.batch.and_then(|batch| batch.reverses) else { return Ok(()) };
+        match store::last_change(tx, tenant.id, own).await? {
+            Some(last) if last.batch_id != Some(reversed) => {
+                Err(ProvisioningError::ChangedSince { slug: tenant.slug.clone(), by: last.words() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn labels_changed(slug: &str) -> ProvisioningError {
+    ProvisioningError::ChangedSince { slug: slug.to_owned(), by: "its labels are others now".to_owned() }
+}
+
+impl Member {
+    /// Why it stays as it is.
+    #[must_use]
+    pub fn changed_since(&self) -> ProvisioningError {
+        match &self.undo {
+            Undo::Labels(_) => labels_changed(&self.slug),
+            _ => ProvisioningError::ChangedSince {
+                slug: self.slug.clone(),
+                by: format!("nexus operation list --tenant {} shows by whom", self.slug),
+            },
+        }
+    }
+}
+
+impl store::MemberRow {
+    fn is_open(&self) -> bool {
+        matches!(self.state.as_str(), "running" | "stopped" | "rolling_back")
+    }
+
+    /// `None` where it was rolled back already.
+    fn member(self, retention_days: u32) -> Option<Member> {
+        if self.state == "rolled_back" {
+            return None;
+        }
+        let (prospect, undo) =
+            if self.is_open() { (Prospect::Planned, Undo::Operation) } else { self.undo(retention_days)? };
+        Some(Member { tenant: self.tenant_id, slug: self.slug, operation: self.id, prospect, undo })
+    }
+
+    fn undo(&self, retention_days: u32) -> Option<(Prospect, Undo)> {
+        use TenantState::{Active, Suspended, Trashed};
+        let (change, needed) = match self.kind.as_str() {
+            "suspend" => (Change::Resume, self.tenant_state == Suspended),
+            "resume" => (Change::SuspendAgain, self.tenant_state == Active),
+            "delete" => (Change::Undelete, self.tenant_state == Trashed),
+            "undelete" => {
+                (Change::Delete { retention_days }, matches!(self.tenant_state, Active | Suspended))
+            }
+            "update" => {
+                let (before, after) = (self.facts("before")?, self.facts("after")?);
+                let prospect = tenants::prospect_of_labels(&self.labels.0, (&before.labels, &after.labels));
+                let prospect = match prospect {
+                    None => Prospect::ChangedSince,
+                    Some(true) => Prospect::Planned,
+                    Some(false) => Prospect::Unchanged,
+                };
+                return Some((prospect, Undo::Labels(Box::new((before, after)))));
+            }
+            _ => return None,
+        };
+        let prospect = match (needed, self.is_last) {
+            (false, _) if matches!(self.tenant_state, Active | Suspended) => Prospect::Unchanged,
+            (false, _) | (true, false) => Prospect::ChangedSince,
+            (true, true) => Prospect::Planned,
+        };
+        Some((prospect, Undo::Change(change)))
+    }
+
+    fn facts(&self, which: &str) -> Option<Facts> {
+        self.request.get(which).and_then(|value: &Value| serde_json::from_value(value.clone()).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_verb_that_can_be_undone_has_its_opposite_and_back_again() {
+        for verb in ["suspend", "resume", "delete", "undelete", "update"] {
+            assert_eq!(opposite(verb).and_then(opposite), Some(verb));
+        }
+        assert_eq!(opposite("purge"), None);
+    }
+}

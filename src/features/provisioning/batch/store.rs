@@ -1,0 +1,105 @@
+//! The SQL of batches.
+
+use serde_json::Value;
+use sqlx::FromRow;
+use sqlx::types::Json;
+use time::OffsetDateTime;
+
+use crate::features::tenants::TenantState;
+use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::{BatchId, Caller, Labels, OperationId, TenantId};
+
+/// Records a batch.
+pub(super) async fn insert(
+    control: &mut PgConnection,
+    id: BatchId,
+    (verb, tenants): (&str, usize),
+    caller: &Caller,
+    reverses: Option<BatchId>,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "insert into control.batches (id, verb, tenants, caller, reverses) values ($1, $2, $3, $4, $5)",
+    )
+    .bind(id)
+    .bind(verb)
+    .bind(i32::try_from(tenants).unwrap_or(i32::MAX))
+    .bind(caller.to_string())
+    .bind(reverses)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
+/// What a batch did to each of its tenants, if there is such a batch.
+pub(super) async fn verb(control: &mut PgConnection, id: BatchId) -> Result<Option<String>, DbError> {
+    Ok(sqlx::query_scalar("select verb from control.batches where id = $1")
+        .bind(id)
+        .fetch_optional(control)
+        .await?)
+}
+
+/// A change of a batch, and how its tenant stands now.
+#[derive(Debug, FromRow)]
+pub(super) struct MemberRow {
+    pub(super) id: OperationId,
+    pub(super) tenant_id: TenantId,
+    pub(super) slug: String,
+    pub(super) kind: String,
+    pub(super) state: String,
+    pub(super) request: Value,
+    pub(super) tenant_state: TenantState,
+    pub(super) labels: Json<Labels>,
+    /// Whether nothing else opened, closed or removed the tenant since.
+    pub(super) is_last: bool,
+}
+
+/// The changes of a batch, by slug.
+pub(super) async fn members(control: &mut PgConnection, id: BatchId) -> Result<Vec<MemberRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select operations.id, tenant_id, slug, kind, operations.state, request,
+                tenants.state as tenant_state, labels,
+                not exists (select from control.operations as later
+                            where later.tenant_id = operations.tenant_id and later.state <> 'rolled_back'
+                              and later.kind in ('suspend', 'resume', 'delete', 'undelete', 'purge')
+                              and later.batch_id is distinct from $1
+                              and (later.created_at, later.id) > (operations.created_at, operations.id)) as is_last
+         from control.operations join control.tenants on tenants.id = tenant_id
+         where batch_id = $1 order by slug, operations.created_at",
+    )
+    .bind(id)
+    .fetch_all(control)
+    .await?)
+}
+
+/// A change of a tenant.
+#[derive(Debug, FromRow)]
+pub(super) struct LastChange {
+    kind: String,
+    caller: String,
+    created_at: OffsetDateTime,
+    pub(super) batch_id: Option<BatchId>,
+}
+
+impl LastChange {
+    pub(super) fn words(&self) -> String {
+        format!("{} by {} on {}", self.kind, self.caller, self.created_at.date())
+    }
+}
+
+/// The last operation that opened, closed or removed a tenant, this one left out.
+pub(super) async fn last_change(
+    control: &mut PgConnection,
+    tenant: TenantId,
+    own: OperationId,
+) -> Result<Option<LastChange>, DbError> {
+    Ok(sqlx::query_as(
+        "select kind, caller, created_at, batch_id from control.operations
+         where tenant_id = $1 and id <> $2 and state <> 'rolled_back'
+           and kind in ('suspend', 'resume', 'delete', 'undelete', 'purge')
+         order by created_at desc, id desc limit 1",
+    )
+    .bind(tenant)
+    .bind(own)
+    .fetch_optional(control)
+    .await?)
+}

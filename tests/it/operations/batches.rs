@@ -1,0 +1,184 @@
+//! What one command changed is one batch, and can be undone as one.
+
+use serde_json::Value;
+
+use crate::support::world::World;
+
+fn of_three() -> World {
+    let world = World::new();
+    for slug in ["ash", "birch", "cedar"] {
+        world.ok(&["tenant", "create", slug]);
+    }
+    world
+}
+
+fn states(world: &World) -> String {
+    world.control_sql("select slug || ' ' || state from control.tenants order by slug").join(", ")
+}
+
+/// Rows by slug, as `slug outcome`.
+fn outcomes(rows: &Value) -> String {
+    let mut seen: Vec<String> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| format!("{} {}", row["slug"].as_str().unwrap(), row["outcome"].as_str().unwrap()))
+        .collect();
+    seen.sort();
+    seen.join(", ")
+}
+
+fn batch(rows: &Value) -> String {
+    let of = |row: &Value| row["batch"].as_str().map(str::to_owned);
+    rows.as_array().unwrap().iter().find_map(of).unwrap_or_else(|| panic!("no batch: {rows}"))
+}
+
+fn suspend_all(world: &World, count: &str) -> String {
+    let args = ["tenant", "suspend", "--all", "--reason", "oops", "--yes", "--confirm", count];
+    batch(&world.json(&args))
+}
+
+fn roll_back(world: &World, batch: &str, count: &str) -> Value {
+    world.json(&["operation", "rollback", "--batch", batch, "--yes", "--confirm", count])
+}
+
+#[test]
+fn who_was_suspended_for_another_reason_stays_so() {
+    let world = of_three();
+    world.ok(&["tenant", "suspend", "birch", "--reason", "unpaid"]);
+    let id = suspend_all(&world, "3");
+    let listed = world.json(&["operation", "list", "--batch", &id]);
+    let mut of: Vec<_> =
+        listed.as_array().unwrap().iter().map(|row| row["tenant"].as_str().unwrap()).collect();
+    of.sort_unstable();
+    assert_eq!(of, ["ash", "cedar"], "only those that it changed");
+    let (exit, error) = world.error(&["operation", "rollback", "--batch", &id]);
+    assert_eq!((exit, &error["code"]), (3, &"confirmation_required".into()), "{error}");
+    assert_eq!(world.error(&["operation", "rollback", "--batch", &id, "--yes", "--confirm", "3"]).0, 3);
+    let planned = world.json(&["--dry-run", "operation", "rollback", "--batch", &id]);
+    assert_eq!(outcomes(&planned), "ash planned, cedar planned");
+    assert_eq!(outcomes(&roll_back(&world, &id, "2")), "ash resumed, cedar resumed");
+    assert_eq!(states(&world), "ash active, birch suspended, cedar active");
+    assert_eq!(
+        outcomes(&world.json(&["operation", "rollback", "--batch", &id])),
+        "ash unchanged, cedar unchanged"
+    );
+    assert_eq!(states(&world), "ash active, birch suspended, cedar active");
+}
+
+#[test]
+fn who_was_changed_again_since_is_skipped_and_named() {
+    let world = of_three();
+    let id = suspend_all(&world, "3");
+    world.ok(&["tenant", "resume", "birch"]);
+    world.ok(&["tenant", "suspend", "birch", "--reason", "unpaid"]);
+    let done = roll_back(&world, &id, "2");
+    assert_eq!(outcomes(&done), "ash resumed, birch skipped, cedar resumed");
+    let birch = done.as_array().unwrap().iter().find(|row| row["slug"] == "birch").unwrap();
+    assert_eq!(birch["code"], "changed_since", "{done}");
+    assert_eq!(states(&world), "ash active, birch suspended, cedar active");
+    assert_eq!(world.json(&["tenant", "show", "birch"])["suspension"]["reason"], "unpaid");
+}
+
+#[test]
+fn a_resume_that_is_rolled_back_leaves_each_its_own_reason() {
+    let world = of_three();
+    world.ok(&["tenant", "suspend", "ash", "--reason", "unpaid"]);
+    world.ok(&["tenant", "suspend", "birch", "--reason", "abuse"]);
+    let since = world.json(&["tenant", "show", "ash"])["suspension"]["at"].clone();
+    let resumed = world.json(&["tenant", "resume", "--where", "state=suspended", "--yes", "--confirm", "2"]);
+    roll_back(&world, &batch(&resumed), "2");
+    assert_eq!(states(&world), "ash suspended, birch suspended, cedar active");
+    let ash = world.json(&["tenant", "show", "ash"]);
+    assert_eq!((&ash["suspension"]["reason"], &ash["suspension"]["at"]), (&"unpaid".into(), &since));
+    assert_eq!(world.json(&["tenant", "show", "birch"])["suspension"]["reason"], "abuse");
+}
+
+#[test]
+fn deleted_ones_come_back_and_purged_ones_do_not() {
+    let world = of_three();
+    world.ok(&["tenant", "suspend", "cedar", "--reason", "unpaid"]);
+    let gone = world.json(&["tenant", "delete", "--all", "--yes", "--confirm", "3"]);
+    assert_eq!(states(&world), "ash trashed, birch trashed, cedar trashed");
+    let back = roll_back(&world, &batch(&gone), "3");
+    assert_eq!(outcomes(&back), "ash undeleted, birch undeleted, cedar undeleted");
+    assert_eq!(states(&world), "ash active, birch active, cedar suspended");
+    // The way back is a batch, too.
+    roll_back(&world, &batch(&back), "3");
+    assert_eq!(states(&world), "ash trashed, birch trashed, cedar trashed");
+    let purged = world.json(&["tenant", "delete", "ash", "birch", "--purge", "--yes", "--confirm", "2"]);
+    let (exit, error) = world.error(&["operation", "rollback", "--batch", &batch(&purged)]);
+    assert_eq!((exit, &error["code"]), (5, &"batch_only_forward".into()), "{error}");
+}
+
+#[test]
+fn labels_go_back_to_what_they_were_where_nobody_changed_them_since() {
+    let world = of_three();
+    world.ok(&["tenant", "update", "ash", "--label", "tier=free", "--label", "region=eu"]);
+    let args = [
+        "tenant",
+        "update",
+        "--all",
+        "--label",
+        "tier=gold",
+        "--unlabel",
+        "region",
+        "--yes",
+        "--confirm",
+        "3",
+    ];
+    world.ok(&args);
+    let id = world.control_sql("select id from control.batches").remove(0);
+    world.ok(&["tenant", "update", "birch", "--label", "tier=silver"]);
+    world.ok(&["tenant", "update", "ash", "--label", "owner=ann"]);
+    assert_eq!(world.json(&["operation", "list", "--batch", &id]).as_array().unwrap().len(), 3);
+    let done = roll_back(&world, &id, "2");
+    assert_eq!(outcomes(&done), "ash updated, birch skipped, cedar updated");
+    let labels = "select slug, labels from control.tenants order by slug";
+    assert_eq!(
+        world.control_sql(labels),
+        [
+            "ash|{\"tier\": \"free\", \"owner\": \"ann\", \"region\": \"eu\"}",
+            "birch|{\"tier\": \"silver\"}",
+            "cedar|{}"
+        ]
+    );
+    assert_eq!(
+        outcomes(&world.json(&["operation", "rollback", "--batch", &id])),
+        "ash unchanged, birch skipped, cedar unchanged"
+    );
+}
+
+#[test]
+fn what_was_killed_in_the_middle_is_rolled_back_too() {
+    let world = of_three();
+    world.killed_at(
+        "suspend.intent.after",
+        &["tenant", "suspend", "--all", "--reason", "oops", "--jobs", "1", "--yes", "--confirm", "3"],
+    );
+    let id = world.control_sql("select id from control.batches").remove(0);
+    assert_eq!(states(&world), "ash suspended, birch active, cedar active");
+    assert_eq!(outcomes(&world.json(&["operation", "rollback", "--batch", &id])), "ash rolled_back");
+    assert_eq!(states(&world), "ash active, birch active, cedar active");
+    let (exit, error) =
+        world.error(&["operation", "rollback", "--batch", "0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d"]);
+    assert_eq!((exit, &error["code"]), (4, &"batch_not_found".into()), "{error}");
+}
+
+#[test]
+fn a_row_that_fails_says_how_to_go_on() {
+    let world = of_three();
+    world.killed_at("suspend.intent.after", &["tenant", "suspend", "birch", "--reason", "oops"]);
+    world.ok(&["tenant", "suspend", "ash", "--reason", "oops"]);
+    let args = ["-o", "json", "tenant", "delete", "--all", "--yes", "--confirm", "3"];
+    let output = world.run(&args);
+    assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let birch = rows.as_array().unwrap().iter().find(|row| row["slug"] == "birch").unwrap();
+    let operation = world.control_sql("select id from control.operations where state = 'running'").remove(0);
+    assert_eq!(birch["hint"], format!("finish it: nexus operation resume {operation}"), "{rows}");
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    let hint = error["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains(&format!("birch: finish it: nexus operation resume {operation}")), "{hint}");
+    assert!(hint.contains("nexus operation rollback --batch"), "{hint}");
+}
