@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use crate::kernel::{ErrorKind, Failure, shell};
+use crate::settings::trust::{self, Distrust};
 
 /// Why a private file was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,15 @@ pub enum PrivateFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Somebody else can change it.
+    #[error("{} is not trusted: {reason}", path.display())]
+    Untrusted {
+        /// The file or folder.
+        path: PathBuf,
+        /// What makes it so.
+        #[source]
+        reason: Distrust,
+    },
     /// It is not an ordinary file (a symbolic link, a device).
     #[error("{} is not an ordinary file", .0.display())]
     NotAFile(PathBuf),
@@ -47,6 +57,7 @@ impl Failure for PrivateFileError {
         match self {
             Self::Io { .. } => ErrorKind::Unavailable,
             Self::Exists(_) => ErrorKind::Conflict,
+            Self::Untrusted { .. } => ErrorKind::Forbidden,
             Self::Open { .. } | Self::NotAFile(_) => ErrorKind::Integrity,
         }
     }
@@ -56,6 +67,7 @@ impl Failure for PrivateFileError {
             Self::Io { .. } => "file_failed",
             Self::Exists(_) => "file_exists",
             Self::Open { .. } => "file_readable_by_others",
+            Self::Untrusted { .. } => "file_untrusted",
             Self::NotAFile(_) => "file_not_ordinary",
         }
     }
@@ -64,9 +76,25 @@ impl Failure for PrivateFileError {
         match self {
             Self::Exists(_) => vec!["name another file, or move that one away".to_owned()],
             Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))],
+            Self::Untrusted { reason, .. } => reason.hints(),
             Self::Io { .. } | Self::NotAFile(_) => Vec::new(),
         }
     }
+}
+
+fn distrusted(action: &'static str, path: &Path) -> impl Fn(Distrust) -> PrivateFileError {
+    move |reason| match reason.into_io() {
+        Ok(source) => PrivateFileError::Io { action, path: path.to_owned(), source },
+        Err(reason) => PrivateFileError::Untrusted { path: path.to_owned(), reason },
+    }
+}
+
+/// Requires that nobody else can change what is in a folder, nor put another in its place.
+///
+/// # Errors
+/// [`PrivateFileError::Untrusted`], or the system's word.
+pub fn check_dir(path: &Path) -> Result<(), PrivateFileError> {
+    trust::check(path).map_err(distrusted("look at", path))
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PrivateFileError {
@@ -108,11 +136,13 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
 }
 
 /// Reads a file that must be an ordinary file, ours alone: no symbolic link, no bits for group or
-/// others.
+/// others, this user's or root's, and so the folders that lead to it.
 ///
 /// # Errors
-/// [`PrivateFileError::Open`], [`PrivateFileError::NotAFile`], or the system's word.
+/// [`PrivateFileError::Open`], [`PrivateFileError::NotAFile`], [`PrivateFileError::Untrusted`], or
+/// the system's word.
 pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
+    trust::check_folder_of(path).map_err(distrusted("read", path))?;
     // Without O_NONBLOCK the opening of a pipe would wait for somebody to write.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
@@ -128,6 +158,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
     if mode & 0o077 != 0 {
         return Err(PrivateFileError::Open { path: path.to_owned(), mode });
     }
+    trust::check_file(path, &facts).map_err(distrusted("read", path))?;
     let mut content = Vec::new();
     file.read_to_end(&mut content).map_err(failed("read", path))?;
     Ok(content)
