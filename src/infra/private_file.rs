@@ -277,6 +277,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_read_only_where_nobody_else_can_put_another_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        create_dir(&inner).unwrap();
+        let path = inner.join("key");
+        create(&path, b"one").unwrap();
+        for part in [folder.path(), &inner] {
+            fs::set_permissions(part, fs::Permissions::from_mode(0o777)).unwrap();
+            assert!(matches!(read(&path), Err(PrivateFileError::Untrusted { .. })), "{}", part.display());
+            assert!(matches!(check_dir(&inner), Err(PrivateFileError::Untrusted { .. })));
+            fs::set_permissions(part, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        assert_eq!(read(&path).unwrap(), b"one");
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(64_001), None).unwrap();
+            assert!(matches!(read(&path), Err(PrivateFileError::Untrusted { .. })));
+        }
+    }
+
+    #[test]
     fn a_pipe_is_refused_and_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");

@@ -9,3 +9,4 @@ mod output;
 mod prompts;
 mod settings;
 mod stopped;
+mod trust;
