@@ -98,7 +98,8 @@ fn targets(settings: &LogSettings, filter: Option<&str>, verbose: u8) -> Result<
         _ => LevelFilter::TRACE,
     });
     // What libraries say is of use only when it is bad.
-    let quiet = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(S3_LIBRARY, LevelFilter::OFF);
+    let quiet =
+        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(S3_LIBRARY, LevelFilter::OFF);
     Ok(quiet.with_target("nexus", level))
 }
 

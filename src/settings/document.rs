@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Expected, SettingsError};
+use super::error::{Expected, SETTINGS_FILE, SettingsError};
 use super::key::{Kind, SECTIONS};
 use super::secret_ref::SecretRefError;
 use super::trust::{self, Distrust};
@@ -39,7 +39,9 @@ pub(super) fn text_of(path: &Path) -> Result<String, SettingsError> {
         Ok(file) => file,
         Err(Ok(source)) if source.kind() == io::ErrorKind::InvalidInput => return Err(not_settings()),
         Err(Ok(source)) => return Err(unreadable(source)),
-        Err(Err(reason)) => return Err(SettingsError::Untrusted { what: "settings file", path: path.to_owned(), reason }),
+        Err(Err(reason)) => {
+            return Err(SettingsError::Untrusted { what: SETTINGS_FILE, path: path.to_owned(), reason });
+        }
     };
     let mut text = String::new();
     file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;

@@ -17,7 +17,9 @@ use super::{ContextName, document, values::Values};
 /// When the file cannot be read or written, or would not be right afterwards.
 pub fn set_default_context(file: &Path, name: &ContextName) -> Result<(), SettingsError> {
     let old = match document::text_of(file) {
-        Err(SettingsError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(SettingsError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            String::new()
+        }
         read => read?,
     };
     let new = with_default_context(&old, name);

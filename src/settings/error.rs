@@ -185,10 +185,13 @@ impl Failure for SettingsError {
             Self::NoFile { .. } => vec!["leave --config out to use the usual places".to_owned()],
             Self::Untrusted { what, path, reason } => {
                 let other = match *what {
-                    HOME => format!("or name a folder of your own: export NEXUS_HOME={}", own_folder()),
-                    _ => format!("or read it and use a copy: nexus --config COPY_OF_{} …", name(path)),
+                    HOME => Some(format!("or name a folder of your own: export NEXUS_HOME={}", own_folder())),
+                    SETTINGS_FILE => {
+                        Some(format!("or read it and use a copy: nexus --config COPY_OF_{} …", name(path)))
+                    }
+                    _ => None,
                 };
-                reason.hints().into_iter().chain([other]).collect()
+                reason.hints().into_iter().chain(other).collect()
             }
             Self::UnknownKey { nearest: Some(key), .. } => vec![format!("did you mean {key}?")],
             Self::UnknownKey { known, .. } => vec![format!("the keys there are: {}", known.join(", "))],
@@ -244,6 +247,9 @@ impl SettingsError {
 
 /// What [`SettingsError::Untrusted`] calls the folder under which all is kept.
 const HOME: &str = "folder";
+
+/// The same of a settings file.
+pub(super) const SETTINGS_FILE: &str = "settings file";
 
 /// A folder that nobody else can write, whoever asks.
 fn own_folder() -> &'static str {

@@ -197,6 +197,15 @@ impl Loaded {
             let control = control::read(&section("control"))?;
             let cluster = server::read_cluster(&section("cluster"), &control)?;
             let store = StoreSettings::read(&section("store"))?;
+            for file in [&control.ca_file, &cluster.ca_file].into_iter().flatten() {
+                // Whoever writes it says which server is the right one.
+                let untrusted = |reason| SettingsError::Untrusted {
+                    what: "certificate file",
+                    path: file.clone(),
+                    reason,
+                };
+                trust::check(file).map_err(untrusted)?;
+            }
             Target::Servers(Box::new(ServersSettings { control, cluster, store }))
         };
         Ok(Settings {

@@ -1,8 +1,8 @@
 //! What a client asks for beside the operation: honoured, or refused, and never passed over.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
 use hyper::Method;
 
 use crate::support::{SHORT, Server, refusal};
@@ -60,7 +60,8 @@ async fn a_write_with_a_header_or_a_parameter_that_nobody_knows_writes_nothing()
         ("if-unmodified-since", "Sun, 06 Nov 1994 08:49:37 GMT"),
         ("content-range", "bytes 0-2/8"),
     ] {
-        let request = s3.put_object().bucket("asks").key("k").body(ByteStream::from_static(b"new")).customize();
+        let request =
+            s3.put_object().bucket("asks").key("k").body(ByteStream::from_static(b"new")).customize();
         let sent = request.mutate_request(move |request| {
             request.headers_mut().insert(name, value);
         });

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::usage::UsageError;
 use super::super::{CommandResult, Exit, Invocation};
-use super::{UpdateArgs, facilities};
 use super::views::UpdatedView;
+use super::{UpdateArgs, facilities};
 use crate::app::App;
 use crate::features::tenants::{self, Change, ChangeOutcome};
 use crate::kernel::{ErrorKind, Event, Failure, Progress};

@@ -160,7 +160,9 @@ impl Failure for LocalError {
         match self {
             Self::File(error) => error.kind(),
             Self::Untrusted { .. } => ErrorKind::Forbidden,
-            Self::PathTooLong { .. } | Self::PathUnfit { .. } | Self::BadBinaries { .. } => ErrorKind::Invalid,
+            Self::PathTooLong { .. } | Self::PathUnfit { .. } | Self::BadBinaries { .. } => {
+                ErrorKind::Invalid
+            }
             Self::OtherOwner { .. } | Self::OtherVersion { .. } => ErrorKind::Conflict,
             Self::Busy(_) => ErrorKind::Busy,
             Self::PasswordMissing { .. } | Self::TokenMissing(_) => ErrorKind::Integrity,

@@ -103,7 +103,8 @@ impl LocalStack {
                 }
             }
             tokio::time::sleep(FOLLOW_EVERY).await;
-            let is_whole = |open: &mut BufReader<File>| is_still_at(open.get_ref(), &path) && !was_emptied(open);
+            let is_whole =
+                |open: &mut BufReader<File>| is_still_at(open.get_ref(), &path) && !was_emptied(open);
             if !reader.as_mut().is_some_and(is_whole) {
                 reader = open_to_read(&path)?;
             }

@@ -22,6 +22,7 @@ mod steps;
 mod store;
 mod worker;
 
+pub use crate::infra::cluster::Facility;
 pub use adopt::{AdoptOutcome, AdoptRequest, AdoptedTenant};
 pub use change::{Change, ChangeOutcome, Changed};
 pub use create::{CreateRequest, Created, Outcome};
@@ -34,5 +35,4 @@ pub use pool::{Filled, PoolView};
 pub use recovery::Direction;
 pub use repair::{Mended, Repaired};
 pub use sizes::Sizes;
-pub use crate::infra::cluster::Facility;
 pub use worker::{Provisioning, Worker};

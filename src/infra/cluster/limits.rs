@@ -112,11 +112,7 @@ pub(super) fn is_bound(names: &str) -> String {
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn allows(
-    admin: &mut PgConnection,
-    app: &str,
-    facility: Facility,
-) -> Result<bool, ClusterError> {
+pub async fn allows(admin: &mut PgConnection, app: &str, facility: Facility) -> Result<bool, ClusterError> {
     Ok(sqlx::query_scalar(
         "select bool_and(has_function_privilege($1, oid, 'execute')) from pg_catalog.pg_proc
          where pronamespace = 'pg_catalog'::regnamespace and proname = any($2::text[])",

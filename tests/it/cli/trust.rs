@@ -52,7 +52,9 @@ fn code(machine: &Machine, args: &[&str]) -> (i32, String) {
 
 #[test]
 fn a_settings_file_that_others_could_have_written_runs_none_of_its_commands() {
-    for place in ["work/nexus.toml", "home/.config/nexus/nexus.toml", "nexus/nexus.toml", "named.toml", "link.toml"] {
+    for place in
+        ["work/nexus.toml", "home/.config/nexus/nexus.toml", "nexus/nexus.toml", "named.toml", "link.toml"]
+    {
         let machine = Machine::new();
         let ran = machine.path("ran");
         let file = if place == "link.toml" { "elsewhere/nexus.toml" } else { place };

@@ -79,10 +79,7 @@ fn a_tenant_from_before_the_bounds_is_found_and_brought_along() {
     let tenants = neighbours(&world, &["ash", "birch"]);
     let loosen = |tenant: &Neighbour| {
         let (database, role) = (tenant.get("PGDATABASE"), tenant.get("PGUSER"));
-        world.sql(
-            database,
-            "grant execute on function pg_advisory_lock(bigint), lo_create(oid) to public",
-        );
+        world.sql(database, "grant execute on function pg_advisory_lock(bigint), lo_create(oid) to public");
         world.sql("postgres", &format!("alter role \"{role}\" reset temp_file_limit"));
     };
     loosen(&tenants[0]);
@@ -102,7 +99,8 @@ fn a_tenant_from_before_the_bounds_is_found_and_brought_along() {
 fn an_app_that_needs_advisory_locks_is_allowed_them_on_record() {
     let world = World::new();
     let tenants = neighbours(&world, &["ash", "birch"]);
-    let allow = |word| world.json(&["tenant", "update", "ash", "--advisory-locks", word])[0]["outcome"].clone();
+    let allow =
+        |word| world.json(&["tenant", "update", "ash", "--advisory-locks", word])[0]["outcome"].clone();
     world.ok(&["--dry-run", "tenant", "update", "ash", "--advisory-locks", "allow"]);
     is_refused(&world, &tenants[0], "select pg_advisory_lock(1)");
     assert_eq!((allow("allow"), allow("allow")), (Value::from("updated"), Value::from("unchanged")));
@@ -118,7 +116,6 @@ fn an_app_that_needs_advisory_locks_is_allowed_them_on_record() {
         "select detail->>'advisory_locks' from control.audit_log where action = 'tenant.update' order by id",
     );
     assert_eq!(recorded, ["true", "false"]);
-    let (code, error) =
-        world.error(&["tenant", "update", "ash", "birch", "--advisory-locks", "allow"]);
+    let (code, error) = world.error(&["tenant", "update", "ash", "birch", "--advisory-locks", "allow"]);
     assert_eq!((code, &error["code"]), (2, &Value::from("usage")));
 }

@@ -12,7 +12,8 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use super::Endpoint;
 use super::checksum::tell;
 use super::described::{
-    check_key, check_version, described, etag_match, refuse, refuse_extras, seconds, timestamp, write_condition,
+    check_key, check_version, described, etag_match, refuse, refuse_extras, seconds, timestamp,
+    write_condition,
 };
 use super::errors::s3;
 use super::write::algorithm_of;

@@ -49,7 +49,9 @@ impl Asked {
             },
             // Names of units are the same in any case; a set of ranges may be ignored.
             range: text(RANGE).and_then(|range| Range::parse(&range.trim().to_ascii_lowercase()).ok()),
-            if_range: headers.get(IF_RANGE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            if_range: headers
+                .get(IF_RANGE)
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
         }
     }
 

@@ -106,7 +106,10 @@ impl Endpoint {
         Ok(S3Response::new(output))
     }
 
-    pub(super) async fn head(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+    pub(super) async fn head(
+        &self,
+        req: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
         let mut input = req.input;
         check_version(input.version_id.as_deref())?;
         refuse!(input; part_number, sse_customer_algorithm, sse_customer_key, expected_bucket_owner);
