@@ -144,6 +144,52 @@ pub async fn allow(
     Ok(())
 }
 
+/// The roles whose sessions [`end_hoarders`] leaves alone, by their ids: superusers', of which a dump
+/// of a large database holds a lock for each table.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn superusers(session: &mut PgConnection) -> Result<Vec<i64>, ClusterError> {
+    let statement = "select oid::bigint from pg_catalog.pg_roles where rolsuper";
+    Ok(sqlx::query_scalar(statement).fetch_all(session).await?)
+}
+
+/// Ends the sessions of every role that together hold more than three quarters of what the server's
+/// lock table is made for; it has room for nearly twice as much. The names of those roles, and how
+/// much each held.
+///
+/// Reads no table and no view, so that it needs no entry of the lock table itself: a session that
+/// is there already can do this when it is full.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn end_hoarders(
+    session: &mut PgConnection,
+    but: &[i64],
+) -> Result<Vec<(String, i64)>, ClusterError> {
+    Ok(sqlx::query_as(
+        "with held as (
+             select who.usesysid as role, who.pid, count(*) as locks
+             from pg_catalog.pg_lock_status() as lock
+             join pg_catalog.pg_stat_get_activity(null) as who on who.pid = lock.pid
+             where not lock.fastpath and who.usesysid is not null and not who.usesysid::bigint = any($1)
+             group by who.usesysid, who.pid
+         ), hoarder as (
+             select role, sum(locks)::bigint as locks from held group by role
+             having sum(locks) * 4 > 3 * current_setting('max_locks_per_transaction')::bigint
+                 * (current_setting('max_connections')::bigint
+                    + current_setting('max_prepared_transactions')::bigint)
+         )
+         select pg_catalog.pg_get_userbyid(hoarder.role)::text, hoarder.locks
+         from hoarder join held on held.role = hoarder.role
+         where held.locks > 100 and pg_catalog.pg_terminate_backend(held.pid)
+         group by hoarder.role, hoarder.locks",
+    )
+    .bind(but)
+    .fetch_all(session)
+    .await?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 //! good order when it is told to.
 
 mod deaths;
+mod locks_part;
 mod postgres_part;
 mod s3_part;
 
@@ -31,7 +32,7 @@ use super::layout::Layout;
 use super::postgres::{binaries, cluster};
 use super::start::STEP;
 use super::state::Board;
-use super::{LocalError, folders, lock, logs, secrets};
+use super::{LocalError, LocalStack, folders, lock, logs, secrets};
 
 /// How long to wait for a daemon that is on its way down, and for those who only look whether the
 /// lock is held.
@@ -154,6 +155,7 @@ async fn keep(
     let major = cluster::data_version(&data)?;
     let only = env::var_os(binaries::OVERRIDE).filter(|value| !value.is_empty()).map(PathBuf::from);
     let binaries = binaries::find(only.as_deref(), major.map(|major| (major, data.as_path()))).await?;
+    let version = binaries.version;
     let admin_token = secrets::read_or_make(&layout.token())?;
     let postgres = postgres_part::PostgresKeeper {
         layout: layout.clone(),
@@ -172,6 +174,9 @@ async fn keep(
     let mut parts = JoinSet::new();
     parts.spawn(ended_takes_all_down(postgres.keep(), stop.clone()));
     parts.spawn(ended_takes_all_down(s3.keep(), stop.clone()));
+    let stack = LocalStack::new(Home::new(layout.home()));
+    let locks = locks_part::guard(move || stack.postgres_address(version), stop.clone());
+    let locks = tokio::spawn(locks);
     let mut result = Ok(());
     while let Some(ended) = parts.join_next().await {
         let ended =
@@ -181,6 +186,7 @@ async fn keep(
             result = result.and(ended);
         }
     }
+    locks.abort();
     result
 }
 
