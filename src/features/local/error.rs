@@ -245,10 +245,8 @@ impl Failure for LocalError {
                 vec!["wait for the other `nexus local` command to finish, then repeat yours".into()]
             }
             Self::TokenMissing(_) => vec!["nexus local down && nexus local up".into()],
-            Self::Untrusted { .. } => {
-                vec!["set NEXUS_HOME to a folder of your own, e.g. /var/lib/nexus".into()]
-            }
-            Self::PathUnfit { .. } => vec!["set NEXUS_HOME to a folder whose path has none of these: a comma, a control character, bytes that are not UTF-8".into()],
+            Self::Untrusted { .. } => vec!["set NEXUS_HOME to a folder of your own".into()],
+            Self::PathUnfit { .. } => vec!["set NEXUS_HOME to a folder of plain letters and digits".into()],
             Self::File(error @ PrivateFileError::Untrusted { .. }) => error.hints(),
             Self::File(PrivateFileError::Open { path, .. }) => vec![format!("chmod 600 {}", quoted(path))],
             Self::Io { source, .. } | Self::File(PrivateFileError::Io { source, .. })
