@@ -153,7 +153,9 @@ mod tests {
     fn a_key_has_so_many_requests_at_a_time_and_other_keys_have_theirs() {
         let crowd = Crowd::new();
         let lives: Vec<_> = (0..MOST_OF_A_KEY).map(|_| crowd.enter()).collect();
-        lives.iter().for_each(|life| life.work(Some("key")).unwrap());
+        for life in &lives {
+            life.work(Some("key")).unwrap();
+        }
         let more = crowd.enter();
         assert_eq!(more.work(Some("key")), Err(TooMany));
         more.work(Some("other")).unwrap();

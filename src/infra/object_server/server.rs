@@ -64,7 +64,7 @@ pub async fn serve(
         .map_err(|_| super::store::StoreError::Broken)??;
     let state = Arc::new(state);
     let door = Arc::new(Door {
-        s3: s3::service(Arc::clone(&state)),
+        s3: s3::service(&state),
         state: Arc::clone(&state),
         forms: Semaphore::new(MAX_FORMS),
         crowd: Crowd::new(),

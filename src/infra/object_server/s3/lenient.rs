@@ -61,7 +61,7 @@ impl Asked {
         let same = self.if_range.as_deref().is_none_or(|validator| {
             validator == format!("\"{}\"", header.etag) || seconds(validator) == Some(header.modified)
         });
-        self.range.clone().filter(|_| same)
+        self.range.filter(|_| same)
     }
 }
 

@@ -46,7 +46,7 @@ struct Endpoint {
 }
 
 /// The service that checks signatures, asks [`access`], and calls the operations.
-pub(super) fn service(state: Arc<State>) -> S3Service {
+pub(super) fn service(state: &Arc<State>) -> S3Service {
     let mut config = S3Config::default();
     config.xml_max_body_size = MAX_XML;
     config.post_object_max_file_size = MAX_FORM_FILE;
@@ -55,10 +55,10 @@ pub(super) fn service(state: Arc<State>) -> S3Service {
     config.form_max_parts = 100;
     let config = Arc::new(config);
     let builder = || {
-        let mut builder = S3ServiceBuilder::new(Endpoint { state: Arc::clone(&state) });
+        let mut builder = S3ServiceBuilder::new(Endpoint { state: Arc::clone(state) });
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::clone(&config))));
-        builder.set_auth(access::Secrets(Arc::clone(&state)));
-        builder.set_access(access::Access(Arc::clone(&state)));
+        builder.set_auth(access::Secrets(Arc::clone(state)));
+        builder.set_access(access::Access(Arc::clone(state)));
         builder
     };
     let mut outer = builder();
