@@ -8,7 +8,7 @@ use super::worker::Provisioning;
 use crate::features::audit;
 use crate::features::tenants::{Tenant, TenantState};
 use crate::infra::cluster::{self, Facility};
-use crate::infra::db::durable_transaction;
+use crate::infra::db::{PgConnection, durable_transaction};
 use crate::kernel::Caller;
 
 impl Provisioning {
@@ -19,7 +19,7 @@ impl Provisioning {
     /// [`ProvisioningError::Tenant`] where nobody can enter its database; when a statement fails.
     pub async fn allow(
         &self,
-        control: &mut sqlx::PgConnection,
+        control: &mut PgConnection,
         caller: &Caller,
         tenant: &Tenant,
         (facility, allowed): (Facility, bool),
@@ -41,7 +41,7 @@ impl Provisioning {
             tx.commit().await?;
             cluster::allow(&mut inside, &names.app_role, facility, allowed).await?;
         }
-        let _ = sqlx::Connection::close(inside).await;
+        let _ = inside.close().await;
         Ok(is_new)
     }
 }

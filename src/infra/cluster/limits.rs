@@ -6,10 +6,10 @@
 //! any more, not even a superuser's (manual, chapter 20.12). So the functions that take any number
 //! of entries out of nothing are not PUBLIC's. What cannot be bounded is in `docs/limits.md`.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use super::ClusterError;
-use crate::infra::db::identifier;
+use crate::infra::db::{PgConnection, identifier};
 
 /// What the temporary files of one session of an app's login may come to.
 pub const TEMP_FILE_LIMIT: &str = "512MB";

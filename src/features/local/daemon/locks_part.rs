@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::super::LocalError;
 use super::super::stack::PostgresAddress;
 use crate::infra::cluster::{self, ClusterError};
+use crate::infra::db::PgConnection;
 
 /// How often it is looked at: filling it takes seconds.
 const EVERY: Duration = Duration::from_millis(500);
