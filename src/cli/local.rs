@@ -27,7 +27,7 @@ enum Verb {
     #[command(after_help = "\
 EXAMPLES
   nexus local up
-  NEXUS_HOME=/tmp/trial nexus local up      a stack of its own, to throw away")]
+  NEXUS_HOME=~/nexus-trial nexus local up   a stack of its own, to throw away")]
     Up(UpArgs),
     /// Stop the stack and keep its data
     #[command(after_help = "\

@@ -15,7 +15,7 @@ use crate::settings::{LogFormat, LogSettings};
 
 /// Libraries that log requests, statements or headers below this level, and so could show what
 /// nobody should see. Only a filter that names one of them raises it.
-const TALKATIVE: [&str; 12] = [
+const TALKATIVE: [&str; 11] = [
     "aws_config",
     "aws_credential_types",
     "aws_runtime",
@@ -26,9 +26,12 @@ const TALKATIVE: [&str; 12] = [
     "h2",
     "hyper",
     "hyper_util",
-    "s3s",
     "sqlx",
 ];
+
+/// It logs every refusal as an error, so that anybody who can connect fills the log. What the object
+/// store itself cannot do is logged by Nexus.
+const S3_LIBRARY: &str = "s3s";
 
 /// A filter that is none.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +83,7 @@ pub fn start(
 
 fn targets(settings: &LogSettings, filter: Option<&str>, verbose: u8) -> Result<Targets, LogFilterError> {
     let quiet = Targets::new().with_targets(TALKATIVE.map(|name| (name, Level::INFO)));
+    let quiet = quiet.with_target(S3_LIBRARY, LevelFilter::OFF);
     if let Some(filter) = filter {
         let wrong = |_| LogFilterError { filter: filter.to_owned() };
         let asked: Targets = filter.parse().map_err(wrong)?;
@@ -94,7 +98,9 @@ fn targets(settings: &LogSettings, filter: Option<&str>, verbose: u8) -> Result<
         _ => LevelFilter::TRACE,
     });
     // What libraries say is of use only when it is bad.
-    Ok(Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("nexus", level))
+    let quiet =
+        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(S3_LIBRARY, LevelFilter::OFF);
+    Ok(quiet.with_target("nexus", level))
 }
 
 /// Hands whole events to the screen, so that a progress line never cuts one.
@@ -135,6 +141,9 @@ mod tests {
         assert!(shows(None, 1, "nexus::app", Level::INFO));
         assert!(shows(None, 3, "nexus::app", Level::TRACE));
         assert!(!shows(None, 3, "sqlx::query", Level::DEBUG));
+        assert!(!shows(None, 3, "s3s::ops", Level::ERROR));
+        assert!(!shows(Some("trace"), 0, "s3s::ops", Level::ERROR));
+        assert!(shows(Some("warn,s3s=debug"), 0, "s3s::ops", Level::ERROR));
     }
 
     #[test]

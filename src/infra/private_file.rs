@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use crate::kernel::{ErrorKind, Failure, shell};
+use crate::settings::trust::{self, Distrust};
 
 /// Why a private file was refused or failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,15 @@ pub enum PrivateFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Somebody else can change it.
+    #[error("{} is not trusted: {reason}", path.display())]
+    Untrusted {
+        /// The file or folder.
+        path: PathBuf,
+        /// What makes it so.
+        #[source]
+        reason: Distrust,
+    },
     /// It is not an ordinary file (a symbolic link, a device).
     #[error("{} is not an ordinary file", .0.display())]
     NotAFile(PathBuf),
@@ -50,6 +60,7 @@ impl Failure for PrivateFileError {
         match self {
             Self::Io { .. } => ErrorKind::Unavailable,
             Self::Exists(_) | Self::NotOurs(_) => ErrorKind::Conflict,
+            Self::Untrusted { .. } => ErrorKind::Forbidden,
             Self::Open { .. } | Self::NotAFile(_) => ErrorKind::Integrity,
         }
     }
@@ -59,6 +70,7 @@ impl Failure for PrivateFileError {
             Self::Io { .. } => "file_failed",
             Self::Exists(_) | Self::NotOurs(_) => "file_exists",
             Self::Open { .. } => "file_readable_by_others",
+            Self::Untrusted { .. } => "file_untrusted",
             Self::NotAFile(_) => "file_not_ordinary",
         }
     }
@@ -68,9 +80,25 @@ impl Failure for PrivateFileError {
             Self::Exists(_) => vec!["name another file, or move that one away".to_owned()],
             Self::NotOurs(_) => vec!["name another file, or overwrite it: --force".to_owned()],
             Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))],
+            Self::Untrusted { reason, .. } => reason.hints(),
             Self::Io { .. } | Self::NotAFile(_) => Vec::new(),
         }
     }
+}
+
+fn distrusted(action: &'static str, path: &Path) -> impl Fn(Distrust) -> PrivateFileError {
+    move |reason| match reason.into_io() {
+        Ok(source) => PrivateFileError::Io { action, path: path.to_owned(), source },
+        Err(reason) => PrivateFileError::Untrusted { path: path.to_owned(), reason },
+    }
+}
+
+/// Requires that nobody else can change what is in a folder, nor put another in its place.
+///
+/// # Errors
+/// [`PrivateFileError::Untrusted`], or the system's word.
+pub fn check_dir(path: &Path) -> Result<(), PrivateFileError> {
+    trust::check(path).map_err(distrusted("look at", path))
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PrivateFileError {
@@ -112,11 +140,13 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
 }
 
 /// Reads a file that must be an ordinary file, ours alone: no symbolic link, no bits for group or
-/// others.
+/// others, this user's or root's, and so the folders that lead to it.
 ///
 /// # Errors
-/// [`PrivateFileError::Open`], [`PrivateFileError::NotAFile`], or the system's word.
+/// [`PrivateFileError::Open`], [`PrivateFileError::NotAFile`], [`PrivateFileError::Untrusted`], or
+/// the system's word.
 pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
+    trust::check_folder_of(path).map_err(distrusted("read", path))?;
     // Without O_NONBLOCK the opening of a pipe would wait for somebody to write.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
@@ -132,6 +162,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
     if mode & 0o077 != 0 {
         return Err(PrivateFileError::Open { path: path.to_owned(), mode });
     }
+    trust::check_file(path, &facts).map_err(distrusted("read", path))?;
     let mut content = Vec::new();
     file.read_to_end(&mut content).map_err(failed("read", path))?;
     Ok(content)
@@ -247,6 +278,26 @@ mod tests {
         create(&path, b"one").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(read(&path), Err(PrivateFileError::Open { mode: 0o640, .. })));
+    }
+
+    #[test]
+    fn a_file_is_read_only_where_nobody_else_can_put_another_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        create_dir(&inner).unwrap();
+        let path = inner.join("key");
+        create(&path, b"one").unwrap();
+        for part in [folder.path(), &inner] {
+            fs::set_permissions(part, fs::Permissions::from_mode(0o777)).unwrap();
+            assert!(matches!(read(&path), Err(PrivateFileError::Untrusted { .. })), "{}", part.display());
+            assert!(matches!(check_dir(&inner), Err(PrivateFileError::Untrusted { .. })));
+            fs::set_permissions(part, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        assert_eq!(read(&path).unwrap(), b"one");
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(64_001), None).unwrap();
+            assert!(matches!(read(&path), Err(PrivateFileError::Untrusted { .. })));
+        }
     }
 
     #[test]

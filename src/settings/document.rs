@@ -1,14 +1,15 @@
 //! Reads `nexus.toml`: walks what it holds, and checks every key and value as it goes.
 
-use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Expected, SettingsError};
+use super::error::{Expected, SETTINGS_FILE, SettingsError};
 use super::key::{Kind, SECTIONS};
 use super::secret_ref::SecretRefError;
+use super::trust::{self, Distrust};
 use super::values::{self, Origin, Values};
 use crate::kernel::suggest;
 
@@ -30,13 +31,21 @@ pub fn examine(path: &Path, values: &mut Values) -> Vec<SettingsError> {
     faults.unwrap_or_else(|fault| vec![fault])
 }
 
-fn text_of(path: &Path) -> Result<String, SettingsError> {
+/// The text of a settings file that nobody else can change: it may name programs to run (`cmd:`).
+pub(super) fn text_of(path: &Path) -> Result<String, SettingsError> {
     let unreadable = |source| SettingsError::Unreadable { file: path.to_owned(), source };
-    let facts = fs::metadata(path).map_err(unreadable)?;
-    if !facts.is_file() || facts.len() > MAX_BYTES {
-        return Err(SettingsError::NotSettings { file: path.to_owned() });
-    }
-    fs::read_to_string(path).map_err(unreadable)
+    let not_settings = || SettingsError::NotSettings { file: path.to_owned() };
+    let file = match trust::open(path).map_err(Distrust::into_io) {
+        Ok(file) => file,
+        Err(Ok(source)) if source.kind() == io::ErrorKind::InvalidInput => return Err(not_settings()),
+        Err(Ok(source)) => return Err(unreadable(source)),
+        Err(Err(reason)) => {
+            return Err(SettingsError::Untrusted { what: SETTINGS_FILE, path: path.to_owned(), reason });
+        }
+    };
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_BYTES { Err(not_settings()) } else { Ok(text) }
 }
 
 pub(super) fn parse(path: &Path, text: &str, values: &mut Values) -> Result<(), SettingsError> {

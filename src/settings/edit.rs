@@ -16,11 +16,11 @@ use super::{ContextName, document, values::Values};
 /// # Errors
 /// When the file cannot be read or written, or would not be right afterwards.
 pub fn set_default_context(file: &Path, name: &ContextName) -> Result<(), SettingsError> {
-    let unreadable = |source| SettingsError::Unreadable { file: file.to_owned(), source };
-    let old = match fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(unreadable(error)),
+    let old = match document::text_of(file) {
+        Err(SettingsError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            String::new()
+        }
+        read => read?,
     };
     let new = with_default_context(&old, name);
     document::parse(file, &new, &mut Values::default())?;

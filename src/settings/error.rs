@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::context_name::ContextNameError;
+use super::home::Home;
 use super::secret_ref::SecretRefError;
+use super::trust::Distrust;
 use super::values::Origin;
 use crate::kernel::{ErrorKind, Failure, shell, suggest};
 
@@ -47,13 +49,16 @@ pub enum SettingsError {
         /// The file.
         file: PathBuf,
     },
-    /// A file in the working directory that others may write.
-    #[error("the settings file {} {reason}, so it is not trusted", file.display())]
+    /// A file or folder that somebody else could have written.
+    #[error("the {what} {} is not trusted: {reason}", path.display())]
     Untrusted {
-        /// The file.
-        file: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// Where it is.
+        path: PathBuf,
         /// What makes it so.
-        reason: &'static str,
+        #[source]
+        reason: Distrust,
     },
     /// Not TOML.
     #[error("{}:{line}: {reason}", file.display())]
@@ -159,6 +164,7 @@ impl Failure for SettingsError {
         match self {
             Self::NoFile { .. } => "settings_file_missing",
             Self::Unreadable { .. } | Self::NotSettings { .. } => "settings_file_unreadable",
+            Self::Untrusted { what: HOME, .. } => "home_untrusted",
             Self::Untrusted { .. } => "settings_file_untrusted",
             Self::Syntax { .. } => "settings_syntax",
             Self::UnknownKey { .. } => "settings_key_unknown",
@@ -177,10 +183,16 @@ impl Failure for SettingsError {
         match self {
             Self::NoFile { origin: Origin::Environment(name), .. } => vec![format!("unset {name}")],
             Self::NoFile { .. } => vec!["leave --config out to use the usual places".to_owned()],
-            Self::Untrusted { file, .. } => vec![
-                format!("read it, then say that you want it: nexus --config {} …", quoted(file)),
-                format!("or make it yours alone: chown $(id -u) {0} && chmod go-w {0}", quoted(file)),
-            ],
+            Self::Untrusted { what, path, reason } => {
+                let other = match *what {
+                    HOME => Some(format!("or name a folder of your own: export NEXUS_HOME={}", own_folder())),
+                    SETTINGS_FILE => {
+                        Some(format!("or read it and use a copy: nexus --config COPY_OF_{} …", name(path)))
+                    }
+                    _ => None,
+                };
+                reason.hints().into_iter().chain(other).collect()
+            }
             Self::UnknownKey { nearest: Some(key), .. } => vec![format!("did you mean {key}?")],
             Self::UnknownKey { known, .. } => vec![format!("the keys there are: {}", known.join(", "))],
             Self::UnknownVariable { nearest: Some(name), .. } => vec![format!("did you mean {name}?")],
@@ -225,7 +237,25 @@ impl Failure for SettingsError {
     }
 }
 
-/// A path as a shell reads it back.
-fn quoted(path: &Path) -> String {
-    shell::word(&path.to_string_lossy()).into_owned()
+impl SettingsError {
+    /// That the folder which Nexus keeps things under is not trusted.
+    #[must_use]
+    pub fn untrusted_home(home: &Home, reason: Distrust) -> Self {
+        Self::Untrusted { what: HOME, path: home.path().to_owned(), reason }
+    }
+}
+
+/// What [`SettingsError::Untrusted`] calls the folder under which all is kept.
+const HOME: &str = "folder";
+
+/// The same of a settings file.
+pub(super) const SETTINGS_FILE: &str = "settings file";
+
+/// A folder that nobody else can write, whoever asks.
+fn own_folder() -> &'static str {
+    if nix::unistd::geteuid().is_root() { "/var/lib/nexus" } else { "\"$HOME/.local/share/nexus\"" }
+}
+
+fn name(path: &Path) -> String {
+    shell::word(&path.file_name().unwrap_or_default().to_string_lossy()).into_owned()
 }

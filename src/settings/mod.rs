@@ -25,6 +25,7 @@ pub mod sources;
 pub mod store;
 pub mod tenants;
 pub mod tokens;
+pub mod trust;
 pub mod values;
 
 pub use context_name::ContextName;
@@ -40,6 +41,7 @@ pub use sources::{Flags, Sources};
 pub use store::{StoreDriver, StoreSettings};
 pub use tenants::TenantSettings;
 pub use tokens::TokenSettings;
+pub use trust::Distrust;
 pub use values::{Origin, Values};
 
 /// Everything that one run of Nexus needs to know, for one context.
@@ -175,11 +177,13 @@ impl Loaded {
     /// The settings of the chosen context.
     ///
     /// # Errors
-    /// When the context is not described, or lacks a key it must have.
+    /// When the context is not described, or lacks a key it must have; when the embedded stack's
+    /// folder is not trusted.
     pub fn settings(&self) -> Result<Settings, SettingsError> {
         let home = self.home()?.clone();
         let section = |name: &str| self.values.section(&format!("context.{}.{name}", self.context));
         let target = if self.context.is_local() {
+            trust::check(home.path()).map_err(|reason| SettingsError::untrusted_home(&home, reason))?;
             for name in ["control", "cluster", "store"] {
                 if let Some(key) = section(name).first() {
                     return Err(SettingsError::LocalIsEmbedded { key });
@@ -193,6 +197,15 @@ impl Loaded {
             let control = control::read(&section("control"))?;
             let cluster = server::read_cluster(&section("cluster"), &control)?;
             let store = StoreSettings::read(&section("store"))?;
+            for file in [&control.ca_file, &cluster.ca_file].into_iter().flatten() {
+                // Whoever writes it says which server is the right one.
+                let untrusted = |reason| SettingsError::Untrusted {
+                    what: "certificate file",
+                    path: file.clone(),
+                    reason,
+                };
+                trust::check(file).map_err(untrusted)?;
+            }
             Target::Servers(Box::new(ServersSettings { control, cluster, store }))
         };
         Ok(Settings {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
+use super::trust::{self, Distrust};
 use crate::kernel::{ErrorKind, Failure, SecretString, child, shell, text};
 
 /// Most bytes of a secret.
@@ -76,6 +77,15 @@ pub enum SecretError {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// Somebody else can change it.
+    #[error("{} is not trusted: {reason}", path.display())]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// What makes it so.
+        #[source]
+        reason: Distrust,
     },
     /// Not an ordinary file: a symbolic link, a folder, a device.
     #[error("{} is not an ordinary file", .0.display())]
@@ -150,6 +160,11 @@ impl SecretRef {
 
 fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
+    let untrusted = |reason: Distrust| match reason.into_io() {
+        Ok(source) => unreadable(source),
+        Err(reason) => SecretError::Untrusted { path: path.to_owned(), reason },
+    };
+    trust::check_folder_of(path).map_err(untrusted)?;
     // Non-blocking, so that a pipe in the file's place does not hang the command.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
@@ -165,6 +180,7 @@ fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     if mode & 0o077 != 0 {
         return Err(SecretError::Open { path: path.to_owned(), mode });
     }
+    trust::check_file(path, &facts).map_err(untrusted)?;
     let mut content =
         Zeroizing::new(Vec::with_capacity(usize::try_from(facts.len().min(MAX_BYTES)).unwrap_or(0) + 1));
     file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(unreadable)?;
@@ -227,7 +243,7 @@ impl Failure for SecretError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Unset(_) | Self::Unreadable { .. } | Self::Content { .. } => ErrorKind::Invalid,
-            Self::Open { .. } | Self::NotAFile(_) => ErrorKind::Forbidden,
+            Self::Open { .. } | Self::NotAFile(_) | Self::Untrusted { .. } => ErrorKind::Forbidden,
             Self::NotStarted { .. } | Self::Ended { .. } => ErrorKind::Unavailable,
         }
     }
@@ -237,6 +253,7 @@ impl Failure for SecretError {
             Self::Unset(_) => "secret_unset",
             Self::Unreadable { .. } => "secret_unreadable",
             Self::Open { .. } | Self::NotAFile(_) => "secret_file_open",
+            Self::Untrusted { .. } => "secret_file_untrusted",
             Self::NotStarted { .. } | Self::Ended { .. } => "secret_command_failed",
             Self::Content { .. } => "secret_unfit",
         }
@@ -245,6 +262,7 @@ impl Failure for SecretError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))],
+            Self::Untrusted { reason, .. } => reason.hints(),
             Self::NotAFile(_) => vec!["name the file itself, not a link to it".to_owned()],
             Self::Ended { program, .. } => vec![format!("run {program} by hand to see what it says")],
             _ => Vec::new(),

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::error::SettingsError;
 use super::home::Home;
@@ -63,8 +61,7 @@ impl Sources {
     /// directory's, the user's, the home's and `/etc/nexus`'s.
     ///
     /// # Errors
-    /// A named file that is not there, or one in the working directory that others could have
-    /// written: it may hold commands to run (`cmd:`).
+    /// A named file that is not there.
     pub fn find_file(&self) -> Result<Option<PathBuf>, SettingsError> {
         let named = match (&self.flags.config, self.variable("NEXUS_CONFIG")) {
             (Some(file), _) => Some((file.clone(), Origin::Flag("--config"))),
@@ -76,27 +73,10 @@ impl Sources {
         }
         let here = PathBuf::from(FILE_NAME);
         if here.exists() {
-            check_owner(&here)?;
             return Ok(Some(std::path::absolute(&here).unwrap_or(here)));
         }
         let home = self.home.as_ref().map(|home| home.path().to_owned());
         let folders = [self.user_folder.clone(), home, Some(PathBuf::from("/etc/nexus"))];
         Ok(folders.into_iter().flatten().map(|folder| folder.join(FILE_NAME)).find(|file| file.exists()))
     }
-}
-
-/// Refuses a file that somebody else than this user or root could have written. Root working in
-/// a folder of the user who called `sudo` trusts that user.
-fn check_owner(file: &Path) -> Result<(), SettingsError> {
-    let facts =
-        fs::metadata(file).map_err(|source| SettingsError::Unreadable { file: file.to_owned(), source })?;
-    let me = nix::unistd::geteuid();
-    let caller = env::var("SUDO_UID").ok().filter(|_| me.is_root()).and_then(|text| text.parse::<u32>().ok());
-    let trusted = facts.uid() == me.as_raw() || facts.uid() == 0 || Some(facts.uid()) == caller;
-    let reason = match (trusted, facts.mode() & 0o002) {
-        (false, _) => "belongs to another user",
-        (true, 0) => return Ok(()),
-        (true, _) => "can be written by everybody",
-    };
-    Err(SettingsError::Untrusted { file: file.to_owned(), reason })
 }

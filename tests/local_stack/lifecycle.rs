@@ -157,7 +157,7 @@ async fn status_has_the_shape_that_scripts_read() {
     assert_eq!(view["postgres"]["version"], running.postgres.version.to_string());
     assert_eq!(view["s3"]["state"], "running");
     assert_eq!(view["s3"]["endpoint"], running.s3.endpoint);
-    assert_eq!(view["s3"]["region"], "us-east-1");
+    assert_eq!(view["s3"]["region"], "local");
 
     home.stack.down().await.unwrap();
     let after = serde_json::to_value(home.stack.status().await.unwrap()).unwrap();

@@ -16,4 +16,6 @@ mod listing;
 mod multipart;
 mod objects;
 mod presign;
+mod silent;
 mod speed;
+mod unknown;

@@ -19,7 +19,7 @@ pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
     let format = format_of(args.format, on);
     if let Some(path) = &args.file {
         // Before it is told: what is not written is not told.
-        let masked = rendered(&environment, format, false);
+        let masked = rendered(&environment, format, false)?;
         own_files::check(path, args.force, &|there| own_files::is_environment(there, &masked))?;
     }
     if on.global.dry_run && args.file.is_some() {

@@ -19,6 +19,7 @@ mod adopt;
 pub(super) mod changes;
 mod create;
 mod delete;
+mod facilities;
 mod input;
 mod look;
 mod many;
@@ -128,6 +129,7 @@ EXAMPLES
   nexus tenant update acme --name 'Acme Ltd' --label tier=gold --unlabel trial
   nexus tenant update --where cluster=eu1 --label region=eu
   nexus --dry-run tenant update --all --unlabel trial       before and after of each
+  nexus tenant update acme --advisory-locks allow           for an app that cannot do without
 
 'nexus tenant list --help' describes the conditions of --where.")]
     Update(UpdateArgs),
@@ -367,7 +369,7 @@ pub struct RepairArgs {
 
 /// Arguments of `nexus tenant update`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("change").args(["name", "labels", "unlabel"]).multiple(true).required(true))]
+#[command(group = clap::ArgGroup::new("change").args(["name", "labels", "unlabel", "advisory_locks", "large_objects"]).multiple(true).required(true))]
 pub struct UpdateArgs {
     /// Which
     #[command(flatten)]
@@ -381,9 +383,24 @@ pub struct UpdateArgs {
     /// Take a label off; may be repeated
     #[arg(long, value_name = "KEY", value_parser = label_key)]
     pub unlabel: Vec<String>,
+    /// Whether its login may take advisory locks, which all tenants of a server share
+    #[arg(long, value_name = "WORD")]
+    pub advisory_locks: Option<Permission>,
+    /// Whether its login may make large objects
+    #[arg(long, value_name = "WORD")]
+    pub large_objects: Option<Permission>,
     /// How many are meant
     #[command(flatten)]
     pub confirm: ConfirmArgs,
+}
+
+/// Whether a login may use something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Permission {
+    /// It may
+    Allow,
+    /// It may not, as at first
+    Deny,
 }
 
 /// Arguments of `nexus tenant rename`.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::super::confirm::tenants as number_of;
 use super::super::usage::UsageError;
 use super::super::{CommandResult, Exit, Invocation};
-use super::UpdateArgs;
 use super::views::UpdatedView;
+use super::{UpdateArgs, facilities};
 use crate::app::App;
 use crate::features::provisioning::Batch;
 use crate::features::tenants::{self, Change, ChangeOutcome};
@@ -41,7 +41,7 @@ impl Failure for NotUpdated {
 }
 
 pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
-    let chosen = args.tenants.clone();
+    let (chosen, asked) = (args.tenants.clone(), facilities::asked(&args));
     let asking = args.confirm.asking("updating");
     let mut change = change(args)?;
     let (settings, caller) = (on.settings()?, on.caller());
@@ -52,7 +52,10 @@ pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
         asking.confirm(on, &[&name.to_string()], false)?;
         let updated = tenants::update(&mut app.control, &caller, name, &change, dry_run).await;
         drop(progress);
-        let updated = updated?;
+        let mut updated = updated?;
+        if facilities::allow(&mut app, &caller, name, &asked, on).await? {
+            updated.outcome = if dry_run { ChangeOutcome::Planned } else { ChangeOutcome::Updated };
+        }
         if updated.outcome == ChangeOutcome::Unchanged {
             on.screen.note(&format!("tenant {} is so already; nothing was changed", updated.slug));
         }
@@ -115,6 +118,10 @@ pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
 fn change(args: UpdateArgs) -> Result<Change, UsageError> {
     if args.name.is_some() && args.tenants.one().is_none() {
         return Err(UsageError::new("--name is for one tenant, and several are named", []));
+    }
+    if !facilities::asked(&args).is_empty() && args.tenants.one().is_none() {
+        let text = "--advisory-locks and --large-objects are for one tenant, and several are named";
+        return Err(UsageError::new(text, []));
     }
     let mut keys = BTreeSet::new();
     let named = args.labels.iter().map(|label| &label.key).chain(&args.unlabel);

@@ -39,8 +39,7 @@ fn file(patient: &Patient) -> Vec<Finding> {
             };
             match (fault, finding.mend.clone()) {
                 // The hint of a file that is not trusted is a command already.
-                (SettingsError::Untrusted { .. }, _) => finding
-                    .mend(format!("chown $(id -u) {pasted} && chmod go-w {pasted}  # once you have read it")),
+                (SettingsError::Untrusted { .. }, Some(hint)) => finding.mend(hint),
                 (SettingsError::NoFile { .. }, Some(hint)) => finding.mend(format!("ls {pasted}  # {hint}")),
                 (_, Some(hint)) => finding.mend(format!("{edit}  # {hint}")),
                 (_, None) => finding.mend(edit),

@@ -156,6 +156,12 @@ pub const CODES: &[Entry] = &[
         Cure::Repair,
         "the tenant's login may have more sessions than it should, or fewer",
     ),
+    entry(
+        "role_temp_file_limit",
+        Error,
+        Cure::Repair,
+        "nothing bounds the temporary files of the tenant's login",
+    ),
     entry("role_password", Error, Cure::Repair, "the login's password is not the sealed one"),
     entry("role_expires", Error, Cure::Repair, "the login stops working some day"),
     entry(
@@ -224,6 +230,12 @@ pub const CODES: &[Entry] = &[
     ),
     entry("inside_owner", Error, Cure::Repair, "another role than the owner role owns a part of the realm"),
     entry("inside_public", Error, Cure::Repair, "PUBLIC has a right inside the tenant's database"),
+    entry(
+        "inside_unbounded",
+        Error,
+        Cure::Repair,
+        "the tenant's login may take all of what the server has for everybody",
+    ),
     entry(
         "inside_foreign_grant",
         Error,

@@ -73,6 +73,23 @@ pub enum LocalError {
         /// Who would run the server.
         expected: u32,
     },
+    /// A folder of the stack belongs to somebody else.
+    #[error("{} is not trusted: it belongs to user id {owner}", folder.display())]
+    Untrusted {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// The path is one that PostgreSQL's programs read as something else: of a comma libpq makes
+    /// two hosts (manual, chapter 34.1.1.3), and settings and URLs are lines of text.
+    #[error("PostgreSQL's programs cannot take the path {path:?}: it has {what} in it")]
+    PathUnfit {
+        /// The path.
+        path: PathBuf,
+        /// What is in it.
+        what: &'static str,
+    },
     /// The socket's path is longer than the system allows.
     #[error("the path of PostgreSQL's socket, {}, has {length} bytes; this system allows {limit}", path.display())]
     PathTooLong {
@@ -141,12 +158,15 @@ impl LocalError {
 impl Failure for LocalError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::PathTooLong { .. } | Self::BadBinaries { .. } => ErrorKind::Invalid,
+            Self::File(error) => error.kind(),
+            Self::Untrusted { .. } => ErrorKind::Forbidden,
+            Self::PathTooLong { .. } | Self::PathUnfit { .. } | Self::BadBinaries { .. } => {
+                ErrorKind::Invalid
+            }
             Self::OtherOwner { .. } | Self::OtherVersion { .. } => ErrorKind::Conflict,
             Self::Busy(_) => ErrorKind::Busy,
             Self::PasswordMissing { .. } | Self::TokenMissing(_) => ErrorKind::Integrity,
             Self::Io { .. }
-            | Self::File(_)
             | Self::Random(_)
             | Self::NoBinaries { .. }
             | Self::NoAccount
@@ -160,7 +180,10 @@ impl Failure for LocalError {
 
     fn code(&self) -> &'static str {
         match self {
+            Self::File(error @ PrivateFileError::Untrusted { .. }) => error.code(),
             Self::Io { .. } | Self::File(_) | Self::Random(_) => "local_system",
+            Self::Untrusted { .. } => "local_untrusted",
+            Self::PathUnfit { .. } => "local_path_unfit",
             Self::NoBinaries { .. } => "local_no_postgres",
             Self::BadBinaries { .. } => "local_bad_pg_bin",
             Self::OtherVersion { .. } => "local_postgres_version",
@@ -222,6 +245,9 @@ impl Failure for LocalError {
                 vec!["wait for the other `nexus local` command to finish, then repeat yours".into()]
             }
             Self::TokenMissing(_) => vec!["nexus local down && nexus local up".into()],
+            Self::Untrusted { .. } => vec!["set NEXUS_HOME to a folder of your own".into()],
+            Self::PathUnfit { .. } => vec!["set NEXUS_HOME to a folder of plain letters and digits".into()],
+            Self::File(error @ PrivateFileError::Untrusted { .. }) => error.hints(),
             Self::File(PrivateFileError::Open { path, .. }) => vec![format!("chmod 600 {}", quoted(path))],
             Self::Io { source, .. } | Self::File(PrivateFileError::Io { source, .. })
                 if source.kind() == io::ErrorKind::PermissionDenied =>

@@ -11,6 +11,7 @@ use nix::unistd::geteuid;
 use super::LocalError;
 use super::account::ServerAccount;
 use super::layout::Layout;
+use crate::infra::private_file;
 
 /// The longest path of a Unix socket in bytes: `sun_path` less the closing zero (unix(7) on Linux;
 /// `sys/un.h` of macOS and the BSDs).
@@ -22,21 +23,30 @@ const SOCKET_PATH_LIMIT: usize = if cfg!(target_os = "linux") { 107 } else { 103
 /// [`LocalError::PathTooLong`], [`LocalError::Blocked`], [`LocalError::OtherOwner`], or the
 /// system's word.
 pub(super) fn prepare(layout: &Layout, account: &ServerAccount) -> Result<(), LocalError> {
-    check_socket_path(&layout.socket())?;
+    check_path(&layout.socket())?;
     check_reach(layout.home(), account)?;
     // 0711 lets the server's account pass through; it can list nothing and read no file.
     let mode = if account.is_other { 0o711 } else { 0o700 };
     make_with_parents(layout.home(), mode)?;
+    // Not before it is made: whoever made it first owns it.
+    private_file::check_dir(layout.home())?;
     open_for_passing(layout.home(), account)?;
     make(layout.local(), mode)?;
     make(&layout.logs(), 0o700)?;
     make(&layout.objects(), 0o700)?;
-    make(&layout.socket_dir(), 0o700)?;
+    make_for(&layout.socket_dir(), 0o700, account.uid)?;
     account.own(&layout.socket_dir())?;
     check_owner(&layout.data(), account)
 }
 
-fn check_socket_path(socket: &Path) -> Result<(), LocalError> {
+fn check_path(socket: &Path) -> Result<(), LocalError> {
+    let unfit = |what| Err(LocalError::PathUnfit { path: socket.to_owned(), what });
+    match socket.to_str() {
+        None => return unfit("bytes that are not UTF-8"),
+        Some(text) if text.contains(',') => return unfit("a comma"),
+        Some(text) if text.contains(char::is_control) => return unfit("a control character"),
+        Some(_) => {}
+    }
     let length = socket.as_os_str().as_bytes().len();
     if length > SOCKET_PATH_LIMIT {
         return Err(LocalError::PathTooLong { path: socket.to_owned(), length, limit: SOCKET_PATH_LIMIT });
@@ -85,6 +95,11 @@ fn open_for_passing(home: &Path, account: &ServerAccount) -> Result<(), LocalErr
 
 /// A folder of ours with exactly this mode.
 fn make(folder: &Path, mode: u32) -> Result<(), LocalError> {
+    make_for(folder, mode, geteuid().as_raw())
+}
+
+/// A folder of ours, or of this user, with exactly this mode.
+fn make_for(folder: &Path, mode: u32, user: u32) -> Result<(), LocalError> {
     match DirBuilder::new().mode(mode).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(LocalError::io("create", folder)(error));
@@ -94,6 +109,9 @@ fn make(folder: &Path, mode: u32) -> Result<(), LocalError> {
     let facts = fs::symlink_metadata(folder).map_err(LocalError::io("read", folder))?;
     if !facts.is_dir() {
         return Err(LocalError::io("use", folder)(io::ErrorKind::NotADirectory.into()));
+    }
+    if facts.uid() != user && facts.uid() != geteuid().as_raw() {
+        return Err(LocalError::Untrusted { folder: folder.to_owned(), owner: facts.uid() });
     }
     if facts.mode() & 0o777 != mode {
         // The umask took bits away, or somebody changed them.
@@ -130,9 +148,9 @@ mod tests {
     #[test]
     fn a_socket_path_may_fill_the_limit_and_not_pass_it() {
         let path = |length: usize| Path::new("/").join("a".repeat(length - 1));
-        assert!(check_socket_path(&path(SOCKET_PATH_LIMIT)).is_ok());
+        assert!(check_path(&path(SOCKET_PATH_LIMIT)).is_ok());
         assert!(matches!(
-            check_socket_path(&path(SOCKET_PATH_LIMIT + 1)),
+            check_path(&path(SOCKET_PATH_LIMIT + 1)),
             Err(LocalError::PathTooLong { length, limit, .. }) if length == limit + 1
         ));
     }

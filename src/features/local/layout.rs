@@ -8,8 +8,10 @@ use crate::settings::Home;
 /// own, so it clashes with no other server; it is the one that every client tries first.
 pub(super) const POSTGRES_PORT: u16 = 5432;
 
-/// The region that the S3 endpoint names; what every S3 client takes when told nothing else.
-pub(super) const S3_REGION: &str = "us-east-1";
+/// The region that the S3 endpoint names. Of `us-east-1` boto3 makes URLs signed with version 2,
+/// which the endpoint refuses (botocore, `client.py`, `_default_s3_presign_to_sigv2`). Signatures for
+/// any region are taken.
+pub(super) const S3_REGION: &str = "local";
 
 /// The superuser of the private cluster.
 pub(super) const SUPERUSER: &str = "nexus";

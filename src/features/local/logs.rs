@@ -2,17 +2,22 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::layout::Layout;
 use super::lock::is_still_at;
 use super::{LocalError, LocalStack};
 
-/// A log longer than this many bytes is put aside at the next start; one old log is kept.
+/// A log longer than this many bytes is put aside; one old log is kept.
 const LONGEST: u64 = 10 * 1024 * 1024;
+
+/// How often a log is measured while the stack runs.
+const MEASURE_EVERY: Duration = Duration::from_secs(2);
 
 /// How often a followed log is looked at.
 const FOLLOW_EVERY: Duration = Duration::from_millis(100);
@@ -98,7 +103,9 @@ impl LocalStack {
                 }
             }
             tokio::time::sleep(FOLLOW_EVERY).await;
-            if reader.as_ref().is_none_or(|open| !is_still_at(open.get_ref(), &path)) {
+            let is_whole =
+                |open: &mut BufReader<File>| is_still_at(open.get_ref(), &path) && !was_emptied(open);
+            if !reader.as_mut().is_some_and(is_whole) {
                 reader = open_to_read(&path)?;
             }
         }
@@ -115,6 +122,46 @@ pub(super) fn open(path: &Path) -> Result<File, LocalError> {
         fs::rename(path, &old).map_err(LocalError::io("put aside", path))?;
     }
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(LocalError::io("open", path))
+}
+
+/// Keeps the logs of a running stack small, until `stop`. Their writers hold them open, and append:
+/// so what is in them is copied aside, and they are emptied.
+pub(super) async fn keep_small(layout: Layout, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(MEASURE_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        for path in [layout.daemon_log(), layout.postgres_log()] {
+            let aside = tokio::task::spawn_blocking(move || put_aside(&path).map_err(|error| (path, error)));
+            if let Ok(Err((path, error))) = aside.await {
+                tracing::warn!(path = %path.display(), %error, "a log that has grown too long cannot be put aside");
+            }
+        }
+    }
+}
+
+fn put_aside(path: &Path) -> io::Result<()> {
+    if !fs::metadata(path).is_ok_and(|facts| facts.len() > LONGEST) {
+        return Ok(());
+    }
+    let log = OpenOptions::new().read(true).write(true).open(path)?;
+    let old = path.with_extension("log.old");
+    let mut opening = OpenOptions::new();
+    let mut copy = opening.write(true).create(true).truncate(true).mode(0o600).open(&old)?;
+    // Of one that grew faster than it is measured only the end is kept.
+    let length = log.metadata()?.len();
+    (&log).seek(SeekFrom::Start(length.saturating_sub(LONGEST)))?;
+    let copied = io::copy(&mut (&log).take(LONGEST), &mut copy);
+    // Emptied also where the disk has no room for the copy: that is when it must be.
+    log.set_len(0)?;
+    copied.map(drop)
+}
+
+/// Whether what was read of a log is no longer in it.
+fn was_emptied(open: &mut BufReader<File>) -> bool {
+    let read = open.stream_position().unwrap_or(0);
+    open.get_ref().metadata().is_ok_and(|facts| facts.len() < read)
 }
 
 /// The last lines of a log that `takes` wants.
@@ -180,6 +227,26 @@ mod tests {
         fs::write(&path, "one\ntwo object_server\nthree\nfour object_server\nfive\n").unwrap();
         assert_eq!(tail(&path, 2, |_| true).unwrap(), ["four object_server", "five"]);
         assert_eq!(tail(&path, 9, |line| LogSource::S3.takes(line)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_log_that_grew_too_long_is_put_aside_while_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("daemon.log");
+        let mut writer = open(&path).unwrap();
+        let mut reader = open_to_read(&path).unwrap().unwrap();
+        let line = [b'x'; 1023].iter().chain(b"\n").copied().collect::<Vec<u8>>();
+        for _ in 0..=LONGEST / 1024 {
+            io::Write::write_all(&mut writer, &line).unwrap();
+        }
+        io::copy(&mut reader, &mut io::sink()).unwrap();
+        put_aside(&path).unwrap();
+        assert!(was_emptied(&mut reader));
+        io::Write::write_all(&mut writer, b"new\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new\n");
+        assert_eq!(fs::metadata(path.with_extension("log.old")).unwrap().len(), LONGEST);
+        put_aside(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new\n");
     }
 
     #[test]

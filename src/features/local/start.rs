@@ -111,6 +111,9 @@ impl LocalStack {
         let data = self.layout.data();
         let major = cluster::data_version(&data)?;
         let needed = major.map(|major| (major, data.as_path()));
+        if let Some(folder) = &self.pg_bin {
+            private_file::check_dir(folder)?;
+        }
         let binaries = binaries::find(self.pg_bin.as_deref(), needed).await?;
         if major.is_none() {
             let (version, place) = (binaries.version, data.display());

@@ -11,6 +11,7 @@ mod change;
 mod create;
 mod error;
 mod examine;
+mod limits;
 mod operations;
 mod outline;
 mod plan;
@@ -22,6 +23,7 @@ mod steps;
 mod store;
 mod worker;
 
+pub use crate::infra::cluster::Facility;
 pub use adopt::{AdoptOutcome, AdoptRequest, AdoptedTenant};
 pub use batch::{Batch, Member, Prospect, WayBack};
 pub use change::{Change, ChangeOutcome, Changed};

@@ -70,6 +70,8 @@ impl EnvView {
             ("S3_ENDPOINT", self.endpoint.clone()),
             ("AWS_ENDPOINT_URL_S3", self.endpoint.clone()),
             ("AWS_REGION", self.region.clone()),
+            // The one that boto3 reads.
+            ("AWS_DEFAULT_REGION", self.region.clone()),
             ("AWS_ACCESS_KEY_ID", self.key.access_key_id.clone()),
             ("AWS_SECRET_ACCESS_KEY", show(&self.key.secret)),
         ];

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::inventory::{FoundDatabase, FoundRole, ServerInventory};
-use super::{Database, Roles};
+use super::{Database, Roles, TEMP_FILE_LIMIT};
 use crate::infra::db::{identifier, literal};
 
 /// What should be there of one tenant.
@@ -216,6 +216,12 @@ fn app_drift(role: &FoundRole, quoted: &str, expected: &Expected<'_>, add: &mut 
     if role.connection_limit != limit {
         let statement = format!("alter role {quoted} connection limit {limit}");
         add("role_connection_limit", format!("{} sessions, not {limit}", role.connection_limit), statement);
+    }
+    let temp_files = role.settings.iter().find_map(|it| it.strip_prefix("temp_file_limit="));
+    // Only a superuser can have given it another bound.
+    if temp_files.is_none_or(|limit| limit == "-1") {
+        let statement = format!("alter role {quoted} set temp_file_limit to '{TEMP_FILE_LIMIT}'");
+        add("role_temp_file_limit", "it has no temp_file_limit".to_owned(), statement);
     }
     for (name, value) in APP_SETTINGS {
         let found = role.settings.iter().find_map(|it| it.strip_prefix(name)?.strip_prefix('='));

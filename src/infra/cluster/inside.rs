@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::drift::{Drift, Mend};
-use super::{ClusterError, Database, granted_inside};
+use super::{ClusterError, Database, granted_inside, limits};
 use crate::infra::db::{DbError, MigrationSet, PgConnection, identifier, transaction};
 
 /// What is found inside.
@@ -30,6 +30,8 @@ struct Facts {
     rights: Vec<String>,
     /// What the app role may do that it should not, in the same words.
     excess: Vec<String>,
+    /// Functions that anybody may run, and that take from other tenants.
+    unbounded: Vec<String>,
     /// Things made in pg_catalog.
     in_catalog: Vec<String>,
     event_triggers: Vec<String>,
@@ -111,6 +113,10 @@ async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts
                           where rolname = $2 and not (kind = 'schema' and privilege_type = 'USAGE')
                             and not (what = any($3) and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
                             and not (privilege_type = 'SELECT' and not what = any($4))), '{}') as excess,
+                coalesce((select array_agg(distinct proname::text) from pg_proc
+                          where pronamespace = 'pg_catalog'::regnamespace and proname = any($5)
+                            and (proacl is null or exists (select from aclexplode(proacl) where grantee = 0))),
+                         '{}') as unbounded,
                 coalesce((select array_agg('function pg_catalog.' || proname order by proname) from pg_proc
                           where pronamespace = 'pg_catalog'::regnamespace and oid >= 16384
                           and not exists (select from pg_depend where objid = pg_proc.oid
@@ -130,6 +136,7 @@ async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts
     .bind(database.app)
     .bind(WRITABLE.as_slice())
     .bind(NOT_WHOLLY_READABLE.as_slice())
+    .bind(limits::bounded_functions())
     .fetch_one(admin)
     .await?)
 }
@@ -197,6 +204,10 @@ fn rights_drift(facts: &Facts, database: Database<'_>) -> Vec<Drift> {
         let detail = format!("{} has {privilege}", if grantee.is_empty() { "PUBLIC" } else { grantee });
         let statement = format!("revoke {privilege} on {kind} {what} from {whom} cascade");
         add(code, format!("{kind} {what}"), detail, statement);
+    }
+    if !facts.unbounded.is_empty() {
+        let detail = format!("PUBLIC may call {}", facts.unbounded.join(", "));
+        add("inside_unbounded", "schema pg_catalog".to_owned(), detail, limits::bound(database.owner));
     }
     drift
 }

@@ -13,6 +13,7 @@ mod fingerprint;
 mod glance;
 mod inside;
 mod inventory;
+mod limits;
 mod mending;
 mod migrator;
 mod privileges;
@@ -35,6 +36,7 @@ pub use inventory::{
     FoundDatabase, FoundGrant, FoundMember, FoundRole, FoundSession, Scope, ServerInventory, Verifier,
     inventory,
 };
+pub use limits::{Facility, TEMP_FILE_LIMIT, allow, allows, end_hoarders, superusers};
 pub use mending::{close_template, drop_role, end_session, mend, revoke_database};
 pub use migrator::{
     MigratorLogin, OwnerFound, close_after_migration, drop_marked_migrators, drop_migrators, hand_over,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sqlx::AssertSqlSafe;
 
-use super::{ClusterError, Database};
+use super::{ClusterError, Database, limits};
 use crate::infra::db::{History, PgConnection, identifier};
 
 /// SQLSTATE of "tuple concurrently updated", which two changes of one database's privileges at
@@ -115,24 +115,26 @@ pub async fn grant_inside(
         "reassign owned by {template_owner} to {owner};
          grant usage on schema public to {app};
          {realm};
+         {bound};
          alter default privileges for role {owner} in schema public
              grant select, insert, update, delete on tables to {app};
          alter default privileges for role {owner} in schema public
              grant usage, select, update on sequences to {app}{born_with}",
         template_owner = identifier(template_owner),
         realm = realm_grants(database.app),
+        bound = limits::bound(database.owner),
     );
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
     Ok(())
 }
 
 /// Whether [`grant_inside`] was done: the owner role owns the realm, the app role has its rights,
-/// PUBLIC has none.
+/// PUBLIC has none, nor what it could take from other tenants with.
 ///
 /// # Errors
 /// When a statement fails, e.g. because the realm's tables are not there.
 pub async fn granted_inside(admin: &mut PgConnection, database: Database<'_>) -> Result<bool, ClusterError> {
-    Ok(sqlx::query_scalar(
+    let statement = format!(
         "select (select nspowner = to_regrole($1) from pg_namespace where nspname = 'nexus')
             and not exists (select from pg_class join pg_namespace on pg_namespace.oid = relnamespace
                             where nspname = 'nexus' and relowner <> to_regrole($1))
@@ -140,12 +142,16 @@ pub async fn granted_inside(admin: &mut PgConnection, database: Database<'_>) ->
             and not has_schema_privilege($2, 'public', 'create')
             and has_table_privilege($2, 'nexus.roles', 'select')
             and has_table_privilege($2, 'nexus.settings', 'insert')
-            and (select count(*) = 2 from pg_default_acl where defaclrole = to_regrole($1))",
-    )
-    .bind(database.owner)
-    .bind(database.app)
-    .fetch_one(admin)
-    .await?)
+            and (select count(*) = 2 from pg_default_acl where defaclrole = to_regrole($1))
+            and {}",
+        limits::is_bound("$3")
+    );
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement))
+        .bind(database.owner)
+        .bind(database.app)
+        .bind(limits::bounded_functions())
+        .fetch_one(admin)
+        .await?)
 }
 
 /// For the rest of this transaction acts with another role's rights.

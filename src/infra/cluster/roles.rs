@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::ClusterError;
+use super::{ClusterError, TEMP_FILE_LIMIT};
 use crate::infra::db::{PgConnection, identifier, literal};
 
 /// The names of both roles, and the mark that they bear as a comment.
@@ -25,6 +25,8 @@ struct Found {
     login: bool,
     connection_limit: i32,
     verifier: Option<String>,
+    /// Whether something bounds its temporary files.
+    bounded: bool,
 }
 
 /// What is there of the two roles.
@@ -52,7 +54,10 @@ async fn ours_and_foreign(
 ) -> Result<(Vec<Found>, Option<ClusterError>), ClusterError> {
     let found: Vec<Found> = sqlx::query_as(
         "select rolname::text as name, shobj_description(oid, 'pg_authid') as mark, rolcanlogin as login,
-                rolconnlimit as connection_limit, rolpassword as verifier
+                rolconnlimit as connection_limit, rolpassword as verifier,
+                exists (select from pg_db_role_setting cross join unnest(setconfig) as setting
+                        where setrole = pg_authid.oid and setdatabase = 0
+                          and setting like 'temp_file_limit=%' and setting <> 'temp_file_limit=-1') as bounded
          from pg_authid where rolname = any($1::text[])",
     )
     .bind([roles.owner, roles.app].as_slice())
@@ -89,7 +94,7 @@ pub async fn roles(
         if role.name == roles.owner {
             answer.owner = !role.login;
         } else {
-            answer.app = role.connection_limit == connection_limit;
+            answer.app = role.connection_limit == connection_limit && role.bounded;
             answer.login = role.login;
             answer.verifier = role.verifier;
         }
@@ -123,7 +128,8 @@ pub async fn create_roles(
          {} role {app} {login} noinherit {plain} connection limit {connection_limit} password {};
          comment on role {app} is {mark};
          alter role {app} set search_path to public, pg_temp;
-         alter role {app} set idle_in_transaction_session_timeout to '5min'",
+         alter role {app} set idle_in_transaction_session_timeout to '5min';
+         alter role {app} set temp_file_limit to '{TEMP_FILE_LIMIT}'",
         verb(roles.owner),
         verb(roles.app),
         literal(verifier),

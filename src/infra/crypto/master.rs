@@ -214,6 +214,8 @@ impl LocalMasterKey {
         {
             private_file::create_dir(folder)?;
         }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        private_file::check_dir(folder.unwrap_or(Path::new(".")))?;
         let text = key.expose_text();
         let line = Zeroizing::new([text.expose_secret().as_bytes(), b"\n"].concat());
         private_file::create(path, &line)?;

@@ -7,6 +7,7 @@
 
 mod admin;
 mod blocking;
+mod crowd;
 mod fences;
 mod names;
 mod s3;

@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,19 +18,23 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::StdError;
 use s3s::service::S3Service;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::crowd::{Crowd, Life};
 use super::state::State;
 use super::{ObjectServerConfig, ObjectServerError, admin, s3};
 
-/// Connections at a time; more wait in the system's queue.
+/// Connections at a time. For one more, the one that has been silent for longest goes; where none is
+/// silent, it waits.
 const MAX_CONNECTIONS: usize = 1024;
 /// Form uploads at a time: each is held in memory until its policy is checked.
 const MAX_FORMS: usize = 4;
 /// A client that has not sent its headers by then has gone.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait for a connection that was sent away, or for one that falls silent.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
 /// How long requests under way may go on after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept (no file descriptors left, mostly).
@@ -41,6 +47,7 @@ struct Door {
     state: Arc<State>,
     s3: S3Service,
     forms: Semaphore,
+    crowd: Arc<Crowd>,
 }
 
 /// Serves until `shutdown` is cancelled, then finishes requests under way, for 5 seconds at most.
@@ -57,17 +64,14 @@ pub async fn serve(
         .map_err(|_| super::store::StoreError::Broken)??;
     let state = Arc::new(state);
     let door = Arc::new(Door {
-        s3: s3::service(Arc::clone(&state)),
+        s3: s3::service(&state),
         state: Arc::clone(&state),
         forms: Semaphore::new(MAX_FORMS),
+        crowd: Crowd::new(),
     });
     let mut connections = JoinSet::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let outcome = loop {
-        let slot = tokio::select! {
-            () = shutdown.cancelled() => break Ok(()),
-            slot = Arc::clone(&slots).acquire_owned() => slot,
-        };
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break Ok(()),
             accepted = listener.accept() => accepted,
@@ -75,6 +79,10 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, _)) => {
+                let slot = tokio::select! {
+                    () = shutdown.cancelled() => break Ok(()),
+                    slot = room(&slots, &door.crowd) => slot,
+                };
                 let (door, shutdown) = (Arc::clone(&door), shutdown.clone());
                 connections.spawn(async move {
                     let _slot = slot;
@@ -94,6 +102,20 @@ pub async fn serve(
     drop(door);
     settle(state).await;
     outcome
+}
+
+/// A slot for one more connection.
+async fn room(slots: &Arc<Semaphore>, crowd: &Crowd) -> OwnedSemaphorePermit {
+    loop {
+        if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+            return slot;
+        }
+        crowd.send_one_away();
+        let freed = tokio::time::timeout(ROOM_PAUSE, Arc::clone(slots).acquire_owned()).await;
+        if let Ok(Ok(slot)) = freed {
+            return slot;
+        }
+    }
 }
 
 /// Waits until no file work is left that still holds the folder, so that its lock is free when
@@ -128,9 +150,15 @@ async fn converse(door: Arc<Door>, stream: TcpStream, shutdown: CancellationToke
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let service = service_fn(move |request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(answer(&door, request).await) }
+    let life = door.crowd.enter();
+    let served = Arc::clone(&life);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let (door, life) = (Arc::clone(&door), Arc::clone(&served));
+        async move {
+            request.extensions_mut().insert(Arc::clone(&life));
+            let answer = answer(&door, request).await;
+            Ok::<_, Infallible>(answer.map(|inner| Answered { inner, life }))
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -141,13 +169,47 @@ async fn converse(door: Arc<Door>, stream: TcpStream, shutdown: CancellationToke
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = life.end.cancelled() => Ok(()),
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
+    life.leave();
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// The body of an answer. Once it is sent, or will not be, the connection is silent again.
+struct Answered {
+    inner: Body,
+    life: Arc<Life>,
+}
+
+impl hyper::body::Body for Answered {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, StdError>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.inner.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+}
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.life.rest();
     }
 }
 
@@ -158,7 +220,12 @@ async fn answer(door: &Door, request: Request<Incoming>) -> Response<Body> {
     }
     let _form = if is_form(&request) { door.forms.acquire().await.ok() } else { None };
     match door.s3.call(s3::chunk_guard::guard(request)).await {
-        Ok(response) => response.map(BodyExt::boxed_unsync),
+        Ok(response) => {
+            let status = response.status().as_u16();
+            // What the store could not do was logged where it happened.
+            tracing::debug!(status, "answered");
+            response.map(BodyExt::boxed_unsync)
+        }
         Err(error) => {
             tracing::error!(error = %StdError::from(error), "a request could not be answered");
             let mut response = Response::new(Full::new(Bytes::new()).map_err(Into::into).boxed_unsync());

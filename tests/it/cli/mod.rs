@@ -10,3 +10,4 @@ mod own_files;
 mod prompts;
 mod settings;
 mod stopped;
+mod trust;

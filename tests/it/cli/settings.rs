@@ -254,17 +254,17 @@ fn a_key_that_a_context_must_have_is_named() {
 }
 
 #[test]
-fn settings_that_everybody_can_write_are_not_trusted_unless_named() {
+fn settings_that_everybody_can_write_are_not_trusted_also_where_they_are_named() {
     let machine = Machine::new().with_settings("[log]\nlevel = \"info\"\n");
     fs::set_permissions(machine.path("work/nexus.toml"), fs::Permissions::from_mode(0o666)).unwrap();
     assert_snapshot!(machine.run(&["config", "show"]), @r"
     --- stderr
-    error: the settings file nexus.toml can be written by everybody, so it is not trusted
-    hint: read it, then say that you want it: nexus --config nexus.toml …
-    hint: or make it yours alone: chown $(id -u) nexus.toml && chmod go-w nexus.toml
+    error: the settings file [M]/work/nexus.toml is not trusted: [M]/work/nexus.toml can be written by everybody (mode 0666)
+    hint: chmod go-w [M]/work/nexus.toml
+    hint: or read it and use a copy: nexus --config COPY_OF_nexus.toml …
     --- exit 3
     ");
-    assert!(machine.run(&["--config", "nexus.toml", "config", "show"]).ends_with("--- exit 0"));
+    assert!(machine.run(&["--config", "nexus.toml", "config", "show"]).ends_with("--- exit 3"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod buckets;
 mod databases;
+mod limits;
 mod pinned;
 mod statements;
 

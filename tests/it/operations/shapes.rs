@@ -247,6 +247,7 @@ fn an_environment() {
     S3_ENDPOINT=http://[endpoint]
     AWS_ENDPOINT_URL_S3=http://[endpoint]
     AWS_REGION=us-east-1
+    AWS_DEFAULT_REGION=us-east-1
     AWS_ACCESS_KEY_ID=[key]
     AWS_SECRET_ACCESS_KEY="********"
     "#);
@@ -263,12 +264,14 @@ fn an_environment() {
     export S3_ENDPOINT=http://[endpoint]
     export AWS_ENDPOINT_URL_S3=http://[endpoint]
     export AWS_REGION=us-east-1
+    export AWS_DEFAULT_REGION=us-east-1
     export AWS_ACCESS_KEY_ID=[key]
     export AWS_SECRET_ACCESS_KEY='********'
     ");
     shape!(masked("json"), @r#"
     {
       "AWS_ACCESS_KEY_ID": "[key]",
+      "AWS_DEFAULT_REGION": "us-east-1",
       "AWS_ENDPOINT_URL_S3": "http://[endpoint]",
       "AWS_REGION": "us-east-1",
       "AWS_SECRET_ACCESS_KEY": "********",

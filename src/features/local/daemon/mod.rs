@@ -2,6 +2,7 @@
 //! good order when it is told to.
 
 mod deaths;
+mod locks_part;
 mod postgres_part;
 mod s3_part;
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::setsid;
 use tokio::net::TcpListener;
@@ -31,11 +32,14 @@ use super::layout::Layout;
 use super::postgres::{binaries, cluster};
 use super::start::STEP;
 use super::state::Board;
-use super::{LocalError, folders, lock, secrets};
+use super::{LocalError, LocalStack, folders, lock, logs, secrets};
 
 /// How long to wait for a daemon that is on its way down, and for those who only look whether the
 /// lock is held.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Files that the daemon may have open, where the system lets it.
+const FILES: u64 = 8192;
 
 /// The S3 server, as the daemon sees it.
 #[async_trait]
@@ -81,8 +85,10 @@ pub async fn run(home: Home, objects: Arc<dyn ObjectEndpoint>) -> Result<(), Loc
     private_file::replace(&layout.pid_file(), format!("{}\n", std::process::id()).as_bytes())?;
     let board = Arc::new(Board::new(&layout)?);
     tracing::info!(pid = std::process::id(), folder = %layout.local().display(), "the local stack is starting");
+    let logs = tokio::spawn(logs::keep_small(layout.clone(), stop.clone()));
     let result = keep(&layout, account, objects, &board, &stop).await;
     signals.abort();
+    logs.abort();
     match &result {
         Ok(()) => {
             let _ = fs::remove_file(layout.state());
@@ -103,6 +109,10 @@ fn withdraw() {
     // Fails where this process leads a group already, e.g. started by hand: then it stays there.
     let _ = setsid();
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    // Each connection to the S3 endpoint is a file, and so is each object that is read.
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.max(hard.min(FILES)), hard);
+    }
     umask(Mode::from_bits_truncate(0o077));
 }
 
@@ -145,6 +155,7 @@ async fn keep(
     let major = cluster::data_version(&data)?;
     let only = env::var_os(binaries::OVERRIDE).filter(|value| !value.is_empty()).map(PathBuf::from);
     let binaries = binaries::find(only.as_deref(), major.map(|major| (major, data.as_path()))).await?;
+    let version = binaries.version;
     let admin_token = secrets::read_or_make(&layout.token())?;
     let postgres = postgres_part::PostgresKeeper {
         layout: layout.clone(),
@@ -163,6 +174,9 @@ async fn keep(
     let mut parts = JoinSet::new();
     parts.spawn(ended_takes_all_down(postgres.keep(), stop.clone()));
     parts.spawn(ended_takes_all_down(s3.keep(), stop.clone()));
+    let stack = LocalStack::new(Home::new(layout.home()));
+    let locks = locks_part::guard(move || stack.postgres_address(version), stop.clone());
+    let locks = tokio::spawn(locks);
     let mut result = Ok(());
     while let Some(ended) = parts.join_next().await {
         let ended =
@@ -172,6 +186,7 @@ async fn keep(
             result = result.and(ended);
         }
     }
+    locks.abort();
     result
 }
 

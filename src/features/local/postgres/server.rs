@@ -16,10 +16,11 @@ use super::binaries::Binaries;
 /// documentation, chapter 20):
 /// - reached through its socket alone, and that by its own account and root alone;
 /// - passwords as SCRAM verifiers, commits on disk before they are answered;
+/// - nothing is prepared: what is keeps its locks when its session has ended;
 /// - a statement whose client died is given up within half a second;
 /// - no text of any statement in the log, where a password could be part of it: errors go to the
 ///   client only (`log` leaves out the level ERROR), and those logged carry no detail.
-const PROMISED: [&str; 19] = [
+const PROMISED: [&str; 20] = [
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "password_encryption=scram-sha-256",
@@ -39,6 +40,7 @@ const PROMISED: [&str; 19] = [
     "log_checkpoints=off",
     "debug_print_parse=off",
     "cluster_name=nexus-local",
+    "max_prepared_transactions=0",
 ];
 
 /// Starts the server as a child of this process. Its log is its own file, so that it outlives us

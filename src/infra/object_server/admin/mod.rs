@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::blocking::blocking;
+use super::crowd::Life;
 use super::names::{is_access_key_id, is_bucket, is_owner, percent_decode};
 use super::state::{State, now};
 use super::store::StoreError;
@@ -39,6 +40,10 @@ pub(super) async fn answer(state: Arc<State>, request: Request<Incoming>) -> Ans
     }
     if !is_admin(&state, &request) {
         return Refusal::Unauthenticated.into_answer();
+    }
+    if let Some(life) = request.extensions().get::<Arc<Life>>() {
+        // Of the administrator's there are never too many.
+        let _ = life.work(None);
     }
     let method = request.method().clone();
     let query = request.uri().query().unwrap_or_default().to_owned();

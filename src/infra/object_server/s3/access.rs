@@ -9,14 +9,16 @@ use s3s::dto::{CopyObjectInput, CopySource, PostObjectInput, UploadPartCopyInput
 use s3s::path::S3Path;
 use s3s::{S3Request, S3Result, s3_error};
 
-use super::signing;
+use super::lenient::Vouched;
+use super::{gate, signing};
 use crate::infra::object_server::blocking::blocking;
+use crate::infra::object_server::crowd::{Life, TooMany};
 use crate::infra::object_server::state::State;
 use crate::infra::object_server::store::keys::KeyRecord;
 use crate::kernel::ExposeSecret;
 
 /// What a key may do in its own buckets.
-const ALLOWED: [&str; 19] = [
+pub(super) const ALLOWED: [&str; 19] = [
     "AbortMultipartUpload",
     "CompleteMultipartUpload",
     "CopyObject",
@@ -67,11 +69,15 @@ fn denied() -> s3s::S3Error {
 #[async_trait::async_trait]
 impl S3Access for Access {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let signed_by = cx.credentials().ok_or_else(denied)?.access_key.clone();
+        let vouched = cx.extensions_mut().get::<Vouched>().cloned();
+        let signed_by = match &vouched {
+            Some(Vouched(key)) => key.clone(),
+            None => cx.credentials().ok_or_else(denied)?.access_key.clone(),
+        };
         let record = self.0.keys.usable(&signed_by).ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
         let operation = cx.s3_op().name();
         // A form's signature is in its fields; `post_object` below looks at it.
-        if operation != "PostObject" {
+        if operation != "PostObject" && vouched.is_none() {
             signing::check(cx.headers(), cx.uri())?;
         }
         let own = match cx.s3_path() {
@@ -86,6 +92,10 @@ impl S3Access for Access {
         }
         if !ALLOWED.contains(&operation) {
             return Err(s3_error!(NotImplemented, "this endpoint does not implement {operation}"));
+        }
+        gate::check(operation, cx.headers(), cx.uri())?;
+        if let Some(life) = cx.extensions_mut().get::<Arc<Life>>() {
+            life.work(Some(&signed_by)).map_err(|TooMany| s3_error!(SlowDown))?;
         }
         cx.extensions_mut().insert(Signer(record));
         Ok(())

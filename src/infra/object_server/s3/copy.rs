@@ -4,13 +4,16 @@ use std::io::{Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
-use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag};
-use s3s::{S3Response, S3Result, s3_error};
+use hyper::HeaderMap;
+use hyper::header::{IF_MATCH, IF_NONE_MATCH};
+use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag, ETagCondition};
+use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::Endpoint;
 use super::checksum::tell;
 use super::described::{
     check_key, check_version, described, etag_match, refuse, refuse_extras, seconds, timestamp,
+    write_condition,
 };
 use super::errors::s3;
 use super::write::algorithm_of;
@@ -39,7 +42,12 @@ macro_rules! source_conditions {
 pub(super) use source_conditions;
 
 impl Endpoint {
-    pub(super) async fn copy(&self, mut input: CopyObjectInput) -> S3Result<S3Response<CopyObjectOutput>> {
+    pub(super) async fn copy(
+        &self,
+        req: S3Request<CopyObjectInput>,
+    ) -> S3Result<S3Response<CopyObjectOutput>> {
+        let mut input = req.input;
+        let condition = target_condition(&req.headers)?;
         check_key(&input.key)?;
         refuse_extras!(input);
         refuse!(input; copy_source_sse_customer_algorithm, copy_source_sse_customer_key,
@@ -77,7 +85,7 @@ impl Endpoint {
             let received = copy_bytes(&state, source, 0, size, offset, &algorithms)?;
             header.etag = hex(&received.digested.md5);
             header.checksums = received.digested.checksums.clone();
-            bucket.publish(received, &header, &WriteCondition::Always)?;
+            bucket.publish(received, &header, &condition)?;
             Ok(header)
         })
         .await
@@ -107,6 +115,22 @@ impl Endpoint {
             Verdict::Failed | Verdict::NotModified => Err(s3_error!(PreconditionFailed)),
         }
     }
+}
+
+/// The condition on what is there already: the library does not read it of a copy ("CopyObject",
+/// Amazon S3 API Reference).
+fn target_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
+    let etag = |name| {
+        let text = headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        text.map(|text| match text.trim() {
+            "*" => Ok(ETagCondition::Any),
+            text => ETag::parse_http_header(text.as_bytes())
+                .map(ETagCondition::ETag)
+                .map_err(|_| s3_error!(InvalidArgument, "a condition holds one ETag in quotes, or *")),
+        })
+        .transpose()
+    };
+    write_condition(etag(IF_MATCH)?.as_ref(), etag(IF_NONE_MATCH)?.as_ref())
 }
 
 fn is_itself(input: &CopyObjectInput) -> bool {

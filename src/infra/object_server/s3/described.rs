@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use s3s::dto::{ETagCondition, Timestamp};
+use s3s::dto::{ETag, ETagCondition, Timestamp};
 use s3s::{S3Result, s3_error};
 
 use crate::infra::object_server::names::is_object_key;
@@ -120,6 +120,8 @@ pub(super) fn write_condition(
         (None, None) => Ok(WriteCondition::Always),
         (None, Some(ETagCondition::Any)) => Ok(WriteCondition::Absent),
         (Some(ETagCondition::Any), None) => Ok(WriteCondition::Present),
+        // A weak one proves nothing of what would be written over (RFC 9110, section 13.1.1).
+        (Some(ETagCondition::ETag(ETag::Weak(_))), None) => Err(s3_error!(PreconditionFailed)),
         (Some(ETagCondition::ETag(etag)), None) => Ok(WriteCondition::Matches(etag.value().to_owned())),
         _ => Err(s3_error!(NotImplemented, "a write takes If-Match, or If-None-Match: *")),
     }

@@ -8,6 +8,8 @@ mod complete;
 mod copy;
 mod described;
 mod errors;
+mod gate;
+mod lenient;
 mod list;
 mod multipart;
 mod read;
@@ -44,18 +46,24 @@ struct Endpoint {
 }
 
 /// The service that checks signatures, asks [`access`], and calls the operations.
-pub(super) fn service(state: Arc<State>) -> S3Service {
+pub(super) fn service(state: &Arc<State>) -> S3Service {
     let mut config = S3Config::default();
     config.xml_max_body_size = MAX_XML;
     config.post_object_max_file_size = MAX_FORM_FILE;
     config.form_max_field_size = 64 << 10;
     config.form_max_fields_size = 256 << 10;
     config.form_max_parts = 100;
-    let mut builder = S3ServiceBuilder::new(Endpoint { state: Arc::clone(&state) });
-    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-    builder.set_auth(access::Secrets(Arc::clone(&state)));
-    builder.set_access(access::Access(state));
-    builder.build()
+    let config = Arc::new(config);
+    let builder = || {
+        let mut builder = S3ServiceBuilder::new(Endpoint { state: Arc::clone(state) });
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::clone(&config))));
+        builder.set_auth(access::Secrets(Arc::clone(state)));
+        builder.set_access(access::Access(Arc::clone(state)));
+        builder
+    };
+    let mut outer = builder();
+    outer.set_route(lenient::Lenient { inner: builder().build() });
+    outer.build()
 }
 
 fn checksum_type(composite: bool) -> ChecksumType {
@@ -96,15 +104,15 @@ impl S3 for Endpoint {
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        self.get(req.input).await
+        self.get(req).await
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.head(req.input).await
+        self.head(req).await
     }
 
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
-        self.copy(req.input).await
+        self.copy(req).await
     }
 
     async fn delete_object(

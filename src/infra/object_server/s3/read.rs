@@ -14,7 +14,7 @@ use s3s::dto::{
     StreamingBlob,
 };
 use s3s::stream::{ByteStream, RemainingLength};
-use s3s::{S3Error, S3Response, S3Result, StdError, s3_error};
+use s3s::{S3Error, S3Request, S3Response, S3Result, StdError, s3_error};
 use tokio::io::{AsyncReadExt, Take};
 use tokio_util::io::ReaderStream;
 
@@ -22,6 +22,7 @@ use super::Endpoint;
 use super::checksum::tell;
 use super::described::{check_key, check_version, etag_match, refuse, seconds, timestamp};
 use super::errors::s3;
+use super::lenient::Asked;
 use crate::infra::object_server::blocking::blocking;
 use crate::infra::object_server::store::bucket::OpenObject;
 use crate::infra::object_server::store::condition::{ReadConditions, Verdict};
@@ -39,6 +40,16 @@ macro_rules! conditions {
             if_none_match: $input.if_none_match.take().map(etag_match),
             if_modified_since: $input.if_modified_since.take().map(seconds),
             if_unmodified_since: $input.if_unmodified_since.take().map(seconds),
+        }
+    };
+}
+
+/// The conditions of a read and its range, out of an input, or as they were found beside it.
+macro_rules! asked {
+    ($extensions:expr, $input:expr, $header:expr) => {
+        match $extensions.get::<Asked>() {
+            Some(asked) => (asked.conditions.clone(), asked.range_of(&$header)),
+            None => (conditions!($input), $input.range.take()),
         }
     };
 }
@@ -83,21 +94,28 @@ struct Span {
 }
 
 impl Endpoint {
-    pub(super) async fn get(&self, mut input: GetObjectInput) -> S3Result<S3Response<GetObjectOutput>> {
+    pub(super) async fn get(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        let mut input = req.input;
         check_version(input.version_id.as_deref())?;
         refuse!(input; part_number, sse_customer_algorithm, sse_customer_key, expected_bucket_owner);
         let open = self.open(&input.bucket, input.key).await?;
-        let span = plan(&open.header, &conditions!(input), input.range)?;
+        let (conditions, range) = asked!(req.extensions, input, open.header);
+        let span = plan(&open.header, &conditions, range)?;
         let mut output = output!(GetObjectOutput, open.header, span, input.checksum_mode);
         output.body = Some(body(open, &span).await?);
         Ok(S3Response::new(output))
     }
 
-    pub(super) async fn head(&self, mut input: HeadObjectInput) -> S3Result<S3Response<HeadObjectOutput>> {
+    pub(super) async fn head(
+        &self,
+        req: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        let mut input = req.input;
         check_version(input.version_id.as_deref())?;
         refuse!(input; part_number, sse_customer_algorithm, sse_customer_key, expected_bucket_owner);
         let open = self.open(&input.bucket, input.key).await?;
-        let span = plan(&open.header, &conditions!(input), input.range)?;
+        let (conditions, range) = asked!(req.extensions, input, open.header);
+        let span = plan(&open.header, &conditions, range)?;
         let output = output!(HeadObjectOutput, open.header, span, input.checksum_mode);
         let status = span.partial.then_some(hyper::StatusCode::PARTIAL_CONTENT);
         Ok(S3Response { status, ..S3Response::new(output) })

@@ -35,6 +35,8 @@ pub(crate) enum EtagMatch {
     Any,
     /// One.
     One(String),
+    /// One of these.
+    Among(Vec<String>),
 }
 
 impl EtagMatch {
@@ -42,6 +44,7 @@ impl EtagMatch {
         match self {
             Self::Any => true,
             Self::One(wanted) => wanted == etag,
+            Self::Among(wanted) => wanted.iter().any(|one| one == etag),
         }
     }
 }
