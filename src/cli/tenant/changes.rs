@@ -98,9 +98,17 @@ impl ChangedView {
         Self {
             operation: error.operation(),
             code: Some(error.code()),
-            error: Some(error.to_string()),
+            error: Some(with_a_way_on(error)),
             ..Self::without(slug, "failed")
         }
+    }
+}
+
+/// Why it failed, and the first thing to do.
+pub(super) fn with_a_way_on(error: &ProvisioningError) -> String {
+    match error.hints().first() {
+        Some(hint) => format!("{error} ({hint})"),
+        None => error.to_string(),
     }
 }
 

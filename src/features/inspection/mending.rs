@@ -227,6 +227,12 @@ async fn locked(
     {
         return Err(LeftAlone("a row has it now").into());
     }
+    // It may have been suspended, or resumed, since it was looked at.
+    if let (Remedy::SwitchKey { enabled, .. }, Some(id)) = (&fix.remedy, fix.id)
+        && tenants::by_id(control, id).await?.is_none_or(|row| row.is_closed() == *enabled)
+    {
+        return Err(LeftAlone("the tenant was opened or closed meanwhile").into());
+    }
     let mut tx = durable_transaction(control).await?;
     let place = fix.place.to_string();
     let detail = json!({ "codes": fix.codes, "place": place, "object": fix.object, "action": fix.action });

@@ -7,9 +7,11 @@
 
 mod adopt;
 mod change;
+mod choice;
 mod create;
 mod error;
 mod examine;
+mod locked;
 mod operations;
 mod outline;
 mod plan;

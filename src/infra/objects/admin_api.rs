@@ -70,6 +70,9 @@ impl AdminApi {
             .await
             .unwrap_or_else(|_| Err(self.unavailable("no answer in 15 seconds".to_owned())));
         match answer? {
+            (StatusCode::INSUFFICIENT_STORAGE, _) => {
+                Err(ObjectError::Full { endpoint: self.endpoint.clone() })
+            }
             (status, _) if status.is_server_error() => Err(self.unavailable(format!("it answered {status}"))),
             answer => Ok(answer),
         }

@@ -12,7 +12,7 @@ use super::model::{Tenant, TenantState};
 
 mod store;
 
-pub use store::{due, is_due, suspend, trash};
+pub use store::{condemn, due, is_due, suspend, trash};
 
 /// The most characters of a reason; the table has the same limit.
 const REASON: usize = 500;
