@@ -14,7 +14,7 @@ use super::store;
 use crate::features::audit;
 use crate::features::placement::{drop_templates, template};
 use crate::features::provisioning::{Provisioning, Worker};
-use crate::features::tenants::TenantRef;
+use crate::features::tenants::{self, TenantRef};
 use crate::infra::cluster::{self, Database};
 use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
 use crate::infra::failpoint;

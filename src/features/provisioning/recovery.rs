@@ -205,7 +205,12 @@ impl Provisioning {
             Ok(plan) => plan,
             Err(error) => return self.conclude(worker, intent, kind, Err(error)).await,
         };
-        let mut ended = self.name_session(&plan).await.map(|()| String::new());
+        let mut ended = if closes(kind) && !plan.tenant.adopted {
+            // Its one statement on the server does that, too.
+            Ok(String::new())
+        } else {
+            self.name_session(&plan).await.map(|()| String::new())
+        };
         if ended.is_ok() {
             let journal = Journal::new(Arc::clone(&worker.control), intent.operation, kind);
             let whom = (plan.tenant.slug.as_str(), progress);
@@ -378,6 +383,11 @@ impl Plan {
             let _ = session.close().await;
         }
     }
+}
+
+/// Whether an operation of this kind shuts a tenant, and does nothing else.
+fn closes(kind: &str) -> bool {
+    matches!(kind, "suspend" | "delete")
 }
 
 /// That an operation ended already.

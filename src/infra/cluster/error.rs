@@ -115,7 +115,8 @@ impl Failure for ClusterError {
         match self {
             Self::Db(error) => error.hints(),
             Self::Foreign { what } => vec![format!("rename or drop the other {what}, if nobody needs it")],
-            Self::Missing { .. } | Self::File { .. } => Vec::new(),
+            Self::Missing { .. } => vec!["see what else is missing: nexus fsck".to_owned()],
+            Self::File { .. } => Vec::new(),
             Self::HeldBy { database: Some(database), command, .. } => {
                 vec![format!("as a superuser in database {database}: {command}")]
             }

@@ -24,5 +24,7 @@ pub use quote::{identifier, literal};
 pub use slots::Slots;
 pub use statements::{Statement, statements};
 pub(crate) use text::stored_as_text;
-pub use transaction::{durable_transaction, durably, relaxed_transaction, snapshot, transaction};
+pub use transaction::{
+    durable_transaction, durably, in_one_batch, relaxed_transaction, snapshot, transaction,
+};
 pub use url::UrlError;

@@ -50,10 +50,7 @@ pub async fn snapshot(connection: &mut PgConnection) -> Result<Transaction<'_, P
 ///
 /// # Errors
 /// When a statement fails; nothing was committed then.
-pub(super) async fn in_one_batch(
-    connection: &mut PgConnection,
-    batch: String,
-) -> Result<Vec<PgRow>, DbError> {
+pub async fn in_one_batch(connection: &mut PgConnection, batch: String) -> Result<Vec<PgRow>, DbError> {
     match sqlx::raw_sql(AssertSqlSafe(batch)).fetch_all(&mut *connection).await {
         Ok(rows) => Ok(rows),
         Err(error) => {

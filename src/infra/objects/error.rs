@@ -88,7 +88,7 @@ impl Failure for ObjectError {
                 "ask a registered store: nexus store check NAME".to_owned(),
             ],
             Self::Foreign { what } => vec![format!("delete or rename the other {what}, if nobody needs it")],
-            Self::Missing { .. } => Vec::new(),
+            Self::Missing { .. } => vec!["see what else is missing: nexus fsck".to_owned()],
             Self::Fenced => vec!["see how far the other one is: nexus operation list --open".to_owned()],
         }
     }

@@ -47,15 +47,16 @@ pub async fn forward<C: Sync, E: StepError>(
             return Ok(journal.end("done", &ended));
         }
         let names: Vec<&str> = ready.iter().map(|step| step.name()).collect();
-        let known = std::mem::take(&mut recorded) || (ended.is_empty() && names.is_empty());
+        // What ended is recorded with what begins next, or with the end: nobody waits for that alone.
+        let known = std::mem::take(&mut recorded) || names.is_empty();
         if !known {
             let record = journal.record(&ended, StepState::Done, &names);
             if let Err(error) = meanwhile(record, &mut running, &mut arrived).await {
                 failure.get_or_insert(error.into());
                 ready.clear();
             }
+            ended.clear();
         }
-        ended.clear();
         for step in ready {
             progress.event(Event::Step { subject: subject.to_owned(), step: step.name() });
             running.push(async move { (step.name(), run(step, context, journal.kind(), fresh).await) });
@@ -66,6 +67,7 @@ pub async fn forward<C: Sync, E: StepError>(
         if arrived.is_empty()
             && let Some(error) = failure
         {
+            let _ = journal.record(&ended, StepState::Done, &[]).await;
             let _ = journal.stopped(&error).await;
             return Err(error);
         }

@@ -4,3 +4,4 @@
 mod counts;
 mod model;
 mod pairs;
+mod proxy;

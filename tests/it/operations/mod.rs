@@ -2,6 +2,7 @@
 
 mod audit;
 mod background;
+mod hints;
 mod interrupt;
 mod plans;
 mod shapes;

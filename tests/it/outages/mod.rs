@@ -3,6 +3,7 @@
 mod database;
 mod disk;
 mod store;
+mod told;
 
 use serde_json::Value;
 

@@ -249,7 +249,7 @@ async fn close_logins(plan: &Plan) -> Result<(), ProvisioningError> {
     if plan.tenant.adopted {
         return Ok(adopted::close(&mut admin, plan.adopted()).await?);
     }
-    Ok(cluster::close_logins(&mut admin, plan.roles(), plan.database()).await?)
+    Ok(cluster::close_logins(&mut admin, &plan.application(), plan.roles(), plan.database()).await?)
 }
 
 async fn open_logins(plan: &Plan) -> Result<(), ProvisioningError> {
