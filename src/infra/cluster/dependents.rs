@@ -107,10 +107,11 @@ pub async fn drop_roles_everywhere(
             continue;
         }
         let mut inside = server.database(&name).connect(APPLICATION).await?;
-        let statement = format!("drop owned by {} restrict", there.join(", "));
-        let dropped = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut inside).await;
+        // Each by itself: what both have in common would be dropped twice, which fails (XX000).
+        for role in there {
+            run(&mut inside, &format!("drop owned by {role} restrict")).await?;
+        }
         let _ = inside.close().await;
-        dropped?;
     }
     match super::drop_roles(admin, roles).await {
         Err(ClusterError::Db(error)) if error.state() == Some(DEPENDED_ON) => Err(ClusterError::HeldBy {

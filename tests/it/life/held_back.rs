@@ -51,11 +51,11 @@ fn what_a_tenants_role_owns_elsewhere_is_named_before_anything_is_destroyed() {
     let world = World::new();
     let other = Elsewhere::new(&world);
     world.sql(&other.1, "create table bills ()");
-    for named in ["table bills", other.1.as_str()] {
+    for named in ["bills", other.1.as_str()] {
         world.ok(&create("acme"));
         let (app, database) = (column(&world, "acme", "app_role"), column(&world, "acme", "database_name"));
         let give_to = |owner: &str| match named {
-            "table bills" => world.sql(&other.1, &format!("alter table bills owner to {owner}")),
+            "bills" => world.sql(&other.1, &format!("alter table bills owner to {owner}")),
             name => world.sql("postgres", &format!("alter database {name} owner to {owner}")),
         };
         give_to(&app);
@@ -87,13 +87,13 @@ fn a_purge_ends_prepared_transactions_subscriptions_and_slots() {
     for closed in [false, true] {
         world.ok(&create("acme"));
         let database = column(&world, "acme", "database_name");
-        world.sql(&database, "begin; create table half (); prepare transaction 'two phases'");
         world.sql(
             &database,
             "create subscription news connection 'host=/nowhere' publication news
              with (connect = false, enabled = false, slot_name = 'news', create_slot = false)",
         );
         world.sql(&database, "select pg_create_logical_replication_slot('reader', 'test_decoding')");
+        world.sql(&database, "begin; create table half (); prepare transaction 'two phases'");
         if closed {
             world.ok(&super::suspend("acme"));
         }

@@ -39,9 +39,9 @@ pub(super) struct Close {
 }
 
 impl Close {
-    /// As soon as it is recorded.
+    /// With the record, which is written with the intent.
     pub(super) fn at_once() -> Self {
-        Self { after: &["record"] }
+        Self { after: &[] }
     }
 
     /// Once it is known whose everything is.
@@ -80,10 +80,6 @@ pub(super) struct DisableKey;
 impl Step<Plan, ProvisioningError> for DisableKey {
     fn name(&self) -> &'static str {
         "disable-key"
-    }
-
-    fn after(&self) -> &'static [&'static str] {
-        &["record"]
     }
 
     async fn probe(&self, _plan: &Plan) -> Result<Probe, ProvisioningError> {
