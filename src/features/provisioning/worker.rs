@@ -128,14 +128,13 @@ impl Provisioning {
     ) -> Result<Held, ProvisioningError> {
         let (budget, known) = budget_and_template(control, &cluster.name).await?;
         let slots = hold_sessions(control, (&cluster.name, budget), (SESSIONS, SESSIONS)).await?;
-        let mut admin = match admin {
-            Some(admin) => admin,
-            None => {
-                let connected = cluster.admin.connect("nexus").await;
-                let up = !matches!(connected, Err(DbError::Unreachable { .. }));
-                self.placement.note_whether_up(&cluster.name, up).await;
-                connected?
-            }
+        let mut admin = if let Some(admin) = admin {
+            admin
+        } else {
+            let connected = cluster.admin.connect("nexus").await;
+            let up = !matches!(connected, Err(DbError::Unreachable { .. }));
+            self.placement.note_whether_up(&cluster.name, up).await;
+            connected?
         };
         let template = match known {
             Some(template) => template,
