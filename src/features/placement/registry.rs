@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use sqlx::PgConnection;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -14,7 +13,7 @@ use super::error::PlacementError;
 use super::model::{Candidate, Candidates, Driver, ServerPlace, StorePlace, Wish};
 use super::store;
 use crate::features::secrets::Secrets;
-use crate::infra::db::{Host, ServerAddress, Tls};
+use crate::infra::db::{Host, PgConnection, ServerAddress, Tls};
 use crate::infra::objects::{
     AwsConfig, AwsStore, Breaker, GarageStore, LocalStore, ObjectStore, SharedKeyStore,
 };

@@ -2,7 +2,6 @@
 //! purged. Each is one operation; the same change asked for again finds it done, or finishes it.
 
 use serde_json::{Value, json};
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
@@ -15,7 +14,7 @@ use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
 use crate::features::tenants::{self, Reason, Tenant, TenantError, TenantRef, TenantState, TenantView};
 use crate::infra::cluster;
-use crate::infra::db::LockKey;
+use crate::infra::db::{LockKey, PgConnection};
 use crate::infra::objects::Owner;
 use crate::kernel::{Caller, Event, OperationId, Progress};
 

@@ -1,13 +1,13 @@
 //! A tenant that nobody else changes, as its row is since then. Plans are made of these alone: what
 //! was read before the lock may be over.
 
-use sqlx::{FromRow, PgConnection, Row};
+use sqlx::{FromRow, Row};
 
 use super::error::ProvisioningError;
 use super::store::{self, Held, OperationRow};
 use super::worker::{Provisioning, Worker};
 use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::infra::db::{AdvisoryLock, DbError};
+use crate::infra::db::{AdvisoryLock, DbError, PgConnection};
 
 /// A tenant whose lock this process holds.
 #[derive(Debug)]

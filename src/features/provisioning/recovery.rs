@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde_json::json;
-use sqlx::Connection;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,7 @@ use crate::features::iam::FirstSignIn;
 use crate::features::tenants::{Tenant, TenantRef, TenantState};
 use crate::infra::cluster;
 use crate::infra::crypto::InvitationToken;
-use crate::infra::db::{durable_transaction, durably};
+use crate::infra::db::{PgConnection, durable_transaction, durably};
 use crate::infra::objects::{Owner, ScopedKey};
 use crate::infra::saga::{self, Journal};
 use crate::kernel::{Caller, OperationId, Progress, TenantId};
@@ -301,7 +300,7 @@ impl Provisioning {
 
     pub(super) async fn open_secrets(
         &self,
-        control: &mut sqlx::PgConnection,
+        control: &mut PgConnection,
         tenant: TenantId,
     ) -> Result<Opened, ProvisioningError> {
         Opened::of(self.secrets.get_all(control, tenant).await?, self.invitation_ttl_hours)
@@ -364,7 +363,7 @@ impl Provisioning {
     /// [`ProvisioningError::Lost`] when one is not sealed here.
     pub async fn credentials(
         &self,
-        control: &mut sqlx::PgConnection,
+        control: &mut PgConnection,
         tenant: &Tenant,
     ) -> Result<(SecretString, ScopedKey), ProvisioningError> {
         let lost = |what: &str| ProvisioningError::Lost { slug: tenant.slug.clone(), what: what.to_owned() };

@@ -1,13 +1,13 @@
 //! The SQL of operations, and of a proof inside a tenant's database.
 
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection, Row};
+use sqlx::{FromRow, Row};
 
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Neighbour;
 use crate::features::audit;
 use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, durably, literal};
+use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, literal};
 use crate::infra::saga::Journal;
 use crate::kernel::{Caller, OperationId, Page, TenantId};
 

@@ -1,10 +1,10 @@
 //! Databases whose recorded collation version is not the operating system's any more, as after an
 //! upgrade of its libraries: PostgreSQL clones none of them (manual, `ALTER DATABASE`).
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection};
 
 use super::ClusterError;
-use crate::infra::db::{DbError, ServerAddress, identifier};
+use crate::infra::db::{DbError, PgConnection, ServerAddress, identifier};
 
 /// Runs a `CREATE DATABASE`. Where the server refuses because of the source's collation version, and
 /// the source holds nothing but what Nexus put there, or nothing at all, that is put right first.

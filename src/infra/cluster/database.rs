@@ -1,9 +1,9 @@
 //! Databases: cloned from a template, closed to everyone until their privileges are set.
 
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{ClusterError, collation};
-use crate::infra::db::{ServerAddress, identifier, literal};
+use crate::infra::db::{PgConnection, ServerAddress, identifier, literal};
 
 /// A database's name, its owner, and the mark that it bears as a comment.
 #[derive(Debug, Clone, Copy)]

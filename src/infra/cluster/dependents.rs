@@ -1,10 +1,10 @@
 //! What keeps a tenant's roles and its database from being dropped although it is not theirs: rights
 //! in other databases, what the roles own there, prepared transactions, subscriptions, slots.
 
-use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, FromRow};
 
 use super::{ClusterError, Database, Roles};
-use crate::infra::db::{DbError, ServerAddress, identifier, literal};
+use crate::infra::db::{DbError, PgConnection, ServerAddress, identifier, literal};
 
 /// The name of these sessions in `pg_stat_activity`.
 const APPLICATION: &str = "nexus:purge";

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{ClusterError, Database, Roles};
-use crate::infra::db::{DbError, identifier, in_one_batch, literal};
+use crate::infra::db::{DbError, PgConnection, identifier, in_one_batch, literal};
 
 /// How long a session may take to end after it was told to.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,10 +4,10 @@
 use std::fmt;
 
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 
 use super::transaction::in_one_batch;
-use super::{DbError, literal};
+use super::{DbError, PgConnection, literal};
 
 /// What a lock is about.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
 use super::Fleet;
 use super::runner::{application_of, lock_of};
 use super::store;
@@ -13,7 +11,7 @@ use crate::features::fleet::runs;
 use crate::features::placement::PlacementError;
 use crate::features::tenants;
 use crate::infra::cluster::{close_after_migration, drop_marked_migrators, fence};
-use crate::infra::db::{AdvisoryLock, LockKey};
+use crate::infra::db::{AdvisoryLock, LockKey, PgConnection};
 use crate::kernel::TenantId;
 use crate::kernel::ids::{RunId, RunnerId};
 

@@ -1,10 +1,8 @@
 //! The SQL of suspensions and of the trash.
 
-use sqlx::PgConnection;
-
 use super::super::store::COLUMNS;
 use super::Reason;
-use crate::infra::db::{DbError, literal};
+use crate::infra::db::{DbError, PgConnection, literal};
 use crate::kernel::{Caller, TenantId};
 
 /// The statement that moves a tenant to state `suspended`, notes why, by whom and when, and gives
