@@ -15,6 +15,7 @@ mod fleet;
 mod fleet_verify;
 mod iam;
 mod inspection;
+mod interleave;
 mod isolation;
 mod life;
 mod migrations;

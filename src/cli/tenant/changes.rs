@@ -174,6 +174,14 @@ impl ChangedView {
     }
 }
 
+/// Why it failed, and the first thing to do.
+pub(super) fn with_a_way_on(error: &ProvisioningError) -> String {
+    match error.hints().first() {
+        Some(hint) => format!("{error} ({hint})"),
+        None => error.to_string(),
+    }
+}
+
 impl Row for ChangedView {
     const COLUMNS: &'static [Column] = &[
         Column::text("slug"),

@@ -69,7 +69,7 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
                 mended: Mended::Failed,
                 operation: error.operation(),
                 restored: Vec::new(),
-                error: Some(error.to_string()),
+                error: Some(super::changes::with_a_way_on(&error)),
             }
         });
         if row.mended != Mended::Nothing {

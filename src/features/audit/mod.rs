@@ -24,5 +24,5 @@ pub use error::AuditError;
 pub use export::{ExportFormat, check_file};
 pub use finding::Finding;
 pub use service::{Period, Watch, anchor, export, list, outline, verify};
-pub use store::{AuditFilter, Entry, OfTenant, record};
+pub use store::{AuditFilter, Entry, OfTenant, record, statement};
 pub use views::{AuditView, Exported, Verified};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::chain::{Hash, Record, time_of_micros};
 use super::views::AuditView;
 use super::walk::Head;
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, literal};
 use crate::kernel::{Caller, OperationId, Page, TenantId};
 
 /// One change, or one disclosure of a secret.
@@ -45,6 +45,22 @@ pub async fn record(connection: &mut PgConnection, entry: Entry<'_>) -> Result<(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// The same as a statement's text, for a batch that goes to the server at once; the last but the
+/// commit.
+#[must_use]
+pub fn statement(entry: &Entry<'_>) -> String {
+    let id = |id: Option<String>| id.map_or_else(|| "null".to_owned(), |id| literal(&id));
+    format!(
+        "insert into control.audit_log (caller, action, tenant_id, operation_id, detail)
+         values ({}, {}, {}, {}, {}::json)",
+        literal(&entry.caller.to_string()),
+        literal(entry.action),
+        id(entry.tenant.map(|id| id.to_string())),
+        id(entry.operation.map(|id| id.to_string())),
+        literal(&entry.detail.to_string()),
+    )
 }
 
 /// Which tenant's rows are wanted.

@@ -13,7 +13,7 @@ use super::store;
 use crate::features::audit;
 use crate::features::placement::{drop_templates, template};
 use crate::features::provisioning::{Provisioning, Worker};
-use crate::features::tenants::TenantRef;
+use crate::features::tenants::{self, TenantRef};
 use crate::infra::cluster::{self, Database};
 use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, durable_transaction};
 use crate::infra::failpoint;
@@ -225,6 +225,12 @@ async fn locked(
         && store::is_claimed(control, name).await?
     {
         return Err(LeftAlone("a row has it now").into());
+    }
+    // It may have been suspended, or resumed, since it was looked at.
+    if let (Remedy::SwitchKey { enabled, .. }, Some(id)) = (&fix.remedy, fix.id)
+        && tenants::by_id(control, id).await?.is_none_or(|row| row.is_closed() == *enabled)
+    {
+        return Err(LeftAlone("the tenant was opened or closed meanwhile").into());
     }
     let mut tx = durable_transaction(control).await?;
     let place = fix.place.to_string();

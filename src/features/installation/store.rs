@@ -15,14 +15,15 @@ pub(super) struct Facts {
 
 /// Reads the installation's facts; `None` where the tables are not there.
 pub(super) async fn facts(control: &mut PgConnection) -> Result<Option<Facts>, DbError> {
-    let facts = sqlx::query_as(
+    // As text it needs one round trip, bound two: it is asked once.
+    let facts = sqlx::raw_sql(
         "select (select id from control.installation) as id,
                 (select max(version) from control._sqlx_migrations) as control_version,
                 (select max(version) from nexus._sqlx_migrations) as realm_version",
     )
     .fetch_one(control)
     .await;
-    match facts.map_err(DbError::from) {
+    match facts.and_then(|row| Facts::from_row(&row)).map_err(DbError::from) {
         Ok(facts) => Ok(Some(facts)),
         // 3F000: no such schema; 42P01: no such table.
         Err(error) if matches!(error.state(), Some("3F000" | "42P01")) => Ok(None),

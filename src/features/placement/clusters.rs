@@ -91,7 +91,7 @@ impl Placement {
         if let Some(other) = self.registered_as(control, &system_id).await?.filter(|other| other != name) {
             return Err(PlacementError::SameServer { name: other });
         }
-        if before.is_none() {
+        if before.is_none() || store::is_preparing(control, name).await? {
             self.write_cluster(control, caller, add, &system_id).await?;
         }
         failpoint::pass(|| "cluster.add.recorded".to_owned()).await;
@@ -148,6 +148,7 @@ impl Placement {
             return Err(PlacementError::Taken { what: "cluster", name: name.to_owned() });
         }
         self.secrets().put_platform(&mut tx, &cluster_secret(name), &add.password).await?;
+        self.forget(name).await;
         let place = &add.place;
         let detail = json!({ "cluster": name, "host": place.host, "port": place.port, "login": place.login });
         audit::record(&mut tx, entry(caller, "cluster.add", detail)).await?;
@@ -187,7 +188,11 @@ impl Placement {
         change: &ClusterChange,
     ) -> Result<ClusterView, PlacementError> {
         let mut tx = durable_transaction(control).await?;
-        let view = store::update_cluster(&mut tx, name, change).await?.ok_or_else(|| no_cluster(name))?;
+        let Some(view) = store::update_cluster(&mut tx, name, change).await? else {
+            let preparing = store::is_preparing(&mut tx, name).await?;
+            let unfinished = PlacementError::Preparing { name: name.to_owned() };
+            return Err(if preparing { unfinished } else { no_cluster(name) });
+        };
         let detail = json!({
             "cluster": name, "labels": change.labels, "unlabel": change.unlabel,
             "capacity": change.capacity.flatten(), "connections": change.connections.flatten(),
@@ -267,7 +272,15 @@ impl Placement {
         }
         let mut tx = durable_transaction(control).await?;
         let drain = ClusterChange { state: Some(PlacementState::Draining), ..ClusterChange::default() };
-        store::update_cluster(&mut tx, name, &drain).await?;
+        let now = store::update_cluster(&mut tx, name, &drain).await?;
+        // A tenant may have come while it was looked at; from the commit on none does.
+        if let Some(now) = now.filter(|now| now.tenants > 0) {
+            return Err(PlacementError::InUse {
+                what: "cluster",
+                name: name.to_owned(),
+                tenants: now.tenants,
+            });
+        }
         audit::record(&mut tx, entry(caller, "cluster.remove", json!({ "cluster": name }))).await?;
         tx.commit().await?;
         if !gone {

@@ -47,8 +47,30 @@ pub enum PlacementError {
         /// Under which name.
         name: String,
     },
+    /// The server was never prepared whole.
+    #[error("cluster {name:?} cannot take tenants: its registration was cut short")]
+    Preparing {
+        /// Which.
+        name: String,
+    },
+    /// Neither the chosen ones nor those that come after them answer.
+    #[error("no {what} that fits answers: {}", passed.join("; "))]
+    NoneAnswers {
+        /// `cluster` or `store`.
+        what: &'static str,
+        /// Each of them, and why not.
+        passed: Vec<String>,
+    },
+    /// It did not answer a moment ago, and is not asked again by the same command.
+    #[error("{what} {name:?} does not answer, as was said before")]
+    Down {
+        /// `cluster` or `store`.
+        what: &'static str,
+        /// Which.
+        name: String,
+    },
     /// Tenants live there.
-    #[error("{what} {name:?} still holds {tenants} tenant(s)")]
+    #[error("{what} {name:?} still holds {tenants} tenant{}", if *tenants == 1 { "" } else { "s" })]
     InUse {
         /// `cluster` or `store`.
         what: &'static str,
@@ -157,9 +179,12 @@ impl Failure for PlacementError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NoCluster { .. } | Self::NoStore { .. } => ErrorKind::NotFound,
-            Self::NoRoom { .. } | Self::Taken { .. } | Self::SameServer { .. } | Self::InUse { .. } => {
-                ErrorKind::Conflict
-            }
+            Self::NoRoom { .. }
+            | Self::Taken { .. }
+            | Self::SameServer { .. }
+            | Self::Preparing { .. }
+            | Self::InUse { .. } => ErrorKind::Conflict,
+            Self::NoneAnswers { .. } | Self::Down { .. } => ErrorKind::Unavailable,
             Self::OfSettings { .. }
             | Self::CannotScope { .. }
             | Self::Incomplete { .. }
@@ -178,6 +203,11 @@ impl Failure for PlacementError {
             Self::Taken { .. } => "name_taken",
             Self::SameServer { .. } => "server_registered",
             Self::InUse { .. } => "in_use",
+            Self::Preparing { .. } => "cluster_preparing",
+            Self::NoneAnswers { what: "store", .. } => "no_store_answers",
+            Self::NoneAnswers { .. } => "no_cluster_answers",
+            Self::Down { what: "store", .. } => "store_unavailable",
+            Self::Down { .. } => "database_unreachable",
             Self::OfSettings { .. } => "of_settings",
             Self::CannotScope { .. } => "store_cannot_scope_keys",
             Self::Incomplete { .. } => "store_incomplete",
@@ -200,6 +230,11 @@ impl Failure for PlacementError {
                 format!("see them: nexus tenant list --where {what}={name}"),
                 format!("let it take no more: nexus {what} drain {name}"),
             ],
+            Self::Preparing { name } => {
+                vec![format!("repeat its registration: nexus cluster add {name}, with the same settings")]
+            }
+            Self::NoneAnswers { what, .. } => vec![format!("once one is up again: nexus {what} check")],
+            Self::Down { what, name } => vec![format!("once it is up again: nexus {what} check {name}")],
             Self::OfSettings { .. } => vec!["see them: nexus config show".to_owned()],
             Self::CannotScope { .. } => {
                 vec!["add it with --shared-key, if all its tenants may read each other's buckets".to_owned()]
@@ -209,6 +244,8 @@ impl Failure for PlacementError {
                 "or repeat the command with a smaller --jobs".to_owned(),
             ],
             Self::Busy => vec!["repeat the command in a moment".to_owned()],
+            Self::ServerTooOld { .. } => vec!["upgrade it, or register another server".to_owned()],
+            Self::Incomplete { needs, .. } => vec![format!("give it: {needs}")],
             Self::NotSuperuser { user, .. } => {
                 vec![format!("let it make roles and databases: ALTER ROLE \"{user}\" SUPERUSER")]
             }

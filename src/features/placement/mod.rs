@@ -16,9 +16,10 @@ mod template;
 pub use clusters::{AddCluster, Registered, check_rights, cluster_names};
 pub use error::PlacementError;
 pub use model::{
-    ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange, StorePlace, StoreView, Wish,
+    Candidate, Candidates, ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange,
+    StorePlace, StoreView, Wish, note,
 };
-pub use registry::{Chosen, Cluster, DEFAULT, Placement, Store};
+pub use registry::{Cluster, DEFAULT, Placement, Store};
 pub use sessions::{hold_sessions, try_hold_sessions};
 pub use stores::{AddStore, store_names};
 pub use template::{

@@ -163,6 +163,48 @@ pub struct StoreView {
     pub created_at: OffsetDateTime,
 }
 
+/// A server or a store that a new tenant may go to.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct Candidate {
+    /// Its name.
+    pub name: String,
+    /// Why its last check failed.
+    pub problem: Option<String>,
+    /// How full it is, of 1.
+    pub share: f64,
+}
+
+/// Where a new tenant may go, the best first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Candidates {
+    /// Servers.
+    pub clusters: Vec<Candidate>,
+    /// Stores.
+    pub stores: Vec<Candidate>,
+    /// Whether tenants are kept ready anywhere.
+    pub pooled: bool,
+}
+
+impl Candidate {
+    /// What is to be said of those that would have come before this one, had they not failed their
+    /// last check.
+    pub fn passed_over<'a>(&self, what: &'a str, all: &'a [Self]) -> impl Iterator<Item = String> + 'a {
+        let (name, share, failed) = (self.name.clone(), self.share, self.problem.is_some());
+        all.iter().filter(move |other| !failed && other.share <= share && other.name != name).filter_map(
+            move |other| {
+                let problem = other.problem.as_ref()?;
+                Some(note(what, &other.name, problem))
+            },
+        )
+    }
+}
+
+/// That a server or a store is passed over.
+#[must_use]
+pub fn note(what: &str, name: &str, why: &str) -> String {
+    format!("{what} {name} is passed over: {why} (ask again: nexus {what} check {name})")
+}
+
 /// Where a new tenant is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {

@@ -1,19 +1,26 @@
 //! The servers and stores of an installation, opened when they are first needed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::error::PlacementError;
-use super::model::{Driver, ServerPlace, StorePlace, Wish};
+use super::model::{Candidate, Candidates, Driver, ServerPlace, StorePlace, Wish};
 use super::store;
 use crate::features::secrets::Secrets;
 use crate::infra::db::{Host, PgConnection, ServerAddress, Tls};
-use crate::infra::objects::{AwsConfig, AwsStore, GarageStore, LocalStore, ObjectStore, SharedKeyStore};
+use crate::infra::objects::{
+    AwsConfig, AwsStore, Breaker, GarageStore, LocalStore, ObjectStore, SharedKeyStore,
+};
 use crate::kernel::TenantId;
+
+/// How long a server that did not answer is left alone.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// The name of the server and of the store that the settings name.
 pub const DEFAULT: &str = "default";
@@ -40,17 +47,6 @@ pub struct Store {
     pub shared_key: bool,
 }
 
-/// Where a new tenant goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chosen {
-    /// The server.
-    pub cluster: String,
-    /// The store.
-    pub store: String,
-    /// Whether tenants are kept ready anywhere.
-    pub pooled: bool,
-}
-
 /// Where tenants live, and where new ones go.
 #[derive(Clone)]
 pub struct Placement {
@@ -64,13 +60,18 @@ pub struct Placement {
 struct Opened {
     clusters: HashMap<String, Cluster>,
     stores: HashMap<String, Store>,
+    /// Since when a server did not answer.
+    down: HashMap<String, Instant>,
+    /// What a person was told already.
+    said: HashSet<String>,
 }
 
 impl Placement {
     /// With the server and the store that the settings name.
     #[must_use]
     pub fn new(default_cluster: Cluster, default_store: Arc<dyn ObjectStore>, secrets: Secrets) -> Self {
-        let default_store = Store { name: DEFAULT.to_owned(), driver: default_store, shared_key: false };
+        let driver = Arc::new(Breaker::before(default_store));
+        let default_store = Store { name: DEFAULT.to_owned(), driver, shared_key: false };
         Self { default_cluster, default_store, secrets, opened: Arc::default() }
     }
 
@@ -131,8 +132,8 @@ impl Placement {
             return Err(PlacementError::NoStore { name: name.to_owned() });
         };
         let secret = self.secrets.get(control, TenantId::PLATFORM, &store_secret(name)).await?;
-        let store =
-            Store { name: name.to_owned(), driver: driver(&place, secret)?, shared_key: place.shared_key };
+        let driver = Arc::new(Breaker::before(driver(&place, secret)?));
+        let store = Store { name: name.to_owned(), driver, shared_key: place.shared_key };
         opened.stores.insert(name.to_owned(), store.clone());
         Ok(store)
     }
@@ -144,33 +145,71 @@ impl Placement {
         opened.stores.remove(name);
     }
 
-    /// Where a new tenant goes: to the named server and store, or to those that match and are the
-    /// emptiest in relation to their capacity.
+    /// Where a new tenant may go: to the named server and store, or to those that match, the emptiest in
+    /// relation to their capacity first.
     ///
     /// # Errors
     /// [`PlacementError::NoRoom`], [`PlacementError::NoCluster`], [`PlacementError::NoStore`].
-    pub async fn choose(control: &mut PgConnection, wish: &Wish) -> Result<Chosen, PlacementError> {
-        let (cluster, place, pooled) = store::choose(control, wish).await?;
-        match (cluster, place) {
-            (Some(cluster), Some(store)) => Ok(Chosen { cluster, store, pooled }),
-            (None, _) => match &wish.cluster {
+    pub async fn candidates(control: &mut PgConnection, wish: &Wish) -> Result<Candidates, PlacementError> {
+        let mut found = Candidates::default();
+        for row in store::candidates(control, wish).await? {
+            found.pooled = row.pooled;
+            if row.server { &mut found.clusters } else { &mut found.stores }.push(row.candidate);
+        }
+        if found.clusters.is_empty() {
+            return match &wish.cluster {
                 Some(name) if !store::cluster_exists(control, name).await? => {
                     Err(PlacementError::NoCluster { name: name.clone() })
                 }
                 name => Err(PlacementError::NoRoom { what: "cluster", name: name.clone() }),
-            },
-            (_, None) => Err(no_room_in_store(control, wish).await?),
+            };
         }
+        if found.stores.is_empty() {
+            return Err(no_room_in_store(control, wish).await?);
+        }
+        Ok(found)
     }
 
-    /// Where a new bucket goes, whatever server its tenant is on: as [`Placement::choose`].
+    /// The stores that a new bucket may go to, whatever server its tenant is on: as
+    /// [`Placement::candidates`].
     ///
     /// # Errors
     /// [`PlacementError::NoRoom`], [`PlacementError::NoStore`].
-    pub async fn choose_store(control: &mut PgConnection, wish: &Wish) -> Result<String, PlacementError> {
-        match store::choose(control, wish).await? {
-            (_, Some(place), _) => Ok(place),
-            (_, None, _) => Err(no_room_in_store(control, wish).await?),
+    pub async fn candidate_stores(
+        control: &mut PgConnection,
+        wish: &Wish,
+    ) -> Result<Vec<Candidate>, PlacementError> {
+        let found = store::candidates(control, wish).await?;
+        let stores: Vec<_> = found.into_iter().filter(|row| !row.server).map(|row| row.candidate).collect();
+        if stores.is_empty() { Err(no_room_in_store(control, wish).await?) } else { Ok(stores) }
+    }
+
+    /// Whether a server did not answer this process a moment ago. It is left alone for a while then:
+    /// what needs it fails at once, instead of waiting for it each by itself.
+    ///
+    /// # Errors
+    /// [`PlacementError::Down`].
+    pub async fn ask_if_up(&self, name: &str) -> Result<(), PlacementError> {
+        match self.opened.lock().await.down.get(name) {
+            Some(since) if since.elapsed() < PAUSE => {
+                Err(PlacementError::Down { what: "cluster", name: name.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this is said for the first time by this process.
+    pub async fn is_news(&self, sentence: &str) -> bool {
+        self.opened.lock().await.said.insert(sentence.to_owned())
+    }
+
+    /// Notes that a server does not answer, or answers again.
+    pub async fn note_whether_up(&self, name: &str, up: bool) {
+        let mut opened = self.opened.lock().await;
+        if up {
+            opened.down.remove(name);
+        } else {
+            opened.down.insert(name.to_owned(), Instant::now());
         }
     }
 }

@@ -4,7 +4,9 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::clusters::AddCluster;
-use super::model::{ClusterChange, ClusterView, ServerPlace, StoreChange, StorePlace, StoreView, Wish};
+use super::model::{
+    Candidate, ClusterChange, ClusterView, ServerPlace, StoreChange, StorePlace, StoreView, Wish,
+};
 use super::stores::AddStore;
 use crate::infra::db::{DbError, PgConnection};
 
@@ -33,28 +35,40 @@ pub(super) async fn rights(admin: &mut PgConnection) -> Result<Rights, DbError> 
     .await?)
 }
 
-/// The emptiest server and the emptiest store that fit, by their share of capacity; what has no
-/// capacity counts as one of 1,000.
-pub(super) async fn choose(
+/// The servers and the stores that fit: those whose last check failed at the end, the emptiest first
+/// by their share of capacity; what has no capacity counts as one of 1,000.
+pub(super) async fn candidates(
     control: &mut PgConnection,
     wish: &Wish,
-) -> Result<(Option<String>, Option<String>, bool), DbError> {
+) -> Result<Vec<CandidateRow>, DbError> {
     Ok(sqlx::query_as(
-        "select (select name from control.clusters
-                 where state = 'active' and ($1::text is null or name = $1) and labels @> $3
-                   and (capacity is null or tenants < capacity)
-                 order by tenants::float8 / coalesce(capacity, 1000), name limit 1),
-                (select name from control.stores
-                 where state = 'active' and ($2::text is null or name = $2) and labels @> $3
-                   and (capacity is null or tenants < capacity)
-                 order by tenants::float8 / coalesce(capacity, 1000), name limit 1),
-                exists (select from control.pools where size > 0)",
+        "with fits as (
+             select true as server, name, problem, tenants::float8 / coalesce(capacity, 1000) as share
+             from control.clusters
+             where state = 'active' and ($1::text is null or name = $1) and labels @> $3
+               and (capacity is null or tenants < capacity)
+             union all
+             select false, name, problem, tenants::float8 / coalesce(capacity, 1000) from control.stores
+             where state = 'active' and ($2::text is null or name = $2) and labels @> $3
+               and (capacity is null or tenants < capacity)
+         )
+         select server, name, problem, share, exists (select from control.pools where size > 0) as pooled
+         from fits order by problem is not null, share, name",
     )
     .bind(&wish.cluster)
     .bind(&wish.store)
     .bind(Json(&wish.labels))
-    .fetch_one(control)
+    .fetch_all(control)
     .await?)
+}
+
+/// A server or a store that fits a wish.
+#[derive(FromRow)]
+pub(super) struct CandidateRow {
+    pub(super) server: bool,
+    #[sqlx(flatten)]
+    pub(super) candidate: Candidate,
+    pub(super) pooled: bool,
 }
 
 pub(super) async fn cluster_exists(control: &mut PgConnection, name: &str) -> Result<bool, DbError> {
@@ -97,7 +111,8 @@ pub(super) async fn store_place(
     .await?)
 }
 
-/// Writes a server down, as one that takes no tenants yet. `false` when the name is taken.
+/// Writes a server down, as one that takes no tenants yet, or once more where its preparation was cut
+/// short. `false` when the name is taken.
 pub(super) async fn insert_cluster(
     control: &mut PgConnection,
     add: &AddCluster,
@@ -106,8 +121,14 @@ pub(super) async fn insert_cluster(
     let place = &add.place;
     let done = sqlx::query(
         "insert into control.clusters
-             (name, host, port, login, database, tls, ca_certificate, labels, capacity, connections, system_id, state)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'draining') on conflict do nothing",
+             (name, host, port, login, database, tls, ca_certificate, labels, capacity, connections, system_id,
+              state, preparing)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'draining', true)
+         on conflict (name) do update
+         set labels = excluded.labels, capacity = excluded.capacity, connections = excluded.connections,
+             system_id = excluded.system_id, updated_at = now()
+         where clusters.preparing and (clusters.host, clusters.port, clusters.login, clusters.database)
+                                      = (excluded.host, excluded.port, excluded.login, excluded.database)",
     )
     .bind(add.name.as_str())
     .bind(&place.host)
@@ -121,21 +142,35 @@ pub(super) async fn insert_cluster(
     .bind(add.connections)
     .bind(system_id)
     .execute(control)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .await
+    .map_err(DbError::from);
+    match done {
+        // 23505: the same server gets another name at this moment.
+        Err(error) if error.state() == Some("23505") => Ok(false),
+        done => Ok(done?.rows_affected() == 1),
+    }
 }
 
 /// A server that was just prepared takes tenants from here on. `false` when it was prepared
 /// before.
 pub(super) async fn opened_for_tenants(control: &mut PgConnection, name: &str) -> Result<bool, DbError> {
     let done = sqlx::query(
-        "update control.clusters set state = 'active', checked_at = now(), problem = null, updated_at = now()
-         where name = $1 and checked_at is null",
+        "update control.clusters
+         set state = 'active', preparing = false, checked_at = now(), problem = null, updated_at = now()
+         where name = $1 and preparing",
     )
     .bind(name)
     .execute(control)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Whether a server is written down and was never prepared whole.
+pub(super) async fn is_preparing(control: &mut PgConnection, name: &str) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar("select exists (select from control.clusters where name = $1 and preparing)")
+        .bind(name)
+        .fetch_one(control)
+        .await?)
 }
 
 pub(super) async fn cluster_of_system(
@@ -168,7 +203,7 @@ pub(super) async fn update_cluster(
                 capacity = case when $4 then $5 else capacity end,
                 connections = case when $6 then $7 else connections end,
                 state = coalesce($8, state), updated_at = now()
-         where name = $1 returning {CLUSTER}"
+         where name = $1 and not (preparing and $8 is not distinct from 'active') returning {CLUSTER}"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement))
         .bind(name)
@@ -191,7 +226,9 @@ pub(super) async fn checked_cluster(
     system_id: Option<&str>,
 ) -> Result<Option<ClusterView>, DbError> {
     let statement = format!(
-        "update control.clusters set checked_at = now(), problem = $2, system_id = coalesce(system_id, $3)
+        "update control.clusters set checked_at = now(), system_id = coalesce(system_id, $3),
+                problem = coalesce($2, case when preparing then
+                    'it was never prepared whole: repeat nexus cluster add ' || name || ', with the same settings' end)
          where name = $1 returning {CLUSTER}"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement))

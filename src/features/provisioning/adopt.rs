@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::create::{Difference, Intent};
 use super::error::ProvisioningError;
 use super::examine::Examined;
+use super::locked::LockedTenant;
 use super::plan::sealed;
 use super::recovery::{Direction, Opened};
 use super::steps;
@@ -110,8 +111,8 @@ impl Provisioning {
                 }
             }
             let examined = Box::pin(self.examine(worker, request)).await?;
-            let Some((intent, secrets)) = self.reserve_adopted(worker, caller, request, &examined).await?
-            else {
+            let reserved = self.reserve_adopted(worker, caller, request, &examined, progress).await?;
+            let Some((intent, secrets)) = reserved else {
                 continue;
             };
             let operation = intent.operation;
@@ -211,6 +212,7 @@ impl Provisioning {
         caller: &Caller,
         request: &AdoptRequest,
         examined: &Examined,
+        progress: &dyn Progress,
     ) -> Result<Option<(Intent, Opened)>, ProvisioningError> {
         let (id, operation) = (TenantId::new(), OperationId::new());
         let new = &request.tenant;
@@ -220,9 +222,10 @@ impl Provisioning {
             app_role: request.login.user.clone(),
             bucket: random::resource_name()?.bucket(),
         };
-        let mut control = worker.control.lock().await;
         let wish = Wish { store: request.store.clone(), ..Wish::default() };
-        let place = Placement::choose_store(&mut control, &wish).await?;
+        let stores = Placement::candidate_stores(&mut *worker.control.lock().await, &wish).await?;
+        let place = self.first_store(worker, &stores, progress).await?;
+        let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
         let placed = (examined.cluster.as_str(), place.as_str(), REALM.newest());
         match tenants::insert(&mut tx, id, new, &resources, placed).await {
@@ -241,8 +244,9 @@ impl Provisioning {
             "slug": new.slug, "name": new.name(), "labels": new.labels, "cluster": examined.cluster,
             "database": resources.database_name, "role": resources.app_role, "adoption": examined.adoption,
         });
-        let fence = store::insert(&mut tx, (operation, id, "adopt"), caller, &facts).await?;
-        let fence = fence.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
+        let placed = (None, place.as_str());
+        let fence = store::insert_placed(&mut tx, (operation, id, "adopt"), placed, caller, &facts).await?;
+        let Some(fence) = fence else { return Ok(None) };
         Journal::plan(&mut tx, operation, &steps::outline(&steps::adopt())).await?;
         let (action, tenant) = ("tenant.adopt", Some(id));
         let entry = audit::Entry { caller, action, tenant, operation: Some(operation), detail: facts };
@@ -255,7 +259,8 @@ impl Provisioning {
         tx.commit().await?;
         crate::infra::failpoint::pass(|| "adopt.reserve.after".to_owned()).await;
         let opened = Opened::of(secrets, self.invitation_ttl_hours)?;
-        Ok(Some((Intent { operation, fence, tenant, lock, fresh: true }, opened)))
+        let held = LockedTenant::written(tenant, lock);
+        Ok(Some((Intent { operation, fence, held, fresh: true }, opened)))
     }
 }
 

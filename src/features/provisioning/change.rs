@@ -6,17 +6,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
 use super::error::ProvisioningError;
+use super::locked::{LockedTenant, somebody_elses};
 use super::plan::Plan;
-use super::recovery::{Direction, steps_of, stopped};
+use super::recovery::{Direction, Opened, steps_of, stopped};
 use super::steps;
-use super::store;
+use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
-use crate::features::audit;
 use crate::features::tenants::{self, Reason, Tenant, TenantError, TenantRef, TenantState, TenantView};
-use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, durable_transaction};
+use crate::infra::cluster;
+use crate::infra::db::{LockKey, PgConnection};
 use crate::infra::objects::Owner;
-use crate::infra::saga::Journal;
-use crate::kernel::{Caller, OperationId, Progress};
+use crate::kernel::{Caller, Event, OperationId, Progress};
 
 /// A change in a tenant's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,26 +163,55 @@ impl Change {
         }
     }
 
-    /// Writes what the intent changes of the tenant's row. What opens it does so at its end.
-    async fn write(
-        &self,
-        tx: &mut PgConnection,
-        caller: &Caller,
-        tenant: &Tenant,
-    ) -> Result<(), ProvisioningError> {
+    /// The statement that changes the tenant's row with the intent, and gives it. What opens it does
+    /// so at its end.
+    fn row(&self, caller: &Caller, tenant: &Tenant) -> Option<String> {
         match self {
-            Self::Suspend { reason } => tenants::suspend(tx, tenant.id, caller, reason).await?,
-            Self::SuspendAgain => tenants::set_state(tx, tenant.id, TenantState::Suspended).await?,
-            Self::Delete { retention_days } => {
-                tenants::trash(tx, tenant.id, caller, *retention_days).await?;
-            }
-            Self::Purge { .. } | Self::Discard => {
-                tenants::set_state(tx, tenant.id, TenantState::Deleting).await?;
-            }
-            Self::Resume | Self::Undelete => {}
+            Self::Suspend { reason } => Some(tenants::suspend(tenant.id, caller, reason)),
+            Self::SuspendAgain => Some(tenants::suspend_again(tenant.id)),
+            Self::Delete { retention_days } => Some(tenants::trash(tenant.id, caller, *retention_days)),
+            Self::Purge { .. } | Self::Discard => Some(tenants::condemn(tenant.id)),
+            Self::Resume | Self::Undelete => None,
         }
-        Ok(())
     }
+
+    /// What becomes of another operation that was begun and is not over, and that nobody is at work
+    /// on, where this change is asked for.
+    fn way_past(&self, row: &OperationRow) -> Way {
+        let (opens, closes) = match row.kind.as_str() {
+            "resume" | "undelete" => (true, false),
+            "suspend" | "delete" | "repair" => (false, true),
+            _ => return Way::Barred,
+        };
+        match self {
+            // Nothing is let in first that is to be shut out, or destroyed.
+            Self::Suspend { .. } | Self::SuspendAgain | Self::Delete { .. } if opens => {
+                Way::After(Direction::Back)
+            }
+            Self::Suspend { .. }
+            | Self::SuspendAgain
+            | Self::Delete { .. }
+            | Self::Resume
+            | Self::Undelete
+                if opens || closes =>
+            {
+                Way::After(Direction::AsRecorded)
+            }
+            // Whatever it was about goes.
+            Self::Purge { only_if_due: false } => Way::InItsPlace,
+            _ => Way::Barred,
+        }
+    }
+}
+
+/// How a change gets past another operation that is not over.
+enum Way {
+    /// Once that has ended.
+    After(Direction),
+    /// By taking its place.
+    InItsPlace,
+    /// Not at all: a person decides.
+    Barred,
 }
 
 impl Provisioning {
@@ -202,34 +231,59 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Changed, ProvisioningError> {
-        let id = tenants::get(&mut *worker.control.lock().await, caller, name).await?.id;
+        let mut name = name.clone();
         loop {
-            let unfinished = store::unfinished(&mut *worker.control.lock().await, id).await?;
-            if let Some(row) = unfinished {
-                if row.kind != change.kind() {
-                    return Err(self.in_progress(worker, name, row).await?);
-                }
-                let back = row.state == "rolling_back";
-                let taken = self.take_up(worker, caller, row.id, Direction::AsRecorded, progress, stop);
-                match Box::pin(taken).await {
-                    // What was being taken back is so now, and is asked for anew; or it ended
-                    // between two looks at it.
-                    Ok(_) if back => {}
-                    Err(ProvisioningError::Over { .. }) => {}
-                    Ok(tenant) => return Ok(changed(change.outcome(), Some(row.id), tenant)),
-                    Err(error) => return Err(error),
-                }
-                continue;
-            }
-            return match self.intend(worker, caller, &TenantRef::Id(id), change).await? {
-                Intended::Unchanged(tenant) => Ok(changed(ChangeOutcome::Unchanged, None, *tenant)),
-                Intended::Written(intent) => {
-                    let operation = intent.operation;
-                    let tenant = Box::pin(self.carry_out(worker, *intent, change, progress, stop)).await?;
-                    Ok(changed(change.outcome(), Some(operation), tenant))
+            let held = self.hold(worker, &name).await?;
+            name = TenantRef::Id(held.tenant().id);
+            let Some(row) = held.unfinished().cloned() else {
+                return self.begin(worker, caller, held, change, (progress, stop)).await;
+            };
+            let direction = match change.way_past(&row) {
+                _ if row.kind == change.kind() => Direction::AsRecorded,
+                Way::After(direction) => direction,
+                Way::InItsPlace => return self.begin(worker, caller, held, change, (progress, stop)).await,
+                Way::Barred => {
+                    let error = somebody_elses(held.tenant().slug.clone(), Some(row), false);
+                    return Err(held.refuse(worker, error).await);
                 }
             };
+            let back = direction == Direction::Back || row.state == "rolling_back";
+            if row.kind != change.kind() {
+                let (how, slug) = (if back { "rolling back" } else { "finishing" }, &held.tenant().slug);
+                let note =
+                    format!("{slug}: {how} {} first: it was interrupted (operation {})", row.kind, row.id);
+                progress.event(Event::Note(note));
+            }
+            let ended = Box::pin(self.resume(worker, caller, held, direction, (progress, stop))).await?;
+            // What was rolled back is so now, and is asked for once more.
+            if row.kind == change.kind() && !back {
+                return Ok(changed(change.outcome(), Some(row.id), ended));
+            }
         }
+    }
+
+    /// Begins the change of a tenant that is held, where it is needed, and carries it out.
+    async fn begin(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        held: LockedTenant,
+        change: &Change,
+        (progress, stop): (&dyn Progress, &CancellationToken),
+    ) -> Result<Changed, ProvisioningError> {
+        let needed = change.is_needed(&mut *worker.control.lock().await, held.tenant()).await;
+        match needed {
+            Ok(true) => {}
+            Ok(false) => {
+                let tenant = held.end(&mut *worker.control.lock().await, None).await?;
+                return Ok(changed(ChangeOutcome::Unchanged, None, tenant));
+            }
+            Err(error) => return Err(held.refuse(worker, error.into()).await),
+        }
+        let intent = self.intend(worker, caller, held, change).await?;
+        let operation = intent.operation;
+        let tenant = Box::pin(self.carry_out(worker, intent, change, progress, stop)).await?;
+        Ok(changed(change.outcome(), Some(operation), tenant))
     }
 
     /// What [`Provisioning::change`] would do, without doing anything.
@@ -247,12 +301,12 @@ impl Provisioning {
         let tenant = tenants::get(&mut control, caller, name).await?;
         let unfinished = store::unfinished(&mut control, tenant.id).await?;
         let needed = match unfinished {
-            Some(row) if row.kind == change.kind() => {
+            Some(row) if row.kind == change.kind() || !matches!(change.way_past(&row), Way::Barred) => {
                 return Ok(changed(ChangeOutcome::Planned, Some(row.id), tenant));
             }
             Some(row) => {
                 drop(control);
-                return Err(self.in_progress(worker, name, row).await?);
+                return Err(self.in_progress(worker, tenant.slug, row).await?);
             }
             None => change.is_needed(&mut control, &tenant).await?,
         };
@@ -263,84 +317,66 @@ impl Provisioning {
     async fn in_progress(
         &self,
         worker: &Worker,
-        name: &TenantRef,
-        row: store::OperationRow,
+        slug: String,
+        row: OperationRow,
     ) -> Result<ProvisioningError, ProvisioningError> {
         let mut control = worker.control.lock().await;
         let running = store::is_locked(&mut control, &LockKey::of("tenant", row.tenant_id)).await?;
-        let tenant = tenants::by_id(&mut control, row.tenant_id).await?;
-        let slug = tenant.map_or_else(|| name.to_string(), |tenant| tenant.slug);
-        Ok(ProvisioningError::InProgress { slug, operation: Some(row.id), kind: row.kind, running })
+        Ok(somebody_elses(slug, Some(row), running))
     }
 
-    /// Takes the tenant's lock, decides under it, and writes the intent: the operation with its
-    /// steps, the tenant's row, the audit row.
+    /// Writes the intent: the operation with its steps, the tenant's row, the audit row.
     async fn intend(
         &self,
         worker: &Worker,
         caller: &Caller,
-        name: &TenantRef,
+        mut held: LockedTenant,
         change: &Change,
-    ) -> Result<Intended, ProvisioningError> {
-        let mut control = worker.control.lock().await;
-        let tenant = tenants::get(&mut control, caller, name).await?;
-        let lock = AdvisoryLock::take(&mut control, LockKey::of("tenant", tenant.id)).await?;
-        let Some(lock) = lock else { return Err(somebody_elses(&mut control, &tenant, true).await?) };
-        let written = self.write_intent(&mut control, caller, &tenant, change).await;
-        let (operation, fence, tenant) = match written {
-            Ok(Some(written)) => written,
-            Ok(None) => {
-                lock.release(&mut control).await?;
-                let tenant = tenants::by_id(&mut control, tenant.id).await?.unwrap_or(tenant);
-                return Ok(Intended::Unchanged(Box::new(tenant)));
-            }
-            Err(error) => {
-                let _ = lock.release(&mut control).await;
-                return Err(error);
-            }
+    ) -> Result<Intent, ProvisioningError> {
+        let (operation, tenant, kind) = (OperationId::new(), held.tenant().clone(), change.kind());
+        let instead_of = held.unfinished().map(|row| row.id);
+        if let Some(other) = instead_of
+            && let Err(error) = self.end_sessions_of(worker, &tenant, other).await
+        {
+            return Err(held.refuse(worker, error).await);
+        }
+        let new = store::NewOperation {
+            id: operation,
+            tenant: tenant.id,
+            kind,
+            steps: &steps::outline(&steps_of(kind, tenant.adopted)),
+            facts: change.facts(&tenant),
+            action: change.action(),
+            instead_of,
+            change: change.row(caller, &tenant),
+            batch: self.batch.map(|batch| batch.id),
         };
-        drop(control);
-        crate::infra::failpoint::pass(|| format!("{}.intent.after", change.kind())).await;
-        Ok(Intended::Written(Box::new(Intent { operation, fence, tenant, lock, fresh: true })))
+        let unchanged =
+            self.require_unchanged_since(&mut *worker.control.lock().await, &tenant, operation).await;
+        if let Err(error) = unchanged {
+            return Err(held.refuse(worker, error).await);
+        }
+        let written = store::intend(&mut *worker.control.lock().await, caller, new).await;
+        let (fence, row) = match written {
+            Ok(Some(written)) => written,
+            Ok(None) => return Err(held.refuse(worker, somebody_elses(tenant.slug, None, false)).await),
+            Err(error) => return Err(held.refuse(worker, error.into()).await),
+        };
+        held.changed(row);
+        crate::infra::failpoint::pass(|| format!("{kind}.intent.after")).await;
+        Ok(Intent { operation, fence, held, fresh: true })
     }
 
-    async fn write_intent(
+    /// Makes sure that nothing is still to come of an operation that another one takes the place of.
+    async fn end_sessions_of(
         &self,
-        control: &mut PgConnection,
-        caller: &Caller,
+        worker: &Worker,
         tenant: &Tenant,
-        change: &Change,
-    ) -> Result<Option<(OperationId, i64, Tenant)>, ProvisioningError> {
-        let operation = OperationId::new();
-        let (id, kind) = (tenant.id, change.kind());
-        let mut tx = durable_transaction(control).await?;
-        // As it is now that nobody else can change it.
-        let tenant = tenants::by_id(&mut tx, id).await?.unwrap_or_else(|| tenant.clone());
-        let facts = change.facts(&tenant);
-        let batch = self.batch.map(|batch| batch.id);
-        let inserted = store::insert_in(&mut tx, (operation, id, kind), caller, &facts, batch).await?;
-        let Some(fence) = inserted else {
-            tx.rollback().await?;
-            return Err(somebody_elses(control, &tenant, false).await?);
-        };
-        if !change.is_needed(&mut tx, &tenant).await? {
-            tx.rollback().await?;
-            return Ok(None);
-        }
-        self.require_unchanged_since(&mut tx, &tenant, operation).await?;
-        change.write(&mut tx, caller, &tenant).await?;
-        Journal::plan(&mut tx, operation, &steps::outline(&steps_of(kind, tenant.adopted))).await?;
-        let entry = audit::Entry {
-            caller,
-            action: change.action(),
-            tenant: Some(id),
-            operation: Some(operation),
-            detail: facts,
-        };
-        audit::record(&mut tx, entry).await?;
-        let tenant = tenants::by_id(&mut tx, id).await?.unwrap_or(tenant);
-        tx.commit().await?;
-        Ok(Some((operation, fence, tenant)))
+        operation: OperationId,
+    ) -> Result<(), ProvisioningError> {
+        let server = self.server_of(worker, &tenant.cluster).await?;
+        let mut admin = server.admin.lock().await;
+        Ok(cluster::fence(&mut admin, &format!("nexus:{operation}")).await?)
     }
 
     /// Runs a written intent. Before a purge the store is told of the new fence, so that nothing late
@@ -354,20 +390,24 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Tenant, ProvisioningError> {
-        let (kind, slug, operation) = (change.kind(), intent.tenant.slug.clone(), intent.operation);
-        let owner = Owner { mark: Plan::mark(self, &intent.tenant), fence: intent.fence };
+        let (kind, operation, tenant) = (change.kind(), intent.operation, intent.held.tenant().clone());
+        let owner = Owner { mark: Plan::mark(self, &tenant), fence: intent.fence };
         let ready = async {
-            let opened = self.open_secrets(&mut *worker.control.lock().await, intent.tenant.id).await?;
+            // What closes a tenant needs none of its secrets.
+            if matches!(kind, "suspend" | "delete") {
+                return Ok(Opened::default());
+            }
+            let opened = self.open_secrets(&mut *worker.control.lock().await, tenant.id).await?;
             if kind == "purge" {
-                self.store_of(worker, &intent.tenant).await?.driver.fence(&owner).await?;
+                self.store_of(worker, &tenant).await?.driver.fence(&owner).await?;
             }
             Ok(opened)
         };
         match ready.await {
             Ok(opened) => self.drive(worker, intent, kind, opened, progress, stop).await,
             Err(error) => {
-                let _ = intent.lock.release(&mut *worker.control.lock().await).await;
-                Err(stopped(operation, kind, slug, false, error))
+                let error = intent.held.refuse(worker, error).await;
+                Err(stopped(operation, kind, tenant.slug, false, error))
             }
         }
     }
@@ -386,12 +426,6 @@ impl Provisioning {
     }
 }
 
-enum Intended {
-    Written(Box<Intent>),
-    /// There is nothing to do.
-    Unchanged(Box<Tenant>),
-}
-
 fn changed(outcome: ChangeOutcome, operation: Option<OperationId>, tenant: Tenant) -> Changed {
     Changed::of(outcome, operation, tenant)
 }
@@ -400,16 +434,4 @@ impl Changed {
     pub(super) fn of(outcome: ChangeOutcome, operation: Option<OperationId>, tenant: Tenant) -> Self {
         Self { outcome, operation, tenant: tenant.into() }
     }
-}
-
-/// That another operation changes the tenant, or did a moment ago.
-pub(super) async fn somebody_elses(
-    control: &mut PgConnection,
-    tenant: &Tenant,
-    running: bool,
-) -> Result<ProvisioningError, ProvisioningError> {
-    let row = store::unfinished(control, tenant.id).await?;
-    let (operation, kind) = row.map(|row| (row.id, row.kind)).unzip();
-    let kind = kind.unwrap_or_default();
-    Ok(ProvisioningError::InProgress { slug: tenant.slug.clone(), operation, kind, running })
 }

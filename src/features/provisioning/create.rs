@@ -5,16 +5,17 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ProvisioningError;
+use super::locked::LockedTenant;
 use super::plan::sealed;
 use super::recovery::{Direction, steps_of};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
-use crate::features::placement::{Chosen, Placement, Template, Wish, born_with};
+use crate::features::placement::{Candidates, Placement, Template, Wish, born_with};
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::crypto::{InvitationToken, random};
-use crate::infra::db::{AdvisoryLock, DbError, LockKey, durable_transaction, transaction};
+use crate::infra::db::{AdvisoryLock, DbError, LockKey, durable_transaction};
 use crate::infra::saga::Journal;
 use crate::kernel::{Caller, Labels, OperationId, Progress, TenantId};
 
@@ -62,12 +63,11 @@ pub struct Created {
     pub tenant: TenantView,
 }
 
-/// A written intent, and the lock that goes with it.
+/// A written intent, and the tenant that it is about.
 pub(super) struct Intent {
     pub(super) operation: OperationId,
     pub(super) fence: i64,
-    pub(super) tenant: Tenant,
-    pub(super) lock: AdvisoryLock,
+    pub(super) held: LockedTenant,
     /// Whether this process wrote it a moment ago.
     pub(super) fresh: bool,
 }
@@ -88,12 +88,11 @@ impl Provisioning {
     ) -> Result<Created, ProvisioningError> {
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let reserved = Box::pin(self.reserve_where_wanted(worker, caller, request)).await?;
+            let reserved = Box::pin(self.reserve_where_wanted(worker, caller, request, progress)).await?;
             if let Some((intent, secrets, kind)) = reserved {
                 let operation = intent.operation;
                 if request.detach {
-                    let tenant = intent.tenant.clone();
-                    intent.lock.release(&mut *worker.control.lock().await).await?;
+                    let tenant = intent.held.end(&mut *worker.control.lock().await, None).await?;
                     return Ok(Created { outcome: Outcome::Planned, operation, tenant: tenant.into() });
                 }
                 let made = Box::pin(self.drive(worker, intent, kind, secrets, progress, stop));
@@ -171,29 +170,45 @@ impl Provisioning {
         worker: &Worker,
         caller: &Caller,
         request: &CreateRequest,
+        progress: &dyn Progress,
     ) -> Result<Option<(Intent, super::recovery::Opened, &'static str)>, ProvisioningError> {
-        let chosen = Placement::choose(&mut *worker.control.lock().await, &request.wish).await;
-        if chosen.as_ref().is_ok_and(|chosen| chosen.pooled) && !request.detach {
+        let found = Placement::candidates(&mut *worker.control.lock().await, &request.wish).await;
+        if found.as_ref().is_ok_and(|found| found.pooled) && !request.detach {
             let claimed = self.claim(worker, caller, request).await?;
             if claimed.is_some() {
                 return Ok(claimed.map(|(intent, opened)| (intent, opened, "claim")));
             }
         }
-        let Chosen { cluster, store, .. } = match chosen {
+        let chosen = match found {
+            Ok(found) => self.first_that_answer(worker, &found, progress).await,
+            Err(error) => Err(error.into()),
+        };
+        let (cluster, store, template) = match chosen {
             Ok(chosen) => chosen,
             Err(error) => {
                 let name = TenantRef::Slug(request.tenant.slug.clone());
                 let taken = tenants::find(&mut *worker.control.lock().await, &name).await?.is_some();
-                return if taken { Ok(None) } else { Err(error.into()) };
+                return if taken { Ok(None) } else { Err(error) };
             }
         };
-        let template = self.server_of(worker, &cluster).await?.template;
         let reserved = self.reserve(worker, caller, request, (&cluster, &store, &template), "create").await?;
         Ok(reserved.map(|(intent, opened)| (intent, opened, "create")))
     }
 
+    async fn first_that_answer(
+        &self,
+        worker: &Worker,
+        found: &Candidates,
+        progress: &dyn Progress,
+    ) -> Result<(String, String, Template), ProvisioningError> {
+        let (cluster, server) = self.first_server(worker, &found.clusters, progress).await?;
+        let store = self.first_store(worker, &found.stores, progress).await?;
+        Ok((cluster, store, server.template))
+    }
+
     /// Writes the intent: the row with every name that will be used, the sealed secrets that exist
-    /// from the start, the operation with its steps, the audit row. `None` when the slug is taken.
+    /// from the start, the operation with its steps, the audit row. `None` when the slug is taken, or
+    /// the place takes no tenants any more.
     pub(super) async fn reserve(
         &self,
         worker: &Worker,
@@ -230,8 +245,12 @@ impl Provisioning {
         let borrowed: Vec<_> = secrets.iter().map(|(name, value)| (*name, value)).collect();
         self.secrets.seal_new_tenant(&mut tx, id, &borrowed).await?;
         let facts = json!({ "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels });
-        let fence = store::insert(&mut tx, (operation, id, kind), caller, &facts).await?;
-        let fence = fence.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
+        let placed = (Some(cluster), place);
+        let fence = store::insert_placed(&mut tx, (operation, id, kind), placed, caller, &facts).await?;
+        let Some(fence) = fence else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
         if request.detach {
             store::leave_to_another(&mut tx, operation).await?;
         }
@@ -250,7 +269,8 @@ impl Provisioning {
         tx.commit().await?;
         crate::infra::failpoint::pass(|| format!("{kind}.reserve.after")).await;
         let opened = super::recovery::Opened::of(secrets, self.invitation_ttl_hours)?;
-        Ok(Some((Intent { operation, fence, tenant, lock, fresh: true }, opened)))
+        let held = LockedTenant::written(tenant, lock);
+        Ok(Some((Intent { operation, fence, held, fresh: true }, opened)))
     }
 
     /// The first administrator's invitation, as long as it is sealed here. Being told is audited.
@@ -264,7 +284,8 @@ impl Provisioning {
         tenant: TenantId,
     ) -> Result<Option<SecretString>, ProvisioningError> {
         let mut control = worker.control.lock().await;
-        let mut tx = transaction(&mut control).await?;
+        // Whoever is told of it is told after the audit row is on the disk.
+        let mut tx = durable_transaction(&mut control).await?;
         let opened = self.secrets.get_all(&mut tx, tenant).await?;
         let invitation = opened.get(sealed::INVITATION).cloned();
         if invitation.is_some() {

@@ -115,6 +115,8 @@ pub enum ProvisioningError {
         id: OperationId,
         /// Its kind, e.g. `purge`.
         kind: String,
+        /// Of which tenant.
+        slug: String,
     },
     /// Someone got in where nobody should.
     #[error("the proof of isolation failed: {0}")]
@@ -276,11 +278,7 @@ impl Failure for ProvisioningError {
             Self::Stopped { taken_back: true, .. } => {
                 vec!["everything was taken back; the slug is free".to_owned()]
             }
-            Self::Stopped { operation, kind, source, .. } => {
-                let mut hints = ways_on(*operation, kind);
-                hints.extend(source.hints());
-                hints
-            }
+            Self::Stopped { operation, kind, slug, source, .. } => after_stop(*operation, kind, slug, source),
             Self::NotAdoptable { hint, .. } => hint.iter().cloned().collect(),
             Self::PasswordChanged { slug } => {
                 vec![format!("seal the new one: nexus tenant adopt {slug} --dsn-file FILE")]
@@ -298,7 +296,20 @@ impl Failure for ProvisioningError {
             Self::BatchOnlyForward { id, .. } => {
                 vec![format!("see what it did: nexus operation list --batch {id}")]
             }
-            Self::OnlyForward { id, .. } => vec![format!("finish it: nexus operation resume {id}")],
+            Self::Over { id, .. } => vec![format!("see what came of it: nexus operation show {id}")],
+            Self::OnlyForward { id, kind, slug } => {
+                let mut hints = vec![format!("finish it: nexus operation resume {id}")];
+                if kind != "purge" {
+                    hints.push(format!("or give the tenant up: nexus tenant delete {slug} --purge"));
+                }
+                hints
+            }
+            Self::Lost { slug, .. } => vec![
+                format!("bring it back from a backup under the same name, then: nexus tenant repair {slug}"),
+                format!("or give the tenant up: nexus tenant delete {slug} --purge"),
+            ],
+            Self::NotIsolated(_) => vec!["see which rights let it in: nexus fsck".to_owned()],
+            Self::NotUsable(_) => vec!["find out what is wrong: nexus doctor".to_owned()],
             Self::UnknownKind { .. } => vec!["use the version that began it: nexus version".to_owned()],
             _ => self.inner().map_or_else(Vec::new, Failure::hints),
         }
@@ -342,6 +353,36 @@ const AGAIN: &str = "repeat the command in a moment";
 /// Who changes a tenant, in words.
 fn changer(operation: Option<OperationId>, kind: &str) -> String {
     operation.map_or_else(|| "another process".to_owned(), |id| format!("operation {id} ({kind})"))
+}
+
+/// How to go on with an operation that stopped: first what a person must do, because the operation
+/// would stop there again, then the operation.
+fn after_stop(operation: OperationId, kind: &str, slug: &str, source: &ProvisioningError) -> Vec<String> {
+    let gone = matches!(
+        source,
+        ProvisioningError::Cluster(ClusterError::Missing { .. })
+            | ProvisioningError::Objects(ObjectError::Missing { .. })
+    );
+    if gone && can_go_back(kind) {
+        return vec![
+            format!("roll it back first: nexus operation rollback {operation}"),
+            format!("then have what is gone made again: nexus tenant repair {slug}"),
+        ];
+    }
+    let mut hints = source.hints();
+    if source.is_passing() || hints.is_empty() {
+        hints.extend(ways_on(operation, kind));
+    } else {
+        hints.push(format!("then finish it: nexus operation resume {operation}"));
+        if can_go_back(kind) {
+            hints.push(format!("or roll it back: nexus operation rollback {operation}"));
+        }
+    }
+    if !matches!(kind, "create" | "adopt" | "pool" | "claim" | "purge") && !source.is_passing() {
+        hints.push(format!("or give the tenant up: nexus tenant delete {slug} --purge"));
+    }
+    hints.dedup();
+    hints
 }
 
 /// How to go on with an operation that stopped.

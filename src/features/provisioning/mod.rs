@@ -8,10 +8,12 @@
 mod adopt;
 mod batch;
 mod change;
+mod choice;
 mod create;
 mod error;
 mod examine;
 mod limits;
+mod locked;
 mod operations;
 mod outline;
 mod plan;

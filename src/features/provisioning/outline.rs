@@ -165,12 +165,12 @@ impl Provisioning {
         if let Some(row) = unfinished {
             return Ok(answer(Mended::Wanted, Some(row.id), Vec::new()));
         }
-        let tenant = tenant.in_use()?;
-        let opened = self.open_secrets(&mut *worker.control.lock().await, tenant.id).await?;
-        let plan = self.plan(worker, (OperationId::new(), 0), tenant, "repair", opened).await?;
-        let amiss = amiss(&plan).await;
-        plan.close().await;
-        let amiss = amiss?;
+        let held = self.hold(worker, &TenantRef::Id(tenant.id)).await?.in_use(worker).await?;
+        let amiss = match self.what_is_amiss(worker, &held, OperationId::new()).await {
+            Ok(amiss) => amiss,
+            Err(error) => return Err(held.refuse(worker, error).await),
+        };
+        held.end(&mut *worker.control.lock().await, None).await?;
         Ok(answer(if amiss.is_empty() { Mended::Nothing } else { Mended::Wanted }, None, amiss))
     }
 

@@ -160,7 +160,8 @@ impl Plan {
 
     /// This operation cannot be taken back.
     pub(super) fn only_forward(&self) -> ProvisioningError {
-        ProvisioningError::OnlyForward { id: self.operation, kind: self.kind.to_owned() }
+        let (kind, slug) = (self.kind.to_owned(), self.tenant.slug.clone());
+        ProvisioningError::OnlyForward { id: self.operation, kind, slug }
     }
 
     /// Something of the tenant is gone.

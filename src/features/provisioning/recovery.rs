@@ -14,16 +14,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
 use super::error::{ProvisioningError, can_go_back};
+use super::locked::{LockedTenant, somebody_elses};
 use super::plan::{Passage, Plan, sealed};
 use super::steps::{self, TenantStep};
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
 use crate::features::iam::FirstSignIn;
-use crate::features::tenants::{self, Tenant, TenantState};
+use crate::features::tenants::{Tenant, TenantRef, TenantState};
 use crate::infra::cluster;
 use crate::infra::crypto::InvitationToken;
-use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, transaction};
+use crate::infra::db::{PgConnection, durable_transaction, durably};
 use crate::infra::objects::{Owner, ScopedKey};
 use crate::infra::saga::{self, Journal};
 use crate::kernel::{Caller, OperationId, Progress, TenantId};
@@ -38,6 +39,7 @@ pub enum Direction {
 }
 
 /// A tenant's secrets, opened.
+#[derive(Default)]
 pub(super) struct Opened {
     password: Option<SecretString>,
     key_secret: Option<SecretString>,
@@ -85,61 +87,90 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Tenant, ProvisioningError> {
-        let verb = if direction == Direction::Back { "roll back" } else { "resume" };
-        let mut control = worker.control.lock().await;
-        let found = store::operation(&mut control, id).await?.ok_or(ProvisioningError::NoOperation { id })?;
-        let over = |row: &OperationRow| ProvisioningError::Over { id, state: row.state.clone(), verb };
-        if matches!(found.state.as_str(), "done" | "rolled_back") {
-            return Err(over(&found));
+        let found = store::operation(&mut *worker.control.lock().await, id).await?;
+        let found = found.ok_or(ProvisioningError::NoOperation { id })?;
+        if found.is_over() {
+            return Err(over(&found, direction));
         }
+        let held = match self.hold(worker, &TenantRef::Id(found.tenant_id)).await {
+            Err(ProvisioningError::InProgress { slug, .. }) => {
+                let kind = found.kind;
+                return Err(ProvisioningError::InProgress { slug, operation: Some(id), kind, running: true });
+            }
+            other => other?,
+        };
+        if held.unfinished().is_none_or(|row| row.id != id) {
+            let now = store::operation(&mut *worker.control.lock().await, id).await;
+            let now = now.map_or_else(Into::into, |now| over(&now.unwrap_or(found), direction));
+            return Err(held.refuse(worker, now).await);
+        }
+        Box::pin(self.resume(worker, caller, held, direction, (progress, stop))).await
+    }
+
+    /// Takes up the unfinished operation of a tenant that is held.
+    pub(super) async fn resume(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        held: LockedTenant,
+        direction: Direction,
+        (progress, stop): (&dyn Progress, &CancellationToken),
+    ) -> Result<Tenant, ProvisioningError> {
+        let (row, kind) = match self.begin_again(worker, caller, &held, direction).await {
+            Ok(begun) => begun,
+            Err(error) => return Err(held.refuse(worker, error).await),
+        };
+        let opened = match self.fence_off(worker, held.tenant(), &row).await {
+            Ok(opened) => opened,
+            Err(source) => {
+                let error = stopped(row.id, kind, held.tenant().slug.clone(), false, source);
+                return Err(held.refuse(worker, error).await);
+            }
+        };
+        let intent = Intent { operation: row.id, fence: row.fence, held, fresh: false };
+        if row.state == "rolling_back" {
+            let plan = self.plan(worker, (intent.operation, intent.fence), &intent.held, kind, opened).await;
+            let ended = match &plan {
+                Ok(plan) => self.back(plan, kind, stop).await,
+                Err(_) => plan.map(|_| String::new()),
+            };
+            return self.conclude(worker, intent, kind, ended).await;
+        }
+        self.drive(worker, intent, kind, opened, progress, stop).await
+    }
+
+    /// Records that a held tenant's operation goes on, or back, with a new fence.
+    async fn begin_again(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+        held: &LockedTenant,
+        direction: Direction,
+    ) -> Result<(OperationRow, &'static str), ProvisioningError> {
+        let slug = || held.tenant().slug.clone();
+        let nothing = || somebody_elses(slug(), None, false);
+        let found = held.unfinished().ok_or_else(nothing)?;
+        let id = found.id;
         if direction == Direction::Back && !can_go_back(&found.kind) {
-            return Err(ProvisioningError::OnlyForward { id, kind: found.kind });
+            return Err(ProvisioningError::OnlyForward { id, kind: found.kind.clone(), slug: slug() });
         }
         let kind = kind_of(&found.kind)
             .ok_or_else(|| ProvisioningError::UnknownKind { id, kind: found.kind.clone() })?;
-        let tenant = tenants::by_id(&mut control, found.tenant_id).await?;
-        let tenant = tenant.ok_or(ProvisioningError::NoOperation { id })?;
-        let Some(lock) = AdvisoryLock::take(&mut control, LockKey::of("tenant", tenant.id)).await? else {
-            let (slug, kind) = (tenant.slug, found.kind);
-            return Err(ProvisioningError::InProgress { slug, operation: Some(id), kind, running: true });
-        };
-        let mut tx = transaction(&mut control).await?;
+        let mut control = worker.control.lock().await;
+        let mut tx = durable_transaction(&mut control).await?;
         let taken = store::take_up(&mut tx, id, direction == Direction::Back).await?;
-        let Some(row) = taken else {
-            tx.rollback().await?;
-            lock.release(&mut control).await?;
-            return Err(over(&found));
-        };
+        let row = taken.ok_or_else(|| over(found, direction))?;
         let action = if row.state == "rolling_back" { "operation.rollback" } else { "operation.resume" };
         let entry = audit::Entry {
             caller,
             action,
-            tenant: Some(tenant.id),
+            tenant: Some(held.tenant().id),
             operation: Some(id),
             detail: json!({ "kind": row.kind }),
         };
         audit::record(&mut tx, entry).await?;
         tx.commit().await?;
-        drop(control);
-
-        let opened = match self.fence_off(worker, &tenant, &row).await {
-            Ok(opened) => opened,
-            Err(source) => {
-                let _ = lock.release(&mut *worker.control.lock().await).await;
-                return Err(stopped(id, kind, tenant.slug, false, source));
-            }
-        };
-        let intent = Intent { operation: id, fence: row.fence, tenant, lock, fresh: false };
-        if row.state == "rolling_back" {
-            let place = (intent.operation, intent.fence);
-            let plan = self.plan(worker, place, intent.tenant.clone(), kind, opened).await;
-            let ended = match &plan {
-                Ok(plan) => self.back(plan, kind, stop).await,
-                Err(_) => plan.map(|_| ()),
-            };
-            return self.conclude(worker, intent, kind, ended).await;
-        }
-        self.drive(worker, intent, kind, opened, progress, stop).await
+        Ok((row, kind))
     }
 
     /// Makes sure that nothing of an earlier attempt is still to come, and opens the secrets.
@@ -169,14 +200,19 @@ impl Provisioning {
         stop: &CancellationToken,
     ) -> Result<Tenant, ProvisioningError> {
         let place = (intent.operation, intent.fence);
-        let plan = match self.plan(worker, place, intent.tenant.clone(), kind, opened).await {
+        let plan = match self.plan(worker, place, &intent.held, kind, opened).await {
             Ok(plan) => plan,
             Err(error) => return self.conclude(worker, intent, kind, Err(error)).await,
         };
-        let mut ended = self.name_session(&plan).await;
+        let mut ended = if closes(kind) && !plan.tenant.adopted {
+            // Its one statement on the server does that, too.
+            Ok(String::new())
+        } else {
+            self.name_session(&plan).await.map(|()| String::new())
+        };
         if ended.is_ok() {
             let journal = Journal::new(Arc::clone(&worker.control), intent.operation, kind);
-            let whom = (intent.tenant.slug.as_str(), progress);
+            let whom = (plan.tenant.slug.as_str(), progress);
             ended = saga::forward(
                 &steps_of(kind, plan.tenant.adopted),
                 &plan,
@@ -189,11 +225,8 @@ impl Provisioning {
         }
         let ended = match ended {
             Err(error) if is_making(kind) && !error.is_passing() => {
-                let taken_back = match self.begin_back(worker, intent.operation).await {
-                    Ok(()) => self.back(&plan, kind, &CancellationToken::new()).await.is_ok(),
-                    Err(_) => false,
-                };
-                Err(stopped(intent.operation, kind, intent.tenant.slug.clone(), taken_back, error))
+                let taken_back = self.take_back(worker, &intent, &plan, kind).await.is_ok();
+                Err(stopped(intent.operation, kind, plan.tenant.slug.clone(), taken_back, error))
             }
             other => other,
         };
@@ -201,28 +234,49 @@ impl Provisioning {
         self.conclude(worker, intent, kind, ended).await
     }
 
-    /// Lets go of the tenant's lock. A failure names the operation that it leaves behind.
+    /// Takes what was made back whole.
+    async fn take_back(
+        &self,
+        worker: &Worker,
+        intent: &Intent,
+        plan: &Plan,
+        kind: &'static str,
+    ) -> Result<(), ProvisioningError> {
+        self.begin_back(worker, intent.operation).await?;
+        let end = self.back(plan, kind, &CancellationToken::new()).await?;
+        let mut control = worker.control.lock().await;
+        durably(&mut control, &[end]).await?;
+        Ok(())
+    }
+
+    /// Records the end, lets go of the tenant's lock, and reads the tenant. A failure names the
+    /// operation that it leaves behind.
     async fn conclude(
         &self,
         worker: &Worker,
         intent: Intent,
         kind: &'static str,
-        ended: Result<(), ProvisioningError>,
+        ended: Result<String, ProvisioningError>,
     ) -> Result<Tenant, ProvisioningError> {
-        if let Err(error) = &ended {
-            worker.forget(&intent.tenant.cluster, error).await;
-        }
-        let released = intent.lock.release(&mut *worker.control.lock().await).await;
-        match ended.and(released.map(|_| ()).map_err(Into::into)) {
-            Ok(()) => self.fresh(worker, &intent.tenant).await,
-            Err(error @ ProvisioningError::Stopped { .. }) => Err(error),
-            Err(source) => Err(stopped(intent.operation, kind, intent.tenant.slug, false, source)),
-        }
+        let (held, operation) = (intent.held, intent.operation);
+        let slug = held.tenant().slug.clone();
+        let source = match ended {
+            Ok(end) => match held.end(&mut *worker.control.lock().await, Some(&end)).await {
+                Ok(tenant) => return Ok(tenant),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        worker.forget(&held.tenant().cluster, &source).await;
+        Err(match held.refuse(worker, source).await {
+            error @ ProvisioningError::Stopped { .. } => error,
+            source => stopped(operation, kind, slug, false, source),
+        })
     }
 
     async fn begin_back(&self, worker: &Worker, id: OperationId) -> Result<(), ProvisioningError> {
         let mut control = worker.control.lock().await;
-        let mut tx = transaction(&mut control).await?;
+        let mut tx = durable_transaction(&mut control).await?;
         store::take_up(&mut tx, id, true).await?;
         tx.commit().await?;
         Ok(())
@@ -233,7 +287,7 @@ impl Provisioning {
         plan: &Plan,
         kind: &'static str,
         stop: &CancellationToken,
-    ) -> Result<(), ProvisioningError> {
+    ) -> Result<String, ProvisioningError> {
         self.name_session(plan).await?;
         let journal = Journal::new(Arc::clone(&plan.worker.control), plan.operation, kind);
         saga::backward(&steps_of(kind, plan.tenant.adopted), plan, &journal, stop).await
@@ -244,11 +298,6 @@ impl Provisioning {
         Ok(cluster::name_session(&mut admin, &plan.application()).await?)
     }
 
-    async fn fresh(&self, worker: &Worker, tenant: &Tenant) -> Result<Tenant, ProvisioningError> {
-        let row = tenants::by_id(&mut *worker.control.lock().await, tenant.id).await?;
-        Ok(row.unwrap_or_else(|| tenant.clone()))
-    }
-
     pub(super) async fn open_secrets(
         &self,
         control: &mut PgConnection,
@@ -257,14 +306,17 @@ impl Provisioning {
         Opened::of(self.secrets.get_all(control, tenant).await?, self.invitation_ttl_hours)
     }
 
+    /// What the steps of an operation on a tenant share. Of one that is held alone: what was read
+    /// before may be over.
     pub(super) async fn plan(
         &self,
         worker: &Worker,
         (operation, fence): (OperationId, i64),
-        tenant: Tenant,
+        held: &LockedTenant,
         kind: &'static str,
         opened: Opened,
     ) -> Result<Plan, ProvisioningError> {
+        let tenant = held.tenant().clone();
         let neighbour = if matches!(kind, "create" | "adopt" | "pool") {
             store::neighbour(&mut *worker.control.lock().await, &tenant).await?
         } else {
@@ -330,6 +382,17 @@ impl Plan {
             let _ = session.close().await;
         }
     }
+}
+
+/// Whether an operation of this kind shuts a tenant, and does nothing else.
+fn closes(kind: &str) -> bool {
+    matches!(kind, "suspend" | "delete")
+}
+
+/// That an operation ended already.
+fn over(row: &OperationRow, direction: Direction) -> ProvisioningError {
+    let verb = if direction == Direction::Back { "roll back" } else { "resume" };
+    ProvisioningError::Over { id: row.id, state: row.state.clone(), verb }
 }
 
 /// Makes the steps of an operation.

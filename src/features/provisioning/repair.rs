@@ -5,17 +5,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
 use super::error::ProvisioningError;
+use super::locked::{LockedTenant, somebody_elses};
 use super::outline::amiss;
 use super::plan::Plan;
-use super::recovery::{Direction, steps_of};
+use super::recovery::{Direction, Opened, steps_of, stopped};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
-use crate::features::audit;
-use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
+use crate::features::tenants::TenantRef;
 use crate::infra::objects::Owner;
-use crate::infra::saga::Journal;
 use crate::kernel::{Caller, OperationId, Progress, TenantId};
 
 /// What a repair did.
@@ -80,9 +78,8 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Repaired, ProvisioningError> {
-        let tenant = tenants::get(&mut *worker.control.lock().await, caller, name).await?;
-        let unfinished = store::unfinished(&mut *worker.control.lock().await, tenant.id).await?;
-        let slug = tenant.slug.clone();
+        let held = self.hold(worker, name).await?;
+        let slug = held.tenant().slug.clone();
         let answer = |mended, operation, restored| Repaired {
             tenant: slug.clone(),
             mended,
@@ -90,19 +87,19 @@ impl Provisioning {
             restored,
             error: None,
         };
-        if let Some(row) = unfinished {
-            let back = row.state == "rolling_back";
-            return match self.take_up(worker, caller, row.id, Direction::AsRecorded, progress, stop).await {
-                Ok(_) if back => Ok(answer(Mended::TakenBack, Some(row.id), Vec::new())),
-                Ok(_) => Ok(answer(Mended::Finished, Some(row.id), Vec::new())),
+        if let Some((id, state)) = held.unfinished().map(|row| (row.id, row.state.clone())) {
+            let ended = self.resume(worker, caller, held, Direction::AsRecorded, (progress, stop)).await;
+            return match ended {
+                Ok(_) if state == "rolling_back" => Ok(answer(Mended::TakenBack, Some(id), Vec::new())),
+                Ok(_) => Ok(answer(Mended::Finished, Some(id), Vec::new())),
                 Err(ProvisioningError::Stopped { taken_back: true, .. }) => {
-                    Ok(answer(Mended::TakenBack, Some(row.id), Vec::new()))
+                    Ok(answer(Mended::TakenBack, Some(id), Vec::new()))
                 }
                 Err(error) => Err(error),
             };
         }
-        let tenant = tenant.in_use()?;
-        match self.check(worker, caller, tenant, progress, stop).await? {
+        let held = held.in_use(worker).await?;
+        match self.check(worker, caller, held, progress, stop).await? {
             None => Ok(answer(Mended::Nothing, None, Vec::new())),
             Some((operation, restored)) => Ok(answer(Mended::Restored, Some(operation), restored)),
         }
@@ -114,66 +111,77 @@ impl Provisioning {
         &self,
         worker: &Worker,
         caller: &Caller,
-        tenant: Tenant,
+        mut held: LockedTenant,
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Option<(OperationId, Vec<&'static str>)>, ProvisioningError> {
-        let mut control = worker.control.lock().await;
-        let Some(lock) = AdvisoryLock::take(&mut control, LockKey::of("tenant", tenant.id)).await? else {
-            return Err(super::change::somebody_elses(&mut control, &tenant, true).await?);
-        };
-        let opened = self.open_secrets(&mut control, tenant.id).await?;
-        drop(control);
         let operation = OperationId::new();
-        let intent = Intent { operation, fence: 0, tenant, lock, fresh: false };
-        let plan = self.plan(worker, (operation, 0), intent.tenant.clone(), "repair", opened).await?;
-        let amiss = amiss(&plan).await;
-        plan.close().await;
-        let amiss = match amiss {
-            Ok(amiss) if !amiss.is_empty() => amiss,
-            other => {
-                intent.lock.release(&mut *worker.control.lock().await).await?;
-                return other.map(|_| None);
+        let amiss = match self.what_is_amiss(worker, &held, operation).await {
+            Ok(amiss) if amiss.is_empty() => {
+                held.end(&mut *worker.control.lock().await, None).await?;
+                return Ok(None);
+            }
+            Ok(amiss) => amiss,
+            Err(error) => {
+                worker.forget(&held.tenant().cluster, &error).await;
+                return Err(held.refuse(worker, error).await);
             }
         };
-        let fence = self.intend_repair(worker, caller, &intent, &amiss).await?;
-        let opened = self.open_secrets(&mut *worker.control.lock().await, intent.tenant.id).await?;
-        let owner = Owner { mark: Plan::mark(self, &intent.tenant), fence };
-        self.store_of(worker, &intent.tenant).await?.driver.fence(&owner).await?;
-        self.drive(worker, Intent { fence, ..intent }, "repair", opened, progress, stop).await?;
+        let (fence, opened) = match self.intend_repair(worker, caller, &mut held, (operation, &amiss)).await {
+            Ok(ready) => ready,
+            Err(error) => return Err(held.refuse(worker, error).await),
+        };
+        let intent = Intent { operation, fence, held, fresh: false };
+        self.drive(worker, intent, "repair", opened, progress, stop).await?;
         Ok(Some((operation, amiss)))
     }
 
+    /// The steps whose effect is not there, or not whole.
+    pub(super) async fn what_is_amiss(
+        &self,
+        worker: &Worker,
+        held: &LockedTenant,
+        operation: OperationId,
+    ) -> Result<Vec<&'static str>, ProvisioningError> {
+        let opened = self.open_secrets(&mut *worker.control.lock().await, held.tenant().id).await?;
+        let plan = self.plan(worker, (operation, 0), held, "repair", opened).await?;
+        let amiss = amiss(&plan).await;
+        plan.close().await;
+        amiss
+    }
+
+    /// Writes the intent, and tells the store of its fence.
     async fn intend_repair(
         &self,
         worker: &Worker,
         caller: &Caller,
-        intent: &Intent,
-        amiss: &[&str],
-    ) -> Result<i64, ProvisioningError> {
-        let (operation, tenant) = (intent.operation, intent.tenant.id);
-        let facts = json!({ "slug": intent.tenant.slug, "amiss": amiss });
-        let mut control = worker.control.lock().await;
-        let mut tx = durable_transaction(&mut control).await?;
-        let fence = store::insert(&mut tx, (operation, tenant, "repair"), caller, &facts).await?;
-        let fence = fence.ok_or_else(|| ProvisioningError::InProgress {
-            slug: intent.tenant.slug.clone(),
-            operation: None,
-            kind: String::new(),
-            running: false,
-        })?;
-        Journal::plan(&mut tx, operation, &steps::outline(&steps_of("repair", intent.tenant.adopted)))
-            .await?;
-        let entry = audit::Entry {
-            caller,
+        held: &mut LockedTenant,
+        (operation, amiss): (OperationId, &[&str]),
+    ) -> Result<(i64, Opened), ProvisioningError> {
+        let tenant = held.tenant().clone();
+        let new = store::NewOperation {
+            id: operation,
+            tenant: tenant.id,
+            kind: "repair",
+            steps: &steps::outline(&steps_of("repair", tenant.adopted)),
+            facts: json!({ "slug": tenant.slug, "amiss": amiss }),
             action: "tenant.repair",
-            tenant: Some(tenant),
-            operation: Some(operation),
-            detail: facts,
+            instead_of: None,
+            change: None,
+            batch: None,
         };
-        audit::record(&mut tx, entry).await?;
-        tx.commit().await?;
-        Ok(fence)
+        let written = store::intend(&mut *worker.control.lock().await, caller, new).await?;
+        let (fence, _) = written.ok_or_else(|| somebody_elses(tenant.slug.clone(), None, false))?;
+        held.changed(None);
+        let ready = async {
+            let opened = self.open_secrets(&mut *worker.control.lock().await, tenant.id).await?;
+            let owner = Owner { mark: Plan::mark(self, &tenant), fence };
+            self.store_of(worker, &tenant).await?.driver.fence(&owner).await?;
+            Ok(opened)
+        };
+        let opened =
+            ready.await.map_err(|error| stopped(operation, "repair", tenant.slug.clone(), false, error))?;
+        Ok((fence, opened))
     }
 
     /// The tenants that a repair of all looks at: those with an unfinished operation, then the

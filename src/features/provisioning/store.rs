@@ -1,12 +1,14 @@
 //! The SQL of operations, and of a proof inside a tenant's database.
 
 use serde_json::Value;
-use sqlx::FromRow;
+use sqlx::{FromRow, Row};
 
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Neighbour;
-use crate::features::tenants::Tenant;
-use crate::infra::db::{DbError, LockKey, PgConnection};
+use crate::features::audit;
+use crate::features::tenants::{self, Tenant, TenantRef};
+use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, literal};
+use crate::infra::saga::Journal;
 use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
 
 /// An operation that is not over, as it is taken up.
@@ -19,10 +21,121 @@ pub(super) struct OperationRow {
     pub(super) fence: i64,
 }
 
-/// From here on this session's commits do not wait for the disk, unless they say so.
-pub(super) async fn relaxed(control: &mut PgConnection) -> Result<(), DbError> {
-    sqlx::raw_sql("set synchronous_commit to off").execute(control).await?;
-    Ok(())
+impl OperationRow {
+    /// Whether it ended.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state.as_str(), "done" | "rolled_back")
+    }
+}
+
+/// What takes a tenant's lock and reads, under it, its row and its operation that is not over.
+pub(super) async fn hold(control: &mut PgConnection, name: &TenantRef) -> Result<Held, DbError> {
+    let which = tenants::row_of(name);
+    let find = format!("select id::text from control.tenants where {which}");
+    let read = format!(
+        "{}; select id, tenant_id, kind, state, fence from control.operations
+         where tenant_id = (select id from control.tenants where {which})
+           and state in ('running', 'stopped', 'rolling_back')",
+        tenants::row(&which)
+    );
+    let (lock, rows) = match AdvisoryLock::take_and_read(control, ("tenant", &find), &read).await? {
+        Found::Nothing => return Ok(Held::Nothing),
+        Found::Busy(rows) => (None, rows),
+        Found::Taken(lock, rows) => (Some(lock), rows),
+    };
+    let (mut tenant, mut unfinished): (Option<Tenant>, Option<OperationRow>) = (None, None);
+    for row in rows {
+        if row.try_column("fence").is_ok() {
+            unfinished = Some(FromRow::from_row(&row)?);
+        } else {
+            tenant = Some(FromRow::from_row(&row)?);
+        }
+    }
+    match (lock, tenant) {
+        (Some(lock), Some(tenant)) if *lock.key() == LockKey::of("tenant", tenant.id) => {
+            Ok(Held::Taken(lock, tenant, unfinished))
+        }
+        // The slug changed hands between two statements.
+        (Some(lock), _) => {
+            lock.release(control).await?;
+            Ok(Held::Nothing)
+        }
+        (None, Some(tenant)) => Ok(Held::Busy(tenant, unfinished)),
+        (None, None) => Ok(Held::Nothing),
+    }
+}
+
+/// What came of [`hold`].
+pub(super) enum Held {
+    /// There is no such tenant.
+    Nothing,
+    /// Another process holds it; what it was a moment ago.
+    Busy(Tenant, Option<OperationRow>),
+    /// It is held.
+    Taken(AdvisoryLock, Tenant, Option<OperationRow>),
+}
+
+/// What is written with an operation's intent.
+pub(super) struct NewOperation<'a> {
+    pub(super) id: OperationId,
+    pub(super) tenant: TenantId,
+    pub(super) kind: &'static str,
+    pub(super) steps: &'a [(&'static str, bool)],
+    pub(super) facts: Value,
+    /// What it is called in the audit log.
+    pub(super) action: &'static str,
+    /// An unfinished operation that it takes the place of.
+    pub(super) instead_of: Option<OperationId>,
+    /// The statement that changes the tenant's row with it, and gives it.
+    pub(super) change: Option<String>,
+    /// The batch that it is a part of.
+    pub(super) batch: Option<BatchId>,
+}
+
+/// Writes an operation's intent under the tenant's lock, in one round trip: the operation with its
+/// steps, what changes of the tenant's row, the audit row. Its fence, and the row if it changed.
+/// `None` where another operation is not over.
+pub(super) async fn intend(
+    control: &mut PgConnection,
+    caller: &Caller,
+    new: NewOperation<'_>,
+) -> Result<Option<(i64, Option<Tenant>)>, DbError> {
+    let (id, tenant, kind) = (new.id, new.tenant, new.kind);
+    let superseded = new.instead_of.map(|other| {
+        format!(
+            "update control.operations set state = 'rolled_back', updated_at = now(), finished_at = now(),
+                    error = jsonb_build_object('code', 'superseded', 'message', 'operation {id} took its place')
+             where id = '{other}'"
+        )
+    });
+    let operation = format!(
+        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
+         values ('{id}', '{tenant}', {}, 'running', {}, {}::jsonb, {}) returning fence",
+        literal(kind),
+        literal(&caller.to_string()),
+        literal(&new.facts.to_string()),
+        new.batch.map_or_else(|| "null".to_owned(), |batch| format!("'{batch}'")),
+    );
+    let entry = audit::Entry {
+        caller,
+        action: new.action,
+        tenant: Some(tenant),
+        operation: Some(id),
+        detail: new.facts,
+    };
+    let statements: Vec<String> = superseded
+        .into_iter()
+        .chain([operation])
+        .chain(new.change)
+        .chain([Journal::plan_statement(id, new.steps), audit::statement(&entry)])
+        .collect();
+    let rows = match durably(control, &statements).await {
+        Err(error) if error.violates("operations_one_at_a_time") => return Ok(None),
+        other => other?,
+    };
+    let fence = rows.first().map_or(Err(sqlx::Error::RowNotFound), |row| row.try_get("fence"))?;
+    let changed = rows.get(1).map(Tenant::from_row).transpose()?;
+    Ok(Some((fence, changed)))
 }
 
 /// Writes an operation's intent; its fence. `None` when another one is not over.
@@ -55,6 +168,36 @@ pub(super) async fn insert_in(
     .bind(caller.to_string())
     .bind(request)
     .bind(batch)
+    .fetch_optional(control)
+    .await?)
+}
+
+/// The same for a tenant whose row was just written: `None` also where its server or its store takes
+/// no tenants any more. Writing the row locked both, so that this is known until the commit.
+pub(super) async fn insert_placed(
+    control: &mut PgConnection,
+    (id, tenant, kind): (OperationId, TenantId, &'static str),
+    (cluster, store): (Option<&str>, &str),
+    caller: &Caller,
+    request: &Value,
+) -> Result<Option<i64>, DbError> {
+    Ok(sqlx::query_scalar(
+        "insert into control.operations (id, tenant_id, kind, state, caller, request)
+         select $1, $2, $3, 'running', $4, $5
+         where ($6::text is null or exists (
+                   select from control.clusters where name = $6 and state = 'active'
+                       and (capacity is null or tenants <= capacity)))
+           and exists (select from control.stores where name = $7 and state = 'active'
+                           and (capacity is null or tenants <= capacity))
+         returning fence",
+    )
+    .bind(id)
+    .bind(tenant)
+    .bind(kind)
+    .bind(caller.to_string())
+    .bind(request)
+    .bind(cluster)
+    .bind(store)
     .fetch_optional(control)
     .await?)
 }

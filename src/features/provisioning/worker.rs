@@ -7,7 +7,6 @@ use tokio::sync::Mutex;
 
 use super::batch::Batch;
 use super::error::ProvisioningError;
-use super::store;
 use crate::features::installation::Installation;
 use crate::features::placement::{
     Cluster, DEFAULT, Placement, Store, Template, budget_and_template, hold_sessions, template,
@@ -74,9 +73,6 @@ impl Provisioning {
         mut control: PgConnection,
         admin: Option<PgConnection>,
     ) -> Result<Worker, ProvisioningError> {
-        // The records between an operation's intent and its end need not survive a power cut: a
-        // repair looks at the world. The intent and the end say so themselves.
-        store::relaxed(&mut control).await?;
         let mut servers = HashMap::new();
         if let Some(admin) = admin {
             let cluster = self.placement.default_cluster().clone();
@@ -100,6 +96,7 @@ impl Provisioning {
         if let Some(held) = servers.get(name) {
             return Ok(held.server.clone());
         }
+        self.placement.ask_if_up(name).await?;
         let mut control = worker.control.lock().await;
         // Who holds sessions here and waits for others there can wait for who does the opposite.
         for (_, mut held) in servers.extract_if(|_, held| held.slots.is_some()) {
@@ -133,9 +130,13 @@ impl Provisioning {
     ) -> Result<Held, ProvisioningError> {
         let (budget, known) = budget_and_template(control, &cluster.name).await?;
         let slots = hold_sessions(control, (&cluster.name, budget), (SESSIONS, SESSIONS)).await?;
-        let mut admin = match admin {
-            Some(admin) => admin,
-            None => cluster.admin.connect("nexus").await?,
+        let mut admin = if let Some(admin) = admin {
+            admin
+        } else {
+            let connected = cluster.admin.connect("nexus").await;
+            let up = !matches!(connected, Err(DbError::Unreachable { .. }));
+            self.placement.note_whether_up(&cluster.name, up).await;
+            connected?
         };
         let template = match known {
             Some(template) => template,

@@ -10,7 +10,7 @@ use super::model::{Tenant, TenantState};
 use super::service::{TenantRef, find, get};
 use super::store;
 use crate::features::audit;
-use crate::infra::db::{PgConnection, transaction};
+use crate::infra::db::{PgConnection, durable_transaction, transaction};
 use crate::kernel::label::Label;
 use crate::kernel::{BatchId, Caller, Labels, OperationId, Slug, TenantId};
 
@@ -116,7 +116,7 @@ pub async fn update(
     dry_run: bool,
 ) -> Result<Updated, TenantError> {
     let id = get(connection, caller, name).await?.id;
-    let mut tx = transaction(connection).await?;
+    let mut tx = durable_transaction(connection).await?;
     let tenant = alive(&mut tx, id, (name, dry_run)).await?;
     let (before, after) = change.of(&tenant);
     let outcome = match (before == after, dry_run) {
@@ -214,7 +214,7 @@ pub async fn rename(
         }
         Err(error) => return Err(error),
     };
-    let mut tx = transaction(connection).await?;
+    let mut tx = durable_transaction(connection).await?;
     let tenant = alive(&mut tx, id, (name, dry_run)).await?;
     if tenant.slug == slug.as_str() {
         tx.rollback().await?;

@@ -19,9 +19,11 @@ pub use change::{
 };
 pub use env::EnvView;
 pub use error::TenantError;
-pub use life::{Life, Reason, ReasonError, Suspension, Trash, due, is_due, suspend, trash};
+pub use life::{
+    Life, Reason, ReasonError, Suspension, Trash, condemn, due, is_due, suspend, suspend_again, trash,
+};
 pub use list::{each, list};
 pub use model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
-pub use service::{TenantRef, find, former_slugs, get, label_keys, select, slugs};
-pub use store::{by_id, claim, holder, insert, set_access_key, set_adopted, set_state};
+pub use service::{TenantRef, find, former_slugs, get, label_keys, missing, row_of, select, slugs};
+pub use store::{by_id, claim, holder, insert, row, set_access_key, set_adopted, set_state};

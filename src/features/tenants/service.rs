@@ -6,7 +6,7 @@ use super::error::TenantError;
 use super::model::{Tenant, TenantState};
 use super::selector::Selector;
 use super::store;
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, literal};
 use crate::kernel::slug::SlugError;
 use crate::kernel::{Caller, Slug, TenantId, suggest};
 
@@ -66,8 +66,20 @@ pub async fn get(
     Err(missing(connection, name).await?)
 }
 
+/// The condition of a statement that selects the tenant of a name among `control.tenants`.
+#[must_use]
+pub fn row_of(name: &TenantRef) -> String {
+    match name {
+        TenantRef::Slug(slug) => format!("slug = {} and state <> 'deleted'", literal(slug.as_str())),
+        TenantRef::Id(id) => format!("id = '{id}'"),
+    }
+}
+
 /// Why there is no tenant of that name: it was renamed or purged, or there is none.
-async fn missing(connection: &mut PgConnection, name: &TenantRef) -> Result<TenantError, DbError> {
+///
+/// # Errors
+/// When a statement fails.
+pub async fn missing(connection: &mut PgConnection, name: &TenantRef) -> Result<TenantError, DbError> {
     let name = name.to_string();
     if let Some((_, slug, since)) = store::renamed(connection, &name).await? {
         return Ok(TenantError::Renamed { name, slug, since });

@@ -117,6 +117,12 @@ pub async fn by_id(connection: &mut PgConnection, id: TenantId) -> Result<Option
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_optional(connection).await?)
 }
 
+/// The statement that reads a tenant's row, by a condition.
+#[must_use]
+pub fn row(condition: &str) -> String {
+    format!("select {COLUMNS} from control.tenants where {condition}")
+}
+
 /// A tenant by its id, gone or not, which nobody else changes before this transaction ends.
 pub(super) async fn lock(connection: &mut PgConnection, id: TenantId) -> Result<Option<Tenant>, DbError> {
     let statement = format!("select {COLUMNS} from control.tenants where id = $1 for no key update");
@@ -293,7 +299,8 @@ pub async fn holder(
     .await?)
 }
 
-/// Moves a tenant to another state. Does not wait for the disk where the session says so.
+/// Moves a tenant to another state, as a step of an operation: it does not wait for the disk, because
+/// the record of the operation's end does.
 ///
 /// # Errors
 /// When the statement fails.
@@ -303,9 +310,10 @@ pub async fn set_state(
     state: TenantState,
 ) -> Result<(), DbError> {
     sqlx::query(
-        "update control.tenants set state = $2, updated_at = now(),
+        "with relaxed as (select set_config('synchronous_commit', 'off', true))
+         update control.tenants set state = $2, updated_at = now(),
                 deleted_at = case when $2 = 'deleted' then now() end
-         where id = $1",
+         from relaxed where id = $1",
     )
     .bind(id)
     .bind(state.as_str())

@@ -2,8 +2,8 @@
 
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::ClusterError;
-use crate::infra::db::{PgConnection, identifier, literal};
+use super::{ClusterError, collation};
+use crate::infra::db::{PgConnection, ServerAddress, identifier, literal};
 
 /// A database's name, its owner, and the mark that it bears as a comment.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +104,7 @@ pub(super) async fn connectable(
 /// [`ClusterError::Foreign`] when one of this name is there that is not ours.
 pub async fn create_database(
     admin: &mut PgConnection,
+    server: &ServerAddress,
     database: Database<'_>,
     template: &str,
 ) -> Result<(), ClusterError> {
@@ -116,8 +117,7 @@ pub async fn create_database(
         identifier(template),
         identifier(database.owner),
     );
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(admin).await?;
-    Ok(())
+    collation::clone(admin, Some(server), (&statement, template)).await
 }
 
 /// Takes PUBLIC's rights away, lets the app role connect, and opens the database, all at once.

@@ -1,6 +1,6 @@
 //! What can go wrong on a PostgreSQL server.
 
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, identifier};
 use crate::kernel::{ErrorKind, Failure};
 
 /// A change on a PostgreSQL server that failed.
@@ -37,6 +37,26 @@ pub enum ClusterError {
         /// What hangs on it.
         by: String,
     },
+    /// Something of ours cannot go before a person has ended what hangs on it.
+    #[error("{what} cannot be dropped{}: {by}", within(database.as_deref()))]
+    HeldBy {
+        /// What it is, e.g. `role nx…`.
+        what: String,
+        /// What hangs on it.
+        by: String,
+        /// In which database that is; `None`: what all databases share.
+        database: Option<String>,
+        /// The statement that ends it there.
+        command: String,
+    },
+    /// A database that was to be cloned was made with another version of the system's collations.
+    #[error(
+        "database {database} cannot be cloned: the operating system's collations have changed since it was made"
+    )]
+    Collation {
+        /// Which.
+        database: String,
+    },
     /// A file of migrations does not apply to a new template.
     #[error("file {file} does not apply to an empty tenant: {message}")]
     File {
@@ -59,11 +79,19 @@ impl From<sqlx::Error> for ClusterError {
     }
 }
 
+fn within(database: Option<&str>) -> String {
+    database.map_or_else(String::new, |name| format!(" because of database {name}"))
+}
+
 impl Failure for ClusterError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Db(error) => error.kind(),
-            Self::Foreign { .. } | Self::InUse { .. } | Self::File { .. } => ErrorKind::Conflict,
+            Self::Foreign { .. }
+            | Self::InUse { .. }
+            | Self::HeldBy { .. }
+            | Self::Collation { .. }
+            | Self::File { .. } => ErrorKind::Conflict,
             Self::StillAtWork { .. } | Self::StillOpen { .. } => ErrorKind::Busy,
             Self::Missing { .. } => ErrorKind::Integrity,
         }
@@ -76,6 +104,8 @@ impl Failure for ClusterError {
             Self::StillAtWork { .. } => "cluster_still_at_work",
             Self::StillOpen { .. } => "cluster_still_open",
             Self::InUse { .. } => "cluster_in_use",
+            Self::HeldBy { .. } => "cluster_held_by",
+            Self::Collation { .. } => "collation_changed",
             Self::File { .. } => "migration_file",
             Self::Missing { .. } => "cluster_missing",
         }
@@ -84,7 +114,17 @@ impl Failure for ClusterError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Db(error) => error.hints(),
-            Self::Foreign { .. } | Self::Missing { .. } | Self::File { .. } => Vec::new(),
+            Self::Foreign { what } => vec![format!("rename or drop the other {what}, if nobody needs it")],
+            Self::Missing { .. } => vec!["see what else is missing: nexus fsck".to_owned()],
+            Self::File { .. } => Vec::new(),
+            Self::HeldBy { database: Some(database), command, .. } => {
+                vec![format!("as a superuser in database {database}: {command}")]
+            }
+            Self::HeldBy { database: None, command, .. } => vec![format!("as a superuser: {command}")],
+            Self::Collation { database } => vec![format!(
+                "as a superuser, in that database: reindex database {name}; alter database {name} refresh collation version",
+                name = identifier(database)
+            )],
             Self::InUse { .. } => {
                 vec!["drop what hangs on it in the database, then repeat the command".to_owned()]
             }

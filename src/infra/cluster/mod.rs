@@ -5,8 +5,10 @@
 //! here is bound to a table.
 
 pub mod adopted;
+mod collation;
 mod copy;
 mod database;
+mod dependents;
 mod drift;
 mod error;
 mod fingerprint;
@@ -27,6 +29,7 @@ mod watching;
 
 pub use copy::{CopyError, copy_database};
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
+pub use dependents::{check_nothing_else_is_theirs, clear_database, drop_roles_everywhere};
 pub use drift::{Drift, Expected, Index, Mend, drift};
 pub use error::ClusterError;
 pub use fingerprint::{Line, Parts, recipe, schema_digest, schema_lines};

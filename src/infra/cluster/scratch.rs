@@ -17,9 +17,9 @@ pub async fn create_scratch(
     mark: &str,
 ) -> Result<(), ClusterError> {
     let quoted = identifier(name);
-    let template = identifier(template.unwrap_or("template0"));
-    let create = format!("create database {quoted} template {template} allow_connections false");
-    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *admin).await?;
+    let source = template.unwrap_or("template0");
+    let create = format!("create database {quoted} template {} allow_connections false", identifier(source));
+    super::collation::clone(admin, None, (&create, source)).await?;
     let open = format!(
         "revoke all on database {quoted} from public;
          comment on database {quoted} is {mark};

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{ClusterError, Database, Roles};
-use crate::infra::db::{PgConnection, identifier, literal};
+use crate::infra::db::{DbError, PgConnection, identifier, in_one_batch, literal};
 
 /// How long a session may take to end after it was told to.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,23 +51,72 @@ pub async fn name_session(admin: &mut PgConnection, application: &str) -> Result
 /// Lets no new session of the tenant in, and ends those that there are, until none is left: the app
 /// role cannot log in, the database takes no connections. Two switches, of which neither holds
 /// anything else: whatever limits and settings were made stay as they are. Finding either gone is
-/// no error.
+/// no error. Gives this session another name first, as [`name_session`]. All of it is one round trip
+/// where the sessions end at once.
 ///
 /// # Errors
 /// [`ClusterError::Foreign`] when one is there that is not ours, [`ClusterError::StillOpen`] when
 /// sessions do not end in 20 seconds.
 pub async fn close_logins(
     admin: &mut PgConnection,
+    application: &str,
     roles: Roles<'_>,
     database: Database<'_>,
 ) -> Result<(), ClusterError> {
-    let (login, connectable) = switches(admin, roles, database).await?;
-    let role = login.map(|_| format!("alter role {} nologin", identifier(roles.app)));
-    let closed =
-        connectable.map(|_| format!("alter database {} allow_connections false", identifier(database.name)));
-    let statements: Vec<String> = role.into_iter().chain(closed).collect();
-    sqlx::raw_sql(AssertSqlSafe(statements.join(";"))).execute(&mut *admin).await?;
+    let batch = format!(
+        "set application_name to {}; begin; {}; commit; {}",
+        literal(application),
+        switch_off(roles, database),
+        end_and_look((database.name, roles.app)),
+    );
+    let rows = match in_one_batch(admin, batch).await {
+        Err(DbError::Refused { state, message, .. }) if state == FOREIGN => {
+            return Err(ClusterError::Foreign { what: message });
+        }
+        other => other?,
+    };
+    // The second look finds whom the first one did not end.
+    if counted(&rows)? == 0 {
+        return Ok(());
+    }
     end_sessions(admin, database.name, roles.app).await
+}
+
+/// SQLSTATE of our own (class `NX` is nobody's): something bears the name and not the mark.
+const FOREIGN: &str = "NX001";
+
+/// The block that turns both switches off, or says what is not ours.
+fn switch_off(roles: Roles<'_>, database: Database<'_>) -> String {
+    format!(
+        "do $nexus$
+         declare other text;
+         begin
+             select 'role ' || rolname into other from pg_authid
+             where rolname in ({owner}, {app}) and shobj_description(oid, 'pg_authid') is distinct from {mark};
+             if other is null then
+                 select 'database ' || datname into other
+                 from pg_database as db join pg_authid as role on role.oid = datdba
+                 where datname = {name} and shobj_description(db.oid, 'pg_database') is distinct from {mark}
+                   and not (shobj_description(db.oid, 'pg_database') is null and rolname = {owner}
+                            and shobj_description(role.oid, 'pg_authid') is not distinct from {mark});
+             end if;
+             if other is not null then
+                 raise exception using errcode = '{FOREIGN}', message = other;
+             end if;
+             if exists (select from pg_authid where rolname = {app}) then
+                 alter role {app_name} nologin;
+             end if;
+             if exists (select from pg_database where datname = {name} and datconnlimit <> -2) then
+                 alter database {database} allow_connections false;
+             end if;
+         end $nexus$",
+        owner = literal(roles.owner),
+        app = literal(roles.app),
+        mark = literal(roles.mark),
+        name = literal(database.name),
+        app_name = identifier(roles.app),
+        database = identifier(database.name),
+    )
 }
 
 /// Ends the sessions in a database that is closed, and those of its app role, until none is left.
@@ -137,35 +187,53 @@ async fn switches(
 
 /// How many sessions there are in a database or of its app role; asks them to end where `end` is
 /// set.
+pub(super) async fn sessions(
+    admin: &mut PgConnection,
+    names: (&str, &str),
+    end: bool,
+) -> Result<i64, ClusterError> {
+    let statement = AssertSqlSafe(sessions_statements(names, end));
+    counted(&sqlx::raw_sql(statement).fetch_all(admin).await?)
+}
+
+/// The sum of the two counts of the last look.
+fn counted(rows: &[PgRow]) -> Result<i64, ClusterError> {
+    let counts = rows.iter().rev().filter(|row| row.try_column("sessions").is_ok()).take(2);
+    let counts: Result<Vec<i64>, sqlx::Error> = counts.map(|row| row.try_get("sessions")).collect();
+    Ok(counts?.into_iter().sum())
+}
+
+/// The statements that count them.
 ///
 /// A session that is just beginning cannot be seen in `pg_stat_activity`. But it holds a lock on
 /// its database from before the server looks whether the database takes connections until after it
 /// can be seen. So the locks are looked at first: once the database is closed, whoever is in
-/// neither list is refused.
-pub(super) async fn sessions(
-    admin: &mut PgConnection,
-    (database, app): (&str, &str),
-    end: bool,
-) -> Result<i64, ClusterError> {
-    let beginning: i64 = sqlx::query_scalar(
-        "select count(case when $2 then pg_terminate_backend(pid) end) + count(*) filter (where not $2)
+/// neither list is refused. A transaction keeps the list that it read first, unless told not to
+/// (manual, chapter 28.2.2).
+fn sessions_statements((database, app): (&str, &str), end: bool) -> String {
+    let (database, app) = (literal(database), literal(app));
+    let counted = if end { "pg_terminate_backend(pid) is not null" } else { "true" };
+    format!(
+        "select pg_stat_clear_snapshot();
+         select count(*) filter (where {counted}) as sessions
          from pg_locks where locktype = 'object' and mode = 'RowExclusiveLock' and classid = 'pg_database'::regclass
-             and objid = (select oid from pg_database where datname = $1) and pid <> pg_backend_pid()
-             and pid not in (select pid from pg_stat_activity where backend_type <> 'client backend')",
+             and objid = (select oid from pg_database where datname = {database}) and pid <> pg_backend_pid()
+             and pid not in (select pid from pg_stat_activity where backend_type <> 'client backend');
+         select pg_stat_clear_snapshot();
+         select count(*) filter (where {counted}) as sessions
+         from pg_stat_activity where (datname = {database} or usename = {app}) and pid <> pg_backend_pid()
+             and backend_type in ('client backend', 'walsender')"
     )
-    .bind(database)
-    .bind(end)
-    .fetch_one(&mut *admin)
-    .await?;
-    let inside: i64 = sqlx::query_scalar(
-        "select count(case when $3 then pg_terminate_backend(pid) end) + count(*) filter (where not $3)
-         from pg_stat_activity where (datname = $1 or usename = $2) and pid <> pg_backend_pid()
-             and backend_type in ('client backend', 'walsender')",
+}
+
+/// The same twice, with a moment in between where somebody was told to end.
+fn end_and_look((database, app): (&str, &str)) -> String {
+    let look = sessions_statements((database, app), true);
+    format!(
+        "{look}; select pg_sleep(0.005) where exists (
+             select from pg_stat_activity where (datname = {} or usename = {}) and pid <> pg_backend_pid());
+         {look}",
+        literal(database),
+        literal(app),
     )
-    .bind(database)
-    .bind(app)
-    .bind(end)
-    .fetch_one(admin)
-    .await?;
-    Ok(beginning + inside)
 }

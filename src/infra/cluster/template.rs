@@ -69,7 +69,7 @@ impl Work<'_> {
         make_owner(admin, self.template).await?;
         let (name, owner) = self.names();
         let create = format!("create database {name} template template0 owner {owner}");
-        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *admin).await?;
+        super::collation::clone(admin, None, (&create, "template0")).await?;
         let close = format!("revoke all on database {name} from public");
         sqlx::raw_sql(AssertSqlSafe(close)).execute(admin).await?;
         Ok(())

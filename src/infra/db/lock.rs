@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use super::{DbError, PgConnection};
+use super::transaction::in_one_batch;
+use super::{DbError, PgConnection, literal};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
 
 /// What a lock is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +31,29 @@ impl LockKey {
 /// (`client_connection_check_interval`; measured: 1.2 s).
 const DEATH_IS_SEEN: std::time::Duration = std::time::Duration::from_millis(1500);
 
+/// What came of [`AdvisoryLock::take_and_read`].
+#[derive(Debug)]
+pub enum Found {
+    /// There is no such thing.
+    Nothing,
+    /// Another session holds its lock; what was read beside it, which may be over.
+    Busy(Vec<PgRow>),
+    /// The lock is taken, and this was read under it.
+    Taken(AdvisoryLock, Vec<PgRow>),
+}
+
 /// A lock that this session holds until it lets go or ends.
 #[derive(Debug)]
 #[must_use = "the lock must be released, or the session ended"]
 pub struct AdvisoryLock(LockKey);
 
 impl AdvisoryLock {
+    /// What it is about.
+    #[must_use]
+    pub fn key(&self) -> &LockKey {
+        &self.0
+    }
+
     /// Takes the lock if nobody holds it; `None` at once if somebody does. Never waits, because
     /// a waiting session stalls concurrent index builds.
     ///
@@ -75,6 +95,63 @@ impl AdvisoryLock {
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
+    }
+
+    /// Takes the lock of the thing of a kind that `find` selects as one row of one text, waiting as
+    /// [`AdvisoryLock::take`] does, and reads what the lock guards: all rows of `read`, which may be
+    /// several statements. One round trip: each statement of a batch sees what was committed before
+    /// it began (manual, chapter 13.2.1), so these see what the last holder left.
+    ///
+    /// # Errors
+    /// When a statement fails. The lock may be held then, until the session ends.
+    pub async fn take_and_read(
+        connection: &mut PgConnection,
+        (kind, find): (&str, &str),
+        read: &str,
+    ) -> Result<Found, DbError> {
+        let start = literal(LockKey::of(kind, "").as_str());
+        let batch = format!(
+            "select pg_try_advisory_lock(hashtextextended({start} || thing, 0)), thing \
+             from ({find}) as it (thing); {read}"
+        );
+        let until = tokio::time::Instant::now() + DEATH_IS_SEEN;
+        loop {
+            let mut rows = sqlx::raw_sql(AssertSqlSafe(batch.clone())).fetch_all(&mut *connection).await?;
+            let Some(first) = rows.first() else { return Ok(Found::Nothing) };
+            let Ok((taken, thing)) =
+                first.try_get(0).and_then(|taken| Ok((taken, first.try_get::<String, _>(1)?)))
+            else {
+                return Ok(Found::Nothing);
+            };
+            if taken {
+                rows.remove(0);
+                return Ok(Found::Taken(Self(LockKey::of(kind, thing)), rows));
+            }
+            if tokio::time::Instant::now() >= until {
+                return Ok(Found::Busy(rows.split_off(1)));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Runs the last statement under the lock, lets go, and reads on, in one round trip. Gives the
+    /// rows of `read`.
+    ///
+    /// # Errors
+    /// When a statement fails; the lock is held still then.
+    pub async fn finish_and_read(
+        &self,
+        connection: &mut PgConnection,
+        (last, read): (&str, &str),
+    ) -> Result<Vec<PgRow>, DbError> {
+        let key = literal(self.0.as_str());
+        // Committed before anybody else can have the lock.
+        let batch = format!(
+            "begin; {last}; commit; select pg_advisory_unlock(hashtextextended({key}, 0)) as released; {read}"
+        );
+        let mut rows = in_one_batch(connection, batch).await?;
+        rows.retain(|row| row.try_column("released").is_err());
+        Ok(rows)
     }
 
     /// Lets go, and checks that it was held all the time.

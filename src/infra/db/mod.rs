@@ -24,11 +24,13 @@ pub use connection::PgConnection;
 pub use error::{DbError, Said};
 pub use histories::{Who, make_missing, who, who_and_histories};
 pub use history::{Applied, History, Script, ScriptError, invalid_indexes, repeatable};
-pub use lock::{AdvisoryLock, LockKey};
+pub use lock::{AdvisoryLock, Found, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
 pub use slots::Slots;
 pub use statements::{Statement, statements};
 pub(crate) use text::stored_as_text;
-pub use transaction::{Transaction, durable_transaction, snapshot, transaction};
+pub use transaction::{
+    Transaction, durable_transaction, durably, in_one_batch, relaxed_transaction, snapshot, transaction,
+};
 pub use url::UrlError;

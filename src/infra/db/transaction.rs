@@ -1,5 +1,7 @@
 //! Transactions on a connection that the caller holds.
 
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgRow;
 use std::ops::{Deref, DerefMut};
 
 use futures_util::FutureExt;
@@ -92,6 +94,16 @@ pub async fn durable_transaction(connection: &mut PgConnection) -> Result<Transa
     Transaction::begin(connection, Some(begin.into_sql_str())).await
 }
 
+/// Begins a transaction whose commit does not wait for the disk. Only for records of work whose end
+/// is recorded durably before anybody hears of it: that flushes these, too.
+///
+/// # Errors
+/// When the connection is broken.
+pub async fn relaxed_transaction(connection: &mut PgConnection) -> Result<Transaction<'_>, DbError> {
+    let begin = "begin; set local synchronous_commit to off";
+    Transaction::begin(connection, Some(begin.into_sql_str())).await
+}
+
 /// Begins a transaction that changes nothing and sees one moment (manual, chapter 13.2.2).
 ///
 /// # Errors
@@ -99,4 +111,29 @@ pub async fn durable_transaction(connection: &mut PgConnection) -> Result<Transa
 pub async fn snapshot(connection: &mut PgConnection) -> Result<Transaction<'_>, DbError> {
     let begin = "begin isolation level repeatable read read only";
     Transaction::begin(connection, Some(begin.into_sql_str())).await
+}
+
+/// Runs a batch of statements that begins and commits a transaction of its own, in one round trip;
+/// all rows. Nothing of it is left open where one fails.
+///
+/// # Errors
+/// When a statement fails; nothing was committed then.
+pub async fn in_one_batch(connection: &mut PgConnection, batch: String) -> Result<Vec<PgRow>, DbError> {
+    match sqlx::raw_sql(AssertSqlSafe(batch)).fetch_all(&mut *connection).await {
+        Ok(rows) => Ok(rows),
+        Err(error) => {
+            let _ = sqlx::raw_sql("rollback").execute(connection).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Runs statements as one transaction that is on the disk when this returns, in one round trip; all
+/// rows.
+///
+/// # Errors
+/// When a statement fails; nothing was changed then.
+pub async fn durably(connection: &mut PgConnection, statements: &[String]) -> Result<Vec<PgRow>, DbError> {
+    let batch = format!("begin; set local synchronous_commit to on; {}; commit", statements.join("; "));
+    in_one_batch(connection, batch).await
 }

@@ -70,6 +70,9 @@ impl AdminApi {
         let answer: Result<(StatusCode, Value), ObjectError> =
             answer.unwrap_or_else(|_| Err(self.unavailable(format!("no answer in {} s", limit.as_secs()))));
         match answer? {
+            (StatusCode::INSUFFICIENT_STORAGE, _) => {
+                Err(ObjectError::Full { endpoint: self.endpoint.clone() })
+            }
             (status, _) if status.is_server_error() => Err(self.unavailable(format!("it answered {status}"))),
             answer => Ok(answer),
         }

@@ -165,6 +165,7 @@ impl BucketClient {
                 endpoint: self.endpoint.clone(),
                 reason: format!("{} ({status})", error.code().unwrap_or("no code")),
             },
+            Some(507) => ObjectError::Full { endpoint: self.endpoint.clone() },
             Some(status) => ObjectError::Unavailable {
                 endpoint: self.endpoint.clone(),
                 reason: format!("it answered {status}"),

@@ -13,6 +13,18 @@ pub enum ObjectError {
         /// What happened instead.
         reason: String,
     },
+    /// It did not answer a moment ago, and is left alone for a while.
+    #[error("the object store at {endpoint} does not answer, as was found a moment ago")]
+    Down {
+        /// Where.
+        endpoint: String,
+    },
+    /// It has no room.
+    #[error("the object store at {endpoint} is full: it has no room on its disk")]
+    Full {
+        /// Where.
+        endpoint: String,
+    },
     /// It is there, and not ours.
     #[error("{what} is there already and was not made by this installation")]
     Foreign {
@@ -41,7 +53,9 @@ pub enum ObjectError {
 impl Failure for ObjectError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unavailable { .. } | Self::Refused { .. } => ErrorKind::Unavailable,
+            Self::Unavailable { .. } | Self::Down { .. } | Self::Full { .. } | Self::Refused { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Foreign { .. } => ErrorKind::Conflict,
             Self::Missing { .. } => ErrorKind::NotFound,
             Self::Fenced => ErrorKind::Busy,
@@ -50,7 +64,8 @@ impl Failure for ObjectError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Unavailable { .. } => "store_unavailable",
+            Self::Unavailable { .. } | Self::Down { .. } => "store_unavailable",
+            Self::Full { .. } => "store_full",
             Self::Foreign { .. } => "store_foreign",
             Self::Missing { .. } => "store_missing",
             Self::Fenced => "operation_fenced",
@@ -64,12 +79,17 @@ impl Failure for ObjectError {
                 "see what is running: nexus local status".to_owned(),
                 "ask a registered store: nexus store check NAME".to_owned(),
             ],
-            Self::Unavailable { .. } => vec!["ask it again: nexus store check NAME".to_owned()],
+            Self::Unavailable { .. } | Self::Down { .. } => {
+                vec!["ask it again: nexus store check NAME".to_owned()]
+            }
+            Self::Full { .. } => vec!["free some space on the store's disk, then repeat".to_owned()],
             Self::Refused { .. } => vec![
                 "see which credentials are used: nexus config show".to_owned(),
                 "ask a registered store: nexus store check NAME".to_owned(),
             ],
-            Self::Foreign { .. } | Self::Missing { .. } | Self::Fenced => Vec::new(),
+            Self::Foreign { what } => vec![format!("delete or rename the other {what}, if nobody needs it")],
+            Self::Missing { .. } => vec!["see what else is missing: nexus fsck".to_owned()],
+            Self::Fenced => vec!["see how far the other one is: nexus operation list --open".to_owned()],
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod admin_api;
 mod aws;
+mod breaker;
 mod client;
 pub mod clock;
 mod error;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 pub use aws::{ADMINISTRATOR_ACTIONS, AwsConfig, AwsStore, SharedKeyStore};
+pub use breaker::Breaker;
 pub use client::{BucketClient, Refusal};
 pub use error::ObjectError;
 pub use garage::GarageStore;

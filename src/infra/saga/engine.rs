@@ -13,7 +13,8 @@ use crate::kernel::{Event, Progress};
 type Steps<C, E> = [Box<dyn Step<C, E>>];
 
 /// Runs every step whose predecessors are done, at the same time where they allow it, until all
-/// are done. A failure or an interruption lets the steps under way end first.
+/// are done. A failure or an interruption lets the steps under way end first. Gives the statements
+/// that record the end: they go with what lets the subject go.
 ///
 /// `fresh` says that this process wrote the operation's intent a moment ago: the first steps are
 /// recorded as begun, and no step needs to look whether an earlier attempt got that far.
@@ -27,7 +28,7 @@ pub async fn forward<C: Sync, E: StepError>(
     fresh: bool,
     (subject, progress): (&str, &dyn Progress),
     stop: &CancellationToken,
-) -> Result<(), E> {
+) -> Result<String, E> {
     let mut done: Vec<&'static str> = Vec::with_capacity(steps.len());
     let mut left: Vec<&dyn Step<C, E>> = steps.iter().map(|step| &**step).collect();
     let mut running = FuturesUnordered::new();
@@ -43,19 +44,19 @@ pub async fn forward<C: Sync, E: StepError>(
         let may_begin = failure.is_none();
         let mut ready: Vec<_> = left.extract_if(.., |step| may_begin && is_free(&&**step)).collect();
         if running.is_empty() && ready.is_empty() && failure.is_none() {
-            journal.finish("done", &ended).await?;
-            return Ok(());
+            return Ok(journal.end("done", &ended));
         }
         let names: Vec<&str> = ready.iter().map(|step| step.name()).collect();
-        let known = std::mem::take(&mut recorded) || (ended.is_empty() && names.is_empty());
+        // What ended is recorded with what begins next, or with the end: nobody waits for that alone.
+        let known = std::mem::take(&mut recorded) || names.is_empty();
         if !known {
             let record = journal.record(&ended, StepState::Done, &names);
             if let Err(error) = meanwhile(record, &mut running, &mut arrived).await {
                 failure.get_or_insert(error.into());
                 ready.clear();
             }
+            ended.clear();
         }
-        ended.clear();
         for step in ready {
             progress.event(Event::Step { subject: subject.to_owned(), step: step.name() });
             running.push(async move { (step.name(), run(step, context, journal.kind(), fresh).await) });
@@ -66,6 +67,7 @@ pub async fn forward<C: Sync, E: StepError>(
         if arrived.is_empty()
             && let Some(error) = failure
         {
+            let _ = journal.record(&ended, StepState::Done, &[]).await;
             let _ = journal.stopped(&error).await;
             return Err(error);
         }
@@ -109,7 +111,7 @@ async fn run<C: Sync, E>(step: &dyn Step<C, E>, context: &C, kind: &str, fresh: 
 }
 
 /// Takes every step back, the last first. Each looks at the world again, whatever was recorded: an
-/// effect may have come about after its record failed.
+/// effect may have come about after its record failed. Gives what [`forward`] does.
 ///
 /// # Errors
 /// The first step's error, or [`Interrupted`]; what was taken back is recorded.
@@ -118,7 +120,7 @@ pub async fn backward<C: Sync, E: StepError>(
     context: &C,
     journal: &Journal,
     stop: &CancellationToken,
-) -> Result<(), E> {
+) -> Result<String, E> {
     for step in steps.iter().rev() {
         if stop.is_cancelled() {
             return Err(Interrupted.into());
@@ -131,6 +133,5 @@ pub async fn backward<C: Sync, E: StepError>(
         failpoint::pass(|| format!("{}.{}.undo.after", journal.kind(), step.name())).await;
         journal.record(&[step.name()], StepState::Undone, &[]).await?;
     }
-    journal.finish("rolled_back", &[]).await?;
-    Ok(())
+    Ok(journal.end("rolled_back", &[]))
 }

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use crate::infra::db::{DbError, PgConnection, stored_as_text};
+use crate::infra::db::{DbError, PgConnection, literal, stored_as_text};
 use crate::kernel::{Failure, OperationId};
 
 /// How far a step is.
@@ -99,18 +99,33 @@ impl Journal {
         Ok(())
     }
 
-    /// Records steps that ended and steps that begin, in one statement. Does not wait for the disk.
+    /// The same as a statement's text, for a batch that goes to the server at once.
+    #[must_use]
+    pub fn plan_statement(operation: OperationId, steps: &[(&'static str, bool)]) -> String {
+        let rows = steps.iter().enumerate().map(|(index, (name, begun))| {
+            let (state, at) = if *begun { ("started", "now()") } else { ("planned", "null") };
+            format!("('{operation}', {}, {}, '{state}', {at})", index + 1, literal(name))
+        });
+        format!(
+            "insert into control.operation_steps (operation_id, position, name, state, started_at) values {}",
+            rows.collect::<Vec<_>>().join(", ")
+        )
+    }
+
+    /// Records steps that ended and steps that begin, in one statement. Does not wait for the disk:
+    /// the record of the operation's end does.
     ///
     /// # Errors
     /// When the session, and with it the tenant's lock, is gone.
     pub async fn record(&self, ended: &[&str], as_state: StepState, begun: &[&str]) -> Result<(), DbError> {
         let mut control = self.control.lock().await;
         sqlx::query(
-            "update control.operation_steps set
+            "with relaxed as (select set_config('synchronous_commit', 'off', true))
+             update control.operation_steps set
                  state = case when name = any($2) then $3 else 'started' end,
                  finished_at = case when name = any($2) then clock_timestamp() end,
                  started_at = case when name = any($2) then started_at else clock_timestamp() end
-             where operation_id = $1 and (name = any($2) or name = any($4))",
+             from relaxed where operation_id = $1 and (name = any($2) or name = any($4))",
         )
         .bind(self.operation)
         .bind(ended)
@@ -121,28 +136,26 @@ impl Journal {
         Ok(())
     }
 
-    /// Records that the operation ended (`done`, `rolled_back`), durably, and with it all that was
-    /// recorded before.
-    ///
-    /// # Errors
-    /// When the statement fails.
-    pub async fn finish(&self, state: &'static str, ended: &[&str]) -> Result<(), DbError> {
-        let mut control = self.control.lock().await;
-        sqlx::query(
-            "with step as (
-                 update control.operation_steps set state = 'done', finished_at = clock_timestamp()
-                 where operation_id = $1 and name = any($3)
-             ), durable as (select set_config('synchronous_commit', 'on', true))
-             update control.operations
-             set state = $2, error = null, updated_at = clock_timestamp(), finished_at = clock_timestamp()
-             from durable where id = $1",
+    /// The statements that record that the operation ended (`done`, `rolled_back`), durably, and
+    /// with it all that was recorded before.
+    #[must_use]
+    pub fn end(&self, state: &'static str, ended: &[&str]) -> String {
+        let id = self.operation;
+        let names: Vec<String> = ended.iter().map(|name| literal(name)).collect();
+        let steps = if names.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "update control.operation_steps set state = 'done', finished_at = clock_timestamp()
+                 where operation_id = '{id}' and name in ({}); ",
+                names.join(", ")
+            )
+        };
+        format!(
+            "set local synchronous_commit to on; {steps}update control.operations
+             set state = '{state}', error = null, updated_at = clock_timestamp(), finished_at = clock_timestamp()
+             where id = '{id}'"
         )
-        .bind(self.operation)
-        .bind(state)
-        .bind(ended)
-        .execute(&mut *control)
-        .await?;
-        Ok(())
     }
 
     /// Records why the operation stopped. It can be resumed.

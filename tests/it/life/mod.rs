@@ -1,6 +1,7 @@
 //! The life of a tenant: suspended and resumed, deleted and undeleted, purged.
 
 mod due;
+mod held_back;
 mod points;
 mod races;
 mod shut;

@@ -3,6 +3,7 @@
 mod audit;
 mod background;
 mod batches;
+mod hints;
 mod interrupt;
 mod plans;
 mod shapes;

@@ -316,7 +316,7 @@ fn errors() {
     {"id":"[id]","kind":"create","tenant_id":"[id]","tenant":"acme","state":"done","caller":"machine:[user]","error":null,"created_at":"[time]","updated_at":"[time]","finished_at":"[time]"}
     ]
     --- stderr
-    {"error":{"code":"operation_over","message":"operation [id] is done: there is nothing to resume","hint":null,"details":{},"operation":null}}
+    {"error":{"code":"operation_over","message":"operation [id] is done: there is nothing to resume","hint":"see what came of it: nexus operation show [id]","details":{},"operation":null}}
     --- exit 5
     "#);
     shape!(machine.run(&["-o", "json", "tenant", "delete", "acme", "--purge"]), @r#"

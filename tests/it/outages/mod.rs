@@ -4,6 +4,7 @@ mod database;
 mod disk;
 mod frozen;
 mod store;
+mod told;
 mod trips;
 mod verbs;
 

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod connections;
+mod passed_over;
 mod stores;
 
 use super::support::stack::{self, Stack};

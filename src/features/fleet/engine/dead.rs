@@ -6,9 +6,16 @@ use super::runner::{application_of, lock_of};
 use super::store;
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::runs;
+use crate::features::placement::PlacementError;
+use crate::features::tenants;
 use crate::infra::cluster::{close_after_migration, drop_marked_migrators, fence};
 use crate::infra::db::{AdvisoryLock, LockKey, PgConnection};
+use crate::kernel::TenantId;
 use crate::kernel::ids::{RunId, RunnerId};
+use std::time::Duration;
+
+/// How long to wait for somebody who changes a tenant.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Fleet {
     /// Marks the logins of a runner.
@@ -44,7 +51,8 @@ impl Fleet {
             for (tenant, run, place, database, app, suspended) in &opened {
                 if *place == name {
                     if *suspended {
-                        close_after_migration(&mut admin, database, app).await?;
+                        let named = (database.as_str(), app.as_str());
+                        close_if_shut(control, &mut admin, *tenant, named).await?;
                     }
                     store::note_opened(control, *run, *tenant, false).await?;
                 }
@@ -53,4 +61,25 @@ impl Fleet {
         }
         Ok(store::delete_runner(control, runner).await?)
     }
+}
+
+/// Closes a database that a dead runner opened, if its tenant is shut out still: it may have been
+/// resumed since the runner was looked at.
+async fn close_if_shut(
+    control: &mut PgConnection,
+    admin: &mut PgConnection,
+    tenant: TenantId,
+    (database, app): (&str, &str),
+) -> Result<(), FleetError> {
+    let lock = AdvisoryLock::wait(control, LockKey::of("tenant", tenant), PATIENCE).await?;
+    let lock = lock.ok_or(PlacementError::Busy)?;
+    let closed = match tenants::by_id(control, tenant).await {
+        Ok(Some(row)) if row.is_closed() => {
+            close_after_migration(admin, database, app).await.map_err(FleetError::from)
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.into()),
+    };
+    lock.release(control).await?;
+    closed
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow};
 
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, literal};
 use crate::kernel::TenantId;
 
 /// A template's row.
@@ -46,13 +46,15 @@ pub(super) async fn budget_and_template(
     let statement = format!(
         "select connections, {TEMPLATE}
          from control.clusters left join control.templates
-             on cluster = clusters.name and version = $2 and sets = control.released_sets()
+             on cluster = clusters.name and version = {version} and sets = control.released_sets()
                 and files = control.released_files() and templates.state in ('building', 'ready')
-         where clusters.name = $1"
+         where clusters.name = {}",
+        literal(cluster)
     );
-    let row: Option<BudgetRow> =
-        sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(version).fetch_optional(control).await?;
+    // As text it needs one round trip, bound two: it is asked once.
+    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_optional(control).await?;
     let Some(row) = row else { return Ok((None, None)) };
+    let row = BudgetRow::from_row(&row)?;
     let template = match (row.database_name, row.owner_role, row.sets, row.files) {
         (Some(database_name), Some(owner_role), Some(sets), Some(files)) => {
             let ready = row.ready.unwrap_or(false);

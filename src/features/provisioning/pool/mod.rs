@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::change::{Change, ChangeOutcome};
 use super::create::{CreateRequest, Intent};
 use super::error::ProvisioningError;
+use super::locked::LockedTenant;
 use super::plan::sealed;
 use super::recovery::Opened;
 use super::steps;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
-use crate::features::placement::Wish;
+use crate::features::placement::{PlacementError, Wish};
 use crate::features::tenants::{self, NewTenant, TenantRef};
 use crate::infra::crypto::{InvitationToken, random};
 use crate::infra::db::{AdvisoryLock, LockKey, REALM, durable_transaction};
@@ -151,8 +152,11 @@ impl Provisioning {
             let template = self.server_of(worker, place.0).await?.template;
             let placed = (place.0, place.1, &template);
             let reserved = Box::pin(self.reserve(worker, caller, &request, placed, "pool")).await?;
-            let Some((intent, opened)) = reserved else { continue };
-            let subject = intent.tenant.slug.clone();
+            let Some((intent, opened)) = reserved else {
+                let (what, name) = ("cluster or store", Some(format!("{}, {}", place.0, place.1)));
+                return Err(PlacementError::NoRoom { what, name }.into());
+            };
+            let subject = intent.held.tenant().slug.clone();
             let ended = Box::pin(self.drive(worker, intent, "pool", opened, progress, stop)).await;
             progress.event(Event::Done { subject, ok: ended.is_ok() });
             ended?;
@@ -212,7 +216,8 @@ impl Provisioning {
         tx.commit().await?;
         failpoint::pass(|| "claim.reserve.after".to_owned()).await;
         let opened = Opened::of(sign_in, self.invitation_ttl_hours)?;
-        Ok(Some((Intent { operation, fence, tenant, lock, fresh: true }, opened)))
+        let held = LockedTenant::written(tenant, lock);
+        Ok(Some((Intent { operation, fence, held, fresh: true }, opened)))
     }
 }
 

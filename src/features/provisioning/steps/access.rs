@@ -39,9 +39,9 @@ pub(super) struct Close {
 }
 
 impl Close {
-    /// As soon as it is recorded.
+    /// With the record, which is written with the intent.
     pub(super) fn at_once() -> Self {
-        Self { after: &["record"] }
+        Self { after: &[] }
     }
 
     /// Once it is known whose everything is.
@@ -80,10 +80,6 @@ pub(super) struct DisableKey;
 impl Step<Plan, ProvisioningError> for DisableKey {
     fn name(&self) -> &'static str {
         "disable-key"
-    }
-
-    fn after(&self) -> &'static [&'static str] {
-        &["record"]
     }
 
     async fn probe(&self, _plan: &Plan) -> Result<Probe, ProvisioningError> {
@@ -249,7 +245,7 @@ async fn close_logins(plan: &Plan) -> Result<(), ProvisioningError> {
     if plan.tenant.adopted {
         return Ok(adopted::close(&mut admin, plan.adopted()).await?);
     }
-    Ok(cluster::close_logins(&mut admin, plan.roles(), plan.database()).await?)
+    Ok(cluster::close_logins(&mut admin, &plan.application(), plan.roles(), plan.database()).await?)
 }
 
 async fn open_logins(plan: &Plan) -> Result<(), ProvisioningError> {

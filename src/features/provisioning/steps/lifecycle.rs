@@ -8,7 +8,7 @@ use super::remove::Makes;
 use crate::features::iam;
 use crate::features::tenants::{self, TenantState};
 use crate::infra::cluster;
-use crate::infra::db::transaction;
+use crate::infra::db::{relaxed_transaction, transaction};
 use crate::infra::saga::{Probe, Step};
 
 /// The tenant's row, its names and its sealed password: written with the operation's intent.
@@ -31,7 +31,7 @@ impl Step<Plan, ProvisioningError> for Reserve {
     /// Erases the secrets and frees the slug.
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let mut control = plan.worker.control.lock().await;
-        let mut tx = transaction(&mut control).await?;
+        let mut tx = relaxed_transaction(&mut control).await?;
         plan.on.secrets.erase(&mut tx, plan.tenant.id).await?;
         tenants::set_access_key(&mut tx, plan.tenant.id, None).await?;
         tenants::set_state(&mut tx, plan.tenant.id, TenantState::Deleted).await?;

@@ -6,8 +6,7 @@
 //!                  │         │                          ├─ prove-database ─┤
 //!                  │         └─ prove-isolation ────────┼──────────────────┤
 //!                  └─ bucket ── key ── seal ── prove-store ────────────────┘
-//! close   record ─┬─ close-logins
-//!                 └─ disable-key
+//! close   record, close-logins, disable-key
 //! open    open-logins ─┬─ record
 //!         enable-key ──┘
 //! purge   look ── close-logins ─┬─ key ── bucket ──┬─ release

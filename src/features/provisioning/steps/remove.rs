@@ -26,6 +26,8 @@ impl Step<Plan, ProvisioningError> for Look {
         let limit = plan.server.cluster.connection_limit;
         cluster::roles(&mut admin, plan.roles(), limit).await?;
         cluster::database(&mut admin, plan.database()).await?;
+        let server = &plan.server.cluster.admin;
+        cluster::check_nothing_else_is_theirs(&mut admin, server, plan.roles(), plan.database()).await?;
         drop(admin);
         plan.store.driver.has_bucket(plan.bucket(), &plan.owner).await?;
         Ok(())

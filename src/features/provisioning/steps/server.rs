@@ -6,9 +6,12 @@ use secrecy::ExposeSecret;
 use super::super::error::ProvisioningError;
 use super::super::plan::Plan;
 use super::remove::{Makes, leave_foreign};
-use crate::infra::cluster::{self, DatabaseFound};
+use crate::infra::cluster::{self, ClusterError, DatabaseFound};
 use crate::infra::crypto::scram;
 use crate::infra::saga::{Probe, Step};
+
+/// SQLSTATE `object_in_use`: sessions, prepared transactions, subscriptions, slots.
+const IN_USE: &str = "55006";
 
 /// The owner role and the app role.
 pub(super) struct MakeRoles;
@@ -59,7 +62,9 @@ impl Step<Plan, ProvisioningError> for MakeRoles {
 #[async_trait]
 impl Makes for MakeRoles {
     async fn remove(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        Ok(cluster::drop_roles(&mut *plan.server.admin.lock().await, plan.roles()).await?)
+        let mut admin = plan.server.admin.lock().await;
+        let server = &plan.server.cluster.admin;
+        Ok(cluster::drop_roles_everywhere(&mut admin, server, plan.roles(), plan.database()).await?)
     }
 }
 
@@ -88,7 +93,8 @@ impl Step<Plan, ProvisioningError> for MakeDatabase {
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let mut admin = plan.server.admin.lock().await;
-        Ok(cluster::create_database(&mut admin, plan.database(), &plan.server.template.database).await?)
+        let (server, template) = (&plan.server.cluster.admin, &plan.server.template.database);
+        Ok(cluster::create_database(&mut admin, server, plan.database(), template).await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -100,7 +106,14 @@ impl Step<Plan, ProvisioningError> for MakeDatabase {
 impl Makes for MakeDatabase {
     async fn remove(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         plan.inside.lock().await.take();
-        Ok(cluster::drop_database(&mut *plan.server.admin.lock().await, plan.database()).await?)
+        let mut admin = plan.server.admin.lock().await;
+        match cluster::drop_database(&mut admin, plan.database()).await {
+            Err(ClusterError::Db(error)) if error.state() == Some(IN_USE) => {
+                cluster::clear_database(&mut admin, &plan.server.cluster.admin, plan.database()).await?;
+                Ok(cluster::drop_database(&mut admin, plan.database()).await?)
+            }
+            other => Ok(other?),
+        }
     }
 }
 

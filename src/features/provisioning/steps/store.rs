@@ -6,7 +6,7 @@ use super::super::error::ProvisioningError;
 use super::super::plan::{Plan, sealed};
 use super::remove::{Makes, leave_foreign};
 use crate::features::tenants;
-use crate::infra::db::transaction;
+use crate::infra::db::relaxed_transaction;
 use crate::infra::saga::{Probe, Step};
 
 /// The bucket.
@@ -106,7 +106,7 @@ impl Step<Plan, ProvisioningError> for Seal {
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let key = plan.key.lock().await.clone().ok_or_else(|| plan.lost("the key's secret"))?;
         let mut control = plan.worker.control.lock().await;
-        let mut tx = transaction(&mut control).await?;
+        let mut tx = relaxed_transaction(&mut control).await?;
         plan.on.secrets.put(&mut tx, plan.tenant.id, sealed::KEY, &key.secret).await?;
         tenants::set_access_key(&mut tx, plan.tenant.id, Some(&key.access_key_id)).await?;
         tx.commit().await?;

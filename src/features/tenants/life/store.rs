@@ -1,53 +1,51 @@
 //! The SQL of suspensions and of the trash.
 
+use super::super::store::COLUMNS;
 use super::Reason;
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, literal};
 use crate::kernel::{Caller, TenantId};
 
-/// Moves a tenant to state `suspended`, and notes why, by whom and when.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn suspend(
-    connection: &mut PgConnection,
-    id: TenantId,
-    caller: &Caller,
-    reason: &Reason,
-) -> Result<(), DbError> {
-    sqlx::query(
+/// The statement that moves a tenant to state `suspended`, notes why, by whom and when, and gives
+/// its row.
+#[must_use]
+pub fn suspend(id: TenantId, caller: &Caller, reason: &Reason) -> String {
+    format!(
         "update control.tenants set state = 'suspended', updated_at = now(),
-                suspended_at = now(), suspended_by = $2, suspension_reason = $3
-         where id = $1",
+                suspended_at = now(), suspended_by = {}, suspension_reason = {}
+         where id = '{id}' returning {COLUMNS}",
+        literal(&caller.to_string()),
+        literal(reason.as_str()),
     )
-    .bind(id)
-    .bind(caller.to_string())
-    .bind(reason.as_str())
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
-/// Moves a tenant to state `trashed` for so many days, and notes the state that it comes from.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn trash(
-    connection: &mut PgConnection,
-    id: TenantId,
-    caller: &Caller,
-    days: u32,
-) -> Result<(), DbError> {
-    sqlx::query(
-        "update control.tenants set state = 'trashed', updated_at = now(), trashed_from = state,
-                trashed_at = now(), trashed_by = $2, purge_after = now() + interval '1 day' * $3::bigint
-         where id = $1",
+/// The statement that suspends a tenant as it was before it was resumed, and gives its row.
+#[must_use]
+pub fn suspend_again(id: TenantId) -> String {
+    format!(
+        "update control.tenants set state = 'suspended', updated_at = now()
+         where id = '{id}' returning {COLUMNS}"
     )
-    .bind(id)
-    .bind(caller.to_string())
-    .bind(i64::from(days))
-    .execute(connection)
-    .await?;
-    Ok(())
+}
+
+/// The statement that moves a tenant to state `trashed` for so many days, notes the state that it
+/// comes from, and gives its row.
+#[must_use]
+pub fn trash(id: TenantId, caller: &Caller, days: u32) -> String {
+    format!(
+        "update control.tenants set state = 'trashed', updated_at = now(), trashed_from = state,
+                trashed_at = now(), trashed_by = {}, purge_after = now() + interval '1 day' * {days}::bigint
+         where id = '{id}' returning {COLUMNS}",
+        literal(&caller.to_string()),
+    )
+}
+
+/// The statement that moves a tenant to state `deleting`, and gives its row.
+#[must_use]
+pub fn condemn(id: TenantId) -> String {
+    format!(
+        "update control.tenants set state = 'deleting', updated_at = now(), deleted_at = null
+         where id = '{id}' returning {COLUMNS}"
+    )
 }
 
 /// The ids and slugs of the tenants whose time in the trash is over, the longest over first.

@@ -151,6 +151,10 @@ impl Refusal {
             Self::Store(StoreError::NotEmpty) => (409, "not_empty", "the bucket is not empty"),
             Self::Store(StoreError::NoSuchBucket) => (404, "not_found", "there is no such bucket"),
             Self::Store(StoreError::NoSuchAccessKey) => (404, "not_found", "there is no such access key"),
+            Self::Store(error) if error.is_full() => {
+                tracing::error!(%error, "the disk is full");
+                (507, "storage_full", "the object server's disk is full")
+            }
             Self::Store(error) => {
                 tracing::error!(%error, "an admin request failed");
                 (500, "internal", "the object server failed; its log says why")

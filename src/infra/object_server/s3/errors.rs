@@ -28,6 +28,15 @@ pub(super) fn s3(error: StoreError) -> S3Error {
             tracing::debug!(reason, "a body could not be read");
             s3_error!(InvalidRequest, "the body could not be read, or is not the one that was signed")
         }
+        error if error.is_full() => {
+            tracing::error!(%error, "the disk is full");
+            let mut answer = S3Error::with_message(
+                S3ErrorCode::from_bytes(b"StorageFull").unwrap_or(S3ErrorCode::InternalError),
+                "The store has no room on its disk.",
+            );
+            answer.set_status_code(hyper::StatusCode::INSUFFICIENT_STORAGE);
+            answer
+        }
         StoreError::Io { .. } | StoreError::Damaged { .. } | StoreError::Broken => {
             tracing::error!(%error, "the object store failed");
             S3Error::new(S3ErrorCode::InternalError)
