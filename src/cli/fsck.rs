@@ -7,7 +7,7 @@ use super::{CommandResult, Exit, Invocation, complete, prompt};
 use crate::app::App;
 use crate::features::inspection::{self, Finding, InspectionError, PlannedFix, Report, Request, Severity};
 use crate::features::tenants::Selector;
-use crate::kernel::AnyFailure;
+use crate::kernel::{AnyFailure, Verdict};
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
@@ -112,7 +112,7 @@ fn agree(planned: &[PlannedFix], args: &FsckArgs, on: &Invocation) -> Result<(),
 
 /// Writes the findings; a fault is a failure.
 fn tell(report: Report, on: &Invocation) -> CommandResult {
-    let (errors, unasked) = (report.errors(), report.unasked());
+    let (errors, unasked, verdict) = (report.errors(), report.unseen, report.verdict());
     let fixable = report.findings.iter().filter(|it| it.fixable && it.severity == Severity::Error).count();
     let notices = report.findings.len() - errors - unasked;
     let (tenants, places) = (report.tenants, report.places);
@@ -120,13 +120,13 @@ fn tell(report: Report, on: &Invocation) -> CommandResult {
     on.screen.note(&format!(
         "{tenants} tenant(s), {places} server(s) and store(s): {errors} fault(s), {notices} notice(s)"
     ));
-    if errors > 0 {
-        return Err(InspectionError::Faults { errors, unasked, fixable }.into());
+    match verdict {
+        Verdict::Well => Ok(Exit::Done),
+        Verdict::NotSeen { unseen } => Err(InspectionError::Unasked { unasked: unseen }.into()),
+        Verdict::Faulty { faults, unseen } => {
+            Err(InspectionError::Faults { errors: faults, unasked: unseen, fixable }.into())
+        }
     }
-    if unasked > 0 {
-        return Err(InspectionError::Unasked { unasked }.into());
-    }
-    Ok(Exit::Done)
 }
 
 impl Row for Finding {

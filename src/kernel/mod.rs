@@ -16,6 +16,7 @@ pub mod resource_name;
 pub mod shell;
 pub mod slug;
 pub mod suggest;
+pub mod verdict;
 
 pub use caller::Caller;
 pub use email::Email;
@@ -28,3 +29,4 @@ pub use progress::{Event, Progress};
 pub use resource_name::ResourceName;
 pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 pub use slug::Slug;
+pub use verdict::Verdict;

@@ -54,6 +54,24 @@ pub const CODES: &[Entry] = &[
         "an object store could not be asked, so nothing is known of what is in it",
     ),
     entry(
+        "inside_unreachable",
+        Error,
+        Cure::Hand("repeat it; then nexus cluster check"),
+        "the inside of a tenant's database could not be asked, so nothing is known of it",
+    ),
+    entry(
+        "bucket_unreachable",
+        Error,
+        Cure::Hand("repeat it; then nexus store check"),
+        "a tenant's bucket could not be asked for, so nothing is known of it",
+    ),
+    entry(
+        "place_credentials",
+        Error,
+        Cure::Hand("give them again: nexus cluster update NAME --password-stdin, nexus store update NAME --secret-stdin"),
+        "the sealed credentials of a server or store do not open: they were changed in the control database",
+    ),
+    entry(
         "operation_pending",
         Notice,
         Cure::Hand("wait for it, or finish it: nexus tenant repair {tenant}"),

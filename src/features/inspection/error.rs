@@ -18,13 +18,13 @@ pub enum InspectionError {
     Faults {
         /// How many.
         errors: usize,
-        /// How many places could not be asked.
+        /// How many places could not be looked at.
         unasked: usize,
         /// How many of the faults `--fix` mends.
         fixable: usize,
     },
     /// Nothing was found where it was looked, and not everything could be looked at.
-    #[error("{unasked} server(s) or store(s) could not be asked; nothing was found elsewhere")]
+    #[error("{} could not be looked at; nothing was found elsewhere", places(*unasked))]
     Unasked {
         /// How many.
         unasked: usize,
@@ -85,8 +85,12 @@ fn also(unasked: usize) -> String {
     if unasked == 0 {
         String::new()
     } else {
-        format!(", and {unasked} server(s) or store(s) could not be asked")
+        format!(", and {} could not be looked at", places(unasked))
     }
+}
+
+fn places(unasked: usize) -> String {
+    if unasked == 1 { "1 place".to_owned() } else { format!("{unasked} places") }
 }
 
 impl InspectionError {

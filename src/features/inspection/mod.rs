@@ -10,6 +10,7 @@ mod codes;
 mod databases;
 mod error;
 mod expectation;
+mod ledger;
 mod look;
 mod mending;
 mod model;

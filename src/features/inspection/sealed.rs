@@ -25,7 +25,7 @@ pub(super) async fn look(
     place: &Place,
     found: &mut Vec<Finding>,
 ) -> Result<(), InspectionError> {
-    let wanted: Vec<&Whole<'_>> = whole.iter().filter(|it| look.goes_into(it.tenant.id)).collect();
+    let wanted: Vec<&Whole<'_>> = whole.iter().filter(|it| look.goes_into(place, it.tenant.id)).collect();
     for batch in wanted.chunks(BATCH) {
         let ids: Vec<TenantId> = batch.iter().map(|it| it.tenant.id).collect();
         let mut opened = look.on.secrets.get_all_of(control, &ids).await?;

@@ -5,12 +5,12 @@ use sqlx::PgConnection;
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
-use super::model::{Finding, Place, Remedy};
+use super::model::{Finding, Place, Remedy, Sight};
 use super::{databases, sealed, store, strangers};
 use crate::features::placement::{Cluster, ClusterView, PlacementError, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::{self, Database, Drift, Expected, Index, Scope, ServerInventory};
-use crate::kernel::TenantId;
+use crate::kernel::{ErrorKind, Failure, TenantId};
 
 /// A tenant that should be whole, and what its mark is.
 pub(super) struct Whole<'a> {
@@ -31,12 +31,12 @@ impl Whole<'_> {
     }
 }
 
-/// Looks at a server; how many tenants were looked at.
+/// Looks at a server.
 pub(super) async fn look(
     look: &Look<'_>,
     control: &mut PgConnection,
     view: &ClusterView,
-) -> Result<(Vec<Finding>, usize), InspectionError> {
+) -> Result<Sight, InspectionError> {
     let most = (2, look.request.jobs.max(1) + 1);
     let slots = hold_sessions(control, (&view.name, view.connections), most).await?;
     let jobs = slots.as_ref().map_or(look.request.jobs, |slots| slots.count() - 1).max(1);
@@ -53,41 +53,41 @@ async fn look_within(
     control: &mut PgConnection,
     view: &ClusterView,
     jobs: usize,
-) -> Result<(Vec<Finding>, usize), InspectionError> {
+) -> Result<Sight, InspectionError> {
     let place = Place::Cluster(view.name.clone());
     let asked = ask(look, control, &view.name).await;
     let changing = look.changing(control).await?;
     let rows = look.rows(control, Selector::cluster(&view.name)).await?;
-    let mut found = Vec::new();
+    let mut sight = Sight::default();
     let opened = store::opened_for_migration(control).await?;
-    let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut found);
+    let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut sight.findings);
     let (cluster, inventory) = match asked {
         Ok(asked) => asked,
         Err(error) => {
-            found.push(Finding::new(
-                "cluster_unreachable",
-                None,
-                &place,
-                place.to_string(),
-                error.to_string(),
-            ));
-            return Ok((found, 0));
+            let not_asked = |code| Finding::new(code, None, &place, place.to_string(), error.to_string());
+            if error.kind() == ErrorKind::Integrity {
+                sight.findings.push(not_asked("place_credentials"));
+            }
+            sight.unseen.push(not_asked("cluster_unreachable"));
+            return Ok(sight);
         }
     };
+    sight.tenants.insert(place.clone(), whole.len());
     let index = Index::of(&inventory);
     for it in &whole {
         let expected =
             Expected { database: it.database(), connection_limit: cluster.connection_limit, open: it.open };
-        found.extend(cluster::drift(&index, &expected).into_iter().map(|drift| of_drift(drift, it, &place)));
+        let drift = cluster::drift(&index, &expected).into_iter();
+        sight.findings.extend(drift.map(|drift| of_drift(drift, it, &place)));
     }
-    sealed::look(look, control, &index, &whole, &place, &mut found).await?;
-    found.extend(databases::look(look, &cluster, &index, &whole, jobs, &place).await);
+    sealed::look(look, control, &index, &whole, &place, &mut sight.findings).await?;
+    databases::look(look, &cluster, &index, &whole, jobs, &place, &mut sight).await;
     if look.whole_servers() {
         let on =
             strangers::Server { look, cluster: &cluster, place: &place, rows: &rows, changing: &changing };
-        found.extend(on.look(control, &index, &inventory).await?);
+        sight.findings.extend(on.look(control, &index, &inventory).await?);
     }
-    Ok((found, whole.len()))
+    Ok(sight)
 }
 
 async fn ask(
