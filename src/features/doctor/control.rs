@@ -18,10 +18,13 @@ use crate::features::placement::{DEFAULT, Placement, cluster_names, store_names}
 use crate::features::secrets::{Secrets, recorded_master};
 use crate::infra::crypto::{MasterKey, MasterKeyId};
 use crate::infra::db::{CONTROL, DbError, REALM};
-use crate::kernel::ErrorKind;
+use crate::kernel::{ErrorKind, Failure};
 
 /// What sets up an installation, or brings it to this program's version.
 const SET_UP: &str = "nexus init";
+/// What is said to have not been looked at where the list of them could not be read.
+const SERVERS: &str = "registered servers";
+const STORES: &str = "registered stores";
 
 /// What was seen of the control database.
 #[derive(Default)]
@@ -33,6 +36,8 @@ pub(super) struct Seen {
     pub(super) read: bool,
     /// Whether its server answers, and nothing was ever set up there.
     pub(super) new: bool,
+    /// Whether its tables are of another version than this program's.
+    other_version: bool,
     /// Registered servers, beside the default one.
     pub(super) clusters: Vec<Subject>,
     /// Most sessions on the default server.
@@ -41,6 +46,26 @@ pub(super) struct Seen {
     pub(super) stores: Vec<StoreSubject>,
     /// Templates at the newest version.
     pub(super) templates: Vec<TemplateRow>,
+}
+
+impl Seen {
+    /// What was read. An older or newer control database may lack a table or a column: what can be
+    /// read is read. Whatever else keeps it from being read is said.
+    fn take<T>(
+        &mut self,
+        read: Result<T, impl Failure>,
+        place: (Group, &str),
+        subject: &str,
+    ) -> Option<T> {
+        let error = match read {
+            Ok(read) => return Some(read),
+            Err(error) => error,
+        };
+        if !self.other_version {
+            self.findings.push(Finding::unseen(place, subject, &error.to_string()));
+        }
+        None
+    }
 }
 
 /// Everything in a group that was not looked at.
@@ -137,6 +162,8 @@ async fn read(
 ) {
     let opened = installation::open(control, &subject.address).await;
     seen.findings.push(migrations(subject, control, &opened).await);
+    let other = |it: &_| matches!(it, InstallationError::Behind { .. } | InstallationError::Ahead { .. });
+    seen.other_version = opened.as_ref().is_err_and(other);
     if let Err(InstallationError::NotInitialised { .. }) = opened {
         seen.new = true;
         let why = "the control database is not set up";
@@ -146,12 +173,13 @@ async fn read(
         return;
     }
     seen.read = true;
-    // An older or newer control database may lack a table: what can be read is read.
-    seen.recorded = recorded_master(control).await.ok().flatten();
+    let read = recorded_master(control).await;
+    seen.recorded = seen.take(read, (Group::Key, "recorded"), "master key").flatten();
     seen.findings.extend(work::operations(control).await);
     seen.findings.push(work::trash(control).await);
     seen.findings.push(work::audit(control).await);
-    seen.templates = store::templates(control, REALM.newest()).await.unwrap_or_default();
+    let read = store::templates(control, REALM.newest()).await;
+    seen.templates = seen.take(read, (Group::Cluster, "template"), "templates").unwrap_or_default();
     registered(seen, patient, key, control).await;
 }
 
@@ -188,8 +216,10 @@ async fn registered(
     control: &mut PgConnection,
 ) {
     let (Ok(cluster), Ok(store), Some(key)) = (&patient.cluster, &patient.store, key) else {
-        let clusters = cluster_names(control).await.unwrap_or_default();
-        let stores = store_names(control).await.unwrap_or_default();
+        let (clusters, stores) = (cluster_names(control).await, store_names(control).await);
+        let place = |group| (group, "reachable");
+        let clusters = seen.take(clusters, place(Group::Cluster), SERVERS).unwrap_or_default();
+        let stores = seen.take(stores, place(Group::Store), STORES).unwrap_or_default();
         for (group, names) in [(Group::Cluster, clusters), (Group::Store, stores)] {
             for name in names.iter().filter(|name| *name != DEFAULT) {
                 let why = "its credentials cannot be opened: see key, and settings.secrets";
@@ -199,7 +229,8 @@ async fn registered(
         return;
     };
     let placement = Placement::new(cluster.clone(), Arc::clone(store), Secrets::new(key));
-    for view in placement.clusters(control).await.unwrap_or_default() {
+    let clusters = placement.clusters(control).await;
+    for view in seen.take(clusters, (Group::Cluster, "reachable"), SERVERS).unwrap_or_default() {
         let budget = view.connections.map(i64::from);
         if view.name == DEFAULT {
             seen.default_budget = budget;
@@ -217,7 +248,8 @@ async fn registered(
             Err(error) => seen.findings.push(Finding::failure((group, "reachable"), view.name, &error)),
         }
     }
-    for view in placement.stores(control).await.unwrap_or_default() {
+    let stores = placement.stores(control).await;
+    for view in seen.take(stores, (Group::Store, "reachable"), STORES).unwrap_or_default() {
         if view.name == DEFAULT {
             continue;
         }

@@ -226,6 +226,12 @@ impl Finding {
         Self { kind: Some(kind), ..finding }
     }
 
+    /// It could not be looked at, and nothing else says why: not known to be well.
+    pub(super) fn unseen(place: (Group, &str), subject: impl Into<String>, why: &str) -> Self {
+        let found = format!("could not be looked at: {why}");
+        Self::problem(place, ErrorKind::Unavailable, subject, found).mend("nexus doctor  # again")
+    }
+
     /// What a failure says, as a problem; its first hint is the mend.
     pub(super) fn failure(place: (Group, &str), subject: impl Into<String>, failure: &dyn Failure) -> Self {
         let finding = Self::problem(place, failure.kind(), subject, failure.to_string());
