@@ -8,6 +8,7 @@ use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
 use super::model::{Finding, Place, Remedy, Sight};
+use super::record;
 use super::strangers::orphan;
 use crate::features::placement::{PlacementError, Store, StoreView};
 use crate::features::tenants::{Selector, Tenant};
@@ -27,7 +28,7 @@ pub(super) async fn look(
     view: &StoreView,
 ) -> Result<Sight, InspectionError> {
     let place = Place::Store(view.name.clone());
-    let (store, found) = match ask(look, control, &view.name).await {
+    let (store, found, world) = match ask(look, control, &view.name).await {
         Ok(asked) => asked,
         Err(error) => {
             let not_asked = |code| Finding::new(code, None, &place, place.to_string(), error.to_string());
@@ -43,6 +44,7 @@ pub(super) async fn look(
     let at = At { look, store: &store, place: &place };
     let mut sight = at.tenants(&rows, &changing, &found).await;
     sight.tenants.insert(place.clone(), 0);
+    record::age(control, &place, world, &mut sight).await?;
     if store.shared_key && rows.len() > 1 {
         let detail = format!("{} tenants", rows.len());
         sight.findings.push(Finding::new("store_shared_key", None, &place, place.to_string(), detail));
@@ -57,10 +59,11 @@ async fn ask(
     look: &Look<'_>,
     control: &mut PgConnection,
     name: &str,
-) -> Result<(Store, StoreInventory), PlacementError> {
+) -> Result<(Store, StoreInventory, i64), PlacementError> {
     let store = look.on.placement.store(control, name).await?;
+    let world = store.driver.high_water(&look.on.installation.marks()).await?;
     let found = store.driver.inventory(&look.on.installation.marks()).await?;
-    Ok((store, found))
+    Ok((store, found, world))
 }
 
 impl At<'_> {

@@ -42,6 +42,25 @@ const REVIEW: Cure = Cure::Hand("look at it before an operator works in this dat
 /// All codes.
 pub const CODES: &[Entry] = &[
     entry(
+        "record_older",
+        Error,
+        Cure::Hand("restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record"),
+        "the control database is older than the world: it was restored from a backup. Until that is settled \
+         nothing is repaired, dropped or opened",
+    ),
+    entry(
+        "newer_than_record",
+        Notice,
+        Cure::Hand("nothing; nexus fsck --accept-record takes note of it"),
+        "it bears our mark, and the control database is too old to know it",
+    ),
+    entry(
+        "unmanaged",
+        Notice,
+        Cure::Hand("adopt its database as a tenant (nexus tenant adopt), or drop it by hand"),
+        "it was there when an older control database was accepted, which did not know it; Nexus leaves it alone",
+    ),
+    entry(
         "cluster_unreachable",
         Error,
         Cure::Hand("nexus cluster check"),

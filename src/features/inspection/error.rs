@@ -52,6 +52,12 @@ pub enum InspectionError {
     /// A file that is no proof.
     #[error("this is no proof: {0}")]
     NoProof(String),
+    /// The control database was restored from an older backup.
+    #[error("nothing was changed: {0}")]
+    RecordOlder(String),
+    /// There is nothing that could be accepted.
+    #[error("the control database is as young as the world and as it was written; there is nothing to accept")]
+    NothingToAccept,
     /// It was stopped.
     #[error("stopped; not everything was looked at")]
     Interrupted,
@@ -112,7 +118,10 @@ impl InspectionError {
 impl Failure for InspectionError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Faults { .. } | Self::NotIsolated { .. } | Self::NoProof(_) => ErrorKind::Integrity,
+            Self::Faults { .. } | Self::NotIsolated { .. } | Self::NoProof(_) | Self::RecordOlder(_) => {
+                ErrorKind::Integrity
+            }
+            Self::NothingToAccept => ErrorKind::Conflict,
             Self::Unasked { .. } | Self::NotProved { .. } => ErrorKind::Unavailable,
             Self::NotMended { .. } => ErrorKind::Partial,
             Self::Interrupted => ErrorKind::Interrupted,
@@ -128,6 +137,8 @@ impl Failure for InspectionError {
             Self::NotIsolated { .. } => "not_isolated",
             Self::NotProved { .. } => "not_proved",
             Self::NoProof(_) => "no_proof",
+            Self::RecordOlder(_) => "record_older_than_world",
+            Self::NothingToAccept => "nothing_to_accept",
             Self::Interrupted => "interrupted",
             other => other.inner().map_or("inspection", Failure::code),
         }
@@ -141,6 +152,10 @@ impl Failure for InspectionError {
             Self::Unasked { .. } => {
                 vec!["nexus cluster check".to_owned(), "nexus store check".to_owned()]
             }
+            Self::RecordOlder(_) => vec![
+                "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record"
+                    .to_owned(),
+            ],
             Self::NotIsolated { .. } => vec!["find the cause: nexus fsck".to_owned()],
             Self::NotProved { .. } => {
                 vec!["see what is amiss: nexus fsck".to_owned(), "nexus tenant repair --all".to_owned()]

@@ -27,6 +27,7 @@ pub(super) struct Ledger {
     /// Seen by no look, and how many tried.
     unseen: Vec<(Finding, u32)>,
     tenants: HashMap<Place, usize>,
+    world: i64,
 }
 
 impl Ledger {
@@ -56,6 +57,7 @@ impl Ledger {
         self.unseen = still.map(|it| (tries.get(&it.scope()).map_or(1, |tries| tries + 1), it))
             .map(|(tries, it)| (it, tries))
             .collect();
+        self.world = sight.world.max(self.world);
         for (place, tenants) in sight.tenants {
             let most = self.tenants.entry(place).or_default();
             *most = tenants.max(*most);
@@ -94,7 +96,8 @@ impl Ledger {
         findings.extend(self.open.into_iter().map(unconfirmed));
         findings.extend(self.unseen.into_iter().map(|(finding, _)| finding));
         findings.sort_by_cached_key(|it| (it.place.to_string(), it.tenant.clone(), it.code, it.object.clone()));
-        Report { findings, unseen, places: self.tenants.len(), tenants: self.tenants.values().sum() }
+        let tenants = self.tenants.values().sum();
+        Report { findings, unseen, places: self.tenants.len(), tenants, world: self.world }
     }
 }
 

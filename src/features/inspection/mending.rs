@@ -128,7 +128,7 @@ impl Remedy {
     }
 
     /// The name that no row may claim, of something that nobody has.
-    fn orphan(&self) -> Option<&str> {
+    pub(super) fn orphan(&self) -> Option<&str> {
         match self {
             Self::DropDatabase { name, .. } | Self::DropRole { name, .. } | Self::DropBucket { name, .. } => {
                 Some(name)

@@ -29,6 +29,9 @@ impl Severity {
     }
 }
 
+/// The code of the finding that the control database is older than a place.
+pub(super) const RECORD_OLDER: &str = "record_older";
+
 /// What is looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -89,6 +92,9 @@ pub struct Finding {
     /// How `--fix` mends it.
     #[serde(skip)]
     pub(super) remedy: Remedy,
+    /// The name of what the control database is too old to know.
+    #[serde(skip)]
+    pub(super) newer: Option<String>,
     /// The place whose look made it, where that is another than [`Finding::place`].
     #[serde(skip)]
     pub(super) seen_at: Option<Place>,
@@ -105,6 +111,8 @@ pub(super) struct Sight {
     pub(super) unseen: Vec<Finding>,
     /// How many tenants were looked at, by the place that was asked for them.
     pub(super) tenants: HashMap<Place, usize>,
+    /// The youngest change that a place has seen.
+    pub(super) world: i64,
 }
 
 impl Sight {
@@ -122,6 +130,7 @@ impl Sight {
         self.findings.extend(other.findings.into_iter().map(at));
         self.unseen.extend(other.unseen.into_iter().map(at));
         self.tenants.extend(other.tenants);
+        self.world = other.world.max(self.world);
     }
 }
 
@@ -194,6 +203,7 @@ impl Finding {
             detail: detail.into(),
             fixable: cure == Cure::Repair,
             remedy,
+            newer: None,
             seen_at: None,
         }
     }
@@ -233,6 +243,8 @@ pub struct Report {
     pub tenants: usize,
     /// Servers and stores that were asked.
     pub places: usize,
+    /// The youngest change that any of them has seen.
+    pub(super) world: i64,
 }
 
 impl Report {
@@ -240,6 +252,12 @@ impl Report {
     #[must_use]
     pub fn errors(&self) -> usize {
         self.findings.iter().filter(|it| it.severity == Severity::Error).count() - self.unseen
+    }
+
+    /// That the control database is older than the world, if it is.
+    #[must_use]
+    pub fn older(&self) -> Option<&Finding> {
+        self.findings.iter().find(|it| it.code == RECORD_OLDER)
     }
 
     /// How it ends.

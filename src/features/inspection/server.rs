@@ -6,7 +6,7 @@ use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
 use super::model::{Finding, Place, Remedy, Sight};
-use super::{databases, sealed, store, strangers};
+use super::{databases, record, sealed, store, strangers};
 use crate::features::placement::{Cluster, ClusterView, PlacementError, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::{self, Database, Drift, Expected, Index, Scope, ServerInventory};
@@ -61,7 +61,7 @@ async fn look_within(
     let mut sight = Sight::default();
     let opened = store::opened_for_migration(control).await?;
     let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut sight.findings);
-    let (cluster, inventory) = match asked {
+    let (cluster, inventory, world) = match asked {
         Ok(asked) => asked,
         Err(error) => {
             let not_asked = |code| Finding::new(code, None, &place, place.to_string(), error.to_string());
@@ -73,6 +73,7 @@ async fn look_within(
         }
     };
     sight.tenants.insert(place.clone(), whole.len());
+    record::age(control, &place, world, &mut sight).await?;
     let index = Index::of(&inventory);
     for it in &whole {
         let expected =
@@ -94,12 +95,13 @@ async fn ask(
     look: &Look<'_>,
     control: &mut PgConnection,
     name: &str,
-) -> Result<(Cluster, ServerInventory), PlacementError> {
+) -> Result<(Cluster, ServerInventory, i64), PlacementError> {
     let cluster = look.on.placement.cluster(control, name).await?;
     let mut admin = cluster.admin.connect("nexus:fsck").await?;
+    let world = cluster::high_water(&mut admin, look.on.installation.id).await?;
     let marks = look.on.installation.marks();
     let inventory = cluster::inventory(&mut admin, &marks, Scope::All).await?;
-    Ok((cluster, inventory))
+    Ok((cluster, inventory, world))
 }
 
 /// The tenants that should be whole; of the others says what is to be said.

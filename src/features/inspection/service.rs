@@ -10,7 +10,7 @@ use super::error::InspectionError;
 use super::ledger::Ledger;
 use super::look::{Look, there};
 use super::model::{Finding, Place, Remedy, Report, Request, Sight};
-use super::{buckets, server};
+use super::{buckets, record, server};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants;
 use crate::kernel::{Caller, Event, Progress, TenantId};
@@ -40,7 +40,7 @@ pub async fn inspect(
         if stop.is_cancelled() {
             return Err(InspectionError::Interrupted);
         }
-        let Some(wanted) = ledger.wanted() else { return Ok(ledger.end()) };
+        let Some(wanted) = ledger.wanted() else { return Ok(record::keep_what_is_newer(ledger.end())) };
         look.again = Some(wanted);
         tokio::time::sleep(PAUSE).await;
     }

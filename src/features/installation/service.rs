@@ -11,8 +11,9 @@ use super::store;
 use crate::features::audit;
 use crate::features::iam::{self, FirstSignIn};
 use crate::features::placement::{Cluster, check_rights, template};
+use crate::features::record;
 use crate::features::secrets::Secrets;
-use crate::infra::cluster::close_maintenance_databases;
+use crate::infra::cluster::{close_maintenance_databases, prepare_high_water};
 use crate::infra::db::{AdvisoryLock, CONTROL, DbError, LockKey, REALM, ServerAddress, transaction};
 use crate::kernel::{Caller, Email, Event, Progress, TenantId};
 
@@ -109,6 +110,7 @@ impl Setup<'_> {
         store::create_database(&mut maintenance, &self.control.database).await?;
         close_maintenance_databases(&mut maintenance, &[&self.control.database]).await?;
         close_maintenance_databases(&mut admin, &[]).await?;
+        prepare_high_water(&mut admin).await?;
 
         let mut control = self.control.connect("nexus:init").await?;
         let lock = AdvisoryLock::wait(&mut control, LockKey::of("installation", "setup"), PATIENCE)
@@ -119,6 +121,25 @@ impl Setup<'_> {
         template(&mut control, &mut admin, self.cluster, it.id).await?;
         lock.release(&mut control).await?;
         Ok(outcome)
+    }
+
+    /// The rows of an installation from before there were checksums are taken for true, once.
+    async fn seal_what_is_not(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+    ) -> Result<(), InstallationError> {
+        let mut tx = transaction(control).await?;
+        if store::is_sealed(&mut tx).await? {
+            return Ok(());
+        }
+        self.secrets.check_master(&mut tx).await?;
+        record::seal(&mut tx, self.secrets.record_key(), self.secrets.master_id()).await?;
+        let detail = serde_json::json!({ "why": "rows from before there were checksums" });
+        let entry = audit::Entry { caller, action: "record.seal", tenant: None, operation: None, detail };
+        audit::record(&mut tx, entry).await?;
+        tx.commit().await.map_err(DbError::from)?;
+        Ok(())
     }
 
     async fn tables(
@@ -137,12 +158,15 @@ impl Setup<'_> {
         CONTROL.apply(control).await?;
         REALM.apply(control).await?;
         if upgraded {
-            return Ok(Outcome::Upgraded(open(control, self.control).await?));
+            let found = open(control, self.control).await?;
+            self.seal_what_is_not(control, caller).await?;
+            return Ok(Outcome::Upgraded(found));
         }
         let id = Uuid::new_v4();
         let mut tx = transaction(control).await?;
         store::insert(&mut tx, id).await?;
         self.secrets.register_master(&mut tx).await?;
+        record::seal(&mut tx, self.secrets.record_key(), self.secrets.master_id()).await?;
         if let Some(operator) = &self.operator {
             iam::seed_administrator(&mut tx, operator.email.as_str(), &operator.sign_in).await?;
         }

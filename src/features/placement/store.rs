@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 use super::clusters::AddCluster;
 use super::model::{ClusterChange, ClusterView, ServerPlace, StoreChange, StorePlace, StoreView, Wish};
 use super::stores::AddStore;
+use crate::infra::crypto::RecordKey;
 use crate::infra::db::DbError;
 
 const CLUSTER: &str = "name, state, host, port, login, tls, labels, tenants, capacity, connections, \
@@ -102,12 +103,14 @@ pub(super) async fn insert_cluster(
     control: &mut PgConnection,
     add: &AddCluster,
     system_id: &str,
+    key: &RecordKey,
 ) -> Result<bool, DbError> {
     let place = &add.place;
     let done = sqlx::query(
         "insert into control.clusters
-             (name, host, port, login, database, tls, ca_certificate, labels, capacity, connections, system_id, state)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'draining') on conflict do nothing",
+             (name, host, port, login, database, tls, ca_certificate, labels, capacity, connections, system_id, state,
+              checksum)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'draining', $12) on conflict do nothing",
     )
     .bind(add.name.as_str())
     .bind(&place.host)
@@ -120,6 +123,7 @@ pub(super) async fn insert_cluster(
     .bind(add.capacity)
     .bind(add.connections)
     .bind(system_id)
+    .bind(place.checksum(key, add.name.as_str()))
     .execute(control)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -215,12 +219,17 @@ pub(super) async fn delete_cluster(control: &mut PgConnection, name: &str) -> Re
     Ok(done.rows_affected() == 1)
 }
 
-pub(super) async fn insert_store(control: &mut PgConnection, add: &AddStore) -> Result<bool, DbError> {
+pub(super) async fn insert_store(
+    control: &mut PgConnection,
+    add: &AddStore,
+    key: &RecordKey,
+) -> Result<bool, DbError> {
     let place = &add.place;
     let done = sqlx::query(
         "insert into control.stores
-             (name, driver, endpoint, admin_endpoint, region, access_key_id, shared_key, labels, capacity, checked_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now()) on conflict do nothing",
+             (name, driver, endpoint, admin_endpoint, region, access_key_id, shared_key, labels, capacity, checked_at,
+              checksum)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now(), $10) on conflict do nothing",
     )
     .bind(add.name.as_str())
     .bind(place.driver)
@@ -231,6 +240,7 @@ pub(super) async fn insert_store(control: &mut PgConnection, add: &AddStore) -> 
     .bind(place.shared_key)
     .bind(Json(&add.labels))
     .bind(add.capacity)
+    .bind(place.checksum(key, add.name.as_str()))
     .execute(control)
     .await?;
     Ok(done.rows_affected() == 1)

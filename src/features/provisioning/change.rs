@@ -192,7 +192,9 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Changed, ProvisioningError> {
-        let id = tenants::get(&mut *worker.control.lock().await, caller, name).await?.id;
+        let Tenant { id, cluster, .. } =
+            tenants::get(&mut *worker.control.lock().await, caller, name).await?;
+        self.notice_age(worker, &cluster).await?;
         loop {
             let unfinished = store::unfinished(&mut *worker.control.lock().await, id).await?;
             if let Some(row) = unfinished {

@@ -169,7 +169,8 @@ impl Provisioning {
         request: &CreateRequest,
     ) -> Result<Option<(Intent, super::recovery::Opened, &'static str)>, ProvisioningError> {
         let chosen = Placement::choose(&mut *worker.control.lock().await, &request.wish).await;
-        if chosen.as_ref().is_ok_and(|chosen| chosen.pooled) && !request.detach {
+        if let Some(chosen) = chosen.as_ref().ok().filter(|chosen| chosen.pooled && !request.detach) {
+            self.notice_age(worker, &chosen.cluster).await?;
             let claimed = self.claim(worker, caller, request).await?;
             if claimed.is_some() {
                 return Ok(claimed.map(|(intent, opened)| (intent, opened, "claim")));
@@ -210,7 +211,7 @@ impl Provisioning {
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
         let placed = (cluster, place, template.version);
-        let Some(tenant) = tenants::insert(&mut tx, id, new, &resources, placed).await? else {
+        let Some(tenant) = tenants::insert(&mut tx, id, new, &resources, placed, self.secrets.record_key()).await? else {
             tx.rollback().await?;
             return Ok(None);
         };

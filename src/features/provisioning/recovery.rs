@@ -21,6 +21,7 @@ use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
 use crate::features::iam::FirstSignIn;
+use crate::features::installation::compare_age;
 use crate::features::tenants::{self, Tenant, TenantState};
 use crate::infra::cluster;
 use crate::infra::crypto::InvitationToken;
@@ -87,6 +88,7 @@ impl Provisioning {
         stop: &CancellationToken,
     ) -> Result<Tenant, ProvisioningError> {
         let verb = if direction == Direction::Back { "roll back" } else { "resume" };
+        self.notice_age_of(worker, id).await?;
         let mut control = worker.control.lock().await;
         let found = store::operation(&mut control, id).await?.ok_or(ProvisioningError::NoOperation { id })?;
         let over = |row: &OperationRow| ProvisioningError::Over { id, state: row.state.clone(), verb };
@@ -141,6 +143,18 @@ impl Provisioning {
             return self.conclude(worker, intent, kind, ended).await;
         }
         self.drive(worker, intent, kind, opened, progress, stop).await
+    }
+
+    /// Before an operation is taken up, which takes a new fence.
+    async fn notice_age_of(&self, worker: &Worker, id: OperationId) -> Result<(), ProvisioningError> {
+        let mut control = worker.control.lock().await;
+        let Some(found) = store::operation(&mut control, id).await? else { return Ok(()) };
+        let tenant = tenants::by_id(&mut control, found.tenant_id).await?;
+        drop(control);
+        match tenant {
+            Some(tenant) => self.notice_age(worker, &tenant.cluster).await,
+            None => Ok(()),
+        }
     }
 
     /// Makes sure that nothing of an earlier attempt is still to come, and opens the secrets.
@@ -241,8 +255,17 @@ impl Provisioning {
     }
 
     async fn name_session(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let (id, fence) = (self.installation.id, plan.owner.fence);
         let mut admin = plan.server.admin.lock().await;
-        Ok(cluster::name_session(&mut admin, &plan.application()).await?)
+        let seen = cluster::begin_change(&mut admin, &plan.application(), (id, fence)).await?;
+        drop(admin);
+        // Another change may be under way beside this one.
+        if seen > fence {
+            let place = format!("cluster {}", plan.tenant.cluster);
+            let older = compare_age(&mut *plan.worker.control.lock().await, &place, seen).await?;
+            return older.map_or(Ok(()), |older| Err(older.into()));
+        }
+        Ok(())
     }
 
     async fn fresh(&self, worker: &Worker, tenant: &Tenant) -> Result<Tenant, ProvisioningError> {

@@ -9,6 +9,7 @@ pub mod jwt;
 pub mod master;
 pub mod password;
 pub mod random;
+pub mod record_key;
 pub mod scram;
 pub mod seal;
 pub mod sign;
@@ -18,6 +19,7 @@ pub mod totp;
 
 pub use master::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
 pub use random::{AccessKey, RandomError};
+pub use record_key::RecordKey;
 pub use seal::{DataKey, OpenError, Place, SealError};
 pub use sign::{PublicKey, SignError, Signer};
 pub use token::{InvitationToken, TokenHash};

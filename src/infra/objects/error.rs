@@ -69,7 +69,11 @@ impl Failure for ObjectError {
                 "see which credentials are used: nexus config show".to_owned(),
                 "ask a registered store: nexus store check NAME".to_owned(),
             ],
-            Self::Foreign { .. } | Self::Missing { .. } | Self::Fenced => Vec::new(),
+            Self::Fenced => vec![
+                "where no other process is at work, see whether the control database is an older one: nexus fsck"
+                    .to_owned(),
+            ],
+            Self::Foreign { .. } | Self::Missing { .. } => Vec::new(),
         }
     }
 }
