@@ -79,6 +79,14 @@ begin
     for item in select * from control.token_revocations order by generation loop
         perform control.note_revocation(item);
     end loop;
+    -- What was forgotten before there was a ledger: it begins after that.
+    insert into control.revocation_ledger (generation, expires_at, row_hash, hash)
+    select state.revocations_generation, now(), '', control.ledger_hash(
+               (select ledger.hash from control.revocation_ledger as ledger order by generation desc limit 1),
+               '', now())
+    from control.token_state as state
+    where state.revocations_generation
+          > coalesce((select max(ledger.generation) from control.revocation_ledger as ledger), 0);
 end $$;
 
 create trigger revocation_noted after insert on control.token_revocations

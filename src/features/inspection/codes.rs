@@ -61,6 +61,36 @@ pub const CODES: &[Entry] = &[
         "it was there when an older control database was accepted, which did not know it; Nexus leaves it alone",
     ),
     entry(
+        "record_row_changed",
+        Error,
+        Cure::Hand("put the row back, e.g. from a backup; nexus audit list tells what Nexus wrote. If it is right as it is: nexus fsck --accept-record"),
+        "a row of the control database that decides who gets whose credentials is not as Nexus wrote it",
+    ),
+    entry(
+        "record_row_unsealed",
+        Error,
+        Cure::Hand("as record_row_changed"),
+        "such a row has no checksum: Nexus did not write it, or its checksum was taken away",
+    ),
+    entry(
+        "signing_keys_changed",
+        Error,
+        Cure::Hand("nexus key rotate, then nexus key retire KID --now of what is not yours"),
+        "signing keys were deleted, swapped or changed in the control database",
+    ),
+    entry(
+        "revocations_changed",
+        Error,
+        Cure::Hand("revoke again what was revoked: nexus audit list --action token, nexus token revoke"),
+        "revocations of tokens were deleted or changed in the control database",
+    ),
+    entry(
+        "platform_secrets_damaged",
+        Error,
+        ROTATE,
+        "the platform's own sealed values were deleted, swapped or changed",
+    ),
+    entry(
         "cluster_unreachable",
         Error,
         Cure::Hand("nexus cluster check"),

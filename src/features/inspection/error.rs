@@ -6,6 +6,7 @@ use crate::features::placement::PlacementError;
 use crate::features::provisioning::ProvisioningError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
+use crate::features::tokens::TokenError;
 use crate::infra::crypto::{RandomError, SignError};
 use crate::infra::db::DbError;
 use crate::kernel::{AnyFailure, ErrorKind, Failure};
@@ -73,6 +74,9 @@ pub enum InspectionError {
     /// Tenants' rows.
     #[error(transparent)]
     Tenants(#[from] TenantError),
+    /// Signing keys and revocations.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
     /// A repair.
     #[error(transparent)]
     Provisioning(#[from] ProvisioningError),
@@ -106,6 +110,7 @@ impl InspectionError {
             Self::Placement(error) => Some(error),
             Self::Secrets(error) => Some(error),
             Self::Tenants(error) => Some(error),
+            Self::Tokens(error) => Some(error),
             Self::Provisioning(error) => Some(error),
             Self::Sign(error) => Some(error),
             Self::Random(error) => Some(error),

@@ -49,10 +49,9 @@ pub struct PlannedFix {
 pub fn plan(findings: &[Finding], drop_orphans: bool) -> Vec<PlannedFix> {
     let mut planned: Vec<PlannedFix> = Vec::new();
     let faults = findings.iter().filter(|it| it.severity == Severity::Error && it.remedy != Remedy::None);
-    // A role may own a database that is kept; it has the same mark.
-    let kept: HashSet<&str> = findings.iter().filter_map(|it| it.remedy.database_mark()).collect();
-    let keeps =
-        |it: &&Finding| it.remedy.destroys() || it.remedy.role_mark().is_some_and(|mark| kept.contains(mark));
+    // A role may own a database that is kept, and a key open a bucket that is; each has the same mark.
+    let kept: HashSet<&str> = findings.iter().filter_map(|it| it.remedy.holds_data()).collect();
+    let keeps = |it: &&Finding| it.remedy.destroys() || it.remedy.hangs_on().is_some_and(|it| kept.contains(it));
     for finding in faults.filter(|it| drop_orphans || !keeps(it)) {
         let one_for_all = |it: &&mut PlannedFix| {
             it.place == finding.place && it.remedy == finding.remedy && it.id == finding.tenant_id
@@ -80,16 +79,16 @@ pub fn plan(findings: &[Finding], drop_orphans: bool) -> Vec<PlannedFix> {
 }
 
 impl Remedy {
-    fn database_mark(&self) -> Option<&str> {
+    fn holds_data(&self) -> Option<&str> {
         match self {
-            Self::DropDatabase { mark, .. } => Some(mark),
+            Self::DropDatabase { mark, .. } | Self::DropBucket { mark, .. } => Some(mark),
             _ => None,
         }
     }
 
-    fn role_mark(&self) -> Option<&str> {
+    fn hangs_on(&self) -> Option<&str> {
         match self {
-            Self::DropRole { mark, .. } => Some(mark),
+            Self::DropRole { mark, .. } | Self::DropKey { mark, .. } => Some(mark),
             _ => None,
         }
     }

@@ -27,5 +27,5 @@ pub use error::InspectionError;
 pub use mending::{PlannedFix, mend, plan};
 pub use model::{Finding, Place, Report, Request, Severity};
 pub use proof::{Breach, Checked, Kind, Outcome, Proof, SignedProof, check, prove, public_key, sign};
-pub use record::{Accepted, accept};
+pub use record::{Accepted, accept, examine_record};
 pub use service::inspect;

@@ -11,6 +11,7 @@ use crate::features::audit;
 use crate::features::installation::compare_age;
 use crate::features::provisioning::Provisioning;
 use crate::features::record;
+use crate::features::tokens;
 use crate::infra::db::{DbError, durable_transaction};
 use crate::kernel::{Caller, TenantId};
 
@@ -27,6 +28,52 @@ pub(super) async fn age(
     sight.world = world.max(sight.world);
     if let Some(older) = compare_age(control, &place.to_string(), world).await? {
         sight.findings.push(Finding::new(RECORD_OLDER, None, place, place.to_string(), older.to_string()));
+    }
+    Ok(())
+}
+
+/// Whether the rows that decide who gets whose credentials are as they were written.
+///
+/// # Errors
+/// When the control database does not answer.
+pub async fn examine_record(
+    on: &Provisioning,
+    control: &mut PgConnection,
+    caller: &Caller,
+) -> Result<Vec<Finding>, InspectionError> {
+    let (key, master) = (on.secrets.record_key(), on.secrets.master_id());
+    let mut found = Vec::new();
+    for flaw in record::examine(control, key, master).await? {
+        let code = if flaw.missing { "record_row_unsealed" } else { "record_row_changed" };
+        let how = if flaw.missing { "no checksum covers" } else { "the checksum does not fit" };
+        let mut finding =
+            Finding::new(code, None, &Place::Control, flaw.object, format!("{how} {}", flaw.what));
+        if let Some((id, slug)) = flaw.tenant {
+            (finding.tenant_id, finding.tenant) = (Some(id), Some(slug));
+        }
+        found.push(finding);
+    }
+    for flaw in tokens::examine(control, caller, &on.secrets).await? {
+        found.push(Finding::new(flaw.code, None, &Place::Control, flaw.object, flaw.detail));
+    }
+    Ok(found)
+}
+
+/// What was there when an older control database was accepted is not lost; it is nobody's.
+pub(super) async fn spare_unmanaged(
+    control: &mut PgConnection,
+    place: &Place,
+    sight: &mut Sight,
+) -> Result<(), InspectionError> {
+    if !sight.findings.iter().any(|it| it.remedy.orphan().is_some()) {
+        return Ok(());
+    }
+    let names = store::left_alone(control, &place.to_string()).await?;
+    for it in &mut sight.findings {
+        if it.remedy.orphan().is_some_and(|name| names.iter().any(|it| it == name)) {
+            let (object, detail) = (it.object.clone(), it.detail.clone());
+            *it = Finding::new("unmanaged", None, place, object, detail).of(it.tenant_id);
+        }
     }
     Ok(())
 }
@@ -83,7 +130,7 @@ pub async fn accept(
     if report.unseen > 0 {
         return Err(InspectionError::Unasked { unasked: report.unseen });
     }
-    let forged = report.findings.iter().any(|it| it.code.starts_with("record_") && it.code != RECORD_OLDER);
+    let forged = report.findings.iter().any(|it| it.code.starts_with("record_row_"));
     if report.older().is_none() && !forged {
         return Err(InspectionError::NothingToAccept);
     }

@@ -62,17 +62,22 @@ impl Look<'_> {
         for view in &clusters {
             let place = Place::Cluster(view.name.clone());
             if self.goes_to(&place) {
-                sight.add(&place, server::look(self, control, view).await?);
+                let mut seen = server::look(self, control, view).await?;
+                record::spare_unmanaged(control, &place, &mut seen).await?;
+                sight.add(&place, seen);
             }
         }
         for view in self.on.placement.stores(control).await? {
             let place = Place::Store(view.name.clone());
             if self.goes_to(&place) {
-                sight.add(&place, buckets::look(self, control, &view).await?);
+                let mut seen = buckets::look(self, control, &view).await?;
+                record::spare_unmanaged(control, &place, &mut seen).await?;
+                sight.add(&place, seen);
             }
         }
         if self.whole_stores() && self.goes_to(&Place::Control) {
-            let findings = self.sealed_orphans(control).await?;
+            let mut findings = self.sealed_orphans(control).await?;
+            findings.extend(record::examine_record(self.on, control, self.caller).await?);
             sight.add(&Place::Control, Sight { findings, ..Sight::default() });
         }
         Ok(sight)

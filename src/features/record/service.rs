@@ -40,6 +40,10 @@ pub async fn examine(
             flaws.push(Flaw { missing: row.master.is_none(), tenant: None, object: object.clone(), what });
         }
         let sum = checksums::installation(key, row.id, master.as_str());
+        // Another key than the rows were written with says nothing of any of them.
+        if !flaws.is_empty() && row.checksum.as_deref() != Some(&sum[..]) {
+            return Ok(flaws);
+        }
         flaws.extend(compare(row.checksum.as_deref(), &sum, None, object, what));
     }
     for row in store::places(control).await? {

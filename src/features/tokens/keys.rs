@@ -45,11 +45,11 @@ struct SealedPublic {
     good_until: Option<i64>,
 }
 
-fn private_name(kid: &str) -> String {
+pub(super) fn private_name(kid: &str) -> String {
     format!("signing-key.{kid}")
 }
 
-fn public_name(kid: &str) -> String {
+pub(super) fn public_name(kid: &str) -> String {
     format!("verification-key.{kid}")
 }
 

@@ -9,6 +9,7 @@
 mod api_keys;
 mod claims;
 mod error;
+mod examine;
 mod inspect;
 mod keys;
 mod mint;
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use api_keys::{ApiKeyView, KeyHolder, NewApiKey, check_api_key};
 pub use claims::{Actor, CLIENT, Claims, Expected, MAX_IMPERSONATION, MAX_TTL, SKEW};
 pub use error::TokenError;
+pub use examine::{Flaw, examine};
 pub use inspect::{Inspected, Problem, inspect};
 pub use keys::{NOTICE, OVERLAP};
 pub use mint::{Composed, Impersonation, Issuer, Minted, NewToken};
