@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::model::{CHECKS, Finding, Group};
 use super::objects::StoreSubject;
 use super::patient::Patient;
 use super::server::{self, Subject};
-use super::store::{self, ServerFacts, TemplateRow};
-use super::work;
-use crate::features::installation::{self, InstallationError};
+use super::store::{self, ServerFacts, Stoppers, TemplateRow};
+use super::{stoppers, work};
+use crate::features::installation::{self, InstallationError, compare_age};
 use crate::features::local::PgVersion;
 use crate::features::placement::{DEFAULT, Placement, cluster_names, store_names};
 use crate::features::secrets::{Secrets, recorded_master};
+use crate::features::{record, tokens};
+use crate::infra::cluster::{self, ClusterError};
 use crate::infra::crypto::{MasterKey, MasterKeyId};
 use crate::infra::db::{CONTROL, DbError, REALM};
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{Caller, ErrorKind, Failure};
 
 /// What sets up an installation, or brings it to this program's version.
 const SET_UP: &str = "nexus init";
@@ -36,6 +39,8 @@ pub(super) struct Seen {
     pub(super) read: bool,
     /// Whether its server answers, and nothing was ever set up there.
     pub(super) new: bool,
+    /// The installation, where it is of this program's version.
+    pub(super) installation: Option<Uuid>,
     /// Whether its tables are of another version than this program's.
     other_version: bool,
     /// Registered servers, beside the default one.
@@ -81,6 +86,9 @@ pub(super) fn skip(group: Group, but: &[&str], subject: &str, why: &str, mend: O
 /// A server's word, and the moments between which it came.
 pub(super) struct Answer {
     pub(super) facts: ServerFacts,
+    pub(super) stoppers: Stoppers,
+    /// By installation, the youngest change that the server has seen.
+    pub(super) world: Vec<(Uuid, i64)>,
     pub(super) times: (OffsetDateTime, OffsetDateTime, OffsetDateTime),
 }
 
@@ -96,7 +104,12 @@ pub(super) async fn ask(
         let before = OffsetDateTime::now_utc();
         let facts = store::server(&mut connection, control).await?;
         let times = (before, facts.now, OffsetDateTime::now_utc());
-        Ok::<_, DbError>((connection, Answer { facts, times }))
+        let stoppers = store::stoppers(&mut connection).await?;
+        let world = cluster::high_waters(&mut connection).await.map_err(|error| match error {
+            ClusterError::Db(error) => error,
+            other => DbError::Unexpected(sqlx::Error::Configuration(other.into())),
+        })?;
+        Ok::<_, DbError>((connection, Answer { facts, stoppers, world, times }))
     };
     match tokio::time::timeout(patience, asking).await {
         Ok(Ok(answer)) => Ok(answer),
@@ -131,6 +144,7 @@ pub(super) async fn examine(patient: &Patient, key: Option<Arc<dyn MasterKey>>, 
     let mut seen = Seen { version: Some(server::version_of(&answer.facts)), ..Seen::default() };
     seen.findings = server::common(&subject, &answer.facts);
     seen.findings.push(server::closed(&subject, &answer.facts));
+    seen.findings.extend(stoppers::examine(&subject, &answer.stoppers));
     let reading = read(&mut seen, &subject, patient, key, &mut connection);
     if tokio::time::timeout(patience, reading).await.is_err() {
         let found = format!("its tables gave no answer in {} s", patience.as_secs());
@@ -173,6 +187,7 @@ async fn read(
         return;
     }
     seen.read = true;
+    seen.installation = opened.ok().map(|it| it.id);
     let read = recorded_master(control).await;
     seen.recorded = seen.take(read, (Group::Key, "recorded"), "master key").flatten();
     seen.findings.extend(work::operations(control).await);
@@ -180,7 +195,76 @@ async fn read(
     seen.findings.push(work::audit(control).await);
     let read = store::templates(control, REALM.newest()).await;
     seen.templates = seen.take(read, (Group::Cluster, "template"), "templates").unwrap_or_default();
+    seen.findings.push(record(subject, key.as_ref(), control, seen.other_version).await);
     registered(seen, patient, key, control).await;
+}
+
+/// Whether the rows that decide who gets whose credentials are as Nexus wrote them.
+async fn record(
+    subject: &Subject,
+    key: Option<&Arc<dyn MasterKey>>,
+    control: &mut PgConnection,
+    other_version: bool,
+) -> Finding {
+    const NAME: &str = "record";
+    let Some(key) = key.filter(|_| !other_version) else {
+        return Finding::skipped(Group::Control, NAME, &subject.name, "no key, or another version's tables");
+    };
+    let secrets = Secrets::new(Arc::clone(key));
+    let looked = async {
+        let rows = record::examine(control, secrets.record_key(), secrets.master_id()).await;
+        let rows = rows.map_err(|error| error.to_string())?;
+        let keys = tokens::examine(control, &Caller::System, &secrets).await.map_err(|error| error.to_string())?;
+        let rows = rows.into_iter().map(|flaw| format!("{}: {}", flaw.object, flaw.what));
+        Ok::<Vec<String>, String>(rows.chain(keys.into_iter().map(|flaw| format!("{}: {}", flaw.object, flaw.detail))).collect())
+    };
+    match looked.await {
+        Err(why) => Finding::unseen((Group::Control, NAME), &subject.name, &why),
+        Ok(flaws) if flaws.is_empty() => {
+            Finding::ok(Group::Control, NAME, &subject.name, "tenants, keys and revocations are as written")
+        }
+        Ok(flaws) => {
+            let more = flaws.len().saturating_sub(3);
+            let mut found = flaws.into_iter().take(3).collect::<Vec<_>>().join("; ");
+            if more > 0 {
+                found += &format!("; and {more} more");
+            }
+            Finding::problem((Group::Control, NAME), ErrorKind::Integrity, &subject.name, found).mend("nexus fsck")
+        }
+    }
+}
+
+/// Whether a server has seen younger changes than the control database knows. What it has seen was
+/// read before, or is read again here.
+pub(super) async fn age(
+    patient: &Patient,
+    seen: &Seen,
+    worlds: &[(String, Vec<(Uuid, i64)>)],
+    patience: Duration,
+) -> Finding {
+    const PLACE: (Group, &str) = (Group::Control, "age");
+    let subject = "control database";
+    let (Ok(address), Some(id)) = (&patient.control, seen.installation) else {
+        return Finding::skipped(PLACE.0, PLACE.1, subject, "the control database was not read");
+    };
+    let looking = async {
+        let mut control = address.connect("nexus:doctor").await?;
+        for (name, seen) in worlds {
+            let world = seen.iter().filter(|(of, _)| *of == id).map(|(_, fence)| *fence).max().unwrap_or(0);
+            if let Some(older) = compare_age(&mut control, &format!("cluster {name}"), world).await? {
+                return Ok(Some(older));
+            }
+        }
+        Ok::<_, DbError>(None)
+    };
+    match tokio::time::timeout(patience, looking).await {
+        Ok(Ok(None)) => Finding::ok(PLACE.0, PLACE.1, subject, "no server has seen a younger change"),
+        Ok(Ok(Some(older))) => {
+            Finding::problem(PLACE, ErrorKind::Integrity, subject, older.to_string()).mend("nexus fsck")
+        }
+        Ok(Err(error)) => Finding::unseen(PLACE, subject, &error.to_string()),
+        Err(_) => Finding::unseen(PLACE, subject, "no answer"),
+    }
 }
 
 async fn migrations(

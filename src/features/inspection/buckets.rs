@@ -9,7 +9,7 @@ use super::expectation::Expectation;
 use super::look::{Changing, Look};
 use super::model::{Finding, Place, Remedy, Sight};
 use super::record;
-use super::strangers::orphan;
+use super::strangers::{orphan, told_by};
 use crate::features::placement::{PlacementError, Store, StoreView};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::objects::{FoundKey, ObjectError, Owner, StoreInventory};
@@ -182,7 +182,7 @@ impl At<'_> {
         for bucket in found.buckets.iter().filter(|bucket| !names.contains(&*bucket.name)) {
             let code = if bereft.contains(&bucket.mark) { "bucket_renamed" } else { "orphan_bucket" };
             let finding = Finding::new(code, None, self.place, format!("bucket {}", bucket.name), "");
-            let Some(finding) = orphan(control, changing, finding, &bucket.mark).await? else { continue };
+            let Some(finding) = orphan(control, changing, finding, told_by(&bucket.mark)).await? else { continue };
             let remedy = Remedy::DropBucket { name: bucket.name.clone(), mark: bucket.mark.clone() };
             findings.push(if code == "orphan_bucket" { finding.with(remedy) } else { finding });
         }
@@ -190,7 +190,7 @@ impl At<'_> {
         for key in found.keys.iter().filter(|key| !marks.contains(&key.mark)) {
             let finding =
                 Finding::new("orphan_key", None, self.place, format!("key {}", key.access_key_id), "");
-            let finding = orphan(control, changing, finding, &key.mark).await?;
+            let finding = orphan(control, changing, finding, told_by(&key.mark)).await?;
             let remedy = Remedy::DropKey { id: key.access_key_id.clone(), mark: key.mark.clone() };
             findings.extend(finding.map(|finding| finding.with(remedy)));
         }

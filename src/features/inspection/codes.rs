@@ -157,6 +157,12 @@ pub const CODES: &[Entry] = &[
         Cure::Repair,
         "the database lost the comment that marks it as the tenant's",
     ),
+    entry(
+        "mark_old",
+        Error,
+        Cure::Repair,
+        "a comment of an earlier version of Nexus tells every tenant on the server this tenant's id and age",
+    ),
     entry("database_owner", Error, Cure::Repair, "another role owns the database and may do anything to it"),
     entry(
         "database_is_template",

@@ -49,8 +49,8 @@ pub(super) async fn look(
 fn can_enter(index: &Index<'_>, it: &Whole<'_>) -> bool {
     let names = &it.tenant.resources;
     index.database(&names.database_name).is_some_and(|database| {
-        let ours = database.mark.as_deref() == Some(&it.mark)
-            || database.mark.is_none() && database.owner_mark.as_deref() == Some(&it.mark);
+        let ours = it.mark().fits(database.mark.as_deref())
+            || database.mark.is_none() && it.mark().fits(database.owner_mark.as_deref());
         ours && database.connectable && database.connection_limit != -2 && database.connection_limit != 0
     }) && index.role(&names.owner_role).is_some()
         && index.role(&names.app_role).is_some()

@@ -15,7 +15,7 @@ use crate::features::audit;
 use crate::features::placement::{drop_templates, template};
 use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::tenants::TenantRef;
-use crate::infra::cluster::{self, Database};
+use crate::infra::cluster::{self, Database, Mark};
 use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
 use crate::infra::failpoint;
 use crate::infra::objects::Owner;
@@ -275,7 +275,7 @@ async fn at_server(
             cluster::end_session(&mut admin, *pid, application).await?;
         }
         Remedy::DropDatabase { name, owner, mark, template } => {
-            let database = Database { name, owner, app: "", mark };
+            let database = Database { name, owner, app: "", mark: Mark::from(mark.as_str()) };
             if *template {
                 cluster::drop_template(&mut admin, database).await?;
             } else {

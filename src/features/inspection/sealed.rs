@@ -59,7 +59,7 @@ pub(super) async fn look(
                 continue;
             };
             let role = index.role(&it.tenant.resources.app_role);
-            if let Some(role) = role.filter(|role| role.mark.as_deref() == Some(&it.mark)) {
+            if let Some(role) = role.filter(|role| it.mark().fits(role.mark.as_deref())) {
                 checks.push((*it, role.verifier.0.clone(), password));
             }
         }

@@ -9,13 +9,14 @@ use super::model::{Finding, Place, Remedy, Sight};
 use super::{databases, record, sealed, store, strangers};
 use crate::features::placement::{Cluster, ClusterView, PlacementError, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
-use crate::infra::cluster::{self, Database, Drift, Expected, Index, Scope, ServerInventory};
+use crate::infra::cluster::{self, Database, Drift, Expected, Index, Mark, Scope, ServerInventory};
 use crate::kernel::{ErrorKind, Failure, TenantId};
 
 /// A tenant that should be whole, and what its mark is.
 pub(super) struct Whole<'a> {
     pub(super) tenant: &'a Tenant,
-    pub(super) mark: String,
+    mark: String,
+    former: String,
     pub(super) open: bool,
 }
 
@@ -26,8 +27,13 @@ impl Whole<'_> {
             name: &names.database_name,
             owner: &names.owner_role,
             app: &names.app_role,
-            mark: &self.mark,
+            mark: self.mark(),
         }
+    }
+
+    /// What marks things as its own on the server.
+    pub(super) fn mark(&self) -> Mark<'_> {
+        Mark { text: &self.mark, former: &self.former }
     }
 }
 
@@ -130,7 +136,8 @@ fn sort_out<'a>(
             // Its database and its roles are not ours: how they should be is for others to say.
             Expectation::Whole { .. } if tenant.adopted => look.done(tenant),
             Expectation::Whole { open } => {
-                whole.push(Whole { tenant, mark: look.on.installation.mark(tenant.id), open });
+                let (mark, former) = marks_of(look, tenant.id);
+                whole.push(Whole { tenant, mark, former, open });
             }
             Expectation::UnderWay => {
                 let detail = format!("its state is {}", tenant.state.as_str());
@@ -142,6 +149,11 @@ fn sort_out<'a>(
         }
     }
     whole
+}
+
+/// What marks things on servers as a tenant's: now, and in earlier versions.
+fn marks_of(look: &Look<'_>, tenant: TenantId) -> (String, String) {
+    (look.on.installation.server_mark(tenant), look.on.installation.mark(tenant))
 }
 
 /// A difference as a finding. What no repair can mend has no remedy.

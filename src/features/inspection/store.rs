@@ -110,6 +110,11 @@ pub(super) async fn is_there(control: &mut PgConnection, id: TenantId) -> Result
         .await?)
 }
 
+/// The ids of all tenants, those that are gone, too.
+pub(super) async fn tenant_ids(control: &mut PgConnection) -> Result<Vec<TenantId>, DbError> {
+    Ok(sqlx::query_scalar("select id from control.tenants").fetch_all(control).await?)
+}
+
 /// Whether a process of a fleet's run, by its id, gave a sign of life of late.
 pub(super) async fn is_at_work(control: &mut PgConnection, runner: &str) -> Result<bool, DbError> {
     Ok(sqlx::query_scalar(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretBox};
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -14,6 +15,7 @@ use crate::features::placement::{Cluster, check_rights, template};
 use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::infra::cluster::{close_maintenance_databases, prepare_high_water};
+use crate::infra::crypto::RecordKey;
 use crate::infra::db::{AdvisoryLock, CONTROL, DbError, LockKey, REALM, ServerAddress, transaction};
 use crate::kernel::{Caller, Email, Event, Progress, TenantId};
 
@@ -25,6 +27,18 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Installation {
     /// Marks everything that this installation makes.
     pub id: Uuid,
+    #[serde(skip)]
+    key: MarkKey,
+}
+
+/// Hides tenants' ids in marks. Tells nothing of any other key.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct MarkKey([u8; 32]);
+
+impl std::fmt::Debug for MarkKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MarkKey")
+    }
 }
 
 impl Installation {
@@ -34,10 +48,27 @@ impl Installation {
         format!("nexus:{}:", self.id)
     }
 
-    /// Marks what is a tenant's.
+    /// With the key that hides tenants' ids in the marks on servers.
+    #[must_use]
+    pub fn with_keys(self, secrets: &Secrets) -> Self {
+        Self { key: MarkKey(*secrets.mark_key().part("installation", "").expose_secret()), ..self }
+    }
+
+    /// Marks what is a tenant's in a store, where no other tenant can read it; on servers it was so
+    /// until 0.1.0, too.
     #[must_use]
     pub fn mark(&self, tenant: TenantId) -> String {
         format!("nexus:{}:{tenant}", self.id)
+    }
+
+    /// Marks what is a tenant's on a server, where every login can read all comments: it tells nothing
+    /// of the tenant.
+    #[must_use]
+    pub fn server_mark(&self, tenant: TenantId) -> String {
+        let key = RecordKey::new(SecretBox::new(Box::new(self.key.0)));
+        let sum = key.checksum("mark", &tenant.to_string(), &[]);
+        let digits = sum.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        format!("nexus:{}:t{digits}", self.id)
     }
 }
 
@@ -93,7 +124,7 @@ pub async fn open(
             return Err(InstallationError::Ahead { is, knows: needs });
         }
     }
-    Ok(Installation { id })
+    Ok(Installation { id, key: MarkKey::default() })
 }
 
 impl Setup<'_> {
@@ -179,6 +210,6 @@ impl Setup<'_> {
         };
         audit::record(&mut tx, entry).await?;
         tx.commit().await.map_err(DbError::from)?;
-        Ok(Outcome::Made(Installation { id }))
+        Ok(Outcome::Made(Installation { id, key: MarkKey::default() }))
     }
 }

@@ -307,6 +307,7 @@ impl Provisioning {
             store,
             operation,
             owner: Owner { mark: Plan::mark(self, &tenant), fence },
+            server_mark: self.installation.server_mark(tenant.id),
             passage: Passage::of(kind, &tenant),
             kind,
             may_remake: tenant.state == TenantState::Provisioning,

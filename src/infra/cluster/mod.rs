@@ -45,7 +45,7 @@ pub use migrator::{
 pub use privileges::{
     become_role, close_maintenance_databases, grant_inside, grant_realm, granted_inside, realm_granted,
 };
-pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
+pub use roles::{Mark, Roles, RolesFound, create_roles, drop_roles, roles};
 pub use scratch::{create_scratch, create_scratch_login, drop_scratch, scratch_login};
 pub use sessions::{close_logins, fence, logins_closed, name_session, open_logins};
 pub use size::{database_bytes, tables_and_rows};
