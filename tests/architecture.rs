@@ -75,7 +75,10 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("doctor", &["installation", "local", "placement", "record", "secrets", "tokens"]),
     ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),
     ("fleet", &["audit", "installation", "migrations", "placement", "secrets", "tenants"]),
-    ("inspection", &["audit", "installation", "placement", "provisioning", "record", "secrets", "tenants", "tokens"]),
+    (
+        "inspection",
+        &["audit", "installation", "placement", "provisioning", "record", "secrets", "tenants", "tokens"],
+    ),
 ];
 
 struct Source {

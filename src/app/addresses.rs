@@ -8,9 +8,7 @@ use crate::features::placement::{Cluster, DEFAULT};
 use crate::infra::db::{Host, ServerAddress, Tls};
 use crate::infra::objects::{GarageStore, LocalStore, ObjectStore};
 use crate::kernel::{AnyFailure, ErrorKind, Failure, Progress, SecretString};
-use crate::settings::{
-    self, LocalSettings, ServerSettings, Settings, StoreDriver, StoreSettings, Target,
-};
+use crate::settings::{self, LocalSettings, ServerSettings, Settings, StoreDriver, StoreSettings, Target};
 
 /// The name of the control database of the embedded stack.
 const CONTROL_DATABASE: &str = "nexus";

@@ -6,7 +6,8 @@ use super::output::{Column, Row, Thing};
 use super::{CommandResult, Exit, Invocation, complete, prompt};
 use crate::app::App;
 use crate::features::inspection::{
-    self, Accepted, Finding, InspectionError, PlannedFix, Report, Request, Severity};
+    self, Accepted, Finding, InspectionError, PlannedFix, Report, Request, Severity,
+};
 use crate::features::tenants::Selector;
 use crate::kernel::{AnyFailure, Verdict};
 

@@ -41,6 +41,8 @@ pub(super) struct Seen {
     pub(super) new: bool,
     /// The installation, where it is of this program's version.
     pub(super) installation: Option<Uuid>,
+    /// By installation, the youngest change that its server has seen.
+    world: Vec<(Uuid, i64)>,
     /// Whether its tables are of another version than this program's.
     other_version: bool,
     /// Registered servers, beside the default one.
@@ -56,12 +58,7 @@ pub(super) struct Seen {
 impl Seen {
     /// What was read. An older or newer control database may lack a table or a column: what can be
     /// read is read. Whatever else keeps it from being read is said.
-    fn take<T>(
-        &mut self,
-        read: Result<T, impl Failure>,
-        place: (Group, &str),
-        subject: &str,
-    ) -> Option<T> {
+    fn take<T>(&mut self, read: Result<T, impl Failure>, place: (Group, &str), subject: &str) -> Option<T> {
         let error = match read {
             Ok(read) => return Some(read),
             Err(error) => error,
@@ -141,7 +138,8 @@ pub(super) async fn examine(patient: &Patient, key: Option<Arc<dyn MasterKey>>, 
             return Seen { new, ..unseen(findings, why, patient) };
         }
     };
-    let mut seen = Seen { version: Some(server::version_of(&answer.facts)), ..Seen::default() };
+    let version = Some(server::version_of(&answer.facts));
+    let mut seen = Seen { version, world: answer.world, ..Seen::default() };
     seen.findings = server::common(&subject, &answer.facts);
     seen.findings.push(server::closed(&subject, &answer.facts));
     seen.findings.extend(stoppers::examine(&subject, &answer.stoppers));
@@ -214,9 +212,12 @@ async fn record(
     let looked = async {
         let rows = record::examine(control, secrets.record_key(), secrets.master_id()).await;
         let rows = rows.map_err(|error| error.to_string())?;
-        let keys = tokens::examine(control, &Caller::System, &secrets).await.map_err(|error| error.to_string())?;
+        let keys =
+            tokens::examine(control, &Caller::System, &secrets).await.map_err(|error| error.to_string())?;
         let rows = rows.into_iter().map(|flaw| format!("{}: {}", flaw.object, flaw.what));
-        Ok::<Vec<String>, String>(rows.chain(keys.into_iter().map(|flaw| format!("{}: {}", flaw.object, flaw.detail))).collect())
+        Ok::<Vec<String>, String>(
+            rows.chain(keys.into_iter().map(|flaw| format!("{}: {}", flaw.object, flaw.detail))).collect(),
+        )
     };
     match looked.await {
         Err(why) => Finding::unseen((Group::Control, NAME), &subject.name, &why),
@@ -229,7 +230,8 @@ async fn record(
             if more > 0 {
                 found += &format!("; and {more} more");
             }
-            Finding::problem((Group::Control, NAME), ErrorKind::Integrity, &subject.name, found).mend("nexus fsck")
+            Finding::problem((Group::Control, NAME), ErrorKind::Integrity, &subject.name, found)
+                .mend("nexus fsck")
         }
     }
 }
@@ -249,9 +251,10 @@ pub(super) async fn age(
     };
     let looking = async {
         let mut control = address.connect("nexus:doctor").await?;
-        for (name, seen) in worlds {
+        let own = ("the control database's server".to_owned(), seen.world.clone());
+        for (name, seen) in worlds.iter().chain([&own]) {
             let world = seen.iter().filter(|(of, _)| *of == id).map(|(_, fence)| *fence).max().unwrap_or(0);
-            if let Some(older) = compare_age(&mut control, &format!("cluster {name}"), world).await? {
+            if let Some(older) = compare_age(&mut control, name, world).await? {
                 return Ok(Some(older));
             }
         }

@@ -51,7 +51,7 @@ pub async fn examine(patient: Patient, only: &Only) -> Vec<Finding> {
         .chain(control.clusters.iter().map(|subject| subject.name.clone()).zip(clusters))
     {
         findings.extend(seen.findings);
-        worlds.push((name.clone(), seen.world));
+        worlds.push((format!("cluster {name}"), seen.world));
         let Some(facts) = seen.facts else { continue };
         newest = newest.max(Some(server::version_of(&facts)));
         findings.push(template(&name, &patient, &control, &facts));

@@ -37,7 +37,8 @@ fn collations(subject: &Subject, seen: &Stoppers) -> Finding {
         "the system's collations are of another version than those of {}: indexes on text may be wrong",
         some(&seen.collations)
     );
-    let fix = format!("reindex database {0}; alter database {0} refresh collation version", identifier(first));
+    let fix =
+        format!("reindex database {0}; alter database {0} refresh collation version", identifier(first));
     let mend = format!("{}  # connected to {first}, and so in each", subject.psql(&fix));
     if seen.collations.iter().any(|name| name.starts_with("template") || name.starts_with("nxt")) {
         return subject.problem("collation", ErrorKind::Unavailable, found).mend(mend);
@@ -65,7 +66,8 @@ fn locks(subject: &Subject, seen: &Stoppers) -> Finding {
     if share < LOCKS_SOON {
         return subject.ok("locks", found);
     }
-    let (holder, pid) = (seen.holder.as_deref().unwrap_or("nobody known"), seen.holder_pid.unwrap_or_default());
+    let (holder, pid) =
+        (seen.holder.as_deref().unwrap_or("nobody known"), seen.holder_pid.unwrap_or_default());
     let found = format!("{found}; {holder} in process {pid}: when the table is full nobody can log in");
     let mend = subject.psql(&format!("select pg_terminate_backend({pid})"));
     if share >= LOCKS_FULL {

@@ -182,7 +182,9 @@ impl At<'_> {
         for bucket in found.buckets.iter().filter(|bucket| !names.contains(&*bucket.name)) {
             let code = if bereft.contains(&bucket.mark) { "bucket_renamed" } else { "orphan_bucket" };
             let finding = Finding::new(code, None, self.place, format!("bucket {}", bucket.name), "");
-            let Some(finding) = orphan(control, changing, finding, told_by(&bucket.mark)).await? else { continue };
+            let Some(finding) = orphan(control, changing, finding, told_by(&bucket.mark)).await? else {
+                continue;
+            };
             let remedy = Remedy::DropBucket { name: bucket.name.clone(), mark: bucket.mark.clone() };
             findings.push(if code == "orphan_bucket" { finding.with(remedy) } else { finding });
         }

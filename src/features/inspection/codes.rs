@@ -44,7 +44,9 @@ pub const CODES: &[Entry] = &[
     entry(
         "record_older",
         Error,
-        Cure::Hand("restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record"),
+        Cure::Hand(
+            "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record",
+        ),
         "the control database is older than the world: it was restored from a backup. Until that is settled \
          nothing is repaired, dropped or opened",
     ),
@@ -63,7 +65,9 @@ pub const CODES: &[Entry] = &[
     entry(
         "record_row_changed",
         Error,
-        Cure::Hand("put the row back, e.g. from a backup; nexus audit list tells what Nexus wrote. If it is right as it is: nexus fsck --accept-record"),
+        Cure::Hand(
+            "put the row back, e.g. from a backup; nexus audit list tells what Nexus wrote. If it is right as it is: nexus fsck --accept-record",
+        ),
         "a row of the control database that decides who gets whose credentials is not as Nexus wrote it",
     ),
     entry(
@@ -117,7 +121,9 @@ pub const CODES: &[Entry] = &[
     entry(
         "place_credentials",
         Error,
-        Cure::Hand("give them again: nexus cluster update NAME --password-stdin, nexus store update NAME --secret-stdin"),
+        Cure::Hand(
+            "give them again: nexus cluster update NAME --password-stdin, nexus store update NAME --secret-stdin",
+        ),
         "the sealed credentials of a server or store do not open: they were changed in the control database",
     ),
     entry(

@@ -57,7 +57,9 @@ pub enum InspectionError {
     #[error("nothing was changed: {0}")]
     RecordOlder(String),
     /// There is nothing that could be accepted.
-    #[error("the control database is as young as the world and as it was written; there is nothing to accept")]
+    #[error(
+        "the control database is as young as the world and as it was written; there is nothing to accept"
+    )]
     NothingToAccept,
     /// It was stopped.
     #[error("stopped; not everything was looked at")]
@@ -92,11 +94,7 @@ pub enum InspectionError {
 }
 
 fn also(unasked: usize) -> String {
-    if unasked == 0 {
-        String::new()
-    } else {
-        format!(", and {} could not be looked at", places(unasked))
-    }
+    if unasked == 0 { String::new() } else { format!(", and {} could not be looked at", places(unasked)) }
 }
 
 fn places(unasked: usize) -> String {

@@ -54,7 +54,8 @@ impl Ledger {
         let tries: HashMap<Scope, u32> =
             self.unseen.iter().map(|(finding, tries)| (finding.scope(), *tries)).collect();
         let still = sight.unseen.into_iter().filter(|it| first || covers(&before, &it.scope()));
-        self.unseen = still.map(|it| (tries.get(&it.scope()).map_or(1, |tries| tries + 1), it))
+        self.unseen = still
+            .map(|it| (tries.get(&it.scope()).map_or(1, |tries| tries + 1), it))
             .map(|(tries, it)| (it, tries))
             .collect();
         self.world = sight.world.max(self.world);
@@ -95,7 +96,8 @@ impl Ledger {
         let mut findings = self.sure;
         findings.extend(self.open.into_iter().map(unconfirmed));
         findings.extend(self.unseen.into_iter().map(|(finding, _)| finding));
-        findings.sort_by_cached_key(|it| (it.place.to_string(), it.tenant.clone(), it.code, it.object.clone()));
+        findings
+            .sort_by_cached_key(|it| (it.place.to_string(), it.tenant.clone(), it.code, it.object.clone()));
         let tenants = self.tenants.values().sum();
         Report { findings, unseen, places: self.tenants.len(), tenants, world: self.world }
     }
@@ -107,8 +109,7 @@ fn scopes<'a>(findings: impl Iterator<Item = &'a Finding>) -> HashSet<Scope> {
 
 /// Whether a scope is one of these, or within one of them.
 fn covers(scopes: &HashSet<Scope>, (place, tenant): &Scope) -> bool {
-    scopes.contains(&(place.clone(), None))
-        || tenant.is_some() && scopes.contains(&(place.clone(), *tenant))
+    scopes.contains(&(place.clone(), None)) || tenant.is_some() && scopes.contains(&(place.clone(), *tenant))
 }
 
 #[cfg(test)]

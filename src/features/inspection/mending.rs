@@ -51,7 +51,8 @@ pub fn plan(findings: &[Finding], drop_orphans: bool) -> Vec<PlannedFix> {
     let faults = findings.iter().filter(|it| it.severity == Severity::Error && it.remedy != Remedy::None);
     // A role may own a database that is kept, and a key open a bucket that is; each has the same mark.
     let kept: HashSet<&str> = findings.iter().filter_map(|it| it.remedy.holds_data()).collect();
-    let keeps = |it: &&Finding| it.remedy.destroys() || it.remedy.hangs_on().is_some_and(|it| kept.contains(it));
+    let keeps =
+        |it: &&Finding| it.remedy.destroys() || it.remedy.hangs_on().is_some_and(|it| kept.contains(it));
     for finding in faults.filter(|it| drop_orphans || !keeps(it)) {
         let one_for_all = |it: &&mut PlannedFix| {
             it.place == finding.place && it.remedy == finding.remedy && it.id == finding.tenant_id

@@ -103,7 +103,8 @@ impl ServerPlace {
     /// Its checksum in the row of this name.
     pub(super) fn checksum(&self, key: &RecordKey, name: &str) -> Vec<u8> {
         let Self { host, port, login, database, tls, ca_certificate } = self.clone();
-        let fields = [Some(host), Some(port.to_string()), Some(login), Some(database), Some(tls), ca_certificate];
+        let fields =
+            [Some(host), Some(port.to_string()), Some(login), Some(database), Some(tls), ca_certificate];
         record::place(key, "cluster", name, &fields)
     }
 }

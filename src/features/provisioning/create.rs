@@ -211,7 +211,9 @@ impl Provisioning {
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
         let placed = (cluster, place, template.version);
-        let Some(tenant) = tenants::insert(&mut tx, id, new, &resources, placed, self.secrets.record_key()).await? else {
+        let Some(tenant) =
+            tenants::insert(&mut tx, id, new, &resources, placed, self.secrets.record_key()).await?
+        else {
             tx.rollback().await?;
             return Ok(None);
         };

@@ -108,11 +108,7 @@ impl Sums {
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn seal(
-    control: &mut PgConnection,
-    key: &RecordKey,
-    master: &MasterKeyId,
-) -> Result<(), DbError> {
+pub async fn seal(control: &mut PgConnection, key: &RecordKey, master: &MasterKeyId) -> Result<(), DbError> {
     if let Some(row) = store::installation(control).await? {
         let sum = checksums::installation(key, row.id, master.as_str());
         store::seal_installation(control, &sum).await?;

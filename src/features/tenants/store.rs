@@ -163,9 +163,7 @@ pub(super) async fn set_slug(
     slug: &Slug,
     key: &RecordKey,
 ) -> Result<(), DbError> {
-    sqlx::query(
-        "update control.tenants set slug = $2, slug_checksum = $3, updated_at = now() where id = $1",
-    )
+    sqlx::query("update control.tenants set slug = $2, slug_checksum = $3, updated_at = now() where id = $1")
         .bind(id)
         .bind(slug)
         .bind(record::slug(key, slug.as_str(), id))
@@ -310,11 +308,11 @@ pub async fn set_access_key(
     sqlx::query(
         "update control.tenants set access_key_id = $2, key_checksum = $3, updated_at = now() where id = $1",
     )
-        .bind(id)
-        .bind(access_key_id)
-        .bind(record::access_key(key, id, access_key_id))
-        .execute(connection)
-        .await?;
+    .bind(id)
+    .bind(access_key_id)
+    .bind(record::access_key(key, id, access_key_id))
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -193,8 +193,10 @@ async fn make_owner(admin: &mut PgConnection, template: Database<'_>) -> Result<
         Some(false) => Err(ClusterError::Foreign { what: format!("role {}", template.owner) }),
         None => {
             let owner = identifier(template.owner);
-            let make =
-                format!("create role {owner} nologin; comment on role {owner} is {}", literal(template.mark.text));
+            let make = format!(
+                "create role {owner} nologin; comment on role {owner} is {}",
+                literal(template.mark.text)
+            );
             sqlx::raw_sql(AssertSqlSafe(make)).execute(admin).await?;
             Ok(())
         }

@@ -3,6 +3,7 @@
 pub mod garage;
 pub mod machine;
 pub mod moto;
+pub mod pg_proxy;
 pub mod private;
 pub mod proxy;
 pub mod sql;

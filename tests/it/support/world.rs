@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::machine::Machine;
+use super::pg_proxy::PgProxy;
 use super::stack::{self, Stack};
 
 /// An installation of its own.
@@ -73,6 +74,19 @@ impl World {
     /// The stack below.
     pub fn stack(&self) -> &'static Stack {
         self.stack
+    }
+
+    /// Settings of this installation with its PostgreSQL behind a proxy, for `--config`.
+    pub fn behind(&self, proxy: &PgProxy) -> String {
+        let settings = std::fs::read_to_string(self.machine.path("work/nexus.toml")).unwrap();
+        let (host, port) = (&self.stack.socket_dir, &self.stack.port);
+        let settings = settings
+            .replace(&format!("host = \"{host}\""), &format!("host = \"{}\"", proxy.socket_dir))
+            .replace(&format!("port = {port}\n"), &format!("port = {}\n", proxy.port));
+        let path = self.machine.path("work/behind.toml");
+        std::fs::write(&path, settings).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        path.display().to_string()
     }
 
     /// A command of `nexus`, ready to run.

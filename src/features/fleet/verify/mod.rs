@@ -197,7 +197,9 @@ impl Verified {
         let (drifted, asked, unasked) = (self.drifted, self.asked, self.unasked);
         match Verdict::of(drifted, unasked) {
             Verdict::Well => Ok(()),
-            Verdict::NotSeen { unseen } => Err(FleetError::Unasked { unasked: unseen, total: asked + unseen }),
+            Verdict::NotSeen { unseen } => {
+                Err(FleetError::Unasked { unasked: unseen, total: asked + unseen })
+            }
             Verdict::Faulty { .. } => Err(FleetError::Drift { drifted, asked, unasked }),
         }
     }

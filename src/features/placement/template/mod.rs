@@ -112,7 +112,12 @@ async fn build(
         let released = released(control, &template).await?;
         let sets: Vec<SetOfFiles<'_>> = released.iter().map(ReleasedSet::files).collect();
         let mark = format!("nexus:{installation}:template");
-        let names = Database { name: &template.database, owner: &template.owner_role, app: "", mark: Mark::from(&*mark) };
+        let names = Database {
+            name: &template.database,
+            owner: &template.owner_role,
+            app: "",
+            mark: Mark::from(&*mark),
+        };
         Box::pin(build_template(admin, &cluster.admin, names, REALM, &sets)).await?;
         store::template_ready(control, &template.database).await?;
     }
@@ -233,7 +238,8 @@ async fn drop_superseded(
     mark: &str,
 ) -> Result<(), PlacementError> {
     for row in store::superseded_templates(control, cluster, newest).await? {
-        let names = Database { name: &row.database_name, owner: &row.owner_role, app: "", mark: Mark::from(mark) };
+        let names =
+            Database { name: &row.database_name, owner: &row.owner_role, app: "", mark: Mark::from(mark) };
         drop_template(admin, names).await?;
         store::delete_template(control, &row.database_name).await?;
     }
@@ -269,7 +275,8 @@ pub async fn drop_templates(
 ) -> Result<(), PlacementError> {
     let mark = format!("nexus:{installation}:template");
     for row in store::templates(control, cluster).await? {
-        let names = Database { name: &row.database_name, owner: &row.owner_role, app: "", mark: Mark::from(&*mark) };
+        let names =
+            Database { name: &row.database_name, owner: &row.owner_role, app: "", mark: Mark::from(&*mark) };
         drop_template(admin, names).await?;
         store::delete_template(control, &row.database_name).await?;
     }
