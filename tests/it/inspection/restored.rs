@@ -51,6 +51,7 @@ fn older() -> (World, Inventory, [String; 2]) {
 #[test]
 fn a_repair_destroys_and_opens_nothing_while_the_record_is_older_than_the_world() {
     let (world, there, closed) = older();
+    let fence = world.control_sql("select last_value from control.fences");
     let (code, faults, notices) = fsck(&world, &[]);
     assert_eq!(code, 9);
     assert!(faults.iter().any(|(code, _)| code == "record_older"), "{faults:?}");
@@ -66,9 +67,12 @@ fn a_repair_destroys_and_opens_nothing_while_the_record_is_older_than_the_world(
     ] {
         let (code, error) = world.error(args);
         assert_eq!((code, error["code"].as_str()), (9, Some("record_older_than_world")), "{args:?}: {error}");
+        assert_eq!(world.control_sql("select last_value from control.fences"), fence, "{args:?}");
     }
     assert_ne!(world.run(&["--yes", "tenant", "repair", "--all"]).status.code(), Some(0));
-    assert_eq!(world.run(&["doctor", "--only", "control.age"]).status.code(), Some(9));
+    assert_eq!(world.control_sql("select last_value from control.fences"), fence, "repair --all");
+    let doctor = world.run(&["doctor", "--only", "control.age"]);
+    assert_eq!(doctor.status.code(), Some(9), "{}", String::from_utf8_lossy(&doctor.stdout));
     assert_eq!(world.there(), there);
     assert_eq!(closed.map(|role| login(&world, &role)), [false, false]);
 }
