@@ -41,8 +41,6 @@ pub(super) struct Seen {
     pub(super) new: bool,
     /// The installation, where it is of this program's version.
     pub(super) installation: Option<Uuid>,
-    /// By installation, the youngest change that its server has seen.
-    world: Vec<(Uuid, i64)>,
     /// Whether its tables are of another version than this program's.
     other_version: bool,
     /// Registered servers, beside the default one.
@@ -138,8 +136,7 @@ pub(super) async fn examine(patient: &Patient, key: Option<Arc<dyn MasterKey>>, 
             return Seen { new, ..unseen(findings, why, patient) };
         }
     };
-    let version = Some(server::version_of(&answer.facts));
-    let mut seen = Seen { version, world: answer.world, ..Seen::default() };
+    let mut seen = Seen { version: Some(server::version_of(&answer.facts)), ..Seen::default() };
     seen.findings = server::common(&subject, &answer.facts);
     seen.findings.push(server::closed(&subject, &answer.facts));
     seen.findings.extend(stoppers::examine(&subject, &answer.stoppers));
@@ -251,8 +248,7 @@ pub(super) async fn age(
     };
     let looking = async {
         let mut control = address.connect("nexus:doctor").await?;
-        let own = ("the control database's server".to_owned(), seen.world.clone());
-        for (name, seen) in worlds.iter().chain([&own]) {
+        for (name, seen) in worlds {
             let world = seen.iter().filter(|(of, _)| *of == id).map(|(_, fence)| *fence).max().unwrap_or(0);
             if let Some(older) = compare_age(&mut control, name, world).await? {
                 return Ok(Some(older));

@@ -124,7 +124,8 @@ struct SeenCluster {
 }
 
 async fn default_cluster(patient: &Patient, only: &Only) -> Option<(String, SeenCluster)> {
-    if !only.group(Group::Cluster) && !only.group(Group::Programs) {
+    // What it has seen tells the age of the control database.
+    if ![Group::Cluster, Group::Programs, Group::Control].iter().any(|group| only.group(*group)) {
         return None;
     }
     let embedded = patient.stack.is_some();
