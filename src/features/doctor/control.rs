@@ -223,10 +223,8 @@ async fn record(
         }
         Ok(flaws) => {
             let more = flaws.len().saturating_sub(3);
-            let mut found = flaws.into_iter().take(3).collect::<Vec<_>>().join("; ");
-            if more > 0 {
-                found += &format!("; and {more} more");
-            }
+            let first = flaws.into_iter().take(3).collect::<Vec<_>>().join("; ");
+            let found = if more > 0 { format!("{first}; and {more} more") } else { first };
             Finding::problem((Group::Control, NAME), ErrorKind::Integrity, &subject.name, found)
                 .mend("nexus fsck")
         }

@@ -27,7 +27,7 @@ pub(super) async fn look(
         if can_enter(index, it) {
             match of(it, enter(look, cluster, it).await, place) {
                 Ok(inside) => found = inside,
-                Err(why) => unseen = Some(why),
+                Err(why) => unseen = Some(*why),
             }
             // Where the role itself has too many rights, all questions about its rights say so.
             let role = index.role(&it.tenant.resources.app_role);
@@ -72,21 +72,23 @@ fn of(
     it: &Whole<'_>,
     inside: Result<Option<Inside>, ClusterError>,
     place: &Place,
-) -> Result<Vec<Finding>, Finding> {
+) -> Result<Vec<Finding>, Box<Finding>> {
     let name = &it.tenant.resources.database_name;
     let new =
         |code, object: String, detail: String| Finding::new(code, Some(it.tenant), place, object, detail);
     let object = format!("database {name}");
     let inside = match inside {
         Ok(Some(inside)) => inside,
-        Ok(None) => return Err(new("inside_unreachable", object, "the inspection was stopped".to_owned())),
+        Ok(None) => {
+            return Err(new("inside_unreachable", object, "the inspection was stopped".to_owned()).into());
+        }
         // 3D000: it was deleted at this moment; 55000: it takes no sessions any more. The next look
         // finds it so in the catalogue.
         Err(ClusterError::Db(DbError::Refused { ref state, .. })) if state == "3D000" || state == "55000" => {
-            return Err(new("inside_unreachable", object, "it was just closed or deleted".to_owned()));
+            return Err(new("inside_unreachable", object, "it was just closed or deleted".to_owned()).into());
         }
         Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy) => {
-            return Err(new("inside_unreachable", object, error.to_string()));
+            return Err(new("inside_unreachable", object, error.to_string()).into());
         }
         Err(error) => return Ok(vec![new("inside_unreadable", object, error.to_string())]),
     };

@@ -245,7 +245,8 @@ fn database_drift(found: &Index<'_>, expected: &Expected<'_>, drift: &mut Vec<Dr
         return;
     };
     let marked_owner = database.owner == names.owner && names.mark.fits(database.owner_mark.as_deref());
-    if !names.mark.fits(database.mark.as_deref()) && !(database.mark.is_none() && marked_owner) {
+    let is_marked = names.mark.fits(database.mark.as_deref()) || database.mark.is_none() && marked_owner;
+    if !is_marked {
         let detail = "it does not bear this tenant's mark";
         drift.push(Drift::new("database_foreign", object, detail, Mend::ByHand));
         return;
