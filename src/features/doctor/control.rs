@@ -190,20 +190,23 @@ async fn read(
     seen.findings.push(work::audit(control).await);
     let read = store::templates(control, REALM.newest()).await;
     seen.templates = seen.take(read, (Group::Cluster, "template"), "templates").unwrap_or_default();
-    seen.findings.push(record(subject, key.as_ref(), control, seen.other_version).await);
+    let other_key =
+        key.as_ref().zip(seen.recorded.as_ref()).is_some_and(|(key, recorded)| key.id() != recorded);
+    let comparable = !seen.other_version && !other_key;
+    seen.findings.push(record(subject, key.as_ref().filter(|_| comparable), control).await);
     registered(seen, patient, key, control).await;
 }
 
 /// Whether the rows that decide who gets whose credentials are as Nexus wrote them.
-async fn record(
-    subject: &Subject,
-    key: Option<&Arc<dyn MasterKey>>,
-    control: &mut PgConnection,
-    other_version: bool,
-) -> Finding {
+async fn record(subject: &Subject, key: Option<&Arc<dyn MasterKey>>, control: &mut PgConnection) -> Finding {
     const NAME: &str = "record";
-    let Some(key) = key.filter(|_| !other_version) else {
-        return Finding::skipped(Group::Control, NAME, &subject.name, "no key, or another version's tables");
+    let Some(key) = key else {
+        return Finding::skipped(
+            Group::Control,
+            NAME,
+            &subject.name,
+            "needs this version's tables and their key",
+        );
     };
     let secrets = Secrets::new(Arc::clone(key));
     let looked = async {

@@ -13,7 +13,7 @@ fn is_found(world: &World, what: &str, statement: &str, undo: &str) {
         ["record_row_changed", "record_row_unsealed", "signing_keys_changed", "revocations_changed"];
     assert!(faults.iter().any(|(code, _)| expected.contains(&code.as_str())), "{what}: {faults:?}");
     assert_eq!(world.run(&["audit", "verify"]).status.code(), Some(9), "{what}: audit verify");
-    assert_eq!(world.run(&["doctor", "--only", "control.record"]).status.code(), Some(9), "{what}: doctor");
+    assert_eq!(world.run(&["doctor", "--only", "control", "key"]).status.code(), Some(9), "{what}: doctor");
     world.control_sql(undo);
 }
 
