@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -20,7 +19,7 @@ use crate::features::secrets::{Secrets, recorded_master};
 use crate::features::{record, tokens};
 use crate::infra::cluster::{self, ClusterError};
 use crate::infra::crypto::{MasterKey, MasterKeyId};
-use crate::infra::db::{CONTROL, DbError, REALM};
+use crate::infra::db::{CONTROL, DbError, PgConnection, REALM};
 use crate::kernel::{Caller, ErrorKind, Failure};
 
 /// What sets up an installation, or brings it to this program's version.

@@ -2,8 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::PgConnection;
-
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
@@ -12,6 +10,7 @@ use super::record;
 use super::strangers::{orphan, told_by};
 use crate::features::placement::{PlacementError, Store, StoreView};
 use crate::features::tenants::{Selector, Tenant};
+use crate::infra::db::PgConnection;
 use crate::infra::objects::{FoundKey, ObjectError, Owner, StoreInventory};
 use crate::kernel::{ErrorKind, Failure};
 

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde_json::json;
-use sqlx::PgConnection;
 
 use super::error::InspectionError;
 use super::model::{Finding, Place, RECORD_OLDER, Remedy, Report, Sight};
@@ -12,7 +11,7 @@ use crate::features::installation::compare_age;
 use crate::features::provisioning::Provisioning;
 use crate::features::record;
 use crate::features::tokens;
-use crate::infra::db::{DbError, durable_transaction};
+use crate::infra::db::{DbError, PgConnection, durable_transaction};
 use crate::kernel::{Caller, TenantId};
 
 /// What the reason of a suspension says that an acceptance found.

@@ -1,10 +1,8 @@
 //! Whether the control database is as young as the world: servers and stores keep the highest fence
 //! that they have seen, and every change of a tenant takes a higher one.
 
-use sqlx::PgConnection;
-
 use super::store;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{ErrorKind, Failure};
 
 /// The control database was restored from a backup that is older than the world.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretBox};
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::InstallationError;
@@ -16,7 +15,9 @@ use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::infra::cluster::{close_maintenance_databases, prepare_high_water};
 use crate::infra::crypto::RecordKey;
-use crate::infra::db::{AdvisoryLock, CONTROL, DbError, LockKey, REALM, ServerAddress, transaction};
+use crate::infra::db::{
+    AdvisoryLock, CONTROL, DbError, LockKey, PgConnection, REALM, ServerAddress, transaction,
+};
 use crate::kernel::{Caller, Email, Event, Progress, TenantId};
 
 /// How long to wait for another process that sets the same installation up.

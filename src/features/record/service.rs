@@ -1,11 +1,9 @@
 //! Looking whether rows are as they were written, and writing checksums of rows that have none.
 
-use sqlx::PgConnection;
-
 use super::checksums::{self, Identity};
 use super::store::{self, PlaceRow, TenantRow, TenantSums};
 use crate::infra::crypto::{MasterKeyId, RecordKey};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 
 /// A row that is not as it was written.

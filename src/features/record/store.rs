@@ -1,10 +1,10 @@
 //! The SQL of the rows that are covered.
 
 use futures_util::TryStreamExt;
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 
 /// A tenant's row, as far as it is covered.

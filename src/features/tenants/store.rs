@@ -1,7 +1,7 @@
 //! The SQL of tenants' rows.
 
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, PgConnection, QueryBuilder};
+use sqlx::{AssertSqlSafe, QueryBuilder};
 use time::OffsetDateTime;
 
 use super::model::{Adoption, NewTenant, Resources, Tenant, TenantState};
@@ -9,7 +9,7 @@ use super::selector::{self, Selector, like_literal};
 use crate::features::record::{self, Identity};
 use crate::infra::crypto::RecordKey;
 use crate::infra::crypto::record_key::checksum_in_sql;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Email, ExposeSecret, Labels, Slug, TenantId};
 
 /// The index that lets no two tenants have one slug.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use sqlx::PgConnection;
 
 use super::error::TokenError;
 use super::keys::{private_name, public_name};
@@ -13,7 +12,7 @@ use super::model::{KeyState, KeyView};
 use super::store;
 use crate::features::audit::{self, AuditError, AuditFilter};
 use crate::features::secrets::{Secrets, SecretsError};
-use crate::infra::db::{DbError, snapshot};
+use crate::infra::db::{DbError, PgConnection, snapshot};
 use crate::kernel::{Caller, ErrorKind, Failure, Page, TenantId};
 
 /// Most changes of keys that are looked at, the newest first.

@@ -3,11 +3,11 @@
 //!
 //! In the maintenance database, which lets no tenant in: it tells how much there is to do.
 
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use super::ClusterError;
-use crate::infra::db::{DbError, literal};
+use crate::infra::db::{DbError, PgConnection, literal};
 
 /// The highest fence of each installation that this server has seen.
 ///
