@@ -66,15 +66,19 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("iam", &["audit", "secrets"]),
     ("secrets", &[]),
     ("migrations", &["audit"]),
-    ("placement", &["audit", "migrations", "secrets"]),
-    ("tenants", &["audit"]),
+    ("record", &[]),
+    ("placement", &["audit", "migrations", "record", "secrets"]),
+    ("tenants", &["audit", "record"]),
     ("local", &[]),
     ("tokens", &["audit", "iam", "secrets", "tenants"]),
-    ("installation", &["audit", "iam", "placement", "secrets"]),
-    ("doctor", &["installation", "local", "placement", "secrets"]),
+    ("installation", &["audit", "iam", "placement", "record", "secrets"]),
+    ("doctor", &["installation", "local", "placement", "record", "secrets", "tokens"]),
     ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),
     ("fleet", &["audit", "installation", "migrations", "placement", "secrets", "tenants"]),
-    ("inspection", &["audit", "installation", "placement", "provisioning", "secrets", "tenants"]),
+    (
+        "inspection",
+        &["audit", "installation", "placement", "provisioning", "record", "secrets", "tenants", "tokens"],
+    ),
 ];
 
 struct Source {

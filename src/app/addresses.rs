@@ -8,7 +8,7 @@ use crate::features::placement::{Cluster, DEFAULT};
 use crate::infra::db::{Host, ServerAddress, Tls};
 use crate::infra::objects::{GarageStore, LocalStore, ObjectStore};
 use crate::kernel::{AnyFailure, ErrorKind, Failure, Progress, SecretString};
-use crate::settings::{self, LocalSettings, ServerSettings, Settings, StoreDriver, Target};
+use crate::settings::{self, LocalSettings, ServerSettings, Settings, StoreDriver, StoreSettings, Target};
 
 /// The name of the control database of the embedded stack.
 const CONTROL_DATABASE: &str = "nexus";
@@ -72,13 +72,7 @@ impl Addresses {
                 let control = server(&servers.control).await?;
                 let admin = server(&servers.cluster).await?;
                 let token = servers.store.admin_token.resolve().await?;
-                let it = &servers.store;
-                let store: Arc<dyn ObjectStore> = match &it.driver {
-                    StoreDriver::Local => Arc::new(LocalStore::new(&it.endpoint, &it.region, token)),
-                    StoreDriver::Garage { admin_endpoint } => {
-                        Arc::new(GarageStore::new(&it.endpoint, admin_endpoint, &it.region, token))
-                    }
-                };
+                let store = store(&servers.store, token);
                 Ok(Self { control, cluster: cluster(settings, admin), store })
             }
         }
@@ -122,6 +116,17 @@ async fn server(settings: &ServerSettings) -> Result<ServerAddress, AnyFailure> 
         None => SecretString::from(""),
     };
     Ok(address(settings, password))
+}
+
+/// The store that the settings name.
+pub(super) fn store(settings: &StoreSettings, token: SecretString) -> Arc<dyn ObjectStore> {
+    let StoreSettings { endpoint, region, .. } = settings;
+    match &settings.driver {
+        StoreDriver::Local => Arc::new(LocalStore::new(endpoint, region, token)),
+        StoreDriver::Garage { admin_endpoint } => {
+            Arc::new(GarageStore::new(endpoint, admin_endpoint, region, token))
+        }
+    }
 }
 
 /// A server's address, with its login's password.

@@ -10,7 +10,7 @@ use crate::features::doctor::{self, Finding, Only, Part, Patient, TriedSecret};
 use crate::features::placement::Cluster;
 use crate::infra::crypto::{LocalMasterKey, MasterKey};
 use crate::infra::db::ServerAddress;
-use crate::infra::objects::{LocalStore, ObjectStore};
+use crate::infra::objects::ObjectStore;
 use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString};
 use crate::settings::{Loaded, SecretRef, ServerSettings, ServersSettings, Settings, Sources, Target};
 
@@ -141,7 +141,7 @@ fn server(secrets: &[TriedSecret], settings: &ServerSettings) -> Part<ServerAddr
 
 fn store(secrets: &[TriedSecret], servers: &ServersSettings) -> Part<Arc<dyn ObjectStore>> {
     let token = secret(secrets, &servers.store.admin_token)?;
-    Ok(Arc::new(LocalStore::new(&servers.store.endpoint, &servers.store.region, token)))
+    Ok(addresses::store(&servers.store, token))
 }
 
 /// The master key, where it is no file.

@@ -107,6 +107,7 @@ impl App {
         })?;
         let installation = installation::open(&mut control, &addresses.control).await?;
         let secrets = Secrets::new(keys::master(&settings.keys).await?);
+        let installation = installation.with_keys(&secrets);
         let placement =
             Placement::new(addresses.cluster.clone(), Arc::clone(&addresses.store), secrets.clone());
         let provisioning = Provisioning {

@@ -2,12 +2,14 @@
 
 use clap::Args;
 
-use super::output::{Column, Row};
+use super::output::{Column, Row, Thing};
 use super::{CommandResult, Exit, Invocation, complete, prompt};
 use crate::app::App;
-use crate::features::inspection::{self, Finding, InspectionError, PlannedFix, Report, Request, Severity};
+use crate::features::inspection::{
+    self, Accepted, Finding, InspectionError, PlannedFix, Report, Request, Severity,
+};
 use crate::features::tenants::Selector;
-use crate::kernel::AnyFailure;
+use crate::kernel::{AnyFailure, Verdict};
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
@@ -17,6 +19,7 @@ EXAMPLES
   nexus -o json fsck | jq -r '.[] | select(.severity == \"error\") | .code'
   nexus --dry-run fsck --fix                what would be mended, and how
   nexus fsck --fix --yes                    in a script
+  nexus fsck --accept-record                after an older control database was restored
   nexus fsck --fix --drop-orphans --yes --confirm 2
                                             also what bears our mark and nobody has: two things
 
@@ -44,6 +47,14 @@ pub struct FsckArgs {
     /// Also drop databases and buckets that bear our mark and that no tenant has
     #[arg(long, requires = "fix", conflicts_with = "conditions")]
     pub drop_orphans: bool,
+    /// Take the control database as it is for true: after an older one was restored, or after a row was
+    /// changed by hand
+    ///
+    /// New changes are numbered above all that servers and stores have seen. Tenants that are closed on
+    /// their server are suspended, tenants of a pool are given to nobody any more, and what the control
+    /// database does not know is left alone from then on. Nothing is dropped and nothing is opened.
+    #[arg(long, conflicts_with_all = ["fix", "conditions", "cluster"])]
+    pub accept_record: bool,
     /// Say how many of those are to be dropped, where there is no terminal to type it on
     #[arg(long, value_name = "N", requires = "drop_orphans")]
     pub confirm: Option<usize>,
@@ -68,9 +79,19 @@ pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
         on.reading(look).await
     };
     let report = look(control).await?;
+    if args.accept_record {
+        drop(progress);
+        return accept(&mut app, &report, on).await;
+    }
     if !args.fix {
         drop(progress);
         return tell(report, on);
+    }
+    if let Some(older) = report.older() {
+        drop(progress);
+        let older = older.detail.clone();
+        on.screen.list(report.findings)?;
+        return Err(InspectionError::RecordOlder(older).into());
     }
     let planned = inspection::plan(&report.findings, args.drop_orphans);
     if on.global.dry_run {
@@ -94,6 +115,28 @@ pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
     tell(left, on)
 }
 
+/// Shows what an acceptance does, has it agreed to, and does it.
+async fn accept(app: &mut App, report: &Report, on: &Invocation) -> CommandResult {
+    let caller = on.caller();
+    let App { provisioning, control } = app;
+    let planned = inspection::accept(provisioning, control, &caller, report, true).await?;
+    if !on.global.dry_run {
+        on.screen.note(&format!("suspended from now on: {}", list(&planned.suspended)));
+        on.screen.note(&format!("taken out of their pool: {}", list(&planned.unpooled)));
+        on.screen.note(&format!("left alone from now on: {}", list(&planned.unmanaged)));
+        prompt::confirm(on, "take the control database as it is for true")?;
+        let accepted = inspection::accept(provisioning, control, &caller, report, false).await?;
+        on.screen.thing(&accepted)?;
+        return Ok(Exit::Done);
+    }
+    on.screen.thing(&planned)?;
+    Ok(Exit::Done)
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 /// Shows what would be done and has it agreed to.
 fn agree(planned: &[PlannedFix], args: &FsckArgs, on: &Invocation) -> Result<(), AnyFailure> {
     for fix in planned {
@@ -112,7 +155,7 @@ fn agree(planned: &[PlannedFix], args: &FsckArgs, on: &Invocation) -> Result<(),
 
 /// Writes the findings; a fault is a failure.
 fn tell(report: Report, on: &Invocation) -> CommandResult {
-    let (errors, unasked) = (report.errors(), report.unasked());
+    let (errors, unasked, verdict) = (report.errors(), report.unseen, report.verdict());
     let fixable = report.findings.iter().filter(|it| it.fixable && it.severity == Severity::Error).count();
     let notices = report.findings.len() - errors - unasked;
     let (tenants, places) = (report.tenants, report.places);
@@ -120,13 +163,28 @@ fn tell(report: Report, on: &Invocation) -> CommandResult {
     on.screen.note(&format!(
         "{tenants} tenant(s), {places} server(s) and store(s): {errors} fault(s), {notices} notice(s)"
     ));
-    if errors > 0 {
-        return Err(InspectionError::Faults { errors, unasked, fixable }.into());
+    match verdict {
+        Verdict::Well => Ok(Exit::Done),
+        Verdict::NotSeen { unseen } => Err(InspectionError::Unasked { unasked: unseen }.into()),
+        Verdict::Faulty { faults, unseen } => {
+            Err(InspectionError::Faults { errors: faults, unasked: unseen, fixable }.into())
+        }
     }
-    if unasked > 0 {
-        return Err(InspectionError::Unasked { unasked }.into());
+}
+
+impl Thing for Accepted {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("fence", self.fence.to_string()),
+            ("suspended", self.suspended.join(" ")),
+            ("unpooled", self.unpooled.join(" ")),
+            ("unmanaged", self.unmanaged.join(", ")),
+        ]
     }
-    Ok(Exit::Done)
+
+    fn id(&self) -> String {
+        self.fence.to_string()
+    }
 }
 
 impl Row for Finding {

@@ -14,6 +14,7 @@ pub mod local;
 pub mod migrations;
 pub mod placement;
 pub mod provisioning;
+pub mod record;
 pub mod secrets;
 pub mod tenants;
 pub mod tokens;

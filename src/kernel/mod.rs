@@ -18,6 +18,7 @@ pub mod shell;
 pub mod slug;
 pub mod suggest;
 pub mod text;
+pub mod verdict;
 
 pub use caller::Caller;
 pub use email::Email;
@@ -30,3 +31,4 @@ pub use progress::{Event, Progress};
 pub use resource_name::ResourceName;
 pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 pub use slug::Slug;
+pub use verdict::Verdict;

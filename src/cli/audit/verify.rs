@@ -10,6 +10,7 @@ use super::super::{CommandResult, Exit, Invocation};
 use super::{AnchorArgs, VerifyArgs, watch};
 use crate::app::App;
 use crate::features::audit::{self, Anchor, AnchorFile, AuditError};
+use crate::features::inspection::{self, InspectionError};
 use crate::kernel::{AnyFailure, ErrorKind, Failure};
 
 /// Both inputs are standard input.
@@ -37,16 +38,26 @@ pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
     };
     let given = anchors.len() as u64;
     let progress = on.screen.progress();
+    let mut flaws = Vec::new();
     let verified = if let Some(input) = &args.file {
         audit::check_file(&name(input), &mut *open(input)?, anchors, watch(on, &progress))?
     } else {
         let (settings, caller) = (on.settings()?, on.caller());
         let mut app = App::open(&settings, &caller, &progress).await?;
         let id = app.provisioning.installation.id;
-        audit::verify(&mut app.control, &caller, id, anchors, watch(on, &progress)).await?
+        let verified = audit::verify(&mut app.control, &caller, id, anchors, watch(on, &progress)).await?;
+        let App { provisioning, control } = &mut app;
+        flaws = inspection::examine_record(provisioning, control, &caller).await?;
+        verified
     };
     drop(progress);
     on.screen.thing(&verified)?;
+    for flaw in &flaws {
+        on.screen.warn(&format!("{}: {}: {}", flaw.code, flaw.object, flaw.detail));
+    }
+    if !flaws.is_empty() {
+        return Err(InspectionError::Faults { errors: flaws.len(), unasked: 0, fixable: 0 }.into());
+    }
     if verified.anchors < given {
         let early = given - verified.anchors;
         on.screen.warn(&format!("{early} of {given} anchors are of rows before this export's first"));

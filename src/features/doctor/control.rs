@@ -4,23 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::model::{CHECKS, Finding, Group};
 use super::objects::StoreSubject;
 use super::patient::Patient;
 use super::server::{self, Subject};
-use super::store::{self, ServerFacts, TemplateRow};
-use super::work;
-use crate::features::installation::{self, InstallationError};
+use super::store::{self, ServerFacts, Stoppers, TemplateRow};
+use super::{stoppers, work};
+use crate::features::installation::{self, InstallationError, compare_age};
 use crate::features::local::PgVersion;
 use crate::features::placement::{DEFAULT, Placement, cluster_names, store_names};
 use crate::features::secrets::{Secrets, recorded_master};
+use crate::features::{record, tokens};
+use crate::infra::cluster::{self, ClusterError};
 use crate::infra::crypto::{MasterKey, MasterKeyId};
 use crate::infra::db::{CONTROL, DbError, PgConnection, REALM};
-use crate::kernel::ErrorKind;
+use crate::kernel::{Caller, ErrorKind, Failure};
 
 /// What sets up an installation, or brings it to this program's version.
 const SET_UP: &str = "nexus init";
+/// What is said to have not been looked at where the list of them could not be read.
+const SERVERS: &str = "registered servers";
+const STORES: &str = "registered stores";
 
 /// What was seen of the control database.
 #[derive(Default)]
@@ -32,6 +38,10 @@ pub(super) struct Seen {
     pub(super) read: bool,
     /// Whether its server answers, and nothing was ever set up there.
     pub(super) new: bool,
+    /// The installation, where it is of this program's version.
+    pub(super) installation: Option<Uuid>,
+    /// Whether its tables are of another version than this program's.
+    other_version: bool,
     /// Registered servers, beside the default one.
     pub(super) clusters: Vec<Subject>,
     /// Most sessions on the default server.
@@ -40,6 +50,21 @@ pub(super) struct Seen {
     pub(super) stores: Vec<StoreSubject>,
     /// Templates at the newest version.
     pub(super) templates: Vec<TemplateRow>,
+}
+
+impl Seen {
+    /// What was read. An older or newer control database may lack a table or a column: what can be
+    /// read is read. Whatever else keeps it from being read is said.
+    fn take<T>(&mut self, read: Result<T, impl Failure>, place: (Group, &str), subject: &str) -> Option<T> {
+        let error = match read {
+            Ok(read) => return Some(read),
+            Err(error) => error,
+        };
+        if !self.other_version {
+            self.findings.push(Finding::unseen(place, subject, &error.to_string()));
+        }
+        None
+    }
 }
 
 /// Everything in a group that was not looked at.
@@ -55,6 +80,9 @@ pub(super) fn skip(group: Group, but: &[&str], subject: &str, why: &str, mend: O
 /// A server's word, and the moments between which it came.
 pub(super) struct Answer {
     pub(super) facts: ServerFacts,
+    pub(super) stoppers: Stoppers,
+    /// By installation, the youngest change that the server has seen.
+    pub(super) world: Vec<(Uuid, i64)>,
     pub(super) times: (OffsetDateTime, OffsetDateTime, OffsetDateTime),
 }
 
@@ -70,7 +98,12 @@ pub(super) async fn ask(
         let before = OffsetDateTime::now_utc();
         let facts = store::server(&mut connection, control).await?;
         let times = (before, facts.now, OffsetDateTime::now_utc());
-        Ok::<_, DbError>((connection, Answer { facts, times }))
+        let stoppers = store::stoppers(&mut connection).await?;
+        let world = cluster::high_waters(&mut connection).await.map_err(|error| match error {
+            ClusterError::Db(error) => error,
+            other => DbError::Unexpected(sqlx::Error::Configuration(other.into())),
+        })?;
+        Ok::<_, DbError>((connection, Answer { facts, stoppers, world, times }))
     };
     match tokio::time::timeout(patience, asking).await {
         Ok(Ok(answer)) => Ok(answer),
@@ -105,6 +138,7 @@ pub(super) async fn examine(patient: &Patient, key: Option<Arc<dyn MasterKey>>, 
     let mut seen = Seen { version: Some(server::version_of(&answer.facts)), ..Seen::default() };
     seen.findings = server::common(&subject, &answer.facts);
     seen.findings.push(server::closed(&subject, &answer.facts));
+    seen.findings.extend(stoppers::examine(&subject, &answer.stoppers));
     let reading = read(&mut seen, &subject, patient, key, &mut connection);
     if tokio::time::timeout(patience, reading).await.is_err() {
         let found = format!("its tables gave no answer in {} s", patience.as_secs());
@@ -136,6 +170,8 @@ async fn read(
 ) {
     let opened = installation::open(control, &subject.address).await;
     seen.findings.push(migrations(subject, control, &opened).await);
+    let other = |it: &_| matches!(it, InstallationError::Behind { .. } | InstallationError::Ahead { .. });
+    seen.other_version = opened.as_ref().is_err_and(other);
     if let Err(InstallationError::NotInitialised { .. }) = opened {
         seen.new = true;
         let why = "the control database is not set up";
@@ -145,13 +181,89 @@ async fn read(
         return;
     }
     seen.read = true;
-    // An older or newer control database may lack a table: what can be read is read.
-    seen.recorded = recorded_master(control).await.ok().flatten();
+    seen.installation = opened.ok().map(|it| it.id);
+    let read = recorded_master(control).await;
+    seen.recorded = seen.take(read, (Group::Key, "recorded"), "master key").flatten();
     seen.findings.extend(work::operations(control).await);
     seen.findings.push(work::trash(control).await);
     seen.findings.push(work::audit(control).await);
-    seen.templates = store::templates(control, REALM.newest()).await.unwrap_or_default();
+    let read = store::templates(control, REALM.newest()).await;
+    seen.templates = seen.take(read, (Group::Cluster, "template"), "templates").unwrap_or_default();
+    let other_key =
+        key.as_ref().zip(seen.recorded.as_ref()).is_some_and(|(key, recorded)| key.id() != recorded);
+    let comparable = !seen.other_version && !other_key;
+    seen.findings.push(record(subject, key.as_ref().filter(|_| comparable), control).await);
     registered(seen, patient, key, control).await;
+}
+
+/// Whether the rows that decide who gets whose credentials are as Nexus wrote them.
+async fn record(subject: &Subject, key: Option<&Arc<dyn MasterKey>>, control: &mut PgConnection) -> Finding {
+    const NAME: &str = "record";
+    let Some(key) = key else {
+        return Finding::skipped(
+            Group::Control,
+            NAME,
+            &subject.name,
+            "needs this version's tables and their key",
+        );
+    };
+    let secrets = Secrets::new(Arc::clone(key));
+    let looked = async {
+        let rows = record::examine(control, secrets.record_key(), secrets.master_id()).await;
+        let rows = rows.map_err(|error| error.to_string())?;
+        let keys =
+            tokens::examine(control, &Caller::System, &secrets).await.map_err(|error| error.to_string())?;
+        let rows = rows.into_iter().map(|flaw| format!("{}: {}", flaw.object, flaw.what));
+        Ok::<Vec<String>, String>(
+            rows.chain(keys.into_iter().map(|flaw| format!("{}: {}", flaw.object, flaw.detail))).collect(),
+        )
+    };
+    match looked.await {
+        Err(why) => Finding::unseen((Group::Control, NAME), &subject.name, &why),
+        Ok(flaws) if flaws.is_empty() => {
+            Finding::ok(Group::Control, NAME, &subject.name, "tenants, keys and revocations are as written")
+        }
+        Ok(flaws) => {
+            let more = flaws.len().saturating_sub(3);
+            let first = flaws.into_iter().take(3).collect::<Vec<_>>().join("; ");
+            let found = if more > 0 { format!("{first}; and {more} more") } else { first };
+            Finding::problem((Group::Control, NAME), ErrorKind::Integrity, &subject.name, found)
+                .mend("nexus fsck")
+        }
+    }
+}
+
+/// Whether a server has seen younger changes than the control database knows. What it has seen was
+/// read before, or is read again here.
+pub(super) async fn age(
+    patient: &Patient,
+    seen: &Seen,
+    worlds: &[(String, Vec<(Uuid, i64)>)],
+    patience: Duration,
+) -> Finding {
+    const PLACE: (Group, &str) = (Group::Control, "age");
+    let subject = "control database";
+    let (Ok(address), Some(id)) = (&patient.control, seen.installation) else {
+        return Finding::skipped(PLACE.0, PLACE.1, subject, "the control database was not read");
+    };
+    let looking = async {
+        let mut control = address.connect("nexus:doctor").await?;
+        for (name, seen) in worlds {
+            let world = seen.iter().filter(|(of, _)| *of == id).map(|(_, fence)| *fence).max().unwrap_or(0);
+            if let Some(older) = compare_age(&mut control, name, world).await? {
+                return Ok(Some(older));
+            }
+        }
+        Ok::<_, DbError>(None)
+    };
+    match tokio::time::timeout(patience, looking).await {
+        Ok(Ok(None)) => Finding::ok(PLACE.0, PLACE.1, subject, "no server has seen a younger change"),
+        Ok(Ok(Some(older))) => {
+            Finding::problem(PLACE, ErrorKind::Integrity, subject, older.to_string()).mend("nexus fsck")
+        }
+        Ok(Err(error)) => Finding::unseen(PLACE, subject, &error.to_string()),
+        Err(_) => Finding::unseen(PLACE, subject, "no answer"),
+    }
 }
 
 async fn migrations(
@@ -187,8 +299,10 @@ async fn registered(
     control: &mut PgConnection,
 ) {
     let (Ok(cluster), Ok(store), Some(key)) = (&patient.cluster, &patient.store, key) else {
-        let clusters = cluster_names(control).await.unwrap_or_default();
-        let stores = store_names(control).await.unwrap_or_default();
+        let (clusters, stores) = (cluster_names(control).await, store_names(control).await);
+        let place = |group| (group, "reachable");
+        let clusters = seen.take(clusters, place(Group::Cluster), SERVERS).unwrap_or_default();
+        let stores = seen.take(stores, place(Group::Store), STORES).unwrap_or_default();
         for (group, names) in [(Group::Cluster, clusters), (Group::Store, stores)] {
             for name in names.iter().filter(|name| *name != DEFAULT) {
                 let why = "its credentials cannot be opened: see key, and settings.secrets";
@@ -198,7 +312,8 @@ async fn registered(
         return;
     };
     let placement = Placement::new(cluster.clone(), Arc::clone(store), Secrets::new(key));
-    for view in placement.clusters(control).await.unwrap_or_default() {
+    let clusters = placement.clusters(control).await;
+    for view in seen.take(clusters, (Group::Cluster, "reachable"), SERVERS).unwrap_or_default() {
         let budget = view.connections.map(i64::from);
         if view.name == DEFAULT {
             seen.default_budget = budget;
@@ -216,7 +331,8 @@ async fn registered(
             Err(error) => seen.findings.push(Finding::failure((group, "reachable"), view.name, &error)),
         }
     }
-    for view in placement.stores(control).await.unwrap_or_default() {
+    let stores = placement.stores(control).await;
+    for view in seen.take(stores, (Group::Store, "reachable"), STORES).unwrap_or_default() {
         if view.name == DEFAULT {
             continue;
         }

@@ -19,6 +19,7 @@ mod server;
 mod service;
 mod settings;
 mod stack;
+mod stoppers;
 mod store;
 mod work;
 

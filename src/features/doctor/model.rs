@@ -110,6 +110,16 @@ pub const CHECKS: &[Check] = &[
     check(Group::Control, "checksums"),
     check(Group::Control, "logging"),
     check(Group::Control, "closed"),
+    check(Group::Control, "collation"),
+    check(Group::Control, "prepared"),
+    check(Group::Control, "locks"),
+    check(Group::Control, "slots"),
+    check(Group::Control, "wraparound"),
+    check(Group::Control, "damaged"),
+    check(Group::Control, "files"),
+    check(Group::Control, "expiry"),
+    check(Group::Control, "age"),
+    check(Group::Control, "record"),
     check(Group::Cluster, "reachable"),
     check(Group::Cluster, "version"),
     check(Group::Cluster, "rights"),
@@ -123,6 +133,14 @@ pub const CHECKS: &[Check] = &[
     check(Group::Cluster, "clock"),
     check(Group::Cluster, "disk"),
     check(Group::Cluster, "template"),
+    check(Group::Cluster, "collation"),
+    check(Group::Cluster, "prepared"),
+    check(Group::Cluster, "locks"),
+    check(Group::Cluster, "slots"),
+    check(Group::Cluster, "wraparound"),
+    check(Group::Cluster, "damaged"),
+    check(Group::Cluster, "files"),
+    check(Group::Cluster, "expiry"),
     check(Group::Store, "reachable"),
     check(Group::Store, "tls"),
     check(Group::Store, "clock"),
@@ -224,6 +242,12 @@ impl Finding {
     ) -> Self {
         let finding = Self::new(group, name, subject, Outcome::Problem, found.into());
         Self { kind: Some(kind), ..finding }
+    }
+
+    /// It could not be looked at, and nothing else says why: not known to be well.
+    pub(super) fn unseen(place: (Group, &str), subject: impl Into<String>, why: &str) -> Self {
+        let found = format!("could not be looked at: {why}");
+        Self::problem(place, ErrorKind::Unavailable, subject, found).mend("nexus doctor  # again")
     }
 
     /// What a failure says, as a problem; its first hint is the mend.

@@ -42,9 +42,12 @@ pub(super) async fn examine(store: StoreSubject, patience: std::time::Duration) 
         Err(_) => down(&store, format!("no answer from {endpoint} in {} s", patience.as_secs())),
     };
     let clock = match dated {
-        Ok(Ok(times)) => server::skew((GROUP, &name), times, GRAIN),
-        Ok(Err(reason)) => Finding::skipped(GROUP, "clock", &name, reason),
-        Err(_) => Finding::skipped(GROUP, "clock", &name, "it does not answer"),
+        Ok(Ok((before, Some(theirs), after))) => server::skew((GROUP, &name), (before, theirs, after), GRAIN),
+        Ok(Ok((_, None, _))) => Finding::skipped(GROUP, "clock", &name, "its answers have no date"),
+        // Said already.
+        _ if reachable.kind.is_some() => Finding::skipped(GROUP, "clock", &name, "it does not answer"),
+        Ok(Err(reason)) => Finding::unseen((GROUP, "clock"), &name, &reason),
+        Err(_) => Finding::unseen((GROUP, "clock"), &name, "no answer"),
     };
     vec![reachable, tls(&name, &endpoint), clock, keys(&store)]
 }

@@ -35,15 +35,15 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    fn ok(&self, check: &str, found: impl Into<String>) -> Finding {
+    pub(super) fn ok(&self, check: &str, found: impl Into<String>) -> Finding {
         Finding::ok(self.group, check, &self.name, found)
     }
 
-    fn warning(&self, check: &str, found: impl Into<String>) -> Finding {
+    pub(super) fn warning(&self, check: &str, found: impl Into<String>) -> Finding {
         Finding::warning(self.group, check, &self.name, found)
     }
 
-    fn problem(&self, check: &str, kind: ErrorKind, found: impl Into<String>) -> Finding {
+    pub(super) fn problem(&self, check: &str, kind: ErrorKind, found: impl Into<String>) -> Finding {
         Finding::problem((self.group, check), kind, &self.name, found)
     }
 

@@ -13,7 +13,7 @@ use super::objects::{self, StoreSubject};
 use super::patient::Patient;
 use super::server::{self, Subject};
 use super::store::{ServerFacts, TemplateRow};
-use super::{keys, machine, programs, settings, stack};
+use super::{keys, machine, programs, settings, stack, stoppers};
 use crate::features::placement::DEFAULT;
 use crate::infra::crypto::MasterKey;
 use crate::infra::db::Host;
@@ -45,17 +45,22 @@ pub async fn examine(patient: Patient, only: &Only) -> Vec<Finding> {
     findings.push(not_made.unwrap_or(key_finding));
     findings.push(keys::same(key.as_ref().map(|key| key.id()), control.recorded.as_ref()));
     let mut newest = control.version;
+    let mut worlds = Vec::new();
     for (name, seen) in default_cluster
         .into_iter()
         .chain(control.clusters.iter().map(|subject| subject.name.clone()).zip(clusters))
     {
         findings.extend(seen.findings);
+        worlds.push((format!("cluster {name}"), seen.world));
         let Some(facts) = seen.facts else { continue };
         newest = newest.max(Some(server::version_of(&facts)));
         findings.push(template(&name, &patient, &control, &facts));
     }
     findings.extend(default_store.into_iter().flatten().chain(stores.into_iter().flatten()));
     findings.extend(programs::judge(&tools, newest));
+    if only.group(Group::Control) {
+        findings.push(control::age(&patient, &control, &worlds, PATIENCE).await);
+    }
     findings.extend(control.findings);
     findings.extend(local);
     findings.extend(here);
@@ -115,10 +120,12 @@ async fn control_if_wanted(patient: &Patient, key: Option<Arc<dyn MasterKey>>, o
 struct SeenCluster {
     findings: Vec<Finding>,
     facts: Option<ServerFacts>,
+    world: Vec<(uuid::Uuid, i64)>,
 }
 
 async fn default_cluster(patient: &Patient, only: &Only) -> Option<(String, SeenCluster)> {
-    if !only.group(Group::Cluster) && !only.group(Group::Programs) {
+    // What it has seen tells the age of the control database.
+    if ![Group::Cluster, Group::Programs, Group::Control].iter().any(|group| only.group(*group)) {
         return None;
     }
     let embedded = patient.stack.is_some();
@@ -129,7 +136,7 @@ async fn default_cluster(patient: &Patient, only: &Only) -> Option<(String, Seen
         }
         Err(why) => {
             let findings = skip(Group::Cluster, &[], DEFAULT, why, embedded.then_some("nexus local up"));
-            SeenCluster { findings, facts: None }
+            SeenCluster { findings, facts: None, world: Vec::new() }
         }
     };
     Some((DEFAULT.to_owned(), seen))
@@ -146,7 +153,7 @@ async fn cluster(subject: &Subject) -> SeenCluster {
                 "it cannot be reached",
                 None,
             ));
-            SeenCluster { findings, facts: None }
+            SeenCluster { findings, facts: None, world: Vec::new() }
         }
         Ok((_, answer)) => {
             let facts = answer.facts;
@@ -155,7 +162,8 @@ async fn cluster(subject: &Subject) -> SeenCluster {
             findings.push(server::closed(subject, &facts));
             findings.push(server::skew((Group::Cluster, &subject.name), answer.times, 0.0));
             findings.push(disk(subject, &facts));
-            SeenCluster { findings, facts: Some(facts) }
+            findings.extend(stoppers::examine(subject, &answer.stoppers));
+            SeenCluster { findings, facts: Some(facts), world: answer.world }
         }
     }
 }

@@ -79,6 +79,87 @@ pub(super) async fn server(
     .await?)
 }
 
+/// What on a server will stop Nexus, or already does.
+#[derive(Debug, Clone, Default, FromRow)]
+pub(super) struct Stoppers {
+    /// Databases whose collations are of another version than the system's.
+    pub(super) collations: Vec<String>,
+    /// Transactions that were prepared more than five minutes ago, as `gid in database by owner`.
+    pub(super) prepared: Vec<String>,
+    /// A statement that ends the first of them, and where it is to be run.
+    pub(super) first_prepared: Option<String>,
+    pub(super) prepared_in: Option<String>,
+    /// Locks in the shared table, and how many fit.
+    pub(super) locks: i64,
+    pub(super) lock_room: i64,
+    /// Who holds most of them: process, role, how many.
+    pub(super) holder_pid: Option<i32>,
+    pub(super) holder: Option<String>,
+    /// Replication slots that hold back much, as `name (so many MB, inactive)`.
+    pub(super) slots: Vec<String>,
+    pub(super) first_slot: Option<String>,
+    /// Age of the oldest transaction, in transactions, and in which database.
+    pub(super) oldest: i64,
+    pub(super) oldest_in: Option<String>,
+    /// Databases whose drop was cut short.
+    pub(super) half_dropped: Vec<String>,
+    /// What is wrong in the server's files, as `file line: what`.
+    pub(super) files: Vec<String>,
+    /// In how many days this login's password ends.
+    pub(super) login_ends_in: Option<f64>,
+}
+
+/// Asks a server what will stop Nexus.
+pub(super) async fn stoppers(connection: &mut PgConnection) -> Result<Stoppers, DbError> {
+    Ok(sqlx::query_as(
+        "with held as materialized (
+             select l.pid, count(*) as locks from pg_locks as l where not l.fastpath group by l.pid
+         ), holder as (
+             select held.pid, held.locks, coalesce(a.usename::text, '?') as role
+             from held left join pg_stat_activity as a on a.pid = held.pid order by held.locks desc limit 1
+         ), old as (
+             select gid, database::text as database, owner::text as owner, prepared
+             from pg_prepared_xacts where prepared < now() - interval '5 minutes'
+         ), slot as (
+             select slot_name::text as name, active,
+                    case when not pg_is_in_recovery()
+                         then pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) / 1048576 end as mb, wal_status
+             from pg_replication_slots
+         ), bad as (select name, active, mb from slot
+                    where wal_status in ('lost', 'unreserved') or mb > 10240 or not active and mb > 1024)
+         select array(select datname::text from pg_database
+                      where datcollversion is distinct from pg_database_collation_actual_version(oid)
+                        and datcollversion is not null order by datname) as collations,
+                array(select gid || ' in ' || database || ' by ' || owner from old order by prepared) as prepared,
+                (select gid from old order by prepared limit 1) as first_prepared,
+                (select database from old order by prepared limit 1) as prepared_in,
+                coalesce((select sum(locks)::bigint from held), 0) as locks,
+                current_setting('max_locks_per_transaction')::bigint
+                    * (current_setting('max_connections')::bigint
+                       + current_setting('max_prepared_transactions')::bigint) as lock_room,
+                (select pid from holder) as holder_pid,
+                (select role || ' holds ' || locks from holder) as holder,
+                array(select name || ' (' || round(coalesce(mb, 0)) || ' MB'
+                             || case when active then ')' else ', nobody reads it)' end from bad) as slots,
+                (select name from bad limit 1) as first_slot,
+                (select max(greatest(age(datfrozenxid), mxid_age(datminmxid)))::bigint from pg_database) as oldest,
+                (select datname::text from pg_database
+                 order by greatest(age(datfrozenxid), mxid_age(datminmxid)) desc limit 1) as oldest_in,
+                array(select datname::text from pg_database where datconnlimit = -2 order by datname)
+                    as half_dropped,
+                case when not (select rolsuper from pg_roles where rolname = current_user) then array[]::text[]
+                     else array(select 'pg_hba.conf line ' || line_number || ': ' || error
+                                from pg_hba_file_rules where error is not null)
+                          || array(select sourcefile || ' line ' || sourceline || ': ' || error
+                                   from pg_file_settings
+                                   where error is not null and error not like '%restarting%') end as files,
+                (select extract(epoch from rolvaliduntil - now())::float8 / 86400 from pg_roles
+                 where rolname = current_user and rolvaliduntil <> 'infinity') as login_ends_in",
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
 /// An operation that was begun a while ago and is not over.
 #[derive(Debug, FromRow)]
 pub(super) struct OldOperation {

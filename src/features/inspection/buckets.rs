@@ -5,12 +5,14 @@ use std::collections::{HashMap, HashSet};
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
-use super::model::{Finding, Place, Remedy};
-use super::strangers::orphan;
+use super::model::{Finding, Place, Remedy, Sight};
+use super::record;
+use super::strangers::{orphan, told_by};
 use crate::features::placement::{PlacementError, Store, StoreView};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::db::PgConnection;
 use crate::infra::objects::{FoundKey, ObjectError, Owner, StoreInventory};
+use crate::kernel::{ErrorKind, Failure};
 
 struct At<'a> {
     look: &'a Look<'a>,
@@ -23,54 +25,64 @@ pub(super) async fn look(
     look: &Look<'_>,
     control: &mut PgConnection,
     view: &StoreView,
-) -> Result<Vec<Finding>, InspectionError> {
+) -> Result<Sight, InspectionError> {
     let place = Place::Store(view.name.clone());
-    let (store, found) = match ask(look, control, &view.name).await {
+    let (store, found, world) = match ask(look, control, &view.name).await {
         Ok(asked) => asked,
         Err(error) => {
-            let detail = error.to_string();
-            return Ok(vec![Finding::new("store_unreachable", None, &place, place.to_string(), detail)]);
+            let not_asked = |code| Finding::new(code, None, &place, place.to_string(), error.to_string());
+            let mut sight = Sight::nothing(not_asked("store_unreachable"));
+            if error.kind() == ErrorKind::Integrity {
+                sight.findings.push(not_asked("place_credentials"));
+            }
+            return Ok(sight);
         }
     };
     let changing = look.changing(control).await?;
     let rows = look.rows(control, Selector::store(&view.name)).await?;
     let at = At { look, store: &store, place: &place };
-    let mut findings = at.tenants(&rows, &changing, &found).await;
+    let mut sight = at.tenants(&rows, &changing, &found).await;
+    sight.tenants.insert(place.clone(), 0);
+    record::age(control, &place, world, &mut sight).await?;
     if store.shared_key && rows.len() > 1 {
         let detail = format!("{} tenants", rows.len());
-        findings.push(Finding::new("store_shared_key", None, &place, place.to_string(), detail));
+        sight.findings.push(Finding::new("store_shared_key", None, &place, place.to_string(), detail));
     }
     if look.whole_stores() {
-        findings.extend(at.orphans(control, &rows, &changing, &found).await?);
+        sight.findings.extend(at.orphans(control, &rows, &changing, &found).await?);
     }
-    Ok(findings)
+    Ok(sight)
 }
 
 async fn ask(
     look: &Look<'_>,
     control: &mut PgConnection,
     name: &str,
-) -> Result<(Store, StoreInventory), PlacementError> {
+) -> Result<(Store, StoreInventory, i64), PlacementError> {
     let store = look.on.placement.store(control, name).await?;
+    let world = store.driver.high_water(&look.on.installation.marks()).await?;
     let found = store.driver.inventory(&look.on.installation.marks()).await?;
-    Ok((store, found))
+    Ok((store, found, world))
 }
 
 impl At<'_> {
-    async fn tenants(&self, rows: &[Tenant], changing: &Changing, found: &StoreInventory) -> Vec<Finding> {
+    async fn tenants(&self, rows: &[Tenant], changing: &Changing, found: &StoreInventory) -> Sight {
         let buckets: HashMap<&str, &str> =
             found.buckets.iter().map(|it| (it.name.as_str(), it.mark.as_str())).collect();
         let mut keys: HashMap<&str, Vec<&FoundKey>> = HashMap::new();
         for key in &found.keys {
             keys.entry(&key.mark).or_default().push(key);
         }
-        let mut findings = Vec::new();
+        let mut sight = Sight::default();
         for tenant in rows.iter().filter(|tenant| !changing.contains_key(&tenant.id)) {
             let Expectation::Whole { open } = Expectation::of(tenant.state) else { continue };
             let mark = self.look.on.installation.mark(tenant.id);
             let mut missing = None;
             if buckets.get(&*tenant.resources.bucket) != Some(&&*mark) {
-                missing = self.bucket(tenant, &mark).await;
+                match self.bucket(tenant, &mark).await {
+                    Ok(finding) => missing = finding,
+                    Err(unseen) => sight.unseen.push(unseen),
+                }
             }
             if !self.store.shared_key {
                 let held = keys.get(&*mark).map_or(&[][..], Vec::as_slice);
@@ -80,12 +92,12 @@ impl At<'_> {
                     reached == [tenant.resources.bucket.as_str()]
                         || missing.is_some() && reached.iter().all(own)
                 };
-                findings.extend(self.keys(tenant, held, open, fits));
+                sight.findings.extend(self.keys(tenant, held, open, fits));
             }
-            findings.extend(missing);
-            findings.extend(self.strangers(tenant, found));
+            sight.findings.extend(missing);
+            sight.findings.extend(self.strangers(tenant, found));
         }
-        findings
+        sight
     }
 
     /// Keys that Nexus did not make and that can touch the tenant's bucket.
@@ -100,17 +112,17 @@ impl At<'_> {
     }
 
     /// A bucket that the inventory does not have as the tenant's: gone, or somebody else's.
-    async fn bucket(&self, tenant: &Tenant, mark: &str) -> Option<Finding> {
+    async fn bucket(&self, tenant: &Tenant, mark: &str) -> Result<Option<Finding>, Finding> {
         let owner = Owner { mark: mark.to_owned(), fence: 0 };
         let object = format!("bucket {}", tenant.resources.bucket);
-        let new = |code, detail: String| Some(Finding::new(code, Some(tenant), self.place, &*object, detail));
+        let new = |code, detail: String| Finding::new(code, Some(tenant), self.place, &*object, detail);
         match self.store.driver.has_bucket(&tenant.resources.bucket, &owner).await {
-            Ok(true) => None,
-            Ok(false) => new("bucket_missing", "it is not in the store".to_owned()),
+            Ok(true) => Ok(None),
+            Ok(false) => Ok(Some(new("bucket_missing", "it is not in the store".to_owned()))),
             Err(ObjectError::Foreign { .. }) => {
-                new("bucket_foreign", "it does not bear this tenant's mark".to_owned())
+                Ok(Some(new("bucket_foreign", "it does not bear this tenant's mark".to_owned())))
             }
-            Err(error) => new("bucket_missing", error.to_string()),
+            Err(error) => Err(new("bucket_unreachable", error.to_string())),
         }
     }
 
@@ -169,7 +181,9 @@ impl At<'_> {
         for bucket in found.buckets.iter().filter(|bucket| !names.contains(&*bucket.name)) {
             let code = if bereft.contains(&bucket.mark) { "bucket_renamed" } else { "orphan_bucket" };
             let finding = Finding::new(code, None, self.place, format!("bucket {}", bucket.name), "");
-            let Some(finding) = orphan(control, changing, finding, &bucket.mark).await? else { continue };
+            let Some(finding) = orphan(control, changing, finding, told_by(&bucket.mark)).await? else {
+                continue;
+            };
             let remedy = Remedy::DropBucket { name: bucket.name.clone(), mark: bucket.mark.clone() };
             findings.push(if code == "orphan_bucket" { finding.with(remedy) } else { finding });
         }
@@ -177,7 +191,7 @@ impl At<'_> {
         for key in found.keys.iter().filter(|key| !marks.contains(&key.mark)) {
             let finding =
                 Finding::new("orphan_key", None, self.place, format!("key {}", key.access_key_id), "");
-            let finding = orphan(control, changing, finding, &key.mark).await?;
+            let finding = orphan(control, changing, finding, told_by(&key.mark)).await?;
             let remedy = Remedy::DropKey { id: key.access_key_id.clone(), mark: key.mark.clone() };
             findings.extend(finding.map(|finding| finding.with(remedy)));
         }

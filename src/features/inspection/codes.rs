@@ -42,6 +42,59 @@ const REVIEW: Cure = Cure::Hand("look at it before an operator works in this dat
 /// All codes.
 pub const CODES: &[Entry] = &[
     entry(
+        "record_older",
+        Error,
+        Cure::Hand(
+            "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record",
+        ),
+        "the control database is older than the world: it was restored from a backup. Until that is settled \
+         nothing is repaired, dropped or opened",
+    ),
+    entry(
+        "newer_than_record",
+        Notice,
+        Cure::Hand("nothing; nexus fsck --accept-record takes note of it"),
+        "it bears our mark, and the control database is too old to know it",
+    ),
+    entry(
+        "unmanaged",
+        Notice,
+        Cure::Hand("adopt its database as a tenant (nexus tenant adopt), or drop it by hand"),
+        "it was there when an older control database was accepted, which did not know it; Nexus leaves it alone",
+    ),
+    entry(
+        "record_row_changed",
+        Error,
+        Cure::Hand(
+            "put the row back, e.g. from a backup; nexus audit list tells what Nexus wrote. If it is right as it is: nexus fsck --accept-record",
+        ),
+        "a row of the control database that decides who gets whose credentials is not as Nexus wrote it",
+    ),
+    entry(
+        "record_row_unsealed",
+        Error,
+        Cure::Hand("as record_row_changed"),
+        "such a row has no checksum: Nexus did not write it, or its checksum was taken away",
+    ),
+    entry(
+        "signing_keys_changed",
+        Error,
+        Cure::Hand("nexus key rotate, then nexus key retire KID --now of what is not yours"),
+        "signing keys were deleted, swapped or changed in the control database",
+    ),
+    entry(
+        "revocations_changed",
+        Error,
+        Cure::Hand("revoke again what was revoked: nexus audit list --action token, nexus token revoke"),
+        "revocations of tokens were deleted or changed in the control database",
+    ),
+    entry(
+        "platform_secrets_damaged",
+        Error,
+        ROTATE,
+        "the platform's own sealed values were deleted, swapped or changed",
+    ),
+    entry(
         "cluster_unreachable",
         Error,
         Cure::Hand("nexus cluster check"),
@@ -52,6 +105,26 @@ pub const CODES: &[Entry] = &[
         Error,
         Cure::Hand("nexus store check"),
         "an object store could not be asked, so nothing is known of what is in it",
+    ),
+    entry(
+        "inside_unreachable",
+        Error,
+        Cure::Hand("repeat it; then nexus cluster check"),
+        "the inside of a tenant's database could not be asked, so nothing is known of it",
+    ),
+    entry(
+        "bucket_unreachable",
+        Error,
+        Cure::Hand("repeat it; then nexus store check"),
+        "a tenant's bucket could not be asked for, so nothing is known of it",
+    ),
+    entry(
+        "place_credentials",
+        Error,
+        Cure::Hand(
+            "give them again: nexus cluster update NAME --password-stdin, nexus store update NAME --secret-stdin",
+        ),
+        "the sealed credentials of a server or store do not open: they were changed in the control database",
     ),
     entry(
         "operation_pending",
@@ -89,6 +162,12 @@ pub const CODES: &[Entry] = &[
         Error,
         Cure::Repair,
         "the database lost the comment that marks it as the tenant's",
+    ),
+    entry(
+        "mark_old",
+        Error,
+        Cure::Repair,
+        "a comment of an earlier version of Nexus tells every tenant on the server this tenant's id and age",
     ),
     entry("database_owner", Error, Cure::Repair, "another role owns the database and may do anything to it"),
     entry(

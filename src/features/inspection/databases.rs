@@ -4,11 +4,12 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::look::Look;
-use super::model::{Finding, Place, Remedy};
+use super::model::{Finding, Place, Remedy, Sight};
 use super::server::{Whole, of_drift};
 use crate::features::placement::Cluster;
 use crate::infra::cluster::{self, ClusterError, Index, Inside};
 use crate::infra::db::{DbError, REALM};
+use crate::kernel::{ErrorKind, Failure};
 
 pub(super) async fn look(
     look: &Look<'_>,
@@ -17,61 +18,79 @@ pub(super) async fn look(
     whole: &[Whole<'_>],
     jobs: usize,
     place: &Place,
-) -> Vec<Finding> {
-    let wanted = whole.iter().filter(|it| look.goes_into(it.tenant.id));
+    sight: &mut Sight,
+) {
+    let wanted = whole.iter().filter(|it| look.goes_into(place, it.tenant.id));
     let looks = wanted.map(|it| async move {
-        let found = if can_enter(index, it) && !look.stop.is_cancelled() {
-            let mut found = of(it, enter(cluster, it).await, place);
+        let mut found = Vec::new();
+        let mut unseen = None;
+        if can_enter(index, it) {
+            match of(it, enter(look, cluster, it).await, place) {
+                Ok(inside) => found = inside,
+                Err(why) => unseen = Some(*why),
+            }
             // Where the role itself has too many rights, all questions about its rights say so.
             let role = index.role(&it.tenant.resources.app_role);
             if role.is_some_and(|role| !role.powers.is_empty() || index.is_member(&role.name)) {
                 found.retain(|finding| finding.code != "inside_rights_missing");
             }
-            found
-        } else {
-            Vec::new()
-        };
+        }
         look.done(it.tenant);
-        found
+        (found, unseen)
     });
     let mut looks = stream::iter(looks).buffer_unordered(jobs);
-    let mut found = Vec::new();
-    while let Some(more) = looks.next().await {
-        found.extend(more);
+    while let Some((found, unseen)) = looks.next().await {
+        sight.findings.extend(found);
+        sight.unseen.extend(unseen);
     }
-    found
 }
 
 /// What cannot be entered has its finding already.
 fn can_enter(index: &Index<'_>, it: &Whole<'_>) -> bool {
     let names = &it.tenant.resources;
     index.database(&names.database_name).is_some_and(|database| {
-        let ours = database.mark.as_deref() == Some(&it.mark)
-            || database.mark.is_none() && database.owner_mark.as_deref() == Some(&it.mark);
+        let ours = it.mark().fits(database.mark.as_deref())
+            || database.mark.is_none() && it.mark().fits(database.owner_mark.as_deref());
         ours && database.connectable && database.connection_limit != -2 && database.connection_limit != 0
     }) && index.role(&names.owner_role).is_some()
         && index.role(&names.app_role).is_some()
 }
 
-async fn enter(cluster: &Cluster, it: &Whole<'_>) -> Result<Inside, ClusterError> {
+async fn enter(look: &Look<'_>, cluster: &Cluster, it: &Whole<'_>) -> Result<Option<Inside>, ClusterError> {
+    if look.stop.is_cancelled() {
+        return Ok(None);
+    }
     let server = cluster.admin.database(&it.tenant.resources.database_name);
     let mut admin = server.connect("nexus:fsck").await?;
     let inside = cluster::inside(&mut admin, it.database(), REALM).await;
     let _ = admin.close().await;
-    inside
+    inside.map(Some)
 }
 
-fn of(it: &Whole<'_>, inside: Result<Inside, ClusterError>, place: &Place) -> Vec<Finding> {
+/// What is inside, or that it could not be looked at.
+fn of(
+    it: &Whole<'_>,
+    inside: Result<Option<Inside>, ClusterError>,
+    place: &Place,
+) -> Result<Vec<Finding>, Box<Finding>> {
     let name = &it.tenant.resources.database_name;
     let new =
         |code, object: String, detail: String| Finding::new(code, Some(it.tenant), place, object, detail);
+    let object = format!("database {name}");
     let inside = match inside {
-        Ok(inside) => inside,
-        // 3D000: it was deleted at this moment; 55000: it takes no sessions any more.
-        Err(ClusterError::Db(DbError::Refused { state, .. })) if state == "3D000" || state == "55000" => {
-            return Vec::new();
+        Ok(Some(inside)) => inside,
+        Ok(None) => {
+            return Err(new("inside_unreachable", object, "the inspection was stopped".to_owned()).into());
         }
-        Err(error) => return vec![new("inside_unreadable", format!("database {name}"), error.to_string())],
+        // 3D000: it was deleted at this moment; 55000: it takes no sessions any more. The next look
+        // finds it so in the catalogue.
+        Err(ClusterError::Db(DbError::Refused { ref state, .. })) if state == "3D000" || state == "55000" => {
+            return Err(new("inside_unreachable", object, "it was just closed or deleted".to_owned()).into());
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy) => {
+            return Err(new("inside_unreachable", object, error.to_string()).into());
+        }
+        Err(error) => return Ok(vec![new("inside_unreadable", object, error.to_string())]),
     };
     let mut found = Vec::new();
     for mut drift in inside.drift {
@@ -88,5 +107,5 @@ fn of(it: &Whole<'_>, inside: Result<Inside, ClusterError>, place: &Place) -> Ve
         let remedy = if history_is_whole { Remedy::Version(version) } else { Remedy::None };
         found.push(new("schema_version", format!("database {name}"), detail).with(remedy));
     }
-    found
+    Ok(found)
 }

@@ -6,6 +6,7 @@ use crate::features::placement::PlacementError;
 use crate::features::provisioning::ProvisioningError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
+use crate::features::tokens::TokenError;
 use crate::infra::crypto::{RandomError, SignError};
 use crate::infra::db::DbError;
 use crate::kernel::{AnyFailure, ErrorKind, Failure};
@@ -18,13 +19,13 @@ pub enum InspectionError {
     Faults {
         /// How many.
         errors: usize,
-        /// How many places could not be asked.
+        /// How many places could not be looked at.
         unasked: usize,
         /// How many of the faults `--fix` mends.
         fixable: usize,
     },
     /// Nothing was found where it was looked, and not everything could be looked at.
-    #[error("{unasked} server(s) or store(s) could not be asked; nothing was found elsewhere")]
+    #[error("{} could not be looked at; nothing was found elsewhere", places(*unasked))]
     Unasked {
         /// How many.
         unasked: usize,
@@ -52,6 +53,14 @@ pub enum InspectionError {
     /// A file that is no proof.
     #[error("this is no proof: {0}")]
     NoProof(String),
+    /// The control database was restored from an older backup.
+    #[error("nothing was changed: {0}")]
+    RecordOlder(String),
+    /// There is nothing that could be accepted.
+    #[error(
+        "the control database is as young as the world and as it was written; there is nothing to accept"
+    )]
+    NothingToAccept,
     /// It was stopped.
     #[error("stopped; not everything was looked at")]
     Interrupted,
@@ -67,6 +76,9 @@ pub enum InspectionError {
     /// Tenants' rows.
     #[error(transparent)]
     Tenants(#[from] TenantError),
+    /// Signing keys and revocations.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
     /// A repair.
     #[error(transparent)]
     Provisioning(#[from] ProvisioningError),
@@ -82,11 +94,11 @@ pub enum InspectionError {
 }
 
 fn also(unasked: usize) -> String {
-    if unasked == 0 {
-        String::new()
-    } else {
-        format!(", and {unasked} server(s) or store(s) could not be asked")
-    }
+    if unasked == 0 { String::new() } else { format!(", and {} could not be looked at", places(unasked)) }
+}
+
+fn places(unasked: usize) -> String {
+    if unasked == 1 { "1 place".to_owned() } else { format!("{unasked} places") }
 }
 
 impl InspectionError {
@@ -96,6 +108,7 @@ impl InspectionError {
             Self::Placement(error) => Some(error),
             Self::Secrets(error) => Some(error),
             Self::Tenants(error) => Some(error),
+            Self::Tokens(error) => Some(error),
             Self::Provisioning(error) => Some(error),
             Self::Sign(error) => Some(error),
             Self::Random(error) => Some(error),
@@ -108,7 +121,10 @@ impl InspectionError {
 impl Failure for InspectionError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Faults { .. } | Self::NotIsolated { .. } | Self::NoProof(_) => ErrorKind::Integrity,
+            Self::Faults { .. } | Self::NotIsolated { .. } | Self::NoProof(_) | Self::RecordOlder(_) => {
+                ErrorKind::Integrity
+            }
+            Self::NothingToAccept => ErrorKind::Conflict,
             Self::Unasked { .. } | Self::NotProved { .. } => ErrorKind::Unavailable,
             Self::NotMended { .. } => ErrorKind::Partial,
             Self::Interrupted => ErrorKind::Interrupted,
@@ -124,6 +140,8 @@ impl Failure for InspectionError {
             Self::NotIsolated { .. } => "not_isolated",
             Self::NotProved { .. } => "not_proved",
             Self::NoProof(_) => "no_proof",
+            Self::RecordOlder(_) => "record_older_than_world",
+            Self::NothingToAccept => "nothing_to_accept",
             Self::Interrupted => "interrupted",
             other => other.inner().map_or("inspection", Failure::code),
         }
@@ -137,6 +155,10 @@ impl Failure for InspectionError {
             Self::Unasked { .. } => {
                 vec!["nexus cluster check".to_owned(), "nexus store check".to_owned()]
             }
+            Self::RecordOlder(_) => vec![
+                "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record"
+                    .to_owned(),
+            ],
             Self::NotIsolated { .. } => vec!["find the cause: nexus fsck".to_owned()],
             Self::NotProved { .. } => {
                 vec!["see what is amiss: nexus fsck".to_owned(), "nexus tenant repair --all".to_owned()]

@@ -1,11 +1,12 @@
 //! What one look at everything, or a second one at what seemed wrong, is made with.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
 use super::error::InspectionError;
+use super::ledger::Inside;
 use super::model::{Finding, Place, Request};
 use crate::features::provisioning::{OperationFilter, OperationView, Provisioning};
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantState};
@@ -24,8 +25,8 @@ pub(super) struct Look<'a> {
     pub(super) request: &'a Request,
     pub(super) progress: &'a dyn Progress,
     pub(super) stop: &'a CancellationToken,
-    /// A second look goes to these places, and into the databases of these tenants, only.
-    pub(super) again: Option<(HashSet<Place>, HashSet<TenantId>)>,
+    /// A later look goes to these places, and into the databases of these tenants, only.
+    pub(super) again: Option<HashMap<Place, Inside>>,
 }
 
 /// Operations that are not over, by tenant.
@@ -40,12 +41,16 @@ pub(super) fn there() -> Selector {
 impl Look<'_> {
     /// Whether this look goes to a place.
     pub(super) fn goes_to(&self, place: &Place) -> bool {
-        self.again.as_ref().is_none_or(|(places, _)| places.contains(place))
+        self.again.as_ref().is_none_or(|places| places.contains_key(place))
     }
 
-    /// Whether this look goes into what is a tenant's.
-    pub(super) fn goes_into(&self, tenant: TenantId) -> bool {
-        self.again.as_ref().is_none_or(|(_, tenants)| tenants.contains(&tenant))
+    /// Whether this look goes into what is a tenant's at a place.
+    pub(super) fn goes_into(&self, place: &Place, tenant: TenantId) -> bool {
+        self.again.as_ref().is_none_or(|places| match places.get(place) {
+            Some(Inside::All) => true,
+            Some(Inside::Of(tenants)) => tenants.contains(&tenant),
+            None => false,
+        })
     }
 
     /// Whether whole servers are looked at, not only some tenants.

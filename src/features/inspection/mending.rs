@@ -14,7 +14,7 @@ use crate::features::audit;
 use crate::features::placement::{drop_templates, template};
 use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::tenants::{self, TenantRef};
-use crate::infra::cluster::{self, Database};
+use crate::infra::cluster::{self, Database, Mark};
 use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, durable_transaction};
 use crate::infra::failpoint;
 use crate::infra::objects::Owner;
@@ -48,10 +48,10 @@ pub struct PlannedFix {
 pub fn plan(findings: &[Finding], drop_orphans: bool) -> Vec<PlannedFix> {
     let mut planned: Vec<PlannedFix> = Vec::new();
     let faults = findings.iter().filter(|it| it.severity == Severity::Error && it.remedy != Remedy::None);
-    // A role may own a database that is kept; it has the same mark.
-    let kept: HashSet<&str> = findings.iter().filter_map(|it| it.remedy.database_mark()).collect();
+    // A role may own a database that is kept, and a key open a bucket that is; each has the same mark.
+    let kept: HashSet<&str> = findings.iter().filter_map(|it| it.remedy.holds_data()).collect();
     let keeps =
-        |it: &&Finding| it.remedy.destroys() || it.remedy.role_mark().is_some_and(|mark| kept.contains(mark));
+        |it: &&Finding| it.remedy.destroys() || it.remedy.hangs_on().is_some_and(|it| kept.contains(it));
     for finding in faults.filter(|it| drop_orphans || !keeps(it)) {
         let one_for_all = |it: &&mut PlannedFix| {
             it.place == finding.place && it.remedy == finding.remedy && it.id == finding.tenant_id
@@ -79,16 +79,16 @@ pub fn plan(findings: &[Finding], drop_orphans: bool) -> Vec<PlannedFix> {
 }
 
 impl Remedy {
-    fn database_mark(&self) -> Option<&str> {
+    fn holds_data(&self) -> Option<&str> {
         match self {
-            Self::DropDatabase { mark, .. } => Some(mark),
+            Self::DropDatabase { mark, .. } | Self::DropBucket { mark, .. } => Some(mark),
             _ => None,
         }
     }
 
-    fn role_mark(&self) -> Option<&str> {
+    fn hangs_on(&self) -> Option<&str> {
         match self {
-            Self::DropRole { mark, .. } => Some(mark),
+            Self::DropRole { mark, .. } | Self::DropKey { mark, .. } => Some(mark),
             _ => None,
         }
     }
@@ -127,7 +127,7 @@ impl Remedy {
     }
 
     /// The name that no row may claim, of something that nobody has.
-    fn orphan(&self) -> Option<&str> {
+    pub(super) fn orphan(&self) -> Option<&str> {
         match self {
             Self::DropDatabase { name, .. } | Self::DropRole { name, .. } | Self::DropBucket { name, .. } => {
                 Some(name)
@@ -281,7 +281,7 @@ async fn at_server(
             cluster::end_session(&mut admin, *pid, application).await?;
         }
         Remedy::DropDatabase { name, owner, mark, template } => {
-            let database = Database { name, owner, app: "", mark };
+            let database = Database { name, owner, app: "", mark: Mark::from(mark.as_str()) };
             if *template {
                 cluster::drop_template(&mut admin, database).await?;
             } else {

@@ -1,10 +1,12 @@
 //! What an inspection finds.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::codes::{self, Cure};
 use crate::features::tenants::{Selector, Tenant};
-use crate::kernel::TenantId;
+use crate::kernel::{TenantId, Verdict};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -26,6 +28,9 @@ impl Severity {
         }
     }
 }
+
+/// The code of the finding that the control database is older than a place.
+pub(super) const RECORD_OLDER: &str = "record_older";
 
 /// What is looked at.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +92,46 @@ pub struct Finding {
     /// How `--fix` mends it.
     #[serde(skip)]
     pub(super) remedy: Remedy,
+    /// The name of what the control database is too old to know.
+    #[serde(skip)]
+    pub(super) newer: Option<String>,
+    /// The place whose look made it, where that is another than [`Finding::place`].
+    #[serde(skip)]
+    pub(super) seen_at: Option<Place>,
+}
+
+/// A place and, where only one tenant's part of it is meant, whose.
+pub(super) type Scope = (Place, Option<TenantId>);
+
+/// What one look came to: what was found, and what could not be looked at.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    pub(super) findings: Vec<Finding>,
+    /// Each says what was not seen, and why; nothing is known of its scope.
+    pub(super) unseen: Vec<Finding>,
+    /// How many tenants were looked at, by the place that was asked for them.
+    pub(super) tenants: HashMap<Place, usize>,
+    /// The youngest change that a place has seen.
+    pub(super) world: i64,
+}
+
+impl Sight {
+    /// Of a place that could not be looked at.
+    pub(super) fn nothing(why: Finding) -> Self {
+        Self { unseen: vec![why], ..Self::default() }
+    }
+
+    /// Takes in what a look at a place came to.
+    pub(super) fn add(&mut self, place: &Place, other: Self) {
+        let at = |mut finding: Finding| {
+            finding.seen_at = Some(place.clone());
+            finding
+        };
+        self.findings.extend(other.findings.into_iter().map(at));
+        self.unseen.extend(other.unseen.into_iter().map(at));
+        self.tenants.extend(other.tenants);
+        self.world = other.world.max(self.world);
+    }
 }
 
 /// How `--fix` mends a finding.
@@ -158,6 +203,8 @@ impl Finding {
             detail: detail.into(),
             fixable: cure == Cure::Repair,
             remedy,
+            newer: None,
+            seen_at: None,
         }
     }
 
@@ -178,29 +225,44 @@ impl Finding {
     pub(super) fn key(&self) -> (&'static str, Place, String, Option<TenantId>) {
         (self.code, self.place.clone(), self.object.clone(), self.tenant_id)
     }
+
+    /// Where another look would see it again.
+    pub(super) fn scope(&self) -> Scope {
+        (self.seen_at.clone().unwrap_or_else(|| self.place.clone()), self.tenant_id)
+    }
 }
 
 /// What an inspection found.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// The findings, by place and tenant.
+    /// The findings, by place and tenant; what could not be looked at is among them.
     pub findings: Vec<Finding>,
+    /// How many of them say that something could not be looked at.
+    pub unseen: usize,
     /// Tenants that were looked at.
     pub tenants: usize,
     /// Servers and stores that were asked.
     pub places: usize,
+    /// The youngest change that any of them has seen.
+    pub(super) world: i64,
 }
 
 impl Report {
-    /// How many findings are faults, places that could not be asked apart.
+    /// How many findings are faults, what could not be looked at apart.
     #[must_use]
     pub fn errors(&self) -> usize {
-        self.findings.iter().filter(|it| it.severity == Severity::Error).count() - self.unasked()
+        self.findings.iter().filter(|it| it.severity == Severity::Error).count() - self.unseen
     }
 
-    /// How many places could not be asked.
+    /// That the control database is older than the world, if it is.
     #[must_use]
-    pub fn unasked(&self) -> usize {
-        self.findings.iter().filter(|it| it.code.ends_with("_unreachable")).count()
+    pub fn older(&self) -> Option<&Finding> {
+        self.findings.iter().find(|it| it.code == RECORD_OLDER)
+    }
+
+    /// How it ends.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(self.errors(), self.unseen)
     }
 }

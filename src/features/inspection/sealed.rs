@@ -25,7 +25,7 @@ pub(super) async fn look(
     place: &Place,
     found: &mut Vec<Finding>,
 ) -> Result<(), InspectionError> {
-    let wanted: Vec<&Whole<'_>> = whole.iter().filter(|it| look.goes_into(it.tenant.id)).collect();
+    let wanted: Vec<&Whole<'_>> = whole.iter().filter(|it| look.goes_into(place, it.tenant.id)).collect();
     for batch in wanted.chunks(BATCH) {
         let ids: Vec<TenantId> = batch.iter().map(|it| it.tenant.id).collect();
         let mut opened = look.on.secrets.get_all_of(control, &ids).await?;
@@ -59,7 +59,7 @@ pub(super) async fn look(
                 continue;
             };
             let role = index.role(&it.tenant.resources.app_role);
-            if let Some(role) = role.filter(|role| role.mark.as_deref() == Some(&it.mark)) {
+            if let Some(role) = role.filter(|role| it.mark().fits(role.mark.as_deref())) {
                 checks.push((*it, role.verifier.0.clone(), password));
             }
         }

@@ -3,18 +3,19 @@
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
-use super::model::{Finding, Place, Remedy};
-use super::{databases, sealed, store, strangers};
+use super::model::{Finding, Place, Remedy, Sight};
+use super::{databases, record, sealed, store, strangers};
 use crate::features::placement::{Cluster, ClusterView, PlacementError, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
-use crate::infra::cluster::{self, Database, Drift, Expected, Index, Scope, ServerInventory};
+use crate::infra::cluster::{self, Database, Drift, Expected, Index, Mark, Scope, ServerInventory};
 use crate::infra::db::PgConnection;
-use crate::kernel::TenantId;
+use crate::kernel::{ErrorKind, Failure, TenantId};
 
 /// A tenant that should be whole, and what its mark is.
 pub(super) struct Whole<'a> {
     pub(super) tenant: &'a Tenant,
-    pub(super) mark: String,
+    mark: String,
+    former: String,
     pub(super) open: bool,
 }
 
@@ -25,17 +26,22 @@ impl Whole<'_> {
             name: &names.database_name,
             owner: &names.owner_role,
             app: &names.app_role,
-            mark: &self.mark,
+            mark: self.mark(),
         }
+    }
+
+    /// What marks things as its own on the server.
+    pub(super) fn mark(&self) -> Mark<'_> {
+        Mark { text: &self.mark, former: &self.former }
     }
 }
 
-/// Looks at a server; how many tenants were looked at.
+/// Looks at a server.
 pub(super) async fn look(
     look: &Look<'_>,
     control: &mut PgConnection,
     view: &ClusterView,
-) -> Result<(Vec<Finding>, usize), InspectionError> {
+) -> Result<Sight, InspectionError> {
     let most = (2, look.request.jobs.max(1) + 1);
     let slots = hold_sessions(control, (&view.name, view.connections), most).await?;
     let jobs = slots.as_ref().map_or(look.request.jobs, |slots| slots.count() - 1).max(1);
@@ -52,53 +58,55 @@ async fn look_within(
     control: &mut PgConnection,
     view: &ClusterView,
     jobs: usize,
-) -> Result<(Vec<Finding>, usize), InspectionError> {
+) -> Result<Sight, InspectionError> {
     let place = Place::Cluster(view.name.clone());
     let asked = ask(look, control, &view.name).await;
     let changing = look.changing(control).await?;
     let rows = look.rows(control, Selector::cluster(&view.name)).await?;
-    let mut found = Vec::new();
+    let mut sight = Sight::default();
     let opened = store::opened_for_migration(control).await?;
-    let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut found);
-    let (cluster, inventory) = match asked {
+    let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut sight.findings);
+    let (cluster, inventory, world) = match asked {
         Ok(asked) => asked,
         Err(error) => {
-            found.push(Finding::new(
-                "cluster_unreachable",
-                None,
-                &place,
-                place.to_string(),
-                error.to_string(),
-            ));
-            return Ok((found, 0));
+            let not_asked = |code| Finding::new(code, None, &place, place.to_string(), error.to_string());
+            if error.kind() == ErrorKind::Integrity {
+                sight.findings.push(not_asked("place_credentials"));
+            }
+            sight.unseen.push(not_asked("cluster_unreachable"));
+            return Ok(sight);
         }
     };
+    sight.tenants.insert(place.clone(), whole.len());
+    record::age(control, &place, world, &mut sight).await?;
     let index = Index::of(&inventory);
     for it in &whole {
         let expected =
             Expected { database: it.database(), connection_limit: cluster.connection_limit, open: it.open };
-        found.extend(cluster::drift(&index, &expected).into_iter().map(|drift| of_drift(drift, it, &place)));
+        let drift = cluster::drift(&index, &expected).into_iter();
+        sight.findings.extend(drift.map(|drift| of_drift(drift, it, &place)));
     }
-    sealed::look(look, control, &index, &whole, &place, &mut found).await?;
-    found.extend(databases::look(look, &cluster, &index, &whole, jobs, &place).await);
+    sealed::look(look, control, &index, &whole, &place, &mut sight.findings).await?;
+    databases::look(look, &cluster, &index, &whole, jobs, &place, &mut sight).await;
     if look.whole_servers() {
         let on =
             strangers::Server { look, cluster: &cluster, place: &place, rows: &rows, changing: &changing };
-        found.extend(on.look(control, &index, &inventory).await?);
+        sight.findings.extend(on.look(control, &index, &inventory).await?);
     }
-    Ok((found, whole.len()))
+    Ok(sight)
 }
 
 async fn ask(
     look: &Look<'_>,
     control: &mut PgConnection,
     name: &str,
-) -> Result<(Cluster, ServerInventory), PlacementError> {
+) -> Result<(Cluster, ServerInventory, i64), PlacementError> {
     let cluster = look.on.placement.cluster(control, name).await?;
     let mut admin = cluster.admin.connect("nexus:fsck").await?;
+    let world = cluster::high_water(&mut admin, look.on.installation.id).await?;
     let marks = look.on.installation.marks();
     let inventory = cluster::inventory(&mut admin, &marks, Scope::All).await?;
-    Ok((cluster, inventory))
+    Ok((cluster, inventory, world))
 }
 
 /// The tenants that should be whole; of the others says what is to be said.
@@ -127,7 +135,8 @@ fn sort_out<'a>(
             // Its database and its roles are not ours: how they should be is for others to say.
             Expectation::Whole { .. } if tenant.adopted => look.done(tenant),
             Expectation::Whole { open } => {
-                whole.push(Whole { tenant, mark: look.on.installation.mark(tenant.id), open });
+                let (mark, former) = marks_of(look, tenant.id);
+                whole.push(Whole { tenant, mark, former, open });
             }
             Expectation::UnderWay => {
                 let detail = format!("its state is {}", tenant.state.as_str());
@@ -139,6 +148,11 @@ fn sort_out<'a>(
         }
     }
     whole
+}
+
+/// What marks things on servers as a tenant's: now, and in earlier versions.
+fn marks_of(look: &Look<'_>, tenant: TenantId) -> (String, String) {
+    (look.on.installation.server_mark(tenant), look.on.installation.mark(tenant))
 }
 
 /// A difference as a finding. What no repair can mend has no remedy.

@@ -1,4 +1,4 @@
-//! Inspecting: one look at everything, another at what seemed wrong.
+//! Inspecting: one look at everything, others at what seemed wrong and at what was not seen.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::error::InspectionError;
+use super::ledger::Ledger;
 use super::look::{Look, there};
-use super::model::{Finding, Place, Remedy, Report, Request};
-use super::{buckets, server};
+use super::model::{Finding, Place, Remedy, Report, Request, Sight};
+use super::{buckets, record, server};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants;
 use crate::infra::db::PgConnection;
@@ -16,12 +17,10 @@ use crate::kernel::{Caller, Event, Progress, TenantId};
 
 /// Between two looks: what was under way at the first has ended, or has begun to be recorded.
 const PAUSE: Duration = Duration::from_millis(300);
-/// Looks in all. A finding counts when two after each other have it; the third is for what only the
-/// second saw.
-const LOOKS: usize = 3;
 
 /// Compares the control database with the world, both ways. What is found is looked at again before
-/// it is told, so that a change under way at this moment is no fault.
+/// it is told, so that a change under way at this moment is no fault; what could not be looked at is
+/// tried again.
 ///
 /// # Errors
 /// When the control database does not answer; a server or store that does not is a finding.
@@ -34,40 +33,21 @@ pub async fn inspect(
     stop: &CancellationToken,
 ) -> Result<Report, InspectionError> {
     let mut look = Look { on, caller, request, progress, stop, again: None };
-    let mut report = look.everywhere(control).await?;
-    let mut seen = std::mem::take(&mut report.findings);
-    for _ in 1..LOOKS {
+    let mut ledger = Ledger::default();
+    loop {
+        ledger.take(look.everywhere(control).await?);
+        // What a stopped look left out is not known to be well.
         if stop.is_cancelled() {
             return Err(InspectionError::Interrupted);
         }
-        let confirmed: HashSet<_> = report.findings.iter().map(Finding::key).collect();
-        seen.retain(|finding| !confirmed.contains(&finding.key()));
-        if seen.is_empty() {
-            break;
-        }
+        let Some(wanted) = ledger.wanted() else { return Ok(record::keep_what_is_newer(ledger.end())) };
+        look.again = Some(wanted);
         tokio::time::sleep(PAUSE).await;
-        look.again = Some((
-            seen.iter().map(|finding| finding.place.clone()).collect(),
-            seen.iter().filter_map(|finding| finding.tenant_id).collect(),
-        ));
-        let before: HashSet<_> = seen.iter().map(Finding::key).collect();
-        let again = look.everywhere(control).await?.findings;
-        let (both, new): (Vec<_>, Vec<_>) =
-            again.into_iter().partition(|finding| before.contains(&finding.key()));
-        report.findings.extend(both);
-        seen = new;
     }
-    // What a stopped look left out is not known to be well.
-    if stop.is_cancelled() {
-        return Err(InspectionError::Interrupted);
-    }
-    let order = |it: &Finding| (it.place.to_string(), it.tenant.clone(), it.code, it.object.clone());
-    report.findings.sort_by_cached_key(order);
-    Ok(report)
 }
 
 impl Look<'_> {
-    async fn everywhere(&self, control: &mut PgConnection) -> Result<Report, InspectionError> {
+    async fn everywhere(&self, control: &mut PgConnection) -> Result<Sight, InspectionError> {
         let only = self.request.cluster.as_deref();
         if let Some(name) = only {
             self.on.placement.show_cluster(control, name).await?;
@@ -78,27 +58,29 @@ impl Look<'_> {
             let total = clusters.iter().map(|view| u64::try_from(view.tenants).unwrap_or(0)).sum();
             self.progress.event(Event::Total(total));
         }
-        let mut report = Report::default();
+        let mut sight = Sight::default();
         for view in &clusters {
-            // An operation's finding is made where its tenant's server is looked at.
-            if !self.goes_to(&Place::Cluster(view.name.clone())) && !self.goes_to(&Place::Control) {
-                continue;
+            let place = Place::Cluster(view.name.clone());
+            if self.goes_to(&place) {
+                let mut seen = server::look(self, control, view).await?;
+                record::spare_unmanaged(control, &place, &mut seen).await?;
+                sight.add(&place, seen);
             }
-            let (found, tenants) = server::look(self, control, view).await?;
-            report.findings.extend(found);
-            report.tenants += tenants;
-            report.places += 1;
         }
         for view in self.on.placement.stores(control).await? {
-            if self.goes_to(&Place::Store(view.name.clone())) {
-                report.findings.extend(buckets::look(self, control, &view).await?);
-                report.places += 1;
+            let place = Place::Store(view.name.clone());
+            if self.goes_to(&place) {
+                let mut seen = buckets::look(self, control, &view).await?;
+                record::spare_unmanaged(control, &place, &mut seen).await?;
+                sight.add(&place, seen);
             }
         }
-        if self.whole_stores() {
-            report.findings.extend(self.sealed_orphans(control).await?);
+        if self.whole_stores() && self.goes_to(&Place::Control) {
+            let mut findings = self.sealed_orphans(control).await?;
+            findings.extend(record::examine_record(self.on, control, self.caller).await?);
+            sight.add(&Place::Control, Sight { findings, ..Sight::default() });
         }
-        Ok(report)
+        Ok(sight)
     }
 
     /// Sealed values of tenants that are gone.

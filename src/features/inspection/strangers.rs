@@ -171,7 +171,8 @@ impl Server<'_> {
         object: String,
         mark: &str,
     ) -> Result<Option<Finding>, InspectionError> {
-        orphan(control, self.changing, Finding::new(code, None, self.place, object, ""), mark).await
+        let id = owner_of(control, self.look, mark).await?;
+        orphan(control, self.changing, Finding::new(code, None, self.place, object, ""), id).await
     }
 
     async fn leftover(
@@ -201,14 +202,31 @@ fn mark_of(database: &FoundDatabase) -> Option<&str> {
     database.mark.as_deref().or(database.owner_mark.as_deref())
 }
 
+/// The tenant that a mark says, gone or not. A mark on a server tells it only to who knows the tenant.
+async fn owner_of(
+    control: &mut PgConnection,
+    look: &Look<'_>,
+    mark: &str,
+) -> Result<Option<TenantId>, InspectionError> {
+    if let Some(id) = told_by(mark) {
+        return Ok(Some(id));
+    }
+    let all = store::tenant_ids(control).await?;
+    Ok(all.into_iter().find(|id| look.on.installation.server_mark(*id) == mark))
+}
+
+/// The tenant whose id a mark holds.
+pub(super) fn told_by(mark: &str) -> Option<TenantId> {
+    mark.rsplit(':').next().and_then(|id| id.parse::<TenantId>().ok())
+}
+
 /// Completes the finding of something that no row at its place explains; `None` when a change does.
 pub(super) async fn orphan(
     control: &mut PgConnection,
     changing: &Changing,
     mut finding: Finding,
-    mark: &str,
+    id: Option<TenantId>,
 ) -> Result<Option<Finding>, InspectionError> {
-    let id = mark.rsplit(':').next().and_then(|id| id.parse::<TenantId>().ok());
     finding.detail = match id {
         Some(id) if changing.contains_key(&id) => return Ok(None),
         Some(id) => match tenants::by_id(control, id).await? {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretBox};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -10,8 +11,10 @@ use super::store;
 use crate::features::audit;
 use crate::features::iam::{self, FirstSignIn};
 use crate::features::placement::{Cluster, check_rights, template};
+use crate::features::record;
 use crate::features::secrets::Secrets;
-use crate::infra::cluster::close_maintenance_databases;
+use crate::infra::cluster::{close_maintenance_databases, prepare_high_water};
+use crate::infra::crypto::RecordKey;
 use crate::infra::db::{
     AdvisoryLock, CONTROL, DbError, LockKey, PgConnection, REALM, ServerAddress, transaction,
 };
@@ -25,6 +28,18 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Installation {
     /// Marks everything that this installation makes.
     pub id: Uuid,
+    #[serde(skip)]
+    key: MarkKey,
+}
+
+/// Hides tenants' ids in marks. Tells nothing of any other key.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct MarkKey([u8; 32]);
+
+impl std::fmt::Debug for MarkKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MarkKey")
+    }
 }
 
 impl Installation {
@@ -34,10 +49,27 @@ impl Installation {
         format!("nexus:{}:", self.id)
     }
 
-    /// Marks what is a tenant's.
+    /// With the key that hides tenants' ids in the marks on servers.
+    #[must_use]
+    pub fn with_keys(self, secrets: &Secrets) -> Self {
+        Self { key: MarkKey(*secrets.mark_key().part("installation", "").expose_secret()), ..self }
+    }
+
+    /// Marks what is a tenant's in a store, where no other tenant can read it; on servers it was so
+    /// until 0.1.0, too.
     #[must_use]
     pub fn mark(&self, tenant: TenantId) -> String {
         format!("nexus:{}:{tenant}", self.id)
+    }
+
+    /// Marks what is a tenant's on a server, where every login can read all comments: it tells nothing
+    /// of the tenant.
+    #[must_use]
+    pub fn server_mark(&self, tenant: TenantId) -> String {
+        let key = RecordKey::new(SecretBox::new(Box::new(self.key.0)));
+        let sum = key.checksum("mark", &tenant.to_string(), &[]);
+        let digits = sum.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        format!("nexus:{}:t{digits}", self.id)
     }
 }
 
@@ -93,7 +125,7 @@ pub async fn open(
             return Err(InstallationError::Ahead { is, knows: needs });
         }
     }
-    Ok(Installation { id })
+    Ok(Installation { id, key: MarkKey::default() })
 }
 
 impl Setup<'_> {
@@ -110,6 +142,7 @@ impl Setup<'_> {
         store::create_database(&mut maintenance, &self.control.database).await?;
         close_maintenance_databases(&mut maintenance, &[&self.control.database]).await?;
         close_maintenance_databases(&mut admin, &[]).await?;
+        prepare_high_water(&mut admin).await?;
 
         let mut control = self.control.connect("nexus:init").await?;
         let lock = AdvisoryLock::wait(&mut control, LockKey::of("installation", "setup"), PATIENCE)
@@ -120,6 +153,25 @@ impl Setup<'_> {
         template(&mut control, &mut admin, self.cluster, it.id).await?;
         lock.release(&mut control).await?;
         Ok(outcome)
+    }
+
+    /// The rows of an installation from before there were checksums are taken for true, once.
+    async fn seal_what_is_not(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+    ) -> Result<(), InstallationError> {
+        let mut tx = transaction(control).await?;
+        if store::is_sealed(&mut tx).await? {
+            return Ok(());
+        }
+        self.secrets.check_master(&mut tx).await?;
+        record::seal(&mut tx, self.secrets.record_key(), self.secrets.master_id()).await?;
+        let detail = serde_json::json!({ "why": "rows from before there were checksums" });
+        let entry = audit::Entry { caller, action: "record.seal", tenant: None, operation: None, detail };
+        audit::record(&mut tx, entry).await?;
+        tx.commit().await.map_err(DbError::from)?;
+        Ok(())
     }
 
     async fn tables(
@@ -138,12 +190,15 @@ impl Setup<'_> {
         CONTROL.apply(control).await?;
         REALM.apply(control).await?;
         if upgraded {
-            return Ok(Outcome::Upgraded(open(control, self.control).await?));
+            let found = open(control, self.control).await?;
+            self.seal_what_is_not(control, caller).await?;
+            return Ok(Outcome::Upgraded(found));
         }
         let id = Uuid::new_v4();
         let mut tx = transaction(control).await?;
         store::insert(&mut tx, id).await?;
         self.secrets.register_master(&mut tx).await?;
+        record::seal(&mut tx, self.secrets.record_key(), self.secrets.master_id()).await?;
         if let Some(operator) = &self.operator {
             iam::seed_administrator(&mut tx, operator.email.as_str(), &operator.sign_in).await?;
         }
@@ -156,6 +211,6 @@ impl Setup<'_> {
         };
         audit::record(&mut tx, entry).await?;
         tx.commit().await.map_err(DbError::from)?;
-        Ok(Outcome::Made(Installation { id }))
+        Ok(Outcome::Made(Installation { id, key: MarkKey::default() }))
     }
 }

@@ -1,6 +1,6 @@
 //! The SQL of the installation.
 
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AssertSqlSafe, FromRow, Row};
 use uuid::Uuid;
 
 use crate::infra::db::{DbError, PgConnection, identifier};
@@ -29,6 +29,19 @@ pub(super) async fn facts(control: &mut PgConnection) -> Result<Option<Facts>, D
         Err(error) if matches!(error.state(), Some("3F000" | "42P01")) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the installation's row bears a checksum: then all rows should.
+pub(super) async fn is_sealed(control: &mut PgConnection) -> Result<bool, DbError> {
+    let statement = "select checksum is not null from control.installation for update";
+    Ok(sqlx::query_scalar(statement).fetch_one(control).await?)
+}
+
+/// The highest fence that was ever given out; 0: none.
+pub(super) async fn last_fence(control: &mut PgConnection) -> Result<i64, DbError> {
+    let statement = "select case when is_called then last_value else 0 end from control.fences";
+    let row = sqlx::raw_sql(statement).fetch_one(control).await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Names the installation.

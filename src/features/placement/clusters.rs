@@ -144,7 +144,7 @@ impl Placement {
     ) -> Result<(), PlacementError> {
         let name = add.name.as_str();
         let mut tx = durable_transaction(control).await?;
-        if !store::insert_cluster(&mut tx, add, system_id).await? {
+        if !store::insert_cluster(&mut tx, add, system_id, self.secrets().record_key()).await? {
             return Err(PlacementError::Taken { what: "cluster", name: name.to_owned() });
         }
         self.secrets().put_platform(&mut tx, &cluster_secret(name), &add.password).await?;

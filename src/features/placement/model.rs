@@ -5,6 +5,8 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use crate::features::record;
+use crate::infra::crypto::RecordKey;
 use crate::infra::db::stored_as_text;
 use crate::kernel::Labels;
 
@@ -95,6 +97,27 @@ pub struct StorePlace {
     pub access_key_id: Option<String>,
     /// Every tenant holds the administrator's own key.
     pub shared_key: bool,
+}
+
+impl ServerPlace {
+    /// Its checksum in the row of this name.
+    pub(super) fn checksum(&self, key: &RecordKey, name: &str) -> Vec<u8> {
+        let Self { host, port, login, database, tls, ca_certificate } = self.clone();
+        let fields =
+            [Some(host), Some(port.to_string()), Some(login), Some(database), Some(tls), ca_certificate];
+        record::place(key, "cluster", name, &fields)
+    }
+}
+
+impl StorePlace {
+    /// Its checksum in the row of this name.
+    pub(super) fn checksum(&self, key: &RecordKey, name: &str) -> Vec<u8> {
+        let Self { driver, endpoint, admin_endpoint, region, access_key_id, shared_key } = self.clone();
+        let (driver, shared_key) = (driver.as_str().to_owned(), shared_key.to_string());
+        let fields =
+            [Some(driver), Some(endpoint), admin_endpoint, Some(region), access_key_id, Some(shared_key)];
+        record::place(key, "store", name, &fields)
+    }
 }
 
 /// A server as doors show it.

@@ -8,6 +8,7 @@ use super::model::{
     Candidate, ClusterChange, ClusterView, ServerPlace, StoreChange, StorePlace, StoreView, Wish,
 };
 use super::stores::AddStore;
+use crate::infra::crypto::RecordKey;
 use crate::infra::db::{DbError, PgConnection};
 
 const CLUSTER: &str = "name, state, host, port, login, tls, labels, tenants, capacity, connections, \
@@ -117,16 +118,17 @@ pub(super) async fn insert_cluster(
     control: &mut PgConnection,
     add: &AddCluster,
     system_id: &str,
+    key: &RecordKey,
 ) -> Result<bool, DbError> {
     let place = &add.place;
     let done = sqlx::query(
         "insert into control.clusters
              (name, host, port, login, database, tls, ca_certificate, labels, capacity, connections, system_id,
-              state, preparing)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'draining', true)
+              state, preparing, checksum)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'draining', true, $12)
          on conflict (name) do update
          set labels = excluded.labels, capacity = excluded.capacity, connections = excluded.connections,
-             system_id = excluded.system_id, updated_at = now()
+             system_id = excluded.system_id, checksum = excluded.checksum, updated_at = now()
          where clusters.preparing and (clusters.host, clusters.port, clusters.login, clusters.database)
                                       = (excluded.host, excluded.port, excluded.login, excluded.database)",
     )
@@ -141,6 +143,7 @@ pub(super) async fn insert_cluster(
     .bind(add.capacity)
     .bind(add.connections)
     .bind(system_id)
+    .bind(place.checksum(key, add.name.as_str()))
     .execute(control)
     .await
     .map_err(DbError::from);
@@ -252,12 +255,17 @@ pub(super) async fn delete_cluster(control: &mut PgConnection, name: &str) -> Re
     Ok(done.rows_affected() == 1)
 }
 
-pub(super) async fn insert_store(control: &mut PgConnection, add: &AddStore) -> Result<bool, DbError> {
+pub(super) async fn insert_store(
+    control: &mut PgConnection,
+    add: &AddStore,
+    key: &RecordKey,
+) -> Result<bool, DbError> {
     let place = &add.place;
     let done = sqlx::query(
         "insert into control.stores
-             (name, driver, endpoint, admin_endpoint, region, access_key_id, shared_key, labels, capacity, checked_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now()) on conflict do nothing",
+             (name, driver, endpoint, admin_endpoint, region, access_key_id, shared_key, labels, capacity, checked_at,
+              checksum)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now(), $10) on conflict do nothing",
     )
     .bind(add.name.as_str())
     .bind(place.driver)
@@ -268,6 +276,7 @@ pub(super) async fn insert_store(control: &mut PgConnection, add: &AddStore) -> 
     .bind(place.shared_key)
     .bind(Json(&add.labels))
     .bind(add.capacity)
+    .bind(place.checksum(key, add.name.as_str()))
     .execute(control)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -50,7 +50,7 @@ impl Placement {
         }
         made.check().await?;
         let mut tx = durable_transaction(control).await?;
-        if !store::insert_store(&mut tx, add).await? {
+        if !store::insert_store(&mut tx, add, self.secrets().record_key()).await? {
             return Err(taken());
         }
         self.secrets().put_platform(&mut tx, &store_secret(name), &add.secret).await?;

@@ -228,7 +228,7 @@ impl Provisioning {
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
         let placed = (examined.cluster.as_str(), place.as_str(), REALM.newest());
-        match tenants::insert(&mut tx, id, new, &resources, placed).await {
+        match tenants::insert(&mut tx, id, new, &resources, placed, self.secrets.record_key()).await {
             Ok(Some(_)) => {}
             Ok(None) => return Ok(None),
             Err(error) if error.state() == Some(TAKEN) => {

@@ -235,6 +235,9 @@ impl Provisioning {
         loop {
             let held = self.hold(worker, &name).await?;
             name = TenantRef::Id(held.tenant().id);
+            if let Err(error) = self.notice_age(worker, &held.tenant().cluster).await {
+                return Err(held.refuse(worker, error).await);
+            }
             let Some(row) = held.unfinished().cloned() else {
                 return self.begin(worker, caller, held, change, (progress, stop)).await;
             };

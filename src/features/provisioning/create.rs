@@ -173,7 +173,10 @@ impl Provisioning {
         progress: &dyn Progress,
     ) -> Result<Option<(Intent, super::recovery::Opened, &'static str)>, ProvisioningError> {
         let found = Placement::candidates(&mut *worker.control.lock().await, &request.wish).await;
-        if found.as_ref().is_ok_and(|found| found.pooled) && !request.detach {
+        if let Some(found) = found.as_ref().ok().filter(|found| found.pooled && !request.detach) {
+            if let Some(cluster) = found.clusters.first() {
+                self.notice_age(worker, &cluster.name).await?;
+            }
             let claimed = self.claim(worker, caller, request).await?;
             if claimed.is_some() {
                 return Ok(claimed.map(|(intent, opened)| (intent, opened, "claim")));
@@ -229,7 +232,9 @@ impl Provisioning {
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
         let placed = (cluster, place, template.version);
-        let Some(tenant) = tenants::insert(&mut tx, id, new, &resources, placed).await? else {
+        let Some(tenant) =
+            tenants::insert(&mut tx, id, new, &resources, placed, self.secrets.record_key()).await?
+        else {
             tx.rollback().await?;
             return Ok(None);
         };

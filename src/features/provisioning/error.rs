@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::create::Difference;
+use crate::features::installation::RecordOlder;
 use crate::features::placement::PlacementError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
@@ -151,6 +152,9 @@ pub enum ProvisioningError {
     /// The work was asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+    /// The control database was restored from an older backup.
+    #[error(transparent)]
+    RecordOlder(#[from] RecordOlder),
     /// A tenant's facts.
     #[error(transparent)]
     Tenant(#[from] TenantError),
@@ -188,6 +192,7 @@ impl ProvisioningError {
     fn inner(&self) -> Option<&dyn Failure> {
         match self {
             Self::Stopped { source, .. } => Some(&**source),
+            Self::RecordOlder(error) => Some(error),
             Self::Tenant(error) => Some(error),
             Self::Placement(error) => Some(error),
             Self::Db(error) => Some(error),

@@ -10,7 +10,7 @@ use crate::features::iam::FirstSignIn;
 use crate::features::placement::Store;
 use crate::features::tenants::{Adoption, Tenant, TenantState};
 use crate::infra::cluster::adopted::Adopted;
-use crate::infra::cluster::{Database, Roles};
+use crate::infra::cluster::{Database, Mark, Roles};
 use crate::infra::db::{DbError, PgConnection, ServerAddress};
 use crate::infra::objects::{Owner, ScopedKey};
 use crate::kernel::OperationId;
@@ -75,6 +75,8 @@ pub(super) struct Plan {
     pub(super) kind: &'static str,
     pub(super) tenant: Tenant,
     pub(super) owner: Owner,
+    /// Marks what is the tenant's on the server.
+    pub(super) server_mark: String,
     /// `None` where the tenant's secrets are erased already.
     pub(super) password: Option<SecretString>,
     /// The key to the bucket, once it is made or opened.
@@ -104,7 +106,7 @@ impl Plan {
 
     pub(super) fn roles(&self) -> Roles<'_> {
         let names = &self.tenant.resources;
-        Roles { owner: &names.owner_role, app: &names.app_role, mark: &self.owner.mark }
+        Roles { owner: &names.owner_role, app: &names.app_role, mark: self.on_server() }
     }
 
     pub(super) fn database(&self) -> Database<'_> {
@@ -113,8 +115,12 @@ impl Plan {
             name: &names.database_name,
             owner: &names.owner_role,
             app: &names.app_role,
-            mark: &self.owner.mark,
+            mark: self.on_server(),
         }
+    }
+
+    fn on_server(&self) -> Mark<'_> {
+        Mark { text: &self.server_mark, former: &self.owner.mark }
     }
 
     /// The names of a database that was there before Nexus.

@@ -7,12 +7,13 @@ use tokio::sync::Mutex;
 
 use super::batch::Batch;
 use super::error::ProvisioningError;
-use crate::features::installation::Installation;
+use crate::features::installation::{Installation, compare_age};
 use crate::features::placement::{
     Cluster, DEFAULT, Placement, Store, Template, budget_and_template, hold_sessions, template,
 };
 use crate::features::secrets::Secrets;
 use crate::features::tenants::Tenant;
+use crate::infra::cluster;
 use crate::infra::db::{DbError, PgConnection, ServerAddress, Slots};
 
 /// Makes tenants and takes them away.
@@ -112,6 +113,15 @@ impl Provisioning {
         Ok(server)
     }
 
+    /// Fails where a server has seen more than the control database knows. Whether it answers is for the
+    /// steps to find out.
+    pub(super) async fn notice_age(&self, worker: &Worker, cluster: &str) -> Result<(), ProvisioningError> {
+        match self.server_of(worker, cluster).await {
+            Err(error @ ProvisioningError::RecordOlder(_)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// The store that a tenant's bucket is in.
     pub(super) async fn store_of(
         &self,
@@ -125,24 +135,29 @@ impl Provisioning {
     async fn open_server(
         &self,
         control: &mut PgConnection,
-        cluster: Cluster,
+        at: Cluster,
         admin: Option<PgConnection>,
     ) -> Result<Held, ProvisioningError> {
-        let (budget, known) = budget_and_template(control, &cluster.name).await?;
-        let slots = hold_sessions(control, (&cluster.name, budget), (SESSIONS, SESSIONS)).await?;
+        let (budget, known) = budget_and_template(control, &at.name).await?;
+        let slots = hold_sessions(control, (&at.name, budget), (SESSIONS, SESSIONS)).await?;
         let mut admin = if let Some(admin) = admin {
             admin
         } else {
-            let connected = cluster.admin.connect("nexus").await;
+            let connected = at.admin.connect("nexus").await;
             let up = !matches!(connected, Err(DbError::Unreachable { .. }));
-            self.placement.note_whether_up(&cluster.name, up).await;
+            self.placement.note_whether_up(&at.name, up).await;
             connected?
         };
+        let world = cluster::high_water(&mut admin, self.installation.id).await?;
+        let place = format!("cluster {}", at.name);
+        if let Some(older) = compare_age(control, &place, world).await? {
+            return Err(older.into());
+        }
         let template = match known {
             Some(template) => template,
-            None => template(control, &mut admin, &cluster, self.installation.id).await?,
+            None => template(control, &mut admin, &at, self.installation.id).await?,
         };
-        Ok(Held { server: Server { cluster, admin: Arc::new(Mutex::new(admin)), template }, slots })
+        Ok(Held { server: Server { cluster: at, admin: Arc::new(Mutex::new(admin)), template }, slots })
     }
 }
 

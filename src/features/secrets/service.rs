@@ -10,7 +10,7 @@ use super::manifest::Manifest;
 use super::store::{self, Batch, KeyRow, SecretRow};
 use super::views::StatusView;
 use crate::infra::crypto::seal::{self, DataKey, Place, length_prefixed};
-use crate::infra::crypto::{MasterKey, MasterKeyError, MasterKeyId};
+use crate::infra::crypto::{MasterKey, MasterKeyError, MasterKeyId, RecordKey};
 use crate::infra::db::PgConnection;
 use crate::kernel::TenantId;
 use crate::kernel::ids::DataKeyId;
@@ -25,13 +25,27 @@ const MAX_GENERATION: i64 = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct Secrets {
     master: Arc<dyn MasterKey>,
+    record: RecordKey,
 }
 
 impl Secrets {
     /// With this master key.
     #[must_use]
     pub fn new(master: Arc<dyn MasterKey>) -> Self {
-        Self { master }
+        let record = RecordKey::new(master.derive("record"));
+        Self { master, record }
+    }
+
+    /// The key that rows of the control database are checked with.
+    #[must_use]
+    pub fn record_key(&self) -> &RecordKey {
+        &self.record
+    }
+
+    /// A key for marks on servers.
+    #[must_use]
+    pub fn mark_key(&self) -> RecordKey {
+        RecordKey::new(self.master.derive("marks"))
     }
 
     /// The master key in use; no secret.

@@ -10,6 +10,7 @@ use super::model::{Tenant, TenantState};
 use super::service::{TenantRef, find, get};
 use super::store;
 use crate::features::audit;
+use crate::infra::crypto::RecordKey;
 use crate::infra::db::{PgConnection, durable_transaction, transaction};
 use crate::kernel::label::Label;
 use crate::kernel::{BatchId, Caller, Labels, OperationId, Slug, TenantId};
@@ -204,7 +205,7 @@ pub async fn rename(
     connection: &mut PgConnection,
     caller: &Caller,
     name: &TenantRef,
-    slug: &Slug,
+    (slug, key): (&Slug, &RecordKey),
     dry_run: bool,
 ) -> Result<Renamed, TenantError> {
     let id = match get(connection, caller, name).await {
@@ -235,7 +236,7 @@ pub async fn rename(
     let outcome = if dry_run { ChangeOutcome::Planned } else { ChangeOutcome::Renamed };
     if !dry_run {
         // Waits for whoever is about to take the slug.
-        let set = store::set_slug(&mut tx, id, slug).await;
+        let set = store::set_slug(&mut tx, id, slug, key).await;
         set.map_err(|error| if error.violates(store::SLUG_INDEX) { taken() } else { error.into() })?;
         store::retire(&mut tx, id, (&tenant.slug, slug)).await?;
         let detail = json!({ "slug": slug, "former_slug": tenant.slug });

@@ -8,8 +8,11 @@ use time::OffsetDateTime;
 use super::change::Facts;
 use super::model::{Adoption, NewTenant, Resources, Tenant, TenantState};
 use super::selector::{self, Selector, like_literal};
+use crate::features::record::{self, Identity};
+use crate::infra::crypto::RecordKey;
+use crate::infra::crypto::record_key::checksum_in_sql;
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{BatchId, Caller, Email, Labels, OperationId, Slug, TenantId};
+use crate::kernel::{BatchId, Caller, Email, ExposeSecret, Labels, OperationId, Slug, TenantId};
 
 /// The index that lets no two tenants have one slug.
 pub(super) const SLUG_INDEX: &str = "tenants_slug";
@@ -30,16 +33,26 @@ pub async fn insert(
     new: &NewTenant,
     resources: &Resources,
     (cluster, store, schema_version): (&str, &str, i64),
+    key: &RecordKey,
 ) -> Result<Option<Tenant>, DbError> {
     // A slug that a renamed tenant gave up is this one's from now on.
     let statement = format!(
         "with taken as (delete from control.retired_slugs where slug = $2)
          insert into control.tenants (id, slug, name, state, admin_email, labels, cluster, store, database_name,
-                                      owner_role, app_role, bucket, schema_version, shared_key)
+                                      owner_role, app_role, bucket, schema_version, shared_key,
+                                      identity_checksum, slug_checksum)
          values ($1, $2, $3, 'provisioning', $4, $5, $6, $7, $8, $9, $10, $11, $12,
-                 (select shared_key from control.stores where name = $7))
+                 (select shared_key from control.stores where name = $7), $13, $14)
          on conflict (slug) where state <> 'deleted' do nothing returning {COLUMNS}"
     );
+    let identity = Identity {
+        cluster,
+        store,
+        database: &resources.database_name,
+        owner: &resources.owner_role,
+        app: &resources.app_role,
+        bucket: &resources.bucket,
+    };
     Ok(sqlx::query_as(AssertSqlSafe(statement))
         .bind(id)
         .bind(&new.slug)
@@ -53,6 +66,8 @@ pub async fn insert(
         .bind(&resources.app_role)
         .bind(&resources.bucket)
         .bind(schema_version)
+        .bind(identity.checksum(key, id))
+        .bind(record::slug(key, new.slug.as_str(), id))
         .fetch_optional(connection)
         .await?)
 }
@@ -67,7 +82,9 @@ pub async fn claim(
     new: &NewTenant,
     (cluster, store, labels): (Option<&str>, Option<&str>, &Labels),
     schema_version: i64,
+    key: &RecordKey,
 ) -> Result<Option<Tenant>, DbError> {
+    let checksum = checksum_in_sql(9, "tenants.id::text");
     let statement = format!(
         "with chosen as (
              select id as chosen_id from control.tenants
@@ -80,6 +97,7 @@ pub async fn claim(
          ), taken as (delete from control.retired_slugs where slug = $1 and exists (select from chosen))
          update control.tenants
          set slug = $1, name = $2, admin_email = $3, labels = $4, state = 'provisioning',
+             slug_checksum = {checksum},
              created_at = now(), updated_at = now()
          from chosen where id = chosen_id returning {COLUMNS}"
     );
@@ -92,6 +110,7 @@ pub async fn claim(
         .bind(store)
         .bind(Json(labels))
         .bind(schema_version)
+        .bind(record::slug_part(key, new.slug.as_str()).expose_secret().as_slice())
         .fetch_optional(connection)
         .await
         .map_err(DbError::from);
@@ -170,10 +189,12 @@ pub(super) async fn set_slug(
     connection: &mut PgConnection,
     id: TenantId,
     slug: &Slug,
+    key: &RecordKey,
 ) -> Result<(), DbError> {
-    sqlx::query("update control.tenants set slug = $2, updated_at = now() where id = $1")
+    sqlx::query("update control.tenants set slug = $2, slug_checksum = $3, updated_at = now() where id = $1")
         .bind(id)
         .bind(slug)
+        .bind(record::slug(key, slug.as_str(), id))
         .execute(connection)
         .await?;
     Ok(())
@@ -330,12 +351,16 @@ pub async fn set_access_key(
     connection: &mut PgConnection,
     id: TenantId,
     access_key_id: Option<&str>,
+    key: &RecordKey,
 ) -> Result<(), DbError> {
-    sqlx::query("update control.tenants set access_key_id = $2, updated_at = now() where id = $1")
-        .bind(id)
-        .bind(access_key_id)
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "update control.tenants set access_key_id = $2, key_checksum = $3, updated_at = now() where id = $1",
+    )
+    .bind(id)
+    .bind(access_key_id)
+    .bind(record::access_key(key, id, access_key_id))
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

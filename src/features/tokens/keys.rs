@@ -72,11 +72,11 @@ impl Signer<'_> {
     }
 }
 
-fn private_name(kid: &str) -> String {
+pub(super) fn private_name(kid: &str) -> String {
     format!("signing-key.{kid}")
 }
 
-fn public_name(kid: &str) -> String {
+pub(super) fn public_name(kid: &str) -> String {
     format!("verification-key.{kid}")
 }
 

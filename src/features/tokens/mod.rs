@@ -9,6 +9,7 @@
 mod api_keys;
 mod claims;
 mod error;
+mod examine;
 mod inspect;
 mod issued;
 mod keys;
@@ -28,6 +29,7 @@ use std::time::Duration;
 pub use api_keys::{ApiKeyView, KeyHolder, NewApiKey, check_api_key};
 pub use claims::{Actor, CLIENT, Claims, Expected, MAX_IMPERSONATION, MAX_TTL, SKEW};
 pub use error::TokenError;
+pub use examine::{Flaw, examine};
 pub use inspect::{Inspected, Problem, inspect};
 pub use issued::IssueTime;
 pub use keys::{NOTICE, OVERLAP};

@@ -56,6 +56,56 @@ pub(super) async fn keys(control: &mut PgConnection) -> Result<Vec<KeyView>, DbE
     .await?)
 }
 
+/// All keys with the states that are recorded, whatever the time.
+pub(super) async fn keys_as_recorded(control: &mut PgConnection) -> Result<Vec<KeyView>, DbError> {
+    Ok(sqlx::query_as(
+        "select kid, algorithm, purpose, state, created_at, activated_at, retired_at, good_until, public_jwk
+         from control.signing_keys order by created_at, kid",
+    )
+    .fetch_all(control)
+    .await?)
+}
+
+/// What does not fit in the ledger of revocations, as object and detail; at most ten of each kind.
+pub(super) async fn ledger_flaws(control: &mut PgConnection) -> Result<Vec<(String, String)>, DbError> {
+    Ok(sqlx::query_as(
+        "with chain as (
+             select ledger.*, lag(ledger.hash) over ordered as before,
+                    lag(ledger.generation) over ordered as previous
+             from control.revocation_ledger as ledger window ordered as (order by ledger.generation)
+         )
+         (select 'revocation ' || chain.generation, 'its row is gone'
+          from chain where chain.expires_at > now()
+            and not exists (select from control.token_revocations as it where it.generation = chain.generation)
+          order by chain.generation limit 10)
+         union all
+         (select 'revocation ' || chain.generation, 'its row was changed'
+          from chain join control.token_revocations as it on it.generation = chain.generation
+          where control.revocation_hash(it) <> chain.row_hash
+          order by chain.generation limit 10)
+         union all
+         (select 'revocation ' || it.generation, 'the ledger does not have it'
+          from control.token_revocations as it
+          where it.expires_at > now()
+            and not exists (select from chain where chain.generation = it.generation)
+          order by it.generation limit 10)
+         union all
+         (select 'the ledger of revocations', 'row ' || chain.generation || ' does not follow from the one before'
+          from chain where chain.previous is not null
+            and (chain.generation <> chain.previous + 1
+                 or chain.hash <> control.ledger_hash(chain.before, chain.row_hash, chain.expires_at))
+          order by chain.generation limit 10)
+         union all
+         select 'the ledger of revocations',
+                'it ends at ' || ended.at || ', and ' || state.revocations_generation || ' were made'
+         from control.token_state as state
+         cross join (select coalesce(max(generation), 0) as at from chain) as ended
+         where ended.at <> state.revocations_generation",
+    )
+    .fetch_all(control)
+    .await?)
+}
+
 pub(super) async fn insert_key(
     control: &mut PgConnection,
     kid: &str,

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::{ClusterError, collation};
+use super::{ClusterError, Mark, collation};
 use crate::infra::db::{PgConnection, ServerAddress, identifier, literal};
 
 /// A database's name, its owner, and the mark that it bears as a comment.
@@ -16,7 +16,7 @@ pub struct Database<'a> {
     pub app: &'a str,
     /// Marks it as ours. The comment comes after the creation, so until then the owner, which is
     /// marked, marks it.
-    pub mark: &'a str,
+    pub mark: Mark<'a>,
 }
 
 /// What is there of a database.
@@ -55,11 +55,11 @@ async fn find(admin: &mut PgConnection, database: Database<'_>) -> Result<Option
     .fetch_optional(admin)
     .await?;
     match &found {
-        Some(it) if it.mark.as_deref() == Some(database.mark) => Ok(found),
+        Some(it) if database.mark.fits(it.mark.as_deref()) => Ok(found),
         Some(it)
             if it.mark.is_none()
                 && it.owner == database.owner
-                && it.owner_mark.as_deref() == Some(database.mark) =>
+                && database.mark.fits(it.owner_mark.as_deref()) =>
         {
             Ok(found)
         }
@@ -134,7 +134,7 @@ pub async fn open_database(admin: &mut PgConnection, database: Database<'_>) -> 
          comment on database {name} is {};
          alter database {name} allow_connections true",
         identifier(database.app),
-        literal(database.mark),
+        literal(database.mark.text),
     );
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
     Ok(())

@@ -36,7 +36,7 @@ async fn places(admin: &mut PgConnection, roles: Roles<'_>, own: &str) -> Result
                   and it.classid not in ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass) as owns) as kind
          where it.refclassid = 'pg_authid'::regclass and it.deptype <> 'p'
            and it.refobjid in (select oid from pg_authid where rolname in ($1, $2)
-                                   and shobj_description(oid, 'pg_authid') = $4)
+                                   and shobj_description(oid, 'pg_authid') = any($4::text[]))
            and db.datname is distinct from $3
            and not (it.dbid = 0 and it.classid = 'pg_database'::regclass
                     and it.objid in (select oid from pg_database where datname = $3))
@@ -45,7 +45,7 @@ async fn places(admin: &mut PgConnection, roles: Roles<'_>, own: &str) -> Result
     .bind(roles.owner)
     .bind(roles.app)
     .bind(own)
-    .bind(roles.mark)
+    .bind(roles.mark.texts().as_slice())
     .fetch_all(admin)
     .await?)
 }

@@ -123,6 +123,9 @@ pub fn drift(found: &Index<'_>, expected: &Expected<'_>) -> Vec<Drift> {
     drift
 }
 
+/// What is said of a mark that holds a tenant's id.
+const OLD_MARK: &str = "its comment, which every tenant can read, holds the tenant's id";
+
 fn role_drift(
     found: &Index<'_>,
     name: &str,
@@ -136,13 +139,17 @@ fn role_drift(
         drift.push(Drift::new("role_missing", object, "it is not on the server", Mend::Remake));
         return;
     };
-    if role.mark.as_deref() != Some(roles.mark) {
+    if !roles.mark.fits(role.mark.as_deref()) {
         drift.push(Drift::new("role_foreign", object, "it does not bear this tenant's mark", Mend::ByHand));
         return;
     }
     let mut add = |code, detail: String, statement: String| {
         drift.push(Drift::new(code, object.clone(), detail, Mend::Statement(statement)));
     };
+    if roles.mark.is_former(role.mark.as_deref()) {
+        let statement = format!("comment on role {quoted} is {}", literal(roles.mark.text));
+        add("mark_old", OLD_MARK.to_owned(), statement);
+    }
     if !role.powers.is_empty() {
         let off: Vec<String> = role.powers.iter().map(|power| format!("no{power}")).collect();
         let statement = format!("alter role {quoted} {}", off.join(" "));
@@ -154,7 +161,7 @@ fn role_drift(
     }
     // The login of a migration under way; one that was left behind is found by its mark.
     let migrators =
-        roles.mark.rsplit_once(':').map_or(String::new(), |(ours, _)| format!("{ours}:migrator:"));
+        roles.mark.text.rsplit_once(':').map_or(String::new(), |(ours, _)| format!("{ours}:migrator:"));
     let members = found.members.get(name).into_iter().flatten();
     for (other, _) in members.filter(|(_, mark)| !mark.is_some_and(|mark| mark.starts_with(&migrators))) {
         let statement = format!("revoke {quoted} from {} cascade", identifier(other));
@@ -243,8 +250,9 @@ fn database_drift(found: &Index<'_>, expected: &Expected<'_>, drift: &mut Vec<Dr
         drift.push(Drift::new("database_missing", object, "it is not on the server", Mend::ByHand));
         return;
     };
-    let marked_owner = database.owner == names.owner && database.owner_mark.as_deref() == Some(names.mark);
-    if database.mark.as_deref() != Some(names.mark) && !(database.mark.is_none() && marked_owner) {
+    let marked_owner = database.owner == names.owner && names.mark.fits(database.owner_mark.as_deref());
+    let is_marked = names.mark.fits(database.mark.as_deref()) || database.mark.is_none() && marked_owner;
+    if !is_marked {
         let detail = "it does not bear this tenant's mark";
         drift.push(Drift::new("database_foreign", object, detail, Mend::ByHand));
         return;
@@ -258,8 +266,12 @@ fn database_drift(found: &Index<'_>, expected: &Expected<'_>, drift: &mut Vec<Dr
         drift.push(Drift::new(code, object.clone(), detail, Mend::Statement(statement)));
     };
     if database.mark.is_none() {
-        let statement = format!("comment on database {quoted} is {}", literal(names.mark));
+        let statement = format!("comment on database {quoted} is {}", literal(names.mark.text));
         add("database_unmarked", "it bears no mark".to_owned(), statement);
+    }
+    if names.mark.is_former(database.mark.as_deref()) {
+        let statement = format!("comment on database {quoted} is {}", literal(names.mark.text));
+        add("mark_old", OLD_MARK.to_owned(), statement);
     }
     if database.owner != names.owner {
         let statement = format!("alter database {quoted} owner to {}", identifier(names.owner));

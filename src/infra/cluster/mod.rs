@@ -13,6 +13,7 @@ mod drift;
 mod error;
 mod fingerprint;
 mod glance;
+mod high_water;
 mod inside;
 mod inventory;
 mod limits;
@@ -34,6 +35,7 @@ pub use drift::{Drift, Expected, Index, Mend, drift};
 pub use error::ClusterError;
 pub use fingerprint::{Line, Parts, recipe, schema_digest, schema_lines};
 pub use glance::{Applied, Catalogue, History, Written, catalogue, histories, written};
+pub use high_water::{begin_change, high_water, high_waters, prepare_high_water};
 pub use inside::{Inside, inside};
 pub use inventory::{
     FoundDatabase, FoundGrant, FoundMember, FoundRole, FoundSession, Scope, ServerInventory, Verifier,
@@ -48,7 +50,7 @@ pub use migrator::{
 pub use privileges::{
     become_role, close_maintenance_databases, grant_inside, grant_realm, granted_inside, realm_granted,
 };
-pub use roles::{Roles, RolesFound, create_roles, drop_roles, roles};
+pub use roles::{Mark, Roles, RolesFound, create_roles, drop_roles, roles};
 pub use scratch::{create_scratch, create_scratch_login, drop_scratch, scratch_login};
 pub use sessions::{close_logins, fence, logins_closed, name_session, open_logins};
 pub use size::{database_bytes, tables_and_rows};

@@ -14,7 +14,42 @@ pub struct Roles<'a> {
     /// Logs in; owns nothing.
     pub app: &'a str,
     /// Marks them as ours.
-    pub mark: &'a str,
+    pub mark: Mark<'a>,
+}
+
+/// A comment that marks something as ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark<'a> {
+    /// What is written.
+    pub text: &'a str,
+    /// What earlier versions wrote, which is ours, too; empty: nothing.
+    pub former: &'a str,
+}
+
+impl<'a> Mark<'a> {
+    /// Whether a comment is this mark.
+    #[must_use]
+    pub fn fits(self, comment: Option<&str>) -> bool {
+        comment.is_some_and(|comment| comment == self.text || self.is_former(Some(comment)))
+    }
+
+    /// The texts that are this mark: two, which may be the same.
+    #[must_use]
+    pub(super) fn texts(self) -> [&'a str; 2] {
+        [self.text, if self.former.is_empty() { self.text } else { self.former }]
+    }
+
+    /// Whether a comment is what earlier versions wrote.
+    #[must_use]
+    pub fn is_former(self, comment: Option<&str>) -> bool {
+        !self.former.is_empty() && self.former != self.text && comment == Some(self.former)
+    }
+}
+
+impl<'a> From<&'a str> for Mark<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { text, former: "" }
+    }
 }
 
 /// A role as the server has it.
@@ -64,7 +99,7 @@ async fn ours_and_foreign(
     .fetch_all(admin)
     .await?;
     let (ours, others): (Vec<Found>, Vec<Found>) =
-        found.into_iter().partition(|role| role.mark.as_deref() == Some(roles.mark));
+        found.into_iter().partition(|role| roles.mark.fits(role.mark.as_deref()));
     let foreign = others.first().map(|role| ClusterError::Foreign { what: format!("role {}", role.name) });
     Ok((ours, foreign))
 }
@@ -119,7 +154,7 @@ pub async fn create_roles(
     let there = exists(admin, roles).await?;
     let verb = |name: &str| if there.iter().any(|role| role == name) { "alter" } else { "create" };
     let plain = "nosuperuser nocreatedb nocreaterole noreplication nobypassrls";
-    let (owner, app, mark) = (identifier(roles.owner), identifier(roles.app), literal(roles.mark));
+    let (owner, app, mark) = (identifier(roles.owner), identifier(roles.app), literal(roles.mark.text));
     // CREATE DATABASE, which comes next in making a tenant, waits for the disk for both.
     let statements = format!(
         "set local synchronous_commit to off;

@@ -92,13 +92,13 @@ fn switch_off(roles: Roles<'_>, database: Database<'_>) -> String {
          declare other text;
          begin
              select 'role ' || rolname into other from pg_authid
-             where rolname in ({owner}, {app}) and shobj_description(oid, 'pg_authid') is distinct from {mark};
+             where rolname in ({owner}, {app}) and coalesce(shobj_description(oid, 'pg_authid') not in ({mark}), true);
              if other is null then
                  select 'database ' || datname into other
                  from pg_database as db join pg_authid as role on role.oid = datdba
-                 where datname = {name} and shobj_description(db.oid, 'pg_database') is distinct from {mark}
+                 where datname = {name} and coalesce(shobj_description(db.oid, 'pg_database') not in ({mark}), true)
                    and not (shobj_description(db.oid, 'pg_database') is null and rolname = {owner}
-                            and shobj_description(role.oid, 'pg_authid') is not distinct from {mark});
+                            and coalesce(shobj_description(role.oid, 'pg_authid') in ({mark}), false));
              end if;
              if other is not null then
                  raise exception using errcode = '{FOREIGN}', message = other;
@@ -112,7 +112,7 @@ fn switch_off(roles: Roles<'_>, database: Database<'_>) -> String {
          end $nexus$",
         owner = literal(roles.owner),
         app = literal(roles.app),
-        mark = literal(roles.mark),
+        mark = roles.mark.texts().map(literal).join(", "),
         name = literal(database.name),
         app_name = identifier(roles.app),
         database = identifier(database.name),

@@ -132,7 +132,7 @@ impl Work<'_> {
             "comment on database {name} is {};
              alter database {name} owner to current_user;
              alter database {name} allow_connections false is_template true",
-            literal(self.template.mark),
+            literal(self.template.mark.text),
         );
         sqlx::raw_sql(AssertSqlSafe(finish)).execute(admin).await?;
         Ok(())
@@ -149,7 +149,7 @@ async fn is_finished(admin: &mut PgConnection, template: Database<'_>) -> Result
     .await?
     .flatten();
     let owner = owner_is_ours(admin, template).await?;
-    Ok(mark.as_deref() == Some(template.mark) && owner == Some(true))
+    Ok(template.mark.fits(mark.as_deref()) && owner == Some(true))
 }
 
 /// Drops a template and its owner role, where they are there and ours.
@@ -186,7 +186,7 @@ async fn owner_is_ours(
             .bind(template.owner)
             .fetch_optional(admin)
             .await?;
-    Ok(mark.map(|mark| mark.as_deref() == Some(template.mark)))
+    Ok(mark.map(|mark| template.mark.fits(mark.as_deref())))
 }
 
 async fn make_owner(admin: &mut PgConnection, template: Database<'_>) -> Result<(), ClusterError> {
@@ -195,8 +195,10 @@ async fn make_owner(admin: &mut PgConnection, template: Database<'_>) -> Result<
         Some(false) => Err(ClusterError::Foreign { what: format!("role {}", template.owner) }),
         None => {
             let owner = identifier(template.owner);
-            let make =
-                format!("create role {owner} nologin; comment on role {owner} is {}", literal(template.mark));
+            let make = format!(
+                "create role {owner} nologin; comment on role {owner} is {}",
+                literal(template.mark.text)
+            );
             sqlx::raw_sql(AssertSqlSafe(make)).execute(admin).await?;
             Ok(())
         }

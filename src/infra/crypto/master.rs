@@ -72,6 +72,9 @@ pub trait MasterKey: fmt::Debug + Send + Sync {
     /// [`MasterKeyError::OtherKey`] when another master key wrapped it,
     /// [`MasterKeyError::Damaged`] when it or `aad` was changed.
     async fn unwrap(&self, wrapped: &[u8], aad: &[u8]) -> Result<SecretBox<[u8; KEY_LEN]>, MasterKeyError>;
+
+    /// A key for one purpose, which tells nothing of this one.
+    fn derive(&self, purpose: &str) -> SecretBox<[u8; KEY_LEN]>;
 }
 
 /// Why a master key cannot be had, or did not unwrap.
@@ -272,6 +275,10 @@ impl MasterKey for LocalMasterKey {
         }
         key.expose_secret_mut().copy_from_slice(opened.expose_secret());
         Ok(key)
+    }
+
+    fn derive(&self, purpose: &str) -> SecretBox<[u8; KEY_LEN]> {
+        expand(self.key.expose_secret(), format!("nexus master key v1 for {purpose}").as_bytes())
     }
 }
 

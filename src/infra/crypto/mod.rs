@@ -9,6 +9,7 @@ pub mod jwt;
 pub mod master;
 pub mod password;
 pub mod random;
+pub mod record_key;
 pub mod scram;
 pub mod seal;
 pub mod sign;
@@ -19,6 +20,7 @@ mod weak;
 
 pub use master::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
 pub use random::{AccessKey, RandomError};
+pub use record_key::RecordKey;
 pub use seal::{DataKey, OpenError, Place, SealError};
 pub use sign::{PublicKey, SignError, Signer};
 pub use token::{InvitationToken, TokenHash};

@@ -11,8 +11,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::blocking::lock;
 use super::names::file_name_of;
-use super::store::StoreError;
 use super::store::root::{Root, read_json};
+use super::store::{StoreError, failed};
 
 /// The content of a fence's file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,6 +56,24 @@ impl Fences {
             path: self.root.fences().join(format!("{}.json", file_name_of(owner))),
             root: Arc::clone(&self.root),
         }
+    }
+}
+
+impl Fences {
+    /// The highest fence of the owners that begin so; 0: none.
+    pub(crate) fn highest(&self, prefix: &str) -> Result<u64, StoreError> {
+        let folder = self.root.fences();
+        let mut highest = 0;
+        for entry in std::fs::read_dir(&folder).map_err(failed("read", &folder))? {
+            let path = entry.map_err(failed("read", &folder))?.path();
+            // What is not such a file is one that is being written.
+            let file =
+                path.extension().is_some_and(|end| end == "json").then(|| read_json::<FenceFile>(&path));
+            if let Some(file) = file.transpose()?.flatten().filter(|file| file.owner.starts_with(prefix)) {
+                highest = file.fence.max(highest);
+            }
+        }
+        Ok(highest)
     }
 }
 

@@ -11,16 +11,17 @@ use time::format_description::well_known::Rfc2822;
 
 use super::admin_api::{connector, reason_of};
 
-/// Asks an endpoint for the time, without credentials. The caller sets the time limit.
+/// Asks an endpoint for the time, without credentials; `None` where its answer has none. The caller
+/// sets the time limit.
 ///
 /// # Errors
-/// Why there is no time, in words.
-pub async fn server_date(endpoint: &str) -> Result<OffsetDateTime, String> {
+/// Why there is no answer, in words.
+pub async fn server_date(endpoint: &str) -> Result<Option<OffsetDateTime>, String> {
     let client = Client::builder(TokioExecutor::new()).build(connector(endpoint)?);
     let request = Request::get(format!("{endpoint}/")).body(Empty::<Bytes>::new());
     let answer = client.request(request.map_err(|error| error.to_string())?).await;
     // Any answer will do, a refusal too.
     let answer = answer.map_err(|error| reason_of(&error))?;
-    let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).ok_or("it tells no time")?;
-    OffsetDateTime::parse(date, &Rfc2822).map_err(|_| "the time that it tells makes no sense".to_owned())
+    let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
+    Ok(date.and_then(|date| OffsetDateTime::parse(date, &Rfc2822).ok()))
 }

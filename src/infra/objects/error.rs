@@ -89,7 +89,11 @@ impl Failure for ObjectError {
             ],
             Self::Foreign { what } => vec![format!("delete or rename the other {what}, if nobody needs it")],
             Self::Missing { .. } => vec!["see what else is missing: nexus fsck".to_owned()],
-            Self::Fenced => vec!["see how far the other one is: nexus operation list --open".to_owned()],
+            Self::Fenced => vec![
+                "see how far the other one is: nexus operation list --open".to_owned(),
+                "where no other process is at work, see whether the control database is an older one: nexus fsck"
+                    .to_owned(),
+            ],
         }
     }
 }

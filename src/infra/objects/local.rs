@@ -161,6 +161,15 @@ impl ObjectStore for LocalStore {
         })
     }
 
+    async fn high_water(&self, installation: &str) -> Result<i64, ObjectError> {
+        let path = format!("fences?owner_prefix={installation}");
+        match self.call(Method::GET, &path, &Value::Null).await? {
+            // An older server does not tell.
+            (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => Ok(0),
+            (_, answer) => answer["fence"].as_i64().ok_or_else(|| self.api.senseless("its highest fence")),
+        }
+    }
+
     async fn check(&self) -> Result<(), ObjectError> {
         // Nobody has this mark, so the answer is short; whoever may list keys may do all.
         self.list::<KeyFacts>("keys?owner=nobody").await.map(|_| ())

@@ -127,6 +127,12 @@ pub trait ObjectStore: Send + Sync {
     /// number of requests where the protocol allows it.
     async fn inventory(&self, installation: &str) -> Result<StoreInventory, ObjectError>;
 
+    /// The highest fence that it was told of for owners beginning with `installation`; 0: none, or it
+    /// knows no fences.
+    async fn high_water(&self, _installation: &str) -> Result<i64, ObjectError> {
+        Ok(0)
+    }
+
     /// That the administrator's credentials are good for making buckets and keys; changes nothing.
     async fn check(&self) -> Result<(), ObjectError>;
 

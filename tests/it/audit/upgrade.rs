@@ -69,12 +69,15 @@ fn rows_from_before_the_chain_are_chained_and_the_log_goes_on() {
     let (_, error) = world.error(&["audit", "verify"]);
     assert_eq!(error["code"], "control_behind");
     world.ok(&["init"]);
-    let after = world
-        .control_sql("select id, at, caller, tenant_id, detail from control.audit_log order by sequence");
+    let after = world.control_sql(
+        "select id, at, caller, tenant_id, detail from control.audit_log where action <> 'record.seal'
+         order by sequence",
+    );
     assert_eq!(after, before, "what was written stays as it was");
-    assert_eq!(verified(&world, &[])["rows"], 6);
-    world.ok(&["tenant", "create", "acme"]);
+    // One more: that rows from before there were checksums were taken for true.
     assert_eq!(verified(&world, &[])["rows"], 7);
+    world.ok(&["tenant", "create", "acme"]);
+    assert_eq!(verified(&world, &[])["rows"], 8);
     tamper(&world, "update control.audit_log set caller = 'machine:eve' where sequence = 2");
     assert_eq!(finding(&world, &[]), ("audit_row_edited".to_owned(), 2));
 }

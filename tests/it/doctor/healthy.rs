@@ -56,6 +56,16 @@ fn a_healthy_installation_is_all_ok() {
     control.checksums ok
     control.logging ok
     control.closed ok
+    control.collation ok
+    control.prepared ok
+    control.locks ok
+    control.slots ok
+    control.wraparound ok
+    control.damaged ok
+    control.files ok
+    control.expiry ok
+    control.age ok
+    control.record ok
     cluster.reachable ok
     cluster.version ok
     cluster.rights ok
@@ -69,6 +79,14 @@ fn a_healthy_installation_is_all_ok() {
     cluster.clock ok
     cluster.disk ok
     cluster.template ok
+    cluster.collation ok
+    cluster.prepared ok
+    cluster.locks ok
+    cluster.slots ok
+    cluster.wraparound ok
+    cluster.damaged ok
+    cluster.files ok
+    cluster.expiry ok
     store.reachable ok
     store.tls ok
     store.clock ok

@@ -18,6 +18,9 @@ mod handbook;
 mod killed;
 mod planted;
 mod proof;
+mod record;
+mod restored;
+mod unseen;
 
 /// A stack of its own beside the shared one: what is planted on a server as a whole disturbs nobody.
 pub struct Second {

@@ -4,7 +4,7 @@
 //! search path is PostgreSQL's own, the transaction is read-only, only the catalogue is read, and
 //! histories once they are known to be plain tables.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -15,7 +15,7 @@ use super::error::FleetError;
 use crate::features::migrations;
 use crate::features::tenants::{self, Tenant, TenantState};
 use crate::infra::db::PgConnection;
-use crate::kernel::{Caller, Event, Progress};
+use crate::kernel::{Caller, Event, Progress, Verdict};
 
 mod compare;
 mod model;
@@ -105,7 +105,7 @@ async fn ask_all(
         .map(|(group, (server, tenants))| {
             let asking = tenants.iter().enumerate().map(move |(index, tenant)| async move {
                 let answer = if stop.is_cancelled() { Answer::default() } else { server.ask(tenant).await };
-                let ok = !answer.silent && answer.findings.iter().all(|it| it.severity != Severity::Error);
+                let ok = !answer.silent && !answer.differs();
                 progress.event(Event::Done { subject: tenant.slug.clone(), ok });
                 ((group, index), answer)
             });
@@ -115,22 +115,27 @@ async fn ask_all(
     stream::select_all(streams).collect().await
 }
 
-/// Asks those a second time that seemed to differ, with the registry as it is now.
+/// Asks those a second time that seemed to differ, did not answer, or take no sessions, with the
+/// registry as it is now. A second look that sees nothing takes nothing back.
 async fn confirm(
     control: &mut PgConnection,
     groups: &mut [Group<'_>],
     answers: Vec<(At, Answer)>,
     stop: &CancellationToken,
 ) -> Result<Vec<(At, Answer)>, FleetError> {
-    let differs = |answer: &Answer| answer.findings.iter().any(|it| it.severity == Severity::Error);
-    let (again, mut sure): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, answer)| differs(answer));
-    let again: HashSet<At> = again.into_iter().map(|(at, _)| at).collect();
+    let (again, mut sure): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|(_, it)| it.differs() || it.silent || it.closed);
+    let mut again: HashMap<At, Answer> = again.into_iter().collect();
     for (group, (server, tenants)) in groups.iter_mut().enumerate() {
         let mut rows = Vec::new();
-        for (index, tenant) in
-            tenants.iter().enumerate().filter(|(index, _)| again.contains(&(group, *index)))
-        {
-            rows.extend(tenants::by_id(control, tenant.id).await?.map(|row| (index, row)));
+        for (index, tenant) in tenants.iter().enumerate() {
+            if !again.contains_key(&(group, index)) {
+                continue;
+            }
+            match tenants::by_id(control, tenant.id).await? {
+                Some(row) => rows.push((index, row)),
+                None => drop(again.remove(&(group, index))),
+            }
         }
         if rows.is_empty() || stop.is_cancelled() {
             continue;
@@ -140,13 +145,18 @@ async fn confirm(
         let server = &*server;
         let asking = rows.iter().map(|(index, tenant)| async move {
             let answer = match left_out(tenant.state) {
-                None => server.ask(tenant).await,
+                None => server.ask(tenant).await.of_living(tenant),
                 Some(_) => Answer { closed: true, ..Answer::default() },
             };
             ((group, *index), answer)
         });
-        sure.extend(stream::iter(asking).buffer_unordered(server.jobs).collect::<Vec<_>>().await);
+        let asked = stream::iter(asking).buffer_unordered(server.jobs).collect::<Vec<_>>().await;
+        for (at, second) in asked {
+            let first = again.remove(&at).unwrap_or_default();
+            sure.push((at, if second.silent && first.differs() { first } else { second }));
+        }
     }
+    sure.extend(again);
     Ok(sure)
 }
 
@@ -173,8 +183,7 @@ impl Verified {
             self.left_out += 1;
         } else {
             self.asked += 1;
-            let drifted = answer.findings.iter().any(|it| it.severity == Severity::Error);
-            self.drifted += usize::from(drifted);
+            self.drifted += usize::from(answer.differs());
             self.pending += usize::from(answer.pending);
         }
         self.findings.extend(answer.findings);
@@ -186,12 +195,12 @@ impl Verified {
     /// [`FleetError::Drift`]; [`FleetError::Unasked`].
     pub fn verdict(&self) -> Result<(), FleetError> {
         let (drifted, asked, unasked) = (self.drifted, self.asked, self.unasked);
-        if drifted > 0 {
-            return Err(FleetError::Drift { drifted, asked, unasked });
+        match Verdict::of(drifted, unasked) {
+            Verdict::Well => Ok(()),
+            Verdict::NotSeen { unseen } => {
+                Err(FleetError::Unasked { unasked: unseen, total: asked + unseen })
+            }
+            Verdict::Faulty { .. } => Err(FleetError::Drift { drifted, asked, unasked }),
         }
-        if unasked > 0 {
-            return Err(FleetError::Unasked { unasked, total: asked + unasked });
-        }
-        Ok(())
     }
 }

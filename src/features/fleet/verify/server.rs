@@ -57,6 +57,24 @@ pub(super) struct Answer {
     pub(super) seen: Option<SeenRow>,
 }
 
+impl Answer {
+    /// Whether anything is not as it should be.
+    pub(super) fn differs(&self) -> bool {
+        self.findings.iter().any(|it| it.severity == Severity::Error)
+    }
+
+    /// The same of a tenant whose row says that it is in use: that it takes no sessions is a fault then.
+    pub(super) fn of_living(self, tenant: &Tenant) -> Self {
+        if !self.closed {
+            return self;
+        }
+        let detail = format!("the tenant is {}, and its database is gone or closed", tenant.state.as_str());
+        let object = format!("database {}", tenant.resources.database_name);
+        let finding = Finding::of(tenant, "database_closed", Severity::Error, object, detail);
+        Self { findings: vec![finding], closed: false, ..self }
+    }
+}
+
 impl<'a> Server<'a> {
     /// Holds sessions on a server and finds out how schemas should be there.
     pub(super) async fn prepare(

@@ -1,6 +1,6 @@
 //! What one tenant tries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,8 @@ pub(super) struct Tally {
     pub(super) counted: BTreeMap<String, Outcome>,
     pub(super) breaches: Vec<Breach>,
     pub(super) unclear: Vec<Breach>,
+    /// What was aimed at and was not there.
+    pub(super) gone: Vec<Breach>,
 }
 
 /// A tenant with its own credentials.
@@ -48,7 +50,10 @@ impl Tally {
         };
         match entry {
             Entry::Refused => outcome.refused += 1,
-            Entry::Gone => outcome.gone += 1,
+            Entry::Gone => {
+                outcome.gone += 1;
+                self.gone.push(breach("it is not there, although its tenant is in use".to_owned()));
+            }
             Entry::LetIn => {
                 outcome.let_in += 1;
                 self.breaches.push(breach(String::new()));
@@ -85,6 +90,19 @@ impl Tally {
         }
         self.breaches.extend(other.breaches);
         self.unclear.extend(other.unclear);
+        self.gone.extend(other.gone);
+    }
+
+    /// What was gone is known to have been deleted only where its tenant is not in use any more.
+    pub(super) fn gone_of_living(&mut self, slugs: &HashSet<String>) {
+        let living = std::mem::take(&mut self.gone).into_iter().filter(|it| slugs.contains(&it.neighbour));
+        for it in living {
+            if let Some(outcome) = self.counted.get_mut(&it.kind) {
+                outcome.gone -= 1;
+                outcome.unclear += 1;
+            }
+            self.unclear.push(it);
+        }
     }
 }
 

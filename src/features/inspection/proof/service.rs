@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::error::InspectionError;
 use super::attempts::{Seat, Tally, Trier};
-use super::report::{Party, Proof};
+use super::report::{Breach, Party, Proof};
 use crate::features::audit;
 use crate::features::placement::{hold_sessions, known_templates};
 use crate::features::provisioning::Provisioning;
@@ -47,6 +47,9 @@ pub async fn prove(
     progress.event(Event::Total(triers.len() as u64));
 
     let mut tally = Tally::default();
+    if triers.is_empty() {
+        tally.unclear.extend(chosen.iter().map(not_tried));
+    }
     // A few tenants' credentials are open at a time.
     for batch in triers.chunks(jobs * 4) {
         let mut tries = Vec::new();
@@ -75,6 +78,10 @@ pub async fn prove(
     for held in slots {
         held.give_back(control).await?;
     }
+    if !tally.gone.is_empty() {
+        let now = seats(on, control, caller).await?;
+        tally.gone_of_living(&now.into_iter().map(|seat| seat.tenant.slug).collect());
+    }
     Ok(Proof {
         installation: on.installation.id.to_string(),
         program: format!("nexus {}", env!("CARGO_PKG_VERSION")),
@@ -86,6 +93,17 @@ pub async fn prove(
         breaches: tally.breaches,
         unclear: tally.unclear,
     })
+}
+
+/// That a tenant that was asked for is none that can try anything.
+fn not_tried(id: &TenantId) -> Breach {
+    Breach {
+        kind: "own".to_owned(),
+        tenant: id.to_string(),
+        neighbour: String::new(),
+        object: "its database".to_owned(),
+        unclear: "it tried nothing: it is not in use, or it was adopted".to_owned(),
+    }
 }
 
 fn party(tenant: &Tenant) -> Party {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::error::PlacementError;
 use super::registry::{Cluster, Placement};
 use crate::features::migrations::File;
-use crate::infra::cluster::{Database, SetOfFiles, build_template, drop_template};
+use crate::infra::cluster::{Database, Mark, SetOfFiles, build_template, drop_template};
 use crate::infra::crypto::random;
 use crate::infra::db::{AdvisoryLock, DbError, History, LockKey, PgConnection, REALM, Script};
 use crate::kernel::TenantId;
@@ -111,7 +111,12 @@ async fn build(
         let released = released(control, &template).await?;
         let sets: Vec<SetOfFiles<'_>> = released.iter().map(ReleasedSet::files).collect();
         let mark = format!("nexus:{installation}:template");
-        let names = Database { name: &template.database, owner: &template.owner_role, app: "", mark: &mark };
+        let names = Database {
+            name: &template.database,
+            owner: &template.owner_role,
+            app: "",
+            mark: Mark::from(&*mark),
+        };
         Box::pin(build_template(admin, &cluster.admin, names, REALM, &sets)).await?;
         store::template_ready(control, &template.database).await?;
     }
@@ -232,7 +237,8 @@ async fn drop_superseded(
     mark: &str,
 ) -> Result<(), PlacementError> {
     for row in store::superseded_templates(control, cluster, newest).await? {
-        let names = Database { name: &row.database_name, owner: &row.owner_role, app: "", mark };
+        let names =
+            Database { name: &row.database_name, owner: &row.owner_role, app: "", mark: Mark::from(mark) };
         drop_template(admin, names).await?;
         store::delete_template(control, &row.database_name).await?;
     }
@@ -268,7 +274,8 @@ pub async fn drop_templates(
 ) -> Result<(), PlacementError> {
     let mark = format!("nexus:{installation}:template");
     for row in store::templates(control, cluster).await? {
-        let names = Database { name: &row.database_name, owner: &row.owner_role, app: "", mark: &mark };
+        let names =
+            Database { name: &row.database_name, owner: &row.owner_role, app: "", mark: Mark::from(&*mark) };
         drop_template(admin, names).await?;
         store::delete_template(control, &row.database_name).await?;
     }

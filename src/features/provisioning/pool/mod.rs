@@ -177,7 +177,9 @@ impl Provisioning {
         let new = &request.tenant;
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
-        let claimed = tenants::claim(&mut tx, new, request.wish.parts(), REALM.newest()).await?;
+        let claimed =
+            tenants::claim(&mut tx, new, request.wish.parts(), REALM.newest(), self.secrets.record_key())
+                .await?;
         let Some(tenant) = claimed else {
             tx.rollback().await?;
             return Ok(None);

@@ -33,7 +33,7 @@ impl Step<Plan, ProvisioningError> for Reserve {
         let mut control = plan.worker.control.lock().await;
         let mut tx = relaxed_transaction(&mut control).await?;
         plan.on.secrets.erase(&mut tx, plan.tenant.id).await?;
-        tenants::set_access_key(&mut tx, plan.tenant.id, None).await?;
+        tenants::set_access_key(&mut tx, plan.tenant.id, None, plan.on.secrets.record_key()).await?;
         tenants::set_state(&mut tx, plan.tenant.id, TenantState::Deleted).await?;
         tx.commit().await?;
         Ok(())

@@ -108,7 +108,13 @@ impl Step<Plan, ProvisioningError> for Seal {
         let mut control = plan.worker.control.lock().await;
         let mut tx = relaxed_transaction(&mut control).await?;
         plan.on.secrets.put(&mut tx, plan.tenant.id, sealed::KEY, &key.secret).await?;
-        tenants::set_access_key(&mut tx, plan.tenant.id, Some(&key.access_key_id)).await?;
+        tenants::set_access_key(
+            &mut tx,
+            plan.tenant.id,
+            Some(&key.access_key_id),
+            plan.on.secrets.record_key(),
+        )
+        .await?;
         tx.commit().await?;
         Ok(())
     }

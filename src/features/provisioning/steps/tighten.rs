@@ -54,7 +54,7 @@ async fn outside(plan: &Plan) -> Result<Vec<String>, ProvisioningError> {
     let database = plan.database();
     let names = [database.name, database.owner, database.app];
     let mut admin = plan.server.admin.lock().await;
-    let found = cluster::inventory(&mut admin, &plan.owner.mark, Scope::Named(&names)).await?;
+    let found = cluster::inventory(&mut admin, &plan.on.installation.marks(), Scope::Named(&names)).await?;
     let limit = plan.server.cluster.connection_limit;
     let expected = Expected { database, connection_limit: limit, open: open(plan) };
     Ok(statements(cluster::drift(&Index::of(&found), &expected)))

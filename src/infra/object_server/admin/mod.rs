@@ -90,6 +90,7 @@ async fn route(
         ("PUT", ["keys", id]) => put_key(state, id, parse(body)?).await,
         ("PATCH", ["keys", id]) => patch_key(state, id, parse(body)?).await,
         ("DELETE", ["keys", id]) => delete_key(state, id, parse(body)?).await,
+        ("GET", ["fences"]) => highest_fence(state, query).await,
         ("PUT", ["fences", owner]) => raise_fence(state, owner, parse(body)?).await,
         _ => Err(Refusal::NoRoute),
     }
@@ -219,6 +220,13 @@ async fn raise_fence(state: &Arc<State>, owner: &str, body: FenceBody) -> Result
     } else {
         Err(Refusal::Fenced)
     }
+}
+
+async fn highest_fence(state: &Arc<State>, query: &str) -> Result<Answer, Refusal> {
+    let prefix = parameter(query, "owner_prefix").unwrap_or_default();
+    let state = Arc::clone(state);
+    let highest = blocking(move || state.fences.highest(&prefix)).await?;
+    Ok(wire::json(200, &FenceBody { fence: highest }))
 }
 
 fn parameter(query: &str, name: &str) -> Option<String> {

@@ -59,7 +59,7 @@ pub(super) struct PatchKey {
     pub fence: u64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct FenceBody {
     pub fence: u64,
 }

@@ -1,0 +1,171 @@
+//! A control database that is older than the world: noticed, and accepted where a person says so.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::error::InspectionError;
+use super::model::{Finding, Place, RECORD_OLDER, Remedy, Report, Sight};
+use super::store;
+use crate::features::audit;
+use crate::features::installation::compare_age;
+use crate::features::provisioning::Provisioning;
+use crate::features::record;
+use crate::features::tokens;
+use crate::infra::db::{DbError, PgConnection, durable_transaction};
+use crate::kernel::{Caller, TenantId};
+
+/// What the reason of a suspension says that an acceptance found.
+const REASON: &str = "it was closed when an older control database was accepted";
+
+/// Compares what a place has seen with the control database.
+pub(super) async fn age(
+    control: &mut PgConnection,
+    place: &Place,
+    world: i64,
+    sight: &mut Sight,
+) -> Result<(), InspectionError> {
+    sight.world = world.max(sight.world);
+    if let Some(older) = compare_age(control, &place.to_string(), world).await? {
+        sight.findings.push(Finding::new(RECORD_OLDER, None, place, place.to_string(), older.to_string()));
+    }
+    Ok(())
+}
+
+/// Whether the rows that decide who gets whose credentials are as they were written.
+///
+/// # Errors
+/// When the control database does not answer.
+pub async fn examine_record(
+    on: &Provisioning,
+    control: &mut PgConnection,
+    caller: &Caller,
+) -> Result<Vec<Finding>, InspectionError> {
+    let (key, master) = (on.secrets.record_key(), on.secrets.master_id());
+    let mut found = Vec::new();
+    for flaw in record::examine(control, key, master).await? {
+        let code = if flaw.missing { "record_row_unsealed" } else { "record_row_changed" };
+        let how = if flaw.missing { "no checksum covers" } else { "the checksum does not fit" };
+        let mut finding =
+            Finding::new(code, None, &Place::Control, flaw.object, format!("{how} {}", flaw.what));
+        if let Some((id, slug)) = flaw.tenant {
+            (finding.tenant_id, finding.tenant) = (Some(id), Some(slug));
+        }
+        found.push(finding);
+    }
+    for flaw in tokens::examine(control, caller, &on.secrets).await? {
+        found.push(Finding::new(flaw.code, None, &Place::Control, flaw.object, flaw.detail));
+    }
+    Ok(found)
+}
+
+/// What was there when an older control database was accepted is not lost; it is nobody's.
+pub(super) async fn spare_unmanaged(
+    control: &mut PgConnection,
+    place: &Place,
+    sight: &mut Sight,
+) -> Result<(), InspectionError> {
+    if !sight.findings.iter().any(|it| it.remedy.orphan().is_some()) {
+        return Ok(());
+    }
+    let names = store::left_alone(control, &place.to_string()).await?;
+    for it in &mut sight.findings {
+        if it.remedy.orphan().is_some_and(|name| names.iter().any(|it| it == name)) {
+            let (object, detail) = (it.object.clone(), it.detail.clone());
+            *it = Finding::new("unmanaged", None, place, object, detail).of(it.tenant_id);
+        }
+    }
+    Ok(())
+}
+
+/// Where the control database is older, that comes first, what it does not know is not called lost,
+/// and nothing of what differs is for `--fix`: who is right is not known.
+pub(super) fn keep_what_is_newer(mut report: Report) -> Report {
+    if report.older().is_none() {
+        return report;
+    }
+    let newer = |it: &mut Finding| {
+        if it.code.starts_with("orphan_") || it.code == "bucket_renamed" {
+            let detail = std::mem::take(&mut it.detail);
+            let id = it.tenant_id;
+            let marked = std::mem::replace(&mut it.remedy, Remedy::None);
+            *it = Finding::new("newer_than_record", None, &it.place, std::mem::take(&mut it.object), detail);
+            it.tenant_id = id;
+            it.newer = marked.orphan().map(str::to_owned);
+        }
+        it.remedy = Remedy::None;
+        it.fixable = false;
+    };
+    report.findings.iter_mut().for_each(newer);
+    report.findings.sort_by_key(|it| it.code != RECORD_OLDER);
+    report
+}
+
+/// What an acceptance did, or would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct Accepted {
+    /// The next change bears a higher number than this.
+    pub fence: i64,
+    /// Tenants that are closed in the world and active in the control database: suspended from now on.
+    pub suspended: Vec<String>,
+    /// Tenants of a pool, which may have become somebody's since: no longer given away.
+    pub unpooled: Vec<String>,
+    /// What bears our mark and is not known: left alone from now on.
+    pub unmanaged: Vec<String>,
+}
+
+/// Takes the control database as it is for true, although the world is younger or somebody changed it
+/// by hand: new changes are numbered above all that the world has seen, nothing that is closed is
+/// opened, nothing that is not known is dropped. With `dry_run` only says so.
+///
+/// # Errors
+/// [`InspectionError::NothingToAccept`]; [`InspectionError::Unasked`] when not everything was looked at.
+pub async fn accept(
+    on: &Provisioning,
+    control: &mut PgConnection,
+    caller: &Caller,
+    report: &Report,
+    dry_run: bool,
+) -> Result<Accepted, InspectionError> {
+    if report.unseen > 0 {
+        return Err(InspectionError::Unasked { unasked: report.unseen });
+    }
+    let forged = report.findings.iter().any(|it| it.code.starts_with("record_row_"));
+    if report.older().is_none() && !forged {
+        return Err(InspectionError::NothingToAccept);
+    }
+    let of = |code: &str| {
+        let findings = report.findings.iter().filter(move |it| it.code == code);
+        findings.filter_map(|it| it.tenant_id).collect::<Vec<TenantId>>()
+    };
+    let shut = of("role_login");
+    let closed: Vec<TenantId> = of("database_closed").into_iter().filter(|id| shut.contains(id)).collect();
+    let unknown: Vec<(String, String, String)> = report
+        .findings
+        .iter()
+        .filter_map(|it| Some((it.place.to_string(), it.newer.clone()?, it.object.clone())))
+        .collect();
+    let mut tx = durable_transaction(control).await?;
+    let older = report.older().is_some();
+    let suspended = store::suspend_closed(&mut tx, &closed, &caller.to_string(), REASON).await?;
+    let unpooled = if older { store::unpool(&mut tx).await? } else { Vec::new() };
+    store::leave_alone(&mut tx, &unknown).await?;
+    let fence = store::highest_fence(&mut tx, report.world).await?;
+    let unmanaged = unknown.into_iter().map(|(place, _, object)| format!("{object} on {place}")).collect();
+    let accepted = Accepted { fence, suspended, unpooled, unmanaged };
+    if dry_run {
+        tx.rollback().await.map_err(DbError::from)?;
+        return Ok(accepted);
+    }
+    store::raise_fences(&mut tx, fence).await?;
+    record::seal(&mut tx, on.secrets.record_key(), on.secrets.master_id()).await?;
+    let entry = audit::Entry {
+        caller,
+        action: "record.accept",
+        tenant: None,
+        operation: None,
+        detail: json!(accepted),
+    };
+    audit::record(&mut tx, entry).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(accepted)
+}

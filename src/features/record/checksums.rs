@@ -1,0 +1,67 @@
+//! What each checksum covers. A field that is added here is one that older rows do not have: then
+//! the kind gets another name.
+
+use secrecy::SecretBox;
+
+use crate::infra::crypto::RecordKey;
+use crate::kernel::TenantId;
+
+/// What is a tenant's, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// The server.
+    pub cluster: &'a str,
+    /// The store.
+    pub store: &'a str,
+    /// The database.
+    pub database: &'a str,
+    /// The role that owns it.
+    pub owner: &'a str,
+    /// The role that the tenant logs in as.
+    pub app: &'a str,
+    /// The bucket.
+    pub bucket: &'a str,
+}
+
+impl Identity<'_> {
+    /// Its checksum in the row of this tenant.
+    #[must_use]
+    pub fn checksum(&self, key: &RecordKey, id: TenantId) -> Vec<u8> {
+        let fields = [self.cluster, self.store, self.database, self.owner, self.app, self.bucket];
+        key.checksum("tenant", &id.to_string(), &fields)
+    }
+}
+
+/// The checksum of a slug in the row of this tenant.
+#[must_use]
+pub fn slug(key: &RecordKey, slug: &str, id: TenantId) -> Vec<u8> {
+    key.checksum("slug", slug, &[&id.to_string()])
+}
+
+/// The part of the key with which the database itself computes [`slug`] of a tenant that it chooses.
+#[must_use]
+pub fn slug_part(key: &RecordKey, slug: &str) -> SecretBox<[u8; 32]> {
+    key.part("slug", slug)
+}
+
+/// The checksum of the public half of a tenant's key; none where it has none.
+#[must_use]
+pub fn access_key(key: &RecordKey, id: TenantId, access_key_id: Option<&str>) -> Option<Vec<u8>> {
+    Some(key.checksum("access-key", &id.to_string(), &[access_key_id?]))
+}
+
+/// The checksum of where a server or store is. `kind` is `cluster` or `store`.
+#[must_use]
+pub fn place(key: &RecordKey, kind: &str, name: &str, fields: &[Option<String>]) -> Vec<u8> {
+    // An absent field and an empty one differ.
+    let fields: Vec<String> =
+        fields.iter().map(|field| field.as_ref().map_or("-".to_owned(), |it| format!("={it}"))).collect();
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    key.checksum(kind, name, &fields)
+}
+
+/// The checksum of an installation's id and its master key's.
+#[must_use]
+pub fn installation(key: &RecordKey, id: uuid::Uuid, master: &str) -> Vec<u8> {
+    key.checksum("installation", "", &[&id.to_string(), master])
+}

@@ -1,0 +1,13 @@
+//! Whether the rows that decide who gets whose credentials are as Nexus wrote them: each bears a
+//! checksum with a key that whoever can write the control database does not have.
+//!
+//! A fact feature: `tenants`, `placement` and `installation` take checksums from here when they write.
+//! Knows no service, and of their tables the columns that are covered.
+//! Start reading at `checksums.rs`, then `service.rs`.
+
+mod checksums;
+mod service;
+mod store;
+
+pub use checksums::{Identity, access_key, installation, place, slug, slug_part};
+pub use service::{Flaw, examine, seal};

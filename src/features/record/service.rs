@@ -1,0 +1,129 @@
+//! Looking whether rows are as they were written, and writing checksums of rows that have none.
+
+use super::checksums::{self, Identity};
+use super::store::{self, PlaceRow, TenantRow, TenantSums};
+use crate::infra::crypto::{MasterKeyId, RecordKey};
+use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::TenantId;
+
+/// A row that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// Whether it has no checksum at all; else it does not fit.
+    pub missing: bool,
+    /// Whose row it is.
+    pub tenant: Option<(TenantId, String)>,
+    /// Which row.
+    pub object: String,
+    /// What is covered and does not fit.
+    pub what: &'static str,
+}
+
+/// Compares every row that is covered with its checksum. Reads one state where the caller has a
+/// transaction that does.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn examine(
+    control: &mut PgConnection,
+    key: &RecordKey,
+    master: &MasterKeyId,
+) -> Result<Vec<Flaw>, DbError> {
+    let mut flaws = Vec::new();
+    if let Some(row) = store::installation(control).await? {
+        let object = "installation".to_owned();
+        let what = "the installation's id and its master key";
+        if row.master.as_deref() != Some(master.as_str()) {
+            let what = "the recorded master key, which is not the one at hand";
+            flaws.push(Flaw { missing: row.master.is_none(), tenant: None, object: object.clone(), what });
+        }
+        let sum = checksums::installation(key, row.id, master.as_str());
+        // Another key than the rows were written with says nothing of any of them.
+        if !flaws.is_empty() && row.checksum.as_deref() != Some(&sum[..]) {
+            return Ok(flaws);
+        }
+        flaws.extend(compare(row.checksum.as_deref(), &sum, None, object, what));
+    }
+    for row in store::places(control).await? {
+        let object = format!("{} {}", row.kind, row.name);
+        let sum = checksums::place(key, &row.kind, &row.name, &row.fields);
+        flaws.extend(compare(row.checksum.as_deref(), &sum, None, object, "where it is"));
+    }
+    store::tenants(control, |row| of_tenant(key, &row, &mut flaws)).await?;
+    Ok(flaws)
+}
+
+fn of_tenant(key: &RecordKey, row: &TenantRow, flaws: &mut Vec<Flaw>) {
+    let sums = Sums::of(key, row);
+    let mut add = |found: Option<&[u8]>, sum: &[u8], what| {
+        let tenant = Some((row.id, row.slug.clone()));
+        flaws.extend(compare(found, sum, tenant, format!("tenant {}", row.id), what));
+    };
+    add(row.identity_checksum.as_deref(), &sums.identity, "its server, store, database, roles and bucket");
+    add(row.slug_checksum.as_deref(), &sums.slug, "its slug");
+    match (&sums.key, row.key_checksum.as_deref()) {
+        (None, None) => {}
+        (sum, found) => add(found, sum.as_deref().unwrap_or_default(), "its access key"),
+    }
+}
+
+fn compare(
+    found: Option<&[u8]>,
+    sum: &[u8],
+    tenant: Option<(TenantId, String)>,
+    object: String,
+    what: &'static str,
+) -> Option<Flaw> {
+    (found != Some(sum)).then(|| Flaw { missing: found.is_none(), tenant, object, what })
+}
+
+struct Sums {
+    identity: Vec<u8>,
+    slug: Vec<u8>,
+    key: Option<Vec<u8>>,
+}
+
+impl Sums {
+    fn of(key: &RecordKey, row: &TenantRow) -> Self {
+        let identity = Identity {
+            cluster: &row.cluster,
+            store: &row.store,
+            database: &row.database_name,
+            owner: &row.owner_role,
+            app: &row.app_role,
+            bucket: &row.bucket,
+        };
+        Self {
+            identity: identity.checksum(key, row.id),
+            slug: checksums::slug(key, &row.slug, row.id),
+            key: checksums::access_key(key, row.id, row.access_key_id.as_deref()),
+        }
+    }
+}
+
+/// Takes all rows as they are for true, and writes their checksums. Belongs in a transaction with a
+/// row of the audit log.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn seal(control: &mut PgConnection, key: &RecordKey, master: &MasterKeyId) -> Result<(), DbError> {
+    if let Some(row) = store::installation(control).await? {
+        let sum = checksums::installation(key, row.id, master.as_str());
+        store::seal_installation(control, &sum).await?;
+    }
+    let places: Vec<PlaceRow> = store::places(control).await?;
+    for row in &places {
+        let sum = checksums::place(key, &row.kind, &row.name, &row.fields);
+        store::seal_place(control, row, &sum).await?;
+    }
+    let mut all = TenantSums::default();
+    store::tenants(control, |row| {
+        let sums = Sums::of(key, &row);
+        all.ids.push(row.id.uuid());
+        all.identities.push(sums.identity);
+        all.slugs.push(sums.slug);
+        all.keys.push(sums.key);
+    })
+    .await?;
+    store::seal_tenants(control, &all).await
+}

@@ -1,0 +1,131 @@
+//! The SQL of the rows that are covered.
+
+use futures_util::TryStreamExt;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::TenantId;
+
+/// A tenant's row, as far as it is covered.
+#[derive(Debug, FromRow)]
+pub(super) struct TenantRow {
+    pub(super) id: TenantId,
+    pub(super) slug: String,
+    pub(super) cluster: String,
+    pub(super) store: String,
+    pub(super) database_name: String,
+    pub(super) owner_role: String,
+    pub(super) app_role: String,
+    pub(super) bucket: String,
+    pub(super) access_key_id: Option<String>,
+    pub(super) identity_checksum: Option<Vec<u8>>,
+    pub(super) slug_checksum: Option<Vec<u8>>,
+    pub(super) key_checksum: Option<Vec<u8>>,
+}
+
+/// Goes over the tenants that are not gone.
+pub(super) async fn tenants(
+    control: &mut PgConnection,
+    mut take: impl FnMut(TenantRow),
+) -> Result<(), DbError> {
+    let mut rows = sqlx::query_as::<_, TenantRow>(
+        "select id, slug, cluster, store, database_name, owner_role, app_role, bucket, access_key_id,
+                identity_checksum, slug_checksum, key_checksum
+         from control.tenants where state <> 'deleted'",
+    )
+    .fetch(control);
+    while let Some(row) = rows.try_next().await? {
+        take(row);
+    }
+    Ok(())
+}
+
+/// A server or a store that is a row of its own.
+#[derive(Debug, FromRow)]
+pub(super) struct PlaceRow {
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) fields: Vec<Option<String>>,
+    pub(super) checksum: Option<Vec<u8>>,
+}
+
+/// Servers and stores that the settings do not name.
+pub(super) async fn places(control: &mut PgConnection) -> Result<Vec<PlaceRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select 'cluster' as kind, name,
+                array[host, port::text, login, database, tls, ca_certificate] as fields, checksum
+         from control.clusters where host is not null
+         union all
+         select 'store', name,
+                array[driver, endpoint, admin_endpoint, region, access_key_id, shared_key::text], checksum
+         from control.stores where endpoint is not null
+         order by 1, 2",
+    )
+    .fetch_all(control)
+    .await?)
+}
+
+/// The installation.
+#[derive(Debug, FromRow)]
+pub(super) struct InstallationRow {
+    pub(super) id: Uuid,
+    pub(super) checksum: Option<Vec<u8>>,
+    pub(super) master: Option<String>,
+}
+
+pub(super) async fn installation(control: &mut PgConnection) -> Result<Option<InstallationRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select id, checksum, (select id from control.master_keys where state = 'active') as master
+         from control.installation",
+    )
+    .fetch_optional(control)
+    .await?)
+}
+
+/// Checksums of tenants' rows, side by side.
+#[derive(Debug, Default)]
+pub(super) struct TenantSums {
+    pub(super) ids: Vec<Uuid>,
+    pub(super) identities: Vec<Vec<u8>>,
+    pub(super) slugs: Vec<Vec<u8>>,
+    pub(super) keys: Vec<Option<Vec<u8>>>,
+}
+
+pub(super) async fn seal_tenants(control: &mut PgConnection, sums: &TenantSums) -> Result<(), DbError> {
+    sqlx::query(
+        "update control.tenants
+         set identity_checksum = sums.identity, slug_checksum = sums.slug, key_checksum = sums.key
+         from unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[]) as sums (id, identity, slug, key)
+         where tenants.id = sums.id",
+    )
+    .bind(&sums.ids)
+    .bind(&sums.identities)
+    .bind(&sums.slugs)
+    .bind(&sums.keys)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn seal_place(
+    control: &mut PgConnection,
+    row: &PlaceRow,
+    checksum: &[u8],
+) -> Result<(), DbError> {
+    sqlx::query(
+        "with of_cluster as (update control.clusters set checksum = $3 where $1 = 'cluster' and name = $2)
+         update control.stores set checksum = $3 where $1 = 'store' and name = $2",
+    )
+    .bind(&row.kind)
+    .bind(&row.name)
+    .bind(checksum)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn seal_installation(control: &mut PgConnection, checksum: &[u8]) -> Result<(), DbError> {
+    sqlx::query("update control.installation set checksum = $1").bind(checksum).execute(control).await?;
+    Ok(())
+}
