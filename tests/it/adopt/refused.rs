@@ -132,7 +132,7 @@ fn a_server_that_is_not_registered_until_it_is() {
     let wrong: Vec<&str> = shop.adopt("acme").into_iter().chain(["--cluster", "default"]).collect();
     assert_eq!(world.error(&wrong).0, 5);
     assert_eq!(world.json(&shop.adopt("acme"))["cluster"], "eu2");
-    world.ok(&super::purge("acme"));
+    world.ok(&purge("acme"));
 }
 
 #[test]
