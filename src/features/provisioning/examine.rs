@@ -6,7 +6,7 @@ use super::outline::PlannedStep;
 use super::plan::PROOF;
 use super::worker::{Provisioning, Worker};
 use crate::features::tenants::{self, Adoption};
-use crate::infra::cluster::adopted::{self, Adopted, Found};
+use crate::infra::cluster::adopted::{self, Adopted, Found, RealmPart};
 use crate::infra::db::{PgConnection, REALM};
 use crate::kernel::OperationId;
 
@@ -87,6 +87,10 @@ impl Provisioning {
         let address = server.cluster.admin.database(names.database);
         let mut inside = address.connect("nexus:adopt").await?;
         let realm_was_there = check_inside(request, &mut inside).await?;
+        if realm_was_there {
+            let ours = adopted::realm_parts(&mut *worker.control.lock().await).await?;
+            check_realm(request, &mut inside, &ours).await?;
+        }
         // As the tenant will be told to: by the address that the server is registered under.
         address.login(names.app, login.password.clone()).connect_plain(PROOF).await?;
         let adoption = Adoption {
@@ -136,6 +140,26 @@ async fn check_inside(request: &AdoptRequest, inside: &mut PgConnection) -> Resu
             Err(request.refused(reason, Some("see which version this is: nexus version".to_owned())))
         }
     }
+}
+
+/// Refuses a realm that holds what no migration of ours makes: it would run when Nexus works there, or
+/// say who may what. `ours`: what the control database's realm holds, which is at the newest version.
+async fn check_realm(
+    request: &AdoptRequest,
+    inside: &mut PgConnection,
+    ours: &[RealmPart],
+) -> Result<(), ProvisioningError> {
+    let is_current = REALM.is_current(inside).await?;
+    let is_ours = |part: &RealmPart| {
+        // An older version may have had other definitions, and tables that are gone.
+        let alike = |it: &RealmPart| it.what == part.what && (!is_current || it.made == part.made);
+        (!is_current && !part.runs) || ours.iter().any(alike)
+    };
+    let found = adopted::realm_parts(inside).await?;
+    let Some(part) = found.iter().find(|part| !is_ours(part)) else { return Ok(()) };
+    let reason = format!("its schema nexus holds what Nexus did not make: {}", part.what);
+    let hint = "drop that, or rename the schema: alter schema nexus rename to another_name".to_owned();
+    Err(request.refused(reason, Some(hint)))
 }
 
 /// What a person should know before a database is adopted.

@@ -262,6 +262,49 @@ pub async fn realm(inside: &mut PgConnection) -> Result<Option<Realm>, ClusterEr
     .await?)
 }
 
+/// A thing in schema `nexus`: what it is and is called, and how it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, FromRow)]
+pub struct RealmPart {
+    /// E.g. `function may(text)`.
+    pub what: String,
+    /// It runs when others work with the realm.
+    pub runs: bool,
+    /// Its definition.
+    pub made: String,
+}
+
+/// What schema `nexus` of a database holds.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn realm_parts(inside: &mut PgConnection) -> Result<Vec<RealmPart>, ClusterError> {
+    Ok(sqlx::query_as(
+        "with relation as (select * from pg_class where relnamespace = to_regnamespace('nexus'))
+         select 'relation ' || relname as what, relkind in ('v', 'm', 'f') as runs,
+                relkind::text || coalesce(pg_get_viewdef(oid), '') as made
+         from relation where relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+         union all
+         select 'function ' || proname || '(' || pg_get_function_identity_arguments(oid) || ')', true,
+                md5(prosrc || coalesce(pg_get_function_sqlbody(oid), '')) || prosecdef
+         from pg_proc where pronamespace = to_regnamespace('nexus')
+         union all
+         select 'trigger ' || tgname || ' on ' || relname, true, pg_get_triggerdef(pg_trigger.oid)
+         from pg_trigger join relation on relation.oid = tgrelid where not tgisinternal
+         union all
+         select 'rule ' || rulename || ' on ' || relname, true, pg_get_ruledef(pg_rewrite.oid)
+         from pg_rewrite join relation on relation.oid = ev_class where rulename <> '_RETURN'
+         union all
+         select 'policy ' || polname || ' on ' || relname, true, coalesce(pg_get_expr(polqual, polrelid), '')
+         from pg_policy join relation on relation.oid = polrelid
+         union all
+         select 'default of ' || relname || '.' || attname, true, pg_get_expr(adbin, adrelid)
+         from pg_attrdef join relation on relation.oid = adrelid
+         join pg_attribute on attrelid = adrelid and attnum = adnum",
+    )
+    .fetch_all(inside)
+    .await?)
+}
+
 /// Whether this is the control database of an installation.
 ///
 /// # Errors

@@ -160,7 +160,7 @@ impl From<sqlx::Error> for DbError {
         match &error {
             sqlx::Error::Io(io) => {
                 let why = io.get_ref();
-                if why.is_some_and(|it| it.is::<LostCommit>()) {
+                if why.and_then(|it| it.downcast_ref::<LostCommit>()).is_some() {
                     return Self::OutcomeUnknown { source: error };
                 }
                 let lost = why.and_then(|it| it.downcast_ref::<Lost>());
@@ -203,23 +203,23 @@ fn is_of_the_server(error: &sqlx::Error) -> bool {
 impl Failure for DbError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Unreachable { .. } | Self::OutcomeUnknown { .. } | Self::LoginRefused { .. } => {
+            Self::Unreachable { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::LoginRefused { .. }
+            | Self::Unexpected(sqlx::Error::Configuration(_) | sqlx::Error::BeginFailed) => {
                 ErrorKind::Unavailable
             }
             Self::Refused { state, .. } => states::kind(state),
-            Self::Migration(_) => ErrorKind::Integrity,
             // A row that should be there is gone, or a column is another's: somebody was at work.
             Self::Unexpected(sqlx::Error::RowNotFound) => ErrorKind::Conflict,
-            Self::Unexpected(
+            Self::Migration(_)
+            | Self::Unexpected(
                 sqlx::Error::ColumnNotFound(_)
                 | sqlx::Error::ColumnDecode { .. }
                 | sqlx::Error::ColumnIndexOutOfBounds { .. }
                 | sqlx::Error::Decode(_)
                 | sqlx::Error::TypeNotFound { .. },
             ) => ErrorKind::Integrity,
-            Self::Unexpected(sqlx::Error::Configuration(_) | sqlx::Error::BeginFailed) => {
-                ErrorKind::Unavailable
-            }
             Self::Unexpected(_) => ErrorKind::Internal,
         }
     }

@@ -25,6 +25,9 @@ const LIMIT: Duration = Duration::from_secs(25);
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
+/// The pause after a session was seen at work; the one to look with is closed meanwhile, since a server
+/// has only so many.
+const PAUSE_AT_WORK: Duration = Duration::from_secs(8);
 /// How long is waited where a server has been silent for [`LIMIT`] already.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 /// How long what one session found out holds for the others.
@@ -106,10 +109,14 @@ impl Watch {
         sleep(left(sign_of_life).clamp(LAST_CHANCE, FIRST_LOOK)).await;
         let mut look = Look::new(Arc::clone(&self), text);
         loop {
+            let mut pause = PAUSE;
             match timeout(left(sign_of_life), look.look()).await {
-                Ok(Sign::AtWork) => {
+                Ok(sign @ (Sign::AtWork | Sign::Quiet)) => {
                     sign_of_life = Instant::now();
                     self.health.heard();
+                    if sign == Sign::AtWork {
+                        pause = PAUSE_AT_WORK;
+                    }
                 }
                 Ok(Sign::Idle) => {
                     return self
@@ -122,8 +129,8 @@ impl Watch {
                 return self.give_up(&format!("no sign of life for {} seconds", LIMIT.as_secs()));
             }
             let before = Instant::now();
-            sleep(PAUSE.min(left(sign_of_life))).await;
-            if before.elapsed() > PAUSE * 2 {
+            sleep(pause.min(left(sign_of_life))).await;
+            if before.elapsed() > pause * 2 {
                 // It was this process that stood still.
                 sign_of_life = Instant::now();
             }
@@ -150,7 +157,8 @@ struct Span {
     until: Instant,
 }
 
-static SERVERS: LazyLock<Mutex<HashMap<(Host, u16), Arc<Health>>>> = LazyLock::new(Mutex::default);
+type Servers = HashMap<(Host, u16), Arc<Health>>;
+static SERVERS: LazyLock<Mutex<Servers>> = LazyLock::new(Mutex::default);
 
 impl Health {
     pub(super) fn of(server: &ServerAddress) -> Arc<Self> {

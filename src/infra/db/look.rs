@@ -18,8 +18,10 @@ const IDLE_LOOKS: u32 = 3;
 /// What a look shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
-    /// The session is at work, or was a moment ago.
+    /// The session is at work.
     AtWork,
+    /// The server has nothing to do for the session, which may have its answer in a moment.
+    Quiet,
     /// The server has had nothing to do for the session for several looks, or does not know it.
     Idle,
     /// The server answers, and nothing tells that the session is at work.
@@ -62,8 +64,11 @@ impl Look {
         let Ok(Ok(seen)) = tokio::time::timeout(ANSWER_TIMEOUT, self.ask(&mut session)).await else {
             return Sign::NoAnswer;
         };
-        self.session = Some(session);
-        self.judge(seen)
+        let sign = self.judge(seen);
+        if sign != Sign::AtWork {
+            self.session = Some(session);
+        }
+        sign
     }
 
     /// With the session's own login, which sees its own sessions; else with another that this process
@@ -114,7 +119,7 @@ impl Look {
         }
         self.idle = if seen == self.before { self.idle + 1 } else { 1 };
         self.before = seen;
-        if self.idle < IDLE_LOOKS { Sign::AtWork } else { Sign::Idle }
+        if self.idle < IDLE_LOOKS { Sign::Quiet } else { Sign::Idle }
     }
 }
 

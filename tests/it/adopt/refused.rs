@@ -1,6 +1,6 @@
 //! What is not taken under Nexus, and why.
 
-use super::{Shop, shop, shop_on};
+use super::{Shop, purge, shop, shop_on};
 use crate::crash::settled::snapshot;
 use crate::support::stack;
 use crate::support::world::World;
@@ -63,6 +63,33 @@ fn a_schema_nexus_that_somebody_else_made() {
 }
 
 #[test]
+fn a_realm_with_something_planted_in_it() {
+    let world = World::new();
+    let shop = shop(&world, true);
+    world.ok(&shop.adopt("acme"));
+    world.control_sql("update control.tenants set adoption = adoption || '{\"realm_was_there\": true}'");
+    shop.on(&shop.name, "comment on schema nexus is null");
+    world.ok(&purge("acme"));
+    for (plant, remove) in [
+        (
+            "create function nexus.lower(text) returns text language sql as 'select $1'",
+            "drop function nexus.lower",
+        ),
+        ("create rule planted as on insert to nexus.users do nothing", "drop rule planted on nexus.users"),
+        ("create table nexus.planted (x int)", "drop table nexus.planted"),
+        (
+            "alter table nexus.settings alter key set default 'x'",
+            "alter table nexus.settings alter key drop default",
+        ),
+    ] {
+        shop.on(&shop.name, plant);
+        is_refused(&world, &shop, "holds what Nexus did not make");
+        shop.on(&shop.name, remove);
+    }
+    world.ok(&shop.adopt("bolt"));
+}
+
+#[test]
 fn a_template_and_a_maintenance_database() {
     let world = World::new();
     let shop = shop(&world, true);
@@ -105,7 +132,7 @@ fn a_server_that_is_not_registered_until_it_is() {
     let wrong: Vec<&str> = shop.adopt("acme").into_iter().chain(["--cluster", "default"]).collect();
     assert_eq!(world.error(&wrong).0, 5);
     assert_eq!(world.json(&shop.adopt("acme"))["cluster"], "eu2");
-    world.ok(&super::purge("acme"));
+    world.ok(&purge("acme"));
 }
 
 #[test]
