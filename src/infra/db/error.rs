@@ -58,6 +58,12 @@ impl DbError {
         }
     }
 
+    /// The server wants to exchange data with the client, and Nexus has none. 0A000: not supported.
+    fn copy(way: &str) -> Self {
+        let message = format!("COPY {way} exchanges data with a client, and Nexus sends and takes none");
+        Self::Refused { state: "0A000".to_owned(), message, constraint: None }
+    }
+
     /// The SQLSTATE, where the server gave one.
     #[must_use]
     pub fn state(&self) -> Option<&str> {
@@ -89,6 +95,8 @@ impl From<sqlx::Error> for DbError {
             None => None,
         };
         match (refused, &error) {
+            (None, sqlx::Error::Protocol(said)) if said.contains("CopyInResponse") => Self::copy("FROM STDIN"),
+            (None, sqlx::Error::Protocol(said)) if said.contains("CopyOutResponse") => Self::copy("TO STDOUT"),
             (Some((state, message, constraint)), _) => Self::Refused { state, message, constraint },
             (
                 None,

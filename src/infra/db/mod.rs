@@ -2,9 +2,11 @@
 //! errors mean. Knows no table of a feature.
 
 mod address;
+mod comments;
 mod error;
 mod histories;
 mod history;
+mod lexer;
 mod lock;
 mod migrator;
 mod quote;
@@ -15,6 +17,7 @@ mod transaction;
 mod url;
 
 pub use address::{Host, ServerAddress, Tls};
+pub use comments::{comments, leading_comments};
 pub use error::DbError;
 pub use histories::{Who, make_missing, who, who_and_histories};
 pub use history::{Applied, History, Script, ScriptError, invalid_indexes, repeatable};
@@ -22,7 +25,7 @@ pub use lock::{AdvisoryLock, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
 pub use slots::Slots;
-pub use statements::{Statement, statements};
+pub use statements::{Flaw, FlawKind, Statement, code, first_flaw, statements};
 pub(crate) use text::stored_as_text;
 pub use transaction::{durable_transaction, snapshot, transaction};
 pub use url::UrlError;

@@ -195,8 +195,8 @@ fn planned_files(sets: &[Set], tenants: &[PlannedTenant]) -> Result<Vec<PlannedF
             tenants.iter().any(|tenant| tenant.lacks.get(&set.name).is_some_and(|lacks| *lacks > newer));
         for file in &set.files {
             let pending = !tenants.is_empty() && (late || file.version > least);
-            if pending && file.directives.transaction {
-                refuse_transaction_control(&set.name, file)?;
+            if pending {
+                refuse_unsendable(&set.name, file)?;
             }
             planned.push(PlannedFile {
                 set: set.name.clone(),
@@ -233,17 +233,35 @@ async fn refuse_empty(control: &mut PgConnection, plan: &Plan, sets: &[Set]) -> 
     })
 }
 
-/// A file that ends its transaction would leave its row in the history, or its work, alone.
-fn refuse_transaction_control(set: &str, file: &File) -> Result<(), FleetError> {
-    let controls = statements(&file.up).into_iter().find(crate::infra::db::Statement::controls_transaction);
-    controls.map_or(Ok(()), |statement| {
-        let before = file.up.chars().take(statement.offset).filter(|c| *c == '\n').count();
-        Err(FleetError::TransactionControl {
-            set: set.to_owned(),
-            file: format!("{}_{}", file.version, file.description.replace(' ', "_")),
-            line: before + 1,
-        })
-    })
+/// What no server can be sent is refused before anything runs, whichever way it leads. A file that
+/// ends its transaction would leave its row in the history, or its work, alone.
+fn refuse_unsendable(set: &str, file: &File) -> Result<(), FleetError> {
+    let name = file.name();
+    let back = file.back();
+    let ways = [(name.clone(), &*file.up, file.directives)]
+        .into_iter()
+        .chain(back.map(|(text, directives)| (format!("{name}.down"), text, directives)));
+    for (name, text, directives) in ways {
+        for statement in statements(text) {
+            if let Some(flaw) = statement.flaw {
+                return Err(FleetError::Unsendable {
+                    set: set.to_owned(),
+                    file: name,
+                    line: flaw.line,
+                    what: flaw.kind.to_string(),
+                    instead: flaw.kind.instead(),
+                });
+            }
+            if directives.transaction && statement.controls_transaction() {
+                return Err(FleetError::TransactionControl {
+                    set: set.to_owned(),
+                    file: name,
+                    line: statement.line,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn chosen(

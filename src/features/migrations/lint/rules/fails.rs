@@ -10,6 +10,8 @@ pub(in super::super) const NEEDS_NO_TRANSACTION: &str = "needs-no-transaction";
 pub(in super::super) const SINGLE_STATEMENT: &str = "single-statement";
 /// A text that is no SQL.
 pub(in super::super) const SYNTAX: &str = "syntax";
+/// What no server can be sent.
+pub(in super::super) const UNSENDABLE: &str = "not-sendable";
 /// A file without a statement.
 pub(in super::super) const EMPTY_FILE: &str = "empty-file";
 /// `no-transaction` where sqlx does not see it.
@@ -33,6 +35,12 @@ pub(super) const RULES: &[Rule] = &[
         Fails,
         "the text is not SQL as PostgreSQL has it",
         "mend it; where PostgreSQL does take it, waive this rule",
+    ),
+    Rule::nexus(
+        UNSENDABLE,
+        Fails,
+        "a command of psql, COPY from or to the client, or a text that psql and the server read differently",
+        "write it in SQL, rows as INSERT; no run takes such a file, so this cannot be waived",
     ),
     Rule::nexus(
         NEEDS_NO_TRANSACTION,
