@@ -22,6 +22,7 @@ mod operations;
 mod outages;
 mod placement;
 mod pool;
+mod sql;
 mod stores;
 mod stores_garage;
 mod support;

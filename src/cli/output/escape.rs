@@ -127,14 +127,18 @@ mod tests {
 
     #[test]
     fn what_is_drawn_stays() {
-        for text in ["Åcme 株式会社", "❤\u{fe0f}", "葛\u{e0100}", "\u{600}12", "café", "שלום", "✓"] {
+        for text in ["Åcme 株式会社", "❤\u{fe0f}", "葛\u{e0100}", "\u{600}12", "café", "שלום", "✓"]
+        {
             assert_eq!(cell(text), text);
         }
     }
 
     #[test]
     fn what_cannot_be_seen_is_shown() {
-        for c in "\u{61c}\u{200b}\u{200e}\u{200f}\u{2060}\u{2066}\u{2069}\u{e0041}\u{e007f}\u{ad}\u{feff}\u{85}".chars() {
+        for c in
+            "\u{61c}\u{200b}\u{200e}\u{200f}\u{2060}\u{2066}\u{2069}\u{e0041}\u{e007f}\u{ad}\u{feff}\u{85}"
+                .chars()
+        {
             assert_eq!(cell(&format!("a{c}b")), format!("a{}b", c.escape_unicode()));
         }
         assert_eq!(cell("a\u{fe0f}"), "a\\u{fe0f}");
@@ -143,7 +147,10 @@ mod tests {
 
     #[test]
     fn json_stays_the_same_document() {
-        assert_eq!(json("{\n\t\"a\u{9b}\": \"\\u001b\u{e0041}\"\n}"), "{\n\t\"a\\u009b\": \"\\u001b\\udb40\\udc41\"\n}");
+        assert_eq!(
+            json("{\n\t\"a\u{9b}\": \"\\u001b\u{e0041}\"\n}"),
+            "{\n\t\"a\\u009b\": \"\\u001b\\udb40\\udc41\"\n}"
+        );
         assert_eq!(json_as_yaml("\"\u{e0041}\u{7f}\""), "\"\\U000e0041\\U0000007f\"");
     }
 

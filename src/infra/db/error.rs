@@ -95,8 +95,12 @@ impl From<sqlx::Error> for DbError {
             None => None,
         };
         match (refused, &error) {
-            (None, sqlx::Error::Protocol(said)) if said.contains("CopyInResponse") => Self::copy("FROM STDIN"),
-            (None, sqlx::Error::Protocol(said)) if said.contains("CopyOutResponse") => Self::copy("TO STDOUT"),
+            (None, sqlx::Error::Protocol(said)) if said.contains("CopyInResponse") => {
+                Self::copy("FROM STDIN")
+            }
+            (None, sqlx::Error::Protocol(said)) if said.contains("CopyOutResponse") => {
+                Self::copy("TO STDOUT")
+            }
             (Some((state, message, constraint)), _) => Self::Refused { state, message, constraint },
             (
                 None,

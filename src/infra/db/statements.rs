@@ -48,7 +48,9 @@ impl fmt::Display for FlawKind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Backslash(command) => write!(f, "{command} is a command of psql, not SQL"),
-            Self::CopyIn => f.write_str("COPY … FROM STDIN wants data from a client, and a file has none to send"),
+            Self::CopyIn => {
+                f.write_str("COPY … FROM STDIN wants data from a client, and a file has none to send")
+            }
             Self::CopyOut => f.write_str("COPY … TO STDOUT sends data to a client, and nobody takes it"),
             Self::Ambiguous => f.write_str("psql and the server would read on from here in different ways"),
         }
@@ -154,7 +156,9 @@ impl<'a> Cutter<'a> {
         }
         (token.kind == Kind::Backslash).then(|| {
             let command = &self.script[token.start..];
-            let after = command[1..].find(|c: char| c.is_whitespace() || c == '\\').map_or(command.len(), |it| it + 1);
+            let after = command[1..]
+                .find(|c: char| c.is_whitespace() || c == '\\')
+                .map_or(command.len(), |it| it + 1);
             FlawKind::Backslash(&command[..after])
         })
     }

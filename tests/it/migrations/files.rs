@@ -31,7 +31,7 @@ fn database(world: &World) -> String {
 
 async fn files_of(world: &World) -> Vec<File> {
     let mut control = session(world, &world.control).await;
-    migrations::set(&mut control, "shop").await.unwrap().files
+    migrations::set(&mut control, &migrations::Sources::default(), "shop").await.unwrap().files
 }
 
 fn add(world: &World) -> std::path::PathBuf {

@@ -13,10 +13,10 @@ use sqlx::PgConnection;
 use super::error::FleetError;
 use super::model::{Only, Plan, PlannedFile, PlannedSet, Request, Selection, Versions};
 use super::runs;
-use crate::features::migrations::{self, BUILT_IN, File, Set};
+use crate::features::migrations::{self, BUILT_IN, File, Misnamed, Set};
 use crate::features::tenants::{self, Selector, TenantState};
 use crate::infra::db::statements;
-use crate::kernel::{Caller, TenantId};
+use crate::kernel::{Caller, Event, Progress, TenantId};
 
 pub use saved::PlanFile;
 
@@ -68,6 +68,18 @@ impl Planned {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tenants.is_empty()
+    }
+
+    /// Files that may have been meant to be migrations, and are not run.
+    pub fn misnamed(&self) -> impl Iterator<Item = &Misnamed> {
+        self.sets.iter().flat_map(|set| &set.misnamed).filter(|it| it.flaw.looks_meant())
+    }
+
+    /// Says which files are not run.
+    pub(super) fn tell(&self, progress: &dyn Progress) {
+        for file in self.misnamed() {
+            progress.event(Event::Note(file.to_string()));
+        }
     }
 }
 
@@ -148,16 +160,7 @@ async fn lacking(
 
 /// The sets that are meant, in the order of their dependence, cut at the version that is meant.
 async fn wanted_sets(control: &mut PgConnection, request: &Request) -> Result<Vec<Set>, FleetError> {
-    let mut sets = migrations::sets(control).await?;
-    for name in &request.sets {
-        if sets.iter().all(|set| set.name != *name) {
-            // Says which there are.
-            migrations::set(control, name).await?;
-        }
-    }
-    if !request.sets.is_empty() {
-        sets.retain(|set| request.sets.contains(&set.name));
-    }
+    let mut sets = migrations::sets(control, &request.sources, &request.sets).await?;
     if let Some(version) = request.to {
         let [set] = &mut *sets else { return Err(FleetError::ToOfWhich) };
         if set.files.iter().all(|file| file.version != version) {

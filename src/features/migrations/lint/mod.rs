@@ -16,11 +16,14 @@ use squawk_syntax::SourceFile;
 use super::error::MigrationsError;
 use super::file::Direction;
 use super::header::{Header, Waiver, late_no_transaction};
+use super::misnamed::Misnamed;
 use crate::infra::db::{self, FlawKind};
 use lines::Lines;
 use own::Hit;
 pub use rules::{Author, Effect, Level, Rule, all as all_rules};
-use rules::{FOREIGN_WAIVER, LATE_NO_TRANSACTION, SYNTAX, UNKNOWN_RULE, UNSENDABLE, UNUSED_WAIVER};
+use rules::{
+    FOREIGN_WAIVER, LATE_NO_TRANSACTION, MISNAMED_FILE, SYNTAX, UNKNOWN_RULE, UNSENDABLE, UNUSED_WAIVER,
+};
 pub use service::{of_file, of_sets};
 use statement::{Statement, for_squawk, statements};
 
@@ -94,6 +97,27 @@ pub enum State {
     Notice,
 }
 
+impl Finding {
+    /// Of a file that is none of its set's, and may have been meant to be.
+    fn of_name(set: &str, misnamed: &Misnamed) -> Self {
+        let rule = rules::named(MISNAMED_FILE);
+        let meant = misnamed.flaw.looks_meant();
+        Self {
+            set: Some(set.to_owned()),
+            file: misnamed.file.display().to_string(),
+            line: 1,
+            column: 1,
+            rule: MISNAMED_FILE.to_owned(),
+            effect: rule.map_or(Effect::Fails, |rule| rule.effect),
+            state: if meant { State::Fails } else { State::Notice },
+            message: format!("the file is not run: {}", misnamed.flaw),
+            instead: rule.map_or("", |rule| rule.instead).to_owned(),
+            excerpt: String::new(),
+            reason: None,
+        }
+    }
+}
+
 impl State {
     /// The word.
     #[must_use]
@@ -122,7 +146,8 @@ pub fn check(subject: &Subject, strict: bool) -> Result<Vec<Finding>, Migrations
     let lines = Lines::of(text);
     let view = View { subject, lines: &lines };
     let flaws = flaws(text, &lines);
-    let mut hits = hits((text, &for_squawk(text, &foreign), &lines), header.directives.transaction, back, strict);
+    let mut hits =
+        hits((text, &for_squawk(text, &foreign), &lines), header.directives.transaction, back, strict);
     if let Some((first, _)) = flaws.first() {
         // What is no SQL is no syntax error, too, and what follows it is noise.
         hits.retain(|hit| hit.rule != SYNTAX || hit.end <= first.start);
@@ -156,7 +181,12 @@ fn flaws<'a>(text: &'a str, lines: &Lines<'_>) -> Vec<(Hit, FlawKind<'a>)> {
 }
 
 /// What breaks a rule that is asked. `bare` is the text for squawk.
-fn hits((text, bare, lines): (&str, &str, &Lines<'_>), transaction: bool, back: bool, strict: bool) -> Vec<Hit> {
+fn hits(
+    (text, bare, lines): (&str, &str, &Lines<'_>),
+    transaction: bool,
+    back: bool,
+    strict: bool,
+) -> Vec<Hit> {
     let parse = SourceFile::parse(bare);
     let statements = statements(text);
     let mut with_error = BTreeSet::new();
@@ -208,7 +238,8 @@ fn without_less_exact(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.retain(|hit| {
         let from = exact.partition_point(|other| other.start < hit.start);
         let inside = exact[from..].iter().take_while(|other| other.start <= hit.end);
-        !LESS_EXACT.iter().any(|(rule, _)| *rule == hit.rule) || !inside.into_iter().any(|other| is_less_exact(hit, other))
+        !LESS_EXACT.iter().any(|(rule, _)| *rule == hit.rule)
+            || !inside.into_iter().any(|other| is_less_exact(hit, other))
     });
     hits
 }
@@ -294,7 +325,8 @@ fn squawks_comments(text: &str) -> Vec<(usize, usize)> {
     if !WORDS.iter().any(|word| text.contains(word)) {
         return Vec::new();
     }
-    let is_squawks = |(start, end): &(usize, usize)| WORDS.iter().any(|word| text[*start..*end].contains(word));
+    let is_squawks =
+        |(start, end): &(usize, usize)| WORDS.iter().any(|word| text[*start..*end].contains(word));
     db::comments(text).filter(is_squawks).collect()
 }
 

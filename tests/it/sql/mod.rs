@@ -1,0 +1,60 @@
+//! The reader of SQL text beside the real psql: both cut the same files.
+
+mod corpus;
+mod psql;
+
+use nexus::infra::db::{FlawKind, code, statements};
+
+/// What ours makes of a file, up to what only psql knows how to go on from.
+fn ours(text: &str) -> (Vec<String>, bool) {
+    let mut cut = Vec::new();
+    for statement in statements(text) {
+        if matches!(statement.flaw.map(|flaw| flaw.kind), Some(FlawKind::Backslash(_))) {
+            return (cut, false);
+        }
+        cut.push(statement.text.trim_end().to_owned());
+    }
+    (cut, true)
+}
+
+/// Statements as psql sent them, without what is around their code.
+fn theirs(sent: &[String]) -> Vec<String> {
+    sent.iter().filter_map(|text| code(text)).map(|text| text.trim_end().to_owned()).collect()
+}
+
+fn compare(files: &[String]) {
+    let mut whole = 0;
+    for (file, sent) in files.iter().zip(psql::sent(files)) {
+        let (ours, complete) = ours(file);
+        let mut theirs = theirs(&sent);
+        if complete {
+            whole += 1;
+        } else {
+            theirs.truncate(ours.len());
+        }
+        assert_eq!(ours, theirs, "{file:?}");
+    }
+    assert!(whole >= files.len() * 3 / 4, "{whole} of {} files were compared to their ends", files.len());
+}
+
+#[test]
+fn files_written_to_be_misread_are_cut_as_psql_cuts_them() {
+    let files: Vec<String> = corpus::NASTY.iter().map(|text| (*text).to_owned()).collect();
+    compare(&files);
+}
+
+#[test]
+fn generated_files_of_all_shapes_are_cut_as_psql_cuts_them() {
+    compare(&corpus::generated(400));
+}
+
+#[test]
+fn a_command_of_psql_is_named_with_the_line_that_psql_names() {
+    let files = ["select 1;\n\\nosuch a b\n", "select $$\\x$$;\n\n  select 2 \\nosuch\n;"];
+    for file in files {
+        let found = statements(file).into_iter().find_map(|it| it.flaw).unwrap();
+        assert_eq!(found.kind, FlawKind::Backslash("\\nosuch"));
+        let said = psql::said(file);
+        assert!(said.contains(&format!(":{}: error: invalid command \\nosuch", found.line)), "{said}");
+    }
+}
