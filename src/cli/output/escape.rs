@@ -174,7 +174,8 @@ mod tests {
             };
             prop_assert!(unharmed(&cell(&text), &[]));
             prop_assert!(unharmed(&sentence(&text), &['\n']));
-            prop_assert!(unharmed(&event(&text), &['\n', '\r', '\t', '\u{1b}']));
+            let kept = ['\n', '\r', '\t', '\u{1b}'];
+            prop_assert!(unharmed(&event(&text), &kept));
             let document = serde_json::to_string(&[&text]).unwrap();
             let shown = json(&document);
             prop_assert!(unharmed(&shown, &[]));

@@ -1,6 +1,7 @@
 //! The reader of SQL text beside the real psql: both cut the same files.
 
 mod corpus;
+mod driver;
 mod psql;
 
 use nexus::infra::db::{FlawKind, code, statements};
