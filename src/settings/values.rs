@@ -155,6 +155,13 @@ impl SectionValues<'_> {
         self.values.0.keys().find(|path| path.starts_with(&prefix)).cloned()
     }
 
+    /// The whole paths of all values that are set.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        let prefix = self.key("");
+        self.values.0.keys().filter(|path| path.starts_with(&prefix)).cloned().collect()
+    }
+
     /// The whole path of a key.
     #[must_use]
     pub fn key(&self, name: &str) -> String {

@@ -36,7 +36,7 @@ pub(super) async fn run(args: ExportArgs, on: &Invocation) -> CommandResult {
     }
     let write = |bytes: &[u8]| match format {
         ExportFormat::JsonLines => Ok(on.screen.raw_json(bytes)?),
-        ExportFormat::Csv => Ok(on.screen.raw(bytes)?),
+        ExportFormat::Csv => Ok(on.screen.raw_lines(bytes)?),
     };
     let exported = audit::export(&mut app.control, &caller, period, format, watch, write).await?;
     drop(progress);

@@ -255,6 +255,17 @@ impl Screen {
         }
     }
 
+    /// Writes lines that a feature made: as they are, except on a terminal.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn raw_lines(&self, bytes: &[u8]) -> Result<(), OutputError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if self.data.terminal => self.raw(escape::sentence(text).as_bytes()),
+            _ => self.raw(bytes),
+        }
+    }
+
     /// Hands everything that was written to the system.
     ///
     /// # Errors

@@ -178,7 +178,14 @@ fn continued_with_backslash(after: &[u8]) -> bool {
             (b'\n' | b'\r', _) => (at, new_line) = (at + 1, true),
             (_, [b'-', b'-', ..]) => at += line_comment(&after[at..]),
             (byte, _) if is_space(*byte) => at += 1,
-            (b'\'', rest) if new_line => return rest[..escape_string(rest)].contains(&b'\\'),
+            (b'\'', rest) if new_line => {
+                let piece = escape_string(rest);
+                if rest[..piece].contains(&b'\\') {
+                    return true;
+                }
+                // It may go on once more.
+                (at, new_line) = (at + piece, false);
+            }
             _ => return false,
         }
     }
@@ -215,7 +222,11 @@ fn number(text: &[u8]) -> usize {
     if matches!(text.get(at), Some(b'e' | b'E')) {
         let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
         let exponent = digits((at + 1 + sign).min(text.len()));
-        if sign + exponent > 0 {
+        if sign > 0 && exponent == 0 {
+            // Refused by the server as it stands, and no name follows.
+            return at + 1 + sign;
+        }
+        if exponent > 0 {
             at += 1 + sign + exponent;
         }
     }

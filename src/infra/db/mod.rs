@@ -25,7 +25,7 @@ pub use lock::{AdvisoryLock, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
 pub use slots::Slots;
-pub use statements::{Flaw, FlawKind, Statement, code, first_flaw, statements};
+pub use statements::{Flaw, FlawKind, Statement, code, first_flaw, has_statement, statements};
 pub(crate) use text::stored_as_text;
 pub use transaction::{durable_transaction, snapshot, transaction};
 pub use url::UrlError;

@@ -111,6 +111,12 @@ pub fn statements(script: &str) -> Vec<Statement<'_>> {
     Cutter::new(script).collect()
 }
 
+/// Whether a script has a statement.
+#[must_use]
+pub fn has_statement(script: &str) -> bool {
+    Cutter::new(script).next().is_some()
+}
+
 /// The first thing in a script that no server can be sent.
 #[must_use]
 pub fn first_flaw(script: &str) -> Option<Flaw<'_>> {
@@ -360,6 +366,7 @@ mod tests {
         }
         assert_eq!(texts("copy t from stdin;\n1;\n\\.\nselect 2;"), ["copy t from stdin", "select 2"]);
         assert!(flaw("select e'a'\n  '\\' ; drop table t; --'").is_some());
+        assert!(flaw("select e'a'\n'b' -- c\n'\\' ; drop table t; --'").is_some());
         assert!(flaw("select a[1:e'\\'';x']").is_some() && flaw("select a[1:b$$;$$]").is_some());
         assert!(flaw("select e'a'\n'b', a[1:b], x::e'\\n'").is_none());
     }

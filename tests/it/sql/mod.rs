@@ -13,14 +13,19 @@ fn ours(text: &str) -> (Vec<String>, bool) {
         if matches!(statement.flaw.map(|flaw| flaw.kind), Some(FlawKind::Backslash(_))) {
             return (cut, false);
         }
-        cut.push(statement.text.trim_end().to_owned());
+        cut.push(without_empty_lines(statement.text));
     }
     (cut, true)
 }
 
 /// Statements as psql sent them, without what is around their code.
 fn theirs(sent: &[String]) -> Vec<String> {
-    sent.iter().filter_map(|text| code(text)).map(|text| text.trim_end().to_owned()).collect()
+    sent.iter().filter_map(|text| code(text)).map(without_empty_lines).collect()
+}
+
+/// psql leaves out empty lines, except in quotes.
+fn without_empty_lines(text: &str) -> String {
+    text.split('\n').filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }
 
 fn compare(files: &[String]) {

@@ -106,8 +106,13 @@ impl ExecLine {
     /// The line as JSON, a row's fields in the order of its columns.
     #[must_use]
     pub fn json(&self) -> String {
-        // Texts, numbers and the server's JSON always serialise.
-        serde_json::to_string(self).unwrap_or_default()
+        match &self.outcome {
+            ExecOutcome::Row(row) => {
+                format!("{{\"tenant\":{},\"row\":{row}}}", Value::from(self.tenant.as_str()))
+            }
+            // Texts and numbers always serialise.
+            _ => serde_json::to_string(self).unwrap_or_default(),
+        }
     }
 }
 
@@ -115,7 +120,7 @@ impl ExecLine {
 /// a blank does as well.
 pub(super) fn one_line(row: String) -> String {
     let breaks = ['\n', '\r', '\t'];
-    if row.contains(breaks) { row.replace(breaks, " ") } else { row }
+    if breaks.iter().any(|it| row.contains(*it)) { row.replace(breaks, " ") } else { row }
 }
 
 /// A row of values as the server writes them, as JSON: in form like what the server makes itself of

@@ -15,7 +15,7 @@ use super::model::{Only, Plan, PlannedFile, PlannedSet, Request, Selection, Vers
 use super::runs;
 use crate::features::migrations::{self, BUILT_IN, File, Misnamed, Set};
 use crate::features::tenants::{self, Selector, TenantState};
-use crate::infra::db::statements;
+use crate::infra::db::{has_statement, statements};
 use crate::kernel::{Caller, Event, Progress, TenantId};
 
 pub use saved::PlanFile;
@@ -220,8 +220,7 @@ fn planned_files(sets: &[Set], tenants: &[PlannedTenant]) -> Result<Vec<PlannedF
 async fn refuse_empty(control: &mut PgConnection, plan: &Plan, sets: &[Set]) -> Result<(), FleetError> {
     let is_empty = |it: &&PlannedFile| {
         let files = sets.iter().filter(|set| set.name == it.set).flat_map(|set| &set.files);
-        it.pending
-            && files.into_iter().any(|file| file.version == it.version && statements(&file.up).is_empty())
+        it.pending && files.into_iter().any(|file| file.version == it.version && !has_statement(&file.up))
     };
     let empty: Vec<&PlannedFile> = plan.files.iter().filter(is_empty).collect();
     if empty.is_empty() {
