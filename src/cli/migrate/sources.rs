@@ -11,7 +11,6 @@ use crate::kernel::AnyFailure;
 
 /// Where the files of sets are.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Files")]
 pub(super) struct SourceArgs {
     /// The folder of a set's files, for this command only; may be repeated
     ///

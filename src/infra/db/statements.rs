@@ -175,7 +175,7 @@ impl<'a> Iterator for Cutter<'a> {
 
     fn next(&mut self) -> Option<Statement<'a>> {
         let mut nesting = Nesting::default();
-        let mut copy = Copy::default();
+        let mut copy = CopyStatement::default();
         let (mut start, mut end, mut flaw) = (None, 0, None);
         while let Some(token) = self.lexer.next() {
             match token.kind {
@@ -280,14 +280,14 @@ impl Nesting {
 /// Whether a statement is a `COPY` from or to the client (manual, part VI, COPY): its source or
 /// target is the word STDIN or STDOUT, either of them, outside parentheses.
 #[derive(Default)]
-struct Copy {
+struct CopyStatement {
     is_copy: bool,
     depth: usize,
     direction: Option<FlawKind<'static>>,
     found: Option<FlawKind<'static>>,
 }
 
-impl Copy {
+impl CopyStatement {
     fn take(&mut self, kind: Kind, text: &str, first: bool) {
         let is = |word: &str| kind == Kind::Word && text.eq_ignore_ascii_case(word);
         if first {
@@ -304,10 +304,12 @@ impl Copy {
         if self.depth == 0 && (is("stdin") || is("stdout")) {
             self.found = self.found.or(self.direction);
         }
-        self.direction = match () {
-            () if is("from") => Some(FlawKind::CopyIn),
-            () if is("to") => Some(FlawKind::CopyOut),
-            () => None,
+        self.direction = if is("from") {
+            Some(FlawKind::CopyIn)
+        } else if is("to") {
+            Some(FlawKind::CopyOut)
+        } else {
+            None
         };
     }
 
