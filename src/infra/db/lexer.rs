@@ -86,6 +86,8 @@ fn token(whole: &str) -> (Kind, usize, bool) {
         [b'b' | b'B' | b'n' | b'N' | b'x' | b'X', b'\'', ..] => sure(Kind::Constant, 1 + quoted(&text[1..])),
         [b'u' | b'U', b'&', b'\'', ..] => sure(Kind::Constant, 2 + quoted(&text[2..])),
         [b'u' | b'U', b'&', b'"', ..] => sure(Kind::Name, 2 + quoted(&text[2..])),
+        // No word to psql, which counts the words of a statement.
+        [b'u' | b'U', b'&', ..] => sure(Kind::Other, 1),
         [b'\'', ..] => sure(Kind::Constant, quoted(text)),
         [b'"', ..] => sure(Kind::Name, quoted(text)),
         [b'$', ..] => dollar(whole),
@@ -219,15 +221,12 @@ fn number(text: &[u8]) -> usize {
         at += 1;
         at += digits(at);
     }
-    if matches!(text.get(at), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-        let exponent = digits((at + 1 + sign).min(text.len()));
-        if sign > 0 && exponent == 0 {
-            // Refused by the server as it stands, and no name follows.
-            return at + 1 + sign;
-        }
-        if exponent > 0 {
-            at += 1 + sign + exponent;
+    // Without a sign an exponent is part of the junk that may follow, e.g. in `1e5$$`.
+    if let [b'e' | b'E', b'+' | b'-', ..] = &text[at..] {
+        let exponent = digits(at + 2);
+        at += 2 + exponent;
+        if exponent == 0 {
+            return at;
         }
     }
     match text.get(at) {
