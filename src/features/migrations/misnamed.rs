@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::file::FileName;
+use super::file::{Direction, FileName};
 
 /// A file that somebody may have meant to be a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,10 +72,11 @@ pub(super) fn flaw(name: &str) -> Option<NameFlaw> {
         let title = parts.title.to_lowercase();
         return (title.contains(".up") || title.contains(".down")).then_some(NameFlaw::Direction);
     }
+    let ending_of_all = Direction::Only.ending();
     let numbered = name.trim_start().starts_with(|c: char| c.is_numeric());
     match (&lower[ending..], numbered) {
-        (".sql", true) if name.ends_with(".sql") => Some(NameFlaw::Words),
-        (".sql", false) if name.ends_with(".sql") => Some(NameFlaw::NoVersion),
+        (".sql", true) if name.ends_with(ending_of_all) => Some(NameFlaw::Words),
+        (".sql", false) if name.ends_with(ending_of_all) => Some(NameFlaw::NoVersion),
         (rest, true) if !KEPT.contains(&&rest[".sql".len()..]) => Some(NameFlaw::Ending),
         _ => None,
     }
