@@ -252,6 +252,12 @@ impl MigrationsError {
                 Some(format!("mv {} {}", up.display(), up.with_extension("up.sql").display()))
             }
             Self::Header { flaw, .. } => Some(flaw.hint()),
+            Self::SourceOfWhich { sets } => Some(match sets.first() {
+                Some(set) => format!("say of which: --source {set}=DIR"),
+                None => "add one: nexus migrate set add NAME --source DIR".to_owned(),
+            }),
+            Self::SourceTwice { .. } => Some("give each set one folder: --source SET=DIR".to_owned()),
+            Self::SourceIsUrl => Some("e.g. --source ./migrations".to_owned()),
             _ => None,
         }
     }
@@ -353,12 +359,6 @@ impl Failure for MigrationsError {
                 ),
                 format!("or for everybody: nexus migrate set update {set} --source DIR"),
             ],
-            Self::SourceOfWhich { sets } => match sets.first() {
-                Some(set) => one(format!("say of which: --source {set}=DIR")),
-                None => one("add one: nexus migrate set add NAME --source DIR".to_owned()),
-            },
-            Self::SourceTwice { .. } => one("give each set one folder: --source SET=DIR".to_owned()),
-            Self::SourceIsUrl => one("e.g. --source ./migrations".to_owned()),
             Self::Db(error) => error.hints(),
             _ => self.file_hint().into_iter().collect(),
         }
