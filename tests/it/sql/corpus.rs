@@ -214,7 +214,7 @@ fn file(dice: &mut Dice) -> String {
     let mut text = String::new();
     for _ in 0..=dice.below(6) {
         if tame && dice.below(8) == 0 {
-            text.push_str(&format!("\ncopy {COPY} from stdin;\n1;'\n$$(\n\\.\n"));
+            text.extend(["\ncopy ", COPY, " from stdin;\n1;'\n$$(\n\\.\n"]);
         }
         for _ in 0..=dice.below(8) {
             let piece = if tame || dice.below(4) > 0 { dice.one(WHOLE) } else { dice.one(OPEN) };
