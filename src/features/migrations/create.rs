@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -18,6 +17,7 @@ use super::name::SetName;
 use super::registry::{built_in, no_set};
 use super::sources::Sources;
 use super::store;
+use crate::infra::db::PgConnection;
 
 /// A migration to be written.
 #[derive(Debug, Clone)]

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use sqlx::PgConnection;
 
 use super::error::MigrationsError;
 use super::folder::{self, Folder};
@@ -14,7 +13,7 @@ use super::order::{Dependencies, order};
 use super::sources::{Places, Sources};
 use super::store::{self, SetRow};
 use crate::features::audit;
-use crate::infra::db::{REALM, durable_transaction};
+use crate::infra::db::{PgConnection, REALM, durable_transaction};
 use crate::kernel::Caller;
 
 /// A set to be registered.

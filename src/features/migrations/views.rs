@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use serde::Serialize;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::error::MigrationsError;
@@ -12,6 +11,7 @@ use super::model::{File, Set};
 use super::registry::{built_in_files, found, operators, ordered, wanted};
 use super::sources::{Places, Sources};
 use super::store::{self, SetRow, Standing};
+use crate::infra::db::PgConnection;
 
 /// A set as a list shows it.
 #[derive(Debug, Clone, Serialize)]

@@ -2,10 +2,10 @@
 //! changed are switches and rights, each of which can be put back, and what is made inside is
 //! schema `nexus` alone, which bears the mark.
 
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{ClusterError, sessions};
-use crate::infra::db::{DbError, MigrationSet, identifier, literal, transaction};
+use crate::infra::db::{DbError, MigrationSet, PgConnection, identifier, literal, transaction};
 
 /// SQLSTATE `dependent_objects_still_exist`.
 const DEPENDED_ON: &str = "2BP01";

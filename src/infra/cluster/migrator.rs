@@ -6,11 +6,11 @@
 use std::fmt::Write as _;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{ClusterError, sessions};
 use crate::infra::crypto::random::{self, RandomError};
-use crate::infra::db::{ServerAddress, identifier, literal};
+use crate::infra::db::{PgConnection, ServerAddress, identifier, literal};
 
 /// For how long a login is good, should it stay behind.
 const GOOD_FOR: &str = "30 minutes";
@@ -141,7 +141,7 @@ pub async fn hand_over(
     let (name, owner) = (identifier(&login.name), identifier(&login.owner));
     let statements = format!("set role none; reassign owned by {name} to {owner}; drop owned by {name}");
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut session).await?;
-    let _ = sqlx::Connection::close(session).await;
+    let _ = session.close().await;
     Ok(())
 }
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use super::{ClusterError, Database};
-use crate::infra::db::{History, identifier};
+use crate::infra::db::{History, PgConnection, identifier};
 
 /// SQLSTATE of "tuple concurrently updated", which two changes of one database's privileges at
 /// the same moment get.

@@ -2,10 +2,12 @@
 //! ever stands in the way of cloning it (a session in a template makes `CREATE DATABASE` wait and
 //! fail).
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use super::{ClusterError, Database, DatabaseFound, database, drop_database, fence};
-use crate::infra::db::{Applied, DbError, History, MigrationSet, Script, ServerAddress, identifier, literal};
+use crate::infra::db::{
+    Applied, DbError, History, MigrationSet, PgConnection, Script, ServerAddress, identifier, literal,
+};
 
 /// A history of an operator's set, and the files that it is to hold.
 pub type SetOfFiles<'a> = (History, Vec<Script<'a>>);
@@ -40,7 +42,7 @@ pub async fn build_template(
     work.begin(admin).await?;
     let mut inside = work.enter().await?;
     work.fill(&mut inside).await?;
-    sqlx::Connection::close(inside).await?;
+    inside.close().await?;
     work.finish(admin).await
 }
 
@@ -93,7 +95,7 @@ impl Work<'_> {
         sqlx::raw_sql(AssertSqlSafe(open)).execute(admin).await?;
         let mut inside = self.enter().await?;
         let whole = self.fill(&mut inside).await?;
-        sqlx::Connection::close(inside).await?;
+        inside.close().await?;
         Ok(whole)
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use nexus::infra::db::{DbError, History, Script};
-use sqlx::{Connection, PgConnection};
+use nexus::infra::db::{DbError, History, PgConnection, Script};
+use sqlx::Connection;
 
 use crate::support::world::World;
 

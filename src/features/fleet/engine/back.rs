@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
-use sqlx::PgConnection;
 
 use super::runner::Runner;
 use super::{Fleet, Outcome, Watch, Written, write};
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::model::{Plan, Settings};
 use crate::features::fleet::runs::{self, NewTenant, RunKind, RunState, RunTenantView, RunView};
-use crate::infra::db::durable_transaction;
+use crate::infra::db::{PgConnection, durable_transaction};
 use crate::kernel::Caller;
 use crate::kernel::ids::RunId;
 

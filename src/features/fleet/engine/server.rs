@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
-use sqlx::PgConnection;
 use tokio::sync::{Mutex, mpsc};
 
 use super::runner::Runner;
@@ -19,7 +18,7 @@ use crate::features::placement::Cluster;
 use crate::features::tenants::{self, TenantState};
 use crate::infra::cluster::{MigratorLogin, drop_migrators, hand_over, make_migrators, owners};
 use crate::infra::crypto::{random, scram};
-use crate::infra::db::ServerAddress;
+use crate::infra::db::{PgConnection, ServerAddress};
 use crate::kernel::Event;
 
 /// Most results that are recorded at once.

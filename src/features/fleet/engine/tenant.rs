@@ -4,15 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use sqlx::PgConnection;
-
 use super::files::{RunFile, RunSet, Way};
 use super::session::{Acting, Look, look};
 use super::store::Claimed;
 use crate::features::fleet::mend::{Again, Trouble};
 use crate::features::fleet::model::{Settings, Versions};
 use crate::features::fleet::runs::AppliedView;
-use crate::infra::db::{Applied, invalid_indexes, repeatable};
+use crate::infra::db::{Applied, PgConnection, invalid_indexes, repeatable};
 use crate::infra::failpoint;
 use crate::kernel::{Event, Progress};
 
@@ -58,7 +56,7 @@ pub(super) async fn attempt(
     attempt.trouble = worked.err();
     attempt.after = Some(newest(sets, &histories));
     attempt.files = Some(counts(sets, &histories));
-    let _ = sqlx::Connection::close(session).await;
+    let _ = session.close().await;
     attempt
 }
 

@@ -8,14 +8,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
 use serde_json::json;
-use sqlx::PgConnection;
 
 use super::error::FleetError;
 use super::model::{Only, Plan, PlannedFile, PlannedSet, Request, Selection, Versions};
 use super::runs;
 use crate::features::migrations::{self, BUILT_IN, File, Misnamed, Set};
 use crate::features::tenants::{self, Selector, TenantState};
-use crate::infra::db::{has_statement, statements};
+use crate::infra::db::{PgConnection, has_statement, statements};
 use crate::kernel::{Caller, Event, Progress, TenantId};
 
 pub use saved::PlanFile;

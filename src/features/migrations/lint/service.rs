@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use sqlx::PgConnection;
-
 use super::super::error::MigrationsError;
 use super::super::file::{Direction, check_text};
 use super::super::folder::{self, Found};
@@ -13,6 +11,7 @@ use super::super::registry::{built_in_files, found, operators, ordered};
 use super::super::sources::Sources;
 use super::super::store::{self, SetRow};
 use super::{Finding, Subject};
+use crate::infra::db::PgConnection;
 
 /// A file by its path, of a set or of none. A name that ends in `.down.sql` is that of a way back.
 ///

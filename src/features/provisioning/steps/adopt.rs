@@ -107,7 +107,7 @@ impl Step<Plan, ProvisioningError> for MakeRealm {
         let server = plan.server.cluster.admin.database(&plan.tenant.resources.database_name);
         let mut session = server.connect(&plan.application()).await?;
         adopted::fill_realm(&mut session, &owner, REALM).await?;
-        Ok(sqlx::Connection::close(session).await?)
+        Ok(session.close().await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
