@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::output::{Column, Row};
 use super::{CommandResult, Exit, Invocation};
-use crate::settings::key::{Default, Key, Kind, SECTIONS, Section};
+use crate::settings::key::{ANY, Default, Key, Kind, SECTIONS, Section};
 use crate::settings::{Origin, SecretRef};
 
 /// Arguments of `nexus config`.
@@ -80,7 +80,11 @@ fn show(on: &Invocation) -> CommandResult {
         if !is_shown(section, on) {
             continue;
         }
-        rows.extend(section.keys.iter().map(|key| row(section, key, on, &home)));
+        let keys = section.keys.iter().filter(|key| key.name != ANY);
+        rows.extend(keys.map(|key| row(section, key, on, &home)));
+        if section.keys.iter().any(|key| key.name == ANY) {
+            rows.extend(named_rows(section, on));
+        }
     }
     on.screen.list(rows)?;
     Ok(Exit::Done)
@@ -98,6 +102,20 @@ fn is_shown(section: &Section, on: &Invocation) -> bool {
         }
         _ => true,
     }
+}
+
+/// The values of a section whose keys are names that people chose; variables have some of all
+/// contexts.
+fn named_rows(section: &Section, on: &Invocation) -> Vec<ValueRow> {
+    let values = &on.loaded.values;
+    let own = section.path.replace("NAME", on.loaded.context.as_str());
+    let of_all = section.path.rsplit('.').next().unwrap_or_default();
+    let paths = [own.as_str(), of_all].into_iter().flat_map(|path| values.section(path).paths());
+    let row = |path: String| {
+        let value = values.get(&path)?;
+        Some(ValueRow { value: Some(value.text.clone()), source: value.origin.to_string(), key: path })
+    };
+    paths.filter_map(row).collect()
 }
 
 fn row(section: &Section, key: &Key, on: &Invocation, home: &str) -> ValueRow {

@@ -8,7 +8,7 @@ use clap::Args;
 use super::arguments::Input;
 use super::confirm::{self, ConfirmArgs};
 use super::interrupt::Stdin;
-use super::output::{Column, Format, Row};
+use super::output::{Column, Format, Row, escape};
 use super::tenant::TenantSelection;
 use super::token::input::duration;
 use super::{CommandResult, Exit, Invocation, prompt};
@@ -221,7 +221,7 @@ impl<'a> Lines<'a> {
 
     fn take(&mut self, line: &ExecLine) -> Result<(), AnyFailure> {
         match self {
-            Self::Json(on) => on.screen.raw(format!("{}\n", line.json()).as_bytes())?,
+            Self::Json(on) => on.screen.raw(format!("{}\n", escape::json(&line.json())).as_bytes())?,
             Self::List(list) => list.row(line)?,
         }
         Ok(())
@@ -239,10 +239,11 @@ impl<'a> Lines<'a> {
 impl Row for ExecLine {
     const COLUMNS: &'static [Column] = &[
         Column::text("tenant"),
-        Column::text("row"),
+        Column::json("row"),
         Column::number("rows_affected"),
-        Column::text("error"),
+        Column::sentences("error"),
     ];
+    const EXACT_JSON: bool = true;
 
     fn cells(&self) -> Vec<String> {
         let (mut row, mut affected, mut error) = (String::new(), String::new(), String::new());

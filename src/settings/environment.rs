@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::error::SettingsError;
 use super::key::{Kind, PLAIN_VARIABLES, SECTIONS, variable};
+use super::migrations;
 use super::values::{Origin, Values};
 use crate::kernel::suggest;
 
@@ -30,6 +31,10 @@ pub fn lay_over(
         values.set("local.postgres_bin".to_owned(), Kind::Path, folder, origin, &here)?;
     }
     for (name, text) in variables {
+        if let Some(path) = migrations::path_of(name) {
+            set(values, path, Kind::Path, name, text, &here)?;
+            continue;
+        }
         if PLAIN_VARIABLES.iter().any(|(plain, _)| plain == name) {
             continue;
         }
@@ -50,7 +55,8 @@ pub fn lay_over(
 /// `None` for a variable that does mean something.
 #[must_use]
 pub fn meaningless(name: &str) -> Option<Option<String>> {
-    let known = PLAIN_VARIABLES.iter().any(|(plain, _)| *plain == name) || key_of(name).is_some();
+    let plain = PLAIN_VARIABLES.iter().any(|(plain, _)| *plain == name);
+    let known = plain || key_of(name).is_some() || migrations::path_of(name).is_some();
     (!known).then(|| nearest(name))
 }
 

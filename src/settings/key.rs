@@ -1,7 +1,10 @@
 //! What keys there are: the one description that everything about settings follows from.
 
 use super::error::Expected;
-use super::{control, keys, local, log, passwords, server, store, tenants, tokens};
+use super::{control, keys, local, log, migrations, passwords, server, store, tenants, tokens};
+
+/// Stands for any name, where a section's keys are names that people chose.
+pub const ANY: &str = "SET";
 
 /// One key of a section.
 #[derive(Debug)]
@@ -86,6 +89,11 @@ pub const SECTIONS: &[Section] = &[
     },
     Section { path: "context.NAME.tenants", help: "Limits of tenants.", keys: tenants::KEYS },
     Section {
+        path: "context.NAME.migrations",
+        help: "Where the files of sets of migrations are on this machine, by the sets' names.",
+        keys: migrations::KEYS,
+    },
+    Section {
         path: "context.NAME.passwords",
         help: "How people's passwords are kept, and how guessing them is stopped.",
         keys: passwords::KEYS,
@@ -110,6 +118,7 @@ pub const PLAIN_VARIABLES: &[(&str, &str)] = &[
     ("NEXUS_CONTEXT", "The context, like --context."),
     ("NEXUS_HOME", "The folder under which Nexus keeps all that it keeps on a machine."),
     ("NEXUS_LOG", "A filter of what is logged, e.g. nexus=debug,sqlx=warn; beats -v and log.level."),
+    ("NEXUS_MIGRATIONS_SET", "The folder of a set's files; SET stands for its name in capitals, '-' as '_'."),
     ("NEXUS_PG_BIN", "Short for NEXUS_LOCAL_POSTGRES_BIN."),
     ("NEXUS_COMPLETE", "Set by the shells' completion scripts."),
     ("NEXUS_FAILPOINT", "Where a test build stops or dies; a released build has no such points."),

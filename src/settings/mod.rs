@@ -18,6 +18,7 @@ pub mod key;
 pub mod keys;
 pub mod local;
 pub mod log;
+pub mod migrations;
 pub mod passwords;
 pub mod secret_ref;
 pub mod server;
@@ -34,6 +35,7 @@ pub use home::Home;
 pub use keys::KeySettings;
 pub use local::LocalSettings;
 pub use log::{LogFormat, LogSettings};
+pub use migrations::MigrationSettings;
 pub use passwords::PasswordSettings;
 pub use secret_ref::{SecretError, SecretRef};
 pub use server::{ServerSettings, Tls};
@@ -57,6 +59,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// Limits of tenants.
     pub tenants: TenantSettings,
+    /// Where the files of migrations are.
+    pub migrations: MigrationSettings,
     /// What access tokens say of themselves.
     pub tokens: TokenSettings,
     /// How passwords are kept.
@@ -211,6 +215,7 @@ impl Loaded {
         Ok(Settings {
             keys: KeySettings::read(&section("keys"), &home, &self.context),
             tenants: TenantSettings::read(&section("tenants")),
+            migrations: MigrationSettings::read(&self.values, self.context.as_str(), self.file.as_deref()),
             tokens: TokenSettings::read(&section("tokens"), self.context.is_local()),
             passwords: PasswordSettings::read(&section("passwords")),
             log: self.log(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::SettingsError;
-use super::key::{Key, Kind, SECTIONS, Section};
+use super::key::{ANY, Key, Kind, SECTIONS, Section};
 use super::{ContextName, SecretRef};
 
 /// Where a value came from.
@@ -104,7 +104,8 @@ pub fn describe(path: &str) -> Option<(&'static Section, &'static Key)> {
         None => table.to_owned(),
     };
     let section = SECTIONS.iter().find(|section| section.path == generic)?;
-    section.keys.iter().find(|key| key.name == name).map(|key| (section, key))
+    let is_it = |key: &&Key| key.name == name || key.name == ANY && !name.is_empty();
+    section.keys.iter().find(is_it).map(|key| (section, key))
 }
 
 /// One section's values, all of them checked.
@@ -152,6 +153,13 @@ impl SectionValues<'_> {
     pub fn first(&self) -> Option<String> {
         let prefix = self.key("");
         self.values.0.keys().find(|path| path.starts_with(&prefix)).cloned()
+    }
+
+    /// The whole paths of all values that are set.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        let prefix = self.key("");
+        self.values.0.keys().filter(|path| path.starts_with(&prefix)).cloned().collect()
     }
 
     /// The whole path of a key.

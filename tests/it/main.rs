@@ -23,6 +23,7 @@ mod operations;
 mod outages;
 mod placement;
 mod pool;
+mod sql;
 mod stores;
 mod stores_garage;
 mod support;

@@ -34,7 +34,10 @@ pub(super) async fn run(args: ExportArgs, on: &Invocation) -> CommandResult {
         on.screen.thing(&audit::Exported { file: name, ..exported })?;
         return Ok(Exit::Done);
     }
-    let write = |bytes: &[u8]| Ok(on.screen.raw(bytes)?);
+    let write = |bytes: &[u8]| match format {
+        ExportFormat::JsonLines => Ok(on.screen.raw_json(bytes)?),
+        ExportFormat::Csv => Ok(on.screen.raw_lines(bytes)?),
+    };
     let exported = audit::export(&mut app.control, &caller, period, format, watch, write).await?;
     drop(progress);
     if let (Some(position), Some(hash)) = (exported.position, exported.hash) {

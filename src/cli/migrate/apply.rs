@@ -8,6 +8,7 @@ use clap::Args;
 use super::super::{CommandResult, Exit, Invocation};
 use super::how::WaitArgs;
 use super::report::{ReportArgs, read_file, tell};
+use super::sources::SourceArgs;
 use super::views::PlanView;
 use crate::app::App;
 use crate::features::fleet::PlanFile;
@@ -24,6 +25,9 @@ pub(super) struct ApplyArgs {
     /// The plan, as nexus migrate plan --out saved it
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub plan: PathBuf,
+    /// Where the files are
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// How long to wait
     #[command(flatten)]
     pub wait: WaitArgs,
@@ -36,19 +40,20 @@ pub(super) async fn run(args: ApplyArgs, on: &Invocation) -> CommandResult {
     args.report.check()?;
     let (settings, caller) = (on.settings()?, on.caller());
     let name = args.plan.display().to_string();
+    let sources = args.source.with_settings(on)?;
     let saved = PlanFile::read(&read_file(&args.plan)?, &name)?;
     let progress = on.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     let fleet = app.fleet();
     if on.global.dry_run {
         drop(progress);
-        let request = saved.request(Duration::ZERO, &name)?;
+        let request = saved.request(Duration::ZERO, sources, &name)?;
         let planned = fleet.plan(&mut app.control, &caller, &request).await?;
         saved.check(&planned)?;
         on.screen.thing(&PlanView::of(&planned))?;
         return Ok(Exit::Done);
     }
-    let request = saved.request(args.wait.lock_wait, &name)?;
+    let request = saved.request(args.wait.lock_wait, sources, &name)?;
     let watch = (&progress as &dyn crate::kernel::Progress, &on.interrupt);
     let outcome = fleet.migrate(&mut app.control, &caller, &request, Some(&saved), watch).await?;
     drop(progress);

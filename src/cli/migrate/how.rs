@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::super::{arguments, complete};
 use crate::features::fleet::{Limit, Only, Request, Selection, Settings, Shard, Waves};
+use crate::features::migrations::Sources;
 use crate::features::tenants::{Selector, TenantRef};
 
 /// A condition as it was written and as it is understood.
@@ -120,7 +121,7 @@ pub(super) struct WaitArgs {
 /// What is asked for.
 pub(super) fn request(
     which: WhichArgs,
-    files: FilesArgs,
+    (files, sources): (FilesArgs, Sources),
     pace: &PaceArgs,
     lock_wait: Duration,
     shard: Option<Shard>,
@@ -128,6 +129,7 @@ pub(super) fn request(
     Request {
         selection: which.selection(),
         sets: files.sets,
+        sources,
         to: files.to,
         only: files.only,
         waves: pace.wave.clone(),

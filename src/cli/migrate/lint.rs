@@ -7,6 +7,7 @@ use clap::Args;
 use super::super::output::{Column, Row};
 use super::super::{CommandResult, Exit, Invocation, complete};
 use super::set::open;
+use super::sources::SourceArgs;
 use crate::features::migrations::SetName;
 use crate::features::migrations::lint::{self, Finding, State};
 
@@ -14,6 +15,7 @@ pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
   nexus migrate lint                        what no tenant is to get unseen
   nexus migrate lint shop --all-files
+  nexus migrate lint shop --source ./migrations     the files of this checkout
   nexus migrate lint --file migrations/20260101120000_add_orders.sql     needs no installation
   nexus -o json migrate lint | jq -r '.[] | select(.state == \"fails\") | .instead'
 
@@ -27,6 +29,9 @@ pub(super) struct LintArgs {
     /// The sets; all of the operator's own without a name
     #[arg(value_name = "SET", add = complete::migration_sets())]
     pub sets: Vec<SetName>,
+    /// Where their files are
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Look at this file; may be repeated
     #[arg(long = "file", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
@@ -39,16 +44,19 @@ pub(super) struct LintArgs {
 }
 
 pub(super) async fn run(args: &LintArgs, on: &Invocation) -> CommandResult {
-    let mut subjects = Vec::new();
+    let (mut subjects, mut findings) = (Vec::new(), Vec::new());
     for file in &args.files {
         subjects.push(lint::of_file(file)?);
     }
     // Files that are named need no installation.
     if args.files.is_empty() || !args.sets.is_empty() {
         let mut app = open(on).await?;
-        subjects.extend(lint::of_sets(&mut app.control, &args.sets, args.all_files).await?);
+        let sources = args.source.clone().with_settings(on)?;
+        let (texts, misnamed) =
+            lint::of_sets(&mut app.control, (&args.sets, &sources), args.all_files).await?;
+        subjects.extend(texts);
+        findings.extend(misnamed.into_iter().map(|it| Finding { file: from_here(&it.file), ..it }));
     }
-    let mut findings = Vec::new();
     for subject in &mut subjects {
         subject.file = from_here(&subject.file);
         findings.extend(lint::check(subject, args.strict)?);

@@ -14,6 +14,7 @@ mod report;
 mod runs;
 mod selection;
 mod set;
+mod sources;
 mod status;
 mod tenants;
 mod verify;

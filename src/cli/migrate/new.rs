@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::super::output::{Column, Row};
 use super::super::{CommandResult, Exit, Invocation, complete};
 use super::set::open;
+use super::sources::SourceArgs;
 use crate::features::migrations::{self, MadeFile, NewFile, SetName};
 
 pub(super) const AFTER_HELP: &str = "\
@@ -23,6 +24,9 @@ pub(super) struct NewArgs {
     /// What it does, in a few words; they become part of the file's name
     #[arg(value_name = "WORDS")]
     pub words: String,
+    /// Where the set's files are
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Make a second file, for the way back
     #[arg(long)]
     pub reversible: bool,
@@ -33,6 +37,7 @@ pub(super) struct NewArgs {
 
 pub(super) async fn run(args: NewArgs, on: &Invocation) -> CommandResult {
     let mut app = open(on).await?;
+    let sources = args.source.with_settings(on)?;
     let new = NewFile {
         set: args.set,
         words: args.words,
@@ -40,7 +45,8 @@ pub(super) async fn run(args: NewArgs, on: &Invocation) -> CommandResult {
         transaction: !args.no_transaction,
     };
     let now = OffsetDateTime::now_utc();
-    on.screen.list(migrations::create_file(&mut app.control, &new, now, on.global.dry_run).await?)?;
+    on.screen
+        .list(migrations::create_file(&mut app.control, (&new, &sources), now, on.global.dry_run).await?)?;
     Ok(Exit::Done)
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation};
 use super::how::{FilesArgs, PaceArgs, WhichArgs, request};
+use super::sources::SourceArgs;
 use super::views::PlanView;
 use crate::app::App;
 use crate::features::fleet::PlanFile;
@@ -17,6 +18,7 @@ pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
   nexus migrate plan --all
   nexus migrate plan --where label.tier=gold --set app
+  nexus migrate plan --all --source shop=./migrations     the files of this checkout
   nexus migrate plan --all --wave 'canary=acme,beta;10%' --out plan.json
   nexus migrate apply --plan plan.json      once somebody has approved it
   nexus -o json migrate plan --all | jq '.tenants[].slug'";
@@ -30,6 +32,9 @@ pub(super) struct PlanArgs {
     /// Which files
     #[command(flatten)]
     pub files: FilesArgs,
+    /// Where they are
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// How
     #[command(flatten)]
     pub pace: PaceArgs,
@@ -49,8 +54,12 @@ pub(super) async fn run(args: PlanArgs, on: &Invocation) -> CommandResult {
     let progress = on.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     drop(progress);
-    let request = request(args.which, args.files, &args.pace, Duration::ZERO, None);
+    let files = (args.files, args.source.with_settings(on)?);
+    let request = request(args.which, files, &args.pace, Duration::ZERO, None);
     let planned = app.fleet().plan(&mut app.control, &caller, &request).await?;
+    for file in planned.misnamed() {
+        on.screen.warn(&file.to_string());
+    }
     if let Some(file) = args.out.filter(|_| !on.global.dry_run) {
         let saved = PlanFile::new(&request, &planned);
         let text = serde_json::to_string_pretty(&saved).unwrap_or_default();

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::super::output::{Column, Format, Row, Thing};
 use super::super::{CommandResult, Exit, Invocation, complete};
+use super::sources::SourceArgs;
 use crate::app::App;
 use crate::features::fleet::{self, Reach, Rehearsal, RehearseRequest, Rehearsed, Step};
 use crate::kernel::AnyFailure;
@@ -24,6 +25,9 @@ pub(super) struct RehearseArgs {
     /// Only these sets
     #[arg(value_name = "SET", add = complete::migration_sets())]
     pub sets: Vec<String>,
+    /// Where they are
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Copy this many tenants
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub tenants: u16,
@@ -38,6 +42,7 @@ pub(super) async fn run(args: RehearseArgs, on: &Invocation) -> CommandResult {
     let mut app = App::open(&settings, &caller, &progress).await?;
     let request = RehearseRequest {
         sets: args.sets,
+        sources: args.source.with_settings(on)?,
         tenants: args.tenants.into(),
         jobs: args.jobs.into(),
         dry_run: on.global.dry_run,

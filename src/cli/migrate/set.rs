@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::super::output::{Column, Row, Thing, time_text};
 use super::super::pages;
 use super::super::{CommandResult, Exit, Invocation, complete, prompt};
+use super::sources::SourceArgs;
 use crate::app::App;
 use crate::features::migrations::{
     self, AddSet, FileView, HistoryTable, Outcome, SetChange, SetDetail, SetName, SetView, VersionView,
@@ -18,8 +19,9 @@ pub(super) enum SetVerb {
     /// Have a folder of migrations run in every tenant from now on
     ///
     /// The files are sqlx's: VERSION_words.sql, or VERSION_words.up.sql with VERSION_words.down.sql.
-    /// The folder is read anew by each command; nothing runs before nexus migrate tenants. The same
-    /// command again changes nothing.
+    /// Each command reads the folder again; nothing runs before nexus migrate tenants. The folder is
+    /// recorded relative to nexus.toml where it is below it, and is a hint: on another machine say
+    /// --source SET=DIR, or set NEXUS_MIGRATIONS_SET. The same command again changes nothing.
     #[command(after_help = "\
 EXAMPLES
   nexus migrate set add shop --source ./migrations
@@ -40,7 +42,7 @@ EXAMPLES
 EXAMPLES
   nexus migrate set show shop
   nexus -o json migrate set show shop | jq '.migrations[-1]'")]
-    Show(NameArgs),
+    Show(ShowArgs),
     /// Change where a set's files are, or which sets come before it
     #[command(after_help = "\
 EXAMPLES
@@ -77,14 +79,21 @@ pub(super) struct AddArgs {
 
 /// Arguments of `nexus migrate set list`.
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {}
+pub(super) struct ListArgs {
+    /// Where the files are
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
 
-/// A set.
+/// Arguments of `nexus migrate set show`.
 #[derive(Debug, Args)]
-pub(super) struct NameArgs {
+pub(super) struct ShowArgs {
     /// The set
     #[arg(value_name = "SET", add = complete::migration_sets())]
     pub name: SetName,
+    /// Where its files are
+    #[command(flatten)]
+    pub source: SourceArgs,
 }
 
 /// Arguments of `nexus migrate set update`.
@@ -122,12 +131,15 @@ pub(super) async fn run(verb: SetVerb, on: &Invocation) -> CommandResult {
     let mut app = open(on).await?;
     match verb {
         SetVerb::Add(args) => add(args, &mut app, on).await,
-        SetVerb::List(ListArgs {}) => {
-            pages::list(on, migrations::list_sets(&mut app.control).await?, "sets of migrations")?;
+        SetVerb::List(ListArgs { source }) => {
+            let sources = source.with_settings(on)?;
+            let sets = migrations::list_sets(&mut app.control, &sources).await?;
+            pages::list(on, sets, "sets of migrations")?;
             Ok(Exit::Done)
         }
-        SetVerb::Show(NameArgs { name }) => {
-            on.screen.thing(&migrations::show_set(&mut app.control, name.as_str()).await?)?;
+        SetVerb::Show(ShowArgs { name, source }) => {
+            let sources = source.with_settings(on)?;
+            on.screen.thing(&migrations::show_set(&mut app.control, &sources, name.as_str()).await?)?;
             Ok(Exit::Done)
         }
         SetVerb::Update(args) => update(args, &mut app, on).await,
@@ -147,8 +159,8 @@ async fn add(args: AddArgs, app: &mut App, on: &Invocation) -> CommandResult {
         history: args.history.unwrap_or_else(HistoryTable::usual),
         depends_on: args.depends_on,
     };
-    let dry_run = on.global.dry_run;
-    let outcome = migrations::add_set(&mut app.control, &on.caller(), &add, dry_run).await?;
+    let (dry_run, sources) = (on.global.dry_run, SourceArgs::default().with_settings(on)?);
+    let outcome = migrations::add_set(&mut app.control, &on.caller(), (&add, &sources), dry_run).await?;
     if outcome == Outcome::Changed && dry_run {
         on.screen.note(&format!(
             "would add set {} of {}, with history {}",
@@ -161,29 +173,30 @@ async fn add(args: AddArgs, app: &mut App, on: &Invocation) -> CommandResult {
     if outcome == Outcome::Unchanged {
         on.screen.note(&format!("set {} is there already; nothing was changed", add.name));
     }
-    on.screen.thing(&migrations::show_set(&mut app.control, add.name.as_str()).await?)?;
+    on.screen.thing(&migrations::show_set(&mut app.control, &sources, add.name.as_str()).await?)?;
     Ok(Exit::Done)
 }
 
 async fn update(args: UpdateArgs, app: &mut App, on: &Invocation) -> CommandResult {
     let depends_on = (args.independent || !args.depends_on.is_empty()).then_some(args.depends_on);
     let change = SetChange { source: args.source, depends_on };
-    let dry_run = on.global.dry_run;
-    let outcome =
-        migrations::update_set(&mut app.control, &on.caller(), &args.name, &change, dry_run).await?;
+    let (dry_run, sources) = (on.global.dry_run, SourceArgs::default().with_settings(on)?);
+    let change = (&change, &sources);
+    let outcome = migrations::update_set(&mut app.control, &on.caller(), &args.name, change, dry_run).await?;
     match outcome {
         Outcome::Changed if dry_run => on.screen.note("nothing is changed; this is how it stands:"),
         Outcome::Changed => {}
         Outcome::Unchanged => on.screen.note(&format!("set {} is so already", args.name)),
     }
-    on.screen.thing(&migrations::show_set(&mut app.control, args.name.as_str()).await?)?;
+    on.screen.thing(&migrations::show_set(&mut app.control, &sources, args.name.as_str()).await?)?;
     Ok(Exit::Done)
 }
 
 async fn remove(args: &RemoveArgs, app: &mut App, on: &Invocation) -> CommandResult {
     let name = args.name.as_str();
     let tenants = migrations::check_removable(&mut app.control, name, args.forget).await?;
-    let view = migrations::show_set(&mut app.control, name).await?;
+    let sources = SourceArgs::default().with_settings(on)?;
+    let view = migrations::show_set(&mut app.control, &sources, name).await?;
     if !on.global.dry_run {
         let shown = [format!("set {name}: {tenants} tenant(s) keep its tables, and Nexus forgets them")];
         let given = args.confirm.as_ref().map(SetName::as_str);

@@ -5,6 +5,7 @@ use clap::Args;
 use super::super::output::{Column, Format, Row, Thing, time_text};
 use super::super::{CommandResult, Exit, Invocation};
 use super::WideSelection;
+use super::sources::SourceArgs;
 use crate::app::App;
 use crate::features::fleet::{self, FleetError, StatusReport, Straggler, VersionCount};
 use crate::kernel::AnyFailure;
@@ -37,7 +38,8 @@ pub(super) struct StatusArgs {
 pub(super) async fn run(args: StatusArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
-    let report = fleet::status(&mut app.control, &caller, &args.tenants.wanted()).await?;
+    let sources = SourceArgs::default().with_settings(on)?;
+    let report = fleet::status(&mut app.control, &caller, (&args.tenants.wanted(), &sources)).await?;
     let behind = report.behind();
     tell(&report, args.stragglers, on)?;
     if args.exit_code && behind > 0 {
@@ -60,6 +62,11 @@ fn tell(report: &StatusReport, everybody: bool, on: &Invocation) -> Result<(), A
             on.screen.list(report.sets.iter().flat_map(|set| &set.versions))?;
             tell_stragglers(&stragglers, everybody, on)?;
         }
+    }
+    for set in &report.kept {
+        on.screen.note(&format!(
+            "the folder of set {set} is not on this machine: its newest file is the newest that a run has kept"
+        ));
     }
     for group in &report.left_out {
         let who = if group.tenants.len() > SHOWN {

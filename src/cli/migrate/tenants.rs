@@ -7,6 +7,7 @@ use clap::Args;
 use super::super::{CommandResult, Exit, Invocation};
 use super::how::{FilesArgs, PaceArgs, WaitArgs, WhichArgs, request};
 use super::report::{ReportArgs, tell};
+use super::sources::SourceArgs;
 use super::views::PlanView;
 use crate::app::App;
 use crate::features::fleet::Shard;
@@ -34,6 +35,9 @@ pub(super) struct TenantsArgs {
     /// Which files
     #[command(flatten)]
     pub files: FilesArgs,
+    /// Where they are
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// How
     #[command(flatten)]
     pub pace: PaceArgs,
@@ -55,14 +59,18 @@ pub(super) async fn run(args: TenantsArgs, on: &Invocation) -> CommandResult {
     let progress = on.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     let fleet = app.fleet();
+    let files = (args.files, args.source.with_settings(on)?);
     if on.global.dry_run {
         drop(progress);
-        let request = request(args.which, args.files, &args.pace, Duration::ZERO, None);
+        let request = request(args.which, files, &args.pace, Duration::ZERO, None);
         let planned = fleet.plan(&mut app.control, &caller, &request).await?;
+        for file in planned.misnamed() {
+            on.screen.warn(&file.to_string());
+        }
         on.screen.thing(&PlanView::of(&planned))?;
         return Ok(Exit::Done);
     }
-    let request = request(args.which, args.files, &args.pace, args.wait.lock_wait, args.shard);
+    let request = request(args.which, files, &args.pace, args.wait.lock_wait, args.shard);
     let watch = (&progress as &dyn crate::kernel::Progress, &on.interrupt);
     let outcome = fleet.migrate(&mut app.control, &caller, &request, None, watch).await?;
     drop(progress);

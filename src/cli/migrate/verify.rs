@@ -5,6 +5,7 @@ use clap::Args;
 use super::super::output::{Column, Format, Row, escape};
 use super::super::{CommandResult, Exit, Invocation};
 use super::WideSelection;
+use super::sources::SourceArgs;
 use crate::app::App;
 use crate::features::fleet::{self, Finding, Reach, Verified, VerifyRequest};
 use crate::kernel::AnyFailure;
@@ -28,6 +29,9 @@ pub(super) struct VerifyArgs {
     /// Which
     #[command(flatten)]
     pub tenants: WideSelection,
+    /// Where the files are
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Ask this many at once on each server, as far as its limit of sessions allows
     #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
@@ -48,7 +52,8 @@ pub(super) async fn run(args: VerifyArgs, on: &Invocation) -> CommandResult {
     let mut app = App::open(&settings, &caller, &progress).await?;
     let wanted = args.tenants.wanted();
     let differences = args.diff || wanted.is_one();
-    let request = VerifyRequest { wanted, jobs: args.jobs.into(), differences, full: args.full };
+    let sources = args.source.with_settings(on)?;
+    let request = VerifyRequest { wanted, sources, jobs: args.jobs.into(), differences, full: args.full };
     let App { provisioning, control } = &mut app;
     let reach = Reach {
         placement: &provisioning.placement,

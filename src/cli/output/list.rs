@@ -9,7 +9,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
 use super::escape;
-use super::row::Row;
+use super::row::{Column, Holds, Row};
 use super::screen::{Format, OutputError, Screen};
 
 impl Screen {
@@ -62,20 +62,25 @@ impl<R: Row> ListWriter<'_, R> {
             Format::Table => match &mut self.table {
                 Some(table) => {
                     let cells = row.cells();
-                    table.add_row(cells.iter().map(|text| escape::cell(text)));
+                    table.add_row(R::COLUMNS.iter().zip(&cells).map(|(column, text)| shown(*column, text)));
                 }
-                None => tab_separated(&mut self.buffer, &row.cells()),
+                None => tab_separated(&mut self.buffer, R::COLUMNS, &row.cells()),
             },
             Format::Json => {
                 self.buffer.extend_from_slice(if self.rows == 0 { b"[\n" } else { b",\n" });
-                serde_json::to_writer(&mut self.buffer, row).map_err(|e| shape("json", &e))?;
+                let text = serde_json::to_string(row).map_err(|e| shape("json", &e))?;
+                self.buffer.extend_from_slice(escape::json(&text).as_bytes());
             }
-            Format::Yaml => yaml(&mut self.buffer, &[row])?,
+            Format::Yaml if R::EXACT_JSON => {
+                self.buffer.extend_from_slice(b"- ");
+                flow(&mut self.buffer, row)?;
+            }
+            Format::Yaml => yaml_item(&mut self.buffer, row)?,
             Format::Csv => {
                 if self.rows == 0 {
                     csv_header::<R>(&mut self.buffer)?;
                 }
-                csv_line(&mut self.buffer, &row.cells(), self.screen.data_on_terminal())?;
+                csv_row(&mut self.buffer, R::COLUMNS, &row.cells(), self.screen.data_on_terminal())?;
             }
             Format::Id => {
                 self.buffer.extend_from_slice(escape::cell(&row.id()).as_bytes());
@@ -146,25 +151,80 @@ pub(super) fn heading(screen: &Screen, text: &str) -> Cell {
     if screen.colour_on_stdout() { cell.add_attribute(comfy_table::Attribute::Bold) } else { cell }
 }
 
-pub(super) fn tab_separated(buffer: &mut Vec<u8>, cells: &[String]) {
-    for (index, text) in cells.iter().enumerate() {
+/// A text as a line of a table has it.
+fn shown(column: Column, text: &str) -> Cow<'_, str> {
+    match column.holds {
+        Holds::Json => escape::json(text),
+        Holds::Values | Holds::Sentences => escape::cell(text),
+    }
+}
+
+pub(super) fn tab_separated(buffer: &mut Vec<u8>, columns: &[Column], cells: &[String]) {
+    for (index, (column, text)) in columns.iter().zip(cells).enumerate() {
         if index > 0 {
             buffer.push(b'\t');
         }
-        buffer.extend_from_slice(escape::cell(text).as_bytes());
+        buffer.extend_from_slice(shown(*column, text).as_bytes());
     }
     buffer.push(b'\n');
 }
 
+/// YAML, in blocks; as one object of JSON where a text of it could steer a terminal, because the
+/// blocks' plain texts have no escapes.
 pub(super) fn yaml(buffer: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<(), OutputError> {
-    serde_norway::to_writer(buffer, value).map_err(|e| shape("yaml", &e))
+    let text = serde_norway::to_string(value).map_err(|e| shape("yaml", &e))?;
+    if escape::is_harmful(&text) {
+        return flow(buffer, value);
+    }
+    buffer.extend_from_slice(text.as_bytes());
+    Ok(())
 }
 
-/// One line of CSV (RFC 4180). Cells are exact, except on a terminal, which must not obey them.
+/// An item of a list in YAML.
+fn yaml_item(buffer: &mut Vec<u8>, row: &impl Serialize) -> Result<(), OutputError> {
+    let text = serde_norway::to_string(&[row]).map_err(|e| shape("yaml", &e))?;
+    if escape::is_harmful(&text) {
+        buffer.extend_from_slice(b"- ");
+        return flow(buffer, row);
+    }
+    buffer.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
+/// YAML that is JSON, on one line.
+fn flow(buffer: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<(), OutputError> {
+    let text = serde_json::to_string(value).map_err(|e| shape("yaml", &e))?;
+    buffer.extend_from_slice(escape::json_as_yaml(&text).as_bytes());
+    buffer.push(b'\n');
+    Ok(())
+}
+
+/// One line of CSV (RFC 4180). Values are exact, except on a terminal, which must not obey them.
+fn csv_row(
+    buffer: &mut Vec<u8>,
+    columns: &[Column],
+    cells: &[String],
+    terminal: bool,
+) -> Result<(), OutputError> {
+    let cells = columns.iter().zip(cells).map(|(column, text)| match column.holds {
+        Holds::Values if !terminal => Cow::Borrowed(text.as_str()),
+        Holds::Sentences if !terminal => escape::sentence(text),
+        _ => shown(*column, text),
+    });
+    csv_record(buffer, cells)
+}
+
+/// One line of CSV whose cells are all values.
 pub(super) fn csv_line(buffer: &mut Vec<u8>, cells: &[String], terminal: bool) -> Result<(), OutputError> {
+    csv_record(buffer, cells.iter().map(|text| if terminal { escape::cell(text) } else { text.into() }))
+}
+
+fn csv_record<'a>(
+    buffer: &mut Vec<u8>,
+    cells: impl Iterator<Item = Cow<'a, str>>,
+) -> Result<(), OutputError> {
     let mut writer = csv::Writer::from_writer(buffer);
-    let shown = cells.iter().map(|text| if terminal { escape::cell(text) } else { text.into() });
-    writer.write_record(shown.map(Cow::into_owned)).map_err(|e| shape("csv", &e))?;
+    writer.write_record(cells.map(Cow::into_owned)).map_err(|e| shape("csv", &e))?;
     writer.flush().map_err(OutputError::Write)
 }
 

@@ -11,19 +11,44 @@ pub struct Column {
     pub name: &'static str,
     /// Numbers stand at the right.
     pub right: bool,
+    /// What its texts are.
+    pub holds: Holds,
+}
+
+/// What the texts of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Values: exact where a script reads them.
+    Values,
+    /// JSON documents: harmless by their own escapes, so that they stay JSON everywhere.
+    Json,
+    /// Sentences, e.g. a server's: harmless everywhere.
+    Sentences,
 }
 
 impl Column {
     /// A column of text.
     #[must_use]
     pub const fn text(name: &'static str) -> Self {
-        Self { name, right: false }
+        Self { name, right: false, holds: Holds::Values }
     }
 
     /// A column of numbers.
     #[must_use]
     pub const fn number(name: &'static str) -> Self {
-        Self { name, right: true }
+        Self { name, right: true, holds: Holds::Values }
+    }
+
+    /// A column of JSON documents, each on one line.
+    #[must_use]
+    pub const fn json(name: &'static str) -> Self {
+        Self { name, right: false, holds: Holds::Json }
+    }
+
+    /// A column of sentences.
+    #[must_use]
+    pub const fn sentences(name: &'static str) -> Self {
+        Self { name, right: false, holds: Holds::Sentences }
     }
 }
 
@@ -31,6 +56,9 @@ impl Column {
 pub trait Row: Serialize {
     /// The columns, most important first.
     const COLUMNS: &'static [Column];
+    /// It holds JSON that must come out as it is, digits and repeated names too. As YAML it is an
+    /// object of JSON, which is YAML as well.
+    const EXACT_JSON: bool = false;
 
     /// A text for each column.
     fn cells(&self) -> Vec<String>;

@@ -198,12 +198,16 @@ impl Screen {
     /// Writes an error that [`super::super::exit`] has put into words; what looks like a secret, which
     /// somebody may have put in the wrong place, is not repeated.
     pub fn error(&self, text: &str) {
-        self.talk.error(&masked(text));
+        let safe = if self.json() { escape::json(text) } else { text.into() };
+        self.talk.error(&masked(&safe));
     }
 
     /// Writes an event of the log.
     pub fn log(&self, event: &[u8]) {
-        self.talk.write(event);
+        match std::str::from_utf8(event) {
+            Ok(text) => self.talk.write(escape::event(text).as_bytes()),
+            Err(_) => self.talk.write(event),
+        }
     }
 
     /// Writes the notes that were held back for the sake of an error that did not come.
@@ -274,6 +278,28 @@ impl Screen {
     #[must_use]
     pub fn paging(&self) -> bool {
         self.data.paging.load(Ordering::Relaxed)
+    }
+
+    /// Writes JSON that a feature made: as it is, except on a terminal, which must not obey it.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn raw_json(&self, bytes: &[u8]) -> Result<(), OutputError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if self.data.terminal => self.raw(escape::json(text).as_bytes()),
+            _ => self.raw(bytes),
+        }
+    }
+
+    /// Writes lines that a feature made: as they are, except on a terminal.
+    ///
+    /// # Errors
+    /// When standard output takes no more.
+    pub fn raw_lines(&self, bytes: &[u8]) -> Result<(), OutputError> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if self.data.terminal => self.raw(escape::sentence(text).as_bytes()),
+            _ => self.raw(bytes),
+        }
     }
 
     /// Hands everything that was written to the system.

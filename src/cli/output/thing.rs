@@ -2,8 +2,10 @@
 
 use super::escape;
 use super::list::{csv_line, heading, plain_table, shape, space, tab_separated, yaml};
-use super::row::Thing;
+use super::row::{Column, Thing};
 use super::screen::{Format, OutputError, Screen};
+
+const NAME_AND_VALUE: [Column; 2] = [Column::text("name"), Column::text("value")];
 
 impl Screen {
     /// Writes a single thing.
@@ -30,11 +32,12 @@ impl Screen {
             }
             Format::Table => {
                 for (name, text) in thing.fields() {
-                    tab_separated(&mut buffer, &[name.to_owned(), text]);
+                    tab_separated(&mut buffer, &NAME_AND_VALUE, &[name.to_owned(), text]);
                 }
             }
             Format::Json => {
-                serde_json::to_writer_pretty(&mut buffer, thing).map_err(|e| shape("json", &e))?;
+                let text = serde_json::to_string_pretty(thing).map_err(|e| shape("json", &e))?;
+                buffer.extend_from_slice(escape::json(&text).as_bytes());
                 buffer.push(b'\n');
             }
             Format::Yaml => yaml(&mut buffer, thing)?,

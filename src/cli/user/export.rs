@@ -50,7 +50,11 @@ pub(super) async fn run(args: &ExportArgs, on: &Invocation) -> CommandResult {
                 ExportFormat::Jsonl => json_row(&mut text, user)?,
             }
         }
-        Ok(on.screen.raw(&std::mem::take(&mut text))?)
+        let text = std::mem::take(&mut text);
+        match format {
+            ExportFormat::Csv => Ok(on.screen.raw_lines(&text)?),
+            ExportFormat::Jsonl => Ok(on.screen.raw_json(&text)?),
+        }
     })
     .await
 }

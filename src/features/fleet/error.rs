@@ -58,6 +58,20 @@ pub enum FleetError {
         /// Where.
         line: usize,
     },
+    /// A file holds what no server can be sent.
+    #[error("file {file} of set {set}, line {line}: {what}")]
+    Unsendable {
+        /// Its set.
+        set: String,
+        /// The file, as far as its name is known.
+        file: String,
+        /// Where.
+        line: usize,
+        /// What.
+        what: String,
+        /// What to write instead.
+        instead: &'static str,
+    },
     /// A file that is to run for the first time does nothing.
     #[error("file {file} of set {set} has no statement")]
     NothingIn {
@@ -168,6 +182,12 @@ pub enum FleetError {
     /// A statement that talks to the client in a way of its own.
     #[error("COPY cannot be run over the fleet")]
     Copy,
+    /// A statement that holds a command of psql.
+    #[error("{command} is a command of psql, and the statement goes to the server")]
+    PsqlCommand {
+        /// Which, with its backslash.
+        command: String,
+    },
     /// The statement failed in some tenants.
     #[error("the statement failed in {failed} of {total} tenant(s)")]
     SomeFailed {
@@ -265,10 +285,12 @@ impl FleetError {
             Self::SomeFailed { unreachable: true, .. } | Self::Unasked { .. } => {
                 vec!["see what answers: nexus cluster check".to_owned(), "nexus fsck".to_owned()]
             }
+            Self::Unsendable { instead, .. } => vec![(*instead).to_owned()],
             Self::NoStatement => {
                 vec!["pass one: nexus exec --all -- 'select count(*) from invoices'".to_owned()]
             }
             Self::Copy => vec!["for one tenant use psql's \\copy: nexus tenant psql SLUG".to_owned()],
+            Self::PsqlCommand { .. } => vec!["for one tenant use psql: nexus tenant psql SLUG".to_owned()],
             Self::Copying(CopyError::Program { .. }) => {
                 vec!["pg_dump and pg_restore must be in the PATH, and no older than the server".to_owned()]
             }
@@ -284,6 +306,8 @@ impl Failure for FleetError {
             Self::Busy { .. } | Self::TakenOver { .. } => ErrorKind::Busy,
             Self::ToOfWhich
             | Self::TransactionControl { .. }
+            | Self::Unsendable { .. }
+            | Self::PsqlCommand { .. }
             | Self::NothingIn { .. }
             | Self::NoPlan { .. }
             | Self::NoStatement
@@ -313,6 +337,7 @@ impl Failure for FleetError {
             Self::NoVersion { .. } => "version_not_found",
             Self::NoSuchName { .. } => "tenant_not_found",
             Self::TransactionControl { .. } => "transaction_control",
+            Self::Unsendable { .. } => "migration_unsendable",
             Self::NothingIn { .. } => "migration_empty",
             Self::NoPlan { .. } => "plan_unreadable",
             Self::PlanChanged { .. } => "plan_changed",
@@ -328,6 +353,7 @@ impl Failure for FleetError {
             Self::Unasked { .. } => "tenants_not_asked",
             Self::NoStatement => "no_statement",
             Self::Copy => "copy_refused",
+            Self::PsqlCommand { .. } => "psql_command",
             Self::SomeFailed { .. } => "some_failed",
             Self::Rehearsed { .. } => "rehearsal_failed",
             Self::Copying(CopyError::Program { .. }) => "copy_failed",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::wave::Waves;
+use crate::features::migrations::Sources;
 use crate::features::tenants::{Selector, TenantRef};
 
 /// Which tenants are meant.
@@ -175,6 +176,8 @@ pub struct Request {
     pub selection: Selection,
     /// Which sets; none: all.
     pub sets: Vec<String>,
+    /// Where their files are.
+    pub sources: Sources,
     /// Up to this version of the one set, and no further.
     pub to: Option<i64>,
     /// Which part of those that are behind.

@@ -14,7 +14,9 @@ use super::folder;
 use super::header::Header;
 use super::model::{BUILT_IN, Directives};
 use super::name::SetName;
-use super::registry::{built_in, row};
+use super::registry::{built_in, no_set};
+use super::sources::Sources;
+use super::store;
 use crate::infra::db::PgConnection;
 
 /// A migration to be written.
@@ -49,7 +51,7 @@ pub struct MadeFile {
 /// is wrong with the folder.
 pub async fn create_file(
     control: &mut PgConnection,
-    new: &NewFile,
+    (new, sources): (&NewFile, &Sources),
     now: OffsetDateTime,
     dry_run: bool,
 ) -> Result<Vec<MadeFile>, MigrationsError> {
@@ -58,14 +60,16 @@ pub async fn create_file(
         return Err(built_in("its migrations come with the program"));
     }
     let title = title(&new.words)?;
-    let source = row(control, set).await?.source.unwrap_or_default();
-    let newest = folder::read(set, Path::new(&source))?.last().map_or(0, |found| found.file.version);
+    let rows = store::set_rows(control).await?;
+    let row = rows.iter().find(|row| row.name == set).ok_or_else(|| no_set(set))?;
+    let source = sources.among(&rows, &[set])?.folder(row).unwrap_or_default();
+    let newest = folder::read(set, &source)?.found.last().map_or(0, |found| found.file.version);
     let version = version(now).max(newest.saturating_add(1));
     let directions: &[Direction] =
         if new.reversible { &[Direction::Up, Direction::Down] } else { &[Direction::Only] };
     let mut made = Vec::new();
     for direction in directions {
-        let path = Path::new(&source).join(format!("{version}_{title}{}", direction.ending()));
+        let path = source.join(format!("{version}_{title}{}", direction.ending()));
         if !dry_run {
             write_new(&path, &text(*direction, new.transaction))?;
         }

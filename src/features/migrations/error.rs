@@ -10,6 +10,7 @@ use super::header::HeaderFlaw;
 use super::name::{HistoryTable, SetName};
 use crate::infra::db::DbError;
 use crate::kernel::{ErrorKind, Failure};
+use crate::settings::migrations::variable_of;
 
 /// A request about sets of migrations that failed.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,21 @@ pub enum MigrationsError {
         /// The run's id.
         run: Uuid,
     },
+    /// A folder is given, and not of which set.
+    #[error("--source names one folder, and {}", of_which(sets))]
+    SourceOfWhich {
+        /// The sets that may be meant.
+        sets: Vec<String>,
+    },
+    /// A folder is given twice.
+    #[error("--source names the folder of {} twice", set.as_deref().unwrap_or("the set"))]
+    SourceTwice {
+        /// Of which set, if it is named.
+        set: Option<String>,
+    },
+    /// An address where a folder is wanted; it may hold a password, and is not repeated.
+    #[error("--source takes a folder on this machine, not an address")]
+    SourceIsUrl,
     /// The folder that a set is to have its files in is not there.
     #[error("the files of a new set cannot be read: {}: {source}", folder.display())]
     NoSource {
@@ -192,6 +208,13 @@ pub enum MigrationsError {
     Db(#[from] DbError),
 }
 
+fn of_which(sets: &[String]) -> String {
+    match sets {
+        [] => "there is no set that it could be of".to_owned(),
+        sets => format!("there are several sets: {}", sets.join(", ")),
+    }
+}
+
 fn quoted(names: &[String]) -> String {
     names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
@@ -229,6 +252,12 @@ impl MigrationsError {
                 Some(format!("mv {} {}", up.display(), up.with_extension("up.sql").display()))
             }
             Self::Header { flaw, .. } => Some(flaw.hint()),
+            Self::SourceOfWhich { sets } => Some(match sets.first() {
+                Some(set) => format!("say of which: --source {set}=DIR"),
+                None => "add one: nexus migrate set add NAME --source DIR".to_owned(),
+            }),
+            Self::SourceTwice { .. } => Some("give each set one folder: --source SET=DIR".to_owned()),
+            Self::SourceIsUrl => Some("e.g. --source ./migrations".to_owned()),
             _ => None,
         }
     }
@@ -262,6 +291,7 @@ impl Failure for MigrationsError {
             Self::RunUnderWay { .. } => "run_under_way",
             Self::RunNeedsSet { .. } => "run_needs_set",
             Self::NoFolder { .. } | Self::NoSource { .. } => "set_folder_missing",
+            Self::SourceOfWhich { .. } | Self::SourceTwice { .. } | Self::SourceIsUrl => "source_unclear",
             Self::Unreadable { .. } => "file_unreadable",
             Self::Unwritable { .. } => "file_unwritable",
             Self::NotUtf8 { .. } | Self::NotText { .. } => "file_not_text",
@@ -321,13 +351,14 @@ impl Failure for MigrationsError {
             Self::NoSource { folder, source } if source.kind() == io::ErrorKind::NotFound => {
                 vec![format!("make it: mkdir -p {}", folder.display())]
             }
-            Self::NoFolder { set, folder, source } if source.kind() == io::ErrorKind::NotFound => vec![
-                format!("make it: mkdir -p {}", folder.display()),
-                format!("or say where it is now: nexus migrate set update {set} --source DIR"),
+            Self::NoFolder { set, .. } => vec![
+                format!("say where they are on this machine: --source {set}=DIR"),
+                format!(
+                    "or set {}=DIR, or '{set}' in [context.NAME.migrations] of nexus.toml",
+                    variable_of(set)
+                ),
+                format!("or for everybody: nexus migrate set update {set} --source DIR"),
             ],
-            Self::NoFolder { set, .. } => {
-                one(format!("say where it is: nexus migrate set update {set} --source DIR"))
-            }
             Self::Db(error) => error.hints(),
             _ => self.file_hint().into_iter().collect(),
         }

@@ -61,7 +61,9 @@ impl FileName {
 
     /// The version as a number above zero. `shown` names the file.
     pub(super) fn version(&self, shown: &str) -> Result<i64, MigrationsError> {
-        let version = self.version.parse().ok().filter(|version| *version > 0);
+        // sqlx takes a sign, too, which nobody means.
+        let plain = self.version.bytes().all(|byte| byte.is_ascii_digit());
+        let version = self.version.parse().ok().filter(|version| plain && *version > 0);
         version
             .ok_or_else(|| MigrationsError::Version { file: shown.to_owned(), version: self.version.clone() })
     }

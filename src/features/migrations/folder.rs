@@ -1,5 +1,5 @@
 //! Reads a folder of migrations. The same files count as for sqlx; what sqlx would take in a way
-//! that nobody meant is an error here.
+//! that nobody meant is an error here, or named and not run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::MigrationsError;
 use super::file::{Direction, FileName};
+use super::misnamed::{Misnamed, flaw, is_leftover};
 use super::model::File;
 
 /// A migration, and where its texts lie.
@@ -28,23 +29,46 @@ struct Part {
     text: String,
 }
 
-/// The migrations in a folder, by version.
+/// What is in a folder.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Folder {
+    /// The migrations, by version.
+    pub(super) found: Vec<Found>,
+    /// What may have been meant to be one.
+    pub(super) misnamed: Vec<Misnamed>,
+}
+
+/// Reads a folder.
 ///
 /// # Errors
 /// [`MigrationsError::NoFolder`], and whatever is wrong with a file, by its path.
-pub(super) fn read(set: &str, folder: &Path) -> Result<Vec<Found>, MigrationsError> {
+pub(super) fn read(set: &str, folder: &Path) -> Result<Folder, MigrationsError> {
     let mut versions: BTreeMap<i64, Vec<Part>> = BTreeMap::new();
+    let mut misnamed = Vec::new();
     for path in paths(set, folder)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let Some(name) = FileName::parse(&name) else { continue };
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(flaw) = flaw(&file_name) {
+            if path.is_file() {
+                misnamed.push(Misnamed { file: path, flaw });
+            }
+            continue;
+        }
+        let Some(name) = FileName::parse(&file_name) else { continue };
+        // A link to nowhere is one that sqlx refuses, too.
+        let facts = fs::metadata(&path).map_err(|source| unreadable(&path, source))?;
+        if !facts.is_file() {
+            continue;
+        }
         let version = name.version(&path.display().to_string())?;
         let text = text(&path)?;
         versions.entry(version).or_default().push(Part { path, name, text });
     }
-    versions.into_iter().map(|(version, parts)| join(version, parts)).collect()
+    let found =
+        versions.into_iter().map(|(version, parts)| join(version, parts)).collect::<Result<_, _>>()?;
+    Ok(Folder { found, misnamed })
 }
 
-/// The files in a folder, by name.
+/// What is in a folder and nobody's leftover, by name.
 fn paths(set: &str, folder: &Path) -> Result<Vec<PathBuf>, MigrationsError> {
     let missing = |source: io::Error| MigrationsError::NoFolder {
         set: set.to_owned(),
@@ -53,13 +77,9 @@ fn paths(set: &str, folder: &Path) -> Result<Vec<PathBuf>, MigrationsError> {
     };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(missing)? {
-        let path = entry.map_err(missing)?.path();
-        if !path.to_string_lossy().ends_with(".sql") {
-            continue;
-        }
-        let found = fs::metadata(&path).map_err(|source| unreadable(&path, source))?;
-        if found.is_file() {
-            paths.push(path);
+        let entry = entry.map_err(missing)?;
+        if !is_leftover(&entry.file_name().to_string_lossy()) {
+            paths.push(entry.path());
         }
     }
     paths.sort();
@@ -112,6 +132,7 @@ mod tests {
     use proptest::prelude::*;
     use sqlx::migrate::resolve_blocking;
 
+    use super::super::misnamed::NameFlaw;
     use super::*;
 
     fn read_files(files: &[(&str, &[u8])]) -> Result<Vec<Found>, MigrationsError> {
@@ -119,7 +140,7 @@ mod tests {
         for (name, bytes) in files {
             fs::write(folder.path().join(name), bytes).unwrap();
         }
-        read("shop", folder.path())
+        read("shop", folder.path()).map(|folder| folder.found)
     }
 
     fn problem(files: &[(&str, &[u8])]) -> String {
@@ -144,6 +165,43 @@ mod tests {
         let files: [(&str, &[u8]); 4] =
             [("README.md", b"hi"), ("notes.sql", b"\xff"), ("1_a.sql", b"select 1"), ("1_a.sql.bak", b"x")];
         assert_eq!(read_files(&files).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_editors_leave_stops_nothing_and_what_is_misnamed_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["1_a.sql", "._1_a.sql", "2-b.sql", "3_c.SQL", "4_d.up copy.sql", "#1_a.sql#"] {
+            fs::write(folder.path().join(name), "select 1").unwrap();
+        }
+        for link in [".#1_a.sql", "9-gone.sql"] {
+            std::os::unix::fs::symlink("nowhere", folder.path().join(link)).unwrap();
+        }
+        let read = read("shop", folder.path()).unwrap();
+        assert_eq!(read.found.len(), 1);
+        let named: Vec<_> = read.misnamed.iter().map(|it| it.file.file_name().unwrap()).collect();
+        assert_eq!(named, ["2-b.sql", "3_c.SQL", "4_d.up copy.sql"]);
+    }
+
+    #[test]
+    fn a_migration_that_is_a_link_to_nowhere_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.path().join("1_a.sql")).unwrap();
+        let said = read("shop", folder.path()).unwrap_err().to_string();
+        assert!(said.contains("1_a.sql"), "{said}");
+    }
+
+    #[test]
+    fn a_version_is_plain_digits() {
+        for name in
+            ["+1_a.sql", " 7_x.sql", "\u{661}_x.sql", "9223372036854775808_x.sql", "1.5_x.sql", "-1_x.sql"]
+        {
+            let said = problem(&[(name, b"select 1")]);
+            assert!(said.contains(name) && said.contains("is no version"), "{said}");
+        }
+        assert_eq!(
+            read_files(&[("0009223372036854775807_x.sql", b"select 1")]).unwrap()[0].file.version,
+            i64::MAX
+        );
     }
 
     #[test]
@@ -188,7 +246,10 @@ mod tests {
             }
             let theirs = resolve_blocking(folder.path());
             // We refuse more than sqlx, and nothing that it refuses is taken.
-            if let Ok(ours) = read("shop", folder.path()) {
+            if let Ok(Folder { found: ours, misnamed }) = read("shop", folder.path()) {
+                // They are few, and sqlx would have run what we name.
+                prop_assume!(misnamed.iter().all(|it| it.flaw != NameFlaw::Direction));
+                prop_assume!(names.iter().all(|name| !name.starts_with('.')));
                 let theirs = theirs.unwrap();
                 let ups: Vec<_> =
                     theirs.iter().filter(|(it, _)| it.migration_type.is_up_migration()).collect();

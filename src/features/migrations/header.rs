@@ -15,6 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::model::Directives;
+use crate::infra::db::{comments, leading_comments};
 use crate::kernel::suggest;
 
 /// How sqlx is told to run a file outside a transaction.
@@ -108,12 +109,8 @@ impl Header {
                 header.take(directive, line).map_err(|flaw| (line, flaw))?;
             }
         }
-        let first = text[..end].matches('\n').count() + 1;
-        let late = text[end..].lines().position(|line| {
-            line.trim_start().strip_prefix("--").is_some_and(|comment| directive(comment).is_some())
-        });
-        match late {
-            Some(line) => Err((first + line, HeaderFlaw::TooLate)),
+        match late_directive(text, end) {
+            Some(line) => Err((line, HeaderFlaw::TooLate)),
             None => Ok(header),
         }
     }
@@ -183,46 +180,13 @@ pub(super) fn late_no_transaction(text: &str) -> Option<usize> {
     comments.into_iter().find(|(_, comment)| comment.trim() == "no-transaction").map(|(line, _)| line)
 }
 
-/// The line comments before the first statement, each with its line from 1 and without its
-/// hyphens; and where what follows them begins.
-fn leading_comments(text: &str) -> (Vec<(usize, &str)>, usize) {
-    let mut found = Vec::new();
-    let mut at = 0;
-    loop {
-        let rest = &text[at..];
-        let blank = rest.len() - rest.trim_start().len();
-        let rest = &rest[blank..];
-        if let Some(comment) = rest.strip_prefix("--") {
-            let length = comment.find('\n').unwrap_or(comment.len());
-            found.push((text[..at + blank].matches('\n').count() + 1, &comment[..length]));
-            at += blank + 2 + length;
-        } else if let Some(length) = block_comment(rest) {
-            at += blank + length;
-        } else {
-            return (found, at + blank);
-        }
-    }
-}
-
-/// The length of the block comment that a text begins with; they nest (manual, chapter 4.1.5).
-fn block_comment(text: &str) -> Option<usize> {
-    let mut at = text.starts_with("/*").then_some(2)?;
-    let mut depth = 1;
-    while depth > 0 {
-        let rest = &text[at..];
-        let (open, close) = (rest.find("/*"), rest.find("*/")?);
-        match open {
-            Some(open) if open < close => {
-                depth += 1;
-                at += open + 2;
-            }
-            _ => {
-                depth -= 1;
-                at += close + 2;
-            }
-        }
-    }
-    Some(at)
+/// The line of the first directive behind a byte, if there is one.
+fn late_directive(text: &str, from: usize) -> Option<usize> {
+    let is_late = |comment: &str| comment.strip_prefix("--").is_some_and(|it| directive(it).is_some());
+    // Few texts have such a line, which may still be part of a string.
+    text[from..].split(['\n', '\r']).find(|line| is_late(line.trim_start()))?;
+    let (start, _) = comments(text).find(|(start, end)| *start >= from && is_late(&text[*start..*end]))?;
+    Some(text[..start].matches('\n').count() + 1)
 }
 
 /// The directive in a comment, without its mark.

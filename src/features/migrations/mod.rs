@@ -9,10 +9,12 @@ mod file;
 mod folder;
 mod header;
 pub mod lint;
+mod misnamed;
 mod model;
 mod name;
 mod order;
 mod registry;
+mod sources;
 mod store;
 mod views;
 
@@ -20,9 +22,12 @@ pub use create::{MadeFile, NewFile, create_file};
 pub use error::MigrationsError;
 pub use file::Direction;
 pub use header::{Header, HeaderFlaw, Waiver, time_text};
+pub use misnamed::{Misnamed, NameFlaw};
 pub use model::{BUILT_IN, Directives, File, Set};
 pub use name::{HistoryTable, SetName};
 pub use registry::{
-    AddSet, Outcome, SetChange, add_set, check_removable, remove_set, set, set_names, sets, update_set,
+    AddSet, Outcome, SetChange, add_set, check_removable, remove_set, set, set_names, sets, sets_or_kept,
+    update_set,
 };
+pub use sources::Sources;
 pub use views::{FileView, SetDetail, SetView, VersionView, list_sets, show_set};

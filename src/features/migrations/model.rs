@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::misnamed::Misnamed;
+
 /// The name of the set that is part of Nexus: the tables of a realm.
 pub const BUILT_IN: &str = "nexus";
 
@@ -19,6 +21,8 @@ pub struct Set {
     pub depends_on: Vec<String>,
     /// Its files.
     pub files: Vec<File>,
+    /// Files beside them that may have been meant to be some.
+    pub misnamed: Vec<Misnamed>,
 }
 
 /// One migration: a version, and what leads there.

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::error::MigrationsError;
-use super::folder::{self, Found};
+use super::folder::{self, Folder};
+use super::misnamed::Misnamed;
 use super::model::{BUILT_IN, File, Set};
 use super::name::{HistoryTable, SetName};
 use super::order::{Dependencies, order};
+use super::sources::{Places, Sources};
 use super::store::{self, SetRow};
 use crate::features::audit;
 use crate::infra::db::{PgConnection, REALM, durable_transaction};
@@ -45,21 +47,74 @@ pub enum Outcome {
     Unchanged,
 }
 
-/// All sets with their files, in the order of their dependence, Nexus's own first.
+/// Sets with their files, in the order of their dependence, Nexus's own first: those that are named,
+/// or all. No other's folder is looked into.
 ///
 /// # Errors
-/// [`MigrationsError::NoFolder`], or what is wrong with a file.
-pub async fn sets(control: &mut PgConnection) -> Result<Vec<Set>, MigrationsError> {
-    let rows = store::set_rows(control).await?;
-    ordered(rows)?.into_iter().map(with_files).collect()
+/// [`MigrationsError::NoSet`], [`MigrationsError::NoFolder`], or what is wrong with a file.
+pub async fn sets(
+    control: &mut PgConnection,
+    sources: &Sources,
+    named: &[String],
+) -> Result<Vec<Set>, MigrationsError> {
+    let rows = ordered(store::set_rows(control).await?)?;
+    let wanted = wanted(&rows, named)?;
+    let places = sources.among(&rows, &operators(&wanted))?;
+    wanted.into_iter().map(|row| with_files(row, &places)).collect()
+}
+
+/// All sets; of those whose folder is not on this machine, the files that runs have kept, and their
+/// names.
+///
+/// # Errors
+/// When a statement fails, or what is wrong with a file.
+pub async fn sets_or_kept(
+    control: &mut PgConnection,
+    sources: &Sources,
+) -> Result<(Vec<Set>, Vec<String>), MigrationsError> {
+    let rows = ordered(store::set_rows(control).await?)?;
+    let all: Vec<&SetRow> = rows.iter().collect();
+    let places = sources.among(&rows, &operators(&all))?;
+    let (mut sets, mut kept) = (Vec::new(), Vec::new());
+    for row in &rows {
+        match with_files(row, &places) {
+            Err(MigrationsError::NoFolder { .. }) => {
+                let files = store::kept_texts(control, &row.name).await?;
+                let file = |it: store::KeptText| {
+                    let name = format!("{}_{}", it.version, it.description.replace(' ', "_"));
+                    let down = it.down.map(|text| (name.as_str(), text));
+                    File::new(it.version, it.description, (&name, it.up), down)
+                };
+                let files = files.into_iter().map(file).collect::<Result<_, _>>()?;
+                sets.push(set_of(row, None, (files, Vec::new())));
+                kept.push(row.name.clone());
+            }
+            other => sets.push(other?),
+        }
+    }
+    Ok((sets, kept))
 }
 
 /// One set with its files.
 ///
 /// # Errors
 /// [`MigrationsError::NoSet`], [`MigrationsError::NoFolder`], or what is wrong with a file.
-pub async fn set(control: &mut PgConnection, name: &str) -> Result<Set, MigrationsError> {
-    with_files(row(control, name).await?)
+pub async fn set(control: &mut PgConnection, sources: &Sources, name: &str) -> Result<Set, MigrationsError> {
+    let found = sets(control, sources, &[name.to_owned()]).await?;
+    found.into_iter().next().ok_or_else(|| no_set(name))
+}
+
+/// The rows of the sets that are named, or all.
+pub(super) fn wanted<'a>(rows: &'a [SetRow], named: &[String]) -> Result<Vec<&'a SetRow>, MigrationsError> {
+    if let Some(unknown) = named.iter().find(|name| rows.iter().all(|row| row.name != **name)) {
+        return Err(no_set(unknown));
+    }
+    Ok(rows.iter().filter(|row| named.is_empty() || named.contains(&row.name)).collect())
+}
+
+/// The names of those that are an operator's.
+pub(super) fn operators<'a>(rows: &[&'a SetRow]) -> Vec<&'a str> {
+    rows.iter().filter(|row| row.source.is_some()).map(|row| row.name.as_str()).collect()
 }
 
 /// The names of all sets, by the alphabet.
@@ -78,15 +133,15 @@ pub async fn set_names(control: &mut PgConnection) -> Result<Vec<String>, Migrat
 pub async fn add_set(
     control: &mut PgConnection,
     caller: &Caller,
-    add: &AddSet,
+    (add, sources): (&AddSet, &Sources),
     dry_run: bool,
 ) -> Result<Outcome, MigrationsError> {
     let name = add.name.as_str();
     if name == BUILT_IN {
         return Err(built_in("its name is taken"));
     }
-    let source = absolute(name, &add.source)?;
-    folder::read(name, Path::new(&source)).map_err(|error| match error {
+    let source = sources.recorded(&add.source)?;
+    folder::read(name, &add.source).map_err(|error| match error {
         MigrationsError::NoFolder { folder, source, .. } => MigrationsError::NoSource { folder, source },
         other => other,
     })?;
@@ -97,7 +152,9 @@ pub async fn add_set(
     if let Some(known) = rows.iter().find(|row| row.name == name) {
         let exists = |what| MigrationsError::SetExists { name: name.to_owned(), what };
         return match known {
-            _ if known.source.as_ref() != Some(&source) => Err(exists("folder")),
+            _ if !is_same_folder(sources, known.source.as_deref(), &add.source, &source) => {
+                Err(exists("folder"))
+            }
             _ if known.history != add.history.as_str() => Err(exists("history table")),
             _ if known.depends_on != depends_on => Err(exists("sets before it")),
             _ => Ok(Outcome::Unchanged),
@@ -133,7 +190,7 @@ pub async fn update_set(
     control: &mut PgConnection,
     caller: &Caller,
     name: &SetName,
-    change: &SetChange,
+    (change, sources): (&SetChange, &Sources),
     dry_run: bool,
 ) -> Result<Outcome, MigrationsError> {
     let name = name.as_str();
@@ -141,11 +198,11 @@ pub async fn update_set(
         return Err(built_in("its files come with the program, and it depends on no other"));
     }
     let source = match &change.source {
-        Some(source) => Some(absolute(name, source)?),
+        Some(source) => Some(sources.recorded(source)?),
         None => None,
     };
-    if let Some(source) = &source {
-        folder::read(name, Path::new(source))?;
+    if let Some(source) = &change.source {
+        folder::read(name, source)?;
     }
     let mut tx = durable_transaction(control).await?;
     store::lock_sets(&mut tx).await?;
@@ -229,12 +286,6 @@ pub async fn check_removable(
     Ok(tenants)
 }
 
-/// A set's row.
-pub(super) async fn row(control: &mut PgConnection, name: &str) -> Result<SetRow, MigrationsError> {
-    let rows = store::set_rows(control).await?;
-    rows.into_iter().find(|row| row.name == name).ok_or_else(|| no_set(name))
-}
-
 /// Rows in the order of their dependence.
 pub(super) fn ordered(rows: Vec<SetRow>) -> Result<Vec<SetRow>, MigrationsError> {
     let order = order(&dependencies(&rows)).map_err(MigrationsError::Cycle)?;
@@ -244,25 +295,41 @@ pub(super) fn ordered(rows: Vec<SetRow>) -> Result<Vec<SetRow>, MigrationsError>
     Ok(rows)
 }
 
-/// The files of a set, and where an operator's lie.
-pub(super) fn found(row: &SetRow) -> Result<Vec<Found>, MigrationsError> {
-    match &row.source {
-        Some(source) => folder::read(&row.name, Path::new(source)),
-        None => Ok(Vec::new()),
+/// The files of an operator's set, with where they lie, and what is beside them.
+pub(super) fn found(row: &SetRow, places: &Places<'_>) -> Result<Folder, MigrationsError> {
+    match places.folder(row) {
+        Some(folder) => folder::read(&row.name, &folder),
+        None => Ok(Folder::default()),
     }
 }
 
-fn with_files(row: SetRow) -> Result<Set, MigrationsError> {
-    let files = match &row.source {
-        Some(_) => found(&row)?.into_iter().map(|found| found.file).collect(),
-        None => built_in_files()?,
+fn with_files(row: &SetRow, places: &Places<'_>) -> Result<Set, MigrationsError> {
+    let folder = places.folder(row);
+    let files = if folder.is_some() {
+        let Folder { found, misnamed } = found(row, places)?;
+        (found.into_iter().map(|found| found.file).collect(), misnamed)
+    } else {
+        (built_in_files()?, Vec::new())
     };
-    Ok(Set {
-        name: row.name,
-        source: row.source.map(PathBuf::from),
-        history: row.history,
-        depends_on: row.depends_on,
+    Ok(set_of(row, folder, files))
+}
+
+fn set_of(row: &SetRow, source: Option<PathBuf>, (files, misnamed): (Vec<File>, Vec<Misnamed>)) -> Set {
+    Set {
+        name: row.name.clone(),
+        source,
+        history: row.history.clone(),
+        depends_on: row.depends_on.clone(),
         files,
+        misnamed,
+    }
+}
+
+/// Whether a set is added again with the folder that it has.
+fn is_same_folder(sources: &Sources, known: Option<&str>, typed: &Path, recorded: &str) -> bool {
+    let here = |path: &Path| path.canonicalize().ok();
+    known.is_some_and(|known| {
+        known == recorded || here(typed).is_some_and(|typed| here(&sources.of_recorded(known)) == Some(typed))
     })
 }
 
@@ -298,19 +365,7 @@ fn names(of: &[SetName]) -> Vec<String> {
     names
 }
 
-/// A folder's path from the root, which means the same wherever a command is typed. Links in it are
-/// kept: where one leads to the newest release, it is to be followed each time.
-fn absolute(set: &str, folder: &Path) -> Result<String, MigrationsError> {
-    let missing =
-        |source| MigrationsError::NoFolder { set: set.to_owned(), folder: folder.to_owned(), source };
-    let path = std::path::absolute(folder).map_err(missing)?;
-    let text = path.to_str().ok_or_else(|| {
-        missing(std::io::Error::new(std::io::ErrorKind::InvalidInput, "its name is not UTF-8"))
-    })?;
-    Ok(text.to_owned())
-}
-
-fn no_set(name: &str) -> MigrationsError {
+pub(super) fn no_set(name: &str) -> MigrationsError {
     MigrationsError::NoSet { name: name.to_owned() }
 }
 

@@ -139,6 +139,27 @@ pub(super) async fn stored_versions(control: &mut PgConnection, set: &str) -> Re
     .await?)
 }
 
+/// A text that a run has kept.
+#[derive(Debug, Clone, FromRow)]
+pub(super) struct KeptText {
+    pub(super) version: i64,
+    pub(super) description: String,
+    pub(super) up: String,
+    pub(super) down: Option<String>,
+}
+
+/// The texts of a set that runs have kept, one for each version: what new tenants are born with
+/// goes first.
+pub(super) async fn kept_texts(control: &mut PgConnection, set: &str) -> Result<Vec<KeptText>, DbError> {
+    Ok(sqlx::query_as(
+        "select distinct on (version) version, description, up, down from control.migration_files
+         where set_name = $1 order by version, released desc",
+    )
+    .bind(set)
+    .fetch_all(control)
+    .await?)
+}
+
 /// What new tenants are born with, by set and version.
 pub(super) async fn released(control: &mut PgConnection) -> Result<Vec<(String, i64, Vec<u8>)>, DbError> {
     Ok(sqlx::query_as(

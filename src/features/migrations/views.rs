@@ -8,7 +8,8 @@ use time::OffsetDateTime;
 use super::error::MigrationsError;
 use super::header::time_text;
 use super::model::{File, Set};
-use super::registry::{built_in_files, found, ordered, row};
+use super::registry::{built_in_files, found, operators, ordered, wanted};
+use super::sources::{Places, Sources};
 use super::store::{self, SetRow, Standing};
 use crate::infra::db::PgConnection;
 
@@ -17,7 +18,7 @@ use crate::infra::db::PgConnection;
 pub struct SetView {
     /// Its name.
     pub name: String,
-    /// The folder of its files; `null`: part of Nexus.
+    /// The folder of its files on this machine; `null`: part of Nexus.
     pub source: Option<String>,
     /// Its history table in each tenant.
     pub history: String,
@@ -87,29 +88,47 @@ pub struct VersionView {
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn list_sets(control: &mut PgConnection) -> Result<Vec<SetView>, MigrationsError> {
+pub async fn list_sets(
+    control: &mut PgConnection,
+    sources: &Sources,
+) -> Result<Vec<SetView>, MigrationsError> {
     let rows = ordered(store::set_rows(control).await?)?;
     let standings = store::standings(control).await?;
-    Ok(rows.into_iter().map(|row| detail(row, &standings).set).collect())
+    let places = sources.among(&rows, &operators(&rows.iter().collect::<Vec<_>>()))?;
+    Ok(rows.iter().map(|row| detail(row, &places, &standings).set).collect())
 }
 
 /// One set. If its folder cannot be read it has a problem.
 ///
 /// # Errors
 /// [`MigrationsError::NoSet`].
-pub async fn show_set(control: &mut PgConnection, name: &str) -> Result<SetDetail, MigrationsError> {
-    let row = row(control, name).await?;
+pub async fn show_set(
+    control: &mut PgConnection,
+    sources: &Sources,
+    name: &str,
+) -> Result<SetDetail, MigrationsError> {
+    let rows = store::set_rows(control).await?;
+    let row = wanted(&rows, &[name.to_owned()])?[0];
     let standings = store::standings(control).await?;
-    Ok(detail(row, &standings))
+    let places = sources.among(&rows, &operators(&[row]))?;
+    Ok(detail(row, &places, &standings))
 }
 
-fn detail(row: SetRow, standings: &[Standing]) -> SetDetail {
-    let files = match &row.source {
-        Some(_) => found(&row).map(|found| found.into_iter().map(|it| it.file).collect::<Vec<_>>()),
-        None => built_in_files(),
+fn detail(row: &SetRow, places: &Places<'_>, standings: &[Standing]) -> SetDetail {
+    let folder = places.folder(row);
+    let mut misnamed = None;
+    let files = if folder.is_some() {
+        found(row, places).map(|folder| {
+            let meant: Vec<_> =
+                folder.misnamed.iter().filter(|it| it.flaw.looks_meant()).map(ToString::to_string).collect();
+            misnamed = (!meant.is_empty()).then(|| meant.join("; "));
+            folder.found.into_iter().map(|it| it.file).collect::<Vec<_>>()
+        })
+    } else {
+        built_in_files()
     };
     let (files, problem) = match files {
-        Ok(files) => (Some(files), None),
+        Ok(files) => (Some(files), misnamed),
         Err(error) => (None, Some(error.to_string())),
     };
     let here: Vec<&Standing> = standings.iter().filter(|it| it.set_name == row.name).collect();
@@ -119,10 +138,10 @@ fn detail(row: SetRow, standings: &[Standing]) -> SetDetail {
         tenants: here.iter().map(|it| it.tenants).sum(),
         oldest_in_tenants: here.iter().map(|it| it.version).min(),
         problem,
-        name: row.name,
-        source: row.source,
-        history: row.history,
-        depends_on: row.depends_on,
+        name: row.name.clone(),
+        source: folder.map(|folder| folder.display().to_string()),
+        history: row.history.clone(),
+        depends_on: row.depends_on.clone(),
         created_at: row.created_at,
         updated_at: row.updated_at,
     };

@@ -129,6 +129,12 @@ impl DbError {
         }
     }
 
+    /// The server wants to exchange data with the client, and Nexus has none. 0A000: not supported.
+    fn copy(way: &str) -> Self {
+        let message = format!("COPY {way} exchanges data with a client, and Nexus sends and takes none");
+        Self::Refused { state: "0A000".to_owned(), message, constraint: None, said: Box::default() }
+    }
+
     /// The SQLSTATE, where the server gave one.
     #[must_use]
     pub fn state(&self) -> Option<&str> {
@@ -167,6 +173,8 @@ impl From<sqlx::Error> for DbError {
                 let server = lost.map_or_else(|| "the session broke".to_owned(), |it| it.server.clone());
                 Self::Unreachable { server, source: error }
             }
+            sqlx::Error::Protocol(said) if said.contains("CopyInResponse") => Self::copy("FROM STDIN"),
+            sqlx::Error::Protocol(said) if said.contains("CopyOutResponse") => Self::copy("TO STDOUT"),
             sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolClosed

@@ -235,6 +235,9 @@ impl History {
             }
             return ended;
         };
+        if is_out_of_step(&error) {
+            return Err(ScriptError::plain(error));
+        }
         let mut error = ScriptError::of(error, characters, 0);
         if error.position.is_none() && error.error.as_database_error().is_some() {
             let failed = statements(script.text).into_iter().nth(done.saturating_sub(already));
@@ -248,6 +251,12 @@ impl History {
         let sent = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(session).await;
         sent.map(|_| ()).map_err(ScriptError::plain)
     }
+}
+
+/// Whether the server waits for what this session cannot send, e.g. the data of a COPY. Nothing more
+/// may be sent in it: the answer would never come. Closed, it is rolled back.
+fn is_out_of_step(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Protocol(_))
 }
 
 /// Where the session is gone, so is the transaction.
@@ -275,6 +284,10 @@ async fn apart(session: &mut PgConnection, script: Script<'_>, again: bool) -> R
     let mut done = Ok(());
     for (index, statement) in statements(script.text).into_iter().enumerate() {
         if let Err(error) = one_apart(session, statement, script.lock_timeout, again).await {
+            if is_out_of_step(&error.error) {
+                let position = Some(statement.offset + 1);
+                return Err(cut(ScriptError { position, ..error }, false));
+            }
             let refused = error.error.as_database_error().is_some();
             let position = error.position.or(refused.then_some(statement.offset + 1));
             let error = ScriptError { position, ..error };

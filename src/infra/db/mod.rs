@@ -2,10 +2,12 @@
 //! errors mean. Knows no table of a feature.
 
 mod address;
+mod comments;
 mod connection;
 mod error;
 mod histories;
 mod history;
+mod lexer;
 mod liveness;
 mod lock;
 mod look;
@@ -20,6 +22,7 @@ mod transaction;
 mod url;
 
 pub use address::{Host, ServerAddress, Tls};
+pub use comments::{comments, leading_comments};
 pub use connection::PgConnection;
 pub use error::{DbError, Said};
 pub use histories::{Who, make_missing, who, who_and_histories};
@@ -28,7 +31,7 @@ pub use lock::{AdvisoryLock, Found, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use quote::{identifier, literal};
 pub use slots::Slots;
-pub use statements::{Statement, statements};
+pub use statements::{Flaw, FlawKind, Statement, code, first_flaw, has_statement, statements};
 pub(crate) use text::stored_as_text;
 pub use transaction::{
     Transaction, durable_transaction, durably, in_one_batch, relaxed_transaction, snapshot, transaction,

@@ -41,7 +41,7 @@ fn the_commands_of_the_page_and_its_job_work_as_they_stand() {
         .collect();
     assert!(commands.len() >= 10, "{}", commands.len());
     let mut last = String::new();
-    for command in &commands[..8] {
+    for command in &commands[..11] {
         last = run(command);
     }
     assert!(last.contains("nothing_to_do"), "{last}");
@@ -54,7 +54,7 @@ fn the_commands_of_the_page_and_its_job_work_as_they_stand() {
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!((&report["outcome"], &report["run"]["waves"]), (&"done".into(), &3.into()));
     run(&scripts[1]);
-    for command in &commands[8..] {
+    for command in &commands[11..] {
         run(command);
     }
     let database =

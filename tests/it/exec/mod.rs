@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::inspection::tenants;
 use crate::support::world::World;
 
+mod exact;
 mod failures;
 mod read_only;
 mod writes;

@@ -12,6 +12,7 @@ mod killed;
 mod plans;
 mod pooler;
 mod rollback;
+mod sendable;
 mod shards;
 mod states;
 mod templates;

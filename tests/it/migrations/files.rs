@@ -31,7 +31,7 @@ fn database(world: &World) -> String {
 
 async fn files_of(world: &World) -> Vec<File> {
     let mut control = address(world, &world.control).connect("test").await.unwrap();
-    migrations::set(&mut control, "shop").await.unwrap().files
+    migrations::set(&mut control, &migrations::Sources::default(), "shop").await.unwrap().files
 }
 
 fn add(world: &World) -> std::path::PathBuf {

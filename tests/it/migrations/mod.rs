@@ -6,6 +6,7 @@ mod lint;
 mod new;
 mod page;
 mod sets;
+mod sources;
 
 use std::fs;
 use std::path::PathBuf;

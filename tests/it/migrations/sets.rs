@@ -133,7 +133,7 @@ fn a_missing_folder_is_named_and_the_list_still_comes() {
     assert!(sets[1]["files"].is_null());
     let lint = world.error(&["migrate", "lint"]);
     assert_eq!(code(&lint), (2, "set_folder_missing"));
-    assert!(lint.1["hint"].as_str().unwrap().contains("mkdir -p"), "{}", lint.1);
+    assert!(lint.1["hint"].as_str().unwrap().contains("--source shop=DIR"), "{}", lint.1);
 }
 
 #[test]

@@ -94,6 +94,7 @@ impl Fleet {
             let under_way = runs::store::under_way(control).await?;
             let Some(run) = under_way else {
                 let planned = plan::make(control, caller, request).await?;
+                planned.tell(watch.0);
                 if let Some(file) = approved {
                     file.check(&planned)?;
                 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::ser::Error as _;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::super::asking::Wanted;
 use super::statement::Statement;
@@ -95,8 +97,9 @@ pub enum ExecOutcome {
     LeftOut(String),
 }
 
+/// As it is: each number with all its digits, each field in its place.
 fn as_value<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    serde_json::from_str::<Value>(text).unwrap_or(Value::Null).serialize(serializer)
+    serde_json::from_str::<&RawValue>(text).map_err(S::Error::custom)?.serialize(serializer)
 }
 
 impl ExecLine {
@@ -105,9 +108,7 @@ impl ExecLine {
     pub fn json(&self) -> String {
         match &self.outcome {
             ExecOutcome::Row(row) => {
-                let tenant = Value::from(self.tenant.as_str());
-                // A line break in JSON stands between values only, where a blank does as well.
-                format!("{{\"tenant\":{tenant},\"row\":{}}}", row.replace(['\n', '\r'], " "))
+                format!("{{\"tenant\":{},\"row\":{row}}}", Value::from(self.tenant.as_str()))
             }
             // Texts and numbers always serialise.
             _ => serde_json::to_string(self).unwrap_or_default(),
@@ -115,14 +116,21 @@ impl ExecLine {
     }
 }
 
+/// A row as the server wrote it, on one line: a line break in JSON stands between values only, where
+/// a blank does as well.
+pub(super) fn one_line(row: String) -> String {
+    let breaks = ['\n', '\r', '\t'];
+    if breaks.iter().any(|it| row.contains(*it)) { row.replace(breaks, " ") } else { row }
+}
+
 /// A row of values as the server writes them, as JSON: in form like what the server makes itself of
 /// truth values, numbers and JSON; all else is text.
-pub(super) fn object(columns: &[(String, String)], cells: Vec<Option<String>>) -> String {
-    let field = |((name, kind), cell): (&(String, String), Option<String>)| {
-        let value = match (kind.as_str(), cell) {
+pub(super) fn object(names: &[String], kinds: &[&str], cells: Vec<Option<String>>) -> String {
+    let field = |((name, kind), cell): ((&String, &&str), Option<String>)| {
+        let value = match (*kind, cell) {
             (_, None) => "null".to_owned(),
             ("BOOL", Some(text)) => (text == "t").to_string(),
-            ("JSON" | "JSONB", Some(text)) => text,
+            ("JSON" | "JSONB", Some(text)) => one_line(text),
             ("INT2" | "INT4" | "INT8" | "FLOAT4" | "FLOAT8" | "NUMERIC", Some(text)) if is_number(&text) => {
                 text
             }
@@ -130,7 +138,7 @@ pub(super) fn object(columns: &[(String, String)], cells: Vec<Option<String>>) -
         };
         format!("{}:{value}", Value::from(name.as_str()))
     };
-    format!("{{{}}}", columns.iter().zip(cells).map(field).collect::<Vec<_>>().join(","))
+    format!("{{{}}}", names.iter().zip(kinds).zip(cells).map(field).collect::<Vec<_>>().join(","))
 }
 
 /// Infinity, and what is not a number, are none in JSON (RFC 8259, section 6).
@@ -145,11 +153,11 @@ mod tests {
     #[test]
     fn values_are_json_by_their_types() {
         let columns = ["BOOL", "INT8", "NUMERIC", "FLOAT8", "JSONB", "INT4", "TEXT", "UUID"];
-        let columns: Vec<_> = columns.iter().map(|kind| (kind.to_lowercase(), (*kind).to_owned())).collect();
+        let names: Vec<_> = columns.iter().map(|kind| kind.to_lowercase()).collect();
         let cells = ["t", "-7", "12.50", "-Infinity", "{\"k\": [1]}", "", "a\"b", "x"];
         let cells = cells.iter().map(|text| (!text.is_empty()).then(|| (*text).to_owned())).collect();
         assert_eq!(
-            object(&columns, cells),
+            object(&names, &columns, cells),
             r#"{"bool":true,"int8":-7,"numeric":12.50,"float8":"-Infinity","jsonb":{"k": [1]},"int4":null,"text":"a\"b","uuid":"x"}"#
         );
     }
@@ -168,8 +176,8 @@ mod tests {
     fn a_line_is_one_line() {
         let line = |outcome| ExecLine { tenant: "acme".to_owned(), outcome }.json();
         assert_eq!(
-            line(ExecOutcome::Row("{\"b\":1,\"a\":{\n}}".to_owned())),
-            r#"{"tenant":"acme","row":{"b":1,"a":{ }}}"#
+            line(ExecOutcome::Row(one_line("{\"b\":1e400,\"a\":{\n},\"a\":1.10}".to_owned()))),
+            r#"{"tenant":"acme","row":{"b":1e400,"a":{ },"a":1.10}}"#
         );
         assert_eq!(line(ExecOutcome::RowsAffected(3)), r#"{"tenant":"acme","rows_affected":3}"#);
         assert_eq!(

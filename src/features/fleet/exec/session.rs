@@ -4,7 +4,8 @@
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
 
-use super::model::{ExecLine, ExecOutcome, ExecRequest, object};
+use super::model::{ExecLine, ExecOutcome, ExecRequest, object, one_line};
+use super::statement::distinct;
 use super::store;
 use crate::infra::db::{DbError, PgConnection, ServerAddress, snapshot, transaction};
 
@@ -85,11 +86,13 @@ async fn statement(
         tell(lines, slug, ExecOutcome::RowsAffected(affected)).await;
         return Ok(());
     }
-    for wrapped in statement.as_json() {
+    let names: Vec<&str> = columns.iter().map(|(name, _)| &**name).collect();
+    let distinct = distinct(&names);
+    for wrapped in statement.as_json(distinct.as_deref()) {
         if can_be_read(session, &wrapped).await? {
             let mut rows = store::rows(session, wrapped);
             while let Some(row) = rows.next().await {
-                if !tell(lines, slug, ExecOutcome::Row(row?.unwrap_or_default())).await {
+                if !tell(lines, slug, ExecOutcome::Row(one_line(row?.unwrap_or_default()))).await {
                     break;
                 }
             }
@@ -97,9 +100,11 @@ async fn statement(
         }
     }
     // Few have rows and cannot be part of another: SHOW, EXPLAIN, CALL.
+    let names = distinct.unwrap_or_else(|| names.iter().map(|name| (*name).to_owned()).collect());
+    let kinds: Vec<&str> = columns.iter().map(|(_, kind)| &**kind).collect();
     let mut rows = store::texts(session, statement.text().to_owned());
     while let Some(row) = rows.next().await {
-        if !tell(lines, slug, ExecOutcome::Row(object(&columns, row?))).await {
+        if !tell(lines, slug, ExecOutcome::Row(object(&names, &kinds, row?))).await {
             break;
         }
     }

@@ -1,11 +1,14 @@
 //! A statement as it was typed, and how its rows become JSON. Pure.
 
+use std::collections::{HashMap, HashSet};
+
 use sha2::{Digest, Sha256};
 use squawk_syntax::ast::AstNode;
 use squawk_syntax::{SourceFile, SyntaxKind};
 
 use super::super::error::FleetError;
 use super::super::hex;
+use crate::infra::db::{FlawKind, code, first_flaw, identifier, statements};
 
 /// One statement. That it is one only, the server says: its extended protocol takes no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,14 +24,21 @@ impl Statement {
     /// # Errors
     /// [`FleetError::NoStatement`], [`FleetError::Copy`].
     pub fn parse(text: &str) -> Result<Self, FleetError> {
-        let Some((begin, end)) = code(text) else { return Err(FleetError::NoStatement) };
-        let text = text[begin..end].to_owned();
-        let word = text.trim_start_matches(['(', ' ', '\t', '\n']);
-        let word: String = word.chars().take_while(char::is_ascii_alphabetic).collect();
-        let word = word.to_ascii_lowercase();
+        let text = code(text).ok_or(FleetError::NoStatement)?.to_owned();
+        match first_flaw(&text).map(|flaw| flaw.kind) {
+            Some(FlawKind::CopyIn | FlawKind::CopyOut) => return Err(FleetError::Copy),
+            Some(FlawKind::Backslash(command)) => {
+                return Err(FleetError::PsqlCommand { command: command.to_owned() });
+            }
+            // One statement goes to the server whole.
+            Some(FlawKind::Ambiguous) | None => {}
+        }
+        let first = statements(&text).first().map(|it| it.words(64)).unwrap_or_default();
+        let word = first.into_iter().find(|word| word != "(").unwrap_or_default();
         if word == "copy" {
             return Err(FleetError::Copy);
         }
+        let word = word.chars().take_while(char::is_ascii_alphabetic).collect();
         Ok(Self { text, word })
     }
 
@@ -44,17 +54,21 @@ impl Statement {
     }
 
     /// The same statement, with each of its rows as one JSON object, in the ways in which the server
-    /// may take it; none where it cannot be part of another.
-    pub(super) fn as_json(&self) -> Vec<String> {
+    /// may take it; none where it cannot be part of another. `names`: see [`distinct`].
+    pub(super) fn as_json(&self, names: Option<&[String]>) -> Vec<String> {
         let text = &self.text;
+        let names = names.map_or_else(String::new, |names| {
+            format!("({})", names.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", "))
+        });
         // The server turns every type into JSON itself, in the order of the columns.
-        let within = || format!("select pg_catalog.row_to_json(q)::pg_catalog.text from (\n{text}\n) as q");
+        let within =
+            || format!("select pg_catalog.row_to_json(q)::pg_catalog.text from (\n{text}\n) as q{names}");
         match self.word.as_str() {
             "select" | "values" | "table" => vec![within()],
-            "with" => [within()].into_iter().chain(self.one_more_with()).collect(),
+            "with" => [within()].into_iter().chain(self.one_more_with(&names)).collect(),
             "insert" | "update" | "delete" | "merge" => {
                 vec![format!(
-                    "with q as (\n{text}\n) select pg_catalog.row_to_json(q)::pg_catalog.text from q"
+                    "with q{names} as (\n{text}\n) select pg_catalog.row_to_json(q)::pg_catalog.text from q"
                 )]
             }
             _ => Vec::new(),
@@ -63,107 +77,54 @@ impl Statement {
 
     /// What changes rows within a `WITH` has to stay in the outermost one (manual, chapter 7.8.4):
     /// what follows that is made its last part.
-    fn one_more_with(&self) -> Option<String> {
+    fn one_more_with(&self, names: &str) -> Option<String> {
         let statement = SourceFile::parse(&self.text).tree().stmts().next()?;
         let with = statement.syntax().children().find(|it| it.kind() == SyntaxKind::WITH_CLAUSE)?;
         let (with, rest) = self.text.split_at_checked(usize::from(with.text_range().end()))?;
         // No name of the statement's own; of a recursive WITH each part sees the others.
         let name = (0..1000).map(|n| format!("row_{n}")).find(|name| !self.text.contains(name.as_str()))?;
         Some(format!(
-            "{with}\n, {name} as (\n{rest}\n) select pg_catalog.row_to_json({name})::pg_catalog.text from {name}"
+            "{with}\n, {name}{names} as (\n{rest}\n) select pg_catalog.row_to_json({name})::pg_catalog.text from {name}"
         ))
     }
 }
 
-/// Where code begins and ends: comments and blanks before it, and comments, blanks and semicolons
-/// after it, left away. `None`: there is none (manual, chapter 4.1).
-fn code(text: &str) -> Option<(usize, usize)> {
-    let bytes = text.as_bytes();
-    let (mut at, mut begin, mut end) = (0, None, 0);
-    while at < bytes.len() {
-        let rest = &bytes[at..];
-        let length = match rest {
-            [b'-', b'-', ..] => {
-                at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-                continue;
-            }
-            [b'/', b'*', ..] => {
-                at += comment(rest);
-                continue;
-            }
-            [b';', ..] => {
-                at += 1;
-                continue;
-            }
-            [byte, ..] if byte.is_ascii_whitespace() => {
-                at += 1;
-                continue;
-            }
-            [b'\'', ..] => {
-                let escapes = at > 0 && matches!(bytes[at - 1], b'e' | b'E');
-                quoted(rest, b'\'', escapes)
-            }
-            [b'"', ..] => quoted(rest, b'"', false),
-            [b'$', ..] => dollar(rest),
-            _ => 1,
-        };
-        begin.get_or_insert(at);
-        at = (at + length).min(bytes.len());
-        end = at;
+/// Names for the columns of rows, each once: the second `a` is `a_2`. `None`: they are so already.
+/// A reader of JSON keeps one of several fields of one name (RFC 8259, section 4).
+pub(super) fn distinct(names: &[&str]) -> Option<Vec<String>> {
+    let taken: HashSet<&str> = names.iter().copied().collect();
+    if taken.len() == names.len() {
+        return None;
     }
-    begin.map(|begin| (begin, end))
-}
-
-/// The length of a comment between `/*` and `*/`, which nest.
-fn comment(text: &[u8]) -> usize {
-    let (mut depth, mut at) = (0_usize, 0);
-    while at < text.len() {
-        match &text[at..] {
-            [b'/', b'*', ..] => {
-                depth += 1;
-                at += 2;
+    let mut seen = HashSet::new();
+    let mut made: Vec<String> = Vec::with_capacity(names.len());
+    let mut next: HashMap<&str, usize> = HashMap::new();
+    for name in names {
+        if seen.insert(*name) {
+            made.push((*name).to_owned());
+            continue;
+        }
+        let number = next.entry(name).or_insert(2);
+        loop {
+            let numbered = numbered(name, *number);
+            *number += 1;
+            if !taken.contains(&*numbered) && !made.contains(&numbered) {
+                made.push(numbered);
+                break;
             }
-            [b'*', b'/', ..] => {
-                depth -= 1;
-                at += 2;
-                if depth == 0 {
-                    return at;
-                }
-            }
-            _ => at += 1,
         }
     }
-    text.len()
+    Some(made)
 }
 
-/// The length of a constant or name between quotes; a doubled one ends nothing.
-fn quoted(text: &[u8], quote: u8, escapes: bool) -> usize {
-    let mut at = 1;
-    while at < text.len() {
-        if escapes && text[at] == b'\\' {
-            at += 2;
-        } else if text[at] == quote {
-            if text.get(at + 1) != Some(&quote) {
-                return at + 1;
-            }
-            at += 2;
-        } else {
-            at += 1;
-        }
+/// A name with a number, no longer than the server keeps (manual, chapter 4.1.1: 63 bytes).
+fn numbered(name: &str, number: usize) -> String {
+    let end = format!("_{number}");
+    let mut length = name.len().min(63 - end.len());
+    while !name.is_char_boundary(length) {
+        length -= 1;
     }
-    text.len()
-}
-
-/// The length of a constant between dollars, `$tag$…$tag$`, or of the dollar alone.
-fn dollar(text: &[u8]) -> usize {
-    let name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 128;
-    let tag = text[1..].iter().take_while(|byte| name(byte)).count() + 2;
-    if text.get(tag - 1) != Some(&b'$') || text.get(1).is_some_and(u8::is_ascii_digit) {
-        return 1;
-    }
-    let (tag, body) = text.split_at(tag);
-    let end = body.windows(tag.len()).position(|window| window == tag);
-    end.map_or(text.len(), |end| tag.len() + end + tag.len())
+    format!("{}{end}", &name[..length])
 }
 
 #[cfg(test)]
@@ -193,8 +154,29 @@ mod tests {
     }
 
     #[test]
+    fn what_only_psql_can_do_is_refused() {
+        for copy in ["/* c */ copy t from stdin", "COPY t to stdout", "copy t from '/x'"] {
+            assert!(matches!(Statement::parse(copy), Err(FleetError::Copy)), "{copy}");
+        }
+        let refused = Statement::parse("select 1 \\gx");
+        assert!(matches!(refused, Err(FleetError::PsqlCommand { command }) if command == "\\gx"));
+    }
+
+    #[test]
+    fn columns_of_one_name_get_names_of_their_own() {
+        assert_eq!(distinct(&["a", "b"]), None);
+        assert_eq!(distinct(&["a", "a_2", "a", "a"]).unwrap(), ["a", "a_2", "a_3", "a_4"]);
+        let long = "é".repeat(31);
+        let made = distinct(&[&long, &long]).unwrap();
+        assert!(made[1].len() <= 63 && made[1].ends_with("_2"));
+        let names = ["a".to_owned(), "a_2".to_owned()];
+        let json = Statement::parse("select 1 a, 2 a").unwrap().as_json(Some(&names));
+        assert!(json[0].ends_with("as q(\"a\", \"a_2\")"));
+    }
+
+    #[test]
     fn rows_become_json_where_a_statement_can_be_part_of_another() {
-        let json = |text: &str| Statement::parse(text).unwrap().as_json();
+        let json = |text: &str| Statement::parse(text).unwrap().as_json(None);
         assert!(json("(select 1) union select 2")[0].contains("from (\n(select 1) union select 2\n) as q"));
         assert!(json("delete from t returning *")[0].starts_with("with q as ("));
         assert_eq!(

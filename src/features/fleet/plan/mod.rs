@@ -12,10 +12,10 @@ use serde_json::json;
 use super::error::FleetError;
 use super::model::{Only, Plan, PlannedFile, PlannedSet, Request, Selection, Versions};
 use super::runs;
-use crate::features::migrations::{self, BUILT_IN, File, Set};
+use crate::features::migrations::{self, BUILT_IN, File, Misnamed, Set};
 use crate::features::tenants::{self, Selector, TenantState};
-use crate::infra::db::{PgConnection, statements};
-use crate::kernel::{Caller, TenantId};
+use crate::infra::db::{PgConnection, has_statement, statements};
+use crate::kernel::{Caller, Event, Progress, TenantId};
 
 pub use saved::PlanFile;
 
@@ -67,6 +67,18 @@ impl Planned {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tenants.is_empty()
+    }
+
+    /// Files that may have been meant to be migrations, and are not run.
+    pub fn misnamed(&self) -> impl Iterator<Item = &Misnamed> {
+        self.sets.iter().flat_map(|set| &set.misnamed).filter(|it| it.flaw.looks_meant())
+    }
+
+    /// Says which files are not run.
+    pub(super) fn tell(&self, progress: &dyn Progress) {
+        for file in self.misnamed() {
+            progress.event(Event::Note(file.to_string()));
+        }
     }
 }
 
@@ -147,16 +159,7 @@ async fn lacking(
 
 /// The sets that are meant, in the order of their dependence, cut at the version that is meant.
 async fn wanted_sets(control: &mut PgConnection, request: &Request) -> Result<Vec<Set>, FleetError> {
-    let mut sets = migrations::sets(control).await?;
-    for name in &request.sets {
-        if sets.iter().all(|set| set.name != *name) {
-            // Says which there are.
-            migrations::set(control, name).await?;
-        }
-    }
-    if !request.sets.is_empty() {
-        sets.retain(|set| request.sets.contains(&set.name));
-    }
+    let mut sets = migrations::sets(control, &request.sources, &request.sets).await?;
     if let Some(version) = request.to {
         let [set] = &mut *sets else { return Err(FleetError::ToOfWhich) };
         if set.files.iter().all(|file| file.version != version) {
@@ -194,8 +197,8 @@ fn planned_files(sets: &[Set], tenants: &[PlannedTenant]) -> Result<Vec<PlannedF
             tenants.iter().any(|tenant| tenant.lacks.get(&set.name).is_some_and(|lacks| *lacks > newer));
         for file in &set.files {
             let pending = !tenants.is_empty() && (late || file.version > least);
-            if pending && file.directives.transaction {
-                refuse_transaction_control(&set.name, file)?;
+            if pending {
+                refuse_unsendable(&set.name, file)?;
             }
             planned.push(PlannedFile {
                 set: set.name.clone(),
@@ -216,8 +219,7 @@ fn planned_files(sets: &[Set], tenants: &[PlannedTenant]) -> Result<Vec<PlannedF
 async fn refuse_empty(control: &mut PgConnection, plan: &Plan, sets: &[Set]) -> Result<(), FleetError> {
     let is_empty = |it: &&PlannedFile| {
         let files = sets.iter().filter(|set| set.name == it.set).flat_map(|set| &set.files);
-        it.pending
-            && files.into_iter().any(|file| file.version == it.version && statements(&file.up).is_empty())
+        it.pending && files.into_iter().any(|file| file.version == it.version && !has_statement(&file.up))
     };
     let empty: Vec<&PlannedFile> = plan.files.iter().filter(is_empty).collect();
     if empty.is_empty() {
@@ -232,17 +234,35 @@ async fn refuse_empty(control: &mut PgConnection, plan: &Plan, sets: &[Set]) -> 
     })
 }
 
-/// A file that ends its transaction would leave its row in the history, or its work, alone.
-fn refuse_transaction_control(set: &str, file: &File) -> Result<(), FleetError> {
-    let controls = statements(&file.up).into_iter().find(crate::infra::db::Statement::controls_transaction);
-    controls.map_or(Ok(()), |statement| {
-        let before = file.up.chars().take(statement.offset).filter(|c| *c == '\n').count();
-        Err(FleetError::TransactionControl {
-            set: set.to_owned(),
-            file: format!("{}_{}", file.version, file.description.replace(' ', "_")),
-            line: before + 1,
-        })
-    })
+/// What no server can be sent is refused before anything runs, whichever way it leads. A file that
+/// ends its transaction would leave its row in the history, or its work, alone.
+fn refuse_unsendable(set: &str, file: &File) -> Result<(), FleetError> {
+    let name = file.name();
+    let back = file.back();
+    let ways = [(name.clone(), &*file.up, file.directives)]
+        .into_iter()
+        .chain(back.map(|(text, directives)| (format!("{name}.down"), text, directives)));
+    for (name, text, directives) in ways {
+        for statement in statements(text) {
+            if let Some(flaw) = statement.flaw {
+                return Err(FleetError::Unsendable {
+                    set: set.to_owned(),
+                    file: name,
+                    line: flaw.line,
+                    what: flaw.kind.to_string(),
+                    instead: flaw.kind.instead(),
+                });
+            }
+            if directives.transaction && statement.controls_transaction() {
+                return Err(FleetError::TransactionControl {
+                    set: set.to_owned(),
+                    file: name,
+                    line: statement.line,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn chosen(

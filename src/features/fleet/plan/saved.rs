@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::super::error::FleetError;
 use super::super::model::{Only, Plan, Request, Selection, Settings};
 use super::Planned;
+use crate::features::migrations::Sources;
 use crate::features::tenants::Selector;
 
 /// The form of the file.
@@ -80,7 +81,7 @@ impl PlanFile {
     ///
     /// # Errors
     /// [`FleetError::NoPlan`] when somebody edited it.
-    pub fn request(&self, lock_wait: Duration, file: &str) -> Result<Request, FleetError> {
+    pub fn request(&self, lock_wait: Duration, sources: Sources, file: &str) -> Result<Request, FleetError> {
         let asked = &self.request;
         let wrong = |why: String| FleetError::NoPlan { file: file.to_owned(), why };
         let selection = if asked.all {
@@ -100,6 +101,7 @@ impl PlanFile {
         Ok(Request {
             selection,
             sets: asked.sets.clone(),
+            sources,
             to: asked.to,
             only: asked.only,
             waves: asked

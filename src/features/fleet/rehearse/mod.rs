@@ -47,8 +47,9 @@ pub async fn rehearse(
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<Rehearsal, FleetError> {
-    let Planned { tenants: behind, sets, .. } =
-        Box::pin(plan::make(control, caller, &meant(request))).await?;
+    let planned = Box::pin(plan::make(control, caller, &meant(request))).await?;
+    planned.tell(progress);
+    let Planned { tenants: behind, sets, .. } = planned;
     let behind: HashMap<TenantId, PlannedTenant> = behind.into_iter().map(|it| (it.id, it)).collect();
     let mut tenants = Wanted::Matching(Selector::default()).tenants(control, caller).await?;
     tenants.retain(|tenant| behind.contains_key(&tenant.id));
@@ -96,6 +97,7 @@ fn meant(request: &RehearseRequest) -> Request {
     Request {
         selection: Selection::All,
         sets: request.sets.clone(),
+        sources: request.sources.clone(),
         to: None,
         only: None,
         waves: Waves::default(),

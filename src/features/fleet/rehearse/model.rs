@@ -2,11 +2,15 @@
 
 use serde::Serialize;
 
+use crate::features::migrations::Sources;
+
 /// What is to be rehearsed.
 #[derive(Debug, Clone)]
 pub struct RehearseRequest {
     /// Of these sets; none: of all.
     pub sets: Vec<String>,
+    /// Where their files are.
+    pub sources: Sources,
     /// With so many tenants.
     pub tenants: usize,
     /// How many tenants would be migrated at a time on each server.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::asking::{self, Wanted};
 use super::error::FleetError;
-use crate::features::migrations::{self, Set};
+use crate::features::migrations::{self, Set, Sources};
 use crate::features::tenants::{self, Selector, TenantState};
 use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, TenantId};
@@ -23,6 +23,10 @@ pub struct StatusReport {
     pub sets: Vec<SetStatus>,
     /// Tenants that no run touches, by their state.
     pub left_out: Vec<Untouched>,
+    /// Sets whose folder is not on this machine: of them the newest file is the newest that a run has
+    /// kept.
+    #[serde(skip)]
+    pub kept: Vec<String>,
 }
 
 /// One set.
@@ -117,13 +121,13 @@ impl StatusReport {
 /// Tells which tenant is at which version.
 ///
 /// # Errors
-/// When a statement fails, a named tenant is not there, or a set's folder cannot be read.
+/// When a statement fails, a named tenant is not there, or a file of a set cannot be used.
 pub async fn status(
     control: &mut PgConnection,
     caller: &Caller,
-    wanted: &Wanted,
+    (wanted, sources): (&Wanted, &Sources),
 ) -> Result<StatusReport, FleetError> {
-    let sets = migrations::sets(control).await?;
+    let (sets, kept) = migrations::sets_or_kept(control, sources).await?;
     let ids = ids(control, caller, wanted).await?;
     let known = Known {
         names: sets.iter().map(|set| set.name.as_str()).collect(),
@@ -147,7 +151,7 @@ pub async fn status(
     let others = store::others(control, &ids).await?;
     let left_out =
         others.into_iter().map(|(state, tenants)| Untouched { reason: reason(&state), state, tenants });
-    Ok(StatusReport { sets: found, left_out: left_out.collect() })
+    Ok(StatusReport { sets: found, left_out: left_out.collect(), kept })
 }
 
 async fn ids(

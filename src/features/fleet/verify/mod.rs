@@ -42,7 +42,10 @@ pub async fn verify(
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<Verified, FleetError> {
-    let sets = migrations::sets(control).await?;
+    let sets = migrations::sets(control, &request.sources, &[]).await?;
+    for file in sets.iter().flat_map(|set| &set.misnamed).filter(|it| it.flaw.looks_meant()) {
+        progress.event(Event::Note(file.to_string()));
+    }
     let rows = request.wanted.tenants(control, caller).await?;
     let mut report = Verified::default();
     let mut placed: BTreeMap<String, Vec<Tenant>> = BTreeMap::new();

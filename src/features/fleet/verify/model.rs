@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::asking::Wanted;
+use crate::features::migrations::Sources;
 use crate::features::tenants::Tenant;
 
 /// What is to be verified, and how.
@@ -10,6 +11,8 @@ use crate::features::tenants::Tenant;
 pub struct VerifyRequest {
     /// Which tenants.
     pub wanted: Wanted,
+    /// Where the files of sets are.
+    pub sources: Sources,
     /// How many are asked at a time on each server.
     pub jobs: usize,
     /// Every difference of a schema is told, not only how many there are; and who is behind.

@@ -169,13 +169,11 @@ fn changes_all(statement: &Statement) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use squawk_syntax::SourceFile;
-
     use super::super::statement::statements;
     use super::*;
 
     fn found(text: &str, transaction: bool) -> Vec<&'static str> {
-        let statements = statements(&SourceFile::parse(text));
+        let statements = statements(text);
         hits(&statements, transaction).into_iter().map(|hit| hit.rule).collect()
     }
 

@@ -7,9 +7,10 @@ use super::super::file::{Direction, check_text};
 use super::super::folder::{self, Found};
 use super::super::model::BUILT_IN;
 use super::super::name::SetName;
-use super::super::registry::{built_in_files, found, ordered};
+use super::super::registry::{built_in_files, found, operators, ordered};
+use super::super::sources::Sources;
 use super::super::store::{self, SetRow};
-use super::Subject;
+use super::{Finding, Subject};
 use crate::infra::db::PgConnection;
 
 /// A file by its path, of a set or of none. A name that ends in `.down.sql` is that of a way back.
@@ -24,15 +25,15 @@ pub fn of_file(path: &Path) -> Result<Subject, MigrationsError> {
 }
 
 /// The files of sets: of all that are the operator's where none is named. Without `all` only those
-/// that some tenant has yet to get.
+/// that some tenant has yet to get. And what is to be said of files beside them.
 ///
 /// # Errors
 /// [`MigrationsError::NoSet`], or what is wrong with a folder or a file.
 pub async fn of_sets(
     control: &mut PgConnection,
-    names: &[SetName],
+    (names, sources): (&[SetName], &Sources),
     all: bool,
-) -> Result<Vec<Subject>, MigrationsError> {
+) -> Result<(Vec<Subject>, Vec<Finding>), MigrationsError> {
     let rows = ordered(store::set_rows(control).await?)?;
     if let Some(unknown) = names.iter().find(|name| !rows.iter().any(|row| row.name == name.as_str())) {
         return Err(MigrationsError::NoSet { name: unknown.to_string() });
@@ -41,8 +42,10 @@ pub async fn of_sets(
         [] => row.source.is_some(),
         names => names.iter().any(|name| name.as_str() == row.name),
     };
-    let mut subjects = Vec::new();
-    for row in rows.iter().filter(wanted) {
+    let wanted: Vec<&SetRow> = rows.iter().filter(wanted).collect();
+    let places = sources.among(&rows, &operators(&wanted))?;
+    let (mut subjects, mut misnamed) = (Vec::new(), Vec::new());
+    for row in wanted {
         let known = if all { Known::default() } else { Known::of(control, &row.name).await? };
         if row.name == BUILT_IN {
             subjects.extend(built_in_files()?.into_iter().filter(|file| !known.has(file.version)).map(
@@ -52,10 +55,12 @@ pub async fn of_sets(
                 },
             ));
         }
-        let new = found(row)?.into_iter().filter(|found| !known.has(found.file.version));
+        let folder = found(row, &places)?;
+        misnamed.extend(folder.misnamed.iter().map(|it| Finding::of_name(&row.name, it)));
+        let new = folder.found.into_iter().filter(|found| !known.has(found.file.version));
         subjects.extend(new.flat_map(|found| ways(&row.name, found)));
     }
-    Ok(subjects)
+    Ok((subjects, misnamed))
 }
 
 fn ways(set: &str, found: Found) -> Vec<Subject> {

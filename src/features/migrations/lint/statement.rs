@@ -1,8 +1,6 @@
-//! A text as statements and their words. What is a statement, a comment or a string is the
-//! business of squawk's parser.
+//! A text as statements and their words, read as it is read when it is run.
 
-use squawk_syntax::ast::AstNode;
-use squawk_syntax::{Parse, SourceFile, SyntaxElement, SyntaxKind};
+use crate::infra::db;
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,46 +45,42 @@ impl Statement {
 }
 
 /// The statements of a text; a lone semicolon is none.
-pub(super) fn statements(parse: &Parse<SourceFile>) -> Vec<Statement> {
-    let mut found = Vec::new();
-    for statement in parse.tree().stmts() {
-        let tokens = statement.syntax().descendants_with_tokens().filter_map(SyntaxElement::into_token);
-        let tokens = tokens.filter(|it| !matches!(it.kind(), SyntaxKind::WHITESPACE | SyntaxKind::COMMENT));
-        let (mut words, mut start, mut end) = (Vec::new(), None, 0);
-        for token in tokens.filter(|it| it.kind() != SyntaxKind::SEMICOLON) {
-            let text = token.text();
-            let quoted = text.starts_with(['"', '\'', '$']);
-            words.push(if quoted { text.to_owned() } else { text.to_ascii_lowercase() });
-            start.get_or_insert(usize::from(token.text_range().start()));
-            end = usize::from(token.text_range().end());
-        }
-        if let Some(start) = start {
-            found.push(Statement { words, start, end });
-        }
-    }
-    found
+pub(super) fn statements(text: &str) -> Vec<Statement> {
+    let of = |it: db::Statement<'_>| Statement {
+        words: it.words(usize::MAX),
+        start: it.start,
+        end: it.start + it.text.len(),
+    };
+    db::statements(text).into_iter().map(of).collect()
 }
 
-/// The comments of a text: where each begins and ends, in bytes.
-pub(super) fn comments(parse: &Parse<SourceFile>) -> Vec<(usize, usize)> {
-    let tokens = parse.syntax_node().descendants_with_tokens().filter_map(SyntaxElement::into_token);
-    tokens
-        .filter(|token| token.kind() == SyntaxKind::COMMENT)
-        .map(|token| (usize::from(token.text_range().start()), usize::from(token.text_range().end())))
-        .collect()
+/// The text as squawk is to see it, byte for byte: blanks for some comments, and a line feed for the
+/// carriage return that ends a comment, which to squawk it does not.
+pub(super) fn for_squawk(text: &str, without: &[(usize, usize)]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for (start, end) in without {
+        for byte in bytes[*start..*end].iter_mut().filter(|byte| **byte != b'\n') {
+            *byte = b' ';
+        }
+    }
+    if text.contains('\r') {
+        for (_, end) in db::comments(text) {
+            if let Some(after) = bytes.get_mut(end).filter(|after| **after == b'\r') {
+                *after = b'\n';
+            }
+        }
+    }
+    // A comment begins and ends at a character.
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Vec<Statement> {
-        statements(&SourceFile::parse(text))
-    }
-
     #[test]
     fn words_are_what_is_left_without_comments() {
-        let found = of("-- a\n CREATE /* b */ TABLE \"A b\" (x int DEFAULT ';'); ;\nselect 1");
+        let found = statements("-- a\n CREATE /* b */ TABLE \"A b\" (x int DEFAULT ';'); ;\nselect 1");
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].words[..3], ["create", "table", "\"A b\""]);
         assert!(found[0].has("';'"));
@@ -95,9 +89,15 @@ mod tests {
 
     #[test]
     fn a_table_is_found_behind_its_schema_and_what_stands_before_it() {
-        let table = |text: &str, index| of(text)[0].table_at(index).unwrap();
+        let table = |text: &str, index| statements(text)[0].table_at(index).unwrap();
         assert_eq!(table("alter table if exists only a.\"B\"\"c\" add x int", 2), "B\"c");
         assert_eq!(table("update Things set a = 1", 1), "things");
         assert_eq!(table("create table if not exists x.y ()", 2), "y");
+    }
+
+    #[test]
+    fn squawk_sees_what_the_server_sees() {
+        assert_eq!(for_squawk("-- a\rselect '\r' -- é\r\nx", &[]), "-- a\nselect '\r' -- é\n\nx");
+        assert_eq!(for_squawk("-- é\nx", &[(0, 5)]), "     \nx");
     }
 }

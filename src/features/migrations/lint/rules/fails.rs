@@ -10,6 +10,10 @@ pub(in super::super) const NEEDS_NO_TRANSACTION: &str = "needs-no-transaction";
 pub(in super::super) const SINGLE_STATEMENT: &str = "single-statement";
 /// A text that is no SQL.
 pub(in super::super) const SYNTAX: &str = "syntax";
+/// What no server can be sent.
+pub(in super::super) const UNSENDABLE: &str = "not-sendable";
+/// A file whose name is not that of a migration.
+pub(in super::super) const MISNAMED_FILE: &str = "misnamed-file";
 /// A file without a statement.
 pub(in super::super) const EMPTY_FILE: &str = "empty-file";
 /// `no-transaction` where sqlx does not see it.
@@ -35,6 +39,12 @@ pub(super) const RULES: &[Rule] = &[
         "mend it; where PostgreSQL does take it, waive this rule",
     ),
     Rule::nexus(
+        UNSENDABLE,
+        Fails,
+        "a command of psql, COPY from or to the client, or a text that psql and the server read differently",
+        "write it in SQL, rows as INSERT; no run takes such a file, so this cannot be waived",
+    ),
+    Rule::nexus(
         NEEDS_NO_TRANSACTION,
         Fails,
         "PostgreSQL refuses this statement in a transaction",
@@ -51,6 +61,12 @@ pub(super) const RULES: &[Rule] = &[
         Fails,
         "'-- no-transaction' is not at the very beginning, so the file runs in a transaction",
         "make it the first characters of the file",
+    ),
+    Rule::nexus(
+        MISNAMED_FILE,
+        Fails,
+        "a file in the set's folder looks like a migration, and by its name is none: it is not run",
+        "call it VERSION_words.sql, or move it out of the folder",
     ),
     Rule::nexus(EMPTY_FILE, Fails, "the file has no statement", "write one, or remove the file"),
     Rule::nexus(
