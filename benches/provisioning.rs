@@ -390,8 +390,12 @@ impl Floor {
     }
 
     async fn rights(&self, mut inside: PgConnection, names: &Names) -> Result<(), Failure> {
-        let database =
-            Database { name: &names.database, owner: &names.owner, app: &names.app, mark: &names.mark.mark };
+        let database = Database {
+            name: &names.database,
+            owner: &names.owner,
+            app: &names.app,
+            mark: (&*names.mark.mark).into(),
+        };
         grant_inside(&mut inside, database, &self.template_owner, &[]).await?;
         inside.close().await?;
         Ok(())

@@ -46,7 +46,7 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             let script = format!("nexus() {{ printf '%s\\n' \"$#\" \"$2\"; }}\nnexus show {}", word(nasty));
-            let out = super::child::command("bash")
+            let out = crate::kernel::child::command("bash")
                 .args(["-c", &script])
                 .current_dir(folder.path())
                 .output()

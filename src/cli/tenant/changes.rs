@@ -5,23 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use clap::Args;
-use serde::Serialize;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::super::confirm::{Asking, tenants};
-use super::super::output::{Column, Row};
 use super::super::{CommandResult, Exit, Invocation};
+pub(in super::super) use super::changed::ChangedView;
+use super::changed::is_skip;
 use super::{Selected, TenantSelection};
 use crate::app::App;
 use crate::features::provisioning::{
     Change, Changed, Member, Prospect, Provisioning, ProvisioningError, Worker,
 };
-use crate::features::tenants::{TenantRef, TenantState};
+use crate::features::tenants::TenantRef;
 use crate::infra::saga::Interrupted;
-use crate::kernel::{
-    AnyFailure, BatchId, Caller, ErrorKind, Event, Failure, OperationId, Progress, TenantId,
-};
+use crate::kernel::{AnyFailure, BatchId, Caller, ErrorKind, Event, Failure, Progress};
 
 /// How many are changed at once, and when to give up.
 #[derive(Debug, Clone, Args)]
@@ -95,124 +93,6 @@ impl Failure for SomeFailed {
     fn details(&self) -> serde_json::Value {
         serde_json::json!({ "failed": self.failed, "skipped": self.skipped, "total": self.total })
     }
-}
-
-/// What came of a change of one tenant.
-#[derive(Debug, Serialize)]
-pub(in super::super) struct ChangedView {
-    /// Its slug; what was typed, where there is no such tenant.
-    slug: String,
-    /// What came of it, `failed` or `skipped`.
-    outcome: &'static str,
-    /// Where in its life it is now.
-    state: Option<TenantState>,
-    /// Its id.
-    id: Option<TenantId>,
-    /// The operation.
-    operation: Option<OperationId>,
-    /// Why it failed: a stable code.
-    code: Option<&'static str>,
-    /// Why it failed, in words.
-    error: Option<String>,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-    /// The batch that it is a part of.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    batch: Option<BatchId>,
-}
-
-impl From<Changed> for ChangedView {
-    fn from(changed: Changed) -> Self {
-        Self {
-            slug: changed.tenant.slug,
-            outcome: changed.outcome.as_str(),
-            state: Some(changed.tenant.state),
-            id: Some(changed.tenant.id),
-            operation: changed.operation,
-            code: None,
-            error: None,
-            hint: None,
-            batch: None,
-        }
-    }
-}
-
-impl ChangedView {
-    fn without(slug: String, outcome: &'static str) -> Self {
-        Self {
-            slug,
-            outcome,
-            state: None,
-            id: None,
-            operation: None,
-            code: None,
-            error: None,
-            hint: None,
-            batch: None,
-        }
-    }
-
-    fn failed(slug: String, error: &ProvisioningError) -> Self {
-        Self {
-            operation: error.operation(),
-            code: Some(error.code()),
-            error: Some(error.to_string()),
-            hint: error.hints().into_iter().next(),
-            ..Self::without(slug, if is_skip(error) { "skipped" } else { "failed" })
-        }
-    }
-
-    /// A row for what only would be done.
-    fn planned(member: &Member) -> Self {
-        let (slug, id) = (member.slug.clone(), Some(member.tenant));
-        match member.prospect {
-            Prospect::ChangedSince => Self { id, ..Self::failed(slug, &member.changed_since()) },
-            Prospect::Unchanged => Self { id, ..Self::without(slug, "unchanged") },
-            Prospect::Planned => Self { id, ..Self::without(slug, "planned") },
-        }
-    }
-}
-
-/// Why it failed, and the first thing to do.
-pub(super) fn with_a_way_on(error: &ProvisioningError) -> String {
-    match error.hints().first() {
-        Some(hint) => format!("{error} ({hint})"),
-        None => error.to_string(),
-    }
-}
-
-impl Row for ChangedView {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("slug"),
-        Column::text("outcome"),
-        Column::text("state"),
-        Column::text("id"),
-        Column::text("operation"),
-        Column::text("code"),
-        Column::text("error"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.slug.clone(),
-            self.outcome.to_owned(),
-            self.state.map(|state| state.as_str().to_owned()).unwrap_or_default(),
-            self.id.map(|id| id.to_string()).unwrap_or_default(),
-            self.operation.map(|id| id.to_string()).unwrap_or_default(),
-            self.code.unwrap_or_default().to_owned(),
-            self.error.clone().unwrap_or_default(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.slug.clone()
-    }
-}
-
-/// Whether a failure only says that a tenant is left as somebody made it since.
-fn is_skip(error: &ProvisioningError) -> bool {
-    matches!(error, ProvisioningError::ChangedSince { .. })
 }
 
 /// Changes those that were chosen. One that was named fails as the command itself.
@@ -408,7 +288,7 @@ async fn tell(
                 told.hint = Some(format!("{}: {hint}", row.slug));
             }
         }
-        list.row(&ChangedView { batch: batch.filter(|_| changed), ..row })?;
+        list.row(&row.part_of(batch.filter(|_| changed)))?;
     }
     let left: Vec<Task> = shared.left.lock().await.drain(..).collect();
     told.skipped = left.len();

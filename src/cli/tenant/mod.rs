@@ -16,6 +16,7 @@ use crate::kernel::{Email, Slug};
 
 mod access;
 mod adopt;
+mod changed;
 pub(super) mod changes;
 mod create;
 mod delete;

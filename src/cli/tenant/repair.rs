@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::super::{CommandResult, Exit, Invocation};
 use super::{RepairArgs, Selected, TenantSelection};
 use crate::app::App;
-use crate::features::provisioning::{Mended, Repaired};
+use crate::features::provisioning::{Mended, ProvisioningError, Repaired};
 use crate::features::tenants::TenantRef;
 use crate::kernel::{ErrorKind, Event, Failure, Progress};
 
@@ -69,7 +69,7 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
                 mended: Mended::Failed,
                 operation: error.operation(),
                 restored: Vec::new(),
-                error: Some(super::changes::with_a_way_on(&error)),
+                error: Some(with_a_way_on(&error)),
             }
         });
         if row.mended != Mended::Nothing {
@@ -96,4 +96,12 @@ fn in_order(asked: &TenantSelection, chosen: Vec<Selected>, to_repair: Vec<Tenan
     }
     let chosen: HashSet<TenantRef> = chosen.collect();
     to_repair.into_iter().filter(|tenant| chosen.contains(tenant)).collect()
+}
+
+/// Why it failed, and the first thing to do.
+fn with_a_way_on(error: &ProvisioningError) -> String {
+    match error.hints().first() {
+        Some(hint) => format!("{error} ({hint})"),
+        None => error.to_string(),
+    }
 }
