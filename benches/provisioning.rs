@@ -391,7 +391,7 @@ impl Floor {
 
     async fn rights(&self, mut inside: PgConnection, names: &Names) -> Result<(), Failure> {
         let database =
-            Database { name: &names.database, owner: &names.owner, app: &names.app, mark: &names.mark.mark };
+            Database { name: &names.database, owner: &names.owner, app: &names.app, mark: names.mark.mark.as_str().into() };
         grant_inside(&mut inside, database, &self.template_owner, &[]).await?;
         sqlx::Connection::close(inside).await?;
         Ok(())

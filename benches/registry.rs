@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nexus::features::placement::{Placement, Wish};
 use nexus::features::tenants::{self, NewTenant, Resources, Selector, TenantFilter, TenantSort};
+use nexus::infra::crypto::RecordKey;
 use nexus::infra::db::{Host, ServerAddress, Tls, transaction};
 use nexus::kernel::{Caller, Page, TenantId};
 use serde_json::{Value, json};
@@ -407,9 +408,11 @@ impl Bench {
                 app_role: name.app_role(),
                 bucket: name.bucket(),
             };
+            let key = RecordKey::new(secrecy::SecretBox::new(Box::new([7; 32])));
             let mut tx = transaction(control).await?;
             self.plans.take();
-            tenants::insert(&mut tx, id, &new, &resources, ("default", "default", 1)).await?;
+            let place = ("default", "default", 1);
+            tenants::insert(&mut tx, id, &new, &resources, place, &key).await?;
             times.extend(self.plans.take().into_iter().map(|(time, _)| time).reduce(f64::max));
             tx.rollback().await?;
         }
