@@ -86,7 +86,14 @@ fn provisioning() -> Vec<ProvisioningError> {
         running,
     };
     let mut all = vec![
-        ProvisioningError::SlugTaken { slug: slug(), differences: vec![text("name")] },
+        ProvisioningError::SlugTaken {
+            slug: slug(),
+            differences: vec![nexus::features::provisioning::Difference {
+                what: "name",
+                is: text("Acme"),
+                given: text("acme"),
+            }],
+        },
         progress(Some(id), "create", true),
         progress(Some(id), "create", false),
         progress(Some(id), "purge", false),

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use nexus::infra::db::{DbError, History, PgConnection, Script};
-use sqlx::Connection;
+use nexus::infra::db::{DbError, History, Host, PgConnection, Script, ServerAddress, Tls};
 
 use crate::support::world::World;
 
@@ -24,13 +23,16 @@ fn script(text: &str, in_transaction: bool) -> Script<'_> {
 }
 
 async fn session(world: &World) -> PgConnection {
-    let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
-        .socket(&world.stack().socket_dir)
-        .port(world.stack().port.parse().unwrap())
-        .username("nexus")
-        .password(&world.stack().password())
-        .database(&world.control);
-    PgConnection::connect_with(&options).await.unwrap()
+    let stack = world.stack();
+    let server = ServerAddress {
+        host: Host::Socket(stack.socket_dir.clone().into()),
+        port: stack.port.parse().unwrap(),
+        user: "nexus".to_owned(),
+        password: stack.password().into(),
+        database: world.control.clone(),
+        tls: Tls::Disable,
+    };
+    server.connect_plain("test").await.unwrap()
 }
 
 #[test]

@@ -306,7 +306,7 @@ impl Asking<'_> {
         }
         let mut words = message[8..].split(|byte| *byte == 0).map(String::from_utf8_lossy);
         let database = words.find(|word| word == "database").and_then(|_| words.next());
-        self.database = database.map_or_else(|| "?".to_owned(), |name| name.into_owned());
+        self.database = database.map_or_else(|| "?".to_owned(), std::borrow::Cow::into_owned);
         "login".clone_into(&mut self.asks);
         true
     }
