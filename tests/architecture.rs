@@ -338,7 +338,10 @@ fn sessions_are_those_of_infra_db_whose_waits_end() {
         for (number, line) in source.lines.iter().enumerate() {
             let named = ["PgConnection", "Connection", "Transaction", "Acquire", "ConnectOptions"]
                 .iter()
-                .any(|word| line.contains("sqlx::") && is_word(line, word));
+                .any(|word| {
+                    let imported = line.trim_start().starts_with("use sqlx::") && is_word(line, word);
+                    imported || is_word(line, &format!("sqlx::{word}"))
+                });
             if named && !may {
                 wrong.push(format!("{}:{}", source.path, number + 1));
             }

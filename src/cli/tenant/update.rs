@@ -6,11 +6,11 @@ use super::super::confirm::tenants as number_of;
 use super::super::usage::UsageError;
 use super::super::{CommandResult, Exit, Invocation};
 use super::views::UpdatedView;
-use super::{UpdateArgs, facilities};
+use super::{Selected, UpdateArgs, facilities};
 use crate::app::App;
 use crate::features::provisioning::Batch;
 use crate::features::tenants::{self, Change, ChangeOutcome};
-use crate::kernel::{BatchId, ErrorKind, Event, Failure, Progress};
+use crate::kernel::{AnyFailure, BatchId, ErrorKind, Event, Failure, Progress};
 
 /// Some tenants could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -75,31 +75,7 @@ pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
             change.batch = Some(batch.id);
         }
     }
-    progress.event(Event::Total(total as u64));
-    let mut list = on.screen.list_writer();
-    let (mut failed, mut unchanged, mut seen) = (0, 0, 0);
-    for one in all {
-        if on.interrupt.is_cancelled() {
-            break;
-        }
-        let result = tenants::update(&mut app.control, &caller, &one.tenant, &change, dry_run).await;
-        progress.event(Event::Done { subject: one.slug.clone(), ok: result.is_ok() });
-        let row = match result {
-            // The server is gone: the others would fail in the same way.
-            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error.into()),
-            Err(error) => {
-                failed += 1;
-                failed_row(one.slug, &error)
-            }
-            Ok(updated) => {
-                seen += 1;
-                unchanged += u64::from(updated.outcome == ChangeOutcome::Unchanged);
-                updated.into()
-            }
-        };
-        list.row(&row)?;
-    }
-    list.finish()?;
+    let Tally { failed, unchanged, seen } = each(all, &change, &mut app, &progress, on).await?;
     drop(progress);
     on.screen.note(&format!("{} looked at; {unchanged} were so already", number_of(total)));
     let batch = change.batch.filter(|_| seen > unchanged);
@@ -112,6 +88,51 @@ pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
         }
         _ => Err(NotUpdated { failed, total, batch }.into()),
     }
+}
+
+/// How many failed, were so already, and did not fail.
+#[derive(Default)]
+struct Tally {
+    failed: u64,
+    unchanged: u64,
+    seen: u64,
+}
+
+/// Changes these one after the other; a row for each.
+async fn each(
+    all: Vec<Selected>,
+    change: &Change,
+    app: &mut App,
+    progress: &dyn Progress,
+    on: &Invocation,
+) -> Result<Tally, AnyFailure> {
+    let (caller, dry_run) = (on.caller(), on.global.dry_run);
+    progress.event(Event::Total(all.len() as u64));
+    let mut list = on.screen.list_writer();
+    let mut tally = Tally::default();
+    for one in all {
+        if on.interrupt.is_cancelled() {
+            break;
+        }
+        let result = tenants::update(&mut app.control, &caller, &one.tenant, change, dry_run).await;
+        progress.event(Event::Done { subject: one.slug.clone(), ok: result.is_ok() });
+        let row = match result {
+            // The server is gone: the others would fail in the same way.
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error.into()),
+            Err(error) => {
+                tally.failed += 1;
+                failed_row(one.slug, &error)
+            }
+            Ok(updated) => {
+                tally.seen += 1;
+                tally.unchanged += u64::from(updated.outcome == ChangeOutcome::Unchanged);
+                updated.into()
+            }
+        };
+        list.row(&row)?;
+    }
+    list.finish()?;
+    Ok(tally)
 }
 
 /// The change that is asked for, if it makes sense as a whole.

@@ -54,10 +54,19 @@ impl Ledger {
         let tries: HashMap<Scope, u32> =
             self.unseen.iter().map(|(finding, tries)| (finding.scope(), *tries)).collect();
         let still = sight.unseen.into_iter().filter(|it| first || covers(&before, &it.scope()));
-        self.unseen = still
+        let mut unseen: Vec<(Finding, u32)> = still
             .map(|it| (tries.get(&it.scope()).map_or(1, |tries| tries + 1), it))
-            .map(|(tries, it)| (it, tries))
+            .map(|(n, it)| (it, n))
             .collect();
+        // What lies in a place that is out of sight now was not seen either.
+        for (finding, tries) in std::mem::take(&mut self.unseen) {
+            let scope = finding.scope();
+            if covers(&now, &scope) && !unseen.iter().any(|(it, _)| covers(&scopes([it].into_iter()), &scope))
+            {
+                unseen.push((finding, tries + 1));
+            }
+        }
+        self.unseen = unseen;
         self.world = sight.world.max(self.world);
         for (place, tenants) in sight.tenants {
             let most = self.tenants.entry(place).or_default();
