@@ -106,7 +106,7 @@ fn a_bad_label_address_or_name_is_refused() {
     ");
     assert_snapshot!(Machine::new().run(&["tenant", "create", "acme", "--name", "a\u{1b}b"]), @r"
     --- stderr
-    error: invalid value 'a' for '--name <NAME>': a name has 1 to 200 characters, none of them a control character
+    error: invalid value 'a' for '--name <NAME>': a name is one line of text that can be seen: U+001B is a control character
     hint: nexus tenant create --help
     --- exit 2
     ");
