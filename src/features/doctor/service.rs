@@ -20,9 +20,8 @@ use crate::infra::db::Host;
 use crate::kernel::{ErrorKind, shell};
 
 /// How long one server, store or program is waited for. What comes one after another (secrets, the
-/// control database, registered servers) stays within half a minute together; a server half a second
-/// away needs more than three for its statements.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// control database, registered servers) stays within ten seconds together.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Looks at everything that is wanted. Never stops at a problem.
 pub async fn examine(patient: Patient, only: &Only) -> Vec<Finding> {

@@ -160,7 +160,9 @@ fn half_a_second_of_latency_is_waited_for() {
             })
             .collect();
         for (what, output, _) in waiting.into_iter().map(Waiting::end) {
-            if matches!(output.status.code(), Some(1 | 8)) {
+            // The doctor calls slow what takes it more than three seconds.
+            let is_slow = output.status.code() == Some(8) && !what.starts_with("doctor");
+            if is_slow || output.status.code() == Some(1) {
                 let said = [output.stdout, output.stderr].concat();
                 wrong.push(format!("{what}: {}", String::from_utf8_lossy(&said)));
             }
