@@ -140,8 +140,7 @@ impl Parts {
         };
         let tls = match (self.mode.as_deref(), &host) {
             // libpq's other modes do not say whether a connection is protected.
-            (Some("disable"), _) => Tls::Disable,
-            (None | Some("allow" | "prefer"), Host::Socket(_)) => Tls::Disable,
+            (Some("disable"), _) | (None | Some("allow" | "prefer"), Host::Socket(_)) => Tls::Disable,
             (None | Some("allow" | "prefer"), Host::Tcp(name)) if is_this_machine(name) => Tls::Disable,
             (Some("require"), _) => Tls::Require,
             (None | Some("allow" | "prefer" | "verify-ca" | "verify-full"), _) => Tls::VerifyFull(None),
