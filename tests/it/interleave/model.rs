@@ -122,9 +122,9 @@ impl Verb {
             | (Self::Undelete, Suspended | Trashed { suspended: true }) => Some(Suspended),
             (Self::Delete, Active) => Some(Trashed { suspended: false }),
             (Self::Delete, Suspended) => Some(Trashed { suspended: true }),
-            (Self::Delete, Trashed { .. }) => Some(life),
             (Self::Purge, Active | Suspended | Trashed { .. }) => Some(Absent),
-            (
+            (Self::Delete, Trashed { .. })
+            | (
                 Self::Update | Self::Rename | Self::Repair | Self::Migrate,
                 Active | Suspended | Trashed { .. },
             ) => Some(life),

@@ -92,8 +92,9 @@ impl Stage {
 
     fn check(&self, what: &str, before: Life, ended: &[(Verb, Output); 2]) {
         let world = &self.world;
-        let said: String =
+        let said: Vec<String> =
             ended.iter().map(|(verb, output)| format!("{verb:?} {}\n", text(output))).collect();
+        let said = said.concat();
         for (_, output) in ended {
             // Done, refused, gone, in the way, partly (a run), in a moment.
             let code = output.status.code();
