@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::super::{CommandResult, Exit, Invocation};
-use super::views::{RunReport, failure_text};
+use super::views::{RunReport, failure_text, notice_texts};
 use crate::app::App;
 use crate::features::fleet::{FleetError, Outcome, RunTenantView, RunView, TenantState};
 use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure};
@@ -103,6 +103,11 @@ pub(super) async fn tell(
             Form::Markdown => markdown(&report),
         };
         write_file(&file.path, &text)?;
+    }
+    if let Some(run) = &run {
+        for text in notice_texts(&report.tenants, run.id) {
+            on.screen.note(&text);
+        }
     }
     report.tenants.retain(|tenant| matches!(tenant.state, TenantState::Failed | TenantState::LeftOut));
     for tenant in &report.tenants {

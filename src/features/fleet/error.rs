@@ -58,6 +58,18 @@ pub enum FleetError {
         /// Where.
         line: usize,
     },
+    /// A file has a statement that no file may have, whatever its header waives.
+    #[error("file {file} of set {set} would act outside the tenant on line {line}: {words}")]
+    OutsideTenant {
+        /// Its set.
+        set: String,
+        /// The file, as far as its name is known.
+        file: String,
+        /// Where.
+        line: usize,
+        /// The statement's first words.
+        words: String,
+    },
     /// A file that is to run for the first time does nothing.
     #[error("file {file} of set {set} has no statement")]
     NothingIn {
@@ -259,6 +271,12 @@ impl FleetError {
                 "write into it what it is to do, or remove it: what was applied cannot be changed".to_owned(),
                 "should it do nothing, let it say so: select 1".to_owned(),
             ],
+            Self::OutsideTenant { .. } => vec![
+                "take the statement out: a file acts as the owner of one tenant's database; its app's rights \
+                 are nexus_app's: grant … on … to nexus_app"
+                    .to_owned(),
+                "see what else there is: nexus migrate lint SET".to_owned(),
+            ],
             Self::FilesGone { .. } => vec!["begin a new one: nexus migrate tenants --all".to_owned()],
             Self::Behind { .. } => vec!["bring them up to date: nexus migrate tenants --all".to_owned()],
             Self::Drift { .. } => vec!["see what differs in one: nexus migrate verify SLUG".to_owned()],
@@ -284,6 +302,7 @@ impl Failure for FleetError {
             Self::Busy { .. } | Self::TakenOver { .. } => ErrorKind::Busy,
             Self::ToOfWhich
             | Self::TransactionControl { .. }
+            | Self::OutsideTenant { .. }
             | Self::NothingIn { .. }
             | Self::NoPlan { .. }
             | Self::NoStatement
@@ -313,6 +332,7 @@ impl Failure for FleetError {
             Self::NoVersion { .. } => "version_not_found",
             Self::NoSuchName { .. } => "tenant_not_found",
             Self::TransactionControl { .. } => "transaction_control",
+            Self::OutsideTenant { .. } => "outside_tenant",
             Self::NothingIn { .. } => "migration_empty",
             Self::NoPlan { .. } => "plan_unreadable",
             Self::PlanChanged { .. } => "plan_changed",
@@ -367,7 +387,7 @@ impl Failure for FleetError {
             Self::Interrupted { id } | Self::TakenOver { id } => {
                 vec![format!("go on: nexus migrate runs resume {id}")]
             }
-            Self::Over { id, .. } => vec![format!("look at it: nexus migrate runs show {id}")],
+            Self::Over { id, .. } => vec![format!("see what it did: nexus migrate runs show {id}")],
             Self::NoWayBack { .. } => {
                 vec![
                     "write what leads back as a new file that goes up: nexus migrate new SET NAME".to_owned(),

@@ -14,14 +14,14 @@ pub(super) async fn look(
     look: &Look<'_>,
     cluster: &Cluster,
     index: &Index<'_>,
-    whole: &[Whole<'_>],
+    (whole, born_with): (&[Whole<'_>], &[String]),
     jobs: usize,
     place: &Place,
 ) -> Vec<Finding> {
     let wanted = whole.iter().filter(|it| look.goes_into(it.tenant.id));
     let looks = wanted.map(|it| async move {
         let found = if can_enter(index, it) && !look.stop.is_cancelled() {
-            let mut found = of(it, enter(cluster, it).await, place);
+            let mut found = of(it, enter(cluster, it, born_with).await, place);
             // Where the role itself has too many rights, all questions about its rights say so.
             let role = index.role(&it.tenant.resources.app_role);
             if role.is_some_and(|role| !role.powers.is_empty() || index.is_member(&role.name)) {
@@ -53,10 +53,10 @@ fn can_enter(index: &Index<'_>, it: &Whole<'_>) -> bool {
         && index.role(&names.app_role).is_some()
 }
 
-async fn enter(cluster: &Cluster, it: &Whole<'_>) -> Result<Inside, ClusterError> {
+async fn enter(cluster: &Cluster, it: &Whole<'_>, born_with: &[String]) -> Result<Inside, ClusterError> {
     let server = cluster.admin.database(&it.tenant.resources.database_name);
     let mut admin = server.connect("nexus:fsck").await?;
-    let inside = cluster::inside(&mut admin, it.database(), REALM).await;
+    let inside = cluster::inside(&mut admin, it.database(), REALM, born_with).await;
     let _ = sqlx::Connection::close(admin).await;
     inside
 }

@@ -7,7 +7,7 @@ use super::expectation::Expectation;
 use super::look::{Changing, Look};
 use super::model::{Finding, Place, Remedy};
 use super::{databases, sealed, store, strangers};
-use crate::features::placement::{Cluster, ClusterView, PlacementError, hold_sessions};
+use crate::features::placement::{Cluster, ClusterView, PlacementError, budget_and_template, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::{self, Database, Drift, Expected, Index, Scope, ServerInventory};
 use crate::kernel::TenantId;
@@ -81,7 +81,9 @@ async fn look_within(
         found.extend(cluster::drift(&index, &expected).into_iter().map(|drift| of_drift(drift, it, &place)));
     }
     sealed::look(look, control, &index, &whole, &place, &mut found).await?;
-    found.extend(databases::look(look, &cluster, &index, &whole, jobs, &place).await);
+    let (_, template) = budget_and_template(control, &cluster.name).await?;
+    let born_with = template.map(|it| it.carried.public_schema).unwrap_or_default();
+    found.extend(databases::look(look, &cluster, &index, (&whole, &born_with), jobs, &place).await);
     if look.whole_servers() {
         let on =
             strangers::Server { look, cluster: &cluster, place: &place, rows: &rows, changing: &changing };

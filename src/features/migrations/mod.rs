@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod folder;
 mod header;
+mod line_ends;
 pub mod lint;
 mod model;
 mod name;
@@ -20,6 +21,7 @@ pub use create::{MadeFile, NewFile, create_file};
 pub use error::MigrationsError;
 pub use file::Direction;
 pub use header::{Header, HeaderFlaw, Waiver, time_text};
+pub use line_ends::{LINE_ENDS_HINT, differs_in_line_ends};
 pub use model::{BUILT_IN, Directives, File, Set};
 pub use name::{HistoryTable, SetName};
 pub use registry::{

@@ -1,5 +1,6 @@
 //! What can go wrong on a PostgreSQL server.
 
+use super::APP_ROLE;
 use crate::infra::db::DbError;
 use crate::kernel::{ErrorKind, Failure};
 
@@ -45,6 +46,12 @@ pub enum ClusterError {
         /// What the server says.
         message: String,
     },
+    /// The role that apps' rights are granted to could do what every tenant would then be able to do.
+    #[error("role {APP_ROLE} is to have no login and no power of its own, and has {powers}")]
+    AppRole {
+        /// What it has.
+        powers: String,
+    },
     /// Something of ours that is to be changed is not there.
     #[error("{what} is not there")]
     Missing {
@@ -63,7 +70,9 @@ impl Failure for ClusterError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Db(error) => error.kind(),
-            Self::Foreign { .. } | Self::InUse { .. } | Self::File { .. } => ErrorKind::Conflict,
+            Self::Foreign { .. } | Self::InUse { .. } | Self::File { .. } | Self::AppRole { .. } => {
+                ErrorKind::Conflict
+            }
             Self::StillAtWork { .. } | Self::StillOpen { .. } => ErrorKind::Busy,
             Self::Missing { .. } => ErrorKind::Integrity,
         }
@@ -77,6 +86,7 @@ impl Failure for ClusterError {
             Self::StillOpen { .. } => "cluster_still_open",
             Self::InUse { .. } => "cluster_in_use",
             Self::File { .. } => "migration_file",
+            Self::AppRole { .. } => "app_role_powerful",
             Self::Missing { .. } => "cluster_missing",
         }
     }
@@ -88,6 +98,13 @@ impl Failure for ClusterError {
             Self::InUse { .. } => {
                 vec!["drop what hangs on it in the database, then repeat the command".to_owned()]
             }
+            Self::AppRole { .. } => vec![
+                format!(
+                    "take that away from it, as the server's administrator: alter role {APP_ROLE} nologin \
+                     nosuperuser nocreatedb nocreaterole noreplication nobypassrls; revoke ROLE from {APP_ROLE}"
+                ),
+                format!("or, where another program made it: alter role {APP_ROLE} rename to another_name"),
+            ],
             Self::StillAtWork { .. } | Self::StillOpen { .. } => {
                 vec!["repeat the command in a minute".to_owned()]
             }

@@ -2,11 +2,13 @@
 //! errors mean. Knows no table of a feature.
 
 mod address;
+mod apart;
 mod error;
 mod histories;
 mod history;
 mod lock;
 mod migrator;
+mod notices;
 mod quote;
 mod slots;
 mod statements;
@@ -15,11 +17,13 @@ mod transaction;
 mod url;
 
 pub use address::{Host, ServerAddress, Tls};
+pub use apart::{invalid_indexes, repeatable};
 pub use error::DbError;
 pub use histories::{Who, make_missing, who, who_and_histories};
-pub use history::{Applied, History, Script, ScriptError, invalid_indexes, repeatable};
+pub use history::{Applied, History, Script, ScriptError};
 pub use lock::{AdvisoryLock, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
+pub use notices::{NOTICES, Notice, NoticeLayer, Notices, hearing};
 pub use quote::{identifier, literal};
 pub use slots::Slots;
 pub use statements::{Statement, statements};

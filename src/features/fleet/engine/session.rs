@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use super::files::RunSet;
 use super::store::Claimed;
 use crate::features::fleet::mend::Trouble;
-use crate::infra::cluster::MigratorLogin;
+use crate::infra::cluster::{APP_ROLE, MigratorLogin};
 use crate::infra::db::{Applied, DbError, History, ServerAddress, Who, make_missing, who, who_and_histories};
 
 /// SQLSTATE `undefined_table`, and `invalid_schema_name`.
@@ -43,8 +43,10 @@ pub(super) async fn look(acting: Acting<'_>, tenant: &Claimed, sets: &[RunSet]) 
         Err(error) if error.state().is_some_and(|state| NO_HISTORY.contains(&state)) => {
             judge(&who(&mut session).await.map_err(Trouble::of_db)?, acting.login)?;
             // The login of the app may write what its owner made; not what proves what was made.
-            let not_writers: Vec<&str> =
-                [tenant.app_role.as_str()].into_iter().filter(|role| *role != tenant.owner_role).collect();
+            let not_writers: Vec<&str> = [APP_ROLE, tenant.app_role.as_str()]
+                .into_iter()
+                .filter(|role| *role != tenant.owner_role)
+                .collect();
             make_missing(&mut session, &histories, &not_writers).await.map_err(Trouble::of_db)?;
             who_and_histories(&mut session, &histories).await
         }

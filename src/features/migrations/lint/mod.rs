@@ -1,6 +1,7 @@
 //! Looks at migrations for what will lock, rewrite or break, before any tenant has them. Most of
 //! it is found by squawk's linter, the rest by `own.rs`; `rules/` says what is asked and why.
 
+mod enforced;
 mod own;
 mod rules;
 mod service;
@@ -13,6 +14,7 @@ use squawk_syntax::SourceFile;
 use super::error::MigrationsError;
 use super::file::Direction;
 use super::header::{Header, Waiver, late_no_transaction};
+pub use enforced::{Outside, outside_tenant};
 use own::Hit;
 pub use rules::{Author, Effect, Level, Rule, all as all_rules};
 use rules::{FOREIGN_WAIVER, LATE_NO_TRANSACTION, SYNTAX, UNKNOWN_RULE, UNUSED_WAIVER};
