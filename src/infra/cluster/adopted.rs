@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
-use super::{
-    APP_ROLE, ClusterError, REALM_GRANTS, acting_as, drop_marked_migrators, ensure_app_role, sessions,
-};
+use super::{ClusterError, REALM_GRANTS, acting_as, drop_marked_migrators, ensure_app_role, sessions};
 use crate::infra::db::{
     DbError, History, MigrationSet, Script, ServerAddress, identifier, literal, transaction,
 };
@@ -305,14 +303,12 @@ pub async fn fill_realm(
     drop_marked_migrators(admin, mark).await?;
     acting_as(admin, server, (owner, application, mark), async |inside| {
         let history = History::new(&migrations.history());
-        history.make(inside, &[APP_ROLE]).await?;
+        history.make(inside, &[]).await?;
         migrations.recognise(inside).await?;
         let has = history.read(inside).await?;
-        let mut used = false;
         for script in realm_scripts(migrations, owner) {
             if has.iter().all(|row| row.version != script.version) {
-                let script = Script { after_another: used, ..script };
-                used = true;
+                let script = Script { another_follows: true, ..script };
                 history.apply(inside, script).await.map_err(|error| DbError::from(error.error))?;
             }
         }
@@ -334,7 +330,7 @@ pub(super) fn realm_scripts(migrations: MigrationSet, owner: &str) -> Vec<Script
         statement_timeout: Duration::ZERO,
         owner,
         at_its_end: REALM_GRANTS,
-        after_another: false,
+        another_follows: false,
     };
     migrations.all().map(script).collect()
 }

@@ -9,7 +9,9 @@ use super::{
     APP_ROLE, Carried, ClusterError, Database, DatabaseFound, acting_as, database, drop_database,
     drop_marked_migrators, ensure_app_role, fence, read_carried, realm_scripts,
 };
-use crate::infra::db::{Applied, DbError, History, MigrationSet, Script, ServerAddress, identifier, literal};
+use crate::infra::db::{
+    Applied, DbError, History, MigrationSet, Script, ServerAddress, identifier, literal, make_missing,
+};
 
 /// A history of an operator's set, and the files that it is to hold.
 pub type SetOfFiles<'a> = (History, Vec<Script<'a>>);
@@ -117,11 +119,15 @@ impl Work<'_> {
     async fn fill_in(&self, inside: &mut PgConnection) -> Result<bool, ClusterError> {
         sqlx::raw_sql("create schema if not exists nexus").execute(&mut *inside).await?;
         let own = History::new(&self.migrations.history());
-        let mut used = false;
         let realm = realm_scripts(self.migrations, self.template.owner);
         let sets = std::iter::once((&own, &realm)).chain(self.sets.iter().map(|(history, it)| (history, it)));
         for (history, scripts) in sets {
-            history.make(inside, &[APP_ROLE]).await?;
+            if history == &own {
+                // What apps may read of it is said after each of its files.
+                history.make(inside, &[]).await?;
+            } else {
+                make_missing(inside, &[history], &[APP_ROLE]).await?;
+            }
             let has = history.read(inside).await?;
             let is_wanted = |row: &Applied| {
                 row.success
@@ -132,8 +138,7 @@ impl Work<'_> {
             }
             let has: Vec<i64> = has.iter().map(|row| row.version).collect();
             for script in scripts.iter().filter(|script| !has.contains(&script.version)) {
-                let script = Script { owner: self.template.owner, after_another: used, ..*script };
-                used = true;
+                let script = Script { owner: self.template.owner, another_follows: true, ..*script };
                 let applied = history.apply(inside, script).await;
                 applied.map_err(|error| ClusterError::File {
                     file: format!("{}_{}", script.version, script.description.replace(' ', "_")),

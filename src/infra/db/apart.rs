@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::DbError;
-use super::history::{Script, ScriptError, reset, settings};
+use super::history::{Script, ScriptError, settings};
 use super::statements::{Statement, statements};
 
 /// Why a file that runs outside a transaction stopped.
@@ -19,7 +19,7 @@ pub(super) struct Cut {
 /// Each statement by itself: several at once would be one transaction (manual, chapter 55.2.2.1).
 pub(super) async fn apart(session: &mut PgConnection, script: Script<'_>, again: bool) -> Result<(), Cut> {
     let cut = |error, untouched| Cut { error, untouched };
-    let set = format!("{}{}", reset(script), settings(script, "set"));
+    let set = settings(script, "set");
     let set = sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *session).await;
     set.map_err(|error| cut(ScriptError::plain(error), true))?;
     let mut done = Ok(());

@@ -52,15 +52,17 @@ pub struct Script<'a> {
     pub owner: &'a str,
     /// Statements of ours that come with its row, each with a semicolon at its end.
     pub at_its_end: &'static str,
-    /// Another file ran in the same session: what it left there is reset first.
-    pub after_another: bool,
+    /// Another file will run in the same session: what this one leaves there is reset at its end, because a
+    /// message is read with the settings that are there when it comes, e.g. of what a backslash means.
+    pub another_follows: bool,
 }
 
 /// Everything that a file can leave in its session goes, and every setting is again what the session
 /// was opened with. `DISCARD ALL` does the same (manual, `DISCARD`), but for the role, and may not
 /// travel with others.
-const RESET: &str = "set session authorization default; reset all; reset role; deallocate all; close all; \
-     unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences; discard plans;";
+const RESET: &str = "begin read write; set session authorization default; reset all; reset role; \
+     deallocate all; close all; unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard temp; \
+     discard sequences; discard plans; commit";
 
 /// A statement of a file that failed.
 #[derive(Debug)]
@@ -147,7 +149,7 @@ impl History {
     fn insert(&self, script: &Script<'_>, success: bool, nanoseconds: i64) -> String {
         format!(
             "insert into {} (version, description, success, checksum, execution_time)
-             values ({}, {}, {success}, '\\x{}', {nanoseconds})",
+             values ({}, {}, {success}, E'\\\\x{}', {nanoseconds})",
             self.quoted,
             script.version,
             literal(script.description),
@@ -175,11 +177,12 @@ impl History {
             return Err(cut.error);
         }
         let done = format!(
-            "{} update {} set success = true, execution_time = {} where version = {}",
+            "{} update {} set success = true, execution_time = {} where version = {}; commit; {reset}",
             leave(script),
             self.quoted,
             nanoseconds(began),
-            script.version
+            script.version,
+            reset = reset(script),
         );
         self.run(session, &done).await
     }
@@ -191,11 +194,12 @@ impl History {
     pub async fn finish(&self, session: &mut PgConnection, script: Script<'_>) -> Result<(), ScriptError> {
         apart(session, script, true).await.map_err(|cut| cut.error)?;
         let done = format!(
-            "{} update {} set success = true, checksum = '\\x{}' where version = {}",
+            "{} update {} set success = true, checksum = E'\\\\x{}' where version = {}; commit; {reset}",
             leave(script),
             self.quoted,
             hex(script.checksum),
-            script.version
+            script.version,
+            reset = reset(script),
         );
         self.run(session, &done).await
     }
@@ -212,7 +216,7 @@ impl History {
         let begun = format!("update {} set success = false where version = {}", self.quoted, script.version);
         self.run(session, &begun).await?;
         apart(session, script, true).await.map_err(|cut| cut.error)?;
-        self.run(session, &format!("{} {delete}", leave(script))).await
+        self.run(session, &format!("{} {delete}; commit; {}", leave(script), reset(script))).await
     }
 
     /// The file, then what its row needs, which is told how long the file took. To let the server work
@@ -223,7 +227,7 @@ impl History {
         script: Script<'_>,
         row: impl FnOnce(i64) -> String,
     ) -> Result<(), ScriptError> {
-        let before = format!("{}begin; {}\n", reset(script), settings(script, "set local"));
+        let before = format!("begin; {}\n", settings(script, "set local"));
         let (characters, already) = (before.chars().count(), statements(&before).len());
         // The file may end in a comment that has no end of line.
         let all = format!("{before}{}\n;", script.text);
@@ -245,10 +249,11 @@ impl History {
             let row = row(nanoseconds(began));
             let end = format!(
                 "set local search_path to pg_catalog, pg_temp; set local role none; {hand_over}
-                 set local role {owner}; {also}{row}; commit",
+                 set local role {owner}; {also}{row}; commit; {reset}",
                 hand_over = hand_over(script),
                 owner = identifier(script.owner),
                 also = script.at_its_end,
+                reset = reset(script),
             );
             let ended = self.run(session, &end).await;
             if ended.is_err() {
@@ -280,8 +285,8 @@ fn nanoseconds(since: Instant) -> i64 {
     i64::try_from(since.elapsed().as_nanos()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn reset(script: Script<'_>) -> &'static str {
-    if script.after_another { RESET } else { "" }
+fn reset(script: Script<'_>) -> &'static str {
+    if script.another_follows { RESET } else { "" }
 }
 
 /// Gives what a file made as the login itself, having left its role, to the owner: the next file works
@@ -293,7 +298,9 @@ fn hand_over(script: Script<'_>) -> String {
 /// What ends a file that runs outside a transaction, together with its row.
 fn leave(script: Script<'_>) -> String {
     let (hand_over, also) = (hand_over(script), script.at_its_end);
-    format!("set search_path to pg_catalog, pg_temp; set role none; {hand_over} reset role; {also}")
+    format!(
+        "begin read write; set search_path to pg_catalog, pg_temp; set role none; {hand_over} reset role; {also}"
+    )
 }
 
 pub(super) fn settings(script: Script<'_>, set: &str) -> String {

@@ -102,7 +102,7 @@ impl Writer {
                     "work_mem to '3MB'",
                     "timezone to 'Asia/Tokyo'",
                     "search_path to public, \"A b\"",
-                    "app.mode to 'x'",
+                    "datestyle to 'German'",
                 ]);
                 format!(
                     "do $$ begin execute format('alter database %I set {}', current_database()); end $$;",

@@ -96,7 +96,7 @@ impl RunFile {
         &'a self,
         way: Way,
         (lock_timeout, statement_timeout): (Duration, Duration),
-        (owner, after_another): (&'a str, bool),
+        (owner, another_follows): (&'a str, bool),
     ) -> Script<'a> {
         let directives = if way == Way::Up { self.directives } else { self.down_directives };
         Script {
@@ -111,7 +111,7 @@ impl RunFile {
             statement_timeout: directives.statement_timeout.unwrap_or(statement_timeout),
             owner,
             at_its_end: if self.built_in { REALM_GRANTS } else { "" },
-            after_another,
+            another_follows,
         }
     }
 }

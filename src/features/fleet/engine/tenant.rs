@@ -77,7 +77,6 @@ pub(super) async fn attempt(
         sets,
         times: (settings.lock_timeout(), settings.statement_timeout()),
         owner: &tenant.owner_role,
-        used: false,
         slug: &tenant.slug,
         progress,
     };
@@ -131,8 +130,6 @@ struct Work<'a> {
     /// How long a lock is waited for, and how long a statement may take.
     times: (Duration, Duration),
     owner: &'a str,
-    /// A file ran in the session.
-    used: bool,
     slug: &'a str,
     progress: &'a dyn Progress,
 }
@@ -146,6 +143,13 @@ impl Work<'_> {
                 self.cut_short(set, row.version).await?;
             }
         }
+        let is_missing = |history: &BTreeMap<i64, Applied>, file: &RunFile| {
+            history.get(&file.version).is_none_or(|row| !row.success)
+        };
+        let missing = self.sets.iter().zip(&*histories);
+        let mut left: usize = missing
+            .map(|(set, history)| set.files.iter().filter(|file| is_missing(history, file)).count())
+            .sum();
         for (set, history) in self.sets.iter().zip(histories) {
             for file in &set.files {
                 let there = history.get(&file.version);
@@ -155,8 +159,8 @@ impl Work<'_> {
                 let name = || format!("fleet.apply.{}", file.version);
                 failpoint::pass(|| format!("{}.before", name())).await;
                 let began = Instant::now();
-                let used = std::mem::replace(&mut self.used, true);
-                let script = file.script(Way::Up, self.times, (self.owner, used));
+                left = left.saturating_sub(1);
+                let script = file.script(Way::Up, self.times, (self.owner, left > 0));
                 let (applied, said) = match there {
                     None => hearing(set.history.apply(self.session, script)).await,
                     Some(_) => hearing(set.history.finish(self.session, script)).await,
@@ -191,12 +195,12 @@ impl Work<'_> {
 
     /// Takes back what another run applied, the last first.
     async fn back(
-        mut self,
+        self,
         list: &[AppliedView],
         histories: &mut Histories,
         attempt: &mut Attempt,
     ) -> Result<(), Trouble> {
-        for item in list.iter().rev() {
+        for (item, left) in list.iter().rev().zip((0..list.len()).rev()) {
             let Some(index) = self.sets.iter().position(|set| set.planned.name == item.set) else { continue };
             let set = &self.sets[index];
             let Some(file) = set.files.iter().find(|file| file.version == item.version) else { continue };
@@ -207,8 +211,7 @@ impl Work<'_> {
             }
             failpoint::pass(|| format!("fleet.revert.{}.before", file.version)).await;
             let began = Instant::now();
-            let used = std::mem::replace(&mut self.used, true);
-            let script = file.script(Way::Down, self.times, (self.owner, used));
+            let script = file.script(Way::Down, self.times, (self.owner, left > 0));
             let (reverted, said) = hearing(set.history.revert(self.session, script)).await;
             attempt.heard(set, file, said);
             reverted.map_err(|error| {

@@ -113,7 +113,7 @@ async fn apart(
         statement_timeout: file.directives.statement_timeout.unwrap_or_default(),
         owner,
         at_its_end: "",
-        after_another: false,
+        another_follows: false,
     };
     history.make(session, &[]).await?;
     let ended =

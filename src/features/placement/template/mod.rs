@@ -147,7 +147,7 @@ fn script(row: &store::ReleasedRow, in_transaction: bool) -> Script<'_> {
         // The template's, as it is built.
         owner: "",
         at_its_end: "",
-        after_another: false,
+        another_follows: false,
     }
 }
 
