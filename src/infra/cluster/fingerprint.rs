@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::ClusterError;
+use super::{APP_ROLE, ClusterError};
 use crate::infra::db::{DbError, literal};
 
 /// The roles that every tenant has under names of its own.
@@ -194,8 +194,19 @@ fn relations() -> String {
 /// An option of a column whose name begins with `pg_` is the server's own, and another one in each
 /// database: PostgreSQL 15.20 keeps `pg_attver` there.
 fn columns() -> String {
+    let of_apps = format!(
+        "select 'rights of apps at column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
+                (select string_agg(privilege_type, ', ' order by privilege_type) from aclexplode(attacl)
+                 where grantee = to_regrole('{APP_ROLE}'))
+         from pg_class as it join home on home.oid = relnamespace
+         join pg_attribute on attrelid = it.oid and attnum > 0 and not attisdropped
+         where it.oid >= 16384 and exists (select from aclexplode(attacl) where grantee = to_regrole('{APP_ROLE}'))
+           and {NOT_OF_AN_EXTENSION}"
+    );
+    let of_others =
+        format!("(select array_agg(acl) from unnest(attacl) as acl where acl::text not like '{APP_ROLE}=%')");
     format!(
-        "select 'column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
+        "{of_apps} union all select 'column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
                 concat_ws('; ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
                     case attgenerated when '' then 'default ' else 'generated ' end || pg_get_expr(adbin, adrelid),
                     case attidentity when 'a' then 'identity always' when 'd' then 'identity by default' end,
@@ -212,7 +223,7 @@ fn columns() -> String {
          left join pg_attrdef on adrelid = attrelid and adnum = attnum cross join part
          where it.oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'c') and relpersistence <> 't'
            and {NOT_OF_AN_EXTENSION}",
-        rights = rights("attacl", "relowner", 'c'),
+        rights = rights(&of_others, "relowner", 'c'),
     )
 }
 
@@ -263,13 +274,24 @@ fn rules_and_triggers() -> String {
     )
 }
 
+/// The same where PUBLIC has a right by default, `letter` in a list of rights (manual, table 5.2): it is
+/// told where it has not.
+fn rights_beside_publics(acl: &str, owner: &str, (kind, letter): (char, char)) -> String {
+    let others =
+        format!("(select array_agg(one) from unnest({acl}) as one where one::text not like '={letter}/%')");
+    format!(
+        "case when {acl} is not null then nullif(concat_ws('; ', {rights},
+             case when not exists (select from aclexplode({acl}) where grantee = 0) then 'PUBLIC may not' end), '') end",
+        rights = rights(&others, owner, kind),
+    )
+}
+
 fn functions() -> String {
-    // PUBLIC may call what nobody said otherwise of: so the lack of a list is not the empty one.
-    let rights = format!("coalesce({}, 'PUBLIC may not')", rights("proacl", "proowner", 'f'));
+    let rights = rights_beside_publics("proacl", "proowner", ('f', 'X'));
     format!(
         "select case prokind when 'a' then 'aggregate ' when 'p' then 'procedure ' else 'function ' end
                     || home.called || '.' || quote_ident(proname) || '(' || pg_get_function_identity_arguments(it.oid) || ')',
-                concat_ws('; ', 'of ' || {owner}, case when proacl is not null then {rights} end,
+                concat_ws('; ', 'of ' || {owner}, {rights},
                     case when prokind = 'a' then pg_get_function_result(it.oid) || ' by '
                          || (select concat_ws(', ', aggtransfn::text, nullif(aggfinalfn::text, '-'), agginitval)
                              from pg_aggregate where aggfnoid = it.oid)
@@ -294,13 +316,13 @@ fn types() -> String {
                                                       where rngtypid = it.oid)
                         when 'm' then 'multirange'
                         else 'base' end,
-                    case when typacl is not null then {rights} end)
+                    {rights})
          from pg_type as it join home on home.oid = typnamespace cross join part
          where it.oid >= 16384 and typcategory <> 'A'
            and (typrelid = 0 or exists (select from pg_class where pg_class.oid = typrelid and relkind = 'c'))
            and {NOT_OF_AN_EXTENSION}",
         owner = called("typowner"),
-        rights = rights("typacl", "typowner", 'T'),
+        rights = rights_beside_publics("typacl", "typowner", ('T', 'U')),
     )
 }
 

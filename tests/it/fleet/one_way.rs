@@ -14,7 +14,7 @@ const LEFT: &str = "
         union all
         select format('schema %s of %s %s', nspname, pg_get_userbyid(nspowner),
                       (select string_agg(a::text, ',' order by a::text) from unnest(nspacl) as a))
-        from pg_namespace where nspname = 'public' or oid >= 16384
+        from pg_namespace where (nspname = 'public' or oid >= 16384) and not starts_with(nspname, 'pg_')
         union all
         select format('function %s of %s %s', oid::regprocedure, pg_get_userbyid(proowner),
                       (select string_agg(a::text, ',' order by a::text) from unnest(proacl) as a))
@@ -221,7 +221,7 @@ fn of_the_realm_an_app_sees_no_more_than_it_needs() {
     ];
     assert_eq!(fleet.sql("ash", &tables), whole);
     let columns = format!(
-        "select string_agg(attrelid::regclass || '.' || attname, ' ' order by attname) from pg_attribute
+        "select string_agg(relname || '.' || attname, ' ' order by attname) from pg_attribute
          join pg_class on pg_class.oid = attrelid
          where relnamespace = 'nexus'::regnamespace and relkind = 'r' and attnum > 0 and not attisdropped
            and has_column_privilege('{login}', attrelid, attnum, 'select')
