@@ -154,6 +154,8 @@ fn schemas() -> String {
 }
 
 fn relations() -> String {
+    let of_kind = |kind| rights("relacl", "relowner", kind);
+    let rights = format!("case when relkind = 'S' then {} else {} end", of_kind('s'), of_kind('r'));
     format!(
         "select case relkind when 'v' then 'view ' when 'm' then 'materialized view ' when 'f' then 'foreign table '
                              when 'S' then 'sequence ' else 'table ' end || home.called || '.' || quote_ident(relname),
@@ -183,11 +185,6 @@ fn relations() -> String {
          where it.oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'S') and relpersistence <> 't'
            and {NOT_OF_AN_EXTENSION}",
         owner = called("relowner"),
-        rights = format!(
-            "case when relkind = 'S' then {} else {} end",
-            rights("relacl", "relowner", 's'),
-            rights("relacl", "relowner", 'r')
-        ),
     )
 }
 

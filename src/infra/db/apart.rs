@@ -39,7 +39,7 @@ pub(super) async fn apart(session: &mut PgConnection, script: Script<'_>, again:
 /// Whether a concurrent statement was refused for its words, before it had made anything: a relation is
 /// there already, or is not there.
 fn is_refused_at_once(error: &ScriptError) -> bool {
-    let state = error.error.as_database_error().and_then(|it| it.code());
+    let state = error.error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     state.is_some_and(|state| matches!(&*state, "42P07" | "42P01" | "42704" | "42703" | "42601" | "42809"))
 }
 
