@@ -83,8 +83,17 @@ fn called(role: &str) -> String {
 }
 
 /// Who else than its owner may do what with a thing, and what its owner may where that is not
-/// everything. `kind` is the thing's as `acldefault` has it.
+/// everything. `kind` is the thing's as `acldefault` has it; of a column its owner may what it may with
+/// the table.
 fn rights(acl: &str, owner: &str, kind: char) -> String {
+    let lacking = format!(
+        "union all
+             select 'its owner may ' || coalesce(string_agg(privilege_type, ', ' order by privilege_type), 'nothing')
+             from aclexplode({acl}) as acl where grantee = {owner}
+             having array_agg(privilege_type order by privilege_type) is distinct from
+                 (select array_agg(privilege_type order by privilege_type)
+                  from aclexplode(acldefault('{kind}', {owner})) where grantee = {owner})"
+    );
     format!(
         "(select string_agg(may, '; ' order by may) from (
              select {grantee} || ' may ' || string_agg(privilege_type
@@ -92,14 +101,9 @@ fn rights(acl: &str, owner: &str, kind: char) -> String {
              from aclexplode({acl}) as acl
              where grantee <> {owner} and grantee is distinct from part.owner
                and not (part.adopted and grantee is not distinct from part.app)
-             group by grantee
-             union all
-             select 'its owner may ' || coalesce(string_agg(privilege_type, ', ' order by privilege_type), 'nothing')
-             from aclexplode({acl}) as acl where grantee = {owner}
-             having array_agg(privilege_type order by privilege_type) is distinct from
-                 (select array_agg(privilege_type order by privilege_type)
-                  from aclexplode(acldefault('{kind}', {owner})) where grantee = {owner})) as granted)",
+             group by grantee {lacking}) as granted)",
         grantee = called("grantee"),
+        lacking = if kind == 'c' { "" } else { &lacking },
     )
 }
 

@@ -229,9 +229,7 @@ fn of_the_realm_an_app_sees_no_more_than_it_needs() {
     );
     assert_eq!(
         fleet.sql("ash", &columns),
-        [
-            "nexus.users.created_at nexus.users.email nexus.users.id nexus.users.name nexus.users.state nexus.users.updated_at"
-        ]
+        ["users.created_at users.email users.id users.name users.state users.updated_at"]
     );
     let sequences = format!(
         "select count(*) from pg_class where relnamespace = 'nexus'::regnamespace and relkind = 'S'
