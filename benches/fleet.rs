@@ -230,7 +230,7 @@ impl Bench {
                 while let Some(database) = databases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let mut session = admin.database(database).connect("bench").await?;
                     sqlx::raw_sql(AssertSqlSafe(statements.clone())).execute(&mut session).await?;
-                    sqlx::Connection::close(session).await?;
+                    session.close().await?;
                 }
                 Ok::<(), Failure>(())
             });

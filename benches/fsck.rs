@@ -171,7 +171,7 @@ impl Bench {
                 names.iter().skip(worker).step_by(JOBS).map(|name| self.admin.database(name)).collect();
             workers.spawn(async move {
                 for server in mine {
-                    sqlx::Connection::close(server.connect("bench").await?).await?;
+                    server.connect("bench").await?.close().await?;
                 }
                 Ok::<(), Failure>(())
             });

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use nexus::infra::cluster::{APP_ROLE, Carried, Database, grant_inside};
 use nexus::infra::crypto::{random, scram};
-use nexus::infra::db::{Host, ServerAddress, Tls, identifier, literal};
+use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls, identifier, literal};
 use nexus::infra::objects::{BucketClient, LocalStore, ObjectStore, Owner};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -380,7 +380,7 @@ impl Floor {
         let (inside, own) = (self.server.database(&names.database), self.server.database(&names.database));
         let own = own.login(&names.app, password);
         if work == Work::Logins {
-            sqlx::Connection::close(own.connect_plain("bench").await?).await?;
+            own.connect_plain("bench").await?.close().await?;
             return Ok(begun.elapsed());
         }
         let (inside, own) = tokio::try_join!(inside.connect("bench"), own.connect_plain("bench"))?;
@@ -393,7 +393,7 @@ impl Floor {
         let database =
             Database { name: &names.database, owner: &names.owner, app: &names.app, mark: &names.mark.mark };
         grant_inside(&mut inside, database, &self.template_owner, &Carried::default()).await?;
-        sqlx::Connection::close(inside).await?;
+        inside.close().await?;
         Ok(())
     }
 }
@@ -402,7 +402,7 @@ async fn row_is_read(mut own: PgConnection) -> Result<(), Failure> {
     let statements = "begin; insert into nexus.settings (key, value) values ('bench', '1');
                       select value from nexus.settings where key = 'bench'; rollback";
     sqlx::raw_sql(statements).execute(&mut own).await?;
-    sqlx::Connection::close(own).await?;
+    own.close().await?;
     Ok(())
 }
 

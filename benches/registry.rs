@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use nexus::features::placement::{Placement, Wish};
 use nexus::features::tenants::{self, NewTenant, Resources, Selector, TenantFilter, TenantSort};
-use nexus::infra::db::{Host, ServerAddress, Tls, transaction};
+use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls, transaction};
 use nexus::kernel::{Caller, Page, TenantId};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::SubscriberExt;
 

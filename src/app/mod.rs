@@ -11,8 +11,6 @@ mod tokens;
 
 use std::sync::Arc;
 
-use sqlx::PgConnection;
-
 use crate::features::audit;
 use crate::features::fleet::Fleet;
 use crate::features::installation::{self, InstallationError, NewOperator, Outcome, Setup};
@@ -21,6 +19,7 @@ use crate::features::placement::Placement;
 use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::secrets::Secrets;
 use crate::features::tenants::{EnvView, Tenant};
+use crate::infra::db::PgConnection;
 use crate::kernel::{AnyFailure, Caller, Progress};
 use crate::settings::{Settings, Target};
 

@@ -1,13 +1,13 @@
 //! Opens realms: the platform's own, or a tenant's.
 
 use futures_util::future::BoxFuture;
-use sqlx::PgConnection;
 
 use super::App;
 use super::addresses::Addresses;
 use crate::features::iam::{Place, Realm, Rules, TakeBack};
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
+use crate::infra::db::PgConnection;
 use crate::kernel::{AnyFailure, Caller, Failure, Progress, TenantId, UserId};
 use crate::settings::Settings;
 

@@ -1,7 +1,6 @@
 //! Reading the log: lists, verifications, exports, anchors.
 
 use futures_util::TryStreamExt;
-use sqlx::{PgConnection, Postgres, Transaction};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -13,7 +12,7 @@ use super::export::ExportFormat;
 use super::store::{self, AuditFilter};
 use super::views::{AuditView, Exported, Verified};
 use super::walk::{End, Walk};
-use crate::infra::db::{DbError, transaction};
+use crate::infra::db::{DbError, PgConnection, Transaction, transaction};
 use crate::kernel::{AnyFailure, Caller, Event, Page, Progress};
 
 /// Logs of fewer rows are walked before a person wonders.
@@ -109,7 +108,7 @@ pub async fn anchor(
 }
 
 /// All that follows sees one state of the log.
-async fn snapshot(control: &mut PgConnection) -> Result<Transaction<'_, Postgres>, AuditError> {
+async fn snapshot(control: &mut PgConnection) -> Result<Transaction<'_>, AuditError> {
     let mut tx = transaction(control).await?;
     store::see_one_state(&mut tx).await?;
     Ok(tx)

@@ -2,14 +2,14 @@
 
 use futures_util::TryStreamExt;
 use futures_util::stream::BoxStream;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::chain::{Hash, Record, time_of_micros};
 use super::views::AuditView;
 use super::walk::Head;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Caller, OperationId, Page, TenantId};
 
 /// One change, or one disclosure of a secret.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::model::{CHECKS, Finding, Group};
@@ -17,7 +16,7 @@ use crate::features::local::PgVersion;
 use crate::features::placement::{DEFAULT, Placement, cluster_names, store_names};
 use crate::features::secrets::{Secrets, recorded_master};
 use crate::infra::crypto::{MasterKey, MasterKeyId};
-use crate::infra::db::{CONTROL, DbError, REALM};
+use crate::infra::db::{CONTROL, DbError, PgConnection, REALM};
 use crate::kernel::ErrorKind;
 
 /// What sets up an installation, or brings it to this program's version.

@@ -1,10 +1,10 @@
 //! The SQL of the doctor. It reads, and nothing else.
 
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::infra::db::{CONTROL, DbError};
+use crate::infra::db::{CONTROL, DbError, PgConnection};
 
 /// What a server says of itself.
 #[derive(Debug, Clone, FromRow)]

@@ -1,9 +1,8 @@
 //! Work that was left lying, and the head of the audit log.
 
-use sqlx::PgConnection;
-
 use super::model::{Finding, Group};
 use super::store;
+use crate::infra::db::PgConnection;
 use crate::kernel::ErrorKind;
 
 /// Minutes after which an operation should be over.

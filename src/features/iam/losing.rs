@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::IamError;
 use super::realm::Work;
 use super::{store, users};
+use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, Failure, TenantId, UserId};
 
 /// Takes back a user's access tokens, or those of everybody in a realm, in a transaction in the

@@ -4,8 +4,6 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use sqlx::{PgConnection, Postgres, Transaction};
-
 use super::access::Actor;
 use super::error::IamError;
 use super::losing::{Losers, TakeBack};
@@ -15,7 +13,7 @@ use crate::features::audit;
 use crate::features::secrets::Secrets;
 use crate::infra::cluster;
 use crate::infra::crypto::password::{Cost, Hasher};
-use crate::infra::db::{DbError, transaction};
+use crate::infra::db::{DbError, PgConnection, Transaction, transaction};
 use crate::kernel::{Caller, TenantId, UserId};
 use crate::settings::{PasswordSettings, TenantSettings};
 
@@ -189,14 +187,14 @@ impl Realm {
         if result.is_err() {
             for connection in [Some(&mut self.inside), self.control.as_mut()].into_iter().flatten() {
                 // What counts is the failure that there was.
-                let _ = sqlx::Connection::ping(connection).await;
+                let _ = connection.ping().await;
             }
         }
         result
     }
 
     /// A transaction without a caller, for those who are about to say who they are.
-    pub(super) async fn unasked(&mut self) -> Result<Transaction<'_, Postgres>, IamError> {
+    pub(super) async fn unasked(&mut self) -> Result<Transaction<'_>, IamError> {
         let mut tx = transaction(&mut self.inside).await?;
         if let Some(owner) = &self.place.owner {
             cluster::become_role(&mut tx, owner).await?;
@@ -215,7 +213,7 @@ pub(super) struct Note {
 
 /// A reading or a change under way: one transaction in the realm.
 pub(super) struct Work<'a> {
-    pub(super) tx: Transaction<'a, Postgres>,
+    pub(super) tx: Transaction<'a>,
     pub(super) control: Option<&'a mut PgConnection>,
     pub(super) place: &'a Place,
     pub(super) rules: &'a Rules,

@@ -1,11 +1,11 @@
 //! The SQL of a realm as a whole: its lock, its log, its administrators, its first user.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::realm::Note;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Email, UserId};
 
 /// How the first administrator signs in for the first time.

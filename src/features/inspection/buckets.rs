@@ -2,8 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::PgConnection;
-
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
@@ -11,6 +9,7 @@ use super::model::{Finding, Place, Remedy};
 use super::strangers::orphan;
 use crate::features::placement::{PlacementError, Store, StoreView};
 use crate::features::tenants::{Selector, Tenant};
+use crate::infra::db::PgConnection;
 use crate::infra::objects::{FoundKey, ObjectError, Owner, StoreInventory};
 
 struct At<'a> {

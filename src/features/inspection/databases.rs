@@ -57,7 +57,7 @@ async fn enter(cluster: &Cluster, it: &Whole<'_>, born_with: &[String]) -> Resul
     let server = cluster.admin.database(&it.tenant.resources.database_name);
     let mut admin = server.connect("nexus:fsck").await?;
     let inside = cluster::inside(&mut admin, it.database(), REALM, born_with).await;
-    let _ = sqlx::Connection::close(admin).await;
+    let _ = admin.close().await;
     inside
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use tokio_util::sync::CancellationToken;
 
@@ -10,6 +9,7 @@ use super::error::InspectionError;
 use super::model::{Finding, Place, Request};
 use crate::features::provisioning::{OperationFilter, OperationView, Provisioning};
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantState};
+use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, Event, Page, Progress, TenantId};
 
 /// How long an operation may be unfinished, with no living process at work on it, before that is a

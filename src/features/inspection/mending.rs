@@ -5,7 +5,6 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 use serde_json::json;
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::error::InspectionError;
@@ -16,7 +15,7 @@ use crate::features::placement::{drop_templates, template};
 use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::tenants::TenantRef;
 use crate::infra::cluster::{self, Database};
-use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
+use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, durable_transaction};
 use crate::infra::failpoint;
 use crate::infra::objects::Owner;
 use crate::kernel::{AnyFailure, Caller, Event, Progress, TenantId};

@@ -3,7 +3,6 @@
 use futures_util::StreamExt;
 use futures_util::stream;
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::PgConnection;
 
 use super::error::InspectionError;
 use super::look::Look;
@@ -12,6 +11,7 @@ use super::server::Whole;
 use crate::features::provisioning::sealed::{KEY, PASSWORD};
 use crate::infra::cluster::Index;
 use crate::infra::crypto::scram;
+use crate::infra::db::PgConnection;
 use crate::kernel::TenantId;
 
 /// How many tenants' secrets are open at a time.

@@ -1,7 +1,5 @@
 //! One PostgreSQL server: what is on it against the rows of the tenants that are placed there.
 
-use sqlx::PgConnection;
-
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
@@ -10,6 +8,7 @@ use super::{databases, sealed, store, strangers};
 use crate::features::placement::{Cluster, ClusterView, PlacementError, budget_and_template, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::{self, Database, Drift, Expected, Index, Scope, ServerInventory};
+use crate::infra::db::PgConnection;
 use crate::kernel::TenantId;
 
 /// A tenant that should be whole, and what its mark is.

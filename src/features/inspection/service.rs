@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::error::InspectionError;
@@ -12,6 +11,7 @@ use super::model::{Finding, Place, Remedy, Report, Request};
 use super::{buckets, server};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants;
+use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, Event, Progress, TenantId};
 
 /// Between two looks: what was under way at the first has ended, or has begun to be recorded.

@@ -1,8 +1,6 @@
 //! The SQL of mending.
 
-use sqlx::PgConnection;
-
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 
 /// A fence above all that were given out.

@@ -3,8 +3,6 @@
 
 use std::collections::HashSet;
 
-use sqlx::PgConnection;
-
 use super::error::InspectionError;
 use super::look::{Changing, Look};
 use super::model::{Finding, Place, Remedy};
@@ -13,6 +11,7 @@ use crate::features::placement::{Cluster, known_templates};
 use crate::features::provisioning::{OperationFilter, OperationView};
 use crate::features::tenants::{self, Tenant};
 use crate::infra::cluster::{self, FoundDatabase, FoundSession, Index, ServerInventory};
+use crate::infra::db::PgConnection;
 use crate::kernel::{OperationId, Page, TenantId};
 
 /// How old a session must be, in seconds, before it counts as left over: its process may be about

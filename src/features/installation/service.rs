@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::InstallationError;
@@ -13,7 +12,9 @@ use crate::features::iam::{self, FirstSignIn};
 use crate::features::placement::{Cluster, check_rights, template};
 use crate::features::secrets::Secrets;
 use crate::infra::cluster::close_maintenance_databases;
-use crate::infra::db::{AdvisoryLock, CONTROL, DbError, LockKey, REALM, ServerAddress, transaction};
+use crate::infra::db::{
+    AdvisoryLock, CONTROL, DbError, LockKey, PgConnection, REALM, ServerAddress, transaction,
+};
 use crate::kernel::{Caller, Email, Event, Progress, TenantId};
 
 /// How long to wait for another process that sets the same installation up.

@@ -1,9 +1,9 @@
 //! The SQL of the installation.
 
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
-use crate::infra::db::{DbError, identifier};
+use crate::infra::db::{DbError, PgConnection, identifier};
 
 /// What the control database says of itself.
 #[derive(Debug, FromRow)]

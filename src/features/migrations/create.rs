@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -16,6 +15,7 @@ use super::header::Header;
 use super::model::{BUILT_IN, Directives};
 use super::name::SetName;
 use super::registry::{built_in, row};
+use crate::infra::db::PgConnection;
 
 /// A migration to be written.
 #[derive(Debug, Clone)]

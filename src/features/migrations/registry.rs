@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use sqlx::PgConnection;
 
 use super::error::MigrationsError;
 use super::folder::{self, Found};
@@ -12,7 +11,7 @@ use super::name::{HistoryTable, SetName};
 use super::order::{Dependencies, order};
 use super::store::{self, SetRow};
 use crate::features::audit;
-use crate::infra::db::{REALM, durable_transaction};
+use crate::infra::db::{PgConnection, REALM, durable_transaction};
 use crate::kernel::Caller;
 
 /// A set to be registered.

@@ -1,11 +1,11 @@
 //! The SQL of sets, their stored files, and what of them is in which tenant.
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::model::BUILT_IN;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 /// A set's row.
 #[derive(Debug, Clone, FromRow)]

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use serde::Serialize;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::error::MigrationsError;
@@ -11,6 +10,7 @@ use super::header::time_text;
 use super::model::{File, Set};
 use super::registry::{built_in_files, found, ordered, row};
 use super::store::{self, SetRow, Standing};
+use crate::infra::db::PgConnection;
 
 /// A set as a list shows it.
 #[derive(Debug, Clone, Serialize)]

@@ -2,7 +2,6 @@
 
 use secrecy::SecretString;
 use serde_json::json;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::error::PlacementError;
@@ -12,7 +11,7 @@ use super::store;
 use super::template::{drop_templates, template};
 use crate::features::audit;
 use crate::infra::cluster::{close_maintenance_databases, drop_app_role};
-use crate::infra::db::{ServerAddress, durable_transaction};
+use crate::infra::db::{PgConnection, ServerAddress, durable_transaction};
 use crate::infra::failpoint;
 use crate::kernel::{Caller, Event, Labels, PlaceName, Progress, TenantId};
 

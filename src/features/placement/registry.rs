@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use sqlx::PgConnection;
 use tokio::sync::Mutex;
 
 use super::error::PlacementError;
 use super::model::{Driver, ServerPlace, StorePlace, Wish};
 use super::store;
 use crate::features::secrets::Secrets;
-use crate::infra::db::{Host, ServerAddress, Tls};
+use crate::infra::db::{Host, PgConnection, ServerAddress, Tls};
 use crate::infra::objects::{AwsConfig, AwsStore, GarageStore, LocalStore, ObjectStore, SharedKeyStore};
 use crate::kernel::TenantId;
 

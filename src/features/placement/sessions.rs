@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
 use super::error::PlacementError;
-use crate::infra::db::Slots;
+use crate::infra::db::{PgConnection, Slots};
 
 /// How long to wait for sessions that others hold.
 const PATIENCE: Duration = Duration::from_mins(10);

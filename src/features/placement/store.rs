@@ -1,12 +1,12 @@
 //! The SQL of servers, stores and templates.
 
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::clusters::AddCluster;
 use super::model::{ClusterChange, ClusterView, ServerPlace, StoreChange, StorePlace, StoreView, Wish};
 use super::stores::AddStore;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 const CLUSTER: &str = "name, state, host, port, login, tls, labels, tenants, capacity, connections, \
                        checked_at, problem, created_at";

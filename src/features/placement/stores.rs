@@ -2,7 +2,6 @@
 
 use secrecy::SecretString;
 use serde_json::json;
-use sqlx::PgConnection;
 
 use super::clusters::{Registered, entry};
 use super::error::PlacementError;
@@ -10,7 +9,7 @@ use super::model::{StoreChange, StorePlace, StoreView};
 use super::registry::{DEFAULT, Placement, driver, store_secret};
 use super::store;
 use crate::features::audit;
-use crate::infra::db::durable_transaction;
+use crate::infra::db::{PgConnection, durable_transaction};
 use crate::kernel::{Caller, Labels, PlaceName, TenantId};
 
 /// A store to be registered.

@@ -2,7 +2,6 @@
 //! purged. Each is one operation; the same change asked for again finds it done, or finishes it.
 
 use serde_json::{Value, json};
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
@@ -14,7 +13,7 @@ use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
 use crate::features::tenants::{self, Reason, Tenant, TenantError, TenantRef, TenantState, TenantView};
-use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
+use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, durable_transaction};
 use crate::infra::objects::Owner;
 use crate::infra::saga::Journal;
 use crate::kernel::{Caller, OperationId, Progress};

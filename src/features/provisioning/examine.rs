@@ -1,7 +1,5 @@
 //! What is looked at before a database is taken under Nexus. Nothing is changed here.
 
-use sqlx::PgConnection;
-
 use super::adopt::AdoptRequest;
 use super::error::ProvisioningError;
 use super::outline::PlannedStep;
@@ -9,7 +7,7 @@ use super::plan::PROOF;
 use super::worker::{Provisioning, Worker};
 use crate::features::tenants::{self, Adoption};
 use crate::infra::cluster::adopted::{self, Adopted, Found};
-use crate::infra::db::REALM;
+use crate::infra::db::{PgConnection, REALM};
 use crate::kernel::OperationId;
 
 /// Databases that belong to nobody (manual, chapter 23.3).

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::error::ProvisioningError;
 use super::store;
+use crate::infra::db::PgConnection;
 use crate::infra::saga::StepRecord;
 use crate::kernel::{Caller, OperationId, Page, TenantId};
 

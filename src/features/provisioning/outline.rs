@@ -1,7 +1,5 @@
 //! What an operation would do, for who asks before it is done.
 
-use sqlx::PgConnection;
-
 use super::create::differences;
 use super::error::ProvisioningError;
 use super::operations::{OperationFilter, OperationView};
@@ -12,6 +10,7 @@ use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::placement::Wish;
 use crate::features::tenants::{self, NewTenant, Tenant, TenantRef};
+use crate::infra::db::PgConnection;
 use crate::infra::saga::Probe;
 use crate::kernel::{Caller, OperationId, Page};
 

@@ -1,7 +1,6 @@
 //! What the steps of one operation share.
 
 use secrecy::SecretString;
-use sqlx::PgConnection;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -12,7 +11,7 @@ use crate::features::placement::Store;
 use crate::features::tenants::{Adoption, Tenant, TenantState};
 use crate::infra::cluster::adopted::Adopted;
 use crate::infra::cluster::{Database, Roles};
-use crate::infra::db::{DbError, ServerAddress};
+use crate::infra::db::{DbError, PgConnection, ServerAddress};
 use crate::infra::objects::{Owner, ScopedKey};
 use crate::kernel::OperationId;
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde_json::json;
-use sqlx::Connection;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +23,7 @@ use crate::features::iam::FirstSignIn;
 use crate::features::tenants::{self, Tenant, TenantState};
 use crate::infra::cluster;
 use crate::infra::crypto::InvitationToken;
-use crate::infra::db::{AdvisoryLock, LockKey, transaction};
+use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, transaction};
 use crate::infra::objects::{Owner, ScopedKey};
 use crate::infra::saga::{self, Journal};
 use crate::kernel::{Caller, OperationId, Progress, TenantId};
@@ -252,7 +251,7 @@ impl Provisioning {
 
     pub(super) async fn open_secrets(
         &self,
-        control: &mut sqlx::PgConnection,
+        control: &mut PgConnection,
         tenant: TenantId,
     ) -> Result<Opened, ProvisioningError> {
         Opened::of(self.secrets.get_all(control, tenant).await?, self.invitation_ttl_hours)
@@ -312,7 +311,7 @@ impl Provisioning {
     /// [`ProvisioningError::Lost`] when one is not sealed here.
     pub async fn credentials(
         &self,
-        control: &mut sqlx::PgConnection,
+        control: &mut PgConnection,
         tenant: &Tenant,
     ) -> Result<(SecretString, ScopedKey), ProvisioningError> {
         let lost = |what: &str| ProvisioningError::Lost { slug: tenant.slug.clone(), what: what.to_owned() };

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
 use super::error::ProvisioningError;
 use super::worker::Provisioning;
 use crate::features::tenants::Tenant;
 use crate::infra::cluster;
+use crate::infra::db::PgConnection;
 use crate::infra::objects::BucketClient;
 
 /// How long a person waits for numbers.

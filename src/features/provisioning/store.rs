@@ -1,12 +1,12 @@
 //! The SQL of operations, and of a proof inside a tenant's database.
 
 use serde_json::Value;
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Neighbour;
 use crate::features::tenants::Tenant;
-use crate::infra::db::{DbError, LockKey};
+use crate::infra::db::{DbError, LockKey, PgConnection};
 use crate::kernel::{Caller, OperationId, Page, TenantId};
 
 /// An operation that is not over, as it is taken up.

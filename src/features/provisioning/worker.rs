@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sqlx::PgConnection;
 use tokio::sync::Mutex;
 
 use super::error::ProvisioningError;
@@ -14,7 +13,7 @@ use crate::features::placement::{
 };
 use crate::features::secrets::Secrets;
 use crate::features::tenants::Tenant;
-use crate::infra::db::{DbError, ServerAddress, Slots};
+use crate::infra::db::{DbError, PgConnection, ServerAddress, Slots};
 
 /// Makes tenants and takes them away.
 #[derive(Clone)]

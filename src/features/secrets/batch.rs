@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use secrecy::SecretString;
-use sqlx::PgConnection;
 
 use super::error::SecretsError;
 use super::service::Secrets;
 use super::store;
-use crate::infra::db::transaction;
+use crate::infra::db::{PgConnection, transaction};
 use crate::kernel::TenantId;
 
 /// A tenant's secrets by name, or why they do not open.

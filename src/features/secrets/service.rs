@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::PgConnection;
 
 use super::error::SecretsError;
 use super::manifest::Manifest;
@@ -12,6 +11,7 @@ use super::store::{self, Batch, KeyRow, SecretRow};
 use super::views::StatusView;
 use crate::infra::crypto::seal::{self, DataKey, Place, length_prefixed};
 use crate::infra::crypto::{MasterKey, MasterKeyError, MasterKeyId};
+use crate::infra::db::PgConnection;
 use crate::kernel::TenantId;
 use crate::kernel::ids::DataKeyId;
 

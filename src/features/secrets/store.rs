@@ -1,8 +1,9 @@
 //! The statements on `master_keys`, `data_keys` and `sealed_secrets`.
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 
 use super::views::MasterKeyUse;
+use crate::infra::db::PgConnection;
 use crate::kernel::TenantId;
 use crate::kernel::ids::DataKeyId;
 

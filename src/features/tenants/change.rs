@@ -4,14 +4,13 @@
 
 use serde::Serialize;
 use serde_json::json;
-use sqlx::PgConnection;
 
 use super::error::TenantError;
 use super::model::{Tenant, TenantState};
 use super::service::{TenantRef, find, get};
 use super::store;
 use crate::features::audit;
-use crate::infra::db::transaction;
+use crate::infra::db::{PgConnection, transaction};
 use crate::kernel::label::Label;
 use crate::kernel::{Caller, Labels, Slug, TenantId};
 

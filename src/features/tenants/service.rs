@@ -2,13 +2,11 @@
 
 use std::str::FromStr;
 
-use sqlx::PgConnection;
-
 use super::error::TenantError;
 use super::model::{Tenant, TenantState};
 use super::selector::Selector;
 use super::store;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::slug::SlugError;
 use crate::kernel::{Caller, Slug, TenantId, suggest};
 

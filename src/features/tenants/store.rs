@@ -1,12 +1,12 @@
 //! The SQL of tenants' rows.
 
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, PgConnection, QueryBuilder};
+use sqlx::{AssertSqlSafe, QueryBuilder};
 use time::OffsetDateTime;
 
 use super::model::{Adoption, NewTenant, Resources, Tenant, TenantState};
 use super::selector::{self, Selector, like_literal};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Email, Labels, Slug, TenantId};
 
 /// The index that lets no two tenants have one slug.

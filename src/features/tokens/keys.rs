@@ -9,7 +9,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -22,7 +21,7 @@ use super::store;
 use crate::features::audit;
 use crate::features::secrets::SecretsError;
 use crate::infra::crypto::signing::{Algorithm, PublicKey, SigningKey};
-use crate::infra::db::{DbError, snapshot, transaction};
+use crate::infra::db::{DbError, PgConnection, snapshot, transaction};
 use crate::infra::failpoint;
 use crate::kernel::{Caller, TenantId};
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -19,7 +18,7 @@ use crate::features::audit;
 use crate::features::iam::{self, Subject};
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
-use crate::infra::db::transaction;
+use crate::infra::db::{PgConnection, transaction};
 use crate::kernel::{Caller, Email, shell, suggest};
 
 /// Why somebody acts as another.

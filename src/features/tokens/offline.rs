@@ -10,7 +10,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -22,7 +21,7 @@ use super::realm::{Realm, RealmName};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
-use crate::infra::db::transaction;
+use crate::infra::db::{PgConnection, transaction};
 use crate::infra::private_file;
 use crate::kernel::{Caller, Email, TenantId, shell, suggest};
 

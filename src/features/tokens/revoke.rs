@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde_json::json;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -12,7 +11,7 @@ use super::error::TokenError;
 use super::model::{IssuedFilter, IssuedView};
 use super::store::{self, NewRevocation};
 use crate::features::audit;
-use crate::infra::db::{DbError, transaction};
+use crate::infra::db::{DbError, PgConnection, transaction};
 use crate::kernel::{Caller, Page, TenantId};
 
 /// For how long a revocation is kept, in seconds: until no token is left that it could refuse.

@@ -1,11 +1,11 @@
 //! The SQL of signing keys, recorded tokens and revocations, in the control database.
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Page, TenantId};
 
 /// How far the changes have come.

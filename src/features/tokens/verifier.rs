@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -16,7 +15,7 @@ use super::error::TokenError;
 use super::ring::KeyRing;
 use super::store::{self, RevocationRow};
 use crate::infra::crypto::jwt::Flaw;
-use crate::infra::db::ServerAddress;
+use crate::infra::db::{PgConnection, ServerAddress};
 use crate::kernel::TenantId;
 
 /// How often the control database is asked what has changed.

@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{ClusterError, REALM_GRANTS, acting_as, drop_marked_migrators, ensure_app_role, sessions};
 use crate::infra::db::{
-    DbError, History, MigrationSet, Script, ServerAddress, identifier, literal, transaction,
+    DbError, History, MigrationSet, PgConnection, Script, ServerAddress, identifier, literal, transaction,
 };
 
 /// SQLSTATE `dependent_objects_still_exist`.

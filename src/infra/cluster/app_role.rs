@@ -2,10 +2,10 @@
 //! tenant, so that a migration can name it; a tenant's own login is a member. What keeps tenants
 //! apart is who may connect to which database.
 
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::ClusterError;
-use crate::infra::db::literal;
+use crate::infra::db::{PgConnection, literal};
 
 /// Its name.
 pub const APP_ROLE: &str = "nexus_app";

@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 
 use super::ClusterError;
-use crate::infra::db::{identifier, literal};
+use crate::infra::db::{PgConnection, identifier, literal};
 
 /// What a clone is to be given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,9 @@
 //! Databases: cloned from a template, closed to everyone until their privileges are set.
 
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::ClusterError;
-use crate::infra::db::{identifier, literal};
+use crate::infra::db::{PgConnection, identifier, literal};
 
 /// A database's name, its owner, and the mark that it bears as a comment.
 #[derive(Debug, Clone, Copy)]

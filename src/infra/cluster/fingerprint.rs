@@ -9,10 +9,10 @@ use std::sync::LazyLock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use super::{APP_ROLE, ClusterError};
-use crate::infra::db::{DbError, literal};
+use crate::infra::db::{DbError, PgConnection, literal};
 
 /// The roles that every tenant has under names of its own.
 #[derive(Debug, Clone, Copy)]

@@ -9,10 +9,10 @@
 use std::collections::BTreeMap;
 
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 
 use super::ClusterError;
-use crate::infra::db::{DbError, identifier, literal};
+use crate::infra::db::{DbError, PgConnection, identifier, literal};
 
 /// A migration that was applied, as a history has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

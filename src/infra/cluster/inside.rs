@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::drift::{Drift, Mend};
 use super::{APP_ROLE, ClusterError, Database, granted_inside};
-use crate::infra::db::{DbError, MigrationSet, identifier, transaction};
+use crate::infra::db::{DbError, MigrationSet, PgConnection, identifier, transaction};
 
 /// What is found inside.
 #[derive(Debug, Default)]

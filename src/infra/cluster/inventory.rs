@@ -2,10 +2,10 @@
 //! roles, who is a member of what, sessions.
 
 use secrecy::SecretString;
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 
 use super::ClusterError;
-use crate::infra::db::{DbError, transaction};
+use crate::infra::db::{DbError, PgConnection, transaction};
 
 /// A database.
 #[derive(Debug, Clone, FromRow)]

@@ -1,9 +1,9 @@
 //! Small changes that put a server right: what an inspection finds beside its tenants.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use super::ClusterError;
-use crate::infra::db::{ServerAddress, identifier};
+use crate::infra::db::{PgConnection, ServerAddress, identifier};
 
 /// Runs the statement that mends a [`super::Drift`].
 ///
@@ -98,7 +98,7 @@ pub async fn drop_role(
     for database in rights_only {
         let mut inside = server.database(&database).connect("nexus:fsck").await?;
         mend(&mut inside, &format!("drop owned by {} restrict", identifier(name))).await?;
-        let _ = sqlx::Connection::close(inside).await;
+        let _ = inside.close().await;
     }
     mend(admin, &format!("drop role {}", identifier(name))).await
 }

@@ -6,12 +6,12 @@
 use std::fmt::Write as _;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{APP_ROLE, ClusterError, Database, sessions};
 use crate::infra::crypto::random::{self, RandomError};
 use crate::infra::crypto::scram;
-use crate::infra::db::{DbError, ServerAddress, identifier, literal};
+use crate::infra::db::{DbError, PgConnection, ServerAddress, identifier, literal};
 
 /// For how long a login is good, should it stay behind.
 const GOOD_FOR: &str = "30 minutes";
@@ -161,7 +161,7 @@ pub async fn hand_over(
     let (name, owner) = (identifier(&login.name), identifier(&login.owner));
     let statements = format!("set role none; reassign owned by {name} to {owner}; drop owned by {name}");
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut session).await?;
-    let _ = sqlx::Connection::close(session).await;
+    let _ = session.close().await;
     Ok(())
 }
 
@@ -183,7 +183,7 @@ pub async fn acting_as<T>(
     let worked = match server.connect_acting(application, owner).await {
         Ok(mut session) => {
             let worked = work(&mut session).await;
-            let _ = sqlx::Connection::close(session).await;
+            let _ = session.close().await;
             worked
         }
         Err(error) => Err(error.into()),

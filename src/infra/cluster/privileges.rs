@@ -1,9 +1,9 @@
 //! Who may do what on a server and inside a tenant's database.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use super::{APP_ROLE, Carried, ClusterError, Database, ensure_app_role};
-use crate::infra::db::identifier;
+use crate::infra::db::{PgConnection, identifier};
 
 /// SQLSTATE of "tuple concurrently updated", which two changes of one database's privileges at
 /// the same moment get.

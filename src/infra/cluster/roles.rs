@@ -1,10 +1,10 @@
 //! A tenant's two roles: one that owns its database and cannot log in, one that logs in and owns
 //! nothing.
 
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{APP_ROLE, ClusterError};
-use crate::infra::db::{identifier, literal};
+use crate::infra::db::{PgConnection, identifier, literal};
 
 /// The names of both roles, and the mark that they bear as a comment.
 #[derive(Debug, Clone, Copy)]

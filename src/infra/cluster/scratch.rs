@@ -1,10 +1,10 @@
 //! Databases that are made to be looked into or worked in for a moment, and dropped. They bear a
 //! mark of ours, and nobody but the administrator is let in.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use super::ClusterError;
-use crate::infra::db::{identifier, literal};
+use crate::infra::db::{PgConnection, identifier, literal};
 
 /// Makes a scratch database: a clone of another that has no sessions, or an empty one.
 ///

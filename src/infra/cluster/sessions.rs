@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use super::{ClusterError, Database, Roles};
-use crate::infra::db::{identifier, literal};
+use crate::infra::db::{PgConnection, identifier, literal};
 
 /// How long a session may take to end after it was told to.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,8 +1,7 @@
 //! How much is in a database, for who is about to destroy it.
 
-use sqlx::PgConnection;
-
 use super::ClusterError;
+use crate::infra::db::PgConnection;
 
 /// A database's size on the disk in bytes; `None` where it is not there.
 ///

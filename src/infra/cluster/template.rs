@@ -2,7 +2,7 @@
 //! ever stands in the way of cloning it (a session in a template makes `CREATE DATABASE` wait and
 //! fail).
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
 use super::privileges::usual_default_rights;
 use super::{
@@ -10,7 +10,8 @@ use super::{
     drop_marked_migrators, ensure_app_role, fence, read_carried, realm_scripts,
 };
 use crate::infra::db::{
-    Applied, DbError, History, MigrationSet, Script, ServerAddress, identifier, literal, make_missing,
+    Applied, DbError, History, MigrationSet, PgConnection, Script, ServerAddress, identifier, literal,
+    make_missing,
 };
 
 /// A history of an operator's set, and the files that it is to hold.
@@ -90,7 +91,7 @@ impl Work<'_> {
             usual_default_rights(self.template.owner)
         );
         sqlx::raw_sql(AssertSqlSafe(rights)).execute(&mut inside).await?;
-        Ok(sqlx::Connection::close(inside).await?)
+        Ok(inside.close().await?)
     }
 
     /// Applies what a finished template lacks. `false`: it is not finished, or holds what it should
@@ -153,7 +154,7 @@ impl Work<'_> {
     async fn finish(&self, admin: &mut PgConnection) -> Result<Carried, ClusterError> {
         let mut inside = self.server.database(self.template.name).connect(&self.application()).await?;
         let carried = read_carried(&mut inside, self.template.owner).await;
-        sqlx::Connection::close(inside).await?;
+        inside.close().await?;
         let name = self.names().0;
         let finish = format!(
             "comment on database {name} is {};

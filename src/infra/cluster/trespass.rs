@@ -1,8 +1,8 @@
 //! What a login tries on a server where it has no business.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
-use crate::infra::db::{DbError, ServerAddress, identifier, transaction};
+use crate::infra::db::{DbError, PgConnection, ServerAddress, identifier, transaction};
 
 /// How an attempt on a server ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
-
 use super::ClusterError;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 /// The modes of table locks, the weakest first (manual, chapter 13.3.1).
 const MODES: [&str; 8] = [

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 
-use super::DbError;
 use super::history::{Script, ScriptError, settings};
 use super::statements::{Statement, statements};
+use super::{DbError, PgConnection};
 
 /// Why a file that runs outside a transaction stopped.
 pub(super) struct Cut {

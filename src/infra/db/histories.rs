@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Either, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Either, Row};
 
-use super::{Applied, DbError, History, literal};
+use super::{Applied, DbError, History, PgConnection, literal};
 
 /// Whose a session is, and how it looks for names.
 #[derive(Debug, Clone, PartialEq, Eq)]

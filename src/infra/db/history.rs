@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
-use sqlx::{AssertSqlSafe, Either, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, Either, FromRow};
 
 use super::apart::apart;
 use super::statements::statements;
-use super::{DbError, identifier, literal};
+use super::{DbError, PgConnection, identifier, literal};
 
 /// A history table.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,7 @@
 
 use std::fmt;
 
-use sqlx::PgConnection;
-
-use super::DbError;
+use super::{DbError, PgConnection};
 
 /// What a lock is about.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
-use super::DbError;
+use super::{DbError, PgConnection};
 
 /// Longest pause between two attempts to get slots.
 const PAUSE: Duration = Duration::from_millis(100);

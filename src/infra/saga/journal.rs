@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use crate::infra::db::{DbError, stored_as_text};
+use crate::infra::db::{DbError, PgConnection, stored_as_text};
 use crate::kernel::{Failure, OperationId};
 
 /// How far a step is.

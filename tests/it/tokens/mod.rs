@@ -18,9 +18,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nexus::features::secrets::Secrets;
 use nexus::features::tokens::{Realm, RealmName, Tokens};
 use nexus::infra::crypto::LocalMasterKey;
-use nexus::infra::db::{Host, ServerAddress, Tls};
+use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls};
 use serde_json::Value;
-use sqlx::PgConnection;
 
 use crate::support::world::World;
 

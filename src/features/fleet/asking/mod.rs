@@ -1,13 +1,11 @@
 //! Which tenants are asked, and what with: what the verbs have in common that ask the whole fleet.
 
-use sqlx::PgConnection;
-
 use super::error::FleetError;
 use crate::features::installation::Installation;
 use crate::features::placement::{Placement, hold_sessions};
 use crate::features::secrets::Secrets;
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantRef, TenantSort, TenantState};
-use crate::infra::db::Slots;
+use crate::infra::db::{PgConnection, Slots};
 use crate::kernel::Caller;
 
 /// What the fleet is reached with.

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
-use sqlx::PgConnection;
 
 use super::runner::Runner;
 use super::{Fleet, Outcome, Watch, Written, write};
@@ -11,7 +10,7 @@ use crate::features::fleet::error::FleetError;
 use crate::features::fleet::model::{Plan, Settings};
 use crate::features::fleet::plan::refuse_outside;
 use crate::features::fleet::runs::{self, NewTenant, RunKind, RunState, RunTenantView, RunView, TenantState};
-use crate::infra::db::durable_transaction;
+use crate::infra::db::{PgConnection, durable_transaction};
 use crate::kernel::ids::RunId;
 use crate::kernel::{Caller, Event};
 

@@ -1,15 +1,13 @@
 //! What dead processes left: sessions that are still at it, databases that stand open, logins,
 //! tenants that count as being migrated.
 
-use sqlx::PgConnection;
-
 use super::Fleet;
 use super::runner::{application_of, lock_of};
 use super::store;
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::runs;
 use crate::infra::cluster::{close_after_migration, drop_marked_migrators, fence};
-use crate::infra::db::{AdvisoryLock, LockKey};
+use crate::infra::db::{AdvisoryLock, LockKey, PgConnection};
 use crate::kernel::ids::{RunId, RunnerId};
 
 impl Fleet {

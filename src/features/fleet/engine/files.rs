@@ -3,14 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::model::{Plan, PlannedSet};
 use crate::features::fleet::runs::store;
 use crate::features::migrations::{BUILT_IN, Directives, File};
 use crate::infra::cluster::REALM_GRANTS;
-use crate::infra::db::{History, Script};
+use crate::infra::db::{History, PgConnection, Script};
 
 /// A set of a run.
 pub(super) struct RunSet {

@@ -16,7 +16,6 @@ mod tenant;
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::PgConnection;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +26,7 @@ use super::runs::{self, NewTenant, Run, RunKind, RunState, RunView};
 use crate::features::audit;
 use crate::features::installation::Installation;
 use crate::features::placement::Placement;
-use crate::infra::db::{DbError, ServerAddress, durable_transaction};
+use crate::infra::db::{DbError, PgConnection, ServerAddress, durable_transaction};
 use crate::infra::failpoint;
 use crate::kernel::ids::RunId;
 use crate::kernel::{Caller, Event, Progress};

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +13,7 @@ use super::store::{self, Told};
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::runs::{self, Run, RunKind, RunState};
 use crate::features::placement::try_hold_sessions;
-use crate::infra::db::{AdvisoryLock, DbError, LockKey};
+use crate::infra::db::{AdvisoryLock, DbError, LockKey, PgConnection};
 use crate::infra::failpoint;
 use crate::kernel::ids::{RunId, RunnerId};
 use crate::kernel::{Event, Progress};

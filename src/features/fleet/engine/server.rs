@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
-use sqlx::PgConnection;
 use tokio::sync::{Mutex, mpsc};
 
 use super::runner::Runner;
@@ -22,7 +21,7 @@ use crate::infra::cluster::{
     owners, put_in_app_role,
 };
 use crate::infra::crypto::{random, scram};
-use crate::infra::db::ServerAddress;
+use crate::infra::db::{PgConnection, ServerAddress};
 use crate::kernel::Event;
 
 /// Most results that are recorded at once.
@@ -234,7 +233,7 @@ impl Server<'_> {
         let place = self.cluster.admin.database(&tenant.database_name);
         let mut inside = place.connect(&self.runner.application()).await?;
         let brought = bring_rights_along(&mut inside, tenant.database()).await;
-        let _ = sqlx::Connection::close(inside).await;
+        let _ = inside.close().await;
         brought
     }
 

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::PgConnection;
-
 use super::files::RunSet;
 use super::store::Claimed;
 use crate::features::fleet::mend::Trouble;
 use crate::infra::cluster::{APP_ROLE, MigratorLogin};
-use crate::infra::db::{Applied, DbError, History, ServerAddress, Who, make_missing, who, who_and_histories};
+use crate::infra::db::{
+    Applied, DbError, History, PgConnection, ServerAddress, Who, make_missing, who, who_and_histories,
+};
 
 /// SQLSTATE `undefined_table`, and `invalid_schema_name`.
 const NO_HISTORY: [&str; 2] = ["42P01", "3F000"];

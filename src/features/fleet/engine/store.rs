@@ -1,14 +1,14 @@
 //! The SQL of work on a run: who is at it, what it holds, what came of it.
 
 use serde::Serialize;
+use sqlx::FromRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
 
 use crate::features::fleet::model::Versions;
 use crate::features::fleet::runs::{AppliedView, NoticeView};
 use crate::features::tenants::TenantState;
 use crate::infra::cluster::Database;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 use crate::kernel::ids::{RunId, RunnerId};
 

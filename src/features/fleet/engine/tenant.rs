@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
-
 use super::files::{RunFile, RunSet, Way};
 use super::session::{Acting, Look, look};
 use super::store::Claimed;
@@ -13,7 +11,7 @@ use crate::features::fleet::mend::{Again, Trouble};
 use crate::features::fleet::model::{Settings, Versions};
 use crate::features::fleet::runs::{AppliedView, NoticeView};
 use crate::features::migrations::{LINE_ENDS_HINT, differs_in_line_ends};
-use crate::infra::db::{Applied, Notices, hearing, invalid_indexes, repeatable};
+use crate::infra::db::{Applied, Notices, PgConnection, hearing, invalid_indexes, repeatable};
 use crate::infra::failpoint;
 use crate::kernel::{Event, Progress};
 
@@ -87,7 +85,7 @@ pub(super) async fn attempt(
     attempt.trouble = worked.err();
     attempt.after = Some(newest(sets, &histories));
     attempt.files = Some(counts(sets, &histories));
-    let _ = sqlx::Connection::close(session).await;
+    let _ = session.close().await;
     attempt
 }
 

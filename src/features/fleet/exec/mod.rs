@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
-use sqlx::PgConnection;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +17,7 @@ use super::error::FleetError;
 use crate::features::audit;
 use crate::features::placement::Cluster;
 use crate::features::tenants::{Tenant, TenantState};
-use crate::infra::db::{ServerAddress, Slots, durable_transaction};
+use crate::infra::db::{PgConnection, ServerAddress, Slots, durable_transaction};
 use crate::kernel::{AnyFailure, Caller, Event, Progress, SecretString, TenantId};
 
 mod model;

@@ -2,12 +2,11 @@
 //! has more rights than the tenant has.
 
 use futures_util::StreamExt;
-use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
 use super::model::{ExecLine, ExecOutcome, ExecRequest, object};
 use super::store;
-use crate::infra::db::{DbError, ServerAddress, snapshot, transaction};
+use crate::infra::db::{DbError, PgConnection, ServerAddress, snapshot, transaction};
 
 /// Where lines go. Nobody listens any more: whoever sends stops.
 pub(super) type Lines = mpsc::Sender<ExecLine>;
@@ -69,7 +68,7 @@ async fn within(
         let _ = tx.rollback().await;
         ended
     };
-    let _ = sqlx::Connection::close(session).await;
+    let _ = session.close().await;
     ended
 }
 

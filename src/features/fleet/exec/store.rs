@@ -4,9 +4,9 @@
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, Row, SqlSafeStr, Statement, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, Column, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef};
 
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 /// From here on the transaction cannot be made to write (manual, SET TRANSACTION: not after the
 /// first query).

@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
 
 use super::error::FleetError;
 use super::model::{Only, Plan, PlannedFile, PlannedSet, Request, Selection, Versions};
 use super::runs;
 use crate::features::migrations::{self, BUILT_IN, File, Set, lint};
 use crate::features::tenants::{self, Selector, TenantState};
-use crate::infra::db::statements;
+use crate::infra::db::{PgConnection, statements};
 use crate::kernel::{Caller, TenantId};
 
 pub use saved::PlanFile;

@@ -1,11 +1,11 @@
 //! The SQL of planning: which tenants lack what, by the registry.
 
 use serde_json::Value;
+use sqlx::FromRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
 
 use crate::features::tenants::TenantState;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 
 /// A tenant that lacks something, or that is in no state to be asked.

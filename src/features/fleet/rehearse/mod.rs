@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::asking::{Reach, Wanted, left_out};
@@ -19,7 +18,7 @@ use crate::features::migrations::Set;
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::copy_database;
 use crate::infra::crypto::random;
-use crate::infra::db::durable_transaction;
+use crate::infra::db::{PgConnection, durable_transaction};
 use crate::infra::failpoint;
 use crate::kernel::{Caller, Event, Progress, TenantId};
 
@@ -152,7 +151,7 @@ async fn one(
     let ended = on_clone(&workshop, &mut admin, picked, (&name, sets, late), progress).await;
     workshop.drop(control, &mut admin, &name).await?;
     workshop.close(control).await?;
-    let _ = sqlx::Connection::close(admin).await;
+    let _ = admin.close().await;
     ended
 }
 

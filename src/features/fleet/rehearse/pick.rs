@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sqlx::PgConnection;
-
 use super::super::asking::Reach;
 use super::super::error::FleetError;
 use super::model::Rehearsed;
@@ -11,6 +9,7 @@ use super::store;
 use crate::features::placement::Cluster;
 use crate::features::tenants::Tenant;
 use crate::infra::cluster::{database_sizes, tables_and_rows};
+use crate::infra::db::PgConnection;
 use crate::kernel::TenantId;
 
 /// Of how many of the largest the rows are counted.
@@ -58,7 +57,7 @@ pub(super) async fn sizes(
         for tenant in tenants {
             sizes.extend(found.get(&tenant.resources.database_name).map(|bytes| (tenant.id, *bytes)));
         }
-        let _ = sqlx::Connection::close(admin).await;
+        let _ = admin.close().await;
     }
     Ok(sizes)
 }
@@ -82,7 +81,7 @@ pub(super) async fn pick<'a>(
         let place = cluster.admin.database(&tenant.resources.database_name);
         let mut inside = place.connect_reading("nexus:rehearsal").await?;
         let (_, rows) = tables_and_rows(&mut inside).await?;
-        let _ = sqlx::Connection::close(inside).await;
+        let _ = inside.close().await;
         if most.is_none_or(|(than, _)| rows > than) {
             most = Some((rows, tenant));
         }

@@ -1,10 +1,8 @@
 //! What a run would do in a tenant: what its histories lack, and what it would refuse it for.
 
-use sqlx::PgConnection;
-
 use super::model::{Step, StepError};
 use crate::features::migrations::{File, Set, differs_in_line_ends};
-use crate::infra::db::{Applied, DbError, History, ServerAddress, repeatable};
+use crate::infra::db::{Applied, DbError, History, PgConnection, ServerAddress, repeatable};
 
 /// The files of a set that are to come.
 pub(super) struct ToDo<'a> {
@@ -34,7 +32,7 @@ pub(super) async fn read<'a>(
         let late = files.iter().map(|(file, _)| file.version).filter(|version| *version < newest).collect();
         work.push(ToDo { set, files, late });
     }
-    let _ = sqlx::Connection::close(session).await;
+    let _ = session.close().await;
     Ok((work, refused))
 }
 

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
-
 use super::model::{Lock, Step, StepError};
 use super::store;
 use super::todo::ToDo;
 use crate::features::migrations::{BUILT_IN, File, Set};
 use crate::infra::cluster::{ClusterError, Held, Locks, process_of, table_files};
-use crate::infra::db::{DbError, History, Script, ServerAddress, transaction};
+use crate::infra::db::{DbError, History, PgConnection, Script, ServerAddress, transaction};
 
 /// How often locks are looked at.
 const LOOK: Duration = Duration::from_millis(10);
@@ -27,14 +25,14 @@ pub(super) async fn run(
         // As in a run, where the login acts as another role; here it owns the copy itself.
         let mut session = login.connect_acting("nexus:rehearsal", &login.user).await?;
         let step = one(&mut session, &mut watcher, (todo.set, &login.user), (file, *begun)).await?;
-        let _ = sqlx::Connection::close(session).await;
+        let _ = session.close().await;
         let failed = step.error.is_some();
         steps.push(step);
         if failed {
             break;
         }
     }
-    let _ = sqlx::Connection::close(watcher).await;
+    let _ = watcher.close().await;
     Ok(steps)
 }
 

@@ -4,7 +4,6 @@
 mod store;
 
 use serde_json::json;
-use sqlx::PgConnection;
 
 use super::engine::Fleet;
 use super::error::FleetError;
@@ -13,7 +12,7 @@ use super::plan::Planned;
 use super::runs;
 use crate::features::migrations::BUILT_IN;
 use crate::features::placement::{refresh_templates, templates_are_current};
-use crate::infra::db::transaction;
+use crate::infra::db::{PgConnection, transaction};
 use crate::kernel::{Event, Progress};
 
 impl Fleet {

@@ -1,9 +1,8 @@
 //! The SQL of what new tenants are born with.
 
 use serde_json::Value;
-use sqlx::PgConnection;
 
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 /// How many files of sets that nobody lacks are not released; `sets` and `files` as a plan has them.
 pub(super) async fn unreleased(

@@ -4,14 +4,14 @@ pub(super) mod store;
 
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::FromRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::error::FleetError;
 use super::model::{Plan, Versions};
-use crate::infra::db::stored_as_text;
+use crate::infra::db::{PgConnection, stored_as_text};
 use crate::kernel::ids::RunId;
 use crate::kernel::{Caller, Page, TenantId};
 

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use super::{NewTenant, Run, RunKind, RunState, RunTenantView, RunView};
 use crate::features::fleet::model::Plan;
 use crate::features::migrations::{File, Set};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::ids::{RunId, RunnerId};
 use crate::kernel::{Caller, Page};
 

@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
 use super::asking::Reach;
 use super::error::FleetError;
 use crate::features::placement::{Cluster, PlacementError};
 use crate::infra::cluster::{create_scratch, create_scratch_login, drop_scratch, fence, name_session};
 use crate::infra::crypto::{random, scram};
-use crate::infra::db::{AdvisoryLock, LockKey};
+use crate::infra::db::{AdvisoryLock, LockKey, PgConnection};
 use crate::infra::failpoint;
 use crate::kernel::{ExposeSecret, SecretString};
 

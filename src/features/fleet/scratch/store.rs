@@ -1,8 +1,6 @@
 //! The SQL of databases that are there for a moment.
 
-use sqlx::PgConnection;
-
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 pub(super) async fn plan(
     control: &mut PgConnection,

@@ -2,7 +2,6 @@
 //! asked.
 
 use serde::Serialize;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -10,6 +9,7 @@ use super::asking::{self, Wanted};
 use super::error::FleetError;
 use crate::features::migrations::{self, Set};
 use crate::features::tenants::{self, Selector, TenantState};
+use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, TenantId};
 
 mod store;

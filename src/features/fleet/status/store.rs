@@ -1,10 +1,10 @@
 //! The SQL of what is at which version, by the control database alone.
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 
 /// The sets: their names, the newest version of each, how many files each has.

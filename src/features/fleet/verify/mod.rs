@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use super::asking::{Reach, left_out};
 use super::error::FleetError;
 use crate::features::migrations;
 use crate::features::tenants::{self, Tenant, TenantState};
+use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, Event, Progress};
 
 mod compare;

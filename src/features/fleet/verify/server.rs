@@ -3,8 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sqlx::PgConnection;
-
 use super::super::asking::{Reach, sessions};
 use super::super::error::FleetError;
 use super::compare::{
@@ -17,7 +15,7 @@ use crate::features::migrations::{BUILT_IN, Set};
 use crate::features::placement::Cluster;
 use crate::features::tenants::Tenant;
 use crate::infra::cluster::{self, ClusterError, History, Parts, Written};
-use crate::infra::db::{DbError, Slots};
+use crate::infra::db::{DbError, PgConnection, Slots};
 use crate::kernel::TenantId;
 
 /// A server whose tenants are asked.
@@ -72,7 +70,7 @@ impl<'a> Server<'a> {
         let mut admin = cluster.admin.connect("nexus:verify").await?;
         let databases = cluster::database_ids(&mut admin).await?.into_iter().collect();
         let expected = expected(reach, control, (&cluster, &mut admin)).await?;
-        let _ = sqlx::Connection::close(admin).await;
+        let _ = admin.close().await;
         let mut server = Self {
             sets,
             request,
@@ -139,7 +137,7 @@ impl<'a> Server<'a> {
         let place = self.cluster.admin.database(&tenant.resources.database_name);
         let mut session = place.connect_reading("nexus:verify").await?;
         let answer = self.look(&mut session, tenant).await;
-        let _ = sqlx::Connection::close(session).await;
+        let _ = session.close().await;
         answer
     }
 

@@ -1,11 +1,11 @@
 //! The SQL of what is remembered between verifications.
 
+use sqlx::FromRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::infra::cluster::{Line, Written};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 
 /// A template's schema.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::super::asking::Reach;
@@ -13,7 +12,7 @@ use super::store::{self, FingerprintRow};
 use crate::features::migrations::BUILT_IN;
 use crate::features::placement::{self, Cluster, Template};
 use crate::infra::cluster::{self, Line, Parts};
-use crate::infra::db::{DbError, REALM};
+use crate::infra::db::{DbError, PgConnection, REALM};
 
 /// Of each set the newest version, and how many files: one may have come late, with an older version.
 pub(super) type Versions = BTreeMap<String, (i64, i64)>;
@@ -81,6 +80,6 @@ async fn look(cluster: &Cluster, template: &Template, clone: &str) -> Result<Fin
     let parts = Parts { owner: &template.owner_role, app: "", database: &template.database, adopted: false };
     let lines = cluster::schema_lines(&mut inside, parts).await?;
     let digest = cluster::schema_digest(&mut inside, parts).await?;
-    sqlx::Connection::close(inside).await.map_err(DbError::from)?;
+    inside.close().await.map_err(DbError::from)?;
     Ok(FingerprintRow { digest, lines: Json(lines) })
 }

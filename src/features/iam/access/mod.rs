@@ -8,13 +8,13 @@ mod store;
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
-use sqlx::PgConnection;
 
 use super::error::IamError;
 use super::grants::{Grant, Grants};
 use super::model::UserState;
 use super::permission::Permission;
 use super::realm::Place;
+use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, TenantId, UserId};
 
 pub(super) use store::{grants_of_group, grants_of_role, grants_of_user, roles_with};

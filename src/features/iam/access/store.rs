@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use sqlx::FromRow;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::super::condition::Condition;
 use super::super::grants::{Grant, Grants, Held};
 use super::super::model::UserState;
 use super::super::permission::Permission;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{TenantId, UserId};
 
 #[derive(FromRow)]

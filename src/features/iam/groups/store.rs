@@ -1,11 +1,10 @@
 //! The SQL of groups.
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::model::Group;
 use super::Membership;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::UserId;
 
 /// The groups, or the one of a name.

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::OperatorGrant;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{TenantId, UserId};
 
 /// Writes a grant; the role's id only where it counts.

@@ -1,9 +1,7 @@
 //! The SQL of registered permissions.
 
-use sqlx::PgConnection;
-
 use super::super::model::PermissionView;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 /// Every permission, with the roles that hold it or a pattern that covers it.
 pub(super) async fn list(realm: &mut PgConnection) -> Result<Vec<PermissionView>, DbError> {

@@ -1,10 +1,9 @@
 //! The SQL of roles.
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::model::Role;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::UserId;
 
 /// The roles, or the one of a name.

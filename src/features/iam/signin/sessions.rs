@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, json};
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use super::super::model::{Changed, Outcome, UserRef};
 use super::super::realm::Realm;
 use super::super::users;
 use super::store;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Caller, UserId};
 
 /// A session as doors show it.

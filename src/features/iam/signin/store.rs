@@ -1,11 +1,11 @@
 //! The SQL of signing in.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::{LockedSession, Session};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::UserId;
 
 /// An account that may be tried.

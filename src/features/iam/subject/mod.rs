@@ -3,11 +3,10 @@
 mod store;
 
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::users::store::emails_like;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::suggest;
 
 /// A user of a realm, with what its roles allow.

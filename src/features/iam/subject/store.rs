@@ -1,10 +1,10 @@
 //! The SQL of a user as tokens name it.
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::Subject;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::Email;
 
 /// A user's columns, with what it holds by itself and through its groups. What is granted on a

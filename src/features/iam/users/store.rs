@@ -2,12 +2,12 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::super::model::{User, UserFilter, UserRef, UserSort, UserState};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Email, Page, UserId};
 
 const COLUMNS: &str = "users.id, users.email, users.name,

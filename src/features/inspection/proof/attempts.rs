@@ -124,7 +124,7 @@ impl Trier {
             tally.count(self, kind, "", format!("database {database}"), entry);
         }
         if let Some(session) = session.take() {
-            let _ = sqlx::Connection::close(session).await;
+            let _ = session.close().await;
         }
         self.try_buckets(neighbours, &mut tally, stop).await;
         tally

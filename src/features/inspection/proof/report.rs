@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::super::error::InspectionError;
@@ -13,7 +12,7 @@ use crate::features::audit;
 use crate::features::provisioning::Provisioning;
 use crate::features::secrets::SecretsError;
 use crate::infra::crypto::{PublicKey, Signer};
-use crate::infra::db::{DbError, durable_transaction};
+use crate::infra::db::{DbError, PgConnection, durable_transaction};
 use crate::kernel::{Caller, TenantId};
 
 /// The name under which the private key is sealed among the platform's own secrets.

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::json;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +16,7 @@ use crate::features::placement::{hold_sessions, known_templates};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantState};
 use crate::infra::crypto::random;
-use crate::infra::db::Slots;
+use crate::infra::db::{PgConnection, Slots};
 use crate::infra::failpoint;
 use crate::kernel::{Caller, Event, Progress, TenantId};
 

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use sqlx::PgConnection;
-
 use super::super::error::MigrationsError;
 use super::super::file::{Direction, check_text};
 use super::super::folder::{self, Found};
@@ -12,6 +10,7 @@ use super::super::name::SetName;
 use super::super::registry::{built_in_files, found, ordered};
 use super::super::store::{self, SetRow};
 use super::Subject;
+use crate::infra::db::PgConnection;
 
 /// A file by its path, of a set or of none. A name that ends in `.down.sql` is that of a way back.
 ///

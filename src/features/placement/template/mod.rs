@@ -6,7 +6,6 @@ mod store;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -15,7 +14,7 @@ use super::registry::{Cluster, Placement};
 use crate::features::migrations::File;
 use crate::infra::cluster::{Carried, Database, SetOfFiles, build_template, drop_template};
 use crate::infra::crypto::random;
-use crate::infra::db::{AdvisoryLock, DbError, History, LockKey, REALM, Script};
+use crate::infra::db::{AdvisoryLock, DbError, History, LockKey, PgConnection, REALM, Script};
 use crate::kernel::TenantId;
 
 /// How long to wait for another process that builds the same template.

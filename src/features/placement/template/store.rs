@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use crate::infra::cluster::Carried;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 
 /// How this program builds templates; one that was built otherwise is not cloned.

@@ -1,9 +1,7 @@
 //! The SQL of pools.
 
-use sqlx::PgConnection;
-
 use super::PoolView;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 
 /// All pools, by place.

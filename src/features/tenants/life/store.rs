@@ -1,9 +1,7 @@
 //! The SQL of suspensions and of the trash.
 
-use sqlx::PgConnection;
-
 use super::Reason;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Caller, TenantId};
 
 /// Moves a tenant to state `suspended`, and notes why, by whom and when.

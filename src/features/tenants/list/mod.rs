@@ -1,10 +1,8 @@
 //! Lists of tenants: one page with the total, or all of them as they come.
 
-use sqlx::PgConnection;
-
 use super::error::TenantError;
 use super::model::{Tenant, TenantFilter, TenantSort};
-use crate::infra::db::{DbError, snapshot, transaction};
+use crate::infra::db::{DbError, PgConnection, snapshot, transaction};
 use crate::kernel::{AnyFailure, Caller, Page, Pagination, TenantId};
 
 mod store;

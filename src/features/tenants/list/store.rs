@@ -2,13 +2,13 @@
 //! carried along.
 
 use futures_util::TryStreamExt;
-use sqlx::{PgConnection, Postgres, QueryBuilder};
+use sqlx::{Postgres, QueryBuilder};
 
 use super::super::model::{Tenant, TenantFilter, TenantSort};
 use super::super::selector::{self, like_literal};
 use super::super::store::COLUMNS;
 use super::{Counted, Stretch};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{AnyFailure, TenantId};
 
 /// What a filter and an order ask of a row.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::json;
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -18,7 +17,7 @@ use super::opaque::{API_KEY, Opaque};
 use super::realm::{Realm, RealmName, record};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Caller, TenantId};
 
 /// What an API key is asked to be.

@@ -1,10 +1,10 @@
 //! The SQL of API keys, in a realm.
 
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use super::{ApiKeyView, NewApiKey};
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 const SELECT: &str = "select api_keys.id, api_keys.name, users.email, hint, scopes, api_keys.created_at,
         expires_at, last_used_at,

@@ -3,13 +3,12 @@
 mod store;
 
 use serde::Serialize;
-use sqlx::{PgConnection, Postgres, Transaction};
 
 pub(super) use store::record;
 
 use super::error::TokenError;
 use crate::infra::cluster;
-use crate::infra::db::transaction;
+use crate::infra::db::{PgConnection, Transaction, transaction};
 use crate::kernel::TenantId;
 
 /// Which realm: a tenant's, or the platform's.
@@ -55,7 +54,7 @@ impl Realm {
     ///
     /// # Errors
     /// When the connection is broken.
-    pub async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, TokenError> {
+    pub async fn begin(&mut self) -> Result<Transaction<'_>, TokenError> {
         let mut tx = transaction(&mut self.session).await?;
         if let Some(owner) = &self.owner {
             cluster::become_role(&mut tx, owner).await?;

@@ -1,10 +1,9 @@
 //! The SQL of a realm's own audit log.
 
 use serde_json::Value;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::Caller;
 
 /// Notes a change or a disclosure in the realm's own audit log.

@@ -11,7 +11,6 @@
 mod store;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -22,6 +21,7 @@ use super::realm::{Realm, record};
 use super::store as control_store;
 use crate::features::iam::{self, Subject, signin};
 use crate::infra::crypto::seal::{self, DataKey, Place};
+use crate::infra::db::PgConnection;
 use crate::infra::failpoint;
 use crate::kernel::ids::DataKeyId;
 use crate::kernel::{Caller, TenantId};

@@ -1,10 +1,10 @@
 //! The SQL of refresh tokens, in a realm.
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 
 /// A token.
 #[derive(Debug, FromRow)]
