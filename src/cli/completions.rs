@@ -1,9 +1,9 @@
 //! `nexus completions SHELL`: the script that a shell reads once and that asks `nexus` from then on.
 
 use clap::{Args, ValueEnum};
-use clap_complete::env::EnvCompleter;
+use clap_complete::env::{EnvCompleter, Fish, Zsh};
 
-use super::complete::{Bash, Fish, Powershell, Zsh};
+use super::complete::{Bash, Powershell, Quoting};
 use super::output::{OutputError, Screen};
 use super::{CommandResult, Exit, complete};
 
@@ -54,8 +54,8 @@ impl Shell {
     pub fn script(self) -> Result<String, OutputError> {
         let shell: &dyn EnvCompleter = match self {
             Self::Bash => &Bash,
-            Self::Zsh => &Zsh,
-            Self::Fish => &Fish,
+            Self::Zsh => &Quoting(Zsh),
+            Self::Fish => &Quoting(Fish),
             Self::Powershell => &Powershell,
         };
         let mut script = Vec::new();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
-pub(super) use self::shells::{Bash, Fish, Powershell, Zsh};
+pub(super) use self::shells::{Bash, Powershell, Quoting};
 use super::usage;
 use crate::app::{App, Glance};
 use crate::features::iam::model::{UserFilter, UserSort};

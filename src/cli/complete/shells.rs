@@ -12,7 +12,8 @@ use clap_complete::env::{self, EnvCompleter, Shells};
 use super::line::{BashLine, Typed, for_powershell, unquoted};
 
 /// The shells that are answered.
-pub(super) const SHELLS: Shells<'static> = Shells(&[&Bash, &Zsh, &Fish, &Powershell]);
+pub(super) const SHELLS: Shells<'static> =
+    Shells(&[&Bash, &Quoting(env::Zsh), &Quoting(env::Fish), &Powershell]);
 
 static TYPED: OnceLock<Typed> = OnceLock::new();
 
@@ -127,16 +128,16 @@ fi"#
     }
 }
 
-/// Z shell. It quotes what it inserts by itself, and hands over words with their quotes.
-pub(in crate::cli) struct Zsh;
+/// A shell that quotes what it inserts by itself: Z shell, fish.
+pub(in crate::cli) struct Quoting<S>(pub(in crate::cli) S);
 
-impl EnvCompleter for Zsh {
+impl<S: EnvCompleter> EnvCompleter for Quoting<S> {
     fn name(&self) -> &'static str {
-        "zsh"
+        self.0.name()
     }
 
     fn is(&self, name: &str) -> bool {
-        name == "zsh"
+        self.0.is(name)
     }
 
     fn write_registration(
@@ -147,7 +148,7 @@ impl EnvCompleter for Zsh {
         completer: &str,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        env::Zsh.write_registration(variable, name, program, completer, out)
+        self.0.write_registration(variable, name, program, completer, out)
     }
 
     fn write_complete(
@@ -157,41 +158,7 @@ impl EnvCompleter for Zsh {
         folder: Option<&Path>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        env::Zsh.write_complete(grammar, words().to_vec(), folder, out)
-    }
-}
-
-/// fish. It quotes what it inserts by itself.
-pub(in crate::cli) struct Fish;
-
-impl EnvCompleter for Fish {
-    fn name(&self) -> &'static str {
-        "fish"
-    }
-
-    fn is(&self, name: &str) -> bool {
-        name == "fish"
-    }
-
-    fn write_registration(
-        &self,
-        variable: &str,
-        name: &str,
-        program: &str,
-        completer: &str,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
-        env::Fish.write_registration(variable, name, program, completer, out)
-    }
-
-    fn write_complete(
-        &self,
-        grammar: &mut clap::Command,
-        _: Vec<OsString>,
-        folder: Option<&Path>,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
-        env::Fish.write_complete(grammar, words().to_vec(), folder, out)
+        self.0.write_complete(grammar, words().to_vec(), folder, out)
     }
 }
 
