@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nexus::infra::cluster::{Database, grant_inside};
+use nexus::infra::cluster::{APP_ROLE, Carried, Database, grant_inside};
 use nexus::infra::crypto::{random, scram};
 use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls, identifier, literal};
 use nexus::infra::objects::{BucketClient, LocalStore, ObjectStore, Owner};
@@ -313,7 +313,7 @@ impl Names {
     fn roles(&self, verifier: &SecretString) -> String {
         let (owner, app) = (identifier(&self.owner), identifier(&self.app));
         let verifier = literal(verifier.expose_secret());
-        format!("create role {owner} nologin; create role {app} login password {verifier}")
+        format!("create role {owner} nologin; create role {app} login password {verifier} in role {APP_ROLE}")
     }
 }
 
@@ -396,7 +396,7 @@ impl Floor {
             app: &names.app,
             mark: (&*names.mark.mark).into(),
         };
-        grant_inside(&mut inside, database, &self.template_owner, &[]).await?;
+        grant_inside(&mut inside, database, &self.template_owner, &Carried::default()).await?;
         inside.close().await?;
         Ok(())
     }

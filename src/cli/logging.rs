@@ -4,12 +4,14 @@ use std::io::{self, Write};
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use super::output::Screen;
+use crate::infra::db::{NOTICES, NoticeLayer};
 use crate::kernel::{ErrorKind, Failure};
 use crate::settings::{LogFormat, LogSettings};
 
@@ -66,15 +68,17 @@ pub fn start(
 ) -> Result<(), LogFilterError> {
     let targets = targets(settings, filter, verbose)?;
     let writer = ScreenWriter(screen.clone());
+    let notices = NoticeLayer.with_filter(Targets::new().with_target(NOTICES, Level::TRACE));
     let started: Result<(), TryInitError> = match settings.format {
         LogFormat::Json => tracing_subscriber::registry()
-            .with(targets)
-            .with(tracing_subscriber::fmt::layer().json().with_writer(writer))
+            .with(notices)
+            .with(tracing_subscriber::fmt::layer().json().with_writer(writer).with_filter(targets))
             .try_init(),
-        LogFormat::Text => tracing_subscriber::registry()
-            .with(targets)
-            .with(tracing_subscriber::fmt::layer().with_ansi(screen.colour_on_stderr()).with_writer(writer))
-            .try_init(),
+        LogFormat::Text => {
+            let lines =
+                tracing_subscriber::fmt::layer().with_ansi(screen.colour_on_stderr()).with_writer(writer);
+            tracing_subscriber::registry().with(notices).with(lines.with_filter(targets)).try_init()
+        }
     };
     // Another log is running already only within tests; it serves as well.
     drop(started);
@@ -98,8 +102,11 @@ fn targets(settings: &LogSettings, filter: Option<&str>, verbose: u8) -> Result<
         _ => LevelFilter::TRACE,
     });
     // What libraries say is of use only when it is bad.
-    let quiet =
-        Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(S3_LIBRARY, LevelFilter::OFF);
+    // What PostgreSQL says about a tenant's migration is kept with its run, and shown with its file.
+    let quiet = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(S3_LIBRARY, LevelFilter::OFF)
+        .with_target(NOTICES, LevelFilter::OFF);
     Ok(quiet.with_target("nexus", level))
 }
 
@@ -144,6 +151,8 @@ mod tests {
         assert!(!shows(None, 3, "s3s::ops", Level::ERROR));
         assert!(!shows(Some("trace"), 0, "s3s::ops", Level::ERROR));
         assert!(shows(Some("warn,s3s=debug"), 0, "s3s::ops", Level::ERROR));
+        assert!(!shows(None, 0, NOTICES, Level::WARN));
+        assert!(shows(Some("sqlx=warn"), 0, NOTICES, Level::WARN));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation};
-use super::views::{RunReport, failure_text};
+use super::views::{RunReport, failure_text, notice_texts};
 use crate::app::App;
 use crate::features::fleet::{FleetError, Outcome, RunTenantView, RunView, TenantState};
 use crate::infra::private_file::PrivateFileError;
@@ -131,6 +131,11 @@ pub(super) async fn tell(
             Form::Markdown => markdown(&report),
         };
         own_files::write_public(&file.path, text.as_bytes(), args.force, file.form.ours())?;
+    }
+    if let Some(run) = &run {
+        for text in notice_texts(&report.tenants, run.id) {
+            on.screen.note(&text);
+        }
     }
     report.tenants.retain(|tenant| matches!(tenant.state, TenantState::Failed | TenantState::LeftOut));
     for tenant in &report.tenants {

@@ -6,7 +6,7 @@ use super::super::pages::{self, Found};
 use super::super::{CommandResult, Exit, Invocation, arguments, prompt};
 use super::how::PaceArgs;
 use super::report::{ReportArgs, tell};
-use super::views::RunReport;
+use super::views::{RunReport, WayBackView, counted, notice_texts};
 use crate::app::App;
 use crate::features::fleet::{RunFilter, RunState, RunView, TenantState};
 use crate::kernel::Progress;
@@ -139,11 +139,11 @@ pub(super) async fn run(verb: RunsVerb, on: &Invocation) -> CommandResult {
             let pace = args.pace.settings();
             let way = fleet.way_back(&mut app.control, &caller, args.id, pace).await?;
             if on.global.dry_run {
-                let view = RunView::show(&mut app.control, &caller, args.id).await?;
-                on.screen.thing(&RunReport::of(view, way.tenants))?;
+                on.screen.thing(&WayBackView::of(args.id, &way))?;
                 return Ok(Exit::Done);
             }
-            let what = format!("taking run {} back in {} tenant(s)", args.id, way.tenants.len());
+            let tenants = counted(way.tenants.len());
+            let what = format!("rolling back run {} in {tenants}", args.id);
             prompt::confirm(on, &what)?;
             let outcome = fleet.roll_back(&mut app.control, &caller, args.id, pace, watch).await?;
             tell(outcome, &mut app, &caller, &args.report, on).await
@@ -159,6 +159,9 @@ async fn show(app: &mut App, id: RunId, on: &Invocation) -> CommandResult {
         if let Some(hint) = &tenant.hint {
             on.screen.note(&format!("{}: {hint}", tenant.slug));
         }
+    }
+    for text in notice_texts(&tenants, id) {
+        on.screen.note(&text);
     }
     on.screen.thing(&RunReport::of(view, tenants))?;
     Ok(Exit::Done)

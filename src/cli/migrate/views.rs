@@ -7,7 +7,9 @@ use serde::Serialize;
 use super::super::output::{Column, Row, Thing, time_text};
 use crate::features::fleet::{
     LeftOut, Planned, PlannedFile, PlannedSet, PlannedTenant, RunState, RunTenantView, RunView, TenantState,
+    WayBack,
 };
+use crate::kernel::ids::RunId;
 
 /// A set in a plan, and where the tenants stand that lack something of it.
 #[derive(Debug, Serialize)]
@@ -97,6 +99,93 @@ impl Thing for PlanView<'_> {
     }
 }
 
+/// What a rollback would do.
+#[derive(Debug, Serialize)]
+pub(super) struct WayBackView<'a> {
+    /// `pending` or `nothing_to_do`.
+    outcome: &'static str,
+    /// The run that would be rolled back.
+    run: RunId,
+    /// Its files, in the order in which they would be rolled back.
+    files: Vec<FileBack<'a>>,
+    tenants: Vec<TenantBack<'a>>,
+}
+
+/// A file that would be rolled back.
+#[derive(Debug, Serialize)]
+struct FileBack<'a> {
+    set: &'a str,
+    version: i64,
+    /// What would run.
+    file: String,
+    /// In how many tenants.
+    tenants: usize,
+}
+
+/// A tenant in which something would be rolled back.
+#[derive(Debug, Serialize)]
+struct TenantBack<'a> {
+    slug: &'a str,
+    cluster: &'a str,
+    /// What would be rolled back, the last first.
+    files: Vec<String>,
+}
+
+/// A count with its word.
+pub(super) fn counted(tenants: usize) -> String {
+    format!("{tenants} tenant{}", if tenants == 1 { "" } else { "s" })
+}
+
+impl<'a> WayBackView<'a> {
+    pub(super) fn of(run: RunId, way: &'a WayBack) -> Self {
+        let name = |set: &str, version: i64| {
+            let file = way.plan.files.iter().find(|file| file.set == set && file.version == version);
+            let title = file.map_or(String::new(), |file| format!("_{}", file.description.replace(' ', "_")));
+            format!("{version}{title}.down.sql")
+        };
+        let has = |tenant: &&RunTenantView, file: &PlannedFile| {
+            tenant.applied.0.iter().any(|it| it.set == file.set && it.version == file.version)
+        };
+        let pending = way.plan.files.iter().rev().filter(|file| file.pending);
+        let files = pending.map(|file| FileBack {
+            set: &file.set,
+            version: file.version,
+            file: name(&file.set, file.version),
+            tenants: way.tenants.iter().filter(|tenant| has(tenant, file)).count(),
+        });
+        let tenants = way.tenants.iter().map(|tenant| TenantBack {
+            slug: &tenant.slug,
+            cluster: &tenant.cluster,
+            files: tenant.applied.0.iter().rev().map(|it| name(&it.set, it.version)).collect(),
+        });
+        let outcome = if way.tenants.is_empty() { "nothing_to_do" } else { "pending" };
+        Self { outcome, run, files: files.collect(), tenants: tenants.collect() }
+    }
+}
+
+impl Thing for WayBackView<'_> {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let would = self
+            .files
+            .iter()
+            .map(|it| format!("{} of set {} in {}", it.file, it.set, counted(it.tenants)))
+            .collect::<Vec<_>>();
+        let slugs: Vec<&str> = self.tenants.iter().take(10).map(|tenant| tenant.slug).collect();
+        let more = self.tenants.len().saturating_sub(slugs.len());
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        vec![
+            ("outcome", self.outcome.to_owned()),
+            ("run", self.run.to_string()),
+            ("would_roll_back", would.join("; ")),
+            ("tenants", format!("{}: {}{more}", self.tenants.len(), slugs.join(", "))),
+        ]
+    }
+
+    fn id(&self) -> String {
+        self.tenants.iter().map(|tenant| tenant.slug).collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// A run with what is worth telling of its tenants.
 #[derive(Debug, Serialize)]
 pub(super) struct RunReport {
@@ -146,6 +235,40 @@ impl Thing for RunReport {
 pub(super) fn failure_text(tenant: &RunTenantView) -> String {
     let code = tenant.sqlstate.as_deref().or(tenant.code.as_deref()).unwrap_or_default();
     format!("{}: {code} {}", tenant.slug, tenant.message.as_deref().unwrap_or_default())
+}
+
+/// Most sentences of PostgreSQL that are shown of a run.
+const SHOWN: usize = 10;
+
+/// What PostgreSQL said while files ran, each sentence once with its file and its tenants.
+pub(super) fn notice_texts(tenants: &[RunTenantView], run: RunId) -> Vec<String> {
+    let mut said: BTreeMap<(&str, &str, &str, &str), Vec<&str>> = BTreeMap::new();
+    for tenant in tenants {
+        for notice in &tenant.notices.0 {
+            // Warnings first.
+            let rank = if notice.level == "warning" { "" } else { notice.level.as_str() };
+            let key = (rank, notice.set.as_str(), notice.file.as_str(), notice.text.as_str());
+            let slugs = said.entry(key).or_default();
+            if slugs.last() != Some(&tenant.slug.as_str()) {
+                slugs.push(&tenant.slug);
+            }
+        }
+    }
+    let more = said.len().saturating_sub(SHOWN);
+    let kept: usize = tenants.iter().map(|tenant| tenant.notices.0.len()).sum();
+    let heard: i32 = tenants.iter().map(|tenant| tenant.notices_count).sum();
+    let text = |((rank, set, file, text), slugs): ((&str, &str, &str, &str), Vec<&str>)| {
+        let level = if rank.is_empty() { "warning" } else { rank };
+        let named: Vec<&str> = slugs.iter().take(3).copied().collect();
+        let others = slugs.len().saturating_sub(named.len());
+        let others = if others == 0 { String::new() } else { format!(" and {others} more") };
+        format!("{level} in {} of {file} (set {set}): {text}", named.join(", ") + &others)
+    };
+    let mut texts: Vec<String> = said.into_iter().take(SHOWN).map(text).collect();
+    if more > 0 || usize::try_from(heard).is_ok_and(|heard| heard > kept) {
+        texts.push(format!("PostgreSQL said more than that: nexus -o json migrate runs show {run}"));
+    }
+    texts
 }
 
 impl RunReport {

@@ -72,6 +72,18 @@ pub enum FleetError {
         /// What to write instead.
         instead: &'static str,
     },
+    /// A file has a statement that no file may have, whatever its header waives.
+    #[error("file {file} of set {set} would act outside the tenant on line {line}: {words}")]
+    OutsideTenant {
+        /// Its set.
+        set: String,
+        /// The file, as far as its name is known.
+        file: String,
+        /// Where.
+        line: usize,
+        /// The statement's first words.
+        words: String,
+    },
     /// A file that is to run for the first time does nothing.
     #[error("file {file} of set {set} has no statement")]
     NothingIn {
@@ -279,6 +291,12 @@ impl FleetError {
                 "write into it what it is to do, or remove it: what was applied cannot be changed".to_owned(),
                 "should it do nothing, let it say so: select 1".to_owned(),
             ],
+            Self::OutsideTenant { .. } => vec![
+                "take the statement out: a file acts as the owner of one tenant's database; its app's rights \
+                 are nexus_app's: grant … on … to nexus_app"
+                    .to_owned(),
+                "see what else there is: nexus migrate lint SET".to_owned(),
+            ],
             Self::FilesGone { .. } => vec!["begin a new one: nexus migrate tenants --all".to_owned()],
             Self::Behind { .. } => vec!["bring them up to date: nexus migrate tenants --all".to_owned()],
             Self::Drift { .. } => vec!["see what differs in one: nexus migrate verify SLUG".to_owned()],
@@ -308,6 +326,7 @@ impl Failure for FleetError {
             | Self::TransactionControl { .. }
             | Self::Unsendable { .. }
             | Self::PsqlCommand { .. }
+            | Self::OutsideTenant { .. }
             | Self::NothingIn { .. }
             | Self::NoPlan { .. }
             | Self::NoStatement
@@ -338,6 +357,7 @@ impl Failure for FleetError {
             Self::NoSuchName { .. } => "tenant_not_found",
             Self::TransactionControl { .. } => "transaction_control",
             Self::Unsendable { .. } => "migration_unsendable",
+            Self::OutsideTenant { .. } => "outside_tenant",
             Self::NothingIn { .. } => "migration_empty",
             Self::NoPlan { .. } => "plan_unreadable",
             Self::PlanChanged { .. } => "plan_changed",
@@ -393,7 +413,7 @@ impl Failure for FleetError {
             Self::Interrupted { id } | Self::TakenOver { id } => {
                 vec![format!("go on: nexus migrate runs resume {id}")]
             }
-            Self::Over { id, .. } => vec![format!("look at it: nexus migrate runs show {id}")],
+            Self::Over { id, .. } => vec![format!("see what it did: nexus migrate runs show {id}")],
             Self::NoWayBack { .. } => {
                 vec![
                     "write what leads back as a new file that goes up: nexus migrate new SET NAME".to_owned(),

@@ -251,6 +251,12 @@ pub const CODES: &[Entry] = &[
     ),
     entry("role_setting", Error, Cure::Repair, "a role has settings that it should not have"),
     entry("role_member", Error, Cure::Repair, "a role of the tenant has another role's rights"),
+    entry(
+        "role_app_missing",
+        Error,
+        Cure::Repair,
+        "the tenant's login is not in the role that apps' rights are granted to",
+    ),
     entry("role_granted", Error, Cure::Repair, "another role has the rights of a role of the tenant"),
     entry(
         "maintenance_public",
@@ -269,6 +275,12 @@ pub const CODES: &[Entry] = &[
         Notice,
         Cure::Hand("revoke connect on database … from public"),
         "tenants' logins may use a database of another application on the same server",
+    ),
+    entry(
+        "app_role_stranger",
+        Notice,
+        Cure::Hand("revoke nexus_app from …"),
+        "a role that is no tenant's login is in the role that apps' rights are granted to",
     ),
     entry(
         "template_missing",

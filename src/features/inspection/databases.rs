@@ -15,7 +15,7 @@ pub(super) async fn look(
     look: &Look<'_>,
     cluster: &Cluster,
     index: &Index<'_>,
-    whole: &[Whole<'_>],
+    (whole, born_with): (&[Whole<'_>], &[String]),
     jobs: usize,
     place: &Place,
     sight: &mut Sight,
@@ -25,7 +25,7 @@ pub(super) async fn look(
         let mut found = Vec::new();
         let mut unseen = None;
         if can_enter(index, it) {
-            match of(it, enter(look, cluster, it).await, place) {
+            match of(it, enter(look, cluster, it, born_with).await, place) {
                 Ok(inside) => found = inside,
                 Err(why) => unseen = Some(*why),
             }
@@ -56,13 +56,18 @@ fn can_enter(index: &Index<'_>, it: &Whole<'_>) -> bool {
         && index.role(&names.app_role).is_some()
 }
 
-async fn enter(look: &Look<'_>, cluster: &Cluster, it: &Whole<'_>) -> Result<Option<Inside>, ClusterError> {
+async fn enter(
+    look: &Look<'_>,
+    cluster: &Cluster,
+    it: &Whole<'_>,
+    born_with: &[String],
+) -> Result<Option<Inside>, ClusterError> {
     if look.stop.is_cancelled() {
         return Ok(None);
     }
     let server = cluster.admin.database(&it.tenant.resources.database_name);
     let mut admin = server.connect("nexus:fsck").await?;
-    let inside = cluster::inside(&mut admin, it.database(), REALM).await;
+    let inside = cluster::inside(&mut admin, it.database(), REALM, born_with).await;
     let _ = admin.close().await;
     inside.map(Some)
 }

@@ -5,7 +5,7 @@ use super::expectation::Expectation;
 use super::look::{Changing, Look};
 use super::model::{Finding, Place, Remedy, Sight};
 use super::{databases, record, sealed, store, strangers};
-use crate::features::placement::{Cluster, ClusterView, PlacementError, hold_sessions};
+use crate::features::placement::{Cluster, ClusterView, PlacementError, budget_and_template, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::{self, Database, Drift, Expected, Index, Mark, Scope, ServerInventory};
 use crate::infra::db::PgConnection;
@@ -87,7 +87,9 @@ async fn look_within(
         sight.findings.extend(drift.map(|drift| of_drift(drift, it, &place)));
     }
     sealed::look(look, control, &index, &whole, &place, &mut sight.findings).await?;
-    databases::look(look, &cluster, &index, &whole, jobs, &place, &mut sight).await;
+    let (_, template) = budget_and_template(control, &cluster.name).await?;
+    let born_with = template.map(|it| it.carried.public_schema).unwrap_or_default();
+    databases::look(look, &cluster, &index, (&whole, &born_with), jobs, &place, &mut sight).await;
     if look.whole_servers() {
         let on =
             strangers::Server { look, cluster: &cluster, place: &place, rows: &rows, changing: &changing };

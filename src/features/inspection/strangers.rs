@@ -38,6 +38,7 @@ impl Server<'_> {
         let known = known_templates(control, &self.cluster.name).await?;
         found.extend(self.templates(index, &known));
         found.extend(self.orphans(control, inventory, &known).await?);
+        found.extend(self.strangers_in_app_role(index));
         for session in inventory.sessions.iter().filter(|session| session.age > OLD) {
             found.extend(self.leftover(control, session).await?);
         }
@@ -117,6 +118,20 @@ impl Server<'_> {
         found
     }
 
+    /// Logins that no tenant's row explains may what apps may wherever they can connect.
+    fn strangers_in_app_role(&self, index: &Index<'_>) -> Vec<Finding> {
+        let is_known = |name: &str, mark: Option<&str>| {
+            mark.is_some_and(|mark| mark.starts_with("nexus:"))
+                || self.rows.iter().any(|tenant| tenant.resources.app_role == name)
+        };
+        let strangers = index.in_app_role().iter().filter(|(name, mark)| !is_known(name, *mark));
+        let finding = |(name, _): &(&str, Option<&str>)| {
+            let detail = format!("it is in {}, and no tenant's login", cluster::APP_ROLE);
+            self.finding("app_role_stranger", format!("role {name}"), detail)
+        };
+        strangers.map(finding).collect()
+    }
+
     async fn orphans(
         &self,
         control: &mut PgConnection,
@@ -155,6 +170,13 @@ impl Server<'_> {
                     let detail = "a login of a migration whose process is gone";
                     found.push(self.finding("orphan_role", object, detail).with(remedy));
                 }
+                continue;
+            }
+            // The login of a template that is being built.
+            let building = templates
+                .iter()
+                .any(|(name, _, ready)| !ready && mark.ends_with(&format!(":template:{name}")));
+            if building {
                 continue;
             }
             let Some(finding) = self.orphan(control, "orphan_role", object, mark).await? else { continue };

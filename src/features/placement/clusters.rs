@@ -10,7 +10,7 @@ use super::registry::{DEFAULT, Placement, address, cluster_secret};
 use super::store;
 use super::template::{drop_templates, template};
 use crate::features::audit;
-use crate::infra::cluster::close_maintenance_databases;
+use crate::infra::cluster::{close_maintenance_databases, drop_app_role};
 use crate::infra::db::{PgConnection, ServerAddress, durable_transaction};
 use crate::infra::failpoint;
 use crate::kernel::{Caller, Event, Labels, PlaceName, Progress, TenantId};
@@ -287,6 +287,7 @@ impl Placement {
             let cluster = self.cluster(control, name).await?;
             let mut admin = cluster.admin.connect("nexus:cluster").await?;
             drop_templates(control, &mut admin, name, installation).await?;
+            drop_app_role(&mut admin).await?;
         }
         let mut tx = durable_transaction(control).await?;
         if !store::delete_cluster(&mut tx, name).await? {

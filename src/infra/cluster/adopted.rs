@@ -2,10 +2,13 @@
 //! changed are switches and rights, each of which can be put back, and what is made inside is
 //! schema `nexus` alone, which bears the mark.
 
-use sqlx::{AssertSqlSafe, FromRow};
+use std::time::Duration;
 
-use super::{ClusterError, sessions};
-use crate::infra::db::{DbError, MigrationSet, PgConnection, identifier, literal, transaction};
+use super::{ClusterError, REALM_GRANTS, acting_as, drop_marked_migrators, ensure_app_role, sessions};
+use crate::infra::db::{
+    DbError, History, MigrationSet, PgConnection, Script, ServerAddress, identifier, literal, transaction,
+};
+use sqlx::{AssertSqlSafe, FromRow};
 
 /// SQLSTATE `dependent_objects_still_exist`.
 const DEPENDED_ON: &str = "2BP01";
@@ -327,18 +330,51 @@ pub async fn make_realm(inside: &mut PgConnection, owner: &str, mark: &str) -> R
     Ok(())
 }
 
-/// Applies the realm's migrations as the role that owns the schema: whatever is in the database
-/// runs with that role's rights, never with ours. The session stays that role's.
+/// Applies the realm's migrations as the role that owns the schema, in a session of a login that has no
+/// other power: whatever is in the database runs with that role's rights, never with ours.
 ///
 /// # Errors
 /// When a migration fails.
 pub async fn fill_realm(
-    inside: &mut PgConnection,
-    owner: &str,
+    admin: &mut PgConnection,
+    server: &ServerAddress,
+    (owner, application, mark): (&str, &str, &str),
     migrations: MigrationSet,
 ) -> Result<(), ClusterError> {
-    sqlx::raw_sql(AssertSqlSafe(format!("set role {}", identifier(owner)))).execute(&mut *inside).await?;
-    Ok(migrations.apply(inside).await?)
+    ensure_app_role(admin).await?;
+    drop_marked_migrators(admin, mark).await?;
+    acting_as(admin, server, (owner, application, mark), async |inside| {
+        let history = History::new(&migrations.history());
+        history.make(inside, &[]).await?;
+        migrations.recognise(inside).await?;
+        let has = history.read(inside).await?;
+        for script in realm_scripts(migrations, owner) {
+            if has.iter().all(|row| row.version != script.version) {
+                let script = Script { another_follows: true, ..script };
+                history.apply(inside, script).await.map_err(|error| DbError::from(error.error))?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The files of the realm as they run everywhere: with what apps may do there said anew after each.
+pub(super) fn realm_scripts(migrations: MigrationSet, owner: &str) -> Vec<Script<'_>> {
+    let script = |(version, description, checksum, text)| Script {
+        version,
+        description,
+        checksum,
+        text,
+        in_transaction: true,
+        search_path: "pg_catalog, pg_temp",
+        lock_timeout: Duration::ZERO,
+        statement_timeout: Duration::ZERO,
+        owner,
+        at_its_end: REALM_GRANTS,
+        another_follows: false,
+    };
+    migrations.all().map(script).collect()
 }
 
 /// Drops schema `nexus` with all that is in it, where it bears the mark. With `only_try` nothing is

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::inventory::{FoundDatabase, FoundRole, ServerInventory};
-use super::{Database, Roles, TEMP_FILE_LIMIT};
+use super::{APP_ROLE, Database, Roles, TEMP_FILE_LIMIT};
 use crate::infra::db::{identifier, literal};
 
 /// What should be there of one tenant.
@@ -97,10 +97,16 @@ impl<'a> Index<'a> {
         self.databases.get(name).copied()
     }
 
-    /// Whether a role is in another.
+    /// Whether a role is in another than the one for all apps.
     #[must_use]
     pub fn is_member(&self, role: &str) -> bool {
-        self.within.contains_key(role)
+        self.within.get(role).is_some_and(|roles| roles.iter().any(|other| *other != APP_ROLE))
+    }
+
+    /// Who is in the role for all apps, each with its comment.
+    #[must_use]
+    pub fn in_app_role(&self) -> &[(&'a str, Option<&'a str>)] {
+        self.members.get(APP_ROLE).map_or(&[], Vec::as_slice)
     }
 
     /// Who has which rights at a database, beside its owner.
@@ -155,7 +161,12 @@ fn role_drift(
         let statement = format!("alter role {quoted} {}", off.join(" "));
         add("role_powers", format!("it has {}", role.powers.join(", ")), statement);
     }
-    for other in found.within.get(name).into_iter().flatten() {
+    let within = found.within.get(name).map_or(&[][..], Vec::as_slice);
+    if name == roles.app && !within.contains(&APP_ROLE) {
+        let statement = format!("grant {APP_ROLE} to {quoted}");
+        add("role_app_missing", format!("it is not in {APP_ROLE}, which has the app's rights"), statement);
+    }
+    for other in within.iter().filter(|other| name != roles.app || **other != APP_ROLE) {
         let statement = format!("revoke {} from {quoted} cascade", identifier(other));
         add("role_member", format!("it is a member of {other}"), statement);
     }
@@ -215,9 +226,10 @@ fn app_drift(role: &FoundRole, quoted: &str, expected: &Expected<'_>, add: &mut 
         }
         _ => {}
     }
-    if role.inherit {
-        let statement = format!("alter role {quoted} noinherit");
-        add("role_inherit", "it inherits".to_owned(), statement);
+    if !role.inherit {
+        // Its rights come to it through the role for all apps.
+        let statement = format!("alter role {quoted} inherit");
+        add("role_inherit", "it does not inherit".to_owned(), statement);
     }
     let limit = expected.connection_limit;
     if role.connection_limit != limit {

@@ -1,5 +1,6 @@
 //! What can go wrong on a PostgreSQL server.
 
+use super::APP_ROLE;
 use crate::infra::db::{DbError, identifier};
 use crate::kernel::{ErrorKind, Failure};
 
@@ -65,6 +66,12 @@ pub enum ClusterError {
         /// What the server says.
         message: String,
     },
+    /// The role that apps' rights are granted to could do what every tenant would then be able to do.
+    #[error("role {APP_ROLE} is to have no login and no power of its own, and has {powers}")]
+    AppRole {
+        /// What it has.
+        powers: String,
+    },
     /// Something of ours that is to be changed is not there.
     #[error("{what} is not there")]
     Missing {
@@ -91,6 +98,7 @@ impl Failure for ClusterError {
             | Self::InUse { .. }
             | Self::HeldBy { .. }
             | Self::Collation { .. }
+            | Self::AppRole { .. }
             | Self::File { .. } => ErrorKind::Conflict,
             Self::StillAtWork { .. } | Self::StillOpen { .. } => ErrorKind::Busy,
             Self::Missing { .. } => ErrorKind::Integrity,
@@ -107,6 +115,7 @@ impl Failure for ClusterError {
             Self::HeldBy { .. } => "cluster_held_by",
             Self::Collation { .. } => "collation_changed",
             Self::File { .. } => "migration_file",
+            Self::AppRole { .. } => "app_role_powerful",
             Self::Missing { .. } => "cluster_missing",
         }
     }
@@ -128,6 +137,13 @@ impl Failure for ClusterError {
             Self::InUse { .. } => {
                 vec!["drop what hangs on it in the database, then repeat the command".to_owned()]
             }
+            Self::AppRole { .. } => vec![
+                format!(
+                    "take that away from it, as the server's administrator: alter role {APP_ROLE} nologin \
+                     nosuperuser nocreatedb nocreaterole noreplication nobypassrls; revoke ROLE from {APP_ROLE}"
+                ),
+                format!("or, where another program made it: alter role {APP_ROLE} rename to another_name"),
+            ],
             Self::StillAtWork { .. } | Self::StillOpen { .. } => {
                 vec!["repeat the command in a minute".to_owned()]
             }

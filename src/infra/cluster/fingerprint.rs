@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
 
-use super::ClusterError;
+use super::{APP_ROLE, ClusterError};
 use crate::infra::db::{DbError, PgConnection, literal};
 
 /// The roles that every tenant has under names of its own.
@@ -19,8 +19,13 @@ use crate::infra::db::{DbError, PgConnection, literal};
 pub struct Parts<'a> {
     /// The role that owns the objects.
     pub owner: &'a str,
-    /// The role that the app logs in as; what it may do is no matter of the schema's.
+    /// The role that the app logs in as. What it may do by itself is told; what it may as a member of the
+    /// role for all apps is that role's.
     pub app: &'a str,
+    /// The database whose settings are told: a clone that is made to be looked at has none.
+    pub database: &'a str,
+    /// The database was there before Nexus: what its app may do by itself is its owner's affair.
+    pub adopted: bool,
 }
 
 /// A thing in a database, and how it is.
@@ -33,7 +38,7 @@ pub struct Line(pub String, pub String);
 /// When the statement fails.
 pub async fn recipe(session: &mut PgConnection) -> Result<String, ClusterError> {
     static READ: LazyLock<String> = LazyLock::new(|| {
-        let read = lines_statement(Parts { owner: "", app: "" });
+        let read = lines_statement(Parts { owner: "", app: "", database: "", adopted: false });
         STANDARD.encode(Sha256::digest(read.as_bytes()))
     });
     let server: String =
@@ -77,16 +82,28 @@ fn called(role: &str) -> String {
     )
 }
 
-/// Who else than its owner and the app may do what with a thing.
-fn rights(acl: &str, owner: &str) -> String {
+/// Who else than its owner may do what with a thing, and what its owner may where that is not
+/// everything. `kind` is the thing's as `acldefault` has it; of a column its owner may what it may with
+/// the table.
+fn rights(acl: &str, owner: &str, kind: char) -> String {
+    let lacking = format!(
+        "union all
+             select 'its owner may ' || coalesce(string_agg(privilege_type, ', ' order by privilege_type), 'nothing')
+             from aclexplode({acl}) as acl where grantee = {owner}
+             having array_agg(privilege_type order by privilege_type) is distinct from
+                 (select array_agg(privilege_type order by privilege_type)
+                  from aclexplode(acldefault('{kind}', {owner})) where grantee = {owner})"
+    );
     format!(
         "(select string_agg(may, '; ' order by may) from (
              select {grantee} || ' may ' || string_agg(privilege_type
                         || case when is_grantable then ' and grant it' else '' end, ', ' order by privilege_type) as may
              from aclexplode({acl}) as acl
-             where grantee <> {owner} and grantee is distinct from part.owner and grantee is distinct from part.app
-             group by grantee) as granted)",
+             where grantee <> {owner} and grantee is distinct from part.owner
+               and not (part.adopted and grantee is not distinct from part.app)
+             group by grantee {lacking}) as granted)",
         grantee = called("grantee"),
+        lacking = if kind == 'c' { "" } else { &lacking },
     )
 }
 
@@ -108,11 +125,13 @@ fn lines_statement(parts: Parts<'_>) -> String {
         types(),
         policies(),
         default_rights(),
+        settings(),
         rest(),
     ];
     format!(
-        "with part (owner, app) as materialized (
-             select (select oid from pg_authid where rolname = {owner}), (select oid from pg_authid where rolname = {app})
+        "with part (owner, app, database, adopted) as materialized (
+             select (select oid from pg_authid where rolname = {owner}), (select oid from pg_authid where rolname = {app}),
+                    (select oid from pg_database where datname = {database}), {adopted}
          ), home (oid, called) as materialized (
              select oid, quote_ident(nspname) from pg_namespace
              where not starts_with(nspname, 'pg_toast') and not starts_with(nspname, 'pg_temp_')
@@ -122,6 +141,8 @@ fn lines_statement(parts: Parts<'_>) -> String {
          )",
         owner = literal(parts.owner),
         app = literal(parts.app),
+        database = literal(parts.database),
+        adopted = parts.adopted,
         union = branches.join("\n             union all\n             "),
     )
 }
@@ -132,11 +153,13 @@ fn schemas() -> String {
          from pg_namespace as it cross join part
          where (it.oid >= 16384 or nspname = 'public') and not starts_with(nspname, 'pg_')",
         owner = called("nspowner"),
-        rights = rights("coalesce(nspacl, acldefault('n', nspowner))", "nspowner"),
+        rights = rights("coalesce(nspacl, acldefault('n', nspowner))", "nspowner", 'n'),
     )
 }
 
 fn relations() -> String {
+    let of_kind = |kind| rights("relacl", "relowner", kind);
+    let rights = format!("case when relkind = 'S' then {} else {} end", of_kind('s'), of_kind('r'));
     format!(
         "select case relkind when 'v' then 'view ' when 'm' then 'materialized view ' when 'f' then 'foreign table '
                              when 'S' then 'sequence ' else 'table ' end || home.called || '.' || quote_ident(relname),
@@ -166,15 +189,25 @@ fn relations() -> String {
          where it.oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'S') and relpersistence <> 't'
            and {NOT_OF_AN_EXTENSION}",
         owner = called("relowner"),
-        rights = rights("relacl", "relowner"),
     )
 }
 
 /// An option of a column whose name begins with `pg_` is the server's own, and another one in each
 /// database: PostgreSQL 15.20 keeps `pg_attver` there.
 fn columns() -> String {
+    let of_apps = format!(
+        "select 'rights of apps at column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
+                (select string_agg(privilege_type, ', ' order by privilege_type) from aclexplode(attacl)
+                 where grantee = to_regrole('{APP_ROLE}'))
+         from pg_class as it join home on home.oid = relnamespace
+         join pg_attribute on attrelid = it.oid and attnum > 0 and not attisdropped
+         where it.oid >= 16384 and exists (select from aclexplode(attacl) where grantee = to_regrole('{APP_ROLE}'))
+           and {NOT_OF_AN_EXTENSION}"
+    );
+    let of_others =
+        format!("(select array_agg(acl) from unnest(attacl) as acl where acl::text not like '{APP_ROLE}=%')");
     format!(
-        "select 'column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
+        "{of_apps} union all select 'column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
                 concat_ws('; ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
                     case attgenerated when '' then 'default ' else 'generated ' end || pg_get_expr(adbin, adrelid),
                     case attidentity when 'a' then 'identity always' when 'd' then 'identity by default' end,
@@ -191,7 +224,7 @@ fn columns() -> String {
          left join pg_attrdef on adrelid = attrelid and adnum = attnum cross join part
          where it.oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'c') and relpersistence <> 't'
            and {NOT_OF_AN_EXTENSION}",
-        rights = rights("attacl", "relowner"),
+        rights = rights(&of_others, "relowner", 'c'),
     )
 }
 
@@ -242,13 +275,24 @@ fn rules_and_triggers() -> String {
     )
 }
 
+/// The same where PUBLIC has a right by default, `letter` in a list of rights (manual, table 5.2): it is
+/// told where it has not.
+fn rights_beside_publics(acl: &str, owner: &str, (kind, letter): (char, char)) -> String {
+    let others =
+        format!("(select array_agg(one) from unnest({acl}) as one where one::text not like '={letter}/%')");
+    format!(
+        "case when {acl} is not null then nullif(concat_ws('; ', {rights},
+             case when not exists (select from aclexplode({acl}) where grantee = 0) then 'PUBLIC may not' end), '') end",
+        rights = rights(&others, owner, kind),
+    )
+}
+
 fn functions() -> String {
-    // PUBLIC may call what nobody said otherwise of: so the lack of a list is not the empty one.
-    let rights = format!("coalesce({}, 'PUBLIC may not')", rights("proacl", "proowner"));
+    let rights = rights_beside_publics("proacl", "proowner", ('f', 'X'));
     format!(
         "select case prokind when 'a' then 'aggregate ' when 'p' then 'procedure ' else 'function ' end
                     || home.called || '.' || quote_ident(proname) || '(' || pg_get_function_identity_arguments(it.oid) || ')',
-                concat_ws('; ', 'of ' || {owner}, case when proacl is not null then {rights} end,
+                concat_ws('; ', 'of ' || {owner}, {rights},
                     case when prokind = 'a' then pg_get_function_result(it.oid) || ' by '
                          || (select concat_ws(', ', aggtransfn::text, nullif(aggfinalfn::text, '-'), agginitval)
                              from pg_aggregate where aggfnoid = it.oid)
@@ -273,13 +317,13 @@ fn types() -> String {
                                                       where rngtypid = it.oid)
                         when 'm' then 'multirange'
                         else 'base' end,
-                    case when typacl is not null then {rights} end)
+                    {rights})
          from pg_type as it join home on home.oid = typnamespace cross join part
          where it.oid >= 16384 and typcategory <> 'A'
            and (typrelid = 0 or exists (select from pg_class where pg_class.oid = typrelid and relkind = 'c'))
            and {NOT_OF_AN_EXTENSION}",
         owner = called("typowner"),
-        rights = rights("typacl", "typowner"),
+        rights = rights_beside_publics("typacl", "typowner", ('T', 'U')),
     )
 }
 
@@ -296,15 +340,36 @@ fn policies() -> String {
     )
 }
 
+/// Where PUBLIC lost what it has by default, e.g. to call functions, that is told, too.
 fn default_rights() -> String {
+    let of_kind = |kind: char| rights("defaclacl", "defaclrole", kind);
     format!(
         "select 'default rights of ' || {of} || coalesce(' in ' || home.called, '') || ' on '
                     || case defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
-                                          when 'T' then 'types' else 'schemas' end, {rights}
-         from pg_default_acl as it left join home on home.oid = defaclnamespace cross join part
-         where {rights} is not null",
+                                          when 'T' then 'types' else 'schemas' end,
+                coalesce(case when defaclnamespace <> 0 then {in_schema} when defaclobjtype = 'r' then {tables}
+                              when defaclobjtype = 'S' then {sequences} when defaclobjtype = 'f' then {functions}
+                              when defaclobjtype = 'T' then {types} else {schemas} end, 'nobody else may')
+         from pg_default_acl as it left join home on home.oid = defaclnamespace cross join part",
         of = called("defaclrole"),
-        rights = rights("defaclacl", "defaclrole"),
+        // An entry of one schema adds to what there is.
+        in_schema = of_kind('c'),
+        tables = of_kind('r'),
+        sequences = of_kind('s'),
+        functions = of_kind('f'),
+        types = of_kind('T'),
+        schemas = of_kind('n'),
+    )
+}
+
+/// Those of the database, and of its owner or its app's login there.
+fn settings() -> String {
+    format!(
+        "select 'setting ' || split_part(setting, '=', 1) || case when setrole = 0 then '' else ' of ' || {of} end,
+                substr(setting, strpos(setting, '=') + 1)
+         from pg_db_role_setting cross join part cross join unnest(setconfig) as setting
+         where setdatabase = part.database and (setrole = 0 or setrole = part.owner)",
+        of = called("setrole"),
     )
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::drift::{Drift, Mend};
-use super::{ClusterError, Database, granted_inside, limits};
+use super::{APP_ROLE, ClusterError, Database, granted_inside, limits};
 use crate::infra::db::{DbError, MigrationSet, PgConnection, identifier, transaction};
 
 /// What is found inside.
@@ -39,7 +39,8 @@ struct Facts {
     definers: Vec<String>,
 }
 
-/// Looks inside a database, in a session of the administrator there.
+/// Looks inside a database, in a session of the administrator there. `born_with` are the rights at schema
+/// public that migrations gave the template: those are in order.
 ///
 /// # Errors
 /// When a statement fails.
@@ -47,6 +48,7 @@ pub async fn inside(
     admin: &mut PgConnection,
     database: Database<'_>,
     migrations: MigrationSet,
+    born_with: &[String],
 ) -> Result<Inside, ClusterError> {
     let mut tx = transaction(admin).await?;
     sqlx::raw_sql("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
@@ -59,7 +61,7 @@ pub async fn inside(
         let applied = history(&mut tx, migrations).await?;
         found.version = applied.iter().map(|row| row.version).max();
         found.drift.extend(history_drift(&applied, migrations));
-        found.drift.extend(rights_drift(&facts, database));
+        found.drift.extend(rights_drift(&facts, database, born_with));
         if found.drift.is_empty() && !granted_inside(&mut tx, database).await? {
             let detail = "its app role lacks rights that it needs";
             found.drift.push(Drift::new("inside_rights_missing", "schema nexus", detail, Mend::Remake));
@@ -107,10 +109,10 @@ async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts
                               and classid = 'pg_class'::regclass and deptype in ('a', 'i'))), '{}') as strays,
                 coalesce((select array_agg(what || '|' || kind || '|' || coalesce(rolname, '') || '|' || privilege_type)
                           from granted left join pg_roles on pg_roles.oid = grantee
-                          where grantee <> owner and (rolname is null or rolname <> $2)), '{}') as rights,
+                          where grantee <> owner and (rolname is null or rolname not in ($2, $5))), '{}') as rights,
                 coalesce((select array_agg(what || '|' || kind || '|' || rolname || '|' || privilege_type)
                           from granted join pg_roles on pg_roles.oid = grantee
-                          where rolname = $2 and not (kind = 'schema' and privilege_type = 'USAGE')
+                          where rolname in ($2, $5) and not (kind = 'schema' and privilege_type = 'USAGE')
                             and not (what = any($3) and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
                             and not (privilege_type = 'SELECT' and not what = any($4))), '{}') as excess,
                 coalesce((select array_agg(distinct proname::text) from pg_proc
@@ -137,6 +139,7 @@ async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts
     .bind(WRITABLE.as_slice())
     .bind(NOT_WHOLLY_READABLE.as_slice())
     .bind(limits::bounded_functions())
+    .bind(APP_ROLE)
     .fetch_one(admin)
     .await?)
 }
@@ -177,7 +180,7 @@ fn history_drift(applied: &[Applied], migrations: MigrationSet) -> Vec<Drift> {
     vec![Drift::new("schema_history", "table nexus._sqlx_migrations", wrong.join("; "), Mend::ByHand)]
 }
 
-fn rights_drift(facts: &Facts, database: Database<'_>) -> Vec<Drift> {
+fn rights_drift(facts: &Facts, database: Database<'_>, born_with: &[String]) -> Vec<Drift> {
     let owner = identifier(database.owner);
     let mut drift = Vec::new();
     let mut add = |code, object: String, detail: String, statement: String| {
@@ -196,9 +199,12 @@ fn rights_drift(facts: &Facts, database: Database<'_>) -> Vec<Drift> {
         let mut parts = right.splitn(4, '|');
         let mut part = || parts.next().unwrap_or_default();
         let (what, kind, grantee, privilege) = (part(), part(), part(), part());
+        if what == "public" && born_with.iter().any(|it| *it == format!("{grantee}|{privilege}")) {
+            continue;
+        }
         let (code, whom) = match grantee {
             "" => ("inside_public", "public".to_owned()),
-            app if app == database.app => ("inside_app_excess", identifier(app)),
+            app if app == database.app || app == APP_ROLE => ("inside_app_excess", identifier(app)),
             grantee => ("inside_foreign_grant", identifier(grantee)),
         };
         let detail = format!("{} has {privilege}", if grantee.is_empty() { "PUBLIC" } else { grantee });

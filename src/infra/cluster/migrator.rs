@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::{ClusterError, sessions};
+use super::{APP_ROLE, ClusterError, Database, sessions};
 use crate::infra::crypto::random::{self, RandomError};
-use crate::infra::db::{PgConnection, ServerAddress, identifier, literal};
+use crate::infra::crypto::scram;
+use crate::infra::db::{DbError, PgConnection, ServerAddress, identifier, literal};
 
 /// For how long a login is good, should it stay behind.
 const GOOD_FOR: &str = "30 minutes";
@@ -48,29 +49,48 @@ impl MigratorLogin {
 pub struct OwnerFound {
     /// The role.
     pub owner: String,
+    /// The database.
+    pub database: String,
     /// What it may do beyond its own database, e.g. `superuser`: nothing of a tenant may run so.
     pub powers: Vec<String>,
+    /// The app's rights are those of the role for all apps, and none is its login's alone.
+    pub app_is_ready: bool,
 }
 
-/// What these roles are; those that are not there are left out.
+/// What these roles are, each with its database and its app's login; those that are not there are left
+/// out.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn owners(admin: &mut PgConnection, names: &[&str]) -> Result<Vec<OwnerFound>, ClusterError> {
+pub async fn owners(
+    admin: &mut PgConnection,
+    asked: &[Database<'_>],
+) -> Result<Vec<OwnerFound>, ClusterError> {
+    let of = |name: fn(&Database<'_>) -> String| asked.iter().map(name).collect::<Vec<String>>();
     Ok(sqlx::query_as(
-        "select role.rolname::text as owner,
-                array_remove(array[case when rolsuper then 'superuser' end,
-                    case when rolcreaterole then 'createrole' end,
-                    case when rolreplication then 'replication' end], null)
+        "select role.rolname::text as owner, asked.database,
+                array_remove(array[case when role.rolsuper then 'superuser' end,
+                    case when role.rolcreaterole then 'createrole' end,
+                    case when role.rolreplication then 'replication' end], null)
                 || array(select 'member of ' || other.rolname from pg_roles as other
                          where other.oid <> role.oid and not role.rolsuper
                            and (other.rolsuper or other.rolcreaterole
                                 or other.rolname in ('pg_execute_server_program', 'pg_read_server_files',
                                                      'pg_write_server_files'))
-                           and pg_has_role(role.oid, other.oid, 'member')) as powers
-         from pg_roles as role where role.rolname = any($1::text[])",
+                           and pg_has_role(role.oid, other.oid, 'member')) as powers,
+                exists (select from pg_roles as app join pg_auth_members on member = app.oid
+                        where app.rolname = asked.app and app.rolinherit and roleid = to_regrole($4))
+                and not exists (select from pg_shdepend
+                        where refclassid = 'pg_authid'::regclass and refobjid = to_regrole(quote_ident(asked.app))
+                          and deptype = 'a'
+                          and dbid = (select oid from pg_database where datname = asked.database)) as app_is_ready
+         from unnest($1::text[], $2::text[], $3::text[]) as asked (owner, app, database)
+         join pg_roles as role on role.rolname = asked.owner",
     )
-    .bind(names)
+    .bind(of(|it| it.owner.to_owned()))
+    .bind(of(|it| it.app.to_owned()))
+    .bind(of(|it| it.name.to_owned()))
+    .bind(APP_ROLE)
     .fetch_all(admin)
     .await?)
 }
@@ -143,6 +163,44 @@ pub async fn hand_over(
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut session).await?;
     let _ = session.close().await;
     Ok(())
+}
+
+/// Works in a session of a login that is there for this alone and acts as an owner.
+///
+/// # Errors
+/// When the login cannot be made, or what `work` says.
+pub async fn acting_as<T>(
+    admin: &mut PgConnection,
+    server: &ServerAddress,
+    (owner, application, mark): (&str, &str, &str),
+    work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, ClusterError>,
+) -> Result<T, ClusterError> {
+    let login = MigratorLogin::new(owner).map_err(no_random)?;
+    let password = random::role_password().map_err(no_random)?;
+    let verifier = scram::verifier_of_random(&password).map_err(no_random)?;
+    make_migrators(admin, std::slice::from_ref(&login), &verifier, mark).await?;
+    let server = server.login(&login.name, password);
+    let worked = match server.connect_acting(application, owner).await {
+        Ok(mut session) => {
+            let worked = work(&mut session).await;
+            let _ = session.close().await;
+            worked
+        }
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = drop_migrators(admin, &[&login.name]).await {
+        // Where the work failed for the same reason, e.g. a server that is gone, that is what is said.
+        let handed_over = hand_over(&server, &login, application).await;
+        let dropped = drop_migrators(admin, &[&login.name]).await;
+        if worked.is_ok() && (handed_over.is_err() || dropped.is_err()) {
+            return Err(error);
+        }
+    }
+    worked
+}
+
+fn no_random(error: impl std::error::Error + Send + Sync + 'static) -> ClusterError {
+    ClusterError::Db(DbError::Unexpected(sqlx::Error::Io(std::io::Error::other(error))))
 }
 
 /// Drops every login that bears a mark, one by one; how many could not be dropped.

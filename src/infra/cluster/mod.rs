@@ -5,6 +5,8 @@
 //! here is bound to a table.
 
 pub mod adopted;
+mod app_role;
+mod carried;
 mod collation;
 mod copy;
 mod database;
@@ -28,6 +30,9 @@ mod template;
 mod trespass;
 mod watching;
 
+use adopted::realm_scripts;
+pub use app_role::{APP_ROLE, drop_app_role, ensure_app_role};
+pub use carried::{Carried, read_carried};
 pub use copy::{CopyError, copy_database};
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
 pub use dependents::{check_nothing_else_is_theirs, clear_database, drop_roles_everywhere};
@@ -44,11 +49,12 @@ pub use inventory::{
 pub use limits::{Facility, TEMP_FILE_LIMIT, allow, allows, end_hoarders, superusers};
 pub use mending::{close_template, drop_role, end_session, mend, revoke_database};
 pub use migrator::{
-    MigratorLogin, OwnerFound, close_after_migration, drop_marked_migrators, drop_migrators, hand_over,
-    make_migrators, open_for_migration, owners,
+    MigratorLogin, OwnerFound, acting_as, close_after_migration, drop_marked_migrators, drop_migrators,
+    hand_over, make_migrators, open_for_migration, owners,
 };
 pub use privileges::{
-    become_role, close_maintenance_databases, grant_inside, grant_realm, granted_inside, realm_granted,
+    REALM_GRANTS, become_role, bring_rights_along, close_maintenance_databases, grant_adopted_realm,
+    grant_inside, granted_inside, leave_app_role, put_in_app_role, realm_granted, regrant_inside,
 };
 pub use roles::{Mark, Roles, RolesFound, create_roles, drop_roles, roles};
 pub use scratch::{create_scratch, create_scratch_login, drop_scratch, scratch_login};

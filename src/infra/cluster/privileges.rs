@@ -1,11 +1,9 @@
 //! Who may do what on a server and inside a tenant's database.
 
-use std::fmt::Write as _;
-
 use sqlx::AssertSqlSafe;
 
-use super::{ClusterError, Database, limits};
-use crate::infra::db::{History, PgConnection, identifier};
+use super::{APP_ROLE, Carried, ClusterError, Database, ensure_app_role, limits};
+use crate::infra::db::{PgConnection, identifier};
 
 /// SQLSTATE of "tuple concurrently updated", which two changes of one database's privileges at
 /// the same moment get.
@@ -50,45 +48,84 @@ pub async fn close_maintenance_databases(
     Ok(())
 }
 
-/// What the app role may do in the realm: read roles and permissions, change the settings. Never an
-/// administrator's work.
-fn realm_grants(app: &str) -> String {
-    let app = identifier(app);
+/// What an app may do in the realm, said whole: read roles and permissions, change the settings.
+/// Never an administrator's work. Whatever else it has there, e.g. by default privileges, goes.
+pub const REALM_GRANTS: &str = "revoke all on all tables in schema nexus from nexus_app;
+     revoke all on all sequences in schema nexus from nexus_app;
+     revoke create on schema nexus from nexus_app;
+     grant usage on schema nexus to nexus_app;
+     grant select on nexus.roles, nexus.permissions, nexus.role_permissions, nexus.user_roles to nexus_app;
+     grant select (id, email, name, state, created_at, updated_at) on nexus.users to nexus_app;
+     grant select, insert, update, delete on nexus.settings to nexus_app;";
+
+/// What apps may do with what a tenant's owner role makes, unless a migration says otherwise. It
+/// covers schemas that are made later, too.
+pub(super) fn usual_default_rights(owner: &str) -> String {
+    let of = format!("alter default privileges for role {}", identifier(owner));
     format!(
-        "grant usage on schema nexus to {app};
-         grant select on nexus.roles, nexus.permissions, nexus.role_permissions, nexus.user_roles to {app};
-         grant select (id, email, name, state, created_at, updated_at) on nexus.users to {app};
-         grant select, insert, update, delete on nexus.settings to {app}"
+        "{of} grant usage on schemas to {APP_ROLE};
+         {of} grant select, insert, update, delete on tables to {APP_ROLE};
+         {of} grant usage, select, update on sequences to {APP_ROLE};"
     )
 }
 
-/// Inside a database that was there before Nexus: what [`grant_inside`] grants in the realm. What
-/// the login may do with the app's own tables is left as it is.
+/// Inside a database that was there before Nexus: what apps may do in the realm, for the login
+/// itself, too, which may be one that does not inherit. What it may do with the app's own tables is left
+/// as it is.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn grant_realm(admin: &mut PgConnection, app: &str) -> Result<(), ClusterError> {
-    sqlx::raw_sql(AssertSqlSafe(realm_grants(app))).execute(admin).await?;
+pub async fn grant_adopted_realm(admin: &mut PgConnection, app: &str) -> Result<(), ClusterError> {
+    ensure_app_role(admin).await?;
+    let quoted = identifier(app);
+    let own = REALM_GRANTS.split_inclusive(';').filter(|it| it.trim_start().starts_with("grant"));
+    let own = own.collect::<String>().replace(&format!("to {APP_ROLE}"), &format!("to {quoted}"));
+    sqlx::raw_sql(AssertSqlSafe(format!("{REALM_GRANTS} {own} grant {APP_ROLE} to {quoted}")))
+        .execute(admin)
+        .await?;
     Ok(())
 }
 
-/// Whether [`grant_realm`] was done.
+/// Takes the membership away that [`grant_adopted_realm`] gave; the rights go with the realm.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn leave_app_role(admin: &mut PgConnection, app: &str) -> Result<(), ClusterError> {
+    let there: bool = sqlx::query_scalar(
+        "select exists (select from pg_auth_members
+                        where roleid = to_regrole($2) and member = to_regrole(quote_ident($1)))",
+    )
+    .bind(app)
+    .bind(APP_ROLE)
+    .fetch_one(&mut *admin)
+    .await?;
+    if there {
+        let revoke = format!("revoke {APP_ROLE} from {}", identifier(app));
+        sqlx::raw_sql(AssertSqlSafe(revoke)).execute(admin).await?;
+    }
+    Ok(())
+}
+
+/// Whether [`grant_adopted_realm`] was done.
 ///
 /// # Errors
 /// When a statement fails, e.g. because the realm's tables are not there.
 pub async fn realm_granted(admin: &mut PgConnection, app: &str) -> Result<bool, ClusterError> {
     Ok(sqlx::query_scalar(
         "select has_schema_privilege($1, 'nexus', 'usage') and has_table_privilege($1, 'nexus.roles', 'select')
-            and has_table_privilege($1, 'nexus.settings', 'insert')",
+            and has_table_privilege($1, 'nexus.settings', 'insert')
+            and coalesce(has_table_privilege(to_regrole($2), 'nexus.roles', 'select'), false)
+            and exists (select from pg_auth_members
+                        where roleid = to_regrole($2) and member = to_regrole(quote_ident($1)))",
     )
     .bind(app)
+    .bind(APP_ROLE)
     .fetch_one(admin)
     .await?)
 }
 
-/// Inside a clone of the template: gives everything to the owner role, and lets the app role read
-/// the realm, change the settings, and read and write the apps' tables, now and in the future; of
-/// the apps' histories of migrations it may only read.
+/// Inside a new clone of the template: gives everything to the owner role, and what cloning leaves
+/// out. What apps may do there the template has already, for the role that their logins are in.
 ///
 /// # Errors
 /// When a statement fails.
@@ -96,40 +133,31 @@ pub async fn grant_inside(
     admin: &mut PgConnection,
     database: Database<'_>,
     template_owner: &str,
-    histories: &[String],
+    carried: &Carried,
 ) -> Result<(), ClusterError> {
-    let (owner, app) = (identifier(database.owner), identifier(database.app));
-    // What the template has of the apps' tables is older than the default privileges below.
-    let mut born_with = String::new();
-    if !histories.is_empty() {
-        born_with = format!(
-            "; grant select, insert, update, delete on all tables in schema public to {app};
-             grant usage, select, update on all sequences in schema public to {app}"
-        );
-        for history in histories {
-            let table = History::new(history);
-            let _ = write!(born_with, "; revoke insert, update, delete on {} from {app}", table.quoted());
-        }
-    }
     let statements = format!(
-        "reassign owned by {template_owner} to {owner};
-         grant usage on schema public to {app};
-         {realm};
-         {bound};
-         alter default privileges for role {owner} in schema public
-             grant select, insert, update, delete on tables to {app};
-         alter default privileges for role {owner} in schema public
-             grant usage, select, update on sequences to {app}{born_with}",
+        "reassign owned by {template_owner} to {owner}; drop owned by {template_owner}; {bound}; {carried}",
         template_owner = identifier(template_owner),
-        realm = realm_grants(database.app),
+        owner = identifier(database.owner),
         bound = limits::bound(database.owner),
+        carried = carried.statements(database.name, database.owner),
     );
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
     Ok(())
 }
 
-/// Whether [`grant_inside`] was done: the owner role owns the realm, the app role has its rights,
-/// PUBLIC has none, nor what it could take from other tenants with.
+/// Inside a tenant's database that has been in use: what apps may do in the realm, as it should be, and
+/// [`bring_rights_along`]. Whatever migrations granted or revoked elsewhere stays.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn regrant_inside(admin: &mut PgConnection, database: Database<'_>) -> Result<(), ClusterError> {
+    sqlx::raw_sql(REALM_GRANTS).execute(&mut *admin).await?;
+    bring_rights_along(admin, database).await
+}
+
+/// Whether [`grant_inside`] and [`regrant_inside`] were done: the owner role owns the realm, apps have
+/// their rights there, and none is the login's alone.
 ///
 /// # Errors
 /// When a statement fails, e.g. because the realm's tables are not there.
@@ -138,20 +166,89 @@ pub async fn granted_inside(admin: &mut PgConnection, database: Database<'_>) ->
         "select (select nspowner = to_regrole($1) from pg_namespace where nspname = 'nexus')
             and not exists (select from pg_class join pg_namespace on pg_namespace.oid = relnamespace
                             where nspname = 'nexus' and relowner <> to_regrole($1))
-            and has_schema_privilege($2, 'nexus', 'usage') and has_schema_privilege($2, 'public', 'usage')
-            and not has_schema_privilege($2, 'public', 'create')
-            and has_table_privilege($2, 'nexus.roles', 'select')
-            and has_table_privilege($2, 'nexus.settings', 'insert')
-            and (select count(*) = 2 from pg_default_acl where defaclrole = to_regrole($1))
-            and {}",
-        limits::is_bound("$3")
+            and coalesce(has_schema_privilege(app, 'nexus', 'usage') and has_table_privilege(app, 'nexus.roles', 'select')
+                         and has_table_privilege(app, 'nexus.settings', 'insert'), false)
+            and not exists (select from pg_shdepend
+                            where refclassid = 'pg_authid'::regclass and refobjid = to_regrole($2) and deptype = 'a'
+                              and dbid = (select oid from pg_database where datname = current_database()))
+            and {}
+         from to_regrole($3) as app",
+        limits::is_bound("$4")
     );
     Ok(sqlx::query_scalar(AssertSqlSafe(statement))
         .bind(database.owner)
         .bind(database.app)
+        .bind(APP_ROLE)
         .bind(limits::bounded_functions())
         .fetch_one(admin)
         .await?)
+}
+
+/// The rights that a login has by itself inside a database, as Nexus granted them before there was
+/// a role for all apps: each is granted to that role, and revoked from the login.
+const OWN_RIGHTS: &str = "
+    with entry (what, many, part, grantee, privilege, further) as (
+        select format('%I.%I', nspname, relname), case relkind when 'S' then 'sequence' else 'table' end, '',
+               acl.grantee, acl.privilege_type, acl.is_grantable
+        from pg_class join pg_namespace on pg_namespace.oid = relnamespace cross join aclexplode(relacl) as acl
+        union all
+        select format('%I.%I', nspname, relname), 'table', format(' (%I)', attname),
+               acl.grantee, acl.privilege_type, acl.is_grantable
+        from pg_attribute join pg_class on pg_class.oid = attrelid
+        join pg_namespace on pg_namespace.oid = relnamespace cross join aclexplode(attacl) as acl
+        where not attisdropped
+        union all
+        select format('%I', nspname), 'schema', '', acl.grantee, acl.privilege_type, acl.is_grantable
+        from pg_namespace cross join aclexplode(nspacl) as acl
+        union all
+        select pg_proc.oid::regprocedure::text, 'routine', '', acl.grantee, acl.privilege_type, acl.is_grantable
+        from pg_proc cross join aclexplode(proacl) as acl
+        union all
+        select format('%I.%I', nspname, typname), 'type', '', acl.grantee, acl.privilege_type, acl.is_grantable
+        from pg_type join pg_namespace on pg_namespace.oid = typnamespace cross join aclexplode(typacl) as acl
+    )
+    select format('grant %1$s%2$s on %3$s %4$s to %5$I%7$s; revoke %1$s%2$s on %3$s %4$s from %6$I cascade;',
+                  privilege, part, many, what, $2::text, $1::text, case when further then ' with grant option' else '' end)
+    from entry where grantee = to_regrole(quote_ident($1))
+    union all
+    select format('alter default privileges for role %1$I%2$s revoke all on %3$s from %4$I;',
+                  pg_get_userbyid(defaclrole), case when nspname is null then '' else format(' in schema %I', nspname) end,
+                  case defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
+                                     when 'T' then 'types' else 'schemas' end, $1::text)
+    from pg_default_acl left join pg_namespace on pg_namespace.oid = defaclnamespace
+    where exists (select from aclexplode(defaclacl) where grantee = to_regrole(quote_ident($1)))";
+
+/// Gives the rights that a tenant's login has by itself to the role for all apps, and the owner role
+/// the usual default privileges, where there are such rights: a version before this one made them.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn bring_rights_along(
+    admin: &mut PgConnection,
+    database: Database<'_>,
+) -> Result<(), ClusterError> {
+    let rights: Vec<String> =
+        sqlx::query_scalar(OWN_RIGHTS).bind(database.app).bind(APP_ROLE).fetch_all(&mut *admin).await?;
+    if rights.is_empty() {
+        return Ok(());
+    }
+    let by_default = rights.iter().any(|it| it.starts_with("alter default"));
+    let usual = if by_default { usual_default_rights(database.owner) } else { String::new() };
+    let statements = format!("{} {usual} {REALM_GRANTS}", rights.concat());
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
+    Ok(())
+}
+
+/// Makes a tenant's login a member of the role for all apps.
+///
+/// # Errors
+/// When a statement fails; as [`ensure_app_role`].
+pub async fn put_in_app_role(admin: &mut PgConnection, app: &str) -> Result<(), ClusterError> {
+    ensure_app_role(admin).await?;
+    let app = identifier(app);
+    let statements = format!("alter role {app} inherit; grant {APP_ROLE} to {app}");
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
+    Ok(())
 }
 
 /// For the rest of this transaction acts with another role's rights.

@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::{ClusterError, TEMP_FILE_LIMIT};
+use super::{APP_ROLE, ClusterError, TEMP_FILE_LIMIT};
 use crate::infra::db::{PgConnection, identifier, literal};
 
 /// The names of both roles, and the mark that they bear as a comment.
@@ -139,7 +139,7 @@ pub async fn roles(
 
 /// Makes both roles, or mends those that are there, in one transaction. The owner inherits, because
 /// what a database's owner may do in schema public comes to it through `pg_database_owner`
-/// (manual, chapter 22.5). The password reaches the
+/// (manual, chapter 22.5); the app role because its rights are those of [`APP_ROLE`]. The password reaches the
 /// server as a SCRAM verifier only: a statement's text can end in the server's log. `login` says
 /// whether the app role may log in.
 ///
@@ -160,8 +160,9 @@ pub async fn create_roles(
         "set local synchronous_commit to off;
          {} role {owner} nologin inherit {plain};
          comment on role {owner} is {mark};
-         {} role {app} {login} noinherit {plain} connection limit {connection_limit} password {};
+         {} role {app} {login} inherit {plain} connection limit {connection_limit} password {};
          comment on role {app} is {mark};
+         grant {APP_ROLE} to {app};
          alter role {app} set search_path to public, pg_temp;
          alter role {app} set idle_in_transaction_session_timeout to '5min';
          alter role {app} set temp_file_limit to '{TEMP_FILE_LIMIT}'",

@@ -2,17 +2,24 @@
 //! ever stands in the way of cloning it (a session in a template makes `CREATE DATABASE` wait and
 //! fail).
 
-use sqlx::AssertSqlSafe;
-
-use super::{ClusterError, Database, DatabaseFound, database, drop_database, fence};
+use super::privileges::usual_default_rights;
+use super::{
+    APP_ROLE, Carried, ClusterError, Database, DatabaseFound, acting_as, database, drop_database,
+    drop_marked_migrators, ensure_app_role, fence, read_carried, realm_scripts,
+};
 use crate::infra::db::{
     Applied, DbError, History, MigrationSet, PgConnection, Script, ServerAddress, identifier, literal,
+    make_missing,
 };
+use sqlx::AssertSqlSafe;
 
 /// A history of an operator's set, and the files that it is to hold.
 pub type SetOfFiles<'a> = (History, Vec<Script<'a>>);
 
-/// Builds a template: a realm's tables, then the files of `sets`.
+/// Builds a template: a realm's tables, then the files of `sets`; what its clones are to be given.
+///
+/// Every file runs as in a tenant: in a session of a login without power that acts as the owner, with
+/// everything reset between files. The administrator's session only makes and closes the database.
 ///
 /// One that was finished at an older version is brought up to date: that needs no new database, and
 /// no drop of the old one, which makes the server write out all that waits in its memory. It is
@@ -29,8 +36,9 @@ pub async fn build_template(
     template: Database<'_>,
     migrations: MigrationSet,
     sets: &[SetOfFiles<'_>],
-) -> Result<(), ClusterError> {
+) -> Result<Carried, ClusterError> {
     let work = Work { server, template, migrations, sets };
+    ensure_app_role(admin).await?;
     fence(admin, &work.application()).await?;
     if database(admin, template).await? != DatabaseFound::Absent {
         // Whatever is in the way of this is said when it is in the way of the other, too.
@@ -40,9 +48,7 @@ pub async fn build_template(
         fence(admin, &work.application()).await?;
     }
     work.begin(admin).await?;
-    let mut inside = work.enter().await?;
-    work.fill(&mut inside).await?;
-    inside.close().await?;
+    work.fill(admin).await?;
     work.finish(admin).await
 }
 
@@ -59,28 +65,32 @@ impl Work<'_> {
         format!("nexus:template:{}", self.template.name)
     }
 
+    /// The mark of the logins that build it.
+    fn mark(&self) -> String {
+        format!("{}:{}", self.template.mark.text, self.template.name)
+    }
+
     fn names(&self) -> (String, String) {
         (identifier(self.template.name), identifier(self.template.owner))
     }
 
-    /// Makes it anew, with nothing in it.
+    /// Makes it, with nothing in it but what a file can rely upon.
     async fn begin(&self, admin: &mut PgConnection) -> Result<(), ClusterError> {
         drop_template_database(admin, self.template).await?;
+        drop_marked_migrators(admin, &self.mark()).await?;
         make_owner(admin, self.template).await?;
         let (name, owner) = self.names();
         let create = format!("create database {name} template template0 owner {owner}");
         super::collation::clone(admin, None, (&create, "template0")).await?;
         let close = format!("revoke all on database {name} from public");
         sqlx::raw_sql(AssertSqlSafe(close)).execute(admin).await?;
-        Ok(())
-    }
-
-    /// Opens a session that acts as its owner.
-    async fn enter(&self) -> Result<PgConnection, ClusterError> {
         let mut inside = self.server.database(self.template.name).connect(&self.application()).await?;
-        let act = format!("set role {}", self.names().1);
-        sqlx::raw_sql(AssertSqlSafe(act)).execute(&mut inside).await?;
-        Ok(inside)
+        let rights = format!(
+            "revoke all on schema public from public; grant usage on schema public to {APP_ROLE}; {}",
+            usual_default_rights(self.template.owner)
+        );
+        sqlx::raw_sql(AssertSqlSafe(rights)).execute(&mut inside).await?;
+        Ok(inside.close().await?)
     }
 
     /// Applies what a finished template lacks. `false`: it is not finished, or holds what it should
@@ -92,18 +102,32 @@ impl Work<'_> {
         let (name, owner) = self.names();
         let open =
             format!("alter database {name} owner to {owner}; alter database {name} allow_connections true");
-        sqlx::raw_sql(AssertSqlSafe(open)).execute(admin).await?;
-        let mut inside = self.enter().await?;
-        let whole = self.fill(&mut inside).await?;
-        inside.close().await?;
-        Ok(whole)
+        sqlx::raw_sql(AssertSqlSafe(open)).execute(&mut *admin).await?;
+        drop_marked_migrators(admin, &self.mark()).await?;
+        self.fill(admin).await
     }
 
-    /// Applies what is not in it. `false`: it holds what it should not.
-    async fn fill(&self, inside: &mut PgConnection) -> Result<bool, ClusterError> {
-        self.migrations.apply(inside).await?;
-        for (history, scripts) in self.sets {
-            history.make(inside, &[]).await?;
+    /// Applies what is not in it, in a session that acts as its owner and has no other power. `false`:
+    /// it holds what it should not.
+    async fn fill(&self, admin: &mut PgConnection) -> Result<bool, ClusterError> {
+        let server = self.server.database(self.template.name);
+        let (application, mark) = (self.application(), self.mark());
+        let how = (self.template.owner, &*application, &*mark);
+        acting_as(admin, &server, how, async |inside| self.fill_in(inside).await).await
+    }
+
+    async fn fill_in(&self, inside: &mut PgConnection) -> Result<bool, ClusterError> {
+        sqlx::raw_sql("create schema if not exists nexus").execute(&mut *inside).await?;
+        let own = History::new(&self.migrations.history());
+        let realm = realm_scripts(self.migrations, self.template.owner);
+        let sets = std::iter::once((&own, &realm)).chain(self.sets.iter().map(|(history, it)| (history, it)));
+        for (history, scripts) in sets {
+            if history == &own {
+                // What apps may read of it is said after each of its files.
+                history.make(inside, &[]).await?;
+            } else {
+                make_missing(inside, &[history], &[APP_ROLE]).await?;
+            }
             let has = history.read(inside).await?;
             let is_wanted = |row: &Applied| {
                 row.success
@@ -114,19 +138,22 @@ impl Work<'_> {
             }
             let has: Vec<i64> = has.iter().map(|row| row.version).collect();
             for script in scripts.iter().filter(|script| !has.contains(&script.version)) {
-                let applied = history.apply(inside, *script).await;
+                let script = Script { owner: self.template.owner, another_follows: true, ..*script };
+                let applied = history.apply(inside, script).await;
                 applied.map_err(|error| ClusterError::File {
                     file: format!("{}_{}", script.version, script.description.replace(' ', "_")),
                     message: DbError::from(error.error).to_string(),
                 })?;
             }
         }
-        sqlx::raw_sql("reset role; revoke all on schema public from public").execute(inside).await?;
         Ok(true)
     }
 
     /// Closes it, marked as finished.
-    async fn finish(&self, admin: &mut PgConnection) -> Result<(), ClusterError> {
+    async fn finish(&self, admin: &mut PgConnection) -> Result<Carried, ClusterError> {
+        let mut inside = self.server.database(self.template.name).connect(&self.application()).await?;
+        let carried = read_carried(&mut inside, self.template.owner).await;
+        inside.close().await?;
         let name = self.names().0;
         let finish = format!(
             "comment on database {name} is {};
@@ -135,7 +162,7 @@ impl Work<'_> {
             literal(self.template.mark.text),
         );
         sqlx::raw_sql(AssertSqlSafe(finish)).execute(admin).await?;
-        Ok(())
+        carried
     }
 }
 
@@ -158,6 +185,7 @@ async fn is_finished(admin: &mut PgConnection, template: Database<'_>) -> Result
 /// [`ClusterError::Foreign`] when something of this name is there that is not ours.
 pub async fn drop_template(admin: &mut PgConnection, template: Database<'_>) -> Result<(), ClusterError> {
     drop_template_database(admin, template).await?;
+    drop_marked_migrators(admin, &format!("{}:{}", template.mark.text, template.name)).await?;
     if owner_is_ours(admin, template).await? == Some(true) {
         let drop = format!("drop role {}", identifier(template.owner));
         sqlx::raw_sql(AssertSqlSafe(drop)).execute(admin).await?;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Either, FromRow};
 
-use super::statements::{Statement, statements};
+use super::apart::apart;
+use super::statements::statements;
 use super::{DbError, PgConnection, identifier, literal};
 
 /// A history table.
@@ -47,7 +48,21 @@ pub struct Script<'a> {
     pub lock_timeout: Duration,
     /// How long one statement may take; zero: as long as it takes.
     pub statement_timeout: Duration,
+    /// The role that the session acts as when it begins, and that owns what the file makes.
+    pub owner: &'a str,
+    /// Statements of ours that come with its row, each with a semicolon at its end.
+    pub at_its_end: &'static str,
+    /// Another file will run in the same session: what this one leaves there is reset at its end, because a
+    /// message is read with the settings that are there when it comes, e.g. of what a backslash means.
+    pub another_follows: bool,
 }
+
+/// Everything that a file can leave in its session goes, and every setting is again what the session
+/// was opened with. `DISCARD ALL` does the same (manual, `DISCARD`), but for the role, and may not
+/// travel with others.
+const RESET: &str = "begin read write; set session authorization default; reset all; reset role; \
+     deallocate all; close all; unlisten *; select pg_catalog.pg_advisory_unlock_all(); discard temp; \
+     discard sequences; discard plans; commit";
 
 /// A statement of a file that failed.
 #[derive(Debug)]
@@ -60,7 +75,7 @@ pub struct ScriptError {
 
 impl ScriptError {
     /// `before`: characters of what was sent that stand before the file's text.
-    fn of(error: sqlx::Error, before: usize, offset: usize) -> Self {
+    pub(super) fn of(error: sqlx::Error, before: usize, offset: usize) -> Self {
         use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
         let refusal = error.as_database_error().and_then(|it| it.try_downcast_ref::<PgDatabaseError>());
         let at = refusal.and_then(PgDatabaseError::position);
@@ -71,7 +86,7 @@ impl ScriptError {
         Self { error, position }
     }
 
-    fn plain(error: sqlx::Error) -> Self {
+    pub(super) fn plain(error: sqlx::Error) -> Self {
         Self { error, position: None }
     }
 }
@@ -134,7 +149,7 @@ impl History {
     fn insert(&self, script: &Script<'_>, success: bool, nanoseconds: i64) -> String {
         format!(
             "insert into {} (version, description, success, checksum, execution_time)
-             values ({}, {}, {success}, '\\x{}', {nanoseconds})",
+             values ({}, {}, {success}, E'\\\\x{}', {nanoseconds})",
             self.quoted,
             script.version,
             literal(script.description),
@@ -162,10 +177,12 @@ impl History {
             return Err(cut.error);
         }
         let done = format!(
-            "update {} set success = true, execution_time = {} where version = {}",
+            "{} update {} set success = true, execution_time = {} where version = {}; commit; {reset}",
+            leave(script),
             self.quoted,
             nanoseconds(began),
-            script.version
+            script.version,
+            reset = reset(script),
         );
         self.run(session, &done).await
     }
@@ -177,10 +194,12 @@ impl History {
     pub async fn finish(&self, session: &mut PgConnection, script: Script<'_>) -> Result<(), ScriptError> {
         apart(session, script, true).await.map_err(|cut| cut.error)?;
         let done = format!(
-            "update {} set success = true, checksum = '\\x{}' where version = {}",
+            "{} update {} set success = true, checksum = E'\\\\x{}' where version = {}; commit; {reset}",
+            leave(script),
             self.quoted,
             hex(script.checksum),
-            script.version
+            script.version,
+            reset = reset(script),
         );
         self.run(session, &done).await
     }
@@ -197,7 +216,7 @@ impl History {
         let begun = format!("update {} set success = false where version = {}", self.quoted, script.version);
         self.run(session, &begun).await?;
         apart(session, script, true).await.map_err(|cut| cut.error)?;
-        self.run(session, &delete).await
+        self.run(session, &format!("{} {delete}; commit; {}", leave(script), reset(script))).await
     }
 
     /// The file, then what its row needs, which is told how long the file took. To let the server work
@@ -228,7 +247,14 @@ impl History {
         let Err(error) = sent else {
             // The file may have set a path of its own.
             let row = row(nanoseconds(began));
-            let end = format!("set local search_path to pg_catalog, pg_temp; {row}; commit");
+            let end = format!(
+                "set local search_path to pg_catalog, pg_temp; set local role none; {hand_over}
+                 set local role {owner}; {also}{row}; commit; {reset}",
+                hand_over = hand_over(script),
+                owner = identifier(script.owner),
+                also = script.at_its_end,
+                reset = reset(script),
+            );
             let ended = self.run(session, &end).await;
             if ended.is_err() {
                 roll_back(session).await;
@@ -255,7 +281,7 @@ impl History {
 
 /// Whether the server waits for what this session cannot send, e.g. the data of a COPY. Nothing more
 /// may be sent in it: the answer would never come. Closed, it is rolled back.
-fn is_out_of_step(error: &sqlx::Error) -> bool {
+pub(super) fn is_out_of_step(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Protocol(_))
 }
 
@@ -268,66 +294,25 @@ fn nanoseconds(since: Instant) -> i64 {
     i64::try_from(since.elapsed().as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Why a file that runs outside a transaction stopped.
-struct Cut {
-    error: ScriptError,
-    /// Nothing of it was done.
-    untouched: bool,
+fn reset(script: Script<'_>) -> &'static str {
+    if script.another_follows { RESET } else { "" }
 }
 
-/// Each statement by itself: several at once would be one transaction (manual, chapter 55.2.2.1).
-async fn apart(session: &mut PgConnection, script: Script<'_>, again: bool) -> Result<(), Cut> {
-    let cut = |error, untouched| Cut { error, untouched };
-    let set = settings(script, "set");
-    let set = sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *session).await;
-    set.map_err(|error| cut(ScriptError::plain(error), true))?;
-    let mut done = Ok(());
-    for (index, statement) in statements(script.text).into_iter().enumerate() {
-        if let Err(error) = one_apart(session, statement, script.lock_timeout, again).await {
-            if is_out_of_step(&error.error) {
-                let position = Some(statement.offset + 1);
-                return Err(cut(ScriptError { position, ..error }, false));
-            }
-            let refused = error.error.as_database_error().is_some();
-            let position = error.position.or(refused.then_some(statement.offset + 1));
-            let error = ScriptError { position, ..error };
-            done = Err(cut(error, index == 0 && refused && !is_concurrent(statement)));
-            break;
-        }
-    }
-    let reset = "reset search_path; reset lock_timeout; reset statement_timeout";
-    let reset = sqlx::raw_sql(reset).execute(session).await;
-    done.and(reset.map(|_| ()).map_err(|error| cut(ScriptError::plain(error), false)))
+/// Gives what a file made as the login itself, having left its role, to the owner: the next file works
+/// on it everywhere. To be said as the login.
+fn hand_over(script: Script<'_>) -> String {
+    format!("reassign owned by session_user to {};", identifier(script.owner))
 }
 
-/// Where an earlier attempt was cut short, an index that it left invalid is dropped first, and one
-/// that it finished stays.
-async fn one_apart(
-    session: &mut PgConnection,
-    statement: Statement<'_>,
-    lock_timeout: Duration,
-    again: bool,
-) -> Result<(), ScriptError> {
-    let refuse = |error| ScriptError::of(error, 0, statement.offset);
-    if let Some(name) = index_made(statement).filter(|_| again) {
-        match validity(session, &name).await.map_err(ScriptError::plain)? {
-            Some((_, true)) => return Ok(()),
-            Some((quoted, false)) => {
-                let drop = format!("drop index concurrently {quoted}");
-                sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut *session).await.map_err(refuse)?;
-            }
-            None => {}
-        }
-    }
-    // What is built concurrently waits for others without standing in anybody's way.
-    let patience = if is_concurrent(statement) { 0 } else { lock_timeout.as_millis() };
-    let set = AssertSqlSafe(format!("set lock_timeout to {patience}"));
-    sqlx::raw_sql(set).execute(&mut *session).await.map_err(ScriptError::plain)?;
-    let sent = AssertSqlSafe(statement.text.to_owned());
-    sqlx::raw_sql(sent).execute(session).await.map(|_| ()).map_err(refuse)
+/// What ends a file that runs outside a transaction, together with its row.
+fn leave(script: Script<'_>) -> String {
+    let (hand_over, also) = (hand_over(script), script.at_its_end);
+    format!(
+        "begin read write; set search_path to pg_catalog, pg_temp; set role none; {hand_over} reset role; {also}"
+    )
 }
 
-fn settings(script: Script<'_>, set: &str) -> String {
+pub(super) fn settings(script: Script<'_>, set: &str) -> String {
     format!(
         "{set} search_path to {}; {set} lock_timeout to {}; {set} statement_timeout to {};",
         script.search_path,
@@ -336,111 +321,10 @@ fn settings(script: Script<'_>, set: &str) -> String {
     )
 }
 
-fn is_concurrent(statement: Statement<'_>) -> bool {
-    let words = statement.words(6);
-    matches!(words.first().map(String::as_str), Some("create" | "drop" | "reindex" | "refresh"))
-        && words.iter().any(|word| word == "concurrently")
-}
-
-/// The index that `CREATE INDEX CONCURRENTLY` makes, where it has a name.
-fn index_made(statement: Statement<'_>) -> Option<String> {
-    let words = statement.words(12);
-    let mut words = words.iter().map(String::as_str).peekable();
-    (words.next() == Some("create")).then_some(())?;
-    words.next_if_eq(&"unique");
-    (words.next() == Some("index") && words.next() == Some("concurrently")).then_some(())?;
-    if words.next_if_eq(&"if").is_some() {
-        (words.next() == Some("not") && words.next() == Some("exists")).then_some(())?;
-    }
-    let name = words.next().filter(|word| *word != "on")?;
-    Some(name.to_owned())
-}
-
-/// An index of this name in the schemas of the path: how it is called, and whether it is valid.
-async fn validity(session: &mut PgConnection, name: &str) -> Result<Option<(String, bool)>, sqlx::Error> {
-    sqlx::query_as(
-        "select format('%I.%I', nspname, relname), indisvalid
-         from pg_catalog.pg_index join pg_catalog.pg_class on pg_class.oid = indexrelid
-         join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
-         where pg_class.oid = to_regclass($1)",
-    )
-    .persistent(false)
-    .bind(name)
-    .fetch_optional(session)
-    .await
-}
-
-/// Indexes that a build which was cut short left, and that nobody uses (manual, `CREATE INDEX`).
-///
-/// # Errors
-/// When the statement fails.
-pub async fn invalid_indexes(session: &mut PgConnection) -> Result<Vec<String>, DbError> {
-    Ok(sqlx::query_scalar(
-        "select format('%I.%I', nspname, relname) from pg_catalog.pg_index
-         join pg_catalog.pg_class on pg_class.oid = indexrelid
-         join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
-         where not indisvalid and relkind = 'i' and nspname not like 'pg\\_toast%' order by 1",
-    )
-    .persistent(false)
-    .fetch_all(session)
-    .await?)
-}
-
-/// Whether a file that runs outside a transaction, cut short anywhere, can be run again from its
-/// beginning.
-#[must_use]
-pub fn repeatable(text: &str) -> bool {
-    statements(text).into_iter().all(|statement| {
-        let words = statement.words(8);
-        let has = |wanted: &[&str]| words.windows(wanted.len()).any(|some| some == wanted);
-        match words.first().map(String::as_str) {
-            Some("create") => {
-                index_made(statement).is_some() || has(&["if", "not", "exists"]) || has(&["or", "replace"])
-            }
-            Some("drop") => has(&["if", "exists"]),
-            Some("alter") => has(&["if", "not", "exists"]) || has(&["validate", "constraint"]),
-            Some(
-                "reindex" | "vacuum" | "analyze" | "set" | "reset" | "comment" | "grant" | "revoke"
-                | "refresh" | "select",
-            ) => true,
-            _ => false,
-        }
-    })
-}
-
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // A String takes whatever it is given.
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn index(text: &str) -> Option<String> {
-        index_made(statements(text)[0])
-    }
-
-    #[test]
-    fn the_name_of_an_index_that_is_built_concurrently_is_read() {
-        assert_eq!(index("create index concurrently a on t (x)").as_deref(), Some("a"));
-        assert_eq!(
-            index("CREATE UNIQUE INDEX /* c */ CONCURRENTLY IF NOT EXISTS \"A b\" ON t (x)").as_deref(),
-            Some("\"A b\"")
-        );
-        assert_eq!(index("create index concurrently on t (x)"), None);
-        assert_eq!(index("create index a on t (x)"), None);
-    }
-
-    #[test]
-    fn what_can_be_run_again_from_its_beginning_is_known() {
-        assert!(repeatable("create index concurrently a on t (x); drop index concurrently if exists b;"));
-        assert!(repeatable("alter type t add value if not exists 'x'"));
-        assert!(!repeatable("create index concurrently a on t (x); insert into t values (1)"));
-        assert!(!repeatable("create index concurrently on t (x)"));
-        assert!(!repeatable("vacuum; drop table t"));
-    }
 }

@@ -32,6 +32,11 @@ impl MigrationSet {
         self.files.iter().map(|file| (file.version, &*file.checksum))
     }
 
+    /// Every version with its description, its text's checksum and its text.
+    pub fn all(self) -> impl Iterator<Item = (i64, &'static str, &'static [u8], &'static str)> {
+        self.files.iter().map(|it| (it.version, &*it.description, &*it.checksum, it.sql.as_str()))
+    }
+
     /// Every version with its description and its text.
     pub fn texts(&self) -> impl Iterator<Item = (i64, &str, &str)> {
         self.files.iter().map(|file| (file.version, &*file.description, file.sql.as_str()))

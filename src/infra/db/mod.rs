@@ -2,6 +2,7 @@
 //! errors mean. Knows no table of a feature.
 
 mod address;
+mod apart;
 mod comments;
 mod connection;
 mod error;
@@ -12,6 +13,7 @@ mod liveness;
 mod lock;
 mod look;
 mod migrator;
+mod notices;
 mod pinned;
 mod quote;
 mod slots;
@@ -22,13 +24,15 @@ mod transaction;
 mod url;
 
 pub use address::{Host, ServerAddress, Tls};
+pub use apart::{invalid_indexes, repeatable};
 pub use comments::{comments, leading_comments};
 pub use connection::PgConnection;
 pub use error::{DbError, Said};
 pub use histories::{Who, make_missing, who, who_and_histories};
-pub use history::{Applied, History, Script, ScriptError, invalid_indexes, repeatable};
+pub use history::{Applied, History, Script, ScriptError};
 pub use lock::{AdvisoryLock, Found, LockKey};
 pub use migrator::{CONTROL, MigrationSet, REALM};
+pub use notices::{NOTICES, Notice, NoticeLayer, Notices, hearing};
 pub use quote::{identifier, literal};
 pub use slots::Slots;
 pub use statements::{Flaw, FlawKind, Statement, code, first_flaw, has_statement, statements};

@@ -8,9 +8,13 @@ use serde_json::Value;
 use crate::support::world::World;
 
 mod failures;
+mod generated;
 mod killed;
+mod notices;
+mod one_way;
 mod plans;
 mod pooler;
+mod retried;
 mod rollback;
 mod sendable;
 mod shards;

@@ -69,3 +69,55 @@ fn a_rollback_that_is_killed_is_gone_on_with() {
     assert_eq!(fleet.sql("cedar", "select to_regclass('t1') is null"), ["t"]);
     fleet.is_tidy();
 }
+
+#[test]
+fn the_same_rollback_goes_on_after_a_kill_and_its_logins_go() {
+    let fleet = Fleet::of(&["ash", "birch"]);
+    reversible(&fleet, 1);
+    fleet.migrate(&["tenants", "--all"]);
+    let run = last_run(&fleet);
+    let rollback = ["--yes", "migrate", "runs", "rollback", &run];
+    fleet.world.killed_at("fleet.revert.1.before", &rollback);
+    let planned = fleet.world.json(&["--dry-run", "migrate", "runs", "rollback", &run]);
+    assert_eq!(planned["outcome"], "pending", "{planned}");
+    let report = fleet.world.json(&rollback);
+    assert_eq!((&report["outcome"], &report["run"]["kind"]), (&"done".into(), &"back".into()), "{report}");
+    for slug in ["ash", "birch"] {
+        assert_eq!(fleet.history(slug), Vec::<String>::new());
+    }
+    let backs = fleet.world.control_sql("select count(*) from control.runs where kind = 'back'");
+    assert_eq!(backs, ["1"], "it went on with the same run");
+    fleet.is_tidy();
+    let (code, error) = fleet.world.error(&rollback);
+    assert_eq!((code, error["code"].as_str()), (5, Some("run_over")));
+}
+
+#[test]
+fn a_rollback_in_which_a_tenant_failed_goes_on_with_the_same_command() {
+    let fleet = Fleet::of(&["ash", "birch"]);
+    reversible(&fleet, 1);
+    fleet.migrate(&["tenants", "--all"]);
+    let run = last_run(&fleet);
+    fleet.sql("ash", "create view holds as select * from t1");
+    let rollback = ["--yes", "migrate", "runs", "rollback", &run];
+    assert_eq!(fleet.world.run(&rollback).status.code(), Some(6));
+    let planned = fleet.world.json(&["--dry-run", "migrate", "runs", "rollback", &run]);
+    assert_eq!(planned["tenants"].as_array().unwrap().len(), 1, "{planned}");
+    fleet.sql("ash", "drop view holds");
+    assert_eq!(fleet.world.json(&rollback)["outcome"], "done");
+    assert_eq!(fleet.history("ash"), Vec::<String>::new());
+    fleet.is_tidy();
+}
+
+#[test]
+fn a_rehearsed_rollback_says_what_would_run_where() {
+    let fleet = Fleet::of(&["ash", "birch"]);
+    reversible(&fleet, 1);
+    reversible(&fleet, 2);
+    fleet.migrate(&["tenants", "--all"]);
+    let run = last_run(&fleet);
+    let told = fleet.world.ok(&["--dry-run", "migrate", "runs", "rollback", &run]);
+    let would = "2_more.down.sql of set app in 2 tenants; 1_more.down.sql of set app in 2 tenants";
+    assert!(told.contains(would) && told.contains("2: ash, birch"), "{told}");
+    assert_eq!(fleet.history("ash"), ["1", "2"]);
+}

@@ -90,7 +90,7 @@ fn a_file_that_leaves_its_role_finds_no_other_rights_and_leaves_nothing_behind()
     let fleet = Fleet::of(&["ash"]);
     fleet.file(
         "1_escape",
-        "reset role; create table mine (id int); create table seen as select count(*) as n from pg_roles where rolname = session_user and rolsuper;",
+        "do $$ begin set role none; end $$; create table mine (id int); create table seen as select count(*) as n from pg_roles where rolname = session_user and rolsuper;",
     );
     let (code, report, _) = fleet.try_migrate(&["tenants", "--all"]);
     assert_eq!(code, 0, "{report}");
@@ -99,7 +99,7 @@ fn a_file_that_leaves_its_role_finds_no_other_rights_and_leaves_nothing_behind()
                  from pg_class where relname = 'mine'";
     assert_eq!(fleet.sql("ash", owned), ["t"], "what the login made in its own name is the owner's");
     fleet.is_tidy();
-    fleet.file("2_catalog", "reset role; select rolpassword from pg_authid;");
+    fleet.file("2_catalog", "do $$ begin set role none; end $$; select rolpassword from pg_authid;");
     let (code, report, _) = fleet.try_migrate(&["tenants", "--all"]);
     assert_eq!((code, Fleet::failures(&report)), (6, vec![("ash".to_owned(), "42501".to_owned())]));
     fleet.is_tidy();

@@ -19,6 +19,9 @@ fn script(text: &str, in_transaction: bool) -> Script<'_> {
         search_path: "public, pg_temp",
         lock_timeout: Duration::ZERO,
         statement_timeout: Duration::from_secs(1),
+        owner: "nexus",
+        at_its_end: "",
+        another_follows: false,
     }
 }
 

@@ -8,10 +8,11 @@ use super::runner::Runner;
 use super::{Fleet, Outcome, Watch, Written, write};
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::model::{Plan, Settings};
-use crate::features::fleet::runs::{self, NewTenant, RunKind, RunState, RunTenantView, RunView};
+use crate::features::fleet::plan::refuse_outside;
+use crate::features::fleet::runs::{self, NewTenant, RunKind, RunState, RunTenantView, RunView, TenantState};
 use crate::infra::db::{PgConnection, durable_transaction};
-use crate::kernel::Caller;
 use crate::kernel::ids::RunId;
+use crate::kernel::{Caller, Event};
 
 /// What a rollback would do.
 #[derive(Debug, Clone)]
@@ -42,28 +43,37 @@ impl Fleet {
         if run.kind == RunKind::Back {
             return Err(FleetError::Over { id, state: "a rollback", verb: "taken back" });
         }
-        if runs::store::taken_back_by(control, id).await?.is_some() {
-            return Err(FleetError::Over { id, state: "taken back already", verb: "taken back again" });
+        let begun = runs::store::taken_back_by(control, id).await?;
+        if begun.is_some_and(|(_, state)| state == RunState::Done) {
+            return Err(FleetError::Over { id, state: "rolled back already", verb: "rolled back again" });
         }
         let mut tenants = RunView::tenants_of(control, caller, id).await?;
         tenants.retain(|tenant| !tenant.applied.0.is_empty());
+        if let Some((back, _)) = begun {
+            let there = RunView::tenants_of(control, caller, RunId::from(back)).await?;
+            let is_done = |id| there.iter().any(|it| it.id == id && it.state == TenantState::Done);
+            tenants.retain(|tenant| !is_done(tenant.id));
+        }
         let applied: BTreeSet<(String, i64)> = tenants
             .iter()
             .flat_map(|it| it.applied.0.iter().map(|it| (it.set.clone(), it.version)))
             .collect();
         let mut plan = run.plan.0;
-        let kept: BTreeMap<(String, i64), bool> = runs::store::kept_files(control, &plan)
-            .await?
-            .into_iter()
-            .map(|file| ((file.set_name, file.version), file.down.is_some()))
-            .collect();
+        let mut kept: BTreeMap<(String, i64), Option<String>> = BTreeMap::new();
+        for file in runs::store::kept_files(control, &plan).await? {
+            kept.insert((file.set_name, file.version), file.down);
+        }
+        let down = |key: &(String, i64)| kept.get(key).and_then(Option::as_deref);
         let without: Vec<String> = applied
             .iter()
-            .filter(|key| !kept.get(*key).copied().unwrap_or(false))
+            .filter(|key| down(key).is_none())
             .map(|(set, version)| format!("{set} {version}"))
             .collect();
         if !without.is_empty() {
             return Err(FleetError::NoWayBack { id, files: without });
+        }
+        for key in &applied {
+            refuse_outside(&key.0, &format!("{}.down", key.1), down(key).unwrap_or_default())?;
         }
         for file in &mut plan.files {
             file.pending = applied.contains(&(file.set.clone(), file.version));
@@ -74,7 +84,23 @@ impl Fleet {
         Ok(WayBack { plan, tenants })
     }
 
-    /// Takes a run back, as a run of its own.
+    /// Goes on with a rollback that was cut short, stopped, or in which tenants failed.
+    async fn roll_on(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        back: RunId,
+        watch: Watch<'_>,
+    ) -> Result<Outcome, FleetError> {
+        let run = runs::store::run(control, back).await?.ok_or(FleetError::NoRun { id: back })?;
+        if run.state == RunState::Running && self.bury(control, back).await? > 0 {
+            return Err(FleetError::Busy { id: back, other: false });
+        }
+        watch.0.event(Event::Note(format!("continuing rollback {back} where it stopped")));
+        self.resume(control, caller, back, watch).await
+    }
+
+    /// Takes a run back, as a run of its own; or goes on with the one that began to.
     ///
     /// # Errors
     /// As [`Fleet::way_back`]. Tenants that fail are in the outcome.
@@ -86,6 +112,11 @@ impl Fleet {
         settings: Settings,
         watch: Watch<'_>,
     ) -> Result<Outcome, FleetError> {
+        if let Some((back, state)) = runs::store::taken_back_by(control, id).await?
+            && state != RunState::Done
+        {
+            return self.roll_on(control, caller, RunId::from(back), watch).await;
+        }
         let way = self.way_back(control, caller, id, settings).await?;
         if way.tenants.is_empty() {
             return Ok(Outcome::NothingToDo);

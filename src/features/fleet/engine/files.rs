@@ -7,6 +7,7 @@ use crate::features::fleet::error::FleetError;
 use crate::features::fleet::model::{Plan, PlannedSet};
 use crate::features::fleet::runs::store;
 use crate::features::migrations::{BUILT_IN, Directives, File};
+use crate::infra::cluster::REALM_GRANTS;
 use crate::infra::db::{History, PgConnection, Script};
 
 /// A set of a run.
@@ -89,7 +90,12 @@ impl RunFile {
     }
 
     /// As it is applied or taken back; what the file says of timeouts goes before what the run says.
-    pub(super) fn script(&self, way: Way, lock_timeout: Duration, statement_timeout: Duration) -> Script<'_> {
+    pub(super) fn script<'a>(
+        &'a self,
+        way: Way,
+        (lock_timeout, statement_timeout): (Duration, Duration),
+        (owner, another_follows): (&'a str, bool),
+    ) -> Script<'a> {
         let directives = if way == Way::Up { self.directives } else { self.down_directives };
         Script {
             version: self.version,
@@ -101,6 +107,9 @@ impl RunFile {
             search_path: if self.built_in { "pg_catalog, pg_temp" } else { "public, pg_temp" },
             lock_timeout: directives.lock_timeout.unwrap_or(lock_timeout),
             statement_timeout: directives.statement_timeout.unwrap_or(statement_timeout),
+            owner,
+            at_its_end: if self.built_in { REALM_GRANTS } else { "" },
+            another_follows,
         }
     }
 }

@@ -16,7 +16,10 @@ use crate::features::fleet::error::FleetError;
 use crate::features::fleet::mend::{Again, Trouble};
 use crate::features::placement::Cluster;
 use crate::features::tenants::{self, TenantState};
-use crate::infra::cluster::{MigratorLogin, drop_migrators, hand_over, make_migrators, owners};
+use crate::infra::cluster::{
+    ClusterError, Database, MigratorLogin, bring_rights_along, drop_migrators, hand_over, make_migrators,
+    owners, put_in_app_role,
+};
 use crate::infra::crypto::{random, scram};
 use crate::infra::db::{PgConnection, ServerAddress};
 use crate::kernel::Event;
@@ -33,6 +36,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A tenant with its login.
 struct Ready {
     tenant: Claimed,
+    /// What its app may do is still as a version before this one granted it.
+    old_rights: bool,
     login: MigratorLogin,
     password: SecretString,
 }
@@ -105,21 +110,22 @@ impl Server<'_> {
 
     /// Gives each its login. Whose owner could do harm gets none.
     async fn equip(&self, tenants: Vec<Claimed>) -> Result<(Vec<Ready>, Vec<Told>), FleetError> {
-        let names: Vec<&str> = tenants.iter().map(|tenant| tenant.owner_role.as_str()).collect();
+        let databases: Vec<Database<'_>> = tenants.iter().map(Claimed::database).collect();
         let password = random::role_password()?;
         let verifier = scram::verifier_of_random(&password)?;
         let mut admin = self.admin.lock().await;
-        let found = match owners(&mut admin, &names).await {
+        let found = match owners(&mut admin, &databases).await {
             Ok(found) => found,
             Err(error) => return Ok((Vec::new(), refused(&tenants, &Trouble::of_cluster(error)))),
         };
         let mut equipped = Vec::with_capacity(tenants.len());
         let mut unfit = Vec::new();
         for tenant in tenants {
-            match found.iter().find(|it| it.owner == tenant.owner_role) {
+            match found.iter().find(|it| it.database == tenant.database_name) {
                 Some(it) if it.powers.is_empty() => {
                     let login = MigratorLogin::new(&tenant.owner_role)?;
-                    equipped.push(Ready { tenant, login, password: password.clone() });
+                    let old_rights = !it.app_is_ready && !tenant.adopted;
+                    equipped.push(Ready { tenant, old_rights, login, password: password.clone() });
                 }
                 found => {
                     let trouble = unfit_owner(&tenant, found.map(|it| it.powers.join(", ")));
@@ -139,12 +145,15 @@ impl Server<'_> {
     /// Migrates one tenant after the other.
     async fn hand(&self, waiting: Arc<Mutex<mpsc::Receiver<Ready>>>, ended: mpsc::Sender<Ended>) {
         loop {
-            let Some(Ready { tenant, login, password }) = waiting.lock().await.recv().await else { return };
+            let Some(Ready { tenant, old_rights, login, password }) = waiting.lock().await.recv().await
+            else {
+                return;
+            };
             let item = if self.runner.holds_back() {
                 Ended::PutBack { tenant, login }
             } else {
                 let server = self.cluster.admin.database(&tenant.database_name).login(&login.name, password);
-                let told = Box::pin(self.migrate(tenant, &login, &server)).await;
+                let told = Box::pin(self.migrate((tenant, old_rights), &login, &server)).await;
                 Ended::Told { told: Box::new(told), login: Some((login, server)) }
             };
             if ended.send(item).await.is_err() {
@@ -154,7 +163,12 @@ impl Server<'_> {
     }
 
     /// Migrates a tenant, again and again where what stands in the way may pass.
-    async fn migrate(&self, mut tenant: Claimed, login: &MigratorLogin, server: &ServerAddress) -> Told {
+    async fn migrate(
+        &self,
+        (mut tenant, mut old_rights): (Claimed, bool),
+        login: &MigratorLogin,
+        server: &ServerAddress,
+    ) -> Told {
         let (runner, began) = (self.runner, Instant::now());
         let settings = runner.run.plan.0.settings;
         let application = runner.application();
@@ -171,12 +185,19 @@ impl Server<'_> {
                     }
                 }
             }
+            let brought = if old_rights { self.bring_rights_along(&tenant).await } else { Ok(()) };
+            old_rights &= brought.is_err();
             let acting = Acting { server, login, application: &application };
-            let one = Box::pin(attempt(acting, &tenant, &runner.sets, settings, runner.progress)).await;
+            let one = match brought {
+                Ok(()) => Box::pin(attempt(acting, &tenant, &runner.sets, settings, runner.progress)).await,
+                Err(error) => Attempt { trouble: Some(Trouble::of_cluster(error)), ..Attempt::default() },
+            };
             whole.before = whole.before.or(one.before);
             whole.after = one.after.or(whole.after);
             whole.files = one.files.or(whole.files);
             whole.applied.extend(one.applied);
+            whole.notices.extend(one.notices);
+            whole.notices_count += one.notices_count;
             whole.trouble = one.trouble;
             let Some(trouble) = whole.trouble.as_ref().filter(|trouble| trouble.may_pass()) else { break };
             if tries >= settings.retries || runner.stop.is_cancelled() {
@@ -204,6 +225,16 @@ impl Server<'_> {
             return left_out(&tenant);
         }
         told(&tenant, whole, attempts, began.elapsed())
+    }
+
+    /// A file that grants or revokes names the role for all apps: their rights must be its.
+    async fn bring_rights_along(&self, tenant: &Claimed) -> Result<(), ClusterError> {
+        put_in_app_role(&mut *self.admin.lock().await, &tenant.app_role).await?;
+        let place = self.cluster.admin.database(&tenant.database_name);
+        let mut inside = place.connect(&self.runner.application()).await?;
+        let brought = bring_rights_along(&mut inside, tenant.database()).await;
+        let _ = inside.close().await;
+        brought
     }
 
     /// What has become of a tenant in the meantime.
@@ -333,6 +364,8 @@ fn told(tenant: &Claimed, it: Attempt, attempts: i32, took: Duration) -> Told {
         after: it.after,
         files: it.files,
         applied: it.applied,
+        notices: it.notices,
+        notices_count: it.notices_count,
         attempts,
         milliseconds: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
         code: trouble.as_ref().map(|trouble| trouble.code),

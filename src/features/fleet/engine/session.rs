@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::files::RunSet;
 use super::store::Claimed;
 use crate::features::fleet::mend::Trouble;
-use crate::infra::cluster::MigratorLogin;
+use crate::infra::cluster::{APP_ROLE, MigratorLogin};
 use crate::infra::db::{
     Applied, DbError, History, PgConnection, ServerAddress, Who, make_missing, who, who_and_histories,
 };
@@ -42,9 +42,11 @@ pub(super) async fn look(acting: Acting<'_>, tenant: &Claimed, sets: &[RunSet]) 
     let read = match who_and_histories(&mut session, &histories).await {
         Err(error) if error.state().is_some_and(|state| NO_HISTORY.contains(&state)) => {
             judge(&who(&mut session).await.map_err(Trouble::of_db)?, acting.login)?;
-            // The login of the app may write what its owner made; not what proves what was made.
-            let not_writers: Vec<&str> =
-                [tenant.app_role.as_str()].into_iter().filter(|role| *role != tenant.owner_role).collect();
+            // Apps may write what their tenants' owners made; not what proves what was made.
+            let mut not_writers = vec![APP_ROLE];
+            if tenant.adopted && tenant.app_role != tenant.owner_role {
+                not_writers.push(&tenant.app_role);
+            }
             make_missing(&mut session, &histories, &not_writers).await.map_err(Trouble::of_db)?;
             who_and_histories(&mut session, &histories).await
         }

@@ -5,8 +5,9 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 
 use crate::features::fleet::model::Versions;
-use crate::features::fleet::runs::AppliedView;
+use crate::features::fleet::runs::{AppliedView, NoticeView};
 use crate::features::tenants::TenantState;
+use crate::infra::cluster::Database;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 use crate::kernel::ids::{RunId, RunnerId};
@@ -117,6 +118,8 @@ pub(super) struct Claimed {
     pub(super) database_name: String,
     pub(super) owner_role: String,
     pub(super) app_role: String,
+    /// Its database was there before Nexus.
+    pub(super) adopted: bool,
     pub(super) attempts: i32,
     /// What it has by the registry.
     pub(super) before: Option<Json<Versions>>,
@@ -124,6 +127,13 @@ pub(super) struct Claimed {
     pub(super) applied: Json<Vec<AppliedView>>,
     /// Of a run that goes back: what the other run applied, in order.
     pub(super) to_take_back: Option<Json<Vec<AppliedView>>>,
+}
+
+impl Claimed {
+    /// Its database. What it is marked with is not looked at here.
+    pub(super) fn database(&self) -> Database<'_> {
+        Database { name: &self.database_name, owner: &self.owner_role, app: &self.app_role, mark: "".into() }
+    }
 }
 
 /// Takes up to `most` tenants of a wave on a server, while the run goes on and nobody took the
@@ -148,7 +158,7 @@ pub(super) async fn claim(
          from chosen join control.tenants as tenant on tenant.id = chosen.tenant_id
          where it.run_id = $1 and it.tenant_id = chosen.tenant_id
          returning tenant.id, it.slug, tenant.state, tenant.database_name, tenant.owner_role, tenant.app_role,
-                   it.attempts, it.before, it.applied,
+                   tenant.adopted, it.attempts, it.before, it.applied,
                    (select other.applied from control.runs
                     join control.run_tenants as other on other.run_id = runs.takes_back
                     where runs.id = $1 and other.tenant_id = tenant.id) as to_take_back",
@@ -209,6 +219,8 @@ pub(super) struct Told {
     /// How many files each history holds.
     pub(super) files: Option<Versions>,
     pub(super) applied: Vec<AppliedView>,
+    pub(super) notices: Vec<NoticeView>,
+    pub(super) notices_count: usize,
     pub(super) attempts: i32,
     pub(super) milliseconds: i64,
     pub(super) code: Option<&'static str>,
@@ -227,14 +239,17 @@ pub(super) async fn tell(
     sqlx::query(
         "with told as (
              select * from jsonb_to_recordset($3) as it (tenant_id uuid, state text, before jsonb, after jsonb,
-                 files jsonb, applied jsonb, attempts integer, milliseconds bigint, code text, sqlstate text,
-                 message text, hint text)
+                 files jsonb, applied jsonb, notices jsonb, notices_count integer, attempts integer,
+                 milliseconds bigint, code text, sqlstate text, message text, hint text)
          ), written as (
              update control.run_tenants as it
              set state = told.state, runner = null, opened = false, attempts = told.attempts,
                  before = case when it.finished_at is null then coalesce(told.before, it.before) else it.before end,
                  after = told.after,
-                 applied = it.applied || told.applied, milliseconds = told.milliseconds, code = told.code,
+                 applied = it.applied || told.applied,
+                 notices = case when jsonb_array_length(it.notices) < 20 then it.notices || told.notices
+                                else it.notices end,
+                 notices_count = it.notices_count + told.notices_count, milliseconds = told.milliseconds, code = told.code,
                  sqlstate = told.sqlstate, message = told.message, hint = told.hint,
                  finished_at = case when told.state <> 'pending' then now() end
              from told

@@ -1,18 +1,18 @@
 //! One tenant: what its own histories say, and the files that it lacks, in a session that may do
 //! nothing but what the owner of its database may.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
-
 use super::files::{RunFile, RunSet, Way};
 use super::session::{Acting, Look, look};
 use super::store::Claimed;
 use crate::features::fleet::mend::{Again, Trouble};
 use crate::features::fleet::model::{Settings, Versions};
-use crate::features::fleet::runs::AppliedView;
-use crate::infra::db::{Applied, PgConnection, invalid_indexes, repeatable};
+use crate::features::fleet::runs::{AppliedView, NoticeView};
+use crate::features::migrations::{LINE_ENDS_HINT, differs_in_line_ends};
+use crate::infra::db::{Applied, Notices, PgConnection, hearing, invalid_indexes, repeatable};
 use crate::infra::failpoint;
 use crate::kernel::{Event, Progress};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// What one attempt came to.
 #[derive(Debug, Default)]
@@ -25,8 +25,29 @@ pub(super) struct Attempt {
     pub(super) files: Option<Versions>,
     /// What was applied or taken back, in order.
     pub(super) applied: Vec<AppliedView>,
+    /// What PostgreSQL said meanwhile: the first of it.
+    pub(super) notices: Vec<NoticeView>,
+    /// How much of that there was.
+    pub(super) notices_count: usize,
     /// Why it ended early.
     pub(super) trouble: Option<Trouble>,
+}
+
+/// Most that is kept of what PostgreSQL said in one tenant.
+const NOTICES: usize = 20;
+
+impl Attempt {
+    /// Keeps what PostgreSQL said while a file ran.
+    fn heard(&mut self, set: &RunSet, file: &RunFile, said: Notices) {
+        self.notices_count += said.count;
+        let left = NOTICES.saturating_sub(self.notices.len());
+        self.notices.extend(said.first.into_iter().take(left).map(|notice| NoticeView {
+            set: set.planned.name.clone(),
+            file: file.name(),
+            level: notice.level,
+            text: notice.text,
+        }));
+    }
 }
 
 /// What a tenant's histories hold, in the order of the run's sets.
@@ -48,10 +69,17 @@ pub(super) async fn attempt(
     };
     attempt.before = Some(newest(sets, &histories));
     attempt.applied = unrecorded(tenant, sets, &histories);
-    let work = Work { session: &mut session, sets, settings, slug: &tenant.slug, progress };
+    let work = Work {
+        session: &mut session,
+        sets,
+        times: (settings.lock_timeout(), settings.statement_timeout()),
+        owner: &tenant.owner_role,
+        slug: &tenant.slug,
+        progress,
+    };
     let worked = match &tenant.to_take_back {
-        Some(list) => work.back(&list.0, &mut histories, &mut attempt.applied).await,
-        None => work.forward(&mut histories, &mut attempt.applied).await,
+        Some(list) => work.back(&list.0, &mut histories, &mut attempt).await,
+        None => work.forward(&mut histories, &mut attempt).await,
     };
     attempt.trouble = worked.err();
     attempt.after = Some(newest(sets, &histories));
@@ -96,24 +124,29 @@ fn counts(sets: &[RunSet], histories: &Histories) -> Versions {
 struct Work<'a> {
     session: &'a mut PgConnection,
     sets: &'a [RunSet],
-    settings: Settings,
+    /// How long a lock is waited for, and how long a statement may take.
+    times: (Duration, Duration),
+    owner: &'a str,
     slug: &'a str,
     progress: &'a dyn Progress,
 }
 
 impl Work<'_> {
     /// Applies what is missing. Nothing is begun before all histories are found to be in order.
-    async fn forward(
-        mut self,
-        histories: &mut Histories,
-        done: &mut Vec<AppliedView>,
-    ) -> Result<(), Trouble> {
+    async fn forward(mut self, histories: &mut Histories, attempt: &mut Attempt) -> Result<(), Trouble> {
         for (set, history) in self.sets.iter().zip(&*histories) {
             check(set, history)?;
             for row in history.values().filter(|row| !row.success) {
                 self.cut_short(set, row.version).await?;
             }
         }
+        let is_missing = |history: &BTreeMap<i64, Applied>, file: &RunFile| {
+            history.get(&file.version).is_none_or(|row| !row.success)
+        };
+        let missing = self.sets.iter().zip(&*histories);
+        let mut left: usize = missing
+            .map(|(set, history)| set.files.iter().filter(|file| is_missing(history, file)).count())
+            .sum();
         for (set, history) in self.sets.iter().zip(histories) {
             for file in &set.files {
                 let there = history.get(&file.version);
@@ -123,17 +156,18 @@ impl Work<'_> {
                 let name = || format!("fleet.apply.{}", file.version);
                 failpoint::pass(|| format!("{}.before", name())).await;
                 let began = Instant::now();
-                let script =
-                    file.script(Way::Up, self.settings.lock_timeout(), self.settings.statement_timeout());
-                let applied = match there {
-                    None => set.history.apply(self.session, script).await,
-                    Some(_) => set.history.finish(self.session, script).await,
+                left = left.saturating_sub(1);
+                let script = file.script(Way::Up, self.times, (self.owner, left > 0));
+                let (applied, said) = match there {
+                    None => hearing(set.history.apply(self.session, script)).await,
+                    Some(_) => hearing(set.history.finish(self.session, script)).await,
                 };
+                attempt.heard(set, file, said);
                 applied.map_err(|error| Trouble::of_script(error, &file.name(), &file.up))?;
                 failpoint::pass(|| format!("{}.after", name())).await;
                 let checksum = file.checksum.clone();
                 history.insert(file.version, Applied { version: file.version, checksum, success: true });
-                done.push(view(set, file, began));
+                attempt.applied.push(view(set, file, began));
             }
         }
         Ok(())
@@ -161,27 +195,27 @@ impl Work<'_> {
         self,
         list: &[AppliedView],
         histories: &mut Histories,
-        done: &mut Vec<AppliedView>,
+        attempt: &mut Attempt,
     ) -> Result<(), Trouble> {
-        for item in list.iter().rev() {
+        for (item, left) in list.iter().rev().zip((0..list.len()).rev()) {
             let Some(index) = self.sets.iter().position(|set| set.planned.name == item.set) else { continue };
             let set = &self.sets[index];
             let Some(file) = set.files.iter().find(|file| file.version == item.version) else { continue };
             // Somebody took it back already.
             let Some(row) = histories[index].get(&item.version) else { continue };
             if row.checksum != file.checksum {
-                return Err(changed(set, file));
+                return Err(changed(set, file, &row.checksum));
             }
             failpoint::pass(|| format!("fleet.revert.{}.before", file.version)).await;
             let began = Instant::now();
-            let script =
-                file.script(Way::Down, self.settings.lock_timeout(), self.settings.statement_timeout());
-            let reverted = set.history.revert(self.session, script).await;
+            let script = file.script(Way::Down, self.times, (self.owner, left > 0));
+            let (reverted, said) = hearing(set.history.revert(self.session, script)).await;
+            attempt.heard(set, file, said);
             reverted.map_err(|error| {
                 Trouble::of_script(error, &format!("{}.down", file.name()), file.text(Way::Down))
             })?;
             histories[index].remove(&item.version);
-            done.push(view(set, file, began));
+            attempt.applied.push(view(set, file, began));
         }
         Ok(())
     }
@@ -211,16 +245,22 @@ fn check(set: &RunSet, history: &BTreeMap<i64, Applied>) -> Result<(), Trouble> 
             ));
         };
         if row.success && row.checksum != file.checksum {
-            return Err(changed(set, file));
+            return Err(changed(set, file, &row.checksum));
         }
     }
     Ok(())
 }
 
-fn changed(set: &RunSet, file: &RunFile) -> Trouble {
+fn changed(set: &RunSet, file: &RunFile, applied: &[u8]) -> Trouble {
+    let name = &set.planned.name;
+    if differs_in_line_ends(&file.up, applied) {
+        let message =
+            format!("{} of set {name} has other ends of lines than when it was applied", file.name());
+        return Trouble::fixed("file_changed", message, LINE_ENDS_HINT);
+    }
     Trouble::fixed(
         "file_changed",
-        format!("{} of set {} is not the text that was applied", file.name(), set.planned.name),
+        format!("{} of set {name} is not the text that was applied", file.name()),
         "put the file back as it was, and write what it should do now as a new one: nexus migrate new SET NAME",
     )
 }

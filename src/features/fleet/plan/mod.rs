@@ -4,15 +4,15 @@ mod saved;
 mod store;
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::error::FleetError;
 use super::model::{Only, Plan, PlannedFile, PlannedSet, Request, Selection, Versions};
 use super::runs;
-use crate::features::migrations::{self, BUILT_IN, File, Misnamed, Set};
+use crate::features::migrations::{self, BUILT_IN, File, Misnamed, Set, lint};
 use crate::features::tenants::{self, Selector, TenantState};
 use crate::infra::db::{PgConnection, has_statement, statements};
 use crate::kernel::{Caller, Event, Progress, TenantId};
@@ -197,6 +197,9 @@ fn planned_files(sets: &[Set], tenants: &[PlannedTenant]) -> Result<Vec<PlannedF
             tenants.iter().any(|tenant| tenant.lacks.get(&set.name).is_some_and(|lacks| *lacks > newer));
         for file in &set.files {
             let pending = !tenants.is_empty() && (late || file.version > least);
+            if pending && set.name != BUILT_IN {
+                refuse_outside(&set.name, &file.name(), &file.up)?;
+            }
             if pending {
                 refuse_unsendable(&set.name, file)?;
             }
@@ -212,6 +215,14 @@ fn planned_files(sets: &[Set], tenants: &[PlannedTenant]) -> Result<Vec<PlannedF
         }
     }
     Ok(planned)
+}
+
+/// What a linter's waiver cannot allow, a run does not do.
+pub(super) fn refuse_outside(set: &str, file: &str, text: &str) -> Result<(), FleetError> {
+    lint::outside_tenant(text).map_or(Ok(()), |found| {
+        let (set, file) = (set.to_owned(), file.to_owned());
+        Err(FleetError::OutsideTenant { set, file, line: found.line, words: found.words })
+    })
 }
 
 /// A file that nobody filled in yet would be applied all the same, and could not be filled in any more.
@@ -296,8 +307,21 @@ async fn chosen(
 
 /// An order that has nothing to do with age or name. An id's last half is random (RFC 9562, section
 /// 5.7); hashed, so that those that a test makes up are scattered, too.
-fn scattered(id: TenantId) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    id.uuid().hash(&mut hasher);
-    hasher.finish()
+/// It is the same in every version of the program.
+fn scattered(id: TenantId) -> [u8; 32] {
+    Sha256::digest(id.uuid().as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_waves_is_the_same_whatever_the_program_was_built_with() {
+        let id = |text: &str| text.parse::<TenantId>().unwrap();
+        let ids = ["0193b2c4-7e00-7a1b-9c3d-000000000001", "0193b2c4-7e00-7a1b-9c3d-000000000002"];
+        let first: Vec<u8> = ids.map(|text| scattered(id(text))[0]).to_vec();
+        // sha256sum of their sixteen bytes.
+        assert_eq!(first, [153, 57]);
+    }
 }

@@ -24,11 +24,15 @@ pub(super) async fn unlike(
     .await?)
 }
 
-/// Has no statement of this transaction take longer; none: as long as it takes.
-pub(super) async fn limit(tx: &mut PgConnection, time: Option<Duration>) -> Result<(), DbError> {
+/// Has this transaction look for names in these schemas, and no statement of it take longer; none: as
+/// long as it takes.
+pub(super) async fn limit(tx: &mut PgConnection, path: &str, time: Option<Duration>) -> Result<(), DbError> {
     let milliseconds = time.unwrap_or_default().as_millis().to_string();
-    sqlx::query("select pg_catalog.set_config('statement_timeout', $1, true)")
+    sqlx::query(
+        "select pg_catalog.set_config('statement_timeout', $1, true), pg_catalog.set_config('search_path', $2, true)",
+    )
         .bind(milliseconds)
+        .bind(path)
         .execute(tx)
         .await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! What a run would do in a tenant: what its histories lack, and what it would refuse it for.
 
 use super::model::{Step, StepError};
-use crate::features::migrations::{File, Set};
+use crate::features::migrations::{File, Set, differs_in_line_ends};
 use crate::infra::db::{Applied, DbError, History, PgConnection, ServerAddress, repeatable};
 
 /// The files of a set that are to come.
@@ -49,6 +49,9 @@ fn refusal(set: &Set, row: &Applied) -> Option<Step> {
     let file = set.files.iter().find(|file| file.version == row.version);
     let message = match file {
         None => "it was applied, and the set has no such file",
+        Some(file) if row.success && differs_in_line_ends(&file.up, &row.checksum) => {
+            "it has other ends of lines than when it was applied"
+        }
         Some(file) if row.success && file.checksum != row.checksum => "it is not the text that was applied",
         Some(file) if !row.success && (file.directives.transaction || !repeatable(&file.up)) => {
             "it was cut short outside a transaction, and cannot be repeated as it is"

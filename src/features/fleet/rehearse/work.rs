@@ -22,12 +22,9 @@ pub(super) async fn run(
     let mut watcher = admin.database(&login.database).connect_reading("nexus:rehearsal").await?;
     let mut steps = Vec::new();
     for (file, begun) in &todo.files {
-        let limits = [
-            ("search_path", path(todo.set).to_owned()),
-            ("client_connection_check_interval", "500".to_owned()),
-        ];
-        let mut session = login.connect_within("nexus:rehearsal", &limits).await?;
-        let step = one(&mut session, &mut watcher, todo.set, (file, *begun)).await?;
+        // As in a run, where the login acts as another role; here it owns the copy itself.
+        let mut session = login.connect_acting("nexus:rehearsal", &login.user).await?;
+        let step = one(&mut session, &mut watcher, (todo.set, &login.user), (file, *begun)).await?;
         let _ = session.close().await;
         let failed = step.error.is_some();
         steps.push(step);
@@ -47,7 +44,7 @@ fn path(set: &Set) -> &'static str {
 async fn one(
     session: &mut PgConnection,
     watcher: &mut PgConnection,
-    set: &Set,
+    (set, owner): (&Set, &str),
     (file, begun): (&File, bool),
 ) -> Result<Step, ClusterError> {
     let process = process_of(session).await?;
@@ -57,7 +54,7 @@ async fn one(
     let in_transaction = file.directives.transaction;
     let ended = if in_transaction {
         let mut tx = transaction(session).await?;
-        store::limit(&mut tx, file.directives.statement_timeout).await?;
+        store::limit(&mut tx, path(set), file.directives.statement_timeout).await?;
         let ended = watched(store::run(&mut tx, &file.up), &mut locks, watcher, process).await?;
         if ended.is_ok() {
             // Every lock is still held.
@@ -68,7 +65,7 @@ async fn one(
             Err(error) => Err(error),
         }
     } else {
-        watched(apart(session, set, (file, begun)), &mut locks, watcher, process).await?
+        watched(apart(session, (set, owner), (file, begun)), &mut locks, watcher, process).await?
     };
     let end = Instant::now();
     let after = table_files(watcher).await?;
@@ -96,7 +93,11 @@ async fn one(
 
 /// A file that runs outside a transaction, each of its statements by itself, with its row in the
 /// history.
-async fn apart(session: &mut PgConnection, set: &Set, (file, begun): (&File, bool)) -> Result<(), DbError> {
+async fn apart(
+    session: &mut PgConnection,
+    (set, owner): (&Set, &str),
+    (file, begun): (&File, bool),
+) -> Result<(), DbError> {
     let history = History::new(&set.history);
     let script = Script {
         version: file.version,
@@ -108,6 +109,9 @@ async fn apart(session: &mut PgConnection, set: &Set, (file, begun): (&File, boo
         // Nobody else holds a lock on a clone.
         lock_timeout: Duration::ZERO,
         statement_timeout: file.directives.statement_timeout.unwrap_or_default(),
+        owner,
+        at_its_end: "",
+        another_follows: false,
     };
     history.make(session, &[]).await?;
     let ended =

@@ -170,6 +170,19 @@ pub struct AppliedView {
     pub milliseconds: i64,
 }
 
+/// What PostgreSQL said while a file ran in a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct NoticeView {
+    /// The file's set.
+    pub set: String,
+    /// The file.
+    pub file: String,
+    /// `warning`, `notice` or `info`.
+    pub level: String,
+    /// The sentence.
+    pub text: String,
+}
+
 /// A tenant in a run as doors show it.
 #[derive(Debug, Clone, FromRow, Serialize)]
 pub struct RunTenantView {
@@ -191,6 +204,10 @@ pub struct RunTenantView {
     pub after: Option<Json<Versions>>,
     /// What was applied, in order.
     pub applied: Json<Vec<AppliedView>>,
+    /// What PostgreSQL said meanwhile: the first of it.
+    pub notices: Json<Vec<NoticeView>>,
+    /// How much of that there was.
+    pub notices_count: i32,
     /// How long it took.
     pub milliseconds: Option<i64>,
     /// Why it failed, as a stable word.

@@ -241,7 +241,7 @@ pub(super) async fn tenant_views(
 ) -> Result<Vec<RunTenantView>, DbError> {
     Ok(sqlx::query_as(
         "select tenant_id as id, slug, cluster, wave + 1 as wave, state, attempts, before, after, applied,
-                milliseconds, code, sqlstate, message, hint, finished_at
+                notices, notices_count, milliseconds, code, sqlstate, message, hint, finished_at
          from control.run_tenants where run_id = $1 order by run_tenants.wave, slug",
     )
     .bind(run)
@@ -249,14 +249,13 @@ pub(super) async fn tenant_views(
     .await?)
 }
 
-/// The last run that takes this one back, if one does and is not over.
+/// The last run that takes this one back, and how it stands.
 pub(in super::super) async fn taken_back_by(
     control: &mut PgConnection,
     run: RunId,
-) -> Result<Option<Uuid>, DbError> {
-    Ok(sqlx::query_scalar(
-        "select id from control.runs where takes_back = $1 and state in ('running', 'done')
-         order by created_at desc limit 1",
+) -> Result<Option<(Uuid, RunState)>, DbError> {
+    Ok(sqlx::query_as(
+        "select id, state from control.runs where takes_back = $1 order by created_at desc limit 1",
     )
     .bind(run)
     .fetch_optional(control)

@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::super::hex;
 use super::model::{Finding, Severity};
-use crate::features::migrations::{File, Set};
+use crate::features::migrations::{File, LINE_ENDS_HINT, Set, differs_in_line_ends};
 use crate::features::tenants::Tenant;
-use crate::infra::cluster::{Applied, History, Line};
+use crate::infra::cluster::{APP_ROLE, Applied, History, Line};
 
 /// How a tenant stands with one set.
 #[derive(Debug, Default)]
@@ -63,7 +63,12 @@ pub(super) fn standing(
             }
             None => add("migration_extra", object, "it was applied, and there is no such file".to_owned()),
             Some(file) if file.checksum != row.checksum => {
-                add("migration_changed", object, "it was another text when it was applied".to_owned());
+                let detail = if differs_in_line_ends(&file.up, &row.checksum) {
+                    format!("it had other ends of lines when it was applied; {LINE_ENDS_HINT}")
+                } else {
+                    "it was another text when it was applied".to_owned()
+                };
+                add("migration_changed", object, detail);
             }
             Some(_) => {}
         }
@@ -167,18 +172,34 @@ pub(super) fn differences(expected: &[Line], found: &[Line]) -> Vec<Difference> 
 }
 
 /// What sets make of a template's schema: all that an empty database does not have, or with schema
-/// nexus alone what Nexus's own set makes.
+/// nexus alone what Nexus's own set makes. What apps may do by default, outside schema nexus, is in a
+/// database that was there before Nexus its owner's affair.
 pub(super) fn made_by_sets(expected: &[Line], wholly: bool) -> Vec<Line> {
-    let of_every_database = |what: &str| matches!(what, "schema public" | "extension plpgsql");
+    let of_every_database = |what: &str| {
+        matches!(what, "schema public" | "extension plpgsql")
+            || what.starts_with("setting ")
+            || what.starts_with("default rights of ") && !in_nexus(what)
+    };
     let ours = |line: &&Line| if wholly { !of_every_database(&line.0) } else { in_nexus(&line.0) };
-    expected.iter().filter(ours).cloned().collect()
+    expected.iter().filter(ours).cloned().map(without_app).collect()
 }
 
 /// What of a database is about the same things, or stands in schema nexus, where nothing else is to
 /// be.
 pub(super) fn about(expected: &[Line], found: Vec<Line>) -> Vec<Line> {
     let whats: BTreeSet<&str> = expected.iter().map(|line| line.0.as_str()).collect();
-    found.into_iter().filter(|line| in_nexus(&line.0) || whats.contains(line.0.as_str())).collect()
+    let is_meant = |line: &Line| in_nexus(&line.0) || whats.contains(line.0.as_str());
+    found.into_iter().filter(is_meant).map(without_app).collect()
+}
+
+/// Without what the role for all apps may do with a thing outside schema nexus.
+fn without_app(Line(what, how): Line) -> Line {
+    let right = format!("{APP_ROLE} may ");
+    if in_nexus(&what) || !how.contains(&right) {
+        return Line(what, how);
+    }
+    let parts: Vec<&str> = how.split("; ").filter(|part| !part.starts_with(&right)).collect();
+    Line(what, parts.join("; "))
 }
 
 /// Whether a line is about schema nexus or something in it.
@@ -263,6 +284,8 @@ mod tests {
             ["materialized view nexus.planted", "table public.shop"]
         );
         assert_eq!(whats(&about(&own, found)), ["materialized view nexus.planted"]);
+        let granted = line("table public.shop", "of owner; nexus_app may SELECT; x may SELECT");
+        assert_eq!(about(&ours, vec![granted]), [line("table public.shop", "of owner; x may SELECT")]);
         assert_eq!(digest(&ours), digest(&ours.clone()));
         assert_ne!(digest(&ours), digest(&own));
     }

@@ -273,8 +273,7 @@ impl<'a> Server<'a> {
         mut seen: SeenRow,
         answer: &mut Answer,
     ) -> Result<(), ClusterError> {
-        let names = &tenant.resources;
-        let parts = Parts { owner: &names.owner_role, app: &names.app_role };
+        let parts = parts(tenant);
         if seen.digest.is_empty() {
             seen.digest = cluster::schema_digest(session, parts).await?;
         }
@@ -314,9 +313,7 @@ impl<'a> Server<'a> {
         self.note(tenant, why, answer);
         let expected = made_by_sets(&self.expected.lines, wholly);
         if seen.digest != digest(&expected) {
-            let names = &tenant.resources;
-            let parts = Parts { owner: &names.owner_role, app: &names.app_role };
-            let found = about(&expected, cluster::schema_lines(session, parts).await?);
+            let found = about(&expected, cluster::schema_lines(session, parts(tenant)).await?);
             seen.digest = digest(&found);
             let found = differences(&expected, &found);
             if !found.is_empty() {
@@ -327,6 +324,16 @@ impl<'a> Server<'a> {
             answer.seen = Some(seen);
         }
         Ok(())
+    }
+}
+
+fn parts(tenant: &Tenant) -> Parts<'_> {
+    let names = &tenant.resources;
+    Parts {
+        owner: &names.owner_role,
+        app: &names.app_role,
+        database: &names.database_name,
+        adopted: tenant.adopted,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Looks at migrations for what will lock, rewrite or break, before any tenant has them. Most of
 //! it is found by squawk's linter, the rest by `own.rs`; `rules/` says what is asked and why.
 
+mod enforced;
 mod lines;
 mod own;
 mod rules;
@@ -18,6 +19,7 @@ use super::file::Direction;
 use super::header::{Header, Waiver, late_no_transaction};
 use super::misnamed::Misnamed;
 use crate::infra::db::{self, FlawKind};
+pub use enforced::{Outside, outside_tenant};
 use lines::Lines;
 use own::Hit;
 pub use rules::{Author, Effect, Level, Rule, all as all_rules};

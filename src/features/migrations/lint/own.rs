@@ -84,7 +84,8 @@ fn table_changed(statement: &Statement) -> Option<String> {
     }
 }
 
-fn acts_outside(statement: &Statement) -> bool {
+/// Whether a statement would act outside the tenant.
+pub(super) fn acts_outside(statement: &Statement) -> bool {
     let word = |index| statement.word(index);
     match (word(0), word(1), word(2)) {
         // A user mapping belongs to the database that it is made in.
@@ -115,7 +116,7 @@ fn acts_outside(statement: &Statement) -> bool {
 fn copies_by_the_server(statement: &Statement) -> bool {
     statement.words.windows(2).any(|pair| {
         matches!(pair[0].as_str(), "from" | "to")
-            && (pair[1] == "program" || pair[1].starts_with('\'') || pair[1].starts_with('$'))
+            && (pair[1] == "program" || pair[1].ends_with('\'') || pair[1].starts_with('$'))
     })
 }
 

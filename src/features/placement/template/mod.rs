@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::error::PlacementError;
 use super::registry::{Cluster, Placement};
 use crate::features::migrations::File;
-use crate::infra::cluster::{Database, Mark, SetOfFiles, build_template, drop_template};
+use crate::infra::cluster::{Carried, Database, Mark, SetOfFiles, build_template, drop_template};
 use crate::infra::crypto::random;
 use crate::infra::db::{AdvisoryLock, DbError, History, LockKey, PgConnection, REALM, Script};
 use crate::kernel::TenantId;
@@ -31,8 +31,8 @@ pub struct Template {
     pub version: i64,
     /// The operator's sets in it: the newest version of each, and how many files.
     pub sets: BTreeMap<String, (i64, i64)>,
-    /// The history tables of those sets, which an app's login may not write.
-    pub histories: Vec<String>,
+    /// What a clone is to be given beside what is in it.
+    pub carried: Carried,
 }
 
 impl Template {
@@ -48,7 +48,7 @@ impl Template {
             owner_role: row.owner_role,
             version,
             sets: sets.collect(),
-            histories: row.histories,
+            carried: row.carried.0,
         }
     }
 }
@@ -117,8 +117,9 @@ async fn build(
             app: "",
             mark: Mark::from(&*mark),
         };
-        Box::pin(build_template(admin, &cluster.admin, names, REALM, &sets)).await?;
-        store::template_ready(control, &template.database).await?;
+        let carried = Box::pin(build_template(admin, &cluster.admin, names, REALM, &sets)).await?;
+        store::template_ready(control, &template.database, &carried).await?;
+        return Ok(Template { carried, ..template });
     }
     Ok(template)
 }
@@ -147,6 +148,10 @@ fn script(row: &store::ReleasedRow, in_transaction: bool) -> Script<'_> {
         search_path: "public, pg_temp",
         lock_timeout: Duration::ZERO,
         statement_timeout: Duration::ZERO,
+        // The template's, as it is built.
+        owner: "",
+        at_its_end: "",
+        another_follows: false,
     }
 }
 

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow};
 
+use crate::infra::cluster::Carried;
 use crate::infra::db::{DbError, PgConnection, literal};
 use crate::kernel::TenantId;
+
+/// How this program builds templates; one that was built otherwise is not cloned.
+const RECIPE: i32 = 2;
 
 /// A template's row.
 #[derive(Debug, FromRow)]
@@ -18,12 +22,11 @@ pub(super) struct TemplateRow {
     pub(super) sets: Json<BTreeMap<String, i64>>,
     /// How many of their files.
     pub(super) files: Json<BTreeMap<String, i64>>,
-    /// Their history tables.
-    pub(super) histories: Vec<String>,
+    /// What its clones are to be given.
+    pub(super) carried: Json<Carried>,
 }
 
-const TEMPLATE: &str = "database_name, owner_role, templates.state = 'ready' as ready, sets, files,
-    array(select history from control.migration_sets where sets ? migration_sets.name) as histories";
+const TEMPLATE: &str = "database_name, owner_role, templates.state = 'ready' as ready, sets, files, carried";
 
 /// A server's budget, and its template where there is one.
 #[derive(FromRow)]
@@ -34,7 +37,7 @@ struct BudgetRow {
     ready: Option<bool>,
     sets: Option<Json<BTreeMap<String, i64>>>,
     files: Option<Json<BTreeMap<String, i64>>>,
-    histories: Vec<String>,
+    carried: Option<Json<Carried>>,
 }
 
 /// A server's budget of sessions, and the template of a version, with what is released, on it.
@@ -46,19 +49,19 @@ pub(super) async fn budget_and_template(
     let statement = format!(
         "select connections, {TEMPLATE}
          from control.clusters left join control.templates
-             on cluster = clusters.name and version = {version} and sets = control.released_sets()
-                and files = control.released_files() and templates.state in ('building', 'ready')
-         where clusters.name = {}",
-        literal(cluster)
+              on cluster = clusters.name and version = {version} and sets = control.released_sets()
+                 and files = control.released_files() and recipe = {RECIPE} and templates.state in ('building', 'ready')
+          where clusters.name = {}",
+         literal(cluster)
     );
     // As text it needs one round trip, bound two: it is asked once.
     let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_optional(control).await?;
     let Some(row) = row else { return Ok((None, None)) };
     let row = BudgetRow::from_row(&row)?;
-    let template = match (row.database_name, row.owner_role, row.sets, row.files) {
-        (Some(database_name), Some(owner_role), Some(sets), Some(files)) => {
+    let template = match (row.database_name, row.owner_role, row.sets, row.files, row.carried) {
+        (Some(database_name), Some(owner_role), Some(sets), Some(files), Some(carried)) => {
             let ready = row.ready.unwrap_or(false);
-            Some(TemplateRow { database_name, owner_role, ready, sets, files, histories: row.histories })
+            Some(TemplateRow { database_name, owner_role, ready, sets, files, carried })
         }
         _ => None,
     };
@@ -74,9 +77,14 @@ pub(super) async fn template(
     let statement = format!(
         "select {TEMPLATE} from control.templates
          where cluster = $1 and version = $2 and sets = control.released_sets() and files = control.released_files()
-           and state in ('building', 'ready')"
+           and recipe = $3 and state in ('building', 'ready')"
     );
-    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(version).fetch_optional(control).await?)
+    Ok(sqlx::query_as(AssertSqlSafe(statement))
+        .bind(cluster)
+        .bind(version)
+        .bind(RECIPE)
+        .fetch_optional(control)
+        .await?)
 }
 
 /// The servers that have templates.
@@ -94,9 +102,10 @@ pub(super) async fn templates_are_current(control: &mut PgConnection, version: i
             and not exists (select from control.templates as any_one where not exists
                 (select from control.templates as it
                  where it.cluster = any_one.cluster and it.version = $1 and it.sets = control.released_sets()
-                   and it.files = control.released_files()))",
+                   and it.files = control.released_files() and it.recipe = $2))",
     )
     .bind(version)
+    .bind(RECIPE)
     .fetch_one(control)
     .await?)
 }
@@ -191,8 +200,8 @@ pub(super) async fn plan_template(
     owner: &str,
 ) -> Result<TemplateRow, DbError> {
     let statement = format!(
-        "insert into control.templates (cluster, version, database_name, owner_role, state, sets, files)
-         values ($1, $2, $3, $4, 'building', control.released_sets(), control.released_files())
+        "insert into control.templates (cluster, version, database_name, owner_role, state, sets, files, recipe)
+         values ($1, $2, $3, $4, 'building', control.released_sets(), control.released_files(), $5)
          returning {TEMPLATE}"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement))
@@ -200,6 +209,7 @@ pub(super) async fn plan_template(
         .bind(version)
         .bind(database)
         .bind(owner)
+        .bind(RECIPE)
         .fetch_one(control)
         .await?)
 }
@@ -213,13 +223,13 @@ pub(super) async fn take_superseded_template(
 ) -> Result<Option<TemplateRow>, DbError> {
     let statement = format!(
         "with superseded as (
-             select database_name as name, sets from control.templates
+             select database_name as name, sets, recipe from control.templates
              where cluster = $1 and state = 'ready' and version <= $2
              order by created_at desc, database_name offset 1),
          taken as (
              select name from superseded
-             where not exists (select from jsonb_object_keys(sets) as key
-                               where not control.released_sets() ? key)
+             where recipe = $3 and not exists (select from jsonb_object_keys(sets) as key
+                                               where not control.released_sets() ? key)
              limit 1),
          forgotten as (delete from control.fingerprints where template in (select name from taken))
          update control.templates
@@ -227,13 +237,23 @@ pub(super) async fn take_superseded_template(
              created_at = now()
          where database_name in (select name from taken) returning {TEMPLATE}"
     );
-    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(version).fetch_optional(control).await?)
+    Ok(sqlx::query_as(AssertSqlSafe(statement))
+        .bind(cluster)
+        .bind(version)
+        .bind(RECIPE)
+        .fetch_optional(control)
+        .await?)
 }
 
-/// Notes that a template can be cloned.
-pub(super) async fn template_ready(control: &mut PgConnection, database: &str) -> Result<(), DbError> {
-    sqlx::query("update control.templates set state = 'ready' where database_name = $1")
+/// Notes that a template can be cloned, and what its clones are to be given.
+pub(super) async fn template_ready(
+    control: &mut PgConnection,
+    database: &str,
+    carried: &Carried,
+) -> Result<(), DbError> {
+    sqlx::query("update control.templates set state = 'ready', carried = $2 where database_name = $1")
         .bind(database)
+        .bind(Json(carried))
         .execute(control)
         .await?;
     Ok(())

@@ -103,11 +103,11 @@ impl Step<Plan, ProvisioningError> for MakeRealm {
             plan.inside(async |inside| Ok(adopted::make_realm(inside, &owner, mark).await?)).await?;
             owner
         };
-        // A session of its own, because it does not come back from the owner's rights.
         let server = plan.server.cluster.admin.database(&plan.tenant.resources.database_name);
-        let mut session = server.connect(&plan.application()).await?;
-        adopted::fill_realm(&mut session, &owner, REALM).await?;
-        Ok(session.close().await?)
+        let application = plan.application();
+        let how = (&*owner, &*application, plan.owner.mark.as_str());
+        let mut admin = plan.server.admin.lock().await;
+        Ok(adopted::fill_realm(&mut admin, &server, how, REALM).await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -157,12 +157,13 @@ impl Step<Plan, ProvisioningError> for GrantRealm {
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let app = &plan.tenant.resources.app_role;
-        plan.inside(async |inside| Ok(cluster::grant_realm(inside, app).await?)).await
+        plan.inside(async |inside| Ok(cluster::grant_adopted_realm(inside, app).await?)).await
     }
 
-    /// They go with the schema.
-    async fn undo(&self, _plan: &Plan) -> Result<(), ProvisioningError> {
-        Ok(())
+    /// The rights go with the schema.
+    async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let app = &plan.tenant.resources.app_role;
+        Ok(cluster::leave_app_role(&mut *plan.server.admin.lock().await, app).await?)
     }
 }
 
@@ -318,7 +319,10 @@ impl Step<Plan, ProvisioningError> for HandBack {
                 Ok(())
             }
             Self::Public => Isolate.undo(plan).await,
-            Self::Realm => drop_realm(plan, false).await,
+            Self::Realm => {
+                drop_realm(plan, false).await?;
+                GrantRealm.undo(plan).await
+            }
         }
     }
 

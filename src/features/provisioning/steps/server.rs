@@ -149,10 +149,16 @@ impl Step<Plan, ProvisioningError> for Grant {
         if plan.may_remake {
             plan.begin_own_session().await?;
         }
+        if !plan.may_remake {
+            cluster::put_in_app_role(&mut *plan.server.admin.lock().await, plan.database().app).await?;
+            return plan
+                .inside(async |inside| Ok(cluster::regrant_inside(inside, plan.database()).await?))
+                .await;
+        }
         let template = &plan.server.template;
         plan.inside(async |inside| {
-            let (owner, histories) = (&template.owner_role, &template.histories);
-            Ok(cluster::grant_inside(inside, plan.database(), owner, histories).await?)
+            let (owner, carried) = (&template.owner_role, &template.carried);
+            Ok(cluster::grant_inside(inside, plan.database(), owner, carried).await?)
         })
         .await
     }

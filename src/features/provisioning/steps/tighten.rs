@@ -65,8 +65,10 @@ async fn inside(plan: &Plan) -> Result<Vec<String>, ProvisioningError> {
     if !open(plan) {
         return Ok(Vec::new());
     }
-    let found =
-        plan.inside(async |inside| Ok(cluster::inside(inside, plan.database(), REALM).await?)).await?;
+    let born_with = &plan.server.template.carried.public_schema;
+    let found = plan
+        .inside(async |inside| Ok(cluster::inside(inside, plan.database(), REALM, born_with).await?))
+        .await?;
     Ok(statements(found.drift))
 }
 
