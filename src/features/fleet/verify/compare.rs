@@ -63,12 +63,7 @@ pub(super) fn standing(
             }
             None => add("migration_extra", object, "it was applied, and there is no such file".to_owned()),
             Some(file) if file.checksum != row.checksum => {
-                let detail = if differs_in_line_ends(&file.up, &row.checksum) {
-                    format!("it had other ends of lines when it was applied; {LINE_ENDS_HINT}")
-                } else {
-                    "it was another text when it was applied".to_owned()
-                };
-                add("migration_changed", object, detail);
+                add("migration_changed", object, changed(file, row));
             }
             Some(_) => {}
         }
@@ -100,6 +95,14 @@ pub(super) fn standing(
     standing.version = newest;
     standing.files = applied.iter().filter(|row| row.success).count().try_into().unwrap_or(i64::MAX);
     standing
+}
+
+/// How a file is another one than when it was applied.
+fn changed(file: &File, row: &Applied) -> String {
+    if differs_in_line_ends(&file.up, &row.checksum) {
+        return format!("it had other ends of lines when it was applied; {LINE_ENDS_HINT}");
+    }
+    "it was another text when it was applied".to_owned()
 }
 
 /// What a set's history holds where the registry is right, and nothing came late or was left out.
