@@ -51,6 +51,14 @@ pub const CODES: &[Entry] = &[
          nothing is repaired, dropped or opened",
     ),
     entry(
+        "cluster_swapped",
+        Error,
+        Cure::Hand(
+            "nexus cluster show NAME, and correct its address; where it was upgraded or replaced on purpose: nexus fsck --accept-record",
+        ),
+        "another server answers at the address of a registered one. Until that is settled nothing is changed on it",
+    ),
+    entry(
         "newer_than_record",
         Notice,
         Cure::Hand("nothing; nexus fsck --accept-record takes note of it"),

@@ -262,7 +262,8 @@ async fn at_server(
     remedy: &Remedy,
 ) -> Result<(), AnyFailure> {
     let at = on.placement.cluster(control, name).await?;
-    let mut admin = at.admin.connect("nexus:fsck").await?;
+    let who = (on.installation.id, "nexus:fsck");
+    let mut admin = on.placement.open_for_changes(control, &at, who).await?;
     match remedy {
         Remedy::CloseMaintenance => {
             let here = on.control.host == at.admin.host && on.control.port == at.admin.port;

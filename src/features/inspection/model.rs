@@ -32,6 +32,9 @@ impl Severity {
 /// The code of the finding that the control database is older than a place.
 pub(super) const RECORD_OLDER: &str = "record_older";
 
+/// The code of the finding that another server answers than was registered.
+pub(super) const SWAPPED: &str = "cluster_swapped";
+
 /// What is looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Request {

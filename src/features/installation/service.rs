@@ -10,10 +10,10 @@ use super::error::InstallationError;
 use super::store;
 use crate::features::audit;
 use crate::features::iam::{self, FirstSignIn};
-use crate::features::placement::{Cluster, check_rights, template};
+use crate::features::placement::{Cluster, DEFAULT, ServerRecord, check_rights, note_system, template};
 use crate::features::record;
 use crate::features::secrets::Secrets;
-use crate::infra::cluster::{close_maintenance_databases, prepare_high_water};
+use crate::infra::cluster::{close_maintenance_databases, prepare_high_water, server_state};
 use crate::infra::crypto::RecordKey;
 use crate::infra::db::{
     AdvisoryLock, CONTROL, DbError, LockKey, PgConnection, REALM, ServerAddress, transaction,
@@ -138,11 +138,9 @@ impl Setup<'_> {
         let mut maintenance = self.control.database("postgres").connect("nexus:init").await?;
         let mut admin = self.cluster.admin.connect("nexus:init").await?;
         check_rights(&mut maintenance, self.control).await?;
-        check_rights(&mut admin, &self.cluster.admin).await?;
+        let system_id = check_rights(&mut admin, &self.cluster.admin).await?;
         store::create_database(&mut maintenance, &self.control.database).await?;
         close_maintenance_databases(&mut maintenance, &[&self.control.database]).await?;
-        close_maintenance_databases(&mut admin, &[]).await?;
-        prepare_high_water(&mut admin).await?;
 
         let mut control = self.control.connect("nexus:init").await?;
         let lock = AdvisoryLock::wait(&mut control, LockKey::of("installation", "setup"), PATIENCE)
@@ -150,6 +148,11 @@ impl Setup<'_> {
             .ok_or(InstallationError::Busy)?;
         let outcome = self.tables(&mut control, caller, progress).await?;
         let (Outcome::Made(it) | Outcome::Upgraded(it) | Outcome::Found(it)) = outcome;
+        note_system(&mut control, &system_id).await?;
+        let state = server_state(&mut admin, it.id).await?;
+        ServerRecord::read(&mut control, DEFAULT).await?.admit(&mut control, DEFAULT, &state).await?;
+        close_maintenance_databases(&mut admin, &[]).await?;
+        prepare_high_water(&mut admin).await?;
         template(&mut control, &mut admin, self.cluster, it.id).await?;
         lock.release(&mut control).await?;
         Ok(outcome)

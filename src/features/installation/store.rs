@@ -1,6 +1,6 @@
 //! The SQL of the installation.
 
-use sqlx::{AssertSqlSafe, FromRow, Row};
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use crate::infra::db::{DbError, PgConnection, identifier};
@@ -35,13 +35,6 @@ pub(super) async fn facts(control: &mut PgConnection) -> Result<Option<Facts>, D
 pub(super) async fn is_sealed(control: &mut PgConnection) -> Result<bool, DbError> {
     let statement = "select checksum is not null from control.installation for update";
     Ok(sqlx::query_scalar(statement).fetch_one(control).await?)
-}
-
-/// The highest fence that was ever given out; 0: none.
-pub(super) async fn last_fence(control: &mut PgConnection) -> Result<i64, DbError> {
-    let statement = "select case when is_called then last_value else 0 end from control.fences";
-    let row = sqlx::raw_sql(statement).fetch_one(control).await?;
-    Ok(row.try_get(0)?)
 }
 
 /// Names the installation.

@@ -175,7 +175,7 @@ impl Provisioning {
         let found = Placement::candidates(&mut *worker.control.lock().await, &request.wish).await;
         if let Some(found) = found.as_ref().ok().filter(|found| found.pooled && !request.detach) {
             if let Some(cluster) = found.clusters.first() {
-                self.notice_age(worker, &cluster.name).await?;
+                self.open_first(worker, &cluster.name, None).await?;
             }
             let claimed = self.claim(worker, caller, request).await?;
             if claimed.is_some() {

@@ -6,6 +6,7 @@ use sqlx::{FromRow, Row};
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Neighbour;
 use crate::features::audit;
+use crate::features::placement::ServerRecord;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, literal};
 use crate::infra::saga::Journal;
@@ -28,24 +29,29 @@ impl OperationRow {
     }
 }
 
-/// What takes a tenant's lock and reads, under it, its row and its operation that is not over.
+/// What takes a tenant's lock and reads, under it, its row, its operation that is not over, and what is
+/// recorded of its server.
 pub(super) async fn hold(control: &mut PgConnection, name: &TenantRef) -> Result<Held, DbError> {
     let which = tenants::row_of(name);
     let find = format!("select id::text from control.tenants where {which}");
     let read = format!(
         "{}; select id, tenant_id, kind, state, fence from control.operations
          where tenant_id = (select id from control.tenants where {which})
-           and state in ('running', 'stopped', 'rolling_back')",
-        tenants::row(&which)
+           and state in ('running', 'stopped', 'rolling_back'); {}",
+        tenants::row(&which),
+        ServerRecord::statement(&format!("(select cluster from control.tenants where {which})")),
     );
     let (lock, rows) = match AdvisoryLock::take_and_read(control, ("tenant", &find), &read).await? {
         Found::Nothing => return Ok(Held::Nothing),
         Found::Busy(rows) => (None, rows),
         Found::Taken(lock, rows) => (Some(lock), rows),
     };
-    let (mut tenant, mut unfinished): (Option<Tenant>, Option<OperationRow>) = (None, None);
+    let (mut tenant, mut unfinished, mut server): (Option<Tenant>, Option<OperationRow>, _) =
+        (None, None, None);
     for row in rows {
-        if row.try_column("fence").is_ok() {
+        if let Some(record) = ServerRecord::of_row(&row)? {
+            server = Some(record);
+        } else if row.try_column("fence").is_ok() {
             unfinished = Some(FromRow::from_row(&row)?);
         } else {
             tenant = Some(FromRow::from_row(&row)?);
@@ -53,7 +59,7 @@ pub(super) async fn hold(control: &mut PgConnection, name: &TenantRef) -> Result
     }
     match (lock, tenant) {
         (Some(lock), Some(tenant)) if *lock.key() == LockKey::of("tenant", tenant.id) => {
-            Ok(Held::Taken(lock, tenant, unfinished))
+            Ok(Held::Taken(lock, Box::new(tenant), unfinished, server))
         }
         // The slug changed hands between two statements.
         (Some(lock), _) => {
@@ -72,7 +78,7 @@ pub(super) enum Held {
     /// Another process holds it; what it was a moment ago.
     Busy(Tenant, Option<OperationRow>),
     /// It is held.
-    Taken(AdvisoryLock, Tenant, Option<OperationRow>),
+    Taken(AdvisoryLock, Box<Tenant>, Option<OperationRow>, Option<ServerRecord>),
 }
 
 /// What is written with an operation's intent.

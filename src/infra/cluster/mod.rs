@@ -40,7 +40,7 @@ pub use drift::{Drift, Expected, Index, Mend, drift};
 pub use error::ClusterError;
 pub use fingerprint::{Line, Parts, recipe, schema_digest, schema_lines};
 pub use glance::{Applied, Catalogue, History, Written, catalogue, histories, written};
-pub use high_water::{begin_change, high_water, high_waters, prepare_high_water};
+pub use high_water::{ServerState, begin_change, high_waters, prepare_high_water, server_state};
 pub use inside::{Inside, inside};
 pub use inventory::{
     FoundDatabase, FoundGrant, FoundMember, FoundRole, FoundSession, Scope, ServerInventory, Verifier,
