@@ -160,6 +160,8 @@ pub(super) enum Remedy {
     RebuildTemplates,
     /// A template is closed.
     CloseTemplate(String),
+    /// The role for all apps loses what it may do itself.
+    WeakenAppRole,
     /// Sealed values of a tenant that is gone are erased.
     Erase(TenantId),
     /// A session is ended.

@@ -1,14 +1,14 @@
 //! The SQL of operations, and of a proof inside a tenant's database.
 
 use serde_json::Value;
-use sqlx::{FromRow, Row};
+use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Neighbour;
 use crate::features::audit;
 use crate::features::placement::ServerRecord;
 use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, literal};
+use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, is_held, literal};
 use crate::infra::saga::Journal;
 use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
 
@@ -286,15 +286,8 @@ pub(super) async fn creation(
 
 /// Whether a living session holds the lock of a tenant.
 pub(super) async fn is_locked(control: &mut PgConnection, key: &LockKey) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar(
-        "with key as (select hashtextextended($1, 0) as h)
-         select exists (select from pg_locks, key where locktype = 'advisory' and objsubid = 1
-             and database = (select oid from pg_database where datname = current_database())
-             and classid = ((h >> 32) & 4294967295)::oid and objid = (h & 4294967295)::oid)",
-    )
-    .bind(key.as_str())
-    .fetch_one(control)
-    .await?)
+    let statement = format!("select {}", is_held("$1::text"));
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).bind(key.as_str()).fetch_one(control).await?)
 }
 
 /// Another active tenant on the same server and in the same store, for a proof of isolation. Who may
@@ -330,28 +323,25 @@ pub(super) async fn list(
     filter: &OperationFilter,
     page: Page,
 ) -> Result<Vec<OperationView>, DbError> {
-    Ok(sqlx::query_as(
+    let held = is_held("'nexus:tenant:' || tenant_id::text");
+    Ok(sqlx::query_as(AssertSqlSafe(format!(
         "with operation as (
-             select operations.*, tenants.slug,
-                    hashtextextended('nexus:tenant:' || tenant_id::text, 0) as h
+             select operations.*, tenants.slug
              from control.operations join control.tenants on tenants.id = tenant_id
              where ($1::uuid is null or tenant_id = $1) and ($2::uuid is null or operations.id = $2)
                and ($7::uuid is null or batch_id = $7)
                and ($8::timestamptz is null or (operations.created_at, operations.id) < ($8, $9))
          ), seen as (
              select operation.*, case
-                 when state in ('running', 'rolling_back') and not exists (
-                     select from pg_locks where locktype = 'advisory' and objsubid = 1
-                         and database = (select oid from pg_database where datname = current_database())
-                         and classid = ((h >> 32) & 4294967295)::oid and objid = (h & 4294967295)::oid)
+                 when state in ('running', 'rolling_back') and not {held}
                  then case when planned then 'planned' else 'interrupted' end else state end as seen_state
              from operation
          )
          select id, tenant_id, slug, kind, seen_state as state, caller, error, batch_id, created_at, updated_at, finished_at
          from seen where ($3::text is null or seen_state = $3)
            and (not $6 or state in ('running', 'stopped', 'rolling_back'))
-         order by created_at desc, id desc limit $4 offset $5",
-    )
+         order by created_at desc, id desc limit $4 offset $5"
+    )))
     .bind(filter.tenant)
     .bind(filter.id)
     .bind(filter.state.map(super::operations::OperationState::as_str))
