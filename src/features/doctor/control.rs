@@ -169,7 +169,7 @@ async fn read(
     key: Option<Arc<dyn MasterKey>>,
     control: &mut PgConnection,
 ) {
-    let opened = installation::open(control, &subject.address).await;
+    let opened = installation::open(control, &subject.address, None).await;
     seen.findings.push(migrations(subject, control, &opened).await);
     let other = |it: &_| matches!(it, InstallationError::Behind { .. } | InstallationError::Ahead { .. });
     seen.other_version = opened.as_ref().is_err_and(other);

@@ -105,16 +105,18 @@ pub struct Setup<'a> {
     pub operator: Option<NewOperator>,
 }
 
-/// Finds the installation on a connection to the control database.
+/// Finds the installation on a connection to the control database. With the key that rows are checked
+/// with, what this session revokes is covered by it.
 ///
 /// # Errors
 /// [`InstallationError::NotInitialised`], [`InstallationError::Behind`], [`InstallationError::Ahead`].
 pub async fn open(
     control: &mut PgConnection,
     server: &ServerAddress,
+    key: Option<&RecordKey>,
 ) -> Result<Installation, InstallationError> {
     let not_initialised = || InstallationError::NotInitialised { server: server.display() };
-    let facts = store::facts(control).await?.ok_or_else(not_initialised)?;
+    let facts = store::facts(control, key.map(record::arm).as_ref()).await?.ok_or_else(not_initialised)?;
     let id = facts.id.ok_or_else(not_initialised)?;
     for (is, needs) in [(facts.control_version, CONTROL.newest()), (facts.realm_version, REALM.newest())] {
         let is = is.unwrap_or(0);
@@ -165,11 +167,15 @@ impl Setup<'_> {
         caller: &Caller,
     ) -> Result<(), InstallationError> {
         let mut tx = transaction(control).await?;
+        let key = self.secrets.record_key();
         if store::is_sealed(&mut tx).await? {
-            return Ok(());
+            if !record::seal_revocations(&mut tx, key, true).await? {
+                return Ok(());
+            }
+        } else {
+            self.secrets.check_master(&mut tx).await?;
+            record::seal(&mut tx, key, self.secrets.master_id()).await?;
         }
-        self.secrets.check_master(&mut tx).await?;
-        record::seal(&mut tx, self.secrets.record_key(), self.secrets.master_id()).await?;
         let detail = serde_json::json!({ "why": "rows from before there were checksums" });
         let entry = audit::Entry { caller, action: "record.seal", tenant: None, operation: None, detail };
         audit::record(&mut tx, entry).await?;
@@ -183,7 +189,7 @@ impl Setup<'_> {
         caller: &Caller,
         progress: &dyn Progress,
     ) -> Result<Outcome, InstallationError> {
-        let upgraded = match open(control, self.control).await {
+        let upgraded = match open(control, self.control, None).await {
             Ok(found) => return Ok(Outcome::Found(found)),
             Err(InstallationError::NotInitialised { .. }) => false,
             Err(InstallationError::Behind { .. }) => true,
@@ -193,7 +199,7 @@ impl Setup<'_> {
         CONTROL.apply(control).await?;
         REALM.apply(control).await?;
         if upgraded {
-            let found = open(control, self.control).await?;
+            let found = open(control, self.control, None).await?;
             self.seal_what_is_not(control, caller).await?;
             return Ok(Outcome::Upgraded(found));
         }

@@ -11,6 +11,7 @@ use crate::features::installation::Installation;
 use crate::features::placement::{
     Cluster, DEFAULT, Placement, ServerRecord, Store, Template, hold_sessions, template,
 };
+use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::features::tenants::Tenant;
 use crate::infra::cluster;
@@ -89,7 +90,8 @@ impl Provisioning {
     /// # Errors
     /// When the control database does not answer.
     pub async fn another_worker(&self) -> Result<Worker, ProvisioningError> {
-        let control = self.control.connect("nexus").await?;
+        let mut control = self.control.connect("nexus").await?;
+        record::arm_session(&mut control, self.secrets.record_key()).await?;
         self.worker(control, None).await
     }
 

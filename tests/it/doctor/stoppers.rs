@@ -50,12 +50,21 @@ fn what_will_stop_nexus_is_found_before_it_does() {
     while ask().as_deref() != Ok(&["4".to_owned()]) {}
 
     sql(&world, "begin; create table half (); prepare transaction 'two phases'");
-    let seen = examined(&world);
-    let (what, fix) = found(&seen, "prepared", "warning");
+    let old =
+        "select count(*) from pg_prepared_xacts where prepared < clock_timestamp() - interval '1 second'";
+    while world.sql("postgres", old) == ["0"] {}
+    let (what, fix) = found(&examined(&world), "prepared", "warning");
     assert!(what.contains("two phases") && fix.contains("rollback prepared 'two phases'"), "{what} {fix}");
     sql(&world, "rollback prepared 'two phases'");
 
+    sql(&world, "alter system set max_slot_wal_keep_size = '16MB'");
+    sql(&world, "select pg_reload_conf()");
     sql(&world, "select pg_create_logical_replication_slot('reader', 'test_decoding')");
+    for number in 0..6 {
+        sql(&world, &format!("create table filler_{number} ()"));
+        sql(&world, "select pg_switch_wal()");
+    }
+    sql(&world, "checkpoint");
     let (what, fix) = found(&examined(&world), "slots", "warning");
     assert!(what.contains("reader") && fix.contains("pg_drop_replication_slot('reader')"), "{what} {fix}");
     sql(&world, "select pg_drop_replication_slot('reader')");
