@@ -250,8 +250,10 @@ impl Provisioning {
         let borrowed: Vec<_> = secrets.iter().map(|(name, value)| (*name, value)).collect();
         self.secrets.seal_new_tenant(&mut tx, id, &borrowed).await?;
         let facts = json!({ "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels });
-        let placed = (Some(cluster), place);
-        let fence = store::insert_placed(&mut tx, (operation, id, kind), placed, caller, &facts).await?;
+        let placed = Some((Some(cluster), place));
+        let line =
+            store::OperationLine { id: operation, tenant: id, kind, facts: &facts, batch: None, placed };
+        let fence = store::insert(&mut tx, caller, &line).await?;
         let Some(fence) = fence else {
             tx.rollback().await?;
             return Ok(None);

@@ -12,6 +12,9 @@ use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, PgConnection, dura
 use crate::infra::saga::Journal;
 use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
 
+/// Keeps a tenant from being changed by two operations at a time.
+const ONE_AT_A_TIME: &str = "operations_one_at_a_time";
+
 /// An operation that is not over, as it is taken up.
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct OperationRow {
@@ -114,14 +117,8 @@ pub(super) async fn intend(
              where id = '{other}'"
         )
     });
-    let operation = format!(
-        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
-         values ('{id}', '{tenant}', {}, 'running', {}, {}::jsonb, {}) returning fence",
-        literal(kind),
-        literal(&caller.to_string()),
-        literal(&new.facts.to_string()),
-        new.batch.map_or_else(|| "null".to_owned(), |batch| format!("'{batch}'")),
-    );
+    let line = OperationLine { id, tenant, kind, facts: &new.facts, batch: new.batch, placed: None };
+    let operation = operation_statement(caller, &line);
     let entry = audit::Entry {
         caller,
         action: new.action,
@@ -136,7 +133,7 @@ pub(super) async fn intend(
         .chain([Journal::plan_statement(id, new.steps), audit::statement(&entry)])
         .collect();
     let rows = match durably(control, &statements).await {
-        Err(error) if error.violates("operations_one_at_a_time") => return Ok(None),
+        Err(error) if error.violates(ONE_AT_A_TIME) => return Ok(None),
         other => other?,
     };
     let fence = rows.first().map_or(Err(sqlx::Error::RowNotFound), |row| row.try_get("fence"))?;
@@ -144,68 +141,61 @@ pub(super) async fn intend(
     Ok(Some((fence, changed)))
 }
 
-/// Writes an operation's intent; its fence. `None` when another one is not over.
+/// An operation that is about to be written.
+pub(super) struct OperationLine<'a> {
+    pub(super) id: OperationId,
+    pub(super) tenant: TenantId,
+    pub(super) kind: &'static str,
+    pub(super) facts: &'a Value,
+    /// The batch that it is a part of.
+    pub(super) batch: Option<BatchId>,
+    /// Of a tenant whose row was just written: the server, where it is to be looked at, and the store
+    /// that must still take tenants.
+    pub(super) placed: Option<(Option<&'a str>, &'a str)>,
+}
+
+/// The statement that writes an operation's line, and gives its fence; no row where a place takes no
+/// tenants any more.
+fn operation_statement(caller: &Caller, new: &OperationLine<'_>) -> String {
+    let takes = |table: &str, name: &str| {
+        format!(
+            "exists (select from control.{table} where name = {} and state = 'active'
+                         and (capacity is null or tenants <= capacity))",
+            literal(name)
+        )
+    };
+    let condition = new.placed.map_or_else(
+        || "true".to_owned(),
+        |(cluster, store)| {
+            let cluster = cluster.map_or_else(|| "true".to_owned(), |name| takes("clusters", name));
+            format!("{cluster} and {}", takes("stores", store))
+        },
+    );
+    format!(
+        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
+         select '{}', '{}', {}, 'running', {}, {}::jsonb, {}::uuid where {condition} returning fence",
+        new.id,
+        new.tenant,
+        literal(new.kind),
+        literal(&caller.to_string()),
+        literal(&new.facts.to_string()),
+        new.batch.map_or_else(|| "null".to_owned(), |batch| format!("'{batch}'")),
+    )
+}
+
+/// Writes an operation's line in the caller's transaction; its fence. `None` where another one is not
+/// over or a place takes no tenants any more: the transaction must be rolled back then. Writing the
+/// tenant's row locked the rows of its places, so that this is known until the commit.
 pub(super) async fn insert(
     control: &mut PgConnection,
-    ids: (OperationId, TenantId, &'static str),
     caller: &Caller,
-    request: &Value,
+    new: &OperationLine<'_>,
 ) -> Result<Option<i64>, DbError> {
-    insert_in(control, ids, caller, request, None).await
-}
-
-/// [`insert`], as a part of a batch.
-pub(super) async fn insert_in(
-    control: &mut PgConnection,
-    (id, tenant, kind): (OperationId, TenantId, &'static str),
-    caller: &Caller,
-    request: &Value,
-    batch: Option<BatchId>,
-) -> Result<Option<i64>, DbError> {
-    Ok(sqlx::query_scalar(
-        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
-         values ($1, $2, $3, 'running', $4, $5, $6)
-         on conflict (tenant_id) where state in ('running', 'stopped', 'rolling_back') do nothing
-         returning fence",
-    )
-    .bind(id)
-    .bind(tenant)
-    .bind(kind)
-    .bind(caller.to_string())
-    .bind(request)
-    .bind(batch)
-    .fetch_optional(control)
-    .await?)
-}
-
-/// The same for a tenant whose row was just written: `None` also where its server or its store takes
-/// no tenants any more. Writing the row locked both, so that this is known until the commit.
-pub(super) async fn insert_placed(
-    control: &mut PgConnection,
-    (id, tenant, kind): (OperationId, TenantId, &'static str),
-    (cluster, store): (Option<&str>, &str),
-    caller: &Caller,
-    request: &Value,
-) -> Result<Option<i64>, DbError> {
-    Ok(sqlx::query_scalar(
-        "insert into control.operations (id, tenant_id, kind, state, caller, request)
-         select $1, $2, $3, 'running', $4, $5
-         where ($6::text is null or exists (
-                   select from control.clusters where name = $6 and state = 'active'
-                       and (capacity is null or tenants <= capacity)))
-           and exists (select from control.stores where name = $7 and state = 'active'
-                           and (capacity is null or tenants <= capacity))
-         returning fence",
-    )
-    .bind(id)
-    .bind(tenant)
-    .bind(kind)
-    .bind(caller.to_string())
-    .bind(request)
-    .bind(cluster)
-    .bind(store)
-    .fetch_optional(control)
-    .await?)
+    let statement = AssertSqlSafe(operation_statement(caller, new));
+    match sqlx::raw_sql(statement).fetch_optional(control).await.map_err(DbError::from) {
+        Err(error) if error.violates(ONE_AT_A_TIME) => Ok(None),
+        row => Ok(row?.map(|row| row.try_get("fence")).transpose()?),
+    }
 }
 
 /// Notes that an operation waits for another process.
