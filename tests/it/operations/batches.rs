@@ -168,7 +168,9 @@ fn what_was_killed_in_the_middle_is_rolled_back_too() {
 #[test]
 fn a_row_that_fails_says_how_to_go_on() {
     let world = of_three();
-    world.killed_at("suspend.intent.after", &["tenant", "suspend", "birch", "--reason", "oops"]);
+    let role = world.control_sql("select app_role from control.tenants where slug = 'birch'").remove(0);
+    world.sql("postgres", &format!("alter role {role} password 'changed by hand'"));
+    world.killed_at("repair.roles.before", &["tenant", "repair", "birch"]);
     world.ok(&["tenant", "suspend", "ash", "--reason", "oops"]);
     let args = ["-o", "json", "tenant", "delete", "--all", "--yes", "--confirm", "3"];
     let output = world.run(&args);
