@@ -12,8 +12,8 @@ const TENANTS: usize = 300;
 /// What a tenant's row says.
 pub(super) struct Row {
     pub(super) id: String,
-    database: String,
-    owner: String,
+    pub(super) database: String,
+    pub(super) owner: String,
     pub(super) app: String,
     pub(super) bucket: String,
     pub(super) key: String,

@@ -224,6 +224,10 @@ impl ObjectStore for GarageStore {
         Ok(StoreInventory { buckets, keys, strangers })
     }
 
+    async fn high_water(&self, _installation: &str) -> Result<i64, ObjectError> {
+        Ok(0)
+    }
+
     async fn check(&self) -> Result<(), ObjectError> {
         let missing = self.api.missing_scopes().await?;
         if !missing.is_empty() {
