@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::pg_proxy::PgProxy;
 use super::sql::Login;
 
 /// Where the parts of the stack are.
@@ -105,5 +106,12 @@ impl Stack {
     ) -> Result<Vec<String>, String> {
         let (socket_dir, port) = (self.socket_dir.as_str(), self.port.as_str());
         Login { socket_dir, port, user, password, database }.run(statement)
+    }
+}
+
+impl PgProxy {
+    /// Before the server of a stack.
+    pub fn before(stack: &Stack) -> Self {
+        Self::before_socket(PathBuf::from(&stack.socket_dir).join(format!(".s.PGSQL.{}", stack.port)))
     }
 }
