@@ -104,8 +104,16 @@ impl Stack {
         database: &str,
         statement: &str,
     ) -> Result<Vec<String>, String> {
-        let (socket_dir, port) = (self.socket_dir.as_str(), self.port.as_str());
-        Login { socket_dir, port, user, password, database }.run(statement)
+        self.login(user, password, database).run(statement)
+    }
+
+    /// What comes of each of many statements of the superuser, in one session.
+    pub fn sql_each(&self, database: &str, statements: &[String]) -> Vec<Result<Vec<String>, String>> {
+        self.login("nexus", &self.password(), database).run_each(statements)
+    }
+
+    fn login<'a>(&'a self, user: &'a str, password: &'a str, database: &'a str) -> Login<'a> {
+        Login { socket_dir: &self.socket_dir, port: &self.port, user, password, database }
     }
 }
 
