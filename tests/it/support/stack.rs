@@ -64,13 +64,18 @@ fn usual_home() -> PathBuf {
 
 /// Starts a stack under a folder.
 pub fn start(home: &Path) -> Stack {
+    start_with(home, None)
+}
+
+/// Starts a stack under a folder, with the server's programs from another.
+pub fn start_with(home: &Path, programs: Option<&Path>) -> Stack {
     let nexus = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_nexus"))
-            .args(args)
-            .env("NEXUS_HOME", home)
-            .current_dir("/")
-            .output();
-        let output = output.unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nexus"));
+        command.args(args).env("NEXUS_HOME", home).current_dir("/");
+        if let Some(programs) = programs {
+            command.env("NEXUS_PG_BIN", programs);
+        }
+        let output = command.output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     };
