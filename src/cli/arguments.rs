@@ -127,7 +127,7 @@ pub fn host(text: &str) -> Result<String, String> {
     let is_address = text.parse::<std::net::IpAddr>().is_ok();
     let is_name =
         !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "/@?#,=:%\\[]".contains(c));
-    let is_folder = text.starts_with('/') && text::line(text).is_ok();
+    let is_folder = text.starts_with('/') && !text.contains(',') && text::line(text).is_ok();
     if is_address || is_name || is_folder { Ok(text.to_owned()) } else { Err(wrong.to_owned()) }
 }
 

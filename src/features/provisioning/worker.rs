@@ -74,9 +74,10 @@ impl Provisioning {
         mut control: PgConnection,
         admin: Option<PgConnection>,
     ) -> Result<Worker, ProvisioningError> {
+        self.placement.ready().await?;
         let mut servers = HashMap::new();
         if let Some(admin) = admin {
-            let cluster = self.placement.default_cluster().clone();
+            let cluster = self.placement.default_cluster().await?.clone();
             servers.insert(DEFAULT.to_owned(), self.open_server(&mut control, cluster, Some(admin)).await?);
         }
         Ok(Worker { control: Arc::new(Mutex::new(control)), servers: Arc::new(Mutex::new(servers)) })
