@@ -12,7 +12,9 @@ use crate::infra::crypto::{LocalMasterKey, MasterKey};
 use crate::infra::db::ServerAddress;
 use crate::infra::objects::ObjectStore;
 use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString};
-use crate::settings::{Loaded, SecretRef, SecretSetting, ServerSettings, ServersSettings, Settings, Sources, Target};
+use crate::settings::{
+    Loaded, SecretRef, SecretSetting, ServerSettings, ServersSettings, Settings, Sources, Target,
+};
 
 /// How long a program may take to tell a secret.
 const PATIENCE: Duration = Duration::from_secs(3);

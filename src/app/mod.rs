@@ -150,8 +150,7 @@ impl App {
         let cluster = addresses.cluster.get().await?;
         // Its token is not needed yet; who sets up learns now that it cannot be read.
         addresses.store.ready().await?;
-        let setup =
-            Setup { control: &addresses.control, cluster, secrets: &secrets, operator };
+        let setup = Setup { control: &addresses.control, cluster, secrets: &secrets, operator };
         Ok(setup.run(caller, progress).await?)
     }
 

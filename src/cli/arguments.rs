@@ -103,6 +103,14 @@ pub fn display_name(given: &str) -> Result<String, String> {
     one_line("a name", given, 1..=200)
 }
 
+/// A text to search by, in the form in which names are kept.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn search(given: &str) -> Result<String, String> {
+    one_line("a text to search by", given, 0..=200)
+}
+
 /// A description: at most 1,000 characters, or nothing.
 ///
 /// # Errors

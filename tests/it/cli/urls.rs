@@ -12,12 +12,34 @@ const SCHEMES: &[&str] = &["postgres://", "postgresql://"];
 const ODD_SCHEMES: &[&str] = &["POSTGRES://", "postgres:/", "postgresql:", "", "postgres+ssl://"];
 const USERS: &[&str] = &["app", "a%40b", "us%65r", "ü", "a.b-c", "a+b"];
 const ODD_USERS: &[&str] = &["", "x%zz", "x%00", "x%", "a b", "%20a", "a%09"];
-const PASSWORDS: &[&str] = &["pw", "p%40ss%3Aw%2Fx", "pa?ss#x", "pä", "p=q&r", "a:b", "%20x%20", "p+q", "%25%32%35"];
+const PASSWORDS: &[&str] =
+    &["pw", "p%40ss%3Aw%2Fx", "pa?ss#x", "pä", "p=q&r", "a:b", "%20x%20", "p+q", "%25%32%35"];
 const ODD_PASSWORDS: &[&str] = &["", "%FF", "a b", " x", "x\t", "%0A", "p@q", "p/q"];
-const HOSTS: &[&str] =
-    &["db1", "db1.example", "127.0.0.1", "[::1]", "[fe80::1%25eth0]", "%2Frun%2Fpg", "%2Frun%2Fp%20g", "localhost"];
-const ODD_HOSTS: &[&str] =
-    &["", "[]", "[::1", "[::1]x", "db1,db2", "db1:5433,db2:5434", "::1", "%2Fa,%2Fb", "%2Fa%2Cb", "a@b", "%40pg", ",", "db 1"];
+const HOSTS: &[&str] = &[
+    "db1",
+    "db1.example",
+    "127.0.0.1",
+    "[::1]",
+    "[fe80::1%25eth0]",
+    "%2Frun%2Fpg",
+    "%2Frun%2Fp%20g",
+    "localhost",
+];
+const ODD_HOSTS: &[&str] = &[
+    "",
+    "[]",
+    "[::1",
+    "[::1]x",
+    "db1,db2",
+    "db1:5433,db2:5434",
+    "::1",
+    "%2Fa,%2Fb",
+    "%2Fa%2Cb",
+    "a@b",
+    "%40pg",
+    ",",
+    "db 1",
+];
 const PORTS: &[&str] = &["", ":5433", ":", ":05432"];
 const ODD_PORTS: &[&str] = &[":0", ":70000", ":x", ":5432,5433", ":54%332", ":-1", ": 5432", "::"];
 const DATABASES: &[&str] = &["/shop", "/a%20b", "/a/b", "/ü", "/a+b"];
@@ -181,8 +203,10 @@ fn nothing_of_a_url_that_is_refused_is_repeated() {
 
 #[test]
 fn a_url_that_is_written_is_read_back_by_libpq_and_by_us() {
-    const PIECES: &[&str] =
-        &["a", "Z", "7", "@", ":", "/", "?", "#", "%", "&", "=", "+", " ", "'", "\"", "\\", "$", "ü", "東", "[", "]", ","];
+    const PIECES: &[&str] = &[
+        "a", "Z", "7", "@", ":", "/", "?", "#", "%", "&", "=", "+", " ", "'", "\"", "\\", "$", "ü", "東",
+        "[", "]", ",",
+    ];
     let mut dice = Dice(3);
     let hosts = ["/run/pg", "/run/p g", "/a%2Fb&c=d", "db1.example", "127.0.0.1", "::1", "fe80::1%eth0"];
     let addresses: Vec<ServerAddress> = (0..400)
@@ -197,7 +221,11 @@ fn a_url_that_is_written_is_read_back_by_libpq_and_by_us() {
                 user,
                 password,
                 database,
-                tls: if is_socket { Tls::Disable } else { dice.one(&[0, 1]).eq(&0).then_some(Tls::Require).unwrap_or(Tls::VerifyFull(None)) },
+                tls: if is_socket {
+                    Tls::Disable
+                } else {
+                    dice.one(&[0, 1]).eq(&0).then_some(Tls::Require).unwrap_or(Tls::VerifyFull(None))
+                },
             }
         })
         .collect();
@@ -212,7 +240,13 @@ fn a_url_that_is_written_is_read_back_by_libpq_and_by_us() {
         let back = ServerAddress::from_url(&SecretString::from(url.as_str())).unwrap();
         assert_eq!(
             (back.host, back.port, back.user, back.database, back.tls),
-            (address.host.clone(), address.port, address.user.clone(), address.database.clone(), address.tls.clone()),
+            (
+                address.host.clone(),
+                address.port,
+                address.user.clone(),
+                address.database.clone(),
+                address.tls.clone()
+            ),
             "{url}"
         );
         assert_eq!(back.password.expose_secret(), address.password.expose_secret());
