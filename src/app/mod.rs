@@ -70,7 +70,10 @@ impl App {
         let addresses = Addresses::of(settings, progress).await?;
         // On another thread: half of a login is the hashing of its password. A server that is not
         // Nexus's alone may have a budget of sessions, which must be asked first.
-        let ahead = matches!(settings.target, Target::Local(_)).then(|| addresses.cluster.admin.clone());
+        let ahead = match &settings.target {
+            Target::Local(_) => Some(addresses.cluster.get().await?.admin.clone()),
+            Target::Servers(_) => None,
+        };
         let admin = tokio::spawn(async move {
             match ahead {
                 Some(server) => server.connect("nexus").await.ok(),
@@ -147,8 +150,10 @@ impl App {
         progress: &dyn Progress,
     ) -> Result<Outcome, AnyFailure> {
         let secrets = Secrets::new(keys::master_or_new(&settings.keys, addresses, progress).await?);
-        let setup =
-            Setup { control: &addresses.control, cluster: &addresses.cluster, secrets: &secrets, operator };
+        let cluster = addresses.cluster.get().await?;
+        // Its token is not needed yet; who sets up learns now that it cannot be read.
+        addresses.store.ready().await?;
+        let setup = Setup { control: &addresses.control, cluster, secrets: &secrets, operator };
         Ok(setup.run(caller, progress).await?)
     }
 

@@ -132,7 +132,7 @@ impl Placement {
             return Ok(Some(name));
         }
         // The one of the settings may never have been asked what it is.
-        let default = &self.default_cluster().admin;
+        let default = &self.default_cluster().await?.admin;
         let Ok(mut admin) = default.connect("nexus:cluster").await else { return Ok(None) };
         let same = store::rights(&mut admin).await?.system_id == system_id;
         Ok(same.then(|| DEFAULT.to_owned()))

@@ -10,6 +10,7 @@ use crate::infra::crypto::RandomError;
 use crate::infra::db::DbError;
 use crate::infra::objects::ObjectError;
 use crate::kernel::{ErrorKind, Failure};
+use crate::settings::SecretSettingError;
 
 /// A request about servers or stores that failed.
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +161,9 @@ pub enum PlacementError {
     /// A sealed value or a key.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// A secret that the settings refer to.
+    #[error(transparent)]
+    OfSetting(#[from] SecretSettingError),
     /// A file that new tenants are born with.
     #[error(transparent)]
     Migrations(#[from] MigrationsError),
@@ -188,6 +192,7 @@ impl PlacementError {
             Self::Random(error) => Some(error),
             Self::Secrets(error) => Some(error),
             Self::Migrations(error) => Some(error),
+            Self::OfSetting(error) => Some(error),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@
 //! are rows, their administrators' credentials sealed. Start reading at [`Placement`].
 
 mod clusters;
+mod default_cluster;
 mod error;
 mod model;
 mod opening;
@@ -15,6 +16,7 @@ mod stores;
 mod template;
 
 pub use clusters::{AddCluster, Registered, check_rights, cluster_names, forget_systems, note_system};
+pub use default_cluster::DefaultCluster;
 pub use error::PlacementError;
 pub use model::{
     Candidate, Candidates, ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange,

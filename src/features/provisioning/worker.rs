@@ -75,9 +75,10 @@ impl Provisioning {
         mut control: PgConnection,
         admin: Option<PgConnection>,
     ) -> Result<Worker, ProvisioningError> {
+        self.placement.ready().await?;
         let mut servers = HashMap::new();
         if let Some(admin) = admin {
-            let cluster = self.placement.default_cluster().clone();
+            let cluster = self.placement.default_cluster().await?.clone();
             let record = ServerRecord::read(&mut control, DEFAULT).await?;
             let held = self.open_server(&mut control, cluster, record, Some(admin)).await?;
             servers.insert(DEFAULT.to_owned(), held);

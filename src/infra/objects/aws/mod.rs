@@ -215,6 +215,10 @@ impl ObjectStore for AwsStore {
         Ok(())
     }
 
+    async fn high_water(&self, _installation: &str) -> Result<i64, ObjectError> {
+        Ok(0)
+    }
+
     async fn has_bucket(&self, bucket: &str, owner: &Owner) -> Result<bool, ObjectError> {
         Ok(self.standing(bucket, owner).await? == Standing::Ours)
     }
@@ -317,10 +321,6 @@ impl ObjectStore for AwsStore {
         found.buckets.sort_by(|one, other| one.name.cmp(&other.name));
         found.keys.sort_by(|one, other| one.access_key_id.cmp(&other.access_key_id));
         Ok(found)
-    }
-
-    async fn high_water(&self, _installation: &str) -> Result<i64, ObjectError> {
-        Ok(0)
     }
 
     /// Shows that both services accept the key and let it list. Whether it may make things shows
