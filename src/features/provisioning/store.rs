@@ -173,7 +173,7 @@ fn operation_statement(caller: &Caller, new: &OperationLine<'_>) -> String {
     );
     format!(
         "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
-         select '{}', '{}', {}, 'running', {}, {}::jsonb, {}::uuid where {condition} returning fence",
+         select '{}'::uuid, '{}'::uuid, {}, 'running', {}, {}::jsonb, {}::uuid where {condition} returning fence",
         new.id,
         new.tenant,
         literal(new.kind),

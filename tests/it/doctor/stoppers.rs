@@ -49,7 +49,10 @@ fn what_will_stop_nexus_is_found_before_it_does() {
         "select count(*) from pg_prepared_xacts where prepared < clock_timestamp() - interval '1 second'";
     while world.sql("postgres", old) == ["0"] {}
     let (what, fix) = found(&examined(&world), "prepared", "warning");
-    assert!(what.contains("two phases") && fix.contains("rollback prepared 'two phases'"), "{what} {fix}");
+    assert!(
+        what.contains("two phases") && fix.contains("\"rollback prepared 'two phases'\""),
+        "{what} {fix}"
+    );
     sql(&world, "rollback prepared 'two phases'");
 
     sql(&world, "select pg_create_logical_replication_slot('reader', 'test_decoding')");
@@ -70,7 +73,7 @@ fn what_will_stop_nexus_is_found_before_it_does() {
     sql(&world, "create database broken");
     sql(&world, "update pg_database set datconnlimit = -2 where datname = 'broken'");
     let (what, fix) = found(&examined(&world), "damaged", "warning");
-    assert!(what.contains("broken") && fix.contains("drop database broken"), "{what} {fix}");
+    assert!(what.contains("broken") && fix.contains("'drop database \"broken\"'"), "{what} {fix}");
     sql(&world, "drop database broken");
 
     sql(
