@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::features::local::{LocalStack, Running};
-use crate::features::placement::{Cluster, DEFAULT};
+use crate::features::placement::{Cluster, DEFAULT, DefaultCluster};
 use crate::infra::db::{Host, ServerAddress, Tls};
-use crate::infra::objects::{GarageStore, LocalStore, ObjectStore};
+use crate::infra::objects::{GarageStore, LateStore, LocalStore, ObjectStore};
 use crate::kernel::{AnyFailure, ErrorKind, Failure, Progress, SecretString};
 use crate::settings::{self, LocalSettings, ServerSettings, Settings, StoreDriver, StoreSettings, Target};
 
@@ -38,7 +38,7 @@ impl Failure for NotLocal {
 pub(super) struct Addresses {
     pub(super) control: ServerAddress,
     /// The server that the settings name for tenants' databases.
-    pub(super) cluster: Cluster,
+    pub(super) cluster: DefaultCluster,
     /// The store that the settings name.
     pub(super) store: Arc<dyn ObjectStore>,
 }
@@ -69,11 +69,23 @@ impl Addresses {
                 Ok(Self::of_stack(settings, running))
             }
             Target::Servers(servers) => {
-                let control = server(&servers.control).await?;
-                let admin = server(&servers.cluster).await?;
-                let token = servers.store.admin_token.resolve().await?;
-                let store = store(&servers.store, token);
-                Ok(Self { control, cluster: cluster(settings, admin), store })
+                let password = match &servers.control.password {
+                    Some(setting) => setting.resolve().await?,
+                    None => SecretString::from(""),
+                };
+                let cluster = match &servers.cluster.password {
+                    // One login, usually: its password is asked for once.
+                    same if *same == servers.control.password => {
+                        cluster(settings, address(&servers.cluster, password.clone())).into()
+                    }
+                    Some(other) => {
+                        let known = cluster(settings, address(&servers.cluster, SecretString::from("")));
+                        DefaultCluster::late(known, other.clone())
+                    }
+                    None => cluster(settings, address(&servers.cluster, SecretString::from(""))).into(),
+                };
+                let store = Arc::new(late_store(&servers.store));
+                Ok(Self { control: address(&servers.control, password), cluster, store })
             }
         }
     }
@@ -101,7 +113,7 @@ impl Addresses {
         };
         let store = LocalStore::new(&running.s3.endpoint, &running.s3.region, running.s3.admin_token);
         let control = admin.database(CONTROL_DATABASE);
-        Self { control, cluster: cluster(settings, admin), store: Arc::new(store) }
+        Self { control, cluster: cluster(settings, admin).into(), store: Arc::new(store) }
     }
 }
 
@@ -110,12 +122,11 @@ pub(super) fn cluster(settings: &Settings, admin: ServerAddress) -> Cluster {
     Cluster { name: DEFAULT.to_owned(), admin, connection_limit }
 }
 
-async fn server(settings: &ServerSettings) -> Result<ServerAddress, AnyFailure> {
-    let password = match &settings.password {
-        Some(reference) => reference.resolve().await?,
-        None => SecretString::from(""),
-    };
-    Ok(address(settings, password))
+/// The store that the settings name, before its token was looked for.
+fn late_store(settings: &StoreSettings) -> LateStore {
+    let (place, secret) = ((&*settings.endpoint, &*settings.region), settings.admin_token.clone());
+    let settings = settings.clone();
+    LateStore::new(place, secret, move |token| store(&settings, token))
 }
 
 /// The store that the settings name.

@@ -12,7 +12,9 @@ use crate::infra::crypto::{LocalMasterKey, MasterKey};
 use crate::infra::db::ServerAddress;
 use crate::infra::objects::ObjectStore;
 use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString};
-use crate::settings::{Loaded, SecretRef, ServerSettings, ServersSettings, Settings, Sources, Target};
+use crate::settings::{
+    Loaded, SecretRef, SecretSetting, ServerSettings, ServersSettings, Settings, Sources, Target,
+};
 
 /// How long a program may take to tell a secret.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -68,7 +70,7 @@ async fn patient(sources: Sources) -> Patient {
                 running.and_then(|it| it.ok_or_else(|| "the embedded stack is not running".to_owned()));
             let found = running.map(|running| Addresses::of_stack(&settings, running));
             patient.stack = Some(stack);
-            patient.take(found);
+            patient.take(found).await;
             patient.secrets = tried(wanted(&settings, None)).await;
         }
         Target::Servers(servers) => {
@@ -84,10 +86,13 @@ async fn patient(sources: Sources) -> Patient {
 }
 
 impl Patient {
-    fn take(&mut self, found: Part<Addresses>) {
+    async fn take(&mut self, found: Part<Addresses>) {
         let (control, cluster, store): (Part<ServerAddress>, Part<Cluster>, Part<Arc<dyn ObjectStore>>) =
             match found {
-                Ok(it) => (Ok(it.control), Ok(it.cluster), Ok(it.store)),
+                Ok(it) => {
+                    let cluster = it.cluster.get().await.cloned().map_err(|error| error.to_string());
+                    (Ok(it.control), cluster, Ok(it.store))
+                }
                 Err(why) => (Err(why.clone()), Err(why.clone()), Err(why)),
             };
         (self.control, self.cluster, self.store) = (control, cluster, store);
@@ -97,18 +102,15 @@ impl Patient {
 /// The secrets that the context refers to, by the key that does. The master key, where it is a file,
 /// is looked at in its own way.
 fn wanted(settings: &Settings, servers: Option<&ServersSettings>) -> BTreeMap<String, SecretRef> {
-    let key = |name: &str| format!("context.{}.{name}", settings.context);
-    let mut wanted = BTreeMap::new();
-    if let Some(servers) = servers {
-        wanted.extend(servers.control.password.clone().map(|it| (key("control.password"), it)));
-        let own = servers.cluster.password.clone().filter(|it| Some(it) != servers.control.password.as_ref());
-        wanted.extend(own.map(|it| (key("cluster.password"), it)));
-        wanted.insert(key("store.admin_token"), servers.store.admin_token.clone());
-    }
-    if !matches!(settings.keys.master, SecretRef::File(_)) {
-        wanted.insert(key("keys.master"), settings.keys.master.clone());
-    }
-    wanted
+    let servers = servers.into_iter().flat_map(|servers| {
+        let control = servers.control.password.as_ref();
+        let same = |it: &&SecretSetting| control.is_some_and(|control| control.reference == it.reference);
+        let own = servers.cluster.password.as_ref().filter(|it| !same(it));
+        [control, own, Some(&servers.store.admin_token)]
+    });
+    let master = Some(&settings.keys.master).filter(|it| !matches!(it.reference, SecretRef::File(_)));
+    let all = servers.chain([master]).flatten();
+    all.map(|setting| (setting.key.clone(), setting.reference.clone())).collect()
 }
 
 async fn tried(wanted: BTreeMap<String, SecretRef>) -> Vec<TriedSecret> {
@@ -133,20 +135,20 @@ fn secret(secrets: &[TriedSecret], reference: &SecretRef) -> Part<SecretString> 
 
 fn server(secrets: &[TriedSecret], settings: &ServerSettings) -> Part<ServerAddress> {
     let password = match &settings.password {
-        Some(reference) => secret(secrets, reference)?,
+        Some(setting) => secret(secrets, &setting.reference)?,
         None => SecretString::from(""),
     };
     Ok(addresses::address(settings, password))
 }
 
 fn store(secrets: &[TriedSecret], servers: &ServersSettings) -> Part<Arc<dyn ObjectStore>> {
-    let token = secret(secrets, &servers.store.admin_token)?;
+    let token = secret(secrets, &servers.store.admin_token.reference)?;
     Ok(addresses::store(&servers.store, token))
 }
 
 /// The master key, where it is no file.
 fn key(secrets: &[TriedSecret], settings: &Settings) -> Option<Result<Arc<dyn MasterKey>, AnyFailure>> {
-    let reference = &settings.keys.master;
+    let reference = &settings.keys.master.reference;
     if matches!(reference, SecretRef::File(_)) {
         return None;
     }

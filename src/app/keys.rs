@@ -10,9 +10,9 @@ use crate::settings::{KeySettings, SecretRef};
 
 /// The key that the settings refer to.
 pub(super) async fn master(keys: &KeySettings) -> Result<Arc<dyn MasterKey>, AnyFailure> {
-    Ok(Arc::new(match &keys.master {
+    Ok(Arc::new(match &keys.master.reference {
         SecretRef::File(path) => LocalMasterKey::from_file(path)?,
-        other => LocalMasterKey::from_text(&other.resolve().await?, &other.to_string())?,
+        other => LocalMasterKey::from_text(&keys.master.resolve().await?, &other.to_string())?,
     }))
 }
 
@@ -22,12 +22,12 @@ pub(super) async fn master_or_new(
     addresses: &Addresses,
     progress: &dyn Progress,
 ) -> Result<Arc<dyn MasterKey>, AnyFailure> {
-    let SecretRef::File(path) = &keys.master else { return master(keys).await };
+    let SecretRef::File(path) = &keys.master.reference else { return master(keys).await };
     match LocalMasterKey::from_file(path) {
         Err(MasterKeyError::Missing(place)) => {
             // A database that is set up was sealed with another key: a new one would open nothing.
             if let Ok(mut control) = addresses.control.connect("nexus:init").await
-                && installation::open(&mut control, &addresses.control).await.is_ok()
+                && installation::open(&mut control, &addresses.control, None).await.is_ok()
             {
                 return Err(MasterKeyError::Missing(place).into());
             }

@@ -70,7 +70,10 @@ impl App {
         let addresses = Addresses::of(settings, progress).await?;
         // On another thread: half of a login is the hashing of its password. A server that is not
         // Nexus's alone may have a budget of sessions, which must be asked first.
-        let ahead = matches!(settings.target, Target::Local(_)).then(|| addresses.cluster.admin.clone());
+        let ahead = match &settings.target {
+            Target::Local(_) => Some(addresses.cluster.get().await?.admin.clone()),
+            Target::Servers(_) => None,
+        };
         let admin = tokio::spawn(async move {
             match ahead {
                 Some(server) => server.connect("nexus").await.ok(),
@@ -105,8 +108,11 @@ impl App {
             }
             _ => error.into(),
         })?;
-        let installation = installation::open(&mut control, &addresses.control).await?;
-        let secrets = Secrets::new(keys::master(&settings.keys).await?);
+        // Whether the context is set up is said before that its key is not there.
+        let secrets = keys::master(&settings.keys).await.map(Secrets::new);
+        let key = secrets.as_ref().ok().map(Secrets::record_key);
+        let installation = installation::open(&mut control, &addresses.control, key).await?;
+        let secrets = secrets?;
         let installation = installation.with_keys(&secrets);
         let placement =
             Placement::new(addresses.cluster.clone(), Arc::clone(&addresses.store), secrets.clone());
@@ -144,8 +150,10 @@ impl App {
         progress: &dyn Progress,
     ) -> Result<Outcome, AnyFailure> {
         let secrets = Secrets::new(keys::master_or_new(&settings.keys, addresses, progress).await?);
-        let setup =
-            Setup { control: &addresses.control, cluster: &addresses.cluster, secrets: &secrets, operator };
+        let cluster = addresses.cluster.get().await?;
+        // Its token is not needed yet; who sets up learns now that it cannot be read.
+        addresses.store.ready().await?;
+        let setup = Setup { control: &addresses.control, cluster, secrets: &secrets, operator };
         Ok(setup.run(caller, progress).await?)
     }
 

@@ -103,6 +103,14 @@ pub fn display_name(given: &str) -> Result<String, String> {
     one_line("a name", given, 1..=200)
 }
 
+/// A text to search by, in the form in which names are kept.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn search(given: &str) -> Result<String, String> {
+    one_line("a text to search by", given, 0..=200)
+}
+
 /// A description: at most 1,000 characters, or nothing.
 ///
 /// # Errors
@@ -127,7 +135,7 @@ pub fn host(text: &str) -> Result<String, String> {
     let is_address = text.parse::<std::net::IpAddr>().is_ok();
     let is_name =
         !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "/@?#,=:%\\[]".contains(c));
-    let is_folder = text.starts_with('/') && text::line(text).is_ok();
+    let is_folder = text.starts_with('/') && !text.contains(',') && text::line(text).is_ok();
     if is_address || is_name || is_folder { Ok(text.to_owned()) } else { Err(wrong.to_owned()) }
 }
 

@@ -158,7 +158,7 @@ fn show(on: &Invocation) -> CommandResult {
         control: servers.map(|servers| place(&servers.control)),
         cluster: servers.map(|servers| place(&servers.cluster)),
         store: servers.map(|servers| servers.store.endpoint.clone()),
-        master_key: settings.keys.master.to_string(),
+        master_key: settings.keys.master.reference.to_string(),
     })?;
     Ok(Exit::Done)
 }

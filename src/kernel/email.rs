@@ -44,10 +44,31 @@ impl Email {
     #[must_use]
     pub fn key(&self) -> String {
         let (local, domain) = self.0.split_once('@').unwrap_or((&self.0, ""));
-        let lower = |text: &str| -> String { text.nfc().flat_map(char::to_lowercase).nfc().collect() };
-        let local: String = local.nfc().map(text::fold).nfc().collect();
-        format!("{local}@{}", lower(&idna::domain_to_unicode(domain).0))
+        format!("{}@{}", local_key(local), domain_key(domain))
     }
+
+    /// Whether a text, e.g. one that was recorded, is this address.
+    #[must_use]
+    pub fn is(&self, other: &str) -> bool {
+        self.0 == other || other.parse::<Self>().is_ok_and(|other| other.key() == self.key())
+    }
+
+    /// What a part of an address, of which nobody knows which part it is, may be in keys.
+    #[must_use]
+    pub fn keys_of_part(part: &str) -> Vec<String> {
+        match part.split_once('@') {
+            Some((local, domain)) => vec![format!("{}@{}", local_key(local), domain_key(domain))],
+            None => vec![local_key(part), domain_key(part)],
+        }
+    }
+}
+
+fn local_key(text: &str) -> String {
+    text.nfc().map(text::fold).nfc().collect()
+}
+
+fn domain_key(text: &str) -> String {
+    idna::domain_to_unicode(text).0.nfc().flat_map(char::to_lowercase).nfc().collect()
 }
 
 impl FromStr for Email {
@@ -110,6 +131,40 @@ mod tests {
         assert_ne!(key("a@strasse.example"), key("a@straße.example"));
         assert_eq!(key("用户@例子.测试"), "用户@例子.测试");
         assert_eq!(key("ΝΙΚΟΣ@x.example"), key("νικος@x.example"));
+    }
+
+    #[test]
+    fn every_letter_has_one_key_in_all_its_cases() {
+        for c in '\0'..=char::MAX {
+            let (small, capital): (String, String) = (c.to_lowercase().collect(), c.to_uppercase().collect());
+            if small == capital && text::fold(c) == c {
+                continue;
+            }
+            let Ok(address) = format!("a{c}b@x.example").parse::<Email>() else { continue };
+            let key = address.key();
+            assert_eq!(key.parse::<Email>().unwrap().key(), key, "{c:?}");
+            assert!(address.is(&key), "{c:?}");
+            for other in [small, capital] {
+                // A letter with a dot, or one whose other case is two letters, is another letter there.
+                let is_one = other.chars().count() == 1 && !"ıİ".contains(c);
+                assert!(!is_one || address.is(&format!("a{other}b@x.example")), "{c:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_an_address_is_looked_for_in_the_form_of_its_key() {
+        let found = |part: &str, address: &str| {
+            let key = address.parse::<Email>().unwrap().key();
+            Email::keys_of_part(part).iter().any(|part| key.contains(part.as_str()))
+        };
+        for address in ["ΝΙΚΟΣ@Σας.example", "Müller@BÜCHER.example", "ſam@straße.example"] {
+            let begin: String = address.chars().take(3).collect();
+            for part in [address, &begin, &address[address.find('@').unwrap() + 1..]] {
+                assert!(found(part, address), "{part} {address}");
+            }
+        }
+        assert!(found("νικος", "ΝΙΚΟΣ@x.example") && found("bücher", "a@XN--BCHER-KVA.example"));
     }
 
     #[test]

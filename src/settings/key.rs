@@ -148,7 +148,9 @@ impl Kind {
         match self {
             Self::Host => {
                 let stranger = |c: char| c.is_whitespace() || "/@?,=".contains(c);
-                if !text.starts_with('/') && text.contains(stranger) {
+                // libpq takes a comma in a folder for the end of the first of several.
+                let is_folder = text.starts_with('/') && !text.contains(',');
+                if !is_folder && text.contains(stranger) {
                     return expected("a host's name, an address, or a socket's folder beginning with '/'");
                 }
                 Ok(())

@@ -3,13 +3,13 @@
 use super::home::Home;
 use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
-use super::{ContextName, SecretRef};
+use super::{ContextName, SecretRef, SecretSetting};
 
 /// Where the master key comes from.
 #[derive(Debug, Clone)]
 pub struct KeySettings {
     /// The master key; `nexus init` makes it where this is a file.
-    pub master: SecretRef,
+    pub master: SecretSetting,
 }
 
 pub(super) const KEYS: &[Key] = &[Key {
@@ -21,7 +21,10 @@ pub(super) const KEYS: &[Key] = &[Key {
 
 impl KeySettings {
     pub(super) fn read(section: &SectionValues<'_>, home: &Home, context: &ContextName) -> Self {
-        let usual = || SecretRef::File(home.keys().join(format!("{context}.key")));
+        let usual = || SecretSetting {
+            key: section.key("master"),
+            reference: SecretRef::File(home.keys().join(format!("{context}.key"))),
+        };
         Self { master: section.secret("master").unwrap_or_else(usual) }
     }
 }

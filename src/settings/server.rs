@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::SecretRef;
+use super::SecretSetting;
 use super::error::SettingsError;
 use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
@@ -30,7 +30,7 @@ pub struct ServerSettings {
     /// The database to connect to.
     pub database: String,
     /// The role's password, where it needs one.
-    pub password: Option<SecretRef>,
+    pub password: Option<SecretSetting>,
     /// How the connection is protected.
     pub tls: Tls,
     /// The certificates that the server's is checked against; `None`: the system's.

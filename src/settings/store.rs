@@ -1,6 +1,6 @@
 //! `[context.NAME.store]`: the object store in which tenants' buckets are placed.
 
-use super::SecretRef;
+use super::SecretSetting;
 use super::error::SettingsError;
 use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
@@ -27,7 +27,7 @@ pub struct StoreSettings {
     /// The region that requests are signed for.
     pub region: String,
     /// The token with which buckets and keys are made.
-    pub admin_token: SecretRef,
+    pub admin_token: SecretSetting,
 }
 
 pub(super) const KEYS: &[Key] = &[

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::SettingsError;
 use super::key::{ANY, Key, Kind, SECTIONS, Section};
-use super::{ContextName, SecretRef};
+use super::{ContextName, SecretRef, SecretSetting};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,8 +136,8 @@ impl SectionValues<'_> {
 
     /// The reference to a secret, if it is set.
     #[must_use]
-    pub fn secret(&self, name: &str) -> Option<SecretRef> {
-        self.text(name)?.parse().ok()
+    pub fn secret(&self, name: &str) -> Option<SecretSetting> {
+        Some(SecretSetting { key: self.key(name), reference: self.text(name)?.parse().ok()? })
     }
 
     /// The text of a key that must be set.

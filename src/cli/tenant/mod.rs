@@ -311,7 +311,7 @@ pub struct ListArgs {
     #[arg(long = "where", value_name = "KEY=VALUE,…", add = complete::selectors())]
     pub conditions: Vec<Selector>,
     /// Only those with this text in their slug or name
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = arguments::search)]
     pub search: Option<String>,
     /// Sort by this field; with '-' before it, the other way round
     #[arg(long, value_name = "FIELD", default_value = "slug", allow_hyphen_values = true)]

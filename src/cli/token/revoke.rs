@@ -15,9 +15,12 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         Some(tenant) => Some(app.realm_name(&caller, Some(tenant)).await?.id),
         None => None,
     };
-    let email = args.user.as_ref().map(ToString::to_string);
-    let mut filter = IssuedFilter { tenant, email, all: args.all_states, before: None };
     let tokens = app.tokens(&settings);
+    let spellings = match &args.user {
+        Some(email) => Some(tokens.spellings(&mut app.control, email).await?),
+        None => None,
+    };
+    let mut filter = IssuedFilter { tenant, spellings, all: args.all_states, before: None };
     let asked = args.page.page(&on.screen);
     let written = pages::write(
         on,

@@ -243,7 +243,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Option<Name>,
     /// Only those with this text in their address or name
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = arguments::search)]
     pub search: Option<String>,
     /// Sort by this field; with '-' before it, the other way round
     #[arg(long, value_name = "FIELD", default_value = "email", allow_hyphen_values = true)]

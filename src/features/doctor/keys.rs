@@ -19,7 +19,7 @@ pub(super) fn examine(patient: &Patient) -> (Option<Arc<dyn MasterKey>>, Finding
     let Ok(settings) = &patient.settings else {
         return (None, Finding::skipped(GROUP, "file", "master key", "the settings are not clear"));
     };
-    let reference = &settings.keys.master;
+    let reference = &settings.keys.master.reference;
     if let SecretRef::File(path) = reference {
         let new = patient.stack.as_ref().is_some_and(|stack| !stack.has_data());
         return of_file(path, new);
@@ -88,7 +88,7 @@ fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
 
 /// That there is no key, where there is nothing yet that it could have sealed.
 pub(super) fn not_made(patient: &Patient) -> Option<Finding> {
-    let SecretRef::File(path) = &patient.settings.as_ref().ok()?.keys.master else { return None };
+    let SecretRef::File(path) = &patient.settings.as_ref().ok()?.keys.master.reference else { return None };
     let gone = fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     let found = "not made yet, and nothing is sealed";
     gone.then(|| Finding::warning(GROUP, "file", path.display().to_string(), found).mend("nexus init"))

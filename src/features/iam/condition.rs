@@ -23,6 +23,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::kernel::Email;
+
 mod parse;
 
 /// Most characters of a condition.
@@ -165,7 +167,8 @@ impl Node {
             Self::Owner => {
                 let owner = attributes.resource.get("owner")?.as_str()?;
                 let is = |name: &str| attributes.user.get(name).and_then(Value::as_str);
-                Some(is("id") == Some(owner) || is("email") == Some(owner))
+                let address = || is("email")?.parse::<Email>().ok();
+                Some(is("id") == Some(owner) || address().is_some_and(|address| address.is(owner)))
             }
             Self::Compare(left, how, right) => how.holds(left.value(attributes)?, right.value(attributes)?),
             Self::In(value, list) => {

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::default_cluster::DefaultCluster;
 use super::error::PlacementError;
 use super::model::{Candidate, Candidates, Driver, ServerPlace, StorePlace, Wish};
 use super::store;
@@ -50,7 +51,7 @@ pub struct Store {
 /// Where tenants live, and where new ones go.
 #[derive(Clone)]
 pub struct Placement {
-    default_cluster: Cluster,
+    default_cluster: DefaultCluster,
     default_store: Store,
     secrets: Secrets,
     opened: Arc<Mutex<Opened>>,
@@ -69,10 +70,14 @@ struct Opened {
 impl Placement {
     /// With the server and the store that the settings name.
     #[must_use]
-    pub fn new(default_cluster: Cluster, default_store: Arc<dyn ObjectStore>, secrets: Secrets) -> Self {
+    pub fn new(
+        default_cluster: impl Into<DefaultCluster>,
+        default_store: Arc<dyn ObjectStore>,
+        secrets: Secrets,
+    ) -> Self {
         let driver = Arc::new(Breaker::before(default_store));
         let default_store = Store { name: DEFAULT.to_owned(), driver, shared_key: false };
-        Self { default_cluster, default_store, secrets, opened: Arc::default() }
+        Self { default_cluster: default_cluster.into(), default_store, secrets, opened: Arc::default() }
     }
 
     /// The keys that the administrators' credentials are sealed with.
@@ -81,9 +86,21 @@ impl Placement {
     }
 
     /// The server that the settings name.
-    #[must_use]
-    pub fn default_cluster(&self) -> &Cluster {
-        &self.default_cluster
+    ///
+    /// # Errors
+    /// When its password cannot be read.
+    pub async fn default_cluster(&self) -> Result<&Cluster, PlacementError> {
+        Ok(self.default_cluster.get().await?)
+    }
+
+    /// That the secrets are at hand which the settings refer to: who changes tenants learns it before
+    /// anything is changed.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub async fn ready(&self) -> Result<(), PlacementError> {
+        self.default_cluster.get().await?;
+        Ok(self.default_store.driver.ready().await?)
     }
 
     /// The server of a name.
@@ -92,7 +109,7 @@ impl Placement {
     /// [`PlacementError::NoCluster`]; when its sealed password does not open.
     pub async fn cluster(&self, control: &mut PgConnection, name: &str) -> Result<Cluster, PlacementError> {
         if name == DEFAULT {
-            return Ok(self.default_cluster.clone());
+            return Ok(self.default_cluster().await?.clone());
         }
         let mut opened = self.opened.lock().await;
         if let Some(cluster) = opened.clusters.get(name) {
@@ -112,7 +129,7 @@ impl Placement {
         Cluster {
             name: name.to_owned(),
             admin: address(place, password),
-            connection_limit: self.default_cluster.connection_limit,
+            connection_limit: self.default_cluster.connection_limit(),
         }
     }
 

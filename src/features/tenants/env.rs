@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::model::Tenant;
-use crate::infra::db::{Host, ServerAddress};
+use crate::infra::db::ServerAddress;
 use crate::infra::objects::ScopedKey;
 
 /// What stands in a secret's place.
@@ -60,7 +60,7 @@ impl EnvView {
         let mut variables = vec![
             ("NEXUS_TENANT_ID", self.tenant.clone()),
             ("NEXUS_TENANT", self.slug.clone()),
-            (Self::URL, self.url(reveal)),
+            (Self::URL, self.server.to_url((!reveal).then_some(MASK)).to_string()),
             ("PGHOST", self.server.host.to_string()),
             ("PGPORT", self.server.port.to_string()),
             ("PGUSER", self.server.user.clone()),
@@ -79,45 +79,5 @@ impl EnvView {
             variables.push(("PGSSLMODE", mode.to_owned()));
         }
         variables.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect()
-    }
-
-    /// The database's URL (manual, chapter 34.1.1.2).
-    fn url(&self, reveal: bool) -> String {
-        let password = if reveal { percent(self.server.password.expose_secret()) } else { MASK.to_owned() };
-        let (user, database) = (percent(&self.server.user), percent(&self.server.database));
-        let (host, port) = (&self.server.host, self.server.port);
-        match (host, self.server.ssl_mode()) {
-            (Host::Socket(folder), _) => {
-                let folder = percent(&folder.display().to_string());
-                format!("postgres://{user}:{password}@/{database}?host={folder}&port={port}")
-            }
-            (Host::Tcp(host), mode) => {
-                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-                let mode = mode.unwrap_or("prefer");
-                format!("postgres://{user}:{password}@{host}:{port}/{database}?sslmode={mode}")
-            }
-        }
-    }
-}
-
-/// Percent-encodes all but RFC 3986's unreserved characters (section 2.3).
-fn percent(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            other => format!("%{other:02X}"),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_holds_any_password() {
-        assert_eq!(percent("a/b@c:d%"), "a%2Fb%40c%3Ad%25");
     }
 }

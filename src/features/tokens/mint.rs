@@ -179,6 +179,18 @@ impl Tokens {
         Err(TokenError::NoUser { email: email.to_string(), realm: name, nearest, hint })
     }
 
+    /// The ways in which an address is written in recorded tokens: other cases of it are the same one.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn spellings(
+        &self,
+        control: &mut PgConnection,
+        email: &Email,
+    ) -> Result<Vec<String>, TokenError> {
+        Ok(store::spellings(control, email).await?)
+    }
+
     /// Requires that somebody of an address is known where no tenant is named: a user of the
     /// platform, or one of any realm for whom a token was minted and recorded.
     ///
@@ -194,12 +206,11 @@ impl Tokens {
             Err(TokenError::NoUser { nearest, .. }) => nearest,
             found => return found.map(drop),
         };
-        let recorded = store::issued_emails(control).await?;
-        let lower = email.as_str().to_lowercase();
-        if recorded.iter().any(|it| it.to_lowercase() == lower) {
+        if !store::spellings(control, email).await?.is_empty() {
             return Ok(());
         }
-        let abroad = suggest::nearest_email(&lower, recorded.iter().map(String::as_str));
+        let recorded = store::issued_emails(control).await?;
+        let abroad = suggest::nearest_email(email.as_str(), recorded.iter().map(String::as_str));
         Err(TokenError::NoUser {
             email: email.to_string(),
             realm: "the platform, and no token of one elsewhere".to_owned(),

@@ -143,8 +143,8 @@ pub struct IssuedView {
 pub struct IssuedFilter {
     /// Of this tenant; the nil id: of the platform itself.
     pub tenant: Option<TenantId>,
-    /// Of this user's e-mail address.
-    pub email: Option<String>,
+    /// Of the user whose address is written so: see [`super::Tokens::spellings`].
+    pub spellings: Option<Vec<String>>,
     /// Also those that are revoked or expired.
     pub all: bool,
     /// Only those that come after this one in the list: it was issued then, and has this id.

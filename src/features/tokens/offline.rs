@@ -138,7 +138,7 @@ impl DevelopmentKey {
             })
         })?;
         let name = RealmName { id: realm.id, slug: realm.slug.clone() };
-        let same = |user: &&Subject| user.email.to_lowercase() == email.as_str().to_lowercase();
+        let same = |user: &&Subject| email.is(&user.email);
         let Some(subject) = realm.users.iter().find(same) else {
             let known = realm.users.iter().map(|user| user.email.as_str());
             let nearest = suggest::nearest_email(email.as_str(), known).map(str::to_owned);

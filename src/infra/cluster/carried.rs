@@ -183,7 +183,8 @@ fn listed(list: &str) -> Vec<String> {
             rest = quoted;
         } else {
             let end = rest.find(',').unwrap_or(rest.len());
-            name = rest[..end].trim_end().to_lowercase();
+            // PostgreSQL leaves letters beyond ASCII as they are (downcase_identifier).
+            name = rest[..end].trim_end().to_ascii_lowercase();
             rest = &rest[end..];
         }
         names.push(name);

@@ -19,6 +19,9 @@ pub enum UrlError {
     /// A part cannot be read.
     #[error("its {0} is not valid")]
     Invalid(&'static str),
+    /// A parameter's value holds the sign that names end with.
+    #[error("a parameter's value holds '=', which must be written %3D")]
+    Equals,
     /// A parameter that would change where or how to connect.
     #[error(
         "it has a parameter that is not known here; known are host, port, user, password, dbname, sslmode, and those that only name or time a session"
@@ -46,10 +49,8 @@ impl ServerAddress {
                 let (user, password) = rest[..at]
                     .split_once(':')
                     .map_or((&rest[..at], None), |(user, password)| (user, Some(password)));
-                parts.set("user", user)?;
-                if let Some(password) = password {
-                    parts.set("password", password)?;
-                }
+                parts.set_given("user", user)?;
+                parts.set_given("password", password.unwrap_or(""))?;
                 &rest[at + 1..]
             }
             None => rest,
@@ -60,17 +61,41 @@ impl ServerAddress {
             return Err(UrlError::Invalid("password"));
         }
         let (host, port) = split_port(place)?;
-        parts.set("host", host)?;
-        if let Some(port) = port {
-            parts.set("port", port)?;
-        }
+        parts.set_given("host", host)?;
+        parts.set_given("port", port.unwrap_or(""))?;
         let (database, parameters) = tail.split_once('?').unwrap_or((tail, ""));
-        parts.set("dbname", database.strip_prefix('/').unwrap_or(database))?;
-        for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+        parts.set_given("dbname", database.strip_prefix('/').unwrap_or(database))?;
+        // libpq passes over nothing but one sign at the end.
+        let parameters = parameters.strip_suffix('&').unwrap_or(parameters);
+        for parameter in parameters.split('&').filter(|_| !parameters.is_empty()) {
             let (name, value) = parameter.split_once('=').ok_or(UrlError::Parameter)?;
-            parts.set(name, value)?;
+            let name = decoded(name, "parameter")?.ok_or(UrlError::Parameter)?;
+            if value.contains('=') {
+                return Err(UrlError::Equals);
+            }
+            parts.set(&name, value)?;
         }
         parts.address()
+    }
+
+    /// As a URL that libpq, and [`ServerAddress::from_url`], read back; `shown` stands in the password's
+    /// place.
+    #[must_use]
+    pub fn to_url(&self, shown: Option<&str>) -> Zeroizing<String> {
+        let password = shown.map_or_else(|| encoded(self.password.expose_secret()), str::to_owned);
+        let (user, database, port) = (encoded(&self.user), encoded(&self.database), self.port);
+        Zeroizing::new(match (&self.host, self.ssl_mode()) {
+            (Host::Socket(folder), _) => {
+                let folder = encoded(&folder.display().to_string());
+                format!("postgres://{user}:{password}@/{database}?host={folder}&port={port}")
+            }
+            (Host::Tcp(host), mode) => {
+                // An IPv6 address keeps its colons (RFC 3986, 3.2.2).
+                let six = host.contains(':').then(|| format!("[{}]", encoded(host).replace("%3A", ":")));
+                let (host, mode) = (six.unwrap_or_else(|| encoded(host)), mode.unwrap_or("prefer"));
+                format!("postgres://{user}:{password}@{host}:{port}/{database}?sslmode={mode}")
+            }
+        })
     }
 }
 
@@ -105,7 +130,12 @@ const PASSED_OVER: [&str; 15] = [
 ];
 
 impl Parts {
-    /// Takes a part; a later one of the same name counts, as libpq has it.
+    /// Takes a part that stands before the parameters, if it is not empty.
+    fn set_given(&mut self, name: &str, text: &str) -> Result<(), UrlError> {
+        if text.is_empty() { Ok(()) } else { self.set(name, text) }
+    }
+
+    /// Takes a part; a later one of the same name counts, an empty one too, as libpq has it.
     fn set(&mut self, name: &str, text: &str) -> Result<(), UrlError> {
         let (place, what) = match name {
             "host" => (&mut self.host, "host"),
@@ -117,19 +147,29 @@ impl Parts {
                 self.password = decoded(text, "password")?.map(Zeroizing::new);
                 return Ok(());
             }
-            "target_session_attrs" if ["any", "read-write", "primary"].contains(&text) => return Ok(()),
-            name if PASSED_OVER.contains(&name) => return Ok(()),
+            // JDBC's word, which libpq takes too.
+            "ssl" if text == "true" => {
+                self.mode = Some("require".to_owned());
+                return Ok(());
+            }
+            "target_session_attrs" => {
+                let fits = ["any", "read-write", "primary"].map(|mode| Some(mode.to_owned()));
+                return if fits.contains(&decoded(text, "parameter")?) {
+                    Ok(())
+                } else {
+                    Err(UrlError::Parameter)
+                };
+            }
+            name if PASSED_OVER.contains(&name) => return decoded(text, "parameter").map(|_| ()),
             _ => return Err(UrlError::Parameter),
         };
-        if let Some(text) = decoded(text, what)? {
-            *place = Some(text);
-        }
+        *place = decoded(text, what)?;
         Ok(())
     }
 
     fn address(self) -> Result<ServerAddress, UrlError> {
         let host = match self.host.ok_or(UrlError::Missing("host"))? {
-            path if path.starts_with('/') => Host::Socket(PathBuf::from(path)),
+            path if path.starts_with('/') && !path.contains(',') => Host::Socket(PathBuf::from(path)),
             // Several hosts, or a host with a sign that a name cannot have.
             name if name.contains([',', '/', '@', '?', '#', ' ']) => return Err(UrlError::Invalid("host")),
             name => Host::Tcp(name),
@@ -175,8 +215,17 @@ fn is_this_machine(name: &str) -> bool {
     name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
+/// Percent-encodes all but RFC 3986's unreserved characters (section 2.3).
+fn encoded(text: &str) -> String {
+    urlencoding::encode(text).into_owned()
+}
+
 /// The text without its percent signs; `None` where there is none.
 fn decoded(text: &str, what: &'static str) -> Result<Option<String>, UrlError> {
+    // One libpq keeps it, a later one drops it or refuses.
+    if text.contains(' ') {
+        return Err(UrlError::Invalid(what));
+    }
     // libpq takes a percent sign only before two hexadecimal digits.
     let bytes = text.as_bytes();
     let is_escape =
@@ -254,6 +303,10 @@ mod tests {
             ("postgres://app:secret@db1:0/app", UrlError::Invalid("port")),
             ("postgres://app:secret@db1/app?options=-csearch_path%3Dx", UrlError::Parameter),
             ("postgres://app:secret@db1/app?sslmode=perhaps", UrlError::Invalid("sslmode")),
+            ("postgres://app:secret@db1/app?password=secret=", UrlError::Equals),
+            ("postgres://app:secret@db1/app?&port=1", UrlError::Parameter),
+            ("postgres://app:secret@db1/app?host=", UrlError::Missing("host")),
+            ("postgres://app:secret word@db1/app", UrlError::Invalid("password")),
         ] {
             let error = parsed(text).unwrap_err();
             assert_eq!(error, expected, "{text}");

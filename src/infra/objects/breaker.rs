@@ -101,6 +101,14 @@ impl ObjectStore for Breaker {
         self.store.inventory(installation).await
     }
 
+    async fn high_water(&self, installation: &str) -> Result<i64, ObjectError> {
+        self.store.high_water(installation).await
+    }
+
+    async fn ready(&self) -> Result<(), ObjectError> {
+        self.store.ready().await
+    }
+
     /// Always asks: it is what a person does to learn whether the store is back.
     async fn check(&self) -> Result<(), ObjectError> {
         let answer = self.store.check().await;

@@ -1,6 +1,7 @@
 //! What can go wrong at an object store.
 
 use crate::kernel::{ErrorKind, Failure};
+use crate::settings::SecretSettingError;
 
 /// A request to an object store that failed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub enum ObjectError {
         /// Its word.
         reason: String,
     },
+    /// The administrator's secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretSettingError),
 }
 
 impl Failure for ObjectError {
@@ -59,6 +63,7 @@ impl Failure for ObjectError {
             Self::Foreign { .. } => ErrorKind::Conflict,
             Self::Missing { .. } => ErrorKind::NotFound,
             Self::Fenced => ErrorKind::Busy,
+            Self::Secret(error) => error.kind(),
         }
     }
 
@@ -70,6 +75,7 @@ impl Failure for ObjectError {
             Self::Missing { .. } => "store_missing",
             Self::Fenced => "operation_fenced",
             Self::Refused { .. } => "store_refused",
+            Self::Secret(error) => error.code(),
         }
     }
 
@@ -94,6 +100,14 @@ impl Failure for ObjectError {
                 "where no other process is at work, see whether the control database is an older one: nexus fsck"
                     .to_owned(),
             ],
+            Self::Secret(error) => error.hints(),
+        }
+    }
+
+    fn details(&self) -> serde_json::Value {
+        match self {
+            Self::Secret(error) => error.details(),
+            _ => serde_json::Value::Null,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod clock;
 mod error;
 mod garage;
 mod health;
+mod late;
 mod local;
 mod patience;
 mod trespass;
@@ -24,6 +25,7 @@ pub use client::{BucketClient, Refusal};
 pub use error::ObjectError;
 pub use garage::GarageStore;
 pub use health::health;
+pub use late::LateStore;
 pub use local::LocalStore;
 pub use trespass::{Attempt, Trespasser, WAYS};
 
@@ -128,9 +130,12 @@ pub trait ObjectStore: Send + Sync {
     async fn inventory(&self, installation: &str) -> Result<StoreInventory, ObjectError>;
 
     /// The highest fence that it was told of for owners beginning with `installation`; 0: none, or it
-    /// knows no fences.
-    async fn high_water(&self, _installation: &str) -> Result<i64, ObjectError> {
-        Ok(0)
+    /// knows no fences. No default: who wraps a store must not forget to ask it.
+    async fn high_water(&self, installation: &str) -> Result<i64, ObjectError>;
+
+    /// That the administrator's credentials are at hand; asks nobody.
+    async fn ready(&self) -> Result<(), ObjectError> {
+        Ok(())
     }
 
     /// That the administrator's credentials are good for making buckets and keys; changes nothing.

@@ -11,3 +11,4 @@ mod prompts;
 mod settings;
 mod stopped;
 mod trust;
+mod urls;

@@ -1,5 +1,6 @@
 //! Users, roles, groups and permissions, as support staff and operators meet them.
 
+mod case;
 mod escalation;
 mod facts;
 mod graphs;

@@ -14,8 +14,8 @@ fn many() -> usize {
 /// What a tenant's row says.
 pub(super) struct Row {
     pub(super) id: String,
-    database: String,
-    owner: String,
+    pub(super) database: String,
+    pub(super) owner: String,
     pub(super) app: String,
     pub(super) bucket: String,
     pub(super) key: String,

@@ -1,7 +1,9 @@
 //! What tests stand on.
 
+pub mod dice;
 pub mod garage;
 pub mod hold;
+pub mod libpq;
 pub mod machine;
 pub mod moto;
 pub mod pg_proxy;

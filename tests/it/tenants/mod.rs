@@ -5,6 +5,7 @@ mod admin;
 mod confirmed;
 mod create;
 mod delete;
+mod env_files;
 mod list;
 mod many;
 mod questions;

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::super::model::{User, UserFilter, UserRef, UserSort, UserState};
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::text::fold;
 use crate::kernel::{Email, Page, UserId};
 
 const COLUMNS: &str = "users.id, users.email, users.name,
@@ -88,18 +87,16 @@ const FILTER: &str = "
             select part.id from nexus.groups as part join within on part.parent_id = within.id
         )
         select group_members.user_id from nexus.group_members join within on within.id = group_members.group_id))
-    and ($4::text is null or users.email_key like $4 or lower(users.name) like lower($4))";
+    and ($4::text[] is null or users.email_key like any ($4) or lower(users.name) like lower($5))";
 
-fn pattern(filter: &UserFilter) -> Option<String> {
-    let escape = |text: &String| {
-        text.chars()
-            .map(fold)
-            .collect::<String>()
-            .replace('\\', "\\\\")
-            .replace('%', "\\%")
-            .replace('_', "\\_")
+/// What keys of addresses, which Nexus has folded, and names, which PostgreSQL folds, are searched by.
+fn patterns(filter: &UserFilter) -> Option<(Vec<String>, String)> {
+    let pattern = |text: &str| {
+        let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        format!("%{escaped}%")
     };
-    filter.search.as_ref().map(|text| format!("%{}%", escape(text)))
+    let text = filter.search.as_ref()?;
+    Some((Email::keys_of_part(text).iter().map(|key| pattern(key)).collect(), pattern(text)))
 }
 
 /// One page of users.
@@ -117,19 +114,21 @@ pub(in super::super) async fn page(
     };
     let (direction, beyond) = if descending { ("desc", "<") } else { ("asc", ">") };
     let place = match filter.after {
-        Some(_) => format!(" and ({column}, users.id) {beyond} ($7::{kind}, $8::uuid)"),
-        None => " and $7::text is null and $8::uuid is null".to_owned(),
+        Some(_) => format!(" and ({column}, users.id) {beyond} ($8::{kind}, $9::uuid)"),
+        None => " and $8::text is null and $9::uuid is null".to_owned(),
     };
     let statement = format!(
         "select {COLUMNS} from nexus.users where {FILTER}{place}
-         order by {column} {direction}, users.id {direction} limit $5 offset $6"
+         order by {column} {direction}, users.id {direction} limit $6 offset $7"
     );
     let value = filter.after.as_ref().map(|user| sorted_by(user, sort));
+    let (keys, names) = patterns(filter).unzip();
     Ok(sqlx::query_as(AssertSqlSafe(statement))
         .bind(filter.state)
         .bind(filter.role.as_ref().map(super::super::model::Name::as_str))
         .bind(filter.group.as_ref().map(super::super::model::Name::as_str))
-        .bind(pattern(filter))
+        .bind(keys)
+        .bind(names)
         .bind(i64::from(page.limit))
         .bind(page.offset())
         .bind(value)
@@ -154,11 +153,13 @@ fn sorted_by(user: &User, sort: UserSort) -> String {
 /// How many users a filter lets through.
 pub(super) async fn count(realm: &mut PgConnection, filter: &UserFilter) -> Result<i64, DbError> {
     let statement = format!("select count(*) from nexus.users where {FILTER}");
+    let (keys, names) = patterns(filter).unzip();
     Ok(sqlx::query_scalar(AssertSqlSafe(statement))
         .bind(filter.state)
         .bind(filter.role.as_ref().map(super::super::model::Name::as_str))
         .bind(filter.group.as_ref().map(super::super::model::Name::as_str))
-        .bind(pattern(filter))
+        .bind(keys)
+        .bind(names)
         .fetch_one(realm)
         .await?)
 }

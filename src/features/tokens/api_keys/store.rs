@@ -62,7 +62,7 @@ pub(super) async fn list(
     all: bool,
 ) -> Result<Vec<ApiKeyView>, DbError> {
     let statement = format!(
-        "{SELECT} where ($1::text is null or lower(users.email) = lower($1))
+        "{SELECT} where ($1::text is null or users.email = $1)
            and ($2 or revoked_at is null and (expires_at is null or expires_at > now()))
          order by api_keys.created_at desc, api_keys.id"
     );

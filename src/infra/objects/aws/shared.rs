@@ -61,6 +61,10 @@ impl ObjectStore for SharedKeyStore {
         false
     }
 
+    async fn high_water(&self, _installation: &str) -> Result<i64, ObjectError> {
+        Ok(0)
+    }
+
     async fn check(&self) -> Result<(), ObjectError> {
         Ok(self.buckets.check().await?)
     }

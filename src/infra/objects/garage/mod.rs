@@ -106,6 +106,10 @@ impl ObjectStore for GarageStore {
         Ok(())
     }
 
+    async fn high_water(&self, _installation: &str) -> Result<i64, ObjectError> {
+        Ok(0)
+    }
+
     async fn has_bucket(&self, bucket: &str, owner: &Owner) -> Result<bool, ObjectError> {
         Ok(self.named(bucket, owner).await?.is_some())
     }

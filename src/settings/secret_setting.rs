@@ -1,0 +1,76 @@
+//! A setting that refers to a secret: who has to correct it must learn what it is called.
+
+use super::secret_ref::{SecretError, SecretRef};
+use crate::kernel::{ErrorKind, Failure, SecretString};
+
+/// A reference to a secret, and the key that it is the value of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSetting {
+    /// The whole path of the key, e.g. `context.prod.store.admin_token`.
+    pub key: String,
+    /// Where the secret lies.
+    pub reference: SecretRef,
+}
+
+impl SecretSetting {
+    /// Fetches the secret.
+    ///
+    /// # Errors
+    /// As [`SecretRef::resolve`], with the key's name.
+    pub async fn resolve(&self) -> Result<SecretString, SecretSettingError> {
+        self.reference.resolve().await.map_err(|reason| SecretSettingError {
+            key: self.key.clone(),
+            reference: self.reference.to_string(),
+            reason,
+        })
+    }
+}
+
+/// The secret that a setting refers to could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{key} wants {reference}, {}", why(reason))]
+pub struct SecretSettingError {
+    key: String,
+    reference: String,
+    #[source]
+    reason: SecretError,
+}
+
+/// What goes on after the reference.
+fn why(reason: &SecretError) -> String {
+    match reason {
+        SecretError::Unset(_) => "which is not set".to_owned(),
+        SecretError::Unreadable { source, .. } => format!("which cannot be read: {source}"),
+        SecretError::Open { mode, .. } => format!("which can be read by others (mode {mode:04o})"),
+        SecretError::Untrusted { reason, .. } => format!("which is not trusted: {reason}"),
+        SecretError::NotAFile(_) => "which is not an ordinary file".to_owned(),
+        SecretError::NotStarted { source, .. } => format!("which cannot be run: {source}"),
+        SecretError::Ended { status, .. } => format!("which ended with {status}"),
+        SecretError::Content { .. } => {
+            "which holds no secret: it is empty, longer than 64 KiB, or not UTF-8 text".to_owned()
+        }
+    }
+}
+
+impl Failure for SecretSettingError {
+    fn kind(&self) -> ErrorKind {
+        self.reason.kind()
+    }
+
+    fn code(&self) -> &'static str {
+        self.reason.code()
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let mut hints = self.reason.hints();
+        if let SecretError::Unset(name) = &self.reason {
+            hints.push(format!("export {name}, or let {} refer to a file: file:PATH", self.key));
+        }
+        hints.push("see which settings are in force: nexus config show".to_owned());
+        hints
+    }
+
+    fn details(&self) -> serde_json::Value {
+        serde_json::json!({ "key": self.key, "reference": self.reference })
+    }
+}
