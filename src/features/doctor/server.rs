@@ -9,7 +9,7 @@ use super::releases::{self, Side};
 use super::store::ServerFacts;
 use crate::features::local::PgVersion;
 use crate::infra::db::{DbError, Host, ServerAddress};
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, shell};
 
 /// The oldest major version that serves.
 const OLDEST: u32 = 15;
@@ -49,11 +49,19 @@ impl Subject {
 
     /// A command that runs SQL there as a superuser.
     pub(super) fn psql(&self, sql: &str) -> String {
+        self.psql_each(&[sql])
+    }
+
+    /// The same for statements that cannot share a transaction.
+    fn psql_each(&self, statements: &[&str]) -> String {
+        let orders: Vec<String> = statements.iter().map(|sql| format!("-c {}", quoted(sql))).collect();
+        let orders = orders.join(" ");
         if self.embedded {
-            return format!("nexus local psql -- -c \"{sql}\"");
+            return format!("nexus local psql -- {orders}");
         }
         let ServerAddress { host, port, user, .. } = &self.address;
-        format!("psql -h {host} -p {port} -U {user} -d postgres -c \"{sql}\"")
+        let (host, user) = (host.to_string(), shell::word(user));
+        format!("psql -h {} -p {port} -U {user} -d postgres {orders}", shell::word(&host))
     }
 
     /// A command that gives a setting another value, where it was set.
@@ -65,7 +73,8 @@ impl Subject {
                  alter role {user} in database {database} reset {name}"
             ));
         }
-        self.psql(&format!("alter system set {name} = '{value}'\" -c \"select pg_reload_conf()"))
+        let change = format!("alter system set {name} = '{value}'");
+        self.psql_each(&[&change, "select pg_reload_conf()"])
     }
 
     /// That it does not answer, or does not let us in.
@@ -94,6 +103,13 @@ impl Subject {
         )
         .mend(format!("pg_isready -h {host} -p {port}  # start the server, or correct its address"))
     }
+}
+
+/// A statement as one word of a shell: in double quotes, which are easy to read, where nothing in it
+/// means anything to a shell within them.
+fn quoted(sql: &str) -> String {
+    let steers = |c: char| matches!(c, '"' | '$' | '`' | '\\' | '!');
+    if sql.contains(steers) { shell::word(sql).into_owned() } else { format!("\"{sql}\"") }
 }
 
 /// The version that a server's number stands for (manual, chapter 20.15).

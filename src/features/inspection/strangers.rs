@@ -39,7 +39,7 @@ impl Server<'_> {
         found.extend(self.templates(index, inventory, &known));
         found.extend(self.orphans(control, inventory, &known).await?);
         found.extend(self.app_role(index));
-        found.extend(self.elsewhere(inventory));
+        found.extend(self.elsewhere(inventory, &known));
         for session in &inventory.sessions {
             found.extend(self.leftover(control, session, &known).await?);
         }
@@ -134,11 +134,14 @@ impl Server<'_> {
     }
 
     /// What a tenant's role owns, or may do, in a database that is no tenant's.
-    fn elsewhere(&self, inventory: &ServerInventory) -> Vec<Finding> {
+    fn elsewhere(&self, inventory: &ServerInventory, templates: &[(String, String, bool)]) -> Vec<Finding> {
         let marks = self.look.on.installation.marks();
         let ours = |mark: &Option<String>| mark.as_ref().is_some_and(|mark| mark.starts_with("nexus:"));
         let theirs = inventory.dependencies.iter().filter(|it| {
-            it.role_mark.as_ref().is_some_and(|mark| mark.starts_with(&marks)) && !ours(&it.database_mark)
+            it.role_mark.as_ref().is_some_and(|mark| mark.starts_with(&marks))
+                && !ours(&it.database_mark)
+                && !templates.iter().any(|(name, ..)| *name == it.database)
+                && !self.rows.iter().any(|tenant| tenant.resources.database_name == it.database)
         });
         let finding = |it: &FoundDependency| {
             let code = if it.owns { "role_owns_elsewhere" } else { "role_elsewhere" };

@@ -183,6 +183,13 @@ impl From<sqlx::Error> for PlacementError {
 }
 
 impl PlacementError {
+    /// Whether a server was not opened because the control database does not fit it: nothing must be
+    /// changed there then.
+    #[must_use]
+    pub fn is_of_another_world(&self) -> bool {
+        matches!(self, Self::RecordOlder(_) | Self::OtherServer { .. })
+    }
+
     fn inner(&self) -> Option<&dyn Failure> {
         match self {
             Self::RecordOlder(error) => Some(error),

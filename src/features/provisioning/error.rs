@@ -200,12 +200,6 @@ impl ProvisioningError {
         }
     }
 
-    /// Whether a server was not opened because the control database does not fit it: nothing must be
-    /// written then.
-    pub(super) fn is_of_another_world(&self) -> bool {
-        matches!(self, Self::Placement(PlacementError::RecordOlder(_) | PlacementError::OtherServer { .. }))
-    }
-
     /// Whether trying again later can help, so that what was done so far is kept.
     pub(super) fn is_passing(&self) -> bool {
         matches!(

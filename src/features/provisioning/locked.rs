@@ -17,7 +17,7 @@ pub(super) struct LockedTenant {
     tenant: Tenant,
     unfinished: Option<OperationRow>,
     /// What the control database says of its server.
-    server: Option<ServerRecord>,
+    server: Option<Box<ServerRecord>>,
     lock: AdvisoryLock,
 }
 
@@ -73,7 +73,7 @@ impl LockedTenant {
         on: &Provisioning,
         worker: &Worker,
     ) -> Result<Self, ProvisioningError> {
-        let server = self.server.take();
+        let server = self.server.take().map(|server| *server);
         match on.open_first(worker, &self.tenant.cluster, server).await {
             Ok(()) => Ok(self),
             Err(error) => Err(self.refuse(worker, error).await),

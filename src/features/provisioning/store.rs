@@ -53,7 +53,7 @@ pub(super) async fn hold(control: &mut PgConnection, name: &TenantRef) -> Result
         (None, None, None);
     for row in rows {
         if let Some(record) = ServerRecord::of_row(&row)? {
-            server = Some(record);
+            server = Some(Box::new(record));
         } else if row.try_column("fence").is_ok() {
             unfinished = Some(FromRow::from_row(&row)?);
         } else {
@@ -69,7 +69,7 @@ pub(super) async fn hold(control: &mut PgConnection, name: &TenantRef) -> Result
             lock.release(control).await?;
             Ok(Held::Nothing)
         }
-        (None, Some(tenant)) => Ok(Held::Busy(tenant, unfinished)),
+        (None, Some(tenant)) => Ok(Held::Busy(Box::new(tenant), unfinished)),
         (None, None) => Ok(Held::Nothing),
     }
 }
@@ -79,9 +79,9 @@ pub(super) enum Held {
     /// There is no such tenant.
     Nothing,
     /// Another process holds it; what it was a moment ago.
-    Busy(Tenant, Option<OperationRow>),
+    Busy(Box<Tenant>, Option<OperationRow>),
     /// It is held.
-    Taken(AdvisoryLock, Box<Tenant>, Option<OperationRow>, Option<ServerRecord>),
+    Taken(AdvisoryLock, Box<Tenant>, Option<OperationRow>, Option<Box<ServerRecord>>),
 }
 
 /// What is written with an operation's intent.
@@ -173,7 +173,7 @@ fn operation_statement(caller: &Caller, new: &OperationLine<'_>) -> String {
     );
     format!(
         "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
-         select '{}', '{}', {}, 'running', {}, {}::jsonb, {}::uuid where {condition} returning fence",
+         select '{}'::uuid, '{}'::uuid, {}, 'running', {}, {}::jsonb, {}::uuid where {condition} returning fence",
         new.id,
         new.tenant,
         literal(new.kind),

@@ -141,7 +141,7 @@ impl Provisioning {
         record: Option<ServerRecord>,
     ) -> Result<(), ProvisioningError> {
         match self.server_as_recorded(worker, cluster, record).await {
-            Err(error) if error.is_of_another_world() => Err(error),
+            Err(ProvisioningError::Placement(error)) if error.is_of_another_world() => Err(error.into()),
             _ => Ok(()),
         }
     }

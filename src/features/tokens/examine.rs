@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::error::TokenError;
 use super::keys::{private_name, public_name};
@@ -107,7 +108,10 @@ fn sealed(rows: &[KeyView], opened: &BTreeMap<&str, &str>, flaws: &mut Vec<Flaw>
 
 fn fits(row: &KeyView, sealed: &str) -> bool {
     let Ok(sealed) = serde_json::from_str::<Value>(sealed) else { return false };
-    sealed["jwk"] == row.public_jwk
+    // A key from before there were any signs for no realm.
+    let realms: Vec<Uuid> = serde_json::from_value(sealed["realms"].clone()).unwrap_or_default();
+    realms == row.realms
+        && sealed["jwk"] == row.public_jwk
         && sealed["purpose"] == row.purpose.as_str()
         && sealed["algorithm"] == row.algorithm.as_str()
         && sealed["good_until"].is_null() == (row.state != KeyState::Retiring)

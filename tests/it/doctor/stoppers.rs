@@ -40,25 +40,21 @@ fn meanwhile<T>(world: &World, statement: &str, work: impl FnOnce() -> T) -> T {
 /// One server for all that needs settings of its own.
 #[test]
 fn what_will_stop_nexus_is_found_before_it_does() {
-    let private = Private::start();
+    let private = Private::with_settings(
+        "-c max_prepared_transactions=4 -c wal_level=logical -c max_slot_wal_keep_size=16MB",
+    );
     let world = World::of(private.stack(), &private.stack().endpoint);
-    sql(&world, "alter system set max_prepared_transactions = 4");
-    sql(&world, "alter system set wal_level = 'logical'");
-    private.kill_postgres();
-    let password = world.stack().password();
-    let ask = || world.sql_as("nexus", &password, "postgres", "show max_prepared_transactions");
-    while ask().as_deref() != Ok(&["4".to_owned()]) {}
-
     sql(&world, "begin; create table half (); prepare transaction 'two phases'");
     let old =
         "select count(*) from pg_prepared_xacts where prepared < clock_timestamp() - interval '1 second'";
     while world.sql("postgres", old) == ["0"] {}
     let (what, fix) = found(&examined(&world), "prepared", "warning");
-    assert!(what.contains("two phases") && fix.contains("rollback prepared 'two phases'"), "{what} {fix}");
+    assert!(
+        what.contains("two phases") && fix.contains("\"rollback prepared 'two phases'\""),
+        "{what} {fix}"
+    );
     sql(&world, "rollback prepared 'two phases'");
 
-    sql(&world, "alter system set max_slot_wal_keep_size = '16MB'");
-    sql(&world, "select pg_reload_conf()");
     sql(&world, "select pg_create_logical_replication_slot('reader', 'test_decoding')");
     for number in 0..6 {
         sql(&world, &format!("create table filler_{number} ()"));
@@ -77,7 +73,7 @@ fn what_will_stop_nexus_is_found_before_it_does() {
     sql(&world, "create database broken");
     sql(&world, "update pg_database set datconnlimit = -2 where datname = 'broken'");
     let (what, fix) = found(&examined(&world), "damaged", "warning");
-    assert!(what.contains("broken") && fix.contains("drop database broken"), "{what} {fix}");
+    assert!(what.contains("broken") && fix.contains("'drop database \"broken\"'"), "{what} {fix}");
     sql(&world, "drop database broken");
 
     sql(

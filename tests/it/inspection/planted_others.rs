@@ -38,7 +38,7 @@ fn plant(world: &World) -> (Seen, Seen) {
     let mark = |id: &str| format!("nexus:{}:{id}", world.id);
     let gone = json!({ "owner": mark(&tenant.id), "fence": 1_000, "purge": true });
     change_store(world, "DELETE", &format!("buckets/{}", tenant.bucket), &gone);
-    let other = json!({ "owner": "somebody else's", "fence": 1 });
+    let other = json!({ "owner": format!("other:{}", world.id), "fence": 1 });
     change_store(world, "PUT", &format!("buckets/{}", tenant.bucket), &other);
     world.control_sql("update control.tenants set state = 'deleted' where slug = 't-020'");
     let faults = seen(&[

@@ -12,7 +12,7 @@ use super::server::Server;
 use super::store::{self, Told};
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::runs::{self, Run, RunKind, RunState};
-use crate::features::placement::{PlacementError, ServerRecord, try_hold_sessions};
+use crate::features::placement::{ServerRecord, try_hold_sessions};
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, PgConnection};
 use crate::infra::failpoint;
 use crate::kernel::ids::{RunId, RunnerId};
@@ -110,9 +110,8 @@ impl<'a> Runner<'a> {
         };
         // What is held is held no more; the lock goes with its session.
         let left = store::delete_runner(&mut *self.control.lock().await, self.id).await;
-        if let Err(FleetError::Placement(
-            error @ (PlacementError::RecordOlder(_) | PlacementError::OtherServer { .. }),
-        )) = &worked
+        if let Err(FleetError::Placement(error)) = &worked
+            && error.is_of_another_world()
         {
             let (control, why) = (&mut *self.control.lock().await, error.to_string());
             runs::store::finish(control, self.run.id, RunState::Stopped, Some(&why)).await?;
