@@ -1,12 +1,13 @@
 //! The SQL of signing keys, recorded tokens and revocations, in the control database.
 
+use futures_util::TryStreamExt;
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose};
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{Page, TenantId};
+use crate::kernel::{Email, Page, TenantId};
 
 /// How far the changes have come, and when that was, by the control database's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
@@ -220,6 +221,19 @@ pub(super) async fn issued_emails(control: &mut PgConnection) -> Result<Vec<Stri
         .await?)
 }
 
+/// The ways in which an address is written in recorded tokens.
+pub(super) async fn spellings(control: &mut PgConnection, email: &Email) -> Result<Vec<String>, DbError> {
+    let statement = "select distinct email from control.issued_tokens";
+    let mut recorded = sqlx::query_scalar::<_, String>(statement).fetch(control);
+    let mut found = Vec::new();
+    while let Some(one) = recorded.try_next().await? {
+        if email.is(&one) {
+            found.push(one);
+        }
+    }
+    Ok(found)
+}
+
 /// Forgets tokens that have been over for a month.
 pub(super) async fn forget_issued(control: &mut PgConnection) -> Result<(), DbError> {
     sqlx::query("delete from control.issued_tokens where expires_at < now() - interval '30 days'")
@@ -245,7 +259,7 @@ pub(super) async fn issued(
                          then 'revoked' else 'good' end as state
              from control.issued_tokens as issued left join control.tenants on tenants.id = issued.tenant_id
              where ($1::uuid is null or issued.tenant_id = $1)
-               and ($2::text is null or lower(issued.email) = lower($2))
+               and ($2::text[] is null or issued.email = any ($2))
                and ($3 or issued.expires_at > now())
                and ($6::timestamptz is null or (issued.issued_at, issued.jti) < ($6, $7))
          )
@@ -255,7 +269,7 @@ pub(super) async fn issued(
          order by listed.issued_at desc, jti desc limit $4 offset $5",
     )
     .bind(filter.tenant)
-    .bind(&filter.email)
+    .bind(&filter.spellings)
     .bind(filter.all)
     .bind(i64::from(page.limit))
     .bind(page.offset())
