@@ -60,7 +60,8 @@ pub(super) async fn keys(control: &mut PgConnection) -> Result<Vec<KeyView>, DbE
 /// All keys with the states that are recorded, whatever the time.
 pub(super) async fn keys_as_recorded(control: &mut PgConnection) -> Result<Vec<KeyView>, DbError> {
     Ok(sqlx::query_as(
-        "select kid, algorithm, purpose, state, created_at, activated_at, retired_at, good_until, public_jwk, realms
+        "select kid, algorithm, purpose, state, created_at, activated_at, retired_at, good_until, public_jwk,
+                realms, extract(epoch from clock_timestamp() - created_at)::bigint as age
          from control.signing_keys order by created_at, kid",
     )
     .fetch_all(control)

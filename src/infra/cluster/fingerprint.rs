@@ -83,16 +83,19 @@ fn called(role: &str) -> String {
 }
 
 /// Who else than its owner may do what with a thing, and what its owner may where that is not
-/// everything. `kind` is the thing's as `acldefault` has it; of a column its owner may what it may with
-/// the table.
-fn rights(acl: &str, owner: &str, kind: char) -> String {
+/// everything. `kind` is the thing's in SQL, as `acldefault` has it; null: what its owner may is told
+/// elsewhere, of a column with the table.
+///
+/// One text for all kinds of a catalogue: planning the whole statement is what a look at a small
+/// database costs most.
+fn rights(acl: &str, owner: &str, kind: &str) -> String {
     let lacking = format!(
         "union all
              select 'its owner may ' || coalesce(string_agg(privilege_type, ', ' order by privilege_type), 'nothing')
              from aclexplode({acl}) as acl where grantee = {owner}
-             having array_agg(privilege_type order by privilege_type) is distinct from
+             having ({kind}) is not null and array_agg(privilege_type order by privilege_type) is distinct from
                  (select array_agg(privilege_type order by privilege_type)
-                  from aclexplode(acldefault('{kind}', {owner})) where grantee = {owner})"
+                  from aclexplode(acldefault(({kind})::\"char\", {owner})) where grantee = {owner})"
     );
     format!(
         "(select string_agg(may, '; ' order by may) from (
@@ -103,7 +106,7 @@ fn rights(acl: &str, owner: &str, kind: char) -> String {
                and not (part.adopted and grantee is not distinct from part.app)
              group by grantee {lacking}) as granted)",
         grantee = called("grantee"),
-        lacking = if kind == 'c' { "" } else { &lacking },
+        lacking = if kind == "null" { "" } else { &lacking },
     )
 }
 
@@ -153,13 +156,12 @@ fn schemas() -> String {
          from pg_namespace as it cross join part
          where (it.oid >= 16384 or nspname = 'public') and not starts_with(nspname, 'pg_')",
         owner = called("nspowner"),
-        rights = rights("coalesce(nspacl, acldefault('n', nspowner))", "nspowner", 'n'),
+        rights = rights("coalesce(nspacl, acldefault('n', nspowner))", "nspowner", "'n'"),
     )
 }
 
 fn relations() -> String {
-    let of_kind = |kind| rights("relacl", "relowner", kind);
-    let rights = format!("case when relkind = 'S' then {} else {} end", of_kind('s'), of_kind('r'));
+    let rights = rights("relacl", "relowner", "case relkind when 'S' then 's' else 'r' end");
     format!(
         "select case relkind when 'v' then 'view ' when 'm' then 'materialized view ' when 'f' then 'foreign table '
                              when 'S' then 'sequence ' else 'table ' end || home.called || '.' || quote_ident(relname),
@@ -224,7 +226,7 @@ fn columns() -> String {
          left join pg_attrdef on adrelid = attrelid and adnum = attnum cross join part
          where it.oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'c') and relpersistence <> 't'
            and {NOT_OF_AN_EXTENSION}",
-        rights = rights(&of_others, "relowner", 'c'),
+        rights = rights(&of_others, "relowner", "null"),
     )
 }
 
@@ -277,7 +279,7 @@ fn rules_and_triggers() -> String {
 
 /// The same where PUBLIC has a right by default, `letter` in a list of rights (manual, table 5.2): it is
 /// told where it has not.
-fn rights_beside_publics(acl: &str, owner: &str, (kind, letter): (char, char)) -> String {
+fn rights_beside_publics(acl: &str, owner: &str, (kind, letter): (&str, char)) -> String {
     let others =
         format!("(select array_agg(one) from unnest({acl}) as one where one::text not like '={letter}/%')");
     format!(
@@ -288,7 +290,7 @@ fn rights_beside_publics(acl: &str, owner: &str, (kind, letter): (char, char)) -
 }
 
 fn functions() -> String {
-    let rights = rights_beside_publics("proacl", "proowner", ('f', 'X'));
+    let rights = rights_beside_publics("proacl", "proowner", ("'f'", 'X'));
     format!(
         "select case prokind when 'a' then 'aggregate ' when 'p' then 'procedure ' else 'function ' end
                     || home.called || '.' || quote_ident(proname) || '(' || pg_get_function_identity_arguments(it.oid) || ')',
@@ -323,7 +325,7 @@ fn types() -> String {
            and (typrelid = 0 or exists (select from pg_class where pg_class.oid = typrelid and relkind = 'c'))
            and {NOT_OF_AN_EXTENSION}",
         owner = called("typowner"),
-        rights = rights_beside_publics("typacl", "typowner", ('T', 'U')),
+        rights = rights_beside_publics("typacl", "typowner", ("'T'", 'U')),
     )
 }
 
@@ -342,23 +344,18 @@ fn policies() -> String {
 
 /// Where PUBLIC lost what it has by default, e.g. to call functions, that is told, too.
 fn default_rights() -> String {
-    let of_kind = |kind: char| rights("defaclacl", "defaclrole", kind);
+    // An entry of one schema adds to what there is.
+    let kind = "case when defaclnamespace = 0 then
+                    case defaclobjtype when 'S' then 's' when 'r' then 'r' when 'f' then 'f' when 'T' then 'T' else 'n' end
+                end";
     format!(
         "select 'default rights of ' || {of} || coalesce(' in ' || home.called, '') || ' on '
                     || case defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
                                           when 'T' then 'types' else 'schemas' end,
-                coalesce(case when defaclnamespace <> 0 then {in_schema} when defaclobjtype = 'r' then {tables}
-                              when defaclobjtype = 'S' then {sequences} when defaclobjtype = 'f' then {functions}
-                              when defaclobjtype = 'T' then {types} else {schemas} end, 'nobody else may')
+                coalesce({rights}, 'nobody else may')
          from pg_default_acl as it left join home on home.oid = defaclnamespace cross join part",
         of = called("defaclrole"),
-        // An entry of one schema adds to what there is.
-        in_schema = of_kind('c'),
-        tables = of_kind('r'),
-        sequences = of_kind('s'),
-        functions = of_kind('f'),
-        types = of_kind('T'),
-        schemas = of_kind('n'),
+        rights = rights("defaclacl", "defaclrole", kind),
     )
 }
 
