@@ -5,6 +5,8 @@ mod contexts;
 mod errors;
 mod generated;
 mod help;
+mod hostile;
+mod late_secrets;
 mod output;
 mod own_files;
 mod prompts;
