@@ -1,6 +1,7 @@
 //! The command line.
 
 mod completion;
+mod completion_words;
 mod contexts;
 mod errors;
 mod generated;
