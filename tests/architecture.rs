@@ -70,10 +70,10 @@ const FEATURES: &[(&str, &[&str])] = &[
     ("placement", &["audit", "migrations", "record", "secrets"]),
     ("tenants", &["audit", "record"]),
     ("local", &[]),
-    ("tokens", &["audit", "iam", "secrets", "tenants"]),
+    ("tokens", &["audit", "iam", "record", "secrets", "tenants"]),
     ("installation", &["audit", "iam", "placement", "record", "secrets"]),
     ("doctor", &["installation", "local", "placement", "record", "secrets", "tokens"]),
-    ("provisioning", &["audit", "iam", "installation", "placement", "secrets", "tenants"]),
+    ("provisioning", &["audit", "iam", "installation", "placement", "record", "secrets", "tenants"]),
     ("fleet", &["audit", "installation", "migrations", "placement", "secrets", "tenants"]),
     (
         "inspection",

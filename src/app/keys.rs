@@ -27,7 +27,7 @@ pub(super) async fn master_or_new(
         Err(MasterKeyError::Missing(place)) => {
             // A database that is set up was sealed with another key: a new one would open nothing.
             if let Ok(mut control) = addresses.control.connect("nexus:init").await
-                && installation::open(&mut control, &addresses.control).await.is_ok()
+                && installation::open(&mut control, &addresses.control, None).await.is_ok()
             {
                 return Err(MasterKeyError::Missing(place).into());
             }

@@ -108,8 +108,11 @@ impl App {
             }
             _ => error.into(),
         })?;
-        let installation = installation::open(&mut control, &addresses.control).await?;
-        let secrets = Secrets::new(keys::master(&settings.keys).await?);
+        // Whether the context is set up is said before that its key is not there.
+        let secrets = keys::master(&settings.keys).await.map(Secrets::new);
+        let key = secrets.as_ref().ok().map(Secrets::record_key);
+        let installation = installation::open(&mut control, &addresses.control, key).await?;
+        let secrets = secrets?;
         let installation = installation.with_keys(&secrets);
         let placement =
             Placement::new(addresses.cluster.clone(), Arc::clone(&addresses.store), secrets.clone());

@@ -325,13 +325,19 @@ async fn check(args: &CheckArgs, on: &Invocation) -> CommandResult {
     if names.is_empty() {
         names = placement.clusters(&mut app.control).await?.into_iter().map(|view| view.name).collect();
     }
-    let mut views = Vec::new();
+    let (mut views, mut swapped) = (Vec::new(), false);
     for name in names {
-        views.push(placement.check_cluster(&mut app.control, &name).await?);
+        let (view, is_another) = placement.check_cluster(&mut app.control, &name).await?;
+        views.push(view);
+        swapped |= is_another;
     }
     let ill = views.iter().any(|view| view.problem.is_some());
     on.screen.list(views)?;
-    Ok(if ill { Exit::Unavailable } else { Exit::Done })
+    Ok(match (swapped, ill) {
+        (true, _) => Exit::Integrity,
+        (_, true) => Exit::Unavailable,
+        _ => Exit::Done,
+    })
 }
 
 async fn remove(args: &RemoveArgs, on: &Invocation) -> CommandResult {

@@ -124,6 +124,7 @@ async fn accept(app: &mut App, report: &Report, on: &Invocation) -> CommandResul
         on.screen.note(&format!("suspended from now on: {}", list(&planned.suspended)));
         on.screen.note(&format!("taken out of their pool: {}", list(&planned.unpooled)));
         on.screen.note(&format!("left alone from now on: {}", list(&planned.unmanaged)));
+        on.screen.note(&format!("servers that are others from now on: {}", list(&planned.servers)));
         prompt::confirm(on, "take the control database as it is for true")?;
         let accepted = inspection::accept(provisioning, control, &caller, report, false).await?;
         on.screen.thing(&accepted)?;
@@ -179,6 +180,7 @@ impl Thing for Accepted {
             ("suspended", self.suspended.join(" ")),
             ("unpooled", self.unpooled.join(" ")),
             ("unmanaged", self.unmanaged.join(", ")),
+            ("servers", self.servers.join(" ")),
         ]
     }
 

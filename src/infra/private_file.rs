@@ -5,13 +5,12 @@
 //! power cut.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
-
 use crate::kernel::{ErrorKind, Failure, shell};
+use crate::settings::private::{self, Refused};
 use crate::settings::trust::{self, Distrust};
 
 /// Why a private file was refused or failed.
@@ -146,26 +145,13 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
 /// [`PrivateFileError::Open`], [`PrivateFileError::NotAFile`], [`PrivateFileError::Untrusted`], or
 /// the system's word.
 pub fn read(path: &Path) -> Result<Vec<u8>, PrivateFileError> {
-    trust::check_folder_of(path).map_err(distrusted("read", path))?;
-    // Without O_NONBLOCK the opening of a pipe would wait for somebody to write.
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let opened = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
-    let mut file = opened.map_err(|error| match error.raw_os_error() {
-        Some(code) if code == nix::errno::Errno::ELOOP as i32 => PrivateFileError::NotAFile(path.to_owned()),
-        _ => failed("read", path)(error),
-    })?;
-    let facts = file.metadata().map_err(failed("read", path))?;
-    if !facts.is_file() {
-        return Err(PrivateFileError::NotAFile(path.to_owned()));
-    }
-    let mode = facts.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(PrivateFileError::Open { path: path.to_owned(), mode });
-    }
-    trust::check_file(path, &facts).map_err(distrusted("read", path))?;
-    let mut content = Vec::new();
-    file.read_to_end(&mut content).map_err(failed("read", path))?;
-    Ok(content)
+    let content = private::read(path, u64::MAX).map_err(|refused| match refused {
+        Refused::Io(source) => failed("read", path)(source),
+        Refused::Open(mode) => PrivateFileError::Open { path: path.to_owned(), mode },
+        Refused::Untrusted(reason) => PrivateFileError::Untrusted { path: path.to_owned(), reason },
+        Refused::NotAFile => PrivateFileError::NotAFile(path.to_owned()),
+    });
+    content.map(|mut content| std::mem::take(&mut *content))
 }
 
 /// A new file, 0600, that is written piece by piece. Its name appears when it is finished, and a

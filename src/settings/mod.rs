@@ -20,6 +20,7 @@ pub mod local;
 pub mod log;
 pub mod migrations;
 pub mod passwords;
+pub mod private;
 pub mod secret_ref;
 pub mod secret_setting;
 pub mod server;

@@ -2,18 +2,15 @@
 
 use std::env;
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::str::FromStr;
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
-use super::trust::{self, Distrust};
+use super::private::{self, Refused};
+use super::trust::Distrust;
 use crate::kernel::{ErrorKind, Failure, SecretString, child, shell, text};
 
 /// Most bytes of a secret.
@@ -159,32 +156,12 @@ impl SecretRef {
 }
 
 fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
-    let untrusted = |reason: Distrust| match reason.into_io() {
-        Ok(source) => unreadable(source),
-        Err(reason) => SecretError::Untrusted { path: path.to_owned(), reason },
-    };
-    trust::check_folder_of(path).map_err(untrusted)?;
-    // Non-blocking, so that a pipe in the file's place does not hang the command.
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
-    let file = file.map_err(|error| match error.raw_os_error() {
-        Some(code) if code == nix::errno::Errno::ELOOP as i32 => SecretError::NotAFile(path.to_owned()),
-        _ => unreadable(error),
-    })?;
-    let facts = file.metadata().map_err(unreadable)?;
-    if !facts.is_file() {
-        return Err(SecretError::NotAFile(path.to_owned()));
-    }
-    let mode = facts.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(SecretError::Open { path: path.to_owned(), mode });
-    }
-    trust::check_file(path, &facts).map_err(untrusted)?;
-    let mut content =
-        Zeroizing::new(Vec::with_capacity(usize::try_from(facts.len().min(MAX_BYTES)).unwrap_or(0) + 1));
-    file.take(MAX_BYTES + 1).read_to_end(&mut content).map_err(unreadable)?;
-    Ok(content)
+    private::read(path, MAX_BYTES + 1).map_err(|refused| match refused {
+        Refused::Io(source) => SecretError::Unreadable { path: path.to_owned(), source },
+        Refused::Open(mode) => SecretError::Open { path: path.to_owned(), mode },
+        Refused::Untrusted(reason) => SecretError::Untrusted { path: path.to_owned(), reason },
+        Refused::NotAFile => SecretError::NotAFile(path.to_owned()),
+    })
 }
 
 async fn run(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> {

@@ -63,6 +63,13 @@ fn statements(path: &Path) -> Vec<Statement> {
     let source = fs::read_to_string(path).unwrap();
     let source = source.split("#[cfg(test)]").next().unwrap();
     let all = literals(source);
+    let mut constants = Vec::new();
+    for (at, line) in source.lines().enumerate() {
+        if let Some((name, _)) = line.strip_prefix("const ").and_then(|line| line.split_once(": &str =")) {
+            let (_, value) = all.iter().find(|(line, _)| *line > at).unwrap();
+            constants.push((format!("{{{name}}}"), value));
+        }
+    }
     let mut found = Vec::new();
     for (line, text) in &all {
         let verb = text.split_whitespace().next().unwrap_or_default();
@@ -70,13 +77,8 @@ fn statements(path: &Path) -> Vec<Statement> {
             continue;
         }
         let mut text = text.clone();
-        for (at, line) in source.lines().enumerate() {
-            let Some((name, _)) = line.strip_prefix("const ").and_then(|line| line.split_once(": &str ="))
-            else {
-                continue;
-            };
-            let (_, value) = all.iter().find(|(line, _)| *line > at).unwrap();
-            text = text.replace(&format!("{{{name}}}"), value);
+        for (name, value) in &constants {
+            text = text.replace(name, value);
         }
         // One that ends in a space is a beginning: the rest is put together.
         if !text.contains('{') && !text.ends_with(' ') {
@@ -96,16 +98,18 @@ fn every_statement_of_a_store_fits_the_schema() {
     let all: Vec<Statement> = paths.iter().flat_map(|path| statements(path)).collect();
     assert!(all.len() >= 30, "only {} statements were found", all.len());
     let mut wrong = Vec::new();
-    for Statement { place, text } in &all {
-        // The control database holds a realm, too: the platform's.
-        let databases =
-            if text.contains("control.") { vec![&world.control] } else { vec![&world.control, &realm] };
-        for database in databases {
-            let prepare = format!("set search_path = pg_catalog, pg_temp; prepare it as {text}");
-            let said = world.sql_as("nexus", &world.stack().password(), database, &prepare).err();
+    // The control database holds a realm, too: the platform's.
+    for database in [&world.control, &realm] {
+        let fits: Vec<&Statement> =
+            all.iter().filter(|it| *database == world.control || !it.text.contains("control.")).collect();
+        let prepared = |it: &&Statement| {
+            format!("set search_path = pg_catalog, pg_temp; deallocate all; prepare it as {}", it.text)
+        };
+        let said = world.stack().sql_each(database, &fits.iter().map(prepared).collect::<Vec<_>>());
+        for (Statement { place, text }, said) in fits.into_iter().zip(said) {
             // psql declares no parameter's type, the driver declares each one's.
             if let Some(said) =
-                said.filter(|said| !said.contains("could not determine data type of parameter"))
+                said.err().filter(|said| !said.contains("could not determine data type of parameter"))
             {
                 wrong.push(format!("{place}: {said}{text}"));
             }

@@ -146,13 +146,13 @@ async fn no_choice_of_older_columns_put_back_opens() {
     with_database(async |World { conn, .. }| {
         let mut scene = Scene::new(conn).await;
         let acme = scene.acme;
-        let kept = "create table old_secrets as select * from control.sealed_secrets;
-                    create table old_keys as select * from control.data_keys";
+        let kept = "create table public.old_secrets as select * from control.sealed_secrets;
+                    create table public.old_keys as select * from control.data_keys";
         run(scene.conn, kept.to_owned()).await;
         scene.secrets.put(scene.conn, acme, "postgres", &secret("postgres-2")).await.unwrap();
         for assignments in choices(&["sealed", "generation"]) {
             let intrusion = format!(
-                "update control.sealed_secrets mine set {assignments} from old_secrets other
+                "update control.sealed_secrets mine set {assignments} from public.old_secrets other
                  where mine.tenant_id = '{acme}' and mine.name = 'postgres'
                    and other.tenant_id = mine.tenant_id and other.name = mine.name"
             );
@@ -160,7 +160,7 @@ async fn no_choice_of_older_columns_put_back_opens() {
         }
         for assignments in choices(&["manifest", "manifest_generation"]) {
             let intrusion = format!(
-                "update control.data_keys mine set {assignments} from old_keys other
+                "update control.data_keys mine set {assignments} from public.old_keys other
                  where mine.tenant_id = '{acme}' and other.tenant_id = mine.tenant_id"
             );
             scene.refuses("postgres", &intrusion).await;
@@ -176,12 +176,12 @@ async fn a_secret_newer_than_a_list_put_back_stays_shut() {
     with_database(async |World { conn, .. }| {
         let mut scene = Scene::new(conn).await;
         let acme = scene.acme;
-        run(scene.conn, "create table old_keys as select * from control.data_keys".to_owned()).await;
+        run(scene.conn, "create table public.old_keys as select * from control.data_keys".to_owned()).await;
         scene.secrets.put(scene.conn, acme, "smtp", &secret("smtp-1")).await.unwrap();
         let intrusion = format!(
             "update control.data_keys mine
              set manifest = other.manifest, manifest_generation = other.manifest_generation
-             from old_keys other where mine.tenant_id = '{acme}' and other.tenant_id = mine.tenant_id"
+             from public.old_keys other where mine.tenant_id = '{acme}' and other.tenant_id = mine.tenant_id"
         );
         scene.refuses("smtp", &intrusion).await;
         scene.still_opens().await;
@@ -194,14 +194,14 @@ async fn an_older_secret_stays_shut_after_its_name_was_erased_and_sealed_anew() 
     with_database(async |World { conn, .. }| {
         let mut scene = Scene::new(conn).await;
         let acme = scene.acme;
-        run(scene.conn, "create table old_secrets as select * from control.sealed_secrets".to_owned()).await;
+        run(scene.conn, "create table public.old_secrets as select * from control.sealed_secrets".to_owned()).await;
         scene.secrets.erase(scene.conn, acme).await.unwrap();
         let (postgres, s3) = (secret("postgres-1"), secret("s3-1"));
         let anew = [("postgres", &postgres), ("s3", &s3)];
         scene.secrets.seal_new_tenant(scene.conn, acme, &anew).await.unwrap();
         for assignments in ["sealed = other.sealed", "sealed = other.sealed, key_id = other.key_id"] {
             let intrusion = format!(
-                "update control.sealed_secrets mine set {assignments} from old_secrets other
+                "update control.sealed_secrets mine set {assignments} from public.old_secrets other
                  where mine.tenant_id = '{acme}' and other.tenant_id = mine.tenant_id and other.name = mine.name"
             );
             for name in NAMES {

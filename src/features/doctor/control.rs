@@ -12,8 +12,9 @@ use super::patient::Patient;
 use super::server::{self, Subject};
 use super::store::{self, ServerFacts, Stoppers, TemplateRow};
 use super::{stoppers, work};
-use crate::features::installation::{self, InstallationError, compare_age};
+use crate::features::installation::{self, InstallationError};
 use crate::features::local::PgVersion;
+use crate::features::placement::compare_age;
 use crate::features::placement::{DEFAULT, Placement, cluster_names, store_names};
 use crate::features::secrets::{Secrets, recorded_master};
 use crate::features::{record, tokens};
@@ -168,7 +169,7 @@ async fn read(
     key: Option<Arc<dyn MasterKey>>,
     control: &mut PgConnection,
 ) {
-    let opened = installation::open(control, &subject.address).await;
+    let opened = installation::open(control, &subject.address, None).await;
     seen.findings.push(migrations(subject, control, &opened).await);
     let other = |it: &_| matches!(it, InstallationError::Behind { .. } | InstallationError::Ahead { .. });
     seen.other_version = opened.as_ref().is_err_and(other);
@@ -250,7 +251,7 @@ pub(super) async fn age(
         let mut control = address.connect("nexus:doctor").await?;
         for (name, seen) in worlds {
             let world = seen.iter().filter(|(of, _)| *of == id).map(|(_, fence)| *fence).max().unwrap_or(0);
-            if let Some(older) = compare_age(&mut control, name, world).await? {
+            if let Some(older) = compare_age(&mut control, name, world, 0).await? {
                 return Ok(Some(older));
             }
         }

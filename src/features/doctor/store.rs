@@ -84,7 +84,8 @@ pub(super) async fn server(
 pub(super) struct Stoppers {
     /// Databases whose collations are of another version than the system's.
     pub(super) collations: Vec<String>,
-    /// Transactions that were prepared more than five minutes ago, as `gid in database by owner`.
+    /// Transactions that were prepared and not ended within a second, as `gid in database by owner, for
+    /// 9 s`.
     pub(super) prepared: Vec<String>,
     /// A statement that ends the first of them, and where it is to be run.
     pub(super) first_prepared: Option<String>,
@@ -119,7 +120,7 @@ pub(super) async fn stoppers(connection: &mut PgConnection) -> Result<Stoppers, 
              from held left join pg_stat_activity as a on a.pid = held.pid order by held.locks desc limit 1
          ), old as (
              select gid, database::text as database, owner::text as owner, prepared
-             from pg_prepared_xacts where prepared < now() - interval '5 minutes'
+             from pg_prepared_xacts where prepared < clock_timestamp() - interval '1 second'
          ), slot as (
              select slot_name::text as name, active,
                     case when not pg_is_in_recovery()
@@ -130,7 +131,9 @@ pub(super) async fn stoppers(connection: &mut PgConnection) -> Result<Stoppers, 
          select array(select datname::text from pg_database
                       where datcollversion is distinct from pg_database_collation_actual_version(oid)
                         and datcollversion is not null order by datname) as collations,
-                array(select gid || ' in ' || database || ' by ' || owner from old order by prepared) as prepared,
+                array(select gid || ' in ' || database || ' by ' || owner || ', for '
+                             || extract(epoch from clock_timestamp() - prepared)::bigint || ' s'
+                      from old order by prepared) as prepared,
                 (select gid from old order by prepared limit 1) as first_prepared,
                 (select database from old order by prepared limit 1) as prepared_in,
                 coalesce((select sum(locks)::bigint from held), 0) as locks,

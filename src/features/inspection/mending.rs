@@ -118,6 +118,7 @@ impl Remedy {
             Self::Revoke { role, .. } => format!("revoke the rights of {role} at {object}"),
             Self::RebuildTemplates => format!("build the template of {} anew", finding.place),
             Self::CloseTemplate(_) => format!("close template {object}"),
+            Self::WeakenAppRole => format!("take the powers of {object} away"),
             Self::Erase(_) => format!("erase {object}"),
             Self::EndSession { .. } => format!("end {object}"),
             Self::DropDatabase { .. } => format!("drop {object} with everything in it"),
@@ -262,7 +263,8 @@ async fn at_server(
     remedy: &Remedy,
 ) -> Result<(), AnyFailure> {
     let at = on.placement.cluster(control, name).await?;
-    let mut admin = at.admin.connect("nexus:fsck").await?;
+    let who = (on.installation.id, "nexus:fsck");
+    let mut admin = on.placement.open_for_changes(control, &at, who).await?;
     match remedy {
         Remedy::CloseMaintenance => {
             let here = on.control.host == at.admin.host && on.control.port == at.admin.port;
@@ -276,6 +278,7 @@ async fn at_server(
             drop_templates(control, &mut admin, name, on.installation.id).await?;
             template(control, &mut admin, &at, on.installation.id).await?;
         }
+        Remedy::WeakenAppRole => cluster::weaken_app_role(&mut admin).await?,
         Remedy::CloseTemplate(name) => cluster::close_template(&mut admin, name).await?,
         Remedy::EndSession { pid, application } => {
             cluster::end_session(&mut admin, *pid, application).await?;

@@ -32,6 +32,9 @@ impl Severity {
 /// The code of the finding that the control database is older than a place.
 pub(super) const RECORD_OLDER: &str = "record_older";
 
+/// The code of the finding that another server answers than was registered.
+pub(super) const SWAPPED: &str = "cluster_swapped";
+
 /// What is looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -157,6 +160,8 @@ pub(super) enum Remedy {
     RebuildTemplates,
     /// A template is closed.
     CloseTemplate(String),
+    /// The role for all apps loses what it may do itself.
+    WeakenAppRole,
     /// Sealed values of a tenant that is gone are erased.
     Erase(TenantId),
     /// A session is ended.

@@ -4,10 +4,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::error::InspectionError;
-use super::model::{Finding, Place, RECORD_OLDER, Remedy, Report, Sight};
+use super::model::{Finding, Place, RECORD_OLDER, Remedy, Report, SWAPPED, Sight};
 use super::store;
 use crate::features::audit;
-use crate::features::installation::compare_age;
+use crate::features::placement::{compare_age, forget_systems};
 use crate::features::provisioning::Provisioning;
 use crate::features::record;
 use crate::features::tokens;
@@ -25,7 +25,7 @@ pub(super) async fn age(
     sight: &mut Sight,
 ) -> Result<(), InspectionError> {
     sight.world = world.max(sight.world);
-    if let Some(older) = compare_age(control, &place.to_string(), world).await? {
+    if let Some(older) = compare_age(control, &place.to_string(), world, 0).await? {
         sight.findings.push(Finding::new(RECORD_OLDER, None, place, place.to_string(), older.to_string()));
     }
     Ok(())
@@ -77,9 +77,25 @@ pub(super) async fn spare_unmanaged(
     Ok(())
 }
 
+/// Takes out of the plan what must be left as it is.
+pub(super) fn spare(report: Report) -> Report {
+    keep_what_is_newer(keep_off_other_servers(report))
+}
+
+/// What differs on a server that is another than was registered is not for `--fix`.
+fn keep_off_other_servers(mut report: Report) -> Report {
+    let others: Vec<Place> =
+        report.findings.iter().filter(|it| it.code == SWAPPED).map(|it| it.place.clone()).collect();
+    for it in report.findings.iter_mut().filter(|it| others.contains(&it.place)) {
+        it.remedy = Remedy::None;
+        it.fixable = false;
+    }
+    report
+}
+
 /// Where the control database is older, that comes first, what it does not know is not called lost,
 /// and nothing of what differs is for `--fix`: who is right is not known.
-pub(super) fn keep_what_is_newer(mut report: Report) -> Report {
+fn keep_what_is_newer(mut report: Report) -> Report {
     if report.older().is_none() {
         return report;
     }
@@ -100,6 +116,14 @@ pub(super) fn keep_what_is_newer(mut report: Report) -> Report {
     report
 }
 
+fn swapped(report: &Report) -> Vec<String> {
+    let names = report.findings.iter().filter(|it| it.code == SWAPPED).filter_map(|it| match &it.place {
+        Place::Cluster(name) => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
 /// What an acceptance did, or would do.
 #[derive(Debug, Clone, Serialize)]
 pub struct Accepted {
@@ -111,6 +135,8 @@ pub struct Accepted {
     pub unpooled: Vec<String>,
     /// What bears our mark and is not known: left alone from now on.
     pub unmanaged: Vec<String>,
+    /// Servers that are others than were registered: taken for those that they are.
+    pub servers: Vec<String>,
 }
 
 /// Takes the control database as it is for true, although the world is younger or somebody changed it
@@ -130,7 +156,8 @@ pub async fn accept(
         return Err(InspectionError::Unasked { unasked: report.unseen });
     }
     let forged = report.findings.iter().any(|it| it.code.starts_with("record_row_"));
-    if report.older().is_none() && !forged {
+    let servers: Vec<String> = swapped(report);
+    if report.older().is_none() && !forged && servers.is_empty() {
         return Err(InspectionError::NothingToAccept);
     }
     let of = |code: &str| {
@@ -151,11 +178,12 @@ pub async fn accept(
     store::leave_alone(&mut tx, &unknown).await?;
     let fence = store::highest_fence(&mut tx, report.world).await?;
     let unmanaged = unknown.into_iter().map(|(place, _, object)| format!("{object} on {place}")).collect();
-    let accepted = Accepted { fence, suspended, unpooled, unmanaged };
+    let accepted = Accepted { fence, suspended, unpooled, unmanaged, servers };
     if dry_run {
         tx.rollback().await.map_err(DbError::from)?;
         return Ok(accepted);
     }
+    forget_systems(&mut tx, &accepted.servers).await?;
     store::raise_fences(&mut tx, fence).await?;
     record::seal(&mut tx, on.secrets.record_key(), on.secrets.master_id()).await?;
     let entry = audit::Entry {
@@ -167,5 +195,8 @@ pub async fn accept(
     };
     audit::record(&mut tx, entry).await?;
     tx.commit().await.map_err(DbError::from)?;
+    for name in &accepted.servers {
+        on.placement.check_cluster(control, name).await?;
+    }
     Ok(accepted)
 }

@@ -3,11 +3,13 @@
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
-use super::model::{Finding, Place, Remedy, Sight};
+use super::model::{Finding, Place, Remedy, SWAPPED, Sight};
 use super::{databases, record, sealed, store, strangers};
-use crate::features::placement::{Cluster, ClusterView, PlacementError, budget_and_template, hold_sessions};
+use crate::features::placement::{Cluster, ClusterView, PlacementError, ServerRecord, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
-use crate::infra::cluster::{self, Database, Drift, Expected, Index, Mark, Scope, ServerInventory};
+use crate::infra::cluster::{
+    self, Database, Drift, Expected, Index, Mark, Scope, ServerInventory, ServerState,
+};
 use crate::infra::db::PgConnection;
 use crate::kernel::{ErrorKind, Failure, TenantId};
 
@@ -66,7 +68,7 @@ async fn look_within(
     let mut sight = Sight::default();
     let opened = store::opened_for_migration(control).await?;
     let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut sight.findings);
-    let (cluster, inventory, world) = match asked {
+    let (cluster, inventory, state) = match asked {
         Ok(asked) => asked,
         Err(error) => {
             let not_asked = |code| Finding::new(code, None, &place, place.to_string(), error.to_string());
@@ -78,7 +80,12 @@ async fn look_within(
         }
     };
     sight.tenants.insert(place.clone(), whole.len());
-    record::age(control, &place, world, &mut sight).await?;
+    let recorded = ServerRecord::read(control, &cluster.name).await?;
+    record::age(control, &place, state.high_water, &mut sight).await?;
+    if let Some(other) = recorded.system_id.filter(|recorded| *recorded != state.system_id) {
+        let detail = format!("its system identifier is {}, and {other} is recorded", state.system_id);
+        sight.findings.push(Finding::new(SWAPPED, None, &place, place.to_string(), detail));
+    }
     let index = Index::of(&inventory);
     for it in &whole {
         let expected =
@@ -87,8 +94,7 @@ async fn look_within(
         sight.findings.extend(drift.map(|drift| of_drift(drift, it, &place)));
     }
     sealed::look(look, control, &index, &whole, &place, &mut sight.findings).await?;
-    let (_, template) = budget_and_template(control, &cluster.name).await?;
-    let born_with = template.map(|it| it.carried.public_schema).unwrap_or_default();
+    let born_with = recorded.template.map(|it| it.carried.public_schema).unwrap_or_default();
     databases::look(look, &cluster, &index, (&whole, &born_with), jobs, &place, &mut sight).await;
     if look.whole_servers() {
         let on =
@@ -102,13 +108,13 @@ async fn ask(
     look: &Look<'_>,
     control: &mut PgConnection,
     name: &str,
-) -> Result<(Cluster, ServerInventory, i64), PlacementError> {
+) -> Result<(Cluster, ServerInventory, ServerState), PlacementError> {
     let cluster = look.on.placement.cluster(control, name).await?;
     let mut admin = cluster.admin.connect("nexus:fsck").await?;
-    let world = cluster::high_water(&mut admin, look.on.installation.id).await?;
+    let state = cluster::server_state(&mut admin, look.on.installation.id).await?;
     let marks = look.on.installation.marks();
     let inventory = cluster::inventory(&mut admin, &marks, Scope::All).await?;
-    Ok((cluster, inventory, world))
+    Ok((cluster, inventory, state))
 }
 
 /// The tenants that should be whole; of the others says what is to be said.

@@ -40,7 +40,7 @@ pub async fn inspect(
         if stop.is_cancelled() {
             return Err(InspectionError::Interrupted);
         }
-        let Some(wanted) = ledger.wanted() else { return Ok(record::keep_what_is_newer(ledger.end())) };
+        let Some(wanted) = ledger.wanted() else { return Ok(record::spare(ledger.end())) };
         look.again = Some(wanted);
         tokio::time::sleep(PAUSE).await;
     }

@@ -1,6 +1,8 @@
 //! The SQL of mending.
 
-use crate::infra::db::{DbError, PgConnection};
+use sqlx::AssertSqlSafe;
+
+use crate::infra::db::{DbError, LockKey, PgConnection, is_held};
 use crate::kernel::TenantId;
 
 /// Suspends those of these tenants that are active; the slugs of those that were.
@@ -113,33 +115,59 @@ pub(super) async fn tenant_ids(control: &mut PgConnection) -> Result<Vec<TenantI
     Ok(sqlx::query_scalar("select id from control.tenants").fetch_all(control).await?)
 }
 
-/// Whether a process of a fleet's run, by its id, gave a sign of life of late.
-pub(super) async fn is_at_work(control: &mut PgConnection, runner: &str) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar(
-        "select exists (select from control.runners where id::text = $1 and leased_until > now())",
+/// That a runner's process lives: it holds its lock, and its lease is not over. `runner` is an expression.
+fn lives(runner: &str) -> String {
+    format!(
+        "exists (select from control.runners as living where living.id::text = {runner}
+                 and living.leased_until > now() and {})",
+        is_held("'nexus:runner:' || living.id::text")
     )
-    .bind(runner)
-    .fetch_one(control)
-    .await?)
 }
 
-/// Suspended tenants whose databases are open for a run of migrations.
+/// Whether a process of a fleet's run, by its id, is at work.
+pub(super) async fn is_at_work(control: &mut PgConnection, runner: &str) -> Result<bool, DbError> {
+    let statement = format!("select {}", lives("$1"));
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).bind(runner).fetch_one(control).await?)
+}
+
+/// Whether a process of a fleet's run is dead, and nobody cleaned up behind it. One that is not known
+/// may be another installation's.
+pub(super) async fn has_died(control: &mut PgConnection, runner: &str) -> Result<bool, DbError> {
+    let statement =
+        format!("select exists (select from control.runners where id::text = $1) and not {}", lives("$1"));
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).bind(runner).fetch_one(control).await?)
+}
+
+/// Suspended tenants whose databases a living process opened for its run of migrations.
 pub(super) async fn opened_for_migration(control: &mut PgConnection) -> Result<Vec<TenantId>, DbError> {
-    Ok(sqlx::query_scalar("select tenant_id from control.run_tenants where opened")
-        .fetch_all(control)
-        .await?)
+    let statement =
+        format!("select tenant_id from control.run_tenants where opened and {}", lives("runner::text"));
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).fetch_all(control).await?)
 }
 
-/// Databases on a server that somebody works in for a moment. After an hour nobody does any more.
+/// Databases on a server that a living process works in for a moment.
 pub(super) async fn scratch_databases(
     control: &mut PgConnection,
     cluster: &str,
 ) -> Result<Vec<String>, DbError> {
-    Ok(sqlx::query_scalar(
-        "select name from control.scratch_databases
-         where cluster = $1 and created_at > now() - interval '1 hour'",
-    )
-    .bind(cluster)
-    .fetch_all(control)
-    .await?)
+    let statement = format!(
+        "select name from control.scratch_databases where cluster = $1 and {}",
+        is_held("'nexus:' || purpose || ':' || cluster")
+    );
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).bind(cluster).fetch_all(control).await?)
+}
+
+/// Whether a living process builds a template, by the name of its database.
+pub(super) async fn is_building(control: &mut PgConnection, template: &str) -> Result<bool, DbError> {
+    let statement = format!(
+        "select exists (select from control.templates where database_name = $1 and state = 'building' and {})",
+        is_held("'nexus:template:' || cluster || ':' || version")
+    );
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).bind(template).fetch_one(control).await?)
+}
+
+/// Whether a living process has the lock of this key.
+pub(super) async fn is_locked(control: &mut PgConnection, key: &LockKey) -> Result<bool, DbError> {
+    let statement = format!("select {}", is_held("$1::text"));
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).bind(key.as_str()).fetch_one(control).await?)
 }

@@ -10,12 +10,12 @@ use super::store;
 use crate::features::placement::{Cluster, known_templates};
 use crate::features::provisioning::{OperationFilter, OperationView};
 use crate::features::tenants::{self, Tenant};
-use crate::infra::cluster::{self, FoundDatabase, FoundSession, Index, ServerInventory};
-use crate::infra::db::PgConnection;
+use crate::infra::cluster::{self, FoundDatabase, FoundDependency, FoundSession, Index, ServerInventory};
+use crate::infra::db::{LockKey, PgConnection};
 use crate::kernel::{OperationId, Page, TenantId};
 
-/// How old a session must be, in seconds, before it counts as left over: its process may be about
-/// to record that its operation is over.
+/// How old the session of an operation that is over must be, in seconds, before it counts as left over:
+/// its process may be about to end it. That of a dead process counts at once.
 const OLD: i64 = 60;
 
 /// A server whose strangers are looked at.
@@ -36,11 +36,12 @@ impl Server<'_> {
     ) -> Result<Vec<Finding>, InspectionError> {
         let mut found = self.nobodys_databases(index, inventory);
         let known = known_templates(control, &self.cluster.name).await?;
-        found.extend(self.templates(index, &known));
+        found.extend(self.templates(index, inventory, &known));
         found.extend(self.orphans(control, inventory, &known).await?);
-        found.extend(self.strangers_in_app_role(index));
-        for session in inventory.sessions.iter().filter(|session| session.age > OLD) {
-            found.extend(self.leftover(control, session).await?);
+        found.extend(self.app_role(index));
+        found.extend(self.elsewhere(inventory));
+        for session in &inventory.sessions {
+            found.extend(self.leftover(control, session, &known).await?);
         }
         Ok(found)
     }
@@ -91,10 +92,15 @@ impl Server<'_> {
         found
     }
 
-    fn templates(&self, index: &Index<'_>, known: &[(String, String, bool)]) -> Vec<Finding> {
+    fn templates(
+        &self,
+        index: &Index<'_>,
+        inventory: &ServerInventory,
+        known: &[(String, String, bool)],
+    ) -> Vec<Finding> {
         let mark = format!("{}template", self.look.on.installation.marks());
         let mut found = Vec::new();
-        for (name, _, _) in known.iter().filter(|(_, _, ready)| *ready) {
+        for (name, owner, _) in known.iter().filter(|(_, _, ready)| *ready) {
             let object = format!("database {name}");
             let Some(database) = index.database(name) else {
                 let finding = self.finding("template_missing", object, "it is not on the server");
@@ -111,14 +117,53 @@ impl Server<'_> {
                     "takes sessions: {}, is a template: {}, rights granted: {granted}",
                     database.connectable, database.template
                 );
-                let finding = self.finding("template_open", object, detail);
+                let finding = self.finding("template_open", object.clone(), detail);
                 found.push(finding.with(Remedy::CloseTemplate(name.clone())));
+            }
+            let others = inventory.dependencies.iter().filter(|it| it.database == *name);
+            let others: Vec<&str> = others
+                .map(|it| &*it.role)
+                .filter(|role| role != owner && *role != cluster::APP_ROLE)
+                .collect();
+            if !others.is_empty() {
+                let detail = format!("{} own something in it, or have rights there", others.join(", "));
+                found.push(self.finding("template_owner", object, detail).with(Remedy::RebuildTemplates));
             }
         }
         found
     }
 
-    /// Logins that no tenant's row explains may what apps may wherever they can connect.
+    /// What a tenant's role owns, or may do, in a database that is no tenant's.
+    fn elsewhere(&self, inventory: &ServerInventory) -> Vec<Finding> {
+        let marks = self.look.on.installation.marks();
+        let ours = |mark: &Option<String>| mark.as_ref().is_some_and(|mark| mark.starts_with("nexus:"));
+        let theirs = inventory.dependencies.iter().filter(|it| {
+            it.role_mark.as_ref().is_some_and(|mark| mark.starts_with(&marks)) && !ours(&it.database_mark)
+        });
+        let finding = |it: &FoundDependency| {
+            let code = if it.owns { "role_owns_elsewhere" } else { "role_elsewhere" };
+            let how = if it.owns { "it owns something" } else { "it has rights" };
+            self.finding(code, format!("role {}", it.role), format!("{how} in database {}", it.database))
+        };
+        theirs.map(finding).collect()
+    }
+
+    /// The role for all apps, which is every installation's on the server. Logins that no tenant's row
+    /// explains may what apps may wherever they can connect; what it may itself every tenant may.
+    fn app_role(&self, index: &Index<'_>) -> Vec<Finding> {
+        let mut found = self.strangers_in_app_role(index);
+        let Some(role) = index.role(cluster::APP_ROLE) else { return found };
+        let mut powers = role.powers.clone();
+        powers.extend(role.login.then(|| "login".to_owned()));
+        powers.extend(index.is_in(&role.name).iter().map(|other| format!("membership in {other}")));
+        if !powers.is_empty() {
+            let detail = format!("it has {}", powers.join(", "));
+            let finding = self.finding("app_role_powerful", format!("role {}", role.name), detail);
+            found.push(finding.with(Remedy::WeakenAppRole));
+        }
+        found
+    }
+
     fn strangers_in_app_role(&self, index: &Index<'_>) -> Vec<Finding> {
         let is_known = |name: &str, mark: Option<&str>| {
             mark.is_some_and(|mark| mark.starts_with("nexus:"))
@@ -173,10 +218,9 @@ impl Server<'_> {
                 continue;
             }
             // The login of a template that is being built.
-            let building = templates
-                .iter()
-                .any(|(name, _, ready)| !ready && mark.ends_with(&format!(":template:{name}")));
-            if building {
+            if let Some((_, template)) = mark.rsplit_once(":template:")
+                && store::is_building(control, template).await?
+            {
                 continue;
             }
             let Some(finding) = self.orphan(control, "orphan_role", object, mark).await? else { continue };
@@ -201,21 +245,40 @@ impl Server<'_> {
         &self,
         control: &mut PgConnection,
         session: &FoundSession,
+        templates: &[(String, String, bool)],
     ) -> Result<Option<Finding>, InspectionError> {
-        let id = session.application.strip_prefix("nexus:").and_then(|id| id.parse::<OperationId>().ok());
-        let Some(id) = id else { return Ok(None) };
+        let Some(name) = session.application.strip_prefix("nexus:") else { return Ok(None) };
+        let remedy = Remedy::EndSession { pid: session.pid, application: session.application.clone() };
+        let object = format!("session {} of process {}", session.application, session.pid);
+        let leftover =
+            |detail: String| Ok(Some(self.finding("session_leftover", object, detail).with(remedy)));
+        if let Some((kind, whose)) = name.split_once(':') {
+            let dead = match kind {
+                "run" => store::has_died(control, whose).await?,
+                "template" => {
+                    templates.iter().any(|(name, ..)| name == whose)
+                        && !store::is_building(control, whose).await?
+                }
+                purpose if whose == self.look.on.installation.id.to_string() => {
+                    let key = LockKey::of(purpose, &self.cluster.name);
+                    !store::is_locked(control, &key).await?
+                }
+                _ => false,
+            };
+            return if dead { leftover("its process is gone".to_owned()) } else { Ok(None) };
+        }
+        let Ok(id) = name.parse::<OperationId>() else { return Ok(None) };
         let filter = OperationFilter { id: Some(id), ..OperationFilter::default() };
         let page = Page { page: 1, limit: 1 };
         let operation = OperationView::list(control, self.look.caller, &filter, page).await?;
         // None: another installation's.
         let Some(operation) = operation.first() else { return Ok(None) };
-        if matches!(operation.state.as_str(), "running" | "rolling_back") {
-            return Ok(None);
+        match operation.state.as_str() {
+            "running" | "rolling_back" | "planned" => Ok(None),
+            "interrupted" => leftover("its process is gone".to_owned()),
+            _ if session.age <= OLD => Ok(None),
+            state => leftover(format!("{} s old, and its operation is {state}", session.age)),
         }
-        let detail = format!("{} s old, and its operation is {}", session.age, operation.state);
-        let remedy = Remedy::EndSession { pid: session.pid, application: session.application.clone() };
-        let object = format!("session {} of process {}", session.application, session.pid);
-        Ok(Some(self.finding("session_leftover", object, detail).with(remedy)))
     }
 }
 

@@ -10,10 +10,10 @@ use super::error::InstallationError;
 use super::store;
 use crate::features::audit;
 use crate::features::iam::{self, FirstSignIn};
-use crate::features::placement::{Cluster, check_rights, template};
+use crate::features::placement::{Cluster, DEFAULT, ServerRecord, check_rights, note_system, template};
 use crate::features::record;
 use crate::features::secrets::Secrets;
-use crate::infra::cluster::{close_maintenance_databases, prepare_high_water};
+use crate::infra::cluster::{close_maintenance_databases, prepare_high_water, server_state};
 use crate::infra::crypto::RecordKey;
 use crate::infra::db::{
     AdvisoryLock, CONTROL, DbError, LockKey, PgConnection, REALM, ServerAddress, transaction,
@@ -105,16 +105,18 @@ pub struct Setup<'a> {
     pub operator: Option<NewOperator>,
 }
 
-/// Finds the installation on a connection to the control database.
+/// Finds the installation on a connection to the control database. With the key that rows are checked
+/// with, what this session revokes is covered by it.
 ///
 /// # Errors
 /// [`InstallationError::NotInitialised`], [`InstallationError::Behind`], [`InstallationError::Ahead`].
 pub async fn open(
     control: &mut PgConnection,
     server: &ServerAddress,
+    key: Option<&RecordKey>,
 ) -> Result<Installation, InstallationError> {
     let not_initialised = || InstallationError::NotInitialised { server: server.display() };
-    let facts = store::facts(control).await?.ok_or_else(not_initialised)?;
+    let facts = store::facts(control, key.map(record::arm).as_ref()).await?.ok_or_else(not_initialised)?;
     let id = facts.id.ok_or_else(not_initialised)?;
     for (is, needs) in [(facts.control_version, CONTROL.newest()), (facts.realm_version, REALM.newest())] {
         let is = is.unwrap_or(0);
@@ -138,11 +140,9 @@ impl Setup<'_> {
         let mut maintenance = self.control.database("postgres").connect("nexus:init").await?;
         let mut admin = self.cluster.admin.connect("nexus:init").await?;
         check_rights(&mut maintenance, self.control).await?;
-        check_rights(&mut admin, &self.cluster.admin).await?;
+        let system_id = check_rights(&mut admin, &self.cluster.admin).await?;
         store::create_database(&mut maintenance, &self.control.database).await?;
         close_maintenance_databases(&mut maintenance, &[&self.control.database]).await?;
-        close_maintenance_databases(&mut admin, &[]).await?;
-        prepare_high_water(&mut admin).await?;
 
         let mut control = self.control.connect("nexus:init").await?;
         let lock = AdvisoryLock::wait(&mut control, LockKey::of("installation", "setup"), PATIENCE)
@@ -150,6 +150,11 @@ impl Setup<'_> {
             .ok_or(InstallationError::Busy)?;
         let outcome = self.tables(&mut control, caller, progress).await?;
         let (Outcome::Made(it) | Outcome::Upgraded(it) | Outcome::Found(it)) = outcome;
+        note_system(&mut control, &system_id).await?;
+        let state = server_state(&mut admin, it.id).await?;
+        ServerRecord::read(&mut control, DEFAULT).await?.admit(&mut control, DEFAULT, &state).await?;
+        close_maintenance_databases(&mut admin, &[]).await?;
+        prepare_high_water(&mut admin).await?;
         template(&mut control, &mut admin, self.cluster, it.id).await?;
         lock.release(&mut control).await?;
         Ok(outcome)
@@ -162,11 +167,15 @@ impl Setup<'_> {
         caller: &Caller,
     ) -> Result<(), InstallationError> {
         let mut tx = transaction(control).await?;
+        let key = self.secrets.record_key();
         if store::is_sealed(&mut tx).await? {
-            return Ok(());
+            if !record::seal_revocations(&mut tx, key, true).await? {
+                return Ok(());
+            }
+        } else {
+            self.secrets.check_master(&mut tx).await?;
+            record::seal(&mut tx, key, self.secrets.master_id()).await?;
         }
-        self.secrets.check_master(&mut tx).await?;
-        record::seal(&mut tx, self.secrets.record_key(), self.secrets.master_id()).await?;
         let detail = serde_json::json!({ "why": "rows from before there were checksums" });
         let entry = audit::Entry { caller, action: "record.seal", tenant: None, operation: None, detail };
         audit::record(&mut tx, entry).await?;
@@ -180,7 +189,7 @@ impl Setup<'_> {
         caller: &Caller,
         progress: &dyn Progress,
     ) -> Result<Outcome, InstallationError> {
-        let upgraded = match open(control, self.control).await {
+        let upgraded = match open(control, self.control, None).await {
             Ok(found) => return Ok(Outcome::Found(found)),
             Err(InstallationError::NotInitialised { .. }) => false,
             Err(InstallationError::Behind { .. }) => true,
@@ -190,7 +199,7 @@ impl Setup<'_> {
         CONTROL.apply(control).await?;
         REALM.apply(control).await?;
         if upgraded {
-            let found = open(control, self.control).await?;
+            let found = open(control, self.control, None).await?;
             self.seal_what_is_not(control, caller).await?;
             return Ok(Outcome::Upgraded(found));
         }

@@ -1,6 +1,7 @@
 //! The SQL of the installation.
 
-use sqlx::{AssertSqlSafe, FromRow, Row};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use crate::infra::db::{DbError, PgConnection, identifier};
@@ -13,16 +14,20 @@ pub(super) struct Facts {
     pub(super) realm_version: Option<i64>,
 }
 
-/// Reads the installation's facts; `None` where the tables are not there.
-pub(super) async fn facts(control: &mut PgConnection) -> Result<Option<Facts>, DbError> {
+/// Reads the installation's facts, and runs `first` before, which gives no rows; `None` where the
+/// tables are not there.
+pub(super) async fn facts(
+    control: &mut PgConnection,
+    first: Option<&SecretString>,
+) -> Result<Option<Facts>, DbError> {
     // As text it needs one round trip, bound two: it is asked once.
-    let facts = sqlx::raw_sql(
-        "select (select id from control.installation) as id,
+    let statements = format!(
+        "{}; select (select id from control.installation) as id,
                 (select max(version) from control._sqlx_migrations) as control_version,
                 (select max(version) from nexus._sqlx_migrations) as realm_version",
-    )
-    .fetch_one(control)
-    .await;
+        first.map_or("", |first| first.expose_secret())
+    );
+    let facts = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_one(control).await;
     match facts.and_then(|row| Facts::from_row(&row)).map_err(DbError::from) {
         Ok(facts) => Ok(Some(facts)),
         // 3F000: no such schema; 42P01: no such table.
@@ -35,13 +40,6 @@ pub(super) async fn facts(control: &mut PgConnection) -> Result<Option<Facts>, D
 pub(super) async fn is_sealed(control: &mut PgConnection) -> Result<bool, DbError> {
     let statement = "select checksum is not null from control.installation for update";
     Ok(sqlx::query_scalar(statement).fetch_one(control).await?)
-}
-
-/// The highest fence that was ever given out; 0: none.
-pub(super) async fn last_fence(control: &mut PgConnection) -> Result<i64, DbError> {
-    let statement = "select case when is_called then last_value else 0 end from control.fences";
-    let row = sqlx::raw_sql(statement).fetch_one(control).await?;
-    Ok(row.try_get(0)?)
 }
 
 /// Names the installation.

@@ -6,14 +6,15 @@ use uuid::Uuid;
 
 use super::error::PlacementError;
 use super::model::{ClusterChange, ClusterView, PlacementState, ServerPlace};
+use super::opening::ServerRecord;
 use super::registry::{DEFAULT, Placement, address, cluster_secret};
 use super::store;
 use super::template::{drop_templates, template};
 use crate::features::audit;
-use crate::infra::cluster::{close_maintenance_databases, drop_app_role};
+use crate::infra::cluster::{close_maintenance_databases, drop_app_role, server_state};
 use crate::infra::db::{PgConnection, ServerAddress, durable_transaction};
 use crate::infra::failpoint;
-use crate::kernel::{Caller, Event, Labels, PlaceName, Progress, TenantId};
+use crate::kernel::{Caller, ErrorKind, Event, Failure, Labels, PlaceName, Progress, TenantId};
 
 /// Oldest major version of PostgreSQL that serves.
 const OLDEST: i32 = 15;
@@ -91,6 +92,8 @@ impl Placement {
         if let Some(other) = self.registered_as(control, &system_id).await?.filter(|other| other != name) {
             return Err(PlacementError::SameServer { name: other });
         }
+        let state = server_state(&mut admin, installation).await?;
+        ServerRecord::read(control, name).await?.admit(control, name, &state).await?;
         if before.is_none() || store::is_preparing(control, name).await? {
             self.write_cluster(control, caller, add, &system_id).await?;
         }
@@ -228,8 +231,8 @@ impl Placement {
         Ok(())
     }
 
-    /// Asks a server whether it answers and lets us do what is needed, and writes down what it
-    /// said.
+    /// Asks a server whether it answers, is the one that was registered, and lets us do what is needed,
+    /// and writes down what it said. Whether it is another server is beside the view.
     ///
     /// # Errors
     /// [`PlacementError::NoCluster`]; what the server says is in the view.
@@ -237,15 +240,23 @@ impl Placement {
         &self,
         control: &mut PgConnection,
         name: &str,
-    ) -> Result<ClusterView, PlacementError> {
+    ) -> Result<(ClusterView, bool), PlacementError> {
         let cluster = self.cluster(control, name).await?;
-        let (problem, system_id) = match ask(&cluster.admin).await {
+        let recorded = ServerRecord::read(control, name).await?.system_id;
+        let asked = ask(&cluster.admin).await.and_then(|is| match recorded {
+            Some(recorded) if recorded != is => {
+                Err(PlacementError::OtherServer { name: name.to_owned(), is, recorded })
+            }
+            _ => Ok(is),
+        });
+        let (problem, system_id) = match &asked {
             Ok(system_id) => (None, Some(system_id)),
             Err(error) => (Some(error.to_string()), None),
         };
-        store::checked_cluster(control, name, problem.as_deref(), system_id.as_deref())
-            .await?
-            .ok_or_else(|| no_cluster(name))
+        let system_id = system_id.map(String::as_str);
+        let view = store::checked_cluster(control, name, problem.as_deref(), system_id).await?;
+        let view = view.ok_or_else(|| no_cluster(name))?;
+        Ok((view, asked.is_err_and(|error| error.kind() == ErrorKind::Integrity)))
     }
 
     /// Lets a server go that holds no tenant: its templates are dropped, its password forgotten.
@@ -285,7 +296,8 @@ impl Placement {
         tx.commit().await?;
         if !gone {
             let cluster = self.cluster(control, name).await?;
-            let mut admin = cluster.admin.connect("nexus:cluster").await?;
+            let who = (installation, "nexus:cluster");
+            let mut admin = self.open_for_changes(control, &cluster, who).await?;
             drop_templates(control, &mut admin, name, installation).await?;
             drop_app_role(&mut admin).await?;
         }
@@ -314,6 +326,23 @@ async fn ask(server: &ServerAddress) -> Result<String, PlacementError> {
 
 fn no_cluster(name: &str) -> PlacementError {
     PlacementError::NoCluster { name: name.to_owned() }
+}
+
+/// Takes the servers that now answer under these names for theirs, e.g. after an upgrade. Belongs in a
+/// transaction with a row of the audit log; [`Placement::check_cluster`] notes which they are.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn forget_systems(control: &mut PgConnection, names: &[String]) -> Result<(), PlacementError> {
+    Ok(store::forget_systems(control, names).await?)
+}
+
+/// Notes which server the settings name, where that was never noted.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn note_system(control: &mut PgConnection, system_id: &str) -> Result<(), PlacementError> {
+    Ok(store::note_system(control, DEFAULT, system_id).await?)
 }
 
 pub(super) fn entry<'a>(

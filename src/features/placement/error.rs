@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::opening::RecordOlder;
 use crate::features::migrations::MigrationsError;
 use crate::features::secrets::SecretsError;
 use crate::infra::cluster::ClusterError;
@@ -129,6 +130,22 @@ pub enum PlacementError {
         /// Where.
         server: String,
     },
+    /// Another server answers at the address.
+    #[error(
+        "cluster {name:?} is another server than the one that was registered: its system identifier is {is}, and \
+         {recorded} is recorded; nothing was changed on it"
+    )]
+    OtherServer {
+        /// Its name.
+        name: String,
+        /// What it calls itself.
+        is: String,
+        /// What the registered one called itself.
+        recorded: String,
+    },
+    /// The control database was restored from an older backup.
+    #[error(transparent)]
+    RecordOlder(#[from] RecordOlder),
     /// A statement failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -168,6 +185,7 @@ impl From<sqlx::Error> for PlacementError {
 impl PlacementError {
     fn inner(&self) -> Option<&dyn Failure> {
         match self {
+            Self::RecordOlder(error) => Some(error),
             Self::Db(error) => Some(error),
             Self::Cluster(error) => Some(error),
             Self::Objects(error) => Some(error),
@@ -196,6 +214,7 @@ impl Failure for PlacementError {
             | Self::NotSuperuser { .. }
             | Self::ServerTooOld { .. } => ErrorKind::Invalid,
             Self::Busy | Self::NoSessions { .. } => ErrorKind::Busy,
+            Self::OtherServer { .. } => ErrorKind::Integrity,
             _ => self.inner().map_or(ErrorKind::Internal, Failure::kind),
         }
     }
@@ -217,6 +236,7 @@ impl Failure for PlacementError {
             Self::CannotScope { .. } => "store_cannot_scope_keys",
             Self::Incomplete { .. } => "store_incomplete",
             Self::Busy => "setup_busy",
+            Self::OtherServer { .. } => "cluster_swapped",
             Self::NoSessions { .. } => "no_sessions",
             Self::NotSuperuser { .. } => "not_superuser",
             Self::ServerTooOld { .. } => "server_too_old",
@@ -249,6 +269,10 @@ impl Failure for PlacementError {
                 "or repeat the command with a smaller --jobs".to_owned(),
             ],
             Self::Busy => vec!["repeat the command in a moment".to_owned()],
+            Self::OtherServer { name, .. } => vec![
+                format!("see where it was looked for: nexus cluster show {name}"),
+                "where it was upgraded or replaced on purpose: nexus fsck --accept-record".to_owned(),
+            ],
             Self::ServerTooOld { .. } => vec!["upgrade it, or register another server".to_owned()],
             Self::Incomplete { needs, .. } => vec![format!("give it: {needs}")],
             Self::NotSuperuser { user, .. } => {
@@ -261,6 +285,9 @@ impl Failure for PlacementError {
     fn details(&self) -> Value {
         match self {
             Self::InUse { name, tenants, .. } => json!({ "name": name, "tenants": tenants }),
+            Self::OtherServer { name, is, recorded } => {
+                json!({ "name": name, "is": is, "recorded": recorded })
+            }
             Self::NoCluster { name } | Self::NoStore { name } | Self::SameServer { name } => {
                 json!({ "name": name })
             }

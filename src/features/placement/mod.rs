@@ -8,23 +8,24 @@ mod clusters;
 mod default_cluster;
 mod error;
 mod model;
+mod opening;
 mod registry;
 mod sessions;
 mod store;
 mod stores;
 mod template;
 
-pub use clusters::{AddCluster, Registered, check_rights, cluster_names};
+pub use clusters::{AddCluster, Registered, check_rights, cluster_names, forget_systems, note_system};
 pub use default_cluster::DefaultCluster;
 pub use error::PlacementError;
 pub use model::{
     Candidate, Candidates, ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange,
     StorePlace, StoreView, Wish, note,
 };
+pub use opening::{RecordOlder, ServerRecord, compare_age};
 pub use registry::{Cluster, DEFAULT, Placement, Store};
 pub use sessions::{hold_sessions, try_hold_sessions};
 pub use stores::{AddStore, store_names};
 pub use template::{
-    Template, born_with, budget_and_template, drop_templates, known_templates, refresh_templates, template,
-    templates_are_current,
+    Template, born_with, drop_templates, known_templates, refresh_templates, template, templates_are_current,
 };

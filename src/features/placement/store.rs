@@ -1,7 +1,8 @@
 //! The SQL of servers, stores and templates.
 
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::clusters::AddCluster;
 use super::model::{
@@ -9,7 +10,7 @@ use super::model::{
 };
 use super::stores::AddStore;
 use crate::infra::crypto::RecordKey;
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, literal};
 
 const CLUSTER: &str = "name, state, host, port, login, tls, labels, tenants, capacity, connections, \
                        checked_at, problem, created_at";
@@ -34,6 +35,45 @@ pub(super) async fn rights(admin: &mut PgConnection) -> Result<Rights, DbError> 
     )
     .fetch_one(admin)
     .await?)
+}
+
+/// The row of a [`ServerRecord`](super::ServerRecord).
+pub(super) async fn server_record(control: &mut PgConnection, name: &str) -> Result<Option<PgRow>, DbError> {
+    let statement = super::ServerRecord::statement(&literal(name));
+    Ok(sqlx::raw_sql(AssertSqlSafe(statement)).fetch_optional(control).await?)
+}
+
+/// The highest fence that was ever given out; 0: none.
+pub(super) async fn last_fence(control: &mut PgConnection) -> Result<i64, DbError> {
+    let statement = "select case when is_called then last_value else 0 end from control.fences";
+    Ok(sqlx::raw_sql(statement).fetch_one(control).await?.try_get(0)?)
+}
+
+/// Notes which server this is, where that was never noted.
+pub(super) async fn note_system(
+    control: &mut PgConnection,
+    name: &str,
+    system_id: &str,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "update control.clusters set system_id = $2
+         where name = $1 and system_id is null
+           and not exists (select from control.clusters as other where other.system_id = $2)",
+    )
+    .bind(name)
+    .bind(system_id)
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
+/// Forgets which servers these are.
+pub(super) async fn forget_systems(control: &mut PgConnection, names: &[String]) -> Result<(), DbError> {
+    sqlx::query("update control.clusters set system_id = null where name = any($1)")
+        .bind(names)
+        .execute(control)
+        .await?;
+    Ok(())
 }
 
 /// The servers and the stores that fit: those whose last check failed at the end, the emptiest first
@@ -229,7 +269,9 @@ pub(super) async fn checked_cluster(
     system_id: Option<&str>,
 ) -> Result<Option<ClusterView>, DbError> {
     let statement = format!(
-        "update control.clusters set checked_at = now(), system_id = coalesce(system_id, $3),
+        "update control.clusters set checked_at = now(),
+                system_id = coalesce(system_id, (select $3::text where not exists (
+                    select from control.clusters as other where other.system_id = $3::text))),
                 problem = coalesce($2, case when preparing then
                     'it was never prepared whole: repeat nexus cluster add ' || name || ', with the same settings' end)
          where name = $1 returning {CLUSTER}"

@@ -244,8 +244,10 @@ impl Provisioning {
             "slug": new.slug, "name": new.name(), "labels": new.labels, "cluster": examined.cluster,
             "database": resources.database_name, "role": resources.app_role, "adoption": examined.adoption,
         });
-        let placed = (None, place.as_str());
-        let fence = store::insert_placed(&mut tx, (operation, id, "adopt"), placed, caller, &facts).await?;
+        let (kind, placed) = ("adopt", Some((None, place.as_str())));
+        let line =
+            store::OperationLine { id: operation, tenant: id, kind, facts: &facts, batch: None, placed };
+        let fence = store::insert(&mut tx, caller, &line).await?;
         let Some(fence) = fence else { return Ok(None) };
         Journal::plan(&mut tx, operation, &steps::outline(&steps::adopt())).await?;
         let (action, tenant) = ("tenant.adopt", Some(id));

@@ -233,11 +233,8 @@ impl Provisioning {
     ) -> Result<Changed, ProvisioningError> {
         let mut name = name.clone();
         loop {
-            let held = self.hold(worker, &name).await?;
+            let held = self.hold(worker, &name).await?.on_its_server(self, worker).await?;
             name = TenantRef::Id(held.tenant().id);
-            if let Err(error) = self.notice_age(worker, &held.tenant().cluster).await {
-                return Err(held.refuse(worker, error).await);
-            }
             let Some(row) = held.unfinished().cloned() else {
                 return self.begin(worker, caller, held, change, (progress, stop)).await;
             };

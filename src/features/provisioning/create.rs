@@ -175,7 +175,7 @@ impl Provisioning {
         let found = Placement::candidates(&mut *worker.control.lock().await, &request.wish).await;
         if let Some(found) = found.as_ref().ok().filter(|found| found.pooled && !request.detach) {
             if let Some(cluster) = found.clusters.first() {
-                self.notice_age(worker, &cluster.name).await?;
+                self.open_first(worker, &cluster.name, None).await?;
             }
             let claimed = self.claim(worker, caller, request).await?;
             if claimed.is_some() {
@@ -250,8 +250,10 @@ impl Provisioning {
         let borrowed: Vec<_> = secrets.iter().map(|(name, value)| (*name, value)).collect();
         self.secrets.seal_new_tenant(&mut tx, id, &borrowed).await?;
         let facts = json!({ "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels });
-        let placed = (Some(cluster), place);
-        let fence = store::insert_placed(&mut tx, (operation, id, kind), placed, caller, &facts).await?;
+        let placed = Some((Some(cluster), place));
+        let line =
+            store::OperationLine { id: operation, tenant: id, kind, facts: &facts, batch: None, placed };
+        let fence = store::insert(&mut tx, caller, &line).await?;
         let Some(fence) = fence else {
             tx.rollback().await?;
             return Ok(None);

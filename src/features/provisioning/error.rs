@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::create::Difference;
-use crate::features::installation::RecordOlder;
 use crate::features::placement::PlacementError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
@@ -152,9 +151,6 @@ pub enum ProvisioningError {
     /// The work was asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// The control database was restored from an older backup.
-    #[error(transparent)]
-    RecordOlder(#[from] RecordOlder),
     /// A tenant's facts.
     #[error(transparent)]
     Tenant(#[from] TenantError),
@@ -192,7 +188,6 @@ impl ProvisioningError {
     fn inner(&self) -> Option<&dyn Failure> {
         match self {
             Self::Stopped { source, .. } => Some(&**source),
-            Self::RecordOlder(error) => Some(error),
             Self::Tenant(error) => Some(error),
             Self::Placement(error) => Some(error),
             Self::Db(error) => Some(error),
@@ -203,6 +198,12 @@ impl ProvisioningError {
             Self::Secrets(error) => Some(error),
             _ => None,
         }
+    }
+
+    /// Whether a server was not opened because the control database does not fit it: nothing must be
+    /// written then.
+    pub(super) fn is_of_another_world(&self) -> bool {
+        matches!(self, Self::Placement(PlacementError::RecordOlder(_) | PlacementError::OtherServer { .. }))
     }
 
     /// Whether trying again later can help, so that what was done so far is kept.

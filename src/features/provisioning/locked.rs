@@ -6,6 +6,7 @@ use sqlx::{FromRow, Row};
 use super::error::ProvisioningError;
 use super::store::{self, Held, OperationRow};
 use super::worker::{Provisioning, Worker};
+use crate::features::placement::ServerRecord;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::infra::db::{AdvisoryLock, DbError, PgConnection};
 
@@ -15,6 +16,8 @@ use crate::infra::db::{AdvisoryLock, DbError, PgConnection};
 pub(super) struct LockedTenant {
     tenant: Tenant,
     unfinished: Option<OperationRow>,
+    /// What the control database says of its server.
+    server: Option<ServerRecord>,
     lock: AdvisoryLock,
 }
 
@@ -27,7 +30,9 @@ impl Provisioning {
     ) -> Result<LockedTenant, ProvisioningError> {
         let mut control = worker.control.lock().await;
         match store::hold(&mut control, name).await? {
-            Held::Taken(lock, tenant, unfinished) => Ok(LockedTenant { tenant, unfinished, lock }),
+            Held::Taken(lock, tenant, unfinished, server) => {
+                Ok(LockedTenant { tenant: *tenant, unfinished, server, lock })
+            }
             Held::Busy(tenant, row) => Err(somebody_elses(tenant.slug, row, true)),
             Held::Nothing => {
                 let error = tenants::missing(&mut control, name).await?;
@@ -40,7 +45,7 @@ impl Provisioning {
 impl LockedTenant {
     /// A tenant whose row was written in the transaction that took its lock.
     pub(super) fn written(tenant: Tenant, lock: AdvisoryLock) -> Self {
-        Self { tenant, unfinished: None, lock }
+        Self { tenant, unfinished: None, server: None, lock }
     }
 
     /// As it is.
@@ -59,6 +64,20 @@ impl LockedTenant {
             self.tenant = tenant;
         }
         self.unfinished = None;
+    }
+
+    /// Opens its server before anything is written; where the control database does not fit that, it is
+    /// released and nothing is changed.
+    pub(super) async fn on_its_server(
+        mut self,
+        on: &Provisioning,
+        worker: &Worker,
+    ) -> Result<Self, ProvisioningError> {
+        let server = self.server.take();
+        match on.open_first(worker, &self.tenant.cluster, server).await {
+            Ok(()) => Ok(self),
+            Err(error) => Err(self.refuse(worker, error).await),
+        }
     }
 
     /// Why it cannot be made, made whole or looked after in its state; it is released then.

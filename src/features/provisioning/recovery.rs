@@ -21,9 +21,7 @@ use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
 use crate::features::iam::FirstSignIn;
-use crate::features::installation::compare_age;
-
-use crate::features::tenants::{self, Tenant, TenantRef, TenantState};
+use crate::features::tenants::{Tenant, TenantRef, TenantState};
 use crate::infra::cluster;
 use crate::infra::crypto::InvitationToken;
 use crate::infra::db::{PgConnection, durable_transaction, durably};
@@ -89,7 +87,6 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Tenant, ProvisioningError> {
-        self.notice_age_of(worker, id).await?;
         let found = store::operation(&mut *worker.control.lock().await, id).await?;
         let found = found.ok_or(ProvisioningError::NoOperation { id })?;
         if found.is_over() {
@@ -119,6 +116,7 @@ impl Provisioning {
         direction: Direction,
         (progress, stop): (&dyn Progress, &CancellationToken),
     ) -> Result<Tenant, ProvisioningError> {
+        let held = held.on_its_server(self, worker).await?;
         let (row, kind) = match self.begin_again(worker, caller, &held, direction).await {
             Ok(begun) => begun,
             Err(error) => return Err(held.refuse(worker, error).await),
@@ -174,18 +172,6 @@ impl Provisioning {
         audit::record(&mut tx, entry).await?;
         tx.commit().await?;
         Ok((row, kind))
-    }
-
-    /// Before an operation is taken up, which takes a new fence.
-    async fn notice_age_of(&self, worker: &Worker, id: OperationId) -> Result<(), ProvisioningError> {
-        let mut control = worker.control.lock().await;
-        let Some(found) = store::operation(&mut control, id).await? else { return Ok(()) };
-        let tenant = tenants::by_id(&mut control, found.tenant_id).await?;
-        drop(control);
-        match tenant {
-            Some(tenant) => self.notice_age(worker, &tenant.cluster).await,
-            None => Ok(()),
-        }
     }
 
     /// Makes sure that nothing of an earlier attempt is still to come, and opens the secrets.
@@ -311,15 +297,7 @@ impl Provisioning {
     async fn name_session(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let (id, fence) = (self.installation.id, plan.owner.fence);
         let mut admin = plan.server.admin.lock().await;
-        let seen = cluster::begin_change(&mut admin, &plan.application(), (id, fence)).await?;
-        drop(admin);
-        // Another change may be under way beside this one.
-        if seen > fence {
-            let place = format!("cluster {}", plan.tenant.cluster);
-            let older = compare_age(&mut *plan.worker.control.lock().await, &place, seen).await?;
-            return older.map_or(Ok(()), |older| Err(older.into()));
-        }
-        Ok(())
+        Ok(cluster::begin_change(&mut admin, &plan.application(), (id, fence)).await?)
     }
 
     pub(super) async fn open_secrets(

@@ -1,15 +1,19 @@
 //! The SQL of operations, and of a proof inside a tenant's database.
 
 use serde_json::Value;
-use sqlx::{FromRow, Row};
+use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Neighbour;
 use crate::features::audit;
+use crate::features::placement::ServerRecord;
 use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, literal};
+use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, is_held, literal};
 use crate::infra::saga::Journal;
 use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
+
+/// Keeps a tenant from being changed by two operations at a time.
+const ONE_AT_A_TIME: &str = "operations_one_at_a_time";
 
 /// An operation that is not over, as it is taken up.
 #[derive(Debug, Clone, FromRow)]
@@ -28,24 +32,29 @@ impl OperationRow {
     }
 }
 
-/// What takes a tenant's lock and reads, under it, its row and its operation that is not over.
+/// What takes a tenant's lock and reads, under it, its row, its operation that is not over, and what is
+/// recorded of its server.
 pub(super) async fn hold(control: &mut PgConnection, name: &TenantRef) -> Result<Held, DbError> {
     let which = tenants::row_of(name);
     let find = format!("select id::text from control.tenants where {which}");
     let read = format!(
         "{}; select id, tenant_id, kind, state, fence from control.operations
          where tenant_id = (select id from control.tenants where {which})
-           and state in ('running', 'stopped', 'rolling_back')",
-        tenants::row(&which)
+           and state in ('running', 'stopped', 'rolling_back'); {}",
+        tenants::row(&which),
+        ServerRecord::statement(&format!("(select cluster from control.tenants where {which})")),
     );
     let (lock, rows) = match AdvisoryLock::take_and_read(control, ("tenant", &find), &read).await? {
         Found::Nothing => return Ok(Held::Nothing),
         Found::Busy(rows) => (None, rows),
         Found::Taken(lock, rows) => (Some(lock), rows),
     };
-    let (mut tenant, mut unfinished): (Option<Tenant>, Option<OperationRow>) = (None, None);
+    let (mut tenant, mut unfinished, mut server): (Option<Tenant>, Option<OperationRow>, _) =
+        (None, None, None);
     for row in rows {
-        if row.try_column("fence").is_ok() {
+        if let Some(record) = ServerRecord::of_row(&row)? {
+            server = Some(record);
+        } else if row.try_column("fence").is_ok() {
             unfinished = Some(FromRow::from_row(&row)?);
         } else {
             tenant = Some(FromRow::from_row(&row)?);
@@ -53,7 +62,7 @@ pub(super) async fn hold(control: &mut PgConnection, name: &TenantRef) -> Result
     }
     match (lock, tenant) {
         (Some(lock), Some(tenant)) if *lock.key() == LockKey::of("tenant", tenant.id) => {
-            Ok(Held::Taken(lock, tenant, unfinished))
+            Ok(Held::Taken(lock, Box::new(tenant), unfinished, server))
         }
         // The slug changed hands between two statements.
         (Some(lock), _) => {
@@ -72,7 +81,7 @@ pub(super) enum Held {
     /// Another process holds it; what it was a moment ago.
     Busy(Tenant, Option<OperationRow>),
     /// It is held.
-    Taken(AdvisoryLock, Tenant, Option<OperationRow>),
+    Taken(AdvisoryLock, Box<Tenant>, Option<OperationRow>, Option<ServerRecord>),
 }
 
 /// What is written with an operation's intent.
@@ -108,14 +117,8 @@ pub(super) async fn intend(
              where id = '{other}'"
         )
     });
-    let operation = format!(
-        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
-         values ('{id}', '{tenant}', {}, 'running', {}, {}::jsonb, {}) returning fence",
-        literal(kind),
-        literal(&caller.to_string()),
-        literal(&new.facts.to_string()),
-        new.batch.map_or_else(|| "null".to_owned(), |batch| format!("'{batch}'")),
-    );
+    let line = OperationLine { id, tenant, kind, facts: &new.facts, batch: new.batch, placed: None };
+    let operation = operation_statement(caller, &line);
     let entry = audit::Entry {
         caller,
         action: new.action,
@@ -130,7 +133,7 @@ pub(super) async fn intend(
         .chain([Journal::plan_statement(id, new.steps), audit::statement(&entry)])
         .collect();
     let rows = match durably(control, &statements).await {
-        Err(error) if error.violates("operations_one_at_a_time") => return Ok(None),
+        Err(error) if error.violates(ONE_AT_A_TIME) => return Ok(None),
         other => other?,
     };
     let fence = rows.first().map_or(Err(sqlx::Error::RowNotFound), |row| row.try_get("fence"))?;
@@ -138,68 +141,61 @@ pub(super) async fn intend(
     Ok(Some((fence, changed)))
 }
 
-/// Writes an operation's intent; its fence. `None` when another one is not over.
+/// An operation that is about to be written.
+pub(super) struct OperationLine<'a> {
+    pub(super) id: OperationId,
+    pub(super) tenant: TenantId,
+    pub(super) kind: &'static str,
+    pub(super) facts: &'a Value,
+    /// The batch that it is a part of.
+    pub(super) batch: Option<BatchId>,
+    /// Of a tenant whose row was just written: the server, where it is to be looked at, and the store
+    /// that must still take tenants.
+    pub(super) placed: Option<(Option<&'a str>, &'a str)>,
+}
+
+/// The statement that writes an operation's line, and gives its fence; no row where a place takes no
+/// tenants any more.
+fn operation_statement(caller: &Caller, new: &OperationLine<'_>) -> String {
+    let takes = |table: &str, name: &str| {
+        format!(
+            "exists (select from control.{table} where name = {} and state = 'active'
+                         and (capacity is null or tenants <= capacity))",
+            literal(name)
+        )
+    };
+    let condition = new.placed.map_or_else(
+        || "true".to_owned(),
+        |(cluster, store)| {
+            let cluster = cluster.map_or_else(|| "true".to_owned(), |name| takes("clusters", name));
+            format!("{cluster} and {}", takes("stores", store))
+        },
+    );
+    format!(
+        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
+         select '{}', '{}', {}, 'running', {}, {}::jsonb, {}::uuid where {condition} returning fence",
+        new.id,
+        new.tenant,
+        literal(new.kind),
+        literal(&caller.to_string()),
+        literal(&new.facts.to_string()),
+        new.batch.map_or_else(|| "null".to_owned(), |batch| format!("'{batch}'")),
+    )
+}
+
+/// Writes an operation's line in the caller's transaction; its fence. `None` where another one is not
+/// over or a place takes no tenants any more: the transaction must be rolled back then. Writing the
+/// tenant's row locked the rows of its places, so that this is known until the commit.
 pub(super) async fn insert(
     control: &mut PgConnection,
-    ids: (OperationId, TenantId, &'static str),
     caller: &Caller,
-    request: &Value,
+    new: &OperationLine<'_>,
 ) -> Result<Option<i64>, DbError> {
-    insert_in(control, ids, caller, request, None).await
-}
-
-/// [`insert`], as a part of a batch.
-pub(super) async fn insert_in(
-    control: &mut PgConnection,
-    (id, tenant, kind): (OperationId, TenantId, &'static str),
-    caller: &Caller,
-    request: &Value,
-    batch: Option<BatchId>,
-) -> Result<Option<i64>, DbError> {
-    Ok(sqlx::query_scalar(
-        "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
-         values ($1, $2, $3, 'running', $4, $5, $6)
-         on conflict (tenant_id) where state in ('running', 'stopped', 'rolling_back') do nothing
-         returning fence",
-    )
-    .bind(id)
-    .bind(tenant)
-    .bind(kind)
-    .bind(caller.to_string())
-    .bind(request)
-    .bind(batch)
-    .fetch_optional(control)
-    .await?)
-}
-
-/// The same for a tenant whose row was just written: `None` also where its server or its store takes
-/// no tenants any more. Writing the row locked both, so that this is known until the commit.
-pub(super) async fn insert_placed(
-    control: &mut PgConnection,
-    (id, tenant, kind): (OperationId, TenantId, &'static str),
-    (cluster, store): (Option<&str>, &str),
-    caller: &Caller,
-    request: &Value,
-) -> Result<Option<i64>, DbError> {
-    Ok(sqlx::query_scalar(
-        "insert into control.operations (id, tenant_id, kind, state, caller, request)
-         select $1, $2, $3, 'running', $4, $5
-         where ($6::text is null or exists (
-                   select from control.clusters where name = $6 and state = 'active'
-                       and (capacity is null or tenants <= capacity)))
-           and exists (select from control.stores where name = $7 and state = 'active'
-                           and (capacity is null or tenants <= capacity))
-         returning fence",
-    )
-    .bind(id)
-    .bind(tenant)
-    .bind(kind)
-    .bind(caller.to_string())
-    .bind(request)
-    .bind(cluster)
-    .bind(store)
-    .fetch_optional(control)
-    .await?)
+    let statement = AssertSqlSafe(operation_statement(caller, new));
+    match sqlx::raw_sql(statement).fetch_optional(control).await.map_err(DbError::from) {
+        Err(error) if error.violates(ONE_AT_A_TIME) => Ok(None),
+        row => Ok(row?.map(|row| row.try_get("fence")).transpose()?),
+    }
 }
 
 /// Notes that an operation waits for another process.
@@ -280,15 +276,8 @@ pub(super) async fn creation(
 
 /// Whether a living session holds the lock of a tenant.
 pub(super) async fn is_locked(control: &mut PgConnection, key: &LockKey) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar(
-        "with key as (select hashtextextended($1, 0) as h)
-         select exists (select from pg_locks, key where locktype = 'advisory' and objsubid = 1
-             and database = (select oid from pg_database where datname = current_database())
-             and classid = ((h >> 32) & 4294967295)::oid and objid = (h & 4294967295)::oid)",
-    )
-    .bind(key.as_str())
-    .fetch_one(control)
-    .await?)
+    let statement = format!("select {}", is_held("$1::text"));
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).bind(key.as_str()).fetch_one(control).await?)
 }
 
 /// Another active tenant on the same server and in the same store, for a proof of isolation. Who may
@@ -324,28 +313,25 @@ pub(super) async fn list(
     filter: &OperationFilter,
     page: Page,
 ) -> Result<Vec<OperationView>, DbError> {
-    Ok(sqlx::query_as(
+    let held = is_held("'nexus:tenant:' || tenant_id::text");
+    Ok(sqlx::query_as(AssertSqlSafe(format!(
         "with operation as (
-             select operations.*, tenants.slug,
-                    hashtextextended('nexus:tenant:' || tenant_id::text, 0) as h
+             select operations.*, tenants.slug
              from control.operations join control.tenants on tenants.id = tenant_id
              where ($1::uuid is null or tenant_id = $1) and ($2::uuid is null or operations.id = $2)
                and ($7::uuid is null or batch_id = $7)
                and ($8::timestamptz is null or (operations.created_at, operations.id) < ($8, $9))
          ), seen as (
              select operation.*, case
-                 when state in ('running', 'rolling_back') and not exists (
-                     select from pg_locks where locktype = 'advisory' and objsubid = 1
-                         and database = (select oid from pg_database where datname = current_database())
-                         and classid = ((h >> 32) & 4294967295)::oid and objid = (h & 4294967295)::oid)
+                 when state in ('running', 'rolling_back') and not {held}
                  then case when planned then 'planned' else 'interrupted' end else state end as seen_state
              from operation
          )
          select id, tenant_id, slug, kind, seen_state as state, caller, error, batch_id, created_at, updated_at, finished_at
          from seen where ($3::text is null or seen_state = $3)
            and (not $6 or state in ('running', 'stopped', 'rolling_back'))
-         order by created_at desc, id desc limit $4 offset $5",
-    )
+         order by created_at desc, id desc limit $4 offset $5"
+    )))
     .bind(filter.tenant)
     .bind(filter.id)
     .bind(filter.state.map(super::operations::OperationState::as_str))

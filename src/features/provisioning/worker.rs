@@ -7,10 +7,11 @@ use tokio::sync::Mutex;
 
 use super::batch::Batch;
 use super::error::ProvisioningError;
-use crate::features::installation::{Installation, compare_age};
+use crate::features::installation::Installation;
 use crate::features::placement::{
-    Cluster, DEFAULT, Placement, Store, Template, budget_and_template, hold_sessions, template,
+    Cluster, DEFAULT, Placement, ServerRecord, Store, Template, hold_sessions, template,
 };
+use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::features::tenants::Tenant;
 use crate::infra::cluster;
@@ -78,7 +79,9 @@ impl Provisioning {
         let mut servers = HashMap::new();
         if let Some(admin) = admin {
             let cluster = self.placement.default_cluster().await?.clone();
-            servers.insert(DEFAULT.to_owned(), self.open_server(&mut control, cluster, Some(admin)).await?);
+            let record = ServerRecord::read(&mut control, DEFAULT).await?;
+            let held = self.open_server(&mut control, cluster, record, Some(admin)).await?;
+            servers.insert(DEFAULT.to_owned(), held);
         }
         Ok(Worker { control: Arc::new(Mutex::new(control)), servers: Arc::new(Mutex::new(servers)) })
     }
@@ -88,12 +91,23 @@ impl Provisioning {
     /// # Errors
     /// When the control database does not answer.
     pub async fn another_worker(&self) -> Result<Worker, ProvisioningError> {
-        let control = self.control.connect("nexus").await?;
+        let mut control = self.control.connect("nexus").await?;
+        record::arm_session(&mut control, self.secrets.record_key()).await?;
         self.worker(control, None).await
     }
 
     /// The server of a name, as this worker sees it.
     pub(super) async fn server_of(&self, worker: &Worker, name: &str) -> Result<Server, ProvisioningError> {
+        self.server_as_recorded(worker, name, None).await
+    }
+
+    /// The same, where what the control database says of it was read a moment ago.
+    async fn server_as_recorded(
+        &self,
+        worker: &Worker,
+        name: &str,
+        record: Option<ServerRecord>,
+    ) -> Result<Server, ProvisioningError> {
         let mut servers = worker.servers.lock().await;
         if let Some(held) = servers.get(name) {
             return Ok(held.server.clone());
@@ -108,17 +122,26 @@ impl Provisioning {
             }
         }
         let cluster = self.placement.cluster(&mut control, name).await?;
-        let held = self.open_server(&mut control, cluster, None).await?;
+        let record = match record {
+            Some(record) => record,
+            None => ServerRecord::read(&mut control, name).await?,
+        };
+        let held = self.open_server(&mut control, cluster, record, None).await?;
         let server = held.server.clone();
         servers.insert(name.to_owned(), held);
         Ok(server)
     }
 
-    /// Fails where a server has seen more than the control database knows. Whether it answers is for the
-    /// steps to find out.
-    pub(super) async fn notice_age(&self, worker: &Worker, cluster: &str) -> Result<(), ProvisioningError> {
-        match self.server_of(worker, cluster).await {
-            Err(error @ ProvisioningError::RecordOlder(_)) => Err(error),
+    /// Opens a server before anything is written: fails where the control database does not fit it.
+    /// Whether it answers is for the steps to find out.
+    pub(super) async fn open_first(
+        &self,
+        worker: &Worker,
+        cluster: &str,
+        record: Option<ServerRecord>,
+    ) -> Result<(), ProvisioningError> {
+        match self.server_as_recorded(worker, cluster, record).await {
+            Err(error) if error.is_of_another_world() => Err(error),
             _ => Ok(()),
         }
     }
@@ -132,15 +155,16 @@ impl Provisioning {
         Ok(self.placement.store(&mut *worker.control.lock().await, &tenant.store).await?)
     }
 
-    /// Opens a server within its budget of sessions.
+    /// Opens a server within its budget of sessions, if the control database fits it.
     async fn open_server(
         &self,
         control: &mut PgConnection,
         at: Cluster,
+        record: ServerRecord,
         admin: Option<PgConnection>,
     ) -> Result<Held, ProvisioningError> {
-        let (budget, known) = budget_and_template(control, &at.name).await?;
-        let slots = hold_sessions(control, (&at.name, budget), (SESSIONS, SESSIONS)).await?;
+        let budget = (at.name.as_str(), record.connections);
+        let slots = hold_sessions(control, budget, (SESSIONS, SESSIONS)).await?;
         let mut admin = if let Some(admin) = admin {
             admin
         } else {
@@ -149,12 +173,9 @@ impl Provisioning {
             self.placement.note_whether_up(&at.name, up).await;
             connected?
         };
-        let world = cluster::high_water(&mut admin, self.installation.id).await?;
-        let place = format!("cluster {}", at.name);
-        if let Some(older) = compare_age(control, &place, world).await? {
-            return Err(older.into());
-        }
-        let template = match known {
+        let state = cluster::server_state(&mut admin, self.installation.id).await?;
+        record.admit(control, &at.name, &state).await?;
+        let template = match record.template {
             Some(template) => template,
             None => template(control, &mut admin, &at, self.installation.id).await?,
         };

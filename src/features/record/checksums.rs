@@ -1,10 +1,16 @@
 //! What each checksum covers. A field that is added here is one that older rows do not have: then
 //! the kind gets another name.
 
-use secrecy::SecretBox;
+use std::fmt::Write as _;
+
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use uuid::Uuid;
 
 use crate::infra::crypto::RecordKey;
 use crate::kernel::TenantId;
+
+/// The kind of the checksum over the ledger of revocations.
+const REVOCATIONS: &str = "revocations";
 
 /// What is a tenant's, and where.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +66,34 @@ pub fn place(key: &RecordKey, kind: &str, name: &str, fields: &[Option<String>])
     key.checksum(kind, name, &fields)
 }
 
+/// The part of the key that seals the ledger of revocations, and which part it is, as hexadecimal digits
+/// and a random id.
+fn seal_part(key: &RecordKey) -> (Uuid, SecretString) {
+    let nonce = Uuid::new_v4();
+    let part = key.part(REVOCATIONS, &nonce.to_string());
+    let digits = part.expose_secret().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // A String takes whatever it is given.
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    (nonce, digits.into())
+}
+
+/// The statements that give a session of the control database what it seals the ledger of revocations
+/// with: whatever it revokes is covered then. They hold a secret and give no rows.
+#[must_use]
+pub fn arm(key: &RecordKey) -> SecretString {
+    let (nonce, part) = seal_part(key);
+    format!("set nexus.seal_nonce to '{nonce}'; set nexus.seal_part to '{}'", part.expose_secret()).into()
+}
+
+/// The checksum of the ledger of revocations, of what the database says is covered.
+pub(super) fn revocations(key: &RecordKey, nonce: Uuid, covered: &str) -> Vec<u8> {
+    key.checksum_of(REVOCATIONS, &nonce.to_string(), covered)
+}
+
 /// The checksum of an installation's id and its master key's.
 #[must_use]
-pub fn installation(key: &RecordKey, id: uuid::Uuid, master: &str) -> Vec<u8> {
+pub fn installation(key: &RecordKey, id: Uuid, master: &str) -> Vec<u8> {
     key.checksum("installation", "", &[&id.to_string(), master])
 }

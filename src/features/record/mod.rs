@@ -9,5 +9,5 @@ mod checksums;
 mod service;
 mod store;
 
-pub use checksums::{Identity, access_key, installation, place, slug, slug_part};
-pub use service::{Flaw, examine, seal};
+pub use checksums::{Identity, access_key, arm, installation, place, slug, slug_part};
+pub use service::{Flaw, arm_session, examine, revocations_flaw, seal, seal_revocations};

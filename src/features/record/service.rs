@@ -101,6 +101,50 @@ impl Sums {
     }
 }
 
+/// What is wrong with the checksum of the ledger of revocations, if something is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn revocations_flaw(
+    control: &mut PgConnection,
+    key: &RecordKey,
+) -> Result<Option<&'static str>, DbError> {
+    let Some(seal) = store::revocation_seal(control).await? else {
+        return Ok(Some("no checksum covers it"));
+    };
+    if seal.first > 0 && seal.oldest != Some(seal.first) {
+        return Ok(Some("its oldest rows are gone"));
+    }
+    let fits = seal.checksum == checksums::revocations(key, seal.nonce, &seal.covered);
+    Ok((!fits).then_some("its checksum does not fit: rows were deleted or changed"))
+}
+
+/// Takes the ledger of revocations as it is for true; with `only_first` only where no checksum covers
+/// it. Whether it did.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn seal_revocations(
+    control: &mut PgConnection,
+    key: &RecordKey,
+    only_first: bool,
+) -> Result<bool, DbError> {
+    if only_first && store::revocation_seal(control).await?.is_some() {
+        return Ok(false);
+    }
+    arm_session(control, key).await?;
+    store::seal_revocations(control).await?;
+    Ok(true)
+}
+
+/// Gives a session what it seals the ledger of revocations with.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn arm_session(control: &mut PgConnection, key: &RecordKey) -> Result<(), DbError> {
+    store::run(control, &checksums::arm(key)).await
+}
+
 /// Takes all rows as they are for true, and writes their checksums. Belongs in a transaction with a
 /// row of the audit log.
 ///
@@ -125,5 +169,7 @@ pub async fn seal(control: &mut PgConnection, key: &RecordKey, master: &MasterKe
         all.keys.push(sums.key);
     })
     .await?;
-    store::seal_tenants(control, &all).await
+    store::seal_tenants(control, &all).await?;
+    seal_revocations(control, key, false).await?;
+    Ok(())
 }

@@ -1,7 +1,8 @@
 //! The SQL of the rows that are covered.
 
 use futures_util::TryStreamExt;
-use sqlx::FromRow;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use crate::infra::db::{DbError, PgConnection};
@@ -127,5 +128,43 @@ pub(super) async fn seal_place(
 
 pub(super) async fn seal_installation(control: &mut PgConnection, checksum: &[u8]) -> Result<(), DbError> {
     sqlx::query("update control.installation set checksum = $1").bind(checksum).execute(control).await?;
+    Ok(())
+}
+
+/// The checksum of the ledger of revocations, and what it covers.
+#[derive(Debug, FromRow)]
+pub(super) struct SealRow {
+    pub(super) first: i64,
+    pub(super) nonce: Uuid,
+    pub(super) checksum: Vec<u8>,
+    pub(super) covered: String,
+    /// The oldest row that the ledger has.
+    pub(super) oldest: Option<i64>,
+}
+
+pub(super) async fn revocation_seal(control: &mut PgConnection) -> Result<Option<SealRow>, DbError> {
+    Ok(sqlx::query_as(
+        "select first, nonce, checksum, coalesce(control.revocations_covered(first, last), '') as covered,
+                (select min(generation) from control.revocation_ledger) as oldest
+         from control.revocation_seal",
+    )
+    .fetch_optional(control)
+    .await?)
+}
+
+/// Seals the ledger with the part of the key that the session has.
+pub(super) async fn seal_revocations(control: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query(
+        "select control.seal_revocations(decode(current_setting('nexus.seal_part'), 'hex'),
+                                         current_setting('nexus.seal_nonce')::uuid)",
+    )
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
+/// Runs statements that hold a secret.
+pub(super) async fn run(control: &mut PgConnection, statements: &SecretString) -> Result<(), DbError> {
+    sqlx::raw_sql(AssertSqlSafe(statements.expose_secret().to_owned())).execute(control).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::keys::{private_name, public_name};
 use super::model::{KeyState, KeyView};
 use super::store;
 use crate::features::audit::{self, AuditError, AuditFilter};
+use crate::features::record;
 use crate::features::secrets::{Secrets, SecretsError};
 use crate::infra::db::{DbError, PgConnection, snapshot};
 use crate::kernel::{Caller, ErrorKind, Failure, Page, TenantId};
@@ -62,6 +63,13 @@ pub async fn examine(
     })?;
     let changes: Vec<(String, Value)> = changes.into_iter().map(|row| (row.action, row.detail)).collect();
     states(&rows, &changes, &mut flaws);
+    if let Some(wrong) = record::revocations_flaw(&mut tx, secrets.record_key()).await? {
+        flaws.push(Flaw {
+            code: "revocations_changed",
+            object: "the ledger of revocations".to_owned(),
+            detail: wrong.to_owned(),
+        });
+    }
     for (object, detail) in store::ledger_flaws(&mut tx).await? {
         flaws.push(Flaw { code: "revocations_changed", object, detail });
     }

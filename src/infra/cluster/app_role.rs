@@ -5,7 +5,7 @@
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::ClusterError;
-use crate::infra::db::{PgConnection, literal};
+use crate::infra::db::{PgConnection, identifier, literal};
 
 /// Its name.
 pub const APP_ROLE: &str = "nexus_app";
@@ -64,6 +64,27 @@ async fn check(admin: &mut PgConnection) -> Result<bool, ClusterError> {
         }
         found => Ok(found.is_some()),
     }
+}
+
+/// Takes away what the role may do beyond being granted rights to.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn weaken_app_role(admin: &mut PgConnection) -> Result<(), ClusterError> {
+    let within: Vec<String> = sqlx::query_scalar(
+        "select distinct other.rolname::text from pg_auth_members join pg_roles as other on other.oid = roleid
+         where member = to_regrole($1)",
+    )
+    .bind(APP_ROLE)
+    .fetch_all(&mut *admin)
+    .await?;
+    let mut statements = vec![format!(
+        "alter role {APP_ROLE} nologin nosuperuser nocreatedb nocreaterole noreplication nobypassrls"
+    )];
+    statements
+        .extend(within.iter().map(|other| format!("revoke {} from {APP_ROLE} cascade", identifier(other))));
+    sqlx::raw_sql(AssertSqlSafe(statements.join("; "))).execute(admin).await?;
+    Ok(())
 }
 
 /// Drops the role where nobody is in it and nothing is granted to it: no installation uses the server.

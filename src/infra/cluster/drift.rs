@@ -103,6 +103,12 @@ impl<'a> Index<'a> {
         self.within.get(role).is_some_and(|roles| roles.iter().any(|other| *other != APP_ROLE))
     }
 
+    /// What a role is in.
+    #[must_use]
+    pub fn is_in(&self, role: &str) -> &[&'a str] {
+        self.within.get(role).map_or(&[], Vec::as_slice)
+    }
+
     /// Who is in the role for all apps, each with its comment.
     #[must_use]
     pub fn in_app_role(&self) -> &[(&'a str, Option<&'a str>)] {

@@ -109,10 +109,10 @@ async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts
                               and classid = 'pg_class'::regclass and deptype in ('a', 'i'))), '{}') as strays,
                 coalesce((select array_agg(what || '|' || kind || '|' || coalesce(rolname, '') || '|' || privilege_type)
                           from granted left join pg_roles on pg_roles.oid = grantee
-                          where grantee <> owner and (rolname is null or rolname not in ($2, $5))), '{}') as rights,
+                          where grantee <> owner and (rolname is null or rolname not in ($2, $6))), '{}') as rights,
                 coalesce((select array_agg(what || '|' || kind || '|' || rolname || '|' || privilege_type)
                           from granted join pg_roles on pg_roles.oid = grantee
-                          where rolname in ($2, $5) and not (kind = 'schema' and privilege_type = 'USAGE')
+                          where rolname in ($2, $6) and not (kind = 'schema' and privilege_type = 'USAGE')
                             and not (what = any($3) and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
                             and not (privilege_type = 'SELECT' and not what = any($4))), '{}') as excess,
                 coalesce((select array_agg(distinct proname::text) from pg_proc

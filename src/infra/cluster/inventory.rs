@@ -1,5 +1,5 @@
-//! What is on a server, read in five statements of one snapshot: databases, who may what on them,
-//! roles, who is a member of what, sessions.
+//! What is on a server, read in six statements of one snapshot: databases, who may what on them,
+//! roles, who is a member of what, who owns something or may do something inside, sessions.
 
 use secrecy::SecretString;
 use sqlx::FromRow;
@@ -86,6 +86,22 @@ pub struct FoundMember {
     pub mark: Option<String>,
 }
 
+/// A role that owns something in a database, or has rights there. What the server's first superuser
+/// owns is not among it (manual, chapter 53.50).
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct FoundDependency {
+    /// The role.
+    pub role: String,
+    /// Its comment.
+    pub role_mark: Option<String>,
+    /// The database.
+    pub database: String,
+    /// Its comment; until it has one, its owner's.
+    pub database_mark: Option<String>,
+    /// Whether it owns something there; else it has rights only.
+    pub owns: bool,
+}
+
 /// A session with one of our names.
 #[derive(Debug, Clone, FromRow)]
 pub struct FoundSession {
@@ -108,6 +124,8 @@ pub struct ServerInventory {
     pub roles: Vec<FoundRole>,
     /// Memberships.
     pub members: Vec<FoundMember>,
+    /// Who has something in a template of ours, and what roles of ours have where nothing is ours.
+    pub dependencies: Vec<FoundDependency>,
     /// Sessions whose name begins with `nexus:`.
     pub sessions: Vec<FoundSession>,
 }
@@ -141,6 +159,7 @@ pub async fn inventory(
         grants: grants(&mut tx, names).await?,
         roles: roles(&mut tx, marks, names).await?,
         members: members(&mut tx, names).await?,
+        dependencies: if names.is_none() { dependencies(&mut tx, marks).await? } else { Vec::new() },
         sessions: sessions(&mut tx, names).await?,
     };
     tx.commit().await?;
@@ -215,6 +234,30 @@ async fn members(admin: &mut PgConnection, names: Names<'_>) -> Result<Vec<Found
          where $1::text[] is null or role.rolname = any($1) or member.rolname = any($1)",
     )
     .bind(names)
+    .fetch_all(admin)
+    .await?)
+}
+
+async fn dependencies(admin: &mut PgConnection, marks: &str) -> Result<Vec<FoundDependency>, DbError> {
+    Ok(sqlx::query_as(
+        "select role.rolname::text as role, role_mark.description as role_mark,
+                place.name as database, place.mark as database_mark,
+                bool_or(it.deptype = 'o' and it.classid not in
+                        ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)) as owns
+         from (select db.oid, db.datname::text as name,
+                      coalesce(shobj_description(db.oid, 'pg_database'),
+                               shobj_description(db.datdba, 'pg_authid')) as mark
+               from pg_database as db) as place
+         join pg_shdepend as it on it.dbid = place.oid
+         join pg_roles as role on role.oid = it.refobjid
+         left join pg_shdescription as role_mark
+              on role_mark.objoid = role.oid and role_mark.classoid = 'pg_authid'::regclass
+         where it.refclassid = 'pg_authid'::regclass and it.deptype <> 'p'
+           and (place.mark = $1 || 'template'
+                or starts_with(role_mark.description, $1) and not coalesce(starts_with(place.mark, 'nexus:'), false))
+         group by 1, 2, 3, 4 order by 3, 1",
+    )
+    .bind(marks)
     .fetch_all(admin)
     .await?)
 }

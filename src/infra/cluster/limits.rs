@@ -8,7 +8,7 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::ClusterError;
+use super::{APP_ROLE, ClusterError};
 use crate::infra::db::{PgConnection, identifier};
 
 /// What the temporary files of one session of an app's login may come to.
@@ -133,12 +133,18 @@ pub async fn allow(
     facility: Facility,
     allowed: bool,
 ) -> Result<(), ClusterError> {
-    let (functions, app) = (facility.functions(), identifier(app));
+    let functions = facility.functions();
     let statement = if allowed {
-        format!("grant execute on function {functions} to {app}")
+        // The login of a database that was there before Nexus may be one that does not inherit.
+        let inherits: bool = sqlx::query_scalar("select rolinherit from pg_roles where rolname = $1")
+            .bind(app)
+            .fetch_one(&mut *admin)
+            .await?;
+        let to = if inherits { APP_ROLE.to_owned() } else { identifier(app) };
+        format!("grant execute on function {functions} to {to}")
     } else {
         // Of a database that was there before Nexus, PUBLIC has it still.
-        format!("revoke execute on function {functions} from public, {app}")
+        format!("revoke execute on function {functions} from public, {APP_ROLE}, {}", identifier(app))
     };
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(admin).await?;
     Ok(())

@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, FromRow};
+use uuid::Uuid;
 
+use super::high_water::{ServerState, is_absent, prepare_high_water, state_of, state_statement};
 use super::{APP_ROLE, ClusterError, Database, sessions};
 use crate::infra::crypto::random::{self, RandomError};
 use crate::infra::crypto::scram;
@@ -58,17 +60,22 @@ pub struct OwnerFound {
 }
 
 /// What these roles are, each with its database and its app's login; those that are not there are left
-/// out.
+/// out. With it which server it is and what it has seen of the installation: one round trip, but for a
+/// server that has seen nothing of any.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn owners(
     admin: &mut PgConnection,
+    installation: Uuid,
     asked: &[Database<'_>],
-) -> Result<Vec<OwnerFound>, ClusterError> {
-    let of = |name: fn(&Database<'_>) -> String| asked.iter().map(name).collect::<Vec<String>>();
-    Ok(sqlx::query_as(
-        "select role.rolname::text as owner, asked.database,
+) -> Result<(ServerState, Vec<OwnerFound>), ClusterError> {
+    let of = |name: fn(&Database<'_>) -> String| {
+        let names: Vec<String> = asked.iter().map(|it| literal(&name(it))).collect();
+        format!("array[{}]::text[]", names.join(", "))
+    };
+    let batch = format!(
+        "{}; select role.rolname::text as owner, asked.database,
                 array_remove(array[case when role.rolsuper then 'superuser' end,
                     case when role.rolcreaterole then 'createrole' end,
                     case when role.rolreplication then 'replication' end], null)
@@ -79,20 +86,29 @@ pub async fn owners(
                                                      'pg_write_server_files'))
                            and pg_has_role(role.oid, other.oid, 'member')) as powers,
                 exists (select from pg_roles as app join pg_auth_members on member = app.oid
-                        where app.rolname = asked.app and app.rolinherit and roleid = to_regrole($4))
+                        where app.rolname = asked.app and app.rolinherit and roleid = to_regrole({}))
                 and not exists (select from pg_shdepend
                         where refclassid = 'pg_authid'::regclass and refobjid = to_regrole(quote_ident(asked.app))
                           and deptype = 'a'
                           and dbid = (select oid from pg_database where datname = asked.database)) as app_is_ready
-         from unnest($1::text[], $2::text[], $3::text[]) as asked (owner, app, database)
+         from unnest({}, {}, {}) as asked (owner, app, database)
          join pg_roles as role on role.rolname = asked.owner",
-    )
-    .bind(of(|it| it.owner.to_owned()))
-    .bind(of(|it| it.app.to_owned()))
-    .bind(of(|it| it.name.to_owned()))
-    .bind(APP_ROLE)
-    .fetch_all(admin)
-    .await?)
+        state_statement(installation),
+        literal(APP_ROLE),
+        of(|it| it.owner.to_owned()),
+        of(|it| it.app.to_owned()),
+        of(|it| it.name.to_owned()),
+    );
+    let mut answer =
+        sqlx::raw_sql(AssertSqlSafe(batch.clone())).fetch_all(&mut *admin).await.map_err(DbError::from);
+    if answer.as_ref().is_err_and(is_absent) {
+        prepare_high_water(admin).await?;
+        answer = sqlx::raw_sql(AssertSqlSafe(batch)).fetch_all(admin).await.map_err(DbError::from);
+    }
+    let rows = answer?;
+    let (first, owners) = rows.split_first().ok_or(sqlx::Error::RowNotFound)?;
+    let owners: Result<_, sqlx::Error> = owners.iter().map(OwnerFound::from_row).collect();
+    Ok((state_of(first)?, owners?))
 }
 
 /// Makes logins, all with one password, in one transaction that does not wait for the disk. The

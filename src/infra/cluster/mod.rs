@@ -31,7 +31,7 @@ mod trespass;
 mod watching;
 
 use adopted::realm_scripts;
-pub use app_role::{APP_ROLE, drop_app_role, ensure_app_role};
+pub use app_role::{APP_ROLE, drop_app_role, ensure_app_role, weaken_app_role};
 pub use carried::{Carried, read_carried};
 pub use copy::{CopyError, copy_database};
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
@@ -40,11 +40,11 @@ pub use drift::{Drift, Expected, Index, Mend, drift};
 pub use error::ClusterError;
 pub use fingerprint::{Line, Parts, recipe, schema_digest, schema_lines};
 pub use glance::{Applied, Catalogue, History, Written, catalogue, histories, written};
-pub use high_water::{begin_change, high_water, high_waters, prepare_high_water};
+pub use high_water::{ServerState, begin_change, high_waters, prepare_high_water, server_state};
 pub use inside::{Inside, inside};
 pub use inventory::{
-    FoundDatabase, FoundGrant, FoundMember, FoundRole, FoundSession, Scope, ServerInventory, Verifier,
-    inventory,
+    FoundDatabase, FoundDependency, FoundGrant, FoundMember, FoundRole, FoundSession, Scope, ServerInventory,
+    Verifier, inventory,
 };
 pub use limits::{Facility, TEMP_FILE_LIMIT, allow, allows, end_hoarders, superusers};
 pub use mending::{close_template, drop_role, end_session, mend, revoke_database};

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
+use uuid::Uuid;
 
+use super::high_water::{is_absent, note_statement, prepare_high_water};
 use super::{ClusterError, Database, Roles};
 use crate::infra::db::{DbError, PgConnection, identifier, in_one_batch, literal};
 
@@ -51,25 +53,34 @@ pub async fn name_session(admin: &mut PgConnection, application: &str) -> Result
 /// Lets no new session of the tenant in, and ends those that there are, until none is left: the app
 /// role cannot log in, the database takes no connections. Two switches, of which neither holds
 /// anything else: whatever limits and settings were made stay as they are. Finding either gone is
-/// no error. Gives this session another name first, as [`name_session`]. All of it is one round trip
-/// where the sessions end at once.
+/// no error. Gives this session another name first and notes the change's fence, as [`begin_change`].
+/// All of it is one round trip where the sessions end at once.
+///
+/// [`begin_change`]: super::begin_change
 ///
 /// # Errors
 /// [`ClusterError::Foreign`] when one is there that is not ours, [`ClusterError::StillOpen`] when
 /// sessions do not end in 20 seconds.
 pub async fn close_logins(
     admin: &mut PgConnection,
-    application: &str,
+    (application, change): (&str, (Uuid, i64)),
     roles: Roles<'_>,
     database: Database<'_>,
 ) -> Result<(), ClusterError> {
     let batch = format!(
-        "set application_name to {}; begin; {}; commit; {}",
+        "set application_name to {}; begin; set local synchronous_commit to off; {}; commit;
+         begin; {}; commit; {}",
         literal(application),
+        note_statement(change),
         switch_off(roles, database),
         end_and_look((database.name, roles.app)),
     );
-    let rows = match in_one_batch(admin, batch).await {
+    let mut ended = in_one_batch(admin, batch.clone()).await;
+    if ended.as_ref().is_err_and(is_absent) {
+        prepare_high_water(admin).await?;
+        ended = in_one_batch(admin, batch).await;
+    }
+    let rows = match ended {
         Err(DbError::Refused { state, message, .. }) if state == FOREIGN => {
             return Err(ClusterError::Foreign { what: message });
         }

@@ -44,6 +44,12 @@ impl RecordKey {
     /// The checksum of a row's fields.
     #[must_use]
     pub fn checksum(&self, kind: &str, row: &str, fields: &[&str]) -> Vec<u8> {
+        self.checksum_of(kind, row, &message(fields))
+    }
+
+    /// The checksum of a message that the database put together of a row's fields.
+    #[must_use]
+    pub fn checksum_of(&self, kind: &str, row: &str, message: &str) -> Vec<u8> {
         let part = self.part(kind, row);
         let hash = |message: &[u8]| {
             let mut digest = Sha256::new();
@@ -51,7 +57,7 @@ impl RecordKey {
             digest.update(message);
             digest.finalize()
         };
-        hash(&hash(message(fields).as_bytes())).to_vec()
+        hash(&hash(message.as_bytes())).to_vec()
     }
 }
 

@@ -26,6 +26,18 @@ impl LockKey {
     }
 }
 
+/// The SQL condition that a session of this database holds the lock of a key. `key` is an expression
+/// that gives [`LockKey::as_str`].
+#[must_use]
+pub fn is_held(key: &str) -> String {
+    format!(
+        "exists (select from pg_locks, (select hashtextextended({key}, 0) as h) as lock_key
+                 where locktype = 'advisory' and objsubid = 1 and granted
+                   and database = (select oid from pg_database where datname = current_database())
+                   and classid = ((h >> 32) & 4294967295)::oid and objid = (h & 4294967295)::oid)"
+    )
+}
+
 /// How long a lock outlives the process that held it, at most: the session of a process that was
 /// killed ends with its statement, which is looked after every half second
 /// (`client_connection_check_interval`; measured: 1.2 s).

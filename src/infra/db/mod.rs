@@ -30,7 +30,7 @@ pub use connection::PgConnection;
 pub use error::{DbError, Said};
 pub use histories::{Who, make_missing, who, who_and_histories};
 pub use history::{Applied, History, Script, ScriptError};
-pub use lock::{AdvisoryLock, Found, LockKey};
+pub use lock::{AdvisoryLock, Found, LockKey, is_held};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use notices::{NOTICES, Notice, NoticeLayer, Notices, hearing};
 pub use quote::{identifier, literal};

@@ -130,7 +130,7 @@ pub trait ObjectStore: Send + Sync {
     async fn inventory(&self, installation: &str) -> Result<StoreInventory, ObjectError>;
 
     /// The highest fence that it was told of for owners beginning with `installation`; 0: none, or it
-    /// knows no fences.
+    /// knows no fences. No default: who wraps a store must not forget to ask it.
     async fn high_water(&self, installation: &str) -> Result<i64, ObjectError>;
 
     /// That the administrator's credentials are at hand; asks nobody.

@@ -3,6 +3,7 @@
 mod faults;
 mod healthy;
 mod settings;
+mod stoppers;
 
 use serde_json::Value;
 

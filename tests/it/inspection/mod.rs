@@ -13,10 +13,12 @@ use crate::support::stack::{self, Stack};
 use crate::support::world::World;
 
 mod changing;
+mod dead;
 mod garage;
 mod handbook;
 mod killed;
 mod planted;
+mod planted_others;
 mod proof;
 mod record;
 mod restored;

@@ -91,6 +91,50 @@ fn signing_keys_and_revocations_that_were_changed_by_hand_are_found() {
 }
 
 #[test]
+fn who_deletes_the_last_revocation_and_writes_its_ledger_again_is_found() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    for _ in 0..2 {
+        world.ok(&["tenant", "suspend", "acme", "--reason", "unpaid"]);
+        world.ok(&["tenant", "resume", "acme"]);
+    }
+    assert_eq!(fsck(&world, &[]).0, 0, "nothing is wrong before");
+    let last = "(select max(generation) from control.revocation_ledger)";
+    world.control_sql(&format!(
+        "create table control.kept_rows as select * from control.token_revocations where generation = {last};
+         create table control.kept_ledger as select * from control.revocation_ledger where generation = {last}"
+    ));
+    let deleted = format!(
+        "delete from control.token_revocations where generation = {last};
+         delete from control.revocation_ledger where generation = {last};
+         update control.token_state set revocations_generation = revocations_generation - 1"
+    );
+    is_found(
+        &world,
+        "a revocation with its place in the ledger",
+        &deleted,
+        "alter table control.token_revocations disable trigger user;
+         insert into control.token_revocations overriding system value select * from control.kept_rows;
+         alter table control.token_revocations enable trigger user;
+         alter table control.token_revocations enable always trigger revocation_noted;
+         insert into control.revocation_ledger select * from control.kept_ledger;
+         update control.token_state set revocations_generation = revocations_generation + 1",
+    );
+    assert_eq!(fsck(&world, &[]).0, 0, "nothing is wrong afterwards");
+    // The oldest, with all that the ledger says of it.
+    let first = "(select min(generation) from control.revocation_ledger)";
+    is_found(
+        &world,
+        "the oldest revocation with its place in the ledger",
+        &format!(
+            "delete from control.token_revocations where generation = {first};
+             delete from control.revocation_ledger where generation = {first}"
+        ),
+        "select 1",
+    );
+}
+
+#[test]
 fn nothing_that_a_tenant_can_read_on_its_server_tells_another() {
     let world = World::new();
     tenants(&world, 1, 2, &[]);

@@ -23,6 +23,21 @@ fn create(world: &World, slug: &str) {
     world.ok(&["tenant", "create", slug]);
 }
 
+/// Registers a set of migrations with one file that no tenant has.
+fn with_a_file(world: &World) {
+    let folder = world.machine().path("shop");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("1_a.sql"), "create table a (x bigint primary key);\n").unwrap();
+    std::fs::write(folder.join("1_a.down.sql"), "drop table a;\n").unwrap();
+    world.ok(&["migrate", "set", "add", "shop", "--source", folder.to_str().unwrap()]);
+}
+
+/// Whether a verb says that the record is older than the world.
+fn says_older(world: &World, args: &[&str]) {
+    let (code, error) = world.error(args);
+    assert_eq!((code, error["code"].as_str()), (9, Some("record_older_than_world")), "{args:?}: {error}");
+}
+
 fn login(world: &World, role: &str) -> bool {
     world.sql("postgres", &format!("select rolcanlogin from pg_roles where rolname = '{role}'")) == ["t"]
 }
@@ -75,6 +90,89 @@ fn a_repair_destroys_and_opens_nothing_while_the_record_is_older_than_the_world(
     assert_eq!(doctor.status.code(), Some(9), "{}", String::from_utf8_lossy(&doctor.stdout));
     assert_eq!(world.there(), there);
     assert_eq!(closed.map(|role| login(&world, &role)), [false, false]);
+}
+
+#[test]
+fn no_verb_of_migrate_changes_a_tenant_while_the_record_is_older_than_the_world() {
+    let world = World::new();
+    create(&world, "acme");
+    create(&world, "shut");
+    with_a_file(&world);
+    world.ok(&["migrate", "tenants", "--all"]);
+    let run = world.control_sql("select id from control.runs order by created_at desc limit 1").remove(0);
+    std::fs::write(world.machine().path("shop/2_b.sql"), "create table b ();\n").unwrap();
+    keep(&world);
+    world.ok(&["tenant", "suspend", "shut", "--reason", "unpaid"]);
+    let there = world.there();
+    restore(&world);
+    says_older(&world, &["migrate", "tenants", "--all"]);
+    says_older(&world, &["migrate", "tenants", "--tenant", "acme"]);
+    says_older(&world, &["--yes", "migrate", "runs", "rollback", &run]);
+    says_older(&world, &["migrate", "rehearse", "--tenants", "1"]);
+    let database =
+        world.control_sql("select database_name from control.tenants where slug = 'acme'").remove(0);
+    let tables = "select string_agg(tablename, ' ' order by 1) from pg_tables where schemaname = 'public'";
+    assert_eq!(world.sql(&database, tables), ["a"]);
+    assert_eq!(world.there(), there, "no login is left");
+    let open = "select count(*) from control.runs where state = 'running'";
+    assert_eq!(world.control_sql(open), ["0"]);
+    world.ok(&["--yes", "fsck", "--accept-record"]);
+    world.ok(&["migrate", "tenants", "--tenant", "acme"]);
+    assert_eq!(world.sql(&database, tables), ["a b"]);
+}
+
+#[test]
+fn a_run_that_died_before_the_backup_closes_nobody_who_was_let_in_since() {
+    let world = World::new();
+    create(&world, "acme");
+    with_a_file(&world);
+    world.ok(&["tenant", "suspend", "acme", "--reason", "unpaid"]);
+    world.killed_at("fleet.open.after", &["migrate", "tenants", "--all"]);
+    keep(&world);
+    world.ok(&["migrate", "tenants", "--all"]);
+    world.ok(&["tenant", "resume", "acme"]);
+    let app = role(&world, "acme");
+    restore(&world);
+    says_older(&world, &["migrate", "tenants", "--all"]);
+    assert!(login(&world, &app));
+    let name = world.control_sql("select database_name from control.tenants where slug = 'acme'").remove(0);
+    let open = format!("select datallowconn from pg_database where datname = '{name}'");
+    assert_eq!(world.sql("postgres", &open), ["t"]);
+}
+
+#[test]
+fn a_suspension_or_a_deletion_alone_makes_an_older_record_known() {
+    let world = World::new();
+    for (slug, verb) in [("acme", "suspend"), ("gone", "delete")] {
+        create(&world, slug);
+        keep(&world);
+        match verb {
+            "suspend" => world.ok(&["tenant", "suspend", slug, "--reason", "unpaid"]),
+            _ => world.ok(&["tenant", "delete", slug, "--yes", "--confirm", slug]),
+        };
+        let app = role(&world, slug);
+        restore(&world);
+        says_older(&world, &["tenant", "repair", slug]);
+        assert!(!login(&world, &app), "{verb}");
+        world.ok(&["--yes", "fsck", "--accept-record"]);
+    }
+}
+
+#[test]
+fn a_store_that_has_seen_more_than_the_record_is_heard() {
+    let world = World::new();
+    create(&world, "stays");
+    keep(&world);
+    create(&world, "gone");
+    world.ok(&["tenant", "delete", "gone", "--purge", "--yes", "--confirm", "gone"]);
+    restore(&world);
+    // As if the servers had come out of a backup, too.
+    world.sql("postgres", &format!("delete from nexus_world.high_water where installation = '{}'", world.id));
+    let found = world.run(&["-o", "json", "fsck"]);
+    let found: Vec<serde_json::Value> = serde_json::from_slice(&found.stdout).unwrap();
+    let older: Vec<_> = found.iter().filter(|it| it["code"] == "record_older").collect();
+    assert_eq!(older.len(), 1, "{found:?}");
+    assert_eq!(older[0]["place"], "store", "{found:?}");
 }
 
 #[test]

@@ -75,15 +75,8 @@ fn what_a_tenants_role_owns_elsewhere_is_named_before_anything_is_destroyed() {
 /// One server for all that needs settings of its own.
 #[test]
 fn a_purge_ends_prepared_transactions_subscriptions_and_slots() {
-    let private = Private::start();
+    let private = Private::with_settings("-c max_prepared_transactions=4 -c wal_level=logical");
     let world = World::of(private.stack(), &private.stack().endpoint);
-    world.sql("postgres", "alter system set max_prepared_transactions = 4");
-    world.sql("postgres", "alter system set wal_level = 'logical'");
-    private.kill_postgres();
-    let password = world.stack().password();
-    while world.sql_as("nexus", &password, "postgres", "show max_prepared_transactions").as_deref()
-        != Ok(&["4".to_owned()])
-    {}
     for closed in [false, true] {
         world.ok(&create("acme"));
         let database = column(&world, "acme", "database_name");

@@ -8,8 +8,8 @@ fn names_of_sets_are_offered() {
     let offered = |words: &[&str]| {
         let args: Vec<&str> = ["--", "nexus"].iter().chain(words).copied().collect();
         let mut command = world.command(&args);
-        command.env("NEXUS_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", words.len().to_string());
-        command.env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_COMP_TYPE", "9");
+        command.env("NEXUS_COMPLETE", "bash").env("_NEXUS_INDEX", words.len().to_string());
+        command.env("_NEXUS_REPLACED", words.last().unwrap());
         String::from_utf8(command.output().unwrap().stdout).unwrap()
     };
     assert_eq!(offered(&["migrate", "set", "show", "s"]).trim_end(), "shop");

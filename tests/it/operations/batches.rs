@@ -168,17 +168,21 @@ fn what_was_killed_in_the_middle_is_rolled_back_too() {
 #[test]
 fn a_row_that_fails_says_how_to_go_on() {
     let world = of_three();
-    world.killed_at("suspend.intent.after", &["tenant", "suspend", "birch", "--reason", "oops"]);
-    world.ok(&["tenant", "suspend", "ash", "--reason", "oops"]);
-    let args = ["-o", "json", "tenant", "delete", "--all", "--yes", "--confirm", "3"];
+    world.ok(&["tenant", "suspend", "ash", "birch", "--reason", "oops"]);
+    let name = world.control_sql("select database_name from control.tenants where slug = 'birch'").remove(0);
+    world.sql("postgres", &format!("drop database {name} with (force)"));
+    let args = ["-o", "json", "tenant", "resume", "--all", "--yes", "--confirm", "3"];
     let output = world.run(&args);
     assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
     let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
     let birch = rows.as_array().unwrap().iter().find(|row| row["slug"] == "birch").unwrap();
-    let operation = world.control_sql("select id from control.operations where state = 'running'").remove(0);
-    assert_eq!(birch["hint"], format!("finish it: nexus operation resume {operation}"), "{rows}");
+    let operation = birch["operation"].as_str().unwrap();
+    assert_eq!(birch["hint"], format!("roll it back first: nexus operation rollback {operation}"), "{rows}");
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
     let hint = error["error"]["hint"].as_str().unwrap();
-    assert!(hint.contains(&format!("birch: finish it: nexus operation resume {operation}")), "{hint}");
+    assert!(
+        hint.contains(&format!("birch: roll it back first: nexus operation rollback {operation}")),
+        "{hint}"
+    );
     assert!(hint.contains("nexus operation rollback --batch"), "{hint}");
 }

@@ -237,11 +237,11 @@ fn an_environment() {
     shape!(masked("dotenv"), @r#"
     NEXUS_TENANT_ID=[id]
     NEXUS_TENANT=acme
-    DATABASE_URL="postgres://[name]_app:********@/[name]?host=[socket]&port=5432"
+    DATABASE_URL='postgres://[name]_app:********@/[name]?host=[socket]&port=5432'
     PGHOST=[socket]
     PGPORT=5432
     PGUSER=[name]_app
-    PGPASSWORD="********"
+    PGPASSWORD='********'
     PGDATABASE=[name]
     S3_BUCKET=[name]
     S3_ENDPOINT=http://[endpoint]
@@ -249,7 +249,7 @@ fn an_environment() {
     AWS_REGION=us-east-1
     AWS_DEFAULT_REGION=us-east-1
     AWS_ACCESS_KEY_ID=[key]
-    AWS_SECRET_ACCESS_KEY="********"
+    AWS_SECRET_ACCESS_KEY='********'
     "#);
     shape!(masked("shell"), @r"
     export NEXUS_TENANT_ID=[id]

@@ -151,12 +151,12 @@ fn half_a_second_of_latency_is_waited_for() {
     let chosen = if all() { VERBS.to_vec() } else { vec![("tenant list", ""), ("tenant show", "acme")] };
     let mut wrong = Vec::new();
     for chunk in chosen.chunks(24) {
-        let slow = Operation::Delay(Duration::from_millis(500));
+        let slow = Duration::from_millis(500);
         let waiting: Vec<Waiting> = chunk
             .iter()
             .enumerate()
             .map(|(number, (verb, words))| {
-                Waiting::start(&world, 900 + number, verb, words, |proxy| proxy.every(slow))
+                Waiting::start(&world, 900 + number, verb, words, |proxy| proxy.latency(slow))
             })
             .collect();
         for (what, output, _) in waiting.into_iter().map(Waiting::end) {

@@ -165,3 +165,41 @@ fn a_server_whose_adding_was_cut_short_takes_no_tenant_until_it_is_added_again()
         assert_eq!(world.json(&["tenant", "create", "acme", "--cluster", "eu2"])["cluster"], "eu2");
     }
 }
+
+/// As if another server answered at the address: what is recorded is what the other one called itself.
+fn swap(world: &World, name: &str) {
+    let other =
+        format!("update control.clusters set system_id = '7000000000000000001' where name = '{name}'");
+    world.control_sql(&other);
+}
+
+#[test]
+fn a_server_that_was_swapped_for_another_is_named_and_nothing_is_changed_on_it() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    let recorded = "select system_id from control.clusters where name = 'default'";
+    let is = world.control_sql(recorded).remove(0);
+    swap(&world, "default");
+    let there = world.there();
+    let checked = world.run(&["-o", "json", "cluster", "check", "default"]);
+    let text = String::from_utf8_lossy(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(9), "{text}");
+    assert!(text.contains(&is) && text.contains("7000000000000000001"), "{text}");
+    for args in [
+        &["tenant", "suspend", "acme", "--reason", "unpaid"][..],
+        &["tenant", "create", "bolt"],
+        &["tenant", "delete", "acme", "--purge", "--yes", "--confirm", "acme"],
+        &["tenant", "repair", "acme"],
+        &["init"],
+    ] {
+        let (code, error) = world.error(args);
+        assert_eq!((code, error["code"].as_str()), (9, Some("cluster_swapped")), "{args:?}: {error}");
+    }
+    assert_eq!(world.json(&["tenant", "show", "acme"])["state"], "active", "nothing was acknowledged");
+    assert_eq!(world.there(), there);
+    // It was upgraded: a person says so.
+    world.ok(&["--yes", "fsck", "--accept-record"]);
+    assert_eq!(world.control_sql(recorded), [is]);
+    world.ok(&["cluster", "check", "default"]);
+    world.ok(&["tenant", "suspend", "acme", "--reason", "unpaid"]);
+}

@@ -9,12 +9,10 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
-
-use super::stack::Stack;
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 /// What is done to a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +55,7 @@ struct State {
     /// Whoever waits may go on.
     go_on: bool,
     frozen: bool,
+    latency: Duration,
 }
 
 #[derive(Default)]
@@ -78,14 +77,13 @@ pub struct PgProxy {
 }
 
 impl PgProxy {
-    /// Before the server of a stack.
-    pub fn before(stack: &Stack) -> Self {
+    /// Before the server that listens at this socket.
+    pub fn before_socket(server: PathBuf) -> Self {
         // A short name under `/tmp`, for the sake of the socket's path.
         let name = uuid::Uuid::new_v4().simple().to_string();
         let folder = PathBuf::from(format!("/tmp/nxq-{}", &name[..8]));
         std::fs::create_dir(&folder).unwrap();
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o711)).unwrap();
-        let server = PathBuf::from(&stack.socket_dir).join(format!(".s.PGSQL.{}", stack.port));
         let socket = folder.join(".s.PGSQL.5432");
         let unix = UnixListener::bind(&socket).unwrap();
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o777)).unwrap();
@@ -112,6 +110,11 @@ impl PgProxy {
     /// Every point from now on meets the operation.
     pub fn every(&self, operation: Operation) {
         self.with(|state| state.every = Some(operation));
+    }
+
+    /// Whatever a client says on a connection that it opens from now on arrives so much later.
+    pub fn latency(&self, latency: Duration) {
+        self.with(|state| state.latency = latency);
     }
 
     /// Whether the ordered point came.
@@ -211,14 +214,14 @@ struct Line {
     lose: AtomicBool,
 }
 
-fn open(client: Client, server: &std::path::Path, shared: &Arc<Shared>) {
+fn open(client: Client, server: &Path, shared: &Arc<Shared>) {
     let Ok(server) = UnixStream::connect(server) else { return };
     let (Ok((ask, answer)), Ok(from)) = (client.halves(), server.try_clone()) else { return };
     let line = Arc::<Line>::default();
-    let connection = {
+    let (connection, latency) = {
         let mut state = shared.state.lock().unwrap();
         state.connections += 1;
-        state.connections
+        (state.connections, state.latency)
     };
     let (there, back) = (Arc::clone(shared), Arc::clone(shared));
     let known = Arc::clone(&line);
@@ -226,7 +229,11 @@ fn open(client: Client, server: &std::path::Path, shared: &Arc<Shared>) {
         let mut asking =
             Asking { shared: &there, line: &known, connection, database: String::new(), asks: String::new() };
         let mut ask = ask;
-        let _ = asking.carry(&mut *ask, &server);
+        let _ = if latency.is_zero() {
+            asking.carry(&mut *ask, &mut &server)
+        } else {
+            late(latency, &server, |to| asking.carry(&mut *ask, to))
+        };
         ask.end();
         server.end();
     });
@@ -236,6 +243,40 @@ fn open(client: Client, server: &std::path::Path, shared: &Arc<Shared>) {
         answer.end();
         from.end();
     });
+}
+
+/// Gives the work something to write to, from which everything reaches the server so much later.
+fn late<T>(latency: Duration, server: &UnixStream, work: impl FnOnce(&mut dyn Write) -> T) -> T {
+    let (pieces, due) = mpsc::channel::<(Instant, Vec<u8>)>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut server = server;
+            for (at, piece) in due {
+                std::thread::sleep(at.saturating_duration_since(Instant::now()));
+                if server.write_all(&piece).is_err() {
+                    return;
+                }
+            }
+        });
+        work(&mut Late { pieces, latency })
+    })
+}
+
+struct Late {
+    pieces: mpsc::Sender<(Instant, Vec<u8>)>,
+    latency: Duration,
+}
+
+impl Write for Late {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let due = (Instant::now() + self.latency, piece.to_vec());
+        self.pieces.send(due).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn carry_back(from: &mut UnixStream, to: &mut dyn Stream, line: &Line, shared: &Shared) -> io::Result<()> {
@@ -269,7 +310,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     /// Carries what the client says, message by message, to the server.
-    fn carry(&mut self, from: &mut dyn Stream, mut to: &UnixStream) -> io::Result<()> {
+    fn carry(&mut self, from: &mut dyn Stream, to: &mut dyn Write) -> io::Result<()> {
         let (mut buffer, mut piece) = (Vec::new(), [0; 16384]);
         let mut started = false;
         // What belongs to the next point.

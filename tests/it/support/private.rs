@@ -1,7 +1,7 @@
 //! A stack that one test may break: it goes with the test.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,7 +26,7 @@ struct Folder {
 impl Private {
     /// Starts one.
     pub fn start() -> Self {
-        Self::in_folder(Folder::new())
+        Self::started(Folder::new(), None)
     }
 
     /// Starts one on a disk of so many megabytes.
@@ -37,12 +37,35 @@ impl Private {
             Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&folder.path).status();
         folder.mounted = mount.is_ok_and(|status| status.success());
         assert!(folder.mounted, "this test fills a small disk of its own, and only root can mount one");
-        Self::in_folder(folder)
+        Self::started(folder, None)
     }
 
-    fn in_folder(folder: Folder) -> Self {
+    /// Starts one whose PostgreSQL has these settings, whatever the local stack gives it.
+    pub fn with_settings(settings: &str) -> Self {
+        let folder = Folder::new();
+        let server = stack::shared();
+        let asked = "select setting from pg_config where name = 'BINDIR'";
+        let installed = server.sql("nexus", &server.password(), "postgres", asked).unwrap().remove(0);
+        let programs = folder.path.join("bin");
+        fs::create_dir(&programs).unwrap();
+        for program in fs::read_dir(&installed).unwrap() {
+            let program = program.unwrap();
+            symlink(program.path(), programs.join(program.file_name())).unwrap();
+        }
+        let postgres = programs.join("postgres");
+        fs::remove_file(&postgres).unwrap();
+        // Of a setting that is given twice the last one counts.
+        let script = format!(
+            "#!/bin/sh\ncase \"$1\" in -D) set -- \"$@\" {settings};; esac\nexec {installed}/postgres \"$@\"\n"
+        );
+        fs::write(&postgres, script).unwrap();
+        fs::set_permissions(&postgres, fs::Permissions::from_mode(0o755)).unwrap();
+        Self::started(folder, Some(&programs))
+    }
+
+    fn started(folder: Folder, programs: Option<&Path>) -> Self {
         // The few bytes live until the test binary ends, as its worlds expect.
-        let stack = Box::leak(Box::new(stack::start(&folder.path)));
+        let stack = Box::leak(Box::new(stack::start_with(&folder.path, programs)));
         Self { stack, folder }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgRow, PgSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, ValueRef};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, ValueRef};
 use tokio::runtime::Runtime;
 
 /// A login at a database of a server.
@@ -20,14 +20,28 @@ pub struct Login<'a> {
 impl Login<'_> {
     /// The rows of all statements as `psql -At` writes them, or what the server says against one.
     pub fn run(&self, statements: &str) -> Result<Vec<String>, String> {
-        // A thread of its own: some tests are at work in a runtime already.
-        std::thread::scope(|scope| {
-            let run = || runtime().block_on(self.ask(statements)).map_err(|error| said(&error));
-            scope.spawn(run).join().unwrap()
+        apart(async {
+            let mut session = self.open().await?;
+            let rows = ask(&mut session, statements).await?;
+            session.close().await?;
+            Ok(rows)
+        })
+        .map_err(|error| said(&error))
+    }
+
+    /// The same for many, in one session: what comes of each.
+    pub fn run_each(&self, all: &[String]) -> Vec<Result<Vec<String>, String>> {
+        apart(async {
+            let mut session = self.open().await.unwrap();
+            let mut found = Vec::new();
+            for statements in all {
+                found.push(ask(&mut session, statements).await.map_err(|error| said(&error)));
+            }
+            found
         })
     }
 
-    async fn ask(&self, statements: &str) -> Result<Vec<String>, sqlx::Error> {
+    async fn open(&self) -> Result<PgConnection, sqlx::Error> {
         let options = PgConnectOptions::new_without_pgpass()
             .socket(Path::new(self.socket_dir))
             .port(self.port.parse().unwrap())
@@ -37,13 +51,20 @@ impl Login<'_> {
             .application_name("psql")
             .ssl_mode(PgSslMode::Disable)
             .disable_statement_logging();
-        let mut session = options.connect().await?;
-        let rows = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).fetch_all(&mut session).await?;
-        session.close().await?;
-        // A value may hold several lines.
-        let text: String = rows.iter().map(|row| line(row) + "\n").collect();
-        Ok(text.lines().map(str::to_owned).collect())
+        options.connect().await
     }
+}
+
+/// Waits in a thread of its own: some tests are at work in a runtime already.
+fn apart<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(|| runtime().block_on(work)).join().unwrap())
+}
+
+async fn ask(session: &mut PgConnection, statements: &str) -> Result<Vec<String>, sqlx::Error> {
+    let rows = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).fetch_all(session).await?;
+    // A value may hold several lines.
+    let text: String = rows.iter().map(|row| line(row) + "\n").collect();
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 fn runtime() -> &'static Runtime {

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::pg_proxy::PgProxy;
 use super::sql::Login;
 
 /// Where the parts of the stack are.
@@ -63,13 +64,18 @@ fn usual_home() -> PathBuf {
 
 /// Starts a stack under a folder.
 pub fn start(home: &Path) -> Stack {
+    start_with(home, None)
+}
+
+/// Starts a stack under a folder, with the server's programs from another.
+pub fn start_with(home: &Path, programs: Option<&Path>) -> Stack {
     let nexus = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_nexus"))
-            .args(args)
-            .env("NEXUS_HOME", home)
-            .current_dir("/")
-            .output();
-        let output = output.unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nexus"));
+        command.args(args).env("NEXUS_HOME", home).current_dir("/");
+        if let Some(programs) = programs {
+            command.env("NEXUS_PG_BIN", programs);
+        }
+        let output = command.output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     };
@@ -103,7 +109,22 @@ impl Stack {
         database: &str,
         statement: &str,
     ) -> Result<Vec<String>, String> {
-        let (socket_dir, port) = (self.socket_dir.as_str(), self.port.as_str());
-        Login { socket_dir, port, user, password, database }.run(statement)
+        self.login(user, password, database).run(statement)
+    }
+
+    /// What comes of each of many statements of the superuser, in one session.
+    pub fn sql_each(&self, database: &str, statements: &[String]) -> Vec<Result<Vec<String>, String>> {
+        self.login("nexus", &self.password(), database).run_each(statements)
+    }
+
+    fn login<'a>(&'a self, user: &'a str, password: &'a str, database: &'a str) -> Login<'a> {
+        Login { socket_dir: &self.socket_dir, port: &self.port, user, password, database }
+    }
+}
+
+impl PgProxy {
+    /// Before the server of a stack.
+    pub fn before(stack: &Stack) -> Self {
+        Self::before_socket(PathBuf::from(&stack.socket_dir).join(format!(".s.PGSQL.{}", stack.port)))
     }
 }

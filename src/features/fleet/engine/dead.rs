@@ -45,7 +45,8 @@ impl Fleet {
         let opened = store::opened_by(control, runner).await?;
         for name in store::servers_of_runner(control, runner).await? {
             let cluster = self.placement.cluster(control, &name).await?;
-            let mut admin = cluster.admin.connect("nexus:run").await?;
+            let who = (self.installation.id, "nexus:run");
+            let mut admin = self.placement.open_for_changes(control, &cluster, who).await?;
             // A statement outlives its client: what it was at has come about after this, or never will.
             fence(&mut admin, &application_of(runner)).await?;
             for (tenant, run, place, database, app, suspended) in &opened {

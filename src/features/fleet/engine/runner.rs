@@ -12,7 +12,7 @@ use super::server::Server;
 use super::store::{self, Told};
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::runs::{self, Run, RunKind, RunState};
-use crate::features::placement::try_hold_sessions;
+use crate::features::placement::{PlacementError, ServerRecord, try_hold_sessions};
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, PgConnection};
 use crate::infra::failpoint;
 use crate::kernel::ids::{RunId, RunnerId};
@@ -110,6 +110,13 @@ impl<'a> Runner<'a> {
         };
         // What is held is held no more; the lock goes with its session.
         let left = store::delete_runner(&mut *self.control.lock().await, self.id).await;
+        if let Err(FleetError::Placement(
+            error @ (PlacementError::RecordOlder(_) | PlacementError::OtherServer { .. }),
+        )) = &worked
+        {
+            let (control, why) = (&mut *self.control.lock().await, error.to_string());
+            runs::store::finish(control, self.run.id, RunState::Stopped, Some(&why)).await?;
+        }
         worked.and(left.map_err(FleetError::from))?;
         if self.stop.is_cancelled() {
             self.interrupted().await?;
@@ -178,10 +185,10 @@ impl<'a> Runner<'a> {
 
     async fn server(&self, name: &str, wave: i32) -> Result<(), FleetError> {
         let settings = self.run.plan.0.settings;
-        let (cluster, budget) = {
+        let (cluster, record) = {
             let mut control = self.control.lock().await;
             let cluster = self.fleet.placement.cluster(&mut control, name).await?;
-            (cluster, store::budget(&mut control, name).await?)
+            (cluster, ServerRecord::read(&mut control, name).await?)
         };
         let alone = self.run.plan.0.has_alone();
         let lock = if alone {
@@ -196,14 +203,14 @@ impl<'a> Runner<'a> {
         let jobs = if alone { 1 } else { usize::from(settings.jobs) };
         let held = {
             let mut guard = self.guard.lock().await;
-            try_hold_sessions(&mut guard, (name, budget), (2, jobs + 1), GLANCE).await?
+            try_hold_sessions(&mut guard, (name, record.connections), (2, jobs + 1), GLANCE).await?
         };
         if let Some(slots) = held {
             let jobs = slots.as_ref().map_or(jobs, |slots| slots.count() - 1);
             let worked = match cluster.admin.connect(&self.application()).await {
                 Ok(admin) => {
                     let admin = Mutex::new(admin);
-                    Box::pin(Server { runner: self, cluster, wave, jobs, admin }.work()).await
+                    Box::pin(Server { runner: self, cluster, record, wave, jobs, admin }.work()).await
                 }
                 Err(error) => self.unreachable(name, wave, error).await,
             };

@@ -14,7 +14,7 @@ use super::suspended::Opened;
 use super::tenant::{Attempt, attempt};
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::mend::{Again, Trouble};
-use crate::features::placement::Cluster;
+use crate::features::placement::{Cluster, ServerRecord};
 use crate::features::tenants::{self, TenantState};
 use crate::infra::cluster::{
     ClusterError, Database, MigratorLogin, bring_rights_along, drop_migrators, hand_over, make_migrators,
@@ -54,6 +54,8 @@ enum Ended {
 pub(super) struct Server<'a> {
     pub(super) runner: &'a Runner<'a>,
     pub(super) cluster: Cluster,
+    /// What the control database says of it.
+    pub(super) record: ServerRecord,
     pub(super) wave: i32,
     /// Tenants at a time.
     pub(super) jobs: usize,
@@ -114,10 +116,15 @@ impl Server<'_> {
         let password = random::role_password()?;
         let verifier = scram::verifier_of_random(&password)?;
         let mut admin = self.admin.lock().await;
-        let found = match owners(&mut admin, &databases).await {
+        let installation = self.runner.fleet.installation.id;
+        let (state, found) = match owners(&mut admin, installation, &databases).await {
             Ok(found) => found,
             Err(error) => return Ok((Vec::new(), refused(&tenants, &Trouble::of_cluster(error)))),
         };
+        {
+            let mut control = self.runner.control.lock().await;
+            self.record.admit(&mut control, &self.cluster.name, &state).await?;
+        }
         let mut equipped = Vec::with_capacity(tenants.len());
         let mut unfit = Vec::new();
         for tenant in tenants {

@@ -99,16 +99,6 @@ pub(super) async fn servers_of_runner(
     .await?)
 }
 
-/// Most sessions of the whole platform on a server.
-pub(super) async fn budget(control: &mut PgConnection, cluster: &str) -> Result<Option<i32>, DbError> {
-    let row: Option<Option<i32>> =
-        sqlx::query_scalar("select connections from control.clusters where name = $1")
-            .bind(cluster)
-            .fetch_optional(control)
-            .await?;
-    Ok(row.flatten())
-}
-
 /// A tenant that a runner holds.
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct Claimed {

@@ -51,7 +51,8 @@ pub(super) async fn sizes(
     let mut sizes = HashMap::new();
     for (name, tenants) in placed {
         let cluster = reach.placement.cluster(control, name).await?;
-        let mut admin = cluster.admin.connect("nexus:rehearsal").await?;
+        let who = (reach.installation.id, "nexus:rehearsal");
+        let mut admin = reach.placement.open_for_changes(control, &cluster, who).await?;
         let names: Vec<&str> = tenants.iter().map(|it| it.resources.database_name.as_str()).collect();
         let found: HashMap<String, i64> = database_sizes(&mut admin, &names).await?.into_iter().collect();
         for tenant in tenants {

@@ -6,6 +6,7 @@ mod store;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -53,19 +54,15 @@ impl Template {
     }
 }
 
-/// A server's budget of sessions (`None`: not limited), and the template at the newest version
-/// there, if there is one.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn budget_and_template(
-    control: &mut PgConnection,
-    cluster: &str,
-) -> Result<(Option<i32>, Option<Template>), PlacementError> {
-    let version = REALM.newest();
-    let (budget, row) = store::budget_and_template(control, cluster, version).await?;
-    let known = row.filter(|row| row.ready);
-    Ok((budget, known.map(|row| Template::of(row, version))))
+/// The statement that reads a server's record, with its template at the newest version.
+pub(super) fn record_statement(name: &str) -> String {
+    store::record_statement(name, REALM.newest())
+}
+
+/// The template in a row of that statement, if it is ready.
+pub(super) fn of_record(row: &PgRow) -> Result<Option<Template>, sqlx::Error> {
+    let row = store::of_record(row)?.filter(|row| row.ready);
+    Ok(row.map(|row| Template::of(row, REALM.newest())))
 }
 
 /// The template at the newest version on a server; built first where there is none.
@@ -223,7 +220,8 @@ pub async fn refresh_templates(
     let mark = format!("nexus:{installation}:template");
     for name in store::template_clusters(control).await? {
         let cluster = placement.cluster(control, &name).await?;
-        let mut admin = cluster.admin.connect("nexus:template").await?;
+        let who = (installation, "nexus:template");
+        let mut admin = placement.open_for_changes(control, &cluster, who).await?;
         let now = template(control, &mut admin, &cluster, installation).await?;
         // Nobody is building one meanwhile: what is half built was left by a process that died.
         let lock = AdvisoryLock::wait(control, building(&name), PATIENCE).await?;

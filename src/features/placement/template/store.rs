@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use crate::infra::cluster::Carried;
-use crate::infra::db::{DbError, PgConnection, literal};
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::TenantId;
 
 /// How this program builds templates; one that was built otherwise is not cloned.
@@ -28,10 +29,9 @@ pub(super) struct TemplateRow {
 
 const TEMPLATE: &str = "database_name, owner_role, templates.state = 'ready' as ready, sets, files, carried";
 
-/// A server's budget, and its template where there is one.
+/// A server's template, where there is one, beside other columns.
 #[derive(FromRow)]
-struct BudgetRow {
-    connections: Option<i32>,
+struct TemplateColumns {
     database_name: Option<String>,
     owner_role: Option<String>,
     ready: Option<bool>,
@@ -40,32 +40,30 @@ struct BudgetRow {
     carried: Option<Json<Carried>>,
 }
 
-/// A server's budget of sessions, and the template of a version, with what is released, on it.
-pub(super) async fn budget_and_template(
-    control: &mut PgConnection,
-    cluster: &str,
-    version: i64,
-) -> Result<(Option<i32>, Option<TemplateRow>), DbError> {
-    let statement = format!(
-        "select connections, {TEMPLATE}
+/// What is read of a server that is to be opened: its budget of sessions, its identifier, the youngest
+/// fence, and its template of a version with what is released. `name` is an expression. As text it
+/// needs one round trip, bound two, and can travel with other statements.
+pub(super) fn record_statement(name: &str, version: i64) -> String {
+    format!(
+        "select connections, system_id,
+                (select case when is_called then last_value else 0 end from control.fences) as last_fence, {TEMPLATE}
          from control.clusters left join control.templates
               on cluster = clusters.name and version = {version} and sets = control.released_sets()
                  and files = control.released_files() and recipe = {RECIPE} and templates.state in ('building', 'ready')
-          where clusters.name = {}",
-         literal(cluster)
-    );
-    // As text it needs one round trip, bound two: it is asked once.
-    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_optional(control).await?;
-    let Some(row) = row else { return Ok((None, None)) };
-    let row = BudgetRow::from_row(&row)?;
-    let template = match (row.database_name, row.owner_role, row.sets, row.files, row.carried) {
+         where clusters.name = {name}"
+    )
+}
+
+/// The template in a row of [`record_statement`].
+pub(super) fn of_record(row: &PgRow) -> Result<Option<TemplateRow>, sqlx::Error> {
+    let row = TemplateColumns::from_row(row)?;
+    Ok(match (row.database_name, row.owner_role, row.sets, row.files, row.carried) {
         (Some(database_name), Some(owner_role), Some(sets), Some(files), Some(carried)) => {
             let ready = row.ready.unwrap_or(false);
             Some(TemplateRow { database_name, owner_role, ready, sets, files, carried })
         }
         _ => None,
-    };
-    Ok((row.connections, template))
+    })
 }
 
 /// The template of a version, with what is released, on a server.

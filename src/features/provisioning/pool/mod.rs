@@ -15,6 +15,7 @@ use super::locked::LockedTenant;
 use super::plan::sealed;
 use super::recovery::Opened;
 use super::steps;
+use super::store::OperationLine;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
 use crate::features::placement::{PlacementError, Wish};
@@ -208,7 +209,15 @@ impl Provisioning {
             "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels,
             "from_pool": true,
         });
-        let fence = super::store::insert(&mut tx, (operation, tenant.id, "claim"), caller, &facts).await?;
+        let line = OperationLine {
+            id: operation,
+            tenant: tenant.id,
+            kind: "claim",
+            facts: &facts,
+            batch: None,
+            placed: None,
+        };
+        let fence = super::store::insert(&mut tx, caller, &line).await?;
         let Some(fence) = fence else {
             tx.rollback().await?;
             lock.release(&mut control).await?;

@@ -245,7 +245,9 @@ async fn close_logins(plan: &Plan) -> Result<(), ProvisioningError> {
     if plan.tenant.adopted {
         return Ok(adopted::close(&mut admin, plan.adopted()).await?);
     }
-    Ok(cluster::close_logins(&mut admin, &plan.application(), plan.roles(), plan.database()).await?)
+    let change = (plan.on.installation.id, plan.owner.fence);
+    let named = (&*plan.application(), change);
+    Ok(cluster::close_logins(&mut admin, named, plan.roles(), plan.database()).await?)
 }
 
 async fn open_logins(plan: &Plan) -> Result<(), ProvisioningError> {

@@ -61,6 +61,10 @@ impl ObjectStore for SharedKeyStore {
         false
     }
 
+    async fn high_water(&self, _installation: &str) -> Result<i64, ObjectError> {
+        Ok(0)
+    }
+
     async fn check(&self) -> Result<(), ObjectError> {
         Ok(self.buckets.check().await?)
     }
@@ -68,10 +72,6 @@ impl ObjectStore for SharedKeyStore {
     /// S3 cannot refuse a late request.
     async fn fence(&self, _owner: &Owner) -> Result<(), ObjectError> {
         Ok(())
-    }
-
-    async fn high_water(&self, _installation: &str) -> Result<i64, ObjectError> {
-        Ok(0)
     }
 
     async fn has_bucket(&self, bucket: &str, owner: &Owner) -> Result<bool, ObjectError> {

@@ -1,0 +1,159 @@
+//! Opening a server for changes: whether it is the one that was registered, and whether the control
+//! database is as young as it. A server keeps the highest fence that it has seen, and every change of
+//! a tenant takes a higher one.
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::error::PlacementError;
+use super::registry::{Cluster, Placement};
+use super::store;
+use super::template::{self, Template};
+use crate::infra::cluster::{ServerState, server_state};
+use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::{ErrorKind, Failure};
+
+/// The control database was restored from a backup that is older than the world.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the control database is older than what it describes: it has made {record} changes, and {place} has seen \
+     change {world} of this installation; it was probably restored from a backup"
+)]
+pub struct RecordOlder {
+    /// What has seen more, e.g. `cluster eu1`.
+    pub place: String,
+    /// The youngest change that it has seen.
+    pub world: i64,
+    /// The youngest change that the control database knows.
+    pub record: i64,
+}
+
+impl Failure for RecordOlder {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Integrity
+    }
+
+    fn code(&self) -> &'static str {
+        "record_older_than_world"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![
+            "see what differs, and change nothing: nexus fsck".to_owned(),
+            "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record"
+                .to_owned(),
+        ]
+    }
+
+    fn details(&self) -> serde_json::Value {
+        serde_json::json!({ "place": self.place, "world": self.world, "record": self.record })
+    }
+}
+
+/// What the control database says of a server that is to be opened.
+#[derive(Debug, Clone)]
+pub struct ServerRecord {
+    /// Most sessions of the whole platform; `None`: not limited.
+    pub connections: Option<i32>,
+    /// The template at the newest version there, if there is one.
+    pub template: Option<Template>,
+    /// The identifier that it had when it was registered or checked first.
+    pub system_id: Option<String>,
+    /// The highest fence that was given out when this was read.
+    pub fence: i64,
+}
+
+impl ServerRecord {
+    /// The statement that reads it, of the server whose name this expression gives.
+    #[must_use]
+    pub fn statement(name: &str) -> String {
+        template::record_statement(name)
+    }
+
+    /// Of a row of that statement; `None` where it is another's.
+    ///
+    /// # Errors
+    /// When a column is not what it should be.
+    pub fn of_row(row: &PgRow) -> Result<Option<Self>, sqlx::Error> {
+        if row.try_column("last_fence").is_err() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            connections: row.try_get("connections")?,
+            template: template::of_record(row)?,
+            system_id: row.try_get("system_id")?,
+            fence: row.try_get("last_fence")?,
+        }))
+    }
+
+    /// Reads it, in one round trip.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn read(control: &mut PgConnection, name: &str) -> Result<Self, DbError> {
+        let row = store::server_record(control, name).await?;
+        let nothing = Self { connections: None, template: None, system_id: None, fence: 0 };
+        Ok(row.map_or(Ok(None), |row| Self::of_row(&row))?.unwrap_or(nothing))
+    }
+
+    /// Fails where the server is another one than was registered, or has seen more than the control
+    /// database knows.
+    ///
+    /// # Errors
+    /// [`PlacementError::OtherServer`], [`PlacementError::RecordOlder`].
+    pub async fn admit(
+        &self,
+        control: &mut PgConnection,
+        name: &str,
+        is: &ServerState,
+    ) -> Result<(), PlacementError> {
+        if let Some(recorded) = self.system_id.as_ref().filter(|recorded| **recorded != is.system_id) {
+            let (recorded, is) = (recorded.clone(), is.system_id.clone());
+            return Err(PlacementError::OtherServer { name: name.to_owned(), is, recorded });
+        }
+        let place = format!("cluster {name}");
+        match compare_age(control, &place, is.high_water, self.fence).await? {
+            Some(older) => Err(older.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Compares what a place has seen with the control database, which had given out `known` fences before
+/// the place was asked; 0: not read. It is read again only where the place has seen more: somebody may
+/// have made a change meanwhile.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn compare_age(
+    control: &mut PgConnection,
+    place: &str,
+    world: i64,
+    known: i64,
+) -> Result<Option<RecordOlder>, DbError> {
+    if world <= known {
+        return Ok(None);
+    }
+    let record = store::last_fence(control).await?;
+    Ok((world > record).then(|| RecordOlder { place: place.to_owned(), world, record }))
+}
+
+impl Placement {
+    /// A session of a server's administrator, for changes.
+    ///
+    /// # Errors
+    /// As [`ServerRecord::admit`]; when the server does not answer.
+    pub async fn open_for_changes(
+        &self,
+        control: &mut PgConnection,
+        cluster: &Cluster,
+        (installation, application): (Uuid, &str),
+    ) -> Result<PgConnection, PlacementError> {
+        let record = ServerRecord::read(control, &cluster.name).await?;
+        let mut admin = cluster.admin.connect(application).await?;
+        let state = server_state(&mut admin, installation).await?;
+        record.admit(control, &cluster.name, &state).await?;
+        Ok(admin)
+    }
+}
