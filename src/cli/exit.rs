@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::CommandResult;
 use super::output::Screen;
+use crate::kernel::brief::bounded;
 use crate::kernel::{AnyFailure, ErrorKind, Failure};
 
 /// How a command ends. The codes never change within a major version.
@@ -154,7 +155,8 @@ fn as_json(screen: &Screen, failure: &dyn Failure) -> String {
         details => details,
     };
     let operation = failure.operation().map(|id| id.to_string());
-    error_object(failure.code(), &failure.to_string(), &hints(screen, failure), details, operation)
+    let message = failure.to_string();
+    error_object(failure.code(), &bounded(&message), &hints(screen, failure), short(details), operation)
 }
 
 /// One line: an error as scripts read it.
@@ -173,15 +175,25 @@ pub fn error_object(
 }
 
 fn hints(screen: &Screen, failure: &dyn Failure) -> Vec<String> {
-    failure.hints().iter().map(|hint| screen.hint(hint)).collect()
+    failure.hints().iter().map(|hint| screen.hint(&bounded(hint))).collect()
+}
+
+/// The same, no text in it longer than can be meant.
+fn short(value: Value) -> Value {
+    match value {
+        Value::String(text) => bounded(&text).into(),
+        Value::Array(all) => all.into_iter().map(short).collect(),
+        Value::Object(all) => all.into_iter().map(|(name, value)| (name, short(value))).collect(),
+        other => other,
+    }
 }
 
 fn as_text(screen: &Screen, failure: &dyn Failure) -> String {
-    let mut lines = vec![screen.tagged("error", &failure.to_string())];
+    let mut lines = vec![screen.tagged("error", &bounded(&failure.to_string()))];
     if screen.verbose() {
         let mut cause = failure.source();
         while let Some(error) = cause {
-            lines.push(screen.tagged("cause", &error.to_string()));
+            lines.push(screen.tagged("cause", &bounded(&error.to_string())));
             cause = error.source();
         }
         lines.push(screen.tagged("code", failure.code()));

@@ -43,6 +43,7 @@ pub mod operator;
 pub mod output;
 mod own_files;
 pub(crate) mod pages;
+mod pasted;
 pub mod permission;
 pub mod place;
 pub mod pool;
@@ -251,6 +252,9 @@ pub fn run(args: &[OsString]) -> Exit {
     crash::guard(|| {
         if complete::answer() {
             return Exit::Done;
+        }
+        if let Some(error) = pasted::refused(args) {
+            return usage::refuse(error, args);
         }
         match Cli::try_parse_from(args) {
             Ok(cli) => perform(cli),

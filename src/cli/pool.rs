@@ -6,7 +6,7 @@ use super::output::{Column, Row};
 use super::{CommandResult, Exit, Invocation, complete};
 use crate::app::App;
 use crate::features::placement::DEFAULT;
-use crate::features::provisioning::{Filled, PoolView};
+use crate::features::provisioning::{Filled, PoolView, Provisioning};
 use crate::kernel::PlaceName;
 
 /// How many are made at once unless the caller says.
@@ -87,6 +87,12 @@ pub struct FillArgs {
 pub async fn run(args: PoolArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
+    if matches!(args.verb, Verb::List(_)) {
+        let mut app = App::open(&settings, &caller, &progress).await?;
+        drop(progress);
+        super::pages::list(on, Provisioning::list_pools(&mut app.control).await?, "pools")?;
+        return Ok(Exit::Done);
+    }
     let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
     match args.verb {
         Verb::Set(args) => {
@@ -98,10 +104,7 @@ pub async fn run(args: PoolArgs, on: &Invocation) -> CommandResult {
             on.screen.list(provisioning.pools(&worker).await?)?;
             on.screen.note("fill it: nexus pool fill");
         }
-        Verb::List(ListArgs {}) => {
-            drop(progress);
-            super::pages::list(on, provisioning.pools(&worker).await?, "pools")?;
-        }
+        Verb::List(ListArgs {}) => {}
         Verb::Fill(_) if on.global.dry_run => {
             drop(progress);
             on.screen.list(provisioning.pools(&worker).await?)?;

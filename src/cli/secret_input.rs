@@ -13,20 +13,20 @@ use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString, text};
 /// Most bytes of a password.
 const MAX_BYTES: usize = 1024;
 
-/// Standard input holds no password.
+/// What was given is no secret of one line.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretInputError {
     /// It ended before the first character of a line.
-    #[error("there is no {0} on standard input")]
+    #[error("{0} is empty")]
     Empty(&'static str),
     /// More than anybody types.
-    #[error("the {0} on standard input is longer than {MAX_BYTES} bytes")]
+    #[error("{0} is longer than {MAX_BYTES} bytes")]
     Long(&'static str),
     /// More than one line.
-    #[error("the {0} on standard input is followed by another line")]
+    #[error("{0} is followed by another line")]
     Lines(&'static str),
     /// Not text, or text with control characters.
-    #[error("the {0} on standard input is not UTF-8 text, or holds control characters")]
+    #[error("{0} is not UTF-8 text, or holds control characters")]
     NotText(&'static str),
     /// The system's word.
     #[error("cannot read standard input: {0}")]
@@ -43,7 +43,7 @@ impl Failure for SecretInputError {
     }
 }
 
-/// Reads one line from standard input and cuts its end; `what` names it in errors.
+/// Reads one line from standard input and cuts its end; `what`, e.g. "the password", names it in errors.
 ///
 /// # Errors
 /// When standard input holds anything but one line of text.
@@ -112,7 +112,7 @@ mod tests {
     use crate::kernel::ExposeSecret;
 
     fn read(mut bytes: &[u8]) -> Result<String, SecretInputError> {
-        line_from(&mut bytes, "password").map(|secret| secret.expose_secret().to_owned())
+        line_from(&mut bytes, "the password").map(|secret| secret.expose_secret().to_owned())
     }
 
     #[test]
@@ -123,6 +123,7 @@ mod tests {
         assert_eq!(read(" x ".as_bytes()).unwrap(), " x ");
         assert!(matches!(read(b""), Err(SecretInputError::Empty(_))));
         assert!(matches!(read(b"\n"), Err(SecretInputError::Empty(_))));
+        assert_eq!(read(b"a\nb").unwrap_err().to_string(), "the password is followed by another line");
         assert!(matches!(read(b"a\nb\n"), Err(SecretInputError::Lines(_))));
         assert!(matches!(read(b"a\0b"), Err(SecretInputError::NotText(_))));
         assert!(matches!(read(b"\xff"), Err(SecretInputError::NotText(_))));

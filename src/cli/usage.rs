@@ -83,6 +83,14 @@ pub fn report(error: &clap::Error, args: &[OsString]) -> Exit {
     }
 }
 
+/// Reports a command line that is not even parsed.
+#[must_use]
+pub(super) fn refuse(error: UsageError, args: &[OsString]) -> Exit {
+    let format = if wants_json(args) { Format::Json } else { Format::Table };
+    let screen = Screen::new(&GlobalArgs { output: format, ..GlobalArgs::default() });
+    exit::conclude(&screen, Err(error.into()))
+}
+
 fn show(screen: &Screen, error: &clap::Error) -> Result<(), output::OutputError> {
     screen.raw(screen.styled_for_data(&error.render()).as_bytes())
 }
@@ -194,7 +202,7 @@ fn first_paragraph(rendered: &str) -> String {
 }
 
 /// The command that was typed, as far as it is one.
-fn command_typed(args: &[OsString]) -> String {
+pub(super) fn command_typed(args: &[OsString]) -> String {
     let grammar = super::grammar();
     let mut command = &grammar;
     let mut path = String::from("nexus");

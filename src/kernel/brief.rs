@@ -31,9 +31,34 @@ pub fn brief(text: &str) -> Cow<'_, str> {
     Cow::Owned(short)
 }
 
+/// Most characters of a word that is repeated whole: more than any path that is in use.
+const LONGEST: usize = 2000;
+
+/// The text, with a word that nobody can have meant cut after its beginning.
+#[must_use]
+pub fn bounded(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST {
+        return Cow::Borrowed(text);
+    }
+    let cut = |word: &str| match word.char_indices().nth(LONGEST) {
+        Some(_) => word.chars().take(WORD).chain(['…']).collect(),
+        None => word.to_owned(),
+    };
+    Cow::Owned(text.split_inclusive(char::is_whitespace).map(cut).collect())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::brief;
+    use super::{bounded, brief};
+
+    #[test]
+    fn a_word_of_a_length_that_nobody_means_is_cut_and_a_long_text_is_not() {
+        let path = format!("/{}", "a/".repeat(900));
+        let text = format!("cannot read {path}: {} is not there", "é".repeat(5000));
+        assert_eq!(bounded(&text), format!("cannot read {path}: {}…is not there", "é".repeat(60)));
+        let many = "word ".repeat(2000);
+        assert_eq!(bounded(&many), many);
+    }
 
     #[test]
     fn a_short_text_stays_and_a_long_one_is_cut() {

@@ -78,7 +78,8 @@ impl Failure for NotDotenv {
 /// is in it that means something there. `None` where they would not agree.
 fn dotenv(value: &str) -> Option<String> {
     let has = |signs: &[&str]| signs.iter().any(|sign| value.contains(sign));
-    if value.is_empty() || shell::is_plain(value) {
+    // A question mark is a pattern in a command's words, and nothing in an assignment.
+    if value.is_empty() || shell::is_plain(&value.replace('?', "_")) {
         return Some(value.to_owned());
     }
     // python-dotenv takes ${…} for a variable, and a backslash before a quote or another for an escape.

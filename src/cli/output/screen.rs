@@ -14,6 +14,7 @@ use super::installation;
 use super::mask::masked;
 use super::pager;
 use super::talk::{Notes, Talk};
+use crate::kernel::brief::bounded;
 use crate::kernel::{ErrorKind, Failure};
 
 /// How data is written.
@@ -175,7 +176,7 @@ impl Screen {
 
     /// Tells a person something; not with `--quiet`.
     pub fn note(&self, sentence: &str) {
-        self.talk.note(&masked(&self.hint(&escape::sentence(sentence))));
+        self.talk.note(&masked(&self.hint(&escape::sentence(&bounded(sentence)))));
     }
 
     /// The flags that say which installation this is about, each with a space before it.
@@ -192,7 +193,7 @@ impl Screen {
 
     /// Tells a person that something is odd; not with `--quiet`.
     pub fn warn(&self, sentence: &str) {
-        self.talk.note(&masked(&self.tagged("warning", sentence)));
+        self.talk.note(&masked(&self.tagged("warning", &bounded(sentence))));
     }
 
     /// Writes an error that [`super::super::exit`] has put into words; what looks like a secret, which

@@ -91,7 +91,7 @@ pub(super) async fn run(args: AdoptArgs, on: &Invocation) -> CommandResult {
 }
 
 fn request(args: AdoptArgs) -> Result<AdoptRequest, AnyFailure> {
-    let what = "connection URL";
+    let what = "the connection URL";
     let url = match &args.dsn_file {
         Input::Stdin => secret_input::line_from_stdin(what)?,
         Input::File(path) => secret_input::line_from_file(path, what)?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nexus::infra::db::{Host, ServerAddress, Tls, UrlError};
+use nexus::infra::db::{Host, ServerAddress, Tls};
 use nexus::kernel::{ExposeSecret, SecretString};
 
 use crate::support::dice::Dice;
@@ -131,7 +131,8 @@ fn is_plain(given: &BTreeMap<String, String>, url: &str) -> bool {
     ];
     let get = |name: &str| given.get(name).map_or("", String::as_str);
     let host = get("host");
-    let one_host = !host.contains([',', '@', ' ']) && (host.starts_with('/') || !host.contains('/'));
+    let one_host =
+        !host.contains([',', '@', ' ', '#', '?']) && (host.starts_with('/') || !host.contains('/'));
     let modes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
     let mode = given.get("sslmode").is_none_or(|mode| modes.contains(&mode.as_str()));
     let attributes = given.get("target_session_attrs").is_none_or(|it| it == "any" || it == "read-write");
@@ -139,7 +140,9 @@ fn is_plain(given: &BTreeMap<String, String>, url: &str) -> bool {
     let named = ["host", "user", "password", "dbname"].iter().all(|name| !get(name).is_empty());
     let seen = !given.values().any(|value| value.contains(|c: char| c.is_control() || c == '\u{fffd}'));
     let known = given.keys().all(|key| WEIGHTLESS.contains(&key.as_str()));
-    named && one_host && mode && attributes && port && known && seen && !url.contains([' ', '\t'])
+    // What stands before a host of the parameters is refused where it could be the end of a password.
+    let odd = ["a@b", " ", "\t", "%0A", "%09", "%FF"].iter().any(|odd| url.contains(odd));
+    named && one_host && mode && attributes && port && known && seen && !odd
 }
 
 fn check(url: &str, theirs: &Result<BTreeMap<String, String>, String>) -> bool {
@@ -189,14 +192,6 @@ fn nothing_of_a_url_that_is_refused_is_repeated() {
         if let Err(error) = ServerAddress::from_url(&SecretString::from(url.as_str())) {
             let text = format!("{error} {error:?}");
             assert!(!text.contains("CANARY"), "{url}: {text}");
-            assert!(matches!(
-                error,
-                UrlError::Scheme
-                    | UrlError::Missing(_)
-                    | UrlError::Invalid(_)
-                    | UrlError::Equals
-                    | UrlError::Parameter
-            ));
         }
     }
 }

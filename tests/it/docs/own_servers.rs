@@ -53,7 +53,8 @@ fn the_commands_of_the_page_work_as_they_stand() {
         machine.furnish(&mut shell);
         shell.env("PATH", format!("{}:/usr/bin:/bin", program.display()));
         let output = shell.args(["-c", command]).stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        let said = [output.stderr, output.stdout].concat();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&said));
     }
     let left = server.sql("dune_app", "dune", "dune", "select count(*) from nexus.roles").unwrap();
     assert_eq!(left, ["4"], "the adopted database, used by its own login");

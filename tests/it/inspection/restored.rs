@@ -216,3 +216,13 @@ fn a_key_is_not_deleted_while_the_bucket_that_it_opens_is_kept() {
     world.run(&["--yes", "fsck", "--fix"]);
     assert_eq!(world.there(), there);
 }
+
+#[test]
+fn an_older_record_is_noticed_by_what_the_object_store_alone_was_told() {
+    let (world, _, _) = older();
+    // The server has forgotten, e.g. because it is another one.
+    let forget = format!("delete from nexus_world.high_water where installation = '{}'", world.id);
+    world.sql("postgres", &forget);
+    let (code, faults, _) = fsck(&world, &[]);
+    assert!(code == 9 && faults.iter().any(|(code, _)| code == "record_older"), "{faults:?}");
+}

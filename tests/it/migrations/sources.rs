@@ -112,7 +112,7 @@ fn a_flag_that_does_not_fit_is_refused() {
         ("./here", "source_unclear"),
         ("shpo=./here", "set_not_found"),
         ("nexus=./here", "set_built_in"),
-        ("shop=postgres://me:hunter2@db/x", "source_unclear"),
+        ("shop=postgres://me:hunter2@db/x", "usage"),
     ] {
         let (_, error) = world.error(&["migrate", "plan", "--all", "--source", flag]);
         assert_eq!(error["code"], code, "{flag}");

@@ -6,7 +6,7 @@ mod frozen;
 mod store;
 mod told;
 mod trips;
-mod verbs;
+pub mod verbs;
 
 use serde_json::Value;
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nexus::cli::output::{EnvFormat, render_env};
+use nexus::infra::db::{Host, ServerAddress, Tls};
 
 use crate::support::dice::Dice;
 use crate::support::libpq;
@@ -84,13 +85,28 @@ fn every_reader_of_env_files_reads_the_same_value_or_it_is_not_written() {
     }
     // Docker keeps quotes, so what needs none is written without.
     let by_docker = as_docker(&text);
-    let plain = |value: &str| value.chars().all(|c| c.is_ascii_alphanumeric() || "_-./:@%+=,".contains(c));
+    let plain = |value: &str| value.chars().all(|c| c.is_ascii_alphanumeric() || "_-./:@%+=,?".contains(c));
     let mut count = 0;
     for (name, value) in written.iter().filter(|(_, value)| plain(value)) {
         assert_eq!(by_docker.get(name), Some(value));
         count += 1;
     }
     assert!(count > 20, "{count}");
+}
+
+#[test]
+fn the_url_of_a_host_is_written_so_that_docker_reads_it_too() {
+    let address = ServerAddress {
+        host: Host::Tcp("db.example".to_owned()),
+        port: 5432,
+        user: "app".to_owned(),
+        password: "p@ss w\"rd".into(),
+        database: "shop".to_owned(),
+        tls: Tls::VerifyFull(None),
+    };
+    let url = address.to_url(None);
+    let line = render_env(EnvFormat::Dotenv, &[("DATABASE_URL", &url)], "").unwrap();
+    assert_eq!(as_docker(&line)["DATABASE_URL"], *url);
 }
 
 #[test]
@@ -116,7 +132,10 @@ fn what_is_written_for_a_tenant_is_read_by_everybody_and_its_url_by_libpq() {
     for reader in READERS {
         assert_read(reader, &file, &values);
     }
-    let docker = as_docker(&fs::read_to_string(&file).unwrap());
+    let mut docker = as_docker(&fs::read_to_string(&file).unwrap());
+    // The address of a socket has an '&', which means something to a shell; that of a host has none.
+    let quoted = docker.insert("DATABASE_URL".to_owned(), values["DATABASE_URL"].clone()).unwrap();
+    assert!(quoted.starts_with('\'') && quoted.contains('&'));
     assert_eq!(docker, values);
     let url = libpq::parse(&[values["DATABASE_URL"].clone()]).remove(0).unwrap();
     for (option, variable) in [

@@ -21,7 +21,7 @@ use crate::features::audit;
 use crate::features::placement::{PlacementError, Wish};
 use crate::features::tenants::{self, NewTenant, TenantRef};
 use crate::infra::crypto::{InvitationToken, random};
-use crate::infra::db::{AdvisoryLock, LockKey, REALM, durable_transaction};
+use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, REALM, durable_transaction};
 use crate::infra::failpoint;
 use crate::infra::saga::{Interrupted, Journal};
 use crate::kernel::{Caller, Event, Labels, OperationId, Progress};
@@ -60,7 +60,15 @@ impl Provisioning {
     /// # Errors
     /// When the statement fails.
     pub async fn pools(&self, worker: &Worker) -> Result<Vec<PoolView>, ProvisioningError> {
-        Ok(store::pools(&mut *worker.control.lock().await, REALM.newest()).await?)
+        Self::list_pools(&mut *worker.control.lock().await).await
+    }
+
+    /// The same, of the control database alone.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn list_pools(control: &mut PgConnection) -> Result<Vec<PoolView>, ProvisioningError> {
+        Ok(store::pools(control, REALM.newest()).await?)
     }
 
     /// Sets how many tenants are kept ready at a place. Makes none: see [`Provisioning::fill_pool`].

@@ -1,0 +1,90 @@
+//! An address with a password in it, pasted where no argument takes one: refused before anything reads,
+//! repeats or looks up a part of it.
+
+use std::ffi::OsString;
+
+use super::usage::{self, UsageError};
+
+/// What is said to a command line that holds a login; `None`: there is none in it.
+#[must_use]
+pub(super) fn refused(args: &[OsString]) -> Option<UsageError> {
+    let words = args.iter().skip(1).take_while(|word| *word != "--").map(|word| word.to_string_lossy());
+    let suspects: Vec<_> = words.filter(|word| holds_login(word)).collect();
+    if suspects.is_empty() {
+        return None;
+    }
+    let command = usage::command_typed(args);
+    // A statement may say what it likes.
+    if command == "nexus exec" && suspects.iter().all(|word| !word.starts_with('-')) {
+        return None;
+    }
+    Some(UsageError::new(
+        "an argument holds an address with a login in it; it was not used",
+        [
+            "give the address without user and password; a password is read from a file or from standard \
+             input, e.g. --password-file PATH, --dsn-file PATH"
+                .to_owned(),
+            format!("{command} --help"),
+        ],
+    ))
+}
+
+fn holds_login(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let is_given = |word: &str| word.split("password=").skip(1).any(|value| !value.is_empty());
+    // libpq's other form (manual, chapter 34.1.1.1).
+    let conninfo = lower.contains("host=") && lower.split_whitespace().any(is_given);
+    let urls = lower.match_indices("://").map(|(at, sign)| {
+        let rest = &lower[at + sign.len()..];
+        let rest = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
+        let of_database = lower[..at].ends_with("postgres") || lower[..at].ends_with("postgresql");
+        // Of a password that was not escaped, any sign may stand before the '@'.
+        let authority =
+            if of_database { rest } else { &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())] };
+        authority.contains('@') || is_given(rest)
+    });
+    conninfo || urls.into_iter().any(|it| it)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_refused(words: &[&str]) -> bool {
+        let args: Vec<OsString> = ["nexus"].iter().chain(words).map(Into::into).collect();
+        refused(&args).is_some()
+    }
+
+    #[test]
+    fn a_login_is_found_wherever_it_was_pasted() {
+        for word in [
+            "postgres://u:p@h/d",
+            "postgresql://u:p/x#y?z@h/d",
+            "--source=shop=postgres://u:p@h/d",
+            "https://u:p@h/x",
+            "http://key@h:9000",
+            "see postgres://u:p@h/d",
+            "postgres://h/d?user=u&password=p",
+            "host=h password=p",
+        ] {
+            assert!(is_refused(&["tenant", "create", word]), "{word}");
+            assert!(!is_refused(&["tenant", "psql", "acme", "--", word]), "{word}");
+            assert!(!is_refused(&["exec", "acme", word]) || word.starts_with('-'), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_login_is_none() {
+        for word in [
+            "https://medium.example/@bob",
+            "https://h.example see ann@acme.example",
+            "ann@acme.example",
+            "postgres://h/d",
+            "password=x",
+            "host=h password=",
+            "http://h?x=password=",
+        ] {
+            assert!(!is_refused(&["tenant", "create", word]), "{word}");
+        }
+    }
+}
