@@ -100,9 +100,9 @@ impl Stack {
 
     /// Tenants in bulk, named by a word and a number from 0 on.
     pub(crate) fn create_many(&self, word: &str, count: usize) -> Result<(), Failure> {
-        let lines: String = (0..count).map(|n| format!("{word}{n}\n")).collect();
+        let lines: Vec<String> = (0..count).map(|n| format!("{word}{n}")).collect();
         let file = self.home.join("tenants.csv");
-        std::fs::write(&file, format!("slug\n{lines}"))?;
+        std::fs::write(&file, format!("slug\n{}\n", lines.join("\n")))?;
         self.output(&["tenant", "create", "--from", &file.display().to_string(), "--jobs", "4"])?;
         Ok(())
     }

@@ -92,6 +92,7 @@ async fn look_within(
             Expected { database: it.database(), connection_limit: cluster.connection_limit, open: it.open };
         let drift = cluster::drift(&index, &expected).into_iter();
         sight.findings.extend(drift.map(|drift| of_drift(drift, it, &place)));
+        sight.findings.extend(own_settings(&index, it, &place));
     }
     sealed::look(look, control, &index, &whole, &place, &mut sight.findings).await?;
     let born_with = recorded.template.map(|it| it.carried.public_schema).unwrap_or_default();
@@ -102,6 +103,13 @@ async fn look_within(
         sight.findings.extend(on.look(control, &index, &inventory).await?);
     }
     Ok(sight)
+}
+
+/// Settings of a tenant's database, which only a superuser or its owner role can have given it.
+fn own_settings(index: &Index<'_>, it: &Whole<'_>, place: &Place) -> Option<Finding> {
+    let database = index.database(it.database().name).filter(|database| !database.settings.is_empty())?;
+    let (object, detail) = (format!("database {}", database.name), database.settings.join(", "));
+    Some(Finding::new("database_setting", Some(it.tenant), place, object, detail))
 }
 
 async fn ask(

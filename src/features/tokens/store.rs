@@ -1,7 +1,7 @@
 //! The SQL of signing keys, recorded tokens and revocations, in the control database.
 
 use futures_util::TryStreamExt;
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -42,30 +42,26 @@ pub(super) async fn lock(control: &mut PgConnection) -> Result<(), DbError> {
     Ok(())
 }
 
+/// The columns of a key but for its state.
+const KEY: &str =
+    "kid, algorithm, purpose, created_at, activated_at, retired_at, good_until, public_jwk, realms,
+     extract(epoch from clock_timestamp() - created_at)::bigint as age";
+
 /// All keys, those in use first.
 pub(super) async fn keys(control: &mut PgConnection) -> Result<Vec<KeyView>, DbError> {
-    Ok(sqlx::query_as(
-        "select kid, algorithm, purpose,
-                case when state = 'retiring' and good_until <= now() then 'gone' else state end as state,
-                created_at, activated_at, retired_at, good_until, public_jwk, realms,
-                extract(epoch from clock_timestamp() - created_at)::bigint as age
+    let statement = format!(
+        "select {KEY}, case when state = 'retiring' and good_until <= now() then 'gone' else state end as state
          from control.signing_keys
          order by purpose desc, algorithm <> 'EdDSA', algorithm,
-                  array_position(array['active', 'next', 'retiring', 'gone'], state), created_at desc",
-    )
-    .fetch_all(control)
-    .await?)
+                  array_position(array['active', 'next', 'retiring', 'gone'], state), created_at desc"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).fetch_all(control).await?)
 }
 
 /// All keys with the states that are recorded, whatever the time.
 pub(super) async fn keys_as_recorded(control: &mut PgConnection) -> Result<Vec<KeyView>, DbError> {
-    Ok(sqlx::query_as(
-        "select kid, algorithm, purpose, state, created_at, activated_at, retired_at, good_until, public_jwk,
-                realms, extract(epoch from clock_timestamp() - created_at)::bigint as age
-         from control.signing_keys order by created_at, kid",
-    )
-    .fetch_all(control)
-    .await?)
+    let statement = format!("select {KEY}, state from control.signing_keys order by created_at, kid");
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).fetch_all(control).await?)
 }
 
 /// What does not fit in the ledger of revocations, as object and detail; at most ten of each kind.

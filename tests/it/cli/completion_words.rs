@@ -48,7 +48,7 @@ impl Bash {
     fn completed(&mut self, typed: &str) -> Vec<String> {
         self.input.write_all(format!("{typed}\t\n").as_bytes()).unwrap();
         self.count += 1;
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         loop {
             let text = fs::read_to_string(&self.noted).unwrap();
             let lines: Vec<&str> = text.split("end-of-line\0").collect();

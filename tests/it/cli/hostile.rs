@@ -139,7 +139,7 @@ fn run(world: &World, line: &[OsString]) -> Output {
     let child = command.spawn().unwrap();
     let (tell, hear) = mpsc::channel();
     std::thread::spawn(move || tell.send(child.wait_with_output()));
-    hear.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("{line:?} does not end")).unwrap()
+    hear.recv_timeout(Duration::from_mins(1)).unwrap_or_else(|_| panic!("{line:?} does not end")).unwrap()
 }
 
 /// Texts that steer a terminal, cannot be seen, or are no text.

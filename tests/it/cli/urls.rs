@@ -218,8 +218,10 @@ fn a_url_that_is_written_is_read_back_by_libpq_and_by_us() {
                 database,
                 tls: if is_socket {
                     Tls::Disable
+                } else if dice.one(&[true, false]) {
+                    Tls::Require
                 } else {
-                    dice.one(&[0, 1]).eq(&0).then_some(Tls::Require).unwrap_or(Tls::VerifyFull(None))
+                    Tls::VerifyFull(None)
                 },
             }
         })

@@ -81,7 +81,7 @@ fn what_will_stop_nexus_is_found_before_it_does() {
         "do $$ begin execute format('alter role nexus valid until %L', now() + interval '3 days'); end $$",
     );
     let (what, fix) = found(&examined(&world), "expiry", "warning");
-    assert!(what.contains("nexus") && fix.contains("valid until 'infinity'"), "{what} {fix}");
+    assert!(what.contains("nexus") && fix.contains("valid until"), "{what} {fix}");
     sql(&world, "alter role nexus valid until 'infinity'");
 
     let hba = private.path().join("local/pg/pg_hba.conf");
