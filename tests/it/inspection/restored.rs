@@ -27,7 +27,7 @@ fn create(world: &World, slug: &str) {
 fn with_a_file(world: &World) {
     let folder = world.machine().path("shop");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("1_a.sql"), "create table a (x bigint primary key);\n").unwrap();
+    std::fs::write(folder.join("1_a.up.sql"), "create table a (x bigint primary key);\n").unwrap();
     std::fs::write(folder.join("1_a.down.sql"), "drop table a;\n").unwrap();
     world.ok(&["migrate", "set", "add", "shop", "--source", folder.to_str().unwrap()]);
 }
