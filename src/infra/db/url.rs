@@ -60,6 +60,10 @@ impl ServerAddress {
         if place.contains('@') {
             return Err(UrlError::Invalid("password"));
         }
+        // Several hosts: a parameter may name one in their place, and their ports stay.
+        if place.contains(',') {
+            return Err(UrlError::Invalid("host"));
+        }
         let (host, port) = split_port(place)?;
         parts.set_given("host", host)?;
         parts.set_given("port", port.unwrap_or(""))?;
@@ -306,6 +310,7 @@ mod tests {
             ("postgres://app:secret@db1/app?password=secret=", UrlError::Equals),
             ("postgres://app:secret@db1/app?&port=1", UrlError::Parameter),
             ("postgres://app:secret@db1/app?host=", UrlError::Missing("host")),
+            ("postgres://app:secret@db1,db2/app?host=db3", UrlError::Invalid("host")),
             ("postgres://app:secret word@db1/app", UrlError::Invalid("password")),
         ] {
             let error = parsed(text).unwrap_err();
