@@ -49,11 +49,12 @@ pub struct Setting {
     pub value: String,
 }
 
-/// Reads what a template's clones are to be given, in a session in the template.
+/// Reads what a template's clones are to be given, in any session in the template.
 ///
 /// # Errors
 /// When a statement fails.
 pub async fn read_carried(inside: &mut PgConnection, owner: &str) -> Result<Carried, ClusterError> {
+    sqlx::raw_sql("set search_path to pg_catalog, pg_temp").execute(&mut *inside).await?;
     let default_rights = sqlx::query_as(DEFAULT_RIGHTS).bind(owner).fetch_all(&mut *inside).await?;
     let settings = sqlx::query_as(
         "select split_part(setting, '=', 1) as name, substr(setting, strpos(setting, '=') + 1) as value

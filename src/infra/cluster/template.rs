@@ -42,14 +42,17 @@ pub async fn build_template(
     fence(admin, &work.application()).await?;
     if database(admin, template).await? != DatabaseFound::Absent {
         // Whatever is in the way of this is said when it is in the way of the other, too.
-        if let Ok(true) = work.bring_up_to_date(admin).await {
-            return work.finish(admin).await;
+        if let Ok(Some(carried)) = work.bring_up_to_date(admin).await {
+            work.close(admin).await?;
+            return Ok(carried);
         }
         fence(admin, &work.application()).await?;
     }
     work.begin(admin).await?;
-    work.fill(admin).await?;
-    work.finish(admin).await
+    let carried =
+        work.fill(admin).await?.ok_or(ClusterError::Missing { what: "a new template".to_owned() })?;
+    work.close(admin).await?;
+    Ok(carried)
 }
 
 /// A template that is being built.
@@ -93,11 +96,11 @@ impl Work<'_> {
         Ok(inside.close().await?)
     }
 
-    /// Applies what a finished template lacks. `false`: it is not finished, or holds what it should
+    /// Applies what a finished template lacks. `None`: it is not finished, or holds what it should
     /// not.
-    async fn bring_up_to_date(&self, admin: &mut PgConnection) -> Result<bool, ClusterError> {
+    async fn bring_up_to_date(&self, admin: &mut PgConnection) -> Result<Option<Carried>, ClusterError> {
         if !is_finished(admin, self.template).await? {
-            return Ok(false);
+            return Ok(None);
         }
         let (name, owner) = self.names();
         let open =
@@ -107,13 +110,19 @@ impl Work<'_> {
         self.fill(admin).await
     }
 
-    /// Applies what is not in it, in a session that acts as its owner and has no other power. `false`:
-    /// it holds what it should not.
-    async fn fill(&self, admin: &mut PgConnection) -> Result<bool, ClusterError> {
+    /// Applies what is not in it, in a session that acts as its owner and has no other power; what its
+    /// clones are to be given. `None`: it holds what it should not.
+    async fn fill(&self, admin: &mut PgConnection) -> Result<Option<Carried>, ClusterError> {
         let server = self.server.database(self.template.name);
         let (application, mark) = (self.application(), self.mark());
         let how = (self.template.owner, &*application, &*mark);
-        acting_as(admin, &server, how, async |inside| self.fill_in(inside).await).await
+        let filled = async |inside: &mut PgConnection| {
+            if !self.fill_in(inside).await? {
+                return Ok(None);
+            }
+            read_carried(inside, self.template.owner).await.map(Some)
+        };
+        acting_as(admin, &server, how, filled).await
     }
 
     async fn fill_in(&self, inside: &mut PgConnection) -> Result<bool, ClusterError> {
@@ -150,10 +159,7 @@ impl Work<'_> {
     }
 
     /// Closes it, marked as finished.
-    async fn finish(&self, admin: &mut PgConnection) -> Result<Carried, ClusterError> {
-        let mut inside = self.server.database(self.template.name).connect(&self.application()).await?;
-        let carried = read_carried(&mut inside, self.template.owner).await;
-        inside.close().await?;
+    async fn close(&self, admin: &mut PgConnection) -> Result<(), ClusterError> {
         let name = self.names().0;
         let finish = format!(
             "comment on database {name} is {};
@@ -162,7 +168,7 @@ impl Work<'_> {
             literal(self.template.mark.text),
         );
         sqlx::raw_sql(AssertSqlSafe(finish)).execute(admin).await?;
-        carried
+        Ok(())
     }
 }
 

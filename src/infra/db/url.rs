@@ -69,8 +69,9 @@ impl ServerAddress {
         parts.set_given("port", port.unwrap_or(""))?;
         let (database, parameters) = tail.split_once('?').unwrap_or((tail, ""));
         parts.set_given("dbname", database.strip_prefix('/').unwrap_or(database))?;
-        // libpq passes over nothing but one sign at the end.
-        let parameters = parameters.strip_suffix('&').unwrap_or(parameters);
+        // libpq passes over nothing but one sign after a parameter.
+        let parameters =
+            parameters.strip_suffix('&').filter(|before| !before.is_empty()).unwrap_or(parameters);
         for parameter in parameters.split('&').filter(|_| !parameters.is_empty()) {
             let (name, value) = parameter.split_once('=').ok_or(UrlError::Parameter)?;
             let name = decoded(name, "parameter")?.ok_or(UrlError::Parameter)?;
