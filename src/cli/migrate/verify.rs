@@ -17,8 +17,8 @@ EXAMPLES
   nexus migrate verify --where cluster=eu1 --jobs 8
   nexus -o json migrate verify | jq -r '.[] | select(.severity == \"error\") | .tenant'
 
-Exit codes: 0 nothing differs, though some may be behind; 9 some differ; 6 some did not answer; 8 no
-server answered. docs/verify.md says what each finding means.";
+Exit codes: 0 nothing differs, though some may be behind; 9 some differ; 6 some did not answer or were
+compared with nothing; 8 no server answered. docs/verify.md says what each finding means.";
 
 /// How many tenants are asked at a time on each server, unless it is said.
 const JOBS: u16 = 4;
@@ -76,10 +76,17 @@ fn tell(report: &Verified, on: &Invocation) -> Result<(), AnyFailure> {
     } else {
         on.screen.list(&report.findings)?;
     }
-    let Verified { asked, drifted, pending, unasked, left_out, .. } = report;
+    let Verified { asked, drifted, pending, uncompared, unasked, left_out, .. } = report;
+    let others = if *uncompared == 0 {
+        String::new()
+    } else {
+        format!(
+            "; {uncompared} with other files than the template: of their schemas only indexes were looked at"
+        )
+    };
     on.screen.note(&format!(
         "{asked} tenant(s) asked: {drifted} differ, {pending} are behind and true; {unasked} did not answer, \
-         {left_out} left out"
+         {left_out} left out{others}"
     ));
     Ok(())
 }

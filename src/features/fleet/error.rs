@@ -188,6 +188,16 @@ pub enum FleetError {
         /// Of how many.
         total: usize,
     },
+    /// Some tenants have other files than the template, and nothing was found in the others.
+    #[error(
+        "the schema of {uncompared} of {total} tenant(s) was not compared: they have other files than the template"
+    )]
+    NotCompared {
+        /// How many.
+        uncompared: usize,
+        /// Of how many.
+        total: usize,
+    },
     /// No statement was given.
     #[error("there is no statement to run")]
     NoStatement,
@@ -303,6 +313,10 @@ impl FleetError {
             Self::SomeFailed { unreachable: true, .. } | Self::Unasked { .. } => {
                 vec!["see what answers: nexus cluster check".to_owned(), "nexus fsck".to_owned()]
             }
+            Self::NotCompared { .. } => vec![
+                "see which files the template lacks, and why: nexus migrate status".to_owned(),
+                "bring it up to date: nexus migrate tenants --all".to_owned(),
+            ],
             Self::Unsendable { instead, .. } => vec![(*instead).to_owned()],
             Self::NoStatement => {
                 vec!["pass one: nexus exec --all -- 'select count(*) from invoices'".to_owned()]
@@ -339,9 +353,11 @@ impl Failure for FleetError {
             | Self::SomeFailed { unreachable: true, .. }
             | Self::Copying(CopyError::Program { .. }) => ErrorKind::Unavailable,
             Self::Unasked { unasked, total } if unasked == total => ErrorKind::Unavailable,
-            Self::Partial { .. } | Self::Template { .. } | Self::SomeFailed { .. } | Self::Unasked { .. } => {
-                ErrorKind::Partial
-            }
+            Self::Partial { .. }
+            | Self::Template { .. }
+            | Self::SomeFailed { .. }
+            | Self::Unasked { .. }
+            | Self::NotCompared { .. } => ErrorKind::Partial,
             Self::Behind { .. } | Self::Drift { .. } | Self::Rehearsed { .. } => ErrorKind::Integrity,
             Self::Interrupted { .. } | Self::Stopped => ErrorKind::Interrupted,
             other => other.part().map_or(ErrorKind::Internal, Failure::kind),
@@ -371,6 +387,7 @@ impl Failure for FleetError {
             Self::Behind { .. } => "tenants_behind",
             Self::Drift { .. } => "schema_drift",
             Self::Unasked { .. } => "tenants_not_asked",
+            Self::NotCompared { .. } => "tenants_not_compared",
             Self::NoStatement => "no_statement",
             Self::Copy => "copy_refused",
             Self::PsqlCommand { .. } => "psql_command",
@@ -441,6 +458,7 @@ impl Failure for FleetError {
                 json!({ "drifted": drifted, "asked": asked, "unasked": unasked })
             }
             Self::Unasked { unasked, total } => json!({ "unasked": unasked, "total": total }),
+            Self::NotCompared { uncompared, total } => json!({ "uncompared": uncompared, "total": total }),
             Self::SomeFailed { failed, total, skipped, .. } => {
                 json!({ "failed": failed, "total": total, "skipped": skipped })
             }

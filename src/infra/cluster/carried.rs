@@ -19,7 +19,13 @@ pub struct Carried {
     pub settings: Vec<Setting>,
     /// Rights at schema public, as `grantee|privilege`; an empty grantee is PUBLIC.
     pub public_schema: Vec<String>,
+    /// Row security policies and rights that name the owner role by itself: `DROP OWNED` takes it out of
+    /// them. Statements in which [`OWNER`] stands for the new owner.
+    pub of_owner: Vec<String>,
 }
+
+/// What stands for the new owner: no name is made of this.
+const OWNER: &str = "\u{1}owner\u{1}";
 
 /// A difference from what PostgreSQL gives by default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, FromRow)]
@@ -70,10 +76,43 @@ pub async fn read_carried(inside: &mut PgConnection, owner: &str) -> Result<Carr
          from pg_namespace cross join aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
          where nspname = 'public' and grantee <> nspowner order by 1",
     )
-    .fetch_all(inside)
+    .fetch_all(&mut *inside)
     .await?;
-    Ok(Carried { default_rights, settings, public_schema })
+    let of_owner = sqlx::query_scalar(OF_OWNER).bind(owner).bind(OWNER).fetch_all(inside).await?;
+    Ok(Carried { default_rights, settings, public_schema, of_owner })
 }
+
+/// Policies that are for the owner role, and its rights at what another role owns.
+const OF_OWNER: &str = "
+    with entry (what, many, part, privilege, further, grantee, owner) as (
+        select it.oid::regclass::text, case relkind when 'S' then 'sequence' else 'table' end, '',
+               acl.privilege_type, acl.is_grantable, acl.grantee, relowner
+        from pg_class as it cross join aclexplode(relacl) as acl where it.oid >= 16384
+        union all
+        select it.oid::regclass::text, 'table', format(' (%I)', attname), acl.privilege_type, acl.is_grantable,
+               acl.grantee, relowner
+        from pg_attribute join pg_class as it on it.oid = attrelid cross join aclexplode(attacl) as acl
+        where not attisdropped and it.oid >= 16384
+        union all
+        select quote_ident(nspname), 'schema', '', acl.privilege_type, acl.is_grantable, acl.grantee, nspowner
+        from pg_namespace cross join aclexplode(nspacl) as acl
+        union all
+        select it.oid::regprocedure::text, 'routine', '', acl.privilege_type, acl.is_grantable, acl.grantee, proowner
+        from pg_proc as it cross join aclexplode(proacl) as acl where it.oid >= 16384
+        union all
+        select it.oid::regtype::text, 'type', '', acl.privilege_type, acl.is_grantable, acl.grantee, typowner
+        from pg_type as it cross join aclexplode(typacl) as acl where it.oid >= 16384
+    )
+    select format('alter policy %I on %s to %s;', polname, polrelid::regclass,
+                  (select string_agg(case role when 0 then 'public' when to_regrole(quote_ident($1)) then $2::text
+                                               else quote_ident(pg_get_userbyid(role)) end, ', ')
+                   from unnest(polroles) as role))
+    from pg_policy where to_regrole(quote_ident($1)) = any(polroles)
+    union all
+    select format('grant %s%s on %s %s to %s%s;', privilege, part, many, what, $2::text,
+                  case when further then ' with grant option' else '' end)
+    from entry where grantee = to_regrole(quote_ident($1)) and owner <> grantee
+    order by 1";
 
 /// An entry without a schema says all that there is, so that what PostgreSQL gives by default and is
 /// missing in it was revoked (manual, chapter 53.15).
@@ -138,6 +177,12 @@ impl Carried {
             );
         }
         statements
+    }
+
+    /// The statements that give the clone's owner what the template's owner has by name, while the other
+    /// still has it.
+    pub(super) fn for_owner(&self, owner: &str) -> String {
+        self.of_owner.concat().replace(OWNER, &identifier(owner))
     }
 }
 
@@ -232,6 +277,7 @@ mod tests {
             ],
             settings: vec![Setting { name: "my.Zone".into(), value: "it's".into() }],
             public_schema: Vec::new(),
+            of_owner: vec![format!("alter policy p on t to {OWNER}, public;")],
         };
         assert_eq!(
             carried.statements("db", "new").split(';').collect::<Vec<_>>(),
@@ -243,5 +289,6 @@ mod tests {
                 "",
             ]
         );
+        assert_eq!(carried.for_owner("new"), "alter policy p on t to \"new\", public;");
     }
 }

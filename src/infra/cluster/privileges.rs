@@ -136,7 +136,8 @@ pub async fn grant_inside(
     carried: &Carried,
 ) -> Result<(), ClusterError> {
     let statements = format!(
-        "reassign owned by {template_owner} to {owner}; drop owned by {template_owner}; {bound}; {carried}",
+        "reassign owned by {template_owner} to {owner}; {for_owner} drop owned by {template_owner}; {bound}; {carried}",
+        for_owner = carried.for_owner(database.owner),
         template_owner = identifier(template_owner),
         owner = identifier(database.owner),
         bound = limits::bound(database.owner),

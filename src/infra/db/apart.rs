@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::history::{Script, ScriptError, is_out_of_step, settings};
 use super::statements::{Statement, statements};
-use super::{DbError, PgConnection};
+use super::{DbError, PgConnection, unchanged};
 
 /// Why a file that runs outside a transaction stopped.
 pub(super) struct Cut {
@@ -16,13 +16,19 @@ pub(super) struct Cut {
     pub(super) untouched: bool,
 }
 
-/// Each statement by itself: several at once would be one transaction (manual, chapter 55.2.2.1).
-pub(super) async fn apart(session: &mut PgConnection, script: Script<'_>, again: bool) -> Result<(), Cut> {
+/// Each statement by itself: several at once would be one transaction (manual, chapter 55.2.2.1). What the
+/// database was before, as [`unchanged::READ`] has it.
+pub(super) async fn apart(
+    session: &mut PgConnection,
+    script: Script<'_>,
+    again: bool,
+) -> Result<String, Cut> {
     let cut = |error, untouched| Cut { error, untouched };
-    let set = settings(script, "set");
-    let set = sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *session).await;
-    set.map_err(|error| cut(ScriptError::plain(error), true))?;
-    let mut done = Ok(());
+    let set = format!("{}; {}", unchanged::READ, settings(script, "set"));
+    let rows = sqlx::raw_sql(AssertSqlSafe(set)).fetch_all(&mut *session).await;
+    let was = rows.and_then(|rows| rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0));
+    let was = was.map_err(|error| cut(ScriptError::plain(error), true))?;
+    let mut done = Ok(was);
     for (index, statement) in statements(script.text).into_iter().enumerate() {
         if let Err(error) = one_apart(session, statement, script.lock_timeout, again).await {
             if is_out_of_step(&error.error) {

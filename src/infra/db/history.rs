@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
-use sqlx::{AssertSqlSafe, Either, FromRow};
+use sqlx::{AssertSqlSafe, Either, FromRow, Row};
 
 use super::apart::apart;
 use super::statements::statements;
-use super::{DbError, PgConnection, identifier, literal};
+use super::{DbError, PgConnection, identifier, literal, unchanged};
 
 /// A history table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,16 +169,19 @@ impl History {
         }
         self.run(session, &self.insert(&script, false, -1)).await?;
         let began = Instant::now();
-        if let Err(cut) = apart(session, script, false).await {
-            if cut.untouched {
-                let row = format!("delete from {} where version = {}", self.quoted, script.version);
-                self.run(session, &row).await?;
+        let was = match apart(session, script, false).await {
+            Ok(was) => was,
+            Err(cut) => {
+                if cut.untouched {
+                    let row = format!("delete from {} where version = {}", self.quoted, script.version);
+                    self.run(session, &row).await?;
+                }
+                return Err(cut.error);
             }
-            return Err(cut.error);
-        }
+        };
         let done = format!(
             "{} update {} set success = true, execution_time = {} where version = {}; commit; {reset}",
-            leave(script),
+            leave(script, &was),
             self.quoted,
             nanoseconds(began),
             script.version,
@@ -192,10 +195,10 @@ impl History {
     /// # Errors
     /// [`ScriptError`].
     pub async fn finish(&self, session: &mut PgConnection, script: Script<'_>) -> Result<(), ScriptError> {
-        apart(session, script, true).await.map_err(|cut| cut.error)?;
+        let was = apart(session, script, true).await.map_err(|cut| cut.error)?;
         let done = format!(
             "{} update {} set success = true, checksum = E'\\\\x{}' where version = {}; commit; {reset}",
-            leave(script),
+            leave(script, &was),
             self.quoted,
             hex(script.checksum),
             script.version,
@@ -215,8 +218,8 @@ impl History {
         }
         let begun = format!("update {} set success = false where version = {}", self.quoted, script.version);
         self.run(session, &begun).await?;
-        apart(session, script, true).await.map_err(|cut| cut.error)?;
-        self.run(session, &format!("{} {delete}; commit; {}", leave(script), reset(script))).await
+        let was = apart(session, script, true).await.map_err(|cut| cut.error)?;
+        self.run(session, &format!("{} {delete}; commit; {}", leave(script, &was), reset(script))).await
     }
 
     /// The file, then what its row needs, which is told how long the file took. To let the server work
@@ -227,17 +230,19 @@ impl History {
         script: Script<'_>,
         row: impl FnOnce(i64) -> String,
     ) -> Result<(), ScriptError> {
-        let before = format!("begin; {}\n", settings(script, "set local"));
+        let before = format!("begin; {}; {}\n", unchanged::READ, settings(script, "set local"));
         let (characters, already) = (before.chars().count(), statements(&before).len());
         // The file may end in a comment that has no end of line.
         let all = format!("{before}{}\n;", script.text);
         let began = Instant::now();
-        let mut done: usize = 0;
+        let (mut done, mut was): (usize, Option<String>) = (0, None);
         let sent = {
             let mut results = sqlx::raw_sql(AssertSqlSafe(all)).fetch_many(&mut *session);
             loop {
                 match results.try_next().await {
                     Ok(Some(Either::Left(_))) => done += 1,
+                    // The first row is of the first statement; the others are the file's.
+                    Ok(Some(Either::Right(row))) if was.is_none() => was = row.try_get(0).ok(),
                     Ok(Some(Either::Right(_))) => {}
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),
@@ -249,8 +254,9 @@ impl History {
             let row = row(nanoseconds(began));
             let end = format!(
                 "set local search_path to pg_catalog, pg_temp; set local role none; {hand_over}
-                 set local role {owner}; {also}{row}; commit; {reset}",
+                 {unchanged} set local role {owner}; {also}{row}; commit; {reset}",
                 hand_over = hand_over(script),
+                unchanged = unchanged::check(&was.unwrap_or_default()),
                 owner = identifier(script.owner),
                 also = script.at_its_end,
                 reset = reset(script),
@@ -305,10 +311,11 @@ fn hand_over(script: Script<'_>) -> String {
 }
 
 /// What ends a file that runs outside a transaction, together with its row.
-fn leave(script: Script<'_>) -> String {
-    let (hand_over, also) = (hand_over(script), script.at_its_end);
+fn leave(script: Script<'_>, was: &str) -> String {
+    let (hand_over, also, unchanged) = (hand_over(script), script.at_its_end, unchanged::check(was));
     format!(
-        "begin read write; set search_path to pg_catalog, pg_temp; set role none; {hand_over} reset role; {also}"
+        "begin read write; set search_path to pg_catalog, pg_temp; set role none; {hand_over} {unchanged}
+         reset role; {also}"
     )
 }
 

@@ -21,6 +21,7 @@ mod statements;
 mod states;
 mod text;
 mod transaction;
+mod unchanged;
 mod url;
 
 pub use address::{Host, ServerAddress, Tls};

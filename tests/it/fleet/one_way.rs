@@ -388,3 +388,53 @@ fn verify_finds_rights_owners_default_privileges_and_settings_that_somebody_chan
     }
     fleet.world.ok(&["migrate", "verify", "--full"]);
 }
+
+#[test]
+fn no_file_may_change_the_database_that_it_runs_in() {
+    for (number, what) in [
+        "grant connect on database %I to nexus_app",
+        "comment on database %I is ''x''",
+        "alter database %I connection limit 0",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let fleet = Fleet::of(&["ash"]);
+        let hidden = format!("do $$ begin execute format('{what}', current_database()); end $$;");
+        let text = match number {
+            2 => format!("-- no-transaction\n{hidden}"),
+            _ => format!("create table t (id int); {hidden}"),
+        };
+        fleet.file("1_database", &text);
+        let output = fleet.world.run(&["-o", "json", "migrate", "tenants", "--all"]);
+        assert_eq!(output.status.code(), Some(6), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains("no migration may change who owns or may enter the database"), "{said}");
+        if number < 2 {
+            assert_eq!(fleet.sql("ash", "select to_regclass('t') is null"), ["t"], "{what}");
+            fleet.create(&["birch"]);
+            fleet.world.ok(&["fsck"]);
+        }
+    }
+}
+
+#[test]
+fn what_names_the_owner_is_of_the_owner_in_a_tenant_that_is_born_later_too() {
+    let fleet = Fleet::of(&["ash"]);
+    fleet.file(
+        "1_guard",
+        "create table sec (id int); alter table sec enable row level security;
+         create policy guard on sec as restrictive for delete to current_user, nexus_app using (false);
+         create policy own on sec to current_user using (true);
+         create table o (id int); grant select on o to current_user; create schema s;
+         alter table o owner to pg_database_owner; grant select, insert on o to current_user with grant option;",
+    );
+    fleet.migrate(&["tenants", "--all"]);
+    fleet.is_alike("ash", "young");
+    let policies = "select string_agg(polname || ' ' || (select string_agg(case role when datdba then 'OWNER'
+                        else role::regrole::text end, ',' order by 1) from unnest(polroles) as role), '; ' order by polname)
+                    from pg_policy, pg_database where datname = current_database() group by datname";
+    let both = ["ash", "young"].map(|slug| fleet.sql(slug, policies));
+    assert_eq!(both[0], both[1]);
+    assert!(both[0][0].contains("own OWNER"), "{both:?}");
+}

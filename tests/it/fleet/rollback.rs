@@ -121,3 +121,20 @@ fn a_rehearsed_rollback_says_what_would_run_where() {
     assert!(told.contains(would) && told.contains("2: ash, birch"), "{told}");
     assert_eq!(fleet.history("ash"), ["1", "2"]);
 }
+
+#[test]
+fn a_rollback_that_was_cut_short_is_not_gone_on_with_after_a_later_run() {
+    let fleet = Fleet::of(&["ash", "birch"]);
+    reversible(&fleet, 1);
+    fleet.migrate(&["tenants", "--all"]);
+    let run = last_run(&fleet);
+    fleet.world.killed_at("fleet.finish.before", &["--yes", "migrate", "runs", "rollback", &run]);
+    fleet.migrate(&["tenants", "--all"]);
+    let (code, error) = fleet.world.error(&["--yes", "migrate", "runs", "rollback", &run]);
+    assert_eq!((code, error["code"].as_str()), (5, Some("run_over")), "{error}");
+    fleet.create(&["cedar"]);
+    for slug in ["ash", "birch", "cedar"] {
+        assert_eq!(fleet.history(slug), ["1"], "{slug}");
+    }
+    fleet.is_tidy();
+}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
+use uuid::Uuid;
 
 use super::runner::Runner;
 use super::{Fleet, Outcome, Watch, Written, write};
@@ -46,6 +47,9 @@ impl Fleet {
         let begun = runs::store::taken_back_by(control, id).await?;
         if begun.is_some_and(|(_, state)| state == RunState::Done) {
             return Err(FleetError::Over { id, state: "rolled back already", verb: "rolled back again" });
+        }
+        if let Some((back, _)) = begun {
+            not_overtaken(control, id, back).await?;
         }
         let mut tenants = RunView::tenants_of(control, caller, id).await?;
         tenants.retain(|tenant| !tenant.applied.0.is_empty());
@@ -115,6 +119,7 @@ impl Fleet {
         if let Some((back, state)) = runs::store::taken_back_by(control, id).await?
             && state != RunState::Done
         {
+            not_overtaken(control, id, back).await?;
             return self.roll_on(control, caller, RunId::from(back), watch).await;
         }
         let way = self.way_back(control, caller, id, settings).await?;
@@ -159,4 +164,13 @@ impl Fleet {
         let run = runs::store::run(control, back).await?.ok_or(FleetError::NoRun { id: back })?;
         self.run(control, run, enlisted, watch).await
     }
+}
+
+/// Refuses to go on with a rollback after a run that went forward since: what that applied is its own.
+async fn not_overtaken(control: &mut PgConnection, id: RunId, back: Uuid) -> Result<(), FleetError> {
+    if runs::store::went_forward_after(control, back).await? {
+        let state = "partly rolled back, and a later run went forward since";
+        return Err(FleetError::Over { id, state, verb: "rolled back any further" });
+    }
+    Ok(())
 }

@@ -249,6 +249,21 @@ pub(super) async fn tenant_views(
     .await?)
 }
 
+/// Whether a run went forward, and changed a tenant, after this one began.
+pub(in super::super) async fn went_forward_after(
+    control: &mut PgConnection,
+    run: Uuid,
+) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar(
+        "select exists (select from control.runs as later join control.run_tenants as it on it.run_id = later.id
+                        where later.kind = 'forward' and it.applied <> '[]'
+                          and later.created_at > (select created_at from control.runs where id = $1))",
+    )
+    .bind(run)
+    .fetch_one(control)
+    .await?)
+}
+
 /// The last run that takes this one back, and how it stands.
 pub(in super::super) async fn taken_back_by(
     control: &mut PgConnection,

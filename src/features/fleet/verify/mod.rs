@@ -188,6 +188,8 @@ impl Verified {
             self.asked += 1;
             self.drifted += usize::from(answer.differs());
             self.pending += usize::from(answer.pending);
+            self.uncompared += usize::from(answer.uncompared);
+            self.ahead += usize::from(answer.uncompared && !answer.pending && !answer.differs());
         }
         self.findings.extend(answer.findings);
     }
@@ -195,10 +197,14 @@ impl Verified {
     /// How it ends.
     ///
     /// # Errors
-    /// [`FleetError::Drift`]; [`FleetError::Unasked`].
+    /// [`FleetError::Drift`]; [`FleetError::Unasked`]; [`FleetError::NotCompared`] where tenants have every
+    /// file and the template has not.
     pub fn verdict(&self) -> Result<(), FleetError> {
         let (drifted, asked, unasked) = (self.drifted, self.asked, self.unasked);
         match Verdict::of(drifted, unasked) {
+            Verdict::Well if self.ahead > 0 => {
+                Err(FleetError::NotCompared { uncompared: self.ahead, total: asked })
+            }
             Verdict::Well => Ok(()),
             Verdict::NotSeen { unseen } => {
                 Err(FleetError::Unasked { unasked: unseen, total: asked + unseen })

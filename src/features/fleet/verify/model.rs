@@ -110,6 +110,10 @@ pub struct Verified {
     pub drifted: usize,
     /// How many are true to their histories, which do not have every file yet.
     pub pending: usize,
+    /// How many have other files than the template, so that their schemas were not compared.
+    pub uncompared: usize,
+    /// How many of those have every file: the template is what lacks some.
+    pub ahead: usize,
     /// How many should have answered and did not.
     pub unasked: usize,
     /// How many are left out by their state.

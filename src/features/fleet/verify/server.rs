@@ -53,6 +53,8 @@ pub(super) struct Answer {
     pub(super) closed: bool,
     /// It is behind, and true.
     pub(super) pending: bool,
+    /// Its schema was not compared: it has other files than the template.
+    pub(super) uncompared: bool,
     /// Its schema, where it was read in full.
     pub(super) seen: Option<SeenRow>,
 }
@@ -185,6 +187,7 @@ impl<'a> Server<'a> {
         } else if versions == self.expected.versions {
             self.compare(session, tenant, seen, &mut answer).await?;
         } else {
+            answer.uncompared = true;
             self.note(tenant, OTHER_FILES, &mut answer);
         }
         answer.pending = pending > 0 && answer.findings.iter().all(|it| it.severity != Severity::Error);
@@ -301,6 +304,7 @@ impl<'a> Server<'a> {
     ) -> Result<(), ClusterError> {
         let wholly = *versions == self.expected.versions;
         if versions.get(BUILT_IN) != self.expected.versions.get(BUILT_IN) {
+            answer.uncompared = true;
             self.note(tenant, OTHER_FILES, answer);
             return Ok(());
         }
