@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::features::migrations::MigrationsError;
+use crate::features::migrations::{LINE_ENDS_HINT, MigrationsError};
 use crate::features::placement::PlacementError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
@@ -91,6 +91,16 @@ pub enum FleetError {
         set: String,
         /// The file, as far as its name is known.
         file: String,
+    },
+    /// A file is not the text that was applied.
+    #[error("{file} of set {set} {}", if *line_ends { "has other ends of lines than when it was applied" } else { "is not the text that was applied" })]
+    FileChanged {
+        /// Its set.
+        set: String,
+        /// The file, as far as its name is known.
+        file: String,
+        /// Only the ends of its lines differ.
+        line_ends: bool,
     },
     /// A file is no plan.
     #[error("{file} is no plan: {why}")]
@@ -307,6 +317,10 @@ impl FleetError {
                     .to_owned(),
                 "see what else there is: nexus migrate lint SET".to_owned(),
             ],
+            Self::FileChanged { line_ends: true, .. } => vec![LINE_ENDS_HINT.to_owned()],
+            Self::FileChanged { set, .. } => vec![format!(
+                "put the file back as it was, and write what it should do now as a new one: nexus migrate new {set} NAME"
+            )],
             Self::FilesGone { .. } => vec!["begin a new one: nexus migrate tenants --all".to_owned()],
             Self::Behind { .. } => vec!["bring them up to date: nexus migrate tenants --all".to_owned()],
             Self::Drift { .. } => vec!["see what differs in one: nexus migrate verify SLUG".to_owned()],
@@ -358,7 +372,9 @@ impl Failure for FleetError {
             | Self::SomeFailed { .. }
             | Self::Unasked { .. }
             | Self::NotCompared { .. } => ErrorKind::Partial,
-            Self::Behind { .. } | Self::Drift { .. } | Self::Rehearsed { .. } => ErrorKind::Integrity,
+            Self::FileChanged { .. } | Self::Behind { .. } | Self::Drift { .. } | Self::Rehearsed { .. } => {
+                ErrorKind::Integrity
+            }
             Self::Interrupted { .. } | Self::Stopped => ErrorKind::Interrupted,
             other => other.part().map_or(ErrorKind::Internal, Failure::kind),
         }
@@ -375,6 +391,7 @@ impl Failure for FleetError {
             Self::Unsendable { .. } => "migration_unsendable",
             Self::OutsideTenant { .. } => "outside_tenant",
             Self::NothingIn { .. } => "migration_empty",
+            Self::FileChanged { .. } => "file_changed",
             Self::NoPlan { .. } => "plan_unreadable",
             Self::PlanChanged { .. } => "plan_changed",
             Self::Partial { .. } => "run_partial",

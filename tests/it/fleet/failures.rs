@@ -135,6 +135,30 @@ fn a_file_that_changed_after_it_was_applied_is_refused_and_nothing_newer_runs() 
 }
 
 #[test]
+fn a_file_that_changed_after_it_was_applied_is_refused_where_nobody_lacks_anything_too() {
+    let fleet = Fleet::of(&["ash"]);
+    fleet.file("1_people", PEOPLE);
+    fleet.migrate(&["tenants", "--all"]);
+    let runs = fleet.world.control_sql("select count(*) from control.runs");
+    for (text, hint) in [
+        (format!("{PEOPLE}\n-- changed\n"), "nexus migrate new app NAME"),
+        (format!("\u{feff}{PEOPLE}"), ".gitattributes"),
+    ] {
+        fleet.file("1_people", &text);
+        for args in [&["tenants", "--all"][..], &["tenants", "--all", "--dry-run"], &["plan", "ash"]] {
+            let (code, error) = fleet.world.error(&[&["migrate"], args].concat());
+            assert_eq!((code, error["code"].as_str()), (9, Some("file_changed")), "{args:?}: {error}");
+            assert!(error["message"].as_str().unwrap().contains("1_people of set app"), "{error}");
+            assert!(error["hint"].as_str().unwrap().contains(hint), "{error}");
+        }
+    }
+    assert_eq!(fleet.world.control_sql("select count(*) from control.runs"), runs);
+    fleet.migrate(&["status"]);
+    fleet.file("1_people", PEOPLE);
+    assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "nothing_to_do");
+}
+
+#[test]
 fn a_version_that_the_set_does_not_know_is_told() {
     let fleet = Fleet::of(&["ash"]);
     fleet.file("1_people", PEOPLE);

@@ -329,6 +329,44 @@ fn what_no_file_may_have_is_refused_before_anything_runs() {
 }
 
 #[test]
+fn no_spelling_of_a_role_passes_lint_or_a_plan() {
+    let fleet = Fleet::of(&["ash"]);
+    for statement in [
+        "set \"ROLE\" to none",
+        "set local U&\"!0072ole\" uescape '!' to none",
+        "reset \"session_authorization\"",
+        "select \"set_config\"('app' || '.tenant', 'x', false)",
+        "update pg_settings set setting = 'none' where name = 'role'",
+        "create function f() returns int language sql set role to none as 'select 1'",
+        "grant set on parameter work_mem to nexus_app",
+    ] {
+        fleet.file("1_t", &format!("create table t (id int);\n{statement};"));
+        let (code, error) = fleet.world.error(&["migrate", "plan", "--all"]);
+        assert_eq!((code, error["code"].as_str()), (2, Some("outside_tenant")), "{statement}: {error}");
+        let (code, found, _) = fleet.try_migrate(&["lint", "app"]);
+        let hit = found.as_array().unwrap().iter().find(|it| it["rule"] == "outside-tenant").unwrap();
+        assert_eq!((code, &hit["line"]), (9, &2.into()), "{statement}");
+    }
+    // A way back is refused before the way there has run.
+    fleet.file("1_t.up", "create table t (id int);");
+    std::fs::remove_file(fleet.source("app").join("1_t.sql")).unwrap();
+    fleet.file("1_t.down", "drop table t; reset \"role\";");
+    let (code, error) = fleet.world.error(&["migrate", "plan", "--all"]);
+    assert_eq!((code, error["code"].as_str()), (2, Some("outside_tenant")), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("1_t.down of set app"), "{error}");
+    // Tables and columns may be called so.
+    fleet.file("1_t.down", "drop table \"role\";");
+    fleet.file(
+        "1_t.up",
+        "create table \"role\" (role text, \"set_config\" text); comment on column \"role\".role is 'set role';
+         insert into role values ('reset role', 'set_config'); update role set role = 'x' where \"role\" = 'role';
+         select set_config('app.role', role, true), set_config from role;",
+    );
+    fleet.migrate(&["tenants", "--all"]);
+    fleet.is_alike("ash", "young");
+}
+
+#[test]
 fn verify_finds_rights_owners_default_privileges_and_settings_that_somebody_changed() {
     let fleet = Fleet::of(&["ash"]);
     fleet.file("1_shop", "create schema shop; create table shop.item (id int, price int); create function shop.f() returns int language sql as 'select 1';");

@@ -47,6 +47,29 @@ fn what_no_server_can_be_sent_is_refused_with_its_line_before_anything_runs() {
 }
 
 #[test]
+fn what_begins_or_ends_a_files_transaction_is_refused_by_lint_as_it_is_by_a_run() {
+    let fleet = Fleet::of(&["ash"]);
+    fleet.file("1_t.down", "drop table t;");
+    for (up, down) in [
+        ("create table t (a int);\nprepare transaction 'x';", "drop table t;"),
+        ("create table t (a int);\nCOMMIT;", "drop table t;"),
+        ("create table t (a int);", "drop table t;\nabort;"),
+    ] {
+        let waiver = "-- nexus: allow transaction-control because of old files\n";
+        fleet.file("1_t.up", &format!("{waiver}{up}"));
+        fleet.file("1_t.down", down);
+        for verb in [&["plan", "--all"][..], &["tenants", "--all"]] {
+            let (code, error) = fleet.world.error(&[&["migrate"], verb].concat());
+            assert_eq!((code, error["code"].as_str()), (2, Some("transaction_control")), "{up} {down}");
+        }
+        let (code, found, _) = fleet.try_migrate(&["lint", "app"]);
+        let found = found.as_array().unwrap();
+        let hit = found.iter().find(|it| it["rule"] == "transaction-control").unwrap();
+        assert_eq!((code, hit["state"].as_str()), (9, Some("fails")), "{up} {down}");
+    }
+}
+
+#[test]
 fn a_way_back_that_no_server_can_be_sent_is_refused_before_the_way_there_runs() {
     let fleet = Fleet::of(&["ash"]);
     fleet.file("1_t.up", "create table t (a int);");

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::error::FleetError;
 use super::model::{Only, Plan, PlannedFile, PlannedSet, Request, Selection, Versions};
 use super::runs;
-use crate::features::migrations::{self, BUILT_IN, File, Misnamed, Set, lint};
+use crate::features::migrations::{self, BUILT_IN, File, Misnamed, Set, differs_in_line_ends, lint};
 use crate::features::tenants::{self, Selector, TenantState};
 use crate::infra::db::{PgConnection, has_statement, statements};
 use crate::kernel::{Caller, Event, Progress, TenantId};
@@ -116,6 +116,10 @@ pub(super) async fn make(
         settings: request.settings,
     };
     refuse_empty(control, &plan, &sets).await?;
+    if planned.is_empty() {
+        // Where somebody lacks something, the run compares with each tenant's history.
+        refuse_changed(control, &plan, &sets).await?;
+    }
     Ok(Planned { plan, tenants: planned, left_out, sets })
 }
 
@@ -199,6 +203,9 @@ fn planned_files(sets: &[Set], tenants: &[PlannedTenant]) -> Result<Vec<PlannedF
             let pending = !tenants.is_empty() && (late || file.version > least);
             if pending && set.name != BUILT_IN {
                 refuse_outside(&set.name, &file.name(), &file.up)?;
+                if let Some((down, _)) = file.back() {
+                    refuse_outside(&set.name, &format!("{}.down", file.name()), down)?;
+                }
             }
             if pending {
                 refuse_unsendable(&set.name, file)?;
@@ -242,6 +249,18 @@ async fn refuse_empty(control: &mut PgConnection, plan: &Plan, sets: &[Set]) -> 
     empty.into_iter().find(|it| !known(it)).map_or(Ok(()), |it| {
         let file = format!("{}_{}", it.version, it.description.replace(' ', "_"));
         Err(FleetError::NothingIn { set: it.set.clone(), file })
+    })
+}
+
+/// A file that every tenant has, and that is not the text any more that they had.
+async fn refuse_changed(control: &mut PgConnection, plan: &Plan, sets: &[Set]) -> Result<(), FleetError> {
+    let Some((name, version, applied)) = store::changed(control, &json!(plan.files)).await? else {
+        return Ok(());
+    };
+    let files = sets.iter().filter(|set| set.name == name).flat_map(|set| &set.files);
+    files.into_iter().find(|file| file.version == version).map_or(Ok(()), |file| {
+        let line_ends = differs_in_line_ends(&file.up, &applied);
+        Err(FleetError::FileChanged { set: name.clone(), file: file.name(), line_ends })
     })
 }
 

@@ -20,6 +20,25 @@ pub(super) struct Behind {
     pub(super) versions: Option<Json<std::collections::BTreeMap<String, (i64, i64)>>>,
 }
 
+/// Of these files, `[{"set", "version", "checksum"}]`, the first of which another text was applied to all
+/// tenants, with the checksum of that.
+pub(super) async fn changed(
+    control: &mut PgConnection,
+    files: &Value,
+) -> Result<Option<(String, i64, Vec<u8>)>, DbError> {
+    Ok(sqlx::query_as(
+        "select file.set_name, file.version, file.checksum
+         from control.migration_files as file
+         join jsonb_to_recordset($1) as it (set text, version bigint, checksum text)
+           on it.set = file.set_name and it.version = file.version
+         where file.released and file.set_name <> 'nexus' and file.checksum <> decode(it.checksum, 'hex')
+         order by file.set_name, file.version limit 1",
+    )
+    .bind(files)
+    .fetch_optional(control)
+    .await?)
+}
+
 /// Of these tenants those that lack something of what is wanted, `[{"set_name", "version",
 /// "files"}]`, and those that cannot be asked; by slug. `failed` leaves those that failed when they
 /// were last tried, or the others.

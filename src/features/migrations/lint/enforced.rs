@@ -1,9 +1,12 @@
 //! What cannot be waived is refused by whoever is about to run a file, too. It reads statements as a run
 //! does, in time that grows with the file.
 
-use super::own::acts_outside;
+use super::outside::{acts_outside, is_long};
 use super::statement::Statement;
 use crate::infra::db::statements;
+
+/// How many words tell what most statements are about.
+const FIRST: usize = 4;
 
 /// A statement that no file may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,16 +20,13 @@ pub struct Outside {
 /// The first statement of a text that would act outside the tenant.
 #[must_use]
 pub fn outside_tenant(text: &str) -> Option<Outside> {
-    let sets_config = text.to_ascii_lowercase().contains("set_config");
+    let lower = text.to_ascii_lowercase();
+    // What may stand anywhere in a statement, or be spelled with escapes.
+    let anywhere = ["set_config", "pg_settings", "u&\""].iter().any(|it| lower.contains(it));
     let found = statements(text).into_iter().find(|statement| {
-        let first = statement.words(1);
-        let most = match first.first().map(String::as_str) {
-            Some("grant" | "revoke" | "security" | "copy") => usize::MAX,
-            _ if sets_config => usize::MAX,
-            Some("create" | "alter" | "drop" | "reassign" | "discard" | "reset" | "set" | "comment") => 4,
-            _ => return false,
-        };
-        acts_outside(&Statement { words: statement.words(most), start: 0, end: 0 })
+        let first = statement.words(FIRST);
+        let whole = anywhere || is_long(&first);
+        acts_outside(&Statement::of(statement, if whole { usize::MAX } else { FIRST }))
     })?;
     let before: String = text.chars().take(found.offset).collect();
     Some(Outside { line: before.matches('\n').count() + 1, words: found.words(4).join(" ") })

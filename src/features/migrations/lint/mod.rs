@@ -1,8 +1,9 @@
 //! Looks at migrations for what will lock, rewrite or break, before any tenant has them. Most of
-//! it is found by squawk's linter, the rest by `own.rs`; `rules/` says what is asked and why.
+//! it is found by squawk's linter, the rest by `own.rs` and `outside.rs`; `rules/` says what is asked and why.
 
 mod enforced;
 mod lines;
+mod outside;
 mod own;
 mod rules;
 mod service;
@@ -46,6 +47,9 @@ const LESS_EXACT: [(&str, &[&str]); 2] = [
     ("ban-alter-generated-expression", &["adding-field-with-default"]),
 ];
 
+/// What squawk says of statements that transaction-control finds.
+const OF_TRANSACTIONS: [&str; 2] = ["transaction-nesting", "ban-uncommitted-transaction"];
+
 /// A text to look at.
 #[derive(Debug, Clone)]
 pub struct Subject {
@@ -53,8 +57,7 @@ pub struct Subject {
     pub set: Option<String>,
     /// Its file.
     pub file: String,
-    /// Which way it leads. A way back is looked at for its syntax, and for what acts outside the
-    /// tenant.
+    /// Which way it leads. A way back is looked at for its syntax, and for what no run does.
     pub direction: Direction,
     /// The text.
     pub text: String,
@@ -201,7 +204,7 @@ fn hits(
         }
     }
     if back {
-        hits.extend(own::outside_tenant(&statements));
+        hits.extend(own::never(&statements, transaction));
         return hits;
     }
     hits.extend(own::hits(&statements, transaction));
@@ -217,6 +220,9 @@ fn hits(
         let (start, end) = (usize::from(range.start()), usize::from(range.end()));
         let rule = rules::named(&violation.code.to_string());
         let Some(rule) = rule.filter(|rule| is_asked(rule, strict)) else { continue };
+        if transaction && OF_TRANSACTIONS.contains(&rule.name) {
+            continue;
+        }
         let of_others = !matches!(rule.effect, Effect::Fails | Effect::Style);
         if of_others && is_within(&ours, start, end) {
             continue;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::rules::{EMPTY_FILE, NEEDS_NO_TRANSACTION, OUTSIDE_TENANT, SINGLE_STATEMENT};
+use super::outside::acts_outside;
+use super::rules::{EMPTY_FILE, NEEDS_NO_TRANSACTION, OUTSIDE_TENANT, SINGLE_STATEMENT, TRANSACTION_CONTROL};
 use super::statement::Statement;
 
 /// A place that breaks a rule.
@@ -24,7 +25,7 @@ impl Hit {
 
 /// What breaks a rule of ours in a way there.
 pub(super) fn hits(statements: &[Statement], transaction: bool) -> Vec<Hit> {
-    let mut hits = outside_tenant(statements);
+    let mut hits = never(statements, transaction);
     if statements.is_empty() {
         hits.push(Hit { rule: EMPTY_FILE, start: 0, end: 0 });
     }
@@ -48,9 +49,18 @@ pub(super) fn hits(statements: &[Statement], transaction: bool) -> Vec<Hit> {
     hits
 }
 
-/// What would act outside the tenant.
-pub(super) fn outside_tenant(statements: &[Statement]) -> Vec<Hit> {
-    statements.iter().filter(|it| acts_outside(it)).map(|it| Hit::at(OUTSIDE_TENANT, it)).collect()
+/// What no run does, whichever way a file leads.
+pub(super) fn never(statements: &[Statement], transaction: bool) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for statement in statements {
+        if acts_outside(statement) {
+            hits.push(Hit::at(OUTSIDE_TENANT, statement));
+        }
+        if transaction && statement.controls_transaction {
+            hits.push(Hit::at(TRANSACTION_CONTROL, statement));
+        }
+    }
+    hits
 }
 
 /// The statements that change a table which was made before in the same transaction: nobody else
@@ -82,51 +92,6 @@ fn table_changed(statement: &Statement) -> Option<String> {
         ("update" | "truncate" | "lock" | "cluster", _) => statement.table_at(1),
         _ => None,
     }
-}
-
-/// Whether a statement would act outside the tenant.
-pub(super) fn acts_outside(statement: &Statement) -> bool {
-    let word = |index| statement.word(index);
-    match (word(0), word(1), word(2)) {
-        // A user mapping belongs to the database that it is made in.
-        ("create" | "alter" | "drop", "user", "mapping") => false,
-        ("create" | "alter" | "drop", "database" | "role" | "user" | "group" | "tablespace", _)
-        | ("alter", "system", _)
-        | ("drop" | "reassign", "owned", _)
-        | ("discard", "all", _)
-        | ("reset", "all" | "role" | "session_authorization", _)
-        | ("reset", "session", "authorization")
-        | ("set", "role" | "session_authorization", _)
-        | ("set", "local" | "session", "role" | "session" | "authorization" | "session_authorization")
-        | ("comment", "on", "database" | "role" | "tablespace") => true,
-        // Membership in a role: rights to an object have ON.
-        ("grant" | "revoke", ..) if !statement.has("on") => true,
-        ("grant" | "revoke", ..) => {
-            statement.has_in_a_row(&["on", "database"]) || statement.has_in_a_row(&["on", "tablespace"])
-        }
-        ("security", "label", _) => {
-            statement.has_in_a_row(&["on", "database"]) || statement.has_in_a_row(&["on", "role"])
-        }
-        ("copy", ..) => copies_by_the_server(statement),
-        _ => sets_the_role(statement),
-    }
-}
-
-/// `COPY … FROM|TO 'file'` and `PROGRAM`: the server's own files and programs.
-fn copies_by_the_server(statement: &Statement) -> bool {
-    statement.words.windows(2).any(|pair| {
-        matches!(pair[0].as_str(), "from" | "to")
-            && (pair[1] == "program" || pair[1].ends_with('\'') || pair[1].starts_with('$'))
-    })
-}
-
-/// `set_config('role', …)`, which does what SET ROLE does.
-fn sets_the_role(statement: &Statement) -> bool {
-    let called = |window: &[String]| {
-        let name = window[2].trim_matches('\'').to_ascii_lowercase();
-        window[0] == "set_config" && window[1] == "(" && matches!(&*name, "role" | "session_authorization")
-    };
-    statement.words.windows(3).any(called)
 }
 
 fn needs_no_transaction(statement: &Statement) -> bool {
@@ -179,59 +144,13 @@ mod tests {
     }
 
     #[test]
-    fn what_acts_outside_the_tenant_is_found() {
-        let outside = [
-            "create database x",
-            "ALTER DATABASE x SET search_path = y",
-            "drop database if exists x",
-            "create role x",
-            "alter role x superuser",
-            "create user x",
-            "drop group x",
-            "alter system set work_mem = '1GB'",
-            "create tablespace x location '/x'",
-            "set role postgres",
-            "set local role x",
-            "set session role x",
-            "set role = x",
-            "reset role",
-            "reset all",
-            "discard all",
-            "set session authorization x",
-            "set local session authorization default",
-            "reset session authorization",
-            "grant admin to x",
-            "revoke admin from x",
-            "grant connect on database x to public",
-            "drop owned by x",
-            "reassign owned by x to y",
-            "comment on role x is 'y'",
-            "copy t from '/etc/passwd'",
-            "copy t to program 'sh'",
-            "select set_config('role', 'postgres', false)",
-            "select pg_catalog.set_config( 'ROLE' , 'x', true)",
-        ];
-        for text in outside {
-            assert!(found(text, true).contains(&OUTSIDE_TENANT), "{text}");
+    fn what_begins_or_ends_a_transaction_is_found_where_the_file_runs_in_one() {
+        for text in ["begin", "commit", "end", "rollback", "start transaction", "prepare transaction 'x'"] {
+            assert_eq!(found(text, true), [TRANSACTION_CONTROL], "{text}");
+            assert!(found(text, false).is_empty(), "{text}");
         }
-    }
-
-    #[test]
-    fn what_stays_inside_is_not() {
-        let inside = [
-            "create table database (role int)",
-            "set search_path = app",
-            "set local lock_timeout = '1s'",
-            "grant select on t to public",
-            "copy t from stdin",
-            "create user mapping for public server s",
-            "select set_config('app.tenant', 'x', true)",
-            "comment on table t is 'role'",
-            "insert into role values ('set role')",
-            "reset work_mem",
-        ];
-        for text in inside {
-            assert!(!found(text, true).contains(&OUTSIDE_TENANT), "{text}");
+        for text in ["rollback to savepoint a", "savepoint a", "prepare p as select 1"] {
+            assert!(found(text, true).is_empty(), "{text}");
         }
     }
 

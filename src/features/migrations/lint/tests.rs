@@ -66,7 +66,8 @@ fn the_usual_faults_are_found() {
         ("alter table t drop column a", "ban-drop-column"),
         ("drop table t", "ban-drop-table"),
         ("truncate t cascade", "ban-truncate-cascade"),
-        ("begin; select 1; commit", "transaction-nesting"),
+        ("begin; select 1; commit", "transaction-control"),
+        ("prepare transaction 'x'", "transaction-control"),
         ("creat table t ()", "syntax"),
         ("vacuum full t", "table-rewrite"),
         ("set role postgres", "outside-tenant"),
@@ -105,11 +106,13 @@ fn an_index_built_as_it_should_be_passes() {
 }
 
 #[test]
-fn a_way_back_is_looked_at_for_its_syntax_and_what_acts_outside() {
+fn a_way_back_is_looked_at_for_its_syntax_and_what_no_run_does() {
     let down = |text: &str| check(&subject("1_a.down.sql", text), true).unwrap();
     assert_eq!(down("drop table t; drop index i;"), []);
     assert_eq!(down("drop tabel t;")[0].rule, "syntax");
     assert_eq!(down("drop role t;")[0].rule, "outside-tenant");
+    assert_eq!(down("commit;")[0].rule, "transaction-control");
+    assert_eq!(down("-- no-transaction\ncommit;"), []);
 }
 
 #[test]

@@ -8,6 +8,8 @@ pub(in super::super) const OUTSIDE_TENANT: &str = "outside-tenant";
 pub(in super::super) const NEEDS_NO_TRANSACTION: &str = "needs-no-transaction";
 /// Several statements in a file without a transaction.
 pub(in super::super) const SINGLE_STATEMENT: &str = "single-statement";
+/// Statements that begin or end the transaction that a file runs in.
+pub(in super::super) const TRANSACTION_CONTROL: &str = "transaction-control";
 /// A text that is no SQL.
 pub(in super::super) const SYNTAX: &str = "syntax";
 /// What no server can be sent.
@@ -29,7 +31,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule::nexus(
         OUTSIDE_TENANT,
         Escapes,
-        "a statement names a database, a role, the server or its files: it would act outside the tenant",
+        "a statement names a database, a role, the server or its files: it would act outside the tenant; \
+         so could set_config with a first argument that is not one plain string",
         "leave it out: tenants, their roles and their rights are made by nexus tenant; this cannot be waived",
     ),
     Rule::nexus(
@@ -87,10 +90,17 @@ pub(super) const RULES: &[Rule] = &[
         "a comment of squawk's own is there, which gives no reason and waives nothing; a notice",
         "write '-- nexus: allow RULE because REASON' at the top of the file",
     ),
+    Rule::nexus(
+        TRANSACTION_CONTROL,
+        Fails,
+        "BEGIN, COMMIT, ROLLBACK, PREPARE TRANSACTION and the like in a file that runs in a transaction",
+        "leave them out, or begin the file with '-- no-transaction'; no run takes such a file, so this \
+         cannot be waived",
+    ),
     Rule::squawk(
         "transaction-nesting",
         Fails,
-        "BEGIN, COMMIT or ROLLBACK within a file that runs in a transaction",
+        "BEGIN twice, or COMMIT or ROLLBACK without BEGIN, in a file that runs outside a transaction",
         "leave them out; what is to be committed apart goes into a file of its own",
     ),
     Rule::squawk(

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 pub(super) use fails::{
     EMPTY_FILE, FOREIGN_WAIVER, LATE_NO_TRANSACTION, MISNAMED_FILE, NEEDS_NO_TRANSACTION, OUTSIDE_TENANT,
-    SINGLE_STATEMENT, SYNTAX, UNKNOWN_RULE, UNSENDABLE, UNUSED_WAIVER,
+    SINGLE_STATEMENT, SYNTAX, TRANSACTION_CONTROL, UNKNOWN_RULE, UNSENDABLE, UNUSED_WAIVER,
 };
 
 use crate::kernel::suggest;
@@ -110,7 +110,8 @@ impl Rule {
     /// Whether a file can be let off.
     #[must_use]
     pub fn can_be_waived(&self) -> bool {
-        self.effect != Effect::Escapes && ![UNSENDABLE, MISNAMED_FILE].contains(&self.name)
+        self.effect != Effect::Escapes
+            && ![UNSENDABLE, TRANSACTION_CONTROL, MISNAMED_FILE].contains(&self.name)
     }
 }
 
