@@ -137,12 +137,13 @@ fn a_file_that_changed_after_it_was_applied_is_refused_and_nothing_newer_runs() 
 #[test]
 fn a_file_that_changed_after_it_was_applied_is_refused_where_nobody_lacks_anything_too() {
     let fleet = Fleet::of(&["ash"]);
-    fleet.file("1_people", PEOPLE);
+    let applied = format!("{PEOPLE}\n");
+    fleet.file("1_people", &applied);
     fleet.migrate(&["tenants", "--all"]);
     let runs = fleet.world.control_sql("select count(*) from control.runs");
     for (text, hint) in [
-        (format!("{PEOPLE}\n-- changed\n"), "nexus migrate new app NAME"),
-        (format!("\u{feff}{PEOPLE}"), ".gitattributes"),
+        (format!("{applied}-- changed\n"), "nexus migrate new app NAME"),
+        (applied.replace('\n', "\r\n"), ".gitattributes"),
     ] {
         fleet.file("1_people", &text);
         for args in [&["tenants", "--all"][..], &["tenants", "--all", "--dry-run"], &["plan", "ash"]] {
@@ -154,7 +155,7 @@ fn a_file_that_changed_after_it_was_applied_is_refused_where_nobody_lacks_anythi
     }
     assert_eq!(fleet.world.control_sql("select count(*) from control.runs"), runs);
     fleet.migrate(&["status"]);
-    fleet.file("1_people", PEOPLE);
+    fleet.file("1_people", &applied);
     assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "nothing_to_do");
 }
 
