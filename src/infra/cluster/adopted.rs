@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{ClusterError, REALM_GRANTS, acting_as, drop_marked_migrators, ensure_app_role, sessions};
+use super::{ClusterError, REALM_GRANTS, acting_as, drop_marked_migrators, ensure_app_role, held, sessions};
 use crate::infra::db::{
     DbError, History, MigrationSet, PgConnection, Script, ServerAddress, identifier, literal, transaction,
 };
@@ -139,11 +139,11 @@ pub async fn is_there(admin: &mut PgConnection, it: Adopted<'_>) -> Result<bool,
 /// [`ClusterError::StillOpen`] when sessions do not end in 20 seconds.
 pub async fn close(admin: &mut PgConnection, it: Adopted<'_>) -> Result<(), ClusterError> {
     let (login, connectable) = switches(admin, it).await?;
-    let role = login.map(|_| format!("alter role {} nologin", identifier(it.app)));
     let closed =
         connectable.map(|_| format!("alter database {} allow_connections false", identifier(it.database)));
-    let statements: Vec<String> = role.into_iter().chain(closed).collect();
-    sqlx::raw_sql(AssertSqlSafe(statements.join(";"))).execute(&mut *admin).await?;
+    let role = login.map(|_| sessions::login_statement(it.app, false));
+    let statements: Vec<String> = closed.into_iter().chain(role).collect();
+    held::change(admin, (it.database, it.app), &statements).await?;
     sessions::end_sessions(admin, it.database, it.app).await
 }
 
@@ -165,6 +165,15 @@ pub async fn is_open(admin: &mut PgConnection, it: Adopted<'_>) -> Result<bool, 
     Ok(switches(admin, it).await? == (Some(true), Some(true)))
 }
 
+/// Whether the login may log in or the database takes connections.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn lets_in(admin: &mut PgConnection, it: Adopted<'_>) -> Result<bool, ClusterError> {
+    let (login, connectable) = switches(admin, it).await?;
+    Ok(login.unwrap_or(false) || connectable.unwrap_or(false))
+}
+
 /// Takes back what [`close`] did, the sessions that it ended apart.
 ///
 /// # Errors
@@ -174,13 +183,8 @@ pub async fn open(admin: &mut PgConnection, it: Adopted<'_>) -> Result<(), Clust
     let (login, connectable) = switches(admin, it).await?;
     login.ok_or_else(|| missing(format!("role {}", it.app)))?;
     connectable.ok_or_else(|| missing(format!("database {}", it.database)))?;
-    let statements = format!(
-        "alter role {} login; alter database {} allow_connections true",
-        identifier(it.app),
-        identifier(it.database)
-    );
-    sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
-    Ok(())
+    let open = format!("alter database {} allow_connections true", identifier(it.database));
+    held::change(admin, (it.database, it.app), &[sessions::login_statement(it.app, true), open]).await
 }
 
 /// Whether PUBLIC may connect.

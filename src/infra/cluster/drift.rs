@@ -217,6 +217,11 @@ fn owner_drift(role: &FoundRole, quoted: &str, add: &mut Add<'_>) {
     }
 }
 
+/// The detail of `role_login` where an app role cannot log in, and should.
+pub const CANNOT_LOG_IN: &str = "it cannot log in";
+/// The same where it can, and should not.
+pub const CAN_LOG_IN: &str = "it can log in, and the tenant is closed";
+
 /// The settings that the app role is made with.
 const APP_SETTINGS: [(&str, &str); 2] =
     [("search_path", "public, pg_temp"), ("idle_in_transaction_session_timeout", "5min")];
@@ -224,11 +229,10 @@ const APP_SETTINGS: [(&str, &str); 2] =
 fn app_drift(role: &FoundRole, quoted: &str, expected: &Expected<'_>, add: &mut Add<'_>) {
     match (role.login, expected.open) {
         (true, false) => {
-            let detail = "it can log in, and the tenant is closed".to_owned();
-            add("role_login", detail, format!("alter role {quoted} nologin"));
+            add("role_login", CAN_LOG_IN.to_owned(), format!("alter role {quoted} nologin"));
         }
         (false, true) => {
-            add("role_login", "it cannot log in".to_owned(), format!("alter role {quoted} login"));
+            add("role_login", CANNOT_LOG_IN.to_owned(), format!("alter role {quoted} login"));
         }
         _ => {}
     }

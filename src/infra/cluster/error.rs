@@ -50,6 +50,16 @@ pub enum ClusterError {
         /// The statement that ends it there.
         command: String,
     },
+    /// Something of ours cannot be changed before a person has ended what holds it.
+    #[error("{what} cannot be changed: {by} holds it")]
+    HeldUp {
+        /// What it is, e.g. `role nx…`.
+        what: String,
+        /// What holds it.
+        by: String,
+        /// The statements that end that, and in which database.
+        command: String,
+    },
     /// A database that was to be cloned was made with another version of the system's collations.
     #[error(
         "database {database} cannot be cloned: the operating system's collations have changed since it was made"
@@ -97,6 +107,7 @@ impl Failure for ClusterError {
             Self::Foreign { .. }
             | Self::InUse { .. }
             | Self::HeldBy { .. }
+            | Self::HeldUp { .. }
             | Self::Collation { .. }
             | Self::AppRole { .. }
             | Self::File { .. } => ErrorKind::Conflict,
@@ -113,6 +124,7 @@ impl Failure for ClusterError {
             Self::StillOpen { .. } => "cluster_still_open",
             Self::InUse { .. } => "cluster_in_use",
             Self::HeldBy { .. } => "cluster_held_by",
+            Self::HeldUp { .. } => "cluster_held_up",
             Self::Collation { .. } => "collation_changed",
             Self::File { .. } => "migration_file",
             Self::AppRole { .. } => "app_role_powerful",
@@ -130,6 +142,7 @@ impl Failure for ClusterError {
                 vec![format!("as a superuser in database {database}: {command}")]
             }
             Self::HeldBy { database: None, command, .. } => vec![format!("as a superuser: {command}")],
+            Self::HeldUp { command, .. } => vec![format!("as a superuser: {command}")],
             Self::Collation { database } => vec![format!(
                 "as a superuser, in that database: reindex database {name}; alter database {name} refresh collation version",
                 name = identifier(database)

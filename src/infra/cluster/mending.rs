@@ -2,7 +2,7 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::ClusterError;
+use super::{ClusterError, Database, held};
 use crate::infra::db::{PgConnection, ServerAddress, identifier};
 
 /// Runs the statement that mends a [`super::Drift`].
@@ -12,6 +12,18 @@ use crate::infra::db::{PgConnection, ServerAddress, identifier};
 pub async fn mend(admin: &mut PgConnection, statement: &str) -> Result<(), ClusterError> {
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(admin).await?;
     Ok(())
+}
+
+/// The same for what is a tenant's, whose sessions are ended where they hold it up.
+///
+/// # Errors
+/// When it fails.
+pub async fn mend_tenant(
+    admin: &mut PgConnection,
+    database: Database<'_>,
+    statement: &str,
+) -> Result<(), ClusterError> {
+    held::change(admin, (database.name, database.app), &[statement.to_owned()]).await
 }
 
 /// Takes all rights at a database away from a role.

@@ -15,6 +15,7 @@ mod drift;
 mod error;
 mod fingerprint;
 mod glance;
+mod held;
 mod high_water;
 mod inside;
 mod inventory;
@@ -36,7 +37,7 @@ pub use carried::{Carried, read_carried};
 pub use copy::{CopyError, copy_database};
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
 pub use dependents::{check_nothing_else_is_theirs, clear_database, drop_roles_everywhere};
-pub use drift::{Drift, Expected, Index, Mend, drift};
+pub use drift::{CAN_LOG_IN, CANNOT_LOG_IN, Drift, Expected, Index, Mend, drift};
 pub use error::ClusterError;
 pub use fingerprint::{Line, Parts, recipe, schema_digest, schema_lines};
 pub use glance::{Applied, Catalogue, History, Written, catalogue, histories, written};
@@ -47,7 +48,7 @@ pub use inventory::{
     Verifier, inventory,
 };
 pub use limits::{Facility, TEMP_FILE_LIMIT, allow, allows, end_hoarders, superusers};
-pub use mending::{close_template, drop_role, end_session, mend, revoke_database};
+pub use mending::{close_template, drop_role, end_session, mend, mend_tenant, revoke_database};
 pub use migrator::{
     MigratorLogin, OwnerFound, acting_as, close_after_migration, drop_marked_migrators, drop_migrators,
     hand_over, make_migrators, open_for_migration, owners,
@@ -58,7 +59,7 @@ pub use privileges::{
 };
 pub use roles::{Mark, Roles, RolesFound, create_roles, drop_roles, roles};
 pub use scratch::{create_scratch, create_scratch_login, drop_scratch, scratch_login};
-pub use sessions::{close_logins, fence, logins_closed, name_session, open_logins};
+pub use sessions::{close_logins, fence, lets_in, logins_closed, name_session, open_logins};
 pub use size::{database_bytes, tables_and_rows};
 pub use template::{SetOfFiles, build_template, drop_template};
 pub use trespass::{Entry, become_other, enter};

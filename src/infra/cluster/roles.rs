@@ -3,7 +3,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::{APP_ROLE, ClusterError, TEMP_FILE_LIMIT};
+use super::{APP_ROLE, ClusterError, TEMP_FILE_LIMIT, held};
 use crate::infra::db::{PgConnection, identifier, literal};
 
 /// The names of both roles, and the mark that they bear as a comment.
@@ -148,6 +148,7 @@ pub async fn roles(
 pub async fn create_roles(
     admin: &mut PgConnection,
     roles: Roles<'_>,
+    database: &str,
     verifier: &str,
     (connection_limit, login): (i32, bool),
 ) -> Result<(), ClusterError> {
@@ -171,8 +172,7 @@ pub async fn create_roles(
         literal(verifier),
         login = if login { "login" } else { "nologin" },
     );
-    sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
-    Ok(())
+    held::change(admin, (database, roles.app), &[statements]).await
 }
 
 /// Drops both roles, where they are there and ours. Their database must be gone.

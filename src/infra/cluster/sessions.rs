@@ -7,6 +7,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::held;
 use super::high_water::{is_absent, note_statement, prepare_high_water};
 use super::{ClusterError, Database, Roles};
 use crate::infra::db::{DbError, PgConnection, identifier, in_one_batch, literal};
@@ -50,17 +51,19 @@ pub async fn name_session(admin: &mut PgConnection, application: &str) -> Result
     Ok(())
 }
 
-/// Lets no new session of the tenant in, and ends those that there are, until none is left: the app
-/// role cannot log in, the database takes no connections. Two switches, of which neither holds
+/// Lets no new session of the tenant in, and ends those that there are, until none is left: the
+/// database takes no connections, the app role cannot log in. Two switches, of which neither holds
 /// anything else: whatever limits and settings were made stay as they are. Finding either gone is
 /// no error. Gives this session another name first and notes the change's fence, as [`begin_change`].
-/// All of it is one round trip where the sessions end at once.
+/// All of it is one round trip where the sessions end at once. The database is closed first, by a
+/// transaction of its own: a session inside may hold the role's row, and is ended then.
 ///
 /// [`begin_change`]: super::begin_change
 ///
 /// # Errors
 /// [`ClusterError::Foreign`] when one is there that is not ours, [`ClusterError::StillOpen`] when
-/// sessions do not end in 20 seconds.
+/// sessions do not end in 20 seconds, [`ClusterError::HeldUp`] when a prepared transaction keeps the
+/// role as it is; the database is closed then.
 pub async fn close_logins(
     admin: &mut PgConnection,
     (application, change): (&str, (Uuid, i64)),
@@ -69,10 +72,11 @@ pub async fn close_logins(
 ) -> Result<(), ClusterError> {
     let batch = format!(
         "set application_name to {}; begin; set local synchronous_commit to off; {}; commit;
-         begin; {}; commit; {}",
+         {}; {}; {}",
         literal(application),
         note_statement(change),
-        switch_off(roles, database),
+        held::impatiently(&close(roles, database)),
+        held::impatiently(&login_statement(roles.app, false)),
         end_and_look((database.name, roles.app)),
     );
     let mut ended = in_one_batch(admin, batch.clone()).await;
@@ -83,6 +87,11 @@ pub async fn close_logins(
     let rows = match ended {
         Err(DbError::Refused { state, message, .. }) if state == FOREIGN => {
             return Err(ClusterError::Foreign { what: message });
+        }
+        Err(error) if held::is_held_up(&error) => {
+            let switches = [close(roles, database), login_statement(roles.app, false)];
+            held::change_held(admin, (database.name, roles.app), &switches).await?;
+            return end_sessions(admin, database.name, roles.app).await;
         }
         other => other?,
     };
@@ -96,8 +105,8 @@ pub async fn close_logins(
 /// SQLSTATE of our own (class `NX` is nobody's): something bears the name and not the mark.
 const FOREIGN: &str = "NX001";
 
-/// The block that turns both switches off, or says what is not ours.
-fn switch_off(roles: Roles<'_>, database: Database<'_>) -> String {
+/// The block that lets nobody into the database any more, or says what is not ours.
+fn close(roles: Roles<'_>, database: Database<'_>) -> String {
     format!(
         "do $nexus$
          declare other text;
@@ -114,10 +123,8 @@ fn switch_off(roles: Roles<'_>, database: Database<'_>) -> String {
              if other is not null then
                  raise exception using errcode = '{FOREIGN}', message = other;
              end if;
-             if exists (select from pg_authid where rolname = {app}) then
-                 alter role {app_name} nologin;
-             end if;
-             if exists (select from pg_database where datname = {name} and datconnlimit <> -2) then
+             if exists (select from pg_database
+                        where datname = {name} and datconnlimit <> -2 and datallowconn) then
                  alter database {database} allow_connections false;
              end if;
          end $nexus$",
@@ -125,8 +132,22 @@ fn switch_off(roles: Roles<'_>, database: Database<'_>) -> String {
         app = literal(roles.app),
         mark = roles.mark.texts().map(literal).join(", "),
         name = literal(database.name),
-        app_name = identifier(roles.app),
         database = identifier(database.name),
+    )
+}
+
+/// The block that says whether a role can log in, where that is not so already.
+pub(super) fn login_statement(app: &str, on: bool) -> String {
+    format!(
+        "do $nexus$
+         begin
+             if exists (select from pg_authid where rolname = {} and rolcanlogin <> {on}) then
+                 alter role {} {};
+             end if;
+         end $nexus$",
+        literal(app),
+        identifier(app),
+        if on { "login" } else { "nologin" },
     )
 }
 
@@ -163,6 +184,23 @@ pub async fn logins_closed(
     Ok(shut && sessions(admin, (database.name, roles.app), false).await? == 0)
 }
 
+/// Whether the app role can log in or the database takes connections. What is not there, or not
+/// ours, lets nobody in.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn lets_in(
+    admin: &mut PgConnection,
+    roles: Roles<'_>,
+    database: Database<'_>,
+) -> Result<bool, ClusterError> {
+    match switches(admin, roles, database).await {
+        Ok((login, connectable)) => Ok(login.unwrap_or(false) || connectable.unwrap_or(false)),
+        Err(ClusterError::Foreign { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes back what [`close_logins`] did, the sessions that it ended apart.
 ///
 /// # Errors
@@ -177,13 +215,8 @@ pub async fn open_logins(
     let (login, connectable) = switches(admin, roles, database).await?;
     login.ok_or_else(|| missing(format!("role {}", roles.app)))?;
     connectable.ok_or_else(|| missing(format!("database {}", database.name)))?;
-    let statements = format!(
-        "alter role {} login; alter database {} allow_connections true",
-        identifier(roles.app),
-        identifier(database.name)
-    );
-    sqlx::raw_sql(AssertSqlSafe(statements)).execute(admin).await?;
-    Ok(())
+    let open = format!("alter database {} allow_connections true", identifier(database.name));
+    held::change(admin, (database.name, roles.app), &[login_statement(roles.app, true), open]).await
 }
 
 /// Whether both switches are on; `None` where there is nothing to switch.

@@ -2,6 +2,7 @@
 
 mod due;
 mod held_back;
+mod own_row;
 mod points;
 mod races;
 mod shut;

@@ -48,6 +48,7 @@ impl Step<Plan, ProvisioningError> for MakeRoles {
         Ok(cluster::create_roles(
             &mut *plan.server.admin.lock().await,
             plan.roles(),
+            plan.database().name,
             verifier.expose_secret(),
             (limit, !plan.tenant.is_closed()),
         )

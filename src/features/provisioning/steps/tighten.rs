@@ -31,7 +31,7 @@ impl Step<Plan, ProvisioningError> for Tighten {
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         for statement in outside(plan).await? {
-            cluster::mend(&mut *plan.server.admin.lock().await, &statement).await?;
+            cluster::mend_tenant(&mut *plan.server.admin.lock().await, plan.database(), &statement).await?;
         }
         for statement in inside(plan).await? {
             plan.inside(async |inside| Ok(cluster::mend(inside, &statement).await?)).await?;
