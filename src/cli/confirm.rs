@@ -29,6 +29,14 @@ impl ConfirmArgs {
     pub fn asking<'a>(&self, doing: &'a str) -> Asking<'a> {
         Asking { doing, given: self.confirm.map(Meant::Number), destroys: false }
     }
+
+    /// The same where `left` are still to be changed of those that the last run of the command was
+    /// confirmed for: the number that was right then is right again.
+    #[must_use]
+    pub fn of_a_repeat(&self, left: usize, last: Option<usize>) -> Self {
+        let is_last = self.confirm.is_some() && self.confirm == last;
+        Self { confirm: if is_last && last > Some(left) { Some(left) } else { self.confirm } }
+    }
 }
 
 /// What `--confirm` says: which tenant is meant, or how many are. No slug begins with a digit.
@@ -56,7 +64,7 @@ pub struct Asking<'a> {
     /// What `--confirm` says.
     pub given: Option<Meant>,
     /// Whether something is destroyed: then one tenant is confirmed, too, by its slug, and several
-    /// that were named are confirmed like a selection.
+    /// that were named are confirmed like a selection. One that was named takes no number.
     pub destroys: bool,
 }
 
@@ -68,7 +76,7 @@ impl Asking<'_> {
     /// When something else is typed or given, or there is nobody to ask.
     pub fn confirm(&self, on: &Invocation, slugs: &[&str], selected: bool) -> Result<(), AnyFailure> {
         match (slugs, &self.given) {
-            ([slug], given) if self.destroys => self.one(on, slug, given.as_ref()),
+            ([slug], given) if self.destroys => self.one(on, slug, given.as_ref(), selected),
             (_, Some(Meant::One(given))) => {
                 let what = format!("{} {}", self.doing, tenants(slugs.len()));
                 let again = again(on, slugs.len());
@@ -80,17 +88,32 @@ impl Asking<'_> {
         }
     }
 
-    fn one(&self, on: &Invocation, slug: &str, given: Option<&Meant>) -> Result<(), AnyFailure> {
+    fn one(
+        &self,
+        on: &Invocation,
+        slug: &str,
+        given: Option<&Meant>,
+        selected: bool,
+    ) -> Result<(), AnyFailure> {
         let given = match given {
-            Some(Meant::Number(1)) => Some(slug),
+            Some(Meant::Number(1)) if selected => Some(slug),
             Some(Meant::One(given)) => Some(given.as_str()),
-            Some(Meant::Number(wrong)) => return number(on, self.doing, &[slug], Some(*wrong)),
+            Some(Meant::Number(wrong)) if selected => {
+                return number(on, self.doing, &[slug], Some(*wrong));
+            }
+            Some(Meant::Number(number)) => return Err(not_a_slug(on, self.doing, slug, *number).into()),
             None => None,
         };
         let shown = [format!("context {}: {slug}", on.settings()?.context)];
         let what = format!("{} tenant {slug}", self.doing);
         Ok(prompt::confirm_word(on, &what, &shown, slug, given)?)
     }
+}
+
+/// That one tenant was confirmed by a number.
+pub(super) fn not_a_slug(on: &Invocation, doing: &str, slug: &str, given: usize) -> impl Failure + use<> {
+    let what = format!("{doing} tenant {slug}");
+    NumberError::Mismatch { what, given: given.to_string(), again: again(on, slug) }
 }
 
 /// The number of tenants was not confirmed. Nothing was done.
@@ -161,8 +184,8 @@ fn some_of(slugs: &[&str]) -> String {
     }
 }
 
-fn again(on: &Invocation, count: usize) -> String {
-    let mut flags = format!("--confirm {count}");
+fn again(on: &Invocation, meant: impl std::fmt::Display) -> String {
+    let mut flags = format!("--confirm {meant}");
     if !on.global.yes {
         flags.insert_str(0, "--yes ");
     }

@@ -20,6 +20,9 @@ use crate::features::provisioning::sealed;
 use crate::features::tenants::Selector;
 use crate::kernel::{AnyFailure, ErrorKind, Failure, text};
 
+pub(super) const USAGE: &str =
+    "nexus exec [OPTIONS] <SLUG|ID|--all|--where <KEY=VALUE,…>> <--file <FILE|->|-- <SQL>>";
+
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
   nexus exec --all -- 'select count(*) from invoices'

@@ -173,7 +173,7 @@ pub enum Command {
     ///
     /// It is read-only unless --write is given, and then one transaction in each. What comes of it is
     /// written as it comes. That it was run, and by whom, is in the audit log; its text is not.
-    #[command(after_help = exec::AFTER_HELP)]
+    #[command(after_help = exec::AFTER_HELP, override_usage = exec::USAGE)]
     Exec(Box<exec::ExecArgs>),
     /// Compare the control database with all that is really there, and mend what differs
     ///

@@ -134,6 +134,11 @@ pub(super) fn of_verb(command: &Command, path: &str, word: &str) -> Vec<String> 
     absent.into_iter().chain(meant).chain(help).collect()
 }
 
+/// Whether a verb shuts somebody out, and can be undone.
+pub(super) fn shuts_out(verb: &str) -> bool {
+    matches!(verb, "suspend" | "disable")
+}
+
 /// Whether a verb or flag destroys, shuts out, or takes everything.
 pub(super) fn destroys(word: &str) -> bool {
     let flag = word.split(['=', ' ']).next().unwrap_or(word);

@@ -9,7 +9,7 @@ use super::output::{Format, Screen};
 use super::{GlobalArgs, output, suggestions};
 use crate::features::tenants::SelectorError;
 use crate::kernel::slug::SlugError;
-use crate::kernel::{ErrorKind, Failure, Slug};
+use crate::kernel::{ErrorKind, Failure, Slug, shell};
 
 /// A command line that Nexus cannot make sense of.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +120,10 @@ fn of_clap(error: &clap::Error, args: &[OsString]) -> UsageError {
             hints.push(format!("did you mean {}?", words.join(" or ")));
         }
     }
-    hints.extend(slug_suggestion(error));
+    match statement_suggestion(error, &command, args) {
+        Some(hint) => hints.push(hint),
+        None => hints.extend(slug_suggestion(error, &command)),
+    }
     hints.extend(selector_suggestions(error));
     hints.extend(one_of_several(error, &command));
     hints.push(format!("{command} --help"));
@@ -170,7 +173,8 @@ fn holds_login(text: &str) -> bool {
 }
 
 /// Verbs and their flags that clap names alone where another would do as well.
-const ONE_OF: [(&str, &str, &str); 5] = [
+const ONE_OF: [(&str, &str, &str); 6] = [
+    ("nexus exec", "<SQL", "the statement stands behind --: nexus exec SLUG -- 'select 1'"),
     (
         "nexus token revoke",
         "<JTI>",
@@ -230,14 +234,39 @@ fn verb_suggestions(path: &str, word: &str) -> Vec<String> {
     suggestions::of_verb(command, path, word)
 }
 
-fn slug_suggestion(error: &clap::Error) -> Option<String> {
+/// How a statement is typed that stands among the tenants of `exec`.
+fn statement_suggestion(error: &clap::Error, command: &str, args: &[OsString]) -> Option<String> {
+    std::error::Error::source(error)?.downcast_ref::<SlugError>()?;
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidValue) else { return None };
+    let is_statement = typed.trim().contains(char::is_whitespace) && !holds_login(typed);
+    if command != "nexus exec" || !is_statement || args.iter().any(|word| word == "--") {
+        return None;
+    }
+    let words = args.iter().skip(1).map(|word| word.to_string_lossy()).filter(|word| word != typed);
+    let words: String = words.map(|word| format!(" {}", shell::word(&word))).collect();
+    Some(format!("the statement stands behind --: nexus{words} -- {}", shell::word(typed)))
+}
+
+/// The slug that a word comes to. None beside a verb that shuts out or destroys; one that is made up
+/// only for a tenant that is yet to get it.
+fn slug_suggestion(error: &clap::Error, command: &str) -> Option<String> {
     let reason = std::error::Error::source(error)?;
     reason.downcast_ref::<SlugError>()?;
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidValue) else { return None };
     if holds_login(typed) {
         return None;
     }
-    Slug::suggest(typed).map(|slug| format!("did you mean {slug}?"))
+    let argument = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.as_str(),
+        _ => "",
+    };
+    let verb = command.rsplit(' ').next().unwrap_or_default();
+    let slug = match (command, argument) {
+        ("nexus tenant create", _) | ("nexus tenant rename", "<NEW>") => Slug::suggest(typed),
+        _ if suggestions::destroys(verb) || suggestions::shuts_out(verb) => None,
+        _ => Slug::like(typed),
+    };
+    slug.map(|slug| format!("did you mean {slug}?"))
 }
 
 fn selector_suggestions(error: &clap::Error) -> Vec<String> {

@@ -91,23 +91,35 @@ impl Slug {
         &self.0
     }
 
-    /// The nearest valid slug to what was typed, for an error's hint.
+    /// The valid slug that what was typed comes to, for an error's hint; where there is none, or it is
+    /// reserved, one made of it: only for a tenant that is yet to get its slug.
     #[must_use]
     pub fn suggest(text: &str) -> Option<Self> {
-        let mut out = String::new();
-        for c in text.chars().flat_map(char::to_lowercase) {
-            if c.is_ascii_alphanumeric() {
-                out.push(c);
-            } else if !out.is_empty() && !out.ends_with('-') {
-                out.push('-');
-            }
-            if out.len() == MAX_LEN {
-                break;
-            }
-        }
-        let trimmed = out.trim_matches('-').trim_start_matches(|c: char| !c.is_ascii_lowercase());
-        trimmed.parse().ok().or_else(|| format!("{trimmed}-co").parse().ok())
+        let plain = plain(text);
+        plain.parse().ok().or_else(|| format!("{plain}-co").parse().ok())
     }
+
+    /// The valid slug that what was typed comes to, for an error's hint.
+    #[must_use]
+    pub fn like(text: &str) -> Option<Self> {
+        plain(text).parse().ok()
+    }
+}
+
+/// What was typed in the letters of a slug.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().flat_map(char::to_lowercase) {
+        if c.is_ascii_alphanumeric() {
+            out.push(c);
+        } else if !out.is_empty() && !out.ends_with('-') {
+            out.push('-');
+        }
+        if out.len() == MAX_LEN {
+            break;
+        }
+    }
+    out.trim_matches('-').trim_start_matches(|c: char| !c.is_ascii_lowercase()).to_owned()
 }
 
 impl FromStr for Slug {
@@ -167,5 +179,7 @@ mod tests {
         assert_eq!(Slug::suggest("Acme Corp.").map(|s| s.to_string()), Some("acme-corp".into()));
         assert_eq!(Slug::suggest("--"), None);
         assert_eq!(Slug::suggest("admin").map(|s| s.to_string()), Some("admin-co".into()));
+        assert_eq!(Slug::like("Acme Corp.").map(|s| s.to_string()), Some("acme-corp".into()));
+        assert_eq!((Slug::like("admin"), Slug::like("x")), (None, None));
     }
 }

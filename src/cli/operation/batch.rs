@@ -23,7 +23,7 @@ pub(super) async fn roll_back(
         let planned = back.members.iter().filter(|member| member.prospect == Prospect::Planned);
         let slugs: Vec<&str> = planned.map(|member| member.slug.as_str()).collect();
         let doing = format!("rolling back batch {id} ({}) in", back.verb);
-        args.confirm.asking(&doing).confirm(on, &slugs, true)?;
+        args.confirm.of_a_repeat(slugs.len(), back.earlier).asking(&doing).confirm(on, &slugs, true)?;
     }
     changes::back(back.members, (id, back.verb), &args.crew, (provisioning, worker), on).await
 }

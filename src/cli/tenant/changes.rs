@@ -62,7 +62,7 @@ impl Failure for Stopped {
     }
 
     fn hints(&self) -> Vec<String> {
-        let back = self.batch.filter(|_| self.changed > 0).map(way_back);
+        let back = self.batch.map(way_back);
         let on = "to go on, repeat the command: what is done is left as it is".to_owned();
         [on].into_iter().chain(back).collect()
     }
@@ -153,7 +153,7 @@ pub(super) async fn of_many(
     let provisioning = match tasks.len() {
         0 => provisioning,
         _ if on.global.dry_run => provisioning,
-        count => provisioning.begin_batch(&first, &on.caller(), (change.kind(), count), None).await?,
+        count => begin(&provisioning, &first, (change.kind(), count), None, on).await?,
     };
     carry_out(tasks, Vec::new(), crew, (provisioning, first), on).await
 }
@@ -162,7 +162,7 @@ pub(super) async fn of_many(
 /// their row.
 pub(in super::super) async fn back(
     members: Vec<Member>,
-    (batch, verb): (BatchId, &str),
+    (batch, verb): (BatchId, &'static str),
     crew: &Crew,
     (provisioning, first): (Provisioning, Worker),
     on: &Invocation,
@@ -172,10 +172,25 @@ pub(in super::super) async fn back(
     let others = others.iter().map(ChangedView::planned).collect();
     let provisioning = match todo.len() {
         0 => provisioning,
-        count => provisioning.begin_batch(&first, &on.caller(), (verb, count), Some(batch)).await?,
+        count => begin(&provisioning, &first, (verb, count), Some(batch), on).await?,
     };
     let tasks = todo.into_iter().map(|member| Task::Back(Box::new(member))).collect();
     carry_out(tasks, others, crew, (provisioning, first), on).await
+}
+
+/// Records the batch, and says its id before anything is changed: whoever is killed has it by then.
+async fn begin(
+    provisioning: &Provisioning,
+    worker: &Worker,
+    meant: (&'static str, usize),
+    reverses: Option<BatchId>,
+    on: &Invocation,
+) -> Result<Provisioning, AnyFailure> {
+    let provisioning = provisioning.begin_batch(worker, &on.caller(), meant, reverses).await?;
+    if let Some(batch) = provisioning.batch {
+        on.screen.note(&format!("batch {}", batch.id));
+    }
+    Ok(provisioning)
 }
 
 async fn carry_out(
@@ -217,7 +232,7 @@ async fn carry_out(
     let told = tell(incoming, others, &shared, batch, on).await?;
     let connected = workers.join_all().await.into_iter().collect::<Result<Vec<()>, _>>();
     drop(progress);
-    let batch = batch.filter(|_| told.changed > 0);
+    let batch = batch.filter(|_| told.recorded > 0);
     if on.interrupt.is_cancelled() {
         let changed = told.changed;
         return Err(if total > 1 { Stopped { changed, total, batch }.into() } else { interrupted() });
@@ -246,6 +261,8 @@ fn interrupted() -> AnyFailure {
 struct Told {
     /// How many were changed.
     changed: usize,
+    /// How many of them are parts of the batch.
+    recorded: usize,
     /// Whether that can be undone.
     undoable: bool,
     /// How many nobody began.
@@ -274,13 +291,14 @@ async fn tell(
     batch: Option<BatchId>,
     on: &Invocation,
 ) -> Result<Told, AnyFailure> {
-    let mut told = Told { changed: 0, undoable: true, skipped: 0, passing: 0, hint: None };
+    let mut told = Told { changed: 0, recorded: 0, undoable: true, skipped: 0, passing: 0, hint: None };
     let mut list = on.screen.list_writer();
     for row in others {
         list.row(&row)?;
     }
-    while let Some(Outcome { row, changed, passing }) = incoming.recv().await {
+    while let Some(Outcome { row, changed, recorded, passing }) = incoming.recv().await {
         told.changed += usize::from(changed);
+        told.recorded += usize::from(recorded);
         told.undoable &= row.outcome != "purged";
         if row.outcome == "failed" {
             told.passing += u32::from(passing);
@@ -288,7 +306,7 @@ async fn tell(
                 told.hint = Some(format!("{}: {hint}", row.slug));
             }
         }
-        list.row(&row.part_of(batch.filter(|_| changed)))?;
+        list.row(&row.part_of(batch.filter(|_| recorded)))?;
     }
     let left: Vec<Task> = shared.left.lock().await.drain(..).collect();
     told.skipped = left.len();
@@ -318,21 +336,25 @@ impl Task {
 struct Outcome {
     row: ChangedView,
     changed: bool,
+    /// It is a part of the batch now: what was rolled back stays with the batch that began it.
+    recorded: bool,
     /// It failed for what may be over in a moment.
     passing: bool,
 }
 
 impl Outcome {
     fn of(slug: &str, result: Result<Changed, ProvisioningError>) -> Self {
-        use crate::features::provisioning::ChangeOutcome::{Planned, Unchanged};
+        use crate::features::provisioning::ChangeOutcome::{Planned, RolledBack, Unchanged};
         match result {
             Ok(changed) => {
                 let written = !matches!(changed.outcome, Planned | Unchanged);
-                Self { row: changed.into(), changed: written, passing: false }
+                let recorded = written && changed.outcome != RolledBack;
+                Self { row: changed.into(), changed: written, recorded, passing: false }
             }
             Err(error) => Self {
                 row: ChangedView::failed(slug.to_owned(), &error),
                 changed: false,
+                recorded: false,
                 passing: matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy),
             },
         }

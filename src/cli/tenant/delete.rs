@@ -8,7 +8,7 @@ use super::TenantSelection;
 use super::changes::{self, Crew};
 use crate::app::App;
 use crate::features::provisioning::{Change, Sizes, plan_delete, plan_purge};
-use crate::features::tenants::{self, TenantRef};
+use crate::features::tenants::{self, TenantError, TenantRef};
 use crate::kernel::Slug;
 
 /// Arguments of `nexus tenant delete`.
@@ -50,7 +50,8 @@ async fn one(args: &DeleteArgs, name: &TenantRef, on: &Invocation) -> CommandRes
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
-    let tenant = tenants::get(&mut app.control, &caller, name).await?;
+    let tenant = tenants::get(&mut app.control, &caller, name).await;
+    let tenant = tenant.map_err(TenantError::without_neighbour)?;
     let days = settings.tenants.retention_days;
     let (change, planned, what) = if args.purge {
         (Change::Purge { only_if_due: false }, plan_purge(&tenant), "for good")
@@ -72,16 +73,14 @@ async fn one(args: &DeleteArgs, name: &TenantRef, on: &Invocation) -> CommandRes
         shown.push(format!("  {}", sizes_text(app.provisioning.sizes(&mut app.control, &tenant).await)));
     }
     shown.extend(planned.iter().map(|step| format!("  {}", step.effect)));
-    let what = format!("deleting tenant {slug} {what}");
     let given = match &args.confirm {
         Some(Meant::One(given)) => Some(given),
-        Some(Meant::Number(1)) => Some(&slug),
-        Some(Meant::Number(wrong)) => {
-            confirm::number(on, "deleting", &[slug.as_str()], Some(*wrong))?;
-            None
+        Some(Meant::Number(number)) => {
+            return Err(confirm::not_a_slug(on, "deleting", slug.as_str(), *number).into());
         }
         None => None,
     };
+    let what = format!("deleting tenant {slug} {what}");
     prompt::confirm_slug(on, what.trim_end(), &shown, &slug, given)?;
     let (provisioning, worker) = app.begin_work().await?;
     let by_id = TenantRef::Id(tenant.id);

@@ -73,6 +73,7 @@ pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
         if total > 0 {
             let batch = Batch::begin(&mut app.control, &caller, ("update", total), None).await?;
             change.batch = Some(batch.id);
+            on.screen.note(&format!("batch {}", batch.id));
         }
     }
     let Tally { failed, unchanged, seen } = each(all, &change, &mut app, &progress, on).await?;

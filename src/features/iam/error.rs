@@ -264,7 +264,7 @@ impl Failure for IamError {
         match self {
             Self::NotFound { nearest: Some(nearest), .. }
             | Self::UnknownPermission { nearest: Some(nearest), .. } => {
-                vec![format!("did you mean {nearest}?")]
+                vec![format!("did you mean {}?", shell::word(nearest))]
             }
             Self::NotFound { what: "session", at, .. } => {
                 vec![format!("see which there are: nexus user sessions list E-MAIL{at}")]
@@ -275,7 +275,7 @@ impl Failure for IamError {
             }
             Self::NotFound { what, at, .. } => vec![format!("see which there are: nexus {what} list{at}")],
             Self::NoUsers { nearest, at, .. } => {
-                let meant = nearest.iter().map(|near| format!("did you mean {near}?"));
+                let meant = nearest.iter().map(|near| format!("did you mean {}?", shell::word(near)));
                 meant.chain([format!("see which there are: nexus user list{at}")]).collect()
             }
             Self::Exists { what, name, at } => {

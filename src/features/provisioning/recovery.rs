@@ -159,7 +159,8 @@ impl Provisioning {
             .ok_or_else(|| ProvisioningError::UnknownKind { id, kind: found.kind.clone() })?;
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
-        let taken = store::take_up(&mut tx, id, direction == Direction::Back).await?;
+        let batch = self.batch.filter(|batch| batch.kind == kind).map(|batch| batch.id);
+        let taken = store::take_up(&mut tx, id, direction == Direction::Back, batch).await?;
         let row = taken.ok_or_else(|| over(found, direction))?;
         let action = if row.state == "rolling_back" { "operation.rollback" } else { "operation.resume" };
         let entry = audit::Entry {
@@ -278,7 +279,7 @@ impl Provisioning {
     async fn begin_back(&self, worker: &Worker, id: OperationId) -> Result<(), ProvisioningError> {
         let mut control = worker.control.lock().await;
         let mut tx = durable_transaction(&mut control).await?;
-        store::take_up(&mut tx, id, true).await?;
+        store::take_up(&mut tx, id, true, None).await?;
         tx.commit().await?;
         Ok(())
     }

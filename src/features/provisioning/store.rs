@@ -242,21 +242,25 @@ pub(super) async fn all_unfinished(control: &mut PgConnection) -> Result<Vec<Ope
     .await?)
 }
 
-/// Takes an operation up again, forward or back, with a new fence. `None` when it is over.
+/// Takes an operation up again, forward or back, with a new fence; one that goes forward becomes a part
+/// of the batch that finishes it. `None` when it is over.
 pub(super) async fn take_up(
     control: &mut PgConnection,
     id: OperationId,
     backward: bool,
+    batch: Option<BatchId>,
 ) -> Result<Option<OperationRow>, DbError> {
     Ok(sqlx::query_as(
         "update control.operations
          set state = case when $2 or state = 'rolling_back' then 'rolling_back' else 'running' end,
-             fence = nextval('control.fences'), error = null, planned = false, updated_at = now()
+             fence = nextval('control.fences'), error = null, planned = false, updated_at = now(),
+             batch_id = case when $2 or state = 'rolling_back' then batch_id else coalesce($3, batch_id) end
          where id = $1 and state in ('running', 'stopped', 'rolling_back')
          returning id, tenant_id, kind, state, fence",
     )
     .bind(id)
     .bind(backward)
+    .bind(batch)
     .fetch_optional(control)
     .await?)
 }

@@ -91,6 +91,17 @@ impl From<sqlx::Error> for TenantError {
     }
 }
 
+impl TenantError {
+    /// The same, with no other tenant's slug beside a verb that shuts out or destroys.
+    #[must_use]
+    pub fn without_neighbour(self) -> Self {
+        match self {
+            Self::NotFound { name, .. } => Self::NotFound { name, nearest: None },
+            other => other,
+        }
+    }
+}
+
 impl Failure for TenantError {
     fn kind(&self) -> ErrorKind {
         match self {

@@ -266,7 +266,7 @@ impl Failure for TokenError {
         match self {
             Self::Invalid(_) => one("see what is wrong with it: nexus token inspect --check --file FILE"),
             Self::NoUser { nearest: Some(nearest), .. } | Self::NotHeld { nearest: Some(nearest), .. } => {
-                vec![format!("did you mean {nearest}?")]
+                vec![format!("did you mean {}?", shell::word(nearest))]
             }
             Self::NoKey(_) => one("see which there are: nexus key list"),
             Self::KeyState { hint, .. } => vec![hint.clone()],

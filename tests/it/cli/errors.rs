@@ -72,6 +72,58 @@ fn a_slip_in_a_word_names_the_nearest() {
     ");
 }
 
+/// The hints of a command line that does not parse, that of `--help` left out.
+fn hints(args: &[&str]) -> Vec<String> {
+    let output = Machine::new().output(&[&["-o", "json"], args].concat(), "");
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!((output.status.code(), &error["error"]["code"]), (Some(2), &"usage".into()), "{args:?}");
+    let all = error["error"]["hint"].as_str().unwrap().lines();
+    all.filter(|hint| !hint.ends_with(" --help")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_slug_is_made_up_only_for_a_tenant_that_is_yet_to_get_one() {
+    for args in [&["tenant", "create", "c"][..], &["tenant", "rename", "acme", "c"]] {
+        assert_eq!(hints(args), ["did you mean c-co?"], "{args:?}");
+    }
+    for args in
+        [&["tenant", "env", "c"][..], &["tenant", "rename", "c", "acme"], &["user", "list", "--tenant", "c"]]
+    {
+        assert_eq!(hints(args), [""; 0], "{args:?}");
+    }
+    assert_eq!(hints(&["tenant", "env", "T6"]), ["did you mean t6?"]);
+}
+
+#[test]
+fn no_other_tenant_is_named_beside_a_verb_that_shuts_out_or_destroys() {
+    for args in [
+        &["tenant", "delete", "t6*"][..],
+        &["tenant", "delete", "t6", "--confirm", "T5"],
+        &["tenant", "suspend", "T6", "--reason", "x"],
+        &["user", "delete", "ann@acme.example", "--tenant", "T6"],
+        &["user", "disable", "ann@acme.example", "--tenant", "T6"],
+    ] {
+        assert_eq!(hints(args), [""; 0], "{args:?}");
+    }
+}
+
+#[test]
+fn a_statement_that_stands_among_the_tenants_is_put_where_it_belongs() {
+    let json = "the statement stands behind --: nexus -o json exec t1";
+    assert_eq!(hints(&["exec", "t1", "select 1"]), [format!("{json} -- 'select 1'")]);
+    assert_eq!(
+        hints(&["exec", "t1", "update a set b = 1", "--write"]),
+        [format!("{json} --write -- 'update a set b = 1'")]
+    );
+    assert_eq!(
+        hints(&["exec", "t1", "vacuum"]),
+        ["the statement stands behind --: nexus exec SLUG -- 'select 1'"]
+    );
+    let help = Machine::new().output(&["exec", "--help"], "");
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(help.contains("|-- <SQL>>\n"), "{help}");
+}
+
 #[test]
 fn a_bad_slug_is_refused_with_the_reason_and_the_nearest_good_one() {
     assert_snapshot!(Machine::new().run(&["tenant", "create", "Acme Corp."]), @r"
@@ -84,7 +136,6 @@ fn a_bad_slug_is_refused_with_the_reason_and_the_nearest_good_one() {
     assert_snapshot!(Machine::new().run(&["tenant", "show", "postgres"]), @r#"
     --- stderr
     error: invalid value 'postgres' for '<SLUG|ID>': "postgres" is reserved
-    hint: did you mean postgres-co?
     hint: nexus tenant show --help
     --- exit 2
     "#);

@@ -97,6 +97,15 @@ fn an_operator_is_looked_for_among_the_platforms_users() {
 }
 
 #[test]
+fn a_name_that_is_meant_is_written_as_one_word() {
+    let world = acme();
+    json(&world, &["group", "create", "Sales $(id)"]);
+    json(&world, &["role", "create", "Sales NA"]);
+    assert_eq!(hints(&world, &["group", "show", "Sales $(ie)"]), ["did you mean 'Sales $(id)'?"]);
+    assert_eq!(hints(&world, &["role", "show", "Sales MA"]), ["did you mean 'Sales NA'?"]);
+}
+
+#[test]
 fn a_name_that_somebody_chose_is_one_word_of_the_command_and_runs_nothing() {
     let world = acme();
     let nasty = "x' $(touch pwned1) '";

@@ -165,6 +165,101 @@ fn what_was_killed_in_the_middle_is_rolled_back_too() {
     assert_eq!((exit, &error["code"]), (4, &"batch_not_found".into()), "{error}");
 }
 
+/// Suspends two, and has the rollback of that killed while the first of them is half open; the batch.
+fn rollback_killed(world: &World) -> String {
+    let id = batch(&world.json(&["tenant", "suspend", "ash", "birch", "--reason", "oops"]));
+    world.killed_at(
+        "resume.open-logins.after",
+        &["operation", "rollback", "--batch", &id, "--yes", "--confirm", "2", "--jobs", "1"],
+    );
+    assert_eq!(states(world), "ash suspended, birch suspended, cedar active");
+    id
+}
+
+#[test]
+fn a_rollback_that_was_killed_is_finished_by_the_same_command() {
+    let world = of_three();
+    let id = rollback_killed(&world);
+    let planned = world.json(&["--dry-run", "operation", "rollback", "--batch", &id]);
+    assert_eq!(outcomes(&planned), "ash planned, birch planned");
+    let back = roll_back(&world, &id, "2");
+    assert_eq!(outcomes(&back), "ash resumed, birch resumed");
+    assert_eq!(states(&world), "ash active, birch active, cedar active");
+    assert_eq!(world.json(&["operation", "list", "--open"]), serde_json::json!([]));
+    // Both are parts of the rollback that is reported, which can be undone.
+    assert_eq!(outcomes(&roll_back(&world, &batch(&back), "2")), "ash suspended, birch suspended");
+}
+
+#[test]
+fn a_rollback_that_cannot_be_finished_says_so() {
+    let world = of_three();
+    let id = rollback_killed(&world);
+    let name = world.control_sql("select database_name from control.tenants where slug = 'ash'").remove(0);
+    world.sql("postgres", &format!("drop database {name} with (force)"));
+    let args = ["-o", "json", "operation", "rollback", "--batch", &id, "--yes", "--confirm", "2"];
+    let output = world.run(&args);
+    assert_eq!(output.status.code(), Some(6), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(outcomes(&rows), "ash failed, birch resumed");
+}
+
+#[test]
+fn the_number_that_a_rollback_was_confirmed_with_is_right_when_it_is_repeated() {
+    let world = of_three();
+    let id = rollback_killed(&world);
+    world.ok(&["operation", "resume", "--all"]);
+    let again = |count| ["operation", "rollback", "--batch", &id, "--yes", "--confirm", count];
+    assert_eq!(world.error(&again("3")).0, 3, "nobody confirmed that many");
+    assert_eq!(outcomes(&world.json(&again("2"))), "ash unchanged, birch resumed");
+}
+
+#[test]
+fn what_a_repeated_command_reports_is_what_its_batch_undoes() {
+    let world = of_three();
+    let args = ["tenant", "suspend", "ash", "birch", "--reason", "oops", "--jobs", "1"];
+    world.killed_at("suspend.intent.after", &args);
+    let again = world.json(&args);
+    assert_eq!(outcomes(&again), "ash suspended, birch suspended");
+    assert_eq!(outcomes(&roll_back(&world, &batch(&again), "2")), "ash resumed, birch resumed");
+    assert_eq!(states(&world), "ash active, birch active, cedar active");
+}
+
+#[test]
+fn an_operation_of_another_kind_that_is_finished_first_is_no_part_of_the_batch() {
+    let world = of_three();
+    world.ok(&["tenant", "suspend", "ash", "--reason", "unpaid"]);
+    world.killed_at("suspend.intent.after", &["tenant", "suspend", "birch", "--reason", "unpaid"]);
+    let resumed = world.json(&["tenant", "resume", "ash", "birch"]);
+    assert_eq!(outcomes(&resumed), "ash resumed, birch resumed");
+    let listed = world.json(&["operation", "list", "--batch", &batch(&resumed)]);
+    let kinds: Vec<_> = listed.as_array().unwrap().iter().map(|row| &row["kind"]).collect();
+    assert_eq!(kinds, ["resume", "resume"]);
+}
+
+#[test]
+fn the_batch_is_named_before_anything_is_changed() {
+    let world = of_three();
+    let mut suspend = world.command(&["tenant", "suspend", "ash", "birch", "--reason", "oops"]);
+    let output = suspend.env("NEXUS_FAILPOINT", "suspend.intent.after=kill").output().unwrap();
+    assert_eq!(output.status.code(), None);
+    let id = world.control_sql("select id from control.batches").remove(0);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(&format!("batch {id}")), "{said}");
+}
+
+#[test]
+fn nothing_is_offered_to_undo_where_only_a_half_done_change_was_rolled_back() {
+    let world = of_three();
+    world.killed_at(
+        "suspend.intent.after",
+        &["tenant", "suspend", "ash", "birch", "--reason", "oops", "--jobs", "1"],
+    );
+    let id = world.control_sql("select id from control.batches").remove(0);
+    let output = world.run(&["operation", "rollback", "--batch", &id]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && !said.contains("to undo"), "{said}");
+}
+
 #[test]
 fn a_row_that_fails_says_how_to_go_on() {
     let world = of_three();

@@ -12,9 +12,14 @@ fn a_tenant_goes_only_when_its_name_is_confirmed() {
         (&["--yes", "tenant", "delete", "acme", "--purge"], "confirmation_required"),
         (&["tenant", "delete", "acme", "--purge", "--confirm", "acme"], "confirmation_required"),
         (&["--yes", "tenant", "delete", "acme", "--purge", "--confirm", "acm"], "confirmation_mismatch"),
+        (&["--yes", "tenant", "delete", "acme", "--purge", "--confirm", "1"], "confirmation_mismatch"),
+        (&["--yes", "tenant", "delete", "acme", "acme", "--confirm", "1"], "confirmation_mismatch"),
+        (&["--yes", "tenant", "delete", "acme", "--confirm", "2"], "confirmation_mismatch"),
     ] {
         let (code, error) = world.error(args);
         assert_eq!((code, error["code"].as_str().unwrap()), (3, expected), "{args:?}");
+        let hint = error["hint"].as_str().unwrap_or_default();
+        assert!(hint.is_empty() || hint.contains("--confirm acme"), "{args:?}: {hint}");
     }
     assert_eq!(world.there(), before);
     assert_eq!(world.json(&["tenant", "show", "acme"])["state"], "active");
@@ -92,6 +97,19 @@ fn who_was_purged_is_said_to_be_so_and_nobody_else_is_named() {
     ] {
         assert_eq!(world.error(&["tenant", "show", typed]).1["hint"], hint, "{typed}");
     }
+    for args in [
+        &["tenant", "delete", "acne", "--yes", "--confirm", "acne"][..],
+        &["tenant", "delete", "acne", "--purge", "--yes", "--confirm", "acne"],
+        &["--dry-run", "tenant", "delete", "acne"],
+        &["tenant", "suspend", "acne", "--reason", "unpaid"],
+        &["--dry-run", "tenant", "suspend", "acne", "--reason", "unpaid"],
+    ] {
+        let (code, error) = world.error(args);
+        assert_eq!((code, &error["code"]), (4, &"tenant_not_found".into()), "{args:?}: {error}");
+        assert!(!error.to_string().contains("acme"), "{args:?}: {error}");
+    }
+    let many = ["-o", "json", "tenant", "suspend", "acne", "acmf", "--reason", "unpaid"];
+    assert!(!String::from_utf8(world.run(&many).stdout).unwrap().contains("acme"));
     world.ok(&["tenant", "create", "cust-001"]);
     assert_eq!(world.json(&["tenant", "show", "cust-001"])["state"], "active");
 }

@@ -22,6 +22,9 @@ mod store;
 pub struct Batch {
     /// Its id.
     pub id: BatchId,
+    /// The kind of its operations. One of that kind that was interrupted, and that the batch finishes,
+    /// becomes a part of it.
+    pub kind: &'static str,
     /// The batch that it rolls back: of a tenant that was changed again since, nothing is changed.
     pub reverses: Option<BatchId>,
 }
@@ -34,12 +37,12 @@ impl Batch {
     pub async fn begin(
         control: &mut PgConnection,
         caller: &Caller,
-        (verb, tenants): (&str, usize),
+        (kind, tenants): (&'static str, usize),
         reverses: Option<BatchId>,
     ) -> Result<Self, ProvisioningError> {
         let id = BatchId::new();
-        store::insert(control, id, (verb, tenants), caller, reverses).await?;
-        Ok(Self { id, reverses })
+        store::insert(control, id, (kind, tenants), caller, reverses).await?;
+        Ok(Self { id, kind, reverses })
     }
 }
 
@@ -84,6 +87,8 @@ pub struct WayBack {
     pub verb: &'static str,
     /// Its changes, those left out that were rolled back one by one.
     pub members: Vec<Member>,
+    /// How many tenants the last rollback of this batch was for, if there was one.
+    pub earlier: Option<usize>,
 }
 
 /// The verb that undoes what a verb did.
@@ -107,7 +112,7 @@ impl Provisioning {
         &self,
         worker: &Worker,
         caller: &Caller,
-        meant: (&str, usize),
+        meant: (&'static str, usize),
         reverses: Option<BatchId>,
     ) -> Result<Self, ProvisioningError> {
         let batch = Batch::begin(&mut *worker.control.lock().await, caller, meant, reverses).await?;
@@ -127,7 +132,8 @@ impl Provisioning {
         retention_days: u32,
     ) -> Result<WayBack, ProvisioningError> {
         let mut control = worker.control.lock().await;
-        let verb = store::verb(&mut control, id).await?.ok_or(ProvisioningError::NoBatch { id })?;
+        let found = store::verb(&mut control, id).await?;
+        let (verb, earlier) = found.ok_or(ProvisioningError::NoBatch { id })?;
         let Some(back) = opposite(&verb) else {
             return Err(ProvisioningError::BatchOnlyForward { id, verb });
         };
@@ -140,7 +146,8 @@ impl Provisioning {
             }
             members.extend(row.member(retention_days));
         }
-        Ok(WayBack { verb: back, members })
+        let earlier = earlier.and_then(|count| usize::try_from(count).ok());
+        Ok(WayBack { verb: back, members, earlier })
     }
 
     /// Rolls back a batch's change of one tenant, as a part of [`Provisioning::batch`].
@@ -226,7 +233,12 @@ impl Member {
 }
 
 impl store::MemberRow {
+    /// Whether it, or an earlier rollback of it, is not finished.
     fn is_open(&self) -> bool {
+        self.is_half_done() || self.is_half_reversed
+    }
+
+    fn is_half_done(&self) -> bool {
         matches!(self.state.as_str(), "running" | "stopped" | "rolling_back")
     }
 
@@ -235,8 +247,11 @@ impl store::MemberRow {
         if self.state == "rolled_back" {
             return None;
         }
-        let (prospect, undo) =
-            if self.is_open() { (Prospect::Planned, Undo::Operation) } else { self.undo(retention_days)? };
+        let (prospect, undo) = if self.is_half_done() {
+            (Prospect::Planned, Undo::Operation)
+        } else {
+            self.undo(retention_days)?
+        };
         Some(Member { tenant: self.tenant_id, slug: self.slug, operation: self.id, prospect, undo })
     }
 
@@ -262,6 +277,8 @@ impl store::MemberRow {
             _ => return None,
         };
         let prospect = match (needed, self.is_last) {
+            // The same change finishes it.
+            _ if self.is_half_reversed => Prospect::Planned,
             (false, _) if matches!(self.tenant_state, Active | Suspended) => Prospect::Unchanged,
             (false, _) | (true, false) => Prospect::ChangedSince,
             (true, true) => Prospect::Planned,

@@ -30,12 +30,20 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// What a batch did to each of its tenants, if there is such a batch.
-pub(super) async fn verb(control: &mut PgConnection, id: BatchId) -> Result<Option<String>, DbError> {
-    Ok(sqlx::query_scalar("select verb from control.batches where id = $1")
-        .bind(id)
-        .fetch_optional(control)
-        .await?)
+/// What a batch did to each of its tenants, if there is such a batch, and how many tenants the last
+/// rollback of it was for.
+pub(super) async fn verb(
+    control: &mut PgConnection,
+    id: BatchId,
+) -> Result<Option<(String, Option<i32>)>, DbError> {
+    Ok(sqlx::query_as(
+        "select verb, (select back.tenants from control.batches as back where back.reverses = $1
+                       order by back.created_at desc, back.id desc limit 1)
+         from control.batches where id = $1",
+    )
+    .bind(id)
+    .fetch_optional(control)
+    .await?)
 }
 
 /// A change of a batch, and how its tenant stands now.
@@ -51,6 +59,8 @@ pub(super) struct MemberRow {
     pub(super) labels: Json<Labels>,
     /// Whether nothing else opened, closed or removed the tenant since.
     pub(super) is_last: bool,
+    /// Whether a rollback of the batch began to change the tenant back, and is not finished.
+    pub(super) is_half_reversed: bool,
 }
 
 /// The changes of a batch, by slug.
@@ -62,7 +72,11 @@ pub(super) async fn members(control: &mut PgConnection, id: BatchId) -> Result<V
                             where later.tenant_id = operations.tenant_id and later.state <> 'rolled_back'
                               and later.kind in ('suspend', 'resume', 'delete', 'undelete', 'purge')
                               and later.batch_id is distinct from $1
-                              and (later.created_at, later.id) > (operations.created_at, operations.id)) as is_last
+                              and (later.created_at, later.id) > (operations.created_at, operations.id)) as is_last,
+                exists (select from control.operations as back
+                        join control.batches on batches.id = back.batch_id and batches.reverses = $1
+                        where back.tenant_id = operations.tenant_id
+                          and back.state in ('running', 'stopped', 'rolling_back')) as is_half_reversed
          from control.operations join control.tenants on tenants.id = tenant_id
          where batch_id = $1 order by slug, operations.created_at",
     )
