@@ -1,5 +1,6 @@
 //! Looks at migrations for what will lock, rewrite or break, before any tenant has them. Most of
-//! it is found by squawk's linter, the rest by `own.rs` and `outside.rs`; `rules/` says what is asked and why.
+//! it is found by squawk's linter, the rest by `own.rs` and `outside.rs`. `rules/` says what is asked, and
+//! why.
 
 mod enforced;
 mod lines;
