@@ -122,9 +122,15 @@ async fn accept(app: &mut App, report: &Report, on: &Invocation) -> CommandResul
     let planned = inspection::accept(provisioning, control, &caller, report, true).await?;
     if !on.global.dry_run {
         on.screen.note(&format!("suspended from now on: {}", list(&planned.suspended)));
+        on.screen
+            .note(&format!("in the trash but in use, suspended from now on: {}", list(&planned.untrashed)));
+        on.screen.note(&format!("suspended but open, closed by the next repair: {}", list(&planned.open)));
         on.screen.note(&format!("taken out of their pool: {}", list(&planned.unpooled)));
         on.screen.note(&format!("left alone from now on: {}", list(&planned.unmanaged)));
         on.screen.note(&format!("servers that are others from now on: {}", list(&planned.servers)));
+        if planned.revoked_everything {
+            on.screen.note("all access tokens are revoked, and all sessions end");
+        }
         prompt::confirm(on, "take the control database as it is for true")?;
         let accepted = inspection::accept(provisioning, control, &caller, report, false).await?;
         on.screen.thing(&accepted)?;

@@ -11,11 +11,15 @@ use crate::features::placement::{compare_age, forget_systems};
 use crate::features::provisioning::Provisioning;
 use crate::features::record;
 use crate::features::tokens;
+use crate::infra::cluster::{CAN_LOG_IN, CANNOT_LOG_IN};
 use crate::infra::db::{DbError, PgConnection, durable_transaction};
 use crate::kernel::{Caller, TenantId};
 
 /// What the reason of a suspension says that an acceptance found.
 const REASON: &str = "it was closed when an older control database was accepted";
+
+/// The same of one that was in the older control database's trash.
+const REASON_TRASHED: &str = "it was in the trash of an older control database when that was accepted, and its login or its key was open";
 
 /// Compares what a place has seen with the control database.
 pub(super) async fn age(
@@ -124,6 +128,26 @@ fn swapped(report: &Report) -> Vec<String> {
     names.collect()
 }
 
+fn tenants_of(report: &Report, tells: impl Fn(&Finding) -> bool) -> Vec<TenantId> {
+    report.findings.iter().filter(|it| tells(it)).filter_map(|it| it.tenant_id).collect()
+}
+
+/// Tenants that the record has open and the world, in part at least, closed.
+fn closed(report: &Report) -> Vec<TenantId> {
+    tenants_of(report, |it| match it.code {
+        "role_login" => it.detail == CANNOT_LOG_IN,
+        code => matches!(code, "database_closed" | "key_disabled"),
+    })
+}
+
+/// Tenants that the record has closed and the world, in part at least, open.
+fn open(report: &Report) -> Vec<TenantId> {
+    tenants_of(report, |it| match it.code {
+        "role_login" => it.detail == CAN_LOG_IN,
+        code => matches!(code, "database_open" | "key_enabled"),
+    })
+}
+
 /// What an acceptance did, or would do.
 #[derive(Debug, Clone, Serialize)]
 pub struct Accepted {
@@ -131,12 +155,21 @@ pub struct Accepted {
     pub fence: i64,
     /// Tenants that are closed in the world and active in the control database: suspended from now on.
     pub suspended: Vec<String>,
+    /// Tenants that are in the trash of the control database and open in the world: suspended from now
+    /// on, and not purged.
+    pub untrashed: Vec<String>,
+    /// Tenants that are suspended in the control database and open in the world: they stay suspended,
+    /// and a repair closes them.
+    pub open: Vec<String>,
     /// Tenants of a pool, which may have become somebody's since: no longer given away.
     pub unpooled: Vec<String>,
     /// What bears our mark and is not known: left alone from now on.
     pub unmanaged: Vec<String>,
     /// Servers that are others than were registered: taken for those that they are.
     pub servers: Vec<String>,
+    /// Whether everybody's access tokens are revoked and sessions ended: which of them were, since the
+    /// control database's backup, is not known.
+    pub revoked_everything: bool,
 }
 
 /// Takes the control database as it is for true, although the world is younger or somebody changed it
@@ -160,12 +193,7 @@ pub async fn accept(
     if report.older().is_none() && !forged && servers.is_empty() {
         return Err(InspectionError::NothingToAccept);
     }
-    let of = |code: &str| {
-        let findings = report.findings.iter().filter(move |it| it.code == code);
-        findings.filter_map(|it| it.tenant_id).collect::<Vec<TenantId>>()
-    };
-    let shut = of("role_login");
-    let closed: Vec<TenantId> = of("database_closed").into_iter().filter(|id| shut.contains(id)).collect();
+    let (closed, open) = (closed(report), open(report));
     let unknown: Vec<(String, String, String)> = report
         .findings
         .iter()
@@ -173,18 +201,33 @@ pub async fn accept(
         .collect();
     let mut tx = durable_transaction(control).await?;
     let older = report.older().is_some();
-    let suspended = store::suspend_closed(&mut tx, &closed, &caller.to_string(), REASON).await?;
+    let by = caller.to_string();
+    let still_open = store::suspended_of(&mut tx, &open).await?;
+    let suspended = store::suspend_closed(&mut tx, &closed, &by, REASON).await?;
+    let untrashed = store::suspend_trashed(&mut tx, &open, &by, REASON_TRASHED).await?;
     let unpooled = if older { store::unpool(&mut tx).await? } else { Vec::new() };
     store::leave_alone(&mut tx, &unknown).await?;
     let fence = store::highest_fence(&mut tx, report.world).await?;
     let unmanaged = unknown.into_iter().map(|(place, _, object)| format!("{object} on {place}")).collect();
-    let accepted = Accepted { fence, suspended, unpooled, unmanaged, servers };
+    let accepted = Accepted {
+        fence,
+        suspended,
+        untrashed,
+        open: still_open,
+        unpooled,
+        unmanaged,
+        servers,
+        revoked_everything: older,
+    };
     if dry_run {
         tx.rollback().await.map_err(DbError::from)?;
         return Ok(accepted);
     }
     forget_systems(&mut tx, &accepted.servers).await?;
     store::raise_fences(&mut tx, fence).await?;
+    if accepted.revoked_everything {
+        tokens::revoke_everything(&mut tx, caller).await?;
+    }
     record::seal(&mut tx, on.secrets.record_key(), on.secrets.master_id()).await?;
     let entry = audit::Entry {
         caller,

@@ -24,6 +24,39 @@ pub(super) async fn suspend_closed(
     .await?)
 }
 
+/// Takes those of these tenants that are in the trash out of it, suspended; their slugs.
+pub(super) async fn suspend_trashed(
+    control: &mut PgConnection,
+    ids: &[TenantId],
+    caller: &str,
+    reason: &str,
+) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "update control.tenants set state = 'suspended', updated_at = now(),
+                suspended_at = now(), suspended_by = $2, suspension_reason = $3,
+                trashed_at = null, trashed_by = null, trashed_from = null, purge_after = null
+         where id = any($1) and state = 'trashed' returning slug",
+    )
+    .bind(ids)
+    .bind(caller)
+    .bind(reason)
+    .fetch_all(control)
+    .await?)
+}
+
+/// The slugs of those of these tenants that are suspended.
+pub(super) async fn suspended_of(
+    control: &mut PgConnection,
+    ids: &[TenantId],
+) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar(
+        "select slug from control.tenants where id = any($1) and state = 'suspended' order by slug",
+    )
+    .bind(ids)
+    .fetch_all(control)
+    .await?)
+}
+
 /// Takes every tenant out of its pool; their slugs.
 pub(super) async fn unpool(control: &mut PgConnection) -> Result<Vec<String>, DbError> {
     Ok(sqlx::query_scalar(

@@ -290,6 +290,11 @@ impl Provisioning {
             }
             Err(error) => return Err(held.refuse(worker, error.into()).await),
         }
+        if change.kind() == "purge"
+            && let Err(error) = self.require_shut_trash(worker, &held).await
+        {
+            return Err(held.refuse(worker, error).await);
+        }
         let intent = self.intend(worker, caller, held, change).await?;
         let operation = intent.operation;
         let tenant = Box::pin(self.carry_out(worker, intent, change, progress, stop)).await?;
@@ -376,6 +381,25 @@ impl Provisioning {
         held.changed(row);
         crate::infra::failpoint::pass(|| format!("{kind}.intent.after")).await;
         Ok(Intent { operation, fence, held, fresh: true })
+    }
+
+    /// What is in the trash lets nobody in. Where its logins are open and no operation explains it, the
+    /// control database may be older than the world, and the tenant in use.
+    async fn require_shut_trash(
+        &self,
+        worker: &Worker,
+        held: &LockedTenant,
+    ) -> Result<(), ProvisioningError> {
+        let tenant = held.tenant();
+        if tenant.state != TenantState::Trashed || held.unfinished().is_some() {
+            return Ok(());
+        }
+        let server = self.server_of(worker, &tenant.cluster).await?;
+        if steps::lets_in(self, &server, tenant).await? {
+            let (slug, cluster) = (tenant.slug.clone(), tenant.cluster.clone());
+            return Err(ProvisioningError::OpenInTrash { slug, cluster });
+        }
+        Ok(())
     }
 
     /// Makes sure that nothing is still to come of an operation that another one takes the place of.

@@ -148,6 +148,14 @@ pub enum ProvisioningError {
         /// Whose.
         slug: String,
     },
+    /// The control database has it in the trash, and the world lets its app in.
+    #[error("tenant {slug:?} is in the trash, and its login is open on server {cluster}: it may be in use")]
+    OpenInTrash {
+        /// Which.
+        slug: String,
+        /// On which server.
+        cluster: String,
+    },
     /// The work was asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -222,9 +230,11 @@ impl Failure for ProvisioningError {
             | Self::NotAdoptable { .. } => ErrorKind::Conflict,
             Self::NoOperation { .. } | Self::NoBatch { .. } => ErrorKind::NotFound,
             Self::BatchRuns { .. } => ErrorKind::Busy,
-            Self::NotIsolated(_) | Self::NotUsable(_) | Self::Lost { .. } | Self::PasswordChanged { .. } => {
-                ErrorKind::Integrity
-            }
+            Self::NotIsolated(_)
+            | Self::NotUsable(_)
+            | Self::Lost { .. }
+            | Self::PasswordChanged { .. }
+            | Self::OpenInTrash { .. } => ErrorKind::Integrity,
             Self::Interrupted(_) => ErrorKind::Interrupted,
             _ => self.inner().map_or(ErrorKind::Internal, Failure::kind),
         }
@@ -247,6 +257,7 @@ impl Failure for ProvisioningError {
             Self::Lost { .. } => "resource_lost",
             Self::NotAdoptable { .. } => "not_adoptable",
             Self::PasswordChanged { .. } => "password_changed",
+            Self::OpenInTrash { .. } => "tenant_open_in_trash",
             Self::Interrupted(_) => "interrupted",
             _ => self.inner().map_or("internal", Failure::code),
         }
@@ -283,6 +294,10 @@ impl Failure for ProvisioningError {
             Self::PasswordChanged { slug } => {
                 vec![format!("seal the new one: nexus tenant adopt {slug} --dsn-file FILE")]
             }
+            Self::OpenInTrash { slug, .. } => vec![
+                format!("keep it: nexus tenant undelete {slug}"),
+                format!("or, if nobody needs it, close it first: nexus tenant repair {slug}"),
+            ],
             Self::NoOperation { .. } => vec!["see which there are: nexus operation list".to_owned()],
             Self::NoBatch { .. } => {
                 vec![

@@ -39,7 +39,7 @@ pub use offline::{DevelopmentKey, DevelopmentRealm};
 pub use opaque::Presented;
 pub use realm::{Realm, RealmName};
 pub use refresh::{Exchanged, GRACE, IDLE_LIFE, Terms};
-pub use revoke::{Before, Revocation, Revoked, take_back};
+pub use revoke::{Before, Revocation, Revoked, revoke_everything, take_back};
 pub use ring::{KeyRing, KeySet, RingKey};
 pub use verifier::Verifier;
 

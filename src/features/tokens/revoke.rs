@@ -116,6 +116,16 @@ pub async fn take_back(
     Ok(store::revoke_until_now(tx, of, KEEP, &caller.to_string()).await?)
 }
 
+/// Revokes everybody's access tokens and ends everybody's sessions up to this moment, in the caller's
+/// transaction: for whoever cannot know which were revoked already.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn revoke_everything(tx: &mut PgConnection, caller: &Caller) -> Result<(), TokenError> {
+    let row = Revocation::All(Before::Now).row(store::lock_cuts(tx).await?)?;
+    Ok(store::insert_revocation(tx, row, KEEP, &caller.to_string()).await?)
+}
+
 fn view(what: Revocation, row: NewRevocation, recorded: i64) -> Revoked {
     Revoked {
         kind: what.kind(),

@@ -227,3 +227,96 @@ fn an_older_record_is_noticed_by_what_the_object_store_alone_was_told() {
     let (code, faults, _) = fsck(&world, &[]);
     assert!(code == 9 && faults.iter().any(|(code, _)| code == "record_older"), "{faults:?}");
 }
+
+/// A list of an acceptance's answer, in order.
+fn sorted(accepted: &serde_json::Value, what: &str) -> Vec<String> {
+    let names = accepted[what].as_array().unwrap().iter();
+    let mut names: Vec<String> = names.map(|it| it.as_str().unwrap().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn one_sign_that_a_tenant_was_shut_is_enough_to_keep_it_suspended() {
+    let world = World::new();
+    for slug in ["ash", "birch", "cedar", "date"] {
+        create(&world, slug);
+    }
+    let database = |slug: &str| {
+        let asked = format!("select database_name from control.tenants where slug = '{slug}'");
+        world.control_sql(&asked).remove(0)
+    };
+    keep(&world);
+    world.ok(&["tenant", "suspend", "birch", "--reason", "unpaid"]);
+    restore(&world);
+    for statement in [
+        format!("alter role {} login", role(&world, "birch")),
+        format!("alter database {} allow_connections true", database("birch")),
+        format!("alter role {} nologin", role(&world, "cedar")),
+        format!("alter database {} allow_connections false", database("ash")),
+        // Not a sign of it.
+        format!("alter role {} connection limit 3", role(&world, "date")),
+    ] {
+        world.sql("postgres", &statement);
+    }
+    let accepted = world.json(&["--yes", "fsck", "--accept-record"]);
+    assert_eq!(sorted(&accepted, "suspended"), ["ash", "birch", "cedar"]);
+    world.run(&["--yes", "fsck", "--fix"]);
+    assert_eq!(["ash", "birch", "cedar"].map(|slug| login(&world, &role(&world, slug))), [false; 3]);
+    assert!(login(&world, &role(&world, "date")));
+}
+
+#[test]
+fn a_tenant_that_was_undeleted_since_the_backup_is_not_purged() {
+    let world = World::new();
+    for slug in ["lives", "resumed", "gone"] {
+        create(&world, slug);
+    }
+    for slug in ["lives", "gone"] {
+        world.ok(&["tenant", "delete", slug, "--yes", "--confirm", slug]);
+    }
+    world.ok(&["tenant", "suspend", "resumed", "--reason", "unpaid"]);
+    world.control_sql("update control.tenants set purge_after = now() where state = 'trashed'");
+    keep(&world);
+    world.ok(&["tenant", "undelete", "lives"]);
+    world.ok(&["tenant", "resume", "resumed"]);
+    let app = role(&world, "lives");
+    let there = world.there();
+    restore(&world);
+    says_older(&world, &["tenant", "delete", "lives", "--purge", "--yes", "--confirm", "lives"]);
+    let accepted = world.json(&["--yes", "fsck", "--accept-record"]);
+    assert_eq!(sorted(&accepted, "untrashed"), ["lives"]);
+    assert_eq!(sorted(&accepted, "open"), ["resumed"]);
+    assert_eq!(sorted(&accepted, "suspended"), [] as [&str; 0]);
+    let row = "select state, purge_after is null, suspension_reason like '%trash%' from control.tenants
+               where slug = 'lives'";
+    assert_eq!(world.control_sql(row), ["suspended|t|t"]);
+    assert!(login(&world, &app), "an acceptance closes nobody by itself");
+    assert_eq!(world.there(), there);
+    let purged = world.json(&["--yes", "tenant", "purge", "--due"]);
+    assert_eq!(purged.as_array().unwrap().len(), 1, "{purged}");
+    assert_eq!(purged[0]["slug"], "gone");
+    world.ok(&["tenant", "resume", "lives"]);
+    assert!(login(&world, &app));
+}
+
+#[test]
+fn what_was_revoked_since_the_backup_is_not_good_again() {
+    let world = World::new();
+    let create = ["tenant", "create", "acme", "--admin-email", "ann@acme.example", "--admin-password-stdin"];
+    assert!(world.machine().output(&create, "seven horses in the rain\n").status.success());
+    keep(&world);
+    let token = world.ok(&["token", "mint", "--tenant", "acme", "--user", "ann@acme.example"]);
+    world.ok(&["--yes", "token", "revoke", "--tenant", "acme", "--user", "ann@acme.example"]);
+    world.ok(&["tenant", "suspend", "acme", "--reason", "x"]);
+    restore(&world);
+    let verify = || world.machine().output(&["token", "verify"], &token).status.code();
+    let accepted = world.json(&["--yes", "fsck", "--accept-record"]);
+    assert_eq!(accepted["revoked_everything"], true);
+    assert_eq!(verify(), Some(3), "a token that was revoked");
+    let everybody = "select count(*) from control.token_revocations
+                     where jti is null and tenant_id is null and user_id is null and not sessions_go_on";
+    assert_eq!(world.control_sql(everybody), ["1"]);
+    let (_, faults, _) = fsck(&world, &[]);
+    assert!(!faults.iter().any(|(code, _)| code == "revocations_changed"), "{faults:?}");
+}

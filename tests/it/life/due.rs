@@ -84,3 +84,25 @@ fn the_days_are_a_setting() {
     days("0");
     assert_eq!(world.json(&["--yes", "tenant", "purge", "--due"])[0]["outcome"], "purged");
 }
+
+#[test]
+fn a_tenant_in_the_trash_whose_login_is_open_is_not_purged() {
+    let world = World::new();
+    in_the_trash(&world, &["ash", "birch"], true);
+    let (role, database) =
+        (super::column(&world, "ash", "app_role"), super::column(&world, "birch", "database_name"));
+    world.sql("postgres", &format!("alter role {role} login"));
+    world.sql("postgres", &format!("alter database {database} allow_connections true"));
+    for slug in ["ash", "birch"] {
+        let there = world.there();
+        let by_name = ["--yes", "tenant", "delete", slug, "--purge", "--confirm", slug];
+        let (code, error) = world.error(&by_name);
+        assert_eq!((code, error["code"].as_str()), (9, Some("tenant_open_in_trash")), "{error}");
+        assert_ne!(world.run(&["--yes", "tenant", "purge", "--due"]).status.code(), Some(0));
+        assert_eq!(state(&world, slug), "trashed");
+        assert_eq!(world.there(), there);
+        world.ok(&["tenant", "repair", slug]);
+        world.ok(&by_name);
+    }
+    is_settled(&world, "purged");
+}

@@ -59,6 +59,16 @@ fn causes() -> Vec<(ProvisioningError, bool)> {
     vec![
         (held(Some("shop")).into(), true),
         (held(None).into(), true),
+        (
+            ClusterError::HeldUp {
+                what: text("role nx1"),
+                by: text("prepared transaction two"),
+                command: text("rollback prepared 'two'"),
+            }
+            .into(),
+            true,
+        ),
+        (ProvisioningError::OpenInTrash { slug: text("acme"), cluster: text("eu1") }, true),
         (ClusterError::Foreign { what: text("role nx1") }.into(), true),
         (ClusterError::InUse { what: text("schema nexus"), by: text("a view") }.into(), true),
         (ClusterError::Collation { database: text("shop") }.into(), true),

@@ -5,8 +5,10 @@ use async_trait::async_trait;
 
 use super::super::error::ProvisioningError;
 use super::super::plan::Plan;
-use crate::features::tenants;
-use crate::infra::cluster::{self, adopted};
+use super::super::worker::{Provisioning, Server};
+use crate::features::tenants::{self, Tenant};
+use crate::infra::cluster::adopted::{self, Adopted};
+use crate::infra::cluster::{self, Database, Mark, Roles};
 use crate::infra::objects::{BucketClient, Refusal};
 use crate::infra::saga::{Probe, Step};
 
@@ -238,6 +240,25 @@ async fn logins_closed(plan: &Plan) -> Result<Probe, ProvisioningError> {
         cluster::logins_closed(&mut admin, plan.roles(), plan.database()).await?
     };
     Ok(if closed { Probe::Done } else { Probe::Absent })
+}
+
+/// Whether a tenant's login or its database is open on its server.
+pub(in super::super) async fn lets_in(
+    on: &Provisioning,
+    server: &Server,
+    tenant: &Tenant,
+) -> Result<bool, ProvisioningError> {
+    let (names, mut admin) = (&tenant.resources, server.admin.lock().await);
+    if tenant.adopted {
+        let it = Adopted { database: &names.database_name, app: &names.app_role };
+        return Ok(adopted::lets_in(&mut admin, it).await?);
+    }
+    let (text, former) = (on.installation.server_mark(tenant.id), on.installation.mark(tenant.id));
+    let mark = Mark { text: &text, former: &former };
+    let (owner, app) = (&*names.owner_role, &*names.app_role);
+    let roles = Roles { owner, app, mark };
+    let database = Database { name: &names.database_name, owner, app, mark };
+    Ok(cluster::lets_in(&mut admin, roles, database).await?)
 }
 
 async fn close_logins(plan: &Plan) -> Result<(), ProvisioningError> {

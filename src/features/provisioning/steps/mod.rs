@@ -30,6 +30,8 @@ mod server;
 mod store;
 mod tighten;
 
+pub(super) use access::lets_in;
+
 use super::error::ProvisioningError;
 use super::plan::Plan;
 use crate::infra::saga::Step;
