@@ -30,12 +30,12 @@ impl ConfirmArgs {
         Asking { doing, given: self.confirm.map(Meant::Number), destroys: false }
     }
 
-    /// The same where `left` are still to be changed of those that the last run of the command was
+    /// The same where `left` are still to be changed of those that an earlier run of the command was
     /// confirmed for: the number that was right then is right again.
     #[must_use]
-    pub fn of_a_repeat(&self, left: usize, last: Option<usize>) -> Self {
-        let is_last = self.confirm.is_some() && self.confirm == last;
-        Self { confirm: if is_last && last > Some(left) { Some(left) } else { self.confirm } }
+    pub fn of_a_repeat(&self, left: usize, earlier: Option<usize>) -> Self {
+        let repeated = self.confirm.is_some() && self.confirm == earlier;
+        Self { confirm: if repeated && earlier > Some(left) { Some(left) } else { self.confirm } }
     }
 }
 

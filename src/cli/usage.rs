@@ -243,8 +243,9 @@ fn statement_suggestion(error: &clap::Error, command: &str, args: &[OsString]) -
         return None;
     }
     let words = args.iter().skip(1).map(|word| word.to_string_lossy()).filter(|word| word != typed);
-    let words: String = words.map(|word| format!(" {}", shell::word(&word))).collect();
-    Some(format!("the statement stands behind --: nexus{words} -- {}", shell::word(typed)))
+    let words: Vec<String> = words.map(|word| shell::word(&word).into_owned()).collect();
+    let words = words.join(" ");
+    Some(format!("the statement stands behind --: nexus {words} -- {}", shell::word(typed)))
 }
 
 /// The slug that a word comes to. None beside a verb that shuts out or destroys; one that is made up

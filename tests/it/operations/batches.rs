@@ -211,6 +211,7 @@ fn the_number_that_a_rollback_was_confirmed_with_is_right_when_it_is_repeated() 
     let again = |count| ["operation", "rollback", "--batch", &id, "--yes", "--confirm", count];
     assert_eq!(world.error(&again("3")).0, 3, "nobody confirmed that many");
     assert_eq!(outcomes(&world.json(&again("2"))), "ash unchanged, birch resumed");
+    assert_eq!(outcomes(&world.json(&again("2"))), "ash unchanged, birch unchanged");
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub struct WayBack {
     pub verb: &'static str,
     /// Its changes, those left out that were rolled back one by one.
     pub members: Vec<Member>,
-    /// How many tenants the last rollback of this batch was for, if there was one.
+    /// How many tenants an earlier rollback of this batch was for, at most, if there was one.
     pub earlier: Option<usize>,
 }
 

@@ -30,15 +30,14 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// What a batch did to each of its tenants, if there is such a batch, and how many tenants the last
-/// rollback of it was for.
+/// What a batch did to each of its tenants, if there is such a batch, and how many tenants an earlier
+/// rollback of it was for, at most.
 pub(super) async fn verb(
     control: &mut PgConnection,
     id: BatchId,
 ) -> Result<Option<(String, Option<i32>)>, DbError> {
     Ok(sqlx::query_as(
-        "select verb, (select back.tenants from control.batches as back where back.reverses = $1
-                       order by back.created_at desc, back.id desc limit 1)
+        "select verb, (select max(back.tenants) from control.batches as back where back.reverses = $1)
          from control.batches where id = $1",
     )
     .bind(id)
