@@ -125,6 +125,11 @@ async fn accept(app: &mut App, report: &Report, on: &Invocation) -> CommandResul
         on.screen.note(&format!("taken out of their pool: {}", list(&planned.unpooled)));
         on.screen.note(&format!("left alone from now on: {}", list(&planned.unmanaged)));
         on.screen.note(&format!("servers that are others from now on: {}", list(&planned.servers)));
+        if planned.revocations {
+            on.screen.note(
+                "tokens whose revocation was deleted stay accepted: revoke them again (nexus token revoke)",
+            );
+        }
         prompt::confirm(on, "take the control database as it is for true")?;
         let accepted = inspection::accept(provisioning, control, &caller, report, false).await?;
         on.screen.thing(&accepted)?;
@@ -181,6 +186,7 @@ impl Thing for Accepted {
             ("unpooled", self.unpooled.join(" ")),
             ("unmanaged", self.unmanaged.join(", ")),
             ("servers", self.servers.join(" ")),
+            ("revocations", self.revocations.to_string()),
         ]
     }
 

@@ -1,8 +1,11 @@
 //! A control database that is older than the world: noticed, and accepted where a person says so.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::json;
 
+use super::codes::entry_of;
 use super::error::InspectionError;
 use super::model::{Finding, Place, RECORD_OLDER, Remedy, Report, SWAPPED, Sight};
 use super::store;
@@ -79,7 +82,26 @@ pub(super) async fn spare_unmanaged(
 
 /// Takes out of the plan what must be left as it is.
 pub(super) fn spare(report: Report) -> Report {
-    keep_what_is_newer(keep_off_other_servers(report))
+    keep_what_is_newer(keep_off_other_servers(leave_what_is_lost(report)))
+}
+
+/// A repair stops where data is gone, so what it would do after that is not for `--fix`: everything
+/// without the database, what is in the store without the bucket.
+fn leave_what_is_lost(mut report: Report) -> Report {
+    let without = |code: &str| -> HashSet<TenantId> {
+        report.findings.iter().filter(|it| it.code == code).filter_map(|it| it.tenant_id).collect()
+    };
+    let (databases, buckets) = (without("database_missing"), without("bucket_missing"));
+    for it in report.findings.iter_mut().filter(|it| it.remedy == Remedy::Repair) {
+        let Some(id) = it.tenant_id else { continue };
+        if databases.contains(&id) || matches!(it.place, Place::Store(_)) && buckets.contains(&id) {
+            it.remedy = Remedy::None;
+            it.fixable = false;
+            it.mend = entry_of("database_missing")
+                .map_or_else(String::new, |entry| entry.cure.words(it.tenant.as_deref()));
+        }
+    }
+    report
 }
 
 /// What differs on a server that is another than was registered is not for `--fix`.
@@ -137,6 +159,8 @@ pub struct Accepted {
     pub unmanaged: Vec<String>,
     /// Servers that are others than were registered: taken for those that they are.
     pub servers: Vec<String>,
+    /// Whether revocations of tokens were deleted or changed, and those that are left count from now on.
+    pub revocations: bool,
 }
 
 /// Takes the control database as it is for true, although the world is younger or somebody changed it
@@ -155,7 +179,8 @@ pub async fn accept(
     if report.unseen > 0 {
         return Err(InspectionError::Unasked { unasked: report.unseen });
     }
-    let forged = report.findings.iter().any(|it| it.code.starts_with("record_row_"));
+    let revocations = report.findings.iter().any(|it| it.code == "revocations_changed");
+    let forged = revocations || report.findings.iter().any(|it| it.code.starts_with("record_row_"));
     let servers: Vec<String> = swapped(report);
     if report.older().is_none() && !forged && servers.is_empty() {
         return Err(InspectionError::NothingToAccept);
@@ -172,13 +197,17 @@ pub async fn accept(
         .filter_map(|it| Some((it.place.to_string(), it.newer.clone()?, it.object.clone())))
         .collect();
     let mut tx = durable_transaction(control).await?;
+    // What it says must fit before anything is revoked below.
+    if revocations {
+        record::rebuild_revocations(&mut tx).await?;
+    }
     let older = report.older().is_some();
     let suspended = store::suspend_closed(&mut tx, &closed, &caller.to_string(), REASON).await?;
     let unpooled = if older { store::unpool(&mut tx).await? } else { Vec::new() };
     store::leave_alone(&mut tx, &unknown).await?;
     let fence = store::highest_fence(&mut tx, report.world).await?;
     let unmanaged = unknown.into_iter().map(|(place, _, object)| format!("{object} on {place}")).collect();
-    let accepted = Accepted { fence, suspended, unpooled, unmanaged, servers };
+    let accepted = Accepted { fence, suspended, unpooled, unmanaged, servers, revocations };
     if dry_run {
         tx.rollback().await.map_err(DbError::from)?;
         return Ok(accepted);
