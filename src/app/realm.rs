@@ -1,14 +1,15 @@
 //! Opens realms: the platform's own, or a tenant's.
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 use super::App;
 use super::addresses::Addresses;
 use crate::features::iam::{Place, Realm, Rules, TakeBack};
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
-use crate::infra::db::PgConnection;
-use crate::kernel::{AnyFailure, Caller, Failure, Progress, TenantId, UserId};
+use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure, Progress, TenantId, UserId};
 use crate::settings::Settings;
 
 impl App {
@@ -75,7 +76,40 @@ impl App {
         let placement = self.provisioning.placement.clone();
         let cluster = placement.cluster(&mut self.control, &tenant.cluster).await?;
         let server = cluster.admin.database(&tenant.resources.database_name);
-        Ok(server.connect("nexus:realm").await?)
+        match server.connect("nexus:realm").await {
+            // It takes no sessions: because the tenant was closed just now, or without our knowledge.
+            Err(source @ DbError::Refused { .. }) if source.state() == Some("55000") => {
+                let now = tenants::get(&mut self.control, &Caller::System, &TenantRef::Id(tenant.id)).await?;
+                Err(DatabaseClosed { slug: now.active()?.slug, source }.into())
+            }
+            opened => Ok(opened?),
+        }
+    }
+}
+
+/// The database of an active tenant takes no sessions.
+#[derive(Debug, thiserror::Error)]
+#[error("tenant {slug:?} is active, but its server has closed its database: {source}")]
+struct DatabaseClosed {
+    slug: String,
+    source: DbError,
+}
+
+impl Failure for DatabaseClosed {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Integrity
+    }
+
+    fn code(&self) -> &'static str {
+        "tenant_database_closed"
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![format!("nexus tenant repair {}", self.slug)]
+    }
+
+    fn details(&self) -> Value {
+        self.source.details()
     }
 }
 

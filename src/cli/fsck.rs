@@ -131,6 +131,11 @@ async fn accept(app: &mut App, report: &Report, on: &Invocation) -> CommandResul
         if planned.revoked_everything {
             on.screen.note("all access tokens are revoked, and all sessions end");
         }
+        if planned.revocations {
+            on.screen.note(
+                "tokens whose revocation was deleted stay accepted: revoke them again (nexus token revoke)",
+            );
+        }
         prompt::confirm(on, "take the control database as it is for true")?;
         let accepted = inspection::accept(provisioning, control, &caller, report, false).await?;
         on.screen.thing(&accepted)?;
@@ -187,6 +192,7 @@ impl Thing for Accepted {
             ("unpooled", self.unpooled.join(" ")),
             ("unmanaged", self.unmanaged.join(", ")),
             ("servers", self.servers.join(" ")),
+            ("revocations", self.revocations.to_string()),
         ]
     }
 

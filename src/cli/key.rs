@@ -174,16 +174,19 @@ async fn retire(args: &RetireArgs, on: &Invocation) -> CommandResult {
     let tokens = app.tokens(&settings);
     let key = tokens.plan_retirement(&mut app.control, &caller, &args.kid, args.now).await?;
     if on.global.dry_run {
-        on.screen.list([key])?;
+        if key.is_none() {
+            on.screen.note(&format!("would erase what is sealed of key {}, which is not in use", args.kid));
+        }
+        on.screen.list(key)?;
         return Ok(Exit::Done);
     }
     if args.now {
         let shown = [format!(
             "context {}: every token that key {} signed will be refused",
-            settings.context, key.kid
+            settings.context, args.kid
         )];
-        let what = format!("retiring key {} at once", key.kid);
-        prompt::confirm_word(on, &what, &shown, &key.kid, args.confirm.as_deref())?;
+        let what = format!("retiring key {} at once", args.kid);
+        prompt::confirm_word(on, &what, &shown, &args.kid, args.confirm.as_deref())?;
     }
     let rotated = tokens.retire(&mut app.control, &caller, &args.kid, args.now).await?;
     on.screen.thing(&rotated)?;

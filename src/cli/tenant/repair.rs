@@ -15,11 +15,14 @@ use crate::kernel::{ErrorKind, Event, Failure, Progress};
 struct NotRepaired {
     failed: usize,
     total: usize,
+    /// Of which kind they all were, where nothing was done and all failed alike.
+    alike: Option<ErrorKind>,
+    hints: Vec<String>,
 }
 
 impl Failure for NotRepaired {
     fn kind(&self) -> ErrorKind {
-        ErrorKind::Partial
+        self.alike.unwrap_or(ErrorKind::Partial)
     }
 
     fn code(&self) -> &'static str {
@@ -27,7 +30,7 @@ impl Failure for NotRepaired {
     }
 
     fn hints(&self) -> Vec<String> {
-        vec!["see why: nexus operation list --open".to_owned()]
+        self.hints.clone()
     }
 }
 
@@ -51,7 +54,7 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
     let all = in_order(&args.tenants, chosen, provisioning.to_repair(&worker).await?);
     progress.event(Event::Total(all.len() as u64));
     let mut list = on.screen.list_writer();
-    let (total, mut failed) = (all.len(), 0);
+    let (total, mut failures) = (all.len(), Failures::default());
     for tenant in all {
         if on.interrupt.is_cancelled() {
             break;
@@ -63,7 +66,7 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
         };
         progress.event(Event::Done { subject: tenant.to_string(), ok: result.is_ok() });
         let row = result.unwrap_or_else(|error| {
-            failed += 1;
+            failures.add(&error);
             Repaired {
                 tenant: tenant.to_string(),
                 mended: Mended::Failed,
@@ -82,7 +85,40 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
     if on.interrupt.is_cancelled() {
         return Ok(Exit::Interrupted);
     }
-    if failed > 0 { Err(NotRepaired { failed, total }.into()) } else { Ok(Exit::Done) }
+    if failures.count > 0 { Err(failures.of(total).into()) } else { Ok(Exit::Done) }
+}
+
+/// What those that failed have in common.
+#[derive(Default)]
+struct Failures {
+    count: usize,
+    kinds: Vec<ErrorKind>,
+    hints: Vec<String>,
+    stopped: bool,
+}
+
+impl Failures {
+    fn add(&mut self, error: &ProvisioningError) {
+        self.count += 1;
+        self.stopped |= error.operation().is_some();
+        if !self.kinds.contains(&error.kind()) {
+            self.kinds.push(error.kind());
+        }
+        let new: Vec<String> = error.hints().into_iter().filter(|it| !self.hints.contains(it)).collect();
+        self.hints.extend(new);
+    }
+
+    fn of(self, total: usize) -> NotRepaired {
+        const MOST_HINTS: usize = 3;
+        let all_failed = self.count == total && !self.stopped;
+        let mut hints = self.hints;
+        hints.truncate(MOST_HINTS);
+        if self.stopped {
+            hints.insert(0, "see why: nexus operation list --open".to_owned());
+        }
+        let alike = self.kinds.first().copied().filter(|_| all_failed && self.kinds.len() == 1);
+        NotRepaired { failed: self.count, total, alike, hints }
+    }
 }
 
 /// Those that were chosen. Not by name: what is unfinished comes first.

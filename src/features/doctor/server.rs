@@ -49,19 +49,22 @@ impl Subject {
 
     /// A command that runs SQL there as a superuser.
     pub(super) fn psql(&self, sql: &str) -> String {
-        self.psql_each(&[sql])
+        self.psql_in("postgres", &[sql])
     }
 
-    /// The same for statements that cannot share a transaction.
-    fn psql_each(&self, statements: &[&str]) -> String {
+    /// The same in one of the server's databases, for statements that cannot share a transaction.
+    pub(super) fn psql_in(&self, database: &str, statements: &[&str]) -> String {
         let orders: Vec<String> = statements.iter().map(|sql| format!("-c {}", quoted(sql))).collect();
         let orders = orders.join(" ");
         if self.embedded {
-            return format!("nexus local psql -- {orders}");
+            let place =
+                if database == "postgres" { String::new() } else { format!("-d {} ", shell::word(database)) };
+            return format!("nexus local psql -- {place}{orders}");
         }
         let ServerAddress { host, port, user, .. } = &self.address;
         let (host, user) = (host.to_string(), shell::word(user));
-        format!("psql -h {} -p {port} -U {user} -d postgres {orders}", shell::word(&host))
+        let (host, database) = (shell::word(&host), shell::word(database));
+        format!("psql -h {host} -p {port} -U {user} -d {database} {orders}")
     }
 
     /// A command that gives a setting another value, where it was set.
@@ -74,7 +77,7 @@ impl Subject {
             ));
         }
         let change = format!("alter system set {name} = '{value}'");
-        self.psql_each(&[&change, "select pg_reload_conf()"])
+        self.psql_in("postgres", &[&change, "select pg_reload_conf()"])
     }
 
     /// That it does not answer, or does not let us in.

@@ -37,9 +37,9 @@ fn collations(subject: &Subject, seen: &Stoppers) -> Finding {
         "the system's collations are of another version than those of {}: indexes on text may be wrong",
         some(&seen.collations)
     );
-    let fix =
-        format!("reindex database {0}; alter database {0} refresh collation version", identifier(first));
-    let mend = format!("{}  # connected to {first}, and so in each", subject.psql(&fix));
+    let reindex = format!("reindex database {}", identifier(first));
+    let refresh = format!("alter database {} refresh collation version", identifier(first));
+    let mend = format!("{}  # and so in each", subject.psql_in(first, &[&reindex, &refresh]));
     if seen.collations.iter().any(|name| name.starts_with("template") || name.starts_with("nxt")) {
         return subject.problem("collation", ErrorKind::Unavailable, found).mend(mend);
     }
@@ -57,7 +57,7 @@ fn prepared(subject: &Subject, seen: &Stoppers) -> Finding {
     let fix = format!("rollback prepared {}", literal(gid));
     subject
         .warning("prepared", found)
-        .mend(format!("{}  # connected to {database}; or commit prepared", subject.psql(&fix)))
+        .mend(format!("{}  # or commit prepared", subject.psql_in(database, &[&fix])))
 }
 
 fn locks(subject: &Subject, seen: &Stoppers) -> Finding {
@@ -88,7 +88,7 @@ fn slots(subject: &Subject, seen: &Stoppers) -> Finding {
 fn age(subject: &Subject, seen: &Stoppers) -> Finding {
     let name = seen.oldest_in.as_deref().unwrap_or("template1");
     let found = format!("the oldest transaction that is not frozen is {} back, in {name}", seen.oldest);
-    let mend = format!("{}  # connected to {name}", subject.psql("vacuum freeze"));
+    let mend = subject.psql_in(name, &["vacuum freeze"]);
     match seen.oldest {
         TOO_OLD.. => subject
             .problem("wraparound", ErrorKind::Unavailable, format!("{found}: the server soon takes no more"))

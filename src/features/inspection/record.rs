@@ -1,8 +1,11 @@
 //! A control database that is older than the world: noticed, and accepted where a person says so.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::json;
 
+use super::codes::entry_of;
 use super::error::InspectionError;
 use super::model::{Finding, Place, RECORD_OLDER, Remedy, Report, SWAPPED, Sight};
 use super::store;
@@ -83,7 +86,26 @@ pub(super) async fn spare_unmanaged(
 
 /// Takes out of the plan what must be left as it is.
 pub(super) fn spare(report: Report) -> Report {
-    keep_what_is_newer(keep_off_other_servers(report))
+    keep_what_is_newer(keep_off_other_servers(leave_what_is_lost(report)))
+}
+
+/// A repair stops where data is gone, so what it would do after that is not for `--fix`: everything
+/// without the database, what is in the store without the bucket.
+fn leave_what_is_lost(mut report: Report) -> Report {
+    let without = |code: &str| -> HashSet<TenantId> {
+        report.findings.iter().filter(|it| it.code == code).filter_map(|it| it.tenant_id).collect()
+    };
+    let (databases, buckets) = (without("database_missing"), without("bucket_missing"));
+    for it in report.findings.iter_mut().filter(|it| it.remedy == Remedy::Repair) {
+        let Some(id) = it.tenant_id else { continue };
+        if databases.contains(&id) || matches!(it.place, Place::Store(_)) && buckets.contains(&id) {
+            it.remedy = Remedy::None;
+            it.fixable = false;
+            it.mend = entry_of("database_missing")
+                .map_or_else(String::new, |entry| entry.cure.words(it.tenant.as_deref()));
+        }
+    }
+    report
 }
 
 /// What differs on a server that is another than was registered is not for `--fix`.
@@ -170,6 +192,8 @@ pub struct Accepted {
     /// Whether everybody's access tokens are revoked and sessions ended: which of them were, since the
     /// control database's backup, is not known.
     pub revoked_everything: bool,
+    /// Whether revocations of tokens were deleted or changed, and those that are left count from now on.
+    pub revocations: bool,
 }
 
 /// Takes the control database as it is for true, although the world is younger or somebody changed it
@@ -188,37 +212,18 @@ pub async fn accept(
     if report.unseen > 0 {
         return Err(InspectionError::Unasked { unasked: report.unseen });
     }
-    let forged = report.findings.iter().any(|it| it.code.starts_with("record_row_"));
+    let revocations = report.findings.iter().any(|it| it.code == "revocations_changed");
+    let forged = revocations || report.findings.iter().any(|it| it.code.starts_with("record_row_"));
     let servers: Vec<String> = swapped(report);
     if report.older().is_none() && !forged && servers.is_empty() {
         return Err(InspectionError::NothingToAccept);
     }
-    let (closed, open) = (closed(report), open(report));
-    let unknown: Vec<(String, String, String)> = report
-        .findings
-        .iter()
-        .filter_map(|it| Some((it.place.to_string(), it.newer.clone()?, it.object.clone())))
-        .collect();
     let mut tx = durable_transaction(control).await?;
-    let older = report.older().is_some();
-    let by = caller.to_string();
-    let still_open = store::suspended_of(&mut tx, &open).await?;
-    let suspended = store::suspend_closed(&mut tx, &closed, &by, REASON).await?;
-    let untrashed = store::suspend_trashed(&mut tx, &open, &by, REASON_TRASHED).await?;
-    let unpooled = if older { store::unpool(&mut tx).await? } else { Vec::new() };
-    store::leave_alone(&mut tx, &unknown).await?;
-    let fence = store::highest_fence(&mut tx, report.world).await?;
-    let unmanaged = unknown.into_iter().map(|(place, _, object)| format!("{object} on {place}")).collect();
-    let accepted = Accepted {
-        fence,
-        suspended,
-        untrashed,
-        open: still_open,
-        unpooled,
-        unmanaged,
-        servers,
-        revoked_everything: older,
-    };
+    // What it says must fit before anything is revoked below.
+    if revocations {
+        record::rebuild_revocations(&mut tx).await?;
+    }
+    let accepted = settle(&mut tx, report, &caller.to_string(), (servers, revocations)).await?;
     if dry_run {
         tx.rollback().await.map_err(DbError::from)?;
         return Ok(accepted);
@@ -242,4 +247,39 @@ pub async fn accept(
         on.placement.check_cluster(control, name).await?;
     }
     Ok(accepted)
+}
+
+/// What the control database and the world do not agree on: nobody who is closed is opened, nobody who
+/// lives is destroyed.
+async fn settle(
+    tx: &mut PgConnection,
+    report: &Report,
+    by: &str,
+    (servers, revocations): (Vec<String>, bool),
+) -> Result<Accepted, InspectionError> {
+    let (closed, open) = (closed(report), open(report));
+    let unknown: Vec<(String, String, String)> = report
+        .findings
+        .iter()
+        .filter_map(|it| Some((it.place.to_string(), it.newer.clone()?, it.object.clone())))
+        .collect();
+    let older = report.older().is_some();
+    let still_open = store::suspended_of(tx, &open).await?;
+    let suspended = store::suspend_closed(tx, &closed, by, REASON).await?;
+    let untrashed = store::suspend_trashed(tx, &open, by, REASON_TRASHED).await?;
+    let unpooled = if older { store::unpool(tx).await? } else { Vec::new() };
+    store::leave_alone(tx, &unknown).await?;
+    let fence = store::highest_fence(tx, report.world).await?;
+    let unmanaged = unknown.into_iter().map(|(place, _, object)| format!("{object} on {place}")).collect();
+    Ok(Accepted {
+        fence,
+        suspended,
+        untrashed,
+        open: still_open,
+        unpooled,
+        unmanaged,
+        servers,
+        revoked_everything: older,
+        revocations,
+    })
 }

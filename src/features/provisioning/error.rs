@@ -294,10 +294,7 @@ impl Failure for ProvisioningError {
             Self::PasswordChanged { slug } => {
                 vec![format!("seal the new one: nexus tenant adopt {slug} --dsn-file FILE")]
             }
-            Self::OpenInTrash { slug, .. } => vec![
-                format!("keep it: nexus tenant undelete {slug}"),
-                format!("or, if nobody needs it, close it first: nexus tenant repair {slug}"),
-            ],
+            Self::OpenInTrash { slug, .. } => open_in_trash(slug),
             Self::NoOperation { .. } => vec!["see which there are: nexus operation list".to_owned()],
             Self::NoBatch { .. } => {
                 vec![
@@ -351,6 +348,13 @@ impl Failure for ProvisioningError {
             _ => self.inner().and_then(Failure::operation),
         }
     }
+}
+
+fn open_in_trash(slug: &str) -> Vec<String> {
+    vec![
+        format!("keep it: nexus tenant undelete {slug}"),
+        format!("or, if nobody needs it, close it first: nexus tenant repair {slug}"),
+    ]
 }
 
 /// Whether an operation of this kind can be taken back.

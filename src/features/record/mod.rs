@@ -10,4 +10,6 @@ mod service;
 mod store;
 
 pub use checksums::{Identity, access_key, arm, installation, place, slug, slug_part};
-pub use service::{Flaw, arm_session, examine, revocations_flaw, seal, seal_revocations};
+pub use service::{
+    Flaw, arm_session, examine, rebuild_revocations, revocations_flaw, seal, seal_revocations,
+};

@@ -137,6 +137,14 @@ pub async fn seal_revocations(
     Ok(true)
 }
 
+/// Writes the ledger of revocations again from the revocations that there are. Belongs before [`seal`].
+///
+/// # Errors
+/// When a statement fails.
+pub async fn rebuild_revocations(control: &mut PgConnection) -> Result<(), DbError> {
+    store::rebuild_revocations(control).await
+}
+
 /// Gives a session what it seals the ledger of revocations with.
 ///
 /// # Errors

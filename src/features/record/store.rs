@@ -163,6 +163,43 @@ pub(super) async fn seal_revocations(control: &mut PgConnection) -> Result<(), D
     Ok(())
 }
 
+/// Writes the ledger again: a row for each revocation, and one that has ended for each number between
+/// that has none. Nobody revokes meanwhile: a revocation takes the lock of `token_state`.
+pub(super) async fn rebuild_revocations(control: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::raw_sql(
+        "do $$ declare
+             item record;
+             previous bytea;
+         begin
+             update control.token_state set revocations_generation = greatest(revocations_generation,
+                 coalesce((select max(generation) from control.token_revocations), 0),
+                 coalesce((select max(generation) from control.revocation_ledger), 0));
+             delete from control.revocation_ledger;
+             for item in
+                 select number as generation, coalesce((it.one).expires_at, now()) as expires_at,
+                        case when (it.one).generation is null then ''::bytea
+                             else control.revocation_hash(it.one) end as row_hash
+                 from control.token_state as state
+                 cross join lateral generate_series(
+                     coalesce((select min(generation) from control.token_revocations where generation > 0),
+                              state.revocations_generation),
+                     state.revocations_generation) as number
+                 left join lateral (select one from control.token_revocations as one
+                                    where one.generation = number limit 1) as it on true
+                 where number > 0 order by number
+             loop
+                 insert into control.revocation_ledger (generation, expires_at, row_hash, hash)
+                 values (item.generation, item.expires_at, item.row_hash,
+                         control.ledger_hash(previous, item.row_hash, item.expires_at))
+                 returning hash into previous;
+             end loop;
+         end $$",
+    )
+    .execute(control)
+    .await?;
+    Ok(())
+}
+
 /// Runs statements that hold a secret.
 pub(super) async fn run(control: &mut PgConnection, statements: &SecretString) -> Result<(), DbError> {
     sqlx::raw_sql(AssertSqlSafe(statements.expose_secret().to_owned())).execute(control).await?;

@@ -23,13 +23,13 @@ pub enum SecretsError {
     #[error(transparent)]
     Master(#[from] MasterKeyError),
     /// The data key was changed or is another tenant's.
-    #[error("the data key of tenant {0} was changed, or belongs elsewhere")]
+    #[error("the data key of {} was changed, or belongs elsewhere", whose(.0))]
     DataKeyDamaged(TenantId),
     /// The list of the tenant's secrets was changed or put back.
-    #[error("the list of sealed secrets of tenant {0} was changed, or is an older one put back")]
+    #[error("the list of sealed secrets of {} was changed, or is an older one put back", whose(.0))]
     ManifestDamaged(TenantId),
     /// A value was changed, swapped, put back, added or taken away.
-    #[error("the secret {name} of tenant {tenant} was changed, taken away, or is an older one put back")]
+    #[error("the secret {name} of {} was changed, taken away, or is an older one put back", whose(.tenant))]
     Damaged {
         /// Whose.
         tenant: TenantId,
@@ -37,7 +37,7 @@ pub enum SecretsError {
         name: String,
     },
     /// There is no such secret.
-    #[error("tenant {tenant} has no secret {name}")]
+    #[error("{} has no secret {name}", whose(.tenant))]
     NotFound {
         /// Whose.
         tenant: TenantId,
@@ -45,22 +45,22 @@ pub enum SecretsError {
         name: String,
     },
     /// The tenant has no data key: nothing was ever sealed for it, or all was erased.
-    #[error("tenant {0} has no sealed secrets")]
+    #[error("{} has no sealed secrets", whose(.0))]
     NoDataKey(TenantId),
     /// The tenant's data key was made before.
-    #[error("tenant {0} has sealed secrets already")]
+    #[error("{} has sealed secrets already", whose(.0))]
     AlreadySealed(TenantId),
     /// Another writer was faster; only outside a transaction.
-    #[error("the secrets of tenant {0} were changed by someone else at the same moment")]
+    #[error("the secrets of {} were changed by someone else at the same moment", whose(.0))]
     Raced(TenantId),
     /// The data key has sealed as often as is safe.
-    #[error("the data key of tenant {0} has been used up")]
+    #[error("the data key of {} has been used up", whose(.0))]
     UsedUp(TenantId),
     /// Not a name for a secret, or one given twice.
     #[error("{0:?} is no name for a secret, or is given twice")]
     Name(String),
     /// The value is too long.
-    #[error("the secret {name} of tenant {tenant} could not be sealed: {source}")]
+    #[error("the secret {name} of {} could not be sealed: {source}", whose(.tenant))]
     Seal {
         /// Whose.
         tenant: TenantId,
@@ -77,6 +77,22 @@ pub enum SecretsError {
     Connection(crate::infra::db::DbError),
 }
 
+fn whose(tenant: &TenantId) -> String {
+    if *tenant == TenantId::PLATFORM { "the platform".to_owned() } else { format!("tenant {tenant}") }
+}
+
+/// What gives the platform another value in place of one that does not open.
+fn platform_hint(name: &str) -> String {
+    let place = |kind: &str, end: &str| name.strip_prefix(kind)?.strip_suffix(end);
+    if let Some(name) = place("cluster.", ".password") {
+        return format!("nexus cluster update {name} --password-stdin");
+    }
+    if let Some(name) = place("store.", ".secret") {
+        return format!("nexus store update {name} --secret-stdin");
+    }
+    "restore the control database's tables of secrets from a backup".to_owned()
+}
+
 impl From<sqlx::Error> for SecretsError {
     fn from(error: sqlx::Error) -> Self {
         Self::Connection(error.into())
@@ -86,6 +102,10 @@ impl From<sqlx::Error> for SecretsError {
 impl Failure for SecretsError {
     fn kind(&self) -> ErrorKind {
         match self {
+            // What is the platform's is never erased.
+            Self::NotFound { tenant: TenantId::PLATFORM, .. } | Self::NoDataKey(TenantId::PLATFORM) => {
+                ErrorKind::Integrity
+            }
             Self::OtherMaster { .. }
             | Self::DataKeyDamaged(_)
             | Self::ManifestDamaged(_)
@@ -125,6 +145,13 @@ impl Failure for SecretsError {
             Self::NoMaster => vec!["nexus init".into()],
             Self::Master(error) => error.hints(),
             Self::Connection(error) => error.hints(),
+            Self::Damaged { tenant: TenantId::PLATFORM, name }
+            | Self::NotFound { tenant: TenantId::PLATFORM, name } => vec![platform_hint(name)],
+            Self::DataKeyDamaged(TenantId::PLATFORM)
+            | Self::NoDataKey(TenantId::PLATFORM)
+            | Self::ManifestDamaged(TenantId::PLATFORM) => {
+                vec![platform_hint("")]
+            }
             Self::Damaged { tenant, .. } | Self::DataKeyDamaged(tenant) | Self::ManifestDamaged(tenant) => {
                 vec![format!("nexus tenant repair {tenant}")]
             }

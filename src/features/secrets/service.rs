@@ -160,7 +160,7 @@ impl Secrets {
         }
     }
 
-    /// Takes one secret away. `false` when there was none of that name.
+    /// Takes one secret away, also one that its list does not have. `false` when there was none of that name.
     ///
     /// # Errors
     /// As [`Secrets::put_many`].
@@ -170,10 +170,12 @@ impl Secrets {
         tenant: TenantId,
         name: &str,
     ) -> Result<bool, SecretsError> {
-        let Some(mut row) = store::lock_key(conn, tenant).await? else { return Ok(false) };
+        let Some(mut row) = store::lock_key(conn, tenant).await? else {
+            return Ok(store::delete_secret(conn, tenant, name).await?);
+        };
         let (key, mut manifest) = self.open_key(tenant, &row).await?;
         if !manifest.forget(name) {
-            return Ok(false);
+            return Ok(store::delete_secret(conn, tenant, name).await?);
         }
         row.manifest_generation += 1;
         let (manifest, batch) = seal_batch(&key, tenant, manifest, row.manifest_generation, &[])?;

@@ -62,6 +62,10 @@ pub(super) async fn insert_key(
              insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
              select $2, secret.name, $6, made.id, secret.sealed
              from made, unnest($7::text[], $8::bytea[]) as secret (name, sealed)
+             -- Left of a key whose row was deleted by hand.
+             on conflict (tenant_id, name) do update
+             set generation = excluded.generation, key_id = excluded.key_id,
+                 sealed = excluded.sealed, updated_at = now()
          )
          select exists (select from made) as made,
                 (select id from control.master_keys where state = 'active') as active_master",
@@ -174,13 +178,17 @@ pub(super) async fn delete_key(conn: &mut PgConnection, tenant: TenantId) -> sql
 }
 
 /// Deletes one secret, which the list must no longer name.
-pub(super) async fn delete_secret(conn: &mut PgConnection, tenant: TenantId, name: &str) -> sqlx::Result<()> {
-    sqlx::query("delete from control.sealed_secrets where tenant_id = $1 and name = $2")
+pub(super) async fn delete_secret(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    name: &str,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query("delete from control.sealed_secrets where tenant_id = $1 and name = $2")
         .bind(tenant)
         .bind(name)
         .execute(conn)
         .await?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }
 
 /// Records the first master key. Does nothing when there is one, this or another.

@@ -10,7 +10,7 @@ use crate::features::tenants::TenantError;
 use crate::infra::cluster::ClusterError;
 use crate::infra::crypto::jwt::Flaw;
 use crate::infra::crypto::random::RandomError;
-use crate::infra::crypto::signing::SigningError;
+use crate::infra::crypto::signing::{Algorithm, SigningError};
 use crate::infra::db::DbError;
 use crate::kernel::{ErrorKind, Failure, shell, suggest};
 
@@ -100,6 +100,17 @@ pub enum TokenError {
     /// A key's row is not what was sealed.
     #[error("signing key {0} is not what was sealed: somebody changed the control database")]
     KeyDamaged(String),
+    /// What is sealed of a key was changed or taken away.
+    #[error("what is sealed of signing key {kid} was changed or taken away")]
+    KeyLost {
+        /// Which.
+        kid: String,
+        /// What to type.
+        hint: String,
+    },
+    /// The row of the key that signs is gone; its successor is there.
+    #[error("no {0} key signs, although the next one is published: somebody changed the control database")]
+    NoActiveKey(Algorithm),
     /// A key set or a development key cannot be read.
     #[error("{place} is not a usable key set: {reason}")]
     KeySet {
@@ -220,7 +231,11 @@ impl Failure for TokenError {
             | Self::KeyState { .. }
             | Self::TooYoung { .. }
             | Self::ApiKeyExists { .. } => ErrorKind::Conflict,
-            Self::KeyDamaged(_) | Self::KeySet { .. } | Self::DevelopmentKey { .. } => ErrorKind::Integrity,
+            Self::KeyDamaged(_)
+            | Self::KeyLost { .. }
+            | Self::NoActiveKey(_)
+            | Self::KeySet { .. }
+            | Self::DevelopmentKey { .. } => ErrorKind::Integrity,
             Self::RefreshBusy | Self::Changed { .. } => ErrorKind::Busy,
             Self::Db(error) => error.kind(),
             Self::Secrets(error) => error.kind(),
@@ -242,7 +257,8 @@ impl Failure for TokenError {
             Self::NoKey(_) => "signing_key_not_found",
             Self::KeyState { .. } => "signing_key_state",
             Self::TooYoung { .. } => "signing_key_too_young",
-            Self::KeyDamaged(_) => "signing_key_damaged",
+            Self::KeyDamaged(_) | Self::KeyLost { .. } => "signing_key_damaged",
+            Self::NoActiveKey(_) => "signing_key_missing",
             Self::KeySet { .. } => "key_set_invalid",
             Self::DevelopmentKey { .. } => "development_key_invalid",
             Self::Fetch { .. } => "key_set_unreachable",
@@ -269,7 +285,11 @@ impl Failure for TokenError {
                 vec![format!("did you mean {}?", shell::word(nearest))]
             }
             Self::NoKey(_) => one("see which there are: nexus key list"),
-            Self::KeyState { hint, .. } => vec![hint.clone()],
+            Self::KeyState { hint, .. } | Self::KeyLost { hint, .. } => vec![hint.clone()],
+            Self::KeyDamaged(_) => vec!["see what was changed: nexus fsck".to_owned()],
+            Self::NoActiveKey(algorithm) => {
+                vec![format!("nexus key rotate --algorithm {}", algorithm.as_str())]
+            }
             Self::TooYoung { age, notice, .. } => vec![
                 format!("wait {} s more", notice - age),
                 "where nobody outside checks tokens: nexus key rotate --now".to_owned(),

@@ -50,6 +50,10 @@ pub async fn examine(
         }
         Err(error @ SecretsError::Connection(_)) => return Err(error.into()),
         Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error.into()),
+        Err(SecretsError::Damaged { name, .. }) if kid_of(&name).is_some() => {
+            let kid = kid_of(&name).unwrap_or_default();
+            flaws.push(of_key(kid, "what is sealed of it was changed or taken away"));
+        }
         Err(error) => flaws.push(Flaw {
             code: "platform_secrets_damaged",
             object: "the platform's sealed values".to_owned(),
@@ -78,6 +82,11 @@ pub async fn examine(
     Ok(flaws)
 }
 
+/// The key whose half is sealed under this name.
+fn kid_of(name: &str) -> Option<&str> {
+    name.strip_prefix(&*public_name("")).or_else(|| name.strip_prefix(&*private_name("")))
+}
+
 fn of_key(kid: &str, detail: &str) -> Flaw {
     Flaw { code: "signing_keys_changed", object: format!("signing key {kid}"), detail: detail.to_owned() }
 }
@@ -100,8 +109,7 @@ fn sealed(rows: &[KeyView], opened: &BTreeMap<&str, &str>, flaws: &mut Vec<Flaw>
         flaws.extend(wrong.map(|wrong| of_key(&row.kid, wrong)));
     }
     let known: BTreeSet<&str> = rows.iter().map(|row| row.kid.as_str()).collect();
-    let (public, private) = (public_name(""), private_name(""));
-    let names = opened.keys().filter_map(|name| name.strip_prefix(&*public).or(name.strip_prefix(&*private)));
+    let names = opened.keys().filter_map(|name| kid_of(name));
     let lost: BTreeSet<&str> = names.filter(|kid| !known.contains(kid)).collect();
     flaws.extend(lost.into_iter().map(|kid| of_key(kid, "its row is gone")));
 }

@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 use super::Tokens;
 use super::claims::{MAX_TTL, SKEW};
 use super::error::TokenError;
+use super::lost;
 use super::model::{KeyState, KeyView, Purpose, Rotated};
 use super::ring::{KeyRing, KeySet, RingKey};
 use super::store;
 use crate::features::audit;
-use crate::features::secrets::SecretsError;
 use crate::infra::crypto::signing::{Algorithm, PublicKey, SigningKey};
 use crate::infra::db::{DbError, PgConnection, snapshot, transaction};
 use crate::infra::failpoint;
@@ -149,7 +149,8 @@ impl Tokens {
         }
         let names: Vec<String> = rows.iter().map(|row| public_name(&row.kid)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let sealed = self.secrets.get_many(&mut control, TenantId::PLATFORM, &names).await?;
+        let sealed = self.secrets.get_many(&mut control, TenantId::PLATFORM, &names).await;
+        let sealed = sealed.map_err(|error| lost::of_one(&rows, error))?;
         let mut keys = Vec::new();
         for row in rows {
             let damaged = || TokenError::KeyDamaged(row.kid.clone());
@@ -184,19 +185,30 @@ impl Tokens {
         which: Signer<'_>,
     ) -> Result<SigningKey, TokenError> {
         let algorithm = which.algorithm;
-        let active = |rows: &[KeyView]| rows.iter().find(|row| which.is(row)).map(|row| row.kid.clone());
-        while let Some(kid) = active(&store::keys(tx).await?) {
-            match self.open(tx, &kid, algorithm).await {
-                // It retired between the two statements; its successor signs.
-                Err(TokenError::Secrets(SecretsError::NotFound { .. })) => {}
+        let active = |rows: Vec<KeyView>| rows.into_iter().find(|row| which.is(row));
+        let mut tried = None;
+        while let Some(row) = active(store::keys(tx).await?) {
+            match self.open(tx, &row.kid, algorithm).await {
+                Err(TokenError::Secrets(error)) if lost::is_lost(&error) => {
+                    if tried.as_ref() == Some(&row.kid) {
+                        return Err(lost::of_key(&row, error));
+                    }
+                    // It retired between the two statements; its successor signs.
+                    tried = Some(row.kid);
+                }
                 opened => return opened,
             }
         }
         // Making an RSA key takes a second, which nobody should wait for with the lock held.
         let (first, next) = (SigningKey::generate(algorithm)?, SigningKey::generate(algorithm)?);
         store::lock(tx).await?;
-        if let Some(kid) = active(&store::keys(tx).await?) {
-            return self.open(tx, &kid, algorithm).await;
+        let rows = store::keys(tx).await?;
+        // The two change in one transaction, so that there is none without the other.
+        if which.realms.is_none() && matches!(pair(&rows, Purpose::Platform, algorithm), (None, Some(_))) {
+            return Err(TokenError::NoActiveKey(algorithm));
+        }
+        if let Some(row) = active(rows) {
+            return self.open(tx, &row.kid, algorithm).await;
         }
         self.insert(tx, &first, which, KeyState::Active).await?;
         let mut detail = json!({ "algorithm": algorithm, "active": first.public().id() });
@@ -208,7 +220,7 @@ impl Tokens {
         Ok(first)
     }
 
-    async fn open(
+    pub(super) async fn open(
         &self,
         tx: &mut PgConnection,
         kid: &str,
@@ -324,6 +336,9 @@ impl Tokens {
         kid: &str,
         at_once: bool,
     ) -> Result<Rotated, TokenError> {
+        if let Some(rotated) = self.retire_remains(control, caller, kid, false).await? {
+            return Ok(rotated);
+        }
         let algorithm = find(&store::keys(control).await?, kid)?.algorithm.parse()?;
         let fresh = SigningKey::generate(algorithm)?;
         let mut tx = transaction(control).await?;
@@ -356,20 +371,24 @@ impl Tokens {
         Ok(rotated)
     }
 
-    /// What [`Tokens::retire`] would look at; an error where it would refuse.
+    /// What [`Tokens::retire`] would look at, none where no row has it and only what is sealed of it is
+    /// left; an error where it would refuse.
     ///
     /// # Errors
     /// As [`Tokens::retire`].
     pub async fn plan_retirement(
         &self,
         control: &mut PgConnection,
-        _caller: &Caller,
+        caller: &Caller,
         kid: &str,
         at_once: bool,
-    ) -> Result<KeyView, TokenError> {
+    ) -> Result<Option<KeyView>, TokenError> {
+        if self.retire_remains(control, caller, kid, true).await?.is_some() {
+            return Ok(None);
+        }
         let key = find(&store::keys(control).await?, kid)?;
         check_retirable(&key, at_once)?;
-        Ok(key)
+        Ok(Some(key))
     }
 
     /// Lets the next key sign, or a fresh one where there is none, and publishes another.
@@ -381,7 +400,7 @@ impl Tokens {
     ) -> Result<(String, String), TokenError> {
         let algorithm = fresh.public().algorithm();
         let fresh_id = fresh.public().id().to_owned();
-        if let Some(next) = next {
+        if let Some(next) = self.usable(tx, next).await? {
             store::activate_key(tx, &next.kid).await?;
             self.insert(tx, &fresh, Signer::platform(algorithm), KeyState::Next).await?;
             return Ok((next.kid, fresh_id));
@@ -407,11 +426,12 @@ impl Tokens {
         self.seal(tx, &key.kid, &sealed).await
     }
 
-    async fn bury(&self, tx: &mut PgConnection, kid: &str) -> Result<(), TokenError> {
+    /// Whether something was sealed of it.
+    pub(super) async fn bury(&self, tx: &mut PgConnection, kid: &str) -> Result<bool, TokenError> {
         store::bury_key(tx, kid).await?;
-        self.secrets.forget(tx, TenantId::PLATFORM, &private_name(kid)).await?;
-        self.secrets.forget(tx, TenantId::PLATFORM, &public_name(kid)).await?;
-        Ok(())
+        let private = self.secrets.forget(tx, TenantId::PLATFORM, &private_name(kid)).await?;
+        let public = self.secrets.forget(tx, TenantId::PLATFORM, &public_name(kid)).await?;
+        Ok(private || public)
     }
 
     /// Erases what is left of keys whose last token is over.
@@ -467,7 +487,7 @@ fn check_retirable(key: &KeyView, at_once: bool) -> Result<(), TokenError> {
     }
 }
 
-async fn note(
+pub(super) async fn note(
     tx: &mut PgConnection,
     caller: &Caller,
     action: &'static str,

@@ -13,6 +13,7 @@ mod examine;
 mod inspect;
 mod issued;
 mod keys;
+mod lost;
 mod mint;
 mod model;
 mod offline;

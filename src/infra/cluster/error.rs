@@ -141,8 +141,9 @@ impl Failure for ClusterError {
             Self::HeldBy { database: Some(database), command, .. } => {
                 vec![format!("as a superuser in database {database}: {command}")]
             }
-            Self::HeldBy { database: None, command, .. } => vec![format!("as a superuser: {command}")],
-            Self::HeldUp { command, .. } => vec![format!("as a superuser: {command}")],
+            Self::HeldBy { database: None, command, .. } | Self::HeldUp { command, .. } => {
+                vec![format!("as a superuser: {command}")]
+            }
             Self::Collation { database } => vec![format!(
                 "as a superuser, in that database: reindex database {name}; alter database {name} refresh collation version",
                 name = identifier(database)

@@ -343,6 +343,7 @@ fn policies() -> String {
 }
 
 /// Where PUBLIC lost what it has by default, e.g. to call functions, that is told, too.
+/// Of who may create something: an app's login can write its own at any time, and they are for nothing.
 fn default_rights() -> String {
     // An entry of one schema adds to what there is.
     let kind = "case when defaclnamespace = 0 then
@@ -353,7 +354,9 @@ fn default_rights() -> String {
                     || case defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
                                           when 'T' then 'types' else 'schemas' end,
                 coalesce({rights}, 'nobody else may')
-         from pg_default_acl as it left join home on home.oid = defaclnamespace cross join part",
+         from pg_default_acl as it left join home on home.oid = defaclnamespace cross join part
+         where defaclrole is distinct from part.app and defaclrole is distinct from to_regrole({app_role})",
+        app_role = literal(APP_ROLE),
         of = called("defaclrole"),
         rights = rights("defaclacl", "defaclrole", kind),
     )

@@ -13,8 +13,10 @@ pub enum Entry {
     LetIn,
     /// What it was aimed at is not there.
     Gone,
-    /// Neither: no answer, or a senseless one.
+    /// Neither: a senseless answer.
     Unclear(String),
+    /// The server did not answer.
+    Silent(String),
 }
 
 /// Tries to open a database as this login.
@@ -26,6 +28,7 @@ pub async fn enter(server: &ServerAddress) -> (Entry, Option<PgConnection>) {
         // 42501: no right to connect; 55000: it takes no sessions at all.
         Err(error) if matches!(error.state(), Some("42501" | "55000")) => (Entry::Refused, None),
         Err(error) if error.state() == Some("3D000") => (Entry::Gone, None),
+        Err(error @ DbError::Unreachable { .. }) => (Entry::Silent(error.to_string()), None),
         Err(error) => (Entry::Unclear(error.to_string()), None),
     }
 }
@@ -44,6 +47,7 @@ pub async fn become_other(session: &mut PgConnection, role: &str) -> Entry {
         Err(error) if error.state() == Some("42501") => Entry::Refused,
         // 22023: there is no such role on this server.
         Err(error) if error.state() == Some("22023") => Entry::Gone,
+        Err(error @ DbError::Unreachable { .. }) => Entry::Silent(error.to_string()),
         Err(error) => Entry::Unclear(error.to_string()),
     }
 }

@@ -24,8 +24,10 @@ pub enum Attempt {
     LetIn,
     /// What it was aimed at is not there.
     Gone,
-    /// Neither: no answer, or a senseless one.
+    /// Neither: a senseless answer.
     Unclear(String),
+    /// The store did not answer.
+    Silent(String),
 }
 
 /// The ways in which a bucket is tried.
@@ -119,7 +121,7 @@ impl Trespasser {
             Ok((404, body)) if body.contains("NoSuchKey") => Attempt::LetIn,
             Ok((404, body)) if body.contains("NoSuchBucket") => Attempt::Gone,
             Ok((status, _)) => unclear(format!("it answered {status}")),
-            Err(reason) => unclear(reason),
+            Err(reason) => Attempt::Silent(reason),
         }
     }
 }
@@ -159,6 +161,6 @@ fn ended<T, E: ProvideErrorMetadata>(sent: Result<T, SdkError<E>>) -> Attempt {
         // A HEAD's answer, which has no body, bears no code.
         (_, Some("NoSuchKey")) | (Some(404), None) => Attempt::LetIn,
         (Some(status), code) => Attempt::Unclear(format!("{status} {}", code.unwrap_or("without a code"))),
-        (None, _) => Attempt::Unclear("no answer".to_owned()),
+        (None, _) => Attempt::Silent("no answer".to_owned()),
     }
 }

@@ -44,16 +44,17 @@ fn what_will_stop_nexus_is_found_before_it_does() {
         "-c max_prepared_transactions=4 -c wal_level=logical -c max_slot_wal_keep_size=16MB",
     );
     let world = World::of(private.stack(), &private.stack().endpoint);
-    sql(&world, "begin; create table half (); prepare transaction 'two phases'");
+    sql(&world, "create database \"else where\"");
+    world.sql("else where", "begin; create table half (); prepare transaction 'two phases'");
     let old =
         "select count(*) from pg_prepared_xacts where prepared < clock_timestamp() - interval '1 second'";
     while world.sql("postgres", old) == ["0"] {}
     let (what, fix) = found(&examined(&world), "prepared", "warning");
     assert!(
-        what.contains("two phases") && fix.contains("\"rollback prepared 'two phases'\""),
+        what.contains("two phases") && fix.contains("-d 'else where' -c \"rollback prepared 'two phases'\""),
         "{what} {fix}"
     );
-    sql(&world, "rollback prepared 'two phases'");
+    world.sql("else where", "rollback prepared 'two phases'");
 
     sql(&world, "select pg_create_logical_replication_slot('reader', 'test_decoding')");
     for number in 0..6 {
@@ -67,7 +68,12 @@ fn what_will_stop_nexus_is_found_before_it_does() {
 
     sql(&world, "update pg_database set datcollversion = '1.1' where datname = 'template1'");
     let (what, fix) = found(&examined(&world), "collation", "problem");
-    assert!(what.contains("template1") && fix.contains("refresh collation version"), "{what} {fix}");
+    assert!(
+        what.contains("template1")
+            && fix.contains("-d template1 -c ")
+            && fix.contains("refresh collation version"),
+        "{what} {fix}"
+    );
     sql(&world, "update pg_database set datcollversion = null where datname = 'template1'");
 
     sql(&world, "create database broken");

@@ -64,3 +64,15 @@ impl Drop for Gone {
         let _ = std::fs::remove_file(&self.0);
     }
 }
+
+#[test]
+fn what_an_app_lets_others_do_with_what_it_cannot_make_is_no_drift() {
+    let world = World::new();
+    tenants(&world, 1, 2, &[]);
+    let env = world.env("t-001");
+    let field = |name: &str| env[name].as_str().unwrap().to_owned();
+    let granted = "alter default privileges grant all on tables to public";
+    world.sql_as(&field("PGUSER"), &field("PGPASSWORD"), &field("PGDATABASE"), granted).unwrap();
+    let (code, rows) = verify(&world, &["--full"]);
+    assert_eq!((code, of(&rows, "error")), (0, seen(&[])));
+}

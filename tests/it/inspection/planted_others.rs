@@ -160,3 +160,30 @@ fn credentials_of_a_server_that_were_changed_are_found() {
         assert!(faults.contains(&(wanted.to_owned(), String::new())), "{wanted}: {faults:?}");
     }
 }
+
+#[test]
+fn what_hangs_on_lost_data_is_not_said_to_be_for_fix() {
+    let world = World::new();
+    tenants(&world, 1, 2, &[]);
+    let row = "select database_name || ' ' || owner_role || ' ' || app_role || ' ' || bucket || ' '
+               || access_key_id from control.tenants where slug = 't-001'";
+    let row = world.control_sql(row).remove(0);
+    let cells: Vec<&str> = row.split(' ').collect();
+    world.sql("postgres", &format!("drop database {} with (force)", cells[0]));
+    world.sql("postgres", &format!("drop role {}, {}", cells[1], cells[2]));
+    let id = world.control_sql("select id from control.tenants where slug = 't-001'").remove(0);
+    let body = serde_json::json!({ "owner": format!("nexus:{}:{id}", world.id), "fence": 1_000_000 });
+    for path in [format!("keys/{}", cells[4]), format!("buckets/{}", cells[3])] {
+        let answer = change_store(&world, "DELETE", &path, &body);
+        assert!(answer.contains(" 20"), "{path}: {answer}");
+    }
+    let lost = [
+        ("bucket_missing", "t-001"),
+        ("database_missing", "t-001"),
+        ("key_missing", "t-001"),
+        ("role_missing", "t-001"),
+    ];
+    assert_eq!(fsck(&world, &["--fix", "--yes"]).1, seen(&lost));
+    let (code, error) = world.error(&["fsck"]);
+    assert_eq!((code, &error["details"]["fixable"]), (9, &serde_json::json!(0)), "{error}");
+}

@@ -177,3 +177,29 @@ fn marks_of_an_earlier_version_are_ours_and_are_replaced() {
     let left = format!("select count(*) from pg_shdescription where description = '{mark}'");
     assert_eq!(world.sql("postgres", &left), ["0"]);
 }
+
+#[test]
+fn a_revocation_that_was_deleted_is_settled_by_an_acceptance() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    for _ in 0..2 {
+        world.ok(&["tenant", "suspend", "acme", "--reason", "unpaid"]);
+        world.ok(&["tenant", "resume", "acme"]);
+    }
+    for deleted in [
+        "delete from control.token_revocations where id = (select max(id) from control.token_revocations)",
+        "delete from control.token_revocations where id = (select min(id) from control.token_revocations)",
+        "update control.token_state set revocations_generation = revocations_generation - 1",
+        "update control.token_revocations set expires_at = expires_at + interval '1 day'",
+        "delete from control.revocation_ledger",
+    ] {
+        world.control_sql(deleted);
+        assert_eq!(fsck(&world, &[]).1, super::seen(&[("revocations_changed", "")]), "{deleted}");
+        let accepted = world.json(&["--yes", "fsck", "--accept-record"]);
+        assert_eq!(accepted["revocations"], true, "{deleted}");
+        assert_eq!(fsck(&world, &[]).0, 0, "{deleted}: afterwards");
+        world.ok(&["tenant", "suspend", "acme", "--reason", "unpaid"]);
+        world.ok(&["tenant", "resume", "acme"]);
+        assert_eq!(fsck(&world, &[]).0, 0, "{deleted}: after another revocation");
+    }
+}

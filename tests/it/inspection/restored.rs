@@ -84,7 +84,10 @@ fn a_repair_destroys_and_opens_nothing_while_the_record_is_older_than_the_world(
         assert_eq!((code, error["code"].as_str()), (9, Some("record_older_than_world")), "{args:?}: {error}");
         assert_eq!(world.control_sql("select last_value from control.fences"), fence, "{args:?}");
     }
-    assert_ne!(world.run(&["--yes", "tenant", "repair", "--all"]).status.code(), Some(0));
+    let all = world.run(&["--yes", "-o", "json", "tenant", "repair", "--all"]);
+    let said = String::from_utf8_lossy(&all.stderr);
+    assert!(all.status.code() == Some(9) && said.contains("--accept-record"), "{said}");
+    assert!(!said.contains("operation list"), "no operation was begun: {said}");
     assert_eq!(world.control_sql("select last_value from control.fences"), fence, "repair --all");
     let doctor = world.run(&["doctor", "--only", "control.age"]);
     assert_eq!(doctor.status.code(), Some(9), "{}", String::from_utf8_lossy(&doctor.stdout));

@@ -240,3 +240,48 @@ fn a_session_whose_own_process_is_stopped_is_given_up_and_one_that_works_for_lon
     let output = long.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// Three tenants, whose store takes connections and answers nothing until the process goes on; and the
+/// process.
+fn behind_a_frozen_store(private: &Private) -> (World, Pid) {
+    let world = World::of(private.stack(), &private.stack().endpoint);
+    for slug in ["acme", "globex", "initech"] {
+        world.ok(&["tenant", "create", slug]);
+    }
+    let pid = fs::read_to_string(private.path().join("local/daemon.pid")).unwrap();
+    let pid = Pid::from_raw(pid.trim().parse().unwrap());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    (world, pid)
+}
+
+/// Waits until it ends, and lets the store go on; its exit code, none where it had to be killed.
+fn end_of(mut child: Child, limit: Duration, store: Pid) -> Option<i32> {
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() && began.elapsed() < limit {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let _ = kill(store, Signal::SIGCONT);
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn a_proof_waits_for_a_frozen_store_once_and_proves_nothing() {
+    let private = Private::start();
+    let (world, store) = behind_a_frozen_store(&private);
+    let child = world.command(&["tenant", "prove", "--all", "--pairs", "2"]).spawn().unwrap();
+    assert_eq!(end_of(child, LIMIT, store), Some(8));
+}
+
+#[test]
+fn a_proof_that_waits_for_a_frozen_store_is_stopped_at_once() {
+    let private = Private::start();
+    let (world, store) = behind_a_frozen_store(&private);
+    let mut child = world.command(&["tenant", "prove", "--all", "--pairs", "2"]).spawn().unwrap();
+    let begun = "select count(*) from control.audit_log where action = 'tenant.prove'";
+    while world.control_sql(begun) == ["0"] {
+        assert!(child.try_wait().unwrap().is_none(), "it ended early");
+    }
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    assert_eq!(end_of(child, Duration::from_secs(10), store), Some(130));
+}

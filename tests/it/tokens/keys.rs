@@ -174,3 +174,92 @@ async fn rotations_under_load_refuse_no_token() {
     }
     assert!(verifier.verify(all.last().unwrap(), "nexus").is_ok());
 }
+
+/// Runs SQL on the control database past its triggers and foreign keys, as an attacker would.
+fn past_all_rules(company: &Company, statement: &str) {
+    company.world.control_sql(&format!("set session_replication_role to replica; {statement}"));
+}
+
+fn is_well(company: &Company) {
+    let found = company.world.run(&["fsck"]);
+    assert_eq!(found.status.code(), Some(0), "{}", String::from_utf8_lossy(&found.stdout));
+}
+
+/// That minting ends with exit code 9 and this hint.
+fn cannot_mint(company: &Company, hint: &str) {
+    let (code, error) = company.world.error(&["token", "mint", "--tenant", "acme", "--user", ANN]);
+    assert_eq!((code, &error["hint"]), (9, &json!(hint)), "{error}");
+}
+
+#[test]
+fn a_key_whose_row_was_deleted_is_replaced_and_what_is_left_of_it_erased() {
+    let company = Company::new();
+    for state in ["active", "next"] {
+        company.mint(&[]);
+        let all = states(&company);
+        let kid = all.into_iter().find(|(_, is)| is == state).unwrap().0;
+        past_all_rules(&company, &format!("delete from control.signing_keys where kid = '{kid}'"));
+        if state == "active" {
+            cannot_mint(&company, "nexus key rotate --algorithm EdDSA");
+        }
+        company.world.ok(&["key", "rotate", "--now"]);
+        company.mint(&[]);
+        assert_eq!(company.world.run(&["fsck"]).status.code(), Some(9), "{state}: what is sealed is left");
+        company.world.ok(&["--dry-run", "key", "retire", &kid, "--now"]);
+        company.world.ok(&["key", "retire", &kid, "--now", "--yes", "--confirm", &kid]);
+        is_well(&company);
+    }
+}
+
+#[test]
+fn a_key_that_was_marked_gone_by_hand_can_be_retired() {
+    let company = Company::new();
+    let kid = kid(&company.mint(&[]));
+    past_all_rules(
+        &company,
+        "update control.signing_keys set state = 'gone' where state = 'active';
+         update control.signing_keys set state = 'active' where state = 'next'",
+    );
+    company.world.ok(&["key", "rotate", "--now"]);
+    company.world.ok(&["key", "retire", &kid, "--now", "--yes", "--confirm", &kid]);
+    is_well(&company);
+}
+
+#[test]
+fn a_key_whose_private_half_was_deleted_is_replaced_by_a_rotation() {
+    let company = Company::new();
+    let token = company.mint(&[]);
+    for left in [
+        // Of the active key, and of all keys.
+        format!("delete from control.sealed_secrets where name = 'signing-key.{}'", kid(&token)),
+        "delete from control.sealed_secrets where name like 'signing-key.%'".to_owned(),
+    ] {
+        past_all_rules(&company, &left);
+        cannot_mint(&company, "nexus key rotate --algorithm EdDSA --now");
+        let found = company.world.run(&["fsck"]);
+        let said = String::from_utf8_lossy(&found.stdout).into_owned();
+        assert!(said.contains("signing_keys_changed") && !said.contains("00000000"), "{said}");
+        company.world.ok(&["key", "rotate", "--now"]);
+        company.mint(&[]);
+        assert!(company.accepts(&token), "no good token is refused");
+        is_well(&company);
+    }
+}
+
+#[test]
+fn keys_whose_data_key_was_deleted_are_replaced_by_a_rotation() {
+    for also in
+        ["", "delete from control.sealed_secrets where tenant_id = '00000000-0000-0000-0000-000000000000';"]
+    {
+        let company = Company::new();
+        let token = company.mint(&[]);
+        let deleted =
+            "delete from control.data_keys where tenant_id = '00000000-0000-0000-0000-000000000000'";
+        past_all_rules(&company, &format!("{also} {deleted}"));
+        cannot_mint(&company, "nexus key rotate --algorithm EdDSA --now");
+        company.world.ok(&["key", "rotate", "--now"]);
+        company.mint(&[]);
+        assert!(company.accepts(&token), "no good token is refused");
+        is_well(&company);
+    }
+}

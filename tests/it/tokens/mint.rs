@@ -276,3 +276,17 @@ fn an_operators_token_is_the_platforms_and_names_no_tenant() {
     assert!(!company.accepts(&token) && company.accepts(&mint()));
     assert!(company.accepts(&tenants) && company.accepts(&bobs), "another realm's tokens are let be");
 }
+
+#[test]
+fn a_tenant_that_its_server_has_closed_is_repaired_before_anybody_mints_for_it() {
+    let company = Company::new();
+    let close = format!("alter database {} allow_connections false", company.database());
+    company.world.sql("postgres", &close);
+    let mint = ["token", "mint", "--tenant", "acme", "--user", ANN];
+    let (code, error) = company.world.error(&mint);
+    assert_eq!((code, &error["hint"]), (9, &json!("nexus tenant repair acme")), "{error}");
+    company.world.ok(&["tenant", "repair", "acme"]);
+    company.mint(&[]);
+    company.world.ok(&["tenant", "suspend", "acme", "--reason", "unpaid"]);
+    assert_eq!(company.world.error(&mint).0, 5);
+}

@@ -44,6 +44,7 @@ type Histories = BTreeMap<String, History>;
 
 /// What a tenant answers.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is counted by itself")]
 pub(super) struct Answer {
     /// What was found.
     pub(super) findings: Vec<Finding>,

@@ -68,7 +68,9 @@ pub const CODES: &[Entry] = &[
     entry(
         "revocations_changed",
         Error,
-        Cure::Hand("revoke again what was revoked: nexus audit list --action token, nexus token revoke"),
+        Cure::Hand(
+            "revoke again what was revoked: nexus audit list --action token, nexus token revoke; then nexus fsck --accept-record",
+        ),
         "revocations of tokens were deleted or changed in the control database",
     ),
     entry(

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use super::super::error::InspectionError;
-use super::attempts::{Seat, Tally, Trier};
+use super::attempts::{Seat, Silence, Tally, Trier};
 use super::report::{Breach, Party, Proof};
 use crate::features::audit;
 use crate::features::placement::{hold_sessions, known_templates};
@@ -46,7 +46,8 @@ pub async fn prove(
     let (slots, jobs) = sessions(on, control, &all, jobs.max(1)).await?;
     progress.event(Event::Total(triers.len() as u64));
 
-    let mut tally = Tally::default();
+    let (mut tally, silence) = (Tally::default(), Silence::new(stop));
+    let silence = &silence;
     if triers.is_empty() {
         tally.unclear.extend(chosen.iter().map(not_tried));
     }
@@ -62,7 +63,7 @@ pub async fn prove(
             let trier = Trier { seat, password, key };
             tries.push(async move {
                 failpoint::pass(|| "prove.tenant".to_owned()).await;
-                let tally = trier.try_all(&neighbours, &databases, stop).await;
+                let tally = trier.try_all(&neighbours, &databases, silence).await;
                 (trier.seat.tenant.slug.clone(), tally)
             });
         }
