@@ -229,7 +229,7 @@ pub async fn accept(
         return Ok(accepted);
     }
     forget_systems(&mut tx, &accepted.servers).await?;
-    store::raise_fences(&mut tx, fence).await?;
+    store::raise_fences(&mut tx, accepted.fence).await?;
     if accepted.revoked_everything {
         tokens::revoke_everything(&mut tx, caller).await?;
     }

@@ -194,7 +194,7 @@ impl Trier {
             let close = async { (Entry::LetIn, session.close().await) };
             silence.ask(&format!("server {}", self.seat.cluster.name), close).await;
         }
-        self.try_buckets(neighbours, &mut tally, silence).await;
+        Box::pin(self.try_buckets(neighbours, &mut tally, silence)).await;
         tally
     }
 
@@ -203,7 +203,7 @@ impl Trier {
         let client =
             |store: &Store| BucketClient::new(store.driver.endpoint(), store.driver.region(), &self.key);
         let at_home = Trespasser::new(client(&self.seat.store), own_bucket);
-        let own = async { (as_entry(at_home.own().await), ()) };
+        let own = Box::pin(async { (as_entry(at_home.own().await), ()) });
         let (own, _) = silence.ask(&format!("store {}", self.seat.store.name), own).await;
         tally.own(self, format!("bucket {own_bucket}"), &own);
         let mut abroad: BTreeMap<String, Trespasser> = BTreeMap::new();
@@ -219,7 +219,8 @@ impl Trier {
             };
             let place = format!("store {}", store.name);
             for way in WAYS.into_iter().take_while(|_| !silence.stop.is_cancelled()) {
-                let attempt = async { (as_entry(trespasser.attempt(way, bucket, &name).await), ()) };
+                let attempt =
+                    Box::pin(async { (as_entry(trespasser.attempt(way, bucket, &name).await), ()) });
                 let (entry, _) = silence.ask(&place, attempt).await;
                 let object = format!("bucket {bucket}");
                 tally.count(self, &format!("bucket-{way}"), &neighbour.tenant.slug, object, entry);

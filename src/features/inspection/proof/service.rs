@@ -63,7 +63,7 @@ pub async fn prove(
             let trier = Trier { seat, password, key };
             tries.push(async move {
                 failpoint::pass(|| "prove.tenant".to_owned()).await;
-                let tally = trier.try_all(&neighbours, &databases, silence).await;
+                let tally = Box::pin(trier.try_all(&neighbours, &databases, silence)).await;
                 (trier.seat.tenant.slug.clone(), tally)
             });
         }
