@@ -302,9 +302,7 @@ impl Failure for ProvisioningError {
                         .to_owned(),
                 ]
             }
-            Self::BatchRuns { id } => {
-                vec![format!("see how far it is: nexus operation list --batch {id}")]
-            }
+            Self::BatchRuns { id } => vec![format!("see how far it is: nexus operation list --batch {id}")],
             Self::BatchOnlyForward { id, .. } => {
                 vec![format!("see what it did: nexus operation list --batch {id}")]
             }
