@@ -2,6 +2,7 @@
 
 pub mod dice;
 pub mod garage;
+pub mod golden;
 pub mod hold;
 pub mod libpq;
 pub mod machine;

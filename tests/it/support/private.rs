@@ -17,7 +17,7 @@ pub struct Private {
     folder: Folder,
 }
 
-/// A short name under `/tmp`, for the sake of the socket's path; perhaps a small disk.
+/// A short name, for the sake of the socket's path; in memory where that is to be had; perhaps a small disk.
 struct Folder {
     path: PathBuf,
     mounted: bool,
@@ -96,7 +96,9 @@ impl Private {
 impl Folder {
     fn new() -> Self {
         let name = uuid::Uuid::new_v4().simple().to_string();
-        let path = PathBuf::from(format!("/tmp/nxp-{}", &name[..8]));
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory } else { Path::new("/tmp") };
+        let path = place.join(format!("nxp-{}", &name[..8]));
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o711)).unwrap();
         Self { path, mounted: false }

@@ -56,7 +56,7 @@ impl Login<'_> {
 }
 
 /// Waits in a thread of its own: some tests are at work in a runtime already.
-fn apart<T: Send>(work: impl Future<Output = T> + Send) -> T {
+pub fn apart<T: Send>(work: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| scope.spawn(|| runtime().block_on(work)).join().unwrap())
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::golden;
 use super::machine::Machine;
 use super::pg_proxy::PgProxy;
 use super::stack::{self, Stack};
@@ -59,6 +60,7 @@ impl World {
             stack.port,
             home = stack.home.display(),
         );
+        golden::clone(stack, &control);
         let machine = Machine::new().with_settings(&settings);
         let mut world = Self { machine, stack, control, id: String::new() };
         let made = world.json(&["init"]);
@@ -141,7 +143,9 @@ impl World {
         );
         // Where the server itself is down nobody holds anything.
         let ask = || self.sql_as("nexus", &self.stack.password(), "postgres", &held);
-        while ask().is_ok_and(|count| count != ["0"]) && Instant::now() < until {}
+        while ask().is_ok_and(|count| count != ["0"]) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Starts a command that is to wait at a named point until [`Paused::go_on`].
@@ -265,20 +269,18 @@ impl Drop for World {
             self.control
         );
         let password = self.stack.password();
-        for name in self.sql_as("nexus", &password, "postgres", &databases).unwrap_or_default() {
-            let _ = self.sql_as(
-                "nexus",
-                &password,
-                "postgres",
-                &format!("alter database \"{name}\" is_template false"),
-            );
-            let _ = self.sql_as(
-                "nexus",
-                &password,
-                "postgres",
-                &format!("drop database if exists \"{name}\" with (force)"),
-            );
+        let names = self.sql_as("nexus", &password, "postgres", &databases).unwrap_or_default();
+        // Perhaps its server is down.
+        if names.is_empty() {
+            return;
         }
+        let drops = names.iter().flat_map(|name| {
+            [
+                format!("alter database \"{name}\" is_template false"),
+                format!("drop database if exists \"{name}\" with (force)"),
+            ]
+        });
+        let _ = self.stack.sql_each("postgres", &drops.collect::<Vec<_>>());
     }
 }
 
