@@ -4,15 +4,18 @@
 //! Reads the catalogue only. In a session with a fixed search path no function, operator or cast of
 //! the database's own runs: PostgreSQL's own functions put definitions into words.
 
+mod others;
+
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
-use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{APP_ROLE, ClusterError};
-use crate::infra::db::{DbError, PgConnection, literal};
+use crate::infra::db::{PgConnection, literal};
 
 /// The roles that every tenant has under names of its own.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +41,8 @@ pub struct Line(pub String, pub String);
 /// When the statement fails.
 pub async fn recipe(session: &mut PgConnection) -> Result<String, ClusterError> {
     static READ: LazyLock<String> = LazyLock::new(|| {
-        let read = lines_statement(Parts { owner: "", app: "", database: "", adopted: false });
+        let parts = Parts { owner: "", app: "", database: "", adopted: false };
+        let read = [statement(parts, &usual(), DIGEST), statement(parts, &others::rare(), DIGEST)].concat();
         STANDARD.encode(Sha256::digest(read.as_bytes()))
     });
     let server: String =
@@ -49,29 +53,48 @@ pub async fn recipe(session: &mut PgConnection) -> Result<String, ClusterError> 
 /// The lines, in order.
 ///
 /// # Errors
-/// When the statement fails.
+/// When a statement fails.
 pub async fn schema_lines(session: &mut PgConnection, parts: Parts<'_>) -> Result<Vec<Line>, ClusterError> {
-    let statement = format!("{} select what, how from line order by what, how", lines_statement(parts));
-    let rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(session).await?;
-    let read = |row: &sqlx::postgres::PgRow| {
-        use sqlx::Row;
-        Ok(Line(row.try_get(0)?, row.try_get(1)?))
-    };
-    Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(DbError::from)?)
+    let mut lines = Vec::new();
+    for row in rows(session, parts, "select what, how from line").await? {
+        lines.push(Line(row.try_get(0)?, row.try_get(1)?));
+    }
+    lines.sort();
+    Ok(lines)
 }
 
-/// SHA-256 of the lines, in hexadecimal digits, made by the server.
+/// SHA-256 of the lines, in hexadecimal digits, made by the server; of two of them where there are
+/// rare things.
 ///
 /// # Errors
-/// When the statement fails.
+/// When a statement fails.
 pub async fn schema_digest(session: &mut PgConnection, parts: Parts<'_>) -> Result<String, ClusterError> {
-    let statement = format!(
-        "{} select encode(sha256(convert_to(coalesce(string_agg(what || E'\\x1f' || how, E'\\x1e'
-                order by what, how), ''), 'UTF8')), 'hex') from line",
-        lines_statement(parts)
-    );
-    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(session).await?;
-    Ok(sqlx::Row::try_get(&row, 0)?)
+    let mut digests = Vec::new();
+    for row in rows(session, parts, DIGEST).await? {
+        digests.push(row.try_get::<String, _>(0)?);
+    }
+    if digests.len() > 1 {
+        let digest = Sha256::digest(digests.concat().as_bytes());
+        return Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect());
+    }
+    Ok(digests.concat())
+}
+
+const DIGEST: &str = "select encode(sha256(convert_to(coalesce(string_agg(what || E'\\x1f' || how, E'\\x1e'
+    order by what, how), ''), 'UTF8')), 'hex') from line";
+
+/// What is asked of the lines. Of rare things it is asked only where there are any: planning what is
+/// needed for them takes longer than reading what most databases have.
+async fn rows(session: &mut PgConnection, parts: Parts<'_>, asked: &str) -> Result<Vec<PgRow>, ClusterError> {
+    let both = format!("{}; {}", others::HAS_RARE, statement(parts, &usual(), asked));
+    let mut rows = sqlx::raw_sql(AssertSqlSafe(both)).fetch_all(&mut *session).await?.into_iter();
+    let first = rows.next().ok_or(sqlx::Error::RowNotFound)?;
+    let mut rows: Vec<PgRow> = rows.collect();
+    if first.try_get(0)? {
+        let rare = statement(parts, &others::rare(), asked);
+        rows.extend(sqlx::raw_sql(AssertSqlSafe(rare)).fetch_all(session).await?);
+    }
+    Ok(rows)
 }
 
 /// Who owns a thing, in terms of parts.
@@ -83,7 +106,8 @@ fn called(role: &str) -> String {
 }
 
 /// Who else than its owner may do what with a thing, and what its owner may where that is not
-/// everything. `kind` is the thing's in SQL, as `acldefault` has it; null: what its owner may is told
+/// everything. The owner role is a member of `pg_database_owner`, so rights at what that role owns tell
+/// nothing new. `kind` is the thing's in SQL, as `acldefault` has it; null: what its owner may is told
 /// elsewhere, of a column with the table.
 ///
 /// One text for all kinds of a catalogue: planning the whole statement is what a look at a small
@@ -102,7 +126,8 @@ fn rights(acl: &str, owner: &str, kind: &str) -> String {
              select {grantee} || ' may ' || string_agg(privilege_type
                         || case when is_grantable then ' and grant it' else '' end, ', ' order by privilege_type) as may
              from aclexplode({acl}) as acl
-             where grantee <> {owner} and grantee is distinct from part.owner
+             where grantee <> {owner}
+               and not ({owner} = to_regrole('pg_database_owner') and grantee is not distinct from part.owner)
                and not (part.adopted and grantee is not distinct from part.app)
              group by grantee {lacking}) as granted)",
         grantee = called("grantee"),
@@ -115,9 +140,9 @@ fn rights(acl: &str, owner: &str, kind: &str) -> String {
 const NOT_OF_AN_EXTENSION: &str = "not exists (select from pg_depend as member
              where member.classid = it.tableoid and member.objid = it.oid and member.deptype = 'e')";
 
-/// `with … line (what, how)`, to go on from.
-fn lines_statement(parts: Parts<'_>) -> String {
-    let branches = [
+/// What nearly every database has.
+fn usual() -> Vec<String> {
+    vec![
         schemas(),
         relations(),
         columns(),
@@ -129,8 +154,13 @@ fn lines_statement(parts: Parts<'_>) -> String {
         policies(),
         default_rights(),
         settings(),
-        rest(),
-    ];
+        others::granted(),
+        others::database(),
+    ]
+}
+
+/// A statement about lines of these kinds, as a table `line (what, how)`.
+fn statement(parts: Parts<'_>, branches: &[String], asked: &str) -> String {
     format!(
         "with part (owner, app, database, adopted) as materialized (
              select (select oid from pg_authid where rolname = {owner}), (select oid from pg_authid where rolname = {app}),
@@ -141,7 +171,7 @@ fn lines_statement(parts: Parts<'_>) -> String {
          ), line (what, how) as (
              select what collate \"C\", coalesce(how, '') collate \"C\" from (
              {union}) as branch (what, how)
-         )",
+         ) {asked}",
         owner = literal(parts.owner),
         app = literal(parts.app),
         database = literal(parts.database),
@@ -219,6 +249,7 @@ fn columns() -> String {
                     case when attcompression <> '' then 'compression ' || attcompression::text end,
                     'with ' || nullif(array_to_string(array(
                         select option from unnest(attoptions) as option where not starts_with(option, 'pg_')), ', '), ''),
+                    'for its server ' || left(encode(sha256(convert_to(attfdwoptions::text, 'UTF8')), 'hex'), 16),
                     case when attacl is not null then {rights} end)
          from pg_class as it join home on home.oid = relnamespace
          join pg_attribute on attrelid = it.oid and attnum > 0 and not attisdropped
@@ -362,47 +393,13 @@ fn default_rights() -> String {
     )
 }
 
-/// Those of the database, and of its owner or its app's login there.
+/// Those of the database, and of its owner, its app's login or the role for all apps there.
 fn settings() -> String {
     format!(
         "select 'setting ' || split_part(setting, '=', 1) || case when setrole = 0 then '' else ' of ' || {of} end,
                 substr(setting, strpos(setting, '=') + 1)
          from pg_db_role_setting cross join part cross join unnest(setconfig) as setting
-         where setdatabase = part.database and (setrole = 0 or setrole = part.owner)",
+         where setdatabase = part.database and (setrole in (0, part.owner, part.app) or setrole = to_regrole('{APP_ROLE}'))",
         of = called("setrole"),
-    )
-}
-
-/// What few databases have: told by name, and little more.
-fn rest() -> String {
-    format!(
-        "select 'extension ' || quote_ident(extname), extversion || ' in ' || home.called
-         from pg_extension as it join home on home.oid = extnamespace
-         union all
-         select 'statistics ' || home.called || '.' || quote_ident(stxname), pg_get_statisticsobjdef(it.oid)
-         from pg_statistic_ext as it join home on home.oid = stxnamespace
-         union all
-         select 'publication ' || quote_ident(pubname),
-                concat_ws('; ', 'of ' || {publisher}, case when puballtables then 'all tables' end,
-                    (select string_agg(prrelid::regclass::text, ', ' order by prrelid::regclass::text)
-                     from pg_publication_rel where prpubid = it.oid))
-         from pg_publication as it cross join part
-         union all
-         select 'foreign server ' || quote_ident(srvname), 'of ' || {server} || '; with ' || array_length(srvoptions, 1)::text
-         from pg_foreign_server as it cross join part
-         union all
-         select 'cast ' || format_type(castsource, null) || ' as ' || format_type(casttarget, null),
-                concat_ws('; ', castcontext::text, nullif(castfunc, 0)::regproc::text)
-         from pg_cast as it where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}
-         union all
-         select 'operator ' || home.called || '.' || oprname || ' (' || format_type(oprleft, null) || ', '
-                    || format_type(oprright, null) || ')', oprcode::text
-         from pg_operator as it join home on home.oid = oprnamespace where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}
-         union all
-         select 'collation ' || home.called || '.' || quote_ident(collname), concat_ws('; ', collprovider::text, collcollate)
-         from pg_collation as it join home on home.oid = collnamespace
-         where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}",
-        publisher = called("pubowner"),
-        server = called("srvowner"),
     )
 }

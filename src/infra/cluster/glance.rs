@@ -203,9 +203,11 @@ fn applied(row: &PgRow) -> Result<Applied, sqlx::Error> {
 /// pg_class, pg_attribute, pg_attrdef, pg_constraint, pg_index, pg_proc, pg_type, pg_trigger,
 /// pg_rewrite, pg_namespace, pg_policy, pg_default_acl, pg_extension, pg_event_trigger, pg_enum,
 /// pg_sequence, pg_inherits, pg_statistic_ext, pg_publication, pg_publication_rel,
-/// pg_foreign_server, pg_cast, pg_operator, pg_collation, pg_aggregate.
+/// pg_foreign_server, pg_cast, pg_operator, pg_collation, pg_aggregate, pg_language,
+/// pg_foreign_data_wrapper, pg_foreign_table, pg_publication_namespace, pg_largeobject_metadata,
+/// pg_ts_config, pg_ts_config_map, pg_ts_dict.
 const CATALOGUE: &str = "1259,1249,2604,2606,2610,1255,1247,2620,2618,2615,3256,826,3079,3466,3501,2224,2611,3381,\
-                         6104,6106,1417,2605,2617,3456,2600";
+                         6104,6106,1417,2605,2617,3456,2600,2612,2328,3118,6237,2995,3602,3603,3600";
 
 /// How many rows were ever written in a database, and since when that is counted: after a crash, or
 /// when somebody says so, the server begins anew (manual, chapter 28.2).
@@ -298,22 +300,26 @@ pub async fn catalogue(session: &mut PgConnection) -> Result<Catalogue, ClusterE
 
 /// Every change of a schema writes a row of the catalogue, which then bears the number of the
 /// transaction (manual, chapter 5.5); vacuuming and analysing leave it as it is. Objects with an id
-/// from 16384 on were not made by initdb (chapter 68.2).
+/// from 16384 on were not made by initdb (chapter 68.2); rights can be granted at the others, too.
 const STATE: &str = "
 select 'invalid', quote_ident(nspname) || '.' || quote_ident(relname)
 from pg_index join pg_class on pg_class.oid = indexrelid join pg_namespace on pg_namespace.oid = relnamespace
 where indexrelid >= 16384 and not (indisvalid and indisready)
   and not exists (select from pg_stat_progress_create_index where index_relid = indexrelid);
 select 'catalogue', encode(sha256(convert_to(concat_ws('|',
-    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_class where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_class
+     where oid >= 16384 or relacl is not null),
     (select string_agg(attrelid::text || '.' || attnum::text || '.' || xmin::text, ',' order by attrelid, attnum)
-     from pg_attribute where attrelid >= 16384),
+     from pg_attribute
+     where attrelid >= 16384 or attacl is not null),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_attrdef),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_constraint where oid >= 16384),
     (select string_agg(indexrelid::text || '.' || xmin::text, ',' order by indexrelid) from pg_index
      where indexrelid >= 16384),
-    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_proc where oid >= 16384),
-    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_type where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_proc
+     where oid >= 16384 or proacl is not null),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_type
+     where oid >= 16384 or typacl is not null),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_trigger where oid >= 16384),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_rewrite where oid >= 16384),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_namespace),
@@ -330,5 +336,15 @@ select 'catalogue', encode(sha256(convert_to(concat_ws('|',
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_foreign_server),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_cast where oid >= 16384),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_operator where oid >= 16384),
-    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_collation where oid >= 16384)
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_collation where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_language),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_foreign_data_wrapper),
+    (select string_agg(ftrelid::text || '.' || xmin::text, ',' order by ftrelid) from pg_foreign_table),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_publication_namespace),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_ts_config where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_ts_dict where oid >= 16384),
+    (select string_agg(mapcfg::text || '.' || xmin::text, ',' order by mapcfg, maptokentype, mapseqno)
+     from pg_ts_config_map where mapcfg >= 16384),
+    (select string_agg(whose, ',' order by whose)
+     from (select distinct concat_ws('.', lomowner, lomacl) from pg_largeobject_metadata) as large (whose))
 ), 'UTF8')), 'hex')";

@@ -116,10 +116,18 @@ pub async fn database_sizes(
     .await?)
 }
 
-/// The id of each database of a server.
+/// The id of each database of a server, and what becomes another text when its own row or a setting
+/// in it was written: the server counts neither among what is written in the database.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn database_ids(admin: &mut PgConnection) -> Result<Vec<(String, i64)>, ClusterError> {
-    Ok(sqlx::query_as("select datname::text, oid::bigint from pg_database").fetch_all(admin).await?)
+pub async fn database_ids(admin: &mut PgConnection) -> Result<Vec<(String, (i64, String))>, ClusterError> {
+    let rows: Vec<(String, i64, String)> = sqlx::query_as(
+        "select datname::text, db.oid::bigint, concat_ws('.', db.xmin, string_agg(setting.xmin::text, '.' order by setrole))
+         from pg_database as db left join pg_db_role_setting as setting on setdatabase = db.oid
+         group by datname, db.oid, db.xmin::text",
+    )
+    .fetch_all(admin)
+    .await?;
+    Ok(rows.into_iter().map(|(name, id, written)| (name, (id, written))).collect())
 }
