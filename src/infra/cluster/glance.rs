@@ -55,6 +55,16 @@ pub struct Written {
     pub schema: String,
 }
 
+impl Written {
+    /// Whether the server has counted since it counted these in the catalogue and the histories, without
+    /// beginning anew.
+    #[must_use]
+    pub fn goes_on_from(&self, schema: &str) -> bool {
+        let since = |counters: &str| counters.split_once('/').map(|(_, since)| since.to_owned());
+        since(&self.schema).is_some_and(|it| since(schema) == Some(it))
+    }
+}
+
 /// Counts what was written, the schema only where anything was since `known`. What is read after
 /// this is what was counted, or newer.
 ///
@@ -282,31 +292,40 @@ async fn text(session: &mut PgConnection, statement: &str) -> Result<Option<Stri
     Ok(row.try_get(0)?)
 }
 
-/// Looks at the whole catalogue.
+/// Looks for indexes that are no good, and where it `is_asked` for what is written in the catalogue at the
+/// whole of it.
 ///
 /// # Errors
 /// When a statement fails.
-pub async fn catalogue(session: &mut PgConnection) -> Result<Catalogue, ClusterError> {
-    let rows = sqlx::raw_sql(STATE).fetch_all(session).await?;
-    let mut found = Catalogue::default();
-    for row in rows {
-        match row.try_get::<&str, _>(0)? {
-            "invalid" => found.invalid.push(row.try_get(1)?),
-            _ => found.rows = row.try_get(1)?,
-        }
+pub async fn catalogue(session: &mut PgConnection, is_asked: bool) -> Result<Catalogue, ClusterError> {
+    let invalid = async |session: &mut PgConnection, further: &str| {
+        let statement = format!("{INVALID}{further}");
+        let rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(session).await?;
+        rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, sqlx::Error>>()
+    };
+    let mut found = Catalogue { invalid: invalid(session, "").await?, ..Catalogue::default() };
+    if !found.invalid.is_empty() {
+        found.invalid = invalid(session, NOT_BEING_BUILT).await?;
+    }
+    if is_asked {
+        found.rows = text(session, STATE).await?.unwrap_or_default();
     }
     Ok(found)
 }
 
+const INVALID: &str = "select quote_ident(nspname) || '.' || quote_ident(relname)
+    from pg_index join pg_class on pg_class.oid = indexrelid join pg_namespace on pg_namespace.oid = relnamespace
+    where indexrelid >= 16384 and not (indisvalid and indisready)";
+/// A view of many columns, which is slow to plan: it is asked only where there is something to ask.
+const NOT_BEING_BUILT: &str =
+    " and not exists (select from pg_stat_progress_create_index where index_relid = indexrelid)";
+
 /// Every change of a schema writes a row of the catalogue, which then bears the number of the
 /// transaction (manual, chapter 5.5); vacuuming and analysing leave it as it is. Objects with an id
-/// from 16384 on were not made by initdb (chapter 68.2); rights can be granted at the others, too.
+/// from 16384 on were not made by initdb (chapter 68.2); rights can be granted at the others, and
+/// functions be replaced, too.
 const STATE: &str = "
-select 'invalid', quote_ident(nspname) || '.' || quote_ident(relname)
-from pg_index join pg_class on pg_class.oid = indexrelid join pg_namespace on pg_namespace.oid = relnamespace
-where indexrelid >= 16384 and not (indisvalid and indisready)
-  and not exists (select from pg_stat_progress_create_index where index_relid = indexrelid);
-select 'catalogue', encode(sha256(convert_to(concat_ws('|',
+select encode(sha256(convert_to(concat_ws('|',
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_class
      where oid >= 16384 or relacl is not null),
     (select string_agg(attrelid::text || '.' || attnum::text || '.' || xmin::text, ',' order by attrelid, attnum)
@@ -317,7 +336,8 @@ select 'catalogue', encode(sha256(convert_to(concat_ws('|',
     (select string_agg(indexrelid::text || '.' || xmin::text, ',' order by indexrelid) from pg_index
      where indexrelid >= 16384),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_proc
-     where oid >= 16384 or proacl is not null),
+     where oid >= 16384 or proacl is not null or proowner <> 10
+        or xmin::text::bigint > (select xmin::text::bigint from pg_extension where extname = 'plpgsql')),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_type
      where oid >= 16384 or typacl is not null),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_trigger where oid >= 16384),
