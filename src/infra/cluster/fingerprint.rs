@@ -43,8 +43,8 @@ pub struct Line(pub String, pub String);
 pub async fn recipe(session: &mut PgConnection) -> Result<String, ClusterError> {
     static READ: LazyLock<String> = LazyLock::new(|| {
         let parts = Parts { owner: "", app: "", database: "", adopted: false };
-        let read = [statement(parts, &usual(), DIGEST), statement(parts, &rare::branches(), DIGEST)].concat();
-        STANDARD.encode(Sha256::digest(read.as_bytes()))
+        let read = [&usual()[..], &rare::branches(), &[rare::is_there(parts)]].concat();
+        STANDARD.encode(Sha256::digest(statement(parts, &read, DIGEST).as_bytes()))
     });
     let server: String =
         sqlx::query_scalar("select current_setting('server_version_num')").fetch_one(session).await?;
@@ -75,7 +75,7 @@ pub async fn schema(
         }
         some.sort();
         let texts: Vec<String> = some.iter().map(|Line(what, how)| format!("{what}\x1f{how}")).collect();
-        digests.push(sha256(&texts.join("\x1e")));
+        digests.extend((!texts.is_empty()).then(|| sha256(&texts.join("\x1e"))));
         lines.append(&mut some);
     }
     lines.sort();
@@ -91,7 +91,7 @@ pub async fn schema_digest(session: &mut PgConnection, parts: Parts<'_>) -> Resu
     let mut digests = Vec::new();
     for rows in rows(session, parts, DIGEST).await? {
         for row in rows {
-            digests.push(row.try_get(0)?);
+            digests.extend(row.try_get::<Option<String>, _>(0)?);
         }
     }
     Ok(both(digests))
@@ -105,8 +105,8 @@ fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-const DIGEST: &str = "select encode(sha256(convert_to(coalesce(string_agg(what || E'\\x1f' || how, E'\\x1e'
-    order by what, how), ''), 'UTF8')), 'hex') from line";
+const DIGEST: &str = "select encode(sha256(convert_to(string_agg(what || E'\\x1f' || how, E'\\x1e'
+    order by what, how), 'UTF8')), 'hex') from line";
 
 /// What is asked of the usual lines and of rare ones. Of these it is asked only where there are any:
 /// planning what is needed for them takes longer than reading what most databases have.
@@ -115,7 +115,7 @@ async fn rows(
     parts: Parts<'_>,
     asked: &str,
 ) -> Result<Vec<Vec<PgRow>>, ClusterError> {
-    let both = format!("{}; {}", rare::is_there(), statement(parts, &usual(), asked));
+    let both = format!("{}; {}", rare::is_there(parts), statement(parts, &usual(), asked));
     let mut rows = sqlx::raw_sql(AssertSqlSafe(both)).fetch_all(&mut *session).await?.into_iter();
     let is_there = rows.next().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
     let mut all = vec![rows.collect()];
@@ -151,7 +151,7 @@ fn rights() -> String {
              select {grantee} || ' may '
                     || coalesce(string_agg(distinct item, ', ' order by item) filter (where now), 'nothing')
              from ({now} union all {at_first}) as entry (grantee, item, now)
-             where not (thing.owner = part.database_owner and grantee is not distinct from part.owner)
+             where not (thing.owner is not distinct from part.database_owner and grantee is not distinct from part.owner)
                and not (part.adopted and grantee is not distinct from part.app)
              group by grantee
              having array_agg(distinct item) filter (where now)
@@ -184,7 +184,6 @@ fn usual() -> Vec<String> {
         policies(),
         default_rights(),
         settings(),
-        built_in::things(),
         built_in::plpgsql(),
         built_in::database(),
         built_in::owner_role(),
@@ -207,7 +206,7 @@ fn statement(parts: Parts<'_>, branches: &[String], asked: &str) -> String {
          ), thing (what, how, owner, rights, at_first) as materialized (
              {union}
          ), told (what, how) as materialized (
-             select what, concat_ws('; ', 'of ' || {called}, how, case when rights is not null then {rights} end)
+             select what, concat_ws('; ', 'of ' || {called}, nullif(how, ''), case when rights is not null then {rights} end)
              from thing cross join part
          ), line (what, how) as (
              select what collate \"C\", how collate \"C\" from told where how <> ''
@@ -263,19 +262,8 @@ fn relations() -> String {
 /// An option of a column whose name begins with `pg_` is the server's own, and another one in each
 /// database: PostgreSQL 15.20 keeps `pg_attver` there.
 fn columns() -> String {
-    let of_apps = format!(
-        "select 'rights of apps at column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
-                (select string_agg(privilege_type, ', ' order by privilege_type) from aclexplode(attacl)
-                 where grantee = part.apps), {BARE}
-         from pg_class as it join home on home.oid = relnamespace
-         join pg_attribute on attrelid = it.oid and attnum > 0 and not attisdropped cross join part
-         where it.oid >= 16384 and attacl is not null
-           and exists (select from aclexplode(attacl) where grantee = part.apps) and {NOT_OF_AN_EXTENSION}"
-    );
-    let of_others =
-        format!("(select array_agg(acl) from unnest(attacl) as acl where acl::text not like '{APP_ROLE}=%')");
     format!(
-        "{of_apps} union all select 'column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
+        "select 'column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
                 concat_ws('; ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
                     case attgenerated when '' then 'default ' else 'generated ' end || pg_get_expr(adbin, adrelid),
                     case attidentity when 'a' then 'identity always' when 'd' then 'identity by default' end,
@@ -286,7 +274,7 @@ fn columns() -> String {
                     'with ' || nullif(array_to_string(array(
                         select option from unnest(attoptions) as option where not starts_with(option, 'pg_')), ', '), ''),
                     case when attfdwoptions is not null then {for_its_server} end),
-                null, case when attacl is not null then {of_others} end, null
+                null, attacl, null
          from pg_class as it join home on home.oid = relnamespace
          join pg_attribute on attrelid = it.oid and attnum > 0 and not attisdropped
          join pg_type on pg_type.oid = atttypid

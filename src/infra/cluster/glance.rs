@@ -322,26 +322,27 @@ const NOT_BEING_BUILT: &str =
 
 /// Every change of a schema writes a row of the catalogue, which then bears the number of the
 /// transaction (manual, chapter 5.5); vacuuming and analysing leave it as it is. Objects with an id
-/// from 16384 on were not made by initdb (chapter 68.2); rights can be granted at the others, and
-/// functions be replaced, too.
+/// from 16384 on were not made by initdb (chapter 68.2), which made extension plpgsql at its end; rights
+/// can be granted at the others, and functions be replaced, too.
 const STATE: &str = "
+with initdb as materialized (select xmin::text::bigint from pg_extension where extname = 'plpgsql')
 select encode(sha256(convert_to(concat_ws('|',
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_class
-     where oid >= 16384 or relacl is not null),
+     where oid >= 16384 or xmin::text::bigint > (table initdb)),
     (select string_agg(attrelid::text || '.' || attnum::text || '.' || xmin::text, ',' order by attrelid, attnum)
      from pg_attribute
-     where attrelid >= 16384 or attacl is not null),
+     where attrelid >= 16384 or attacl is not null and xmin::text::bigint > (table initdb)),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_attrdef),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_constraint where oid >= 16384),
     (select string_agg(indexrelid::text || '.' || xmin::text, ',' order by indexrelid) from pg_index
      where indexrelid >= 16384),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_proc
-     where oid >= 16384 or proacl is not null or proowner <> 10
-        or xmin::text::bigint > (select xmin::text::bigint from pg_extension where extname = 'plpgsql')),
+     where oid >= 16384 or xmin::text::bigint > (table initdb)),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_type
-     where oid >= 16384 or typacl is not null),
+     where oid >= 16384 or xmin::text::bigint > (table initdb)),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_trigger where oid >= 16384),
-    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_rewrite where oid >= 16384),
+    (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_rewrite
+     where oid >= 16384 or xmin::text::bigint > (table initdb)),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_namespace),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_policy),
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_default_acl),

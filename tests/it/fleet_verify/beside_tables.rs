@@ -1,5 +1,5 @@
-//! Drift in what is no table: rights at PostgreSQL's own things, extensions, publications, foreign
-//! servers, text search, large objects, the database itself.
+//! Drift in what is no table: PostgreSQL's own things, extensions, publications, foreign servers, text
+//! search, large objects, casts, event triggers, the database itself and its owner.
 
 use super::{Seen, database, of, role, verify};
 use crate::inspection::tenants;
@@ -21,20 +21,21 @@ const DRIFT: &[Planted] = &[
          revoke execute on function pg_catalog.now() from public;
          grant execute on function pg_catalog.pg_advisory_lock(bigint) to pg_monitor;
          grant usage on language plpgsql to \"OWNER\"",
-        &[],
+        &[("schema_extra", "function pg_catalog.now()"), ("schema_extra", "function pg_catalog.pg_advisory_lock(bigint)"), ("schema_extra", "function pg_catalog.pg_read_file(pg_catalog.text)"), ("schema_extra", "language plpgsql"),
+            ("schema_extra", "schema information_schema"), ("schema_extra", "schema pg_catalog"), ("schema_extra", "table column pg_catalog.pg_subscription.subconninfo"), ("schema_extra", "table information_schema.sql_features"), ("schema_extra", "table pg_catalog.pg_authid"), ("schema_extra", "type pg_catalog.money")],
     ),
     (
         "t-002",
-        "create extension pg_trgm;
+        "create extension pg_trgm schema public;
          grant execute on function public.similarity(text, text) to nexus_app with grant option;
          create or replace function public.show_trgm(text) returns text[] language sql as 'select null::text[]'",
-        &[],
+        &[("schema_extra", "extension pg_trgm"), ("schema_extra", "function public.similarity(pg_catalog.text,pg_catalog.text)")],
     ),
     (
         "t-003",
         "create publication every for table nexus.users (id) where (id is not null) with (publish = 'insert');
          create publication wide for tables in schema nexus",
-        &[],
+        &[("schema_extra", "publication every"), ("schema_extra", "publication wide")],
     ),
     (
         "t-004",
@@ -42,26 +43,68 @@ const DRIFT: &[Planted] = &[
          create server away foreign data wrapper far options (host 'a');
          grant usage on foreign server away to nexus_app;
          create foreign table public.there (id int options (name 'x')) server away options (name 'y')",
-        &[],
+        &[("schema_extra", "column public.there.id"), ("schema_extra", "foreign data wrapper far"), ("schema_extra", "foreign server away"), ("schema_extra", "foreign table public.there"), ("schema_extra", "options of foreign table public.there")],
     ),
     (
         "t-005",
         "create text search dictionary public.plain (template = simple);
          create text search configuration public.mine (copy = simple);
          alter text search configuration public.mine alter mapping for word with public.plain",
-        &[],
+        &[("schema_extra", "text search configuration public.mine"), ("schema_extra", "text search dictionary public.plain")],
     ),
-    ("t-006", "select lo_create(4711); grant select on large object 4711 to public", &[]),
+    ("t-006", "select lo_create(4711); grant select on large object 4711 to public", &[("schema_extra", "large objects of nexus")]),
     (
         "t-007",
         "alter role \"APP\" in database \"DATABASE\" set search_path to evil;
          alter role nexus_app in database \"DATABASE\" set work_mem to '7MB';
          alter database \"DATABASE\" connection limit 7;
          grant temporary on database \"DATABASE\" to public",
-        &[],
+        &[("schema_extra", "database"), ("schema_extra", "setting search_path of app"), ("schema_extra", "setting work_mem of nexus_app")],
     ),
     // Owned by PostgreSQL's own role.
-    ("t-008", "grant select on nexus.roles to \"OWNER\"; alter table nexus.roles owner to nexus", &[]),
+    ("t-008", "grant select on nexus.roles to \"OWNER\"; alter table nexus.roles owner to nexus", &[("schema_changed", "table nexus.roles")]),
+    (
+        "t-009",
+        "create or replace function pg_catalog.lower(text) returns text language sql immutable strict as 'select $1';
+         alter function pg_catalog.pg_sleep(double precision) owner to \"OWNER\";
+         alter schema information_schema owner to \"OWNER\";
+         create or replace view information_schema.information_schema_catalog_name as
+             select 'x'::information_schema.sql_identifier as catalog_name",
+        &[("schema_extra", "function pg_catalog.lower(pg_catalog.text)"), ("schema_extra", "function pg_catalog.pg_sleep(double precision)"), ("schema_extra", "schema information_schema"), ("schema_extra", "view information_schema.information_schema_catalog_name")],
+    ),
+    (
+        "t-010",
+        "create cast (text as integer) with inout as assignment;
+         create operator pg_catalog.=== (leftarg = integer, rightarg = integer, function = int4eq);
+         create collation public.german (provider = icu, locale = 'de');
+         create statistics public.both on email, name from nexus.users;
+         create conversion public.latin for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8",
+        &[("schema_extra", "cast text as integer"), ("schema_extra", "collation public.german"), ("schema_extra", "conversion public.latin"), ("schema_extra", "operator pg_catalog.=== (integer, integer)"), ("schema_extra", "statistics public.\"both\"")],
+    ),
+    (
+        "t-011",
+        "create function public.watch() returns event_trigger language plpgsql as 'begin end';
+         create event trigger watching on ddl_command_end execute function public.watch()",
+        &[("schema_extra", "event trigger watching"), ("schema_extra", "function public.watch()")],
+    ),
+    (
+        "t-012",
+        "alter role \"OWNER\" login connection limit 3;
+         alter role \"OWNER\" set statement_timeout to '1s';
+         grant pg_read_all_data to \"OWNER\"",
+        &[("schema_extra", "role owner"), ("schema_extra", "setting statement_timeout of owner everywhere")],
+    ),
+    (
+        "t-013",
+        "alter database \"DATABASE\" owner to nexus",
+        &[("schema_extra", "database")],
+    ),
+    (
+        "t-014",
+        "create foreign data wrapper far; create server away foreign data wrapper far options (host 'a');
+         create user mapping for \"APP\" server away options (\"user\" 'u', password 'hunter2')",
+        &[("schema_extra", "foreign data wrapper far"), ("schema_extra", "foreign server away"), ("schema_extra", "user mapping for app at away")],
+    ),
 ];
 
 /// Puts a tenant's names into a statement.

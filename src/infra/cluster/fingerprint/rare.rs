@@ -1,20 +1,22 @@
 //! Lines about what few databases have.
 
-use super::{BARE, NOT_OF_AN_EXTENSION, called};
+use super::{BARE, NOT_OF_AN_EXTENSION, Parts, built_in, called};
 
-/// Whether there is anything that [`branches`] tell of.
-pub(super) fn is_there() -> String {
+/// Whether there may be anything that [`branches`] tell of.
+pub(super) fn is_there(parts: Parts<'_>) -> String {
     format!(
         "select exists (select from pg_extension where oid >= 16384 and extname <> 'plpgsql')
              or exists (select from pg_cast where oid >= 16384) or exists (select from pg_operator where oid >= 16384)
              or exists (select from pg_publication) or exists (select from pg_foreign_data_wrapper)
-             or exists (select from pg_largeobject_metadata) or exists ({DEPENDENT})"
+             or exists (select from pg_largeobject_metadata) or exists ({DEPENDENT}) or {}",
+        built_in::are_written(parts)
     )
 }
 
 /// What few databases have.
 pub(super) fn branches() -> Vec<String> {
     vec![
+        built_in::things(),
         extensions(),
         casts_and_operators(),
         publications(),
@@ -143,7 +145,7 @@ fn servers() -> String {
 /// them that is nobody's to do, or that belong to a stranger. Ids are others in each database.
 fn large_objects() -> String {
     format!(
-        "select 'large objects of ' || {owner}, 'some', null, coalesce(rights, '{{}}'), null
+        "select 'large objects of ' || {owner}, 'some', null, rights, acldefault('L', lomowner)
          from (select lomowner, array_agg(distinct acl::text) filter (where acl is not null)::aclitem[] as rights
                from pg_largeobject_metadata left join unnest(lomacl) as acl on true cross join part
                where lomowner is distinct from part.app
