@@ -195,7 +195,8 @@ fn others() -> String {
          from pg_statistic_ext as it join home on home.oid = stxnamespace where {is_dependent}
          union all
          select 'collation ' || home.called || '.' || quote_ident(collname),
-                concat_ws('; ', collprovider::text, collcollate, colliculocale,
+                concat_ws('; ', collprovider::text, collcollate,
+                    coalesce(to_jsonb(it) ->> 'colliculocale', to_jsonb(it) ->> 'colllocale'),
                     case when not collisdeterministic then 'not deterministic' end), collowner, null, null
          from pg_collation as it join home on home.oid = collnamespace where {is_dependent}
          union all
