@@ -263,8 +263,8 @@ fn relations() -> String {
 /// database: PostgreSQL 15.20 keeps `pg_attver` there.
 fn columns() -> String {
     format!(
-        "select 'column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
-                concat_ws('; ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
+        "select case line when 0 then 'column ' else 'rights at column ' end || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
+                case line when 0 then concat_ws('; ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
                     case attgenerated when '' then 'default ' else 'generated ' end || pg_get_expr(adbin, adrelid),
                     case attidentity when 'a' then 'identity always' when 'd' then 'identity by default' end,
                     case when attcollation <> typcollation
@@ -273,12 +273,13 @@ fn columns() -> String {
                     case when attcompression <> '' then 'compression ' || attcompression::text end,
                     'with ' || nullif(array_to_string(array(
                         select option from unnest(attoptions) as option where not starts_with(option, 'pg_')), ', '), ''),
-                    case when attfdwoptions is not null then {for_its_server} end),
-                null, attacl, null
+                    case when attfdwoptions is not null then {for_its_server} end) end,
+                null, case line when 1 then attacl end, null
          from pg_class as it join home on home.oid = relnamespace
          join pg_attribute on attrelid = it.oid and attnum > 0 and not attisdropped
          join pg_type on pg_type.oid = atttypid
          left join pg_attrdef on adrelid = attrelid and adnum = attnum
+         cross join generate_series(0, (attacl is not null)::int) as line
          where it.oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'c') and relpersistence <> 't'
            and {NOT_OF_AN_EXTENSION}",
         for_its_server = rare::options("attfdwoptions"),

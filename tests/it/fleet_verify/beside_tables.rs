@@ -105,6 +105,16 @@ const DRIFT: &[Planted] = &[
          create user mapping for \"APP\" server away options (\"user\" 'u', password 'hunter2')",
         &[("schema_extra", "foreign data wrapper far"), ("schema_extra", "foreign server away"), ("schema_extra", "user mapping for app at away")],
     ),
+    (
+        "t-015",
+        "grant select (email) on nexus.users to public; revoke select (id) on nexus.users from nexus_app;
+         grant update (id) on nexus.roles to \"APP\"",
+        &[
+            ("schema_changed", "rights at column nexus.users.email"),
+            ("schema_extra", "rights at column nexus.roles.id"),
+            ("schema_missing", "rights at column nexus.users.id"),
+        ],
+    ),
 ];
 
 /// Puts a tenant's names into a statement.
@@ -137,4 +147,45 @@ fn drift_beside_tables_is_found_by_its_name_and_nothing_else_is() {
         let there: Vec<_> = there.iter().map(|(code, object)| (code.as_str(), object.as_str())).collect();
         assert_eq!(there.as_slice(), *found, "{slug}: {rows:#?}");
     }
+}
+
+#[test]
+fn what_was_granted_at_postgresqls_own_things_and_revoked_again_is_no_drift() {
+    let world = World::new();
+    tenants(&world, 1, 2, &[]);
+    assert_eq!(verify(&world, &[]), (0, vec![]));
+    for (verb, to) in [("grant", "to"), ("revoke", "from")] {
+        let statement = format!(
+            "{verb} execute on function pg_catalog.pg_read_file(text) {to} nexus_app;
+             {verb} execute on function pg_catalog.now() {to} nexus_app;
+             {verb} create on schema pg_catalog, information_schema {to} nexus_app;
+             {verb} insert on information_schema.tables, information_schema.sql_features {to} nexus_app;
+             {verb} insert on pg_catalog.pg_authid, pg_catalog.pg_class {to} nexus_app;
+             {verb} select (rolname) on pg_catalog.pg_authid {to} nexus_app;
+             {verb} usage on type pg_catalog.money {to} nexus_app;
+             {verb} usage on language plpgsql {to} nexus_app"
+        );
+        world.sql(&database(&world, "t-001"), &statement);
+    }
+    assert_eq!(verify(&world, &["t-001"]), (0, vec![]));
+    assert_eq!(verify(&world, &["--full"]), (0, vec![]));
+}
+
+#[test]
+fn an_extension_of_a_migration_whose_function_somebody_replaced_is_found() {
+    let world = World::new();
+    tenants(&world, 1, 2, &[]);
+    let folder = world.machine().path("words");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("1_words.sql"), "create extension pg_trgm schema public;\n").unwrap();
+    world.ok(&["migrate", "set", "add", "words", "--source", folder.to_str().unwrap()]);
+    assert_eq!(world.json(&["migrate", "tenants", "--all"])["outcome"], "done");
+    assert_eq!(verify(&world, &[]), (0, vec![]), "as in the template");
+    let replace = "create or replace function public.show_trgm(text) returns text[]
+                       language sql as 'select null::text[]'";
+    world.sql(&database(&world, "t-001"), replace);
+    let (code, rows) = verify(&world, &["t-001"]);
+    let found: Vec<_> = rows.iter().map(|row| (&row["code"], &row["object"])).collect();
+    assert_eq!(code, 9);
+    assert_eq!(found, [(&"schema_changed".into(), &"extension pg_trgm".into())]);
 }
