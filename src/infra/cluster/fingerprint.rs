@@ -7,6 +7,8 @@
 mod built_in;
 mod rare;
 
+pub(super) use rare::DEPENDENT;
+
 use std::sync::LazyLock;
 
 use base64::Engine;
@@ -190,8 +192,8 @@ fn usual() -> Vec<String> {
     ]
 }
 
-/// A statement about lines of these kinds, as a table `line (what, how)`. Each of them selects what a thing is
-/// and how, who owns it where that is told, its rights, and what they are at_first.
+/// A statement about lines of these kinds, as a table `line (what, how)`. Each of them selects what a
+/// thing is and how, who owns it where that is told, its rights, and what they were at first.
 fn statement(parts: Parts<'_>, branches: &[String], asked: &str) -> String {
     format!(
         "with part (owner, app, apps, database, adopted, database_owner) as materialized (
@@ -375,8 +377,8 @@ fn policies() -> String {
     )
 }
 
-/// An entry of one schema adds to what there is (manual, chapter 53.15).
-/// Of who may create something: an app's login can write its own at any time, and they are for nothing.
+/// An entry of one schema adds to what there is (manual, chapter 53.15). An app's login can write its own at
+/// any time, and they are for nothing: it may create nothing.
 fn default_rights() -> String {
     format!(
         "select 'default rights of ' || {of} || coalesce(' in ' || home.called, '') || ' on '

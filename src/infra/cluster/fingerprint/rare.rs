@@ -33,7 +33,7 @@ pub(super) fn branches() -> Vec<String> {
 /// pg_depend is cheaper than opening a catalogue for each kind. pg_statistic_ext, pg_ts_config,
 /// pg_ts_dict, pg_ts_parser, pg_ts_template, pg_event_trigger, pg_collation, pg_conversion, pg_am,
 /// pg_opclass, pg_opfamily, pg_language, pg_transform, pg_foreign_server, pg_user_mapping.
-const DEPENDENT: &str = "select classid, objid from pg_depend
+pub(in super::super) const DEPENDENT: &str = "select classid, objid from pg_depend
     where classid = any('{3381,3602,3600,3601,3764,3466,3456,2607,2601,2616,2753,2612,3576,1417,1418}'::oid[])
       and objid >= 16384";
 
