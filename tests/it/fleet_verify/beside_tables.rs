@@ -125,16 +125,22 @@ fn named(world: &World, slug: &str, statement: &str) -> String {
         .replace("DATABASE", &database(world, slug))
 }
 
+/// Changes every tenant; what is found then.
+fn plant(world: &World) -> Seen {
+    let mut expected = Seen::new();
+    for (slug, statement, _) in DRIFT {
+        world.sql(&database(world, slug), &named(world, slug, statement));
+        expected.insert(("schema_drift".to_owned(), (*slug).to_owned()));
+    }
+    expected
+}
+
 #[test]
 fn drift_beside_tables_is_found_by_its_name_and_nothing_else_is() {
     let world = World::new();
     tenants(&world, 1, DRIFT.len() + 1, &[]);
     assert_eq!(verify(&world, &[]), (0, vec![]), "a fleet that nobody touched");
-    let mut expected = Seen::new();
-    for (slug, statement, _) in DRIFT {
-        world.sql(&database(&world, slug), &named(&world, slug, statement));
-        expected.insert(("schema_drift".to_owned(), (*slug).to_owned()));
-    }
+    let expected = plant(&world);
     for args in [&[][..], &[], &["--full"]] {
         let (code, rows) = verify(&world, args);
         assert_eq!((code, of(&rows, "error")), (9, expected.clone()), "{args:?}");
@@ -147,6 +153,31 @@ fn drift_beside_tables_is_found_by_its_name_and_nothing_else_is() {
         let there: Vec<_> = there.iter().map(|(code, object)| (code.as_str(), object.as_str())).collect();
         assert_eq!(there.as_slice(), *found, "{slug}: {rows:#?}");
     }
+}
+
+#[test]
+fn drift_beside_tables_is_found_where_the_server_has_not_counted_it_yet() {
+    let world = World::new();
+    tenants(&world, 1, DRIFT.len() + 1, &[]);
+    let stack = world.stack();
+    let busy = "pg_stat_activity where query = 'select pg_sleep(300)' and state = 'active'";
+    std::thread::scope(|scope| {
+        for (slug, ..) in DRIFT {
+            let inside = database(&world, slug);
+            // It is ended from outside.
+            scope.spawn(move || stack.sql("nexus", &stack.password(), &inside, "select pg_sleep(300)"));
+        }
+        let count = format!("select count(*) = {} from {busy}", DRIFT.len());
+        while world.sql("postgres", &count) != ["t"] {
+            std::thread::yield_now();
+        }
+        let before = [verify(&world, &[]), verify(&world, &[])];
+        let expected = plant(&world);
+        let (code, rows) = verify(&world, &[]);
+        world.sql("postgres", &format!("select pg_terminate_backend(pid) from {busy}"));
+        assert_eq!(before, [(0, vec![]), (0, vec![])]);
+        assert_eq!((code, of(&rows, "error")), (9, expected));
+    });
 }
 
 #[test]
