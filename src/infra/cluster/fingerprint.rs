@@ -81,7 +81,7 @@ pub async fn schema(
         lines.append(&mut some);
     }
     lines.sort();
-    Ok((lines, both(digests)))
+    Ok((lines, both(&digests)))
 }
 
 /// SHA-256 of the lines, in hexadecimal digits, made by the server; of two of them where there are
@@ -96,15 +96,16 @@ pub async fn schema_digest(session: &mut PgConnection, parts: Parts<'_>) -> Resu
             digests.extend(row.try_get::<Option<String>, _>(0)?);
         }
     }
-    Ok(both(digests))
+    Ok(both(&digests))
 }
 
-fn both(digests: Vec<String>) -> String {
+fn both(digests: &[String]) -> String {
     if digests.len() > 1 { sha256(&digests.concat()) } else { digests.concat() }
 }
 
 fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    Sha256::digest(text.as_bytes()).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 const DIGEST: &str = "select encode(sha256(convert_to(string_agg(what || E'\\x1f' || how, E'\\x1e'

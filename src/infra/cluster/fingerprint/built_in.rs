@@ -104,8 +104,7 @@ pub(super) fn plpgsql() -> String {
 /// app's login, and a connection limit. PostgreSQL has -2 where a drop was cut short. A template is the
 /// administrator's.
 pub(super) fn database() -> String {
-    format!(
-        "select 'database', concat_ws('; ', case when datconnlimit >= 0 then 'connection limit ' || datconnlimit::text end,
+    "select 'database', concat_ws('; ', case when datconnlimit >= 0 then 'connection limit ' || datconnlimit::text end,
                     (select 'in tablespace ' || quote_ident(spcname) from pg_tablespace
                      where pg_tablespace.oid = dattablespace and spcname <> 'pg_default')),
                 case when not datistemplate and datdba is distinct from part.owner then datdba end,
@@ -114,7 +113,7 @@ pub(super) fn database() -> String {
                              or not acl = makeaclitem(part.app, datdba, 'CONNECT', false)), acldefault('c', datdba)),
                 array(select acl from unnest(acldefault('d', datdba)) as acl where acl::text not like '=%')
          from pg_database cross join part where pg_database.oid = part.database"
-    )
+        .to_owned()
 }
 
 /// What is unusual about the role that owns all: it cannot log in, and has no power beyond its database.
