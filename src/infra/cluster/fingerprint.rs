@@ -7,6 +7,7 @@
 mod built_in;
 mod rare;
 
+pub(super) use built_in::INITDB;
 pub(super) use rare::DEPENDENT;
 
 use std::sync::LazyLock;
@@ -201,7 +202,7 @@ fn statement(parts: Parts<'_>, branches: &[String], asked: &str) -> String {
              select (select oid from pg_authid where rolname = {owner}), (select oid from pg_authid where rolname = {app}),
                     to_regrole('{APP_ROLE}')::oid, (select oid from pg_database where datname = {database}), {adopted},
                     to_regrole('pg_database_owner')::oid
-         ), home (oid, called) as materialized (
+         ), {INITDB}, home (oid, called) as materialized (
              select oid, quote_ident(nspname) from pg_namespace
              where not starts_with(nspname, 'pg_toast') and not starts_with(nspname, 'pg_temp_')
          ), member (class, id) as materialized (

@@ -13,7 +13,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::ClusterError;
-use super::fingerprint::DEPENDENT;
+use super::fingerprint::{DEPENDENT, INITDB};
 use crate::infra::db::{DbError, PgConnection, identifier, literal};
 
 /// A migration that was applied, as a history has it.
@@ -333,7 +333,6 @@ const NOT_BEING_BUILT: &str =
 /// from 16384 on were not made by initdb (chapter 68.2), which made extension plpgsql at its end; rights
 /// can be granted at the others, and functions be replaced, too.
 const STATE: &str = "
-with initdb as materialized (select xmin::text::bigint from pg_extension where extname = 'plpgsql')
 select encode(sha256(convert_to(concat_ws('|',
     (select string_agg(oid::text || '.' || xmin::text, ',' order by oid) from pg_class
      where oid >= 16384 or xmin <> '1' and xmin::text::bigint > (table initdb)),
@@ -373,7 +372,7 @@ select encode(sha256(convert_to(concat_ws('|',
 /// With whether a database has any of what [`RARE_STATE`] is about.
 static USUAL_STATE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "{STATE}, exists (select from pg_publication) or exists (select from pg_foreign_data_wrapper)
+        "with {INITDB} {STATE}, exists (select from pg_publication) or exists (select from pg_foreign_data_wrapper)
                   or exists ({DEPENDENT})"
     )
 });

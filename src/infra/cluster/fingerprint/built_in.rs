@@ -36,7 +36,7 @@ pub(super) fn things() -> String {
              from pg_rewrite as it where {written}
              union all
              select 'pg_class', attrelid, attnum, {FIRST_ROLE}, attacl, acldefault('c', {FIRST_ROLE}), null, false
-             from pg_attribute where attacl is not null and xmin <> '1' and xmin::text::bigint > {INITDB}
+             from pg_attribute where attacl is not null and xmin <> '1' and xmin::text::bigint > (table initdb)
              union all
              select 'pg_namespace', oid, 0, nspowner, nspacl,
                     acldefault('n', nspowner) || case nspname when 'information_schema' then {usable} end, null, false
@@ -60,7 +60,7 @@ pub(super) fn things() -> String {
                                     where grantee not in (0, it.owner) and (is_grantable
                                        or (grantee is distinct from part.owner and grantee is distinct from part.app
                                            and grantee is distinct from part.apps))))",
-        written = format_args!("oid < 16384 and xmin <> '1' and xmin::text::bigint > {INITDB}"),
+        written = "oid < 16384 and xmin <> '1' and xmin::text::bigint > (table initdb)",
         readable = "case when relnamespace = 'information_schema'::regnamespace and not starts_with(relname, '_')
                          then array[makeaclitem(0, relowner, 'SELECT', false)] end",
         usable = "array[makeaclitem(0, nspowner, 'USAGE', false)]",
@@ -70,7 +70,7 @@ pub(super) fn things() -> String {
 
 /// Whether [`things`] may tell of anything but members of extensions.
 pub(super) fn are_written(parts: Parts<'_>) -> String {
-    let written = format!("oid < 16384 and xmin <> '1' and xmin::text::bigint > {INITDB}");
+    let written = "oid < 16384 and xmin <> '1' and xmin::text::bigint > (table initdb)";
     format!(
         "exists (select from pg_proc where {written}
                  and (not proname = any('{{{bounded}}}'::name[])
@@ -78,7 +78,7 @@ pub(super) fn are_written(parts: Parts<'_>) -> String {
                                  where grantee not in (0, proowner) and (is_grantable
                                     or pg_get_userbyid(grantee) not in ({owner}, {app}, '{APP_ROLE}')))))
          or exists (select from pg_class where {written}) or exists (select from pg_rewrite where {written})
-         or exists (select from pg_attribute where attacl is not null and xmin <> '1' and xmin::text::bigint > {INITDB}
+         or exists (select from pg_attribute where attacl is not null and xmin <> '1' and xmin::text::bigint > (table initdb)
                     and attrelid < 16384)
          or exists (select from pg_namespace where {written} and nspname <> 'public')
          or exists (select from pg_type where {written})
@@ -89,8 +89,9 @@ pub(super) fn are_written(parts: Parts<'_>) -> String {
     )
 }
 
-/// The last transaction of initdb that is known.
-pub(super) const INITDB: &str = "(select xmin::text::bigint from pg_extension where extname = 'plpgsql')";
+/// The last transaction of initdb that is known, as a table.
+pub(in super::super) const INITDB: &str =
+    "initdb as materialized (select xmin::text::bigint from pg_extension where extname = 'plpgsql')";
 
 /// The extension that every database has. One that `pg_upgrade` made has an id as others have.
 pub(super) fn plpgsql() -> String {

@@ -1,11 +1,11 @@
 //! Lines about what few databases have.
 
-use super::{BARE, NOT_OF_AN_EXTENSION, Parts, built_in, called};
+use super::{BARE, INITDB, NOT_OF_AN_EXTENSION, Parts, built_in, called};
 
 /// Whether there may be anything that [`branches`] tell of.
 pub(super) fn is_there(parts: Parts<'_>) -> String {
     format!(
-        "select exists (select from pg_extension where oid >= 16384 and extname <> 'plpgsql')
+        "with {INITDB} select exists (select from pg_extension where oid >= 16384 and extname <> 'plpgsql')
              or exists (select from pg_cast where oid >= 16384) or exists (select from pg_operator where oid >= 16384)
              or exists (select from pg_publication) or exists (select from pg_foreign_data_wrapper)
              or exists (select from pg_largeobject_metadata) or exists ({DEPENDENT}) or {}",
