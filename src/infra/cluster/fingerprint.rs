@@ -4,15 +4,22 @@
 //! Reads the catalogue only. In a session with a fixed search path no function, operator or cast of
 //! the database's own runs: PostgreSQL's own functions put definitions into words.
 
+mod built_in;
+mod rare;
+
+pub(super) use built_in::INITDB;
+pub(super) use rare::DEPENDENT;
+
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
-use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{APP_ROLE, ClusterError};
-use crate::infra::db::{DbError, PgConnection, literal};
+use crate::infra::db::{PgConnection, literal};
 
 /// The roles that every tenant has under names of its own.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +45,9 @@ pub struct Line(pub String, pub String);
 /// When the statement fails.
 pub async fn recipe(session: &mut PgConnection) -> Result<String, ClusterError> {
     static READ: LazyLock<String> = LazyLock::new(|| {
-        let read = lines_statement(Parts { owner: "", app: "", database: "", adopted: false });
-        STANDARD.encode(Sha256::digest(read.as_bytes()))
+        let parts = Parts { owner: "", app: "", database: "", adopted: false };
+        let read = [&usual()[..], &rare::branches(), &[rare::is_there(parts)]].concat();
+        STANDARD.encode(Sha256::digest(statement(parts, &read, DIGEST).as_bytes()))
     });
     let server: String =
         sqlx::query_scalar("select current_setting('server_version_num')").fetch_one(session).await?;
@@ -49,29 +57,77 @@ pub async fn recipe(session: &mut PgConnection) -> Result<String, ClusterError> 
 /// The lines, in order.
 ///
 /// # Errors
-/// When the statement fails.
+/// When a statement fails.
 pub async fn schema_lines(session: &mut PgConnection, parts: Parts<'_>) -> Result<Vec<Line>, ClusterError> {
-    let statement = format!("{} select what, how from line order by what, how", lines_statement(parts));
-    let rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(session).await?;
-    let read = |row: &sqlx::postgres::PgRow| {
-        use sqlx::Row;
-        Ok(Line(row.try_get(0)?, row.try_get(1)?))
-    };
-    Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(DbError::from)?)
+    Ok(schema(session, parts).await?.0)
 }
 
-/// SHA-256 of the lines, in hexadecimal digits, made by the server.
+/// The lines, in order, and their [`schema_digest`].
 ///
 /// # Errors
-/// When the statement fails.
+/// When a statement fails.
+pub async fn schema(
+    session: &mut PgConnection,
+    parts: Parts<'_>,
+) -> Result<(Vec<Line>, String), ClusterError> {
+    let (mut lines, mut digests) = (Vec::new(), Vec::new());
+    for rows in rows(session, parts, "select what, how from line").await? {
+        let mut some = Vec::new();
+        for row in rows {
+            some.push(Line(row.try_get(0)?, row.try_get(1)?));
+        }
+        some.sort();
+        let texts: Vec<String> = some.iter().map(|Line(what, how)| format!("{what}\x1f{how}")).collect();
+        digests.extend((!texts.is_empty()).then(|| sha256(&texts.join("\x1e"))));
+        lines.append(&mut some);
+    }
+    lines.sort();
+    Ok((lines, both(&digests)))
+}
+
+/// SHA-256 of the lines, in hexadecimal digits, made by the server; of two of them where there are
+/// rare things.
+///
+/// # Errors
+/// When a statement fails.
 pub async fn schema_digest(session: &mut PgConnection, parts: Parts<'_>) -> Result<String, ClusterError> {
-    let statement = format!(
-        "{} select encode(sha256(convert_to(coalesce(string_agg(what || E'\\x1f' || how, E'\\x1e'
-                order by what, how), ''), 'UTF8')), 'hex') from line",
-        lines_statement(parts)
-    );
-    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(session).await?;
-    Ok(sqlx::Row::try_get(&row, 0)?)
+    let mut digests = Vec::new();
+    for rows in rows(session, parts, DIGEST).await? {
+        for row in rows {
+            digests.extend(row.try_get::<Option<String>, _>(0)?);
+        }
+    }
+    Ok(both(&digests))
+}
+
+fn both(digests: &[String]) -> String {
+    if digests.len() > 1 { sha256(&digests.concat()) } else { digests.concat() }
+}
+
+fn sha256(text: &str) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    Sha256::digest(text.as_bytes()).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+const DIGEST: &str = "select encode(sha256(convert_to(string_agg(what || E'\\x1f' || how, E'\\x1e'
+    order by what, how), 'UTF8')), 'hex') from line";
+
+/// What is asked of the usual lines and of rare ones. Of these it is asked only where there are any:
+/// planning what is needed for them takes longer than reading what most databases have.
+async fn rows(
+    session: &mut PgConnection,
+    parts: Parts<'_>,
+    asked: &str,
+) -> Result<Vec<Vec<PgRow>>, ClusterError> {
+    let both = format!("{}; {}", rare::is_there(parts), statement(parts, &usual(), asked));
+    let mut rows = sqlx::raw_sql(AssertSqlSafe(both)).fetch_all(&mut *session).await?.into_iter();
+    let is_there = rows.next().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
+    let mut all = vec![rows.collect()];
+    if is_there {
+        let rare = statement(parts, &rare::branches(), asked);
+        all.push(sqlx::raw_sql(AssertSqlSafe(rare)).fetch_all(session).await?);
+    }
+    Ok(all)
 }
 
 /// Who owns a thing, in terms of parts.
@@ -82,42 +138,45 @@ fn called(role: &str) -> String {
     )
 }
 
-/// Who else than its owner may do what with a thing, and what its owner may where that is not
-/// everything. `kind` is the thing's in SQL, as `acldefault` has it; null: what its owner may is told
-/// elsewhere, of a column with the table.
+/// Who may do what with a thing, where that is not what they could do at first. The owner role is a
+/// member of `pg_database_owner`, so rights at what that role owns tell nothing new.
 ///
-/// One text for all kinds of a catalogue: planning the whole statement is what a look at a small
-/// database costs most.
-fn rights(acl: &str, owner: &str, kind: &str) -> String {
-    let lacking = format!(
-        "union all
-             select 'its owner may ' || coalesce(string_agg(privilege_type, ', ' order by privilege_type), 'nothing')
-             from aclexplode({acl}) as acl where grantee = {owner}
-             having ({kind}) is not null and array_agg(privilege_type order by privilege_type) is distinct from
-                 (select array_agg(privilege_type order by privilege_type)
-                  from aclexplode(acldefault(({kind})::\"char\", {owner})) where grantee = {owner})"
-    );
+/// One text for all kinds of things: planning the whole statement is what a look at a small database
+/// costs most.
+fn rights() -> String {
+    let entries = |rights: &str, now: bool| {
+        format!(
+            "select grantee, privilege_type || case when is_grantable then ' and grant it' else '' end, {now}
+             from aclexplode({rights})"
+        )
+    };
     format!(
         "(select string_agg(may, '; ' order by may) from (
-             select {grantee} || ' may ' || string_agg(privilege_type
-                        || case when is_grantable then ' and grant it' else '' end, ', ' order by privilege_type) as may
-             from aclexplode({acl}) as acl
-             where grantee <> {owner} and grantee is distinct from part.owner
+             select {grantee} || ' may '
+                    || coalesce(string_agg(distinct item, ', ' order by item) filter (where now), 'nothing')
+             from ({now} union all {at_first}) as entry (grantee, item, now)
+             where not (thing.owner is not distinct from part.database_owner and grantee is not distinct from part.owner)
                and not (part.adopted and grantee is not distinct from part.app)
-             group by grantee {lacking}) as granted)",
-        grantee = called("grantee"),
-        lacking = if kind == "null" { "" } else { &lacking },
+             group by grantee
+             having array_agg(distinct item) filter (where now)
+                    is distinct from array_agg(distinct item) filter (where not now)) as granted (may))",
+        grantee =
+            format_args!("case when grantee = thing.owner then 'its owner' else {} end", called("grantee")),
+        now = entries("rights", true),
+        at_first = entries("at_first", false),
     )
 }
 
+/// Of what has no owner and no rights of its own.
+const BARE: &str = "null::oid, null::aclitem[], null::aclitem[]";
+
 /// Objects with an id from 16384 on were not made by initdb (manual, chapter 68.2); schema public
 /// has a lower one. What an extension made is the extension's.
-const NOT_OF_AN_EXTENSION: &str = "not exists (select from pg_depend as member
-             where member.classid = it.tableoid and member.objid = it.oid and member.deptype = 'e')";
+const NOT_OF_AN_EXTENSION: &str = "(it.tableoid, it.oid) not in (select class, id from member)";
 
-/// `with … line (what, how)`, to go on from.
-fn lines_statement(parts: Parts<'_>) -> String {
-    let branches = [
+/// What nearly every database has.
+fn usual() -> Vec<String> {
+    vec![
         schemas(),
         relations(),
         columns(),
@@ -129,43 +188,54 @@ fn lines_statement(parts: Parts<'_>) -> String {
         policies(),
         default_rights(),
         settings(),
-        rest(),
-    ];
+        built_in::plpgsql(),
+        built_in::database(),
+        built_in::owner_role(),
+    ]
+}
+
+/// A statement about lines of these kinds, as a table `line (what, how)`. Each of them selects what a
+/// thing is and how, who owns it where that is told, its rights, and what they were at first.
+fn statement(parts: Parts<'_>, branches: &[String], asked: &str) -> String {
     format!(
-        "with part (owner, app, database, adopted) as materialized (
+        "with part (owner, app, apps, database, adopted, database_owner) as materialized (
              select (select oid from pg_authid where rolname = {owner}), (select oid from pg_authid where rolname = {app}),
-                    (select oid from pg_database where datname = {database}), {adopted}
-         ), home (oid, called) as materialized (
+                    to_regrole('{APP_ROLE}')::oid, (select oid from pg_database where datname = {database}), {adopted},
+                    to_regrole('pg_database_owner')::oid
+         ), {INITDB}, home (oid, called) as materialized (
              select oid, quote_ident(nspname) from pg_namespace
              where not starts_with(nspname, 'pg_toast') and not starts_with(nspname, 'pg_temp_')
+         ), member (class, id) as materialized (
+             select classid, objid from pg_depend where refclassid = 'pg_extension'::regclass and deptype = 'e'
+         ), thing (what, how, owner, rights, at_first) as materialized (
+             {union}
+         ), told (what, how) as materialized (
+             select what, concat_ws('; ', 'of ' || {called}, nullif(how, ''), case when rights is not null then {rights} end)
+             from thing cross join part
          ), line (what, how) as (
-             select what collate \"C\", coalesce(how, '') collate \"C\" from (
-             {union}) as branch (what, how)
-         )",
+             select what collate \"C\", how collate \"C\" from told where how <> ''
+         ) {asked}",
         owner = literal(parts.owner),
         app = literal(parts.app),
         database = literal(parts.database),
         adopted = parts.adopted,
+        called = called("thing.owner"),
+        rights = rights(),
         union = branches.join("\n             union all\n             "),
     )
 }
 
 fn schemas() -> String {
-    format!(
-        "select 'schema ' || quote_ident(nspname), concat_ws('; ', 'of ' || {owner}, {rights})
-         from pg_namespace as it cross join part
-         where (it.oid >= 16384 or nspname = 'public') and not starts_with(nspname, 'pg_')",
-        owner = called("nspowner"),
-        rights = rights("coalesce(nspacl, acldefault('n', nspowner))", "nspowner", "'n'"),
-    )
+    "select 'schema ' || quote_ident(nspname), null, nspowner, nspacl, acldefault('n', nspowner)
+     from pg_namespace where (oid >= 16384 or nspname = 'public') and not starts_with(nspname, 'pg_')"
+        .to_owned()
 }
 
 fn relations() -> String {
-    let rights = rights("relacl", "relowner", "case relkind when 'S' then 's' else 'r' end");
     format!(
         "select case relkind when 'v' then 'view ' when 'm' then 'materialized view ' when 'f' then 'foreign table '
                              when 'S' then 'sequence ' else 'table ' end || home.called || '.' || quote_ident(relname),
-                concat_ws('; ', 'of ' || {owner}, case relpersistence when 'u' then 'unlogged' end,
+                concat_ws('; ', case relpersistence when 'u' then 'unlogged' end,
                     case when relkind = 'p' then 'partitioned by ' || pg_get_partkeydef(it.oid) end,
                     (select string_agg('child of ' || over.called || '.' || quote_ident(parent.relname), ', '
                                        order by inhseqno)
@@ -185,32 +255,20 @@ fn relations() -> String {
                      join home as of on of.oid = used.relnamespace
                      join pg_attribute on attrelid = refobjid and attnum = refobjsubid
                      where it.relkind = 'S' and classid = 'pg_class'::regclass and objid = it.oid
-                       and refclassid = 'pg_class'::regclass and deptype in ('a', 'i')),
-                    case when relacl is not null then {rights} end)
-         from pg_class as it join home on home.oid = relnamespace cross join part
+                       and refclassid = 'pg_class'::regclass and deptype in ('a', 'i'))),
+                relowner, relacl, acldefault(case relkind when 'S' then 's' else 'r' end::\"char\", relowner)
+         from pg_class as it join home on home.oid = relnamespace
          where it.oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'S') and relpersistence <> 't'
-           and {NOT_OF_AN_EXTENSION}",
-        owner = called("relowner"),
+           and {NOT_OF_AN_EXTENSION}"
     )
 }
 
 /// An option of a column whose name begins with `pg_` is the server's own, and another one in each
 /// database: PostgreSQL 15.20 keeps `pg_attver` there.
 fn columns() -> String {
-    let of_apps = format!(
-        "select 'rights of apps at column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
-                (select string_agg(privilege_type, ', ' order by privilege_type) from aclexplode(attacl)
-                 where grantee = to_regrole('{APP_ROLE}'))
-         from pg_class as it join home on home.oid = relnamespace
-         join pg_attribute on attrelid = it.oid and attnum > 0 and not attisdropped
-         where it.oid >= 16384 and exists (select from aclexplode(attacl) where grantee = to_regrole('{APP_ROLE}'))
-           and {NOT_OF_AN_EXTENSION}"
-    );
-    let of_others =
-        format!("(select array_agg(acl) from unnest(attacl) as acl where acl::text not like '{APP_ROLE}=%')");
     format!(
-        "{of_apps} union all select 'column ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
-                concat_ws('; ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
+        "select case line when 0 then 'column ' else 'rights at column ' end || home.called || '.' || quote_ident(relname) || '.' || quote_ident(attname),
+                case line when 0 then concat_ws('; ', format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
                     case attgenerated when '' then 'default ' else 'generated ' end || pg_get_expr(adbin, adrelid),
                     case attidentity when 'a' then 'identity always' when 'd' then 'identity by default' end,
                     case when attcollation <> typcollation
@@ -219,97 +277,78 @@ fn columns() -> String {
                     case when attcompression <> '' then 'compression ' || attcompression::text end,
                     'with ' || nullif(array_to_string(array(
                         select option from unnest(attoptions) as option where not starts_with(option, 'pg_')), ', '), ''),
-                    case when attacl is not null then {rights} end)
+                    case when attfdwoptions is not null then {for_its_server} end) end,
+                null, case line when 1 then attacl end, null
          from pg_class as it join home on home.oid = relnamespace
          join pg_attribute on attrelid = it.oid and attnum > 0 and not attisdropped
          join pg_type on pg_type.oid = atttypid
-         left join pg_attrdef on adrelid = attrelid and adnum = attnum cross join part
+         left join pg_attrdef on adrelid = attrelid and adnum = attnum
+         cross join generate_series(0, (attacl is not null)::int) as line
          where it.oid >= 16384 and relkind in ('r', 'p', 'v', 'm', 'f', 'c') and relpersistence <> 't'
            and {NOT_OF_AN_EXTENSION}",
-        rights = rights(&of_others, "relowner", "null"),
+        for_its_server = rare::options("attfdwoptions"),
     )
 }
 
 fn constraints() -> String {
-    "select 'constraint ' || home.called || '.' || quote_ident(coalesce(relname, typname)) || '.' || quote_ident(conname),
-            pg_get_constraintdef(it.oid)
+    format!(
+        "select 'constraint ' || home.called || '.' || quote_ident(coalesce(relname, typname)) || '.' || quote_ident(conname),
+            pg_get_constraintdef(it.oid), {BARE}
      from pg_constraint as it join home on home.oid = connamespace
      left join pg_class on pg_class.oid = conrelid left join pg_type on pg_type.oid = contypid
      where it.oid >= 16384 and contype <> 't' and relpersistence is distinct from 't'"
-        .to_owned()
+    )
 }
 
 /// Those that stand behind a constraint are told with it.
 fn indexes() -> String {
-    "select 'index ' || home.called || '.' || quote_ident(it.relname),
+    format!(
+        "select 'index ' || home.called || '.' || quote_ident(it.relname),
             concat_ws('; ', pg_get_indexdef(indexrelid), case when indisclustered then 'clustered' end,
-                case when indisreplident then 'replica identity' end)
+                case when indisreplident then 'replica identity' end), {BARE}
      from pg_index join pg_class as it on it.oid = indexrelid join home on home.oid = relnamespace
      where indexrelid >= 16384 and indrelid >= 16384 and relpersistence <> 't'
        and not exists (select from pg_constraint where conindid = indexrelid and conrelid = indrelid
                        and contype in ('p', 'u', 'x'))"
-        .to_owned()
+    )
 }
 
 /// Of PostgreSQL's own triggers, which hold foreign keys, it is told which do not fire.
 fn rules_and_triggers() -> String {
     format!(
         "select 'rule ' || home.called || '.' || quote_ident(relname) || '.' || quote_ident(rulename),
-                concat_ws('; ', pg_get_ruledef(it.oid), case when ev_enabled <> 'O' then 'fires ' || ev_enabled::text end)
+                concat_ws('; ', pg_get_ruledef(it.oid), case when ev_enabled <> 'O' then 'fires ' || ev_enabled::text end), {BARE}
          from pg_rewrite as it join pg_class on pg_class.oid = ev_class join home on home.oid = relnamespace
          where it.oid >= 16384 and rulename <> '_RETURN'
          union all
-         select distinct 'trigger ' || home.called || '.' || quote_ident(relname) || '.'
+         select *, {BARE} from (select distinct 'trigger ' || home.called || '.' || quote_ident(relname) || '.'
                     || quote_ident(case when tgisinternal then conname else tgname end),
                 concat_ws('; ', case when not tgisinternal then pg_get_triggerdef(it.oid) else 'of the constraint' end,
                     case when tgenabled <> 'O' then 'fires ' || tgenabled::text end)
          from pg_trigger as it join pg_class on pg_class.oid = tgrelid join home on home.oid = relnamespace
          left join pg_constraint on pg_constraint.oid = tgconstraint
-         where it.oid >= 16384 and (not tgisinternal or tgenabled <> 'O')
-         union all
-         select 'event trigger ' || quote_ident(evtname),
-                concat_ws('; ', 'of ' || {owner}, 'on ' || evtevent, array_to_string(evttags, ', '),
-                    (select 'calls ' || home.called || '.' || quote_ident(proname) from pg_proc
-                     join home on home.oid = pronamespace where pg_proc.oid = evtfoid),
-                    case when evtenabled <> 'O' then 'fires ' || evtenabled::text end)
-         from pg_event_trigger as it cross join part",
-        owner = called("evtowner"),
-    )
-}
-
-/// The same where PUBLIC has a right by default, `letter` in a list of rights (manual, table 5.2): it is
-/// told where it has not.
-fn rights_beside_publics(acl: &str, owner: &str, (kind, letter): (&str, char)) -> String {
-    let others =
-        format!("(select array_agg(one) from unnest({acl}) as one where one::text not like '={letter}/%')");
-    format!(
-        "case when {acl} is not null then nullif(concat_ws('; ', {rights},
-             case when not exists (select from aclexplode({acl}) where grantee = 0) then 'PUBLIC may not' end), '') end",
-        rights = rights(&others, owner, kind),
+         where it.oid >= 16384 and (not tgisinternal or tgenabled <> 'O')) as fired"
     )
 }
 
 fn functions() -> String {
-    let rights = rights_beside_publics("proacl", "proowner", ("'f'", 'X'));
     format!(
         "select case prokind when 'a' then 'aggregate ' when 'p' then 'procedure ' else 'function ' end
                     || home.called || '.' || quote_ident(proname) || '(' || pg_get_function_identity_arguments(it.oid) || ')',
-                concat_ws('; ', 'of ' || {owner}, {rights},
-                    case when prokind = 'a' then pg_get_function_result(it.oid) || ' by '
-                         || (select concat_ws(', ', aggtransfn::text, nullif(aggfinalfn::text, '-'), agginitval)
-                             from pg_aggregate where aggfnoid = it.oid)
-                         else pg_get_functiondef(it.oid) end)
-         from pg_proc as it join home on home.oid = pronamespace cross join part
-         where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}",
-        owner = called("proowner"),
+                case when prokind = 'a' then pg_get_function_result(it.oid) || ' by '
+                     || (select concat_ws(', ', aggtransfn::text, nullif(aggfinalfn::text, '-'), agginitval)
+                         from pg_aggregate where aggfnoid = it.oid)
+                     else pg_get_functiondef(it.oid) end,
+                proowner, proacl, acldefault('f', proowner)
+         from pg_proc as it join home on home.oid = pronamespace
+         where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}"
     )
 }
 
 fn types() -> String {
     format!(
         "select case typtype when 'd' then 'domain ' else 'type ' end || home.called || '.' || quote_ident(typname),
-                concat_ws('; ', 'of ' || {owner},
-                    case typtype
+                case typtype
                         when 'e' then 'enum ' || (select string_agg(quote_literal(enumlabel), ', ' order by enumsortorder)
                                                   from pg_enum where enumtypid = it.oid)
                         when 'd' then concat_ws('; ', format_type(typbasetype, typtypmod),
@@ -319,13 +358,11 @@ fn types() -> String {
                                                       where rngtypid = it.oid)
                         when 'm' then 'multirange'
                         else 'base' end,
-                    {rights})
-         from pg_type as it join home on home.oid = typnamespace cross join part
+                typowner, typacl, acldefault('T', typowner)
+         from pg_type as it join home on home.oid = typnamespace
          where it.oid >= 16384 and typcategory <> 'A'
            and (typrelid = 0 or exists (select from pg_class where pg_class.oid = typrelid and relkind = 'c'))
-           and {NOT_OF_AN_EXTENSION}",
-        owner = called("typowner"),
-        rights = rights_beside_publics("typacl", "typowner", ("'T'", 'U')),
+           and {NOT_OF_AN_EXTENSION}"
     )
 }
 
@@ -335,74 +372,39 @@ fn policies() -> String {
                 concat_ws('; ', case polpermissive when true then 'permissive' else 'restrictive' end,
                     'for ' || polcmd::text,
                     'to ' || (select string_agg({role}, ', ' order by {role}) from unnest(polroles) as role),
-                    'using ' || pg_get_expr(polqual, polrelid), 'check ' || pg_get_expr(polwithcheck, polrelid))
+                    'using ' || pg_get_expr(polqual, polrelid), 'check ' || pg_get_expr(polwithcheck, polrelid)), {BARE}
          from pg_policy as it join pg_class on pg_class.oid = polrelid join home on home.oid = relnamespace
          cross join part where it.oid >= 16384",
         role = called("role"),
     )
 }
 
-/// Where PUBLIC lost what it has by default, e.g. to call functions, that is told, too.
-/// Of who may create something: an app's login can write its own at any time, and they are for nothing.
+/// An entry of one schema adds to what there is (manual, chapter 53.15). An app's login can write its own at
+/// any time, and they are for nothing: it may create nothing.
 fn default_rights() -> String {
-    // An entry of one schema adds to what there is.
-    let kind = "case when defaclnamespace = 0 then
-                    case defaclobjtype when 'S' then 's' when 'r' then 'r' when 'f' then 'f' when 'T' then 'T' else 'n' end
-                end";
     format!(
         "select 'default rights of ' || {of} || coalesce(' in ' || home.called, '') || ' on '
                     || case defaclobjtype when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions'
                                           when 'T' then 'types' else 'schemas' end,
-                coalesce({rights}, 'nobody else may')
-         from pg_default_acl as it left join home on home.oid = defaclnamespace cross join part
-         where defaclrole is distinct from part.app and defaclrole is distinct from to_regrole({app_role})",
-        app_role = literal(APP_ROLE),
+                null, null, defaclacl,
+                case when defaclnamespace = 0
+                     then acldefault(case defaclobjtype when 'S' then 's' else defaclobjtype end, defaclrole) end
+         from pg_default_acl left join home on home.oid = defaclnamespace cross join part
+         where defaclrole is distinct from part.app and defaclrole is distinct from part.apps",
         of = called("defaclrole"),
-        rights = rights("defaclacl", "defaclrole", kind),
     )
 }
 
-/// Those of the database, and of its owner or its app's login there.
+/// Those of the database, and of its owner, its app's login or the role for all apps there; of the owner
+/// everywhere.
 fn settings() -> String {
     format!(
-        "select 'setting ' || split_part(setting, '=', 1) || case when setrole = 0 then '' else ' of ' || {of} end,
-                substr(setting, strpos(setting, '=') + 1)
+        "select 'setting ' || split_part(setting, '=', 1) || case when setrole = 0 then '' else ' of ' || {of} end
+                    || case when setdatabase = 0 then ' everywhere' else '' end,
+                substr(setting, strpos(setting, '=') + 1), {BARE}
          from pg_db_role_setting cross join part cross join unnest(setconfig) as setting
-         where setdatabase = part.database and (setrole = 0 or setrole = part.owner)",
+         where setdatabase = part.database and setrole in (0, part.owner, part.app, part.apps)
+            or setdatabase = 0 and setrole = part.owner",
         of = called("setrole"),
-    )
-}
-
-/// What few databases have: told by name, and little more.
-fn rest() -> String {
-    format!(
-        "select 'extension ' || quote_ident(extname), extversion || ' in ' || home.called
-         from pg_extension as it join home on home.oid = extnamespace
-         union all
-         select 'statistics ' || home.called || '.' || quote_ident(stxname), pg_get_statisticsobjdef(it.oid)
-         from pg_statistic_ext as it join home on home.oid = stxnamespace
-         union all
-         select 'publication ' || quote_ident(pubname),
-                concat_ws('; ', 'of ' || {publisher}, case when puballtables then 'all tables' end,
-                    (select string_agg(prrelid::regclass::text, ', ' order by prrelid::regclass::text)
-                     from pg_publication_rel where prpubid = it.oid))
-         from pg_publication as it cross join part
-         union all
-         select 'foreign server ' || quote_ident(srvname), 'of ' || {server} || '; with ' || array_length(srvoptions, 1)::text
-         from pg_foreign_server as it cross join part
-         union all
-         select 'cast ' || format_type(castsource, null) || ' as ' || format_type(casttarget, null),
-                concat_ws('; ', castcontext::text, nullif(castfunc, 0)::regproc::text)
-         from pg_cast as it where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}
-         union all
-         select 'operator ' || home.called || '.' || oprname || ' (' || format_type(oprleft, null) || ', '
-                    || format_type(oprright, null) || ')', oprcode::text
-         from pg_operator as it join home on home.oid = oprnamespace where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}
-         union all
-         select 'collation ' || home.called || '.' || quote_ident(collname), concat_ws('; ', collprovider::text, collcollate)
-         from pg_collation as it join home on home.oid = collnamespace
-         where it.oid >= 16384 and {NOT_OF_AN_EXTENSION}",
-        publisher = called("pubowner"),
-        server = called("srvowner"),
     )
 }

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, FromRow};
 
 use super::drift::{Drift, Mend};
 use super::{APP_ROLE, ClusterError, Database, granted_inside, limits};
-use crate::infra::db::{DbError, MigrationSet, PgConnection, identifier, transaction};
+use crate::infra::db::{DbError, MigrationSet, PgConnection, identifier, snapshot};
 
 /// What is found inside.
 #[derive(Debug, Default)]
@@ -50,8 +50,7 @@ pub async fn inside(
     migrations: MigrationSet,
     born_with: &[String],
 ) -> Result<Inside, ClusterError> {
-    let mut tx = transaction(admin).await?;
-    sqlx::raw_sql("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    let mut tx = snapshot(admin).await?;
     let facts = facts(&mut tx, database).await?;
     let mut found = Inside::default();
     if facts.schema_owner.is_none() || !facts.history {
@@ -98,9 +97,12 @@ async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts
              union all
              select called, case relkind when 'S' then 'sequence' else 'table' end, acl.grantee, acl.privilege_type, relowner
              from relation cross join aclexplode(relacl) as acl
+         ), held as materialized (
+             select what, kind, privilege_type, grantee <> owner as is_anothers,
+                    case when grantee <> 0 then pg_get_userbyid(grantee)::text end as rolname
+             from granted
          )
-         select (select rolname::text from pg_namespace join pg_roles on pg_roles.oid = nspowner
-                 where nspname = 'nexus') as schema_owner,
+         select (select pg_get_userbyid(nspowner)::text from pg_namespace where nspname = 'nexus') as schema_owner,
                 to_regclass('nexus._sqlx_migrations') is not null as history,
                 coalesce((select array_agg(case relkind when 'S' then 'sequence ' when 'v' then 'view '
                               when 'm' then 'materialized view ' else 'table ' end || called order by called)
@@ -108,11 +110,9 @@ async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts
                           and not exists (select from pg_depend where objid = relation.oid
                               and classid = 'pg_class'::regclass and deptype in ('a', 'i'))), '{}') as strays,
                 coalesce((select array_agg(what || '|' || kind || '|' || coalesce(rolname, '') || '|' || privilege_type)
-                          from granted left join pg_roles on pg_roles.oid = grantee
-                          where grantee <> owner and (rolname is null or rolname not in ($2, $6))), '{}') as rights,
+                          from held where is_anothers and (rolname is null or rolname not in ($2, $6))), '{}') as rights,
                 coalesce((select array_agg(what || '|' || kind || '|' || rolname || '|' || privilege_type)
-                          from granted join pg_roles on pg_roles.oid = grantee
-                          where rolname in ($2, $6) and not (kind = 'schema' and privilege_type = 'USAGE')
+                          from held where rolname in ($2, $6) and not (kind = 'schema' and privilege_type = 'USAGE')
                             and not (what = any($3) and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
                             and not (privilege_type = 'SELECT' and not what = any($4))), '{}') as excess,
                 coalesce((select array_agg(distinct proname::text) from pg_proc

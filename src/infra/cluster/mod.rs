@@ -39,7 +39,7 @@ pub use database::{Database, DatabaseFound, create_database, database, drop_data
 pub use dependents::{check_nothing_else_is_theirs, clear_database, drop_roles_everywhere};
 pub use drift::{CAN_LOG_IN, CANNOT_LOG_IN, Drift, Expected, Index, Mend, drift};
 pub use error::ClusterError;
-pub use fingerprint::{Line, Parts, recipe, schema_digest, schema_lines};
+pub use fingerprint::{Line, Parts, recipe, schema, schema_digest, schema_lines};
 pub use glance::{Applied, Catalogue, History, Written, catalogue, histories, written};
 pub use high_water::{ServerState, begin_change, high_waters, prepare_high_water, server_state};
 pub use inside::{Inside, inside};

@@ -116,10 +116,27 @@ pub async fn database_sizes(
     .await?)
 }
 
-/// The id of each database of a server.
+/// The id of each database of a server, and what becomes another text when its own row, a setting in it, or
+/// its owner was written: the server counts none of these among what is written in the database.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn database_ids(admin: &mut PgConnection) -> Result<Vec<(String, i64)>, ClusterError> {
-    Ok(sqlx::query_as("select datname::text, oid::bigint from pg_database").fetch_all(admin).await?)
+pub async fn database_ids(admin: &mut PgConnection) -> Result<Vec<(String, (i64, String))>, ClusterError> {
+    let rows: Vec<(String, i64, String)> = sqlx::query_as(
+        "with setting (base, role, xmin) as materialized (
+             select setdatabase, setrole, xmin::text from pg_db_role_setting
+         ), of_base (base, written) as materialized (
+             select base, string_agg(xmin, '.' order by role) from setting where base <> 0 group by base
+         ), membership (role, written) as materialized (
+             select member, string_agg(xmin::text, '.' order by roleid) from pg_auth_members group by member
+         )
+         select datname::text, db.oid::bigint,
+                concat_ws('.', db.xmin, of_base.written, 'owner', owner.xmin, membership.written, everywhere.xmin)
+         from pg_database as db join pg_authid as owner on owner.oid = datdba
+         left join of_base on of_base.base = db.oid left join membership on membership.role = datdba
+         left join setting as everywhere on everywhere.base = 0 and everywhere.role = datdba",
+    )
+    .fetch_all(admin)
+    .await?;
+    Ok(rows.into_iter().map(|(name, id, written)| (name, (id, written))).collect())
 }

@@ -8,6 +8,7 @@ use crate::support::world::World;
 
 mod adopted;
 mod after_a_run;
+mod beside_tables;
 mod histories;
 mod planted;
 mod rehearse;

@@ -78,8 +78,7 @@ async fn read(
 async fn look(cluster: &Cluster, template: &Template, clone: &str) -> Result<FingerprintRow, FleetError> {
     let mut inside = cluster.admin.database(clone).connect_reading("nexus:fingerprint").await?;
     let parts = Parts { owner: &template.owner_role, app: "", database: &template.database, adopted: false };
-    let lines = cluster::schema_lines(&mut inside, parts).await?;
-    let digest = cluster::schema_digest(&mut inside, parts).await?;
+    let (lines, digest) = cluster::schema(&mut inside, parts).await?;
     inside.close().await.map_err(DbError::from)?;
     Ok(FingerprintRow { digest, lines: Json(lines) })
 }
