@@ -1,5 +1,6 @@
-//! Ctrl-C: the first asks the work to stop at the next step's edge, the second quits at once. While
+//! Ctrl-C and SIGTERM: the first asks the work to stop at the next step's edge, the second quits at once. While
 //! an answer or standard input is waited for nothing was begun, so that the first quits at once, too.
+//! While psql or a pager has the terminal Ctrl-C is its own; SIGTERM is passed on to it, and ends both.
 
 use std::io::{self, Read, stdin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -35,14 +36,21 @@ pub fn watch(token: &CancellationToken, child_has_terminal: &Arc<AtomicBool>, sc
     let child_has_terminal = Arc::clone(child_has_terminal);
     tokio::spawn(async move {
         loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if child_has_terminal.load(Ordering::Relaxed) || screen.paging() {
+            let ends = tokio::select! {
+                _ = interrupt.recv() => false,
+                _ = terminate.recv() => true,
+            };
+            let child = child_has_terminal.load(Ordering::Relaxed) || screen.paging();
+            if child && !ends {
                 continue;
             }
             STOPPED.store(true, Ordering::SeqCst);
+            if child && !token.is_cancelled() {
+                // Who started the child ends it, and waits for it: it puts the terminal in order.
+                token.cancel();
+                screen.stop_pager();
+                continue;
+            }
             if WAITING.load(Ordering::SeqCst) > 0 {
                 quit(Some(&PromptError::Interrupted));
             }

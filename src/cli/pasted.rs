@@ -1,15 +1,17 @@
-//! An address with a password in it, pasted where no argument takes one: refused before anything reads,
+//! An address with a password in it, or a token, pasted where no argument takes one: refused before anything reads,
 //! repeats or looks up a part of it.
 
 use std::ffi::OsString;
 
 use super::usage::{self, UsageError};
+use crate::kernel::secret_shape;
 
 /// What is said to a command line that holds a login; `None`: there is none in it.
 #[must_use]
 pub(super) fn refused(args: &[OsString]) -> Option<UsageError> {
     let words = args.iter().skip(1).take_while(|word| *word != "--").map(|word| word.to_string_lossy());
-    let suspects: Vec<_> = words.filter(|word| holds_login(word)).collect();
+    let is_token = |word: &str| secret_shape::token(word).is_some();
+    let suspects: Vec<_> = words.filter(|word| is_token(word) || holds_login(word)).collect();
     if suspects.is_empty() {
         return None;
     }
@@ -17,6 +19,9 @@ pub(super) fn refused(args: &[OsString]) -> Option<UsageError> {
     // A statement may say what it likes.
     if command == "nexus exec" && suspects.iter().all(|word| !word.starts_with('-')) {
         return None;
+    }
+    if suspects.iter().any(|word| is_token(word)) {
+        return Some(token_refused(args));
     }
     Some(UsageError::new(
         "an argument holds an address with a login in it; it was not used",
@@ -29,11 +34,22 @@ pub(super) fn refused(args: &[OsString]) -> Option<UsageError> {
     ))
 }
 
+fn token_refused(args: &[OsString]) -> UsageError {
+    UsageError::new(
+        "an argument holds a token or a key; a token does not belong on the command line, where the \
+         shell's history keeps it and every user of this machine can read it; it was not used",
+        [
+            "a token is read from a file or from standard input, e.g. nexus token verify --file FILE"
+                .to_owned(),
+            format!("{} --help", usage::command_typed(args)),
+        ],
+    )
+}
+
+/// An address with a login in it, in whichever form a program takes.
 fn holds_login(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let is_given = |word: &str| word.split("password=").skip(1).any(|value| !value.is_empty());
-    // libpq's other form (manual, chapter 34.1.1.1).
-    let conninfo = lower.contains("host=") && lower.split_whitespace().any(is_given);
     let urls = lower.match_indices("://").map(|(at, sign)| {
         let rest = &lower[at + sign.len()..];
         let rest = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
@@ -43,7 +59,7 @@ fn holds_login(text: &str) -> bool {
             if of_database { rest } else { &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())] };
         authority.contains('@') || is_given(rest)
     });
-    conninfo || urls.into_iter().any(|it| it)
+    urls.into_iter().any(|it| it) || secret_shape::holds_login(text)
 }
 
 #[cfg(test)]
@@ -66,11 +82,25 @@ mod tests {
             "see postgres://u:p@h/d",
             "postgres://h/d?user=u&password=p",
             "host=h password=p",
+            "host = h password = p",
+            "PGPASSWORD=p",
+            "h:5432:db:user:p",
         ] {
             assert!(is_refused(&["tenant", "create", word]), "{word}");
             assert!(!is_refused(&["tenant", "psql", "acme", "--", word]), "{word}");
             assert!(!is_refused(&["exec", "acme", word]) || word.starts_with('-'), "{word}");
         }
+    }
+
+    #[test]
+    fn a_token_is_found_in_every_argument() {
+        let body = "Ab-9_".repeat(9);
+        for word in
+            [format!("nxk_{body}"), format!("--name=nxr_{body}"), format!("eyJhbGciOiJFZERTQSJ9.eyJ.{body}")]
+        {
+            assert!(is_refused(&["group", "create", &word]), "{word}");
+        }
+        assert!(!is_refused(&["group", "create", "nxk_ci"]));
     }
 
     #[test]

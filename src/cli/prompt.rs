@@ -1,8 +1,10 @@
 //! Questions, which only a terminal is asked. Elsewhere the flag that answers is named instead.
 
-use std::io;
+use std::io::{self, BufRead, stdin};
 
-use dialoguer::{Confirm, Input, Password};
+use dialoguer::console::{Key, Term};
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
 
 use super::Invocation;
 use super::interrupt::Waiting;
@@ -39,6 +41,9 @@ pub enum PromptError {
         /// What `--confirm` says.
         given: String,
     },
+    /// The input ended (Ctrl-D) where a value was asked for.
+    #[error("nothing was done: {0} was not given")]
+    Ended(String),
     /// Ctrl-C.
     #[error("stopped; nothing was done")]
     Interrupted,
@@ -59,7 +64,7 @@ impl Failure for PromptError {
     fn code(&self) -> &'static str {
         match self {
             Self::Unconfirmed { .. } => "confirmation_required",
-            Self::NotGiven { .. } => "input_required",
+            Self::NotGiven { .. } | Self::Ended(_) => "input_required",
             Self::Declined(_) => "confirmation_declined",
             Self::Mismatch { .. } => "confirmation_mismatch",
             Self::Interrupted => "interrupted",
@@ -76,9 +81,8 @@ impl Failure for PromptError {
     }
 }
 
-impl From<dialoguer::Error> for PromptError {
-    fn from(error: dialoguer::Error) -> Self {
-        let dialoguer::Error::IO(error) = error;
+impl From<io::Error> for PromptError {
+    fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::Interrupted { Self::Interrupted } else { Self::Terminal(error) }
     }
 }
@@ -95,8 +99,7 @@ pub fn text(
 ) -> Result<String, PromptError> {
     needs_terminal(screen, what, flag)?;
     let _waiting = Waiting::at_terminal();
-    let answer = Input::new().with_prompt(what).validate_with(|text: &String| check(text)).interact_text();
-    Ok(answer?)
+    answer(what, false, check)
 }
 
 /// The same for a text that may be left out: an empty answer is one.
@@ -111,8 +114,7 @@ pub fn optional_text(
 ) -> Result<String, PromptError> {
     needs_terminal(screen, what, flag)?;
     let _waiting = Waiting::at_terminal();
-    let question = Input::new().with_prompt(format!("{what} (may be left empty)")).allow_empty(true);
-    Ok(question.validate_with(|text: &String| check(text)).interact_text()?)
+    answer(&format!("{what} (may be left empty)"), true, check)
 }
 
 /// Asks for a password that exists, once and without showing it.
@@ -122,7 +124,8 @@ pub fn optional_text(
 pub fn password(screen: &Screen, what: &str, flag: &str) -> Result<SecretString, PromptError> {
     needs_terminal(screen, what, flag)?;
     let _waiting = Waiting::at_terminal();
-    Ok(Password::new().with_prompt(what).report(false).interact()?.into())
+    let password = hidden(what, what)?;
+    Ok(SecretString::from(password.as_str()))
 }
 
 /// Asks for a new password, twice and without showing it.
@@ -132,12 +135,13 @@ pub fn password(screen: &Screen, what: &str, flag: &str) -> Result<SecretString,
 pub fn new_password(screen: &Screen, what: &str, flag: &str) -> Result<SecretString, PromptError> {
     needs_terminal(screen, what, flag)?;
     let _waiting = Waiting::at_terminal();
-    let answer = Password::new()
-        .with_prompt(what)
-        .with_confirmation(format!("{what}, once more"), "the two differ")
-        .report(false)
-        .interact();
-    Ok(answer?.into())
+    loop {
+        let password = hidden(what, what)?;
+        if *password == *hidden(&format!("{what}, once more"), what)? {
+            return Ok(SecretString::from(password.as_str()));
+        }
+        Term::stderr().write_line("error: the two differ")?;
+    }
 }
 
 /// Asks yes or no; `--yes` answers.
@@ -152,11 +156,7 @@ pub fn confirm(on: &Invocation, what: &str) -> Result<(), PromptError> {
         return Err(PromptError::Unconfirmed { what: what.to_owned(), flags: "--yes".to_owned() });
     }
     let _waiting = Waiting::at_terminal();
-    if Confirm::new().with_prompt(format!("{what}?")).default(false).interact()? {
-        Ok(())
-    } else {
-        Err(PromptError::Declined(what.to_owned()))
-    }
+    if yes(&format!("{what}?"))? { Ok(()) } else { Err(PromptError::Declined(what.to_owned())) }
 }
 
 /// Has the slug of what will be destroyed typed; `--yes --confirm SLUG` answers, and neither
@@ -215,11 +215,84 @@ pub(super) fn type_word(
         on.screen.note(line);
     }
     let _waiting = Waiting::at_terminal();
-    let typed: String = Input::new()
-        .with_prompt(format!("{what}; type {word} to confirm"))
-        .allow_empty(true)
-        .interact_text()?;
-    if typed.trim() == word { Ok(()) } else { Err(PromptError::Declined(what.to_owned())) }
+    let typed = line(&format!("{what}; type {word} to confirm"))?;
+    if typed.is_some_and(|typed| typed.trim() == word) {
+        Ok(())
+    } else {
+        Err(PromptError::Declined(what.to_owned()))
+    }
+}
+
+/// Asks until an answer passes. The terminal's own editing of lines says where the input ends.
+fn answer(
+    question: &str,
+    may_be_empty: bool,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<String, PromptError> {
+    loop {
+        let Some(answer) = line(question)? else { return Err(PromptError::Ended(question.to_owned())) };
+        match check(&answer) {
+            _ if answer.is_empty() && !may_be_empty => {}
+            Ok(()) => return Ok(answer),
+            Err(why) => Term::stderr().write_line(&format!("error: {why}"))?,
+        }
+    }
+}
+
+/// Reads one line; `None`: the input ended.
+fn line(question: &str) -> Result<Option<String>, PromptError> {
+    let term = Term::stderr();
+    term.write_str(&format!("{question}: "))?;
+    let mut line = String::new();
+    let is_whole = stdin().lock().read_line(&mut line)? > 0 && line.ends_with('\n');
+    if !is_whole {
+        term.write_line("")?;
+    }
+    let text = line.trim_end_matches(['\n', '\r']);
+    Ok((is_whole || !text.is_empty()).then(|| text.to_owned()))
+}
+
+/// Reads one line that is not shown, and not empty. Ctrl-C puts the terminal back, see
+/// [`Waiting::at_terminal`].
+fn hidden(question: &str, what: &str) -> Result<Zeroizing<String>, PromptError> {
+    let term = Term::stderr();
+    loop {
+        term.write_str(&format!("{question}: "))?;
+        let before = tcgetattr(stdin()).map_err(io::Error::from)?;
+        let mut silent = before.clone();
+        silent.local_flags.remove(LocalFlags::ECHO);
+        tcsetattr(stdin(), SetArg::TCSAFLUSH, &silent).map_err(io::Error::from)?;
+        let mut line = Zeroizing::new(String::new());
+        let read = stdin().lock().read_line(&mut line);
+        tcsetattr(stdin(), SetArg::TCSANOW, &before).map_err(io::Error::from)?;
+        term.write_line("")?;
+        if read? == 0 {
+            return Err(PromptError::Ended(what.to_owned()));
+        }
+        let length = line.trim_end_matches(['\n', '\r']).len();
+        line.truncate(length);
+        if !line.is_empty() {
+            return Ok(line);
+        }
+    }
+}
+
+/// Reads one key: `y` or not.
+fn yes(question: &str) -> Result<bool, PromptError> {
+    let term = Term::stderr();
+    term.write_str(&format!("{question} [y/N] "))?;
+    let answer = loop {
+        match term.read_key() {
+            Ok(Key::Char('y' | 'Y')) => break true,
+            // Ctrl-D, which is NUL where it was typed before the question came.
+            Ok(Key::Char('n' | 'N' | '\u{4}' | '\0') | Key::Enter) => break false,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break false,
+            Err(error) => return Err(error.into()),
+        }
+    };
+    term.write_line(if answer { "yes" } else { "no" })?;
+    Ok(answer)
 }
 
 fn needs_terminal(screen: &Screen, what: &str, flag: &str) -> Result<(), PromptError> {

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::private_file::{PrivateFileError, sync_parent};
+use super::private_file::{PrivateFileError, not_written, sync_parent};
 
 /// A file, 0600, that bears its name from the beginning. Dropped before anything was written into
 /// it, it is gone again; afterwards it stays, whatever happens.
@@ -26,7 +26,7 @@ impl Handover {
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         let file = opened.map_err(|source| match source.kind() {
             std::io::ErrorKind::AlreadyExists => PrivateFileError::Exists(path.to_owned()),
-            _ => PrivateFileError::Io { action: "create", path: path.to_owned(), source },
+            _ => not_written("create", path, source),
         })?;
         Ok(Self { path: path.to_owned(), file, written: false })
     }
@@ -109,7 +109,7 @@ mod tests {
         assert!(matches!(Handover::begin(&path), Err(PrivateFileError::Exists(_))));
         assert!(matches!(Handover::check(&path), Err(PrivateFileError::Exists(_))));
         let nowhere = folder.path().join("nowhere/token");
-        assert!(matches!(Handover::begin(&nowhere), Err(PrivateFileError::Io { .. })));
+        assert!(matches!(Handover::begin(&nowhere), Err(PrivateFileError::NoFolder(_))));
         assert!(private_file::read(&path).unwrap().is_empty());
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use super::private_file::{PrivateFileError, sync_parent};
+use super::private_file::{PrivateFileError, not_written, sync_parent};
 
 /// A longer file is nobody's report or environment.
 const LONGEST: u64 = 64 << 20;
@@ -32,19 +32,20 @@ impl OwnFile<'_> {
     /// Refuses a file that is a person's: before the work whose result it is to hold.
     ///
     /// # Errors
-    /// [`PrivateFileError::NotOurs`]; [`PrivateFileError::NotAFile`], also with `force`: a rename
+    /// [`PrivateFileError::NotOurs`]; [`PrivateFileError::NotReplaceable`], also with `force`: a rename
     /// would put a file in the place of a link or a device.
     pub fn check(&self) -> Result<(), PrivateFileError> {
         self.is_there().map(|_| ())
     }
 
-    /// Writes it. Empty files, and those of the same content, are nobody's loss.
+    /// Writes it. Empty files, and those of the same content, are nobody's loss, unless somebody
+    /// protected them from being written.
     ///
     /// # Errors
     /// As [`Self::check`], or the system's word.
     pub fn write(&self, content: &[u8]) -> Result<(), PrivateFileError> {
         let there = match self.is_there() {
-            Err(PrivateFileError::NotOurs(_)) if self.holds(content) => true,
+            Err(PrivateFileError::NotOurs(_)) if self.holds(content) && !self.is_write_protected() => true,
             other => other?,
         };
         let temporary = self.path.with_file_name(format!(
@@ -81,11 +82,17 @@ impl OwnFile<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let folder = self.path.parent().filter(|it| !it.as_os_str().is_empty());
                 let there = fs::metadata(folder.unwrap_or(Path::new("."))).map(|_| false);
-                return there.map_err(|error| self.failed("write", error));
+                return there.map_err(|error| not_written("write", self.path, error));
             }
-            Err(error) => return Err(self.failed("look at", error)),
-            Ok(facts) if !facts.is_file() => return Err(PrivateFileError::NotAFile(self.path.to_owned())),
-            Ok(facts) if self.force || facts.len() == 0 => return Ok(true),
+            Err(error) => return Err(not_written("look at", self.path, error)),
+            Ok(facts) if !facts.is_file() => {
+                return Err(PrivateFileError::NotReplaceable(self.path.to_owned()));
+            }
+            Ok(_) if self.force => return Ok(true),
+            Ok(facts) if is_write_protected(&facts) => {
+                return Err(PrivateFileError::NotOurs(self.path.to_owned()));
+            }
+            Ok(facts) if facts.len() == 0 => return Ok(true),
             Ok(_) => {}
         }
         if (self.ours)(&self.read()?) {
@@ -93,6 +100,10 @@ impl OwnFile<'_> {
         } else {
             Err(PrivateFileError::NotOurs(self.path.to_owned()))
         }
+    }
+
+    fn is_write_protected(&self) -> bool {
+        self.path.symlink_metadata().is_ok_and(|facts| is_write_protected(&facts))
     }
 
     fn holds(&self, content: &[u8]) -> bool {
@@ -111,6 +122,11 @@ impl OwnFile<'_> {
     fn failed(&self, action: &'static str, source: io::Error) -> PrivateFileError {
         PrivateFileError::Io { action, path: self.path.to_owned(), source }
     }
+}
+
+/// Whether its owner took the right to write it from everybody. What Nexus writes its owner may write.
+fn is_write_protected(facts: &fs::Metadata) -> bool {
+    facts.permissions().mode() & 0o222 == 0
 }
 
 #[cfg(test)]
@@ -156,15 +172,36 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_protected_from_writing_stays_whatever_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        for content in ["", "ours", "ours, too"] {
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+            assert!(matches!(file(&path, false).check(), Err(PrivateFileError::NotOurs(_))), "{content}");
+            assert!(
+                matches!(file(&path, false).write(b"ours"), Err(PrivateFileError::NotOurs(_))),
+                "{content}"
+            );
+            assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode(&path)), (content, 0o400));
+            fs::remove_file(&path).unwrap();
+        }
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        file(&path, true).write(b"ours").unwrap();
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
     fn a_link_and_a_device_are_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::write(&real, "ours").unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
         for force in [false, true] {
-            assert!(matches!(file(&link, force).write(b"ours"), Err(PrivateFileError::NotAFile(_))));
+            assert!(matches!(file(&link, force).write(b"ours"), Err(PrivateFileError::NotReplaceable(_))));
             let device = Path::new("/dev/null");
-            assert!(matches!(file(device, force).write(b"ours"), Err(PrivateFileError::NotAFile(_))));
+            assert!(matches!(file(device, force).write(b"ours"), Err(PrivateFileError::NotReplaceable(_))));
         }
         assert!(link.symlink_metadata().unwrap().is_symlink());
     }

@@ -49,6 +49,12 @@ pub enum PrivateFileError {
         #[source]
         reason: Distrust,
     },
+    /// The folder in which it was to be made is missing.
+    #[error("cannot write {}: there is no folder {}", .0.display(), parent(.0).display())]
+    NoFolder(PathBuf),
+    /// What is in its place is not an ordinary file (a symbolic link, a folder, a device).
+    #[error("{} exists already, and is not an ordinary file", .0.display())]
+    NotReplaceable(PathBuf),
     /// It is not an ordinary file (a symbolic link, a device).
     #[error("{} is not an ordinary file", .0.display())]
     NotAFile(PathBuf),
@@ -58,7 +64,8 @@ impl Failure for PrivateFileError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. } => ErrorKind::Unavailable,
-            Self::Exists(_) | Self::NotOurs(_) => ErrorKind::Conflict,
+            Self::NoFolder(_) => ErrorKind::Invalid,
+            Self::Exists(_) | Self::NotOurs(_) | Self::NotReplaceable(_) => ErrorKind::Conflict,
             Self::Untrusted { .. } => ErrorKind::Forbidden,
             Self::Open { .. } | Self::NotAFile(_) => ErrorKind::Integrity,
         }
@@ -70,18 +77,37 @@ impl Failure for PrivateFileError {
             Self::Exists(_) | Self::NotOurs(_) => "file_exists",
             Self::Open { .. } => "file_readable_by_others",
             Self::Untrusted { .. } => "file_untrusted",
-            Self::NotAFile(_) => "file_not_ordinary",
+            Self::NoFolder(_) => "folder_missing",
+            Self::NotAFile(_) | Self::NotReplaceable(_) => "file_not_ordinary",
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Exists(_) => vec!["name another file, or move that one away".to_owned()],
+            Self::NoFolder(path) => vec![format!(
+                "make the folder, or name another file: mkdir -p {}",
+                shell::word(&parent(path).to_string_lossy())
+            )],
+            Self::NotReplaceable(_) => vec!["name another file".to_owned()],
             Self::NotOurs(_) => vec!["name another file, or overwrite it: --force".to_owned()],
             Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))],
             Self::Untrusted { reason, .. } => reason.hints(),
             Self::Io { .. } | Self::NotAFile(_) => Vec::new(),
         }
+    }
+}
+
+/// The folder that a file is in.
+fn parent(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Why a file could not be made or replaced.
+pub(super) fn not_written(action: &'static str, path: &Path, source: io::Error) -> PrivateFileError {
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => PrivateFileError::NoFolder(path.to_owned()),
+        _ => PrivateFileError::Io { action, path: path.to_owned(), source },
     }
 }
 
@@ -174,7 +200,8 @@ impl NewFile {
         }
         let temporary = temporary_name(path);
         let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
-        let file = BufWriter::with_capacity(1 << 16, opened.map_err(failed("write", path))?);
+        let file =
+            BufWriter::with_capacity(1 << 16, opened.map_err(|error| not_written("write", path, error))?);
         Ok(Self { path: path.to_owned(), temporary, file })
     }
 
@@ -215,7 +242,7 @@ impl Drop for NewFile {
 /// # Errors
 /// The system's word.
 pub fn sync_parent(path: &Path) -> Result<(), PrivateFileError> {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent(path);
     File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed("sync", parent))
 }
 
@@ -236,7 +263,7 @@ fn write_temporary(path: &Path, content: &[u8]) -> Result<PathBuf, PrivateFileEr
         Ok(()) => Ok(temporary),
         Err(error) => {
             let _ = fs::remove_file(&temporary);
-            Err(failed("write", path)(error))
+            Err(not_written("write", path, error))
         }
     }
 }

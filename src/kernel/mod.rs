@@ -14,6 +14,7 @@ pub mod page;
 pub mod place_name;
 pub mod progress;
 pub mod resource_name;
+pub mod secret_shape;
 pub mod shell;
 pub mod slug;
 pub mod suggest;

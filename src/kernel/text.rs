@@ -111,7 +111,9 @@ fn is_space(c: char) -> bool {
 fn seen(c: char) -> Result<(), TextError> {
     let category = CodePointMapData::<GeneralCategory>::new().get(c);
     let is_invisible = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
-        || CodePointSetData::new::<BidiControl>().contains(c);
+        || CodePointSetData::new::<BidiControl>().contains(c)
+        // The braille pattern without a dot: a symbol to Unicode, a blank to who reads it.
+        || c == '\u{2800}';
     match category {
         GeneralCategory::Control | GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator => {
             Err(TextError::Control(c))
@@ -155,6 +157,7 @@ mod tests {
             '\u{e0061}',
             '\u{fe00}',
             '\u{180e}',
+            '\u{2800}',
         ] {
             assert_eq!(name(&format!("Admin{hidden}x")), Err(TextError::Invisible(hidden)), "{hidden:?}");
         }

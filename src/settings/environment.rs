@@ -143,6 +143,15 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_the_place_of_another_value_is_not_repeated() {
+        for name in ["NEXUS_LOCAL_S3_PORT", "NEXUS_LOG_FORMAT", "NEXUS_CONTEXT_PROD_CONTROL_TLS"] {
+            let error = laid(&[(name, "Hunter2Sec")]).err().unwrap();
+            assert!(error.contains(name) && !error.contains("Hunter2Sec"), "{error}");
+        }
+        assert!(laid(&[("NEXUS_LOCAL_S3_PORT", "70000")]).err().unwrap().contains("70000"));
+    }
+
+    #[test]
     fn a_slip_in_a_keys_variable_is_an_error_that_names_the_right_one() {
         assert_eq!(nearest("NEXUS_CONTEXT_PROD_CONTROL_HOTS").unwrap(), "NEXUS_CONTEXT_PROD_CONTROL_HOST");
         assert!(laid(&[("NEXUS_CONTEXT_PROD_CONTROL_HOTS", "x")]).is_err());

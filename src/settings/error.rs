@@ -185,13 +185,16 @@ impl Failure for SettingsError {
             Self::NoFile { .. } => vec!["leave --config out to use the usual places".to_owned()],
             Self::Untrusted { what, path, reason } => {
                 let other = match *what {
-                    HOME => Some(format!("or name a folder of your own: export NEXUS_HOME={}", own_folder())),
+                    HOME => Some(format!("name a folder of your own: export NEXUS_HOME={}", own_folder())),
                     SETTINGS_FILE => {
-                        Some(format!("or read it and use a copy: nexus --config COPY_OF_{} …", name(path)))
+                        Some(format!("read it and use a copy: nexus --config COPY_OF_{} …", name(path)))
                     }
                     _ => None,
                 };
-                reason.hints().into_iter().chain(other).collect()
+                let mut hints = reason.hints();
+                let or = if hints.is_empty() { "" } else { "or " };
+                hints.extend(other.map(|other| format!("{or}{other}")));
+                hints
             }
             Self::UnknownKey { nearest: Some(key), .. } => vec![format!("did you mean {key}?")],
             Self::UnknownKey { known, .. } => vec![format!("the keys there are: {}", known.join(", "))],

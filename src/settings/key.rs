@@ -2,6 +2,7 @@
 
 use super::error::Expected;
 use super::{control, keys, local, log, migrations, passwords, server, store, tenants, tokens};
+use crate::kernel::suggest;
 
 /// Stands for any name, where a section's keys are names that people chose.
 pub const ANY: &str = "SET";
@@ -139,6 +140,21 @@ pub fn variable(path: &str) -> String {
 }
 
 impl Kind {
+    /// Whether a text that does not fit may be repeated: what could be a secret in the wrong place, a
+    /// number's place too, may not.
+    pub(super) fn may_repeat(self, text: &str) -> bool {
+        match self {
+            Self::Secret | Self::Host | Self::Url => false,
+            _ if text.is_empty() => true,
+            Self::Number(..) => {
+                text.len() <= 12 && text.bytes().all(|c| c.is_ascii_digit() || b"+-.".contains(&c))
+            }
+            Self::Word(words) => suggest::nearest(text, words.iter().copied()).is_some(),
+            Self::Path => text.starts_with("~/"),
+            Self::Text | Self::Context => false,
+        }
+    }
+
     /// Checks a text that was given for a key of this kind.
     pub(super) fn check(self, text: &str) -> Result<(), Expected> {
         let expected = |words: &str| Err(Expected::Words(words.to_owned()));

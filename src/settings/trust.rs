@@ -57,8 +57,8 @@ impl Distrust {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Owner { at, .. } => vec![format!("ls -ld {}", quoted(at))],
-            Self::Writable { at, .. } => vec![format!("chmod go-w {}", quoted(at))],
-            Self::Unknown { .. } => Vec::new(),
+            Self::Writable { at, .. } if is_ones_own(at) => vec![format!("chmod go-w {}", quoted(at))],
+            Self::Writable { .. } | Self::Unknown { .. } => Vec::new(),
         }
     }
 
@@ -72,6 +72,21 @@ impl Distrust {
             found => Err(found),
         }
     }
+}
+
+/// Whether this user alone is concerned by who may write to a path: an ordinary file or folder of theirs,
+/// not one that the machine shares as `/tmp`, nor a device. What belongs to root is the machine's, except
+/// in root's home and where anybody makes things of their own.
+fn is_ones_own(path: &Path) -> bool {
+    let Ok(facts) = fs::symlink_metadata(path) else { return false };
+    let me = geteuid();
+    if !(facts.is_dir() || facts.is_file()) || is_sticky(&facts) || facts.uid() != me.as_raw() {
+        return false;
+    }
+    let home = std::env::var_os("HOME").filter(|home| home != "/" && !home.is_empty());
+    let is_below_home = home.is_some_and(|home| path.starts_with(home));
+    let shared = |folder: &Path| fs::metadata(folder).is_ok_and(|facts| is_sticky(&facts) && is_open(&facts));
+    !me.is_root() || is_below_home || path.ancestors().skip(1).any(shared)
 }
 
 fn quoted(path: &Path) -> String {
@@ -323,6 +338,19 @@ mod tests {
         assert!(matches!(check(outer.path()), Err(Distrust::Writable { .. })));
         check(&outer.path().join("new/one")).unwrap();
         check_folder_of(&outer.path().join("new")).unwrap();
+    }
+
+    #[test]
+    fn a_command_to_type_changes_nothing_that_the_machine_shares() {
+        let (outer, inner) = folder();
+        let hints = |at: &Path| Distrust::Writable { at: at.to_owned(), mode: 0o777 }.hints();
+        assert_eq!(hints(&inner), [format!("chmod go-w {}", inner.display())]);
+        mode(&inner, 0o1777);
+        for shared in
+            [&inner, Path::new("/dev/null"), Path::new("/"), Path::new("/usr"), &outer.path().join("none")]
+        {
+            assert!(hints(shared).is_empty(), "{}", shared.display());
+        }
     }
 
     #[test]

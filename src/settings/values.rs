@@ -78,8 +78,7 @@ impl Values {
         folder: &Path,
     ) -> Result<(), SettingsError> {
         if let Err(expected) = kind.check(text) {
-            let shown =
-                (kind != Kind::Secret && kind != Kind::Host && kind != Kind::Url).then(|| text.into());
+            let shown = kind.may_repeat(text).then(|| text.into());
             return Err(SettingsError::Value { key: path, shown, expected, origin });
         }
         let text = match kind {

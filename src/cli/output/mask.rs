@@ -3,12 +3,7 @@
 
 use std::borrow::Cow;
 
-/// Fewest characters behind a prefix of ours that make it a secret: those of an invitation, the
-/// shortest, are 43.
-const BODY: usize = 32;
-/// Fewest characters of a JWT's header behind `eyJ`, which is how a JSON object begins in base64url
-/// (RFC 7519, section 3.1).
-const HEADER: usize = 12;
+use crate::kernel::secret_shape;
 
 /// The text with `…` for what looks like a secret of Nexus (an access token, a refresh token, an API
 /// key, an invitation; their first characters stay, to know which it was), for the login in a URL, and
@@ -45,64 +40,24 @@ fn login(text: &str) -> Option<(usize, usize)> {
     })
 }
 
-/// The value of a `password=` (manual, chapter 34.1.2), where it is no reference to a secret.
+/// The value of a setting that holds a secret, where it is no reference to one.
 fn password(text: &str) -> Option<(usize, usize)> {
-    let lower = text.to_ascii_lowercase();
-    lower.match_indices("password=").find_map(|(at, key)| {
-        let from = at + key.len();
-        let rest = &text[from..];
-        let end = match rest.strip_prefix('\'') {
-            Some(quoted) => quoted.find('\'').map_or(rest.len(), |end| end + 2),
-            None => rest.find(|c: char| c.is_whitespace() || c == '&').unwrap_or(rest.len()),
-        };
-        let value = &rest[..end];
+    secret_shape::settings(text).find_map(|setting| {
+        let value = &text[setting.from..setting.to];
         let is_reference =
             ["env:", "file:", "cmd:", "…", "\"", "'…"].iter().any(|form| value.starts_with(form));
-        (!value.is_empty() && !is_reference).then_some((from, from + end))
+        (!is_reference).then_some((setting.from, setting.to))
     })
 }
 
 fn tokens(text: &str) -> Cow<'_, str> {
     let (mut safe, mut rest) = (String::new(), text);
-    while let Some((shown, end)) = secret(rest) {
+    while let Some((shown, end)) = secret_shape::token(rest) {
         safe.push_str(&rest[..shown]);
         safe.push('…');
         rest = &rest[end..];
     }
     if safe.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(safe + rest) }
-}
-
-/// The first secret: where what is hidden begins, and where it ends.
-fn secret(text: &str) -> Option<(usize, usize)> {
-    text.match_indices(['e', 'n']).find_map(|(at, _)| {
-        let (from, len) = opaque(&text[at..]).or_else(|| jwt(&text[at..]))?;
-        Some((at + from, at + from + len))
-    })
-}
-
-/// `nxk_`, `nxr_`, `nxi_` and the like: the length of the prefix and of what follows.
-fn opaque(text: &str) -> Option<(usize, usize)> {
-    let kind = text.strip_prefix("nx")?;
-    let body = kind.strip_prefix(|c: char| c.is_ascii_lowercase())?.strip_prefix('_')?;
-    let len = run(body);
-    (len >= BODY).then_some((4, len))
-}
-
-fn jwt(text: &str) -> Option<(usize, usize)> {
-    let header = text.strip_prefix("eyJ")?;
-    let first = run(header);
-    let payload = header[first..].strip_prefix('.')?;
-    let second = run(payload);
-    if first < HEADER || second == 0 {
-        return None;
-    }
-    let signature = payload[second..].strip_prefix('.').map_or(0, |signature| 1 + run(signature));
-    Some((3, first + 1 + second + signature))
-}
-
-/// How many characters of base64url a text begins with.
-fn run(text: &str) -> usize {
-    text.bytes().take_while(|c| c.is_ascii_alphanumeric() || *c == b'-' || *c == b'_').count()
 }
 
 #[cfg(test)]
@@ -141,6 +96,10 @@ mod tests {
         assert_eq!(masked("host=x password=hunter2 user=y"), "host=x password=… user=y");
         assert_eq!(masked("host=x password='hun ter2' user=y"), "host=x password=… user=y");
         assert_eq!(masked("x?user=y&PASSWORD=hunter2"), "x?user=y&PASSWORD=…");
+        assert_eq!(masked("host = x password = hunter2 user = y"), "host = x password = … user = y");
+        assert_eq!(masked("Server=x;Uid=y;Pwd=hunter2;Port=1"), "Server=x;Uid=y;Pwd=…;Port=1");
+        assert_eq!(masked("AWS_SECRET_ACCESS_KEY=hunter2"), "AWS_SECRET_ACCESS_KEY=…");
+        assert_eq!(masked("PGPASSWORD=hunter2 psql"), "PGPASSWORD=… psql");
     }
 
     #[test]

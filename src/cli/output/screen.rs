@@ -12,7 +12,7 @@ use super::super::GlobalArgs;
 use super::escape;
 use super::installation;
 use super::mask::masked;
-use super::pager;
+use super::pager::{Paging, Shown};
 use super::talk::{Notes, Talk};
 use crate::kernel::brief::bounded;
 use crate::kernel::{ErrorKind, Failure};
@@ -39,6 +39,9 @@ pub enum OutputError {
     /// The system's word.
     #[error("cannot write to standard output: {0}")]
     Write(#[from] io::Error),
+    /// SIGTERM came while a pager showed it.
+    #[error("stopped; nothing was changed")]
+    Stopped,
     /// A view that its format cannot carry: a bug.
     #[error("cannot write this as {format}: {reason}")]
     Shape {
@@ -53,6 +56,7 @@ impl Failure for OutputError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Write(_) => ErrorKind::Unavailable,
+            Self::Stopped => ErrorKind::Interrupted,
             Self::Shape { .. } => ErrorKind::Internal,
         }
     }
@@ -60,6 +64,7 @@ impl Failure for OutputError {
     fn code(&self) -> &'static str {
         match self {
             Self::Write(_) => "output_failed",
+            Self::Stopped => "interrupted",
             Self::Shape { .. } => "output_shape",
         }
     }
@@ -83,8 +88,7 @@ struct Data {
     colour: bool,
     /// Whether a long table goes through a pager.
     pager: bool,
-    /// Whether a pager has the terminal.
-    paging: AtomicBool,
+    paging: Paging,
     reader_left: AtomicBool,
 }
 
@@ -98,7 +102,7 @@ impl Screen {
             terminal,
             colour: terminal && colour_wanted(),
             pager: terminal && !flags.no_pager && stdin().is_terminal(),
-            paging: AtomicBool::new(false),
+            paging: Paging::default(),
             reader_left: AtomicBool::new(false),
         };
         let talk_terminal = stderr().is_terminal();
@@ -269,16 +273,24 @@ impl Screen {
             return self.raw(bytes);
         }
         self.flush()?;
-        self.data.paging.store(true, Ordering::Relaxed);
-        let shown = pager::show(bytes);
-        self.data.paging.store(false, Ordering::Relaxed);
-        if shown? { Ok(()) } else { self.raw(bytes) }
+        match self.data.paging.show(bytes)? {
+            Shown::Yes => Ok(()),
+            Shown::No => self.raw(bytes),
+            Shown::Stopped => Err(OutputError::Stopped),
+        }
     }
 
     /// Whether a pager has the terminal, and Ctrl-C with it.
     #[must_use]
     pub fn paging(&self) -> bool {
-        self.data.paging.load(Ordering::Relaxed)
+        self.data.paging.runs()
+    }
+
+    /// Ends the pager that has the terminal.
+    pub fn stop_pager(&self) {
+        if self.paging() {
+            self.data.paging.stop();
+        }
     }
 
     /// Writes JSON that a feature made: as it is, except on a terminal, which must not obey it.

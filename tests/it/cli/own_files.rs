@@ -87,7 +87,9 @@ fn no_verb_that_writes_a_file_overwrites_a_persons() {
         }
         let name = if link { "out" } else { "/dev/null" };
         let args = ["tenant", "env", "acme", "--file", name, "--force"];
-        assert_eq!(world.error(&args).1["code"], "file_not_ordinary", "{name}");
+        let (code, error) = world.error(&args);
+        assert_eq!((code, &error["code"]), (5, &"file_not_ordinary".into()), "{name}: {error}");
+        assert_eq!(error["hint"], "name another file", "{name}");
     }
 }
 

@@ -268,3 +268,21 @@ fn who_waits_for_a_lock_that_somebody_keeps_is_told_after_half_a_minute() {
     assert_eq!(code, 7, "{error}");
     assert!(error["hint"].as_str().unwrap().contains("pg_stat_activity"), "{error}");
 }
+
+#[test]
+fn a_psql_that_a_supervisor_ends_is_ended_with_us() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    let asleep = ["tenant", "psql", "acme", "--", "-c", "select pg_sleep(600)"];
+    let mut child = world.command(&asleep).spawn().unwrap();
+    let role = world.control_sql("select app_role from control.tenants").remove(0);
+    let sleeps =
+        format!("select count(*) from pg_stat_activity where usename = '{role}' and query like '%pg_sleep%'");
+    while world.sql("postgres", &sleeps) != ["1"] {
+        assert!(child.try_wait().unwrap().is_none(), "psql ended");
+    }
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    // It ends when psql, which has the same streams, has ended, too.
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -63,7 +63,7 @@ fn an_environment_file_is_for_its_owner_alone_and_replaces_an_older_one() {
     assert_eq!(world.control_sql(told), ["file", "reveal"]);
 
     let (code, error) = world.error(&["tenant", "env", "acme", "--file", "nowhere/.env"]);
-    assert_eq!(code, 8, "{error}");
+    assert_eq!((code, &error["code"]), (2, &"folder_missing".into()), "{error}");
     assert!(error["message"].as_str().unwrap().contains("nowhere/.env"), "{error}");
 }
 
@@ -89,4 +89,15 @@ fn psql_is_the_tenants_and_its_end_is_ours() {
         world.control_sql("select count(*) from control.audit_log where action = 'tenant.psql'"),
         ["5"]
     );
+}
+
+#[test]
+fn a_start_up_file_that_a_variable_names_runs_nothing_in_psql() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    let (file, ran) = (world.machine().path("rc"), world.machine().path("ran"));
+    std::fs::write(&file, format!("\\! touch {}\n", ran.display())).unwrap();
+    let mut command = world.command(&["tenant", "psql", "acme", "--", "-c", "select 1"]);
+    assert!(command.env("PSQLRC", &file).output().unwrap().status.success());
+    assert!(!ran.exists());
 }

@@ -38,3 +38,21 @@ fn an_address_that_is_left_empty_makes_no_admin() {
     assert!(seen.ends_with("--- exit 0"), "{seen}");
     assert!(world.json(&["tenant", "show", "acme"])["admin_email"].is_null());
 }
+
+#[test]
+fn the_end_of_the_input_answers_no() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme", "--admin-email", "ann@acme.example"]);
+    for args in [
+        &["tenant", "create"][..],
+        &["tenant", "delete", "acme", "--purge"],
+        &["key", "rotate"],
+        &["user", "password", "set", "ann@acme.example", "--tenant", "acme"],
+    ] {
+        let seen = world
+            .machine()
+            .on_terminal_after(args, if args[0] == "key" { "?" } else { ": " }, || "\u{4}".to_owned());
+        assert!(seen.ends_with("--- exit 3"), "{args:?}: {seen}");
+    }
+    assert_eq!(world.control_sql("select slug from control.tenants"), ["acme"]);
+}

@@ -6,7 +6,7 @@ use super::super::error::IamError;
 use super::super::model::{Changed, Outcome, User, UserRef, UserState};
 use super::super::realm::{Realm, Work};
 use super::{facts, find_to_change, store};
-use crate::kernel::{Caller, Email, shell};
+use crate::kernel::{Caller, Email, shell, text};
 
 /// What is to be changed; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -36,18 +36,21 @@ pub async fn update(
         let user = find_to_change(&mut work, who, "user:update").await?;
         present(&work, &user)?;
         let mut profile = user.profile.0.clone();
-        for (name, value) in &change.profile {
-            if value.is_null() {
-                profile.remove(name);
-            } else {
-                profile.insert(name.clone(), value.clone());
-            }
+        let (taken, set): (Vec<_>, Vec<_>) =
+            change.profile.clone().into_iter().partition(|(_, value)| value.is_null());
+        for (name, _) in taken {
+            profile.remove(&name);
+            // As it is kept; a name from before names were looked at goes by the line above.
+            text::name(&name).ok().and_then(|name| profile.remove(&name));
         }
+        profile.extend(super::kept_fields(&set.into_iter().collect())?);
         super::check_profile(&profile)?;
         let email = change.email.as_ref().filter(|email| email.as_str() != user.email);
         let name = change.name.as_ref().filter(|name| **name != user.name);
-        let set = change.profile.keys().filter(|name| profile.get(*name) != user.profile.0.get(*name));
-        let changed = set.map(String::as_str).chain(email.map(|_| "email")).collect();
+        let before = &user.profile.0;
+        let names = profile.keys().chain(before.keys());
+        let changed = names.filter(|name| profile.get(*name) != before.get(*name));
+        let changed = changed.map(String::as_str).chain(email.map(|_| "email")).collect();
         facts::check(&mut work, &user, &changed).await?;
         let profile = (profile != user.profile.0).then_some(profile);
         let fields: Vec<&str> =

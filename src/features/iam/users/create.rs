@@ -125,7 +125,8 @@ async fn insert(work: &mut Work<'_>, new: &[Prepared]) -> Result<BTreeMap<usize,
     }
     let mut rows = NewRows::default();
     for prepared in new {
-        super::check_profile(&prepared.user.profile)?;
+        let profile = super::kept_fields(&prepared.user.profile)?;
+        super::check_profile(&profile)?;
         let (state, hash) = match &prepared.password {
             FirstPassword::Hash(hash) => ("active", Some(hash.clone())),
             FirstPassword::Invitation(_) | FirstPassword::None => ("invited", None),
@@ -135,7 +136,7 @@ async fn insert(work: &mut Work<'_>, new: &[Prepared]) -> Result<BTreeMap<usize,
         rows.emails.push(prepared.user.email.to_string());
         rows.keys.push(prepared.user.email.key());
         rows.names.push(prepared.user.name.clone());
-        rows.profiles.push(Value::Object(prepared.user.profile.clone()));
+        rows.profiles.push(Value::Object(profile));
         rows.states.push(state);
         rows.hashes.push(hash);
     }

@@ -20,17 +20,52 @@ use super::model::{User, UserRef};
 use super::realm::Work;
 use super::subject::nearest_email;
 use crate::features::iam::access::grants_of_user;
+use crate::kernel::text::{self, TextError};
 
 /// The most bytes of a profile, as JSON.
 const MAX_PROFILE: usize = 64 * 1024;
 
-/// Requires that a profile can be kept: not too long, and without NUL, which PostgreSQL's text lacks.
+/// Requires that a profile is not too long.
 fn check_profile(profile: &Map<String, Value>) -> Result<(), IamError> {
-    let text = serde_json::to_string(profile).unwrap_or_default();
-    if text.len() > MAX_PROFILE || text.contains("\\u0000") {
-        return Err(IamError::Declaration("a profile has at most 64 KiB, and no NUL in it".to_owned()));
+    if serde_json::to_string(profile).unwrap_or_default().len() > MAX_PROFILE {
+        return Err(IamError::Declaration("a profile has at most 64 KiB".to_owned()));
     }
     Ok(())
+}
+
+/// Fields of a profile as they are kept, their names and texts as [`text`] has them.
+fn kept_fields(fields: &Map<String, Value>) -> Result<Map<String, Value>, IamError> {
+    let mut kept = Map::new();
+    for (given, value) in fields {
+        let name = text::name(given).map_err(|error| {
+            IamError::Declaration(format!("the name of a profile's field cannot be used: {error}"))
+        })?;
+        let value = kept_value(value).map_err(|error| match error {
+            Unkept::Text(error) => IamError::Declaration(format!(
+                "the profile's field {name} is one line of text that can be seen: {error}"
+            )),
+            Unkept::Fields(error) => error,
+        })?;
+        if kept.insert(name.clone(), value).is_some() {
+            return Err(IamError::Declaration(format!("the profile has the field {name} twice")));
+        }
+    }
+    Ok(kept)
+}
+
+/// Why a value of a profile is not kept.
+enum Unkept {
+    Text(TextError),
+    Fields(IamError),
+}
+
+fn kept_value(value: &Value) -> Result<Value, Unkept> {
+    Ok(match value {
+        Value::String(given) => Value::String(text::line(given).map_err(Unkept::Text)?),
+        Value::Array(values) => Value::Array(values.iter().map(kept_value).collect::<Result<_, _>>()?),
+        Value::Object(fields) => Value::Object(kept_fields(fields).map_err(Unkept::Fields)?),
+        other => other.clone(),
+    })
 }
 
 /// What conditions on permissions over users may look at.
@@ -99,4 +134,30 @@ pub(super) async fn find_to_change(
         work.actor.require_cover(|| format!("user {}", user.email), grants.all(), Some(&grants.facts))?;
     }
     Ok(user)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kept(profile: &Value) -> Result<Value, String> {
+        kept_fields(profile.as_object().unwrap()).map(Value::Object).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_profile_is_kept_in_one_form_and_without_what_cannot_be_seen() {
+        let given = json!({ "gro\u{308}ße": ["a\u{a0}b", 1], "x": { "y": "o\u{308}" } });
+        assert_eq!(kept(&given).unwrap(), json!({ "größe": ["a b", 1], "x": { "y": "ö" } }));
+        for hidden in ['\u{202e}', '\u{200b}', '\u{2800}', '\n', '\t', '\0', '\u{1b}'] {
+            let text = format!("a{hidden}b");
+            for profile in
+                [json!({ text.clone(): 1 }), json!({ "x": [text.clone()] }), json!({ "x": { "y": text } })]
+            {
+                assert!(kept(&profile).is_err(), "{profile}");
+            }
+        }
+        assert!(kept(&json!({ "ö": 1, "o\u{308}": 2 })).is_err());
+    }
 }
