@@ -116,6 +116,7 @@ fn a_file_that_leaves_its_role_has_no_power_anywhere_and_the_next_one_works() {
 fn what_a_file_makes_after_it_left_its_role_is_refused_by_name_and_undone() {
     let fleet = Fleet::of(&["ash"]);
     fleet.file("1_fine", "create table fine (id int);");
+    fleet.migrate(&["tenants", "--all"]);
     let makes = [
         ("create table made (id int)", "table public.made"),
         ("create view made as select 1", "view public.made"),
