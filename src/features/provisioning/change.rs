@@ -239,6 +239,10 @@ impl Provisioning {
             let Some(row) = held.unfinished().cloned() else {
                 return self.begin(worker, caller, held, change, (progress, stop)).await;
             };
+            if self.is_somebody_elses(&mut *worker.control.lock().await, row.id).await? {
+                let error = somebody_elses(held.tenant().slug.clone(), Some(row), false);
+                return Err(held.refuse(worker, error).await);
+            }
             let direction = match change.way_past(&row) {
                 _ if row.kind == change.kind() => Direction::AsRecorded,
                 Way::After(direction) => direction,
