@@ -150,10 +150,13 @@ struct ErrorFields<'a> {
 }
 
 fn as_json(screen: &Screen, failure: &dyn Failure) -> String {
-    let details = match failure.details() {
+    let mut details = match failure.details() {
         Value::Null => Value::Object(serde_json::Map::new()),
         details => details,
     };
+    if let (Some(neighbour), Some(details)) = (neighbour(screen, failure), details.as_object_mut()) {
+        details.insert("nearest".to_owned(), neighbour.into());
+    }
     let operation = failure.operation().map(|id| id.to_string());
     let message = failure.to_string();
     error_object(failure.code(), &bounded(&message), &hints(screen, failure), short(details), operation)
@@ -175,7 +178,12 @@ pub fn error_object(
 }
 
 fn hints(screen: &Screen, failure: &dyn Failure) -> Vec<String> {
-    failure.hints().iter().map(|hint| screen.hint(&bounded(hint))).collect()
+    let neighbour = neighbour(screen, failure).map(|name| format!("there is also {name}"));
+    neighbour.into_iter().chain(failure.hints()).map(|hint| screen.hint(&bounded(&hint))).collect()
+}
+
+fn neighbour<'a>(screen: &Screen, failure: &'a dyn Failure) -> Option<&'a str> {
+    failure.neighbour().filter(|_| screen.reads())
 }
 
 /// The same, no text in it longer than can be meant.

@@ -32,8 +32,6 @@ pub struct Invocation {
     pub global: GlobalArgs,
     /// Where output goes.
     pub screen: Screen,
-    /// Whether the command only reads.
-    pub reads: bool,
     /// Cancelled by the first Ctrl-C: work stops at the next step's edge.
     pub interrupt: CancellationToken,
     /// Whether a program that runs in our place, e.g. psql, takes Ctrl-C.
@@ -49,7 +47,7 @@ impl Invocation {
     ///
     /// # Errors
     /// When the settings are wrong.
-    pub fn begin(global: GlobalArgs, screen: Screen, reads: bool) -> Result<Self, AnyFailure> {
+    pub fn begin(global: GlobalArgs, screen: Screen) -> Result<Self, AnyFailure> {
         let flags = Flags { config: global.config.clone(), context: global.context.clone() };
         let sources = Sources::from_process(flags);
         let loaded = Loaded::read(&sources)?;
@@ -60,7 +58,6 @@ impl Invocation {
         Ok(Self {
             global,
             screen,
-            reads,
             interrupt: CancellationToken::new(),
             child_has_terminal: Arc::default(),
             sources,

@@ -221,7 +221,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether it only reads. The first Ctrl-C drops it at once, with what it holds open.
+    /// Whether it only reads. The first Ctrl-C drops it at once, with what it holds open; and beside it
+    /// another customer may be named.
     fn reads(&self) -> bool {
         match self {
             Self::Cluster(args) => args.reads(),
@@ -264,7 +265,7 @@ pub fn run(args: &[OsString]) -> Exit {
 }
 
 fn perform(cli: Cli) -> Exit {
-    let screen = output::Screen::new(&cli.global);
+    let screen = output::Screen::new(&cli.global).reading(cli.command.reads());
     let result = dispatch(cli, &screen);
     exit::conclude(&screen, result)
 }
@@ -280,7 +281,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
     if let Command::Doctor(args) = cli.command {
         return doctor::run(args, &cli.global, screen);
     }
-    let invocation = Invocation::begin(cli.global, screen.clone(), cli.command.reads())?;
+    let invocation = Invocation::begin(cli.global, screen.clone())?;
     let on = &invocation;
     match cli.command {
         Command::Context(args) => context::run(args, on),
@@ -318,7 +319,7 @@ fn in_runtime(invocation: &Invocation, work: impl Future<Output = CommandResult>
     let runtime = runtime.map_err(|source| exit::NoRuntime { source })?;
     let result = runtime.block_on(async {
         interrupt::watch(&invocation.interrupt, &invocation.child_has_terminal, &invocation.screen);
-        if invocation.reads { invocation.reading(work).await } else { work.await }
+        if invocation.screen.reads() { invocation.reading(work).await } else { work.await }
     });
     // What is still running in the background must not hold up the prompt.
     runtime.shutdown_background();

@@ -11,7 +11,7 @@ use crate::kernel::secret_shape;
 pub(super) fn refused(args: &[OsString]) -> Option<UsageError> {
     let words = args.iter().skip(1).take_while(|word| *word != "--").map(|word| word.to_string_lossy());
     let is_token = |word: &str| secret_shape::token(word).is_some();
-    let suspects: Vec<_> = words.filter(|word| is_token(word) || holds_login(word)).collect();
+    let suspects: Vec<_> = words.filter(|word| secret_shape::holds_secret(word)).collect();
     if suspects.is_empty() {
         return None;
     }
@@ -44,22 +44,6 @@ fn token_refused(args: &[OsString]) -> UsageError {
             format!("{} --help", usage::command_typed(args)),
         ],
     )
-}
-
-/// An address with a login in it, in whichever form a program takes.
-fn holds_login(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let is_given = |word: &str| word.split("password=").skip(1).any(|value| !value.is_empty());
-    let urls = lower.match_indices("://").map(|(at, sign)| {
-        let rest = &lower[at + sign.len()..];
-        let rest = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
-        let of_database = lower[..at].ends_with("postgres") || lower[..at].ends_with("postgresql");
-        // Of a password that was not escaped, any sign may stand before the '@'.
-        let authority =
-            if of_database { rest } else { &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())] };
-        authority.contains('@') || is_given(rest)
-    });
-    urls.into_iter().any(|it| it) || secret_shape::holds_login(text)
 }
 
 #[cfg(test)]

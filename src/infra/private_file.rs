@@ -85,13 +85,12 @@ impl Failure for PrivateFileError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Exists(_) => vec!["name another file, or move that one away".to_owned()],
-            Self::NoFolder(path) => vec![format!(
-                "make the folder, or name another file: mkdir -p {}",
-                shell::word(&parent(path).to_string_lossy())
-            )],
+            Self::NoFolder(path) => {
+                vec![format!("make the folder, or name another file: mkdir -p {}", shell::path(parent(path)))]
+            }
             Self::NotReplaceable(_) => vec!["name another file".to_owned()],
             Self::NotOurs(_) => vec!["name another file, or overwrite it: --force".to_owned()],
-            Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))],
+            Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::path(path))],
             Self::Untrusted { reason, .. } => reason.hints(),
             Self::Io { .. } | Self::NotAFile(_) => Vec::new(),
         }

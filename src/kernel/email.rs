@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 
-use super::text;
+use super::text::{self, TextError};
 
 /// An address: `local@domain`, at most 254 octets (RFC 5321 section 4.5.3.1, erratum 1690), the
 /// local part at most 64, no white space or control characters, no quoted local parts.
@@ -26,6 +26,9 @@ pub enum EmailError {
     /// White space, a control character, or one that separates addresses.
     #[error("{0:?} has no place in an e-mail address")]
     Character(char),
+    /// It was pasted.
+    #[error(transparent)]
+    Secret(TextError),
     /// The domain is not one.
     #[error("what follows the @ is not a domain")]
     Domain,
@@ -75,7 +78,12 @@ impl FromStr for Email {
     type Err = EmailError;
 
     fn from_str(given: &str) -> Result<Self, Self::Err> {
-        let text = text::name(given).map_err(|error| EmailError::Character(error.character()))?;
+        let text = text::name(given).map_err(|error| match error {
+            TextError::Control(c) | TextError::Invisible(c) | TextError::Unassigned(c) => {
+                EmailError::Character(c)
+            }
+            TextError::Secret => EmailError::Secret(error),
+        })?;
         // Spaces around it are a slip, not a part of the line.
         if let Some(c) = text::without_mark(given).chars().find(|c| c.is_whitespace()) {
             return Err(EmailError::Character(c));

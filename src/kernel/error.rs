@@ -47,6 +47,12 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Another customer, whose name is one slip away from one that nobody has. It may not be the one that
+    /// was meant: a door names it only beside what changes nothing.
+    fn neighbour(&self) -> Option<&str> {
+        None
+    }
+
     /// Facts for a script, as a JSON object; `Null` when there are none.
     fn details(&self) -> serde_json::Value {
         serde_json::Value::Null

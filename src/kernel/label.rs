@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::text;
+use super::{secret_shape, text};
 
 /// A tenant's labels, sorted by key.
 pub type Labels = BTreeMap<String, String>;
@@ -34,6 +34,9 @@ pub enum LabelError {
         "the value of label {0:?} is longer than 200 characters or holds a character that cannot be seen"
     )]
     Value(String),
+    /// It was pasted.
+    #[error("a label holds what looks like a token, a key or a login; it was not used")]
+    Secret,
 }
 
 impl Label {
@@ -42,6 +45,9 @@ impl Label {
     /// # Errors
     /// When either breaks the rule in the type's description.
     pub fn new(key: &str, value: &str) -> Result<Self, LabelError> {
+        if secret_shape::holds_secret(key) || secret_shape::holds_secret(value) {
+            return Err(LabelError::Secret);
+        }
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./".contains(c);
         if !(1..=63).contains(&key.len())
             || !key.starts_with(|c: char| c.is_ascii_lowercase())
@@ -59,6 +65,9 @@ impl FromStr for Label {
     type Err = LabelError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if secret_shape::holds_secret(text) {
+            return Err(LabelError::Secret);
+        }
         let (key, value) = text.split_once('=').ok_or_else(|| LabelError::Shape(text.to_owned()))?;
         Self::new(key, value)
     }

@@ -79,10 +79,29 @@ pub fn settings(text: &str) -> impl Iterator<Item = SecretSetting> {
     })
 }
 
+/// Whether a text holds a token, a key, or a login in whichever form a program takes.
+#[must_use]
+pub fn holds_secret(text: &str) -> bool {
+    token(text).is_some() || is_url_with_login(text) || holds_login(text)
+}
+
+fn is_url_with_login(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let is_given = |word: &str| word.split("password=").skip(1).any(|value| !value.is_empty());
+    lower.match_indices("://").any(|(at, sign)| {
+        let rest = &lower[at + sign.len()..];
+        let rest = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
+        let of_database = lower[..at].ends_with("postgres") || lower[..at].ends_with("postgresql");
+        // Of a password that was not escaped, any sign may stand before the '@'.
+        let authority =
+            if of_database { rest } else { &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())] };
+        authority.contains('@') || is_given(rest)
+    })
+}
+
 /// Whether a text holds a login in a form other than a URL's: settings of a connection with a password
 /// among them, a variable that holds a password or a secret key, a line of a `.pgpass` file.
-#[must_use]
-pub fn holds_login(text: &str) -> bool {
+fn holds_login(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let with_address = || {
         lower.split('=').any(|before| {

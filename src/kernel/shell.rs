@@ -1,6 +1,7 @@
 //! Words of a command line that is to be pasted into a shell.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 /// The word as a POSIX shell reads it back: bare where no shell changes it, else in single quotes,
 /// within which a shell changes nothing (POSIX Shell Command Language, 2.2.2).
@@ -10,6 +11,12 @@ use std::borrow::Cow;
 #[must_use]
 pub fn word(text: &str) -> Cow<'_, str> {
     if is_plain(text) { Cow::Borrowed(text) } else { format!("'{}'", text.replace('\'', "'\\''")).into() }
+}
+
+/// [`word`] of a path.
+#[must_use]
+pub fn path(path: &Path) -> String {
+    word(&path.to_string_lossy()).into_owned()
 }
 
 /// Whether every shell, and every reader of dotenv files, takes the word as it stands.

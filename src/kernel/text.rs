@@ -2,13 +2,16 @@
 //!
 //! A byte-order mark goes. What people name or explain is kept in one form of Unicode (NFC), and holds
 //! nothing that cannot be seen: two texts that look alike in that way are one, or are refused
-//! (RFC 8264, sections 4.3 and 9.2, says which characters these are).
+//! (RFC 8264, sections 4.3 and 9.2, says which characters these are). A secret that was pasted is none of
+//! them.
 
 use std::borrow::Cow;
 
 use icu_properties::props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory, NoncharacterCodePoint};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use unicode_normalization::UnicodeNormalization;
+
+use super::secret_shape;
 
 /// A character that has no place in a text of one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,16 +25,9 @@ pub enum TextError {
     /// One that stands for nothing, and never will or only by agreement.
     #[error("U+{:04X} is no character", u32::from(*.0))]
     Unassigned(char),
-}
-
-impl TextError {
-    /// The character.
-    #[must_use]
-    pub fn character(self) -> char {
-        match self {
-            Self::Control(c) | Self::Invisible(c) | Self::Unassigned(c) => c,
-        }
-    }
+    /// What was pasted belongs nowhere where it is kept and shown.
+    #[error("it looks like a token, a key or a login, and was not used")]
+    Secret,
 }
 
 /// The byte-order mark in UTF-8.
@@ -52,7 +48,7 @@ pub fn bytes_without_mark(bytes: &[u8]) -> &[u8] {
 /// A text of one line as it is kept: in NFC, every kind of space a plain one, none at its ends.
 ///
 /// # Errors
-/// [`TextError`] for the first character that has no place in it.
+/// [`TextError`] for the first character that has no place in it; [`TextError::Secret`].
 pub fn line(text: &str) -> Result<String, TextError> {
     let text: String = without_mark(text).nfc().map(|c| if is_space(c) { ' ' } else { c }).collect();
     let text = text.trim_matches(' ');
@@ -66,7 +62,7 @@ pub fn line(text: &str) -> Result<String, TextError> {
         }
         before = Some(c);
     }
-    Ok(text.to_owned())
+    if secret_shape::holds_secret(text) { Err(TextError::Secret) } else { Ok(text.to_owned()) }
 }
 
 /// The same for what is looked up by: no character that cannot be seen, joiners included.
@@ -170,6 +166,15 @@ mod tests {
             assert_eq!(line(&format!("a{none}b")), Err(TextError::Unassigned(none)), "{none:?}");
         }
         assert!(line("a\u{200d}b").is_err(), "a joiner joins nothing in plain letters");
+    }
+
+    #[test]
+    fn a_secret_is_neither_kept_nor_repeated() {
+        let token = format!("nxk_{}", "Ab-9_".repeat(9));
+        for secret in [&*token, "postgres://u:hunter2@h/d", "host=h password=hunter2", "h:5432:d:u:hunter2"] {
+            assert_eq!(line(secret), Err(TextError::Secret), "{secret}");
+        }
+        assert_eq!(line("the password is at https://h.example/@ann").unwrap().len(), 41);
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl Failure for SettingsError {
             ],
             Self::UnknownContext { name, known, file } => {
                 let near = suggest::alike(name, known.iter().map(String::as_str));
-                let near = near.map(|name| format!("did you mean {name}?"));
+                let near = near.map(|name| format!("did you mean {}?", shell::word(name)));
                 let place = match file {
                     Some(file) => format!("describe it in {} under [context.{name}]", file.display()),
                     None => format!("describe it in nexus.toml under [context.{name}]"),

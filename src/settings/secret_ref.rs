@@ -238,7 +238,7 @@ impl Failure for SecretError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))],
+            Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::path(path))],
             Self::Untrusted { reason, .. } => reason.hints(),
             Self::NotAFile(_) => vec!["name the file itself, not a link to it".to_owned()],
             Self::Ended { program, .. } => vec![format!("run {program} by hand to see what it says")],

@@ -56,8 +56,8 @@ impl Distrust {
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::Owner { at, .. } => vec![format!("ls -ld {}", quoted(at))],
-            Self::Writable { at, .. } if is_ones_own(at) => vec![format!("chmod go-w {}", quoted(at))],
+            Self::Owner { at, .. } => vec![format!("ls -ld {}", shell::path(at))],
+            Self::Writable { at, .. } if is_ones_own(at) => vec![format!("chmod go-w {}", shell::path(at))],
             Self::Writable { .. } | Self::Unknown { .. } => Vec::new(),
         }
     }
@@ -87,10 +87,6 @@ fn is_ones_own(path: &Path) -> bool {
     let is_below_home = home.is_some_and(|home| path.starts_with(home));
     let shared = |folder: &Path| fs::metadata(folder).is_ok_and(|facts| is_sticky(&facts) && is_open(&facts));
     !me.is_root() || is_below_home || path.ancestors().skip(1).any(shared)
-}
-
-fn quoted(path: &Path) -> String {
-    shell::word(&path.to_string_lossy()).into_owned()
 }
 
 fn user(id: u32) -> String {

@@ -7,8 +7,7 @@ use crate::kernel::shell;
 
 /// The flags that said which installation, each with a space before it.
 pub(super) fn flags(given: &GlobalArgs) -> String {
-    let config =
-        given.config.as_ref().map(|file| format!(" --config {}", shell::word(&file.to_string_lossy())));
+    let config = given.config.as_ref().map(|file| format!(" --config {}", shell::path(file)));
     let context = given.context.as_ref().map(|name| format!(" --context {}", shell::word(name)));
     config.into_iter().chain(context).collect()
 }

@@ -77,6 +77,8 @@ pub struct Screen {
     data: Arc<Data>,
     talk: Talk,
     verbose: bool,
+    /// Whether the command only reads.
+    reads: bool,
     /// The flags that say which installation this is about.
     installation: Arc<str>,
 }
@@ -117,8 +119,21 @@ impl Screen {
             data: Arc::new(data),
             talk: Talk::new(talk_terminal, talk_terminal && colour_wanted(), notes),
             verbose: flags.verbose > 0,
+            reads: false,
             installation: installation::flags(flags).into(),
         }
+    }
+
+    /// The same, of a command that only reads, or of one that does not.
+    #[must_use]
+    pub fn reading(self, reads: bool) -> Self {
+        Self { reads, ..self }
+    }
+
+    /// Whether the command only reads.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        self.reads
     }
 
     /// How data is written.

@@ -78,11 +78,18 @@ impl ChangedView {
         }
     }
 
+    /// Whether it is counted as not done.
+    pub(super) fn is_failed(&self) -> bool {
+        self.outcome == "failed"
+    }
+
     /// A row for what only would be done.
     pub(super) fn planned(member: &Member) -> Self {
         let (slug, id) = (member.slug.clone(), Some(member.tenant));
         match member.prospect {
-            Prospect::ChangedSince => Self { id, ..Self::failed(slug, &member.changed_since()) },
+            Prospect::ChangedSince | Prospect::InProgress => {
+                Self { id, ..Self::failed(slug, &member.why_not()) }
+            }
             Prospect::Unchanged => Self { id, ..Self::without(slug, "unchanged") },
             Prospect::Planned => Self { id, ..Self::without(slug, "planned") },
         }

@@ -169,7 +169,7 @@ pub(in super::super) async fn back(
 ) -> CommandResult {
     let (todo, others): (Vec<Member>, Vec<Member>) =
         members.into_iter().partition(|it| it.prospect == Prospect::Planned && !on.global.dry_run);
-    let others = others.iter().map(ChangedView::planned).collect();
+    let others: Vec<ChangedView> = others.iter().map(ChangedView::planned).collect();
     let provisioning = match todo.len() {
         0 => provisioning,
         count => begin(&provisioning, &first, (verb, count), Some(batch), on).await?,
@@ -200,14 +200,16 @@ async fn carry_out(
     (provisioning, first): (Provisioning, Worker),
     on: &Invocation,
 ) -> CommandResult {
-    let total = tasks.len();
+    let refused = others.iter().filter(|row| row.is_failed()).count();
+    let planned = others.iter().filter(|row| row.outcome == "planned").count();
+    let total = tasks.len() + planned + refused;
     let batch = provisioning.batch.map(|batch| batch.id);
     let progress = Arc::new(on.screen.progress());
-    progress.event(Event::Total(total as u64));
-    let jobs = usize::from(crew.jobs).min(total);
+    progress.event(Event::Total(tasks.len() as u64));
+    let jobs = usize::from(crew.jobs).min(tasks.len());
     let shared = Arc::new(Shared {
         left: Mutex::new(tasks),
-        failed: AtomicU32::new(0),
+        failed: AtomicU32::new(u32::try_from(refused).unwrap_or(u32::MAX)),
         max_failures: crew.max_failures.unwrap_or(u32::MAX),
         caller: on.caller(),
         dry_run: on.global.dry_run,
@@ -274,6 +276,16 @@ struct Told {
 }
 
 impl Told {
+    fn note_failure(&mut self, row: &ChangedView, passing: bool) {
+        if !row.is_failed() {
+            return;
+        }
+        self.passing += u32::from(passing);
+        if let Some(hint) = row.hint.as_ref().filter(|_| !passing && self.hint.is_none()) {
+            self.hint = Some(format!("{}: {hint}", row.slug));
+        }
+    }
+
     fn ways_on(&self, failed: u32) -> Vec<String> {
         let again = "repeat the command: what is done is left as it is, what was half done is finished";
         let rows = "each row that failed says how to go on (in -o json, its hint)";
@@ -294,18 +306,14 @@ async fn tell(
     let mut told = Told { changed: 0, recorded: 0, undoable: true, skipped: 0, passing: 0, hint: None };
     let mut list = on.screen.list_writer();
     for row in others {
+        told.note_failure(&row, false);
         list.row(&row)?;
     }
     while let Some(Outcome { row, changed, recorded, passing }) = incoming.recv().await {
         told.changed += usize::from(changed);
         told.recorded += usize::from(recorded);
         told.undoable &= row.outcome != "purged";
-        if row.outcome == "failed" {
-            told.passing += u32::from(passing);
-            if let Some(hint) = row.hint.as_ref().filter(|_| !passing && told.hint.is_none()) {
-                told.hint = Some(format!("{}: {hint}", row.slug));
-            }
-        }
+        told.note_failure(&row, passing);
         list.row(&row.part_of(batch.filter(|_| recorded)))?;
     }
     let left: Vec<Task> = shared.left.lock().await.drain(..).collect();

@@ -8,7 +8,7 @@ use super::TenantSelection;
 use super::changes::{self, Crew};
 use crate::app::App;
 use crate::features::provisioning::{Change, Sizes, plan_delete, plan_purge};
-use crate::features::tenants::{self, TenantError, TenantRef};
+use crate::features::tenants::{self, TenantRef};
 use crate::kernel::Slug;
 
 /// Arguments of `nexus tenant delete`.
@@ -50,8 +50,7 @@ async fn one(args: &DeleteArgs, name: &TenantRef, on: &Invocation) -> CommandRes
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
-    let tenant = tenants::get(&mut app.control, &caller, name).await;
-    let tenant = tenant.map_err(TenantError::without_neighbour)?;
+    let tenant = tenants::get(&mut app.control, &caller, name).await?;
     let days = settings.tenants.retention_days;
     let (change, planned, what) = if args.purge {
         (Change::Purge { only_if_due: false }, plan_purge(&tenant), "for good")

@@ -56,7 +56,7 @@ pub(super) fn disk(group: Group, check: &str, folder: &Path, subject: &str) -> F
     let (nodes, free_nodes) = (u64::from(facts.files()), u64::from(facts.files_available()));
     let free = blocks.saturating_mul(size);
     let found = format!("{} free", bytes(free));
-    let mend = format!("du -xh --max-depth=2 {} | sort -h | tail", shell::word(&there.to_string_lossy()));
+    let mend = format!("du -xh --max-depth=2 {} | sort -h | tail", shell::path(there));
     if free < NO_ROOM || (nodes > 0 && free_nodes == 0) {
         let found =
             if free < NO_ROOM { found } else { "no file can be made: the inodes are used up".to_owned() };

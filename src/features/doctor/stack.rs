@@ -8,7 +8,7 @@ use std::path::Path;
 use super::model::{Finding, Group};
 use super::patient::Patient;
 use crate::features::local::{LocalError, LocalStack, PartState, StackState, StatusView};
-use crate::kernel::ErrorKind;
+use crate::kernel::{ErrorKind, shell};
 
 const GROUP: Group = Group::Local;
 
@@ -111,11 +111,14 @@ fn folders(home: &Path) -> Vec<Finding> {
         let mode = facts.mode() & 0o777;
         if facts.is_symlink() {
             let found = "is a link: somebody else may decide where it leads";
-            wrong.push(Finding::warning(GROUP, "folders", &subject, found).mend(format!("ls -ld {subject}")));
+            wrong.push(
+                Finding::warning(GROUP, "folders", &subject, found)
+                    .mend(format!("ls -ld {}", shell::path(&place))),
+            );
         } else if mode & bits != 0 {
             let found = format!("others have rights that they should not have (mode {mode:04o})");
             let finding = Finding::problem((GROUP, "folders"), ErrorKind::Integrity, &subject, found);
-            wrong.push(finding.mend(format!("chmod {:04o} {subject}", mode & !bits)));
+            wrong.push(finding.mend(format!("chmod {:04o} {}", mode & !bits, shell::path(&place))));
         }
     }
     if wrong.is_empty() {

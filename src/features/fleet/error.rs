@@ -457,6 +457,10 @@ impl Failure for FleetError {
         }
     }
 
+    fn neighbour(&self) -> Option<&str> {
+        self.part().and_then(Failure::neighbour)
+    }
+
     fn details(&self) -> Value {
         match self {
             Self::NoRun { id }

@@ -1,7 +1,7 @@
 //! Why a tenant was not migrated, and what to do about it.
 
 use crate::infra::cluster::ClusterError;
-use crate::infra::db::{DbError, ScriptError};
+use crate::infra::db::{DbError, ScriptError, refusal};
 use crate::kernel::Failure;
 
 /// Why a tenant was not migrated.
@@ -43,6 +43,10 @@ impl Trouble {
             format!(":{line}")
         });
         let mut trouble = Self::of_db(error.error.into());
+        if let Some(reason) = refusal(&trouble.message) {
+            let hint = "write the file without that, and try it on a copy: nexus migrate rehearse";
+            return Self::fixed("outside_tenant", format!("{file}: {reason}"), hint);
+        }
         trouble.message = format!("{file}{at}: {}", trouble.message);
         trouble
     }

@@ -306,6 +306,10 @@ impl Failure for IamError {
         }
     }
 
+    fn neighbour(&self) -> Option<&str> {
+        self.inner().and_then(Failure::neighbour)
+    }
+
     fn details(&self) -> Value {
         match self {
             Self::NotFound { what, name, nearest, .. } => {

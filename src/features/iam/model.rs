@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::infra::db::stored_as_text;
-use crate::kernel::{Email, UserId, secret_shape, text};
+use crate::kernel::{Email, UserId, text};
 
 /// Where in its life a user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
@@ -59,7 +59,7 @@ pub struct Name(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a name has 1 to 100 characters, none of them a comma, a semicolon, a control character or one that cannot be seen, \
-     no space at its ends; a token or a key is none"
+     no space at its ends; a token, a key or a login is none"
 )]
 pub struct NotAName;
 
@@ -79,7 +79,7 @@ impl FromStr for Name {
         let given = text::without_mark(given);
         let fits =
             (1..=100).contains(&name.chars().count()) && given.trim() == given && !name.contains([',', ';']);
-        if fits && secret_shape::token(&name).is_none() { Ok(Self(name)) } else { Err(NotAName) }
+        if fits { Ok(Self(name)) } else { Err(NotAName) }
     }
 }
 

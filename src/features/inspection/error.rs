@@ -168,6 +168,10 @@ impl Failure for InspectionError {
         }
     }
 
+    fn neighbour(&self) -> Option<&str> {
+        self.inner().and_then(Failure::neighbour)
+    }
+
     fn details(&self) -> Value {
         match self {
             Self::Faults { errors, unasked, fixable } => {

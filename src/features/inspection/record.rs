@@ -13,6 +13,7 @@ use crate::features::audit;
 use crate::features::placement::{compare_age, forget_systems};
 use crate::features::provisioning::Provisioning;
 use crate::features::record;
+use crate::features::tenants::TenantState;
 use crate::features::tokens;
 use crate::infra::cluster::{CAN_LOG_IN, CANNOT_LOG_IN};
 use crate::infra::db::{DbError, PgConnection, durable_transaction};
@@ -265,8 +266,8 @@ async fn settle(
         .collect();
     let older = report.older().is_some();
     let still_open = store::suspended_of(tx, &open).await?;
-    let suspended = store::suspend_closed(tx, &closed, by, REASON).await?;
-    let untrashed = store::suspend_trashed(tx, &open, by, REASON_TRASHED).await?;
+    let suspended = store::suspend(tx, (&closed, TenantState::Active), by, REASON).await?;
+    let untrashed = store::suspend(tx, (&open, TenantState::Trashed), by, REASON_TRASHED).await?;
     let unpooled = if older { store::unpool(tx).await? } else { Vec::new() };
     store::leave_alone(tx, &unknown).await?;
     let fence = store::highest_fence(tx, report.world).await?;

@@ -2,32 +2,14 @@
 
 use sqlx::AssertSqlSafe;
 
+use crate::features::tenants::TenantState;
 use crate::infra::db::{DbError, LockKey, PgConnection, is_held};
 use crate::kernel::TenantId;
 
-/// Suspends those of these tenants that are active; the slugs of those that were.
-pub(super) async fn suspend_closed(
+/// Suspends those of these tenants that are in a state, and takes them out of the trash; their slugs.
+pub(super) async fn suspend(
     control: &mut PgConnection,
-    ids: &[TenantId],
-    caller: &str,
-    reason: &str,
-) -> Result<Vec<String>, DbError> {
-    Ok(sqlx::query_scalar(
-        "update control.tenants set state = 'suspended', updated_at = now(),
-                suspended_at = now(), suspended_by = $2, suspension_reason = $3
-         where id = any($1) and state = 'active' returning slug",
-    )
-    .bind(ids)
-    .bind(caller)
-    .bind(reason)
-    .fetch_all(control)
-    .await?)
-}
-
-/// Takes those of these tenants that are in the trash out of it, suspended; their slugs.
-pub(super) async fn suspend_trashed(
-    control: &mut PgConnection,
-    ids: &[TenantId],
+    (ids, state): (&[TenantId], TenantState),
     caller: &str,
     reason: &str,
 ) -> Result<Vec<String>, DbError> {
@@ -35,11 +17,12 @@ pub(super) async fn suspend_trashed(
         "update control.tenants set state = 'suspended', updated_at = now(),
                 suspended_at = now(), suspended_by = $2, suspension_reason = $3,
                 trashed_at = null, trashed_by = null, trashed_from = null, purge_after = null
-         where id = any($1) and state = 'trashed' returning slug",
+         where id = any($1) and state = $4 returning slug",
     )
     .bind(ids)
     .bind(caller)
     .bind(reason)
+    .bind(state.as_str())
     .fetch_all(control)
     .await?)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::infra::private_file::PrivateFileError;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, shell};
 
 use super::postgres::packages;
 use super::postgres::version::{OLDEST_MAJOR, PgVersion};
@@ -222,7 +222,7 @@ impl Failure for LocalError {
             ],
             Self::Blocked { folder, .. } => {
                 vec![
-                    format!("chmod o+x {}", quoted(folder)),
+                    format!("chmod o+x {}", shell::path(folder)),
                     "or set NEXUS_HOME to a folder elsewhere, e.g. /var/lib/nexus".into(),
                 ]
             }
@@ -248,7 +248,9 @@ impl Failure for LocalError {
             Self::Untrusted { .. } => vec!["set NEXUS_HOME to a folder of your own".into()],
             Self::PathUnfit { .. } => vec!["set NEXUS_HOME to a folder of plain letters and digits".into()],
             Self::File(error @ PrivateFileError::Untrusted { .. }) => error.hints(),
-            Self::File(PrivateFileError::Open { path, .. }) => vec![format!("chmod 600 {}", quoted(path))],
+            Self::File(PrivateFileError::Open { path, .. }) => {
+                vec![format!("chmod 600 {}", shell::path(path))]
+            }
             Self::Io { source, .. } | Self::File(PrivateFileError::Io { source, .. })
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
@@ -285,12 +287,4 @@ fn listed(found: &[(PathBuf, PgVersion)]) -> String {
 
 fn indented(lines: &[String]) -> String {
     lines.iter().fold(String::new(), |text, line| text + "\n    " + line)
-}
-
-fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte)) {
-        return text.into_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::header::HeaderFlaw;
 use super::name::{HistoryTable, SetName};
 use crate::infra::db::DbError;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, shell};
 use crate::settings::migrations::variable_of;
 
 /// A request about sets of migrations that failed.
@@ -235,7 +235,7 @@ impl MigrationsError {
         match self {
             Self::NotUtf8 { file, .. } => Some(format!(
                 "convert it: iconv -f latin1 -t utf-8 {0} > {0}.new && mv {0}.new {0}",
-                file.display()
+                shell::path(file)
             )),
             Self::NotText { .. } => Some("take it out of the file".to_owned()),
             Self::Blank { .. } => Some("write the statements into it, or remove the file".to_owned()),
@@ -246,10 +246,10 @@ impl MigrationsError {
             }
             Self::SameVersion { .. } => Some("give one of them another version".to_owned()),
             Self::DownAlone { file } => {
-                Some(format!("write the way there, or remove it: rm {}", file.display()))
+                Some(format!("write the way there, or remove it: rm {}", shell::path(file)))
             }
             Self::UpUnmarked { up, .. } => {
-                Some(format!("mv {} {}", up.display(), up.with_extension("up.sql").display()))
+                Some(format!("mv {} {}", shell::path(up), shell::path(&up.with_extension("up.sql"))))
             }
             Self::Header { flaw, .. } => Some(flaw.hint()),
             Self::SourceOfWhich { sets } => Some(match sets.first() {
@@ -349,7 +349,7 @@ impl Failure for MigrationsError {
                 "repeat the command when it has ended".to_owned(),
             ],
             Self::NoSource { folder, source } if source.kind() == io::ErrorKind::NotFound => {
-                vec![format!("make it: mkdir -p {}", folder.display())]
+                vec![format!("make it: mkdir -p {}", shell::path(folder))]
             }
             Self::NoFolder { set, .. } => vec![
                 format!("say where they are on this machine: --source {set}=DIR"),

@@ -144,15 +144,6 @@ impl Change {
         }
     }
 
-    /// Why there is no such tenant. Nobody else is named beside a verb that shuts out or destroys.
-    fn refused(&self, error: ProvisioningError) -> ProvisioningError {
-        match (self, error) {
-            (Self::Resume | Self::Undelete, error) => error,
-            (_, ProvisioningError::Tenant(error)) => error.without_neighbour().into(),
-            (_, error) => error,
-        }
-    }
-
     /// Whether there is something to do; an error where it cannot be done in this state.
     async fn is_needed(&self, control: &mut PgConnection, tenant: &Tenant) -> Result<bool, TenantError> {
         use TenantState::{Active, Pooled, Suspended, Trashed};
@@ -242,12 +233,16 @@ impl Provisioning {
     ) -> Result<Changed, ProvisioningError> {
         let mut name = name.clone();
         loop {
-            let held = self.hold(worker, &name).await.map_err(|error| change.refused(error))?;
+            let held = self.hold(worker, &name).await?;
             let held = held.on_its_server(self, worker).await?;
             name = TenantRef::Id(held.tenant().id);
             let Some(row) = held.unfinished().cloned() else {
                 return self.begin(worker, caller, held, change, (progress, stop)).await;
             };
+            if self.is_somebody_elses(&mut *worker.control.lock().await, row.id).await? {
+                let error = somebody_elses(held.tenant().slug.clone(), Some(row), false);
+                return Err(held.refuse(worker, error).await);
+            }
             let direction = match change.way_past(&row) {
                 _ if row.kind == change.kind() => Direction::AsRecorded,
                 Way::After(direction) => direction,
@@ -313,8 +308,7 @@ impl Provisioning {
         change: &Change,
     ) -> Result<Changed, ProvisioningError> {
         let mut control = worker.control.lock().await;
-        let tenant = tenants::get(&mut control, caller, name).await;
-        let tenant = tenant.map_err(|error| change.refused(error.into()))?;
+        let tenant = tenants::get(&mut control, caller, name).await?;
         let unfinished = store::unfinished(&mut control, tenant.id).await?;
         let needed = match unfinished {
             Some(row) if row.kind == change.kind() || !matches!(change.way_past(&row), Way::Barred) => {

@@ -325,6 +325,10 @@ impl Failure for ProvisioningError {
         }
     }
 
+    fn neighbour(&self) -> Option<&str> {
+        self.inner().and_then(Failure::neighbour)
+    }
+
     fn details(&self) -> Value {
         match self {
             Self::SlugTaken { slug, differences } => {

@@ -91,17 +91,6 @@ impl From<sqlx::Error> for TenantError {
     }
 }
 
-impl TenantError {
-    /// The same, with no other tenant's slug beside a verb that shuts out or destroys.
-    #[must_use]
-    pub fn without_neighbour(self) -> Self {
-        match self {
-            Self::NotFound { name, .. } => Self::NotFound { name, nearest: None },
-            other => other,
-        }
-    }
-}
-
 impl Failure for TenantError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -130,9 +119,6 @@ impl Failure for TenantError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::NotFound { nearest: Some(nearest), .. } => {
-                vec![format!("there is also {nearest}"), "see which there are: nexus tenant list".to_owned()]
-            }
             Self::Purged { id, .. } => vec![
                 "what was purged cannot be brought back; its slug is free".to_owned(),
                 format!("see what was done to it: nexus audit list --tenant {id}"),
@@ -154,9 +140,16 @@ impl Failure for TenantError {
         }
     }
 
+    fn neighbour(&self) -> Option<&str> {
+        match self {
+            Self::NotFound { nearest, .. } => nearest.as_deref(),
+            _ => None,
+        }
+    }
+
     fn details(&self) -> Value {
         match self {
-            Self::NotFound { name, nearest } => json!({ "name": name, "nearest": nearest }),
+            Self::NotFound { name, .. } => json!({ "name": name, "nearest": null }),
             Self::Purged { name, id, made, at, by } => {
                 let at = at.format(&Rfc3339).unwrap_or_default();
                 json!({ "name": name, "nearest": null, "id": id, "purged": made, "at": at, "by": by })

@@ -318,6 +318,13 @@ impl Failure for TokenError {
         }
     }
 
+    fn neighbour(&self) -> Option<&str> {
+        match self {
+            Self::Tenant(error) => error.neighbour(),
+            _ => None,
+        }
+    }
+
     fn details(&self) -> Value {
         match self {
             Self::NoUser { email, nearest, .. } => json!({ "email": email, "nearest": nearest }),

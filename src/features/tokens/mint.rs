@@ -19,7 +19,7 @@ use crate::features::iam::{self, Subject};
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::{DbError, PgConnection, transaction};
-use crate::kernel::{Caller, Email, shell, suggest};
+use crate::kernel::{Caller, Email, shell};
 
 /// Why somebody acts as another.
 #[derive(Debug, Clone)]
@@ -209,12 +209,10 @@ impl Tokens {
         if !store::spellings(control, email).await?.is_empty() {
             return Ok(());
         }
-        let recorded = store::issued_emails(control).await?;
-        let abroad = suggest::nearest_email(email.as_str(), recorded.iter().map(String::as_str));
         Err(TokenError::NoUser {
             email: email.to_string(),
             realm: "the platform, and no token of one elsewhere".to_owned(),
-            nearest: nearest.or_else(|| abroad.map(str::to_owned)),
+            nearest,
             hint: format!(
                 "name the tenant: nexus token list --tenant SLUG --user {}",
                 shell::word(email.as_str())

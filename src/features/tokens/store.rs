@@ -210,13 +210,6 @@ pub(super) async fn insert_issued(control: &mut PgConnection, token: Issued<'_>)
     Ok(done.rows_affected() > 0)
 }
 
-/// The addresses for which tokens were minted and recorded.
-pub(super) async fn issued_emails(control: &mut PgConnection) -> Result<Vec<String>, DbError> {
-    Ok(sqlx::query_scalar("select distinct email from control.issued_tokens order by email limit 5000")
-        .fetch_all(control)
-        .await?)
-}
-
 /// The ways in which an address is written in recorded tokens.
 pub(super) async fn spellings(control: &mut PgConnection, email: &Email) -> Result<Vec<String>, DbError> {
     let statement = "select distinct email from control.issued_tokens";

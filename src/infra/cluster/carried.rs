@@ -4,9 +4,10 @@
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::ClusterError;
+use super::privileges::RIGHTS;
 use crate::infra::db::{PgConnection, identifier, literal};
 
 /// What a clone is to be given.
@@ -78,31 +79,16 @@ pub async fn read_carried(inside: &mut PgConnection, owner: &str) -> Result<Carr
     )
     .fetch_all(&mut *inside)
     .await?;
-    let of_owner = sqlx::query_scalar(OF_OWNER).bind(owner).bind(OWNER).fetch_all(inside).await?;
+    let of_owner = sqlx::query_scalar(AssertSqlSafe(format!("with {RIGHTS} {OF_OWNER}")))
+        .bind(owner)
+        .bind(OWNER)
+        .fetch_all(inside)
+        .await?;
     Ok(Carried { default_rights, settings, public_schema, of_owner })
 }
 
 /// Policies that are for the owner role, and its rights at what another role owns.
 const OF_OWNER: &str = "
-    with entry (what, many, part, privilege, further, grantee, owner) as (
-        select it.oid::regclass::text, case relkind when 'S' then 'sequence' else 'table' end, '',
-               acl.privilege_type, acl.is_grantable, acl.grantee, relowner
-        from pg_class as it cross join aclexplode(relacl) as acl where it.oid >= 16384
-        union all
-        select it.oid::regclass::text, 'table', format(' (%I)', attname), acl.privilege_type, acl.is_grantable,
-               acl.grantee, relowner
-        from pg_attribute join pg_class as it on it.oid = attrelid cross join aclexplode(attacl) as acl
-        where not attisdropped and it.oid >= 16384
-        union all
-        select quote_ident(nspname), 'schema', '', acl.privilege_type, acl.is_grantable, acl.grantee, nspowner
-        from pg_namespace cross join aclexplode(nspacl) as acl
-        union all
-        select it.oid::regprocedure::text, 'routine', '', acl.privilege_type, acl.is_grantable, acl.grantee, proowner
-        from pg_proc as it cross join aclexplode(proacl) as acl where it.oid >= 16384
-        union all
-        select it.oid::regtype::text, 'type', '', acl.privilege_type, acl.is_grantable, acl.grantee, typowner
-        from pg_type as it cross join aclexplode(typacl) as acl where it.oid >= 16384
-    )
     select format('alter policy %I on %s to %s;', polname, polrelid::regclass,
                   (select string_agg(case role when 0 then 'public' when to_regrole(quote_ident($1)) then $2::text
                                                else quote_ident(pg_get_userbyid(role)) end, ', ')
@@ -111,7 +97,7 @@ const OF_OWNER: &str = "
     union all
     select format('grant %s%s on %s %s to %s%s;', privilege, part, many, what, $2::text,
                   case when further then ' with grant option' else '' end)
-    from entry where grantee = to_regrole(quote_ident($1)) and owner <> grantee
+    from right_at where own and grantee = to_regrole(quote_ident($1)) and owner <> grantee
     order by 1";
 
 /// An entry without a schema says all that there is, so that what PostgreSQL gives by default and is

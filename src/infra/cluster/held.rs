@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 
-use super::ClusterError;
+use super::{ClusterError, sessions};
 use crate::infra::db::{DbError, PgConnection, identifier, in_one_batch, literal};
 
 /// How long one attempt waits for a lock.
@@ -64,15 +64,7 @@ pub(super) async fn change_held(
     let until = tokio::time::Instant::now() + RETRY_TIMEOUT;
     let mut statements = statements.to_vec();
     loop {
-        let ended: i64 = sqlx::query_scalar(
-            "select count(pg_terminate_backend(pid)) from pg_stat_activity
-             where (usename = $1 or datname = $2) and pid <> pg_backend_pid()
-               and backend_type in ('client backend', 'walsender')",
-        )
-        .bind(app)
-        .bind(database)
-        .fetch_one(&mut *admin)
-        .await?;
+        let ended = sessions::sessions(admin, (database, app), true).await?;
         if ended > 0 {
             tracing::warn!(app, ended, "ended sessions of a tenant that held up a change of it");
             tokio::time::sleep(PAUSE).await;

@@ -185,32 +185,37 @@ pub async fn granted_inside(admin: &mut PgConnection, database: Database<'_>) ->
         .await?)
 }
 
-/// The rights that a login has by itself inside a database, as Nexus granted them before there was
-/// a role for all apps: each is granted to that role, and revoked from the login.
-const OWN_RIGHTS: &str = "
-    with entry (what, many, part, grantee, privilege, further) as (
+/// Every right that was granted or revoked in a database, as a part of `WITH`; `own` is false at what is
+/// a part of PostgreSQL, schemas apart.
+pub(super) const RIGHTS: &str = "right_at (what, many, part, grantee, privilege, further, owner, own) as (
         select format('%I.%I', nspname, relname), case relkind when 'S' then 'sequence' else 'table' end, '',
-               acl.grantee, acl.privilege_type, acl.is_grantable
-        from pg_class join pg_namespace on pg_namespace.oid = relnamespace cross join aclexplode(relacl) as acl
+               acl.grantee, acl.privilege_type, acl.is_grantable, relowner, it.oid >= 16384
+        from pg_class as it join pg_namespace on pg_namespace.oid = relnamespace cross join aclexplode(relacl) as acl
         union all
         select format('%I.%I', nspname, relname), 'table', format(' (%I)', attname),
-               acl.grantee, acl.privilege_type, acl.is_grantable
-        from pg_attribute join pg_class on pg_class.oid = attrelid
+               acl.grantee, acl.privilege_type, acl.is_grantable, relowner, it.oid >= 16384
+        from pg_attribute join pg_class as it on it.oid = attrelid
         join pg_namespace on pg_namespace.oid = relnamespace cross join aclexplode(attacl) as acl
         where not attisdropped
         union all
-        select format('%I', nspname), 'schema', '', acl.grantee, acl.privilege_type, acl.is_grantable
+        select format('%I', nspname), 'schema', '', acl.grantee, acl.privilege_type, acl.is_grantable, nspowner, true
         from pg_namespace cross join aclexplode(nspacl) as acl
         union all
-        select pg_proc.oid::regprocedure::text, 'routine', '', acl.grantee, acl.privilege_type, acl.is_grantable
-        from pg_proc cross join aclexplode(proacl) as acl
+        select it.oid::regprocedure::text, 'routine', '',
+               acl.grantee, acl.privilege_type, acl.is_grantable, proowner, it.oid >= 16384
+        from pg_proc as it cross join aclexplode(proacl) as acl
         union all
-        select format('%I.%I', nspname, typname), 'type', '', acl.grantee, acl.privilege_type, acl.is_grantable
-        from pg_type join pg_namespace on pg_namespace.oid = typnamespace cross join aclexplode(typacl) as acl
-    )
+        select format('%I.%I', nspname, typname), 'type', '',
+               acl.grantee, acl.privilege_type, acl.is_grantable, typowner, it.oid >= 16384
+        from pg_type as it join pg_namespace on pg_namespace.oid = typnamespace cross join aclexplode(typacl) as acl
+    )";
+
+/// The rights that a login has by itself inside a database, as Nexus granted them before there was
+/// a role for all apps: each is granted to that role, and revoked from the login.
+const OWN_RIGHTS: &str = "
     select format('grant %1$s%2$s on %3$s %4$s to %5$I%7$s; revoke %1$s%2$s on %3$s %4$s from %6$I cascade;',
                   privilege, part, many, what, $2::text, $1::text, case when further then ' with grant option' else '' end)
-    from entry where grantee = to_regrole(quote_ident($1))
+    from right_at where grantee = to_regrole(quote_ident($1))
     union all
     select format('alter default privileges for role %1$I%2$s revoke all on %3$s from %4$I;',
                   pg_get_userbyid(defaclrole), case when nspname is null then '' else format(' in schema %I', nspname) end,
@@ -228,8 +233,11 @@ pub async fn bring_rights_along(
     admin: &mut PgConnection,
     database: Database<'_>,
 ) -> Result<(), ClusterError> {
-    let rights: Vec<String> =
-        sqlx::query_scalar(OWN_RIGHTS).bind(database.app).bind(APP_ROLE).fetch_all(&mut *admin).await?;
+    let rights: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!("with {RIGHTS} {OWN_RIGHTS}")))
+        .bind(database.app)
+        .bind(APP_ROLE)
+        .fetch_all(&mut *admin)
+        .await?;
     if rights.is_empty() {
         return Ok(());
     }

@@ -153,7 +153,7 @@ impl Failure for MasterKeyError {
                 "otherwise put the file back from where it is kept safe; no secret opens without it".into(),
             ],
             Self::File(PrivateFileError::Open { path, .. }) => {
-                vec![format!("chmod 600 {}", shell::word(&path.to_string_lossy()))]
+                vec![format!("chmod 600 {}", shell::path(path))]
             }
             Self::OtherKey { .. } => vec!["nexus secret status".into(), "nexus config show".into()],
             _ => Vec::new(),

@@ -179,15 +179,13 @@ impl History {
                 return Err(cut.error);
             }
         };
-        let done = format!(
-            "{} update {} set success = true, execution_time = {} where version = {}; commit; {reset}",
-            leave(script, &was),
+        let row = format!(
+            "update {} set success = true, execution_time = {} where version = {}",
             self.quoted,
             nanoseconds(began),
             script.version,
-            reset = reset(script),
         );
-        self.run(session, &done).await
+        self.run(session, &end(script, &was, &row)).await
     }
 
     /// Takes up a file that runs outside a transaction and was cut short, its row there.
@@ -196,15 +194,13 @@ impl History {
     /// [`ScriptError`].
     pub async fn finish(&self, session: &mut PgConnection, script: Script<'_>) -> Result<(), ScriptError> {
         let was = apart(session, script, true).await.map_err(|cut| cut.error)?;
-        let done = format!(
-            "{} update {} set success = true, checksum = E'\\\\x{}' where version = {}; commit; {reset}",
-            leave(script, &was),
+        let row = format!(
+            "update {} set success = true, checksum = E'\\\\x{}' where version = {}",
             self.quoted,
             hex(script.checksum),
             script.version,
-            reset = reset(script),
         );
-        self.run(session, &done).await
+        self.run(session, &end(script, &was, &row)).await
     }
 
     /// Takes a file back and its row away. `script.text` is the text that goes down.
@@ -219,7 +215,7 @@ impl History {
         let begun = format!("update {} set success = false where version = {}", self.quoted, script.version);
         self.run(session, &begun).await?;
         let was = apart(session, script, true).await.map_err(|cut| cut.error)?;
-        self.run(session, &format!("{} {delete}; commit; {}", leave(script, &was), reset(script))).await
+        self.run(session, &end(script, &was, &delete)).await
     }
 
     /// The file, then what its row needs, which is told how long the file took. To let the server work
@@ -250,17 +246,7 @@ impl History {
             }
         };
         let Err(error) = sent else {
-            // The file may have set a path of its own.
-            let row = row(nanoseconds(began));
-            let end = format!(
-                "set local search_path to pg_catalog, pg_temp; set local role none; {hand_over}
-                 {unchanged} set local role {owner}; {also}{row}; commit; {reset}",
-                hand_over = hand_over(script),
-                unchanged = unchanged::check(&was.unwrap_or_default()),
-                owner = identifier(script.owner),
-                also = script.at_its_end,
-                reset = reset(script),
-            );
+            let end = end(script, &was.unwrap_or_default(), &row(nanoseconds(began)));
             let ended = self.run(session, &end).await;
             if ended.is_err() {
                 roll_back(session).await;
@@ -300,22 +286,17 @@ fn nanoseconds(since: Instant) -> i64 {
     i64::try_from(since.elapsed().as_nanos()).unwrap_or(i64::MAX)
 }
 
-fn reset(script: Script<'_>) -> &'static str {
-    if script.another_follows { RESET } else { "" }
-}
-
-/// Gives what a file made as the login itself, having left its role, to the owner: the next file works
-/// on it everywhere. To be said as the login.
-fn hand_over(script: Script<'_>) -> String {
-    format!("reassign owned by session_user to {};", identifier(script.owner))
-}
-
-/// What ends a file that runs outside a transaction, together with its row.
-fn leave(script: Script<'_>, was: &str) -> String {
-    let (hand_over, also, unchanged) = (hand_over(script), script.at_its_end, unchanged::check(was));
+/// The end of a file, with what is said of it in the history: what no file may do is refused, and with
+/// it all that runs in the file's transaction. The file may have set a path and a role of its own.
+fn end(script: Script<'_>, was: &str, row: &str) -> String {
     format!(
-        "begin read write; set search_path to pg_catalog, pg_temp; set role none; {hand_over} {unchanged}
-         reset role; {also}"
+        "{begin} set local search_path to pg_catalog, pg_temp; {unchanged} set local role {owner}; {also}{row};
+         commit; {reset}",
+        begin = if script.in_transaction { "" } else { "begin read write;" },
+        unchanged = unchanged::check(was, script.owner),
+        owner = identifier(script.owner),
+        also = script.at_its_end,
+        reset = if script.another_follows { RESET } else { "" },
     )
 }
 

@@ -10,6 +10,7 @@ mod hostile;
 mod late_secrets;
 mod output;
 mod own_files;
+mod pasted_in_files;
 mod prompts;
 mod settings;
 mod stopped;

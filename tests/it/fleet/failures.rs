@@ -126,11 +126,41 @@ fn a_file_that_changed_after_it_was_applied_is_refused_and_nothing_newer_runs() 
     fleet.migrate(&["tenants", "--all"]);
     fleet.file("1_people", &format!("{PEOPLE} -- changed"));
     fleet.file("2_more", "alter table people add column more text;");
-    let (code, report, _) = fleet.try_migrate(&["tenants", "--all"]);
-    assert_eq!(code, 6);
-    assert_eq!(Fleet::failures(&report), [("ash".to_owned(), "file_changed".to_owned())]);
+    for args in [&["plan", "--all"][..], &["tenants", "--all", "--dry-run"], &["tenants", "--all"]] {
+        let (code, error) = fleet.world.error(&[&["migrate"], args].concat());
+        assert_eq!((code, error["code"].as_str()), (9, Some("file_changed")), "{args:?}: {error}");
+        assert!(error["message"].as_str().unwrap().contains("1_people of set app"), "{error}");
+    }
     assert_eq!(fleet.history("ash"), ["1"]);
     fleet.file("1_people", PEOPLE);
+    assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "done");
+}
+
+#[test]
+fn a_file_that_changed_after_some_had_it_is_named_to_those_and_no_others() {
+    let fleet = Fleet::of(&["ash", "birch"]);
+    fleet.file("1_people", PEOPLE);
+    fleet.migrate(&["tenants", "ash"]);
+    fleet.file("1_people", &format!("{PEOPLE} -- changed"));
+    fleet.file("2_more", "alter table people add column more text;");
+    for who in ["ash", "--all"] {
+        let (code, error) = fleet.world.error(&["migrate", "plan", who]);
+        assert_eq!((code, error["code"].as_str()), (9, Some("file_changed")), "{who}: {error}");
+    }
+    fleet.migrate(&["plan", "birch"]);
+    fleet.file("1_people", PEOPLE);
+    assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "done");
+}
+
+#[test]
+fn a_file_that_was_taken_back_may_be_changed() {
+    let fleet = Fleet::of(&["ash", "birch"]);
+    fleet.file("1_people.up", PEOPLE);
+    fleet.file("1_people.down", "drop table people;");
+    fleet.migrate(&["tenants", "ash"]);
+    let run = fleet.world.control_sql("select id from control.runs").remove(0);
+    fleet.world.ok(&["--yes", "migrate", "runs", "rollback", &run]);
+    fleet.file("1_people.up", &format!("{PEOPLE} -- changed"));
     assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "done");
 }
 

@@ -114,7 +114,10 @@ impl Writer {
                 let leave =
                     self.numbers.of(&["set role none", "reset role", "set session authorization default"]);
                 format!(
-                    "do $$ begin execute '{leave}'; end $$; create table {schema}.l{number} (id int, a int);"
+                    "create table {schema}.l{number} (id int, a int);
+                     do $$ begin
+                         execute '{leave}'; insert into {schema}.l{number} values (1, 1); execute 'reset role';
+                     end $$;"
                 )
             }
             (14, ..) => {

@@ -63,28 +63,34 @@ fn may(fleet: &Fleet, slug: &str, what: &str) -> String {
     fleet.sql(slug, &format!("set role \"{login}\"; select {what}")).remove(0)
 }
 
-#[test]
-fn a_file_that_leaves_its_role_has_no_power_anywhere_and_the_next_one_works() {
-    let fleet = Fleet::of(&["ash"]);
+/// Ways to leave a role, as a function of a file's own would: no text shows them.
+fn hidden_ways() -> [String; 4] {
     let ways = [
         "reset role",
         "set role none",
         "set session authorization default",
         "select set_config('role', 'none', false)",
     ];
-    for (number, way) in ways.iter().enumerate() {
-        // As a function of its own would: no text shows it.
-        let hidden: Vec<String> =
+    ways.map(|way| {
+        let words: Vec<String> =
             way.split(' ').map(|word| format!("'{}'", word.replace('\'', "''"))).collect();
-        let leave = format!("do $$ begin execute concat_ws(' ', {}); end $$;", hidden.join(", "));
+        format!("do $$ begin execute concat_ws(' ', {}); end $$;", words.join(", "))
+    })
+}
+
+#[test]
+fn a_file_that_leaves_its_role_has_no_power_anywhere_and_the_next_one_works() {
+    let fleet = Fleet::of(&["ash"]);
+    for (number, leave) in hidden_ways().iter().enumerate() {
         let version = number * 2 + 1;
         fleet.file(
             &format!("{version}_leave"),
             &format!(
-                "{leave} create table t{number} (v int);
-                 create table who{number} as select
-                     (select rolsuper from pg_roles where rolname = current_user) as super,
-                     has_table_privilege('pg_authid', 'select') as secrets;"
+                "create table t{number} (v int); create table who{number} (super bool, secrets bool);
+                 {leave}
+                 insert into who{number} select
+                     (select rolsuper from pg_roles where rolname = current_user),
+                     has_table_privilege('pg_authid', 'select');"
             ),
         );
         fleet.file(&format!("{}_next", version + 1), &format!("alter table t{number} add column w int;"));
@@ -92,7 +98,7 @@ fn a_file_that_leaves_its_role_has_no_power_anywhere_and_the_next_one_works() {
     fleet.migrate(&["tenants", "--all"]);
     fleet.is_alike("ash", "young");
     for slug in ["ash", "young"] {
-        for number in 0..ways.len() {
+        for number in 0..hidden_ways().len() {
             assert_eq!(
                 fleet.sql(slug, &format!("select super, secrets from who{number}")),
                 ["f|f"],
@@ -103,6 +109,48 @@ fn a_file_that_leaves_its_role_has_no_power_anywhere_and_the_next_one_works() {
     fleet.file("99_later", "alter table t0 add column x int; alter table who3 add column x int;");
     fleet.migrate(&["tenants", "--all"]);
     fleet.is_alike("young", "younger");
+    fleet.is_tidy();
+}
+
+#[test]
+fn what_a_file_makes_after_it_left_its_role_is_refused_by_name_and_undone() {
+    let fleet = Fleet::of(&["ash"]);
+    fleet.file("1_fine", "create table fine (id int);");
+    fleet.migrate(&["tenants", "--all"]);
+    let makes = [
+        ("create table made (id int)", "table public.made"),
+        ("create view made as select 1", "view public.made"),
+        ("create schema made", "schema made"),
+        ("create function made() returns int language sql as 'select 1'", "function public.made()"),
+        ("create type made as enum ('x')", "type public.made"),
+        ("alter default privileges grant select on tables to public", "default privileges on new relations"),
+    ];
+    for (number, (make, what)) in makes.iter().enumerate() {
+        let leave = &hidden_ways()[1 + 2 * (number % 2)];
+        fleet.file("2_left", &format!("create table own (id int); {leave} {make};"));
+        let (code, report, said) = fleet.try_migrate(&["tenants", "--all"]);
+        assert_eq!(code, 6, "{make}: {report} {said:?}");
+        let failed = &report["tenants"][0];
+        assert_eq!(failed["code"], "outside_tenant", "{failed}");
+        let message = failed["message"].as_str().unwrap();
+        assert!(message.starts_with("2_left: no migration may make anything"), "{message}");
+        assert!(message.contains(&format!("and made {what}")), "{message}");
+        assert_eq!(fleet.sql("ash", "select to_regclass('own') is null"), ["t"], "{make}");
+    }
+    std::fs::remove_file(fleet.source("app").join("2_left.sql")).unwrap();
+    fleet.is_alike("ash", "young");
+    fleet.is_tidy();
+}
+
+#[test]
+fn a_file_outside_a_transaction_that_makes_something_after_it_left_its_role_is_not_applied() {
+    let fleet = Fleet::of(&["ash"]);
+    let leave = &hidden_ways()[1];
+    fleet.file("1_left", &format!("-- no-transaction\n{leave}\ncreate table if not exists made (id int);"));
+    let (code, report, _) = fleet.try_migrate(&["tenants", "--all"]);
+    assert_eq!(code, 6, "{report}");
+    assert!(report.to_string().contains("made table public.made"), "{report}");
+    assert_eq!(fleet.sql("ash", "select count(*) from public._sqlx_migrations where success"), ["0"]);
     fleet.is_tidy();
 }
 

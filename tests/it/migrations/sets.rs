@@ -259,3 +259,17 @@ fn on_a_terminal_the_name_of_what_goes_is_typed() {
     assert!(typed.ends_with("--- exit 0"), "{typed}");
     assert_eq!(world.error(&["migrate", "set", "show", "shop"]).0, 4);
 }
+
+#[test]
+fn a_path_in_a_hint_is_one_word_of_a_shell() {
+    let world = World::new();
+    let folder = world.machine().path("work/my files");
+    let source = folder.display().to_string();
+    let (_, error) = world.error(&["migrate", "set", "add", "shop", "--source", &source]);
+    assert_eq!(error["hint"], format!("make it: mkdir -p '{source}'"), "{error}");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("1_a.down.sql"), "drop table a;").unwrap();
+    let (_, error) = world.error(&["migrate", "set", "add", "shop", "--source", &source]);
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.ends_with(&format!("rm '{source}/1_a.down.sql'")), "{error}");
+}

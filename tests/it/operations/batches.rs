@@ -81,6 +81,55 @@ fn who_was_changed_again_since_is_skipped_and_named() {
 }
 
 #[test]
+fn who_has_an_operation_of_somebody_elses_that_is_not_over_is_not_done_and_named() {
+    let world = of_three();
+    let id = suspend_all(&world, "3");
+    world.ok(&["tenant", "resume", "birch"]);
+    world.killed_at("suspend.intent.after", &["tenant", "suspend", "birch", "--reason", "unpaid"]);
+    let open = world.json(&["operation", "list", "--open"])[0]["id"].as_str().unwrap().to_owned();
+    for dry in [true, false] {
+        let mut args = vec!["-o", "json", "operation", "rollback", "--batch", &id];
+        args.extend(if dry { &["--dry-run"][..] } else { &["--yes", "--confirm", "2"] });
+        let output = world.run(&args);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(6), "{error}");
+        let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let done = if dry { "planned" } else { "resumed" };
+        assert_eq!(outcomes(&rows), format!("ash {done}, birch failed, cedar {done}"));
+        let birch = rows.as_array().unwrap().iter().find(|row| row["slug"] == "birch").unwrap();
+        assert_eq!(
+            (&birch["code"], &birch["operation"]),
+            (&"tenant_in_progress".into(), &open.clone().into())
+        );
+        let next = format!("finish it: nexus operation resume {open}");
+        assert_eq!(birch["hint"], next.clone(), "{rows}");
+        assert!(error.contains("1 of") && error.contains(&next), "{error}");
+    }
+    assert_eq!(states(&world), "ash active, birch suspended, cedar active");
+    assert_eq!(world.json(&["operation", "list", "--open"])[0]["id"], open);
+}
+
+/// Every other verb over many where one has a creation that is not over.
+#[test]
+fn a_verb_over_many_counts_who_is_being_made_as_not_done() {
+    let world = of_three();
+    world.killed_at("create.reserve.after", &["tenant", "create", "fir"]);
+    for verb in [&["suspend", "--reason", "oops"][..], &["resume"], &["delete"]] {
+        let output = world
+            .run(&[&["-o", "json", "tenant"], verb, &["ash", "fir", "--yes", "--confirm", "2"]].concat());
+        assert_eq!(output.status.code(), Some(6), "{verb:?}");
+        let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let fir = rows.as_array().unwrap().iter().find(|row| row["slug"] == "fir").unwrap();
+        assert_eq!(
+            (&fir["outcome"], &fir["code"]),
+            (&"failed".into(), &"tenant_in_progress".into()),
+            "{rows}"
+        );
+        assert!(fir["hint"].as_str().unwrap().contains("nexus operation resume"), "{rows}");
+    }
+}
+
+#[test]
 fn a_resume_that_is_rolled_back_leaves_each_its_own_reason() {
     let world = of_three();
     world.ok(&["tenant", "suspend", "ash", "--reason", "unpaid"]);

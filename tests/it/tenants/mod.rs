@@ -8,6 +8,7 @@ mod delete;
 mod env_files;
 mod list;
 mod many;
+mod neighbours;
 mod questions;
 mod rename;
 mod selectors;

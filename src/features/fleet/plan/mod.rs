@@ -116,10 +116,7 @@ pub(super) async fn make(
         settings: request.settings,
     };
     refuse_empty(control, &plan, &sets).await?;
-    if planned.is_empty() {
-        // Where somebody lacks something, the run compares with each tenant's history.
-        refuse_changed(control, &plan, &sets).await?;
-    }
+    refuse_changed(control, &ids, &plan, &sets).await?;
     Ok(Planned { plan, tenants: planned, left_out, sets })
 }
 
@@ -252,9 +249,14 @@ async fn refuse_empty(control: &mut PgConnection, plan: &Plan, sets: &[Set]) -> 
     })
 }
 
-/// A file that every tenant has, and that is not the text any more that they had.
-async fn refuse_changed(control: &mut PgConnection, plan: &Plan, sets: &[Set]) -> Result<(), FleetError> {
-    let Some((name, version, applied)) = store::changed(control, &json!(plan.files)).await? else {
+/// A file that tenants have, and that is not the text any more that they had.
+async fn refuse_changed(
+    control: &mut PgConnection,
+    ids: &[TenantId],
+    plan: &Plan,
+    sets: &[Set],
+) -> Result<(), FleetError> {
+    let Some((name, version, applied)) = store::changed(control, ids, &json!(plan.files)).await? else {
         return Ok(());
     };
     let files = sets.iter().filter(|set| set.name == name).flat_map(|set| &set.files);

@@ -21,19 +21,33 @@ pub(super) struct Behind {
 }
 
 /// Of these files, `[{"set", "version", "checksum"}]`, the first of which another text was applied to all
-/// tenants, with the checksum of that.
+/// tenants, or by a run to one of these that has it still, with the checksum of that.
 pub(super) async fn changed(
     control: &mut PgConnection,
+    tenants: &[TenantId],
     files: &Value,
 ) -> Result<Option<(String, i64, Vec<u8>)>, DbError> {
     Ok(sqlx::query_as(
         "select file.set_name, file.version, file.checksum
          from control.migration_files as file
-         join jsonb_to_recordset($1) as it (set text, version bigint, checksum text)
+         join jsonb_to_recordset($2) as it (set text, version bigint, checksum text)
            on it.set = file.set_name and it.version = file.version
-         where file.released and file.set_name <> 'nexus' and file.checksum <> decode(it.checksum, 'hex')
+         cross join lateral (select jsonb_build_object('set', it.set, 'version', it.version)) as this (file)
+         where file.set_name <> 'nexus' and file.checksum <> decode(it.checksum, 'hex')
+           and (file.released or exists (
+                select from control.tenant_versions as has
+                join control.run_tenants as went using (tenant_id) join control.runs on runs.id = went.run_id
+                where has.tenant_id = any($1) and has.set_name = file.set_name and has.version >= file.version
+                  and runs.kind = 'forward' and went.applied @> jsonb_build_array(this.file)
+                  and runs.plan -> 'files' @> jsonb_build_array(
+                      this.file || jsonb_build_object('checksum', encode(file.checksum, 'hex')))
+                  and not exists (
+                      select from control.run_tenants as came join control.runs as later on later.id = came.run_id
+                      where came.tenant_id = went.tenant_id and later.kind = 'back'
+                        and later.created_at > runs.created_at and came.applied @> jsonb_build_array(this.file))))
          order by file.set_name, file.version limit 1",
     )
+    .bind(tenants)
     .bind(files)
     .fetch_optional(control)
     .await?)

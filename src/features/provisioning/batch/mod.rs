@@ -55,6 +55,8 @@ pub enum Prospect {
     Unchanged,
     /// It was changed again since, and stays as it is.
     ChangedSince,
+    /// An operation of somebody else's is not over.
+    InProgress,
 }
 
 /// A batch's change of one tenant.
@@ -69,6 +71,8 @@ pub struct Member {
     /// What would come of rolling it back.
     pub prospect: Prospect,
     undo: Undo,
+    /// The operation of somebody else's that is not over, its kind, and whether a process is at work on it.
+    other: Option<(OperationId, String, bool)>,
 }
 
 /// How one change is rolled back.
@@ -139,12 +143,12 @@ impl Provisioning {
         };
         let mut members = Vec::new();
         for row in store::members(&mut control, id).await? {
-            if row.is_open()
-                && super::store::is_locked(&mut control, &LockKey::of("tenant", row.tenant_id)).await?
-            {
+            let runs = (row.is_open() || row.other_id.is_some())
+                && super::store::is_locked(&mut control, &LockKey::of("tenant", row.tenant_id)).await?;
+            if runs && row.is_open() {
                 return Err(ProvisioningError::BatchRuns { id });
             }
-            members.extend(row.member(retention_days));
+            members.extend(row.member(retention_days, runs));
         }
         let earlier = earlier.and_then(|count| usize::try_from(count).ok());
         Ok(WayBack { verb: back, members, earlier })
@@ -196,6 +200,19 @@ impl Provisioning {
         }
     }
 
+    /// Where this rolls a batch back: whether an operation that is not over is somebody else's, which is
+    /// theirs to end.
+    pub(super) async fn is_somebody_elses(
+        &self,
+        control: &mut PgConnection,
+        operation: OperationId,
+    ) -> Result<bool, ProvisioningError> {
+        match self.batch.and_then(|batch| batch.reverses) {
+            Some(reversed) => Ok(!store::is_own(control, reversed, operation).await?),
+            None => Ok(false),
+        }
+    }
+
     /// Where this rolls a batch back: refuses a tenant whose last change is not one of that batch.
     /// Called under the tenant's lock.
     pub(super) async fn require_unchanged_since(
@@ -221,10 +238,16 @@ fn labels_changed(slug: &str) -> ProvisioningError {
 impl Member {
     /// Why it stays as it is.
     #[must_use]
-    pub fn changed_since(&self) -> ProvisioningError {
-        match &self.undo {
-            Undo::Labels(_) => labels_changed(&self.slug),
-            _ => ProvisioningError::ChangedSince {
+    pub fn why_not(&self) -> ProvisioningError {
+        match (&self.other, &self.undo) {
+            (Some((id, kind, running)), _) => ProvisioningError::InProgress {
+                slug: self.slug.clone(),
+                operation: Some(*id),
+                kind: kind.clone(),
+                running: *running,
+            },
+            (None, Undo::Labels(_)) => labels_changed(&self.slug),
+            (None, _) => ProvisioningError::ChangedSince {
                 slug: self.slug.clone(),
                 by: format!("nexus operation list --tenant {} shows by whom", self.slug),
             },
@@ -242,8 +265,8 @@ impl store::MemberRow {
         matches!(self.state.as_str(), "running" | "stopped" | "rolling_back")
     }
 
-    /// `None` where it was rolled back already.
-    fn member(self, retention_days: u32) -> Option<Member> {
+    /// `None` where it was rolled back already. Labels are put back whatever else changes the tenant.
+    fn member(self, retention_days: u32, runs: bool) -> Option<Member> {
         if self.state == "rolled_back" {
             return None;
         }
@@ -252,7 +275,10 @@ impl store::MemberRow {
         } else {
             self.undo(retention_days)?
         };
-        Some(Member { tenant: self.tenant_id, slug: self.slug, operation: self.id, prospect, undo })
+        let other = self.other_id.zip(self.other_kind).filter(|_| !matches!(undo, Undo::Labels(_)));
+        let prospect = if other.is_some() { Prospect::InProgress } else { prospect };
+        let other = other.map(|(id, kind)| (id, kind, runs));
+        Some(Member { tenant: self.tenant_id, slug: self.slug, operation: self.id, prospect, undo, other })
     }
 
     fn undo(&self, retention_days: u32) -> Option<(Prospect, Undo)> {

@@ -1,8 +1,8 @@
 //! The SQL of batches.
 
 use serde_json::Value;
-use sqlx::FromRow;
 use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 
 use crate::features::tenants::TenantState;
@@ -60,12 +60,22 @@ pub(super) struct MemberRow {
     pub(super) is_last: bool,
     /// Whether a rollback of the batch began to change the tenant back, and is not finished.
     pub(super) is_half_reversed: bool,
+    /// An operation of the tenant that is not over, and is neither of the batch nor of a rollback of it.
+    pub(super) other_id: Option<OperationId>,
+    /// Its kind.
+    pub(super) other_kind: Option<String>,
 }
+
+/// Operations that are not over.
+const OPEN: &str = "('running', 'stopped', 'rolling_back')";
+
+/// Those of this batch, and of rollbacks of it.
+const OWN: &str = "(batch_id = $1 or batch_id in (select id from control.batches where reverses = $1))";
 
 /// The changes of a batch, by slug.
 pub(super) async fn members(control: &mut PgConnection, id: BatchId) -> Result<Vec<MemberRow>, DbError> {
-    Ok(sqlx::query_as(
-        "select operations.id, tenant_id, slug, kind, operations.state, request,
+    let statement = format!(
+        "select operations.id, tenant_id, slug, operations.kind, operations.state, request,
                 tenants.state as tenant_state, labels,
                 not exists (select from control.operations as later
                             where later.tenant_id = operations.tenant_id and later.state <> 'rolled_back'
@@ -74,14 +84,25 @@ pub(super) async fn members(control: &mut PgConnection, id: BatchId) -> Result<V
                               and (later.created_at, later.id) > (operations.created_at, operations.id)) as is_last,
                 exists (select from control.operations as back
                         join control.batches on batches.id = back.batch_id and batches.reverses = $1
-                        where back.tenant_id = operations.tenant_id
-                          and back.state in ('running', 'stopped', 'rolling_back')) as is_half_reversed
+                        where back.tenant_id = operations.tenant_id and back.state in {OPEN}) as is_half_reversed,
+                other.id as other_id, other.kind as other_kind
          from control.operations join control.tenants on tenants.id = tenant_id
-         where batch_id = $1 order by slug, operations.created_at",
-    )
-    .bind(id)
-    .fetch_all(control)
-    .await?)
+         left join lateral (
+             select id, kind from control.operations as it
+             where it.tenant_id = tenants.id and it.state in {OPEN} and {OWN} is not true limit 1) as other on true
+         where batch_id = $1 order by slug, operations.created_at"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_all(control).await?)
+}
+
+/// Whether an operation is of a batch, or of a rollback of it.
+pub(super) async fn is_own(
+    control: &mut PgConnection,
+    batch: BatchId,
+    operation: OperationId,
+) -> Result<bool, DbError> {
+    let statement = format!("select exists (select from control.operations where id = $2 and {OWN})");
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).bind(batch).bind(operation).fetch_one(control).await?)
 }
 
 /// A change of a tenant.
