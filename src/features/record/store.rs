@@ -205,3 +205,14 @@ pub(super) async fn run(control: &mut PgConnection, statements: &SecretString) -
     sqlx::raw_sql(AssertSqlSafe(statements.expose_secret().to_owned())).execute(control).await?;
     Ok(())
 }
+
+/// Compares the control database with the stamp that its server keeps of it.
+pub(super) async fn state(control: &mut PgConnection) -> Result<Option<String>, DbError> {
+    Ok(sqlx::query_scalar("select control.record_state()").fetch_one(control).await?)
+}
+
+/// For the transaction under way.
+pub(super) async fn accept_state(tx: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query("set local nexus.record_accepted to yes").execute(tx).await?;
+    Ok(())
+}

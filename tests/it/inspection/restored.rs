@@ -7,13 +7,13 @@ use crate::support::world::{Inventory, World};
 const BACKUP: &str = "_backup";
 
 /// Keeps the control database as it is now.
-fn keep(world: &World) {
+pub(super) fn keep(world: &World) {
     let name = &world.control;
     world.sql("postgres", &format!("create database {name}{BACKUP} template {name}"));
 }
 
 /// Puts back what was kept.
-fn restore(world: &World) {
+pub(super) fn restore(world: &World) {
     let name = &world.control;
     world.sql("postgres", &format!("drop database {name} with (force)"));
     world.sql("postgres", &format!("alter database {name}{BACKUP} rename to {name}"));
@@ -33,7 +33,7 @@ fn with_a_file(world: &World) {
 }
 
 /// Whether a verb says that the record is older than the world.
-fn says_older(world: &World, args: &[&str]) {
+pub(super) fn says_older(world: &World, args: &[&str]) {
     let (code, error) = world.error(args);
     assert_eq!((code, error["code"].as_str()), (9, Some("record_older_than_world")), "{args:?}: {error}");
 }

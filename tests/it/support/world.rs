@@ -265,6 +265,8 @@ impl Drop for World {
             self.control
         );
         let password = self.stack.password();
+        let role = format!("drop role if exists nexus_record_{}", self.id.replace('-', ""));
+        let _ = self.sql_as("nexus", &password, "postgres", &role);
         for name in self.sql_as("nexus", &password, "postgres", &databases).unwrap_or_default() {
             let _ = self.sql_as(
                 "nexus",
