@@ -27,14 +27,14 @@ $$ select coalesce((
          on kept.classoid = 'pg_authid'::regclass and kept.objoid = to_regrole(control.stamp_role())),
        'older') $$;
 
-create function control.raise_stamp() returns trigger
-    language plpgsql security definer set search_path = pg_catalog, pg_temp as
+create function control.raise_stamp() returns void
+    language plpgsql set search_path = pg_catalog, pg_temp as
 $$ declare
     role text := control.stamp_role();
     next uuid := gen_random_uuid();
 begin
     if role is null or current_setting('nexus.record_stamped', true) = 'yes' then
-        return null;
+        return;
     end if;
     perform from control.record_stamp for update;
     if control.record_state() not in ('current', 'unstamped')
@@ -48,30 +48,45 @@ begin
     execute format('comment on role %I is %L', role, 'nexus-record:' || next);
     update control.record_stamp set stamp = next, kept = true;
     perform set_config('nexus.record_stamped', 'yes', true);
+end $$;
+
+-- Runs as the owner, so that a login with INSERT on the log can write a row and not the stamp.
+create function control.record_stamped() returns trigger
+    language plpgsql security definer set search_path = pg_catalog, pg_temp as
+$$ begin
+    perform control.raise_stamp();
     return null;
 end $$;
 
-revoke execute on function control.stamp_role(), control.record_state(), control.raise_stamp() from public;
+revoke execute on function control.stamp_role(), control.record_state(), control.raise_stamp(),
+    control.record_stamped() from public;
 
 -- At the commit: whoever waits for the stamp's row then holds all other locks already.
 create constraint trigger record_stamped after insert on control.audit_log
-    deferrable initially deferred for each row execute function control.raise_stamp();
+    deferrable initially deferred for each row execute function control.record_stamped();
 create constraint trigger record_stamped after insert on control.token_revocations
-    deferrable initially deferred for each row execute function control.raise_stamp();
+    deferrable initially deferred for each row execute function control.record_stamped();
 -- Also in a session that plays a replica, where others do not fire.
 alter table control.audit_log enable always trigger record_stamped;
 alter table control.token_revocations enable always trigger record_stamped;
 
--- The same for the platform's own realm, whose tables are made after these.
+-- The same for the platform's own realm, whose schema is made after these and holds no trigger with a
+-- function of another.
 create function control.stamp_realm() returns void
     language plpgsql set search_path = pg_catalog, pg_temp as
 $$ begin
-    if exists (select from pg_trigger
-               where tgrelid = 'nexus.audit_log'::regclass and tgname = 'record_stamped') then
+    if to_regprocedure('nexus.record_stamped()') is not null then
         return;
     end if;
+    create function nexus.record_stamped() returns trigger
+        language plpgsql security definer set search_path = pg_catalog, pg_temp as
+    $stamped$ begin
+        perform control.raise_stamp();
+        return null;
+    end $stamped$;
+    revoke execute on function nexus.record_stamped() from public;
     create constraint trigger record_stamped after insert on nexus.audit_log
-        deferrable initially deferred for each row execute function control.raise_stamp();
+        deferrable initially deferred for each row execute function nexus.record_stamped();
     alter table nexus.audit_log enable always trigger record_stamped;
 end $$;
 
