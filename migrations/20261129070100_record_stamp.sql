@@ -1,52 +1,42 @@
 -- A stamp of this database that its server keeps outside of it, where a restore of this database does
--- not reach: the comment of a role that nobody can log in as. Comments of roles are in a catalog that
--- all databases of a server share and change in the transaction of the session (manual, chapter 53.50),
--- so the stamp changes exactly when the change that it stands for is committed. Every login can read
--- comments: it is random, and tells nothing.
+-- not reach: until when the password of a role would be valid that has none and cannot log in. Roles are
+-- in a catalog that all databases of a server share and change in the transaction of the session
+-- (manual, chapter 53.8), so the stamp changes exactly when the change that it stands for is committed;
+-- and every session has that catalog open already, which comments, in pg_shdescription, are not. Every
+-- login can read it: it is random, and tells nothing.
 
-create table control.record_stamp (
-    only_one boolean primary key default true check (only_one),
-    stamp uuid not null default gen_random_uuid(),
-    -- Whether the server was given one.
-    kept boolean not null default false
-);
-insert into control.record_stamp default values;
-
-create function control.stamp_role() returns text
-    language sql stable set search_path = pg_catalog, pg_temp as
-$$ select 'nexus_record_' || replace(id::text, '-', '') from control.installation $$;
-
--- current, older (another stamp is kept), moved (none is kept, and one was), or unstamped.
-create function control.record_state() returns text
-    language sql stable set search_path = pg_catalog, pg_temp as
-$$ select coalesce((
-       select case when kept.description = 'nexus-record:' || ours.stamp then 'current'
-                   when kept.description is not null then 'older'
-                   when ours.kept then 'moved' else 'unstamped' end
-       from control.record_stamp as ours left join pg_shdescription as kept
-         on kept.classoid = 'pg_authid'::regclass and kept.objoid = to_regrole(control.stamp_role())),
-       'older') $$;
+-- None: the server was not given one yet.
+alter table control.installation add column stamp timestamptz;
 
 create function control.raise_stamp() returns void
     language plpgsql set search_path = pg_catalog, pg_temp as
 $$ declare
-    role text := control.stamp_role();
-    next uuid := gen_random_uuid();
+    ours record;
+    kept record;
+    role text;
+    next timestamptz := timestamptz '2000-01-01 00:00:00Z' + trunc(random() * 250000000000) * interval '1 second'
+                        + trunc(random() * 1000000) * interval '1 microsecond';
 begin
-    if role is null or current_setting('nexus.record_stamped', true) = 'yes' then
+    if current_setting('nexus.record_stamped', true) = 'yes' then
         return;
     end if;
-    perform from control.record_stamp for update;
-    if control.record_state() not in ('current', 'unstamped')
+    select id, stamp into ours from control.installation for update;
+    if ours.id is null then
+        return;
+    end if;
+    role := 'nexus_record_' || replace(ours.id::text, '-', '');
+    select rolname, rolvaliduntil into kept from pg_authid where rolname = role;
+    if kept.rolvaliduntil is distinct from ours.stamp
        and current_setting('nexus.record_accepted', true) is distinct from 'yes' then
         raise exception 'the control database is not as its server has last seen it; it was probably restored from a backup'
             using errcode = 'NX001';
     end if;
-    if to_regrole(role) is null then
+    if kept.rolname is null then
         execute format('create role %I nologin', role);
     end if;
-    execute format('comment on role %I is %L', role, 'nexus-record:' || next);
-    update control.record_stamp set stamp = next, kept = true;
+    execute format('alter role %I valid until %L', role,
+                   to_char(next at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'));
+    update control.installation set stamp = next;
     perform set_config('nexus.record_stamped', 'yes', true);
 end $$;
 
@@ -58,10 +48,9 @@ $$ begin
     return null;
 end $$;
 
-revoke execute on function control.stamp_role(), control.record_state(), control.raise_stamp(),
-    control.record_stamped() from public;
+revoke execute on function control.raise_stamp(), control.record_stamped() from public;
 
--- At the commit: whoever waits for the stamp's row then holds all other locks already.
+-- At the commit: whoever waits for the installation's row then holds all other locks already.
 create constraint trigger record_stamped after insert on control.audit_log
     deferrable initially deferred for each row execute function control.record_stamped();
 create constraint trigger record_stamped after insert on control.token_revocations

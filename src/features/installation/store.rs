@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
+use crate::features::record::STATE;
 use crate::infra::db::{DbError, PgConnection, identifier};
 
 /// What the control database says of itself.
@@ -21,10 +22,10 @@ pub(super) async fn facts(
     control: &mut PgConnection,
     first: Option<&SecretString>,
 ) -> Result<Option<Facts>, DbError> {
-    match ask(control, first, "control.record_state()").await {
+    match ask(control, first, STATE).await {
         Ok(facts) => Ok(Some(facts)),
-        // 42883: no such function, because the tables are of an older version.
-        Err(error) if error.state() == Some("42883") => Ok(Some(ask(control, first, "null::text").await?)),
+        // 42703: no such column, because the tables are of an older version.
+        Err(error) if error.state() == Some("42703") => Ok(Some(ask(control, first, "null::text").await?)),
         // 3F000: no such schema; 42P01: no such table.
         Err(error) if matches!(error.state(), Some("3F000" | "42P01")) => Ok(None),
         Err(error) => Err(error),

@@ -16,3 +16,4 @@ pub use checksums::{Identity, access_key, arm, installation, place, slug, slug_p
 pub use service::{
     Flaw, arm_session, examine, rebuild_revocations, revocations_flaw, seal, seal_revocations,
 };
+pub use store::STATE;

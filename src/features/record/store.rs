@@ -206,9 +206,16 @@ pub(super) async fn run(control: &mut PgConnection, statements: &SecretString) -
     Ok(())
 }
 
-/// Compares the control database with the stamp that its server keeps of it.
+/// The expression that compares the control database with the stamp that its server keeps of it:
+/// `current`, `moved` (none is kept, and one was) or `older`.
+pub const STATE: &str = "(select case when kept.stamp is not distinct from ours.stamp then 'current'
+                                     when kept.stamp is null then 'moved' else 'older' end
+     from control.installation as ours, lateral (
+         select (select rolvaliduntil from pg_authid
+                 where rolname = 'nexus_record_' || replace(ours.id::text, '-', '')) as stamp) as kept)";
+
 pub(super) async fn state(control: &mut PgConnection) -> Result<Option<String>, DbError> {
-    Ok(sqlx::query_scalar("select control.record_state()").fetch_one(control).await?)
+    Ok(sqlx::query_scalar(AssertSqlSafe(format!("select {STATE}"))).fetch_one(control).await?)
 }
 
 /// For the transaction under way.

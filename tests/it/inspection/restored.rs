@@ -12,11 +12,24 @@ pub(super) fn keep(world: &World) {
     world.sql("postgres", &format!("create database {name}{BACKUP} template {name}"));
 }
 
-/// Puts back what was kept.
-pub(super) fn restore(world: &World) {
+/// Puts back what was kept, and nothing beside it.
+pub(super) fn restore_alone(world: &World) {
     let name = &world.control;
     world.sql("postgres", &format!("drop database {name} with (force)"));
     world.sql("postgres", &format!("alter database {name}{BACKUP} rename to {name}"));
+}
+
+/// Puts back what was kept with what its own server kept of it, as if that had been put back as a whole
+/// and tenants were on another: numbers of changes are left to tell.
+fn restore(world: &World) {
+    restore_alone(world);
+    let role = format!("nexus_record_{}", world.id.replace('-', ""));
+    world.control_sql(&format!(
+        "set timezone to 'UTC';
+         do $$ begin
+             execute format('alter role {role} valid until %L', (select stamp from control.installation));
+         end $$"
+    ));
 }
 
 fn create(world: &World, slug: &str) {

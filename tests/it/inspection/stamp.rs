@@ -2,7 +2,7 @@
 //! control database was changed since.
 
 use super::fsck;
-use super::restored::{keep, restore, says_older};
+use super::restored::{keep, restore_alone as restore, says_older};
 use crate::support::world::World;
 
 const ANN: &str = "ann@acme.example";
