@@ -39,11 +39,27 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the context. The embedded stack is started, and set up, where it is not.
+    /// Opens the context for a command that changes something or hands out credentials.
+    ///
+    /// # Errors
+    /// As [`App::open_to_read`]; when the control database was restored from a backup and lacks what
+    /// was changed or revoked since.
+    pub async fn open(
+        settings: &Settings,
+        caller: &Caller,
+        progress: &dyn Progress,
+    ) -> Result<Self, AnyFailure> {
+        let app = Self::open_to_read(settings, caller, progress).await?;
+        app.provisioning.installation.age.require_current()?;
+        Ok(app)
+    }
+
+    /// Opens the context, however old its control database is. The embedded stack is started, and set
+    /// up, where it is not.
     ///
     /// # Errors
     /// When a server does not answer, the context is not set up, or the master key is not there.
-    pub async fn open(
+    pub async fn open_to_read(
         settings: &Settings,
         caller: &Caller,
         progress: &dyn Progress,
@@ -86,6 +102,7 @@ impl App {
             Ok(app) => app,
             Err(_) => Self::open(settings, caller, progress).await?,
         };
+        app.provisioning.installation.age.require_current()?;
         let worker = app.provisioning.worker(app.control, admin).await?;
         Ok((app.provisioning, worker))
     }

@@ -9,7 +9,7 @@ use crate::features::iam::{Place, Realm, Rules, TakeBack};
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure, Progress, TenantId, UserId};
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure, TenantId, UserId};
 use crate::settings::Settings;
 
 impl App {
@@ -18,20 +18,6 @@ impl App {
     /// A tenant's is entered by the administrator's login of its server, whose startup options beat
     /// whatever the tenant set on its database, and then with the rights of the tenant's own owner
     /// role.
-    ///
-    /// # Errors
-    /// As [`App::open`]; when there is no such tenant, or it is not active.
-    pub async fn open_realm(
-        settings: &Settings,
-        caller: &Caller,
-        tenant: Option<&TenantRef>,
-        progress: &dyn Progress,
-    ) -> Result<Realm, AnyFailure> {
-        let app = Self::open(settings, caller, progress).await?;
-        app.enter_realm(settings, caller, tenant).await
-    }
-
-    /// The same, of a context that is open.
     ///
     /// # Errors
     /// When there is no such tenant, it is not active, or its server does not answer.

@@ -169,7 +169,7 @@ async fn create(args: CreateArgs, on: &Invocation) -> CommandResult {
 
 async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     // A slip is told from a user who has none.

@@ -223,13 +223,13 @@ pub async fn run(args: ClusterArgs, on: &Invocation) -> CommandResult {
             on.screen.thing(&view)?;
         }
         Verb::List(ListArgs {}) => {
-            let mut app = App::open(&settings, &caller, &progress).await?;
+            let mut app = App::open_to_read(&settings, &caller, &progress).await?;
             let placement = app.provisioning.placement.clone();
             drop(progress);
             pages::list(on, placement.clusters(&mut app.control).await?, "servers")?;
         }
         Verb::Show(NameArgs { name }) => {
-            let mut app = App::open(&settings, &caller, &progress).await?;
+            let mut app = App::open_to_read(&settings, &caller, &progress).await?;
             let placement = app.provisioning.placement.clone();
             drop(progress);
             on.screen.thing(&placement.show_cluster(&mut app.control, name.as_str()).await?)?;

@@ -67,7 +67,7 @@ pub struct FsckArgs {
 pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
-    let mut app = App::open(&settings, &caller, &progress).await?;
+    let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     let request = Request {
         selector: Selector::all_of(args.conditions.clone()),
         cluster: args.cluster.clone(),

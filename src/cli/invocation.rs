@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::Screen;
 use super::{GlobalArgs, logging};
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure};
+use crate::app::App;
+use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure, Progress};
 use crate::settings::{Flags, Loaded, Settings, Sources};
 
 /// The user stopped work that only reads.
@@ -94,6 +95,19 @@ impl Invocation {
     /// When the context is not described, or lacks a key it must have.
     pub fn settings(&self) -> Result<Settings, AnyFailure> {
         Ok(self.loaded.settings()?)
+    }
+
+    /// Opens the context, however old its control database is where the command only reads.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open(&self, progress: &dyn Progress) -> Result<App, AnyFailure> {
+        let (settings, caller) = (self.settings()?, self.caller());
+        if self.screen.reads() {
+            App::open_to_read(&settings, &caller, progress).await
+        } else {
+            App::open(&settings, &caller, progress).await
+        }
     }
 
     /// Who asks: the account on this machine that runs the command.

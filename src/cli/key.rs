@@ -148,7 +148,7 @@ pub async fn run(args: KeyArgs, on: &Invocation) -> CommandResult {
 
 async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
     let keys = app.tokens(&settings).keys(&mut app.control, &caller).await?;
     let shown = keys.into_iter().filter(|key| args.all_states || key.state.as_str() != "gone");
     super::pages::list(on, shown.collect(), "keys")?;

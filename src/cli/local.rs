@@ -142,7 +142,7 @@ pub async fn run(args: LocalArgs, on: &Invocation) -> CommandResult {
                 return Ok(Exit::Done);
             }
             // Opening the context starts the stack and sets it up.
-            App::open(&settings, &on.caller(), &on.screen.progress()).await?;
+            App::open_to_read(&settings, &on.caller(), &on.screen.progress()).await?;
             on.screen.thing(&stack.status().await?)?;
         }
         Verb::Down(DownArgs {}) if on.global.dry_run => {
@@ -160,7 +160,7 @@ pub async fn run(args: LocalArgs, on: &Invocation) -> CommandResult {
         Verb::Logs(args) => logs(&args, &stack, on).await?,
         Verb::Reset(args) => reset(&args, &stack, on).await?,
         Verb::Psql(args) => {
-            let app = App::open(&settings, &on.caller(), &on.screen.progress()).await?;
+            let app = App::open_to_read(&settings, &on.caller(), &on.screen.progress()).await?;
             let server = app.provisioning.control.clone();
             drop(app);
             return psql::run(&server, &args.args, on).await;

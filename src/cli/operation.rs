@@ -135,7 +135,7 @@ pub struct RollbackArgs {
 pub async fn run(args: OperationArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
-    let mut app = App::open(&settings, &caller, &progress).await?;
+    let mut app = on.open(&progress).await?;
     match args.verb {
         Verb::List(args) => list(&args, &mut app, &caller, on).await,
         Verb::Show(args) => {

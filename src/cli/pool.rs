@@ -88,7 +88,7 @@ pub async fn run(args: PoolArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
     if matches!(args.verb, Verb::List(_)) {
-        let mut app = App::open(&settings, &caller, &progress).await?;
+        let mut app = App::open_to_read(&settings, &caller, &progress).await?;
         drop(progress);
         super::pages::list(on, Provisioning::list_pools(&mut app.control).await?, "pools")?;
         return Ok(Exit::Done);

@@ -45,7 +45,7 @@ pub struct StatusArgs {}
 pub async fn run(args: SecretArgs, on: &Invocation) -> CommandResult {
     let Verb::Status(StatusArgs {}) = args.verb;
     let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
     let status = app.provisioning.secrets.status(&mut app.control).await?;
     on.screen.list(status.master_keys)?;
     if !status.matches {

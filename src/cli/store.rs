@@ -218,7 +218,7 @@ pub async fn run(args: StoreArgs, on: &Invocation) -> CommandResult {
 }
 
 async fn open(on: &Invocation) -> Result<App, AnyFailure> {
-    App::open(&on.settings()?, &on.caller(), &on.screen.progress()).await
+    on.open(&on.screen.progress()).await
 }
 
 async fn add(args: &AddArgs, on: &Invocation) -> CommandResult {

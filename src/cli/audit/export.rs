@@ -12,7 +12,7 @@ use crate::kernel::AnyFailure;
 pub(super) async fn run(args: ExportArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
-    let mut app = App::open(&settings, &caller, &progress).await?;
+    let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     let period = args.period.period();
     let name = args.file.as_ref().map(|path| path.display().to_string());
     if on.global.dry_run {

@@ -11,7 +11,7 @@ use crate::features::tenants::{self, TenantRef};
 
 pub(super) async fn run(args: ListArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
     let Period { since, until } = args.period.period();
     let tenant = args.tenant.as_ref().map(|name| match name {
         TenantRef::Id(id) => OfTenant::Id(*id),

@@ -43,7 +43,7 @@ pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
         audit::check_file(&name(input), &mut *open(input)?, anchors, watch(on, &progress))?
     } else {
         let (settings, caller) = (on.settings()?, on.caller());
-        let mut app = App::open(&settings, &caller, &progress).await?;
+        let mut app = App::open_to_read(&settings, &caller, &progress).await?;
         let id = app.provisioning.installation.id;
         let verified = audit::verify(&mut app.control, &caller, id, anchors, watch(on, &progress)).await?;
         let App { provisioning, control } = &mut app;
@@ -68,7 +68,7 @@ pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
 pub(super) async fn anchor(args: AnchorArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
-    let mut app = App::open(&settings, &caller, &progress).await?;
+    let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     let file = match &args.file {
         Some(path) if !on.global.dry_run => Some(AnchorFile::open(path)?),
         _ => None,

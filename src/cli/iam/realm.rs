@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::Value;
 
 use super::super::{Invocation, complete};
-use crate::app::App;
 use crate::features::iam::{Name, Realm};
 use crate::features::tenants::TenantRef;
 use crate::kernel::AnyFailure;
@@ -26,7 +25,8 @@ impl RealmArgs {
     pub async fn open(&self, on: &Invocation) -> Result<Realm, AnyFailure> {
         let (settings, caller) = (on.settings()?, on.caller());
         let progress = on.screen.progress();
-        let realm = App::open_realm(&settings, &caller, self.tenant.as_ref(), &progress).await?;
+        let app = on.open(&progress).await?;
+        let realm = app.enter_realm(&settings, &caller, self.tenant.as_ref()).await?;
         Ok(realm.dry_run(on.global.dry_run))
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::super::output::{Column, Row};
 use super::super::{CommandResult, Exit, Invocation, complete};
-use super::set::open;
+use super::set::open_to_read;
 use super::sources::SourceArgs;
 use crate::features::migrations::SetName;
 use crate::features::migrations::lint::{self, Finding, State};
@@ -50,7 +50,7 @@ pub(super) async fn run(args: &LintArgs, on: &Invocation) -> CommandResult {
     }
     // Files that are named need no installation.
     if args.files.is_empty() || !args.sets.is_empty() {
-        let mut app = open(on).await?;
+        let mut app = open_to_read(on).await?;
         let sources = args.source.clone().with_settings(on)?;
         let (texts, misnamed) =
             lint::of_sets(&mut app.control, (&args.sets, &sources), args.all_files).await?;

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::super::output::{Column, Row};
 use super::super::{CommandResult, Exit, Invocation, complete};
-use super::set::open;
+use super::set::open_to_read;
 use super::sources::SourceArgs;
 use crate::features::migrations::{self, MadeFile, NewFile, SetName};
 
@@ -36,7 +36,7 @@ pub(super) struct NewArgs {
 }
 
 pub(super) async fn run(args: NewArgs, on: &Invocation) -> CommandResult {
-    let mut app = open(on).await?;
+    let mut app = open_to_read(on).await?;
     let sources = args.source.with_settings(on)?;
     let new = NewFile {
         set: args.set,

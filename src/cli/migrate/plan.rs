@@ -52,7 +52,7 @@ pub(super) async fn run(args: PlanArgs, on: &Invocation) -> CommandResult {
     }
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
-    let mut app = App::open(&settings, &caller, &progress).await?;
+    let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     drop(progress);
     let files = (args.files, args.source.with_settings(on)?);
     let request = request(args.which, files, &args.pace, Duration::ZERO, None);

@@ -102,9 +102,9 @@ pub(super) struct RollbackArgs {
 }
 
 pub(super) async fn run(verb: RunsVerb, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
+    let caller = on.caller();
     let progress = on.screen.progress();
-    let mut app = App::open(&settings, &caller, &progress).await?;
+    let mut app = on.open(&progress).await?;
     let fleet = app.fleet();
     let watch = (&progress as &dyn Progress, &on.interrupt);
     match verb {

@@ -128,7 +128,10 @@ pub(super) struct RemoveArgs {
 }
 
 pub(super) async fn run(verb: SetVerb, on: &Invocation) -> CommandResult {
-    let mut app = open(on).await?;
+    let mut app = match verb {
+        SetVerb::List(_) | SetVerb::Show(_) => open_to_read(on).await?,
+        _ => App::open(&on.settings()?, &on.caller(), &on.screen.progress()).await?,
+    };
     match verb {
         SetVerb::Add(args) => add(args, &mut app, on).await,
         SetVerb::List(ListArgs { source }) => {
@@ -147,9 +150,9 @@ pub(super) async fn run(verb: SetVerb, on: &Invocation) -> CommandResult {
     }
 }
 
-/// Opens the context.
-pub(super) async fn open(on: &Invocation) -> Result<App, AnyFailure> {
-    App::open(&on.settings()?, &on.caller(), &on.screen.progress()).await
+/// Opens the context for what changes nothing in it.
+pub(super) async fn open_to_read(on: &Invocation) -> Result<App, AnyFailure> {
+    App::open_to_read(&on.settings()?, &on.caller(), &on.screen.progress()).await
 }
 
 async fn add(args: AddArgs, app: &mut App, on: &Invocation) -> CommandResult {

@@ -37,7 +37,7 @@ pub(super) struct StatusArgs {
 
 pub(super) async fn run(args: StatusArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
     let sources = SourceArgs::default().with_settings(on)?;
     let report = fleet::status(&mut app.control, &caller, (&args.tenants.wanted(), &sources)).await?;
     let behind = report.behind();

@@ -49,7 +49,7 @@ pub(super) struct VerifyArgs {
 pub(super) async fn run(args: VerifyArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
-    let mut app = App::open(&settings, &caller, &progress).await?;
+    let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     let wanted = args.tenants.wanted();
     let differences = args.diff || wanted.is_one();
     let sources = args.source.with_settings(on)?;

@@ -13,7 +13,14 @@ use crate::features::tenants::{self, EnvView};
 
 pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let reveal = args.reveal || args.file.is_some();
+    let progress = on.screen.progress();
+    let mut app = if reveal {
+        App::open(&settings, &caller, &progress).await?
+    } else {
+        App::open_to_read(&settings, &caller, &progress).await?
+    };
+    drop(progress);
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?.active()?;
     let environment = app.environment(&tenant).await?;
     let format = format_of(args.format, on);
@@ -27,7 +34,6 @@ pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
         on.screen.note(&format!("would write the environment of {} into {path}", tenant.slug));
         return Ok(Exit::Done);
     }
-    let reveal = args.reveal || args.file.is_some();
     if reveal {
         let how = if args.file.is_some() { "file" } else { "reveal" };
         app.note_disclosure(&caller, &tenant, "tenant.env", how).await?;

@@ -13,7 +13,7 @@ const FIRST: u64 = 50;
 
 pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
     let state = args.state.map(Selector::state);
     let selector = Selector::all_of(args.conditions.into_iter().chain(state));
     let filter = TenantFilter { selector, search: args.search };
@@ -80,7 +80,7 @@ async fn say_empty(
 
 pub(super) async fn show(args: &ShowArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?;
     let former_slugs = tenants::former_slugs(&mut app.control, &caller, tenant.id).await?;
     on.screen.thing(&ShownView { tenant: tenant.into(), former_slugs })?;

@@ -58,7 +58,7 @@ pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
     }
     let (settings, caller) = (on.settings()?, on.caller());
     let progress = on.screen.progress();
-    let mut app = App::open(&settings, &caller, &progress).await?;
+    let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     if args.public_key {
         let App { provisioning, control } = &mut app;
         let (pem, fingerprint) = inspection::public_key(provisioning, control, &caller).await?;

@@ -10,7 +10,7 @@ use crate::kernel::{AnyFailure, Caller, Email, ErrorKind};
 
 pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
     let tenant = match &args.tenant {
         Some(tenant) => Some(app.realm_name(&caller, Some(tenant)).await?.id),
         None => None,

@@ -249,6 +249,9 @@ pub(super) async fn age(
     };
     let looking = async {
         let mut control = address.connect("nexus:doctor").await?;
+        if let Err(older) = record::age(&mut control).await?.require_current() {
+            return Ok(Some(older));
+        }
         for (name, seen) in worlds {
             let world = seen.iter().filter(|(of, _)| *of == id).map(|(_, fence)| *fence).max().unwrap_or(0);
             if let Some(older) = compare_age(&mut control, name, world, 0).await? {

@@ -39,6 +39,15 @@ pub(super) async fn age(
     Ok(())
 }
 
+/// Compares the control database with what its own server has seen of it.
+pub(super) async fn own_age(control: &mut PgConnection) -> Result<Option<Finding>, InspectionError> {
+    let older = record::age(control).await?.require_current().err();
+    let of = |older: record::RecordOlder| {
+        Finding::new(RECORD_OLDER, None, &Place::Control, Place::Control.to_string(), older.to_string())
+    };
+    Ok(older.map(of))
+}
+
 /// Whether the rows that decide who gets whose credentials are as they were written.
 ///
 /// # Errors
@@ -220,6 +229,7 @@ pub async fn accept(
         return Err(InspectionError::NothingToAccept);
     }
     let mut tx = durable_transaction(control).await?;
+    record::accept_age(&mut tx).await?;
     // What it says must fit before anything is revoked below.
     if revocations {
         record::rebuild_revocations(&mut tx).await?;

@@ -75,9 +75,12 @@ impl Look<'_> {
                 sight.add(&place, seen);
             }
         }
-        if self.whole_stores() && self.goes_to(&Place::Control) {
-            let mut findings = self.sealed_orphans(control).await?;
-            findings.extend(record::examine_record(self.on, control, self.caller).await?);
+        if self.goes_to(&Place::Control) {
+            let mut findings = Vec::from_iter(record::own_age(control).await?);
+            if self.whole_stores() {
+                findings.extend(self.sealed_orphans(control).await?);
+                findings.extend(record::examine_record(self.on, control, self.caller).await?);
+            }
             sight.add(&Place::Control, Sight { findings, ..Sight::default() });
         }
         Ok(sight)

@@ -1,6 +1,7 @@
 //! What can go wrong with the installation as a whole.
 
 use crate::features::placement::PlacementError;
+use crate::features::record::RecordOlder;
 use crate::features::secrets::SecretsError;
 use crate::infra::cluster::ClusterError;
 use crate::infra::db::DbError;
@@ -42,6 +43,9 @@ pub enum InstallationError {
     /// Someone else is initialising or building the template.
     #[error("another process is setting this installation up")]
     Busy,
+    /// The control database was restored from a backup.
+    #[error(transparent)]
+    RecordOlder(#[from] RecordOlder),
     /// A statement failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -68,6 +72,7 @@ impl Failure for InstallationError {
             Self::NotInitialised { .. } | Self::Behind { .. } => ErrorKind::Unavailable,
             Self::Initialised { .. } | Self::Ahead { .. } => ErrorKind::Conflict,
             Self::Busy => ErrorKind::Busy,
+            Self::RecordOlder(error) => error.kind(),
             Self::Db(error) => error.kind(),
             Self::Cluster(error) => error.kind(),
             Self::Placement(error) => error.kind(),
@@ -82,6 +87,7 @@ impl Failure for InstallationError {
             Self::Behind { .. } => "control_behind",
             Self::Ahead { .. } => "control_ahead",
             Self::Busy => "setup_busy",
+            Self::RecordOlder(error) => error.code(),
             Self::Db(error) => error.code(),
             Self::Cluster(error) => error.code(),
             Self::Placement(error) => error.code(),
@@ -94,6 +100,7 @@ impl Failure for InstallationError {
             Self::NotInitialised { .. } | Self::Behind { .. } => vec!["set it up: nexus init".to_owned()],
             Self::Ahead { .. } => vec!["use the newer nexus".to_owned()],
             Self::Busy => vec!["repeat the command in a moment".to_owned()],
+            Self::RecordOlder(error) => error.hints(),
             Self::Db(error) => error.hints(),
             Self::Cluster(error) => error.hints(),
             Self::Secrets(error) => error.hints(),

@@ -11,7 +11,7 @@ use super::store;
 use crate::features::audit;
 use crate::features::iam::{self, FirstSignIn};
 use crate::features::placement::{Cluster, DEFAULT, ServerRecord, check_rights, note_system, template};
-use crate::features::record;
+use crate::features::record::{self, Age};
 use crate::features::secrets::Secrets;
 use crate::infra::cluster::{close_maintenance_databases, prepare_high_water, server_state};
 use crate::infra::crypto::RecordKey;
@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Installation {
     /// Marks everything that this installation makes.
     pub id: Uuid,
+    /// How old the control database was when it was opened.
+    #[serde(skip)]
+    pub age: Age,
     #[serde(skip)]
     key: MarkKey,
 }
@@ -127,7 +130,7 @@ pub async fn open(
             return Err(InstallationError::Ahead { is, knows: needs });
         }
     }
-    Ok(Installation { id, key: MarkKey::default() })
+    Ok(Installation { id, age: Age::of(facts.state.as_deref()), key: MarkKey::default() })
 }
 
 impl Setup<'_> {
@@ -150,6 +153,7 @@ impl Setup<'_> {
             .ok_or(InstallationError::Busy)?;
         let outcome = self.tables(&mut control, caller, progress).await?;
         let (Outcome::Made(it) | Outcome::Upgraded(it) | Outcome::Found(it)) = outcome;
+        it.age.require_current()?;
         note_system(&mut control, &system_id).await?;
         let state = server_state(&mut admin, it.id).await?;
         ServerRecord::read(&mut control, DEFAULT).await?.admit(&mut control, DEFAULT, &state).await?;
@@ -198,8 +202,10 @@ impl Setup<'_> {
         progress.event(Event::Note(format!("preparing the control database {}", self.control.display())));
         CONTROL.apply(control).await?;
         REALM.apply(control).await?;
+        store::stamp_realm(control).await?;
         if upgraded {
             let found = open(control, self.control, None).await?;
+            found.age.require_current()?;
             self.seal_what_is_not(control, caller).await?;
             return Ok(Outcome::Upgraded(found));
         }
@@ -220,6 +226,6 @@ impl Setup<'_> {
         };
         audit::record(&mut tx, entry).await?;
         tx.commit().await.map_err(DbError::from)?;
-        Ok(Outcome::Made(Installation { id, key: MarkKey::default() }))
+        Ok(Outcome::Made(Installation { id, age: Age::Current, key: MarkKey::default() }))
     }
 }

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
+use crate::features::record::STATE;
 use crate::infra::db::{DbError, PgConnection, identifier};
 
 /// What the control database says of itself.
@@ -12,6 +13,7 @@ pub(super) struct Facts {
     pub(super) id: Option<Uuid>,
     pub(super) control_version: Option<i64>,
     pub(super) realm_version: Option<i64>,
+    pub(super) state: Option<String>,
 }
 
 /// Reads the installation's facts, and runs `first` before, which gives no rows; `None` where the
@@ -20,20 +22,37 @@ pub(super) async fn facts(
     control: &mut PgConnection,
     first: Option<&SecretString>,
 ) -> Result<Option<Facts>, DbError> {
-    // As text it needs one round trip, bound two: it is asked once.
-    let statements = format!(
-        "{}; select (select id from control.installation) as id,
-                (select max(version) from control._sqlx_migrations) as control_version,
-                (select max(version) from nexus._sqlx_migrations) as realm_version",
-        first.map_or("", |first| first.expose_secret())
-    );
-    let facts = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_one(control).await;
-    match facts.and_then(|row| Facts::from_row(&row)).map_err(DbError::from) {
+    match ask(control, first, STATE).await {
         Ok(facts) => Ok(Some(facts)),
+        // 42703: no such column, because the tables are of an older version.
+        Err(error) if error.state() == Some("42703") => Ok(Some(ask(control, first, "null::text").await?)),
         // 3F000: no such schema; 42P01: no such table.
         Err(error) if matches!(error.state(), Some("3F000" | "42P01")) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+async fn ask(
+    control: &mut PgConnection,
+    first: Option<&SecretString>,
+    state: &str,
+) -> Result<Facts, DbError> {
+    // As text it needs one round trip, bound two: it is asked once.
+    let statements = format!(
+        "{}; select (select id from control.installation) as id,
+                (select max(version) from control._sqlx_migrations) as control_version,
+                (select max(version) from nexus._sqlx_migrations) as realm_version,
+                {state} as state",
+        first.map_or("", |first| first.expose_secret())
+    );
+    let facts = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_one(control).await;
+    Ok(facts.and_then(|row| Facts::from_row(&row))?)
+}
+
+/// Has changes in the platform's own realm stamp the control database, too.
+pub(super) async fn stamp_realm(control: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query("select control.stamp_realm()").execute(control).await?;
+    Ok(())
 }
 
 /// Whether the installation's row bears a checksum: then all rows should.

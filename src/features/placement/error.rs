@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::opening::RecordOlder;
 use crate::features::migrations::MigrationsError;
+use crate::features::record::RecordOlder;
 use crate::features::secrets::SecretsError;
 use crate::infra::cluster::ClusterError;
 use crate::infra::crypto::RandomError;

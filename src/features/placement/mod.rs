@@ -22,7 +22,7 @@ pub use model::{
     Candidate, Candidates, ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange,
     StorePlace, StoreView, Wish, note,
 };
-pub use opening::{RecordOlder, ServerRecord, compare_age};
+pub use opening::{ServerRecord, compare_age};
 pub use registry::{Cluster, DEFAULT, Placement, Store};
 pub use sessions::{hold_sessions, try_hold_sessions};
 pub use stores::{AddStore, store_names};

@@ -205,3 +205,21 @@ pub(super) async fn run(control: &mut PgConnection, statements: &SecretString) -
     sqlx::raw_sql(AssertSqlSafe(statements.expose_secret().to_owned())).execute(control).await?;
     Ok(())
 }
+
+/// The expression that compares the control database with the stamp that its server keeps of it:
+/// `current`, `moved` (none is kept, and one was) or `older`.
+pub const STATE: &str = "(select case when kept.stamp is not distinct from ours.stamp then 'current'
+                                     when kept.stamp is null then 'moved' else 'older' end
+     from control.installation as ours, lateral (
+         select (select rolvaliduntil from pg_authid
+                 where rolname = 'nexus_record_' || replace(ours.id::text, '-', '')) as stamp) as kept)";
+
+pub(super) async fn state(control: &mut PgConnection) -> Result<Option<String>, DbError> {
+    Ok(sqlx::query_scalar(AssertSqlSafe(format!("select {STATE}"))).fetch_one(control).await?)
+}
+
+/// For the transaction under way.
+pub(super) async fn accept_state(tx: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query("set local nexus.record_accepted to yes").execute(tx).await?;
+    Ok(())
+}

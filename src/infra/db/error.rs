@@ -237,6 +237,7 @@ impl Failure for DbError {
             Self::Unreachable { .. } => "database_unreachable",
             Self::OutcomeUnknown { .. } => "database_outcome_unknown",
             Self::LoginRefused { .. } => "database_login_refused",
+            Self::Refused { state, .. } if state == states::RECORD_OLDER => "record_older_than_world",
             Self::Refused { .. } if self.kind() == ErrorKind::Unavailable => "database_unavailable",
             Self::Refused { .. } => "database_refused",
             Self::Migration(_) => "migration_failed",

@@ -3,6 +3,9 @@
 
 use crate::kernel::ErrorKind;
 
+/// The control database was restored from an older backup (migration `record_stamp`).
+pub(super) const RECORD_OLDER: &str = "NX001";
+
 /// The first row whose beginning a state has decides.
 const KINDS: &[(&str, ErrorKind)] = &[
     // The session, or what it needs, is gone.
@@ -56,6 +59,8 @@ const KINDS: &[(&str, ErrorKind)] = &[
     ("58", ErrorKind::Unavailable),
     ("F0", ErrorKind::Unavailable),
     ("HV", ErrorKind::Unavailable),
+    // What control.raise_stamp says of a control database that was restored from a backup.
+    (RECORD_OLDER, ErrorKind::Integrity),
     // RAISE in a function or a trigger that is not ours.
     ("P0", ErrorKind::Conflict),
     ("38", ErrorKind::Conflict),
@@ -106,6 +111,7 @@ pub(super) fn hint(state: &str) -> Option<&'static str> {
         }
         "42501" => "a right of the login was taken away: nexus cluster check",
         "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => "see what is missing: nexus fsck",
+        RECORD_OLDER => "see what differs, and change nothing: nexus fsck",
         "XX001" | "XX002" => "the server's data is damaged: stop, and ask its administrator",
         state if state.starts_with("57P") => "the server is being restarted: repeat in a moment",
         state if state.starts_with("40") || state.starts_with("72") => {
@@ -137,7 +143,7 @@ mod tests {
                  P0000 P0001 P0002 P0003 P0004",
                 ErrorKind::Conflict,
             ),
-            ("3D000 3F000 42703 42704 42883 42P01 42P13 XX001 XX002", ErrorKind::Integrity),
+            ("3D000 3F000 42703 42704 42883 42P01 42P13 NX001 XX001 XX002", ErrorKind::Integrity),
             ("22021 22P05", ErrorKind::Invalid),
             ("42501", ErrorKind::Forbidden),
             ("22001 22003 22P02 23502 23514 25001 25P01 25P02 42601 42804 42P02", ErrorKind::Internal),

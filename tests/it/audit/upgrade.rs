@@ -23,6 +23,8 @@ fn set_back(world: &World) {
         })
         .into();
     let old = world.control.as_str();
+    // Nothing was kept on the server then.
+    world.sql("postgres", &format!("drop role nexus_record_{}", world.id.replace('-', "")));
     world.sql("postgres", &format!("drop database \"{old}\" with (force)"));
     world.sql("postgres", &format!("create database \"{old}\" template template0"));
     let options = PgConnectOptions::new_without_pgpass()

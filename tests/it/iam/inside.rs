@@ -25,7 +25,9 @@ pub fn machine() -> Caller {
 /// A realm, opened.
 pub async fn realm(world: &World, tenant: Option<&str>) -> Realm {
     let tenant = tenant.map(|slug| slug.parse().unwrap());
-    App::open_realm(&settings(world), &machine(), tenant.as_ref(), &Silent).await.unwrap()
+    let (settings, caller) = (settings(world), machine());
+    let app = App::open(&settings, &caller, &Silent).await.unwrap();
+    app.enter_realm(&settings, &caller, tenant.as_ref()).await.unwrap()
 }
 
 /// A user of a realm, as a caller.

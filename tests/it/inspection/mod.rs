@@ -22,6 +22,7 @@ mod planted_others;
 mod proof;
 mod record;
 mod restored;
+mod stamp;
 mod unseen;
 
 /// A stack of its own beside the shared one: what is planted on a server as a whole disturbs nobody.

@@ -7,16 +7,29 @@ use crate::support::world::{Inventory, World};
 const BACKUP: &str = "_backup";
 
 /// Keeps the control database as it is now.
-fn keep(world: &World) {
+pub(super) fn keep(world: &World) {
     let name = &world.control;
     world.sql("postgres", &format!("create database {name}{BACKUP} template {name}"));
 }
 
-/// Puts back what was kept.
-fn restore(world: &World) {
+/// Puts back what was kept, and nothing beside it.
+pub(super) fn restore_alone(world: &World) {
     let name = &world.control;
     world.sql("postgres", &format!("drop database {name} with (force)"));
     world.sql("postgres", &format!("alter database {name}{BACKUP} rename to {name}"));
+}
+
+/// Puts back what was kept with what its own server kept of it, as if that had been put back as a whole
+/// and tenants were on another: numbers of changes are left to tell.
+fn restore(world: &World) {
+    restore_alone(world);
+    let role = format!("nexus_record_{}", world.id.replace('-', ""));
+    world.control_sql(&format!(
+        "set timezone to 'UTC';
+         do $$ begin
+             execute format('alter role {role} valid until %L', (select stamp from control.installation));
+         end $$"
+    ));
 }
 
 fn create(world: &World, slug: &str) {
@@ -33,7 +46,7 @@ fn with_a_file(world: &World) {
 }
 
 /// Whether a verb says that the record is older than the world.
-fn says_older(world: &World, args: &[&str]) {
+pub(super) fn says_older(world: &World, args: &[&str]) {
     let (code, error) = world.error(args);
     assert_eq!((code, error["code"].as_str()), (9, Some("record_older_than_world")), "{args:?}: {error}");
 }

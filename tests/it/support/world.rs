@@ -280,7 +280,8 @@ impl Drop for World {
                 format!("drop database if exists \"{name}\" with (force)"),
             ]
         });
-        let _ = self.stack.sql_each("postgres", &drops.collect::<Vec<_>>());
+        let role = format!("drop role if exists nexus_record_{}", self.id.replace('-', ""));
+        let _ = self.stack.sql_each("postgres", &drops.chain([role]).collect::<Vec<_>>());
     }
 }
 
