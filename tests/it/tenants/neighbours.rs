@@ -67,10 +67,10 @@ fn line(verb: &str, words: &str, world: &World) -> Option<Vec<String>> {
         words.split(' ').filter(|word| !word.is_empty() && *word != "--all").map(str::to_owned).collect();
     let flag = tenant.get_long().map(|long| format!("--{long}"));
     match (&flag, flag.as_ref().and_then(|flag| rest.iter().position(|word| word == flag))) {
-        (Some(_), Some(at)) => rest[at + 1] = "acme-ome".to_owned(),
+        (Some(_), Some(at)) => "acme-ome".clone_into(&mut rest[at + 1]),
         (Some(flag), None) => rest.splice(0..0, [flag.clone(), "acme-ome".to_owned()]).for_each(drop),
         (None, _) if rest.first().is_some_and(|word| !word.starts_with("--")) => {
-            rest[0] = "acme-ome".to_owned();
+            "acme-ome".clone_into(&mut rest[0]);
         }
         (None, _) => rest.insert(0, "acme-ome".to_owned()),
     }
