@@ -40,10 +40,12 @@ fn a_file_whose_ends_of_lines_changed_is_said_to_have_other_ends_of_lines() {
     fleet.migrate(&["tenants", "--all"]);
     fleet.file("1_books", "create table books (\r\n    id int\r\n);\r\n");
     fleet.file("2_more", "create table more (id int);");
-    let (_, report, _) = fleet.try_migrate(&["tenants", "--all"]);
-    let ash = &report["tenants"][0];
-    assert!(ash["message"].as_str().unwrap().contains("other ends of lines"), "{report}");
-    assert!(ash["hint"].as_str().unwrap().contains("eol=lf"), "{report}");
+    for verb in ["plan", "tenants"] {
+        let (code, error) = fleet.world.error(&["migrate", verb, "--all"]);
+        assert_eq!((code, &error["code"]), (9, &"file_changed".into()), "{error}");
+        assert!(error["message"].as_str().unwrap().contains("other ends of lines"), "{error}");
+        assert!(error["hint"].as_str().unwrap().contains("eol=lf"), "{error}");
+    }
     let output = fleet.world.run(&["migrate", "verify", "ash"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("other ends of lines"));
 }

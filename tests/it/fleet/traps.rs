@@ -90,14 +90,11 @@ fn a_file_that_leaves_its_role_finds_no_other_rights_and_leaves_nothing_behind()
     let fleet = Fleet::of(&["ash"]);
     fleet.file(
         "1_escape",
-        "do $$ begin set role none; end $$; create table mine (id int); create table seen as select count(*) as n from pg_roles where rolname = session_user and rolsuper;",
+        "create table seen (super bool); do $$ begin set role none; end $$; \
+         insert into seen select rolsuper from pg_roles where rolname = session_user;",
     );
-    let (code, report, _) = fleet.try_migrate(&["tenants", "--all"]);
-    assert_eq!(code, 0, "{report}");
-    assert_eq!(fleet.sql("ash", "select n from seen"), ["0"]);
-    let owned = "select pg_get_userbyid(relowner) = (select pg_get_userbyid(datdba) from pg_database where datname = current_database())
-                 from pg_class where relname = 'mine'";
-    assert_eq!(fleet.sql("ash", owned), ["t"], "what the login made in its own name is the owner's");
+    fleet.migrate(&["tenants", "--all"]);
+    assert_eq!(fleet.sql("ash", "select super from seen"), ["f"]);
     fleet.is_tidy();
     fleet.file("2_catalog", "do $$ begin set role none; end $$; select rolpassword from pg_authid;");
     let (code, report, _) = fleet.try_migrate(&["tenants", "--all"]);

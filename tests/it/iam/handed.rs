@@ -11,7 +11,7 @@ use crate::support::world::World;
 /// A place for a secret that cannot be had: a file that is there, or a folder that is not.
 fn bad_places(world: &World) -> [(&'static str, i32, &'static str); 2] {
     std::fs::write(at(world, "taken"), "mine\n").unwrap();
-    [("taken", 5, "file_exists"), ("nowhere/file", 8, "file_failed")]
+    [("taken", 5, "file_exists"), ("nowhere/file", 2, "folder_missing")]
 }
 
 fn at(world: &World, name: &str) -> PathBuf {
