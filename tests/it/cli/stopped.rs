@@ -49,7 +49,11 @@ fn write_rows(world: &World, rows: u32) {
 /// How many have the table to themselves, or wait for it.
 fn locks(world: &World, table: &str, granted: bool) -> usize {
     let condition = if granted { "granted and mode = 'AccessExclusiveLock'" } else { "not granted" };
-    let statement = format!("select pid from pg_locks where relation = '{table}'::regclass and {condition}");
+    // Clones of a database have the same relations under the same numbers.
+    let statement = format!(
+        "select pid from pg_locks join pg_database on pg_database.oid = database
+         where datname = current_database() and relation = '{table}'::regclass and {condition}"
+    );
     world.control_sql(&statement).len()
 }
 
