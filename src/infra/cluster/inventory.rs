@@ -240,21 +240,26 @@ async fn members(admin: &mut PgConnection, names: Names<'_>) -> Result<Vec<Found
 
 async fn dependencies(admin: &mut PgConnection, marks: &str) -> Result<Vec<FoundDependency>, DbError> {
     Ok(sqlx::query_as(
-        "select role.rolname::text as role, role_mark.description as role_mark,
+        // Nearly all dependencies of a server are in tenants' databases, where none is asked for.
+        "with place as materialized (
+             select oid, name, mark, mark = $1 || 'template' as is_template
+             from (select db.oid, db.datname::text as name,
+                          coalesce(shobj_description(db.oid, 'pg_database'),
+                                   shobj_description(db.datdba, 'pg_authid')) as mark
+                   from pg_database as db) as marked
+             where mark is null or mark = $1 || 'template' or not starts_with(mark, 'nexus:')
+         )
+         select role.rolname::text as role, role_mark.description as role_mark,
                 place.name as database, place.mark as database_mark,
                 bool_or(it.deptype = 'o' and it.classid not in
                         ('pg_default_acl'::regclass, 'pg_user_mapping'::regclass)) as owns
-         from (select db.oid, db.datname::text as name,
-                      coalesce(shobj_description(db.oid, 'pg_database'),
-                               shobj_description(db.datdba, 'pg_authid')) as mark
-               from pg_database as db) as place
-         join pg_shdepend as it on it.dbid = place.oid
-         join pg_roles as role on role.oid = it.refobjid
+         from place
+         cross join lateral (select * from pg_shdepend where dbid = place.oid
+                             and refclassid = 'pg_authid'::regclass and deptype <> 'p' offset 0) as it
+         join pg_authid as role on role.oid = it.refobjid
          left join pg_shdescription as role_mark
               on role_mark.objoid = role.oid and role_mark.classoid = 'pg_authid'::regclass
-         where it.refclassid = 'pg_authid'::regclass and it.deptype <> 'p'
-           and (place.mark = $1 || 'template'
-                or starts_with(role_mark.description, $1) and not coalesce(starts_with(place.mark, 'nexus:'), false))
+         where is_template or starts_with(role_mark.description, $1)
          group by 1, 2, 3, 4 order by 3, 1",
     )
     .bind(marks)

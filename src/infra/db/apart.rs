@@ -17,14 +17,14 @@ pub(super) struct Cut {
 }
 
 /// Each statement by itself: several at once would be one transaction (manual, chapter 55.2.2.1). What the
-/// database was before, as [`unchanged::READ`] has it.
+/// database was before, as [`unchanged::read()`] has it.
 pub(super) async fn apart(
     session: &mut PgConnection,
     script: Script<'_>,
     again: bool,
 ) -> Result<String, Cut> {
     let cut = |error, untouched| Cut { error, untouched };
-    let set = format!("{}; {}", unchanged::READ, settings(script, "set"));
+    let set = format!("{}; {}", unchanged::read(), settings(script, "set"));
     let rows = sqlx::raw_sql(AssertSqlSafe(set)).fetch_all(&mut *session).await;
     let was = rows.and_then(|rows| rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0));
     let was = was.map_err(|error| cut(ScriptError::plain(error), true))?;

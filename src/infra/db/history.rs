@@ -226,7 +226,7 @@ impl History {
         script: Script<'_>,
         row: impl FnOnce(i64) -> String,
     ) -> Result<(), ScriptError> {
-        let before = format!("begin; {}; {}\n", unchanged::READ, settings(script, "set local"));
+        let before = format!("begin; {}; {}\n", unchanged::read(), settings(script, "set local"));
         let (characters, already) = (before.chars().count(), statements(&before).len());
         // The file may end in a comment that has no end of line.
         let all = format!("{before}{}\n;", script.text);

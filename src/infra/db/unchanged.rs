@@ -6,9 +6,15 @@
 use super::literal;
 
 /// The statement that reads it, as one text.
-pub(super) const READ: &str = "select pg_catalog.concat(datdba, '|', datconnlimit, '|', datacl, '|',
-        pg_catalog.shobj_description(oid, 'pg_database'))
-    from pg_catalog.pg_database where datname = pg_catalog.current_database()";
+pub(super) fn read() -> String {
+    format!("select {STANDING} {HERE}")
+}
+
+/// Not `shobj_description`: a new session pays more for a call of a function in SQL.
+const STANDING: &str = "(datdba, datconnlimit, datacl,
+        (select description from pg_catalog.pg_shdescription
+         where objoid = here.oid and classoid = 'pg_catalog.pg_database'::pg_catalog.regclass))::text";
+const HERE: &str = "from pg_catalog.pg_database as here where datname = pg_catalog.current_database()";
 
 /// What a file that changed it is refused with.
 const REFUSAL: &str = "no migration may change who owns or may enter the database, its limit of sessions or its \
@@ -18,26 +24,27 @@ const REFUSAL: &str = "no migration may change who owns or may enter the databas
 const REFUSAL_OF_LOGIN: &str = "no migration may make anything in the name of the login that runs it, and this one \
      left the role that it begins with and made ";
 
-/// Statements that fail where the database is not what it was, or where something is the login's. What is
-/// no number is refused in PostgreSQL's words (22P02), with the reason in it: PL/pgSQL, which could say it
-/// alone, takes a new session a millisecond to load. The text hangs on a column, so that it is not read
+/// A statement that fails where the database is not what it was, or where something is the login's. What
+/// is no number is refused in PostgreSQL's words (22P02), with the reason in it: PL/pgSQL, which could say
+/// it alone, takes a new session a millisecond to load. The text hangs on a column, so that it is not read
 /// when the statement is planned. A default privilege depends on its role as what it owns does (manual,
 /// chapter 53.47).
 pub(super) fn check(was: &str, owner: &str) -> String {
+    let of_login = "from pg_catalog.pg_shdepend
+                    where refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and deptype = 'o'
+                      and refobjid = pg_catalog.to_regrole(pg_catalog.quote_ident(session_user))
+                      and dbid = here.oid";
     format!(
-        "select case when now.it is distinct from {was} then (pg_catalog.left(now.it, 0) || {refusal})::int end
-         from ({READ}) as now (it);
-         select case when made.it is not null then (pg_catalog.left(made.it, 0) || {of_login} || made.it)::int end
-         from (select pg_catalog.min(pg_catalog.pg_describe_object(classid, objid, objsubid))
-               from pg_catalog.pg_shdepend
-               where refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and deptype = 'o'
-                 and refobjid = pg_catalog.to_regrole(pg_catalog.quote_ident(session_user))
-                 and session_user <> {owner}
-                 and dbid = (select oid from pg_catalog.pg_database
-                             where datname = pg_catalog.current_database())) as made (it);",
+        "select case when {STANDING} is distinct from {was}
+                     then (pg_catalog.left(datname, 0) || {refusal})::int
+                     when session_user <> {owner} and exists (select {of_login})
+                     then (pg_catalog.left(datname, 0) || {refusal_of_login} || (
+                           select pg_catalog.min(pg_catalog.pg_describe_object(classid, objid, objsubid))
+                           {of_login}))::int end
+         {HERE};",
         was = literal(was),
         refusal = literal(REFUSAL),
-        of_login = literal(REFUSAL_OF_LOGIN),
+        refusal_of_login = literal(REFUSAL_OF_LOGIN),
         owner = literal(owner),
     )
 }
