@@ -106,6 +106,7 @@ impl Row {
     fn read(input: ParseStream<'_>, fields: &Fields) -> Result<Self> {
         let condition = condition(input)?;
         let word = Ident::parse_any(input)?;
+        let span = word.span();
         let kind = if word == "transparent" {
             Kind::Of(part(input, fields, &word)?)
         } else if word == "kind" && input.peek(Token![=]) {
@@ -130,7 +131,7 @@ impl Row {
             }
         }
         if row.code.is_none() && !matches!(row.kind, Kind::Of(_)) {
-            return Err(input.error("a code is missing: #[failure(Kind, \"code\")]"));
+            return Err(Error::new(span, "a code is missing: #[failure(Kind, \"code\")]"));
         }
         Ok(row)
     }

@@ -197,7 +197,7 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
             // Read by the test that writes docs/errors.md.
             #[cfg(test)]
             ::inventory::submit! {
-                crate::kernel::Codes { error: ::std::stringify!(#name), file: ::std::file!(), codes: &[#(#declared),*] }
+                crate::kernel::Codes { file: ::std::file!(), codes: &[#(#declared),*] }
             }
         };
     })
@@ -241,3 +241,6 @@ fn conversions(name: &Ident, shapes: &[Shape]) -> Vec<TokenStream> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

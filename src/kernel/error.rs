@@ -82,7 +82,6 @@ pub(crate) struct Code {
 #[cfg(test)]
 #[derive(Debug)]
 pub(crate) struct Codes {
-    pub(crate) error: &'static str,
     pub(crate) file: &'static str,
     pub(crate) codes: &'static [Code],
 }
