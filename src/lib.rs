@@ -14,6 +14,8 @@
 //! | [`features`] | the business: tenants, provisioning, secrets, audit, the local stack | `provisioning/mod.rs` |
 //! | [`app`] | puts the parts together for one context | `mod.rs` |
 //! | [`cli`] | grammar, prompts, output | `mod.rs` |
+//!
+//! `failure/` is a crate of its own, as derives have to be: what an error says of itself.
 
 pub mod app;
 pub mod cli;

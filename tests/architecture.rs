@@ -21,6 +21,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("infra", &["settings", "kernel"]),
     ("settings", &["kernel"]),
     ("kernel", &[]),
+    // A derive: the paths are those of what it writes.
+    ("failure", &["kernel"]),
 ];
 
 /// Libraries that belong to one door or mechanism, and the rooms that must not know them.
@@ -348,6 +350,19 @@ fn sessions_are_those_of_infra_db_whose_waits_end() {
         }
     }
     assert!(wrong.is_empty(), "the driver's sessions outside infra/db:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn errors_say_what_they_are_by_the_derive() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.room() != "failure") {
+        for (number, line) in source.lines.iter().enumerate() {
+            if line.trim_start().starts_with("impl") && line.contains("Failure for ") {
+                wrong.push(format!("{}:{}", source.path, number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "written by hand, so that a variant can be forgotten:\n{}", wrong.join("\n"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::features::local::{LocalStack, Running};
 use crate::features::placement::{Cluster, DEFAULT, DefaultCluster};
 use crate::infra::db::{Host, ServerAddress, Tls};
 use crate::infra::objects::{GarageStore, LateStore, LocalStore, ObjectStore};
-use crate::kernel::{AnyFailure, ErrorKind, Failure, Progress, SecretString};
+use crate::kernel::{AnyFailure, Failure, Progress, SecretString};
 use crate::settings::{self, LocalSettings, ServerSettings, Settings, StoreDriver, StoreSettings, Target};
 
 /// The name of the control database of the embedded stack.
@@ -16,23 +16,11 @@ const CONTROL_DATABASE: &str = "nexus";
 const MAINTENANCE_DATABASE: &str = "postgres";
 
 /// The context is not the embedded one.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("context {0:?} has servers of its own; the embedded stack is context local")]
+#[failure(Invalid, "context_not_local")]
+#[hint("name it: nexus --context local local status")]
 pub(super) struct NotLocal(pub(super) String);
-
-impl Failure for NotLocal {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        "context_not_local"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["name it: nexus --context local local status".to_owned()]
-    }
-}
 
 /// Where a context's servers are.
 pub(super) struct Addresses {

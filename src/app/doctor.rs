@@ -11,7 +11,7 @@ use crate::features::placement::Cluster;
 use crate::infra::crypto::{LocalMasterKey, MasterKey};
 use crate::infra::db::ServerAddress;
 use crate::infra::objects::ObjectStore;
-use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString};
+use crate::kernel::{AnyFailure, Failure, SecretString};
 use crate::settings::{
     Loaded, SecretRef, SecretSetting, ServerSettings, ServersSettings, Settings, Sources, Target,
 };
@@ -22,19 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const UNCLEAR: &str = "the settings are not clear";
 
 /// A program that tells a secret took too long.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("{0} gave no answer in 3 s")]
+#[failure(Unavailable, "secret_command_failed")]
 struct Slow(String);
-
-impl Failure for Slow {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Unavailable
-    }
-
-    fn code(&self) -> &'static str {
-        "secret_command_failed"
-    }
-}
 
 /// Examines the installation that these sources describe. Starts nothing, changes nothing.
 pub async fn examine(sources: Sources, only: &Only) -> Vec<Finding> {

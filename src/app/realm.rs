@@ -1,7 +1,6 @@
 //! Opens realms: the platform's own, or a tenant's.
 
 use futures_util::future::BoxFuture;
-use serde_json::Value;
 
 use super::App;
 use super::addresses::Addresses;
@@ -9,7 +8,7 @@ use crate::features::iam::{Place, Realm, Rules, TakeBack};
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure, TenantId, UserId};
+use crate::kernel::{AnyFailure, Caller, Failure, TenantId, UserId};
 use crate::settings::Settings;
 
 impl App {
@@ -74,29 +73,14 @@ impl App {
 }
 
 /// The database of an active tenant takes no sessions.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("tenant {slug:?} is active, but its server has closed its database: {source}")]
+#[failure(Integrity, "tenant_database_closed")]
+#[hint("nexus tenant repair {slug}")]
+#[details(source.details())]
 struct DatabaseClosed {
     slug: String,
     source: DbError,
-}
-
-impl Failure for DatabaseClosed {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Integrity
-    }
-
-    fn code(&self) -> &'static str {
-        "tenant_database_closed"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec![format!("nexus tenant repair {}", self.slug)]
-    }
-
-    fn details(&self) -> Value {
-        self.source.details()
-    }
 }
 
 fn take_back<'c>(

@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::{Invocation, prompt};
 use crate::kernel::slug::SlugError;
-use crate::kernel::{AnyFailure, ErrorKind, Failure, Slug, shell};
+use crate::kernel::{AnyFailure, Failure, Slug, shell};
 
 /// How many of the tenants are named before the question.
 const NAMED: usize = 5;
@@ -117,32 +117,18 @@ pub(super) fn not_a_slug(on: &Invocation, doing: &str, slug: &str, given: usize)
 }
 
 /// The number of tenants was not confirmed. Nothing was done.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 enum NumberError {
+    /// There is no terminal, and no number was given.
     #[error("{what} must be confirmed, and there is no terminal to ask on")]
+    #[failure(Forbidden, "confirmation_required")]
+    #[hint("to do it: {again}")]
     Unconfirmed { what: String, again: String },
+    /// `--confirm` says something else.
     #[error("--confirm says {given}, but {what} was asked for")]
+    #[failure(Forbidden, "confirmation_mismatch")]
+    #[hint("if these are meant: {again}")]
     Mismatch { what: String, given: String, again: String },
-}
-
-impl Failure for NumberError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Forbidden
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Unconfirmed { .. } => "confirmation_required",
-            Self::Mismatch { .. } => "confirmation_mismatch",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Unconfirmed { again, .. } => vec![format!("to do it: {again}")],
-            Self::Mismatch { again, .. } => vec![format!("if these are meant: {again}")],
-        }
-    }
 }
 
 /// Has the number of tenants typed. `doing` says what comes, e.g. `suspending`; `given` is what

@@ -18,7 +18,7 @@ use crate::features::fleet::{
 };
 use crate::features::provisioning::sealed;
 use crate::features::tenants::Selector;
-use crate::kernel::{AnyFailure, ErrorKind, Failure, text};
+use crate::kernel::{AnyFailure, Failure, text};
 
 pub(super) const USAGE: &str =
     "nexus exec [OPTIONS] <SLUG|ID|--all|--where <KEY=VALUE,…>> <--file <FILE|->|-- <SQL>>";
@@ -74,22 +74,16 @@ pub struct ExecArgs {
 }
 
 /// A file without a readable statement.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 enum FileError {
+    /// The file with the statement cannot be read.
     #[error("cannot read {name}: {source}")]
+    #[failure(Invalid, "statement_unreadable")]
     Unreadable { name: String, source: std::io::Error },
+    /// The file with the statement is too long.
     #[error("{name} is longer than {MAX_BYTES} bytes")]
+    #[failure(Invalid, "statement_unreadable")]
     TooLong { name: String },
-}
-
-impl Failure for FileError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        "statement_unreadable"
-    }
 }
 
 /// Runs `nexus exec`.

@@ -85,21 +85,12 @@ impl From<ErrorKind> for Exit {
 }
 
 /// The system gives no threads.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot start the threads that commands run on: {source}")]
+#[failure(Unavailable, "no_threads")]
 pub struct NoRuntime {
     /// The system's word.
     pub source: std::io::Error,
-}
-
-impl Failure for NoRuntime {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Unavailable
-    }
-
-    fn code(&self) -> &'static str {
-        "no_threads"
-    }
 }
 
 /// Ends a command: writes what is left to write, reports a failure.

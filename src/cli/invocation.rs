@@ -8,23 +8,14 @@ use tokio_util::sync::CancellationToken;
 use super::output::Screen;
 use super::{GlobalArgs, logging};
 use crate::app::App;
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure, Progress};
+use crate::kernel::{AnyFailure, Caller, Failure, Progress};
 use crate::settings::{Flags, Loaded, Settings, Sources};
 
 /// The user stopped work that only reads.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("stopped; nothing was changed")]
+#[failure(Interrupted, "interrupted")]
 pub struct Stopped;
-
-impl Failure for Stopped {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Interrupted
-    }
-
-    fn code(&self) -> &'static str {
-        "interrupted"
-    }
-}
 
 /// One run of a command.
 #[derive(Debug)]

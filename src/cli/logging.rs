@@ -12,7 +12,7 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use super::output::Screen;
 use crate::infra::db::{NOTICES, NoticeLayer};
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::Failure;
 use crate::settings::{LogFormat, LogSettings};
 
 /// Libraries that log requests, statements or headers below this level, and so could show what
@@ -36,24 +36,12 @@ const TALKATIVE: [&str; 11] = [
 const S3_LIBRARY: &str = "s3s";
 
 /// A filter that is none.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("NEXUS_LOG={filter:?} is not a filter of the log")]
+#[failure(Invalid, "log_filter_invalid")]
+#[hint("NEXUS_LOG=debug, or by part: NEXUS_LOG=nexus=debug,sqlx=info")]
 pub struct LogFilterError {
     filter: String,
-}
-
-impl Failure for LogFilterError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        "log_filter_invalid"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["NEXUS_LOG=debug, or by part: NEXUS_LOG=nexus=debug,sqlx=info".to_owned()]
-    }
 }
 
 /// Starts the log. `filter` is `NEXUS_LOG` and beats the flags, which beat the settings.

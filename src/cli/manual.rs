@@ -11,7 +11,7 @@ use clap_mangen::Man;
 use super::output::{OutputError, Screen};
 use super::own_files::{self, ForceArgs};
 use super::{CommandResult, Exit, GlobalArgs};
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::Failure;
 
 /// What stands before the README's table of commands.
 pub const README_BEGIN: &str = "<!-- commands -->";
@@ -34,21 +34,12 @@ pub struct ManArgs {
 }
 
 /// A page could not be written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot write {}: {source}", path.display())]
+#[failure(Invalid, "man_unwritable")]
 pub struct ManError {
     path: PathBuf,
     source: io::Error,
-}
-
-impl Failure for ManError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        "man_unwritable"
-    }
 }
 
 /// Writes the pages.

@@ -28,6 +28,8 @@ pub mod doctor;
 pub mod exec;
 pub mod exit;
 pub mod fsck;
+#[cfg(test)]
+mod generated;
 pub mod group;
 pub mod iam;
 pub mod init;

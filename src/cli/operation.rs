@@ -16,7 +16,7 @@ use crate::features::provisioning::{
 };
 use crate::features::tenants::{self, TenantRef};
 use crate::infra::saga::StepRecord;
-use crate::kernel::{AnyFailure, BatchId, Caller, ErrorKind, Failure, OperationId, Progress, child};
+use crate::kernel::{AnyFailure, BatchId, Caller, Failure, OperationId, Progress, child};
 
 mod batch;
 
@@ -238,23 +238,11 @@ pub fn start_in_background(on: &Invocation, ids: &[OperationId]) -> Result<(), A
 }
 
 /// The process that should do the work did not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("the work is recorded, but no process could be started to do it: {0}")]
+#[failure(Unavailable, "not_started")]
+#[hint("do it here: nexus operation resume --all")]
 struct NotStarted(std::io::Error);
-
-impl Failure for NotStarted {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Unavailable
-    }
-
-    fn code(&self) -> &'static str {
-        "not_started"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["do it here: nexus operation resume --all".to_owned()]
-    }
-}
 
 impl Row for OperationView {
     const COLUMNS: &'static [Column] = &[

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Invocation, prompt, secret_input};
 use crate::kernel::label::Label;
-use crate::kernel::{AnyFailure, ErrorKind, Failure, Labels, SecretString};
+use crate::kernel::{AnyFailure, Failure, Labels, SecretString};
 
 /// Most bytes of a file of certificates.
 const MAX_BYTES: u64 = 1 << 20;
@@ -79,21 +79,12 @@ pub(super) fn read_secret(
 }
 
 /// A file that could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot read {path}: {source}")]
+#[failure(Invalid, "file_unreadable")]
 struct Unreadable {
     path: String,
     source: std::io::Error,
-}
-
-impl Failure for Unreadable {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        "file_unreadable"
-    }
 }
 
 /// The text of a file that holds no secret.

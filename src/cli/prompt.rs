@@ -7,73 +7,41 @@ use dialoguer::{Confirm, Input, Password};
 use super::Invocation;
 use super::interrupt::Waiting;
 use super::output::Screen;
-use crate::kernel::{ErrorKind, Failure, SecretString, Slug, shell};
+use crate::kernel::{Failure, SecretString, Slug, shell};
 
 /// A question without an answer. Nothing was done.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum PromptError {
     /// There is no terminal, and no flag that answers.
     #[error("{what} must be confirmed, and there is no terminal to ask on")]
-    Unconfirmed {
-        /// What is about to happen.
-        what: String,
-        /// The flags that answer.
-        flags: String,
-    },
+    #[failure(Forbidden, "confirmation_required")]
+    #[hint("to do it, pass {flags}")]
+    Unconfirmed { what: String, flags: String },
     /// There is no terminal, and no flag that gives the value.
     #[error("{what} is not given, and there is no terminal to ask on")]
-    NotGiven {
-        /// What is asked for.
-        what: String,
-        /// The flag that gives it.
-        flag: String,
-    },
+    #[failure(Forbidden, "input_required")]
+    #[hint("pass {flag}")]
+    NotGiven { what: String, flag: String },
     /// The answer was no.
     #[error("nothing was done: {0} was not confirmed")]
+    #[failure(Forbidden, "confirmation_declined")]
     Declined(String),
     /// `--confirm` names something else.
     #[error("--confirm says {given}, but {what} was asked for")]
+    #[failure(Forbidden, "confirmation_mismatch")]
     Mismatch {
-        /// What is about to happen.
         what: String,
         /// What `--confirm` says.
         given: String,
     },
     /// Ctrl-C.
     #[error("stopped; nothing was done")]
+    #[failure(Interrupted, "interrupted")]
     Interrupted,
     /// The terminal failed.
     #[error("cannot ask on the terminal: {0}")]
+    #[failure(Unavailable, "terminal_failed")]
     Terminal(io::Error),
-}
-
-impl Failure for PromptError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Interrupted => ErrorKind::Interrupted,
-            Self::Terminal(_) => ErrorKind::Unavailable,
-            _ => ErrorKind::Forbidden,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Unconfirmed { .. } => "confirmation_required",
-            Self::NotGiven { .. } => "input_required",
-            Self::Declined(_) => "confirmation_declined",
-            Self::Mismatch { .. } => "confirmation_mismatch",
-            Self::Interrupted => "interrupted",
-            Self::Terminal(_) => "terminal_failed",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Unconfirmed { flags, .. } => vec![format!("to do it, pass {flags}")],
-            Self::NotGiven { flag, .. } => vec![format!("pass {flag}")],
-            _ => Vec::new(),
-        }
-    }
 }
 
 impl From<dialoguer::Error> for PromptError {

@@ -10,26 +10,14 @@ use tokio::process::Child;
 use super::{CommandResult, Exit, Invocation};
 use crate::infra::db::ServerAddress;
 use crate::infra::pg_client::PgClient;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::Failure;
 
 /// psql could not be started.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot run psql: {0}")]
+#[failure(Unavailable, "psql_missing")]
+#[hint("install it: apt-get install postgresql-client, or brew install libpq")]
 struct NoPsql(std::io::Error);
-
-impl Failure for NoPsql {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Unavailable
-    }
-
-    fn code(&self) -> &'static str {
-        "psql_missing"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["install it: apt-get install postgresql-client, or brew install libpq".to_owned()]
-    }
-}
 
 /// Runs psql until it ends; its exit code is ours.
 ///

@@ -8,39 +8,34 @@ use zeroize::Zeroizing;
 use super::interrupt::Stdin;
 use super::usage::UsageError;
 use crate::infra::private_file;
-use crate::kernel::{AnyFailure, ErrorKind, Failure, SecretString, text};
+use crate::kernel::{AnyFailure, Failure, SecretString, text};
 
 /// Most bytes of a password.
 const MAX_BYTES: usize = 1024;
 
 /// What was given is no secret of one line.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum SecretInputError {
     /// It ended before the first character of a line.
     #[error("{0} is empty")]
+    #[failure(Invalid, "secret_input_invalid")]
     Empty(&'static str),
     /// More than anybody types.
     #[error("{0} is longer than {MAX_BYTES} bytes")]
+    #[failure(Invalid, "secret_input_invalid")]
     Long(&'static str),
     /// More than one line.
     #[error("{0} is followed by another line")]
+    #[failure(Invalid, "secret_input_invalid")]
     Lines(&'static str),
     /// Not text, or text with control characters.
     #[error("{0} is not UTF-8 text, or holds control characters")]
+    #[failure(Invalid, "secret_input_invalid")]
     NotText(&'static str),
     /// The system's word.
     #[error("cannot read standard input: {0}")]
+    #[failure(Invalid, "secret_input_invalid")]
     Read(io::Error),
-}
-
-impl Failure for SecretInputError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        "secret_input_invalid"
-    }
 }
 
 /// Reads one line from standard input and cuts its end; `what`, e.g. "the password", names it in errors.

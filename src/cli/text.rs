@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::arguments::Input;
 use super::interrupt::Stdin;
-use crate::kernel::{ErrorKind, Failure, text};
+use crate::kernel::{Failure, text};
 
 /// How much is read: more is refused, and not kept in memory.
 #[derive(Debug, Clone, Copy)]
@@ -24,60 +24,39 @@ impl Most {
 }
 
 /// Why a file was refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub(super) enum InputError {
     /// It cannot be read.
     #[error("cannot read {name}: {source}")]
+    #[failure(Invalid, "input_unreadable")]
     Unreadable { name: String, source: std::io::Error },
     /// More than is read.
     #[error("{name} is longer than {}", size(*most))]
+    #[failure(Invalid, "input_too_long")]
     Large { name: String, most: usize },
     /// A line of more than is read.
     #[error("line {line} of {name} is longer than {}", size(*most))]
+    #[failure(Invalid, "input_too_long")]
     Line { name: String, line: usize, most: usize },
     /// Other bytes than text.
     #[error("{0} is not UTF-8 text")]
+    #[failure(Invalid, "input_invalid")]
     NotText(String),
     /// There is nothing in it.
     #[error("{name} is empty: it asks for no {what}")]
+    #[failure(Invalid, "input_empty")]
     Blank { name: String, what: &'static str },
     /// It asks for nothing.
     #[error("{name} asks for no {what}")]
+    #[failure(Invalid, "input_empty")]
+    #[hint("see the fields that a line has: nexus {what} create --help")]
     Empty { name: String, what: &'static str },
     /// Some of its lines are wrong.
     #[error("{count} line(s) of {name} are wrong, and nothing was made:\n{}", shown.join("\n"))]
+    #[failure(Invalid, "input_invalid")]
+    #[hint("see the fields that a line has: nexus {what} create --help")]
+    #[details(count, lines = shown)]
     Lines { name: String, what: &'static str, count: usize, shown: Vec<String> },
-}
-
-impl Failure for InputError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Unreadable { .. } => "input_unreadable",
-            Self::Large { .. } | Self::Line { .. } => "input_too_long",
-            Self::Blank { .. } | Self::Empty { .. } => "input_empty",
-            Self::NotText(_) | Self::Lines { .. } => "input_invalid",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Empty { what, .. } | Self::Lines { what, .. } => {
-                vec![format!("see the fields that a line has: nexus {what} create --help")]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn details(&self) -> serde_json::Value {
-        match self {
-            Self::Lines { shown, count, .. } => serde_json::json!({ "count": count, "lines": shown }),
-            _ => serde_json::Value::Null,
-        }
-    }
 }
 
 fn size(bytes: usize) -> String {

@@ -9,11 +9,13 @@ use super::output::{Format, Screen};
 use super::{GlobalArgs, output, suggestions};
 use crate::features::tenants::SelectorError;
 use crate::kernel::slug::SlugError;
-use crate::kernel::{ErrorKind, Failure, Slug, shell};
+use crate::kernel::{Failure, Slug, shell};
 
 /// A command line that Nexus cannot make sense of.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("{message}")]
+#[failure(Invalid, "usage")]
+#[hints(hints.iter().cloned())]
 pub struct UsageError {
     message: String,
     hints: Vec<String>,
@@ -24,20 +26,6 @@ impl UsageError {
     #[must_use]
     pub fn new(message: impl Into<String>, hints: impl IntoIterator<Item = String>) -> Self {
         Self { message: message.into(), hints: hints.into_iter().collect() }
-    }
-}
-
-impl Failure for UsageError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        "usage"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        self.hints.clone()
     }
 }
 

@@ -9,92 +9,55 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::kernel::{ErrorKind, Failure, shell};
+use crate::kernel::{Failure, shell};
 use crate::settings::private::{self, Refused};
 use crate::settings::trust::{self, Distrust};
 
 /// Why a private file was refused or failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum PrivateFileError {
     /// The system's own word.
     #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// The system's word.
-        source: io::Error,
-    },
+    #[failure(Unavailable, "file_failed")]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
     /// It is there already, and must not be overwritten.
     #[error("{} exists already", .0.display())]
+    #[failure(Conflict, "file_exists")]
+    #[hint("name another file, or move that one away")]
     Exists(PathBuf),
     /// It is there already, and Nexus did not write it, or somebody changed it since.
     #[error("{} exists already, and is not as Nexus wrote it", .0.display())]
+    #[failure(Conflict, "file_exists")]
+    #[hint("name another file, or overwrite it: --force")]
     NotOurs(PathBuf),
     /// Others may read it.
     #[error("{} can be read by others (mode {mode:04o})", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    #[failure(Integrity, "file_readable_by_others")]
+    #[hint("chmod 600 {}", shell::path(path))]
+    Open { path: PathBuf, mode: u32 },
     /// Somebody else can change it.
     #[error("{} is not trusted: {reason}", path.display())]
+    #[failure(Forbidden, "file_untrusted")]
+    #[hints(reason.hints())]
     Untrusted {
-        /// The file or folder.
         path: PathBuf,
-        /// What makes it so.
         #[source]
         reason: Distrust,
     },
     /// The folder in which it was to be made is missing.
     #[error("cannot write {}: there is no folder {}", .0.display(), parent(.0).display())]
+    #[failure(Invalid, "folder_missing")]
+    #[hint("make the folder, or name another file: mkdir -p {}", shell::path(parent(_0)))]
     NoFolder(PathBuf),
     /// What is in its place is not an ordinary file (a symbolic link, a folder, a device).
     #[error("{} exists already, and is not an ordinary file", .0.display())]
+    #[failure(Conflict, "file_not_ordinary")]
+    #[hint("name another file")]
     NotReplaceable(PathBuf),
     /// It is not an ordinary file (a symbolic link, a device).
     #[error("{} is not an ordinary file", .0.display())]
+    #[failure(Integrity, "file_not_ordinary")]
     NotAFile(PathBuf),
-}
-
-impl Failure for PrivateFileError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Io { .. } => ErrorKind::Unavailable,
-            Self::NoFolder(_) => ErrorKind::Invalid,
-            Self::Exists(_) | Self::NotOurs(_) | Self::NotReplaceable(_) => ErrorKind::Conflict,
-            Self::Untrusted { .. } => ErrorKind::Forbidden,
-            Self::Open { .. } | Self::NotAFile(_) => ErrorKind::Integrity,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Io { .. } => "file_failed",
-            Self::Exists(_) | Self::NotOurs(_) => "file_exists",
-            Self::Open { .. } => "file_readable_by_others",
-            Self::Untrusted { .. } => "file_untrusted",
-            Self::NoFolder(_) => "folder_missing",
-            Self::NotAFile(_) | Self::NotReplaceable(_) => "file_not_ordinary",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Exists(_) => vec!["name another file, or move that one away".to_owned()],
-            Self::NoFolder(path) => {
-                vec![format!("make the folder, or name another file: mkdir -p {}", shell::path(parent(path)))]
-            }
-            Self::NotReplaceable(_) => vec!["name another file".to_owned()],
-            Self::NotOurs(_) => vec!["name another file, or overwrite it: --force".to_owned()],
-            Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::path(path))],
-            Self::Untrusted { reason, .. } => reason.hints(),
-            Self::Io { .. } | Self::NotAFile(_) => Vec::new(),
-        }
-    }
 }
 
 /// The folder that a file is in.

@@ -4,9 +4,12 @@ use std::fmt;
 
 use super::OperationId;
 
+/// Kind, code, hints and details of an error, each at its variant: see `src/failure/lib.rs`.
+pub use nexus_failure::Failure;
+
 /// What sort of failure an error is. The command line maps it to an exit code and HTTP to a
 /// status; nothing else decides either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorKind {
     /// The request itself is wrong; nothing was done.
     Invalid,
@@ -63,6 +66,28 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
         None
     }
 }
+
+/// A code that an error can have.
+#[cfg(test)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Code {
+    /// `None`: it depends on what was the cause.
+    pub(crate) kind: Option<ErrorKind>,
+    pub(crate) code: &'static str,
+    /// What the variant's doc comment says.
+    pub(crate) meaning: &'static str,
+}
+
+/// The codes of one error, which its derive declares.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Codes {
+    pub(crate) file: &'static str,
+    pub(crate) codes: &'static [Code],
+}
+
+#[cfg(test)]
+inventory::collect!(Codes);
 
 /// Any feature's error, on its way to a door.
 pub struct AnyFailure(Box<dyn Failure>);

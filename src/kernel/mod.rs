@@ -24,6 +24,8 @@ pub mod verdict;
 pub use caller::Caller;
 pub use email::Email;
 pub use error::{AnyFailure, ErrorKind, Failure};
+#[cfg(test)]
+pub(crate) use error::{Code, Codes};
 pub use ids::{BatchId, OperationId, TenantId, UserId};
 pub use label::Labels;
 pub use page::{Page, Pagination};

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::private::{self, Refused};
 use super::trust::Distrust;
-use crate::kernel::{ErrorKind, Failure, SecretString, child, shell, text};
+use crate::kernel::{Failure, SecretString, child, shell, text};
 
 /// Most bytes of a secret.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -54,61 +54,48 @@ pub fn forms() -> Vec<String> {
 }
 
 /// Why a secret could not be had. Says where it was looked for, never what was found.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum SecretError {
     /// The variable is not set, or set to nothing.
     #[error("the variable {0} is not set")]
+    #[failure(Invalid, "secret_unset")]
     Unset(String),
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's word.
-        source: std::io::Error,
-    },
+    #[failure(Invalid, "secret_unreadable")]
+    Unreadable { path: PathBuf, source: std::io::Error },
     /// The file is open to others.
     #[error("{} can be read by others (mode {mode:04o})", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    #[failure(Forbidden, "secret_file_open")]
+    #[hint("chmod 600 {}", shell::path(path))]
+    Open { path: PathBuf, mode: u32 },
     /// Somebody else can change it.
     #[error("{} is not trusted: {reason}", path.display())]
+    #[failure(Forbidden, "secret_file_untrusted")]
+    #[hints(reason.hints())]
     Untrusted {
-        /// The file.
         path: PathBuf,
-        /// What makes it so.
         #[source]
         reason: Distrust,
     },
     /// Not an ordinary file: a symbolic link, a folder, a device.
     #[error("{} is not an ordinary file", .0.display())]
+    #[failure(Forbidden, "secret_file_open")]
+    #[hint("name the file itself, not a link to it")]
     NotAFile(PathBuf),
     /// The program cannot be started.
     #[error("cannot run {program}: {source}")]
-    NotStarted {
-        /// The program.
-        program: String,
-        /// The system's word.
-        source: std::io::Error,
-    },
+    #[failure(Unavailable, "secret_command_failed")]
+    NotStarted { program: String, source: std::io::Error },
     /// The program ended badly. What it said is not repeated.
     #[error("{program} ended with {status}")]
-    Ended {
-        /// The program.
-        program: String,
-        /// How it ended.
-        status: String,
-    },
+    #[failure(Unavailable, "secret_command_failed")]
+    #[hint("run {program} by hand to see what it says")]
+    Ended { program: String, status: String },
     /// What was found is empty, too long, or not text.
     #[error("{source_name} holds no secret: it is empty, longer than 64 KiB, or not UTF-8 text")]
-    Content {
-        /// The reference.
-        source_name: String,
-    },
+    #[failure(Invalid, "secret_unfit")]
+    Content { source_name: String },
 }
 
 impl SecretRef {
@@ -213,37 +200,6 @@ impl fmt::Display for SecretRef {
 impl fmt::Debug for SecretRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl Failure for SecretError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Unset(_) | Self::Unreadable { .. } | Self::Content { .. } => ErrorKind::Invalid,
-            Self::Open { .. } | Self::NotAFile(_) | Self::Untrusted { .. } => ErrorKind::Forbidden,
-            Self::NotStarted { .. } | Self::Ended { .. } => ErrorKind::Unavailable,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Unset(_) => "secret_unset",
-            Self::Unreadable { .. } => "secret_unreadable",
-            Self::Open { .. } | Self::NotAFile(_) => "secret_file_open",
-            Self::Untrusted { .. } => "secret_file_untrusted",
-            Self::NotStarted { .. } | Self::Ended { .. } => "secret_command_failed",
-            Self::Content { .. } => "secret_unfit",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Open { path, .. } => vec![format!("chmod 600 {}", shell::path(path))],
-            Self::Untrusted { reason, .. } => reason.hints(),
-            Self::NotAFile(_) => vec!["name the file itself, not a link to it".to_owned()],
-            Self::Ended { program, .. } => vec![format!("run {program} by hand to see what it says")],
-            _ => Vec::new(),
-        }
     }
 }
 

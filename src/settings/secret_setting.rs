@@ -1,7 +1,7 @@
 //! A setting that refers to a secret: who has to correct it must learn what it is called.
 
 use super::secret_ref::{SecretError, SecretRef};
-use crate::kernel::{ErrorKind, Failure, SecretString};
+use crate::kernel::{Failure, SecretString};
 
 /// A reference to a secret, and the key that it is the value of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +27,13 @@ impl SecretSetting {
 }
 
 /// The secret that a setting refers to could not be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("{key} wants {reference}, {}", why(reason))]
+#[failure(transparent(reason))]
+#[hints(reason.hints())]
+#[hint(if let SecretError::Unset(name) = reason, "export {name}, or let {key} refer to a file: file:PATH")]
+#[hint("see which settings are in force: nexus config show")]
+#[details(key, reference)]
 pub struct SecretSettingError {
     key: String,
     reference: String,
@@ -49,28 +54,5 @@ fn why(reason: &SecretError) -> String {
         SecretError::Content { .. } => {
             "which holds no secret: it is empty, longer than 64 KiB, or not UTF-8 text".to_owned()
         }
-    }
-}
-
-impl Failure for SecretSettingError {
-    fn kind(&self) -> ErrorKind {
-        self.reason.kind()
-    }
-
-    fn code(&self) -> &'static str {
-        self.reason.code()
-    }
-
-    fn hints(&self) -> Vec<String> {
-        let mut hints = self.reason.hints();
-        if let SecretError::Unset(name) = &self.reason {
-            hints.push(format!("export {name}, or let {} refer to a file: file:PATH", self.key));
-        }
-        hints.push("see which settings are in force: nexus config show".to_owned());
-        hints
-    }
-
-    fn details(&self) -> serde_json::Value {
-        serde_json::json!({ "key": self.key, "reference": self.reference })
     }
 }

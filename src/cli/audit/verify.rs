@@ -11,22 +11,13 @@ use super::{AnchorArgs, VerifyArgs, watch};
 use crate::app::App;
 use crate::features::audit::{self, Anchor, AnchorFile, AuditError};
 use crate::features::inspection::{self, InspectionError};
-use crate::kernel::{AnyFailure, ErrorKind, Failure};
+use crate::kernel::{AnyFailure, Failure};
 
 /// Both inputs are standard input.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("--file - and --anchor - cannot both be standard input")]
+#[failure(Invalid, "usage")]
 struct OneInput;
-
-impl Failure for OneInput {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        "usage"
-    }
-}
 
 pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
     if args.file == Some(Input::Stdin) && args.anchor == Some(Input::Stdin) {

@@ -12,7 +12,7 @@ use super::views::{RunReport, failure_text, notice_texts};
 use crate::app::App;
 use crate::features::fleet::{FleetError, Outcome, RunTenantView, RunView, TenantState};
 use crate::infra::private_file::PrivateFileError;
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Failure};
+use crate::kernel::{AnyFailure, Caller, Failure};
 
 /// Where to report.
 #[derive(Debug, Clone, Args)]
@@ -81,25 +81,14 @@ impl FromStr for ReportFile {
 }
 
 /// A file that cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot {action} {}: {source}", path.display())]
+#[failure(if source.kind() == std::io::ErrorKind::NotFound, NotFound, "file")]
+#[failure(Unavailable, "file")]
 pub(super) struct FileError {
     action: &'static str,
     path: PathBuf,
     source: std::io::Error,
-}
-
-impl Failure for FileError {
-    fn kind(&self) -> ErrorKind {
-        match self.source.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            _ => ErrorKind::Unavailable,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        "file"
-    }
 }
 
 pub(super) fn read_file(path: &Path) -> Result<String, FileError> {

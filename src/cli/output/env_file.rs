@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::kernel::{ErrorKind, Failure, shell};
+use crate::kernel::{Failure, shell};
 
 /// The form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -48,29 +48,15 @@ pub fn render(format: EnvFormat, pairs: &[(&str, &str)], url_name: &str) -> Resu
 }
 
 /// A value that no form of writing gives to every reader.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error(
     "the readers of .env files would read {name} differently: its characters mean something to some of them"
 )]
+#[failure(Conflict, "value_not_dotenv")]
+#[hint("write it for a shell or as JSON: --format shell, --format json")]
+#[hint("or give the login a password without quotes, backslashes and '${{'")]
 pub struct NotDotenv {
     name: String,
-}
-
-impl Failure for NotDotenv {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Conflict
-    }
-
-    fn code(&self) -> &'static str {
-        "value_not_dotenv"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec![
-            "write it for a shell or as JSON: --format shell, --format json".to_owned(),
-            "or give the login a password without quotes, backslashes and '${'".to_owned(),
-        ]
-    }
 }
 
 /// The value as python-dotenv, node's dotenv, node itself and a shell that sources the file read it:

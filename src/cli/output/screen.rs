@@ -14,8 +14,8 @@ use super::installation;
 use super::mask::masked;
 use super::pager::{Paging, Shown};
 use super::talk::{Notes, Talk};
+use crate::kernel::Failure;
 use crate::kernel::brief::bounded;
-use crate::kernel::{ErrorKind, Failure};
 
 /// How data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -34,40 +34,20 @@ pub enum Format {
 }
 
 /// Data could not be written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum OutputError {
     /// The system's word.
     #[error("cannot write to standard output: {0}")]
+    #[failure(Unavailable, "output_failed")]
     Write(#[from] io::Error),
     /// SIGTERM came while a pager showed it.
     #[error("stopped; nothing was changed")]
+    #[failure(Interrupted, "interrupted")]
     Stopped,
     /// A view that its format cannot carry: a bug.
     #[error("cannot write this as {format}: {reason}")]
-    Shape {
-        /// The format.
-        format: &'static str,
-        /// The serialiser's word.
-        reason: String,
-    },
-}
-
-impl Failure for OutputError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Write(_) => ErrorKind::Unavailable,
-            Self::Stopped => ErrorKind::Interrupted,
-            Self::Shape { .. } => ErrorKind::Internal,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Write(_) => "output_failed",
-            Self::Stopped => "interrupted",
-            Self::Shape { .. } => "output_shape",
-        }
-    }
+    #[failure(Internal, "output_shape")]
+    Shape { format: &'static str, reason: String },
 }
 
 /// Where output goes. Cheap to clone.

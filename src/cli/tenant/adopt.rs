@@ -9,7 +9,7 @@ use crate::features::provisioning::{AdoptOutcome, AdoptRequest, plan_adopt};
 use crate::features::tenants::NewTenant;
 use crate::infra::db::{ServerAddress, UrlError};
 use crate::kernel::label::Label;
-use crate::kernel::{AnyFailure, ErrorKind, Failure, PlaceName, Slug};
+use crate::kernel::{AnyFailure, Failure, PlaceName, Slug};
 
 /// Arguments of `nexus tenant adopt`.
 #[derive(Debug, Args)]
@@ -37,27 +37,14 @@ pub(super) struct AdoptArgs {
 }
 
 /// The file holds something else.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("the connection URL cannot be read: {0}")]
-struct NoUrl(UrlError);
-
-impl Failure for NoUrl {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        "dsn_invalid"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec![
-            "write it as postgres://user:password@host:port/database, with ?sslmode=disable, require or \
+#[failure(Invalid, "dsn_invalid")]
+#[hint(
+    "write it as postgres://user:password@host:port/database, with ?sslmode=disable, require or \
              verify-full where it is needed, and special characters percent-encoded"
-                .to_owned(),
-        ]
-    }
-}
+)]
+struct NoUrl(UrlError);
 
 pub(super) async fn run(args: AdoptArgs, on: &Invocation) -> CommandResult {
     let request = request(args)?;

@@ -33,8 +33,12 @@ pub struct Crew {
 }
 
 /// Some of many failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("{failed} of {total} tenants could not be changed")]
+#[failure(Partial, "some_not_changed")]
+#[hints(ways_on.iter().cloned())]
+#[hints(batch.map(way_back))]
+#[details(failed, skipped, total)]
 struct SomeFailed {
     failed: u32,
     skipped: usize,
@@ -44,55 +48,20 @@ struct SomeFailed {
 }
 
 /// Ctrl-C came between two of many.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("stopped after {changed} of {}", tenants(*total))]
+#[failure(Interrupted, "interrupted")]
+#[hint("to go on, repeat the command: what is done is left as it is")]
+#[hints(batch.map(way_back))]
+#[details(changed, total, batch)]
 struct Stopped {
     changed: usize,
     total: usize,
     batch: Option<BatchId>,
 }
 
-impl Failure for Stopped {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Interrupted
-    }
-
-    fn code(&self) -> &'static str {
-        "interrupted"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        let back = self.batch.map(way_back);
-        let on = "to go on, repeat the command: what is done is left as it is".to_owned();
-        [on].into_iter().chain(back).collect()
-    }
-
-    fn details(&self) -> serde_json::Value {
-        serde_json::json!({ "changed": self.changed, "total": self.total, "batch": self.batch })
-    }
-}
-
 pub(super) fn way_back(batch: BatchId) -> String {
     format!("to undo what it changed: nexus operation rollback --batch {batch}")
-}
-
-impl Failure for SomeFailed {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Partial
-    }
-
-    fn code(&self) -> &'static str {
-        "some_not_changed"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        let back = self.batch.map(way_back);
-        self.ways_on.iter().cloned().chain(back).collect()
-    }
-
-    fn details(&self) -> serde_json::Value {
-        serde_json::json!({ "failed": self.failed, "skipped": self.skipped, "total": self.total })
-    }
 }
 
 /// Changes those that were chosen. One that was named fails as the command itself.

@@ -16,7 +16,7 @@ use crate::features::provisioning::{
     CreateRequest, Outcome, Provisioning, ProvisioningError, Worker, plan_create,
 };
 use crate::infra::saga::Interrupted;
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, Failure, OperationId, Progress};
+use crate::kernel::{AnyFailure, Caller, Event, Failure, OperationId, Progress};
 
 /// How many are made at once unless the caller says.
 const JOBS: u16 = 4;
@@ -24,30 +24,15 @@ const JOBS: u16 = 4;
 const IN_BACKGROUND: usize = 10_000;
 
 /// Some of many failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("{failed} of {total} tenants failed")]
+#[failure(Partial, "some_failed")]
+#[hint("repeat the command: what is done is left as it is, what was half done is finished")]
+#[details(failed, skipped, total)]
 struct SomeFailed {
     failed: u32,
     total: usize,
     skipped: usize,
-}
-
-impl Failure for SomeFailed {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Partial
-    }
-
-    fn code(&self) -> &'static str {
-        "some_failed"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["repeat the command: what is done is left as it is, what was half done is finished".to_owned()]
-    }
-
-    fn details(&self) -> serde_json::Value {
-        serde_json::json!({ "failed": self.failed, "skipped": self.skipped, "total": self.total })
-    }
 }
 
 pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {

@@ -10,28 +10,16 @@ use crate::features::tenants::TenantRef;
 use crate::kernel::{ErrorKind, Event, Failure, Progress};
 
 /// Some tenants could not be repaired.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("{failed} of {total} tenants could not be repaired")]
+#[failure(kind = alike.unwrap_or(ErrorKind::Partial), "some_not_repaired")]
+#[hints(hints.iter().cloned())]
 struct NotRepaired {
     failed: usize,
     total: usize,
     /// Of which kind they all were, where nothing was done and all failed alike.
     alike: Option<ErrorKind>,
     hints: Vec<String>,
-}
-
-impl Failure for NotRepaired {
-    fn kind(&self) -> ErrorKind {
-        self.alike.unwrap_or(ErrorKind::Partial)
-    }
-
-    fn code(&self) -> &'static str {
-        "some_not_repaired"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        self.hints.clone()
-    }
 }
 
 pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {

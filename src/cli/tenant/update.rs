@@ -13,31 +13,16 @@ use crate::features::tenants::{self, Change, ChangeOutcome};
 use crate::kernel::{AnyFailure, BatchId, ErrorKind, Event, Failure, Progress};
 
 /// Some tenants could not be changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("{failed} of {total} tenants could not be changed")]
+#[failure(Partial, "some_not_updated")]
+#[hint("repeat the command: what is changed already is left as it is")]
+#[hints(batch.map(super::changes::way_back))]
+#[details(failed, total)]
 struct NotUpdated {
     failed: u64,
     total: usize,
     batch: Option<BatchId>,
-}
-
-impl Failure for NotUpdated {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Partial
-    }
-
-    fn code(&self) -> &'static str {
-        "some_not_updated"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        let again = "repeat the command: what is changed already is left as it is".to_owned();
-        [again].into_iter().chain(self.batch.map(super::changes::way_back)).collect()
-    }
-
-    fn details(&self) -> serde_json::Value {
-        serde_json::json!({ "failed": self.failed, "total": self.total })
-    }
 }
 
 pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {

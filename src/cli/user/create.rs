@@ -9,26 +9,14 @@ use crate::features::iam::model::NewUser;
 use crate::features::iam::users::{self, FirstPassword, Prepared};
 use crate::features::iam::{User, signin};
 use crate::infra::crypto::InvitationToken;
-use crate::kernel::{ErrorKind, ExposeSecret, Failure};
+use crate::kernel::{ExposeSecret, Failure};
 
 /// Neither a password nor an invitation was asked for.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("say how the user signs in for the first time: with a password, or by an invitation")]
+#[failure(Forbidden, "answer_required")]
+#[hint("pass --password-stdin, or --invite with --invitation-file PATH or --reveal")]
 struct NoWayIn;
-
-impl Failure for NoWayIn {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Forbidden
-    }
-
-    fn code(&self) -> &'static str {
-        "answer_required"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["pass --password-stdin, or --invite with --invitation-file PATH or --reveal".to_owned()]
-    }
-}
 
 pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let Some(email) = args.email.clone() else { return Ok(Exit::Usage) };

@@ -9,7 +9,7 @@ use super::super::output::{Column, Format, Row};
 use super::super::{CommandResult, Exit, Invocation};
 use crate::features::iam::model::{UserFilter, UserSort};
 use crate::features::iam::{Realm, User, users};
-use crate::kernel::{AnyFailure, ErrorKind, Failure, Page};
+use crate::kernel::{AnyFailure, Failure, Page};
 
 /// How users are written out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -154,16 +154,7 @@ fn json_row(text: &mut Vec<u8>, user: &User) -> Result<(), AnyFailure> {
 }
 
 /// A row that its format cannot carry: a bug.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("a user could not be written")]
+#[failure(Internal, "export_failed")]
 struct NotExported;
-
-impl Failure for NotExported {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Internal
-    }
-
-    fn code(&self) -> &'static str {
-        "export_failed"
-    }
-}

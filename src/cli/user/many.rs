@@ -20,7 +20,7 @@ use crate::infra::crypto::InvitationToken;
 use crate::infra::crypto::password::Hasher;
 use crate::infra::handover::Handover;
 use crate::infra::private_file::PrivateFileError;
-use crate::kernel::{AnyFailure, Caller, ErrorKind, Event, ExposeSecret, Failure, Progress};
+use crate::kernel::{AnyFailure, Caller, Event, ExposeSecret, Failure, Progress};
 
 /// Users made in one transaction at most.
 const BATCH: usize = 500;
@@ -28,34 +28,25 @@ const BATCH: usize = 500;
 const GATHER: Duration = Duration::from_secs(1);
 
 /// Some of many failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("{failed} of {total} users failed")]
+#[failure(Partial, "some_failed")]
+#[hint("mend those lines and repeat the command: users who are there are left as they are")]
+#[details(failed, total)]
 struct SomeFailed {
     failed: usize,
     total: usize,
 }
 
-impl Failure for SomeFailed {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Partial
-    }
-
-    fn code(&self) -> &'static str {
-        "some_failed"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec!["mend those lines and repeat the command: users who are there are left as they are".to_owned()]
-    }
-
-    fn details(&self) -> serde_json::Value {
-        serde_json::json!({ "failed": self.failed, "total": self.total })
-    }
-}
-
 /// An import that ended before its last line.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("{why}{made} of {total} users were made before{}", self.where_invitations_are())]
+#[failure(if let Some(cause) = cause, transparent(cause))]
+#[failure(Interrupted, "interrupted")]
+#[hint(if let Some(file) = file, "{AGAIN}; name another file for the invitations of the rest, and keep {file}")]
+#[hint(else, AGAIN)]
+#[hints(cause.iter().flat_map(|cause| cause.hints()))]
+#[details(made, total, invitation_file = file)]
 struct BrokenOff {
     /// What is said of the cause, up to the next part of the sentence.
     why: String,
@@ -67,35 +58,11 @@ struct BrokenOff {
     file: Option<String>,
 }
 
+const AGAIN: &str = "repeat the command: users who are there are left as they are";
+
 impl BrokenOff {
     fn where_invitations_are(&self) -> String {
         self.file.as_ref().map(|file| format!("; their invitations are in {file}")).unwrap_or_default()
-    }
-}
-
-impl Failure for BrokenOff {
-    fn kind(&self) -> ErrorKind {
-        self.cause.as_ref().map_or(ErrorKind::Interrupted, |cause| cause.kind())
-    }
-
-    fn code(&self) -> &'static str {
-        self.cause.as_ref().map_or("interrupted", |cause| cause.code())
-    }
-
-    fn hints(&self) -> Vec<String> {
-        let again = "repeat the command: users who are there are left as they are";
-        let again = match &self.file {
-            Some(file) => {
-                format!("{again}; name another file for the invitations of the rest, and keep {file}")
-            }
-            None => again.to_owned(),
-        };
-        let more = self.cause.as_ref().map(|cause| cause.hints()).unwrap_or_default();
-        [again].into_iter().chain(more).collect()
-    }
-
-    fn details(&self) -> serde_json::Value {
-        serde_json::json!({ "made": self.made, "total": self.total, "invitation_file": self.file })
     }
 }
 

@@ -2,16 +2,24 @@
 
 use serde_json::{Value, json};
 
+use crate::kernel::Failure;
+
 /// The first place at which a log is not what was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Failure)]
 pub enum Finding {
     /// The row does not follow from those before it: it was changed, or one before it was, with
     /// its hash.
+    #[failure(Integrity, "audit_row_edited")]
+    #[hint(COMPARE)]
+    #[details(self.facts())]
     Edited {
         /// Its position.
         position: i64,
     },
     /// Rows are gone from within.
+    #[failure(Integrity, "audit_rows_missing")]
+    #[hint(COMPARE)]
+    #[details(self.facts())]
     Missing {
         /// The first that is gone.
         position: i64,
@@ -19,6 +27,9 @@ pub enum Finding {
         until: i64,
     },
     /// The row stands at another position.
+    #[failure(Integrity, "audit_row_reordered")]
+    #[hint(COMPARE)]
+    #[details(self.facts())]
     Reordered {
         /// Where it belongs.
         position: i64,
@@ -26,11 +37,18 @@ pub enum Finding {
         found_at: i64,
     },
     /// A row that was not written as rows are.
+    #[failure(Integrity, "audit_row_forged")]
+    #[hint(COMPARE)]
+    #[details(self.facts())]
     Forged {
         /// Where it stands.
         position: i64,
     },
     /// Rows are gone from the end.
+    #[failure(Integrity, "audit_tail_cut")]
+    #[hint(if *anchored, "an export that was made before the anchor ends earlier: verify it with the anchors of its time")]
+    #[hint(else, COMPARE)]
+    #[details(self.facts())]
     TailCut {
         /// The first that is gone.
         position: i64,
@@ -40,21 +58,33 @@ pub enum Finding {
         anchored: bool,
     },
     /// There is no row at all.
+    #[failure(Integrity, "audit_wiped")]
+    #[hint(COMPARE)]
+    #[details(self.facts())]
     Wiped {
         /// The last that is known to have been there; 0: none.
         until: i64,
     },
     /// The recorded end of the chain is not its end.
+    #[failure(Integrity, "audit_head_changed")]
+    #[hint(COMPARE)]
+    #[details(self.facts())]
     HeadChanged {
         /// The position of the last row.
         position: i64,
     },
     /// The chain fits, but is not the one that was anchored.
+    #[failure(Integrity, "audit_rewritten")]
+    #[hint(COMPARE)]
+    #[details(self.facts())]
     Rewritten {
         /// The anchor's position.
         position: i64,
     },
     /// The anchor belongs to another installation.
+    #[failure(Integrity, "audit_anchor_foreign")]
+    #[hint("see which context is used: nexus context show")]
+    #[details(self.facts())]
     ForeignAnchor {
         /// The anchor's position.
         position: i64,
@@ -63,23 +93,12 @@ pub enum Finding {
     },
 }
 
-impl Finding {
-    /// A stable word.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Edited { .. } => "audit_row_edited",
-            Self::Missing { .. } => "audit_rows_missing",
-            Self::Reordered { .. } => "audit_row_reordered",
-            Self::Forged { .. } => "audit_row_forged",
-            Self::TailCut { .. } => "audit_tail_cut",
-            Self::Wiped { .. } => "audit_wiped",
-            Self::HeadChanged { .. } => "audit_head_changed",
-            Self::Rewritten { .. } => "audit_rewritten",
-            Self::ForeignAnchor { .. } => "audit_anchor_foreign",
-        }
-    }
+const COMPARE: &str =
+    "compare with an export from before, which is verified by nexus audit verify --file EXPORT";
 
+impl std::error::Error for Finding {}
+
+impl Finding {
     /// The first position that is bad; all before it follow from each other.
     #[must_use]
     pub fn position(&self) -> i64 {
@@ -96,9 +115,7 @@ impl Finding {
         }
     }
 
-    /// Facts for a script.
-    #[must_use]
-    pub fn details(&self) -> Value {
+    fn facts(&self) -> Value {
         let mut details = json!({ "position": self.position() });
         match self {
             Self::Missing { until, .. } | Self::TailCut { until, .. } | Self::Wiped { until } => {
@@ -109,22 +126,6 @@ impl Finding {
             _ => {}
         }
         details
-    }
-
-    /// What to look at next.
-    #[must_use]
-    pub fn hints(&self) -> Vec<String> {
-        match self {
-            Self::ForeignAnchor { .. } => vec!["see which context is used: nexus context show".to_owned()],
-            Self::TailCut { anchored: true, .. } => vec![
-                "an export that was made before the anchor ends earlier: verify it with the anchors of its time"
-                    .to_owned(),
-            ],
-            _ => vec![
-                "compare with an export from before, which is verified by nexus audit verify --file EXPORT"
-                    .to_owned(),
-            ],
-        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! What can go wrong with servers and stores for tenants.
 
-use serde_json::{Value, json};
-
 use crate::features::migrations::MigrationsError;
 use crate::features::record::RecordOlder;
 use crate::features::secrets::SecretsError;
@@ -9,26 +7,28 @@ use crate::infra::cluster::ClusterError;
 use crate::infra::crypto::RandomError;
 use crate::infra::db::DbError;
 use crate::infra::objects::ObjectError;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::Failure;
 use crate::settings::SecretSettingError;
 
 /// A request about servers or stores that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum PlacementError {
     /// No server of that name.
     #[error("no cluster {name:?}")]
-    NoCluster {
-        /// What was asked for.
-        name: String,
-    },
+    #[failure(NotFound, "cluster_not_found")]
+    #[hint("see which there are: nexus cluster list")]
+    #[details(name)]
+    NoCluster { name: String },
     /// No store of that name.
     #[error("no object store {name:?}")]
-    NoStore {
-        /// What was asked for.
-        name: String,
-    },
+    #[failure(NotFound, "store_not_found")]
+    #[hint("see which there are: nexus store list")]
+    #[details(name)]
+    NoStore { name: String },
     /// Nothing takes the tenant.
     #[error("{}", no_room(what, name.as_deref()))]
+    #[failure(Conflict, "no_room")]
+    #[hint("see how they stand: nexus {what} list")]
     NoRoom {
         /// `cluster` or `store`.
         what: &'static str,
@@ -37,52 +37,60 @@ pub enum PlacementError {
     },
     /// The name is taken, by something else.
     #[error("{what} {name:?} is there already, at another place")]
+    #[failure(Conflict, "name_taken")]
+    #[hint("see it: nexus {what} show {name}")]
     Taken {
         /// `cluster` or `store`.
         what: &'static str,
-        /// Its name.
         name: String,
     },
     /// The server is registered under another name.
     #[error("this server is registered already, as cluster {name:?}")]
-    SameServer {
-        /// Under which name.
-        name: String,
-    },
+    #[failure(Conflict, "server_registered")]
+    #[hint("use it: nexus tenant create SLUG --cluster {name}")]
+    #[details(name)]
+    SameServer { name: String },
     /// The server was never prepared whole.
     #[error("cluster {name:?} cannot take tenants: its registration was cut short")]
-    Preparing {
-        /// Which.
-        name: String,
-    },
+    #[failure(Conflict, "cluster_preparing")]
+    #[hint("repeat its registration: nexus cluster add {name}, with the same settings")]
+    Preparing { name: String },
     /// Neither the chosen ones nor those that come after them answer.
     #[error("no {what} that fits answers: {}", passed.join("; "))]
+    #[failure(if *what == "store", Unavailable, "no_store_answers")]
+    #[failure(Unavailable, "no_cluster_answers")]
+    #[hint("once one is up again: nexus {what} check")]
     NoneAnswers {
         /// `cluster` or `store`.
         what: &'static str,
-        /// Each of them, and why not.
         passed: Vec<String>,
     },
     /// It did not answer a moment ago, and is not asked again by the same command.
     #[error("{what} {name:?} does not answer, as was said before")]
+    #[failure(if *what == "store", Unavailable, "store_unavailable")]
+    #[failure(Unavailable, "database_unreachable")]
+    #[hint("once it is up again: nexus {what} check {name}")]
     Down {
         /// `cluster` or `store`.
         what: &'static str,
-        /// Which.
         name: String,
     },
     /// Tenants live there.
     #[error("{what} {name:?} still holds {tenants} tenant{}", if *tenants == 1 { "" } else { "s" })]
+    #[failure(Conflict, "in_use")]
+    #[hint("see them: nexus tenant list --where {what}={name}")]
+    #[hint("let it take no more: nexus {what} drain {name}")]
+    #[details(name, tenants)]
     InUse {
         /// `cluster` or `store`.
         what: &'static str,
-        /// Its name.
         name: String,
-        /// How many.
         tenants: i64,
     },
     /// The server or the store is the settings'.
     #[error("{what} \"default\" is the one that the settings name; {verb} it there")]
+    #[failure(Invalid, "of_settings")]
+    #[hint("see them: nexus config show")]
     OfSettings {
         /// `cluster` or `store`.
         what: &'static str,
@@ -91,81 +99,80 @@ pub enum PlacementError {
     },
     /// The store's driver cannot make keys for one bucket.
     #[error("store {name:?} cannot make keys that are confined to one bucket")]
-    CannotScope {
-        /// Its name.
-        name: String,
-    },
+    #[failure(Invalid, "store_cannot_scope_keys")]
+    #[hint("add it with --shared-key, if all its tenants may read each other's buckets")]
+    CannotScope { name: String },
     /// Something that the driver needs was not given.
     #[error("driver {driver} needs {needs}")]
+    #[failure(Invalid, "store_incomplete")]
+    #[hint("give it: {needs}")]
     Incomplete {
-        /// The driver.
         driver: &'static str,
         /// What is missing, as its flag.
         needs: &'static str,
     },
     /// The platform holds as many sessions on a server as it may.
     #[error("all {limit} sessions that this platform may hold on cluster {name:?} are in use")]
-    NoSessions {
-        /// Which server.
-        name: String,
-        /// How many.
-        limit: i32,
-    },
+    #[failure(Busy, "no_sessions")]
+    #[hint("allow it more: nexus cluster update {name} --connections N")]
+    #[hint("or repeat the command with a smaller --jobs")]
+    NoSessions { name: String, limit: i32 },
     /// Someone else builds the template.
     #[error("another process is preparing this server")]
+    #[failure(Busy, "setup_busy")]
+    #[hint("repeat the command in a moment")]
     Busy,
     /// The login may not do what is needed.
     #[error("login {user:?} on {server} is not a superuser")]
-    NotSuperuser {
-        /// Which login.
-        user: String,
-        /// Where.
-        server: String,
-    },
+    #[failure(Invalid, "not_superuser")]
+    #[hint("let it make roles and databases: ALTER ROLE \"{user}\" SUPERUSER")]
+    NotSuperuser { user: String, server: String },
     /// The server is too old.
     #[error("PostgreSQL {version} on {server} is too old: 15 or newer is needed")]
-    ServerTooOld {
-        /// Its version.
-        version: i32,
-        /// Where.
-        server: String,
-    },
+    #[failure(Invalid, "server_too_old")]
+    #[hint("upgrade it, or register another server")]
+    ServerTooOld { version: i32, server: String },
     /// Another server answers at the address.
     #[error(
         "cluster {name:?} is another server than the one that was registered: its system identifier is {is}, and \
          {recorded} is recorded; nothing was changed on it"
     )]
-    OtherServer {
-        /// Its name.
-        name: String,
-        /// What it calls itself.
-        is: String,
-        /// What the registered one called itself.
-        recorded: String,
-    },
+    #[failure(Integrity, "cluster_swapped")]
+    #[hint("see where it was looked for: nexus cluster show {name}")]
+    #[hint("where it was upgraded or replaced on purpose: nexus fsck --accept-record")]
+    #[details(name, is, recorded)]
+    OtherServer { name: String, is: String, recorded: String },
     /// The control database was restored from an older backup.
     #[error(transparent)]
+    #[failure(transparent)]
     RecordOlder(#[from] RecordOlder),
     /// A statement failed.
     #[error(transparent)]
+    #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
     /// A change on the server failed.
     #[error(transparent)]
+    #[failure(transparent)]
     Cluster(#[from] ClusterError),
     /// A change in the store failed.
     #[error(transparent)]
+    #[failure(transparent)]
     Objects(#[from] ObjectError),
     /// The system has no random numbers.
     #[error(transparent)]
+    #[failure(transparent)]
     Random(#[from] RandomError),
     /// A sealed value or a key.
     #[error(transparent)]
+    #[failure(transparent)]
     Secrets(#[from] SecretsError),
     /// A secret that the settings refer to.
     #[error(transparent)]
+    #[failure(transparent)]
     OfSetting(#[from] SecretSettingError),
     /// A file that new tenants are born with.
     #[error(transparent)]
+    #[failure(transparent)]
     Migrations(#[from] MigrationsError),
 }
 
@@ -176,129 +183,11 @@ fn no_room(what: &str, name: Option<&str>) -> String {
     }
 }
 
-impl From<sqlx::Error> for PlacementError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
-
 impl PlacementError {
     /// Whether a server was not opened because the control database does not fit it: nothing must be
     /// changed there then.
     #[must_use]
     pub fn is_of_another_world(&self) -> bool {
         matches!(self, Self::RecordOlder(_) | Self::OtherServer { .. })
-    }
-
-    fn inner(&self) -> Option<&dyn Failure> {
-        match self {
-            Self::RecordOlder(error) => Some(error),
-            Self::Db(error) => Some(error),
-            Self::Cluster(error) => Some(error),
-            Self::Objects(error) => Some(error),
-            Self::Random(error) => Some(error),
-            Self::Secrets(error) => Some(error),
-            Self::Migrations(error) => Some(error),
-            Self::OfSetting(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl Failure for PlacementError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::NoCluster { .. } | Self::NoStore { .. } => ErrorKind::NotFound,
-            Self::NoRoom { .. }
-            | Self::Taken { .. }
-            | Self::SameServer { .. }
-            | Self::Preparing { .. }
-            | Self::InUse { .. } => ErrorKind::Conflict,
-            Self::NoneAnswers { .. } | Self::Down { .. } => ErrorKind::Unavailable,
-            Self::OfSettings { .. }
-            | Self::CannotScope { .. }
-            | Self::Incomplete { .. }
-            | Self::NotSuperuser { .. }
-            | Self::ServerTooOld { .. } => ErrorKind::Invalid,
-            Self::Busy | Self::NoSessions { .. } => ErrorKind::Busy,
-            Self::OtherServer { .. } => ErrorKind::Integrity,
-            _ => self.inner().map_or(ErrorKind::Internal, Failure::kind),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NoCluster { .. } => "cluster_not_found",
-            Self::NoStore { .. } => "store_not_found",
-            Self::NoRoom { .. } => "no_room",
-            Self::Taken { .. } => "name_taken",
-            Self::SameServer { .. } => "server_registered",
-            Self::InUse { .. } => "in_use",
-            Self::Preparing { .. } => "cluster_preparing",
-            Self::NoneAnswers { what: "store", .. } => "no_store_answers",
-            Self::NoneAnswers { .. } => "no_cluster_answers",
-            Self::Down { what: "store", .. } => "store_unavailable",
-            Self::Down { .. } => "database_unreachable",
-            Self::OfSettings { .. } => "of_settings",
-            Self::CannotScope { .. } => "store_cannot_scope_keys",
-            Self::Incomplete { .. } => "store_incomplete",
-            Self::Busy => "setup_busy",
-            Self::OtherServer { .. } => "cluster_swapped",
-            Self::NoSessions { .. } => "no_sessions",
-            Self::NotSuperuser { .. } => "not_superuser",
-            Self::ServerTooOld { .. } => "server_too_old",
-            _ => self.inner().map_or("internal", Failure::code),
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::NoCluster { .. } => vec!["see which there are: nexus cluster list".to_owned()],
-            Self::NoStore { .. } => vec!["see which there are: nexus store list".to_owned()],
-            Self::NoRoom { what, .. } => vec![format!("see how they stand: nexus {what} list")],
-            Self::Taken { what, name } => vec![format!("see it: nexus {what} show {name}")],
-            Self::SameServer { name } => vec![format!("use it: nexus tenant create SLUG --cluster {name}")],
-            Self::InUse { what, name, .. } => vec![
-                format!("see them: nexus tenant list --where {what}={name}"),
-                format!("let it take no more: nexus {what} drain {name}"),
-            ],
-            Self::Preparing { name } => {
-                vec![format!("repeat its registration: nexus cluster add {name}, with the same settings")]
-            }
-            Self::NoneAnswers { what, .. } => vec![format!("once one is up again: nexus {what} check")],
-            Self::Down { what, name } => vec![format!("once it is up again: nexus {what} check {name}")],
-            Self::OfSettings { .. } => vec!["see them: nexus config show".to_owned()],
-            Self::CannotScope { .. } => {
-                vec!["add it with --shared-key, if all its tenants may read each other's buckets".to_owned()]
-            }
-            Self::NoSessions { name, .. } => vec![
-                format!("allow it more: nexus cluster update {name} --connections N"),
-                "or repeat the command with a smaller --jobs".to_owned(),
-            ],
-            Self::Busy => vec!["repeat the command in a moment".to_owned()],
-            Self::OtherServer { name, .. } => vec![
-                format!("see where it was looked for: nexus cluster show {name}"),
-                "where it was upgraded or replaced on purpose: nexus fsck --accept-record".to_owned(),
-            ],
-            Self::ServerTooOld { .. } => vec!["upgrade it, or register another server".to_owned()],
-            Self::Incomplete { needs, .. } => vec![format!("give it: {needs}")],
-            Self::NotSuperuser { user, .. } => {
-                vec![format!("let it make roles and databases: ALTER ROLE \"{user}\" SUPERUSER")]
-            }
-            _ => self.inner().map_or_else(Vec::new, Failure::hints),
-        }
-    }
-
-    fn details(&self) -> Value {
-        match self {
-            Self::InUse { name, tenants, .. } => json!({ "name": name, "tenants": tenants }),
-            Self::OtherServer { name, is, recorded } => {
-                json!({ "name": name, "is": is, "recorded": recorded })
-            }
-            Self::NoCluster { name } | Self::NoStore { name } | Self::SameServer { name } => {
-                json!({ "name": name })
-            }
-            _ => self.inner().map_or(Value::Null, Failure::details),
-        }
     }
 }

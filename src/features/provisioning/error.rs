@@ -15,20 +15,25 @@ use crate::infra::saga::Interrupted;
 use crate::kernel::{BatchId, ErrorKind, Failure, OperationId, shell};
 
 /// A change of a tenant that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum ProvisioningError {
     /// The slug belongs to a tenant with other settings.
     #[error("tenant {slug:?} exists already: {}", list(differences))]
-    SlugTaken {
-        /// Which.
-        slug: String,
-        /// What differs.
-        differences: Vec<Difference>,
-    },
+    #[failure(Conflict, "tenant_exists")]
+    #[hint("see it: nexus tenant show {slug}")]
+    #[hint(
+        if let Some(name) = differences.iter().find(|it| it.what == "name"),
+        "change its name: nexus tenant update {slug} --name {}", shell::word(&name.given)
+    )]
+    #[details(slug, differences = names(differences), values = values(differences))]
+    SlugTaken { slug: String, differences: Vec<Difference> },
     /// Another operation changes the tenant.
     #[error("tenant {slug:?} is being changed by {}", changer(*operation, kind))]
+    #[failure(Conflict, "tenant_in_progress")]
+    #[hints(in_progress(slug, *operation, kind, *running))]
+    #[details(slug, running)]
+    #[operation(*operation)]
     InProgress {
-        /// Which tenant.
         slug: String,
         /// By which operation; `None` where somebody only looks at it, or is about to begin one.
         operation: Option<OperationId>,
@@ -39,70 +44,54 @@ pub enum ProvisioningError {
     },
     /// An operation stopped before its end.
     #[error("{kind} of tenant {slug:?} stopped: {source}")]
+    #[failure(transparent(source))]
+    #[hint(if *taken_back, "everything was taken back; the slug is free")]
+    #[hints(else, after_stop(*operation, kind, slug, source))]
+    #[details(slug, taken_back)]
+    #[operation(Some(*operation))]
     Stopped {
-        /// Which operation.
         operation: OperationId,
         /// Its kind, e.g. `create`.
         kind: String,
-        /// Of which tenant.
         slug: String,
         /// Whether everything was taken back.
         taken_back: bool,
-        /// Why.
         source: Box<ProvisioningError>,
     },
     /// It is no longer as the batch left it that is to be rolled back.
     #[error("tenant {slug:?} was changed since: {by}")]
-    ChangedSince {
-        /// Which.
-        slug: String,
-        /// By what.
-        by: String,
-    },
+    #[failure(Conflict, "changed_since")]
+    ChangedSince { slug: String, by: String },
     /// No batch of that id.
     #[error("no batch {id}")]
-    NoBatch {
-        /// What was asked for.
-        id: BatchId,
-    },
+    #[failure(NotFound, "batch_not_found")]
+    #[hint("the batch of a change is in: nexus operation show ID, and nexus -o json operation list")]
+    NoBatch { id: BatchId },
     /// What a batch destroyed is gone.
     #[error("batch {id} cannot be rolled back: what a {verb} destroyed is gone")]
-    BatchOnlyForward {
-        /// Which.
-        id: BatchId,
-        /// What it did.
-        verb: String,
-    },
+    #[failure(Conflict, "batch_only_forward")]
+    #[hint("see what it did: nexus operation list --batch {id}")]
+    BatchOnlyForward { id: BatchId, verb: String },
     /// A process is at work on a batch.
     #[error("batch {id} is not finished: a process is at work on it")]
-    BatchRuns {
-        /// Which.
-        id: BatchId,
-    },
+    #[failure(Busy, "batch_running")]
+    #[hint("see how far it is: nexus operation list --batch {id}")]
+    BatchRuns { id: BatchId },
     /// No operation of that id.
     #[error("no operation {id}")]
-    NoOperation {
-        /// What was asked for.
-        id: OperationId,
-    },
+    #[failure(NotFound, "operation_not_found")]
+    #[hint("see which there are: nexus operation list")]
+    NoOperation { id: OperationId },
     /// A newer version of Nexus began it.
     #[error("operation {id} is of a kind that this version of Nexus does not know: {kind}")]
-    UnknownKind {
-        /// Which.
-        id: OperationId,
-        /// Its kind.
-        kind: String,
-    },
+    #[failure(Conflict, "operation_unknown_kind")]
+    #[hint("use the version that began it: nexus version")]
+    UnknownKind { id: OperationId, kind: String },
     /// The operation is over.
     #[error("operation {id} is {state}: there is nothing to {verb}")]
-    Over {
-        /// Which.
-        id: OperationId,
-        /// Its state.
-        state: String,
-        /// What was wanted.
-        verb: &'static str,
-    },
+    #[failure(Conflict, "operation_over")]
+    #[hint("see what came of it: nexus operation show {id}")]
+    Over { id: OperationId, state: String, verb: &'static str },
     /// What a purge destroyed is gone, and to take back what a repair looks after would destroy a
     /// tenant in use. Everything else can be taken back.
     #[error("operation {id} can only go forward: {}", if kind == "purge" {
@@ -110,104 +99,91 @@ pub enum ProvisioningError {
     } else {
         "to take a repair back would destroy a tenant in use"
     })]
+    #[failure(Conflict, "operation_only_forward")]
+    #[hint("finish it: nexus operation resume {id}")]
+    #[hint(if kind != "purge", "or give the tenant up: nexus tenant delete {slug} --purge")]
     OnlyForward {
-        /// Which.
         id: OperationId,
         /// Its kind, e.g. `purge`.
         kind: String,
-        /// Of which tenant.
         slug: String,
     },
     /// Someone got in where nobody should.
     #[error("the proof of isolation failed: {0}")]
+    #[failure(Integrity, "not_isolated")]
+    #[hint("see which rights let it in: nexus fsck")]
     NotIsolated(String),
     /// What was written was not what was read.
     #[error("the proof of use failed: {0}")]
+    #[failure(Integrity, "not_usable")]
+    #[hint("find out what is wrong: nexus doctor")]
     NotUsable(String),
     /// What Nexus made is gone from the outside world, with what was in it.
     #[error("tenant {slug:?}: {what} is gone; a repair does not make an empty one in its place")]
-    Lost {
-        /// Which tenant.
-        slug: String,
-        /// What is gone.
-        what: String,
-    },
+    #[failure(Integrity, "resource_lost")]
+    #[hint("bring it back from a backup under the same name, then: nexus tenant repair {slug}")]
+    #[hint("or give the tenant up: nexus tenant delete {slug} --purge")]
+    Lost { slug: String, what: String },
     /// A database that cannot be taken under Nexus.
     #[error("database {database:?} cannot be adopted: {reason}")]
+    #[failure(Conflict, "not_adoptable")]
+    #[hints(hint.clone())]
     NotAdoptable {
-        /// Which.
         database: String,
-        /// Why.
         reason: String,
         /// The way on, if there is one.
         hint: Option<String>,
     },
     /// The password of a login that was there before Nexus is another one now.
     #[error("tenant {slug:?}: its login does not take the sealed password any more")]
-    PasswordChanged {
-        /// Whose.
-        slug: String,
-    },
+    #[failure(Integrity, "password_changed")]
+    #[hint("seal the new one: nexus tenant adopt {slug} --dsn-file FILE")]
+    PasswordChanged { slug: String },
     /// The control database has it in the trash, and the world lets its app in.
     #[error("tenant {slug:?} is in the trash, and its login is open on server {cluster}: it may be in use")]
-    OpenInTrash {
-        /// Which.
-        slug: String,
-        /// On which server.
-        cluster: String,
-    },
+    #[failure(Integrity, "tenant_open_in_trash")]
+    #[hint("keep it: nexus tenant undelete {slug}")]
+    #[hint("or, if nobody needs it, close it first: nexus tenant repair {slug}")]
+    OpenInTrash { slug: String, cluster: String },
     /// The work was asked to stop.
     #[error(transparent)]
+    #[failure(Interrupted, "interrupted")]
     Interrupted(#[from] Interrupted),
     /// A tenant's facts.
     #[error(transparent)]
+    #[failure(transparent)]
     Tenant(#[from] TenantError),
     /// The servers and stores for tenants.
     #[error(transparent)]
+    #[failure(transparent)]
     Placement(#[from] PlacementError),
     /// A statement on the control database or inside a tenant's.
     #[error(transparent)]
+    #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
     /// A change on a server.
     #[error(transparent)]
+    #[failure(transparent)]
     Cluster(#[from] ClusterError),
     /// A change in an object store.
     #[error(transparent)]
+    #[failure(transparent)]
     Objects(#[from] ObjectError),
     /// The system has no random numbers.
     #[error(transparent)]
+    #[failure(transparent)]
     Random(#[from] RandomError),
     /// A role's verifier.
     #[error(transparent)]
+    #[failure(transparent)]
     Scram(#[from] ScramError),
     /// A sealed value or a key.
     #[error(transparent)]
+    #[failure(transparent)]
     Secrets(#[from] SecretsError),
 }
 
-impl From<sqlx::Error> for ProvisioningError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
-
 impl ProvisioningError {
-    /// The feature's or mechanism's own error, where this only carries one.
-    fn inner(&self) -> Option<&dyn Failure> {
-        match self {
-            Self::Stopped { source, .. } => Some(&**source),
-            Self::Tenant(error) => Some(error),
-            Self::Placement(error) => Some(error),
-            Self::Db(error) => Some(error),
-            Self::Cluster(error) => Some(error),
-            Self::Objects(error) => Some(error),
-            Self::Random(error) => Some(error),
-            Self::Scram(error) => Some(error),
-            Self::Secrets(error) => Some(error),
-            _ => None,
-        }
-    }
-
     /// Whether trying again later can help, so that what was done so far is kept.
     pub(super) fn is_passing(&self) -> bool {
         matches!(
@@ -215,148 +191,6 @@ impl ProvisioningError {
             ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::Interrupted | ErrorKind::Internal
         )
     }
-}
-
-impl Failure for ProvisioningError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::SlugTaken { .. }
-            | Self::InProgress { .. }
-            | Self::Over { .. }
-            | Self::UnknownKind { .. }
-            | Self::OnlyForward { .. }
-            | Self::BatchOnlyForward { .. }
-            | Self::ChangedSince { .. }
-            | Self::NotAdoptable { .. } => ErrorKind::Conflict,
-            Self::NoOperation { .. } | Self::NoBatch { .. } => ErrorKind::NotFound,
-            Self::BatchRuns { .. } => ErrorKind::Busy,
-            Self::NotIsolated(_)
-            | Self::NotUsable(_)
-            | Self::Lost { .. }
-            | Self::PasswordChanged { .. }
-            | Self::OpenInTrash { .. } => ErrorKind::Integrity,
-            Self::Interrupted(_) => ErrorKind::Interrupted,
-            _ => self.inner().map_or(ErrorKind::Internal, Failure::kind),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::SlugTaken { .. } => "tenant_exists",
-            Self::InProgress { .. } => "tenant_in_progress",
-            Self::NoOperation { .. } => "operation_not_found",
-            Self::ChangedSince { .. } => "changed_since",
-            Self::NoBatch { .. } => "batch_not_found",
-            Self::BatchOnlyForward { .. } => "batch_only_forward",
-            Self::BatchRuns { .. } => "batch_running",
-            Self::Over { .. } => "operation_over",
-            Self::OnlyForward { .. } => "operation_only_forward",
-            Self::UnknownKind { .. } => "operation_unknown_kind",
-            Self::NotIsolated(_) => "not_isolated",
-            Self::NotUsable(_) => "not_usable",
-            Self::Lost { .. } => "resource_lost",
-            Self::NotAdoptable { .. } => "not_adoptable",
-            Self::PasswordChanged { .. } => "password_changed",
-            Self::OpenInTrash { .. } => "tenant_open_in_trash",
-            Self::Interrupted(_) => "interrupted",
-            _ => self.inner().map_or("internal", Failure::code),
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::SlugTaken { slug, differences } => {
-                let name = differences.iter().find(|it| it.what == "name").map(|it| shell::word(&it.given));
-                let change =
-                    name.map(|name| format!("change its name: nexus tenant update {slug} --name {name}"));
-                [format!("see it: nexus tenant show {slug}")].into_iter().chain(change).collect()
-            }
-            Self::InProgress { slug, operation, kind, running: true } => {
-                let look = operation.map(|id| format!("see how far it is: nexus operation show {id}"));
-                let mut hints: Vec<String> = look.into_iter().collect();
-                if kind == "create" {
-                    let wait =
-                        format!("wait for it: nexus tenant create {slug} --wait, with the same settings");
-                    hints.push(wait);
-                }
-                if hints.is_empty() {
-                    hints.push(AGAIN.to_owned());
-                }
-                hints
-            }
-            Self::InProgress { operation: Some(id), kind, .. } => ways_on(*id, kind),
-            Self::InProgress { .. } => vec![AGAIN.to_owned()],
-            Self::Stopped { taken_back: true, .. } => {
-                vec!["everything was taken back; the slug is free".to_owned()]
-            }
-            Self::Stopped { operation, kind, slug, source, .. } => after_stop(*operation, kind, slug, source),
-            Self::NotAdoptable { hint, .. } => hint.iter().cloned().collect(),
-            Self::PasswordChanged { slug } => {
-                vec![format!("seal the new one: nexus tenant adopt {slug} --dsn-file FILE")]
-            }
-            Self::OpenInTrash { slug, .. } => open_in_trash(slug),
-            Self::NoOperation { .. } => vec!["see which there are: nexus operation list".to_owned()],
-            Self::NoBatch { .. } => {
-                vec![
-                    "the batch of a change is in: nexus operation show ID, and nexus -o json operation list"
-                        .to_owned(),
-                ]
-            }
-            Self::BatchRuns { id } => vec![format!("see how far it is: nexus operation list --batch {id}")],
-            Self::BatchOnlyForward { id, .. } => {
-                vec![format!("see what it did: nexus operation list --batch {id}")]
-            }
-            Self::Over { id, .. } => vec![format!("see what came of it: nexus operation show {id}")],
-            Self::OnlyForward { id, kind, slug } => {
-                let mut hints = vec![format!("finish it: nexus operation resume {id}")];
-                if kind != "purge" {
-                    hints.push(format!("or give the tenant up: nexus tenant delete {slug} --purge"));
-                }
-                hints
-            }
-            Self::Lost { slug, .. } => vec![
-                format!("bring it back from a backup under the same name, then: nexus tenant repair {slug}"),
-                format!("or give the tenant up: nexus tenant delete {slug} --purge"),
-            ],
-            Self::NotIsolated(_) => vec!["see which rights let it in: nexus fsck".to_owned()],
-            Self::NotUsable(_) => vec!["find out what is wrong: nexus doctor".to_owned()],
-            Self::UnknownKind { .. } => vec!["use the version that began it: nexus version".to_owned()],
-            _ => self.inner().map_or_else(Vec::new, Failure::hints),
-        }
-    }
-
-    fn neighbour(&self) -> Option<&str> {
-        self.inner().and_then(Failure::neighbour)
-    }
-
-    fn details(&self) -> Value {
-        match self {
-            Self::SlugTaken { slug, differences } => {
-                let names: Vec<_> = differences.iter().map(|it| it.what).collect();
-                let value = |it: &Difference| (it.what.to_owned(), json!({ "is": it.is, "given": it.given }));
-                let values: serde_json::Map<_, _> = differences.iter().map(value).collect();
-                json!({ "slug": slug, "differences": names, "values": values })
-            }
-            Self::InProgress { slug, running, .. } => json!({ "slug": slug, "running": running }),
-            Self::Stopped { slug, taken_back, .. } => json!({ "slug": slug, "taken_back": taken_back }),
-            _ => self.inner().map_or(Value::Null, Failure::details),
-        }
-    }
-
-    fn operation(&self) -> Option<OperationId> {
-        match self {
-            Self::Stopped { operation, .. } => Some(*operation),
-            Self::InProgress { operation, .. } => *operation,
-            _ => self.inner().and_then(Failure::operation),
-        }
-    }
-}
-
-fn open_in_trash(slug: &str) -> Vec<String> {
-    vec![
-        format!("keep it: nexus tenant undelete {slug}"),
-        format!("or, if nobody needs it, close it first: nexus tenant repair {slug}"),
-    ]
 }
 
 /// Whether an operation of this kind can be taken back.
@@ -368,8 +202,33 @@ fn list(differences: &[Difference]) -> String {
     differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+fn names(differences: &[Difference]) -> Vec<&'static str> {
+    differences.iter().map(|it| it.what).collect()
+}
+
+fn values(differences: &[Difference]) -> serde_json::Map<String, Value> {
+    differences.iter().map(|it| (it.what.to_owned(), json!({ "is": it.is, "given": it.given }))).collect()
+}
+
 /// The way on from what is over in a moment.
 const AGAIN: &str = "repeat the command in a moment";
+
+/// How to go on where another operation changes the tenant.
+fn in_progress(slug: &str, operation: Option<OperationId>, kind: &str, running: bool) -> Vec<String> {
+    let mut hints = Vec::new();
+    if running {
+        hints.extend(operation.map(|id| format!("see how far it is: nexus operation show {id}")));
+        if kind == "create" {
+            hints.push(format!("wait for it: nexus tenant create {slug} --wait, with the same settings"));
+        }
+    } else if let Some(id) = operation {
+        hints.extend(ways_on(id, kind));
+    }
+    if hints.is_empty() {
+        hints.push(AGAIN.to_owned());
+    }
+    hints
+}
 
 /// Who changes a tenant, in words.
 fn changer(operation: Option<OperationId>, kind: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::store;
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::Failure;
 
 /// How the control database compares with the stamp that its own server keeps of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,56 +57,44 @@ pub async fn accept_age(tx: &mut PgConnection) -> Result<(), DbError> {
 }
 
 /// The control database was restored from a backup that is older than the world.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum RecordOlder {
     /// A place has seen a younger change of a tenant.
     #[error(
         "the control database is older than what it describes: it has made {record} changes, and {place} has \
          seen change {world} of this installation; it was probably restored from a backup"
     )]
+    #[failure(Integrity, "record_older_than_world")]
+    #[hints(ways_on())]
+    #[details(place, world, record)]
     Place {
         /// What has seen more, e.g. `cluster eu1`.
         place: String,
-        /// The youngest change that it has seen.
         world: i64,
-        /// The youngest change that the control database knows.
         record: i64,
     },
     /// Its own server has seen a younger change.
     #[error(
         "the control database lacks changes that its server has seen; it was probably restored from a backup"
     )]
+    #[failure(Integrity, "record_older_than_world")]
+    #[hints(ways_on())]
+    #[details(place = "control")]
     Restored,
     /// Its own server has seen nothing of it.
     #[error(
         "the server of the control database has never seen it; it was probably restored there from a backup"
     )]
+    #[failure(Integrity, "record_older_than_world")]
+    #[hints(ways_on())]
+    #[details(place = "control")]
     Moved,
 }
 
-impl Failure for RecordOlder {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Integrity
-    }
-
-    fn code(&self) -> &'static str {
-        "record_older_than_world"
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec![
-            "see what differs, and change nothing: nexus fsck".to_owned(),
-            "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record"
-                .to_owned(),
-        ]
-    }
-
-    fn details(&self) -> serde_json::Value {
-        match self {
-            Self::Place { place, world, record } => {
-                serde_json::json!({ "place": place, "world": world, "record": record })
-            }
-            Self::Restored | Self::Moved => serde_json::json!({ "place": "control" }),
-        }
-    }
+fn ways_on() -> [String; 2] {
+    [
+        "see what differs, and change nothing: nexus fsck",
+        "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record",
+    ]
+    .map(str::to_owned)
 }

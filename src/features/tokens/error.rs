@@ -1,6 +1,5 @@
 //! What can go wrong with tokens and their keys.
 
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::realm::RealmName;
@@ -12,49 +11,53 @@ use crate::infra::crypto::jwt::Flaw;
 use crate::infra::crypto::random::RandomError;
 use crate::infra::crypto::signing::{Algorithm, SigningError};
 use crate::infra::db::DbError;
-use crate::kernel::{ErrorKind, Failure, shell, suggest};
+use crate::kernel::{Failure, shell, suggest};
 
 /// A request about tokens or their keys that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum TokenError {
     /// One answer for every token that is refused, whatever the reason: who sends one learns
     /// nothing from it.
     #[error("the token is not valid")]
+    #[failure(Unauthenticated, "token_invalid")]
+    #[hint("see what is wrong with it: nexus token inspect --check --file FILE")]
     Invalid(Flaw),
     /// Nobody can say whether a token is good: what was revoked is not known well enough.
     #[error("tokens cannot be checked: the list of revoked ones was last read {seconds} s ago")]
-    Stale {
-        /// How long ago.
-        seconds: u64,
-    },
+    #[failure(Unavailable, "token_check_stale")]
+    Stale { seconds: u64 },
     /// Nobody of that e-mail address.
     #[error("no user {email:?} in {realm}")]
+    #[failure(NotFound, "user_not_found")]
+    #[hint(if let Some(nearest) = nearest, "did you mean {}?", shell::word(nearest))]
+    #[hint(else, hint)]
+    #[details(email, nearest)]
     NoUser {
-        /// Who was asked for.
         email: String,
-        /// Where.
         realm: String,
         /// The nearest that there is.
         nearest: Option<String>,
-        /// What to type where none is near.
         hint: String,
     },
     /// The user may not sign in.
     #[error("user {email:?} is {state}, not active")]
+    #[failure(Conflict, "user_not_active")]
+    #[hints(state_hint(email, state, at))]
+    #[details(email, state)]
     NotActive {
-        /// Who.
         email: String,
-        /// In which state.
         state: String,
         /// The realm, as [`RealmName::flag`] writes it.
         at: String,
     },
     /// The user does not hold what the token should allow.
     #[error("user {email:?} does not hold {permission}")]
+    #[failure(Forbidden, "permission_not_held")]
+    #[hint(if let Some(nearest) = nearest, "did you mean {}?", shell::word(nearest))]
+    #[hint(else, "see why: nexus user can {} {} --explain{at}", shell::word(email), shell::word(permission))]
+    #[details(email, permission, nearest)]
     NotHeld {
-        /// Who.
         email: String,
-        /// What.
         permission: String,
         /// What it holds that comes nearest.
         nearest: Option<String>,
@@ -63,34 +66,33 @@ pub enum TokenError {
     },
     /// The request itself is wrong.
     #[error("{0}")]
+    #[failure(Invalid, "token_request_invalid")]
     Request(String),
     /// The user's tokens were revoked while one was being minted.
     #[error("the tokens of {email:?} were revoked at this moment; no token was minted")]
-    Changed {
-        /// Whose.
-        email: String,
-    },
+    #[failure(Busy, "tokens_revoked_meanwhile")]
+    #[hint("run the same command again")]
+    Changed { email: String },
     /// No such key.
     #[error("no signing key {0:?}")]
+    #[failure(NotFound, "signing_key_not_found")]
+    #[hint("see which there are: nexus key list")]
     NoKey(String),
     /// The key's state forbids it.
     #[error("signing key {kid} is {state}; {why}")]
-    KeyState {
-        /// Which.
-        kid: String,
-        /// Its state.
-        state: &'static str,
-        /// Why that is in the way.
-        why: &'static str,
-        /// What to type instead.
-        hint: String,
-    },
+    #[failure(Conflict, "signing_key_state")]
+    #[hint(hint)]
+    #[details(kid, state)]
+    KeyState { kid: String, state: &'static str, why: &'static str, hint: String },
     /// The next key is not yet known everywhere.
     #[error(
         "the next key {kid} was published {age} s ago; services may keep an older key set for {notice} s"
     )]
+    #[failure(Conflict, "signing_key_too_young")]
+    #[hint("wait {} s more", notice - age)]
+    #[hint("where nobody outside checks tokens: nexus key rotate --now")]
+    #[details(kid, wait = notice - age)]
     TooYoung {
-        /// Which.
         kid: String,
         /// For how long it has been there, in seconds.
         age: i64,
@@ -99,86 +101,82 @@ pub enum TokenError {
     },
     /// A key's row is not what was sealed.
     #[error("signing key {0} is not what was sealed: somebody changed the control database")]
+    #[failure(Integrity, "signing_key_damaged")]
+    #[hint("see what was changed: nexus fsck")]
     KeyDamaged(String),
     /// What is sealed of a key was changed or taken away.
     #[error("what is sealed of signing key {kid} was changed or taken away")]
-    KeyLost {
-        /// Which.
-        kid: String,
-        /// What to type.
-        hint: String,
-    },
+    #[failure(Integrity, "signing_key_damaged")]
+    #[hint(hint)]
+    KeyLost { kid: String, hint: String },
     /// The row of the key that signs is gone; its successor is there.
     #[error("no {0} key signs, although the next one is published: somebody changed the control database")]
+    #[failure(Integrity, "signing_key_missing")]
+    #[hint("nexus key rotate --algorithm {}", _0.as_str())]
     NoActiveKey(Algorithm),
     /// A key set or a development key cannot be read.
     #[error("{place} is not a usable key set: {reason}")]
-    KeySet {
-        /// Where it is from.
-        place: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[failure(Integrity, "key_set_invalid")]
+    KeySet { place: String, reason: String },
     /// A development key cannot be read.
     #[error("{place} is not a usable development key: {reason}")]
-    DevelopmentKey {
-        /// The file.
-        place: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[failure(Integrity, "development_key_invalid")]
+    DevelopmentKey { place: String, reason: String },
     /// The server of a key set does not give it.
     #[error("{url} gives no key set: {reason}")]
-    Fetch {
-        /// Where.
-        url: String,
-        /// Why.
-        reason: String,
-    },
+    #[failure(Unavailable, "key_set_unreachable")]
+    Fetch { url: String, reason: String },
     /// One answer for every refresh token that is refused.
     #[error("the refresh token is not valid; sign in again")]
+    #[failure(Unauthenticated, "refresh_token_invalid")]
     RefreshInvalid,
     /// The same refresh token is in use at this moment.
     #[error("the refresh token is being exchanged at this moment; ask again in a second")]
+    #[failure(Busy, "refresh_in_progress")]
+    #[hint("ask again in a second")]
     RefreshBusy,
     /// One answer for every API key that is refused.
     #[error("the API key is not valid")]
+    #[failure(Unauthenticated, "api_key_invalid")]
     KeyInvalid,
     /// No such API key.
     #[error("no API key {id} in {}", .realm.display())]
-    NoApiKey {
-        /// Which.
-        id: Uuid,
-        /// Where.
-        realm: RealmName,
-    },
+    #[failure(NotFound, "api_key_not_found")]
+    #[hint("see which there are: nexus api-key list{}", realm.flag())]
+    NoApiKey { id: Uuid, realm: RealmName },
     /// There is one of that name.
     #[error("user {email:?} has an API key named {name:?} already")]
+    #[failure(Conflict, "api_key_exists")]
+    #[hint("see them: nexus api-key list --user {}{at}", shell::word(email))]
     ApiKeyExists {
-        /// Whose.
         email: String,
-        /// Its name.
         name: String,
         /// The realm, as [`RealmName::flag`] writes it.
         at: String,
     },
     /// A statement failed.
     #[error(transparent)]
+    #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
     /// A secret does not open, or cannot be sealed.
     #[error(transparent)]
+    #[failure(transparent)]
     Secrets(#[from] SecretsError),
     /// A key cannot be made or used.
     #[error(transparent)]
+    #[failure(transparent)]
     Signing(#[from] SigningError),
     /// The tenant is not there, or not in use.
     #[error(transparent)]
+    #[failure(transparent)]
     Tenant(#[from] TenantError),
     /// The realm's owner cannot be acted as.
     #[error(transparent)]
+    #[failure(transparent)]
     Cluster(#[from] ClusterError),
     /// No random bytes.
     #[error(transparent)]
+    #[failure(transparent)]
     Random(#[from] RandomError),
 }
 
@@ -209,135 +207,6 @@ impl TokenError {
         match self {
             Self::Invalid(flaw) => Some(*flaw),
             _ => None,
-        }
-    }
-}
-
-impl From<sqlx::Error> for TokenError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Db(error.into())
-    }
-}
-
-impl Failure for TokenError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Invalid(_) | Self::RefreshInvalid | Self::KeyInvalid => ErrorKind::Unauthenticated,
-            Self::Stale { .. } | Self::Fetch { .. } => ErrorKind::Unavailable,
-            Self::NoUser { .. } | Self::NoKey(_) | Self::NoApiKey { .. } => ErrorKind::NotFound,
-            Self::NotHeld { .. } => ErrorKind::Forbidden,
-            Self::Request(_) => ErrorKind::Invalid,
-            Self::NotActive { .. }
-            | Self::KeyState { .. }
-            | Self::TooYoung { .. }
-            | Self::ApiKeyExists { .. } => ErrorKind::Conflict,
-            Self::KeyDamaged(_)
-            | Self::KeyLost { .. }
-            | Self::NoActiveKey(_)
-            | Self::KeySet { .. }
-            | Self::DevelopmentKey { .. } => ErrorKind::Integrity,
-            Self::RefreshBusy | Self::Changed { .. } => ErrorKind::Busy,
-            Self::Db(error) => error.kind(),
-            Self::Secrets(error) => error.kind(),
-            Self::Signing(error) => error.kind(),
-            Self::Tenant(error) => error.kind(),
-            Self::Cluster(error) => error.kind(),
-            Self::Random(error) => error.kind(),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Invalid(_) => "token_invalid",
-            Self::Stale { .. } => "token_check_stale",
-            Self::NoUser { .. } => "user_not_found",
-            Self::NotActive { .. } => "user_not_active",
-            Self::NotHeld { .. } => "permission_not_held",
-            Self::Request(_) => "token_request_invalid",
-            Self::NoKey(_) => "signing_key_not_found",
-            Self::KeyState { .. } => "signing_key_state",
-            Self::TooYoung { .. } => "signing_key_too_young",
-            Self::KeyDamaged(_) | Self::KeyLost { .. } => "signing_key_damaged",
-            Self::NoActiveKey(_) => "signing_key_missing",
-            Self::KeySet { .. } => "key_set_invalid",
-            Self::DevelopmentKey { .. } => "development_key_invalid",
-            Self::Fetch { .. } => "key_set_unreachable",
-            Self::RefreshInvalid => "refresh_token_invalid",
-            Self::RefreshBusy => "refresh_in_progress",
-            Self::Changed { .. } => "tokens_revoked_meanwhile",
-            Self::KeyInvalid => "api_key_invalid",
-            Self::NoApiKey { .. } => "api_key_not_found",
-            Self::ApiKeyExists { .. } => "api_key_exists",
-            Self::Db(error) => error.code(),
-            Self::Secrets(error) => error.code(),
-            Self::Signing(error) => error.code(),
-            Self::Tenant(error) => error.code(),
-            Self::Cluster(error) => error.code(),
-            Self::Random(error) => error.code(),
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        let one = |text: &str| vec![text.to_owned()];
-        match self {
-            Self::Invalid(_) => one("see what is wrong with it: nexus token inspect --check --file FILE"),
-            Self::NoUser { nearest: Some(nearest), .. } | Self::NotHeld { nearest: Some(nearest), .. } => {
-                vec![format!("did you mean {}?", shell::word(nearest))]
-            }
-            Self::NoKey(_) => one("see which there are: nexus key list"),
-            Self::KeyState { hint, .. } | Self::KeyLost { hint, .. } => vec![hint.clone()],
-            Self::KeyDamaged(_) => vec!["see what was changed: nexus fsck".to_owned()],
-            Self::NoActiveKey(algorithm) => {
-                vec![format!("nexus key rotate --algorithm {}", algorithm.as_str())]
-            }
-            Self::TooYoung { age, notice, .. } => vec![
-                format!("wait {} s more", notice - age),
-                "where nobody outside checks tokens: nexus key rotate --now".to_owned(),
-            ],
-            Self::RefreshBusy => one("ask again in a second"),
-            Self::Changed { .. } => one("run the same command again"),
-            Self::NoUser { hint, .. } => one(hint),
-            Self::NotActive { email, state, at } => state_hint(email, state, at),
-            Self::NotHeld { email, permission, at, .. } => {
-                let (email, permission) = (shell::word(email), shell::word(permission));
-                vec![format!("see why: nexus user can {email} {permission} --explain{at}")]
-            }
-            Self::NoApiKey { realm, .. } => {
-                vec![format!("see which there are: nexus api-key list{}", realm.flag())]
-            }
-            Self::ApiKeyExists { email, at, .. } => {
-                vec![format!("see them: nexus api-key list --user {}{at}", shell::word(email))]
-            }
-            Self::Db(error) => error.hints(),
-            Self::Secrets(error) => error.hints(),
-            Self::Signing(error) => error.hints(),
-            Self::Tenant(error) => error.hints(),
-            Self::Cluster(error) => error.hints(),
-            Self::Random(error) => error.hints(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn neighbour(&self) -> Option<&str> {
-        match self {
-            Self::Tenant(error) => error.neighbour(),
-            _ => None,
-        }
-    }
-
-    fn details(&self) -> Value {
-        match self {
-            Self::NoUser { email, nearest, .. } => json!({ "email": email, "nearest": nearest }),
-            Self::NotActive { email, state, .. } => json!({ "email": email, "state": state }),
-            Self::NotHeld { email, permission, nearest, .. } => {
-                json!({ "email": email, "permission": permission, "nearest": nearest })
-            }
-            Self::KeyState { kid, state, .. } => json!({ "kid": kid, "state": state }),
-            Self::TooYoung { kid, age, notice } => json!({ "kid": kid, "wait": notice - age }),
-            Self::Db(error) => error.details(),
-            Self::Secrets(error) => error.details(),
-            Self::Tenant(error) => error.details(),
-            _ => Value::Null,
         }
     }
 }

@@ -11,23 +11,26 @@ use tokio::io::AsyncReadExt;
 use crate::infra::db::ServerAddress;
 use crate::infra::pg_client::PgClient;
 use crate::infra::private_file::PrivateFileError;
+use crate::kernel::Failure;
 
 /// The sessions' name in `pg_stat_activity`.
 const APPLICATION: &str = "nexus:rehearsal";
 
 /// A copy that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum CopyError {
     /// A program could not be started, or ended badly.
     #[error("{program} failed: {reason}")]
+    #[failure(Unavailable, "copy_failed")]
+    #[hint("pg_dump and pg_restore must be in the PATH, and no older than the server")]
     Program {
-        /// Which.
         program: &'static str,
         /// Its last line, or the system's word.
         reason: String,
     },
     /// A file with a password.
     #[error(transparent)]
+    #[failure(transparent)]
     File(#[from] PrivateFileError),
 }
 

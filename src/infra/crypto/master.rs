@@ -18,7 +18,7 @@ use super::aead::{self, KEY_LEN, SealError};
 use super::random::{self, RandomError};
 use super::seal::length_prefixed;
 use crate::infra::private_file::{self, PrivateFileError};
-use crate::kernel::{ErrorKind, Failure, shell};
+use crate::kernel::{Failure, shell};
 
 /// How the one line of a master key begins.
 const TEXT_PREFIX: &str = "nexus-master-key-v1:";
@@ -78,87 +78,49 @@ pub trait MasterKey: fmt::Debug + Send + Sync {
 }
 
 /// Why a master key cannot be had, or did not unwrap.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum MasterKeyError {
     /// The key file is not there.
     #[error("the master key file {} is not there", .0.display())]
+    #[failure(Integrity, "master_key_missing")]
+    #[hint("on a new installation: nexus init")]
+    #[hint("otherwise put the file back from where it is kept safe; no secret opens without it")]
     Missing(PathBuf),
     /// The key file cannot be read, may be read by others, or exists already.
     #[error("the master key: {0}")]
+    #[failure(if matches!(_0, PrivateFileError::Exists(_)), Conflict, "master_key_exists")]
+    #[failure(if matches!(_0, PrivateFileError::Open { .. }), Integrity, "master_key_open")]
+    #[failure(Integrity, "master_key_unreadable")]
+    #[hint(if let PrivateFileError::Open { path, .. } = _0, "chmod 600 {}", shell::path(path))]
     File(#[from] PrivateFileError),
     /// It is not a master key.
     #[error(
         "{from} does not hold a master key: one line is expected, '{TEXT_PREFIX}' and {TEXT_LEN} characters of base64url"
     )]
+    #[failure(Integrity, "master_key_malformed")]
     Text {
         /// Where the text came from: a path, or the name of a reference.
         from: String,
     },
     /// Another master key wrapped it.
     #[error("master key {needed} is needed, but {given} was given")]
-    OtherKey {
-        /// The key that wrapped it.
-        needed: MasterKeyId,
-        /// The key that was tried.
-        given: MasterKeyId,
-    },
+    #[failure(Integrity, "master_key_mismatch")]
+    #[hint("nexus secret status")]
+    #[hint("nexus config show")]
+    #[details(needed, given)]
+    OtherKey { needed: MasterKeyId, given: MasterKeyId },
     /// What was wrapped was changed, or belongs elsewhere.
     #[error("a data key wrapped by master key {0} was changed, or belongs elsewhere")]
+    #[failure(Integrity, "data_key_damaged")]
     Damaged(MasterKeyId),
     /// No random bytes.
     #[error(transparent)]
+    #[failure(Internal, "no_random_bytes")]
     Random(#[from] RandomError),
     /// A key service does not answer.
     #[error("master key {id} cannot be reached: {reason}")]
-    Unavailable {
-        /// The key.
-        id: MasterKeyId,
-        /// What the service said; no secret.
-        reason: String,
-    },
-}
-
-impl Failure for MasterKeyError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::File(PrivateFileError::Exists(_)) => ErrorKind::Conflict,
-            Self::Missing(_)
-            | Self::File(_)
-            | Self::Text { .. }
-            | Self::OtherKey { .. }
-            | Self::Damaged(_) => ErrorKind::Integrity,
-            Self::Random(_) => ErrorKind::Internal,
-            Self::Unavailable { .. } => ErrorKind::Unavailable,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Missing(_) => "master_key_missing",
-            Self::File(PrivateFileError::Exists(_)) => "master_key_exists",
-            Self::File(PrivateFileError::Open { .. }) => "master_key_open",
-            Self::File(_) => "master_key_unreadable",
-            Self::Text { .. } => "master_key_malformed",
-            Self::OtherKey { .. } => "master_key_mismatch",
-            Self::Damaged(_) => "data_key_damaged",
-            Self::Random(_) => "no_random_bytes",
-            Self::Unavailable { .. } => "master_key_unavailable",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Missing(_) => vec![
-                "on a new installation: nexus init".into(),
-                "otherwise put the file back from where it is kept safe; no secret opens without it".into(),
-            ],
-            Self::File(PrivateFileError::Open { path, .. }) => {
-                vec![format!("chmod 600 {}", shell::path(path))]
-            }
-            Self::OtherKey { .. } => vec!["nexus secret status".into(), "nexus config show".into()],
-            _ => Vec::new(),
-        }
-    }
+    #[failure(Unavailable, "master_key_unavailable")]
+    Unavailable { id: MasterKeyId, reason: String },
 }
 
 /// A master key that this process holds: 256 bits, used through two derived values, the wrapping

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 mod common;
 
 use super::random;
-use crate::kernel::{ErrorKind, Failure, text};
+use crate::kernel::{Failure, text};
 
 /// Characters that a password must have when it is all that is asked for (SP 800-63B-4).
 pub const MIN_CHARS: usize = 15;
@@ -48,52 +48,30 @@ const DEFAULT_AT_ONCE: usize = 4;
 const PRODUCT: &str = "nexus";
 
 /// Why a password is not accepted, or could not be hashed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum PasswordError {
     /// Fewer than are needed.
     #[error("the password has {0} characters; at least {1} are needed")]
+    #[failure(Invalid, "password_short")]
+    #[hint("take four or five words that have nothing to do with each other")]
     Short(usize, usize),
     /// More than [`MAX_CHARS`].
     #[error("the password has {0} characters; at most {MAX_CHARS} are allowed")]
+    #[failure(Invalid, "password_long")]
     Long(usize),
     /// One that is guessed early.
     #[error("the password is {0}")]
+    #[failure(Invalid, "password_guessable")]
+    #[hint("take four or five words that have nothing to do with each other")]
     Guessable(&'static str),
     /// The stored hash is not one, or asks for more than is allowed.
     #[error("the stored password hash is damaged")]
+    #[failure(Integrity, "password_hash_damaged")]
     Damaged,
     /// The work could not be done.
     #[error("the password could not be hashed: {0}")]
+    #[failure(Internal, "password_hash_failed")]
     Failed(String),
-}
-
-impl Failure for PasswordError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Short(..) | Self::Long(_) | Self::Guessable(_) => ErrorKind::Invalid,
-            Self::Damaged => ErrorKind::Integrity,
-            Self::Failed(_) => ErrorKind::Internal,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Short(..) => "password_short",
-            Self::Long(_) => "password_long",
-            Self::Guessable(_) => "password_guessable",
-            Self::Damaged => "password_hash_damaged",
-            Self::Failed(_) => "password_hash_failed",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Short(..) | Self::Guessable(_) => {
-                vec!["take four or five words that have nothing to do with each other".into()]
-            }
-            _ => Vec::new(),
-        }
-    }
 }
 
 /// Says whether a password may be set. Characters are Unicode code points, as the standard counts.

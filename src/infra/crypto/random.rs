@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, ExposeSecretMut, SecretBox, SecretString};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::kernel::{ErrorKind, Failure, ResourceName};
+use crate::kernel::{Failure, ResourceName};
 
 /// Bytes of a 256-bit secret.
 const SECRET_LEN: usize = 32;
@@ -22,19 +22,10 @@ const ACCESS_KEY_ID_LEN: usize = 20;
 const ACCESS_KEY_ID_PREFIX: &str = "NX";
 
 /// The operating system gave no random bytes.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("the operating system gives no random bytes: {0}")]
+#[failure(Unavailable, "no_random_bytes")]
 pub struct RandomError(getrandom::Error);
-
-impl Failure for RandomError {
-    fn kind(&self) -> ErrorKind {
-        ErrorKind::Unavailable
-    }
-
-    fn code(&self) -> &'static str {
-        "no_random_bytes"
-    }
-}
 
 /// An opaque name for a database, its roles and a bucket.
 ///

@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::random::{self, RandomError};
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::Failure;
 
 /// Rounds of key stretching: PostgreSQL's own number, and the least that RFC 7677 (section 4)
 /// allows. More would only slow logins: the passwords are 256 random bits.
@@ -24,31 +24,17 @@ const MAX_ITERATIONS: u32 = 1_000_000;
 const SALT_LEN: usize = 16;
 
 /// Why a verifier could not be made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum ScramError {
     /// RFC 4013 prepares other characters before hashing; role passwords are made by Nexus and
     /// never hold any.
     #[error("a role's password must be of visible ASCII characters and not empty")]
+    #[failure(Internal, "role_password_characters")]
     Characters,
     /// No salt.
     #[error(transparent)]
+    #[failure(transparent)]
     Random(#[from] RandomError),
-}
-
-impl Failure for ScramError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Characters => ErrorKind::Internal,
-            Self::Random(error) => error.kind(),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Characters => "role_password_characters",
-            Self::Random(error) => error.code(),
-        }
-    }
 }
 
 /// The verifier of a password, with a fresh salt, to stand in `CREATE ROLE … PASSWORD '…'`. Holds

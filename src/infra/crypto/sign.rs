@@ -9,41 +9,26 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::RandomError;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::Failure;
 
 /// What stands before the 32 bytes of a key in a SubjectPublicKeyInfo (RFC 8410, section 4).
 const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// A key that is none.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum SignError {
     /// The sealed private key.
     #[error("the signing key does not open as one")]
+    #[failure(Integrity, "signing_key_damaged")]
     PrivateKey,
     /// A public key as text.
     #[error("this is no Ed25519 public key in PEM form")]
+    #[failure(Invalid, "public_key_invalid")]
     PublicKey,
     /// No key could be made.
     #[error(transparent)]
+    #[failure(transparent)]
     Random(#[from] RandomError),
-}
-
-impl Failure for SignError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::PrivateKey => ErrorKind::Integrity,
-            Self::PublicKey => ErrorKind::Invalid,
-            Self::Random(error) => error.kind(),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::PrivateKey => "signing_key_damaged",
-            Self::PublicKey => "public_key_invalid",
-            Self::Random(error) => error.code(),
-        }
-    }
 }
 
 /// A private key.

@@ -21,7 +21,7 @@ use secrecy::SecretSlice;
 use serde::{Deserialize, Serialize};
 
 use super::weak;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::Failure;
 
 /// Bits of a new RSA key: 128 bits of strength, good beyond 2030 (NIST SP 800-57 part 1, table 2).
 const RSA_SIZE: KeySize = KeySize::Rsa3072;
@@ -84,34 +84,20 @@ impl FromStr for Algorithm {
 }
 
 /// A key cannot be made, read or used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Failure)]
 pub enum SigningError {
     /// The library refused to make one.
     #[error("no signing key could be made")]
+    #[failure(Unavailable, "signing_key_not_made")]
     Generate,
     /// The bytes are not a key of this kind.
     #[error("this is not a signing key: {0}")]
+    #[failure(Integrity, "signing_key_malformed")]
     NotAKey(&'static str),
     /// The library refused to sign.
     #[error("the signing key refused to sign")]
+    #[failure(Unavailable, "signing_failed")]
     Sign,
-}
-
-impl Failure for SigningError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Generate | Self::Sign => ErrorKind::Unavailable,
-            Self::NotAKey(_) => ErrorKind::Integrity,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Generate => "signing_key_not_made",
-            Self::NotAKey(_) => "signing_key_malformed",
-            Self::Sign => "signing_failed",
-        }
-    }
 }
 
 enum Pair {

@@ -14,49 +14,50 @@ use crate::kernel::{ErrorKind, Failure};
 const DETAIL_SHOWN: usize = 600;
 
 /// A statement or a connection that failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum DbError {
     /// No session could be had, or it broke.
     #[error("the database server does not answer ({server}): {source}")]
-    Unreachable {
-        /// Which server.
-        server: String,
-        /// What the driver says.
-        source: sqlx::Error,
-    },
+    #[failure(Unavailable, "database_unreachable")]
+    #[hint("find out what is wrong: nexus doctor")]
+    Unreachable { server: String, source: sqlx::Error },
     /// The server did not say whether it has committed.
     #[error("the database server did not say whether it made the last change, and it may have ({source})")]
-    OutcomeUnknown {
-        /// What the driver says.
-        source: sqlx::Error,
-    },
+    #[failure(Unavailable, "database_outcome_unknown")]
+    #[hint("once the server answers, repeat the command: it finds out what was done")]
+    OutcomeUnknown { source: sqlx::Error },
     /// The login was refused.
     #[error("login {user:?} was refused by {server}: {source}")]
-    LoginRefused {
-        /// Which role.
-        user: String,
-        /// Which server.
-        server: String,
-        /// What the server says.
-        source: sqlx::Error,
-    },
+    #[failure(Unavailable, "database_login_refused")]
+    #[hint("see which login is used: nexus config show")]
+    LoginRefused { user: String, server: String, source: sqlx::Error },
     /// The server refused a statement; carries the SQLSTATE (manual, appendix A).
     #[error("the database refused: {message}{} (SQLSTATE {state})", said.in_sentence(state))]
+    #[failure(if state == states::RECORD_OLDER, kind = states::kind(state), "record_older_than_world")]
+    #[failure(if states::kind(state) == ErrorKind::Unavailable, Unavailable, "database_unavailable")]
+    #[failure(kind = states::kind(state), "database_refused")]
+    #[hint(if let Some(hint) = &said.hint, "PostgreSQL says: {hint}")]
+    #[hints(states::hint(state).map(str::to_owned))]
+    #[hint(if state == "55P03", "repeat once that has ended")]
+    #[details(said.facts(state, constraint.as_ref()))]
     Refused {
-        /// The five characters.
         state: String,
-        /// The server's sentence.
         message: String,
         /// The violated constraint, if that was it.
         constraint: Option<String>,
-        /// What the server adds.
         said: Box<Said>,
     },
     /// A migration did not apply.
     #[error("migration failed: {0}")]
+    #[failure(Integrity, "migration_failed")]
     Migration(MigrateError),
     /// Something that should not happen, e.g. a column of another type.
     #[error("the database answered in an unexpected way: {0}")]
+    #[failure(if matches!(_0, sqlx::Error::Configuration(_) | sqlx::Error::BeginFailed), Unavailable, "database_unexpected")]
+    // A row that should be there is gone: somebody was at work.
+    #[failure(if matches!(_0, sqlx::Error::RowNotFound), Conflict, "database_unexpected")]
+    #[failure(if is_of_another_shape(_0), Integrity, "database_unexpected")]
+    #[failure(Internal, "database_unexpected")]
     Unexpected(sqlx::Error),
 }
 
@@ -103,6 +104,23 @@ impl Said {
             let _ = write!(text, ": {}{more}", detail[..end].trim_end_matches('.'));
         }
         text
+    }
+
+    /// For a script.
+    fn facts(&self, state: &String, constraint: Option<&String>) -> Value {
+        let facts = [
+            ("sqlstate", Some(state)),
+            ("detail", self.detail.as_ref()),
+            ("hint", self.hint.as_ref()),
+            ("context", self.context.as_ref()),
+            ("schema", self.schema.as_ref()),
+            ("table", self.table.as_ref()),
+            ("constraint", constraint),
+        ];
+        let fact = |(name, value): (&str, Option<&String>)| {
+            value.map(|value| (name.to_owned(), Value::String(value.clone())))
+        };
+        Value::Object(facts.into_iter().filter_map(fact).collect::<Map<_, _>>())
     }
 }
 
@@ -197,6 +215,18 @@ impl From<MigrateError> for DbError {
     }
 }
 
+/// Whether a column is not the one that was asked for: somebody was at work.
+fn is_of_another_shape(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::TypeNotFound { .. }
+    )
+}
+
 /// Whether it is the server that failed, and not what it was asked for.
 fn is_of_the_server(error: &sqlx::Error) -> bool {
     match error.as_database_error() {
@@ -205,78 +235,6 @@ fn is_of_the_server(error: &sqlx::Error) -> bool {
             matches!(kind, ErrorKind::Unavailable | ErrorKind::Busy)
         }
         None => matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_)),
-    }
-}
-
-impl Failure for DbError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Unreachable { .. }
-            | Self::OutcomeUnknown { .. }
-            | Self::LoginRefused { .. }
-            | Self::Unexpected(sqlx::Error::Configuration(_) | sqlx::Error::BeginFailed) => {
-                ErrorKind::Unavailable
-            }
-            Self::Refused { state, .. } => states::kind(state),
-            // A row that should be there is gone, or a column is another's: somebody was at work.
-            Self::Unexpected(sqlx::Error::RowNotFound) => ErrorKind::Conflict,
-            Self::Migration(_)
-            | Self::Unexpected(
-                sqlx::Error::ColumnNotFound(_)
-                | sqlx::Error::ColumnDecode { .. }
-                | sqlx::Error::ColumnIndexOutOfBounds { .. }
-                | sqlx::Error::Decode(_)
-                | sqlx::Error::TypeNotFound { .. },
-            ) => ErrorKind::Integrity,
-            Self::Unexpected(_) => ErrorKind::Internal,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Unreachable { .. } => "database_unreachable",
-            Self::OutcomeUnknown { .. } => "database_outcome_unknown",
-            Self::LoginRefused { .. } => "database_login_refused",
-            Self::Refused { state, .. } if state == states::RECORD_OLDER => "record_older_than_world",
-            Self::Refused { .. } if self.kind() == ErrorKind::Unavailable => "database_unavailable",
-            Self::Refused { .. } => "database_refused",
-            Self::Migration(_) => "migration_failed",
-            Self::Unexpected(_) => "database_unexpected",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Unreachable { .. } => vec!["find out what is wrong: nexus doctor".to_owned()],
-            Self::OutcomeUnknown { .. } => {
-                vec!["once the server answers, repeat the command: it finds out what was done".to_owned()]
-            }
-            Self::LoginRefused { .. } => vec!["see which login is used: nexus config show".to_owned()],
-            Self::Refused { state, said, .. } => {
-                let theirs = said.hint.as_ref().map(|hint| format!("PostgreSQL says: {hint}"));
-                let ours = states::hint(state).map(str::to_owned);
-                let after = (state == "55P03").then(|| "repeat once that has ended".to_owned());
-                theirs.into_iter().chain(ours).chain(after).collect()
-            }
-            Self::Migration(_) | Self::Unexpected(_) => Vec::new(),
-        }
-    }
-
-    fn details(&self) -> Value {
-        let Self::Refused { state, constraint, said, .. } = self else { return Value::Null };
-        let facts = [
-            ("sqlstate", Some(state)),
-            ("detail", said.detail.as_ref()),
-            ("hint", said.hint.as_ref()),
-            ("context", said.context.as_ref()),
-            ("schema", said.schema.as_ref()),
-            ("table", said.table.as_ref()),
-            ("constraint", constraint.as_ref()),
-        ];
-        let fact = |(name, value): (&str, Option<&String>)| {
-            value.map(|value| (name.to_owned(), Value::String(value.clone())))
-        };
-        Value::Object(facts.into_iter().filter_map(fact).collect::<Map<_, _>>())
     }
 }
 

@@ -18,7 +18,7 @@ mod store;
 
 use std::path::PathBuf;
 
-use crate::kernel::{ErrorKind, Failure, SecretString};
+use crate::kernel::{Failure, SecretString};
 
 pub(crate) use names::{percent_decode, percent_encode};
 pub use server::serve;
@@ -35,38 +35,23 @@ pub struct ObjectServerConfig {
 }
 
 /// Why the endpoint could not start or had to stop.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Failure)]
 pub enum ObjectServerError {
     /// Another server holds the folder.
     #[error("another object server is using {}", .0.display())]
+    #[failure(Busy, "object_server_running")]
     Locked(PathBuf),
     /// The admin token is too short to protect anything.
     #[error("the admin token is shorter than {0} characters")]
+    #[failure(Invalid, "object_server_token_weak")]
     WeakToken(usize),
     /// The disk refused.
     #[error(transparent)]
+    #[failure(if matches!(_0, store::StoreError::Damaged { .. }), Integrity, "object_server_store")]
+    #[failure(Unavailable, "object_server_store")]
     Store(#[from] store::StoreError),
     /// The socket failed.
     #[error("cannot accept connections: {0}")]
+    #[failure(Unavailable, "object_server_socket")]
     Listen(#[source] std::io::Error),
-}
-
-impl Failure for ObjectServerError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Locked(_) => ErrorKind::Busy,
-            Self::WeakToken(_) => ErrorKind::Invalid,
-            Self::Store(store::StoreError::Damaged { .. }) => ErrorKind::Integrity,
-            Self::Store(_) | Self::Listen(_) => ErrorKind::Unavailable,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Locked(_) => "object_server_running",
-            Self::WeakToken(_) => "object_server_token_weak",
-            Self::Store(_) => "object_server_store",
-            Self::Listen(_) => "object_server_socket",
-        }
-    }
 }

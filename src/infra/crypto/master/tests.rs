@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use super::*;
+use crate::kernel::ErrorKind;
 
 const BYTES: [u8; 32] = *b"0123456789abcdef0123456789abcdef";
 const LINE: &str = "nexus-master-key-v1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";

@@ -1,6 +1,7 @@
 use argon2::password_hash::PasswordHasher;
 
 use super::*;
+use crate::kernel::ErrorKind;
 
 fn hash(password: &SecretString) -> Result<String, PasswordError> {
     super::hash(password, Cost::default(), &mut Vec::new())
