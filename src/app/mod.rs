@@ -75,9 +75,6 @@ impl App {
     }
 
     /// Opens the context for changing tenants. Both connections are made at the same time.
-    ///
-    /// # Errors
-    /// As [`App::open`].
     pub async fn open_to_work(
         settings: &Settings,
         caller: &Caller,
@@ -108,9 +105,6 @@ impl App {
     }
 
     /// Goes on to change tenants.
-    ///
-    /// # Errors
-    /// When a statement fails.
     pub async fn begin_work(self) -> Result<(Provisioning, Worker), AnyFailure> {
         let worker = self.provisioning.worker(self.control, None).await?;
         Ok((self.provisioning, worker))
@@ -212,7 +206,6 @@ pub type Glance = PgConnection;
 /// A part of an installation, and whether it is there.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Missing {
-    /// The part.
     pub what: &'static str,
     /// `there`, `missing` or `unreachable`.
     pub state: &'static str,

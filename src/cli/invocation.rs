@@ -89,9 +89,6 @@ impl Invocation {
     }
 
     /// Opens the context, however old its control database is where the command only reads.
-    ///
-    /// # Errors
-    /// As [`App::open`].
     pub async fn open(&self, progress: &dyn Progress) -> Result<App, AnyFailure> {
         let (settings, caller) = (self.settings()?, self.caller());
         if self.screen.reads() {

@@ -22,9 +22,6 @@ pub fn new_file(on: &Invocation, path: Option<&PathBuf>) -> Result<Option<Handov
 }
 
 /// Writes one secret into its file, and says where it is; `what` it is, with its verb.
-///
-/// # Errors
-/// The system's word.
 pub fn hand_over(
     on: &Invocation,
     mut file: Handover,

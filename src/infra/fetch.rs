@@ -34,9 +34,6 @@ pub enum FetchError {
 }
 
 /// Reads the document at a URL.
-///
-/// # Errors
-/// [`FetchError`].
 pub async fn document(url: &str, most_bytes: usize) -> Result<Bytes, FetchError> {
     let uri: Uri = url.parse().map_err(|_| FetchError::Address)?;
     let here = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));

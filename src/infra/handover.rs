@@ -55,9 +55,6 @@ impl Handover {
     }
 
     /// Adds to the file. A reader sees it at once; the disk has it after [`Self::finish`].
-    ///
-    /// # Errors
-    /// The system's word.
     pub fn append(&mut self, content: &[u8]) -> Result<(), PrivateFileError> {
         self.written = true;
         let failed = |source| PrivateFileError::Io { action: "write", path: self.path.clone(), source };

@@ -18,7 +18,6 @@ const LONGEST: u64 = 64 << 20;
 
 /// A file that is to be written.
 pub struct OwnFile<'a> {
-    /// Its name.
     pub path: &'a Path,
     /// Whether only its owner may read it; else who may is as the system has it for new files.
     pub private: bool,
@@ -40,9 +39,6 @@ impl OwnFile<'_> {
 
     /// Writes it. Empty files, and those of the same content, are nobody's loss, unless somebody
     /// protected them from being written.
-    ///
-    /// # Errors
-    /// As [`Self::check`], or the system's word.
     pub fn write(&self, content: &[u8]) -> Result<(), PrivateFileError> {
         let there = match self.is_there() {
             Err(PrivateFileError::NotOurs(_)) if self.holds(content) && !self.is_write_protected() => true,

@@ -117,9 +117,6 @@ pub fn create(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
 }
 
 /// Writes a file, 0600, in place of an older one.
-///
-/// # Errors
-/// The system's word.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
     let temporary = write_temporary(path, content)?;
     fs::rename(&temporary, path).map_err(failed("replace", path))?;
@@ -200,9 +197,6 @@ impl Drop for NewFile {
 }
 
 /// Makes a rename or a removal in this file's folder durable.
-///
-/// # Errors
-/// The system's word.
 pub fn sync_parent(path: &Path) -> Result<(), PrivateFileError> {
     let parent = parent(path);
     File::open(parent).and_then(|folder| folder.sync_all()).map_err(failed("sync", parent))

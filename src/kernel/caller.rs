@@ -16,7 +16,6 @@ pub enum Caller {
     User {
         /// The tenant whose realm it is a user of; [`TenantId::PLATFORM`] for an operator.
         realm: TenantId,
-        /// Which user.
         id: UserId,
         /// Its address, for messages; not written to logs, which outlive it.
         email: Email,

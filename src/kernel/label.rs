@@ -14,7 +14,6 @@ pub type Labels = BTreeMap<String, String>;
 /// with a letter. The value: at most 200 characters, no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
-    /// The key.
     pub key: String,
     /// The value; may be empty.
     pub value: String,

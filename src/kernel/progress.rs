@@ -6,15 +6,9 @@ pub enum Event {
     /// Many things are to be done.
     Total(u64),
     /// A step of a subject has begun.
-    Step {
-        /// What the work is about.
-        subject: String,
-        /// The step's name.
-        step: &'static str,
-    },
+    Step { subject: String, step: &'static str },
     /// A subject is done, well or not.
     Done {
-        /// What the work is about.
         subject: String,
         /// Whether it went well.
         ok: bool,

@@ -51,11 +51,8 @@ fn run(text: &str) -> usize {
 /// A setting in a text whose value is a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecretSetting {
-    /// Where its name ends.
     name: usize,
-    /// Where its value begins.
     pub from: usize,
-    /// Where its value ends.
     pub to: usize,
 }
 

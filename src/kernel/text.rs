@@ -66,9 +66,6 @@ pub fn line(text: &str) -> Result<String, TextError> {
 }
 
 /// The same for what is looked up by: no character that cannot be seen, joiners included.
-///
-/// # Errors
-/// As [`line`].
 pub fn name(text: &str) -> Result<String, TextError> {
     let text = line(text)?;
     text.chars().try_for_each(seen)?;

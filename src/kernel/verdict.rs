@@ -6,13 +6,9 @@ pub enum Verdict {
     /// Everything was looked at, and nothing is wrong.
     Well,
     /// Nothing is wrong where it was looked, and some could not be looked at.
-    NotSeen {
-        /// How many.
-        unseen: usize,
-    },
+    NotSeen { unseen: usize },
     /// Something is wrong.
     Faulty {
-        /// How many faults.
         faults: usize,
         /// How many could not be looked at.
         unseen: usize,

@@ -14,9 +14,6 @@ pub struct SecretSetting {
 
 impl SecretSetting {
     /// Fetches the secret.
-    ///
-    /// # Errors
-    /// As [`SecretRef::resolve`], with the key's name.
     pub async fn resolve(&self) -> Result<SecretString, SecretSettingError> {
         self.reference.resolve().await.map_err(|reason| SecretSettingError {
             key: self.key.clone(),

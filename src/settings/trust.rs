@@ -102,9 +102,6 @@ fn writers(mode: u32) -> &'static str {
 
 /// Requires that nobody else can change what is at a path, nor what is above it. Where nothing is
 /// there yet, only what is above it counts: to be asked again once it is made.
-///
-/// # Errors
-/// [`Distrust`].
 pub fn check(path: &Path) -> Result<(), Distrust> {
     let walked = walk(path)?;
     // In a sticky folder that is open to all, somebody else could make what is looked for.
@@ -113,9 +110,6 @@ pub fn check(path: &Path) -> Result<(), Distrust> {
 
 /// Requires that nobody else can change a file that is there, nor one that this user makes: the
 /// folder may be sticky and open to all, as `/tmp` is.
-///
-/// # Errors
-/// [`Distrust`].
 pub fn check_folder_of(file: &Path) -> Result<(), Distrust> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     walk(folder).map(drop)
@@ -144,9 +138,6 @@ pub fn open(path: &Path) -> Result<File, Distrust> {
 }
 
 /// Requires that an open file, found at a path that was checked, is this user's or root's.
-///
-/// # Errors
-/// [`Distrust`].
 pub fn check_file(path: &Path, facts: &Metadata) -> Result<(), Distrust> {
     Part { path: path.to_owned(), facts: facts.clone() }.check(false)
 }

@@ -50,9 +50,6 @@ impl TenantSelection {
 
     /// The chosen tenants, each held by its id, so that what is counted now is what is changed later.
     /// A name that nobody has stays as it is, and so does its failure.
-    ///
-    /// # Errors
-    /// When a statement fails.
     pub async fn fixed(&self, app: &mut App, caller: &Caller) -> Result<Vec<Selected>, AnyFailure> {
         let typed = self.tenants(app, caller).await?;
         if self.is_selection() {
@@ -73,9 +70,6 @@ impl TenantSelection {
 
     /// Says that the conditions are met by nobody, and which labels there are where one of theirs is
     /// not known at all.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn say_that_none_match(
         &self,
         app: &mut App,
@@ -88,9 +82,6 @@ impl TenantSelection {
 
     /// The chosen tenants, those that are gone left out: by slug, or as they were named. Whether a
     /// name is that of a tenant is found out when it is used. A name that is typed twice counts once.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn tenants(&self, app: &mut App, caller: &Caller) -> Result<Vec<Selected>, AnyFailure> {
         if !self.names.is_empty() {
             let mut chosen: Vec<Selected> = Vec::new();
@@ -109,9 +100,6 @@ impl TenantSelection {
 
 /// Says that a selector lets nobody through. A label's key that no tenant has may be a slip, so the
 /// keys that there are are named then.
-///
-/// # Errors
-/// When the statement fails.
 pub(super) async fn none_match(
     selector: &Selector,
     app: &mut App,

@@ -21,7 +21,6 @@ pub struct Anchor {
     pub installation: Uuid,
     /// The position of the last row then.
     pub position: i64,
-    /// Its hash.
     pub hash: Hash,
     /// When, by the database's clock.
     #[serde(with = "time::serde::rfc3339")]
@@ -116,9 +115,6 @@ impl AnchorFile {
     }
 
     /// Appends an anchor and waits for the disk. What a crash left half written goes.
-    ///
-    /// # Errors
-    /// The system's word.
     pub fn append(mut self, anchor: &Anchor) -> Result<(), AuditError> {
         self.write(anchor).map_err(failed("append to", &self.path))?;
         Ok(sync_parent(&self.path)?)

@@ -98,9 +98,7 @@ pub struct Record {
     pub id: i64,
     /// When, as it is hashed.
     pub at: String,
-    /// Who.
     pub caller: String,
-    /// What.
     pub action: String,
     /// Of which tenant.
     pub tenant_id: Option<Uuid>,

@@ -12,45 +12,28 @@ pub enum Finding {
     #[failure(Integrity, "audit_row_edited")]
     #[hint(COMPARE)]
     #[details(self.facts())]
-    Edited {
-        /// Its position.
-        position: i64,
-    },
+    Edited { position: i64 },
     /// Rows are gone from within.
     #[failure(Integrity, "audit_rows_missing")]
     #[hint(COMPARE)]
     #[details(self.facts())]
-    Missing {
-        /// The first that is gone.
-        position: i64,
-        /// The last of them.
-        until: i64,
-    },
+    Missing { position: i64, until: i64 },
     /// The row stands at another position.
     #[failure(Integrity, "audit_row_reordered")]
     #[hint(COMPARE)]
     #[details(self.facts())]
-    Reordered {
-        /// Where it belongs.
-        position: i64,
-        /// Where it stands.
-        found_at: i64,
-    },
+    Reordered { position: i64, found_at: i64 },
     /// A row that was not written as rows are.
     #[failure(Integrity, "audit_row_forged")]
     #[hint(COMPARE)]
     #[details(self.facts())]
-    Forged {
-        /// Where it stands.
-        position: i64,
-    },
+    Forged { position: i64 },
     /// Rows are gone from the end.
     #[failure(Integrity, "audit_tail_cut")]
     #[hint(if *anchored, "an export that was made before the anchor ends earlier: verify it with the anchors of its time")]
     #[hint(else, COMPARE)]
     #[details(self.facts())]
     TailCut {
-        /// The first that is gone.
         position: i64,
         /// The last that is known to have been there.
         until: i64,
@@ -77,16 +60,12 @@ pub enum Finding {
     #[failure(Integrity, "audit_rewritten")]
     #[hint(COMPARE)]
     #[details(self.facts())]
-    Rewritten {
-        /// The anchor's position.
-        position: i64,
-    },
+    Rewritten { position: i64 },
     /// The anchor belongs to another installation.
     #[failure(Integrity, "audit_anchor_foreign")]
     #[hint("see which context is used: nexus context show")]
     #[details(self.facts())]
     ForeignAnchor {
-        /// The anchor's position.
         position: i64,
         /// The installation that the anchor names.
         installation: String,

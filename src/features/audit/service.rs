@@ -21,7 +21,6 @@ const WORTH_TELLING: i64 = 50_000;
 /// Who looks at long work, and may stop it.
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
-    /// Where events go.
     pub progress: &'a dyn Progress,
     /// Cancelled by Ctrl-C.
     pub stop: &'a CancellationToken,
@@ -61,9 +60,6 @@ pub struct Period {
 }
 
 /// One page of rows, the newest first.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn list(
     control: &mut PgConnection,
     _caller: &Caller,
@@ -146,9 +142,6 @@ async fn walk(
 
 /// What an export of a period would hold: its rows are those from the first within it to the last,
 /// so that they are one piece of the chain.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn outline(
     control: &mut PgConnection,
     _caller: &Caller,

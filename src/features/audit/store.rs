@@ -15,7 +15,6 @@ use crate::kernel::{Caller, OperationId, Page, TenantId};
 /// One change, or one disclosure of a secret.
 #[derive(Debug)]
 pub struct Entry<'a> {
-    /// Who.
     pub caller: &'a Caller,
     /// What, e.g. `tenant.create`.
     pub action: &'static str,
@@ -77,7 +76,6 @@ pub enum OfTenant {
 pub struct AuditFilter {
     /// Of this tenant.
     pub tenant: Option<OfTenant>,
-    /// Whose action begins so.
     pub action: Option<String>,
     /// Of this caller.
     pub caller: Option<String>,

@@ -13,9 +13,7 @@ pub struct AuditView {
     pub sequence: i64,
     /// When, RFC 3339.
     pub at: String,
-    /// Who.
     pub caller: String,
-    /// What.
     pub action: String,
     /// Of which tenant, by slug.
     pub tenant: Option<String>,
@@ -25,7 +23,6 @@ pub struct AuditView {
     pub operation_id: Option<Uuid>,
     /// Facts.
     pub detail: Value,
-    /// Its hash.
     pub hash: Option<Hash>,
 }
 
@@ -34,13 +31,11 @@ pub struct AuditView {
 pub struct Verified {
     /// `intact`.
     pub outcome: &'static str,
-    /// How many rows.
     pub rows: u64,
     /// The position of the first row.
     pub first: i64,
     /// The position of the last row: the head.
     pub position: i64,
-    /// The head's hash.
     pub hash: Hash,
     /// How many anchors lie on the chain.
     pub anchors: u64,
@@ -51,12 +46,10 @@ pub struct Verified {
 pub struct Exported {
     /// The file; none: standard output.
     pub file: Option<String>,
-    /// How many rows.
     pub rows: u64,
     /// The position of the first row.
     pub first: Option<i64>,
     /// The position of the last row.
     pub position: Option<i64>,
-    /// The last row's hash.
     pub hash: Option<Hash>,
 }

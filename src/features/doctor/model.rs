@@ -66,7 +66,6 @@ impl Group {
 /// A check: its name never changes within a major version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Check {
-    /// Its group.
     pub group: Group,
     /// The second half of its name.
     pub name: &'static str,
@@ -185,13 +184,10 @@ impl Outcome {
 /// What one check found on one subject.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// The check's whole name.
     pub check: String,
-    /// Its group.
     pub group: Group,
     /// What was looked at: a file, a server, a program.
     pub subject: String,
-    /// How it ended.
     pub result: Outcome,
     /// What was found; never a secret.
     pub found: String,

@@ -20,7 +20,6 @@ pub struct TriedSecret {
     pub key: String,
     /// The reference: where the secret lies.
     pub reference: SecretRef,
-    /// The secret.
     pub result: Result<SecretString, AnyFailure>,
 }
 
@@ -40,7 +39,6 @@ pub struct Patient {
     pub secrets: Vec<TriedSecret>,
     /// The embedded stack, where the context is that.
     pub stack: Option<LocalStack>,
-    /// The control database.
     pub control: Part<ServerAddress>,
     /// The server that the settings name for tenants' databases.
     pub cluster: Part<Cluster>,

@@ -13,7 +13,6 @@ pub(super) struct Trouble {
     pub(super) sqlstate: Option<String>,
     /// For a person.
     pub(super) message: String,
-    /// What to do about it.
     pub(super) hint: Option<String>,
     /// What would come of trying again.
     pub(super) again: Again,

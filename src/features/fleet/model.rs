@@ -172,19 +172,15 @@ impl Settings {
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Which tenants.
     pub selection: Selection,
     /// Which sets; none: all.
     pub sets: Vec<String>,
-    /// Where their files are.
     pub sources: Sources,
     /// Up to this version of the one set, and no further.
     pub to: Option<i64>,
     /// Which part of those that are behind.
     pub only: Option<Only>,
-    /// Who goes first.
     pub waves: Waves,
-    /// How.
     pub settings: Settings,
     /// How long to wait for another run.
     pub lock_wait: Duration,
@@ -204,9 +200,7 @@ impl Request {
 /// A set in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedSet {
-    /// Its name.
     pub name: String,
-    /// Its history table.
     pub history: String,
     /// The newest version that may run.
     pub version: i64,
@@ -220,11 +214,8 @@ pub struct PlannedSet {
 /// A file in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedFile {
-    /// Its set.
     pub set: String,
-    /// Its version.
     pub version: i64,
-    /// The rest of its name.
     pub description: String,
     /// SHA-384 of its text, in hexadecimal.
     pub checksum: String,
@@ -247,7 +238,6 @@ pub struct Plan {
     pub files: Vec<PlannedFile>,
     /// What the waves are called.
     pub waves: Vec<String>,
-    /// How.
     pub settings: Settings,
 }
 

@@ -13,7 +13,6 @@ pub enum Wave {
     Named {
         /// What the wave is called; for people.
         name: String,
-        /// Whom it holds.
         slugs: Vec<String>,
     },
     /// So many hundredths of all, at least one.
@@ -37,7 +36,6 @@ pub enum WaveError {
     /// A wave names what no tenant can be called.
     #[error("{name:?} in a wave is no tenant: {why}")]
     Slug {
-        /// What it names.
         name: String,
         /// Why none is called that.
         why: String,

@@ -47,7 +47,6 @@ pub struct Condition {
 pub struct ConditionError {
     /// Where, from 1.
     pub at: usize,
-    /// What is wrong.
     pub reason: String,
 }
 

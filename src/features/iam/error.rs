@@ -74,7 +74,6 @@ pub enum IamError {
     #[details(name, nearest)]
     UnknownPermission {
         name: String,
-        /// The nearest that is.
         nearest: Option<String>,
         /// The realm, as [`super::Place::flag`] writes it.
         at: String,

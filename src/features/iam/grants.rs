@@ -14,7 +14,6 @@ use crate::kernel::{UserId, suggest};
 /// A permission of a role, perhaps under a condition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grant {
-    /// What may be done.
     pub permission: Permission,
     /// When; `None`: always.
     pub condition: Option<Condition>,
@@ -38,24 +37,20 @@ impl Grant {
 /// A role that a user holds, and how it came by it.
 #[derive(Debug, Clone)]
 pub struct Held {
-    /// The role's name.
     pub role: String,
     /// The groups on the way to it: the user's own first, then what that is part of.
     pub groups: Vec<String>,
-    /// What it allows.
     pub grants: Arc<[Grant]>,
 }
 
 /// What one user may do.
 #[derive(Debug, Clone)]
 pub struct Grants {
-    /// Which user.
     pub user: UserId,
     /// Only an active one may do anything.
     pub state: UserState,
     /// What conditions may look at: `id`, `email` and the profile.
     pub facts: Map<String, Value>,
-    /// The roles.
     pub held: Vec<Held>,
 }
 
@@ -133,9 +128,7 @@ impl Grants {
 /// The answer to `user can`, as doors show it.
 #[derive(Debug, Clone, Serialize)]
 pub struct DecisionView {
-    /// The user's address.
     pub user: String,
-    /// What was asked.
     pub permission: Permission,
     /// Whether it may be done.
     pub allowed: bool,

@@ -121,13 +121,10 @@ impl fmt::Display for UserRef {
 /// A user as doors show it.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct User {
-    /// Its id.
     pub id: UserId,
     /// Its address, as it was written.
     pub email: String,
-    /// Its name for people.
     pub name: String,
-    /// Where in its life it is.
     pub state: UserState,
     /// Whether it has a password.
     pub has_password: bool,
@@ -159,9 +156,7 @@ pub struct User {
 /// What is asked for when a user is made.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// Its address.
     pub email: Email,
-    /// Its name for people.
     pub name: String,
     /// What conditions and apps may look at.
     pub profile: Map<String, Value>,
@@ -203,11 +198,8 @@ pub enum UserSort {
 /// A role as doors show it.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct Role {
-    /// Its id.
     pub id: Uuid,
-    /// Its name.
     pub name: String,
-    /// What it is for.
     pub description: String,
     /// Made at birth: can be changed, not lost.
     pub built_in: bool,
@@ -238,11 +230,8 @@ pub struct RoleDetail {
 /// A group as doors show it.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct Group {
-    /// Its id.
     pub id: Uuid,
-    /// Its name.
     pub name: String,
-    /// What it is for.
     pub description: String,
     /// The group that it is part of.
     pub parent: Option<String>,
@@ -261,9 +250,7 @@ pub struct Group {
 /// A registered permission as doors show it.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct PermissionView {
-    /// The permission.
     pub name: String,
-    /// What it allows.
     pub description: String,
     /// Whether it concerns people, roles, keys or settings: `*:ACTION` does not cover it.
     pub administrative: bool,
@@ -300,10 +287,8 @@ impl Outcome {
 pub struct Changed {
     /// What was done, e.g. `role.grant`.
     pub action: &'static str,
-    /// To whom or what.
     pub subject: String,
     /// With what; empty where the action says it all.
     pub object: String,
-    /// What came of it.
     pub outcome: Outcome,
 }

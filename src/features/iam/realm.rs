@@ -55,7 +55,6 @@ pub struct Rules {
     pub hasher: Hasher,
     /// Wrong passwords in a row after which an account waits.
     pub guesses: u32,
-    /// How long it waits.
     pub wait: Duration,
     /// How long an invitation is good for.
     pub invitation_ttl: Duration,

@@ -16,7 +16,6 @@ pub enum FirstSignIn {
     PasswordHash(SecretString),
     /// With a single-use token that sets a password; only its SHA-256 is here.
     Invitation {
-        /// The token's SHA-256.
         token_hash: [u8; 32],
         /// How long it is good, in hours.
         ttl_hours: i64,
@@ -24,9 +23,6 @@ pub enum FirstSignIn {
 }
 
 /// Makes the first administrator, with role Admin. One that is there is left alone.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn seed_administrator(
     realm: &mut PgConnection,
     email: &str,

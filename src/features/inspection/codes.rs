@@ -22,13 +22,9 @@ pub enum Cure {
 /// A kind of finding.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its stable name.
     pub code: &'static str,
-    /// How bad it is.
     pub severity: Severity,
-    /// What it means.
     pub meaning: &'static str,
-    /// What mends it.
     pub cure: Cure,
 }
 

@@ -25,7 +25,6 @@ use crate::kernel::{AnyFailure, Caller, Event, Progress, TenantId};
 pub struct PlannedFix {
     /// What is done, in words.
     pub action: String,
-    /// Why.
     pub codes: Vec<&'static str>,
     /// For which tenant, by slug.
     pub tenant: Option<String>,

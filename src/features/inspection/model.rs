@@ -71,9 +71,7 @@ impl std::fmt::Display for Place {
 /// One finding.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// Its stable code.
     pub code: &'static str,
-    /// How bad it is.
     pub severity: Severity,
     /// Whose, by slug; `null`: nobody's, or that of a tenant that is gone.
     pub tenant: Option<String>,
@@ -84,11 +82,8 @@ pub struct Finding {
     pub place: Place,
     /// What, e.g. `database nx…`.
     pub object: String,
-    /// What was seen.
     pub detail: String,
-    /// What that means.
     pub meaning: &'static str,
-    /// What to do about it.
     pub mend: String,
     /// Whether `--fix` mends it.
     pub fixable: bool,

@@ -79,9 +79,7 @@ impl Installation {
 /// The first operator.
 #[derive(Debug, Clone)]
 pub struct NewOperator {
-    /// Whom to let in.
     pub email: Email,
-    /// How.
     pub sign_in: FirstSignIn,
 }
 
@@ -98,11 +96,9 @@ pub enum Outcome {
 
 /// What is needed to set an installation up.
 pub struct Setup<'a> {
-    /// The control database.
     pub control: &'a ServerAddress,
     /// The server for tenants' databases.
     pub cluster: &'a Cluster,
-    /// The keys.
     pub secrets: &'a Secrets,
     /// The first operator, if one is wanted now.
     pub operator: Option<NewOperator>,

@@ -27,9 +27,7 @@ pub struct LocalStack {
 /// The command that becomes the daemon.
 #[derive(Debug, Clone)]
 pub struct DaemonCommand {
-    /// The program.
     pub program: PathBuf,
-    /// Its arguments.
     pub args: Vec<OsString>,
     /// What its environment holds beside `NEXUS_HOME` and the few variables that are passed on.
     /// Never a secret.
@@ -39,9 +37,7 @@ pub struct DaemonCommand {
 /// Where the parts of a running stack are, and how to get in.
 #[derive(Debug, Clone)]
 pub struct Running {
-    /// The database server.
     pub postgres: PostgresAddress,
-    /// The object store.
     pub s3: S3Address,
 }
 
@@ -52,11 +48,9 @@ pub struct PostgresAddress {
     pub socket_dir: PathBuf,
     /// The number in the socket's name: what psql takes as `--port`.
     pub port: u16,
-    /// The superuser.
     pub user: String,
     /// The superuser's password.
     pub password: SecretString,
-    /// The server's version.
     pub version: PgVersion,
 }
 

@@ -59,7 +59,6 @@ pub(super) struct S3Part {
 /// The whole file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {
-    /// The daemon's process.
     pub(super) pid: u32,
     /// Why the daemon gave up, if it did.
     pub(super) failure: Option<String>,

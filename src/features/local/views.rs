@@ -26,13 +26,10 @@ pub enum StackState {
 pub struct StatusView {
     /// The folder that holds all of the stack.
     pub data_dir: PathBuf,
-    /// How it is as a whole.
     pub state: StackState,
     /// The process that keeps the parts alive.
     pub daemon: DaemonView,
-    /// The database server.
     pub postgres: PostgresView,
-    /// The object store.
     pub s3: S3View,
 }
 
@@ -46,7 +43,6 @@ pub struct DaemonView {
 /// The database server.
 #[derive(Debug, Clone, Serialize)]
 pub struct PostgresView {
-    /// How it is.
     pub state: PartState,
     /// The folder of its socket: what psql takes as `--host`.
     pub socket_dir: PathBuf,
@@ -55,7 +51,6 @@ pub struct PostgresView {
     /// The server's version; of a stopped one the major version of its data; none before the
     /// first start.
     pub version: Option<String>,
-    /// The server's process.
     pub pid: Option<u32>,
     /// How often it was started again since the daemon started.
     pub restarts: u64,
@@ -72,7 +67,6 @@ impl PostgresView {
 /// The object store.
 #[derive(Debug, Clone, Serialize)]
 pub struct S3View {
-    /// How it is.
     pub state: PartState,
     /// Its address; none before the first start.
     pub endpoint: Option<String>,

@@ -37,9 +37,7 @@ pub struct NewFile {
 pub struct MadeFile {
     /// Of which set.
     pub set: String,
-    /// Its version.
     pub version: i64,
-    /// Where it is.
     pub file: String,
 }
 

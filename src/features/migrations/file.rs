@@ -10,11 +10,9 @@ use super::model::{Directives, File};
 /// What a file's name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileName {
-    /// The version's digits.
     pub(super) version: String,
     /// The rest without its ending, words separated by `_`.
     pub(super) title: String,
-    /// Which way it leads.
     pub(super) direction: Direction,
 }
 

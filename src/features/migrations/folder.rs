@@ -14,7 +14,6 @@ use super::model::File;
 /// A migration, and where its texts lie.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
-    /// The migration.
     pub(super) file: File,
     /// The file of the text that goes up.
     pub(super) up: PathBuf,

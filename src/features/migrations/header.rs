@@ -33,9 +33,7 @@ const LONGEST: u64 = 2_147_483_647;
 /// A rule of the linter that a file is let off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiver {
-    /// The rule's name.
     pub rule: String,
-    /// Why.
     pub reason: String,
     /// Where it stands, from 1.
     pub line: usize,
@@ -44,7 +42,6 @@ pub struct Waiver {
 /// All that a file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
-    /// How it is run.
     pub directives: Directives,
     /// What the linter lets it off.
     pub waivers: Vec<Waiver>,

@@ -9,7 +9,6 @@ use super::file::{Direction, FileName};
 /// A file that somebody may have meant to be a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misnamed {
-    /// Where it is.
     pub file: PathBuf,
     /// What is wrong with its name.
     pub flaw: NameFlaw,

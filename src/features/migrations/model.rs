@@ -11,7 +11,6 @@ pub const BUILT_IN: &str = "nexus";
 /// A set of migrations, with its files in the order of their versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Set {
-    /// Its name.
     pub name: String,
     /// The folder of its files; `None` for the one that is part of Nexus.
     pub source: Option<PathBuf>,
@@ -19,7 +18,6 @@ pub struct Set {
     pub history: String,
     /// The sets that come before it.
     pub depends_on: Vec<String>,
-    /// Its files.
     pub files: Vec<File>,
     /// Files beside them that may have been meant to be some.
     pub misnamed: Vec<Misnamed>,

@@ -19,11 +19,8 @@ use crate::kernel::Caller;
 /// A set to be registered.
 #[derive(Debug, Clone)]
 pub struct AddSet {
-    /// Its name.
     pub name: SetName,
-    /// The folder of its files.
     pub source: PathBuf,
-    /// Its history table.
     pub history: HistoryTable,
     /// The sets that come before it.
     pub depends_on: Vec<SetName>,
@@ -32,7 +29,6 @@ pub struct AddSet {
 /// What is changed of a set; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
 pub struct SetChange {
-    /// The folder of its files.
     pub source: Option<PathBuf>,
     /// The sets that come before it.
     pub depends_on: Option<Vec<SetName>>,
@@ -118,9 +114,6 @@ pub(super) fn operators<'a>(rows: &[&'a SetRow]) -> Vec<&'a str> {
 }
 
 /// The names of all sets, by the alphabet.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn set_names(control: &mut PgConnection) -> Result<Vec<String>, MigrationsError> {
     Ok(store::set_rows(control).await?.into_iter().map(|row| row.name).collect())
 }
@@ -252,9 +245,6 @@ pub async fn remove_set(
 }
 
 /// Checks that a set can be let go of; how many tenants have migrations of it.
-///
-/// # Errors
-/// As [`remove_set`].
 pub async fn check_removable(
     control: &mut PgConnection,
     name: &str,

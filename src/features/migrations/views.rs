@@ -16,7 +16,6 @@ use crate::infra::db::PgConnection;
 /// A set as a list shows it.
 #[derive(Debug, Clone, Serialize)]
 pub struct SetView {
-    /// Its name.
     pub name: String,
     /// The folder of its files on this machine; `null`: part of Nexus.
     pub source: Option<String>,
@@ -57,7 +56,6 @@ pub struct SetDetail {
 /// A migration as doors show it.
 #[derive(Debug, Clone, Serialize)]
 pub struct FileView {
-    /// Its version.
     pub version: i64,
     /// The words in its file's name.
     pub description: String,
@@ -78,16 +76,11 @@ pub struct FileView {
 /// How many tenants are at a version.
 #[derive(Debug, Clone, Serialize)]
 pub struct VersionView {
-    /// The version.
     pub version: i64,
-    /// How many.
     pub tenants: i64,
 }
 
 /// All sets, in the order of their dependence. One whose folder cannot be read has a problem.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn list_sets(
     control: &mut PgConnection,
     sources: &Sources,

@@ -22,9 +22,7 @@ const OLDEST: i32 = 15;
 /// A server to be registered.
 #[derive(Debug, Clone)]
 pub struct AddCluster {
-    /// Its name.
     pub name: PlaceName,
-    /// How it is reached.
     pub place: ServerPlace,
     /// The administrator's password.
     pub password: SecretString,
@@ -110,9 +108,6 @@ impl Placement {
     }
 
     /// The name under which the server of a session is registered, whoever's session it is.
-    ///
-    /// # Errors
-    /// When a statement fails.
     pub async fn registered(
         &self,
         control: &mut PgConnection,
@@ -160,9 +155,6 @@ impl Placement {
     }
 
     /// All servers, by name.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn clusters(&self, control: &mut PgConnection) -> Result<Vec<ClusterView>, PlacementError> {
         Ok(store::clusters(control).await?)
     }
@@ -313,9 +305,6 @@ impl Placement {
 }
 
 /// The names of all servers, for completion.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn cluster_names(control: &mut PgConnection) -> Result<Vec<String>, PlacementError> {
     Ok(store::clusters(control).await?.into_iter().map(|view| view.name).collect())
 }
@@ -330,17 +319,11 @@ fn no_cluster(name: &str) -> PlacementError {
 
 /// Takes the servers that now answer under these names for theirs, e.g. after an upgrade. Belongs in a
 /// transaction with a row of the audit log; [`Placement::check_cluster`] notes which they are.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn forget_systems(control: &mut PgConnection, names: &[String]) -> Result<(), PlacementError> {
     Ok(store::forget_systems(control, names).await?)
 }
 
 /// Notes which server the settings name, where that was never noted.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn note_system(control: &mut PgConnection, system_id: &str) -> Result<(), PlacementError> {
     Ok(store::note_system(control, DEFAULT, system_id).await?)
 }

@@ -70,7 +70,6 @@ impl Driver {
 pub struct ServerPlace {
     /// A host's name or address, or the folder of its socket.
     pub host: String,
-    /// The port.
     pub port: i32,
     /// The administrator's role.
     pub login: String,
@@ -123,13 +122,11 @@ impl StorePlace {
 /// A server as doors show it.
 #[derive(Debug, Clone, FromRow, Serialize)]
 pub struct ClusterView {
-    /// Its name.
     pub name: String,
     /// Whether it takes tenants.
     pub state: PlacementState,
     /// Its host; `null`: as the settings say.
     pub host: Option<String>,
-    /// Its port.
     pub port: Option<i32>,
     /// The administrator's role.
     pub login: Option<String>,
@@ -156,7 +153,6 @@ pub struct ClusterView {
 /// A store as doors show it.
 #[derive(Debug, Clone, FromRow, Serialize)]
 pub struct StoreView {
-    /// Its name.
     pub name: String,
     /// Whether it takes tenants.
     pub state: PlacementState,
@@ -166,7 +162,6 @@ pub struct StoreView {
     pub endpoint: Option<String>,
     /// Where buckets and keys are made, if that is elsewhere.
     pub admin_endpoint: Option<String>,
-    /// The region.
     pub region: Option<String>,
     /// Every tenant holds the same key.
     pub shared_key: bool,
@@ -189,7 +184,6 @@ pub struct StoreView {
 /// A server or a store that a new tenant may go to.
 #[derive(Debug, Clone, PartialEq, FromRow)]
 pub struct Candidate {
-    /// Its name.
     pub name: String,
     /// Why its last check failed.
     pub problem: Option<String>,

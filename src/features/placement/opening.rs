@@ -51,9 +51,6 @@ impl ServerRecord {
     }
 
     /// Reads it, in one round trip.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn read(control: &mut PgConnection, name: &str) -> Result<Self, DbError> {
         let row = store::server_record(control, name).await?;
         let nothing = Self { connections: None, template: None, system_id: None, fence: 0 };
@@ -86,9 +83,6 @@ impl ServerRecord {
 /// Compares what a place has seen with the control database, which had given out `known` fences before
 /// the place was asked; 0: not read. It is read again only where the place has seen more: somebody may
 /// have made a change meanwhile.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn compare_age(
     control: &mut PgConnection,
     place: &str,

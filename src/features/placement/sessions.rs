@@ -25,9 +25,6 @@ pub async fn hold_sessions(
 }
 
 /// The same within `patience`; the outer `None` where others hold too many.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn try_hold_sessions(
     control: &mut PgConnection,
     (cluster, budget): (&str, Option<i32>),

@@ -20,7 +20,6 @@ const STORE: &str = "name, state, driver, endpoint, admin_endpoint, region, shar
 /// What a login may do on a server.
 #[derive(Debug, FromRow)]
 pub(super) struct Rights {
-    /// The major version.
     pub(super) version: i32,
     pub(super) superuser: bool,
     /// The server's identifier (manual, chapter 9.27.12).

@@ -15,9 +15,7 @@ use crate::kernel::{Caller, Labels, PlaceName, TenantId};
 /// A store to be registered.
 #[derive(Debug, Clone)]
 pub struct AddStore {
-    /// Its name.
     pub name: PlaceName,
-    /// How it is reached.
     pub place: StorePlace,
     /// The administrator's token or secret key.
     pub secret: SecretString,
@@ -66,9 +64,6 @@ impl Placement {
     }
 
     /// All stores, by name.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn stores(&self, control: &mut PgConnection) -> Result<Vec<StoreView>, PlacementError> {
         Ok(store::stores(control).await?)
     }
@@ -174,9 +169,6 @@ impl Placement {
 }
 
 /// The names of all stores, for completion.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn store_names(control: &mut PgConnection) -> Result<Vec<String>, PlacementError> {
     Ok(store::stores(control).await?.into_iter().map(|view| view.name).collect())
 }

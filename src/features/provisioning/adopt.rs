@@ -70,7 +70,6 @@ impl AdoptOutcome {
 /// A tenant whose database was there before Nexus.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct AdoptedTenant {
-    /// What came of it.
     pub outcome: AdoptOutcome,
     /// The operation that adopted it.
     pub operation: Option<OperationId>,
@@ -124,9 +123,6 @@ impl Provisioning {
 
     /// Checks what [`Provisioning::adopt`] checks, and changes nothing. `None` where it is adopted
     /// already.
-    ///
-    /// # Errors
-    /// As [`Provisioning::adopt`].
     pub async fn look_at_adoption(
         &self,
         worker: &Worker,

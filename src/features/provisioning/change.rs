@@ -22,10 +22,7 @@ use crate::kernel::{Caller, Event, OperationId, Progress};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Let nobody in for a while.
-    Suspend {
-        /// Why.
-        reason: Reason,
-    },
+    Suspend { reason: Reason },
     /// Suspend it again as it was before it was resumed: for the same reason, since the same time.
     SuspendAgain,
     /// End a suspension.
@@ -91,7 +88,6 @@ impl ChangeOutcome {
 /// A tenant that was to be changed.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Changed {
-    /// What came of it.
     pub outcome: ChangeOutcome,
     /// The operation that changed it.
     pub operation: Option<OperationId>,
@@ -297,9 +293,6 @@ impl Provisioning {
     }
 
     /// What [`Provisioning::change`] would do, without doing anything.
-    ///
-    /// # Errors
-    /// As [`Provisioning::change`].
     pub async fn look_at_change(
         &self,
         worker: &Worker,
@@ -442,9 +435,6 @@ impl Provisioning {
     }
 
     /// The tenants whose time in the trash is over, the longest over first.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn due(
         &self,
         worker: &Worker,

@@ -25,7 +25,6 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_mins(5);
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
-    /// The tenant.
     pub tenant: NewTenant,
     /// The Argon2id hash of the first administrator's password; without one they are invited.
     pub admin_password_hash: Option<SecretString>,
@@ -33,7 +32,6 @@ pub struct CreateRequest {
     pub detach: bool,
     /// Wait for another process that makes the same tenant, instead of refusing.
     pub wait: bool,
-    /// Where it is wanted.
     pub wish: Wish,
 }
 
@@ -54,7 +52,6 @@ pub enum Outcome {
 /// A tenant that was asked for.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Created {
-    /// What came of it.
     pub outcome: Outcome,
     /// The operation that made it, or makes it.
     pub operation: OperationId,
@@ -328,11 +325,8 @@ pub(super) fn differences(new: &NewTenant, wish: &Wish, tenant: &Tenant) -> Vec<
 /// One of a tenant's settings that is not what was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Which.
     pub what: &'static str,
-    /// What it is.
     pub is: String,
-    /// What was given.
     pub given: String,
 }
 

@@ -20,7 +20,6 @@ const NAMES: usize = 5;
 pub struct Examined {
     /// The name that its server is registered under.
     pub(super) cluster: String,
-    /// The role that owns it.
     pub(super) owner: String,
     /// What its end will lead back to.
     pub(super) adoption: Adoption,

@@ -78,7 +78,6 @@ pub struct OperationFilter {
 /// An operation as doors show it.
 #[derive(Debug, Clone, FromRow, Serialize)]
 pub struct OperationView {
-    /// Its id.
     pub id: OperationId,
     /// What it does: `create`, `suspend`, `resume`, `delete`, `undelete`, `purge`, `repair`.
     pub kind: String,
@@ -87,9 +86,7 @@ pub struct OperationView {
     /// Of which tenant, by slug.
     #[sqlx(rename = "slug")]
     pub tenant: String,
-    /// How it stands.
     pub state: String,
-    /// Who asked for it.
     pub caller: String,
     /// Why it stopped: code and message.
     pub error: Option<Value>,
@@ -114,9 +111,6 @@ pub struct OperationView {
 
 impl OperationView {
     /// One page of operations, the newest first.
-    ///
-    /// # Errors
-    /// When a statement fails.
     pub async fn list(
         control: &mut PgConnection,
         _caller: &Caller,

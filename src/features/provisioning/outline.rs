@@ -17,7 +17,6 @@ use crate::kernel::{Caller, OperationId, Page};
 /// One step that would be done.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct PlannedStep {
-    /// The step's name.
     pub step: &'static str,
     /// What it does, in words.
     pub effect: String,

@@ -353,9 +353,6 @@ impl Provisioning {
     }
 
     /// The ids of all operations that are not over, the oldest first.
-    ///
-    /// # Errors
-    /// When a statement fails.
     pub async fn unfinished(&self, worker: &Worker) -> Result<Vec<OperationId>, ProvisioningError> {
         let rows = store::all_unfinished(&mut *worker.control.lock().await).await?;
         Ok(rows.into_iter().map(|row| row.id).collect())

@@ -52,9 +52,7 @@ impl Mended {
 /// A tenant that was looked at.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Repaired {
-    /// Which.
     pub tenant: String,
-    /// What was done.
     pub mended: Mended,
     /// By which operation.
     pub operation: Option<OperationId>,
@@ -186,9 +184,6 @@ impl Provisioning {
 
     /// The tenants that a repair of all looks at: those with an unfinished operation, then the
     /// others that are not gone.
-    ///
-    /// # Errors
-    /// When a statement fails.
     pub async fn to_repair(&self, worker: &Worker) -> Result<Vec<TenantRef>, ProvisioningError> {
         let mut control = worker.control.lock().await;
         let mut ids: Vec<TenantId> =

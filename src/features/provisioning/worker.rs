@@ -20,11 +20,9 @@ use crate::infra::db::{DbError, PgConnection, ServerAddress, Slots};
 /// Makes tenants and takes them away.
 #[derive(Clone)]
 pub struct Provisioning {
-    /// The control database.
     pub control: ServerAddress,
     /// Where tenants live, and where new ones go.
     pub placement: Placement,
-    /// The keys.
     pub secrets: Secrets,
     /// Marks what we make.
     pub installation: Installation,
@@ -60,16 +58,12 @@ pub(super) struct Server {
     pub(super) cluster: Cluster,
     /// At the maintenance database.
     pub(super) admin: Arc<Mutex<PgConnection>>,
-    /// The template to clone.
     pub(super) template: Template,
 }
 
 impl Provisioning {
     /// Makes a worker of a connection to the control database and, where one is at hand, one to the
     /// maintenance database of the settings' server.
-    ///
-    /// # Errors
-    /// When a statement fails.
     pub async fn worker(
         &self,
         mut control: PgConnection,

@@ -28,9 +28,6 @@ impl Age {
     }
 
     /// Fails where changes since may be lost.
-    ///
-    /// # Errors
-    /// [`RecordOlder`].
     pub fn require_current(self) -> Result<(), RecordOlder> {
         match self {
             Self::Current => Ok(()),
@@ -41,17 +38,11 @@ impl Age {
 }
 
 /// Compares the control database with its stamp. One round trip.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn age(control: &mut PgConnection) -> Result<Age, DbError> {
     Ok(Age::of(store::state(control).await?.as_deref()))
 }
 
 /// Lets the transaction under way change a control database that is older than its stamp.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn accept_age(tx: &mut PgConnection) -> Result<(), DbError> {
     store::accept_state(tx).await
 }

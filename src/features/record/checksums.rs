@@ -15,17 +15,12 @@ const REVOCATIONS: &str = "revocations";
 /// What is a tenant's, and where.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
-    /// The server.
     pub cluster: &'a str,
-    /// The store.
     pub store: &'a str,
-    /// The database.
     pub database: &'a str,
-    /// The role that owns it.
     pub owner: &'a str,
     /// The role that the tenant logs in as.
     pub app: &'a str,
-    /// The bucket.
     pub bucket: &'a str,
 }
 

@@ -11,9 +11,7 @@ use crate::kernel::TenantId;
 pub struct Flaw {
     /// Whether it has no checksum at all; else it does not fit.
     pub missing: bool,
-    /// Whose row it is.
     pub tenant: Option<(TenantId, String)>,
-    /// Which row.
     pub object: String,
     /// What is covered and does not fit.
     pub what: &'static str,
@@ -21,9 +19,6 @@ pub struct Flaw {
 
 /// Compares every row that is covered with its checksum. Reads one state where the caller has a
 /// transaction that does.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn examine(
     control: &mut PgConnection,
     key: &RecordKey,
@@ -102,9 +97,6 @@ impl Sums {
 }
 
 /// What is wrong with the checksum of the ledger of revocations, if something is.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn revocations_flaw(
     control: &mut PgConnection,
     key: &RecordKey,
@@ -121,9 +113,6 @@ pub async fn revocations_flaw(
 
 /// Takes the ledger of revocations as it is for true; with `only_first` only where no checksum covers
 /// it. Whether it did.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn seal_revocations(
     control: &mut PgConnection,
     key: &RecordKey,
@@ -138,26 +127,17 @@ pub async fn seal_revocations(
 }
 
 /// Writes the ledger of revocations again from the revocations that there are. Belongs before [`seal`].
-///
-/// # Errors
-/// When a statement fails.
 pub async fn rebuild_revocations(control: &mut PgConnection) -> Result<(), DbError> {
     store::rebuild_revocations(control).await
 }
 
 /// Gives a session what it seals the ledger of revocations with.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn arm_session(control: &mut PgConnection, key: &RecordKey) -> Result<(), DbError> {
     store::run(control, &checksums::arm(key)).await
 }
 
 /// Takes all rows as they are for true, and writes their checksums. Belongs in a transaction with a
 /// row of the audit log.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn seal(control: &mut PgConnection, key: &RecordKey, master: &MasterKeyId) -> Result<(), DbError> {
     if let Some(row) = store::installation(control).await? {
         let sum = checksums::installation(key, row.id, master.as_str());

@@ -105,9 +105,6 @@ impl Secrets {
     }
 
     /// Seals one secret, new or in place of an older one, which then never opens again.
-    ///
-    /// # Errors
-    /// As [`Secrets::put_many`].
     pub async fn put(
         &self,
         conn: &mut PgConnection,
@@ -145,9 +142,6 @@ impl Secrets {
 
     /// Seals one of the platform's own secrets, new or in place of an older one. The platform's
     /// data key is made with the first of them.
-    ///
-    /// # Errors
-    /// As [`Secrets::put_many`].
     pub async fn put_platform(
         &self,
         conn: &mut PgConnection,
@@ -161,9 +155,6 @@ impl Secrets {
     }
 
     /// Takes one secret away, also one that its list does not have. `false` when there was none of that name.
-    ///
-    /// # Errors
-    /// As [`Secrets::put_many`].
     pub async fn forget(
         &self,
         conn: &mut PgConnection,
@@ -186,9 +177,6 @@ impl Secrets {
     }
 
     /// Opens one secret.
-    ///
-    /// # Errors
-    /// As [`Secrets::get_many`].
     pub async fn get(
         &self,
         conn: &mut PgConnection,

@@ -18,7 +18,6 @@ use crate::kernel::{BatchId, Caller, Labels, OperationId, Slug, TenantId};
 /// What is to be changed about a tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Its name from now on.
     pub name: Option<String>,
     /// Labels that it has from now on, whatever their value was.
     pub set: Vec<Label>,
@@ -58,7 +57,6 @@ impl ChangeOutcome {
 /// What can be changed of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
-    /// The customer's name.
     pub name: String,
     /// Labels to select by.
     pub labels: Labels,
@@ -67,13 +65,9 @@ pub struct Facts {
 /// A tenant that was to be changed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Updated {
-    /// Its id.
     pub id: TenantId,
-    /// Its slug.
     pub slug: String,
-    /// What came of it.
     pub outcome: ChangeOutcome,
-    /// How it was.
     pub before: Facts,
     /// How it is, or would be.
     pub after: Facts,
@@ -82,9 +76,7 @@ pub struct Updated {
 /// A tenant that was to be renamed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Renamed {
-    /// Its id.
     pub id: TenantId,
-    /// What came of it.
     pub outcome: ChangeOutcome,
     /// Its slug, or what it would be.
     pub slug: String,

@@ -66,7 +66,6 @@ pub struct NewTenant {
     pub slug: Slug,
     /// The customer's name; the slug, where none was given.
     pub name: Option<String>,
-    /// The first administrator.
     pub admin_email: Option<Email>,
     /// Labels to select by.
     pub labels: Labels,
@@ -83,13 +82,10 @@ impl NewTenant {
 /// The opaque names of what is a tenant's.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Resources {
-    /// The database.
     pub database_name: String,
-    /// The role that owns it.
     pub owner_role: String,
     /// The role that the tenant logs in as.
     pub app_role: String,
-    /// The bucket.
     pub bucket: String,
 }
 
@@ -107,15 +103,10 @@ pub struct Adoption {
 /// A tenant's row.
 #[derive(Debug, Clone, FromRow)]
 pub struct Tenant {
-    /// Its id.
     pub id: TenantId,
-    /// Its slug.
     pub slug: String,
-    /// The customer's name.
     pub name: String,
-    /// Where in its life it is.
     pub state: TenantState,
-    /// The first administrator.
     pub admin_email: Option<String>,
     /// Labels to select by.
     pub labels: Json<Labels>,
@@ -139,7 +130,6 @@ pub struct Tenant {
     /// Its last suspension and its last deletion.
     #[sqlx(flatten)]
     pub life: Life,
-    /// When it was asked for.
     pub created_at: OffsetDateTime,
     /// When its row last changed.
     pub updated_at: OffsetDateTime,
@@ -148,15 +138,10 @@ pub struct Tenant {
 /// A tenant as doors show it.
 #[derive(Debug, Clone, Serialize)]
 pub struct TenantView {
-    /// Its id.
     pub id: TenantId,
-    /// Its slug.
     pub slug: String,
-    /// The customer's name.
     pub name: String,
-    /// Where in its life it is.
     pub state: TenantState,
-    /// The first administrator.
     pub admin_email: Option<String>,
     /// Labels to select by.
     pub labels: Labels,

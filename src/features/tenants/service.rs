@@ -41,9 +41,6 @@ impl std::fmt::Display for TenantRef {
 }
 
 /// The tenant, if there is one.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn find(connection: &mut PgConnection, name: &TenantRef) -> Result<Option<Tenant>, DbError> {
     match name {
         TenantRef::Slug(slug) => store::by_slug(connection, slug.as_str()).await,
@@ -76,9 +73,6 @@ pub fn row_of(name: &TenantRef) -> String {
 }
 
 /// Why there is no tenant of that name: it was renamed or purged, or there is none.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn missing(connection: &mut PgConnection, name: &TenantRef) -> Result<TenantError, DbError> {
     let name = name.to_string();
     if let Some((_, slug, since)) = store::renamed(connection, &name).await? {
@@ -94,9 +88,6 @@ pub async fn missing(connection: &mut PgConnection, name: &TenantRef) -> Result<
 }
 
 /// The ids and slugs of all tenants that fit a selector, by slug.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn select(
     connection: &mut PgConnection,
     _caller: &Caller,
@@ -106,17 +97,11 @@ pub async fn select(
 }
 
 /// The keys of labels that tenants have, the first twenty.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn label_keys(connection: &mut PgConnection, _caller: &Caller) -> Result<Vec<String>, TenantError> {
     Ok(store::label_keys(connection).await?)
 }
 
 /// The slugs that a tenant gave up in the last 30 days and that nobody took since, the last first.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn former_slugs(
     connection: &mut PgConnection,
     _caller: &Caller,
@@ -126,9 +111,6 @@ pub async fn former_slugs(
 }
 
 /// Slugs that begin with a text, for completion.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn slugs(
     connection: &mut PgConnection,
     prefix: &str,

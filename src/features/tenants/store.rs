@@ -24,9 +24,6 @@ pub(super) const COLUMNS: &str = "id, slug, name, state, admin_email, labels, cl
                        suspended_at, suspended_by, suspension_reason, trashed_at, trashed_by, trashed_from, purge_after";
 
 /// Writes a tenant's row, in state `provisioning`. `None` when the slug is taken.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn insert(
     connection: &mut PgConnection,
     id: TenantId,
@@ -74,9 +71,6 @@ pub async fn insert(
 
 /// Gives a pooled tenant of this schema version, and at a place that fits, its name. `None` when
 /// there is none that is free, or the slug is taken.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn claim(
     connection: &mut PgConnection,
     new: &NewTenant,
@@ -128,9 +122,6 @@ pub(super) async fn by_slug(connection: &mut PgConnection, slug: &str) -> Result
 }
 
 /// A tenant by its id, gone or not.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn by_id(connection: &mut PgConnection, id: TenantId) -> Result<Option<Tenant>, DbError> {
     let statement = format!("select {COLUMNS} from control.tenants where id = $1");
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_optional(connection).await?)
@@ -284,9 +275,6 @@ pub(super) async fn former_slugs(
 }
 
 /// Notes that a tenant's database and logins were there before Nexus, and how they were found.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn set_adopted(
     connection: &mut PgConnection,
     id: TenantId,
@@ -301,9 +289,6 @@ pub async fn set_adopted(
 }
 
 /// The slug of the tenant that a database, or the login that an app uses, belongs to on a server.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn holder(
     connection: &mut PgConnection,
     cluster: &str,
@@ -322,9 +307,6 @@ pub async fn holder(
 
 /// Moves a tenant to another state, as a step of an operation: it does not wait for the disk, because
 /// the record of the operation's end does.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn set_state(
     connection: &mut PgConnection,
     id: TenantId,
@@ -344,9 +326,6 @@ pub async fn set_state(
 }
 
 /// Notes the public half of a tenant's key.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn set_access_key(
     connection: &mut PgConnection,
     id: TenantId,

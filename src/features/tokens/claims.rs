@@ -69,16 +69,13 @@ pub(super) fn is_reserved(name: &str) -> bool {
 /// Who acts in the subject's name (RFC 8693, section 4.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// The one who acts.
     pub sub: String,
 }
 
 /// The claims of an access token.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Claims {
-    /// Who issued it.
     pub iss: String,
-    /// The user.
     pub sub: Uuid,
     /// For whom it is.
     #[serde(serialize_with = "one_or_many")]
@@ -87,11 +84,8 @@ pub struct Claims {
     pub client_id: String,
     /// When it was issued: seconds since 1970, as all times here.
     pub iat: i64,
-    /// From when on it is good.
     pub nbf: i64,
-    /// Until when it is good.
     pub exp: i64,
-    /// Its own id.
     pub jti: Uuid,
     /// The user's tenant; none: the platform itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,11 +119,8 @@ fn one_or_many<S: serde::Serializer>(values: &[String], serializer: S) -> Result
 /// What a token must say to be accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// The issuer.
     pub issuer: &'a str,
-    /// The audience.
     pub audience: &'a str,
-    /// The time.
     pub now: i64,
 }
 

@@ -27,14 +27,10 @@ pub struct Flaw {
     pub code: &'static str,
     /// What, e.g. `signing key 12ab…`.
     pub object: String,
-    /// In which way.
     pub detail: String,
 }
 
 /// Looks at all of them, in one state of the control database.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn examine(
     control: &mut PgConnection,
     caller: &Caller,

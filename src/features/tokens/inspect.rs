@@ -33,7 +33,6 @@ pub struct Inspected {
     pub claims: Option<Map<String, Value>>,
     /// Whether it was checked, and what came of it: `not_checked`, `good`, `refused`.
     pub verdict: &'static str,
-    /// What is wrong with it.
     pub problems: Vec<Problem>,
 }
 

@@ -22,9 +22,6 @@ pub struct IssueTime(OffsetDateTime);
 
 impl IssueTime {
     /// The time now. Waits for revocations that are under way.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn read(control: &mut PgConnection) -> Result<Self, DbError> {
         Ok(Self(store::issue_time(control).await?))
     }

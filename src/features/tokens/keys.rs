@@ -107,9 +107,6 @@ impl Tokens {
     }
 
     /// The public keys, for services that check tokens themselves (RFC 7517, section 5).
-    ///
-    /// # Errors
-    /// As [`Tokens::ring`].
     pub async fn key_set(&self, control: &mut PgConnection, _caller: &Caller) -> Result<KeySet, TokenError> {
         let accepted = self.accepted(control).await?;
         let jwk = |(_, key, _): &(String, RingKey, KeyState)| key.to_jwk();
@@ -121,9 +118,6 @@ impl Tokens {
     }
 
     /// The public keys as PEM, each under a line with its id.
-    ///
-    /// # Errors
-    /// As [`Tokens::ring`].
     pub async fn pem(&self, control: &mut PgConnection, _caller: &Caller) -> Result<String, TokenError> {
         let mut text = String::new();
         for (kid, key, state) in self.accepted(control).await? {
@@ -267,9 +261,6 @@ impl Tokens {
     }
 
     /// What a rotation would do.
-    ///
-    /// # Errors
-    /// As [`Tokens::rotate`].
     pub async fn plan_rotation(
         &self,
         control: &mut PgConnection,
@@ -373,9 +364,6 @@ impl Tokens {
 
     /// What [`Tokens::retire`] would look at, none where no row has it and only what is sealed of it is
     /// left; an error where it would refuse.
-    ///
-    /// # Errors
-    /// As [`Tokens::retire`].
     pub async fn plan_retirement(
         &self,
         control: &mut PgConnection,

@@ -48,7 +48,6 @@ pub struct NewToken {
 /// What the issuer decides, the same with a database and without.
 #[derive(Debug, Clone, Copy)]
 pub struct Issuer<'a> {
-    /// The `iss`.
     pub issuer: &'a str,
     /// The `aud` where none is asked for.
     pub audience: &'a str,
@@ -59,9 +58,7 @@ pub struct Issuer<'a> {
 /// For whom a token is, and what was known when that was looked up.
 #[derive(Debug, Clone, Copy)]
 pub struct For<'a> {
-    /// In which realm.
     pub realm: &'a RealmName,
-    /// The user.
     pub subject: &'a Subject,
     /// The time of [`Realm::as_of`]: before the user was looked up.
     pub as_of: IssueTime,
@@ -75,9 +72,7 @@ pub struct Composed(pub Claims);
 /// A token, signed.
 #[derive(Debug)]
 pub struct Minted {
-    /// The token itself.
     pub token: SecretString,
-    /// What it says.
     pub claims: Claims,
 }
 
@@ -180,9 +175,6 @@ impl Tokens {
     }
 
     /// The ways in which an address is written in recorded tokens: other cases of it are the same one.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn spellings(
         &self,
         control: &mut PgConnection,
@@ -221,9 +213,6 @@ impl Tokens {
     }
 
     /// The claims that [`Tokens::mint`] would sign.
-    ///
-    /// # Errors
-    /// As [`Tokens::mint`], but for the control database's.
     pub fn compose(&self, caller: &Caller, whose: For<'_>, new: &NewToken) -> Result<Composed, TokenError> {
         let issuer = Issuer { issuer: &self.issuer, audience: &self.audience, ttl: self.ttl };
         Ok(Composed(new.compose(whose, issuer, caller)?))

@@ -63,13 +63,9 @@ impl Purpose {
 /// A signing key: nothing secret.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct KeyView {
-    /// Its id.
     pub kid: String,
-    /// How it signs.
     pub algorithm: String,
-    /// What it is for.
     pub purpose: Purpose,
-    /// Where in its life it is.
     pub state: KeyState,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
@@ -97,7 +93,6 @@ pub struct KeyView {
 /// What a rotation did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rotated {
-    /// How these keys sign.
     pub algorithm: String,
     /// The key that signs from now on.
     pub active: Option<String>,
@@ -112,7 +107,6 @@ pub struct Rotated {
 /// A token that was minted here; not the token itself.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct IssuedView {
-    /// Its id.
     pub jti: Uuid,
     /// `good`, `revoked` or `expired`.
     pub state: String,
@@ -120,15 +114,11 @@ pub struct IssuedView {
     pub tenant: Option<String>,
     /// The user's e-mail address.
     pub email: String,
-    /// The key that signed it.
     pub kid: String,
-    /// For whom it is.
     pub audience: String,
-    /// Who asked for it.
     pub caller: String,
     /// Whether the caller acts as the user.
     pub impersonated: bool,
-    /// Why.
     pub reason: Option<String>,
     /// When it was issued.
     #[serde(with = "time::serde::rfc3339")]

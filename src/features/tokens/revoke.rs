@@ -68,7 +68,6 @@ pub struct Revoked {
     pub jti: Option<Uuid>,
     /// The realm's id; nil: the platform.
     pub realm: Option<TenantId>,
-    /// The user's id.
     pub user: Option<Uuid>,
     /// What was issued until then is refused.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -105,9 +104,6 @@ impl Revocation {
 ///
 /// For a change in another database it is called twice. Before the change is committed, so that a
 /// crash leaves no token that says too much; and after it, for the tokens that were issued meanwhile.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn take_back(
     tx: &mut PgConnection,
     caller: &Caller,
@@ -118,9 +114,6 @@ pub async fn take_back(
 
 /// Revokes everybody's access tokens and ends everybody's sessions up to this moment, in the caller's
 /// transaction: for whoever cannot know which were revoked already.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn revoke_everything(tx: &mut PgConnection, caller: &Caller) -> Result<(), TokenError> {
     let row = Revocation::All(Before::Now).row(store::lock_cuts(tx).await?)?;
     Ok(store::insert_revocation(tx, row, KEEP, &caller.to_string()).await?)
@@ -167,9 +160,6 @@ impl Tokens {
     }
 
     /// What [`Tokens::revoke`] would take back.
-    ///
-    /// # Errors
-    /// As there.
     pub async fn plan_revocation(
         &self,
         control: &mut PgConnection,
@@ -182,9 +172,6 @@ impl Tokens {
     }
 
     /// The tokens that were minted here and recorded, newest first.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn issued(
         &self,
         control: &mut PgConnection,

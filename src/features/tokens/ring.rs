@@ -19,7 +19,6 @@ const MAX_SET: usize = 256 * 1024;
 /// A key that tokens are checked with, and for how long.
 #[derive(Debug, Clone)]
 pub struct RingKey {
-    /// The key.
     pub public: PublicKey,
     /// The second at which it stopped signing.
     pub retired_at: Option<i64>,
@@ -126,7 +125,6 @@ pub struct KeySet {
     /// The `iss` of the tokens; Nexus writes it, others need not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The keys.
     pub keys: Vec<Value>,
 }
 

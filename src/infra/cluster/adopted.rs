@@ -16,16 +16,13 @@ const DEPENDED_ON: &str = "2BP01";
 /// A database that was there before Nexus, and the login that its app uses.
 #[derive(Debug, Clone, Copy)]
 pub struct Adopted<'a> {
-    /// The database.
     pub database: &'a str,
-    /// The login.
     pub app: &'a str,
 }
 
 /// A database as the server has it.
 #[derive(Debug, Clone, FromRow)]
 pub struct Found {
-    /// The role that owns it.
     pub owner: String,
     /// What its comment, its owner's or its login's says, where that is a mark of Nexus.
     pub mark: Option<String>,
@@ -46,9 +43,6 @@ pub struct Found {
 }
 
 /// Looks at a database and its login. `None` where either is not there.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn examine(admin: &mut PgConnection, it: Adopted<'_>) -> Result<Option<Found>, ClusterError> {
     Ok(sqlx::query_as(
         "with it as (
@@ -99,9 +93,6 @@ pub async fn examine(admin: &mut PgConnection, it: Adopted<'_>) -> Result<Option
 }
 
 /// Whether a session of this name is on this server: a copy of a server calls itself the same.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn has_session(admin: &mut PgConnection, application: &str) -> Result<bool, ClusterError> {
     Ok(sqlx::query_scalar("select exists (select from pg_stat_activity where application_name = $1)")
         .bind(application)
@@ -125,9 +116,6 @@ async fn switches(
 }
 
 /// Whether the login and the database are there.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn is_there(admin: &mut PgConnection, it: Adopted<'_>) -> Result<bool, ClusterError> {
     let (login, connectable) = switches(admin, it).await?;
     Ok(login.is_some() && connectable.is_some())
@@ -148,9 +136,6 @@ pub async fn close(admin: &mut PgConnection, it: Adopted<'_>) -> Result<(), Clus
 }
 
 /// Whether [`close`] was done, and nobody is inside.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn is_closed(admin: &mut PgConnection, it: Adopted<'_>) -> Result<bool, ClusterError> {
     let (login, connectable) = switches(admin, it).await?;
     let shut = !login.unwrap_or(false) && !connectable.unwrap_or(false);
@@ -158,17 +143,11 @@ pub async fn is_closed(admin: &mut PgConnection, it: Adopted<'_>) -> Result<bool
 }
 
 /// Whether the login may log in and the database takes connections.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn is_open(admin: &mut PgConnection, it: Adopted<'_>) -> Result<bool, ClusterError> {
     Ok(switches(admin, it).await? == (Some(true), Some(true)))
 }
 
 /// Whether the login may log in or the database takes connections.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn lets_in(admin: &mut PgConnection, it: Adopted<'_>) -> Result<bool, ClusterError> {
     let (login, connectable) = switches(admin, it).await?;
     Ok(login.unwrap_or(false) || connectable.unwrap_or(false))
@@ -188,9 +167,6 @@ pub async fn open(admin: &mut PgConnection, it: Adopted<'_>) -> Result<(), Clust
 }
 
 /// Whether PUBLIC may connect.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn lets_public_in(admin: &mut PgConnection, it: Adopted<'_>) -> Result<bool, ClusterError> {
     Ok(sqlx::query_scalar(
         "select exists (select from pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba)))
@@ -202,9 +178,6 @@ pub async fn lets_public_in(admin: &mut PgConnection, it: Adopted<'_>) -> Result
 }
 
 /// Takes PUBLIC's right to connect away, and gives it to the login where it had none of its own.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn isolate(
     admin: &mut PgConnection,
     it: Adopted<'_>,
@@ -222,9 +195,6 @@ pub async fn isolate(
 }
 
 /// Takes back what [`isolate`] did.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn undo_isolation(
     admin: &mut PgConnection,
     it: Adopted<'_>,
@@ -247,18 +217,13 @@ pub async fn undo_isolation(
 /// Schema `nexus` as a database has it.
 #[derive(Debug, Clone, FromRow)]
 pub struct Realm {
-    /// The role that owns it.
     pub owner: String,
-    /// Its comment.
     pub mark: Option<String>,
     /// It has a history of migrations, as only a realm has.
     pub has_history: bool,
 }
 
 /// Looks for schema `nexus`.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn realm(inside: &mut PgConnection) -> Result<Option<Realm>, ClusterError> {
     Ok(sqlx::query_as(
         "select pg_get_userbyid(nspowner)::text as owner, obj_description(oid, 'pg_namespace') as mark,
@@ -276,14 +241,10 @@ pub struct RealmPart {
     pub what: String,
     /// It runs when others work with the realm.
     pub runs: bool,
-    /// Its definition.
     pub made: String,
 }
 
 /// What schema `nexus` of a database holds.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn realm_parts(inside: &mut PgConnection) -> Result<Vec<RealmPart>, ClusterError> {
     Ok(sqlx::query_as(
         "with relation as (select * from pg_class where relnamespace = to_regnamespace('nexus'))
@@ -313,9 +274,6 @@ pub async fn realm_parts(inside: &mut PgConnection) -> Result<Vec<RealmPart>, Cl
 }
 
 /// Whether this is the control database of an installation.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn is_control(inside: &mut PgConnection) -> Result<bool, ClusterError> {
     Ok(sqlx::query_scalar("select to_regclass('control.installation') is not null").fetch_one(inside).await?)
 }

@@ -67,9 +67,6 @@ async fn check(admin: &mut PgConnection) -> Result<bool, ClusterError> {
 }
 
 /// Takes away what the role may do beyond being granted rights to.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn weaken_app_role(admin: &mut PgConnection) -> Result<(), ClusterError> {
     let within: Vec<String> = sqlx::query_scalar(
         "select distinct other.rolname::text from pg_auth_members join pg_roles as other on other.oid = roleid
@@ -88,9 +85,6 @@ pub async fn weaken_app_role(admin: &mut PgConnection) -> Result<(), ClusterErro
 }
 
 /// Drops the role where nobody is in it and nothing is granted to it: no installation uses the server.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn drop_app_role(admin: &mut PgConnection) -> Result<(), ClusterError> {
     let ours: bool = sqlx::query_scalar(
         "select exists (select from pg_roles as role where rolname = $1

@@ -50,16 +50,11 @@ pub struct DefaultRight {
 /// A setting, as `ALTER DATABASE … SET` made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, FromRow)]
 pub struct Setting {
-    /// Its name.
     pub name: String,
-    /// Its value.
     pub value: String,
 }
 
 /// Reads what a template's clones are to be given, in any session in the template.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn read_carried(inside: &mut PgConnection, owner: &str) -> Result<Carried, ClusterError> {
     sqlx::raw_sql("set search_path to pg_catalog, pg_temp").execute(&mut *inside).await?;
     let default_rights = sqlx::query_as(DEFAULT_RIGHTS).bind(owner).fetch_all(&mut *inside).await?;

@@ -8,9 +8,7 @@ use crate::infra::db::{PgConnection, ServerAddress, identifier, literal};
 /// A database's name, its owner, and the mark that it bears as a comment.
 #[derive(Debug, Clone, Copy)]
 pub struct Database<'a> {
-    /// The database.
     pub name: &'a str,
-    /// The role that owns it.
     pub owner: &'a str,
     /// The only role that may connect.
     pub app: &'a str,
@@ -121,9 +119,6 @@ pub async fn create_database(
 }
 
 /// Takes PUBLIC's rights away, lets the app role connect, and opens the database, all at once.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn open_database(admin: &mut PgConnection, database: Database<'_>) -> Result<(), ClusterError> {
     let name = identifier(database.name);
     // What is granted inside, which comes next, waits for the disk for both.

@@ -201,9 +201,6 @@ async fn prepared_anywhere(admin: &mut PgConnection) -> Result<Option<(String, S
 
 /// Ends what keeps a closed database of ours from being dropped: transactions that were prepared in it
 /// and never decided, its subscriptions, and whoever reads a slot of it. All of that goes with it.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn clear_database(
     admin: &mut PgConnection,
     server: &ServerAddress,

@@ -10,7 +10,6 @@ use crate::infra::db::{identifier, literal};
 /// What should be there of one tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// Its database.
     pub database: Database<'a>,
     /// Most sessions of its app role.
     pub connection_limit: i32,
@@ -32,13 +31,10 @@ pub enum Mend {
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
-    /// Its stable name.
     pub code: &'static str,
     /// What is different, e.g. `role nx…`.
     pub object: String,
-    /// What was seen.
     pub detail: String,
-    /// How it is mended.
     pub mend: Mend,
 }
 

@@ -40,9 +40,6 @@ pub struct Parts<'a> {
 pub struct Line(pub String, pub String);
 
 /// What this program reads, and of which server: what was read otherwise cannot be compared.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn recipe(session: &mut PgConnection) -> Result<String, ClusterError> {
     static READ: LazyLock<String> = LazyLock::new(|| {
         let parts = Parts { owner: "", app: "", database: "", adopted: false };
@@ -55,17 +52,11 @@ pub async fn recipe(session: &mut PgConnection) -> Result<String, ClusterError> 
 }
 
 /// The lines, in order.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn schema_lines(session: &mut PgConnection, parts: Parts<'_>) -> Result<Vec<Line>, ClusterError> {
     Ok(schema(session, parts).await?.0)
 }
 
 /// The lines, in order, and their [`schema_digest`].
-///
-/// # Errors
-/// When a statement fails.
 pub async fn schema(
     session: &mut PgConnection,
     parts: Parts<'_>,
@@ -87,9 +78,6 @@ pub async fn schema(
 
 /// SHA-256 of the lines, in hexadecimal digits, made by the server; of two of them where there are
 /// rare things.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn schema_digest(session: &mut PgConnection, parts: Parts<'_>) -> Result<String, ClusterError> {
     let mut digests = Vec::new();
     for rows in rows(session, parts, DIGEST).await? {

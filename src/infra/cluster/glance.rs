@@ -19,7 +19,6 @@ use crate::infra::db::{DbError, PgConnection, identifier, literal};
 /// A migration that was applied, as a history has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// Its version.
     pub version: i64,
     /// Whether it was applied to its end.
     pub success: bool,
@@ -69,9 +68,6 @@ impl Written {
 
 /// Counts what was written, the schema only where anything was since `known`. What is read after
 /// this is what was counted, or newer.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn written(
     session: &mut PgConnection,
     database: i64,
@@ -98,9 +94,6 @@ pub async fn written(
 
 /// Reads histories, each by its qualified name, e.g. `public._sqlx_migrations`. `likely` are those that
 /// should be there; of `others` it is found out.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn histories(
     session: &mut PgConnection,
     likely: &[&str],
@@ -298,9 +291,6 @@ async fn text(session: &mut PgConnection, statement: &str) -> Result<Option<Stri
 
 /// Looks for indexes that are no good, and where it `is_asked` for what is written in the catalogue at the
 /// whole of it.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn catalogue(session: &mut PgConnection, is_asked: bool) -> Result<Catalogue, ClusterError> {
     let invalid = async |session: &mut PgConnection, further: &str| {
         let statement = format!("{INVALID}{further}");

@@ -38,9 +38,6 @@ pub struct ServerState {
 
 /// Asks a server which it is and what it has seen of an installation. One round trip; two where it has
 /// seen nothing of any.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn server_state(admin: &mut PgConnection, installation: Uuid) -> Result<ServerState, ClusterError> {
     let asked = sqlx::raw_sql(AssertSqlSafe(state_statement(installation))).fetch_one(&mut *admin).await;
     let row = match asked.map_err(DbError::from) {
@@ -70,9 +67,6 @@ pub(super) fn state_of(row: &PgRow) -> Result<ServerState, sqlx::Error> {
 }
 
 /// Makes the table, where it is not there.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn prepare_high_water(admin: &mut PgConnection) -> Result<(), ClusterError> {
     let statements = "select pg_advisory_xact_lock(hashtext('nexus_world'));
         create schema if not exists nexus_world;
@@ -85,9 +79,6 @@ pub async fn prepare_high_water(admin: &mut PgConnection) -> Result<(), ClusterE
 
 /// Gives this session another name in `pg_stat_activity` for a change, and notes the change's fence.
 /// One round trip; not waited for on the disk, because an older number only notices less.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn begin_change(
     admin: &mut PgConnection,
     application: &str,

@@ -41,9 +41,6 @@ struct Facts {
 
 /// Looks inside a database, in a session of the administrator there. `born_with` are the rights at schema
 /// public that migrations gave the template: those are in order.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn inside(
     admin: &mut PgConnection,
     database: Database<'_>,

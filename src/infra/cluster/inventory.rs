@@ -10,13 +10,10 @@ use crate::infra::db::{DbError, PgConnection, transaction};
 /// A database.
 #[derive(Debug, Clone, FromRow)]
 pub struct FoundDatabase {
-    /// Its name.
     pub name: String,
-    /// The role that owns it.
     pub owner: String,
     /// That role's comment.
     pub owner_mark: Option<String>,
-    /// Its comment.
     pub mark: Option<String>,
     /// Whether it takes sessions.
     pub connectable: bool,
@@ -31,9 +28,7 @@ pub struct FoundDatabase {
 /// A role.
 #[derive(Debug, Clone, FromRow)]
 pub struct FoundRole {
-    /// Its name.
     pub name: String,
-    /// Its comment.
     pub mark: Option<String>,
     /// The attributes among superuser, createdb, createrole, replication and bypassrls that it has.
     pub powers: Vec<String>,
@@ -67,7 +62,6 @@ impl From<Option<String>> for Verifier {
 /// A right at a database that somebody else than its owner has.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct FoundGrant {
-    /// The database.
     pub database: String,
     /// The role; `None`: PUBLIC.
     pub grantee: Option<String>,
@@ -80,7 +74,6 @@ pub struct FoundGrant {
 pub struct FoundMember {
     /// The role that is granted.
     pub role: String,
-    /// Whom it is granted to.
     pub member: String,
     /// That one's comment.
     pub mark: Option<String>,
@@ -90,11 +83,8 @@ pub struct FoundMember {
 /// owns is not among it (manual, chapter 53.50).
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct FoundDependency {
-    /// The role.
     pub role: String,
-    /// Its comment.
     pub role_mark: Option<String>,
-    /// The database.
     pub database: String,
     /// Its comment; until it has one, its owner's.
     pub database_mark: Option<String>,
@@ -105,7 +95,6 @@ pub struct FoundDependency {
 /// A session with one of our names.
 #[derive(Debug, Clone, FromRow)]
 pub struct FoundSession {
-    /// Its process.
     pub pid: i32,
     /// Its name, e.g. `nexus:` and an operation's id.
     pub application: String,
@@ -140,9 +129,6 @@ pub enum Scope<'a> {
 }
 
 /// Looks at a server. Verifiers are read of roles whose mark begins with `marks` only.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn inventory(
     admin: &mut PgConnection,
     marks: &str,

@@ -109,9 +109,6 @@ pub(super) fn is_bound(names: &str) -> String {
 }
 
 /// Whether a login may use a facility; in a session of the administrator inside its database.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn allows(admin: &mut PgConnection, app: &str, facility: Facility) -> Result<bool, ClusterError> {
     Ok(sqlx::query_scalar(
         "select bool_and(has_function_privilege($1, oid, 'execute')) from pg_catalog.pg_proc
@@ -124,9 +121,6 @@ pub async fn allows(admin: &mut PgConnection, app: &str, facility: Facility) -> 
 }
 
 /// Lets a login use a facility, or no longer; in a session of the administrator inside its database.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn allow(
     admin: &mut PgConnection,
     app: &str,
@@ -152,9 +146,6 @@ pub async fn allow(
 
 /// The roles whose sessions [`end_hoarders`] leaves alone, by their ids: superusers', of which a dump
 /// of a large database holds a lock for each table.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn superusers(session: &mut PgConnection) -> Result<Vec<i64>, ClusterError> {
     let statement = "select oid::bigint from pg_catalog.pg_roles where rolsuper";
     Ok(sqlx::query_scalar(statement).fetch_all(session).await?)
@@ -166,9 +157,6 @@ pub async fn superusers(session: &mut PgConnection) -> Result<Vec<i64>, ClusterE
 ///
 /// Reads no table and no view, so that it needs no entry of the lock table itself: a session that
 /// is there already can do this when it is full.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn end_hoarders(
     session: &mut PgConnection,
     but: &[i64],

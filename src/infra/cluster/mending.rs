@@ -6,18 +6,12 @@ use super::{ClusterError, Database, held};
 use crate::infra::db::{PgConnection, ServerAddress, identifier};
 
 /// Runs the statement that mends a [`super::Drift`].
-///
-/// # Errors
-/// When it fails.
 pub async fn mend(admin: &mut PgConnection, statement: &str) -> Result<(), ClusterError> {
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(admin).await?;
     Ok(())
 }
 
 /// The same for what is a tenant's, whose sessions are ended where they hold it up.
-///
-/// # Errors
-/// When it fails.
 pub async fn mend_tenant(
     admin: &mut PgConnection,
     database: Database<'_>,
@@ -27,9 +21,6 @@ pub async fn mend_tenant(
 }
 
 /// Takes all rights at a database away from a role.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn revoke_database(
     admin: &mut PgConnection,
     database: &str,
@@ -40,9 +31,6 @@ pub async fn revoke_database(
 }
 
 /// Closes a template again: no session, no rights for anybody but its owner, ready to be cloned.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn close_template(admin: &mut PgConnection, name: &str) -> Result<(), ClusterError> {
     let quoted = identifier(name);
     let close = format!(
@@ -63,9 +51,6 @@ pub async fn close_template(admin: &mut PgConnection, name: &str) -> Result<(), 
 }
 
 /// Ends a session, if it is still the one that was seen.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn end_session(admin: &mut PgConnection, pid: i32, application: &str) -> Result<(), ClusterError> {
     sqlx::query(
         "select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and application_name = $2",

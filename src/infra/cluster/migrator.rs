@@ -23,9 +23,7 @@ const DEPENDED_ON: &str = "2BP01";
 /// A login, and the role that it may act as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigratorLogin {
-    /// Its name.
     pub name: String,
-    /// Whom it may act as.
     pub owner: String,
 }
 
@@ -49,9 +47,7 @@ impl MigratorLogin {
 /// An owner that a migration is to act as.
 #[derive(Debug, Clone, FromRow)]
 pub struct OwnerFound {
-    /// The role.
     pub owner: String,
-    /// The database.
     pub database: String,
     /// What it may do beyond its own database, e.g. `superuser`: nothing of a tenant may run so.
     pub powers: Vec<String>,
@@ -62,9 +58,6 @@ pub struct OwnerFound {
 /// What these roles are, each with its database and its app's login; those that are not there are left
 /// out. With it which server it is and what it has seen of the installation: one round trip, but for a
 /// server that has seen nothing of any.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn owners(
     admin: &mut PgConnection,
     installation: Uuid,
@@ -113,9 +106,6 @@ pub async fn owners(
 
 /// Makes logins, all with one password, in one transaction that does not wait for the disk. The
 /// password reaches the server as a verifier only.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn make_migrators(
     admin: &mut PgConnection,
     logins: &[MigratorLogin],
@@ -165,9 +155,6 @@ pub async fn drop_migrators(admin: &mut PgConnection, names: &[&str]) -> Result<
 
 /// Gives what a login made in its own name, after a file said `RESET ROLE`, to the owner that it
 /// acted as, in a session of the login's own.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn hand_over(
     server: &ServerAddress,
     login: &MigratorLogin,
@@ -243,9 +230,6 @@ pub async fn drop_marked_migrators(admin: &mut PgConnection, mark: &str) -> Resu
 
 /// Lets a database that is closed take sessions, where nobody but its migration's login could come
 /// in; the logins that could are the answer, and then it stays closed.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn open_for_migration(
     admin: &mut PgConnection,
     database: &str,

@@ -11,9 +11,6 @@ const CONCURRENT_UPDATE: &str = "XX000";
 
 /// Takes PUBLIC's right to connect and to make temporary tables away from the databases that
 /// belong to nobody. By default any login may use them (manual, chapter 5.7).
-///
-/// # Errors
-/// When a statement fails.
 pub async fn close_maintenance_databases(
     admin: &mut PgConnection,
     ours: &[&str],
@@ -72,9 +69,6 @@ pub(super) fn usual_default_rights(owner: &str) -> String {
 /// Inside a database that was there before Nexus: what apps may do in the realm, for the login
 /// itself, too, which may be one that does not inherit. What it may do with the app's own tables is left
 /// as it is.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn grant_adopted_realm(admin: &mut PgConnection, app: &str) -> Result<(), ClusterError> {
     ensure_app_role(admin).await?;
     let quoted = identifier(app);
@@ -87,9 +81,6 @@ pub async fn grant_adopted_realm(admin: &mut PgConnection, app: &str) -> Result<
 }
 
 /// Takes the membership away that [`grant_adopted_realm`] gave; the rights go with the realm.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn leave_app_role(admin: &mut PgConnection, app: &str) -> Result<(), ClusterError> {
     let there: bool = sqlx::query_scalar(
         "select exists (select from pg_auth_members
@@ -126,9 +117,6 @@ pub async fn realm_granted(admin: &mut PgConnection, app: &str) -> Result<bool, 
 
 /// Inside a new clone of the template: gives everything to the owner role, and what cloning leaves
 /// out. What apps may do there the template has already, for the role that their logins are in.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn grant_inside(
     admin: &mut PgConnection,
     database: Database<'_>,
@@ -149,9 +137,6 @@ pub async fn grant_inside(
 
 /// Inside a tenant's database that has been in use: what apps may do in the realm, as it should be, and
 /// [`bring_rights_along`]. Whatever migrations granted or revoked elsewhere stays.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn regrant_inside(admin: &mut PgConnection, database: Database<'_>) -> Result<(), ClusterError> {
     sqlx::raw_sql(REALM_GRANTS).execute(&mut *admin).await?;
     bring_rights_along(admin, database).await
@@ -226,9 +211,6 @@ const OWN_RIGHTS: &str = "
 
 /// Gives the rights that a tenant's login has by itself to the role for all apps, and the owner role
 /// the usual default privileges, where there are such rights: a version before this one made them.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn bring_rights_along(
     admin: &mut PgConnection,
     database: Database<'_>,

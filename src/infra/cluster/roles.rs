@@ -20,7 +20,6 @@ pub struct Roles<'a> {
 /// A comment that marks something as ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark<'a> {
-    /// What is written.
     pub text: &'a str,
     /// What earlier versions wrote, which is ours, too; empty: nothing.
     pub former: &'a str,
@@ -71,7 +70,6 @@ pub struct RolesFound {
     pub owner: bool,
     /// The app role is there, with the attributes that it should have, its right to log in apart.
     pub app: bool,
-    /// The app role can log in.
     pub login: bool,
     /// The app role's SCRAM verifier, as stored.
     pub verifier: Option<String>,

@@ -32,9 +32,6 @@ pub async fn create_scratch(
 
 /// Gives a scratch database to a login of its own, which owns nothing else and is let in nowhere
 /// else; its name. The password reaches the server as a SCRAM verifier only.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn create_scratch_login(
     admin: &mut PgConnection,
     database: &str,

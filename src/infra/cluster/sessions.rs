@@ -186,9 +186,6 @@ pub async fn logins_closed(
 
 /// Whether the app role can log in or the database takes connections. What is not there, or not
 /// ours, lets nobody in.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn lets_in(
     admin: &mut PgConnection,
     roles: Roles<'_>,

@@ -4,9 +4,6 @@ use super::ClusterError;
 use crate::infra::db::PgConnection;
 
 /// A database's size on the disk in bytes; `None` where it is not there.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn database_bytes(admin: &mut PgConnection, name: &str) -> Result<Option<i64>, ClusterError> {
     Ok(sqlx::query_scalar("select pg_database_size(oid) from pg_database where datname = $1")
         .bind(name)
@@ -16,9 +13,6 @@ pub async fn database_bytes(admin: &mut PgConnection, name: &str) -> Result<Opti
 
 /// How many tables there are besides the realm's, and about how many rows they hold: as counted by
 /// the last analysis or since (manual, chapter 28.2), whichever is more.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn tables_and_rows(inside: &mut PgConnection) -> Result<(i64, i64), ClusterError> {
     Ok(sqlx::query_as(
         "select count(*),

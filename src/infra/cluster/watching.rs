@@ -22,7 +22,6 @@ const MODES: [&str; 8] = [
 /// A table that was locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// The strongest mode.
     pub mode: String,
     /// Between the first and the last time that it was seen.
     pub time: Duration,
@@ -36,9 +35,6 @@ pub struct Locks {
 
 impl Locks {
     /// Looks once: `watcher` is in the same database as the session with this process.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn look(&mut self, watcher: &mut PgConnection, process: i32) -> Result<(), ClusterError> {
         let rows = held(watcher, process).await?;
         let now = Instant::now();
@@ -85,9 +81,6 @@ pub async fn process_of(session: &mut PgConnection) -> Result<i32, ClusterError>
 }
 
 /// The file of each table, which changes when the table is written anew.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn table_files(watcher: &mut PgConnection) -> Result<BTreeMap<String, i64>, ClusterError> {
     let rows: Vec<(String, i64)> = sqlx::query_as(
         "select quote_ident(nspname) || '.' || quote_ident(relname), relfilenode::bigint
@@ -101,9 +94,6 @@ pub async fn table_files(watcher: &mut PgConnection) -> Result<BTreeMap<String, 
 }
 
 /// The size of databases in bytes.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn database_sizes(
     admin: &mut PgConnection,
     names: &[&str],
@@ -118,9 +108,6 @@ pub async fn database_sizes(
 
 /// The id of each database of a server, and what becomes another text when its own row, a setting in it, or
 /// its owner was written: the server counts none of these among what is written in the database.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn database_ids(admin: &mut PgConnection) -> Result<Vec<(String, (i64, String))>, ClusterError> {
     let rows: Vec<(String, i64, String)> = sqlx::query_as(
         "with setting (base, role, xmin) as materialized (

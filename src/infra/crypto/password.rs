@@ -85,9 +85,6 @@ pub fn check(password: &SecretString, email: Option<&str>) -> Result<(), Passwor
 }
 
 /// The same where there may be a second factor, beside which a shorter password is enough.
-///
-/// # Errors
-/// As [`check`].
 pub fn check_beside(
     password: &SecretString,
     email: Option<&str>,

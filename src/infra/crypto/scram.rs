@@ -49,9 +49,6 @@ pub fn verifier(password: &SecretString) -> Result<SecretString, ScramError> {
 /// The same for a password of 256 random bits that lives for minutes: with one round of stretching,
 /// which protects passwords that can be guessed and none that cannot (RFC 5802, section 5.1). A
 /// login then costs next to nothing.
-///
-/// # Errors
-/// As [`verifier`].
 pub fn verifier_of_random(password: &SecretString) -> Result<SecretString, ScramError> {
     stretched(password, 1)
 }

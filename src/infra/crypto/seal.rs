@@ -71,13 +71,9 @@ impl fmt::Debug for DataKey {
 /// Where a sealed value belongs. It opens nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
-    /// Whose it is.
     pub tenant: TenantId,
-    /// The table it lies in.
     pub table: &'a str,
-    /// The column it lies in.
     pub column: &'a str,
-    /// The row's key.
     pub row: &'a str,
     /// Which writing of it this is.
     pub generation: i64,
@@ -122,12 +118,7 @@ pub enum OpenError {
     Version(u8),
     /// Sealed with another key.
     #[error("the value is sealed with data key {needed}, not with {given}")]
-    OtherKey {
-        /// The key that it names.
-        needed: DataKeyId,
-        /// The key that was tried.
-        given: DataKeyId,
-    },
+    OtherKey { needed: DataKeyId, given: DataKeyId },
     /// Changed, or sealed for another place.
     #[error("the sealed value was changed, or belongs elsewhere")]
     Damaged,

@@ -51,15 +51,11 @@ pub enum Tls {
 /// A server, a login on it, and the database to open.
 #[derive(Debug, Clone)]
 pub struct ServerAddress {
-    /// The server's place.
     pub host: Host,
     /// The port; names the socket, too.
     pub port: u16,
-    /// The role to log in as.
     pub user: String,
-    /// Its password.
     pub password: SecretString,
-    /// The database to open.
     pub database: String,
     /// Encryption of a TCP connection.
     pub tls: Tls,
@@ -118,9 +114,6 @@ impl ServerAddress {
 
     /// The same for who only reads: a transaction changes nothing and sees one moment, and neither a
     /// lock nor a statement keeps it for long, whoever holds what.
-    ///
-    /// # Errors
-    /// As [`ServerAddress::connect`].
     pub async fn connect_reading(&self, application: &str) -> Result<PgConnection, DbError> {
         let options = self.options().options(RULES).options(PLACES).options([
             ("role", "none"),
@@ -136,9 +129,6 @@ impl ServerAddress {
     /// Opens a connection as a tenant's application would, but with these limits, and with statements
     /// read as they are everywhere: what the startup packet says beats what the login or its database
     /// has set.
-    ///
-    /// # Errors
-    /// As [`ServerAddress::connect_plain`].
     pub async fn connect_within(
         &self,
         application: &str,

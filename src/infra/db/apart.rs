@@ -255,9 +255,6 @@ async fn validity(session: &mut PgConnection, name: &str) -> Result<Option<(Stri
 }
 
 /// Indexes that a build which was cut short left, and that nobody uses (manual, `CREATE INDEX`).
-///
-/// # Errors
-/// When the statement fails.
 pub async fn invalid_indexes(session: &mut PgConnection) -> Result<Vec<String>, DbError> {
     Ok(sqlx::query_scalar(
         "select format('%I.%I', nspname, relname) from pg_catalog.pg_index

@@ -72,7 +72,6 @@ pub struct Said {
     pub context: Option<String>,
     /// The schema of what it is about.
     pub schema: Option<String>,
-    /// The table.
     pub table: Option<String>,
 }
 

@@ -12,9 +12,7 @@ use super::{Applied, DbError, History, PgConnection, literal};
 /// Whose a session is, and how it looks for names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Who {
-    /// Who logged in.
     pub session_user: String,
-    /// Whom it acts as.
     pub current_user: String,
     /// The schemas that names are looked for in.
     pub search_path: String,
@@ -88,9 +86,6 @@ async fn results_of(session: &mut PgConnection, statements: String) -> Result<Ve
 
 /// Makes those histories that are not there. Whom default privileges let write what the owner makes
 /// may not write these: see [`History::make`].
-///
-/// # Errors
-/// When a statement fails.
 pub async fn make_missing(
     session: &mut PgConnection,
     histories: &[&History],

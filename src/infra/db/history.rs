@@ -21,7 +21,6 @@ pub struct History {
 /// A row of it.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Applied {
-    /// The version.
     pub version: i64,
     /// SHA-384 of the text that was applied.
     pub checksum: Vec<u8>,
@@ -32,13 +31,10 @@ pub struct Applied {
 /// A file that is to be applied or taken back.
 #[derive(Debug, Clone, Copy)]
 pub struct Script<'a> {
-    /// The version.
     pub version: i64,
-    /// The rest of its name.
     pub description: &'a str,
     /// SHA-384 of the text that goes up.
     pub checksum: &'a [u8],
-    /// The statements.
     pub text: &'a str,
     /// It runs in a transaction.
     pub in_transaction: bool,
@@ -67,7 +63,6 @@ const RESET: &str = "begin read write; set session authorization default; reset 
 /// A statement of a file that failed.
 #[derive(Debug)]
 pub struct ScriptError {
-    /// What the server said.
     pub error: sqlx::Error,
     /// Where in the file, in characters from 1, if the server said where.
     pub position: Option<usize>,
@@ -113,9 +108,6 @@ impl History {
 
     /// Makes the table, where it is not there. Whom default privileges let write it may not: a
     /// history that an app can change proves nothing.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn make(&self, session: &mut PgConnection, not_writers: &[&str]) -> Result<(), DbError> {
         let table = &self.quoted;
         let mut revoke = String::new();
@@ -189,9 +181,6 @@ impl History {
     }
 
     /// Takes up a file that runs outside a transaction and was cut short, its row there.
-    ///
-    /// # Errors
-    /// [`ScriptError`].
     pub async fn finish(&self, session: &mut PgConnection, script: Script<'_>) -> Result<(), ScriptError> {
         let was = apart(session, script, true).await.map_err(|cut| cut.error)?;
         let row = format!(
@@ -204,9 +193,6 @@ impl History {
     }
 
     /// Takes a file back and its row away. `script.text` is the text that goes down.
-    ///
-    /// # Errors
-    /// [`ScriptError`].
     pub async fn revert(&self, session: &mut PgConnection, script: Script<'_>) -> Result<(), ScriptError> {
         let delete = format!("delete from {} where version = {}", self.quoted, script.version);
         if script.in_transaction {

@@ -48,7 +48,6 @@ pub(super) type Silence = BoxFuture<'static, sqlx::Error>;
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{reason}")]
 pub(super) struct Lost {
-    /// Which server.
     pub(super) server: String,
     reason: String,
 }

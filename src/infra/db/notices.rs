@@ -22,16 +22,13 @@ const CHARACTERS: usize = 500;
 pub struct Notice {
     /// `warning`, `notice` or `info`.
     pub level: String,
-    /// The sentence.
     pub text: String,
 }
 
 /// What was said during a piece of work: the first ones, and how many there were.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notices {
-    /// The first ones.
     pub first: Vec<Notice>,
-    /// How many there were.
     pub count: usize,
 }
 

@@ -27,7 +27,6 @@ pub struct Flaw<'a> {
     pub start: usize,
     /// The line, from 1.
     pub line: usize,
-    /// What.
     pub kind: FlawKind<'a>,
 }
 

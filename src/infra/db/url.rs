@@ -35,9 +35,6 @@ impl ServerAddress {
     /// begins with '/' is the folder of a socket. Without `sslmode`, or with one that leaves it open, a
     /// socket and this machine are reached as they are, every other host with its certificate checked.
     /// What only names or times the session is passed over.
-    ///
-    /// # Errors
-    /// [`UrlError`].
     pub fn from_url(url: &SecretString) -> Result<Self, UrlError> {
         let text = url.expose_secret();
         let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));

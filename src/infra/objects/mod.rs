@@ -42,7 +42,6 @@ pub struct Owner {
 /// A key that can touch one bucket alone.
 #[derive(Debug, Clone)]
 pub struct ScopedKey {
-    /// The public half.
     pub access_key_id: String,
     /// The secret half; the store tells it once.
     pub secret: SecretString,
@@ -51,18 +50,14 @@ pub struct ScopedKey {
 /// A bucket that bears a mark of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundBucket {
-    /// Its name.
     pub name: String,
-    /// Whose it is.
     pub mark: String,
 }
 
 /// A key that bears a mark of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundKey {
-    /// The public half.
     pub access_key_id: String,
-    /// Whose it is.
     pub mark: String,
     /// The buckets that it can touch; where it may do less there than read and write, or more, that
     /// is said behind the name.

@@ -41,9 +41,7 @@ impl StepState {
 /// One step as recorded.
 #[derive(Debug, Clone, FromRow, serde::Serialize)]
 pub struct StepRecord {
-    /// The step's name.
     pub name: String,
-    /// How far it is.
     pub state: StepState,
     /// When it was last begun.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -76,9 +74,6 @@ impl Journal {
     }
 
     /// Plans the steps, the first of them as begun, in the transaction of the operation's intent.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn plan(
         connection: &mut PgConnection,
         operation: OperationId,
@@ -159,9 +154,6 @@ impl Journal {
     }
 
     /// Records why the operation stopped. It can be resumed.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn stopped(&self, reason: &dyn Failure) -> Result<(), DbError> {
         let mut control = self.control.lock().await;
         sqlx::query(
@@ -180,9 +172,6 @@ impl Journal {
 }
 
 /// How far each step of an operation is.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn steps(control: &mut PgConnection, operation: OperationId) -> Result<Vec<StepRecord>, DbError> {
     Ok(sqlx::query_as(
         "select name, state, started_at, finished_at from control.operation_steps

@@ -11,9 +11,7 @@ use crate::kernel::Caller;
 /// What the fleet is reached with.
 #[derive(Clone, Copy)]
 pub struct Reach<'a> {
-    /// The servers.
     pub placement: &'a Placement,
-    /// The keys.
     pub secrets: &'a Secrets,
     /// Marks what we make.
     pub installation: &'a Installation,

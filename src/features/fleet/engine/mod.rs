@@ -40,9 +40,7 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// Migrates tenants.
 #[derive(Clone)]
 pub struct Fleet {
-    /// The control database.
     pub control: ServerAddress,
-    /// Where tenants live.
     pub placement: Placement,
     /// Marks what we make.
     pub installation: Installation,
@@ -62,9 +60,6 @@ pub(super) type Watch<'a> = (&'a dyn Progress, &'a CancellationToken);
 
 impl Fleet {
     /// What would run where.
-    ///
-    /// # Errors
-    /// As [`plan::make`].
     pub async fn plan(
         &self,
         control: &mut PgConnection,

@@ -21,9 +21,7 @@ const PATH: &str = "pg_catalog,pg_temp";
 pub(super) struct Acting<'a> {
     /// The tenant's database, as the migration's login.
     pub(super) server: &'a ServerAddress,
-    /// The login.
     pub(super) login: &'a MigratorLogin,
-    /// The session's name.
     pub(super) application: &'a str,
 }
 

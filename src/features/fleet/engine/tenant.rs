@@ -17,9 +17,7 @@ use std::time::{Duration, Instant};
 /// What one attempt came to.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
-    /// What the tenant had.
     pub(super) before: Option<Versions>,
-    /// What it has.
     pub(super) after: Option<Versions>,
     /// How many files each of its histories holds.
     pub(super) files: Option<Versions>,
@@ -29,7 +27,6 @@ pub(super) struct Attempt {
     pub(super) notices: Vec<NoticeView>,
     /// How much of that there was.
     pub(super) notices_count: usize,
-    /// Why it ended early.
     pub(super) trouble: Option<Trouble>,
 }
 

@@ -52,7 +52,6 @@ pub struct Executed {
     pub done: usize,
     /// In how many it failed.
     pub failed: usize,
-    /// How many were not begun.
     pub skipped: usize,
     /// Of those in which it failed, how many did not answer at all.
     pub silent: usize,

@@ -13,9 +13,7 @@ use super::statement::Statement;
 /// What is to be run, and how.
 #[derive(Debug, Clone)]
 pub struct ExecRequest {
-    /// In which tenants.
     pub wanted: Wanted,
-    /// What.
     pub statement: Statement,
     /// Whether it may write.
     pub write: bool,
@@ -70,7 +68,6 @@ impl std::str::FromStr for MaxFailures {
 /// One line of what comes of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ExecLine {
-    /// The tenant's slug.
     pub tenant: String,
     /// What.
     #[serde(flatten)]
@@ -90,7 +87,6 @@ pub enum ExecOutcome {
     Error {
         /// The server's code (manual, appendix A); none where it did not answer.
         sqlstate: Option<String>,
-        /// The sentence.
         message: String,
     },
     /// It was not run there, for this reason.

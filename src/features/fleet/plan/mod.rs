@@ -22,11 +22,8 @@ pub use saved::PlanFile;
 /// A tenant that lacks something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PlannedTenant {
-    /// Its id.
     pub id: TenantId,
-    /// Its slug.
     pub slug: String,
-    /// Its server.
     pub cluster: String,
     /// Its wave, from 0.
     pub wave: usize,
@@ -39,11 +36,8 @@ pub struct PlannedTenant {
 /// A tenant that was meant and is in no state to be migrated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
-    /// Its id.
     pub id: TenantId,
-    /// Its slug.
     pub slug: String,
-    /// Its server.
     pub cluster: String,
     /// Why, as its state says.
     pub state: TenantState,
@@ -52,11 +46,9 @@ pub struct LeftOut {
 /// A plan, and whom it is for.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// What may run.
     pub plan: Plan,
     /// Where, by wave.
     pub tenants: Vec<PlannedTenant>,
-    /// Who is left out.
     pub left_out: Vec<LeftOut>,
     /// The sets that it is made of, with their files.
     pub sets: Vec<Set>,
@@ -121,9 +113,6 @@ pub(super) async fn make(
 }
 
 /// All tenants that lack something of what a plan leads to, whoever they are.
-///
-/// # Errors
-/// When a statement fails.
 pub(super) async fn late(control: &mut PgConnection, plan: &Plan) -> Result<Vec<PlannedTenant>, FleetError> {
     let ids = chosen(control, &Caller::System, &Selection::All).await?;
     Ok(lacking(control, &ids, &plan.sets, &[], None).await?.0)

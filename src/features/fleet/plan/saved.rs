@@ -17,10 +17,8 @@ const FORM: u32 = 1;
 /// A saved plan.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlanFile {
-    /// The form of this file.
     pub form: u32,
     request: Asked,
-    /// What was approved.
     pub plan: Plan,
     /// How many tenants it is for.
     pub tenants: usize,

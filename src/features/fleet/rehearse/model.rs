@@ -9,7 +9,6 @@ use crate::features::migrations::Sources;
 pub struct RehearseRequest {
     /// Of these sets; none: of all.
     pub sets: Vec<String>,
-    /// Where their files are.
     pub sources: Sources,
     /// With so many tenants.
     pub tenants: usize,
@@ -31,15 +30,11 @@ pub struct Rehearsal {
 /// A tenant that was cloned.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rehearsed {
-    /// Its slug.
     pub tenant: String,
-    /// Its server.
     pub cluster: String,
-    /// Why it was picked.
     pub why: &'static str,
     /// The size of its database.
     pub bytes: i64,
-    /// How long the copy took.
     pub copy_milliseconds: u64,
     /// What the copy lacks, because only a superuser makes it.
     pub not_copied: Vec<String>,
@@ -50,13 +45,9 @@ pub struct Rehearsed {
 /// A file that was run on a clone.
 #[derive(Debug, Clone, Serialize)]
 pub struct Step {
-    /// Which set.
     pub set: String,
-    /// Which version.
     pub version: i64,
-    /// The rest of its name.
     pub description: String,
-    /// How long it took.
     pub milliseconds: u64,
     /// Tables that it locked.
     pub locks: Vec<Lock>,
@@ -69,7 +60,6 @@ pub struct Step {
 /// A table that was locked.
 #[derive(Debug, Clone, Serialize)]
 pub struct Lock {
-    /// Which.
     pub table: String,
     /// The strongest mode (manual, chapter 13.3.1).
     pub mode: String,
@@ -82,7 +72,6 @@ pub struct Lock {
 pub struct StepError {
     /// The server's code (manual, appendix A).
     pub sqlstate: Option<String>,
-    /// Its sentence.
     pub message: String,
 }
 
@@ -97,7 +86,6 @@ pub struct Forecast {
     pub milliseconds: u64,
     /// How long the tenant takes that takes longest.
     pub longest_milliseconds: u64,
-    /// Which it is.
     pub longest: Option<String>,
     /// The longest that a table of a clone let nobody in.
     pub shut_milliseconds: u64,

@@ -119,13 +119,9 @@ pub(super) struct Run {
 /// A run as doors show it.
 #[derive(Debug, Clone, FromRow, Serialize)]
 pub struct RunView {
-    /// Its id.
     pub id: RunId,
-    /// Which way it goes.
     pub kind: RunKind,
-    /// How it stands.
     pub state: RunState,
-    /// Who asked for it.
     pub caller: String,
     /// Which tenants were meant, in words.
     pub selection: String,
@@ -149,7 +145,6 @@ pub struct RunView {
     pub waves: i32,
     /// The run that this one takes back.
     pub takes_back: Option<Uuid>,
-    /// Why it ended as it did.
     pub message: Option<String>,
     /// When it began.
     #[serde(with = "time::serde::rfc3339")]
@@ -162,45 +157,34 @@ pub struct RunView {
 /// A file that a run applied to a tenant, or took back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct AppliedView {
-    /// Its set.
     pub set: String,
-    /// Its version.
     pub version: i64,
-    /// How long it took.
     pub milliseconds: i64,
 }
 
 /// What PostgreSQL said while a file ran in a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct NoticeView {
-    /// The file's set.
     pub set: String,
-    /// The file.
     pub file: String,
     /// `warning`, `notice` or `info`.
     pub level: String,
-    /// The sentence.
     pub text: String,
 }
 
 /// A tenant in a run as doors show it.
 #[derive(Debug, Clone, FromRow, Serialize)]
 pub struct RunTenantView {
-    /// Its id.
     pub id: TenantId,
     /// Its slug as it was when the run began.
     pub slug: String,
-    /// Its server.
     pub cluster: String,
     /// Its wave, from 1.
     pub wave: i32,
-    /// How it stands.
     pub state: TenantState,
-    /// How often it was tried.
     pub attempts: i32,
     /// What it had; `null`: it was not looked at.
     pub before: Option<Json<Versions>>,
-    /// What it has since.
     pub after: Option<Json<Versions>>,
     /// What was applied, in order.
     pub applied: Json<Vec<AppliedView>>,
@@ -208,7 +192,6 @@ pub struct RunTenantView {
     pub notices: Json<Vec<NoticeView>>,
     /// How much of that there was.
     pub notices_count: i32,
-    /// How long it took.
     pub milliseconds: Option<i64>,
     /// Why it failed, as a stable word.
     pub code: Option<String>,
@@ -216,7 +199,6 @@ pub struct RunTenantView {
     pub sqlstate: Option<String>,
     /// Why it failed, for a person.
     pub message: Option<String>,
-    /// What to do about it.
     pub hint: Option<String>,
     /// When it ended.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -225,9 +207,6 @@ pub struct RunTenantView {
 
 impl RunView {
     /// One page of runs, the newest first.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn list(
         control: &mut PgConnection,
         _caller: &Caller,
@@ -248,9 +227,6 @@ impl RunView {
     }
 
     /// Its tenants, by wave and slug.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn tenants_of(
         control: &mut PgConnection,
         _caller: &Caller,

@@ -32,7 +32,6 @@ pub struct StatusReport {
 /// One set.
 #[derive(Debug, Clone, Serialize)]
 pub struct SetStatus {
-    /// Its name.
     pub set: String,
     /// The newest version of its files; none where it has no file.
     pub newest: Option<i64>,
@@ -51,7 +50,6 @@ pub struct SetStatus {
 /// So many tenants at a version.
 #[derive(Debug, Clone, Serialize)]
 pub struct VersionCount {
-    /// Which set.
     pub set: String,
     /// The version; none: nothing of the set was applied.
     pub version: Option<i64>,
@@ -59,7 +57,6 @@ pub struct VersionCount {
     pub description: Option<String>,
     /// `current`, `behind`, `ahead` or `absent`.
     pub state: &'static str,
-    /// How many.
     pub tenants: i64,
 }
 
@@ -68,7 +65,6 @@ pub struct VersionCount {
 pub struct Straggler {
     /// Of which set.
     pub set: String,
-    /// Which tenant.
     pub tenant: String,
     /// Whether it is suspended.
     pub suspended: bool,
@@ -86,27 +82,22 @@ pub struct Straggler {
 /// What a run met.
 #[derive(Debug, Clone, Serialize)]
 pub struct LastError {
-    /// Which run.
     pub run: Uuid,
     /// When (RFC 3339).
     #[serde(with = "time::serde::rfc3339::option")]
     pub at: Option<OffsetDateTime>,
     /// The server's code (manual, appendix A).
     pub sqlstate: Option<String>,
-    /// Its sentence.
     pub message: Option<String>,
-    /// What mends it.
     pub hint: Option<String>,
 }
 
 /// Tenants that no run touches.
 #[derive(Debug, Clone, Serialize)]
 pub struct Untouched {
-    /// Their state.
     pub state: String,
     /// Why that leaves them out.
     pub reason: &'static str,
-    /// Who they are.
     pub tenants: Vec<String>,
 }
 

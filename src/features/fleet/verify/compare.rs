@@ -13,7 +13,6 @@ use crate::infra::cluster::{APP_ROLE, Applied, History, Line};
 /// How a tenant stands with one set.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
-    /// What is wrong.
     pub(super) findings: Vec<Finding>,
     /// The newest version that was applied to its end.
     pub(super) version: Option<i64>,
@@ -26,7 +25,6 @@ pub(super) struct Standing {
 /// What the registry has of a tenant and a set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Registered {
-    /// The newest version.
     pub(super) version: i64,
     /// How many files the history held; 0: nobody counted.
     pub(super) files: i32,
@@ -147,7 +145,6 @@ fn words(version: Option<i64>) -> String {
 /// One difference of a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// What it is about.
     pub(super) what: String,
     /// How it is in the template; none: it is not there.
     pub(super) expected: Option<String>,

@@ -9,7 +9,6 @@ use crate::features::tenants::Tenant;
 /// What is to be verified, and how.
 #[derive(Debug, Clone)]
 pub struct VerifyRequest {
-    /// Which tenants.
     pub wanted: Wanted,
     /// Where the files of sets are.
     pub sources: Sources,
@@ -50,11 +49,9 @@ impl Severity {
 pub struct Finding {
     /// A stable word.
     pub code: &'static str,
-    /// What it means.
     pub severity: Severity,
     /// The tenant's slug; none: a whole server.
     pub tenant: Option<String>,
-    /// The server.
     pub cluster: String,
     /// The set, where it is about one.
     pub set: Option<String>,

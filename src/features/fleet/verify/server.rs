@@ -46,7 +46,6 @@ type Histories = BTreeMap<String, History>;
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is counted by itself")]
 pub(super) struct Answer {
-    /// What was found.
     pub(super) findings: Vec<Finding>,
     /// It did not answer.
     pub(super) silent: bool,

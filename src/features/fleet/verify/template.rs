@@ -19,11 +19,9 @@ pub(super) type Versions = BTreeMap<String, (i64, i64)>;
 
 /// A template's schema.
 pub(super) struct Expected {
-    /// What it has of each set.
     pub(super) versions: Versions,
     /// Of its lines.
     pub(super) digest: String,
-    /// How it is.
     pub(super) lines: Vec<Line>,
     /// What was read how: digests of another make cannot be compared.
     pub(super) recipe: String,

@@ -29,7 +29,6 @@ pub struct Difference {
     pub what: &'static str,
     /// Of which thing.
     pub name: String,
-    /// What of it.
     pub detail: String,
 }
 

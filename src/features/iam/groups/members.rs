@@ -29,7 +29,6 @@ pub async fn members(
 /// A group that a user is in.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct Membership {
-    /// The group.
     pub group: String,
     /// The groups on the way to it, the user's own first; none: the user was added to it.
     pub via: Vec<String>,

@@ -22,9 +22,7 @@ pub const MAX_DEPTH: i32 = 32;
 /// What is to be changed of a group; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
 pub struct GroupUpdate {
-    /// The name.
     pub name: Option<Name>,
-    /// What it is for.
     pub description: Option<String>,
 }
 

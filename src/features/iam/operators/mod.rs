@@ -23,20 +23,15 @@ const MAX_DAYS: i64 = 366;
 /// An operator's access to a tenant.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct OperatorGrant {
-    /// Its id.
     pub id: Uuid,
-    /// Which operator.
     pub operator_id: UserId,
     /// The operator's address; empty when it was erased.
     #[sqlx(default)]
     pub operator: String,
-    /// Which tenant.
     pub tenant_id: TenantId,
     /// With this role there.
     pub role: String,
-    /// Why.
     pub reason: String,
-    /// Who let it in.
     pub granted_by: String,
     /// `open`, `over` or `revoked`.
     pub state: String,
@@ -66,11 +61,9 @@ impl From<OffsetDateTime> for Until {
 /// What is asked for when an operator is let in.
 #[derive(Debug, Clone)]
 pub struct NewGrant {
-    /// Which operator.
     pub operator: UserRef,
     /// With this role of the tenant's realm.
     pub role: Name,
-    /// Until when.
     pub until: Until,
     /// Why: 1 to 500 characters.
     pub reason: String,

@@ -21,9 +21,7 @@ const RECOVERY_CODES: usize = 10;
 /// What an authenticator app must be told, once.
 #[derive(Debug, Serialize)]
 pub struct Enrolment {
-    /// For whom.
     pub user: UserId,
-    /// The address.
     pub email: String,
     /// The secret, as apps read it from a QR code.
     #[serde(serialize_with = "shown")]

@@ -35,9 +35,7 @@ pub const MOST_GUESSES: i32 = 100;
 /// What somebody says who wants in.
 #[derive(Debug)]
 pub struct Credentials {
-    /// The address.
     pub email: Email,
-    /// The password.
     pub password: SecretString,
     /// The code of the second factor, or a recovery code.
     pub code: Option<SecretString>,
@@ -50,9 +48,7 @@ pub struct Credentials {
 pub struct SignedIn {
     /// Who, as a caller of everything else.
     pub caller: Caller,
-    /// Which user.
     pub user: UserId,
-    /// The session.
     pub session: Uuid,
     /// Whether a second factor was shown.
     pub second_factor: bool,

@@ -18,9 +18,7 @@ use crate::settings::PasswordSettings;
 /// A single-use token that sets a password.
 #[derive(Debug, Serialize)]
 pub struct Issued {
-    /// For whom.
     pub user: UserId,
-    /// The address.
     pub email: String,
     /// `invite` or `reset`.
     pub purpose: &'static str,
@@ -61,9 +59,6 @@ pub async fn hash_for(
 
 /// Checks the password of the first user of a realm that is not there yet, and hashes it as the
 /// settings say.
-///
-/// # Errors
-/// As [`hash_for`].
 pub async fn hash_first(
     settings: &PasswordSettings,
     email: Option<&Email>,
@@ -151,9 +146,6 @@ fn fits(user: &User, wanted: Option<Purpose>, flag: &str) -> Result<(), IamError
 
 /// Makes a single-use token that sets a password: an invitation for who never had one, else a
 /// reset. An older token of the user is good no more.
-///
-/// # Errors
-/// As [`set_password`].
 pub async fn issue_token(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Issued, IamError> {
     issue_token_for(realm, caller, who, None).await
 }

@@ -17,11 +17,8 @@ use crate::kernel::{Caller, UserId};
 /// A session as doors show it.
 #[derive(Debug, Clone, Serialize, FromRow)]
 pub struct Session {
-    /// Its id.
     pub id: Uuid,
-    /// Whose.
     pub user_id: UserId,
-    /// What the person uses.
     pub client: String,
     /// Whether a second factor was shown.
     pub second_factor: bool,
@@ -44,13 +41,9 @@ const DAYS: i32 = 30;
 /// A session that is gone on with, locked until the end of the transaction.
 #[derive(Debug, Clone, FromRow)]
 pub struct LockedSession {
-    /// Its id.
     pub id: Uuid,
-    /// Whose.
     pub user_id: Uuid,
-    /// What the person uses.
     pub client: String,
-    /// When it began.
     pub created_at: OffsetDateTime,
     /// Revoked, or over.
     pub ended: bool,
@@ -63,9 +56,7 @@ pub struct LockedSession {
 /// A session to begin.
 #[derive(Debug)]
 pub struct NewSession<'a> {
-    /// Whose.
     pub user: Uuid,
-    /// What the person uses.
     pub client: &'a str,
     /// Whether a second factor was shown.
     pub second_factor: bool,
@@ -77,9 +68,6 @@ pub struct NewSession<'a> {
 
 /// Begins a session, in the caller's transaction in the realm; none where the user is not active at
 /// this moment. Forgets those that ended a month ago.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn begin_session(realm: &mut PgConnection, new: NewSession<'_>) -> Result<Option<Uuid>, DbError> {
     let id = Uuid::now_v7();
     store::forget_sessions(realm).await?;
@@ -88,25 +76,16 @@ pub async fn begin_session(realm: &mut PgConnection, new: NewSession<'_>) -> Res
 }
 
 /// Takes up a session: who does the same waits until the transaction ends.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn lock_session(realm: &mut PgConnection, id: Uuid) -> Result<Option<LockedSession>, DbError> {
     store::lock_session(realm, id).await
 }
 
 /// Notes that a session is in use.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn use_session(realm: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
     store::use_session(realm, id).await
 }
 
 /// Ends a session that misuse or its own client ended.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn close_session(realm: &mut PgConnection, id: Uuid, why: &str) -> Result<(), DbError> {
     store::end_session(realm, id, Some(why)).await?;
     Ok(())

@@ -13,9 +13,7 @@ use crate::kernel::suggest;
 /// A user of a realm, with what its roles allow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
 pub struct Subject {
-    /// Its id in its realm.
     pub id: Uuid,
-    /// Its e-mail address.
     pub email: String,
     /// `invited`, `active`, `disabled`, `locked` or `deleted`.
     pub state: String,
@@ -50,33 +48,21 @@ pub fn includes(held: &str, wanted: &str) -> bool {
 }
 
 /// The user of an e-mail address, compared without case.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn subject(realm: &mut PgConnection, email: &str) -> Result<Option<Subject>, DbError> {
     store::by_email(realm, email).await
 }
 
 /// The user of an id.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn subject_by_id(realm: &mut PgConnection, id: Uuid) -> Result<Option<Subject>, DbError> {
     store::by_id(realm, id).await
 }
 
 /// The first users of a realm that may sign in, by e-mail address.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn active_subjects(realm: &mut PgConnection, limit: i64) -> Result<Vec<Subject>, DbError> {
     store::active(realm, limit).await
 }
 
 /// The e-mail address of a user of the realm that comes nearest to one that is not there.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn nearest_email(realm: &mut PgConnection, email: &str) -> Result<Option<String>, DbError> {
     let near = emails_like(realm, email).await?;
     Ok(suggest::nearest_email(email, near.iter().map(String::as_str)).map(str::to_owned))

@@ -11,9 +11,7 @@ use crate::kernel::{Caller, Email, shell, text};
 /// What is to be changed; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
 pub struct UserUpdate {
-    /// The address.
     pub email: Option<Email>,
-    /// The name for people.
     pub name: Option<String>,
     /// Fields of the profile to set; `null` takes one away.
     pub profile: Map<String, Value>,

@@ -32,9 +32,7 @@ pub enum FirstPassword {
 /// A user to be made.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// Who.
     pub user: NewUser,
-    /// How it signs in.
     pub password: FirstPassword,
 }
 

@@ -17,7 +17,6 @@ const AT_ONCE: i64 = 500;
 pub struct Purged {
     /// Its id, which stays.
     pub id: UserId,
-    /// The address that it had.
     pub email: String,
     /// `erased` or `planned`.
     pub outcome: &'static str,

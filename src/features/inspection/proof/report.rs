@@ -23,11 +23,8 @@ const FORMAT: &str = "nexus-proof-1";
 /// What became of the attempts of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// How many were made.
     pub tried: u64,
-    /// How many were refused.
     pub refused: u64,
-    /// How many were let in.
     pub let_in: u64,
     /// How many were aimed at something that was deleted meanwhile.
     pub gone: u64,
@@ -48,7 +45,6 @@ pub struct Kind {
 /// An attempt that was let in, or had no clear answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breach {
-    /// The kind of attempt.
     pub kind: String,
     /// Who tried, by slug.
     pub tenant: String,
@@ -63,22 +59,17 @@ pub struct Breach {
 /// Who took part.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Party {
-    /// Its id.
     pub id: TenantId,
-    /// Its slug at the time.
     pub slug: String,
     /// The server that it is on.
     pub cluster: String,
-    /// The store that it is in.
     pub store: String,
 }
 
 /// A proof: what was tried and what came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Proof {
-    /// The installation.
     pub installation: String,
-    /// Which program made it.
     pub program: String,
     /// When it was begun (RFC 3339).
     #[serde(with = "time::serde::rfc3339")]
@@ -86,13 +77,11 @@ pub struct Proof {
     /// When it ended (RFC 3339).
     #[serde(with = "time::serde::rfc3339")]
     pub ended_at: OffsetDateTime,
-    /// Who tried.
     pub tenants: Vec<Party>,
     /// How many pairs of a tenant and a neighbour.
     pub pairs: u64,
     /// What was tried, by kind.
     pub attempts: Vec<Kind>,
-    /// What was let in.
     pub breaches: Vec<Breach>,
     /// What had no clear answer; where there is any, nothing is proved of it.
     pub unclear: Vec<Breach>,
@@ -101,13 +90,10 @@ pub struct Proof {
 /// A proof as a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SignedProof {
-    /// The form of this file.
     pub format: String,
-    /// The proof.
     pub proof: Value,
     /// The public key, as PEM.
     pub public_key: String,
-    /// Its fingerprint.
     pub fingerprint: String,
     /// The signature, base64 of Ed25519's 64 bytes, of the form's name, a line break, and the proof
     /// as JSON without white space, the fields of every object by name.
@@ -120,17 +106,14 @@ pub struct Checked {
     /// Whether it was checked against a key that the caller trusts; else only that nothing in the
     /// file was changed since whoever made it signed it.
     pub origin: bool,
-    /// The key's fingerprint.
     pub fingerprint: String,
     /// The installation that it names.
     pub installation: String,
     /// When the proof ended (RFC 3339).
     pub ended_at: String,
-    /// How many tenants tried.
     pub tenants: usize,
     /// How many attempts were made.
     pub attempts: u64,
-    /// How many were let in.
     pub breaches: usize,
     /// How many had no clear answer.
     pub unclear: usize,

@@ -34,7 +34,6 @@ const VERSIONED: [(&str, &str, &str); 8] = [
 pub(crate) struct Binaries {
     /// The folder that holds `initdb` and `postgres`.
     pub(crate) folder: PathBuf,
-    /// Their version.
     pub(crate) version: PgVersion,
 }
 

@@ -13,7 +13,6 @@ const FIRST: usize = 4;
 pub struct Outside {
     /// Its line, from 1.
     pub line: usize,
-    /// Its first words.
     pub words: String,
 }
 

@@ -56,11 +56,9 @@ const OF_TRANSACTIONS: [&str; 2] = ["transaction-nesting", "ban-uncommitted-tran
 pub struct Subject {
     /// Of which set, if of one.
     pub set: Option<String>,
-    /// Its file.
     pub file: String,
     /// Which way it leads. A way back is looked at for its syntax, and for what no run does.
     pub direction: Direction,
-    /// The text.
     pub text: String,
 }
 
@@ -69,7 +67,6 @@ pub struct Subject {
 pub struct Finding {
     /// Of which set, if of one.
     pub set: Option<String>,
-    /// In which file.
     pub file: String,
     /// In which line, from 1.
     pub line: usize,
@@ -77,13 +74,10 @@ pub struct Finding {
     pub column: usize,
     /// By which rule.
     pub rule: String,
-    /// What happens.
     pub effect: Effect,
     /// What that means for the file.
     pub state: State,
-    /// What was found.
     pub message: String,
-    /// The safer way.
     pub instead: String,
     /// The beginning of the statement, or the part of it that is meant.
     pub excerpt: String,

@@ -9,7 +9,6 @@ use super::statement::Statement;
 /// A place that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Hit {
-    /// The rule.
     pub(super) rule: &'static str,
     /// Where, in bytes.
     pub(super) start: usize,

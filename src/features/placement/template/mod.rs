@@ -24,7 +24,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A template that can be cloned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    /// The database.
     pub database: String,
     /// The role that owns what is in it.
     pub owner_role: String,
@@ -184,9 +183,6 @@ async fn released(
 }
 
 /// Records what of the operator's sets a tenant has that is cloned from a template.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn born_with(
     control: &mut PgConnection,
     tenant: TenantId,
@@ -199,9 +195,6 @@ pub async fn born_with(
 }
 
 /// Whether [`refresh_templates`] has nothing to do.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn templates_are_current(control: &mut PgConnection) -> Result<bool, DbError> {
     store::templates_are_current(control, REALM.newest()).await
 }
@@ -254,9 +247,6 @@ fn building(cluster: &str) -> LockKey {
 }
 
 /// The templates that the control database knows of on a server, each with whether it is ready.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn known_templates(
     control: &mut PgConnection,
     cluster: &str,
@@ -266,9 +256,6 @@ pub async fn known_templates(
 }
 
 /// Drops every template of a server, and forgets it.
-///
-/// # Errors
-/// When the server refuses.
 pub async fn drop_templates(
     control: &mut PgConnection,
     admin: &mut PgConnection,

@@ -21,7 +21,6 @@ pub(super) struct TemplateRow {
     pub(super) ready: bool,
     /// The operator's sets in it, with their versions.
     pub(super) sets: Json<BTreeMap<String, i64>>,
-    /// How many of their files.
     pub(super) files: Json<BTreeMap<String, i64>>,
     /// What its clones are to be given.
     pub(super) carried: Json<Carried>,

@@ -20,7 +20,6 @@ mod store;
 /// The batch that a change of a tenant is a part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// Its id.
     pub id: BatchId,
     /// The kind of its operations. One of that kind that was interrupted, and that the batch finishes,
     /// becomes a part of it.
@@ -31,9 +30,6 @@ pub struct Batch {
 
 impl Batch {
     /// Records a batch before its first change: what is done to each tenant, and to how many.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn begin(
         control: &mut PgConnection,
         caller: &Caller,
@@ -64,9 +60,7 @@ pub enum Prospect {
 pub struct Member {
     /// Of which tenant.
     pub tenant: TenantId,
-    /// Its slug.
     pub slug: String,
-    /// The operation.
     pub operation: OperationId,
     /// What would come of rolling it back.
     pub prospect: Prospect,
@@ -109,9 +103,6 @@ fn opposite(verb: &str) -> Option<&'static str> {
 
 impl Provisioning {
     /// The same, whose changes are parts of a batch that is recorded now.
-    ///
-    /// # Errors
-    /// As [`Batch::begin`].
     pub async fn begin_batch(
         &self,
         worker: &Worker,

@@ -62,7 +62,6 @@ pub(super) struct MemberRow {
     pub(super) is_half_reversed: bool,
     /// An operation of the tenant that is not over, and is neither of the batch nor of a rollback of it.
     pub(super) other_id: Option<OperationId>,
-    /// Its kind.
     pub(super) other_kind: Option<String>,
 }
 

@@ -29,9 +29,7 @@ use crate::kernel::{Caller, Event, Labels, OperationId, Progress};
 /// A pool, and how full it is.
 #[derive(Debug, Clone, sqlx::FromRow, serde::Serialize)]
 pub struct PoolView {
-    /// The server.
     pub cluster: String,
-    /// The store.
     pub store: String,
     /// How many are kept ready.
     pub size: i32,
@@ -44,11 +42,8 @@ pub struct PoolView {
 /// What a filling did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Filled {
-    /// The server.
     pub cluster: String,
-    /// The store.
     pub store: String,
-    /// How many were made.
     pub made: i64,
     /// How many were taken away: too old, or too many.
     pub removed: i64,
@@ -56,17 +51,11 @@ pub struct Filled {
 
 impl Provisioning {
     /// All pools.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn pools(&self, worker: &Worker) -> Result<Vec<PoolView>, ProvisioningError> {
         Self::list_pools(&mut *worker.control.lock().await).await
     }
 
     /// The same, of the control database alone.
-    ///
-    /// # Errors
-    /// When the statement fails.
     pub async fn list_pools(control: &mut PgConnection) -> Result<Vec<PoolView>, ProvisioningError> {
         Ok(store::pools(control, REALM.newest()).await?)
     }

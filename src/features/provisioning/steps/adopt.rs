@@ -169,9 +169,7 @@ impl Step<Plan, ProvisioningError> for GrantRealm {
 
 /// A step that waits for others than its own kind says.
 pub(super) struct After<S> {
-    /// The step.
     pub(super) step: S,
-    /// What it waits for.
     pub(super) after: &'static [&'static str],
 }
 

@@ -65,9 +65,7 @@ pub struct Life {
 /// A suspension that is not over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Suspension {
-    /// Why.
     pub reason: String,
-    /// Who asked for it.
     pub by: String,
     /// Since when (RFC 3339).
     #[serde(with = "time::serde::rfc3339")]
@@ -77,7 +75,6 @@ pub struct Suspension {
 /// A stay in the trash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trash {
-    /// Who put it there.
     pub by: String,
     /// Since when (RFC 3339).
     #[serde(with = "time::serde::rfc3339")]

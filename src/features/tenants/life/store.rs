@@ -49,9 +49,6 @@ pub fn condemn(id: TenantId) -> String {
 }
 
 /// The ids and slugs of the tenants whose time in the trash is over, the longest over first.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn due(connection: &mut PgConnection) -> Result<Vec<(TenantId, String)>, DbError> {
     Ok(sqlx::query_as(
         "select id, slug from control.tenants where state = 'trashed' and purge_after <= now()
@@ -62,9 +59,6 @@ pub async fn due(connection: &mut PgConnection) -> Result<Vec<(TenantId, String)
 }
 
 /// Whether a tenant's time in the trash is over.
-///
-/// # Errors
-/// When the statement fails.
 pub async fn is_due(connection: &mut PgConnection, id: TenantId) -> Result<bool, DbError> {
     Ok(sqlx::query_scalar(
         "select exists (select from control.tenants

@@ -8,9 +8,6 @@ use crate::kernel::{AnyFailure, Caller, Page, Pagination, TenantId};
 mod store;
 
 /// One page of tenants, and where it stands among all. Both are of one moment.
-///
-/// # Errors
-/// When a statement fails.
 pub async fn list(
     connection: &mut PgConnection,
     _caller: &Caller,

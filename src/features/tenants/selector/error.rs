@@ -30,11 +30,7 @@ pub enum SelectorError {
     #[error("{word:?} is no state of a tenant")]
     #[failure(Invalid, "selector_invalid")]
     #[hint(if let Some(nearest) = nearest, "did you mean {nearest}?")]
-    State {
-        word: String,
-        /// What was probably meant.
-        nearest: Option<&'static str>,
-    },
+    State { word: String, nearest: Option<&'static str> },
     /// A text that is no time.
     #[error("{0:?} is no time: a date (2026-01-31), an RFC 3339 time, or an age (30m, 12h, 7d, 4w)")]
     #[failure(Invalid, "selector_invalid")]

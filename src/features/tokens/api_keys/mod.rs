@@ -34,11 +34,8 @@ pub struct NewApiKey {
 /// An API key, as doors show it; not the key itself.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
 pub struct ApiKeyView {
-    /// Its id.
     pub id: Uuid,
-    /// Its name.
     pub name: String,
-    /// Whose it is.
     pub email: String,
     /// The last four characters of the key.
     pub hint: String,
@@ -60,9 +57,7 @@ pub struct ApiKeyView {
 /// Who a good API key stands for.
 #[derive(Debug, Clone, Serialize)]
 pub struct KeyHolder {
-    /// The key's id.
     pub id: Uuid,
-    /// Its name.
     pub name: String,
     /// The realm's id; nil: the platform.
     pub realm: TenantId,

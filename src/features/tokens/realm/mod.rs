@@ -42,7 +42,6 @@ impl RealmName {
 /// administrator's, with safe startup options, acting with the owner role's rights.
 #[derive(Debug)]
 pub struct Realm {
-    /// Which.
     pub name: RealmName,
     /// A session in its database.
     pub session: PgConnection,

@@ -47,17 +47,14 @@ const SUCCESSOR: &str = "nexus refresh successor v1";
 /// A refresh token that was exchanged.
 #[derive(Debug)]
 pub struct Exchanged {
-    /// Its successor.
     pub refresh: SecretString,
     /// The user, as it is now.
     pub subject: Subject,
-    /// The session.
     pub session: Uuid,
     /// The program that signed in.
     pub client: String,
     /// What its access token says: no more than the session was given.
     pub token: NewToken,
-    /// How that is signed.
     pub algorithm: Algorithm,
     /// The time that the access token bears.
     pub as_of: IssueTime,
@@ -136,9 +133,6 @@ impl Tokens {
     }
 
     /// Whether a refresh token could be exchanged; it is not.
-    ///
-    /// # Errors
-    /// As [`Tokens::exchange`].
     pub async fn check_refresh(
         &self,
         control: &mut PgConnection,

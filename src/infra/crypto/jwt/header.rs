@@ -16,7 +16,6 @@ const MAX_KID: usize = 128;
 pub struct Header {
     /// The algorithm that it claims; compared with the key's, never obeyed.
     pub alg: String,
-    /// The id of its key.
     pub kid: String,
 }
 

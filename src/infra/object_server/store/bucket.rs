@@ -22,7 +22,6 @@ const STRIPES: usize = 64;
 /// The content of `bucket.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct BucketFacts {
-    /// The owner's mark.
     pub owner: String,
     /// Seconds since 1970.
     pub created_at: i64,

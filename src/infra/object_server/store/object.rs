@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 /// The header of an object's file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ObjectHeader {
-    /// The object's key.
     pub key: String,
     /// Bytes.
     pub size: u64,

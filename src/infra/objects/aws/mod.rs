@@ -63,9 +63,7 @@ pub struct AwsConfig {
     pub iam_endpoint: Option<String>,
     /// The region of the buckets, e.g. `eu-central-1`.
     pub region: String,
-    /// The administrator's key.
     pub access_key_id: String,
-    /// Its secret.
     pub secret: SecretString,
 }
 

@@ -20,13 +20,10 @@ use crate::kernel::suggest;
 pub struct Rule {
     /// Its name, as a waiver has it.
     pub name: &'static str,
-    /// Whose rule it is.
     pub author: Author,
     /// What happens where it is not kept.
     pub effect: Effect,
-    /// When it is asked.
     pub level: Level,
-    /// What it finds.
     pub what: &'static str,
     /// The safer way; of one that is never asked: why not.
     pub instead: &'static str,
