@@ -7,18 +7,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Exit;
-use crate::kernel::{Code, Codes, ErrorKind};
+use crate::kernel::{ErrorCode, ErrorCodes, ErrorKind};
 
 const BEGINNING: &str = "\
 # Errors
 
-An error in JSON (`-o json`) has its code in `error.code`; for a person `--verbose` adds it. Codes never change within a major version, and the exit code depends on the kind alone. Codes that stand here more than once have several kinds; where the kind is that of the cause, the same code can come with several exit codes. `bug` (exit code 1) is an error of Nexus itself.
+An error in JSON (`-o json`) has its code in `error.code`; for a person `--verbose` adds it. ErrorCodes never change within a major version, and the exit code depends on the kind alone. ErrorCodes that stand here more than once have several kinds; where the kind is that of the cause, the same code can come with several exit codes. `bug` (exit code 1) is an error of Nexus itself.
 
 | code | kind | exit code | what it means |
 |---|---|---|---|
 ";
 
-/// Codes that had several kinds before this was looked at. A new one is a mistake: scripts tell errors
+/// ErrorCodes that had several kinds before this was looked at. A new one is a mistake: scripts tell errors
 /// apart by code.
 const OF_SEVERAL_KINDS: &[&str] = &[
     "database_unexpected",
@@ -40,8 +40,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-fn codes() -> impl Iterator<Item = &'static Code> {
-    inventory::iter::<Codes>().flat_map(|codes| codes.codes)
+fn codes() -> impl Iterator<Item = &'static ErrorCode> {
+    inventory::iter::<ErrorCodes>().flat_map(|codes| codes.codes)
 }
 
 fn page() -> String {
@@ -99,7 +99,7 @@ fn every_error_that_derives_its_codes_is_on_the_page() {
                 let derive = |line: &&str| line.starts_with("#[derive(") && line.contains("Failure)]");
                 let (derived, listed) = (
                     text.lines().filter(derive).count(),
-                    inventory::iter::<Codes>().filter(|codes| Path::new(codes.file) == path).count(),
+                    inventory::iter::<ErrorCodes>().filter(|codes| Path::new(codes.file) == path).count(),
                 );
                 if derived != listed {
                     missing.push(format!("{}: {derived} derived, {listed} listed", path.display()));

@@ -35,7 +35,7 @@ const TALKATIVE: [&str; 11] = [
 /// store itself cannot do is logged by Nexus.
 const S3_LIBRARY: &str = "s3s";
 
-/// A filter that is none.
+/// `NEXUS_LOG` is not a filter of the log.
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("NEXUS_LOG={filter:?} is not a filter of the log")]
 #[failure(Invalid, "log_filter_invalid")]

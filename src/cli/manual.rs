@@ -33,7 +33,7 @@ pub struct ManArgs {
     pub force: ForceArgs,
 }
 
-/// A page could not be written.
+/// A manual page could not be written.
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot write {}: {source}", path.display())]
 #[failure(Invalid, "man_unwritable")]

@@ -16,23 +16,23 @@ const MAX_BYTES: usize = 1024;
 /// What was given is no secret of one line.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum SecretInputError {
-    /// It ended before the first character of a line.
+    /// What was given as a secret is empty.
     #[error("{0} is empty")]
     #[failure(Invalid, "secret_input_invalid")]
     Empty(&'static str),
-    /// More than anybody types.
+    /// What was given as a secret is longer than anybody types.
     #[error("{0} is longer than {MAX_BYTES} bytes")]
     #[failure(Invalid, "secret_input_invalid")]
     Long(&'static str),
-    /// More than one line.
+    /// A secret is followed by another line.
     #[error("{0} is followed by another line")]
     #[failure(Invalid, "secret_input_invalid")]
     Lines(&'static str),
-    /// Not text, or text with control characters.
+    /// A secret is not text, or holds control characters.
     #[error("{0} is not UTF-8 text, or holds control characters")]
     #[failure(Invalid, "secret_input_invalid")]
     NotText(&'static str),
-    /// The system's word.
+    /// Standard input could not be read.
     #[error("cannot read standard input: {0}")]
     #[failure(Invalid, "secret_input_invalid")]
     Read(io::Error),

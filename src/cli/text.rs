@@ -26,32 +26,32 @@ impl Most {
 /// Why a file was refused.
 #[derive(Debug, thiserror::Error, Failure)]
 pub(super) enum InputError {
-    /// It cannot be read.
+    /// A file of lines cannot be read.
     #[error("cannot read {name}: {source}")]
     #[failure(Invalid, "input_unreadable")]
     Unreadable { name: String, source: std::io::Error },
-    /// More than is read.
+    /// A file of lines is too long.
     #[error("{name} is longer than {}", size(*most))]
     #[failure(Invalid, "input_too_long")]
     Large { name: String, most: usize },
-    /// A line of more than is read.
+    /// A line is too long.
     #[error("line {line} of {name} is longer than {}", size(*most))]
     #[failure(Invalid, "input_too_long")]
     Line { name: String, line: usize, most: usize },
-    /// Other bytes than text.
+    /// A file of lines is not text.
     #[error("{0} is not UTF-8 text")]
     #[failure(Invalid, "input_invalid")]
     NotText(String),
-    /// There is nothing in it.
+    /// A file of lines is empty.
     #[error("{name} is empty: it asks for no {what}")]
     #[failure(Invalid, "input_empty")]
     Blank { name: String, what: &'static str },
-    /// It asks for nothing.
+    /// A file of lines asks for nothing.
     #[error("{name} asks for no {what}")]
     #[failure(Invalid, "input_empty")]
     #[hint("see the fields that a line has: nexus {what} create --help")]
     Empty { name: String, what: &'static str },
-    /// Some of its lines are wrong.
+    /// Some lines of a file are wrong.
     #[error("{count} line(s) of {name} are wrong, and nothing was made:\n{}", shown.join("\n"))]
     #[failure(Invalid, "input_invalid")]
     #[hint("see the fields that a line has: nexus {what} create --help")]

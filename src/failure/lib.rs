@@ -135,7 +135,7 @@ impl Shape {
                 Kind::Is(kind) => quote!(::std::option::Option::Some(ErrorKind::#kind)),
                 Kind::By(_) | Kind::Of(_) => quote!(::std::option::Option::None),
             };
-            Some(quote!(crate::kernel::Code { kind: #kind, code: #code, meaning: #meaning }))
+            Some(quote!(crate::kernel::ErrorCode { kind: #kind, code: #code, meaning: #meaning }))
         })
     }
 }
@@ -197,7 +197,7 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
             // Read by the test that writes docs/errors.md.
             #[cfg(test)]
             ::inventory::submit! {
-                crate::kernel::Codes { file: ::std::file!(), codes: &[#(#declared),*] }
+                crate::kernel::ErrorCodes { file: ::std::file!(), codes: &[#(#declared),*] }
             }
         };
     })

@@ -16,26 +16,26 @@ use crate::settings::trust::{self, Distrust};
 /// Why a private file was refused or failed.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum PrivateFileError {
-    /// The system's own word.
+    /// The system refused to read or write a file.
     #[error("cannot {action} {}: {source}", path.display())]
     #[failure(Unavailable, "file_failed")]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    /// It is there already, and must not be overwritten.
+    /// The file is there already, and must not be overwritten.
     #[error("{} exists already", .0.display())]
     #[failure(Conflict, "file_exists")]
     #[hint("name another file, or move that one away")]
     Exists(PathBuf),
-    /// It is there already, and Nexus did not write it, or somebody changed it since.
+    /// The file is there already, and Nexus did not write it, or somebody changed it since.
     #[error("{} exists already, and is not as Nexus wrote it", .0.display())]
     #[failure(Conflict, "file_exists")]
     #[hint("name another file, or overwrite it: --force")]
     NotOurs(PathBuf),
-    /// Others may read it.
+    /// Others may read the file.
     #[error("{} can be read by others (mode {mode:04o})", path.display())]
     #[failure(Integrity, "file_readable_by_others")]
     #[hint("chmod 600 {}", shell::path(path))]
     Open { path: PathBuf, mode: u32 },
-    /// Somebody else can change it.
+    /// Somebody else can change the file.
     #[error("{} is not trusted: {reason}", path.display())]
     #[failure(Forbidden, "file_untrusted")]
     #[hints(reason.hints())]
@@ -49,12 +49,12 @@ pub enum PrivateFileError {
     #[failure(Invalid, "folder_missing")]
     #[hint("make the folder, or name another file: mkdir -p {}", shell::path(parent(_0)))]
     NoFolder(PathBuf),
-    /// What is in its place is not an ordinary file (a symbolic link, a folder, a device).
+    /// What is in the file's place is not an ordinary file (a symbolic link, a folder, a device).
     #[error("{} exists already, and is not an ordinary file", .0.display())]
     #[failure(Conflict, "file_not_ordinary")]
     #[hint("name another file")]
     NotReplaceable(PathBuf),
-    /// It is not an ordinary file (a symbolic link, a device).
+    /// The file is not an ordinary one (a symbolic link, a device).
     #[error("{} is not an ordinary file", .0.display())]
     #[failure(Integrity, "file_not_ordinary")]
     NotAFile(PathBuf),

@@ -70,7 +70,7 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
 /// A code that an error can have.
 #[cfg(test)]
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Code {
+pub(crate) struct ErrorCode {
     /// `None`: it depends on what was the cause.
     pub(crate) kind: Option<ErrorKind>,
     pub(crate) code: &'static str,
@@ -81,13 +81,13 @@ pub(crate) struct Code {
 /// The codes of one error, which its derive declares.
 #[cfg(test)]
 #[derive(Debug)]
-pub(crate) struct Codes {
+pub(crate) struct ErrorCodes {
     pub(crate) file: &'static str,
-    pub(crate) codes: &'static [Code],
+    pub(crate) codes: &'static [ErrorCode],
 }
 
 #[cfg(test)]
-inventory::collect!(Codes);
+inventory::collect!(ErrorCodes);
 
 /// Any feature's error, on its way to a door.
 pub struct AnyFailure(Box<dyn Failure>);

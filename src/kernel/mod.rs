@@ -25,7 +25,7 @@ pub use caller::Caller;
 pub use email::Email;
 pub use error::{AnyFailure, ErrorKind, Failure};
 #[cfg(test)]
-pub(crate) use error::{Code, Codes};
+pub(crate) use error::{ErrorCode, ErrorCodes};
 pub use ids::{BatchId, OperationId, TenantId, UserId};
 pub use label::Labels;
 pub use page::{Page, Pagination};

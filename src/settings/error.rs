@@ -27,17 +27,17 @@ pub enum Expected {
 /// What can be wrong with settings. No message repeats a value that could be a secret.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum SettingsError {
-    /// A file that was named is not there.
+    /// The settings file that was named is not there.
     #[error("there is no settings file {}", file.display())]
     #[failure(Invalid, "settings_file_missing")]
     #[hint(if let Origin::Environment(name) = origin, "unset {name}")]
     #[hint(else, "leave --config out to use the usual places")]
     NoFile { file: PathBuf, origin: Origin },
-    /// A file that is there cannot be read.
+    /// The settings file is there and cannot be read.
     #[error("cannot read the settings file {}: {source}", file.display())]
     #[failure(Invalid, "settings_file_unreadable")]
     Unreadable { file: PathBuf, source: io::Error },
-    /// A folder, a device, or far too long.
+    /// The settings file is a folder, a device, or far too long.
     #[error("{} is no settings file: not an ordinary file, or longer than 1 MiB", file.display())]
     #[failure(Invalid, "settings_file_unreadable")]
     NotSettings { file: PathBuf },
@@ -52,7 +52,7 @@ pub enum SettingsError {
         #[source]
         reason: Distrust,
     },
-    /// Not TOML.
+    /// The settings file is not TOML.
     #[error("{}:{line}: {reason}", file.display())]
     #[failure(Invalid, "settings_syntax")]
     Syntax {
@@ -118,7 +118,7 @@ pub enum SettingsError {
         /// The file that was read.
         file: Option<PathBuf>,
     },
-    /// Not a context's name.
+    /// A name that no context can have.
     #[error("{name:?} cannot name a context: {reason}")]
     #[failure(Invalid, "context_name_invalid")]
     ContextName { name: String, reason: ContextNameError },

@@ -56,20 +56,20 @@ pub fn forms() -> Vec<String> {
 /// Why a secret could not be had. Says where it was looked for, never what was found.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum SecretError {
-    /// The variable is not set, or set to nothing.
+    /// The variable of a secret is not set, or set to nothing.
     #[error("the variable {0} is not set")]
     #[failure(Invalid, "secret_unset")]
     Unset(String),
-    /// The file cannot be read.
+    /// The file of a secret cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     #[failure(Invalid, "secret_unreadable")]
     Unreadable { path: PathBuf, source: std::io::Error },
-    /// The file is open to others.
+    /// Others may read the file of a secret.
     #[error("{} can be read by others (mode {mode:04o})", path.display())]
     #[failure(Forbidden, "secret_file_open")]
     #[hint("chmod 600 {}", shell::path(path))]
     Open { path: PathBuf, mode: u32 },
-    /// Somebody else can change it.
+    /// Somebody else can change the file of a secret.
     #[error("{} is not trusted: {reason}", path.display())]
     #[failure(Forbidden, "secret_file_untrusted")]
     #[hints(reason.hints())]
@@ -78,21 +78,21 @@ pub enum SecretError {
         #[source]
         reason: Distrust,
     },
-    /// Not an ordinary file: a symbolic link, a folder, a device.
+    /// The file of a secret is not an ordinary one: a symbolic link, a folder, a device.
     #[error("{} is not an ordinary file", .0.display())]
     #[failure(Forbidden, "secret_file_open")]
     #[hint("name the file itself, not a link to it")]
     NotAFile(PathBuf),
-    /// The program cannot be started.
+    /// The program that tells a secret cannot be started.
     #[error("cannot run {program}: {source}")]
     #[failure(Unavailable, "secret_command_failed")]
     NotStarted { program: String, source: std::io::Error },
-    /// The program ended badly. What it said is not repeated.
+    /// The program that tells a secret ended badly. What it said is not repeated.
     #[error("{program} ended with {status}")]
     #[failure(Unavailable, "secret_command_failed")]
     #[hint("run {program} by hand to see what it says")]
     Ended { program: String, status: String },
-    /// What was found is empty, too long, or not text.
+    /// What was found as a secret is empty, too long, or not text.
     #[error("{source_name} holds no secret: it is empty, longer than 64 KiB, or not UTF-8 text")]
     #[failure(Invalid, "secret_unfit")]
     Content { source_name: String },

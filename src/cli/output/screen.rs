@@ -36,7 +36,7 @@ pub enum Format {
 /// Data could not be written.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum OutputError {
-    /// The system's word.
+    /// Data could not be written to standard output.
     #[error("cannot write to standard output: {0}")]
     #[failure(Unavailable, "output_failed")]
     Write(#[from] io::Error),

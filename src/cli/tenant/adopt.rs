@@ -36,7 +36,7 @@ pub(super) struct AdoptArgs {
     pub isolate: bool,
 }
 
-/// The file holds something else.
+/// The file holds no connection URL.
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("the connection URL cannot be read: {0}")]
 #[failure(Invalid, "dsn_invalid")]

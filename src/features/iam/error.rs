@@ -13,7 +13,7 @@ use crate::kernel::{Failure, shell};
 /// A request about users and their rights that failed.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum IamError {
-    /// Nobody, or nothing, of that name.
+    /// No user, role, group or session of that name.
     #[error("no {what} {name:?} in {}", if *.what == "operator" { "the platform's realm" } else { "this realm" })]
     #[failure(if matches!(*what, "user" | "operator"), NotFound, "user_not_found")]
     #[failure(if *what == "role", NotFound, "role_not_found")]
@@ -46,7 +46,7 @@ pub enum IamError {
         /// The realm, as [`super::Place::flag`] writes it.
         at: String,
     },
-    /// There is one of that name already.
+    /// The realm has a user, role or group of that name already.
     #[error("there is a {what} {name:?} already")]
     #[failure(if *what == "user", Conflict, "user_exists")]
     #[failure(if *what == "role", Conflict, "role_exists")]
@@ -61,7 +61,7 @@ pub enum IamError {
         /// The realm, as [`super::Place::flag`] writes it.
         at: String,
     },
-    /// It is in a state in which this cannot be done.
+    /// The user is in a state in which this cannot be done.
     #[error("user {user:?} is {state}: {why}")]
     #[failure(Conflict, "user_state")]
     #[hint(hint)]

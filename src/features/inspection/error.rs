@@ -64,7 +64,7 @@ pub enum InspectionError {
     )]
     #[failure(Conflict, "nothing_to_accept")]
     NothingToAccept,
-    /// It was stopped.
+    /// The inspection was stopped.
     #[error("stopped; not everything was looked at")]
     #[failure(Interrupted, "interrupted")]
     Interrupted,

@@ -15,7 +15,7 @@ pub enum InstallationError {
     #[failure(Unavailable, "not_initialised")]
     #[hint("set it up: nexus init")]
     NotInitialised { server: String },
-    /// There is one already, whole.
+    /// There is an installation already, whole.
     #[error("this installation is initialised already (id {id}); nothing was changed")]
     #[failure(Conflict, "already_initialised")]
     Initialised { id: String },

@@ -67,8 +67,10 @@ pub enum LocalError {
     #[failure(Forbidden, "local_untrusted")]
     #[hint("set NEXUS_HOME to a folder of your own")]
     Untrusted { folder: PathBuf, owner: u32 },
-    /// The path is one that PostgreSQL's programs read as something else: of a comma libpq makes
-    /// two hosts (manual, chapter 34.1.1.3), and settings and URLs are lines of text.
+    /// The path is one that PostgreSQL's programs read as something else.
+    ///
+    /// Of a comma libpq makes two hosts (manual, chapter 34.1.1.3), and settings and URLs are lines
+    /// of text.
     #[error("PostgreSQL's programs cannot take the path {path:?}: it has {what} in it")]
     #[failure(Invalid, "local_path_unfit")]
     #[hint("set NEXUS_HOME to a folder of plain letters and digits")]

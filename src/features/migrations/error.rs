@@ -20,7 +20,7 @@ pub enum MigrationsError {
     #[hint("see which there are: nexus migrate set list")]
     #[details(set = name)]
     NoSet { name: String },
-    /// The name is taken, with other settings.
+    /// The set is there already, with other settings.
     #[error("set {name:?} is there already, with another {what}")]
     #[failure(Conflict, "set_exists")]
     #[hint(if *what == "history table", "see it: nexus migrate set show {name}")]
@@ -46,26 +46,26 @@ pub enum MigrationsError {
     #[failure(Invalid, "set_cycle")]
     #[hint("see what comes before what: nexus migrate set list")]
     Cycle(Vec<String>),
-    /// Another set comes after it.
+    /// Another set comes after this one.
     #[error("set {name:?} comes before {}", quoted(dependents))]
     #[failure(Conflict, "set_depended_on")]
     #[hints(dependents.iter().map(|other| format!("let {other} not depend on {name}: nexus migrate set update {other} --independent")))]
     DependedOn { name: String, dependents: Vec<String> },
-    /// Tenants have versions of it.
+    /// Tenants have versions of the set.
     #[error("{tenants} tenant(s) have migrations of set {name:?}")]
     #[failure(Conflict, "set_in_use")]
     #[hint("see them: nexus migrate set show {name}")]
     #[hint("forget it, and leave its tables in the tenants: nexus migrate set remove {name} --forget")]
     #[details(set = name, tenants)]
     InUse { name: String, tenants: i64 },
-    /// A run may need it.
+    /// A run that is under way may need the set.
     #[error("run {run} is under way")]
     #[failure(Busy, "run_under_way")]
     #[hint("see how far it is: nexus migrate runs show {run}")]
     #[hint("repeat the command when it has ended")]
     #[details(run)]
     RunUnderWay { run: Uuid },
-    /// A run was stopped, and cannot go on without it.
+    /// A run was stopped, and cannot go on without the set.
     #[error("run {run} was stopped, and cannot go on without set {name:?}")]
     #[failure(Conflict, "run_needs_set")]
     #[hint("let it go on: nexus migrate runs resume {run}")]
@@ -162,7 +162,7 @@ pub enum MigrationsError {
     #[failure(Invalid, "migration_pair")]
     #[hint("mv {} {}", shell::path(up), shell::path(&up.with_extension("up.sql")))]
     UpUnmarked { up: PathBuf, down: PathBuf },
-    /// A wrong directive.
+    /// A file has a wrong directive.
     #[error("{file}:{line}: {flaw}")]
     #[failure(Invalid, "migration_header")]
     #[hint(flaw.hint())]

@@ -25,7 +25,7 @@ pub enum PlacementError {
     #[hint("see which there are: nexus store list")]
     #[details(name)]
     NoStore { name: String },
-    /// Nothing takes the tenant.
+    /// No server or store takes the tenant.
     #[error("{}", no_room(what, name.as_deref()))]
     #[failure(Conflict, "no_room")]
     #[hint("see how they stand: nexus {what} list")]
@@ -35,7 +35,7 @@ pub enum PlacementError {
         /// The one that was asked for.
         name: Option<String>,
     },
-    /// The name is taken, by something else.
+    /// The name is that of another server or store.
     #[error("{what} {name:?} is there already, at another place")]
     #[failure(Conflict, "name_taken")]
     #[hint("see it: nexus {what} show {name}")]
@@ -55,7 +55,7 @@ pub enum PlacementError {
     #[failure(Conflict, "cluster_preparing")]
     #[hint("repeat its registration: nexus cluster add {name}, with the same settings")]
     Preparing { name: String },
-    /// Neither the chosen ones nor those that come after them answer.
+    /// Neither the chosen servers or stores nor those that come after them answer.
     #[error("no {what} that fits answers: {}", passed.join("; "))]
     #[failure(if *what == "store", Unavailable, "no_store_answers")]
     #[failure(Unavailable, "no_cluster_answers")]
@@ -65,7 +65,7 @@ pub enum PlacementError {
         what: &'static str,
         passed: Vec<String>,
     },
-    /// It did not answer a moment ago, and is not asked again by the same command.
+    /// The server or store did not answer a moment ago, and is not asked again by the same command.
     #[error("{what} {name:?} does not answer, as was said before")]
     #[failure(if *what == "store", Unavailable, "store_unavailable")]
     #[failure(Unavailable, "database_unreachable")]
@@ -75,7 +75,7 @@ pub enum PlacementError {
         what: &'static str,
         name: String,
     },
-    /// Tenants live there.
+    /// Tenants live on the server or in the store.
     #[error("{what} {name:?} still holds {tenants} tenant{}", if *tenants == 1 { "" } else { "s" })]
     #[failure(Conflict, "in_use")]
     #[hint("see them: nexus tenant list --where {what}={name}")]
@@ -102,7 +102,7 @@ pub enum PlacementError {
     #[failure(Invalid, "store_cannot_scope_keys")]
     #[hint("add it with --shared-key, if all its tenants may read each other's buckets")]
     CannotScope { name: String },
-    /// Something that the driver needs was not given.
+    /// Something that the store's driver needs was not given.
     #[error("driver {driver} needs {needs}")]
     #[failure(Invalid, "store_incomplete")]
     #[hint("give it: {needs}")]

@@ -58,7 +58,7 @@ pub enum ProvisioningError {
         taken_back: bool,
         source: Box<ProvisioningError>,
     },
-    /// It is no longer as the batch left it that is to be rolled back.
+    /// The tenant is no longer as the batch left it that is to be rolled back.
     #[error("tenant {slug:?} was changed since: {by}")]
     #[failure(Conflict, "changed_since")]
     ChangedSince { slug: String, by: String },

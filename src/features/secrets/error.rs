@@ -57,12 +57,12 @@ pub enum SecretsError {
     #[hint(if *_0 == TenantId::PLATFORM, platform_hint(""))]
     #[details(tenant = _0)]
     NoDataKey(TenantId),
-    /// The tenant's data key was made before.
+    /// The tenant has sealed secrets already.
     #[error("{} has sealed secrets already", whose(.0))]
     #[failure(Conflict, "secrets_exist")]
     #[details(tenant = _0)]
     AlreadySealed(TenantId),
-    /// Another writer was faster; only outside a transaction.
+    /// Another process changed the secrets at the same moment; only outside a transaction.
     #[error("the secrets of {} were changed by someone else at the same moment", whose(.0))]
     #[failure(Conflict, "secrets_changed")]
     #[details(tenant = _0)]
@@ -76,7 +76,7 @@ pub enum SecretsError {
     #[error("{0:?} is no name for a secret, or is given twice")]
     #[failure(Internal, "secret_name")]
     Name(String),
-    /// The value is too long.
+    /// The value of a secret is too long.
     #[error("the secret {name} of {} could not be sealed: {source}", whose(.tenant))]
     #[failure(Internal, "secret_not_sealed")]
     #[details(tenant, name)]

@@ -46,25 +46,25 @@ pub enum TenantError {
     #[hint("see who has it: nexus tenant show {slug}")]
     #[details(slug)]
     SlugTaken { slug: String },
-    /// It is gone, and can no longer be changed.
+    /// The tenant is gone, and can no longer be changed.
     #[error("tenant {slug:?} is gone")]
     #[failure(Conflict, "tenant_gone")]
     #[hint("see which there are: nexus tenant list")]
     #[details(slug)]
     Gone { slug: String },
-    /// It is suspended.
+    /// The tenant is suspended.
     #[error("tenant {slug:?} is suspended since {}: {reason}", since.date())]
     #[failure(Conflict, "tenant_suspended")]
     #[hint("let it be used again: nexus tenant resume {slug}")]
     #[details(slug, reason, since = since.format(&Rfc3339).unwrap_or_default())]
     Suspended { slug: String, reason: String, since: OffsetDateTime },
-    /// It is in the trash.
+    /// The tenant is in the trash.
     #[error("tenant {slug:?} is deleted and kept until {}", purge_after.date())]
     #[failure(Conflict, "tenant_trashed")]
     #[hint("have it back: nexus tenant undelete {slug}")]
     #[details(slug, purge_after = purge_after.format(&Rfc3339).unwrap_or_default())]
     Trashed { slug: String, purge_after: OffsetDateTime },
-    /// It is not in a state in which this can be done.
+    /// The tenant is not in a state in which this can be done.
     #[error("tenant {slug:?} is {state}, not active")]
     #[failure(Conflict, "tenant_not_active")]
     #[hint("see where it stands: nexus operation list --tenant {slug}")]

@@ -73,18 +73,18 @@ pub enum TokenError {
     #[failure(Busy, "tokens_revoked_meanwhile")]
     #[hint("run the same command again")]
     Changed { email: String },
-    /// No such key.
+    /// No such signing key.
     #[error("no signing key {0:?}")]
     #[failure(NotFound, "signing_key_not_found")]
     #[hint("see which there are: nexus key list")]
     NoKey(String),
-    /// The key's state forbids it.
+    /// The signing key's state forbids it.
     #[error("signing key {kid} is {state}; {why}")]
     #[failure(Conflict, "signing_key_state")]
     #[hint(hint)]
     #[details(kid, state)]
     KeyState { kid: String, state: &'static str, why: &'static str, hint: String },
-    /// The next key is not yet known everywhere.
+    /// The next signing key is not yet known everywhere.
     #[error(
         "the next key {kid} was published {age} s ago; services may keep an older key set for {notice} s"
     )]
@@ -99,12 +99,12 @@ pub enum TokenError {
         /// For how long it has to be, in seconds.
         notice: i64,
     },
-    /// A key's row is not what was sealed.
+    /// A signing key's row is not what was sealed.
     #[error("signing key {0} is not what was sealed: somebody changed the control database")]
     #[failure(Integrity, "signing_key_damaged")]
     #[hint("see what was changed: nexus fsck")]
     KeyDamaged(String),
-    /// What is sealed of a key was changed or taken away.
+    /// What is sealed of a signing key was changed or taken away.
     #[error("what is sealed of signing key {kid} was changed or taken away")]
     #[failure(Integrity, "signing_key_damaged")]
     #[hint(hint)]
@@ -144,7 +144,7 @@ pub enum TokenError {
     #[failure(NotFound, "api_key_not_found")]
     #[hint("see which there are: nexus api-key list{}", realm.flag())]
     NoApiKey { id: Uuid, realm: RealmName },
-    /// There is one of that name.
+    /// The user has an API key of that name already.
     #[error("user {email:?} has an API key named {name:?} already")]
     #[failure(Conflict, "api_key_exists")]
     #[hint("see them: nexus api-key list --user {}{at}", shell::word(email))]

@@ -11,7 +11,7 @@ pub enum ClusterError {
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
-    /// It is there, and not ours.
+    /// Something of that name is on the server, and this installation did not make it.
     #[error("{what} is there already and was not made by this installation")]
     #[failure(Conflict, "cluster_foreign")]
     #[hint("rename or drop the other {what}, if nobody needs it")]

@@ -93,7 +93,7 @@ pub enum MasterKeyError {
     #[failure(Integrity, "master_key_unreadable")]
     #[hint(if let PrivateFileError::Open { path, .. } = _0, "chmod 600 {}", shell::path(path))]
     File(#[from] PrivateFileError),
-    /// It is not a master key.
+    /// The text is not a master key.
     #[error(
         "{from} does not hold a master key: one line is expected, '{TEXT_PREFIX}' and {TEXT_LEN} characters of base64url"
     )]
@@ -109,11 +109,11 @@ pub enum MasterKeyError {
     #[hint("nexus config show")]
     #[details(needed, given)]
     OtherKey { needed: MasterKeyId, given: MasterKeyId },
-    /// What was wrapped was changed, or belongs elsewhere.
+    /// A wrapped data key was changed, or belongs elsewhere.
     #[error("a data key wrapped by master key {0} was changed, or belongs elsewhere")]
     #[failure(Integrity, "data_key_damaged")]
     Damaged(MasterKeyId),
-    /// No random bytes.
+    /// No random bytes for a master key.
     #[error(transparent)]
     #[failure(Internal, "no_random_bytes")]
     Random(#[from] RandomError),

@@ -50,25 +50,25 @@ const PRODUCT: &str = "nexus";
 /// Why a password is not accepted, or could not be hashed.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum PasswordError {
-    /// Fewer than are needed.
+    /// The password has fewer characters than are needed.
     #[error("the password has {0} characters; at least {1} are needed")]
     #[failure(Invalid, "password_short")]
     #[hint("take four or five words that have nothing to do with each other")]
     Short(usize, usize),
-    /// More than [`MAX_CHARS`].
+    /// The password has more characters than are allowed.
     #[error("the password has {0} characters; at most {MAX_CHARS} are allowed")]
     #[failure(Invalid, "password_long")]
     Long(usize),
-    /// One that is guessed early.
+    /// The password is one that is guessed early.
     #[error("the password is {0}")]
     #[failure(Invalid, "password_guessable")]
     #[hint("take four or five words that have nothing to do with each other")]
     Guessable(&'static str),
-    /// The stored hash is not one, or asks for more than is allowed.
+    /// A stored password hash is not one, or asks for more than is allowed.
     #[error("the stored password hash is damaged")]
     #[failure(Integrity, "password_hash_damaged")]
     Damaged,
-    /// The work could not be done.
+    /// The password could not be hashed.
     #[error("the password could not be hashed: {0}")]
     #[failure(Internal, "password_hash_failed")]
     Failed(String),

@@ -26,8 +26,9 @@ const SALT_LEN: usize = 16;
 /// Why a verifier could not be made.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum ScramError {
-    /// RFC 4013 prepares other characters before hashing; role passwords are made by Nexus and
-    /// never hold any.
+    /// A role's password holds other characters than visible ASCII.
+    ///
+    /// RFC 4013 prepares those before hashing; role passwords are made by Nexus and never hold any.
     #[error("a role's password must be of visible ASCII characters and not empty")]
     #[failure(Internal, "role_password_characters")]
     Characters,

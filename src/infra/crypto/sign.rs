@@ -17,11 +17,11 @@ const PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 
 /// A key that is none.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum SignError {
-    /// The sealed private key.
+    /// The sealed private key does not open as one.
     #[error("the signing key does not open as one")]
     #[failure(Integrity, "signing_key_damaged")]
     PrivateKey,
-    /// A public key as text.
+    /// The text is no public key.
     #[error("this is no Ed25519 public key in PEM form")]
     #[failure(Invalid, "public_key_invalid")]
     PublicKey,

@@ -86,11 +86,11 @@ impl FromStr for Algorithm {
 /// A key cannot be made, read or used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Failure)]
 pub enum SigningError {
-    /// The library refused to make one.
+    /// The library refused to make a signing key.
     #[error("no signing key could be made")]
     #[failure(Unavailable, "signing_key_not_made")]
     Generate,
-    /// The bytes are not a key of this kind.
+    /// The bytes of a signing key are not one of its kind.
     #[error("this is not a signing key: {0}")]
     #[failure(Integrity, "signing_key_malformed")]
     NotAKey(&'static str),

@@ -37,7 +37,7 @@ pub struct ObjectServerConfig {
 /// Why the endpoint could not start or had to stop.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum ObjectServerError {
-    /// Another server holds the folder.
+    /// Another object server holds the folder.
     #[error("another object server is using {}", .0.display())]
     #[failure(Busy, "object_server_running")]
     Locked(PathBuf),
@@ -45,12 +45,12 @@ pub enum ObjectServerError {
     #[error("the admin token is shorter than {0} characters")]
     #[failure(Invalid, "object_server_token_weak")]
     WeakToken(usize),
-    /// The disk refused.
+    /// The disk of the object server refused.
     #[error(transparent)]
     #[failure(if matches!(_0, store::StoreError::Damaged { .. }), Integrity, "object_server_store")]
     #[failure(Unavailable, "object_server_store")]
     Store(#[from] store::StoreError),
-    /// The socket failed.
+    /// The socket of the object server failed.
     #[error("cannot accept connections: {0}")]
     #[failure(Unavailable, "object_server_socket")]
     Listen(#[source] std::io::Error),

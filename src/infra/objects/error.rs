@@ -13,17 +13,17 @@ pub enum ObjectError {
     #[hint(if is_here(endpoint), "ask a registered store: nexus store check NAME")]
     #[hint(else, "ask it again: nexus store check NAME")]
     Unavailable { endpoint: String, reason: String },
-    /// It did not answer a moment ago, and is left alone for a while.
+    /// The store did not answer a moment ago, and is left alone for a while.
     #[error("the object store at {endpoint} does not answer, as was found a moment ago")]
     #[failure(Unavailable, "store_unavailable")]
     #[hint("ask it again: nexus store check NAME")]
     Down { endpoint: String },
-    /// It has no room.
+    /// The store has no room.
     #[error("the object store at {endpoint} is full: it has no room on its disk")]
     #[failure(Unavailable, "store_full")]
     #[hint("free some space on the store's disk, then repeat")]
     Full { endpoint: String },
-    /// It is there, and not ours.
+    /// Something of that name is in the store, and this installation did not make it.
     #[error("{what} is there already and was not made by this installation")]
     #[failure(Conflict, "store_foreign")]
     #[hint("delete or rename the other {what}, if nobody needs it")]
@@ -31,7 +31,7 @@ pub enum ObjectError {
         /// What it is, e.g. `bucket nx…`.
         what: String,
     },
-    /// It should be there and is not.
+    /// Something that should be in the store is not there.
     #[error("{what} is not there any more")]
     #[failure(NotFound, "store_missing")]
     #[hint("see what else is missing: nexus fsck")]
