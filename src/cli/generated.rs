@@ -12,7 +12,7 @@ use crate::kernel::{ErrorCode, ErrorCodes, ErrorKind};
 const BEGINNING: &str = "\
 # Errors
 
-An error in JSON (`-o json`) has its code in `error.code`; for a person `--verbose` adds it. ErrorCodes never change within a major version, and the exit code depends on the kind alone. ErrorCodes that stand here more than once have several kinds; where the kind is that of the cause, the same code can come with several exit codes. `bug` (exit code 1) is an error of Nexus itself.
+An error in JSON (`-o json`) has its code in `error.code`; for a person `--verbose` adds it. Codes never change within a major version, and the exit code depends on the kind alone. Codes that stand here more than once have several kinds; where the kind is that of the cause, the same code can come with several exit codes. `bug` (exit code 1) is an error of Nexus itself.
 
 | code | kind | exit code | what it means |
 |---|---|---|---|

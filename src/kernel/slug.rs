@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::Failure;
+
 /// Fewest characters of a slug.
 pub const MIN_LEN: usize = 2;
 /// Most characters of a slug; leaves room in a DNS label (63 octets, RFC 1035 section 2.3.4).
@@ -58,30 +60,24 @@ const RESERVED: &[&str] = &[
 pub struct Slug(String);
 
 /// Why a text is not a slug.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Failure)]
 pub enum SlugError {
-    /// Too few or too many characters.
+    /// A slug has too few or too many characters.
     #[error("a slug has {MIN_LEN} to {MAX_LEN} characters, this one has {0}")]
+    #[failure(Invalid, "slug_invalid")]
     Length(usize),
-    /// A character that is not allowed at all.
+    /// A slug has a character that is not allowed at all.
     #[error("a slug holds lower-case letters, digits and hyphens only, not {0:?}")]
+    #[failure(Invalid, "slug_invalid")]
     Character(char),
-    /// Allowed characters in a place where they are not.
+    /// A slug has allowed characters in a place where they are not.
     #[error("a slug begins with a letter, ends with a letter or digit, and has no two hyphens in a row")]
+    #[failure(Invalid, "slug_invalid")]
     Hyphen,
-    /// One of the reserved words.
+    /// A slug is one of the reserved words.
     #[error("{0:?} is reserved")]
+    #[failure(Invalid, "slug_invalid")]
     Reserved(String),
-}
-
-impl super::Failure for SlugError {
-    fn kind(&self) -> super::ErrorKind {
-        super::ErrorKind::Invalid
-    }
-
-    fn code(&self) -> &'static str {
-        "slug_invalid"
-    }
 }
 
 impl Slug {

@@ -18,7 +18,7 @@ use crate::infra::cluster::{self, Database, Mark};
 use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, durable_transaction};
 use crate::infra::failpoint;
 use crate::infra::objects::Owner;
-use crate::kernel::{AnyFailure, Caller, Event, Progress, TenantId};
+use crate::kernel::{AnyFailure, Caller, Event, Failure, Progress, TenantId};
 
 /// One thing that a mending would do, or did.
 #[derive(Debug, Clone, Serialize)]
@@ -138,20 +138,11 @@ impl Remedy {
     }
 }
 
-/// Why something was left as it was.
-#[derive(Debug, thiserror::Error)]
+/// Something was left as it was.
+#[derive(Debug, thiserror::Error, Failure)]
 #[error("{0}")]
+#[failure(Busy, "left_alone")]
 struct LeftAlone(&'static str);
-
-impl crate::kernel::Failure for LeftAlone {
-    fn kind(&self) -> crate::kernel::ErrorKind {
-        crate::kernel::ErrorKind::Busy
-    }
-
-    fn code(&self) -> &'static str {
-        "left_alone"
-    }
-}
 
 /// Does what was planned; of each that failed, why. Goes on with the others.
 ///
