@@ -126,11 +126,14 @@ fn is_pgpass(text: &str) -> bool {
         && text.lines().any(|line| {
             let fields: Vec<&str> = line.trim().split(':').collect();
             let [host, port, database, user, password, ..] = fields[..] else { return false };
-            let is_port = port == "*" || port.parse::<u16>().is_ok();
+            // Not the minutes of a time.
+            let is_port = port == "*" || port.parse::<u16>().is_ok_and(|port| port >= 1024);
+            let is_word = |field: &&str| !field.is_empty() && !field.contains(char::is_whitespace);
             // The address of a machine or a network card.
             let is_number = |field: &&str| field.len() <= 4 && field.bytes().all(|c| c.is_ascii_hexdigit());
             is_port
-                && [host, database, user, password].iter().all(|field| !field.is_empty())
+                && [host, database, user].iter().all(is_word)
+                && !password.is_empty()
                 && !fields.iter().all(is_number)
         })
 }
@@ -168,6 +171,10 @@ mod tests {
             "2001:10:ab:cd:ef:1:2:3",
             "a:b:c:d:e",
             "2026-11-29T10:00:00+00:00",
+            "2026-11-29T10:00:00+00:00/2026-11-29T11:00:00+00:00",
+            "2026-11-29 10:30:00 disk full: pg1: resize",
+            "incident 10:30: db: locked: see ticket",
+            "sku:100:red:xl:eu",
         ] {
             assert!(!holds_login(text), "{text}");
         }

@@ -66,7 +66,7 @@ fn literals(source: &str) -> Vec<(usize, String)> {
 }
 
 /// As many were found when this was written; fewer means that this test has stopped finding them.
-const WHOLE: usize = 300;
+const WHOLE: usize = 290;
 
 /// The statements of a source. `{NAME}` stands for the constant of that name in the same file;
 /// what is put together in another way is no whole statement.

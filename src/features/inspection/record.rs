@@ -244,7 +244,6 @@ pub async fn accept(
     if accepted.revoked_everything {
         tokens::revoke_everything(&mut tx, caller).await?;
     }
-    record::seal(&mut tx, on.secrets.record_key(), on.secrets.master_id()).await?;
     let entry = audit::Entry {
         caller,
         action: "record.accept",
@@ -252,7 +251,9 @@ pub async fn accept(
         operation: None,
         detail: json!(accepted),
     };
+    // Before the installation's row: every other change locks the end of the log first.
     audit::record(&mut tx, entry).await?;
+    record::seal(&mut tx, on.secrets.record_key(), on.secrets.master_id()).await?;
     tx.commit().await.map_err(DbError::from)?;
     for name in &accepted.servers {
         on.placement.check_cluster(control, name).await?;

@@ -190,7 +190,11 @@ impl Setup<'_> {
         progress: &dyn Progress,
     ) -> Result<Outcome, InstallationError> {
         let upgraded = match open(control, self.control, None).await {
-            Ok(found) => return Ok(Outcome::Found(found)),
+            Ok(found) => {
+                // An upgrade may have been cut short before it.
+                store::stamp_realm(control).await?;
+                return Ok(Outcome::Found(found));
+            }
             Err(InstallationError::NotInitialised { .. }) => false,
             Err(InstallationError::Behind { .. }) => true,
             Err(error) => return Err(error),

@@ -273,15 +273,17 @@ fn nanoseconds(since: Instant) -> i64 {
 }
 
 /// The end of a file, with what is said of it in the history: what no file may do is refused, and with
-/// it all that runs in the file's transaction. The file may have set a path and a role of its own.
+/// it all that runs in the file's transaction. The file may have set a path and a role of its own, and
+/// deferred what triggers do, also those of the history: nothing of a tenant's runs after the check.
 fn end(script: Script<'_>, was: &str, row: &str) -> String {
     format!(
-        "{begin} set local search_path to pg_catalog, pg_temp; {unchanged} set local role {owner}; {also}{row};
+        "{begin} set local search_path to pg_catalog, pg_temp; set local role {owner}; {also}{row};
+         set constraints all immediate; set local search_path to pg_catalog, pg_temp; {unchanged}
          commit; {reset}",
-        begin = if script.in_transaction { "" } else { "begin read write;" },
-        unchanged = unchanged::check(was, script.owner),
+        begin = if script.in_transaction { "set constraints all immediate;" } else { "begin read write;" },
         owner = identifier(script.owner),
         also = script.at_its_end,
+        unchanged = unchanged::check(was, script.owner),
         reset = if script.another_follows { RESET } else { "" },
     )
 }

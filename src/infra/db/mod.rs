@@ -41,5 +41,5 @@ pub(crate) use text::stored_as_text;
 pub use transaction::{
     Transaction, durable_transaction, durably, in_one_batch, relaxed_transaction, snapshot, transaction,
 };
-pub use unchanged::refusal;
+pub use unchanged::{refusal, require_unchanged, standing};
 pub use url::UrlError;

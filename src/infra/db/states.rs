@@ -4,7 +4,7 @@
 use crate::kernel::ErrorKind;
 
 /// The control database was restored from an older backup (migration `record_stamp`).
-pub(super) const RECORD_OLDER: &str = "NX001";
+pub(super) const RECORD_OLDER: &str = "NX002";
 
 /// The first row whose beginning a state has decides.
 const KINDS: &[(&str, ErrorKind)] = &[
@@ -143,7 +143,7 @@ mod tests {
                  P0000 P0001 P0002 P0003 P0004",
                 ErrorKind::Conflict,
             ),
-            ("3D000 3F000 42703 42704 42883 42P01 42P13 NX001 XX001 XX002", ErrorKind::Integrity),
+            ("3D000 3F000 42703 42704 42883 42P01 42P13 NX002 XX001 XX002", ErrorKind::Integrity),
             ("22021 22P05", ErrorKind::Invalid),
             ("42501", ErrorKind::Forbidden),
             ("22001 22003 22P02 23502 23514 25001 25P01 25P02 42601 42804 42P02", ErrorKind::Internal),

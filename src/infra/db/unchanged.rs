@@ -3,7 +3,9 @@
 //! database and could. Nor may a file make anything as the login that runs it: the owner's default
 //! privileges, by which apps may use what a file makes, are not for that.
 
-use super::literal;
+use sqlx::AssertSqlSafe;
+
+use super::{DbError, PgConnection, literal};
 
 /// The statement that reads it, as one text.
 pub(super) fn read() -> String {
@@ -47,6 +49,28 @@ pub(super) fn check(was: &str, owner: &str) -> String {
         refusal_of_login = literal(REFUSAL_OF_LOGIN),
         owner = literal(owner),
     )
+}
+
+/// Reads it, for [`require_unchanged`].
+///
+/// # Errors
+/// When the connection is broken.
+pub async fn standing(session: &mut PgConnection) -> Result<String, DbError> {
+    Ok(sqlx::query_scalar(AssertSqlSafe(read())).fetch_one(session).await?)
+}
+
+/// Fails where the transaction under way changed it, or its login made something that its owner did not.
+/// What triggers deferred is done first.
+///
+/// # Errors
+/// [`DbError::Refused`], of whose message [`refusal`] tells the reason.
+pub async fn require_unchanged(session: &mut PgConnection, was: &str, owner: &str) -> Result<(), DbError> {
+    let statements = format!(
+        "set constraints all immediate; set local search_path to pg_catalog, pg_temp; {}",
+        check(was, owner)
+    );
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(session).await?;
+    Ok(())
 }
 
 /// Of what the server says, the reason for which [`check`] refused a file.

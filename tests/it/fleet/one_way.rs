@@ -505,6 +505,26 @@ fn no_file_may_change_the_database_that_it_runs_in() {
 }
 
 #[test]
+fn nor_may_a_trigger_that_a_file_puts_off_to_its_end() {
+    let fleet = Fleet::of(&["ash"]);
+    fleet.file(
+        "1_late",
+        "create table t (id int);
+         create function late() returns trigger language plpgsql as $$
+         begin execute format('comment on database %I is null', current_database()); return null; end $$;
+         create constraint trigger late after insert on t deferrable initially deferred
+         for each row execute function late();
+         create constraint trigger late after insert on _sqlx_migrations deferrable initially deferred
+         for each row execute function late();",
+    );
+    fleet.file("2_insert", "insert into t values (1);");
+    let said = fleet.try_migrate(&["tenants", "--all"]).1.to_string();
+    assert!(said.contains("no migration may change who owns or may enter the database"), "{said}");
+    assert_eq!(fleet.history("ash"), Vec::<String>::new(), "its own row fires the second trigger");
+    fleet.world.ok(&["fsck"]);
+}
+
+#[test]
 fn what_names_the_owner_is_of_the_owner_in_a_tenant_that_is_born_later_too() {
     let fleet = Fleet::of(&["ash"]);
     fleet.file(

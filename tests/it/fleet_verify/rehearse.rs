@@ -140,6 +140,18 @@ fn what_a_run_would_refuse_fails_before_anything_of_it_is_rehearsed() {
 }
 
 #[test]
+fn a_file_that_changes_the_database_itself_fails_on_the_copy_as_in_a_run() {
+    let world = world(
+        "create table things (id int);
+         do $$ begin execute format('alter database %I connection limit 3', current_database()); end $$;",
+    );
+    let (code, report) = rehearse(&world, &[]);
+    assert_ne!(code, 0, "{report}");
+    assert!(report.to_string().contains("no migration may change who owns or may enter"), "{report}");
+    nothing_is_left(&world);
+}
+
+#[test]
 fn a_file_without_a_transaction_goes_statement_by_statement_as_in_a_run() {
     let world = world(
         "-- no-transaction\ncreate index concurrently one on shop (id);\ncreate index concurrently two on shop (id);\n",

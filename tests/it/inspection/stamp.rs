@@ -187,6 +187,39 @@ fn what_another_program_writes_into_an_older_record_is_refused_too() {
 }
 
 #[test]
+fn a_login_that_may_only_write_the_log_accepts_nothing() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    let writer = format!("w_{}", &world.id[..8]);
+    world.control_sql(&format!(
+        "create role {writer} login password 'w'; grant usage on schema control to {writer};
+         grant insert on control.audit_log to {writer};
+         do $$ begin execute format('grant connect on database %I to {writer}', current_database()); end $$"
+    ));
+    let write = |setting: &str| {
+        let insert = "insert into control.audit_log (caller, action) values ('machine:eve', 'test.write')";
+        world.sql_as(&writer, "w", &world.control, &format!("set nexus.{setting} to yes; {insert}"))
+    };
+    keep(&world);
+    write("record_stamped").unwrap();
+    restore(&world);
+    says_older(&world, &["tenant", "update", "acme", "--name", "Acme"]);
+    let refused = write("record_accepted");
+    assert!(refused.as_ref().is_err_and(|why| why.contains("restored from a backup")), "{refused:?}");
+    says_older(&world, &["tenant", "update", "acme", "--name", "Acme"]);
+    world.control_sql(&format!("drop owned by {writer}; drop role {writer}"));
+}
+
+#[test]
+fn an_upgrade_that_was_cut_short_before_the_platforms_realm_is_finished_by_the_next_init() {
+    let world = World::new();
+    world.control_sql("drop function nexus.record_stamped() cascade");
+    world.error(&["init"]);
+    let there = "select count(*) from pg_trigger where tgrelid = 'nexus.audit_log'::regclass and tgname = 'record_stamped'";
+    assert_eq!(world.control_sql(there), ["1"]);
+}
+
+#[test]
 fn changes_at_the_same_time_do_not_take_the_record_for_older() {
     let world = inhabited();
     let labels: Vec<String> = (0..6).map(|at| format!("k{at}=v")).collect();

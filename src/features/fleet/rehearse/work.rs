@@ -8,7 +8,9 @@ use super::store;
 use super::todo::ToDo;
 use crate::features::migrations::{BUILT_IN, File, Set};
 use crate::infra::cluster::{ClusterError, Held, Locks, process_of, table_files};
-use crate::infra::db::{DbError, History, PgConnection, Script, ServerAddress, transaction};
+use crate::infra::db::{
+    DbError, History, PgConnection, Script, ServerAddress, refusal, require_unchanged, standing, transaction,
+};
 
 /// How often locks are looked at.
 const LOOK: Duration = Duration::from_millis(10);
@@ -55,7 +57,12 @@ async fn one(
     let ended = if in_transaction {
         let mut tx = transaction(session).await?;
         store::limit(&mut tx, path(set), file.directives.statement_timeout).await?;
-        let ended = watched(store::run(&mut tx, &file.up), &mut locks, watcher, process).await?;
+        let was = standing(&mut tx).await?;
+        let run = async {
+            store::run(&mut tx, &file.up).await?;
+            require_unchanged(&mut tx, &was, owner).await
+        };
+        let ended = watched(run, &mut locks, watcher, process).await?;
         if ended.is_ok() {
             // Every lock is still held.
             locks.look(watcher, process).await?;
@@ -72,7 +79,7 @@ async fn one(
     let error = ended.err().map(|error| StepError {
         sqlstate: error.state().map(str::to_owned),
         message: match error {
-            DbError::Refused { message, .. } => message,
+            DbError::Refused { message, .. } => refusal(&message).unwrap_or(&message).to_owned(),
             other => other.to_string(),
         },
     });
