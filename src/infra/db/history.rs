@@ -278,8 +278,7 @@ fn nanoseconds(since: Instant) -> i64 {
 fn end(script: Script<'_>, was: &str, row: &str) -> String {
     format!(
         "{begin} set local search_path to pg_catalog, pg_temp; set local role {owner}; {also}{row};
-         set constraints all immediate; set local search_path to pg_catalog, pg_temp; {unchanged}
-         commit; {reset}",
+         {unchanged} commit; {reset}",
         begin = if script.in_transaction { "set constraints all immediate;" } else { "begin read write;" },
         owner = identifier(script.owner),
         also = script.at_its_end,

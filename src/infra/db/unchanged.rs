@@ -26,8 +26,8 @@ const REFUSAL: &str = "no migration may change who owns or may enter the databas
 const REFUSAL_OF_LOGIN: &str = "no migration may make anything in the name of the login that runs it, and this one \
      left the role that it begins with and made ";
 
-/// A statement that fails where the database is not what it was, or where something is the login's. What
-/// is no number is refused in PostgreSQL's words (22P02), with the reason in it: PL/pgSQL, which could say
+/// Statements that fail where the database is not what it was, or where something is the login's, after
+/// what triggers deferred and whatever path these set. What is no number is refused in PostgreSQL's words (22P02), with the reason in it: PL/pgSQL, which could say
 /// it alone, takes a new session a millisecond to load. The text hangs on a column, so that it is not read
 /// when the statement is planned. A default privilege depends on its role as what it owns does (manual,
 /// chapter 53.47).
@@ -37,7 +37,8 @@ pub(super) fn check(was: &str, owner: &str) -> String {
                       and refobjid = pg_catalog.to_regrole(pg_catalog.quote_ident(session_user))
                       and dbid = here.oid";
     format!(
-        "select case when {STANDING} is distinct from {was}
+        "set constraints all immediate; set local search_path to pg_catalog, pg_temp;
+         select case when {STANDING} is distinct from {was}
                      then (pg_catalog.left(datname, 0) || {refusal})::int
                      when session_user <> {owner} and exists (select {of_login})
                      then (pg_catalog.left(datname, 0) || {refusal_of_login} || (
@@ -60,16 +61,11 @@ pub async fn standing(session: &mut PgConnection) -> Result<String, DbError> {
 }
 
 /// Fails where the transaction under way changed it, or its login made something that its owner did not.
-/// What triggers deferred is done first.
 ///
 /// # Errors
 /// [`DbError::Refused`], of whose message [`refusal`] tells the reason.
 pub async fn require_unchanged(session: &mut PgConnection, was: &str, owner: &str) -> Result<(), DbError> {
-    let statements = format!(
-        "set constraints all immediate; set local search_path to pg_catalog, pg_temp; {}",
-        check(was, owner)
-    );
-    sqlx::raw_sql(AssertSqlSafe(statements)).execute(session).await?;
+    sqlx::raw_sql(AssertSqlSafe(check(was, owner))).execute(session).await?;
     Ok(())
 }
 
