@@ -62,11 +62,17 @@ async fn look_within(
     jobs: usize,
 ) -> Result<Sight, InspectionError> {
     let place = Place::Cluster(view.name.clone());
-    let asked = ask(look, control, &view.name).await;
-    let changing = look.changing(control).await?;
-    let rows = look.rows(control, Selector::cluster(&view.name)).await?;
+    let cluster = look.on.placement.cluster(control, &view.name).await;
+    let recorded = async {
+        let changing = look.changing(control).await?;
+        let rows = look.rows(control, Selector::cluster(&view.name)).await?;
+        let opened = store::opened_for_migration(control).await?;
+        let server = ServerRecord::read(control, &view.name).await?;
+        Ok::<_, InspectionError>((changing, rows, opened, server))
+    };
+    let (asked, recorded) = tokio::join!(Box::pin(ask(look, cluster)), Box::pin(recorded));
+    let (changing, rows, opened, recorded) = recorded?;
     let mut sight = Sight::default();
-    let opened = store::opened_for_migration(control).await?;
     let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut sight.findings);
     let (cluster, inventory, state) = match asked {
         Ok(asked) => asked,
@@ -80,7 +86,6 @@ async fn look_within(
         }
     };
     sight.tenants.insert(place.clone(), whole.len());
-    let recorded = ServerRecord::read(control, &cluster.name).await?;
     record::age(control, &place, state.high_water, &mut sight).await?;
     if let Some(other) = recorded.system_id.filter(|recorded| *recorded != state.system_id) {
         let detail = format!("its system identifier is {}, and {other} is recorded", state.system_id);
@@ -114,10 +119,9 @@ fn own_settings(index: &Index<'_>, it: &Whole<'_>, place: &Place) -> Option<Find
 
 async fn ask(
     look: &Look<'_>,
-    control: &mut PgConnection,
-    name: &str,
+    cluster: Result<Cluster, PlacementError>,
 ) -> Result<(Cluster, ServerInventory, ServerState), PlacementError> {
-    let cluster = look.on.placement.cluster(control, name).await?;
+    let cluster = cluster?;
     let mut admin = cluster.admin.connect("nexus:fsck").await?;
     let state = cluster::server_state(&mut admin, look.on.installation.id).await?;
     let marks = look.on.installation.marks();

@@ -168,17 +168,19 @@ impl Setup<'_> {
     ) -> Result<(), InstallationError> {
         let mut tx = transaction(control).await?;
         let key = self.secrets.record_key();
+        let detail = serde_json::json!({ "why": "rows from before there were checksums" });
+        let entry = audit::Entry { caller, action: "record.seal", tenant: None, operation: None, detail };
         if store::is_sealed(&mut tx).await? {
             if !record::seal_revocations(&mut tx, key, true).await? {
                 return Ok(());
             }
+            audit::record(&mut tx, entry).await?;
         } else {
             self.secrets.check_master(&mut tx).await?;
+            // Before the installation's row: every other change locks the end of the log first.
+            audit::record(&mut tx, entry).await?;
             record::seal(&mut tx, key, self.secrets.master_id()).await?;
         }
-        let detail = serde_json::json!({ "why": "rows from before there were checksums" });
-        let entry = audit::Entry { caller, action: "record.seal", tenant: None, operation: None, detail };
-        audit::record(&mut tx, entry).await?;
         tx.commit().await.map_err(DbError::from)?;
         Ok(())
     }

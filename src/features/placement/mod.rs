@@ -27,5 +27,6 @@ pub use registry::{Cluster, DEFAULT, Placement, Store};
 pub use sessions::{hold_sessions, try_hold_sessions};
 pub use stores::{AddStore, store_names};
 pub use template::{
-    Template, born_with, drop_templates, known_templates, refresh_templates, template, templates_are_current,
+    Sessions, Template, born_with, drop_templates, known_templates, refresh_templates, template,
+    templates_are_current,
 };

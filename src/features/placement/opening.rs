@@ -107,8 +107,8 @@ impl Placement {
         cluster: &Cluster,
         (installation, application): (Uuid, &str),
     ) -> Result<PgConnection, PlacementError> {
-        let record = ServerRecord::read(control, &cluster.name).await?;
-        let mut admin = cluster.admin.connect(application).await?;
+        let read = ServerRecord::read(control, &cluster.name);
+        let (record, mut admin) = tokio::try_join!(read, cluster.admin.connect(application))?;
         let state = server_state(&mut admin, installation).await?;
         record.admit(control, &cluster.name, &state).await?;
         Ok(admin)

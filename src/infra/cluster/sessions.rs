@@ -85,15 +85,13 @@ pub async fn close_logins(
         ended = in_one_batch(admin, batch).await;
     }
     let rows = match ended {
-        Err(DbError::Refused { state, message, .. }) if state == FOREIGN => {
-            return Err(ClusterError::Foreign { what: message });
-        }
         Err(error) if held::is_held_up(&error) => {
             let switches = [close(roles, database), login_statement(roles.app, false)];
-            held::change_held(admin, (database.name, roles.app), &switches).await?;
+            let closed = held::change_held(admin, (database.name, roles.app), &switches).await;
+            closed.map_err(or_foreign)?;
             return end_sessions(admin, database.name, roles.app).await;
         }
-        other => other?,
+        other => other.map_err(|error| or_foreign(error.into()))?,
     };
     // The second look finds whom the first one did not end.
     if counted(&rows)? == 0 {
@@ -104,6 +102,15 @@ pub async fn close_logins(
 
 /// SQLSTATE of our own (class `NX` is nobody's): something bears the name and not the mark.
 const FOREIGN: &str = "NX001";
+
+fn or_foreign(error: ClusterError) -> ClusterError {
+    match error {
+        ClusterError::Db(DbError::Refused { state, message, .. }) if state == FOREIGN => {
+            ClusterError::Foreign { what: message }
+        }
+        other => other,
+    }
+}
 
 /// The block that lets nobody into the database any more, or says what is not ours.
 fn close(roles: Roles<'_>, database: Database<'_>) -> String {

@@ -37,6 +37,11 @@ impl PgConnection {
         Self { inner, watch }
     }
 
+    /// The name of the login that it was opened with.
+    pub(super) fn login(&self) -> &str {
+        &self.watch.server.user
+    }
+
     /// Says goodbye, for two seconds at most.
     ///
     /// # Errors

@@ -177,7 +177,8 @@ impl History {
             nanoseconds(began),
             script.version,
         );
-        self.run(session, &end(script, &was, &row)).await
+        let end = end(script, (&was, session.login()), &row);
+        self.run(session, &end).await
     }
 
     /// Takes up a file that runs outside a transaction and was cut short, its row there.
@@ -189,7 +190,8 @@ impl History {
             hex(script.checksum),
             script.version,
         );
-        self.run(session, &end(script, &was, &row)).await
+        let end = end(script, (&was, session.login()), &row);
+        self.run(session, &end).await
     }
 
     /// Takes a file back and its row away. `script.text` is the text that goes down.
@@ -201,7 +203,8 @@ impl History {
         let begun = format!("update {} set success = false where version = {}", self.quoted, script.version);
         self.run(session, &begun).await?;
         let was = apart(session, script, true).await.map_err(|cut| cut.error)?;
-        self.run(session, &end(script, &was, &delete)).await
+        let end = end(script, (&was, session.login()), &delete);
+        self.run(session, &end).await
     }
 
     /// The file, then what its row needs, which is told how long the file took. To let the server work
@@ -232,7 +235,8 @@ impl History {
             }
         };
         let Err(error) = sent else {
-            let end = end(script, &was.unwrap_or_default(), &row(nanoseconds(began)));
+            let was = was.unwrap_or_default();
+            let end = end(script, (&was, session.login()), &row(nanoseconds(began)));
             let ended = self.run(session, &end).await;
             if ended.is_err() {
                 roll_back(session).await;
@@ -275,14 +279,14 @@ fn nanoseconds(since: Instant) -> i64 {
 /// The end of a file, with what is said of it in the history: what no file may do is refused, and with
 /// it all that runs in the file's transaction. The file may have set a path and a role of its own, and
 /// deferred what triggers do, also those of the history: nothing of a tenant's runs after the check.
-fn end(script: Script<'_>, was: &str, row: &str) -> String {
+fn end(script: Script<'_>, (was, login): (&str, &str), row: &str) -> String {
     format!(
         "{begin} set local search_path to pg_catalog, pg_temp; set local role {owner}; {also}{row};
          {unchanged} commit; {reset}",
         begin = if script.in_transaction { "set constraints all immediate;" } else { "begin read write;" },
         owner = identifier(script.owner),
         also = script.at_its_end,
-        unchanged = unchanged::check(was, script.owner),
+        unchanged = unchanged::check(was, login, script.owner),
         reset = if script.another_follows { RESET } else { "" },
     )
 }

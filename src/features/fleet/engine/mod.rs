@@ -299,8 +299,9 @@ impl Fleet {
         watch: Watch<'_>,
     ) -> Result<Outcome, FleetError> {
         let id = run.id;
-        let runner = Runner::begin(self, run, enlisted, watch).await?;
+        let runner = Runner::begin(self, control, run, enlisted, watch).await?;
         Box::pin(runner.work()).await?;
+        drop(runner);
         Ok(Outcome::Ran(Box::new(RunView::show(control, &Caller::System, id).await?)))
     }
 }

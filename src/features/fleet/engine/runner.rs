@@ -12,7 +12,7 @@ use super::server::Server;
 use super::store::{self, Told};
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::runs::{self, Run, RunKind, RunState};
-use crate::features::placement::{ServerRecord, try_hold_sessions};
+use crate::features::placement::{ServerRecord, Sessions, try_hold_sessions};
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, PgConnection};
 use crate::infra::failpoint;
 use crate::kernel::ids::{RunId, RunnerId};
@@ -40,45 +40,47 @@ pub(super) struct Runner<'a> {
     pub(super) id: RunnerId,
     pub(super) sets: Vec<RunSet>,
     /// For short statements.
-    pub(super) control: Mutex<PgConnection>,
+    pub(super) control: Mutex<&'a mut PgConnection>,
     /// Holds the runner's lock and its share of servers' sessions.
     guard: Mutex<PgConnection>,
+    /// Administrators' sessions of servers whose tenants are done, for the templates there.
+    admins: Mutex<Sessions>,
     pub(super) progress: &'a dyn Progress,
     pub(super) stop: &'a CancellationToken,
     /// No more tenants are to be begun, as was last heard.
     halted: AtomicBool,
 }
 
-/// A runner that holds its lock, with its sessions at the control database.
+/// A runner that holds its lock, with the session that holds it.
 pub(super) struct Enlisted {
     pub(super) id: RunnerId,
     guard: PgConnection,
-    control: PgConnection,
 }
 
 impl<'a> Runner<'a> {
     /// Makes a runner that is written down nowhere yet.
     pub(super) async fn enlist(fleet: &Fleet) -> Result<Enlisted, FleetError> {
         let id = RunnerId::new();
-        let sessions = (fleet.control.connect("nexus:runner"), fleet.control.connect("nexus:run"));
-        let (mut guard, control) = tokio::try_join!(sessions.0, sessions.1)?;
+        let mut guard = fleet.control.connect("nexus:runner").await?;
         // Nobody else knows the id: the lock is free.
         let lock = AdvisoryLock::try_take(&mut guard, lock_of(id)).await?;
         // It goes with its session.
         let _lock = lock.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
-        Ok(Enlisted { id, guard, control })
+        Ok(Enlisted { id, guard })
     }
 
     /// Goes to work on a run in which it is written down.
     pub(super) async fn begin(
         fleet: &'a Fleet,
+        control: &'a mut PgConnection,
         run: Run,
-        Enlisted { id, guard, mut control }: Enlisted,
+        Enlisted { id, guard }: Enlisted,
         (progress, stop): (&'a dyn Progress, &'a CancellationToken),
     ) -> Result<Self, FleetError> {
-        let sets = files::load(&mut control, &run.plan.0).await?;
+        let sets = files::load(control, &run.plan.0).await?;
         let (control, guard) = (Mutex::new(control), Mutex::new(guard));
-        Ok(Self { fleet, run, id, sets, control, guard, progress, stop, halted: AtomicBool::new(false) })
+        let (admins, halted) = (Mutex::new(Sessions::new()), AtomicBool::new(false));
+        Ok(Self { fleet, run, id, sets, control, guard, admins, progress, stop, halted })
     }
 
     pub(super) fn ids(&self) -> (RunId, RunnerId) {
@@ -209,7 +211,13 @@ impl<'a> Runner<'a> {
             let worked = match cluster.admin.connect(&self.application()).await {
                 Ok(admin) => {
                     let admin = Mutex::new(admin);
-                    Box::pin(Server { runner: self, cluster, record, wave, jobs, admin }.work()).await
+                    let server = Server { runner: self, cluster, record, wave, jobs, admin };
+                    let worked = Box::pin(server.work()).await;
+                    if slots.is_none() {
+                        let admin = server.admin.into_inner();
+                        self.admins.lock().await.insert(name.to_owned(), admin);
+                    }
+                    worked
                 }
                 Err(error) => self.unreachable(name, wave, error).await,
             };
@@ -302,10 +310,12 @@ impl<'a> Runner<'a> {
         if self.fleet.admit_late(&mut control, run).await? {
             return Ok(false);
         }
+        let admins = std::mem::take(&mut *self.admins.lock().await);
+        let how = (admins, self.progress);
         let released = match run.kind {
-            RunKind::Forward => self.fleet.release(&mut control, &run.plan.0, self.progress).await,
+            RunKind::Forward => self.fleet.release(&mut control, &run.plan.0, how).await,
             RunKind::Back if failed == 0 => {
-                self.fleet.take_back_release(&mut control, &run.plan.0, self.progress).await
+                self.fleet.take_back_release(&mut control, &run.plan.0, how).await
             }
             RunKind::Back => Ok(()),
         };

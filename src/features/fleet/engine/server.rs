@@ -51,8 +51,8 @@ enum Ended {
 }
 
 /// A server that tenants of a run are on.
-pub(super) struct Server<'a> {
-    pub(super) runner: &'a Runner<'a>,
+pub(super) struct Server<'r, 'a> {
+    pub(super) runner: &'r Runner<'a>,
     pub(super) cluster: Cluster,
     /// What the control database says of it.
     pub(super) record: ServerRecord,
@@ -63,7 +63,7 @@ pub(super) struct Server<'a> {
     pub(super) admin: Mutex<PgConnection>,
 }
 
-impl Server<'_> {
+impl Server<'_, '_> {
     /// Migrates tenants of the wave until there is none that is free.
     pub(super) async fn work(&self) -> Result<(), FleetError> {
         let (ready, waiting) = mpsc::channel(self.jobs);
@@ -82,7 +82,8 @@ impl Server<'_> {
     /// Claims tenants and makes their logins, a little ahead of those who migrate them.
     async fn feed(&self, ready: mpsc::Sender<Ready>, ended: mpsc::Sender<Ended>) -> Result<(), FleetError> {
         let runner = self.runner;
-        let most = (self.jobs * 2).clamp(2, BATCH);
+        // The more at once, the less their logins cost; what is claimed, no other process can take.
+        let most = (self.jobs * 4).clamp(2, BATCH);
         while !runner.stop.is_cancelled() {
             let place = (self.cluster.name.as_str(), self.wave);
             let claimed = {

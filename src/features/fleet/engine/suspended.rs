@@ -20,7 +20,7 @@ pub(super) struct Opened(AdvisoryLock);
 impl Opened {
     /// Opens the database of a suspended tenant, its intent recorded first.
     pub(super) async fn open(
-        server: &Server<'_>,
+        server: &Server<'_, '_>,
         tenant: &Claimed,
         login: &MigratorLogin,
     ) -> Result<Self, Trouble> {
@@ -62,7 +62,7 @@ impl Opened {
     }
 
     /// Closes it again.
-    pub(super) async fn close(self, server: &Server<'_>, tenant: &Claimed) -> Result<(), Trouble> {
+    pub(super) async fn close(self, server: &Server<'_, '_>, tenant: &Claimed) -> Result<(), Trouble> {
         let closed = {
             let mut admin = server.admin.lock().await;
             close_after_migration(&mut admin, &tenant.database_name, &tenant.app_role).await

@@ -11,18 +11,19 @@ use super::model::Plan;
 use super::plan::Planned;
 use super::runs;
 use crate::features::migrations::BUILT_IN;
-use crate::features::placement::{refresh_templates, templates_are_current};
+use crate::features::placement::{Sessions, refresh_templates, templates_are_current};
 use crate::infra::db::{PgConnection, transaction};
 use crate::kernel::{Event, Progress};
 
 impl Fleet {
-    /// Releases the files of those sets that nobody lacks, and builds the templates that follow.
+    /// Releases the files of those sets that nobody lacks, and builds the templates that follow, in sessions
+    /// that are open already where there are any.
     /// Where nothing is new nothing is done.
     pub(super) async fn release(
         &self,
         control: &mut PgConnection,
         plan: &Plan,
-        progress: &dyn Progress,
+        (admins, progress): (Sessions, &dyn Progress),
     ) -> Result<(), FleetError> {
         let (sets, files) = operators(plan);
         let released = store::release(control, &sets, &files).await?;
@@ -30,7 +31,7 @@ impl Fleet {
         if released.is_empty() && templates_are_current(control).await? {
             return Ok(());
         }
-        match self.rebuild(control, progress).await {
+        match self.rebuild(control, admins, progress).await {
             // What a template cannot have nobody is to be born with.
             Err(FleetError::Placement(source)) if !released.is_empty() => {
                 store::take_back(control, &json!(released)).await?;
@@ -54,7 +55,7 @@ impl Fleet {
         let mut tx = transaction(control).await?;
         runs::store::keep_files(&mut tx, &planned.sets).await?;
         tx.commit().await?;
-        self.release(control, &planned.plan, progress).await
+        self.release(control, &planned.plan, (Sessions::new(), progress)).await
     }
 
     /// What was taken back is what new tenants are born without.
@@ -62,18 +63,23 @@ impl Fleet {
         &self,
         control: &mut PgConnection,
         plan: &Plan,
-        progress: &dyn Progress,
+        (admins, progress): (Sessions, &dyn Progress),
     ) -> Result<(), FleetError> {
         let files: Vec<_> = plan.files.iter().filter(|file| file.pending).collect();
         if store::take_back(control, &json!(files)).await? > 0 {
-            self.rebuild(control, progress).await?;
+            self.rebuild(control, admins, progress).await?;
         }
         Ok(())
     }
 
-    async fn rebuild(&self, control: &mut PgConnection, progress: &dyn Progress) -> Result<(), FleetError> {
+    async fn rebuild(
+        &self,
+        control: &mut PgConnection,
+        admins: Sessions,
+        progress: &dyn Progress,
+    ) -> Result<(), FleetError> {
         progress.event(Event::Note("building the templates of new tenants anew".to_owned()));
-        refresh_templates(control, &self.placement, self.installation.id).await?;
+        refresh_templates(control, &self.placement, self.installation.id, admins).await?;
         Ok(())
     }
 }

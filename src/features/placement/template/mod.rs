@@ -18,6 +18,9 @@ use crate::infra::crypto::random;
 use crate::infra::db::{AdvisoryLock, DbError, History, LockKey, PgConnection, REALM, Script};
 use crate::kernel::TenantId;
 
+/// Administrators' sessions, by the name of the server.
+pub type Sessions = BTreeMap<String, PgConnection>;
+
 /// How long to wait for another process that builds the same template.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -201,7 +204,7 @@ pub async fn templates_are_current(control: &mut PgConnection) -> Result<bool, D
 
 /// Builds the templates anew that are not what new tenants should be born with, on every server
 /// that has one. The one before stays for those who are about to clone it, and is the one that is
-/// brought up to date the next time; older ones go.
+/// brought up to date the next time; older ones go. `open` are sessions that were opened for changes before.
 ///
 /// # Errors
 /// When a server refuses, or does not answer.
@@ -209,12 +212,15 @@ pub async fn refresh_templates(
     control: &mut PgConnection,
     placement: &Placement,
     installation: Uuid,
+    mut open: Sessions,
 ) -> Result<(), PlacementError> {
     let mark = format!("nexus:{installation}:template");
     for name in store::template_clusters(control).await? {
         let cluster = placement.cluster(control, &name).await?;
-        let who = (installation, "nexus:template");
-        let mut admin = placement.open_for_changes(control, &cluster, who).await?;
+        let mut admin = match usable(open.remove(&name)).await {
+            Some(admin) => admin,
+            None => placement.open_for_changes(control, &cluster, (installation, "nexus:template")).await?,
+        };
         let now = template(control, &mut admin, &cluster, installation).await?;
         // Nobody is building one meanwhile: what is half built was left by a process that died.
         let lock = AdvisoryLock::wait(control, building(&name), PATIENCE).await?;
@@ -224,6 +230,12 @@ pub async fn refresh_templates(
         dropped?;
     }
     Ok(())
+}
+
+/// A session that is still there: it may have been idle for long.
+async fn usable(session: Option<PgConnection>) -> Option<PgConnection> {
+    let mut session = session?;
+    session.ping().await.is_ok().then_some(session)
 }
 
 async fn drop_superseded(
