@@ -21,14 +21,18 @@ use crate::kernel::{Caller, OperationId, Progress, TenantId};
 #[serde(rename_all = "snake_case")]
 pub enum Mended {
     /// Nothing was wrong.
+    #[serde(rename = "unchanged")]
     Nothing,
     /// An unfinished operation was finished.
     Finished,
     /// An unfinished operation could not be finished, and was taken back.
+    #[serde(rename = "rolled_back")]
     TakenBack,
     /// Something was missing or changed, and was put right.
+    #[serde(rename = "fixed")]
     Restored,
     /// Something is unfinished or amiss, and a repair would see to it.
+    #[serde(rename = "needed")]
     Wanted,
     /// It could not be repaired.
     Failed,
@@ -53,10 +57,12 @@ impl Mended {
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Repaired {
     pub tenant: String,
+    #[serde(rename = "outcome")]
     pub mended: Mended,
     /// By which operation.
     pub operation: Option<OperationId>,
     /// Which steps were at fault.
+    #[serde(rename = "steps")]
     pub restored: Vec<&'static str>,
     /// Why it could not be repaired.
     pub error: Option<String>,

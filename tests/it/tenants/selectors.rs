@@ -137,7 +137,7 @@ fn a_condition_that_makes_no_sense_is_refused_with_what_was_meant() {
         ("lable.tier=gold", "\"lable.tier\" is nothing", "did you mean label.tier?"),
         ("state=actve", "\"actve\" is no state", "did you mean active?"),
         ("cluster", "cluster wants a value", ""),
-        ("cluster<eu1", "cluster goes with = and !=, not with \"<\"", ""),
+        ("cluster<eu1", "cluster takes = and !=, not \"<\"", ""),
         ("created<yesterday", "\"yesterday\" is no time", ""),
         ("state=active,", "a condition is missing", ""),
     ] {

@@ -42,7 +42,7 @@ impl Fleet {
             return Err(FleetError::Busy { id, other: false });
         }
         if run.kind == RunKind::Back {
-            return Err(FleetError::Over { id, state: "a rollback", verb: "taken back" });
+            return Err(FleetError::Over { id, state: "a rollback", verb: "rolled back" });
         }
         let begun = runs::store::taken_back_by(control, id).await?;
         if begun.is_some_and(|(_, state)| state == RunState::Done) {

@@ -72,7 +72,7 @@ impl Fleet {
     }
 
     async fn rebuild(&self, control: &mut PgConnection, progress: &dyn Progress) -> Result<(), FleetError> {
-        progress.event(Event::Note("building the templates of new tenants anew".to_owned()));
+        progress.event(Event::Note("rebuilding the template for new tenants".to_owned()));
         refresh_templates(control, &self.placement, self.installation.id).await?;
         Ok(())
     }
