@@ -63,6 +63,8 @@ pub mod token;
 pub mod usage;
 pub mod user;
 pub mod version;
+#[cfg(test)]
+mod words;
 
 pub use exit::Exit;
 pub use invocation::Invocation;

@@ -27,13 +27,13 @@ pub enum Expected {
 /// What can be wrong with settings. No message repeats a value that could be a secret.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum SettingsError {
-    /// The settings file that was named is not there.
+    /// The settings file that was named does not exist.
     #[error("there is no settings file {}", file.display())]
     #[failure(Invalid, "settings_file_missing")]
     #[hint(if let Origin::Environment(name) = origin, "unset {name}")]
     #[hint(else, "leave --config out to use the usual places")]
     NoFile { file: PathBuf, origin: Origin },
-    /// The settings file is there and cannot be read.
+    /// The settings file cannot be read.
     #[error("cannot read the settings file {}: {source}", file.display())]
     #[failure(Invalid, "settings_file_unreadable")]
     Unreadable { file: PathBuf, source: io::Error },

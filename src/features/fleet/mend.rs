@@ -131,7 +131,7 @@ fn is_poolers(error: &DbError) -> bool {
 fn hint(state: &str) -> String {
     let text = match state {
         "55P03" => {
-            "somebody holds the table: look for long transactions in pg_stat_activity, then repeat; \
+            "somebody holds the table: find long transactions in pg_stat_activity, then repeat; \
              --ddl-lock-timeout waits longer"
         }
         "57014" => {
@@ -164,7 +164,7 @@ fn hint(state: &str) -> String {
         "53100" => "the server's disk is full: free some space, then repeat",
         "53300" => "the server has no session left: fewer --jobs, or more connections: nexus cluster update",
         "25006" => "the server is read-only: is it a standby?",
-        "55000" | "3D000" => "look at the tenant: nexus tenant show SLUG; nexus tenant repair SLUG",
+        "55000" | "3D000" => "check the tenant: nexus tenant show SLUG; nexus tenant repair SLUG",
         _ => "look the code up in PostgreSQL's manual, appendix A, fix the cause, repeat",
     };
     text.to_owned()

@@ -103,7 +103,7 @@ fn of(
         found.push(of_drift(drift, it, place));
     }
     for (code, object) in inside.notices {
-        found.push(new(code, format!("{object} in {name}"), "it is there".to_owned()));
+        found.push(new(code, format!("{object} in {name}"), "it exists".to_owned()));
     }
     if let Some(version) = inside.version.filter(|version| Some(*version) != it.tenant.schema_version) {
         let row = it.tenant.schema_version.map_or("none".to_owned(), |version| version.to_string());

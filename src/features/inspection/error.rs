@@ -10,7 +10,7 @@ use crate::infra::db::DbError;
 use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, Failure};
 
-/// An inspection, a mending or a proof that did not end well.
+/// An inspection, a fix or a proof that failed.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum InspectionError {
     /// Faults were found.
@@ -21,7 +21,7 @@ pub enum InspectionError {
     Faults {
         errors: usize,
         unasked: usize,
-        /// How many of the faults `--fix` mends.
+        /// How many of the faults `--fix` fixes.
         fixable: usize,
     },
     /// No faults were found, but not everything could be checked.

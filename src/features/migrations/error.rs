@@ -22,7 +22,7 @@ pub enum MigrationsError {
     #[details(set = name)]
     NoSet { name: String },
     /// The set already exists, with other settings.
-    #[error("set {name:?} is there already, with another {what}")]
+    #[error("set {name:?} already exists, with another {what}")]
     #[failure(Conflict, "set_exists")]
     #[hint(if *what == "history table", "see it: nexus migrate set show {name}")]
     #[hint(if *what == "history table", "a set keeps its history table; add one of another name")]

@@ -139,7 +139,7 @@ pub enum PlacementError {
          {is}, and {recorded} is recorded; nothing was changed on it"
     )]
     #[failure(Integrity, "cluster_swapped")]
-    #[hint("see where it was looked for: nexus cluster show {name}")]
+    #[hint("see its registered address: nexus cluster show {name}")]
     #[hint("where it was upgraded or replaced on purpose: nexus fsck --accept-record")]
     #[details(name, is, recorded)]
     OtherServer { name: String, is: String, recorded: String },

@@ -35,7 +35,7 @@ pub enum ProvisioningError {
     #[operation(*operation)]
     InProgress {
         slug: String,
-        /// By which operation; `None` where somebody only looks at it, or is about to begin one.
+        /// By which operation; `None` where somebody only reads it, or is about to start one.
         operation: Option<OperationId>,
         /// Its kind, e.g. `create`.
         kind: String,
@@ -47,7 +47,7 @@ pub enum ProvisioningError {
     #[failure(transparent(source))]
     #[hint(if *taken_back, "everything was rolled back; the slug is free")]
     #[hints(else, after_stop(*operation, kind, slug, source))]
-    #[details(slug, taken_back)]
+    #[details(slug, rolled_back = taken_back)]
     #[operation(Some(*operation))]
     Stopped {
         operation: OperationId,
@@ -193,7 +193,7 @@ impl ProvisioningError {
     }
 }
 
-/// Whether an operation of this kind can be taken back.
+/// Whether an operation of this kind can be rolled back.
 pub(super) fn can_go_back(kind: &str) -> bool {
     !matches!(kind, "purge" | "repair")
 }
@@ -267,6 +267,6 @@ fn after_stop(operation: OperationId, kind: &str, slug: &str, source: &Provision
 
 /// How to go on with an operation that stopped.
 fn ways_on(operation: OperationId, kind: &str) -> Vec<String> {
-    let back = can_go_back(kind).then(|| format!("or take it back: nexus operation rollback {operation}"));
+    let back = can_go_back(kind).then(|| format!("or roll it back: nexus operation rollback {operation}"));
     [format!("finish it: nexus operation resume {operation}")].into_iter().chain(back).collect()
 }

@@ -43,11 +43,11 @@ impl Mended {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Nothing => "nothing",
+            Self::Nothing => "unchanged",
             Self::Finished => "finished",
-            Self::TakenBack => "taken_back",
-            Self::Restored => "restored",
-            Self::Wanted => "wanted",
+            Self::TakenBack => "rolled_back",
+            Self::Restored => "fixed",
+            Self::Wanted => "needed",
             Self::Failed => "failed",
         }
     }
@@ -168,7 +168,7 @@ impl Provisioning {
             tenant: tenant.id,
             kind: "repair",
             steps: &steps::outline(&steps_of("repair", tenant.adopted)),
-            facts: json!({ "slug": tenant.slug, "amiss": amiss }),
+            facts: json!({ "slug": tenant.slug, "faults": amiss }),
             action: "tenant.repair",
             instead_of: None,
             change: None,

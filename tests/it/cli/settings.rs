@@ -32,7 +32,7 @@ fn with_no_settings_at_all_the_context_is_local() {
     default_context	local	default
     log.level	warn	default
     log.format	text	default
-    local.postgres_bin		default: looked for on PATH, through pg_config and in the distributions' folders
+    local.postgres_bin		default: searched for on PATH, through pg_config and in the distributions' folders
     local.s3_port		default: a free one, kept from then on
     context.local.keys.master	file:[M]/nexus/keys/local.key	default
     context.local.tenants.connection_limit	20	default

@@ -167,7 +167,7 @@ fn a_tenant_made_mended_and_gone() {
     shape!(world.machine().run(&["-o", "json", "tenant", "repair", "acme"]), @r#"
     --- stdout
     [
-    {"tenant":"acme","mended":"nothing","operation":null,"restored":[],"error":null}
+    {"tenant":"acme","outcome":"unchanged","operation":null,"steps":[],"error":null}
     ]
     --- exit 0
     "#);

@@ -149,7 +149,7 @@ impl Fleet {
         let written = Written { kind: RunKind::Back, takes_back: Some(id), plan: &way.plan, rows: &rows };
         let enlisted = Runner::enlist(self).await?;
         let back = RunId::new();
-        let detail = json!({ "takes_back": id, "tenants": rows.len() });
+        let detail = json!({ "rolls_back": id, "tenants": rows.len() });
         let mut tx = durable_transaction(control).await?;
         let wrote = write(&mut tx, caller, back, &written, enlisted.id, ("run.rollback", detail)).await;
         if let Err(error) = wrote {
