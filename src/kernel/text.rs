@@ -132,6 +132,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_count_agrees_with_its_noun() {
+        assert_eq!(
+            [counted(0, "tenant"), counted(1, "tenant"), counted("1,000", "row")],
+            ["0 tenants", "1 tenant", "1,000 rows"]
+        );
+    }
+
+    #[test]
     fn what_looks_the_same_is_the_same() {
         assert_eq!(name("Gro\u{308}ße").unwrap(), "Größe");
         assert_eq!(name("\u{feff}Sales\u{a0}NA ").unwrap(), "Sales NA");
