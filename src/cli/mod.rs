@@ -117,7 +117,7 @@ pub struct GlobalArgs {
     /// Read this settings file and no other
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// Output format; a table is drawn only on a terminal, elsewhere its rows are separated by tabs
+    /// Output format; tables are drawn on a terminal, elsewhere rows are separated by tabs
     #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
     pub output: output::Format,
     /// Write data and errors only: no notes, no progress

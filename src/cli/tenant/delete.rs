@@ -21,7 +21,7 @@ pub(super) struct DeleteArgs {
     /// Destroy it at once and permanently: it cannot be undeleted
     #[arg(long)]
     pub purge: bool,
-    /// Confirm the slug, or the number of several tenants, where there is no terminal to type it on
+    /// Confirm the slug, or the number of several tenants, in a script
     #[arg(long, value_name = "SLUG|N")]
     pub confirm: Option<Meant>,
     /// How many

@@ -74,7 +74,8 @@ fn without_a_command_the_help_is_shown() {
     Global options:
           --context <NAME>   Work on this context: one of the installations in nexus.toml
           --config <FILE>    Read this settings file and no other
-      -o, --output <FORMAT>  Output format; a table is drawn only on a terminal, elsewhere its rows are separated by tabs [default: table] [possible values: table, json, yaml, csv, id]
+      -o, --output <FORMAT>  Output format; tables are drawn on a terminal, elsewhere rows are separated
+                             by tabs [default: table] [possible values: table, json, yaml, csv, id]
       -q, --quiet            Write data and errors only: no notes, no progress
       -v, --verbose...       Log more, and show the causes of an error; may be repeated
       -y, --yes              Assume yes; commands that destroy, or change many, also need --confirm
@@ -96,7 +97,7 @@ fn without_a_command_the_help_is_shown() {
 #[test]
 fn without_a_verb_the_nouns_help_is_shown_and_the_exit_says_usage() {
     let seen = Machine::new().run(&["secret"]);
-    assert!(seen.starts_with("--- stderr\nLook after the keys"), "{seen}");
+    assert!(seen.starts_with("--- stderr\nShow the keys"), "{seen}");
     assert!(seen.ends_with("--- exit 2"));
 }
 
@@ -106,7 +107,11 @@ fn a_verbs_help_teaches_by_example() {
     --- stdout
     Delete a tenant; it can be undeleted until it is purged
 
-    All access is blocked, and its slug stays taken. How many days it is kept is a setting (retention_days); until then 'nexus tenant undelete' undeletes it. With --purge it is destroyed at once. The slug must be typed; a script passes --yes --confirm SLUG. For several tenants their number must be typed; a script passes --yes --confirm N. If it is interrupted, the same command finishes the work.
+    All access is blocked, and its slug stays taken. How many days it is kept is a setting
+    (retention_days); until then 'nexus tenant undelete' undeletes it. With --purge it is destroyed at
+    once. The slug must be typed; a script passes --yes --confirm SLUG. For several tenants their number
+    must be typed; a script passes --yes --confirm N. If it is interrupted, the same command finishes
+    the work.
 
     Usage: nexus tenant delete [OPTIONS] <SLUG|ID|--all|--where <KEY=VALUE,…>>
 
@@ -125,7 +130,7 @@ fn a_verbs_help_teaches_by_example() {
               Destroy it at once and permanently: it cannot be undeleted
 
           --confirm <SLUG|N>
-              Confirm the slug, or the number of several tenants, where there is no terminal to type it on
+              Confirm the slug, or the number of several tenants, in a script
 
           --jobs <N>
               Change this many at once
@@ -146,7 +151,7 @@ fn a_verbs_help_teaches_by_example() {
               Read this settings file and no other
 
       -o, --output <FORMAT>
-              Output format; a table is drawn only on a terminal, elsewhere its rows are separated by tabs
+              Output format; tables are drawn on a terminal, elsewhere rows are separated by tabs
 
               Possible values:
               - table: A table on a terminal; elsewhere its rows, separated by tabs
@@ -178,7 +183,7 @@ fn a_verbs_help_teaches_by_example() {
       nexus tenant delete acme --purge                          at once and permanently
       nexus tenant delete acme birch --yes --confirm 2          several: how many
       nexus tenant delete --where label.tier=trial,suspended<30d
-      nexus --dry-run tenant delete acme --purge                what would go
+      nexus --dry-run tenant delete acme --purge                what would be destroyed
       nexus tenant list --state trashed                         what can be undeleted
     --- exit 0
     ");
