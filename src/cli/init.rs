@@ -18,7 +18,7 @@ use crate::settings::Settings;
 /// Arguments of `nexus init`.
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Create the control database, the keys and the first operator\n\n Creates what is missing \
+    long_about = "Create the control database, the keys and the first operator\n\nCreates what is missing \
         and keeps what exists: a master key is never overwritten. In the context local this happens \
         automatically.",
     after_help = "\

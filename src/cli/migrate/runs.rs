@@ -37,8 +37,8 @@ EXAMPLES
     Resume(ResumeArgs),
     /// Cancel a run: start no more of its tenants
     ///
-    /// Tenants that are being migrated are finished by their process. A run that was stopped can no
-    /// longer be resumed.
+    /// Tenants that are being migrated are finished by their process. A stopped run cannot be
+    /// resumed after that.
     #[command(after_help = "\
 EXAMPLES
   nexus migrate runs cancel 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d")]
