@@ -81,18 +81,12 @@ pub(super) fn standing(
     }
     let registry = registered.map(|it| it.version);
     if newest != registry {
+        let (known, found) = (words(registry), words(newest));
         if *history == History::Absent {
-            add(
-                "history_missing",
-                table(),
-                format!("it does not exist; the control database says {}", words(registry)),
-            );
+            let detail = format!("it does not exist; the control database says {known}");
+            add("history_missing", table(), detail);
         } else {
-            let detail = format!(
-                "the control database says {}, the tenant's database {}",
-                words(registry),
-                words(newest)
-            );
+            let detail = format!("the control database says {known}, the tenant's database {found}");
             add("registry_differs", "its version".to_owned(), detail);
         }
     }
