@@ -19,11 +19,11 @@ use crate::settings::{
 /// How long a program may take to tell a secret.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Why nothing is known of a context that is not clear.
-const UNCLEAR: &str = "the settings are not clear";
+const UNCLEAR: &str = "the settings are not valid";
 
 /// A program that tells a secret took too long.
 #[derive(Debug, thiserror::Error, Failure)]
-#[error("{0} gave no answer in 3 s")]
+#[error("{0} did not answer within 3 s")]
 #[failure(Unavailable, "secret_command_failed")]
 struct Slow(String);
 
@@ -120,7 +120,7 @@ fn secret(secrets: &[TriedSecret], reference: &SecretRef) -> Part<SecretString> 
     match tried.map(|tried| (&tried.result, &tried.key)) {
         Some((Ok(secret), _)) => Ok(secret.clone()),
         Some((Err(_), key)) => Err(format!("{key} cannot be read")),
-        None => Err(format!("{reference} was not looked for")),
+        None => Err(format!("{reference} was not checked")),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn master_or_new(
                 return Err(MasterKeyError::Missing(place).into());
             }
             progress.event(Event::Note(format!(
-                "making a master key in {}; keep a copy of it in a safe place",
+                "creating a master key in {}; keep a copy of it in a safe place",
                 place.display()
             )));
             match LocalMasterKey::generate_key_file(path) {

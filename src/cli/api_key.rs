@@ -34,10 +34,10 @@ impl ApiKeyArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make an API key for a user; it is shown once
+    /// Create an API key for a user; it is shown once
     ///
-    /// Whoever has the key acts as the user, within the scopes that it is given. A new password does
-    /// not end it, and a user who is undeleted has it back: to end it, revoke it.
+    /// Whoever holds the key acts as the user, within the key's scopes. A new password does not
+    /// revoke it, and undeleting a user makes their keys valid again: to end a key, revoke it.
     #[command(after_help = "\
 EXAMPLES
   nexus api-key create --tenant acme --user bot@acme.example --name ci --expires 90d --file ci.key
@@ -49,14 +49,14 @@ EXAMPLES
   nexus api-key list --tenant acme
   nexus api-key list --tenant acme --user bot@acme.example --all-states")]
     List(ListArgs),
-    /// Check an API key; exit 0 only if it is good
+    /// Verify an API key; exit 0 only if it is valid
     ///
-    /// Prints whom it stands for. Whatever is wrong with it, the answer is the same.
+    /// Prints which user it acts as. Every refusal gives the same answer, whatever the reason.
     #[command(mut_arg("file", |arg| arg.help("Read the key from this file; '-' is standard input")), after_help = "\
 EXAMPLES
   nexus api-key verify --file ci.key")]
     Verify(VerifyArgs),
-    /// Take an API key back, from now on
+    /// Revoke an API key
     #[command(after_help = "\
 EXAMPLES
   nexus api-key revoke --tenant acme 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d")]
@@ -72,13 +72,13 @@ pub struct CreateArgs {
     /// The user that the key acts as
     #[arg(long, value_name = "E-MAIL", add = complete::users())]
     pub user: Email,
-    /// The key's name, to know it by
+    /// A name for the key
     #[arg(long, value_name = "NAME", value_parser = input::plain)]
     pub name: String,
-    /// Allow this at most; repeat for more. Without it, everything that the user may do
+    /// Limit the key to this scope; may be repeated. Without it, everything that the user may do
     #[arg(long = "scope", value_name = "RESOURCE:ACTION", value_parser = input::permission)]
     pub scopes: Vec<String>,
-    /// Good for this long, e.g. 90d; without it, until it is revoked
+    /// Expire after this time, e.g. 90d; without it, valid until revoked
     #[arg(long, value_name = "TIME", value_parser = lifetime)]
     pub expires: Option<Duration>,
     /// Write the key into this new file, which only you may read
@@ -98,7 +98,7 @@ pub struct ListArgs {
     /// Only those of this user
     #[arg(long, value_name = "E-MAIL", add = complete::users())]
     pub user: Option<Email>,
-    /// Also those that are revoked or expired
+    /// Include those that are revoked or expired
     #[arg(long)]
     pub all_states: bool,
 }
@@ -138,7 +138,7 @@ pub async fn run(args: ApiKeyArgs, on: &Invocation) -> CommandResult {
 /// How long a key is good.
 fn lifetime(text: &str) -> Result<Duration, String> {
     match input::duration(text)? {
-        Duration::ZERO => Err("an API key is good for 1s to 36600d".to_owned()),
+        Duration::ZERO => Err("an API key is valid for 1s to 36600d".to_owned()),
         good => Ok(good),
     }
 }
@@ -152,7 +152,7 @@ async fn create(args: CreateArgs, on: &Invocation) -> CommandResult {
     let new = NewApiKey { name: args.name, scopes: args.scopes, ttl: args.expires };
     if on.global.dry_run {
         check_api_key(&realm.name, &subject, &new)?;
-        on.screen.note(&format!("would make API key {} for {}", new.name, subject.email));
+        on.screen.note(&format!("would create API key {} for {}", new.name, subject.email));
         return Ok(Exit::Done);
     }
     // Before there is a key that would then be lost.

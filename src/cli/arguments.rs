@@ -50,7 +50,7 @@ impl<F: clap::ValueEnum> FromStr for Sort<F> {
                 .filter_map(clap::ValueEnum::to_possible_value)
                 .map(|value| value.get_name().to_owned())
                 .collect();
-            format!("one of {}, or with a '-' before it", names.join(", "))
+            format!("one of {}, or with a leading '-'", names.join(", "))
         })?;
         Ok(Self { field, descending })
     }
@@ -60,13 +60,13 @@ impl<F: clap::ValueEnum> FromStr for Sort<F> {
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Rows")]
 pub struct PageArgs {
-    /// Show this page, from 1; on a terminal the first, elsewhere every row, unless it is said
+    /// Show this page, counted from 1 [default: on a terminal the first, elsewhere every row]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     page: Option<u32>,
     /// Show this many rows a page [default: 100]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: Option<u32>,
-    /// Show every row, on a terminal, too
+    /// Show every row, also on a terminal
     #[arg(long, alias = "all-pages", conflicts_with_all = ["page", "limit"])]
     all: bool,
 }
@@ -124,8 +124,8 @@ pub fn description(given: &str) -> Result<String, String> {
 /// # Errors
 /// What is wrong with it. Nothing of it is repeated, it may hold a password.
 pub fn host(text: &str) -> Result<String, String> {
-    let wrong = "a host's name, an address, or a socket's folder beginning with '/'; login, password, port and \
-                 database have arguments of their own";
+    let wrong = "a host's name, an address, or a socket's folder beginning with '/'; login, password, port \
+                 and database have arguments of their own";
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return match address.parse::<std::net::Ipv6Addr>() {
             Ok(address) => Ok(address.to_string()),
@@ -169,7 +169,7 @@ pub fn place(text: &str) -> Result<String, String> {
 /// What is wrong with it.
 pub fn one_line(what: &str, given: &str, length: RangeInclusive<usize>) -> Result<String, String> {
     let text =
-        text::line(given).map_err(|error| format!("{what} is one line of text that can be seen: {error}"))?;
+        text::line(given).map_err(|error| format!("{what} must be one line of visible text: {error}"))?;
     if length.contains(&text.chars().count()) {
         return Ok(text);
     }

@@ -34,9 +34,9 @@ impl ClusterArgs {
 enum Verb {
     /// Register a PostgreSQL server for tenants' databases
     ///
-    /// Checks what the login may do, seals its password, closes the maintenance databases to
-    /// everybody else, and builds the template there. The same command again finishes what was cut
-    /// short.
+    /// Checks the login's privileges, seals its password, closes the maintenance databases to all
+    /// other logins, and builds the template. If it is interrupted, the same command finishes the
+    /// work.
     #[command(after_help = "\
 EXAMPLES
   pass show pg/eu1 | nexus cluster add eu1 --host pg1.example.com --user nexus --password-stdin
@@ -59,34 +59,34 @@ EXAMPLES
     #[command(after_help = "\
 EXAMPLES
   nexus cluster update eu1 --label tier=gold --capacity 500
-  nexus cluster update eu1 --connections 120      most sessions of the whole platform there
+  nexus cluster update eu1 --connections 120      limit for the whole platform's sessions there
   nexus cluster update eu1 --capacity none
   pass show pg/eu1 | nexus cluster update eu1 --password-stdin")]
     Update(Box<UpdateClusterArgs>),
-    /// Ask servers whether they answer and let Nexus do its work
+    /// Check that servers are reachable and grant Nexus what it needs
     ///
-    /// Without a name all are asked. What they said is kept and shown by list; the exit code is 8
-    /// when one has a problem.
+    /// Without a name, checks all of them. The result is recorded and shown by list; the exit code
+    /// is 8 when one has a problem.
     #[command(after_help = "\
 EXAMPLES
   nexus cluster check
   nexus cluster check eu1 eu2")]
     Check(CheckArgs),
-    /// Let a server take no more tenants; those on it stay
+    /// Stop placing tenants on a server; existing ones stay
     #[command(after_help = "\
 EXAMPLES
   nexus cluster drain eu1
-  nexus cluster drain eu1 --undo            it takes tenants again")]
+  nexus cluster drain eu1 --undo            place tenants there again")]
     Drain(DrainArgs),
-    /// Let go of a server that holds no tenant
+    /// Unregister an empty server
     ///
-    /// Its templates are dropped and its password is forgotten. With --gone nothing is asked of the
-    /// server, because it is no more.
+    /// Drops its templates and erases its sealed password. With --gone the server is not contacted,
+    /// because it no longer exists.
     #[command(after_help = "\
 EXAMPLES
   nexus cluster remove eu1
   nexus cluster remove eu1 --yes --confirm eu1    in a script
-  nexus cluster remove eu1 --gone                 the server is no more")]
+  nexus cluster remove eu1 --gone                 the server no longer exists")]
     Remove(RemoveArgs),
 }
 
@@ -119,13 +119,13 @@ pub struct AddArgs {
     /// The certificates that the server's is checked against, in PEM form; kept in the control database
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub ca_file: Option<PathBuf>,
-    /// Put a label on it, to place tenants by; may be repeated
+    /// Add a label, for placing tenants; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<Label>,
-    /// Most tenants on it
+    /// Maximum number of tenants on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub capacity: Option<i32>,
-    /// Most sessions that the whole platform holds there at a time
+    /// Maximum number of sessions that the whole platform opens there
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(5..))]
     pub connections: Option<i32>,
 }
@@ -151,7 +151,7 @@ pub struct UpdateClusterArgs {
     /// What changes
     #[command(flatten)]
     pub change: UpdateArgs,
-    /// Most sessions that the whole platform holds there at a time, or 'none'
+    /// Maximum number of sessions that the whole platform opens there, or 'none'
     #[arg(long, value_name = "N|none")]
     pub connections: Option<Limit>,
     /// Read the login's new password from standard input: one line
@@ -165,7 +165,7 @@ pub struct UpdateClusterArgs {
 /// Arguments of `nexus cluster check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The servers; all of them without a name
+    /// The servers; without a name, all of them
     #[arg(add = complete::clusters())]
     pub names: Vec<PlaceName>,
 }
@@ -176,7 +176,7 @@ pub struct DrainArgs {
     /// The server
     #[arg(add = complete::clusters())]
     pub name: PlaceName,
-    /// Let it take tenants again
+    /// Place tenants there again
     #[arg(long)]
     pub undo: bool,
 }
@@ -187,10 +187,10 @@ pub struct RemoveArgs {
     /// The server
     #[arg(add = complete::clusters())]
     pub name: PlaceName,
-    /// The server is no more: ask nothing of it
+    /// The server no longer exists: do not contact it
     #[arg(long)]
     pub gone: bool,
-    /// The name once more, in a script
+    /// Repeat the name to confirm, in a script
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<PlaceName>,
 }
@@ -218,7 +218,7 @@ pub async fn run(args: ClusterArgs, on: &Invocation) -> CommandResult {
             drop(progress);
             let (registered, view) = added?;
             if registered == Registered::Unchanged {
-                on.screen.note(&format!("cluster {} is there already; nothing was changed", args.name));
+                on.screen.note(&format!("cluster {} already exists; nothing was changed", args.name));
             }
             on.screen.thing(&view)?;
         }
@@ -308,7 +308,7 @@ async fn change_it(name: &PlaceName, change: &ClusterChange, on: &Invocation) ->
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let placement = app.provisioning.placement.clone();
     let view = if on.global.dry_run {
-        on.screen.note("nothing is changed; this is how it stands:");
+        on.screen.note("nothing was changed; the current values are:");
         placement.show_cluster(&mut app.control, name.as_str()).await?
     } else {
         placement.update_cluster(&mut app.control, &caller, name.as_str(), change).await?
@@ -350,7 +350,7 @@ async fn remove(args: &RemoveArgs, on: &Invocation) -> CommandResult {
         on.screen.thing(&view)?;
         return Ok(Exit::Done);
     }
-    let shown = [format!("cluster {name}: its templates are dropped, its password is forgotten")];
+    let shown = [format!("cluster {name}: its templates will be dropped, its sealed password erased")];
     let given = args.confirm.as_ref().map(PlaceName::as_str);
     prompt::confirm_word(on, &format!("removing cluster {name}"), &shown, name, given)?;
     placement.remove_cluster(&mut app.control, id, &caller, name, args.gone).await?;
@@ -414,7 +414,7 @@ impl Thing for ClusterView {
 fn place(view: &ClusterView) -> String {
     match (&view.host, view.port) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
-        _ => "as the settings say".to_owned(),
+        _ => String::new(),
     }
 }
 

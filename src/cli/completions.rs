@@ -16,7 +16,7 @@ EXAMPLES
   nexus completions fish > ~/.config/fish/completions/nexus.fish
   nexus completions powershell | Out-String | Invoke-Expression
 
-The script asks nexus itself, so it also completes the names of tenants and contexts.")]
+The script calls nexus, so it also completes the names of tenants and contexts.")]
 pub struct CompletionsArgs {
     /// The shell
     pub shell: Shell,

@@ -17,10 +17,10 @@ pub struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Show each value of the context in use with where it came from
+    /// Show each value of the context in use, and where it comes from
     ///
-    /// A value came from the command line, a variable, a line of a file, or is the default; the
-    /// first of these that speaks decides. Of a secret, only where it lies is shown.
+    /// A value comes from the command line, a variable, a line of a file, or is the default: the
+    /// first source wins. Secrets are never shown, only where they are stored.
     #[command(after_help = "\
 EXAMPLES
   nexus config show

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::{Invocation, prompt};
 use crate::kernel::slug::SlugError;
+use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, Failure, Slug, shell};
 
 /// How many of the tenants are named before the question.
@@ -18,7 +19,7 @@ const LONGEST: usize = 600;
 /// The answer where there is nobody to ask.
 #[derive(Debug, Clone, Args)]
 pub struct ConfirmArgs {
-    /// Say how many tenants are meant, where there is no terminal to type it on
+    /// Confirm the number of tenants, where there is no terminal to type it on
     #[arg(long, value_name = "N")]
     pub confirm: Option<usize>,
 }
@@ -78,7 +79,7 @@ impl Asking<'_> {
         match (slugs, &self.given) {
             ([slug], given) if self.destroys => self.one(on, slug, given.as_ref(), selected),
             (_, Some(Meant::One(given))) => {
-                let what = format!("{} {}", self.doing, tenants(slugs.len()));
+                let what = format!("{} {}", self.doing, counted(slugs.len(), "tenant"));
                 let again = again(on, slugs.len());
                 Err(NumberError::Mismatch { what, given: given.to_string(), again }.into())
             }
@@ -120,12 +121,12 @@ pub(super) fn not_a_slug(on: &Invocation, doing: &str, slug: &str, given: usize)
 #[derive(Debug, thiserror::Error, Failure)]
 enum NumberError {
     /// There is no terminal, and no number was given.
-    #[error("{what} must be confirmed, and there is no terminal to ask on")]
+    #[error("{what} needs confirmation, and there is no terminal to ask on")]
     #[failure(Forbidden, "confirmation_required")]
     #[hint("to do it: {again}")]
     Unconfirmed { what: String, again: String },
     /// `--confirm` says something else.
-    #[error("--confirm says {given}, but {what} was asked for")]
+    #[error("--confirm {given} does not match: {what}")]
     #[failure(Forbidden, "confirmation_mismatch")]
     #[hint("if these are meant: {again}")]
     Mismatch { what: String, given: String, again: String },
@@ -138,7 +139,7 @@ enum NumberError {
 /// When another number is typed or given, or there is nobody to ask.
 pub fn number(on: &Invocation, doing: &str, slugs: &[&str], given: Option<usize>) -> Result<(), AnyFailure> {
     let count = slugs.len();
-    let what = format!("{doing} {}", tenants(count));
+    let what = format!("{doing} {}", counted(count, "tenant"));
     match given {
         Some(given) if given != count => {
             let given = given.to_string();
@@ -153,12 +154,6 @@ pub fn number(on: &Invocation, doing: &str, slugs: &[&str], given: Option<usize>
     }
     let shown = [format!("context {}: {}", on.settings()?.context, some_of(slugs))];
     Ok(prompt::type_word(on, &what, &shown, &count.to_string())?)
-}
-
-/// `1 tenant`, `2 tenants`.
-#[must_use]
-pub fn tenants(count: usize) -> String {
-    format!("{count} tenant{}", if count == 1 { "" } else { "s" })
 }
 
 /// The first of them, and how many more there are.
@@ -256,6 +251,5 @@ mod tests {
     fn the_first_five_are_named() {
         assert_eq!(some_of(&["a", "b"]), "a, b");
         assert_eq!(some_of(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
-        assert_eq!((tenants(1), tenants(2)), ("1 tenant".to_owned(), "2 tenants".to_owned()));
     }
 }

@@ -16,13 +16,13 @@ pub struct ContextArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the contexts that are described, and which one is in use
+    /// List the configured contexts, and which one is in use
     #[command(after_help = "\
 EXAMPLES
   nexus context list
   nexus -o id context list          the names alone")]
     List,
-    /// Make a context the one that commands work on from now on
+    /// Set the context that commands use by default
     #[command(after_help = "\
 EXAMPLES
   nexus context use prod            write default_context = \"prod\" into nexus.toml
@@ -99,9 +99,9 @@ fn use_(name: &ContextName, on: &Invocation) -> CommandResult {
         return Ok(Exit::Done);
     }
     edit::set_default_context(&file, name)?;
-    on.screen.note(&format!("commands now work on {name}, as {} says", file.display()));
+    on.screen.note(&format!("commands now use {name} by default, as set in {}", file.display()));
     if let Some(other) = on.sources.variable("NEXUS_CONTEXT").filter(|other| *other != name.as_str()) {
-        on.screen.warn(&format!("NEXUS_CONTEXT={other} is set here and comes first"));
+        on.screen.warn(&format!("NEXUS_CONTEXT={other} is set here and takes precedence"));
     }
     Ok(Exit::Done)
 }

@@ -7,20 +7,21 @@ use super::output::{Column, Format, Row, Screen, escape};
 use super::{CommandResult, Exit, GlobalArgs, exit, logging};
 use crate::app::doctor;
 use crate::features::doctor::{CHECKS, Check, Finding, Group, Only, Outcome, worst};
+use crate::kernel::text::counted;
 use crate::settings::{Flags, Loaded, Sources};
 
 /// Arguments of `nexus doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 EXAMPLES
-  nexus doctor                              everything, with the mend under each problem
-  nexus doctor --only settings key          what is set, and the master key
+  nexus doctor                              everything, with a fix under each problem
+  nexus doctor --only settings key          the settings and the master key
   nexus -o json doctor | jq '.[] | select(.result == \"problem\")'
 
-Exit codes: 0 nothing worse than warnings, 2 the settings are wrong, 8 something that Nexus needs
-cannot be used, 9 keys or data are at risk. Of several, the one that weighs most: 9, 8, 2.")]
+Exit codes: 0 nothing worse than warnings, 2 the settings are wrong, 8 a dependency cannot be
+used, 9 keys or data are at risk. If several apply, the most severe one: 9, 8, 2.")]
 pub struct DoctorArgs {
-    /// Look only at these groups of checks, or these checks
+    /// Run only these groups of checks, or these checks
     #[arg(long, value_name = "NAME", num_args = 1.., value_parser = names(), hide_possible_values = true)]
     pub only: Vec<String>,
 }
@@ -64,7 +65,7 @@ impl Row for Finding {
         Column::text("subject"),
         Column::text("result"),
         Column::text("found"),
-        Column::text("mend"),
+        Column::text("fix"),
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -111,21 +112,21 @@ fn report(findings: &[Finding], colour: bool) -> String {
             Outcome::Skipped => ("-", "2"),
         };
         let check = finding.check.split_once('.').map_or(finding.check.as_str(), |(_, name)| name);
-        let all = format!("{} checks", some.len());
+        let all = counted(some.len(), "check");
         let check = if some.len() > 1 { all.as_str() } else { check };
         let (subject, found) = (escape::cell(&finding.subject), escape::cell(&finding.found));
         lines.push(format!("  {} {check:<12} {subject}: {found}", paint(code, mark)));
         if let Some(mend) = finding.mend.as_ref().filter(|_| finding.result != Outcome::Skipped) {
-            lines.push(format!("      {} {}", paint("36", "mend:"), escape::sentence(mend)));
+            lines.push(format!("      {} {}", paint("36", "fix:"), escape::sentence(mend)));
         }
     }
     let count = |result| findings.iter().filter(|finding| finding.result == result).count();
     lines.push(String::new());
     lines.push(format!(
-        "{} ok, {} warnings, {} problems, {} skipped",
+        "{} ok, {}, {}, {} skipped",
         count(Outcome::Ok),
-        count(Outcome::Warning),
-        count(Outcome::Problem),
+        counted(count(Outcome::Warning), "warning"),
+        counted(count(Outcome::Problem), "problem"),
         count(Outcome::Skipped)
     ));
     lines.push(String::new());

@@ -30,10 +30,10 @@ EXAMPLES
   nexus exec --where label.tier=gold --file report.sql > report.jsonl
   nexus exec --all -- 'select 1 from invoices where total < 0' | jq -r .tenant | sort -u
   nexus exec acme --write -- \"update invoices set state = 'paid' where id = 17\"
-  nexus --dry-run exec --all -- 'select 1'  in which tenants it would be run
+  nexus --dry-run exec --all -- 'select 1'  the tenants that it would run in
 
-Rows are JSON lines: {\"tenant\":\"acme\",\"row\":{…}}; a failure is one, too, with the SQLSTATE. With
--o json they are one array. Exit code 6 when it failed in some. docs/exec.md says more.";
+Rows are JSON lines: {\"tenant\":\"acme\",\"row\":{…}}; a failure is a line, too, with the SQLSTATE.
+With -o json they are one array. Exit code 6 when it failed in some tenants. See docs/exec.md.";
 
 /// In how many it is run at a time on each server, unless it is said.
 const JOBS: u16 = 4;
@@ -53,19 +53,19 @@ pub struct ExecArgs {
     /// Read the statement from this file, or '-' for standard input
     #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<Input>,
-    /// Let it write; in each tenant it is one transaction
+    /// Allow it to write; one transaction in each tenant
     #[arg(long)]
     pub write: bool,
-    /// Run it in this many at once on each server, as far as its limit of sessions allows
+    /// Run in this many tenants at once on each server, within its session limit
     #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
-    /// Begin no more once this many, or this share, have failed
+    /// Start no more tenants once this many, or this percentage, have failed
     #[arg(long, value_name = "N|P%")]
     pub max_failures: Option<MaxFailures>,
-    /// Stop it in a tenant where it takes longer
+    /// Cancel it in a tenant after this time
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub statement_timeout: Duration,
-    /// Stop it in a tenant where it waits longer for one lock
+    /// Cancel it in a tenant after waiting this long for a lock
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub lock_timeout: Duration,
     /// In how many it is to write
@@ -117,9 +117,9 @@ pub async fn run(args: ExecArgs, on: &Invocation) -> CommandResult {
     if request.write {
         let slugs: Vec<&str> = plan.tenants.iter().map(|tenant| tenant.slug.as_str()).collect();
         if slugs.len() == 1 && args.confirm.confirm.is_none() {
-            prompt::confirm(on, "run it, with the right to write, in 1 tenant")?;
+            prompt::confirm(on, &format!("running it, with write access, in tenant {}", slugs.join("")))?;
         } else {
-            confirm::number(on, "running it, with the right to write, in", &slugs, args.confirm.confirm)?;
+            confirm::number(on, "running it, with write access, in", &slugs, args.confirm.confirm)?;
         }
     }
     let reach = Reach {
@@ -136,7 +136,7 @@ pub async fn run(args: ExecArgs, on: &Invocation) -> CommandResult {
     lines.finish()?;
     drop(progress);
     on.screen.note(&format!(
-        "{} done, {} failed, {} not begun, {} left out",
+        "{} done, {} failed, {} not started, {} skipped",
         done.done,
         done.failed,
         done.skipped,
@@ -177,8 +177,7 @@ fn read(file: &Input) -> Result<String, AnyFailure> {
 fn outline(plan: &ExecPlan, on: &Invocation) -> CommandResult {
     let planned =
         plan.tenants.iter().map(|tenant| Planned { tenant: tenant.slug.clone(), outcome: "planned" });
-    let others =
-        plan.left_out.iter().map(|line| Planned { tenant: line.tenant.clone(), outcome: "left_out" });
+    let others = plan.left_out.iter().map(|line| Planned { tenant: line.tenant.clone(), outcome: "skipped" });
     on.screen.list(planned.chain(others))?;
     Ok(Exit::Done)
 }

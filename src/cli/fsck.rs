@@ -9,6 +9,7 @@ use crate::features::inspection::{
     self, Accepted, Finding, InspectionError, PlannedFix, Report, Request, Severity,
 };
 use crate::features::tenants::Selector;
+use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, Verdict};
 
 pub(super) const AFTER_HELP: &str = "\
@@ -17,14 +18,14 @@ EXAMPLES
   nexus fsck --where label.tier=gold        these tenants only
   nexus fsck --cluster eu1 --jobs 8
   nexus -o json fsck | jq -r '.[] | select(.severity == \"error\") | .code'
-  nexus --dry-run fsck --fix                what would be mended, and how
+  nexus --dry-run fsck --fix                what would be fixed, and how
   nexus fsck --fix --yes                    in a script
   nexus fsck --accept-record                after an older control database was restored
   nexus fsck --fix --drop-orphans --yes --confirm 2
-                                            also what bears our mark and nobody has: two things
+                                            also drops orphans: two of them
 
-Exit codes: 0 nothing is wrong, notices apart; 9 faults were found; 8 nothing was found, but a
-server or store could not be asked. docs/fsck.md lists every code.";
+Exit codes: 0 no faults, at most notices; 9 faults were found; 8 no faults were found, but a server
+or store could not be checked. docs/fsck.md lists every code.";
 
 /// How many databases are looked into at a time, unless it is said.
 const JOBS: u16 = 4;
@@ -38,24 +39,25 @@ pub struct FsckArgs {
     /// Only this PostgreSQL server, and its tenants
     #[arg(long, value_name = "NAME", add = complete::clusters())]
     pub cluster: Option<String>,
-    /// Look into this many databases at once, as far as a server's limit of sessions allows
+    /// Check this many databases at once, within a server's session limit
     #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
-    /// Mend what can be mended; what holds data and belongs to nobody is left alone
+    /// Fix what can be fixed; orphans that hold data are left alone
     #[arg(long)]
     pub fix: bool,
-    /// Also drop databases and buckets that bear our mark and that no tenant has
+    /// Also drop orphans: databases and buckets with this installation's mark that no tenant has
     #[arg(long, requires = "fix", conflicts_with = "conditions")]
     pub drop_orphans: bool,
-    /// Take the control database as it is for true: after an older one was restored, or after a row was
+    /// Accept the control database as it is: after an older one was restored, or after a row was
     /// changed by hand
     ///
-    /// New changes are numbered above all that servers and stores have seen. Tenants that are closed on
-    /// their server are suspended, tenants of a pool are given to nobody any more, and what the control
-    /// database does not know is left alone from then on. Nothing is dropped and nothing is opened.
+    /// New changes are numbered above all that servers and stores have seen. Tenants that are
+    /// closed on their server are suspended, tenants of a pool are no longer handed out, and what
+    /// the control database does not know is left alone from then on. Nothing is dropped and
+    /// nothing is opened.
     #[arg(long, conflicts_with_all = ["fix", "conditions", "cluster"])]
     pub accept_record: bool,
-    /// Say how many of those are to be dropped, where there is no terminal to type it on
+    /// Confirm the number of orphans to drop, where there is no terminal to type it on
     #[arg(long, value_name = "N", requires = "drop_orphans")]
     pub confirm: Option<usize>,
 }
@@ -109,7 +111,7 @@ pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
     for (action, error) in &failed {
         on.screen.warn(&format!("could not {action}: {error}"));
     }
-    on.screen.note(&format!("{} of {} mended; looking again", planned.len() - failed.len(), planned.len()));
+    on.screen.note(&format!("fixed {} of {}; checking again", planned.len() - failed.len(), planned.len()));
     let left = look(control).await?;
     drop(progress);
     tell(left, on)
@@ -121,22 +123,22 @@ async fn accept(app: &mut App, report: &Report, on: &Invocation) -> CommandResul
     let App { provisioning, control } = app;
     let planned = inspection::accept(provisioning, control, &caller, report, true).await?;
     if !on.global.dry_run {
-        on.screen.note(&format!("suspended from now on: {}", list(&planned.suspended)));
+        on.screen.note(&format!("will be suspended: {}", list(&planned.suspended)));
+        on.screen.note(&format!("in the trash but in use, will be suspended: {}", list(&planned.untrashed)));
         on.screen
-            .note(&format!("in the trash but in use, suspended from now on: {}", list(&planned.untrashed)));
-        on.screen.note(&format!("suspended but open, closed by the next repair: {}", list(&planned.open)));
-        on.screen.note(&format!("taken out of their pool: {}", list(&planned.unpooled)));
-        on.screen.note(&format!("left alone from now on: {}", list(&planned.unmanaged)));
-        on.screen.note(&format!("servers that are others from now on: {}", list(&planned.servers)));
+            .note(&format!("suspended but open, the next repair will close them: {}", list(&planned.open)));
+        on.screen.note(&format!("will be removed from their pool: {}", list(&planned.unpooled)));
+        on.screen.note(&format!("will be left alone: {}", list(&planned.unmanaged)));
+        on.screen.note(&format!("servers that will be accepted as replaced: {}", list(&planned.servers)));
         if planned.revoked_everything {
-            on.screen.note("all access tokens are revoked, and all sessions end");
+            on.screen.note("all access tokens will be revoked, and all sessions will end");
         }
         if planned.revocations {
             on.screen.note(
                 "tokens whose revocation was deleted stay accepted: revoke them again (nexus token revoke)",
             );
         }
-        prompt::confirm(on, "take the control database as it is for true")?;
+        prompt::confirm(on, "accepting the control database as it is")?;
         let accepted = inspection::accept(provisioning, control, &caller, report, false).await?;
         on.screen.thing(&accepted)?;
         return Ok(Exit::Done);
@@ -157,9 +159,9 @@ fn agree(planned: &[PlannedFix], args: &FsckArgs, on: &Invocation) -> Result<(),
     let dropped: Vec<String> =
         planned.iter().filter(|fix| fix.destroys).map(|fix| fix.action.clone()).collect();
     if dropped.is_empty() {
-        return Ok(prompt::confirm(on, &format!("do these {} things", planned.len()))?);
+        return Ok(prompt::confirm(on, &format!("making {}", counted(planned.len(), "change")))?);
     }
-    let what = format!("dropping {} thing(s) that no tenant has", dropped.len());
+    let what = format!("dropping {}", counted(dropped.len(), "orphan"));
     let count = dropped.len().to_string();
     let given = args.confirm.map(|given| given.to_string());
     Ok(prompt::confirm_word(on, &what, &dropped, &count, given.as_deref())?)
@@ -173,7 +175,11 @@ fn tell(report: Report, on: &Invocation) -> CommandResult {
     let (tenants, places) = (report.tenants, report.places);
     on.screen.list(report.findings)?;
     on.screen.note(&format!(
-        "{tenants} tenant(s), {places} server(s) and store(s): {errors} fault(s), {notices} notice(s)"
+        "checked {} and {}: {}, {}",
+        counted(tenants, "tenant"),
+        if places == 1 { "1 server or store".to_owned() } else { format!("{places} servers and stores") },
+        counted(errors, "fault"),
+        counted(notices, "notice")
     ));
     match verdict {
         Verdict::Well => Ok(Exit::Done),
@@ -209,7 +215,7 @@ impl Row for Finding {
         Column::text("place"),
         Column::text("object"),
         Column::text("detail"),
-        Column::text("mend"),
+        Column::text("fix"),
     ];
 
     fn cells(&self) -> Vec<String> {

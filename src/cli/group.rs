@@ -9,6 +9,7 @@ use super::pages::{self, Found};
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::groups::{self, GroupUpdate};
 use crate::features::iam::{Name, UserRef};
+use crate::kernel::text::counted;
 
 /// Arguments of `nexus group`.
 #[derive(Debug, Args)]
@@ -27,7 +28,7 @@ impl GroupArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a group, perhaps as part of another
+    /// Create a group, optionally inside another
     #[command(after_help = "\
 EXAMPLES
   nexus group create Sales --tenant acme --description 'sells'
@@ -38,7 +39,7 @@ EXAMPLES
 EXAMPLES
   nexus group list --tenant acme")]
     List(ListArgs),
-    /// Show the groups, each below the one that it is part of
+    /// Show the groups as a tree
     #[command(after_help = "\
 EXAMPLES
   nexus group tree --tenant acme")]
@@ -48,7 +49,7 @@ EXAMPLES
 EXAMPLES
   nexus group show Sales --tenant acme")]
     Show(OneArgs),
-    /// List who is in a group, or in one that is part of it
+    /// List the members of a group and of the groups inside it
     #[command(after_help = "\
 EXAMPLES
   nexus group members Sales --tenant acme")]
@@ -58,13 +59,13 @@ EXAMPLES
 EXAMPLES
   nexus group update Sales --name Selling --tenant acme")]
     Update(UpdateArgs),
-    /// Make a group part of another, or of none
+    /// Move a group into another, or to the top
     #[command(after_help = "\
 EXAMPLES
   nexus group move 'Sales EU' --to Europe --tenant acme
   nexus group move 'Sales EU' --to-top --tenant acme")]
     Move(MoveArgs),
-    /// Delete a group that has no groups in it; its members lose what they had by it
+    /// Delete a group that contains no other; its members lose its roles
     #[command(after_help = "\
 EXAMPLES
   nexus group delete 'Sales EU' --tenant acme
@@ -72,14 +73,14 @@ EXAMPLES
     Delete(DeleteArgs),
     /// Add users to a group
     ///
-    /// When one of them is not there, none is added.
+    /// If one of them does not exist, none is added.
     #[command(after_help = "\
 EXAMPLES
   nexus group add Sales ann@acme.example bob@acme.example --tenant acme")]
     Add(MemberArgs),
-    /// Take users out of a group
+    /// Remove users from a group
     ///
-    /// When one of them is not there, none is taken out.
+    /// If one of them does not exist, none is removed.
     #[command(after_help = "\
 EXAMPLES
   nexus group remove Sales ann@acme.example --tenant acme")]
@@ -125,10 +126,10 @@ pub struct CreateArgs {
     /// The group's name
     #[arg(value_name = "GROUP", value_parser = name)]
     pub group: Name,
-    /// Make it part of this group
+    /// Put it inside this group
     #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub parent: Option<Name>,
-    /// What it is for
+    /// Its description
     #[arg(long, value_name = "TEXT", default_value = "", value_parser = description)]
     pub description: String,
     /// Which realm
@@ -142,10 +143,10 @@ pub struct UpdateArgs {
     /// The group's name
     #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Name,
-    /// Give it this name
+    /// Its new name
     #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
     pub new_name: Option<Name>,
-    /// Say what it is for
+    /// Its new description
     #[arg(long, value_name = "TEXT", value_parser = description)]
     pub description: Option<String>,
     /// Which realm
@@ -160,10 +161,10 @@ pub struct MoveArgs {
     /// The group's name
     #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Name,
-    /// Make it part of this group
+    /// Put it inside this group
     #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub to: Option<Name>,
-    /// Make it part of none
+    /// Move it to the top
     #[arg(long)]
     pub to_top: bool,
     /// Which realm
@@ -177,7 +178,7 @@ pub struct DeleteArgs {
     /// The group's name
     #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Name,
-    /// Say which group is meant, where there is no terminal to type it on
+    /// Confirm the group's name, where there is no terminal to type it on
     #[arg(long, value_name = "GROUP")]
     pub confirm: Option<String>,
     /// Which realm
@@ -191,7 +192,7 @@ pub struct MemberArgs {
     /// The group's name
     #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Name,
-    /// The user; several after each other
+    /// The users, by e-mail address or id
     #[arg(value_name = "E-MAIL|ID", required = true, add = complete::users())]
     pub users: Vec<UserRef>,
     /// Which realm
@@ -256,8 +257,8 @@ async fn delete(args: &DeleteArgs, on: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(on).await?;
     let group = groups::get(&mut realm, &caller, &args.group).await?;
     if !on.global.dry_run {
-        let shown = format!("{} members lose what they have by it", group.members);
-        let what = format!("delete group {}", group.name);
+        let shown = format!("{} would lose its roles", counted(group.members, "member"));
+        let what = format!("deleting group {}", group.name);
         prompt::confirm_word(on, &what, &[shown], &group.name, args.confirm.as_deref())?;
     }
     on.screen.thing(&groups::delete(&mut realm, &caller, &args.group).await?)?;

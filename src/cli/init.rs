@@ -18,9 +18,9 @@ use crate::settings::Settings;
 /// Arguments of `nexus init`.
 #[derive(Debug, Args)]
 #[command(
-    long_about = "Make the control database, the keys and the first operator\n\n\
-        Makes what is missing and leaves what is there: a master key is never overwritten. In the \
-        context local this happens by itself.",
+    long_about = "Create the control database, the keys and the first operator\n\nCreates what is missing \
+        and keeps what exists: a master key is never overwritten. In the context local this happens \
+        automatically.",
     after_help = "\
 EXAMPLES
   nexus --context prod init --operator-email ann@example.com
@@ -56,7 +56,7 @@ pub async fn run(args: InitArgs, on: &Invocation) -> CommandResult {
     drop(progress);
     let (installation, outcome) = match outcome? {
         Outcome::Found(it) => return Err(InstallationError::Initialised { id: it.id.to_string() }.into()),
-        Outcome::Made(it) => (it, "made"),
+        Outcome::Made(it) => (it, "created"),
         Outcome::Upgraded(it) => (it, "upgraded"),
     };
     if let (Some(path), Some(invitation)) = (&args.invitation_file, &invitation) {

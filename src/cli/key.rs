@@ -32,39 +32,39 @@ impl KeyArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the keys that sign and check access tokens
+    /// List the keys that sign and verify access tokens
     #[command(after_help = "\
 EXAMPLES
   nexus key list
   nexus -o json key list | jq -r '.[] | select(.state == \"active\").kid'
 
-next: published, does not sign yet. active: signs. retiring: only checks what it signed. gone: nothing.")]
+next: published, does not sign yet. active: signs. retiring: only verifies what it signed. gone: retired.")]
     List(ListArgs),
-    /// Let the next key sign, retire the active one, publish another
+    /// Sign with the next key, retire the active one, publish another
     ///
-    /// No good token is refused: the old key checks what it signed until the last of it has expired,
-    /// an hour and a minute later. The next key must have been published for ten minutes, so that
-    /// services that keep the key set know it.
+    /// No valid token is refused: the old key verifies what it signed until the last of these
+    /// tokens has expired, an hour and a minute later. The next key must have been published for
+    /// ten minutes, so that services that cache the key set know it.
     #[command(after_help = "\
 EXAMPLES
   nexus key rotate
-  nexus key rotate --algorithm ES256        also makes the first key of that kind
+  nexus key rotate --algorithm ES256        also creates the first key of that kind
   nexus --dry-run key rotate")]
     Rotate(RotateArgs),
-    /// Take a key out of use
+    /// Retire a key
     ///
-    /// With --now every token that it signed is refused within two seconds: for a key that leaked.
+    /// With --now, every token that it signed is refused within two seconds: for a leaked key.
     #[command(after_help = "\
 EXAMPLES
   nexus key retire 4f1d… --now
   nexus --dry-run key retire 4f1d… --now
   nexus key retire 4f1d… --now --yes --confirm 4f1d…       in a script")]
     Retire(RetireArgs),
-    /// Write the public keys, or a development key
+    /// Export the public keys, or a development key
     ///
-    /// A development key mints tokens with no database (nexus token mint --offline) for the users of
-    /// the tenants that are named, and for no other tenant. It is accepted only where
-    /// tokens.development_keys says so, and whoever has the file can be any of those users there.
+    /// A development key mints tokens without a database (nexus token mint --offline), only for
+    /// users of the tenants that are named. It is accepted only where tokens.development_keys says
+    /// so; there, whoever has the file can act as any of those users.
     #[command(after_help = "\
 EXAMPLES
   nexus key export --jwks > keys.json
@@ -76,7 +76,7 @@ EXAMPLES
 /// Arguments of `nexus key list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Also those that are gone
+    /// Include retired keys
     #[arg(long)]
     pub all_states: bool,
 }
@@ -84,10 +84,10 @@ pub struct ListArgs {
 /// Arguments of `nexus key rotate`.
 #[derive(Debug, Args)]
 pub struct RotateArgs {
-    /// The kind of key
+    /// The algorithm
     #[arg(long, value_name = "ALGORITHM", default_value = "EdDSA", value_parser = input::algorithm())]
     pub algorithm: Algorithm,
-    /// Do not wait until services outside know the next key
+    /// Do not wait until outside services know the next key
     #[arg(long)]
     pub now: bool,
 }
@@ -101,7 +101,7 @@ pub struct RetireArgs {
     /// Refuse all its tokens from now on
     #[arg(long)]
     pub now: bool,
-    /// Say which key is meant, where there is no terminal to type it on
+    /// Confirm the key's id, where there is no terminal to type it on
     #[arg(long, value_name = "KID")]
     pub confirm: Option<String>,
 }
@@ -119,13 +119,13 @@ pub struct ExportArgs {
     /// A development key, into this new file, which only you may read
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "file")]
     pub development: Option<PathBuf>,
-    /// With the users of this tenant; repeat for more. Without it, the platform's operators
+    /// Include the users of this tenant; may be repeated. Without it, the platform's operators
     #[arg(long = "tenant", value_name = "SLUG|ID", requires = "development", conflicts_with_all = ["jwks", "pem"], add = complete::tenants())]
     pub tenants: Vec<TenantRef>,
-    /// The development key's kind
+    /// The development key's algorithm
     #[arg(long, value_name = "ALGORITHM", default_value = "EdDSA", value_parser = input::algorithm())]
     pub algorithm: Algorithm,
-    /// Write the public keys into this file; not over one of your own
+    /// Write the public keys into this file; one that Nexus did not write is not overwritten
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// Whose file may be overwritten
@@ -175,7 +175,7 @@ async fn retire(args: &RetireArgs, on: &Invocation) -> CommandResult {
     let key = tokens.plan_retirement(&mut app.control, &caller, &args.kid, args.now).await?;
     if on.global.dry_run {
         if key.is_none() {
-            on.screen.note(&format!("would erase what is sealed of key {}, which is not in use", args.kid));
+            on.screen.note(&format!("would erase the sealed part of key {}, which is not in use", args.kid));
         }
         on.screen.list(key)?;
         return Ok(Exit::Done);

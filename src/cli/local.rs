@@ -20,27 +20,28 @@ pub struct LocalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Start the stack, or wait until a stack that is starting is up
+    /// Start the stack, and wait until it is up
     ///
-    /// Every command in the context local starts the stack by itself; this does it ahead of time.
-    /// The first start makes a private PostgreSQL cluster and an S3 endpoint under NEXUS_HOME.
+    /// Every command in the context local starts the stack automatically; this does it ahead of
+    /// time. The first start creates a private PostgreSQL cluster and an S3 endpoint under
+    /// NEXUS_HOME.
     #[command(after_help = "\
 EXAMPLES
   nexus local up
-  NEXUS_HOME=~/nexus-trial nexus local up   a stack of its own, to throw away")]
+  NEXUS_HOME=~/nexus-trial nexus local up   a separate stack, to throw away")]
     Up(UpArgs),
     /// Stop the stack and keep its data
     #[command(after_help = "\
 EXAMPLES
   nexus local down")]
     Down(DownArgs),
-    /// Show where the stack is and how each part does
+    /// Show the stack's parts, their state and their addresses
     #[command(after_help = "\
 EXAMPLES
   nexus local status
   nexus -o json local status | jq -r .s3.endpoint")]
     Status(StatusArgs),
-    /// Show what the stack's parts have logged
+    /// Show the logs of the stack's parts
     #[command(after_help = "\
 EXAMPLES
   nexus local logs                          the last lines of every part
@@ -55,7 +56,7 @@ EXAMPLES
 EXAMPLES
   nexus local reset
   nexus local reset --yes --confirm local   in a script
-  nexus --dry-run local reset               what would go")]
+  nexus --dry-run local reset               what would be deleted")]
     Reset(ResetArgs),
     /// Open psql on the stack's PostgreSQL, as its superuser
     #[command(after_help = "\
@@ -63,7 +64,7 @@ EXAMPLES
   nexus local psql
   nexus local psql -- -d nexus -c 'select 1'")]
     Psql(PsqlArgs),
-    /// Run the stack's parts and watch over them
+    /// Run and supervise the stack's parts
     #[command(hide = true)]
     Daemon(DaemonArgs),
 }
@@ -87,7 +88,7 @@ pub enum Part {
     Postgres,
     /// The S3 endpoint
     S3,
-    /// What watches over both
+    /// The daemon that supervises both
     Daemon,
 }
 
@@ -107,7 +108,7 @@ pub struct LogsArgs {
 /// Arguments of `nexus local reset`.
 #[derive(Debug, Args)]
 pub struct ResetArgs {
-    /// Say that the stack is meant, where there is no terminal to type it on
+    /// Confirm with the word local, where there is no terminal to type it on
     #[arg(long, value_name = "WORD")]
     pub confirm: Option<String>,
 }
@@ -207,9 +208,9 @@ async fn reset(args: &ResetArgs, stack: &LocalStack, on: &Invocation) -> Result<
         on.screen.note(&format!("would delete {what}"));
         return Ok(());
     }
-    prompt::confirm_word(on, "destroy the local stack", &[what], "local", args.confirm.as_deref())?;
+    prompt::confirm_word(on, "destroying the local stack", &[what], "local", args.confirm.as_deref())?;
     stack.reset().await?;
-    on.screen.note("the stack and its data are gone; the master key is kept");
+    on.screen.note("the stack and its data were deleted; the master key is kept");
     Ok(())
 }
 

@@ -35,9 +35,9 @@ const TALKATIVE: [&str; 11] = [
 /// store itself cannot do is logged by Nexus.
 const S3_LIBRARY: &str = "s3s";
 
-/// `NEXUS_LOG` is not a filter of the log.
+/// `NEXUS_LOG` is not a log filter.
 #[derive(Debug, thiserror::Error, Failure)]
-#[error("NEXUS_LOG={filter:?} is not a filter of the log")]
+#[error("NEXUS_LOG={filter:?} is not a log filter")]
 #[failure(Invalid, "log_filter_invalid")]
 #[hint("NEXUS_LOG=debug, or by part: NEXUS_LOG=nexus=debug,sqlx=info")]
 pub struct LogFilterError {

@@ -63,6 +63,8 @@ pub mod token;
 pub mod usage;
 pub mod user;
 pub mod version;
+#[cfg(test)]
+mod words;
 
 pub use exit::Exit;
 pub use invocation::Invocation;
@@ -72,9 +74,9 @@ pub type CommandResult = Result<Exit, AnyFailure>;
 
 /// Give every customer a database and a bucket of their own
 ///
-/// Nexus makes a customer's ("tenant's") PostgreSQL database, S3 bucket and credentials, proves
-/// that nobody else can open them, and finishes or takes back whatever a crash left half done.
-/// With no settings at all it works on a private PostgreSQL and S3 endpoint of its own.
+/// Nexus creates a customer's ("tenant's") PostgreSQL database, S3 bucket and credentials, proves
+/// that nobody else can open them, and finishes or rolls back whatever a crash interrupted. With no
+/// settings at all it works on a private PostgreSQL and S3 endpoint of its own.
 #[derive(Debug, Parser)]
 #[command(
     name = "nexus",
@@ -97,8 +99,8 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 EXAMPLES
   nexus local up                    start the embedded PostgreSQL and S3 endpoint
-  nexus tenant create acme          make a tenant
-  nexus tenant psql acme            look into its database, as its own login
+  nexus tenant create acme          create a tenant
+  nexus tenant psql acme            open its database, as its own login
   nexus -o json tenant list         the tenants, for a script
 
 Exit codes: 0 done, 1 a bug, 2 usage, 3 refused, 4 no such thing, 5 conflict, 6 partly done,
@@ -112,19 +114,19 @@ pub struct GlobalArgs {
     /// Work on this context: one of the installations in nexus.toml
     #[arg(long, global = true, value_name = "NAME", add = complete::contexts())]
     pub context: Option<String>,
-    /// Read this settings file, and look for no other
+    /// Read this settings file and no other
     #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// How data is written; a table only on a terminal, else its rows separated by tabs
+    /// Output format; tables are drawn on a terminal, elsewhere rows are separated by tabs
     #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
     pub output: output::Format,
     /// Write data and errors only: no notes, no progress
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Log more, and show what caused an error; repeat for more still
+    /// Log more, and show the causes of an error; may be repeated
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Answer yes to questions; what destroys or changes many also wants --confirm
+    /// Assume yes; commands that destroy, or change many, also need --confirm
     #[arg(short, long, global = true)]
     pub yes: bool,
     /// Show what would be done, and do nothing
@@ -142,76 +144,77 @@ pub enum Command {
     Local(local::LocalArgs),
     /// Make the control database, the keys and the first operator
     Init(init::InitArgs),
-    /// Check everything a person would be asked to check, with the mend for each
+    /// Check the installation and suggest a fix for each problem
     ///
-    /// Looks at settings, programs, the local stack, the master key, the control database, every
+    /// Checks settings, programs, the local stack, the master key, the control database, every
     /// server and store, unfinished work, the audit log and this machine. Changes nothing, starts
-    /// nothing, and does not stop at the first problem. Works without settings, and with wrong ones.
+    /// nothing, and does not stop at the first problem. Works without settings, and with wrong
+    /// ones.
     Doctor(doctor::DoctorArgs),
-    /// Choose which installation commands work on
+    /// Choose the installation that commands work on
     #[command(alias = "contexts")]
     Context(context::ContextArgs),
-    /// Show what is set, and where it was set
+    /// Show the settings, and where each comes from
     Config(config::ConfigArgs),
-    /// Look after the PostgreSQL servers that tenants are placed on
+    /// Manage the PostgreSQL servers that tenants are placed on
     #[command(alias = "clusters")]
     Cluster(cluster::ClusterArgs),
-    /// Look after the object stores that tenants' buckets are placed in
+    /// Manage the object stores that tenants' buckets are placed in
     #[command(alias = "stores")]
     Store(store::StoreArgs),
-    /// Keep tenants ready before anybody asks for them
+    /// Provision spare tenants ahead of time
     #[command(alias = "pools")]
     Pool(pool::PoolArgs),
-    /// Make, show, use, mend and delete tenants
+    /// Create, inspect, repair and delete tenants
     #[command(alias = "tenants")]
     Tenant(tenant::TenantArgs),
-    /// Look at recorded changes of tenants, finish them or take them back
+    /// List, resume and roll back recorded changes of tenants
     #[command(alias = "operations")]
     Operation(operation::OperationArgs),
-    /// Keep sets of migrations, and bring every tenant to the same version
+    /// Manage sets of migrations, and migrate every tenant to the same version
     #[command(alias = "migrations")]
     Migrate(migrate::MigrateArgs),
     /// Run one statement in many tenants' databases, as each tenant's own login
     ///
-    /// It is read-only unless --write is given, and then one transaction in each. What comes of it is
-    /// written as it comes. That it was run, and by whom, is in the audit log; its text is not.
+    /// It is read-only unless --write is given; then it is one transaction in each tenant. Results
+    /// are written as they arrive. The audit log records who ran it, but not its text.
     #[command(after_help = exec::AFTER_HELP, override_usage = exec::USAGE)]
     Exec(Box<exec::ExecArgs>),
-    /// Compare the control database with all that is really there, and mend what differs
+    /// Compare the control database with the actual servers and stores, and fix what differs
     ///
-    /// Asks every PostgreSQL server and every object store. What is found is looked at twice, so
-    /// that a change under way is no fault. Changes nothing without --fix.
+    /// Checks every PostgreSQL server and every object store. Each finding is checked twice, so
+    /// that a change in progress is not reported as a fault. Changes nothing without --fix.
     #[command(after_help = fsck::AFTER_HELP)]
     Fsck(fsck::FsckArgs),
     /// Manage the users of a realm: a tenant's, or the platform's operators
     #[command(alias = "users")]
     User(Box<user::UserArgs>),
-    /// Say what a role allows, and who holds it
+    /// Manage what roles allow, and who holds them
     #[command(alias = "roles")]
     Role(Box<role::RoleArgs>),
-    /// See and register what roles can allow
+    /// List and register the permissions that roles can hold
     #[command(alias = "permissions")]
     Permission(permission::PermissionArgs),
-    /// Put users into groups that nest and carry roles
+    /// Manage groups of users, which nest and carry roles
     #[command(alias = "groups")]
     Group(Box<group::GroupArgs>),
     /// Declare a realm's roles, groups and grants in a file
     Iam(iam::IamArgs),
-    /// Let the platform's operators into tenants' realms, for a time
+    /// Give operators temporary access to tenants
     #[command(alias = "operators")]
     Operator(Box<operator::OperatorArgs>),
-    /// Look after the keys that seal secrets
+    /// Show the keys that seal secrets
     #[command(alias = "secrets")]
     Secret(secret::SecretArgs),
-    /// Show who changed what, and prove that nobody changed the record
+    /// Show who changed what, and prove that the log was not changed
     Audit(audit::AuditArgs),
-    /// Mint, check, list and take back access tokens
+    /// Mint, verify, list and revoke access tokens
     #[command(alias = "tokens")]
     Token(token::TokenArgs),
-    /// Look after the keys that sign access tokens
+    /// Manage the keys that sign access tokens
     #[command(alias = "keys")]
     Key(key::KeyArgs),
-    /// Make, list, check and take back the keys with which machines act as a user
+    /// Create, list, verify and revoke API keys
     #[command(alias = "api-keys")]
     ApiKey(api_key::ApiKeyArgs),
     /// Print a shell's completion script

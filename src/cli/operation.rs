@@ -50,19 +50,19 @@ EXAMPLES
   nexus operation show 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
   nexus -o json operation show 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d | jq '.steps[]'")]
     Show(ShowArgs),
-    /// Finish a change that was stopped
+    /// Finish an interrupted change
     ///
-    /// Looks at what is really there first, so it is safe after a crash, and safe to repeat.
+    /// Checks the actual state first, so it is safe after a crash, and safe to repeat.
     #[command(after_help = "\
 EXAMPLES
   nexus operation resume 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
   nexus operation resume --all")]
     Resume(ResumeArgs),
-    /// Take back a change that was stopped
+    /// Roll back an interrupted change
     ///
-    /// Undoes the steps that were done, last first. What Nexus did not make is left alone. With
-    /// --batch: applies the opposite verb to exactly those tenants that one command changed. Who was
-    /// changed again since is skipped, and named.
+    /// Undoes the steps that were done, last first. What Nexus did not create is left alone. With
+    /// --batch: applies the opposite verb to exactly those tenants that one command changed.
+    /// Tenants that were changed again since are skipped, and named.
     #[command(after_help = "\
 EXAMPLES
   nexus operation rollback --batch 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
@@ -103,7 +103,7 @@ pub struct ShowArgs {
 /// Arguments of `nexus operation resume`.
 #[derive(Debug, Args)]
 pub struct ResumeArgs {
-    /// The operation's id; several after each other
+    /// The operations' ids
     #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all", add = complete::operations())]
     pub ids: Vec<OperationId>,
     /// All that are not finished

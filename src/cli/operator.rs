@@ -29,15 +29,15 @@ impl OperatorArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Let an operator into a tenant's realm, with a role there, for a time
+    /// Give an operator temporary access to a tenant
     ///
-    /// Every look and every change of the operator there is in that realm's audit log.
+    /// Everything that the operator reads or changes there is recorded in that realm's audit log.
     #[command(after_help = "\
 EXAMPLES
   nexus operator grant ops@example.com --tenant acme --role Viewer --for 8h --reason 'ticket 4711'
   nexus operator grant ops@example.com --tenant acme --role Admin --until 2026-12-01T00:00:00Z --reason audit")]
     Grant(GrantArgs),
-    /// Take all access to a tenant from an operator
+    /// Revoke an operator's access to a tenant
     #[command(after_help = "\
 EXAMPLES
   nexus operator revoke ops@example.com --tenant acme")]
@@ -61,16 +61,16 @@ pub struct GrantArgs {
     /// The tenant
     #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: TenantRef,
-    /// The role there
+    /// The role that they get there
     #[arg(long, value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
     /// Until this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub until: Option<OffsetDateTime>,
-    /// For so long, from now
+    /// For this long, from now
     #[arg(long = "for", value_name = "8h|3d", value_parser = duration)]
     pub duration: Option<Duration>,
-    /// Why: it is in the tenant's log
+    /// The reason, recorded in the tenant's log
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: String,
 }

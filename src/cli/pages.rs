@@ -20,7 +20,7 @@ pub(super) type What<'a> = (&'a str, &'a str);
 
 /// For lists whose newest rows come first. A script that names a page counts its rows by itself.
 pub(super) fn before(on: &Invocation) -> &'static str {
-    if on.screen.data_on_terminal() { "what was before" } else { "" }
+    if on.screen.data_on_terminal() { "older rows" } else { "" }
 }
 
 /// Writes a list: the page that is asked for, or every row. `fetch` is given the page and, where all

@@ -31,12 +31,12 @@ EXAMPLES
   nexus permission list --tenant acme
   nexus -o json permission list --tenant acme | jq -r '.[].name'")]
     List(ListArgs),
-    /// Register a permission, or describe one anew
+    /// Register a permission, or change its description
     ///
-    /// Features and apps register theirs; a role can hold no other, so that a slip is an error.
+    /// Features and apps register theirs. A role can hold no others, so that a typo is an error.
     #[command(after_help = "\
 EXAMPLES
-  nexus permission register invoice:create --tenant acme --description 'make invoices'")]
+  nexus permission register invoice:create --tenant acme --description 'create invoices'")]
     Register(RegisterArgs),
 }
 

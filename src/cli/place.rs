@@ -41,13 +41,13 @@ impl FromStr for Limit {
 /// What changes of a server or a store.
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
-    /// Put a label on it; may be repeated
+    /// Add a label; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<Label>,
-    /// Take a label off it; may be repeated
+    /// Remove a label; may be repeated
     #[arg(long, value_name = "KEY")]
     pub unlabel: Vec<String>,
-    /// Most tenants, or 'none'
+    /// Maximum number of tenants, or 'none'
     #[arg(long, value_name = "N|none")]
     pub capacity: Option<Limit>,
 }

@@ -29,14 +29,13 @@ impl PoolArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Say how many tenants are kept ready on a server and in a store
+    /// Set how many spare tenants are provisioned ahead on a server and in a store
     ///
-    /// Makes none: nexus pool fill does, and is to be run again as they are claimed, e.g. by a
-    /// timer.
+    /// Provisions none: nexus pool fill does. Run that again as spare tenants are claimed, e.g. from a timer.
     #[command(after_help = "\
 EXAMPLES
   nexus pool set --cluster eu1 --size 20
-  nexus pool set --size 0                   no more; fill takes away what is left")]
+  nexus pool set --size 0                   none; the next fill removes what is left")]
     Set(SetArgs),
     /// List the pools, and how full they are
     #[command(after_help = "\
@@ -44,9 +43,9 @@ EXAMPLES
   nexus pool list
   nexus -o json pool list")]
     List(ListArgs),
-    /// Bring the pools to their size, at the newest schema version
+    /// Fill the pools to their size, at the newest schema version
     ///
-    /// Finishes what was begun, takes away what is too old or too many, makes what is missing.
+    /// Finishes what was interrupted, removes what is outdated or too many, provisions what is missing.
     #[command(after_help = "\
 EXAMPLES
   nexus pool fill --jobs 4
@@ -63,7 +62,7 @@ pub struct SetArgs {
     /// The store
     #[arg(long, value_name = "NAME", default_value = DEFAULT, add = complete::stores())]
     pub store: PlaceName,
-    /// How many are kept ready
+    /// Number of spare tenants
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=10_000))]
     pub size: i32,
 }
@@ -75,7 +74,7 @@ pub struct ListArgs {}
 /// Arguments of `nexus pool fill`.
 #[derive(Debug, Args)]
 pub struct FillArgs {
-    /// Make this many at once
+    /// Provision this many at once
     #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
 }
@@ -148,8 +147,12 @@ impl Row for PoolView {
 }
 
 impl Row for Filled {
-    const COLUMNS: &'static [Column] =
-        &[Column::text("cluster"), Column::text("store"), Column::number("made"), Column::number("removed")];
+    const COLUMNS: &'static [Column] = &[
+        Column::text("cluster"),
+        Column::text("store"),
+        Column::number("created"),
+        Column::number("removed"),
+    ];
 
     fn cells(&self) -> Vec<String> {
         vec![self.cluster.clone(), self.store.clone(), self.made.to_string(), self.removed.to_string()]

@@ -13,21 +13,26 @@ use crate::kernel::{Failure, SecretString, Slug, shell};
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum PromptError {
     /// There is no terminal, and no flag that answers.
-    #[error("{what} must be confirmed, and there is no terminal to ask on")]
+    #[error("{what} needs confirmation, and there is no terminal to ask on")]
     #[failure(Forbidden, "confirmation_required")]
     #[hint("to do it, pass {flags}")]
     Unconfirmed { what: String, flags: String },
     /// There is no terminal, and no flag that gives the value.
-    #[error("{what} is not given, and there is no terminal to ask on")]
+    #[error("{what} is missing, and there is no terminal to ask on")]
     #[failure(Forbidden, "input_required")]
     #[hint("pass {flag}")]
     NotGiven { what: String, flag: String },
+    /// No file was named for a secret, and it is not to be printed.
+    #[error("no place was chosen for {what}")]
+    #[failure(Forbidden, "input_required")]
+    #[hint("pass {flag}")]
+    NoPlace { what: String, flag: String },
     /// The answer was no.
     #[error("nothing was done: {0} was not confirmed")]
     #[failure(Forbidden, "confirmation_declined")]
     Declined(String),
     /// `--confirm` names something else.
-    #[error("--confirm says {given}, but {what} was asked for")]
+    #[error("--confirm {given} does not match: {what}")]
     #[failure(Forbidden, "confirmation_mismatch")]
     Mismatch {
         what: String,
@@ -79,7 +84,7 @@ pub fn optional_text(
 ) -> Result<String, PromptError> {
     needs_terminal(screen, what, flag)?;
     let _waiting = Waiting::at_terminal();
-    let question = Input::new().with_prompt(format!("{what} (may be left empty)")).allow_empty(true);
+    let question = Input::new().with_prompt(format!("{what} (optional)")).allow_empty(true);
     Ok(question.validate_with(|text: &String| check(text)).interact_text()?)
 }
 
@@ -102,7 +107,7 @@ pub fn new_password(screen: &Screen, what: &str, flag: &str) -> Result<SecretStr
     let _waiting = Waiting::at_terminal();
     let answer = Password::new()
         .with_prompt(what)
-        .with_confirmation(format!("{what}, once more"), "the two differ")
+        .with_confirmation(format!("{what}, again"), "the passwords differ")
         .report(false)
         .interact();
     Ok(answer?.into())
@@ -194,5 +199,8 @@ fn needs_terminal(screen: &Screen, what: &str, flag: &str) -> Result<(), PromptE
     if screen.can_ask() {
         return Ok(());
     }
-    Err(PromptError::NotGiven { what: what.to_owned(), flag: flag.to_owned() })
+    // A label that begins a line on a terminal, within a sentence here.
+    let mut letters = what.chars();
+    let what = letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default();
+    Err(PromptError::NotGiven { what, flag: flag.to_owned() })
 }

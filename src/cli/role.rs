@@ -9,6 +9,7 @@ use super::pages;
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::roles::{self, Holder};
 use crate::features::iam::{Condition, Name, Permission, UserRef};
+use crate::kernel::text::counted;
 
 /// Arguments of `nexus role`.
 #[derive(Debug, Args)]
@@ -27,7 +28,7 @@ impl RoleArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a role
+    /// Create a role
     #[command(after_help = "\
 EXAMPLES
   nexus role create Accountant --tenant acme --description 'keeps the books' --allow invoice:* --allow report:read")]
@@ -57,23 +58,24 @@ EXAMPLES
   nexus role delete Accountant --tenant acme
   nexus role delete Accountant --tenant acme --yes --confirm Accountant     in a script")]
     Delete(DeleteArgs),
-    /// Let a role's holders do something
+    /// Add a permission to a role
     ///
-    /// A condition looks at the user and at what is acted on: owner, amount <= 1000,
-    /// state = 'draft', team = user.team, joined by and, or, not. It replaces the one
-    /// that the permission had before.
+    /// A condition tests the user and the object of the action: owner, amount <= 1000, state =
+    /// 'draft', team = user.team, joined by and, or, not. It replaces the permission's previous
+    /// condition.
     #[command(after_help = "\
 EXAMPLES
   nexus role allow Accountant invoice:create --tenant acme
   nexus role allow Accountant invoice:* --tenant acme
   nexus role allow User invoice:delete --tenant acme --when \"owner and state = 'draft'\"")]
     Allow(AllowArgs),
-    /// Take a permission from a role
+    /// Remove a permission from a role
     ///
-    /// One that it allows by a pattern is not taken from it: the pattern would have to be.
+    /// One that the role allows by a pattern cannot be removed by itself: remove the pattern.
     #[command(after_help = "\
 EXAMPLES
-  nexus role deny User invoice:delete --tenant acme")]
+  nexus role disallow User invoice:delete --tenant acme")]
+    #[command(name = "disallow")]
     Deny(DenyArgs),
     /// Grant a role to a user or a group
     #[command(after_help = "\
@@ -81,7 +83,7 @@ EXAMPLES
   nexus role grant Manager --user ann@acme.example --tenant acme
   nexus role grant Viewer --group Sales --tenant acme")]
     Grant(GrantArgs),
-    /// Take a role from a user or a group
+    /// Revoke a role from a user or a group
     #[command(after_help = "\
 EXAMPLES
   nexus role revoke Manager --user ann@acme.example --tenant acme")]
@@ -113,10 +115,10 @@ pub struct CreateArgs {
     /// The role's name
     #[arg(value_name = "ROLE", value_parser = name)]
     pub role: Name,
-    /// What it is for
+    /// Its description
     #[arg(long, value_name = "TEXT", default_value = "", value_parser = description)]
     pub description: String,
-    /// Let its holders do this; may be repeated
+    /// Allow this permission; may be repeated
     #[arg(long = "allow", value_name = "PERMISSION", add = complete::permissions())]
     pub permissions: Vec<Permission>,
     /// Which realm
@@ -130,10 +132,10 @@ pub struct UpdateArgs {
     /// The role's name
     #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
-    /// Give it this name
+    /// Its new name
     #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
     pub new_name: Option<Name>,
-    /// Say what it is for
+    /// Its new description
     #[arg(long, value_name = "TEXT", value_parser = description)]
     pub description: Option<String>,
     /// Which realm
@@ -147,7 +149,7 @@ pub struct DeleteArgs {
     /// The role's name
     #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
-    /// Say which role is meant, where there is no terminal to type it on
+    /// Confirm the role's name, where there is no terminal to type it on
     #[arg(long, value_name = "ROLE")]
     pub confirm: Option<String>,
     /// Which realm
@@ -161,10 +163,10 @@ pub struct AllowArgs {
     /// The role's name
     #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
-    /// What its holders may do: resource:action, '*' for any of one part
+    /// The permission: resource:action, with '*' for any resource or any action
     #[arg(add = complete::permissions())]
     pub permission: Permission,
-    /// Only when this is met
+    /// Only when this condition is met
     #[arg(long, value_name = "CONDITION", value_parser = condition)]
     pub when: Option<Condition>,
     /// Which realm
@@ -172,13 +174,13 @@ pub struct AllowArgs {
     pub realm: RealmArgs,
 }
 
-/// Arguments of `nexus role deny`.
+/// Arguments of `nexus role disallow`.
 #[derive(Debug, Args)]
 pub struct DenyArgs {
     /// The role's name
     #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Name,
-    /// The permission, as the role holds it
+    /// The permission, exactly as the role holds it
     #[arg(add = complete::permissions())]
     pub permission: Permission,
     /// Which realm
@@ -235,8 +237,8 @@ pub async fn run(args: RoleArgs, on: &Invocation) -> CommandResult {
             on.screen.thing(&detail)?;
             if business {
                 on.screen.note(
-                    "a pattern *:ACTION covers business permissions; administrative ones are allowed by name: \
-                     nexus permission list",
+                    "a pattern *:ACTION covers business permissions; administrative ones are allowed by \
+                     name: nexus permission list",
                 );
             }
         }
@@ -250,8 +252,9 @@ pub async fn run(args: RoleArgs, on: &Invocation) -> CommandResult {
             let mut realm = args.realm.open(on).await?;
             let role = roles::get(&mut realm, &caller, &args.role).await?.role;
             if !on.global.dry_run {
-                let shown = format!("{} users and {} groups lose it", role.users, role.groups);
-                let what = format!("delete role {}", role.name);
+                let shown =
+                    format!("{} and {} lose it", counted(role.users, "user"), counted(role.groups, "group"));
+                let what = format!("deleting role {}", role.name);
                 prompt::confirm_word(on, &what, &[shown], &role.name, args.confirm.as_deref())?;
             }
             on.screen.thing(&roles::delete(&mut realm, &caller, &args.role).await?)?;

@@ -26,7 +26,7 @@ impl SecretArgs {
 enum Verb {
     /// Show which key seals how much
     ///
-    /// Shows ids, states and counts of keys; no key and no secret is among them.
+    /// Shows ids, states and counts of keys; never a key or a secret.
     #[command(after_help = "\
 EXAMPLES
   nexus secret status
@@ -49,7 +49,7 @@ pub async fn run(args: SecretArgs, on: &Invocation) -> CommandResult {
     let status = app.provisioning.secrets.status(&mut app.control).await?;
     on.screen.list(status.master_keys)?;
     if !status.matches {
-        on.screen.warn("the master key at hand is not the one that this installation seals with");
+        on.screen.warn("the master key in use does not match this installation's");
         return Ok(Exit::Integrity);
     }
     Ok(Exit::Done)

@@ -34,8 +34,9 @@ impl StoreArgs {
 enum Verb {
     /// Register an object store for tenants' buckets
     ///
-    /// Its administrator's secret is tried and sealed. A store that cannot make keys for one bucket
-    /// alone is refused, unless --shared-key says that its tenants may read each other's.
+    /// Checks its administrator's secret and seals it. A store that cannot make keys for one bucket
+    /// alone is refused, unless --shared-key accepts that its tenants can read each other's
+    /// buckets.
     #[command(after_help = "\
 EXAMPLES
   nexus store add garage1 --driver garage --endpoint http://10.0.0.8:3900 \\
@@ -48,8 +49,8 @@ EXAMPLES
 DRIVERS
   local   the S3 endpoint that nexus itself serves; the secret is its administrator's token
   garage  Garage 2; the secret is an admin token
-  aws     Amazon S3 and IAM, or whatever speaks both; one IAM user for each tenant
-  s3      any S3 endpoint of which there is one key and no more; only with --shared-key")]
+  aws     Amazon S3 and IAM, or a service compatible with both; one IAM user for each tenant
+  s3      any S3 endpoint with one key for everything; only with --shared-key")]
     Add(Box<AddArgs>),
     /// List the stores
     #[command(after_help = "\
@@ -68,22 +69,22 @@ EXAMPLES
   nexus store update garage1 --label tier=gold --capacity 500
   nexus store update garage1 --secret-file new.token")]
     Update(Box<UpdateStoreArgs>),
-    /// Ask stores whether they answer and let Nexus make buckets and keys
+    /// Check that stores are reachable and let Nexus create buckets and keys
     ///
-    /// Without a name all are asked. What they said is kept and shown by list; the exit code is 8
-    /// when one has a problem.
+    /// Without a name, checks all of them. The result is recorded and shown by list; the exit code
+    /// is 8 when one has a problem.
     #[command(after_help = "\
 EXAMPLES
   nexus store check
   nexus store check garage1")]
     Check(CheckArgs),
-    /// Let a store take no more tenants; those in it stay
+    /// Stop placing tenants in a store; existing ones stay
     #[command(after_help = "\
 EXAMPLES
   nexus store drain garage1
-  nexus store drain garage1 --undo          it takes tenants again")]
+  nexus store drain garage1 --undo          place tenants there again")]
     Drain(DrainArgs),
-    /// Let go of a store that holds no tenant
+    /// Unregister an empty store
     #[command(after_help = "\
 EXAMPLES
   nexus store remove garage1
@@ -96,19 +97,19 @@ EXAMPLES
 pub struct AddArgs {
     /// Its name: 1 to 40 lower-case letters, digits and hyphens
     pub name: PlaceName,
-    /// How buckets and keys are made in it
+    /// How buckets and keys are created in it
     #[arg(long, value_parser = arguments::word(Driver::ALL, Driver::as_str))]
     pub driver: Driver,
-    /// Where S3 is spoken: a URL; driver aws has one by itself
+    /// The S3 endpoint's URL; driver aws has a default
     #[arg(long, value_name = "URL", value_parser = arguments::endpoint)]
     pub endpoint: Option<String>,
-    /// Where buckets and keys are made, if that is elsewhere: Garage's admin interface, IAM
+    /// The URL of the admin interface, if it is another: Garage's, or IAM's
     #[arg(long, value_name = "URL", value_parser = arguments::endpoint)]
     pub admin_endpoint: Option<String>,
     /// The region that requests are signed for
     #[arg(long, default_value = "us-east-1")]
     pub region: String,
-    /// The public half of the administrator's key; drivers aws and s3
+    /// The id of the administrator's access key; drivers aws and s3
     #[arg(long, value_name = "ID")]
     pub access_key: Option<String>,
     /// Read the administrator's token or secret key from standard input: one line
@@ -117,13 +118,13 @@ pub struct AddArgs {
     /// Read the administrator's token or secret key from this file, which only you may read
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub secret_file: Option<PathBuf>,
-    /// Give every tenant the administrator's own key: nothing keeps their buckets apart
+    /// Give every tenant the administrator's own key: their buckets are not isolated
     #[arg(long)]
     pub shared_key: bool,
-    /// Put a label on it, to place tenants by; may be repeated
+    /// Add a label, for placing tenants; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<Label>,
-    /// Most tenants in it
+    /// Maximum number of tenants in it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub capacity: Option<i32>,
 }
@@ -160,7 +161,7 @@ pub struct UpdateStoreArgs {
 /// Arguments of `nexus store check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// The stores; all of them without a name
+    /// The stores; without a name, all of them
     #[arg(add = complete::stores())]
     pub names: Vec<PlaceName>,
 }
@@ -171,7 +172,7 @@ pub struct DrainArgs {
     /// The store
     #[arg(add = complete::stores())]
     pub name: PlaceName,
-    /// Let it take tenants again
+    /// Place tenants there again
     #[arg(long)]
     pub undo: bool,
 }
@@ -182,7 +183,7 @@ pub struct RemoveArgs {
     /// The store
     #[arg(add = complete::stores())]
     pub name: PlaceName,
-    /// The name once more, in a script
+    /// Repeat the name to confirm, in a script
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<PlaceName>,
 }
@@ -231,10 +232,11 @@ async fn add(args: &AddArgs, on: &Invocation) -> CommandResult {
     let placement = app.provisioning.placement.clone();
     let (registered, view) = placement.add_store(&mut app.control, &on.caller(), &add).await?;
     if registered == Registered::Unchanged {
-        on.screen.note(&format!("store {} is there already; nothing was changed", args.name));
+        on.screen.note(&format!("store {} already exists; nothing was changed", args.name));
     }
     if view.shared_key {
-        on.screen.warn("its tenants hold one key: each can read and change every other's bucket there");
+        on.screen
+            .warn("its tenants share one key: each can read and change every other tenant's bucket there");
     }
     on.screen.thing(&view)?;
     Ok(Exit::Done)
@@ -294,7 +296,7 @@ async fn change_it(name: &PlaceName, change: &StoreChange, on: &Invocation) -> C
     let mut app = open(on).await?;
     let placement = app.provisioning.placement.clone();
     let view = if on.global.dry_run {
-        on.screen.note("nothing is changed; this is how it stands:");
+        on.screen.note("nothing was changed; the current values are:");
         placement.show_store(&mut app.control, name.as_str()).await?
     } else {
         placement.update_store(&mut app.control, &on.caller(), name.as_str(), change).await?
@@ -328,7 +330,7 @@ async fn remove(args: &RemoveArgs, on: &Invocation) -> CommandResult {
         on.screen.thing(&view)?;
         return Ok(Exit::Done);
     }
-    let shown = [format!("store {name}: its administrator's secret is forgotten")];
+    let shown = [format!("store {name}: its administrator's secret will be erased")];
     let given = args.confirm.as_ref().map(PlaceName::as_str);
     prompt::confirm_word(on, &format!("removing store {name}"), &shown, name, given)?;
     placement.remove_store(&mut app.control, &on.caller(), name).await?;
@@ -392,7 +394,7 @@ impl Thing for StoreView {
 
 fn place(view: &StoreView) -> String {
     match view.endpoint.as_deref() {
-        None => "as the settings say".to_owned(),
+        None => String::new(),
         Some("") => "the service's own".to_owned(),
         Some(endpoint) => endpoint.to_owned(),
     }

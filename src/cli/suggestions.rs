@@ -28,7 +28,7 @@ const DESTROYING: [&str; 18] = [
 ];
 
 /// The words of other tools, and the names of ours that do it, the first that a command has.
-const SYNONYMS: [(&str, &[&str]); 44] = [
+const SYNONYMS: [(&str, &[&str]); 45] = [
     ("ls", &["list"]),
     ("ps", &["list", "status"]),
     ("get", &["show", "list"]),
@@ -49,6 +49,7 @@ const SYNONYMS: [(&str, &[&str]); 44] = [
     ("change", &["update"]),
     ("label", &["update"]),
     ("mv", &["rename", "move"]),
+    ("deny", &["disallow"]),
     ("stop", &["suspend", "down", "disable", "cancel"]),
     ("pause", &["suspend", "disable"]),
     ("block", &["suspend", "disable"]),
@@ -85,16 +86,16 @@ const ABSENT: [(&str, &str); 12] = [
         "import",
         "Nexus does not import this yet; nexus user import reads users, nexus tenant create --from tenants",
     ),
+    ("restore", "Nexus does not restore from backups yet; nexus tenant undelete undeletes a tenant"),
+    ("move", "Nexus does not move tenants between servers yet; nexus cluster drain stops placing new ones"),
     (
-        "restore",
-        "Nexus does not restore from backups yet; a deleted tenant comes back with nexus tenant undelete",
+        "evacuate",
+        "Nexus does not move tenants between servers yet; nexus cluster drain stops placing new ones",
     ),
-    ("move", "Nexus does not move tenants between servers yet; nexus cluster drain keeps new ones away"),
-    ("evacuate", "Nexus does not move tenants between servers yet; nexus cluster drain keeps new ones away"),
     ("rotate", "Nexus does not rotate this yet; nexus key rotate rotates the keys that sign tokens"),
     ("clone", "Nexus does not copy tenants yet"),
-    ("usage", "Nexus does not measure this yet; nexus tenant psql and nexus exec can ask a database"),
-    ("stats", "Nexus does not measure this yet; nexus tenant psql and nexus exec can ask a database"),
+    ("usage", "Nexus does not measure this yet; nexus tenant psql and nexus exec can query a database"),
+    ("stats", "Nexus does not measure this yet; nexus tenant psql and nexus exec can query a database"),
 ];
 
 /// Names that may be meant by a word that is no subcommand of a command, the nearest first; at most
@@ -130,7 +131,7 @@ pub(super) fn of_verb(command: &Command, path: &str, word: &str) -> Vec<String> 
     let near = near(command, word);
     // A verb of ours that a synonym leads to may do less than was asked for: both are said.
     let meant = (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")));
-    let help = (word == "help").then(|| format!("help of a command is its --help: {path} --help"));
+    let help = (word == "help").then(|| format!("for help: {path} --help"));
     absent.into_iter().chain(meant).chain(help).collect()
 }
 

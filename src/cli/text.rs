@@ -43,16 +43,16 @@ pub(super) enum InputError {
     #[failure(Invalid, "input_invalid")]
     NotText(String),
     /// A file of lines is empty.
-    #[error("{name} is empty: it asks for no {what}")]
+    #[error("{name} is empty: it lists no {what}")]
     #[failure(Invalid, "input_empty")]
     Blank { name: String, what: &'static str },
     /// A file of lines asks for nothing.
-    #[error("{name} asks for no {what}")]
+    #[error("{name} lists no {what}")]
     #[failure(Invalid, "input_empty")]
     #[hint("see the fields that a line has: nexus {what} create --help")]
     Empty { name: String, what: &'static str },
     /// Some lines of a file are wrong.
-    #[error("{count} line(s) of {name} are wrong, and nothing was made:\n{}", shown.join("\n"))]
+    #[error("{} in {name}; nothing was created:\n{}", text::counted(*count, "invalid line"), shown.join("\n"))]
     #[failure(Invalid, "input_invalid")]
     #[hint("see the fields that a line has: nexus {what} create --help")]
     #[details(count, lines = shown)]

@@ -162,7 +162,7 @@ fn holds_login(text: &str) -> bool {
 
 /// Verbs and their flags that clap names alone where another would do as well.
 const ONE_OF: [(&str, &str, &str); 6] = [
-    ("nexus exec", "<SQL", "the statement stands behind --: nexus exec SLUG -- 'select 1'"),
+    ("nexus exec", "<SQL", "the statement goes after --: nexus exec SLUG -- 'select 1'"),
     (
         "nexus token revoke",
         "<JTI>",
@@ -233,7 +233,7 @@ fn statement_suggestion(error: &clap::Error, command: &str, args: &[OsString]) -
     let words = args.iter().skip(1).map(|word| word.to_string_lossy()).filter(|word| word != typed);
     let words: Vec<String> = words.map(|word| shell::word(&word).into_owned()).collect();
     let words = words.join(" ");
-    Some(format!("the statement stands behind --: nexus {words} -- {}", shell::word(typed)))
+    Some(format!("the statement goes after --: nexus {words} -- {}", shell::word(typed)))
 }
 
 /// The slug that a word comes to. None beside a verb that shuts out or destroys; one that is made up

@@ -21,12 +21,12 @@ pub enum PrivateFileError {
     #[failure(Unavailable, "file_failed")]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     /// The file is there already, and must not be overwritten.
-    #[error("{} exists already", .0.display())]
+    #[error("{} already exists", .0.display())]
     #[failure(Conflict, "file_exists")]
     #[hint("name another file, or move that one away")]
     Exists(PathBuf),
     /// The file is there already, and Nexus did not write it, or somebody changed it since.
-    #[error("{} exists already, and is not as Nexus wrote it", .0.display())]
+    #[error("{} already exists, and is not as Nexus wrote it", .0.display())]
     #[failure(Conflict, "file_exists")]
     #[hint("name another file, or overwrite it: --force")]
     NotOurs(PathBuf),
@@ -50,7 +50,7 @@ pub enum PrivateFileError {
     #[hint("make the folder, or name another file: mkdir -p {}", shell::path(parent(_0)))]
     NoFolder(PathBuf),
     /// What is in the file's place is not an ordinary file (a symbolic link, a folder, a device).
-    #[error("{} exists already, and is not an ordinary file", .0.display())]
+    #[error("{} already exists, and is not an ordinary file", .0.display())]
     #[failure(Conflict, "file_not_ordinary")]
     #[hint("name another file")]
     NotReplaceable(PathBuf),

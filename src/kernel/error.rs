@@ -19,7 +19,7 @@ pub enum ErrorKind {
     Forbidden,
     /// There is no such thing.
     NotFound,
-    /// It contradicts what is there already.
+    /// It contradicts what exists.
     Conflict,
     /// Some of many were done.
     Partial,

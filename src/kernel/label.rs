@@ -29,9 +29,7 @@ pub enum LabelError {
     #[error("{0:?} is not a label key: 1 to 63 of a-z, 0-9, '-', '_', '.', '/', beginning with a letter")]
     Key(String),
     /// The value is not one.
-    #[error(
-        "the value of label {0:?} is longer than 200 characters or holds a character that cannot be seen"
-    )]
+    #[error("the value of label {0:?} is longer than 200 characters or holds an invisible character")]
     Value(String),
     /// It was pasted.
     #[error("a label holds what looks like a token, a key or a login; it was not used")]

@@ -20,14 +20,22 @@ pub enum TextError {
     #[error("U+{:04X} is a control character", u32::from(*.0))]
     Control(char),
     /// One that shows nothing, or turns the direction of what follows.
-    #[error("U+{:04X} cannot be seen", u32::from(*.0))]
+    #[error("U+{:04X} is invisible", u32::from(*.0))]
     Invisible(char),
     /// One that stands for nothing, and never will or only by agreement.
-    #[error("U+{:04X} is no character", u32::from(*.0))]
+    #[error("U+{:04X} is not a character", u32::from(*.0))]
     Unassigned(char),
     /// What was pasted belongs nowhere where it is kept and shown.
     #[error("it looks like a token, a key or a login, and was not used")]
     Secret,
+}
+
+/// A count with its noun: `1 tenant`, `2 tenants`.
+#[must_use]
+pub fn counted(count: impl std::fmt::Display, noun: &str) -> String {
+    let count = count.to_string();
+    let plural = if count == "1" { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// The byte-order mark in UTF-8.
@@ -122,6 +130,14 @@ fn seen(c: char) -> Result<(), TextError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_agrees_with_its_noun() {
+        assert_eq!(
+            [counted(0, "tenant"), counted(1, "tenant"), counted("1,000", "row")],
+            ["0 tenants", "1 tenant", "1,000 rows"]
+        );
+    }
 
     #[test]
     fn what_looks_the_same_is_the_same() {

@@ -43,9 +43,8 @@ pub fn lay_over(
             None if FAMILIES.iter().any(|family| name.starts_with(family)) => {
                 return Err(SettingsError::UnknownVariable { name: name.clone(), nearest: nearest(name) });
             }
-            None => warnings.extend(
-                nearest(name).map(|near| format!("the variable {name} means nothing, did you mean {near}?")),
-            ),
+            None => warnings
+                .extend(nearest(name).map(|near| format!("unknown variable {name}; did you mean {near}?"))),
         }
     }
     Ok(warnings)

@@ -27,18 +27,18 @@ pub enum Expected {
 /// What can be wrong with settings. No message repeats a value that could be a secret.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum SettingsError {
-    /// The settings file that was named is not there.
+    /// The settings file that was named does not exist.
     #[error("there is no settings file {}", file.display())]
     #[failure(Invalid, "settings_file_missing")]
     #[hint(if let Origin::Environment(name) = origin, "unset {name}")]
     #[hint(else, "leave --config out to use the usual places")]
     NoFile { file: PathBuf, origin: Origin },
-    /// The settings file is there and cannot be read.
+    /// The settings file cannot be read.
     #[error("cannot read the settings file {}: {source}", file.display())]
     #[failure(Invalid, "settings_file_unreadable")]
     Unreadable { file: PathBuf, source: io::Error },
     /// The settings file is a folder, a device, or far too long.
-    #[error("{} is no settings file: not an ordinary file, or longer than 1 MiB", file.display())]
+    #[error("{} is not a settings file: not an ordinary file, or longer than 1 MiB", file.display())]
     #[failure(Invalid, "settings_file_unreadable")]
     NotSettings { file: PathBuf },
     /// A file or folder that somebody else could have written.
@@ -74,8 +74,8 @@ pub enum SettingsError {
         nearest: Option<String>,
         known: Vec<String>,
     },
-    /// A variable that looks like a key's, and is none.
-    #[error("the variable {name} stands for no key")]
+    /// A variable that looks like a key's, but is not one.
+    #[error("the variable {name} does not stand for a key")]
     #[failure(Invalid, "settings_variable_unknown")]
     #[hint(if let Some(name) = nearest, "did you mean {name}?")]
     #[hint(else, "unset {name}")]
@@ -105,7 +105,7 @@ pub enum SettingsError {
     #[hint("every key and what it takes: docs/configuration.md")]
     #[details(key)]
     Missing { key: String },
-    /// A context that nothing describes.
+    /// A context that is not configured.
     #[error("there is no context {name:?}")]
     #[failure(NotFound, "context_unknown")]
     #[hint(if let Some(name) = suggest::alike(name, known.iter().map(String::as_str)), "did you mean {}?", shell::word(name))]
@@ -132,8 +132,8 @@ pub enum SettingsError {
     #[failure(Invalid, "context_local_is_embedded")]
     #[hint("give the context another name, e.g. [context.prod.control]")]
     LocalIsEmbedded { key: String },
-    /// No folder to keep anything in.
-    #[error("neither NEXUS_HOME nor HOME is set, so there is no folder to keep anything in")]
+    /// There is no data folder.
+    #[error("neither NEXUS_HOME nor HOME is set, so there is no data folder")]
     #[failure(Invalid, "home_unknown")]
     #[hint("export NEXUS_HOME=/path/to/a/folder")]
     NoHome,

@@ -101,7 +101,7 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         path: "context.NAME.tokens",
-        help: "What access tokens say of themselves, and which are accepted.",
+        help: "The claims of access tokens, and which tokens are accepted.",
         keys: tokens::KEYS,
     },
 ];
@@ -117,7 +117,7 @@ const TOP: &[Key] = &[Key {
 pub const PLAIN_VARIABLES: &[(&str, &str)] = &[
     ("NEXUS_CONFIG", "The settings file, like --config."),
     ("NEXUS_CONTEXT", "The context, like --context."),
-    ("NEXUS_HOME", "The folder under which Nexus keeps all that it keeps on a machine."),
+    ("NEXUS_HOME", "The folder under which Nexus keeps everything on a machine."),
     ("NEXUS_LOG", "A filter of what is logged, e.g. nexus=debug,sqlx=warn; beats -v and log.level."),
     ("NEXUS_MIGRATIONS_SET", "The folder of a set's files; SET stands for its name in capitals, '-' as '_'."),
     ("NEXUS_PG_BIN", "Short for NEXUS_LOCAL_POSTGRES_BIN."),

@@ -18,7 +18,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "postgres_bin",
         kind: Kind::Path,
-        default: Default::Words("looked for on PATH, through pg_config and in the distributions' folders"),
+        default: Default::Words("searched for on PATH, through pg_config and in the distributions' folders"),
         help: "The folder of PostgreSQL's server programs.",
     },
     Key {

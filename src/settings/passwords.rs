@@ -32,7 +32,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "memory_kib",
         kind: Kind::Number(19_456, 65_536),
         default: Default::Value("19456"),
-        help: "KiB of memory for one Argon2id hash; older, cheaper hashes are made anew at sign-in.",
+        help: "KiB of memory for one Argon2id hash; older, cheaper hashes are recomputed at sign-in.",
     },
     Key {
         name: "passes",
@@ -51,25 +51,25 @@ pub(super) const KEYS: &[Key] = &[
         name: "guesses",
         kind: Kind::Number(3, 100),
         default: Default::Value("10"),
-        help: "Wrong passwords in a row after which an account lets nobody in for a while.",
+        help: "Wrong passwords in a row after which an account is locked for a while.",
     },
     Key {
         name: "wait_minutes",
         kind: Kind::Number(1, 1_440),
         default: Default::Value("15"),
-        help: "How many minutes such an account waits.",
+        help: "How many minutes such an account stays locked.",
     },
     Key {
         name: "reset_ttl_minutes",
         kind: Kind::Number(5, 1_440),
         default: Default::Value("60"),
-        help: "How many minutes a token that resets a password is good for.",
+        help: "How many minutes a token that resets a password is valid.",
     },
     Key {
         name: "retention_days",
         kind: Kind::Number(1, 3_650),
         default: Default::Value("30"),
-        help: "How many days a deleted user can be had back before it is erased.",
+        help: "How many days a deleted user can be undeleted before they are erased.",
     },
 ];
 

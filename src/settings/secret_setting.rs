@@ -25,7 +25,7 @@ impl SecretSetting {
 
 /// The secret that a setting refers to could not be read.
 #[derive(Debug, thiserror::Error, Failure)]
-#[error("{key} wants {reference}, {}", why(reason))]
+#[error("{key} refers to {reference}, {}", why(reason))]
 #[failure(transparent(reason))]
 #[hints(reason.hints())]
 #[hint(if let SecretError::Unset(name) = reason, "export {name}, or let {key} refer to a file: file:PATH")]

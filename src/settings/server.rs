@@ -56,13 +56,13 @@ pub(super) const USER: Key = Key {
     name: "user",
     kind: Kind::Text,
     default: Default::Required,
-    help: "The role to log in as; it must be able to make databases and roles.",
+    help: "The role to log in as; it must be able to create databases and roles.",
 };
 pub(super) const PASSWORD: Key = Key {
     name: "password",
     kind: Kind::Secret,
     default: Default::Words("none"),
-    help: "Where the role's password lies: env:NAME, file:PATH or cmd:PROGRAM ARGS.",
+    help: "Where the role's password is stored: env:NAME, file:PATH or cmd:PROGRAM ARGS.",
 };
 pub(super) const TLS: Key = Key {
     name: "tls",
@@ -85,7 +85,7 @@ pub(super) const CLUSTER_KEYS: &[Key] = &[
         name: "database",
         kind: Kind::Text,
         default: Default::Value("postgres"),
-        help: "The maintenance database: where Nexus connects to make others.",
+        help: "The maintenance database: where Nexus connects to create others.",
     },
     PASSWORD,
     TLS,

@@ -35,14 +35,14 @@ pub(super) const KEYS: &[Key] = &[
         name: "driver",
         kind: Kind::Word(&["local", "garage"]),
         default: Default::Value("local"),
-        help: "How buckets and scoped keys are made: local is the S3 endpoint that nexus itself serves. Other stores are registered by nexus store add.",
+        help: "How buckets and scoped keys are created: local is the S3 endpoint that nexus itself serves. Other stores are registered by nexus store add.",
     },
     Key { name: "endpoint", kind: Kind::Url, default: Default::Required, help: "The S3 endpoint's URL." },
     Key {
         name: "admin_endpoint",
         kind: Kind::Url,
         default: Default::Words("none; driver garage needs it"),
-        help: "Where buckets and keys are made, if that is elsewhere: the URL of Garage's admin interface.",
+        help: "Where buckets and keys are created, if that is elsewhere: the URL of Garage's admin interface.",
     },
     Key {
         name: "region",
@@ -54,7 +54,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "admin_token",
         kind: Kind::Secret,
         default: Default::Required,
-        help: "Where the token lies with which buckets and keys are made.",
+        help: "Where the token is stored with which buckets and keys are created.",
     },
 ];
 

@@ -27,7 +27,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "invitation_ttl_hours",
         kind: Kind::Number(1, 8_760),
         default: Default::Value("168"),
-        help: "How many hours an invitation of a tenant's first admin is good for.",
+        help: "How many hours an invitation of a tenant's first admin is valid.",
     },
     Key {
         name: "retention_days",

@@ -35,7 +35,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "ttl_minutes",
         kind: Kind::Number(1, 60),
         default: Default::Value("15"),
-        help: "How many minutes an access token is good where nothing else is asked for.",
+        help: "How many minutes an access token is valid where nothing else is asked for.",
     },
     Key {
         name: "development_keys",

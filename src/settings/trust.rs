@@ -42,7 +42,7 @@ pub enum Distrust {
         mode: u32,
     },
     /// It could not be looked at.
-    #[error("cannot look at {}: {source}", at.display())]
+    #[error("cannot check {}: {source}", at.display())]
     Unknown {
         /// The part.
         at: PathBuf,

@@ -33,7 +33,7 @@ async fn the_first_up_makes_it_the_second_finds_it_and_down_keeps_the_data() {
     let first = home.stack.up(&notes).await.unwrap();
     eprintln!("first up: {:?}", began.elapsed());
     let notes = notes.0.into_inner().unwrap();
-    assert!(notes[0].starts_with("making a private PostgreSQL 1"), "{notes:?}");
+    assert!(notes[0].starts_with("creating a private PostgreSQL 1"), "{notes:?}");
     execute(&first, "create table kept (n bigint); insert into kept values (7)").await.unwrap();
     assert_eq!(get(&first.s3.endpoint, "/_nexus/v1/health").await.unwrap(), "HTTP/1.1 200 OK");
 

@@ -22,17 +22,16 @@ pub(super) async fn run(args: ListArgs, on: &Invocation) -> CommandResult {
     let mut filter =
         AuditFilter { tenant, action, caller: caller_wanted, since, until, operation, before: None };
     let asked = args.page.page(&on.screen);
-    let written =
-        pages::write(on, asked, ("rows", "what was before"), async |page, after: Option<&AuditView>| {
-            filter.before = after.map(|row| row.sequence);
-            let rows = audit::list(&mut app.control, &caller, &filter, page).await?;
-            if let (true, Some(name)) = (rows.is_empty() && page.page == 1 && after.is_none(), &args.tenant) {
-                // No row may mean that there never was such a tenant.
-                tenants::get(&mut app.control, &caller, name).await?;
-            }
-            Ok(Found { rows, place: None })
-        })
-        .await?;
+    let written = pages::write(on, asked, ("rows", "older rows"), async |page, after: Option<&AuditView>| {
+        filter.before = after.map(|row| row.sequence);
+        let rows = audit::list(&mut app.control, &caller, &filter, page).await?;
+        if let (true, Some(name)) = (rows.is_empty() && page.page == 1 && after.is_none(), &args.tenant) {
+            // No row may mean that there never was such a tenant.
+            tenants::get(&mut app.control, &caller, name).await?;
+        }
+        Ok(Found { rows, place: None })
+    })
+    .await?;
     pages::say_if_empty(on, written, "rows match");
     Ok(Exit::Done)
 }

@@ -33,32 +33,32 @@ EXAMPLES
   nexus audit list --action tenant.delete
   nexus -o json audit list --caller machine:ann --since 2026-11-01T00:00:00Z --all")]
     List(ListArgs),
-    /// Check that nobody changed the log since it was written
+    /// Verify that the log was not tampered with
     ///
-    /// Computes the hash of every row anew, and compares it with the one that is stored, with the
-    /// recorded end of the chain, and with anchors where they are given. Only an anchor shows that
-    /// the newest rows were cut off and the end set back. Exit code 9 and the first bad position
-    /// when something is wrong.
+    /// Recomputes the hash of every row and compares it with the stored one, with the recorded end
+    /// of the chain, and with the anchors that are given. Only an anchor reveals that the newest
+    /// rows were removed and the end was reset. When something is wrong, names the first bad
+    /// position and exits with 9.
     #[command(after_help = "\
 EXAMPLES
   nexus audit verify
   nexus audit verify --anchor /mnt/elsewhere/nexus-anchors
   nexus audit verify --file audit.jsonl --anchor nexus-anchors      needs no database")]
     Verify(VerifyArgs),
-    /// Tell the end of the chain, to be kept elsewhere
+    /// Print the latest audit hash, to store elsewhere
     ///
-    /// Verifies the log first: one that was tampered with gets no anchor. With a file, the anchors
-    /// in it must lie on the chain before another is appended. Keep the file where nobody who can
-    /// change the database can change it.
+    /// Verifies the log first: one that was tampered with gets no anchor. With --file, the anchors
+    /// already in the file must match the chain before a new one is appended. Keep the file where
+    /// nobody who can change the database can change it.
     #[command(after_help = "\
 EXAMPLES
   nexus audit anchor --file /mnt/elsewhere/nexus-anchors      each night
   nexus audit anchor | mail -s 'nexus anchor' auditor@example.com")]
     Anchor(AnchorArgs),
-    /// Write rows in order, with the hashes that prove them
+    /// Export rows in order, with the hashes that prove them
     ///
-    /// The rows are those from the first in the period to the last, so that they are one piece of
-    /// the chain. What is written is verified with nexus audit verify --file, without the database.
+    /// The export runs from the first row of the period to the last, so that it is one unbroken
+    /// piece of the chain. Verify it with nexus audit verify --file, which needs no database.
     #[command(after_help = "\
 EXAMPLES
   nexus audit export --file audit.jsonl
@@ -70,10 +70,10 @@ EXAMPLES
 /// Arguments of `nexus audit list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only those of this tenant, also if it is gone
+    /// Only those of this tenant, even if it was purged
     #[arg(long, value_name = "SLUG|ID", add = complete::tenants())]
     tenant: Option<TenantRef>,
-    /// Only actions that begin so
+    /// Only actions that start with this
     #[arg(long, value_name = "PREFIX")]
     action: Option<String>,
     /// Only those of this caller, e.g. machine:ann
@@ -104,7 +104,7 @@ pub struct PeriodArgs {
 /// Arguments of `nexus audit verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Compare the anchors in this file, or - for standard input
+    /// Compare with the anchors in this file, or - for standard input
     #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
     anchor: Option<Input>,
     /// Verify this export instead of the database, or - for standard input
@@ -115,7 +115,7 @@ pub struct VerifyArgs {
 /// Arguments of `nexus audit anchor`.
 #[derive(Debug, Args)]
 pub struct AnchorArgs {
-    /// Append to this file, after its anchors were compared
+    /// Append to this file, after comparing its anchors
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: Option<PathBuf>,
 }
@@ -126,7 +126,7 @@ pub struct ExportArgs {
     /// Which time
     #[command(flatten)]
     period: PeriodArgs,
-    /// How rows are written
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
     format: Format,
     /// Write this new file, 0600, instead of standard output

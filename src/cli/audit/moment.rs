@@ -16,7 +16,7 @@ pub(super) enum Moment {
 
 /// Why a text is no moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a moment is a time like 2026-11-21T08:00:00Z, or how long ago: 90s, 30m, 2h, 7d, 4w")]
+#[error("give a time like 2026-11-21T08:00:00Z, or an age: 90s, 30m, 2h, 7d, 4w")]
 pub(super) struct MomentError;
 
 impl Moment {

@@ -51,7 +51,7 @@ pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
     }
     if verified.anchors < given {
         let early = given - verified.anchors;
-        on.screen.warn(&format!("{early} of {given} anchors are of rows before this export's first"));
+        on.screen.warn(&format!("{early} of {given} anchors are for rows before the first of this export"));
     }
     Ok(Exit::Done)
 }

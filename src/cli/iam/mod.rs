@@ -26,19 +26,19 @@ pub struct IamArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a realm's roles, groups and grants as a file declares them
+    /// Apply a file that declares a realm's roles, groups and grants
     ///
-    /// Shows what is different, and changes it in one transaction. What the file names is made to be
-    /// as it says; what it does not name is left alone, or with --prune taken away. The roles Admin,
+    /// Shows the differences, and applies them in one transaction. What the file names becomes as
+    /// the file says; what it does not name stays, or is removed with --prune. The roles Admin,
     /// Manager, User and Viewer always stay, and so does the last administrator.
     #[command(after_help = "\
 EXAMPLES
-  nexus --dry-run iam apply acme.toml --tenant acme          what is different
+  nexus --dry-run iam apply acme.toml --tenant acme          the differences
   nexus --yes iam apply acme.toml --prune --tenant acme
 
-The file is TOML, of 4 MiB at most. One without any table is refused with --prune.
+The file is TOML, at most 4 MiB. With --prune, a file without any table is refused.
   [permissions]
-  \"invoice:create\" = \"make invoices\"
+  \"invoice:create\" = \"create invoices\"
   [roles.Accountant]
   permissions = [\"invoice:*\", { allow = \"report:read\", when = \"owner\" }]
   [groups.Finance]
@@ -56,7 +56,7 @@ pub struct ApplyArgs {
     /// The declaration, or '-' for standard input
     #[arg(value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
     pub file: Input,
-    /// Take away the roles, groups and grants that it does not name
+    /// Remove the roles, groups and grants that it does not name
     #[arg(long)]
     pub prune: bool,
     /// Which realm
@@ -76,12 +76,12 @@ pub async fn run(args: IamArgs, on: &Invocation) -> CommandResult {
         document.require_a_table()?;
     }
     if args.prune && !on.global.dry_run {
-        prompt::confirm(on, "take away the roles, groups and grants that the file does not name")?;
+        prompt::confirm(on, "removing the roles, groups and grants that the file does not name")?;
     }
     let mut realm = args.realm.open(on).await?;
     let found = apply::apply(&mut realm, &on.caller(), &document, args.prune).await?;
     if found.is_empty() {
-        on.screen.note("the realm is as the file declares it; nothing was changed");
+        on.screen.note("the realm already matches the file; nothing was changed");
     }
     on.screen.list(found)?;
     Ok(Exit::Done)

@@ -146,7 +146,7 @@ impl Thing for RoleDetail {
         for (pattern, names) in &self.covers {
             let which = match pattern.as_str() {
                 "*:*" => "everything".to_owned(),
-                _ if names.is_empty() => format!("{pattern}: nothing that is registered"),
+                _ if names.is_empty() => format!("{pattern}: no registered permission"),
                 _ => format!("{pattern}: {}", names.join(", ")),
             };
             fields.push(("covers", which));

@@ -17,7 +17,7 @@ pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
   nexus migrate plan --all --out plan.json
   nexus migrate apply --plan plan.json
-  nexus --dry-run migrate apply --plan plan.json      whether it still holds";
+  nexus --dry-run migrate apply --plan plan.json      whether it still applies";
 
 /// Arguments of `nexus migrate apply`.
 #[derive(Debug, Args)]

@@ -35,7 +35,7 @@ pub(super) struct WhichArgs {
     /// Every tenant
     #[arg(long, conflicts_with = "conditions")]
     pub all: bool,
-    /// Those that meet all these conditions; may be repeated
+    /// Tenants that meet all these conditions; may be repeated
     #[arg(long = "where", value_name = "KEY=VALUE,…")]
     pub conditions: Vec<Condition>,
 }
@@ -59,10 +59,10 @@ pub(super) struct FilesArgs {
     /// Only this set; may be repeated
     #[arg(long = "set", value_name = "NAME")]
     pub sets: Vec<String>,
-    /// Up to this version of the one set, and no further
+    /// Only up to this version of the one set
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(i64).range(1..))]
     pub to: Option<i64>,
-    /// Only tenants that failed when they were last tried, or only the others
+    /// Only tenants whose last attempt failed, or only the others
     #[arg(long, value_name = "WHICH", value_parser = arguments::word(Only::ALL, Only::as_str))]
     pub only: Option<Only>,
 }
@@ -71,7 +71,7 @@ pub(super) struct FilesArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Pace")]
 pub(super) struct PaceArgs {
-    /// Who goes first: waves separated by ';', each NAME=SLUG,SLUG…, N%, N or rest
+    /// The waves in order, separated by ';': each NAME=SLUG,SLUG…, N%, N or rest
     #[arg(long, value_name = "WAVES", default_value = "rest")]
     pub wave: Waves,
     /// Wait this long after each wave
@@ -80,17 +80,17 @@ pub(super) struct PaceArgs {
     /// Migrate this many tenants at once on each server, within its limit of connections
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: u16,
-    /// Begin no more tenants once more than these have failed; without it one failure stops all
+    /// Start no more tenants once more than these have failed; without it, one failure stops all
     /// waves but the last
     #[arg(long, value_name = "N|P%")]
     pub max_failures: Option<Limit>,
-    /// Try a tenant again this often after a lock timeout, a deadlock or a serialisation failure
+    /// Retry a tenant this many times after a lock timeout, a deadlock or a serialisation failure
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub retries: u32,
-    /// Let a statement wait this long for a lock, then step back; 0s: as long as it takes
+    /// How long a statement may wait for a lock before it is cancelled; 0s: no limit
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = span)]
     pub ddl_lock_timeout: Duration,
-    /// Let a statement take this long; 0s: as long as it takes
+    /// How long a statement may take; 0s: no limit
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = span)]
     pub statement_timeout: Duration,
 }

@@ -10,35 +10,36 @@ use super::set::open_to_read;
 use super::sources::SourceArgs;
 use crate::features::migrations::SetName;
 use crate::features::migrations::lint::{self, Finding, State};
+use crate::kernel::text::counted;
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
-  nexus migrate lint                        what no tenant is to get unseen
+  nexus migrate lint                        the files that some tenant has not run yet
   nexus migrate lint shop --all-files
   nexus migrate lint shop --source ./migrations     the files of this checkout
   nexus migrate lint --file migrations/20260101120000_add_orders.sql     needs no installation
   nexus -o json migrate lint | jq -r '.[] | select(.state == \"fails\") | .instead'
 
-A file is let off a rule by a line before its first statement, e.g.
+To waive a rule, add a line before the file's first statement, e.g.
   -- nexus: allow ban-drop-table because no program uses it since May
 The rules are listed in docs/migrations.md.";
 
 /// Arguments of `nexus migrate lint`.
 #[derive(Debug, Args)]
 pub(super) struct LintArgs {
-    /// The sets; all of the operator's own without a name
+    /// The sets; without a name, all that an operator added
     #[arg(value_name = "SET", add = complete::migration_sets())]
     pub sets: Vec<SetName>,
     /// Where their files are
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Look at this file; may be repeated
+    /// Check this file; may be repeated
     #[arg(long = "file", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
-    /// Look at the files, too, that every tenant has
+    /// Also check files that every tenant has run
     #[arg(long)]
     pub all_files: bool,
-    /// Ask the rules, too, that are matters of taste or of care
+    /// Also apply the rules about style and caution
     #[arg(long)]
     pub strict: bool,
 }
@@ -65,7 +66,11 @@ pub(super) async fn run(args: &LintArgs, on: &Invocation) -> CommandResult {
     let (failed, waived) = (count(State::Fails), count(State::Waived));
     let files = subjects.len();
     on.screen.list(findings)?;
-    on.screen.note(&format!("{files} file(s) looked at: {failed} broken rule(s), {waived} waived"));
+    on.screen.note(&format!(
+        "checked {}: {}, {waived} waived",
+        counted(files, "file"),
+        counted(failed, "broken rule")
+    ));
     Ok(if failed > 0 { Exit::Integrity } else { Exit::Done })
 }
 

@@ -39,60 +39,60 @@ impl MigrateArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Say which folders of migrations belong in every tenant
+    /// Manage the folders of migrations that every tenant gets
     #[command(subcommand)]
     Set(set::SetVerb),
-    /// Make the file of a new migration, to be filled in
+    /// Create the file of a new migration
     ///
     /// Its version is the time in UTC, as sqlx writes it, and always the newest of its set.
     #[command(after_help = new::AFTER_HELP)]
     New(new::NewArgs),
-    /// Find what will lock, rewrite or break, with the safer way
+    /// Find what would lock, rewrite or break something, and the safer way
     ///
-    /// Looks at the files that some tenant has yet to get, and runs nothing. The exit code is 9 when
-    /// a rule is broken and the file does not waive it, with a reason, in its header.
+    /// Checks the files that some tenant has not run yet, and runs nothing. The exit code is 9 when
+    /// a rule is broken and the file's header does not waive it with a reason.
     #[command(after_help = lint::AFTER_HELP)]
     Lint(lint::LintArgs),
     /// Show what would run where, and in which waves
     ///
-    /// Decided by the registry and the files alone; no tenant is asked. Changes nothing.
+    /// Computed from the control database and the files alone; no tenant is contacted. Changes nothing.
     #[command(after_help = plan::AFTER_HELP)]
     Plan(plan::PlanArgs),
-    /// Do what a saved plan says, if it still holds
+    /// Apply a saved plan, unless something changed since
     ///
-    /// Nothing is done where the files, or the tenants that lack something, are not what they were
-    /// when the plan was made: the exit code is 5 then.
+    /// If the files, or the tenants with pending migrations, have changed since the plan was made,
+    /// nothing is done and the exit code is 5.
     #[command(after_help = apply::AFTER_HELP)]
     Apply(apply::ApplyArgs),
-    /// Bring tenants to the newest version of every set
+    /// Migrate tenants to the newest version of every set
     ///
-    /// Plans and applies in one. Costs next to nothing where nobody lacks anything. A tenant that
-    /// fails is left as it was, reported, and does not stop the others of its wave; the exit code
-    /// is 6 then, and the same command again tries those alone. A run whose process was killed is
-    /// taken up where it stood.
+    /// Plans and applies in one. Takes next to no time when nothing is pending. A tenant that fails
+    /// is left as it was, is reported, and does not stop the others of its wave; the exit code is
+    /// then 6, and running the command again retries only those. A run whose process was killed is
+    /// resumed where it stopped.
     #[command(after_help = tenants::AFTER_HELP)]
     Tenants(Box<tenants::TenantsArgs>),
-    /// Look at runs, go on with them, stop them, take them back
+    /// List, resume, cancel and roll back runs
     #[command(subcommand)]
     Runs(runs::RunsVerb),
-    /// Show which tenant is at which version, without asking one
+    /// Show which tenants are at which version, without contacting them
     ///
-    /// Of each set how many tenants are at which version, and who is not at the newest, since when,
-    /// and what the last run met there. It comes from the control database alone.
+    /// For each set: how many tenants are at which version, which are not at the newest, since
+    /// when, and the last run's error there. Reads only the control database.
     #[command(after_help = status::AFTER_HELP)]
     Status(status::StatusArgs),
-    /// Ask every tenant whether its schema is what it should be
+    /// Check every tenant's schema for drift
     ///
     /// Compares the histories with the files and with the control database, finds indexes that a
-    /// failed build left, and compares the schema itself with the template's. What differs is asked
-    /// twice, so that a change under way is no drift. Changes nothing.
+    /// failed build left, and compares the schema with the template's. Differences are checked
+    /// twice, so that a change in progress is not reported as drift. Changes nothing.
     #[command(after_help = verify::AFTER_HELP)]
     Verify(verify::VerifyArgs),
-    /// Run what is to come on copies of the tenants that are most unlike the rest
+    /// Try pending migrations on copies of the most unusual tenants
     ///
-    /// Copies the largest, the one with the most rows and those whose schema differs; runs the files
-    /// there; tells how long each takes, what it locks and what it writes anew; drops the copies;
-    /// and says what to expect of the fleet. No tenant is changed.
+    /// Copies the largest tenant, the one with the most rows and those whose schema differs; runs
+    /// the files there; reports how long each takes, what it locks and what it rewrites; drops the
+    /// copies; and forecasts a run over the fleet. No tenant is changed.
     #[command(after_help = rehearse::AFTER_HELP)]
     Rehearse(rehearse::RehearseArgs),
 }

@@ -27,7 +27,7 @@ pub(super) struct NewArgs {
     /// Where the set's files are
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Make a second file, for the way back
+    /// Also create a .down.sql file, for rolling back
     #[arg(long)]
     pub reversible: bool,
     /// Run it outside a transaction

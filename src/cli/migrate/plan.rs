@@ -64,7 +64,7 @@ pub(super) async fn run(args: PlanArgs, on: &Invocation) -> CommandResult {
         let saved = PlanFile::new(&request, &planned);
         let text = serde_json::to_string_pretty(&saved).unwrap_or_default();
         own_files::write_public(&file, text.as_bytes(), args.force, &own_files::is_plan)?;
-        on.screen.note(&format!("do it: nexus migrate apply --plan {}", shell::path(&file)));
+        on.screen.note(&format!("apply it: nexus migrate apply --plan {}", shell::path(&file)));
     }
     on.screen.thing(&PlanView::of(&planned))?;
     Ok(Exit::Done)

@@ -9,6 +9,7 @@ use super::sources::SourceArgs;
 use crate::app::App;
 use crate::features::fleet::{self, Reach, Rehearsal, RehearseRequest, Rehearsed, Step};
 use crate::kernel::AnyFailure;
+use crate::kernel::text::counted;
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
@@ -71,7 +72,7 @@ fn tell(rehearsal: &Rehearsal, on: &Invocation) -> Result<(), AnyFailure> {
     for clone in &rehearsal.clones {
         on.screen.note(&format!("{} {verb}: {}, {} kB", clone.tenant, clone.why, clone.bytes / 1024));
         for line in &clone.not_copied {
-            on.screen.warn(&format!("the copy of {} lacks something: {line}", clone.tenant));
+            on.screen.warn(&format!("the copy of {} is incomplete: {line}", clone.tenant));
         }
     }
     if on.global.dry_run {
@@ -79,11 +80,11 @@ fn tell(rehearsal: &Rehearsal, on: &Invocation) -> Result<(), AnyFailure> {
     }
     let forecast = &rehearsal.forecast;
     on.screen.note(&match &forecast.longest {
-        None => "nothing is to come in any tenant".to_owned(),
+        None => "no tenant has pending migrations".to_owned(),
         Some(longest) => format!(
-            "forecast: {} tenant(s), {} at a time on each server: about {} ms in all, {} ms in {longest}; a table \
-             lets nobody in for up to {} ms",
-            forecast.tenants,
+            "forecast: {}, {} at a time on each server: about {} ms in all, {} ms in {longest}; longest \
+             exclusive lock: {} ms",
+            counted(forecast.tenants, "tenant"),
             forecast.jobs,
             forecast.milliseconds,
             forecast.longest_milliseconds,

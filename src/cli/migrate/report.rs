@@ -171,7 +171,7 @@ fn junit(report: &RunReport) -> String {
             }
             TenantState::LeftOut | TenantState::Pending | TenantState::Running => {
                 skipped += 1;
-                let message = if message.is_empty() { "not begun".to_owned() } else { message };
+                let message = if message.is_empty() { "not started".to_owned() } else { message };
                 let _ = write!(cases, ">\n      <skipped message=\"{message}\"/>\n    </testcase>\n");
             }
         }
@@ -180,8 +180,8 @@ fn junit(report: &RunReport) -> String {
         report.run.as_ref().map_or_else(|| "nothing to do".to_owned(), |run| format!("run {}", run.id));
     let tests = report.tenants.len();
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  {JUNIT}{name}\" \
-         tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\">\n{cases}  </testsuite>\n</testsuites>\n"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  {JUNIT}{name}\" tests=\"{tests}\" \
+         failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\">\n{cases}  </testsuite>\n</testsuites>\n"
     )
 }
 
@@ -211,14 +211,14 @@ fn seconds(tenant: &RunTenantView) -> String {
 /// As a person reads it beside a pull request.
 fn markdown(report: &RunReport) -> String {
     let Some(run) = &report.run else {
-        return format!("{MARKDOWN}nothing to do\n\nEvery tenant has everything.\n");
+        return format!("{MARKDOWN}nothing to do\n\nEvery tenant is up to date.\n");
     };
     let mut text = format!("{MARKDOWN}{}\n\n", run.state.as_str());
     let versions: Vec<String> =
         run.versions.0.iter().map(|(set, version)| format!("{set} {version}")).collect();
     let _ = write!(
         text,
-        "| run | to | tenants | done | failed | not begun | left out |\n|---|---|---|---|---|---|---|\n\
+        "| run | to | tenants | done | failed | not started | skipped |\n|---|---|---|---|---|---|---|\n\
          | {} | {} | {} | {} | {} | {} | {} |\n",
         run.id,
         cell(&versions.join(", ")),

@@ -6,11 +6,12 @@ use super::super::pages::{self, Found};
 use super::super::{CommandResult, Exit, Invocation, arguments, prompt};
 use super::how::PaceArgs;
 use super::report::{ReportArgs, tell};
-use super::views::{RunReport, WayBackView, counted, notice_texts};
+use super::views::{RunReport, WayBackView, notice_texts};
 use crate::app::App;
 use crate::features::fleet::{RunFilter, RunState, RunView, TenantState};
 use crate::kernel::Progress;
 use crate::kernel::ids::RunId;
+use crate::kernel::text::counted;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RunsVerb {
@@ -26,26 +27,26 @@ EXAMPLES
   nexus migrate runs show 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
   nexus -o json migrate runs show 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d | jq '.tenants[] | select(.state == \"failed\")'")]
     Show(ShowArgs),
-    /// Go on with a run that was stopped, that was cut short, or in which tenants failed
+    /// Resume a run that was stopped or interrupted, or in which tenants failed
     ///
-    /// With the files that it began with, whatever has become of them since.
+    /// Uses the files that the run started with, even if they have changed since.
     #[command(after_help = "\
 EXAMPLES
   nexus migrate runs resume 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
-  nexus --dry-run migrate runs resume 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d    how it stands")]
+  nexus --dry-run migrate runs resume 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d    its state")]
     Resume(ResumeArgs),
-    /// Begin no more tenants of a run
+    /// Cancel a run: start no more of its tenants
     ///
-    /// Those that are being migrated are finished by the process that is at it. A run that was stopped
-    /// is given up.
+    /// Tenants that are being migrated are finished by their process. A stopped run cannot be
+    /// resumed after that.
     #[command(after_help = "\
 EXAMPLES
   nexus migrate runs cancel 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d")]
     Cancel(CancelArgs),
-    /// Take back exactly what a run applied, where it applied it
+    /// Roll a run back in the tenants it changed
     ///
-    /// Runs the files that go down, the last first, as a run of its own. Refused before anything is
-    /// done where a file has none.
+    /// Runs the .down.sql files, the last one first, as a run of its own. Refused before anything
+    /// is done if one of them is missing.
     #[command(after_help = "\
 EXAMPLES
   nexus --dry-run migrate runs rollback 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
@@ -142,7 +143,7 @@ pub(super) async fn run(verb: RunsVerb, on: &Invocation) -> CommandResult {
                 on.screen.thing(&WayBackView::of(args.id, &way))?;
                 return Ok(Exit::Done);
             }
-            let tenants = counted(way.tenants.len());
+            let tenants = counted(way.tenants.len(), "tenant");
             let what = format!("rolling back run {} in {tenants}", args.id);
             prompt::confirm(on, &what)?;
             let outcome = fleet.roll_back(&mut app.control, &caller, args.id, pace, watch).await?;

@@ -15,7 +15,7 @@ pub struct WideSelection {
     /// Every tenant: the default
     #[arg(long, conflicts_with = "conditions")]
     pub all: bool,
-    /// Only those that meet all these conditions; may be repeated
+    /// Only tenants that meet all these conditions; may be repeated
     #[arg(long = "where", value_name = "KEY=VALUE,…")]
     pub conditions: Vec<Selector>,
 }

@@ -13,10 +13,11 @@ use crate::features::migrations::{
     self, AddSet, FileView, HistoryTable, Outcome, SetChange, SetDetail, SetName, SetView, VersionView,
 };
 use crate::kernel::AnyFailure;
+use crate::kernel::text::counted;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SetVerb {
-    /// Have a folder of migrations run in every tenant from now on
+    /// Add a folder of migrations that every tenant gets
     ///
     /// The files are sqlx's: VERSION_words.sql, or VERSION_words.up.sql with VERSION_words.down.sql.
     /// Each command reads the folder again; nothing runs before nexus migrate tenants. The folder is
@@ -28,7 +29,7 @@ EXAMPLES
   nexus migrate set add reports --source reports/sql --depends-on shop \\
         --history public._sqlx_migrations_reports
 
-The first set takes the history table that sqlx migrate info looks for; each other set needs one of
+The first set uses the history table that sqlx migrate info reads; each other set needs one of
 its own.")]
     Add(AddArgs),
     /// List the sets, in the order in which they run
@@ -43,17 +44,17 @@ EXAMPLES
   nexus migrate set show shop
   nexus -o json migrate set show shop | jq '.migrations[-1]'")]
     Show(ShowArgs),
-    /// Change where a set's files are, or which sets come before it
+    /// Change where a set's files are, or which sets run before it
     #[command(after_help = "\
 EXAMPLES
   nexus migrate set update shop --source /srv/shop/migrations
   nexus migrate set update reports --depends-on shop --depends-on billing
   nexus migrate set update reports --independent")]
     Update(UpdateArgs),
-    /// Let go of a set; nothing in a tenant is dropped
+    /// Remove a set; nothing in a tenant is dropped
     ///
-    /// Refused while tenants have migrations of it, unless --forget says that Nexus is to know no
-    /// more of them. Their tables and histories stay as they are.
+    /// Refused while tenants have migrations of it, unless --forget removes Nexus's record of them.
+    /// Their tables and histories stay as they are.
     #[command(after_help = "\
 EXAMPLES
   nexus migrate set remove shop
@@ -72,7 +73,7 @@ pub(super) struct AddArgs {
     /// Its history table in each tenant, of sqlx's shape [default: public._sqlx_migrations]
     #[arg(long, value_name = "SCHEMA.TABLE")]
     pub history: Option<HistoryTable>,
-    /// A set that comes before it; may be repeated
+    /// A set that runs before it; may be repeated
     #[arg(long, value_name = "SET", add = complete::migration_sets())]
     pub depends_on: Vec<SetName>,
 }
@@ -105,10 +106,10 @@ pub(super) struct UpdateArgs {
     /// The folder of its files
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub source: Option<PathBuf>,
-    /// A set that comes before it, and no others than those named; may be repeated
+    /// A set that runs before it, in place of those so far; may be repeated
     #[arg(long, value_name = "SET", add = complete::migration_sets())]
     pub depends_on: Vec<SetName>,
-    /// No set comes before it
+    /// No set runs before it
     #[arg(long, conflicts_with = "depends_on")]
     pub independent: bool,
 }
@@ -119,10 +120,10 @@ pub(super) struct RemoveArgs {
     /// The set
     #[arg(value_name = "SET", add = complete::migration_sets())]
     pub name: SetName,
-    /// Forget which tenants have migrations of it
+    /// Remove the record of which tenants have migrations of it
     #[arg(long)]
     pub forget: bool,
-    /// The name once more, in a script
+    /// Repeat the name to confirm, in a script
     #[arg(long, value_name = "SET")]
     pub confirm: Option<SetName>,
 }
@@ -174,7 +175,7 @@ async fn add(args: AddArgs, app: &mut App, on: &Invocation) -> CommandResult {
         return Ok(Exit::Done);
     }
     if outcome == Outcome::Unchanged {
-        on.screen.note(&format!("set {} is there already; nothing was changed", add.name));
+        on.screen.note(&format!("set {} already exists; nothing was changed", add.name));
     }
     on.screen.thing(&migrations::show_set(&mut app.control, &sources, add.name.as_str()).await?)?;
     Ok(Exit::Done)
@@ -187,9 +188,11 @@ async fn update(args: UpdateArgs, app: &mut App, on: &Invocation) -> CommandResu
     let change = (&change, &sources);
     let outcome = migrations::update_set(&mut app.control, &on.caller(), &args.name, change, dry_run).await?;
     match outcome {
-        Outcome::Changed if dry_run => on.screen.note("nothing is changed; this is how it stands:"),
+        Outcome::Changed if dry_run => on.screen.note("nothing was changed; the current values are:"),
         Outcome::Changed => {}
-        Outcome::Unchanged => on.screen.note(&format!("set {} is so already", args.name)),
+        Outcome::Unchanged => {
+            on.screen.note(&format!("set {} is already so; nothing was changed", args.name))
+        }
     }
     on.screen.thing(&migrations::show_set(&mut app.control, &sources, args.name.as_str()).await?)?;
     Ok(Exit::Done)
@@ -201,7 +204,10 @@ async fn remove(args: &RemoveArgs, app: &mut App, on: &Invocation) -> CommandRes
     let sources = SourceArgs::default().with_settings(on)?;
     let view = migrations::show_set(&mut app.control, &sources, name).await?;
     if !on.global.dry_run {
-        let shown = [format!("set {name}: {tenants} tenant(s) keep its tables, and Nexus forgets them")];
+        let shown = [format!(
+            "set {name}: its tables stay in {}, and Nexus removes its record of them",
+            counted(tenants, "tenant")
+        )];
         let given = args.confirm.as_ref().map(SetName::as_str);
         prompt::confirm_word(on, &format!("removing set {name}"), &shown, name, given)?;
         migrations::remove_set(&mut app.control, &on.caller(), &args.name, args.forget).await?;

@@ -14,9 +14,9 @@ use crate::kernel::AnyFailure;
 pub(super) struct SourceArgs {
     /// The folder of a set's files, for this command only; may be repeated
     ///
-    /// Without SET= that of the one set that is meant. It goes before NEXUS_MIGRATIONS_SET, which goes
-    /// before [context.NAME.migrations] in nexus.toml, which goes before what nexus migrate set add
-    /// was given.
+    /// Without SET=, the folder of the one set that is meant. It takes precedence over
+    /// NEXUS_MIGRATIONS_SET, which takes precedence over [context.NAME.migrations] in nexus.toml,
+    /// which takes precedence over what nexus migrate set add recorded.
     #[arg(long = "source", value_name = "[SET=]DIR", value_hint = clap::ValueHint::DirPath)]
     pub sources: Vec<SourceArg>,
 }

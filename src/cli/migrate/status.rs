@@ -9,6 +9,7 @@ use super::sources::SourceArgs;
 use crate::app::App;
 use crate::features::fleet::{self, FleetError, StatusReport, Straggler, VersionCount};
 use crate::kernel::AnyFailure;
+use crate::kernel::text::counted;
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
@@ -16,7 +17,7 @@ EXAMPLES
   nexus migrate status --where cluster=eu1
   nexus -o json migrate status | jq '.sets[] | {set, newest, behind}'
   nexus -o id migrate status                the slugs of those that are not at the newest version
-  nexus migrate status --exit-code          in a script: exit code 9 when somebody is behind";
+  nexus migrate status --exit-code          in a script: exit code 9 when a tenant is behind";
 
 /// Most stragglers that are shown on a terminal, unless all are asked for.
 const SHOWN: usize = 20;
@@ -30,7 +31,7 @@ pub(super) struct StatusArgs {
     /// Exit with 9 when some are behind
     #[arg(long)]
     pub exit_code: bool,
-    /// Show everybody who is not at the newest version, however many they are
+    /// Show every tenant that is not at the newest version, however many there are
     #[arg(long)]
     pub stragglers: bool,
 }
@@ -65,16 +66,16 @@ fn tell(report: &StatusReport, everybody: bool, on: &Invocation) -> Result<(), A
     }
     for set in &report.kept {
         on.screen.note(&format!(
-            "the folder of set {set} is not on this machine: its newest file is the newest that a run has kept"
+            "the folder of set {set} is not on this machine: its newest version is taken from the files of earlier runs"
         ));
     }
     for group in &report.left_out {
         let who = if group.tenants.len() > SHOWN {
-            format!("{} tenants", group.tenants.len())
+            counted(group.tenants.len(), "tenant")
         } else {
             group.tenants.join(", ")
         };
-        on.screen.note(&format!("left out: {who} ({}: {})", group.state, group.reason));
+        on.screen.note(&format!("skipped: {who} ({}: {})", group.state, group.reason));
     }
     Ok(())
 }

@@ -22,8 +22,8 @@ EXAMPLES
   nexus migrate tenants --all --report junit=migrate.xml --report markdown=migrate.md
   nexus migrate tenants --all --shard 1/4   on one of four machines that share the run
 
-Exit codes: 0 done, or nothing to do; 6 some tenants failed or were not begun; 7 another run is
-under way; 8 a server does not answer; 130 interrupted. 'nexus tenant list --help' describes the
+Exit codes: 0 done, or nothing to do; 6 some tenants failed or were not started; 7 another run is in
+progress; 8 a server does not answer; 130 interrupted. 'nexus tenant list --help' describes the
 conditions of --where.";
 
 /// Arguments of `nexus migrate tenants`.
@@ -44,8 +44,8 @@ pub(super) struct TenantsArgs {
     /// How long to wait
     #[command(flatten)]
     pub wait: WaitArgs,
-    /// Share the run with other processes: this is the I-th of N. Whoever comes first begins it,
-    /// and each takes what is free
+    /// Share the run with other processes: this is the I-th of N. The first one starts it, and each
+    /// takes tenants that are free
     #[arg(long, value_name = "I/N")]
     pub shard: Option<Shard>,
     /// Where to report

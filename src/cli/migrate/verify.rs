@@ -9,16 +9,17 @@ use super::sources::SourceArgs;
 use crate::app::App;
 use crate::features::fleet::{self, Finding, Reach, Verified, VerifyRequest};
 use crate::kernel::AnyFailure;
+use crate::kernel::text::counted;
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
-  nexus migrate verify                      every tenant: who differs, and by how much
-  nexus migrate verify acme                 every difference of one, as a comparison
+  nexus migrate verify                      every tenant: which differ, and by how much
+  nexus migrate verify acme                 every difference of one, as a diff
   nexus migrate verify --where cluster=eu1 --jobs 8
   nexus -o json migrate verify | jq -r '.[] | select(.severity == \"error\") | .tenant'
 
-Exit codes: 0 nothing differs, though some may be behind; 9 some differ; 6 some did not answer or were
-compared with nothing; 8 no server answered. docs/verify.md says what each finding means.";
+Exit codes: 0 nothing differs, though some may be behind; 9 some differ; 6 some did not answer or
+could not be compared; 8 no server answered. docs/verify.md says what each finding means.";
 
 /// How many tenants are asked at a time on each server, unless it is said.
 const JOBS: u16 = 4;
@@ -32,16 +33,16 @@ pub(super) struct VerifyArgs {
     /// Where the files are
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Ask this many at once on each server, as far as its limit of sessions allows
+    /// Check this many tenants at once on each server, within its session limit
     #[arg(long, value_name = "N", default_value_t = JOBS, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
-    /// Tell every difference, of many tenants, too
+    /// Show every difference, also of many tenants
     #[arg(long)]
     pub diff: bool,
-    /// Read every schema in full, and take nothing for known
+    /// Read every schema in full, without relying on earlier results
     ///
-    /// Without it a schema is read whose catalogue changed since it was last read. Both find what was
-    /// committed before a tenant is asked.
+    /// Without it, a schema is read only if its catalogue changed since it was last read. Both find
+    /// everything that was committed before the check.
     #[arg(long)]
     pub full: bool,
 }
@@ -81,12 +82,13 @@ fn tell(report: &Verified, on: &Invocation) -> Result<(), AnyFailure> {
         String::new()
     } else {
         format!(
-            "; {uncompared} with other files than the template: of their schemas only indexes were looked at"
+            "; {uncompared} with other files than the template: of their schemas only indexes were checked"
         )
     };
+    let matching = if *drifted == 0 { "no drift".to_owned() } else { format!("{drifted} with drift") };
     on.screen.note(&format!(
-        "{asked} tenant(s) asked: {drifted} differ, {pending} are behind and true; {unasked} did not answer, \
-         {left_out} left out{others}"
+        "checked {}: {matching} ({pending} behind, {unasked} unreachable, {left_out} skipped){others}",
+        counted(*asked, "tenant")
     ));
     Ok(())
 }

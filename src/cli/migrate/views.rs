@@ -10,6 +10,7 @@ use crate::features::fleet::{
     WayBack,
 };
 use crate::kernel::ids::RunId;
+use crate::kernel::text::counted;
 
 /// A set in a plan, and where the tenants stand that lack something of it.
 #[derive(Debug, Serialize)]
@@ -36,6 +37,7 @@ pub(super) struct PlanView<'a> {
     files: Vec<&'a PlannedFile>,
     waves: Vec<WaveView<'a>>,
     tenants: &'a [PlannedTenant],
+    #[serde(rename = "skipped")]
     left_out: &'a [LeftOut],
 }
 
@@ -86,7 +88,7 @@ impl Thing for PlanView<'_> {
                 join(self.waves.iter().map(|wave| format!("{}: {}", wave.name, wave.tenants)).collect()),
             ),
             (
-                "left_out",
+                "skipped",
                 join(
                     self.left_out.iter().map(|it| format!("{} is {}", it.slug, it.state.as_str())).collect(),
                 ),
@@ -131,11 +133,6 @@ struct TenantBack<'a> {
     files: Vec<String>,
 }
 
-/// A count with its word.
-pub(super) fn counted(tenants: usize) -> String {
-    format!("{tenants} tenant{}", if tenants == 1 { "" } else { "s" })
-}
-
 impl<'a> WayBackView<'a> {
     pub(super) fn of(run: RunId, way: &'a WayBack) -> Self {
         let name = |set: &str, version: i64| {
@@ -168,7 +165,7 @@ impl Thing for WayBackView<'_> {
         let would = self
             .files
             .iter()
-            .map(|it| format!("{} of set {} in {}", it.file, it.set, counted(it.tenants)))
+            .map(|it| format!("{} of set {} in {}", it.file, it.set, counted(it.tenants, "tenant")))
             .collect::<Vec<_>>();
         let slugs: Vec<&str> = self.tenants.iter().take(10).map(|tenant| tenant.slug).collect();
         let more = self.tenants.len().saturating_sub(slugs.len());
@@ -212,9 +209,9 @@ impl Thing for RunReport {
                 ("failed", run.failed.to_string()),
                 ("pending", run.pending.to_string()),
                 ("running", run.running.to_string()),
-                ("left_out", run.left_out.to_string()),
+                ("skipped", run.left_out.to_string()),
                 ("wave", format!("{} of {}", run.wave, run.waves)),
-                ("takes_back", run.takes_back.map(|id| id.to_string()).unwrap_or_default()),
+                ("rolls_back", run.takes_back.map(|id| id.to_string()).unwrap_or_default()),
                 ("message", run.message.clone().unwrap_or_default()),
                 ("created_at", time_text(run.created_at)),
                 ("finished_at", run.finished_at.map(time_text).unwrap_or_default()),
@@ -309,7 +306,7 @@ impl Row for RunView {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let kind = if self.takes_back.is_some() { "back" } else { "forward" };
+        let kind = if self.takes_back.is_some() { "rollback" } else { "forward" };
         vec![
             self.id.to_string(),
             kind.to_owned(),

@@ -19,19 +19,19 @@ pub(super) struct AdoptArgs {
     /// A file that only you may read, with one line postgres://user:password@host:port/database; '-' for standard input
     #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
     pub dsn_file: Input,
-    /// Its name for people; the slug if it is left out
+    /// Its display name; without it, the slug
     #[arg(long, value_parser = arguments::display_name)]
     pub name: Option<String>,
-    /// Put a label on it, to select by; may be repeated
+    /// Add a label, for selecting tenants; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<Label>,
-    /// The name that its server is registered under; refused where it is another one
+    /// The name that its server is registered under; refused if it is on another server
     #[arg(long, value_name = "NAME", add = complete::clusters())]
     pub cluster: Option<PlaceName>,
     /// Place its bucket in this object store
     #[arg(long, value_name = "NAME", add = complete::stores())]
     pub store: Option<PlaceName>,
-    /// Let no login connect that may only because every login of the server may
+    /// Revoke PUBLIC's right to connect, so that only logins with a grant of their own can
     #[arg(long)]
     pub isolate: bool,
 }
@@ -68,9 +68,9 @@ pub(super) async fn run(args: AdoptArgs, on: &Invocation) -> CommandResult {
         AdoptOutcome::Adopted | AdoptOutcome::Finished => {
             on.screen.note(&format!("its app's environment: nexus tenant env {slug}"));
         }
-        AdoptOutcome::PasswordSealed => on.screen.note("the login's new password is sealed"),
+        AdoptOutcome::PasswordSealed => on.screen.note("sealed the login's new password"),
         AdoptOutcome::Unchanged => {
-            on.screen.note(&format!("tenant {slug} is there already; nothing was changed"));
+            on.screen.note(&format!("tenant {slug} already exists; nothing was changed"));
         }
     }
     on.screen.thing(&adopted)?;

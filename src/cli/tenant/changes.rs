@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::super::confirm::{Asking, tenants};
+use super::super::confirm::Asking;
 use super::super::{CommandResult, Exit, Invocation};
 pub(in super::super) use super::changed::ChangedView;
 use super::changed::is_skip;
@@ -19,6 +19,7 @@ use crate::features::provisioning::{
 };
 use crate::features::tenants::TenantRef;
 use crate::infra::saga::Interrupted;
+use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, BatchId, Caller, ErrorKind, Event, Failure, Progress};
 
 /// How many are changed at once, and when to give up.
@@ -27,7 +28,7 @@ pub struct Crew {
     /// Change this many at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
-    /// Begin no more once this many have failed
+    /// Start no more once this many have failed
     #[arg(long, value_name = "N")]
     pub max_failures: Option<u32>,
 }
@@ -49,7 +50,7 @@ struct SomeFailed {
 
 /// Ctrl-C came between two of many.
 #[derive(Debug, thiserror::Error, Failure)]
-#[error("stopped after {changed} of {}", tenants(*total))]
+#[error("stopped after {changed} of {}", counted(*total, "tenant"))]
 #[failure(Interrupted, "interrupted")]
 #[hint("to go on, repeat the command: what is done is left as it is")]
 #[hints(batch.map(way_back))]

@@ -38,7 +38,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
                 on.screen.note(&format!("the invitation is in {}", path.display()));
             }
             (None, Some(invitation)) => view.invitation = Some(invitation.expose_secret().to_owned()),
-            (_, None) => on.screen.warn("there is no invitation: the first admin has a password"),
+            (_, None) => on.screen.warn("no invitation was created: the first admin has a password"),
         }
     }
     on.screen.thing(&view)?;
@@ -54,7 +54,7 @@ fn say_what_next(on: &Invocation, view: &CreatedView) {
                 "its app's environment: nexus tenant env {slug}; its database: nexus tenant psql {slug}"
             ));
         }
-        Outcome::Unchanged => on.screen.note(&format!("tenant {slug} is there already; nothing was changed")),
+        Outcome::Unchanged => on.screen.note(&format!("tenant {slug} already exists; nothing was changed")),
         Outcome::Planned => {
             on.screen.note(&format!("see how far it is: nexus operation show {}", view.created.operation));
         }

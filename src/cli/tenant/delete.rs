@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::features::provisioning::{Change, Sizes, plan_delete, plan_purge};
 use crate::features::tenants::{self, TenantRef};
 use crate::kernel::Slug;
+use crate::kernel::text::counted;
 
 /// Arguments of `nexus tenant delete`.
 #[derive(Debug, Args)]
@@ -17,10 +18,10 @@ pub(super) struct DeleteArgs {
     /// Which
     #[command(flatten)]
     pub tenants: TenantSelection,
-    /// Destroy it at once and for good: nothing of it can be had back
+    /// Destroy it at once and permanently: it cannot be undeleted
     #[arg(long)]
     pub purge: bool,
-    /// Say which tenant is meant, or of several how many, where there is no terminal to type it on
+    /// Confirm the slug, or the number of several tenants, in a script
     #[arg(long, value_name = "SLUG|N")]
     pub confirm: Option<Meant>,
     /// How many
@@ -90,7 +91,7 @@ async fn one(args: &DeleteArgs, name: &TenantRef, on: &Invocation) -> CommandRes
     if !args.purge {
         let until = changed.tenant.trash.as_ref().map(|trash| trash.purge_after.date().to_string());
         let until = until.unwrap_or_default();
-        on.screen.note(&format!("kept until {until}; to have it back: nexus tenant undelete {slug}"));
+        on.screen.note(&format!("can be undeleted until {until}: nexus tenant undelete {slug}"));
     }
     on.screen.thing(&changed)?;
     Ok(Exit::Done)
@@ -104,13 +105,13 @@ fn sizes_text(sizes: Sizes) -> String {
         None => "a database that could not be measured".to_owned(),
     });
     if let Some((tables, rows)) = sizes.tables_and_rows {
-        let plural = if tables == 1 { "" } else { "s" };
-        parts.push(format!("with about {} rows in {} table{plural}", thousands(rows), thousands(tables)));
+        let (rows, tables) = (counted(thousands(rows), "row"), counted(thousands(tables), "table"));
+        parts.push(format!("with about {rows} in {tables}"));
     }
     parts.push(match sizes.objects {
         Some((objects, more)) => {
             let objects = thousands(i64::try_from(objects).unwrap_or(i64::MAX));
-            format!("and {objects} objects{}", if more { " or more" } else { "" })
+            format!("and {}{}", counted(objects, "object"), if more { " or more" } else { "" })
         }
         None => "and objects that were not counted".to_owned(),
     });

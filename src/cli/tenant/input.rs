@@ -97,7 +97,7 @@ fn csv_lines(text: &str) -> Parsed {
         let near = suggest::nearest(&unknown, FIELDS)
             .map(|near| format!("; did you mean {near}?"))
             .unwrap_or_default();
-        return vec![(1, Err(format!("there is no field {unknown:?}{near}")))];
+        return vec![(1, Err(format!("unknown field {unknown:?}{near}")))];
     }
     let column = |name: &str| header.iter().position(|field| field == name);
     let Some(slug) = column("slug") else { return vec![(1, Err("the header has no field slug".to_owned()))] };
@@ -109,7 +109,7 @@ fn csv_lines(text: &str) -> Parsed {
                 Ok(record) => record,
                 Err(error) => {
                     let number = lines.line(error.position());
-                    return (number, Err("it has not as many fields as the header".to_owned()));
+                    return (number, Err("it does not have as many fields as the header".to_owned()));
                 }
             };
             let number = lines.line(record.position());

@@ -56,33 +56,31 @@ impl TenantArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a tenant: its database, its bucket, its credentials, its first admin
+    /// Create a tenant: its database, bucket, credentials and first admin
     ///
-    /// Every step is recorded before and after it is done. Should anything stop it, the same
-    /// command finishes the work; the same command for a tenant that is there answers with it.
+    /// Every step is recorded before and after it is done. If it is interrupted, the same command
+    /// finishes the work; for a tenant that already exists, it shows that tenant.
     #[command(after_help = "\
 EXAMPLES
   nexus tenant create acme --name 'Acme Ltd' --admin-email ann@acme.example
   nexus tenant create acme --label plan=gold --label region=eu
-  nexus --dry-run tenant create acme        what would be made
-  nexus tenant create acme --cluster eu1    on this server; see nexus cluster list
+  nexus --dry-run tenant create acme        what would be created
+  nexus tenant create acme --cluster eu1    on this server: see nexus cluster list
   nexus tenant create --from tenants.csv --jobs 4
 
 A file for --from is CSV with a header, or JSON lines, with the fields slug, name, admin_email,
 labels (in CSV: key=value pairs, separated by semicolons), cluster and store; '-' reads standard
-input. When some
-fail the others are made all the same, and the exit code is 6.")]
+input. If some fail, the others are still created, and the exit code is 6.")]
     Create(Box<CreateArgs>),
-    /// Take a database that is there under Nexus, with the login that its app uses
+    /// Adopt an existing database, keeping its app's login
     ///
-    /// The app goes on with the login that it has. Nexus adds a bucket with a key, and the tenant's
-    /// realm in schema nexus; suspends, resumes and repairs the tenant like any other; and never
-    /// drops the database, its roles or its data: a purge takes away only what Nexus made. The same
-    /// command again answers with the same tenant, and seals the login's password where it is a new
-    /// one.
+    /// The app keeps its login. Nexus adds a bucket with a key, and the tenant's realm in schema
+    /// nexus; suspends, resumes and repairs the tenant like any other; and never drops the
+    /// database, its roles or its data: a purge removes only what Nexus created. Running the
+    /// command again shows the same tenant, and seals the login's password if it has changed.
     #[command(after_help = "\
 EXAMPLES
-  nexus --dry-run tenant adopt acme --dsn-file acme.dsn     what is checked, and what would be made
+  nexus --dry-run tenant adopt acme --dsn-file acme.dsn     what is checked, and what would be created
   nexus tenant adopt acme --dsn-file acme.dsn --name 'Acme Ltd' --label tier=gold
   pass show pg/acme | nexus tenant adopt acme --dsn-file - --cluster eu1 --isolate
 
@@ -102,18 +100,17 @@ CONDITIONS
   state=active|deleting     one of these states; 'status' means the same
   cluster=eu1, store=main, slug=acme, name='Acme Ltd'
                             '*' stands for any characters; '!=' for all the others
-  created<2026-01-31        before that day (UTC); <=, >, >=, = and != go, too
-  created>7d                in the last seven days; 30m, 12h and 4w go, too
+  created<2026-01-31        before that day (UTC); <=, >, >=, = and != work, too
+  created>7d                in the last seven days; 30m, 12h and 4w work, too
   reason='unpaid*'          suspended for this reason; '!=' for another
-  suspended>2h              suspended in the last two hours; else as created
+  suspended>2h              suspended in the last two hours; otherwise like created
   suspended_by=machine:ann  suspended by them; 'by' means the same
   label.tier=gold|silver    with the label; 'tier=gold' is short for it
   label.tier!=gold          with another value, or without the label
   label.tier, !label.tier   with the label, without it
 
-A backslash before ',', '|' or '*' takes its meaning away. Tenants that are
-deleted are listed only where state=trashed is asked for, and those that are gone where
-state=deleted is.")]
+A backslash before ',', '|' or '*' makes it an ordinary character. Tenants that are deleted are
+listed only with state=trashed, and purged ones only with state=deleted.")]
     List(ListArgs),
     /// Show a tenant
     #[command(after_help = "\
@@ -123,21 +120,21 @@ EXAMPLES
     Show(ShowArgs),
     /// Change a tenant's name and labels
     ///
-    /// Of many, each is changed by itself; the exit code is 6 where some failed. What is so already
-    /// is left as it is.
+    /// Each tenant is changed by itself; the exit code is 6 if some failed. Tenants that are so
+    /// already are left as they are.
     #[command(after_help = "\
 EXAMPLES
   nexus tenant update acme --name 'Acme Ltd' --label tier=gold --unlabel trial
   nexus tenant update --where cluster=eu1 --label region=eu
   nexus --dry-run tenant update --all --unlabel trial       before and after of each
-  nexus tenant update acme --advisory-locks allow           for an app that cannot do without
+  nexus tenant update acme --advisory-locks allow           for an app that needs them
 
 'nexus tenant list --help' describes the conditions of --where.")]
     Update(UpdateArgs),
-    /// Give a tenant another slug
+    /// Change a tenant's slug
     ///
-    /// Its id, its database, its bucket and its credentials stay as they are. Whoever names it by
-    /// its old slug in the next 30 days is told the new one, unless another tenant took the old one.
+    /// Its id, its database, its bucket and its credentials stay as they are. For 30 days, commands
+    /// that use the old slug name the new one, unless another tenant took the old one.
     #[command(after_help = "\
 EXAMPLES
   nexus tenant rename acme apex
@@ -145,7 +142,7 @@ EXAMPLES
     Rename(RenameArgs),
     /// Print the environment that a tenant's app needs
     ///
-    /// Secrets are masked, unless they are asked for with --reveal or written to a file that only
+    /// Secrets are masked, unless --reveal prints them or --file writes them to a file that only
     /// you may read. Either is recorded in the audit log.
     #[command(after_help = "\
 EXAMPLES
@@ -159,10 +156,10 @@ EXAMPLES
   nexus tenant psql acme
   nexus tenant psql acme -- -c 'select current_user'")]
     Psql(PsqlArgs),
-    /// Let nobody use a tenant for a while
+    /// Block all access to a tenant
     ///
-    /// Its login and its key are refused and its sessions are ended; nothing of it is changed.
-    /// Its environment and psql are not given out until it is resumed.
+    /// Its login and its key are refused and its sessions are ended; its data is not changed. nexus
+    /// tenant env and psql refuse until it is resumed.
     #[command(after_help = "\
 EXAMPLES
   nexus tenant suspend acme --reason 'invoice 17 is not paid'
@@ -170,54 +167,54 @@ EXAMPLES
   nexus --dry-run tenant suspend --all --reason 'maintenance'       which would be suspended
   nexus tenant suspend --all --reason 'maintenance' --yes --confirm 202      in a script
 
-Those that --all and --where choose are counted first, and their number must be typed. What one
+Tenants that --all and --where select are counted first, and their number must be typed. What one
 command changed is a batch: 'nexus operation rollback --batch ID' undoes exactly that.
 
 'nexus tenant list --help' describes the conditions of --where.")]
     Suspend(suspend::SuspendArgs),
-    /// Let a suspended tenant be used again, just as it was
+    /// Lift a suspension
     #[command(after_help = "\
 EXAMPLES
   nexus tenant resume acme
   nexus tenant resume --where state=suspended,label.tier=gold --jobs 8
   nexus tenant resume --where 'reason=maintenance*,suspended>2h' --yes --confirm 40")]
     Resume(resume::ResumeArgs),
-    /// Delete a tenant: nobody can use it, and it is kept for a while
+    /// Delete a tenant; it can be undeleted until it is purged
     ///
-    /// Its slug stays taken, and 'nexus tenant undelete' has it back until it is purged; how many
-    /// days it is kept is a setting (retention_days). With --purge it is destroyed at once. The
-    /// slug must be typed; a script passes --yes --confirm SLUG. Of several the number must be typed,
-    /// and a script passes --yes --confirm N. Should anything stop it, the same command finishes the
-    /// work.
+    /// All access is blocked, and its slug stays taken. How many days it is kept is a setting
+    /// (retention_days); until then 'nexus tenant undelete' undeletes it. With --purge it is
+    /// destroyed at once. The slug must be typed; a script passes --yes --confirm SLUG. For several
+    /// tenants their number must be typed; a script passes --yes --confirm N. If it is interrupted,
+    /// the same command finishes the work.
     #[command(after_help = "\
 EXAMPLES
   nexus tenant delete acme
   nexus tenant delete acme --yes --confirm acme             in a script
-  nexus tenant delete acme --purge                          at once, and for good
+  nexus tenant delete acme --purge                          at once and permanently
   nexus tenant delete acme birch --yes --confirm 2          several: how many
   nexus tenant delete --where label.tier=trial,suspended<30d
-  nexus --dry-run tenant delete acme --purge                what would go
-  nexus tenant list --state trashed                         what can be had back")]
+  nexus --dry-run tenant delete acme --purge                what would be destroyed
+  nexus tenant list --state trashed                         what can be undeleted")]
     Delete(delete::DeleteArgs),
-    /// Have a deleted tenant back, just as it was
+    /// Undelete a tenant, exactly as it was
     #[command(after_help = "\
 EXAMPLES
   nexus tenant undelete acme
-  nexus tenant list --state trashed         which can be had back")]
+  nexus tenant list --state trashed         which can be undeleted")]
     Undelete(undelete::UndeleteArgs),
-    /// Destroy the deleted tenants that have been kept long enough
+    /// Permanently destroy deleted tenants past their retention
     ///
-    /// With their databases, their buckets and their credentials. Of many, each is purged by
-    /// itself; the exit code is 6 where some failed.
+    /// Destroys their databases, buckets and credentials. Each tenant is purged by itself; the exit
+    /// code is 6 if some failed.
     #[command(after_help = "\
 EXAMPLES
   nexus --dry-run tenant purge --due        which would be destroyed
   nexus --yes tenant purge --due --max-failures 3       in a script, once a day")]
     Purge(purge::PurgeArgs),
-    /// Compare a tenant with what is really there, and mend what differs
+    /// Compare a tenant with its actual resources, and fix what differs
     ///
-    /// Finishes or takes back what was stopped, resets credentials that no longer work, and tells
-    /// what it found. A second repair changes nothing.
+    /// Finishes or rolls back what was interrupted, resets credentials that no longer work, and
+    /// reports what it found. A second repair changes nothing.
     #[command(after_help = "\
 EXAMPLES
   nexus tenant repair acme
@@ -225,11 +222,11 @@ EXAMPLES
   nexus tenant repair --where cluster=eu1
   nexus --dry-run tenant repair --all       what differs")]
     Repair(RepairArgs),
-    /// Prove that tenants cannot reach what is others'
+    /// Prove that tenants are isolated from each other
     ///
-    /// Each logs in as itself and tries its neighbours' databases, roles and buckets, and the
-    /// databases that belong to nobody. What it tries changes nothing. A signed report can be
-    /// checked without Nexus's servers.
+    /// Each tenant logs in with its own credentials and tries other tenants' databases, roles and
+    /// buckets, and the databases that belong to no tenant. The attempts change nothing. A signed
+    /// report can be verified without access to any server.
     #[command(after_help = "\
 EXAMPLES
   nexus tenant prove --all
@@ -238,8 +235,8 @@ EXAMPLES
   nexus tenant prove --public-key > nexus.pub                 for the auditor, once
   nexus tenant prove --verify proof.json --key nexus.pub
 
-Exit codes: 0 everything was refused; 9 something was let in, or a report was changed; 8 something
-had no clear answer.")]
+Exit codes: 0 every attempt was refused; 9 an attempt succeeded, or a report was changed; 8 an
+attempt had no clear answer.")]
     Prove(Box<prove::ProveArgs>),
 }
 
@@ -250,16 +247,16 @@ pub struct CreateArgs {
     /// The tenant's slug: 2 to 40 lower-case letters, digits and hyphens; asked for on a terminal
     #[arg(conflicts_with = "from")]
     pub slug: Option<Slug>,
-    /// Its name for people; the slug if it is left out
+    /// Its display name; without it, the slug
     #[arg(long, conflicts_with = "from", value_parser = arguments::display_name)]
     pub name: Option<String>,
     /// Its first admin's e-mail address
     #[arg(long, value_name = "E-MAIL", conflicts_with = "from")]
     pub admin_email: Option<Email>,
-    /// Read the first admin's password from standard input, instead of making an invitation
+    /// Read the first admin's password from standard input, instead of creating an invitation
     #[arg(long, requires = "admin_email", conflicts_with = "from")]
     pub admin_password_stdin: bool,
-    /// Put a label on it, to select by; may be repeated
+    /// Add a label, for selecting tenants; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", conflicts_with = "from")]
     pub labels: Vec<Label>,
     /// Where it is wanted
@@ -268,7 +265,7 @@ pub struct CreateArgs {
     /// Write the first admin's invitation into this new file, which only you may read
     #[arg(long, value_name = "PATH", requires = "admin_email", conflicts_with_all = ["from", "reveal"], value_hint = clap::ValueHint::FilePath)]
     pub invitation_file: Option<PathBuf>,
-    /// Print the first admin's invitation, this once
+    /// Print the first admin's invitation; it is shown only once
     #[arg(long, requires = "admin_email", conflicts_with = "from")]
     pub reveal: bool,
     /// Return when the tenant is active: the default
@@ -277,13 +274,13 @@ pub struct CreateArgs {
     /// Return when the work is recorded; a process in the background does it
     #[arg(long)]
     pub detach: bool,
-    /// Make many: a CSV or JSON lines file, or '-' for standard input
+    /// Create many: a CSV or JSON lines file, or '-' for standard input
     #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
     pub from: Option<Input>,
-    /// Make this many at once
+    /// Create this many at once
     #[arg(long, value_name = "N", requires = "from", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
-    /// Begin no more once this many have failed
+    /// Start no more once this many have failed
     #[arg(long, value_name = "N", requires = "from")]
     pub max_failures: Option<u32>,
 }
@@ -293,11 +290,11 @@ pub struct CreateArgs {
 pub enum SortField {
     /// The slug
     Slug,
-    /// The name for people
+    /// The display name
     Name,
-    /// How it stands
+    /// The state
     State,
-    /// When it was made
+    /// The time of its creation
     Created,
 }
 
@@ -313,7 +310,7 @@ pub struct ListArgs {
     /// Only those with this text in their slug or name
     #[arg(long, value_name = "TEXT", value_parser = arguments::search)]
     pub search: Option<String>,
-    /// Sort by this field; with '-' before it, the other way round
+    /// Sort by this field; with a leading '-', in reverse order
     #[arg(long, value_name = "FIELD", default_value = "slug", allow_hyphen_values = true)]
     pub sort: Sort<SortField>,
     /// Which rows
@@ -335,13 +332,14 @@ pub struct EnvArgs {
     /// The tenant, by slug or id
     #[arg(value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: TenantRef,
-    /// How it is written
+    /// The output format
     #[arg(long, value_name = "FORM", default_value = "dotenv")]
     pub format: EnvFormat,
-    /// Print secrets as they are
+    /// Print secrets unmasked
     #[arg(long, conflicts_with = "file")]
     pub reveal: bool,
-    /// Write into this file, which only you may read, secrets as they are; not over one of your own
+    /// Write it, with secrets unmasked, into this file, which only you may read; one that Nexus did
+    /// not write is not overwritten
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// Whose file may be overwritten
@@ -375,13 +373,13 @@ pub struct UpdateArgs {
     /// Which
     #[command(flatten)]
     pub tenants: TenantSelection,
-    /// Its name for people; of one tenant only
+    /// Its new display name; for one tenant only
     #[arg(long, conflicts_with_all = ["all", "conditions"], value_parser = arguments::display_name)]
     pub name: Option<String>,
-    /// Put a label on it, or change its value; may be repeated
+    /// Add a label, or change its value; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE")]
     pub labels: Vec<Label>,
-    /// Take a label off; may be repeated
+    /// Remove a label; may be repeated
     #[arg(long, value_name = "KEY", value_parser = label_key)]
     pub unlabel: Vec<String>,
     /// Whether its login may take advisory locks, which all tenants of a server share
@@ -398,9 +396,9 @@ pub struct UpdateArgs {
 /// Whether a login may use something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Permission {
-    /// It may
+    /// Allow it
     Allow,
-    /// It may not, as at first
+    /// Deny it: the default
     Deny,
 }
 
@@ -410,7 +408,7 @@ pub struct RenameArgs {
     /// The tenant, by slug or id
     #[arg(value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: TenantRef,
-    /// Its slug from now on
+    /// Its new slug
     #[arg(value_name = "NEW")]
     pub slug: Slug,
 }

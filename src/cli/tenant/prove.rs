@@ -12,6 +12,7 @@ use super::TenantSelection;
 use crate::app::App;
 use crate::features::inspection::{self, Breach, Checked, InspectionError, Kind, Outcome, Proof};
 use crate::features::tenants::{self, Selector, TenantRef};
+use crate::kernel::text::counted;
 
 /// Neighbours that each tenant tries, unless it is said.
 const PAIRS: u32 = 4;
@@ -26,13 +27,13 @@ pub(super) struct ProveArgs {
     /// Every tenant
     #[arg(long)]
     pub all: bool,
-    /// Those that meet all these conditions; may be repeated
+    /// Tenants that meet all these conditions; may be repeated
     #[arg(long = "where", value_name = "KEY=VALUE,…", add = complete::selectors())]
     pub conditions: Vec<Selector>,
-    /// Have each try this many others; with as many as there are, every pair
+    /// Let each try this many others; if there are no more than that, every pair is tried
     #[arg(long, value_name = "N", default_value_t = PAIRS, conflicts_with_all = ["verify", "public_key"])]
     pub pairs: u32,
-    /// Have this many try at once
+    /// Let this many try at once
     #[arg(long, value_name = "N", default_value_t = 4, conflicts_with_all = ["verify", "public_key"], value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
     /// Write a signed report into this file
@@ -41,7 +42,7 @@ pub(super) struct ProveArgs {
     /// Whose file may be overwritten
     #[command(flatten)]
     pub force: ForceArgs,
-    /// Check a signed report; needs no server
+    /// Verify a signed report; needs no server
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub verify: Option<PathBuf>,
     /// Accept only what was signed with the public key in this file
@@ -81,7 +82,11 @@ pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
         }
     }
     if on.global.dry_run {
-        on.screen.note(&format!("{} tenant(s) would try {} other(s) each", ids.len(), args.pairs));
+        on.screen.note(&format!(
+            "{} would try {} each",
+            counted(ids.len(), "tenant"),
+            counted(args.pairs, "other")
+        ));
         return Ok(Exit::Done);
     }
     let App { provisioning, control } = &mut app;
@@ -136,16 +141,17 @@ fn tell(proof: &Proof, on: &Invocation) -> CommandResult {
         format!("tenant {} at {} of {whose} ({})", it.tenant, it.object, it.kind)
     };
     for breach in &proof.breaches {
-        on.screen.warn(&format!("LET IN: {}", what(breach)));
+        on.screen.warn(&format!("access was granted: {}", what(breach)));
     }
     for unclear in &proof.unclear {
         on.screen.warn(&format!("unclear: {}: {}", what(unclear), unclear.unclear));
     }
     let tried: u64 = proof.attempts.iter().map(|kind| kind.outcome.tried).sum();
     on.screen.note(&format!(
-        "{} tenant(s), {} pair(s), {tried} attempt(s)",
-        proof.tenants.len(),
-        proof.pairs
+        "{}, {}, {}",
+        counted(proof.tenants.len(), "tenant"),
+        counted(proof.pairs, "pair"),
+        counted(tried, "attempt")
     ));
     verdict(proof.breaches.len(), proof.unclear.len())
 }
@@ -167,8 +173,7 @@ fn verify(file: &std::path::Path, key: Option<&PathBuf>, on: &Invocation) -> Com
     on.screen.thing(&checked)?;
     if !checked.origin {
         on.screen.warn(
-            "only integrity was checked, not origin: nobody changed the report since it was signed, but anybody \
-             may have signed it; pin the key with --key PUBFILE (nexus tenant prove --public-key prints it)",
+            "only integrity was checked, not origin: the report was not changed since it was signed, but anybody may have signed it; pin the key with --key PUBFILE (nexus tenant prove --public-key prints it)",
         );
     }
     verdict(checked.breaches, checked.unclear)
@@ -179,8 +184,8 @@ impl Row for Tried {
         Column::text("kind"),
         Column::number("tried"),
         Column::number("refused"),
-        Column::number("let_in"),
-        Column::number("gone"),
+        Column::number("allowed"),
+        Column::number("missing"),
         Column::number("unclear"),
     ];
 

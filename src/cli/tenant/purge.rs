@@ -7,11 +7,12 @@ use super::Selected;
 use super::changes::{self, Crew};
 use crate::app::App;
 use crate::features::provisioning::Change;
+use crate::kernel::text::counted;
 
 /// Arguments of `nexus tenant purge`.
 #[derive(Debug, Args)]
 pub(super) struct PurgeArgs {
-    /// Those whose time in the trash is over
+    /// Tenants past their retention
     #[arg(long, required = true)]
     pub due: bool,
     /// How many
@@ -29,10 +30,10 @@ pub(super) async fn run(args: PurgeArgs, on: &Invocation) -> CommandResult {
         let slugs: Vec<&str> = due.iter().map(|(_, slug)| slug.as_str()).take(20).collect();
         let more = if due.len() > slugs.len() { ", …" } else { "" };
         on.screen.note(&format!("context {}: {}{more}", settings.context, slugs.join(", ")));
-        prompt::confirm(on, &format!("destroying {} deleted tenant(s) for good", due.len()))?;
+        prompt::confirm(on, &format!("permanently destroying {}", counted(due.len(), "deleted tenant")))?;
     }
     if due.is_empty() {
-        on.screen.note("no deleted tenant has been kept long enough");
+        on.screen.note("nothing to purge");
         on.screen.list(Vec::<changes::ChangedView>::new())?;
         return Ok(Exit::Done);
     }

@@ -13,7 +13,7 @@ pub(super) async fn run(args: &RenameArgs, on: &Invocation) -> CommandResult {
     let renamed = tenants::rename(&mut app.control, &caller, &args.tenant, to, dry_run).await?;
     on.screen.thing(&renamed)?;
     if renamed.outcome == ChangeOutcome::Unchanged {
-        on.screen.note(&format!("tenant {} is called so already; nothing was changed", renamed.slug));
+        on.screen.note(&format!("tenant {} already has this slug; nothing was changed", renamed.slug));
     }
     Ok(Exit::Done)
 }

@@ -7,6 +7,7 @@ use super::{RepairArgs, Selected, TenantSelection};
 use crate::app::App;
 use crate::features::provisioning::{Mended, ProvisioningError, Repaired};
 use crate::features::tenants::TenantRef;
+use crate::kernel::text::counted;
 use crate::kernel::{ErrorKind, Event, Failure, Progress};
 
 /// Some tenants could not be repaired.
@@ -69,7 +70,7 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
     }
     list.finish()?;
     drop(progress);
-    on.screen.note(&format!("{total} tenant(s) looked at"));
+    on.screen.note(&format!("checked {}", counted(total, "tenant")));
     if on.interrupt.is_cancelled() {
         return Ok(Exit::Interrupted);
     }

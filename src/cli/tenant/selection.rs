@@ -17,7 +17,7 @@ pub struct TenantSelection {
     /// Every tenant
     #[arg(long, conflicts_with = "conditions")]
     pub all: bool,
-    /// Those that meet all these conditions; may be repeated
+    /// Tenants that meet all these conditions; may be repeated
     #[arg(long = "where", value_name = "KEY=VALUE,…", add = complete::selectors())]
     pub conditions: Vec<Selector>,
 }

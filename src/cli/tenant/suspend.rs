@@ -15,7 +15,7 @@ pub(super) struct SuspendArgs {
     /// Which
     #[command(flatten)]
     pub tenants: TenantSelection,
-    /// Why: shown wherever somebody is refused
+    /// The reason, shown wherever access is refused
     #[arg(long, value_name = "TEXT")]
     pub reason: Reason,
     /// How many

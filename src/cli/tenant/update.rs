@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::super::confirm::tenants as number_of;
 use super::super::usage::UsageError;
 use super::super::{CommandResult, Exit, Invocation};
 use super::views::UpdatedView;
@@ -10,6 +9,7 @@ use super::{Selected, UpdateArgs, facilities};
 use crate::app::App;
 use crate::features::provisioning::Batch;
 use crate::features::tenants::{self, Change, ChangeOutcome};
+use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, BatchId, ErrorKind, Event, Failure, Progress};
 
 /// Some tenants could not be changed.
@@ -42,7 +42,7 @@ pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
             updated.outcome = if dry_run { ChangeOutcome::Planned } else { ChangeOutcome::Updated };
         }
         if updated.outcome == ChangeOutcome::Unchanged {
-            on.screen.note(&format!("tenant {} is so already; nothing was changed", updated.slug));
+            on.screen.note(&format!("tenant {} is already up to date; nothing was changed", updated.slug));
         }
         on.screen.list([UpdatedView::from(updated)])?;
         return Ok(Exit::Done);
@@ -63,7 +63,7 @@ pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
     }
     let Tally { failed, unchanged, seen } = each(all, &change, &mut app, &progress, on).await?;
     drop(progress);
-    on.screen.note(&format!("{} looked at; {unchanged} were so already", number_of(total)));
+    on.screen.note(&format!("{} matched, {unchanged} already up to date", counted(total, "tenant")));
     let batch = change.batch.filter(|_| seen > unchanged);
     match failed {
         0 => {

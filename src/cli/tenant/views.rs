@@ -59,7 +59,7 @@ fn facts(tenant: &TenantView) -> Vec<(&'static str, String)> {
         facts.push(("shared_key", "true: other tenants of this store hold the same key".to_owned()));
     }
     if tenant.adopted {
-        facts.push(("adopted", "true: its database and its logins were there before Nexus".to_owned()));
+        facts.push(("adopted", "true: its database and its logins existed before Nexus".to_owned()));
     }
     if let Some(why) = &tenant.suspension {
         facts.push(("suspended_at", time_text(why.at)));
@@ -303,8 +303,8 @@ impl Row for LineView {
 impl Row for Repaired {
     const COLUMNS: &'static [Column] = &[
         Column::text("tenant"),
-        Column::text("mended"),
-        Column::text("restored"),
+        Column::text("outcome"),
+        Column::text("steps"),
         Column::text("operation"),
         Column::text("error"),
     ];

@@ -39,7 +39,7 @@ pub(super) async fn inspect(args: InspectArgs, on: &Invocation) -> CommandResult
     let unchecked = seen.verdict == "not_checked";
     on.screen.thing(&InspectedView(seen))?;
     if unchecked {
-        on.screen.note("nobody was asked whether this token is genuine; --check asks the control database");
+        on.screen.note("signature not checked; use --check");
     }
     Ok(Exit::Done)
 }

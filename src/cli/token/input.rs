@@ -59,7 +59,7 @@ pub fn one_line(from: &Input) -> Result<SecretString, AnyFailure> {
         .map_err(|_| wrong(format!("{place} holds no text")))?;
     let text = text.trim_ascii();
     if text.is_empty() {
-        return Err(wrong(format!("there is nothing in {place}")));
+        return Err(wrong(format!("{place} is empty")));
     }
     Ok(SecretString::from(text))
 }
@@ -73,7 +73,7 @@ fn read_some(from: &mut dyn Read, most: usize, to: &mut Vec<u8>) -> io::Result<(
 /// # Errors
 /// What is wrong with it.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "a span of time is a whole number and s, m, h or d, e.g. 90s, 15m, 2h, 30d".to_owned();
+    let wrong = || "a duration is a whole number and s, m, h or d, e.g. 90s, 15m, 2h, 30d".to_owned();
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let seconds = match &text[number.len()..] {
         "s" => 1,
@@ -135,7 +135,7 @@ pub fn claim(text: &str) -> Result<(String, String), String> {
 pub fn plain(text: &str) -> Result<String, String> {
     let plain = crate::kernel::text::name(text).ok();
     let fits = |plain: &String| (1..=200).contains(&plain.len()) && !plain.contains(char::is_whitespace);
-    plain.filter(fits).ok_or_else(|| "1 to 200 characters that can be seen, without white space".to_owned())
+    plain.filter(fits).ok_or_else(|| "1 to 200 visible characters, without white space".to_owned())
 }
 
 /// A reason for a log.

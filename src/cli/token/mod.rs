@@ -39,8 +39,8 @@ impl TokenArgs {
 enum Verb {
     /// Mint an access token for a user and print it
     ///
-    /// The token alone goes to standard output. It can allow less than the user holds, never more.
-    /// With --as it says who acts in the user's name, is good for at most 15 minutes, and is in the
+    /// Only the token goes to standard output. It can allow less than the user holds, never more.
+    /// With --as it names who acts as the user, is valid for at most 15 minutes, and is in the
     /// audit log of both.
     #[command(after_help = "\
 EXAMPLES
@@ -54,28 +54,28 @@ For --offline see nexus key export --development.")]
     Mint(Box<MintArgs>),
     /// Exchange a refresh token for an access token
     ///
-    /// The file then holds the refresh token's successor: each is good for one use, and using one
-    /// again ends the session. Who did not hear the answer can ask again within ten seconds.
+    /// The file then holds the next refresh token: each can be used once, and using one again ends
+    /// the session. If the answer was lost, repeat the command within ten seconds.
     #[command(after_help = "\
 EXAMPLES
   nexus token mint --tenant acme --user ann@acme.example --refresh-file session > token.txt
   nexus token refresh --file session > token.txt
 
-When the exit code is 7, the same token is being exchanged at this moment: ask again in a second.")]
+Exit code 7: the same token is being exchanged at this moment; repeat the command in a second.")]
     Refresh(RefreshArgs),
-    /// Show what a token says and what is wrong with it
+    /// Show a token's claims and what is wrong with it
     ///
-    /// Nothing in it is believed. Without --check or --jwks, nobody is asked whether it is genuine.
+    /// Nothing in it is trusted. Without --check or --jwks, its signature is not checked.
     #[command(after_help = "\
 EXAMPLES
   nexus token mint --user ann@example.com | nexus token inspect
   nexus token inspect --check --file token.txt      why it is refused
   nexus -o json token inspect --file token.txt | jq .problems")]
     Inspect(InspectArgs),
-    /// Check a token; exit 0 only if it is good
+    /// Verify a token; exit 0 only if it is valid
     ///
-    /// Prints its claims. Whatever is wrong with it, the answer is the same, as services give it;
-    /// nexus token inspect --check says more.
+    /// Prints its claims. Every refusal gives the same answer, as services do; nexus token inspect
+    /// --check says why.
     #[command(after_help = "\
 EXAMPLES
   nexus token verify --file token.txt
@@ -83,21 +83,22 @@ EXAMPLES
   nexus token verify --jwks keys.json < token.txt                   with no database
   nexus token verify --jwks https://api.example.com/jwks.json --issuer https://api.example.com < token.txt
 
-With --jwks, tokens that were revoked are not known.")]
+With --jwks, revocations are not checked.")]
     Verify(VerifyArgs),
-    /// List the tokens that were minted here and are good
+    /// List the valid tokens that were minted here
     #[command(after_help = "\
 EXAMPLES
   nexus token list --tenant acme
   nexus token list --user ann@acme.example --all-states
   nexus -o id token list --tenant acme | xargs -r -n1 nexus token revoke
 
-Tokens are not kept, only that they were minted. Those minted with --offline are known to nobody.")]
+Tokens are not stored, only the fact that they were minted. Those minted with --offline are not
+recorded at all.")]
     List(ListArgs),
-    /// Take back one token, or all of a user, a tenant or everybody
+    /// Revoke one token, or all tokens of a user, a tenant or everybody
     ///
-    /// Effective everywhere within two seconds. All of a tenant and all of everybody want --yes where
-    /// there is no terminal to ask on.
+    /// Effective everywhere within two seconds. Revoking all tokens of a tenant or of everybody
+    /// needs --yes where there is no terminal to ask on.
     #[command(after_help = "\
 EXAMPLES
   nexus token revoke 0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d
@@ -124,37 +125,37 @@ pub struct MintArgs {
     /// Why, for the audit logs: 4 to 500 characters
     #[arg(long, value_name = "TEXT", requires = "act_as", value_parser = input::reason)]
     pub reason: Option<String>,
-    /// Good for this long, e.g. 90s, 15m, 1h; at most an hour
+    /// Valid for this long, e.g. 90s, 15m, 1h; at most an hour
     #[arg(long, value_name = "TIME", value_parser = input::duration)]
     pub ttl: Option<Duration>,
     /// For this audience
     #[arg(long, value_name = "AUDIENCE", value_parser = input::plain)]
     pub aud: Option<String>,
-    /// Allow this at most; repeat for more
+    /// Limit the token to this permission; may be repeated
     #[arg(long = "permission", value_name = "RESOURCE:ACTION", value_parser = input::permission)]
     pub permissions: Vec<String>,
-    /// Allow this at most, written as scope; repeat for more
+    /// Limit the token to this scope; may be repeated
     #[arg(long = "scope", value_name = "RESOURCE:ACTION", value_parser = input::permission)]
     pub scopes: Vec<String>,
-    /// Say this, too; repeat for more
+    /// Add this claim; may be repeated
     #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = input::claim)]
     pub claims: Vec<(String, String)>,
-    /// Sign with a key of this kind; without it with EdDSA, or as the development key does
+    /// Sign with this algorithm; without it with EdDSA, or with that of the development key
     #[arg(long, value_name = "ALGORITHM", value_parser = input::algorithm())]
     pub algorithm: Option<Algorithm>,
-    /// Ask no database: sign with an exported development key
+    /// Use no database: sign with an exported development key
     #[arg(long, requires = "key")]
     pub offline: bool,
     /// The development key's file
     #[arg(long, value_name = "FILE", requires = "offline", value_hint = clap::ValueHint::FilePath)]
     pub key: Option<PathBuf>,
-    /// Write the token into this file, which only you may read, over another token
+    /// Write the token into this file, which only you may read, in place of an older token
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub file: Option<PathBuf>,
     /// Whose file may be overwritten
     #[command(flatten)]
     pub force: ForceArgs,
-    /// Begin a session, too: write its refresh token into this new file, which only you may read
+    /// Also start a session: write its refresh token into this new file, which only you may read
     #[arg(long, value_name = "PATH", conflicts_with_all = ["offline", "act_as"], value_hint = clap::ValueHint::FilePath)]
     pub refresh_file: Option<PathBuf>,
 }
@@ -184,10 +185,10 @@ pub struct InspectArgs {
     /// Which token
     #[command(flatten)]
     pub token: TokenInput,
-    /// Ask the control database whether it is genuine and not revoked
+    /// Check its signature, and that it is not revoked, with the control database
     #[arg(long)]
     pub check: bool,
-    /// Check it with this key set: a file or a URL
+    /// Check its signature with this key set: a file or a URL
     #[arg(long, value_name = "FILE|URL", conflicts_with = "check", value_parser = super::arguments::place)]
     pub jwks: Option<String>,
     /// Expect this audience
@@ -207,7 +208,7 @@ pub struct VerifyArgs {
     /// Expect this audience
     #[arg(long, value_name = "AUDIENCE")]
     pub aud: Option<String>,
-    /// Check it with this key set, and no database: a file or a URL
+    /// Check it with this key set, without a database: a file or a URL
     #[arg(long, value_name = "FILE|URL", value_parser = super::arguments::place)]
     pub jwks: Option<String>,
     /// Expect this issuer, where the key set names none
@@ -224,7 +225,7 @@ pub struct ListArgs {
     /// Only those of this user
     #[arg(long, value_name = "E-MAIL", add = complete::users())]
     pub user: Option<Email>,
-    /// Also those that are revoked or expired
+    /// Include those that are revoked or expired
     #[arg(long)]
     pub all_states: bool,
     /// Which rows
@@ -239,13 +240,13 @@ pub struct RevokeArgs {
     #[arg(value_name = "JTI", conflicts_with_all = ["tenant", "user", "before"],
           required_unless_present_any = ["tenant", "user", "before", "all"], value_parser = input::jti)]
     pub jti: Option<Uuid>,
-    /// All of this tenant
+    /// All tokens of this tenant
     #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: Option<TenantRef>,
-    /// All of this user: of the tenant, or without one of the platform
+    /// All tokens of this user: of the tenant, or without --tenant of the platform
     #[arg(long, value_name = "E-MAIL", add = complete::users())]
     pub user: Option<Email>,
-    /// All of everybody: of every tenant and of the platform
+    /// All tokens of everybody: of every tenant and of the platform
     #[arg(long, conflicts_with_all = ["jti", "tenant", "user"])]
     pub all: bool,
     /// Only those issued until then, e.g. 2026-11-21T12:00:00Z, or 2h for two hours ago

@@ -81,8 +81,7 @@ pub(super) async fn revoke(args: RevokeArgs, on: &Invocation) -> CommandResult {
     on.screen.thing(&revoked)?;
     if revoked.recorded == 0 && revoked.jti.is_some() {
         on.screen.note(
-            "no good token of that jti was minted here: it is refused from now on all the same; see which there \
-             are: nexus token list",
+            "no valid token with that jti was minted here; it is refused from now on anyway; see which there are: nexus token list",
         );
     }
     Ok(Exit::Done)

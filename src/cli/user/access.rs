@@ -28,22 +28,24 @@ pub(super) async fn can(args: CanArgs, on: &Invocation) -> CommandResult {
 fn sentence(answer: &DecisionView, told: bool, at: &str) -> String {
     let condition = answer.condition.as_deref().unwrap_or_default();
     match answer.reason {
-        "granted" => "it may".to_owned(),
+        "granted" => "allowed".to_owned(),
         "condition" if told => {
-            format!("it may only when {condition}, and that is not so of what --with says")
+            format!("denied: allowed only when {condition}, which --with does not meet")
         }
-        "condition" => format!("it may only when {condition}; say more of the thing: --with KEY=VALUE"),
-        "inactive" => "it may do nothing: it is not active".to_owned(),
+        "condition" => format!("allowed only when {condition}; describe the object: --with KEY=VALUE"),
+        "inactive" => "denied: the user is not active".to_owned(),
         _ => match (answer.roles.first(), answer.path.last()) {
             (Some(role), _) => {
                 format!(
-                    "no role of it allows that; {role} does: nexus role grant {} --user {}{at}",
+                    "none of their roles allows this; {role} does: nexus role grant {} --user {}{at}",
                     shell::word(role),
                     shell::word(&answer.user)
                 )
             }
-            (None, Some(near)) => format!("no role allows that; the nearest that it holds is {near}"),
-            (None, None) => "no role allows that".to_owned(),
+            (None, Some(near)) => {
+                format!("none of their roles allows this; the nearest permission they hold is {near}")
+            }
+            (None, None) => "none of their roles allows this".to_owned(),
         },
     }
 }

@@ -45,8 +45,8 @@ pub(super) async fn delete(args: &DeleteArgs, on: &Invocation) -> CommandResult 
     if !on.global.dry_run {
         let days = realm.rules().retention.as_secs() / 86_400;
         let (email, at) = (shell::word(&user.email), realm.place().flag());
-        let shown = format!("it can be had back for {days} days: nexus user undelete {email}{at}");
-        let what = format!("delete user {}", user.email);
+        let shown = format!("they can be undeleted for {days} days: nexus user undelete {email}{at}");
+        let what = format!("deleting user {}", user.email);
         prompt::confirm_word(on, &what, &[shown], &user.email, args.confirm.as_deref())?;
     }
     on.screen.thing(&users::delete(&mut realm, &caller, &UserRef::Id(user.id)).await?)?;
@@ -56,7 +56,7 @@ pub(super) async fn delete(args: &DeleteArgs, on: &Invocation) -> CommandResult 
 pub(super) async fn purge(args: &PurgeArgs, on: &Invocation) -> CommandResult {
     let caller = on.caller();
     if !on.global.dry_run {
-        prompt::confirm(on, "erase what is personal of every user whose retention is over")?;
+        prompt::confirm(on, "erasing the personal data of every user past their retention")?;
     }
     let mut realm = args.realm.open(on).await?;
     on.screen.list(users::purge(&mut realm, &caller).await?)?;

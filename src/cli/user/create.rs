@@ -13,7 +13,7 @@ use crate::kernel::{ExposeSecret, Failure};
 
 /// Neither a password nor an invitation was asked for.
 #[derive(Debug, thiserror::Error, Failure)]
-#[error("say how the user signs in for the first time: with a password, or by an invitation")]
+#[error("choose how the user signs in for the first time: with a password, or by an invitation")]
 #[failure(Forbidden, "answer_required")]
 #[hint("pass --password-stdin, or --invite with --invitation-file PATH or --reveal")]
 struct NoWayIn;
@@ -51,7 +51,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         }
     } else if invite && !on.global.dry_run {
         let (email, flag) = (crate::kernel::shell::word(&view.user.email), realm.place().flag());
-        on.screen.note(&format!("hand an invitation out: nexus user invite {email}{flag} --reveal"));
+        on.screen.note(&format!("create an invitation: nexus user invite {email}{flag} --reveal"));
     }
     on.screen.thing(&view)?;
     Ok(Exit::Done)

@@ -97,7 +97,7 @@ fn json_lines(text: &str) -> Parsed {
                 serde_json::error::Category::Data => {
                     format!("a field is unknown or of the wrong kind at column {}", error.column())
                 }
-                _ => format!("this is no JSON at column {}", error.column()),
+                _ => format!("invalid JSON at column {}", error.column()),
             });
             let user = parsed.and_then(|it| {
                 let disabled = disabled(it.state.as_deref())?;
@@ -121,7 +121,7 @@ fn disabled(state: Option<&str>) -> Result<bool, String> {
 
 fn csv_lines(text: &str) -> Parsed {
     if text.trim_start().starts_with('[') {
-        let reason = "this is a JSON array; JSON lines are read: jq -c '.[]' makes them of it";
+        let reason = "this is a JSON array, and JSON lines are expected: jq -c '.[]' converts it";
         return vec![(1, Err(reason.to_owned()))];
     }
     let mut lines = Lines::of(text);
@@ -133,7 +133,7 @@ fn csv_lines(text: &str) -> Parsed {
     if let Some(unknown) = header.iter().find(|field| !FIELDS.contains(field)) {
         let unknown = brief(unknown);
         let near = suggest::nearest(&unknown, FIELDS).map(|near| format!("; did you mean {near}?"));
-        return vec![(1, Err(format!("there is no field {unknown:?}{}", near.unwrap_or_default())))];
+        return vec![(1, Err(format!("unknown field {unknown:?}{}", near.unwrap_or_default())))];
     }
     if !header.iter().any(|field| field == "email") {
         return vec![(1, Err("the header has no field email".to_owned()))];
@@ -144,7 +144,7 @@ fn csv_lines(text: &str) -> Parsed {
             Ok(record) => (lines.line(record.position()), csv_user(&header, &record)),
             Err(error) => {
                 let number = lines.line(error.position());
-                (number, Err("it has not as many fields as the header".to_owned()))
+                (number, Err("it does not have as many fields as the header".to_owned()))
             }
         })
         .collect()
@@ -161,7 +161,7 @@ fn csv_user(header: &csv::StringRecord, record: &csv::StringRecord) -> Result<As
     };
     let profile = match field("profile") {
         None => Map::new(),
-        Some(text) => serde_json::from_str(text).map_err(|_| "profile is no JSON object".to_owned())?,
+        Some(text) => serde_json::from_str(text).map_err(|_| "profile is not a JSON object".to_owned())?,
     };
     let email = field("email").unwrap_or_default().trim();
     let user = user(email, field("name").unwrap_or_default(), &names("roles"), &names("groups"), profile)?;

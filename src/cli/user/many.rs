@@ -20,6 +20,7 @@ use crate::infra::crypto::InvitationToken;
 use crate::infra::crypto::password::Hasher;
 use crate::infra::handover::Handover;
 use crate::infra::private_file::PrivateFileError;
+use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, Caller, Event, ExposeSecret, Failure, Progress};
 
 /// Users made in one transaction at most.
@@ -31,7 +32,7 @@ const GATHER: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("{failed} of {total} users failed")]
 #[failure(Partial, "some_failed")]
-#[hint("mend those lines and repeat the command: users who are there are left as they are")]
+#[hint("fix those lines and repeat the command: existing users are left as they are")]
 #[details(failed, total)]
 struct SomeFailed {
     failed: usize,
@@ -40,7 +41,7 @@ struct SomeFailed {
 
 /// An import that ended before its last line.
 #[derive(Debug, thiserror::Error, Failure)]
-#[error("{why}{made} of {total} users were made before{}", self.where_invitations_are())]
+#[error("{why}{made} of {total} users were created before{}", self.where_invitations_are())]
 #[failure(if let Some(cause) = cause, transparent(cause))]
 #[failure(Interrupted, "interrupted")]
 #[hint(if let Some(file) = file, "{AGAIN}; name another file for the invitations of the rest, and keep {file}")]
@@ -58,7 +59,7 @@ struct BrokenOff {
     file: Option<String>,
 }
 
-const AGAIN: &str = "repeat the command: users who are there are left as they are";
+const AGAIN: &str = "repeat the command: existing users are left as they are";
 
 impl BrokenOff {
     fn where_invitations_are(&self) -> String {
@@ -287,18 +288,15 @@ impl Import {
             if file.has_content() {
                 on.screen.note(&format!("the invitations are in {path}"));
             } else {
-                on.screen.note(&format!("nobody was invited anew: there is no invitation in {path}"));
+                on.screen.note(&format!("no invitation was created: {path} holds none"));
                 file.append(HEADER)?;
             }
             file.finish()?;
         }
         if self.untold > 0 {
-            let who = match self.untold {
-                1 => "1 user waits".to_owned(),
-                many => format!("{many} users wait"),
-            };
+            let who = counted(self.untold, "user");
             let hint = "nexus user invite E-MAIL --invitation-file PATH";
-            on.screen.note(&format!("{who} for an invitation; hand each one out: {hint}{flag}"));
+            on.screen.note(&format!("{who} without an invitation; create each one: {hint}{flag}"));
         }
         match self.failed {
             0 => Ok(Exit::Done),

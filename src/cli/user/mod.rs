@@ -41,9 +41,9 @@ impl UserArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a user
+    /// Create a user
     ///
-    /// It signs in with the password that is given, or with one that it sets itself by an
+    /// They sign in with the password that is given, or with one that they set through an
     /// invitation, which is shown once.
     #[command(after_help = "\
 EXAMPLES
@@ -54,15 +54,15 @@ EXAMPLES
 
 A file for --from is CSV with a header, or JSON lines, with the fields email, name, roles, groups (in
 CSV: separated by semicolons), profile (a JSON object), password and state; without a password a user
-is invited, and with the state disabled it is shut out. Every line has its result, and users who are
-there are left alone; when some fail the exit code is 6. A line has 256 KiB at most.
+is invited, and with the state disabled they are created disabled. Every line gets a result, and
+existing users are left alone; if some fail, the exit code is 6. A line has at most 256 KiB.
 
-Should it stop half way, the same command goes on. The invitations of those who were made are in
---invitation-file then: keep it, and name another file for the rest.")]
+If it is interrupted, the same command goes on. The invitations of the users created so far are in
+--invitation-file: keep it, and name another file for the rest.")]
     Create(Box<CreateArgs>),
-    /// Make a new invitation for a user who has no password yet
+    /// Create a new invitation for a user who has no password yet
     ///
-    /// An older invitation is good no more. It is shown once: with --reveal, or in a file.
+    /// An older invitation no longer works. The new one is shown once: with --reveal, or in a file.
     #[command(after_help = "\
 EXAMPLES
   nexus user invite ann@acme.example --invitation-file ann.txt --tenant acme")]
@@ -88,71 +88,71 @@ EXAMPLES
   nexus user update ann@acme.example --email ann.birch@acme.example --tenant acme
   nexus user update ann@acme.example --set team=eu --set level=3 --set old=null --tenant acme")]
     Update(UpdateArgs),
-    /// Shut a user out: no sign-in, and its sessions end
+    /// Disable a user and end their sessions
     #[command(after_help = "\
 EXAMPLES
   nexus user disable ann@acme.example --tenant acme")]
     Disable(OneArgs),
-    /// Let a disabled user in again
+    /// Enable a disabled user
     #[command(after_help = "\
 EXAMPLES
   nexus user enable ann@acme.example --tenant acme")]
     Enable(OneArgs),
-    /// Let a user in again who is locked because of wrong passwords
+    /// Unlock a user who was locked after wrong passwords
     #[command(after_help = "\
 EXAMPLES
   nexus user unlock ann@acme.example --tenant acme
   nexus -o id user list --state locked --tenant acme | xargs -r -n1 nexus user unlock --tenant acme")]
     Unlock(OneArgs),
-    /// Delete a user; it can be had back until it is erased
+    /// Delete a user; they can be undeleted until they are purged
     #[command(after_help = "\
 EXAMPLES
   nexus user delete ann@acme.example --tenant acme
   nexus user delete ann@acme.example --tenant acme --yes --confirm ann@acme.example     in a script")]
     Delete(DeleteArgs),
-    /// Have a deleted user back, with its roles, groups and API keys
+    /// Undelete a user, with their roles, groups and API keys
     #[command(after_help = "\
 EXAMPLES
   nexus user list --state deleted --tenant acme
   nexus user undelete ann@acme.example --tenant acme")]
     Undelete(OneArgs),
-    /// Erase users that were deleted longer ago than the retention
+    /// Erase deleted users past their retention
     ///
-    /// Everything personal goes; the id and the audit log stay.
+    /// Personal data is erased; the id and the audit log stay.
     #[command(after_help = "\
 EXAMPLES
   nexus --dry-run user purge --due --tenant acme     who would be erased
   nexus --yes user purge --due --tenant acme")]
     Purge(PurgeArgs),
-    /// Write every user out, as 'user create --from' reads it; no passwords
+    /// Export every user, as 'user create --from' reads them; without passwords
     #[command(after_help = "\
 EXAMPLES
   nexus user export --tenant acme > people.csv
   nexus user export --format jsonl --tenant acme | nexus user create --from - --tenant birch
   nexus -o json user export --tenant acme          one array, for other programs")]
     Export(export::ExportArgs),
-    /// Set passwords, or make tokens that set them
+    /// Set passwords, or create tokens that set them
     #[command(subcommand)]
     Password(PasswordVerb),
     /// Manage the second factor: codes of an authenticator app
     #[command(subcommand)]
     Factor(FactorVerb),
-    /// See and end sessions
+    /// List and revoke sessions
     #[command(subcommand)]
     Sessions(SessionsVerb),
-    /// List the roles that a user holds, and how it came by each
+    /// List a user's roles, and how they got each
     #[command(after_help = "\
 EXAMPLES
   nexus user roles ann@acme.example --tenant acme")]
     Roles(OneArgs),
-    /// List the groups that a user is in, and those they are part of
+    /// List a user's groups, and the groups around those
     #[command(after_help = "\
 EXAMPLES
   nexus user groups ann@acme.example --tenant acme")]
     Groups(OneArgs),
-    /// Say whether a user may do something, and why, or why not
+    /// Check whether a user may do something, and why
     ///
-    /// Exits 0 when it may, 3 when it may not.
+    /// Exits with 0 if they may, with 3 if not.
     #[command(after_help = "\
 EXAMPLES
   nexus user can ann@acme.example invoice:create --tenant acme && echo yes
@@ -164,10 +164,10 @@ EXAMPLES
 /// Arguments of `nexus user create`.
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// The e-mail address, which names the user
+    /// The e-mail address, which identifies the user
     #[arg(long, value_name = "E-MAIL", required_unless_present = "from")]
     pub email: Option<Email>,
-    /// The name for people
+    /// The display name
     #[arg(long, value_name = "TEXT", conflicts_with = "from", value_parser = arguments::display_name)]
     pub name: Option<String>,
     /// Grant this role; may be repeated
@@ -182,16 +182,16 @@ pub struct CreateArgs {
     /// Read the password from standard input: one line
     #[arg(long, conflicts_with_all = ["invite", "from"])]
     pub password_stdin: bool,
-    /// Let the user set its password itself, by an invitation
+    /// Let the user set their password through an invitation
     #[arg(long, conflicts_with = "from")]
     pub invite: bool,
     /// Write invitations into this new file, which only you may read
     #[arg(long, value_name = "PATH", conflicts_with_all = ["reveal", "password_stdin"], value_hint = clap::ValueHint::FilePath)]
     pub invitation_file: Option<PathBuf>,
-    /// Print invitations, this once
+    /// Print invitations; they are shown only once
     #[arg(long, conflicts_with = "password_stdin")]
     pub reveal: bool,
-    /// Make many: a CSV or JSON lines file, or '-' for standard input
+    /// Create many: a CSV or JSON lines file, or '-' for standard input
     #[arg(long, value_name = "FILE|-", conflicts_with = "email", value_hint = clap::ValueHint::FilePath)]
     pub from: Option<Input>,
     /// Which realm
@@ -208,7 +208,7 @@ pub struct TokenArgs {
     /// Write the token into this new file, which only you may read
     #[arg(long, alias = "token-file", value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub invitation_file: Option<PathBuf>,
-    /// Print the token, this once
+    /// Print the token; it is shown only once
     #[arg(long, conflicts_with = "invitation_file")]
     pub reveal: bool,
     /// Which realm
@@ -222,30 +222,30 @@ pub struct TokenArgs {
 pub enum SortField {
     /// The e-mail address
     Email,
-    /// The name for people
+    /// The display name
     Name,
-    /// When it was made
+    /// The time of creation
     Created,
-    /// When it last signed in
+    /// The time of the last sign-in
     LastSignIn,
 }
 
 /// Arguments of `nexus user list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only those in this state; deleted ones are shown by this only
+    /// Only those in this state; deleted users are listed only with --state deleted
     #[arg(long, value_name = "STATE", value_parser = arguments::word(UserState::ALL, UserState::as_str))]
     pub state: Option<UserState>,
-    /// Only those who hold this role, directly or by a group
+    /// Only those who hold this role, directly or through a group
     #[arg(long, value_name = "ROLE", value_parser = name, add = complete::roles())]
     pub role: Option<Name>,
-    /// Only those in this group, or in one that is part of it
+    /// Only those in this group, or in one inside it
     #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub group: Option<Name>,
     /// Only those with this text in their address or name
     #[arg(long, value_name = "TEXT", value_parser = arguments::search)]
     pub search: Option<String>,
-    /// Sort by this field; with '-' before it, the other way round
+    /// Sort by this field; with a leading '-', in reverse order
     #[arg(long, value_name = "FIELD", default_value = "email", allow_hyphen_values = true)]
     pub sort: Sort<SortField>,
     /// Which rows
@@ -273,13 +273,13 @@ pub struct UpdateArgs {
     /// The user, by e-mail address or id
     #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
-    /// Give it this address
+    /// The new e-mail address
     #[arg(long, value_name = "E-MAIL", required_unless_present_any = ["name", "profile"])]
     pub email: Option<Email>,
-    /// Give it this name
+    /// The new name
     #[arg(long, value_name = "TEXT", value_parser = arguments::display_name)]
     pub name: Option<String>,
-    /// Set a field of its profile, or take it away with KEY=null; may be repeated
+    /// Set a field of the profile, or remove it with KEY=null; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = attribute)]
     pub profile: Vec<(String, Value)>,
     /// Which realm
@@ -293,7 +293,7 @@ pub struct DeleteArgs {
     /// The user, by e-mail address or id
     #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
-    /// Say which user is meant, where there is no terminal to type it on
+    /// Confirm the user's address, where there is no terminal to type it on
     #[arg(long, value_name = "E-MAIL")]
     pub confirm: Option<String>,
     /// Which realm
@@ -304,7 +304,7 @@ pub struct DeleteArgs {
 /// Arguments of `nexus user purge`.
 #[derive(Debug, Args)]
 pub struct PurgeArgs {
-    /// Those whose retention is over
+    /// Users past their retention
     #[arg(long, required = true)]
     pub due: bool,
     /// Which realm
@@ -318,13 +318,13 @@ pub struct CanArgs {
     /// The user, by e-mail address or id
     #[arg(value_name = "E-MAIL|ID", add = complete::users())]
     pub user: UserRef,
-    /// What it wants to do: resource:action
+    /// The permission: resource:action
     #[arg(add = complete::permissions())]
     pub permission: Permission,
-    /// An attribute of what is acted on, for conditions; may be repeated
+    /// An attribute of the object, for conditions; may be repeated
     #[arg(long = "with", value_name = "KEY=VALUE", value_parser = attribute)]
     pub attributes: Vec<(String, Value)>,
-    /// Say by which group and role, or what comes nearest
+    /// Show by which group and role, or the nearest permission
     #[arg(long)]
     pub explain: bool,
     /// Which realm
@@ -335,17 +335,17 @@ pub struct CanArgs {
 /// Verbs of `nexus user password`.
 #[derive(Debug, Subcommand)]
 pub enum PasswordVerb {
-    /// Set a user's password, and end its sessions
+    /// Set a user's password, and end their sessions
     ///
-    /// Who has a token of the user gives it in a file instead of the user's address. API keys go on:
-    /// nexus api-key list --user E-MAIL shows which there are.
+    /// A token of the user, in --token-file, takes the place of the user's address. API keys stay
+    /// valid: nexus api-key list --user E-MAIL shows them.
     #[command(after_help = "\
 EXAMPLES
   nexus user password set ann@acme.example --tenant acme          asks for it
   pass show ann | nexus user password set ann@acme.example --password-stdin --tenant acme
   pass show ann | nexus user password set --token-file ann.txt --password-stdin --tenant acme")]
     Set(SetPasswordArgs),
-    /// Make a single-use token with which a user sets a new password
+    /// Create a single-use token for setting a user's new password
     #[command(after_help = "\
 EXAMPLES
   nexus user password reset ann@acme.example --invitation-file ann.txt --tenant acme")]
@@ -358,7 +358,7 @@ pub struct SetPasswordArgs {
     /// The user, by e-mail address or id
     #[arg(value_name = "E-MAIL|ID", required_unless_present = "token_file", conflicts_with = "token_file", add = complete::users())]
     pub user: Option<UserRef>,
-    /// Set it by the single-use token in this file, as the user itself would
+    /// Set it with the single-use token in this file, as the user would
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub token_file: Option<PathBuf>,
     /// Read the password from standard input: one line
@@ -372,18 +372,18 @@ pub struct SetPasswordArgs {
 /// Verbs of `nexus user factor`.
 #[derive(Debug, Subcommand)]
 pub enum FactorVerb {
-    /// Make a secret for a user's authenticator app; it counts once it is confirmed
+    /// Create a secret for a user's authenticator app; it takes effect once confirmed
     #[command(after_help = "\
 EXAMPLES
   nexus user factor enrol ann@acme.example --uri-file ann.uri --tenant acme
   qrencode -t ansiutf8 < ann.uri")]
     Enrol(EnrolArgs),
-    /// Confirm it by a first code, read from standard input; gives the recovery codes, once
+    /// Confirm it with a first code from standard input; prints the recovery codes, once
     #[command(after_help = "\
 EXAMPLES
   echo 123456 | nexus user factor confirm ann@acme.example --codes-file ann.codes --tenant acme")]
     Confirm(ConfirmArgs),
-    /// Take a user's second factor away, e.g. because the telephone is lost
+    /// Remove a user's second factor, e.g. because the telephone is lost
     #[command(after_help = "\
 EXAMPLES
   nexus user factor remove ann@acme.example --tenant acme")]
@@ -399,7 +399,7 @@ pub struct EnrolArgs {
     /// Write the secret's otpauth:// address into this new file, which only you may read
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub uri_file: Option<PathBuf>,
-    /// Print it, this once
+    /// Print it; it is shown only once
     #[arg(long, conflicts_with = "uri_file")]
     pub reveal: bool,
     /// Which realm
@@ -416,7 +416,7 @@ pub struct ConfirmArgs {
     /// Write the recovery codes into this new file, which only you may read
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub codes_file: Option<PathBuf>,
-    /// Print them, this once
+    /// Print them; they are shown only once
     #[arg(long, conflicts_with = "codes_file")]
     pub reveal: bool,
     /// Which realm
@@ -432,7 +432,7 @@ pub enum SessionsVerb {
 EXAMPLES
   nexus user sessions list ann@acme.example --tenant acme")]
     List(OneArgs),
-    /// End a user's sessions, all of them or one
+    /// Revoke a user's sessions, all or one
     #[command(after_help = "\
 EXAMPLES
   nexus user sessions revoke ann@acme.example --tenant acme
@@ -446,7 +446,7 @@ pub struct RevokeSessionsArgs {
     /// The user, by e-mail address or id
     #[arg(value_name = "E-MAIL|ID", required_unless_present = "session", conflicts_with = "session", add = complete::users())]
     pub user: Option<UserRef>,
-    /// End this session only
+    /// Revoke this session only
     #[arg(long, value_name = "ID", value_parser = change::session_id)]
     pub session: Option<uuid::Uuid>,
     /// Which realm

@@ -32,7 +32,7 @@ fn needs_place(
         return Ok(());
     }
     let flag = format!("{flag} PATH, or --reveal");
-    Err(prompt::PromptError::NotGiven { what: format!("a place for {what}"), flag }.into())
+    Err(prompt::PromptError::NoPlace { what: what.to_owned(), flag }.into())
 }
 
 pub(super) async fn set(args: &SetPasswordArgs, on: &Invocation) -> CommandResult {
@@ -83,7 +83,7 @@ pub(super) async fn enrol(args: &EnrolArgs, on: &Invocation) -> CommandResult {
     }
     on.screen.thing(&enrolment)?;
     on.screen.note(&format!(
-        "it counts once a first code confirms it: nexus user factor confirm {}{}",
+        "it takes effect once a first code confirms it: nexus user factor confirm {}{}",
         crate::kernel::shell::word(&enrolment.email),
         realm.place().flag()
     ));

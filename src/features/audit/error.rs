@@ -16,11 +16,11 @@ pub enum AuditError {
     #[failure(transparent)]
     Tampered(Finding),
     /// The row that records the chain's end is gone.
-    #[error("the audit log is not intact: the record of its head is gone, so nothing more can be written")]
+    #[error("the audit log is not intact: the record of its head is missing, so nothing more can be written")]
     #[failure(Integrity, "audit_head_missing")]
     NoHead,
-    /// A line of an export is not one.
-    #[error("line {line} of {file} is no row of an export: {reason}")]
+    /// A line of an export is not a row of the audit log.
+    #[error("line {line} of {file} is not a row of an export: {reason}")]
     #[failure(Integrity, "audit_export_unreadable")]
     #[details(file, line)]
     Export {
@@ -29,8 +29,8 @@ pub enum AuditError {
         line: u64,
         reason: String,
     },
-    /// A line of a file of anchors is not one.
-    #[error("line {line} of {file} is no anchor: {reason}")]
+    /// A line of a file of anchors is not an anchor.
+    #[error("line {line} of {file} is not an anchor: {reason}")]
     #[failure(Integrity, "audit_anchor_unreadable")]
     #[details(file, line)]
     AnchorLine {
@@ -39,7 +39,7 @@ pub enum AuditError {
         line: u64,
         reason: String,
     },
-    /// Anchors were to be compared, and there is none.
+    /// The file of anchors to compare with holds none.
     #[error("{0} holds no anchor, so it proves nothing")]
     #[failure(Integrity, "audit_anchor_empty")]
     #[hint("begin one: nexus audit anchor --file FILE")]

@@ -113,23 +113,26 @@ impl std::fmt::Display for Finding {
         f.write_str("the audit log is not intact: ")?;
         match self {
             Self::Edited { position } => {
-                write!(f, "row {position} was edited, or one before it with its hash: they do not fit")
+                write!(
+                    f,
+                    "row {position} was edited, or one before it with its hash: the hashes do not match"
+                )
             }
             Self::Missing { position, until } if position == until => write!(f, "row {position} is missing"),
             Self::Missing { position, until } => write!(f, "rows {position} to {until} are missing"),
             Self::Reordered { position, found_at } => {
-                write!(f, "row {position} stands at position {found_at}: rows were put in another order")
+                write!(f, "row {position} is at position {found_at}: rows were reordered")
             }
             Self::Forged { position } => {
                 write!(f, "row {position} was forged: it was not written as rows are")
             }
             Self::TailCut { position, until, .. } if position == until => {
-                write!(f, "the tail was cut: row {position} is gone")
+                write!(f, "the tail was cut: row {position} is missing")
             }
             Self::TailCut { position, until, .. } => {
-                write!(f, "the tail was cut: rows {position} to {until} are gone")
+                write!(f, "the tail was cut: rows {position} to {until} are missing")
             }
-            Self::Wiped { .. } => f.write_str("it was wiped: there is no row at all"),
+            Self::Wiped { .. } => f.write_str("it was wiped: it has no rows"),
             Self::HeadChanged { position } => {
                 write!(f, "the recorded head is not the hash of the last row, {position}")
             }

@@ -142,7 +142,7 @@ pub(super) async fn examine(patient: &Patient, key: Option<Arc<dyn MasterKey>>, 
     seen.findings.extend(stoppers::examine(&subject, &answer.stoppers));
     let reading = read(&mut seen, &subject, patient, key, &mut connection);
     if tokio::time::timeout(patience, reading).await.is_err() {
-        let found = format!("its tables gave no answer in {} s", patience.as_secs());
+        let found = format!("its tables did not answer within {} s", patience.as_secs());
         seen.findings.push(
             Finding::problem((Group::Control, "migrations"), ErrorKind::Unavailable, &subject.name, found)
                 .mend(subject.psql("select pid, state, query_start from pg_stat_activity")),
@@ -261,7 +261,7 @@ pub(super) async fn age(
         Ok::<_, DbError>(None)
     };
     match tokio::time::timeout(patience, looking).await {
-        Ok(Ok(None)) => Finding::ok(PLACE.0, PLACE.1, subject, "no server has seen a younger change"),
+        Ok(Ok(None)) => Finding::ok(PLACE.0, PLACE.1, subject, "no server has seen a later change"),
         Ok(Ok(Some(older))) => {
             Finding::problem(PLACE, ErrorKind::Integrity, subject, older.to_string()).mend("nexus fsck")
         }

@@ -17,7 +17,7 @@ const GROUP: Group = Group::Key;
 /// The key at hand, and what there is to say of it.
 pub(super) fn examine(patient: &Patient) -> (Option<Arc<dyn MasterKey>>, Finding) {
     let Ok(settings) = &patient.settings else {
-        return (None, Finding::skipped(GROUP, "file", "master key", "the settings are not clear"));
+        return (None, Finding::skipped(GROUP, "file", "master key", "the settings are not valid"));
     };
     let reference = &settings.keys.master.reference;
     if let SecretRef::File(path) = reference {
@@ -34,7 +34,7 @@ pub(super) fn examine(patient: &Patient) -> (Option<Arc<dyn MasterKey>>, Finding
             let mend = finding.mend.clone().unwrap_or_else(|| "nexus config show".to_owned());
             (None, Finding { kind: Some(ErrorKind::Integrity), ..finding }.mend(mend))
         }
-        None => (None, Finding::skipped(GROUP, "file", subject, "it was not looked for")),
+        None => (None, Finding::skipped(GROUP, "file", subject, "it was not checked")),
     }
 }
 
@@ -68,7 +68,7 @@ fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
             (Some(key), finding)
         }
         Err(MasterKeyError::Missing(_)) if new => {
-            (None, Finding::skipped(GROUP, "file", &subject, "not made yet; the next command makes it"))
+            (None, Finding::skipped(GROUP, "file", &subject, "not created yet; the next command creates it"))
         }
         Err(error) => {
             let finding = problem(error.to_string());
@@ -90,7 +90,7 @@ fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
 pub(super) fn not_made(patient: &Patient) -> Option<Finding> {
     let SecretRef::File(path) = &patient.settings.as_ref().ok()?.keys.master.reference else { return None };
     let gone = fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-    let found = "not made yet, and nothing is sealed";
+    let found = "not created yet, and nothing is sealed";
     gone.then(|| Finding::warning(GROUP, "file", path.display().to_string(), found).mend("nexus init"))
 }
 
@@ -101,14 +101,10 @@ pub(super) fn same(at_hand: Option<&MasterKeyId>, recorded: Option<&MasterKeyId>
         return Finding::skipped(GROUP, "recorded", "master key", why);
     };
     if at_hand == recorded {
-        return Finding::ok(
-            GROUP,
-            "recorded",
-            recorded.to_string(),
-            "the key at hand seals this installation's secrets",
-        );
+        return Finding::ok(GROUP, "recorded", recorded.to_string(), "matches this installation");
     }
-    let found = format!("secrets are sealed with {recorded}, but the key at hand is {at_hand}: none opens");
+    let found =
+        format!("secrets are sealed with {recorded}, but the key in use is {at_hand}: none can be opened");
     Finding::problem((GROUP, "recorded"), ErrorKind::Integrity, recorded.to_string(), found)
         .mend(format!("nexus config show  # name the file of key {recorded}, or put it back"))
 }

@@ -26,13 +26,10 @@ const FIRST_YEAR: i32 = 2026;
 pub(super) fn examine(home: Option<&Path>) -> Vec<Finding> {
     let mut findings = vec![match home {
         Some(home) => disk(Group::Machine, "disk", home, &format!("NEXUS_HOME {}", home.display())),
-        None => Finding::problem(
-            (GROUP, "disk"),
-            ErrorKind::Invalid,
-            "NEXUS_HOME",
-            "there is no folder to keep anything in",
-        )
-        .mend("export NEXUS_HOME=/path/to/a/folder"),
+        None => {
+            Finding::problem((GROUP, "disk"), ErrorKind::Invalid, "NEXUS_HOME", "there is no data folder")
+                .mend("export NEXUS_HOME=/path/to/a/folder")
+        }
     }];
     let temporary = env::temp_dir();
     findings.push(disk(Group::Machine, "disk", &temporary, &format!("TMPDIR {}", temporary.display())));
@@ -130,7 +127,7 @@ fn completion() -> Finding {
             &[".config/fish/config.fish", ".config/fish/completions/nexus.fish"],
             "nexus completions fish > ~/.config/fish/completions/nexus.fish",
         ),
-        _ => return Finding::skipped(GROUP, "completion", "shell", "no shell that nexus can teach"),
+        _ => return Finding::skipped(GROUP, "completion", "shell", "not a shell that nexus completes in"),
     };
     let system = ["/usr/share/bash-completion/completions/nexus", "/etc/bash_completion.d/nexus.bash"];
     let taught = files.iter().any(|file| mentions(&home.join(file)))

@@ -192,6 +192,7 @@ pub struct Finding {
     /// What was found; never a secret.
     pub found: String,
     /// What to type to mend it; after a `#` come words for a person.
+    #[serde(rename = "fix")]
     pub mend: Option<String>,
     /// What sort of failure a problem is.
     #[serde(skip)]
@@ -242,7 +243,7 @@ impl Finding {
 
     /// It could not be looked at, and nothing else says why: not known to be well.
     pub(super) fn unseen(place: (Group, &str), subject: impl Into<String>, why: &str) -> Self {
-        let found = format!("could not be looked at: {why}");
+        let found = format!("could not be checked: {why}");
         Self::problem(place, ErrorKind::Unavailable, subject, found).mend("nexus doctor  # again")
     }
 

@@ -39,7 +39,7 @@ pub(super) async fn examine(store: StoreSubject, patience: std::time::Duration) 
             Finding::ok(GROUP, "reachable", &name, format!("{endpoint} lets us make buckets and keys"))
         }
         Ok(Err(error)) => refused(&store, &error),
-        Err(_) => down(&store, format!("no answer from {endpoint} in {} s", patience.as_secs())),
+        Err(_) => down(&store, format!("no answer from {endpoint} within {} s", patience.as_secs())),
     };
     let clock = match dated {
         Ok(Ok((before, Some(theirs), after))) => server::skew((GROUP, &name), (before, theirs, after), GRAIN),
@@ -98,7 +98,7 @@ fn keys(store: &StoreSubject) -> Finding {
     if !store.shared_key {
         return Finding::ok(GROUP, "keys", &store.name, "every tenant has a key of its own");
     }
-    let found = "every tenant holds the same key: nothing keeps them apart here";
+    let found = "every tenant has the same key: they are not isolated here";
     Finding::warning(GROUP, "keys", &store.name, found)
         .mend(format!("nexus store drain {}  # and add one that makes a key for each tenant", store.name))
 }

@@ -64,8 +64,13 @@ fn judge_one(program: &Program, newest: Option<PgVersion>) -> Finding {
     };
     let subject = place.display().to_string();
     let Some(version) = program.version else {
-        return Finding::problem((GROUP, name), ErrorKind::Unavailable, subject, "does not tell its version")
-            .mend(install);
+        return Finding::problem(
+            (GROUP, name),
+            ErrorKind::Unavailable,
+            subject,
+            "does not report its version",
+        )
+        .mend(install);
     };
     if let Some(server) = newest.filter(|server| name != "psql" && version.major < server.major) {
         let found = format!("{version} cannot read a server of version {server}");
@@ -74,7 +79,7 @@ fn judge_one(program: &Program, newest: Option<PgVersion>) -> Finding {
     match releases::holes(version, Side::Client) {
         None => Finding::ok(GROUP, name, subject, version.to_string()),
         Some((names, mended)) => {
-            let found = format!("{version} has known holes: {}", names.join(", "));
+            let found = format!("{version} has known vulnerabilities: {}", names.join(", "));
             let upgrade = format!(
                 "apt-get install --only-upgrade postgresql-client-{}  # to {mended} or newer",
                 version.major

@@ -102,7 +102,7 @@ impl Subject {
         self.problem(
             "reachable",
             ErrorKind::Unavailable,
-            format!("no answer from {host}:{port} in {seconds} s"),
+            format!("no answer from {host}:{port} within {seconds} s"),
         )
         .mend(format!("pg_isready -h {host} -p {port}  # start the server, or correct its address"))
     }
@@ -146,7 +146,10 @@ fn version(subject: &Subject, facts: &ServerFacts) -> Finding {
     match releases::holes(version, Side::Server) {
         None => subject.ok("version", format!("PostgreSQL {version}")),
         Some((names, needed)) => subject
-            .warning("version", format!("PostgreSQL {version} has known holes: {}", names.join(", ")))
+            .warning(
+                "version",
+                format!("PostgreSQL {version} has known vulnerabilities: {}", names.join(", ")),
+            )
             .mend(format!(
                 "apt-get install --only-upgrade postgresql-{}  # on the server, to {needed} or newer",
                 version.major
@@ -157,7 +160,7 @@ fn version(subject: &Subject, facts: &ServerFacts) -> Finding {
 fn rights(subject: &Subject, facts: &ServerFacts) -> Finding {
     let user = &subject.address.user;
     if facts.superuser {
-        return subject.ok("rights", format!("{user} may make databases and roles"));
+        return subject.ok("rights", format!("{user} may create databases and roles"));
     }
     subject.problem("rights", ErrorKind::Unavailable, format!("login {user:?} is not a superuser")).mend(
         format!(
@@ -213,9 +216,9 @@ fn durability(subject: &Subject, facts: &ServerFacts) -> Finding {
     let off: Vec<&str> =
         settings.iter().filter(|(_, value)| *value == "off").map(|(name, _)| *name).collect();
     let Some(first) = off.first() else {
-        return subject.ok("durability", "what is committed is on the disk");
+        return subject.ok("durability", "commits are on disk");
     };
-    let found = format!("{} off: a power cut loses or breaks what was committed", off.join(" and "));
+    let found = format!("{} off: a power cut can lose or corrupt committed data", off.join(" and "));
     subject.problem("durability", ErrorKind::Integrity, found).mend(subject.set(facts, first, "on"))
 }
 
@@ -224,7 +227,7 @@ fn checksums(subject: &Subject, facts: &ServerFacts) -> Finding {
         return subject.ok("checksums", "pages have checksums");
     }
     subject
-        .warning("checksums", "pages have no checksums: a disk that changes data is not noticed")
+        .warning("checksums", "pages have no checksums: corruption on the disk is not noticed")
         .mend("pg_checksums --enable  # on the server, while it is stopped")
 }
 
@@ -259,14 +262,14 @@ pub(super) fn passwords(subject: &Subject, facts: &ServerFacts) -> Finding {
     if facts.password_encryption == "scram-sha-256" {
         return subject.ok("passwords", "scram-sha-256");
     }
-    let found = format!("password_encryption is {}, which can be guessed offline", facts.password_encryption);
+    let found = format!("password_encryption is {}, which can be cracked offline", facts.password_encryption);
     subject.warning("passwords", found).mend(subject.set(facts, "password_encryption", "scram-sha-256"))
 }
 
 /// Databases that belong to nobody must let nobody in (manual, chapter 5.7).
 pub(super) fn closed(subject: &Subject, facts: &ServerFacts) -> Finding {
     if facts.open.is_empty() {
-        return subject.ok("closed", "maintenance databases let no tenant in");
+        return subject.ok("closed", "no tenant can connect to the maintenance databases");
     }
     let revoke: Vec<String> =
         facts.open.iter().map(|name| format!("revoke all on database {name} from public")).collect();

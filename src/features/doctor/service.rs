@@ -195,7 +195,7 @@ fn template(name: &str, patient: &Patient, control: &Seen, facts: &ServerFacts) 
     if facts.templates.contains(&row.database_name) {
         return Finding::ok(Group::Cluster, CHECK, name, format!("{} is current", row.database_name));
     }
-    let found = format!("{} is not there any more, or not closed: no tenant can be made", row.database_name);
+    let found = format!("{} no longer exists, or is not closed: no tenant can be created", row.database_name);
     // The next create builds another.
     let sql = format!("delete from control.templates where database_name = '{}'", row.database_name);
     let finding = Finding::problem((Group::Cluster, CHECK), ErrorKind::Integrity, name, found);

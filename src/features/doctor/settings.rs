@@ -51,7 +51,7 @@ fn file(patient: &Patient) -> Vec<Finding> {
     }
     let found = match &patient.file {
         Some(_) => "found, and every key in it is known",
-        None => "there is none, and none is needed: the context is local",
+        None => "none, and none is needed: the context is local",
     };
     let named = patient.loaded.as_ref().is_none_or(|loaded| loaded.context.is_local());
     let found = if patient.file.is_none() && !named { "there is none" } else { found };
@@ -119,7 +119,7 @@ fn context(patient: &Patient) -> Finding {
             Finding { kind: Some(ErrorKind::Invalid), ..finding }
                 .mend(format!("nexus context list  # {hint}"))
         }
-        Err(None) => Finding::skipped(GROUP, "context", subject, "the settings are not clear"),
+        Err(None) => Finding::skipped(GROUP, "context", subject, "the settings are not valid"),
     }
 }
 
@@ -145,7 +145,7 @@ fn secrets(patient: &Patient) -> Vec<Finding> {
         let why = if patient.settings.is_ok() {
             "no setting refers to a secret"
         } else {
-            "the settings are not clear"
+            "the settings are not valid"
         };
         return vec![Finding::skipped(GROUP, "secrets", "secrets", why)];
     }
@@ -173,7 +173,7 @@ fn variables(patient: &Patient) -> Vec<Finding> {
     for name in patient.sources.variables.keys().filter(|name| !reported.contains(name)) {
         if let Some(nearest) = environment::meaningless(name) {
             let hint = nearest.map(|near| format!("  # did you mean {near}?")).unwrap_or_default();
-            let finding = Finding::warning(GROUP, "variables", name, "it is set, and means nothing to nexus");
+            let finding = Finding::warning(GROUP, "variables", name, "it is set, but nexus does not know it");
             findings.push(finding.mend(format!("unset {name}{hint}")));
         }
     }

@@ -17,7 +17,7 @@ pub(super) async fn examine(patient: &Patient) -> Vec<Finding> {
     let Some(stack) = &patient.stack else {
         let why = match &patient.settings {
             Ok(settings) => format!("context {} has servers of its own", settings.context),
-            Err(_) => "the settings are not clear".to_owned(),
+            Err(_) => "the settings are not valid".to_owned(),
         };
         let skipped = |name| Finding::skipped(GROUP, name, "the embedded stack", &*why);
         return ["state", "programs", "folders", "port"].map(skipped).to_vec();
@@ -54,7 +54,7 @@ fn state(stack: &LocalStack, status: Result<StatusView, LocalError>) -> Finding 
             Finding::ok(GROUP, "state", subject, "stopped; the next command starts it")
         }
         StackState::Stopped => {
-            Finding::ok(GROUP, "state", subject, "not made yet; the next command makes and starts it")
+            Finding::ok(GROUP, "state", subject, "not created yet; the next command creates and starts it")
         }
         StackState::Degraded => {
             let parts = [

@@ -48,10 +48,10 @@ fn collations(subject: &Subject, seen: &Stoppers) -> Finding {
 
 fn prepared(subject: &Subject, seen: &Stoppers) -> Finding {
     let (Some(gid), Some(database)) = (&seen.first_prepared, &seen.prepared_in) else {
-        return subject.ok("prepared", "no transaction was prepared and left");
+        return subject.ok("prepared", "no prepared transaction was left behind");
     };
     let found = format!(
-        "prepared and left, with all their locks: {}; what they hold cannot be changed or dropped",
+        "prepared and left behind, with all their locks: {}; what they hold cannot be changed or dropped",
         some(&seen.prepared)
     );
     let fix = format!("rollback prepared {}", literal(gid));
@@ -91,7 +91,11 @@ fn age(subject: &Subject, seen: &Stoppers) -> Finding {
     let mend = subject.psql_in(name, &["vacuum freeze"]);
     match seen.oldest {
         TOO_OLD.. => subject
-            .problem("wraparound", ErrorKind::Unavailable, format!("{found}: the server soon takes no more"))
+            .problem(
+                "wraparound",
+                ErrorKind::Unavailable,
+                format!("{found}: the server will soon accept no more"),
+            )
             .mend(mend),
         OLD.. => subject.warning("wraparound", found).mend(mend),
         _ => subject.ok("wraparound", found),
@@ -100,9 +104,9 @@ fn age(subject: &Subject, seen: &Stoppers) -> Finding {
 
 fn half_dropped(subject: &Subject, seen: &Stoppers) -> Finding {
     let Some(first) = seen.half_dropped.first() else {
-        return subject.ok("damaged", "no drop of a database was cut short");
+        return subject.ok("damaged", "no drop of a database was interrupted");
     };
-    let found = format!("can only be dropped, because a drop was cut short: {}", some(&seen.half_dropped));
+    let found = format!("can only be dropped, because a drop was interrupted: {}", some(&seen.half_dropped));
     let fix = format!("drop database {}", identifier(first));
     subject.warning("damaged", found).mend(subject.psql(&fix))
 }
@@ -111,7 +115,7 @@ fn files(subject: &Subject, seen: &Stoppers) -> Finding {
     if seen.files.is_empty() {
         return subject.ok("files", "the server's configuration can be read");
     }
-    let found = format!("the server's next start or reload will not take: {}", some(&seen.files));
+    let found = format!("the server's next start or reload will reject: {}", some(&seen.files));
     subject
         .warning("files", found)
         .mend(format!("{}  # after the file was corrected", subject.psql("select pg_reload_conf()")))
@@ -120,9 +124,9 @@ fn files(subject: &Subject, seen: &Stoppers) -> Finding {
 fn login(subject: &Subject, seen: &Stoppers) -> Finding {
     let user = &subject.address.user;
     let Some(days) = seen.login_ends_in.filter(|days| *days < NOTICE) else {
-        return subject.ok("expiry", format!("login {user} does not end"));
+        return subject.ok("expiry", format!("login {user} does not expire"));
     };
-    let found = format!("the password of login {user} ends in {days:.1} days: then nothing works");
+    let found = format!("the password of login {user} expires in {days:.1} days: then nothing works");
     let fix = format!("alter role {} valid until 'infinity'", identifier(user));
     subject.warning("expiry", found).mend(subject.psql(&fix))
 }

@@ -34,13 +34,13 @@ pub(super) async fn trash(control: &mut PgConnection) -> Finding {
     match store::overdue(control).await {
         Err(error) => Finding::failure((Group::Tenants, "trash"), "trash", &error),
         Ok(slugs) if slugs.is_empty() => {
-            Finding::ok(Group::Tenants, "trash", "trash", "nothing is past its time")
+            Finding::ok(Group::Tenants, "trash", "trash", "none is due to be purged")
         }
         Ok(slugs) => Finding::warning(
             Group::Tenants,
             "trash",
             "trash",
-            format!("past the time at which they were to be purged: {}", slugs.join(", ")),
+            format!("due to be purged: {}", slugs.join(", ")),
         )
         .mend("nexus tenant purge --due"),
     }
@@ -59,16 +59,16 @@ pub(super) async fn audit(control: &mut PgConnection) -> Finding {
     };
     match (head.head, head.last) {
         (None, _) => {
-            broken("its head is gone: rows were taken away, or the database was changed by hand".to_owned())
+            broken("its head is missing: rows were removed, or the database was changed by hand".to_owned())
         }
         (Some(0), None) => Finding::ok(PLACE.0, PLACE.1, "audit log", "empty"),
         (Some(head), Some(last)) if head != last => {
             broken(format!("its head is at row {head}, but the last row is {last}"))
         }
         (Some(head), None) => broken(format!("its head is at row {head}, but there is no row")),
-        (Some(_), Some(_)) if !head.same_hash => broken("its head does not fit the last row".to_owned()),
+        (Some(_), Some(_)) if !head.same_hash => broken("its head does not match the last row".to_owned()),
         (Some(head), _) => {
-            Finding::ok(PLACE.0, PLACE.1, "audit log", format!("{head} rows; the head fits the last"))
+            Finding::ok(PLACE.0, PLACE.1, "audit log", format!("{head} rows; the head matches the last"))
         }
     }
 }

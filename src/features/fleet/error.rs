@@ -10,6 +10,7 @@ use crate::infra::crypto::RandomError;
 use crate::infra::crypto::scram::ScramError;
 use crate::infra::db::DbError;
 use crate::kernel::ids::RunId;
+use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, Failure};
 
 /// A request about the fleet that failed.
@@ -21,8 +22,8 @@ pub enum FleetError {
     #[hint("see which there are: nexus migrate runs list")]
     #[details(run = id)]
     NoRun { id: RunId },
-    /// Another run is under way.
-    #[error("run {id} is under way")]
+    /// Another run is in progress.
+    #[error("run {id} is in progress")]
     #[failure(Busy, "run_under_way")]
     #[hint(if *other, "it has other files or tenants than this command: nexus migrate runs show {id}")]
     #[hint(if !*other, "wait for it: --lock-wait 10m")]
@@ -34,7 +35,7 @@ pub enum FleetError {
         other: bool,
     },
     /// A version without a set that it is of.
-    #[error("--to names a version of one set, and it is not said of which")]
+    #[error("--to names a version of one set, but not which set")]
     #[failure(Invalid, "set_missing")]
     #[hint("say of which: --set NAME")]
     ToOfWhich,
@@ -44,7 +45,7 @@ pub enum FleetError {
     #[hint("see which there are: nexus migrate set show {set}")]
     NoVersion { set: String, version: i64 },
     /// A wave names what cannot be a tenant.
-    #[error("{name:?} names no tenant")]
+    #[error("{name:?} is not a tenant's name")]
     #[failure(NotFound, "tenant_not_found")]
     #[hint("see which there are: nexus tenant list")]
     NoSuchName { name: String },
@@ -97,7 +98,7 @@ pub enum FleetError {
         file: String,
     },
     /// A file is not the text that was applied.
-    #[error("{file} of set {set} {}", if *line_ends { "has other ends of lines than when it was applied" } else { "is not the text that was applied" })]
+    #[error("{file} of set {set} {}", if *line_ends { "has different line endings than when it was applied" } else { "has changed since it was applied" })]
     #[failure(Integrity, "file_changed")]
     #[hint(if *line_ends, LINE_ENDS_HINT)]
     #[hint(
@@ -111,22 +112,22 @@ pub enum FleetError {
         /// Only the ends of its lines differ.
         line_ends: bool,
     },
-    /// A file is no plan.
-    #[error("{file} is no plan: {why}")]
+    /// A file is not a plan.
+    #[error("{file} is not a plan: {why}")]
     #[failure(Invalid, "plan_unreadable")]
     #[hint("plan again: nexus migrate plan --all --out FILE")]
     NoPlan { file: String, why: String },
-    /// What a plan was made for is no more.
+    /// Something changed since the plan was made.
     #[error("the plan no longer holds: {what}; nothing was done")]
     #[failure(Conflict, "plan_changed")]
     #[hint("plan again: nexus migrate plan --all --out FILE")]
     PlanChanged { what: String },
     /// Some tenants were not migrated.
-    #[error("run {id} is {state}: {done} done, {failed} failed, {pending} not begun")]
+    #[error("run {id} is {state}: {done} done, {failed} failed, {pending} not started")]
     #[failure(if *unreachable, Unavailable, "run_partial")]
     #[failure(Partial, "run_partial")]
     #[hint("see what failed, and why: nexus migrate runs show {id}")]
-    #[hint("once it is mended, repeat the command: only those that lack something are tried")]
+    #[hint("after fixing it, repeat the command: only unfinished tenants are retried")]
     #[details(run = id, state, done, failed, pending)]
     Partial {
         id: RunId,
@@ -137,19 +138,19 @@ pub enum FleetError {
         /// No server answered.
         unreachable: bool,
     },
-    /// Tenants are where they should be, and new ones cannot be made so.
-    #[error("tenants have everything, but new ones will not: {source}")]
+    /// Tenants are up to date, but the template of new ones cannot be built.
+    #[error("tenants are up to date, but new ones will not be: {source}")]
     #[failure(Partial, "template_failed")]
     #[hint("the file builds upon what only old tenants have: put that into a file before it, then repeat")]
     Template { source: PlacementError },
     /// The user stopped it.
-    #[error("interrupted: run {id} stands where it stood")]
+    #[error("interrupted: run {id} can be resumed")]
     #[failure(Interrupted, "interrupted")]
     #[hint("go on: nexus migrate runs resume {id}")]
     #[details(run = id)]
     Interrupted { id: RunId },
-    /// Others took this process for dead.
-    #[error("run {id} goes on without this process, which was not heard of for too long")]
+    /// Another process took the run over, because this one did not respond.
+    #[error("run {id} continues without this process, which did not respond for too long")]
     #[failure(Busy, "run_taken_over")]
     #[hint("go on: nexus migrate runs resume {id}")]
     #[details(run = id)]
@@ -160,31 +161,31 @@ pub enum FleetError {
     #[hint("see what it did: nexus migrate runs show {id}")]
     #[details(run = id, state)]
     Over { id: RunId, state: &'static str, verb: &'static str },
-    /// A file has no way back.
-    #[error("{} of what run {id} applied cannot be taken back: {}", files.len(), files.join(", "))]
+    /// A file cannot be rolled back: it has no .down.sql.
+    #[error("{} of what run {id} applied cannot be rolled back: {}", files.len(), files.join(", "))]
     #[failure(Conflict, "no_way_back")]
     #[hint("write what leads back as a new file that goes up: nexus migrate new SET NAME")]
     #[details(run = id, files)]
     NoWayBack { id: RunId, files: Vec<String> },
     /// A set of a run was removed, and its files with it.
-    #[error("the files that the run had of set {set} are gone: the set was removed")]
+    #[error("the run's files of set {set} no longer exist: the set was removed")]
     #[failure(Conflict, "run_files_gone")]
     #[hint("begin a new one: nexus migrate tenants --all")]
     FilesGone { set: String },
     /// Some tenants are behind the files of a set.
-    #[error("{tenants} tenant(s) are behind")]
+    #[error("{} not at the newest version", counted(*tenants, "tenant"))]
     #[failure(Integrity, "tenants_behind")]
     #[hint("bring them up to date: nexus migrate tenants --all")]
     #[details(behind = tenants)]
     Behind { tenants: i64 },
-    /// Some tenants are not as their histories or the template say.
-    #[error("{drifted} of {asked} tenant(s) differ from what they should be{}", also(*unasked))]
+    /// Some tenants differ from their histories or from the template.
+    #[error("schema drift in {drifted} of {}{}", counted(*asked, "tenant"), also(*unasked))]
     #[failure(Integrity, "schema_drift")]
     #[hint("see what differs in one: nexus migrate verify SLUG")]
     #[details(drifted, asked, unasked)]
     Drift { drifted: usize, asked: usize, unasked: usize },
     /// Some tenants did not answer, and nothing was found in those that did.
-    #[error("{unasked} of {total} tenant(s) could not be asked{}", others(*unasked, *total))]
+    #[error("{unasked} of {} could not be checked{}", counted(*total, "tenant"), others(*unasked, *total))]
     #[failure(if unasked == total, Unavailable, "tenants_not_asked")]
     #[failure(Partial, "tenants_not_asked")]
     #[hint("see what answers: nexus cluster check")]
@@ -193,7 +194,8 @@ pub enum FleetError {
     Unasked { unasked: usize, total: usize },
     /// Some tenants have other files than the template, and nothing was found in the others.
     #[error(
-        "the schema of {uncompared} of {total} tenant(s) was not compared: they have other files than the template"
+        "the schema of {uncompared} of {} was not compared: other files than the template",
+        counted(*total, "tenant")
     )]
     #[failure(Partial, "tenants_not_compared")]
     #[hint("see which files the template lacks, and why: nexus migrate status")]
@@ -205,7 +207,7 @@ pub enum FleetError {
     #[failure(Invalid, "no_statement")]
     #[hint("pass one: nexus exec --all -- 'select count(*) from invoices'")]
     NoStatement,
-    /// A statement that talks to the client in a way of its own.
+    /// A COPY, which exchanges data with the client.
     #[error("COPY cannot be run over the fleet")]
     #[failure(Invalid, "copy_refused")]
     #[hint("for one tenant use psql's \\copy: nexus tenant psql SLUG")]
@@ -216,7 +218,7 @@ pub enum FleetError {
     #[hint("for one tenant use psql: nexus tenant psql SLUG")]
     PsqlCommand { command: String },
     /// The statement failed in some tenants.
-    #[error("the statement failed in {failed} of {total} tenant(s)")]
+    #[error("the statement failed in {failed} of {}", counted(*total, "tenant"))]
     #[failure(if *unreachable, Unavailable, "some_failed")]
     #[failure(Partial, "some_failed")]
     #[hint(if *unreachable, "see what answers: nexus cluster check")]
@@ -230,12 +232,12 @@ pub enum FleetError {
         unreachable: bool,
     },
     /// A migration failed on a clone.
-    #[error("{failed} migration(s) failed on a clone")]
+    #[error("{} failed on a clone", counted(*failed, "migration"))]
     #[failure(Integrity, "rehearsal_failed")]
     #[details(failed)]
     Rehearsed { failed: usize },
-    /// The user stopped a question.
-    #[error("stopped; not everybody was asked")]
+    /// The user stopped a check.
+    #[error("stopped; not every tenant was checked")]
     #[failure(Interrupted, "interrupted")]
     Stopped,
     /// A statement failed.
@@ -281,9 +283,9 @@ pub enum FleetError {
 }
 
 fn others(unasked: usize, total: usize) -> &'static str {
-    if unasked < total { "; nothing was found in the others" } else { "" }
+    if unasked < total { "; no drift was found in the others" } else { "" }
 }
 
 fn also(unasked: usize) -> String {
-    if unasked == 0 { String::new() } else { format!(", and {unasked} could not be asked") }
+    if unasked == 0 { String::new() } else { format!(", and {unasked} could not be checked") }
 }

@@ -131,7 +131,7 @@ fn is_poolers(error: &DbError) -> bool {
 fn hint(state: &str) -> String {
     let text = match state {
         "55P03" => {
-            "somebody holds the table: look for long transactions in pg_stat_activity, then repeat; \
+            "somebody holds the table: find long transactions in pg_stat_activity, then repeat; \
              --ddl-lock-timeout waits longer"
         }
         "57014" => {
@@ -139,33 +139,33 @@ fn hint(state: &str) -> String {
         }
         "40001" | "40P01" => "repeat when there is less going on; --retries tries more often",
         "23505" => {
-            "rows that are there are alike: find them with 'group by … having count(*) > 1', mend them, repeat"
+            "existing rows are duplicates: find them with 'group by … having count(*) > 1', fix them, repeat"
         }
-        "23502" => "rows that are there have no value: fill them in before the column becomes NOT NULL",
+        "23502" => "existing rows have no value: fill them in before the column becomes NOT NULL",
         "23503" | "23514" => {
-            "rows that are there break the constraint: mend them, or add it NOT VALID and validate it later"
+            "existing rows violate the constraint: fix them, or add it NOT VALID and validate it later"
         }
         "42P07" | "42701" | "42710" | "42P06" | "42723" => {
-            "it is there already, made by hand or by another tool: compare it with the file, then drop or rename it"
+            "it already exists, made by hand or by another tool: compare it with the file, then drop or rename it"
         }
         "42P01" | "42703" | "42883" | "42704" | "3F000" => {
             "the tenant lacks what the file builds upon: compare it with another: nexus migrate verify SLUG"
         }
         "42501" => {
-            "the owner of the tenant's database may not do this: look who owns the object: nexus tenant repair SLUG"
+            "the owner of the tenant's database may not do this: check who owns the object: nexus tenant repair SLUG"
         }
         "42601" => "the file is no SQL that this server knows: nexus migrate lint",
         "2BP01" => {
             "something that the file does not know depends on it: drop that first, in a file of its own"
         }
         "22P02" | "22003" | "22001" | "22007" | "22008" | "42804" => {
-            "a value that is there does not fit the new type: find such rows, mend them, repeat"
+            "an existing value does not fit the new type: find such rows, fix them, repeat"
         }
         "53100" => "the server's disk is full: free some space, then repeat",
         "53300" => "the server has no session left: fewer --jobs, or more connections: nexus cluster update",
         "25006" => "the server is read-only: is it a standby?",
-        "55000" | "3D000" => "look at the tenant: nexus tenant show SLUG; nexus tenant repair SLUG",
-        _ => "look the code up in PostgreSQL's manual, appendix A, mend the cause, repeat",
+        "55000" | "3D000" => "check the tenant: nexus tenant show SLUG; nexus tenant repair SLUG",
+        _ => "look the code up in PostgreSQL's manual, appendix A, fix the cause, repeat",
     };
     text.to_owned()
 }

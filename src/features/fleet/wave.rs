@@ -31,10 +31,10 @@ pub struct Waves(Vec<Wave>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WaveError {
     /// A part that is none.
-    #[error("{0:?} is no wave: a wave is N%, N, NAME=SLUG,SLUG… or rest")]
+    #[error("{0:?} is not a wave: a wave is N%, N, NAME=SLUG,SLUG… or rest")]
     Part(String),
     /// A wave names what no tenant can be called.
-    #[error("{name:?} in a wave is no tenant: {why}")]
+    #[error("{name:?} in a wave is not a tenant: {why}")]
     Slug {
         name: String,
         /// Why none is called that.

@@ -34,7 +34,7 @@ pub enum IamError {
         /// The realm, as [`super::Place::flag`] writes it.
         at: String,
     },
-    /// Some of several users are not there.
+    /// Some of several users do not exist.
     #[error("no users {} in this realm; nothing was done", listed(.names))]
     #[failure(NotFound, "user_not_found")]
     #[hints(nearest.iter().map(|near| format!("did you mean {}?", shell::word(near))))]
@@ -47,7 +47,7 @@ pub enum IamError {
         at: String,
     },
     /// The realm has a user, role or group of that name already.
-    #[error("there is a {what} {name:?} already")]
+    #[error("{what} {name:?} already exists")]
     #[failure(if *what == "user", Conflict, "user_exists")]
     #[failure(if *what == "role", Conflict, "role_exists")]
     #[failure(if *what == "group", Conflict, "group_exists")]
@@ -78,8 +78,8 @@ pub enum IamError {
         /// The realm, as [`super::Place::flag`] writes it.
         at: String,
     },
-    /// A pattern that stands for no registered permission.
-    #[error("pattern {name:?} stands for no permission that is registered")]
+    /// A pattern that matches no registered permission.
+    #[error("pattern {name:?} matches no registered permission")]
     #[failure(Invalid, "permission_unknown")]
     #[hint(
         "see which are registered, and which are administrative and allowed by name: nexus permission list{at}"
@@ -92,7 +92,7 @@ pub enum IamError {
         /// The realm, as [`super::Place::flag`] writes it.
         at: String,
     },
-    /// What is to be denied is still allowed, by a pattern.
+    /// The permission to be removed is still allowed, by a pattern.
     #[error("role {role:?} allows {permission} by {}; nothing was changed", .by.join(", "))]
     #[failure(Conflict, "permission_covered")]
     #[hints(covered_hints(role, by, at))]
@@ -114,33 +114,33 @@ pub enum IamError {
     #[failure(Forbidden, "permission_missing")]
     #[details(permission)]
     Forbidden { caller: String, permission: Permission },
-    /// The caller may not give, take or touch what it does not hold itself.
-    #[error("{what} holds {permission}, which the caller does not hold itself")]
+    /// The caller may not grant, revoke or change what they do not hold themselves.
+    #[error("{what} holds {permission}, which the caller does not hold")]
     #[failure(Forbidden, "permission_not_held")]
     #[details(what, permission)]
     Above { what: String, permission: String },
-    /// Nobody would be left who may do everything.
-    #[error("nobody who may do everything (*:*) would be left in this realm; nothing was changed")]
+    /// No administrator would be left.
+    #[error("no administrator (*:*) would be left in this realm; nothing was changed")]
     #[failure(Forbidden, "last_administrator")]
     #[hint("make another administrator first: nexus role grant Admin --user E-MAIL{at}")]
     LastAdministrator {
         /// The realm, as [`super::Place::flag`] writes it.
         at: String,
     },
-    /// A group would be part of itself.
-    #[error("group {group:?} cannot be part of {parent:?}, which is part of it")]
+    /// A group would be inside itself.
+    #[error("group {group:?} cannot be moved into {parent:?}, which is inside it")]
     #[failure(Conflict, "group_cycle")]
     Cycle { group: String, parent: String },
     /// Groups would be nested too deeply.
     #[error("groups are nested at most {0} deep")]
     #[failure(Conflict, "group_depth")]
     Depth(i32),
-    /// A built-in role can be changed, not lost.
+    /// A built-in role can be changed, not deleted or renamed.
     #[error("role {0:?} is built in: it can be changed, not deleted or renamed")]
     #[failure(Conflict, "role_built_in")]
     BuiltIn(String),
-    /// A group that is not empty of groups.
-    #[error("group {name:?} has groups in it")]
+    /// A group that contains other groups.
+    #[error("group {name:?} contains other groups")]
     #[failure(Conflict, "group_not_empty")]
     #[hint("see them: nexus group tree{at}")]
     #[hint("move each away first: nexus group move {} --to-top{at}", shell::word(part))]
@@ -154,8 +154,8 @@ pub enum IamError {
     #[error(transparent)]
     #[failure(transparent)]
     Password(#[from] PasswordError),
-    /// The single-use token is wrong, used, too old, or its user is shut out: one answer for all.
-    #[error("the token is not good, or not any more")]
+    /// The single-use token is wrong, used or expired, or its user is disabled: one answer for all.
+    #[error("the token is not valid, or has expired")]
     #[failure(Unauthenticated, "token_invalid")]
     Token,
     /// The sign-in failed: one answer for all reasons.
@@ -170,7 +170,7 @@ pub enum IamError {
     #[error("the code is wrong, or was used already")]
     #[failure(Unauthenticated, "code_wrong")]
     Code,
-    /// A date that does not fit.
+    /// A date that is out of range.
     #[error("{0}")]
     #[failure(Invalid, "date_invalid")]
     Date(&'static str),
@@ -178,7 +178,7 @@ pub enum IamError {
     #[error("the declaration is wrong: {0}")]
     #[failure(Invalid, "declaration_invalid")]
     Declaration(String),
-    /// Something hangs on the realm's tables that Nexus did not make.
+    /// Something is attached to the realm's tables that Nexus did not create.
     #[error("the realm's tables were tampered with: {0}")]
     #[failure(Integrity, "realm_tampered")]
     Tampered(String),
@@ -186,7 +186,7 @@ pub enum IamError {
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
-    /// A right could not be taken on.
+    /// The role of the realm's owner could not be assumed.
     #[error(transparent)]
     #[failure(transparent)]
     Cluster(#[from] ClusterError),
@@ -202,8 +202,8 @@ pub enum IamError {
     #[error(transparent)]
     #[failure(transparent)]
     Secrets(#[from] SecretsError),
-    /// The tokens of those who lose something could not be taken back.
-    #[error("tokens could not be taken back: {0}")]
+    /// The tokens of users who lost rights could not be revoked.
+    #[error("tokens could not be revoked: {0}")]
     #[failure(transparent)]
     TakeBack(Box<dyn Failure>),
 }
@@ -219,7 +219,7 @@ fn covered_hints(role: &str, by: &[String], at: &str) -> Vec<String> {
     let role = shell::word(role);
     let deny = by.iter().map(|held| {
         let pattern = held.split_once(' ').map_or(held.as_str(), |(pattern, _)| pattern);
-        format!("take that from it: nexus role deny {role} {}{at}", shell::word(pattern))
+        format!("remove that from it: nexus role disallow {role} {}{at}", shell::word(pattern))
     });
     let allow =
         format!("before that, let it keep what it should: nexus role allow {role} RESOURCE:ACTION{at}");

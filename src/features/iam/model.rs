@@ -58,8 +58,7 @@ pub struct Name(String);
 /// A text that is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a name has 1 to 100 characters, none of them a comma, a semicolon, a control character or one that cannot be seen, \
-     no space at its ends; a token, a key or a login is none"
+    "a name has 1 to 100 characters, none of them a comma, a semicolon, a control character or an invisible one, no space at its ends; a token, a key or a login is refused"
 )]
 pub struct NotAName;
 

@@ -12,6 +12,7 @@ use crate::features::placement::{PlacementError, Store, StoreView};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::db::PgConnection;
 use crate::infra::objects::{FoundKey, ObjectError, Owner, StoreInventory};
+use crate::kernel::text::counted;
 use crate::kernel::{ErrorKind, Failure};
 
 struct At<'a> {
@@ -45,7 +46,7 @@ pub(super) async fn look(
     sight.tenants.insert(place.clone(), 0);
     record::age(control, &place, world, &mut sight).await?;
     if store.shared_key && rows.len() > 1 {
-        let detail = format!("{} tenants", rows.len());
+        let detail = counted(rows.len(), "tenant");
         sight.findings.push(Finding::new("store_shared_key", None, &place, place.to_string(), detail));
     }
     if look.whole_stores() {
@@ -120,7 +121,7 @@ impl At<'_> {
             Ok(true) => Ok(None),
             Ok(false) => Ok(Some(new("bucket_missing", "it is not in the store".to_owned()))),
             Err(ObjectError::Foreign { .. }) => {
-                Ok(Some(new("bucket_foreign", "it does not bear this tenant's mark".to_owned())))
+                Ok(Some(new("bucket_foreign", "it does not have this tenant's mark".to_owned())))
             }
             Err(error) => Err(new("bucket_unreachable", error.to_string())),
         }

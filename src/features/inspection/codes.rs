@@ -51,7 +51,7 @@ impl Cure {
 #[must_use]
 pub fn table() -> String {
     let mut lines = vec![
-        "| code | severity | what it means | what mends it |".to_owned(),
+        "| code | severity | what it means | how to fix it |".to_owned(),
         "|---|---|---|---|".to_owned(),
     ];
     for entry in CODES {

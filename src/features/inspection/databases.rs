@@ -103,11 +103,11 @@ fn of(
         found.push(of_drift(drift, it, place));
     }
     for (code, object) in inside.notices {
-        found.push(new(code, format!("{object} in {name}"), "it is there".to_owned()));
+        found.push(new(code, format!("{object} in {name}"), "it exists".to_owned()));
     }
     if let Some(version) = inside.version.filter(|version| Some(*version) != it.tenant.schema_version) {
         let row = it.tenant.schema_version.map_or("none".to_owned(), |version| version.to_string());
-        let detail = format!("the row says {row}, the database {version}");
+        let detail = format!("the row says {row}, the database says {version}");
         let history_is_whole = !found.iter().any(|it| it.code == "schema_history");
         let remedy = if history_is_whole { Remedy::Version(version) } else { Remedy::None };
         found.push(new("schema_version", format!("database {name}"), detail).with(remedy));

@@ -7,48 +7,49 @@ use crate::features::tenants::TenantError;
 use crate::features::tokens::TokenError;
 use crate::infra::crypto::{RandomError, SignError};
 use crate::infra::db::DbError;
+use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, Failure};
 
-/// An inspection, a mending or a proof that did not end well.
+/// An inspection, a fix or a proof that failed.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum InspectionError {
     /// Faults were found.
-    #[error("{errors} fault(s) were found{}", also(*unasked))]
+    #[error("{} found{}", counted(*errors, "fault"), also(*unasked))]
     #[failure(Integrity, "faults_found")]
-    #[hint(if *fixable > 0, "{fixable} of them can be mended: nexus fsck --fix")]
+    #[hint(if *fixable > 0, "{fixable} of them can be fixed: nexus fsck --fix")]
     #[details(faults = errors, unasked, fixable)]
     Faults {
         errors: usize,
         unasked: usize,
-        /// How many of the faults `--fix` mends.
+        /// How many of the faults `--fix` fixes.
         fixable: usize,
     },
-    /// Nothing was found where it was looked, and not everything could be looked at.
-    #[error("{} could not be looked at; nothing was found elsewhere", places(*unasked))]
+    /// No faults were found, but not everything could be checked.
+    #[error("{} could not be checked; no faults were found elsewhere", counted(*unasked, "place"))]
     #[failure(Unavailable, "places_not_asked")]
     #[hint("nexus cluster check")]
     #[hint("nexus store check")]
     #[details(faults = 0, unasked)]
     Unasked { unasked: usize },
-    /// Some findings could not be mended.
-    #[error("{failed} of {total} finding(s) could not be mended")]
-    #[failure(Partial, "some_not_mended")]
+    /// Some findings could not be fixed.
+    #[error("{failed} of {} could not be fixed", counted(*total, "finding"))]
+    #[failure(Partial, "some_not_fixed")]
     #[hint("see what is left: nexus fsck")]
     #[details(failed, total)]
     NotMended { failed: usize, total: usize },
-    /// A tenant was let in where it has no business.
-    #[error("{breaches} attempt(s) were let in: tenants are not kept apart")]
+    /// A tenant got access to what belongs to another.
+    #[error("{} succeeded: tenants are not isolated", counted(*breaches, "attempt"))]
     #[failure(Integrity, "not_isolated")]
     #[hint("find the cause: nexus fsck")]
     NotIsolated { breaches: usize },
     /// Some attempts had no clear answer.
-    #[error("{unclear} attempt(s) had no clear answer: nothing is proved of them")]
+    #[error("{} had no clear answer: they prove nothing", counted(*unclear, "attempt"))]
     #[failure(Unavailable, "not_proved")]
-    #[hint("see what is amiss: nexus fsck")]
+    #[hint("see what is wrong: nexus fsck")]
     #[hint("nexus tenant repair --all")]
     NotProved { unclear: usize },
-    /// A file that is no proof.
-    #[error("this is no proof: {0}")]
+    /// A file that is not a proof.
+    #[error("this is not a proof: {0}")]
     #[failure(Integrity, "no_proof")]
     NoProof(String),
     /// The control database was restored from an older backup.
@@ -58,14 +59,12 @@ pub enum InspectionError {
         "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record"
     )]
     RecordOlder(String),
-    /// There is nothing that could be accepted.
-    #[error(
-        "the control database is as young as the world and as it was written; there is nothing to accept"
-    )]
+    /// There is nothing to accept.
+    #[error("the control database is up to date and unchanged; there is nothing to accept")]
     #[failure(Conflict, "nothing_to_accept")]
     NothingToAccept,
     /// The inspection was stopped.
-    #[error("stopped; not everything was looked at")]
+    #[error("stopped; not everything was checked")]
     #[failure(Interrupted, "interrupted")]
     Interrupted,
     /// The control database.
@@ -107,9 +106,9 @@ pub enum InspectionError {
 }
 
 fn also(unasked: usize) -> String {
-    if unasked == 0 { String::new() } else { format!(", and {} could not be looked at", places(unasked)) }
-}
-
-fn places(unasked: usize) -> String {
-    if unasked == 1 { "1 place".to_owned() } else { format!("{unasked} places") }
+    if unasked == 0 {
+        String::new()
+    } else {
+        format!(", and {} could not be checked", counted(unasked, "place"))
+    }
 }

@@ -98,7 +98,7 @@ impl Ledger {
     pub(super) fn end(self) -> Report {
         let unconfirmed = |(mut finding, _): (Finding, u32)| {
             finding.detail += if finding.detail.is_empty() { "" } else { "; " };
-            finding.detail += "it could not be looked at a second time";
+            finding.detail += "it could not be checked a second time";
             finding
         };
         let unseen = self.unseen.len();

@@ -84,6 +84,7 @@ pub struct Finding {
     pub object: String,
     pub detail: String,
     pub meaning: &'static str,
+    #[serde(rename = "fix")]
     pub mend: String,
     /// Whether `--fix` mends it.
     pub fixable: bool,

@@ -108,7 +108,7 @@ impl Server<'_> {
                 continue;
             };
             if database.mark.as_deref() != Some(&*mark) {
-                found.push(self.finding("template_foreign", object, "it does not bear the template's mark"));
+                found.push(self.finding("template_foreign", object, "it does not have the template's mark"));
                 continue;
             }
             let granted = index.grants(name).len();
@@ -175,7 +175,7 @@ impl Server<'_> {
         let strangers = index.in_app_role().iter().filter(|(name, mark)| !is_known(name, *mark));
         let finding = |(name, _): &(&str, Option<&str>)| {
             let detail = format!("it is in {}, and no tenant's login", cluster::APP_ROLE);
-            self.finding("app_role_stranger", format!("role {name}"), detail)
+            self.finding("app_role_foreign_member", format!("role {name}"), detail)
         };
         strangers.map(finding).collect()
     }
@@ -318,13 +318,15 @@ pub(super) async fn orphan(
     finding.detail = match id {
         Some(id) if changing.contains_key(&id) => return Ok(None),
         Some(id) => match tenants::by_id(control, id).await? {
-            None => format!("no row was ever written for tenant {id}, or it is of an older backup"),
+            None => format!(
+                "no row was ever written for tenant {id}, or the control database is of an older backup"
+            ),
             Some(row) => {
                 finding.tenant = Some(row.slug.clone());
                 format!("tenant {} is {}, and this is none of what it has", row.slug, row.state.as_str())
             }
         },
-        None => "no row knows it".to_owned(),
+        None => "no row names it".to_owned(),
     };
     Ok(Some(finding.of(id)))
 }

@@ -15,8 +15,8 @@ pub enum InstallationError {
     #[failure(Unavailable, "not_initialised")]
     #[hint("set it up: nexus init")]
     NotInitialised { server: String },
-    /// There is an installation already, whole.
-    #[error("this installation is initialised already (id {id}); nothing was changed")]
+    /// The installation is already initialised.
+    #[error("this installation is already initialised (id {id}); nothing was changed")]
     #[failure(Conflict, "already_initialised")]
     Initialised { id: String },
     /// The control database is behind this program.
@@ -26,7 +26,7 @@ pub enum InstallationError {
     Behind { is: i64, needs: i64 },
     /// The control database is ahead of this program.
     #[error(
-        "the control database is at version {is}, this program knows {knows}: a newer nexus has been at work"
+        "the control database is at version {is}, this program knows {knows}: a newer nexus has upgraded it"
     )]
     #[failure(Conflict, "control_ahead")]
     #[hint("use the newer nexus")]

@@ -87,18 +87,18 @@ pub enum LocalError {
         /// The longest that works, in bytes.
         limit: usize,
     },
-    /// The data is there and the superuser's password is not.
+    /// The data exists, but the superuser's password is missing.
     #[error("{} is missing; without it nobody can log in to the data in {}", password.display(), data.display())]
     #[failure(Integrity, "local_password_missing")]
-    #[hint("put the file back from a backup, or start anew with `nexus local reset`, which deletes all data")]
+    #[hint("restore the file from a backup, or start over with `nexus local reset`, which deletes all data")]
     PasswordMissing { password: PathBuf, data: PathBuf },
-    /// The stack runs and the S3 endpoint's admin token is not there.
+    /// The stack runs, but the S3 endpoint's admin token is missing.
     #[error("{} is missing; without it nobody can make a bucket", .0.display())]
     #[failure(Integrity, "local_token_missing")]
     #[hint("nexus local down && nexus local up")]
     TokenMissing(PathBuf),
     /// `initdb` failed.
-    #[error("initdb could not make the private PostgreSQL{}", indented(.output))]
+    #[error("initdb could not create the private PostgreSQL{}", indented(.output))]
     #[failure(Unavailable, "local_init_failed")]
     #[hint("nexus local logs")]
     #[details(log = output)]

@@ -69,7 +69,7 @@ impl LocalStack {
                 return Ok(running);
             }
         }
-        let reason = "the daemon ended as soon as it had begun".to_owned();
+        let reason = "the daemon stopped as soon as it had started".to_owned();
         Err(LocalError::StartFailed { reason, log: logs::tail_for_error(&self.layout.daemon_log()) })
     }
 
@@ -117,7 +117,8 @@ impl LocalStack {
         let binaries = binaries::find(self.pg_bin.as_deref(), needed).await?;
         if major.is_none() {
             let (version, place) = (binaries.version, data.display());
-            progress.event(Event::Note(format!("making a private PostgreSQL {} in {place}", version.major)));
+            progress
+                .event(Event::Note(format!("creating a private PostgreSQL {} in {place}", version.major)));
             let password = secrets::read_or_make(&self.layout.password())?;
             cluster::make(&self.layout, &binaries, account, &password, lock).await?;
         } else if secrets::read(&self.layout.password())?.is_none() {

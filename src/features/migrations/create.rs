@@ -98,7 +98,7 @@ fn text(direction: Direction, transaction: bool) -> String {
     let directives = Directives { transaction, ..Directives::default() };
     let header = Header { directives, waivers: Vec::new() };
     let what = match direction {
-        Direction::Down => "-- How it is taken back.",
+        Direction::Down => "-- How it is undone.",
         Direction::Only | Direction::Up => "-- What this changes, and why.",
     };
     format!("{header}{what}\n")

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::header::HeaderFlaw;
 use super::name::{HistoryTable, SetName};
 use crate::infra::db::DbError;
+use crate::kernel::text::counted;
 use crate::kernel::{Failure, shell};
 use crate::settings::migrations::variable_of;
 
@@ -20,8 +21,8 @@ pub enum MigrationsError {
     #[hint("see which there are: nexus migrate set list")]
     #[details(set = name)]
     NoSet { name: String },
-    /// The set is there already, with other settings.
-    #[error("set {name:?} is there already, with another {what}")]
+    /// The set already exists, with other settings.
+    #[error("set {name:?} already exists, with another {what}")]
     #[failure(Conflict, "set_exists")]
     #[hint(if *what == "history table", "see it: nexus migrate set show {name}")]
     #[hint(if *what == "history table", "a set keeps its history table; add one of another name")]
@@ -30,7 +31,7 @@ pub enum MigrationsError {
     #[details(set = name)]
     SetExists { name: String, what: &'static str },
     /// The history table is another set's.
-    #[error("history table {history} is that of set {holder:?}")]
+    #[error("history table {history} belongs to set {holder:?}")]
     #[failure(Conflict, "history_taken")]
     #[hint("give it one of its own: --history {}", HistoryTable::of_set(set))]
     #[details(history, set = holder)]
@@ -41,25 +42,25 @@ pub enum MigrationsError {
     #[hint("for tables of your own: nexus migrate set add NAME --source DIR")]
     #[details(set = name)]
     BuiltIn { name: String, why: &'static str },
-    /// Sets would come before themselves.
-    #[error("sets cannot come before themselves: {}", .0.join(" -> "))]
+    /// Sets would depend on each other in a circle.
+    #[error("sets cannot depend on each other in a circle: {}", .0.join(" -> "))]
     #[failure(Invalid, "set_cycle")]
     #[hint("see what comes before what: nexus migrate set list")]
     Cycle(Vec<String>),
-    /// Another set comes after this one.
+    /// Another set depends on this one.
     #[error("set {name:?} comes before {}", quoted(dependents))]
     #[failure(Conflict, "set_depended_on")]
     #[hints(dependents.iter().map(|other| format!("let {other} not depend on {name}: nexus migrate set update {other} --independent")))]
     DependedOn { name: String, dependents: Vec<String> },
     /// Tenants have versions of the set.
-    #[error("{tenants} tenant(s) have migrations of set {name:?}")]
+    #[error("set {name:?} is in use: {} with its migrations", counted(*tenants, "tenant"))]
     #[failure(Conflict, "set_in_use")]
     #[hint("see them: nexus migrate set show {name}")]
     #[hint("forget it, and leave its tables in the tenants: nexus migrate set remove {name} --forget")]
     #[details(set = name, tenants)]
     InUse { name: String, tenants: i64 },
-    /// A run that is under way may need the set.
-    #[error("run {run} is under way")]
+    /// A run in progress may need the set.
+    #[error("run {run} is in progress")]
     #[failure(Busy, "run_under_way")]
     #[hint("see how far it is: nexus migrate runs show {run}")]
     #[hint("repeat the command when it has ended")]
@@ -91,13 +92,13 @@ pub enum MigrationsError {
     #[failure(Invalid, "source_unclear")]
     #[hint("e.g. --source ./migrations")]
     SourceIsUrl,
-    /// The folder that a set is to have its files in is not there.
+    /// The folder for a new set's files does not exist.
     #[error("the files of a new set cannot be read: {}: {source}", folder.display())]
     #[failure(Invalid, "set_folder_missing")]
     #[hint(if source.kind() == io::ErrorKind::NotFound, "make it: mkdir -p {}", shell::path(folder))]
     #[details(folder)]
     NoSource { folder: PathBuf, source: io::Error },
-    /// The folder of a set's files is not there.
+    /// The folder of a set's files does not exist.
     #[error("the files of set {set:?} cannot be read: {}: {source}", folder.display())]
     #[failure(Invalid, "set_folder_missing")]
     #[hint("say where they are on this machine: --source {set}=DIR")]
@@ -113,7 +114,7 @@ pub enum MigrationsError {
     #[error("cannot write {}: {source}", file.display())]
     #[failure(Unavailable, "file_unwritable")]
     Unwritable { file: PathBuf, source: io::Error },
-    /// A file's bytes are no UTF-8.
+    /// A file is not UTF-8.
     #[error("{}:{line}: not UTF-8, which is what PostgreSQL is sent", file.display())]
     #[failure(Invalid, "file_not_text")]
     #[hint("convert it: iconv -f latin1 -t utf-8 {0} > {0}.new && mv {0}.new {0}", shell::path(file))]
@@ -128,7 +129,7 @@ pub enum MigrationsError {
     #[hint("take it out of the file")]
     NotText { file: String, what: &'static str },
     /// A file is empty.
-    #[error("{file}: nothing in it")]
+    #[error("{file}: it is empty")]
     #[failure(Invalid, "migration_blank")]
     #[hint("write the statements into it, or remove the file")]
     Blank { file: String },
@@ -142,23 +143,23 @@ pub enum MigrationsError {
     #[failure(Invalid, "migration_name")]
     #[hint("e.g. nexus migrate new shop 'add orders'")]
     BadWords { name: String },
-    /// The version is no number above zero.
-    #[error("{file}: {version:?} is no version: a whole number above zero, at most 9223372036854775807")]
+    /// The version is not a number above zero.
+    #[error("{file}: {version:?} is not a version: a whole number above zero, at most 9223372036854775807")]
     #[failure(Invalid, "migration_version")]
     #[hint("call it VERSION_words.sql, or move it out of the folder")]
     Version { file: String, version: String },
     /// Several files of one version.
-    #[error("version {version} is that of several files: {}", listed(files))]
+    #[error("several files have version {version}: {}", listed(files))]
     #[failure(Invalid, "migration_same_version")]
     #[hint("give one of them another version")]
     SameVersion { version: i64, files: Vec<PathBuf> },
-    /// A way back without a way there.
+    /// A .down.sql file without its .up.sql file.
     #[error("{}: there is no .up.sql of this version", file.display())]
     #[failure(Invalid, "migration_pair")]
     #[hint("write the way there, or remove it: rm {}", shell::path(file))]
     DownAlone { file: PathBuf },
-    /// The way there is not called so.
-    #[error("{} has a way back, so it must be called {}", up.display(), up.with_extension("up.sql").display())]
+    /// The file that a .down.sql file belongs to is not called .up.sql.
+    #[error("{} has a .down.sql file, so it must be called {}", up.display(), up.with_extension("up.sql").display())]
     #[failure(Invalid, "migration_pair")]
     #[hint("mv {} {}", shell::path(up), shell::path(&up.with_extension("up.sql")))]
     UpUnmarked { up: PathBuf, down: PathBuf },

@@ -51,7 +51,7 @@ pub struct Header {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderFlaw {
     /// No such directive.
-    #[error("{0:?} is no directive")]
+    #[error("{0:?} is not a directive")]
     Unknown(String),
     /// The directive takes nothing, and something follows.
     #[error("'{0}' takes nothing after it, found {1:?}; write one directive a line")]
@@ -60,7 +60,7 @@ pub enum HeaderFlaw {
     #[error("'{0}' takes a time of 1ms to 24d, e.g. {0}=5s, found {1:?}")]
     Time(&'static str, String),
     /// The directive stands there twice.
-    #[error("'{0}' is said twice")]
+    #[error("'{0}' is given twice")]
     Twice(&'static str),
     /// A waiver without a rule, without `because`, or without a reason.
     #[error("a rule is waived with a reason: -- nexus: allow RULE because REASON")]

@@ -4,8 +4,7 @@
 use sha2::{Digest, Sha384};
 
 /// What to do about it.
-pub const LINE_ENDS_HINT: &str = "only its ends of lines differ (CRLF, LF): have git leave them alone with \
-     '*.sql text eol=lf' in .gitattributes, or give it its old ones: sed -i 's/\\r$//' FILE, or unix2dos FILE";
+pub const LINE_ENDS_HINT: &str = "only its line endings differ (CRLF, LF): stop git from converting them with '*.sql text eol=lf' in .gitattributes, or give it its old ones: sed -i 's/\\r$//' FILE, or unix2dos FILE";
 
 /// Whether a text is one of this checksum (SHA-384) but for the ends of its lines, or a mark of the order
 /// of bytes at its beginning.

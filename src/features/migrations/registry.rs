@@ -188,7 +188,7 @@ pub async fn update_set(
 ) -> Result<Outcome, MigrationsError> {
     let name = name.as_str();
     if name == BUILT_IN {
-        return Err(built_in("its files come with the program, and it depends on no other"));
+        return Err(built_in("its files are part of the program, and it depends on no other"));
     }
     let source = match &change.source {
         Some(source) => Some(sources.recorded(source)?),

@@ -35,7 +35,7 @@ impl Sources {
             refuse_url(folder)?;
             match set {
                 Some(set) if set.as_str() == BUILT_IN => {
-                    let why = "its files come with the program";
+                    let why = "its files are part of the program";
                     return Err(MigrationsError::BuiltIn { name: set.to_string(), why });
                 }
                 Some(set) if rows.iter().all(|row| row.name != set.as_str()) => {

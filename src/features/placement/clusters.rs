@@ -154,9 +154,18 @@ impl Placement {
         Ok(())
     }
 
+    /// With the address of the server that the settings name, which has none in the control database.
+    fn located(&self, mut view: ClusterView) -> ClusterView {
+        if view.host.is_none() {
+            let (host, port) = self.default_cluster.address();
+            (view.host, view.port) = (Some(host), Some(port));
+        }
+        view
+    }
+
     /// All servers, by name.
     pub async fn clusters(&self, control: &mut PgConnection) -> Result<Vec<ClusterView>, PlacementError> {
-        Ok(store::clusters(control).await?)
+        Ok(store::clusters(control).await?.into_iter().map(|view| self.located(view)).collect())
     }
 
     /// One server.
@@ -168,7 +177,8 @@ impl Placement {
         control: &mut PgConnection,
         name: &str,
     ) -> Result<ClusterView, PlacementError> {
-        store::cluster(control, name).await?.ok_or_else(|| no_cluster(name))
+        let view = store::cluster(control, name).await?.ok_or_else(|| no_cluster(name))?;
+        Ok(self.located(view))
     }
 
     /// Changes labels, limits, or whether it takes tenants.
@@ -195,7 +205,7 @@ impl Placement {
         });
         audit::record(&mut tx, entry(caller, "cluster.update", detail)).await?;
         tx.commit().await?;
-        Ok(view)
+        Ok(self.located(view))
     }
 
     /// Seals another password of a server's administrator, once it has let us in.
@@ -248,7 +258,7 @@ impl Placement {
         let system_id = system_id.map(String::as_str);
         let view = store::checked_cluster(control, name, problem.as_deref(), system_id).await?;
         let view = view.ok_or_else(|| no_cluster(name))?;
-        Ok((view, asked.is_err_and(|error| error.kind() == ErrorKind::Integrity)))
+        Ok((self.located(view), asked.is_err_and(|error| error.kind() == ErrorKind::Integrity)))
     }
 
     /// Lets a server go that holds no tenant: its templates are dropped, its password forgotten.

@@ -30,6 +30,12 @@ impl DefaultCluster {
         self.known.connection_limit
     }
 
+    /// Its address, without its password.
+    #[must_use]
+    pub fn address(&self) -> (String, i32) {
+        (self.known.admin.host.to_string(), i32::from(self.known.admin.port))
+    }
+
     /// The server, with its password.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::infra::crypto::RandomError;
 use crate::infra::db::DbError;
 use crate::infra::objects::ObjectError;
 use crate::kernel::Failure;
+use crate::kernel::text::counted;
 use crate::settings::SecretSettingError;
 
 /// A request about servers or stores that failed.
@@ -36,7 +37,7 @@ pub enum PlacementError {
         name: Option<String>,
     },
     /// The name is that of another server or store.
-    #[error("{what} {name:?} is there already, at another place")]
+    #[error("{what} {name:?} already exists, at another address")]
     #[failure(Conflict, "name_taken")]
     #[hint("see it: nexus {what} show {name}")]
     Taken {
@@ -45,18 +46,18 @@ pub enum PlacementError {
         name: String,
     },
     /// The server is registered under another name.
-    #[error("this server is registered already, as cluster {name:?}")]
+    #[error("this server is already registered as cluster {name:?}")]
     #[failure(Conflict, "server_registered")]
     #[hint("use it: nexus tenant create SLUG --cluster {name}")]
     #[details(name)]
     SameServer { name: String },
-    /// The server was never prepared whole.
-    #[error("cluster {name:?} cannot take tenants: its registration was cut short")]
+    /// The server's registration was never completed.
+    #[error("cluster {name:?} cannot take tenants: its registration was interrupted")]
     #[failure(Conflict, "cluster_preparing")]
     #[hint("repeat its registration: nexus cluster add {name}, with the same settings")]
     Preparing { name: String },
     /// Neither the chosen servers or stores nor those that come after them answer.
-    #[error("no {what} that fits answers: {}", passed.join("; "))]
+    #[error("no suitable {what} answers: {}", passed.join("; "))]
     #[failure(if *what == "store", Unavailable, "no_store_answers")]
     #[failure(Unavailable, "no_cluster_answers")]
     #[hint("once one is up again: nexus {what} check")]
@@ -66,7 +67,7 @@ pub enum PlacementError {
         passed: Vec<String>,
     },
     /// The server or store did not answer a moment ago, and is not asked again by the same command.
-    #[error("{what} {name:?} does not answer, as was said before")]
+    #[error("{what} {name:?} still does not answer")]
     #[failure(if *what == "store", Unavailable, "store_unavailable")]
     #[failure(Unavailable, "database_unreachable")]
     #[hint("once it is up again: nexus {what} check {name}")]
@@ -76,7 +77,7 @@ pub enum PlacementError {
         name: String,
     },
     /// Tenants live on the server or in the store.
-    #[error("{what} {name:?} still holds {tenants} tenant{}", if *tenants == 1 { "" } else { "s" })]
+    #[error("{what} {name:?} still holds {}", counted(*tenants, "tenant"))]
     #[failure(Conflict, "in_use")]
     #[hint("see them: nexus tenant list --where {what}={name}")]
     #[hint("let it take no more: nexus {what} drain {name}")]
@@ -87,8 +88,8 @@ pub enum PlacementError {
         name: String,
         tenants: i64,
     },
-    /// The server or the store is the settings'.
-    #[error("{what} \"default\" is the one that the settings name; {verb} it there")]
+    /// The server or the store is defined in the settings.
+    #[error("{what} \"default\" is defined in the settings; {verb} it there")]
     #[failure(Invalid, "of_settings")]
     #[hint("see them: nexus config show")]
     OfSettings {
@@ -134,11 +135,11 @@ pub enum PlacementError {
     ServerTooOld { version: i32, server: String },
     /// Another server answers at the address.
     #[error(
-        "cluster {name:?} is another server than the one that was registered: its system identifier is {is}, and \
-         {recorded} is recorded; nothing was changed on it"
+        "cluster {name:?} is another server than the one that was registered: its system identifier is \
+         {is}, and {recorded} is recorded; nothing was changed on it"
     )]
     #[failure(Integrity, "cluster_swapped")]
-    #[hint("see where it was looked for: nexus cluster show {name}")]
+    #[hint("see its registered address: nexus cluster show {name}")]
     #[hint("where it was upgraded or replaced on purpose: nexus fsck --accept-record")]
     #[details(name, is, recorded)]
     OtherServer { name: String, is: String, recorded: String },
@@ -170,7 +171,7 @@ pub enum PlacementError {
     #[error(transparent)]
     #[failure(transparent)]
     OfSetting(#[from] SecretSettingError),
-    /// A file that new tenants are born with.
+    /// A migration file for the template of new tenants.
     #[error(transparent)]
     #[failure(transparent)]
     Migrations(#[from] MigrationsError),

@@ -125,7 +125,7 @@ pub struct ClusterView {
     pub name: String,
     /// Whether it takes tenants.
     pub state: PlacementState,
-    /// Its host; `null`: as the settings say.
+    /// Its host.
     pub host: Option<String>,
     pub port: Option<i32>,
     /// The administrator's role.
@@ -158,7 +158,7 @@ pub struct StoreView {
     pub state: PlacementState,
     /// How buckets and keys are made.
     pub driver: Driver,
-    /// Where S3 is spoken; `null`: as the settings say.
+    /// Its S3 endpoint.
     pub endpoint: Option<String>,
     /// Where buckets and keys are made, if that is elsewhere.
     pub admin_endpoint: Option<String>,
@@ -219,7 +219,7 @@ impl Candidate {
 /// That a server or a store is passed over.
 #[must_use]
 pub fn note(what: &str, name: &str, why: &str) -> String {
-    format!("{what} {name} is passed over: {why} (ask again: nexus {what} check {name})")
+    format!("{what} {name} is skipped: {why} (check again: nexus {what} check {name})")
 }
 
 /// Where a new tenant is wanted.

@@ -51,8 +51,8 @@ pub struct Store {
 /// Where tenants live, and where new ones go.
 #[derive(Clone)]
 pub struct Placement {
-    default_cluster: DefaultCluster,
-    default_store: Store,
+    pub(super) default_cluster: DefaultCluster,
+    pub(super) default_store: Store,
     secrets: Secrets,
     opened: Arc<Mutex<Opened>>,
 }

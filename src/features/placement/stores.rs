@@ -63,9 +63,15 @@ impl Placement {
         Ok((Registered::Added, view))
     }
 
+    /// With the endpoint of the store that the settings name, which has none in the control database.
+    fn reached(&self, mut view: StoreView) -> StoreView {
+        view.endpoint.get_or_insert_with(|| self.default_store.driver.endpoint().to_owned());
+        view
+    }
+
     /// All stores, by name.
     pub async fn stores(&self, control: &mut PgConnection) -> Result<Vec<StoreView>, PlacementError> {
-        Ok(store::stores(control).await?)
+        Ok(store::stores(control).await?.into_iter().map(|view| self.reached(view)).collect())
     }
 
     /// One store.
@@ -77,7 +83,8 @@ impl Placement {
         control: &mut PgConnection,
         name: &str,
     ) -> Result<StoreView, PlacementError> {
-        store::store(control, name).await?.ok_or_else(|| no_store(name))
+        let view = store::store(control, name).await?.ok_or_else(|| no_store(name))?;
+        Ok(self.reached(view))
     }
 
     /// Changes labels, capacity, or whether it takes tenants.
@@ -99,7 +106,7 @@ impl Placement {
         });
         audit::record(&mut tx, entry(caller, "store.update", detail)).await?;
         tx.commit().await?;
-        Ok(view)
+        Ok(self.reached(view))
     }
 
     /// Seals another secret of a store's administrator, once it has let us in.

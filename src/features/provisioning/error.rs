@@ -18,7 +18,7 @@ use crate::kernel::{BatchId, ErrorKind, Failure, OperationId, shell};
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum ProvisioningError {
     /// The slug belongs to a tenant with other settings.
-    #[error("tenant {slug:?} exists already: {}", list(differences))]
+    #[error("tenant {slug:?} already exists: {}", list(differences))]
     #[failure(Conflict, "tenant_exists")]
     #[hint("see it: nexus tenant show {slug}")]
     #[hint(
@@ -35,7 +35,7 @@ pub enum ProvisioningError {
     #[operation(*operation)]
     InProgress {
         slug: String,
-        /// By which operation; `None` where somebody only looks at it, or is about to begin one.
+        /// By which operation; `None` where somebody only reads it, or is about to start one.
         operation: Option<OperationId>,
         /// Its kind, e.g. `create`.
         kind: String,
@@ -45,16 +45,16 @@ pub enum ProvisioningError {
     /// An operation stopped before its end.
     #[error("{kind} of tenant {slug:?} stopped: {source}")]
     #[failure(transparent(source))]
-    #[hint(if *taken_back, "everything was taken back; the slug is free")]
+    #[hint(if *taken_back, "everything was rolled back; the slug is free")]
     #[hints(else, after_stop(*operation, kind, slug, source))]
-    #[details(slug, taken_back)]
+    #[details(slug, rolled_back = taken_back)]
     #[operation(Some(*operation))]
     Stopped {
         operation: OperationId,
         /// Its kind, e.g. `create`.
         kind: String,
         slug: String,
-        /// Whether everything was taken back.
+        /// Whether everything was rolled back.
         taken_back: bool,
         source: Box<ProvisioningError>,
     },
@@ -82,22 +82,22 @@ pub enum ProvisioningError {
     #[failure(NotFound, "operation_not_found")]
     #[hint("see which there are: nexus operation list")]
     NoOperation { id: OperationId },
-    /// A newer version of Nexus began it.
+    /// A newer version of Nexus started it.
     #[error("operation {id} is of a kind that this version of Nexus does not know: {kind}")]
     #[failure(Conflict, "operation_unknown_kind")]
-    #[hint("use the version that began it: nexus version")]
+    #[hint("use the version that started it: nexus version")]
     UnknownKind { id: OperationId, kind: String },
     /// The operation is over.
     #[error("operation {id} is {state}: there is nothing to {verb}")]
     #[failure(Conflict, "operation_over")]
     #[hint("see what came of it: nexus operation show {id}")]
     Over { id: OperationId, state: String, verb: &'static str },
-    /// What a purge destroyed is gone, and to take back what a repair looks after would destroy a
-    /// tenant in use. Everything else can be taken back.
+    /// What a purge destroyed is gone, and rolling back a repair would destroy a tenant in use.
+    /// Everything else can be rolled back.
     #[error("operation {id} can only go forward: {}", if kind == "purge" {
         "what a purge destroyed is gone"
     } else {
-        "to take a repair back would destroy a tenant in use"
+        "rolling back a repair would destroy a tenant in use"
     })]
     #[failure(Conflict, "operation_only_forward")]
     #[hint("finish it: nexus operation resume {id}")]
@@ -108,23 +108,23 @@ pub enum ProvisioningError {
         kind: String,
         slug: String,
     },
-    /// Someone got in where nobody should.
+    /// A login got access where it must not.
     #[error("the proof of isolation failed: {0}")]
     #[failure(Integrity, "not_isolated")]
-    #[hint("see which rights let it in: nexus fsck")]
+    #[hint("see which rights allow it: nexus fsck")]
     NotIsolated(String),
     /// What was written was not what was read.
     #[error("the proof of use failed: {0}")]
     #[failure(Integrity, "not_usable")]
     #[hint("find out what is wrong: nexus doctor")]
     NotUsable(String),
-    /// What Nexus made is gone from the outside world, with what was in it.
-    #[error("tenant {slug:?}: {what} is gone; a repair does not make an empty one in its place")]
+    /// A database or bucket that Nexus created is missing, with what was in it.
+    #[error("tenant {slug:?}: {what} is missing; a repair does not create an empty one in its place")]
     #[failure(Integrity, "resource_lost")]
     #[hint("bring it back from a backup under the same name, then: nexus tenant repair {slug}")]
     #[hint("or give the tenant up: nexus tenant delete {slug} --purge")]
     Lost { slug: String, what: String },
-    /// A database that cannot be taken under Nexus.
+    /// A database that cannot be adopted.
     #[error("database {database:?} cannot be adopted: {reason}")]
     #[failure(Conflict, "not_adoptable")]
     #[hints(hint.clone())]
@@ -134,12 +134,12 @@ pub enum ProvisioningError {
         /// The way on, if there is one.
         hint: Option<String>,
     },
-    /// The password of a login that was there before Nexus is another one now.
-    #[error("tenant {slug:?}: its login does not take the sealed password any more")]
+    /// The password of an adopted database's login was changed.
+    #[error("tenant {slug:?}: its login no longer accepts the sealed password")]
     #[failure(Integrity, "password_changed")]
     #[hint("seal the new one: nexus tenant adopt {slug} --dsn-file FILE")]
     PasswordChanged { slug: String },
-    /// The control database has it in the trash, and the world lets its app in.
+    /// The control database has the tenant in the trash, but its app still has access.
     #[error("tenant {slug:?} is in the trash, and its login is open on server {cluster}: it may be in use")]
     #[failure(Integrity, "tenant_open_in_trash")]
     #[hint("keep it: nexus tenant undelete {slug}")]
@@ -193,7 +193,7 @@ impl ProvisioningError {
     }
 }
 
-/// Whether an operation of this kind can be taken back.
+/// Whether an operation of this kind can be rolled back.
 pub(super) fn can_go_back(kind: &str) -> bool {
     !matches!(kind, "purge" | "repair")
 }
@@ -267,6 +267,6 @@ fn after_stop(operation: OperationId, kind: &str, slug: &str, source: &Provision
 
 /// How to go on with an operation that stopped.
 fn ways_on(operation: OperationId, kind: &str) -> Vec<String> {
-    let back = can_go_back(kind).then(|| format!("or take it back: nexus operation rollback {operation}"));
+    let back = can_go_back(kind).then(|| format!("or roll it back: nexus operation rollback {operation}"));
     [format!("finish it: nexus operation resume {operation}")].into_iter().chain(back).collect()
 }

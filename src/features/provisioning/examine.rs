@@ -172,7 +172,7 @@ fn findings(request: &AdoptRequest, found: &Found, adoption: Adoption) -> Vec<St
     if !found.elsewhere.is_empty() {
         let places = some(&found.elsewhere);
         findings.push(format!(
-            "login {app} may connect to other databases, too: {places}; a suspension shuts it out of them as well"
+            "login {app} may connect to other databases, too: {places}; a suspension blocks it there as well"
         ));
     }
     if found.others.is_empty() {
@@ -181,13 +181,13 @@ fn findings(request: &AdoptRequest, found: &Found, adoption: Adoption) -> Vec<St
         findings.push(format!("other logins may connect: {}", some(&found.others)));
     }
     if adoption.isolated && !found.others_by_public.is_empty() {
-        findings.push(format!("these will not be let in any more: {}", some(&found.others_by_public)));
+        findings.push(format!("these will no longer be able to connect: {}", some(&found.others_by_public)));
     } else if !adoption.isolated && found.public_connect {
-        findings.push("PUBLIC may connect: every login of the server; --isolate takes that away".to_owned());
+        findings.push("PUBLIC may connect: every login of the server; --isolate revokes that".to_owned());
     }
     if adoption.realm_was_there {
         findings
-            .push("schema nexus is there already; it is brought to the newest version, and stays".to_owned());
+            .push("schema nexus already exists; it is migrated to the newest version, and stays".to_owned());
     }
     findings
 }
@@ -213,17 +213,17 @@ pub fn plan_adopt(request: &AdoptRequest, examined: &Examined) -> Vec<PlannedSte
     rows.extend(examined.findings.iter().map(found));
     let public = match (examined.adoption.isolated, examined.adoption.login_by_public) {
         (false, _) => "leave PUBLIC's right to connect as it is".to_owned(),
-        (true, false) => "take PUBLIC's right to connect away".to_owned(),
-        (true, true) => format!("let {app} connect by itself, and take PUBLIC's right to connect away"),
+        (true, false) => "revoke PUBLIC's right to connect".to_owned(),
+        (true, true) => format!("let {app} connect by itself, and revoke PUBLIC's right to connect"),
     };
     let owner = &examined.owner;
     let effects = [
         ("reserve", format!("reserve slug {}, seal the login's password", request.tenant.slug)),
-        ("bucket", "make a bucket".to_owned()),
-        ("key", "make a key that can touch that bucket alone".to_owned()),
+        ("bucket", "create a bucket".to_owned()),
+        ("key", "create a key for that bucket alone".to_owned()),
         ("seal", "seal the key's secret".to_owned()),
         ("isolate", public),
-        ("realm", format!("make schema nexus, owned by {owner}: the tenant's users, roles and settings")),
+        ("realm", format!("create schema nexus, owned by {owner}: the tenant's users, roles and settings")),
         ("privileges", format!("let {app} read the realm and change the settings")),
         ("prove-database", "write and read a row as the tenant".to_owned()),
         ("prove-store", "write and read an object as the tenant".to_owned()),

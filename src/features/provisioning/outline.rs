@@ -43,17 +43,17 @@ pub async fn plan_create(
         }
     }
     let admin = match &new.admin_email {
-        Some(email) => format!("make the first admin {email}"),
-        None => "make no admin: none was named".to_owned(),
+        Some(email) => format!("create the first admin {email}"),
+        None => "create no admin: none was named".to_owned(),
     };
     let effects = [
         ("reserve", format!("reserve slug {} and opaque names, seal a new password", new.slug)),
-        ("roles", "make an owner role that cannot log in, and the app's role".to_owned()),
-        ("bucket", "make a bucket".to_owned()),
-        ("key", "make a key that can touch that bucket alone".to_owned()),
+        ("roles", "create an owner role that cannot log in, and the app's role".to_owned()),
+        ("bucket", "create a bucket".to_owned()),
+        ("key", "create a key for that bucket alone".to_owned()),
         ("seal", "seal the key's secret".to_owned()),
         ("database", "clone the template database".to_owned()),
-        ("privileges", "let the app's role in, and nobody else".to_owned()),
+        ("privileges", "let the app's role connect, and no other".to_owned()),
         ("seed", admin),
         (
             "prove-isolation",
@@ -79,13 +79,13 @@ pub fn plan_delete(tenant: &Tenant, days: u32) -> Vec<PlannedStep> {
                 names.database_name,
                 names.bucket,
                 if tenant.adopted {
-                    "; the database was there before Nexus, and stays after them, too"
+                    "; the database existed before Nexus, and is kept after that, too"
                 } else {
                     ""
                 },
             ),
         ),
-        ("close-logins", format!("end the sessions of role {} and let no new one in", names.app_role)),
+        ("close-logins", format!("end the sessions of role {} and refuse new ones", names.app_role)),
         ("disable-key", format!("turn key {key} off")),
     ]
     .into_iter()
@@ -103,7 +103,7 @@ pub fn plan_purge(tenant: &Tenant) -> Vec<PlannedStep> {
     }
     [
         ("look", "check that all of it was made by this installation".to_owned()),
-        ("close-logins", format!("end the sessions of role {} and let no new one in", names.app_role)),
+        ("close-logins", format!("end the sessions of role {} and refuse new ones", names.app_role)),
         ("key", format!("delete key {key}")),
         ("bucket", format!("delete bucket {} with everything in it", names.bucket)),
         ("database", format!("drop database {} with everything in it", names.database_name)),
@@ -124,15 +124,15 @@ fn plan_hand_back(tenant: &Tenant, key: &str) -> Vec<PlannedStep> {
     let public =
         if isolated { "let PUBLIC connect again, as it was" } else { "nothing: PUBLIC was left alone" };
     let realm = if realm_stays {
-        "nothing: schema nexus was there before, and stays".to_owned()
+        "nothing: schema nexus existed before, and stays".to_owned()
     } else {
         format!("drop schema nexus in database {database}: the tenant's users, roles and settings")
     };
     [
-        ("look", "check that nothing of the app's hangs on schema nexus".to_owned()),
+        ("look", "check that nothing of the app's depends on schema nexus".to_owned()),
         (
             "open-logins",
-            format!("hand database {database} back: it, role {app} and the app's data were there before Nexus, and stay"),
+            format!("release database {database}: it, role {app} and the app's data existed before Nexus, and stay"),
         ),
         ("isolate", public.to_owned()),
         ("realm", realm),

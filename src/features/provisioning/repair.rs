@@ -21,14 +21,18 @@ use crate::kernel::{Caller, OperationId, Progress, TenantId};
 #[serde(rename_all = "snake_case")]
 pub enum Mended {
     /// Nothing was wrong.
+    #[serde(rename = "unchanged")]
     Nothing,
     /// An unfinished operation was finished.
     Finished,
     /// An unfinished operation could not be finished, and was taken back.
+    #[serde(rename = "rolled_back")]
     TakenBack,
     /// Something was missing or changed, and was put right.
+    #[serde(rename = "fixed")]
     Restored,
     /// Something is unfinished or amiss, and a repair would see to it.
+    #[serde(rename = "needed")]
     Wanted,
     /// It could not be repaired.
     Failed,
@@ -39,11 +43,11 @@ impl Mended {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Nothing => "nothing",
+            Self::Nothing => "unchanged",
             Self::Finished => "finished",
-            Self::TakenBack => "taken_back",
-            Self::Restored => "restored",
-            Self::Wanted => "wanted",
+            Self::TakenBack => "rolled_back",
+            Self::Restored => "fixed",
+            Self::Wanted => "needed",
             Self::Failed => "failed",
         }
     }
@@ -53,10 +57,12 @@ impl Mended {
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Repaired {
     pub tenant: String,
+    #[serde(rename = "outcome")]
     pub mended: Mended,
     /// By which operation.
     pub operation: Option<OperationId>,
     /// Which steps were at fault.
+    #[serde(rename = "steps")]
     pub restored: Vec<&'static str>,
     /// Why it could not be repaired.
     pub error: Option<String>,
@@ -162,7 +168,7 @@ impl Provisioning {
             tenant: tenant.id,
             kind: "repair",
             steps: &steps::outline(&steps_of("repair", tenant.adopted)),
-            facts: json!({ "slug": tenant.slug, "amiss": amiss }),
+            facts: json!({ "slug": tenant.slug, "faults": amiss }),
             action: "tenant.repair",
             instead_of: None,
             change: None,

@@ -52,8 +52,7 @@ pub async fn accept_age(tx: &mut PgConnection) -> Result<(), DbError> {
 pub enum RecordOlder {
     /// A place has seen a younger change of a tenant.
     #[error(
-        "the control database is older than what it describes: it has made {record} changes, and {place} has \
-         seen change {world} of this installation; it was probably restored from a backup"
+        "the control database is older than what it describes: it has recorded {record} changes, but {place} has seen change {world} of this installation; it was probably restored from a backup"
     )]
     #[failure(Integrity, "record_older_than_world")]
     #[hints(ways_on())]

@@ -29,7 +29,7 @@ pub async fn examine(
         let object = "installation".to_owned();
         let what = "the installation's id and its master key";
         if row.master.as_deref() != Some(master.as_str()) {
-            let what = "the recorded master key, which is not the one at hand";
+            let what = "the recorded master key, which is not the one in use";
             flaws.push(Flaw { missing: row.master.is_none(), tenant: None, object: object.clone(), what });
         }
         let sum = checksums::installation(key, row.id, master.as_str());
@@ -105,7 +105,7 @@ pub async fn revocations_flaw(
         return Ok(Some("no checksum covers it"));
     };
     if seal.first > 0 && seal.oldest != Some(seal.first) {
-        return Ok(Some("its oldest rows are gone"));
+        return Ok(Some("its oldest rows are missing"));
     }
     let fits = seal.checksum == checksums::revocations(key, seal.nonce, &seal.covered);
     Ok((!fits).then_some("its checksum does not fit: rows were deleted or changed"))

@@ -6,7 +6,7 @@ use crate::kernel::{Failure, TenantId};
 /// Why a secret was not sealed, opened or erased. No variant holds a byte of one.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum SecretsError {
-    /// The master key at hand is not the one that this control database was made with.
+    /// The master key in use is not the one of this control database.
     #[error("this control database needs master key {needed}, but {given} was given")]
     #[failure(Integrity, "master_key_mismatch")]
     #[hint("nexus secret status")]
@@ -29,15 +29,15 @@ pub enum SecretsError {
     #[hint(else, "nexus tenant repair {_0}")]
     #[details(tenant = _0)]
     DataKeyDamaged(TenantId),
-    /// The list of the tenant's secrets was changed or put back.
-    #[error("the list of sealed secrets of {} was changed, or is an older one put back", whose(.0))]
+    /// The list of the tenant's secrets was changed or reverted.
+    #[error("the list of sealed secrets of {} was changed, or reverted to an older one", whose(.0))]
     #[failure(Integrity, "sealed_list_damaged")]
     #[hint(if *_0 == TenantId::PLATFORM, platform_hint(""))]
     #[hint(else, "nexus tenant repair {_0}")]
     #[details(tenant = _0)]
     ManifestDamaged(TenantId),
-    /// A value was changed, swapped, put back, added or taken away.
-    #[error("the secret {name} of {} was changed, taken away, or is an older one put back", whose(.tenant))]
+    /// A value was changed, swapped, reverted, added or removed.
+    #[error("the secret {name} of {} was changed, removed, or reverted to an older one", whose(.tenant))]
     #[failure(Integrity, "sealed_value_damaged")]
     #[hint(if *tenant == TenantId::PLATFORM, platform_hint(name))]
     #[hint(else, "nexus tenant repair {tenant}")]
@@ -73,7 +73,7 @@ pub enum SecretsError {
     #[details(tenant = _0)]
     UsedUp(TenantId),
     /// Not a name for a secret, or one given twice.
-    #[error("{0:?} is no name for a secret, or is given twice")]
+    #[error("{0:?} is not a name for a secret, or is given twice")]
     #[failure(Internal, "secret_name")]
     Name(String),
     /// The value of a secret is too long.

@@ -9,7 +9,7 @@ use crate::kernel::{Failure, TenantId};
 /// A request about tenants that failed.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum TenantError {
-    /// Nobody of that slug or id.
+    /// No tenant of that slug or id.
     #[error("no tenant {name:?}")]
     #[failure(NotFound, "tenant_not_found")]
     #[hint("see which there are: nexus tenant list")]
@@ -20,10 +20,10 @@ pub enum TenantError {
         /// A slug that is one slip away: another tenant, which may not be meant.
         nearest: Option<String>,
     },
-    /// Nobody has that slug any more: its tenant was destroyed.
+    /// The tenant of that slug was purged.
     #[error("tenant {name:?} was {} {} by {by}", if *made { "purged" } else { "never finished; its creation was rolled back" }, at.date())]
     #[failure(NotFound, "tenant_not_found")]
-    #[hint("what was purged cannot be brought back; its slug is free")]
+    #[hint("what was purged cannot be undeleted; its slug is free")]
     #[hint("see what was done to it: nexus audit list --tenant {id}")]
     #[details(name, nearest = null, id, purged = made, at = at.format(&Rfc3339).unwrap_or_default(), by)]
     Purged {
@@ -34,7 +34,7 @@ pub enum TenantError {
         at: OffsetDateTime,
         by: String,
     },
-    /// Nobody has that slug any more: its tenant was renamed.
+    /// The tenant of that slug was renamed.
     #[error("no tenant {name:?}: it is called {slug} now")]
     #[failure(NotFound, "tenant_renamed")]
     #[hint("{name} is now called {slug} since {}: nexus tenant show {slug}", since.date())]
@@ -46,8 +46,8 @@ pub enum TenantError {
     #[hint("see who has it: nexus tenant show {slug}")]
     #[details(slug)]
     SlugTaken { slug: String },
-    /// The tenant is gone, and can no longer be changed.
-    #[error("tenant {slug:?} is gone")]
+    /// The tenant no longer exists, and cannot be changed.
+    #[error("tenant {slug:?} no longer exists")]
     #[failure(Conflict, "tenant_gone")]
     #[hint("see which there are: nexus tenant list")]
     #[details(slug)]
@@ -61,14 +61,14 @@ pub enum TenantError {
     /// The tenant is in the trash.
     #[error("tenant {slug:?} is deleted and kept until {}", purge_after.date())]
     #[failure(Conflict, "tenant_trashed")]
-    #[hint("have it back: nexus tenant undelete {slug}")]
+    #[hint("undelete it: nexus tenant undelete {slug}")]
     #[details(slug, purge_after = purge_after.format(&Rfc3339).unwrap_or_default())]
     Trashed { slug: String, purge_after: OffsetDateTime },
     /// The tenant is not in a state in which this can be done.
     #[error("tenant {slug:?} is {state}, not active")]
     #[failure(Conflict, "tenant_not_active")]
     #[hint("see where it stands: nexus operation list --tenant {slug}")]
-    #[hint("finish or take back what was begun: nexus tenant repair {slug}")]
+    #[hint("finish or roll back what was started: nexus tenant repair {slug}")]
     #[details(slug, state)]
     NotActive { slug: String, state: &'static str },
     /// A statement failed.

@@ -22,11 +22,11 @@ pub enum TokenError {
     #[failure(Unauthenticated, "token_invalid")]
     #[hint("see what is wrong with it: nexus token inspect --check --file FILE")]
     Invalid(Flaw),
-    /// Nobody can say whether a token is good: what was revoked is not known well enough.
+    /// Tokens cannot be checked: the list of revoked ones is out of date.
     #[error("tokens cannot be checked: the list of revoked ones was last read {seconds} s ago")]
     #[failure(Unavailable, "token_check_stale")]
     Stale { seconds: u64 },
-    /// Nobody of that e-mail address.
+    /// No user of that e-mail address.
     #[error("no user {email:?} in {realm}")]
     #[failure(NotFound, "user_not_found")]
     #[hint(if let Some(nearest) = nearest, "did you mean {}?", shell::word(nearest))]
@@ -99,18 +99,18 @@ pub enum TokenError {
         /// For how long it has to be, in seconds.
         notice: i64,
     },
-    /// A signing key's row is not what was sealed.
-    #[error("signing key {0} is not what was sealed: somebody changed the control database")]
+    /// A signing key's row does not match what was sealed.
+    #[error("signing key {0} does not match what was sealed: the control database was changed")]
     #[failure(Integrity, "signing_key_damaged")]
     #[hint("see what was changed: nexus fsck")]
     KeyDamaged(String),
-    /// What is sealed of a signing key was changed or taken away.
-    #[error("what is sealed of signing key {kid} was changed or taken away")]
+    /// The sealed part of a signing key was changed or removed.
+    #[error("the sealed part of signing key {kid} was changed or removed")]
     #[failure(Integrity, "signing_key_damaged")]
     #[hint(hint)]
     KeyLost { kid: String, hint: String },
-    /// The row of the key that signs is gone; its successor is there.
-    #[error("no {0} key signs, although the next one is published: somebody changed the control database")]
+    /// The row of the active key is missing, but its successor exists.
+    #[error("no {0} key is active, although the next one is published: the control database was changed")]
     #[failure(Integrity, "signing_key_missing")]
     #[hint("nexus key rotate --algorithm {}", _0.as_str())]
     NoActiveKey(Algorithm),
@@ -122,8 +122,8 @@ pub enum TokenError {
     #[error("{place} is not a usable development key: {reason}")]
     #[failure(Integrity, "development_key_invalid")]
     DevelopmentKey { place: String, reason: String },
-    /// The server of a key set does not give it.
-    #[error("{url} gives no key set: {reason}")]
+    /// The server of a key set does not serve it.
+    #[error("{url} does not serve a key set: {reason}")]
     #[failure(Unavailable, "key_set_unreachable")]
     Fetch { url: String, reason: String },
     /// One answer for every refresh token that is refused.
@@ -166,11 +166,11 @@ pub enum TokenError {
     #[error(transparent)]
     #[failure(transparent)]
     Signing(#[from] SigningError),
-    /// The tenant is not there, or not in use.
+    /// The tenant does not exist, or is not active.
     #[error(transparent)]
     #[failure(transparent)]
     Tenant(#[from] TenantError),
-    /// The realm's owner cannot be acted as.
+    /// The role of the realm's owner cannot be assumed.
     #[error(transparent)]
     #[failure(transparent)]
     Cluster(#[from] ClusterError),
@@ -215,10 +215,10 @@ impl TokenError {
 fn state_hint(email: &str, state: &str, at: &str) -> Vec<String> {
     let email = shell::word(email);
     let command = match state {
-        "deleted" => format!("have it back: nexus user undelete {email}{at}"),
-        "disabled" => format!("let it in: nexus user enable {email}{at}"),
-        "locked" => format!("let it in: nexus user unlock {email}{at}"),
-        _ => format!("see how it stands: nexus user show {email}{at}"),
+        "deleted" => format!("undelete them: nexus user undelete {email}{at}"),
+        "disabled" => format!("enable them: nexus user enable {email}{at}"),
+        "locked" => format!("unlock them: nexus user unlock {email}{at}"),
+        _ => format!("see their state: nexus user show {email}{at}"),
     };
     vec![command]
 }

@@ -48,7 +48,7 @@ pub async fn examine(
         Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error.into()),
         Err(SecretsError::Damaged { name, .. }) if kid_of(&name).is_some() => {
             let kid = kid_of(&name).unwrap_or_default();
-            flaws.push(of_key(kid, "what is sealed of it was changed or taken away"));
+            flaws.push(of_key(kid, "its sealed part was changed or removed"));
         }
         Err(error) => flaws.push(Flaw {
             code: "platform_secrets_damaged",
@@ -94,12 +94,12 @@ fn sealed(rows: &[KeyView], opened: &BTreeMap<&str, &str>, flaws: &mut Vec<Flaw>
         let private = opened.contains_key(&*private);
         let signs = matches!(row.state, KeyState::Active | KeyState::Next);
         let wrong = match (public, row.state) {
-            (Some(_), KeyState::Gone) => Some("its row says that it is gone, and it is sealed as one in use"),
+            (Some(_), KeyState::Gone) => Some("its row says that it is gone, but it is sealed as one in use"),
             (None, KeyState::Gone) => None,
-            (None, _) => Some("it is in use, and nothing is sealed of it"),
-            (Some(text), _) if !fits(row, text) => Some("its row is not what was sealed of it"),
+            (None, _) => Some("it is in use, but nothing is sealed of it"),
+            (Some(text), _) if !fits(row, text) => Some("its row does not match what was sealed"),
             (Some(_), _) if signs && !private => Some("it signs, and its private half is not sealed"),
-            (Some(_), _) if !signs && private => Some("its row says that it signs no more, and it does"),
+            (Some(_), _) if !signs && private => Some("its row says that it no longer signs, but it does"),
             _ => None,
         };
         flaws.extend(wrong.map(|wrong| of_key(&row.kid, wrong)));
@@ -143,7 +143,7 @@ fn states(rows: &[KeyView], changes: &[(String, Value)], flaws: &mut Vec<Flaw>) 
         let row = rows.iter().find(|row| row.kid == kid);
         if row.is_none_or(|row| row.state != state) {
             let is = row.map_or("gone", |row| row.state.as_str());
-            let detail = format!("the audit log says that it is {}, and its row is {is}", state.as_str());
+            let detail = format!("the audit log says that it is {}, but its row is {is}", state.as_str());
             flaws.push(of_key(&kid, &detail));
         }
     }

@@ -470,7 +470,7 @@ fn check_retirable(key: &KeyView, at_once: bool) -> Result<(), TokenError> {
             "another must take over first",
             format!("nexus key rotate --algorithm {}\n{now}", key.algorithm),
         )),
-        KeyState::Active | KeyState::Retiring if !at_once => Err(refused("its tokens are still good", now)),
+        KeyState::Active | KeyState::Retiring if !at_once => Err(refused("its tokens are still valid", now)),
         _ => Ok(()),
     }
 }

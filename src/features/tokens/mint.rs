@@ -124,7 +124,7 @@ impl NewToken {
         match self.ttl.map(seconds) {
             Some(wanted) if (1..=longest).contains(&wanted) => Ok(wanted),
             Some(_) => {
-                Err(TokenError::Request(format!("{what} is good for 1 second to {} minutes", longest / 60)))
+                Err(TokenError::Request(format!("{what} is valid for 1 second to {} minutes", longest / 60)))
             }
             None => Ok(seconds(usual).min(longest)),
         }
@@ -134,7 +134,7 @@ impl NewToken {
         let mut other = Map::new();
         for (name, value) in &self.claims {
             if claims::is_reserved(name) {
-                return Err(TokenError::Request(format!("claim {name:?} is not set by hand")));
+                return Err(TokenError::Request(format!("claim {name:?} cannot be set by hand")));
             }
             if other.insert(name.clone(), Value::String(value.clone())).is_some() {
                 return Err(TokenError::Request(format!("claim {name:?} is given twice")));
@@ -151,7 +151,7 @@ impl NewToken {
 pub(super) fn sign(claims: &Claims, key: &SigningKey) -> Result<SecretString, TokenError> {
     let token = jwt::signed(claims, key)?;
     if token.len() > jwt::MAX_BYTES {
-        let why = format!("the token would have {} bytes, and 8 KiB is the most", token.len());
+        let why = format!("the token would have {} bytes, more than 8 KiB", token.len());
         return Err(TokenError::Request(why));
     }
     Ok(SecretString::from(token))

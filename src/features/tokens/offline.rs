@@ -129,10 +129,10 @@ impl DevelopmentKey {
         let realm = self.content.realms.iter().find(of).ok_or_else(|| {
             TokenError::Request(match tenant {
                 Some(name) => format!(
-                    "this development key knows nothing of tenant {name:?}; export it with --tenant {}",
+                    "this development key does not cover tenant {name:?}; export it with --tenant {}",
                     shell::word(name)
                 ),
-                None => "this development key knows nothing of the platform; name the tenant with --tenant \
+                None => "this development key does not cover the platform; name the tenant with --tenant \
                          SLUG, or export a key of the platform: without --tenant"
                     .to_owned(),
             })
@@ -188,8 +188,7 @@ impl Tokens {
     ) -> Result<SecretString, TokenError> {
         if !self.development {
             return Err(TokenError::Request(
-                "this installation refuses development keys; it is tokens.development_keys that says so"
-                    .to_owned(),
+                "this installation refuses development keys: setting tokens.development_keys".to_owned(),
             ));
         }
         let mut tx = transaction(control).await?;

@@ -148,7 +148,7 @@ fn role_drift(
         return;
     };
     if !roles.mark.fits(role.mark.as_deref()) {
-        drift.push(Drift::new("role_foreign", object, "it does not bear this tenant's mark", Mend::ByHand));
+        drift.push(Drift::new("role_foreign", object, "it does not have this tenant's mark", Mend::ByHand));
         return;
     }
     let mut add = |code, detail: String, statement: String| {
@@ -187,7 +187,7 @@ fn role_drift(
     }
     if role.expires {
         let statement = format!("alter role {quoted} valid until 'infinity'");
-        add("role_expires", "its password ends some day".to_owned(), statement);
+        add("role_expires", "its password expires".to_owned(), statement);
     }
     if name == roles.owner {
         owner_drift(role, &quoted, &mut add);
@@ -240,7 +240,11 @@ fn app_drift(role: &FoundRole, quoted: &str, expected: &Expected<'_>, add: &mut 
     let limit = expected.connection_limit;
     if role.connection_limit != limit {
         let statement = format!("alter role {quoted} connection limit {limit}");
-        add("role_connection_limit", format!("{} sessions, not {limit}", role.connection_limit), statement);
+        add(
+            "role_connection_limit",
+            format!("its limit of sessions is {}, not {limit}", role.connection_limit),
+            statement,
+        );
     }
     let temp_files = role.settings.iter().find_map(|it| it.strip_prefix("temp_file_limit="));
     // Only a superuser can have given it another bound.
@@ -271,12 +275,12 @@ fn database_drift(found: &Index<'_>, expected: &Expected<'_>, drift: &mut Vec<Dr
     let marked_owner = database.owner == names.owner && names.mark.fits(database.owner_mark.as_deref());
     let is_marked = names.mark.fits(database.mark.as_deref()) || database.mark.is_none() && marked_owner;
     if !is_marked {
-        let detail = "it does not bear this tenant's mark";
+        let detail = "it does not have this tenant's mark";
         drift.push(Drift::new("database_foreign", object, detail, Mend::ByHand));
         return;
     }
     if database.connection_limit == -2 {
-        let detail = "a drop of it was cut short; it can only be dropped";
+        let detail = "a drop of it was interrupted; it can only be dropped";
         drift.push(Drift::new("database_half_dropped", object, detail, Mend::ByHand));
         return;
     }
@@ -285,7 +289,7 @@ fn database_drift(found: &Index<'_>, expected: &Expected<'_>, drift: &mut Vec<Dr
     };
     if database.mark.is_none() {
         let statement = format!("comment on database {quoted} is {}", literal(names.mark.text));
-        add("database_unmarked", "it bears no mark".to_owned(), statement);
+        add("database_unmarked", "it has no mark".to_owned(), statement);
     }
     if names.mark.is_former(database.mark.as_deref()) {
         let statement = format!("comment on database {quoted} is {}", literal(names.mark.text));
@@ -301,7 +305,11 @@ fn database_drift(found: &Index<'_>, expected: &Expected<'_>, drift: &mut Vec<Dr
     }
     if database.connection_limit != -1 {
         let statement = format!("alter database {quoted} connection limit -1");
-        add("database_connection_limit", format!("{} sessions", database.connection_limit), statement);
+        add(
+            "database_connection_limit",
+            format!("its limit of sessions is {}", database.connection_limit),
+            statement,
+        );
     }
     grant_drift(found, expected, &mut add);
     if !expected.open && database.connectable {

@@ -3,6 +3,7 @@
 use super::APP_ROLE;
 use crate::infra::db::{DbError, identifier};
 use crate::kernel::Failure;
+use crate::kernel::text::counted;
 
 /// A change on a PostgreSQL server that failed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -11,8 +12,8 @@ pub enum ClusterError {
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
-    /// Something of that name is on the server, and this installation did not make it.
-    #[error("{what} is there already and was not made by this installation")]
+    /// Something of that name is on the server, but this installation did not create it.
+    #[error("{what} already exists and was not created by this installation")]
     #[failure(Conflict, "cluster_foreign")]
     #[hint("rename or drop the other {what}, if nobody needs it")]
     Foreign {
@@ -20,21 +21,21 @@ pub enum ClusterError {
         what: String,
     },
     /// Sessions of a dead process would not end.
-    #[error("{count} session(s) of an earlier attempt are still at work on the server")]
+    #[error("{} of an earlier attempt still running on the server", counted(*count, "session"))]
     #[failure(Busy, "cluster_still_at_work")]
     #[hint("repeat the command in a minute")]
     StillAtWork { count: i64 },
     /// Sessions in a database that is closed would not end.
-    #[error("{count} session(s) in database {database} do not end")]
+    #[error("{} in database {database} cannot be ended", counted(*count, "session"))]
     #[failure(Busy, "cluster_still_open")]
     #[hint("repeat the command in a minute")]
     StillOpen { database: String, count: i64 },
-    /// Something of ours cannot go, because what is not ours hangs on it.
+    /// Something of ours cannot be dropped, because something else depends on it.
     #[error("{what} cannot be dropped: {by}")]
     #[failure(Conflict, "cluster_in_use")]
     #[hint("drop what hangs on it in the database, then repeat the command")]
     InUse { what: String, by: String },
-    /// Something of ours cannot go before a person has ended what hangs on it.
+    /// Something of ours cannot be dropped before a person has removed what depends on it.
     #[error("{what} cannot be dropped{}: {by}", within(database.as_deref()))]
     #[failure(Conflict, "cluster_held_by")]
     #[hint(if let Some(database) = database, "as a superuser in database {database}: {command}")]
@@ -70,16 +71,16 @@ pub enum ClusterError {
     #[failure(Conflict, "migration_file")]
     File { file: String, message: String },
     /// The role that apps' rights are granted to could do what every tenant would then be able to do.
-    #[error("role {APP_ROLE} is to have no login and no power of its own, and has {powers}")]
+    #[error("role {APP_ROLE} must have no login and no power of its own, but has {powers}")]
     #[failure(Conflict, "app_role_powerful")]
     #[hint(
-        "take that away from it, as the server's administrator: alter role {APP_ROLE} nologin \
-                     nosuperuser nocreatedb nocreaterole noreplication nobypassrls; revoke ROLE from {APP_ROLE}"
+        "take that away from it, as the server's administrator: alter role {APP_ROLE} nologin nosuperuser \
+                     nocreatedb nocreaterole noreplication nobypassrls; revoke ROLE from {APP_ROLE}"
     )]
     #[hint("or, where another program made it: alter role {APP_ROLE} rename to another_name")]
     AppRole { powers: String },
-    /// Something of ours that is to be changed is not there.
-    #[error("{what} is not there")]
+    /// Something of ours that is to be changed does not exist.
+    #[error("{what} does not exist")]
     #[failure(Integrity, "cluster_missing")]
     #[hint("see what else is missing: nexus fsck")]
     Missing {

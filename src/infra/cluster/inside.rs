@@ -51,7 +51,7 @@ pub async fn inside(
     let facts = facts(&mut tx, database).await?;
     let mut found = Inside::default();
     if facts.schema_owner.is_none() || !facts.history {
-        let detail = "schema nexus, or its history, is not there";
+        let detail = "schema nexus, or its history, does not exist";
         found.drift.push(Drift::new("schema_missing", "schema nexus", detail, Mend::ByHand));
     } else {
         let applied = history(&mut tx, migrations).await?;
@@ -163,14 +163,14 @@ fn history_drift(applied: &[Applied], migrations: MigrationSet) -> Vec<Drift> {
             _ if !row.success => wrong.push(format!("{} failed half-way", row.version)),
             None => wrong.push(format!("{} is not one of this program's", row.version)),
             Some(checksum) if *checksum != row.checksum => {
-                wrong.push(format!("{} was another text when it was applied", row.version));
+                wrong.push(format!("{} has changed since it was applied", row.version));
             }
             Some(_) => {}
         }
     }
     let there = |version: &i64| applied.iter().any(|row| row.version == *version);
     let skipped = known.keys().filter(|version| **version < newest && !there(version));
-    wrong.extend(skipped.map(|version| format!("{version} was left out")));
+    wrong.extend(skipped.map(|version| format!("{version} was skipped")));
     if wrong.is_empty() {
         return Vec::new();
     }

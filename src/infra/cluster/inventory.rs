@@ -38,7 +38,7 @@ pub struct FoundRole {
     pub inherit: bool,
     /// Most sessions; -1: not limited.
     pub connection_limit: i32,
-    /// Whether its password ends some day.
+    /// Whether its password expires.
     pub expires: bool,
     /// Its password's verifier, if it bears one of our marks.
     #[sqlx(try_from = "Option<String>")]

@@ -81,7 +81,7 @@ pub trait MasterKey: fmt::Debug + Send + Sync {
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum MasterKeyError {
     /// The key file is not there.
-    #[error("the master key file {} is not there", .0.display())]
+    #[error("the master key file {} does not exist", .0.display())]
     #[failure(Integrity, "master_key_missing")]
     #[hint("on a new installation: nexus init")]
     #[hint("otherwise put the file back from where it is kept safe; no secret opens without it")]

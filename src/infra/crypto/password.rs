@@ -108,7 +108,7 @@ pub fn check_beside(
     }
     let whole: Zeroizing<String> = Zeroizing::new(lower.iter().collect());
     if common::is_common(&whole) {
-        return Err(PasswordError::Guessable("one of those that are tried first"));
+        return Err(PasswordError::Guessable("a common one"));
     }
     let email = email.unwrap_or_default();
     let (local, domain) = email.split_once('@').unwrap_or((email, ""));

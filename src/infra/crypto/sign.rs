@@ -22,7 +22,7 @@ pub enum SignError {
     #[failure(Integrity, "signing_key_damaged")]
     PrivateKey,
     /// The text is no public key.
-    #[error("this is no Ed25519 public key in PEM form")]
+    #[error("this is not an Ed25519 public key in PEM form")]
     #[failure(Invalid, "public_key_invalid")]
     PublicKey,
     /// No key could be made.

@@ -16,7 +16,7 @@ const DETAIL_SHOWN: usize = 600;
 /// A statement or a connection that failed.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum DbError {
-    /// No session could be had, or it broke.
+    /// No session could be opened, or it broke.
     #[error("the database server does not answer ({server}): {source}")]
     #[failure(Unavailable, "database_unreachable")]
     #[hint("find out what is wrong: nexus doctor")]

@@ -78,14 +78,14 @@ impl AdminApi {
         }
     }
 
-    /// No answer, or one that says that the store is ill.
+    /// No answer, or one that says that the store is not healthy.
     pub(super) fn unavailable(&self, reason: String) -> ObjectError {
         ObjectError::Unavailable { endpoint: self.endpoint.clone(), reason }
     }
 
     /// An answer that is not what this kind of store gives.
     pub(super) fn senseless(&self, what: &str) -> ObjectError {
-        self.unavailable(format!("{what} makes no sense; is it this kind of store?"))
+        self.unavailable(format!("{what} cannot be understood; is it this kind of store?"))
     }
 
     /// It does not let us.

@@ -111,7 +111,7 @@ impl BucketClient {
         let (mut first, mut together) = (None, Vec::new());
         for object in page.contents() {
             let key = object.key().and_then(|key| percent_decode(key, true));
-            let key = key.ok_or_else(|| unclear("its list of objects makes no sense".to_owned()))?;
+            let key = key.ok_or_else(|| unclear("its list of objects cannot be understood".to_owned()))?;
             first.get_or_insert_with(|| key.clone());
             if key.contains(|c| c < ' ' || matches!(c, '\u{fffe}' | '\u{ffff}')) {
                 self.delete(bucket, &key).await?;

@@ -6,14 +6,14 @@ use crate::settings::SecretSettingError;
 /// A request to an object store that failed.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum ObjectError {
-    /// No answer, or one that says that the store is ill.
+    /// No answer, or one that says that the store is not healthy.
     #[error("the object store at {endpoint} does not answer: {reason}")]
     #[failure(Unavailable, "store_unavailable")]
     #[hint(if is_here(endpoint), "see what is running: nexus local status")]
     #[hint(if is_here(endpoint), "ask a registered store: nexus store check NAME")]
     #[hint(else, "ask it again: nexus store check NAME")]
     Unavailable { endpoint: String, reason: String },
-    /// The store did not answer a moment ago, and is left alone for a while.
+    /// The store did not answer a moment ago, and is not asked again for a while.
     #[error("the object store at {endpoint} does not answer, as was found a moment ago")]
     #[failure(Unavailable, "store_unavailable")]
     #[hint("ask it again: nexus store check NAME")]
@@ -23,23 +23,23 @@ pub enum ObjectError {
     #[failure(Unavailable, "store_full")]
     #[hint("free some space on the store's disk, then repeat")]
     Full { endpoint: String },
-    /// Something of that name is in the store, and this installation did not make it.
-    #[error("{what} is there already and was not made by this installation")]
+    /// Something of that name is in the store, but this installation did not create it.
+    #[error("{what} already exists and was not created by this installation")]
     #[failure(Conflict, "store_foreign")]
     #[hint("delete or rename the other {what}, if nobody needs it")]
     Foreign {
         /// What it is, e.g. `bucket nx…`.
         what: String,
     },
-    /// Something that should be in the store is not there.
-    #[error("{what} is not there any more")]
+    /// Something that should be in the store does not exist.
+    #[error("{what} no longer exists")]
     #[failure(NotFound, "store_missing")]
     #[hint("see what else is missing: nexus fsck")]
     Missing {
         /// What it is, e.g. `key NX…`.
         what: String,
     },
-    /// A younger attempt of the same operation has taken over.
+    /// A newer attempt of the same operation has taken over.
     #[error("another process has taken this operation over")]
     #[failure(Busy, "operation_fenced")]
     #[hint("see how far the other one is: nexus operation list --open")]

@@ -87,7 +87,7 @@ fn a_realm_that_was_there_stays() {
     world.ok(&purge("acme"));
     let made = world.json(&shop.adopt("bolt"));
     let findings = made["findings"].to_string();
-    assert!(findings.contains("schema nexus is there already"), "{findings}");
+    assert!(findings.contains("schema nexus already exists"), "{findings}");
     world.ok(&purge("bolt"));
     assert_eq!(shop.on(&shop.name, "select value from nexus.settings where key = 'colour'"), ["\"blue\""]);
 }

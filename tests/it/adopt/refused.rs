@@ -160,7 +160,7 @@ fn a_dry_run_tells_what_it_found_and_writes_nothing() {
     args.extend(shop.adopt("acme"));
     args.push("--isolate");
     let shown = world.ok(&args);
-    for words in ["does not own the database", "take PUBLIC's right", "make schema nexus"] {
+    for words in ["does not own the database", "revoke PUBLIC's right", "create schema nexus"] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     assert_eq!((snapshot(&world), shop.dumped()), (before, database));

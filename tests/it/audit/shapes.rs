@@ -45,7 +45,7 @@ fn a_list() {
     --- stdout
     2⇥[time]⇥machine:[user]⇥tenant.create⇥acme⇥[id]⇥{"admin_email":null,"labels":{},"name":"acme","slug":"acme"}
     --- stderr
-    --page 2 shows what was before
+    --page 2 shows older rows
     --- exit 0
     "#);
 }

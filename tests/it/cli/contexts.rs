@@ -117,7 +117,7 @@ fn using_a_context_changes_that_one_value_and_nothing_else() {
     assert_eq!(fs::read_to_string(machine.path("work/nexus.toml")).unwrap(), TWO);
     assert_snapshot!(machine.run(&["context", "use", "eu-west"]), @r"
     --- stderr
-    commands now work on eu-west, as [M]/work/nexus.toml says
+    commands now use eu-west by default, as set in [M]/work/nexus.toml
     --- exit 0
     ");
     let now = fs::read_to_string(machine.path("work/nexus.toml")).unwrap();
@@ -130,7 +130,7 @@ fn without_a_file_the_choice_goes_to_the_users_own() {
     let machine = Machine::new();
     assert_snapshot!(machine.run(&["context", "use", "local"]), @r"
     --- stderr
-    commands now work on local, as [M]/home/.config/nexus/nexus.toml says
+    commands now use local by default, as set in [M]/home/.config/nexus/nexus.toml
     --- exit 0
     ");
     let file = machine.path("home/.config/nexus/nexus.toml");
@@ -159,5 +159,5 @@ fn a_context_that_is_not_described_is_no_such_thing() {
 fn a_variable_that_comes_first_is_pointed_out() {
     let machine = Machine::new().with_settings(TWO).with_variable("NEXUS_CONTEXT", "prod");
     let seen = machine.run(&["context", "use", "eu-west"]);
-    assert!(seen.contains("warning: NEXUS_CONTEXT=prod is set here and comes first"), "{seen}");
+    assert!(seen.contains("warning: NEXUS_CONTEXT=prod is set here and takes precedence"), "{seen}");
 }

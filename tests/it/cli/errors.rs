@@ -31,12 +31,12 @@ fn a_word_of_another_tool_names_what_there_is_and_never_what_destroys() {
         (&["tenant", "suspend", "--al", "--reason", "x"], "nexus tenant suspend --help"),
         (
             &["tenant", "restore", "acme"],
-            "Nexus does not restore from backups yet; a deleted tenant comes back with nexus tenant undelete\n\
+            "Nexus does not restore from backups yet; nexus tenant undelete undeletes a tenant\n\
              did you mean undelete?\nnexus tenant --help",
         ),
         (
             &["cluster", "move", "acme"],
-            "Nexus does not move tenants between servers yet; nexus cluster drain keeps new ones away\n\
+            "Nexus does not move tenants between servers yet; nexus cluster drain stops placing new ones\n\
              nexus cluster --help",
         ),
     ] {
@@ -109,7 +109,7 @@ fn no_other_tenant_is_named_beside_a_verb_that_shuts_out_or_destroys() {
 
 #[test]
 fn a_statement_that_stands_among_the_tenants_is_put_where_it_belongs() {
-    let json = "the statement stands behind --: nexus -o json exec t1";
+    let json = "the statement goes after --: nexus -o json exec t1";
     assert_eq!(hints(&["exec", "t1", "select 1"]), [format!("{json} -- 'select 1'")]);
     assert_eq!(
         hints(&["exec", "t1", "update a set b = 1", "--write"]),
@@ -117,7 +117,7 @@ fn a_statement_that_stands_among_the_tenants_is_put_where_it_belongs() {
     );
     assert_eq!(
         hints(&["exec", "t1", "vacuum"]),
-        ["the statement stands behind --: nexus exec SLUG -- 'select 1'"]
+        ["the statement goes after --: nexus exec SLUG -- 'select 1'"]
     );
     let help = Machine::new().output(&["exec", "--help"], "");
     let help = String::from_utf8(help.stdout).unwrap();
@@ -157,7 +157,7 @@ fn a_bad_label_address_or_name_is_refused() {
     ");
     assert_snapshot!(Machine::new().run(&["tenant", "create", "acme", "--name", "a\u{1b}b"]), @r"
     --- stderr
-    error: invalid value 'a' for '--name <NAME>': a name is one line of text that can be seen: U+001B is a control character
+    error: invalid value 'a' for '--name <NAME>': a name must be one line of visible text: U+001B is a control character
     hint: nexus tenant create --help
     --- exit 2
     ");

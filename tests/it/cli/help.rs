@@ -40,29 +40,29 @@ fn without_a_command_the_help_is_shown() {
 
     Commands:
       local        Run the embedded PostgreSQL and S3 endpoint
-      init         Make the control database, the keys and the first operator
-      doctor       Check everything a person would be asked to check, with the mend for each
-      context      Choose which installation commands work on
-      config       Show what is set, and where it was set
-      cluster      Look after the PostgreSQL servers that tenants are placed on
-      store        Look after the object stores that tenants' buckets are placed in
-      pool         Keep tenants ready before anybody asks for them
-      tenant       Make, show, use, mend and delete tenants
-      operation    Look at recorded changes of tenants, finish them or take them back
-      migrate      Keep sets of migrations, and bring every tenant to the same version
+      init         Create the control database, the keys and the first operator
+      doctor       Check the installation and suggest a fix for each problem
+      context      Choose the installation that commands work on
+      config       Show the settings, and where each comes from
+      cluster      Manage the PostgreSQL servers that tenants are placed on
+      store        Manage the object stores that tenants' buckets are placed in
+      pool         Provision spare tenants ahead of time
+      tenant       Create, inspect, repair and delete tenants
+      operation    List, resume and roll back recorded changes of tenants
+      migrate      Manage sets of migrations, and migrate every tenant to the same version
       exec         Run one statement in many tenants' databases, as each tenant's own login
-      fsck         Compare the control database with all that is really there, and mend what differs
+      fsck         Compare the control database with the actual servers and stores, and fix what differs
       user         Manage the users of a realm: a tenant's, or the platform's operators
-      role         Say what a role allows, and who holds it
-      permission   See and register what roles can allow
-      group        Put users into groups that nest and carry roles
+      role         Manage what roles allow, and who holds them
+      permission   List and register the permissions that roles can hold
+      group        Manage groups of users, which nest and carry roles
       iam          Declare a realm's roles, groups and grants in a file
-      operator     Let the platform's operators into tenants' realms, for a time
-      secret       Look after the keys that seal secrets
-      audit        Show who changed what, and prove that nobody changed the record
-      token        Mint, check, list and take back access tokens
-      key          Look after the keys that sign access tokens
-      api-key      Make, list, check and take back the keys with which machines act as a user
+      operator     Give operators temporary access to tenants
+      secret       Show the keys that seal secrets
+      audit        Show who changed what, and prove that the log was not changed
+      token        Mint, verify, list and revoke access tokens
+      key          Manage the keys that sign access tokens
+      api-key      Create, list, verify and revoke API keys
       completions  Print a shell's completion script
       man          Write the manual pages
       version      Show the version, with what a bug report needs
@@ -73,19 +73,19 @@ fn without_a_command_the_help_is_shown() {
 
     Global options:
           --context <NAME>   Work on this context: one of the installations in nexus.toml
-          --config <FILE>    Read this settings file, and look for no other
-      -o, --output <FORMAT>  How data is written; a table only on a terminal, else its rows separated by
-                             tabs [default: table] [possible values: table, json, yaml, csv, id]
+          --config <FILE>    Read this settings file and no other
+      -o, --output <FORMAT>  Output format; tables are drawn on a terminal, elsewhere rows are separated
+                             by tabs [default: table] [possible values: table, json, yaml, csv, id]
       -q, --quiet            Write data and errors only: no notes, no progress
-      -v, --verbose...       Log more, and show what caused an error; repeat for more still
-      -y, --yes              Answer yes to questions; what destroys or changes many also wants --confirm
+      -v, --verbose...       Log more, and show the causes of an error; may be repeated
+      -y, --yes              Assume yes; commands that destroy, or change many, also need --confirm
           --dry-run          Show what would be done, and do nothing
           --no-pager         Do not show long tables in a pager
 
     EXAMPLES
       nexus local up                    start the embedded PostgreSQL and S3 endpoint
-      nexus tenant create acme          make a tenant
-      nexus tenant psql acme            look into its database, as its own login
+      nexus tenant create acme          create a tenant
+      nexus tenant psql acme            open its database, as its own login
       nexus -o json tenant list         the tenants, for a script
 
     Exit codes: 0 done, 1 a bug, 2 usage, 3 refused, 4 no such thing, 5 conflict, 6 partly done,
@@ -97,7 +97,7 @@ fn without_a_command_the_help_is_shown() {
 #[test]
 fn without_a_verb_the_nouns_help_is_shown_and_the_exit_says_usage() {
     let seen = Machine::new().run(&["secret"]);
-    assert!(seen.starts_with("--- stderr\nLook after the keys"), "{seen}");
+    assert!(seen.starts_with("--- stderr\nShow the keys"), "{seen}");
     assert!(seen.ends_with("--- exit 2"));
 }
 
@@ -105,12 +105,13 @@ fn without_a_verb_the_nouns_help_is_shown_and_the_exit_says_usage() {
 fn a_verbs_help_teaches_by_example() {
     assert_snapshot!(Machine::new().run(&["tenant", "delete", "--help"]), @r"
     --- stdout
-    Delete a tenant: nobody can use it, and it is kept for a while
+    Delete a tenant; it can be undeleted until it is purged
 
-    Its slug stays taken, and 'nexus tenant undelete' has it back until it is purged; how many days it
-    is kept is a setting (retention_days). With --purge it is destroyed at once. The slug must be typed;
-    a script passes --yes --confirm SLUG. Of several the number must be typed, and a script passes --yes
-    --confirm N. Should anything stop it, the same command finishes the work.
+    All access is blocked, and its slug stays taken. How many days it is kept is a setting
+    (retention_days); until then 'nexus tenant undelete' undeletes it. With --purge it is destroyed at
+    once. The slug must be typed; a script passes --yes --confirm SLUG. For several tenants their number
+    must be typed; a script passes --yes --confirm N. If it is interrupted, the same command finishes
+    the work.
 
     Usage: nexus tenant delete [OPTIONS] <SLUG|ID|--all|--where <KEY=VALUE,…>>
 
@@ -123,14 +124,13 @@ fn a_verbs_help_teaches_by_example() {
               Every tenant
 
           --where <KEY=VALUE,…>
-              Those that meet all these conditions; may be repeated
+              Tenants that meet all these conditions; may be repeated
 
           --purge
-              Destroy it at once and for good: nothing of it can be had back
+              Destroy it at once and permanently: it cannot be undeleted
 
           --confirm <SLUG|N>
-              Say which tenant is meant, or of several how many, where there is no terminal to type it
-              on
+              Confirm the slug, or the number of several tenants, in a script
 
           --jobs <N>
               Change this many at once
@@ -138,7 +138,7 @@ fn a_verbs_help_teaches_by_example() {
               [default: 4]
 
           --max-failures <N>
-              Begin no more once this many have failed
+              Start no more once this many have failed
 
       -h, --help
               Print help (see a summary with '-h')
@@ -148,10 +148,10 @@ fn a_verbs_help_teaches_by_example() {
               Work on this context: one of the installations in nexus.toml
 
           --config <FILE>
-              Read this settings file, and look for no other
+              Read this settings file and no other
 
       -o, --output <FORMAT>
-              How data is written; a table only on a terminal, else its rows separated by tabs
+              Output format; tables are drawn on a terminal, elsewhere rows are separated by tabs
 
               Possible values:
               - table: A table on a terminal; elsewhere its rows, separated by tabs
@@ -166,10 +166,10 @@ fn a_verbs_help_teaches_by_example() {
               Write data and errors only: no notes, no progress
 
       -v, --verbose...
-              Log more, and show what caused an error; repeat for more still
+              Log more, and show the causes of an error; may be repeated
 
       -y, --yes
-              Answer yes to questions; what destroys or changes many also wants --confirm
+              Assume yes; commands that destroy, or change many, also need --confirm
 
           --dry-run
               Show what would be done, and do nothing
@@ -180,11 +180,11 @@ fn a_verbs_help_teaches_by_example() {
     EXAMPLES
       nexus tenant delete acme
       nexus tenant delete acme --yes --confirm acme             in a script
-      nexus tenant delete acme --purge                          at once, and for good
+      nexus tenant delete acme --purge                          at once and permanently
       nexus tenant delete acme birch --yes --confirm 2          several: how many
       nexus tenant delete --where label.tier=trial,suspended<30d
-      nexus --dry-run tenant delete acme --purge                what would go
-      nexus tenant list --state trashed                         what can be had back
+      nexus --dry-run tenant delete acme --purge                what would be destroyed
+      nexus tenant list --state trashed                         what can be undeleted
     --- exit 0
     ");
 }

@@ -156,7 +156,7 @@ fn a_proof_that_is_stopped_tidies_up_and_signs_nothing() {
     let error: Value = serde_json::from_slice(&output.stderr)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     assert_eq!((output.status.code(), &error["error"]["code"]), (Some(130), &"interrupted".into()));
-    assert_eq!(error["error"]["message"], "stopped; not everything was looked at");
+    assert_eq!(error["error"]["message"], "stopped; not everything was checked");
     assert!(!report.exists());
     world.ok(&args);
     assert!(report.exists());

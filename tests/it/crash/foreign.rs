@@ -47,7 +47,7 @@ fn gives_up(world: &World, point: &str, code: &str, occupy: impl FnOnce()) {
     let error = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).next_back();
     let error = error.unwrap_or_else(|| panic!("{text}"))["error"].clone();
     assert_eq!((output.status.code(), error["code"].as_str()), (Some(5), Some(code)), "{text}");
-    assert_eq!(error["details"]["taken_back"], true, "{text}");
+    assert_eq!(error["details"]["rolled_back"], true, "{text}");
     assert_eq!(world.there(), Inventory::default(), "{point}: something of ours is left");
     assert!(!is_active(world, "acme"));
     is_settled(world, point);

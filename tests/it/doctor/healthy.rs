@@ -131,7 +131,7 @@ fn without_settings_and_with_nothing_running_it_works_and_starts_nothing() {
     let output = machine.output(&["-o", "json", "doctor"], "");
     let seen = Seen::of(&output);
     assert_eq!(seen.code, 0, "{:#?}", seen.wrong());
-    assert!(seen.one("local.state", "ok").0.contains("not made yet"));
+    assert!(seen.one("local.state", "ok").0.contains("not created yet"));
     assert_eq!(seen.one("control.reachable", "skipped").1, "nexus local up");
     assert_eq!(fs::read_dir(machine.path("nexus")).unwrap().count(), 0);
 }

@@ -33,7 +33,7 @@ impl Seen {
         let found = self.of_check(check, result);
         assert_eq!(found.len(), 1, "{check} {result} in {:#?}", self.wrong());
         let text = |name: &str| found[0][name].as_str().unwrap_or_default().to_owned();
-        (text("found"), text("mend"))
+        (text("found"), text("fix"))
     }
 
     /// All that is not ok, by check and result.

@@ -15,7 +15,7 @@ fn unknown_keys_are_each_found_with_their_line_and_the_rest_is_looked_at() {
     assert_eq!(seen.code, 2, "{:#?}", seen.wrong());
     assert_eq!(seen.problems(), ["settings.file", "settings.file"]);
     let found = seen.of_check("settings.file", "problem");
-    let mends: Vec<&str> = found.iter().map(|it| it["mend"].as_str().unwrap()).collect();
+    let mends: Vec<&str> = found.iter().map(|it| it["fix"].as_str().unwrap()).collect();
     assert!(mends.iter().any(|mend| mend.contains("+13 ") && mend.contains("log.level")), "{mends:?}");
     assert!(mends.iter().any(|mend| mend.contains("+14 ") && mend.contains("log.format")), "{mends:?}");
     seen.one("control.reachable", "ok");
@@ -68,7 +68,7 @@ fn a_variable_that_means_nothing_is_found_with_the_nearest_that_does() {
     let seen = Seen::of(&machine.output(&["-o", "json", "doctor", "--only", "settings.variables"], ""));
     assert_eq!(seen.code, 0);
     let found = seen.of_check("settings.variables", "warning");
-    let mends: Vec<&str> = found.iter().map(|it| it["mend"].as_str().unwrap()).collect();
+    let mends: Vec<&str> = found.iter().map(|it| it["fix"].as_str().unwrap()).collect();
     assert_eq!(mends[0], "unset NEXUS_HOEM  # did you mean NEXUS_HOME?");
     assert!(mends[1].starts_with("unset NEXUS_PORT"), "{mends:?}");
 }

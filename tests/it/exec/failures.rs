@@ -27,7 +27,7 @@ fn one_bad_tenant_is_a_line_and_stops_no_other() {
             json!({ "tenant": "t-003", "row": { "count": 0 } }),
         ]
     );
-    assert!(said.contains("the statement failed in 1 of 3 tenant(s)"), "{said}");
+    assert!(said.contains("the statement failed in 1 of 3 tenants"), "{said}");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_suspended_tenant_is_left_out_and_named() {
         sorted(lines),
         [
             json!({ "tenant": "t-001", "row": { "one": 1 } }),
-            json!({ "tenant": "t-002", "left_out": "it is suspended: its database takes no sessions" }),
+            json!({ "tenant": "t-002", "skipped": "it is suspended: its database takes no sessions" }),
         ]
     );
 }

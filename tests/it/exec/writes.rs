@@ -98,7 +98,7 @@ fn a_plan_names_the_tenants_and_runs_nothing() {
     let planned = world.json(&["--dry-run", "exec", "--all", "--write", "--", INSERT]);
     assert_eq!(
         planned,
-        json!([{ "tenant": "t-001", "outcome": "planned" }, { "tenant": "t-002", "outcome": "left_out" }])
+        json!([{ "tenant": "t-001", "outcome": "planned" }, { "tenant": "t-002", "outcome": "skipped" }])
     );
     assert_eq!(world.sql(&database(&world, "t-001"), "select count(*) from nexus.settings"), ["0"]);
     assert_eq!(

@@ -43,9 +43,9 @@ fn a_file_whose_ends_of_lines_changed_is_said_to_have_other_ends_of_lines() {
     for verb in ["plan", "tenants"] {
         let (code, error) = fleet.world.error(&["migrate", verb, "--all"]);
         assert_eq!((code, &error["code"]), (9, &"file_changed".into()), "{error}");
-        assert!(error["message"].as_str().unwrap().contains("other ends of lines"), "{error}");
+        assert!(error["message"].as_str().unwrap().contains("different line endings"), "{error}");
         assert!(error["hint"].as_str().unwrap().contains("eol=lf"), "{error}");
     }
     let output = fleet.world.run(&["migrate", "verify", "ash"]);
-    assert!(String::from_utf8_lossy(&output.stdout).contains("other ends of lines"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("different line endings"));
 }

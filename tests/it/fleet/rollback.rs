@@ -26,7 +26,7 @@ fn a_rollback_takes_back_what_the_run_did_where_it_did_it_and_nothing_else() {
     assert_eq!(fleet.history("ash"), ["1", "2"]);
     let report = fleet.world.json(&["--yes", "migrate", "runs", "rollback", &run]);
     assert_eq!((&report["outcome"], &report["run"]["kind"]), (&"done".into(), &"back".into()), "{report}");
-    assert_eq!(report["run"]["takes_back"], run.as_str());
+    assert_eq!(report["run"]["rolls_back"], run.as_str());
     assert_eq!(fleet.history("ash"), ["1"]);
     assert_eq!(fleet.history("birch"), Vec::<String>::new());
     assert_eq!(fleet.sql("ash", "select to_regclass('t1') is not null, to_regclass('t2') is null"), ["t|t"]);

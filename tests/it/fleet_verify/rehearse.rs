@@ -134,7 +134,7 @@ fn what_a_run_would_refuse_fails_before_anything_of_it_is_rehearsed() {
     let (code, report) = rehearse(&world, &["--tenants", "4"]);
     assert_eq!(code, 9, "{report}");
     let steps = steps(&report);
-    assert_eq!(steps[2], ("t-003".to_owned(), vec![(1, "it is not the text that was applied".to_owned())]));
+    assert_eq!(steps[2], ("t-003".to_owned(), vec![(1, "it has changed since it was applied".to_owned())]));
     assert_eq!(steps[1], ("t-002".to_owned(), vec![(2, String::new())]));
     nothing_is_left(&world);
 }

@@ -19,7 +19,7 @@ fn who_does_not_answer_is_named_and_the_others_are_asked() {
     let (code, rows) = verify(&world, &["--where", "cluster=second"]);
     assert_eq!((code, of(&rows, "unasked")), (8, seen(&[("cluster_unreachable", "")])));
     let (_, error) = world.error(&["migrate", "verify", "t-003"]);
-    assert_eq!(error["message"], "1 of 1 tenant(s) could not be asked");
+    assert_eq!(error["message"], "1 of 1 tenant could not be checked");
     let ask = |args: &[&str]| {
         let args: Vec<&str> = ["exec"].iter().chain(args).chain(&["--", "select 1"]).copied().collect();
         world.run(&args).status.code()

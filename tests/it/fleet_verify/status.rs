@@ -64,14 +64,14 @@ fn each_set_says_how_many_are_where_and_who_is_not_at_the_newest() {
         json!({
             "set": "shop", "newest": 2, "tenants": 4, "behind": 2, "ahead": 1,
             "versions": [
-                { "set": "shop", "version": null, "description": null, "state": "absent", "tenants": 1 },
+                { "set": "shop", "version": null, "description": null, "state": "not_applied", "tenants": 1 },
                 { "set": "shop", "version": 1, "description": "shop", "state": "behind", "tenants": 1 },
                 { "set": "shop", "version": 2, "description": "price", "state": "current", "tenants": 1 },
                 { "set": "shop", "version": 3, "description": null, "state": "ahead", "tenants": 1 },
             ],
             "stragglers": [
                 {
-                    "set": "shop", "tenant": "beech", "suspended": false, "version": null, "state": "absent",
+                    "set": "shop", "tenant": "beech", "suspended": false, "version": null, "state": "not_applied",
                     "since": "2026-01-01T00:00:00Z",
                     "error": report["sets"][0]["stragglers"][0]["error"],
                 },
@@ -87,8 +87,8 @@ fn each_set_says_how_many_are_where_and_who_is_not_at_the_newest() {
         })
     );
     assert_eq!(
-        report["left_out"],
-        json!([{ "state": "provisioning", "reason": "it is being made", "tenants": ["date"] }])
+        report["skipped"],
+        json!([{ "state": "provisioning", "reason": "it is being created", "tenants": ["date"] }])
     );
 }
 
@@ -120,7 +120,7 @@ fn a_table_that_no_person_looks_at_has_the_histogram_alone() {
     assert_eq!(
         shop,
         [
-            "shop\t\tabsent\t1\t",
+            "shop\t\tnot_applied\t1\t",
             "shop\t1\tbehind\t1\tshop",
             "shop\t2\tcurrent\t1\tprice",
             "shop\t3\tahead\t1\t"

@@ -44,7 +44,10 @@ fn nothing_that_is_planted_runs_in_a_session_that_asks() {
 
     for args in [&["t-001"][..], &["--full"], &[]] {
         let (code, rows) = verify(&world, args);
-        assert!(of(&rows, "error").contains(&("history_strange".to_owned(), "t-001".to_owned())), "{rows:?}");
+        assert!(
+            of(&rows, "error").contains(&("history_malformed".to_owned(), "t-001".to_owned())),
+            "{rows:?}"
+        );
         assert_eq!(code, 9);
         assert!(!sprung.exists(), "a trap was stepped on");
     }

@@ -218,7 +218,7 @@ fn the_last_administrator_stays_whatever_is_tried() {
     last(&["group", "move", "Deputies", "--to", "Team"]);
     last(&["group", "delete", "Deputies", "--confirm", "Deputies"]);
     last(&["role", "revoke", "Admin", "--group", "Bosses"]);
-    last(&["role", "deny", "Admin", "*:*"]);
+    last(&["role", "disallow", "Admin", "*:*"]);
     last(&["role", "allow", "Admin", "*:*", "--when", "owner"]);
     file("[groups.Deputies]\nmembers = []\nparent = 'Bosses'");
     last(&["iam", "apply", "it.toml"]);

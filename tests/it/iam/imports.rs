@@ -145,7 +145,7 @@ fn invitations_that_have_no_place_are_spoken_of() {
     people(&world, 3);
     let output = world.run(&["user", "create", "--from", "people.csv", "--tenant", "acme"]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("3 users wait for an invitation"), "{said}");
+    assert!(output.status.success() && said.contains("3 users without an invitation"), "{said}");
     assert!(said.contains("nexus user invite") && said.contains("--tenant acme"), "{said}");
 }
 
@@ -155,6 +155,6 @@ fn repeated_it_says_that_nobody_was_invited_anew() {
     people(&world, 3);
     let said = |file| String::from_utf8(world.run(&[&IMPORT[..], &[file]].concat()).stderr).unwrap();
     assert!(said("first.csv").contains("the invitations are in first.csv"));
-    assert!(said("second.csv").contains("nobody was invited anew: there is no invitation in second.csv"));
+    assert!(said("second.csv").contains("no invitation was created: second.csv holds none"));
     assert!(invited(&world, "second.csv").is_empty());
 }

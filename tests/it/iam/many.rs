@@ -158,7 +158,7 @@ fn what_is_too_long_is_refused_and_not_repeated() {
 
 const DECLARATION: &str = r#"
 [permissions]
-"invoice:create" = "make invoices"
+"invoice:create" = "create invoices"
 "invoice:delete" = "delete invoices"
 [roles.Accountant]
 description = "keeps the books"

@@ -118,9 +118,9 @@ fn what_is_administrative_is_allowed_by_name_to_any_role() {
         assert_eq!(can(&world, "viewer@acme.example", name), allowed, "{name}");
     }
     // Nothing that it holds is in the way of taking what it holds by name.
-    json(&world, &["role", "deny", "Helpdesk", "session:delete"]);
-    assert_eq!(error(&world, &["role", "deny", "Helpdesk", "user:read"]).1, "permission_covered");
-    assert_eq!(json(&world, &["role", "deny", "Viewer", "user:read"])["outcome"], "unchanged");
+    json(&world, &["role", "disallow", "Helpdesk", "session:delete"]);
+    assert_eq!(error(&world, &["role", "disallow", "Helpdesk", "user:read"]).1, "permission_covered");
+    assert_eq!(json(&world, &["role", "disallow", "Viewer", "user:read"])["outcome"], "unchanged");
 }
 
 /// Puts the realm back to what it was before patterns had left anything out, with these roles changed

@@ -112,7 +112,7 @@ fn every_change_is_in_both_logs_and_a_dry_run_is_in_none() {
         &["user", "disable", "bob@acme.example"],
         &["role", "create", "Extra", "--allow", "*:read"],
         &["role", "grant", "Admin", "--user", "bob@acme.example"],
-        &["role", "deny", "User", "*:update"],
+        &["role", "disallow", "User", "*:update"],
         &["group", "create", "Office"],
         &["permission", "register", "a:b", "--description", "c"],
         &["user", "update", "bob@acme.example", "--name", "Bob"],
@@ -147,14 +147,14 @@ fn a_permission_that_a_pattern_still_gives_is_not_said_to_be_denied() {
     let world = acme();
     json(&world, &["permission", "register", "invoice:read", "--description", "see invoices"]);
     let before = json(&world, &["role", "show", "User"]);
-    let (code, failure) = world.error(&["role", "deny", "User", "invoice:read", "--tenant", "acme"]);
+    let (code, failure) = world.error(&["role", "disallow", "User", "invoice:read", "--tenant", "acme"]);
     assert_eq!((code, &failure["code"]), (5, &"permission_covered".into()));
     assert_eq!(failure["details"]["by"], serde_json::json!(["*:read"]));
     let hint = failure["hint"].as_str().unwrap();
-    assert!(hint.contains("nexus role deny User '*:read' --tenant acme"), "{hint}");
+    assert!(hint.contains("nexus role disallow User '*:read' --tenant acme"), "{hint}");
     assert_eq!(json(&world, &["role", "show", "User"]), before);
     // What no pattern gives is not there to be taken.
-    assert_eq!(json(&world, &["role", "deny", "User", "role:grant"])["outcome"], "unchanged");
+    assert_eq!(json(&world, &["role", "disallow", "User", "role:grant"])["outcome"], "unchanged");
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn plant(world: &World) -> (Seen, Seen) {
         ("database_setting", "t-006"),
         ("other_database_public", ""),
         ("role_elsewhere", ""),
-        ("app_role_stranger", ""),
+        ("app_role_foreign_member", ""),
         ("trap_in_catalog", "t-014"),
         ("trap_definer", "t-015"),
     ]);

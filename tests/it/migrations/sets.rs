@@ -216,7 +216,7 @@ fn a_wrong_file_is_told_with_its_name_and_the_mend() {
     fs::write(folder.join("3_a.sql"), "-- nexus: lok_timeout=5s\nselect 1;\n").unwrap();
     let (exit, error) = world.error(&["migrate", "lint"]);
     assert_eq!((exit, error["code"].as_str()), (2, Some("migration_header")));
-    assert!(error["message"].as_str().unwrap().contains("3_a.sql:1: \"lok_timeout\" is no directive"));
+    assert!(error["message"].as_str().unwrap().contains("3_a.sql:1: \"lok_timeout\" is not a directive"));
     assert_eq!(error["hint"], "write: -- nexus: lock_timeout=5s");
     assert_eq!(error["details"]["line"], 1);
 }
@@ -254,7 +254,7 @@ fn on_a_terminal_the_name_of_what_goes_is_typed() {
     shop(&world);
     let remove = ["migrate", "set", "remove", "shop"];
     let other = world.machine().on_terminal(&remove, "other\n");
-    assert!(other.ends_with("--- exit 3") && other.contains("Nexus forgets them"), "{other}");
+    assert!(other.ends_with("--- exit 3") && other.contains("Nexus removes its record of them"), "{other}");
     let typed = world.machine().on_terminal(&remove, "shop\n");
     assert!(typed.ends_with("--- exit 0"), "{typed}");
     assert_eq!(world.error(&["migrate", "set", "show", "shop"]).0, 4);

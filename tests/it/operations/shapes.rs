@@ -156,7 +156,7 @@ fn a_tenant_made_mended_and_gone() {
       "updated_at": "[time]"
     }
     --- stderr
-    tenant acme is there already; nothing was changed
+    tenant acme already exists; nothing was changed
     --- exit 0
     "#);
     shape!(world.machine().run(&["tenant", "repair", "acme"]), @r"
@@ -167,7 +167,7 @@ fn a_tenant_made_mended_and_gone() {
     shape!(world.machine().run(&["-o", "json", "tenant", "repair", "acme"]), @r#"
     --- stdout
     [
-    {"tenant":"acme","mended":"nothing","operation":null,"restored":[],"error":null}
+    {"tenant":"acme","outcome":"unchanged","operation":null,"steps":[],"error":null}
     ]
     --- exit 0
     "#);
@@ -307,7 +307,7 @@ fn errors() {
     "#);
     shape!(machine.run(&["-o", "json", "tenant", "create", "acme", "--name", "Another"]), @r#"
     --- stderr
-    {"error":{"code":"tenant_exists","message":"tenant \"acme\" exists already: its name is \"Acme Ltd\", not \"Another\"","hint":"see it: nexus tenant show acme\nchange its name: nexus tenant update acme --name Another","details":{"differences":["name"],"slug":"acme","values":{"name":{"given":"Another","is":"Acme Ltd"}}},"operation":null}}
+    {"error":{"code":"tenant_exists","message":"tenant \"acme\" already exists: its name is \"Acme Ltd\", not \"Another\"","hint":"see it: nexus tenant show acme\nchange its name: nexus tenant update acme --name Another","details":{"differences":["name"],"slug":"acme","values":{"name":{"given":"Another","is":"Acme Ltd"}}},"operation":null}}
     --- exit 5
     "#);
     shape!(machine.run(&["-o", "json", "operation", "resume", &create(&world)]), @r#"
@@ -321,7 +321,7 @@ fn errors() {
     "#);
     shape!(machine.run(&["-o", "json", "tenant", "delete", "acme", "--purge"]), @r#"
     --- stderr
-    {"error":{"code":"confirmation_required","message":"deleting tenant acme for good must be confirmed, and there is no terminal to ask on","hint":"to do it, pass --yes --confirm acme","details":{},"operation":null}}
+    {"error":{"code":"confirmation_required","message":"deleting tenant acme for good needs confirmation, and there is no terminal to ask on","hint":"to do it, pass --yes --confirm acme","details":{},"operation":null}}
     --- exit 3
     "#);
 }

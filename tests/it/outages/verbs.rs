@@ -112,7 +112,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("role update", "--tenant acme none"),
     ("role delete", "--tenant acme none"),
     ("role allow", "--tenant acme Manager invoice:read"),
-    ("role deny", "--tenant acme Manager invoice:none"),
+    ("role disallow", "--tenant acme Manager invoice:none"),
     ("role grant", "--tenant acme --user ann@acme.example Manager"),
     ("role revoke", "--tenant acme --user ann@acme.example Viewer"),
     ("permission list", "--tenant acme"),

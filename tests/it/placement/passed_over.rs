@@ -36,10 +36,7 @@ fn a_server_that_does_not_answer_is_passed_over_and_named() {
     prefer(&world, "clusters", "eu2");
     world.control_sql("update control.clusters set host = '/nowhere' where name = 'eu2'");
     let text = said(&world, &["tenant", "create", "acme"]);
-    assert!(
-        text.contains("cluster eu2 is passed over") && text.contains("nexus cluster check eu2"),
-        "{text}"
-    );
+    assert!(text.contains("cluster eu2 is skipped") && text.contains("nexus cluster check eu2"), "{text}");
     let made = world.json(&["tenant", "show", "acme"]);
     assert_eq!(made["cluster"], "default");
     assert!(has_database(world.stack(), made["database"].as_str().unwrap()));
@@ -55,7 +52,7 @@ fn a_server_whose_last_check_failed_comes_last_and_is_named() {
     prefer(&world, "clusters", "eu2");
     world.control_sql("update control.clusters set problem = 'its disk is full' where name = 'eu2'");
     let text = said(&world, &["tenant", "create", "acme"]);
-    assert!(text.contains("cluster eu2 is passed over: its disk is full"), "{text}");
+    assert!(text.contains("cluster eu2 is skipped: its disk is full"), "{text}");
     assert_eq!(world.json(&["tenant", "show", "acme"])["cluster"], "default");
     // Where there is no other it may be well again.
     world.ok(&["cluster", "drain", "default"]);
@@ -86,7 +83,7 @@ fn a_store_that_does_not_answer_is_passed_over_and_named() {
     with_dead_store(&world, "s2");
     prefer(&world, "stores", "s2");
     let text = said(&world, &["tenant", "create", "acme"]);
-    assert!(text.contains("store s2 is passed over") && text.contains("nexus store check s2"), "{text}");
+    assert!(text.contains("store s2 is skipped") && text.contains("nexus store check s2"), "{text}");
     assert_eq!(world.json(&["tenant", "show", "acme"])["store"], "default");
 }
 

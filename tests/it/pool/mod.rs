@@ -47,8 +47,8 @@ fn when_the_pool_is_empty_a_tenant_is_made_as_ever() {
     }
     assert_eq!(databases(&world, "slug = 'ash'"), ready);
     assert_eq!(world.json(&["pool", "list"])[0]["ready"], 0);
-    assert_eq!(world.json(&["pool", "fill"])[0]["made"], 1);
-    assert_eq!(world.json(&["pool", "fill"])[0]["made"], 0);
+    assert_eq!(world.json(&["pool", "fill"])[0]["created"], 1);
+    assert_eq!(world.json(&["pool", "fill"])[0]["created"], 0);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn one_at_an_old_schema_version_is_never_given_away_and_is_replaced() {
     world.ok(&create("ash"));
     assert_ne!(databases(&world, "slug = 'ash'"), old);
     let filled = world.json(&["pool", "fill"]);
-    assert_eq!((&filled[0]["made"], &filled[0]["removed"]), (&1.into(), &1.into()));
+    assert_eq!((&filled[0]["created"], &filled[0]["removed"]), (&1.into(), &1.into()));
     assert!(databases(&world, "state = 'pooled'").is_disjoint(&old));
     is_settled(&world, "refilled");
 }

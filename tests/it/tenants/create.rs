@@ -39,7 +39,7 @@ fn the_same_slug_with_other_settings_is_a_conflict_that_says_what_differs() {
     assert_eq!(error["code"], "tenant_exists");
     assert_eq!(error["details"]["differences"], serde_json::json!(["name"]));
     let message = error["message"].as_str().unwrap();
-    assert_eq!(message, "tenant \"acme\" exists already: its name is \"acme\", not \"Acme\"");
+    assert_eq!(message, "tenant \"acme\" already exists: its name is \"acme\", not \"Acme\"");
     let hint = error["hint"].as_str().unwrap();
     assert!(hint.contains("nexus tenant update acme --name Acme"), "{hint}");
     for (args, expected) in [

@@ -8,7 +8,7 @@ fn a_person_who_names_no_slug_is_asked_for_what_is_needed() {
     let typed = "Acme!\nacme\nAcme Ltd\nann@acme.example\n";
     let seen = world.machine().on_terminal(&["tenant", "create"], typed);
     assert!(seen.ends_with("--- exit 0"), "{seen}");
-    for question in ["Slug", "a slug holds", "Name", "First admin's e-mail (may be left empty)"] {
+    for question in ["Slug", "a slug holds", "Name", "First admin's e-mail (optional)"] {
         assert!(seen.contains(question), "{question}: {seen}");
     }
     let made = world.json(&["tenant", "show", "acme"]);

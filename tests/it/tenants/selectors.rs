@@ -109,10 +109,10 @@ fn a_suspension_is_found_by_its_reason_its_time_and_who_asked_for_it() {
         assert_eq!(world.ok(&sorted).lines().count(), expected.split_whitespace().count(), "{condition}");
     }
     for (condition, message) in [
-        ("reason", "reason wants a value"),
-        ("suspended=10m", "suspended goes with <, <=, > and >="),
-        ("suspended>soon", "\"soon\" is no time"),
-        ("reson!=x", "\"reson\" is nothing to select by"),
+        ("reason", "reason needs a value"),
+        ("suspended=10m", "suspended takes <, <=, > and >="),
+        ("suspended>soon", "\"soon\" is not a time"),
+        ("reson!=x", "tenants cannot be selected by \"reson\""),
     ] {
         let (code, error) = world.error(&["tenant", "list", "--where", condition]);
         assert!(code == 2 && error["message"].as_str().unwrap().contains(message), "{condition}: {error}");
@@ -132,13 +132,13 @@ fn all_conditions_must_be_met_however_they_are_written() {
 fn a_condition_that_makes_no_sense_is_refused_with_what_was_meant() {
     let world = World::new();
     for (condition, message, hint) in [
-        ("clster!=eu1", "\"clster\" is nothing to select by", "did you mean cluster or label.clster?"),
-        ("plan!=gold", "\"plan\" is nothing to select by", "did you mean label.plan?"),
-        ("lable.tier=gold", "\"lable.tier\" is nothing", "did you mean label.tier?"),
-        ("state=actve", "\"actve\" is no state", "did you mean active?"),
-        ("cluster", "cluster wants a value", ""),
-        ("cluster<eu1", "cluster goes with = and !=, not with \"<\"", ""),
-        ("created<yesterday", "\"yesterday\" is no time", ""),
+        ("clster!=eu1", "tenants cannot be selected by \"clster\"", "did you mean cluster or label.clster?"),
+        ("plan!=gold", "tenants cannot be selected by \"plan\"", "did you mean label.plan?"),
+        ("lable.tier=gold", "tenants cannot be selected by \"lable.tier\"", "did you mean label.tier?"),
+        ("state=actve", "\"actve\" is not a state", "did you mean active?"),
+        ("cluster", "cluster needs a value", ""),
+        ("cluster<eu1", "cluster takes = and !=, not \"<\"", ""),
+        ("created<yesterday", "\"yesterday\" is not a time", ""),
         ("state=active,", "a condition is missing", ""),
     ] {
         let (code, error) = world.error(&["tenant", "list", "--where", condition]);

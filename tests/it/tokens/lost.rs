@@ -41,7 +41,7 @@ fn who_may_do_less_needs_a_new_token_and_has_it_by_the_session() {
     let anns = company.mint(&[]);
     let (mut token, file) = signed_in(&company, 0);
     for change in [
-        &["role", "deny", "Clerk", "user:read"][..],
+        &["role", "disallow", "Clerk", "user:read"][..],
         &["role", "revoke", "Clerk", "--user", BOB],
         &["role", "allow", "Manager", "user:read", "--when", "owner"],
         &["role", "revoke", "Manager", "--group", "staff"],

@@ -148,5 +148,5 @@ fn a_jti_that_nobody_minted_here_is_told_of() {
     let output = company.world.run(&["token", "revoke", "0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d"]);
     assert_eq!(output.status.code(), Some(0));
     let note = String::from_utf8(output.stderr).unwrap();
-    assert!(note.contains("no good token of that jti was minted here"), "{note}");
+    assert!(note.contains("no valid token with that jti was minted here"), "{note}");
 }

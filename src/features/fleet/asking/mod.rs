@@ -88,10 +88,10 @@ pub(super) fn left_out(state: TenantState) -> Option<&'static str> {
     match state {
         TenantState::Active => None,
         TenantState::Suspended => Some("it is suspended: its database takes no sessions"),
-        TenantState::Provisioning => Some("it is being made"),
-        TenantState::Pooled => Some("it is nobody's yet; the pool is filled anew at the newest version"),
+        TenantState::Provisioning => Some("it is being created"),
+        TenantState::Pooled => Some("it is a spare tenant; the pool is refilled at the newest version"),
         TenantState::Trashed => Some("it is deleted, and kept for a while"),
         TenantState::Deleting => Some("it is being deleted"),
-        TenantState::Deleted => Some("it is gone"),
+        TenantState::Deleted => Some("it was purged"),
     }
 }

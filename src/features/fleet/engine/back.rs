@@ -42,7 +42,7 @@ impl Fleet {
             return Err(FleetError::Busy { id, other: false });
         }
         if run.kind == RunKind::Back {
-            return Err(FleetError::Over { id, state: "a rollback", verb: "taken back" });
+            return Err(FleetError::Over { id, state: "a rollback", verb: "rolled back" });
         }
         let begun = runs::store::taken_back_by(control, id).await?;
         if begun.is_some_and(|(_, state)| state == RunState::Done) {
@@ -149,7 +149,7 @@ impl Fleet {
         let written = Written { kind: RunKind::Back, takes_back: Some(id), plan: &way.plan, rows: &rows };
         let enlisted = Runner::enlist(self).await?;
         let back = RunId::new();
-        let detail = json!({ "takes_back": id, "tenants": rows.len() });
+        let detail = json!({ "rolls_back": id, "tenants": rows.len() });
         let mut tx = durable_transaction(control).await?;
         let wrote = write(&mut tx, caller, back, &written, enlisted.id, ("run.rollback", detail)).await;
         if let Err(error) = wrote {

@@ -113,7 +113,7 @@ impl Fleet {
                     return self.run(control, run, enlisted, watch).await;
                 }
                 if alive == 0 {
-                    let message = "its process died, and a command that meant something else came next";
+                    let message = "its process died, and a different command came next";
                     runs::store::finish(control, run.id, RunState::Stopped, Some(message)).await?;
                     continue;
                 }

@@ -339,7 +339,7 @@ fn unfit_owner(tenant: &Claimed, powers: Option<String>) -> Trouble {
         ),
         None => Trouble::fixed(
             "owner_missing",
-            format!("role {owner}, which should own the database, is not there"),
+            format!("role {owner}, which should own the database, does not exist"),
             format!("nexus tenant repair {}", tenant.slug),
         ),
     }

@@ -62,7 +62,7 @@ fn judge(who: &Who, login: &MigratorLogin) -> Result<(), Trouble> {
         return Ok(());
     }
     Err(Trouble::pooler(&format!(
-        "the session is {}'s, acts as {}, and looks for names in {}",
+        "the session is {}'s, acts as {}, and looks names up in {}",
         is.0, is.1, is.2
     )))
 }

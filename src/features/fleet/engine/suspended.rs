@@ -50,9 +50,9 @@ impl Opened {
         let refused = match opened {
             Ok(others) if others.is_empty() => return Ok(Self(lock)),
             Ok(others) => Trouble::fixed(
-                "others_let_in",
-                format!("it is suspended, and while it is open others could enter: {}", others.join(", ")),
-                "take their right to connect away first, or resume the tenant",
+                "others_can_connect",
+                format!("it is suspended, and while it is open others could connect: {}", others.join(", ")),
+                "revoke their right to connect first, or resume the tenant",
             ),
             Err(error) => Trouble::of_cluster(error),
         };

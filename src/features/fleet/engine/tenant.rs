@@ -181,7 +181,7 @@ impl Work<'_> {
         if !invalid.is_empty() {
             let (slug, names) = (self.slug, invalid.join(", "));
             let note =
-                format!("{slug}: {} was cut short and left invalid: {names}; going on with it", file.name());
+                format!("{slug}: {} was interrupted and left invalid: {names}; repeating it", file.name());
             self.progress.event(Event::Note(note));
         }
         Ok(())
@@ -252,12 +252,12 @@ fn changed(set: &RunSet, file: &RunFile, applied: &[u8]) -> Trouble {
     let name = &set.planned.name;
     if differs_in_line_ends(&file.up, applied) {
         let message =
-            format!("{} of set {name} has other ends of lines than when it was applied", file.name());
+            format!("{} of set {name} has different line endings than when it was applied", file.name());
         return Trouble::fixed("file_changed", message, LINE_ENDS_HINT);
     }
     Trouble::fixed(
         "file_changed",
-        format!("{} of set {name} is not the text that was applied", file.name()),
+        format!("{} of set {name} has changed since it was applied", file.name()),
         "put the file back as it was, and write what it should do now as a new one: nexus migrate new SET NAME",
     )
 }
@@ -268,13 +268,13 @@ fn half_applied(set: &RunSet, file: &RunFile, invalid: &[String]) -> Trouble {
     Trouble::fixed(
         "half_applied",
         format!(
-            "{} of set {} was cut short outside a transaction, and cannot be repeated as it is{named}",
+            "{} of set {} was interrupted outside a transaction, and cannot be repeated as it is{named}",
             file.name(),
             set.planned.name
         ),
         format!(
-            "see what of it is done and finish it by hand, then: update {table} set success = true where version = {0}; \
-             or undo it, then: delete from {table} where version = {0}",
+            "see what of it is done and finish it by hand, then: update {table} set success = true where \
+             version = {0}; or undo it, then: delete from {table} where version = {0}",
             file.version
         ),
     )

@@ -90,6 +90,7 @@ pub enum ExecOutcome {
         message: String,
     },
     /// It was not run there, for this reason.
+    #[serde(rename = "skipped")]
     LeftOut(String),
 }
 

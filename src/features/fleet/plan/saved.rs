@@ -72,7 +72,7 @@ impl PlanFile {
     pub fn read(text: &str, file: &str) -> Result<Self, FleetError> {
         let wrong = |why: String| FleetError::NoPlan { file: file.to_owned(), why };
         let read: Self = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
-        if read.form == FORM { Ok(read) } else { Err(wrong(format!("it is of form {}", read.form))) }
+        if read.form == FORM { Ok(read) } else { Err(wrong(format!("it has format {}", read.form))) }
     }
 
     /// What was asked for.
@@ -121,11 +121,15 @@ impl PlanFile {
             return Ok(());
         }
         let what = if !self.plan.means_the_same(&now.plan) || self.plan.files != now.plan.files {
-            "the files are not what they were".to_owned()
+            "the files have changed".to_owned()
         } else if self.tenants != now.tenants.len() {
-            format!("it was for {} tenants, and {} lack something now", self.tenants, now.tenants.len())
+            format!(
+                "it was made for {} tenants, and {} have pending migrations now",
+                self.tenants,
+                now.tenants.len()
+            )
         } else {
-            "tenants are not where they were".to_owned()
+            "tenants' versions have changed".to_owned()
         };
         Err(FleetError::PlanChanged { what })
     }

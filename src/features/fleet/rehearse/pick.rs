@@ -91,7 +91,7 @@ pub(super) async fn pick<'a>(
     let ids: Vec<TenantId> = tenants.iter().map(|tenant| tenant.id).collect();
     for id in store::unlike(control, &ids).await? {
         let tenant = tenants.iter().find(|tenant| tenant.id == id);
-        order.extend(tenant.map(|tenant| (tenant, "its schema is unlike the others'")));
+        order.extend(tenant.map(|tenant| (tenant, "its schema differs from the others'")));
     }
     order.extend(by_size.iter().map(|tenant| (*tenant, "it is one of the largest")));
     let mut picked: Vec<Picked<'a>> = Vec::new();

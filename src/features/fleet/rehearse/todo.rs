@@ -50,11 +50,11 @@ fn refusal(set: &Set, row: &Applied) -> Option<Step> {
     let message = match file {
         None => "it was applied, and the set has no such file",
         Some(file) if row.success && differs_in_line_ends(&file.up, &row.checksum) => {
-            "it has other ends of lines than when it was applied"
+            "it has different line endings than when it was applied"
         }
-        Some(file) if row.success && file.checksum != row.checksum => "it is not the text that was applied",
+        Some(file) if row.success && file.checksum != row.checksum => "it has changed since it was applied",
         Some(file) if !row.success && (file.directives.transaction || !repeatable(&file.up)) => {
-            "it was cut short outside a transaction, and cannot be repeated as it is"
+            "it was interrupted outside a transaction, and cannot be repeated as it is"
         }
         Some(_) => return None,
     };

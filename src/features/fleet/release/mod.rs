@@ -78,7 +78,7 @@ impl Fleet {
         admins: Sessions,
         progress: &dyn Progress,
     ) -> Result<(), FleetError> {
-        progress.event(Event::Note("building the templates of new tenants anew".to_owned()));
+        progress.event(Event::Note("rebuilding the template for new tenants".to_owned()));
         refresh_templates(control, &self.placement, self.installation.id, admins).await?;
         Ok(())
     }

@@ -22,7 +22,8 @@ use crate::kernel::{Caller, Page, TenantId};
 pub enum RunKind {
     /// Files are applied.
     Forward,
-    /// Those of another run are taken back.
+    /// Those of another run are rolled back.
+    #[serde(rename = "rollback")]
     Back,
 }
 stored_as_text!(RunKind);
@@ -76,6 +77,7 @@ pub enum TenantState {
     /// It has not.
     Failed,
     /// It was meant, and was in no state to be migrated.
+    #[serde(rename = "skipped")]
     LeftOut,
 }
 stored_as_text!(TenantState);
@@ -89,7 +91,7 @@ impl TenantState {
             Self::Running => "running",
             Self::Done => "done",
             Self::Failed => "failed",
-            Self::LeftOut => "left_out",
+            Self::LeftOut => "skipped",
         }
     }
 }
@@ -138,12 +140,14 @@ pub struct RunView {
     /// How many were never begun.
     pub pending: i64,
     /// How many were meant, and were in no state to be migrated.
+    #[serde(rename = "skipped")]
     pub left_out: i64,
     /// The wave under way, from 1.
     pub wave: i32,
     /// How many waves there are.
     pub waves: i32,
     /// The run that this one takes back.
+    #[serde(rename = "rolls_back")]
     pub takes_back: Option<Uuid>,
     pub message: Option<String>,
     /// When it began.

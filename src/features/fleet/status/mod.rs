@@ -22,6 +22,7 @@ pub struct StatusReport {
     /// Each set, in order of dependence.
     pub sets: Vec<SetStatus>,
     /// Tenants that no run touches, by their state.
+    #[serde(rename = "skipped")]
     pub left_out: Vec<Untouched>,
     /// Sets whose folder is not on this machine: of them the newest file is the newest that a run has
     /// kept.
@@ -55,7 +56,7 @@ pub struct VersionCount {
     pub version: Option<i64>,
     /// What its file is called; none where there is no such file here.
     pub description: Option<String>,
-    /// `current`, `behind`, `ahead` or `absent`.
+    /// `current`, `behind`, `ahead` or `not_applied`.
     pub state: &'static str,
     pub tenants: i64,
 }
@@ -70,7 +71,7 @@ pub struct Straggler {
     pub suspended: bool,
     /// Its version; none: nothing of the set was applied.
     pub version: Option<i64>,
-    /// `behind`, `ahead` or `absent`.
+    /// `behind`, `ahead` or `not_applied`.
     pub state: &'static str,
     /// Since when it is there (RFC 3339).
     #[serde(with = "time::serde::rfc3339")]
@@ -199,7 +200,7 @@ fn compared(version: Option<i64>, newest: Option<i64>, lacks: bool) -> &'static 
     match (version, newest) {
         (version, newest) if version == newest && lacks => "behind",
         (version, newest) if version == newest => "current",
-        (None, _) => "absent",
+        (None, _) => "not_applied",
         (version, newest) if version > newest => "ahead",
         _ => "behind",
     }
@@ -226,7 +227,7 @@ fn of(row: store::StragglerRow, newest: Option<i64>) -> Straggler {
 
 fn reason(state: &str) -> &'static str {
     let state = TenantState::ALL.into_iter().find(|it| it.as_str() == state);
-    state.and_then(asking::left_out).unwrap_or("no run touches it")
+    state.and_then(asking::left_out).unwrap_or("runs do not migrate it")
 }
 
 #[cfg(test)]
@@ -241,7 +242,7 @@ mod tests {
             (Some(2), Some(3), "behind"),
             (Some(4), Some(3), "ahead"),
             (Some(4), None, "ahead"),
-            (None, Some(3), "absent"),
+            (None, Some(3), "not_applied"),
         ] {
             assert_eq!(compared(version, newest, false), expected, "{version:?} of {newest:?}");
         }

@@ -47,8 +47,8 @@ pub(super) fn standing(
         History::There(applied) => applied.as_slice(),
         History::Absent => &[],
         History::Strange => {
-            let detail = "it is no plain table with the columns that sqlx gives it; it was not read";
-            add("history_strange", table(), detail.to_owned());
+            let detail = "it is not a plain table with sqlx's columns; it was not read";
+            add("history_malformed", table(), detail.to_owned());
             return standing;
         }
     };
@@ -75,16 +75,18 @@ pub(super) fn standing(
         if whole {
             standing.pending += 1;
         } else {
-            let detail = "it was left out: a newer one was applied".to_owned();
+            let detail = "it was skipped: a newer one was applied".to_owned();
             add("migration_missing", format!("migration {}", file.version), detail);
         }
     }
     let registry = registered.map(|it| it.version);
     if newest != registry {
+        let (known, found) = (words(registry), words(newest));
         if *history == History::Absent {
-            add("history_absent", table(), format!("it is not there; the registry says {}", words(registry)));
+            let detail = format!("it does not exist; the control database says {known}");
+            add("history_missing", table(), detail);
         } else {
-            let detail = format!("the registry says {}, the database {}", words(registry), words(newest));
+            let detail = format!("the control database says {known}, the tenant's database {found}");
             add("registry_differs", "its version".to_owned(), detail);
         }
     }
@@ -98,9 +100,9 @@ pub(super) fn standing(
 /// How a file is another one than when it was applied.
 fn changed(file: &File, row: &Applied) -> String {
     if differs_in_line_ends(&file.up, &row.checksum) {
-        return format!("it had other ends of lines when it was applied; {LINE_ENDS_HINT}");
+        return format!("it had different line endings when it was applied; {LINE_ENDS_HINT}");
     }
-    "it was another text when it was applied".to_owned()
+    "it has changed since it was applied".to_owned()
 }
 
 /// What a set's history holds where the registry is right, and nothing came late or was left out.
@@ -240,9 +242,9 @@ pub(super) fn told(tenant: &Tenant, differences: Vec<Difference>, each: bool) ->
     }
     let finding = |it: Difference| {
         let (code, detail) = match kind(&it) {
-            code @ "schema_missing" => (code, "it is in the template, and not here"),
-            code @ "schema_extra" => (code, "it is here, and not in the template"),
-            code => (code, "it is otherwise in the template"),
+            code @ "schema_missing" => (code, "it is in the template, but not here"),
+            code @ "schema_extra" => (code, "it is here, but not in the template"),
+            code => (code, "it differs from the template"),
         };
         let finding = Finding::of(tenant, code, Severity::Error, it.what, detail);
         Finding { expected: it.expected, found: it.found, ..finding }

@@ -15,6 +15,7 @@ use super::error::FleetError;
 use crate::features::migrations;
 use crate::features::tenants::{self, Tenant, TenantState};
 use crate::infra::db::PgConnection;
+use crate::kernel::text::counted;
 use crate::kernel::{Caller, Event, Progress, Verdict};
 
 mod compare;
@@ -173,7 +174,7 @@ impl Verified {
             cluster: cluster.to_owned(),
             set: None,
             object: format!("cluster {cluster}"),
-            detail: format!("{tenants} tenant(s) are on it: {error}"),
+            detail: format!("it holds {}: {error}", counted(tenants, "tenant")),
             expected: None,
             found: None,
         });

@@ -17,6 +17,7 @@ use crate::features::tenants::Tenant;
 use crate::infra::cluster::{self, ClusterError, History, Parts, Written};
 use crate::infra::db::{DbError, PgConnection, Slots};
 use crate::kernel::TenantId;
+use crate::kernel::text::counted;
 
 /// A server whose tenants are asked.
 pub(super) struct Server<'a> {
@@ -36,8 +37,7 @@ pub(super) struct Server<'a> {
 }
 
 /// Why a schema was not compared.
-const OTHER_FILES: &str =
-    "it has other files of its sets than the template: it was compared by its histories only";
+const OTHER_FILES: &str = "its sets have other files than the template: only its histories were compared";
 
 /// What the histories in a tenant hold, by their names.
 type Histories = BTreeMap<String, History>;
@@ -70,7 +70,8 @@ impl Answer {
         if !self.closed {
             return self;
         }
-        let detail = format!("the tenant is {}, and its database is gone or closed", tenant.state.as_str());
+        let detail =
+            format!("the tenant is {}, but its database is missing or closed", tenant.state.as_str());
         let object = format!("database {}", tenant.resources.database_name);
         let finding = Finding::of(tenant, "database_closed", Severity::Error, object, detail);
         Self { findings: vec![finding], closed: false, ..self }
@@ -230,7 +231,7 @@ impl<'a> Server<'a> {
             answer.findings.extend(standing.findings);
             versions.extend(standing.version.map(|version| (set.name.clone(), (version, standing.files))));
             if standing.pending > 0 && self.request.differences {
-                let detail = format!("{} migration(s) are not applied yet", standing.pending);
+                let detail = format!("{} pending", counted(standing.pending, "migration"));
                 let object = format!("table {}", set.history);
                 let finding = Finding::of(tenant, "pending", Severity::Notice, object, detail);
                 answer.findings.push(finding.in_set(&set.name));
@@ -263,7 +264,7 @@ impl<'a> Server<'a> {
         let rows = format!("{}/{row}", catalogue.rows);
         for index in &catalogue.invalid {
             let (object, detail) =
-                (format!("index {index}"), "it serves no query: a concurrent build of it failed");
+                (format!("index {index}"), "it is invalid: a concurrent build of it failed");
             answer.findings.push(Finding::of(tenant, "index_invalid", Severity::Error, object, detail));
         }
         let known = seen.filter(|seen| !is_counted && seen.catalogue == rows);
@@ -320,10 +321,9 @@ impl<'a> Server<'a> {
             return Ok(());
         }
         let why = if wholly {
-            "its database was there before Nexus: only what the sets made was compared"
+            "its database existed before Nexus: only what the sets created was compared"
         } else {
-            "its database was there before Nexus, and it has other files of its sets than the template: \
-             only schema nexus was compared"
+            "its database existed before Nexus, and its sets have other files than the template: only schema nexus was compared"
         };
         self.note(tenant, why, answer);
         let expected = made_by_sets(&self.expected.lines, wholly);

@@ -105,7 +105,7 @@ impl Document {
             for (user, roles) in raw {
                 let email: Email = parsed("user", &user)?;
                 if grants.insert(email.key(), (email, each("role", &roles)?)).is_some() {
-                    return Err(wrong(&format!("user {:?} is there twice", brief::brief(&user))));
+                    return Err(wrong(&format!("user {:?} is listed twice", brief::brief(&user))));
                 }
             }
             document.grants = Some(grants);
@@ -120,8 +120,7 @@ impl Document {
     pub fn require_a_table(&self) -> Result<(), IamError> {
         if self.blank {
             return Err(wrong(
-                "it is empty, and with --prune that would take away every group and every role of the \
-                 realm's own; if that is meant, declare it by an empty table: [groups]",
+                "it is empty, and with --prune that would remove every group and every role that is not built in; if that is intended, declare it with an empty table: [groups]",
             ));
         }
         Ok(())
@@ -153,7 +152,7 @@ fn wrong(reason: &str) -> IamError {
 
 /// A description as it is kept.
 fn described(text: &str) -> Result<String, IamError> {
-    text::line(text).map_err(|error| wrong(&format!("a description is one line of text: {error}")))
+    text::line(text).map_err(|error| wrong(&format!("a description must be one line of text: {error}")))
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, IamError> {

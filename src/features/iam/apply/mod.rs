@@ -18,6 +18,7 @@ use super::grants::Grant;
 use super::model::{Name, UserFilter, UserRef, UserSort};
 use super::realm::{Realm, Work};
 use super::{access, groups, permissions, roles, users};
+use crate::kernel::text::counted;
 use crate::kernel::{Caller, Email, Page};
 
 /// One difference, done away with or only shown.
@@ -287,7 +288,7 @@ async fn prune_groups(
     {
         let group = groups::find_to_change(work, &own_name(&left.remove(at).name)?, "group:delete").await?;
         groups::remove_group(work, &group).await?;
-        found.push(difference("-", "group", &group.name, format!("{} members", group.members)));
+        found.push(difference("-", "group", &group.name, counted(group.members, "member")));
     }
     Ok(())
 }
@@ -302,7 +303,7 @@ async fn prune_roles(
         if !declared && !role.built_in {
             let role = roles::find_to_change(work, &own_name(&role.name)?, "role:delete").await?;
             roles::remove(work, &role).await?;
-            found.push(difference("-", "role", &role.name, format!("{} users", role.users)));
+            found.push(difference("-", "role", &role.name, counted(role.users, "user")));
         }
     }
     Ok(())
@@ -310,5 +311,5 @@ async fn prune_roles(
 
 /// A name that is in the realm.
 fn own_name(text: &str) -> Result<Name, IamError> {
-    text.parse().map_err(|_| IamError::Tampered(format!("{text:?} is no name")))
+    text.parse().map_err(|_| IamError::Tampered(format!("{text:?} is not a name")))
 }

@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Node, ConditionError> {
     let node = parser.either(0)?;
     match parser.peek() {
         None => Ok(node),
-        Some(_) => Err(parser.wrong("something is left over")),
+        Some(_) => Err(parser.wrong("it goes on after its end")),
     }
 }
 
@@ -64,7 +64,7 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, ConditionError> {
                 at = run(&chars, at, |c| c.is_ascii_alphanumeric() || c == '_' || c == '.');
                 Token::Word(chars[begin..at].iter().collect())
             }
-            _ => return Err(wrong(begin + 1, format!("{c:?} means nothing here"))),
+            _ => return Err(wrong(begin + 1, format!("unexpected {c:?}"))),
         };
         found.push((begin + 1, token));
     }
@@ -90,7 +90,7 @@ fn quoted(chars: &[char], at: &mut usize) -> Result<String, ConditionError> {
             return Ok(text);
         }
     }
-    Err(wrong(begin, "this text has no end: a quote is missing"))
+    Err(wrong(begin, "this text does not end: a quote is missing"))
 }
 
 fn number(chars: &[char], begin: usize) -> Result<Value, ConditionError> {
@@ -99,7 +99,7 @@ fn number(chars: &[char], begin: usize) -> Result<Value, ConditionError> {
         Ok(whole) => Some(Number::from(whole)),
         Err(_) => text.parse::<f64>().ok().and_then(Number::from_f64),
     };
-    number.map(Value::Number).ok_or_else(|| wrong(begin + 1, format!("{text:?} is no number")))
+    number.map(Value::Number).ok_or_else(|| wrong(begin + 1, format!("{text:?} is not a number")))
 }
 
 struct Parser {
@@ -209,8 +209,8 @@ impl Parser {
             Some(Token::Word(word)) => match word.as_str() {
                 "true" => Operand::Constant(Value::Bool(true)),
                 "false" => Operand::Constant(Value::Bool(false)),
-                "and" | "or" | "not" | "in" => return Err(self.wrong(format!("{word:?} stands wrong"))),
-                "user" => return Err(self.wrong("say what of the user, e.g. user.id")),
+                "and" | "or" | "not" | "in" => return Err(self.wrong(format!("unexpected {word:?}"))),
+                "user" => return Err(self.wrong("name an attribute of the user, e.g. user.id")),
                 path => {
                     let mut parts: Vec<String> = path.split('.').map(str::to_owned).collect();
                     if parts.iter().any(String::is_empty) {

@@ -87,7 +87,7 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
             return Err(IamError::Date("the end of an operator's access lies in the past"));
         }
         if until > now + Duration::days(MAX_DAYS) {
-            return Err(IamError::Date("an operator is let in for a year at most"));
+            return Err(IamError::Date("an operator's access lasts a year at most"));
         }
         work.actor.require(caller, "operator:grant", &Map::new())?;
         let role = roles::find_to_grant(&mut work, &new.role).await?;
@@ -97,7 +97,7 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
                 hint: format!("see how it stands: nexus user show {}", shell::word(&operator.email)),
                 user: operator.email,
                 state: operator.state.as_str(),
-                why: "only an active operator can be let in",
+                why: "only an active operator can be given access",
             });
         }
         let granted = OperatorGrant {
@@ -176,9 +176,7 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<OperatorGran
 
 async fn tenant_work<'a>(realm: &'a mut Realm, caller: &'a Caller) -> Result<Work<'a>, IamError> {
     if realm.place.is_platform() {
-        return Err(IamError::Declaration(
-            "name the tenant: operators are at home in the platform".to_owned(),
-        ));
+        return Err(IamError::Declaration("name the tenant: operators are users of the platform".to_owned()));
     }
     realm.change(caller).await
 }

@@ -230,7 +230,7 @@ pub async fn deny(
         }
         let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
         work.commit().await?;
-        Ok(Changed { action: "role.deny", subject: role.name, object: permission.to_string(), outcome })
+        Ok(Changed { action: "role.disallow", subject: role.name, object: permission.to_string(), outcome })
     }
     .await;
     realm.settled(result).await
@@ -256,7 +256,7 @@ pub(super) async fn take(
     let changed = store::deny(&mut work.tx, role.id, permission.as_str()).await?;
     work.holders_lose(role.id).await?;
     if changed {
-        work.note("role.deny", None, json!({ "role": role.name, "permission": permission }));
+        work.note("role.disallow", None, json!({ "role": role.name, "permission": permission }));
     }
     Ok(changed)
 }

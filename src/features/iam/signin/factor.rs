@@ -55,13 +55,13 @@ pub async fn enrol_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
     if user.second_factor {
         return Err(IamError::State {
             hint: format!(
-                "take it away first: nexus user factor remove {}{}",
+                "remove it first: nexus user factor remove {}{}",
                 shell::word(&user.email),
                 work.place.flag()
             ),
             user: user.email,
             state: "using a second factor",
-            why: "it has one already",
+            why: "they already have one",
         });
     }
     let secret = TotpSecret::generate()?;

@@ -113,9 +113,9 @@ fn not_disabled(work: &Work<'_>, user: &User) -> Result<(), IamError> {
         return Err(IamError::State {
             user: user.email.clone(),
             state: "disabled",
-            why: "a password would not let it in",
+            why: "they could not sign in with a password",
             hint: format!(
-                "let it in first: nexus user enable {}{}",
+                "enable them first: nexus user enable {}{}",
                 shell::word(&user.email),
                 work.place.flag()
             ),
@@ -131,14 +131,14 @@ fn fits(user: &User, wanted: Option<Purpose>, flag: &str) -> Result<(), IamError
         Some(Purpose::Invite) if user.has_password => Err(IamError::State {
             user: user.email.clone(),
             state: user.state.as_str(),
-            why: "it has a password, and is not invited again",
-            hint: format!("let it set a new password: nexus user password reset {email} {file}{flag}"),
+            why: "they already have a password",
+            hint: format!("let them set a new password: nexus user password reset {email} {file}{flag}"),
         }),
         Some(Purpose::Reset) if !user.has_password => Err(IamError::State {
             user: user.email.clone(),
             state: user.state.as_str(),
-            why: "it has no password yet that could be reset",
-            hint: format!("invite it again: nexus user invite {email} {file}{flag}"),
+            why: "they have no password yet",
+            hint: format!("invite them again: nexus user invite {email} {file}{flag}"),
         }),
         _ => Ok(()),
     }

@@ -12,6 +12,7 @@ use super::super::realm::Realm;
 use super::super::users;
 use super::store;
 use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::text::counted;
 use crate::kernel::{Caller, UserId};
 
 /// A session as doors show it.
@@ -117,7 +118,7 @@ pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
         }
         let outcome = if ended > 0 { work.outcome() } else { Outcome::Unchanged };
         work.commit().await?;
-        let object = format!("{ended} sessions");
+        let object = counted(ended, "session");
         Ok(Changed { action: "user.sessions.revoke", subject: user.email, object, outcome })
     }
     .await;

@@ -181,8 +181,11 @@ pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
             return Err(IamError::State {
                 user: user.id.to_string(),
                 state: "erased",
-                why: "nothing of it is left to be had back",
-                hint: format!("make it anew: nexus user create --email E-MAIL --invite{}", work.place.flag()),
+                why: "nothing is left to undelete",
+                hint: format!(
+                    "create them again: nexus user create --email E-MAIL --invite{}",
+                    work.place.flag()
+                ),
             });
         }
         store::set_deleted(&mut work.tx, user.id, false).await?;
@@ -200,8 +203,8 @@ pub(in super::super) fn present(work: &Work<'_>, user: &User) -> Result<(), IamE
     Err(IamError::State {
         user: user.email.clone(),
         state: "deleted",
-        why: "it must be had back before it is changed",
-        hint: format!("have it back: nexus user undelete {}{}", shell::word(&user.email), work.place.flag()),
+        why: "they must be undeleted first",
+        hint: format!("undelete them: nexus user undelete {}{}", shell::word(&user.email), work.place.flag()),
     })
 }
 

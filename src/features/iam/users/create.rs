@@ -51,13 +51,13 @@ pub async fn create(realm: &mut Realm, caller: &Caller, new: Prepared) -> Result
             return Err(match found.filter(|user| user.deleted_at.is_some()) {
                 Some(user) => IamError::State {
                     hint: format!(
-                        "have it back: nexus user undelete {}{}",
+                        "undelete them: nexus user undelete {}{}",
                         shell::word(&user.email),
                         work.place.flag()
                     ),
                     user: user.email,
                     state: "deleted",
-                    why: "its address is free again once it is erased",
+                    why: "their address is free again once they are erased",
                 },
                 None => IamError::Exists { what: "user", name: email.to_string(), at: work.place.flag() },
             });

@@ -42,7 +42,7 @@ fn kept_fields(fields: &Map<String, Value>) -> Result<Map<String, Value>, IamErr
         })?;
         let value = kept_value(value).map_err(|error| match error {
             Unkept::Text(error) => IamError::Declaration(format!(
-                "the profile's field {name} is one line of text that can be seen: {error}"
+                "the profile's field {name} must be one line of visible text: {error}"
             )),
             Unkept::Fields(error) => error,
         })?;

@@ -7,12 +7,11 @@ const fn entry(code: &'static str, severity: Severity, cure: Cure, meaning: &'st
     Entry { code, severity, meaning, cure }
 }
 
-const RESTORE: Cure = Cure::Hand(
-    "bring the data back from a backup, or give the tenant up: nexus tenant delete {tenant} --purge",
-);
+const RESTORE: Cure =
+    Cure::Hand("restore the data from a backup, or give the tenant up: nexus tenant delete {tenant} --purge");
 const LOOK: Cure = Cure::Hand("find out who made it, then move it out of the way");
 const ROTATE: Cure = Cure::Hand("restore the control database's tables of secrets from a backup");
-const REVIEW: Cure = Cure::Hand("look at it before an operator works in this database");
+const REVIEW: Cure = Cure::Hand("inspect it before an operator works in this database");
 
 /// All codes.
 pub const CODES: &[Entry] = &[
@@ -22,8 +21,8 @@ pub const CODES: &[Entry] = &[
         Cure::Hand(
             "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record",
         ),
-        "the control database is older than the world: it was restored from a backup. Until that is settled \
-         nothing is repaired, dropped or opened",
+        "the control database is older than the servers and stores: it was restored from a backup. Until \
+         that is settled nothing is repaired, dropped or opened",
     ),
     entry(
         "cluster_swapped",
@@ -36,20 +35,20 @@ pub const CODES: &[Entry] = &[
     entry(
         "newer_than_record",
         Notice,
-        Cure::Hand("nothing; nexus fsck --accept-record takes note of it"),
-        "it bears our mark, and the control database is too old to know it",
+        Cure::Hand("nothing; nexus fsck --accept-record records it"),
+        "it has this installation's mark, and the control database is too old to know it",
     ),
     entry(
         "unmanaged",
         Notice,
         Cure::Hand("adopt its database as a tenant (nexus tenant adopt), or drop it by hand"),
-        "it was there when an older control database was accepted, which did not know it; Nexus leaves it alone",
+        "it existed when an older control database was accepted, which did not know it; Nexus leaves it alone",
     ),
     entry(
         "record_row_changed",
         Error,
         Cure::Hand(
-            "put the row back, e.g. from a backup; nexus audit list tells what Nexus wrote. If it is right as it is: nexus fsck --accept-record",
+            "restore the row, e.g. from a backup; nexus audit list shows what Nexus wrote. If it is right as it is: nexus fsck --accept-record",
         ),
         "a row of the control database that decides who gets whose credentials is not as Nexus wrote it",
     ),
@@ -57,7 +56,7 @@ pub const CODES: &[Entry] = &[
         "record_row_unsealed",
         Error,
         Cure::Hand("as record_row_changed"),
-        "such a row has no checksum: Nexus did not write it, or its checksum was taken away",
+        "such a row has no checksum: Nexus did not write it, or its checksum was removed",
     ),
     entry(
         "signing_keys_changed",
@@ -83,25 +82,25 @@ pub const CODES: &[Entry] = &[
         "cluster_unreachable",
         Error,
         Cure::Hand("nexus cluster check"),
-        "a PostgreSQL server could not be asked, so nothing is known of what is on it",
+        "a PostgreSQL server could not be checked: it did not answer",
     ),
     entry(
         "store_unreachable",
         Error,
         Cure::Hand("nexus store check"),
-        "an object store could not be asked, so nothing is known of what is in it",
+        "an object store could not be checked: it did not answer",
     ),
     entry(
         "inside_unreachable",
         Error,
         Cure::Hand("repeat it; then nexus cluster check"),
-        "the inside of a tenant's database could not be asked, so nothing is known of it",
+        "the inside of a tenant's database could not be checked: it did not answer",
     ),
     entry(
         "bucket_unreachable",
         Error,
         Cure::Hand("repeat it; then nexus store check"),
-        "a tenant's bucket could not be asked for, so nothing is known of it",
+        "a tenant's bucket could not be checked: its store did not answer",
     ),
     entry(
         "place_credentials",
@@ -109,38 +108,38 @@ pub const CODES: &[Entry] = &[
         Cure::Hand(
             "give them again: nexus cluster update NAME --password-stdin, nexus store update NAME --secret-stdin",
         ),
-        "the sealed credentials of a server or store do not open: they were changed in the control database",
+        "the sealed credentials of a server or store cannot be opened: they were changed in the control database",
     ),
     entry(
         "operation_pending",
         Notice,
         Cure::Hand("wait for it, or finish it: nexus tenant repair {tenant}"),
-        "the tenant is being changed, so it was not looked at",
+        "the tenant is being changed, so it was not checked",
     ),
     entry(
         "operation_unfinished",
         Error,
         Cure::Repair,
-        "a change of the tenant was cut short more than five minutes ago",
+        "a change of the tenant was interrupted more than five minutes ago",
     ),
     entry(
         "state_without_operation",
         Error,
         Cure::Hand("nexus tenant delete {tenant} --purge"),
-        "the row says that the tenant is being changed, and no operation does",
+        "the row says that the tenant is being changed, but there is no such operation",
     ),
-    entry("database_missing", Error, RESTORE, "the tenant's database is gone, and its data with it"),
+    entry("database_missing", Error, RESTORE, "the tenant's database is missing, and its data with it"),
     entry(
         "database_foreign",
         Error,
         LOOK,
-        "a database of the tenant's name is there that this installation did not make",
+        "a database with the tenant's name exists that this installation did not create",
     ),
     entry(
         "database_half_dropped",
         Error,
         RESTORE,
-        "a drop of the database was cut short; it can never be opened again",
+        "a drop of the database was interrupted; it can never be opened again",
     ),
     entry(
         "database_unmarked",
@@ -152,14 +151,14 @@ pub const CODES: &[Entry] = &[
         "mark_old",
         Error,
         Cure::Repair,
-        "a comment of an earlier version of Nexus tells every tenant on the server this tenant's id and age",
+        "a comment of an earlier version of Nexus shows every tenant on the server this tenant's id and age",
     ),
     entry("database_owner", Error, Cure::Repair, "another role owns the database and may do anything to it"),
     entry(
         "database_is_template",
         Error,
         Cure::Repair,
-        "any role that may make databases can copy the tenant's data",
+        "any role that may create databases can copy the tenant's data",
     ),
     entry(
         "database_connection_limit",
@@ -191,15 +190,15 @@ pub const CODES: &[Entry] = &[
     entry(
         "database_setting",
         Notice,
-        Cure::Hand("look at it: psql -c '\\drds'"),
+        Cure::Hand("inspect it: psql -c '\\drds'"),
         "the database has settings of its own, which apply to every session in it",
     ),
-    entry("role_missing", Error, Cure::Repair, "a role of the tenant is gone"),
+    entry("role_missing", Error, Cure::Repair, "a role of the tenant is missing"),
     entry(
         "role_foreign",
         Error,
         LOOK,
-        "a role of the tenant's name is there that this installation did not make",
+        "a role with the tenant's name exists that this installation did not create",
     ),
     entry(
         "role_powers",
@@ -227,7 +226,7 @@ pub const CODES: &[Entry] = &[
         "nothing bounds the temporary files of the tenant's login",
     ),
     entry("role_password", Error, Cure::Repair, "the login's password is not the sealed one"),
-    entry("role_expires", Error, Cure::Repair, "the login stops working some day"),
+    entry("role_expires", Error, Cure::Repair, "the login's password expires"),
     entry(
         "role_search_path",
         Error,
@@ -240,7 +239,7 @@ pub const CODES: &[Entry] = &[
         "role_app_missing",
         Error,
         Cure::Repair,
-        "the tenant's login is not in the role that apps' rights are granted to",
+        "the tenant's login is not a member of the role that apps' rights are granted to",
     ),
     entry("role_granted", Error, Cure::Repair, "another role has the rights of a role of the tenant"),
     entry(
@@ -262,22 +261,22 @@ pub const CODES: &[Entry] = &[
         "tenants' logins may use a database of another application on the same server",
     ),
     entry(
-        "app_role_stranger",
+        "app_role_foreign_member",
         Notice,
         Cure::Hand("revoke nexus_app from …"),
-        "a role that is no tenant's login is in the role that apps' rights are granted to",
+        "a role that is not a tenant's login is a member of the role that apps' rights are granted to",
     ),
     entry(
         "app_role_powerful",
         Error,
-        Cure::Fix("takes its powers away"),
+        Cure::Fix("removes its powers"),
         "the role that apps' rights are granted to may do more than that, and so may every tenant's login",
     ),
     entry(
         "role_elsewhere",
         Notice,
         Cure::Hand("revoke its rights in that database; a purge of the tenant does it, too"),
-        "a role of a tenant has rights in a database that is no tenant's",
+        "a role of a tenant has rights in a database that is not a tenant's",
     ),
     entry(
         "role_owns_elsewhere",
@@ -285,34 +284,34 @@ pub const CODES: &[Entry] = &[
         Cure::Hand(
             "in that database, as a superuser: reassign owned by … to another role; until then the tenant cannot be purged",
         ),
-        "a role of a tenant owns something in a database that is no tenant's",
+        "a role of a tenant owns something in a database that is not a tenant's",
     ),
     entry(
         "template_owner",
         Error,
-        Cure::Fix("builds the template again"),
+        Cure::Fix("rebuilds the template"),
         "another role than the template's owner owns something in the template, or has rights there: every \
          new tenant would have it so. What a superuser made there is found by nexus migrate verify",
     ),
     entry(
         "template_missing",
         Error,
-        Cure::Fix("builds the template anew"),
-        "the template is gone, so that no tenant can be made",
+        Cure::Fix("rebuilds the template"),
+        "the template is missing, so that no tenant can be created",
     ),
     entry(
         "template_foreign",
         Error,
         LOOK,
-        "a database of the template's name is there that this installation did not make",
+        "a database with the template's name exists that this installation did not create",
     ),
     entry(
         "template_open",
         Error,
         Cure::Fix("closes the template"),
-        "the template takes sessions or can be used by somebody, and a session in it stops the making of tenants",
+        "the template accepts sessions or can be used by somebody, and a session in it blocks the creation of tenants",
     ),
-    entry("schema_missing", Error, RESTORE, "the realm's tables are gone from the tenant's database"),
+    entry("schema_missing", Error, RESTORE, "the realm's tables are missing from the tenant's database"),
     entry(
         "schema_history",
         Error,
@@ -329,7 +328,7 @@ pub const CODES: &[Entry] = &[
         "inside_unreadable",
         Error,
         Cure::Hand("nexus tenant psql {tenant}"),
-        "the inside of the database could not be looked at",
+        "the inside of the database could not be checked",
     ),
     entry("inside_owner", Error, Cure::Repair, "another role than the owner role owns a part of the realm"),
     entry("inside_public", Error, Cure::Repair, "PUBLIC has a right inside the tenant's database"),
@@ -337,7 +336,7 @@ pub const CODES: &[Entry] = &[
         "inside_unbounded",
         Error,
         Cure::Repair,
-        "the tenant's login may take all of what the server has for everybody",
+        "the tenant's login may exhaust what all tenants of the server share",
     ),
     entry(
         "inside_foreign_grant",
@@ -365,26 +364,26 @@ pub const CODES: &[Entry] = &[
         "an event trigger runs whenever anybody changes the schema, an operator too",
     ),
     entry("trap_definer", Notice, REVIEW, "a function runs with a superuser's rights, whoever calls it"),
-    entry("bucket_missing", Error, RESTORE, "the tenant's bucket is gone, and its objects with it"),
+    entry("bucket_missing", Error, RESTORE, "the tenant's bucket is missing, and its objects with it"),
     entry(
         "bucket_renamed",
         Error,
         Cure::Hand("give it its name back with the store's own tools; the tenant's row has it"),
-        "a bucket with the mark of a tenant whose bucket is missing is there under another name: it may be that one",
+        "a bucket with another name has the mark of a tenant whose bucket is missing: it may be that one",
     ),
-    entry("bucket_foreign", Error, LOOK, "a bucket of the tenant's name is there that is not the tenant's"),
+    entry("bucket_foreign", Error, LOOK, "a bucket with the tenant's name exists that is not the tenant's"),
     entry(
         "bucket_foreign_key",
         Error,
-        Cure::Hand("find out who gave it the right, then take it away with the store's own tools"),
+        Cure::Hand("find out who granted the right, then revoke it with the store's own tools"),
         "a key that Nexus did not make can touch the tenant's bucket",
     ),
-    entry("key_missing", Error, Cure::Repair, "the tenant's key is gone: its app cannot reach its bucket"),
+    entry("key_missing", Error, Cure::Repair, "the tenant's key is missing: its app cannot reach its bucket"),
     entry(
         "key_extra",
         Error,
         Cure::Fix("deletes the key"),
-        "there is a further key to the tenant's bucket, which nobody should hold",
+        "another key to the tenant's bucket exists, which nobody should hold",
     ),
     entry(
         "key_scope",
@@ -403,55 +402,55 @@ pub const CODES: &[Entry] = &[
         "store_shared_key",
         Notice,
         Cure::Hand("place tenants in a store whose keys can be confined"),
-        "all tenants of a store hold the same key: nothing keeps them apart there",
+        "all tenants of a store have the same key: they are not isolated there",
     ),
     entry("sealed_missing", Error, ROTATE, "the tenant has no sealed credentials"),
     entry(
         "sealed_damaged",
         Error,
         ROTATE,
-        "a sealed credential was changed, moved, put back or taken away, or is another master key's",
+        "a sealed credential was changed, moved, reverted or removed, or is another master key's",
     ),
     entry(
         "sealed_orphan",
         Error,
         Cure::Fix("erases them"),
-        "sealed credentials are left of a tenant that is gone",
+        "sealed credentials are left of a tenant that was purged",
     ),
     entry(
         "orphan_database",
         Error,
         Cure::Drop("drops it with everything in it"),
-        "a database bears this installation's mark, and no tenant has it",
+        "a database has this installation's mark, but no tenant has it",
     ),
     entry(
         "orphan_role",
         Error,
         Cure::Fix("drops it, once it owns nothing"),
-        "a role bears this installation's mark, and no tenant has it",
+        "a role has this installation's mark, but no tenant has it",
     ),
     entry(
         "orphan_template",
         Error,
         Cure::Drop("drops it"),
-        "a template bears this installation's mark, and no row knows it",
+        "a template has this installation's mark, but no row names it",
     ),
     entry(
         "orphan_bucket",
         Error,
         Cure::Drop("deletes it with everything in it"),
-        "a bucket bears this installation's mark, and no tenant has it",
+        "a bucket has this installation's mark, but no tenant has it",
     ),
     entry(
         "orphan_key",
         Error,
         Cure::Fix("deletes it"),
-        "a key bears this installation's mark, and no tenant has it",
+        "a key has this installation's mark, but no tenant has it",
     ),
     entry(
         "session_leftover",
         Error,
         Cure::Fix("ends it"),
-        "a session of an operation that is over, or of a dead process, is still on the server",
+        "a session of a finished operation, or of a dead process, is still on the server",
     ),
 ];

@@ -89,7 +89,7 @@ impl Tally {
             Entry::Refused => outcome.refused += 1,
             Entry::Gone => {
                 outcome.gone += 1;
-                self.gone.push(breach("it is not there, although its tenant is in use".to_owned()));
+                self.gone.push(breach("it does not exist, although its tenant is in use".to_owned()));
             }
             Entry::LetIn => {
                 outcome.let_in += 1;
@@ -110,7 +110,7 @@ impl Tally {
                 tenant: trier.seat.tenant.slug.clone(),
                 neighbour: trier.seat.tenant.slug.clone(),
                 object,
-                unclear: format!("it should be let in: {entry:?}"),
+                unclear: format!("it should have access: {entry:?}"),
             });
         }
     }

@@ -25,8 +25,10 @@ const FORMAT: &str = "nexus-proof-1";
 pub struct Outcome {
     pub tried: u64,
     pub refused: u64,
+    #[serde(rename = "allowed")]
     pub let_in: u64,
     /// How many were aimed at something that was deleted meanwhile.
+    #[serde(rename = "missing")]
     pub gone: u64,
     /// How many had no clear answer.
     pub unclear: u64,
@@ -189,13 +191,13 @@ pub fn check(file: &str, trusted: Option<&str>) -> Result<Checked, InspectionErr
     let signed: SignedProof =
         serde_json::from_str(file).map_err(|error| no(&format!("it cannot be read: {error}")))?;
     if signed.format != FORMAT {
-        return Err(no("it has a form that this program does not know"));
+        return Err(no("its format is unknown to this program"));
     }
     let key = PublicKey::from_pem(&signed.public_key)?;
     if let Some(trusted) = trusted
         && PublicKey::from_pem(trusted)? != key
     {
-        return Err(no("another key signed it than the given one"));
+        return Err(no("it was signed with another key than the given one"));
     }
     if signed.fingerprint != key.fingerprint()
         || !key.verifies(&signed_text(&signed.proof), &signed.signature)

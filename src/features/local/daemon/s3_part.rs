@@ -147,7 +147,7 @@ impl S3Keeper {
             return None;
         }
         Some(match ended {
-            Ok(Ok(())) => "it ended without being asked to".to_owned(),
+            Ok(Ok(())) => "it stopped unexpectedly".to_owned(),
             Ok(Err(error)) => error.to_string(),
             Err(error) => format!("it broke: {error}"),
         })

@@ -304,7 +304,7 @@ impl View<'_> {
             None => {
                 let near = rules::nearest(&waiver.rule);
                 let instead = near.map(|name| format!("did you mean {name}?"));
-                let message = format!("there is no rule {:?}", waiver.rule);
+                let message = format!("unknown rule {:?}", waiver.rule);
                 let found = of(UNKNOWN_RULE);
                 let instead = instead.unwrap_or_else(|| found.instead.clone());
                 Some(Finding { message, instead, ..found })

@@ -123,7 +123,7 @@ pub(super) async fn superseded_templates(
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(cluster).bind(database).fetch_all(control).await?)
 }
 
-/// A file that new tenants are born with.
+/// A migration file for the template of new tenants.
 #[derive(Debug, FromRow)]
 pub(super) struct ReleasedRow {
     pub(super) set_name: String,

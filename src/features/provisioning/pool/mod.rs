@@ -44,6 +44,7 @@ pub struct PoolView {
 pub struct Filled {
     pub cluster: String,
     pub store: String,
+    #[serde(rename = "created")]
     pub made: i64,
     /// How many were taken away: too old, or too many.
     pub removed: i64,

@@ -52,7 +52,7 @@ async fn refused(server: &ServerAddress) -> Result<(), ProvisioningError> {
         Err(error) if matches!(error.state(), Some("3D000" | "55000")) => Ok(()),
         Err(error) => Err(error.into()),
         Ok(_) => Err(ProvisioningError::NotIsolated(format!(
-            "role {} was let into database {}",
+            "role {} got access to database {}",
             server.user, server.database
         ))),
     }
@@ -125,7 +125,7 @@ impl Step<Plan, ProvisioningError> for StoreUse {
         if let Some(neighbour) = plan.neighbour.as_ref().filter(|_| !plan.store.shared_key)
             && client.try_list(&neighbour.bucket).await? == Refusal::Allowed
         {
-            let what = format!("key {} was let into bucket {}", key.access_key_id, neighbour.bucket);
+            let what = format!("key {} got access to bucket {}", key.access_key_id, neighbour.bucket);
             return Err(ProvisioningError::NotIsolated(what));
         }
         Ok(())

@@ -24,7 +24,7 @@ pub struct Reason(String);
 
 /// A text that is no reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a reason is one line of 1 to {REASON} characters; a token, a key or a login is none")]
+#[error("a reason is one line of 1 to {REASON} characters; a token, a key or a login is refused")]
 pub struct ReasonError;
 
 impl Reason {

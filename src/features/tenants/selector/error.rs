@@ -12,30 +12,30 @@ pub enum SelectorError {
     Empty,
     /// A word that is neither one of the keys nor marked as a label.
     #[error(
-        "{key:?} is nothing to select by: one of state, cluster, store, slug, name, created, reason, suspended, suspended_by, or label.KEY"
+        "tenants cannot be selected by {key:?}: use one of state, cluster, store, slug, name, created, reason, suspended, suspended_by, or label.KEY"
     )]
     #[failure(Invalid, "selector_invalid")]
     #[hint(if !nearest.is_empty(), "did you mean {}?", nearest.join(" or "))]
     #[details(key, nearest)]
     Key { key: String, nearest: Vec<String> },
     /// A key without an operator.
-    #[error("{0} wants a value, as in {0}=VALUE")]
+    #[error("{0} needs a value, as in {0}=VALUE")]
     #[failure(Invalid, "selector_invalid")]
     NoValue(String),
     /// An operator that does not go with the key.
-    #[error("{key} goes with {allowed}, not with {operator:?}")]
+    #[error("{key} takes {allowed}, not {operator:?}")]
     #[failure(Invalid, "selector_invalid")]
     Operator { key: String, operator: &'static str, allowed: &'static str },
-    /// A word that is no state.
-    #[error("{word:?} is no state of a tenant")]
+    /// A word that is not a state.
+    #[error("{word:?} is not a state of a tenant")]
     #[failure(Invalid, "selector_invalid")]
     #[hint(if let Some(nearest) = nearest, "did you mean {nearest}?")]
     State { word: String, nearest: Option<&'static str> },
-    /// A text that is no time.
-    #[error("{0:?} is no time: a date (2026-01-31), an RFC 3339 time, or an age (30m, 12h, 7d, 4w)")]
+    /// A text that is not a time.
+    #[error("{0:?} is not a time: a date (2026-01-31), an RFC 3339 time, or an age (30m, 12h, 7d, 4w)")]
     #[failure(Invalid, "selector_invalid")]
     Time(String),
-    /// A label's key or value that can be none.
+    /// An invalid label key or value.
     #[error(transparent)]
     #[failure(Invalid, "selector_invalid")]
     Label(#[from] LabelError),

@@ -50,7 +50,7 @@ pub enum Flaw {
     #[error("it has expired")]
     Expired,
     /// Not yet begun.
-    #[error("it is not good yet")]
+    #[error("it is not valid yet")]
     NotYet,
     /// It would live longer than any token may.
     #[error("it lives longer than a token may")]

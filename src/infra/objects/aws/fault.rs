@@ -62,7 +62,7 @@ impl Fault {
             SdkError::DispatchFailure(failure) => {
                 Err(failure.as_connector_error().map_or_else(|| "no connection".to_owned(), |it| deepest(it)))
             }
-            SdkError::ResponseError(_) => Err("its answer makes no sense".to_owned()),
+            SdkError::ResponseError(_) => Err("its answer cannot be understood".to_owned()),
             SdkError::ConstructionFailure(_) => Err("the request could not be made".to_owned()),
             _ => Err("the request failed".to_owned()),
         };

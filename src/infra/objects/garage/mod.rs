@@ -243,7 +243,7 @@ impl ObjectStore for GarageStore {
             Refusal::Refused => Ok(()),
             Refusal::Allowed => Err(ObjectError::Refused {
                 endpoint: self.s3_endpoint.clone(),
-                reason: "it let a key in that nobody has".to_owned(),
+                reason: "it accepted a key that nobody has".to_owned(),
             }),
         }
     }

@@ -7,13 +7,13 @@ pub(super) const RULES: &[Rule] = &[
         "ban-drop-table",
         Breaks,
         "a table is dropped, with its data",
-        "take it out of the programs first; drop it once all of them are new, and say so in a waiver",
+        "remove it from the programs first; drop it once all of them are new, and say so in a waiver",
     ),
     Rule::squawk(
         "ban-drop-column",
         Breaks,
         "a column is dropped, with its data",
-        "take it out of the programs first; drop it once all of them are new, and say so in a waiver",
+        "remove it from the programs first; drop it once all of them are new, and say so in a waiver",
     ),
     Rule::squawk(
         "ban-truncate-cascade",
@@ -55,7 +55,7 @@ pub(super) const RULES: &[Rule] = &[
         "ban-drop-not-null",
         Breaks,
         "a column may be null from now on, and old programs do not expect it",
-        "teach the programs first, then say so in a waiver",
+        "update the programs first, then say so in a waiver",
     ),
     Rule::squawk(
         "ban-drop-default",
@@ -67,13 +67,13 @@ pub(super) const RULES: &[Rule] = &[
         "ban-alter-identity",
         Breaks,
         "an identity column changes, and old programs may not be able to insert",
-        "teach the programs first, then say so in a waiver",
+        "update the programs first, then say so in a waiver",
     ),
     Rule::squawk(
         "ban-drop-generated-expression",
         Breaks,
         "a generated column becomes a plain one, which old programs do not fill",
-        "teach the programs first, then say so in a waiver",
+        "update the programs first, then say so in a waiver",
     ),
     Rule::squawk(
         "ban-drop-view",
@@ -114,63 +114,74 @@ pub(super) const RULES: &[Rule] = &[
     Rule::squawk(
         "ban-drop-extension",
         Breaks,
-        "an extension is dropped, with all that is of it",
+        "an extension is dropped, with everything in it",
         "drop it once no program uses it, and say so in a waiver",
     ),
     Rule::squawk(
         "ban-drop-constraint",
         Breaks,
         "a constraint is dropped, on which programs may rely",
-        "see that no program relies on it",
+        "make sure that no program relies on it",
     )
     .strict(),
-    Rule::squawk("ban-drop-index", Breaks, "an index is dropped", "see that no query needs it").strict(),
-    Rule::squawk("ban-drop-trigger", Breaks, "a trigger is dropped", "see that no program relies on it")
+    Rule::squawk("ban-drop-index", Breaks, "an index is dropped", "make sure that no query needs it")
         .strict(),
+    Rule::squawk(
+        "ban-drop-trigger",
+        Breaks,
+        "a trigger is dropped",
+        "make sure that no program relies on it",
+    )
+    .strict(),
     Rule::squawk("ban-disable-trigger", Breaks, "a trigger is disabled", "enable it again in the same file")
         .strict(),
-    Rule::squawk("ban-set-default", Breaks, "a default changes", "see that no program relies on the old one")
-        .strict(),
+    Rule::squawk(
+        "ban-set-default",
+        Breaks,
+        "a default changes",
+        "make sure that no program relies on the old one",
+    )
+    .strict(),
     Rule::squawk(
         "ban-add-enum-value",
         Breaks,
         "an enum gets a value that old programs do not know",
-        "teach the programs first",
+        "update the programs first",
     )
     .strict(),
     Rule::squawk(
         "ban-add-composite-attribute",
         Breaks,
         "a composite type gets an attribute that old programs do not expect",
-        "teach the programs first",
+        "update the programs first",
     )
     .strict(),
     Rule::squawk(
         "ban-new-write-restriction",
         Breaks,
         "a new constraint, unique index or rule refuses what old programs write",
-        "see that all programs keep to it first",
+        "make sure that all programs keep to it first",
     )
     .strict(),
     Rule::squawk(
         "ban-alter-sequence-values",
         Breaks,
         "a sequence gives other values from now on",
-        "see that no value is given twice",
+        "make sure that no value is given twice",
     )
     .strict(),
     Rule::squawk(
         "ban-detach-inheritance",
         Breaks,
         "a partition or child table leaves its parent, and its rows with it",
-        "see that no program needs them there",
+        "make sure that no program needs them there",
     )
     .strict(),
     Rule::squawk(
         "ban-replica-identity",
         Breaks,
         "a publication or replica identity changes",
-        "look after the subscribers",
+        "check the subscribers",
     )
     .strict(),
     Rule::squawk("ban-drop-policy", Breaks, "a policy is dropped", "see who sees more, or less, without it")
@@ -192,33 +203,34 @@ pub(super) const RULES: &[Rule] = &[
         "see who sees more, or less",
     )
     .strict(),
-    Rule::squawk("ban-revoke", Breaks, "a privilege is taken away", "see that no program needs it").strict(),
+    Rule::squawk("ban-revoke", Breaks, "a privilege is taken away", "make sure that no program needs it")
+        .strict(),
     Rule::squawk(
         "ban-replace-view-function",
         Breaks,
         "a view or function is replaced",
-        "see that old programs can live with the new one",
+        "make sure that old programs can live with the new one",
     )
     .strict(),
     Rule::squawk(
         "ban-alter-function-options",
         Breaks,
         "a function's owner, rights or settings change",
-        "see that old programs can live with it",
+        "make sure that old programs can live with it",
     )
     .strict(),
     Rule::squawk(
         "ban-alter-view-options",
         Breaks,
         "a view's owner or options change",
-        "see that old programs can live with it",
+        "make sure that old programs can live with it",
     )
     .strict(),
     Rule::squawk(
         "ban-alter-extension",
         Breaks,
         "an extension is changed",
-        "see that old programs can live with it",
+        "make sure that old programs can live with it",
     )
     .strict(),
     Rule::squawk(

@@ -38,14 +38,14 @@ pub(super) const RULES: &[Rule] = &[
     Rule::nexus(
         SYNTAX,
         Fails,
-        "the text is not SQL as PostgreSQL has it",
-        "mend it; where PostgreSQL does take it, waive this rule",
+        "the text is not valid SQL for PostgreSQL",
+        "fix it; if PostgreSQL does accept it, waive this rule",
     ),
     Rule::nexus(
         UNSENDABLE,
         Fails,
         "a command of psql, COPY from or to the client, or a text that psql and the server read differently",
-        "write it in SQL, rows as INSERT; no run takes such a file, so this cannot be waived",
+        "write it in SQL, rows as INSERT; runs refuse such a file, so this cannot be waived",
     ),
     Rule::nexus(
         NEEDS_NO_TRANSACTION,
@@ -68,7 +68,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::nexus(
         MISNAMED_FILE,
         Fails,
-        "a file in the set's folder looks like a migration, and by its name is none: it is not run",
+        "a file in the set's folder looks like a migration, but its name is not one: it is not run",
         "call it VERSION_words.sql, or move it out of the folder",
     ),
     Rule::nexus(EMPTY_FILE, Fails, "the file has no statement", "write one, or remove the file"),
@@ -82,20 +82,19 @@ pub(super) const RULES: &[Rule] = &[
         UNUSED_WAIVER,
         Fails,
         "a rule is waived that nothing in the file breaks; a notice, which fails nothing",
-        "take the line out",
+        "remove the line",
     ),
     Rule::nexus(
         FOREIGN_WAIVER,
         Fails,
-        "a comment of squawk's own is there, which gives no reason and waives nothing; a notice",
+        "a waiver in squawk's own form, which gives no reason and waives nothing; a notice",
         "write '-- nexus: allow RULE because REASON' at the top of the file",
     ),
     Rule::nexus(
         TRANSACTION_CONTROL,
         Fails,
         "BEGIN, COMMIT, ROLLBACK, PREPARE TRANSACTION and the like in a file that runs in a transaction",
-        "leave them out, or begin the file with '-- no-transaction'; no run takes such a file, so this \
-         cannot be waived",
+        "leave them out, or begin the file with '-- no-transaction'; runs refuse such a file, so this cannot be waived",
     ),
     Rule::squawk(
         "transaction-nesting",
@@ -106,20 +105,20 @@ pub(super) const RULES: &[Rule] = &[
     Rule::squawk(
         "ban-uncommitted-transaction",
         Fails,
-        "a transaction is begun and not ended",
+        "a transaction is started and not ended",
         "leave BEGIN out: a file runs in a transaction unless it says otherwise",
     ),
     Rule::squawk(
         "ban-duplicate-column-assignments",
         Fails,
-        "a column stands twice where it may stand once",
-        "take one of them out",
+        "a column is named twice where it may be named once",
+        "remove one of them",
     ),
     Rule::squawk(
         "identifier-too-long",
         Fails,
         "a name has more than 63 bytes: PostgreSQL cuts it without an error, and two may become one",
-        "take a shorter name",
+        "use a shorter name",
     ),
     Rule::squawk(
         "ban-concurrent-index-creation-in-transaction",

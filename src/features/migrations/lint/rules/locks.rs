@@ -12,19 +12,19 @@ pub(super) const RULES: &[Rule] = &[
     Rule::squawk(
         "changing-column-type",
         Rewrites,
-        "a column gets another type: the table is written anew, and programs of the version before may fail",
+        "a column gets another type: the table is rewritten, and programs of the previous version may fail",
         "add a column of the new type, fill it in small steps, change the programs, drop the old column later",
     ),
     Rule::squawk(
         "ban-alter-generated-expression",
         Rewrites,
-        "a generated column gets another expression: the table is written anew",
+        "a generated column gets another expression: the table is rewritten",
         "add a column of the new expression, change the programs, drop the old column later",
     ),
     Rule::nexus(
         "table-rewrite",
         Rewrites,
-        "VACUUM FULL, CLUSTER, SET LOGGED, UNLOGGED, ACCESS METHOD or TABLESPACE: the table is written anew",
+        "VACUUM FULL, CLUSTER, SET LOGGED, UNLOGGED, ACCESS METHOD or TABLESPACE: the table is rewritten",
         "leave the table as it is, or do it by hand in quiet hours",
     ),
     Rule::squawk(
@@ -42,7 +42,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::squawk(
         "require-concurrent-reindex",
         Locks,
-        "an index is built anew while nobody can write to the table",
+        "an index is rebuilt while nobody can write to the table",
         "begin a file of its own with '-- no-transaction' and write REINDEX ... CONCURRENTLY",
     ),
     Rule::squawk(
@@ -66,7 +66,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::squawk(
         "adding-not-nullable-field",
         Locks,
-        "a column becomes NOT NULL: every row is looked at while nobody can use the table",
+        "a column becomes NOT NULL: every row is checked while nobody can use the table",
         "add CHECK (column IS NOT NULL) NOT VALID, validate it in a later file, then SET NOT NULL",
     ),
     Rule::squawk(
@@ -84,7 +84,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule::squawk(
         "ban-alter-domain-with-add-constraint",
         Locks,
-        "a domain gets a constraint: every table with such a column is looked at, locked",
+        "a domain gets a constraint: every table with such a column is checked under a lock",
         "add the constraint to the tables, NOT VALID, and validate it in a later file",
     ),
     Rule::nexus(
