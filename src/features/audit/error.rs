@@ -42,7 +42,7 @@ pub enum AuditError {
     /// Anchors were to be compared, and there is none.
     #[error("{0} holds no anchor, so it proves nothing")]
     #[failure(Integrity, "audit_anchor_empty")]
-    #[hint("begin one: nexus audit anchor --file FILE")]
+    #[hint("start one" => AuditAction::Anchor)]
     NoAnchor(String),
     /// A file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]

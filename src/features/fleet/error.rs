@@ -18,15 +18,15 @@ pub enum FleetError {
     /// No such run.
     #[error("no run {id}")]
     #[failure(NotFound, "run_not_found")]
-    #[hint("see which there are: nexus migrate runs list")]
+    #[hint("see which there are" => RunAction::List)]
     #[details(run = id)]
     NoRun { id: RunId },
     /// Another run is under way.
     #[error("run {id} is under way")]
     #[failure(Busy, "run_under_way")]
-    #[hint(if *other, "it has other files or tenants than this command: nexus migrate runs show {id}")]
-    #[hint(if !*other, "wait for it: --lock-wait 10m")]
-    #[hint(if !*other, "see how far it is: nexus migrate runs show {id}")]
+    #[hint(if *other, "it has other files or tenants than this command" => RunAction::Show(*id))]
+    #[hint(if !*other, "wait for it" => With::LockWait)]
+    #[hint(if !*other, "see how far it is" => RunAction::Show(*id))]
     #[details(run = id)]
     Busy {
         id: RunId,
@@ -34,19 +34,19 @@ pub enum FleetError {
         other: bool,
     },
     /// A version without a set that it is of.
-    #[error("--to names a version of one set, and it is not said of which")]
+    #[error("a version is that of one set, and it is not said of which")]
     #[failure(Invalid, "set_missing")]
-    #[hint("say of which: --set NAME")]
+    #[hint("say of which" => With::Set)]
     ToOfWhich,
     /// A set has no such version.
     #[error("set {set} has no version {version}")]
     #[failure(NotFound, "version_not_found")]
-    #[hint("see which there are: nexus migrate set show {set}")]
+    #[hint("see which there are" => SetAction::Show(set.clone()))]
     NoVersion { set: String, version: i64 },
     /// A wave names what cannot be a tenant.
     #[error("{name:?} names no tenant")]
     #[failure(NotFound, "tenant_not_found")]
-    #[hint("see which there are: nexus tenant list")]
+    #[hint("see which there are" => TenantAction::List)]
     NoSuchName { name: String },
     /// A file ends the transaction that it runs in.
     #[error("file {file} of set {set} begins or ends a transaction on line {line}")]
@@ -78,7 +78,7 @@ pub enum FleetError {
         "take the statement out: a file acts as the owner of one tenant's database; its app's rights \
                  are nexus_app's: grant … on … to nexus_app"
     )]
-    #[hint("see what else there is: nexus migrate lint SET")]
+    #[hint("see what else there is" => MigrateAction::LintSet)]
     OutsideTenant {
         set: String,
         /// The file, as far as its name is known.
@@ -102,7 +102,7 @@ pub enum FleetError {
     #[hint(if *line_ends, LINE_ENDS_HINT)]
     #[hint(
         else,
-        "put the file back as it was, and write what it should do now as a new one: nexus migrate new {set} NAME"
+        "put the file back as it was, and write what it should do now as a new one" => MigrateAction::NewFile(Some(set.clone()))
     )]
     FileChanged {
         set: String,
@@ -114,19 +114,19 @@ pub enum FleetError {
     /// A file is no plan.
     #[error("{file} is no plan: {why}")]
     #[failure(Invalid, "plan_unreadable")]
-    #[hint("plan again: nexus migrate plan --all --out FILE")]
+    #[hint("plan again" => MigrateAction::Plan)]
     NoPlan { file: String, why: String },
     /// What a plan was made for is no more.
     #[error("the plan no longer holds: {what}; nothing was done")]
     #[failure(Conflict, "plan_changed")]
-    #[hint("plan again: nexus migrate plan --all --out FILE")]
+    #[hint("plan again" => MigrateAction::Plan)]
     PlanChanged { what: String },
     /// Some tenants were not migrated.
     #[error("run {id} is {state}: {done} done, {failed} failed, {pending} not begun")]
     #[failure(if *unreachable, Unavailable, "run_partial")]
     #[failure(Partial, "run_partial")]
-    #[hint("see what failed, and why: nexus migrate runs show {id}")]
-    #[hint("once it is mended, repeat the command: only those that lack something are tried")]
+    #[hint("see what failed, and why" => RunAction::Show(*id))]
+    #[hint("once it is fixed, repeat the command: only those that lack something are tried")]
     #[details(run = id, state, done, failed, pending)]
     Partial {
         id: RunId,
@@ -145,50 +145,50 @@ pub enum FleetError {
     /// The user stopped it.
     #[error("interrupted: run {id} stands where it stood")]
     #[failure(Interrupted, "interrupted")]
-    #[hint("go on: nexus migrate runs resume {id}")]
+    #[hint("go on" => RunAction::Resume(*id))]
     #[details(run = id)]
     Interrupted { id: RunId },
     /// Others took this process for dead.
     #[error("run {id} goes on without this process, which was not heard of for too long")]
     #[failure(Busy, "run_taken_over")]
-    #[hint("go on: nexus migrate runs resume {id}")]
+    #[hint("go on" => RunAction::Resume(*id))]
     #[details(run = id)]
     TakenOver { id: RunId },
     /// A run is over, and there is nothing left of it to do.
     #[error("run {id} is {state}, and cannot be {verb}")]
     #[failure(Conflict, "run_over")]
-    #[hint("see what it did: nexus migrate runs show {id}")]
+    #[hint("see what it did" => RunAction::Show(*id))]
     #[details(run = id, state)]
     Over { id: RunId, state: &'static str, verb: &'static str },
     /// A file has no way back.
     #[error("{} of what run {id} applied cannot be taken back: {}", files.len(), files.join(", "))]
     #[failure(Conflict, "no_way_back")]
-    #[hint("write what leads back as a new file that goes up: nexus migrate new SET NAME")]
+    #[hint("write what leads back as a new file that goes up" => MigrateAction::NewFile(None))]
     #[details(run = id, files)]
     NoWayBack { id: RunId, files: Vec<String> },
     /// A set of a run was removed, and its files with it.
     #[error("the files that the run had of set {set} are gone: the set was removed")]
     #[failure(Conflict, "run_files_gone")]
-    #[hint("begin a new one: nexus migrate tenants --all")]
+    #[hint("start a new one" => MigrateAction::All)]
     FilesGone { set: String },
     /// Some tenants are behind the files of a set.
     #[error("{tenants} tenant(s) are behind")]
     #[failure(Integrity, "tenants_behind")]
-    #[hint("bring them up to date: nexus migrate tenants --all")]
+    #[hint("bring them up to date" => MigrateAction::All)]
     #[details(behind = tenants)]
     Behind { tenants: i64 },
     /// Some tenants are not as their histories or the template say.
     #[error("{drifted} of {asked} tenant(s) differ from what they should be{}", also(*unasked))]
     #[failure(Integrity, "schema_drift")]
-    #[hint("see what differs in one: nexus migrate verify SLUG")]
+    #[hint("see what differs in one" => MigrateAction::Verify(None))]
     #[details(drifted, asked, unasked)]
     Drift { drifted: usize, asked: usize, unasked: usize },
     /// Some tenants did not answer, and nothing was found in those that did.
     #[error("{unasked} of {total} tenant(s) could not be asked{}", others(*unasked, *total))]
     #[failure(if unasked == total, Unavailable, "tenants_not_asked")]
     #[failure(Partial, "tenants_not_asked")]
-    #[hint("see what answers: nexus cluster check")]
-    #[hint("nexus fsck")]
+    #[hint("see what answers" => PlaceAction::CheckAll(PlaceKind::Cluster))]
+    #[hint(FsckAction::Inspect)]
     #[details(unasked, total)]
     Unasked { unasked: usize, total: usize },
     /// Some tenants have other files than the template, and nothing was found in the others.
@@ -196,31 +196,31 @@ pub enum FleetError {
         "the schema of {uncompared} of {total} tenant(s) was not compared: they have other files than the template"
     )]
     #[failure(Partial, "tenants_not_compared")]
-    #[hint("see which files the template lacks, and why: nexus migrate status")]
-    #[hint("bring it up to date: nexus migrate tenants --all")]
+    #[hint("see which files the template lacks, and why" => MigrateAction::Status)]
+    #[hint("bring it up to date" => MigrateAction::All)]
     #[details(uncompared, total)]
     NotCompared { uncompared: usize, total: usize },
     /// No statement was given.
     #[error("there is no statement to run")]
     #[failure(Invalid, "no_statement")]
-    #[hint("pass one: nexus exec --all -- 'select count(*) from invoices'")]
+    #[hint("pass one" => MigrateAction::AskExample)]
     NoStatement,
     /// A statement that talks to the client in a way of its own.
     #[error("COPY cannot be run over the fleet")]
     #[failure(Invalid, "copy_refused")]
-    #[hint("for one tenant use psql's \\copy: nexus tenant psql SLUG")]
+    #[hint("for one tenant use psql's \\copy" => TenantAction::Session(None))]
     Copy,
     /// A statement that holds a command of psql.
     #[error("{command} is a command of psql, and the statement goes to the server")]
     #[failure(Invalid, "psql_command")]
-    #[hint("for one tenant use psql: nexus tenant psql SLUG")]
+    #[hint("for one tenant use psql" => TenantAction::Session(None))]
     PsqlCommand { command: String },
     /// The statement failed in some tenants.
     #[error("the statement failed in {failed} of {total} tenant(s)")]
     #[failure(if *unreachable, Unavailable, "some_failed")]
     #[failure(Partial, "some_failed")]
-    #[hint(if *unreachable, "see what answers: nexus cluster check")]
-    #[hint(if *unreachable, "nexus fsck")]
+    #[hint(if *unreachable, "see what answers" => PlaceAction::CheckAll(PlaceKind::Cluster))]
+    #[hint(if *unreachable, FsckAction::Inspect)]
     #[details(failed, total, skipped)]
     SomeFailed {
         failed: usize,

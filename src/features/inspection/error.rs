@@ -15,37 +15,37 @@ pub enum InspectionError {
     /// Faults were found.
     #[error("{errors} fault(s) were found{}", also(*unasked))]
     #[failure(Integrity, "faults_found")]
-    #[hint(if *fixable > 0, "{fixable} of them can be mended: nexus fsck --fix")]
+    #[hint(if *fixable > 0, "{fixable} of them can be fixed" => FsckAction::Fix)]
     #[details(faults = errors, unasked, fixable)]
     Faults {
         errors: usize,
         unasked: usize,
-        /// How many of the faults `--fix` mends.
+        /// How many of the faults can be fixed.
         fixable: usize,
     },
     /// Nothing was found where it was looked, and not everything could be looked at.
     #[error("{} could not be looked at; nothing was found elsewhere", places(*unasked))]
     #[failure(Unavailable, "places_not_asked")]
-    #[hint("nexus cluster check")]
-    #[hint("nexus store check")]
+    #[hint(PlaceAction::CheckAll(PlaceKind::Cluster))]
+    #[hint(PlaceAction::CheckAll(PlaceKind::Store))]
     #[details(faults = 0, unasked)]
     Unasked { unasked: usize },
     /// Some findings could not be mended.
     #[error("{failed} of {total} finding(s) could not be mended")]
     #[failure(Partial, "some_not_mended")]
-    #[hint("see what is left: nexus fsck")]
+    #[hint("see what is left" => FsckAction::Inspect)]
     #[details(failed, total)]
     NotMended { failed: usize, total: usize },
     /// A tenant was let in where it has no business.
     #[error("{breaches} attempt(s) were let in: tenants are not kept apart")]
     #[failure(Integrity, "not_isolated")]
-    #[hint("find the cause: nexus fsck")]
+    #[hint("find the cause" => FsckAction::Inspect)]
     NotIsolated { breaches: usize },
     /// Some attempts had no clear answer.
     #[error("{unclear} attempt(s) had no clear answer: nothing is proved of them")]
     #[failure(Unavailable, "not_proved")]
-    #[hint("see what is amiss: nexus fsck")]
-    #[hint("nexus tenant repair --all")]
+    #[hint("see what is wrong" => FsckAction::Inspect)]
+    #[hint(TenantAction::RepairAll)]
     NotProved { unclear: usize },
     /// A file that is no proof.
     #[error("this is no proof: {0}")]
@@ -55,7 +55,7 @@ pub enum InspectionError {
     #[error("nothing was changed: {0}")]
     #[failure(Integrity, "record_older_than_world")]
     #[hint(
-        "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record"
+        "restore a newer backup of the control database, or go on with this one" => FsckAction::AcceptRecord
     )]
     RecordOlder(String),
     /// There is nothing that could be accepted.

@@ -1,5 +1,7 @@
 //! What can go wrong with servers and stores for tenants.
 
+use std::fmt;
+
 use crate::features::migrations::MigrationsError;
 use crate::features::record::RecordOlder;
 use crate::features::secrets::SecretsError;
@@ -8,6 +10,7 @@ use crate::infra::crypto::RandomError;
 use crate::infra::db::DbError;
 use crate::infra::objects::ObjectError;
 use crate::kernel::Failure;
+use crate::kernel::hint::With;
 use crate::settings::SecretSettingError;
 
 /// A request about servers or stores that failed.
@@ -16,19 +19,19 @@ pub enum PlacementError {
     /// No server of that name.
     #[error("no cluster {name:?}")]
     #[failure(NotFound, "cluster_not_found")]
-    #[hint("see which there are: nexus cluster list")]
+    #[hint("see which there are" => PlaceAction::List(PlaceKind::Cluster))]
     #[details(name)]
     NoCluster { name: String },
     /// No store of that name.
     #[error("no object store {name:?}")]
     #[failure(NotFound, "store_not_found")]
-    #[hint("see which there are: nexus store list")]
+    #[hint("see which there are" => PlaceAction::List(PlaceKind::Store))]
     #[details(name)]
     NoStore { name: String },
     /// No server or store takes the tenant.
     #[error("{}", no_room(what, name.as_deref()))]
     #[failure(Conflict, "no_room")]
-    #[hint("see how they stand: nexus {what} list")]
+    #[hint("see how they stand" => PlaceAction::List(PlaceKind::of(what)))]
     NoRoom {
         /// `cluster` or `store`.
         what: &'static str,
@@ -38,7 +41,7 @@ pub enum PlacementError {
     /// The name is that of another server or store.
     #[error("{what} {name:?} is there already, at another place")]
     #[failure(Conflict, "name_taken")]
-    #[hint("see it: nexus {what} show {name}")]
+    #[hint("see it" => PlaceAction::Show(PlaceKind::of(what), name.clone()))]
     Taken {
         /// `cluster` or `store`.
         what: &'static str,
@@ -47,19 +50,19 @@ pub enum PlacementError {
     /// The server is registered under another name.
     #[error("this server is registered already, as cluster {name:?}")]
     #[failure(Conflict, "server_registered")]
-    #[hint("use it: nexus tenant create SLUG --cluster {name}")]
+    #[hint("use it" => TenantAction::CreateOn(name.clone()))]
     #[details(name)]
     SameServer { name: String },
     /// The server was never prepared whole.
     #[error("cluster {name:?} cannot take tenants: its registration was cut short")]
     #[failure(Conflict, "cluster_preparing")]
-    #[hint("repeat its registration: nexus cluster add {name}, with the same settings")]
+    #[hint("repeat its registration" => PlaceAction::AddClusterAgain(name.clone()))]
     Preparing { name: String },
     /// Neither the chosen servers or stores nor those that come after them answer.
     #[error("no {what} that fits answers: {}", passed.join("; "))]
     #[failure(if *what == "store", Unavailable, "no_store_answers")]
     #[failure(Unavailable, "no_cluster_answers")]
-    #[hint("once one is up again: nexus {what} check")]
+    #[hint("once one is up again" => PlaceAction::CheckAll(PlaceKind::of(what)))]
     NoneAnswers {
         /// `cluster` or `store`.
         what: &'static str,
@@ -69,7 +72,7 @@ pub enum PlacementError {
     #[error("{what} {name:?} does not answer, as was said before")]
     #[failure(if *what == "store", Unavailable, "store_unavailable")]
     #[failure(Unavailable, "database_unreachable")]
-    #[hint("once it is up again: nexus {what} check {name}")]
+    #[hint("once it is up again" => PlaceAction::Check(PlaceKind::of(what), Some(name.clone())))]
     Down {
         /// `cluster` or `store`.
         what: &'static str,
@@ -78,8 +81,8 @@ pub enum PlacementError {
     /// Tenants live on the server or in the store.
     #[error("{what} {name:?} still holds {tenants} tenant{}", if *tenants == 1 { "" } else { "s" })]
     #[failure(Conflict, "in_use")]
-    #[hint("see them: nexus tenant list --where {what}={name}")]
-    #[hint("let it take no more: nexus {what} drain {name}")]
+    #[hint("see them" => TenantAction::ListOf(PlaceKind::of(what), name.clone()))]
+    #[hint("let it take no more" => PlaceAction::Drain(PlaceKind::of(what), name.clone()))]
     #[details(name, tenants)]
     InUse {
         /// `cluster` or `store`.
@@ -90,7 +93,7 @@ pub enum PlacementError {
     /// The server or the store is the settings'.
     #[error("{what} \"default\" is the one that the settings name; {verb} it there")]
     #[failure(Invalid, "of_settings")]
-    #[hint("see them: nexus config show")]
+    #[hint("see them" => PlatformAction::ShowSettings)]
     OfSettings {
         /// `cluster` or `store`.
         what: &'static str,
@@ -100,22 +103,22 @@ pub enum PlacementError {
     /// The store's driver cannot make keys for one bucket.
     #[error("store {name:?} cannot make keys that are confined to one bucket")]
     #[failure(Invalid, "store_cannot_scope_keys")]
-    #[hint("add it with --shared-key, if all its tenants may read each other's buckets")]
+    #[hint("if all its tenants may read each other's buckets, add it with" => With::SharedKey)]
     CannotScope { name: String },
     /// Something that the store's driver needs was not given.
     #[error("driver {driver} needs {needs}")]
     #[failure(Invalid, "store_incomplete")]
-    #[hint("give it: {needs}")]
+    #[hint("give it" => needs.option())]
     Incomplete {
         driver: &'static str,
-        /// What is missing, as its flag.
-        needs: &'static str,
+        /// What is missing.
+        needs: StoreNeed,
     },
     /// The platform holds as many sessions on a server as it may.
     #[error("all {limit} sessions that this platform may hold on cluster {name:?} are in use")]
     #[failure(Busy, "no_sessions")]
-    #[hint("allow it more: nexus cluster update {name} --connections N")]
-    #[hint("or repeat the command with a smaller --jobs")]
+    #[hint("allow it more" => PlaceAction::LimitConnections(Some(name.clone())))]
+    #[hint("or repeat the command with fewer at a time" => With::Jobs)]
     NoSessions { name: String, limit: i32 },
     /// Someone else builds the template.
     #[error("another process is preparing this server")]
@@ -138,8 +141,8 @@ pub enum PlacementError {
          {recorded} is recorded; nothing was changed on it"
     )]
     #[failure(Integrity, "cluster_swapped")]
-    #[hint("see where it was looked for: nexus cluster show {name}")]
-    #[hint("where it was upgraded or replaced on purpose: nexus fsck --accept-record")]
+    #[hint("see where it was looked for" => PlaceAction::Show(PlaceKind::Cluster, name.clone()))]
+    #[hint("where it was upgraded or replaced on purpose" => FsckAction::AcceptRecord)]
     #[details(name, is, recorded)]
     OtherServer { name: String, is: String, recorded: String },
     /// The control database was restored from an older backup.
@@ -174,6 +177,34 @@ pub enum PlacementError {
     #[error(transparent)]
     #[failure(transparent)]
     Migrations(#[from] MigrationsError),
+}
+
+/// What a store's driver can lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreNeed {
+    AccessKeyId,
+    AdminEndpoint,
+    Endpoint,
+}
+
+impl StoreNeed {
+    fn option(self) -> With {
+        match self {
+            Self::AccessKeyId => With::AccessKeyId,
+            Self::AdminEndpoint => With::AdminEndpoint,
+            Self::Endpoint => With::Endpoint,
+        }
+    }
+}
+
+impl fmt::Display for StoreNeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AccessKeyId => "the id of an access key",
+            Self::AdminEndpoint => "the address of its administration",
+            Self::Endpoint => "its address",
+        })
+    }
 }
 
 fn no_room(what: &str, name: Option<&str>) -> String {

@@ -81,7 +81,7 @@ pub enum ClusterError {
     /// Something of ours that is to be changed is not there.
     #[error("{what} is not there")]
     #[failure(Integrity, "cluster_missing")]
-    #[hint("see what else is missing: nexus fsck")]
+    #[hint("see what else is missing" => FsckAction::Inspect)]
     Missing {
         /// What it is, e.g. `role nx…`.
         what: String,

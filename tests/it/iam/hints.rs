@@ -44,7 +44,7 @@ fn every_hint_names_the_realm_that_the_command_was_about() {
         (&["user", "show", "zzz@zzz.test"], &["see which there are: nexus user list --tenant acme"]),
         (
             &["user", "invite", "bob@acme.example", "--reveal"],
-            &["let it in first: nexus user enable bob@acme.example --tenant acme"],
+            &["enable it first: nexus user enable bob@acme.example --tenant acme"],
         ),
         (
             &["role", "allow", "User", "zz:zz"],

@@ -97,7 +97,7 @@ fn who_may_not_sign_in_gets_no_token() {
     ));
     let (code, error) = company.world.error(&["token", "mint", "--tenant", "acme", "--user", BOB]);
     assert_eq!((code, &error["details"]["state"]), (5, &json!("deleted")));
-    let hint = "have it back: nexus user undelete bob@acme.example --tenant acme";
+    let hint = "undelete it: nexus user undelete bob@acme.example --tenant acme";
     assert_eq!(error["hint"], json!(hint));
     let (code, error) =
         company.world.error(&["token", "mint", "--tenant", "acme", "--user", "anm@acme.example"]);

@@ -120,7 +120,7 @@ impl Document {
     pub fn require_a_table(&self) -> Result<(), IamError> {
         if self.blank {
             return Err(wrong(
-                "it is empty, and with --prune that would take away every group and every role of the \
+                "it is empty, and to prune by it would take away every group and every role of the \
                  realm's own; if that is meant, declare it by an empty table: [groups]",
             ));
         }
