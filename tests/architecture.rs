@@ -426,7 +426,8 @@ const FLAGS_ELSEWHERE: &[(&str, &str, &str)] = &[
 fn only_the_command_line_speaks_its_grammar() {
     let grammar = nexus::cli::grammar();
     let nouns: BTreeSet<&str> = grammar.get_subcommands().map(clap::Command::get_name).collect();
-    let (mut wrong, mut used) = (Vec::new(), BTreeSet::new());
+    let mut wrong = Vec::new();
+    let mut used: BTreeSet<&(&str, &str, &str)> = BTreeSet::new();
     let below = |source: &&Source| source.room() != "cli" && !source.path.ends_with("tests.rs");
     for source in sources().iter().filter(below) {
         for (number, text) in literals(&source.lines) {

@@ -22,7 +22,7 @@ use crate::infra::cluster::{self, ClusterError};
 use crate::infra::crypto::{MasterKey, MasterKeyId};
 use crate::infra::db::{CONTROL, DbError, PgConnection, REALM};
 use crate::kernel::Hint;
-use crate::kernel::hint::{Action, FsckAction, LocalAction, PlatformAction};
+use crate::kernel::hint::{FsckAction, LocalAction, PlatformAction};
 use crate::kernel::{Caller, ErrorKind, Failure};
 
 /// What sets up an installation, or brings it to this program's version.
@@ -76,12 +76,12 @@ pub(super) fn skip(
     but: &[&str],
     subject: &str,
     why: &str,
-    mend: Option<Action>,
+    mend: Option<&Hint>,
 ) -> Vec<Finding> {
     let left = CHECKS.iter().filter(|check| check.group == group && !but.contains(&check.name));
     left.map(|check| {
         let finding = Finding::skipped(group, check.name, subject, why);
-        Finding { mend: mend.clone().map(Hint::from), ..finding }
+        Finding { mend: mend.cloned(), ..finding }
     })
     .collect()
 }
@@ -160,12 +160,12 @@ pub(super) async fn examine(patient: &Patient, key: Option<Arc<dyn MasterKey>>, 
 }
 
 fn unseen(mut findings: Vec<Finding>, why: &str, patient: &Patient) -> Seen {
-    let mend = patient.stack.is_some().then(|| Action::from(LocalAction::Start));
+    let mend = patient.stack.is_some().then(|| Hint::from(LocalAction::Start));
     for finding in findings.iter_mut().filter(|finding| finding.kind.is_none()) {
-        finding.mend = mend.clone().map(Hint::from);
+        finding.mend.clone_from(&mend);
     }
     for group in [Group::Tenants, Group::Audit] {
-        findings.extend(skip(group, &[], "control database", why, mend.clone()));
+        findings.extend(skip(group, &[], "control database", why, mend.as_ref()));
     }
     Seen { findings, ..Seen::default() }
 }
@@ -185,7 +185,7 @@ async fn read(
         seen.new = true;
         let why = "the control database is not set up";
         for group in [Group::Tenants, Group::Audit] {
-            seen.findings.extend(skip(group, &[], "control database", why, Some(SET_UP.into())));
+            seen.findings.extend(skip(group, &[], "control database", why, Some(&SET_UP.into())));
         }
         return;
     }

@@ -137,7 +137,7 @@ async fn default_cluster(patient: &Patient, only: &Only) -> Option<(String, Seen
         }
         Err(why) => {
             let findings =
-                skip(Group::Cluster, &[], DEFAULT, why, embedded.then(|| LocalAction::Start.into()));
+                skip(Group::Cluster, &[], DEFAULT, why, embedded.then(|| LocalAction::Start.into()).as_ref());
             SeenCluster { findings, facts: None, world: Vec::new() }
         }
     };
@@ -220,7 +220,9 @@ async fn default_store(patient: &Patient, only: &Only) -> Option<Vec<Finding>> {
             let (name, driver) = (DEFAULT.to_owned(), Arc::clone(driver));
             objects::examine(StoreSubject { name, driver, shared_key: false, embedded }, PATIENCE).await
         }
-        Err(why) => skip(Group::Store, &[], DEFAULT, why, embedded.then(|| LocalAction::Start.into())),
+        Err(why) => {
+            skip(Group::Store, &[], DEFAULT, why, embedded.then(|| LocalAction::Start.into()).as_ref())
+        }
     })
 }
 

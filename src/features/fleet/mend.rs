@@ -197,11 +197,11 @@ fn hint(state: &str) -> Hint {
 
 /// The hint, of the tenant that it was given for.
 pub(super) fn of_tenant(hint: Hint, slug: &str) -> Hint {
-    let slug = || Some(slug.to_owned());
-    let action = match hint.action {
-        Some(Action::Tenant(TenantAction::Repair(None))) => Some(TenantAction::Repair(slug()).into()),
-        Some(Action::Migrate(MigrateAction::Verify(None))) => Some(MigrateAction::Verify(slug()).into()),
-        other => other,
+    let slug = Some(slug.to_owned());
+    let action: Action = match hint.action.as_deref() {
+        Some(Action::Tenant(TenantAction::Repair(None))) => TenantAction::Repair(slug).into(),
+        Some(Action::Migrate(MigrateAction::Verify(None))) => MigrateAction::Verify(slug).into(),
+        _ => return hint,
     };
-    Hint { action, ..hint }
+    Hint::new(hint.text, action)
 }

@@ -78,7 +78,7 @@ impl Provisioning {
             tenants::holder(&mut control, &cluster, (names.database, names.app)).await?
         };
         if let Some(slug) = holder {
-            let hint = Some(Hint::new("see it", TenantAction::Show(Some(slug.to_string()))));
+            let hint = Some(Hint::new("see it", TenantAction::Show(Some(slug.clone()))));
             return Err(request.refused(format!("it or its login belongs to tenant {slug}"), hint));
         }
         check_found(request, &found)?;

@@ -30,15 +30,15 @@ pub use tenants::{OperationAction, TenantAction};
 pub struct Hint {
     /// For a person; empty where the action says it all.
     pub text: Cow<'static, str>,
-    /// What does it.
+    /// What does it; boxed, because errors carry hints and should be small.
     #[serde(default, deserialize_with = "known")]
-    pub action: Option<Action>,
+    pub action: Option<Box<Action>>,
 }
 
 impl Hint {
     /// Words, and the action that does what they say.
     pub fn new(text: impl Into<Cow<'static, str>>, action: impl Into<Action>) -> Self {
-        Self { text: text.into(), action: Some(action.into()) }
+        Self { text: text.into(), action: Some(Box::new(action.into())) }
     }
 
     /// The same action, in other words.
@@ -81,12 +81,12 @@ pub struct Kept<'a> {
 
 impl<'a> From<&'a Hint> for Kept<'a> {
     fn from(hint: &'a Hint) -> Self {
-        Self { text: &hint.text, action: hint.action.as_ref() }
+        Self { text: &hint.text, action: hint.action.as_deref() }
     }
 }
 
 /// What another version kept may be an action that this one does not know: its words stay.
-fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Action>, D::Error> {
+fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<Action>>, D::Error> {
     let kept = serde_json::Value::deserialize(from)?;
     Ok(serde_json::from_value(kept).unwrap_or_default())
 }
