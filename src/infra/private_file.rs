@@ -56,7 +56,7 @@ pub enum PrivateFileError {
     NotReplaceable(PathBuf),
     /// The file is not an ordinary one (a symbolic link, a device).
     #[error("{} is not an ordinary file", .0.display())]
-    #[failure(Integrity, "file_not_ordinary")]
+    #[failure(Integrity, "file_irregular")]
     NotAFile(PathBuf),
 }
 

@@ -83,8 +83,8 @@ impl FromStr for ReportFile {
 /// A file that cannot be read or written.
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot {action} {}: {source}", path.display())]
-#[failure(if source.kind() == std::io::ErrorKind::NotFound, NotFound, "file")]
-#[failure(Unavailable, "file")]
+#[failure(if source.kind() == std::io::ErrorKind::NotFound, NotFound, "file_not_found")]
+#[failure(Unavailable, "file_failed")]
 pub(super) struct FileError {
     action: &'static str,
     path: PathBuf,

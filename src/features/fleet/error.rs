@@ -123,7 +123,7 @@ pub enum FleetError {
     PlanChanged { what: String },
     /// Some tenants were not migrated.
     #[error("run {id} is {state}: {done} done, {failed} failed, {pending} not begun")]
-    #[failure(if *unreachable, Unavailable, "run_partial")]
+    #[failure(if *unreachable, Unavailable, "run_unreachable")]
     #[failure(Partial, "run_partial")]
     #[hint("see what failed, and why" => RunAction::Show(*id))]
     #[hint("once it is fixed, repeat the command: only those that lack something are tried")]
@@ -185,7 +185,7 @@ pub enum FleetError {
     Drift { drifted: usize, asked: usize, unasked: usize },
     /// Some tenants did not answer, and nothing was found in those that did.
     #[error("{unasked} of {total} tenant(s) could not be asked{}", others(*unasked, *total))]
-    #[failure(if unasked == total, Unavailable, "tenants_not_asked")]
+    #[failure(if unasked == total, Unavailable, "no_tenant_asked")]
     #[failure(Partial, "tenants_not_asked")]
     #[hint("see what answers" => PlaceAction::CheckAll(PlaceKind::Cluster))]
     #[hint(FsckAction::Inspect)]
@@ -217,7 +217,7 @@ pub enum FleetError {
     PsqlCommand { command: String },
     /// The statement failed in some tenants.
     #[error("the statement failed in {failed} of {total} tenant(s)")]
-    #[failure(if *unreachable, Unavailable, "some_failed")]
+    #[failure(if *unreachable, Unavailable, "servers_unreachable")]
     #[failure(Partial, "some_failed")]
     #[hint(if *unreachable, "see what answers" => PlaceAction::CheckAll(PlaceKind::Cluster))]
     #[hint(if *unreachable, FsckAction::Inspect)]

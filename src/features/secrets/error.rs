@@ -46,14 +46,14 @@ pub enum SecretsError {
     Damaged { tenant: TenantId, name: String },
     /// There is no such secret.
     #[error("{} has no secret {name}", whose(.tenant))]
-    #[failure(if *tenant == TenantId::PLATFORM, Integrity, "secret_not_found")]
+    #[failure(if *tenant == TenantId::PLATFORM, Integrity, "platform_secret_missing")]
     #[failure(NotFound, "secret_not_found")]
     #[hint(if *tenant == TenantId::PLATFORM, platform_hint(name))]
     #[details(tenant, name)]
     NotFound { tenant: TenantId, name: String },
     /// The tenant has no data key: nothing was ever sealed for it, or all was erased.
     #[error("{} has no sealed secrets", whose(.0))]
-    #[failure(if *_0 == TenantId::PLATFORM, Integrity, "secrets_not_found")]
+    #[failure(if *_0 == TenantId::PLATFORM, Integrity, "platform_secrets_missing")]
     #[failure(NotFound, "secrets_not_found")]
     #[hint(if *_0 == TenantId::PLATFORM, platform_hint(""))]
     #[details(tenant = _0)]
@@ -84,7 +84,7 @@ pub enum SecretsError {
     Seal { tenant: TenantId, name: String, source: SealError },
     /// No random bytes for a key.
     #[error(transparent)]
-    #[failure(Internal, "no_random_bytes")]
+    #[failure(transparent)]
     Random(#[from] RandomError),
     /// The connection to the control database.
     #[error(transparent)]

@@ -115,7 +115,7 @@ pub enum MasterKeyError {
     Damaged(MasterKeyId),
     /// No random bytes for a master key.
     #[error(transparent)]
-    #[failure(Internal, "no_random_bytes")]
+    #[failure(transparent)]
     Random(#[from] RandomError),
     /// A key service does not answer.
     #[error("master key {id} cannot be reached: {reason}")]

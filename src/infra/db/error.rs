@@ -33,7 +33,7 @@ pub enum DbError {
     LoginRefused { user: String, server: String, source: sqlx::Error },
     /// The server refused a statement; carries the SQLSTATE (manual, appendix A).
     #[error("the database refused: {message}{} (SQLSTATE {state})", said.in_sentence(state))]
-    #[failure(if state == states::RECORD_OLDER, kind = states::kind(state), "record_older_than_world")]
+    #[failure(if state == states::RECORD_OLDER, Integrity, "record_older_than_world")]
     #[failure(if states::kind(state) == ErrorKind::Unavailable, Unavailable, "database_unavailable")]
     #[failure(kind = states::kind(state), "database_refused")]
     #[hint(if let Some(hint) = &said.hint, "PostgreSQL says: {hint}")]
@@ -53,10 +53,10 @@ pub enum DbError {
     Migration(MigrateError),
     /// Something that should not happen, e.g. a column of another type.
     #[error("the database answered in an unexpected way: {0}")]
-    #[failure(if matches!(_0, sqlx::Error::Configuration(_) | sqlx::Error::BeginFailed), Unavailable, "database_unexpected")]
+    #[failure(if matches!(_0, sqlx::Error::Configuration(_) | sqlx::Error::BeginFailed), Unavailable, "database_unusable")]
     // A row that should be there is gone: somebody was at work.
-    #[failure(if matches!(_0, sqlx::Error::RowNotFound), Conflict, "database_unexpected")]
-    #[failure(if is_of_another_shape(_0), Integrity, "database_unexpected")]
+    #[failure(if matches!(_0, sqlx::Error::RowNotFound), Conflict, "database_row_gone")]
+    #[failure(if is_of_another_shape(_0), Integrity, "database_shape")]
     #[failure(Internal, "database_unexpected")]
     Unexpected(sqlx::Error),
 }

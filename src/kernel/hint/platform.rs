@@ -117,7 +117,7 @@ mod samples {
 
     impl Sample for Statements {
         fn sample(whole: bool) -> Self {
-            let (host, user) = ("db.example.com".to_owned(), "nexus".to_owned());
+            let (host, user) = ("db.example.com".to_owned(), "postgres".to_owned());
             let server = whole.then_some(StatementServer { host, port: 5432, user });
             Self { server, database: "shop".to_owned(), statements: vec!["select 1".to_owned()] }
         }
