@@ -7,6 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[path = "architecture/texts.rs"]
+mod texts;
+
+use texts::literals;
+
 /// Most lines of a file of code, its unit tests apart.
 const MOST_LINES: usize = 500;
 /// Most lines of a function's body.
@@ -397,6 +402,56 @@ fn programs_are_started_in_an_environment_that_does_not_steer_them() {
         }
     }
     assert!(wrong.is_empty(), "started past kernel::child:\n{}", wrong.join("\n"));
+}
+
+/// Where a text outside `cli/` may hold what looks like a flag of the command line, and why.
+const FLAGS_ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("settings/", "--context", "a setting says which flag it was given by"),
+    ("settings/", "--config", "a setting says which flag it was given by"),
+    ("features/local/start.rs", "--context", "this program starts itself as the daemon"),
+    ("features/local/postgres/", "--", "arguments of PostgreSQL's own programs"),
+    ("features/local/error.rs", "useradd --system", "a line for a shell, of another program"),
+    ("features/doctor/programs.rs", "--version", "an argument of PostgreSQL's own programs"),
+    ("features/doctor/", "apt-get install --only-upgrade", "a line for a shell, of another program"),
+    ("features/doctor/", "pg_checksums --enable", "a line for a shell, of another program"),
+    ("features/doctor/", "cp --remove-destination", "a line for a shell, of another program"),
+    ("features/doctor/", "du -xh --max-depth", "a line for a shell, of another program"),
+    ("infra/cluster/copy.rs", "--", "arguments of PostgreSQL's own programs"),
+    ("infra/db/statements.rs", "pg_dump --inserts", "an argument of PostgreSQL's own program"),
+];
+
+/// What is said below the command line is said of every door: hints carry actions, and `cli/hint/` has the
+/// grammar.
+#[test]
+fn only_the_command_line_speaks_its_grammar() {
+    let grammar = nexus::cli::grammar();
+    let nouns: BTreeSet<&str> = grammar.get_subcommands().map(clap::Command::get_name).collect();
+    let mut wrong = Vec::new();
+    let mut used: BTreeSet<&(&str, &str, &str)> = BTreeSet::new();
+    let below = |source: &&Source| source.room() != "cli" && !source.path.ends_with("tests.rs");
+    for source in sources().iter().filter(below) {
+        for (number, text) in literals(&source.lines) {
+            let command = text.match_indices("nexus ").any(|(at, found)| {
+                let rest = &text[at + found.len()..];
+                let noun = rest.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap();
+                nouns.contains(noun)
+            });
+            let flag = text.match_indices("--").any(|(at, found)| {
+                let begins = !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '-');
+                begins && text[at + found.len()..].starts_with(|c: char| c.is_ascii_lowercase())
+            });
+            let may = FLAGS_ELSEWHERE
+                .iter()
+                .find(|(place, part, _)| source.path.starts_with(place) && text.contains(part));
+            used.extend(may.filter(|_| flag));
+            if command || (flag && may.is_none()) {
+                wrong.push(format!("{}:{number}: {text:?}", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the command line's grammar outside of it:\n{}", wrong.join("\n"));
+    let unused: Vec<_> = FLAGS_ELSEWHERE.iter().filter(|it| !used.contains(it)).collect();
+    assert!(unused.is_empty(), "excepted for nothing: {unused:?}");
 }
 
 #[test]

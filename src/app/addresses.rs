@@ -19,7 +19,7 @@ const MAINTENANCE_DATABASE: &str = "postgres";
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("context {0:?} has servers of its own; the embedded stack is context local")]
 #[failure(Invalid, "context_not_local")]
-#[hint("name it: nexus --context local local status")]
+#[hint("name it" => LocalAction::StatusOfItsContext)]
 pub(super) struct NotLocal(pub(super) String);
 
 /// Where a context's servers are.

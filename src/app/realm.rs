@@ -76,7 +76,7 @@ impl App {
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("tenant {slug:?} is active, but its server has closed its database: {source}")]
 #[failure(Integrity, "tenant_database_closed")]
-#[hint("nexus tenant repair {slug}")]
+#[hint(TenantAction::Repair(Some(slug.clone())))]
 #[details(source.details())]
 struct DatabaseClosed {
     slug: String,

@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::output::{Column, Format, Row, Screen, escape};
-use super::{CommandResult, Exit, GlobalArgs, exit, logging};
+use super::{CommandResult, Exit, GlobalArgs, exit, hint, logging};
 use crate::app::doctor;
 use crate::features::doctor::{CHECKS, Check, Finding, Group, Only, Outcome, worst};
 use crate::kernel::text::counted;
@@ -48,7 +48,7 @@ pub fn run(args: DoctorArgs, global: &GlobalArgs, screen: &Screen) -> CommandRes
     let mut findings = runtime.block_on(doctor::examine(sources, &Only::new(args.only)));
     runtime.shutdown_background();
     for finding in &mut findings {
-        finding.mend = finding.mend.as_ref().map(|mend| screen.hint(mend));
+        finding.mend = finding.mend.as_ref().map(|mend| screen.hint(&hint::line(mend)).into());
     }
     let end = worst(&findings).map_or(Exit::Done, Exit::from);
     if screen.format() == Format::Table && screen.data_on_terminal() {
@@ -74,7 +74,7 @@ impl Row for Finding {
             self.subject.clone(),
             self.result.as_str().to_owned(),
             self.found.clone(),
-            self.mend.clone().unwrap_or_default(),
+            self.mend.as_ref().map(hint::line).unwrap_or_default(),
         ]
     }
 
@@ -117,7 +117,7 @@ fn report(findings: &[Finding], colour: bool) -> String {
         let (subject, found) = (escape::cell(&finding.subject), escape::cell(&finding.found));
         lines.push(format!("  {} {check:<12} {subject}: {found}", paint(code, mark)));
         if let Some(mend) = finding.mend.as_ref().filter(|_| finding.result != Outcome::Skipped) {
-            lines.push(format!("      {} {}", paint("36", "fix:"), escape::sentence(mend)));
+            lines.push(format!("      {} {}", paint("36", "fix:"), escape::sentence(&hint::line(mend))));
         }
     }
     let count = |result| findings.iter().filter(|finding| finding.result == result).count();

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::CommandResult;
 use super::output::Screen;
+use super::{CommandResult, hint};
 use crate::kernel::brief::bounded;
 use crate::kernel::{AnyFailure, ErrorKind, Failure};
 
@@ -170,7 +170,11 @@ pub fn error_object(
 
 fn hints(screen: &Screen, failure: &dyn Failure) -> Vec<String> {
     let neighbour = neighbour(screen, failure).map(|name| format!("there is also {name}"));
-    neighbour.into_iter().chain(failure.hints()).map(|hint| screen.hint(&bounded(&hint))).collect()
+    neighbour
+        .into_iter()
+        .chain(failure.hints().iter().map(hint::sentence))
+        .map(|hint| screen.hint(&bounded(&hint)))
+        .collect()
 }
 
 fn neighbour<'a>(screen: &Screen, failure: &'a dyn Failure) -> Option<&'a str> {

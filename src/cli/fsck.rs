@@ -3,10 +3,10 @@
 use clap::Args;
 
 use super::output::{Column, Row, Thing};
-use super::{CommandResult, Exit, Invocation, complete, prompt};
+use super::{CommandResult, Exit, Invocation, complete, hint, prompt};
 use crate::app::App;
 use crate::features::inspection::{
-    self, Accepted, Finding, InspectionError, PlannedFix, Report, Request, Severity,
+    self, Accepted, CODES, Finding, InspectionError, PlannedFix, Report, Request, Severity, Subject,
 };
 use crate::features::tenants::Selector;
 use crate::kernel::text::counted;
@@ -92,7 +92,7 @@ pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
     if let Some(older) = report.older() {
         drop(progress);
         let older = older.detail.clone();
-        on.screen.list(report.findings)?;
+        on.screen.list(rendered(report.findings, on))?;
         return Err(InspectionError::RecordOlder(older).into());
     }
     let planned = inspection::plan(&report.findings, args.drop_orphans);
@@ -167,13 +167,41 @@ fn agree(planned: &[PlannedFix], args: &FsckArgs, on: &Invocation) -> Result<(),
     Ok(prompt::confirm_word(on, &what, &dropped, &count, given.as_deref())?)
 }
 
+/// With what to do as commands, in every format.
+fn rendered(findings: Vec<Finding>, on: &Invocation) -> impl Iterator<Item = Finding> + use<> {
+    let screen = on.screen.clone();
+    findings.into_iter().map(move |mut it| {
+        it.mend = screen.rendered(&it.mend).into();
+        it
+    })
+}
+
+/// The handbook's table of codes, one line an entry.
+#[must_use]
+pub fn table() -> String {
+    let mut lines = vec![
+        "| code | severity | what it means | what mends it |".to_owned(),
+        "|---|---|---|---|".to_owned(),
+    ];
+    for entry in CODES {
+        let mend = hint::sentence(&entry.cure.hint(&Subject::default()));
+        lines.push(format!(
+            "| `{}` | {} | {} | {mend} |",
+            entry.code,
+            entry.severity.as_str(),
+            entry.meaning
+        ));
+    }
+    lines.join("\n") + "\n"
+}
+
 /// Writes the findings; a fault is a failure.
 fn tell(report: Report, on: &Invocation) -> CommandResult {
     let (errors, unasked, verdict) = (report.errors(), report.unseen, report.verdict());
     let fixable = report.findings.iter().filter(|it| it.fixable && it.severity == Severity::Error).count();
     let notices = report.findings.len() - errors - unasked;
     let (tenants, places) = (report.tenants, report.places);
-    on.screen.list(report.findings)?;
+    on.screen.list(rendered(report.findings, on))?;
     on.screen.note(&format!(
         "checked {} and {}: {}, {}",
         counted(tenants, "tenant"),
@@ -226,7 +254,7 @@ impl Row for Finding {
             self.place.to_string(),
             self.object.clone(),
             self.detail.clone(),
-            self.mend.clone(),
+            hint::sentence(&self.mend),
         ]
     }
 

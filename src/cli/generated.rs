@@ -20,21 +20,7 @@ An error in JSON (`-o json`) has its code in `error.code`; for a person `--verbo
 
 /// ErrorCodes that had several kinds before this was looked at. A new one is a mistake: scripts tell errors
 /// apart by code.
-const OF_SEVERAL_KINDS: &[&str] = &[
-    "database_unexpected",
-    "file",
-    "file_failed",
-    "file_not_ordinary",
-    "local_system",
-    "no_random_bytes",
-    "object_server_store",
-    "record_older_than_world",
-    "run_partial",
-    "secret_not_found",
-    "secrets_not_found",
-    "some_failed",
-    "tenants_not_asked",
-];
+const OF_SEVERAL_KINDS: &[&str] = &["local_system"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()

@@ -31,6 +31,7 @@ pub mod fsck;
 #[cfg(test)]
 mod generated;
 pub mod group;
+pub mod hint;
 pub mod iam;
 pub mod init;
 pub mod interrupt;

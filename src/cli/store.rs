@@ -10,7 +10,8 @@ use super::place::{Limit, UpdateArgs, labels_of, labels_text, read_secret};
 use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
 use crate::app::App;
 use crate::features::placement::{
-    AddStore, Driver, PlacementError, PlacementState, Registered, StoreChange, StorePlace, StoreView,
+    AddStore, Driver, PlacementError, PlacementState, Registered, StoreChange, StoreNeed, StorePlace,
+    StoreView,
 };
 use crate::kernel::label::Label;
 use crate::kernel::{AnyFailure, PlaceName};
@@ -249,13 +250,13 @@ fn wanted(args: &AddArgs, on: &Invocation) -> Result<AddStore, AnyFailure> {
     let endpoint = match &args.endpoint {
         Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
         None if own_endpoint => String::new(),
-        None => return Err(needs("--endpoint URL").into()),
+        None => return Err(needs(StoreNeed::Endpoint).into()),
     };
     if args.driver == Driver::Garage && args.admin_endpoint.is_none() {
-        return Err(needs("--admin-endpoint URL").into());
+        return Err(needs(StoreNeed::AdminEndpoint).into());
     }
     if matches!(args.driver, Driver::Aws | Driver::S3) && args.access_key.is_none() {
-        return Err(needs("--access-key ID").into());
+        return Err(needs(StoreNeed::AccessKeyId).into());
     }
     let what = ("the administrator's secret", "--secret-stdin or --secret-file PATH");
     let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, on)?;

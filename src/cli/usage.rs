@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapKind};
 
 use super::exit::{self, Exit};
 use super::output::{Format, Screen};
-use super::{GlobalArgs, output, suggestions};
+use super::{GlobalArgs, hint, output, suggestions};
 use crate::features::tenants::SelectorError;
 use crate::kernel::slug::SlugError;
 use crate::kernel::{Failure, Slug, shell};
@@ -260,7 +260,7 @@ fn slug_suggestion(error: &clap::Error, command: &str) -> Option<String> {
 
 fn selector_suggestions(error: &clap::Error) -> Vec<String> {
     let reason = std::error::Error::source(error).and_then(|reason| reason.downcast_ref::<SelectorError>());
-    reason.map(Failure::hints).unwrap_or_default()
+    reason.map(Failure::hints).unwrap_or_default().iter().map(hint::sentence).collect()
 }
 
 #[cfg(test)]

@@ -185,29 +185,42 @@ fn hint_condition(input: ParseStream<'_>) -> Result<Condition> {
     Ok(Condition::Else)
 }
 
-/// A text, written as for `format!`, or an expression that becomes one.
+/// Words, written as for `format!`; behind `=>` the action that does what they say. Or an expression
+/// that becomes a hint.
 fn hint(input: ParseStream<'_>) -> Result<Hint> {
     let condition = hint_condition(input)?;
     if !input.peek(LitStr) {
-        let text: Expr = input.parse()?;
-        return Ok(Hint { condition, add: quote!(.push(::std::string::String::from(#text))) });
+        let hint: Expr = input.parse()?;
+        if input.is_empty() {
+            return Ok(Hint { condition, add: quote!(.push(crate::kernel::Hint::from(#hint))) });
+        }
+        return with_action(input, condition, &hint.into_token_stream());
     }
     let text: LitStr = input.parse()?;
-    let arguments: TokenStream = input.parse()?;
+    let mut arguments = TokenStream::new();
+    while !input.is_empty() && !input.peek(Token![=>]) {
+        arguments.extend([input.parse::<TokenTree>()?]);
+    }
     let plain = arguments.is_empty() && !text.value().contains(['{', '}']);
-    let text = if plain {
-        quote!(::std::string::String::from(#text))
-    } else {
-        quote!(::std::format!(#text #arguments))
-    };
-    Ok(Hint { condition, add: quote!(.push(#text)) })
+    let text = if plain { text.into_token_stream() } else { quote!(::std::format!(#text #arguments)) };
+    if input.is_empty() {
+        return Ok(Hint { condition, add: quote!(.push(crate::kernel::Hint::from(#text))) });
+    }
+    with_action(input, condition, &text)
 }
 
-/// An expression that yields texts.
+fn with_action(input: ParseStream<'_>, condition: Condition, text: &TokenStream) -> Result<Hint> {
+    input.parse::<Token![=>]>()?;
+    let action: Expr = input.parse()?;
+    Ok(Hint { condition, add: quote!(.push(crate::kernel::Hint::new(#text, #action))) })
+}
+
+/// An expression that yields hints, or what becomes one.
 fn hints(input: ParseStream<'_>) -> Result<Hint> {
     let condition = hint_condition(input)?;
-    let texts: Expr = input.parse()?;
-    Ok(Hint { condition, add: quote!(.extend(#texts)) })
+    let hints: Expr = input.parse()?;
+    let hints = quote!(::std::iter::IntoIterator::into_iter(#hints).map(crate::kernel::Hint::from));
+    Ok(Hint { condition, add: quote!(.extend(#hints)) })
 }
 
 /// Fields by name, and `name = expression`; or one expression that yields the whole.

@@ -6,7 +6,7 @@
 //!     /// Another tenant has the slug.
 //!     #[error("slug {slug:?} is taken by another tenant")]
 //!     #[failure(Conflict, "slug_taken")]
-//!     #[hint("see who has it: nexus tenant show {slug}")]
+//!     #[hint("see who has it" => TenantAction::Show(Some(slug.clone())))]
 //!     #[details(slug)]
 //!     SlugTaken { slug: String },
 //!     #[error(transparent)]
@@ -21,7 +21,8 @@
 //!   only field, or `transparent(EXPRESSION)`, answers for all that is not said. `if CONDITION,` in front
 //!   lets several stand at one variant; the first that holds is the one. `from(TYPE)` makes the variant
 //!   of what its field is made of.
-//! - `hint("…", …)`, as for `format!`, or `hint(EXPRESSION)`: one each, in their order. In front
+//! - `hint("…", …)`, as for `format!`; `hint("…", … => ACTION)` with what does it, an action of
+//!   `kernel::hint`, all of which are in scope; or `hint(EXPRESSION)`: one each, in their order. In front
 //!   `if CONDITION,`, `else if CONDITION,` or `else,`. `hints(EXPRESSION)` adds all that it yields.
 //! - `details(field, name = EXPRESSION)`, or `details(EXPRESSION)` for the whole.
 //! - `neighbour(EXPRESSION)`, `operation(EXPRESSION)`: what the trait's functions give back.
@@ -118,7 +119,7 @@ impl Shape {
                 Condition::Else => quote!(else { #list #add; }),
             });
             quote! {
-                let mut #list: ::std::vec::Vec<::std::string::String> = ::std::vec::Vec::new();
+                let mut #list: ::std::vec::Vec<crate::kernel::Hint> = ::std::vec::Vec::new();
                 #(#additions)*
                 #list
             }
@@ -175,7 +176,9 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
                     match self { #(#codes)* }
                 }
 
-                fn hints(&self) -> ::std::vec::Vec<::std::string::String> {
+                fn hints(&self) -> ::std::vec::Vec<crate::kernel::Hint> {
+                    use crate::kernel::hint::*;
+
                     match self { #(#hints)* }
                 }
 

@@ -28,7 +28,7 @@ pub enum PrivateFileError {
     /// The file is there already, and Nexus did not write it, or somebody changed it since.
     #[error("{} already exists, and is not as Nexus wrote it", .0.display())]
     #[failure(Conflict, "file_exists")]
-    #[hint("name another file, or overwrite it: --force")]
+    #[hint("name another file, or overwrite it" => With::Overwrite)]
     NotOurs(PathBuf),
     /// Others may read the file.
     #[error("{} can be read by others (mode {mode:04o})", path.display())]
@@ -56,7 +56,7 @@ pub enum PrivateFileError {
     NotReplaceable(PathBuf),
     /// The file is not an ordinary one (a symbolic link, a device).
     #[error("{} is not an ordinary file", .0.display())]
-    #[failure(Integrity, "file_not_ordinary")]
+    #[failure(Integrity, "file_irregular")]
     NotAFile(PathBuf),
 }
 

@@ -1,8 +1,8 @@
-//! What every error of Nexus can say of itself: its kind, a stable code, and what to type next.
+//! What every error of Nexus can say of itself: its kind, a stable code, and what to do next.
 
 use std::fmt;
 
-use super::OperationId;
+use super::{Hint, OperationId};
 
 /// Kind, code, hints and details of an error, each at its variant: see `src/failure/lib.rs`.
 pub use nexus_failure::Failure;
@@ -45,8 +45,8 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
     /// A stable word for scripts, e.g. `tenant_exists`. Never changes within a major version.
     fn code(&self) -> &'static str;
 
-    /// What to do next, most useful first; where it can be, a command to paste.
-    fn hints(&self) -> Vec<String> {
+    /// What to do next, most useful first.
+    fn hints(&self) -> Vec<Hint> {
         Vec::new()
     }
 

@@ -8,6 +8,7 @@ pub mod caller;
 pub mod child;
 pub mod email;
 pub mod error;
+pub mod hint;
 pub mod ids;
 pub mod label;
 pub mod page;
@@ -26,6 +27,7 @@ pub use email::Email;
 pub use error::{AnyFailure, ErrorKind, Failure};
 #[cfg(test)]
 pub(crate) use error::{ErrorCode, ErrorCodes};
+pub use hint::Hint;
 pub use ids::{BatchId, OperationId, TenantId, UserId};
 pub use label::Labels;
 pub use page::{Page, Pagination};

@@ -13,7 +13,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "database",
         kind: Kind::Text,
         default: Default::Value("nexus"),
-        help: "The control database; nexus init creates it.",
+        help: "The control database; created when the installation is set up.",
     },
     server::PASSWORD,
     server::TLS,

@@ -8,7 +8,8 @@ use super::home::Home;
 use super::secret_ref::SecretRefError;
 use super::trust::Distrust;
 use super::values::Origin;
-use crate::kernel::{Failure, shell, suggest};
+use crate::kernel::hint::PlatformAction;
+use crate::kernel::{Failure, Hint, shell, suggest};
 
 /// What a key would have taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +32,7 @@ pub enum SettingsError {
     #[error("there is no settings file {}", file.display())]
     #[failure(Invalid, "settings_file_missing")]
     #[hint(if let Origin::Environment(name) = origin, "unset {name}")]
-    #[hint(else, "leave --config out to use the usual places")]
+    #[hint(else, "name none to use the usual places")]
     NoFile { file: PathBuf, origin: Origin },
     /// The settings file cannot be read.
     #[error("cannot read the settings file {}: {source}", file.display())]
@@ -109,7 +110,7 @@ pub enum SettingsError {
     #[error("there is no context {name:?}")]
     #[failure(NotFound, "context_unknown")]
     #[hint(if let Some(name) = suggest::alike(name, known.iter().map(String::as_str)), "did you mean {}?", shell::word(name))]
-    #[hint("nexus context list")]
+    #[hint(PlatformAction::ListContexts)]
     #[hint(if let Some(file) = file, "describe it in {} under [context.{name}]", file.display())]
     #[hint(else, "describe it in nexus.toml under [context.{name}]")]
     UnknownContext {
@@ -158,16 +159,20 @@ const HOME: &str = "folder";
 pub(super) const SETTINGS_FILE: &str = "settings file";
 
 /// What to do about a file or a folder that is not trusted.
-fn distrusted(what: &str, path: &Path, reason: &Distrust) -> Vec<String> {
+fn distrusted(what: &str, path: &Path, reason: &Distrust) -> Vec<Hint> {
+    let hints = reason.hints();
+    let or = if hints.is_empty() { "" } else { "or " };
     let other = match what {
-        HOME => Some(format!("name a folder of your own: export NEXUS_HOME={}", own_folder())),
-        SETTINGS_FILE => Some(format!("read it and use a copy: nexus --config COPY_OF_{} …", name(path))),
+        HOME => {
+            Some(Hint::from(format!("{or}name a folder of your own: export NEXUS_HOME={}", own_folder())))
+        }
+        SETTINGS_FILE => Some(Hint::new(
+            format!("{or}read it and use a copy"),
+            PlatformAction::UseCopyOfSettings(name(path)),
+        )),
         _ => None,
     };
-    let mut hints = reason.hints();
-    let or = if hints.is_empty() { "" } else { "or " };
-    hints.extend(other.map(|other| format!("{or}{other}")));
-    hints
+    hints.into_iter().map(Hint::from).chain(other).collect()
 }
 
 /// The word that was probably meant by another one.
@@ -182,5 +187,5 @@ fn own_folder() -> &'static str {
 }
 
 fn name(path: &Path) -> String {
-    shell::word(&path.file_name().unwrap_or_default().to_string_lossy()).into_owned()
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

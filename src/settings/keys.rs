@@ -16,7 +16,7 @@ pub(super) const KEYS: &[Key] = &[Key {
     name: "master",
     kind: Kind::Secret,
     default: Default::Value("file:$NEXUS_HOME/keys/NAME.key"),
-    help: "Where the master key is stored; nexus init creates it where this is a file.",
+    help: "Where the master key is stored; created when the installation is set up, where this is a file.",
 }];
 
 impl KeySettings {

@@ -8,7 +8,7 @@ use super::values::{Origin, Values};
 pub(super) const KEYS: &[Key] = &[Key {
     name: ANY,
     kind: Kind::Path,
-    default: Default::Words("the folder that was given to nexus migrate set add"),
+    default: Default::Words("the folder that the set was registered with"),
     help: "The folder of the files of the set of that name, on this machine.",
 }];
 

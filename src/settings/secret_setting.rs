@@ -29,7 +29,7 @@ impl SecretSetting {
 #[failure(transparent(reason))]
 #[hints(reason.hints())]
 #[hint(if let SecretError::Unset(name) = reason, "export {name}, or let {key} refer to a file: file:PATH")]
-#[hint("see which settings are in force: nexus config show")]
+#[hint("see which settings are in force" => PlatformAction::ShowSettings)]
 #[details(key, reference)]
 pub struct SecretSettingError {
     key: String,

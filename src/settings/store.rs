@@ -35,7 +35,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "driver",
         kind: Kind::Word(&["local", "garage"]),
         default: Default::Value("local"),
-        help: "How buckets and scoped keys are created: local is the S3 endpoint that nexus itself serves. Other stores are registered by nexus store add.",
+        help: "How buckets and scoped keys are created: local is the S3 endpoint that nexus itself serves. Other stores are registered one by one.",
     },
     Key { name: "endpoint", kind: Kind::Url, default: Default::Required, help: "The S3 endpoint's URL." },
     Key {

@@ -65,7 +65,7 @@ async fn a_closed_folder_above_is_named_with_its_mend() {
     let inside = closed.path.join("home");
     let error = stack_at(&inside).up(&Silent).await.unwrap_err();
     assert!(matches!(&error, LocalError::Blocked { folder, .. } if *folder == closed.path), "{error}");
-    assert_eq!(error.hints()[0], format!("chmod o+x {}", closed.path.display()));
+    assert_eq!(error.hints()[0].text, format!("chmod o+x {}", closed.path.display()));
     assert!(!inside.exists(), "nothing was made");
 }
 
@@ -76,7 +76,7 @@ async fn a_home_with_too_long_a_path_is_refused_before_anything_is_made() {
     let error = stack_at(&long).up(&Silent).await.unwrap_err();
     assert!(matches!(error, LocalError::PathTooLong { .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(error.hints()[0].contains("NEXUS_HOME"));
+    assert!(error.hints()[0].text.contains("NEXUS_HOME"));
     assert!(!home.path.exists());
 }
 
@@ -101,7 +101,7 @@ async fn data_of_another_major_version_is_not_touched() {
     fs::write(&file, "99\n").unwrap();
     let error = home.stack.up(&Silent).await.unwrap_err();
     assert!(matches!(error, LocalError::OtherVersion { major: 99, .. }), "{error}");
-    assert!(error.hints()[0].contains("99"), "{:?}", error.hints());
+    assert!(error.hints()[0].text.contains("99"), "{:?}", error.hints());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use nexus::features::secrets::Secrets;
 use nexus::infra::db::{PgConnection, transaction};
+use nexus::kernel::hint::TenantAction;
 use nexus::kernel::{ErrorKind, Failure, TenantId};
 use sqlx::AssertSqlSafe;
 
@@ -286,7 +287,7 @@ async fn a_damaged_secret_says_whose_and_which_and_can_be_sealed_anew() {
         assert_eq!(refused.code(), "sealed_value_damaged");
         let text = refused.to_string();
         assert!(text.contains("postgres") && text.contains(&acme.to_string()), "{text}");
-        assert_eq!(refused.hints(), [format!("nexus tenant repair {acme}")]);
+        assert_eq!(refused.hints(), [TenantAction::Repair(Some(acme.to_string())).into()]);
         assert_eq!(opened(&scene.secrets, scene.conn, acme, "s3").await, "s3-1");
         scene.secrets.put(scene.conn, acme, "postgres", &secret("postgres-2")).await.unwrap();
         assert_eq!(opened(&scene.secrets, scene.conn, acme, "postgres").await, "postgres-2");

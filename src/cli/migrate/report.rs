@@ -83,8 +83,8 @@ impl FromStr for ReportFile {
 /// A file that cannot be read or written.
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot {action} {}: {source}", path.display())]
-#[failure(if source.kind() == std::io::ErrorKind::NotFound, NotFound, "file")]
-#[failure(Unavailable, "file")]
+#[failure(if source.kind() == std::io::ErrorKind::NotFound, NotFound, "file_not_found")]
+#[failure(Unavailable, "file_failed")]
 pub(super) struct FileError {
     action: &'static str,
     path: PathBuf,
@@ -111,7 +111,7 @@ pub(super) async fn tell(
         Outcome::NothingToDo => (RunReport::nothing_to_do(), None),
         Outcome::Ran(run) => {
             let tenants = RunView::tenants_of(&mut app.control, caller, run.id).await?;
-            (RunReport::of((*run).clone(), tenants), Some(run))
+            (RunReport::of((*run).clone(), rendered(tenants, on)), Some(run))
         }
     };
     for file in &args.reports {
@@ -130,7 +130,7 @@ pub(super) async fn tell(
     for tenant in &report.tenants {
         on.screen.note(&failure_text(tenant));
         if let Some(hint) = &tenant.hint {
-            on.screen.note(&format!("  {hint}"));
+            on.screen.note(&format!("  {}", hint.text));
         }
     }
     on.screen.thing(&report)?;
@@ -138,6 +138,18 @@ pub(super) async fn tell(
         Some(run) if !report.is_done() => Err(partial(&run, report.is_unreachable())),
         _ => Ok(Exit::Done),
     }
+}
+
+/// With what to do as commands, in every format.
+pub(super) fn rendered(mut tenants: Vec<RunTenantView>, on: &Invocation) -> Vec<RunTenantView> {
+    for hint in tenants.iter_mut().filter_map(|tenant| tenant.hint.as_mut()) {
+        hint.0 = on.screen.rendered(hint).into();
+    }
+    tenants
+}
+
+fn hint_of(tenant: &RunTenantView) -> &str {
+    tenant.hint.as_ref().map(|hint| &*hint.text).unwrap_or_default()
 }
 
 fn partial(run: &RunView, unreachable: bool) -> AnyFailure {
@@ -163,7 +175,7 @@ fn junit(report: &RunReport) -> String {
             TenantState::Failed => {
                 failures += 1;
                 let kind = escaped(tenant.sqlstate.as_deref().or(tenant.code.as_deref()).unwrap_or_default());
-                let hint = escaped(tenant.hint.as_deref().unwrap_or_default());
+                let hint = escaped(hint_of(tenant));
                 let _ = write!(
                     cases,
                     ">\n      <failure type=\"{kind}\" message=\"{message}\">{hint}</failure>\n    </testcase>\n"
@@ -243,7 +255,7 @@ fn markdown(report: &RunReport) -> String {
             cell(&tenant.slug),
             cell(tenant.sqlstate.as_deref().or(tenant.code.as_deref()).unwrap_or(tenant.state.as_str())),
             cell(tenant.message.as_deref().unwrap_or_default()),
-            cell(tenant.hint.as_deref().unwrap_or_default())
+            cell(hint_of(tenant))
         );
     }
     text

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::super::pages::{self, Found};
 use super::super::{CommandResult, Exit, Invocation, arguments, prompt};
 use super::how::PaceArgs;
-use super::report::{ReportArgs, tell};
+use super::report::{ReportArgs, rendered, tell};
 use super::views::{RunReport, WayBackView, notice_texts};
 use crate::app::App;
 use crate::features::fleet::{RunFilter, RunState, RunView, TenantState};
@@ -155,10 +155,10 @@ pub(super) async fn run(verb: RunsVerb, on: &Invocation) -> CommandResult {
 async fn show(app: &mut App, id: RunId, on: &Invocation) -> CommandResult {
     let caller = on.caller();
     let view = RunView::show(&mut app.control, &caller, id).await?;
-    let tenants = RunView::tenants_of(&mut app.control, &caller, id).await?;
+    let tenants = rendered(RunView::tenants_of(&mut app.control, &caller, id).await?, on);
     for tenant in tenants.iter().filter(|tenant| tenant.state == TenantState::Failed) {
         if let Some(hint) = &tenant.hint {
-            on.screen.note(&format!("{}: {hint}", tenant.slug));
+            on.screen.note(&format!("{}: {}", tenant.slug, hint.text));
         }
     }
     for text in notice_texts(&tenants, id) {

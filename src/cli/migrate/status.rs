@@ -40,7 +40,12 @@ pub(super) async fn run(args: StatusArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
     let sources = SourceArgs::default().with_settings(on)?;
-    let report = fleet::status(&mut app.control, &caller, (&args.tenants.wanted(), &sources)).await?;
+    let mut report = fleet::status(&mut app.control, &caller, (&args.tenants.wanted(), &sources)).await?;
+    for straggler in report.sets.iter_mut().flat_map(|set| &mut set.stragglers) {
+        if let Some(hint) = straggler.error.as_mut().and_then(|error| error.hint.as_mut()) {
+            *hint = on.screen.rendered(hint).into();
+        }
+    }
     let behind = report.behind();
     tell(&report, args.stragglers, on)?;
     if args.exit_code && behind > 0 {

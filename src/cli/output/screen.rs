@@ -8,14 +8,14 @@ use clap::ValueEnum;
 use clap::builder::StyledStr;
 use dialoguer::console::Term;
 
-use super::super::GlobalArgs;
+use super::super::{GlobalArgs, hint};
 use super::escape;
 use super::installation;
 use super::mask::masked;
 use super::pager::{Paging, Shown};
 use super::talk::{Notes, Talk};
-use crate::kernel::Failure;
 use crate::kernel::brief::bounded;
+use crate::kernel::{Failure, Hint};
 
 /// How data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -188,6 +188,12 @@ impl Screen {
     #[must_use]
     pub fn hint(&self, sentence: &str) -> String {
         installation::kept(sentence, &self.installation).into_owned()
+    }
+
+    /// A hint as a sentence, its command for the installation of this one.
+    #[must_use]
+    pub fn rendered(&self, hint: &Hint) -> String {
+        self.hint(&hint::sentence(hint))
     }
 
     /// Tells a person that something is odd; not with `--quiet`.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::hint;
 use super::super::output::{Column, Row};
 use crate::features::provisioning::{Changed, Member, Prospect, ProvisioningError};
 use crate::features::tenants::TenantState;
@@ -73,7 +74,7 @@ impl ChangedView {
             operation: error.operation(),
             code: Some(error.code()),
             error: Some(error.to_string()),
-            hint: error.hints().into_iter().next(),
+            hint: error.hints().first().map(hint::sentence),
             ..Self::without(slug, if is_skip(error) { "skipped" } else { "failed" })
         }
     }

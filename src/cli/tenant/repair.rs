@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::super::{CommandResult, Exit, Invocation};
+use super::super::{CommandResult, Exit, Invocation, hint};
 use super::{RepairArgs, Selected, TenantSelection};
 use crate::app::App;
 use crate::features::provisioning::{Mended, ProvisioningError, Repaired};
 use crate::features::tenants::TenantRef;
+use crate::kernel::hint::OperationAction;
 use crate::kernel::text::counted;
-use crate::kernel::{ErrorKind, Event, Failure, Progress};
+use crate::kernel::{ErrorKind, Event, Failure, Hint, Progress};
 
 /// Some tenants could not be repaired.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -20,7 +21,7 @@ struct NotRepaired {
     total: usize,
     /// Of which kind they all were, where nothing was done and all failed alike.
     alike: Option<ErrorKind>,
-    hints: Vec<String>,
+    hints: Vec<Hint>,
 }
 
 pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
@@ -82,7 +83,7 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
 struct Failures {
     count: usize,
     kinds: Vec<ErrorKind>,
-    hints: Vec<String>,
+    hints: Vec<Hint>,
     stopped: bool,
 }
 
@@ -93,7 +94,7 @@ impl Failures {
         if !self.kinds.contains(&error.kind()) {
             self.kinds.push(error.kind());
         }
-        let new: Vec<String> = error.hints().into_iter().filter(|it| !self.hints.contains(it)).collect();
+        let new: Vec<Hint> = error.hints().into_iter().filter(|it| !self.hints.contains(it)).collect();
         self.hints.extend(new);
     }
 
@@ -103,7 +104,7 @@ impl Failures {
         let mut hints = self.hints;
         hints.truncate(MOST_HINTS);
         if self.stopped {
-            hints.insert(0, "see why: nexus operation list --open".to_owned());
+            hints.insert(0, Hint::new("see why", OperationAction::ListOpen));
         }
         let alike = self.kinds.first().copied().filter(|_| all_failed && self.kinds.len() == 1);
         NotRepaired { failed: self.count, total, alike, hints }
@@ -126,7 +127,7 @@ fn in_order(asked: &TenantSelection, chosen: Vec<Selected>, to_repair: Vec<Tenan
 /// Why it failed, and the first thing to do.
 fn with_a_way_on(error: &ProvisioningError) -> String {
     match error.hints().first() {
-        Some(hint) => format!("{error} ({hint})"),
+        Some(hint) => format!("{error} ({})", hint::sentence(hint)),
         None => error.to_string(),
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::hint::realm_flag;
 use super::super::output::{Column, Row};
 use super::super::pages;
 use super::super::{CommandResult, Exit, Invocation};
@@ -19,7 +20,7 @@ pub(super) async fn can(args: CanArgs, on: &Invocation) -> CommandResult {
         on.screen.thing(&answer)?;
     }
     if args.explain {
-        on.screen.note(&sentence(&answer, told, &realm.place().flag()));
+        on.screen.note(&sentence(&answer, told, &realm_flag(&realm.place().hinted())));
     }
     Ok(if answer.allowed { Exit::Done } else { Exit::Refused })
 }

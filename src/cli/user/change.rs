@@ -1,5 +1,6 @@
 //! Changing, shutting out, deleting and erasing users.
 
+use super::super::hint::realm_flag;
 use super::super::{CommandResult, Exit, Invocation, prompt};
 use super::{DeleteArgs, OneArgs, PurgeArgs, RevokeSessionsArgs, UpdateArgs};
 use crate::features::iam::users::{self, UserUpdate};
@@ -44,7 +45,7 @@ pub(super) async fn delete(args: &DeleteArgs, on: &Invocation) -> CommandResult 
     let user = users::get(&mut realm, &caller, &args.user).await?;
     if !on.global.dry_run {
         let days = realm.rules().retention.as_secs() / 86_400;
-        let (email, at) = (shell::word(&user.email), realm.place().flag());
+        let (email, at) = (shell::word(&user.email), realm_flag(&realm.place().hinted()));
         let shown = format!("they can be undeleted for {days} days: nexus user undelete {email}{at}");
         let what = format!("deleting user {}", user.email);
         prompt::confirm_word(on, &what, &[shown], &user.email, args.confirm.as_deref())?;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::hint::realm_flag;
 use super::super::output::Thing;
 use super::super::{CommandResult, Exit, Invocation, secret_output};
 use super::{CreateArgs, password};
@@ -50,7 +51,8 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
             None => view.invitation = Some(token.text().expose_secret().to_owned()),
         }
     } else if invite && !on.global.dry_run {
-        let (email, flag) = (crate::kernel::shell::word(&view.user.email), realm.place().flag());
+        let (email, flag) =
+            (crate::kernel::shell::word(&view.user.email), realm_flag(&realm.place().hinted()));
         on.screen.note(&format!("create an invitation: nexus user invite {email}{flag} --reveal"));
     }
     on.screen.thing(&view)?;

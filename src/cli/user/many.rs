@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+use super::super::hint::realm_flag;
 use super::super::output::{Column, ListWriter, Row};
 use super::super::{CommandResult, Exit, Invocation, secret_output};
 use super::CreateArgs;
@@ -101,7 +102,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let incoming = prepare(lines, realm.rules().hasher.clone(), tell, on.global.dry_run);
     let mut import = Import { file, reveal: args.reveal, total, done: 0, made: 0, failed: 0, untold: 0 };
     let result = import.run(incoming, &mut realm, &caller, on).await;
-    import.end(result, &realm.place().flag(), on)
+    import.end(result, &realm_flag(&realm.place().hinted()), on)
 }
 
 /// Names that are not there stop everything before anything is made.

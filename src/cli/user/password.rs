@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::super::hint::realm_flag;
 use super::super::output::{Column, Row, Thing, time_text};
 use super::super::secret_output::{hand_over, new_file};
 use super::super::{CommandResult, Exit, Invocation, prompt, secret_input};
@@ -85,7 +86,7 @@ pub(super) async fn enrol(args: &EnrolArgs, on: &Invocation) -> CommandResult {
     on.screen.note(&format!(
         "it takes effect once a first code confirms it: nexus user factor confirm {}{}",
         crate::kernel::shell::word(&enrolment.email),
-        realm.place().flag()
+        realm_flag(&realm.place().hinted())
     ));
     Ok(Exit::Done)
 }

@@ -42,11 +42,11 @@ pub enum AuditError {
     /// The file of anchors to compare with holds none.
     #[error("{0} holds no anchor, so it proves nothing")]
     #[failure(Integrity, "audit_anchor_empty")]
-    #[hint("begin one: nexus audit anchor --file FILE")]
+    #[hint("start one" => AuditAction::Anchor)]
     NoAnchor(String),
     /// A file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
-    #[failure(if source.kind() == io::ErrorKind::NotFound, NotFound, "file_failed")]
+    #[failure(if source.kind() == io::ErrorKind::NotFound, NotFound, "file_not_found")]
     #[failure(Unavailable, "file_failed")]
     File { action: &'static str, path: PathBuf, source: io::Error },
     /// The new file could not be made.

@@ -10,28 +10,28 @@ pub enum Finding {
     /// The row does not follow from those before it: it was changed, or one before it was, with
     /// its hash.
     #[failure(Integrity, "audit_row_edited")]
-    #[hint(COMPARE)]
+    #[hint(COMPARE => AuditAction::VerifyExport)]
     #[details(self.facts())]
     Edited { position: i64 },
     /// Rows are gone from within.
     #[failure(Integrity, "audit_rows_missing")]
-    #[hint(COMPARE)]
+    #[hint(COMPARE => AuditAction::VerifyExport)]
     #[details(self.facts())]
     Missing { position: i64, until: i64 },
     /// The row stands at another position.
     #[failure(Integrity, "audit_row_reordered")]
-    #[hint(COMPARE)]
+    #[hint(COMPARE => AuditAction::VerifyExport)]
     #[details(self.facts())]
     Reordered { position: i64, found_at: i64 },
     /// A row that was not written as rows are.
     #[failure(Integrity, "audit_row_forged")]
-    #[hint(COMPARE)]
+    #[hint(COMPARE => AuditAction::VerifyExport)]
     #[details(self.facts())]
     Forged { position: i64 },
     /// Rows are gone from the end.
     #[failure(Integrity, "audit_tail_cut")]
     #[hint(if *anchored, "an export that was made before the anchor ends earlier: verify it with the anchors of its time")]
-    #[hint(else, COMPARE)]
+    #[hint(else, COMPARE => AuditAction::VerifyExport)]
     #[details(self.facts())]
     TailCut {
         position: i64,
@@ -42,7 +42,7 @@ pub enum Finding {
     },
     /// There is no row at all.
     #[failure(Integrity, "audit_wiped")]
-    #[hint(COMPARE)]
+    #[hint(COMPARE => AuditAction::VerifyExport)]
     #[details(self.facts())]
     Wiped {
         /// The last that is known to have been there; 0: none.
@@ -50,7 +50,7 @@ pub enum Finding {
     },
     /// The recorded end of the chain is not its end.
     #[failure(Integrity, "audit_head_changed")]
-    #[hint(COMPARE)]
+    #[hint(COMPARE => AuditAction::VerifyExport)]
     #[details(self.facts())]
     HeadChanged {
         /// The position of the last row.
@@ -58,12 +58,12 @@ pub enum Finding {
     },
     /// The chain fits, but is not the one that was anchored.
     #[failure(Integrity, "audit_rewritten")]
-    #[hint(COMPARE)]
+    #[hint(COMPARE => AuditAction::VerifyExport)]
     #[details(self.facts())]
     Rewritten { position: i64 },
     /// The anchor belongs to another installation.
     #[failure(Integrity, "audit_anchor_foreign")]
-    #[hint("see which context is used: nexus context show")]
+    #[hint("see which context is used" => PlatformAction::ShowContext)]
     #[details(self.facts())]
     ForeignAnchor {
         position: i64,
@@ -72,8 +72,7 @@ pub enum Finding {
     },
 }
 
-const COMPARE: &str =
-    "compare with an export from before, which is verified by nexus audit verify --file EXPORT";
+const COMPARE: &str = "compare with an export from before, once it is verified";
 
 impl std::error::Error for Finding {}
 

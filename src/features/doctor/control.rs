@@ -21,10 +21,12 @@ use crate::features::{record, tokens};
 use crate::infra::cluster::{self, ClusterError};
 use crate::infra::crypto::{MasterKey, MasterKeyId};
 use crate::infra::db::{CONTROL, DbError, PgConnection, REALM};
+use crate::kernel::Hint;
+use crate::kernel::hint::{FsckAction, LocalAction, PlatformAction};
 use crate::kernel::{Caller, ErrorKind, Failure};
 
 /// What sets up an installation, or brings it to this program's version.
-const SET_UP: &str = "nexus init";
+const SET_UP: PlatformAction = PlatformAction::SetUp;
 /// What is said to have not been looked at where the list of them could not be read.
 const SERVERS: &str = "registered servers";
 const STORES: &str = "registered stores";
@@ -69,11 +71,17 @@ impl Seen {
 }
 
 /// Everything in a group that was not looked at.
-pub(super) fn skip(group: Group, but: &[&str], subject: &str, why: &str, mend: Option<&str>) -> Vec<Finding> {
+pub(super) fn skip(
+    group: Group,
+    but: &[&str],
+    subject: &str,
+    why: &str,
+    mend: Option<&Hint>,
+) -> Vec<Finding> {
     let left = CHECKS.iter().filter(|check| check.group == group && !but.contains(&check.name));
     left.map(|check| {
         let finding = Finding::skipped(group, check.name, subject, why);
-        Finding { mend: mend.map(str::to_owned), ..finding }
+        Finding { mend: mend.cloned(), ..finding }
     })
     .collect()
 }
@@ -130,7 +138,7 @@ pub(super) async fn examine(patient: &Patient, key: Option<Arc<dyn MasterKey>>, 
         Ok(answer) => answer,
         Err(finding) => {
             let why = "the control database cannot be reached";
-            let new = finding.mend.as_deref() == Some(SET_UP);
+            let new = finding.mend == Some(SET_UP.into());
             let mut findings = vec![finding];
             findings.extend(skip(Group::Control, &["reachable"], &subject.name, why, None));
             return Seen { new, ..unseen(findings, why, patient) };
@@ -152,12 +160,12 @@ pub(super) async fn examine(patient: &Patient, key: Option<Arc<dyn MasterKey>>, 
 }
 
 fn unseen(mut findings: Vec<Finding>, why: &str, patient: &Patient) -> Seen {
-    let mend = patient.stack.is_some().then_some("nexus local up");
+    let mend = patient.stack.is_some().then(|| Hint::from(LocalAction::Start));
     for finding in findings.iter_mut().filter(|finding| finding.kind.is_none()) {
-        finding.mend = mend.map(str::to_owned);
+        finding.mend.clone_from(&mend);
     }
     for group in [Group::Tenants, Group::Audit] {
-        findings.extend(skip(group, &[], "control database", why, mend));
+        findings.extend(skip(group, &[], "control database", why, mend.as_ref()));
     }
     Seen { findings, ..Seen::default() }
 }
@@ -177,7 +185,7 @@ async fn read(
         seen.new = true;
         let why = "the control database is not set up";
         for group in [Group::Tenants, Group::Audit] {
-            seen.findings.extend(skip(group, &[], "control database", why, Some(SET_UP)));
+            seen.findings.extend(skip(group, &[], "control database", why, Some(&SET_UP.into())));
         }
         return;
     }
@@ -229,7 +237,7 @@ async fn record(subject: &Subject, key: Option<&Arc<dyn MasterKey>>, control: &m
             let first = flaws.into_iter().take(3).collect::<Vec<_>>().join("; ");
             let found = if more > 0 { format!("{first}; and {more} more") } else { first };
             Finding::problem((Group::Control, NAME), ErrorKind::Integrity, &subject.name, found)
-                .mend("nexus fsck")
+                .mend(FsckAction::Inspect)
         }
     }
 }
@@ -262,9 +270,8 @@ pub(super) async fn age(
     };
     match tokio::time::timeout(patience, looking).await {
         Ok(Ok(None)) => Finding::ok(PLACE.0, PLACE.1, subject, "no server has seen a later change"),
-        Ok(Ok(Some(older))) => {
-            Finding::problem(PLACE, ErrorKind::Integrity, subject, older.to_string()).mend("nexus fsck")
-        }
+        Ok(Ok(Some(older))) => Finding::problem(PLACE, ErrorKind::Integrity, subject, older.to_string())
+            .mend(FsckAction::Inspect),
         Ok(Err(error)) => Finding::unseen(PLACE, subject, &error.to_string()),
         Err(_) => Finding::unseen(PLACE, subject, "no answer"),
     }
@@ -283,9 +290,8 @@ async fn migrations(
         Err(error) => {
             let finding = server::failed(subject, "migrations", error);
             match error {
-                InstallationError::Ahead { .. } => {
-                    finding.mend("nexus version  # use the newer nexus that made it so")
-                }
+                InstallationError::Ahead { .. } => finding
+                    .mend(Hint::new("use the newer nexus that made it so", PlatformAction::ShowVersion)),
                 InstallationError::NotInitialised { .. } | InstallationError::Behind { .. } => {
                     finding.mend(SET_UP)
                 }

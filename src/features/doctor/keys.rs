@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::model::{Finding, Group};
 use super::patient::Patient;
 use crate::infra::crypto::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
+use crate::kernel::Hint;
+use crate::kernel::hint::PlatformAction;
 use crate::kernel::{ErrorKind, Failure, shell};
 use crate::settings::SecretRef;
 
@@ -31,7 +33,7 @@ pub(super) fn examine(patient: &Patient) -> (Option<Arc<dyn MasterKey>>, Finding
         }
         Some(Err(failure)) => {
             let finding = Finding::failure((GROUP, "file"), subject, failure.get());
-            let mend = finding.mend.clone().unwrap_or_else(|| "nexus config show".to_owned());
+            let mend = finding.mend.clone().unwrap_or_else(|| PlatformAction::ShowSettings.into());
             (None, Finding { kind: Some(ErrorKind::Integrity), ..finding }.mend(mend))
         }
         None => (None, Finding::skipped(GROUP, "file", subject, "it was not checked")),
@@ -73,13 +75,13 @@ fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
         Err(error) => {
             let finding = problem(error.to_string());
             let mend = match &error {
-                MasterKeyError::Missing(_) => format!(
-                    "cp /from/where/you/keep/it {pasted} && chmod 600 {pasted}  # on a new installation: nexus init"
-                ),
+                MasterKeyError::Missing(_) => Hint::from(format!(
+                    "cp /from/where/you/keep/it {pasted} && chmod 600 {pasted}  # or set a new installation up"
+                )),
                 MasterKeyError::Text { .. } => {
-                    format!("cp /from/where/you/keep/it {pasted} && chmod 600 {pasted}")
+                    format!("cp /from/where/you/keep/it {pasted} && chmod 600 {pasted}").into()
                 }
-                other => other.hints().into_iter().next().unwrap_or_else(|| format!("ls -l {pasted}")),
+                other => other.hints().into_iter().next().unwrap_or_else(|| format!("ls -l {pasted}").into()),
             };
             (None, finding.mend(mend))
         }
@@ -91,7 +93,9 @@ pub(super) fn not_made(patient: &Patient) -> Option<Finding> {
     let SecretRef::File(path) = &patient.settings.as_ref().ok()?.keys.master.reference else { return None };
     let gone = fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     let found = "not created yet, and nothing is sealed";
-    gone.then(|| Finding::warning(GROUP, "file", path.display().to_string(), found).mend("nexus init"))
+    gone.then(|| {
+        Finding::warning(GROUP, "file", path.display().to_string(), found).mend(PlatformAction::SetUp)
+    })
 }
 
 /// Whether the key at hand is the one that the control database names; `None`: it names none.
@@ -105,6 +109,8 @@ pub(super) fn same(at_hand: Option<&MasterKeyId>, recorded: Option<&MasterKeyId>
     }
     let found =
         format!("secrets are sealed with {recorded}, but the key in use is {at_hand}: none can be opened");
-    Finding::problem((GROUP, "recorded"), ErrorKind::Integrity, recorded.to_string(), found)
-        .mend(format!("nexus config show  # name the file of key {recorded}, or put it back"))
+    Finding::problem((GROUP, "recorded"), ErrorKind::Integrity, recorded.to_string(), found).mend(Hint::new(
+        format!("name the file of key {recorded}, or put it back"),
+        PlatformAction::ShowSettings,
+    ))
 }

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::model::{Finding, Group};
 use crate::infra::crypto::random;
+use crate::kernel::hint::{PlatformAction, Shell};
 use crate::kernel::{ErrorKind, shell};
 
 const GROUP: Group = Group::Machine;
@@ -117,16 +118,12 @@ fn completion() -> Finding {
     let shell = env::var("SHELL").unwrap_or_default();
     let name = shell.rsplit('/').next().unwrap_or_default().to_owned();
     let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let (files, teach): (&[&str], &str) = match name.as_str() {
-        "bash" => (
-            &[".bashrc", ".bash_profile", ".local/share/bash-completion/completions/nexus"],
-            "echo 'source <(nexus completions bash)' >> ~/.bashrc",
-        ),
-        "zsh" => (&[".zshrc", ".zprofile"], "echo 'source <(nexus completions zsh)' >> ~/.zshrc"),
-        "fish" => (
-            &[".config/fish/config.fish", ".config/fish/completions/nexus.fish"],
-            "nexus completions fish > ~/.config/fish/completions/nexus.fish",
-        ),
+    let (files, teach): (&[&str], Shell) = match name.as_str() {
+        "bash" => {
+            (&[".bashrc", ".bash_profile", ".local/share/bash-completion/completions/nexus"], Shell::Bash)
+        }
+        "zsh" => (&[".zshrc", ".zprofile"], Shell::Zsh),
+        "fish" => (&[".config/fish/config.fish", ".config/fish/completions/nexus.fish"], Shell::Fish),
         _ => return Finding::skipped(GROUP, "completion", "shell", "not a shell that nexus completes in"),
     };
     let system = ["/usr/share/bash-completion/completions/nexus", "/etc/bash_completion.d/nexus.bash"];
@@ -135,7 +132,8 @@ fn completion() -> Finding {
     if taught {
         return Finding::ok(GROUP, "completion", name, "completes commands and names");
     }
-    Finding::ok(GROUP, "completion", name, "does not complete nexus yet").mend(teach)
+    Finding::ok(GROUP, "completion", name, "does not complete nexus yet")
+        .mend(PlatformAction::TeachShell(teach))
 }
 
 /// Whether a small file speaks of nexus.

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::hint::PlatformAction;
+use crate::kernel::{ErrorKind, Failure, Hint};
 
 /// What a check is about: the first half of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -191,9 +192,9 @@ pub struct Finding {
     pub result: Outcome,
     /// What was found; never a secret.
     pub found: String,
-    /// What to type to mend it; after a `#` come words for a person.
+    /// What mends it: an action, or a line for a shell; words say what else there is to know.
     #[serde(rename = "fix")]
-    pub mend: Option<String>,
+    pub mend: Option<Hint>,
     /// What sort of failure a problem is.
     #[serde(skip)]
     pub kind: Option<ErrorKind>,
@@ -244,7 +245,8 @@ impl Finding {
     /// It could not be looked at, and nothing else says why: not known to be well.
     pub(super) fn unseen(place: (Group, &str), subject: impl Into<String>, why: &str) -> Self {
         let found = format!("could not be checked: {why}");
-        Self::problem(place, ErrorKind::Unavailable, subject, found).mend("nexus doctor  # again")
+        Self::problem(place, ErrorKind::Unavailable, subject, found)
+            .mend(Hint::new("again", PlatformAction::Examine))
     }
 
     /// What a failure says, as a problem; its first hint is the mend.
@@ -258,9 +260,9 @@ impl Finding {
         Self { kind: Some(kind), ..self }
     }
 
-    /// With what to type to mend it.
-    pub(super) fn mend(self, command: impl Into<String>) -> Self {
-        Self { mend: Some(command.into()), ..self }
+    /// With what mends it.
+    pub(super) fn mend(self, hint: impl Into<Hint>) -> Self {
+        Self { mend: Some(hint.into()), ..self }
     }
 }
 

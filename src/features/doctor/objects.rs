@@ -9,6 +9,8 @@ use super::server;
 use crate::features::placement::DEFAULT;
 use crate::infra::objects::{ObjectError, ObjectStore, clock};
 use crate::kernel::ErrorKind;
+use crate::kernel::Hint;
+use crate::kernel::hint::{LocalAction, PlaceAction, PlaceKind, PlatformAction};
 
 const GROUP: Group = Group::Store;
 /// HTTP's date counts whole seconds (RFC 9110, section 5.6.7).
@@ -54,12 +56,12 @@ pub(super) async fn examine(store: StoreSubject, patience: std::time::Duration) 
 
 fn down(store: &StoreSubject, found: String) -> Finding {
     let mend = match (store.embedded, store.name.as_str()) {
-        (true, _) => "nexus local up".to_owned(),
-        (_, DEFAULT) => format!(
+        (true, _) => Hint::from(LocalAction::Start),
+        (_, DEFAULT) => Hint::from(format!(
             "curl -sI {}  # start the store, or correct [context.NAME.store] endpoint",
             store.driver.endpoint()
-        ),
-        (_, name) => format!("nexus store check {name}"),
+        )),
+        (_, name) => PlaceAction::Check(PlaceKind::Store, Some(name.to_owned())).into(),
     };
     Finding::problem((GROUP, "reachable"), ErrorKind::Unavailable, &store.name, found).mend(mend)
 }
@@ -68,10 +70,11 @@ fn refused(store: &StoreSubject, error: &ObjectError) -> Finding {
     let finding = down(store, error.to_string());
     match (error, store.name.as_str()) {
         (ObjectError::Refused { .. }, DEFAULT) => {
-            finding.mend("nexus config show  # correct what [context.NAME.store] admin_token refers to")
+            let correct = "correct what [context.NAME.store] admin_token refers to";
+            finding.mend(Hint::new(correct, PlatformAction::ShowSettings))
         }
         (ObjectError::Refused { .. }, name) => {
-            finding.mend(format!("nexus store update {name} --secret-stdin"))
+            finding.mend(PlaceAction::SetCredentials(PlaceKind::Store, Some(name.to_owned())))
         }
         _ => finding,
     }
@@ -91,7 +94,8 @@ fn tls(name: &str, endpoint: &str) -> Finding {
         return Finding::ok(GROUP, "tls", name, "not encrypted, on this machine");
     }
     let found = format!("keys and objects go to {host} without encryption");
-    Finding::warning(GROUP, "tls", name, found).mend("nexus config show  # give the endpoint as https://")
+    Finding::warning(GROUP, "tls", name, found)
+        .mend(Hint::new("give the endpoint as https://", PlatformAction::ShowSettings))
 }
 
 fn keys(store: &StoreSubject) -> Finding {
@@ -99,8 +103,10 @@ fn keys(store: &StoreSubject) -> Finding {
         return Finding::ok(GROUP, "keys", &store.name, "every tenant has a key of its own");
     }
     let found = "every tenant has the same key: they are not isolated here";
-    Finding::warning(GROUP, "keys", &store.name, found)
-        .mend(format!("nexus store drain {}  # and add one that makes a key for each tenant", store.name))
+    Finding::warning(GROUP, "keys", &store.name, found).mend(Hint::new(
+        "and add one that makes a key for each tenant",
+        PlaceAction::Drain(PlaceKind::Store, store.name.clone()),
+    ))
 }
 
 #[cfg(test)]

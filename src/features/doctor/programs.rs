@@ -59,7 +59,7 @@ fn judge_one(program: &Program, newest: Option<PgVersion>) -> Finding {
     let install = format!("apt-get install postgresql-client-{needed}  # or brew install libpq");
     let Some(place) = &program.place else {
         let use_of =
-            if name == "psql" { "nexus tenant psql cannot run" } else { "backups cannot be made here" };
+            if name == "psql" { "no session can be opened here" } else { "backups cannot be made here" };
         return Finding::warning(GROUP, name, name, format!("not on PATH: {use_of}")).mend(install);
     };
     let subject = place.display().to_string();
@@ -104,7 +104,7 @@ mod tests {
     fn a_dump_needs_a_program_that_is_as_new_as_the_server() {
         let old = judged("pg_dump", "16.16", "17.12");
         assert_eq!(old.result, Outcome::Problem);
-        assert_eq!(old.mend.unwrap(), "apt-get install postgresql-client-17  # or brew install libpq");
+        assert_eq!(old.mend.unwrap().text, "apt-get install postgresql-client-17  # or brew install libpq");
         assert_eq!(judged("psql", "16.16", "17.12").result, Outcome::Ok);
         assert_eq!(judged("pg_dump", "18.7", "17.12").result, Outcome::Ok);
     }
@@ -113,6 +113,6 @@ mod tests {
     fn a_program_with_a_known_hole_is_named_with_the_release_that_mends_it() {
         let finding = judged("pg_restore", "15.18", "15.18");
         assert_eq!(finding.result, Outcome::Warning);
-        assert!(finding.found.contains("CVE-2026-116314") && finding.mend.unwrap().contains("15.20"));
+        assert!(finding.found.contains("CVE-2026-116314") && finding.mend.unwrap().text.contains("15.20"));
     }
 }

@@ -9,7 +9,8 @@ use super::releases::{self, Side};
 use super::store::ServerFacts;
 use crate::features::local::PgVersion;
 use crate::infra::db::{DbError, Host, ServerAddress};
-use crate::kernel::{ErrorKind, Failure, shell};
+use crate::kernel::hint::{LocalAction, PlatformAction, StatementServer, Statements};
+use crate::kernel::{ErrorKind, Failure, Hint};
 
 /// The oldest major version that serves.
 const OLDEST: u32 = 15;
@@ -47,28 +48,18 @@ impl Subject {
         Finding::problem((self.group, check), kind, &self.name, found)
     }
 
-    /// A command that runs SQL there as a superuser.
-    pub(super) fn psql(&self, sql: &str) -> String {
+    /// What runs a statement there as a superuser.
+    pub(super) fn psql(&self, sql: &str) -> Hint {
         self.psql_in("postgres", &[sql])
     }
 
     /// The same in one of the server's databases, for statements that cannot share a transaction.
-    pub(super) fn psql_in(&self, database: &str, statements: &[&str]) -> String {
-        let orders: Vec<String> = statements.iter().map(|sql| format!("-c {}", quoted(sql))).collect();
-        let orders = orders.join(" ");
-        if self.embedded {
-            let place =
-                if database == "postgres" { String::new() } else { format!("-d {} ", shell::word(database)) };
-            return format!("nexus local psql -- {place}{orders}");
-        }
-        let ServerAddress { host, port, user, .. } = &self.address;
-        let (host, user) = (host.to_string(), shell::word(user));
-        let (host, database) = (shell::word(&host), shell::word(database));
-        format!("psql -h {host} -p {port} -U {user} -d {database} {orders}")
+    pub(super) fn psql_in(&self, database: &str, statements: &[&str]) -> Hint {
+        self::statements(&self.address, self.embedded, database, statements)
     }
 
-    /// A command that gives a setting another value, where it was set.
-    fn set(&self, facts: &ServerFacts, name: &str, value: &str) -> String {
+    /// What gives a setting another value, where it was set.
+    fn set(&self, facts: &ServerFacts, name: &str, value: &str) -> Hint {
         if facts.own_settings.iter().any(|own| own == name) {
             let ServerAddress { database, user, .. } = &self.address;
             return self.psql(&format!(
@@ -86,11 +77,14 @@ impl Subject {
         let finding = Finding { kind: Some(ErrorKind::Unavailable), ..finding };
         let ServerAddress { host, port, .. } = &self.address;
         match error {
-            DbError::LoginRefused { .. } if self.embedded => finding.mend("nexus local logs postgres"),
-            DbError::LoginRefused { user, .. } => {
-                finding.mend(format!("nexus config show  # correct the password of {user}, or its file"))
+            DbError::LoginRefused { .. } if self.embedded => {
+                finding.mend(LocalAction::Logs(Some("postgres".to_owned())))
             }
-            _ if self.embedded => finding.mend("nexus local up"),
+            DbError::LoginRefused { user, .. } => finding.mend(Hint::new(
+                format!("correct the password of {user}, or its file"),
+                PlatformAction::ShowSettings,
+            )),
+            _ if self.embedded => finding.mend(LocalAction::Start),
             _ => finding
                 .mend(format!("pg_isready -h {host} -p {port}  # start the server, or correct its address")),
         }
@@ -108,11 +102,19 @@ impl Subject {
     }
 }
 
-/// A statement as one word of a shell: in double quotes, which are easy to read, where nothing in it
-/// means anything to a shell within them.
-fn quoted(sql: &str) -> String {
-    let steers = |c: char| matches!(c, '"' | '$' | '`' | '\\' | '!');
-    if sql.contains(steers) { shell::word(sql).into_owned() } else { format!("\"{sql}\"") }
+/// What runs statements on a server, for a person who may log in there.
+pub(super) fn statements(
+    address: &ServerAddress,
+    embedded: bool,
+    database: &str,
+    statements: &[&str],
+) -> Hint {
+    let ServerAddress { host, port, user, .. } = address;
+    let (host, user) = (host.to_string(), user.clone());
+    let server = (!embedded).then_some(StatementServer { host, port: *port, user });
+    let statements = statements.iter().map(|sql| (*sql).to_owned()).collect();
+    let statements = Statements { server, database: database.to_owned(), statements };
+    PlatformAction::RunStatements(statements).into()
 }
 
 /// The version that a server's number stands for (manual, chapter 20.15).
@@ -176,6 +178,11 @@ pub(super) fn is_here(host: &str) -> bool {
     host.starts_with('/') || host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
 }
 
+fn verify_full(subject: &Subject) -> Hint {
+    let words = format!("set tls = \"verify-full\" for {}", subject.name);
+    Hint::new(words, PlatformAction::ShowSettings)
+}
+
 fn tls(subject: &Subject, facts: &ServerFacts) -> Finding {
     match &subject.address.host {
         Host::Socket(_) => subject.ok("tls", "a socket of this machine"),
@@ -183,12 +190,12 @@ fn tls(subject: &Subject, facts: &ServerFacts) -> Finding {
             Some("verify-full") => subject.ok("tls", "encrypted, and the server proved its name"),
             _ => subject
                 .warning("tls", "encrypted, but the server is not asked who it is")
-                .mend(format!("nexus config show  # set tls = \"verify-full\" for {}", subject.name)),
+                .mend(verify_full(subject)),
         },
         Host::Tcp(host) if is_here(host) => subject.ok("tls", "not encrypted, on this machine"),
         Host::Tcp(host) => subject
             .warning("tls", format!("passwords and data go to {host} without encryption"))
-            .mend(format!("nexus config show  # set tls = \"verify-full\" for {}", subject.name)),
+            .mend(verify_full(subject)),
     }
 }
 

@@ -17,7 +17,8 @@ use super::{keys, machine, programs, settings, stack, stoppers};
 use crate::features::placement::DEFAULT;
 use crate::infra::crypto::MasterKey;
 use crate::infra::db::Host;
-use crate::kernel::{ErrorKind, shell};
+use crate::kernel::ErrorKind;
+use crate::kernel::hint::{LocalAction, PlatformAction};
 
 /// How long one server, store or program is waited for. What comes one after another (secrets, the
 /// control database, registered servers) stays within ten seconds together.
@@ -135,7 +136,8 @@ async fn default_cluster(patient: &Patient, only: &Only) -> Option<(String, Seen
             cluster(&Subject { group, name: DEFAULT.to_owned(), address, embedded, budget: None }).await
         }
         Err(why) => {
-            let findings = skip(Group::Cluster, &[], DEFAULT, why, embedded.then_some("nexus local up"));
+            let findings =
+                skip(Group::Cluster, &[], DEFAULT, why, embedded.then(|| LocalAction::Start.into()).as_ref());
             SeenCluster { findings, facts: None, world: Vec::new() }
         }
     };
@@ -190,7 +192,7 @@ fn template(name: &str, patient: &Patient, control: &Seen, facts: &ServerFacts) 
     let Some(row) = control.templates.iter().find(ready) else {
         let found = "none at the newest version: the next create builds it first";
         let finding = Finding::warning(Group::Cluster, CHECK, name, found);
-        return if name == DEFAULT { finding.mend("nexus init") } else { finding };
+        return if name == DEFAULT { finding.mend(PlatformAction::SetUp) } else { finding };
     };
     if facts.templates.contains(&row.database_name) {
         return Finding::ok(Group::Cluster, CHECK, name, format!("{} is current", row.database_name));
@@ -200,16 +202,10 @@ fn template(name: &str, patient: &Patient, control: &Seen, facts: &ServerFacts) 
     let sql = format!("delete from control.templates where database_name = '{}'", row.database_name);
     let finding = Finding::problem((Group::Cluster, CHECK), ErrorKind::Integrity, name, found);
     match &patient.control {
-        Ok(it) if patient.stack.is_some() => {
-            finding.mend(format!("nexus local psql -- -d {} -c \"{sql}\"", shell::word(&it.database)))
+        Ok(it) => {
+            let embedded = patient.stack.is_some();
+            finding.mend(server::statements(it, embedded, &it.database, &[&sql]))
         }
-        Ok(it) => finding.mend(format!(
-            "psql -h {} -p {} -U {} -d {} -c \"{sql}\"",
-            it.host,
-            it.port,
-            shell::word(&it.user),
-            shell::word(&it.database)
-        )),
         Err(_) => finding,
     }
 }
@@ -224,7 +220,9 @@ async fn default_store(patient: &Patient, only: &Only) -> Option<Vec<Finding>> {
             let (name, driver) = (DEFAULT.to_owned(), Arc::clone(driver));
             objects::examine(StoreSubject { name, driver, shared_key: false, embedded }, PATIENCE).await
         }
-        Err(why) => skip(Group::Store, &[], DEFAULT, why, embedded.then_some("nexus local up")),
+        Err(why) => {
+            skip(Group::Store, &[], DEFAULT, why, embedded.then(|| LocalAction::Start.into()).as_ref())
+        }
     })
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::model::{Finding, Group, Outcome};
 use super::patient::Patient;
+use crate::kernel::Hint;
+use crate::kernel::hint::PlatformAction;
 use crate::kernel::{ErrorKind, Failure, shell};
 use crate::settings::{Origin, SettingsError, Target, environment};
 
@@ -40,8 +42,10 @@ fn file(patient: &Patient) -> Vec<Finding> {
             match (fault, finding.mend.clone()) {
                 // The hint of a file that is not trusted is a command already.
                 (SettingsError::Untrusted { .. }, Some(hint)) => finding.mend(hint),
-                (SettingsError::NoFile { .. }, Some(hint)) => finding.mend(format!("ls {pasted}  # {hint}")),
-                (_, Some(hint)) => finding.mend(format!("{edit}  # {hint}")),
+                (SettingsError::NoFile { .. }, Some(hint)) => {
+                    finding.mend(format!("ls {pasted}  # {}", hint.text))
+                }
+                (_, Some(hint)) => finding.mend(format!("{edit}  # {}", hint.text)),
                 (_, None) => finding.mend(edit),
             }
         })
@@ -115,9 +119,9 @@ fn context(patient: &Patient) -> Finding {
         }
         Err(Some(fault)) => {
             let finding = Finding::failure((GROUP, "context"), subject, fault);
-            let hint = finding.mend.clone().unwrap_or_default();
+            let words = finding.mend.clone().map(|hint| hint.text).unwrap_or_default();
             Finding { kind: Some(ErrorKind::Invalid), ..finding }
-                .mend(format!("nexus context list  # {hint}"))
+                .mend(Hint::new(words, PlatformAction::ListContexts))
         }
         Err(None) => Finding::skipped(GROUP, "context", subject, "the settings are not valid"),
     }
@@ -135,7 +139,8 @@ fn secrets(patient: &Patient) -> Vec<Finding> {
                 } else {
                     ErrorKind::Invalid
                 };
-                let mend = finding.mend.clone().unwrap_or_else(|| format!("nexus config show  # {place}"));
+                let mend =
+                    finding.mend.clone().unwrap_or_else(|| Hint::new(place, PlatformAction::ShowSettings));
                 Finding { kind: Some(kind), ..finding }.mend(mend)
             }
         }
@@ -165,7 +170,7 @@ fn variables(patient: &Patient) -> Vec<Finding> {
                 _ => "environment",
             };
             let finding = Finding::failure((GROUP, "variables"), name, fault);
-            let hint = fault.hints().into_iter().next().unwrap_or_default();
+            let hint = fault.hints().into_iter().next().map(|hint| hint.text).unwrap_or_default();
             Finding { kind: Some(ErrorKind::Invalid), ..finding }.mend(format!("unset {name}  # {hint}"))
         })
         .collect();

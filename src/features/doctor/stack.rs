@@ -8,6 +8,8 @@ use std::path::Path;
 use super::model::{Finding, Group};
 use super::patient::Patient;
 use crate::features::local::{LocalError, LocalStack, PartState, StackState, StatusView};
+use crate::kernel::Hint;
+use crate::kernel::hint::LocalAction;
 use crate::kernel::{ErrorKind, shell};
 
 const GROUP: Group = Group::Local;
@@ -45,10 +47,12 @@ fn state(stack: &LocalStack, status: Result<StatusView, LocalError>) -> Finding 
     };
     match status.state {
         StackState::Running => Finding::ok(GROUP, "state", subject, "running"),
-        StackState::Starting => Finding::warning(GROUP, "state", subject, "starting").mend("nexus local up"),
+        StackState::Starting => {
+            Finding::warning(GROUP, "state", subject, "starting").mend(LocalAction::Start)
+        }
         StackState::Stopped if status.postgres.state == PartState::Orphaned => {
             let found = "PostgreSQL runs without the daemon, which was killed";
-            Finding::warning(GROUP, "state", subject, found).mend("nexus local up")
+            Finding::warning(GROUP, "state", subject, found).mend(LocalAction::Start)
         }
         StackState::Stopped if stack.has_data() => {
             Finding::ok(GROUP, "state", subject, "stopped; the next command starts it")
@@ -63,7 +67,7 @@ fn state(stack: &LocalStack, status: Result<StatusView, LocalError>) -> Finding 
             ];
             let found = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
             Finding::problem((GROUP, "state"), ErrorKind::Unavailable, subject, found)
-                .mend("nexus local logs  # then nexus local down && nexus local up")
+                .mend(Hint::new("then stop it and start it again", LocalAction::Logs(None)))
         }
     }
 }

@@ -39,7 +39,7 @@ fn collations(subject: &Subject, seen: &Stoppers) -> Finding {
     );
     let reindex = format!("reindex database {}", identifier(first));
     let refresh = format!("alter database {} refresh collation version", identifier(first));
-    let mend = format!("{}  # and so in each", subject.psql_in(first, &[&reindex, &refresh]));
+    let mend = subject.psql_in(first, &[&reindex, &refresh]).saying("and so in each");
     if seen.collations.iter().any(|name| name.starts_with("template") || name.starts_with("nxt")) {
         return subject.problem("collation", ErrorKind::Unavailable, found).mend(mend);
     }
@@ -55,9 +55,7 @@ fn prepared(subject: &Subject, seen: &Stoppers) -> Finding {
         some(&seen.prepared)
     );
     let fix = format!("rollback prepared {}", literal(gid));
-    subject
-        .warning("prepared", found)
-        .mend(format!("{}  # or commit prepared", subject.psql_in(database, &[&fix])))
+    subject.warning("prepared", found).mend(subject.psql_in(database, &[&fix]).saying("or commit prepared"))
 }
 
 fn locks(subject: &Subject, seen: &Stoppers) -> Finding {
@@ -82,7 +80,7 @@ fn slots(subject: &Subject, seen: &Stoppers) -> Finding {
     };
     let found = format!("replication slots hold the log back, which fills the disk: {}", some(&seen.slots));
     let fix = format!("select pg_drop_replication_slot({})", literal(first));
-    subject.warning("slots", found).mend(format!("{}  # if nobody needs it", subject.psql(&fix)))
+    subject.warning("slots", found).mend(subject.psql(&fix).saying("if nobody needs it"))
 }
 
 fn age(subject: &Subject, seen: &Stoppers) -> Finding {
@@ -118,7 +116,7 @@ fn files(subject: &Subject, seen: &Stoppers) -> Finding {
     let found = format!("the server's next start or reload will reject: {}", some(&seen.files));
     subject
         .warning("files", found)
-        .mend(format!("{}  # after the file was corrected", subject.psql("select pg_reload_conf()")))
+        .mend(subject.psql("select pg_reload_conf()").saying("after the file was corrected"))
 }
 
 fn login(subject: &Subject, seen: &Stoppers) -> Finding {

@@ -4,6 +4,7 @@ use super::model::{Finding, Group};
 use super::store;
 use crate::infra::db::PgConnection;
 use crate::kernel::ErrorKind;
+use crate::kernel::hint::{AuditAction, OperationAction, TenantAction};
 
 /// Minutes after which an operation should be over.
 const LONG: i32 = 15;
@@ -23,7 +24,7 @@ pub(super) async fn operations(control: &mut PgConnection) -> Vec<Finding> {
                 let found =
                     format!("{} of tenant {} is {} after {} minutes", it.kind, it.slug, it.state, it.minutes);
                 Finding::warning(Group::Tenants, NAME, it.id.to_string(), found)
-                    .mend(format!("nexus operation resume {}", it.id))
+                    .mend(OperationAction::Resume(it.id.into()))
             })
             .collect(),
     }
@@ -42,7 +43,7 @@ pub(super) async fn trash(control: &mut PgConnection) -> Finding {
             "trash",
             format!("due to be purged: {}", slugs.join(", ")),
         )
-        .mend("nexus tenant purge --due"),
+        .mend(TenantAction::PurgeDue),
     }
 }
 
@@ -55,7 +56,7 @@ pub(super) async fn audit(control: &mut PgConnection) -> Finding {
         Ok(head) => head,
     };
     let broken = |found: String| {
-        Finding::problem(PLACE, ErrorKind::Integrity, "audit log", found).mend("nexus audit verify")
+        Finding::problem(PLACE, ErrorKind::Integrity, "audit log", found).mend(AuditAction::Verify)
     };
     match (head.head, head.last) {
         (None, _) => {

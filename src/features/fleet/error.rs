@@ -19,15 +19,15 @@ pub enum FleetError {
     /// No such run.
     #[error("no run {id}")]
     #[failure(NotFound, "run_not_found")]
-    #[hint("see which there are: nexus migrate runs list")]
+    #[hint("see which there are" => RunAction::List)]
     #[details(run = id)]
     NoRun { id: RunId },
     /// Another run is in progress.
     #[error("run {id} is in progress")]
     #[failure(Busy, "run_under_way")]
-    #[hint(if *other, "it has other files or tenants than this command: nexus migrate runs show {id}")]
-    #[hint(if !*other, "wait for it: --lock-wait 10m")]
-    #[hint(if !*other, "see how far it is: nexus migrate runs show {id}")]
+    #[hint(if *other, "it has other files or tenants than this command" => RunAction::Show(*id))]
+    #[hint(if !*other, "wait for it" => With::LockWait)]
+    #[hint(if !*other, "see how far it is" => RunAction::Show(*id))]
     #[details(run = id)]
     Busy {
         id: RunId,
@@ -35,19 +35,19 @@ pub enum FleetError {
         other: bool,
     },
     /// A version without a set that it is of.
-    #[error("--to names a version of one set, but not which set")]
+    #[error("a version is that of one set, but not which set")]
     #[failure(Invalid, "set_missing")]
-    #[hint("say of which: --set NAME")]
+    #[hint("say of which" => With::Set)]
     ToOfWhich,
     /// A set has no such version.
     #[error("set {set} has no version {version}")]
     #[failure(NotFound, "version_not_found")]
-    #[hint("see which there are: nexus migrate set show {set}")]
+    #[hint("see which there are" => SetAction::Show(set.clone()))]
     NoVersion { set: String, version: i64 },
     /// A wave names what cannot be a tenant.
     #[error("{name:?} is not a tenant's name")]
     #[failure(NotFound, "tenant_not_found")]
-    #[hint("see which there are: nexus tenant list")]
+    #[hint("see which there are" => TenantAction::List)]
     NoSuchName { name: String },
     /// A file ends the transaction that it runs in.
     #[error("file {file} of set {set} begins or ends a transaction on line {line}")]
@@ -79,7 +79,7 @@ pub enum FleetError {
         "take the statement out: a file acts as the owner of one tenant's database; its app's rights \
                  are nexus_app's: grant … on … to nexus_app"
     )]
-    #[hint("see what else there is: nexus migrate lint SET")]
+    #[hint("see what else there is" => MigrateAction::LintSet)]
     OutsideTenant {
         set: String,
         /// The file, as far as its name is known.
@@ -103,7 +103,7 @@ pub enum FleetError {
     #[hint(if *line_ends, LINE_ENDS_HINT)]
     #[hint(
         else,
-        "put the file back as it was, and write what it should do now as a new one: nexus migrate new {set} NAME"
+        "put the file back as it was, and write what it should do now as a new one" => MigrateAction::NewFile(Some(set.clone()))
     )]
     FileChanged {
         set: String,
@@ -115,18 +115,18 @@ pub enum FleetError {
     /// A file is not a plan.
     #[error("{file} is not a plan: {why}")]
     #[failure(Invalid, "plan_unreadable")]
-    #[hint("plan again: nexus migrate plan --all --out FILE")]
+    #[hint("plan again" => MigrateAction::Plan)]
     NoPlan { file: String, why: String },
     /// Something changed since the plan was made.
     #[error("the plan no longer holds: {what}; nothing was done")]
     #[failure(Conflict, "plan_changed")]
-    #[hint("plan again: nexus migrate plan --all --out FILE")]
+    #[hint("plan again" => MigrateAction::Plan)]
     PlanChanged { what: String },
     /// Some tenants were not migrated.
     #[error("run {id} is {state}: {done} done, {failed} failed, {pending} not started")]
-    #[failure(if *unreachable, Unavailable, "run_partial")]
+    #[failure(if *unreachable, Unavailable, "run_unreachable")]
     #[failure(Partial, "run_partial")]
-    #[hint("see what failed, and why: nexus migrate runs show {id}")]
+    #[hint("see what failed, and why" => RunAction::Show(*id))]
     #[hint("after fixing it, repeat the command: only unfinished tenants are retried")]
     #[details(run = id, state, done, failed, pending)]
     Partial {
@@ -146,50 +146,50 @@ pub enum FleetError {
     /// The user stopped it.
     #[error("interrupted: run {id} can be resumed")]
     #[failure(Interrupted, "interrupted")]
-    #[hint("go on: nexus migrate runs resume {id}")]
+    #[hint("go on" => RunAction::Resume(*id))]
     #[details(run = id)]
     Interrupted { id: RunId },
     /// Another process took the run over, because this one did not respond.
     #[error("run {id} continues without this process, which did not respond for too long")]
     #[failure(Busy, "run_taken_over")]
-    #[hint("go on: nexus migrate runs resume {id}")]
+    #[hint("go on" => RunAction::Resume(*id))]
     #[details(run = id)]
     TakenOver { id: RunId },
     /// A run is over, and there is nothing left of it to do.
     #[error("run {id} is {state}, and cannot be {verb}")]
     #[failure(Conflict, "run_over")]
-    #[hint("see what it did: nexus migrate runs show {id}")]
+    #[hint("see what it did" => RunAction::Show(*id))]
     #[details(run = id, state)]
     Over { id: RunId, state: &'static str, verb: &'static str },
     /// A file cannot be rolled back: it has no .down.sql.
     #[error("{} of what run {id} applied cannot be rolled back: {}", files.len(), files.join(", "))]
     #[failure(Conflict, "no_way_back")]
-    #[hint("write what leads back as a new file that goes up: nexus migrate new SET NAME")]
+    #[hint("write what leads back as a new file that goes up" => MigrateAction::NewFile(None))]
     #[details(run = id, files)]
     NoWayBack { id: RunId, files: Vec<String> },
     /// A set of a run was removed, and its files with it.
     #[error("the run's files of set {set} no longer exist: the set was removed")]
     #[failure(Conflict, "run_files_gone")]
-    #[hint("begin a new one: nexus migrate tenants --all")]
+    #[hint("start a new one" => MigrateAction::All)]
     FilesGone { set: String },
     /// Some tenants are behind the files of a set.
     #[error("{} not at the newest version", counted(*tenants, "tenant"))]
     #[failure(Integrity, "tenants_behind")]
-    #[hint("bring them up to date: nexus migrate tenants --all")]
+    #[hint("bring them up to date" => MigrateAction::All)]
     #[details(behind = tenants)]
     Behind { tenants: i64 },
     /// Some tenants differ from their histories or from the template.
     #[error("schema drift in {drifted} of {}{}", counted(*asked, "tenant"), also(*unasked))]
     #[failure(Integrity, "schema_drift")]
-    #[hint("see what differs in one: nexus migrate verify SLUG")]
+    #[hint("see what differs in one" => MigrateAction::Verify(None))]
     #[details(drifted, asked, unasked)]
     Drift { drifted: usize, asked: usize, unasked: usize },
     /// Some tenants did not answer, and nothing was found in those that did.
     #[error("{unasked} of {} could not be checked{}", counted(*total, "tenant"), others(*unasked, *total))]
-    #[failure(if unasked == total, Unavailable, "tenants_not_asked")]
+    #[failure(if unasked == total, Unavailable, "no_tenant_asked")]
     #[failure(Partial, "tenants_not_asked")]
-    #[hint("see what answers: nexus cluster check")]
-    #[hint("nexus fsck")]
+    #[hint("see what answers" => PlaceAction::CheckAll(PlaceKind::Cluster))]
+    #[hint(FsckAction::Inspect)]
     #[details(unasked, total)]
     Unasked { unasked: usize, total: usize },
     /// Some tenants have other files than the template, and nothing was found in the others.
@@ -198,31 +198,31 @@ pub enum FleetError {
         counted(*total, "tenant")
     )]
     #[failure(Partial, "tenants_not_compared")]
-    #[hint("see which files the template lacks, and why: nexus migrate status")]
-    #[hint("bring it up to date: nexus migrate tenants --all")]
+    #[hint("see which files the template lacks, and why" => MigrateAction::Status)]
+    #[hint("bring it up to date" => MigrateAction::All)]
     #[details(uncompared, total)]
     NotCompared { uncompared: usize, total: usize },
     /// No statement was given.
     #[error("there is no statement to run")]
     #[failure(Invalid, "no_statement")]
-    #[hint("pass one: nexus exec --all -- 'select count(*) from invoices'")]
+    #[hint("pass one" => MigrateAction::AskExample)]
     NoStatement,
     /// A COPY, which exchanges data with the client.
     #[error("COPY cannot be run over the fleet")]
     #[failure(Invalid, "copy_refused")]
-    #[hint("for one tenant use psql's \\copy: nexus tenant psql SLUG")]
+    #[hint("for one tenant use psql's \\copy" => TenantAction::Session(None))]
     Copy,
     /// A statement that holds a command of psql.
     #[error("{command} is a command of psql, and the statement goes to the server")]
     #[failure(Invalid, "psql_command")]
-    #[hint("for one tenant use psql: nexus tenant psql SLUG")]
+    #[hint("for one tenant use psql" => TenantAction::Session(None))]
     PsqlCommand { command: String },
     /// The statement failed in some tenants.
     #[error("the statement failed in {failed} of {}", counted(*total, "tenant"))]
-    #[failure(if *unreachable, Unavailable, "some_failed")]
+    #[failure(if *unreachable, Unavailable, "servers_unreachable")]
     #[failure(Partial, "some_failed")]
-    #[hint(if *unreachable, "see what answers: nexus cluster check")]
-    #[hint(if *unreachable, "nexus fsck")]
+    #[hint(if *unreachable, "see what answers" => PlaceAction::CheckAll(PlaceKind::Cluster))]
+    #[hint(if *unreachable, FsckAction::Inspect)]
     #[details(failed, total, skipped)]
     SomeFailed {
         failed: usize,

@@ -2,7 +2,8 @@
 
 use crate::infra::cluster::ClusterError;
 use crate::infra::db::{DbError, ScriptError, refusal};
-use crate::kernel::Failure;
+use crate::kernel::hint::{Action, MigrateAction, PlaceAction, TenantAction, With};
+use crate::kernel::{Failure, Hint};
 
 /// Why a tenant was not migrated.
 #[derive(Debug, Clone)]
@@ -13,7 +14,7 @@ pub(super) struct Trouble {
     pub(super) sqlstate: Option<String>,
     /// For a person.
     pub(super) message: String,
-    pub(super) hint: Option<String>,
+    pub(super) hint: Option<Hint>,
     /// What would come of trying again.
     pub(super) again: Again,
 }
@@ -31,7 +32,7 @@ pub(super) enum Again {
 
 impl Trouble {
     /// Of something that is as it is until a person changes it.
-    pub(super) fn fixed(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn fixed(code: &'static str, message: impl Into<String>, hint: impl Into<Hint>) -> Self {
         Self { code, sqlstate: None, message: message.into(), hint: Some(hint.into()), again: Again::Never }
     }
 
@@ -43,7 +44,8 @@ impl Trouble {
         });
         let mut trouble = Self::of_db(error.error.into());
         if let Some(reason) = refusal(&trouble.message) {
-            let hint = "write the file without that, and try it on a copy: nexus migrate rehearse";
+            let hint =
+                Hint::new("write the file without that, and try it on a copy", MigrateAction::Rehearse);
             return Self::fixed("outside_tenant", format!("{file}: {reason}"), hint);
         }
         trouble.message = format!("{file}{at}: {}", trouble.message);
@@ -64,7 +66,7 @@ impl Trouble {
                     hint: Some(
                         "let roles whose names begin with nexus_m_ log in from here: see pg_hba.conf; a \
                          connection pooler, which knows no such role, must not stand before the server"
-                            .to_owned(),
+                            .into(),
                     ),
                     again: Again::Never,
                 }
@@ -99,8 +101,10 @@ impl Trouble {
         Self::fixed(
             "pooler",
             format!("a connection pooler stands before this server: {how}"),
-            "register the server itself: nexus cluster add NAME --host HOST --port PORT; \
-             through a pooler a session's role and settings are not its own",
+            Hint::new(
+                "through a pooler a session's role and settings are not its own; register the server itself",
+                PlaceAction::AddCluster,
+            ),
         )
     }
 
@@ -128,16 +132,24 @@ fn is_poolers(error: &DbError) -> bool {
     error.to_string().contains("unsupported startup parameter")
 }
 
-fn hint(state: &str) -> String {
+fn hint(state: &str) -> Hint {
     let text = match state {
         "55P03" => {
-            "somebody holds the table: find long transactions in pg_stat_activity, then repeat; \
-             --ddl-lock-timeout waits longer"
+            return Hint::new(
+                "somebody holds the table: find long transactions in pg_stat_activity, then repeat, \
+                 or wait longer",
+                With::TableLockTimeout,
+            );
         }
         "57014" => {
-            "give the file more time: '-- nexus: statement_timeout=10min' in its header, or --statement-timeout"
+            return Hint::new(
+                "give the file more time: '-- nexus: statement_timeout=10min' in its header, or",
+                With::StatementTimeout,
+            );
         }
-        "40001" | "40P01" => "repeat when there is less going on; --retries tries more often",
+        "40001" | "40P01" => {
+            return Hint::new("repeat when there is less going on, or try more often", With::Retries);
+        }
         "23505" => {
             "existing rows are duplicates: find them with 'group by … having count(*) > 1', fix them, repeat"
         }
@@ -149,12 +161,18 @@ fn hint(state: &str) -> String {
             "it already exists, made by hand or by another tool: compare it with the file, then drop or rename it"
         }
         "42P01" | "42703" | "42883" | "42704" | "3F000" => {
-            "the tenant lacks what the file builds upon: compare it with another: nexus migrate verify SLUG"
+            return Hint::new(
+                "the tenant lacks what the file builds upon: compare it with another",
+                MigrateAction::Verify(None),
+            );
         }
         "42501" => {
-            "the owner of the tenant's database may not do this: check who owns the object: nexus tenant repair SLUG"
+            return Hint::new(
+                "the owner of the tenant's database may not do this: check who owns the object",
+                TenantAction::Repair(None),
+            );
         }
-        "42601" => "the file is no SQL that this server knows: nexus migrate lint",
+        "42601" => return Hint::new("the file is no SQL that this server knows", MigrateAction::Lint),
         "2BP01" => {
             "something that the file does not know depends on it: drop that first, in a file of its own"
         }
@@ -162,10 +180,28 @@ fn hint(state: &str) -> String {
             "an existing value does not fit the new type: find such rows, fix them, repeat"
         }
         "53100" => "the server's disk is full: free some space, then repeat",
-        "53300" => "the server has no session left: fewer --jobs, or more connections: nexus cluster update",
+        "53300" => {
+            return Hint::new(
+                "the server has no session left: migrate fewer tenants at a time, or allow it more",
+                PlaceAction::LimitConnections(None),
+            );
+        }
         "25006" => "the server is read-only: is it a standby?",
-        "55000" | "3D000" => "check the tenant: nexus tenant show SLUG; nexus tenant repair SLUG",
+        "55000" | "3D000" => {
+            return Hint::new("check the tenant, and repair it", TenantAction::Repair(None));
+        }
         _ => "look the code up in PostgreSQL's manual, appendix A, fix the cause, repeat",
     };
-    text.to_owned()
+    text.into()
+}
+
+/// The hint, of the tenant that it was given for.
+pub(super) fn of_tenant(hint: Hint, slug: &str) -> Hint {
+    let slug = Some(slug.to_owned());
+    let action: Action = match hint.action.as_deref() {
+        Some(Action::Tenant(TenantAction::Repair(None))) => TenantAction::Repair(slug).into(),
+        Some(Action::Migrate(MigrateAction::Verify(None))) => MigrateAction::Verify(slug).into(),
+        _ => return hint,
+    };
+    Hint::new(hint.text, action)
 }

@@ -8,7 +8,8 @@ use crate::infra::crypto::RandomError;
 use crate::infra::crypto::password::PasswordError;
 use crate::infra::db::DbError;
 use crate::infra::private_file::PrivateFileError;
-use crate::kernel::{Failure, shell};
+use crate::kernel::hint::{Action, InRealm, RightsAction, UserAction};
+use crate::kernel::{Failure, Hint, shell};
 
 /// A request about users and their rights that failed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -20,10 +21,10 @@ pub enum IamError {
     #[failure(if *what == "group", NotFound, "group_not_found")]
     #[failure(NotFound, "not_found")]
     #[hint(if let Some(nearest) = nearest, "did you mean {}?", shell::word(nearest))]
-    #[hint(else if *what == "session", "see which there are: nexus user sessions list E-MAIL{at}")]
+    #[hint(else if *what == "session", "see which there are" => UserAction::Sessions(at.clone()))]
     // Operators are at home in the platform's realm, whichever tenant this is about.
-    #[hint(else if *what == "operator", "see which there are: nexus user list")]
-    #[hint(else, "see which there are: nexus {what} list{at}")]
+    #[hint(else if *what == "operator", "see which there are" => UserAction::List(InRealm::default()))]
+    #[hint(else, "see which there are" => listed_by(what, at))]
     #[details(what, name, nearest)]
     NotFound {
         /// `user`, `role`, `group`.
@@ -31,67 +32,50 @@ pub enum IamError {
         name: String,
         /// The nearest that there is.
         nearest: Option<String>,
-        /// The realm, as [`super::Place::flag`] writes it.
-        at: String,
+        at: InRealm,
     },
     /// Some of several users do not exist.
     #[error("no users {} in this realm; nothing was done", listed(.names))]
     #[failure(NotFound, "user_not_found")]
     #[hints(nearest.iter().map(|near| format!("did you mean {}?", shell::word(near))))]
-    #[hint("see which there are: nexus user list{at}")]
+    #[hint("see which there are" => UserAction::List(at.clone()))]
     #[details(names, nearest)]
-    NoUsers {
-        names: Vec<String>,
-        nearest: Vec<String>,
-        /// The realm, as [`super::Place::flag`] writes it.
-        at: String,
-    },
+    NoUsers { names: Vec<String>, nearest: Vec<String>, at: InRealm },
     /// The realm has a user, role or group of that name already.
     #[error("{what} {name:?} already exists")]
     #[failure(if *what == "user", Conflict, "user_exists")]
     #[failure(if *what == "role", Conflict, "role_exists")]
     #[failure(if *what == "group", Conflict, "group_exists")]
     #[failure(Conflict, "exists")]
-    #[hint("see it: nexus {what} show {}{at}", shell::word(name))]
+    #[hint("see it" => shown_by(what, name, at))]
     #[details(what, name)]
     Exists {
         /// `user`, `role`, `group`.
         what: &'static str,
         name: String,
-        /// The realm, as [`super::Place::flag`] writes it.
-        at: String,
+        at: InRealm,
     },
     /// The user is in a state in which this cannot be done.
     #[error("user {user:?} is {state}: {why}")]
     #[failure(Conflict, "user_state")]
-    #[hint(hint)]
-    State { user: String, state: &'static str, why: &'static str, hint: String },
+    #[hint(hint.clone())]
+    State { user: String, state: &'static str, why: &'static str, hint: Hint },
     /// A permission that nobody registered.
     #[error("permission {name:?} is not registered")]
     #[failure(Invalid, "permission_unknown")]
     #[hint(if let Some(nearest) = nearest, "did you mean {}?", shell::word(nearest))]
-    #[hint(else, "register it: nexus permission register {}{at} --description TEXT", shell::word(name))]
+    #[hint(else, "register it" => RightsAction::RegisterPermission(Some(name.clone()), at.clone()))]
     #[details(name, nearest)]
-    UnknownPermission {
-        name: String,
-        nearest: Option<String>,
-        /// The realm, as [`super::Place::flag`] writes it.
-        at: String,
-    },
+    UnknownPermission { name: String, nearest: Option<String>, at: InRealm },
     /// A pattern that matches no registered permission.
     #[error("pattern {name:?} matches no registered permission")]
     #[failure(Invalid, "permission_unknown")]
     #[hint(
-        "see which are registered, and which are administrative and allowed by name: nexus permission list{at}"
+        "see which are registered, and which are administrative and allowed by name"
+            => RightsAction::ListPermissions(at.clone())
     )]
-    #[hint(
-        "register one that it stands for: nexus permission register RESOURCE:ACTION{at} --description TEXT"
-    )]
-    EmptyPattern {
-        name: String,
-        /// The realm, as [`super::Place::flag`] writes it.
-        at: String,
-    },
+    #[hint("register one that it stands for" => RightsAction::RegisterPermission(None, at.clone()))]
+    EmptyPattern { name: String, at: InRealm },
     /// The permission to be removed is still allowed, by a pattern.
     #[error("role {role:?} allows {permission} by {}; nothing was changed", .by.join(", "))]
     #[failure(Conflict, "permission_covered")]
@@ -102,8 +86,7 @@ pub enum IamError {
         permission: String,
         /// The patterns that cover it, as the role holds them.
         by: Vec<String>,
-        /// The realm, as [`super::Place::flag`] writes it.
-        at: String,
+        at: InRealm,
     },
     /// A condition that does not parse.
     #[error(transparent)]
@@ -122,11 +105,8 @@ pub enum IamError {
     /// No administrator would be left.
     #[error("no administrator (*:*) would be left in this realm; nothing was changed")]
     #[failure(Forbidden, "last_administrator")]
-    #[hint("make another administrator first: nexus role grant Admin --user E-MAIL{at}")]
-    LastAdministrator {
-        /// The realm, as [`super::Place::flag`] writes it.
-        at: String,
-    },
+    #[hint("make another administrator first" => RightsAction::GrantAdministrator(at.clone()))]
+    LastAdministrator { at: InRealm },
     /// A group would be inside itself.
     #[error("group {group:?} cannot be moved into {parent:?}, which is inside it")]
     #[failure(Conflict, "group_cycle")]
@@ -142,14 +122,9 @@ pub enum IamError {
     /// A group that contains other groups.
     #[error("group {name:?} contains other groups")]
     #[failure(Conflict, "group_not_empty")]
-    #[hint("see them: nexus group tree{at}")]
-    #[hint("move each away first: nexus group move {} --to-top{at}", shell::word(part))]
-    HasGroups {
-        name: String,
-        part: String,
-        /// The realm, as [`super::Place::flag`] writes it.
-        at: String,
-    },
+    #[hint("see them" => RightsAction::ShowGroupTree(at.clone()))]
+    #[hint("move each away first" => RightsAction::MoveGroupToTop(part.clone(), at.clone()))]
+    HasGroups { name: String, part: String, at: InRealm },
     /// The password is not accepted, or could not be hashed.
     #[error(transparent)]
     #[failure(transparent)]
@@ -208,20 +183,38 @@ pub enum IamError {
     TakeBack(Box<dyn Failure>),
 }
 
+/// What lists things of a kind.
+fn listed_by(what: &str, at: &InRealm) -> Action {
+    match what {
+        "role" => RightsAction::ListRoles(at.clone()).into(),
+        "group" => RightsAction::ListGroups(at.clone()).into(),
+        _ => UserAction::List(at.clone()).into(),
+    }
+}
+
+/// What shows a thing of a kind.
+fn shown_by(what: &str, name: &str, at: &InRealm) -> Action {
+    let (name, at) = (name.to_owned(), at.clone());
+    match what {
+        "role" => RightsAction::ShowRole(name, at).into(),
+        "group" => RightsAction::ShowGroup(name, at).into(),
+        _ => UserAction::Show(name, at).into(),
+    }
+}
+
 /// Names, each quoted, with commas between them.
 fn listed(names: &[String]) -> String {
     names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
-/// What to type where a role goes on allowing what was to be denied. `by` are permissions as the
+/// What to do where a role goes on allowing what was to be denied. `by` are permissions as the
 /// role holds them, a condition behind `when`.
-fn covered_hints(role: &str, by: &[String], at: &str) -> Vec<String> {
-    let role = shell::word(role);
+fn covered_hints(role: &str, by: &[String], at: &InRealm) -> Vec<Hint> {
     let deny = by.iter().map(|held| {
-        let pattern = held.split_once(' ').map_or(held.as_str(), |(pattern, _)| pattern);
-        format!("remove that from it: nexus role disallow {role} {}{at}", shell::word(pattern))
+        let pattern = held.split_once(' ').map_or(held.as_str(), |(pattern, _)| pattern).to_owned();
+        let deny = RightsAction::Deny { role: role.to_owned(), pattern, realm: at.clone() };
+        Hint::new("remove that from it", deny)
     });
-    let allow =
-        format!("before that, let it keep what it should: nexus role allow {role} RESOURCE:ACTION{at}");
-    deny.chain([allow]).collect()
+    let allow = RightsAction::Allow(role.to_owned(), at.clone());
+    deny.chain([Hint::new("before that, let it keep what it should", allow)]).collect()
 }

@@ -45,6 +45,6 @@ pub async fn grants(realm: &mut Realm, caller: &Caller, user: UserId) -> Result<
     }
     let found = access::grants_of_user(&mut work.tx, user).await?;
     work.close().await?;
-    let at = realm.place().flag();
+    let at = realm.place().hinted();
     found.ok_or_else(|| IamError::NotFound { what: "user", name: user.to_string(), nearest: None, at })
 }

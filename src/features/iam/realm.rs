@@ -14,6 +14,7 @@ use crate::features::secrets::Secrets;
 use crate::infra::cluster;
 use crate::infra::crypto::password::{Cost, Hasher};
 use crate::infra::db::{DbError, PgConnection, Transaction, transaction};
+use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
 use crate::settings::{PasswordSettings, TenantSettings};
 
@@ -41,10 +42,10 @@ impl Place {
         self.tenant == TenantId::PLATFORM
     }
 
-    /// The flag that names it on the command line, with a space before it; empty for the platform.
+    /// As hints name it.
     #[must_use]
-    pub fn flag(&self) -> String {
-        self.slug.as_ref().map(|slug| format!(" --tenant {slug}")).unwrap_or_default()
+    pub fn hinted(&self) -> InRealm {
+        InRealm(self.slug.clone())
     }
 }
 
@@ -278,7 +279,7 @@ impl Work<'_> {
         {
             let after = store::administrators(&mut self.tx).await?;
             if before.is_lost_in(after) {
-                return Err(IamError::LastAdministrator { at: self.place.flag() });
+                return Err(IamError::LastAdministrator { at: self.place.hinted() });
             }
         }
         if self.dry_run || !self.has_changed() {

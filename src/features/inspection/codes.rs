@@ -1,22 +1,38 @@
-//! Everything that an inspection can find: one entry a code, which the handbook's table repeats.
+//! Everything that an inspection can find: one entry a code, which the handbook repeats.
 
 mod list;
 
-use super::model::Severity;
+use super::model::{Place, Severity};
+use crate::kernel::Hint;
+use crate::kernel::hint::FsckAction;
 
 pub use list::CODES;
 
-/// What mends a finding, in the words of the handbook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What mends a finding.
+#[derive(Debug, Clone, Copy)]
 pub enum Cure {
-    /// `--fix` does, through a recorded repair of the tenant.
+    /// A recorded repair of the tenant, which the inspection's own fixes include.
     Repair,
-    /// `--fix` does, by what these words say.
+    /// What the inspection's own fixes do, in these words.
     Fix(&'static str),
-    /// `--fix --drop-orphans` does.
+    /// The same, of what is only dropped where that is asked for.
     Drop(&'static str),
-    /// A person does, by what these words say; `{tenant}` stands for the slug.
-    Hand(&'static str),
+    /// A person does.
+    Hand(fn(&Subject<'_>) -> Hint),
+}
+
+/// What a cure is for; nothing of it is known where codes are explained.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Subject<'a> {
+    /// The tenant's slug.
+    pub tenant: Option<&'a str>,
+    pub place: Option<&'a Place>,
+}
+
+impl Subject<'_> {
+    fn slug(&self) -> Option<String> {
+        self.tenant.map(str::to_owned)
+    }
 }
 
 /// A kind of finding.
@@ -35,30 +51,22 @@ pub fn entry_of(code: &str) -> Option<&'static Entry> {
 }
 
 impl Cure {
-    /// What to type or do.
+    /// What to do.
     #[must_use]
-    pub fn words(&self, tenant: Option<&str>) -> String {
+    pub fn hint(&self, subject: &Subject<'_>) -> Hint {
         match self {
-            Self::Repair => "nexus fsck --fix repairs the tenant".to_owned(),
-            Self::Fix(words) => format!("nexus fsck --fix {words}"),
-            Self::Drop(words) => format!("nexus fsck --fix --drop-orphans {words}"),
-            Self::Hand(words) => words.replace("{tenant}", tenant.unwrap_or("SLUG")),
+            Self::Repair => Hint::new("repair the tenant", FsckAction::Fix),
+            Self::Fix(words) => Hint::new(*words, FsckAction::Fix),
+            Self::Drop(words) => Hint::new(*words, FsckAction::DropOrphans),
+            Self::Hand(hint) => hint(subject),
         }
     }
-}
 
-/// The handbook's table, one line an entry.
-#[must_use]
-pub fn table() -> String {
-    let mut lines = vec![
-        "| code | severity | what it means | how to fix it |".to_owned(),
-        "|---|---|---|---|".to_owned(),
-    ];
-    for entry in CODES {
-        let (severity, mend) = (entry.severity.as_str(), entry.cure.words(None));
-        lines.push(format!("| `{}` | {severity} | {} | {mend} |", entry.code, entry.meaning));
+    /// Whether a repair of the tenant is how to fix it.
+    #[must_use]
+    pub fn is_repair(&self) -> bool {
+        matches!(self, Self::Repair)
     }
-    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]

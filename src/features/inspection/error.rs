@@ -16,37 +16,37 @@ pub enum InspectionError {
     /// Faults were found.
     #[error("{} found{}", counted(*errors, "fault"), also(*unasked))]
     #[failure(Integrity, "faults_found")]
-    #[hint(if *fixable > 0, "{fixable} of them can be fixed: nexus fsck --fix")]
+    #[hint(if *fixable > 0, "{fixable} of them can be fixed" => FsckAction::Fix)]
     #[details(faults = errors, unasked, fixable)]
     Faults {
         errors: usize,
         unasked: usize,
-        /// How many of the faults `--fix` fixes.
+        /// How many of the faults can be fixed.
         fixable: usize,
     },
     /// No faults were found, but not everything could be checked.
     #[error("{} could not be checked; no faults were found elsewhere", counted(*unasked, "place"))]
     #[failure(Unavailable, "places_not_asked")]
-    #[hint("nexus cluster check")]
-    #[hint("nexus store check")]
+    #[hint(PlaceAction::CheckAll(PlaceKind::Cluster))]
+    #[hint(PlaceAction::CheckAll(PlaceKind::Store))]
     #[details(faults = 0, unasked)]
     Unasked { unasked: usize },
     /// Some findings could not be fixed.
     #[error("{failed} of {} could not be fixed", counted(*total, "finding"))]
     #[failure(Partial, "some_not_fixed")]
-    #[hint("see what is left: nexus fsck")]
+    #[hint("see what is left" => FsckAction::Inspect)]
     #[details(failed, total)]
     NotMended { failed: usize, total: usize },
     /// A tenant got access to what belongs to another.
     #[error("{} succeeded: tenants are not isolated", counted(*breaches, "attempt"))]
     #[failure(Integrity, "not_isolated")]
-    #[hint("find the cause: nexus fsck")]
+    #[hint("find the cause" => FsckAction::Inspect)]
     NotIsolated { breaches: usize },
     /// Some attempts had no clear answer.
     #[error("{} had no clear answer: they prove nothing", counted(*unclear, "attempt"))]
     #[failure(Unavailable, "not_proved")]
-    #[hint("see what is wrong: nexus fsck")]
-    #[hint("nexus tenant repair --all")]
+    #[hint("see what is wrong" => FsckAction::Inspect)]
+    #[hint(TenantAction::RepairAll)]
     NotProved { unclear: usize },
     /// A file that is not a proof.
     #[error("this is not a proof: {0}")]
@@ -56,7 +56,7 @@ pub enum InspectionError {
     #[error("nothing was changed: {0}")]
     #[failure(Integrity, "record_older_than_world")]
     #[hint(
-        "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record"
+        "restore a newer backup of the control database, or go on with this one" => FsckAction::AcceptRecord
     )]
     RecordOlder(String),
     /// There is nothing to accept.

@@ -22,7 +22,7 @@ mod service;
 mod store;
 mod strangers;
 
-pub use codes::{CODES, Cure, Entry, entry_of, table};
+pub use codes::{CODES, Cure, Entry, Subject, entry_of};
 pub use error::InspectionError;
 pub use mending::{PlannedFix, mend, plan};
 pub use model::{Finding, Place, Report, Request, Severity};

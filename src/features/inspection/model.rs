@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::codes::{self, Cure};
+use super::codes::{self, Cure, Subject};
 use crate::features::tenants::{Selector, Tenant};
-use crate::kernel::{TenantId, Verdict};
+use crate::kernel::{Hint, TenantId, Verdict};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -85,10 +85,10 @@ pub struct Finding {
     pub detail: String,
     pub meaning: &'static str,
     #[serde(rename = "fix")]
-    pub mend: String,
-    /// Whether `--fix` mends it.
+    pub mend: Hint,
+    /// Whether the inspection can mend it.
     pub fixable: bool,
-    /// How `--fix` mends it.
+    /// How the inspection mends it.
     #[serde(skip)]
     pub(super) remedy: Remedy,
     /// The name of what the control database is too old to know.
@@ -133,7 +133,7 @@ impl Sight {
     }
 }
 
-/// How `--fix` mends a finding.
+/// How the inspection mends a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Remedy {
     /// Not at all.
@@ -190,19 +190,19 @@ impl Finding {
     ) -> Self {
         let entry = codes::entry_of(code);
         let slug = tenant.map(|tenant| tenant.slug.clone());
-        let cure = entry.map_or(Cure::Hand("report this as a bug"), |entry| entry.cure);
-        let remedy = if cure == Cure::Repair { Remedy::Repair } else { Remedy::None };
+        let cure = entry.map_or(Cure::Hand(|_| "report this as a bug".into()), |entry| entry.cure);
+        let remedy = if cure.is_repair() { Remedy::Repair } else { Remedy::None };
         Self {
             code,
             severity: entry.map_or(Severity::Error, |entry| entry.severity),
             meaning: entry.map_or("", |entry| entry.meaning),
-            mend: cure.words(slug.as_deref()),
+            mend: cure.hint(&Subject { tenant: slug.as_deref(), place: Some(place) }),
             tenant: slug,
             tenant_id: tenant.map(|tenant| tenant.id),
             place: place.clone(),
             object: object.into(),
             detail: detail.into(),
-            fixable: cure == Cure::Repair,
+            fixable: cure.is_repair(),
             remedy,
             newer: None,
             seen_at: None,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde_json::json;
 
-use super::codes::entry_of;
+use super::codes::{Subject, entry_of};
 use super::error::InspectionError;
 use super::model::{Finding, Place, RECORD_OLDER, Remedy, Report, SWAPPED, Sight};
 use super::store;
@@ -99,7 +99,7 @@ pub(super) fn spare(report: Report) -> Report {
     keep_what_is_newer(keep_off_other_servers(leave_what_is_lost(report)))
 }
 
-/// A repair stops where data is gone, so what it would do after that is not for `--fix`: everything
+/// A repair stops where data is gone, so what it would do after that is not fixed: everything
 /// without the database, what is in the store without the bucket.
 fn leave_what_is_lost(mut report: Report) -> Report {
     let without = |code: &str| -> HashSet<TenantId> {
@@ -111,8 +111,10 @@ fn leave_what_is_lost(mut report: Report) -> Report {
         if databases.contains(&id) || matches!(it.place, Place::Store(_)) && buckets.contains(&id) {
             it.remedy = Remedy::None;
             it.fixable = false;
-            it.mend = entry_of("database_missing")
-                .map_or_else(String::new, |entry| entry.cure.words(it.tenant.as_deref()));
+            let subject = Subject { tenant: it.tenant.as_deref(), place: Some(&it.place) };
+            if let Some(entry) = entry_of("database_missing") {
+                it.mend = entry.cure.hint(&subject);
+            }
         }
     }
     report

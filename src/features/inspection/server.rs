@@ -145,7 +145,7 @@ fn sort_out<'a>(
             continue;
         }
         if opened.contains(&tenant.id) {
-            let detail = "it is suspended, and open for a run of migrations: nexus migrate runs list";
+            let detail = "it is suspended, and open for a run of migrations";
             let object = format!("database {}", tenant.resources.database_name);
             found.push(Finding::new("operation_pending", Some(tenant), place, object, detail));
             look.done(tenant);

@@ -13,7 +13,7 @@ pub enum InstallationError {
     /// There is no control database, or it is empty.
     #[error("{server} is not a control database of Nexus")]
     #[failure(Unavailable, "not_initialised")]
-    #[hint("set it up: nexus init")]
+    #[hint("set it up" => PlatformAction::SetUp)]
     NotInitialised { server: String },
     /// The installation is already initialised.
     #[error("this installation is already initialised (id {id}); nothing was changed")]
@@ -22,7 +22,7 @@ pub enum InstallationError {
     /// The control database is behind this program.
     #[error("the control database is at version {is}, this program needs {needs}")]
     #[failure(Unavailable, "control_behind")]
-    #[hint("set it up: nexus init")]
+    #[hint("set it up" => PlatformAction::SetUp)]
     Behind { is: i64, needs: i64 },
     /// The control database is ahead of this program.
     #[error(

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::infra::private_file::PrivateFileError;
-use crate::kernel::{Failure, shell};
+use crate::kernel::{Failure, Hint, shell};
 
 use super::postgres::packages;
 use super::postgres::version::{OLDEST_MAJOR, PgVersion};
@@ -48,7 +48,7 @@ pub enum LocalError {
     #[error("PostgreSQL refuses to run as root, and there is no account `postgres` to run it as")]
     #[failure(Unavailable, "local_no_account")]
     #[hint("useradd --system --no-create-home --shell /usr/sbin/nologin postgres")]
-    #[hint("or run nexus as an ordinary user")]
+    #[hint("or run Nexus as an ordinary user")]
     NoAccount,
     /// The account that runs PostgreSQL cannot get to its folder.
     #[error("the account `{account}`, which runs PostgreSQL, may not enter {}", folder.display())]
@@ -60,7 +60,7 @@ pub enum LocalError {
     /// The data belongs to somebody else than who would run the server.
     #[error("{} belongs to user id {owner}, but PostgreSQL would run as user id {expected}", data.display())]
     #[failure(Conflict, "local_other_owner")]
-    #[hint("run nexus as the user who made it, or set NEXUS_HOME to another folder")]
+    #[hint("run Nexus as the user who made it, or set NEXUS_HOME to another folder")]
     OtherOwner { data: PathBuf, owner: u32, expected: u32 },
     /// A folder of the stack belongs to somebody else.
     #[error("{} is not trusted: it belongs to user id {owner}", folder.display())]
@@ -90,30 +90,30 @@ pub enum LocalError {
     /// The data exists, but the superuser's password is missing.
     #[error("{} is missing; without it nobody can log in to the data in {}", password.display(), data.display())]
     #[failure(Integrity, "local_password_missing")]
-    #[hint("restore the file from a backup, or start over with `nexus local reset`, which deletes all data")]
+    #[hint("restore the file from a backup, or start over, which deletes all data" => LocalAction::Reset)]
     PasswordMissing { password: PathBuf, data: PathBuf },
     /// The stack runs, but the S3 endpoint's admin token is missing.
     #[error("{} is missing; without it nobody can make a bucket", .0.display())]
     #[failure(Integrity, "local_token_missing")]
-    #[hint("nexus local down && nexus local up")]
+    #[hint(LocalAction::Restart)]
     TokenMissing(PathBuf),
     /// `initdb` failed.
     #[error("initdb could not create the private PostgreSQL{}", indented(.output))]
     #[failure(Unavailable, "local_init_failed")]
-    #[hint("nexus local logs")]
+    #[hint(LocalAction::Logs(None))]
     #[details(log = output)]
     InitFailed { output: Vec<String> },
     /// The daemon or a part of it did not start.
     #[error("the local stack did not start: {reason}{}", indented(.log))]
     #[failure(Unavailable, "local_start_failed")]
-    #[hint("nexus local logs")]
+    #[hint(LocalAction::Logs(None))]
     #[details(log)]
     StartFailed { reason: String, log: Vec<String> },
     /// A part of a running stack dies again and again.
     #[error("{part} keeps dying: {reason}{}", indented(.log))]
     #[failure(Unavailable, "local_failing")]
-    #[hint("nexus local logs")]
-    #[hint("nexus local down")]
+    #[hint(LocalAction::Logs(None))]
+    #[hint(LocalAction::Stop)]
     #[details(log)]
     Failing { part: &'static str, reason: String, log: Vec<String> },
     /// A process does not end.
@@ -124,7 +124,7 @@ pub enum LocalError {
     /// Someone else starts, stops or deletes the stack and does not finish.
     #[error("another process holds {}", .0.display())]
     #[failure(Busy, "local_busy")]
-    #[hint("wait for the other `nexus local` command to finish, then repeat yours")]
+    #[hint("wait for the other command to finish, then repeat yours")]
     Busy(PathBuf),
 }
 
@@ -135,14 +135,14 @@ impl LocalError {
     }
 }
 
-const NOT_YOURS: &str = "run nexus as the user whose stack it is, or set NEXUS_HOME to a folder of your own";
+const NOT_YOURS: &str = "run Nexus as the user whose stack it is, or set NEXUS_HOME to a folder of your own";
 
-fn of_file(error: &PrivateFileError) -> Vec<String> {
+fn of_file(error: &PrivateFileError) -> Vec<Hint> {
     match error {
         PrivateFileError::Untrusted { .. } => error.hints(),
-        PrivateFileError::Open { path, .. } => vec![format!("chmod 600 {}", shell::path(path))],
+        PrivateFileError::Open { path, .. } => vec![format!("chmod 600 {}", shell::path(path)).into()],
         PrivateFileError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            vec![NOT_YOURS.to_owned()]
+            vec![NOT_YOURS.into()]
         }
         _ => Vec::new(),
     }

@@ -18,79 +18,79 @@ pub enum MigrationsError {
     /// No set of that name.
     #[error("no set of migrations {name:?}")]
     #[failure(NotFound, "set_not_found")]
-    #[hint("see which there are: nexus migrate set list")]
+    #[hint("see which there are" => SetAction::List)]
     #[details(set = name)]
     NoSet { name: String },
     /// The set already exists, with other settings.
     #[error("set {name:?} already exists, with another {what}")]
     #[failure(Conflict, "set_exists")]
-    #[hint(if *what == "history table", "see it: nexus migrate set show {name}")]
+    #[hint(if *what == "history table", "see it" => SetAction::Show(name.clone()))]
     #[hint(if *what == "history table", "a set keeps its history table; add one of another name")]
-    #[hint(else if *what == "folder", "change it: nexus migrate set update {name} --source DIR")]
-    #[hint(else, "change it: nexus migrate set update {name} --depends-on SET")]
+    #[hint(else if *what == "folder", "change it" => SetAction::SetSource(name.clone()))]
+    #[hint(else, "change it" => SetAction::SetOrder(name.clone()))]
     #[details(set = name)]
     SetExists { name: String, what: &'static str },
     /// The history table is another set's.
     #[error("history table {history} belongs to set {holder:?}")]
     #[failure(Conflict, "history_taken")]
-    #[hint("give it one of its own: --history {}", HistoryTable::of_set(set))]
+    #[hint("give it one of its own" => With::History(HistoryTable::of_set(set).to_string()))]
     #[details(history, set = holder)]
     HistoryTaken { set: SetName, history: String, holder: String },
     /// The set is part of Nexus.
     #[error("set {name:?} is part of Nexus: {why}")]
     #[failure(Invalid, "set_built_in")]
-    #[hint("for tables of your own: nexus migrate set add NAME --source DIR")]
+    #[hint("for tables of your own" => SetAction::Add)]
     #[details(set = name)]
     BuiltIn { name: String, why: &'static str },
     /// Sets would depend on each other in a circle.
     #[error("sets cannot depend on each other in a circle: {}", .0.join(" -> "))]
     #[failure(Invalid, "set_cycle")]
-    #[hint("see what comes before what: nexus migrate set list")]
+    #[hint("see what comes before what" => SetAction::List)]
     Cycle(Vec<String>),
     /// Another set depends on this one.
     #[error("set {name:?} comes before {}", quoted(dependents))]
     #[failure(Conflict, "set_depended_on")]
-    #[hints(dependents.iter().map(|other| format!("let {other} not depend on {name}: nexus migrate set update {other} --independent")))]
+    #[hints(dependents.iter().map(|other| Hint::new(format!("let {other} not depend on {name}"), SetAction::MakeIndependent(other.clone()))))]
     DependedOn { name: String, dependents: Vec<String> },
     /// Tenants have versions of the set.
     #[error("set {name:?} is in use: {} with its migrations", counted(*tenants, "tenant"))]
     #[failure(Conflict, "set_in_use")]
-    #[hint("see them: nexus migrate set show {name}")]
-    #[hint("forget it, and leave its tables in the tenants: nexus migrate set remove {name} --forget")]
+    #[hint("see them" => SetAction::Show(name.clone()))]
+    #[hint("forget it, and leave its tables in the tenants" => SetAction::Forget(name.clone()))]
     #[details(set = name, tenants)]
     InUse { name: String, tenants: i64 },
     /// A run in progress may need the set.
     #[error("run {run} is in progress")]
     #[failure(Busy, "run_under_way")]
-    #[hint("see how far it is: nexus migrate runs show {run}")]
+    #[hint("see how far it is" => RunAction::Show((*run).into()))]
     #[hint("repeat the command when it has ended")]
     #[details(run)]
     RunUnderWay { run: Uuid },
     /// A run was stopped, and cannot go on without the set.
     #[error("run {run} was stopped, and cannot go on without set {name:?}")]
     #[failure(Conflict, "run_needs_set")]
-    #[hint("let it go on: nexus migrate runs resume {run}")]
-    #[hint("or give it up: nexus migrate runs cancel {run}")]
+    #[hint("resume it" => RunAction::Resume((*run).into()))]
+    #[hint("or give it up" => RunAction::Cancel((*run).into()))]
     #[details(set = name, run)]
     RunNeedsSet { name: String, run: Uuid },
     /// A folder is given, and not of which set.
-    #[error("--source names one folder, and {}", of_which(sets))]
+    #[error("a folder of files is given, and not of which set: {}", of_which(sets))]
     #[failure(Invalid, "source_unclear")]
-    #[hint(if let Some(set) = sets.first(), "say of which: --source {set}=DIR")]
-    #[hint(else, "add one: nexus migrate set add NAME --source DIR")]
+    #[hint(if let Some(set) = sets.first(), "say of which" => With::Source(Some(set.clone())))]
+    #[hint(else, "add one" => SetAction::Add)]
     SourceOfWhich { sets: Vec<String> },
     /// A folder is given twice.
-    #[error("--source names the folder of {} twice", set.as_deref().unwrap_or("the set"))]
+    #[error("the folder of {} is given twice", set.as_deref().unwrap_or("the set"))]
     #[failure(Invalid, "source_unclear")]
-    #[hint("give each set one folder: --source SET=DIR")]
+    #[hint("give each set one folder" => With::Source(None))]
     SourceTwice {
         /// Of which set, if it is named.
         set: Option<String>,
     },
     /// An address where a folder is wanted; it may hold a password, and is not repeated.
-    #[error("--source takes a folder on this machine, not an address")]
+    #[error("the files of a set are in a folder on this machine, not at an address")]
     #[failure(Invalid, "source_unclear")]
-    #[hint("e.g. --source ./migrations")]
+    #[hint("e.g." => With::SourceExample)]
     SourceIsUrl,
     /// The folder for a new set's files does not exist.
     #[error("the files of a new set cannot be read: {}: {source}", folder.display())]
@@ -101,9 +101,9 @@ pub enum MigrationsError {
     /// The folder of a set's files does not exist.
     #[error("the files of set {set:?} cannot be read: {}: {source}", folder.display())]
     #[failure(Invalid, "set_folder_missing")]
-    #[hint("say where they are on this machine: --source {set}=DIR")]
+    #[hint("say where they are on this machine" => With::Source(Some(set.clone())))]
     #[hint("or set {}=DIR, or '{set}' in [context.NAME.migrations] of nexus.toml", variable_of(set))]
-    #[hint("or for everybody: nexus migrate set update {set} --source DIR")]
+    #[hint("or for everybody" => SetAction::SetSource(set.clone()))]
     #[details(set, folder)]
     NoFolder { set: String, folder: PathBuf, source: io::Error },
     /// A file cannot be read.
@@ -141,7 +141,7 @@ pub enum MigrationsError {
     /// The words cannot be part of a file's name.
     #[error("{name:?} cannot be part of a file's name: 1 to 100 letters, digits, blanks, '-' and '_'")]
     #[failure(Invalid, "migration_name")]
-    #[hint("e.g. nexus migrate new shop 'add orders'")]
+    #[hint("e.g." => MigrateAction::NewFileExample)]
     BadWords { name: String },
     /// The version is not a number above zero.
     #[error("{file}: {version:?} is not a version: a whole number above zero, at most 9223372036854775807")]

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use super::model::Directives;
 use crate::infra::db::{comments, leading_comments};
-use crate::kernel::suggest;
+use crate::kernel::hint::MigrateAction;
+use crate::kernel::{Hint, suggest};
 
 /// How sqlx is told to run a file outside a transaction.
 pub(super) const NO_TRANSACTION: &str = "-- no-transaction";
@@ -72,8 +73,8 @@ pub enum HeaderFlaw {
 
 impl HeaderFlaw {
     /// What to write instead.
-    pub(super) fn hint(&self) -> String {
-        match self {
+    pub(super) fn hint(&self) -> Hint {
+        let text = match self {
             Self::Unknown(word) => match suggest::nearest(word, WORDS) {
                 Some("allow") => "write: -- nexus: allow RULE because REASON".to_owned(),
                 Some("alone") => "write: -- nexus: alone".to_owned(),
@@ -86,9 +87,10 @@ impl HeaderFlaw {
             Self::Trailing(..) => "write one directive a line".to_owned(),
             Self::Time(word, _) => format!("write: -- nexus: {word}=5s   (units: ms, s, min, h)"),
             Self::Twice(word) => format!("keep one '{word}'"),
-            Self::NoReason => "see the rules: nexus migrate lint --help".to_owned(),
+            Self::NoReason => return Hint::new("see the rules", MigrateAction::ShowRules),
             Self::TooLate => "move it to the top of the file".to_owned(),
-        }
+        };
+        text.into()
     }
 }
 
@@ -264,8 +266,8 @@ mod tests {
     fn what_is_no_directive_is_named_with_its_line_and_the_nearest_word() {
         let (line, unknown) = flaw("-- Why.\n-- nexus: lok_timeout=5s\nselect 1");
         assert_eq!((line, &unknown), (2, &HeaderFlaw::Unknown("lok_timeout".into())));
-        assert_eq!(unknown.hint(), "write: -- nexus: lock_timeout=5s");
-        assert_eq!(flaw("-- nexus: alone lock_timeout=5s").1.hint(), "write one directive a line");
+        assert_eq!(unknown.hint().text, "write: -- nexus: lock_timeout=5s");
+        assert_eq!(flaw("-- nexus: alone lock_timeout=5s").1.hint().text, "write one directive a line");
         assert_eq!(flaw("-- nexus: alone\n-- nexus: alone"), (2, HeaderFlaw::Twice("alone")));
         assert_eq!(flaw("-- nexus: allow a-rule"), (1, HeaderFlaw::NoReason));
         assert_eq!(flaw("-- nexus: allow a-rule because "), (1, HeaderFlaw::NoReason));

@@ -1,5 +1,7 @@
 //! What can go wrong with servers and stores for tenants.
 
+use std::fmt;
+
 use crate::features::migrations::MigrationsError;
 use crate::features::record::RecordOlder;
 use crate::features::secrets::SecretsError;
@@ -8,6 +10,7 @@ use crate::infra::crypto::RandomError;
 use crate::infra::db::DbError;
 use crate::infra::objects::ObjectError;
 use crate::kernel::Failure;
+use crate::kernel::hint::With;
 use crate::kernel::text::counted;
 use crate::settings::SecretSettingError;
 
@@ -17,19 +20,19 @@ pub enum PlacementError {
     /// No server of that name.
     #[error("no cluster {name:?}")]
     #[failure(NotFound, "cluster_not_found")]
-    #[hint("see which there are: nexus cluster list")]
+    #[hint("see which there are" => PlaceAction::List(PlaceKind::Cluster))]
     #[details(name)]
     NoCluster { name: String },
     /// No store of that name.
     #[error("no object store {name:?}")]
     #[failure(NotFound, "store_not_found")]
-    #[hint("see which there are: nexus store list")]
+    #[hint("see which there are" => PlaceAction::List(PlaceKind::Store))]
     #[details(name)]
     NoStore { name: String },
     /// No server or store takes the tenant.
     #[error("{}", no_room(what, name.as_deref()))]
     #[failure(Conflict, "no_room")]
-    #[hint("see how they stand: nexus {what} list")]
+    #[hint("see how they stand" => PlaceAction::List(PlaceKind::of(what)))]
     NoRoom {
         /// `cluster` or `store`.
         what: &'static str,
@@ -39,7 +42,7 @@ pub enum PlacementError {
     /// The name is that of another server or store.
     #[error("{what} {name:?} already exists, at another address")]
     #[failure(Conflict, "name_taken")]
-    #[hint("see it: nexus {what} show {name}")]
+    #[hint("see it" => PlaceAction::Show(PlaceKind::of(what), name.clone()))]
     Taken {
         /// `cluster` or `store`.
         what: &'static str,
@@ -48,19 +51,19 @@ pub enum PlacementError {
     /// The server is registered under another name.
     #[error("this server is already registered as cluster {name:?}")]
     #[failure(Conflict, "server_registered")]
-    #[hint("use it: nexus tenant create SLUG --cluster {name}")]
+    #[hint("use it" => TenantAction::CreateOn(name.clone()))]
     #[details(name)]
     SameServer { name: String },
     /// The server's registration was never completed.
     #[error("cluster {name:?} cannot take tenants: its registration was interrupted")]
     #[failure(Conflict, "cluster_preparing")]
-    #[hint("repeat its registration: nexus cluster add {name}, with the same settings")]
+    #[hint("repeat its registration" => PlaceAction::AddClusterAgain(name.clone()))]
     Preparing { name: String },
     /// Neither the chosen servers or stores nor those that come after them answer.
     #[error("no suitable {what} answers: {}", passed.join("; "))]
     #[failure(if *what == "store", Unavailable, "no_store_answers")]
     #[failure(Unavailable, "no_cluster_answers")]
-    #[hint("once one is up again: nexus {what} check")]
+    #[hint("once one is up again" => PlaceAction::CheckAll(PlaceKind::of(what)))]
     NoneAnswers {
         /// `cluster` or `store`.
         what: &'static str,
@@ -70,7 +73,7 @@ pub enum PlacementError {
     #[error("{what} {name:?} still does not answer")]
     #[failure(if *what == "store", Unavailable, "store_unavailable")]
     #[failure(Unavailable, "database_unreachable")]
-    #[hint("once it is up again: nexus {what} check {name}")]
+    #[hint("once it is up again" => PlaceAction::Check(PlaceKind::of(what), Some(name.clone())))]
     Down {
         /// `cluster` or `store`.
         what: &'static str,
@@ -79,8 +82,8 @@ pub enum PlacementError {
     /// Tenants live on the server or in the store.
     #[error("{what} {name:?} still holds {}", counted(*tenants, "tenant"))]
     #[failure(Conflict, "in_use")]
-    #[hint("see them: nexus tenant list --where {what}={name}")]
-    #[hint("let it take no more: nexus {what} drain {name}")]
+    #[hint("see them" => TenantAction::ListOf(PlaceKind::of(what), name.clone()))]
+    #[hint("let it take no more" => PlaceAction::Drain(PlaceKind::of(what), name.clone()))]
     #[details(name, tenants)]
     InUse {
         /// `cluster` or `store`.
@@ -91,7 +94,7 @@ pub enum PlacementError {
     /// The server or the store is defined in the settings.
     #[error("{what} \"default\" is defined in the settings; {verb} it there")]
     #[failure(Invalid, "of_settings")]
-    #[hint("see them: nexus config show")]
+    #[hint("see them" => PlatformAction::ShowSettings)]
     OfSettings {
         /// `cluster` or `store`.
         what: &'static str,
@@ -101,22 +104,22 @@ pub enum PlacementError {
     /// The store's driver cannot make keys for one bucket.
     #[error("store {name:?} cannot make keys that are confined to one bucket")]
     #[failure(Invalid, "store_cannot_scope_keys")]
-    #[hint("add it with --shared-key, if all its tenants may read each other's buckets")]
+    #[hint("if all its tenants may read each other's buckets, add it with" => With::SharedKey)]
     CannotScope { name: String },
     /// Something that the store's driver needs was not given.
     #[error("driver {driver} needs {needs}")]
     #[failure(Invalid, "store_incomplete")]
-    #[hint("give it: {needs}")]
+    #[hint("give it" => needs.option())]
     Incomplete {
         driver: &'static str,
-        /// What is missing, as its flag.
-        needs: &'static str,
+        /// What is missing.
+        needs: StoreNeed,
     },
     /// The platform holds as many sessions on a server as it may.
     #[error("all {limit} sessions that this platform may hold on cluster {name:?} are in use")]
     #[failure(Busy, "no_sessions")]
-    #[hint("allow it more: nexus cluster update {name} --connections N")]
-    #[hint("or repeat the command with a smaller --jobs")]
+    #[hint("allow it more" => PlaceAction::LimitConnections(Some(name.clone())))]
+    #[hint("or repeat the command with fewer at a time" => With::Jobs)]
     NoSessions { name: String, limit: i32 },
     /// Someone else builds the template.
     #[error("another process is preparing this server")]
@@ -139,8 +142,8 @@ pub enum PlacementError {
          {is}, and {recorded} is recorded; nothing was changed on it"
     )]
     #[failure(Integrity, "cluster_swapped")]
-    #[hint("see its registered address: nexus cluster show {name}")]
-    #[hint("where it was upgraded or replaced on purpose: nexus fsck --accept-record")]
+    #[hint("see its registered address" => PlaceAction::Show(PlaceKind::Cluster, name.clone()))]
+    #[hint("where it was upgraded or replaced on purpose" => FsckAction::AcceptRecord)]
     #[details(name, is, recorded)]
     OtherServer { name: String, is: String, recorded: String },
     /// The control database was restored from an older backup.
@@ -175,6 +178,34 @@ pub enum PlacementError {
     #[error(transparent)]
     #[failure(transparent)]
     Migrations(#[from] MigrationsError),
+}
+
+/// What a store's driver can lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreNeed {
+    AccessKeyId,
+    AdminEndpoint,
+    Endpoint,
+}
+
+impl StoreNeed {
+    fn option(self) -> With {
+        match self {
+            Self::AccessKeyId => With::AccessKeyId,
+            Self::AdminEndpoint => With::AdminEndpoint,
+            Self::Endpoint => With::Endpoint,
+        }
+    }
+}
+
+impl fmt::Display for StoreNeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AccessKeyId => "the id of an access key",
+            Self::AdminEndpoint => "the address of its administration",
+            Self::Endpoint => "its address",
+        })
+    }
 }
 
 fn no_room(what: &str, name: Option<&str>) -> String {

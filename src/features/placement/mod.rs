@@ -17,7 +17,7 @@ mod template;
 
 pub use clusters::{AddCluster, Registered, check_rights, cluster_names, forget_systems, note_system};
 pub use default_cluster::DefaultCluster;
-pub use error::PlacementError;
+pub use error::{PlacementError, StoreNeed};
 pub use model::{
     Candidate, Candidates, ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange,
     StorePlace, StoreView, Wish, note,

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::default_cluster::DefaultCluster;
-use super::error::PlacementError;
+use super::error::{PlacementError, StoreNeed};
 use super::model::{Candidate, Candidates, Driver, ServerPlace, StorePlace, Wish};
 use super::store;
 use crate::features::secrets::Secrets;
@@ -280,13 +280,14 @@ pub(super) fn driver(
     let driver = place.driver.as_str();
     let access_key_id = || {
         let given = place.access_key_id.clone();
-        given.ok_or(PlacementError::Incomplete { driver, needs: "--access-key ID" })
+        given.ok_or(PlacementError::Incomplete { driver, needs: StoreNeed::AccessKeyId })
     };
     Ok(match place.driver {
         Driver::Local => Arc::new(LocalStore::new(&place.endpoint, &place.region, secret)),
         Driver::Garage => {
             let admin = place.admin_endpoint.as_deref();
-            let admin = admin.ok_or(PlacementError::Incomplete { driver, needs: "--admin-endpoint URL" })?;
+            let admin =
+                admin.ok_or(PlacementError::Incomplete { driver, needs: StoreNeed::AdminEndpoint })?;
             Arc::new(GarageStore::new(&place.endpoint, admin, &place.region, secret))
         }
         Driver::Aws => Arc::new(AwsStore::new(&AwsConfig {

@@ -272,7 +272,7 @@ pub(super) async fn checked_cluster(
                 system_id = coalesce(system_id, (select $3::text where not exists (
                     select from control.clusters as other where other.system_id = $3::text))),
                 problem = coalesce($2, case when preparing then
-                    'it was never prepared whole: repeat nexus cluster add ' || name || ', with the same settings' end)
+                    'it was never prepared whole: repeat its registration, with the same settings' end)
          where name = $1 returning {CLUSTER}"
     );
     Ok(sqlx::query_as(AssertSqlSafe(statement))

@@ -20,7 +20,7 @@ use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, Te
 use crate::infra::crypto::random;
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, REALM, ServerAddress, durable_transaction};
 use crate::infra::saga::Journal;
-use crate::kernel::{Caller, OperationId, Progress, TenantId};
+use crate::kernel::{Caller, Hint, OperationId, Progress, TenantId};
 
 /// SQLSTATE `unique_violation`.
 const TAKEN: &str = "23505";
@@ -264,7 +264,7 @@ impl Provisioning {
 
 impl AdoptRequest {
     /// Why the database cannot be adopted, and the way on.
-    pub(super) fn refused(&self, reason: impl Into<String>, hint: Option<String>) -> ProvisioningError {
+    pub(super) fn refused(&self, reason: impl Into<String>, hint: Option<Hint>) -> ProvisioningError {
         let (database, reason) = (self.login.database.clone(), reason.into());
         ProvisioningError::NotAdoptable { database, reason, hint }
     }

@@ -12,7 +12,8 @@ use crate::infra::crypto::scram::ScramError;
 use crate::infra::db::DbError;
 use crate::infra::objects::ObjectError;
 use crate::infra::saga::Interrupted;
-use crate::kernel::{BatchId, ErrorKind, Failure, OperationId, shell};
+use crate::kernel::hint::{OperationAction, TenantAction};
+use crate::kernel::{BatchId, ErrorKind, Failure, Hint, OperationId};
 
 /// A change of a tenant that failed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -20,10 +21,10 @@ pub enum ProvisioningError {
     /// The slug belongs to a tenant with other settings.
     #[error("tenant {slug:?} already exists: {}", list(differences))]
     #[failure(Conflict, "tenant_exists")]
-    #[hint("see it: nexus tenant show {slug}")]
+    #[hint("see it" => TenantAction::Show(Some(slug.clone())))]
     #[hint(
         if let Some(name) = differences.iter().find(|it| it.what == "name"),
-        "change its name: nexus tenant update {slug} --name {}", shell::word(&name.given)
+        "change its name" => TenantAction::SetName { slug: slug.clone(), name: name.given.clone() }
     )]
     #[details(slug, differences = names(differences), values = values(differences))]
     SlugTaken { slug: String, differences: Vec<Difference> },
@@ -61,36 +62,37 @@ pub enum ProvisioningError {
     /// The tenant is no longer as the batch left it that is to be rolled back.
     #[error("tenant {slug:?} was changed since: {by}")]
     #[failure(Conflict, "changed_since")]
+    #[hint(if by == ANOTHER, "see by whom" => OperationAction::ListOf(slug.clone()))]
     ChangedSince { slug: String, by: String },
     /// No batch of that id.
     #[error("no batch {id}")]
     #[failure(NotFound, "batch_not_found")]
-    #[hint("the batch of a change is in: nexus operation show ID, and nexus -o json operation list")]
+    #[hint("the batch of a change is shown with it" => OperationAction::Show(None))]
     NoBatch { id: BatchId },
     /// What a batch destroyed is gone.
     #[error("batch {id} cannot be rolled back: what a {verb} destroyed is gone")]
     #[failure(Conflict, "batch_only_forward")]
-    #[hint("see what it did: nexus operation list --batch {id}")]
+    #[hint("see what it did" => OperationAction::ListBatch(*id))]
     BatchOnlyForward { id: BatchId, verb: String },
     /// A process is at work on a batch.
     #[error("batch {id} is not finished: a process is at work on it")]
     #[failure(Busy, "batch_running")]
-    #[hint("see how far it is: nexus operation list --batch {id}")]
+    #[hint("see how far it is" => OperationAction::ListBatch(*id))]
     BatchRuns { id: BatchId },
     /// No operation of that id.
     #[error("no operation {id}")]
     #[failure(NotFound, "operation_not_found")]
-    #[hint("see which there are: nexus operation list")]
+    #[hint("see which there are" => OperationAction::List)]
     NoOperation { id: OperationId },
     /// A newer version of Nexus started it.
     #[error("operation {id} is of a kind that this version of Nexus does not know: {kind}")]
     #[failure(Conflict, "operation_unknown_kind")]
-    #[hint("use the version that started it: nexus version")]
+    #[hint("use the version that started it" => PlatformAction::ShowVersion)]
     UnknownKind { id: OperationId, kind: String },
     /// The operation is over.
     #[error("operation {id} is {state}: there is nothing to {verb}")]
     #[failure(Conflict, "operation_over")]
-    #[hint("see what came of it: nexus operation show {id}")]
+    #[hint("see what came of it" => OperationAction::Show(Some(*id)))]
     Over { id: OperationId, state: String, verb: &'static str },
     /// What a purge destroyed is gone, and rolling back a repair would destroy a tenant in use.
     /// Everything else can be rolled back.
@@ -100,8 +102,8 @@ pub enum ProvisioningError {
         "rolling back a repair would destroy a tenant in use"
     })]
     #[failure(Conflict, "operation_only_forward")]
-    #[hint("finish it: nexus operation resume {id}")]
-    #[hint(if kind != "purge", "or give the tenant up: nexus tenant delete {slug} --purge")]
+    #[hint("finish it" => OperationAction::Resume(*id))]
+    #[hint(if kind != "purge", "or give the tenant up" => TenantAction::Purge(Some(slug.clone())))]
     OnlyForward {
         id: OperationId,
         /// Its kind, e.g. `purge`.
@@ -111,18 +113,18 @@ pub enum ProvisioningError {
     /// A login got access where it must not.
     #[error("the proof of isolation failed: {0}")]
     #[failure(Integrity, "not_isolated")]
-    #[hint("see which rights allow it: nexus fsck")]
+    #[hint("see which rights allow it" => FsckAction::Inspect)]
     NotIsolated(String),
     /// What was written was not what was read.
     #[error("the proof of use failed: {0}")]
     #[failure(Integrity, "not_usable")]
-    #[hint("find out what is wrong: nexus doctor")]
+    #[hint("find out what is wrong" => PlatformAction::Examine)]
     NotUsable(String),
     /// A database or bucket that Nexus created is missing, with what was in it.
     #[error("tenant {slug:?}: {what} is missing; a repair does not create an empty one in its place")]
     #[failure(Integrity, "resource_lost")]
-    #[hint("bring it back from a backup under the same name, then: nexus tenant repair {slug}")]
-    #[hint("or give the tenant up: nexus tenant delete {slug} --purge")]
+    #[hint("bring it back from a backup under the same name, then" => TenantAction::Repair(Some(slug.clone())))]
+    #[hint("or give the tenant up" => TenantAction::Purge(Some(slug.clone())))]
     Lost { slug: String, what: String },
     /// A database that cannot be adopted.
     #[error("database {database:?} cannot be adopted: {reason}")]
@@ -132,18 +134,18 @@ pub enum ProvisioningError {
         database: String,
         reason: String,
         /// The way on, if there is one.
-        hint: Option<String>,
+        hint: Option<Hint>,
     },
     /// The password of an adopted database's login was changed.
     #[error("tenant {slug:?}: its login no longer accepts the sealed password")]
     #[failure(Integrity, "password_changed")]
-    #[hint("seal the new one: nexus tenant adopt {slug} --dsn-file FILE")]
+    #[hint("seal the new one" => TenantAction::Adopt(Some(slug.clone())))]
     PasswordChanged { slug: String },
     /// The control database has the tenant in the trash, but its app still has access.
     #[error("tenant {slug:?} is in the trash, and its login is open on server {cluster}: it may be in use")]
     #[failure(Integrity, "tenant_open_in_trash")]
-    #[hint("keep it: nexus tenant undelete {slug}")]
-    #[hint("or, if nobody needs it, close it first: nexus tenant repair {slug}")]
+    #[hint("keep it" => TenantAction::Undelete(slug.clone()))]
+    #[hint("or, if nobody needs it, close it first" => TenantAction::Repair(Some(slug.clone())))]
     OpenInTrash { slug: String, cluster: String },
     /// The work was asked to stop.
     #[error(transparent)]
@@ -210,22 +212,26 @@ fn values(differences: &[Difference]) -> serde_json::Map<String, Value> {
     differences.iter().map(|it| (it.what.to_owned(), json!({ "is": it.is, "given": it.given }))).collect()
 }
 
+/// What [`ProvisioningError::ChangedSince`] says of an operation.
+pub(super) const ANOTHER: &str = "by another operation";
+
 /// The way on from what is over in a moment.
 const AGAIN: &str = "repeat the command in a moment";
 
 /// How to go on where another operation changes the tenant.
-fn in_progress(slug: &str, operation: Option<OperationId>, kind: &str, running: bool) -> Vec<String> {
+fn in_progress(slug: &str, operation: Option<OperationId>, kind: &str, running: bool) -> Vec<Hint> {
     let mut hints = Vec::new();
     if running {
-        hints.extend(operation.map(|id| format!("see how far it is: nexus operation show {id}")));
+        let show = |id| Hint::new("see how far it is", OperationAction::Show(Some(id)));
+        hints.extend(operation.map(show));
         if kind == "create" {
-            hints.push(format!("wait for it: nexus tenant create {slug} --wait, with the same settings"));
+            hints.push(Hint::new("wait for it", TenantAction::CreateAndWait(slug.to_owned())));
         }
     } else if let Some(id) = operation {
         hints.extend(ways_on(id, kind));
     }
     if hints.is_empty() {
-        hints.push(AGAIN.to_owned());
+        hints.push(AGAIN.into());
     }
     hints
 }
@@ -237,7 +243,7 @@ fn changer(operation: Option<OperationId>, kind: &str) -> String {
 
 /// How to go on with an operation that stopped: first what a person must do, because the operation
 /// would stop there again, then the operation.
-fn after_stop(operation: OperationId, kind: &str, slug: &str, source: &ProvisioningError) -> Vec<String> {
+fn after_stop(operation: OperationId, kind: &str, slug: &str, source: &ProvisioningError) -> Vec<Hint> {
     let gone = matches!(
         source,
         ProvisioningError::Cluster(ClusterError::Missing { .. })
@@ -245,28 +251,29 @@ fn after_stop(operation: OperationId, kind: &str, slug: &str, source: &Provision
     );
     if gone && can_go_back(kind) {
         return vec![
-            format!("roll it back first: nexus operation rollback {operation}"),
-            format!("then have what is gone made again: nexus tenant repair {slug}"),
+            Hint::new("roll it back first", OperationAction::RollBack(operation)),
+            Hint::new("then have what is gone made again", TenantAction::Repair(Some(slug.to_owned()))),
         ];
     }
     let mut hints = source.hints();
     if source.is_passing() || hints.is_empty() {
         hints.extend(ways_on(operation, kind));
     } else {
-        hints.push(format!("then finish it: nexus operation resume {operation}"));
+        hints.push(Hint::new("then finish it", OperationAction::Resume(operation)));
         if can_go_back(kind) {
-            hints.push(format!("or roll it back: nexus operation rollback {operation}"));
+            hints.push(Hint::new("or roll it back", OperationAction::RollBack(operation)));
         }
     }
     if !matches!(kind, "create" | "adopt" | "pool" | "claim" | "purge") && !source.is_passing() {
-        hints.push(format!("or give the tenant up: nexus tenant delete {slug} --purge"));
+        hints.push(Hint::new("or give the tenant up", TenantAction::Purge(Some(slug.to_owned()))));
     }
     hints.dedup();
     hints
 }
 
 /// How to go on with an operation that stopped.
-fn ways_on(operation: OperationId, kind: &str) -> Vec<String> {
-    let back = can_go_back(kind).then(|| format!("or roll it back: nexus operation rollback {operation}"));
-    [format!("finish it: nexus operation resume {operation}")].into_iter().chain(back).collect()
+fn ways_on(operation: OperationId, kind: &str) -> Vec<Hint> {
+    let back = Hint::new("or roll it back", OperationAction::RollBack(operation));
+    let back = can_go_back(kind).then_some(back);
+    [Hint::new("finish it", OperationAction::Resume(operation))].into_iter().chain(back).collect()
 }

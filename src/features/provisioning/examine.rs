@@ -8,7 +8,8 @@ use super::worker::{Provisioning, Worker};
 use crate::features::tenants::{self, Adoption};
 use crate::infra::cluster::adopted::{self, Adopted, Found, RealmPart};
 use crate::infra::db::{PgConnection, REALM};
-use crate::kernel::OperationId;
+use crate::kernel::hint::{PlaceAction, PlaceKind, PlatformAction, TenantAction, With};
+use crate::kernel::{Hint, OperationId};
 
 /// Databases that belong to nobody (manual, chapter 23.3).
 const MAINTENANCE: [&str; 3] = ["postgres", "template0", "template1"];
@@ -40,21 +41,19 @@ impl Provisioning {
         let name = self.placement.registered(&mut control, &mut own).await?;
         drop(control);
         let name = name.ok_or_else(|| {
-            let hint =
-                "register it first: nexus cluster add NAME --host HOST --user ROLE --password-file PATH";
-            request.refused("its server is not registered", Some(hint.to_owned()))
+            let hint = Hint::new("register it first", PlaceAction::AddCluster);
+            request.refused("its server is not registered", Some(hint))
         })?;
         if request.cluster.as_ref().is_some_and(|wanted| *wanted != name) {
-            let hint = Some(format!("name that one: --cluster {name}"));
+            let hint = Some(Hint::new("name that one", With::Cluster(name.clone())));
             return Err(request.refused(format!("its server is registered as {name}"), hint));
         }
         let server = self.server_of(worker, &name).await?;
         // A standby, or a copy that was started elsewhere, bears the same identifier.
         if !adopted::has_session(&mut *server.admin.lock().await, &application).await? {
             let reason = format!("its server is a copy of {name}, not {name} itself");
-            return Err(
-                request.refused(reason, Some(format!("see where {name} is: nexus cluster show {name}")))
-            );
+            let show = PlaceAction::Show(PlaceKind::Cluster, name.clone());
+            return Err(request.refused(reason, Some(Hint::new(format!("see where {name} is"), show))));
         }
         Ok(name)
     }
@@ -79,7 +78,7 @@ impl Provisioning {
             tenants::holder(&mut control, &cluster, (names.database, names.app)).await?
         };
         if let Some(slug) = holder {
-            let hint = Some(format!("see it: nexus tenant show {slug}"));
+            let hint = Some(Hint::new("see it", TenantAction::Show(Some(slug.clone()))));
             return Err(request.refused(format!("it or its login belongs to tenant {slug}"), hint));
         }
         check_found(request, &found)?;
@@ -114,7 +113,7 @@ fn check_found(request: &AdoptRequest, found: &Found) -> Result<(), Provisioning
         return Ok(());
     }
     let hint = format!("give the app a login without these rights, and name that one in place of {app}");
-    Err(request.refused(format!("its login {app} is {}", found.powers.join(", ")), Some(hint)))
+    Err(request.refused(format!("its login {app} is {}", found.powers.join(", ")), Some(hint.into())))
 }
 
 /// Whether schema `nexus` is there already, as Nexus makes it.
@@ -126,17 +125,18 @@ async fn check_inside(request: &AdoptRequest, inside: &mut PgConnection) -> Resu
     if let Some(mark) = realm.mark.filter(|mark| mark.starts_with("nexus:")) {
         let hint = "purge that tenant where it is one; or: comment on schema nexus is null";
         let reason = format!("its schema nexus belongs to another tenant ({mark})");
-        return Err(request.refused(reason, Some(hint.to_owned())));
+        return Err(request.refused(reason, Some(hint.into())));
     }
     if !realm.has_history {
         let hint = "rename it: alter schema nexus rename to another_name";
-        return Err(request.refused("it has a schema nexus that Nexus did not make", Some(hint.to_owned())));
+        return Err(request.refused("it has a schema nexus that Nexus did not make", Some(hint.into())));
     }
     match REALM.recognise(inside).await {
         Ok(()) => Ok(true),
         Err(error) => {
             let reason = format!("its schema nexus is not of a version that is known here: {error}");
-            Err(request.refused(reason, Some("see which version this is: nexus version".to_owned())))
+            Err(request
+                .refused(reason, Some(Hint::new("see which version this is", PlatformAction::ShowVersion))))
         }
     }
 }
@@ -157,8 +157,8 @@ async fn check_realm(
     let found = adopted::realm_parts(inside).await?;
     let Some(part) = found.iter().find(|part| !is_ours(part)) else { return Ok(()) };
     let reason = format!("its schema nexus holds what Nexus did not make: {}", part.what);
-    let hint = "drop that, or rename the schema: alter schema nexus rename to another_name".to_owned();
-    Err(request.refused(reason, Some(hint)))
+    let hint = "drop that, or rename the schema: alter schema nexus rename to another_name";
+    Err(request.refused(reason, Some(hint.into())))
 }
 
 /// What a person should know before a database is adopted.
@@ -183,7 +183,9 @@ fn findings(request: &AdoptRequest, found: &Found, adoption: Adoption) -> Vec<St
     if adoption.isolated && !found.others_by_public.is_empty() {
         findings.push(format!("these will no longer be able to connect: {}", some(&found.others_by_public)));
     } else if !adoption.isolated && found.public_connect {
-        findings.push("PUBLIC may connect: every login of the server; --isolate revokes that".to_owned());
+        findings.push(
+            "PUBLIC may connect: every login of the server; an isolated adoption revokes that".to_owned(),
+        );
     }
     if adoption.realm_was_there {
         findings

@@ -2,7 +2,8 @@
 
 use super::store;
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::Failure;
+use crate::kernel::hint::FsckAction;
+use crate::kernel::{Failure, Hint};
 
 /// How the control database compares with the stamp that its own server keeps of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,10 +82,12 @@ pub enum RecordOlder {
     Moved,
 }
 
-fn ways_on() -> [String; 2] {
+fn ways_on() -> [Hint; 2] {
     [
-        "see what differs, and change nothing: nexus fsck",
-        "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record",
+        Hint::new("see what differs, and change nothing", FsckAction::Inspect),
+        Hint::new(
+            "restore a newer backup of the control database, or go on with this one",
+            FsckAction::AcceptRecord,
+        ),
     ]
-    .map(str::to_owned)
 }

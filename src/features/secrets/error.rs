@@ -1,7 +1,8 @@
 //! What can go wrong with secrets.
 
 use crate::infra::crypto::{MasterKeyError, MasterKeyId, RandomError, SealError};
-use crate::kernel::{Failure, TenantId};
+use crate::kernel::hint::{PlaceAction, PlaceKind};
+use crate::kernel::{Failure, Hint, TenantId};
 
 /// Why a secret was not sealed, opened or erased. No variant holds a byte of one.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -9,14 +10,14 @@ pub enum SecretsError {
     /// The master key in use is not the one of this control database.
     #[error("this control database needs master key {needed}, but {given} was given")]
     #[failure(Integrity, "master_key_mismatch")]
-    #[hint("nexus secret status")]
-    #[hint("nexus config show")]
+    #[hint(PlatformAction::ShowMasterKey)]
+    #[hint(PlatformAction::ShowSettings)]
     #[details(needed, given)]
     OtherMaster { needed: MasterKeyId, given: MasterKeyId },
     /// No master key was ever recorded here.
     #[error("this control database has no master key yet")]
     #[failure(NotFound, "master_key_not_recorded")]
-    #[hint("nexus init")]
+    #[hint(PlatformAction::SetUp)]
     NoMaster,
     /// The master key failed.
     #[error(transparent)]
@@ -26,33 +27,33 @@ pub enum SecretsError {
     #[error("the data key of {} was changed, or belongs elsewhere", whose(.0))]
     #[failure(Integrity, "data_key_damaged")]
     #[hint(if *_0 == TenantId::PLATFORM, platform_hint(""))]
-    #[hint(else, "nexus tenant repair {_0}")]
+    #[hint(else, TenantAction::Repair(Some(_0.to_string())))]
     #[details(tenant = _0)]
     DataKeyDamaged(TenantId),
     /// The list of the tenant's secrets was changed or reverted.
     #[error("the list of sealed secrets of {} was changed, or reverted to an older one", whose(.0))]
     #[failure(Integrity, "sealed_list_damaged")]
     #[hint(if *_0 == TenantId::PLATFORM, platform_hint(""))]
-    #[hint(else, "nexus tenant repair {_0}")]
+    #[hint(else, TenantAction::Repair(Some(_0.to_string())))]
     #[details(tenant = _0)]
     ManifestDamaged(TenantId),
     /// A value was changed, swapped, reverted, added or removed.
     #[error("the secret {name} of {} was changed, removed, or reverted to an older one", whose(.tenant))]
     #[failure(Integrity, "sealed_value_damaged")]
     #[hint(if *tenant == TenantId::PLATFORM, platform_hint(name))]
-    #[hint(else, "nexus tenant repair {tenant}")]
+    #[hint(else, TenantAction::Repair(Some(tenant.to_string())))]
     #[details(tenant, name)]
     Damaged { tenant: TenantId, name: String },
     /// There is no such secret.
     #[error("{} has no secret {name}", whose(.tenant))]
-    #[failure(if *tenant == TenantId::PLATFORM, Integrity, "secret_not_found")]
+    #[failure(if *tenant == TenantId::PLATFORM, Integrity, "platform_secret_missing")]
     #[failure(NotFound, "secret_not_found")]
     #[hint(if *tenant == TenantId::PLATFORM, platform_hint(name))]
     #[details(tenant, name)]
     NotFound { tenant: TenantId, name: String },
     /// The tenant has no data key: nothing was ever sealed for it, or all was erased.
     #[error("{} has no sealed secrets", whose(.0))]
-    #[failure(if *_0 == TenantId::PLATFORM, Integrity, "secrets_not_found")]
+    #[failure(if *_0 == TenantId::PLATFORM, Integrity, "platform_secrets_missing")]
     #[failure(NotFound, "secrets_not_found")]
     #[hint(if *_0 == TenantId::PLATFORM, platform_hint(""))]
     #[details(tenant = _0)]
@@ -83,7 +84,7 @@ pub enum SecretsError {
     Seal { tenant: TenantId, name: String, source: SealError },
     /// No random bytes for a key.
     #[error(transparent)]
-    #[failure(Internal, "no_random_bytes")]
+    #[failure(transparent)]
     Random(#[from] RandomError),
     /// The connection to the control database.
     #[error(transparent)]
@@ -96,13 +97,13 @@ fn whose(tenant: &TenantId) -> String {
 }
 
 /// What gives the platform another value in place of one that does not open.
-fn platform_hint(name: &str) -> String {
+fn platform_hint(name: &str) -> Hint {
     let place = |kind: &str, end: &str| name.strip_prefix(kind)?.strip_suffix(end);
     if let Some(name) = place("cluster.", ".password") {
-        return format!("nexus cluster update {name} --password-stdin");
+        return PlaceAction::SetCredentials(PlaceKind::Cluster, Some(name.to_owned())).into();
     }
     if let Some(name) = place("store.", ".secret") {
-        return format!("nexus store update {name} --secret-stdin");
+        return PlaceAction::SetCredentials(PlaceKind::Store, Some(name.to_owned())).into();
     }
-    "restore the control database's tables of secrets from a backup".to_owned()
+    "restore the control database's tables of secrets from a backup".into()
 }

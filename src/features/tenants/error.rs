@@ -12,7 +12,7 @@ pub enum TenantError {
     /// No tenant of that slug or id.
     #[error("no tenant {name:?}")]
     #[failure(NotFound, "tenant_not_found")]
-    #[hint("see which there are: nexus tenant list")]
+    #[hint("see which there are" => TenantAction::List)]
     #[details(name, nearest = null)]
     #[neighbour(nearest.as_deref())]
     NotFound {
@@ -24,7 +24,7 @@ pub enum TenantError {
     #[error("tenant {name:?} was {} {} by {by}", if *made { "purged" } else { "never finished; its creation was rolled back" }, at.date())]
     #[failure(NotFound, "tenant_not_found")]
     #[hint("what was purged cannot be undeleted; its slug is free")]
-    #[hint("see what was done to it: nexus audit list --tenant {id}")]
+    #[hint("see what was done to it" => AuditAction::OfTenant(*id))]
     #[details(name, nearest = null, id, purged = made, at = at.format(&Rfc3339).unwrap_or_default(), by)]
     Purged {
         name: String,
@@ -37,38 +37,38 @@ pub enum TenantError {
     /// The tenant of that slug was renamed.
     #[error("no tenant {name:?}: it is called {slug} now")]
     #[failure(NotFound, "tenant_renamed")]
-    #[hint("{name} is now called {slug} since {}: nexus tenant show {slug}", since.date())]
+    #[hint("{name} is now called {slug} since {}", since.date() => TenantAction::Show(Some(slug.clone())))]
     #[details(name, slug, since = since.format(&Rfc3339).unwrap_or_default())]
     Renamed { name: String, slug: String, since: OffsetDateTime },
     /// Another tenant has the slug.
     #[error("slug {slug:?} is taken by another tenant")]
     #[failure(Conflict, "slug_taken")]
-    #[hint("see who has it: nexus tenant show {slug}")]
+    #[hint("see who has it" => TenantAction::Show(Some(slug.clone())))]
     #[details(slug)]
     SlugTaken { slug: String },
     /// The tenant no longer exists, and cannot be changed.
     #[error("tenant {slug:?} no longer exists")]
     #[failure(Conflict, "tenant_gone")]
-    #[hint("see which there are: nexus tenant list")]
+    #[hint("see which there are" => TenantAction::List)]
     #[details(slug)]
     Gone { slug: String },
     /// The tenant is suspended.
     #[error("tenant {slug:?} is suspended since {}: {reason}", since.date())]
     #[failure(Conflict, "tenant_suspended")]
-    #[hint("let it be used again: nexus tenant resume {slug}")]
+    #[hint("let it be used again" => TenantAction::Resume(slug.clone()))]
     #[details(slug, reason, since = since.format(&Rfc3339).unwrap_or_default())]
     Suspended { slug: String, reason: String, since: OffsetDateTime },
     /// The tenant is in the trash.
     #[error("tenant {slug:?} is deleted and kept until {}", purge_after.date())]
     #[failure(Conflict, "tenant_trashed")]
-    #[hint("undelete it: nexus tenant undelete {slug}")]
+    #[hint("undelete it" => TenantAction::Undelete(slug.clone()))]
     #[details(slug, purge_after = purge_after.format(&Rfc3339).unwrap_or_default())]
     Trashed { slug: String, purge_after: OffsetDateTime },
     /// The tenant is not in a state in which this can be done.
     #[error("tenant {slug:?} is {state}, not active")]
     #[failure(Conflict, "tenant_not_active")]
-    #[hint("see where it stands: nexus operation list --tenant {slug}")]
-    #[hint("finish or roll back what was started: nexus tenant repair {slug}")]
+    #[hint("see where it stands" => OperationAction::ListOf(slug.clone()))]
+    #[hint("finish or roll back what was started" => TenantAction::Repair(Some(slug.clone())))]
     #[details(slug, state)]
     NotActive { slug: String, state: &'static str },
     /// A statement failed.

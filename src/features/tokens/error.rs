@@ -11,7 +11,8 @@ use crate::infra::crypto::jwt::Flaw;
 use crate::infra::crypto::random::RandomError;
 use crate::infra::crypto::signing::{Algorithm, SigningError};
 use crate::infra::db::DbError;
-use crate::kernel::{Failure, shell, suggest};
+use crate::kernel::hint::{InRealm, UserAction};
+use crate::kernel::{Failure, Hint, shell, suggest};
 
 /// A request about tokens or their keys that failed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -20,7 +21,7 @@ pub enum TokenError {
     /// nothing from it.
     #[error("the token is not valid")]
     #[failure(Unauthenticated, "token_invalid")]
-    #[hint("see what is wrong with it: nexus token inspect --check --file FILE")]
+    #[hint("see what is wrong with it" => TokenAction::Inspect)]
     Invalid(Flaw),
     /// Tokens cannot be checked: the list of revoked ones is out of date.
     #[error("tokens cannot be checked: the list of revoked ones was last read {seconds} s ago")]
@@ -30,39 +31,37 @@ pub enum TokenError {
     #[error("no user {email:?} in {realm}")]
     #[failure(NotFound, "user_not_found")]
     #[hint(if let Some(nearest) = nearest, "did you mean {}?", shell::word(nearest))]
-    #[hint(else, hint)]
+    #[hint(else, hint.clone())]
     #[details(email, nearest)]
     NoUser {
         email: String,
         realm: String,
         /// The nearest that there is.
         nearest: Option<String>,
-        hint: String,
+        hint: Hint,
     },
     /// The user may not sign in.
     #[error("user {email:?} is {state}, not active")]
     #[failure(Conflict, "user_not_active")]
-    #[hints(state_hint(email, state, at))]
+    #[hint(state_hint(email, state, at))]
     #[details(email, state)]
-    NotActive {
-        email: String,
-        state: String,
-        /// The realm, as [`RealmName::flag`] writes it.
-        at: String,
-    },
+    NotActive { email: String, state: String, at: InRealm },
     /// The user does not hold what the token should allow.
     #[error("user {email:?} does not hold {permission}")]
     #[failure(Forbidden, "permission_not_held")]
     #[hint(if let Some(nearest) = nearest, "did you mean {}?", shell::word(nearest))]
-    #[hint(else, "see why: nexus user can {} {} --explain{at}", shell::word(email), shell::word(permission))]
+    #[hint(else, "see why" => UserAction::Explain {
+        user: email.clone(),
+        permission: permission.clone(),
+        realm: at.clone(),
+    })]
     #[details(email, permission, nearest)]
     NotHeld {
         email: String,
         permission: String,
         /// What it holds that comes nearest.
         nearest: Option<String>,
-        /// The realm, as [`RealmName::flag`] writes it.
-        at: String,
+        at: InRealm,
     },
     /// The request itself is wrong.
     #[error("{0}")]
@@ -76,21 +75,21 @@ pub enum TokenError {
     /// No such signing key.
     #[error("no signing key {0:?}")]
     #[failure(NotFound, "signing_key_not_found")]
-    #[hint("see which there are: nexus key list")]
+    #[hint("see which there are" => TokenAction::ListSigningKeys)]
     NoKey(String),
     /// The signing key's state forbids it.
     #[error("signing key {kid} is {state}; {why}")]
     #[failure(Conflict, "signing_key_state")]
-    #[hint(hint)]
+    #[hints(hints.iter().cloned())]
     #[details(kid, state)]
-    KeyState { kid: String, state: &'static str, why: &'static str, hint: String },
+    KeyState { kid: String, state: &'static str, why: &'static str, hints: Vec<Hint> },
     /// The next signing key is not yet known everywhere.
     #[error(
         "the next key {kid} was published {age} s ago; services may keep an older key set for {notice} s"
     )]
     #[failure(Conflict, "signing_key_too_young")]
     #[hint("wait {} s more", notice - age)]
-    #[hint("where nobody outside checks tokens: nexus key rotate --now")]
+    #[hint("where nobody outside checks tokens" => TokenAction::RotateSigningKey { algorithm: None, at_once: true })]
     #[details(kid, wait = notice - age)]
     TooYoung {
         kid: String,
@@ -102,17 +101,17 @@ pub enum TokenError {
     /// A signing key's row does not match what was sealed.
     #[error("signing key {0} does not match what was sealed: the control database was changed")]
     #[failure(Integrity, "signing_key_damaged")]
-    #[hint("see what was changed: nexus fsck")]
+    #[hint("see what was changed" => FsckAction::Inspect)]
     KeyDamaged(String),
     /// The sealed part of a signing key was changed or removed.
     #[error("the sealed part of signing key {kid} was changed or removed")]
     #[failure(Integrity, "signing_key_damaged")]
-    #[hint(hint)]
-    KeyLost { kid: String, hint: String },
+    #[hint(hint.clone())]
+    KeyLost { kid: String, hint: Hint },
     /// The row of the active key is missing, but its successor exists.
     #[error("no {0} key is active, although the next one is published: the control database was changed")]
     #[failure(Integrity, "signing_key_missing")]
-    #[hint("nexus key rotate --algorithm {}", _0.as_str())]
+    #[hint(TokenAction::RotateSigningKey { algorithm: Some(_0.as_str().to_owned()), at_once: false })]
     NoActiveKey(Algorithm),
     /// A key set or a development key cannot be read.
     #[error("{place} is not a usable key set: {reason}")]
@@ -142,18 +141,13 @@ pub enum TokenError {
     /// No such API key.
     #[error("no API key {id} in {}", .realm.display())]
     #[failure(NotFound, "api_key_not_found")]
-    #[hint("see which there are: nexus api-key list{}", realm.flag())]
+    #[hint("see which there are" => TokenAction::ListApiKeys(realm.hinted()))]
     NoApiKey { id: Uuid, realm: RealmName },
     /// The user has an API key of that name already.
     #[error("user {email:?} has an API key named {name:?} already")]
     #[failure(Conflict, "api_key_exists")]
-    #[hint("see them: nexus api-key list --user {}{at}", shell::word(email))]
-    ApiKeyExists {
-        email: String,
-        name: String,
-        /// The realm, as [`RealmName::flag`] writes it.
-        at: String,
-    },
+    #[hint("see them" => TokenAction::ListApiKeysOf(email.clone(), at.clone()))]
+    ApiKeyExists { email: String, name: String, at: InRealm },
     /// A statement failed.
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]
@@ -183,7 +177,7 @@ pub enum TokenError {
 impl TokenError {
     /// Of a user who may not sign in.
     pub(super) fn not_active(subject: &Subject, realm: &RealmName) -> Self {
-        Self::NotActive { email: subject.email.clone(), state: subject.state.clone(), at: realm.flag() }
+        Self::NotActive { email: subject.email.clone(), state: subject.state.clone(), at: realm.hinted() }
     }
 
     /// Of a user who does not hold a permission. What it holds by `*:action` is taken for one of
@@ -197,7 +191,7 @@ impl TokenError {
             email: subject.email.clone(),
             permission: wanted.to_owned(),
             nearest: suggest::nearest(wanted, plain).map(str::to_owned),
-            at: realm.flag(),
+            at: realm.hinted(),
         }
     }
 
@@ -212,13 +206,12 @@ impl TokenError {
 }
 
 /// What lets a user in who may not sign in.
-fn state_hint(email: &str, state: &str, at: &str) -> Vec<String> {
-    let email = shell::word(email);
-    let command = match state {
-        "deleted" => format!("undelete them: nexus user undelete {email}{at}"),
-        "disabled" => format!("enable them: nexus user enable {email}{at}"),
-        "locked" => format!("unlock them: nexus user unlock {email}{at}"),
-        _ => format!("see their state: nexus user show {email}{at}"),
-    };
-    vec![command]
+fn state_hint(email: &str, state: &str, at: &InRealm) -> Hint {
+    let (email, at) = (email.to_owned(), at.clone());
+    match state {
+        "deleted" => Hint::new("undelete them", UserAction::Undelete(email, at)),
+        "disabled" => Hint::new("enable them", UserAction::Enable(email, at)),
+        "locked" => Hint::new("unlock them", UserAction::Unlock(email, at)),
+        _ => Hint::new("see their state", UserAction::Show(email, at)),
+    }
 }

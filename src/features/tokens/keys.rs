@@ -22,7 +22,8 @@ use crate::features::audit;
 use crate::infra::crypto::signing::{Algorithm, PublicKey, SigningKey};
 use crate::infra::db::{DbError, PgConnection, snapshot, transaction};
 use crate::infra::failpoint;
-use crate::kernel::{Caller, TenantId};
+use crate::kernel::hint::TokenAction;
+use crate::kernel::{Caller, Hint, TenantId};
 
 /// For how long a key is checked after it has stopped signing, in seconds: as long as the last token
 /// that it signed, by a clock that is behind.
@@ -455,22 +456,23 @@ fn check_age(next: Option<&KeyView>, matters: bool) -> Result<(), TokenError> {
 }
 
 fn check_retirable(key: &KeyView, at_once: bool) -> Result<(), TokenError> {
-    let refused = |why, hint: String| TokenError::KeyState {
-        kid: key.kid.clone(),
-        state: key.state.as_str(),
-        why,
-        hint,
-    };
-    let now = format!("to refuse all its tokens at once: nexus key retire {} --now", key.kid);
+    let refused =
+        |why, hints| TokenError::KeyState { kid: key.kid.clone(), state: key.state.as_str(), why, hints };
+    let now = TokenAction::RetireSigningKey(key.kid.clone());
+    let now = Hint::new("to refuse all its tokens at once", now);
     match key.state {
         KeyState::Gone => {
-            Err(refused("nothing is left to retire", "see the others: nexus key list".to_owned()))
+            let others = Hint::new("see the others", TokenAction::ListSigningKeys);
+            Err(refused("nothing is left to retire", vec![others]))
         }
-        KeyState::Active if !at_once && key.purpose == Purpose::Platform => Err(refused(
-            "another must take over first",
-            format!("nexus key rotate --algorithm {}\n{now}", key.algorithm),
-        )),
-        KeyState::Active | KeyState::Retiring if !at_once => Err(refused("its tokens are still valid", now)),
+        KeyState::Active if !at_once && key.purpose == Purpose::Platform => {
+            let algorithm = Some(key.algorithm.clone());
+            let rotate = TokenAction::RotateSigningKey { algorithm, at_once: false };
+            Err(refused("another must take over first", vec![rotate.into(), now]))
+        }
+        KeyState::Active | KeyState::Retiring if !at_once => {
+            Err(refused("its tokens are still good", vec![now]))
+        }
         _ => Ok(()),
     }
 }

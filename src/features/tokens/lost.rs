@@ -10,6 +10,7 @@ use super::model::{KeyState, KeyView, Purpose, Rotated};
 use super::store;
 use crate::features::secrets::SecretsError;
 use crate::infra::db::{PgConnection, transaction};
+use crate::kernel::hint::TokenAction;
 use crate::kernel::{Caller, ErrorKind, Failure, TenantId};
 
 impl Tokens {
@@ -70,11 +71,11 @@ pub(super) fn of_key(row: &KeyView, error: SecretsError) -> TokenError {
         return error.into();
     }
     let hint = if row.state == KeyState::Active && row.purpose == Purpose::Platform {
-        format!("nexus key rotate --algorithm {} --now", row.algorithm)
+        TokenAction::RotateSigningKey { algorithm: Some(row.algorithm.clone()), at_once: true }
     } else {
-        format!("nexus key retire {} --now", row.kid)
+        TokenAction::RetireSigningKey(row.kid.clone())
     };
-    TokenError::KeyLost { kid: row.kid.clone(), hint }
+    TokenError::KeyLost { kid: row.kid.clone(), hint: hint.into() }
 }
 
 /// The same, where the public halves of several were opened.

@@ -19,7 +19,8 @@ use crate::features::iam::{self, Subject};
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::{DbError, PgConnection, transaction};
-use crate::kernel::{Caller, Email, shell};
+use crate::kernel::hint::{TokenAction, UserAction};
+use crate::kernel::{Caller, Email, Hint};
 
 /// Why somebody acts as another.
 #[derive(Debug, Clone)]
@@ -163,14 +164,14 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::NoUser`], with the nearest address.
     pub async fn subject(&self, realm: &mut Realm, email: &Email) -> Result<Subject, TokenError> {
-        let (name, at) = (realm.name.display(), realm.name.flag());
+        let (name, at) = (realm.name.display(), realm.name.hinted());
         let mut tx = realm.begin().await?;
         if let Some(subject) = iam::subject(&mut tx, email.as_str()).await? {
             tx.commit().await?;
             return Ok(subject);
         }
         let nearest = iam::nearest_email(&mut tx, email.as_str()).await?;
-        let hint = format!("see who there is: nexus user list{at}");
+        let hint = Hint::new("see who there is", UserAction::List(at));
         Err(TokenError::NoUser { email: email.to_string(), realm: name, nearest, hint })
     }
 
@@ -205,10 +206,7 @@ impl Tokens {
             email: email.to_string(),
             realm: "the platform, and no token of one elsewhere".to_owned(),
             nearest,
-            hint: format!(
-                "name the tenant: nexus token list --tenant SLUG --user {}",
-                shell::word(email.as_str())
-            ),
+            hint: Hint::new("name the tenant", TokenAction::ListOf(email.to_string())),
         })
     }
 

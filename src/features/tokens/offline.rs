@@ -24,7 +24,7 @@ use crate::features::iam::{self, Subject};
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::{PgConnection, transaction};
 use crate::infra::private_file;
-use crate::kernel::{Caller, Email, TenantId, shell, suggest};
+use crate::kernel::{Caller, Email, TenantId, suggest};
 
 /// The form of the file.
 const VERSION: u32 = 1;
@@ -79,7 +79,7 @@ impl DevelopmentKey {
         let bytes = Zeroizing::new(private_file::read(path).map_err(|error| wrong(&error.to_string()))?);
         // The parser's own words could quote the key.
         let content: Content =
-            serde_json::from_slice(&bytes).map_err(|_| wrong("it is not what nexus key export writes"))?;
+            serde_json::from_slice(&bytes).map_err(|_| wrong("it is not an exported development key"))?;
         if content.nexus_development_key != VERSION {
             return Err(wrong("it was written by another version of Nexus; export it again"));
         }
@@ -103,9 +103,8 @@ impl DevelopmentKey {
             return Ok(());
         }
         Err(TokenError::Request(format!(
-            "this development key signs with {}, not {}; export another one with --algorithm {}",
+            "this development key signs with {}, not {}; export one that does",
             own.as_str(),
-            algorithm.as_str(),
             algorithm.as_str()
         )))
     }
@@ -128,12 +127,11 @@ impl DevelopmentKey {
         };
         let realm = self.content.realms.iter().find(of).ok_or_else(|| {
             TokenError::Request(match tenant {
-                Some(name) => format!(
-                    "this development key does not cover tenant {name:?}; export it with --tenant {}",
-                    shell::word(name)
-                ),
-                None => "this development key does not cover the platform; name the tenant with --tenant \
-                         SLUG, or export a key of the platform: without --tenant"
+                Some(name) => {
+                    format!("this development key does not cover tenant {name:?}; export one of that tenant")
+                }
+                None => "this development key does not cover the platform; name a tenant, or export a key \
+                         of the platform"
                     .to_owned(),
             })
         })?;
@@ -147,7 +145,7 @@ impl DevelopmentKey {
                 email: email.to_string(),
                 realm: name.display(),
                 nearest,
-                hint: hint.to_owned(),
+                hint: hint.into(),
             });
         };
         let issuer = Issuer {

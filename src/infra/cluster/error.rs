@@ -82,7 +82,7 @@ pub enum ClusterError {
     /// Something of ours that is to be changed does not exist.
     #[error("{what} does not exist")]
     #[failure(Integrity, "cluster_missing")]
-    #[hint("see what else is missing: nexus fsck")]
+    #[hint("see what else is missing" => FsckAction::Inspect)]
     Missing {
         /// What it is, e.g. `role nx…`.
         what: String,

@@ -83,7 +83,7 @@ pub enum MasterKeyError {
     /// The key file is not there.
     #[error("the master key file {} does not exist", .0.display())]
     #[failure(Integrity, "master_key_missing")]
-    #[hint("on a new installation: nexus init")]
+    #[hint("on a new installation" => PlatformAction::SetUp)]
     #[hint("otherwise put the file back from where it is kept safe; no secret opens without it")]
     Missing(PathBuf),
     /// The key file cannot be read, may be read by others, or exists already.
@@ -105,8 +105,8 @@ pub enum MasterKeyError {
     /// Another master key wrapped it.
     #[error("master key {needed} is needed, but {given} was given")]
     #[failure(Integrity, "master_key_mismatch")]
-    #[hint("nexus secret status")]
-    #[hint("nexus config show")]
+    #[hint(PlatformAction::ShowMasterKey)]
+    #[hint(PlatformAction::ShowSettings)]
     #[details(needed, given)]
     OtherKey { needed: MasterKeyId, given: MasterKeyId },
     /// A wrapped data key was changed, or belongs elsewhere.
@@ -115,7 +115,7 @@ pub enum MasterKeyError {
     Damaged(MasterKeyId),
     /// No random bytes for a master key.
     #[error(transparent)]
-    #[failure(Internal, "no_random_bytes")]
+    #[failure(transparent)]
     Random(#[from] RandomError),
     /// A key service does not answer.
     #[error("master key {id} cannot be reached: {reason}")]

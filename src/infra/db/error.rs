@@ -19,7 +19,7 @@ pub enum DbError {
     /// No session could be opened, or it broke.
     #[error("the database server does not answer ({server}): {source}")]
     #[failure(Unavailable, "database_unreachable")]
-    #[hint("find out what is wrong: nexus doctor")]
+    #[hint("find out what is wrong" => PlatformAction::Examine)]
     Unreachable { server: String, source: sqlx::Error },
     /// The server did not say whether it has committed.
     #[error("the database server did not say whether it made the last change, and it may have ({source})")]
@@ -29,15 +29,15 @@ pub enum DbError {
     /// The login was refused.
     #[error("login {user:?} was refused by {server}: {source}")]
     #[failure(Unavailable, "database_login_refused")]
-    #[hint("see which login is used: nexus config show")]
+    #[hint("see which login is used" => PlatformAction::ShowSettings)]
     LoginRefused { user: String, server: String, source: sqlx::Error },
     /// The server refused a statement; carries the SQLSTATE (manual, appendix A).
     #[error("the database refused: {message}{} (SQLSTATE {state})", said.in_sentence(state))]
-    #[failure(if state == states::RECORD_OLDER, kind = states::kind(state), "record_older_than_world")]
+    #[failure(if state == states::RECORD_OLDER, Integrity, "record_older_than_world")]
     #[failure(if states::kind(state) == ErrorKind::Unavailable, Unavailable, "database_unavailable")]
     #[failure(kind = states::kind(state), "database_refused")]
     #[hint(if let Some(hint) = &said.hint, "PostgreSQL says: {hint}")]
-    #[hints(states::hint(state).map(str::to_owned))]
+    #[hints(states::hint(state))]
     #[hint(if state == "55P03", "repeat once that has ended")]
     #[details(said.facts(state, constraint.as_ref()))]
     Refused {
@@ -53,10 +53,10 @@ pub enum DbError {
     Migration(MigrateError),
     /// Something that should not happen, e.g. a column of another type.
     #[error("the database answered in an unexpected way: {0}")]
-    #[failure(if matches!(_0, sqlx::Error::Configuration(_) | sqlx::Error::BeginFailed), Unavailable, "database_unexpected")]
+    #[failure(if matches!(_0, sqlx::Error::Configuration(_) | sqlx::Error::BeginFailed), Unavailable, "database_unusable")]
     // A row that should be there is gone: somebody was at work.
-    #[failure(if matches!(_0, sqlx::Error::RowNotFound), Conflict, "database_unexpected")]
-    #[failure(if is_of_another_shape(_0), Integrity, "database_unexpected")]
+    #[failure(if matches!(_0, sqlx::Error::RowNotFound), Conflict, "database_row_gone")]
+    #[failure(if is_of_another_shape(_0), Integrity, "database_shape")]
     #[failure(Internal, "database_unexpected")]
     Unexpected(sqlx::Error),
 }

@@ -63,7 +63,7 @@ impl FlawKind<'_> {
         match self {
             Self::Backslash(_) => "write it in SQL, or remove the line",
             Self::CopyIn => "write the rows as INSERT INTO … VALUES; pg_dump --inserts writes them so",
-            Self::CopyOut => "remove it; nexus exec reads rows",
+            Self::CopyOut => "remove it: a file changes rows, and reads none",
             Self::Ambiguous => {
                 "write a string with backslashes as one string on one line, and a blank after a colon"
             }

@@ -1,7 +1,8 @@
 //! What the states of PostgreSQL's errors mean to a command (SQLSTATE; manual, appendix A). The only
 //! place that maps them.
 
-use crate::kernel::ErrorKind;
+use crate::kernel::hint::{FsckAction, PlaceAction, PlaceKind, PlatformAction};
+use crate::kernel::{ErrorKind, Hint};
 
 /// The control database was restored from an older backup (migration `record_stamp`).
 pub(super) const RECORD_OLDER: &str = "NX002";
@@ -86,14 +87,17 @@ pub(super) fn quotes_rows(state: &str) -> bool {
 }
 
 /// What to do next.
-pub(super) fn hint(state: &str) -> Option<&'static str> {
-    Some(match state {
+pub(super) fn hint(state: &str) -> Option<Hint> {
+    let text = match state {
         "53100" => "the server's disk is full: free some space, then repeat",
         "53200" => {
             "the server has no memory or no locks left: repeat when less goes on there; the holder of \
                     many locks is seen in pg_locks"
         }
-        "53300" => "keep Nexus to fewer sessions there: nexus cluster update NAME --connections N",
+        "53300" => {
+            let limit = PlaceAction::LimitConnections(None);
+            return Some(Hint::new("keep Nexus to fewer sessions there", limit));
+        }
         "55P03" => {
             "another session holds a lock; its server's administrator sees which: select pid, usename, \
                     state, query from pg_stat_activity join pg_locks using (pid) where granted"
@@ -109,18 +113,26 @@ pub(super) fn hint(state: &str) -> Option<&'static str> {
             "between Nexus and the server is a pooler in transaction mode: \
                               connect to the server itself, or use session mode"
         }
-        "42501" => "a right of the login was taken away: nexus cluster check",
-        "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => "see what is missing: nexus fsck",
-        RECORD_OLDER => "see what differs, and change nothing: nexus fsck",
+        "42501" => {
+            let check = PlaceAction::CheckAll(PlaceKind::Cluster);
+            return Some(Hint::new("a right of the login was taken away", check));
+        }
+        "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => {
+            return Some(Hint::new("see what is missing", FsckAction::Inspect));
+        }
+        RECORD_OLDER => return Some(Hint::new("see what differs, and change nothing", FsckAction::Inspect)),
         "XX001" | "XX002" => "the server's data is damaged: stop, and ask its administrator",
         state if state.starts_with("57P") => "the server is being restarted: repeat in a moment",
         state if state.starts_with("40") || state.starts_with("72") => {
             "others were changing the same rows: repeat"
         }
         state if state.starts_with("XX") => "an error inside PostgreSQL: repeat; its server's log says more",
-        state if state.starts_with("08") => "find out what is wrong: nexus doctor",
+        state if state.starts_with("08") => {
+            return Some(Hint::new("find out what is wrong", PlatformAction::Examine));
+        }
         _ => return None,
-    })
+    };
+    Some(text.into())
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub enum ObjectServerError {
     WeakToken(usize),
     /// The disk of the object server refused.
     #[error(transparent)]
-    #[failure(if matches!(_0, store::StoreError::Damaged { .. }), Integrity, "object_server_store")]
+    #[failure(if matches!(_0, store::StoreError::Damaged { .. }), Integrity, "object_server_damaged")]
     #[failure(Unavailable, "object_server_store")]
     Store(#[from] store::StoreError),
     /// The socket of the object server failed.

@@ -9,14 +9,14 @@ pub enum ObjectError {
     /// No answer, or one that says that the store is not healthy.
     #[error("the object store at {endpoint} does not answer: {reason}")]
     #[failure(Unavailable, "store_unavailable")]
-    #[hint(if is_here(endpoint), "see what is running: nexus local status")]
-    #[hint(if is_here(endpoint), "ask a registered store: nexus store check NAME")]
-    #[hint(else, "ask it again: nexus store check NAME")]
+    #[hint(if is_here(endpoint), "see what is running" => LocalAction::Status)]
+    #[hint(if is_here(endpoint), "ask a registered store" => PlaceAction::Check(PlaceKind::Store, None))]
+    #[hint(else, "ask it again" => PlaceAction::Check(PlaceKind::Store, None))]
     Unavailable { endpoint: String, reason: String },
     /// The store did not answer a moment ago, and is not asked again for a while.
     #[error("the object store at {endpoint} does not answer, as was found a moment ago")]
     #[failure(Unavailable, "store_unavailable")]
-    #[hint("ask it again: nexus store check NAME")]
+    #[hint("ask it again" => PlaceAction::Check(PlaceKind::Store, None))]
     Down { endpoint: String },
     /// The store has no room.
     #[error("the object store at {endpoint} is full: it has no room on its disk")]
@@ -34,7 +34,7 @@ pub enum ObjectError {
     /// Something that should be in the store does not exist.
     #[error("{what} no longer exists")]
     #[failure(NotFound, "store_missing")]
-    #[hint("see what else is missing: nexus fsck")]
+    #[hint("see what else is missing" => FsckAction::Inspect)]
     Missing {
         /// What it is, e.g. `key NX…`.
         what: String,
@@ -42,14 +42,14 @@ pub enum ObjectError {
     /// A newer attempt of the same operation has taken over.
     #[error("another process has taken this operation over")]
     #[failure(Busy, "operation_fenced")]
-    #[hint("see how far the other one is: nexus operation list --open")]
-    #[hint("where no other process is at work, see whether the control database is an older one: nexus fsck")]
+    #[hint("see how far the other one is" => OperationAction::ListOpen)]
+    #[hint("where no other process is at work, see whether the control database is an older one" => FsckAction::Inspect)]
     Fenced,
     /// The store refused our own rights.
     #[error("the object store at {endpoint} refused: {reason}")]
     #[failure(Unavailable, "store_refused")]
-    #[hint("see which credentials are used: nexus config show")]
-    #[hint("ask a registered store: nexus store check NAME")]
+    #[hint("see which credentials are used" => PlatformAction::ShowSettings)]
+    #[hint("ask a registered store" => PlaceAction::Check(PlaceKind::Store, None))]
     Refused { endpoint: String, reason: String },
     /// The administrator's secret cannot be read.
     #[error(transparent)]
@@ -66,16 +66,19 @@ fn is_here(endpoint: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Hint;
+    use crate::kernel::hint::{LocalAction, PlaceAction, PlaceKind};
 
-    fn hints(endpoint: &str) -> String {
+    fn hints(endpoint: &str) -> Vec<Hint> {
         let (endpoint, reason) = (endpoint.to_owned(), "gone".to_owned());
-        ObjectError::Unavailable { endpoint, reason }.hints().join("\n")
+        ObjectError::Unavailable { endpoint, reason }.hints()
     }
 
     #[test]
     fn the_local_stack_is_named_only_where_the_store_may_be_part_of_it() {
-        assert!(hints("http://127.0.0.1:9000").contains("nexus local status"));
-        assert!(!hints("https://store.example.com").contains("nexus local"));
-        assert!(hints("https://store.example.com").contains("nexus store check NAME"));
+        let running = Hint::new("see what is running", LocalAction::Status);
+        assert!(hints("http://127.0.0.1:9000").contains(&running));
+        let again = Hint::new("ask it again", PlaceAction::Check(PlaceKind::Store, None));
+        assert_eq!(hints("https://store.example.com"), [again]);
     }
 }

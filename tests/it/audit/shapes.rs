@@ -75,12 +75,12 @@ fn a_verification() {
     shape!(world.machine().run(&["audit", "verify"]), @r"
     --- stderr
     error: the audit log is not intact: row 3 is missing
-    hint: compare with an export from before, which is verified by nexus audit verify --file EXPORT
+    hint: compare with an export from before, once it is verified: nexus audit verify --file EXPORT
     --- exit 9
     ");
     shape!(world.machine().run(&["-o", "json", "audit", "verify"]), @r#"
     --- stderr
-    {"error":{"code":"audit_rows_missing","message":"the audit log is not intact: row 3 is missing","hint":"compare with an export from before, which is verified by nexus audit verify --file EXPORT","details":{"position":3,"until":3},"operation":null}}
+    {"error":{"code":"audit_rows_missing","message":"the audit log is not intact: row 3 is missing","hint":"compare with an export from before, once it is verified: nexus audit verify --file EXPORT","details":{"position":3,"until":3},"operation":null}}
     --- exit 9
     "#);
 }

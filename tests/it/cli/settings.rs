@@ -134,7 +134,7 @@ fn a_named_file_that_is_not_there_is_an_error() {
     assert_snapshot!(Machine::new().run(&["--config", "no.toml", "config", "show"]), @r"
     --- stderr
     error: there is no settings file no.toml
-    hint: leave --config out to use the usual places
+    hint: name none to use the usual places
     --- exit 2
     ");
 }

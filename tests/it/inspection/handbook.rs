@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use nexus::features::inspection;
+use nexus::cli::fsck;
 
 #[test]
 fn the_handbooks_table_is_that_of_the_program() {
@@ -11,7 +11,7 @@ fn the_handbooks_table_is_that_of_the_program() {
     let text = fs::read_to_string(&path).unwrap();
     let begin = text.find("| code |").unwrap();
     let end = text[begin..].find("\n\n").map_or(text.len(), |end| begin + end + 1);
-    let table = inspection::table();
+    let table = fsck::table();
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         fs::write(&path, [&text[..begin], &table, &text[end..]].concat()).unwrap();
         return;

@@ -1,8 +1,8 @@
 //! Every hint of what makes, changes and places tenants leads on: its command is one that there is,
 //! and where the same would happen again what a person must do comes first.
 
-use nexus::cli::grammar;
-use nexus::features::placement::PlacementError;
+use nexus::cli::{grammar, hint};
+use nexus::features::placement::{PlacementError, StoreNeed};
 use nexus::features::provisioning::ProvisioningError;
 use nexus::features::tenants::TenantError;
 use nexus::infra::cluster::ClusterError;
@@ -37,7 +37,7 @@ fn errors() -> Vec<Box<dyn Failure>> {
         Box::new(PlacementError::InUse { what: "cluster", name: text("eu1"), tenants: 3 }),
         Box::new(PlacementError::OfSettings { what: "cluster", verb: "change" }),
         Box::new(PlacementError::CannotScope { name: text("s1") }),
-        Box::new(PlacementError::Incomplete { driver: "garage", needs: "--admin-endpoint URL" }),
+        Box::new(PlacementError::Incomplete { driver: "garage", needs: StoreNeed::AdminEndpoint }),
         Box::new(PlacementError::NoSessions { name: text("eu1"), limit: 5 }),
         Box::new(PlacementError::Busy),
         Box::new(PlacementError::NotSuperuser { user: text("nexus"), server: text("eu1") }),
@@ -145,7 +145,7 @@ fn command(hint: &str) -> Option<Vec<String>> {
 #[test]
 fn every_command_in_a_hint_is_one_that_there_is() {
     for error in errors() {
-        for hint in error.hints() {
+        for hint in error.hints().iter().map(hint::sentence) {
             let Some(words) = command(&hint) else { continue };
             let parsed = grammar().try_get_matches_from(&words);
             let refused = parsed.err().map(|error| error.kind());
@@ -175,7 +175,7 @@ fn what_would_stop_again_is_not_the_first_thing_to_be_tried() {
                 ProvisioningError::Cluster(ClusterError::Missing { .. })
                     | ProvisioningError::Objects(ObjectError::Missing { .. })
             );
-            let hints = stopped(id, kind, source).hints();
+            let hints: Vec<String> = stopped(id, kind, source).hints().iter().map(hint::sentence).collect();
             let first = hints.first().unwrap();
             if by_hand && !(gone && matches!(kind, "purge" | "repair")) {
                 assert!(!first.contains("operation resume"), "{kind}: {what}: {hints:?}");

@@ -13,6 +13,7 @@ use super::store::{self, Claimed, Told};
 use super::suspended::Opened;
 use super::tenant::{Attempt, attempt};
 use crate::features::fleet::error::FleetError;
+use crate::features::fleet::mend::of_tenant;
 use crate::features::fleet::mend::{Again, Trouble};
 use crate::features::placement::{Cluster, ServerRecord};
 use crate::features::tenants::{self, TenantState};
@@ -23,6 +24,8 @@ use crate::infra::cluster::{
 use crate::infra::crypto::{random, scram};
 use crate::infra::db::{PgConnection, ServerAddress};
 use crate::kernel::Event;
+use crate::kernel::Hint;
+use crate::kernel::hint::TenantAction;
 
 /// Most results that are recorded at once.
 const BATCH: usize = 64;
@@ -340,7 +343,7 @@ fn unfit_owner(tenant: &Claimed, powers: Option<String>) -> Trouble {
         None => Trouble::fixed(
             "owner_missing",
             format!("role {owner}, which should own the database, does not exist"),
-            format!("nexus tenant repair {}", tenant.slug),
+            TenantAction::Repair(Some(tenant.slug.clone())),
         ),
     }
 }
@@ -349,7 +352,7 @@ fn left_out(tenant: &Claimed) -> Told {
     let trouble = Trouble::fixed(
         "not_in_use",
         format!("it is {}", tenant.state.as_str()),
-        format!("see where it stands: nexus tenant show {}", tenant.slug),
+        Hint::new("see where it stands", TenantAction::Show(Some(tenant.slug.clone()))),
     );
     let mut told = told(
         tenant,
@@ -379,7 +382,7 @@ fn told(tenant: &Claimed, it: Attempt, attempts: i32, took: Duration) -> Told {
         code: trouble.as_ref().map(|trouble| trouble.code),
         sqlstate: field(|trouble| trouble.sqlstate.clone()),
         message: field(|trouble| Some(trouble.message.clone())),
-        hint: field(|trouble| trouble.hint.clone()).map(|hint| hint.replace("SLUG", &tenant.slug)),
+        hint: trouble.as_ref().and_then(|it| it.hint.clone()).map(|hint| of_tenant(hint, &tenant.slug)),
     }
 }
 

@@ -9,8 +9,11 @@ use crate::features::fleet::runs::{AppliedView, NoticeView};
 use crate::features::tenants::TenantState;
 use crate::infra::cluster::Database;
 use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::Hint;
 use crate::kernel::TenantId;
+use crate::kernel::hint::Kept;
 use crate::kernel::ids::{RunId, RunnerId};
+use serde::Serializer;
 
 /// For how long a runner's tenants are its own without a sign of life.
 const LEASE: &str = "15 seconds";
@@ -216,7 +219,14 @@ pub(super) struct Told {
     pub(super) code: Option<&'static str>,
     pub(super) sqlstate: Option<String>,
     pub(super) message: Option<String>,
-    pub(super) hint: Option<String>,
+    #[serde(serialize_with = "kept")]
+    pub(super) hint: Option<Hint>,
+}
+
+/// With its action.
+#[expect(clippy::ref_option, reason = "the shape that serde calls")]
+fn kept<S: Serializer>(hint: &Option<Hint>, serializer: S) -> Result<S::Ok, S::Error> {
+    hint.as_ref().map(Kept::from).serialize(serializer)
 }
 
 /// Records what came of tenants, and what they have now, all in one statement. What others took
@@ -230,7 +240,7 @@ pub(super) async fn tell(
         "with told as (
              select * from jsonb_to_recordset($3) as it (tenant_id uuid, state text, before jsonb, after jsonb,
                  files jsonb, applied jsonb, notices jsonb, notices_count integer, attempts integer,
-                 milliseconds bigint, code text, sqlstate text, message text, hint text)
+                 milliseconds bigint, code text, sqlstate text, message text, hint jsonb)
          ), written as (
              update control.run_tenants as it
              set state = told.state, runner = null, opened = false, attempts = told.attempts,

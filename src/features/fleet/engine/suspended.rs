@@ -10,6 +10,8 @@ use crate::features::tenants::{self, TenantState};
 use crate::infra::cluster::{MigratorLogin, close_after_migration, open_for_migration};
 use crate::infra::db::{AdvisoryLock, LockKey};
 use crate::infra::failpoint;
+use crate::kernel::Hint;
+use crate::kernel::hint::OperationAction;
 
 /// How long to wait for somebody who changes the tenant.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,7 +31,7 @@ impl Opened {
         let key = LockKey::of("tenant", tenant.id);
         let lock = AdvisoryLock::wait(&mut control, key, PATIENCE).await.map_err(Trouble::of_db)?;
         let lock = lock.ok_or_else(|| {
-            let hint = format!("see by whom: nexus operation list --tenant {}", tenant.slug);
+            let hint = Hint::new("see by whom", OperationAction::ListOf(tenant.slug.clone()));
             Trouble::fixed("tenant_busy", "the tenant is suspended, and is being changed", hint)
         })?;
         let state = tenants::by_id(&mut control, tenant.id).await.map_err(Trouble::of_db)?;

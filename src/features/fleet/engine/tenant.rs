@@ -10,6 +10,8 @@ use crate::features::fleet::runs::{AppliedView, NoticeView};
 use crate::features::migrations::{LINE_ENDS_HINT, differs_in_line_ends};
 use crate::infra::db::{Applied, Notices, PgConnection, hearing, invalid_indexes, repeatable};
 use crate::infra::failpoint;
+use crate::kernel::Hint;
+use crate::kernel::hint::{MigrateAction, SetAction};
 use crate::kernel::{Event, Progress};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -235,9 +237,9 @@ fn check(set: &RunSet, history: &BTreeMap<i64, Applied>) -> Result<(), Trouble> 
             return Err(Trouble::fixed(
                 "version_unknown",
                 format!("version {} of set {name} was applied, and the set has no such file", row.version),
-                format!(
-                    "use the files that it came from, or say so in {}: nexus migrate set show {name}",
-                    set.history.name()
+                Hint::new(
+                    format!("use the files that it came from, or say so in {}", set.history.name()),
+                    SetAction::Show(name.clone()),
                 ),
             ));
         };
@@ -258,7 +260,10 @@ fn changed(set: &RunSet, file: &RunFile, applied: &[u8]) -> Trouble {
     Trouble::fixed(
         "file_changed",
         format!("{} of set {name} has changed since it was applied", file.name()),
-        "put the file back as it was, and write what it should do now as a new one: nexus migrate new SET NAME",
+        Hint::new(
+            "put the file back as it was, and write what it should do now as a new one",
+            MigrateAction::NewFile(Some(name.clone())),
+        ),
     )
 }
 

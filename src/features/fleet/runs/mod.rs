@@ -13,7 +13,7 @@ use super::error::FleetError;
 use super::model::{Plan, Versions};
 use crate::infra::db::{PgConnection, stored_as_text};
 use crate::kernel::ids::RunId;
-use crate::kernel::{Caller, Page, TenantId};
+use crate::kernel::{Caller, Hint, Page, TenantId};
 
 /// Which way a run goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
@@ -203,7 +203,7 @@ pub struct RunTenantView {
     pub sqlstate: Option<String>,
     /// Why it failed, for a person.
     pub message: Option<String>,
-    pub hint: Option<String>,
+    pub hint: Option<Json<Hint>>,
     /// When it ended.
     #[serde(with = "time::serde::rfc3339::option")]
     pub finished_at: Option<OffsetDateTime>,

@@ -2,6 +2,7 @@
 //! asked.
 
 use serde::Serialize;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use super::error::FleetError;
 use crate::features::migrations::{self, Set, Sources};
 use crate::features::tenants::{self, Selector, TenantState};
 use crate::infra::db::PgConnection;
-use crate::kernel::{Caller, TenantId};
+use crate::kernel::{Caller, Hint, TenantId};
 
 mod store;
 
@@ -90,7 +91,7 @@ pub struct LastError {
     /// The server's code (manual, appendix A).
     pub sqlstate: Option<String>,
     pub message: Option<String>,
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 /// Tenants that no run touches.
@@ -212,7 +213,7 @@ fn of(row: store::StragglerRow, newest: Option<i64>) -> Straggler {
         at: row.failed_at,
         sqlstate: row.sqlstate,
         message: row.message,
-        hint: row.hint,
+        hint: row.hint.map(|Json(hint)| hint),
     });
     Straggler {
         state: compared(row.version, newest, row.lacks),

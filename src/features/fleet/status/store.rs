@@ -1,11 +1,12 @@
 //! The SQL of what is at which version, by the control database alone.
 
 use sqlx::FromRow;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::TenantId;
+use crate::kernel::{Hint, TenantId};
 
 /// The sets: their names, the newest version of each, how many files each has.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(super) struct StragglerRow {
     pub(super) failed_at: Option<OffsetDateTime>,
     pub(super) sqlstate: Option<String>,
     pub(super) message: Option<String>,
-    pub(super) hint: Option<String>,
+    pub(super) hint: Option<Json<Hint>>,
 }
 
 /// Those that runs migrate; the version of the set that is part of Nexus is in the tenant's row.

@@ -15,6 +15,7 @@ use super::model::UserState;
 use super::permission::Permission;
 use super::realm::Place;
 use crate::infra::db::PgConnection;
+use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
 
 pub(super) use store::{conditional_grants, grants_of_group, grants_of_role, grants_of_user, roles_with};
@@ -83,7 +84,7 @@ impl Actor {
     ) -> Result<(), IamError> {
         let Self::User { grants, asked, .. } = self else { return Ok(()) };
         let Ok(permission) = permission.parse::<Permission>() else {
-            let (name, at) = (permission.to_owned(), String::new());
+            let (name, at) = (permission.to_owned(), InRealm::default());
             return Err(IamError::UnknownPermission { name, nearest: None, at });
         };
         asked.insert(permission.to_string());

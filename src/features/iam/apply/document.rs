@@ -120,7 +120,7 @@ impl Document {
     pub fn require_a_table(&self) -> Result<(), IamError> {
         if self.blank {
             return Err(wrong(
-                "it is empty, and with --prune that would remove every group and every role that is not built in; if that is intended, declare it with an empty table: [groups]",
+                "it is empty, and to prune by it would remove every group and every role that is not built in; if that is intended, declare it with an empty table: [groups]",
             ));
         }
         Ok(())

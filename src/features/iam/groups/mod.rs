@@ -115,7 +115,7 @@ pub(super) async fn insert(
 ) -> Result<Uuid, IamError> {
     let parent_id = parent.map(|group| group.id);
     let Some(id) = store::insert(&mut work.tx, name.as_str(), description, parent_id).await? else {
-        return Err(IamError::Exists { what: "group", name: name.to_string(), at: work.place.flag() });
+        return Err(IamError::Exists { what: "group", name: name.to_string(), at: work.place.hinted() });
     };
     check_depth(work, id).await?;
     work.note("group.create", None, json!({ "group": name, "parent": parent.map(|group| &group.name) }));
@@ -145,7 +145,7 @@ pub async fn update(
         if let (Err(error), Some(new)) = (&written, new_name)
             && error.violates("groups_name_key")
         {
-            return Err(IamError::Exists { what: "group", name: new.to_string(), at: work.place.flag() });
+            return Err(IamError::Exists { what: "group", name: new.to_string(), at: work.place.hinted() });
         }
         written?;
         work.note("group.update", None, json!({ "group": name, "name": new_name }));
@@ -236,7 +236,7 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<C
 pub(super) async fn remove_group(work: &mut Work<'_>, group: &Group) -> Result<(), IamError> {
     let all = store::list(&mut work.tx, None).await?;
     if let Some(part) = all.into_iter().find(|it| it.parent.as_ref() == Some(&group.name)) {
-        let (name, at) = (group.name.clone(), work.place.flag());
+        let (name, at) = (group.name.clone(), work.place.hinted());
         return Err(IamError::HasGroups { name, part: part.name, at });
     }
     work.members_lose(group.id).await?;
@@ -257,7 +257,7 @@ pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Group, IamE
     }
     let names = store::names(&mut work.tx).await?;
     let nearest = suggest::alike(name.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
-    Err(IamError::NotFound { what: "group", name: name.to_string(), nearest, at: work.place.flag() })
+    Err(IamError::NotFound { what: "group", name: name.to_string(), nearest, at: work.place.hinted() })
 }
 
 /// The group, if the caller has the permission on it and holds all that its members get by it.

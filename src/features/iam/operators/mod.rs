@@ -15,7 +15,8 @@ use super::realm::{Realm, Work};
 use super::subject::nearest_email;
 use super::{roles, users};
 use crate::infra::db::{DbError, transaction};
-use crate::kernel::{Caller, TenantId, UserId, shell};
+use crate::kernel::hint::{InRealm, UserAction};
+use crate::kernel::{Caller, Hint, TenantId, UserId};
 
 /// The longest that an operator is let in for at once, in days.
 const MAX_DAYS: i64 = 366;
@@ -94,7 +95,10 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
         let operator = operator(&mut work, &new.operator).await?;
         if operator.state != UserState::Active {
             return Err(IamError::State {
-                hint: format!("see how it stands: nexus user show {}", shell::word(&operator.email)),
+                hint: Hint::new(
+                    "see how it stands",
+                    UserAction::Show(operator.email.clone(), InRealm::default()),
+                ),
                 user: operator.email,
                 state: operator.state.as_str(),
                 why: "only an active operator can be given access",
@@ -189,5 +193,5 @@ async fn operator(work: &mut Work<'_>, who: &UserRef) -> Result<User, IamError> 
     }
     let name = who.to_string();
     let nearest = nearest_email(work.control(), &name).await?;
-    Err(IamError::NotFound { what: "operator", name, nearest, at: String::new() })
+    Err(IamError::NotFound { what: "operator", name, nearest, at: InRealm::default() })
 }

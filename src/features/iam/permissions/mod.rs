@@ -89,7 +89,7 @@ pub(super) async fn check(work: &mut Work<'_>, asked: &Permission) -> Result<(),
     {
         return Ok(());
     }
-    let (name, at) = (asked.to_string(), work.place.flag());
+    let (name, at) = (asked.to_string(), work.place.hinted());
     let nearest = suggest::nearest(asked.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
     if asked.is_pattern() && nearest.is_none() {
         return Err(IamError::EmptyPattern { name, at });

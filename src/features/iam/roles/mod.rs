@@ -89,7 +89,7 @@ pub(super) async fn insert(work: &mut Work<'_>, name: &Name, description: &str) 
             work.note("role.create", None, json!({ "role": name }));
             Ok(id)
         }
-        None => Err(IamError::Exists { what: "role", name: name.to_string(), at: work.place.flag() }),
+        None => Err(IamError::Exists { what: "role", name: name.to_string(), at: work.place.hinted() }),
     }
 }
 
@@ -119,7 +119,7 @@ pub async fn update(
         if let (Err(error), Some(new)) = (&written, new_name)
             && error.violates("roles_name_key")
         {
-            return Err(IamError::Exists { what: "role", name: new.to_string(), at: work.place.flag() });
+            return Err(IamError::Exists { what: "role", name: new.to_string(), at: work.place.hinted() });
         }
         written?;
         work.note(
@@ -243,7 +243,7 @@ async fn not_covered(work: &mut Work<'_>, role: &Role, asked: &Permission) -> Re
     if by.is_empty() {
         return Ok(());
     }
-    let (role, permission, at) = (role.name.clone(), asked.to_string(), work.place.flag());
+    let (role, permission, at) = (role.name.clone(), asked.to_string(), work.place.hinted());
     Err(IamError::Covered { role, permission, by, at })
 }
 
@@ -280,7 +280,7 @@ pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Role, IamEr
     }
     let names = store::names(&mut work.tx).await?;
     let nearest = suggest::alike(name.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
-    Err(IamError::NotFound { what: "role", name: name.to_string(), nearest, at: work.place.flag() })
+    Err(IamError::NotFound { what: "role", name: name.to_string(), nearest, at: work.place.hinted() })
 }
 
 /// The role, if the caller has the permission on it and holds all that it holds.

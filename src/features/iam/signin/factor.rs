@@ -13,7 +13,8 @@ use crate::features::secrets::SecretsError;
 use crate::infra::crypto::TotpSecret;
 use crate::infra::crypto::totp;
 use crate::infra::db::{DbError, transaction};
-use crate::kernel::{Caller, UserId, shell};
+use crate::kernel::hint::UserAction;
+use crate::kernel::{Caller, Hint, UserId};
 
 /// How many recovery codes a user gets.
 const RECOVERY_CODES: usize = 10;
@@ -54,10 +55,9 @@ pub async fn enrol_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
     let user = owner(&mut work, who).await?;
     if user.second_factor {
         return Err(IamError::State {
-            hint: format!(
-                "remove it first: nexus user factor remove {}{}",
-                shell::word(&user.email),
-                work.place.flag()
+            hint: Hint::new(
+                "remove it first",
+                UserAction::RemoveFactor(user.email.clone(), work.place.hinted()),
             ),
             user: user.email,
             state: "using a second factor",
@@ -176,7 +176,7 @@ async fn owner(work: &mut Work<'_>, who: &UserRef) -> Result<User, IamError> {
     };
     let user = if own {
         let found = users::store::by_ref(&mut work.tx, who).await?;
-        let (name, at) = (who.to_string(), work.place.flag());
+        let (name, at) = (who.to_string(), work.place.hinted());
         found.ok_or(IamError::NotFound { what: "user", name, nearest: None, at })?
     } else {
         users::find_to_change(work, who, "user:update").await?

@@ -12,7 +12,8 @@ use super::super::users;
 use super::store;
 use crate::infra::crypto::InvitationToken;
 use crate::infra::crypto::password::{self, Hasher};
-use crate::kernel::{Caller, Email, UserId, shell};
+use crate::kernel::hint::{InRealm, UserAction};
+use crate::kernel::{Caller, Email, Hint, UserId};
 use crate::settings::PasswordSettings;
 
 /// A single-use token that sets a password.
@@ -114,31 +115,27 @@ fn not_disabled(work: &Work<'_>, user: &User) -> Result<(), IamError> {
             user: user.email.clone(),
             state: "disabled",
             why: "they could not sign in with a password",
-            hint: format!(
-                "enable them first: nexus user enable {}{}",
-                shell::word(&user.email),
-                work.place.flag()
-            ),
+            hint: Hint::new("enable them first", UserAction::Enable(user.email.clone(), work.place.hinted())),
         });
     }
     Ok(())
 }
 
 /// Requires that a token for this purpose is what the user needs.
-fn fits(user: &User, wanted: Option<Purpose>, flag: &str) -> Result<(), IamError> {
-    let (email, file) = (shell::word(&user.email), "--invitation-file PATH");
+fn fits(user: &User, wanted: Option<Purpose>, realm: InRealm) -> Result<(), IamError> {
+    let email = user.email.clone();
     match wanted {
         Some(Purpose::Invite) if user.has_password => Err(IamError::State {
             user: user.email.clone(),
             state: user.state.as_str(),
             why: "they already have a password",
-            hint: format!("let them set a new password: nexus user password reset {email} {file}{flag}"),
+            hint: Hint::new("let them set a new password", UserAction::ResetPassword(email, realm)),
         }),
         Some(Purpose::Reset) if !user.has_password => Err(IamError::State {
             user: user.email.clone(),
             state: user.state.as_str(),
             why: "they have no password yet",
-            hint: format!("invite them again: nexus user invite {email} {file}{flag}"),
+            hint: Hint::new("invite them again", UserAction::Invite(email, realm)),
         }),
         _ => Ok(()),
     }
@@ -165,7 +162,7 @@ pub async fn issue_token_for(
         let user = users::find_to_change(&mut work, who, "user:update").await?;
         users::present(&work, &user)?;
         not_disabled(&work, &user)?;
-        fits(&user, wanted, &work.place.flag())?;
+        fits(&user, wanted, work.place.hinted())?;
         let (purpose, ttl) = if user.has_password {
             ("reset", work.rules.reset_ttl)
         } else {

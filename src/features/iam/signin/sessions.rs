@@ -134,7 +134,7 @@ pub async fn end_session(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result
         let mut work = realm.change(caller).await?;
         let Some(owner) = store::session_owner(&mut work.tx, id).await? else {
             work.actor.require(caller, "session:delete", &Map::new())?;
-            let (name, at) = (id.to_string(), work.place.flag());
+            let (name, at) = (id.to_string(), work.place.hinted());
             return Err(IamError::NotFound { what: "session", name, nearest: None, at });
         };
         let user = users::find_to_change(&mut work, &UserRef::Id(owner), "session:delete").await?;

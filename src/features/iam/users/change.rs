@@ -6,7 +6,8 @@ use super::super::error::IamError;
 use super::super::model::{Changed, Outcome, User, UserRef, UserState};
 use super::super::realm::{Realm, Work};
 use super::{facts, find_to_change, store};
-use crate::kernel::{Caller, Email, shell, text};
+use crate::kernel::hint::UserAction;
+use crate::kernel::{Caller, Email, Hint, text};
 
 /// What is to be changed; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +66,7 @@ pub async fn update(
         if let (Err(error), Some(email)) = (&written, email)
             && error.violates("users_email_key")
         {
-            return Err(IamError::Exists { what: "user", name: email.to_string(), at: work.place.flag() });
+            return Err(IamError::Exists { what: "user", name: email.to_string(), at: work.place.hinted() });
         }
         written?;
         if email.is_some() {
@@ -182,10 +183,7 @@ pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
                 user: user.id.to_string(),
                 state: "erased",
                 why: "nothing is left to undelete",
-                hint: format!(
-                    "create them again: nexus user create --email E-MAIL --invite{}",
-                    work.place.flag()
-                ),
+                hint: Hint::new("create them again", UserAction::CreateInvited(work.place.hinted())),
             });
         }
         store::set_deleted(&mut work.tx, user.id, false).await?;
@@ -204,7 +202,7 @@ pub(in super::super) fn present(work: &Work<'_>, user: &User) -> Result<(), IamE
         user: user.email.clone(),
         state: "deleted",
         why: "they must be undeleted first",
-        hint: format!("undelete them: nexus user undelete {}{}", shell::word(&user.email), work.place.flag()),
+        hint: Hint::new("undelete them", UserAction::Undelete(user.email.clone(), work.place.hinted())),
     })
 }
 

@@ -14,7 +14,8 @@ use super::store::{self, NewRows};
 use crate::infra::crypto::TokenHash;
 use crate::infra::failpoint;
 use crate::infra::private_file::PrivateFileError;
-use crate::kernel::{Caller, UserId, shell};
+use crate::kernel::hint::UserAction;
+use crate::kernel::{Caller, Hint, UserId};
 
 /// How a new user signs in for the first time.
 #[derive(Debug, Clone)]
@@ -50,16 +51,15 @@ pub async fn create(realm: &mut Realm, caller: &Caller, new: Prepared) -> Result
             let found = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
             return Err(match found.filter(|user| user.deleted_at.is_some()) {
                 Some(user) => IamError::State {
-                    hint: format!(
-                        "undelete them: nexus user undelete {}{}",
-                        shell::word(&user.email),
-                        work.place.flag()
+                    hint: Hint::new(
+                        "undelete them",
+                        UserAction::Undelete(user.email.clone(), work.place.hinted()),
                     ),
                     user: user.email,
                     state: "deleted",
                     why: "their address is free again once they are erased",
                 },
-                None => IamError::Exists { what: "user", name: email.to_string(), at: work.place.flag() },
+                None => IamError::Exists { what: "user", name: email.to_string(), at: work.place.hinted() },
             });
         }
         let user = store::by_ref(&mut work.tx, &UserRef::Email(email)).await?;

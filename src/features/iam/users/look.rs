@@ -74,7 +74,7 @@ pub async fn can(
             what: "user",
             name: user.email,
             nearest: None,
-            at: work.place.flag(),
+            at: work.place.hinted(),
         });
     };
     let decision = grants.can(asked, resource);

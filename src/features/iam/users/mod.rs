@@ -89,7 +89,7 @@ pub(super) async fn find(
     }
     let name = who.to_string();
     let nearest = nearest_email(&mut work.tx, &name).await?;
-    Err(IamError::NotFound { what: "user", name, nearest, at: work.place.flag() })
+    Err(IamError::NotFound { what: "user", name, nearest, at: work.place.hinted() })
 }
 
 /// Requires that all of several users are there, before anything is done to the first.
@@ -112,7 +112,7 @@ pub(super) async fn check_all(
             Err(error) => return Err(error),
         }
     }
-    let at = work.place.flag();
+    let at = work.place.hinted();
     match names.len() {
         0 => Ok(()),
         1 => Err(IamError::NotFound { what: "user", name: names.remove(0), nearest: near.pop(), at }),

@@ -1,75 +1,86 @@
 //! The list of all codes.
 
+use super::super::model::Place;
 use super::super::model::Severity::{self, Error, Notice};
 use super::{Cure, Entry};
+use crate::kernel::Hint;
+use crate::kernel::hint::{FsckAction, MigrateAction, PlaceAction, PlaceKind, TenantAction, TokenAction};
 
 const fn entry(code: &'static str, severity: Severity, cure: Cure, meaning: &'static str) -> Entry {
     Entry { code, severity, meaning, cure }
 }
 
-const RESTORE: Cure =
-    Cure::Hand("restore the data from a backup, or give the tenant up: nexus tenant delete {tenant} --purge");
-const LOOK: Cure = Cure::Hand("find out who made it, then move it out of the way");
-const ROTATE: Cure = Cure::Hand("restore the control database's tables of secrets from a backup");
-const REVIEW: Cure = Cure::Hand("inspect it before an operator works in this database");
+const RESTORE: Cure = Cure::Hand(|subject| {
+    Hint::new("restore the data from a backup, or give the tenant up", TenantAction::Purge(subject.slug()))
+});
+const LOOK: Cure = Cure::Hand(|_| "find out who made it, then move it out of the way".into());
+const ROTATE: Cure = Cure::Hand(|_| "restore the control database's tables of secrets from a backup".into());
+const REVIEW: Cure = Cure::Hand(|_| "inspect it before an operator works in this database".into());
+const ACCEPT: FsckAction = FsckAction::AcceptRecord;
 
 /// All codes.
 pub const CODES: &[Entry] = &[
     entry(
         "record_older",
         Error,
-        Cure::Hand(
-            "restore a newer backup of the control database, or go on with this one: nexus fsck --accept-record",
-        ),
+        Cure::Hand(|_| {
+            Hint::new("restore a newer backup of the control database, or go on with this one", ACCEPT)
+        }),
         "the control database is older than the servers and stores: it was restored from a backup. Until \
          that is settled nothing is repaired, dropped or opened",
     ),
     entry(
         "cluster_swapped",
         Error,
-        Cure::Hand(
-            "nexus cluster show NAME, and correct its address; where it was upgraded or replaced on purpose: nexus fsck --accept-record",
-        ),
+        Cure::Hand(|_| {
+            Hint::new("correct its address; where it was upgraded or replaced on purpose", ACCEPT)
+        }),
         "another server answers at the address of a registered one. Until that is settled nothing is changed on it",
     ),
     entry(
         "newer_than_record",
         Notice,
-        Cure::Hand("nothing; nexus fsck --accept-record records it"),
+        Cure::Hand(|_| Hint::new("nothing, or record it", ACCEPT)),
         "it has this installation's mark, and the control database is too old to know it",
     ),
     entry(
         "unmanaged",
         Notice,
-        Cure::Hand("adopt its database as a tenant (nexus tenant adopt), or drop it by hand"),
+        Cure::Hand(|_| {
+            Hint::new("drop it by hand, or adopt its database as a tenant", TenantAction::Adopt(None))
+        }),
         "it existed when an older control database was accepted, which did not know it; Nexus leaves it alone",
     ),
     entry(
         "record_row_changed",
         Error,
-        Cure::Hand(
-            "restore the row, e.g. from a backup; nexus audit list shows what Nexus wrote. If it is right as it is: nexus fsck --accept-record",
-        ),
+        Cure::Hand(|_| {
+            Hint::new(
+                "restore the row, e.g. from a backup; the audit log has what Nexus wrote. If it is right as it is",
+                ACCEPT,
+            )
+        }),
         "a row of the control database that decides who gets whose credentials is not as Nexus wrote it",
     ),
     entry(
         "record_row_unsealed",
         Error,
-        Cure::Hand("as record_row_changed"),
+        Cure::Hand(|_| "as record_row_changed".into()),
         "such a row has no checksum: Nexus did not write it, or its checksum was removed",
     ),
     entry(
         "signing_keys_changed",
         Error,
-        Cure::Hand("nexus key rotate, then nexus key retire KID --now of what is not yours"),
+        Cure::Hand(|_| {
+            let rotate = TokenAction::RotateSigningKey { algorithm: None, at_once: false };
+            Hint::new("retire at once what is not yours, and let another key sign", rotate)
+        }),
         "signing keys were deleted, swapped or changed in the control database",
     ),
     entry(
         "revocations_changed",
         Error,
-        Cure::Hand(
-            "revoke again what was revoked: nexus audit list --action token, nexus token revoke; then nexus fsck --accept-record",
-        ),
+        Cure::Hand(|_| Hint::new("revoke again what was revoked, which the audit log has; then", ACCEPT)),
         "revocations of tokens were deleted or changed in the control database",
     ),
     entry(
@@ -81,39 +92,46 @@ pub const CODES: &[Entry] = &[
     entry(
         "cluster_unreachable",
         Error,
-        Cure::Hand("nexus cluster check"),
+        Cure::Hand(|_| PlaceAction::CheckAll(PlaceKind::Cluster).into()),
         "a PostgreSQL server could not be checked: it did not answer",
     ),
     entry(
         "store_unreachable",
         Error,
-        Cure::Hand("nexus store check"),
+        Cure::Hand(|_| PlaceAction::CheckAll(PlaceKind::Store).into()),
         "an object store could not be checked: it did not answer",
     ),
     entry(
         "inside_unreachable",
         Error,
-        Cure::Hand("repeat it; then nexus cluster check"),
+        Cure::Hand(|_| Hint::new("repeat it; then", PlaceAction::CheckAll(PlaceKind::Cluster))),
         "the inside of a tenant's database could not be checked: it did not answer",
     ),
     entry(
         "bucket_unreachable",
         Error,
-        Cure::Hand("repeat it; then nexus store check"),
+        Cure::Hand(|_| Hint::new("repeat it; then", PlaceAction::CheckAll(PlaceKind::Store))),
         "a tenant's bucket could not be checked: its store did not answer",
     ),
     entry(
         "place_credentials",
         Error,
-        Cure::Hand(
-            "give them again: nexus cluster update NAME --password-stdin, nexus store update NAME --secret-stdin",
-        ),
+        Cure::Hand(|subject| {
+            let place = match subject.place {
+                Some(Place::Store(name)) => PlaceAction::SetCredentials(PlaceKind::Store, Some(name.clone())),
+                Some(Place::Cluster(name)) => {
+                    PlaceAction::SetCredentials(PlaceKind::Cluster, Some(name.clone()))
+                }
+                _ => PlaceAction::SetCredentials(PlaceKind::Cluster, None),
+            };
+            Hint::new("give them again", place)
+        }),
         "the sealed credentials of a server or store cannot be opened: they were changed in the control database",
     ),
     entry(
         "operation_pending",
         Notice,
-        Cure::Hand("wait for it, or finish it: nexus tenant repair {tenant}"),
+        Cure::Hand(|subject| Hint::new("wait for it, or finish it", TenantAction::Repair(subject.slug()))),
         "the tenant is being changed, so it was not checked",
     ),
     entry(
@@ -125,7 +143,7 @@ pub const CODES: &[Entry] = &[
     entry(
         "state_without_operation",
         Error,
-        Cure::Hand("nexus tenant delete {tenant} --purge"),
+        Cure::Hand(|subject| TenantAction::Purge(subject.slug()).into()),
         "the row says that the tenant is being changed, but there is no such operation",
     ),
     entry("database_missing", Error, RESTORE, "the tenant's database is missing, and its data with it"),
@@ -190,7 +208,7 @@ pub const CODES: &[Entry] = &[
     entry(
         "database_setting",
         Notice,
-        Cure::Hand("inspect it: psql -c '\\drds'"),
+        Cure::Hand(|_| "inspect it: psql -c '\\drds'".into()),
         "the database has settings of its own, which apply to every session in it",
     ),
     entry("role_missing", Error, Cure::Repair, "a role of the tenant is missing"),
@@ -245,58 +263,58 @@ pub const CODES: &[Entry] = &[
     entry(
         "maintenance_public",
         Error,
-        Cure::Fix("revokes PUBLIC's rights"),
+        Cure::Fix("revoke PUBLIC's rights"),
         "every login of the server may use a database that belongs to no tenant",
     ),
     entry(
         "maintenance_grant",
         Error,
-        Cure::Fix("revokes the role's rights"),
+        Cure::Fix("revoke the role's rights"),
         "a tenant's role may use a database that belongs to no tenant",
     ),
     entry(
         "other_database_public",
         Notice,
-        Cure::Hand("revoke connect on database … from public"),
+        Cure::Hand(|_| "revoke connect on database … from public".into()),
         "tenants' logins may use a database of another application on the same server",
     ),
     entry(
         "app_role_foreign_member",
         Notice,
-        Cure::Hand("revoke nexus_app from …"),
+        Cure::Hand(|_| "revoke nexus_app from …".into()),
         "a role that is not a tenant's login is a member of the role that apps' rights are granted to",
     ),
     entry(
         "app_role_powerful",
         Error,
-        Cure::Fix("removes its powers"),
+        Cure::Fix("remove its powers"),
         "the role that apps' rights are granted to may do more than that, and so may every tenant's login",
     ),
     entry(
         "role_elsewhere",
         Notice,
-        Cure::Hand("revoke its rights in that database; a purge of the tenant does it, too"),
+        Cure::Hand(|_| "revoke its rights in that database; a purge of the tenant does it, too".into()),
         "a role of a tenant has rights in a database that is not a tenant's",
     ),
     entry(
         "role_owns_elsewhere",
         Error,
-        Cure::Hand(
-            "in that database, as a superuser: reassign owned by … to another role; until then the tenant cannot be purged",
-        ),
+        Cure::Hand(|_| {
+            "in that database, as a superuser: reassign owned by … to another role; until then the tenant cannot be purged".into()
+        }),
         "a role of a tenant owns something in a database that is not a tenant's",
     ),
     entry(
         "template_owner",
         Error,
-        Cure::Fix("rebuilds the template"),
+        Cure::Fix("rebuild the template"),
         "another role than the template's owner owns something in the template, or has rights there: every \
-         new tenant would have it so. What a superuser made there is found by nexus migrate verify",
+         new tenant would have it so. What a superuser made there is found by a comparison of schemas",
     ),
     entry(
         "template_missing",
         Error,
-        Cure::Fix("rebuilds the template"),
+        Cure::Fix("rebuild the template"),
         "the template is missing, so that no tenant can be created",
     ),
     entry(
@@ -308,26 +326,26 @@ pub const CODES: &[Entry] = &[
     entry(
         "template_open",
         Error,
-        Cure::Fix("closes the template"),
+        Cure::Fix("close the template"),
         "the template accepts sessions or can be used by somebody, and a session in it blocks the creation of tenants",
     ),
     entry("schema_missing", Error, RESTORE, "the realm's tables are missing from the tenant's database"),
     entry(
         "schema_history",
         Error,
-        Cure::Hand("nexus migrate verify"),
+        Cure::Hand(|_| MigrateAction::VerifyAll.into()),
         "the database's own history of migrations is not that of this program",
     ),
     entry(
         "schema_version",
         Error,
-        Cure::Fix("writes into the row what the database says"),
+        Cure::Fix("write into the row what the database says"),
         "the row names another schema version than the database itself",
     ),
     entry(
         "inside_unreadable",
         Error,
-        Cure::Hand("nexus tenant psql {tenant}"),
+        Cure::Hand(|subject| TenantAction::Session(subject.slug()).into()),
         "the inside of the database could not be checked",
     ),
     entry("inside_owner", Error, Cure::Repair, "another role than the owner role owns a part of the realm"),
@@ -368,40 +386,40 @@ pub const CODES: &[Entry] = &[
     entry(
         "bucket_renamed",
         Error,
-        Cure::Hand("give it its name back with the store's own tools; the tenant's row has it"),
+        Cure::Hand(|_| "give it its name back with the store's own tools; the tenant's row has it".into()),
         "a bucket with another name has the mark of a tenant whose bucket is missing: it may be that one",
     ),
     entry("bucket_foreign", Error, LOOK, "a bucket with the tenant's name exists that is not the tenant's"),
     entry(
         "bucket_foreign_key",
         Error,
-        Cure::Hand("find out who granted the right, then revoke it with the store's own tools"),
+        Cure::Hand(|_| "find out who granted the right, then revoke it with the store's own tools".into()),
         "a key that Nexus did not make can touch the tenant's bucket",
     ),
     entry("key_missing", Error, Cure::Repair, "the tenant's key is missing: its app cannot reach its bucket"),
     entry(
         "key_extra",
         Error,
-        Cure::Fix("deletes the key"),
+        Cure::Fix("delete the key"),
         "another key to the tenant's bucket exists, which nobody should hold",
     ),
     entry(
         "key_scope",
         Error,
-        Cure::Fix("replaces the key"),
+        Cure::Fix("replace the key"),
         "the tenant's key reaches other buckets than the tenant's, or not its own",
     ),
-    entry("key_disabled", Error, Cure::Fix("turns the key on"), "the tenant's key is turned off"),
+    entry("key_disabled", Error, Cure::Fix("turn the key on"), "the tenant's key is turned off"),
     entry(
         "key_enabled",
         Error,
-        Cure::Fix("turns the key off"),
+        Cure::Fix("turn the key off"),
         "the tenant's key works although the tenant is closed",
     ),
     entry(
         "store_shared_key",
         Notice,
-        Cure::Hand("place tenants in a store whose keys can be confined"),
+        Cure::Hand(|_| "place tenants in a store whose keys can be confined".into()),
         "all tenants of a store have the same key: they are not isolated there",
     ),
     entry("sealed_missing", Error, ROTATE, "the tenant has no sealed credentials"),
@@ -414,43 +432,43 @@ pub const CODES: &[Entry] = &[
     entry(
         "sealed_orphan",
         Error,
-        Cure::Fix("erases them"),
+        Cure::Fix("erase them"),
         "sealed credentials are left of a tenant that was purged",
     ),
     entry(
         "orphan_database",
         Error,
-        Cure::Drop("drops it with everything in it"),
+        Cure::Drop("drop it with everything in it"),
         "a database has this installation's mark, but no tenant has it",
     ),
     entry(
         "orphan_role",
         Error,
-        Cure::Fix("drops it, once it owns nothing"),
+        Cure::Fix("drop it, once it owns nothing"),
         "a role has this installation's mark, but no tenant has it",
     ),
     entry(
         "orphan_template",
         Error,
-        Cure::Drop("drops it"),
+        Cure::Drop("drop it"),
         "a template has this installation's mark, but no row names it",
     ),
     entry(
         "orphan_bucket",
         Error,
-        Cure::Drop("deletes it with everything in it"),
+        Cure::Drop("delete it with everything in it"),
         "a bucket has this installation's mark, but no tenant has it",
     ),
     entry(
         "orphan_key",
         Error,
-        Cure::Fix("deletes it"),
+        Cure::Fix("delete it"),
         "a key has this installation's mark, but no tenant has it",
     ),
     entry(
         "session_leftover",
         Error,
-        Cure::Fix("ends it"),
+        Cure::Fix("end it"),
         "a session of a finished operation, or of a dead process, is still on the server",
     ),
 ];

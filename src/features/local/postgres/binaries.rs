@@ -159,7 +159,7 @@ mod tests {
     fn without_a_new_enough_server_the_error_names_the_old_ones_and_the_package() {
         let error = choose(vec![installation("13.4")], None).unwrap_err();
         assert!(error.to_string().contains("too old: 13.4 in /pg/13.4"), "{error}");
-        assert!(error.hints()[0].contains("install") || error.hints()[0].contains("add"));
+        assert!(error.hints()[0].text.contains("install") || error.hints()[0].text.contains("add"));
         let none = choose(Vec::new(), None).unwrap_err();
         assert_eq!(none.to_string(), "no PostgreSQL server of version 15 or newer was found on this machine");
     }

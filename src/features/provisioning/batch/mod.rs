@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::change::{Change, ChangeOutcome, Changed};
+use super::error::ANOTHER;
 use super::error::ProvisioningError;
 use super::recovery::Direction;
 use super::worker::{Provisioning, Worker};
@@ -238,10 +239,7 @@ impl Member {
                 running: *running,
             },
             (None, Undo::Labels(_)) => labels_changed(&self.slug),
-            (None, _) => ProvisioningError::ChangedSince {
-                slug: self.slug.clone(),
-                by: format!("nexus operation list --tenant {} shows by whom", self.slug),
-            },
+            (None, _) => ProvisioningError::ChangedSince { slug: self.slug.clone(), by: ANOTHER.to_owned() },
         }
     }
 }

@@ -269,7 +269,7 @@ mod tests {
     }
 
     fn hint(text: &str) -> String {
-        crate::kernel::Failure::hints(&error(text)).join("")
+        crate::kernel::Failure::hints(&error(text)).into_iter().map(|hint| hint.text).collect()
     }
 
     #[test]

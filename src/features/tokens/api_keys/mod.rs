@@ -100,7 +100,7 @@ impl Tokens {
             json!({ "key": id, "user": subject.id, "name": new.name }),
         )
         .await?;
-        let (name, at) = (realm.name.clone(), realm.name.flag());
+        let (name, at) = (realm.name.clone(), realm.name.hinted());
         let mut tx = realm.begin().await?;
         let inserted = store::insert(&mut tx, (id, subject.id), new, (&key.hash(), &key.hint())).await;
         inserted.map_err(|error| match error {

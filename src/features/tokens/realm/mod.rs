@@ -11,6 +11,7 @@ use super::issued::IssueTime;
 use crate::infra::cluster;
 use crate::infra::db::{PgConnection, Transaction, transaction};
 use crate::kernel::TenantId;
+use crate::kernel::hint::InRealm;
 
 /// Which realm: a tenant's, or the platform's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,10 +26,10 @@ impl RealmName {
     /// The platform's.
     pub const PLATFORM: Self = Self { id: TenantId::PLATFORM, slug: None };
 
-    /// The flag that names it on the command line, with a space before it; empty for the platform.
+    /// As hints name it.
     #[must_use]
-    pub fn flag(&self) -> String {
-        self.slug.as_ref().map(|slug| format!(" --tenant {slug}")).unwrap_or_default()
+    pub fn hinted(&self) -> InRealm {
+        InRealm(self.slug.clone())
     }
 
     /// For a person.

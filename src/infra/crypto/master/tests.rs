@@ -77,7 +77,7 @@ fn a_key_file_that_others_may_read_or_a_link_is_refused() {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let refused = LocalMasterKey::from_file(&path).unwrap_err();
         assert_eq!((refused.kind(), refused.code()), (ErrorKind::Integrity, "master_key_open"));
-        assert_eq!(refused.hints(), [format!("chmod 600 {}", path.display())]);
+        assert_eq!(refused.hints(), [format!("chmod 600 {}", path.display()).into()]);
     }
     let absent = LocalMasterKey::from_file(&folder.path().join("absent")).unwrap_err();
     assert_eq!((absent.kind(), absent.code()), (ErrorKind::Integrity, "master_key_missing"));

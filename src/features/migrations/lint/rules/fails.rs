@@ -33,7 +33,7 @@ pub(super) const RULES: &[Rule] = &[
         Escapes,
         "a statement names a database, a role, the server or its files: it would act outside the tenant; \
          so could set_config with a first argument that is not one plain string",
-        "leave it out: tenants, their roles and their rights are made by nexus tenant; this cannot be waived",
+        "leave it out: tenants, their roles and their rights are made by Nexus; this cannot be waived",
     ),
     Rule::nexus(
         SYNTAX,
@@ -76,7 +76,7 @@ pub(super) const RULES: &[Rule] = &[
         UNKNOWN_RULE,
         Fails,
         "a rule is waived that does not exist",
-        "take the name from nexus migrate lint, or from the page of rules",
+        "take the name from where the rule is broken, or from the page of rules",
     ),
     Rule::nexus(
         UNUSED_WAIVER,
