@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::views::MasterKeyUse;
-use crate::infra::db::PgConnection;
+use crate::infra::db::{PgConnection, bytes, literal};
 use crate::kernel::TenantId;
 use crate::kernel::ids::DataKeyId;
 
@@ -42,26 +42,24 @@ pub(super) struct KeyInserted {
     pub(super) active_master: Option<String>,
 }
 
-/// Writes a tenant's first data key and secrets. Writes nothing when the tenant has a key, or the
-/// master key is not the active one.
-pub(super) async fn insert_key(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    key: &KeyRow,
-    batch: &Batch,
-) -> sqlx::Result<KeyInserted> {
-    sqlx::query_as(
+/// The statement that writes a tenant's first data key and secrets where a condition holds. Writes
+/// nothing when the tenant has a key, or the master key is not the active one.
+pub(super) fn key_statement(tenant: TenantId, key: &KeyRow, batch: &Batch, condition: &str) -> String {
+    let names: Vec<String> = batch.names.iter().map(|name| literal(name)).collect();
+    let sealed: Vec<String> = batch.sealed.iter().map(|sealed| bytes(sealed)).collect();
+    format!(
         "with made as (
              insert into control.data_keys
                  (id, tenant_id, master_key_id, wrapped, manifest, manifest_generation)
-             select $1, $2, master.id, $4, $5, $6
-             from control.master_keys master where master.id = $3 and master.state = 'active'
+             select '{id}'::uuid, '{tenant}'::uuid, master.id, {wrapped}, {manifest}, {generation}
+             from control.master_keys master
+             where master.id = {master} and master.state = 'active' and {condition}
              on conflict (tenant_id) do nothing
              returning id
          ), written as (
              insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
-             select $2, secret.name, $6, made.id, secret.sealed
-             from made, unnest($7::text[], $8::bytea[]) as secret (name, sealed)
+             select '{tenant}'::uuid, secret.name, {generation}, made.id, secret.sealed
+             from made, unnest(array[{names}]::text[], array[{sealed}]::bytea[]) as secret (name, sealed)
              -- Left of a key whose row was deleted by hand.
              on conflict (tenant_id, name) do update
              set generation = excluded.generation, key_id = excluded.key_id,
@@ -69,17 +67,14 @@ pub(super) async fn insert_key(
          )
          select exists (select from made) as made,
                 (select id from control.master_keys where state = 'active') as active_master",
+        id = key.id,
+        wrapped = bytes(&key.wrapped),
+        manifest = bytes(&key.manifest),
+        generation = key.manifest_generation,
+        master = literal(&key.master_key_id),
+        names = names.join(", "),
+        sealed = sealed.join(", "),
     )
-    .bind(key.id)
-    .bind(tenant)
-    .bind(&key.master_key_id)
-    .bind(&key.wrapped)
-    .bind(&key.manifest)
-    .bind(key.manifest_generation)
-    .bind(&batch.names)
-    .bind(&batch.sealed)
-    .fetch_one(conn)
-    .await
 }
 
 /// Reads a tenant's data key and keeps other writers out until the transaction ends.

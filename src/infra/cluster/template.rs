@@ -83,9 +83,13 @@ impl Work<'_> {
         drop_marked_migrators(admin, &self.mark()).await?;
         make_owner(admin, self.template).await?;
         let (name, owner) = self.names();
-        let create = format!("create database {name} template template0 owner {owner}");
+        let create =
+            format!("create database {name} template template0 owner {owner} allow_connections false");
         super::collation::clone(admin, None, (&create, "template0")).await?;
-        let close = format!("revoke all on database {name} from public");
+        // A new database's privileges let every login of the server in.
+        let close = format!(
+            "revoke all on database {name} from public; alter database {name} allow_connections true"
+        );
         sqlx::raw_sql(AssertSqlSafe(close)).execute(admin).await?;
         let mut inside = self.server.database(self.template.name).connect(&self.application()).await?;
         let rights = format!(
