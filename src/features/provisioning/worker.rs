@@ -49,7 +49,7 @@ struct Held {
 }
 
 /// Most sessions that one worker has on a server at a time: the administrator's, one inside the
-/// tenant's database, the tenant's own, one that is to be refused, and one that is just ending.
+/// tenant's database, the tenant's own, and two that are just ending.
 const SESSIONS: usize = 5;
 
 /// A server for tenants' databases, with a session of its administrator.

@@ -26,7 +26,9 @@ pub type SetOfFiles<'a> = (History, Vec<Script<'a>>);
 /// built from the start where that does not lead to the same, or an earlier attempt was cut short.
 ///
 /// Its objects belong to a role of its own, so that a clone's can be given to the clone's owner;
-/// the database itself ends up with the administrator.
+/// the database itself ends up with the administrator. They cannot belong to `pg_database_owner`, which
+/// would spare that: what files make later is the owner role's, and of two owners' objects a view or a
+/// function of the one may not read a table of the other, nor can its sequence belong to a column there.
 ///
 /// # Errors
 /// [`ClusterError::Foreign`] when something of this name is there that is not ours.
