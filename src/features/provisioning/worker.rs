@@ -178,6 +178,12 @@ impl Provisioning {
 }
 
 impl Worker {
+    /// Where a server is whose sessions this worker holds already.
+    pub(super) fn at_hand(&self, name: &str) -> Option<ServerAddress> {
+        let servers = self.servers.try_lock().ok()?;
+        Some(servers.get(name)?.server.cluster.admin.clone())
+    }
+
     /// Forgets the sessions that broke, so that the next tenant gets new ones.
     pub(super) async fn forget(&self, name: &str, error: &ProvisioningError) {
         if matches!(error, ProvisioningError::Db(DbError::Unreachable { .. })) {

@@ -182,10 +182,12 @@ impl Provisioning {
             tx.rollback().await?;
             return Ok(None);
         };
-        // Nothing of it is changed before the intent is written.
-        let server = self.placement.cluster(&mut tx, &tenant.cluster).await?.admin;
-        let server = server.database(&tenant.resources.database_name);
-        let entering = open_ahead(async move { server.connect(&format!("nexus:{operation}")).await });
+        // It takes a while; nothing is changed in it before the intent is written.
+        let server = worker.at_hand(&tenant.cluster).filter(|_| new.admin_email.is_some());
+        let entering = server.map(|server| {
+            let inside = server.database(&tenant.resources.database_name);
+            open_ahead(async move { inside.connect(&format!("nexus:{operation}")).await })
+        });
         let sign_in = match (&new.admin_email, &request.admin_password_hash) {
             (Some(_), Some(hash)) => Some((sealed::ADMIN_HASH, hash.clone())),
             (Some(_), None) => Some((sealed::INVITATION, InvitationToken::generate()?.text().clone())),
@@ -214,8 +216,7 @@ impl Provisioning {
         failpoint::pass(|| "claim.reserve.after".to_owned()).await;
         let opened = Opened::of(sign_in, self.invitation_ttl_hours)?;
         let held = LockedTenant::written(tenant, lock);
-        let (named, neighbour, entering) = (false, None, Some(entering));
-        let intent = Intent { operation, fence, held, fresh: true, named, neighbour, entering };
+        let intent = Intent { operation, fence, held, fresh: true, named: false, neighbour: None, entering };
         Ok(Some((intent, opened)))
     }
 }
