@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::FromRow;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, FromRow};
 
 use super::error::SecretsError;
 use super::manifest::Manifest;
@@ -88,7 +88,7 @@ impl Secrets {
         secrets: &[(&str, &SecretString)],
     ) -> Result<(), SecretsError> {
         let statement = self.seal_statement(tenant, secrets, "true").await?;
-        let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(conn).await?;
+        let row = store::insert_key(conn, statement).await?;
         self.sealed(tenant, &row)
     }
 

@@ -1,6 +1,7 @@
 //! The statements on `master_keys`, `data_keys` and `sealed_secrets`.
 
-use sqlx::FromRow;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::views::MasterKeyUse;
 use crate::infra::db::{PgConnection, bytes, literal};
@@ -33,6 +34,19 @@ pub(super) struct Batch {
     pub(super) sealed: Vec<Vec<u8>>,
 }
 
+impl Batch {
+    /// It as a table `secret (name, sealed)` in a statement's text.
+    fn rows(&self) -> String {
+        let names: Vec<String> = self.names.iter().map(|name| literal(name)).collect();
+        let sealed: Vec<String> = self.sealed.iter().map(|sealed| bytes(sealed)).collect();
+        format!(
+            "unnest(array[{}]::text[], array[{}]::bytea[]) as secret (name, sealed)",
+            names.join(", "),
+            sealed.join(", ")
+        )
+    }
+}
+
 /// What came of writing a tenant's first data key.
 #[derive(FromRow)]
 pub(super) struct KeyInserted {
@@ -45,8 +59,6 @@ pub(super) struct KeyInserted {
 /// The statement that writes a tenant's first data key and secrets where a condition holds. Writes
 /// nothing when the tenant has a key, or the master key is not the active one.
 pub(super) fn key_statement(tenant: TenantId, key: &KeyRow, batch: &Batch, condition: &str) -> String {
-    let names: Vec<String> = batch.names.iter().map(|name| literal(name)).collect();
-    let sealed: Vec<String> = batch.sealed.iter().map(|sealed| bytes(sealed)).collect();
     format!(
         "with made as (
              insert into control.data_keys
@@ -59,7 +71,7 @@ pub(super) fn key_statement(tenant: TenantId, key: &KeyRow, batch: &Batch, condi
          ), written as (
              insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
              select '{tenant}'::uuid, secret.name, {generation}, made.id, secret.sealed
-             from made, unnest(array[{names}]::text[], array[{sealed}]::bytea[]) as secret (name, sealed)
+             from made, {secrets}
              -- Left of a key whose row was deleted by hand.
              on conflict (tenant_id, name) do update
              set generation = excluded.generation, key_id = excluded.key_id,
@@ -72,20 +84,24 @@ pub(super) fn key_statement(tenant: TenantId, key: &KeyRow, batch: &Batch, condi
         manifest = bytes(&key.manifest),
         generation = key.manifest_generation,
         master = literal(&key.master_key_id),
-        names = names.join(", "),
-        sealed = sealed.join(", "),
+        secrets = batch.rows(),
     )
+}
+
+/// Runs [`key_statement`]'s.
+pub(super) async fn insert_key(conn: &mut PgConnection, statement: String) -> sqlx::Result<PgRow> {
+    sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(conn).await
 }
 
 /// Reads a tenant's data key and keeps other writers out until the transaction ends.
 pub(super) async fn lock_key(conn: &mut PgConnection, tenant: TenantId) -> sqlx::Result<Option<KeyRow>> {
-    sqlx::query_as(
+    // As text it needs one round trip, bound two.
+    let statement = format!(
         "select id, master_key_id, wrapped, manifest, manifest_generation
-         from control.data_keys where tenant_id = $1 for update",
-    )
-    .bind(tenant)
-    .fetch_optional(conn)
-    .await
+         from control.data_keys where tenant_id = '{tenant}' for update"
+    );
+    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_optional(conn).await?;
+    row.as_ref().map(KeyRow::from_row).transpose()
 }
 
 /// Writes secrets and the list that names them, at the list's generation. `false`, and nothing
@@ -96,29 +112,26 @@ pub(super) async fn write(
     key: &KeyRow,
     batch: &Batch,
 ) -> sqlx::Result<bool> {
-    let listed: i64 = sqlx::query_scalar(
+    let statement = format!(
         "with listed as (
-             update control.data_keys set manifest = $3, manifest_generation = $4
-             where tenant_id = $1 and id = $2 and manifest_generation = $4 - 1
+             update control.data_keys set manifest = {manifest}, manifest_generation = {generation}
+             where tenant_id = '{tenant}' and id = '{id}' and manifest_generation = {generation} - 1
              returning id
          ), written as (
              insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
-             select $1, secret.name, $4, listed.id, secret.sealed
-             from listed, unnest($5::text[], $6::bytea[]) as secret (name, sealed)
+             select '{tenant}'::uuid, secret.name, {generation}, listed.id, secret.sealed
+             from listed, {secrets}
              on conflict (tenant_id, name) do update
              set generation = excluded.generation, key_id = excluded.key_id,
                  sealed = excluded.sealed, updated_at = now()
          )
          select count(*) from listed",
-    )
-    .bind(tenant)
-    .bind(key.id)
-    .bind(&key.manifest)
-    .bind(key.manifest_generation)
-    .bind(&batch.names)
-    .bind(&batch.sealed)
-    .fetch_one(conn)
-    .await?;
+        id = key.id,
+        manifest = bytes(&key.manifest),
+        generation = key.manifest_generation,
+        secrets = batch.rows(),
+    );
+    let listed: i64 = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(conn).await?.try_get(0)?;
     Ok(listed == 1)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
@@ -116,21 +116,25 @@ impl Journal {
     /// # Errors
     /// When the session, and with it the tenant's lock, is gone.
     pub async fn record(&self, ended: &[&str], as_state: StepState, begun: &[&str]) -> Result<(), DbError> {
-        let mut control = self.control.lock().await;
-        sqlx::query(
-            "with relaxed as (select set_config('synchronous_commit', 'off', true))
+        let list = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
+            format!("array[{}]::text[]", names.join(", "))
+        };
+        // As text it needs one round trip, bound two.
+        let statements = format!(
+            "set local synchronous_commit to off;
              update control.operation_steps set
-                 state = case when name = any($2) then $3 else 'started' end,
-                 finished_at = case when name = any($2) then clock_timestamp() end,
-                 started_at = case when name = any($2) then started_at else clock_timestamp() end
-             from relaxed where operation_id = $1 and (name = any($2) or name = any($4))",
-        )
-        .bind(self.operation)
-        .bind(ended)
-        .bind(as_state.as_str())
-        .bind(begun)
-        .execute(&mut *control)
-        .await?;
+                 state = case when name = any({ended}) then '{state}' else 'started' end,
+                 finished_at = case when name = any({ended}) then clock_timestamp() end,
+                 started_at = case when name = any({ended}) then started_at else clock_timestamp() end
+             where operation_id = '{id}' and (name = any({ended}) or name = any({begun}))",
+            ended = list(ended),
+            begun = list(begun),
+            state = as_state.as_str(),
+            id = self.operation,
+        );
+        let mut control = self.control.lock().await;
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *control).await?;
         Ok(())
     }
 

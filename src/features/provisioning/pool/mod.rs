@@ -204,14 +204,11 @@ impl Provisioning {
         let line =
             OperationLine { id: operation, tenant: tenant.id, kind, facts: &facts, batch: None, store };
         let steps = steps::outline(&steps::claim());
-        let (fence, lock) =
-            match super::store::take_with_intent(&mut tx, caller, &line, &steps, action).await? {
-                Some(taken) => taken,
-                None => {
-                    tx.rollback().await?;
-                    return Ok(None);
-                }
-            };
+        let taken = super::store::take_with_intent(&mut tx, caller, &line, &steps, action).await?;
+        let Some((fence, lock)) = taken else {
+            tx.rollback().await?;
+            return Ok(None);
+        };
         tx.commit().await?;
         failpoint::pass(|| "claim.reserve.after".to_owned()).await;
         let opened = Opened::of(sign_in, self.invitation_ttl_hours)?;
