@@ -47,13 +47,13 @@ pub async fn record(connection: &mut PgConnection, entry: Entry<'_>) -> Result<(
 }
 
 /// The same as a statement's text, for a batch that goes to the server at once; the last but the
-/// commit.
+/// commit. Where a condition holds.
 #[must_use]
-pub fn statement(entry: &Entry<'_>) -> String {
+pub fn statement(entry: &Entry<'_>, condition: &str) -> String {
     let id = |id: Option<String>| id.map_or_else(|| "null".to_owned(), |id| literal(&id));
     format!(
         "insert into control.audit_log (caller, action, tenant_id, operation_id, detail)
-         values ({}, {}, {}, {}, {}::json)",
+         select {}, {}, {}::uuid, {}::uuid, {}::json where {condition}",
         literal(&entry.caller.to_string()),
         literal(entry.action),
         id(entry.tenant.map(|id| id.to_string())),

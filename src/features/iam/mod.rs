@@ -29,7 +29,7 @@ pub use losing::TakeBack;
 pub use model::{Name, User, UserRef, UserState};
 pub use permission::{NotAPermission, Permission};
 pub use realm::{Place, Realm, Rules};
-pub use store::{FirstSignIn, seed_administrator};
+pub use store::{FirstSignIn, seed_administrator, seed_statement};
 pub use subject::{Subject, active_subjects, includes, nearest_email, subject, subject_by_id};
 
 use crate::kernel::{Caller, UserId};

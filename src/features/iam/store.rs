@@ -1,12 +1,12 @@
 //! The SQL of a realm as a whole: its lock, its log, its administrators, its first user.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::realm::Note;
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, bytes, literal};
 use crate::kernel::{Email, UserId};
 
 /// How the first administrator signs in for the first time.
@@ -34,29 +34,54 @@ pub async fn seed_administrator(
             ("invited", None, Some(token_hash.as_slice()), *ttl_hours)
         }
     };
-    let key = email.parse::<Email>().map_or_else(|_| email.to_lowercase(), |email| email.key());
-    sqlx::query(
+    sqlx::query(AssertSqlSafe(seed(["$1", "$2", "$3", "$4", "$5", "$6", "$7"])))
+        .bind(Uuid::now_v7())
+        .bind(email)
+        .bind(state)
+        .bind(password_hash)
+        .bind(token_hash)
+        .bind(i32::try_from(ttl_hours).unwrap_or(i32::MAX))
+        .bind(key_of(email))
+        .execute(realm)
+        .await?;
+    Ok(())
+}
+
+/// The same of one who is invited, as a statement's text, which can travel with others. `None` of one
+/// who has a password: a statement that fails ends in the server's log, and no hash of a password
+/// belongs there.
+#[must_use]
+pub fn seed_statement(email: &str, sign_in: &FirstSignIn) -> Option<String> {
+    let FirstSignIn::Invitation { token_hash, ttl_hours } = sign_in else { return None };
+    Some(seed([
+        &format!("'{}'", Uuid::now_v7()),
+        &literal(email),
+        "'invited'",
+        "null",
+        &bytes(token_hash),
+        &i32::try_from(*ttl_hours).unwrap_or(i32::MAX).to_string(),
+        &literal(&key_of(email)),
+    ]))
+}
+
+fn seed([id, email, state, password_hash, token_hash, hours, key]: [&str; 7]) -> String {
+    format!(
         "with made as (
              insert into nexus.users (id, email, email_key, name, state, password_hash)
-             values ($1, $2, $7, '', $3, $4)
+             values ({id}, {email}, {key}, '', {state}, {password_hash})
              on conflict (email_key) do nothing returning id
          ), granted as (
              insert into nexus.user_roles (user_id, role_id)
              select made.id, roles.id from made, nexus.roles where roles.name = 'Admin'
          )
          insert into nexus.invitations (user_id, token_hash, expires_at)
-         select id, $5, now() + make_interval(hours => $6::int) from made where $5 is not null",
+         select id, {token_hash}, now() + make_interval(hours => {hours}::int) from made
+         where {token_hash} is not null"
     )
-    .bind(Uuid::now_v7())
-    .bind(email)
-    .bind(state)
-    .bind(password_hash)
-    .bind(token_hash)
-    .bind(i32::try_from(ttl_hours).unwrap_or(i32::MAX))
-    .bind(key)
-    .execute(realm)
-    .await?;
-    Ok(())
+}
+
+fn key_of(email: &str) -> String {
+    email.parse::<Email>().map_or_else(|_| email.to_lowercase(), |email| email.key())
 }
 
 /// The time by the clock of a database; the control database's is the one that decides.

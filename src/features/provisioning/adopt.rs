@@ -240,9 +240,9 @@ impl Provisioning {
             "slug": new.slug, "name": new.name(), "labels": new.labels, "cluster": examined.cluster,
             "database": resources.database_name, "role": resources.app_role, "adoption": examined.adoption,
         });
-        let (kind, placed) = ("adopt", Some((None, place.as_str())));
+        let (kind, store) = ("adopt", Some(place.as_str()));
         let line =
-            store::OperationLine { id: operation, tenant: id, kind, facts: &facts, batch: None, placed };
+            store::OperationLine { id: operation, tenant: id, kind, facts: &facts, batch: None, store };
         let fence = store::insert(&mut tx, caller, &line).await?;
         let Some(fence) = fence else { return Ok(None) };
         Journal::plan(&mut tx, operation, &steps::outline(&steps::adopt())).await?;
@@ -258,7 +258,10 @@ impl Provisioning {
         crate::infra::failpoint::pass(|| "adopt.reserve.after".to_owned()).await;
         let opened = Opened::of(secrets, self.invitation_ttl_hours)?;
         let held = LockedTenant::written(tenant, lock);
-        Ok(Some((Intent { operation, fence, held, fresh: true }, opened)))
+        Ok(Some((
+            Intent { operation, fence, held, fresh: true, named: false, neighbour: None, entering: None },
+            opened,
+        )))
     }
 }
 

@@ -367,7 +367,7 @@ impl Provisioning {
         };
         held.changed(row);
         crate::infra::failpoint::pass(|| format!("{kind}.intent.after")).await;
-        Ok(Intent { operation, fence, held, fresh: true })
+        Ok(Intent { operation, fence, held, fresh: true, named: false, neighbour: None, entering: None })
     }
 
     /// What is in the trash lets nobody in. Where its logins are open and no operation explains it, the

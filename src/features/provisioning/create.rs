@@ -6,17 +6,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ProvisioningError;
 use super::locked::LockedTenant;
-use super::plan::sealed;
-use super::recovery::{Direction, steps_of};
-use super::steps;
+use super::plan::{Opening, sealed};
+use super::recovery::Direction;
 use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::audit;
-use crate::features::placement::{Candidates, Placement, Template, Wish, born_with};
-use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
-use crate::infra::crypto::{InvitationToken, random};
-use crate::infra::db::{AdvisoryLock, DbError, LockKey, durable_transaction};
-use crate::infra::saga::Journal;
+use crate::features::placement::{Candidates, Placement, Template, Wish};
+use crate::features::tenants::{self, NewTenant, Tenant, TenantRef, TenantState, TenantView};
+use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
 use crate::kernel::{Caller, Labels, OperationId, Progress, TenantId};
 
 /// How long `--wait` waits for another process that makes the same tenant.
@@ -67,6 +64,12 @@ pub(super) struct Intent {
     pub(super) held: LockedTenant,
     /// Whether this process wrote it a moment ago.
     pub(super) fresh: bool,
+    /// Whether the administrator's session bears the operation's name already.
+    pub(super) named: bool,
+    /// The bucket of another tenant at its places, if there is one; the outer `None`: not looked for.
+    pub(super) neighbour: Option<Option<String>>,
+    /// The administrator's session inside the tenant's database, where it is being opened already.
+    pub(super) entering: Option<Opening>,
 }
 
 impl Provisioning {
@@ -204,77 +207,6 @@ impl Provisioning {
         let (cluster, server) = self.first_server(worker, &found.clusters, progress).await?;
         let store = self.first_store(worker, &found.stores, progress).await?;
         Ok((cluster, store, server.template))
-    }
-
-    /// Writes the intent: the row with every name that will be used, the sealed secrets that exist
-    /// from the start, the operation with its steps, the audit row. `None` when the slug is taken, or
-    /// the place takes no tenants any more.
-    pub(super) async fn reserve(
-        &self,
-        worker: &Worker,
-        caller: &Caller,
-        request: &CreateRequest,
-        (cluster, place, template): (&str, &str, &Template),
-        kind: &'static str,
-    ) -> Result<Option<(Intent, super::recovery::Opened)>, ProvisioningError> {
-        let (id, operation) = (TenantId::new(), OperationId::new());
-        let name = random::resource_name()?;
-        let resources = Resources {
-            database_name: name.database(),
-            owner_role: name.owner_role(),
-            app_role: name.app_role(),
-            bucket: name.bucket(),
-        };
-        let new = &request.tenant;
-        let mut control = worker.control.lock().await;
-        let mut tx = durable_transaction(&mut control).await?;
-        let placed = (cluster, place, template.version);
-        let Some(tenant) =
-            tenants::insert(&mut tx, id, new, &resources, placed, self.secrets.record_key()).await?
-        else {
-            tx.rollback().await?;
-            return Ok(None);
-        };
-        born_with(&mut tx, id, template).await?;
-        let password = random::role_password()?;
-        let sign_in = match (&new.admin_email, &request.admin_password_hash) {
-            (Some(_), Some(hash)) => Some((sealed::ADMIN_HASH, hash.clone())),
-            (Some(_), None) => Some((sealed::INVITATION, InvitationToken::generate()?.text().clone())),
-            (None, _) => None,
-        };
-        let mut secrets = vec![(sealed::PASSWORD, password)];
-        secrets.extend(sign_in);
-        let borrowed: Vec<_> = secrets.iter().map(|(name, value)| (*name, value)).collect();
-        self.secrets.seal_new_tenant(&mut tx, id, &borrowed).await?;
-        let facts = json!({ "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels });
-        let placed = Some((Some(cluster), place));
-        let line =
-            store::OperationLine { id: operation, tenant: id, kind, facts: &facts, batch: None, placed };
-        let fence = store::insert(&mut tx, caller, &line).await?;
-        let Some(fence) = fence else {
-            tx.rollback().await?;
-            return Ok(None);
-        };
-        if request.detach {
-            store::leave_to_another(&mut tx, operation).await?;
-        }
-        Journal::plan(&mut tx, operation, &steps::outline(&steps_of(kind, false))).await?;
-        let entry = audit::Entry {
-            caller,
-            action: if kind == "pool" { "pool.fill" } else { "tenant.create" },
-            tenant: Some(id),
-            operation: Some(operation),
-            detail: facts,
-        };
-        let lock = AdvisoryLock::try_take(&mut tx, LockKey::of("tenant", id)).await?;
-        let lock = lock.ok_or_else(|| DbError::Unexpected(sqlx::Error::RowNotFound))?;
-        // Last, because others who write the log wait from here to the commit.
-        audit::record(&mut tx, entry).await?;
-        tx.commit().await?;
-        crate::infra::failpoint::pass(|| format!("{kind}.reserve.after")).await;
-        let opened = super::recovery::Opened::of(secrets, self.invitation_ttl_hours)?;
-        let held = LockedTenant::written(tenant, lock);
-        Ok(Some((Intent { operation, fence, held, fresh: true }, opened)))
     }
 
     /// The first administrator's invitation, as long as it is sealed here. Being told is audited.

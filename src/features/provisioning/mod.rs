@@ -20,6 +20,7 @@ mod plan;
 mod pool;
 mod recovery;
 mod repair;
+mod reserve;
 mod sizes;
 mod steps;
 mod store;

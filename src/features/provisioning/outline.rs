@@ -57,7 +57,7 @@ pub async fn plan_create(
         ("seed", admin),
         (
             "prove-isolation",
-            "log in as the tenant and be refused at a neighbour and the maintenance database".to_owned(),
+            "check that the tenant's login may open no database of the server but its own".to_owned(),
         ),
         ("prove-database", "write and read a row as the tenant".to_owned()),
         ("prove-store", "write and read an object as the tenant".to_owned()),

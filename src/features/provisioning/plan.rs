@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::error::ProvisioningError;
 use super::worker::{Provisioning, Server, Worker};
@@ -30,13 +30,6 @@ pub mod sealed {
 /// The name of a proof's session in `pg_stat_activity`.
 pub(super) const PROOF: &str = "nexus:proof";
 
-/// A tenant that must be out of reach.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub(super) struct Neighbour {
-    pub(super) database_name: String,
-    pub(super) bucket: String,
-}
-
 /// The two states between which a tenant is closed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Passage {
@@ -62,6 +55,16 @@ impl Passage {
     }
 }
 
+/// A session that is being opened meanwhile.
+pub(super) type Opening = AbortOnDropHandle<Result<PgConnection, DbError>>;
+
+/// Begins to open a session, beside what else is done.
+pub(super) fn open_ahead(
+    session: impl Future<Output = Result<PgConnection, DbError>> + Send + 'static,
+) -> Opening {
+    AbortOnDropHandle::new(tokio::spawn(session))
+}
+
 /// What the steps of one operation share.
 pub(super) struct Plan {
     pub(super) on: Provisioning,
@@ -73,6 +76,8 @@ pub(super) struct Plan {
     pub(super) operation: OperationId,
     /// Its kind, e.g. `create`.
     pub(super) kind: &'static str,
+    /// Its intent was written a moment ago, by this process: nothing of it is there yet.
+    pub(super) fresh: bool,
     pub(super) tenant: Tenant,
     pub(super) owner: Owner,
     /// Marks what is the tenant's on the server.
@@ -82,11 +87,14 @@ pub(super) struct Plan {
     /// The key to the bucket, once it is made or opened.
     pub(super) key: Mutex<Option<ScopedKey>>,
     pub(super) first_sign_in: Option<FirstSignIn>,
-    pub(super) neighbour: Option<Neighbour>,
+    /// A bucket that must be out of reach.
+    pub(super) neighbour: Option<String>,
     /// The administrator's session inside the tenant's database.
     pub(super) inside: Mutex<Option<PgConnection>>,
+    /// The same, while it is being opened ahead of its use.
+    pub(super) entering: Mutex<Option<Opening>>,
     /// The tenant's own session, while it is being opened ahead of its proof.
-    pub(super) own: Mutex<Option<JoinHandle<Result<PgConnection, DbError>>>>,
+    pub(super) own: Mutex<Option<Opening>>,
     /// Where an operation that closes or opens the tenant leads from and to.
     pub(super) passage: Passage,
     /// Whether what is gone may be made again: not in an active tenant, whose data was in it.
@@ -150,8 +158,7 @@ impl Plan {
     /// of its own, which can go on beside ours.
     pub(super) async fn begin_own_session(&self) -> Result<(), ProvisioningError> {
         let login = self.login(&self.tenant.resources.database_name)?;
-        let opening = tokio::spawn(async move { login.connect_plain(PROOF).await });
-        *self.own.lock().await = Some(opening);
+        *self.own.lock().await = Some(open_ahead(async move { login.connect_plain(PROOF).await }));
         Ok(())
     }
 
@@ -159,9 +166,13 @@ impl Plan {
     pub(super) async fn own_session(&self) -> Result<PgConnection, ProvisioningError> {
         let begun = self.own.lock().await.take();
         match begun {
-            Some(opening) => opening.await.map_err(|_| self.lost("the session"))?.map_err(Into::into),
+            Some(opening) => self.opened(opening).await,
             None => Ok(self.login(&self.tenant.resources.database_name)?.connect_plain(PROOF).await?),
         }
+    }
+
+    async fn opened(&self, opening: Opening) -> Result<PgConnection, ProvisioningError> {
+        Ok(opening.await.map_err(|_| self.lost("the session"))??)
     }
 
     /// This operation cannot be taken back.
@@ -181,6 +192,11 @@ impl Plan {
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, ProvisioningError>,
     ) -> Result<T, ProvisioningError> {
         let mut session = self.inside.lock().await;
+        if session.is_none()
+            && let Some(opening) = self.entering.lock().await.take()
+        {
+            *session = Some(self.opened(opening).await?);
+        }
         if session.is_none() {
             let server = self.server.cluster.admin.database(&self.tenant.resources.database_name);
             *session = Some(server.connect(&self.application()).await?);

@@ -128,7 +128,15 @@ impl Provisioning {
                 return Err(held.refuse(worker, error).await);
             }
         };
-        let intent = Intent { operation: row.id, fence: row.fence, held, fresh: false };
+        let intent = Intent {
+            operation: row.id,
+            fence: row.fence,
+            held,
+            fresh: false,
+            named: false,
+            neighbour: None,
+            entering: None,
+        };
         if row.state == "rolling_back" {
             let plan = self.plan(worker, (intent.operation, intent.fence), &intent.held, kind, opened).await;
             let ended = match &plan {
@@ -195,36 +203,17 @@ impl Provisioning {
     pub(super) async fn drive(
         &self,
         worker: &Worker,
-        intent: Intent,
+        mut intent: Intent,
         kind: &'static str,
         opened: Opened,
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Tenant, ProvisioningError> {
-        let place = (intent.operation, intent.fence);
-        let plan = match self.plan(worker, place, &intent.held, kind, opened).await {
+        let plan = match self.plan_forward(worker, &mut intent, kind, opened).await {
             Ok(plan) => plan,
             Err(error) => return self.conclude(worker, intent, kind, Err(error)).await,
         };
-        let mut ended = if closes(kind) && !plan.tenant.adopted {
-            // Its one statement on the server does that, too.
-            Ok(String::new())
-        } else {
-            self.name_session(&plan).await.map(|()| String::new())
-        };
-        if ended.is_ok() {
-            let journal = Journal::new(Arc::clone(&worker.control), intent.operation, kind);
-            let whom = (plan.tenant.slug.as_str(), progress);
-            ended = saga::forward(
-                &steps_of(kind, plan.tenant.adopted),
-                &plan,
-                &journal,
-                intent.fresh,
-                whom,
-                stop,
-            )
-            .await;
-        }
+        let ended = self.forward(&plan, &intent, progress, stop).await;
         let ended = match ended {
             Err(error) if is_making(kind) && !error.is_passing() => {
                 let taken_back = self.take_back(worker, &intent, &plan, kind).await.is_ok();
@@ -234,6 +223,52 @@ impl Provisioning {
         };
         plan.close().await;
         self.conclude(worker, intent, kind, ended).await
+    }
+
+    async fn plan_forward(
+        &self,
+        worker: &Worker,
+        intent: &mut Intent,
+        kind: &'static str,
+        opened: Opened,
+    ) -> Result<Plan, ProvisioningError> {
+        let place = (intent.operation, intent.fence);
+        let mut plan = self.plan(worker, place, &intent.held, kind, opened).await?;
+        plan.fresh = intent.fresh;
+        plan.entering = Mutex::new(intent.entering.take());
+        plan.neighbour = match &intent.neighbour {
+            Some(known) => known.clone(),
+            None if matches!(kind, "create" | "adopt" | "pool") => {
+                store::neighbour(&mut *worker.control.lock().await, &plan.tenant).await?
+            }
+            None => None,
+        };
+        Ok(plan)
+    }
+
+    async fn forward(
+        &self,
+        plan: &Plan,
+        intent: &Intent,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<String, ProvisioningError> {
+        let steps = steps_of(plan.kind, plan.tenant.adopted);
+        let journal = Journal::new(Arc::clone(&plan.worker.control), plan.operation, plan.kind);
+        let whom = (plan.tenant.slug.as_str(), progress);
+        let forward = saga::forward(&steps, plan, &journal, intent.fresh, whom, stop);
+        // Its one statement on the server does that, too.
+        let with_its_own = closes(plan.kind) && !plan.tenant.adopted;
+        if intent.named || with_its_own {
+            return forward.await;
+        }
+        if intent.fresh && plan.kind == "claim" {
+            // Nothing that it does forward is done in this session.
+            let (named, ended) = tokio::join!(self.name_session(plan), forward);
+            return named.and(ended);
+        }
+        self.name_session(plan).await?;
+        forward.await
     }
 
     /// Takes what was made back whole.
@@ -320,11 +355,6 @@ impl Provisioning {
         opened: Opened,
     ) -> Result<Plan, ProvisioningError> {
         let tenant = held.tenant().clone();
-        let neighbour = if matches!(kind, "create" | "adopt" | "pool") {
-            store::neighbour(&mut *worker.control.lock().await, &tenant).await?
-        } else {
-            None
-        };
         let server = self.server_of(worker, &tenant.cluster).await?;
         let store = self.store_of(worker, &tenant).await?;
         let key = match (&tenant.access_key_id, opened.key_secret) {
@@ -341,13 +371,15 @@ impl Provisioning {
             server_mark: self.installation.server_mark(tenant.id),
             passage: Passage::of(kind, &tenant),
             kind,
+            fresh: false,
             may_remake: tenant.state == TenantState::Provisioning,
             tenant,
             password: opened.password,
             key: Mutex::new(key),
             first_sign_in: opened.first_sign_in,
-            neighbour,
+            neighbour: None,
             inside: Mutex::new(None),
+            entering: Mutex::new(None),
             own: Mutex::new(None),
         })
     }

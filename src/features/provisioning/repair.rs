@@ -135,7 +135,8 @@ impl Provisioning {
             Ok(ready) => ready,
             Err(error) => return Err(held.refuse(worker, error).await),
         };
-        let intent = Intent { operation, fence, held, fresh: false };
+        let intent =
+            Intent { operation, fence, held, fresh: false, named: false, neighbour: None, entering: None };
         self.drive(worker, intent, "repair", opened, progress, stop).await?;
         Ok(Some((operation, amiss)))
     }

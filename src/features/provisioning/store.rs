@@ -1,14 +1,16 @@
 //! The SQL of operations, and of a proof inside a tenant's database.
 
 use serde_json::Value;
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::operations::{OperationFilter, OperationView};
-use super::plan::Neighbour;
 use crate::features::audit;
 use crate::features::placement::ServerRecord;
 use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, is_held, literal};
+use crate::infra::db::{
+    AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, in_one_batch, is_held, literal,
+};
 use crate::infra::saga::Journal;
 use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
 
@@ -117,8 +119,8 @@ pub(super) async fn intend(
              where id = '{other}'"
         )
     });
-    let line = OperationLine { id, tenant, kind, facts: &new.facts, batch: new.batch, placed: None };
-    let operation = operation_statement(caller, &line);
+    let line = OperationLine { id, tenant, kind, facts: &new.facts, batch: new.batch, store: None };
+    let operation = operation_statement(caller, &line, "true");
     let entry = audit::Entry {
         caller,
         action: new.action,
@@ -130,7 +132,7 @@ pub(super) async fn intend(
         .into_iter()
         .chain([operation])
         .chain(new.change)
-        .chain([Journal::plan_statement(id, new.steps), audit::statement(&entry)])
+        .chain([Journal::plan_statement(id, new.steps, "true"), audit::statement(&entry, "true")])
         .collect();
     let rows = match durably(control, &statements).await {
         Err(error) if error.violates(ONE_AT_A_TIME) => return Ok(None),
@@ -149,28 +151,21 @@ pub(super) struct OperationLine<'a> {
     pub(super) facts: &'a Value,
     /// The batch that it is a part of.
     pub(super) batch: Option<BatchId>,
-    /// Of a tenant whose row was just written: the server, where it is to be looked at, and the store
-    /// that must still take tenants.
-    pub(super) placed: Option<(Option<&'a str>, &'a str)>,
+    /// Of a tenant whose row was just written: the store that must still take tenants.
+    pub(super) store: Option<&'a str>,
 }
 
-/// The statement that writes an operation's line, and gives its fence; no row where a place takes no
-/// tenants any more.
-fn operation_statement(caller: &Caller, new: &OperationLine<'_>) -> String {
-    let takes = |table: &str, name: &str| {
-        format!(
-            "exists (select from control.{table} where name = {} and state = 'active'
-                         and (capacity is null or tenants <= capacity))",
-            literal(name)
-        )
-    };
-    let condition = new.placed.map_or_else(
-        || "true".to_owned(),
-        |(cluster, store)| {
-            let cluster = cluster.map_or_else(|| "true".to_owned(), |name| takes("clusters", name));
-            format!("{cluster} and {}", takes("stores", store))
-        },
-    );
+/// The condition that a server or a store takes tenants, of which it has at most `tenants`.
+fn takes(table: &str, name: &str, tenants: &str) -> String {
+    format!(
+        "exists (select from control.{table} where name = {} and state = 'active'
+                     and (capacity is null or {tenants} capacity))",
+        literal(name)
+    )
+}
+
+/// The statement that writes an operation's line where a condition holds, and gives its fence.
+fn operation_statement(caller: &Caller, new: &OperationLine<'_>, condition: &str) -> String {
     format!(
         "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
          select '{}'::uuid, '{}'::uuid, {}, 'running', {}, {}::jsonb, {}::uuid where {condition} returning fence",
@@ -191,20 +186,133 @@ pub(super) async fn insert(
     caller: &Caller,
     new: &OperationLine<'_>,
 ) -> Result<Option<i64>, DbError> {
-    let statement = AssertSqlSafe(operation_statement(caller, new));
+    let condition = new.store.map_or_else(|| "true".to_owned(), |store| takes("stores", store, "tenants <="));
+    let statement = AssertSqlSafe(operation_statement(caller, new, &condition));
     match sqlx::raw_sql(statement).fetch_optional(control).await.map_err(DbError::from) {
         Err(error) if error.violates(ONE_AT_A_TIME) => Ok(None),
         row => Ok(row?.map(|row| row.try_get("fence")).transpose()?),
     }
 }
 
-/// Notes that an operation waits for another process.
-pub(super) async fn leave_to_another(control: &mut PgConnection, id: OperationId) -> Result<(), DbError> {
-    sqlx::query("update control.operations set planned = true where id = $1")
-        .bind(id)
-        .execute(control)
-        .await?;
-    Ok(())
+/// Writes an operation's intent and takes the lock of its tenant, in the transaction that changes the
+/// tenant's row, in one round trip; its fence and the lock. `None` where another operation is not over,
+/// or another process holds the tenant: the transaction must be rolled back then.
+pub(super) async fn take_with_intent(
+    control: &mut PgConnection,
+    caller: &Caller,
+    line: &OperationLine<'_>,
+    steps: &[(&'static str, bool)],
+    action: &'static str,
+) -> Result<Option<(i64, AdvisoryLock)>, DbError> {
+    let (id, key) = (line.id, LockKey::of("tenant", line.tenant));
+    let (tenant, operation) = (Some(line.tenant), Some(id));
+    let entry = audit::Entry { caller, action, tenant, operation, detail: line.facts.clone() };
+    let statements = [
+        operation_statement(caller, line, "true"),
+        Journal::plan_statement(id, steps, "true"),
+        AdvisoryLock::try_statement(&key, "true"),
+        audit::statement(&entry, "true"),
+    ];
+    let rows = sqlx::raw_sql(AssertSqlSafe(statements.join("; "))).fetch_all(control).await;
+    let rows = match rows.map_err(DbError::from) {
+        Err(error) if error.violates(ONE_AT_A_TIME) => return Ok(None),
+        other => other?,
+    };
+    let fence = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get("fence")?;
+    Ok(rows.iter().find_map(|row| AdvisoryLock::of_row(&key, row)).map(|lock| (fence, lock)))
+}
+
+/// The intent to make a tenant: statements that each do nothing where the tenant's row was not written.
+pub(super) struct NewTenantIntent<'a> {
+    pub(super) line: OperationLine<'a>,
+    /// Its server and its store, which must take one more.
+    pub(super) places: (&'a str, &'a str),
+    /// The statement that writes its row where a condition holds, and gives it.
+    pub(super) row: &'a (dyn Fn(&str) -> String + Sync),
+    /// The statement that seals its secrets, which says whether it did.
+    pub(super) secrets: String,
+    /// What it has of the operator's migrations.
+    pub(super) born_with: Option<String>,
+    pub(super) steps: &'a [(&'static str, bool)],
+    pub(super) action: &'static str,
+    /// Another process is to act on it.
+    pub(super) detach: bool,
+}
+
+/// What [`reserve`] found or wrote.
+pub(super) struct Reserved {
+    /// What became of its secrets.
+    pub(super) secrets: PgRow,
+    /// `None` where its slug is taken or a place takes no tenants: nothing was written then.
+    pub(super) written: Option<(Tenant, i64, AdvisoryLock)>,
+    /// The bucket of another active tenant at the same places. Whose database was there before Nexus is
+    /// not asked: who may open that is its owner's business.
+    pub(super) neighbour: Option<String>,
+}
+
+/// That there is the row of a tenant that is being written.
+pub(super) fn is_written(tenant: TenantId) -> String {
+    format!("exists (select from control.tenants where id = '{tenant}')")
+}
+
+/// Writes the intent to make a tenant, takes the tenant's lock and finds a neighbour, in one round trip
+/// and one transaction that is on the disk then. The rows of its places are locked first, so that what
+/// is read of them holds until the commit; the audit log comes last, because others who write it wait
+/// from there on.
+pub(super) async fn reserve(
+    control: &mut PgConnection,
+    caller: &Caller,
+    new: NewTenantIntent<'_>,
+) -> Result<Reserved, DbError> {
+    let (id, tenant, (cluster, store)) = (new.line.id, new.line.tenant, new.places);
+    let (written, key) = (is_written(tenant), LockKey::of("tenant", tenant));
+    let has_room =
+        format!("{} and {}", takes("clusters", cluster, "tenants <"), takes("stores", store, "tenants <"));
+    let lock = |table: &str, name: &str| {
+        format!("select from control.{table} where name = {} for no key update", literal(name))
+    };
+    let entry = audit::Entry {
+        caller,
+        action: new.action,
+        tenant: Some(tenant),
+        operation: Some(id),
+        detail: new.line.facts.clone(),
+    };
+    let detached = format!("update control.operations set planned = true where id = '{id}'");
+    let statements: Vec<String> = [lock("clusters", cluster), lock("stores", store), (new.row)(&has_room)]
+        .into_iter()
+        .chain([new.secrets])
+        .chain(new.born_with)
+        .chain([operation_statement(caller, &new.line, &written)])
+        .chain(new.detach.then_some(detached))
+        .chain([
+            Journal::plan_statement(id, new.steps, &written),
+            AdvisoryLock::try_statement(&key, &written),
+            neighbour_statement(tenant, (cluster, store)),
+            audit::statement(&entry, &written),
+        ])
+        .collect();
+    let rows = durably(control, &statements).await?;
+    let (mut tenant, mut fence, mut lock, mut neighbour, mut secrets) = (None, None, None, None, None);
+    for row in rows {
+        if row.try_column("slug").is_ok() {
+            tenant = Some(Tenant::from_row(&row)?);
+        } else if row.try_column("fence").is_ok() {
+            fence = Some(row.try_get("fence")?);
+        } else if row.try_column("neighbour").is_ok() {
+            neighbour = Some(row.try_get("neighbour")?);
+        } else if row.try_column("made").is_ok() {
+            secrets = Some(row);
+        } else {
+            lock = lock.or(AdvisoryLock::of_row(&key, &row));
+        }
+    }
+    let written = match (tenant, fence, lock) {
+        (Some(tenant), Some(fence), Some(lock)) => Some((tenant, fence, lock)),
+        (None, None, None) => None,
+        _ => return Err(sqlx::Error::RowNotFound.into()),
+    };
+    Ok(Reserved { secrets: secrets.ok_or(sqlx::Error::RowNotFound)?, written, neighbour })
 }
 
 /// An operation.
@@ -284,21 +392,24 @@ pub(super) async fn is_locked(control: &mut PgConnection, key: &LockKey) -> Resu
     Ok(sqlx::query_scalar(AssertSqlSafe(statement)).bind(key.as_str()).fetch_one(control).await?)
 }
 
-/// Another active tenant on the same server and in the same store, for a proof of isolation. Who may
-/// connect to one that was there before Nexus is its owner's business.
+/// The bucket of another active tenant at the same places, for a proof of isolation.
 pub(super) async fn neighbour(
     control: &mut PgConnection,
     tenant: &Tenant,
-) -> Result<Option<Neighbour>, DbError> {
-    Ok(sqlx::query_as(
-        "select database_name, bucket from control.tenants
-         where state = 'active' and not adopted and cluster = $2 and store = $3 and id <> $1 order by id desc limit 1",
+) -> Result<Option<String>, DbError> {
+    let statement = neighbour_statement(tenant.id, (&tenant.cluster, &tenant.store));
+    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_optional(control).await?;
+    Ok(row.map(|row| row.try_get("neighbour")).transpose()?)
+}
+
+fn neighbour_statement(tenant: TenantId, (cluster, store): (&str, &str)) -> String {
+    format!(
+        "select bucket as neighbour from control.tenants
+         where state = 'active' and not adopted and cluster = {} and store = {} and id <> '{tenant}'
+         order by id desc limit 1",
+        literal(cluster),
+        literal(store)
     )
-    .bind(tenant.id)
-    .bind(&tenant.cluster)
-    .bind(&tenant.store)
-    .fetch_optional(control)
-    .await?)
 }
 
 /// The ids of the tenants that are made and not gone, open or closed.
@@ -349,12 +460,10 @@ pub(super) async fn list(
     .await?)
 }
 
-/// Writes a row as the tenant, and reads it back. The caller rolls it back.
+/// Writes a row as the tenant, and reads it back, in one round trip; nothing of it stays.
 pub(super) async fn write_and_read(tenant: &mut PgConnection) -> Result<bool, DbError> {
-    sqlx::query("insert into nexus.settings (key, value) values ('nexus.proof', '\"written\"')")
-        .execute(&mut *tenant)
-        .await?;
-    Ok(sqlx::query_scalar("select value = '\"written\"' from nexus.settings where key = 'nexus.proof'")
-        .fetch_one(tenant)
-        .await?)
+    let batch = "begin; insert into nexus.settings (key, value) values ('nexus.proof', '\"written\"');
+                 select value = '\"written\"' as read from nexus.settings where key = 'nexus.proof'; rollback";
+    let rows = in_one_batch(tenant, batch.to_owned()).await?;
+    Ok(rows.first().map(|row| row.try_get("read")).transpose()?.unwrap_or(false))
 }

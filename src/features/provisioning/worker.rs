@@ -49,7 +49,7 @@ struct Held {
 }
 
 /// Most sessions that one worker has on a server at a time: the administrator's, one inside the
-/// tenant's database, the tenant's own, one that is to be refused, and one that is just ending.
+/// tenant's database, the tenant's own, and two that are just ending.
 const SESSIONS: usize = 5;
 
 /// A server for tenants' databases, with a session of its administrator.
@@ -178,6 +178,12 @@ impl Provisioning {
 }
 
 impl Worker {
+    /// Where a server is whose sessions this worker holds already.
+    pub(super) fn at_hand(&self, name: &str) -> Option<ServerAddress> {
+        let servers = self.servers.try_lock().ok()?;
+        Some(servers.get(name)?.server.cluster.admin.clone())
+    }
+
     /// Forgets the sessions that broke, so that the next tenant gets new ones.
     pub(super) async fn forget(&self, name: &str, error: &ProvisioningError) {
         if matches!(error, ProvisioningError::Db(DbError::Unreachable { .. })) {

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::FromRow;
+use sqlx::postgres::PgRow;
 
 use super::error::SecretsError;
 use super::manifest::Manifest;
-use super::store::{self, Batch, KeyRow, SecretRow};
+use super::store::{self, Batch, KeyInserted, KeyRow, SecretRow};
 use super::views::StatusView;
 use crate::infra::crypto::seal::{self, DataKey, Place, length_prefixed};
 use crate::infra::crypto::{MasterKey, MasterKeyError, MasterKeyId, RecordKey};
@@ -85,6 +87,19 @@ impl Secrets {
         tenant: TenantId,
         secrets: &[(&str, &SecretString)],
     ) -> Result<(), SecretsError> {
+        let statement = self.seal_statement(tenant, secrets, "true").await?;
+        let row = store::insert_key(conn, statement).await?;
+        self.sealed(tenant, &row)
+    }
+
+    /// The statement that does that where a condition holds, which can travel with others; its answer is
+    /// for [`Secrets::sealed`].
+    pub async fn seal_statement(
+        &self,
+        tenant: TenantId,
+        secrets: &[(&str, &SecretString)],
+        condition: &str,
+    ) -> Result<String, SecretsError> {
         let key = DataKey::generate()?;
         let wrapped = self.master.wrap(key.expose_bytes(), &wrapping_aad(tenant, key.id())).await?;
         let (manifest, batch) = seal_batch(&key, tenant, Manifest::default(), 1, secrets)?;
@@ -95,7 +110,15 @@ impl Secrets {
             manifest,
             manifest_generation: 1,
         };
-        let inserted = store::insert_key(conn, tenant, &row, &batch).await?;
+        Ok(store::key_statement(tenant, &row, &batch, condition))
+    }
+
+    /// What [`Secrets::seal_statement`] answered.
+    ///
+    /// # Errors
+    /// As [`Secrets::seal_new_tenant`].
+    pub fn sealed(&self, tenant: TenantId, row: &PgRow) -> Result<(), SecretsError> {
+        let inserted = KeyInserted::from_row(row)?;
         if inserted.made {
             return Ok(());
         }

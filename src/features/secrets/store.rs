@@ -1,9 +1,10 @@
 //! The statements on `master_keys`, `data_keys` and `sealed_secrets`.
 
-use sqlx::FromRow;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::views::MasterKeyUse;
-use crate::infra::db::PgConnection;
+use crate::infra::db::{PgConnection, bytes, literal};
 use crate::kernel::TenantId;
 use crate::kernel::ids::DataKeyId;
 
@@ -33,6 +34,19 @@ pub(super) struct Batch {
     pub(super) sealed: Vec<Vec<u8>>,
 }
 
+impl Batch {
+    /// It as a table `secret (name, sealed)` in a statement's text.
+    fn rows(&self) -> String {
+        let names: Vec<String> = self.names.iter().map(|name| literal(name)).collect();
+        let sealed: Vec<String> = self.sealed.iter().map(|sealed| bytes(sealed)).collect();
+        format!(
+            "unnest(array[{}]::text[], array[{}]::bytea[]) as secret (name, sealed)",
+            names.join(", "),
+            sealed.join(", ")
+        )
+    }
+}
+
 /// What came of writing a tenant's first data key.
 #[derive(FromRow)]
 pub(super) struct KeyInserted {
@@ -42,26 +56,22 @@ pub(super) struct KeyInserted {
     pub(super) active_master: Option<String>,
 }
 
-/// Writes a tenant's first data key and secrets. Writes nothing when the tenant has a key, or the
-/// master key is not the active one.
-pub(super) async fn insert_key(
-    conn: &mut PgConnection,
-    tenant: TenantId,
-    key: &KeyRow,
-    batch: &Batch,
-) -> sqlx::Result<KeyInserted> {
-    sqlx::query_as(
+/// The statement that writes a tenant's first data key and secrets where a condition holds. Writes
+/// nothing when the tenant has a key, or the master key is not the active one.
+pub(super) fn key_statement(tenant: TenantId, key: &KeyRow, batch: &Batch, condition: &str) -> String {
+    format!(
         "with made as (
              insert into control.data_keys
                  (id, tenant_id, master_key_id, wrapped, manifest, manifest_generation)
-             select $1, $2, master.id, $4, $5, $6
-             from control.master_keys master where master.id = $3 and master.state = 'active'
+             select '{id}'::uuid, '{tenant}'::uuid, master.id, {wrapped}, {manifest}, {generation}
+             from control.master_keys master
+             where master.id = {master} and master.state = 'active' and {condition}
              on conflict (tenant_id) do nothing
              returning id
          ), written as (
              insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
-             select $2, secret.name, $6, made.id, secret.sealed
-             from made, unnest($7::text[], $8::bytea[]) as secret (name, sealed)
+             select '{tenant}'::uuid, secret.name, {generation}, made.id, secret.sealed
+             from made, {secrets}
              -- Left of a key whose row was deleted by hand.
              on conflict (tenant_id, name) do update
              set generation = excluded.generation, key_id = excluded.key_id,
@@ -69,28 +79,29 @@ pub(super) async fn insert_key(
          )
          select exists (select from made) as made,
                 (select id from control.master_keys where state = 'active') as active_master",
+        id = key.id,
+        wrapped = bytes(&key.wrapped),
+        manifest = bytes(&key.manifest),
+        generation = key.manifest_generation,
+        master = literal(&key.master_key_id),
+        secrets = batch.rows(),
     )
-    .bind(key.id)
-    .bind(tenant)
-    .bind(&key.master_key_id)
-    .bind(&key.wrapped)
-    .bind(&key.manifest)
-    .bind(key.manifest_generation)
-    .bind(&batch.names)
-    .bind(&batch.sealed)
-    .fetch_one(conn)
-    .await
+}
+
+/// Runs [`key_statement`]'s.
+pub(super) async fn insert_key(conn: &mut PgConnection, statement: String) -> sqlx::Result<PgRow> {
+    sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(conn).await
 }
 
 /// Reads a tenant's data key and keeps other writers out until the transaction ends.
 pub(super) async fn lock_key(conn: &mut PgConnection, tenant: TenantId) -> sqlx::Result<Option<KeyRow>> {
-    sqlx::query_as(
+    // As text it needs one round trip, bound two.
+    let statement = format!(
         "select id, master_key_id, wrapped, manifest, manifest_generation
-         from control.data_keys where tenant_id = $1 for update",
-    )
-    .bind(tenant)
-    .fetch_optional(conn)
-    .await
+         from control.data_keys where tenant_id = '{tenant}' for update"
+    );
+    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_optional(conn).await?;
+    row.as_ref().map(KeyRow::from_row).transpose()
 }
 
 /// Writes secrets and the list that names them, at the list's generation. `false`, and nothing
@@ -101,29 +112,26 @@ pub(super) async fn write(
     key: &KeyRow,
     batch: &Batch,
 ) -> sqlx::Result<bool> {
-    let listed: i64 = sqlx::query_scalar(
+    let statement = format!(
         "with listed as (
-             update control.data_keys set manifest = $3, manifest_generation = $4
-             where tenant_id = $1 and id = $2 and manifest_generation = $4 - 1
+             update control.data_keys set manifest = {manifest}, manifest_generation = {generation}
+             where tenant_id = '{tenant}' and id = '{id}' and manifest_generation = {generation} - 1
              returning id
          ), written as (
              insert into control.sealed_secrets (tenant_id, name, generation, key_id, sealed)
-             select $1, secret.name, $4, listed.id, secret.sealed
-             from listed, unnest($5::text[], $6::bytea[]) as secret (name, sealed)
+             select '{tenant}'::uuid, secret.name, {generation}, listed.id, secret.sealed
+             from listed, {secrets}
              on conflict (tenant_id, name) do update
              set generation = excluded.generation, key_id = excluded.key_id,
                  sealed = excluded.sealed, updated_at = now()
          )
          select count(*) from listed",
-    )
-    .bind(tenant)
-    .bind(key.id)
-    .bind(&key.manifest)
-    .bind(key.manifest_generation)
-    .bind(&batch.names)
-    .bind(&batch.sealed)
-    .fetch_one(conn)
-    .await?;
+        id = key.id,
+        manifest = bytes(&key.manifest),
+        generation = key.manifest_generation,
+        secrets = batch.rows(),
+    );
+    let listed: i64 = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_one(conn).await?.try_get(0)?;
     Ok(listed == 1)
 }
 

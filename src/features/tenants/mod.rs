@@ -26,4 +26,7 @@ pub use list::{each, list};
 pub use model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
 pub use service::{TenantRef, find, former_slugs, get, label_keys, missing, row_of, select, slugs};
-pub use store::{by_id, claim, holder, insert, row, set_access_key, set_adopted, set_state};
+pub use store::{
+    by_id, claim, holder, insert, insert_statement, row, set_access_key, set_adopted, set_state,
+    state_statement,
+};

@@ -1,8 +1,8 @@
 //! The SQL of tenants' rows.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, QueryBuilder};
+use sqlx::{AssertSqlSafe, FromRow, QueryBuilder};
 use time::OffsetDateTime;
 
 use super::change::Facts;
@@ -11,7 +11,7 @@ use super::selector::{self, Selector, like_literal};
 use crate::features::record::{self, Identity};
 use crate::infra::crypto::RecordKey;
 use crate::infra::crypto::record_key::checksum_in_sql;
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, bytes, literal};
 use crate::kernel::{BatchId, Caller, Email, ExposeSecret, Labels, OperationId, Slug, TenantId};
 
 /// The index that lets no two tenants have one slug.
@@ -29,19 +29,23 @@ pub async fn insert(
     id: TenantId,
     new: &NewTenant,
     resources: &Resources,
-    (cluster, store, schema_version): (&str, &str, i64),
+    placed: (&str, &str, i64),
     key: &RecordKey,
 ) -> Result<Option<Tenant>, DbError> {
-    // A slug that a renamed tenant gave up is this one's from now on.
-    let statement = format!(
-        "with taken as (delete from control.retired_slugs where slug = $2)
-         insert into control.tenants (id, slug, name, state, admin_email, labels, cluster, store, database_name,
-                                      owner_role, app_role, bucket, schema_version, shared_key,
-                                      identity_checksum, slug_checksum)
-         values ($1, $2, $3, 'provisioning', $4, $5, $6, $7, $8, $9, $10, $11, $12,
-                 (select shared_key from control.stores where name = $7), $13, $14)
-         on conflict (slug) where state <> 'deleted' do nothing returning {COLUMNS}"
-    );
+    let statement = insert_statement(id, new, resources, placed, key, "true");
+    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_optional(connection).await?;
+    Ok(row.as_ref().map(Tenant::from_row).transpose()?)
+}
+
+/// The statement that does that where a condition holds, which can travel with others.
+pub fn insert_statement(
+    id: TenantId,
+    new: &NewTenant,
+    resources: &Resources,
+    (cluster, store, schema_version): (&str, &str, i64),
+    key: &RecordKey,
+    condition: &str,
+) -> String {
     let identity = Identity {
         cluster,
         store,
@@ -50,23 +54,32 @@ pub async fn insert(
         app: &resources.app_role,
         bucket: &resources.bucket,
     };
-    Ok(sqlx::query_as(AssertSqlSafe(statement))
-        .bind(id)
-        .bind(&new.slug)
-        .bind(new.name())
-        .bind(new.admin_email.as_ref().map(Email::as_str))
-        .bind(Json(&new.labels))
-        .bind(cluster)
-        .bind(store)
-        .bind(&resources.database_name)
-        .bind(&resources.owner_role)
-        .bind(&resources.app_role)
-        .bind(&resources.bucket)
-        .bind(schema_version)
-        .bind(identity.checksum(key, id))
-        .bind(record::slug(key, new.slug.as_str(), id))
-        .fetch_optional(connection)
-        .await?)
+    // A slug that a renamed tenant gave up is this one's from now on.
+    format!(
+        "with taken as (
+             delete from control.retired_slugs where slug = {slug} and {condition}
+               and not exists (select from control.tenants where slug = {slug} and state <> 'deleted'))
+         insert into control.tenants (id, slug, name, state, admin_email, labels, cluster, store, database_name,
+                                      owner_role, app_role, bucket, schema_version, shared_key,
+                                      identity_checksum, slug_checksum)
+         select '{id}'::uuid, {slug}, {name}, 'provisioning', {email}, {labels}::jsonb, {cluster}, {store}, {database},
+                {owner}, {app}, {bucket}, {schema_version},
+                (select shared_key from control.stores where name = {store}), {checksum}, {slug_checksum}
+         where {condition}
+         on conflict (slug) where state <> 'deleted' do nothing returning {COLUMNS}",
+        slug = literal(new.slug.as_str()),
+        name = literal(new.name()),
+        email = new.admin_email.as_ref().map_or_else(|| "null".to_owned(), |email| literal(email.as_str())),
+        labels = literal(&json!(new.labels).to_string()),
+        cluster = literal(cluster),
+        store = literal(store),
+        database = literal(&resources.database_name),
+        owner = literal(&resources.owner_role),
+        app = literal(&resources.app_role),
+        bucket = literal(&resources.bucket),
+        checksum = bytes(&identity.checksum(key, id)),
+        slug_checksum = bytes(&record::slug(key, new.slug.as_str(), id)),
+    )
 }
 
 /// Gives a pooled tenant of this schema version, and at a place that fits, its name. `None` when
@@ -312,17 +325,19 @@ pub async fn set_state(
     id: TenantId,
     state: TenantState,
 ) -> Result<(), DbError> {
-    sqlx::query(
-        "with relaxed as (select set_config('synchronous_commit', 'off', true))
-         update control.tenants set state = $2, updated_at = now(),
-                deleted_at = case when $2 = 'deleted' then now() end
-         from relaxed where id = $1",
-    )
-    .bind(id)
-    .bind(state.as_str())
-    .execute(connection)
-    .await?;
+    let statements = format!("set local synchronous_commit to off; {}", state_statement(id, state));
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await?;
     Ok(())
+}
+
+/// The statement that does that, which can travel with others.
+#[must_use]
+pub fn state_statement(id: TenantId, state: TenantState) -> String {
+    let gone = if state == TenantState::Deleted { "now()" } else { "null" };
+    format!(
+        "update control.tenants set state = {}, updated_at = now(), deleted_at = {gone} where id = '{id}'",
+        literal(state.as_str())
+    )
 }
 
 /// Notes the public half of a tenant's key.
@@ -332,14 +347,14 @@ pub async fn set_access_key(
     access_key_id: Option<&str>,
     key: &RecordKey,
 ) -> Result<(), DbError> {
-    sqlx::query(
-        "update control.tenants set access_key_id = $2, key_checksum = $3, updated_at = now() where id = $1",
-    )
-    .bind(id)
-    .bind(access_key_id)
-    .bind(record::access_key(key, id, access_key_id))
-    .execute(connection)
-    .await?;
+    let checksum = record::access_key(key, id, access_key_id);
+    // As text it needs one round trip, bound two.
+    let statement = format!(
+        "update control.tenants set access_key_id = {}, key_checksum = {}, updated_at = now() where id = '{id}'",
+        access_key_id.map_or_else(|| "null".to_owned(), literal),
+        checksum.map_or_else(|| "null".to_owned(), |checksum| bytes(&checksum)),
+    );
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }
 

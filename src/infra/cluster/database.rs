@@ -5,6 +5,9 @@ use sqlx::{AssertSqlSafe, FromRow};
 use super::{ClusterError, Mark, collation};
 use crate::infra::db::{PgConnection, ServerAddress, identifier, literal};
 
+/// SQLSTATE `duplicate_database`.
+const DUPLICATE_DATABASE: &str = "42P04";
+
 /// A database's name, its owner, and the mark that it bears as a comment.
 #[derive(Debug, Clone, Copy)]
 pub struct Database<'a> {
@@ -98,15 +101,17 @@ pub(super) async fn connectable(
 /// Clones the template. Nobody can connect until [`open_database`]: a new database's privileges
 /// let every login of the server in.
 ///
+/// `fresh` says that the name was made a moment ago: it is looked at only where it is taken.
+///
 /// # Errors
 /// [`ClusterError::Foreign`] when one of this name is there that is not ours.
 pub async fn create_database(
     admin: &mut PgConnection,
     server: &ServerAddress,
     database: Database<'_>,
-    template: &str,
+    (template, fresh): (&str, bool),
 ) -> Result<(), ClusterError> {
-    if find(admin, database).await?.is_some_and(|it| it.half_dropped) {
+    if !fresh && find(admin, database).await?.is_some_and(|it| it.half_dropped) {
         drop_database(admin, database).await?;
     }
     let statement = format!(
@@ -115,7 +120,13 @@ pub async fn create_database(
         identifier(template),
         identifier(database.owner),
     );
-    collation::clone(admin, Some(server), (&statement, template)).await
+    match collation::clone(admin, Some(server), (&statement, template)).await {
+        Err(ClusterError::Db(error)) if error.state() == Some(DUPLICATE_DATABASE) => {
+            find(admin, database).await?;
+            Err(error.into())
+        }
+        other => other,
+    }
 }
 
 /// Takes PUBLIC's rights away, lets the app role connect, and opens the database, all at once.

@@ -55,12 +55,12 @@ pub use migrator::{
 };
 pub use privileges::{
     REALM_GRANTS, become_role, bring_rights_along, close_maintenance_databases, grant_adopted_realm,
-    grant_inside, granted_inside, leave_app_role, put_in_app_role, realm_granted, regrant_inside,
+    grant_inside, granted_inside, leave_app_role, put_in_app_role, realm_granted, regrant_inside, run_as,
 };
-pub use roles::{Mark, Roles, RolesFound, create_roles, drop_roles, roles};
+pub use roles::{Mark, Roles, RolesFound, create_new_roles, create_roles, drop_roles, roles};
 pub use scratch::{create_scratch, create_scratch_login, drop_scratch, scratch_login};
 pub use sessions::{close_logins, fence, lets_in, logins_closed, name_session, open_logins};
 pub use size::{database_bytes, tables_and_rows};
 pub use template::{SetOfFiles, build_template, drop_template};
-pub use trespass::{Entry, become_other, enter};
+pub use trespass::{Closed, Entry, MayOpen, become_other, enter, may_open};
 pub use watching::{Held, Locks, database_ids, database_sizes, process_of, table_files};

@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::{APP_ROLE, Carried, ClusterError, Database, ensure_app_role, limits};
-use crate::infra::db::{PgConnection, identifier};
+use crate::infra::db::{PgConnection, identifier, in_one_batch};
 
 /// SQLSTATE of "tuple concurrently updated", which two changes of one database's privileges at
 /// the same moment get.
@@ -249,5 +249,15 @@ pub async fn put_in_app_role(admin: &mut PgConnection, app: &str) -> Result<(), 
 pub async fn become_role(admin: &mut PgConnection, role: &str) -> Result<(), ClusterError> {
     let statement = format!("set local role {}", identifier(role));
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(admin).await?;
+    Ok(())
+}
+
+/// Runs a statement with another role's rights and no others, in one round trip.
+///
+/// # Errors
+/// When the role is not there, or the statement fails; nothing was changed then.
+pub async fn run_as(admin: &mut PgConnection, role: &str, statement: &str) -> Result<(), ClusterError> {
+    let batch = format!("begin; set local role {}; {statement}; commit", identifier(role));
+    in_one_batch(admin, batch).await?;
     Ok(())
 }

@@ -2,9 +2,14 @@
 //! nothing.
 
 use sqlx::{AssertSqlSafe, FromRow};
+use uuid::Uuid;
 
+use super::high_water::{is_absent, note_statement, prepare_high_water};
 use super::{APP_ROLE, ClusterError, TEMP_FILE_LIMIT, held};
-use crate::infra::db::{PgConnection, identifier, literal};
+use crate::infra::db::{PgConnection, identifier, in_one_batch, literal};
+
+/// SQLSTATE `duplicate_object`.
+const DUPLICATE_OBJECT: &str = "42710";
 
 /// The names of both roles, and the mark that they bear as a comment.
 #[derive(Debug, Clone, Copy)]
@@ -148,14 +153,56 @@ pub async fn create_roles(
     roles: Roles<'_>,
     database: &str,
     verifier: &str,
-    (connection_limit, login): (i32, bool),
+    limits: (i32, bool),
 ) -> Result<(), ClusterError> {
     let there = exists(admin, roles).await?;
+    held::change(admin, (database, roles.app), &[statements(roles, &there, verifier, limits)]).await
+}
+
+/// The same under names that were made a moment ago, which are looked at only where they are taken.
+/// Notes the change's fence first, as [`begin_change`]; all of it is one round trip.
+///
+/// [`begin_change`]: super::begin_change
+///
+/// # Errors
+/// [`ClusterError::Foreign`] when one is there without our mark.
+pub async fn create_new_roles(
+    admin: &mut PgConnection,
+    change: (Uuid, i64),
+    roles: Roles<'_>,
+    verifier: &str,
+    limits: (i32, bool),
+) -> Result<(), ClusterError> {
+    let batch = format!(
+        "begin; set local synchronous_commit to off; {}; commit; {}",
+        note_statement(change),
+        held::impatiently(&statements(roles, &[], verifier, limits)),
+    );
+    let mut made = in_one_batch(admin, batch.clone()).await;
+    if made.as_ref().is_err_and(is_absent) {
+        prepare_high_water(admin).await?;
+        made = in_one_batch(admin, batch).await;
+    }
+    match made {
+        Err(error) if error.state() == Some(DUPLICATE_OBJECT) => {
+            find(admin, roles).await?;
+            Err(error.into())
+        }
+        other => Ok(other.map(|_| ())?),
+    }
+}
+
+fn statements(
+    roles: Roles<'_>,
+    there: &[String],
+    verifier: &str,
+    (connection_limit, login): (i32, bool),
+) -> String {
     let verb = |name: &str| if there.iter().any(|role| role == name) { "alter" } else { "create" };
     let plain = "nosuperuser nocreatedb nocreaterole noreplication nobypassrls";
     let (owner, app, mark) = (identifier(roles.owner), identifier(roles.app), literal(roles.mark.text));
     // CREATE DATABASE, which comes next in making a tenant, waits for the disk for both.
-    let statements = format!(
+    format!(
         "set local synchronous_commit to off;
          {} role {owner} nologin inherit {plain};
          comment on role {owner} is {mark};
@@ -169,8 +216,7 @@ pub async fn create_roles(
         verb(roles.app),
         literal(verifier),
         login = if login { "login" } else { "nologin" },
-    );
-    held::change(admin, (database, roles.app), &[statements]).await
+    )
 }
 
 /// Drops both roles, where they are there and ours. Their database must be gone.

@@ -26,7 +26,9 @@ pub type SetOfFiles<'a> = (History, Vec<Script<'a>>);
 /// built from the start where that does not lead to the same, or an earlier attempt was cut short.
 ///
 /// Its objects belong to a role of its own, so that a clone's can be given to the clone's owner;
-/// the database itself ends up with the administrator.
+/// the database itself ends up with the administrator. They cannot belong to `pg_database_owner`, which
+/// would spare that: what files make later is the owner role's, and of two owners' objects a view or a
+/// function of the one may not read a table of the other, nor can its sequence belong to a column there.
 ///
 /// # Errors
 /// [`ClusterError::Foreign`] when something of this name is there that is not ours.
@@ -83,9 +85,13 @@ impl Work<'_> {
         drop_marked_migrators(admin, &self.mark()).await?;
         make_owner(admin, self.template).await?;
         let (name, owner) = self.names();
-        let create = format!("create database {name} template template0 owner {owner}");
+        let create =
+            format!("create database {name} template template0 owner {owner} allow_connections false");
         super::collation::clone(admin, None, (&create, "template0")).await?;
-        let close = format!("revoke all on database {name} from public");
+        // A new database's privileges let every login of the server in.
+        let close = format!(
+            "revoke all on database {name} from public; alter database {name} allow_connections true"
+        );
         sqlx::raw_sql(AssertSqlSafe(close)).execute(admin).await?;
         let mut inside = self.server.database(self.template.name).connect(&self.application()).await?;
         let rights = format!(

@@ -79,6 +79,20 @@ impl AdvisoryLock {
         Ok(taken.then_some(Self(key)))
     }
 
+    /// The statement that does that where a condition holds, which can travel with others; its answer is
+    /// for [`AdvisoryLock::of_row`].
+    #[must_use]
+    pub fn try_statement(key: &LockKey, condition: &str) -> String {
+        let key = literal(key.as_str());
+        format!("select pg_try_advisory_lock(hashtextextended({key}, 0)) as is_taken where {condition}")
+    }
+
+    /// What [`AdvisoryLock::try_statement`] answered; `None` also of another statement's row.
+    #[must_use]
+    pub fn of_row(key: &LockKey, row: &PgRow) -> Option<Self> {
+        row.try_get("is_taken").unwrap_or(false).then(|| Self(key.clone()))
+    }
+
     /// Takes the lock, also where its holder died a moment ago: for as long as the server may need to
     /// see that, a lock that is held is asked for again.
     ///

@@ -34,7 +34,7 @@ pub use history::{Applied, History, Script, ScriptError};
 pub use lock::{AdvisoryLock, Found, LockKey, is_held};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use notices::{NOTICES, Notice, NoticeLayer, Notices, hearing};
-pub use quote::{identifier, literal};
+pub use quote::{bytes, identifier, literal};
 pub use slots::Slots;
 pub use statements::{Flaw, FlawKind, Statement, code, first_flaw, has_statement, statements};
 pub(crate) use text::stored_as_text;

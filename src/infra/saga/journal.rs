@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
@@ -94,15 +94,18 @@ impl Journal {
         Ok(())
     }
 
-    /// The same as a statement's text, for a batch that goes to the server at once.
+    /// The same as a statement's text, for a batch that goes to the server at once, where a condition
+    /// holds.
     #[must_use]
-    pub fn plan_statement(operation: OperationId, steps: &[(&'static str, bool)]) -> String {
+    pub fn plan_statement(operation: OperationId, steps: &[(&'static str, bool)], condition: &str) -> String {
         let rows = steps.iter().enumerate().map(|(index, (name, begun))| {
-            let (state, at) = if *begun { ("started", "now()") } else { ("planned", "null") };
-            format!("('{operation}', {}, {}, '{state}', {at})", index + 1, literal(name))
+            let state = if *begun { "started" } else { "planned" };
+            format!("({}, {}, '{state}')", index + 1, literal(name))
         });
         format!(
-            "insert into control.operation_steps (operation_id, position, name, state, started_at) values {}",
+            "insert into control.operation_steps (operation_id, position, name, state, started_at)
+             select '{operation}'::uuid, position, name, state, case when state = 'started' then now() end
+             from (values {}) as step (position, name, state) where {condition}",
             rows.collect::<Vec<_>>().join(", ")
         )
     }
@@ -113,41 +116,47 @@ impl Journal {
     /// # Errors
     /// When the session, and with it the tenant's lock, is gone.
     pub async fn record(&self, ended: &[&str], as_state: StepState, begun: &[&str]) -> Result<(), DbError> {
-        let mut control = self.control.lock().await;
-        sqlx::query(
-            "with relaxed as (select set_config('synchronous_commit', 'off', true))
+        let list = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
+            format!("array[{}]::text[]", names.join(", "))
+        };
+        // As text it needs one round trip, bound two.
+        let statements = format!(
+            "set local synchronous_commit to off;
              update control.operation_steps set
-                 state = case when name = any($2) then $3 else 'started' end,
-                 finished_at = case when name = any($2) then clock_timestamp() end,
-                 started_at = case when name = any($2) then started_at else clock_timestamp() end
-             from relaxed where operation_id = $1 and (name = any($2) or name = any($4))",
-        )
-        .bind(self.operation)
-        .bind(ended)
-        .bind(as_state.as_str())
-        .bind(begun)
-        .execute(&mut *control)
-        .await?;
+                 state = case when name = any({ended}) then '{state}' else 'started' end,
+                 finished_at = case when name = any({ended}) then clock_timestamp() end,
+                 started_at = case when name = any({ended}) then started_at else clock_timestamp() end
+             where operation_id = '{id}' and (name = any({ended}) or name = any({begun}))",
+            ended = list(ended),
+            begun = list(begun),
+            state = as_state.as_str(),
+            id = self.operation,
+        );
+        let mut control = self.control.lock().await;
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *control).await?;
         Ok(())
     }
 
     /// The statements that record that the operation ended (`done`, `rolled_back`), durably, and
-    /// with it all that was recorded before.
+    /// with it all that was recorded before; `last` is what the last step does, in the same transaction.
     #[must_use]
-    pub fn end(&self, state: &'static str, ended: &[&str]) -> String {
+    pub fn end(&self, state: &'static str, ended: &[&str], last: Option<&str>) -> String {
         let id = self.operation;
         let names: Vec<String> = ended.iter().map(|name| literal(name)).collect();
         let steps = if names.is_empty() {
             String::new()
         } else {
             format!(
-                "update control.operation_steps set state = 'done', finished_at = clock_timestamp()
+                "update control.operation_steps
+                 set state = 'done', started_at = coalesce(started_at, now()), finished_at = clock_timestamp()
                  where operation_id = '{id}' and name in ({}); ",
                 names.join(", ")
             )
         };
+        let last = last.map(|last| format!("{last}; ")).unwrap_or_default();
         format!(
-            "set local synchronous_commit to on; {steps}update control.operations
+            "set local synchronous_commit to on; {last}{steps}update control.operations
              set state = '{state}', error = null, updated_at = clock_timestamp(), finished_at = clock_timestamp()
              where id = '{id}'"
         )

@@ -54,6 +54,12 @@ pub trait Step<C, E>: Send + Sync {
     /// Brings the effect about. May be repeated after any partial effect of itself.
     async fn apply(&self, context: &C) -> Result<(), E>;
 
+    /// The statement in the control database that is all that the step does, where that can be done in
+    /// the transaction that records the operation's end. It is right to repeat it.
+    fn at_the_end(&self, _context: &C) -> Option<String> {
+        None
+    }
+
     /// Takes the effect back. May be repeated, and finds nothing to do where there was no effect.
     async fn undo(&self, context: &C) -> Result<(), E>;
 }

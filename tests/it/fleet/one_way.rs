@@ -142,6 +142,43 @@ fn what_a_file_makes_after_it_left_its_role_is_refused_by_name_and_undone() {
     fleet.is_tidy();
 }
 
+/// All that files make has one owner, whenever the tenant was born: a view, a function and a sequence
+/// of an earlier file can stand on a table of a later one. Of objects that a clone got from
+/// `pg_database_owner` none of this is so.
+#[test]
+fn what_an_earlier_file_made_stands_on_what_a_later_one_makes_in_every_tenant() {
+    let fleet = Fleet::of(&["ash"]);
+    let counted = |table: &str| {
+        format!(
+            "create or replace view seen as select id from {table};
+             create or replace function counted() returns bigint language plpgsql
+                 security definer set search_path = pg_catalog
+                 as 'begin return (select count(*) from public.{table}); end';"
+        )
+    };
+    fleet.file(
+        "1_orders",
+        &format!("create table orders (id bigint primary key, number bigint); {}", counted("orders")),
+    );
+    fleet.migrate(&["tenants", "--all"]);
+    fleet.is_alike("ash", "young");
+    fleet.file(
+        "2_invoices",
+        &format!(
+            "create table invoices (id bigint primary key); insert into invoices values (1), (2); {}
+             create sequence numbers; alter sequence numbers owned by orders.number;",
+            counted("invoices")
+        ),
+    );
+    fleet.migrate(&["tenants", "--all"]);
+    for slug in ["ash", "young"] {
+        assert_eq!(may(&fleet, slug, "count(*) from seen"), "2", "{slug}");
+        assert_eq!(may(&fleet, slug, "counted()"), "2", "{slug}");
+    }
+    fleet.is_alike("young", "younger");
+    fleet.is_tidy();
+}
+
 #[test]
 fn a_file_outside_a_transaction_that_makes_something_after_it_left_its_role_is_not_applied() {
     let fleet = Fleet::of(&["ash"]);

@@ -70,6 +70,29 @@ fn nobody_but_those_named_may_connect_to_what_nexus_made_or_keeps() {
     }
 }
 
+/// Whichever it is, and however its login comes by the right.
+#[test]
+fn a_tenant_is_not_made_where_its_login_could_open_anothers_database() {
+    let world = World::new();
+    let tenants = neighbours(&world, &SLUGS[..3]);
+    // Who may open what is none of Nexus's is its owner's business, and by default everybody may.
+    let strange = format!("strange_{}", world.control);
+    world.sql("postgres", &format!("create database {strange} template template0"));
+    world.ok(&["tenant", "create", SLUGS[3]]);
+
+    let oldest = tenants[0].get("PGDATABASE");
+    for whom in ["public", "nexus_app"] {
+        world.sql("postgres", &format!("grant connect on database {oldest} to {whom}"));
+        let (code, error) = world.error(&["tenant", "create", SLUGS[4]]);
+        assert_eq!((code, error["code"].as_str()), (9, Some("not_isolated")), "{whom}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(oldest), "{whom}: {error}");
+        assert_eq!(world.there(), world.believed(), "{whom}: not all of it was taken back");
+        world.sql("postgres", &format!("revoke connect on database {oldest} from {whom}"));
+    }
+    world.ok(&["tenant", "create", SLUGS[4]]);
+    world.sql("postgres", &format!("drop database {strange}"));
+}
+
 #[tokio::test]
 async fn a_tenant_holds_twenty_connections_and_no_more() {
     let world = World::new();

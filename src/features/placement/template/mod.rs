@@ -185,16 +185,11 @@ async fn released(
     Ok(sets)
 }
 
-/// Records what of the operator's sets a tenant has that is cloned from a template.
-pub async fn born_with(
-    control: &mut PgConnection,
-    tenant: TenantId,
-    template: &Template,
-) -> Result<(), DbError> {
-    if template.sets.is_empty() {
-        return Ok(());
-    }
-    store::born_with(control, tenant, &template.sets).await
+/// The statement that records what of the operator's sets a tenant has that is cloned from a template,
+/// where there is such a tenant; none where the template has none.
+#[must_use]
+pub fn born_with(tenant: TenantId, template: &Template) -> Option<String> {
+    (!template.sets.is_empty()).then(|| store::born_with(tenant, &template.sets))
 }
 
 /// Whether [`refresh_templates`] has nothing to do.

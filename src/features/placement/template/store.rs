@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow};
 
 use crate::infra::cluster::Carried;
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, literal};
 use crate::kernel::TenantId;
 
 /// How this program builds templates; one that was built otherwise is not cloned.
@@ -152,23 +153,16 @@ pub(super) async fn released(
     .await?)
 }
 
-/// Records what of the operator's sets a tenant has that is cloned from a template.
-pub(super) async fn born_with(
-    control: &mut PgConnection,
-    tenant: TenantId,
-    sets: &BTreeMap<String, (i64, i64)>,
-) -> Result<(), DbError> {
-    sqlx::query(
+/// The statement that records what of the operator's sets a tenant has that is cloned from a template,
+/// where there is such a tenant.
+pub(super) fn born_with(tenant: TenantId, sets: &BTreeMap<String, (i64, i64)>) -> String {
+    format!(
         "insert into control.tenant_versions (tenant_id, set_name, version, files)
-         select $1, key, (value ->> 0)::bigint, (value ->> 1)::integer
-         from jsonb_each($2)
-         where exists (select from control.migration_sets where name = key)",
+         select tenants.id, key, (value ->> 0)::bigint, (value ->> 1)::integer
+         from control.tenants, jsonb_each({}::jsonb)
+         where tenants.id = '{tenant}' and exists (select from control.migration_sets where name = key)",
+        literal(&json!(sets).to_string())
     )
-    .bind(tenant)
-    .bind(Json(sets))
-    .execute(control)
-    .await?;
-    Ok(())
 }
 
 /// All templates of a server.

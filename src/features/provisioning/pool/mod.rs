@@ -12,7 +12,7 @@ use super::change::{Change, ChangeOutcome};
 use super::create::{CreateRequest, Intent};
 use super::error::ProvisioningError;
 use super::locked::LockedTenant;
-use super::plan::sealed;
+use super::plan::{open_ahead, sealed};
 use super::recovery::Opened;
 use super::steps;
 use super::store::OperationLine;
@@ -21,9 +21,9 @@ use crate::features::audit;
 use crate::features::placement::{PlacementError, Wish};
 use crate::features::tenants::{self, NewTenant, TenantRef};
 use crate::infra::crypto::{InvitationToken, random};
-use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, REALM, durable_transaction};
+use crate::infra::db::{PgConnection, REALM, durable_transaction};
 use crate::infra::failpoint;
-use crate::infra::saga::{Interrupted, Journal};
+use crate::infra::saga::Interrupted;
 use crate::kernel::{Caller, Event, Labels, OperationId, Progress};
 
 /// A pool, and how full it is.
@@ -183,10 +183,12 @@ impl Provisioning {
             tx.rollback().await?;
             return Ok(None);
         };
-        let Some(lock) = AdvisoryLock::try_take(&mut tx, LockKey::of("tenant", tenant.id)).await? else {
-            tx.rollback().await?;
-            return Ok(None);
-        };
+        // It takes a while; nothing is changed in it before the intent is written.
+        let server = worker.at_hand(&tenant.cluster).filter(|_| new.admin_email.is_some());
+        let entering = server.map(|server| {
+            let inside = server.database(&tenant.resources.database_name);
+            open_ahead(async move { inside.connect(&format!("nexus:{operation}")).await })
+        });
         let sign_in = match (&new.admin_email, &request.admin_password_hash) {
             (Some(_), Some(hash)) => Some((sealed::ADMIN_HASH, hash.clone())),
             (Some(_), None) => Some((sealed::INVITATION, InvitationToken::generate()?.text().clone())),
@@ -199,34 +201,21 @@ impl Provisioning {
             "slug": new.slug, "name": new.name(), "admin_email": new.admin_email, "labels": new.labels,
             "from_pool": true,
         });
-        let line = OperationLine {
-            id: operation,
-            tenant: tenant.id,
-            kind: "claim",
-            facts: &facts,
-            batch: None,
-            placed: None,
-        };
-        let fence = super::store::insert(&mut tx, caller, &line).await?;
-        let Some(fence) = fence else {
+        let (store, kind, action) = (None, "claim", "tenant.create");
+        let line =
+            OperationLine { id: operation, tenant: tenant.id, kind, facts: &facts, batch: None, store };
+        let steps = steps::outline(&steps::claim());
+        let taken = super::store::take_with_intent(&mut tx, caller, &line, &steps, action).await?;
+        let Some((fence, lock)) = taken else {
             tx.rollback().await?;
-            lock.release(&mut control).await?;
             return Ok(None);
         };
-        Journal::plan(&mut tx, operation, &steps::outline(&steps::claim())).await?;
-        let entry = audit::Entry {
-            caller,
-            action: "tenant.create",
-            tenant: Some(tenant.id),
-            operation: Some(operation),
-            detail: facts,
-        };
-        audit::record(&mut tx, entry).await?;
         tx.commit().await?;
         failpoint::pass(|| "claim.reserve.after".to_owned()).await;
         let opened = Opened::of(sign_in, self.invitation_ttl_hours)?;
         let held = LockedTenant::written(tenant, lock);
-        Ok(Some((Intent { operation, fence, held, fresh: true }, opened)))
+        let intent = Intent { operation, fence, held, fresh: true, named: false, neighbour: None, entering };
+        Ok(Some((intent, opened)))
     }
 }
 

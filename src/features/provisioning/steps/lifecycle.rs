@@ -66,10 +66,14 @@ impl Step<Plan, ProvisioningError> for Seed {
         let (Some(email), Some(sign_in)) = (&plan.tenant.admin_email, &plan.first_sign_in) else {
             return Ok(());
         };
+        // Whatever hangs on these tables runs with the owner's rights, never with ours.
+        let (owner, invited) = (plan.database().owner, iam::seed_statement(email, sign_in));
         plan.inside(async |inside| {
+            if let Some(statement) = invited {
+                return Ok(cluster::run_as(inside, owner, &statement).await?);
+            }
             let mut tx = transaction(inside).await?;
-            // Whatever hangs on these tables runs with the owner's rights, never with ours.
-            cluster::become_role(&mut tx, plan.database().owner).await?;
+            cluster::become_role(&mut tx, owner).await?;
             iam::seed_administrator(&mut tx, email, sign_in).await?;
             tx.commit().await?;
             Ok(())
@@ -107,6 +111,10 @@ impl Step<Plan, ProvisioningError> for Activate {
         Ok(tenants::set_state(&mut control, plan.tenant.id, TenantState::Active).await?)
     }
 
+    fn at_the_end(&self, plan: &Plan) -> Option<String> {
+        Some(tenants::state_statement(plan.tenant.id, TenantState::Active))
+    }
+
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let mut control = plan.worker.control.lock().await;
         Ok(tenants::set_state(&mut control, plan.tenant.id, TenantState::Provisioning).await?)
@@ -134,6 +142,10 @@ impl Step<Plan, ProvisioningError> for Shelve {
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let mut control = plan.worker.control.lock().await;
         Ok(tenants::set_state(&mut control, plan.tenant.id, TenantState::Pooled).await?)
+    }
+
+    fn at_the_end(&self, plan: &Plan) -> Option<String> {
+        Some(tenants::state_statement(plan.tenant.id, TenantState::Pooled))
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {

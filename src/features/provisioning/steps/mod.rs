@@ -2,9 +2,9 @@
 //! its effect back.
 //!
 //! ```text
-//! create  reserve ─┬─ roles ─┬─ database ── privileges ─┬─ seed ───────────┬─ activate
-//!                  │         │                          ├─ prove-database ─┤
-//!                  │         └─ prove-isolation ────────┼──────────────────┤
+//! create  reserve ─┬─ roles ── database ── privileges ─┬─ seed ────────────┬─ activate
+//!                  │                                   ├─ prove-isolation ─┤
+//!                  │                                   ├─ prove-database ──┤
 //!                  └─ bucket ── key ── seal ── prove-store ────────────────┘
 //! close   record, close-logins, disable-key
 //! open    open-logins ─┬─ record

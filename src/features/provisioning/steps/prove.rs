@@ -4,17 +4,16 @@
 use async_trait::async_trait;
 
 use super::super::error::ProvisioningError;
-use super::super::plan::{PROOF, Plan};
-use crate::infra::db::{ServerAddress, transaction};
+use super::super::plan::Plan;
+use crate::infra::cluster::{self, Closed};
 use crate::infra::objects::{BucketClient, Refusal, ScopedKey};
 use crate::infra::saga::{Probe, Step};
 
-/// SQLSTATE `insufficient_privilege`.
-const REFUSED: &str = "42501";
 /// What a proof writes.
 const CONTENT: &[u8] = b"nexus proof";
 
-/// The tenant's login is refused at a neighbour's database and at the maintenance databases.
+/// The tenant's login may open its own database, and none of the others that are to keep it out: by the
+/// server's own account of every database. That it is so in fact, too, `tenant prove` tries.
 pub(super) struct Isolation;
 
 #[async_trait]
@@ -24,7 +23,7 @@ impl Step<Plan, ProvisioningError> for Isolation {
     }
 
     fn after(&self) -> &'static [&'static str] {
-        &["roles"]
+        &["privileges"]
     }
 
     async fn probe(&self, _plan: &Plan) -> Result<Probe, ProvisioningError> {
@@ -32,29 +31,29 @@ impl Step<Plan, ProvisioningError> for Isolation {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        let maintenance = plan.server.cluster.admin.database.as_str();
-        let neighbour = plan.neighbour.as_ref().map(|neighbour| neighbour.database_name.as_str());
-        for database in [Some(maintenance), neighbour].into_iter().flatten() {
-            refused(&plan.login(database)?).await?;
+        let (names, server) = (&plan.tenant.resources, &plan.server.cluster.admin);
+        let control = &plan.on.control;
+        let is_control = (&control.host, control.port) == (&server.host, server.port);
+        let mut nobodys = vec!["postgres", "template1", &server.database];
+        nobodys.extend(is_control.then_some(&*control.database));
+        let closed = Closed { marks: &plan.on.installation.marks(), names: &nobodys };
+        let mut admin = plan.server.admin.lock().await;
+        let may_open = cluster::may_open(&mut admin, &names.app_role, &names.database_name, closed).await?;
+        drop(admin);
+        if let Some(other) = may_open.others.first() {
+            let what = format!("role {} may open database {other}", names.app_role);
+            return Err(ProvisioningError::NotIsolated(what));
         }
-        Ok(())
+        if may_open.own {
+            Ok(())
+        } else {
+            let what = format!("role {} may not open database {}", names.app_role, names.database_name);
+            Err(ProvisioningError::NotUsable(what))
+        }
     }
 
     async fn undo(&self, _plan: &Plan) -> Result<(), ProvisioningError> {
         Ok(())
-    }
-}
-
-async fn refused(server: &ServerAddress) -> Result<(), ProvisioningError> {
-    match server.connect_plain(PROOF).await {
-        Err(error) if error.state() == Some(REFUSED) => Ok(()),
-        // 3D000: the neighbour was deleted at this moment. 55000: it takes no connections at all.
-        Err(error) if matches!(error.state(), Some("3D000" | "55000")) => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(_) => Err(ProvisioningError::NotIsolated(format!(
-            "role {} got access to database {}",
-            server.user, server.database
-        ))),
     }
 }
 
@@ -77,10 +76,7 @@ impl Step<Plan, ProvisioningError> for DatabaseUse {
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let mut own = plan.own_session().await?;
-        let mut tx = transaction(&mut own).await?;
-        let read = super::super::store::write_and_read(&mut tx).await?;
-        tx.rollback().await?;
-        if read {
+        if super::super::store::write_and_read(&mut own).await? {
             Ok(())
         } else {
             Err(ProvisioningError::NotUsable("a row was not read as it was written".to_owned()))
@@ -123,9 +119,9 @@ impl Step<Plan, ProvisioningError> for StoreUse {
         }
         // One key for all keeps nobody out, and whoever registered the store said so.
         if let Some(neighbour) = plan.neighbour.as_ref().filter(|_| !plan.store.shared_key)
-            && client.try_list(&neighbour.bucket).await? == Refusal::Allowed
+            && client.try_list(neighbour).await? == Refusal::Allowed
         {
-            let what = format!("key {} got access to bucket {}", key.access_key_id, neighbour.bucket);
+            let what = format!("key {} got access to bucket {}", key.access_key_id, neighbour);
             return Err(ProvisioningError::NotIsolated(what));
         }
         Ok(())

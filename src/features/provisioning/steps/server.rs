@@ -44,15 +44,14 @@ impl Step<Plan, ProvisioningError> for MakeRoles {
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let password = plan.password.as_ref().ok_or_else(|| plan.lost("its sealed password"))?;
         let verifier = scram::verifier(password)?;
-        let limit = plan.server.cluster.connection_limit;
-        Ok(cluster::create_roles(
-            &mut *plan.server.admin.lock().await,
-            plan.roles(),
-            plan.database().name,
-            verifier.expose_secret(),
-            (limit, !plan.tenant.is_closed()),
-        )
-        .await?)
+        let (verifier, name) = (verifier.expose_secret(), plan.database().name);
+        let limits = (plan.server.cluster.connection_limit, !plan.tenant.is_closed());
+        let mut admin = plan.server.admin.lock().await;
+        if plan.fresh {
+            let change = (plan.on.installation.id, plan.owner.fence);
+            return Ok(cluster::create_new_roles(&mut admin, change, plan.roles(), verifier, limits).await?);
+        }
+        Ok(cluster::create_roles(&mut admin, plan.roles(), name, verifier, limits).await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -95,7 +94,7 @@ impl Step<Plan, ProvisioningError> for MakeDatabase {
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let mut admin = plan.server.admin.lock().await;
         let (server, template) = (&plan.server.cluster.admin, &plan.server.template.database);
-        Ok(cluster::create_database(&mut admin, server, plan.database(), template).await?)
+        Ok(cluster::create_database(&mut admin, server, plan.database(), (template, plan.fresh)).await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -147,9 +146,6 @@ impl Step<Plan, ProvisioningError> for Grant {
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         cluster::open_database(&mut *plan.server.admin.lock().await, plan.database()).await?;
-        if plan.may_remake {
-            plan.begin_own_session().await?;
-        }
         if !plan.may_remake {
             cluster::put_in_app_role(&mut *plan.server.admin.lock().await, plan.database().app).await?;
             return plan
@@ -158,6 +154,9 @@ impl Step<Plan, ProvisioningError> for Grant {
         }
         let template = &plan.server.template;
         plan.inside(async |inside| {
+            // The first session in a database writes a file that every other one reads instead of the
+            // catalogue (`RelationCacheInitializePhase3` in PostgreSQL's relcache.c).
+            plan.begin_own_session().await?;
             let (owner, carried) = (&template.owner_role, &template.carried);
             Ok(cluster::grant_inside(inside, plan.database(), owner, carried).await?)
         })
