@@ -143,7 +143,7 @@ pub struct GlobalArgs {
 pub enum Command {
     /// Run the embedded PostgreSQL and S3 endpoint
     Local(local::LocalArgs),
-    /// Make the control database, the keys and the first operator
+    /// Create the control database, the keys and the first operator
     Init(init::InitArgs),
     /// Check the installation and suggest a fix for each problem
     ///

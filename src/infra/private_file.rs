@@ -20,12 +20,12 @@ pub enum PrivateFileError {
     #[error("cannot {action} {}: {source}", path.display())]
     #[failure(Unavailable, "file_failed")]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    /// The file is there already, and must not be overwritten.
+    /// The file already exists, and must not be overwritten.
     #[error("{} already exists", .0.display())]
     #[failure(Conflict, "file_exists")]
     #[hint("name another file, or move that one away")]
     Exists(PathBuf),
-    /// The file is there already, and Nexus did not write it, or somebody changed it since.
+    /// The file already exists, and Nexus did not write it, or somebody changed it since.
     #[error("{} already exists, and is not as Nexus wrote it", .0.display())]
     #[failure(Conflict, "file_exists")]
     #[hint("name another file, or overwrite it" => With::Overwrite)]

@@ -80,7 +80,7 @@ pub trait MasterKey: fmt::Debug + Send + Sync {
 /// Why a master key cannot be had, or did not unwrap.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum MasterKeyError {
-    /// The key file is not there.
+    /// The key file does not exist.
     #[error("the master key file {} does not exist", .0.display())]
     #[failure(Integrity, "master_key_missing")]
     #[hint("on a new installation" => PlatformAction::SetUp)]

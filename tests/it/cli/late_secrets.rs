@@ -9,7 +9,7 @@ use crate::support::world::World;
 /// The last words of verbs that read the record, or a realm.
 const READING: [&str; 8] = ["list", "show", "tree", "members", "roles", "groups", "can", "status"];
 
-const UNSET: &str = "context.t.store.admin_token wants env:S3T, which is not set";
+const UNSET: &str = "context.t.store.admin_token refers to env:S3T, which is not set";
 
 /// An installation with a tenant, and settings of it whose store's token is not to be had.
 fn without_token() -> (World, String) {
