@@ -64,22 +64,36 @@ const FOREIGN: &[(&str, &[&str])] = &[
 /// Which feature may use which other feature's door. Must have no cycle; facts come before
 /// processes.
 const FEATURES: &[(&str, &[&str])] = &[
-    ("audit", &[]),
-    ("iam", &["audit", "secrets"]),
-    ("secrets", &[]),
-    ("migrations", &["audit"]),
+    ("access", &[]),
+    ("audit", &["access"]),
+    ("iam", &["access", "audit", "secrets"]),
+    ("secrets", &["access"]),
+    ("migrations", &["access", "audit"]),
     ("record", &[]),
-    ("placement", &["audit", "migrations", "record", "secrets"]),
-    ("tenants", &["audit", "record"]),
+    ("placement", &["access", "audit", "migrations", "record", "secrets"]),
+    ("tenants", &["access", "audit", "record"]),
     ("local", &[]),
-    ("tokens", &["audit", "iam", "record", "secrets", "tenants"]),
-    ("installation", &["audit", "iam", "placement", "record", "secrets"]),
-    ("doctor", &["installation", "local", "placement", "record", "secrets", "tokens"]),
-    ("provisioning", &["audit", "iam", "installation", "placement", "record", "secrets", "tenants"]),
-    ("fleet", &["audit", "installation", "migrations", "placement", "secrets", "tenants"]),
+    ("tokens", &["access", "audit", "iam", "record", "secrets", "tenants"]),
+    ("installation", &["access", "audit", "iam", "placement", "record", "secrets"]),
+    ("doctor", &["access", "installation", "local", "placement", "record", "secrets", "tokens"]),
+    (
+        "provisioning",
+        &["access", "audit", "iam", "installation", "placement", "record", "secrets", "tenants"],
+    ),
+    ("fleet", &["access", "audit", "installation", "migrations", "placement", "secrets", "tenants"]),
     (
         "inspection",
-        &["audit", "installation", "placement", "provisioning", "record", "secrets", "tenants", "tokens"],
+        &[
+            "access",
+            "audit",
+            "installation",
+            "placement",
+            "provisioning",
+            "record",
+            "secrets",
+            "tenants",
+            "tokens",
+        ],
     ),
 ];
 

@@ -136,13 +136,15 @@ pub(super) async fn run(verb: SetVerb, on: &Invocation) -> CommandResult {
         SetVerb::Add(args) => add(args, &mut app, on).await,
         SetVerb::List(ListArgs { source }) => {
             let sources = source.with_settings(on)?;
-            let sets = migrations::list_sets(&mut app.control, &sources).await?;
+            let sets = migrations::list_sets(&mut app.control, &on.caller(), &sources).await?;
             pages::list(on, sets, "sets of migrations")?;
             Ok(Exit::Done)
         }
         SetVerb::Show(ShowArgs { name, source }) => {
             let sources = source.with_settings(on)?;
-            on.screen.thing(&migrations::show_set(&mut app.control, &sources, name.as_str()).await?)?;
+            on.screen.thing(
+                &migrations::show_set(&mut app.control, &on.caller(), &sources, name.as_str()).await?,
+            )?;
             Ok(Exit::Done)
         }
         SetVerb::Update(args) => update(args, &mut app, on).await,
@@ -176,7 +178,8 @@ async fn add(args: AddArgs, app: &mut App, on: &Invocation) -> CommandResult {
     if outcome == Outcome::Unchanged {
         on.screen.note(&format!("set {} is there already; nothing was changed", add.name));
     }
-    on.screen.thing(&migrations::show_set(&mut app.control, &sources, add.name.as_str()).await?)?;
+    on.screen
+        .thing(&migrations::show_set(&mut app.control, &on.caller(), &sources, add.name.as_str()).await?)?;
     Ok(Exit::Done)
 }
 
@@ -191,15 +194,16 @@ async fn update(args: UpdateArgs, app: &mut App, on: &Invocation) -> CommandResu
         Outcome::Changed => {}
         Outcome::Unchanged => on.screen.note(&format!("set {} is so already", args.name)),
     }
-    on.screen.thing(&migrations::show_set(&mut app.control, &sources, args.name.as_str()).await?)?;
+    on.screen
+        .thing(&migrations::show_set(&mut app.control, &on.caller(), &sources, args.name.as_str()).await?)?;
     Ok(Exit::Done)
 }
 
 async fn remove(args: &RemoveArgs, app: &mut App, on: &Invocation) -> CommandResult {
     let name = args.name.as_str();
-    let tenants = migrations::check_removable(&mut app.control, name, args.forget).await?;
+    let tenants = migrations::check_removable(&mut app.control, &on.caller(), name, args.forget).await?;
     let sources = SourceArgs::default().with_settings(on)?;
-    let view = migrations::show_set(&mut app.control, &sources, name).await?;
+    let view = migrations::show_set(&mut app.control, &on.caller(), &sources, name).await?;
     if !on.global.dry_run {
         let shown = [format!("set {name}: {tenants} tenant(s) keep its tables, and Nexus forgets them")];
         let given = args.confirm.as_ref().map(SetName::as_str);

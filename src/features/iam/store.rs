@@ -23,7 +23,7 @@ pub enum FirstSignIn {
 }
 
 /// Makes the first administrator, with role Admin. One that is there is left alone.
-pub async fn seed_administrator(
+pub(in crate::features) async fn seed_administrator(
     realm: &mut PgConnection,
     email: &str,
     sign_in: &FirstSignIn,

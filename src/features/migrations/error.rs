@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::header::HeaderFlaw;
 use super::name::{HistoryTable, SetName};
+use crate::features::access::AccessError;
 use crate::infra::db::DbError;
 use crate::kernel::{Failure, shell};
 use crate::settings::migrations::variable_of;
@@ -177,6 +178,10 @@ pub enum MigrationsError {
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }
 
 fn of_which(sets: &[String]) -> String {

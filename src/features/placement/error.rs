@@ -1,5 +1,6 @@
 //! What can go wrong with servers and stores for tenants.
 
+use crate::features::access::AccessError;
 use crate::features::migrations::MigrationsError;
 use crate::features::record::RecordOlder;
 use crate::features::secrets::SecretsError;
@@ -174,6 +175,10 @@ pub enum PlacementError {
     #[error(transparent)]
     #[failure(transparent)]
     Migrations(#[from] MigrationsError),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }
 
 fn no_room(what: &str, name: Option<&str>) -> String {

@@ -5,12 +5,13 @@ use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Neighbour;
+use crate::features::access::Authorized;
 use crate::features::audit;
 use crate::features::placement::ServerRecord;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::infra::db::{AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, is_held, literal};
 use crate::infra::saga::Journal;
-use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
+use crate::kernel::{BatchId, OperationId, Page, TenantId};
 
 /// Keeps a tenant from being changed by two operations at a time.
 const ONE_AT_A_TIME: &str = "operations_one_at_a_time";
@@ -106,7 +107,7 @@ pub(super) struct NewOperation<'a> {
 /// `None` where another operation is not over.
 pub(super) async fn intend(
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     new: NewOperation<'_>,
 ) -> Result<Option<(i64, Option<Tenant>)>, DbError> {
     let (id, tenant, kind) = (new.id, new.tenant, new.kind);
@@ -156,7 +157,7 @@ pub(super) struct OperationLine<'a> {
 
 /// The statement that writes an operation's line, and gives its fence; no row where a place takes no
 /// tenants any more.
-fn operation_statement(caller: &Caller, new: &OperationLine<'_>) -> String {
+fn operation_statement(caller: &Authorized<'_>, new: &OperationLine<'_>) -> String {
     let takes = |table: &str, name: &str| {
         format!(
             "exists (select from control.{table} where name = {} and state = 'active'
@@ -188,7 +189,7 @@ fn operation_statement(caller: &Caller, new: &OperationLine<'_>) -> String {
 /// tenant's row locked the rows of its places, so that this is known until the commit.
 pub(super) async fn insert(
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     new: &OperationLine<'_>,
 ) -> Result<Option<i64>, DbError> {
     let statement = AssertSqlSafe(operation_statement(caller, new));

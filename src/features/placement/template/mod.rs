@@ -68,7 +68,7 @@ pub(super) fn of_record(row: &PgRow) -> Result<Option<Template>, sqlx::Error> {
 ///
 /// # Errors
 /// When the server refuses, or another process does not get done with building it.
-pub async fn template(
+pub(in crate::features) async fn template(
     control: &mut PgConnection,
     admin: &mut PgConnection,
     cluster: &Cluster,
@@ -183,7 +183,7 @@ async fn released(
 }
 
 /// Records what of the operator's sets a tenant has that is cloned from a template.
-pub async fn born_with(
+pub(in crate::features) async fn born_with(
     control: &mut PgConnection,
     tenant: TenantId,
     template: &Template,
@@ -195,7 +195,7 @@ pub async fn born_with(
 }
 
 /// Whether [`refresh_templates`] has nothing to do.
-pub async fn templates_are_current(control: &mut PgConnection) -> Result<bool, DbError> {
+pub(in crate::features) async fn templates_are_current(control: &mut PgConnection) -> Result<bool, DbError> {
     store::templates_are_current(control, REALM.newest()).await
 }
 
@@ -205,7 +205,7 @@ pub async fn templates_are_current(control: &mut PgConnection) -> Result<bool, D
 ///
 /// # Errors
 /// When a server refuses, or does not answer.
-pub async fn refresh_templates(
+pub(in crate::features) async fn refresh_templates(
     control: &mut PgConnection,
     placement: &Placement,
     installation: Uuid,
@@ -247,7 +247,7 @@ fn building(cluster: &str) -> LockKey {
 }
 
 /// The templates that the control database knows of on a server, each with whether it is ready.
-pub async fn known_templates(
+pub(in crate::features) async fn known_templates(
     control: &mut PgConnection,
     cluster: &str,
 ) -> Result<Vec<(String, String, bool)>, PlacementError> {
@@ -256,7 +256,7 @@ pub async fn known_templates(
 }
 
 /// Drops every template of a server, and forgets it.
-pub async fn drop_templates(
+pub(in crate::features) async fn drop_templates(
     control: &mut PgConnection,
     admin: &mut PgConnection,
     cluster: &str,
