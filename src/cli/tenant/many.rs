@@ -11,7 +11,7 @@ use super::CreateArgs;
 use super::input::{self, Line};
 use super::place::PlaceArgs;
 use super::views::{LineView, outcome_text};
-use crate::app::{self, App};
+use crate::app::{self, App, Glance};
 use crate::features::provisioning::{
     CreateRequest, Outcome, Provisioning, ProvisioningError, Worker, plan_create,
 };
@@ -116,7 +116,7 @@ fn in_background(planned: &[OperationId], on: &Invocation) -> Result<(), AnyFail
 async fn dry_run(
     lines: &[Line],
     place: &PlaceArgs,
-    mut control: Option<crate::app::Glance>,
+    mut control: Option<Glance>,
     on: &Invocation,
 ) -> CommandResult {
     let mut list = on.screen.list_writer();

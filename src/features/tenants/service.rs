@@ -130,7 +130,7 @@ pub async fn enter(
 
 /// The condition of a statement that selects the tenant of a name among `control.tenants`.
 #[must_use]
-pub fn row_of(name: &TenantRef) -> String {
+pub(in crate::features) fn row_of(name: &TenantRef) -> String {
     match name {
         TenantRef::Slug(slug) => format!("slug = {} and state <> 'deleted'", literal(slug.as_str())),
         TenantRef::Id(id) => format!("id = '{id}'"),
