@@ -48,8 +48,7 @@ pub async fn prove(
     let (slots, jobs) = sessions(on, control, &all, jobs.max(1)).await?;
     progress.event(Event::Total(triers.len() as u64));
 
-    let (mut tally, silence) = (Tally::default(), Silence::new(stop));
-    let silence = &silence;
+    let (mut tally, silence) = (Tally::default(), &Silence::new(stop));
     if triers.is_empty() {
         tally.unclear.extend(chosen.iter().map(not_tried));
     }
