@@ -20,7 +20,7 @@ pub enum AccessError {
         /// Whether no role gives it.
         machine_only: bool,
     },
-    /// The caller may not give what it does not hold itself.
+    /// The caller may not give, take or touch what it does not hold itself.
     #[error("{what} holds {permission}, which the caller does not hold itself")]
     #[failure(Forbidden, "permission_not_held")]
     #[details(what, permission)]
