@@ -109,19 +109,20 @@ create function control.drop_roles_of_tenants() returns void
 $$
 declare
     it record;
+    made text[];
     held text[];
 begin
     for it in select id, name from nexus.roles where built_in and name in ('Manager', 'User', 'Viewer') loop
         held := array(select permission || coalesce(' when ' || condition, '') from nexus.role_permissions
                       where role_id = it.id order by permission collate "C");
-        if not exists (select from nexus.user_roles where role_id = it.id)
-           and not exists (select from nexus.group_roles where role_id = it.id)
-           and held = case it.name
-               when 'Manager' then array['*:create', '*:delete', '*:read', '*:update',
-                                         'group:create', 'group:delete', 'group:read', 'group:update',
-                                         'user:create', 'user:delete', 'user:read', 'user:update']
-               when 'User' then array['*:create', '*:read', '*:update']
-               else array['*:read'] end then
+        made := case it.name
+            when 'Manager' then array['*:create', '*:delete', '*:read', '*:update',
+                                      'group:create', 'group:delete', 'group:read', 'group:update',
+                                      'user:create', 'user:delete', 'user:read', 'user:update']
+            when 'User' then array['*:create', '*:read', '*:update']
+            else array['*:read'] end;
+        if held = made and not exists (select from nexus.user_roles where role_id = it.id)
+           and not exists (select from nexus.group_roles where role_id = it.id) then
             delete from nexus.roles where id = it.id;
         else
             update nexus.roles set built_in = false where id = it.id;
