@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod services;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,22 +71,36 @@ const FOREIGN: &[(&str, &[&str])] = &[
 /// Which feature may use which other feature's door. Must have no cycle; facts come before
 /// processes.
 const FEATURES: &[(&str, &[&str])] = &[
-    ("audit", &[]),
-    ("iam", &["audit", "secrets"]),
-    ("secrets", &[]),
-    ("migrations", &["audit"]),
+    ("access", &[]),
+    ("audit", &["access"]),
+    ("iam", &["access", "audit", "secrets"]),
+    ("secrets", &["access"]),
+    ("migrations", &["access", "audit"]),
     ("record", &[]),
-    ("placement", &["audit", "migrations", "record", "secrets"]),
-    ("tenants", &["audit", "record"]),
+    ("placement", &["access", "audit", "migrations", "record", "secrets"]),
+    ("tenants", &["access", "audit", "record"]),
     ("local", &[]),
-    ("tokens", &["audit", "iam", "record", "secrets", "tenants"]),
-    ("installation", &["audit", "iam", "placement", "record", "secrets"]),
-    ("doctor", &["installation", "local", "placement", "record", "secrets", "tokens"]),
-    ("provisioning", &["audit", "iam", "installation", "placement", "record", "secrets", "tenants"]),
-    ("fleet", &["audit", "installation", "migrations", "placement", "secrets", "tenants"]),
+    ("tokens", &["access", "audit", "iam", "record", "secrets", "tenants"]),
+    ("installation", &["access", "audit", "iam", "placement", "record", "secrets"]),
+    ("doctor", &["access", "installation", "local", "placement", "record", "secrets", "tokens"]),
+    (
+        "provisioning",
+        &["access", "audit", "iam", "installation", "placement", "record", "secrets", "tenants"],
+    ),
+    ("fleet", &["access", "audit", "installation", "migrations", "placement", "secrets", "tenants"]),
     (
         "inspection",
-        &["audit", "installation", "placement", "provisioning", "record", "secrets", "tenants", "tokens"],
+        &[
+            "access",
+            "audit",
+            "installation",
+            "placement",
+            "provisioning",
+            "record",
+            "secrets",
+            "tenants",
+            "tokens",
+        ],
     ),
 ];
 
@@ -503,4 +519,95 @@ fn rooms_say_what_they_are() {
         let text = fs::read_to_string(path).unwrap();
         assert!(text.starts_with("//! "), "{} says nothing of itself", source.path);
     }
+}
+
+/// What a door may call and asks nobody: at most ten, each with its reason.
+const UNASKED: &[(&str, &str)] = &[
+    ("iam::Realm::open", "opens a session and reads no row; every function of iam that gets it asks"),
+    ("iam::signin::redeem", "the invitation is what lets in: there is no caller yet"),
+    ("iam::signin::sign_in", "the password is what lets in: there is no caller yet"),
+    ("installation::open", "finds out whether there is a platform whose realm could be asked"),
+    ("local::", "runs the servers of the account's own machine, where there is no realm before they run"),
+    ("secrets::", "holds the master key itself; no door gets it, see below"),
+    ("tokens::IssueTime::read", "the clock of the control database, and nothing of its rows"),
+    ("tokens::Tokens::exchange", "the refresh token is what lets in: there is no caller yet"),
+    ("tokens::Tokens::sign_out", "the refresh token is what lets in: there is no caller yet"),
+    ("tokens::Tokens::verify_api_key", "the API key is what lets in: there is no caller yet"),
+];
+
+/// Those that ask by a call of another that does, with the caller.
+const BY_ANOTHER: [(&str, &str); 3] = [
+    ("provisioning::Concealed::disclose_login", "self.disclose(control, caller, "),
+    ("provisioning::Provisioning::begin_batch", "Batch::begin(&mut *worker.control.lock().await, caller, "),
+    ("tokens::Presented::tenant", "tenants::enter(control, caller, "),
+];
+
+fn is_unasked(name: &str) -> bool {
+    UNASKED.iter().any(|(it, _)| name == *it || (it.ends_with("::") && name.starts_with(it)))
+}
+
+#[test]
+fn whatever_a_door_can_call_asks_for_a_permission() {
+    assert!(UNASKED.len() <= 10);
+    let found = services::found();
+    assert!(found.len() > 100, "only {} were found", found.len());
+    let mut wrong = Vec::new();
+    for it in found.iter().filter(|it| it.public && !is_unasked(&it.name)) {
+        let takes_proof = it.head.contains("&Authorized<");
+        // In a realm the caller's rights are loaded with its session, and decided by what is looked at.
+        let by_realm = it.name.starts_with("iam::")
+            && ["look(caller)", "change(caller)", "realm, caller"].iter().any(|call| it.body.contains(call));
+        let asks = it.head.contains("caller: &Caller")
+            && (by_realm || it.body.contains("authorize(") || it.body.contains("authorize_machine("));
+        let by_another = BY_ANOTHER.iter().any(|(name, call)| it.name == *name && it.body.contains(call));
+        if !takes_proof && !asks && !by_another {
+            wrong.push(it.name.clone());
+        }
+    }
+    assert!(wrong.is_empty(), "these ask for no permission:\n{}", wrong.join("\n"));
+    for (name, _) in UNASKED {
+        assert!(found.iter().any(|it| is_unasked(&it.name) && it.name.starts_with(name)), "{name} is none");
+    }
+}
+
+/// What the compiler cannot keep from `cli`, because `app` needs it.
+#[test]
+fn doors_reach_for_no_key_and_for_nothing_that_asks_nobody() {
+    let inner: Vec<String> = services::found()
+        .into_iter()
+        .filter(|it| !it.public && !it.name.starts_with("local::"))
+        .filter_map(|it| it.name.rsplit("::").next().map(|name| format!(".{name}(")))
+        // A word of everything.
+        .filter(|call| call != ".get(")
+        .collect();
+    assert!(inner.contains(&".another_worker(".to_owned()), "{inner:?}");
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.room() == "cli") {
+        for (number, line) in source.lines.iter().enumerate() {
+            let reaches = inner.iter().any(|call| line.contains(call.as_str()));
+            if reaches || line.contains("provisioning.secrets") || is_word(line, "Secrets::") {
+                wrong.push(format!("{}:{}", source.path, number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "past the services:\n{}", wrong.join("\n"));
+}
+
+/// Whoever can say that somebody may do something says it in one place.
+#[test]
+fn only_the_check_makes_an_authorized_caller() {
+    let may = [
+        ("Authorized::by_its_realm(", vec!["features/iam/realm.rs"]),
+        ("Authorized::nexus(", vec!["features/fleet/plan/mod.rs", "features/tokens/refresh/mod.rs"]),
+        ("Authorized::new(", vec!["features/access/authorize.rs"]),
+    ];
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for (call, files) in &may {
+            if source.lines.iter().any(|line| line.contains(call)) && !files.contains(&source.path.as_str()) {
+                wrong.push(format!("{} calls {call}", source.path));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

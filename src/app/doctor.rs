@@ -11,7 +11,7 @@ use crate::features::placement::Cluster;
 use crate::infra::crypto::{LocalMasterKey, MasterKey};
 use crate::infra::db::ServerAddress;
 use crate::infra::objects::ObjectStore;
-use crate::kernel::{AnyFailure, Failure, SecretString};
+use crate::kernel::{AnyFailure, Caller, Failure, SecretString};
 use crate::settings::{
     Loaded, SecretRef, SecretSetting, ServerSettings, ServersSettings, Settings, Sources, Target,
 };
@@ -28,8 +28,11 @@ const UNCLEAR: &str = "the settings are not valid";
 struct Slow(String);
 
 /// Examines the installation that these sources describe. Starts nothing, changes nothing.
-pub async fn examine(sources: Sources, only: &Only) -> Vec<Finding> {
-    Box::pin(doctor::examine(patient(sources).await, only)).await
+///
+/// # Errors
+/// Where the caller may not.
+pub async fn examine(sources: Sources, caller: &Caller, only: &Only) -> Result<Vec<Finding>, AnyFailure> {
+    Ok(Box::pin(doctor::examine(patient(sources).await, caller, only)).await?)
 }
 
 async fn patient(sources: Sources) -> Patient {

@@ -11,14 +11,12 @@ mod tokens;
 
 use std::sync::Arc;
 
-use crate::features::audit;
-use crate::features::fleet::Fleet;
+use crate::features::fleet::{Fleet, Reach};
 use crate::features::installation::{self, InstallationError, NewOperator, Outcome, Setup};
 use crate::features::local::LocalStack;
 use crate::features::placement::Placement;
-use crate::features::provisioning::{Provisioning, Worker};
+use crate::features::provisioning::{Provisioning, ProvisioningError, Worker};
 use crate::features::secrets::Secrets;
-use crate::features::tenants::{EnvView, Tenant};
 use crate::infra::db::PgConnection;
 use crate::kernel::{AnyFailure, Caller, Progress};
 use crate::settings::{Settings, Target};
@@ -184,20 +182,6 @@ impl App {
             installation: self.provisioning.installation,
         }
     }
-
-    /// A tenant's own credentials, opened.
-    ///
-    /// # Errors
-    /// When a secret does not open.
-    pub async fn environment(&mut self, tenant: &Tenant) -> Result<EnvView, AnyFailure> {
-        let provisioning = &self.provisioning;
-        let (password, key) = provisioning.credentials(&mut self.control, tenant).await?;
-        let cluster = provisioning.placement.cluster(&mut self.control, &tenant.cluster).await?;
-        let store = provisioning.placement.store(&mut self.control, &tenant.store).await?;
-        let names = &tenant.resources;
-        let server = cluster.admin.database(&names.database_name).login(&names.app_role, password);
-        Ok(EnvView::new(tenant, server, (store.driver.endpoint(), store.driver.region()), key))
-    }
 }
 
 /// A connection to the control database that was to be had at once.
@@ -233,22 +217,21 @@ impl App {
             Missing { what: "control database", state: database },
         ]
     }
+}
 
-    /// Notes in the audit log that a tenant's credentials were told, and how.
-    ///
-    /// # Errors
-    /// When the statement fails; the credentials must then not be told.
-    pub async fn note_disclosure(
-        &mut self,
-        caller: &Caller,
-        tenant: &Tenant,
-        action: &'static str,
-        how: &str,
-    ) -> Result<(), AnyFailure> {
-        let detail = serde_json::json!({ "how": how });
-        let entry = audit::Entry { caller, action, tenant: Some(tenant.id), operation: None, detail };
-        Ok(audit::record(&mut self.control, entry).await?)
-    }
+/// What work inside tenants' databases stands on.
+#[must_use]
+pub fn reach(provisioning: &Provisioning) -> Reach<'_> {
+    let Provisioning { placement, secrets, installation, .. } = provisioning;
+    Reach { placement, secrets, installation }
+}
+
+/// One more worker, with a connection of its own to the control database.
+///
+/// # Errors
+/// When the control database does not answer.
+pub async fn another_worker(provisioning: &Provisioning) -> Result<Worker, ProvisioningError> {
+    provisioning.another_worker().await
 }
 
 /// The embedded stack of these settings.

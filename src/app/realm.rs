@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 
 use super::App;
 use super::addresses::Addresses;
+use crate::features::access::Authorized;
 use crate::features::iam::{Place, Realm, Rules, TakeBack};
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
@@ -51,7 +52,7 @@ impl App {
         caller: &Caller,
         name: &TenantRef,
     ) -> Result<(Tenant, PgConnection), AnyFailure> {
-        let tenant = tenants::get(&mut self.control, caller, name).await?.active()?;
+        let tenant = tenants::enter(&mut self.control, caller, name).await?.active()?;
         let session = self.session_inside(&tenant).await?;
         Ok((tenant, session))
     }
@@ -85,7 +86,7 @@ struct DatabaseClosed {
 
 fn take_back<'c>(
     control: &'c mut PgConnection,
-    caller: &'c Caller,
+    caller: &'c Authorized<'c>,
     (realm, user): (TenantId, Option<UserId>),
 ) -> BoxFuture<'c, Result<(), Box<dyn Failure>>> {
     Box::pin(async move {

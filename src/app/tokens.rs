@@ -39,7 +39,7 @@ impl App {
     ) -> Result<Realm, AnyFailure> {
         let as_of = IssueTime::read(&mut self.control).await?;
         let Some(tenant) = tenant else { return self.platform_realm(as_of).await };
-        let tenant = tenants::get(&mut self.control, caller, tenant).await?.active()?;
+        let tenant = tenants::enter(&mut self.control, caller, tenant).await?.active()?;
         self.tenant_realm(tenant, as_of).await
     }
 
@@ -83,7 +83,7 @@ impl App {
         tenant: Option<&TenantRef>,
     ) -> Result<RealmName, AnyFailure> {
         let Some(tenant) = tenant else { return Ok(RealmName::PLATFORM) };
-        let tenant = tenants::get(&mut self.control, caller, tenant).await?;
+        let tenant = tenants::enter(&mut self.control, caller, tenant).await?;
         Ok(RealmName { id: tenant.id, slug: Some(tenant.slug) })
     }
 }

@@ -148,7 +148,7 @@ async fn create(args: CreateArgs, on: &Invocation) -> CommandResult {
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
-    let subject = tokens.subject(&mut realm, &args.user).await?;
+    let subject = tokens.subject(&mut app.control, &caller, &mut realm, &args.user).await?;
     let new = NewApiKey { name: args.name, scopes: args.scopes, ttl: args.expires };
     if on.global.dry_run {
         check_api_key(&realm.name, &subject, &new)?;
@@ -157,7 +157,7 @@ async fn create(args: CreateArgs, on: &Invocation) -> CommandResult {
     }
     // Before there is a key that would then be lost.
     let file = new_file(on, args.file.as_ref())?;
-    let made = tokens.create_api_key(&mut app.control, &mut realm, &caller, &subject, &new).await;
+    let made = tokens.create_api_key(&mut app.control, &caller, (&mut realm, &subject), &new).await;
     let (view, key) = made?;
     if let Some(file) = file {
         hand_over(on, file, &key, "API key is")?;
@@ -174,10 +174,11 @@ async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     // A slip is told from a user who has none.
     let user = match &args.user {
-        Some(email) => Some(tokens.subject(&mut realm, email).await?.email),
+        Some(email) => Some(tokens.subject(&mut app.control, &caller, &mut realm, email).await?.email),
         None => None,
     };
-    let keys = tokens.api_keys(&mut realm, &caller, user.as_deref(), args.all_states).await?;
+    let keys =
+        tokens.api_keys(&mut app.control, &caller, &mut realm, (user.as_deref(), args.all_states)).await?;
     pages::list(on, keys, "API keys match")?;
     Ok(Exit::Done)
 }
@@ -199,12 +200,12 @@ async fn revoke(args: &RevokeArgs, on: &Invocation) -> CommandResult {
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
-    let key = tokens.api_key(&mut realm, args.id).await?;
+    let key = tokens.api_key(&mut app.control, &caller, &mut realm, args.id).await?;
     if on.global.dry_run {
         on.screen.thing(&key)?;
         return Ok(Exit::Done);
     }
-    let revoked = tokens.revoke_api_key(&mut app.control, &mut realm, &caller, args.id).await?;
+    let revoked = tokens.revoke_api_key(&mut app.control, &caller, &mut realm, args.id).await?;
     on.screen.thing(&revoked)?;
     Ok(Exit::Done)
 }

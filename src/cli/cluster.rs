@@ -226,13 +226,13 @@ pub async fn run(args: ClusterArgs, on: &Invocation) -> CommandResult {
             let mut app = App::open_to_read(&settings, &caller, &progress).await?;
             let placement = app.provisioning.placement.clone();
             drop(progress);
-            pages::list(on, placement.clusters(&mut app.control).await?, "servers")?;
+            pages::list(on, placement.clusters(&mut app.control, &caller).await?, "servers")?;
         }
         Verb::Show(NameArgs { name }) => {
             let mut app = App::open_to_read(&settings, &caller, &progress).await?;
             let placement = app.provisioning.placement.clone();
             drop(progress);
-            on.screen.thing(&placement.show_cluster(&mut app.control, name.as_str()).await?)?;
+            on.screen.thing(&placement.show_cluster(&mut app.control, &caller, name.as_str()).await?)?;
         }
         Verb::Update(args) => {
             drop(progress);
@@ -309,7 +309,7 @@ async fn change_it(name: &PlaceName, change: &ClusterChange, on: &Invocation) ->
     let placement = app.provisioning.placement.clone();
     let view = if on.global.dry_run {
         on.screen.note("nothing was changed; the current values are:");
-        placement.show_cluster(&mut app.control, name.as_str()).await?
+        placement.show_cluster(&mut app.control, &caller, name.as_str()).await?
     } else {
         placement.update_cluster(&mut app.control, &caller, name.as_str(), change).await?
     };
@@ -323,11 +323,12 @@ async fn check(args: &CheckArgs, on: &Invocation) -> CommandResult {
     let placement = app.provisioning.placement.clone();
     let mut names: Vec<String> = args.names.iter().map(ToString::to_string).collect();
     if names.is_empty() {
-        names = placement.clusters(&mut app.control).await?.into_iter().map(|view| view.name).collect();
+        names =
+            placement.clusters(&mut app.control, &caller).await?.into_iter().map(|view| view.name).collect();
     }
     let (mut views, mut swapped) = (Vec::new(), false);
     for name in names {
-        let (view, is_another) = placement.check_cluster(&mut app.control, &name).await?;
+        let (view, is_another) = placement.check_cluster(&mut app.control, &caller, &name).await?;
         views.push(view);
         swapped |= is_another;
     }
@@ -345,7 +346,7 @@ async fn remove(args: &RemoveArgs, on: &Invocation) -> CommandResult {
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let (placement, id) = (app.provisioning.placement.clone(), app.provisioning.installation.id);
     let name = args.name.as_str();
-    let view = placement.show_cluster(&mut app.control, name).await?;
+    let view = placement.show_cluster(&mut app.control, &caller, name).await?;
     if on.global.dry_run {
         on.screen.thing(&view)?;
         return Ok(Exit::Done);

@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::output::{Column, Format, Row, Screen, escape};
-use super::{CommandResult, Exit, GlobalArgs, exit, hint, logging};
+use super::{CommandResult, Exit, GlobalArgs, exit, hint, invocation, logging};
 use crate::app::doctor;
 use crate::features::doctor::{CHECKS, Check, Finding, Group, Only, Outcome, worst};
 use crate::kernel::text::counted;
@@ -45,7 +45,8 @@ pub fn run(args: DoctorArgs, global: &GlobalArgs, screen: &Screen) -> CommandRes
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| exit::NoRuntime { source })?;
-    let mut findings = runtime.block_on(doctor::examine(sources, &Only::new(args.only)));
+    let mut findings =
+        runtime.block_on(doctor::examine(sources, &invocation::caller(), &Only::new(args.only)))?;
     runtime.shutdown_background();
     for finding in &mut findings {
         finding.mend = finding.mend.as_ref().map(|mend| screen.hint(&hint::line(mend)).into());

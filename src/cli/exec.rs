@@ -12,9 +12,9 @@ use super::output::{Column, Format, Row, escape};
 use super::tenant::TenantSelection;
 use super::token::input::duration;
 use super::{CommandResult, Exit, Invocation, prompt};
-use crate::app::App;
+use crate::app::{self, App};
 use crate::features::fleet::{
-    self, ExecLine, ExecOutcome, ExecPlan, ExecRequest, MaxFailures, Reach, Statement, Wanted,
+    self, ExecLine, ExecOutcome, ExecPlan, ExecRequest, MaxFailures, Statement, Wanted,
 };
 use crate::features::provisioning::sealed;
 use crate::features::tenants::Selector;
@@ -122,11 +122,7 @@ pub async fn run(args: ExecArgs, on: &Invocation) -> CommandResult {
             confirm::number(on, "running it, with write access, in", &slugs, args.confirm.confirm)?;
         }
     }
-    let reach = Reach {
-        placement: &provisioning.placement,
-        secrets: &provisioning.secrets,
-        installation: &provisioning.installation,
-    };
+    let reach = app::reach(provisioning);
     let mut lines = Lines::begin(on);
     let done = {
         let mut take = |line: &ExecLine| lines.take(line);

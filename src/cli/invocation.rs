@@ -101,8 +101,13 @@ impl Invocation {
     /// Who asks: the account on this machine that runs the command.
     #[must_use]
     pub fn caller(&self) -> Caller {
-        let id = nix::unistd::geteuid();
-        let user = nix::unistd::User::from_uid(id).ok().flatten().map(|user| user.name);
-        Caller::Machine(user.unwrap_or_else(|| id.to_string()))
+        caller()
     }
+}
+
+/// The same, where the settings may not be readable.
+pub(super) fn caller() -> Caller {
+    let id = nix::unistd::geteuid();
+    let user = nix::unistd::User::from_uid(id).ok().flatten().map(|user| user.name);
+    Caller::Machine(user.unwrap_or_else(|| id.to_string()))
 }

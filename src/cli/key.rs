@@ -207,11 +207,11 @@ async fn export(args: ExportArgs, on: &Invocation) -> CommandResult {
         let mut realms = Vec::new();
         for tenant in &args.tenants {
             let mut realm = app.open_token_realm(&caller, Some(tenant)).await?;
-            realms.push(tokens.development_realm(&mut realm).await?);
+            realms.push(tokens.development_realm(&mut app.control, &caller, &mut realm).await?);
         }
         if args.tenants.is_empty() {
             let mut realm = app.open_token_realm(&caller, None).await?;
-            realms.push(tokens.development_realm(&mut realm).await?);
+            realms.push(tokens.development_realm(&mut app.control, &caller, &mut realm).await?);
         }
         let text = tokens.export_development(&mut app.control, &caller, realms, args.algorithm).await?;
         file.append(text.expose_secret().as_bytes())?;

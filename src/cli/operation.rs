@@ -145,7 +145,7 @@ pub async fn run(args: OperationArgs, on: &Invocation) -> CommandResult {
         }
         Verb::Resume(args) => {
             let (provisioning, worker) = app.begin_work().await?;
-            let ids = if args.all { provisioning.unfinished(&worker).await? } else { args.ids };
+            let ids = if args.all { provisioning.unfinished(&worker, &caller).await? } else { args.ids };
             take_up(&provisioning, &worker, &ids, Direction::AsRecorded, (&caller, &progress), on).await
         }
         Verb::Rollback(args) => {

@@ -89,7 +89,7 @@ pub async fn run(args: PoolArgs, on: &Invocation) -> CommandResult {
     if matches!(args.verb, Verb::List(_)) {
         let mut app = App::open_to_read(&settings, &caller, &progress).await?;
         drop(progress);
-        super::pages::list(on, Provisioning::list_pools(&mut app.control).await?, "pools")?;
+        super::pages::list(on, Provisioning::list_pools(&mut app.control, &caller).await?, "pools")?;
         return Ok(Exit::Done);
     }
     let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
@@ -100,17 +100,17 @@ pub async fn run(args: PoolArgs, on: &Invocation) -> CommandResult {
                 provisioning.set_pool(&worker, &caller, place, args.size).await?;
             }
             drop(progress);
-            on.screen.list(provisioning.pools(&worker).await?)?;
+            on.screen.list(provisioning.pools(&worker, &caller).await?)?;
             on.screen.note("fill it: nexus pool fill");
         }
         Verb::List(ListArgs {}) => {}
         Verb::Fill(_) if on.global.dry_run => {
             drop(progress);
-            on.screen.list(provisioning.pools(&worker).await?)?;
+            on.screen.list(provisioning.pools(&worker, &caller).await?)?;
         }
         Verb::Fill(args) => {
             let mut filled = Vec::new();
-            for pool in provisioning.pools(&worker).await? {
+            for pool in provisioning.pools(&worker, &caller).await? {
                 let with = (&progress as &dyn crate::kernel::Progress, &on.interrupt);
                 let jobs = usize::from(args.jobs);
                 filled.push(provisioning.fill_pool(&worker, &caller, &pool, jobs, with).await?);

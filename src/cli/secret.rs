@@ -46,7 +46,7 @@ pub async fn run(args: SecretArgs, on: &Invocation) -> CommandResult {
     let Verb::Status(StatusArgs {}) = args.verb;
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
-    let status = app.provisioning.secrets.status(&mut app.control).await?;
+    let status = app.provisioning.secret_status(&mut app.control, &caller).await?;
     on.screen.list(status.master_keys)?;
     if !status.matches {
         on.screen.warn("the master key in use does not match this installation's");

@@ -199,13 +199,13 @@ pub async fn run(args: StoreArgs, on: &Invocation) -> CommandResult {
         Verb::List(ListArgs {}) => {
             let mut app = open(on).await?;
             let placement = app.provisioning.placement.clone();
-            pages::list(on, placement.stores(&mut app.control).await?, "stores")?;
+            pages::list(on, placement.stores(&mut app.control, &on.caller()).await?, "stores")?;
             Ok(Exit::Done)
         }
         Verb::Show(NameArgs { name }) => {
             let mut app = open(on).await?;
             let placement = app.provisioning.placement.clone();
-            on.screen.thing(&placement.show_store(&mut app.control, name.as_str()).await?)?;
+            on.screen.thing(&placement.show_store(&mut app.control, &on.caller(), name.as_str()).await?)?;
             Ok(Exit::Done)
         }
         Verb::Update(args) => update(&args, on).await,
@@ -298,7 +298,7 @@ async fn change_it(name: &PlaceName, change: &StoreChange, on: &Invocation) -> C
     let placement = app.provisioning.placement.clone();
     let view = if on.global.dry_run {
         on.screen.note("nothing was changed; the current values are:");
-        placement.show_store(&mut app.control, name.as_str()).await?
+        placement.show_store(&mut app.control, &on.caller(), name.as_str()).await?
     } else {
         placement.update_store(&mut app.control, &on.caller(), name.as_str(), change).await?
     };
@@ -311,11 +311,16 @@ async fn check(args: &CheckArgs, on: &Invocation) -> CommandResult {
     let placement = app.provisioning.placement.clone();
     let mut names: Vec<String> = args.names.iter().map(ToString::to_string).collect();
     if names.is_empty() {
-        names = placement.stores(&mut app.control).await?.into_iter().map(|view| view.name).collect();
+        names = placement
+            .stores(&mut app.control, &on.caller())
+            .await?
+            .into_iter()
+            .map(|view| view.name)
+            .collect();
     }
     let mut views = Vec::new();
     for name in names {
-        views.push(placement.check_store(&mut app.control, &name).await?);
+        views.push(placement.check_store(&mut app.control, &on.caller(), &name).await?);
     }
     let ill = views.iter().any(|view| view.problem.is_some());
     on.screen.list(views)?;
@@ -326,7 +331,7 @@ async fn remove(args: &RemoveArgs, on: &Invocation) -> CommandResult {
     let mut app = open(on).await?;
     let placement = app.provisioning.placement.clone();
     let name = args.name.as_str();
-    let view = placement.show_store(&mut app.control, name).await?;
+    let view = placement.show_store(&mut app.control, &on.caller(), name).await?;
     if on.global.dry_run {
         on.screen.thing(&view)?;
         return Ok(Exit::Done);

@@ -1,9 +1,10 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! Facts: tenants, placement, migrations, secrets, iam, audit, tokens. Processes: provisioning,
+//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens. Processes: provisioning,
 //! fleet, inspection, installation, local, doctor.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
+pub mod access;
 pub mod audit;
 pub mod doctor;
 pub mod fleet;

@@ -23,6 +23,9 @@ mod operations;
 mod outages;
 mod placement;
 mod pool;
+mod rights;
+#[path = "../services/mod.rs"]
+mod services;
 mod sql;
 mod stores;
 mod stores_garage;

@@ -150,11 +150,11 @@ fn in_realm(
 /// The names of places of a kind.
 async fn places(
     loaded: &Loaded,
-    names: impl AsyncFnOnce(&mut Glance) -> Result<Vec<String>, PlacementError>,
+    names: impl AsyncFnOnce(&mut Glance, &Caller) -> Result<Vec<String>, PlacementError>,
 ) -> Vec<String> {
     let Ok(settings) = loaded.settings() else { return Vec::new() };
     let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
-    names(&mut control).await.unwrap_or_default()
+    names(&mut control, &Caller::System).await.unwrap_or_default()
 }
 
 /// Completes the names of sets of migrations.
@@ -180,14 +180,14 @@ async fn tenant_slugs(loaded: &Loaded, prefix: &str) -> Vec<String> {
     let Ok(settings) = loaded.settings() else { return Vec::new() };
     let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
     let most = i64::try_from(MOST).unwrap_or(i64::MAX);
-    tenants::slugs(&mut control, prefix, most).await.unwrap_or_default()
+    tenants::slugs(&mut control, &Caller::System, prefix, most).await.unwrap_or_default()
 }
 
 /// The names of the sets of migrations.
 async fn set_names(loaded: &Loaded) -> Vec<String> {
     let Ok(settings) = loaded.settings() else { return Vec::new() };
     let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
-    migrations::set_names(&mut control).await.unwrap_or_default()
+    migrations::set_names(&mut control, &Caller::System).await.unwrap_or_default()
 }
 
 /// The ids of unfinished operations that begin with `prefix`, at most [`MOST`].

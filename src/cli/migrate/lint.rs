@@ -54,7 +54,7 @@ pub(super) async fn run(args: &LintArgs, on: &Invocation) -> CommandResult {
         let mut app = open_to_read(on).await?;
         let sources = args.source.clone().with_settings(on)?;
         let (texts, misnamed) =
-            lint::of_sets(&mut app.control, (&args.sets, &sources), args.all_files).await?;
+            lint::of_sets(&mut app.control, &on.caller(), (&args.sets, &sources), args.all_files).await?;
         subjects.extend(texts);
         findings.extend(misnamed.into_iter().map(|it| Finding { file: from_here(&it.file), ..it }));
     }

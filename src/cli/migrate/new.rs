@@ -45,8 +45,10 @@ pub(super) async fn run(args: NewArgs, on: &Invocation) -> CommandResult {
         transaction: !args.no_transaction,
     };
     let now = OffsetDateTime::now_utc();
-    on.screen
-        .list(migrations::create_file(&mut app.control, (&new, &sources), now, on.global.dry_run).await?)?;
+    on.screen.list(
+        migrations::create_file(&mut app.control, &on.caller(), (&new, &sources), now, on.global.dry_run)
+            .await?,
+    )?;
     Ok(Exit::Done)
 }
 

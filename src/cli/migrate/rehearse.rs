@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::super::output::{Column, Format, Row, Thing};
 use super::super::{CommandResult, Exit, Invocation, complete};
 use super::sources::SourceArgs;
-use crate::app::App;
-use crate::features::fleet::{self, Reach, Rehearsal, RehearseRequest, Rehearsed, Step};
+use crate::app::{self, App};
+use crate::features::fleet::{self, Rehearsal, RehearseRequest, Rehearsed, Step};
 use crate::kernel::AnyFailure;
 use crate::kernel::text::counted;
 
@@ -49,11 +49,7 @@ pub(super) async fn run(args: RehearseArgs, on: &Invocation) -> CommandResult {
         dry_run: on.global.dry_run,
     };
     let App { provisioning, control } = &mut app;
-    let reach = Reach {
-        placement: &provisioning.placement,
-        secrets: &provisioning.secrets,
-        installation: &provisioning.installation,
-    };
+    let reach = app::reach(provisioning);
     let rehearsal = fleet::rehearse(reach, control, &caller, &request, &progress, &on.interrupt).await?;
     drop(progress);
     tell(&rehearsal, on)?;

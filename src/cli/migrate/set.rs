@@ -137,13 +137,15 @@ pub(super) async fn run(verb: SetVerb, on: &Invocation) -> CommandResult {
         SetVerb::Add(args) => add(args, &mut app, on).await,
         SetVerb::List(ListArgs { source }) => {
             let sources = source.with_settings(on)?;
-            let sets = migrations::list_sets(&mut app.control, &sources).await?;
+            let sets = migrations::list_sets(&mut app.control, &on.caller(), &sources).await?;
             pages::list(on, sets, "sets of migrations")?;
             Ok(Exit::Done)
         }
         SetVerb::Show(ShowArgs { name, source }) => {
             let sources = source.with_settings(on)?;
-            on.screen.thing(&migrations::show_set(&mut app.control, &sources, name.as_str()).await?)?;
+            on.screen.thing(
+                &migrations::show_set(&mut app.control, &on.caller(), &sources, name.as_str()).await?,
+            )?;
             Ok(Exit::Done)
         }
         SetVerb::Update(args) => update(args, &mut app, on).await,
@@ -177,7 +179,8 @@ async fn add(args: AddArgs, app: &mut App, on: &Invocation) -> CommandResult {
     if outcome == Outcome::Unchanged {
         on.screen.note(&format!("set {} already exists; nothing was changed", add.name));
     }
-    on.screen.thing(&migrations::show_set(&mut app.control, &sources, add.name.as_str()).await?)?;
+    on.screen
+        .thing(&migrations::show_set(&mut app.control, &on.caller(), &sources, add.name.as_str()).await?)?;
     Ok(Exit::Done)
 }
 
@@ -194,15 +197,16 @@ async fn update(args: UpdateArgs, app: &mut App, on: &Invocation) -> CommandResu
             on.screen.note(&format!("set {} is already so; nothing was changed", args.name))
         }
     }
-    on.screen.thing(&migrations::show_set(&mut app.control, &sources, args.name.as_str()).await?)?;
+    on.screen
+        .thing(&migrations::show_set(&mut app.control, &on.caller(), &sources, args.name.as_str()).await?)?;
     Ok(Exit::Done)
 }
 
 async fn remove(args: &RemoveArgs, app: &mut App, on: &Invocation) -> CommandResult {
     let name = args.name.as_str();
-    let tenants = migrations::check_removable(&mut app.control, name, args.forget).await?;
+    let tenants = migrations::check_removable(&mut app.control, &on.caller(), name, args.forget).await?;
     let sources = SourceArgs::default().with_settings(on)?;
-    let view = migrations::show_set(&mut app.control, &sources, name).await?;
+    let view = migrations::show_set(&mut app.control, &on.caller(), &sources, name).await?;
     if !on.global.dry_run {
         let shown = [format!(
             "set {name}: its tables stay in {}, and Nexus removes its record of them",

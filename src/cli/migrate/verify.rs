@@ -6,8 +6,8 @@ use super::super::output::{Column, Format, Row, escape};
 use super::super::{CommandResult, Exit, Invocation};
 use super::WideSelection;
 use super::sources::SourceArgs;
-use crate::app::App;
-use crate::features::fleet::{self, Finding, Reach, Verified, VerifyRequest};
+use crate::app::{self, App};
+use crate::features::fleet::{self, Finding, Verified, VerifyRequest};
 use crate::kernel::AnyFailure;
 use crate::kernel::text::counted;
 
@@ -56,11 +56,7 @@ pub(super) async fn run(args: VerifyArgs, on: &Invocation) -> CommandResult {
     let sources = args.source.with_settings(on)?;
     let request = VerifyRequest { wanted, sources, jobs: args.jobs.into(), differences, full: args.full };
     let App { provisioning, control } = &mut app;
-    let reach = Reach {
-        placement: &provisioning.placement,
-        secrets: &provisioning.secrets,
-        installation: &provisioning.installation,
-    };
+    let reach = app::reach(provisioning);
     let report = fleet::verify(reach, control, &caller, &request, &progress, &on.interrupt).await?;
     drop(progress);
     tell(&report, on)?;

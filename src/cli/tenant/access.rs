@@ -22,11 +22,11 @@ pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
     };
     drop(progress);
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?.active()?;
-    let environment = app.environment(&tenant).await?;
+    let concealed = app.provisioning.environment(&mut app.control, &caller, &tenant).await?;
     let format = format_of(args.format, on);
     if let Some(path) = &args.file {
         // Before it is told: what is not written is not told.
-        let masked = rendered(&environment, format, false)?;
+        let masked = rendered(concealed.view(), format)?;
         own_files::check(path, args.force, &|there| own_files::is_environment(there, &masked))?;
     }
     if on.global.dry_run && args.file.is_some() {
@@ -34,11 +34,13 @@ pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
         on.screen.note(&format!("would write the environment of {} into {path}", tenant.slug));
         return Ok(Exit::Done);
     }
-    if reveal {
+    let text = if reveal {
         let how = if args.file.is_some() { "file" } else { "reveal" };
-        app.note_disclosure(&caller, &tenant, "tenant.env", how).await?;
-    }
-    let text = rendered(&environment, format, reveal)?;
+        let told = concealed.disclose(&mut app.control, &caller, ("tenant.env", how)).await?;
+        rendered(&told, format)?
+    } else {
+        rendered(concealed.view(), format)?
+    };
     match &args.file {
         Some(path) => {
             let marked = match format {
@@ -57,8 +59,8 @@ pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
     Ok(Exit::Done)
 }
 
-fn rendered(environment: &EnvView, format: EnvFormat, reveal: bool) -> Result<Zeroizing<String>, NotDotenv> {
-    let variables = environment.variables(reveal);
+fn rendered(environment: &EnvView, format: EnvFormat) -> Result<Zeroizing<String>, NotDotenv> {
+    let variables = environment.variables();
     let pairs: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Ok(Zeroizing::new(output::render_env(format, &pairs, EnvView::URL)?))
 }
@@ -72,8 +74,8 @@ pub(super) async fn psql(args: PsqlArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?.active()?;
-    let environment = app.environment(&tenant).await?;
-    app.note_disclosure(&caller, &tenant, "tenant.psql", "session").await?;
+    let concealed = app.provisioning.environment(&mut app.control, &caller, &tenant).await?;
+    let login = concealed.disclose_login(&mut app.control, &caller, ("tenant.psql", "session")).await?;
     drop(app);
-    psql::run(environment.server(), &args.args, on).await
+    psql::run(&login, &args.args, on).await
 }

@@ -52,7 +52,7 @@ pub(super) async fn run(args: AdoptArgs, on: &Invocation) -> CommandResult {
     let progress = on.screen.progress();
     let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
     if on.global.dry_run {
-        let examined = provisioning.look_at_adoption(&worker, &request).await;
+        let examined = provisioning.look_at_adoption(&worker, &caller, &request).await;
         drop(progress);
         on.screen.list(examined?.map_or_else(Vec::new, |it| plan_adopt(&request, &it)))?;
         return Ok(Exit::Done);

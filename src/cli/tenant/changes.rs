@@ -13,7 +13,7 @@ use super::super::{CommandResult, Exit, Invocation};
 pub(in super::super) use super::changed::ChangedView;
 use super::changed::is_skip;
 use super::{Selected, TenantSelection};
-use crate::app::App;
+use crate::app::{self, App};
 use crate::features::provisioning::{
     Change, Changed, Member, Prospect, Provisioning, ProvisioningError, Worker,
 };
@@ -194,7 +194,7 @@ async fn carry_out(
         workers.spawn(async move {
             let worker = match given {
                 Some(worker) => worker,
-                None => provisioning.another_worker().await?,
+                None => app::another_worker(&provisioning).await?,
             };
             shared.work(&provisioning, &worker, &*progress, &stop, &results).await;
             Ok::<(), ProvisioningError>(())

@@ -17,7 +17,8 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let (settings, caller) = (on.settings()?, on.caller());
     if on.global.dry_run {
         let steps =
-            plan_create(App::glance(&settings).await.as_mut(), &request.tenant, &request.wish).await?;
+            plan_create(App::glance(&settings).await.as_mut(), &caller, &request.tenant, &request.wish)
+                .await?;
         on.screen.list(steps)?;
         return Ok(Exit::Done);
     }

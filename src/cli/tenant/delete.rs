@@ -63,14 +63,17 @@ async fn one(args: &DeleteArgs, name: &TenantRef, on: &Invocation) -> CommandRes
         return Ok(Exit::Done);
     }
     let slug: Slug = tenant.slug.parse()?;
-    let cluster = app.provisioning.placement.cluster(&mut app.control, &tenant.cluster).await?;
-    let server = cluster.admin.host;
+    let placement = app.provisioning.placement.clone();
+    let server = placement.host(&mut app.control, &caller, &tenant.cluster).await?;
     let mut shown = vec![format!(
         "context {}, server {server}, tenant {} ({}):",
         settings.context, tenant.slug, tenant.name
     )];
     if on.screen.can_ask() {
-        shown.push(format!("  {}", sizes_text(app.provisioning.sizes(&mut app.control, &tenant).await)));
+        shown.push(format!(
+            "  {}",
+            sizes_text(app.provisioning.sizes(&mut app.control, &caller, &tenant).await?)
+        ));
     }
     shown.extend(planned.iter().map(|step| format!("  {}", step.effect)));
     let given = match &args.confirm {

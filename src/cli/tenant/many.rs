@@ -11,7 +11,7 @@ use super::CreateArgs;
 use super::input::{self, Line};
 use super::place::PlaceArgs;
 use super::views::{LineView, outcome_text};
-use crate::app::App;
+use crate::app::{self, App, Glance};
 use crate::features::provisioning::{
     CreateRequest, Outcome, Provisioning, ProvisioningError, Worker, plan_create,
 };
@@ -65,7 +65,7 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         workers.spawn(async move {
             let worker = match given {
                 Some(worker) => worker,
-                None => on_what.another_worker().await?,
+                None => app::another_worker(&on_what).await?,
             };
             crew.work(&on_what, &worker, &*progress, &stop, &results).await;
             Ok::<(), ProvisioningError>(())
@@ -116,12 +116,12 @@ fn in_background(planned: &[OperationId], on: &Invocation) -> Result<(), AnyFail
 async fn dry_run(
     lines: &[Line],
     place: &PlaceArgs,
-    mut control: Option<crate::app::Glance>,
+    mut control: Option<Glance>,
     on: &Invocation,
 ) -> CommandResult {
     let mut list = on.screen.list_writer();
     for line in lines {
-        let planned = plan_create(control.as_mut(), &line.tenant, &place.or(&line.wish)).await;
+        let planned = plan_create(control.as_mut(), &on.caller(), &line.tenant, &place.or(&line.wish)).await;
         let (outcome, error) = match &planned {
             Ok(_) => ("planned", None),
             Err(error) => ("conflict", Some(error)),

@@ -41,7 +41,7 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
     let mut app = App::open(&settings, &caller, &progress).await?;
     let chosen = args.tenants.tenants(&mut app, &caller).await?;
     let (provisioning, worker) = app.begin_work().await?;
-    let all = in_order(&args.tenants, chosen, provisioning.to_repair(&worker).await?);
+    let all = in_order(&args.tenants, chosen, provisioning.to_repair(&worker, &caller).await?);
     progress.event(Event::Total(all.len() as u64));
     let mut list = on.screen.list_writer();
     let (total, mut failures) = (all.len(), Failures::default());

@@ -57,7 +57,7 @@ impl TenantSelection {
         }
         let mut chosen: Vec<Selected> = Vec::new();
         for one in typed {
-            let one = match tenants::find(&mut app.control, &one.tenant).await? {
+            let one = match tenants::find(&mut app.control, caller, &one.tenant).await? {
                 Some(found) => Selected { tenant: TenantRef::Id(found.id), slug: found.slug },
                 None => one,
             };

@@ -54,7 +54,7 @@ async fn with_database(
     let (settings, caller) = (on.settings()?, on.caller());
     let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
     let tokens = app.tokens(&settings);
-    let verifier = Verifier::once(&tokens, &mut app.control).await?;
+    let verifier = Verifier::once(&tokens, &mut app.control, &caller).await?;
     let checked = verifier.verify(token.expose_secret(), audience.unwrap_or(&tokens.audience));
     Ok((checked, verifier.now()))
 }

@@ -7,7 +7,7 @@ use super::views::ClaimsView;
 use super::{MintArgs, RefreshArgs};
 use crate::app::App;
 use crate::features::tokens::{
-    CLIENT, Claims, DevelopmentKey, For, Impersonation, NewToken, Presented, Terms, TokenError,
+    CLIENT, Claims, DevelopmentKey, Impersonation, NewToken, Presented, Terms, TokenError,
 };
 use crate::infra::crypto::signing::Algorithm;
 use crate::infra::private_file;
@@ -35,10 +35,9 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     // Clap has seen to it that there is one of the two.
     let Some(email) = args.user.as_ref().or(args.act_as.as_ref()) else { return Ok(Exit::Usage) };
-    let subject = tokens.subject(&mut realm, email).await?;
-    let name = realm.name.clone();
-    let whose = For { realm: &name, subject: &subject, as_of: realm.as_of };
-    let composed = tokens.compose(&caller, whose, &new)?;
+    let subject = tokens.subject(&mut app.control, &caller, &mut realm, email).await?;
+    let whose = (&mut realm, &subject);
+    let composed = tokens.compose(&mut app.control, &caller, whose, &new).await?;
     if on.global.dry_run {
         on.screen.thing(&ClaimsView(composed.0))?;
         return Ok(Exit::Done);
@@ -47,14 +46,16 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
     let refresh_file = new_file(on, args.refresh_file.as_ref())?;
     if let Some(why) = &new.act_as {
         // The tenant learns of it first: a token without a trace there must not be.
-        tokens.note_impersonation(&mut realm, &caller, &subject, &why.reason).await?;
+        tokens.note_impersonation(&mut app.control, &caller, (&mut realm, &subject), &why.reason).await?;
     }
     if let Some(file) = refresh_file {
         let terms = Terms::of(&new, args.algorithm);
-        let refresh = tokens.begin_session(&mut realm, &caller, &subject, (CLIENT, &terms)).await?;
+        let refresh =
+            tokens.begin_session(&mut app.control, &caller, (&mut realm, &subject), (CLIENT, &terms)).await?;
         hand_over(on, file, &refresh, "refresh token is")?;
     }
     let algorithm = args.algorithm.unwrap_or(Algorithm::EdDsa);
+    let whose = (&mut realm, &subject);
     let minted = tokens.mint(&mut app.control, &caller, whose, &new, algorithm).await?;
     hand_out(&args, &minted.token, &minted.claims, &on.screen)
 }
@@ -71,14 +72,14 @@ pub(super) async fn refresh(args: &RefreshArgs, on: &Invocation) -> CommandResul
     let mut realm = app.open_presented_realm(&caller, Presented::Refresh, &presented).await?;
     if on.global.dry_run {
         // Only who has a good token learns whose it is.
-        tokens.check_refresh(&mut app.control, &mut realm, &presented).await?;
+        tokens.exchange(&mut app.control, &mut realm, &presented, true).await?;
         on.screen.note(&format!("would exchange a refresh token of {}", realm.name.display()));
         return Ok(Exit::Done);
     }
-    let exchanged = tokens.exchange(&mut app.control, &mut realm, &presented).await?;
+    let exchanged = tokens.exchange(&mut app.control, &mut realm, &presented, false).await?;
     let line = zeroize::Zeroizing::new(format!("{}\n", exchanged.refresh.expose_secret()));
     private_file::replace(&args.file, line.as_bytes())?;
-    let whose = For { realm: &realm.name, subject: &exchanged.subject, as_of: exchanged.as_of };
+    let whose = (&mut realm, &exchanged.subject);
     let minted = tokens.mint(&mut app.control, &caller, whose, &exchanged.token, exchanged.algorithm).await?;
     let line = zeroize::Zeroizing::new(format!("{}\n", minted.token.expose_secret()));
     on.screen.raw(line.as_bytes())?;

@@ -17,7 +17,7 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     };
     let tokens = app.tokens(&settings);
     let spellings = match &args.user {
-        Some(email) => Some(tokens.spellings(&mut app.control, email).await?),
+        Some(email) => Some(tokens.spellings(&mut app.control, &caller, email).await?),
         None => None,
     };
     let mut filter = IssuedFilter { tenant, spellings, all: args.all_states, before: None };
@@ -56,8 +56,8 @@ async fn known(
         Err(failure) => return Err(failure),
     };
     match tenant {
-        Some(_) => tokens.subject(&mut realm, email).await.map(drop)?,
-        None => tokens.known(&mut app.control, &mut realm, email).await?,
+        Some(_) => tokens.subject(&mut app.control, caller, &mut realm, email).await.map(drop)?,
+        None => tokens.known(&mut app.control, caller, &mut realm, email).await?,
     }
     Ok(())
 }
@@ -100,7 +100,7 @@ async fn revocation(
     let before = args.before.unwrap_or_default();
     if let Some(email) = &args.user {
         let mut realm = app.open_token_realm(caller, args.tenant.as_ref()).await?;
-        let subject = tokens.subject(&mut realm, email).await?;
+        let subject = tokens.subject(&mut app.control, caller, &mut realm, email).await?;
         return Ok((Revocation::User(realm.name.id, subject.id, before), None));
     }
     if let Some(tenant) = &args.tenant {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::finding::Finding;
+use crate::features::access::AccessError;
 use crate::infra::db::DbError;
 use crate::infra::private_file::PrivateFileError;
 use crate::kernel::Failure;
@@ -61,6 +62,10 @@ pub enum AuditError {
     #[error(transparent)]
     #[failure(transparent)]
     Db(#[from] DbError),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }
 
 impl From<Finding> for AuditError {

@@ -12,6 +12,7 @@ use super::export::ExportFormat;
 use super::store::{self, AuditFilter};
 use super::views::{AuditView, Exported, Verified};
 use super::walk::{End, Walk};
+use crate::features::access::{self, About, rights};
 use crate::infra::db::{DbError, PgConnection, Transaction, transaction};
 use crate::kernel::{AnyFailure, Caller, Event, Page, Progress};
 
@@ -62,7 +63,17 @@ pub struct Period {
 /// One page of rows, the newest first.
 pub async fn list(
     control: &mut PgConnection,
-    _caller: &Caller,
+    caller: &Caller,
+    filter: &AuditFilter,
+    page: Page,
+) -> Result<Vec<AuditView>, AuditError> {
+    access::authorize(control, caller, &rights::AUDIT_READ, About::Platform).await?;
+    read_list(control, filter, page).await
+}
+
+/// The same for other features.
+pub(in crate::features) async fn read_list(
+    control: &mut PgConnection,
     filter: &AuditFilter,
     page: Page,
 ) -> Result<Vec<AuditView>, AuditError> {
@@ -75,11 +86,12 @@ pub async fn list(
 /// [`AuditError::Tampered`] with the first position that is bad.
 pub async fn verify(
     control: &mut PgConnection,
-    _caller: &Caller,
+    caller: &Caller,
     installation: Uuid,
     anchors: Vec<Anchor>,
     watch: Watch<'_>,
 ) -> Result<Verified, AuditError> {
+    access::authorize(control, caller, &rights::AUDIT_VERIFY, About::Platform).await?;
     let mut tx = snapshot(control).await?;
     let (end, _) = walk(&mut tx, installation, anchors, watch).await?;
     tx.commit().await.map_err(DbError::from)?;
@@ -92,11 +104,12 @@ pub async fn verify(
 /// As [`verify`]: a log that was tampered with gets no new anchor.
 pub async fn anchor(
     control: &mut PgConnection,
-    _caller: &Caller,
+    caller: &Caller,
     installation: Uuid,
     earlier: Vec<Anchor>,
     watch: Watch<'_>,
 ) -> Result<Anchor, AuditError> {
+    access::authorize(control, caller, &rights::AUDIT_VERIFY, About::Platform).await?;
     let mut tx = snapshot(control).await?;
     let (end, at) = walk(&mut tx, installation, earlier, watch).await?;
     tx.commit().await.map_err(DbError::from)?;
@@ -144,9 +157,10 @@ async fn walk(
 /// so that they are one piece of the chain.
 pub async fn outline(
     control: &mut PgConnection,
-    _caller: &Caller,
+    caller: &Caller,
     period: Period,
 ) -> Result<Exported, AuditError> {
+    access::authorize(control, caller, &rights::AUDIT_READ, About::Platform).await?;
     let (first, position) = store::bounds(control, period.since, period.until).await?;
     let rows = match (first, position) {
         (Some(first), Some(last)) if first <= last => u64::try_from(last - first + 1).unwrap_or(0),
@@ -167,6 +181,7 @@ pub async fn export(
     watch: Watch<'_>,
     mut write: impl FnMut(&[u8]) -> Result<(), AnyFailure>,
 ) -> Result<Exported, AnyFailure> {
+    let caller = &access::authorize(control, caller, &rights::AUDIT_READ, About::Platform).await?;
     let mut tx = snapshot(control).await?;
     let planned = outline(&mut tx, caller, period).await?;
     let mut done = Exported { rows: 0, ..planned.clone() };

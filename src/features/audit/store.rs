@@ -9,13 +9,14 @@ use uuid::Uuid;
 use super::chain::{Hash, Record, time_of_micros};
 use super::views::AuditView;
 use super::walk::Head;
+use crate::features::access::Authorized;
 use crate::infra::db::{DbError, PgConnection, literal};
-use crate::kernel::{Caller, OperationId, Page, TenantId};
+use crate::kernel::{OperationId, Page, TenantId};
 
 /// One change, or one disclosure of a secret.
 #[derive(Debug)]
 pub struct Entry<'a> {
-    pub caller: &'a Caller,
+    pub caller: &'a Authorized<'a>,
     /// What, e.g. `tenant.create`.
     pub action: &'static str,
     /// Of which tenant.
@@ -31,7 +32,10 @@ pub struct Entry<'a> {
 ///
 /// # Errors
 /// When the statement fails; the caller's transaction must then not commit.
-pub async fn record(connection: &mut PgConnection, entry: Entry<'_>) -> Result<(), DbError> {
+pub(in crate::features) async fn record(
+    connection: &mut PgConnection,
+    entry: Entry<'_>,
+) -> Result<(), DbError> {
     sqlx::query(
         "insert into control.audit_log (caller, action, tenant_id, operation_id, detail)
          values ($1, $2, $3, $4, $5::text::json)",
@@ -49,7 +53,7 @@ pub async fn record(connection: &mut PgConnection, entry: Entry<'_>) -> Result<(
 /// The same as a statement's text, for a batch that goes to the server at once; the last but the
 /// commit. Where a condition holds.
 #[must_use]
-pub fn statement(entry: &Entry<'_>, condition: &str) -> String {
+pub(in crate::features) fn statement(entry: &Entry<'_>, condition: &str) -> String {
     let id = |id: Option<String>| id.map_or_else(|| "null".to_owned(), |id| literal(&id));
     format!(
         "insert into control.audit_log (caller, action, tenant_id, operation_id, detail)

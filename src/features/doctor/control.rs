@@ -15,7 +15,7 @@ use super::{stoppers, work};
 use crate::features::installation::{self, InstallationError};
 use crate::features::local::PgVersion;
 use crate::features::placement::compare_age;
-use crate::features::placement::{DEFAULT, Placement, cluster_names, store_names};
+use crate::features::placement::{DEFAULT, Placement, read_cluster_names, read_store_names};
 use crate::features::secrets::{Secrets, recorded_master};
 use crate::features::{record, tokens};
 use crate::infra::cluster::{self, ClusterError};
@@ -23,7 +23,7 @@ use crate::infra::crypto::{MasterKey, MasterKeyId};
 use crate::infra::db::{CONTROL, DbError, PgConnection, REALM};
 use crate::kernel::Hint;
 use crate::kernel::hint::{FsckAction, LocalAction, PlatformAction};
-use crate::kernel::{Caller, ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure};
 
 /// What sets up an installation, or brings it to this program's version.
 const SET_UP: PlatformAction = PlatformAction::SetUp;
@@ -220,8 +220,7 @@ async fn record(subject: &Subject, key: Option<&Arc<dyn MasterKey>>, control: &m
     let looked = async {
         let rows = record::examine(control, secrets.record_key(), secrets.master_id()).await;
         let rows = rows.map_err(|error| error.to_string())?;
-        let keys =
-            tokens::examine(control, &Caller::System, &secrets).await.map_err(|error| error.to_string())?;
+        let keys = tokens::examine(control, &secrets).await.map_err(|error| error.to_string())?;
         let rows = rows.into_iter().map(|flaw| format!("{}: {}", flaw.object, flaw.what));
         Ok::<Vec<String>, String>(
             rows.chain(keys.into_iter().map(|flaw| format!("{}: {}", flaw.object, flaw.detail))).collect(),
@@ -309,7 +308,7 @@ async fn registered(
     control: &mut PgConnection,
 ) {
     let (Ok(cluster), Ok(store), Some(key)) = (&patient.cluster, &patient.store, key) else {
-        let (clusters, stores) = (cluster_names(control).await, store_names(control).await);
+        let (clusters, stores) = (read_cluster_names(control).await, read_store_names(control).await);
         let place = |group| (group, "reachable");
         let clusters = seen.take(clusters, place(Group::Cluster), SERVERS).unwrap_or_default();
         let stores = seen.take(stores, place(Group::Store), STORES).unwrap_or_default();
@@ -322,7 +321,7 @@ async fn registered(
         return;
     };
     let placement = Placement::new(cluster.clone(), Arc::clone(store), Secrets::new(key));
-    let clusters = placement.clusters(control).await;
+    let clusters = placement.read_clusters(control).await;
     for view in seen.take(clusters, (Group::Cluster, "reachable"), SERVERS).unwrap_or_default() {
         let budget = view.connections.map(i64::from);
         if view.name == DEFAULT {
@@ -341,7 +340,7 @@ async fn registered(
             Err(error) => seen.findings.push(Finding::failure((group, "reachable"), view.name, &error)),
         }
     }
-    let stores = placement.stores(control).await;
+    let stores = placement.read_stores(control).await;
     for view in seen.take(stores, (Group::Store, "reachable"), STORES).unwrap_or_default() {
         if view.name == DEFAULT {
             continue;

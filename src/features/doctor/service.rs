@@ -14,18 +14,30 @@ use super::patient::Patient;
 use super::server::{self, Subject};
 use super::store::{ServerFacts, TemplateRow};
 use super::{keys, machine, programs, settings, stack, stoppers};
+use crate::features::access::{self, About, AccessError, rights};
 use crate::features::placement::DEFAULT;
 use crate::infra::crypto::MasterKey;
 use crate::infra::db::Host;
-use crate::kernel::ErrorKind;
 use crate::kernel::hint::{LocalAction, PlatformAction};
+use crate::kernel::{Caller, ErrorKind};
 
 /// How long one server, store or program is waited for. What comes one after another (secrets, the
 /// control database, registered servers) stays within ten seconds together.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Looks at everything that is wanted. Never stops at a problem.
-pub async fn examine(patient: Patient, only: &Only) -> Vec<Finding> {
+/// Looks at everything that is wanted. Never stops at a problem. Where the platform's realm cannot be
+/// asked, only who holds its credentials may look.
+///
+/// # Errors
+/// Without `doctor:read`.
+pub async fn examine(patient: Patient, caller: &Caller, only: &Only) -> Result<Vec<Finding>, AccessError> {
+    match (caller, &patient.control) {
+        (Caller::User { .. }, Ok(server)) => {
+            let mut control = server.connect("nexus:doctor").await?;
+            access::authorize(&mut control, caller, &rights::DOCTOR_READ, About::Platform).await?;
+        }
+        _ => drop(access::authorize_machine(caller, &rights::DOCTOR_READ)?),
+    }
     let patient = Arc::new(patient);
     let (key, key_finding) = key(&patient).await;
     let (control, default_cluster, default_store, local, tools, here) = tokio::join!(
@@ -65,7 +77,7 @@ pub async fn examine(patient: Patient, only: &Only) -> Vec<Finding> {
     findings.extend(control.findings);
     findings.extend(local);
     findings.extend(here);
-    sorted(findings, only)
+    Ok(sorted(findings, only))
 }
 
 /// By group and check, as `CHECKS` has them; within a check as they were found.

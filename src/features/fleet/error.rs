@@ -1,6 +1,7 @@
 //! What can go wrong with a run, or with a question to the fleet, as a whole. What goes wrong with
 //! one tenant is in its row or its finding.
 
+use crate::features::access::AccessError;
 use crate::features::migrations::{LINE_ENDS_HINT, MigrationsError};
 use crate::features::placement::PlacementError;
 use crate::features::secrets::SecretsError;
@@ -280,6 +281,10 @@ pub enum FleetError {
     #[error("{0}")]
     #[failure(transparent)]
     Reading(AnyFailure),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }
 
 fn others(unasked: usize, total: usize) -> &'static str {

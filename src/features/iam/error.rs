@@ -1,7 +1,7 @@
 //! What can go wrong with users and their rights.
 
-use super::condition::ConditionError;
-use super::permission::Permission;
+use crate::features::access::ConditionError;
+use crate::features::access::Permission;
 use crate::features::secrets::SecretsError;
 use crate::infra::cluster::ClusterError;
 use crate::infra::crypto::RandomError;

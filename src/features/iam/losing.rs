@@ -8,15 +8,16 @@ use uuid::Uuid;
 use super::error::IamError;
 use super::realm::Work;
 use super::{store, users};
+use crate::features::access::Authorized;
 use crate::infra::db::PgConnection;
-use crate::kernel::{Caller, Failure, TenantId, UserId};
+use crate::kernel::{Failure, TenantId, UserId};
 
 /// Takes back a user's access tokens, or those of everybody in a realm, in a transaction in the
 /// control database: before a change is committed, and once more after it. Given by whoever opens a
 /// realm, because tokens know users, and not the reverse.
 pub type TakeBack = for<'c> fn(
     &'c mut PgConnection,
-    &'c Caller,
+    &'c Authorized<'c>,
     (TenantId, Option<UserId>),
 ) -> BoxFuture<'c, Result<(), Box<dyn Failure>>>;
 
@@ -33,7 +34,7 @@ impl Losers {
         &self,
         take_back: TakeBack,
         control: &mut PgConnection,
-        (caller, realm): (&Caller, TenantId),
+        (caller, realm): (&Authorized<'_>, TenantId),
     ) -> Result<(), IamError> {
         if self.0.len() > ONE_BY_ONE {
             return take_back(control, caller, (realm, None)).await.map_err(IamError::TakeBack);

@@ -2,18 +2,15 @@
 //! Users, groups that nest, roles, permissions with conditions, sign-in, operators' access.
 //!
 //! A fact feature. Every service function takes a [`Realm`] and the caller, and decides by what the
-//! realm grants to that caller. Start reading at [`Realm`], then [`Grants::can`].
+//! realm grants to that caller. Start reading at [`Realm`]; how grants decide is in `access`.
 
-mod access;
+mod actor;
 pub mod apply;
-pub mod condition;
 mod error;
-mod grants;
 pub mod groups;
 mod losing;
 pub mod model;
 pub mod operators;
-mod permission;
 pub mod permissions;
 mod realm;
 pub mod roles;
@@ -22,16 +19,19 @@ mod store;
 mod subject;
 pub mod users;
 
-pub use condition::Condition;
 pub use error::IamError;
-pub use grants::{Decision, DecisionView, Grant, Grants, Held};
 pub use losing::TakeBack;
 pub use model::{Name, User, UserRef, UserState};
-pub use permission::{NotAPermission, Permission};
 pub use realm::{Place, Realm, Rules};
-pub use store::{FirstSignIn, seed_administrator, seed_statement};
-pub use subject::{Subject, active_subjects, includes, nearest_email, subject, subject_by_id};
+pub use store::FirstSignIn;
+pub(in crate::features) use store::{seed_administrator, seed_statement};
+pub use subject::{Subject, includes};
+pub(in crate::features) use subject::{active_subjects, nearest_email, subject, subject_by_id};
 
+use crate::features::access;
+pub use crate::features::access::{
+    Condition, Decision, DecisionView, Grant, Grants, Held, NotAPermission, Permission,
+};
 use crate::kernel::{Caller, UserId};
 
 /// Everything that a user of the realm may do, loaded once; decide with [`Grants::can`].

@@ -4,11 +4,12 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::access::Actor;
+use super::actor::Actor;
 use super::error::IamError;
 use super::losing::{Losers, TakeBack};
 use super::model::Outcome;
 use super::store;
+use crate::features::access::Authorized;
 use crate::features::audit;
 use crate::features::secrets::Secrets;
 use crate::infra::cluster;
@@ -292,7 +293,8 @@ impl Work<'_> {
     /// was cut short after the change and before the tokens of that moment were revoked.
     async fn end_unchanged(mut self) -> Result<(), IamError> {
         self.tx.rollback().await?;
-        let who = (self.caller, self.place.tenant);
+        let authorized = Authorized::by_its_realm(self.caller);
+        let who = (&authorized, self.place.tenant);
         match &mut self.control {
             Some(control) if !self.dry_run && !self.losers.is_empty() => {
                 let mut tx = transaction(control).await?;
@@ -320,9 +322,10 @@ impl Work<'_> {
             };
             self.notes.iter().map(with_user).collect()
         };
+        let authorized = Authorized::by_its_realm(self.caller);
+        let who = (&authorized, self.place.tenant);
         let entry =
-            |(action, detail)| audit::Entry { caller: self.caller, action, tenant, operation: None, detail };
-        let who = (self.caller, self.place.tenant);
+            |(action, detail)| audit::Entry { caller: &authorized, action, tenant, operation: None, detail };
         match &mut self.control {
             None => {
                 self.losers.lose(self.take_back, &mut self.tx, who).await?;

@@ -23,7 +23,7 @@ pub enum FirstSignIn {
 }
 
 /// Makes the first administrator, with role Admin. One that is there is left alone.
-pub async fn seed_administrator(
+pub(in crate::features) async fn seed_administrator(
     realm: &mut PgConnection,
     email: &str,
     sign_in: &FirstSignIn,
@@ -51,7 +51,7 @@ pub async fn seed_administrator(
 /// who has a password: a statement that fails ends in the server's log, and no hash of a password
 /// belongs there.
 #[must_use]
-pub fn seed_statement(email: &str, sign_in: &FirstSignIn) -> Option<String> {
+pub(in crate::features) fn seed_statement(email: &str, sign_in: &FirstSignIn) -> Option<String> {
     let FirstSignIn::Invitation { token_hash, ttl_hours } = sign_in else { return None };
     Some(seed([
         &format!("'{}'", Uuid::now_v7()),

@@ -1,5 +1,6 @@
 //! How an inspection ends when not everything is well.
 
+use crate::features::access::AccessError;
 use crate::features::placement::PlacementError;
 use crate::features::provisioning::ProvisioningError;
 use crate::features::secrets::SecretsError;
@@ -103,6 +104,10 @@ pub enum InspectionError {
     #[error("{0}")]
     #[failure(transparent)]
     Reading(AnyFailure),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }
 
 fn also(unasked: usize) -> String {

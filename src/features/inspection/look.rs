@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::error::InspectionError;
 use super::ledger::Inside;
 use super::model::{Finding, Place, Request};
+use crate::features::access::Authorized;
 use crate::features::provisioning::{OperationFilter, OperationView, Provisioning};
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantState};
 use crate::infra::db::PgConnection;
-use crate::kernel::{Caller, Event, Page, Progress, TenantId};
+use crate::kernel::{Event, Page, Progress, TenantId};
 
 /// How long an operation may be unfinished, with no living process at work on it, before that is a
 /// fault: somebody may be about to finish it.
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::minutes(5);
 /// are written first and erased last, so whatever was there has a row, or had one.
 pub(super) struct Look<'a> {
     pub(super) on: &'a Provisioning,
-    pub(super) caller: &'a Caller,
+    pub(super) caller: &'a Authorized<'a>,
     pub(super) request: &'a Request,
     pub(super) progress: &'a dyn Progress,
     pub(super) stop: &'a CancellationToken,
@@ -79,7 +80,7 @@ impl Look<'_> {
             Ok(())
         };
         let order = (TenantSort::Slug, false);
-        tenants::each(control, self.caller, &filter, order, &mut take)
+        tenants::read_each(control, self.caller, &filter, order, &mut take)
             .await
             .map_err(InspectionError::Reading)?;
         Ok(rows)
@@ -89,7 +90,7 @@ impl Look<'_> {
     pub(super) async fn changing(&self, control: &mut PgConnection) -> Result<Changing, InspectionError> {
         let filter = OperationFilter { open: true, ..OperationFilter::default() };
         let page = Page { page: 1, limit: u32::MAX };
-        let open = OperationView::list(control, self.caller, &filter, page).await?;
+        let open = OperationView::read_list(control, &filter, page).await?;
         Ok(open.into_iter().map(|operation| (operation.tenant_id.into(), operation)).collect())
     }
 

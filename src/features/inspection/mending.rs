@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::InspectionError;
 use super::model::{Finding, Place, Remedy, Severity};
 use super::store;
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::{drop_templates, template};
 use crate::features::provisioning::{Provisioning, Worker};
@@ -156,6 +157,7 @@ pub async fn mend(
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<Vec<(String, AnyFailure)>, InspectionError> {
+    let caller = &access::authorize(control, caller, &rights::DOCTOR_UPDATE, About::Platform).await?;
     let worker = on.another_worker().await?;
     let mut failed = Vec::new();
     progress.event(Event::Total(planned.len() as u64));
@@ -180,13 +182,13 @@ pub async fn mend(
 async fn repair(
     on: &Provisioning,
     worker: &Worker,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     fix: &PlannedFix,
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<(), AnyFailure> {
     let Some(id) = fix.id else { return Ok(()) };
-    on.repair(worker, caller, &TenantRef::Id(id), progress, stop).await?;
+    on.repair_for(worker, caller, &TenantRef::Id(id), progress, stop).await?;
     Ok(())
 }
 
@@ -194,7 +196,7 @@ async fn repair(
 async fn one(
     on: &Provisioning,
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     fix: &PlannedFix,
 ) -> Result<(), AnyFailure> {
     let key = LockKey::of("tenant", fix.id.unwrap_or(TenantId::PLATFORM));
@@ -209,7 +211,7 @@ async fn one(
 async fn locked(
     on: &Provisioning,
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     fix: &PlannedFix,
 ) -> Result<(), AnyFailure> {
     if let Some(name) = fix.remedy.orphan()

@@ -9,6 +9,7 @@ use super::codes::{Subject, entry_of};
 use super::error::InspectionError;
 use super::model::{Finding, Place, RECORD_OLDER, Remedy, Report, SWAPPED, Sight};
 use super::store;
+use crate::features::access::{self, About, rights};
 use crate::features::audit;
 use crate::features::placement::{compare_age, forget_systems};
 use crate::features::provisioning::Provisioning;
@@ -57,6 +58,7 @@ pub async fn examine_record(
     control: &mut PgConnection,
     caller: &Caller,
 ) -> Result<Vec<Finding>, InspectionError> {
+    access::authorize(control, caller, &rights::DOCTOR_READ, About::Platform).await?;
     let (key, master) = (on.secrets.record_key(), on.secrets.master_id());
     let mut found = Vec::new();
     for flaw in record::examine(control, key, master).await? {
@@ -69,7 +71,7 @@ pub async fn examine_record(
         }
         found.push(finding);
     }
-    for flaw in tokens::examine(control, caller, &on.secrets).await? {
+    for flaw in tokens::examine(control, &on.secrets).await? {
         found.push(Finding::new(flaw.code, None, &Place::Control, flaw.object, flaw.detail));
     }
     Ok(found)
@@ -221,6 +223,7 @@ pub async fn accept(
     report: &Report,
     dry_run: bool,
 ) -> Result<Accepted, InspectionError> {
+    let caller = &access::authorize(control, caller, &rights::DOCTOR_UPDATE, About::Platform).await?;
     if report.unseen > 0 {
         return Err(InspectionError::Unasked { unasked: report.unseen });
     }
@@ -258,7 +261,7 @@ pub async fn accept(
     record::seal(&mut tx, on.secrets.record_key(), on.secrets.master_id()).await?;
     tx.commit().await.map_err(DbError::from)?;
     for name in &accepted.servers {
-        on.placement.check_cluster(control, name).await?;
+        on.placement.ask_cluster(control, name).await?;
     }
     Ok(accepted)
 }

@@ -10,6 +10,7 @@ use super::ledger::Ledger;
 use super::look::{Look, there};
 use super::model::{Finding, Place, Remedy, Report, Request, Sight};
 use super::{buckets, record, server};
+use crate::features::access::{self, About, rights};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants;
 use crate::infra::db::PgConnection;
@@ -32,6 +33,7 @@ pub async fn inspect(
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<Report, InspectionError> {
+    let caller = &access::authorize(control, caller, &rights::DOCTOR_READ, About::Platform).await?;
     let mut look = Look { on, caller, request, progress, stop, again: None };
     let mut ledger = Ledger::default();
     loop {
@@ -50,9 +52,9 @@ impl Look<'_> {
     async fn everywhere(&self, control: &mut PgConnection) -> Result<Sight, InspectionError> {
         let only = self.request.cluster.as_deref();
         if let Some(name) = only {
-            self.on.placement.show_cluster(control, name).await?;
+            self.on.placement.find_cluster(control, name).await?;
         }
-        let mut clusters = self.on.placement.clusters(control).await?;
+        let mut clusters = self.on.placement.read_clusters(control).await?;
         clusters.retain(|view| only.is_none_or(|name| name == view.name));
         if self.again.is_none() {
             let total = clusters.iter().map(|view| u64::try_from(view.tenants).unwrap_or(0)).sum();
@@ -67,7 +69,7 @@ impl Look<'_> {
                 sight.add(&place, seen);
             }
         }
-        for view in self.on.placement.stores(control).await? {
+        for view in self.on.placement.read_stores(control).await? {
             let place = Place::Store(view.name.clone());
             if self.goes_to(&place) {
                 let mut seen = buckets::look(self, control, &view).await?;
@@ -90,7 +92,7 @@ impl Look<'_> {
     async fn sealed_orphans(&self, control: &mut PgConnection) -> Result<Vec<Finding>, InspectionError> {
         let holders = self.on.secrets.holders(control).await?;
         let changing = self.changing(control).await?;
-        let all = tenants::select(control, self.caller, &there()).await?;
+        let all = tenants::read_selected(control, self.caller, &there()).await?;
         let known: HashSet<TenantId> = all.into_iter().map(|(id, _)| id).collect();
         let lost = holders.into_iter().filter(|id| !known.contains(id) && !changing.contains_key(id));
         let of = |id: TenantId| {

@@ -273,7 +273,7 @@ impl Server<'_> {
         let Ok(id) = name.parse::<OperationId>() else { return Ok(None) };
         let filter = OperationFilter { id: Some(id), ..OperationFilter::default() };
         let page = Page { page: 1, limit: 1 };
-        let operation = OperationView::list(control, self.look.caller, &filter, page).await?;
+        let operation = OperationView::read_list(control, &filter, page).await?;
         // None: another installation's.
         let Some(operation) = operation.first() else { return Ok(None) };
         match operation.state.as_str() {

@@ -1,5 +1,6 @@
 //! What can go wrong with the installation as a whole.
 
+use crate::features::access::AccessError;
 use crate::features::placement::PlacementError;
 use crate::features::record::RecordOlder;
 use crate::features::secrets::SecretsError;
@@ -56,4 +57,8 @@ pub enum InstallationError {
     #[error(transparent)]
     #[failure(transparent)]
     Secrets(#[from] SecretsError),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }

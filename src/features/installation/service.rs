@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::error::InstallationError;
 use super::store;
+use crate::features::access::{self, Authorized, rights};
 use crate::features::audit;
 use crate::features::iam::{self, FirstSignIn};
 use crate::features::placement::{Cluster, DEFAULT, ServerRecord, check_rights, note_system, template};
@@ -136,6 +137,7 @@ impl Setup<'_> {
     /// # Errors
     /// When a server refuses, or the control database was made with another master key.
     pub async fn run(&self, caller: &Caller, progress: &dyn Progress) -> Result<Outcome, InstallationError> {
+        let caller = &access::authorize_machine(caller, &rights::INIT)?;
         let mut maintenance = self.control.database("postgres").connect("nexus:init").await?;
         let mut admin = self.cluster.admin.connect("nexus:init").await?;
         check_rights(&mut maintenance, self.control).await?;
@@ -164,7 +166,7 @@ impl Setup<'_> {
     async fn seal_what_is_not(
         &self,
         control: &mut PgConnection,
-        caller: &Caller,
+        caller: &Authorized<'_>,
     ) -> Result<(), InstallationError> {
         let mut tx = transaction(control).await?;
         let key = self.secrets.record_key();
@@ -188,13 +190,14 @@ impl Setup<'_> {
     async fn tables(
         &self,
         control: &mut PgConnection,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         progress: &dyn Progress,
     ) -> Result<Outcome, InstallationError> {
         let upgraded = match open(control, self.control, None).await {
             Ok(found) => {
                 // An upgrade may have been cut short before it.
                 store::stamp_realm(control).await?;
+                store::seed_realm(control).await?;
                 return Ok(Outcome::Found(found));
             }
             Err(InstallationError::NotInitialised { .. }) => false,
@@ -205,6 +208,7 @@ impl Setup<'_> {
         CONTROL.apply(control).await?;
         REALM.apply(control).await?;
         store::stamp_realm(control).await?;
+        store::seed_realm(control).await?;
         if upgraded {
             let found = open(control, self.control, None).await?;
             found.age.require_current()?;

@@ -55,6 +55,12 @@ pub(super) async fn stamp_realm(control: &mut PgConnection) -> Result<(), DbErro
     Ok(())
 }
 
+/// Puts the platform's permissions and built-in roles into its realm, those that were not put there yet.
+pub(super) async fn seed_realm(control: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query("select control.seed_platform_realm()").execute(control).await?;
+    Ok(())
+}
+
 /// Whether the installation's row bears a checksum: then all rows should.
 pub(super) async fn is_sealed(control: &mut PgConnection) -> Result<bool, DbError> {
     let statement = "select checksum is not null from control.installation for update";

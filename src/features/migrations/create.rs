@@ -17,7 +17,9 @@ use super::name::SetName;
 use super::registry::{built_in, no_set};
 use super::sources::Sources;
 use super::store;
+use crate::features::access::{self, About, rights};
 use crate::infra::db::PgConnection;
+use crate::kernel::Caller;
 
 /// A migration to be written.
 #[derive(Debug, Clone)]
@@ -49,10 +51,12 @@ pub struct MadeFile {
 /// is wrong with the folder.
 pub async fn create_file(
     control: &mut PgConnection,
+    caller: &Caller,
     (new, sources): (&NewFile, &Sources),
     now: OffsetDateTime,
     dry_run: bool,
 ) -> Result<Vec<MadeFile>, MigrationsError> {
+    access::authorize(control, caller, &rights::MIGRATION_CREATE, About::Platform).await?;
     let set = new.set.as_str();
     if set == BUILT_IN {
         return Err(built_in("its migrations come with the program"));

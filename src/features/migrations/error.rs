@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::header::HeaderFlaw;
 use super::name::{HistoryTable, SetName};
+use crate::features::access::AccessError;
 use crate::infra::db::DbError;
 use crate::kernel::text::counted;
 use crate::kernel::{Failure, shell};
@@ -178,6 +179,10 @@ pub enum MigrationsError {
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }
 
 fn of_which(sets: &[String]) -> String {

@@ -12,6 +12,7 @@ use super::name::{HistoryTable, SetName};
 use super::order::{Dependencies, order};
 use super::sources::{Places, Sources};
 use super::store::{self, SetRow};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::infra::db::{PgConnection, REALM, durable_transaction};
 use crate::kernel::Caller;
@@ -48,7 +49,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// [`MigrationsError::NoSet`], [`MigrationsError::NoFolder`], or what is wrong with a file.
-pub async fn sets(
+pub(in crate::features) async fn sets(
     control: &mut PgConnection,
     sources: &Sources,
     named: &[String],
@@ -64,7 +65,7 @@ pub async fn sets(
 ///
 /// # Errors
 /// When a statement fails, or what is wrong with a file.
-pub async fn sets_or_kept(
+pub(in crate::features) async fn sets_or_kept(
     control: &mut PgConnection,
     sources: &Sources,
 ) -> Result<(Vec<Set>, Vec<String>), MigrationsError> {
@@ -91,15 +92,6 @@ pub async fn sets_or_kept(
     Ok((sets, kept))
 }
 
-/// One set with its files.
-///
-/// # Errors
-/// [`MigrationsError::NoSet`], [`MigrationsError::NoFolder`], or what is wrong with a file.
-pub async fn set(control: &mut PgConnection, sources: &Sources, name: &str) -> Result<Set, MigrationsError> {
-    let found = sets(control, sources, &[name.to_owned()]).await?;
-    found.into_iter().next().ok_or_else(|| no_set(name))
-}
-
 /// The rows of the sets that are named, or all.
 pub(super) fn wanted<'a>(rows: &'a [SetRow], named: &[String]) -> Result<Vec<&'a SetRow>, MigrationsError> {
     if let Some(unknown) = named.iter().find(|name| rows.iter().all(|row| row.name != **name)) {
@@ -114,7 +106,8 @@ pub(super) fn operators<'a>(rows: &[&'a SetRow]) -> Vec<&'a str> {
 }
 
 /// The names of all sets, by the alphabet.
-pub async fn set_names(control: &mut PgConnection) -> Result<Vec<String>, MigrationsError> {
+pub async fn set_names(control: &mut PgConnection, caller: &Caller) -> Result<Vec<String>, MigrationsError> {
+    access::authorize(control, caller, &rights::MIGRATION_READ, About::Platform).await?;
     Ok(store::set_rows(control).await?.into_iter().map(|row| row.name).collect())
 }
 
@@ -129,6 +122,7 @@ pub async fn add_set(
     (add, sources): (&AddSet, &Sources),
     dry_run: bool,
 ) -> Result<Outcome, MigrationsError> {
+    let caller = &access::authorize(control, caller, &rights::MIGRATION_CREATE, About::Platform).await?;
     let name = add.name.as_str();
     if name == BUILT_IN {
         return Err(built_in("its name is taken"));
@@ -186,6 +180,7 @@ pub async fn update_set(
     (change, sources): (&SetChange, &Sources),
     dry_run: bool,
 ) -> Result<Outcome, MigrationsError> {
+    let caller = &access::authorize(control, caller, &rights::MIGRATION_UPDATE, About::Platform).await?;
     let name = name.as_str();
     if name == BUILT_IN {
         return Err(built_in("its files are part of the program, and it depends on no other"));
@@ -231,12 +226,13 @@ pub async fn remove_set(
     name: &SetName,
     forget: bool,
 ) -> Result<(), MigrationsError> {
+    let caller = &access::authorize(control, caller, &rights::MIGRATION_DELETE, About::Platform).await?;
     let name = name.as_str();
     let mut tx = durable_transaction(control).await?;
     store::lock_sets(&mut tx).await?;
     // From here on no tenant's version of it can be recorded.
     store::lock_set(&mut tx, name).await?;
-    let tenants = check_removable(&mut tx, name, forget).await?;
+    let tenants = removable(&mut tx, name, forget).await?;
     store::delete_set(&mut tx, name).await?;
     let detail = json!({ "set": name, "forgotten_tenants": tenants });
     audit::record(&mut tx, entry(caller, "migrations.set.remove", detail)).await?;
@@ -247,9 +243,15 @@ pub async fn remove_set(
 /// Checks that a set can be let go of; how many tenants have migrations of it.
 pub async fn check_removable(
     control: &mut PgConnection,
+    caller: &Caller,
     name: &str,
     forget: bool,
 ) -> Result<i64, MigrationsError> {
+    access::authorize(control, caller, &rights::MIGRATION_DELETE, About::Platform).await?;
+    removable(control, name, forget).await
+}
+
+async fn removable(control: &mut PgConnection, name: &str, forget: bool) -> Result<i64, MigrationsError> {
     if name == BUILT_IN {
         return Err(built_in("every tenant has it"));
     }
@@ -363,6 +365,10 @@ pub(super) fn built_in(why: &'static str) -> MigrationsError {
     MigrationsError::BuiltIn { name: BUILT_IN.to_owned(), why }
 }
 
-fn entry<'a>(caller: &'a Caller, action: &'static str, detail: serde_json::Value) -> audit::Entry<'a> {
+fn entry<'a>(
+    caller: &'a Authorized<'a>,
+    action: &'static str,
+    detail: serde_json::Value,
+) -> audit::Entry<'a> {
     audit::Entry { caller, action, tenant: None, operation: None, detail }
 }

@@ -11,7 +11,9 @@ use super::model::{File, Set};
 use super::registry::{built_in_files, found, operators, ordered, wanted};
 use super::sources::{Places, Sources};
 use super::store::{self, SetRow, Standing};
+use crate::features::access::{self, About, rights};
 use crate::infra::db::PgConnection;
+use crate::kernel::Caller;
 
 /// A set as a list shows it.
 #[derive(Debug, Clone, Serialize)]
@@ -83,8 +85,10 @@ pub struct VersionView {
 /// All sets, in the order of their dependence. One whose folder cannot be read has a problem.
 pub async fn list_sets(
     control: &mut PgConnection,
+    caller: &Caller,
     sources: &Sources,
 ) -> Result<Vec<SetView>, MigrationsError> {
+    access::authorize(control, caller, &rights::MIGRATION_READ, About::Platform).await?;
     let rows = ordered(store::set_rows(control).await?)?;
     let standings = store::standings(control).await?;
     let places = sources.among(&rows, &operators(&rows.iter().collect::<Vec<_>>()))?;
@@ -97,9 +101,11 @@ pub async fn list_sets(
 /// [`MigrationsError::NoSet`].
 pub async fn show_set(
     control: &mut PgConnection,
+    caller: &Caller,
     sources: &Sources,
     name: &str,
 ) -> Result<SetDetail, MigrationsError> {
+    access::authorize(control, caller, &rights::MIGRATION_READ, About::Platform).await?;
     let rows = store::set_rows(control).await?;
     let row = wanted(&rows, &[name.to_owned()])?[0];
     let standings = store::standings(control).await?;

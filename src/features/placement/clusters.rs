@@ -10,9 +10,10 @@ use super::opening::ServerRecord;
 use super::registry::{DEFAULT, Placement, address, cluster_secret};
 use super::store;
 use super::template::{drop_templates, template};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::infra::cluster::{close_maintenance_databases, drop_app_role, server_state};
-use crate::infra::db::{PgConnection, ServerAddress, durable_transaction};
+use crate::infra::db::{Host, PgConnection, ServerAddress, durable_transaction};
 use crate::infra::failpoint;
 use crate::kernel::{Caller, ErrorKind, Event, Failure, Labels, PlaceName, Progress, TenantId};
 
@@ -48,7 +49,7 @@ pub enum Registered {
 ///
 /// # Errors
 /// [`PlacementError::ServerTooOld`], [`PlacementError::NotSuperuser`].
-pub async fn check_rights(
+pub(in crate::features) async fn check_rights(
     admin: &mut PgConnection,
     server: &ServerAddress,
 ) -> Result<String, PlacementError> {
@@ -77,6 +78,7 @@ impl Placement {
         add: &AddCluster,
         progress: &dyn Progress,
     ) -> Result<(Registered, ClusterView), PlacementError> {
+        let caller = &access::authorize(control, caller, &rights::CLUSTER_CREATE, About::Platform).await?;
         let name = add.name.as_str();
         let before = store::cluster(control, name).await?;
         let known = store::server_place(control, name).await?;
@@ -108,7 +110,7 @@ impl Placement {
     }
 
     /// The name under which the server of a session is registered, whoever's session it is.
-    pub async fn registered(
+    pub(in crate::features) async fn registered(
         &self,
         control: &mut PgConnection,
         session: &mut PgConnection,
@@ -136,7 +138,7 @@ impl Placement {
     async fn write_cluster(
         &self,
         control: &mut PgConnection,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         add: &AddCluster,
         system_id: &str,
     ) -> Result<(), PlacementError> {
@@ -164,7 +166,20 @@ impl Placement {
     }
 
     /// All servers, by name.
-    pub async fn clusters(&self, control: &mut PgConnection) -> Result<Vec<ClusterView>, PlacementError> {
+    pub async fn clusters(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+    ) -> Result<Vec<ClusterView>, PlacementError> {
+        access::authorize(control, caller, &rights::CLUSTER_READ, About::Platform).await?;
+        self.read_clusters(control).await
+    }
+
+    /// The same for other features.
+    pub(in crate::features) async fn read_clusters(
+        &self,
+        control: &mut PgConnection,
+    ) -> Result<Vec<ClusterView>, PlacementError> {
         Ok(store::clusters(control).await?.into_iter().map(|view| self.located(view)).collect())
     }
 
@@ -175,10 +190,35 @@ impl Placement {
     pub async fn show_cluster(
         &self,
         control: &mut PgConnection,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<ClusterView, PlacementError> {
+        access::authorize(control, caller, &rights::CLUSTER_READ, About::Platform).await?;
+        self.find_cluster(control, name).await
+    }
+
+    /// The same for other features.
+    pub(in crate::features) async fn find_cluster(
+        &self,
+        control: &mut PgConnection,
         name: &str,
     ) -> Result<ClusterView, PlacementError> {
         let view = store::cluster(control, name).await?.ok_or_else(|| no_cluster(name))?;
         Ok(self.located(view))
+    }
+
+    /// The address of a server's machine.
+    ///
+    /// # Errors
+    /// [`PlacementError::NoCluster`].
+    pub async fn host(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Host, PlacementError> {
+        access::authorize(control, caller, &rights::CLUSTER_READ, About::Platform).await?;
+        Ok(self.cluster(control, name).await?.admin.host)
     }
 
     /// Changes labels, limits, or whether it takes tenants.
@@ -192,6 +232,7 @@ impl Placement {
         name: &str,
         change: &ClusterChange,
     ) -> Result<ClusterView, PlacementError> {
+        let caller = &access::authorize(control, caller, &rights::CLUSTER_UPDATE, About::Platform).await?;
         let mut tx = durable_transaction(control).await?;
         let Some(view) = store::update_cluster(&mut tx, name, change).await? else {
             let preparing = store::is_preparing(&mut tx, name).await?;
@@ -219,6 +260,7 @@ impl Placement {
         name: &str,
         password: &SecretString,
     ) -> Result<(), PlacementError> {
+        let caller = &access::authorize(control, caller, &rights::CLUSTER_UPDATE, About::Platform).await?;
         if name == DEFAULT {
             return Err(PlacementError::OfSettings { what: "cluster", verb: "change" });
         }
@@ -239,6 +281,17 @@ impl Placement {
     /// # Errors
     /// [`PlacementError::NoCluster`]; what the server says is in the view.
     pub async fn check_cluster(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<(ClusterView, bool), PlacementError> {
+        access::authorize(control, caller, &rights::CLUSTER_UPDATE, About::Platform).await?;
+        self.ask_cluster(control, name).await
+    }
+
+    /// The same for other features.
+    pub(in crate::features) async fn ask_cluster(
         &self,
         control: &mut PgConnection,
         name: &str,
@@ -274,6 +327,7 @@ impl Placement {
         name: &str,
         gone: bool,
     ) -> Result<(), PlacementError> {
+        let caller = &access::authorize(control, caller, &rights::CLUSTER_DELETE, About::Platform).await?;
         if name == DEFAULT {
             return Err(PlacementError::OfSettings { what: "cluster", verb: "change" });
         }
@@ -315,7 +369,18 @@ impl Placement {
 }
 
 /// The names of all servers, for completion.
-pub async fn cluster_names(control: &mut PgConnection) -> Result<Vec<String>, PlacementError> {
+pub async fn cluster_names(
+    control: &mut PgConnection,
+    caller: &Caller,
+) -> Result<Vec<String>, PlacementError> {
+    access::authorize(control, caller, &rights::CLUSTER_READ, About::Platform).await?;
+    read_cluster_names(control).await
+}
+
+/// The same for other features.
+pub(in crate::features) async fn read_cluster_names(
+    control: &mut PgConnection,
+) -> Result<Vec<String>, PlacementError> {
     Ok(store::clusters(control).await?.into_iter().map(|view| view.name).collect())
 }
 
@@ -329,17 +394,23 @@ fn no_cluster(name: &str) -> PlacementError {
 
 /// Takes the servers that now answer under these names for theirs, e.g. after an upgrade. Belongs in a
 /// transaction with a row of the audit log; [`Placement::check_cluster`] notes which they are.
-pub async fn forget_systems(control: &mut PgConnection, names: &[String]) -> Result<(), PlacementError> {
+pub(in crate::features) async fn forget_systems(
+    control: &mut PgConnection,
+    names: &[String],
+) -> Result<(), PlacementError> {
     Ok(store::forget_systems(control, names).await?)
 }
 
 /// Notes which server the settings name, where that was never noted.
-pub async fn note_system(control: &mut PgConnection, system_id: &str) -> Result<(), PlacementError> {
+pub(in crate::features) async fn note_system(
+    control: &mut PgConnection,
+    system_id: &str,
+) -> Result<(), PlacementError> {
     Ok(store::note_system(control, DEFAULT, system_id).await?)
 }
 
 pub(super) fn entry<'a>(
-    caller: &'a Caller,
+    caller: &'a Authorized<'a>,
     action: &'static str,
     detail: serde_json::Value,
 ) -> audit::Entry<'a> {

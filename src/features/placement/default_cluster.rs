@@ -40,7 +40,7 @@ impl DefaultCluster {
     ///
     /// # Errors
     /// When the password cannot be read.
-    pub async fn get(&self) -> Result<&Cluster, SecretSettingError> {
+    pub(crate) async fn get(&self) -> Result<&Cluster, SecretSettingError> {
         let open = async || {
             let password = match &self.password {
                 Some(setting) => setting.resolve().await?,

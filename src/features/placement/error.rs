@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::features::access::AccessError;
 use crate::features::migrations::MigrationsError;
 use crate::features::record::RecordOlder;
 use crate::features::secrets::SecretsError;
@@ -178,6 +179,10 @@ pub enum PlacementError {
     #[error(transparent)]
     #[failure(transparent)]
     Migrations(#[from] MigrationsError),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }
 
 /// What a store's driver can lack.

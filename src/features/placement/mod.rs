@@ -15,18 +15,21 @@ mod store;
 mod stores;
 mod template;
 
-pub use clusters::{AddCluster, Registered, check_rights, cluster_names, forget_systems, note_system};
+pub use clusters::{AddCluster, Registered, cluster_names};
+pub(in crate::features) use clusters::{check_rights, forget_systems, note_system, read_cluster_names};
 pub use default_cluster::DefaultCluster;
 pub use error::{PlacementError, StoreNeed};
 pub use model::{
     Candidate, Candidates, ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange,
     StorePlace, StoreView, Wish, note,
 };
-pub use opening::{ServerRecord, compare_age};
+pub use opening::ServerRecord;
+pub(in crate::features) use opening::compare_age;
 pub use registry::{Cluster, DEFAULT, Placement, Store};
-pub use sessions::{hold_sessions, try_hold_sessions};
+pub(in crate::features) use sessions::{hold_sessions, try_hold_sessions};
+pub(in crate::features) use stores::read_store_names;
 pub use stores::{AddStore, store_names};
-pub use template::{
-    Sessions, Template, born_with, drop_templates, known_templates, refresh_templates, template,
-    templates_are_current,
+pub use template::Template;
+pub(in crate::features) use template::{
+    Sessions, born_with, drop_templates, known_templates, refresh_templates, template, templates_are_current,
 };

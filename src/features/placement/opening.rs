@@ -51,7 +51,7 @@ impl ServerRecord {
     }
 
     /// Reads it, in one round trip.
-    pub async fn read(control: &mut PgConnection, name: &str) -> Result<Self, DbError> {
+    pub(in crate::features) async fn read(control: &mut PgConnection, name: &str) -> Result<Self, DbError> {
         let row = store::server_record(control, name).await?;
         let nothing = Self { connections: None, template: None, system_id: None, fence: 0 };
         Ok(row.map_or(Ok(None), |row| Self::of_row(&row))?.unwrap_or(nothing))
@@ -62,7 +62,7 @@ impl ServerRecord {
     ///
     /// # Errors
     /// [`PlacementError::OtherServer`], [`PlacementError::RecordOlder`].
-    pub async fn admit(
+    pub(in crate::features) async fn admit(
         &self,
         control: &mut PgConnection,
         name: &str,
@@ -83,7 +83,7 @@ impl ServerRecord {
 /// Compares what a place has seen with the control database, which had given out `known` fences before
 /// the place was asked; 0: not read. It is read again only where the place has seen more: somebody may
 /// have made a change meanwhile.
-pub async fn compare_age(
+pub(in crate::features) async fn compare_age(
     control: &mut PgConnection,
     place: &str,
     world: i64,
@@ -101,7 +101,7 @@ impl Placement {
     ///
     /// # Errors
     /// As [`ServerRecord::admit`]; when the server does not answer.
-    pub async fn open_for_changes(
+    pub(in crate::features) async fn open_for_changes(
         &self,
         control: &mut PgConnection,
         cluster: &Cluster,

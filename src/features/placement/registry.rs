@@ -89,7 +89,7 @@ impl Placement {
     ///
     /// # Errors
     /// When its password cannot be read.
-    pub async fn default_cluster(&self) -> Result<&Cluster, PlacementError> {
+    pub(in crate::features) async fn default_cluster(&self) -> Result<&Cluster, PlacementError> {
         Ok(self.default_cluster.get().await?)
     }
 
@@ -98,7 +98,7 @@ impl Placement {
     ///
     /// # Errors
     /// When one cannot be read.
-    pub async fn ready(&self) -> Result<(), PlacementError> {
+    pub(in crate::features) async fn ready(&self) -> Result<(), PlacementError> {
         self.default_cluster.get().await?;
         Ok(self.default_store.driver.ready().await?)
     }
@@ -107,7 +107,11 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoCluster`]; when its sealed password does not open.
-    pub async fn cluster(&self, control: &mut PgConnection, name: &str) -> Result<Cluster, PlacementError> {
+    pub(crate) async fn cluster(
+        &self,
+        control: &mut PgConnection,
+        name: &str,
+    ) -> Result<Cluster, PlacementError> {
         if name == DEFAULT {
             return Ok(self.default_cluster().await?.clone());
         }
@@ -137,7 +141,11 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoStore`]; when its sealed secret does not open.
-    pub async fn store(&self, control: &mut PgConnection, name: &str) -> Result<Store, PlacementError> {
+    pub(in crate::features) async fn store(
+        &self,
+        control: &mut PgConnection,
+        name: &str,
+    ) -> Result<Store, PlacementError> {
         if name == DEFAULT {
             return Ok(self.default_store.clone());
         }
@@ -167,7 +175,10 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoRoom`], [`PlacementError::NoCluster`], [`PlacementError::NoStore`].
-    pub async fn candidates(control: &mut PgConnection, wish: &Wish) -> Result<Candidates, PlacementError> {
+    pub(in crate::features) async fn candidates(
+        control: &mut PgConnection,
+        wish: &Wish,
+    ) -> Result<Candidates, PlacementError> {
         let mut found = Candidates::default();
         for row in store::candidates(control, wish).await? {
             found.pooled = row.pooled;
@@ -192,7 +203,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoRoom`], [`PlacementError::NoStore`].
-    pub async fn candidate_stores(
+    pub(in crate::features) async fn candidate_stores(
         control: &mut PgConnection,
         wish: &Wish,
     ) -> Result<Vec<Candidate>, PlacementError> {
@@ -206,7 +217,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::Down`].
-    pub async fn ask_if_up(&self, name: &str) -> Result<(), PlacementError> {
+    pub(in crate::features) async fn ask_if_up(&self, name: &str) -> Result<(), PlacementError> {
         match self.opened.lock().await.down.get(name) {
             Some(since) if since.elapsed() < PAUSE => {
                 Err(PlacementError::Down { what: "cluster", name: name.to_owned() })
@@ -216,12 +227,12 @@ impl Placement {
     }
 
     /// Whether this is said for the first time by this process.
-    pub async fn is_news(&self, sentence: &str) -> bool {
+    pub(in crate::features) async fn is_news(&self, sentence: &str) -> bool {
         self.opened.lock().await.said.insert(sentence.to_owned())
     }
 
     /// Notes that a server does not answer, or answers again.
-    pub async fn note_whether_up(&self, name: &str, up: bool) {
+    pub(in crate::features) async fn note_whether_up(&self, name: &str, up: bool) {
         let mut opened = self.opened.lock().await;
         if up {
             opened.down.remove(name);

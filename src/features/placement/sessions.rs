@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 ///
 /// # Errors
 /// [`PlacementError::NoSessions`] when others hold them for ten minutes.
-pub async fn hold_sessions(
+pub(in crate::features) async fn hold_sessions(
     control: &mut PgConnection,
     (cluster, budget): (&str, Option<i32>),
     (least, most): (usize, usize),
@@ -25,7 +25,7 @@ pub async fn hold_sessions(
 }
 
 /// The same within `patience`; the outer `None` where others hold too many.
-pub async fn try_hold_sessions(
+pub(in crate::features) async fn try_hold_sessions(
     control: &mut PgConnection,
     (cluster, budget): (&str, Option<i32>),
     (least, most): (usize, usize),

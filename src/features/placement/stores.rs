@@ -8,6 +8,7 @@ use super::error::PlacementError;
 use super::model::{StoreChange, StorePlace, StoreView};
 use super::registry::{DEFAULT, Placement, driver, store_secret};
 use super::store;
+use crate::features::access::{self, About, rights};
 use crate::features::audit;
 use crate::infra::db::{PgConnection, durable_transaction};
 use crate::kernel::{Caller, Labels, PlaceName, TenantId};
@@ -36,6 +37,7 @@ impl Placement {
         caller: &Caller,
         add: &AddStore,
     ) -> Result<(Registered, StoreView), PlacementError> {
+        let caller = &access::authorize(control, caller, &rights::STORE_CREATE, About::Platform).await?;
         let name = add.name.as_str();
         let taken = || PlacementError::Taken { what: "store", name: name.to_owned() };
         if let Some(view) = store::store(control, name).await? {
@@ -70,7 +72,20 @@ impl Placement {
     }
 
     /// All stores, by name.
-    pub async fn stores(&self, control: &mut PgConnection) -> Result<Vec<StoreView>, PlacementError> {
+    pub async fn stores(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+    ) -> Result<Vec<StoreView>, PlacementError> {
+        access::authorize(control, caller, &rights::STORE_READ, About::Platform).await?;
+        self.read_stores(control).await
+    }
+
+    /// The same for other features.
+    pub(in crate::features) async fn read_stores(
+        &self,
+        control: &mut PgConnection,
+    ) -> Result<Vec<StoreView>, PlacementError> {
         Ok(store::stores(control).await?.into_iter().map(|view| self.reached(view)).collect())
     }
 
@@ -79,6 +94,17 @@ impl Placement {
     /// # Errors
     /// [`PlacementError::NoStore`].
     pub async fn show_store(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<StoreView, PlacementError> {
+        access::authorize(control, caller, &rights::STORE_READ, About::Platform).await?;
+        self.find_store(control, name).await
+    }
+
+    /// The same for other features.
+    pub(in crate::features) async fn find_store(
         &self,
         control: &mut PgConnection,
         name: &str,
@@ -98,6 +124,7 @@ impl Placement {
         name: &str,
         change: &StoreChange,
     ) -> Result<StoreView, PlacementError> {
+        let caller = &access::authorize(control, caller, &rights::STORE_UPDATE, About::Platform).await?;
         let mut tx = durable_transaction(control).await?;
         let view = store::update_store(&mut tx, name, change).await?.ok_or_else(|| no_store(name))?;
         let detail = json!({
@@ -120,6 +147,7 @@ impl Placement {
         name: &str,
         secret: &SecretString,
     ) -> Result<(), PlacementError> {
+        let caller = &access::authorize(control, caller, &rights::STORE_UPDATE, About::Platform).await?;
         if name == DEFAULT {
             return Err(PlacementError::OfSettings { what: "store", verb: "change" });
         }
@@ -141,8 +169,10 @@ impl Placement {
     pub async fn check_store(
         &self,
         control: &mut PgConnection,
+        caller: &Caller,
         name: &str,
     ) -> Result<StoreView, PlacementError> {
+        access::authorize(control, caller, &rights::STORE_UPDATE, About::Platform).await?;
         let it = self.store(control, name).await?;
         let problem = it.driver.check().await.err().map(|error| error.to_string());
         store::checked_store(control, name, problem.as_deref()).await?.ok_or_else(|| no_store(name))
@@ -158,6 +188,7 @@ impl Placement {
         caller: &Caller,
         name: &str,
     ) -> Result<(), PlacementError> {
+        let caller = &access::authorize(control, caller, &rights::STORE_DELETE, About::Platform).await?;
         if name == DEFAULT {
             return Err(PlacementError::OfSettings { what: "store", verb: "change" });
         }
@@ -176,7 +207,15 @@ impl Placement {
 }
 
 /// The names of all stores, for completion.
-pub async fn store_names(control: &mut PgConnection) -> Result<Vec<String>, PlacementError> {
+pub async fn store_names(control: &mut PgConnection, caller: &Caller) -> Result<Vec<String>, PlacementError> {
+    access::authorize(control, caller, &rights::STORE_READ, About::Platform).await?;
+    read_store_names(control).await
+}
+
+/// The same for other features.
+pub(in crate::features) async fn read_store_names(
+    control: &mut PgConnection,
+) -> Result<Vec<String>, PlacementError> {
     Ok(store::stores(control).await?.into_iter().map(|view| view.name).collect())
 }
 

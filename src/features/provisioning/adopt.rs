@@ -14,6 +14,7 @@ use super::recovery::{Direction, Opened};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::{Placement, Wish};
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
@@ -99,9 +100,16 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<AdoptedTenant, ProvisioningError> {
+        let caller = &access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::TENANT_CREATE,
+            About::Platform,
+        )
+        .await?;
         let name = TenantRef::Slug(request.tenant.slug.clone());
         loop {
-            let found = tenants::find(&mut *worker.control.lock().await, &name).await?;
+            let found = tenants::look_up(&mut *worker.control.lock().await, &name).await?;
             if let Some(tenant) = found {
                 match Box::pin(self.adopted_before(worker, caller, request, tenant, progress, stop)).await {
                     // It ended between two looks at it.
@@ -126,10 +134,13 @@ impl Provisioning {
     pub async fn look_at_adoption(
         &self,
         worker: &Worker,
+        caller: &Caller,
         request: &AdoptRequest,
     ) -> Result<Option<Examined>, ProvisioningError> {
+        access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_CREATE, About::Platform)
+            .await?;
         let name = TenantRef::Slug(request.tenant.slug.clone());
-        let found = tenants::find(&mut *worker.control.lock().await, &name).await?;
+        let found = tenants::look_up(&mut *worker.control.lock().await, &name).await?;
         match found {
             Some(tenant) => same(request, &tenant).map(|()| None),
             None => Box::pin(self.examine(worker, request)).await.map(Some),
@@ -140,7 +151,7 @@ impl Provisioning {
     async fn adopted_before(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         request: &AdoptRequest,
         tenant: Tenant,
         progress: &dyn Progress,
@@ -156,7 +167,8 @@ impl Provisioning {
             }
             drop(control);
             let back = row.state == "rolling_back";
-            let taken = self.take_up(worker, caller, row.id, Direction::AsRecorded, progress, stop).await?;
+            let taken =
+                self.take_up_for(worker, caller, row.id, Direction::AsRecorded, (progress, stop)).await?;
             if back {
                 return Err(ProvisioningError::Over {
                     id: row.id,
@@ -181,7 +193,7 @@ impl Provisioning {
     async fn seal_password(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         request: &AdoptRequest,
         tenant: &Tenant,
     ) -> Result<bool, ProvisioningError> {
@@ -205,7 +217,7 @@ impl Provisioning {
     async fn reserve_adopted(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         request: &AdoptRequest,
         examined: &Examined,
         progress: &dyn Progress,

@@ -12,6 +12,7 @@ use super::recovery::{Direction, Opened, steps_of, stopped};
 use super::steps;
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
+use crate::features::access::{self, About, Authorized, Right, rights};
 use crate::features::tenants::{self, Reason, Tenant, TenantError, TenantRef, TenantState, TenantView};
 use crate::infra::cluster;
 use crate::infra::db::{LockKey, PgConnection};
@@ -109,6 +110,16 @@ impl Change {
         }
     }
 
+    /// The permission that it needs.
+    fn right(&self) -> &'static Right {
+        match self {
+            Self::Suspend { .. } | Self::SuspendAgain | Self::Resume => &rights::TENANT_SUSPEND,
+            Self::Delete { .. } | Self::Undelete => &rights::TENANT_DELETE,
+            Self::Purge { .. } => &rights::TENANT_PURGE,
+            Self::Discard => &rights::POOL_UPDATE,
+        }
+    }
+
     fn action(&self) -> &'static str {
         match self {
             Self::Suspend { .. } | Self::SuspendAgain => "tenant.suspend",
@@ -161,7 +172,7 @@ impl Change {
 
     /// The statement that changes the tenant's row with the intent, and gives it. What opens it does
     /// so at its end.
-    fn row(&self, caller: &Caller, tenant: &Tenant) -> Option<String> {
+    fn row(&self, caller: &Authorized<'_>, tenant: &Tenant) -> Option<String> {
         match self {
             Self::Suspend { reason } => Some(tenants::suspend(tenant.id, caller, reason)),
             Self::SuspendAgain => Some(tenants::suspend_again(tenant.id)),
@@ -227,7 +238,10 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Changed, ProvisioningError> {
-        let mut name = name.clone();
+        let caller =
+            &access::authorize(&mut *worker.control.lock().await, caller, change.right(), name.about())
+                .await?;
+        let mut name = name.for_caller(caller);
         loop {
             let held = self.hold(worker, &name).await?;
             let held = held.on_its_server(self, worker).await?;
@@ -267,7 +281,7 @@ impl Provisioning {
     async fn begin(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         held: LockedTenant,
         change: &Change,
         (progress, stop): (&dyn Progress, &CancellationToken),
@@ -300,8 +314,11 @@ impl Provisioning {
         name: &TenantRef,
         change: &Change,
     ) -> Result<Changed, ProvisioningError> {
+        let caller =
+            &access::authorize(&mut *worker.control.lock().await, caller, change.right(), name.about())
+                .await?;
         let mut control = worker.control.lock().await;
-        let tenant = tenants::get(&mut control, caller, name).await?;
+        let tenant = tenants::read(&mut control, caller, name).await?;
         let unfinished = store::unfinished(&mut control, tenant.id).await?;
         let needed = match unfinished {
             Some(row) if row.kind == change.kind() || !matches!(change.way_past(&row), Way::Barred) => {
@@ -332,7 +349,7 @@ impl Provisioning {
     async fn intend(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         mut held: LockedTenant,
         change: &Change,
     ) -> Result<Intent, ProvisioningError> {
@@ -438,8 +455,10 @@ impl Provisioning {
     pub async fn due(
         &self,
         worker: &Worker,
-        _caller: &Caller,
+        caller: &Caller,
     ) -> Result<Vec<(TenantRef, String)>, ProvisioningError> {
+        access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_READ, About::Platform)
+            .await?;
         let due = tenants::due(&mut *worker.control.lock().await).await?;
         Ok(due.into_iter().map(|(id, slug)| (TenantRef::Id(id), slug)).collect())
     }

@@ -10,6 +10,7 @@ use super::plan::{Opening, sealed};
 use super::recovery::Direction;
 use super::store;
 use super::worker::{Provisioning, Worker};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::{Candidates, Placement, Template, Wish};
 use crate::features::tenants::{self, NewTenant, Tenant, TenantRef, TenantState, TenantView};
@@ -86,6 +87,13 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Created, ProvisioningError> {
+        let caller = &access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::TENANT_CREATE,
+            About::Platform,
+        )
+        .await?;
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
             let reserved = Box::pin(self.reserve_where_wanted(worker, caller, request, progress)).await?;
@@ -101,7 +109,7 @@ impl Provisioning {
             }
             // Whoever had the slug may have given it back in the meantime.
             let name = TenantRef::Slug(request.tenant.slug.clone());
-            let found = tenants::find(&mut *worker.control.lock().await, &name).await?;
+            let found = tenants::look_up(&mut *worker.control.lock().await, &name).await?;
             let Some(tenant) = found else { continue };
             match Box::pin(self.again(worker, caller, request, tenant, progress, stop)).await {
                 // It ended between two looks at it.
@@ -118,7 +126,7 @@ impl Provisioning {
     async fn again(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         request: &CreateRequest,
         tenant: Tenant,
         progress: &dyn Progress,
@@ -160,7 +168,7 @@ impl Provisioning {
         }
         drop(control);
         let resumed =
-            self.take_up(worker, caller, unfinished.id, Direction::AsRecorded, progress, stop).await?;
+            self.take_up_for(worker, caller, unfinished.id, Direction::AsRecorded, (progress, stop)).await?;
         Ok(Created { outcome: Outcome::Finished, operation: unfinished.id, tenant: resumed.into() })
     }
 
@@ -168,7 +176,7 @@ impl Provisioning {
     async fn reserve_where_wanted(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         request: &CreateRequest,
         progress: &dyn Progress,
     ) -> Result<Option<(Intent, super::recovery::Opened, &'static str)>, ProvisioningError> {
@@ -190,7 +198,7 @@ impl Provisioning {
             Ok(chosen) => chosen,
             Err(error) => {
                 let name = TenantRef::Slug(request.tenant.slug.clone());
-                let taken = tenants::find(&mut *worker.control.lock().await, &name).await?.is_some();
+                let taken = tenants::look_up(&mut *worker.control.lock().await, &name).await?.is_some();
                 return if taken { Ok(None) } else { Err(error) };
             }
         };
@@ -219,6 +227,13 @@ impl Provisioning {
         caller: &Caller,
         tenant: TenantId,
     ) -> Result<Option<SecretString>, ProvisioningError> {
+        let caller = &access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::TENANT_CREATE,
+            About::Tenant(tenant),
+        )
+        .await?;
         let mut control = worker.control.lock().await;
         // Whoever is told of it is told after the audit row is on the disk.
         let mut tx = durable_transaction(&mut control).await?;

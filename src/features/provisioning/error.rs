@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::create::Difference;
+use crate::features::access::AccessError;
 use crate::features::placement::PlacementError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
@@ -183,6 +184,10 @@ pub enum ProvisioningError {
     #[error(transparent)]
     #[failure(transparent)]
     Secrets(#[from] SecretsError),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }
 
 impl ProvisioningError {

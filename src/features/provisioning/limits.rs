@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::error::ProvisioningError;
 use super::worker::Provisioning;
+use crate::features::access::{self, About, rights};
 use crate::features::audit;
 use crate::features::tenants::{Tenant, TenantState};
 use crate::infra::cluster::{self, Facility};
@@ -25,6 +26,8 @@ impl Provisioning {
         (facility, allowed): (Facility, bool),
         dry_run: bool,
     ) -> Result<bool, ProvisioningError> {
+        let caller =
+            &access::authorize(control, caller, &rights::TENANT_UPDATE, About::Tenant(tenant.id)).await?;
         if !matches!(tenant.state, TenantState::Active | TenantState::Pooled) {
             return Err(tenant.clone().unusable().into());
         }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::error::ProvisioningError;
 use super::store;
+use crate::features::access::{self, About, rights};
 use crate::infra::db::PgConnection;
 use crate::infra::saga::StepRecord;
 use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
@@ -113,7 +114,17 @@ impl OperationView {
     /// One page of operations, the newest first.
     pub async fn list(
         control: &mut PgConnection,
-        _caller: &Caller,
+        caller: &Caller,
+        filter: &OperationFilter,
+        page: Page,
+    ) -> Result<Vec<Self>, ProvisioningError> {
+        access::authorize(control, caller, &rights::OPERATION_READ, About::Platform).await?;
+        Self::read_list(control, filter, page).await
+    }
+
+    /// The same for other features.
+    pub(in crate::features) async fn read_list(
+        control: &mut PgConnection,
         filter: &OperationFilter,
         page: Page,
     ) -> Result<Vec<Self>, ProvisioningError> {
@@ -126,9 +137,10 @@ impl OperationView {
     /// [`ProvisioningError::NoOperation`].
     pub async fn show(
         control: &mut PgConnection,
-        _caller: &Caller,
+        caller: &Caller,
         id: OperationId,
     ) -> Result<Self, ProvisioningError> {
+        access::authorize(control, caller, &rights::OPERATION_READ, About::Platform).await?;
         let filter = OperationFilter { id: Some(id), ..OperationFilter::default() };
         let found = store::list(control, &filter, Page { page: 1, limit: 1 }).await?;
         let mut view = found.into_iter().next().ok_or(ProvisioningError::NoOperation { id })?;

@@ -8,6 +8,7 @@ use super::recovery::steps_of;
 use super::repair::{Mended, Repaired};
 use super::store;
 use super::worker::{Provisioning, Worker};
+use crate::features::access::{self, About, rights};
 use crate::features::placement::Wish;
 use crate::features::tenants::{self, NewTenant, Tenant, TenantRef};
 use crate::infra::db::PgConnection;
@@ -29,12 +30,14 @@ pub struct PlannedStep {
 /// [`ProvisioningError::SlugTaken`] when it is not, and the settings differ.
 pub async fn plan_create(
     control: Option<&mut PgConnection>,
+    caller: &Caller,
     new: &NewTenant,
     wish: &Wish,
 ) -> Result<Vec<PlannedStep>, ProvisioningError> {
     if let Some(control) = control {
+        access::authorize(control, caller, &rights::TENANT_CREATE, About::Platform).await?;
         let name = TenantRef::Slug(new.slug.clone());
-        if let Some(tenant) = tenants::find(control, &name).await? {
+        if let Some(tenant) = tenants::look_up(control, &name).await? {
             let differences = differences(new, wish, &tenant);
             if !differences.is_empty() {
                 return Err(ProvisioningError::SlugTaken { slug: tenant.slug, differences });
@@ -156,7 +159,14 @@ impl Provisioning {
         caller: &Caller,
         name: &TenantRef,
     ) -> Result<Repaired, ProvisioningError> {
-        let tenant = tenants::get(&mut *worker.control.lock().await, caller, name).await?;
+        let caller = &access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::TENANT_REPAIR,
+            name.about(),
+        )
+        .await?;
+        let tenant = tenants::read(&mut *worker.control.lock().await, caller, name).await?;
         let unfinished = store::unfinished(&mut *worker.control.lock().await, tenant.id).await?;
         let slug = tenant.slug.clone();
         let answer =
@@ -180,9 +190,16 @@ impl Provisioning {
     pub async fn operation(
         &self,
         worker: &Worker,
-        _caller: &Caller,
+        caller: &Caller,
         id: OperationId,
     ) -> Result<OperationView, ProvisioningError> {
+        access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::OPERATION_READ,
+            About::Platform,
+        )
+        .await?;
         let filter = OperationFilter { id: Some(id), ..OperationFilter::default() };
         let page = Page { page: 1, limit: 1 };
         let found = store::list(&mut *worker.control.lock().await, &filter, page).await?;

@@ -19,6 +19,7 @@ use super::plan::{Passage, Plan, sealed};
 use super::steps::{self, TenantStep};
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::iam::FirstSignIn;
 use crate::features::tenants::{Tenant, TenantRef, TenantState};
@@ -87,6 +88,25 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Tenant, ProvisioningError> {
+        let caller = &access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::OPERATION_RESUME,
+            About::Platform,
+        )
+        .await?;
+        self.take_up_for(worker, caller, id, direction, (progress, stop)).await
+    }
+
+    /// The same, as a part of something else.
+    pub(super) async fn take_up_for(
+        &self,
+        worker: &Worker,
+        caller: &Authorized<'_>,
+        id: OperationId,
+        direction: Direction,
+        (progress, stop): (&dyn Progress, &CancellationToken),
+    ) -> Result<Tenant, ProvisioningError> {
         let found = store::operation(&mut *worker.control.lock().await, id).await?;
         let found = found.ok_or(ProvisioningError::NoOperation { id })?;
         if found.is_over() {
@@ -111,7 +131,7 @@ impl Provisioning {
     pub(super) async fn resume(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         held: LockedTenant,
         direction: Direction,
         (progress, stop): (&dyn Progress, &CancellationToken),
@@ -152,7 +172,7 @@ impl Provisioning {
     async fn begin_again(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         held: &LockedTenant,
         direction: Direction,
     ) -> Result<(OperationRow, &'static str), ProvisioningError> {
@@ -385,7 +405,18 @@ impl Provisioning {
     }
 
     /// The ids of all operations that are not over, the oldest first.
-    pub async fn unfinished(&self, worker: &Worker) -> Result<Vec<OperationId>, ProvisioningError> {
+    pub async fn unfinished(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+    ) -> Result<Vec<OperationId>, ProvisioningError> {
+        access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::OPERATION_READ,
+            About::Platform,
+        )
+        .await?;
         let rows = store::all_unfinished(&mut *worker.control.lock().await).await?;
         Ok(rows.into_iter().map(|row| row.id).collect())
     }
@@ -394,7 +425,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// [`ProvisioningError::Lost`] when one is not sealed here.
-    pub async fn credentials(
+    pub(in crate::features) async fn credentials(
         &self,
         control: &mut PgConnection,
         tenant: &Tenant,

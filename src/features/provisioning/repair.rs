@@ -12,6 +12,7 @@ use super::recovery::{Direction, Opened, steps_of, stopped};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::tenants::TenantRef;
 use crate::infra::objects::Owner;
 use crate::kernel::{Caller, OperationId, Progress, TenantId};
@@ -82,7 +83,26 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Repaired, ProvisioningError> {
-        let held = self.hold(worker, name).await?;
+        let caller = &access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::TENANT_REPAIR,
+            name.about(),
+        )
+        .await?;
+        self.repair_for(worker, caller, name, progress, stop).await
+    }
+
+    /// The same, as a part of something else.
+    pub(in crate::features) async fn repair_for(
+        &self,
+        worker: &Worker,
+        caller: &Authorized<'_>,
+        name: &TenantRef,
+        progress: &dyn Progress,
+        stop: &CancellationToken,
+    ) -> Result<Repaired, ProvisioningError> {
+        let held = self.hold(worker, &name.for_caller(caller)).await?;
         let slug = held.tenant().slug.clone();
         let answer = |mended, operation, restored| Repaired {
             tenant: slug.clone(),
@@ -114,7 +134,7 @@ impl Provisioning {
     async fn check(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         mut held: LockedTenant,
         progress: &dyn Progress,
         stop: &CancellationToken,
@@ -159,7 +179,7 @@ impl Provisioning {
     async fn intend_repair(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         held: &mut LockedTenant,
         (operation, amiss): (OperationId, &[&str]),
     ) -> Result<(i64, Opened), ProvisioningError> {
@@ -191,7 +211,13 @@ impl Provisioning {
 
     /// The tenants that a repair of all looks at: those with an unfinished operation, then the
     /// others that are not gone.
-    pub async fn to_repair(&self, worker: &Worker) -> Result<Vec<TenantRef>, ProvisioningError> {
+    pub async fn to_repair(
+        &self,
+        worker: &Worker,
+        caller: &Caller,
+    ) -> Result<Vec<TenantRef>, ProvisioningError> {
+        access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_REPAIR, About::Platform)
+            .await?;
         let mut control = worker.control.lock().await;
         let mut ids: Vec<TenantId> =
             store::all_unfinished(&mut control).await?.into_iter().map(|row| row.tenant_id).collect();

@@ -10,13 +10,14 @@ use super::recovery::{Opened, steps_of};
 use super::steps;
 use super::store::{self, NewTenantIntent, OperationLine, Reserved};
 use super::worker::{Provisioning, Worker};
+use crate::features::access::Authorized;
 use crate::features::placement::{Template, born_with};
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::{self, Resources};
 use crate::infra::cluster;
 use crate::infra::crypto::{InvitationToken, random};
 use crate::infra::failpoint;
-use crate::kernel::{Caller, OperationId, TenantId};
+use crate::kernel::{OperationId, TenantId};
 
 impl Provisioning {
     /// Writes the intent: the row with every name that will be used, the sealed secrets that exist
@@ -25,7 +26,7 @@ impl Provisioning {
     pub(super) async fn reserve(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         request: &CreateRequest,
         (cluster, place, template): (&str, &str, &Template),
         kind: &'static str,
@@ -82,7 +83,7 @@ impl Provisioning {
     async fn write_and_name(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         cluster: &str,
         intent: NewTenantIntent<'_>,
     ) -> Result<(Reserved, bool), ProvisioningError> {

@@ -1,14 +1,16 @@
-//! How much a tenant holds, for who is about to delete it. Nothing here fails: what cannot be
+//! How much a tenant holds, for who is about to delete it. Nothing of it fails: what cannot be
 //! counted in a moment is left out.
 
 use std::time::Duration;
 
 use super::error::ProvisioningError;
 use super::worker::Provisioning;
+use crate::features::access::{self, About, AccessError, rights};
 use crate::features::tenants::Tenant;
 use crate::infra::cluster;
 use crate::infra::db::PgConnection;
 use crate::infra::objects::BucketClient;
+use crate::kernel::Caller;
 
 /// How long a person waits for numbers.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -27,7 +29,16 @@ pub struct Sizes {
 
 impl Provisioning {
     /// How much a tenant holds.
-    pub async fn sizes(&self, control: &mut PgConnection, tenant: &Tenant) -> Sizes {
+    ///
+    /// # Errors
+    /// Without `tenant:read`.
+    pub async fn sizes(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        tenant: &Tenant,
+    ) -> Result<Sizes, AccessError> {
+        access::authorize(control, caller, &rights::TENANT_READ, About::Tenant(tenant.id)).await?;
         let mut sizes = Sizes::default();
         let counting = async {
             let _ = self.database_sizes(control, tenant, &mut sizes).await;
@@ -36,7 +47,7 @@ impl Provisioning {
             }
         };
         let _ = tokio::time::timeout(PATIENCE, counting).await;
-        sizes
+        Ok(sizes)
     }
 
     async fn database_sizes(

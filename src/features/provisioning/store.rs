@@ -5,6 +5,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::operations::{OperationFilter, OperationView};
+use crate::features::access::Authorized;
 use crate::features::audit;
 use crate::features::placement::ServerRecord;
 use crate::features::tenants::{self, Tenant, TenantRef};
@@ -12,7 +13,7 @@ use crate::infra::db::{
     AdvisoryLock, DbError, Found, LockKey, PgConnection, durably, in_one_batch, is_held, literal,
 };
 use crate::infra::saga::Journal;
-use crate::kernel::{BatchId, Caller, OperationId, Page, TenantId};
+use crate::kernel::{BatchId, OperationId, Page, TenantId};
 
 /// Keeps a tenant from being changed by two operations at a time.
 const ONE_AT_A_TIME: &str = "operations_one_at_a_time";
@@ -108,7 +109,7 @@ pub(super) struct NewOperation<'a> {
 /// `None` where another operation is not over.
 pub(super) async fn intend(
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     new: NewOperation<'_>,
 ) -> Result<Option<(i64, Option<Tenant>)>, DbError> {
     let (id, tenant, kind) = (new.id, new.tenant, new.kind);
@@ -165,7 +166,7 @@ fn takes(table: &str, name: &str, tenants: &str) -> String {
 }
 
 /// The statement that writes an operation's line where a condition holds, and gives its fence.
-fn operation_statement(caller: &Caller, new: &OperationLine<'_>, condition: &str) -> String {
+fn operation_statement(caller: &Authorized<'_>, new: &OperationLine<'_>, condition: &str) -> String {
     format!(
         "insert into control.operations (id, tenant_id, kind, state, caller, request, batch_id)
          select '{}'::uuid, '{}'::uuid, {}, 'running', {}, {}::jsonb, {}::uuid where {condition} returning fence",
@@ -183,7 +184,7 @@ fn operation_statement(caller: &Caller, new: &OperationLine<'_>, condition: &str
 /// tenant's row locked the rows of its places, so that this is known until the commit.
 pub(super) async fn insert(
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     new: &OperationLine<'_>,
 ) -> Result<Option<i64>, DbError> {
     let condition = new.store.map_or_else(|| "true".to_owned(), |store| takes("stores", store, "tenants <="));
@@ -199,7 +200,7 @@ pub(super) async fn insert(
 /// or another process holds the tenant: the transaction must be rolled back then.
 pub(super) async fn take_with_intent(
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     line: &OperationLine<'_>,
     steps: &[(&'static str, bool)],
     action: &'static str,
@@ -261,7 +262,7 @@ pub(super) fn is_written(tenant: TenantId) -> String {
 /// from there on.
 pub(super) async fn reserve(
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     new: NewTenantIntent<'_>,
 ) -> Result<Reserved, DbError> {
     let (id, tenant, (cluster, store)) = (new.line.id, new.line.tenant, new.places);

@@ -64,7 +64,7 @@ pub(super) struct Server {
 impl Provisioning {
     /// Makes a worker of a connection to the control database and, where one is at hand, one to the
     /// maintenance database of the settings' server.
-    pub async fn worker(
+    pub(crate) async fn worker(
         &self,
         mut control: PgConnection,
         admin: Option<PgConnection>,
@@ -84,7 +84,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// When the control database does not answer.
-    pub async fn another_worker(&self) -> Result<Worker, ProvisioningError> {
+    pub(crate) async fn another_worker(&self) -> Result<Worker, ProvisioningError> {
         let mut control = self.control.connect("nexus").await?;
         record::arm_session(&mut control, self.secrets.record_key()).await?;
         self.worker(control, None).await

@@ -39,12 +39,12 @@ impl Age {
 }
 
 /// Compares the control database with its stamp. One round trip.
-pub async fn age(control: &mut PgConnection) -> Result<Age, DbError> {
+pub(in crate::features) async fn age(control: &mut PgConnection) -> Result<Age, DbError> {
     Ok(Age::of(store::state(control).await?.as_deref()))
 }
 
 /// Lets the transaction under way change a control database that is older than its stamp.
-pub async fn accept_age(tx: &mut PgConnection) -> Result<(), DbError> {
+pub(in crate::features) async fn accept_age(tx: &mut PgConnection) -> Result<(), DbError> {
     store::accept_state(tx).await
 }
 

@@ -19,7 +19,7 @@ pub struct Flaw {
 
 /// Compares every row that is covered with its checksum. Reads one state where the caller has a
 /// transaction that does.
-pub async fn examine(
+pub(in crate::features) async fn examine(
     control: &mut PgConnection,
     key: &RecordKey,
     master: &MasterKeyId,
@@ -97,7 +97,7 @@ impl Sums {
 }
 
 /// What is wrong with the checksum of the ledger of revocations, if something is.
-pub async fn revocations_flaw(
+pub(in crate::features) async fn revocations_flaw(
     control: &mut PgConnection,
     key: &RecordKey,
 ) -> Result<Option<&'static str>, DbError> {
@@ -113,7 +113,7 @@ pub async fn revocations_flaw(
 
 /// Takes the ledger of revocations as it is for true; with `only_first` only where no checksum covers
 /// it. Whether it did.
-pub async fn seal_revocations(
+pub(in crate::features) async fn seal_revocations(
     control: &mut PgConnection,
     key: &RecordKey,
     only_first: bool,
@@ -127,18 +127,25 @@ pub async fn seal_revocations(
 }
 
 /// Writes the ledger of revocations again from the revocations that there are. Belongs before [`seal`].
-pub async fn rebuild_revocations(control: &mut PgConnection) -> Result<(), DbError> {
+pub(in crate::features) async fn rebuild_revocations(control: &mut PgConnection) -> Result<(), DbError> {
     store::rebuild_revocations(control).await
 }
 
 /// Gives a session what it seals the ledger of revocations with.
-pub async fn arm_session(control: &mut PgConnection, key: &RecordKey) -> Result<(), DbError> {
+pub(in crate::features) async fn arm_session(
+    control: &mut PgConnection,
+    key: &RecordKey,
+) -> Result<(), DbError> {
     store::run(control, &checksums::arm(key)).await
 }
 
 /// Takes all rows as they are for true, and writes their checksums. Belongs in a transaction with a
 /// row of the audit log.
-pub async fn seal(control: &mut PgConnection, key: &RecordKey, master: &MasterKeyId) -> Result<(), DbError> {
+pub(in crate::features) async fn seal(
+    control: &mut PgConnection,
+    key: &RecordKey,
+    master: &MasterKeyId,
+) -> Result<(), DbError> {
     if let Some(row) = store::installation(control).await? {
         let sum = checksums::installation(key, row.id, master.as_str());
         store::seal_installation(control, &sum).await?;

@@ -1,5 +1,6 @@
 //! What can go wrong with secrets.
 
+use crate::features::access::AccessError;
 use crate::infra::crypto::{MasterKeyError, MasterKeyId, RandomError, SealError};
 use crate::kernel::hint::{PlaceAction, PlaceKind};
 use crate::kernel::{Failure, Hint, TenantId};
@@ -90,6 +91,10 @@ pub enum SecretsError {
     #[error(transparent)]
     #[failure(transparent, "control_database", from(sqlx::Error))]
     Connection(crate::infra::db::DbError),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }
 
 fn whose(tenant: &TenantId) -> String {

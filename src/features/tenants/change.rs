@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::error::TenantError;
 use super::model::{Tenant, TenantState};
-use super::service::{TenantRef, find, get};
+use super::service::{TenantRef, look_up, read};
 use super::store;
+use crate::features::access::{self, Authorized, rights};
 use crate::features::audit;
 use crate::infra::crypto::RecordKey;
 use crate::infra::db::{PgConnection, durable_transaction, transaction};
@@ -108,7 +109,8 @@ pub async fn update(
     change: &Change,
     dry_run: bool,
 ) -> Result<Updated, TenantError> {
-    let id = get(connection, caller, name).await?.id;
+    let caller = &access::authorize(connection, caller, &rights::TENANT_UPDATE, name.about()).await?;
+    let id = read(connection, caller, name).await?.id;
     let mut tx = durable_transaction(connection).await?;
     let tenant = alive(&mut tx, id, (name, dry_run)).await?;
     let (before, after) = change.of(&tenant);
@@ -126,7 +128,7 @@ pub async fn update(
 
 async fn write_facts(
     tx: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     tenant: &Tenant,
     (before, after): (&Facts, &Facts),
     batch: Option<BatchId>,
@@ -144,9 +146,9 @@ async fn write_facts(
 ///
 /// # Errors
 /// [`TenantError::NotFound`], [`TenantError::Gone`].
-pub async fn put_labels_back(
+pub(in crate::features) async fn put_labels_back(
     connection: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     id: TenantId,
     labels: (&Labels, &Labels),
     batch: Option<BatchId>,
@@ -193,17 +195,17 @@ fn touched<'a>((before, after): (&'a Labels, &'a Labels)) -> impl Iterator<Item 
 /// # Errors
 /// [`TenantError::NotFound`], [`TenantError::Gone`]; [`TenantError::SlugTaken`] when another
 /// tenant has the slug, or got it a moment before.
-pub async fn rename(
+pub(in crate::features) async fn rename(
     connection: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     name: &TenantRef,
     (slug, key): (&Slug, &RecordKey),
     dry_run: bool,
 ) -> Result<Renamed, TenantError> {
-    let id = match get(connection, caller, name).await {
+    let id = match read(connection, caller, name).await {
         Ok(tenant) => tenant.id,
         Err(TenantError::Renamed { slug: now, .. }) if now == slug.as_str() => {
-            get(connection, caller, &TenantRef::Slug(slug.clone())).await?.id
+            read(connection, caller, &TenantRef::Slug(slug.clone())).await?.id
         }
         Err(error) => return Err(error),
     };
@@ -222,7 +224,7 @@ pub async fn rename(
         });
     }
     let taken = || TenantError::SlugTaken { slug: slug.to_string() };
-    if find(&mut tx, &TenantRef::Slug(slug.clone())).await?.is_some() {
+    if look_up(&mut tx, &TenantRef::Slug(slug.clone())).await?.is_some() {
         return Err(taken());
     }
     let outcome = if dry_run { ChangeOutcome::Planned } else { ChangeOutcome::Renamed };

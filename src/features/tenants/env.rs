@@ -20,15 +20,17 @@ pub struct EnvView {
     endpoint: String,
     region: String,
     key: ScopedKey,
+    /// Whether the secrets are shown.
+    reveal: bool,
 }
 
 impl EnvView {
     /// The name of the variable that holds the database's URL.
     pub const URL: &'static str = "DATABASE_URL";
 
-    /// Of a tenant, its login at its own database, and its key.
+    /// Of a tenant, its login at its own database, and its key; masked.
     #[must_use]
-    pub fn new(
+    pub(in crate::features) fn new(
         tenant: &Tenant,
         server: ServerAddress,
         (endpoint, region): (&str, &str),
@@ -42,19 +44,27 @@ impl EnvView {
             endpoint: endpoint.to_owned(),
             region: region.to_owned(),
             key,
+            reveal: false,
         }
+    }
+
+    /// With the secrets in it.
+    #[must_use]
+    pub(in crate::features) fn revealed(self) -> Self {
+        Self { reveal: true, ..self }
     }
 
     /// The tenant's login at its own database.
     #[must_use]
-    pub fn server(&self) -> &ServerAddress {
-        &self.server
+    pub(in crate::features) fn into_server(self) -> ServerAddress {
+        self.server
     }
 
     /// The variables that libpq (manual, chapter 34.15) and the AWS SDKs read by themselves, and
     /// those that applications usually look for; with the secrets in them, or masked.
     #[must_use]
-    pub fn variables(&self, reveal: bool) -> Vec<(&'static str, Zeroizing<String>)> {
+    pub fn variables(&self) -> Vec<(&'static str, Zeroizing<String>)> {
+        let reveal = self.reveal;
         let show =
             |secret: &SecretString| if reveal { secret.expose_secret().to_owned() } else { MASK.to_owned() };
         let mut variables = vec![

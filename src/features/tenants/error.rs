@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::features::access::AccessError;
 use crate::infra::db::DbError;
 use crate::kernel::{Failure, TenantId};
 
@@ -75,4 +76,8 @@ pub enum TenantError {
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }

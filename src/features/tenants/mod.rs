@@ -14,19 +14,19 @@ mod selector;
 mod service;
 mod store;
 
-pub use change::{
-    Change, ChangeOutcome, Facts, Renamed, Updated, prospect_of_labels, put_labels_back, rename, update,
-};
+pub use change::{Change, ChangeOutcome, Facts, Renamed, Updated, prospect_of_labels, update};
+pub(in crate::features) use change::{put_labels_back, rename};
 pub use env::EnvView;
 pub use error::TenantError;
-pub use life::{
-    Life, Reason, ReasonError, Suspension, Trash, condemn, due, is_due, suspend, suspend_again, trash,
-};
+pub use life::{Life, Reason, ReasonError, Suspension, Trash};
+pub(in crate::features) use life::{condemn, due, is_due, suspend, suspend_again, trash};
+pub(in crate::features) use list::read_each;
 pub use list::{each, list};
 pub use model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
-pub use service::{TenantRef, find, former_slugs, get, label_keys, missing, row_of, select, slugs};
-pub use store::{
+pub use service::{TenantRef, enter, find, former_slugs, get, label_keys, select, slugs};
+pub(in crate::features) use service::{look_up, missing, read, read_selected, row_of};
+pub(in crate::features) use store::{
     by_id, claim, holder, insert, insert_statement, row, set_access_key, set_adopted, set_state,
     state_statement,
 };

@@ -6,6 +6,7 @@ use super::error::TenantError;
 use super::model::{Tenant, TenantState};
 use super::selector::Selector;
 use super::store;
+use crate::features::access::{self, About, Authorized, rights};
 use crate::infra::db::{DbError, PgConnection, literal};
 use crate::kernel::slug::SlugError;
 use crate::kernel::{Caller, Slug, TenantId, suggest};
@@ -31,6 +32,23 @@ impl FromStr for TenantRef {
     }
 }
 
+impl TenantRef {
+    /// The tenant that a caller may do something to, also where it is renamed at this moment.
+    #[must_use]
+    pub fn for_caller(&self, caller: &Authorized<'_>) -> Self {
+        caller.only().map_or_else(|| self.clone(), Self::Id)
+    }
+
+    /// What rights are asked for about.
+    #[must_use]
+    pub fn about(&self) -> About<'_> {
+        match self {
+            Self::Slug(slug) => About::Slug(slug.as_str()),
+            Self::Id(id) => About::Tenant(*id),
+        }
+    }
+}
+
 impl std::fmt::Display for TenantRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -41,7 +59,20 @@ impl std::fmt::Display for TenantRef {
 }
 
 /// The tenant, if there is one.
-pub async fn find(connection: &mut PgConnection, name: &TenantRef) -> Result<Option<Tenant>, DbError> {
+pub async fn find(
+    connection: &mut PgConnection,
+    caller: &Caller,
+    name: &TenantRef,
+) -> Result<Option<Tenant>, TenantError> {
+    let caller = &access::authorize(connection, caller, &rights::TENANT_READ, name.about()).await?;
+    Ok(look_up(connection, name).await?.filter(|tenant| caller.is_for(tenant.id)))
+}
+
+/// The same for other features.
+pub(in crate::features) async fn look_up(
+    connection: &mut PgConnection,
+    name: &TenantRef,
+) -> Result<Option<Tenant>, DbError> {
     match name {
         TenantRef::Slug(slug) => store::by_slug(connection, slug.as_str()).await,
         TenantRef::Id(id) => store::by_id(connection, *id).await,
@@ -54,18 +85,52 @@ pub async fn find(connection: &mut PgConnection, name: &TenantRef) -> Result<Opt
 /// [`TenantError::NotFound`], with the nearest slug.
 pub async fn get(
     connection: &mut PgConnection,
-    _caller: &Caller,
+    caller: &Caller,
     name: &TenantRef,
 ) -> Result<Tenant, TenantError> {
-    if let Some(tenant) = find(connection, name).await? {
+    let caller = &access::authorize(connection, caller, &rights::TENANT_READ, name.about()).await?;
+    read(connection, caller, name).await
+}
+
+/// The tenant, for whoever may do something to it.
+///
+/// # Errors
+/// [`TenantError::NotFound`], also where it is another one than what was asked for.
+pub(in crate::features) async fn read(
+    connection: &mut PgConnection,
+    caller: &Authorized<'_>,
+    name: &TenantRef,
+) -> Result<Tenant, TenantError> {
+    if let Some(tenant) = look_up(connection, name).await?.filter(|tenant| caller.is_for(tenant.id)) {
         return Ok(tenant);
     }
     Err(missing(connection, name).await?)
 }
 
+/// The tenant whose realm the caller is about to enter. Its own users need nothing for that; what they
+/// may do inside is for their roles there to say.
+///
+/// # Errors
+/// [`TenantError::NotFound`]; for others than its users, without `tenant:read`.
+pub async fn enter(
+    connection: &mut PgConnection,
+    caller: &Caller,
+    name: &TenantRef,
+) -> Result<Tenant, TenantError> {
+    if let Caller::User { realm, .. } = caller
+        && *realm != TenantId::PLATFORM
+        && let Some(tenant) = store::by_id(connection, *realm).await?
+        && (*name == TenantRef::Id(tenant.id) || name.to_string() == tenant.slug)
+    {
+        return Ok(tenant);
+    }
+    let caller = &access::authorize(connection, caller, &rights::TENANT_READ, name.about()).await?;
+    read(connection, caller, name).await
+}
+
 /// The condition of a statement that selects the tenant of a name among `control.tenants`.
 #[must_use]
-pub fn row_of(name: &TenantRef) -> String {
+pub(in crate::features) fn row_of(name: &TenantRef) -> String {
     match name {
         TenantRef::Slug(slug) => format!("slug = {} and state <> 'deleted'", literal(slug.as_str())),
         TenantRef::Id(id) => format!("id = '{id}'"),
@@ -73,7 +138,10 @@ pub fn row_of(name: &TenantRef) -> String {
 }
 
 /// Why there is no tenant of that name: it was renamed or purged, or there is none.
-pub async fn missing(connection: &mut PgConnection, name: &TenantRef) -> Result<TenantError, DbError> {
+pub(in crate::features) async fn missing(
+    connection: &mut PgConnection,
+    name: &TenantRef,
+) -> Result<TenantError, DbError> {
     let name = name.to_string();
     if let Some((_, slug, since)) = store::renamed(connection, &name).await? {
         return Ok(TenantError::Renamed { name, slug, since });
@@ -90,32 +158,46 @@ pub async fn missing(connection: &mut PgConnection, name: &TenantRef) -> Result<
 /// The ids and slugs of all tenants that fit a selector, by slug.
 pub async fn select(
     connection: &mut PgConnection,
-    _caller: &Caller,
+    caller: &Caller,
+    selector: &Selector,
+) -> Result<Vec<(TenantId, String)>, TenantError> {
+    let caller = &access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
+    read_selected(connection, caller, selector).await
+}
+
+/// The same for other features.
+pub(in crate::features) async fn read_selected(
+    connection: &mut PgConnection,
+    _: &Authorized<'_>,
     selector: &Selector,
 ) -> Result<Vec<(TenantId, String)>, TenantError> {
     Ok(store::selected(connection, selector).await?)
 }
 
 /// The keys of labels that tenants have, the first twenty.
-pub async fn label_keys(connection: &mut PgConnection, _caller: &Caller) -> Result<Vec<String>, TenantError> {
+pub async fn label_keys(connection: &mut PgConnection, caller: &Caller) -> Result<Vec<String>, TenantError> {
+    access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
     Ok(store::label_keys(connection).await?)
 }
 
 /// The slugs that a tenant gave up in the last 30 days and that nobody took since, the last first.
 pub async fn former_slugs(
     connection: &mut PgConnection,
-    _caller: &Caller,
+    caller: &Caller,
     tenant: TenantId,
 ) -> Result<Vec<String>, TenantError> {
+    access::authorize(connection, caller, &rights::TENANT_READ, About::Tenant(tenant)).await?;
     Ok(store::former_slugs(connection, tenant).await?)
 }
 
 /// Slugs that begin with a text, for completion.
 pub async fn slugs(
     connection: &mut PgConnection,
+    caller: &Caller,
     prefix: &str,
     limit: i64,
 ) -> Result<Vec<String>, TenantError> {
+    access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
     Ok(store::slugs(connection, prefix, limit).await?)
 }
 

@@ -8,11 +8,12 @@ use time::OffsetDateTime;
 use super::change::Facts;
 use super::model::{Adoption, NewTenant, Resources, Tenant, TenantState};
 use super::selector::{self, Selector, like_literal};
+use crate::features::access::Authorized;
 use crate::features::record::{self, Identity};
 use crate::infra::crypto::RecordKey;
 use crate::infra::crypto::record_key::checksum_in_sql;
 use crate::infra::db::{DbError, PgConnection, bytes, literal};
-use crate::kernel::{BatchId, Caller, Email, ExposeSecret, Labels, OperationId, Slug, TenantId};
+use crate::kernel::{BatchId, Email, ExposeSecret, Labels, OperationId, Slug, TenantId};
 
 /// The index that lets no two tenants have one slug.
 pub(super) const SLUG_INDEX: &str = "tenants_slug";
@@ -24,7 +25,7 @@ pub(super) const COLUMNS: &str = "id, slug, name, state, admin_email, labels, cl
                        suspended_at, suspended_by, suspension_reason, trashed_at, trashed_by, trashed_from, purge_after";
 
 /// Writes a tenant's row, in state `provisioning`. `None` when the slug is taken.
-pub async fn insert(
+pub(in crate::features) async fn insert(
     connection: &mut PgConnection,
     id: TenantId,
     new: &NewTenant,
@@ -38,7 +39,7 @@ pub async fn insert(
 }
 
 /// The statement that does that where a condition holds, which can travel with others.
-pub fn insert_statement(
+pub(in crate::features) fn insert_statement(
     id: TenantId,
     new: &NewTenant,
     resources: &Resources,
@@ -84,7 +85,7 @@ pub fn insert_statement(
 
 /// Gives a pooled tenant of this schema version, and at a place that fits, its name. `None` when
 /// there is none that is free, or the slug is taken.
-pub async fn claim(
+pub(in crate::features) async fn claim(
     connection: &mut PgConnection,
     new: &NewTenant,
     (cluster, store, labels): (Option<&str>, Option<&str>, &Labels),
@@ -135,14 +136,17 @@ pub(super) async fn by_slug(connection: &mut PgConnection, slug: &str) -> Result
 }
 
 /// A tenant by its id, gone or not.
-pub async fn by_id(connection: &mut PgConnection, id: TenantId) -> Result<Option<Tenant>, DbError> {
+pub(in crate::features) async fn by_id(
+    connection: &mut PgConnection,
+    id: TenantId,
+) -> Result<Option<Tenant>, DbError> {
     let statement = format!("select {COLUMNS} from control.tenants where id = $1");
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_optional(connection).await?)
 }
 
 /// The statement that reads a tenant's row, by a condition.
 #[must_use]
-pub fn row(condition: &str) -> String {
+pub(in crate::features) fn row(condition: &str) -> String {
     format!("select {COLUMNS} from control.tenants where {condition}")
 }
 
@@ -158,7 +162,7 @@ pub(super) async fn set_facts(
     connection: &mut PgConnection,
     id: TenantId,
     facts: &Facts,
-    part: Option<(OperationId, BatchId, &Caller, &Value)>,
+    part: Option<(OperationId, BatchId, &Authorized<'_>, &Value)>,
 ) -> Result<(), DbError> {
     let Some((operation, batch, caller, request)) = part else {
         sqlx::query("update control.tenants set name = $2, labels = $3, updated_at = now() where id = $1")
@@ -288,7 +292,7 @@ pub(super) async fn former_slugs(
 }
 
 /// Notes that a tenant's database and logins were there before Nexus, and how they were found.
-pub async fn set_adopted(
+pub(in crate::features) async fn set_adopted(
     connection: &mut PgConnection,
     id: TenantId,
     adoption: Adoption,
@@ -302,7 +306,7 @@ pub async fn set_adopted(
 }
 
 /// The slug of the tenant that a database, or the login that an app uses, belongs to on a server.
-pub async fn holder(
+pub(in crate::features) async fn holder(
     connection: &mut PgConnection,
     cluster: &str,
     (database, app_role): (&str, &str),
@@ -320,7 +324,7 @@ pub async fn holder(
 
 /// Moves a tenant to another state, as a step of an operation: it does not wait for the disk, because
 /// the record of the operation's end does.
-pub async fn set_state(
+pub(in crate::features) async fn set_state(
     connection: &mut PgConnection,
     id: TenantId,
     state: TenantState,
@@ -332,7 +336,7 @@ pub async fn set_state(
 
 /// The statement that does that, which can travel with others.
 #[must_use]
-pub fn state_statement(id: TenantId, state: TenantState) -> String {
+pub(in crate::features) fn state_statement(id: TenantId, state: TenantState) -> String {
     let gone = if state == TenantState::Deleted { "now()" } else { "null" };
     format!(
         "update control.tenants set state = {}, updated_at = now(), deleted_at = {gone} where id = '{id}'",
@@ -341,7 +345,7 @@ pub fn state_statement(id: TenantId, state: TenantState) -> String {
 }
 
 /// Notes the public half of a tenant's key.
-pub async fn set_access_key(
+pub(in crate::features) async fn set_access_key(
     connection: &mut PgConnection,
     id: TenantId,
     access_key_id: Option<&str>,

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::realm::RealmName;
+use crate::features::access::AccessError;
 use crate::features::iam::Subject;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
@@ -172,6 +173,10 @@ pub enum TokenError {
     #[error(transparent)]
     #[failure(transparent)]
     Random(#[from] RandomError),
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
 }
 
 impl TokenError {

@@ -15,7 +15,7 @@ use crate::features::audit::{self, AuditError, AuditFilter};
 use crate::features::record;
 use crate::features::secrets::{Secrets, SecretsError};
 use crate::infra::db::{DbError, PgConnection, snapshot};
-use crate::kernel::{Caller, ErrorKind, Failure, Page, TenantId};
+use crate::kernel::{ErrorKind, Failure, Page, TenantId};
 
 /// Most changes of keys that are looked at, the newest first.
 const CHANGES: u32 = 1000;
@@ -31,9 +31,8 @@ pub struct Flaw {
 }
 
 /// Looks at all of them, in one state of the control database.
-pub async fn examine(
+pub(in crate::features) async fn examine(
     control: &mut PgConnection,
-    caller: &Caller,
     secrets: &Secrets,
 ) -> Result<Vec<Flaw>, TokenError> {
     let mut tx = snapshot(control).await?;
@@ -57,7 +56,7 @@ pub async fn examine(
         }),
     }
     let filter = AuditFilter { action: Some("key.".to_owned()), ..AuditFilter::default() };
-    let changes = audit::list(&mut tx, caller, &filter, Page { page: 1, limit: CHANGES }).await;
+    let changes = audit::read_list(&mut tx, &filter, Page { page: 1, limit: CHANGES }).await;
     let changes = changes.map_err(|error| match error {
         AuditError::Db(error) => TokenError::Db(error),
         other => TokenError::Db(DbError::Unexpected(sqlx::Error::Configuration(other.into()))),

@@ -18,6 +18,7 @@ use super::lost;
 use super::model::{KeyState, KeyView, Purpose, Rotated};
 use super::ring::{KeyRing, KeySet, RingKey};
 use super::store;
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::infra::crypto::signing::{Algorithm, PublicKey, SigningKey};
 use crate::infra::db::{DbError, PgConnection, snapshot, transaction};
@@ -89,8 +90,9 @@ impl Tokens {
     pub async fn keys(
         &self,
         control: &mut PgConnection,
-        _caller: &Caller,
+        caller: &Caller,
     ) -> Result<Vec<KeyView>, TokenError> {
+        access::authorize(control, caller, &rights::KEY_READ, About::Platform).await?;
         Ok(store::keys(control).await?)
     }
 
@@ -99,7 +101,13 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::KeyDamaged`] when a row is not what was sealed: then none of them can be
     /// trusted.
-    pub async fn ring(&self, control: &mut PgConnection) -> Result<KeyRing, TokenError> {
+    pub async fn ring(&self, control: &mut PgConnection, caller: &Caller) -> Result<KeyRing, TokenError> {
+        access::authorize(control, caller, &rights::KEY_READ, About::Platform).await?;
+        self.read_ring(control).await
+    }
+
+    /// The same, as a part of something else.
+    pub(super) async fn read_ring(&self, control: &mut PgConnection) -> Result<KeyRing, TokenError> {
         let mut ring = KeyRing::default();
         for (kid, key, _) in self.accepted(control).await? {
             ring.insert(kid, key);
@@ -108,7 +116,8 @@ impl Tokens {
     }
 
     /// The public keys, for services that check tokens themselves (RFC 7517, section 5).
-    pub async fn key_set(&self, control: &mut PgConnection, _caller: &Caller) -> Result<KeySet, TokenError> {
+    pub async fn key_set(&self, control: &mut PgConnection, caller: &Caller) -> Result<KeySet, TokenError> {
+        access::authorize(control, caller, &rights::KEY_READ, About::Platform).await?;
         let accepted = self.accepted(control).await?;
         let jwk = |(_, key, _): &(String, RingKey, KeyState)| key.to_jwk();
         let keys = accepted.iter().map(jwk).collect::<Result<_, _>>();
@@ -119,7 +128,8 @@ impl Tokens {
     }
 
     /// The public keys as PEM, each under a line with its id.
-    pub async fn pem(&self, control: &mut PgConnection, _caller: &Caller) -> Result<String, TokenError> {
+    pub async fn pem(&self, control: &mut PgConnection, caller: &Caller) -> Result<String, TokenError> {
+        access::authorize(control, caller, &rights::KEY_READ, About::Platform).await?;
         let mut text = String::new();
         for (kid, key, state) in self.accepted(control).await? {
             let algorithm = key.public.algorithm().as_str();
@@ -176,7 +186,7 @@ impl Tokens {
     pub(super) async fn signer(
         &self,
         tx: &mut PgConnection,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         which: Signer<'_>,
     ) -> Result<SigningKey, TokenError> {
         let algorithm = which.algorithm;
@@ -265,10 +275,11 @@ impl Tokens {
     pub async fn plan_rotation(
         &self,
         control: &mut PgConnection,
-        _caller: &Caller,
+        caller: &Caller,
         algorithm: Algorithm,
         at_once: bool,
     ) -> Result<Rotated, TokenError> {
+        access::authorize(control, caller, &rights::KEY_UPDATE, About::Platform).await?;
         let (active, next) = pair(&store::keys(control).await?, Purpose::Platform, algorithm);
         check_age(next.as_ref(), active.is_some() && !at_once)?;
         Ok(Rotated {
@@ -292,6 +303,7 @@ impl Tokens {
         algorithm: Algorithm,
         at_once: bool,
     ) -> Result<Rotated, TokenError> {
+        let caller = &access::authorize(control, caller, &rights::KEY_UPDATE, About::Platform).await?;
         let fresh = SigningKey::generate(algorithm)?;
         let mut tx = transaction(control).await?;
         store::lock(&mut tx).await?;
@@ -328,6 +340,7 @@ impl Tokens {
         kid: &str,
         at_once: bool,
     ) -> Result<Rotated, TokenError> {
+        let caller = &access::authorize(control, caller, &rights::KEY_UPDATE, About::Platform).await?;
         if let Some(rotated) = self.retire_remains(control, caller, kid, false).await? {
             return Ok(rotated);
         }
@@ -372,6 +385,7 @@ impl Tokens {
         kid: &str,
         at_once: bool,
     ) -> Result<Option<KeyView>, TokenError> {
+        let caller = &access::authorize(control, caller, &rights::KEY_UPDATE, About::Platform).await?;
         if self.retire_remains(control, caller, kid, true).await?.is_some() {
             return Ok(None);
         }
@@ -479,7 +493,7 @@ fn check_retirable(key: &KeyView, at_once: bool) -> Result<(), TokenError> {
 
 pub(super) async fn note(
     tx: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     action: &'static str,
     detail: Value,
 ) -> Result<(), DbError> {

@@ -8,10 +8,11 @@ use super::error::TokenError;
 use super::keys::{note, public_name};
 use super::model::{KeyState, KeyView, Purpose, Rotated};
 use super::store;
+use crate::features::access::Authorized;
 use crate::features::secrets::SecretsError;
 use crate::infra::db::{PgConnection, transaction};
 use crate::kernel::hint::TokenAction;
-use crate::kernel::{Caller, ErrorKind, Failure, TenantId};
+use crate::kernel::{ErrorKind, Failure, TenantId};
 
 impl Tokens {
     /// Erases what is left of a key that is not in use. None, and nothing done, where nothing is left
@@ -19,7 +20,7 @@ impl Tokens {
     pub(super) async fn retire_remains(
         &self,
         control: &mut PgConnection,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         kid: &str,
         dry_run: bool,
     ) -> Result<Option<Rotated>, TokenError> {

@@ -14,6 +14,7 @@ use super::issued::IssueTime;
 use super::keys::Signer;
 use super::realm::{Realm, RealmName, record};
 use super::store::{self, Issued};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
 use crate::infra::crypto::jwt;
@@ -86,7 +87,7 @@ impl NewToken {
         &self,
         For { realm, subject, as_of }: For<'_>,
         issuer: Issuer<'_>,
-        caller: &Caller,
+        caller: &Authorized<'_>,
     ) -> Result<Claims, TokenError> {
         if !subject.is_active() {
             return Err(TokenError::not_active(subject, realm));
@@ -163,24 +164,25 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::NoUser`], with the nearest address.
-    pub async fn subject(&self, realm: &mut Realm, email: &Email) -> Result<Subject, TokenError> {
-        let (name, at) = (realm.name.display(), realm.name.hinted());
-        let mut tx = realm.begin().await?;
-        if let Some(subject) = iam::subject(&mut tx, email.as_str()).await? {
-            tx.commit().await?;
-            return Ok(subject);
-        }
-        let nearest = iam::nearest_email(&mut tx, email.as_str()).await?;
-        let hint = Hint::new("see who there is", UserAction::List(at));
-        Err(TokenError::NoUser { email: email.to_string(), realm: name, nearest, hint })
+    pub async fn subject(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        realm: &mut Realm,
+        email: &Email,
+    ) -> Result<Subject, TokenError> {
+        realm.authorize(control, caller, &rights::TOKEN_READ, None).await?;
+        find_subject(realm, email).await
     }
 
     /// The ways in which an address is written in recorded tokens: other cases of it are the same one.
     pub async fn spellings(
         &self,
         control: &mut PgConnection,
+        caller: &Caller,
         email: &Email,
     ) -> Result<Vec<String>, TokenError> {
+        access::authorize(control, caller, &rights::TOKEN_READ, About::Platform).await?;
         Ok(store::spellings(control, email).await?)
     }
 
@@ -192,10 +194,12 @@ impl Tokens {
     pub async fn known(
         &self,
         control: &mut PgConnection,
+        caller: &Caller,
         platform: &mut Realm,
         email: &Email,
     ) -> Result<(), TokenError> {
-        let nearest = match self.subject(platform, email).await {
+        access::authorize(control, caller, &rights::TOKEN_READ, About::Platform).await?;
+        let nearest = match find_subject(platform, email).await {
             Err(TokenError::NoUser { nearest, .. }) => nearest,
             found => return found.map(drop),
         };
@@ -211,26 +215,48 @@ impl Tokens {
     }
 
     /// The claims that [`Tokens::mint`] would sign.
-    pub fn compose(&self, caller: &Caller, whose: For<'_>, new: &NewToken) -> Result<Composed, TokenError> {
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn compose(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        (realm, subject): (&mut Realm, &Subject),
+        new: &NewToken,
+    ) -> Result<Composed, TokenError> {
+        let caller = &realm.authorize(control, caller, &rights::TOKEN_CREATE, Some(subject.id)).await?;
+        self.composed(caller, (realm, subject), new)
+    }
+
+    fn composed(
+        &self,
+        caller: &Authorized<'_>,
+        (realm, subject): (&Realm, &Subject),
+        new: &NewToken,
+    ) -> Result<Composed, TokenError> {
         let issuer = Issuer { issuer: &self.issuer, audience: &self.audience, ttl: self.ttl };
+        let whose = For { realm: &realm.name, subject, as_of: realm.as_of };
         Ok(Composed(new.compose(whose, issuer, caller)?))
     }
 
-    /// Mints a token for a user and records that it was.
+    /// Mints a token for a user of a realm and records that it was.
     ///
     /// # Errors
-    /// When something is asked for that may not be had, or the control database refuses;
-    /// [`TokenError::Changed`] when the user's tokens were revoked since the user was looked up.
+    /// Without `token:create`, or in the name of somebody who holds more than the caller; when something
+    /// is asked for that may not be had, or the control database refuses; [`TokenError::Changed`] when the
+    /// user's tokens were revoked since the user was looked up.
     pub async fn mint(
         &self,
         control: &mut PgConnection,
         caller: &Caller,
-        whose: For<'_>,
+        (realm, subject): (&mut Realm, &Subject),
         new: &NewToken,
         algorithm: Algorithm,
     ) -> Result<Minted, TokenError> {
-        let Composed(claims) = self.compose(caller, whose, new)?;
-        let For { realm, subject, as_of } = whose;
+        let caller = &realm.authorize(control, caller, &rights::TOKEN_CREATE, Some(subject.id)).await?;
+        let Composed(claims) = self.composed(caller, (realm, subject), new)?;
+        let as_of = realm.as_of;
         let mut tx = transaction(control).await?;
         let key = self.signer(&mut tx, caller, Signer::platform(algorithm)).await?;
         let token = sign(&claims, &key)?;
@@ -239,7 +265,7 @@ impl Tokens {
         let issued = Issued {
             jti: claims.jti,
             kid: key.public().id(),
-            realm: realm.id,
+            realm: realm.name.id,
             user: (subject.id, &subject.email),
             caller: caller.to_string(),
             reason,
@@ -267,15 +293,28 @@ impl Tokens {
     /// When the realm's database refuses; no token may then be minted.
     pub async fn note_impersonation(
         &self,
-        realm: &mut Realm,
+        control: &mut PgConnection,
         caller: &Caller,
-        subject: &Subject,
+        (realm, subject): (&mut Realm, &Subject),
         reason: &str,
     ) -> Result<(), TokenError> {
+        let caller = &realm.authorize(control, caller, &rights::TOKEN_CREATE, Some(subject.id)).await?;
         let mut tx = realm.begin().await?;
         let detail = json!({ "user": subject.id, "reason": reason });
         record(&mut tx, caller, ("token.impersonate", Some(subject.id)), detail).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+async fn find_subject(realm: &mut Realm, email: &Email) -> Result<Subject, TokenError> {
+    let (name, at) = (realm.name.display(), realm.name.hinted());
+    let mut tx = realm.begin().await?;
+    if let Some(subject) = iam::subject(&mut tx, email.as_str()).await? {
+        tx.commit().await?;
+        return Ok(subject);
+    }
+    let nearest = iam::nearest_email(&mut tx, email.as_str()).await?;
+    let hint = Hint::new("see who there is", UserAction::List(at));
+    Err(TokenError::NoUser { email: email.to_string(), realm: name, nearest, hint })
 }

@@ -19,6 +19,7 @@ use super::issued::IssueTime;
 use super::keys::Signer;
 use super::mint::{For, Issuer, Minted, NewToken, sign};
 use super::realm::{Realm, RealmName};
+use crate::features::access::{self, About, rights};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
@@ -119,6 +120,7 @@ impl DevelopmentKey {
         (tenant, email): (Option<&str>, &Email),
         new: &NewToken,
     ) -> Result<Minted, TokenError> {
+        let caller = &access::authorize_machine(caller, &rights::TOKEN_CREATE)?;
         let of = |realm: &&DevelopmentRealm| match tenant {
             Some(name) => {
                 realm.slug.as_deref() == Some(name) || (realm.slug.is_some() && realm.id.to_string() == name)
@@ -164,7 +166,13 @@ impl Tokens {
     ///
     /// # Errors
     /// When the realm's database refuses.
-    pub async fn development_realm(&self, realm: &mut Realm) -> Result<DevelopmentRealm, TokenError> {
+    pub async fn development_realm(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        realm: &mut Realm,
+    ) -> Result<DevelopmentRealm, TokenError> {
+        access::authorize(control, caller, &rights::KEY_EXPORT, About::Platform).await?;
         let name = realm.name.clone();
         let mut tx = realm.begin().await?;
         let users = iam::active_subjects(&mut tx, MOST_USERS).await?;
@@ -184,6 +192,7 @@ impl Tokens {
         realms: Vec<DevelopmentRealm>,
         algorithm: Algorithm,
     ) -> Result<SecretString, TokenError> {
+        let caller = &access::authorize(control, caller, &rights::KEY_EXPORT, About::Platform).await?;
         if !self.development {
             return Err(TokenError::Request(
                 "this installation refuses development keys: setting tokens.development_keys".to_owned(),

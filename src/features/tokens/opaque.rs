@@ -58,7 +58,7 @@ impl Presented {
         caller: &Caller,
         id: TenantId,
     ) -> Result<Tenant, TokenError> {
-        let found = tenants::get(control, caller, &TenantRef::Id(id)).await.and_then(Tenant::active);
+        let found = tenants::enter(control, caller, &TenantRef::Id(id)).await.and_then(Tenant::active);
         found.map_err(|error| match error.kind() {
             ErrorKind::NotFound | ErrorKind::Conflict => self.refusal(),
             _ => error.into(),

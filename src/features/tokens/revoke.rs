@@ -12,6 +12,7 @@ use super::claims::{MAX_TTL, SKEW};
 use super::error::TokenError;
 use super::model::{IssuedFilter, IssuedView};
 use super::store::{self, NewRevocation};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::infra::db::{DbError, PgConnection, transaction};
 use crate::kernel::{Caller, Page, TenantId};
@@ -104,9 +105,9 @@ impl Revocation {
 ///
 /// For a change in another database it is called twice. Before the change is committed, so that a
 /// crash leaves no token that says too much; and after it, for the tokens that were issued meanwhile.
-pub async fn take_back(
+pub(crate) async fn take_back(
     tx: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     of: (TenantId, Option<Uuid>),
 ) -> Result<(), TokenError> {
     Ok(store::revoke_until_now(tx, of, KEEP, &caller.to_string()).await?)
@@ -114,7 +115,10 @@ pub async fn take_back(
 
 /// Revokes everybody's access tokens and ends everybody's sessions up to this moment, in the caller's
 /// transaction: for whoever cannot know which were revoked already.
-pub async fn revoke_everything(tx: &mut PgConnection, caller: &Caller) -> Result<(), TokenError> {
+pub(in crate::features) async fn revoke_everything(
+    tx: &mut PgConnection,
+    caller: &Authorized<'_>,
+) -> Result<(), TokenError> {
     let row = Revocation::All(Before::Now).row(store::lock_cuts(tx).await?)?;
     Ok(store::insert_revocation(tx, row, KEEP, &caller.to_string()).await?)
 }
@@ -142,6 +146,7 @@ impl Tokens {
         caller: &Caller,
         what: Revocation,
     ) -> Result<Revoked, TokenError> {
+        let caller = &access::authorize(control, caller, &rights::TOKEN_REVOKE, About::Platform).await?;
         let mut tx = transaction(control).await?;
         store::forget_revocations(&mut tx).await?;
         let row = what.row(store::lock_cuts(&mut tx).await?)?;
@@ -163,9 +168,10 @@ impl Tokens {
     pub async fn plan_revocation(
         &self,
         control: &mut PgConnection,
-        _caller: &Caller,
+        caller: &Caller,
         what: Revocation,
     ) -> Result<Revoked, TokenError> {
+        access::authorize(control, caller, &rights::TOKEN_REVOKE, About::Platform).await?;
         let row = what.row(store::now(control).await?)?;
         let recorded = store::count_hit(control, row).await?;
         Ok(view(what, row, recorded))
@@ -175,10 +181,11 @@ impl Tokens {
     pub async fn issued(
         &self,
         control: &mut PgConnection,
-        _caller: &Caller,
+        caller: &Caller,
         filter: &IssuedFilter,
         page: Page,
     ) -> Result<Vec<IssuedView>, TokenError> {
+        access::authorize(control, caller, &rights::TOKEN_READ, About::Platform).await?;
         Ok(store::issued(control, filter, page).await?)
     }
 }

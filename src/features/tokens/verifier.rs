@@ -16,8 +16,10 @@ use super::error::TokenError;
 use super::issued::{issued_at, micros};
 use super::ring::KeyRing;
 use super::store::{self, RevocationRow};
+use crate::features::access::{self, About, rights};
 use crate::infra::crypto::jwt::Flaw;
 use crate::infra::db::{PgConnection, ServerAddress};
+use crate::kernel::Caller;
 use crate::kernel::TenantId;
 
 /// How often the control database is asked what has changed.
@@ -126,7 +128,12 @@ impl Verifier {
     ///
     /// # Errors
     /// When it cannot be read, or a key is not what was sealed.
-    pub async fn once(tokens: &Tokens, control: &mut PgConnection) -> Result<Self, TokenError> {
+    pub async fn once(
+        tokens: &Tokens,
+        control: &mut PgConnection,
+        caller: &Caller,
+    ) -> Result<Self, TokenError> {
+        access::authorize(control, caller, &rights::KEY_READ, About::Platform).await?;
         // However long it took: whatever was revoked before the command began is known.
         let mut known = read(tokens, control, None).await?;
         (known.time, known.as_of) = (known.time + known.as_of.elapsed(), Instant::now());
@@ -137,8 +144,13 @@ impl Verifier {
     ///
     /// # Errors
     /// When the first reading fails.
-    pub async fn start(tokens: &Tokens, control: &ServerAddress) -> Result<Self, TokenError> {
+    pub async fn start(
+        tokens: &Tokens,
+        control: &ServerAddress,
+        caller: &Caller,
+    ) -> Result<Self, TokenError> {
         let mut connection = control.connect("nexus:tokens").await?;
+        access::authorize(&mut connection, caller, &rights::KEY_READ, About::Platform).await?;
         let known = read(tokens, &mut connection, None).await?;
         let inner = Arc::new(Inner { tokens: tokens.clone(), known: RwLock::new(known) });
         let task = tokio::spawn(follow(Arc::downgrade(&inner), control.clone(), connection));
@@ -192,7 +204,7 @@ async fn read(
         Some(known) if known.keys_generation == generations.keys_generation => {
             (Arc::clone(&known.ring), known.keys_generation)
         }
-        _ => (Arc::new(tokens.ring(control).await?), generations.keys_generation),
+        _ => (Arc::new(tokens.read_ring(control).await?), generations.keys_generation),
     };
     let revocations = match before {
         Some(known) if known.revocations.read_to == generations.revocations_generation => {

@@ -10,11 +10,15 @@ use crate::support::world::World;
 
 /// The settings that commands in this world have.
 pub fn settings(world: &World) -> Settings {
+    Loaded::read(&sources(world)).unwrap().settings().unwrap()
+}
+
+/// What they are made from.
+pub fn sources(world: &World) -> Sources {
     let machine = world.machine();
     let flags = Flags { config: Some(machine.path("work/nexus.toml")), context: Some("t".to_owned()) };
     let home = Some(Home::new(&machine.path("nexus")));
-    let sources = Sources { flags, variables: std::collections::BTreeMap::new(), user_folder: None, home };
-    Loaded::read(&sources).unwrap().settings().unwrap()
+    Sources { flags, variables: std::collections::BTreeMap::new(), user_folder: None, home }
 }
 
 /// Who may do everything.

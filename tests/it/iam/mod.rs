@@ -7,7 +7,7 @@ mod graphs;
 mod handed;
 mod hints;
 mod imports;
-mod inside;
+pub mod inside;
 mod many;
 mod meaning;
 mod operators;

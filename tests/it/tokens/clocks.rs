@@ -3,8 +3,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-use nexus::features::iam;
-use nexus::features::tokens::{Before, For, IssueTime, NewToken, Revocation, Verifier};
+use nexus::features::tokens::{Before, IssueTime, NewToken, Revocation, Verifier};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::{Caller, ExposeSecret};
 use time::OffsetDateTime;
@@ -141,25 +140,22 @@ async fn what_is_issued_after_sixty_revocations_in_a_second_is_good_at_once_and_
     let company = tokio::task::block_in_place(Company::new);
     let (tokens, caller) = (company.tokens(), Caller::Machine("test".to_owned()));
     let (mut control, mut realm) = (company.control().await, company.realm().await);
-    let subject = {
-        let mut tx = realm.begin().await.unwrap();
-        iam::subject(&mut tx, ANN).await.unwrap().unwrap()
-    };
+    let subject = super::subject(&company, &mut realm, ANN).await;
     let mut earlier = Vec::new();
     for _ in 0..60 {
-        let as_of = IssueTime::read(&mut control).await.unwrap();
-        let whose = For { realm: &realm.name, subject: &subject, as_of };
+        realm.as_of = IssueTime::read(&mut control).await.unwrap();
+        let whose = (&mut realm, &subject);
         let minted = tokens.mint(&mut control, &caller, whose, &NewToken::default(), Algorithm::EdDsa).await;
         earlier.push(minted.unwrap());
         let all = Revocation::User(realm.name.id, subject.id, Before::Now);
         tokens.revoke(&mut control, &caller, all).await.unwrap();
     }
-    let as_of = IssueTime::read(&mut control).await.unwrap();
-    let whose = For { realm: &realm.name, subject: &subject, as_of };
+    realm.as_of = IssueTime::read(&mut control).await.unwrap();
+    let whose = (&mut realm, &subject);
     let minted =
         tokens.mint(&mut control, &caller, whose, &NewToken::default(), Algorithm::EdDsa).await.unwrap();
     assert!(minted.claims.iat <= now() && minted.claims.nbf <= now(), "{:?}", minted.claims);
-    let verifier = Verifier::once(&tokens, &mut control).await.unwrap();
+    let verifier = Verifier::once(&tokens, &mut control, &caller).await.unwrap();
     assert!(verifier.verify(minted.token.expose_secret(), "nexus").is_ok());
     for old in &earlier {
         assert!(verifier.verify(old.token.expose_secret(), "nexus").is_err(), "{:?}", old.claims);

@@ -333,9 +333,13 @@ fn no_forged_token_is_accepted_and_nobody_is_asked_about_one() {
     let mut tokens = company.tokens();
     tokens.development = true;
     let verifier = runtime.block_on(async {
-        nexus::features::tokens::Verifier::start(&tokens, &company.server(&company.world.control))
-            .await
-            .unwrap()
+        nexus::features::tokens::Verifier::start(
+            &tokens,
+            &company.server(&company.world.control),
+            &nexus::kernel::Caller::System,
+        )
+        .await
+        .unwrap()
     });
     assert!(verifier.verify(&forger.good(), "nexus").is_ok());
     let accepted: Vec<&str> = forged
@@ -374,9 +378,13 @@ fn no_flipped_bit_goes_unnoticed() {
     let token = company.mint(&[]).into_bytes();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let verifier = runtime.block_on(async {
-        nexus::features::tokens::Verifier::start(&company.tokens(), &company.server(&company.world.control))
-            .await
-            .unwrap()
+        nexus::features::tokens::Verifier::start(
+            &company.tokens(),
+            &company.server(&company.world.control),
+            &nexus::kernel::Caller::System,
+        )
+        .await
+        .unwrap()
     });
     for bit in 0..token.len() * 8 {
         let mut changed = token.clone();

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use nexus::features::iam;
-use nexus::features::tokens::{For, IssueTime, NewToken, Verifier};
+use nexus::features::tokens::{IssueTime, NewToken, Verifier};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::Caller;
 use serde_json::{Value, json};
@@ -104,7 +103,8 @@ fn a_key_that_is_put_back_after_its_end_is_refused() {
     // What was sealed still ends when it should.
     let listed = company.tokens();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let ring = runtime.block_on(async { listed.ring(&mut company.control().await).await.unwrap() });
+    let ring =
+        runtime.block_on(async { listed.ring(&mut company.control().await, &Caller::System).await.unwrap() });
     let ends = ring.key(&kid(&token)).unwrap().good_until.unwrap();
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
     assert!((3600..3700).contains(&(ends - now)), "{}", ends - now);
@@ -124,20 +124,17 @@ async fn rotations_under_load_refuse_no_token() {
     let (tokens, caller) = (company.tokens(), Caller::Machine("test".to_owned()));
     let address = company.server(&company.world.control);
     let mut realm = company.realm().await;
-    let subject = {
-        let mut tx = realm.begin().await.unwrap();
-        iam::subject(&mut tx, ANN).await.unwrap().unwrap()
-    };
+    let subject = super::subject(&company, &mut realm, ANN).await;
     let mut control = company.control().await;
-    let mint = async |control: &mut _| {
-        let as_of = IssueTime::read(control).await.unwrap();
-        let who = For { realm: &realm.name, subject: &subject, as_of };
+    let mut mint = async |control: &mut _| {
+        realm.as_of = IssueTime::read(control).await.unwrap();
+        let who = (&mut realm, &subject);
         let minted =
             tokens.mint(control, &caller, who, &NewToken::default(), Algorithm::EdDsa).await.unwrap();
         nexus::kernel::ExposeSecret::expose_secret(&minted.token).to_owned()
     };
     let mut all = vec![mint(&mut control).await];
-    let verifier = Verifier::start(&tokens, &address).await.unwrap();
+    let verifier = Verifier::start(&tokens, &address, &Caller::System).await.unwrap();
     let rotating = {
         let (tokens, caller, mut control) = (tokens.clone(), caller.clone(), company.control().await);
         tokio::spawn(async move {

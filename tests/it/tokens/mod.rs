@@ -19,10 +19,12 @@ use std::process::Output;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nexus::features::iam::Subject;
 use nexus::features::secrets::Secrets;
 use nexus::features::tokens::{IssueTime, Realm, RealmName, Tokens};
 use nexus::infra::crypto::LocalMasterKey;
 use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls};
+use nexus::kernel::Caller;
 use serde_json::Value;
 
 use crate::support::world::World;
@@ -140,6 +142,12 @@ impl Company {
         let as_of = IssueTime::read(&mut self.control().await).await.unwrap();
         Realm { name, session, owner: Some(owner.to_owned()), as_of }
     }
+}
+
+/// A user of a realm as tokens name it.
+pub async fn subject(company: &Company, realm: &mut Realm, email: &str) -> Subject {
+    let (tokens, mut control) = (company.tokens(), company.control().await);
+    tokens.subject(&mut control, &Caller::System, realm, &email.parse().unwrap()).await.unwrap()
 }
 
 /// What a token's payload says.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nexus::features::iam::{self, Subject};
+use nexus::features::iam::Subject;
 use nexus::features::tokens::{Exchanged, Realm, Terms, TokenError};
 use nexus::kernel::{Caller, ExposeSecret, SecretString};
 
@@ -11,21 +11,23 @@ use super::{ANN, BOB, Company};
 /// Long enough for a lost answer to count as lost.
 const PATIENCE: Duration = Duration::from_millis(1100);
 
-async fn ann(realm: &mut Realm) -> Subject {
-    let mut tx = realm.begin().await.unwrap();
-    iam::subject(&mut tx, ANN).await.unwrap().unwrap()
+async fn ann(company: &Company, realm: &mut Realm) -> Subject {
+    super::subject(company, realm, ANN).await
 }
 
 async fn begin(company: &Company) -> SecretString {
     let mut realm = company.realm().await;
-    let subject = ann(&mut realm).await;
+    let subject = ann(company, &mut realm).await;
     let caller = Caller::Machine("test".to_owned());
-    company.tokens().begin_session(&mut realm, &caller, &subject, ("app", &Terms::default())).await.unwrap()
+    let (tokens, mut control) = (company.tokens(), company.control().await);
+    let begun =
+        tokens.begin_session(&mut control, &caller, (&mut realm, &subject), ("app", &Terms::default()));
+    begun.await.unwrap()
 }
 
 async fn exchange(company: &Company, token: &SecretString) -> Result<Exchanged, TokenError> {
     let (mut control, mut realm) = (company.control().await, company.realm().await);
-    company.tokens().exchange(&mut control, &mut realm, token).await
+    company.tokens().exchange(&mut control, &mut realm, token, false).await
 }
 
 fn ended(company: &Company) -> Vec<String> {
@@ -54,7 +56,7 @@ async fn of_fifty_uses_at_once_one_succeeds_and_the_session_lives() {
             let (tokens, token, barrier) = (company.tokens(), token.clone(), barrier.clone());
             tokio::spawn(async move {
                 barrier.wait().await;
-                tokens.exchange(&mut control, &mut realm, &token).await
+                tokens.exchange(&mut control, &mut realm, &token, false).await
             })
         })
         .collect();
@@ -156,7 +158,7 @@ async fn only_hashes_are_kept_and_a_token_is_of_its_realm() {
         as_of: company.realm().await.as_of,
     };
     let mut control = company.control().await;
-    let elsewhere = company.tokens().exchange(&mut control, &mut platform, &successor).await;
+    let elsewhere = company.tokens().exchange(&mut control, &mut platform, &successor, false).await;
     assert!(matches!(elsewhere, Err(TokenError::RefreshInvalid)));
     for wrong in ["", "nxr_", "rubbish", &successor.expose_secret().replace("nxr_", "nxk_")] {
         assert!(matches!(

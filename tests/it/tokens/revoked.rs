@@ -23,8 +23,8 @@ async fn what_is_revoked_is_refused_everywhere_within_two_seconds() {
     let run = |args: &[&str]| tokio::task::block_in_place(|| company.world.ok(args));
     let (ann, bob, again) = (mint(ANN), mint(BOB), mint(ANN));
     let address = company.server(&company.world.control);
-    let one = Verifier::start(&company.tokens(), &address).await.unwrap();
-    let two = Verifier::start(&company.tokens(), &address).await.unwrap();
+    let one = Verifier::start(&company.tokens(), &address, &nexus::kernel::Caller::System).await.unwrap();
+    let two = Verifier::start(&company.tokens(), &address, &nexus::kernel::Caller::System).await.unwrap();
     for token in [&ann, &bob, &again] {
         assert!(one.verify(token, "nexus").is_ok() && two.verify(token, "nexus").is_ok());
     }
@@ -50,7 +50,7 @@ async fn what_is_revoked_is_refused_everywhere_within_two_seconds() {
     run(&["token", "revoke", "--before", "0s", "--yes"]);
     within(&newest).await;
     // A restart forgets nothing.
-    let three = Verifier::start(&company.tokens(), &address).await.unwrap();
+    let three = Verifier::start(&company.tokens(), &address, &nexus::kernel::Caller::System).await.unwrap();
     for token in [&ann, &bob, &again, &newer, &newest] {
         assert!(three.verify(token, "nexus").is_err());
     }
@@ -61,7 +61,8 @@ async fn who_cannot_learn_what_is_revoked_accepts_nothing_and_recovers() {
     let company = tokio::task::block_in_place(Company::new);
     let token = tokio::task::block_in_place(|| company.mint(&[]));
     let address = company.server(&company.world.control);
-    let verifier = Verifier::start(&company.tokens(), &address).await.unwrap();
+    let verifier =
+        Verifier::start(&company.tokens(), &address, &nexus::kernel::Caller::System).await.unwrap();
     assert!(verifier.verify(&token, "nexus").is_ok());
     let control = company.world.control.clone();
     let cut = |allow: bool| {

@@ -1,12 +1,12 @@
 //! Which tenants are asked, and what with: what the verbs have in common that ask the whole fleet.
 
 use super::error::FleetError;
+use crate::features::access::Authorized;
 use crate::features::installation::Installation;
 use crate::features::placement::{Placement, hold_sessions};
 use crate::features::secrets::Secrets;
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantRef, TenantSort, TenantState};
 use crate::infra::db::{PgConnection, Slots};
-use crate::kernel::Caller;
 
 /// What the fleet is reached with.
 #[derive(Clone, Copy)]
@@ -37,13 +37,13 @@ impl Wanted {
     pub(super) async fn tenants(
         &self,
         control: &mut PgConnection,
-        caller: &Caller,
+        caller: &Authorized<'_>,
     ) -> Result<Vec<Tenant>, FleetError> {
         let mut rows: Vec<Tenant> = Vec::new();
         match self {
             Self::Named(names) => {
                 for name in names {
-                    let tenant = tenants::get(control, caller, name).await?;
+                    let tenant = tenants::read(control, caller, name).await?;
                     if rows.iter().all(|other| other.id != tenant.id) {
                         rows.push(tenant);
                     }
@@ -59,7 +59,7 @@ impl Wanted {
                 let selector = Selector::all_of([selector.clone(), Selector::states(&there)]);
                 let filter = TenantFilter { selector, search: None };
                 let order = (TenantSort::Slug, false);
-                tenants::each(control, caller, &filter, order, &mut take)
+                tenants::read_each(control, caller, &filter, order, &mut take)
                     .await
                     .map_err(FleetError::Reading)?;
             }
@@ -76,7 +76,7 @@ pub(super) async fn sessions(
     cluster: &str,
     jobs: usize,
 ) -> Result<(Option<Slots>, usize), FleetError> {
-    let budget = reach.placement.show_cluster(control, cluster).await?.connections;
+    let budget = reach.placement.find_cluster(control, cluster).await?.connections;
     let slots = hold_sessions(control, (cluster, budget), (2, jobs.max(1) + 1)).await?;
     let jobs = slots.as_ref().map_or(jobs, |slots| slots.count() - 1).max(1);
     Ok((slots, jobs))

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::runner::Runner;
 use super::{Fleet, Outcome, Watch, Written, write};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::model::{Plan, Settings};
 use crate::features::fleet::plan::refuse_outside;
@@ -37,6 +38,7 @@ impl Fleet {
         id: RunId,
         settings: Settings,
     ) -> Result<WayBack, FleetError> {
+        access::authorize(control, caller, &rights::RUN_ROLLBACK, About::Platform).await?;
         let run = runs::store::run(control, id).await?.ok_or(FleetError::NoRun { id })?;
         if run.state == RunState::Running {
             return Err(FleetError::Busy { id, other: false });
@@ -51,10 +53,10 @@ impl Fleet {
         if let Some((back, _)) = begun {
             not_overtaken(control, id, back).await?;
         }
-        let mut tenants = RunView::tenants_of(control, caller, id).await?;
+        let mut tenants = RunView::read_tenants(control, id).await?;
         tenants.retain(|tenant| !tenant.applied.0.is_empty());
         if let Some((back, _)) = begun {
-            let there = RunView::tenants_of(control, caller, RunId::from(back)).await?;
+            let there = RunView::read_tenants(control, RunId::from(back)).await?;
             let is_done = |id| there.iter().any(|it| it.id == id && it.state == TenantState::Done);
             tenants.retain(|tenant| !is_done(tenant.id));
         }
@@ -92,7 +94,7 @@ impl Fleet {
     async fn roll_on(
         &self,
         control: &mut PgConnection,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         back: RunId,
         watch: Watch<'_>,
     ) -> Result<Outcome, FleetError> {
@@ -116,6 +118,7 @@ impl Fleet {
         settings: Settings,
         watch: Watch<'_>,
     ) -> Result<Outcome, FleetError> {
+        let caller = &access::authorize(control, caller, &rights::RUN_ROLLBACK, About::Platform).await?;
         if let Some((back, state)) = runs::store::taken_back_by(control, id).await?
             && state != RunState::Done
         {

@@ -23,6 +23,7 @@ use super::error::FleetError;
 use super::model::{Plan, Request, Selection, Versions};
 use super::plan::{self, PlanFile, Planned};
 use super::runs::{self, NewTenant, Run, RunKind, RunState, RunView};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::installation::Installation;
 use crate::features::placement::Placement;
@@ -66,6 +67,7 @@ impl Fleet {
         caller: &Caller,
         request: &Request,
     ) -> Result<Planned, FleetError> {
+        let caller = &access::authorize(control, caller, &rights::MIGRATION_READ, About::Platform).await?;
         plan::make(control, caller, request).await
     }
 
@@ -84,6 +86,7 @@ impl Fleet {
         approved: Option<&PlanFile>,
         watch: Watch<'_>,
     ) -> Result<Outcome, FleetError> {
+        let caller = &access::authorize(control, caller, &rights::RUN_CREATE, About::Platform).await?;
         let until = Instant::now() + request.lock_wait;
         loop {
             let under_way = runs::store::under_way(control).await?;
@@ -129,7 +132,7 @@ impl Fleet {
     async fn is_the_same(
         &self,
         control: &mut PgConnection,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         request: &Request,
         approved: Option<&PlanFile>,
         run: &Run,
@@ -155,6 +158,7 @@ impl Fleet {
         id: RunId,
         watch: Watch<'_>,
     ) -> Result<Outcome, FleetError> {
+        let caller = &access::authorize(control, caller, &rights::RUN_RESUME, About::Platform).await?;
         let run = runs::store::run(control, id).await?.ok_or(FleetError::NoRun { id })?;
         match run.state {
             RunState::Done => return Ok(Outcome::NothingToDo),
@@ -192,6 +196,7 @@ impl Fleet {
         caller: &Caller,
         id: RunId,
     ) -> Result<RunView, FleetError> {
+        let caller = &access::authorize(control, caller, &rights::RUN_CANCEL, About::Platform).await?;
         let run = runs::store::run(control, id).await?.ok_or(FleetError::NoRun { id })?;
         if !matches!(run.state, RunState::Running | RunState::Stopped) {
             return Err(FleetError::Over { id, state: run.state.as_str(), verb: "cancelled" });
@@ -207,14 +212,14 @@ impl Fleet {
         if run.state == RunState::Running && self.bury(control, id).await? == 0 {
             runs::store::finish(control, id, RunState::Cancelled, Some("a person cancelled it")).await?;
         }
-        RunView::show(control, caller, id).await
+        RunView::read(control, id).await
     }
 
     /// Writes the intent: the run, its tenants, its files as they are, and who is at work on it.
     async fn create(
         &self,
         control: &mut PgConnection,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         planned: &Planned,
     ) -> Result<(Run, Enlisted), FleetError> {
         let tenants = planned.tenants.iter().map(|it| NewTenant {
@@ -279,7 +284,7 @@ impl Fleet {
     async fn join(
         &self,
         control: &mut PgConnection,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         run: &Run,
     ) -> Result<Enlisted, FleetError> {
         let enlisted = Runner::enlist(self).await?;
@@ -302,7 +307,7 @@ impl Fleet {
         let runner = Runner::begin(self, control, run, enlisted, watch).await?;
         Box::pin(runner.work()).await?;
         drop(runner);
-        Ok(Outcome::Ran(Box::new(RunView::show(control, &Caller::System, id).await?)))
+        Ok(Outcome::Ran(Box::new(RunView::read(control, id).await?)))
     }
 }
 
@@ -316,7 +321,7 @@ struct Written<'a> {
 
 async fn write(
     tx: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     id: RunId,
     it: &Written<'_>,
     runner: crate::kernel::ids::RunnerId,
@@ -329,6 +334,10 @@ async fn write(
     audit::record(tx, entry(caller, action, detail)).await
 }
 
-fn entry<'a>(caller: &'a Caller, action: &'static str, detail: serde_json::Value) -> audit::Entry<'a> {
+fn entry<'a>(
+    caller: &'a Authorized<'a>,
+    action: &'static str,
+    detail: serde_json::Value,
+) -> audit::Entry<'a> {
     audit::Entry { caller, action, tenant: None, operation: None, detail }
 }

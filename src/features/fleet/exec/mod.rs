@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::asking::{Reach, left_out, sessions};
 use super::error::FleetError;
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::Cluster;
 use crate::features::tenants::{Tenant, TenantState};
@@ -69,6 +70,7 @@ pub async fn plan_exec(
     caller: &Caller,
     request: &ExecRequest,
 ) -> Result<ExecPlan, FleetError> {
+    let caller = &access::authorize(control, caller, &rights::EXEC_CREATE, About::Platform).await?;
     let mut plan = ExecPlan { tenants: Vec::new(), left_out: Vec::new() };
     for tenant in request.wanted.tenants(control, caller).await? {
         match left_out(tenant.state) {
@@ -95,6 +97,7 @@ pub async fn exec(
     (progress, stop): (&dyn Progress, &CancellationToken),
     take: Take<'_>,
 ) -> Result<Executed, FleetError> {
+    let caller = &access::authorize(control, caller, &rights::EXEC_CREATE, About::Platform).await?;
     record(control, caller, request, plan).await?;
     for line in &plan.left_out {
         take(line).map_err(FleetError::Reading)?;
@@ -167,7 +170,7 @@ impl Executed {
 /// The text may hold what is nobody's business: its hash tells whether it was this one.
 async fn record(
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     request: &ExecRequest,
     plan: &ExecPlan,
 ) -> Result<(), FleetError> {

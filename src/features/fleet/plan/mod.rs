@@ -12,10 +12,11 @@ use sha2::{Digest, Sha256};
 use super::error::FleetError;
 use super::model::{Only, Plan, PlannedFile, PlannedSet, Request, Selection, Versions};
 use super::runs;
+use crate::features::access::Authorized;
 use crate::features::migrations::{self, BUILT_IN, File, Misnamed, Set, differs_in_line_ends, lint};
 use crate::features::tenants::{self, Selector, TenantState};
 use crate::infra::db::{PgConnection, has_statement, statements};
-use crate::kernel::{Caller, Event, Progress, TenantId};
+use crate::kernel::{Event, Progress, TenantId};
 
 pub use saved::PlanFile;
 
@@ -80,7 +81,7 @@ impl Planned {
 /// [`FleetError::NoVersion`]; when a name is nobody's, or a set's folder cannot be read.
 pub(super) async fn make(
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     request: &Request,
 ) -> Result<Planned, FleetError> {
     let sets = wanted_sets(control, request).await?;
@@ -89,7 +90,7 @@ pub(super) async fn make(
     let ids = chosen(control, caller, &request.selection).await?;
     for slug in request.waves.named() {
         let name = slug.parse().map_err(|_| FleetError::NoSuchName { name: slug.to_owned() })?;
-        tenants::get(control, caller, &name).await?;
+        tenants::read(control, caller, &name).await?;
     }
     let failed = request.only.map(|only| only == Only::Failed);
     let (mut planned, left_out) = lacking(control, &ids, &wanted, &sets, failed).await?;
@@ -114,7 +115,7 @@ pub(super) async fn make(
 
 /// All tenants that lack something of what a plan leads to, whoever they are.
 pub(super) async fn late(control: &mut PgConnection, plan: &Plan) -> Result<Vec<PlannedTenant>, FleetError> {
-    let ids = chosen(control, &Caller::System, &Selection::All).await?;
+    let ids = chosen(control, &Authorized::nexus(), &Selection::All).await?;
     Ok(lacking(control, &ids, &plan.sets, &[], None).await?.0)
 }
 
@@ -288,7 +289,7 @@ fn refuse_unsendable(set: &str, file: &File) -> Result<(), FleetError> {
 
 async fn chosen(
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     selection: &Selection,
 ) -> Result<Vec<TenantId>, FleetError> {
     let selector = match selection {
@@ -306,12 +307,12 @@ async fn chosen(
         Selection::Names(names) => {
             let mut ids = Vec::new();
             for name in names {
-                ids.push(tenants::get(control, caller, name).await?.id);
+                ids.push(tenants::read(control, caller, name).await?.id);
             }
             return Ok(ids);
         }
     };
-    let found = tenants::select(control, caller, &selector).await?;
+    let found = tenants::read_selected(control, caller, &selector).await?;
     Ok(found.into_iter().map(|(id, _)| id).collect())
 }
 

@@ -13,6 +13,7 @@ use super::model::{Request, Selection, Settings};
 use super::plan::{self, Planned, PlannedTenant};
 use super::scratch::Workshop;
 use super::wave::Waves;
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::migrations::Set;
 use crate::features::tenants::{Selector, Tenant};
@@ -47,6 +48,7 @@ pub async fn rehearse(
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<Rehearsal, FleetError> {
+    let caller = &access::authorize(control, caller, &rights::MIGRATION_REHEARSE, About::Platform).await?;
     let planned = Box::pin(plan::make(control, caller, &meant(request))).await?;
     planned.tell(progress);
     let Planned { tenants: behind, sets, .. } = planned;
@@ -128,7 +130,11 @@ fn coming(sets: &[Set], tenant: &PlannedTenant, late: &Versions) -> Vec<(String,
 }
 
 /// That a customer's data was copied is written down before it is.
-async fn record(control: &mut PgConnection, caller: &Caller, it: &Picked<'_>) -> Result<(), FleetError> {
+async fn record(
+    control: &mut PgConnection,
+    caller: &Authorized<'_>,
+    it: &Picked<'_>,
+) -> Result<(), FleetError> {
     let detail = json!({ "slug": it.tenant.slug, "why": it.why, "bytes": it.bytes });
     let tenant = Some(it.tenant.id);
     let entry = audit::Entry { caller, action: "tenant.rehearse", tenant, operation: None, detail };

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::error::FleetError;
 use super::model::{Plan, Versions};
+use crate::features::access::{self, About, rights};
 use crate::infra::db::{PgConnection, stored_as_text};
 use crate::kernel::ids::RunId;
 use crate::kernel::{Caller, Hint, Page, TenantId};
@@ -213,10 +214,11 @@ impl RunView {
     /// One page of runs, the newest first.
     pub async fn list(
         control: &mut PgConnection,
-        _caller: &Caller,
+        caller: &Caller,
         filter: &RunFilter,
         page: Page,
     ) -> Result<Vec<Self>, FleetError> {
+        access::authorize(control, caller, &rights::RUN_READ, About::Platform).await?;
         Ok(store::views(control, None, filter, page).await?)
     }
 
@@ -224,7 +226,12 @@ impl RunView {
     ///
     /// # Errors
     /// [`FleetError::NoRun`].
-    pub async fn show(control: &mut PgConnection, _caller: &Caller, id: RunId) -> Result<Self, FleetError> {
+    pub async fn show(control: &mut PgConnection, caller: &Caller, id: RunId) -> Result<Self, FleetError> {
+        access::authorize(control, caller, &rights::RUN_READ, About::Platform).await?;
+        Self::read(control, id).await
+    }
+
+    pub(super) async fn read(control: &mut PgConnection, id: RunId) -> Result<Self, FleetError> {
         let found =
             store::views(control, Some(id), &RunFilter::default(), Page { page: 1, limit: 1 }).await?;
         found.into_iter().next().ok_or(FleetError::NoRun { id })
@@ -233,7 +240,15 @@ impl RunView {
     /// Its tenants, by wave and slug.
     pub async fn tenants_of(
         control: &mut PgConnection,
-        _caller: &Caller,
+        caller: &Caller,
+        id: RunId,
+    ) -> Result<Vec<RunTenantView>, FleetError> {
+        access::authorize(control, caller, &rights::RUN_READ, About::Platform).await?;
+        Self::read_tenants(control, id).await
+    }
+
+    pub(super) async fn read_tenants(
+        control: &mut PgConnection,
         id: RunId,
     ) -> Result<Vec<RunTenantView>, FleetError> {
         Ok(store::tenant_views(control, id).await?)

@@ -6,11 +6,12 @@ use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use super::{NewTenant, Run, RunFilter, RunKind, RunState, RunTenantView, RunView};
+use crate::features::access::Authorized;
 use crate::features::fleet::model::Plan;
 use crate::features::migrations::{File, Set};
 use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::Page;
 use crate::kernel::ids::{RunId, RunnerId};
-use crate::kernel::{Caller, Page};
 
 /// The index that lets one run be under way at a time.
 pub(in super::super) const ONE_AT_A_TIME: &str = "runs_one_at_a_time";
@@ -23,7 +24,7 @@ pub(in super::super) async fn insert(
     control: &mut PgConnection,
     id: RunId,
     (kind, takes_back): (RunKind, Option<RunId>),
-    caller: &Caller,
+    caller: &Authorized<'_>,
     plan: &Plan,
 ) -> Result<(), DbError> {
     sqlx::query(

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::asking::{self, Wanted};
 use super::error::FleetError;
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::migrations::{self, Set, Sources};
 use crate::features::tenants::{self, Selector, TenantState};
 use crate::infra::db::PgConnection;
@@ -120,6 +121,7 @@ pub async fn status(
     caller: &Caller,
     (wanted, sources): (&Wanted, &Sources),
 ) -> Result<StatusReport, FleetError> {
+    let caller = &access::authorize(control, caller, &rights::MIGRATION_READ, About::Platform).await?;
     let (sets, kept) = migrations::sets_or_kept(control, sources).await?;
     let ids = ids(control, caller, wanted).await?;
     let known = Known {
@@ -149,7 +151,7 @@ pub async fn status(
 
 async fn ids(
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     wanted: &Wanted,
 ) -> Result<Vec<TenantId>, FleetError> {
     let selector = match wanted {
@@ -161,7 +163,7 @@ async fn ids(
     };
     let there: Vec<_> = TenantState::ALL.into_iter().filter(|it| *it != TenantState::Deleted).collect();
     let selector = Selector::all_of([selector, Selector::states(&there)]);
-    let found = tenants::select(control, caller, &selector).await?;
+    let found = tenants::read_selected(control, caller, &selector).await?;
     Ok(found.into_iter().map(|(id, _)| id).collect())
 }
 

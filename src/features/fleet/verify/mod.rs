@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::asking::{Reach, left_out};
 use super::error::FleetError;
+use crate::features::access::{self, About, rights};
 use crate::features::migrations;
 use crate::features::tenants::{self, Tenant, TenantState};
 use crate::infra::db::PgConnection;
@@ -43,6 +44,7 @@ pub async fn verify(
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<Verified, FleetError> {
+    let caller = &access::authorize(control, caller, &rights::MIGRATION_VERIFY, About::Platform).await?;
     let sets = migrations::sets(control, &request.sources, &[]).await?;
     for file in sets.iter().flat_map(|set| &set.misnamed).filter(|it| it.flaw.looks_meant()) {
         progress.event(Event::Note(file.to_string()));

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::super::condition::Condition;
 use super::super::error::IamError;
-use super::super::grants::Grant;
 use super::super::model::Name;
-use super::super::permission::Permission;
+use crate::features::access::Condition;
+use crate::features::access::Grant;
+use crate::features::access::Permission;
 use crate::kernel::{Email, brief, text};
 
 /// Permissions, roles, groups and grants as they should be.

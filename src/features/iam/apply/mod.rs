@@ -14,10 +14,11 @@ use serde::Serialize;
 use serde_json::Map;
 
 use super::error::IamError;
-use super::grants::Grant;
 use super::model::{Name, UserFilter, UserRef, UserSort};
 use super::realm::{Realm, Work};
-use super::{access, groups, permissions, roles, users};
+use super::{groups, permissions, roles, users};
+use crate::features::access;
+use crate::features::access::Grant;
 use crate::kernel::text::counted;
 use crate::kernel::{Caller, Email, Page};
 

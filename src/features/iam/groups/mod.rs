@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::access::grants_of_group;
 use super::error::IamError;
 use super::model::{Changed, Group, Name, Outcome};
 use super::realm::{Realm, Work};
+use crate::features::access::grants_of_group;
 use crate::kernel::{Caller, suggest};
 
 /// How deep groups nest at most.

@@ -6,8 +6,8 @@ use serde_json::{Map, json};
 
 use super::error::IamError;
 use super::model::{Changed, Outcome, PermissionView};
-use super::permission::Permission;
 use super::realm::{Realm, Work};
+use crate::features::access::Permission;
 use crate::kernel::{Caller, suggest};
 
 /// The registered permissions, by name.

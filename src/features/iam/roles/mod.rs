@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::access::grants_of_role;
-use super::condition::Condition;
 use super::error::IamError;
-use super::grants::Grant;
 use super::model::{Changed, Name, Outcome, Role, RoleDetail};
-use super::permission::Permission;
 use super::permissions;
 use super::realm::{Realm, Work};
+use crate::features::access::Condition;
+use crate::features::access::Grant;
+use crate::features::access::Permission;
+use crate::features::access::grants_of_role;
 use crate::kernel::{Caller, suggest};
 
 /// The roles, by name.

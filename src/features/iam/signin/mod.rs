@@ -11,10 +11,8 @@ pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
 pub use passwords::{
     Issued, Purpose, hash_first, hash_for, issue_token, issue_token_for, redeem, set_password,
 };
-pub use sessions::{
-    LockedSession, NewSession, Session, begin_session, close_session, end_session, end_sessions,
-    lock_session, sessions, use_session,
-};
+pub use sessions::{LockedSession, NewSession, Session, end_session, end_sessions, sessions};
+pub(in crate::features) use sessions::{begin_session, close_session, lock_session, use_session};
 
 pub(super) use factor::forget_factor;
 

@@ -69,7 +69,10 @@ pub struct NewSession<'a> {
 
 /// Begins a session, in the caller's transaction in the realm; none where the user is not active at
 /// this moment. Forgets those that ended a month ago.
-pub async fn begin_session(realm: &mut PgConnection, new: NewSession<'_>) -> Result<Option<Uuid>, DbError> {
+pub(in crate::features) async fn begin_session(
+    realm: &mut PgConnection,
+    new: NewSession<'_>,
+) -> Result<Option<Uuid>, DbError> {
     let id = Uuid::now_v7();
     store::forget_sessions(realm).await?;
     let begun = store::insert_session(realm, id, &new, DAYS).await?;
@@ -77,17 +80,24 @@ pub async fn begin_session(realm: &mut PgConnection, new: NewSession<'_>) -> Res
 }
 
 /// Takes up a session: who does the same waits until the transaction ends.
-pub async fn lock_session(realm: &mut PgConnection, id: Uuid) -> Result<Option<LockedSession>, DbError> {
+pub(in crate::features) async fn lock_session(
+    realm: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<LockedSession>, DbError> {
     store::lock_session(realm, id).await
 }
 
 /// Notes that a session is in use.
-pub async fn use_session(realm: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
+pub(in crate::features) async fn use_session(realm: &mut PgConnection, id: Uuid) -> Result<(), DbError> {
     store::use_session(realm, id).await
 }
 
 /// Ends a session that misuse or its own client ended.
-pub async fn close_session(realm: &mut PgConnection, id: Uuid, why: &str) -> Result<(), DbError> {
+pub(in crate::features) async fn close_session(
+    realm: &mut PgConnection,
+    id: Uuid,
+    why: &str,
+) -> Result<(), DbError> {
     store::end_session(realm, id, Some(why)).await?;
     Ok(())
 }

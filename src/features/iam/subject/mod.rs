@@ -5,8 +5,8 @@ mod store;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::permission::Permission;
 use super::users::store::emails_like;
+use crate::features::access::Permission;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::suggest;
 
@@ -48,22 +48,34 @@ pub fn includes(held: &str, wanted: &str) -> bool {
 }
 
 /// The user of an e-mail address, compared without case.
-pub async fn subject(realm: &mut PgConnection, email: &str) -> Result<Option<Subject>, DbError> {
+pub(in crate::features) async fn subject(
+    realm: &mut PgConnection,
+    email: &str,
+) -> Result<Option<Subject>, DbError> {
     store::by_email(realm, email).await
 }
 
 /// The user of an id.
-pub async fn subject_by_id(realm: &mut PgConnection, id: Uuid) -> Result<Option<Subject>, DbError> {
+pub(in crate::features) async fn subject_by_id(
+    realm: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<Subject>, DbError> {
     store::by_id(realm, id).await
 }
 
 /// The first users of a realm that may sign in, by e-mail address.
-pub async fn active_subjects(realm: &mut PgConnection, limit: i64) -> Result<Vec<Subject>, DbError> {
+pub(in crate::features) async fn active_subjects(
+    realm: &mut PgConnection,
+    limit: i64,
+) -> Result<Vec<Subject>, DbError> {
     store::active(realm, limit).await
 }
 
 /// The e-mail address of a user of the realm that comes nearest to one that is not there.
-pub async fn nearest_email(realm: &mut PgConnection, email: &str) -> Result<Option<String>, DbError> {
+pub(in crate::features) async fn nearest_email(
+    realm: &mut PgConnection,
+    email: &str,
+) -> Result<Option<String>, DbError> {
     let near = emails_like(realm, email).await?;
     Ok(suggest::nearest_email(email, near.iter().map(String::as_str)).map(str::to_owned))
 }

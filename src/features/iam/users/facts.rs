@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::access;
 use super::super::error::IamError;
-use super::super::grants::Grant;
 use super::super::model::User;
 use super::super::realm::Work;
+use crate::features::access;
+use crate::features::access::Grant;
 
 /// Requires that the caller may change these facts of a user. Where a condition looks at one, the
 /// caller must hold without a condition what it guards: for their own facts in every role of the

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::super::access::{grants_of_user, roles_with};
 use super::super::error::IamError;
-use super::super::grants::{Decision, DecisionView};
 use super::super::model::{User, UserFilter, UserRef, UserSort};
-use super::super::permission::Permission;
 use super::super::realm::Realm;
 use super::super::{groups, permissions, roles};
 use super::store;
+use crate::features::access::Permission;
+use crate::features::access::{Decision, DecisionView};
+use crate::features::access::{grants_of_user, roles_with};
 use crate::kernel::{Caller, Page, Pagination};
 
 /// One page of users, and where it stands among all.

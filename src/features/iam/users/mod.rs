@@ -19,7 +19,7 @@ use super::error::IamError;
 use super::model::{User, UserRef};
 use super::realm::Work;
 use super::subject::nearest_email;
-use crate::features::iam::access::grants_of_user;
+use crate::features::access::grants_of_user;
 use crate::kernel::text::{self, TextError};
 
 /// The most bytes of a profile, as JSON.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::super::error::InspectionError;
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::provisioning::Provisioning;
 use crate::features::secrets::SecretsError;
@@ -131,7 +132,7 @@ impl Proof {
 async fn signer(
     on: &Provisioning,
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
 ) -> Result<Signer, InspectionError> {
     match on.secrets.get(control, TenantId::PLATFORM, SIGNING_KEY).await {
         Ok(sealed) => return Ok(Signer::open(&sealed)?),
@@ -157,6 +158,7 @@ pub async fn public_key(
     control: &mut PgConnection,
     caller: &Caller,
 ) -> Result<(String, String), InspectionError> {
+    let caller = &access::authorize(control, caller, &rights::DOCTOR_PROVE, About::Platform).await?;
     let public = signer(on, control, caller).await?.public();
     Ok((public.to_pem(), public.fingerprint()))
 }
@@ -171,6 +173,7 @@ pub async fn sign(
     caller: &Caller,
     proof: &Proof,
 ) -> Result<SignedProof, InspectionError> {
+    let caller = &access::authorize(control, caller, &rights::DOCTOR_PROVE, About::Platform).await?;
     let signer = signer(on, control, caller).await?;
     let proof = serde_json::to_value(proof).map_err(|error| InspectionError::NoProof(error.to_string()))?;
     Ok(SignedProof {

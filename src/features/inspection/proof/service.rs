@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::error::InspectionError;
 use super::attempts::{Seat, Silence, Tally, Trier};
 use super::report::{Breach, Party, Proof};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::{hold_sessions, known_templates};
 use crate::features::provisioning::Provisioning;
@@ -34,6 +35,7 @@ pub async fn prove(
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<Proof, InspectionError> {
+    let caller = &access::authorize(control, caller, &rights::DOCTOR_PROVE, About::Platform).await?;
     let began_at = OffsetDateTime::now_utc();
     let all = seats(on, control, caller).await?;
     let wanted: HashSet<TenantId> = chosen.iter().copied().collect();
@@ -46,8 +48,7 @@ pub async fn prove(
     let (slots, jobs) = sessions(on, control, &all, jobs.max(1)).await?;
     progress.event(Event::Total(triers.len() as u64));
 
-    let (mut tally, silence) = (Tally::default(), Silence::new(stop));
-    let silence = &silence;
+    let (mut tally, silence) = (Tally::default(), &Silence::new(stop));
     if triers.is_empty() {
         tally.unclear.extend(chosen.iter().map(not_tried));
     }
@@ -120,7 +121,7 @@ fn party(tenant: &Tenant) -> Party {
 async fn seats(
     on: &Provisioning,
     control: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
 ) -> Result<Vec<Seat>, InspectionError> {
     let filter = TenantFilter { selector: Selector::state(TenantState::Active), search: None };
     let mut rows = Vec::new();
@@ -131,7 +132,7 @@ async fn seats(
         }
         Ok(())
     };
-    tenants::each(control, caller, &filter, (TenantSort::Slug, false), &mut take)
+    tenants::read_each(control, caller, &filter, (TenantSort::Slug, false), &mut take)
         .await
         .map_err(InspectionError::Reading)?;
     let mut seats = Vec::with_capacity(rows.len());
@@ -154,7 +155,7 @@ async fn sessions(
     let names: BTreeSet<&str> = all.iter().map(|seat| seat.cluster.name.as_str()).collect();
     let mut held = Vec::new();
     for name in names {
-        let budget = on.placement.show_cluster(control, name).await?.connections;
+        let budget = on.placement.find_cluster(control, name).await?.connections;
         if let Some(slots) = hold_sessions(control, (name, budget), (1, jobs)).await? {
             jobs = jobs.min(slots.count());
             held.push(slots);

@@ -11,7 +11,9 @@ use super::super::registry::{built_in_files, found, operators, ordered};
 use super::super::sources::Sources;
 use super::super::store::{self, SetRow};
 use super::{Finding, Subject};
+use crate::features::access::{self, About, rights};
 use crate::infra::db::PgConnection;
+use crate::kernel::Caller;
 
 /// A file by its path, of a set or of none. A name that ends in `.down.sql` is that of a way back.
 ///
@@ -31,9 +33,11 @@ pub fn of_file(path: &Path) -> Result<Subject, MigrationsError> {
 /// [`MigrationsError::NoSet`], or what is wrong with a folder or a file.
 pub async fn of_sets(
     control: &mut PgConnection,
+    caller: &Caller,
     (names, sources): (&[SetName], &Sources),
     all: bool,
 ) -> Result<(Vec<Subject>, Vec<Finding>), MigrationsError> {
+    access::authorize(control, caller, &rights::MIGRATION_READ, About::Platform).await?;
     let rows = ordered(store::set_rows(control).await?)?;
     if let Some(unknown) = names.iter().find(|name| !rows.iter().any(|row| row.name == name.as_str())) {
         return Err(MigrationsError::NoSet { name: unknown.to_string() });

@@ -19,7 +19,7 @@ use crate::infra::db::{AdvisoryLock, DbError, History, LockKey, PgConnection, RE
 use crate::kernel::TenantId;
 
 /// Administrators' sessions, by the name of the server.
-pub type Sessions = BTreeMap<String, PgConnection>;
+pub(in crate::features) type Sessions = BTreeMap<String, PgConnection>;
 
 /// How long to wait for another process that builds the same template.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -71,7 +71,7 @@ pub(super) fn of_record(row: &PgRow) -> Result<Option<Template>, sqlx::Error> {
 ///
 /// # Errors
 /// When the server refuses, or another process does not get done with building it.
-pub async fn template(
+pub(in crate::features) async fn template(
     control: &mut PgConnection,
     admin: &mut PgConnection,
     cluster: &Cluster,
@@ -188,12 +188,12 @@ async fn released(
 /// The statement that records what of the operator's sets a tenant has that is cloned from a template,
 /// where there is such a tenant; none where the template has none.
 #[must_use]
-pub fn born_with(tenant: TenantId, template: &Template) -> Option<String> {
+pub(in crate::features) fn born_with(tenant: TenantId, template: &Template) -> Option<String> {
     (!template.sets.is_empty()).then(|| store::born_with(tenant, &template.sets))
 }
 
 /// Whether [`refresh_templates`] has nothing to do.
-pub async fn templates_are_current(control: &mut PgConnection) -> Result<bool, DbError> {
+pub(in crate::features) async fn templates_are_current(control: &mut PgConnection) -> Result<bool, DbError> {
     store::templates_are_current(control, REALM.newest()).await
 }
 
@@ -203,7 +203,7 @@ pub async fn templates_are_current(control: &mut PgConnection) -> Result<bool, D
 ///
 /// # Errors
 /// When a server refuses, or does not answer.
-pub async fn refresh_templates(
+pub(in crate::features) async fn refresh_templates(
     control: &mut PgConnection,
     placement: &Placement,
     installation: Uuid,
@@ -254,7 +254,7 @@ fn building(cluster: &str) -> LockKey {
 }
 
 /// The templates that the control database knows of on a server, each with whether it is ready.
-pub async fn known_templates(
+pub(in crate::features) async fn known_templates(
     control: &mut PgConnection,
     cluster: &str,
 ) -> Result<Vec<(String, String, bool)>, PlacementError> {
@@ -263,7 +263,7 @@ pub async fn known_templates(
 }
 
 /// Drops every template of a server, and forgets it.
-pub async fn drop_templates(
+pub(in crate::features) async fn drop_templates(
     control: &mut PgConnection,
     admin: &mut PgConnection,
     cluster: &str,

@@ -12,6 +12,7 @@ use super::error::ANOTHER;
 use super::error::ProvisioningError;
 use super::recovery::Direction;
 use super::worker::{Provisioning, Worker};
+use crate::features::access::{self, About, Right, rights};
 use crate::features::tenants::{self, Facts, Tenant, TenantRef, TenantState};
 use crate::infra::db::{LockKey, PgConnection};
 use crate::kernel::{BatchId, Caller, OperationId, Progress, TenantId};
@@ -37,6 +38,7 @@ impl Batch {
         (kind, tenants): (&'static str, usize),
         reverses: Option<BatchId>,
     ) -> Result<Self, ProvisioningError> {
+        let caller = &access::authorize(control, caller, right_of(kind), About::Platform).await?;
         let id = BatchId::new();
         store::insert(control, id, (kind, tenants), caller, reverses).await?;
         Ok(Self { id, kind, reverses })
@@ -90,6 +92,17 @@ pub struct WayBack {
     pub earlier: Option<usize>,
 }
 
+/// The permission that a verb needs on each tenant, so also to begin it on many.
+fn right_of(verb: &str) -> &'static Right {
+    match verb {
+        "suspend" | "resume" => &rights::TENANT_SUSPEND,
+        "delete" | "undelete" => &rights::TENANT_DELETE,
+        "purge" => &rights::TENANT_PURGE,
+        "update" => &rights::TENANT_UPDATE,
+        _ => &rights::OPERATION_RESUME,
+    }
+}
+
 /// The verb that undoes what a verb did.
 fn opposite(verb: &str) -> Option<&'static str> {
     match verb {
@@ -123,10 +136,17 @@ impl Provisioning {
     pub async fn way_back(
         &self,
         worker: &Worker,
-        _caller: &Caller,
+        caller: &Caller,
         id: BatchId,
         retention_days: u32,
     ) -> Result<WayBack, ProvisioningError> {
+        access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::OPERATION_READ,
+            About::Platform,
+        )
+        .await?;
         let mut control = worker.control.lock().await;
         let found = store::verb(&mut control, id).await?;
         let (verb, earlier) = found.ok_or(ProvisioningError::NoBatch { id })?;
@@ -180,9 +200,11 @@ impl Provisioning {
                 let mut control = worker.control.lock().await;
                 let batch = self.batch.map(|batch| batch.id);
                 let labels = (&before.labels, &after.labels);
+                let caller =
+                    &access::authorize(&mut control, caller, &rights::TENANT_UPDATE, name.about()).await?;
                 let put_back =
                     tenants::put_labels_back(&mut control, caller, member.tenant, labels, batch).await?;
-                let tenant = tenants::get(&mut control, caller, &name).await?;
+                let tenant = tenants::read(&mut control, caller, &name).await?;
                 match put_back {
                     None => Err(labels_changed(&member.slug)),
                     Some(true) => Ok(Changed::of(ChangeOutcome::Updated, None, tenant)),

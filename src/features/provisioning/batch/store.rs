@@ -5,16 +5,17 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 
+use crate::features::access::Authorized;
 use crate::features::tenants::TenantState;
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{BatchId, Caller, Labels, OperationId, TenantId};
+use crate::kernel::{BatchId, Labels, OperationId, TenantId};
 
 /// Records a batch.
 pub(super) async fn insert(
     control: &mut PgConnection,
     id: BatchId,
     (verb, tenants): (&str, usize),
-    caller: &Caller,
+    caller: &Authorized<'_>,
     reverses: Option<BatchId>,
 ) -> Result<(), DbError> {
     sqlx::query(

@@ -17,6 +17,7 @@ use super::recovery::Opened;
 use super::steps;
 use super::store::OperationLine;
 use super::worker::{Provisioning, Worker};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::{PlacementError, Wish};
 use crate::features::tenants::{self, NewTenant, TenantRef};
@@ -52,12 +53,18 @@ pub struct Filled {
 
 impl Provisioning {
     /// All pools.
-    pub async fn pools(&self, worker: &Worker) -> Result<Vec<PoolView>, ProvisioningError> {
-        Self::list_pools(&mut *worker.control.lock().await).await
+    pub async fn pools(&self, worker: &Worker, caller: &Caller) -> Result<Vec<PoolView>, ProvisioningError> {
+        let mut control = worker.control.lock().await;
+        access::authorize(&mut control, caller, &rights::POOL_READ, About::Platform).await?;
+        Ok(store::pools(&mut control, REALM.newest()).await?)
     }
 
     /// The same, of the control database alone.
-    pub async fn list_pools(control: &mut PgConnection) -> Result<Vec<PoolView>, ProvisioningError> {
+    pub async fn list_pools(
+        control: &mut PgConnection,
+        caller: &Caller,
+    ) -> Result<Vec<PoolView>, ProvisioningError> {
+        access::authorize(control, caller, &rights::POOL_READ, About::Platform).await?;
         Ok(store::pools(control, REALM.newest()).await?)
     }
 
@@ -72,9 +79,16 @@ impl Provisioning {
         (cluster, place): (&str, &str),
         size: i32,
     ) -> Result<(), ProvisioningError> {
+        let caller = &access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::POOL_UPDATE,
+            About::Platform,
+        )
+        .await?;
         let mut control = worker.control.lock().await;
-        self.placement.show_cluster(&mut control, cluster).await?;
-        self.placement.show_store(&mut control, place).await?;
+        self.placement.find_cluster(&mut control, cluster).await?;
+        self.placement.find_store(&mut control, place).await?;
         let mut tx = durable_transaction(&mut control).await?;
         store::set(&mut tx, (cluster, place), size).await?;
         let detail = json!({ "cluster": cluster, "store": place, "size": size });
@@ -97,6 +111,13 @@ impl Provisioning {
         jobs: usize,
         (progress, stop): (&dyn Progress, &CancellationToken),
     ) -> Result<Filled, ProvisioningError> {
+        let caller = &access::authorize(
+            &mut *worker.control.lock().await,
+            caller,
+            &rights::POOL_UPDATE,
+            About::Platform,
+        )
+        .await?;
         let place = (pool.cluster.as_str(), pool.store.as_str());
         let mut filled =
             Filled { cluster: pool.cluster.clone(), store: pool.store.clone(), ..Filled::default() };
@@ -104,7 +125,7 @@ impl Provisioning {
         for tenant in begun {
             let name = TenantRef::Id(tenant);
             // Another process may be at work on it.
-            match Box::pin(self.repair(worker, caller, &name, progress, stop)).await {
+            match Box::pin(self.repair_for(worker, caller, &name, progress, stop)).await {
                 Ok(_) | Err(ProvisioningError::InProgress { running: true, .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -137,7 +158,7 @@ impl Provisioning {
     async fn fill_with(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         place: (&str, &str),
         left: &AtomicI64,
         (progress, stop): (&dyn Progress, &CancellationToken),
@@ -169,7 +190,7 @@ impl Provisioning {
     pub(super) async fn claim(
         &self,
         worker: &Worker,
-        caller: &Caller,
+        caller: &Authorized<'_>,
         request: &CreateRequest,
     ) -> Result<Option<(Intent, Opened)>, ProvisioningError> {
         let operation = OperationId::new();

@@ -13,7 +13,7 @@ use crate::kernel::text;
 
 mod store;
 
-pub use store::{condemn, due, is_due, suspend, suspend_again, trash};
+pub(in crate::features) use store::{condemn, due, is_due, suspend, suspend_again, trash};
 
 /// The most characters of a reason; the table has the same limit.
 const REASON: usize = 500;

@@ -2,13 +2,14 @@
 
 use super::super::store::COLUMNS;
 use super::Reason;
+use crate::features::access::Authorized;
 use crate::infra::db::{DbError, PgConnection, literal};
-use crate::kernel::{Caller, TenantId};
+use crate::kernel::TenantId;
 
 /// The statement that moves a tenant to state `suspended`, notes why, by whom and when, and gives
 /// its row.
 #[must_use]
-pub fn suspend(id: TenantId, caller: &Caller, reason: &Reason) -> String {
+pub(in crate::features) fn suspend(id: TenantId, caller: &Authorized<'_>, reason: &Reason) -> String {
     format!(
         "update control.tenants set state = 'suspended', updated_at = now(),
                 suspended_at = now(), suspended_by = {}, suspension_reason = {}
@@ -20,7 +21,7 @@ pub fn suspend(id: TenantId, caller: &Caller, reason: &Reason) -> String {
 
 /// The statement that suspends a tenant as it was before it was resumed, and gives its row.
 #[must_use]
-pub fn suspend_again(id: TenantId) -> String {
+pub(in crate::features) fn suspend_again(id: TenantId) -> String {
     format!(
         "update control.tenants set state = 'suspended', updated_at = now()
          where id = '{id}' returning {COLUMNS}"
@@ -30,7 +31,7 @@ pub fn suspend_again(id: TenantId) -> String {
 /// The statement that moves a tenant to state `trashed` for so many days, notes the state that it
 /// comes from, and gives its row.
 #[must_use]
-pub fn trash(id: TenantId, caller: &Caller, days: u32) -> String {
+pub(in crate::features) fn trash(id: TenantId, caller: &Authorized<'_>, days: u32) -> String {
     format!(
         "update control.tenants set state = 'trashed', updated_at = now(), trashed_from = state,
                 trashed_at = now(), trashed_by = {}, purge_after = now() + interval '1 day' * {days}::bigint
@@ -41,7 +42,7 @@ pub fn trash(id: TenantId, caller: &Caller, days: u32) -> String {
 
 /// The statement that moves a tenant to state `deleting`, and gives its row.
 #[must_use]
-pub fn condemn(id: TenantId) -> String {
+pub(in crate::features) fn condemn(id: TenantId) -> String {
     format!(
         "update control.tenants set state = 'deleting', updated_at = now(), deleted_at = null
          where id = '{id}' returning {COLUMNS}"
@@ -49,7 +50,9 @@ pub fn condemn(id: TenantId) -> String {
 }
 
 /// The ids and slugs of the tenants whose time in the trash is over, the longest over first.
-pub async fn due(connection: &mut PgConnection) -> Result<Vec<(TenantId, String)>, DbError> {
+pub(in crate::features) async fn due(
+    connection: &mut PgConnection,
+) -> Result<Vec<(TenantId, String)>, DbError> {
     Ok(sqlx::query_as(
         "select id, slug from control.tenants where state = 'trashed' and purge_after <= now()
          order by purge_after, id",
@@ -59,7 +62,10 @@ pub async fn due(connection: &mut PgConnection) -> Result<Vec<(TenantId, String)
 }
 
 /// Whether a tenant's time in the trash is over.
-pub async fn is_due(connection: &mut PgConnection, id: TenantId) -> Result<bool, DbError> {
+pub(in crate::features) async fn is_due(
+    connection: &mut PgConnection,
+    id: TenantId,
+) -> Result<bool, DbError> {
     Ok(sqlx::query_scalar(
         "select exists (select from control.tenants
                         where id = $1 and state = 'trashed' and purge_after <= now())",

@@ -2,6 +2,7 @@
 
 use super::error::TenantError;
 use super::model::{Tenant, TenantFilter, TenantSort};
+use crate::features::access::{self, About, Authorized, rights};
 use crate::infra::db::{DbError, PgConnection, snapshot, transaction};
 use crate::kernel::{AnyFailure, Caller, Page, Pagination, TenantId};
 
@@ -10,11 +11,12 @@ mod store;
 /// One page of tenants, and where it stands among all. Both are of one moment.
 pub async fn list(
     connection: &mut PgConnection,
-    _caller: &Caller,
+    caller: &Caller,
     filter: &TenantFilter,
     sort: (TenantSort, bool),
     page: Page,
 ) -> Result<(Vec<Tenant>, Pagination), TenantError> {
+    access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
     let mut tx = snapshot(connection).await?;
     let reading = Reading::of(filter);
     let far = reading == Reading::Rows && page.offset() > NEAR;
@@ -36,7 +38,19 @@ pub async fn list(
 /// When the statement fails, or whatever `take` says.
 pub async fn each(
     connection: &mut PgConnection,
-    _caller: &Caller,
+    caller: &Caller,
+    filter: &TenantFilter,
+    sort: (TenantSort, bool),
+    take: &mut (dyn FnMut(Tenant) -> Result<(), AnyFailure> + Send),
+) -> Result<(), AnyFailure> {
+    access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
+    store::each(connection, filter, sort, take).await
+}
+
+/// The same for other features.
+pub(in crate::features) async fn read_each(
+    connection: &mut PgConnection,
+    _: &Authorized<'_>,
     filter: &TenantFilter,
     sort: (TenantSort, bool),
     take: &mut (dyn FnMut(Tenant) -> Result<(), AnyFailure> + Send),

@@ -15,6 +15,7 @@ use super::Tokens;
 use super::error::TokenError;
 use super::opaque::{API_KEY, Opaque, Presented};
 use super::realm::{Realm, RealmName, record};
+use crate::features::access::{Authorized, rights};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
 use crate::infra::db::{DbError, PgConnection};
@@ -84,11 +85,11 @@ impl Tokens {
     pub async fn create_api_key(
         &self,
         control: &mut PgConnection,
-        realm: &mut Realm,
         caller: &Caller,
-        subject: &Subject,
+        (realm, subject): (&mut Realm, &Subject),
         new: &NewApiKey,
     ) -> Result<(ApiKeyView, SecretString), TokenError> {
+        let caller = &realm.authorize(control, caller, &rights::API_KEY_CREATE, Some(subject.id)).await?;
         check_api_key(&realm.name, subject, new)?;
         let key = Opaque::generate(API_KEY, realm.name.id)?;
         let id = Uuid::now_v7();
@@ -122,11 +123,12 @@ impl Tokens {
     /// The realm's.
     pub async fn api_keys(
         &self,
+        control: &mut PgConnection,
+        caller: &Caller,
         realm: &mut Realm,
-        _caller: &Caller,
-        email: Option<&str>,
-        all: bool,
+        (email, all): (Option<&str>, bool),
     ) -> Result<Vec<ApiKeyView>, TokenError> {
+        realm.authorize(control, caller, &rights::API_KEY_READ, None).await?;
         let mut tx = realm.begin().await?;
         let keys = store::list(&mut tx, email, all).await?;
         tx.commit().await?;
@@ -140,10 +142,11 @@ impl Tokens {
     pub async fn revoke_api_key(
         &self,
         control: &mut PgConnection,
-        realm: &mut Realm,
         caller: &Caller,
+        realm: &mut Realm,
         id: Uuid,
     ) -> Result<ApiKeyView, TokenError> {
+        let caller = &realm.authorize(control, caller, &rights::API_KEY_REVOKE, None).await?;
         note(control, realm.name.id, caller, "api_key.revoke", json!({ "key": id })).await?;
         let name = realm.name.clone();
         let mut tx = realm.begin().await?;
@@ -159,7 +162,14 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::NoApiKey`].
-    pub async fn api_key(&self, realm: &mut Realm, id: Uuid) -> Result<ApiKeyView, TokenError> {
+    pub async fn api_key(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        realm: &mut Realm,
+        id: Uuid,
+    ) -> Result<ApiKeyView, TokenError> {
+        realm.authorize(control, caller, &rights::API_KEY_READ, None).await?;
         let name = realm.name.clone();
         let mut tx = realm.begin().await?;
         let view = store::by_id(&mut tx, id).await?.ok_or(TokenError::NoApiKey { id, realm: name })?;
@@ -219,7 +229,7 @@ pub fn check_api_key(realm: &RealmName, subject: &Subject, new: &NewApiKey) -> R
 async fn note(
     control: &mut PgConnection,
     realm: TenantId,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     action: &'static str,
     detail: serde_json::Value,
 ) -> Result<(), DbError> {

@@ -3,15 +3,17 @@
 mod store;
 
 use serde::Serialize;
+use uuid::Uuid;
 
 pub(super) use store::record;
 
 use super::error::TokenError;
 use super::issued::IssueTime;
+use crate::features::access::{self, Authorized, RealmSession, Right};
 use crate::infra::cluster;
 use crate::infra::db::{PgConnection, Transaction, transaction};
-use crate::kernel::TenantId;
 use crate::kernel::hint::InRealm;
+use crate::kernel::{Caller, TenantId, UserId};
 
 /// Which realm: a tenant's, or the platform's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,11 +55,31 @@ pub struct Realm {
 }
 
 impl Realm {
+    /// Checks that the caller may do something with the tokens of this realm, perhaps in the name of one
+    /// of its users.
+    pub(super) async fn authorize<'a>(
+        &mut self,
+        control: &mut PgConnection,
+        caller: &'a Caller,
+        right: &'static Right,
+        on_behalf: Option<Uuid>,
+    ) -> Result<Authorized<'a>, TokenError> {
+        if !matches!(caller, Caller::User { .. }) {
+            return Ok(access::authorize_machine(caller, right)?);
+        }
+        let realm = self.name.id;
+        let mut tx = self.begin().await?;
+        let within = RealmSession { session: &mut tx, realm, on_behalf: on_behalf.map(UserId::from) };
+        let authorized = access::authorize_in_realm(control, caller, right, within).await?;
+        tx.rollback().await?;
+        Ok(authorized)
+    }
+
     /// Begins a transaction with the owner's rights.
     ///
     /// # Errors
     /// When the connection is broken.
-    pub async fn begin(&mut self) -> Result<Transaction<'_>, TokenError> {
+    pub(in crate::features) async fn begin(&mut self) -> Result<Transaction<'_>, TokenError> {
         let mut tx = transaction(&mut self.session).await?;
         if let Some(owner) = &self.owner {
             cluster::become_role(&mut tx, owner).await?;

@@ -3,13 +3,13 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::features::access::Authorized;
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::Caller;
 
 /// Notes a change or a disclosure in the realm's own audit log.
 pub(in crate::features::tokens) async fn record(
     realm: &mut PgConnection,
-    caller: &Caller,
+    caller: &Authorized<'_>,
     (action, user): (&'static str, Option<Uuid>),
     detail: Value,
 ) -> Result<(), DbError> {

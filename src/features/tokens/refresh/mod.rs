@@ -25,6 +25,8 @@ use super::mint::NewToken;
 use super::opaque::{Opaque, REFRESH};
 use super::realm::{Realm, record};
 use super::store as control_store;
+use crate::features::access::Authorized;
+use crate::features::access::rights;
 use crate::features::iam::signin::{LockedSession, NewSession};
 use crate::features::iam::{self, Subject, signin};
 use crate::infra::crypto::seal::{self, DataKey, Place};
@@ -78,11 +80,12 @@ impl Tokens {
     /// [`TokenError::NotActive`], also when the user was shut out since it was looked up; the realm's.
     pub async fn begin_session(
         &self,
-        realm: &mut Realm,
+        control: &mut PgConnection,
         caller: &Caller,
-        subject: &Subject,
+        (realm, subject): (&mut Realm, &Subject),
         (client, terms): (&str, &Terms),
     ) -> Result<SecretString, TokenError> {
+        let caller = &realm.authorize(control, caller, &rights::TOKEN_CREATE, Some(subject.id)).await?;
         if !subject.is_active() {
             return Err(TokenError::not_active(subject, &realm.name));
         }
@@ -107,7 +110,7 @@ impl Tokens {
     ///
     /// # Errors
     /// When a statement fails; when the session has a token.
-    pub async fn first_token(
+    pub(in crate::features) async fn first_token(
         tx: &mut PgConnection,
         realm: TenantId,
         session: Uuid,
@@ -118,31 +121,12 @@ impl Tokens {
         Ok(token.text().clone())
     }
 
-    /// Exchanges a refresh token for its successor.
+    /// Exchanges a refresh token for its successor; with `look` only says what would come of it.
     ///
     /// # Errors
     /// [`TokenError::RefreshInvalid`], the same for every token that is refused;
     /// [`TokenError::RefreshBusy`].
     pub async fn exchange(
-        &self,
-        control: &mut PgConnection,
-        realm: &mut Realm,
-        presented: &SecretString,
-    ) -> Result<Exchanged, TokenError> {
-        self.exchange_or_look(control, realm, presented, false).await
-    }
-
-    /// Whether a refresh token could be exchanged; it is not.
-    pub async fn check_refresh(
-        &self,
-        control: &mut PgConnection,
-        realm: &mut Realm,
-        presented: &SecretString,
-    ) -> Result<(), TokenError> {
-        self.exchange_or_look(control, realm, presented, true).await.map(drop)
-    }
-
-    async fn exchange_or_look(
         &self,
         control: &mut PgConnection,
         realm: &mut Realm,
@@ -240,7 +224,7 @@ async fn end_misused(tx: &mut PgConnection, session: &LockedSession) -> Result<(
     store::forget_sealed(tx, session.id).await?;
     signin::close_session(tx, session.id, "reuse").await?;
     let detail = serde_json::json!({ "session": session.id, "client": session.client });
-    Ok(record(tx, &Caller::System, ("refresh.reuse", Some(session.user_id)), detail).await?)
+    Ok(record(tx, &Authorized::nexus(), ("refresh.reuse", Some(session.user_id)), detail).await?)
 }
 
 /// What becomes of a use that began at a time.

@@ -3,22 +3,16 @@
 //!
 //! Nobody gives, takes or touches what they do not hold themselves.
 
-mod store;
-
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
 use super::error::IamError;
-use super::grants::{Grant, Grants};
-use super::model::UserState;
-use super::permission::Permission;
 use super::realm::Place;
+use crate::features::access::{self, Grant, Grants, Permission, UserState, grants_of_user};
 use crate::infra::db::PgConnection;
 use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
-
-pub(super) use store::{conditional_grants, grants_of_group, grants_of_role, grants_of_user, roles_with};
 
 /// Who asks.
 #[derive(Debug)]
@@ -52,8 +46,8 @@ impl Actor {
         let grants = if !visitor {
             grants_of_user(realm, id).await?
         } else if let (TenantId::PLATFORM, Some(control)) = (home, control) {
-            let active = store::state(control, id).await? == Some(UserState::Active);
-            if active { Some(store::grants_of_operator(realm, id, place.tenant).await?) } else { None }
+            let active = access::state(control, id).await? == Some(UserState::Active);
+            if active { Some(access::grants_of_operator(realm, id, place.tenant).await?) } else { None }
         } else {
             None
         };

@@ -8,10 +8,10 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::super::condition::Condition;
-use super::super::grants::{Grant, Grants, Held};
-use super::super::model::UserState;
-use super::super::permission::Permission;
+use super::condition::Condition;
+use super::grants::{Grant, Grants, Held};
+use super::model::UserState;
+use super::permission::Permission;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{TenantId, UserId};
 
@@ -72,7 +72,7 @@ const OF_USER: &str = "
     left join nexus.role_permissions on role_permissions.role_id = roles.id";
 
 /// Everything that a user may do; `None` where there is no such user.
-pub(in super::super) async fn grants_of_user(
+pub(in crate::features) async fn grants_of_user(
     realm: &mut PgConnection,
     user: UserId,
 ) -> Result<Option<Grants>, DbError> {
@@ -92,7 +92,7 @@ pub(in super::super) async fn grants_of_user(
 }
 
 /// What an operator may do in a tenant's realm at this moment.
-pub(super) async fn grants_of_operator(
+pub(in crate::features) async fn grants_of_operator(
     realm: &mut PgConnection,
     operator: UserId,
     tenant: TenantId,
@@ -112,7 +112,10 @@ pub(super) async fn grants_of_operator(
 }
 
 /// A user's state; `None` where there is no such user.
-pub(super) async fn state(realm: &mut PgConnection, user: UserId) -> Result<Option<UserState>, DbError> {
+pub(in crate::features) async fn state(
+    realm: &mut PgConnection,
+    user: UserId,
+) -> Result<Option<UserState>, DbError> {
     Ok(sqlx::query_scalar(
         "select case when deleted_at is not null then 'deleted' else state end from nexus.users where id = $1",
     )
@@ -122,7 +125,7 @@ pub(super) async fn state(realm: &mut PgConnection, user: UserId) -> Result<Opti
 }
 
 /// What a role allows.
-pub(in super::super) async fn grants_of_role(
+pub(in crate::features) async fn grants_of_role(
     realm: &mut PgConnection,
     role: Uuid,
 ) -> Result<Vec<Grant>, DbError> {
@@ -135,7 +138,7 @@ pub(in super::super) async fn grants_of_role(
 }
 
 /// What any role of the realm allows on a condition.
-pub(in super::super) async fn conditional_grants(realm: &mut PgConnection) -> Result<Vec<Grant>, DbError> {
+pub(in crate::features) async fn conditional_grants(realm: &mut PgConnection) -> Result<Vec<Grant>, DbError> {
     let rows: Vec<(String, String)> = sqlx::query_as(
         "select distinct permission, condition from nexus.role_permissions where condition is not null",
     )
@@ -145,7 +148,7 @@ pub(in super::super) async fn conditional_grants(realm: &mut PgConnection) -> Re
 }
 
 /// What the members of a group get from it and from what it is part of.
-pub(in super::super) async fn grants_of_group(
+pub(in crate::features) async fn grants_of_group(
     realm: &mut PgConnection,
     group: Uuid,
 ) -> Result<Vec<Grant>, DbError> {
@@ -166,7 +169,7 @@ pub(in super::super) async fn grants_of_group(
 }
 
 /// The roles that hold a permission or a pattern that covers it, without a condition first.
-pub(in super::super) async fn roles_with(
+pub(in crate::features) async fn roles_with(
     realm: &mut PgConnection,
     permission: &Permission,
 ) -> Result<Vec<String>, DbError> {
@@ -179,4 +182,25 @@ pub(in super::super) async fn roles_with(
     .bind(patterns)
     .fetch_all(realm)
     .await?)
+}
+
+/// What conditions may look at of a tenant; `None` where there is none.
+pub(super) async fn tenant(
+    control: &mut PgConnection,
+    id: Option<TenantId>,
+    slug: Option<&str>,
+) -> Result<Option<(TenantId, Map<String, Value>)>, DbError> {
+    let row: Option<(TenantId, String, Json<Value>)> = sqlx::query_as(
+        "select id, slug, labels from control.tenants
+         where id = $1 or slug = $2 and state <> 'deleted'",
+    )
+    .bind(id)
+    .bind(slug)
+    .fetch_optional(control)
+    .await?;
+    Ok(row.map(|(id, slug, labels)| {
+        let id_text = Value::from(id.to_string());
+        let facts = [("id", id_text), ("slug", slug.into()), ("labels", labels.0)];
+        (id, facts.map(|(name, value)| (name.to_owned(), value)).into_iter().collect())
+    }))
 }

@@ -1,0 +1,32 @@
+//! Why something may not be done.
+
+use crate::infra::db::DbError;
+use crate::kernel::Failure;
+
+/// A check of rights that was not passed.
+#[derive(Debug, thiserror::Error, Failure)]
+pub enum AccessError {
+    /// The caller lacks a permission.
+    #[error("{caller} lacks permission {permission}")]
+    #[failure(Forbidden, "permission_missing")]
+    #[hint(if !roles.is_empty(), "let them have role {}: nexus role grant {} --user E-MAIL", roles.join(" or "), roles[0])]
+    #[hint(else if *machine_only, "run it where the platform's credentials are")]
+    #[details(permission)]
+    Forbidden {
+        caller: String,
+        permission: &'static str,
+        /// The built-in roles of the platform that hold it.
+        roles: Vec<&'static str>,
+        /// Whether no role gives it.
+        machine_only: bool,
+    },
+    /// The caller may not give, take or touch what it does not hold itself.
+    #[error("{what} holds {permission}, which the caller does not hold itself")]
+    #[failure(Forbidden, "permission_not_held")]
+    #[details(what, permission)]
+    Above { what: String, permission: String },
+    /// A statement failed.
+    #[error(transparent)]
+    #[failure(transparent, from(sqlx::Error))]
+    Db(#[from] DbError),
+}

@@ -1,0 +1,686 @@
+//! Every function of the services with the permission that it asks for, and how it is called.
+
+use futures_util::future::LocalBoxFuture;
+use nexus::app;
+use nexus::features::fleet::{
+    self, ExecPlan, ExecRequest, RehearseRequest, Request, RunFilter, RunView, Selection, Statement,
+    VerifyRequest, Wanted, Waves,
+};
+use nexus::features::iam::users::{FirstPassword, Prepared, UserUpdate};
+use nexus::features::iam::{self, groups, operators, permissions, roles, signin, users};
+use nexus::features::inspection::{self, Proof, Report};
+use nexus::features::installation::Setup;
+use nexus::features::placement::{
+    self, AddCluster, AddStore, Cluster, ClusterChange, Driver, ServerPlace, StoreChange, StorePlace, Wish,
+};
+use nexus::features::provisioning::{
+    AdoptRequest, Batch, Change, CreateRequest, Direction, Facility, OperationFilter, OperationView,
+    PoolView, Provisioning, plan_create,
+};
+use nexus::features::tenants::{self, NewTenant, Selector, TenantFilter, TenantSort};
+use nexus::features::tokens::{
+    Before, IssuedFilter, NewApiKey, NewToken, Presented, Revocation, Terms, Verifier,
+};
+use nexus::features::{audit, doctor, migrations};
+use nexus::infra::crypto::signing::Algorithm;
+use nexus::kernel::ids::RunId;
+use nexus::kernel::progress::Silent;
+use nexus::kernel::{AnyFailure, Caller, Labels, OperationId, Page, SecretString};
+use serde_json::Map;
+use time::OffsetDateTime;
+
+use super::desk::{Desk, Thing};
+
+/// Of which realm the permission is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The platform's.
+    Platform,
+    /// The platform's, for whoever is not of the tenant itself.
+    Enter,
+    /// That of the users it is about; operators are not at home in a tenant's.
+    Realm,
+    /// The same, where operators may do by the platform's realm what they may do in all.
+    Tokens,
+    /// None: who holds the platform's credentials.
+    Machine,
+}
+
+type Call = for<'a> fn(&'a mut Desk, &'a Caller, &'a Thing) -> LocalBoxFuture<'a, Result<(), AnyFailure>>;
+
+pub struct Row {
+    /// As `tests/services` names it.
+    pub name: &'static str,
+    pub permission: &'static str,
+    pub scope: Scope,
+    pub call: Call,
+}
+
+const PAGE: Page = Page { page: 1, limit: 10 };
+
+/// Runs a call with what it borrows.
+macro_rules! rows {
+    ($($scope:ident $name:literal $permission:literal |$d:ident, $c:ident, $t:ident| $call:expr;)*) => {
+        vec![$(Row {
+            name: $name,
+            permission: $permission,
+            scope: Scope::$scope,
+            call: |$d, $c, $t| Box::pin(async move {
+                let _ = &$t;
+                let _ = $call.await.map_err(AnyFailure::from)?;
+                Ok(())
+            }),
+        }),*]
+    };
+}
+
+fn new_tenant(thing: &Thing) -> NewTenant {
+    let slug = format!("x-{}", thing.row.slug).parse().unwrap();
+    NewTenant { slug, name: None, admin_email: None, labels: Labels::new() }
+}
+
+fn sources() -> migrations::Sources {
+    migrations::Sources::new(Vec::new(), nexus::settings::MigrationSettings::default())
+}
+
+fn request(thing: &Thing) -> Request {
+    Request {
+        selection: Selection::Names(vec![thing.tenant.clone()]),
+        sets: Vec::new(),
+        sources: sources(),
+        to: None,
+        only: None,
+        waves: Waves::default(),
+        settings: fleet::Settings::default(),
+        lock_wait: std::time::Duration::ZERO,
+        shard: None,
+    }
+}
+
+fn exec(thing: &Thing) -> ExecRequest {
+    ExecRequest {
+        wanted: Wanted::Named(vec![thing.tenant.clone()]),
+        statement: Statement::parse("select 1").unwrap(),
+        write: false,
+        jobs: 1,
+        max_failures: None,
+        statement_timeout: std::time::Duration::from_secs(1),
+        lock_timeout: std::time::Duration::from_secs(1),
+    }
+}
+
+fn create(thing: &Thing) -> CreateRequest {
+    let wish = Wish { cluster: Some("nowhere".to_owned()), ..Wish::default() };
+    CreateRequest { tenant: new_tenant(thing), admin_password_hash: None, detach: false, wait: false, wish }
+}
+
+fn adopt(desk: &Desk, thing: &Thing) -> AdoptRequest {
+    let login = desk.app.provisioning.control.database("no_such_database");
+    let cluster = Some("nowhere".to_owned());
+    AdoptRequest { tenant: new_tenant(thing), login, cluster, store: None, isolate: false }
+}
+
+/// A port that nobody listens at.
+fn cluster() -> AddCluster {
+    let place = ServerPlace {
+        host: "127.0.0.1".to_owned(),
+        port: 9,
+        login: "nobody".to_owned(),
+        database: "postgres".to_owned(),
+        tls: "disable".to_owned(),
+        ca_certificate: None,
+    };
+    let (password, labels) = (SecretString::from("x"), Labels::new());
+    AddCluster {
+        name: "elsewhere".parse().unwrap(),
+        place,
+        password,
+        labels,
+        capacity: None,
+        connections: None,
+    }
+}
+
+fn store() -> AddStore {
+    let place = StorePlace {
+        driver: Driver::Local,
+        endpoint: "http://127.0.0.1:9".to_owned(),
+        admin_endpoint: None,
+        region: "local".to_owned(),
+        access_key_id: None,
+        shared_key: false,
+    };
+    let (secret, labels) = (SecretString::from("x"), Labels::new());
+    AddStore { name: "elsewhere".parse().unwrap(), place, secret, labels, capacity: None }
+}
+
+fn pool(thing: &Thing) -> PoolView {
+    PoolView { cluster: thing.place.clone(), store: thing.place.clone(), size: 0, ready: 0, outdated: 0 }
+}
+
+fn proof() -> Proof {
+    let now = OffsetDateTime::UNIX_EPOCH;
+    let text = || "x".to_owned();
+    Proof {
+        installation: text(),
+        program: text(),
+        began_at: now,
+        ended_at: now,
+        tenants: Vec::new(),
+        pairs: 0,
+        attempts: Vec::new(),
+        breaches: Vec::new(),
+        unclear: Vec::new(),
+    }
+}
+
+fn prepared() -> Prepared {
+    let user = iam::model::NewUser {
+        email: "new@there.example".parse().unwrap(),
+        name: String::new(),
+        profile: Map::new(),
+        roles: Vec::new(),
+        groups: Vec::new(),
+    };
+    Prepared { user, password: FirstPassword::None }
+}
+
+fn grant(thing: &Thing) -> operators::NewGrant {
+    let until = operators::Until::For(std::time::Duration::from_secs(60));
+    operators::NewGrant {
+        operator: thing.user.clone(),
+        role: thing.role.clone(),
+        until,
+        reason: "why".to_owned(),
+    }
+}
+
+/// All of them.
+pub fn rows() -> Vec<Row> {
+    let mut all = platform();
+    all.extend(work());
+    all.extend(of_tokens());
+    all.extend(of_realms());
+    all
+}
+
+/// Tenants, operations, places, secrets, the audit log.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn platform() -> Vec<Row> {
+    rows! {
+        Platform "audit::list" "audit:read" |d, c, t|
+            audit::list(&mut d.app.control, c, &audit::AuditFilter::default(), PAGE);
+        Platform "audit::outline" "audit:read" |d, c, t|
+            audit::outline(&mut d.app.control, c, audit::Period::default());
+        Platform "audit::export" "audit:read" |d, c, t| {
+            let watch = audit::Watch { progress: &Silent, stop: &d.stop };
+            let (period, format) = (audit::Period::default(), audit::ExportFormat::Csv);
+            audit::export(&mut d.app.control, c, period, format, watch, |_| Ok(()))
+        };
+        Platform "audit::verify" "audit:verify" |d, c, t| {
+            let id = d.app.provisioning.installation.id;
+            let watch = audit::Watch { progress: &Silent, stop: &d.stop };
+            audit::verify(&mut d.app.control, c, id, Vec::new(), watch)
+        };
+        Platform "audit::anchor" "audit:verify" |d, c, t| {
+            let id = d.app.provisioning.installation.id;
+            let watch = audit::Watch { progress: &Silent, stop: &d.stop };
+            audit::anchor(&mut d.app.control, c, id, Vec::new(), watch)
+        };
+        Platform "tenants::get" "tenant:read" |d, c, t| tenants::get(&mut d.app.control, c, &t.tenant);
+        Platform "tenants::find" "tenant:read" |d, c, t| tenants::find(&mut d.app.control, c, &t.tenant);
+        Enter "tenants::enter" "tenant:read" |d, c, t| tenants::enter(&mut d.app.control, c, &t.tenant);
+        Platform "tenants::select" "tenant:read" |d, c, t|
+            tenants::select(&mut d.app.control, c, &Selector::default());
+        Platform "tenants::label_keys" "tenant:read" |d, c, t| tenants::label_keys(&mut d.app.control, c);
+        Platform "tenants::former_slugs" "tenant:read" |d, c, t|
+            tenants::former_slugs(&mut d.app.control, c, t.row.id);
+        Platform "tenants::slugs" "tenant:read" |d, c, t| tenants::slugs(&mut d.app.control, c, "a", 9);
+        Platform "tenants::list" "tenant:read" |d, c, t|
+            tenants::list(&mut d.app.control, c, &TenantFilter::default(), (TenantSort::Slug, false), PAGE);
+        Platform "tenants::each" "tenant:read" |d, c, t| {
+            let filter = TenantFilter::default();
+            async move {
+                tenants::each(&mut d.app.control, c, &filter, (TenantSort::Slug, false), &mut |_| Ok(())).await
+            }
+        };
+        Platform "tenants::update" "tenant:update" |d, c, t| async move {
+            let change = tenants::Change { name: Some("Other".to_owned()), ..tenants::Change::default() };
+            tenants::update(&mut d.app.control, c, &t.tenant, &change, false).await
+        };
+        Platform "provisioning::Provisioning::rename" "tenant:update" |d, c, t| async move {
+            let slug = "renamed".parse().unwrap();
+            d.app.provisioning.rename(&mut d.app.control, c, (&t.tenant, &slug), false).await
+        };
+        Platform "provisioning::Provisioning::allow" "tenant:update" |d, c, t|
+            d.app.provisioning.allow(&mut d.app.control, c, &t.row, (Facility::LargeObjects, true), true);
+        Platform "provisioning::Provisioning::sizes" "tenant:read" |d, c, t|
+            d.app.provisioning.sizes(&mut d.app.control, c, &t.row);
+        Platform "provisioning::Provisioning::create" "tenant:create" |d, c, t| async move {
+            d.app.provisioning.create(&d.worker, c, &create(t), &Silent, &d.stop).await
+        };
+        Platform "provisioning::plan_create" "tenant:create" |d, c, t| async move {
+            plan_create(Some(&mut d.app.control), c, &new_tenant(t), &Wish::default()).await
+        };
+        Platform "provisioning::Provisioning::adopt" "tenant:create" |d, c, t| async move {
+            d.app.provisioning.adopt(&d.worker, c, &adopt(d, t), &Silent, &d.stop).await
+        };
+        Platform "provisioning::Provisioning::look_at_adoption" "tenant:create" |d, c, t| async move {
+            d.app.provisioning.look_at_adoption(&d.worker, c, &adopt(d, t)).await
+        };
+        Platform "provisioning::Provisioning::invitation" "tenant:create" |d, c, t|
+            d.app.provisioning.invitation(&d.worker, c, t.row.id);
+        Platform "provisioning::Provisioning::change" "tenant:suspend" |d, c, t|
+            d.app.provisioning.change(&d.worker, c, &t.tenant, &Change::Resume, &Silent, &d.stop);
+        Platform "provisioning::Provisioning::change (delete)" "tenant:delete" |d, c, t|
+            d.app.provisioning.change(&d.worker, c, &t.tenant, &Change::Undelete, &Silent, &d.stop);
+        Platform "provisioning::Provisioning::change (purge)" "tenant:purge" |d, c, t|
+            d.app.provisioning.change(
+                &d.worker, c, &t.tenant, &Change::Purge { only_if_due: true }, &Silent, &d.stop);
+        Platform "provisioning::Provisioning::change (discard)" "pool:update" |d, c, t|
+            d.app.provisioning.change(&d.worker, c, &t.tenant, &Change::Discard, &Silent, &d.stop);
+        Platform "provisioning::Provisioning::look_at_change" "tenant:suspend" |d, c, t|
+            d.app.provisioning.look_at_change(&d.worker, c, &t.tenant, &Change::Resume);
+        Platform "provisioning::Provisioning::due" "tenant:read" |d, c, t| d.app.provisioning.due(&d.worker, c);
+        Platform "provisioning::Provisioning::look" "tenant:repair" |d, c, t|
+            d.app.provisioning.look(&d.worker, c, &t.tenant);
+        Platform "provisioning::Provisioning::repair" "tenant:repair" |d, c, t|
+            d.app.provisioning.repair(&d.worker, c, &t.tenant, &Silent, &d.stop);
+        Platform "provisioning::Provisioning::to_repair" "tenant:repair" |d, c, t|
+            d.app.provisioning.to_repair(&d.worker, c);
+        Platform "provisioning::OperationView::list" "operation:read" |d, c, t|
+            OperationView::list(&mut d.app.control, c, &OperationFilter::default(), PAGE);
+        Platform "provisioning::OperationView::show" "operation:read" |d, c, t|
+            OperationView::show(&mut d.app.control, c, OperationId::new());
+        Platform "provisioning::Provisioning::operation" "operation:read" |d, c, t|
+            d.app.provisioning.operation(&d.worker, c, OperationId::new());
+        Platform "provisioning::Provisioning::unfinished" "operation:read" |d, c, t|
+            d.app.provisioning.unfinished(&d.worker, c);
+        Platform "provisioning::Provisioning::take_up" "operation:resume" |d, c, t|
+            d.app.provisioning.take_up(
+                &d.worker, c, OperationId::new(), Direction::Back, &Silent, &d.stop);
+        Platform "provisioning::Batch::begin" "tenant:suspend" |d, c, t|
+            Batch::begin(&mut d.app.control, c, ("suspend", 1), None);
+        Platform "provisioning::Provisioning::begin_batch" "tenant:delete" |d, c, t|
+            d.app.provisioning.begin_batch(&d.worker, c, ("delete", 1), None);
+        Platform "provisioning::Provisioning::way_back" "operation:read" |d, c, t|
+            d.app.provisioning.way_back(&d.worker, c, d.batch, 30);
+        Platform "provisioning::Provisioning::reverse" "tenant:update" |d, c, t|
+            d.app.provisioning.reverse(&d.worker, c, &d.member, &Silent, &d.stop);
+        Platform "provisioning::Provisioning::environment" "tenant:read" |d, c, t|
+            d.app.provisioning.environment(&mut d.app.control, c, &t.row);
+        Platform "provisioning::Concealed::disclose" "secret:reveal" |d, c, t| async move {
+            let acme = super::acme(d).await;
+            let opened = d.app.provisioning.environment(&mut d.app.control, &Caller::System, &acme).await?;
+            opened.disclose(&mut d.app.control, c, ("tenant.env", "reveal")).await
+        };
+        Platform "provisioning::Concealed::disclose_login" "secret:reveal" |d, c, t| async move {
+            let acme = super::acme(d).await;
+            let opened = d.app.provisioning.environment(&mut d.app.control, &Caller::System, &acme).await?;
+            opened.disclose_login(&mut d.app.control, c, ("tenant.psql", "session")).await
+        };
+        Platform "provisioning::Provisioning::secret_status" "secret:read" |d, c, t|
+            d.app.provisioning.secret_status(&mut d.app.control, c);
+        Platform "provisioning::Provisioning::pools" "pool:read" |d, c, t|
+            d.app.provisioning.pools(&d.worker, c);
+        Platform "provisioning::Provisioning::list_pools" "pool:read" |d, c, t|
+            Provisioning::list_pools(&mut d.app.control, c);
+        Platform "provisioning::Provisioning::set_pool" "pool:update" |d, c, t|
+            d.app.provisioning.set_pool(&d.worker, c, (&t.place, &t.place), 0);
+        Platform "provisioning::Provisioning::fill_pool" "pool:update" |d, c, t| async move {
+            d.app.provisioning.fill_pool(&d.worker, c, &pool(t), 1, (&Silent, &d.stop)).await
+        };
+        Platform "placement::Placement::clusters" "cluster:read" |d, c, t|
+            d.app.provisioning.placement.clusters(&mut d.app.control, c);
+        Platform "placement::cluster_names" "cluster:read" |d, c, t|
+            placement::cluster_names(&mut d.app.control, c);
+        Platform "placement::Placement::show_cluster" "cluster:read" |d, c, t|
+            d.app.provisioning.placement.show_cluster(&mut d.app.control, c, &t.place);
+        Platform "placement::Placement::host" "cluster:read" |d, c, t|
+            d.app.provisioning.placement.host(&mut d.app.control, c, &t.place);
+        Platform "placement::Placement::add_cluster" "cluster:create" |d, c, t| async move {
+            let id = d.app.provisioning.installation.id;
+            d.app.provisioning.placement.add_cluster(&mut d.app.control, id, c, &cluster(), &Silent).await
+        };
+        Platform "placement::Placement::update_cluster" "cluster:update" |d, c, t| async move {
+            let change = ClusterChange::default();
+            d.app.provisioning.placement.update_cluster(&mut d.app.control, c, &t.place, &change).await
+        };
+        Platform "placement::Placement::change_password" "cluster:update" |d, c, t| async move {
+            let password = SecretString::from("x");
+            d.app.provisioning.placement.change_password(&mut d.app.control, c, &t.place, &password).await
+        };
+        Platform "placement::Placement::check_cluster" "cluster:update" |d, c, t|
+            d.app.provisioning.placement.check_cluster(&mut d.app.control, c, &t.place);
+        Platform "placement::Placement::remove_cluster" "cluster:delete" |d, c, t| async move {
+            let id = d.app.provisioning.installation.id;
+            d.app.provisioning.placement.remove_cluster(&mut d.app.control, id, c, &t.place, false).await
+        };
+        Platform "placement::Placement::stores" "store:read" |d, c, t|
+            d.app.provisioning.placement.stores(&mut d.app.control, c);
+        Platform "placement::store_names" "store:read" |d, c, t| placement::store_names(&mut d.app.control, c);
+        Platform "placement::Placement::show_store" "store:read" |d, c, t|
+            d.app.provisioning.placement.show_store(&mut d.app.control, c, &t.place);
+        Platform "placement::Placement::add_store" "store:create" |d, c, t| async move {
+            d.app.provisioning.placement.add_store(&mut d.app.control, c, &store()).await
+        };
+        Platform "placement::Placement::update_store" "store:update" |d, c, t| async move {
+            let change = StoreChange::default();
+            d.app.provisioning.placement.update_store(&mut d.app.control, c, &t.place, &change).await
+        };
+        Platform "placement::Placement::change_secret" "store:update" |d, c, t| async move {
+            let secret = SecretString::from("x");
+            d.app.provisioning.placement.change_secret(&mut d.app.control, c, &t.place, &secret).await
+        };
+        Platform "placement::Placement::check_store" "store:update" |d, c, t|
+            d.app.provisioning.placement.check_store(&mut d.app.control, c, &t.place);
+        Platform "placement::Placement::remove_store" "store:delete" |d, c, t|
+            d.app.provisioning.placement.remove_store(&mut d.app.control, c, &t.place);
+    }
+}
+
+/// Migrations, runs, statements, examinations.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn work() -> Vec<Row> {
+    rows! {
+        Platform "migrations::set_names" "migration:read" |d, c, t| migrations::set_names(&mut d.app.control, c);
+        Platform "migrations::list_sets" "migration:read" |d, c, t| async move {
+            migrations::list_sets(&mut d.app.control, c, &sources()).await
+        };
+        Platform "migrations::show_set" "migration:read" |d, c, t| async move {
+            migrations::show_set(&mut d.app.control, c, &sources(), &t.set).await
+        };
+        Platform "migrations::lint::of_sets" "migration:read" |d, c, t| async move {
+            let names = [t.set.parse().unwrap()];
+            migrations::lint::of_sets(&mut d.app.control, c, (&names, &sources()), false).await
+        };
+        Platform "migrations::create_file" "migration:create" |d, c, t| async move {
+            let set = t.set.parse().unwrap();
+            let new =
+                migrations::NewFile { set, words: "x".to_owned(), reversible: false, transaction: true };
+            let now = OffsetDateTime::now_utc();
+            migrations::create_file(&mut d.app.control, c, (&new, &sources()), now, true).await
+        };
+        Platform "migrations::add_set" "migration:create" |d, c, t| async move {
+            let add = migrations::AddSet {
+                name: "added".parse().unwrap(),
+                source: "/nowhere".into(),
+                history: "public.added".parse().unwrap(),
+                depends_on: Vec::new(),
+            };
+            migrations::add_set(&mut d.app.control, c, (&add, &sources()), true).await
+        };
+        Platform "migrations::update_set" "migration:update" |d, c, t| async move {
+            let (name, change) = (t.set.parse().unwrap(), migrations::SetChange::default());
+            migrations::update_set(&mut d.app.control, c, &name, (&change, &sources()), true).await
+        };
+        Platform "migrations::remove_set" "migration:delete" |d, c, t| async move {
+            migrations::remove_set(&mut d.app.control, c, &t.set.parse().unwrap(), false).await
+        };
+        Platform "migrations::check_removable" "migration:delete" |d, c, t|
+            migrations::check_removable(&mut d.app.control, c, &t.set, false);
+        Platform "fleet::status" "migration:read" |d, c, t| async move {
+            let wanted = Wanted::Named(vec![t.tenant.clone()]);
+            fleet::status(&mut d.app.control, c, (&wanted, &sources())).await
+        };
+        Platform "fleet::Fleet::plan" "migration:read" |d, c, t| async move {
+            d.app.fleet().plan(&mut d.app.control, c, &request(t)).await
+        };
+        Platform "fleet::Fleet::migrate" "run:create" |d, c, t| async move {
+            let watch = (&Silent as &dyn nexus::kernel::Progress, &d.stop);
+            d.app.fleet().migrate(&mut d.app.control, c, &request(t), None, watch).await
+        };
+        Platform "fleet::Fleet::resume" "run:resume" |d, c, t| async move {
+            let watch = (&Silent as &dyn nexus::kernel::Progress, &d.stop);
+            d.app.fleet().resume(&mut d.app.control, c, run(), watch).await
+        };
+        Platform "fleet::Fleet::cancel" "run:cancel" |d, c, t| async move {
+            d.app.fleet().cancel(&mut d.app.control, c, run()).await
+        };
+        Platform "fleet::Fleet::way_back" "run:rollback" |d, c, t| async move {
+            d.app.fleet().way_back(&mut d.app.control, c, run(), fleet::Settings::default()).await
+        };
+        Platform "fleet::Fleet::roll_back" "run:rollback" |d, c, t| async move {
+            let watch = (&Silent as &dyn nexus::kernel::Progress, &d.stop);
+            d.app.fleet().roll_back(&mut d.app.control, c, run(), fleet::Settings::default(), watch).await
+        };
+        Platform "fleet::RunView::list" "run:read" |d, c, t|
+            RunView::list(&mut d.app.control, c, &RunFilter::default(), PAGE);
+        Platform "fleet::RunView::show" "run:read" |d, c, t| RunView::show(&mut d.app.control, c, run());
+        Platform "fleet::RunView::tenants_of" "run:read" |d, c, t|
+            RunView::tenants_of(&mut d.app.control, c, run());
+        Platform "fleet::verify" "migration:verify" |d, c, t| async move {
+            let wanted = Wanted::Named(vec![t.tenant.clone()]);
+            let asked = VerifyRequest { wanted, sources: sources(), jobs: 1, differences: false, full: false };
+            let reach = app::reach(&d.app.provisioning);
+            fleet::verify(reach, &mut d.app.control, c, &asked, &Silent, &d.stop).await
+        };
+        Platform "fleet::rehearse" "migration:rehearse" |d, c, t| async move {
+            let sets = vec![t.set.clone()];
+            let asked = RehearseRequest { sets, sources: sources(), tenants: 1, jobs: 1, dry_run: true };
+            let reach = app::reach(&d.app.provisioning);
+            fleet::rehearse(reach, &mut d.app.control, c, &asked, &Silent, &d.stop).await
+        };
+        Platform "fleet::plan_exec" "exec:create" |d, c, t| async move {
+            fleet::plan_exec(&mut d.app.control, c, &exec(t)).await
+        };
+        Platform "fleet::exec" "exec:create" |d, c, t| async move {
+            let (asked, plan) = (exec(t), ExecPlan { tenants: Vec::new(), left_out: Vec::new() });
+            let reach = app::reach(&d.app.provisioning);
+            let with = (&Silent as &dyn nexus::kernel::Progress, &d.stop);
+            fleet::exec(reach, &mut d.app.control, c, (&asked, &plan, "password"), with, &mut |_| Ok(())).await
+        };
+        Platform "inspection::inspect" "doctor:read" |d, c, t| async move {
+            let cluster = Some("nowhere".to_owned());
+            let asked = inspection::Request { cluster, jobs: 1, ..inspection::Request::default() };
+            inspection::inspect(&d.app.provisioning, &mut d.app.control, c, &asked, &Silent, &d.stop).await
+        };
+        Platform "inspection::examine_record" "doctor:read" |d, c, t|
+            inspection::examine_record(&d.app.provisioning, &mut d.app.control, c);
+        Platform "inspection::mend" "doctor:update" |d, c, t|
+            inspection::mend(&d.app.provisioning, &mut d.app.control, c, &[], &Silent, &d.stop);
+        Platform "inspection::accept" "doctor:update" |d, c, t| async move {
+            inspection::accept(&d.app.provisioning, &mut d.app.control, c, &Report::default(), true).await
+        };
+        Platform "inspection::prove" "doctor:prove" |d, c, t| async move {
+            let chosen = ([nexus::kernel::TenantId::new()], 1, 1);
+            let chosen = (&chosen.0[..], chosen.1, chosen.2);
+            inspection::prove(&d.app.provisioning, &mut d.app.control, c, chosen, &Silent, &d.stop).await
+        };
+        Platform "inspection::public_key" "doctor:prove" |d, c, t|
+            inspection::public_key(&d.app.provisioning, &mut d.app.control, c);
+        Platform "inspection::sign" "doctor:prove" |d, c, t| async move {
+            inspection::sign(&d.app.provisioning, &mut d.app.control, c, &proof()).await
+        };
+        Platform "doctor::examine" "doctor:read" |d, c, t| async move {
+            let only = doctor::Only::new(vec!["nothing".to_owned()]);
+            app::doctor::examine(d.sources.clone(), c, &only).await
+        };
+        Machine "installation::Setup::run" "settings:update" |d, c, t| async move {
+            let on = &d.app.provisioning;
+            let cluster =
+                Cluster { name: "default".to_owned(), admin: on.control.clone(), connection_limit: 1 };
+            let setup =
+                Setup { control: &on.control, cluster: &cluster, secrets: &on.secrets, operator: None };
+            setup.run(c, &Silent).await
+        };
+    }
+}
+
+fn run() -> RunId {
+    uuid::Uuid::new_v4().to_string().parse().unwrap()
+}
+
+/// Tokens, their keys, API keys.
+fn of_tokens() -> Vec<Row> {
+    rows! {
+        Platform "tokens::Tokens::keys" "key:read" |d, c, t| d.tokens.keys(&mut d.app.control, c);
+        Platform "tokens::Tokens::ring" "key:read" |d, c, t| d.tokens.ring(&mut d.app.control, c);
+        Platform "tokens::Tokens::key_set" "key:read" |d, c, t| d.tokens.key_set(&mut d.app.control, c);
+        Platform "tokens::Tokens::pem" "key:read" |d, c, t| d.tokens.pem(&mut d.app.control, c);
+        Platform "tokens::Verifier::once" "key:read" |d, c, t| Verifier::once(&d.tokens, &mut d.app.control, c);
+        Platform "tokens::Verifier::start" "key:read" |d, c, t|
+            Verifier::start(&d.tokens, &d.app.provisioning.control, c);
+        Platform "tokens::Tokens::plan_rotation" "key:update" |d, c, t|
+            d.tokens.plan_rotation(&mut d.app.control, c, Algorithm::EdDsa, false);
+        Platform "tokens::Tokens::rotate" "key:update" |d, c, t|
+            d.tokens.rotate(&mut d.app.control, c, Algorithm::EdDsa, false);
+        Platform "tokens::Tokens::retire" "key:update" |d, c, t|
+            d.tokens.retire(&mut d.app.control, c, "no-such-key", false);
+        Platform "tokens::Tokens::plan_retirement" "key:update" |d, c, t|
+            d.tokens.plan_retirement(&mut d.app.control, c, "no-such-key", false);
+        Platform "tokens::Tokens::development_realm" "key:export" |d, c, t|
+            d.tokens.development_realm(&mut d.app.control, c, &mut d.token_realm);
+        Platform "tokens::Tokens::export_development" "key:export" |d, c, t|
+            d.tokens.export_development(&mut d.app.control, c, Vec::new(), Algorithm::EdDsa);
+        Machine "tokens::DevelopmentKey::mint" "token:create" |d, c, t| async move {
+            let email = t.subject.email.parse().unwrap();
+            d.development.mint(c, (Some("acme"), &email), &NewToken::default())
+        };
+        Platform "tokens::Tokens::revoke" "token:revoke" |d, c, t|
+            d.tokens.revoke(&mut d.app.control, c, Revocation::User(t.row.id, t.subject.id, Before::Now));
+        Platform "tokens::Tokens::plan_revocation" "token:revoke" |d, c, t|
+            d.tokens.plan_revocation(&mut d.app.control, c, Revocation::All(Before::Now));
+        Platform "tokens::Tokens::issued" "token:read" |d, c, t| async move {
+            d.tokens.issued(&mut d.app.control, c, &IssuedFilter::default(), PAGE).await
+        };
+        Platform "tokens::Tokens::spellings" "token:read" |d, c, t| async move {
+            d.tokens.spellings(&mut d.app.control, c, &t.subject.email.parse().unwrap()).await
+        };
+        Platform "tokens::Tokens::known" "token:read" |d, c, t| async move {
+            let email = t.subject.email.parse().unwrap();
+            d.tokens.known(&mut d.app.control, c, &mut d.token_realm, &email).await
+        };
+        Enter "tokens::Presented::tenant" "tenant:read" |d, c, t|
+            Presented::ApiKey.tenant(&mut d.app.control, c, t.row.id);
+        Tokens "tokens::Tokens::subject" "token:read" |d, c, t| async move {
+            let email = t.subject.email.parse().unwrap();
+            d.tokens.subject(&mut d.app.control, c, &mut d.token_realm, &email).await
+        };
+        Tokens "tokens::Tokens::compose" "token:create" |d, c, t| async move {
+            let whose = (&mut d.token_realm, &t.subject);
+            d.tokens.compose(&mut d.app.control, c, whose, &NewToken::default()).await
+        };
+        Tokens "tokens::Tokens::mint" "token:create" |d, c, t| async move {
+            let whose = (&mut d.token_realm, &t.subject);
+            d.tokens.mint(&mut d.app.control, c, whose, &NewToken::default(), Algorithm::EdDsa).await
+        };
+        Tokens "tokens::Tokens::note_impersonation" "token:create" |d, c, t|
+            d.tokens.note_impersonation(&mut d.app.control, c, (&mut d.token_realm, &t.subject), "why");
+        Tokens "tokens::Tokens::begin_session" "token:create" |d, c, t| async move {
+            let whose = (&mut d.token_realm, &t.subject);
+            d.tokens.begin_session(&mut d.app.control, c, whose, ("app", &Terms::default())).await
+        };
+        Tokens "tokens::Tokens::create_api_key" "api-key:create" |d, c, t| async move {
+            let scopes = vec!["no:such".to_owned()];
+            let new = NewApiKey { name: "x".to_owned(), scopes, ttl: None };
+            let whose = (&mut d.token_realm, &t.subject);
+            d.tokens.create_api_key(&mut d.app.control, c, whose, &new).await
+        };
+        Tokens "tokens::Tokens::api_keys" "api-key:read" |d, c, t|
+            d.tokens.api_keys(&mut d.app.control, c, &mut d.token_realm, (None, true));
+        Tokens "tokens::Tokens::api_key" "api-key:read" |d, c, t|
+            d.tokens.api_key(&mut d.app.control, c, &mut d.token_realm, uuid::Uuid::nil());
+        Tokens "tokens::Tokens::revoke_api_key" "api-key:revoke" |d, c, t|
+            d.tokens.revoke_api_key(&mut d.app.control, c, &mut d.token_realm, uuid::Uuid::nil());
+    }
+}
+
+/// Users, groups, roles, permissions, sign-in.
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn of_realms() -> Vec<Row> {
+    rows! {
+        Realm "iam::grants" "user:read" |d, c, t| iam::grants(&mut d.realm, c, t.subject.id.into());
+        Realm "iam::users::list" "user:read" |d, c, t|  async move {
+            let sort = (iam::model::UserSort::Email, false);
+            users::list(&mut d.realm, c, &iam::model::UserFilter::default(), sort, PAGE).await
+        };
+        Realm "iam::users::get" "user:read" |d, c, t| users::get(&mut d.realm, c, &t.user);
+        Realm "iam::users::can" "user:read" |d, c, t| async move {
+            users::can(&mut d.realm, c, &t.user, &"invoice:read".parse().unwrap(), &Map::new()).await
+        };
+        Realm "iam::users::create" "user:create" |d, c, t| users::create(&mut d.realm, c, prepared());
+        Realm "iam::users::create_many" "user:create" |d, c, t| async move {
+            users::create_many(&mut d.realm, c, &[prepared()], |_| Ok(())).await
+        };
+        Realm "iam::users::update" "user:update" |d, c, t| async move {
+            let change = UserUpdate { name: Some("New".to_owned()), ..UserUpdate::default() };
+            users::update(&mut d.realm, c, &t.user, &change).await
+        };
+        Realm "iam::users::disable" "user:update" |d, c, t| users::disable(&mut d.realm, c, &t.user);
+        Realm "iam::users::enable" "user:update" |d, c, t| users::enable(&mut d.realm, c, &t.user);
+        Realm "iam::users::unlock" "user:update" |d, c, t| users::unlock(&mut d.realm, c, &t.user);
+        Realm "iam::users::delete" "user:delete" |d, c, t| users::delete(&mut d.realm, c, &t.user);
+        Realm "iam::users::undelete" "user:delete" |d, c, t| users::undelete(&mut d.realm, c, &t.user);
+        Realm "iam::users::purge" "user:delete" |d, c, t| users::purge(&mut d.realm, c);
+        Realm "iam::groups::list" "group:read" |d, c, t| groups::list(&mut d.realm, c);
+        Realm "iam::groups::tree" "group:read" |d, c, t| groups::tree(&mut d.realm, c);
+        Realm "iam::groups::get" "group:read" |d, c, t| groups::get(&mut d.realm, c, &t.role);
+        Realm "iam::groups::create" "group:create" |d, c, t| groups::create(&mut d.realm, c, &t.role, "", None);
+        Realm "iam::groups::update" "group:update" |d, c, t| async move {
+            groups::update(&mut d.realm, c, &t.role, &groups::GroupUpdate::default()).await
+        };
+        Realm "iam::groups::relocate" "group:update" |d, c, t| groups::relocate(&mut d.realm, c, &t.role, None);
+        Realm "iam::groups::delete" "group:delete" |d, c, t| groups::delete(&mut d.realm, c, &t.role);
+        Realm "iam::groups::members" "group:read" |d, c, t|
+            groups::members(&mut d.realm, c, &t.role, PAGE, None);
+        Realm "iam::groups::of_user" "user:read" |d, c, t| groups::of_user(&mut d.realm, c, &t.user);
+        Realm "iam::groups::check_users" "group:update" |d, c, t| async move {
+            groups::check_users(&mut d.realm, c, &t.role, &[t.user.clone()]).await
+        };
+        Realm "iam::groups::add" "group:update" |d, c, t| groups::add(&mut d.realm, c, &t.role, &t.user);
+        Realm "iam::groups::remove" "group:update" |d, c, t| groups::remove(&mut d.realm, c, &t.role, &t.user);
+        Realm "iam::roles::list" "role:read" |d, c, t| roles::list(&mut d.realm, c);
+        Realm "iam::roles::get" "role:read" |d, c, t| roles::get(&mut d.realm, c, &t.role);
+        Realm "iam::roles::create" "role:create" |d, c, t|
+            roles::create(&mut d.realm, c, &t.role, "", &[]);
+        Realm "iam::roles::update" "role:update" |d, c, t|
+            roles::update(&mut d.realm, c, &t.role, (None, Some("x")));
+        Realm "iam::roles::delete" "role:delete" |d, c, t| roles::delete(&mut d.realm, c, &t.role);
+        Realm "iam::roles::allow" "role:update" |d, c, t| async move {
+            roles::allow(&mut d.realm, c, &t.role, &"user:read".parse().unwrap(), None).await
+        };
+        Realm "iam::roles::deny" "role:update" |d, c, t| async move {
+            roles::deny(&mut d.realm, c, &t.role, &"user:read".parse().unwrap()).await
+        };
+        Realm "iam::roles::grant" "role:grant" |d, c, t| async move {
+            roles::grant(&mut d.realm, c, &t.role, &roles::Holder::User(t.user.clone())).await
+        };
+        Realm "iam::roles::revoke" "role:grant" |d, c, t| async move {
+            roles::revoke(&mut d.realm, c, &t.role, &roles::Holder::User(t.user.clone())).await
+        };
+        Realm "iam::permissions::list" "permission:read" |d, c, t| permissions::list(&mut d.realm, c);
+        Realm "iam::permissions::register" "permission:create" |d, c, t| async move {
+            permissions::register(&mut d.realm, c, &"invoice:read".parse().unwrap(), "x").await
+        };
+        Realm "iam::operators::list" "operator:read" |d, c, t| operators::list(&mut d.realm, c);
+        Realm "iam::operators::grant" "operator:grant" |d, c, t| async move {
+            operators::grant(&mut d.realm, c, &grant(t)).await
+        };
+        Realm "iam::operators::revoke" "operator:grant" |d, c, t|
+            operators::revoke(&mut d.realm, c, &t.user);
+        Realm "iam::apply::apply" "permission:create" |d, c, t| async move {
+            let document = iam::apply::Document::parse("").unwrap();
+            iam::apply::apply(&mut d.realm, c, &document, false).await
+        };
+        Realm "iam::signin::set_password" "user:update" |d, c, t| async move {
+            let password = SecretString::from("nine wet dogs on a hill");
+            signin::set_password(&mut d.realm, c, &t.user, &password).await
+        };
+        Realm "iam::signin::issue_token" "user:update" |d, c, t| signin::issue_token(&mut d.realm, c, &t.user);
+        Realm "iam::signin::issue_token_for" "user:update" |d, c, t|
+            signin::issue_token_for(&mut d.realm, c, &t.user, None);
+        Realm "iam::signin::enrol_factor" "user:update" |d, c, t|
+            signin::enrol_factor(&mut d.realm, c, &t.user);
+        Realm "iam::signin::confirm_factor" "user:update" |d, c, t| async move {
+            signin::confirm_factor(&mut d.realm, c, &t.user, &SecretString::from("000000")).await
+        };
+        Realm "iam::signin::remove_factor" "user:update" |d, c, t|
+            signin::remove_factor(&mut d.realm, c, &t.user);
+        Realm "iam::signin::sessions" "session:read" |d, c, t| signin::sessions(&mut d.realm, c, &t.user);
+        Realm "iam::signin::end_sessions" "session:delete" |d, c, t|
+            signin::end_sessions(&mut d.realm, c, &t.user);
+        Realm "iam::signin::end_session" "session:delete" |d, c, t|
+            signin::end_session(&mut d.realm, c, uuid::Uuid::nil());
+    }
+}
