@@ -45,6 +45,9 @@ const RETIRED: &[&str] = &[
     "took _ back",
 ];
 
+/// Fields of documents in the control database, which nobody is shown: a new name would need a migration.
+const STORED: &[&str] = &["realm_was_there"];
+
 /// The words of a text, in small letters. Placeholders are none, and the end of a sentence or of a
 /// cell is a word of its own, so that no phrase goes across it.
 fn words(text: &str) -> Vec<String> {
@@ -248,7 +251,8 @@ fn no_field_in_json_has_a_retired_word() {
                 serialised = false;
             } else if serialised && line.starts_with("    ") && !text.starts_with(['#', '/']) {
                 let name = text.trim_start_matches("pub ").trim_start_matches("pub(super) ");
-                if let Some((name, _)) = name.split_once(": ").filter(|_| !other_name) {
+                let shown = |(name, _): &(&str, &str)| !other_name && !STORED.contains(name);
+                if let Some((name, _)) = name.split_once(": ").filter(shown) {
                     note(&mut wrong, &place, &name.replace('_', " "));
                 }
                 other_name = false;

@@ -25,7 +25,11 @@ fn a_rollback_takes_back_what_the_run_did_where_it_did_it_and_nothing_else() {
     assert_eq!((code, error["code"].as_str()), (3, Some("confirmation_required")));
     assert_eq!(fleet.history("ash"), ["1", "2"]);
     let report = fleet.world.json(&["--yes", "migrate", "runs", "rollback", &run]);
-    assert_eq!((&report["outcome"], &report["run"]["kind"]), (&"done".into(), &"back".into()), "{report}");
+    assert_eq!(
+        (&report["outcome"], &report["run"]["kind"]),
+        (&"done".into(), &"rollback".into()),
+        "{report}"
+    );
     assert_eq!(report["run"]["rolls_back"], run.as_str());
     assert_eq!(fleet.history("ash"), ["1"]);
     assert_eq!(fleet.history("birch"), Vec::<String>::new());
@@ -81,7 +85,11 @@ fn the_same_rollback_goes_on_after_a_kill_and_its_logins_go() {
     let planned = fleet.world.json(&["--dry-run", "migrate", "runs", "rollback", &run]);
     assert_eq!(planned["outcome"], "pending", "{planned}");
     let report = fleet.world.json(&rollback);
-    assert_eq!((&report["outcome"], &report["run"]["kind"]), (&"done".into(), &"back".into()), "{report}");
+    assert_eq!(
+        (&report["outcome"], &report["run"]["kind"]),
+        (&"done".into(), &"rollback".into()),
+        "{report}"
+    );
     for slug in ["ash", "birch"] {
         assert_eq!(fleet.history(slug), Vec::<String>::new());
     }
