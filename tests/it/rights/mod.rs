@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use nexus::features::access::rights;
 use nexus::features::tenants::{self, Tenant};
-use nexus::kernel::{AnyFailure, Caller, ErrorKind, Failure as _};
+use nexus::kernel::{AnyFailure, Caller, ErrorKind};
 
 use desk::{CALLERS, Desk, Thing};
 use table::{Row, Scope};
@@ -104,11 +104,10 @@ fn everybody_may_do_what_their_roles_say_and_the_refused_change_and_learn_nothin
     let callers = desk::callers(&world);
     let all = table::rows();
     let mut wrong = Vec::new();
-    let run = crate::iam::inside::run::<()>;
     for inside in [true, false] {
         let of_realms = |row: &&Row| matches!(row.scope, Scope::Realm | Scope::Tokens);
         let rows: Vec<&Row> = all.iter().filter(|row| inside || of_realms(row)).collect();
-        run(async {
+        crate::iam::inside::run(async {
             let mut desk = desk::desk(&world, inside).await;
             let (there, missing) = (desk::there(&mut desk).await, desk::missing(&mut desk).await);
             let before = tokio::task::block_in_place(|| everything(&world));

@@ -186,7 +186,7 @@ fn prepared() -> Prepared {
 }
 
 fn grant(thing: &Thing) -> operators::NewGrant {
-    let until = operators::Until::For(std::time::Duration::from_secs(60));
+    let until = operators::Until::For(time::Duration::minutes(1));
     operators::NewGrant {
         operator: thing.user.clone(),
         role: thing.role.clone(),
