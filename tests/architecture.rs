@@ -556,7 +556,7 @@ fn whatever_a_door_can_call_asks_for_a_permission() {
         let takes_proof = it.head.contains("&Authorized<");
         // In a realm the caller's rights are loaded with its session, and decided by what is looked at.
         let by_realm = it.name.starts_with("iam::")
-            && ["look(caller)", "change(caller)", "realm, caller"].iter().any(|call| it.body.contains(call));
+            && ["read(caller)", "write(caller)", "realm, caller"].iter().any(|call| it.body.contains(call));
         let asks = it.head.contains("caller: &Caller")
             && (by_realm || it.body.contains("authorize(") || it.body.contains("authorize_machine("));
         let by_another = BY_ANOTHER.iter().any(|(name, call)| it.name == *name && it.body.contains(call));

@@ -79,7 +79,7 @@ impl Addresses {
     }
 
     /// Of the settings, if nothing must be started and nobody asked.
-    pub(super) async fn at_hand(settings: &Settings) -> Option<Self> {
+    pub(super) async fn if_running(settings: &Settings) -> Option<Self> {
         match &settings.target {
             Target::Local(local) => {
                 let running = stack(settings, local).running().ok().flatten()?;

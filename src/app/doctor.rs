@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::addresses::{self, Addresses};
-use crate::features::doctor::{self, Finding, Only, Part, Patient, TriedSecret};
+use crate::features::doctor::{self, DoctorInput, Finding, Only, Part, TriedSecret};
 use crate::features::placement::Cluster;
 use crate::infra::crypto::{LocalMasterKey, MasterKey};
 use crate::infra::db::ServerAddress;
@@ -17,7 +17,7 @@ use crate::settings::{
 };
 
 /// How long a program may take to tell a secret.
-const PATIENCE: Duration = Duration::from_secs(3);
+const SECRET_PROGRAM_TIMEOUT: Duration = Duration::from_secs(3);
 /// Why nothing is known of a context that is not clear.
 const UNCLEAR: &str = "the settings are not valid";
 
@@ -32,17 +32,17 @@ struct Slow(String);
 /// # Errors
 /// Where the caller may not.
 pub async fn examine(sources: Sources, caller: &Caller, only: &Only) -> Result<Vec<Finding>, AnyFailure> {
-    Ok(Box::pin(doctor::examine(patient(sources).await, caller, only)).await?)
+    Ok(Box::pin(doctor::examine(input(sources).await, caller, only)).await?)
 }
 
-async fn patient(sources: Sources) -> Patient {
+async fn input(sources: Sources) -> DoctorInput {
     let (loaded, faults) = Loaded::examine(&sources);
     let file = loaded.as_ref().map_or_else(
         || sources.find_file().ok().flatten().or_else(|| sources.flags.config.clone()),
         |loaded| loaded.file.clone(),
     );
     let settings = loaded.as_ref().map_or(Err(None), |loaded| loaded.settings().map_err(Some));
-    let mut patient = Patient {
+    let mut input = DoctorInput {
         sources,
         file,
         loaded,
@@ -55,7 +55,7 @@ async fn patient(sources: Sources) -> Patient {
         store: Err(UNCLEAR.to_owned()),
         key: None,
     };
-    let Ok(settings) = patient.settings.as_ref().map(Settings::clone) else { return patient };
+    let Ok(settings) = input.settings.as_ref().map(Settings::clone) else { return input };
     match &settings.target {
         Target::Local(local) => {
             let stack = addresses::stack(&settings, local);
@@ -63,23 +63,23 @@ async fn patient(sources: Sources) -> Patient {
             let running =
                 running.and_then(|it| it.ok_or_else(|| "the embedded stack is not running".to_owned()));
             let found = running.map(|running| Addresses::of_stack(&settings, running));
-            patient.stack = Some(stack);
-            patient.take(found).await;
-            patient.secrets = tried(wanted(&settings, None)).await;
+            input.stack = Some(stack);
+            input.take(found).await;
+            input.secrets = tried(wanted(&settings, None)).await;
         }
         Target::Servers(servers) => {
-            patient.secrets = tried(wanted(&settings, Some(servers))).await;
-            patient.control = server(&patient.secrets, &servers.control);
-            let admin = server(&patient.secrets, &servers.cluster);
-            patient.cluster = admin.map(|admin| addresses::cluster(&settings, admin));
-            patient.store = store(&patient.secrets, servers);
+            input.secrets = tried(wanted(&settings, Some(servers))).await;
+            input.control = server(&input.secrets, &servers.control);
+            let admin = server(&input.secrets, &servers.cluster);
+            input.cluster = admin.map(|admin| addresses::cluster(&settings, admin));
+            input.store = store(&input.secrets, servers);
         }
     }
-    patient.key = key(&patient.secrets, &settings);
-    patient
+    input.key = key(&input.secrets, &settings);
+    input
 }
 
-impl Patient {
+impl DoctorInput {
     async fn take(&mut self, found: Part<Addresses>) {
         let (control, cluster, store): (Part<ServerAddress>, Part<Cluster>, Part<Arc<dyn ObjectStore>>) =
             match found {
@@ -109,7 +109,7 @@ fn wanted(settings: &Settings, servers: Option<&ServersSettings>) -> BTreeMap<St
 
 async fn tried(wanted: BTreeMap<String, SecretRef>) -> Vec<TriedSecret> {
     let tries = wanted.into_iter().map(async |(key, reference)| {
-        let result = match tokio::time::timeout(PATIENCE, reference.resolve()).await {
+        let result = match tokio::time::timeout(SECRET_PROGRAM_TIMEOUT, reference.resolve()).await {
             Ok(result) => result.map_err(AnyFailure::from),
             Err(_) => Err(Slow(reference.to_string()).into()),
         };

@@ -11,8 +11,8 @@ mod tokens;
 
 use std::sync::Arc;
 
-use crate::features::fleet::{Fleet, Reach};
-use crate::features::installation::{self, InstallationError, NewOperator, Outcome, Setup};
+use crate::features::fleet::{Fleet, Scope};
+use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
 use crate::features::local::LocalStack;
 use crate::features::placement::Placement;
 use crate::features::provisioning::{Provisioning, ProvisioningError, Worker};
@@ -26,7 +26,7 @@ pub use addresses::stack;
 pub use objects::ObjectServer;
 
 /// How long a person who completes a word waits for a server.
-const GLANCE: std::time::Duration = std::time::Duration::from_millis(300);
+const COMPLETION_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// A context that is set up and answers.
 pub struct App {
@@ -146,7 +146,7 @@ impl App {
         caller: &Caller,
         operator: Option<NewOperator>,
         progress: &dyn Progress,
-    ) -> Result<Outcome, AnyFailure> {
+    ) -> Result<SetupOutcome, AnyFailure> {
         let addresses = Addresses::of(settings, progress).await?;
         Self::set_up(settings, &addresses, caller, operator, progress).await
     }
@@ -157,7 +157,7 @@ impl App {
         caller: &Caller,
         operator: Option<NewOperator>,
         progress: &dyn Progress,
-    ) -> Result<Outcome, AnyFailure> {
+    ) -> Result<SetupOutcome, AnyFailure> {
         let secrets = Secrets::new(keys::master_or_new(&settings.keys, addresses, progress).await?);
         let cluster = addresses.cluster.get().await?;
         // Its token is not needed yet; who sets up learns now that it cannot be read.
@@ -167,10 +167,10 @@ impl App {
     }
 
     /// A connection to the control database if one is to be had at once; nothing is started.
-    pub async fn glance(settings: &Settings) -> Option<Glance> {
-        let addresses = Addresses::at_hand(settings).await?;
+    pub async fn open_for_completion(settings: &Settings) -> Option<CompletionSession> {
+        let addresses = Addresses::if_running(settings).await?;
         let connecting = addresses.control.connect("nexus:completion");
-        tokio::time::timeout(GLANCE, connecting).await.ok()?.ok()
+        tokio::time::timeout(COMPLETION_TIMEOUT, connecting).await.ok()?.ok()
     }
 
     /// What migrates tenants.
@@ -185,7 +185,7 @@ impl App {
 }
 
 /// A connection to the control database that was to be had at once.
-pub type Glance = PgConnection;
+pub type CompletionSession = PgConnection;
 
 /// A part of an installation, and whether it is there.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -202,7 +202,7 @@ impl App {
             Ok(_) => "there",
             Err(_) => "missing",
         };
-        let database = match Addresses::at_hand(settings).await {
+        let database = match Addresses::if_running(settings).await {
             None => "missing",
             Some(addresses) => match Self::attach(settings, &addresses).await {
                 Ok(_) => "there",
@@ -221,9 +221,9 @@ impl App {
 
 /// What work inside tenants' databases stands on.
 #[must_use]
-pub fn reach(provisioning: &Provisioning) -> Reach<'_> {
+pub fn reach(provisioning: &Provisioning) -> Scope<'_> {
     let Provisioning { placement, secrets, installation, .. } = provisioning;
-    Reach { placement, secrets, installation }
+    Scope { placement, secrets, installation }
 }
 
 /// One more worker, with a connection of its own to the control database.

@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use super::App;
 use super::addresses::Addresses;
 use crate::features::access::Authorized;
-use crate::features::iam::{Place, Realm, Rules, TakeBack};
+use crate::features::iam::{Realm, RealmRef, RevocationHook, Rules};
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
 use crate::infra::db::{DbError, PgConnection};
@@ -28,20 +28,20 @@ impl App {
         tenant: Option<&TenantRef>,
     ) -> Result<Realm, AnyFailure> {
         let rules = Rules::new(&settings.passwords, &settings.tenants);
-        let tools = (rules, self.provisioning.secrets.clone(), take_back as TakeBack);
+        let tools = (rules, self.provisioning.secrets.clone(), revoke_all as RevocationHook);
         let Some(name) = tenant else {
-            return Ok(Realm::open(self.control, None, Place::platform(), tools).await?);
+            return Ok(Realm::open(self.control, None, RealmRef::platform(), tools).await?);
         };
         let (tenant, inside) = self.inside(caller, name).await?;
         let owner = Some(tenant.resources.owner_role.clone());
-        let place = Place { tenant: tenant.id, slug: Some(tenant.slug), owner };
+        let place = RealmRef { tenant: tenant.id, slug: Some(tenant.slug), owner };
         Ok(Realm::open(inside, Some(self.control), place, tools).await?)
     }
 
     /// A realm for a look at names while somebody types, if it is to be had at once; nothing is
     /// started.
-    pub async fn glance_realm(settings: &Settings, tenant: Option<&TenantRef>) -> Option<Realm> {
-        let addresses = Addresses::at_hand(settings).await?;
+    pub async fn open_realm_for_completion(settings: &Settings, tenant: Option<&TenantRef>) -> Option<Realm> {
+        let addresses = Addresses::if_running(settings).await?;
         let app = Self::attach(settings, &addresses).await.ok()?;
         app.enter_realm(settings, &Caller::System, tenant).await.ok()
     }
@@ -84,13 +84,13 @@ struct DatabaseClosed {
     source: DbError,
 }
 
-fn take_back<'c>(
+fn revoke_all<'c>(
     control: &'c mut PgConnection,
     caller: &'c Authorized<'c>,
     (realm, user): (TenantId, Option<UserId>),
 ) -> BoxFuture<'c, Result<(), Box<dyn Failure>>> {
     Box::pin(async move {
-        let taken = tokens::take_back(control, caller, (realm, user.map(UserId::uuid))).await;
+        let taken = tokens::revoke_all(control, caller, (realm, user.map(UserId::uuid))).await;
         taken.map_err(|error| Box::new(error) as Box<dyn Failure>)
     })
 }

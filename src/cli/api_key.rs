@@ -126,12 +126,12 @@ pub struct RevokeArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: ApiKeyArgs, on: &Invocation) -> CommandResult {
+pub async fn run(args: ApiKeyArgs, ctx: &Invocation) -> CommandResult {
     match args.verb {
-        Verb::Create(args) => create(args, on).await,
-        Verb::List(args) => list(&args, on).await,
-        Verb::Verify(args) => verify(&args, on).await,
-        Verb::Revoke(args) => revoke(&args, on).await,
+        Verb::Create(args) => create(args, ctx).await,
+        Verb::List(args) => list(&args, ctx).await,
+        Verb::Verify(args) => verify(&args, ctx).await,
+        Verb::Revoke(args) => revoke(&args, ctx).await,
     }
 }
 
@@ -143,33 +143,33 @@ fn lifetime(text: &str) -> Result<Duration, String> {
     }
 }
 
-async fn create(args: CreateArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+async fn create(args: CreateArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     let subject = tokens.subject(&mut app.control, &caller, &mut realm, &args.user).await?;
     let new = NewApiKey { name: args.name, scopes: args.scopes, ttl: args.expires };
-    if on.global.dry_run {
+    if ctx.global.dry_run {
         check_api_key(&realm.name, &subject, &new)?;
-        on.screen.note(&format!("would create API key {} for {}", new.name, subject.email));
+        ctx.screen.note(&format!("would create API key {} for {}", new.name, subject.email));
         return Ok(Exit::Done);
     }
     // Before there is a key that would then be lost.
-    let file = new_file(on, args.file.as_ref())?;
+    let file = new_file(ctx, args.file.as_ref())?;
     let made = tokens.create_api_key(&mut app.control, &caller, (&mut realm, &subject), &new).await;
     let (view, key) = made?;
     if let Some(file) = file {
-        hand_over(on, file, &key, "API key is")?;
+        hand_over(ctx, file, &key, "API key is")?;
     }
     let shown = args.reveal.then(|| key.expose_secret().to_owned());
-    on.screen.thing(&CreatedView { view, key: shown })?;
+    ctx.screen.thing(&CreatedView { view, key: shown })?;
     Ok(Exit::Done)
 }
 
-async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
+async fn list(args: &ListArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     // A slip is told from a user who has none.
@@ -179,34 +179,34 @@ async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
     };
     let keys =
         tokens.api_keys(&mut app.control, &caller, &mut realm, (user.as_deref(), args.all_states)).await?;
-    pages::list(on, keys, "API keys match")?;
+    pages::list(ctx, keys, "API keys match")?;
     Ok(Exit::Done)
 }
 
-async fn verify(args: &VerifyArgs, on: &Invocation) -> CommandResult {
+async fn verify(args: &VerifyArgs, ctx: &Invocation) -> CommandResult {
     let key = input::token(&args.key)?;
     Presented::ApiKey.realm(&key)?;
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let mut realm = app.open_presented_realm(&caller, Presented::ApiKey, &key).await?;
     let holder = tokens.verify_api_key(&mut app.control, &mut realm, &key).await?;
-    on.screen.thing(&holder)?;
+    ctx.screen.thing(&holder)?;
     Ok(Exit::Done)
 }
 
-async fn revoke(args: &RevokeArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+async fn revoke(args: &RevokeArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     let key = tokens.api_key(&mut app.control, &caller, &mut realm, args.id).await?;
-    if on.global.dry_run {
-        on.screen.thing(&key)?;
+    if ctx.global.dry_run {
+        ctx.screen.thing(&key)?;
         return Ok(Exit::Done);
     }
     let revoked = tokens.revoke_api_key(&mut app.control, &caller, &mut realm, args.id).await?;
-    on.screen.thing(&revoked)?;
+    ctx.screen.thing(&revoked)?;
     Ok(Exit::Done)
 }
 

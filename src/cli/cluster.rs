@@ -199,14 +199,14 @@ pub struct RemoveArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: ClusterArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+pub async fn run(args: ClusterArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     match args.verb {
         Verb::Add(args) => {
-            let add = wanted(&args, on)?;
-            if on.global.dry_run {
-                on.screen.note(&format!(
+            let add = wanted(&args, ctx)?;
+            if ctx.global.dry_run {
+                ctx.screen.note(&format!(
                     "would check and register {} as cluster {}, and build the template there",
                     args.host, args.name
                 ));
@@ -218,50 +218,50 @@ pub async fn run(args: ClusterArgs, on: &Invocation) -> CommandResult {
             drop(progress);
             let (registered, view) = added?;
             if registered == Registered::Unchanged {
-                on.screen.note(&format!("cluster {} already exists; nothing was changed", args.name));
+                ctx.screen.note(&format!("cluster {} already exists; nothing was changed", args.name));
             }
-            on.screen.thing(&view)?;
+            ctx.screen.thing(&view)?;
         }
         Verb::List(ListArgs {}) => {
             let mut app = App::open_to_read(&settings, &caller, &progress).await?;
             let placement = app.provisioning.placement.clone();
             drop(progress);
-            pages::list(on, placement.clusters(&mut app.control, &caller).await?, "servers")?;
+            pages::list(ctx, placement.clusters(&mut app.control, &caller).await?, "servers")?;
         }
         Verb::Show(NameArgs { name }) => {
             let mut app = App::open_to_read(&settings, &caller, &progress).await?;
             let placement = app.provisioning.placement.clone();
             drop(progress);
-            on.screen.thing(&placement.show_cluster(&mut app.control, &caller, name.as_str()).await?)?;
+            ctx.screen.thing(&placement.show_cluster(&mut app.control, &caller, name.as_str()).await?)?;
         }
         Verb::Update(args) => {
             drop(progress);
-            return update(&args, on).await;
+            return update(&args, ctx).await;
         }
         Verb::Check(args) => {
             drop(progress);
-            return check(&args, on).await;
+            return check(&args, ctx).await;
         }
         Verb::Drain(DrainArgs { name, undo }) => {
             drop(progress);
             let state = if undo { PlacementState::Active } else { PlacementState::Draining };
             let change = ClusterChange { state: Some(state), ..ClusterChange::default() };
-            return change_it(&name, &change, on).await;
+            return change_it(&name, &change, ctx).await;
         }
         Verb::Remove(args) => {
             drop(progress);
-            return remove(&args, on).await;
+            return remove(&args, ctx).await;
         }
     }
     Ok(Exit::Done)
 }
 
-fn wanted(args: &AddArgs, on: &Invocation) -> Result<AddCluster, AnyFailure> {
+fn wanted(args: &AddArgs, ctx: &Invocation) -> Result<AddCluster, AnyFailure> {
     let password = read_secret(
         args.password_stdin,
         args.password_file.as_deref(),
         ("the login's password", "--password-stdin or --password-file PATH"),
-        on,
+        ctx,
     )?;
     let tls = args.tls.clone();
     let tls = tls
@@ -284,7 +284,7 @@ fn wanted(args: &AddArgs, on: &Invocation) -> Result<AddCluster, AnyFailure> {
     })
 }
 
-async fn update(args: &UpdateClusterArgs, on: &Invocation) -> CommandResult {
+async fn update(args: &UpdateClusterArgs, ctx: &Invocation) -> CommandResult {
     let change = ClusterChange {
         labels: labels_of(&args.change.labels),
         unlabel: args.change.unlabel.clone(),
@@ -292,34 +292,34 @@ async fn update(args: &UpdateClusterArgs, on: &Invocation) -> CommandResult {
         connections: args.connections.map(Limit::number),
         state: None,
     };
-    if (args.password_stdin || args.password_file.is_some()) && !on.global.dry_run {
+    if (args.password_stdin || args.password_file.is_some()) && !ctx.global.dry_run {
         let what = ("the login's password", "--password-stdin or --password-file PATH");
-        let password = read_secret(args.password_stdin, args.password_file.as_deref(), what, on)?;
-        let (settings, caller) = (on.settings()?, on.caller());
-        let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+        let password = read_secret(args.password_stdin, args.password_file.as_deref(), what, ctx)?;
+        let (settings, caller) = (ctx.settings()?, ctx.caller());
+        let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
         let placement = app.provisioning.placement.clone();
         placement.change_password(&mut app.control, &caller, args.name.as_str(), &password).await?;
     }
-    change_it(&args.name, &change, on).await
+    change_it(&args.name, &change, ctx).await
 }
 
-async fn change_it(name: &PlaceName, change: &ClusterChange, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+async fn change_it(name: &PlaceName, change: &ClusterChange, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let placement = app.provisioning.placement.clone();
-    let view = if on.global.dry_run {
-        on.screen.note("nothing was changed; the current values are:");
+    let view = if ctx.global.dry_run {
+        ctx.screen.note("nothing was changed; the current values are:");
         placement.show_cluster(&mut app.control, &caller, name.as_str()).await?
     } else {
         placement.update_cluster(&mut app.control, &caller, name.as_str(), change).await?
     };
-    on.screen.thing(&view)?;
+    ctx.screen.thing(&view)?;
     Ok(Exit::Done)
 }
 
-async fn check(args: &CheckArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+async fn check(args: &CheckArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let placement = app.provisioning.placement.clone();
     let mut names: Vec<String> = args.names.iter().map(ToString::to_string).collect();
     if names.is_empty() {
@@ -333,7 +333,7 @@ async fn check(args: &CheckArgs, on: &Invocation) -> CommandResult {
         swapped |= is_another;
     }
     let ill = views.iter().any(|view| view.problem.is_some());
-    on.screen.list(views)?;
+    ctx.screen.list(views)?;
     Ok(match (swapped, ill) {
         (true, _) => Exit::Integrity,
         (_, true) => Exit::Unavailable,
@@ -341,21 +341,21 @@ async fn check(args: &CheckArgs, on: &Invocation) -> CommandResult {
     })
 }
 
-async fn remove(args: &RemoveArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+async fn remove(args: &RemoveArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let (placement, id) = (app.provisioning.placement.clone(), app.provisioning.installation.id);
     let name = args.name.as_str();
     let view = placement.show_cluster(&mut app.control, &caller, name).await?;
-    if on.global.dry_run {
-        on.screen.thing(&view)?;
+    if ctx.global.dry_run {
+        ctx.screen.thing(&view)?;
         return Ok(Exit::Done);
     }
     let shown = [format!("cluster {name}: its templates will be dropped, its sealed password erased")];
     let given = args.confirm.as_ref().map(PlaceName::as_str);
-    prompt::confirm_word(on, &format!("removing cluster {name}"), &shown, name, given)?;
+    prompt::confirm_word(ctx, &format!("removing cluster {name}"), &shown, name, given)?;
     placement.remove_cluster(&mut app.control, id, &caller, name, args.gone).await?;
-    on.screen.thing(&view)?;
+    ctx.screen.thing(&view)?;
     Ok(Exit::Done)
 }
 

@@ -33,9 +33,9 @@ EXAMPLES
 ///
 /// # Errors
 /// Settings that are wrong.
-pub fn run(args: &ConfigArgs, on: &Invocation) -> CommandResult {
+pub fn run(args: &ConfigArgs, ctx: &Invocation) -> CommandResult {
     match args.verb {
-        Verb::Show => show(on),
+        Verb::Show => show(ctx),
     }
 }
 
@@ -58,13 +58,13 @@ impl Row for ValueRow {
     }
 }
 
-fn show(on: &Invocation) -> CommandResult {
-    let loaded = &on.loaded;
+fn show(ctx: &Invocation) -> CommandResult {
+    let loaded = &ctx.loaded;
     if !loaded.contexts().contains(&loaded.context) {
         return Err(loaded.unknown_context(&loaded.context).into());
     }
     let home = loaded.home()?.path().display().to_string();
-    let home_source = match on.sources.variable("NEXUS_HOME") {
+    let home_source = match ctx.sources.variable("NEXUS_HOME") {
         Some(_) => Origin::Environment("NEXUS_HOME".to_owned()),
         None => Origin::Default,
     };
@@ -77,28 +77,28 @@ fn show(on: &Invocation) -> CommandResult {
         ValueRow { key: "home".to_owned(), value: Some(home.clone()), source: home_source.to_string() },
     ];
     for section in SECTIONS {
-        if !is_shown(section, on) {
+        if !is_shown(section, ctx) {
             continue;
         }
         let keys = section.keys.iter().filter(|key| key.name != ANY);
-        rows.extend(keys.map(|key| row(section, key, on, &home)));
+        rows.extend(keys.map(|key| row(section, key, ctx, &home)));
         if section.keys.iter().any(|key| key.name == ANY) {
-            rows.extend(named_rows(section, on));
+            rows.extend(named_rows(section, ctx));
         }
     }
-    on.screen.list(rows)?;
+    ctx.screen.list(rows)?;
     Ok(Exit::Done)
 }
 
 /// Only what the context in use can have. An absent cluster is the control server.
-fn is_shown(section: &Section, on: &Invocation) -> bool {
-    let local = on.loaded.context.is_local();
+fn is_shown(section: &Section, ctx: &Invocation) -> bool {
+    let local = ctx.loaded.context.is_local();
     match section.path {
         "local" => local,
         "context.NAME.control" | "context.NAME.store" => !local,
         "context.NAME.cluster" => {
-            let path = section.path.replace("NAME", on.loaded.context.as_str());
-            on.loaded.values.section(&path).first().is_some()
+            let path = section.path.replace("NAME", ctx.loaded.context.as_str());
+            ctx.loaded.values.section(&path).first().is_some()
         }
         _ => true,
     }
@@ -106,9 +106,9 @@ fn is_shown(section: &Section, on: &Invocation) -> bool {
 
 /// The values of a section whose keys are names that people chose; variables have some of all
 /// contexts.
-fn named_rows(section: &Section, on: &Invocation) -> Vec<ValueRow> {
-    let values = &on.loaded.values;
-    let own = section.path.replace("NAME", on.loaded.context.as_str());
+fn named_rows(section: &Section, ctx: &Invocation) -> Vec<ValueRow> {
+    let values = &ctx.loaded.values;
+    let own = section.path.replace("NAME", ctx.loaded.context.as_str());
     let of_all = section.path.rsplit('.').next().unwrap_or_default();
     let paths = [own.as_str(), of_all].into_iter().flat_map(|path| values.section(path).paths());
     let row = |path: String| {
@@ -118,10 +118,10 @@ fn named_rows(section: &Section, on: &Invocation) -> Vec<ValueRow> {
     paths.filter_map(row).collect()
 }
 
-fn row(section: &Section, key: &Key, on: &Invocation, home: &str) -> ValueRow {
-    let context = on.loaded.context.as_str();
+fn row(section: &Section, key: &Key, ctx: &Invocation, home: &str) -> ValueRow {
+    let context = ctx.loaded.context.as_str();
     let path = section.full_path(key).replace("NAME", context);
-    if let Some(value) = on.loaded.values.get(&path) {
+    if let Some(value) = ctx.loaded.values.get(&path) {
         let shown = match key.kind {
             Kind::Secret => value.text.parse::<SecretRef>().map(|reference| reference.to_string()).ok(),
             _ => Some(value.text.clone()),

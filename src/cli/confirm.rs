@@ -75,23 +75,23 @@ impl Asking<'_> {
     ///
     /// # Errors
     /// When something else is typed or given, or there is nobody to ask.
-    pub fn confirm(&self, on: &Invocation, slugs: &[&str], selected: bool) -> Result<(), AnyFailure> {
+    pub fn confirm(&self, ctx: &Invocation, slugs: &[&str], selected: bool) -> Result<(), AnyFailure> {
         match (slugs, &self.given) {
-            ([slug], given) if self.destroys => self.one(on, slug, given.as_ref(), selected),
+            ([slug], given) if self.destroys => self.one(ctx, slug, given.as_ref(), selected),
             (_, Some(Meant::One(given))) => {
                 let what = format!("{} {}", self.doing, counted(slugs.len(), "tenant"));
-                let again = again(on, slugs.len());
+                let again = again(ctx, slugs.len());
                 Err(NumberError::Mismatch { what, given: given.to_string(), again }.into())
             }
-            (_, Some(Meant::Number(given))) => number(on, self.doing, slugs, Some(*given)),
-            (_, None) if selected || self.destroys => number(on, self.doing, slugs, None),
+            (_, Some(Meant::Number(given))) => number(ctx, self.doing, slugs, Some(*given)),
+            (_, None) if selected || self.destroys => number(ctx, self.doing, slugs, None),
             (_, None) => Ok(()),
         }
     }
 
     fn one(
         &self,
-        on: &Invocation,
+        ctx: &Invocation,
         slug: &str,
         given: Option<&Meant>,
         selected: bool,
@@ -100,21 +100,21 @@ impl Asking<'_> {
             Some(Meant::Number(1)) if selected => Some(slug),
             Some(Meant::One(given)) => Some(given.as_str()),
             Some(Meant::Number(wrong)) if selected => {
-                return number(on, self.doing, &[slug], Some(*wrong));
+                return number(ctx, self.doing, &[slug], Some(*wrong));
             }
-            Some(Meant::Number(number)) => return Err(not_a_slug(on, self.doing, slug, *number).into()),
+            Some(Meant::Number(number)) => return Err(not_a_slug(ctx, self.doing, slug, *number).into()),
             None => None,
         };
-        let shown = [format!("context {}: {slug}", on.settings()?.context)];
+        let shown = [format!("context {}: {slug}", ctx.settings()?.context)];
         let what = format!("{} tenant {slug}", self.doing);
-        Ok(prompt::confirm_word(on, &what, &shown, slug, given)?)
+        Ok(prompt::confirm_word(ctx, &what, &shown, slug, given)?)
     }
 }
 
 /// That one tenant was confirmed by a number.
-pub(super) fn not_a_slug(on: &Invocation, doing: &str, slug: &str, given: usize) -> impl Failure + use<> {
+pub(super) fn not_a_slug(ctx: &Invocation, doing: &str, slug: &str, given: usize) -> impl Failure + use<> {
     let what = format!("{doing} tenant {slug}");
-    NumberError::Mismatch { what, given: given.to_string(), again: again(on, slug) }
+    NumberError::Mismatch { what, given: given.to_string(), again: again(ctx, slug) }
 }
 
 /// The number of tenants was not confirmed. Nothing was done.
@@ -137,23 +137,23 @@ enum NumberError {
 ///
 /// # Errors
 /// When another number is typed or given, or there is nobody to ask.
-pub fn number(on: &Invocation, doing: &str, slugs: &[&str], given: Option<usize>) -> Result<(), AnyFailure> {
+pub fn number(ctx: &Invocation, doing: &str, slugs: &[&str], given: Option<usize>) -> Result<(), AnyFailure> {
     let count = slugs.len();
     let what = format!("{doing} {}", counted(count, "tenant"));
     match given {
         Some(given) if given != count => {
             let given = given.to_string();
-            return Err(NumberError::Mismatch { what, given, again: again(on, count) }.into());
+            return Err(NumberError::Mismatch { what, given, again: again(ctx, count) }.into());
         }
-        Some(_) if on.global.yes => return Ok(()),
+        Some(_) if ctx.global.yes => return Ok(()),
         _ if count < 2 => return Ok(()),
         _ => {}
     }
-    if !on.screen.can_ask() {
-        return Err(NumberError::Unconfirmed { what, again: again(on, count) }.into());
+    if !ctx.screen.can_ask() {
+        return Err(NumberError::Unconfirmed { what, again: again(ctx, count) }.into());
     }
-    let shown = [format!("context {}: {}", on.settings()?.context, some_of(slugs))];
-    Ok(prompt::type_word(on, &what, &shown, &count.to_string())?)
+    let shown = [format!("context {}: {}", ctx.settings()?.context, some_of(slugs))];
+    Ok(prompt::type_word(ctx, &what, &shown, &count.to_string())?)
 }
 
 /// The first of them, and how many more there are.
@@ -165,12 +165,12 @@ fn some_of(slugs: &[&str]) -> String {
     }
 }
 
-fn again(on: &Invocation, meant: impl std::fmt::Display) -> String {
+fn again(ctx: &Invocation, meant: impl std::fmt::Display) -> String {
     let mut flags = format!("--confirm {meant}");
-    if !on.global.yes {
+    if !ctx.global.yes {
         flags.insert_str(0, "--yes ");
     }
-    command_with(std::env::args_os().skip(1), on.screen.installation(), &flags)
+    command_with(std::env::args_os().skip(1), ctx.screen.installation(), &flags)
 }
 
 /// The command that was typed, with other flags of confirmation. The flags that say which installation

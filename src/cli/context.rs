@@ -47,11 +47,11 @@ struct UseArgs {
 ///
 /// # Errors
 /// A context that is not described, settings that are wrong, a file that cannot be written.
-pub fn run(args: ContextArgs, on: &Invocation) -> CommandResult {
+pub fn run(args: ContextArgs, ctx: &Invocation) -> CommandResult {
     match args.verb {
-        Verb::List => list(on),
-        Verb::Use(args) => use_(&args.name, on),
-        Verb::Show => show(on),
+        Verb::List => list(ctx),
+        Verb::Use(args) => use_(&args.name, ctx),
+        Verb::Show => show(ctx),
     }
 }
 
@@ -78,30 +78,30 @@ impl Row for ContextRow {
     }
 }
 
-fn list(on: &Invocation) -> CommandResult {
+fn list(ctx: &Invocation) -> CommandResult {
     let row = |name: ContextName| ContextRow {
-        current: name == on.loaded.context,
+        current: name == ctx.loaded.context,
         kind: if name.is_local() { "local" } else { "servers" },
-        control: on.loaded.values.get(&format!("context.{name}.control.host")).map(|host| host.text.clone()),
+        control: ctx.loaded.values.get(&format!("context.{name}.control.host")).map(|host| host.text.clone()),
         name: name.to_string(),
     };
-    on.screen.list(on.loaded.contexts().into_iter().map(row))?;
+    ctx.screen.list(ctx.loaded.contexts().into_iter().map(row))?;
     Ok(Exit::Done)
 }
 
-fn use_(name: &ContextName, on: &Invocation) -> CommandResult {
-    if !on.loaded.contexts().contains(name) {
-        return Err(on.loaded.unknown_context(name).into());
+fn use_(name: &ContextName, ctx: &Invocation) -> CommandResult {
+    if !ctx.loaded.contexts().contains(name) {
+        return Err(ctx.loaded.unknown_context(name).into());
     }
-    let file = on.loaded.file_to_edit(&on.sources)?;
-    if on.global.dry_run {
-        on.screen.note(&format!("would write default_context = \"{name}\" into {}", file.display()));
+    let file = ctx.loaded.file_to_edit(&ctx.sources)?;
+    if ctx.global.dry_run {
+        ctx.screen.note(&format!("would write default_context = \"{name}\" into {}", file.display()));
         return Ok(Exit::Done);
     }
     edit::set_default_context(&file, name)?;
-    on.screen.note(&format!("commands now use {name} by default, as set in {}", file.display()));
-    if let Some(other) = on.sources.variable("NEXUS_CONTEXT").filter(|other| *other != name.as_str()) {
-        on.screen.warn(&format!("NEXUS_CONTEXT={other} is set here and takes precedence"));
+    ctx.screen.note(&format!("commands now use {name} by default, as set in {}", file.display()));
+    if let Some(other) = ctx.sources.variable("NEXUS_CONTEXT").filter(|other| *other != name.as_str()) {
+        ctx.screen.warn(&format!("NEXUS_CONTEXT={other} is set here and takes precedence"));
     }
     Ok(Exit::Done)
 }
@@ -140,8 +140,8 @@ impl Thing for ContextView {
     }
 }
 
-fn show(on: &Invocation) -> CommandResult {
-    let settings = on.settings()?;
+fn show(ctx: &Invocation) -> CommandResult {
+    let settings = ctx.settings()?;
     let servers = match &settings.target {
         Target::Local(_) => None,
         Target::Servers(servers) => Some(servers),
@@ -149,11 +149,11 @@ fn show(on: &Invocation) -> CommandResult {
     let place = |server: &crate::settings::ServerSettings| {
         format!("{}@{}:{}/{}", server.user, server.host, server.port, server.database)
     };
-    on.screen.thing(&ContextView {
+    ctx.screen.thing(&ContextView {
         name: settings.context.to_string(),
-        chosen_by: on.loaded.context_origin.to_string(),
+        chosen_by: ctx.loaded.context_origin.to_string(),
         kind: if servers.is_some() { "servers" } else { "local" },
-        file: on.loaded.file.as_ref().map(|file| file.display().to_string()),
+        file: ctx.loaded.file.as_ref().map(|file| file.display().to_string()),
         home: settings.home.path().display().to_string(),
         control: servers.map(|servers| place(&servers.control)),
         cluster: servers.map(|servers| place(&servers.cluster)),

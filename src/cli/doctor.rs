@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::output::{Column, Format, Row, Screen, escape};
 use super::{CommandResult, Exit, GlobalArgs, exit, hint, invocation, logging};
 use crate::app::doctor;
-use crate::features::doctor::{CHECKS, Check, Finding, Group, Only, Outcome, worst};
+use crate::features::doctor::{CHECKS, Check, CheckOutcome, Finding, Group, Only, worst};
 use crate::kernel::text::counted;
 use crate::settings::{Flags, Loaded, Sources};
 
@@ -49,7 +49,7 @@ pub fn run(args: DoctorArgs, global: &GlobalArgs, screen: &Screen) -> CommandRes
         runtime.block_on(doctor::examine(sources, &invocation::caller(), &Only::new(args.only)))?;
     runtime.shutdown_background();
     for finding in &mut findings {
-        finding.mend = finding.mend.as_ref().map(|mend| screen.hint(&hint::line(mend)).into());
+        finding.fix = finding.fix.as_ref().map(|fix| screen.hint(&hint::line(fix)).into());
     }
     let end = worst(&findings).map_or(Exit::Done, Exit::from);
     if screen.format() == Format::Table && screen.data_on_terminal() {
@@ -75,7 +75,7 @@ impl Row for Finding {
             self.subject.clone(),
             self.result.as_str().to_owned(),
             self.found.clone(),
-            self.mend.as_ref().map(hint::line).unwrap_or_default(),
+            self.fix.as_ref().map(hint::line).unwrap_or_default(),
         ]
     }
 
@@ -94,7 +94,7 @@ fn report(findings: &[Finding], colour: bool) -> String {
     let mut group = None;
     // What was left out of one subject for one reason is one line.
     let alike = |a: &Finding, b: &Finding| {
-        let left_out = a.result == Outcome::Skipped && b.result == Outcome::Skipped;
+        let left_out = a.result == CheckOutcome::Skipped && b.result == CheckOutcome::Skipped;
         left_out && a.group == b.group && a.subject == b.subject && a.found == b.found
     };
     for some in findings.chunk_by(alike) {
@@ -107,28 +107,28 @@ fn report(findings: &[Finding], colour: bool) -> String {
             group = Some(finding.group);
         }
         let (mark, code) = match finding.result {
-            Outcome::Ok => ("✓", "32"),
-            Outcome::Warning => ("!", "33"),
-            Outcome::Problem => ("✗", "1;31"),
-            Outcome::Skipped => ("-", "2"),
+            CheckOutcome::Ok => ("✓", "32"),
+            CheckOutcome::Warning => ("!", "33"),
+            CheckOutcome::Problem => ("✗", "1;31"),
+            CheckOutcome::Skipped => ("-", "2"),
         };
         let check = finding.check.split_once('.').map_or(finding.check.as_str(), |(_, name)| name);
         let all = counted(some.len(), "check");
         let check = if some.len() > 1 { all.as_str() } else { check };
         let (subject, found) = (escape::cell(&finding.subject), escape::cell(&finding.found));
         lines.push(format!("  {} {check:<12} {subject}: {found}", paint(code, mark)));
-        if let Some(mend) = finding.mend.as_ref().filter(|_| finding.result != Outcome::Skipped) {
-            lines.push(format!("      {} {}", paint("36", "fix:"), escape::sentence(&hint::line(mend))));
+        if let Some(fix) = finding.fix.as_ref().filter(|_| finding.result != CheckOutcome::Skipped) {
+            lines.push(format!("      {} {}", paint("36", "fix:"), escape::sentence(&hint::line(fix))));
         }
     }
     let count = |result| findings.iter().filter(|finding| finding.result == result).count();
     lines.push(String::new());
     lines.push(format!(
         "{} ok, {}, {}, {} skipped",
-        count(Outcome::Ok),
-        counted(count(Outcome::Warning), "warning"),
-        counted(count(Outcome::Problem), "problem"),
-        count(Outcome::Skipped)
+        count(CheckOutcome::Ok),
+        counted(count(CheckOutcome::Warning), "warning"),
+        counted(count(CheckOutcome::Problem), "problem"),
+        count(CheckOutcome::Skipped)
     ));
     lines.push(String::new());
     lines.join("\n")

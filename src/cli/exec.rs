@@ -90,7 +90,7 @@ enum FileError {
 ///
 /// # Errors
 /// [`fleet::FleetError::SomeFailed`], or what the services say.
-pub async fn run(args: ExecArgs, on: &Invocation) -> CommandResult {
+pub async fn run(args: ExecArgs, ctx: &Invocation) -> CommandResult {
     let text = match (&args.statement, &args.file) {
         (Some(text), _) => text.clone(),
         (None, Some(file)) => read(file)?,
@@ -105,33 +105,33 @@ pub async fn run(args: ExecArgs, on: &Invocation) -> CommandResult {
         statement_timeout: args.statement_timeout,
         lock_timeout: args.lock_timeout,
     };
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     let App { provisioning, control } = &mut app;
     let plan = fleet::plan_exec(control, &caller, &request).await?;
-    if on.global.dry_run {
+    if ctx.global.dry_run {
         drop(progress);
-        return outline(&plan, on);
+        return outline(&plan, ctx);
     }
     if request.write {
         let slugs: Vec<&str> = plan.tenants.iter().map(|tenant| tenant.slug.as_str()).collect();
         if slugs.len() == 1 && args.confirm.confirm.is_none() {
-            prompt::confirm(on, &format!("running it, with write access, in tenant {}", slugs.join("")))?;
+            prompt::confirm(ctx, &format!("running it, with write access, in tenant {}", slugs.join("")))?;
         } else {
-            confirm::number(on, "running it, with write access, in", &slugs, args.confirm.confirm)?;
+            confirm::number(ctx, "running it, with write access, in", &slugs, args.confirm.confirm)?;
         }
     }
     let reach = app::reach(provisioning);
-    let mut lines = Lines::begin(on);
+    let mut lines = Lines::begin(ctx);
     let done = {
         let mut take = |line: &ExecLine| lines.take(line);
         let what = (&request, &plan, sealed::PASSWORD);
-        fleet::exec(reach, control, &caller, what, (&progress, &on.interrupt), &mut take).await?
+        fleet::exec(reach, control, &caller, what, (&progress, &ctx.interrupt), &mut take).await?
     };
     lines.finish()?;
     drop(progress);
-    on.screen.note(&format!(
+    ctx.screen.note(&format!(
         "{} done, {} failed, {} not started, {} skipped",
         done.done,
         done.failed,
@@ -170,11 +170,11 @@ fn read(file: &Input) -> Result<String, AnyFailure> {
 }
 
 /// In which tenants it would be run.
-fn outline(plan: &ExecPlan, on: &Invocation) -> CommandResult {
+fn outline(plan: &ExecPlan, ctx: &Invocation) -> CommandResult {
     let planned =
         plan.tenants.iter().map(|tenant| Planned { tenant: tenant.slug.clone(), outcome: "planned" });
     let others = plan.left_out.iter().map(|line| Planned { tenant: line.tenant.clone(), outcome: "skipped" });
-    on.screen.list(planned.chain(others))?;
+    ctx.screen.list(planned.chain(others))?;
     Ok(Exit::Done)
 }
 
@@ -204,16 +204,16 @@ enum Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn begin(on: &'a Invocation) -> Self {
-        match on.screen.format() {
-            Format::Table => Self::Json(on),
-            _ => Self::List(Box::new(on.screen.list_writer())),
+    fn begin(ctx: &'a Invocation) -> Self {
+        match ctx.screen.format() {
+            Format::Table => Self::Json(ctx),
+            _ => Self::List(Box::new(ctx.screen.list_writer())),
         }
     }
 
     fn take(&mut self, line: &ExecLine) -> Result<(), AnyFailure> {
         match self {
-            Self::Json(on) => on.screen.raw(format!("{}\n", escape::json(&line.json())).as_bytes())?,
+            Self::Json(ctx) => ctx.screen.raw(format!("{}\n", escape::json(&line.json())).as_bytes())?,
             Self::List(list) => list.row(line)?,
         }
         Ok(())

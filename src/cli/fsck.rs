@@ -66,9 +66,9 @@ pub struct FsckArgs {
 ///
 /// # Errors
 /// [`InspectionError::Faults`], [`InspectionError::Unasked`], or what the services say.
-pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+pub async fn run(args: FsckArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     let request = Request {
         selector: Selector::all_of(args.conditions.clone()),
@@ -77,73 +77,73 @@ pub async fn run(args: FsckArgs, on: &Invocation) -> CommandResult {
     };
     let App { provisioning, control } = &mut app;
     let look = async |control: &mut _| {
-        let look = inspection::inspect(provisioning, control, &caller, &request, &progress, &on.interrupt);
-        on.reading(look).await
+        let look = inspection::inspect(provisioning, control, &caller, &request, &progress, &ctx.interrupt);
+        ctx.reading(look).await
     };
     let report = look(control).await?;
     if args.accept_record {
         drop(progress);
-        return accept(&mut app, &report, on).await;
+        return accept(&mut app, &report, ctx).await;
     }
     if !args.fix {
         drop(progress);
-        return tell(report, on);
+        return tell(report, ctx);
     }
     if let Some(older) = report.older() {
         drop(progress);
         let older = older.detail.clone();
-        on.screen.list(rendered(report.findings, on))?;
+        ctx.screen.list(rendered(report.findings, ctx))?;
         return Err(InspectionError::RecordOlder(older).into());
     }
     let planned = inspection::plan(&report.findings, args.drop_orphans);
-    if on.global.dry_run {
+    if ctx.global.dry_run {
         drop(progress);
-        on.screen.list(planned)?;
+        ctx.screen.list(planned)?;
         return Ok(Exit::Done);
     }
     if planned.is_empty() {
         drop(progress);
-        return tell(report, on);
+        return tell(report, ctx);
     }
-    agree(&planned, &args, on)?;
-    let mending = inspection::mend(provisioning, control, &caller, &planned, &progress, &on.interrupt);
-    let failed = Box::pin(mending).await?;
+    agree(&planned, &args, ctx)?;
+    let fixing = inspection::fix(provisioning, control, &caller, &planned, &progress, &ctx.interrupt);
+    let failed = Box::pin(fixing).await?;
     for (action, error) in &failed {
-        on.screen.warn(&format!("could not {action}: {error}"));
+        ctx.screen.warn(&format!("could not {action}: {error}"));
     }
-    on.screen.note(&format!("fixed {} of {}; checking again", planned.len() - failed.len(), planned.len()));
+    ctx.screen.note(&format!("fixed {} of {}; checking again", planned.len() - failed.len(), planned.len()));
     let left = look(control).await?;
     drop(progress);
-    tell(left, on)
+    tell(left, ctx)
 }
 
 /// Shows what an acceptance does, has it agreed to, and does it.
-async fn accept(app: &mut App, report: &Report, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
+async fn accept(app: &mut App, report: &Report, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
     let App { provisioning, control } = app;
     let planned = inspection::accept(provisioning, control, &caller, report, true).await?;
-    if !on.global.dry_run {
-        on.screen.note(&format!("will be suspended: {}", list(&planned.suspended)));
-        on.screen.note(&format!("in the trash but in use, will be suspended: {}", list(&planned.untrashed)));
-        on.screen
+    if !ctx.global.dry_run {
+        ctx.screen.note(&format!("will be suspended: {}", list(&planned.suspended)));
+        ctx.screen.note(&format!("in the trash but in use, will be suspended: {}", list(&planned.untrashed)));
+        ctx.screen
             .note(&format!("suspended but open, the next repair will close them: {}", list(&planned.open)));
-        on.screen.note(&format!("will be removed from their pool: {}", list(&planned.unpooled)));
-        on.screen.note(&format!("will be left alone: {}", list(&planned.unmanaged)));
-        on.screen.note(&format!("servers that will be accepted as replaced: {}", list(&planned.servers)));
+        ctx.screen.note(&format!("will be removed from their pool: {}", list(&planned.unpooled)));
+        ctx.screen.note(&format!("will be left alone: {}", list(&planned.unmanaged)));
+        ctx.screen.note(&format!("servers that will be accepted as replaced: {}", list(&planned.servers)));
         if planned.revoked_everything {
-            on.screen.note("all access tokens will be revoked, and all sessions will end");
+            ctx.screen.note("all access tokens will be revoked, and all sessions will end");
         }
         if planned.revocations {
-            on.screen.note(
+            ctx.screen.note(
                 "tokens whose revocation was deleted stay accepted: revoke them again (nexus token revoke)",
             );
         }
-        prompt::confirm(on, "accepting the control database as it is")?;
+        prompt::confirm(ctx, "accepting the control database as it is")?;
         let accepted = inspection::accept(provisioning, control, &caller, report, false).await?;
-        on.screen.thing(&accepted)?;
+        ctx.screen.thing(&accepted)?;
         return Ok(Exit::Done);
     }
-    on.screen.thing(&planned)?;
+    ctx.screen.thing(&planned)?;
     Ok(Exit::Done)
 }
 
@@ -152,26 +152,26 @@ fn list(names: &[String]) -> String {
 }
 
 /// Shows what would be done and has it agreed to.
-fn agree(planned: &[PlannedFix], args: &FsckArgs, on: &Invocation) -> Result<(), AnyFailure> {
+fn agree(planned: &[PlannedFix], args: &FsckArgs, ctx: &Invocation) -> Result<(), AnyFailure> {
     for fix in planned {
-        on.screen.note(&format!("{} ({})", fix.action, fix.codes.join(", ")));
+        ctx.screen.note(&format!("{} ({})", fix.action, fix.codes.join(", ")));
     }
     let dropped: Vec<String> =
         planned.iter().filter(|fix| fix.destroys).map(|fix| fix.action.clone()).collect();
     if dropped.is_empty() {
-        return Ok(prompt::confirm(on, &format!("making {}", counted(planned.len(), "change")))?);
+        return Ok(prompt::confirm(ctx, &format!("making {}", counted(planned.len(), "change")))?);
     }
     let what = format!("dropping {}", counted(dropped.len(), "orphan"));
     let count = dropped.len().to_string();
     let given = args.confirm.map(|given| given.to_string());
-    Ok(prompt::confirm_word(on, &what, &dropped, &count, given.as_deref())?)
+    Ok(prompt::confirm_word(ctx, &what, &dropped, &count, given.as_deref())?)
 }
 
 /// With what to do as commands, in every format.
-fn rendered(findings: Vec<Finding>, on: &Invocation) -> impl Iterator<Item = Finding> + use<> {
-    let screen = on.screen.clone();
+fn rendered(findings: Vec<Finding>, ctx: &Invocation) -> impl Iterator<Item = Finding> + use<> {
+    let screen = ctx.screen.clone();
     findings.into_iter().map(move |mut it| {
-        it.mend = screen.rendered(&it.mend).into();
+        it.fix = screen.rendered(&it.fix).into();
         it
     })
 }
@@ -184,25 +184,20 @@ pub fn table() -> String {
         "|---|---|---|---|".to_owned(),
     ];
     for entry in CODES {
-        let mend = hint::sentence(&entry.cure.hint(&Subject::default()));
-        lines.push(format!(
-            "| `{}` | {} | {} | {mend} |",
-            entry.code,
-            entry.severity.as_str(),
-            entry.meaning
-        ));
+        let fix = hint::sentence(&entry.cure.hint(&Subject::default()));
+        lines.push(format!("| `{}` | {} | {} | {fix} |", entry.code, entry.severity.as_str(), entry.meaning));
     }
     lines.join("\n") + "\n"
 }
 
 /// Writes the findings; a fault is a failure.
-fn tell(report: Report, on: &Invocation) -> CommandResult {
+fn tell(report: Report, ctx: &Invocation) -> CommandResult {
     let (errors, unasked, verdict) = (report.errors(), report.unseen, report.verdict());
     let fixable = report.findings.iter().filter(|it| it.fixable && it.severity == Severity::Error).count();
     let notices = report.findings.len() - errors - unasked;
     let (tenants, places) = (report.tenants, report.places);
-    on.screen.list(rendered(report.findings, on))?;
-    on.screen.note(&format!(
+    ctx.screen.list(rendered(report.findings, ctx))?;
+    ctx.screen.note(&format!(
         "checked {} and {}: {}, {}",
         counted(tenants, "tenant"),
         if places == 1 { "1 server or store".to_owned() } else { format!("{places} servers and stores") },
@@ -254,7 +249,7 @@ impl Row for Finding {
             self.place.to_string(),
             self.object.clone(),
             self.detail.clone(),
-            hint::sentence(&self.mend),
+            hint::sentence(&self.fix),
         ]
     }
 

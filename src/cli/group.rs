@@ -204,72 +204,72 @@ pub struct MemberArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: GroupArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
+pub async fn run(args: GroupArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
     match args.verb {
         Verb::Create(args) => {
-            let mut realm = args.realm.open(on).await?;
+            let mut realm = args.realm.open(ctx).await?;
             let parent = args.parent.as_ref();
             let made = groups::create(&mut realm, &caller, &args.group, &args.description, parent).await?;
-            on.screen.thing(&made)?;
+            ctx.screen.thing(&made)?;
         }
         Verb::List(args) => {
-            let mut realm = args.realm.open(on).await?;
-            pages::list(on, groups::list(&mut realm, &caller).await?, "groups")?;
+            let mut realm = args.realm.open(ctx).await?;
+            pages::list(ctx, groups::list(&mut realm, &caller).await?, "groups")?;
         }
         Verb::Tree(args) => {
-            let mut realm = args.realm.open(on).await?;
-            pages::list(on, groups::tree(&mut realm, &caller).await?, "groups")?;
+            let mut realm = args.realm.open(ctx).await?;
+            pages::list(ctx, groups::tree(&mut realm, &caller).await?, "groups")?;
         }
         Verb::Show(args) => {
-            let mut realm = args.realm.open(on).await?;
-            on.screen.thing(&groups::get(&mut realm, &caller, &args.group).await?)?;
+            let mut realm = args.realm.open(ctx).await?;
+            ctx.screen.thing(&groups::get(&mut realm, &caller, &args.group).await?)?;
         }
         Verb::Members(args) => {
-            let mut realm = args.realm.open(on).await?;
-            let page = args.page.page(&on.screen);
-            let written = pages::write(on, page, ("members", "the next members"), async |page, after| {
+            let mut realm = args.realm.open(ctx).await?;
+            let page = args.page.page(&ctx.screen);
+            let written = pages::write(ctx, page, ("members", "the next members"), async |page, after| {
                 let found = groups::members(&mut realm, &caller, &args.group, page, after).await?;
                 Ok(Found { rows: found.0, place: Some(found.1) })
             })
             .await?;
-            pages::say_if_empty(on, written, "members");
+            pages::say_if_empty(ctx, written, "members");
         }
         Verb::Update(args) => {
-            let mut realm = args.realm.open(on).await?;
+            let mut realm = args.realm.open(ctx).await?;
             let change = GroupUpdate { name: args.new_name, description: args.description };
-            on.screen.thing(&groups::update(&mut realm, &caller, &args.group, &change).await?.0)?;
+            ctx.screen.thing(&groups::update(&mut realm, &caller, &args.group, &change).await?.0)?;
         }
         Verb::Move(args) => {
-            let mut realm = args.realm.open(on).await?;
+            let mut realm = args.realm.open(ctx).await?;
             let moved = groups::relocate(&mut realm, &caller, &args.group, args.to.as_ref()).await?;
-            on.screen.thing(&moved)?;
+            ctx.screen.thing(&moved)?;
         }
-        Verb::Delete(args) => return delete(&args, on).await,
-        Verb::Add(args) => return members(&args, true, on).await,
-        Verb::Remove(args) => return members(&args, false, on).await,
+        Verb::Delete(args) => return delete(&args, ctx).await,
+        Verb::Add(args) => return members(&args, true, ctx).await,
+        Verb::Remove(args) => return members(&args, false, ctx).await,
     }
     Ok(Exit::Done)
 }
 
-async fn delete(args: &DeleteArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
-    let mut realm = args.realm.open(on).await?;
+async fn delete(args: &DeleteArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
+    let mut realm = args.realm.open(ctx).await?;
     let group = groups::get(&mut realm, &caller, &args.group).await?;
-    if !on.global.dry_run {
+    if !ctx.global.dry_run {
         let shown = format!("{} would lose its roles", counted(group.members, "member"));
         let what = format!("deleting group {}", group.name);
-        prompt::confirm_word(on, &what, &[shown], &group.name, args.confirm.as_deref())?;
+        prompt::confirm_word(ctx, &what, &[shown], &group.name, args.confirm.as_deref())?;
     }
-    on.screen.thing(&groups::delete(&mut realm, &caller, &args.group).await?)?;
+    ctx.screen.thing(&groups::delete(&mut realm, &caller, &args.group).await?)?;
     Ok(Exit::Done)
 }
 
-async fn members(args: &MemberArgs, add: bool, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
-    let mut realm = args.realm.open(on).await?;
+async fn members(args: &MemberArgs, add: bool, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
+    let mut realm = args.realm.open(ctx).await?;
     groups::check_users(&mut realm, &caller, &args.group, &args.users).await?;
-    let mut list = on.screen.list_writer();
+    let mut list = ctx.screen.list_writer();
     for user in &args.users {
         let done = if add {
             groups::add(&mut realm, &caller, &args.group, user).await

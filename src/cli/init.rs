@@ -9,7 +9,7 @@ use super::output::{Column, Row, Thing};
 use super::{CommandResult, Exit, Invocation, prompt, secret_input};
 use crate::app::{App, Missing};
 use crate::features::iam::{FirstSignIn, signin};
-use crate::features::installation::{InstallationError, NewOperator, Outcome};
+use crate::features::installation::{InstallationError, NewOperator, SetupOutcome};
 use crate::infra::crypto::InvitationToken;
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, Email, ExposeSecret, SecretString};
@@ -43,35 +43,37 @@ pub struct InitArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: InitArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    if on.global.dry_run {
+pub async fn run(args: InitArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    if ctx.global.dry_run {
         let missing = App::missing(&settings).await;
-        on.screen.list(missing)?;
+        ctx.screen.list(missing)?;
         return Ok(Exit::Done);
     }
-    let (operator, invitation) = operator(&args, &settings, on).await?;
-    let progress = on.screen.progress();
+    let (operator, invitation) = operator(&args, &settings, ctx).await?;
+    let progress = ctx.screen.progress();
     let outcome = App::init(&settings, &caller, operator, &progress).await;
     drop(progress);
     let (installation, outcome) = match outcome? {
-        Outcome::Found(it) => return Err(InstallationError::Initialised { id: it.id.to_string() }.into()),
-        Outcome::Made(it) => (it, "created"),
-        Outcome::Upgraded(it) => (it, "upgraded"),
+        SetupOutcome::Found(it) => {
+            return Err(InstallationError::Initialised { id: it.id.to_string() }.into());
+        }
+        SetupOutcome::Made(it) => (it, "created"),
+        SetupOutcome::Upgraded(it) => (it, "upgraded"),
     };
     if let (Some(path), Some(invitation)) = (&args.invitation_file, &invitation) {
         private_file::create(path, format!("{}\n", invitation.expose_secret()).as_bytes())?;
-        on.screen.note(&format!("the operator's invitation is in {}", path.display()));
+        ctx.screen.note(&format!("the operator's invitation is in {}", path.display()));
     }
     let view = InitView { id: installation.id.to_string(), context: settings.context.to_string(), outcome };
-    on.screen.thing(&view)?;
+    ctx.screen.thing(&view)?;
     Ok(Exit::Done)
 }
 
 async fn operator(
     args: &InitArgs,
     settings: &Settings,
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> Result<(Option<NewOperator>, Option<SecretString>), AnyFailure> {
     let Some(email) = args.operator_email.clone() else { return Ok((None, None)) };
     if args.operator_password_stdin {
@@ -80,8 +82,9 @@ async fn operator(
         let sign_in = FirstSignIn::PasswordHash(hash);
         return Ok((Some(NewOperator { email, sign_in }), None));
     }
-    if args.invitation_file.is_none() && on.screen.can_ask() {
-        let given = prompt::new_password(&on.screen, "The operator's password", "--operator-password-stdin")?;
+    if args.invitation_file.is_none() && ctx.screen.can_ask() {
+        let given =
+            prompt::new_password(&ctx.screen, "The operator's password", "--operator-password-stdin")?;
         let hash = signin::hash_first(&settings.passwords, Some(&email), &given).await?;
         let sign_in = FirstSignIn::PasswordHash(hash);
         return Ok((Some(NewOperator { email, sign_in }), None));

@@ -137,47 +137,47 @@ pub struct ExportArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: KeyArgs, on: &Invocation) -> CommandResult {
+pub async fn run(args: KeyArgs, ctx: &Invocation) -> CommandResult {
     match args.verb {
-        Verb::List(args) => list(&args, on).await,
-        Verb::Rotate(args) => rotate(&args, on).await,
-        Verb::Retire(args) => retire(&args, on).await,
-        Verb::Export(args) => export(args, on).await,
+        Verb::List(args) => list(&args, ctx).await,
+        Verb::Rotate(args) => rotate(&args, ctx).await,
+        Verb::Retire(args) => retire(&args, ctx).await,
+        Verb::Export(args) => export(args, ctx).await,
     }
 }
 
-async fn list(args: &ListArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
+async fn list(args: &ListArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
     let keys = app.tokens(&settings).keys(&mut app.control, &caller).await?;
     let shown = keys.into_iter().filter(|key| args.all_states || key.state.as_str() != "gone");
-    super::pages::list(on, shown.collect(), "keys")?;
+    super::pages::list(ctx, shown.collect(), "keys")?;
     Ok(Exit::Done)
 }
 
-async fn rotate(args: &RotateArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+async fn rotate(args: &RotateArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
-    let rotated = if on.global.dry_run {
+    let rotated = if ctx.global.dry_run {
         tokens.plan_rotation(&mut app.control, &caller, args.algorithm, args.now).await?
     } else {
         tokens.rotate(&mut app.control, &caller, args.algorithm, args.now).await?
     };
-    on.screen.thing(&rotated)?;
+    ctx.screen.thing(&rotated)?;
     Ok(Exit::Done)
 }
 
-async fn retire(args: &RetireArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+async fn retire(args: &RetireArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let key = tokens.plan_retirement(&mut app.control, &caller, &args.kid, args.now).await?;
-    if on.global.dry_run {
+    if ctx.global.dry_run {
         if key.is_none() {
-            on.screen.note(&format!("would erase the sealed part of key {}, which is not in use", args.kid));
+            ctx.screen.note(&format!("would erase the sealed part of key {}, which is not in use", args.kid));
         }
-        on.screen.list(key)?;
+        ctx.screen.list(key)?;
         return Ok(Exit::Done);
     }
     if args.now {
@@ -186,21 +186,21 @@ async fn retire(args: &RetireArgs, on: &Invocation) -> CommandResult {
             settings.context, args.kid
         )];
         let what = format!("retiring key {} at once", args.kid);
-        prompt::confirm_word(on, &what, &shown, &args.kid, args.confirm.as_deref())?;
+        prompt::confirm_word(ctx, &what, &shown, &args.kid, args.confirm.as_deref())?;
     }
     let rotated = tokens.retire(&mut app.control, &caller, &args.kid, args.now).await?;
-    on.screen.thing(&rotated)?;
+    ctx.screen.thing(&rotated)?;
     Ok(Exit::Done)
 }
 
-async fn export(args: ExportArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+async fn export(args: ExportArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     if let Some(path) = &args.development {
-        if on.global.dry_run {
+        if ctx.global.dry_run {
             Handover::check(path)?;
-            on.screen.note(&format!("would write a development key into {}", path.display()));
+            ctx.screen.note(&format!("would write a development key into {}", path.display()));
             return Ok(Exit::Done);
         }
         let mut file = Handover::begin(path)?;
@@ -216,7 +216,7 @@ async fn export(args: ExportArgs, on: &Invocation) -> CommandResult {
         let text = tokens.export_development(&mut app.control, &caller, realms, args.algorithm).await?;
         file.append(text.expose_secret().as_bytes())?;
         file.finish()?;
-        on.screen.note(&format!("the development key is in {}; treat it as a password", path.display()));
+        ctx.screen.note(&format!("the development key is in {}; treat it as a password", path.display()));
         return Ok(Exit::Done);
     }
     let text = if args.jwks {
@@ -225,11 +225,11 @@ async fn export(args: ExportArgs, on: &Invocation) -> CommandResult {
     } else {
         tokens.pem(&mut app.control, &caller).await?
     };
-    match args.file.filter(|_| !on.global.dry_run) {
+    match args.file.filter(|_| !ctx.global.dry_run) {
         Some(path) => {
             own_files::write_private(&path, text.as_bytes(), args.force, &own_files::is_key_set)?;
         }
-        None => on.screen.raw(text.as_bytes())?,
+        None => ctx.screen.raw(text.as_bytes())?,
     }
     Ok(Exit::Done)
 }

@@ -129,8 +129,8 @@ pub struct DaemonArgs {}
 ///
 /// # Errors
 /// What the stack says.
-pub async fn run(args: LocalArgs, on: &Invocation) -> CommandResult {
-    let settings = on.settings()?;
+pub async fn run(args: LocalArgs, ctx: &Invocation) -> CommandResult {
+    let settings = ctx.settings()?;
     if let Verb::Daemon(DaemonArgs {}) = args.verb {
         daemon::run(settings.home.clone(), Arc::new(ObjectServer)).await?;
         return Ok(Exit::Done);
@@ -138,40 +138,40 @@ pub async fn run(args: LocalArgs, on: &Invocation) -> CommandResult {
     let stack = local_stack(&settings)?;
     match args.verb {
         Verb::Up(UpArgs {}) => {
-            if on.global.dry_run {
-                on.screen.note("the stack would be started; nothing was done");
+            if ctx.global.dry_run {
+                ctx.screen.note("the stack would be started; nothing was done");
                 return Ok(Exit::Done);
             }
             // Opening the context starts the stack and sets it up.
-            App::open_to_read(&settings, &on.caller(), &on.screen.progress()).await?;
-            on.screen.thing(&stack.status().await?)?;
+            App::open_to_read(&settings, &ctx.caller(), &ctx.screen.progress()).await?;
+            ctx.screen.thing(&stack.status().await?)?;
         }
-        Verb::Down(DownArgs {}) if on.global.dry_run => {
-            on.screen.note("the stack would be stopped; nothing was done");
+        Verb::Down(DownArgs {}) if ctx.global.dry_run => {
+            ctx.screen.note("the stack would be stopped; nothing was done");
         }
         Verb::Down(DownArgs {}) => {
             let ran = stack.down().await?;
-            on.screen.note(if ran {
+            ctx.screen.note(if ran {
                 "the stack is stopped; its data is kept"
             } else {
                 "the stack was not running"
             });
         }
-        Verb::Status(StatusArgs {}) => on.screen.thing(&stack.status().await?)?,
-        Verb::Logs(args) => logs(&args, &stack, on).await?,
-        Verb::Reset(args) => reset(&args, &stack, on).await?,
+        Verb::Status(StatusArgs {}) => ctx.screen.thing(&stack.status().await?)?,
+        Verb::Logs(args) => logs(&args, &stack, ctx).await?,
+        Verb::Reset(args) => reset(&args, &stack, ctx).await?,
         Verb::Psql(args) => {
-            let app = App::open_to_read(&settings, &on.caller(), &on.screen.progress()).await?;
+            let app = App::open_to_read(&settings, &ctx.caller(), &ctx.screen.progress()).await?;
             let server = app.provisioning.control.clone();
             drop(app);
-            return psql::run(&server, &args.args, on).await;
+            return psql::run(&server, &args.args, ctx).await;
         }
         Verb::Daemon(DaemonArgs {}) => {}
     }
     Ok(Exit::Done)
 }
 
-async fn logs(args: &LogsArgs, stack: &LocalStack, on: &Invocation) -> Result<(), AnyFailure> {
+async fn logs(args: &LogsArgs, stack: &LocalStack, ctx: &Invocation) -> Result<(), AnyFailure> {
     let lines = usize::try_from(args.lines).unwrap_or(usize::MAX);
     let sources = match args.part {
         Some(Part::Postgres) => vec![LogSource::Postgres],
@@ -181,36 +181,36 @@ async fn logs(args: &LogsArgs, stack: &LocalStack, on: &Invocation) -> Result<()
     };
     for source in &sources {
         for line in stack.logs(*source, lines)? {
-            on.screen.raw(format!("{}\n", escape::sentence(&line)).as_bytes())?;
+            ctx.screen.raw(format!("{}\n", escape::sentence(&line)).as_bytes())?;
         }
     }
     if args.follow {
         let source = sources.first().copied().unwrap_or(LogSource::Daemon);
         let mut write = |line: &str| {
             let line = format!("{}\n", escape::sentence(line));
-            on.screen.raw(line.as_bytes()).is_ok() && on.screen.flush().is_ok() && !on.screen.reader_left()
+            ctx.screen.raw(line.as_bytes()).is_ok() && ctx.screen.flush().is_ok() && !ctx.screen.reader_left()
         };
         tokio::select! {
             ended = stack.follow(source, 0, &mut write) => ended?,
-            () = on.interrupt.cancelled() => {}
+            () = ctx.interrupt.cancelled() => {}
         }
     }
     Ok(())
 }
 
-async fn reset(args: &ResetArgs, stack: &LocalStack, on: &Invocation) -> Result<(), AnyFailure> {
+async fn reset(args: &ResetArgs, stack: &LocalStack, ctx: &Invocation) -> Result<(), AnyFailure> {
     let status = stack.status().await?;
     let what = format!(
         "all of {}: the control database, every tenant's database and objects",
         status.data_dir.display()
     );
-    if on.global.dry_run {
-        on.screen.note(&format!("would delete {what}"));
+    if ctx.global.dry_run {
+        ctx.screen.note(&format!("would delete {what}"));
         return Ok(());
     }
-    prompt::confirm_word(on, "destroying the local stack", &[what], "local", args.confirm.as_deref())?;
+    prompt::confirm_word(ctx, "destroying the local stack", &[what], "local", args.confirm.as_deref())?;
     stack.reset().await?;
-    on.screen.note("the stack and its data were deleted; the master key is kept");
+    ctx.screen.note("the stack and its data were deleted; the master key is kept");
     Ok(())
 }
 

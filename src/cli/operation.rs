@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::confirm::ConfirmArgs;
 use super::output::{Column, Row, Thing, time_text};
 use super::pages::{self, Found};
-use super::tenant::changes::Crew;
+use super::tenant::changes::BatchOptions;
 use super::{CommandResult, Exit, Invocation, arguments, complete};
 use crate::app::App;
 use crate::features::provisioning::{
@@ -122,7 +122,7 @@ pub struct RollbackArgs {
     pub batch: Option<BatchId>,
     /// How many
     #[command(flatten)]
-    pub crew: Crew,
+    pub options: BatchOptions,
     /// How many are meant
     #[command(flatten)]
     pub confirm: ConfirmArgs,
@@ -132,36 +132,36 @@ pub struct RollbackArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: OperationArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
-    let mut app = on.open(&progress).await?;
+pub async fn run(args: OperationArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
+    let mut app = ctx.open(&progress).await?;
     match args.verb {
-        Verb::List(args) => list(&args, &mut app, &caller, on).await,
+        Verb::List(args) => list(&args, &mut app, &caller, ctx).await,
         Verb::Show(args) => {
             let view = OperationView::show(&mut app.control, &caller, args.id).await?;
-            on.screen.thing(&view)?;
+            ctx.screen.thing(&view)?;
             Ok(Exit::Done)
         }
         Verb::Resume(args) => {
             let (provisioning, worker) = app.begin_work().await?;
             let ids = if args.all { provisioning.unfinished(&worker, &caller).await? } else { args.ids };
-            take_up(&provisioning, &worker, &ids, Direction::AsRecorded, (&caller, &progress), on).await
+            take_up(&provisioning, &worker, &ids, Direction::AsRecorded, (&caller, &progress), ctx).await
         }
         Verb::Rollback(args) => {
             let (provisioning, worker) = app.begin_work().await?;
             if let Some(id) = args.batch {
                 drop(progress);
                 let days = settings.tenants.retention_days;
-                return batch::roll_back(id, days, &args, (provisioning, worker), on).await;
+                return batch::roll_back(id, days, &args, (provisioning, worker), ctx).await;
             }
             let ids: Vec<OperationId> = args.id.into_iter().collect();
-            take_up(&provisioning, &worker, &ids, Direction::Back, (&caller, &progress), on).await
+            take_up(&provisioning, &worker, &ids, Direction::Back, (&caller, &progress), ctx).await
         }
     }
 }
 
-async fn list(args: &ListArgs, app: &mut App, caller: &Caller, on: &Invocation) -> CommandResult {
+async fn list(args: &ListArgs, app: &mut App, caller: &Caller, ctx: &Invocation) -> CommandResult {
     let tenant = match &args.tenant {
         Some(name) => Some(tenants::get(&mut app.control, caller, name).await?.id),
         None => None,
@@ -173,11 +173,11 @@ async fn list(args: &ListArgs, app: &mut App, caller: &Caller, on: &Invocation) 
         batch: args.batch,
         ..OperationFilter::default()
     };
-    let page = args.page.page(&on.screen);
+    let page = args.page.page(&ctx.screen);
     let written = pages::write(
-        on,
+        ctx,
         page,
-        ("operations", pages::before(on)),
+        ("operations", pages::before(ctx)),
         async |page, after: Option<&OperationView>| {
             let before = after.map(|row| (row.created_at, row.id));
             let filter = OperationFilter { before, ..filter };
@@ -187,7 +187,7 @@ async fn list(args: &ListArgs, app: &mut App, caller: &Caller, on: &Invocation) 
     )
     .await?;
     let narrowed = tenant.is_some() || args.state.is_some() || args.open || args.batch.is_some();
-    pages::say_if_empty(on, written, if narrowed { "operations match" } else { "operations" });
+    pages::say_if_empty(ctx, written, if narrowed { "operations match" } else { "operations" });
     Ok(Exit::Done)
 }
 
@@ -197,22 +197,22 @@ async fn take_up(
     ids: &[OperationId],
     direction: Direction,
     (caller, progress): (&Caller, &dyn Progress),
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> CommandResult {
-    let mut list = on.screen.list_writer();
+    let mut list = ctx.screen.list_writer();
     let mut failure: Option<AnyFailure> = None;
     for id in ids {
-        if on.global.dry_run {
+        if ctx.global.dry_run {
             list.row(&provisioning.operation(worker, caller, *id).await?)?;
             continue;
         }
-        let ended = provisioning.take_up(worker, caller, *id, direction, progress, &on.interrupt).await;
+        let ended = provisioning.take_up(worker, caller, *id, direction, progress, &ctx.interrupt).await;
         if let Err(error) = ended {
             // With many the first failure is told at the end; the others are in the list.
             failure.get_or_insert(error.into());
         }
         list.row(&provisioning.operation(worker, caller, *id).await?)?;
-        if on.interrupt.is_cancelled() {
+        if ctx.interrupt.is_cancelled() {
             break;
         }
     }
@@ -224,11 +224,11 @@ async fn take_up(
 ///
 /// # Errors
 /// When no process can be started; the operations can be resumed by hand.
-pub fn start_in_background(on: &Invocation, ids: &[OperationId]) -> Result<(), AnyFailure> {
+pub fn start_in_background(ctx: &Invocation, ids: &[OperationId]) -> Result<(), AnyFailure> {
     let program = std::env::current_exe().map_err(NotStarted)?;
     let mut command = child::command(program);
-    command.args(["--context", on.loaded.context.as_str()]);
-    if let Some(file) = &on.loaded.file {
+    command.args(["--context", ctx.loaded.context.as_str()]);
+    if let Some(file) = &ctx.loaded.file {
         command.arg("--config").arg(file);
     }
     command.args(["--quiet", "operation", "resume"]).args(ids.iter().map(ToString::to_string));

@@ -119,27 +119,27 @@ fn reason(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: OperatorArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
+pub async fn run(args: OperatorArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
     match args.verb {
         Verb::Grant(args) => {
-            let mut realm = RealmArgs { tenant: Some(args.tenant) }.open(on).await?;
+            let mut realm = RealmArgs { tenant: Some(args.tenant) }.open(ctx).await?;
             let until = args.until.map(Until::Time).or(args.duration.map(Until::For));
             let Some(until) = until else { return Ok(Exit::Usage) };
             let new = NewGrant { operator: args.operator, role: args.role, until, reason: args.reason };
             let granted = operators::grant(&mut realm, &caller, &new).await?;
-            on.screen.thing(&GrantView { tenant: realm.place().slug.clone(), granted })?;
+            ctx.screen.thing(&GrantView { tenant: realm.place().slug.clone(), granted })?;
         }
         Verb::Revoke(args) => {
-            let mut realm = RealmArgs { tenant: Some(args.tenant) }.open(on).await?;
-            on.screen.thing(&operators::revoke(&mut realm, &caller, &args.operator).await?)?;
+            let mut realm = RealmArgs { tenant: Some(args.tenant) }.open(ctx).await?;
+            ctx.screen.thing(&operators::revoke(&mut realm, &caller, &args.operator).await?)?;
         }
         Verb::List(args) => {
-            let mut realm = RealmArgs { tenant: args.tenant }.open(on).await?;
+            let mut realm = RealmArgs { tenant: args.tenant }.open(ctx).await?;
             let slug = realm.place().slug.clone();
             let found = operators::list(&mut realm, &caller).await?;
             let rows = found.into_iter().map(|granted| GrantView { tenant: slug.clone(), granted });
-            super::pages::list(on, rows.collect(), "operators have access")?;
+            super::pages::list(ctx, rows.collect(), "operators have access")?;
         }
     }
     Ok(Exit::Done)

@@ -19,8 +19,8 @@ pub(super) struct Found<R> {
 pub(super) type What<'a> = (&'a str, &'a str);
 
 /// For lists whose newest rows come first. A script that names a page counts its rows by itself.
-pub(super) fn before(on: &Invocation) -> &'static str {
-    if on.screen.data_on_terminal() { "older rows" } else { "" }
+pub(super) fn before(ctx: &Invocation) -> &'static str {
+    if ctx.screen.data_on_terminal() { "older rows" } else { "" }
 }
 
 /// Writes a list: the page that is asked for, or every row. `fetch` is given the page and, where all
@@ -30,12 +30,12 @@ pub(super) fn before(on: &Invocation) -> &'static str {
 /// # Errors
 /// What `fetch` says; when standard output takes no more.
 pub(super) async fn write<R: Row>(
-    on: &Invocation,
+    ctx: &Invocation,
     asked: Option<Page>,
     (what, more): What<'_>,
     mut fetch: impl AsyncFnMut(Page, Option<&R>) -> Result<Found<R>, AnyFailure>,
 ) -> Result<u64, AnyFailure> {
-    let mut list = on.screen.page_writer();
+    let mut list = ctx.screen.page_writer();
     let mut written = 0;
     if let Some(page) = asked {
         let found = fetch(page, None).await?;
@@ -45,19 +45,19 @@ pub(super) async fn write<R: Row>(
         }
         list.finish()?;
         // What is said of the rows is said after them.
-        on.screen.flush()?;
+        ctx.screen.flush()?;
         let next = page.page.saturating_add(1);
         match found.place {
-            Some(place) if u64::from(place.page) < place.pages => on.screen.note(&format!(
+            Some(place) if u64::from(place.page) < place.pages => ctx.screen.note(&format!(
                 "page {} of {}, {} {what} in all; --page {next} shows the next",
                 place.page, place.pages, place.total
             )),
-            Some(place) if found.rows.is_empty() && place.total > 0 => on.screen.note(&format!(
+            Some(place) if found.rows.is_empty() && place.total > 0 => ctx.screen.note(&format!(
                 "page {} is empty: there are {} {what} on {} pages",
                 page.page, place.total, place.pages
             )),
             None if full && !more.is_empty() => {
-                on.screen.note(&format!("--page {next} shows {more}"));
+                ctx.screen.note(&format!("--page {next} shows {more}"));
             }
             _ => {}
         }
@@ -78,7 +78,7 @@ pub(super) async fn write<R: Row>(
             return Ok(written);
         }
         // What is known is not held back for what is not.
-        on.screen.flush()?;
+        ctx.screen.flush()?;
         page.limit = CHUNK;
     }
 }
@@ -87,16 +87,16 @@ pub(super) async fn write<R: Row>(
 ///
 /// # Errors
 /// When standard output takes no more.
-pub(super) fn list<R: Row>(on: &Invocation, rows: Vec<R>, what: &str) -> Result<(), AnyFailure> {
+pub(super) fn list<R: Row>(ctx: &Invocation, rows: Vec<R>, what: &str) -> Result<(), AnyFailure> {
     let count = rows.len() as u64;
-    on.screen.list(rows)?;
-    say_if_empty(on, count, what);
+    ctx.screen.list(rows)?;
+    say_if_empty(ctx, count, what);
     Ok(())
 }
 
 /// Says on standard error that a list is empty.
-pub(super) fn say_if_empty(on: &Invocation, rows: u64, what: &str) {
+pub(super) fn say_if_empty(ctx: &Invocation, rows: u64, what: &str) {
     if rows == 0 {
-        on.screen.note(&format!("no {what}"));
+        ctx.screen.note(&format!("no {what}"));
     }
 }

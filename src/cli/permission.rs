@@ -65,18 +65,18 @@ pub struct RegisterArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: PermissionArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
+pub async fn run(args: PermissionArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
     match args.verb {
         Verb::List(args) => {
-            let mut realm = args.realm.open(on).await?;
-            pages::list(on, permissions::list(&mut realm, &caller).await?, "permissions")?;
+            let mut realm = args.realm.open(ctx).await?;
+            pages::list(ctx, permissions::list(&mut realm, &caller).await?, "permissions")?;
         }
         Verb::Register(args) => {
-            let mut realm = args.realm.open(on).await?;
+            let mut realm = args.realm.open(ctx).await?;
             let done =
                 permissions::register(&mut realm, &caller, &args.permission, &args.description).await?;
-            on.screen.thing(&done)?;
+            ctx.screen.thing(&done)?;
         }
     }
     Ok(Exit::Done)

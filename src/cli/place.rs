@@ -67,14 +67,14 @@ pub(super) fn read_secret(
     from_stdin: bool,
     file: Option<&Path>,
     (what, flags): (&'static str, &str),
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> Result<SecretString, AnyFailure> {
     if from_stdin {
         return Ok(secret_input::line_from_stdin(what)?);
     }
     match file {
         Some(path) => Ok(secret_input::line_from_file(path, what)?),
-        None => Ok(prompt::password(&on.screen, what, flags)?),
+        None => Ok(prompt::password(&ctx.screen, what, flags)?),
     }
 }
 

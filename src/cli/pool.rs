@@ -83,40 +83,40 @@ pub struct FillArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: PoolArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+pub async fn run(args: PoolArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     if matches!(args.verb, Verb::List(_)) {
         let mut app = App::open_to_read(&settings, &caller, &progress).await?;
         drop(progress);
-        super::pages::list(on, Provisioning::list_pools(&mut app.control, &caller).await?, "pools")?;
+        super::pages::list(ctx, Provisioning::list_pools(&mut app.control, &caller).await?, "pools")?;
         return Ok(Exit::Done);
     }
     let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
     match args.verb {
         Verb::Set(args) => {
             let place = (args.cluster.as_str(), args.store.as_str());
-            if !on.global.dry_run {
+            if !ctx.global.dry_run {
                 provisioning.set_pool(&worker, &caller, place, args.size).await?;
             }
             drop(progress);
-            on.screen.list(provisioning.pools(&worker, &caller).await?)?;
-            on.screen.note("fill it: nexus pool fill");
+            ctx.screen.list(provisioning.pools(&worker, &caller).await?)?;
+            ctx.screen.note("fill it: nexus pool fill");
         }
         Verb::List(ListArgs {}) => {}
-        Verb::Fill(_) if on.global.dry_run => {
+        Verb::Fill(_) if ctx.global.dry_run => {
             drop(progress);
-            on.screen.list(provisioning.pools(&worker, &caller).await?)?;
+            ctx.screen.list(provisioning.pools(&worker, &caller).await?)?;
         }
         Verb::Fill(args) => {
             let mut filled = Vec::new();
             for pool in provisioning.pools(&worker, &caller).await? {
-                let with = (&progress as &dyn crate::kernel::Progress, &on.interrupt);
+                let with = (&progress as &dyn crate::kernel::Progress, &ctx.interrupt);
                 let jobs = usize::from(args.jobs);
                 filled.push(provisioning.fill_pool(&worker, &caller, &pool, jobs, with).await?);
             }
             drop(progress);
-            on.screen.list(filled)?;
+            ctx.screen.list(filled)?;
         }
     }
     Ok(Exit::Done)

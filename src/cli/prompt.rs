@@ -117,11 +117,11 @@ pub fn new_password(screen: &Screen, what: &str, flag: &str) -> Result<SecretStr
 ///
 /// # Errors
 /// When the answer is no, or there is nobody to ask.
-pub fn confirm(on: &Invocation, what: &str) -> Result<(), PromptError> {
-    if on.global.yes {
+pub fn confirm(ctx: &Invocation, what: &str) -> Result<(), PromptError> {
+    if ctx.global.yes {
         return Ok(());
     }
-    if !on.screen.can_ask() {
+    if !ctx.screen.can_ask() {
         return Err(PromptError::Unconfirmed { what: what.to_owned(), flags: "--yes".to_owned() });
     }
     let _waiting = Waiting::at_terminal();
@@ -138,13 +138,13 @@ pub fn confirm(on: &Invocation, what: &str) -> Result<(), PromptError> {
 /// # Errors
 /// When something else is typed or given, or there is nobody to ask.
 pub fn confirm_slug(
-    on: &Invocation,
+    ctx: &Invocation,
     what: &str,
     shown: &[String],
     slug: &Slug,
     given: Option<&Slug>,
 ) -> Result<(), PromptError> {
-    confirm_word(on, what, shown, slug.as_str(), given.map(Slug::as_str))
+    confirm_word(ctx, what, shown, slug.as_str(), given.map(Slug::as_str))
 }
 
 /// The same for a word that is no slug, e.g. `local`.
@@ -152,7 +152,7 @@ pub fn confirm_slug(
 /// # Errors
 /// When something else is typed or given, or there is nobody to ask.
 pub fn confirm_word(
-    on: &Invocation,
+    ctx: &Invocation,
     what: &str,
     shown: &[String],
     word: &str,
@@ -162,16 +162,16 @@ pub fn confirm_word(
         Some(given) if given != word => {
             return Err(PromptError::Mismatch { what: what.to_owned(), given: given.to_owned() });
         }
-        Some(_) if on.global.yes => return Ok(()),
+        Some(_) if ctx.global.yes => return Ok(()),
         _ => {}
     }
-    if !on.screen.can_ask() {
+    if !ctx.screen.can_ask() {
         return Err(PromptError::Unconfirmed {
             what: what.to_owned(),
             flags: format!("--yes --confirm {}", shell::word(word)),
         });
     }
-    type_word(on, what, shown, word)
+    type_word(ctx, what, shown, word)
 }
 
 /// Has a word typed on the terminal, after lines that say what will come.
@@ -179,13 +179,13 @@ pub fn confirm_word(
 /// # Errors
 /// When something else is typed.
 pub(super) fn type_word(
-    on: &Invocation,
+    ctx: &Invocation,
     what: &str,
     shown: &[String],
     word: &str,
 ) -> Result<(), PromptError> {
     for line in shown {
-        on.screen.note(line);
+        ctx.screen.note(line);
     }
     let _waiting = Waiting::at_terminal();
     let typed: String = Input::new()

@@ -23,16 +23,16 @@ struct NoPsql(std::io::Error);
 ///
 /// # Errors
 /// When it cannot be started.
-pub(super) async fn run(server: &ServerAddress, args: &[OsString], on: &Invocation) -> CommandResult {
+pub(super) async fn run(server: &ServerAddress, args: &[OsString], ctx: &Invocation) -> CommandResult {
     let client = PgClient::of(server)?;
     let mut command = client.command("psql");
     command.args(args);
     // Ctrl-C is psql's from here on: it cancels a statement.
-    on.interrupt_belongs_to_child();
+    ctx.interrupt_belongs_to_child();
     let mut child = command.spawn().map_err(NoPsql)?;
     let status = tokio::select! {
         status = child.wait() => status.map_err(NoPsql)?,
-        () = on.interrupt.cancelled() => {
+        () = ctx.interrupt.cancelled() => {
             terminate(&child);
             // A second signal quits without waiting.
             child.wait().await.map_err(NoPsql)?;

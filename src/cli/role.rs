@@ -222,70 +222,71 @@ fn condition(text: &str) -> Result<Condition, String> {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: RoleArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
+pub async fn run(args: RoleArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
     match args.verb {
-        Verb::Create(args) => return create(&args, on).await,
+        Verb::Create(args) => return create(&args, ctx).await,
         Verb::List(args) => {
-            let mut realm = args.realm.open(on).await?;
-            pages::list(on, roles::list(&mut realm, &caller).await?, "roles")?;
+            let mut realm = args.realm.open(ctx).await?;
+            pages::list(ctx, roles::list(&mut realm, &caller).await?, "roles")?;
         }
         Verb::Show(args) => {
-            let mut realm = args.realm.open(on).await?;
+            let mut realm = args.realm.open(ctx).await?;
             let detail = roles::get(&mut realm, &caller, &args.role).await?;
             let business = detail.covers.keys().any(|it| it.starts_with("*:") && it != "*:*");
-            on.screen.thing(&detail)?;
+            ctx.screen.thing(&detail)?;
             if business {
-                on.screen.note(
+                ctx.screen.note(
                     "a pattern *:ACTION covers business permissions; administrative ones are allowed by \
                      name: nexus permission list",
                 );
             }
         }
         Verb::Update(args) => {
-            let mut realm = args.realm.open(on).await?;
+            let mut realm = args.realm.open(ctx).await?;
             let change = (args.new_name.as_ref(), args.description.as_deref());
             let (role, _) = roles::update(&mut realm, &caller, &args.role, change).await?;
-            on.screen.thing(&role)?;
+            ctx.screen.thing(&role)?;
         }
         Verb::Delete(args) => {
-            let mut realm = args.realm.open(on).await?;
+            let mut realm = args.realm.open(ctx).await?;
             let role = roles::get(&mut realm, &caller, &args.role).await?.role;
-            if !on.global.dry_run {
+            if !ctx.global.dry_run {
                 let shown =
                     format!("{} and {} lose it", counted(role.users, "user"), counted(role.groups, "group"));
                 let what = format!("deleting role {}", role.name);
-                prompt::confirm_word(on, &what, &[shown], &role.name, args.confirm.as_deref())?;
+                prompt::confirm_word(ctx, &what, &[shown], &role.name, args.confirm.as_deref())?;
             }
-            on.screen.thing(&roles::delete(&mut realm, &caller, &args.role).await?)?;
+            ctx.screen.thing(&roles::delete(&mut realm, &caller, &args.role).await?)?;
         }
         Verb::Allow(args) => {
-            let mut realm = args.realm.open(on).await?;
+            let mut realm = args.realm.open(ctx).await?;
             let when = args.when.as_ref();
-            on.screen.thing(&roles::allow(&mut realm, &caller, &args.role, &args.permission, when).await?)?;
+            ctx.screen
+                .thing(&roles::allow(&mut realm, &caller, &args.role, &args.permission, when).await?)?;
         }
         Verb::Deny(args) => {
-            let mut realm = args.realm.open(on).await?;
-            on.screen.thing(&roles::deny(&mut realm, &caller, &args.role, &args.permission).await?)?;
+            let mut realm = args.realm.open(ctx).await?;
+            ctx.screen.thing(&roles::deny(&mut realm, &caller, &args.role, &args.permission).await?)?;
         }
         Verb::Grant(args) => {
-            let mut realm = args.realm.open(on).await?;
+            let mut realm = args.realm.open(ctx).await?;
             let Some(holder) = args.holder() else { return Ok(Exit::Usage) };
-            on.screen.thing(&roles::grant(&mut realm, &caller, &args.role, &holder).await?)?;
+            ctx.screen.thing(&roles::grant(&mut realm, &caller, &args.role, &holder).await?)?;
         }
         Verb::Revoke(args) => {
-            let mut realm = args.realm.open(on).await?;
+            let mut realm = args.realm.open(ctx).await?;
             let Some(holder) = args.holder() else { return Ok(Exit::Usage) };
-            on.screen.thing(&roles::revoke(&mut realm, &caller, &args.role, &holder).await?)?;
+            ctx.screen.thing(&roles::revoke(&mut realm, &caller, &args.role, &holder).await?)?;
         }
     }
     Ok(Exit::Done)
 }
 
-async fn create(args: &CreateArgs, on: &Invocation) -> CommandResult {
-    let mut realm = args.realm.open(on).await?;
+async fn create(args: &CreateArgs, ctx: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(ctx).await?;
     let role =
-        roles::create(&mut realm, &on.caller(), &args.role, &args.description, &args.permissions).await?;
-    on.screen.thing(&role)?;
+        roles::create(&mut realm, &ctx.caller(), &args.role, &args.description, &args.permissions).await?;
+    ctx.screen.thing(&role)?;
     Ok(Exit::Done)
 }

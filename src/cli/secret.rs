@@ -42,14 +42,14 @@ pub struct StatusArgs {}
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: SecretArgs, on: &Invocation) -> CommandResult {
+pub async fn run(args: SecretArgs, ctx: &Invocation) -> CommandResult {
     let Verb::Status(StatusArgs {}) = args.verb;
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
     let status = app.provisioning.secret_status(&mut app.control, &caller).await?;
-    on.screen.list(status.master_keys)?;
+    ctx.screen.list(status.master_keys)?;
     if !status.matches {
-        on.screen.warn("the master key in use does not match this installation's");
+        ctx.screen.warn("the master key in use does not match this installation's");
         return Ok(Exit::Integrity);
     }
     Ok(Exit::Done)

@@ -13,9 +13,9 @@ use crate::kernel::{AnyFailure, ExposeSecret, SecretString};
 ///
 /// # Errors
 /// When the name is taken, or the system refuses.
-pub fn new_file(on: &Invocation, path: Option<&PathBuf>) -> Result<Option<Handover>, AnyFailure> {
+pub fn new_file(ctx: &Invocation, path: Option<&PathBuf>) -> Result<Option<Handover>, AnyFailure> {
     match path {
-        Some(path) if on.global.dry_run => Ok(Handover::check(path).map(|()| None)?),
+        Some(path) if ctx.global.dry_run => Ok(Handover::check(path).map(|()| None)?),
         Some(path) => Ok(Some(Handover::begin(path)?)),
         None => Ok(None),
     }
@@ -23,7 +23,7 @@ pub fn new_file(on: &Invocation, path: Option<&PathBuf>) -> Result<Option<Handov
 
 /// Writes one secret into its file, and says where it is; `what` it is, with its verb.
 pub fn hand_over(
-    on: &Invocation,
+    ctx: &Invocation,
     mut file: Handover,
     secret: &SecretString,
     what: &str,
@@ -31,6 +31,6 @@ pub fn hand_over(
     file.append(Zeroizing::new(format!("{}\n", secret.expose_secret())).as_bytes())?;
     let path = file.path().display().to_string();
     file.finish()?;
-    on.screen.note(&format!("the {what} in {path}"));
+    ctx.screen.note(&format!("the {what} in {path}"));
     Ok(())
 }

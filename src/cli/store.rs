@@ -193,57 +193,57 @@ pub struct RemoveArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: StoreArgs, on: &Invocation) -> CommandResult {
+pub async fn run(args: StoreArgs, ctx: &Invocation) -> CommandResult {
     match args.verb {
-        Verb::Add(args) => add(&args, on).await,
+        Verb::Add(args) => add(&args, ctx).await,
         Verb::List(ListArgs {}) => {
-            let mut app = open(on).await?;
+            let mut app = open(ctx).await?;
             let placement = app.provisioning.placement.clone();
-            pages::list(on, placement.stores(&mut app.control, &on.caller()).await?, "stores")?;
+            pages::list(ctx, placement.stores(&mut app.control, &ctx.caller()).await?, "stores")?;
             Ok(Exit::Done)
         }
         Verb::Show(NameArgs { name }) => {
-            let mut app = open(on).await?;
+            let mut app = open(ctx).await?;
             let placement = app.provisioning.placement.clone();
-            on.screen.thing(&placement.show_store(&mut app.control, &on.caller(), name.as_str()).await?)?;
+            ctx.screen.thing(&placement.show_store(&mut app.control, &ctx.caller(), name.as_str()).await?)?;
             Ok(Exit::Done)
         }
-        Verb::Update(args) => update(&args, on).await,
-        Verb::Check(args) => check(&args, on).await,
+        Verb::Update(args) => update(&args, ctx).await,
+        Verb::Check(args) => check(&args, ctx).await,
         Verb::Drain(DrainArgs { name, undo }) => {
             let state = if undo { PlacementState::Active } else { PlacementState::Draining };
             let change = StoreChange { state: Some(state), ..StoreChange::default() };
-            change_it(&name, &change, on).await
+            change_it(&name, &change, ctx).await
         }
-        Verb::Remove(args) => remove(&args, on).await,
+        Verb::Remove(args) => remove(&args, ctx).await,
     }
 }
 
-async fn open(on: &Invocation) -> Result<App, AnyFailure> {
-    on.open(&on.screen.progress()).await
+async fn open(ctx: &Invocation) -> Result<App, AnyFailure> {
+    ctx.open(&ctx.screen.progress()).await
 }
 
-async fn add(args: &AddArgs, on: &Invocation) -> CommandResult {
-    let add = wanted(args, on)?;
-    if on.global.dry_run {
-        on.screen.note(&format!("would check and register store {}", args.name));
+async fn add(args: &AddArgs, ctx: &Invocation) -> CommandResult {
+    let add = wanted(args, ctx)?;
+    if ctx.global.dry_run {
+        ctx.screen.note(&format!("would check and register store {}", args.name));
         return Ok(Exit::Done);
     }
-    let mut app = open(on).await?;
+    let mut app = open(ctx).await?;
     let placement = app.provisioning.placement.clone();
-    let (registered, view) = placement.add_store(&mut app.control, &on.caller(), &add).await?;
+    let (registered, view) = placement.add_store(&mut app.control, &ctx.caller(), &add).await?;
     if registered == Registered::Unchanged {
-        on.screen.note(&format!("store {} already exists; nothing was changed", args.name));
+        ctx.screen.note(&format!("store {} already exists; nothing was changed", args.name));
     }
     if view.shared_key {
-        on.screen
+        ctx.screen
             .warn("its tenants share one key: each can read and change every other tenant's bucket there");
     }
-    on.screen.thing(&view)?;
+    ctx.screen.thing(&view)?;
     Ok(Exit::Done)
 }
 
-fn wanted(args: &AddArgs, on: &Invocation) -> Result<AddStore, AnyFailure> {
+fn wanted(args: &AddArgs, ctx: &Invocation) -> Result<AddStore, AnyFailure> {
     let driver = args.driver.as_str();
     let needs = |needs| PlacementError::Incomplete { driver, needs };
     let own_endpoint = args.driver == Driver::Aws;
@@ -259,7 +259,7 @@ fn wanted(args: &AddArgs, on: &Invocation) -> Result<AddStore, AnyFailure> {
         return Err(needs(StoreNeed::AccessKeyId).into());
     }
     let what = ("the administrator's secret", "--secret-stdin or --secret-file PATH");
-    let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, on)?;
+    let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, ctx)?;
     Ok(AddStore {
         name: args.name.clone(),
         place: StorePlace {
@@ -276,43 +276,43 @@ fn wanted(args: &AddArgs, on: &Invocation) -> Result<AddStore, AnyFailure> {
     })
 }
 
-async fn update(args: &UpdateStoreArgs, on: &Invocation) -> CommandResult {
+async fn update(args: &UpdateStoreArgs, ctx: &Invocation) -> CommandResult {
     let change = StoreChange {
         labels: labels_of(&args.change.labels),
         unlabel: args.change.unlabel.clone(),
         capacity: args.change.capacity.map(Limit::number),
         state: None,
     };
-    if (args.secret_stdin || args.secret_file.is_some()) && !on.global.dry_run {
+    if (args.secret_stdin || args.secret_file.is_some()) && !ctx.global.dry_run {
         let what = ("the administrator's secret", "--secret-stdin or --secret-file PATH");
-        let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, on)?;
-        let mut app = open(on).await?;
+        let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, ctx)?;
+        let mut app = open(ctx).await?;
         let placement = app.provisioning.placement.clone();
-        placement.change_secret(&mut app.control, &on.caller(), args.name.as_str(), &secret).await?;
+        placement.change_secret(&mut app.control, &ctx.caller(), args.name.as_str(), &secret).await?;
     }
-    change_it(&args.name, &change, on).await
+    change_it(&args.name, &change, ctx).await
 }
 
-async fn change_it(name: &PlaceName, change: &StoreChange, on: &Invocation) -> CommandResult {
-    let mut app = open(on).await?;
+async fn change_it(name: &PlaceName, change: &StoreChange, ctx: &Invocation) -> CommandResult {
+    let mut app = open(ctx).await?;
     let placement = app.provisioning.placement.clone();
-    let view = if on.global.dry_run {
-        on.screen.note("nothing was changed; the current values are:");
-        placement.show_store(&mut app.control, &on.caller(), name.as_str()).await?
+    let view = if ctx.global.dry_run {
+        ctx.screen.note("nothing was changed; the current values are:");
+        placement.show_store(&mut app.control, &ctx.caller(), name.as_str()).await?
     } else {
-        placement.update_store(&mut app.control, &on.caller(), name.as_str(), change).await?
+        placement.update_store(&mut app.control, &ctx.caller(), name.as_str(), change).await?
     };
-    on.screen.thing(&view)?;
+    ctx.screen.thing(&view)?;
     Ok(Exit::Done)
 }
 
-async fn check(args: &CheckArgs, on: &Invocation) -> CommandResult {
-    let mut app = open(on).await?;
+async fn check(args: &CheckArgs, ctx: &Invocation) -> CommandResult {
+    let mut app = open(ctx).await?;
     let placement = app.provisioning.placement.clone();
     let mut names: Vec<String> = args.names.iter().map(ToString::to_string).collect();
     if names.is_empty() {
         names = placement
-            .stores(&mut app.control, &on.caller())
+            .stores(&mut app.control, &ctx.caller())
             .await?
             .into_iter()
             .map(|view| view.name)
@@ -320,27 +320,27 @@ async fn check(args: &CheckArgs, on: &Invocation) -> CommandResult {
     }
     let mut views = Vec::new();
     for name in names {
-        views.push(placement.check_store(&mut app.control, &on.caller(), &name).await?);
+        views.push(placement.check_store(&mut app.control, &ctx.caller(), &name).await?);
     }
     let ill = views.iter().any(|view| view.problem.is_some());
-    on.screen.list(views)?;
+    ctx.screen.list(views)?;
     Ok(if ill { Exit::Unavailable } else { Exit::Done })
 }
 
-async fn remove(args: &RemoveArgs, on: &Invocation) -> CommandResult {
-    let mut app = open(on).await?;
+async fn remove(args: &RemoveArgs, ctx: &Invocation) -> CommandResult {
+    let mut app = open(ctx).await?;
     let placement = app.provisioning.placement.clone();
     let name = args.name.as_str();
-    let view = placement.show_store(&mut app.control, &on.caller(), name).await?;
-    if on.global.dry_run {
-        on.screen.thing(&view)?;
+    let view = placement.show_store(&mut app.control, &ctx.caller(), name).await?;
+    if ctx.global.dry_run {
+        ctx.screen.thing(&view)?;
         return Ok(Exit::Done);
     }
     let shown = [format!("store {name}: its administrator's secret will be erased")];
     let given = args.confirm.as_ref().map(PlaceName::as_str);
-    prompt::confirm_word(on, &format!("removing store {name}"), &shown, name, given)?;
-    placement.remove_store(&mut app.control, &on.caller(), name).await?;
-    on.screen.thing(&view)?;
+    prompt::confirm_word(ctx, &format!("removing store {name}"), &shown, name, given)?;
+    placement.remove_store(&mut app.control, &ctx.caller(), name).await?;
+    ctx.screen.thing(&view)?;
     Ok(Exit::Done)
 }
 

@@ -11,7 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
 /// How long the whole may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why there is no document.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub async fn document(url: &str, most_bytes: usize) -> Result<Bytes, FetchError>
         .enable_http1()
         .build();
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
-    let asked = tokio::time::timeout(PATIENCE, async {
+    let asked = tokio::time::timeout(FETCH_TIMEOUT, async {
         let answer = client.get(uri).await.map_err(|error| FetchError::NoAnswer(error.to_string()))?;
         if answer.status() != hyper::StatusCode::OK {
             return Err(FetchError::Status(answer.status().as_u16()));

@@ -147,16 +147,16 @@ pub enum Format {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: AuditArgs, on: &Invocation) -> CommandResult {
+pub async fn run(args: AuditArgs, ctx: &Invocation) -> CommandResult {
     // A file that is not finished goes with the work that writes it.
     match args.verb {
-        Verb::List(args) => list::run(args, on).await,
-        Verb::Verify(args) => verify::verify(args, on).await,
-        Verb::Anchor(args) => verify::anchor(args, on).await,
-        Verb::Export(args) => export::run(args, on).await,
+        Verb::List(args) => list::run(args, ctx).await,
+        Verb::Verify(args) => verify::verify(args, ctx).await,
+        Verb::Anchor(args) => verify::anchor(args, ctx).await,
+        Verb::Export(args) => export::run(args, ctx).await,
     }
 }
 
-fn watch<'a>(on: &'a Invocation, progress: &'a dyn Progress) -> Watch<'a> {
-    Watch { progress, stop: &on.interrupt }
+fn watch<'a>(ctx: &'a Invocation, progress: &'a dyn Progress) -> Watch<'a> {
+    Watch { progress, stop: &ctx.interrupt }
 }

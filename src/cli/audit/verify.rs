@@ -19,7 +19,7 @@ use crate::kernel::{AnyFailure, Failure};
 #[failure(Invalid, "usage")]
 struct OneInput;
 
-pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn verify(args: VerifyArgs, ctx: &Invocation) -> CommandResult {
     if args.file == Some(Input::Stdin) && args.anchor == Some(Input::Stdin) {
         return Err(OneInput.into());
     }
@@ -28,40 +28,40 @@ pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
         None => Vec::new(),
     };
     let given = anchors.len() as u64;
-    let progress = on.screen.progress();
+    let progress = ctx.screen.progress();
     let mut flaws = Vec::new();
     let verified = if let Some(input) = &args.file {
-        audit::check_file(&name(input), &mut *open(input)?, anchors, watch(on, &progress))?
+        audit::check_file(&name(input), &mut *open(input)?, anchors, watch(ctx, &progress))?
     } else {
-        let (settings, caller) = (on.settings()?, on.caller());
+        let (settings, caller) = (ctx.settings()?, ctx.caller());
         let mut app = App::open_to_read(&settings, &caller, &progress).await?;
         let id = app.provisioning.installation.id;
-        let verified = audit::verify(&mut app.control, &caller, id, anchors, watch(on, &progress)).await?;
+        let verified = audit::verify(&mut app.control, &caller, id, anchors, watch(ctx, &progress)).await?;
         let App { provisioning, control } = &mut app;
         flaws = inspection::examine_record(provisioning, control, &caller).await?;
         verified
     };
     drop(progress);
-    on.screen.thing(&verified)?;
+    ctx.screen.thing(&verified)?;
     for flaw in &flaws {
-        on.screen.warn(&format!("{}: {}: {}", flaw.code, flaw.object, flaw.detail));
+        ctx.screen.warn(&format!("{}: {}: {}", flaw.code, flaw.object, flaw.detail));
     }
     if !flaws.is_empty() {
         return Err(InspectionError::Faults { errors: flaws.len(), unasked: 0, fixable: 0 }.into());
     }
     if verified.anchors < given {
         let early = given - verified.anchors;
-        on.screen.warn(&format!("{early} of {given} anchors are for rows before the first of this export"));
+        ctx.screen.warn(&format!("{early} of {given} anchors are for rows before the first of this export"));
     }
     Ok(Exit::Done)
 }
 
-pub(super) async fn anchor(args: AnchorArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+pub(super) async fn anchor(args: AnchorArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     let file = match &args.file {
-        Some(path) if !on.global.dry_run => Some(AnchorFile::open(path)?),
+        Some(path) if !ctx.global.dry_run => Some(AnchorFile::open(path)?),
         _ => None,
     };
     let earlier = match (&file, &args.file) {
@@ -72,17 +72,17 @@ pub(super) async fn anchor(args: AnchorArgs, on: &Invocation) -> CommandResult {
         _ => Vec::new(),
     };
     let id = app.provisioning.installation.id;
-    let anchor = audit::anchor(&mut app.control, &caller, id, earlier, watch(on, &progress)).await?;
+    let anchor = audit::anchor(&mut app.control, &caller, id, earlier, watch(ctx, &progress)).await?;
     drop(progress);
     if let Some(file) = file {
         file.append(&anchor)?;
     } else if let Some(path) = &args.file {
-        on.screen.note(&format!("would append this anchor to {}", path.display()));
+        ctx.screen.note(&format!("would append this anchor to {}", path.display()));
     }
-    match on.screen.format() {
+    match ctx.screen.format() {
         // What a person pipes to a file is what --file would have appended.
-        Format::Table | Format::Json => on.screen.raw(anchor.line().as_bytes())?,
-        _ => on.screen.thing(&anchor)?,
+        Format::Table | Format::Json => ctx.screen.raw(anchor.line().as_bytes())?,
+        _ => ctx.screen.thing(&anchor)?,
     }
     Ok(Exit::Done)
 }

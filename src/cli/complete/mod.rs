@@ -14,7 +14,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
 pub(super) use self::shells::{Bash, Powershell, Quoting};
 use super::usage;
-use crate::app::{App, Glance};
+use crate::app::{App, CompletionSession};
 use crate::features::iam::model::{UserFilter, UserSort};
 use crate::features::iam::{IamError, Realm, groups, permissions, roles, users};
 use crate::features::migrations;
@@ -138,7 +138,7 @@ fn in_realm(
         let Ok(tenant) = tenant.map(|text| text.parse::<TenantRef>()).transpose() else { return Vec::new() };
         let found = async {
             let Ok(settings) = loaded.settings() else { return Vec::new() };
-            let Some(mut realm) = App::glance_realm(&settings, tenant.as_ref()).await else {
+            let Some(mut realm) = App::open_realm_for_completion(&settings, tenant.as_ref()).await else {
                 return Vec::new();
             };
             names(&mut realm, prefix.to_owned()).await.unwrap_or_default()
@@ -150,10 +150,10 @@ fn in_realm(
 /// The names of places of a kind.
 async fn places(
     loaded: &Loaded,
-    names: impl AsyncFnOnce(&mut Glance, &Caller) -> Result<Vec<String>, PlacementError>,
+    names: impl AsyncFnOnce(&mut CompletionSession, &Caller) -> Result<Vec<String>, PlacementError>,
 ) -> Vec<String> {
     let Ok(settings) = loaded.settings() else { return Vec::new() };
-    let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
+    let Some(mut control) = App::open_for_completion(&settings).await else { return Vec::new() };
     names(&mut control, &Caller::System).await.unwrap_or_default()
 }
 
@@ -178,7 +178,7 @@ pub fn operations() -> ArgValueCompleter {
 /// The slugs that begin with `prefix`, at most [`MOST`]. Starts nothing that is not running.
 async fn tenant_slugs(loaded: &Loaded, prefix: &str) -> Vec<String> {
     let Ok(settings) = loaded.settings() else { return Vec::new() };
-    let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
+    let Some(mut control) = App::open_for_completion(&settings).await else { return Vec::new() };
     let most = i64::try_from(MOST).unwrap_or(i64::MAX);
     tenants::slugs(&mut control, &Caller::System, prefix, most).await.unwrap_or_default()
 }
@@ -186,14 +186,14 @@ async fn tenant_slugs(loaded: &Loaded, prefix: &str) -> Vec<String> {
 /// The names of the sets of migrations.
 async fn set_names(loaded: &Loaded) -> Vec<String> {
     let Ok(settings) = loaded.settings() else { return Vec::new() };
-    let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
+    let Some(mut control) = App::open_for_completion(&settings).await else { return Vec::new() };
     migrations::set_names(&mut control, &Caller::System).await.unwrap_or_default()
 }
 
 /// The ids of unfinished operations that begin with `prefix`, at most [`MOST`].
 async fn operation_ids(loaded: &Loaded, prefix: &str) -> Vec<String> {
     let Ok(settings) = loaded.settings() else { return Vec::new() };
-    let Some(mut control) = App::glance(&settings).await else { return Vec::new() };
+    let Some(mut control) = App::open_for_completion(&settings).await else { return Vec::new() };
     let filter = OperationFilter { open: true, ..OperationFilter::default() };
     let page = Page { page: 1, limit: 10_000 };
     let found = OperationView::list(&mut control, &Caller::System, &filter, page).await.unwrap_or_default();

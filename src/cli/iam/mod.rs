@@ -68,22 +68,22 @@ pub struct ApplyArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: IamArgs, on: &Invocation) -> CommandResult {
+pub async fn run(args: IamArgs, ctx: &Invocation) -> CommandResult {
     let Verb::Apply(args) = args.verb;
     let (_, text) = text::read(&args.file, DECLARATION)?;
     let document = Document::parse(&text)?;
     if args.prune {
         document.require_a_table()?;
     }
-    if args.prune && !on.global.dry_run {
-        prompt::confirm(on, "removing the roles, groups and grants that the file does not name")?;
+    if args.prune && !ctx.global.dry_run {
+        prompt::confirm(ctx, "removing the roles, groups and grants that the file does not name")?;
     }
-    let mut realm = args.realm.open(on).await?;
-    let found = apply::apply(&mut realm, &on.caller(), &document, args.prune).await?;
+    let mut realm = args.realm.open(ctx).await?;
+    let found = apply::apply(&mut realm, &ctx.caller(), &document, args.prune).await?;
     if found.is_empty() {
-        on.screen.note("the realm already matches the file; nothing was changed");
+        ctx.screen.note("the realm already matches the file; nothing was changed");
     }
-    on.screen.list(found)?;
+    ctx.screen.list(found)?;
     Ok(Exit::Done)
 }
 

@@ -22,12 +22,12 @@ impl RealmArgs {
     ///
     /// # Errors
     /// When there is no such tenant, or something does not answer.
-    pub async fn open(&self, on: &Invocation) -> Result<Realm, AnyFailure> {
-        let (settings, caller) = (on.settings()?, on.caller());
-        let progress = on.screen.progress();
-        let app = on.open(&progress).await?;
+    pub async fn open(&self, ctx: &Invocation) -> Result<Realm, AnyFailure> {
+        let (settings, caller) = (ctx.settings()?, ctx.caller());
+        let progress = ctx.screen.progress();
+        let app = ctx.open(&progress).await?;
         let realm = app.enter_realm(&settings, &caller, self.tenant.as_ref()).await?;
-        Ok(realm.dry_run(on.global.dry_run))
+        Ok(realm.dry_run(ctx.global.dry_run))
     }
 }
 

@@ -36,26 +36,26 @@ pub(super) struct ApplyArgs {
     pub report: ReportArgs,
 }
 
-pub(super) async fn run(args: ApplyArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: ApplyArgs, ctx: &Invocation) -> CommandResult {
     args.report.check()?;
-    let (settings, caller) = (on.settings()?, on.caller());
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
     let name = args.plan.display().to_string();
-    let sources = args.source.with_settings(on)?;
+    let sources = args.source.with_settings(ctx)?;
     let saved = PlanFile::read(&read_file(&args.plan)?, &name)?;
-    let progress = on.screen.progress();
+    let progress = ctx.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     let fleet = app.fleet();
-    if on.global.dry_run {
+    if ctx.global.dry_run {
         drop(progress);
         let request = saved.request(Duration::ZERO, sources, &name)?;
         let planned = fleet.plan(&mut app.control, &caller, &request).await?;
         saved.check(&planned)?;
-        on.screen.thing(&PlanView::of(&planned))?;
+        ctx.screen.thing(&PlanView::of(&planned))?;
         return Ok(Exit::Done);
     }
     let request = saved.request(args.wait.lock_wait, sources, &name)?;
-    let watch = (&progress as &dyn crate::kernel::Progress, &on.interrupt);
+    let watch = (&progress as &dyn crate::kernel::Progress, &ctx.interrupt);
     let outcome = fleet.migrate(&mut app.control, &caller, &request, Some(&saved), watch).await?;
     drop(progress);
-    tell(outcome, &mut app, &caller, &args.report, on).await
+    tell(outcome, &mut app, &caller, &args.report, ctx).await
 }

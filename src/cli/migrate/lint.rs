@@ -44,17 +44,17 @@ pub(super) struct LintArgs {
     pub strict: bool,
 }
 
-pub(super) async fn run(args: &LintArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: &LintArgs, ctx: &Invocation) -> CommandResult {
     let (mut subjects, mut findings) = (Vec::new(), Vec::new());
     for file in &args.files {
         subjects.push(lint::of_file(file)?);
     }
     // Files that are named need no installation.
     if args.files.is_empty() || !args.sets.is_empty() {
-        let mut app = open_to_read(on).await?;
-        let sources = args.source.clone().with_settings(on)?;
+        let mut app = open_to_read(ctx).await?;
+        let sources = args.source.clone().with_settings(ctx)?;
         let (texts, misnamed) =
-            lint::of_sets(&mut app.control, &on.caller(), (&args.sets, &sources), args.all_files).await?;
+            lint::of_sets(&mut app.control, &ctx.caller(), (&args.sets, &sources), args.all_files).await?;
         subjects.extend(texts);
         findings.extend(misnamed.into_iter().map(|it| Finding { file: from_here(&it.file), ..it }));
     }
@@ -65,8 +65,8 @@ pub(super) async fn run(args: &LintArgs, on: &Invocation) -> CommandResult {
     let count = |state| findings.iter().filter(|it| it.state == state).count();
     let (failed, waived) = (count(State::Fails), count(State::Waived));
     let files = subjects.len();
-    on.screen.list(findings)?;
-    on.screen.note(&format!(
+    ctx.screen.list(findings)?;
+    ctx.screen.note(&format!(
         "checked {}: {}, {waived} waived",
         counted(files, "file"),
         counted(failed, "broken rule")

@@ -101,17 +101,17 @@ enum Verb {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: MigrateArgs, on: &Invocation) -> CommandResult {
+pub async fn run(args: MigrateArgs, ctx: &Invocation) -> CommandResult {
     match args.verb {
-        Verb::Set(verb) => set::run(verb, on).await,
-        Verb::New(args) => new::run(args, on).await,
-        Verb::Lint(args) => lint::run(&args, on).await,
-        Verb::Plan(args) => plan::run(args, on).await,
-        Verb::Apply(args) => apply::run(args, on).await,
-        Verb::Tenants(args) => tenants::run(*args, on).await,
-        Verb::Runs(verb) => runs::run(verb, on).await,
-        Verb::Status(args) => status::run(args, on).await,
-        Verb::Verify(args) => verify::run(args, on).await,
-        Verb::Rehearse(args) => Box::pin(rehearse::run(args, on)).await,
+        Verb::Set(verb) => set::run(verb, ctx).await,
+        Verb::New(args) => new::run(args, ctx).await,
+        Verb::Lint(args) => lint::run(&args, ctx).await,
+        Verb::Plan(args) => plan::run(args, ctx).await,
+        Verb::Apply(args) => apply::run(args, ctx).await,
+        Verb::Tenants(args) => tenants::run(*args, ctx).await,
+        Verb::Runs(verb) => runs::run(verb, ctx).await,
+        Verb::Status(args) => status::run(args, ctx).await,
+        Verb::Verify(args) => verify::run(args, ctx).await,
+        Verb::Rehearse(args) => Box::pin(rehearse::run(args, ctx)).await,
     }
 }

@@ -35,9 +35,9 @@ pub(super) struct NewArgs {
     pub no_transaction: bool,
 }
 
-pub(super) async fn run(args: NewArgs, on: &Invocation) -> CommandResult {
-    let mut app = open_to_read(on).await?;
-    let sources = args.source.with_settings(on)?;
+pub(super) async fn run(args: NewArgs, ctx: &Invocation) -> CommandResult {
+    let mut app = open_to_read(ctx).await?;
+    let sources = args.source.with_settings(ctx)?;
     let new = NewFile {
         set: args.set,
         words: args.words,
@@ -45,8 +45,8 @@ pub(super) async fn run(args: NewArgs, on: &Invocation) -> CommandResult {
         transaction: !args.no_transaction,
     };
     let now = OffsetDateTime::now_utc();
-    on.screen.list(
-        migrations::create_file(&mut app.control, &on.caller(), (&new, &sources), now, on.global.dry_run)
+    ctx.screen.list(
+        migrations::create_file(&mut app.control, &ctx.caller(), (&new, &sources), now, ctx.global.dry_run)
             .await?,
     )?;
     Ok(Exit::Done)

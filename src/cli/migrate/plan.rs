@@ -46,26 +46,26 @@ pub(super) struct PlanArgs {
     pub force: ForceArgs,
 }
 
-pub(super) async fn run(args: PlanArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: PlanArgs, ctx: &Invocation) -> CommandResult {
     if let Some(file) = &args.out {
         own_files::check(file, args.force, &own_files::is_plan)?;
     }
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     drop(progress);
-    let files = (args.files, args.source.with_settings(on)?);
+    let files = (args.files, args.source.with_settings(ctx)?);
     let request = request(args.which, files, &args.pace, Duration::ZERO, None);
     let planned = app.fleet().plan(&mut app.control, &caller, &request).await?;
     for file in planned.misnamed() {
-        on.screen.warn(&file.to_string());
+        ctx.screen.warn(&file.to_string());
     }
-    if let Some(file) = args.out.filter(|_| !on.global.dry_run) {
+    if let Some(file) = args.out.filter(|_| !ctx.global.dry_run) {
         let saved = PlanFile::new(&request, &planned);
         let text = serde_json::to_string_pretty(&saved).unwrap_or_default();
         own_files::write_public(&file, text.as_bytes(), args.force, &own_files::is_plan)?;
-        on.screen.note(&format!("apply it: nexus migrate apply --plan {}", shell::path(&file)));
+        ctx.screen.note(&format!("apply it: nexus migrate apply --plan {}", shell::path(&file)));
     }
-    on.screen.thing(&PlanView::of(&planned))?;
+    ctx.screen.thing(&PlanView::of(&planned))?;
     Ok(Exit::Done)
 }

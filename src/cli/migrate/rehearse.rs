@@ -37,45 +37,45 @@ pub(super) struct RehearseArgs {
     pub jobs: u16,
 }
 
-pub(super) async fn run(args: RehearseArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+pub(super) async fn run(args: RehearseArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     let request = RehearseRequest {
         sets: args.sets,
-        sources: args.source.with_settings(on)?,
+        sources: args.source.with_settings(ctx)?,
         tenants: args.tenants.into(),
         jobs: args.jobs.into(),
-        dry_run: on.global.dry_run,
+        dry_run: ctx.global.dry_run,
     };
     let App { provisioning, control } = &mut app;
     let reach = app::reach(provisioning);
-    let rehearsal = fleet::rehearse(reach, control, &caller, &request, &progress, &on.interrupt).await?;
+    let rehearsal = fleet::rehearse(reach, control, &caller, &request, &progress, &ctx.interrupt).await?;
     drop(progress);
-    tell(&rehearsal, on)?;
+    tell(&rehearsal, ctx)?;
     rehearsal.verdict()?;
     Ok(Exit::Done)
 }
 
-fn tell(rehearsal: &Rehearsal, on: &Invocation) -> Result<(), AnyFailure> {
-    if matches!(on.screen.format(), Format::Json | Format::Yaml) {
-        return Ok(on.screen.thing(rehearsal)?);
+fn tell(rehearsal: &Rehearsal, ctx: &Invocation) -> Result<(), AnyFailure> {
+    if matches!(ctx.screen.format(), Format::Json | Format::Yaml) {
+        return Ok(ctx.screen.thing(rehearsal)?);
     }
     let rows =
         rehearsal.clones.iter().flat_map(|clone| clone.steps.iter().map(move |step| Ran { clone, step }));
-    on.screen.list(rows)?;
-    let verb = if on.global.dry_run { "would be copied" } else { "was copied" };
+    ctx.screen.list(rows)?;
+    let verb = if ctx.global.dry_run { "would be copied" } else { "was copied" };
     for clone in &rehearsal.clones {
-        on.screen.note(&format!("{} {verb}: {}, {} kB", clone.tenant, clone.why, clone.bytes / 1024));
+        ctx.screen.note(&format!("{} {verb}: {}, {} kB", clone.tenant, clone.why, clone.bytes / 1024));
         for line in &clone.not_copied {
-            on.screen.warn(&format!("the copy of {} is incomplete: {line}", clone.tenant));
+            ctx.screen.warn(&format!("the copy of {} is incomplete: {line}", clone.tenant));
         }
     }
-    if on.global.dry_run {
+    if ctx.global.dry_run {
         return Ok(());
     }
     let forecast = &rehearsal.forecast;
-    on.screen.note(&match &forecast.longest {
+    ctx.screen.note(&match &forecast.longest {
         None => "no tenant has pending migrations".to_owned(),
         Some(longest) => format!(
             "forecast: {}, {} at a time on each server: about {} ms in all, {} ms in {longest}; longest \

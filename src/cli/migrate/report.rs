@@ -10,7 +10,7 @@ use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation};
 use super::views::{RunReport, failure_text, notice_texts};
 use crate::app::App;
-use crate::features::fleet::{FleetError, Outcome, RunTenantView, RunView, TenantState};
+use crate::features::fleet::{FleetError, RunOutcome, RunTenantView, RunView, TenantState};
 use crate::infra::private_file::PrivateFileError;
 use crate::kernel::{AnyFailure, Caller, Failure};
 
@@ -101,17 +101,17 @@ pub(super) fn read_file(path: &Path) -> Result<String, FileError> {
 
 /// Tells what came of it, and ends as it did.
 pub(super) async fn tell(
-    outcome: Outcome,
+    outcome: RunOutcome,
     app: &mut App,
     caller: &Caller,
     args: &ReportArgs,
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> CommandResult {
     let (mut report, run) = match outcome {
-        Outcome::NothingToDo => (RunReport::nothing_to_do(), None),
-        Outcome::Ran(run) => {
+        RunOutcome::NothingToDo => (RunReport::nothing_to_do(), None),
+        RunOutcome::Ran(run) => {
             let tenants = RunView::tenants_of(&mut app.control, caller, run.id).await?;
-            (RunReport::of((*run).clone(), rendered(tenants, on)), Some(run))
+            (RunReport::of((*run).clone(), rendered(tenants, ctx)), Some(run))
         }
     };
     for file in &args.reports {
@@ -123,17 +123,17 @@ pub(super) async fn tell(
     }
     if let Some(run) = &run {
         for text in notice_texts(&report.tenants, run.id) {
-            on.screen.note(&text);
+            ctx.screen.note(&text);
         }
     }
     report.tenants.retain(|tenant| matches!(tenant.state, TenantState::Failed | TenantState::LeftOut));
     for tenant in &report.tenants {
-        on.screen.note(&failure_text(tenant));
+        ctx.screen.note(&failure_text(tenant));
         if let Some(hint) = &tenant.hint {
-            on.screen.note(&format!("  {}", hint.text));
+            ctx.screen.note(&format!("  {}", hint.text));
         }
     }
-    on.screen.thing(&report)?;
+    ctx.screen.thing(&report)?;
     match run {
         Some(run) if !report.is_done() => Err(partial(&run, report.is_unreachable())),
         _ => Ok(Exit::Done),
@@ -141,9 +141,9 @@ pub(super) async fn tell(
 }
 
 /// With what to do as commands, in every format.
-pub(super) fn rendered(mut tenants: Vec<RunTenantView>, on: &Invocation) -> Vec<RunTenantView> {
+pub(super) fn rendered(mut tenants: Vec<RunTenantView>, ctx: &Invocation) -> Vec<RunTenantView> {
     for hint in tenants.iter_mut().filter_map(|tenant| tenant.hint.as_mut()) {
-        hint.0 = on.screen.rendered(hint).into();
+        hint.0 = ctx.screen.rendered(hint).into();
     }
     tenants
 }

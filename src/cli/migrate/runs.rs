@@ -102,68 +102,72 @@ pub(super) struct RollbackArgs {
     pub report: ReportArgs,
 }
 
-pub(super) async fn run(verb: RunsVerb, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
-    let progress = on.screen.progress();
-    let mut app = on.open(&progress).await?;
+pub(super) async fn run(verb: RunsVerb, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
+    let progress = ctx.screen.progress();
+    let mut app = ctx.open(&progress).await?;
     let fleet = app.fleet();
-    let watch = (&progress as &dyn Progress, &on.interrupt);
+    let watch = (&progress as &dyn Progress, &ctx.interrupt);
     match verb {
         RunsVerb::List(args) => {
-            let page = args.page.page(&on.screen);
-            let written =
-                pages::write(on, page, ("runs", pages::before(on)), async |page, after: Option<&RunView>| {
+            let page = args.page.page(&ctx.screen);
+            let written = pages::write(
+                ctx,
+                page,
+                ("runs", pages::before(ctx)),
+                async |page, after: Option<&RunView>| {
                     let before = after.map(|run| (run.created_at, run.id));
                     let filter = RunFilter { state: args.state, before };
                     let rows = RunView::list(&mut app.control, &caller, &filter, page).await?;
                     Ok(Found { rows, place: None })
-                })
-                .await?;
-            pages::say_if_empty(on, written, if args.state.is_some() { "runs match" } else { "runs" });
+                },
+            )
+            .await?;
+            pages::say_if_empty(ctx, written, if args.state.is_some() { "runs match" } else { "runs" });
             Ok(Exit::Done)
         }
-        RunsVerb::Show(args) => show(&mut app, args.id, on).await,
-        RunsVerb::Resume(args) if on.global.dry_run => show(&mut app, args.id, on).await,
-        RunsVerb::Cancel(args) if on.global.dry_run => show(&mut app, args.id, on).await,
+        RunsVerb::Show(args) => show(&mut app, args.id, ctx).await,
+        RunsVerb::Resume(args) if ctx.global.dry_run => show(&mut app, args.id, ctx).await,
+        RunsVerb::Cancel(args) if ctx.global.dry_run => show(&mut app, args.id, ctx).await,
         RunsVerb::Resume(args) => {
             args.report.check()?;
             let outcome = fleet.resume(&mut app.control, &caller, args.id, watch).await?;
-            tell(outcome, &mut app, &caller, &args.report, on).await
+            tell(outcome, &mut app, &caller, &args.report, ctx).await
         }
         RunsVerb::Cancel(args) => {
             let view = fleet.cancel(&mut app.control, &caller, args.id).await?;
-            on.screen.thing(&RunReport::of(view, Vec::new()))?;
+            ctx.screen.thing(&RunReport::of(view, Vec::new()))?;
             Ok(Exit::Done)
         }
         RunsVerb::Rollback(args) => {
             args.report.check()?;
             let pace = args.pace.settings();
             let way = fleet.way_back(&mut app.control, &caller, args.id, pace).await?;
-            if on.global.dry_run {
-                on.screen.thing(&WayBackView::of(args.id, &way))?;
+            if ctx.global.dry_run {
+                ctx.screen.thing(&WayBackView::of(args.id, &way))?;
                 return Ok(Exit::Done);
             }
             let tenants = counted(way.tenants.len(), "tenant");
             let what = format!("rolling back run {} in {tenants}", args.id);
-            prompt::confirm(on, &what)?;
+            prompt::confirm(ctx, &what)?;
             let outcome = fleet.roll_back(&mut app.control, &caller, args.id, pace, watch).await?;
-            tell(outcome, &mut app, &caller, &args.report, on).await
+            tell(outcome, &mut app, &caller, &args.report, ctx).await
         }
     }
 }
 
-async fn show(app: &mut App, id: RunId, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
+async fn show(app: &mut App, id: RunId, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
     let view = RunView::show(&mut app.control, &caller, id).await?;
-    let tenants = rendered(RunView::tenants_of(&mut app.control, &caller, id).await?, on);
+    let tenants = rendered(RunView::tenants_of(&mut app.control, &caller, id).await?, ctx);
     for tenant in tenants.iter().filter(|tenant| tenant.state == TenantState::Failed) {
         if let Some(hint) = &tenant.hint {
-            on.screen.note(&format!("{}: {}", tenant.slug, hint.text));
+            ctx.screen.note(&format!("{}: {}", tenant.slug, hint.text));
         }
     }
     for text in notice_texts(&tenants, id) {
-        on.screen.note(&text);
+        ctx.screen.note(&text);
     }
-    on.screen.thing(&RunReport::of(view, tenants))?;
+    ctx.screen.thing(&RunReport::of(view, tenants))?;
     Ok(Exit::Done)
 }

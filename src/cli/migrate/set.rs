@@ -10,7 +10,7 @@ use super::super::{CommandResult, Exit, Invocation, complete, prompt};
 use super::sources::SourceArgs;
 use crate::app::App;
 use crate::features::migrations::{
-    self, AddSet, FileView, HistoryTable, Outcome, SetChange, SetDetail, SetName, SetView, VersionView,
+    self, AddSet, FileView, HistoryTable, SetChange, SetDetail, SetName, SetOutcome, SetView, VersionView,
 };
 use crate::kernel::AnyFailure;
 use crate::kernel::text::counted;
@@ -128,47 +128,47 @@ pub(super) struct RemoveArgs {
     pub confirm: Option<SetName>,
 }
 
-pub(super) async fn run(verb: SetVerb, on: &Invocation) -> CommandResult {
+pub(super) async fn run(verb: SetVerb, ctx: &Invocation) -> CommandResult {
     let mut app = match verb {
-        SetVerb::List(_) | SetVerb::Show(_) => open_to_read(on).await?,
-        _ => App::open(&on.settings()?, &on.caller(), &on.screen.progress()).await?,
+        SetVerb::List(_) | SetVerb::Show(_) => open_to_read(ctx).await?,
+        _ => App::open(&ctx.settings()?, &ctx.caller(), &ctx.screen.progress()).await?,
     };
     match verb {
-        SetVerb::Add(args) => add(args, &mut app, on).await,
+        SetVerb::Add(args) => add(args, &mut app, ctx).await,
         SetVerb::List(ListArgs { source }) => {
-            let sources = source.with_settings(on)?;
-            let sets = migrations::list_sets(&mut app.control, &on.caller(), &sources).await?;
-            pages::list(on, sets, "sets of migrations")?;
+            let sources = source.with_settings(ctx)?;
+            let sets = migrations::list_sets(&mut app.control, &ctx.caller(), &sources).await?;
+            pages::list(ctx, sets, "sets of migrations")?;
             Ok(Exit::Done)
         }
         SetVerb::Show(ShowArgs { name, source }) => {
-            let sources = source.with_settings(on)?;
-            on.screen.thing(
-                &migrations::show_set(&mut app.control, &on.caller(), &sources, name.as_str()).await?,
+            let sources = source.with_settings(ctx)?;
+            ctx.screen.thing(
+                &migrations::show_set(&mut app.control, &ctx.caller(), &sources, name.as_str()).await?,
             )?;
             Ok(Exit::Done)
         }
-        SetVerb::Update(args) => update(args, &mut app, on).await,
-        SetVerb::Remove(args) => remove(&args, &mut app, on).await,
+        SetVerb::Update(args) => update(args, &mut app, ctx).await,
+        SetVerb::Remove(args) => remove(&args, &mut app, ctx).await,
     }
 }
 
 /// Opens the context for what changes nothing in it.
-pub(super) async fn open_to_read(on: &Invocation) -> Result<App, AnyFailure> {
-    App::open_to_read(&on.settings()?, &on.caller(), &on.screen.progress()).await
+pub(super) async fn open_to_read(ctx: &Invocation) -> Result<App, AnyFailure> {
+    App::open_to_read(&ctx.settings()?, &ctx.caller(), &ctx.screen.progress()).await
 }
 
-async fn add(args: AddArgs, app: &mut App, on: &Invocation) -> CommandResult {
+async fn add(args: AddArgs, app: &mut App, ctx: &Invocation) -> CommandResult {
     let add = AddSet {
         name: args.name,
         source: args.source,
         history: args.history.unwrap_or_else(HistoryTable::usual),
         depends_on: args.depends_on,
     };
-    let (dry_run, sources) = (on.global.dry_run, SourceArgs::default().with_settings(on)?);
-    let outcome = migrations::add_set(&mut app.control, &on.caller(), (&add, &sources), dry_run).await?;
-    if outcome == Outcome::Changed && dry_run {
-        on.screen.note(&format!(
+    let (dry_run, sources) = (ctx.global.dry_run, SourceArgs::default().with_settings(ctx)?);
+    let outcome = migrations::add_set(&mut app.control, &ctx.caller(), (&add, &sources), dry_run).await?;
+    if outcome == SetOutcome::Changed && dry_run {
+        ctx.screen.note(&format!(
             "would add set {} of {}, with history {}",
             add.name,
             add.source.display(),
@@ -176,47 +176,48 @@ async fn add(args: AddArgs, app: &mut App, on: &Invocation) -> CommandResult {
         ));
         return Ok(Exit::Done);
     }
-    if outcome == Outcome::Unchanged {
-        on.screen.note(&format!("set {} already exists; nothing was changed", add.name));
+    if outcome == SetOutcome::Unchanged {
+        ctx.screen.note(&format!("set {} already exists; nothing was changed", add.name));
     }
-    on.screen
-        .thing(&migrations::show_set(&mut app.control, &on.caller(), &sources, add.name.as_str()).await?)?;
+    ctx.screen
+        .thing(&migrations::show_set(&mut app.control, &ctx.caller(), &sources, add.name.as_str()).await?)?;
     Ok(Exit::Done)
 }
 
-async fn update(args: UpdateArgs, app: &mut App, on: &Invocation) -> CommandResult {
+async fn update(args: UpdateArgs, app: &mut App, ctx: &Invocation) -> CommandResult {
     let depends_on = (args.independent || !args.depends_on.is_empty()).then_some(args.depends_on);
     let change = SetChange { source: args.source, depends_on };
-    let (dry_run, sources) = (on.global.dry_run, SourceArgs::default().with_settings(on)?);
+    let (dry_run, sources) = (ctx.global.dry_run, SourceArgs::default().with_settings(ctx)?);
     let change = (&change, &sources);
-    let outcome = migrations::update_set(&mut app.control, &on.caller(), &args.name, change, dry_run).await?;
+    let outcome =
+        migrations::update_set(&mut app.control, &ctx.caller(), &args.name, change, dry_run).await?;
     match outcome {
-        Outcome::Changed if dry_run => on.screen.note("nothing was changed; the current values are:"),
-        Outcome::Changed => {}
-        Outcome::Unchanged => {
-            on.screen.note(&format!("set {} is already so; nothing was changed", args.name))
+        SetOutcome::Changed if dry_run => ctx.screen.note("nothing was changed; the current values are:"),
+        SetOutcome::Changed => {}
+        SetOutcome::Unchanged => {
+            ctx.screen.note(&format!("set {} is already so; nothing was changed", args.name))
         }
     }
-    on.screen
-        .thing(&migrations::show_set(&mut app.control, &on.caller(), &sources, args.name.as_str()).await?)?;
+    ctx.screen
+        .thing(&migrations::show_set(&mut app.control, &ctx.caller(), &sources, args.name.as_str()).await?)?;
     Ok(Exit::Done)
 }
 
-async fn remove(args: &RemoveArgs, app: &mut App, on: &Invocation) -> CommandResult {
+async fn remove(args: &RemoveArgs, app: &mut App, ctx: &Invocation) -> CommandResult {
     let name = args.name.as_str();
-    let tenants = migrations::check_removable(&mut app.control, &on.caller(), name, args.forget).await?;
-    let sources = SourceArgs::default().with_settings(on)?;
-    let view = migrations::show_set(&mut app.control, &on.caller(), &sources, name).await?;
-    if !on.global.dry_run {
+    let tenants = migrations::check_removable(&mut app.control, &ctx.caller(), name, args.forget).await?;
+    let sources = SourceArgs::default().with_settings(ctx)?;
+    let view = migrations::show_set(&mut app.control, &ctx.caller(), &sources, name).await?;
+    if !ctx.global.dry_run {
         let shown = [format!(
             "set {name}: its tables stay in {}, and Nexus removes its record of them",
             counted(tenants, "tenant")
         )];
         let given = args.confirm.as_ref().map(SetName::as_str);
-        prompt::confirm_word(on, &format!("removing set {name}"), &shown, name, given)?;
-        migrations::remove_set(&mut app.control, &on.caller(), &args.name, args.forget).await?;
+        prompt::confirm_word(ctx, &format!("removing set {name}"), &shown, name, given)?;
+        migrations::remove_set(&mut app.control, &ctx.caller(), &args.name, args.forget).await?;
     }
-    on.screen.thing(&view)?;
+    ctx.screen.thing(&view)?;
     Ok(Exit::Done)
 }
 

@@ -44,9 +44,9 @@ impl FromStr for SourceArg {
 
 impl SourceArgs {
     /// With what the settings say.
-    pub(super) fn with_settings(self, on: &Invocation) -> Result<Sources, AnyFailure> {
+    pub(super) fn with_settings(self, ctx: &Invocation) -> Result<Sources, AnyFailure> {
         let given = self.sources.into_iter().map(|it| (it.set, it.folder));
-        Ok(Sources::new(given.collect(), on.settings()?.migrations))
+        Ok(Sources::new(given.collect(), ctx.settings()?.migrations))
     }
 }
 

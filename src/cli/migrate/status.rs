@@ -36,41 +36,41 @@ pub(super) struct StatusArgs {
     pub stragglers: bool,
 }
 
-pub(super) async fn run(args: StatusArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
-    let sources = SourceArgs::default().with_settings(on)?;
+pub(super) async fn run(args: StatusArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
+    let sources = SourceArgs::default().with_settings(ctx)?;
     let mut report = fleet::status(&mut app.control, &caller, (&args.tenants.wanted(), &sources)).await?;
     for straggler in report.sets.iter_mut().flat_map(|set| &mut set.stragglers) {
         if let Some(hint) = straggler.error.as_mut().and_then(|error| error.hint.as_mut()) {
-            *hint = on.screen.rendered(hint).into();
+            *hint = ctx.screen.rendered(hint).into();
         }
     }
     let behind = report.behind();
-    tell(&report, args.stragglers, on)?;
+    tell(&report, args.stragglers, ctx)?;
     if args.exit_code && behind > 0 {
         return Err(FleetError::Behind { tenants: behind }.into());
     }
     Ok(Exit::Done)
 }
 
-fn tell(report: &StatusReport, everybody: bool, on: &Invocation) -> Result<(), AnyFailure> {
+fn tell(report: &StatusReport, everybody: bool, ctx: &Invocation) -> Result<(), AnyFailure> {
     let stragglers: Vec<&Straggler> = report.sets.iter().flat_map(|set| &set.stragglers).collect();
-    match on.screen.format() {
-        Format::Json | Format::Yaml => on.screen.thing(report)?,
+    match ctx.screen.format() {
+        Format::Json | Format::Yaml => ctx.screen.thing(report)?,
         Format::Id => {
             let mut slugs: Vec<&str> = stragglers.iter().map(|it| it.tenant.as_str()).collect();
             slugs.sort_unstable();
             slugs.dedup();
-            on.screen.raw(slugs.iter().flat_map(|slug| [slug, "\n"]).collect::<String>().as_bytes())?;
+            ctx.screen.raw(slugs.iter().flat_map(|slug| [slug, "\n"]).collect::<String>().as_bytes())?;
         }
         Format::Table | Format::Csv => {
-            on.screen.list(report.sets.iter().flat_map(|set| &set.versions))?;
-            tell_stragglers(&stragglers, everybody, on)?;
+            ctx.screen.list(report.sets.iter().flat_map(|set| &set.versions))?;
+            tell_stragglers(&stragglers, everybody, ctx)?;
         }
     }
     for set in &report.kept {
-        on.screen.note(&format!(
+        ctx.screen.note(&format!(
             "the folder of set {set} is not on this machine: its newest version is taken from the files of earlier runs"
         ));
     }
@@ -80,22 +80,22 @@ fn tell(report: &StatusReport, everybody: bool, on: &Invocation) -> Result<(), A
         } else {
             group.tenants.join(", ")
         };
-        on.screen.note(&format!("skipped: {who} ({}: {})", group.state, group.reason));
+        ctx.screen.note(&format!("skipped: {who} ({}: {})", group.state, group.reason));
     }
     Ok(())
 }
 
 /// A second table for a person; a script asks for JSON, which has both.
-fn tell_stragglers(stragglers: &[&Straggler], everybody: bool, on: &Invocation) -> Result<(), AnyFailure> {
-    if stragglers.is_empty() || !(everybody || on.screen.data_on_terminal()) {
+fn tell_stragglers(stragglers: &[&Straggler], everybody: bool, ctx: &Invocation) -> Result<(), AnyFailure> {
+    if stragglers.is_empty() || !(everybody || ctx.screen.data_on_terminal()) {
         return Ok(());
     }
     let shown = if everybody { stragglers.len() } else { stragglers.len().min(SHOWN) };
-    on.screen.raw(b"\n")?;
-    on.screen.list(stragglers[..shown].iter().copied())?;
+    ctx.screen.raw(b"\n")?;
+    ctx.screen.list(stragglers[..shown].iter().copied())?;
     if shown < stragglers.len() {
         let more = stragglers.len() - shown;
-        on.screen.note(&format!("and {more} more: --stragglers shows them, -o json has them all"));
+        ctx.screen.note(&format!("and {more} more: --stragglers shows them, -o json has them all"));
     }
     Ok(())
 }

@@ -53,26 +53,26 @@ pub(super) struct TenantsArgs {
     pub report: ReportArgs,
 }
 
-pub(super) async fn run(args: TenantsArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: TenantsArgs, ctx: &Invocation) -> CommandResult {
     args.report.check()?;
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     let fleet = app.fleet();
-    let files = (args.files, args.source.with_settings(on)?);
-    if on.global.dry_run {
+    let files = (args.files, args.source.with_settings(ctx)?);
+    if ctx.global.dry_run {
         drop(progress);
         let request = request(args.which, files, &args.pace, Duration::ZERO, None);
         let planned = fleet.plan(&mut app.control, &caller, &request).await?;
         for file in planned.misnamed() {
-            on.screen.warn(&file.to_string());
+            ctx.screen.warn(&file.to_string());
         }
-        on.screen.thing(&PlanView::of(&planned))?;
+        ctx.screen.thing(&PlanView::of(&planned))?;
         return Ok(Exit::Done);
     }
     let request = request(args.which, files, &args.pace, args.wait.lock_wait, args.shard);
-    let watch = (&progress as &dyn crate::kernel::Progress, &on.interrupt);
+    let watch = (&progress as &dyn crate::kernel::Progress, &ctx.interrupt);
     let outcome = fleet.migrate(&mut app.control, &caller, &request, None, watch).await?;
     drop(progress);
-    tell(outcome, &mut app, &caller, &args.report, on).await
+    tell(outcome, &mut app, &caller, &args.report, ctx).await
 }

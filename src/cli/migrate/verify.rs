@@ -47,31 +47,31 @@ pub(super) struct VerifyArgs {
     pub full: bool,
 }
 
-pub(super) async fn run(args: VerifyArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+pub(super) async fn run(args: VerifyArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     let wanted = args.tenants.wanted();
     let differences = args.diff || wanted.is_one();
-    let sources = args.source.with_settings(on)?;
+    let sources = args.source.with_settings(ctx)?;
     let request = VerifyRequest { wanted, sources, jobs: args.jobs.into(), differences, full: args.full };
     let App { provisioning, control } = &mut app;
     let reach = app::reach(provisioning);
-    let report = fleet::verify(reach, control, &caller, &request, &progress, &on.interrupt).await?;
+    let report = fleet::verify(reach, control, &caller, &request, &progress, &ctx.interrupt).await?;
     drop(progress);
-    tell(&report, on)?;
+    tell(&report, ctx)?;
     report.verdict()?;
     Ok(Exit::Done)
 }
 
-fn tell(report: &Verified, on: &Invocation) -> Result<(), AnyFailure> {
+fn tell(report: &Verified, ctx: &Invocation) -> Result<(), AnyFailure> {
     let (differences, others): (Vec<&Finding>, Vec<&Finding>) =
         report.findings.iter().partition(|it| it.expected.is_some() || it.found.is_some());
-    if on.screen.format() == Format::Table {
-        on.screen.list(others)?;
-        on.screen.raw(comparison(&differences).as_bytes())?;
+    if ctx.screen.format() == Format::Table {
+        ctx.screen.list(others)?;
+        ctx.screen.raw(comparison(&differences).as_bytes())?;
     } else {
-        on.screen.list(&report.findings)?;
+        ctx.screen.list(&report.findings)?;
     }
     let Verified { asked, drifted, pending, uncompared, unasked, left_out, .. } = report;
     let others = if *uncompared == 0 {
@@ -82,7 +82,7 @@ fn tell(report: &Verified, on: &Invocation) -> Result<(), AnyFailure> {
         )
     };
     let matching = if *drifted == 0 { "no drift".to_owned() } else { format!("{drifted} with drift") };
-    on.screen.note(&format!(
+    ctx.screen.note(&format!(
         "checked {}: {matching} ({pending} behind, {unasked} unreachable, {left_out} skipped){others}",
         counted(*asked, "tenant")
     ));

@@ -11,19 +11,19 @@ pub(super) async fn roll_back(
     retention_days: u32,
     args: &RollbackArgs,
     (provisioning, worker): (Provisioning, Worker),
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> CommandResult {
-    let back = provisioning.way_back(&worker, &on.caller(), id, retention_days).await?;
+    let back = provisioning.way_back(&worker, &ctx.caller(), id, retention_days).await?;
     if back.members.is_empty() {
-        on.screen.note("the batch changed no tenant; there is nothing to roll back");
-        on.screen.list(Vec::<changes::ChangedView>::new())?;
+        ctx.screen.note("the batch changed no tenant; there is nothing to roll back");
+        ctx.screen.list(Vec::<changes::ChangedView>::new())?;
         return Ok(Exit::Done);
     }
-    if !on.global.dry_run {
+    if !ctx.global.dry_run {
         let planned = back.members.iter().filter(|member| member.prospect == Prospect::Planned);
         let slugs: Vec<&str> = planned.map(|member| member.slug.as_str()).collect();
         let doing = format!("rolling back batch {id} ({}) in", back.verb);
-        args.confirm.of_a_repeat(slugs.len(), back.earlier).asking(&doing).confirm(on, &slugs, true)?;
+        args.confirm.of_a_repeat(slugs.len(), back.earlier).asking(&doing).confirm(ctx, &slugs, true)?;
     }
-    changes::back(back.members, (id, back.verb), &args.crew, (provisioning, worker), on).await
+    changes::back(back.members, (id, back.verb), &args.options, (provisioning, worker), ctx).await
 }

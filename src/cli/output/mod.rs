@@ -5,6 +5,7 @@
 //!
 //! Start reading at [`Screen`].
 
+pub mod console;
 pub mod env_file;
 pub mod escape;
 mod installation;
@@ -14,7 +15,6 @@ mod pager;
 pub mod progress;
 pub mod row;
 pub mod screen;
-pub mod talk;
 pub mod thing;
 
 pub use env_file::{EnvFormat, NotDotenv, render as render_env};

@@ -59,8 +59,8 @@ impl Progress for ScreenProgress {
                 drop(state);
                 self.screen.note(&sentence);
             }
-            _ if self.screen.talk().silent() => {}
-            event if self.screen.talk().terminal() => self.draw(&mut state, event),
+            _ if self.screen.console().silent() => {}
+            event if self.screen.console().terminal() => self.draw(&mut state, event),
             event => {
                 let line = state.plain(event, Instant::now());
                 drop(state);
@@ -74,7 +74,7 @@ impl Progress for ScreenProgress {
 
 impl ScreenProgress {
     fn draw(&self, state: &mut State, event: Event) {
-        let bars = self.screen.talk().bars();
+        let bars = self.screen.console().bars();
         match event {
             Event::Total(total) => {
                 let line = bars.add(ProgressBar::new(total));

@@ -9,11 +9,11 @@ use clap::builder::StyledStr;
 use dialoguer::console::Term;
 
 use super::super::{GlobalArgs, hint};
+use super::console::{Console, Notes};
 use super::escape;
 use super::installation;
 use super::mask::masked;
 use super::pager::{Paging, Shown};
-use super::talk::{Notes, Talk};
 use crate::kernel::brief::bounded;
 use crate::kernel::{Failure, Hint};
 
@@ -55,7 +55,7 @@ pub enum OutputError {
 pub struct Screen {
     format: Format,
     data: Arc<Data>,
-    talk: Talk,
+    console: Console,
     verbose: bool,
     /// Whether the command only reads.
     reads: bool,
@@ -97,7 +97,7 @@ impl Screen {
         Self {
             format: flags.output,
             data: Arc::new(data),
-            talk: Talk::new(talk_terminal, talk_terminal && colour_wanted(), notes),
+            console: Console::new(talk_terminal, talk_terminal && colour_wanted(), notes),
             verbose: flags.verbose > 0,
             reads: false,
             installation: installation::flags(flags).into(),
@@ -143,7 +143,7 @@ impl Screen {
     /// Whether there is a person to ask: standard input and standard error are a terminal.
     #[must_use]
     pub fn can_ask(&self) -> bool {
-        stdin().is_terminal() && self.talk.terminal()
+        stdin().is_terminal() && self.console.terminal()
     }
 
     /// Columns of the terminal that data goes to; `None` where there is none.
@@ -157,14 +157,14 @@ impl Screen {
 
     /// Where talk goes.
     #[must_use]
-    pub fn talk(&self) -> &Talk {
-        &self.talk
+    pub fn console(&self) -> &Console {
+        &self.console
     }
 
     /// Whether colour goes to standard error.
     #[must_use]
     pub fn colour_on_stderr(&self) -> bool {
-        self.talk.colour()
+        self.console.colour()
     }
 
     /// Whether colour goes to standard output.
@@ -175,7 +175,7 @@ impl Screen {
 
     /// Tells a person something; not with `--quiet`.
     pub fn note(&self, sentence: &str) {
-        self.talk.note(&masked(&self.hint(&escape::sentence(&bounded(sentence)))));
+        self.console.note(&masked(&self.hint(&escape::sentence(&bounded(sentence)))));
     }
 
     /// The flags that say which installation this is about, each with a space before it.
@@ -198,39 +198,39 @@ impl Screen {
 
     /// Tells a person that something is odd; not with `--quiet`.
     pub fn warn(&self, sentence: &str) {
-        self.talk.note(&masked(&self.tagged("warning", &bounded(sentence))));
+        self.console.note(&masked(&self.tagged("warning", &bounded(sentence))));
     }
 
     /// Writes an error that [`super::super::exit`] has put into words; what looks like a secret, which
     /// somebody may have put in the wrong place, is not repeated.
     pub fn error(&self, text: &str) {
         let safe = if self.json() { escape::json(text) } else { text.into() };
-        self.talk.error(&masked(&safe));
+        self.console.error(&masked(&safe));
     }
 
     /// Writes an event of the log.
     pub fn log(&self, event: &[u8]) {
         match std::str::from_utf8(event) {
-            Ok(text) => self.talk.write(escape::event(text).as_bytes()),
-            Err(_) => self.talk.write(event),
+            Ok(text) => self.console.write(escape::event(text).as_bytes()),
+            Err(_) => self.console.write(event),
         }
     }
 
     /// Writes the notes that were held back for the sake of an error that did not come.
     pub fn release_notes(&self) {
-        self.talk.release();
+        self.console.release();
     }
 
     /// Takes progress away and shows the cursor again.
     pub fn restore_terminal(&self) {
-        self.talk.restore();
+        self.console.restore();
     }
 
     /// A label in colour, and a sentence.
     #[must_use]
     pub fn tagged(&self, label: &str, sentence: &str) -> String {
         let sentence = escape::sentence(sentence);
-        if !self.talk.colour() {
+        if !self.console.colour() {
             return format!("{label}: {sentence}");
         }
         // SGR codes, ECMA-48 section 8.3.117: 1 bold, 31 red, 33 yellow, 36 cyan.
@@ -251,7 +251,7 @@ impl Screen {
     /// Clap's text, coloured if standard error may be.
     #[must_use]
     pub fn styled_for_errors(&self, text: &StyledStr) -> String {
-        if self.talk.colour() { text.ansi().to_string() } else { text.to_string() }
+        if self.console.colour() { text.ansi().to_string() } else { text.to_string() }
     }
 
     /// Writes bytes as they are: scripts, manual pages, files.

@@ -11,10 +11,10 @@ use super::{EnvArgs, PsqlArgs};
 use crate::app::App;
 use crate::features::tenants::{self, EnvView};
 
-pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
+pub(super) async fn env(args: &EnvArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
     let reveal = args.reveal || args.file.is_some();
-    let progress = on.screen.progress();
+    let progress = ctx.screen.progress();
     let mut app = if reveal {
         App::open(&settings, &caller, &progress).await?
     } else {
@@ -23,15 +23,15 @@ pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
     drop(progress);
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?.active()?;
     let concealed = app.provisioning.environment(&mut app.control, &caller, &tenant).await?;
-    let format = format_of(args.format, on);
+    let format = format_of(args.format, ctx);
     if let Some(path) = &args.file {
         // Before it is told: what is not written is not told.
         let masked = rendered(concealed.view(), format)?;
         own_files::check(path, args.force, &|there| own_files::is_environment(there, &masked))?;
     }
-    if on.global.dry_run && args.file.is_some() {
+    if ctx.global.dry_run && args.file.is_some() {
         let path = args.file.as_deref().unwrap_or(Path::new("")).display();
-        on.screen.note(&format!("would write the environment of {} into {path}", tenant.slug));
+        ctx.screen.note(&format!("would write the environment of {} into {path}", tenant.slug));
         return Ok(Exit::Done);
     }
     let text = if reveal {
@@ -49,12 +49,12 @@ pub(super) async fn env(args: &EnvArgs, on: &Invocation) -> CommandResult {
             };
             let ours = |there: &[u8]| own_files::is_environment(there, &text);
             own_files::write_private(path, marked.as_bytes(), args.force, &ours)?;
-            on.screen.note(&format!("the environment of {} is in {}", tenant.slug, path.display()));
+            ctx.screen.note(&format!("the environment of {} is in {}", tenant.slug, path.display()));
         }
-        None => on.screen.raw(text.as_bytes())?,
+        None => ctx.screen.raw(text.as_bytes())?,
     }
     if !reveal {
-        on.screen.note("secrets are masked; --reveal prints them, --file PATH writes them into a 0600 file");
+        ctx.screen.note("secrets are masked; --reveal prints them, --file PATH writes them into a 0600 file");
     }
     Ok(Exit::Done)
 }
@@ -66,16 +66,16 @@ fn rendered(environment: &EnvView, format: EnvFormat) -> Result<Zeroizing<String
 }
 
 /// `-o json` asks for the same as `--format json`.
-fn format_of(format: EnvFormat, on: &Invocation) -> EnvFormat {
-    if on.screen.json() && format == EnvFormat::Dotenv { EnvFormat::Json } else { format }
+fn format_of(format: EnvFormat, ctx: &Invocation) -> EnvFormat {
+    if ctx.screen.json() && format == EnvFormat::Dotenv { EnvFormat::Json } else { format }
 }
 
-pub(super) async fn psql(args: PsqlArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+pub(super) async fn psql(args: PsqlArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?.active()?;
     let concealed = app.provisioning.environment(&mut app.control, &caller, &tenant).await?;
     let login = concealed.disclose_login(&mut app.control, &caller, ("tenant.psql", "session")).await?;
     drop(app);
-    psql::run(&login, &args.args, on).await
+    psql::run(&login, &args.args, ctx).await
 }

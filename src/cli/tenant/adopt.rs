@@ -46,34 +46,34 @@ pub(super) struct AdoptArgs {
 )]
 struct NoUrl(UrlError);
 
-pub(super) async fn run(args: AdoptArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: AdoptArgs, ctx: &Invocation) -> CommandResult {
     let request = request(args)?;
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
-    if on.global.dry_run {
+    if ctx.global.dry_run {
         let examined = provisioning.look_at_adoption(&worker, &caller, &request).await;
         drop(progress);
-        on.screen.list(examined?.map_or_else(Vec::new, |it| plan_adopt(&request, &it)))?;
+        ctx.screen.list(examined?.map_or_else(Vec::new, |it| plan_adopt(&request, &it)))?;
         return Ok(Exit::Done);
     }
-    let adopted = Box::pin(provisioning.adopt(&worker, &caller, &request, &progress, &on.interrupt)).await;
+    let adopted = Box::pin(provisioning.adopt(&worker, &caller, &request, &progress, &ctx.interrupt)).await;
     drop(progress);
     let adopted = adopted?;
     for finding in &adopted.findings {
-        on.screen.note(finding);
+        ctx.screen.note(finding);
     }
     let slug = &adopted.tenant.slug;
     match adopted.outcome {
         AdoptOutcome::Adopted | AdoptOutcome::Finished => {
-            on.screen.note(&format!("its app's environment: nexus tenant env {slug}"));
+            ctx.screen.note(&format!("its app's environment: nexus tenant env {slug}"));
         }
-        AdoptOutcome::PasswordSealed => on.screen.note("sealed the login's new password"),
+        AdoptOutcome::PasswordSealed => ctx.screen.note("sealed the login's new password"),
         AdoptOutcome::Unchanged => {
-            on.screen.note(&format!("tenant {slug} already exists; nothing was changed"));
+            ctx.screen.note(&format!("tenant {slug} already exists; nothing was changed"));
         }
     }
-    on.screen.thing(&adopted)?;
+    ctx.screen.thing(&adopted)?;
     Ok(Exit::Done)
 }
 

@@ -24,7 +24,7 @@ use crate::kernel::{AnyFailure, BatchId, Caller, ErrorKind, Event, Failure, Prog
 
 /// How many are changed at once, and when to give up.
 #[derive(Debug, Clone, Args)]
-pub struct Crew {
+pub struct BatchOptions {
     /// Change this many at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: u16,
@@ -69,32 +69,32 @@ pub(super) fn way_back(batch: BatchId) -> String {
 pub(super) async fn of_selected(
     selection: &TenantSelection,
     change: Change,
-    crew: &Crew,
+    options: &BatchOptions,
     asking: Asking<'_>,
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     if let Some(name) = selection.one() {
-        asking.confirm(on, &[&name.to_string()], false)?;
+        asking.confirm(ctx, &[&name.to_string()], false)?;
         let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
-        let changed = one(&provisioning, &worker, &caller, (name, &change), &progress, on).await;
+        let changed = one(&provisioning, &worker, &caller, (name, &change), &progress, ctx).await;
         drop(progress);
-        on.screen.list([ChangedView::from(changed?)])?;
+        ctx.screen.list([ChangedView::from(changed?)])?;
         return Ok(Exit::Done);
     }
     let mut app = App::open(&settings, &caller, &progress).await?;
     drop(progress);
     let chosen = selection.fixed(&mut app, &caller).await?;
     if chosen.is_empty() && selection.is_selection() {
-        selection.say_that_none_match(&mut app, &caller, on).await?;
+        selection.say_that_none_match(&mut app, &caller, ctx).await?;
     }
-    if !on.global.dry_run {
+    if !ctx.global.dry_run {
         let slugs: Vec<&str> = chosen.iter().map(|one| one.slug.as_str()).collect();
-        asking.confirm(on, &slugs, selection.is_selection())?;
+        asking.confirm(ctx, &slugs, selection.is_selection())?;
     }
     let ready = app.begin_work().await?;
-    of_many(chosen, change, crew, ready, on).await
+    of_many(chosen, change, options, ready, ctx).await
 }
 
 async fn one(
@@ -103,29 +103,29 @@ async fn one(
     caller: &Caller,
     (name, change): (&TenantRef, &Change),
     progress: &dyn Progress,
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> Result<Changed, ProvisioningError> {
-    if on.global.dry_run {
+    if ctx.global.dry_run {
         return provisioning.look_at_change(worker, caller, name, change).await;
     }
-    Box::pin(provisioning.change(worker, caller, name, change, progress, &on.interrupt)).await
+    Box::pin(provisioning.change(worker, caller, name, change, progress, &ctx.interrupt)).await
 }
 
 /// Changes these, each by itself, as one batch.
 pub(super) async fn of_many(
     chosen: Vec<Selected>,
     change: Change,
-    crew: &Crew,
+    options: &BatchOptions,
     (provisioning, first): (Provisioning, Worker),
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> CommandResult {
     let tasks: VecDeque<Task> = chosen.into_iter().map(|one| Task::Change(one, change.clone())).collect();
     let provisioning = match tasks.len() {
         0 => provisioning,
-        _ if on.global.dry_run => provisioning,
-        count => begin(&provisioning, &first, (change.kind(), count), None, on).await?,
+        _ if ctx.global.dry_run => provisioning,
+        count => begin(&provisioning, &first, (change.kind(), count), None, ctx).await?,
     };
-    carry_out(tasks, Vec::new(), crew, (provisioning, first), on).await
+    carry_out(tasks, Vec::new(), options, (provisioning, first), ctx).await
 }
 
 /// Rolls back a batch's changes, as a batch of its own. Those that nothing is to be done for only have
@@ -133,19 +133,19 @@ pub(super) async fn of_many(
 pub(in super::super) async fn back(
     members: Vec<Member>,
     (batch, verb): (BatchId, &'static str),
-    crew: &Crew,
+    options: &BatchOptions,
     (provisioning, first): (Provisioning, Worker),
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> CommandResult {
-    let (todo, others): (Vec<Member>, Vec<Member>) =
-        members.into_iter().partition(|it| it.prospect == Prospect::Planned && !on.global.dry_run);
+    let (tasks, others): (Vec<Member>, Vec<Member>) =
+        members.into_iter().partition(|it| it.prospect == Prospect::Planned && !ctx.global.dry_run);
     let others: Vec<ChangedView> = others.iter().map(ChangedView::planned).collect();
-    let provisioning = match todo.len() {
+    let provisioning = match tasks.len() {
         0 => provisioning,
-        count => begin(&provisioning, &first, (verb, count), Some(batch), on).await?,
+        count => begin(&provisioning, &first, (verb, count), Some(batch), ctx).await?,
     };
-    let tasks = todo.into_iter().map(|member| Task::Back(Box::new(member))).collect();
-    carry_out(tasks, others, crew, (provisioning, first), on).await
+    let tasks = tasks.into_iter().map(|member| Task::Back(Box::new(member))).collect();
+    carry_out(tasks, others, options, (provisioning, first), ctx).await
 }
 
 /// Records the batch, and says its id before anything is changed: whoever is killed has it by then.
@@ -154,11 +154,11 @@ async fn begin(
     worker: &Worker,
     meant: (&'static str, usize),
     reverses: Option<BatchId>,
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> Result<Provisioning, AnyFailure> {
-    let provisioning = provisioning.begin_batch(worker, &on.caller(), meant, reverses).await?;
+    let provisioning = provisioning.begin_batch(worker, &ctx.caller(), meant, reverses).await?;
     if let Some(batch) = provisioning.batch {
-        on.screen.note(&format!("batch {}", batch.id));
+        ctx.screen.note(&format!("batch {}", batch.id));
     }
     Ok(provisioning)
 }
@@ -166,30 +166,30 @@ async fn begin(
 async fn carry_out(
     tasks: VecDeque<Task>,
     others: Vec<ChangedView>,
-    crew: &Crew,
+    options: &BatchOptions,
     (provisioning, first): (Provisioning, Worker),
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> CommandResult {
     let refused = others.iter().filter(|row| row.is_failed()).count();
     let planned = others.iter().filter(|row| row.outcome == "planned").count();
     let total = tasks.len() + planned + refused;
     let batch = provisioning.batch.map(|batch| batch.id);
-    let progress = Arc::new(on.screen.progress());
+    let progress = Arc::new(ctx.screen.progress());
     progress.event(Event::Total(tasks.len() as u64));
-    let jobs = usize::from(crew.jobs).min(tasks.len());
+    let jobs = usize::from(options.jobs).min(tasks.len());
     let shared = Arc::new(Shared {
         left: Mutex::new(tasks),
         failed: AtomicU32::new(u32::try_from(refused).unwrap_or(u32::MAX)),
-        max_failures: crew.max_failures.unwrap_or(u32::MAX),
-        caller: on.caller(),
-        dry_run: on.global.dry_run,
+        max_failures: options.max_failures.unwrap_or(u32::MAX),
+        caller: ctx.caller(),
+        dry_run: ctx.global.dry_run,
     });
     let mut first = Some(first);
     let (results, incoming) = mpsc::channel(jobs.max(1) * 2);
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..jobs {
         let (shared, provisioning, results) = (Arc::clone(&shared), provisioning.clone(), results.clone());
-        let (progress, stop) = (Arc::clone(&progress), on.interrupt.clone());
+        let (progress, stop) = (Arc::clone(&progress), ctx.interrupt.clone());
         let given = first.take();
         workers.spawn(async move {
             let worker = match given {
@@ -201,11 +201,11 @@ async fn carry_out(
         });
     }
     drop(results);
-    let told = tell(incoming, others, &shared, batch, on).await?;
+    let told = tell(incoming, others, &shared, batch, ctx).await?;
     let connected = workers.join_all().await.into_iter().collect::<Result<Vec<()>, _>>();
     drop(progress);
     let batch = batch.filter(|_| told.recorded > 0);
-    if on.interrupt.is_cancelled() {
+    if ctx.interrupt.is_cancelled() {
         let changed = told.changed;
         return Err(if total > 1 { Stopped { changed, total, batch }.into() } else { interrupted() });
     }
@@ -213,7 +213,7 @@ async fn carry_out(
     match shared.failed.load(Ordering::Relaxed) {
         0 => {
             if let Some(batch) = batch.filter(|_| told.undoable) {
-                on.screen.note(&format!("batch {batch}; {}", way_back(batch)));
+                ctx.screen.note(&format!("batch {batch}; {}", way_back(batch)));
             }
             Ok(Exit::Done)
         }
@@ -267,19 +267,19 @@ impl Told {
 
 /// Writes a row for each result as it comes, and then for each that nobody began.
 async fn tell(
-    mut incoming: mpsc::Receiver<Outcome>,
+    mut incoming: mpsc::Receiver<BatchOutcome>,
     others: Vec<ChangedView>,
     shared: &Shared,
     batch: Option<BatchId>,
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> Result<Told, AnyFailure> {
     let mut told = Told { changed: 0, recorded: 0, undoable: true, skipped: 0, passing: 0, hint: None };
-    let mut list = on.screen.list_writer();
+    let mut list = ctx.screen.list_writer();
     for row in others {
         told.note_failure(&row, false);
         list.row(&row)?;
     }
-    while let Some(Outcome { row, changed, recorded, passing }) = incoming.recv().await {
+    while let Some(BatchOutcome { row, changed, recorded, passing }) = incoming.recv().await {
         told.changed += usize::from(changed);
         told.recorded += usize::from(recorded);
         told.undoable &= row.outcome != "purged";
@@ -311,7 +311,7 @@ impl Task {
 }
 
 /// What came of one.
-struct Outcome {
+struct BatchOutcome {
     row: ChangedView,
     changed: bool,
     /// It is a part of the batch now: what was rolled back stays with the batch that began it.
@@ -320,7 +320,7 @@ struct Outcome {
     passing: bool,
 }
 
-impl Outcome {
+impl BatchOutcome {
     fn of(slug: &str, result: Result<Changed, ProvisioningError>) -> Self {
         use crate::features::provisioning::ChangeOutcome::{Planned, RolledBack, Unchanged};
         match result {
@@ -355,7 +355,7 @@ impl Shared {
         worker: &Worker,
         progress: &dyn Progress,
         stop: &CancellationToken,
-        results: &mpsc::Sender<Outcome>,
+        results: &mpsc::Sender<BatchOutcome>,
     ) {
         while !stop.is_cancelled() && self.failed.load(Ordering::Relaxed) < self.max_failures {
             let Some(task) = self.left.lock().await.pop_front() else { return };
@@ -365,7 +365,7 @@ impl Shared {
             if failed {
                 self.failed.fetch_add(1, Ordering::Relaxed);
             }
-            if results.send(Outcome::of(task.slug(), result)).await.is_err() {
+            if results.send(BatchOutcome::of(task.slug(), result)).await.is_err() {
                 return;
             }
         }

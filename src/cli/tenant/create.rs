@@ -7,28 +7,32 @@ use super::CreateArgs;
 use super::views::CreatedView;
 use crate::app::App;
 use crate::features::iam::signin;
-use crate::features::provisioning::{CreateRequest, Outcome, plan_create};
+use crate::features::provisioning::{CreateOutcome, CreateRequest, plan_create};
 use crate::features::tenants::NewTenant;
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, Email, Labels, Slug};
 
-pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
-    let request = request(&args, on).await?;
-    let (settings, caller) = (on.settings()?, on.caller());
-    if on.global.dry_run {
-        let steps =
-            plan_create(App::glance(&settings).await.as_mut(), &caller, &request.tenant, &request.wish)
-                .await?;
-        on.screen.list(steps)?;
+pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
+    let request = request(&args, ctx).await?;
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    if ctx.global.dry_run {
+        let steps = plan_create(
+            App::open_for_completion(&settings).await.as_mut(),
+            &caller,
+            &request.tenant,
+            &request.wish,
+        )
+        .await?;
+        ctx.screen.list(steps)?;
         return Ok(Exit::Done);
     }
-    let progress = on.screen.progress();
+    let progress = ctx.screen.progress();
     let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
-    let created = provisioning.create(&worker, &caller, &request, &progress, &on.interrupt).await;
+    let created = provisioning.create(&worker, &caller, &request, &progress, &ctx.interrupt).await;
     drop(progress);
     let created = created?;
-    if created.outcome == Outcome::Planned {
-        super::super::operation::start_in_background(on, &[created.operation])?;
+    if created.outcome == CreateOutcome::Planned {
+        super::super::operation::start_in_background(ctx, &[created.operation])?;
     }
     let mut view = CreatedView { created, invitation: None };
     if args.reveal || args.invitation_file.is_some() {
@@ -36,41 +40,43 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         match (&args.invitation_file, invitation) {
             (Some(path), Some(invitation)) => {
                 private_file::create(path, format!("{}\n", invitation.expose_secret()).as_bytes())?;
-                on.screen.note(&format!("the invitation is in {}", path.display()));
+                ctx.screen.note(&format!("the invitation is in {}", path.display()));
             }
             (None, Some(invitation)) => view.invitation = Some(invitation.expose_secret().to_owned()),
-            (_, None) => on.screen.warn("no invitation was created: the first admin has a password"),
+            (_, None) => ctx.screen.warn("no invitation was created: the first admin has a password"),
         }
     }
-    on.screen.thing(&view)?;
-    say_what_next(on, &view);
+    ctx.screen.thing(&view)?;
+    print_next_steps(ctx, &view);
     Ok(Exit::Done)
 }
 
-fn say_what_next(on: &Invocation, view: &CreatedView) {
+fn print_next_steps(ctx: &Invocation, view: &CreatedView) {
     let slug = &view.created.tenant.slug;
     match view.created.outcome {
-        Outcome::Created | Outcome::Finished => {
-            on.screen.note(&format!(
+        CreateOutcome::Created | CreateOutcome::Finished => {
+            ctx.screen.note(&format!(
                 "its app's environment: nexus tenant env {slug}; its database: nexus tenant psql {slug}"
             ));
         }
-        Outcome::Unchanged => on.screen.note(&format!("tenant {slug} already exists; nothing was changed")),
-        Outcome::Planned => {
-            on.screen.note(&format!("see how far it is: nexus operation show {}", view.created.operation));
+        CreateOutcome::Unchanged => {
+            ctx.screen.note(&format!("tenant {slug} already exists; nothing was changed"))
+        }
+        CreateOutcome::Planned => {
+            ctx.screen.note(&format!("see how far it is: nexus operation show {}", view.created.operation));
         }
     }
 }
 
-async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, AnyFailure> {
+async fn request(args: &CreateArgs, ctx: &Invocation) -> Result<CreateRequest, AnyFailure> {
     let asked = args.slug.is_none();
     let slug = match &args.slug {
         Some(slug) => slug.clone(),
-        None => prompt::text(&on.screen, "Slug", "SLUG", check::<Slug>)?.parse::<Slug>()?,
+        None => prompt::text(&ctx.screen, "Slug", "SLUG", check::<Slug>)?.parse::<Slug>()?,
     };
     let name = match &args.name {
         Some(name) => Some(name.clone()),
-        None if asked => Some(prompt::text(&on.screen, "Name", "--name", |text| {
+        None if asked => Some(prompt::text(&ctx.screen, "Name", "--name", |text| {
             super::super::arguments::display_name(text).map(|_| ())
         })?),
         None => None,
@@ -78,14 +84,15 @@ async fn request(args: &CreateArgs, on: &Invocation) -> Result<CreateRequest, An
     let admin_email = match &args.admin_email {
         None if asked => {
             let optional = |text: &str| if text.is_empty() { Ok(()) } else { check::<Email>(text) };
-            let typed = prompt::optional_text(&on.screen, "First admin's e-mail", "--admin-email", optional)?;
+            let typed =
+                prompt::optional_text(&ctx.screen, "First admin's e-mail", "--admin-email", optional)?;
             typed.parse().ok()
         }
         given => given.clone(),
     };
     let admin_password_hash = if args.admin_password_stdin {
         let given = secret_input::line_from_stdin("the first admin's password")?;
-        Some(signin::hash_first(&on.settings()?.passwords, admin_email.as_ref(), &given).await?)
+        Some(signin::hash_first(&ctx.settings()?.passwords, admin_email.as_ref(), &given).await?)
     } else {
         None
     };

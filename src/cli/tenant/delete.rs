@@ -5,7 +5,7 @@ use clap::Args;
 use super::super::confirm::{Asking, Meant};
 use super::super::{CommandResult, Exit, Invocation, confirm, prompt};
 use super::TenantSelection;
-use super::changes::{self, Crew};
+use super::changes::{self, BatchOptions};
 use crate::app::App;
 use crate::features::provisioning::{Change, Sizes, plan_delete, plan_purge};
 use crate::features::tenants::{self, TenantRef};
@@ -26,30 +26,30 @@ pub(super) struct DeleteArgs {
     pub confirm: Option<Meant>,
     /// How many
     #[command(flatten)]
-    pub crew: Crew,
+    pub options: BatchOptions,
 }
 
-pub(super) async fn run(args: &DeleteArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: &DeleteArgs, ctx: &Invocation) -> CommandResult {
     match args.tenants.one() {
-        Some(name) => one(args, name, on).await,
-        None => many(args, on).await,
+        Some(name) => one(args, name, ctx).await,
+        None => many(args, ctx).await,
     }
 }
 
-async fn many(args: &DeleteArgs, on: &Invocation) -> CommandResult {
-    let days = on.settings()?.tenants.retention_days;
+async fn many(args: &DeleteArgs, ctx: &Invocation) -> CommandResult {
+    let days = ctx.settings()?.tenants.retention_days;
     let (change, doing) = if args.purge {
         (Change::Purge { only_if_due: false }, "deleting for good")
     } else {
         (Change::Delete { retention_days: days }, "deleting")
     };
     let asking = Asking { doing, given: args.confirm.clone(), destroys: true };
-    changes::of_selected(&args.tenants, change, &args.crew, asking, on).await
+    changes::of_selected(&args.tenants, change, &args.options, asking, ctx).await
 }
 
-async fn one(args: &DeleteArgs, name: &TenantRef, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+async fn one(args: &DeleteArgs, name: &TenantRef, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     let tenant = tenants::get(&mut app.control, &caller, name).await?;
     let days = settings.tenants.retention_days;
@@ -58,8 +58,8 @@ async fn one(args: &DeleteArgs, name: &TenantRef, on: &Invocation) -> CommandRes
     } else {
         (Change::Delete { retention_days: days }, plan_delete(&tenant, days), "")
     };
-    if on.global.dry_run {
-        on.screen.list(planned)?;
+    if ctx.global.dry_run {
+        ctx.screen.list(planned)?;
         return Ok(Exit::Done);
     }
     let slug: Slug = tenant.slug.parse()?;
@@ -69,7 +69,7 @@ async fn one(args: &DeleteArgs, name: &TenantRef, on: &Invocation) -> CommandRes
         "context {}, server {server}, tenant {} ({}):",
         settings.context, tenant.slug, tenant.name
     )];
-    if on.screen.can_ask() {
+    if ctx.screen.can_ask() {
         shown.push(format!(
             "  {}",
             sizes_text(app.provisioning.sizes(&mut app.control, &caller, &tenant).await?)
@@ -79,24 +79,24 @@ async fn one(args: &DeleteArgs, name: &TenantRef, on: &Invocation) -> CommandRes
     let given = match &args.confirm {
         Some(Meant::One(given)) => Some(given),
         Some(Meant::Number(number)) => {
-            return Err(confirm::not_a_slug(on, "deleting", slug.as_str(), *number).into());
+            return Err(confirm::not_a_slug(ctx, "deleting", slug.as_str(), *number).into());
         }
         None => None,
     };
     let what = format!("deleting tenant {slug} {what}");
-    prompt::confirm_slug(on, what.trim_end(), &shown, &slug, given)?;
+    prompt::confirm_slug(ctx, what.trim_end(), &shown, &slug, given)?;
     let (provisioning, worker) = app.begin_work().await?;
     let by_id = TenantRef::Id(tenant.id);
     let changed =
-        Box::pin(provisioning.change(&worker, &caller, &by_id, &change, &progress, &on.interrupt)).await;
+        Box::pin(provisioning.change(&worker, &caller, &by_id, &change, &progress, &ctx.interrupt)).await;
     drop(progress);
     let changed = changed?;
     if !args.purge {
         let until = changed.tenant.trash.as_ref().map(|trash| trash.purge_after.date().to_string());
         let until = until.unwrap_or_default();
-        on.screen.note(&format!("can be undeleted until {until}: nexus tenant undelete {slug}"));
+        ctx.screen.note(&format!("can be undeleted until {until}: nexus tenant undelete {slug}"));
     }
-    on.screen.thing(&changed)?;
+    ctx.screen.thing(&changed)?;
     Ok(Exit::Done)
 }
 

@@ -20,12 +20,12 @@ pub(super) async fn allow(
     caller: &Caller,
     name: &TenantRef,
     asked: &[(Facility, bool)],
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> Result<bool, AnyFailure> {
     let mut changed = false;
     for &(facility, allowed) in asked {
         let tenant = tenants::get(&mut app.control, caller, name).await?;
-        let dry_run = on.global.dry_run;
+        let dry_run = ctx.global.dry_run;
         let provisioning = app.provisioning.clone();
         if provisioning.allow(&mut app.control, caller, &tenant, (facility, allowed), dry_run).await? {
             changed = true;
@@ -35,7 +35,7 @@ pub(super) async fn allow(
                 (false, true) => "may use",
                 (false, false) => "may no longer use",
             };
-            on.screen.note(&format!("the login of tenant {} {may} {}", tenant.slug, facility.words()));
+            ctx.screen.note(&format!("the login of tenant {} {may} {}", tenant.slug, facility.words()));
         }
     }
     Ok(changed)

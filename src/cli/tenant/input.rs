@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::super::arguments::{self, Input};
 use super::super::text::{self, InputError, Lines, Most};
-use crate::features::placement::Wish;
+use crate::features::placement::PlacementRequest;
 use crate::features::tenants::NewTenant;
 use crate::kernel::brief::brief;
 use crate::kernel::label::Label;
@@ -20,7 +20,7 @@ const FIELDS: [&str; 6] = ["slug", "name", "admin_email", "labels", "cluster", "
 pub(super) struct Line {
     pub(super) number: usize,
     pub(super) tenant: NewTenant,
-    pub(super) wish: Wish,
+    pub(super) wish: PlacementRequest,
 }
 
 /// Reads and checks every line.
@@ -55,7 +55,7 @@ pub(super) fn read(input: &Input) -> Result<Vec<Line>, InputError> {
     if lines.is_empty() { Err(InputError::Empty { name, what: "tenant" }) } else { Ok(lines) }
 }
 
-type Parsed = Vec<(usize, Result<(NewTenant, Wish), String>)>;
+type Parsed = Vec<(usize, Result<(NewTenant, PlacementRequest), String>)>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,11 +137,11 @@ fn csv_lines(text: &str) -> Parsed {
         .collect()
 }
 
-fn wish(cluster: Option<String>, store: Option<String>) -> Result<Wish, String> {
+fn wish(cluster: Option<String>, store: Option<String>) -> Result<PlacementRequest, String> {
     for name in [&cluster, &store].into_iter().flatten() {
         name.parse::<PlaceName>().map_err(|error| error.to_string())?;
     }
-    Ok(Wish { cluster, store, labels: Labels::new() })
+    Ok(PlacementRequest { cluster, store, labels: Labels::new() })
 }
 
 fn tenant(

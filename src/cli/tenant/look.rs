@@ -11,9 +11,9 @@ use crate::kernel::{AnyFailure, Caller};
 /// After so many rows what was written is handed on.
 const FIRST: u64 = 50;
 
-pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
+pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
     let state = args.state.map(Selector::state);
     let selector = Selector::all_of(args.conditions.into_iter().chain(state));
     let filter = TenantFilter { selector, search: args.search };
@@ -24,22 +24,22 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         SortField::Created => TenantSort::CreatedAt,
     };
     let sort = (field, args.sort.descending);
-    let mut list = on.screen.page_writer();
-    let Some(page) = args.page.page(&on.screen) else {
+    let mut list = ctx.screen.page_writer();
+    let Some(page) = args.page.page(&ctx.screen) else {
         let mut rows = 0_u64;
         let mut take = |tenant: Tenant| {
             list.row(&TenantView::from(tenant))?;
             rows += 1;
             // A reader has something at once.
             if rows == FIRST {
-                on.screen.flush()?;
+                ctx.screen.flush()?;
             }
             Ok(())
         };
         tenants::each(&mut app.control, &caller, &filter, sort, &mut take).await?;
         list.finish()?;
         if rows == 0 {
-            say_empty(on, &filter, &mut app, &caller).await?;
+            say_empty(ctx, &filter, &mut app, &caller).await?;
         }
         return Ok(Exit::Done);
     };
@@ -48,41 +48,41 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         list.row(&TenantView::from(row))?;
     }
     list.finish()?;
-    on.screen.flush()?;
+    ctx.screen.flush()?;
     if u64::from(place.page) < place.pages {
         let (page, next) = (place.page, place.page + 1);
-        on.screen.note(&format!(
+        ctx.screen.note(&format!(
             "page {page} of {}, {} tenants in all; --page {next} shows the next",
             place.pages, place.total
         ));
     }
     if place.total == 0 {
-        say_empty(on, &filter, &mut app, &caller).await?;
+        say_empty(ctx, &filter, &mut app, &caller).await?;
     } else if u64::from(place.page) > place.pages {
         let (page, pages) = (place.page, place.pages);
-        on.screen.note(&format!("page {page} is empty: there are {} tenants on {pages} pages", place.total));
+        ctx.screen.note(&format!("page {page} is empty: there are {} tenants on {pages} pages", place.total));
     }
     Ok(Exit::Done)
 }
 
 async fn say_empty(
-    on: &Invocation,
+    ctx: &Invocation,
     filter: &TenantFilter,
     app: &mut App,
     caller: &Caller,
 ) -> Result<(), AnyFailure> {
     if filter.selector.is_empty() && filter.search.is_none() {
-        on.screen.note("no tenants");
+        ctx.screen.note("no tenants");
         return Ok(());
     }
-    none_match(&filter.selector, app, caller, on).await
+    none_match(&filter.selector, app, caller, ctx).await
 }
 
-pub(super) async fn show(args: &ShowArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
+pub(super) async fn show(args: &ShowArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
     let tenant = tenants::get(&mut app.control, &caller, &args.tenant).await?;
     let former_slugs = tenants::former_slugs(&mut app.control, &caller, tenant.id).await?;
-    on.screen.thing(&ShownView { tenant: tenant.into(), former_slugs })?;
+    ctx.screen.thing(&ShownView { tenant: tenant.into(), former_slugs })?;
     Ok(Exit::Done)
 }

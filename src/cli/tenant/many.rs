@@ -11,9 +11,9 @@ use super::CreateArgs;
 use super::input::{self, Line};
 use super::place::PlaceArgs;
 use super::views::{LineView, outcome_text};
-use crate::app::{self, App, Glance};
+use crate::app::{self, App, CompletionSession};
 use crate::features::provisioning::{
-    CreateRequest, Outcome, Provisioning, ProvisioningError, Worker, plan_create,
+    CreateOutcome, CreateRequest, Provisioning, ProvisioningError, Worker, plan_create,
 };
 use crate::infra::saga::Interrupted;
 use crate::kernel::{AnyFailure, Caller, Event, Failure, OperationId, Progress};
@@ -35,19 +35,19 @@ struct SomeFailed {
     skipped: usize,
 }
 
-pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     let Some(source) = &args.from else { return Ok(Exit::Done) };
     let lines = input::read(source)?;
-    let (settings, caller) = (on.settings()?, on.caller());
-    if on.global.dry_run {
-        return dry_run(&lines, &args.place, App::glance(&settings).await, on).await;
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    if ctx.global.dry_run {
+        return dry_run(&lines, &args.place, App::open_for_completion(&settings).await, ctx).await;
     }
     let total = lines.len();
-    let progress = Arc::new(on.screen.progress());
+    let progress = Arc::new(ctx.screen.progress());
     progress.event(Event::Total(total as u64));
     let (provisioning, first) = App::open_to_work(&settings, &caller, &*progress).await?;
     let jobs = usize::from(args.jobs.unwrap_or(JOBS)).min(total);
-    let crew = Arc::new(Crew {
+    let options = Arc::new(BatchOptions {
         lines: Mutex::new(lines.into()),
         failed: AtomicU32::new(0),
         max_failures: args.max_failures.unwrap_or(u32::MAX),
@@ -59,28 +59,28 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
     let (results, incoming) = mpsc::channel(jobs * 2);
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..jobs {
-        let (crew, on_what, results) = (Arc::clone(&crew), provisioning.clone(), results.clone());
-        let (progress, stop) = (Arc::clone(&progress), on.interrupt.clone());
+        let (options, on_what, results) = (Arc::clone(&options), provisioning.clone(), results.clone());
+        let (progress, stop) = (Arc::clone(&progress), ctx.interrupt.clone());
         let given = first.take();
         workers.spawn(async move {
             let worker = match given {
                 Some(worker) => worker,
                 None => app::another_worker(&on_what).await?,
             };
-            crew.work(&on_what, &worker, &*progress, &stop, &results).await;
+            options.work(&on_what, &worker, &*progress, &stop, &results).await;
             Ok::<(), ProvisioningError>(())
         });
     }
     drop(results);
-    let (planned, skipped) = tell(incoming, &crew, on).await?;
-    in_background(&planned, on)?;
+    let (planned, skipped) = tell(incoming, &options, ctx).await?;
+    in_background(&planned, ctx)?;
     let connected = workers.join_all().await.into_iter().collect::<Result<Vec<()>, _>>();
     drop(progress);
-    if on.interrupt.is_cancelled() {
+    if ctx.interrupt.is_cancelled() {
         return Err(ProvisioningError::from(Interrupted).into());
     }
     connected?;
-    match crew.failed.load(Ordering::Relaxed) {
+    match options.failed.load(Ordering::Relaxed) {
         0 => Ok(Exit::Done),
         failed => Err(SomeFailed { failed, total, skipped }.into()),
     }
@@ -90,16 +90,16 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
 /// operations that are only planned, and how many lines were left.
 async fn tell(
     mut incoming: mpsc::Receiver<LineView>,
-    crew: &Crew,
-    on: &Invocation,
+    options: &BatchOptions,
+    ctx: &Invocation,
 ) -> Result<(Vec<OperationId>, usize), AnyFailure> {
-    let mut list = on.screen.list_writer();
+    let mut list = ctx.screen.list_writer();
     let mut planned = Vec::new();
     while let Some(row) = incoming.recv().await {
-        planned.extend(row.operation.filter(|_| row.outcome == outcome_text(Outcome::Planned)));
+        planned.extend(row.operation.filter(|_| row.outcome == outcome_text(CreateOutcome::Planned)));
         list.row(&row)?;
     }
-    let left: Vec<Line> = crew.lines.lock().await.drain(..).collect();
+    let left: Vec<Line> = options.lines.lock().await.drain(..).collect();
     let skipped = left.len();
     for line in left {
         list.row(&skipped_row(&line))?;
@@ -109,19 +109,19 @@ async fn tell(
 }
 
 /// Starts what does the recorded work.
-fn in_background(planned: &[OperationId], on: &Invocation) -> Result<(), AnyFailure> {
-    planned.chunks(IN_BACKGROUND).try_for_each(|some| super::super::operation::start_in_background(on, some))
+fn in_background(planned: &[OperationId], ctx: &Invocation) -> Result<(), AnyFailure> {
+    planned.chunks(IN_BACKGROUND).try_for_each(|some| super::super::operation::start_in_background(ctx, some))
 }
 
 async fn dry_run(
     lines: &[Line],
     place: &PlaceArgs,
-    mut control: Option<Glance>,
-    on: &Invocation,
+    mut control: Option<CompletionSession>,
+    ctx: &Invocation,
 ) -> CommandResult {
-    let mut list = on.screen.list_writer();
+    let mut list = ctx.screen.list_writer();
     for line in lines {
-        let planned = plan_create(control.as_mut(), &on.caller(), &line.tenant, &place.or(&line.wish)).await;
+        let planned = plan_create(control.as_mut(), &ctx.caller(), &line.tenant, &place.or(&line.wish)).await;
         let (outcome, error) = match &planned {
             Ok(_) => ("planned", None),
             Err(error) => ("conflict", Some(error)),
@@ -153,7 +153,7 @@ fn skipped_row(line: &Line) -> LineView {
 }
 
 /// What the workers share.
-struct Crew {
+struct BatchOptions {
     lines: Mutex<VecDeque<Line>>,
     failed: AtomicU32,
     max_failures: u32,
@@ -162,7 +162,7 @@ struct Crew {
     caller: Caller,
 }
 
-impl Crew {
+impl BatchOptions {
     async fn work(
         &self,
         on_what: &Provisioning,

@@ -421,23 +421,23 @@ fn label_key(text: &str) -> Result<String, LabelError> {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: TenantArgs, on: &Invocation) -> CommandResult {
+pub async fn run(args: TenantArgs, ctx: &Invocation) -> CommandResult {
     match args.verb {
-        Verb::Create(args) if args.from.is_some() => many::run(*args, on).await,
-        Verb::Create(args) => create::run(*args, on).await,
-        Verb::Adopt(args) => Box::pin(adopt::run(*args, on)).await,
-        Verb::List(args) => look::list(args, on).await,
-        Verb::Show(args) => look::show(&args, on).await,
-        Verb::Update(args) => update::run(args, on).await,
-        Verb::Rename(args) => rename::run(&args, on).await,
-        Verb::Env(args) => access::env(&args, on).await,
-        Verb::Psql(args) => access::psql(args, on).await,
-        Verb::Suspend(args) => suspend::run(args, on).await,
-        Verb::Resume(args) => resume::run(args, on).await,
-        Verb::Delete(args) => delete::run(&args, on).await,
-        Verb::Undelete(args) => undelete::run(&args, on).await,
-        Verb::Purge(args) => purge::run(args, on).await,
-        Verb::Repair(args) => Box::pin(repair::run(args, on)).await,
-        Verb::Prove(args) => prove::run(*args, on).await,
+        Verb::Create(args) if args.from.is_some() => many::run(*args, ctx).await,
+        Verb::Create(args) => create::run(*args, ctx).await,
+        Verb::Adopt(args) => Box::pin(adopt::run(*args, ctx)).await,
+        Verb::List(args) => look::list(args, ctx).await,
+        Verb::Show(args) => look::show(&args, ctx).await,
+        Verb::Update(args) => update::run(args, ctx).await,
+        Verb::Rename(args) => rename::run(&args, ctx).await,
+        Verb::Env(args) => access::env(&args, ctx).await,
+        Verb::Psql(args) => access::psql(args, ctx).await,
+        Verb::Suspend(args) => suspend::run(args, ctx).await,
+        Verb::Resume(args) => resume::run(args, ctx).await,
+        Verb::Delete(args) => delete::run(&args, ctx).await,
+        Verb::Undelete(args) => undelete::run(&args, ctx).await,
+        Verb::Purge(args) => purge::run(args, ctx).await,
+        Verb::Repair(args) => Box::pin(repair::run(args, ctx)).await,
+        Verb::Prove(args) => prove::run(*args, ctx).await,
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::super::complete;
-use crate::features::placement::Wish;
+use crate::features::placement::PlacementRequest;
 use crate::kernel::PlaceName;
 use crate::kernel::label::Label;
 
@@ -24,8 +24,8 @@ pub struct PlaceArgs {
 
 impl PlaceArgs {
     /// The wish.
-    pub(super) fn wish(&self) -> Wish {
-        Wish {
+    pub(super) fn wish(&self) -> PlacementRequest {
+        PlacementRequest {
             cluster: self.cluster.as_ref().map(ToString::to_string),
             store: self.store.as_ref().map(ToString::to_string),
             labels: self.place.iter().map(|label| (label.key.clone(), label.value.clone())).collect(),
@@ -33,9 +33,9 @@ impl PlaceArgs {
     }
 
     /// What a line of a file wishes, and these where it says nothing.
-    pub(super) fn or(&self, line: &Wish) -> Wish {
+    pub(super) fn or(&self, line: &PlacementRequest) -> PlacementRequest {
         let flags = self.wish();
-        Wish {
+        PlacementRequest {
             cluster: line.cluster.clone().or(flags.cluster),
             store: line.store.clone().or(flags.store),
             labels: flags.labels,

@@ -10,7 +10,7 @@ use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation, complete, place};
 use super::TenantSelection;
 use crate::app::App;
-use crate::features::inspection::{self, Breach, Checked, InspectionError, Kind, Outcome, Proof};
+use crate::features::inspection::{self, Breach, Checked, InspectionError, Kind, Proof, ProofOutcome};
 use crate::features::tenants::{self, Selector, TenantRef};
 use crate::kernel::text::counted;
 
@@ -53,25 +53,25 @@ pub(super) struct ProveArgs {
     pub public_key: bool,
 }
 
-pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: ProveArgs, ctx: &Invocation) -> CommandResult {
     if let Some(file) = &args.verify {
-        return verify(file, args.key.as_ref(), on);
+        return verify(file, args.key.as_ref(), ctx);
     }
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     if args.public_key {
         let App { provisioning, control } = &mut app;
         let (pem, fingerprint) = inspection::public_key(provisioning, control, &caller).await?;
-        on.screen.raw(pem.as_bytes())?;
-        on.screen.note(&format!("its fingerprint is {fingerprint}"));
+        ctx.screen.raw(pem.as_bytes())?;
+        ctx.screen.note(&format!("its fingerprint is {fingerprint}"));
         return Ok(Exit::Done);
     }
     if let Some(path) = &args.report {
         own_files::check(path, args.force, &own_files::is_proof)?;
     }
     let selection = TenantSelection { names: args.names, all: args.all, conditions: args.conditions };
-    let chosen = on.reading(selection.tenants(&mut app, &caller)).await?;
+    let chosen = ctx.reading(selection.tenants(&mut app, &caller)).await?;
     let mut ids = Vec::with_capacity(chosen.len());
     for one in chosen {
         match one.tenant {
@@ -81,8 +81,8 @@ pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
             }
         }
     }
-    if on.global.dry_run {
-        on.screen.note(&format!(
+    if ctx.global.dry_run {
+        ctx.screen.note(&format!(
             "{} would try {} each",
             counted(ids.len(), "tenant"),
             counted(args.pairs, "other")
@@ -92,7 +92,7 @@ pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
     let App { provisioning, control } = &mut app;
     let pairs = usize::try_from(args.pairs).unwrap_or(usize::MAX);
     let how = (ids.as_slice(), pairs, usize::from(args.jobs));
-    let proof = inspection::prove(provisioning, control, &caller, how, &progress, &on.interrupt).await?;
+    let proof = inspection::prove(provisioning, control, &caller, how, &progress, &ctx.interrupt).await?;
     drop(progress);
     if let Some(path) = &args.report {
         let signed = inspection::sign(provisioning, control, &caller, &proof).await?;
@@ -100,13 +100,13 @@ pub(super) async fn run(args: ProveArgs, on: &Invocation) -> CommandResult {
             .map_err(|error| InspectionError::NoProof(error.to_string()))?;
         let text = format!("{text}\n");
         own_files::write_private(path, text.as_bytes(), args.force, &own_files::is_proof)?;
-        on.screen.note(&format!(
+        ctx.screen.note(&format!(
             "the signed report is in {}; its key is {}",
             path.display(),
             signed.fingerprint
         ));
     }
-    tell(&proof, on)
+    tell(&proof, ctx)
 }
 
 /// The attempts of one kind, with those that were not refused in full.
@@ -122,7 +122,7 @@ struct Tried {
 fn tried(proof: &Proof) -> Vec<Tried> {
     let mut kinds = proof.attempts.clone();
     if proof.unclear.iter().any(|it| it.kind == "own") {
-        kinds.push(Kind { kind: "own".to_owned(), outcome: Outcome::default() });
+        kinds.push(Kind { kind: "own".to_owned(), outcome: ProofOutcome::default() });
     }
     let of = |list: &[Breach], kind: &str| list.iter().filter(|it| it.kind == kind).cloned().collect();
     let row = |kind: Kind| Tried {
@@ -134,20 +134,20 @@ fn tried(proof: &Proof) -> Vec<Tried> {
 }
 
 /// Writes what was tried; each breach, and each attempt without a clear answer, in full.
-fn tell(proof: &Proof, on: &Invocation) -> CommandResult {
-    on.screen.list(tried(proof))?;
+fn tell(proof: &Proof, ctx: &Invocation) -> CommandResult {
+    ctx.screen.list(tried(proof))?;
     let what = |it: &Breach| {
         let whose = if it.neighbour.is_empty() { "nobody" } else { it.neighbour.as_str() };
         format!("tenant {} at {} of {whose} ({})", it.tenant, it.object, it.kind)
     };
     for breach in &proof.breaches {
-        on.screen.warn(&format!("access was granted: {}", what(breach)));
+        ctx.screen.warn(&format!("access was granted: {}", what(breach)));
     }
     for unclear in &proof.unclear {
-        on.screen.warn(&format!("unclear: {}: {}", what(unclear), unclear.unclear));
+        ctx.screen.warn(&format!("unclear: {}: {}", what(unclear), unclear.unclear));
     }
     let tried: u64 = proof.attempts.iter().map(|kind| kind.outcome.tried).sum();
-    on.screen.note(&format!(
+    ctx.screen.note(&format!(
         "{}, {}, {}",
         counted(proof.tenants.len(), "tenant"),
         counted(proof.pairs, "pair"),
@@ -166,13 +166,13 @@ fn verdict(breaches: usize, unclear: usize) -> CommandResult {
     Ok(Exit::Done)
 }
 
-fn verify(file: &std::path::Path, key: Option<&PathBuf>, on: &Invocation) -> CommandResult {
+fn verify(file: &std::path::Path, key: Option<&PathBuf>, ctx: &Invocation) -> CommandResult {
     let text = place::read_text(file)?;
     let key = key.map(|path| place::read_text(path)).transpose()?;
     let checked = inspection::check(&text, key.as_deref())?;
-    on.screen.thing(&checked)?;
+    ctx.screen.thing(&checked)?;
     if !checked.origin {
-        on.screen.warn(
+        ctx.screen.warn(
             "only integrity was checked, not origin: the report was not changed since it was signed, but anybody may have signed it; pin the key with --key PUBFILE (nexus tenant prove --public-key prints it)",
         );
     }

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::super::{CommandResult, Exit, Invocation, prompt};
 use super::Selected;
-use super::changes::{self, Crew};
+use super::changes::{self, BatchOptions};
 use crate::app::App;
 use crate::features::provisioning::Change;
 use crate::kernel::text::counted;
@@ -17,27 +17,27 @@ pub(super) struct PurgeArgs {
     pub due: bool,
     /// How many
     #[command(flatten)]
-    pub crew: Crew,
+    pub options: BatchOptions,
 }
 
-pub(super) async fn run(args: PurgeArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+pub(super) async fn run(args: PurgeArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
     drop(progress);
     let due = provisioning.due(&worker, &caller).await?;
-    if !on.global.dry_run && !due.is_empty() {
+    if !ctx.global.dry_run && !due.is_empty() {
         let slugs: Vec<&str> = due.iter().map(|(_, slug)| slug.as_str()).take(20).collect();
         let more = if due.len() > slugs.len() { ", …" } else { "" };
-        on.screen.note(&format!("context {}: {}{more}", settings.context, slugs.join(", ")));
-        prompt::confirm(on, &format!("permanently destroying {}", counted(due.len(), "deleted tenant")))?;
+        ctx.screen.note(&format!("context {}: {}{more}", settings.context, slugs.join(", ")));
+        prompt::confirm(ctx, &format!("permanently destroying {}", counted(due.len(), "deleted tenant")))?;
     }
     if due.is_empty() {
-        on.screen.note("nothing to purge");
-        on.screen.list(Vec::<changes::ChangedView>::new())?;
+        ctx.screen.note("nothing to purge");
+        ctx.screen.list(Vec::<changes::ChangedView>::new())?;
         return Ok(Exit::Done);
     }
     let chosen = due.into_iter().map(|(tenant, slug)| Selected { tenant, slug }).collect();
     let change = Change::Purge { only_if_due: true };
-    changes::of_many(chosen, change, &args.crew, (provisioning, worker), on).await
+    changes::of_many(chosen, change, &args.options, (provisioning, worker), ctx).await
 }

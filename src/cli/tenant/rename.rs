@@ -5,15 +5,15 @@ use super::RenameArgs;
 use crate::app::App;
 use crate::features::tenants::ChangeOutcome;
 
-pub(super) async fn run(args: &RenameArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
-    let dry_run = on.global.dry_run;
+pub(super) async fn run(args: &RenameArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
+    let dry_run = ctx.global.dry_run;
     let to = (&args.tenant, &args.slug);
     let renamed = app.provisioning.rename(&mut app.control, &caller, to, dry_run).await?;
-    on.screen.thing(&renamed)?;
+    ctx.screen.thing(&renamed)?;
     if renamed.outcome == ChangeOutcome::Unchanged {
-        on.screen.note(&format!("tenant {} already has this slug; nothing was changed", renamed.slug));
+        ctx.screen.note(&format!("tenant {} already has this slug; nothing was changed", renamed.slug));
     }
     Ok(Exit::Done)
 }

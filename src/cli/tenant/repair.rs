@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::super::{CommandResult, Exit, Invocation, hint};
 use super::{RepairArgs, Selected, TenantSelection};
 use crate::app::App;
-use crate::features::provisioning::{Mended, ProvisioningError, Repaired};
+use crate::features::provisioning::{ProvisioningError, RepairOutcome, Repaired};
 use crate::features::tenants::TenantRef;
 use crate::kernel::hint::OperationAction;
 use crate::kernel::text::counted;
@@ -24,18 +24,18 @@ struct NotRepaired {
     hints: Vec<Hint>,
 }
 
-pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+pub(super) async fn run(args: RepairArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     if let Some(tenant) = args.tenants.one() {
         let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
-        let repaired = if on.global.dry_run {
+        let repaired = if ctx.global.dry_run {
             provisioning.look(&worker, &caller, tenant).await
         } else {
-            provisioning.repair(&worker, &caller, tenant, &progress, &on.interrupt).await
+            provisioning.repair(&worker, &caller, tenant, &progress, &ctx.interrupt).await
         };
         drop(progress);
-        on.screen.list([repaired?])?;
+        ctx.screen.list([repaired?])?;
         return Ok(Exit::Done);
     }
     let mut app = App::open(&settings, &caller, &progress).await?;
@@ -43,36 +43,36 @@ pub(super) async fn run(args: RepairArgs, on: &Invocation) -> CommandResult {
     let (provisioning, worker) = app.begin_work().await?;
     let all = in_order(&args.tenants, chosen, provisioning.to_repair(&worker, &caller).await?);
     progress.event(Event::Total(all.len() as u64));
-    let mut list = on.screen.list_writer();
+    let mut list = ctx.screen.list_writer();
     let (total, mut failures) = (all.len(), Failures::default());
     for tenant in all {
-        if on.interrupt.is_cancelled() {
+        if ctx.interrupt.is_cancelled() {
             break;
         }
-        let result = if on.global.dry_run {
+        let result = if ctx.global.dry_run {
             provisioning.look(&worker, &caller, &tenant).await
         } else {
-            provisioning.repair(&worker, &caller, &tenant, &progress, &on.interrupt).await
+            provisioning.repair(&worker, &caller, &tenant, &progress, &ctx.interrupt).await
         };
         progress.event(Event::Done { subject: tenant.to_string(), ok: result.is_ok() });
         let row = result.unwrap_or_else(|error| {
             failures.add(&error);
             Repaired {
                 tenant: tenant.to_string(),
-                mended: Mended::Failed,
+                fixed: RepairOutcome::Failed,
                 operation: error.operation(),
                 restored: Vec::new(),
                 error: Some(with_a_way_on(&error)),
             }
         });
-        if row.mended != Mended::Nothing {
+        if row.fixed != RepairOutcome::Nothing {
             list.row(&row)?;
         }
     }
     list.finish()?;
     drop(progress);
-    on.screen.note(&format!("checked {}", counted(total, "tenant")));
-    if on.interrupt.is_cancelled() {
+    ctx.screen.note(&format!("checked {}", counted(total, "tenant")));
+    if ctx.interrupt.is_cancelled() {
         return Ok(Exit::Interrupted);
     }
     if failures.count > 0 { Err(failures.of(total).into()) } else { Ok(Exit::Done) }

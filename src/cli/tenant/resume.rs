@@ -5,7 +5,7 @@ use clap::Args;
 use super::super::confirm::ConfirmArgs;
 use super::super::{CommandResult, Invocation};
 use super::TenantSelection;
-use super::changes::{self, Crew};
+use super::changes::{self, BatchOptions};
 use crate::features::provisioning::Change;
 
 /// Arguments of `nexus tenant resume`.
@@ -16,13 +16,13 @@ pub(super) struct ResumeArgs {
     pub tenants: TenantSelection,
     /// How many
     #[command(flatten)]
-    pub crew: Crew,
+    pub options: BatchOptions,
     /// How many are meant
     #[command(flatten)]
     pub confirm: ConfirmArgs,
 }
 
-pub(super) async fn run(args: ResumeArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: ResumeArgs, ctx: &Invocation) -> CommandResult {
     let asking = args.confirm.asking("resuming");
-    changes::of_selected(&args.tenants, Change::Resume, &args.crew, asking, on).await
+    changes::of_selected(&args.tenants, Change::Resume, &args.options, asking, ctx).await
 }

@@ -74,10 +74,10 @@ impl TenantSelection {
         &self,
         app: &mut App,
         caller: &Caller,
-        on: &Invocation,
+        ctx: &Invocation,
     ) -> Result<(), AnyFailure> {
         let selector = Selector::all_of(self.conditions.clone());
-        none_match(&selector, app, caller, on).await
+        none_match(&selector, app, caller, ctx).await
     }
 
     /// The chosen tenants, those that are gone left out: by slug, or as they were named. Whether a
@@ -104,7 +104,7 @@ pub(super) async fn none_match(
     selector: &Selector,
     app: &mut App,
     caller: &Caller,
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> Result<(), AnyFailure> {
     let mut said = "no tenants match".to_owned();
     let asked = selector.label_keys();
@@ -116,9 +116,9 @@ pub(super) async fn none_match(
             said.extend(["; ", labels, &keys]);
         }
     }
-    on.screen.note(&said);
+    ctx.screen.note(&said);
     for (key, nearest) in selector.suspects() {
-        on.screen.note(&format!("{key} was taken for a label; did you mean {nearest}?"));
+        ctx.screen.note(&format!("{key} was taken for a label; did you mean {nearest}?"));
     }
     Ok(())
 }

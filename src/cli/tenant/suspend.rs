@@ -5,7 +5,7 @@ use clap::Args;
 use super::super::confirm::ConfirmArgs;
 use super::super::{CommandResult, Invocation};
 use super::TenantSelection;
-use super::changes::{self, Crew};
+use super::changes::{self, BatchOptions};
 use crate::features::provisioning::Change;
 use crate::features::tenants::Reason;
 
@@ -20,13 +20,14 @@ pub(super) struct SuspendArgs {
     pub reason: Reason,
     /// How many
     #[command(flatten)]
-    pub crew: Crew,
+    pub options: BatchOptions,
     /// How many are meant
     #[command(flatten)]
     pub confirm: ConfirmArgs,
 }
 
-pub(super) async fn run(args: SuspendArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: SuspendArgs, ctx: &Invocation) -> CommandResult {
     let asking = args.confirm.asking("suspending");
-    changes::of_selected(&args.tenants, Change::Suspend { reason: args.reason }, &args.crew, asking, on).await
+    changes::of_selected(&args.tenants, Change::Suspend { reason: args.reason }, &args.options, asking, ctx)
+        .await
 }

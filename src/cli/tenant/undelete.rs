@@ -15,21 +15,21 @@ pub(super) struct UndeleteArgs {
     pub tenant: TenantRef,
 }
 
-pub(super) async fn run(args: &UndeleteArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+pub(super) async fn run(args: &UndeleteArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
     let (tenant, change) = (&args.tenant, Change::Undelete);
-    let changed = if on.global.dry_run {
+    let changed = if ctx.global.dry_run {
         provisioning.look_at_change(&worker, &caller, tenant, &change).await
     } else {
-        Box::pin(provisioning.change(&worker, &caller, tenant, &change, &progress, &on.interrupt)).await
+        Box::pin(provisioning.change(&worker, &caller, tenant, &change, &progress, &ctx.interrupt)).await
     };
     drop(progress);
     let changed = changed?;
     if changed.outcome == ChangeOutcome::Unchanged {
-        on.screen.note(&format!("tenant {} is not deleted; nothing was changed", changed.tenant.slug));
+        ctx.screen.note(&format!("tenant {} is not deleted; nothing was changed", changed.tenant.slug));
     }
-    on.screen.thing(&changed)?;
+    ctx.screen.thing(&changed)?;
     Ok(Exit::Done)
 }

@@ -25,52 +25,52 @@ struct NotUpdated {
     batch: Option<BatchId>,
 }
 
-pub(super) async fn run(args: UpdateArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: UpdateArgs, ctx: &Invocation) -> CommandResult {
     let (chosen, asked) = (args.tenants.clone(), facilities::asked(&args));
     let asking = args.confirm.asking("updating");
     let mut change = change(args)?;
-    let (settings, caller) = (on.settings()?, on.caller());
-    let progress = on.screen.progress();
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let progress = ctx.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
-    let dry_run = on.global.dry_run;
+    let dry_run = ctx.global.dry_run;
     if let Some(name) = chosen.one() {
-        asking.confirm(on, &[&name.to_string()], false)?;
+        asking.confirm(ctx, &[&name.to_string()], false)?;
         let updated = tenants::update(&mut app.control, &caller, name, &change, dry_run).await;
         drop(progress);
         let mut updated = updated?;
-        if facilities::allow(&mut app, &caller, name, &asked, on).await? {
+        if facilities::allow(&mut app, &caller, name, &asked, ctx).await? {
             updated.outcome = if dry_run { ChangeOutcome::Planned } else { ChangeOutcome::Updated };
         }
         if updated.outcome == ChangeOutcome::Unchanged {
-            on.screen.note(&format!("tenant {} is already up to date; nothing was changed", updated.slug));
+            ctx.screen.note(&format!("tenant {} is already up to date; nothing was changed", updated.slug));
         }
-        on.screen.list([UpdatedView::from(updated)])?;
+        ctx.screen.list([UpdatedView::from(updated)])?;
         return Ok(Exit::Done);
     }
     let all = chosen.fixed(&mut app, &caller).await?;
     let total = all.len();
     if all.is_empty() && chosen.is_selection() {
-        chosen.say_that_none_match(&mut app, &caller, on).await?;
+        chosen.say_that_none_match(&mut app, &caller, ctx).await?;
     }
     if !dry_run {
         let slugs: Vec<&str> = all.iter().map(|one| one.slug.as_str()).collect();
-        asking.confirm(on, &slugs, chosen.is_selection())?;
+        asking.confirm(ctx, &slugs, chosen.is_selection())?;
         if total > 0 {
             let batch = Batch::begin(&mut app.control, &caller, ("update", total), None).await?;
             change.batch = Some(batch.id);
-            on.screen.note(&format!("batch {}", batch.id));
+            ctx.screen.note(&format!("batch {}", batch.id));
         }
     }
-    let Tally { failed, unchanged, seen } = each(all, &change, &mut app, &progress, on).await?;
+    let Tally { failed, unchanged, seen } = each(all, &change, &mut app, &progress, ctx).await?;
     drop(progress);
-    on.screen.note(&format!("{} matched, {unchanged} already up to date", counted(total, "tenant")));
+    ctx.screen.note(&format!("{} matched, {unchanged} already up to date", counted(total, "tenant")));
     let batch = change.batch.filter(|_| seen > unchanged);
     match failed {
         0 => {
             if let Some(batch) = batch {
-                on.screen.note(&format!("batch {batch}; {}", super::changes::way_back(batch)));
+                ctx.screen.note(&format!("batch {batch}; {}", super::changes::way_back(batch)));
             }
-            Ok(if on.interrupt.is_cancelled() { Exit::Interrupted } else { Exit::Done })
+            Ok(if ctx.interrupt.is_cancelled() { Exit::Interrupted } else { Exit::Done })
         }
         _ => Err(NotUpdated { failed, total, batch }.into()),
     }
@@ -90,14 +90,14 @@ async fn each(
     change: &Change,
     app: &mut App,
     progress: &dyn Progress,
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> Result<Tally, AnyFailure> {
-    let (caller, dry_run) = (on.caller(), on.global.dry_run);
+    let (caller, dry_run) = (ctx.caller(), ctx.global.dry_run);
     progress.event(Event::Total(all.len() as u64));
-    let mut list = on.screen.list_writer();
+    let mut list = ctx.screen.list_writer();
     let mut tally = Tally::default();
     for one in all {
-        if on.interrupt.is_cancelled() {
+        if ctx.interrupt.is_cancelled() {
             break;
         }
         let result = tenants::update(&mut app.control, &caller, &one.tenant, change, dry_run).await;

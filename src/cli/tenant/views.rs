@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::output::{Column, Row, Thing, time_text};
-use crate::features::provisioning::{AdoptedTenant, Changed, Created, Outcome, PlannedStep, Repaired};
+use crate::features::provisioning::{AdoptedTenant, Changed, CreateOutcome, Created, PlannedStep, Repaired};
 use crate::features::tenants::{Facts, Renamed, TenantView, Updated};
 use crate::kernel::{Labels, OperationId, TenantId};
 
@@ -244,12 +244,12 @@ impl Thing for CreatedView {
     }
 }
 
-pub(super) fn outcome_text(outcome: Outcome) -> &'static str {
+pub(super) fn outcome_text(outcome: CreateOutcome) -> &'static str {
     match outcome {
-        Outcome::Created => "created",
-        Outcome::Unchanged => "unchanged",
-        Outcome::Finished => "finished",
-        Outcome::Planned => "planned",
+        CreateOutcome::Created => "created",
+        CreateOutcome::Unchanged => "unchanged",
+        CreateOutcome::Finished => "finished",
+        CreateOutcome::Planned => "planned",
     }
 }
 
@@ -312,7 +312,7 @@ impl Row for Repaired {
     fn cells(&self) -> Vec<String> {
         vec![
             self.tenant.clone(),
-            self.mended.as_str().to_owned(),
+            self.fixed.as_str().to_owned(),
             self.restored.join(","),
             self.operation.map(|id| id.to_string()).unwrap_or_default(),
             self.error.clone().unwrap_or_default(),

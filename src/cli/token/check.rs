@@ -12,34 +12,34 @@ use crate::app::App;
 use crate::features::tokens::{self, Claims, Expected, KeySet, TokenError, Verifier};
 use crate::kernel::{AnyFailure, ExposeSecret, SecretString};
 
-pub(super) async fn verify(args: VerifyArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn verify(args: VerifyArgs, ctx: &Invocation) -> CommandResult {
     let token = input::token(&args.token)?;
     let claims = match &args.jwks {
-        Some(place) => with_key_set(place, args.issuer.as_deref(), args.aud.as_deref(), &token, on).await?,
-        None => with_database(args.aud.as_deref(), &token, on).await?.0,
+        Some(place) => with_key_set(place, args.issuer.as_deref(), args.aud.as_deref(), &token, ctx).await?,
+        None => with_database(args.aud.as_deref(), &token, ctx).await?.0,
     };
-    on.screen.thing(&ClaimsView(claims?))?;
+    ctx.screen.thing(&ClaimsView(claims?))?;
     Ok(Exit::Done)
 }
 
-pub(super) async fn inspect(args: InspectArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn inspect(args: InspectArgs, ctx: &Invocation) -> CommandResult {
     let token = input::token(&args.token)?;
     // Without the control database there is no other clock than this machine's.
     let here = OffsetDateTime::now_utc().unix_timestamp();
     let seen = |now| tokens::inspect(token.expose_secret(), now);
     let seen = if let Some(place) = &args.jwks {
-        let checked = with_key_set(place, args.issuer.as_deref(), args.aud.as_deref(), &token, on).await?;
+        let checked = with_key_set(place, args.issuer.as_deref(), args.aud.as_deref(), &token, ctx).await?;
         seen(here).with_verdict(checked)
     } else if args.check {
-        let (checked, now) = with_database(args.aud.as_deref(), &token, on).await?;
+        let (checked, now) = with_database(args.aud.as_deref(), &token, ctx).await?;
         seen(now).with_verdict(checked)
     } else {
         seen(here)
     };
     let unchecked = seen.verdict == "not_checked";
-    on.screen.thing(&InspectedView(seen))?;
+    ctx.screen.thing(&InspectedView(seen))?;
     if unchecked {
-        on.screen.note("signature not checked; use --check");
+        ctx.screen.note("signature not checked; use --check");
     }
     Ok(Exit::Done)
 }
@@ -49,10 +49,10 @@ type Checked = Result<Claims, TokenError>;
 async fn with_database(
     audience: Option<&str>,
     token: &SecretString,
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> Result<(Checked, i64), AnyFailure> {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let verifier = Verifier::once(&tokens, &mut app.control, &caller).await?;
     let checked = verifier.verify(token.expose_secret(), audience.unwrap_or(&tokens.audience));
@@ -64,7 +64,7 @@ async fn with_key_set(
     issuer: Option<&str>,
     audience: Option<&str>,
     token: &SecretString,
-    on: &Invocation,
+    ctx: &Invocation,
 ) -> Result<Checked, AnyFailure> {
     let set = if place.contains("://") {
         KeySet::from_url(place).await?
@@ -81,7 +81,7 @@ async fn with_key_set(
     let audience = if let Some(audience) = audience {
         audience
     } else {
-        usual = on.settings()?.tokens.audience;
+        usual = ctx.settings()?.tokens.audience;
         &usual
     };
     let now = OffsetDateTime::now_utc().unix_timestamp();

@@ -13,7 +13,7 @@ use crate::infra::crypto::signing::Algorithm;
 use crate::infra::private_file;
 use crate::kernel::{ExposeSecret, SecretString};
 
-pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: MintArgs, ctx: &Invocation) -> CommandResult {
     let new = NewToken {
         ttl: args.ttl,
         audience: args.aud.clone(),
@@ -27,10 +27,10 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
     }
     if let Some(file) = &args.key {
         secret_input::must_be_there(file)?;
-        return offline(&args, &new, &DevelopmentKey::from_file(file)?, on);
+        return offline(&args, &new, &DevelopmentKey::from_file(file)?, ctx);
     }
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     // Clap has seen to it that there is one of the two.
@@ -38,12 +38,12 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
     let subject = tokens.subject(&mut app.control, &caller, &mut realm, email).await?;
     let whose = (&mut realm, &subject);
     let composed = tokens.compose(&mut app.control, &caller, whose, &new).await?;
-    if on.global.dry_run {
-        on.screen.thing(&ClaimsView(composed.0))?;
+    if ctx.global.dry_run {
+        ctx.screen.thing(&ClaimsView(composed.0))?;
         return Ok(Exit::Done);
     }
     // Before there is a session whose token would then be lost.
-    let refresh_file = new_file(on, args.refresh_file.as_ref())?;
+    let refresh_file = new_file(ctx, args.refresh_file.as_ref())?;
     if let Some(why) = &new.act_as {
         // The tenant learns of it first: a token without a trace there must not be.
         tokens.note_impersonation(&mut app.control, &caller, (&mut realm, &subject), &why.reason).await?;
@@ -52,28 +52,28 @@ pub(super) async fn run(args: MintArgs, on: &Invocation) -> CommandResult {
         let terms = Terms::of(&new, args.algorithm);
         let refresh =
             tokens.begin_session(&mut app.control, &caller, (&mut realm, &subject), (CLIENT, &terms)).await?;
-        hand_over(on, file, &refresh, "refresh token is")?;
+        hand_over(ctx, file, &refresh, "refresh token is")?;
     }
     let algorithm = args.algorithm.unwrap_or(Algorithm::EdDsa);
     let whose = (&mut realm, &subject);
     let minted = tokens.mint(&mut app.control, &caller, whose, &new, algorithm).await?;
-    hand_out(&args, &minted.token, &minted.claims, &on.screen)
+    hand_out(&args, &minted.token, &minted.claims, &ctx.screen)
 }
 
 /// `nexus token refresh`.
-pub(super) async fn refresh(args: &RefreshArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn refresh(args: &RefreshArgs, ctx: &Invocation) -> CommandResult {
     let bytes = secret_input::private_file(&args.file)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| TokenError::RefreshInvalid)?;
     let presented = SecretString::from(text.trim_ascii());
     Presented::Refresh.realm(&presented)?;
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let mut realm = app.open_presented_realm(&caller, Presented::Refresh, &presented).await?;
-    if on.global.dry_run {
+    if ctx.global.dry_run {
         // Only who has a good token learns whose it is.
         tokens.exchange(&mut app.control, &mut realm, &presented, true).await?;
-        on.screen.note(&format!("would exchange a refresh token of {}", realm.name.display()));
+        ctx.screen.note(&format!("would exchange a refresh token of {}", realm.name.display()));
         return Ok(Exit::Done);
     }
     let exchanged = tokens.exchange(&mut app.control, &mut realm, &presented, false).await?;
@@ -82,22 +82,22 @@ pub(super) async fn refresh(args: &RefreshArgs, on: &Invocation) -> CommandResul
     let whose = (&mut realm, &exchanged.subject);
     let minted = tokens.mint(&mut app.control, &caller, whose, &exchanged.token, exchanged.algorithm).await?;
     let line = zeroize::Zeroizing::new(format!("{}\n", minted.token.expose_secret()));
-    on.screen.raw(line.as_bytes())?;
+    ctx.screen.raw(line.as_bytes())?;
     Ok(Exit::Done)
 }
 
-fn offline(args: &MintArgs, new: &NewToken, key: &DevelopmentKey, on: &Invocation) -> CommandResult {
+fn offline(args: &MintArgs, new: &NewToken, key: &DevelopmentKey, ctx: &Invocation) -> CommandResult {
     let tenant = args.tenant.as_ref().map(ToString::to_string);
     let Some(email) = &args.user else { return Ok(Exit::Usage) };
     if let Some(algorithm) = args.algorithm {
         key.require(algorithm)?;
     }
-    let minted = key.mint(&on.caller(), (tenant.as_deref(), email), new)?;
-    if on.global.dry_run {
-        on.screen.thing(&ClaimsView(minted.claims))?;
+    let minted = key.mint(&ctx.caller(), (tenant.as_deref(), email), new)?;
+    if ctx.global.dry_run {
+        ctx.screen.thing(&ClaimsView(minted.claims))?;
         return Ok(Exit::Done);
     }
-    hand_out(args, &minted.token, &minted.claims, &on.screen)
+    hand_out(args, &minted.token, &minted.claims, &ctx.screen)
 }
 
 /// The token alone, on standard output or in a file.

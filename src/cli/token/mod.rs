@@ -258,13 +258,13 @@ pub struct RevokeArgs {
 ///
 /// # Errors
 /// What the services say.
-pub async fn run(args: TokenArgs, on: &Invocation) -> CommandResult {
+pub async fn run(args: TokenArgs, ctx: &Invocation) -> CommandResult {
     match args.verb {
-        Verb::Mint(args) => mint::run(*args, on).await,
-        Verb::Refresh(args) => mint::refresh(&args, on).await,
-        Verb::Inspect(args) => check::inspect(args, on).await,
-        Verb::Verify(args) => check::verify(args, on).await,
-        Verb::List(args) => revoke::list(args, on).await,
-        Verb::Revoke(args) => revoke::revoke(args, on).await,
+        Verb::Mint(args) => mint::run(*args, ctx).await,
+        Verb::Refresh(args) => mint::refresh(&args, ctx).await,
+        Verb::Inspect(args) => check::inspect(args, ctx).await,
+        Verb::Verify(args) => check::verify(args, ctx).await,
+        Verb::List(args) => revoke::list(args, ctx).await,
+        Verb::Revoke(args) => revoke::revoke(args, ctx).await,
     }
 }

@@ -8,9 +8,9 @@ use crate::features::tenants::TenantRef;
 use crate::features::tokens::{IssuedFilter, IssuedView, Revocation, Tokens};
 use crate::kernel::{AnyFailure, Caller, Email, ErrorKind};
 
-pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open_to_read(&settings, &caller, &on.screen.progress()).await?;
+pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
     let tenant = match &args.tenant {
         Some(tenant) => Some(app.realm_name(&caller, Some(tenant)).await?.id),
         None => None,
@@ -21,9 +21,9 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         None => None,
     };
     let mut filter = IssuedFilter { tenant, spellings, all: args.all_states, before: None };
-    let asked = args.page.page(&on.screen);
+    let asked = args.page.page(&ctx.screen);
     let written = pages::write(
-        on,
+        ctx,
         asked,
         ("tokens", "the next; there may be more"),
         async |page, after: Option<&IssuedView>| {
@@ -37,7 +37,7 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
     )
     .await?;
     let narrowed = args.tenant.is_some() || args.user.is_some() || !args.all_states;
-    pages::say_if_empty(on, written, if narrowed { "tokens match" } else { "tokens" });
+    pages::say_if_empty(ctx, written, if narrowed { "tokens match" } else { "tokens" });
     Ok(Exit::Done)
 }
 
@@ -62,25 +62,25 @@ async fn known(
     Ok(())
 }
 
-pub(super) async fn revoke(args: RevokeArgs, on: &Invocation) -> CommandResult {
-    let (settings, caller) = (on.settings()?, on.caller());
-    let mut app = App::open(&settings, &caller, &on.screen.progress()).await?;
+pub(super) async fn revoke(args: RevokeArgs, ctx: &Invocation) -> CommandResult {
+    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens(&settings);
     let (what, asked) = revocation(&args, &mut app, &tokens, &caller).await?;
-    if on.global.dry_run {
+    if ctx.global.dry_run {
         let plan = tokens.plan_revocation(&mut app.control, &caller, what).await?;
-        on.screen.thing(&plan)?;
+        ctx.screen.thing(&plan)?;
         return Ok(Exit::Done);
     }
     if let Some(question) = asked {
         // A time that cannot be meant is refused before anybody is asked.
         tokens.plan_revocation(&mut app.control, &caller, what).await?;
-        prompt::confirm(on, &question)?;
+        prompt::confirm(ctx, &question)?;
     }
     let revoked = tokens.revoke(&mut app.control, &caller, what).await?;
-    on.screen.thing(&revoked)?;
+    ctx.screen.thing(&revoked)?;
     if revoked.recorded == 0 && revoked.jti.is_some() {
-        on.screen.note(
+        ctx.screen.note(
             "no valid token with that jti was minted here; it is refused from now on anyway; see which there are: nexus token list",
         );
     }

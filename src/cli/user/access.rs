@@ -11,16 +11,16 @@ use crate::features::iam::groups::Membership;
 use crate::features::iam::{DecisionView, Held, groups, users};
 use crate::kernel::shell;
 
-pub(super) async fn can(args: CanArgs, on: &Invocation) -> CommandResult {
-    let mut realm = args.realm.open(on).await?;
+pub(super) async fn can(args: CanArgs, ctx: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(ctx).await?;
     let told = !args.attributes.is_empty();
     let attributes = args.attributes.into_iter().collect();
-    let answer = users::can(&mut realm, &on.caller(), &args.user, &args.permission, &attributes).await?;
-    if args.explain || on.screen.json() {
-        on.screen.thing(&answer)?;
+    let answer = users::can(&mut realm, &ctx.caller(), &args.user, &args.permission, &attributes).await?;
+    if args.explain || ctx.screen.json() {
+        ctx.screen.thing(&answer)?;
     }
     if args.explain {
-        on.screen.note(&sentence(&answer, told, &realm_flag(&realm.place().hinted())));
+        ctx.screen.note(&sentence(&answer, told, &realm_flag(&realm.place().hinted())));
     }
     Ok(if answer.allowed { Exit::Done } else { Exit::Refused })
 }
@@ -51,18 +51,18 @@ fn sentence(answer: &DecisionView, told: bool, at: &str) -> String {
     }
 }
 
-pub(super) async fn roles(args: &OneArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
-    let mut realm = args.realm.open(on).await?;
+pub(super) async fn roles(args: &OneArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
+    let mut realm = args.realm.open(ctx).await?;
     let user = users::get(&mut realm, &caller, &args.user).await?;
     let grants = crate::features::iam::grants(&mut realm, &caller, user.id).await?;
-    on.screen.list(grants.held.iter().map(HeldView::new))?;
+    ctx.screen.list(grants.held.iter().map(HeldView::new))?;
     Ok(Exit::Done)
 }
 
-pub(super) async fn groups(args: &OneArgs, on: &Invocation) -> CommandResult {
-    let mut realm = args.realm.open(on).await?;
-    pages::list(on, groups::of_user(&mut realm, &on.caller(), &args.user).await?, "groups")?;
+pub(super) async fn groups(args: &OneArgs, ctx: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(ctx).await?;
+    pages::list(ctx, groups::of_user(&mut realm, &ctx.caller(), &args.user).await?, "groups")?;
     Ok(Exit::Done)
 }
 

@@ -16,9 +16,9 @@ pub(super) enum Change {
     Undelete,
 }
 
-pub(super) async fn run(change: Change, args: &OneArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
-    let mut realm = args.realm.open(on).await?;
+pub(super) async fn run(change: Change, args: &OneArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
+    let mut realm = args.realm.open(ctx).await?;
     let user = &args.user;
     let done = match change {
         Change::Disable => users::disable(&mut realm, &caller, user).await?,
@@ -26,53 +26,53 @@ pub(super) async fn run(change: Change, args: &OneArgs, on: &Invocation) -> Comm
         Change::Unlock => users::unlock(&mut realm, &caller, user).await?,
         Change::Undelete => users::undelete(&mut realm, &caller, user).await?,
     };
-    on.screen.thing(&done)?;
+    ctx.screen.thing(&done)?;
     Ok(Exit::Done)
 }
 
-pub(super) async fn update(args: UpdateArgs, on: &Invocation) -> CommandResult {
-    let mut realm = args.realm.open(on).await?;
+pub(super) async fn update(args: UpdateArgs, ctx: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(ctx).await?;
     let change =
         UserUpdate { email: args.email, name: args.name, profile: args.profile.into_iter().collect() };
-    let (user, _) = users::update(&mut realm, &on.caller(), &args.user, &change).await?;
-    on.screen.thing(&user)?;
+    let (user, _) = users::update(&mut realm, &ctx.caller(), &args.user, &change).await?;
+    ctx.screen.thing(&user)?;
     Ok(Exit::Done)
 }
 
-pub(super) async fn delete(args: &DeleteArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
-    let mut realm = args.realm.open(on).await?;
+pub(super) async fn delete(args: &DeleteArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
+    let mut realm = args.realm.open(ctx).await?;
     let user = users::get(&mut realm, &caller, &args.user).await?;
-    if !on.global.dry_run {
+    if !ctx.global.dry_run {
         let days = realm.rules().retention.as_secs() / 86_400;
         let (email, at) = (shell::word(&user.email), realm_flag(&realm.place().hinted()));
         let shown = format!("they can be undeleted for {days} days: nexus user undelete {email}{at}");
         let what = format!("deleting user {}", user.email);
-        prompt::confirm_word(on, &what, &[shown], &user.email, args.confirm.as_deref())?;
+        prompt::confirm_word(ctx, &what, &[shown], &user.email, args.confirm.as_deref())?;
     }
-    on.screen.thing(&users::delete(&mut realm, &caller, &UserRef::Id(user.id)).await?)?;
+    ctx.screen.thing(&users::delete(&mut realm, &caller, &UserRef::Id(user.id)).await?)?;
     Ok(Exit::Done)
 }
 
-pub(super) async fn purge(args: &PurgeArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
-    if !on.global.dry_run {
-        prompt::confirm(on, "erasing the personal data of every user past their retention")?;
+pub(super) async fn purge(args: &PurgeArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
+    if !ctx.global.dry_run {
+        prompt::confirm(ctx, "erasing the personal data of every user past their retention")?;
     }
-    let mut realm = args.realm.open(on).await?;
-    on.screen.list(users::purge(&mut realm, &caller).await?)?;
+    let mut realm = args.realm.open(ctx).await?;
+    ctx.screen.list(users::purge(&mut realm, &caller).await?)?;
     Ok(Exit::Done)
 }
 
-pub(super) async fn revoke_sessions(args: &RevokeSessionsArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
-    let mut realm = args.realm.open(on).await?;
+pub(super) async fn revoke_sessions(args: &RevokeSessionsArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
+    let mut realm = args.realm.open(ctx).await?;
     let done = match (&args.user, args.session) {
         (_, Some(session)) => signin::end_session(&mut realm, &caller, session).await?,
         (Some(user), None) => signin::end_sessions(&mut realm, &caller, user).await?,
         (None, None) => return Ok(Exit::Usage),
     };
-    on.screen.thing(&done)?;
+    ctx.screen.thing(&done)?;
     Ok(Exit::Done)
 }
 

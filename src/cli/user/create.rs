@@ -19,15 +19,15 @@ use crate::kernel::{ExposeSecret, Failure};
 #[hint("pass --password-stdin, or --invite with --invitation-file PATH or --reveal")]
 struct NoWayIn;
 
-pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     let Some(email) = args.email.clone() else { return Ok(Exit::Usage) };
     let invite = args.invite || args.invitation_file.is_some() || args.reveal;
-    if !invite && !args.password_stdin && !on.screen.can_ask() {
+    if !invite && !args.password_stdin && !ctx.screen.can_ask() {
         return Err(NoWayIn.into());
     }
-    let given = if invite { None } else { Some(password::given(on, args.password_stdin)?) };
-    let file = secret_output::new_file(on, args.invitation_file.as_ref())?;
-    let mut realm = args.realm.open(on).await?;
+    let given = if invite { None } else { Some(password::given(ctx, args.password_stdin)?) };
+    let file = secret_output::new_file(ctx, args.invitation_file.as_ref())?;
+    let mut realm = args.realm.open(ctx).await?;
     let token = if invite { Some(InvitationToken::generate()?) } else { None };
     let first = match (&given, &token) {
         (Some(given), _) => {
@@ -39,23 +39,23 @@ pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
         // A token that nobody is told would be of no use.
         (None, _) => FirstPassword::None,
     };
-    let told = matches!(first, FirstPassword::Invitation(_)) && !on.global.dry_run;
+    let told = matches!(first, FirstPassword::Invitation(_)) && !ctx.global.dry_run;
     let name = args.name.clone().unwrap_or_default();
     let profile = args.profile.into_iter().collect();
     let user = NewUser { email, name, profile, roles: args.roles, groups: args.groups };
-    let user = users::create(&mut realm, &on.caller(), Prepared { user, password: first }).await?;
+    let user = users::create(&mut realm, &ctx.caller(), Prepared { user, password: first }).await?;
     let mut view = CreatedView { invitation: None, user };
     if let (Some(token), true) = (&token, told) {
         match file {
-            Some(file) => secret_output::hand_over(on, file, token.text(), "invitation is")?,
+            Some(file) => secret_output::hand_over(ctx, file, token.text(), "invitation is")?,
             None => view.invitation = Some(token.text().expose_secret().to_owned()),
         }
-    } else if invite && !on.global.dry_run {
+    } else if invite && !ctx.global.dry_run {
         let (email, flag) =
             (crate::kernel::shell::word(&view.user.email), realm_flag(&realm.place().hinted()));
-        on.screen.note(&format!("create an invitation: nexus user invite {email}{flag} --reveal"));
+        ctx.screen.note(&format!("create an invitation: nexus user invite {email}{flag} --reveal"));
     }
-    on.screen.thing(&view)?;
+    ctx.screen.thing(&view)?;
     Ok(Exit::Done)
 }
 

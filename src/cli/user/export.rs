@@ -31,10 +31,10 @@ pub(super) struct ExportArgs {
     pub(super) realm: RealmArgs,
 }
 
-pub(super) async fn run(args: &ExportArgs, on: &Invocation) -> CommandResult {
-    let mut realm = args.realm.open(on).await?;
-    let format = match (args.format, on.screen.format()) {
-        (None, Format::Json | Format::Yaml | Format::Id) => return list(&mut realm, on).await,
+pub(super) async fn run(args: &ExportArgs, ctx: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(ctx).await?;
+    let format = match (args.format, ctx.screen.format()) {
+        (None, Format::Json | Format::Yaml | Format::Id) => return list(&mut realm, ctx).await,
         (None, Format::Table | Format::Csv) => ExportFormat::Csv,
         (Some(format), _) => format,
     };
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &ExportArgs, on: &Invocation) -> CommandResult {
         ExportFormat::Csv => b"id,email,name,state,roles,groups,profile\n".to_vec(),
         ExportFormat::Jsonl => Vec::new(),
     };
-    each_page(&mut realm, on, |found| {
+    each_page(&mut realm, ctx, |found| {
         for user in found {
             match format {
                 ExportFormat::Csv => csv_row(&mut text, user)?,
@@ -52,17 +52,17 @@ pub(super) async fn run(args: &ExportArgs, on: &Invocation) -> CommandResult {
         }
         let text = std::mem::take(&mut text);
         match format {
-            ExportFormat::Csv => Ok(on.screen.raw_lines(&text)?),
-            ExportFormat::Jsonl => Ok(on.screen.raw_json(&text)?),
+            ExportFormat::Csv => Ok(ctx.screen.raw_lines(&text)?),
+            ExportFormat::Jsonl => Ok(ctx.screen.raw_json(&text)?),
         }
     })
     .await
 }
 
 /// In the form that `--output` asks for.
-async fn list(realm: &mut Realm, on: &Invocation) -> CommandResult {
-    let mut list = on.screen.list_writer();
-    each_page(realm, on, |found| {
+async fn list(realm: &mut Realm, ctx: &Invocation) -> CommandResult {
+    let mut list = ctx.screen.list_writer();
+    each_page(realm, ctx, |found| {
         found.iter().try_for_each(|user| list.row(&Exported::of(user)))?;
         Ok(())
     })
@@ -73,10 +73,10 @@ async fn list(realm: &mut Realm, on: &Invocation) -> CommandResult {
 
 async fn each_page(
     realm: &mut Realm,
-    on: &Invocation,
+    ctx: &Invocation,
     mut write: impl FnMut(&[User]) -> Result<(), AnyFailure>,
 ) -> CommandResult {
-    let (caller, mut filter) = (on.caller(), UserFilter::default());
+    let (caller, mut filter) = (ctx.caller(), UserFilter::default());
     let page = Page { page: 1, limit: 2000 };
     loop {
         let sort = (UserSort::CreatedAt, false);

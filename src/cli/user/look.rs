@@ -6,9 +6,9 @@ use super::{ListArgs, OneArgs, SortField};
 use crate::features::iam::model::{UserFilter, UserSort};
 use crate::features::iam::{signin, users};
 
-pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
-    let caller = on.caller();
-    let mut realm = args.realm.open(on).await?;
+pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
+    let caller = ctx.caller();
+    let mut realm = args.realm.open(ctx).await?;
     let (state, role, group, search) = (args.state, args.role, args.group, args.search);
     let filtered = state.is_some() || role.is_some() || group.is_some() || search.is_some();
     let mut filter = UserFilter { state, role, group, search, after: None };
@@ -19,25 +19,25 @@ pub(super) async fn list(args: ListArgs, on: &Invocation) -> CommandResult {
         SortField::LastSignIn => UserSort::LastSignIn,
     };
     let sort = (field, args.sort.descending);
-    let page = args.page.page(&on.screen);
-    let written = pages::write(on, page, ("users", "the next users"), async |page, after| {
+    let page = args.page.page(&ctx.screen);
+    let written = pages::write(ctx, page, ("users", "the next users"), async |page, after| {
         filter.after = after.cloned();
         let (rows, place) = users::list(&mut realm, &caller, &filter, sort, page).await?;
         Ok(Found { rows, place: Some(place) })
     })
     .await?;
-    pages::say_if_empty(on, written, if filtered { "users match" } else { "users" });
+    pages::say_if_empty(ctx, written, if filtered { "users match" } else { "users" });
     Ok(Exit::Done)
 }
 
-pub(super) async fn show(args: &OneArgs, on: &Invocation) -> CommandResult {
-    let mut realm = args.realm.open(on).await?;
-    on.screen.thing(&users::get(&mut realm, &on.caller(), &args.user).await?)?;
+pub(super) async fn show(args: &OneArgs, ctx: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(ctx).await?;
+    ctx.screen.thing(&users::get(&mut realm, &ctx.caller(), &args.user).await?)?;
     Ok(Exit::Done)
 }
 
-pub(super) async fn sessions(args: &OneArgs, on: &Invocation) -> CommandResult {
-    let mut realm = args.realm.open(on).await?;
-    pages::list(on, signin::sessions(&mut realm, &on.caller(), &args.user).await?, "sessions")?;
+pub(super) async fn sessions(args: &OneArgs, ctx: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(ctx).await?;
+    pages::list(ctx, signin::sessions(&mut realm, &ctx.caller(), &args.user).await?, "sessions")?;
     Ok(Exit::Done)
 }

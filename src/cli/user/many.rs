@@ -14,7 +14,7 @@ use super::super::output::{Column, ListWriter, Row};
 use super::super::{CommandResult, Exit, Invocation, secret_output};
 use super::CreateArgs;
 use super::input::{self, Line};
-use crate::features::iam::model::Outcome;
+use crate::features::iam::model::WriteOutcome;
 use crate::features::iam::users::{self, FirstPassword, Prepared};
 use crate::features::iam::{Realm, groups, roles, signin};
 use crate::infra::crypto::InvitationToken;
@@ -90,19 +90,19 @@ struct LineView {
     invitation: Option<String>,
 }
 
-pub(super) async fn run(args: CreateArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     let Some(source) = &args.from else { return Ok(Exit::Usage) };
     let lines = input::read(source)?;
     let total = lines.len();
-    let caller = on.caller();
-    let file = secret_output::new_file(on, args.invitation_file.as_ref())?;
-    let mut realm = args.realm.open(on).await?;
+    let caller = ctx.caller();
+    let file = secret_output::new_file(ctx, args.invitation_file.as_ref())?;
+    let mut realm = args.realm.open(ctx).await?;
     check_names(&mut realm, &caller, &lines).await?;
     let tell = args.reveal || args.invitation_file.is_some();
-    let incoming = prepare(lines, realm.rules().hasher.clone(), tell, on.global.dry_run);
+    let incoming = prepare(lines, realm.rules().hasher.clone(), tell, ctx.global.dry_run);
     let mut import = Import { file, reveal: args.reveal, total, done: 0, made: 0, failed: 0, untold: 0 };
-    let result = import.run(incoming, &mut realm, &caller, on).await;
-    import.end(result, &realm_flag(&realm.place().hinted()), on)
+    let result = import.run(incoming, &mut realm, &caller, ctx).await;
+    import.end(result, &realm_flag(&realm.place().hinted()), ctx)
 }
 
 /// Names that are not there stop everything before anything is made.
@@ -203,17 +203,17 @@ impl Import {
         mut incoming: mpsc::Receiver<Ready>,
         realm: &mut Realm,
         caller: &Caller,
-        on: &Invocation,
+        ctx: &Invocation,
     ) -> Result<(), AnyFailure> {
-        let progress = on.screen.progress();
+        let progress = ctx.screen.progress();
         progress.event(Event::Total(self.total as u64));
-        let mut list = on.screen.list_writer();
+        let mut list = ctx.screen.list_writer();
         let mut batch = Vec::with_capacity(BATCH);
         let mut result = Ok(());
-        while result.is_ok() && !on.interrupt.is_cancelled() && gather(&mut incoming, &mut batch).await {
+        while result.is_ok() && !ctx.interrupt.is_cancelled() && gather(&mut incoming, &mut batch).await {
             result = self.batch(&mut batch, (&mut *realm, caller), &mut list, &progress).await;
             // A second Ctrl-C ends the process at once: what is made by then has its row.
-            on.screen.flush()?;
+            ctx.screen.flush()?;
         }
         drop(progress);
         list.finish()?;
@@ -251,12 +251,12 @@ impl Import {
         let made = users::create_many(realm, caller, &fine, hand_over).await?;
         for (((line, email, token), (outcome, id)), prepared) in told.into_iter().zip(made).zip(&fine) {
             self.done += 1;
-            if outcome == Outcome::Done {
+            if outcome == WriteOutcome::Done {
                 self.made += 1;
                 self.untold += usize::from(matches!(prepared.password, FirstPassword::None));
             }
             progress.event(Event::Done { subject: email.clone(), ok: true });
-            let token = token.filter(|_| self.reveal && outcome == Outcome::Done);
+            let token = token.filter(|_| self.reveal && outcome == WriteOutcome::Done);
             let invitation = token.map(|token| token.text().expose_secret().to_owned());
             tell(list, (line, email), outcome, id.map(|id| id.to_string()), invitation)?;
         }
@@ -264,8 +264,8 @@ impl Import {
     }
 
     /// Says what came of it, and where the invitations are.
-    fn end(mut self, result: Result<(), AnyFailure>, flag: &str, on: &Invocation) -> CommandResult {
-        let stopped = on.interrupt.is_cancelled() && self.done < self.total;
+    fn end(mut self, result: Result<(), AnyFailure>, flag: &str, ctx: &Invocation) -> CommandResult {
+        let stopped = ctx.interrupt.is_cancelled() && self.done < self.total;
         if result.is_err() || stopped {
             // One without any invitation goes, so that the same command can be repeated.
             let file = self.file.take().filter(Handover::has_content);
@@ -287,9 +287,9 @@ impl Import {
         if let Some(mut file) = self.file.take() {
             let path = file.path().display().to_string();
             if file.has_content() {
-                on.screen.note(&format!("the invitations are in {path}"));
+                ctx.screen.note(&format!("the invitations are in {path}"));
             } else {
-                on.screen.note(&format!("no invitation was created: {path} holds none"));
+                ctx.screen.note(&format!("no invitation was created: {path} holds none"));
                 file.append(HEADER)?;
             }
             file.finish()?;
@@ -297,7 +297,7 @@ impl Import {
         if self.untold > 0 {
             let who = counted(self.untold, "user");
             let hint = "nexus user invite E-MAIL --invitation-file PATH";
-            on.screen.note(&format!("{who} without an invitation; create each one: {hint}{flag}"));
+            ctx.screen.note(&format!("{who} without an invitation; create each one: {hint}{flag}"));
         }
         match self.failed {
             0 => Ok(Exit::Done),
@@ -335,14 +335,14 @@ fn append(
 fn tell(
     list: &mut List<'_>,
     (line, email): (usize, String),
-    outcome: Outcome,
+    outcome: WriteOutcome,
     id: Option<String>,
     invitation: Option<String>,
 ) -> Result<(), AnyFailure> {
     let outcome = match outcome {
-        Outcome::Done => "created",
-        Outcome::Unchanged => "unchanged",
-        Outcome::Planned => "planned",
+        WriteOutcome::Done => "created",
+        WriteOutcome::Unchanged => "unchanged",
+        WriteOutcome::Planned => "planned",
     };
     let id = id.filter(|_| outcome == "created");
     Ok(list.row(&LineView { line, email, outcome, id, code: None, error: None, invitation })?)

@@ -15,38 +15,38 @@ use crate::features::iam::{IamError, signin};
 use crate::kernel::{AnyFailure, ExposeSecret, SecretString};
 
 /// A password from standard input, or from a person who types it twice.
-pub(super) fn given(on: &Invocation, stdin: bool) -> Result<SecretString, AnyFailure> {
+pub(super) fn given(ctx: &Invocation, stdin: bool) -> Result<SecretString, AnyFailure> {
     if stdin {
         return Ok(secret_input::line_from_stdin("the password")?);
     }
-    Ok(prompt::new_password(&on.screen, "The password", "--password-stdin")?)
+    Ok(prompt::new_password(&ctx.screen, "The password", "--password-stdin")?)
 }
 
 /// Requires a place for a secret that is about to be made.
 fn needs_place(
-    on: &Invocation,
+    ctx: &Invocation,
     what: &str,
     (file, reveal): (Option<&PathBuf>, bool),
     flag: &str,
 ) -> Result<(), AnyFailure> {
-    if on.global.dry_run || reveal || file.is_some() {
+    if ctx.global.dry_run || reveal || file.is_some() {
         return Ok(());
     }
     let flag = format!("{flag} PATH, or --reveal");
     Err(prompt::PromptError::NoPlace { what: what.to_owned(), flag }.into())
 }
 
-pub(super) async fn set(args: &SetPasswordArgs, on: &Invocation) -> CommandResult {
+pub(super) async fn set(args: &SetPasswordArgs, ctx: &Invocation) -> CommandResult {
     let token = args.token_file.as_deref().map(token_in).transpose()?;
-    let password = given(on, args.password_stdin)?;
-    let mut realm = args.realm.open(on).await?;
+    let password = given(ctx, args.password_stdin)?;
+    let mut realm = args.realm.open(ctx).await?;
     match (&args.user, token) {
         (_, Some(token)) => {
             let user = signin::redeem(&mut realm, &token, &password).await?;
-            on.screen.note(&format!("the password of user {user} is set; the token is used up"));
+            ctx.screen.note(&format!("the password of user {user} is set; the token is used up"));
         }
         (Some(user), None) => {
-            on.screen.thing(&signin::set_password(&mut realm, &on.caller(), user, &password).await?)?;
+            ctx.screen.thing(&signin::set_password(&mut realm, &ctx.caller(), user, &password).await?)?;
         }
         (None, None) => return Ok(Exit::Usage),
     }
@@ -59,31 +59,31 @@ fn token_in(path: &Path) -> Result<SecretString, AnyFailure> {
     Ok(SecretString::from(text.trim()))
 }
 
-pub(super) async fn token(args: &TokenArgs, purpose: Purpose, on: &Invocation) -> CommandResult {
-    needs_place(on, "the token", (args.invitation_file.as_ref(), args.reveal), "--invitation-file")?;
-    let file = new_file(on, args.invitation_file.as_ref())?;
-    let mut realm = args.realm.open(on).await?;
-    let mut issued = signin::issue_token_for(&mut realm, &on.caller(), &args.user, Some(purpose)).await?;
+pub(super) async fn token(args: &TokenArgs, purpose: Purpose, ctx: &Invocation) -> CommandResult {
+    needs_place(ctx, "the token", (args.invitation_file.as_ref(), args.reveal), "--invitation-file")?;
+    let file = new_file(ctx, args.invitation_file.as_ref())?;
+    let mut realm = args.realm.open(ctx).await?;
+    let mut issued = signin::issue_token_for(&mut realm, &ctx.caller(), &args.user, Some(purpose)).await?;
     if let (Some(file), Some(token)) = (file, issued.token.take_if(|_| !args.reveal)) {
-        hand_over(on, file, &token, "token is")?;
+        hand_over(ctx, file, &token, "token is")?;
     }
-    on.screen.thing(&issued)?;
+    ctx.screen.thing(&issued)?;
     Ok(Exit::Done)
 }
 
-pub(super) async fn enrol(args: &EnrolArgs, on: &Invocation) -> CommandResult {
-    needs_place(on, "the secret", (args.uri_file.as_ref(), args.reveal), "--uri-file")?;
-    let file = new_file(on, args.uri_file.as_ref())?;
-    let mut realm = args.realm.open(on).await?;
-    let mut enrolment = signin::enrol_factor(&mut realm, &on.caller(), &args.user).await?;
+pub(super) async fn enrol(args: &EnrolArgs, ctx: &Invocation) -> CommandResult {
+    needs_place(ctx, "the secret", (args.uri_file.as_ref(), args.reveal), "--uri-file")?;
+    let file = new_file(ctx, args.uri_file.as_ref())?;
+    let mut realm = args.realm.open(ctx).await?;
+    let mut enrolment = signin::enrol_factor(&mut realm, &ctx.caller(), &args.user).await?;
     if let Some(file) = file {
-        hand_over(on, file, &enrolment.uri, "secret is")?;
+        hand_over(ctx, file, &enrolment.uri, "secret is")?;
     }
-    if !args.reveal || on.global.dry_run {
+    if !args.reveal || ctx.global.dry_run {
         enrolment.uri = SecretString::from("");
     }
-    on.screen.thing(&enrolment)?;
-    on.screen.note(&format!(
+    ctx.screen.thing(&enrolment)?;
+    ctx.screen.note(&format!(
         "it takes effect once a first code confirms it: nexus user factor confirm {}{}",
         crate::kernel::shell::word(&enrolment.email),
         realm_flag(&realm.place().hinted())
@@ -91,26 +91,26 @@ pub(super) async fn enrol(args: &EnrolArgs, on: &Invocation) -> CommandResult {
     Ok(Exit::Done)
 }
 
-pub(super) async fn confirm(args: &ConfirmArgs, on: &Invocation) -> CommandResult {
-    needs_place(on, "the recovery codes", (args.codes_file.as_ref(), args.reveal), "--codes-file")?;
+pub(super) async fn confirm(args: &ConfirmArgs, ctx: &Invocation) -> CommandResult {
+    needs_place(ctx, "the recovery codes", (args.codes_file.as_ref(), args.reveal), "--codes-file")?;
     let code = secret_input::line_from_stdin("the code")?;
-    let file = new_file(on, args.codes_file.as_ref())?;
-    let mut realm = args.realm.open(on).await?;
-    let codes = signin::confirm_factor(&mut realm, &on.caller(), &args.user, &code).await?;
+    let file = new_file(ctx, args.codes_file.as_ref())?;
+    let mut realm = args.realm.open(ctx).await?;
+    let codes = signin::confirm_factor(&mut realm, &ctx.caller(), &args.user, &code).await?;
     if let Some(file) = file {
         let lines: Vec<&str> = codes.iter().map(ExposeSecret::expose_secret).collect();
-        hand_over(on, file, &SecretString::from(lines.join("\n")), "recovery codes are")?;
+        hand_over(ctx, file, &SecretString::from(lines.join("\n")), "recovery codes are")?;
     }
-    if args.reveal && !on.global.dry_run {
-        on.screen
+    if args.reveal && !ctx.global.dry_run {
+        ctx.screen
             .list(codes.into_iter().map(|code| RecoveryCode { code: code.expose_secret().to_owned() }))?;
     }
     Ok(Exit::Done)
 }
 
-pub(super) async fn remove(args: &OneArgs, on: &Invocation) -> CommandResult {
-    let mut realm = args.realm.open(on).await?;
-    on.screen.thing(&signin::remove_factor(&mut realm, &on.caller(), &args.user).await?)?;
+pub(super) async fn remove(args: &OneArgs, ctx: &Invocation) -> CommandResult {
+    let mut realm = args.realm.open(ctx).await?;
+    ctx.screen.thing(&signin::remove_factor(&mut realm, &ctx.caller(), &args.user).await?)?;
     Ok(Exit::Done)
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::input::DoctorInput;
 use super::model::{CHECKS, Finding, Group};
 use super::objects::StoreSubject;
-use super::patient::Patient;
 use super::server::{self, Subject};
 use super::store::{self, ServerFacts, Stoppers, TemplateRow};
 use super::{stoppers, work};
@@ -71,17 +71,11 @@ impl Seen {
 }
 
 /// Everything in a group that was not looked at.
-pub(super) fn skip(
-    group: Group,
-    but: &[&str],
-    subject: &str,
-    why: &str,
-    mend: Option<&Hint>,
-) -> Vec<Finding> {
+pub(super) fn skip(group: Group, but: &[&str], subject: &str, why: &str, fix: Option<&Hint>) -> Vec<Finding> {
     let left = CHECKS.iter().filter(|check| check.group == group && !but.contains(&check.name));
     left.map(|check| {
         let finding = Finding::skipped(group, check.name, subject, why);
-        Finding { mend: mend.cloned(), ..finding }
+        Finding { fix: fix.cloned(), ..finding }
     })
     .collect()
 }
@@ -118,7 +112,7 @@ pub(super) async fn ask(
         Ok(Ok(answer)) => Ok(answer),
         // 3D000: there is no such database.
         Ok(Err(error)) if error.state() == Some("3D000") => {
-            Err(server::failed(subject, "reachable", &error).mend(SET_UP).kind(ErrorKind::Unavailable))
+            Err(server::failed(subject, "reachable", &error).fix(SET_UP).kind(ErrorKind::Unavailable))
         }
         Ok(Err(error)) => Err(subject.unreachable(&error)),
         Err(_) => Err(subject.silent(patience.as_secs())),
@@ -126,46 +120,50 @@ pub(super) async fn ask(
 }
 
 /// Looks at the control database and reads what it knows of the rest.
-pub(super) async fn examine(patient: &Patient, key: Option<Arc<dyn MasterKey>>, patience: Duration) -> Seen {
-    let address = match &patient.control {
+pub(super) async fn examine(
+    input: &DoctorInput,
+    key: Option<Arc<dyn MasterKey>>,
+    patience: Duration,
+) -> Seen {
+    let address = match &input.control {
         Ok(address) => address.clone(),
-        Err(why) => return unseen(skip(Group::Control, &[], "control database", why, None), why, patient),
+        Err(why) => return unseen(skip(Group::Control, &[], "control database", why, None), why, input),
     };
-    let embedded = patient.stack.is_some();
+    let embedded = input.stack.is_some();
     let database = address.database.clone();
     let subject = Subject { group: Group::Control, name: database.clone(), address, embedded, budget: None };
     let (mut connection, answer) = match ask(&subject, Some(&database), patience).await {
         Ok(answer) => answer,
         Err(finding) => {
             let why = "the control database cannot be reached";
-            let new = finding.mend == Some(SET_UP.into());
+            let new = finding.fix == Some(SET_UP.into());
             let mut findings = vec![finding];
             findings.extend(skip(Group::Control, &["reachable"], &subject.name, why, None));
-            return Seen { new, ..unseen(findings, why, patient) };
+            return Seen { new, ..unseen(findings, why, input) };
         }
     };
     let mut seen = Seen { version: Some(server::version_of(&answer.facts)), ..Seen::default() };
     seen.findings = server::common(&subject, &answer.facts);
     seen.findings.push(server::closed(&subject, &answer.facts));
     seen.findings.extend(stoppers::examine(&subject, &answer.stoppers));
-    let reading = read(&mut seen, &subject, patient, key, &mut connection);
+    let reading = read(&mut seen, &subject, input, key, &mut connection);
     if tokio::time::timeout(patience, reading).await.is_err() {
         let found = format!("its tables did not answer within {} s", patience.as_secs());
         seen.findings.push(
             Finding::problem((Group::Control, "migrations"), ErrorKind::Unavailable, &subject.name, found)
-                .mend(subject.psql("select pid, state, query_start from pg_stat_activity")),
+                .fix(subject.psql("select pid, state, query_start from pg_stat_activity")),
         );
     }
     seen
 }
 
-fn unseen(mut findings: Vec<Finding>, why: &str, patient: &Patient) -> Seen {
-    let mend = patient.stack.is_some().then(|| Hint::from(LocalAction::Start));
+fn unseen(mut findings: Vec<Finding>, why: &str, input: &DoctorInput) -> Seen {
+    let fix = input.stack.is_some().then(|| Hint::from(LocalAction::Start));
     for finding in findings.iter_mut().filter(|finding| finding.kind.is_none()) {
-        finding.mend.clone_from(&mend);
+        finding.fix.clone_from(&fix);
     }
     for group in [Group::Tenants, Group::Audit] {
-        findings.extend(skip(group, &[], "control database", why, mend.as_ref()));
+        findings.extend(skip(group, &[], "control database", why, fix.as_ref()));
     }
     Seen { findings, ..Seen::default() }
 }
@@ -173,7 +171,7 @@ fn unseen(mut findings: Vec<Finding>, why: &str, patient: &Patient) -> Seen {
 async fn read(
     seen: &mut Seen,
     subject: &Subject,
-    patient: &Patient,
+    input: &DoctorInput,
     key: Option<Arc<dyn MasterKey>>,
     control: &mut PgConnection,
 ) {
@@ -202,7 +200,7 @@ async fn read(
         key.as_ref().zip(seen.recorded.as_ref()).is_some_and(|(key, recorded)| key.id() != recorded);
     let comparable = !seen.other_version && !other_key;
     seen.findings.push(record(subject, key.as_ref().filter(|_| comparable), control).await);
-    registered(seen, patient, key, control).await;
+    registered(seen, input, key, control).await;
 }
 
 /// Whether the rows that decide who gets whose credentials are as Nexus wrote them.
@@ -236,7 +234,7 @@ async fn record(subject: &Subject, key: Option<&Arc<dyn MasterKey>>, control: &m
             let first = flaws.into_iter().take(3).collect::<Vec<_>>().join("; ");
             let found = if more > 0 { format!("{first}; and {more} more") } else { first };
             Finding::problem((Group::Control, NAME), ErrorKind::Integrity, &subject.name, found)
-                .mend(FsckAction::Inspect)
+                .fix(FsckAction::Inspect)
         }
     }
 }
@@ -244,14 +242,14 @@ async fn record(subject: &Subject, key: Option<&Arc<dyn MasterKey>>, control: &m
 /// Whether a server has seen younger changes than the control database knows. What it has seen was
 /// read before, or is read again here.
 pub(super) async fn age(
-    patient: &Patient,
+    input: &DoctorInput,
     seen: &Seen,
     worlds: &[(String, Vec<(Uuid, i64)>)],
     patience: Duration,
 ) -> Finding {
     const PLACE: (Group, &str) = (Group::Control, "age");
     let subject = "control database";
-    let (Ok(address), Some(id)) = (&patient.control, seen.installation) else {
+    let (Ok(address), Some(id)) = (&input.control, seen.installation) else {
         return Finding::skipped(PLACE.0, PLACE.1, subject, "the control database was not read");
     };
     let looking = async {
@@ -269,8 +267,9 @@ pub(super) async fn age(
     };
     match tokio::time::timeout(patience, looking).await {
         Ok(Ok(None)) => Finding::ok(PLACE.0, PLACE.1, subject, "no server has seen a later change"),
-        Ok(Ok(Some(older))) => Finding::problem(PLACE, ErrorKind::Integrity, subject, older.to_string())
-            .mend(FsckAction::Inspect),
+        Ok(Ok(Some(older))) => {
+            Finding::problem(PLACE, ErrorKind::Integrity, subject, older.to_string()).fix(FsckAction::Inspect)
+        }
         Ok(Err(error)) => Finding::unseen(PLACE, subject, &error.to_string()),
         Err(_) => Finding::unseen(PLACE, subject, "no answer"),
     }
@@ -289,10 +288,11 @@ async fn migrations(
         Err(error) => {
             let finding = server::failed(subject, "migrations", error);
             match error {
-                InstallationError::Ahead { .. } => finding
-                    .mend(Hint::new("use the newer nexus that made it so", PlatformAction::ShowVersion)),
+                InstallationError::Ahead { .. } => {
+                    finding.fix(Hint::new("use the newer nexus that made it so", PlatformAction::ShowVersion))
+                }
                 InstallationError::NotInitialised { .. } | InstallationError::Behind { .. } => {
-                    finding.mend(SET_UP)
+                    finding.fix(SET_UP)
                 }
                 _ => finding,
             }
@@ -303,11 +303,11 @@ async fn migrations(
 /// Servers and stores that are rows. They can be asked only with their sealed credentials.
 async fn registered(
     seen: &mut Seen,
-    patient: &Patient,
+    input: &DoctorInput,
     key: Option<Arc<dyn MasterKey>>,
     control: &mut PgConnection,
 ) {
-    let (Ok(cluster), Ok(store), Some(key)) = (&patient.cluster, &patient.store, key) else {
+    let (Ok(cluster), Ok(store), Some(key)) = (&input.cluster, &input.store, key) else {
         let (clusters, stores) = (read_cluster_names(control).await, read_store_names(control).await);
         let place = |group| (group, "reachable");
         let clusters = seen.take(clusters, place(Group::Cluster), SERVERS).unwrap_or_default();

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::input::DoctorInput;
 use super::model::{Finding, Group};
-use super::patient::Patient;
 use crate::infra::crypto::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
 use crate::kernel::Hint;
 use crate::kernel::hint::PlatformAction;
@@ -17,24 +17,24 @@ use crate::settings::SecretRef;
 const GROUP: Group = Group::Key;
 
 /// The key at hand, and what there is to say of it.
-pub(super) fn examine(patient: &Patient) -> (Option<Arc<dyn MasterKey>>, Finding) {
-    let Ok(settings) = &patient.settings else {
+pub(super) fn examine(input: &DoctorInput) -> (Option<Arc<dyn MasterKey>>, Finding) {
+    let Ok(settings) = &input.settings else {
         return (None, Finding::skipped(GROUP, "file", "master key", "the settings are not valid"));
     };
     let reference = &settings.keys.master.reference;
     if let SecretRef::File(path) = reference {
-        let new = patient.stack.as_ref().is_some_and(|stack| !stack.has_data());
+        let new = input.stack.as_ref().is_some_and(|stack| !stack.has_data());
         return of_file(path, new);
     }
     let subject = reference.to_string();
-    match &patient.key {
+    match &input.key {
         Some(Ok(key)) => {
             (Some(Arc::clone(key)), Finding::ok(GROUP, "file", subject, format!("{} can be used", key.id())))
         }
         Some(Err(failure)) => {
             let finding = Finding::failure((GROUP, "file"), subject, failure.get());
-            let mend = finding.mend.clone().unwrap_or_else(|| PlatformAction::ShowSettings.into());
-            (None, Finding { kind: Some(ErrorKind::Integrity), ..finding }.mend(mend))
+            let fix = finding.fix.clone().unwrap_or_else(|| PlatformAction::ShowSettings.into());
+            (None, Finding { kind: Some(ErrorKind::Integrity), ..finding }.fix(fix))
         }
         None => (None, Finding::skipped(GROUP, "file", subject, "it was not checked")),
     }
@@ -47,19 +47,16 @@ fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
     // Looked at before it is opened: opening a pipe would wait for its writer.
     match fs::symlink_metadata(path) {
         Ok(facts) if facts.is_symlink() => {
-            let mend =
+            let fix =
                 format!("cp --remove-destination \"$(readlink -f {pasted})\" {pasted} && chmod 600 {pasted}");
-            return (
-                None,
-                problem("is a link: somebody else may decide where it leads".to_owned()).mend(mend),
-            );
+            return (None, problem("is a link: somebody else may decide where it leads".to_owned()).fix(fix));
         }
         Ok(facts) if !facts.is_file() => {
-            return (None, problem("is not an ordinary file".to_owned()).mend(format!("ls -ld {pasted}")));
+            return (None, problem("is not an ordinary file".to_owned()).fix(format!("ls -ld {pasted}")));
         }
         Ok(facts) if facts.uid() != nix::unistd::geteuid().as_raw() => {
             let finding = problem(format!("belongs to user {}", facts.uid()));
-            return (None, finding.mend(format!("chown $(id -u) {pasted}")));
+            return (None, finding.fix(format!("chown $(id -u) {pasted}")));
         }
         _ => {}
     }
@@ -74,7 +71,7 @@ fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
         }
         Err(error) => {
             let finding = problem(error.to_string());
-            let mend = match &error {
+            let fix = match &error {
                 MasterKeyError::Missing(_) => Hint::from(format!(
                     "cp /from/where/you/keep/it {pasted} && chmod 600 {pasted}  # or set a new installation up"
                 )),
@@ -83,18 +80,18 @@ fn of_file(path: &Path, new: bool) -> (Option<Arc<dyn MasterKey>>, Finding) {
                 }
                 other => other.hints().into_iter().next().unwrap_or_else(|| format!("ls -l {pasted}").into()),
             };
-            (None, finding.mend(mend))
+            (None, finding.fix(fix))
         }
     }
 }
 
 /// That there is no key, where there is nothing yet that it could have sealed.
-pub(super) fn not_made(patient: &Patient) -> Option<Finding> {
-    let SecretRef::File(path) = &patient.settings.as_ref().ok()?.keys.master.reference else { return None };
+pub(super) fn not_made(input: &DoctorInput) -> Option<Finding> {
+    let SecretRef::File(path) = &input.settings.as_ref().ok()?.keys.master.reference else { return None };
     let gone = fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     let found = "not created yet, and nothing is sealed";
     gone.then(|| {
-        Finding::warning(GROUP, "file", path.display().to_string(), found).mend(PlatformAction::SetUp)
+        Finding::warning(GROUP, "file", path.display().to_string(), found).fix(PlatformAction::SetUp)
     })
 }
 
@@ -109,7 +106,7 @@ pub(super) fn same(at_hand: Option<&MasterKeyId>, recorded: Option<&MasterKeyId>
     }
     let found =
         format!("secrets are sealed with {recorded}, but the key in use is {at_hand}: none can be opened");
-    Finding::problem((GROUP, "recorded"), ErrorKind::Integrity, recorded.to_string(), found).mend(Hint::new(
+    Finding::problem((GROUP, "recorded"), ErrorKind::Integrity, recorded.to_string(), found).fix(Hint::new(
         format!("name the file of key {recorded}, or put it back"),
         PlatformAction::ShowSettings,
     ))

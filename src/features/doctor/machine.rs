@@ -29,7 +29,7 @@ pub(super) fn examine(home: Option<&Path>) -> Vec<Finding> {
         Some(home) => disk(Group::Machine, "disk", home, &format!("NEXUS_HOME {}", home.display())),
         None => {
             Finding::problem((GROUP, "disk"), ErrorKind::Invalid, "NEXUS_HOME", "there is no data folder")
-                .mend("export NEXUS_HOME=/path/to/a/folder")
+                .fix("export NEXUS_HOME=/path/to/a/folder")
         }
     }];
     let temporary = env::temp_dir();
@@ -54,14 +54,14 @@ pub(super) fn disk(group: Group, check: &str, folder: &Path, subject: &str) -> F
     let (nodes, free_nodes) = (u64::from(facts.files()), u64::from(facts.files_available()));
     let free = blocks.saturating_mul(size);
     let found = format!("{} free", bytes(free));
-    let mend = format!("du -xh --max-depth=2 {} | sort -h | tail", shell::path(there));
+    let fix = format!("du -xh --max-depth=2 {} | sort -h | tail", shell::path(there));
     if free < NO_ROOM || (nodes > 0 && free_nodes == 0) {
         let found =
             if free < NO_ROOM { found } else { "no file can be made: the inodes are used up".to_owned() };
-        return Finding::problem((group, check), ErrorKind::Unavailable, subject, found).mend(mend);
+        return Finding::problem((group, check), ErrorKind::Unavailable, subject, found).fix(fix);
     }
     if free < LITTLE_ROOM {
-        return Finding::warning(group, check, subject, found).mend(mend);
+        return Finding::warning(group, check, subject, found).fix(fix);
     }
     Finding::ok(group, check, subject, found)
 }
@@ -78,7 +78,7 @@ fn files() -> Finding {
     match getrlimit(Resource::RLIMIT_NOFILE) {
         Ok((most, _)) if most < FEW_FILES => {
             Finding::warning(GROUP, "files", "open files", format!("at most {most} at a time"))
-                .mend(format!("ulimit -n {FEW_FILES}"))
+                .fix(format!("ulimit -n {FEW_FILES}"))
         }
         Ok((most, _)) => Finding::ok(GROUP, "files", "open files", format!("at most {most} at a time")),
         Err(error) => Finding::skipped(GROUP, "files", "open files", error.to_string()),
@@ -95,10 +95,10 @@ fn random_numbers() -> Finding {
             "random numbers",
             "two that should differ are the same",
         )
-        .mend("dmesg | grep -i random"),
+        .fix("dmesg | grep -i random"),
         Err(error) => {
             Finding::problem((GROUP, "random"), ErrorKind::Integrity, "random numbers", error.to_string())
-                .mend("dmesg | grep -i random")
+                .fix("dmesg | grep -i random")
         }
     }
 }
@@ -110,7 +110,7 @@ fn clock() -> Finding {
         return Finding::ok(GROUP, "clock", "clock", found);
     }
     Finding::problem((GROUP, "clock"), ErrorKind::Unavailable, "clock", format!("cannot be right: {found}"))
-        .mend("timedatectl set-ntp true")
+        .fix("timedatectl set-ntp true")
 }
 
 /// Whether the shell completes what is typed. A note: never worse than ok.
@@ -133,7 +133,7 @@ fn completion() -> Finding {
         return Finding::ok(GROUP, "completion", name, "completes commands and names");
     }
     Finding::ok(GROUP, "completion", name, "does not complete nexus yet")
-        .mend(PlatformAction::TeachShell(teach))
+        .fix(PlatformAction::TeachShell(teach))
 }
 
 /// Whether a small file speaks of nexus.

@@ -3,16 +3,16 @@
 //! SELECT in a read-only session, every file is read, every port is let go again at once.
 //!
 //! Knows what a healthy installation is like. Does not know where an installation is: that comes
-//! in as a [`Patient`], with every part that could not be found out left open and the reason for it.
+//! in as a [`DoctorInput`], with every part that could not be found out left open and the reason for it.
 //!
 //! Start reading at `service.rs` (what is looked at, and in which order), then `model.rs`.
 
 mod control;
+mod input;
 mod keys;
 mod machine;
 mod model;
 mod objects;
-mod patient;
 mod programs;
 mod releases;
 mod server;
@@ -23,6 +23,6 @@ mod stoppers;
 mod store;
 mod work;
 
-pub use model::{CHECKS, Check, Finding, Group, Only, Outcome, worst};
-pub use patient::{Part, Patient, TriedSecret};
+pub use input::{DoctorInput, Part, TriedSecret};
+pub use model::{CHECKS, Check, CheckOutcome, Finding, Group, Only, worst};
 pub use service::examine;

@@ -158,7 +158,7 @@ pub const CHECKS: &[Check] = &[
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// As it should be.
     Ok,
     /// It works, and should not stay so.
@@ -169,7 +169,7 @@ pub enum Outcome {
     Skipped,
 }
 
-impl Outcome {
+impl CheckOutcome {
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -189,26 +189,32 @@ pub struct Finding {
     pub group: Group,
     /// What was looked at: a file, a server, a program.
     pub subject: String,
-    pub result: Outcome,
+    pub result: CheckOutcome,
     /// What was found; never a secret.
     pub found: String,
     /// What mends it: an action, or a line for a shell; words say what else there is to know.
     #[serde(rename = "fix")]
-    pub mend: Option<Hint>,
+    pub fix: Option<Hint>,
     /// What sort of failure a problem is.
     #[serde(skip)]
     pub kind: Option<ErrorKind>,
 }
 
 impl Finding {
-    fn new(group: Group, name: &str, subject: impl Into<String>, result: Outcome, found: String) -> Self {
+    fn new(
+        group: Group,
+        name: &str,
+        subject: impl Into<String>,
+        result: CheckOutcome,
+        found: String,
+    ) -> Self {
         let check = format!("{}.{name}", group.as_str());
-        Self { check, group, subject: subject.into(), result, found, mend: None, kind: None }
+        Self { check, group, subject: subject.into(), result, found, fix: None, kind: None }
     }
 
     /// As it should be.
     pub(super) fn ok(group: Group, name: &str, subject: impl Into<String>, found: impl Into<String>) -> Self {
-        Self::new(group, name, subject, Outcome::Ok, found.into())
+        Self::new(group, name, subject, CheckOutcome::Ok, found.into())
     }
 
     /// It works, and should not stay so.
@@ -218,7 +224,7 @@ impl Finding {
         subject: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
-        Self::new(group, name, subject, Outcome::Warning, found.into())
+        Self::new(group, name, subject, CheckOutcome::Warning, found.into())
     }
 
     /// Not looked at, and why.
@@ -228,7 +234,7 @@ impl Finding {
         subject: impl Into<String>,
         why: impl Into<String>,
     ) -> Self {
-        Self::new(group, name, subject, Outcome::Skipped, why.into())
+        Self::new(group, name, subject, CheckOutcome::Skipped, why.into())
     }
 
     /// It does not work, or is not safe.
@@ -238,7 +244,7 @@ impl Finding {
         subject: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
-        let finding = Self::new(group, name, subject, Outcome::Problem, found.into());
+        let finding = Self::new(group, name, subject, CheckOutcome::Problem, found.into());
         Self { kind: Some(kind), ..finding }
     }
 
@@ -246,13 +252,13 @@ impl Finding {
     pub(super) fn unseen(place: (Group, &str), subject: impl Into<String>, why: &str) -> Self {
         let found = format!("could not be checked: {why}");
         Self::problem(place, ErrorKind::Unavailable, subject, found)
-            .mend(Hint::new("again", PlatformAction::Examine))
+            .fix(Hint::new("again", PlatformAction::Examine))
     }
 
     /// What a failure says, as a problem; its first hint is the mend.
     pub(super) fn failure(place: (Group, &str), subject: impl Into<String>, failure: &dyn Failure) -> Self {
         let finding = Self::problem(place, failure.kind(), subject, failure.to_string());
-        Self { mend: failure.hints().into_iter().next(), ..finding }
+        Self { fix: failure.hints().into_iter().next(), ..finding }
     }
 
     /// As a problem of another kind.
@@ -261,8 +267,8 @@ impl Finding {
     }
 
     /// With what mends it.
-    pub(super) fn mend(self, hint: impl Into<Hint>) -> Self {
-        Self { mend: Some(hint.into()), ..self }
+    pub(super) fn fix(self, hint: impl Into<Hint>) -> Self {
+        Self { fix: Some(hint.into()), ..self }
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn examine(store: StoreSubject, patience: std::time::Duration) 
 }
 
 fn down(store: &StoreSubject, found: String) -> Finding {
-    let mend = match (store.embedded, store.name.as_str()) {
+    let fix = match (store.embedded, store.name.as_str()) {
         (true, _) => Hint::from(LocalAction::Start),
         (_, DEFAULT) => Hint::from(format!(
             "curl -sI {}  # start the store, or correct [context.NAME.store] endpoint",
@@ -63,7 +63,7 @@ fn down(store: &StoreSubject, found: String) -> Finding {
         )),
         (_, name) => PlaceAction::Check(PlaceKind::Store, Some(name.to_owned())).into(),
     };
-    Finding::problem((GROUP, "reachable"), ErrorKind::Unavailable, &store.name, found).mend(mend)
+    Finding::problem((GROUP, "reachable"), ErrorKind::Unavailable, &store.name, found).fix(fix)
 }
 
 fn refused(store: &StoreSubject, error: &ObjectError) -> Finding {
@@ -71,10 +71,10 @@ fn refused(store: &StoreSubject, error: &ObjectError) -> Finding {
     match (error, store.name.as_str()) {
         (ObjectError::Refused { .. }, DEFAULT) => {
             let correct = "correct what [context.NAME.store] admin_token refers to";
-            finding.mend(Hint::new(correct, PlatformAction::ShowSettings))
+            finding.fix(Hint::new(correct, PlatformAction::ShowSettings))
         }
         (ObjectError::Refused { .. }, name) => {
-            finding.mend(PlaceAction::SetCredentials(PlaceKind::Store, Some(name.to_owned())))
+            finding.fix(PlaceAction::SetCredentials(PlaceKind::Store, Some(name.to_owned())))
         }
         _ => finding,
     }
@@ -95,7 +95,7 @@ fn tls(name: &str, endpoint: &str) -> Finding {
     }
     let found = format!("keys and objects go to {host} without encryption");
     Finding::warning(GROUP, "tls", name, found)
-        .mend(Hint::new("give the endpoint as https://", PlatformAction::ShowSettings))
+        .fix(Hint::new("give the endpoint as https://", PlatformAction::ShowSettings))
 }
 
 fn keys(store: &StoreSubject) -> Finding {
@@ -103,7 +103,7 @@ fn keys(store: &StoreSubject) -> Finding {
         return Finding::ok(GROUP, "keys", &store.name, "every tenant has a key of its own");
     }
     let found = "every tenant has the same key: they are not isolated here";
-    Finding::warning(GROUP, "keys", &store.name, found).mend(Hint::new(
+    Finding::warning(GROUP, "keys", &store.name, found).fix(Hint::new(
         "and add one that makes a key for each tenant",
         PlaceAction::Drain(PlaceKind::Store, store.name.clone()),
     ))
@@ -111,14 +111,14 @@ fn keys(store: &StoreSubject) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::Outcome;
+    use super::super::model::CheckOutcome;
     use super::*;
 
     #[test]
     fn an_endpoint_elsewhere_without_encryption_is_worth_a_word() {
         for fine in ["http://127.0.0.1:9000", "http://[::1]:9000", "http://localhost", "https://s3.example"] {
-            assert_eq!(tls("s", fine).result, Outcome::Ok, "{fine}");
+            assert_eq!(tls("s", fine).result, CheckOutcome::Ok, "{fine}");
         }
-        assert_eq!(tls("s", "http://s3.example:9000").result, Outcome::Warning);
+        assert_eq!(tls("s", "http://s3.example:9000").result, CheckOutcome::Warning);
     }
 }

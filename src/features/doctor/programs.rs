@@ -60,7 +60,7 @@ fn judge_one(program: &Program, newest: Option<PgVersion>) -> Finding {
     let Some(place) = &program.place else {
         let use_of =
             if name == "psql" { "no session can be opened here" } else { "backups cannot be made here" };
-        return Finding::warning(GROUP, name, name, format!("not on PATH: {use_of}")).mend(install);
+        return Finding::warning(GROUP, name, name, format!("not on PATH: {use_of}")).fix(install);
     };
     let subject = place.display().to_string();
     let Some(version) = program.version else {
@@ -70,28 +70,28 @@ fn judge_one(program: &Program, newest: Option<PgVersion>) -> Finding {
             subject,
             "does not report its version",
         )
-        .mend(install);
+        .fix(install);
     };
     if let Some(server) = newest.filter(|server| name != "psql" && version.major < server.major) {
         let found = format!("{version} cannot read a server of version {server}");
-        return Finding::problem((GROUP, name), ErrorKind::Unavailable, subject, found).mend(install);
+        return Finding::problem((GROUP, name), ErrorKind::Unavailable, subject, found).fix(install);
     }
     match releases::holes(version, Side::Client) {
         None => Finding::ok(GROUP, name, subject, version.to_string()),
-        Some((names, mended)) => {
+        Some((names, fixed)) => {
             let found = format!("{version} has known vulnerabilities: {}", names.join(", "));
             let upgrade = format!(
-                "apt-get install --only-upgrade postgresql-client-{}  # to {mended} or newer",
+                "apt-get install --only-upgrade postgresql-client-{}  # to {fixed} or newer",
                 version.major
             );
-            Finding::warning(GROUP, name, subject, found).mend(upgrade)
+            Finding::warning(GROUP, name, subject, found).fix(upgrade)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::Outcome;
+    use super::super::model::CheckOutcome;
     use super::*;
 
     fn judged(name: &'static str, version: &str, server: &str) -> Finding {
@@ -103,16 +103,16 @@ mod tests {
     #[test]
     fn a_dump_needs_a_program_that_is_as_new_as_the_server() {
         let old = judged("pg_dump", "16.16", "17.12");
-        assert_eq!(old.result, Outcome::Problem);
-        assert_eq!(old.mend.unwrap().text, "apt-get install postgresql-client-17  # or brew install libpq");
-        assert_eq!(judged("psql", "16.16", "17.12").result, Outcome::Ok);
-        assert_eq!(judged("pg_dump", "18.7", "17.12").result, Outcome::Ok);
+        assert_eq!(old.result, CheckOutcome::Problem);
+        assert_eq!(old.fix.unwrap().text, "apt-get install postgresql-client-17  # or brew install libpq");
+        assert_eq!(judged("psql", "16.16", "17.12").result, CheckOutcome::Ok);
+        assert_eq!(judged("pg_dump", "18.7", "17.12").result, CheckOutcome::Ok);
     }
 
     #[test]
     fn a_program_with_a_known_hole_is_named_with_the_release_that_mends_it() {
         let finding = judged("pg_restore", "15.18", "15.18");
-        assert_eq!(finding.result, Outcome::Warning);
-        assert!(finding.found.contains("CVE-2026-116314") && finding.mend.unwrap().text.contains("15.20"));
+        assert_eq!(finding.result, CheckOutcome::Warning);
+        assert!(finding.found.contains("CVE-2026-116314") && finding.fix.unwrap().text.contains("15.20"));
     }
 }

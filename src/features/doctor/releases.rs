@@ -19,7 +19,7 @@ struct Hole {
     names: &'static [&'static str],
     /// The first release of each major version without it; other major versions never had it, or
     /// are not cared for any more.
-    mended: &'static [(u32, u32)],
+    fixed: &'static [(u32, u32)],
 }
 
 /// The newest first.
@@ -27,37 +27,37 @@ const HOLES: &[Hole] = &[
     Hole {
         side: Side::Client,
         names: &["CVE-2026-116314"],
-        mended: &[(14, 25), (15, 20), (16, 16), (17, 12), (18, 7)],
+        fixed: &[(14, 25), (15, 20), (16, 16), (17, 12), (18, 7)],
     },
     Hole {
         side: Side::Both,
         names: &["CVE-2026-15741"],
-        mended: &[(14, 24), (15, 19), (16, 15), (17, 11), (18, 6)],
+        fixed: &[(14, 24), (15, 19), (16, 15), (17, 11), (18, 6)],
     },
     Hole {
         side: Side::Client,
         names: &["CVE-2026-18408"],
-        mended: &[(14, 24), (15, 19), (16, 15), (17, 11), (18, 6)],
+        fixed: &[(14, 24), (15, 19), (16, 15), (17, 11), (18, 6)],
     },
     Hole {
         side: Side::Server,
         names: &["CVE-2026-6473", "CVE-2026-6637", "CVE-2026-6478"],
-        mended: &[(14, 23), (15, 18), (16, 14), (17, 10), (18, 4)],
+        fixed: &[(14, 23), (15, 18), (16, 14), (17, 10), (18, 4)],
     },
     Hole {
         side: Side::Client,
         names: &["CVE-2026-6477"],
-        mended: &[(14, 23), (15, 18), (16, 14), (17, 10), (18, 4)],
+        fixed: &[(14, 23), (15, 18), (16, 14), (17, 10), (18, 4)],
     },
     Hole {
         side: Side::Server,
         names: &["CVE-2026-2005", "CVE-2026-2006"],
-        mended: &[(14, 21), (15, 16), (16, 12), (17, 8), (18, 2)],
+        fixed: &[(14, 21), (15, 16), (16, 12), (17, 8), (18, 2)],
     },
     Hole {
         side: Side::Client,
         names: &["CVE-2025-8714", "CVE-2025-8715"],
-        mended: &[(13, 22), (14, 19), (15, 14), (16, 10), (17, 6)],
+        fixed: &[(13, 22), (14, 19), (15, 14), (16, 10), (17, 6)],
     },
 ];
 
@@ -67,8 +67,8 @@ pub(super) fn holes(version: PgVersion, side: Side) -> Option<(Vec<&'static str>
     let mut names = Vec::new();
     let mut needed = version;
     for hole in HOLES.iter().filter(|hole| hole.side == side || hole.side == Side::Both) {
-        let mended = hole.mended.iter().find(|(major, _)| *major == version.major);
-        if let Some((_, minor)) = mended.filter(|(_, minor)| version.minor < *minor) {
+        let fixed = hole.fixed.iter().find(|(major, _)| *major == version.major);
+        if let Some((_, minor)) = fixed.filter(|(_, minor)| version.minor < *minor) {
             names.extend(hole.names);
             needed.minor = needed.minor.max(*minor);
         }

@@ -78,15 +78,15 @@ impl Subject {
         let ServerAddress { host, port, .. } = &self.address;
         match error {
             DbError::LoginRefused { .. } if self.embedded => {
-                finding.mend(LocalAction::Logs(Some("postgres".to_owned())))
+                finding.fix(LocalAction::Logs(Some("postgres".to_owned())))
             }
-            DbError::LoginRefused { user, .. } => finding.mend(Hint::new(
+            DbError::LoginRefused { user, .. } => finding.fix(Hint::new(
                 format!("correct the password of {user}, or its file"),
                 PlatformAction::ShowSettings,
             )),
-            _ if self.embedded => finding.mend(LocalAction::Start),
+            _ if self.embedded => finding.fix(LocalAction::Start),
             _ => finding
-                .mend(format!("pg_isready -h {host} -p {port}  # start the server, or correct its address")),
+                .fix(format!("pg_isready -h {host} -p {port}  # start the server, or correct its address")),
         }
     }
 
@@ -98,7 +98,7 @@ impl Subject {
             ErrorKind::Unavailable,
             format!("no answer from {host}:{port} within {seconds} s"),
         )
-        .mend(format!("pg_isready -h {host} -p {port}  # start the server, or correct its address"))
+        .fix(format!("pg_isready -h {host} -p {port}  # start the server, or correct its address"))
     }
 }
 
@@ -143,7 +143,7 @@ fn version(subject: &Subject, facts: &ServerFacts) -> Finding {
         let found = format!("PostgreSQL {version} is too old: {OLDEST} or newer is needed");
         return subject
             .problem("version", ErrorKind::Unavailable, found)
-            .mend(format!("pg_upgrade  # to PostgreSQL {OLDEST} or newer"));
+            .fix(format!("pg_upgrade  # to PostgreSQL {OLDEST} or newer"));
     }
     match releases::holes(version, Side::Server) {
         None => subject.ok("version", format!("PostgreSQL {version}")),
@@ -152,7 +152,7 @@ fn version(subject: &Subject, facts: &ServerFacts) -> Finding {
                 "version",
                 format!("PostgreSQL {version} has known vulnerabilities: {}", names.join(", ")),
             )
-            .mend(format!(
+            .fix(format!(
                 "apt-get install --only-upgrade postgresql-{}  # on the server, to {needed} or newer",
                 version.major
             )),
@@ -164,7 +164,7 @@ fn rights(subject: &Subject, facts: &ServerFacts) -> Finding {
     if facts.superuser {
         return subject.ok("rights", format!("{user} may create databases and roles"));
     }
-    subject.problem("rights", ErrorKind::Unavailable, format!("login {user:?} is not a superuser")).mend(
+    subject.problem("rights", ErrorKind::Unavailable, format!("login {user:?} is not a superuser")).fix(
         format!(
             "psql -h {} -p {} -U postgres -c 'alter role \"{user}\" superuser'",
             subject.address.host, subject.address.port
@@ -190,12 +190,12 @@ fn tls(subject: &Subject, facts: &ServerFacts) -> Finding {
             Some("verify-full") => subject.ok("tls", "encrypted, and the server proved its name"),
             _ => subject
                 .warning("tls", "encrypted, but the server is not asked who it is")
-                .mend(verify_full(subject)),
+                .fix(verify_full(subject)),
         },
         Host::Tcp(host) if is_here(host) => subject.ok("tls", "not encrypted, on this machine"),
         Host::Tcp(host) => subject
             .warning("tls", format!("passwords and data go to {host} without encryption"))
-            .mend(verify_full(subject)),
+            .fix(verify_full(subject)),
     }
 }
 
@@ -203,13 +203,13 @@ fn connections(subject: &Subject, facts: &ServerFacts) -> Finding {
     let room = (facts.max_connections - facts.reserved).max(1);
     let most = subject.budget.map_or(room, |budget| budget.min(room)).max(1);
     let found = format!("{} of {most} connections in use", facts.sessions);
-    let mend =
+    let fix =
         subject.psql("select usename, datname, count(*) from pg_stat_activity group by 1, 2 order by 3 desc");
     match facts.sessions * 100 / most {
         share if share >= FULL && facts.sessions * 100 / room >= FULL => {
-            subject.problem("connections", ErrorKind::Unavailable, found).mend(mend)
+            subject.problem("connections", ErrorKind::Unavailable, found).fix(fix)
         }
-        share if share >= FULL_SOON => subject.warning("connections", found).mend(mend),
+        share if share >= FULL_SOON => subject.warning("connections", found).fix(fix),
         _ => subject.ok("connections", found),
     }
 }
@@ -226,7 +226,7 @@ fn durability(subject: &Subject, facts: &ServerFacts) -> Finding {
         return subject.ok("durability", "commits are on disk");
     };
     let found = format!("{} off: a power cut can lose or corrupt committed data", off.join(" and "));
-    subject.problem("durability", ErrorKind::Integrity, found).mend(subject.set(facts, first, "on"))
+    subject.problem("durability", ErrorKind::Integrity, found).fix(subject.set(facts, first, "on"))
 }
 
 fn checksums(subject: &Subject, facts: &ServerFacts) -> Finding {
@@ -235,7 +235,7 @@ fn checksums(subject: &Subject, facts: &ServerFacts) -> Finding {
     }
     subject
         .warning("checksums", "pages have no checksums: corruption on the disk is not noticed")
-        .mend("pg_checksums --enable  # on the server, while it is stopped")
+        .fix("pg_checksums --enable  # on the server, while it is stopped")
 }
 
 /// Statements may hold passwords and verifiers: a log that repeats them spreads them.
@@ -261,7 +261,7 @@ fn logging(subject: &Subject, facts: &ServerFacts) -> Finding {
     let list: Vec<String> = spreads.iter().map(|(name, is, _)| format!("{name} = {is}")).collect();
     subject
         .warning("logging", format!("the server's log can hold passwords: {}", list.join(", ")))
-        .mend(subject.set(facts, name, right))
+        .fix(subject.set(facts, name, right))
 }
 
 /// How passwords are kept that are set from now on.
@@ -270,7 +270,7 @@ pub(super) fn passwords(subject: &Subject, facts: &ServerFacts) -> Finding {
         return subject.ok("passwords", "scram-sha-256");
     }
     let found = format!("password_encryption is {}, which can be cracked offline", facts.password_encryption);
-    subject.warning("passwords", found).mend(subject.set(facts, "password_encryption", "scram-sha-256"))
+    subject.warning("passwords", found).fix(subject.set(facts, "password_encryption", "scram-sha-256"))
 }
 
 /// Databases that belong to nobody must let nobody in (manual, chapter 5.7).
@@ -286,7 +286,7 @@ pub(super) fn closed(subject: &Subject, facts: &ServerFacts) -> Finding {
             ErrorKind::Integrity,
             format!("every tenant can connect to {}", facts.open.join(" and ")),
         )
-        .mend(subject.psql(&revoke.join("; ")))
+        .fix(subject.psql(&revoke.join("; ")))
 }
 
 /// What the difference of two clocks means; `theirs` was read between two readings of ours.
@@ -300,12 +300,12 @@ pub(super) fn skew(
     let seconds = ahead.max(behind).max(0.0);
     let way = if ahead > behind { "ahead of" } else { "behind" };
     let found = format!("its clock is {seconds:.1} s {way} this machine's");
-    let mend = "timedatectl set-ntp true  # on both machines";
+    let fix = "timedatectl set-ntp true  # on both machines";
     if seconds > FAR_SKEW {
-        return Finding::problem((group, "clock"), ErrorKind::Unavailable, name, found).mend(mend);
+        return Finding::problem((group, "clock"), ErrorKind::Unavailable, name, found).fix(fix);
     }
     if seconds > SKEW {
-        return Finding::warning(group, "clock", name, found).mend(mend);
+        return Finding::warning(group, "clock", name, found).fix(fix);
     }
     Finding::ok(group, "clock", name, format!("within {SKEW} s of this machine's"))
 }
@@ -319,7 +319,7 @@ pub(super) fn failed(subject: &Subject, check: &str, failure: &dyn Failure) -> F
 mod tests {
     use time::Duration;
 
-    use super::super::model::Outcome;
+    use super::super::model::CheckOutcome;
     use super::*;
 
     #[test]
@@ -328,9 +328,9 @@ mod tests {
         let of = |seconds: i64| {
             skew((Group::Store, "s"), (now, now + Duration::seconds(seconds), now), 1.0).result
         };
-        assert_eq!([of(0), of(2), of(-3)], [Outcome::Ok; 3]);
-        assert_eq!([of(3), of(-5), of(60)], [Outcome::Warning; 3]);
-        assert_eq!([of(61), of(-90)], [Outcome::Problem; 2]);
+        assert_eq!([of(0), of(2), of(-3)], [CheckOutcome::Ok; 3]);
+        assert_eq!([of(3), of(-5), of(60)], [CheckOutcome::Warning; 3]);
+        assert_eq!([of(61), of(-90)], [CheckOutcome::Problem; 2]);
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::control::{self, Seen, skip};
+use super::input::DoctorInput;
 use super::model::{CHECKS, Finding, Group, Only};
 use super::objects::{self, StoreSubject};
-use super::patient::Patient;
 use super::server::{self, Subject};
 use super::store::{ServerFacts, TemplateRow};
 use super::{keys, machine, programs, settings, stack, stoppers};
@@ -23,38 +23,38 @@ use crate::kernel::{Caller, ErrorKind};
 
 /// How long one server, store or program is waited for. What comes one after another (secrets, the
 /// control database, registered servers) stays within ten seconds together.
-const PATIENCE: Duration = Duration::from_secs(3);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Looks at everything that is wanted. Never stops at a problem. Where the platform's realm cannot be
 /// asked, only who holds its credentials may look.
 ///
 /// # Errors
 /// Without `doctor:read`.
-pub async fn examine(patient: Patient, caller: &Caller, only: &Only) -> Result<Vec<Finding>, AccessError> {
-    match (caller, &patient.control) {
+pub async fn examine(input: DoctorInput, caller: &Caller, only: &Only) -> Result<Vec<Finding>, AccessError> {
+    match (caller, &input.control) {
         (Caller::User { .. }, Ok(server)) => {
             let mut control = server.connect("nexus:doctor").await?;
             access::authorize(&mut control, caller, &rights::DOCTOR_READ, About::Platform).await?;
         }
         _ => drop(access::authorize_machine(caller, &rights::DOCTOR_READ)?),
     }
-    let patient = Arc::new(patient);
-    let (key, key_finding) = key(&patient).await;
+    let input = Arc::new(input);
+    let (key, key_finding) = key(&input).await;
     let (control, default_cluster, default_store, local, tools, here) = tokio::join!(
-        control_if_wanted(&patient, key.clone(), only),
-        default_cluster(&patient, only),
-        default_store(&patient, only),
-        local(&patient, only),
+        control_if_wanted(&input, key.clone(), only),
+        default_cluster(&input, only),
+        default_store(&input, only),
+        local(&input, only),
         tools(only),
-        here(&patient, only),
+        here(&input, only),
     );
     let (clusters, stores) = tokio::join!(
         join_all(control.clusters.iter().map(cluster)),
-        join_all(control.stores.iter().cloned().map(|store| objects::examine(store, PATIENCE))),
+        join_all(control.stores.iter().cloned().map(|store| objects::examine(store, CHECK_TIMEOUT))),
     );
 
-    let mut findings = settings::examine(&patient);
-    let not_made = control.new.then(|| keys::not_made(&patient)).flatten();
+    let mut findings = settings::examine(&input);
+    let not_made = control.new.then(|| keys::not_made(&input)).flatten();
     findings.push(not_made.unwrap_or(key_finding));
     findings.push(keys::same(key.as_ref().map(|key| key.id()), control.recorded.as_ref()));
     let mut newest = control.version;
@@ -67,12 +67,12 @@ pub async fn examine(patient: Patient, caller: &Caller, only: &Only) -> Result<V
         worlds.push((format!("cluster {name}"), seen.world));
         let Some(facts) = seen.facts else { continue };
         newest = newest.max(Some(server::version_of(&facts)));
-        findings.push(template(&name, &patient, &control, &facts));
+        findings.push(template(&name, &input, &control, &facts));
     }
     findings.extend(default_store.into_iter().flatten().chain(stores.into_iter().flatten()));
     findings.extend(programs::judge(&tools, newest));
     if only.group(Group::Control) {
-        findings.push(control::age(&patient, &control, &worlds, PATIENCE).await);
+        findings.push(control::age(&input, &control, &worlds, CHECK_TIMEOUT).await);
     }
     findings.extend(control.findings);
     findings.extend(local);
@@ -97,10 +97,10 @@ fn sorted(mut findings: Vec<Finding>, only: &Only) -> Vec<Finding> {
     findings
 }
 
-async fn key(patient: &Arc<Patient>) -> (Option<Arc<dyn MasterKey>>, Finding) {
-    let own = Arc::clone(patient);
+async fn key(input: &Arc<DoctorInput>) -> (Option<Arc<dyn MasterKey>>, Finding) {
+    let own = Arc::clone(input);
     let looking = tokio::task::spawn_blocking(move || keys::examine(&own));
-    match tokio::time::timeout(PATIENCE, looking).await {
+    match tokio::time::timeout(CHECK_TIMEOUT, looking).await {
         Ok(Ok(answer)) => answer,
         _ => (None, slow(Group::Key, "file", "master key")),
     }
@@ -108,12 +108,12 @@ async fn key(patient: &Arc<Patient>) -> (Option<Arc<dyn MasterKey>>, Finding) {
 
 /// What did not come to an end.
 fn slow(group: Group, name: &str, subject: &str) -> Finding {
-    let found = format!("no answer in {} s", PATIENCE.as_secs());
+    let found = format!("no answer in {} s", CHECK_TIMEOUT.as_secs());
     Finding::problem((group, name), ErrorKind::Unavailable, subject, found)
-        .mend("dmesg | tail  # a disk or a file system that hangs")
+        .fix("dmesg | tail  # a disk or a file system that hangs")
 }
 
-async fn control_if_wanted(patient: &Patient, key: Option<Arc<dyn MasterKey>>, only: &Only) -> Seen {
+async fn control_if_wanted(input: &DoctorInput, key: Option<Arc<dyn MasterKey>>, only: &Only) -> Seen {
     let wanted = [
         Group::Control,
         Group::Key,
@@ -124,7 +124,7 @@ async fn control_if_wanted(patient: &Patient, key: Option<Arc<dyn MasterKey>>, o
         Group::Programs,
     ];
     if wanted.iter().any(|group| only.group(*group)) {
-        return control::examine(patient, key, PATIENCE).await;
+        return control::examine(input, key, CHECK_TIMEOUT).await;
     }
     Seen::default()
 }
@@ -136,13 +136,13 @@ struct SeenCluster {
     world: Vec<(uuid::Uuid, i64)>,
 }
 
-async fn default_cluster(patient: &Patient, only: &Only) -> Option<(String, SeenCluster)> {
+async fn default_cluster(input: &DoctorInput, only: &Only) -> Option<(String, SeenCluster)> {
     // What it has seen tells the age of the control database.
     if ![Group::Cluster, Group::Programs, Group::Control].iter().any(|group| only.group(*group)) {
         return None;
     }
-    let embedded = patient.stack.is_some();
-    let seen = match &patient.cluster {
+    let embedded = input.stack.is_some();
+    let seen = match &input.cluster {
         Ok(it) => {
             let (group, address) = (Group::Cluster, it.admin.clone());
             cluster(&Subject { group, name: DEFAULT.to_owned(), address, embedded, budget: None }).await
@@ -157,7 +157,7 @@ async fn default_cluster(patient: &Patient, only: &Only) -> Option<(String, Seen
 }
 
 async fn cluster(subject: &Subject) -> SeenCluster {
-    match control::ask(subject, None, PATIENCE).await {
+    match control::ask(subject, None, CHECK_TIMEOUT).await {
         Err(finding) => {
             let mut findings = vec![finding];
             findings.extend(skip(
@@ -195,7 +195,7 @@ fn disk(subject: &Subject, facts: &ServerFacts) -> Finding {
 }
 
 /// Whether new tenants can be cloned at once.
-fn template(name: &str, patient: &Patient, control: &Seen, facts: &ServerFacts) -> Finding {
+fn template(name: &str, input: &DoctorInput, control: &Seen, facts: &ServerFacts) -> Finding {
     const CHECK: &str = "template";
     if !control.read {
         return Finding::skipped(Group::Cluster, CHECK, name, "the control database was not read");
@@ -204,7 +204,7 @@ fn template(name: &str, patient: &Patient, control: &Seen, facts: &ServerFacts) 
     let Some(row) = control.templates.iter().find(ready) else {
         let found = "none at the newest version: the next create builds it first";
         let finding = Finding::warning(Group::Cluster, CHECK, name, found);
-        return if name == DEFAULT { finding.mend(PlatformAction::SetUp) } else { finding };
+        return if name == DEFAULT { finding.fix(PlatformAction::SetUp) } else { finding };
     };
     if facts.templates.contains(&row.database_name) {
         return Finding::ok(Group::Cluster, CHECK, name, format!("{} is current", row.database_name));
@@ -213,24 +213,24 @@ fn template(name: &str, patient: &Patient, control: &Seen, facts: &ServerFacts) 
     // The next create builds another.
     let sql = format!("delete from control.templates where database_name = '{}'", row.database_name);
     let finding = Finding::problem((Group::Cluster, CHECK), ErrorKind::Integrity, name, found);
-    match &patient.control {
+    match &input.control {
         Ok(it) => {
-            let embedded = patient.stack.is_some();
-            finding.mend(server::statements(it, embedded, &it.database, &[&sql]))
+            let embedded = input.stack.is_some();
+            finding.fix(server::statements(it, embedded, &it.database, &[&sql]))
         }
         Err(_) => finding,
     }
 }
 
-async fn default_store(patient: &Patient, only: &Only) -> Option<Vec<Finding>> {
+async fn default_store(input: &DoctorInput, only: &Only) -> Option<Vec<Finding>> {
     if !only.group(Group::Store) {
         return None;
     }
-    let embedded = patient.stack.is_some();
-    Some(match &patient.store {
+    let embedded = input.stack.is_some();
+    Some(match &input.store {
         Ok(driver) => {
             let (name, driver) = (DEFAULT.to_owned(), Arc::clone(driver));
-            objects::examine(StoreSubject { name, driver, shared_key: false, embedded }, PATIENCE).await
+            objects::examine(StoreSubject { name, driver, shared_key: false, embedded }, CHECK_TIMEOUT).await
         }
         Err(why) => {
             skip(Group::Store, &[], DEFAULT, why, embedded.then(|| LocalAction::Start.into()).as_ref())
@@ -238,11 +238,11 @@ async fn default_store(patient: &Patient, only: &Only) -> Option<Vec<Finding>> {
     })
 }
 
-async fn local(patient: &Patient, only: &Only) -> Vec<Finding> {
+async fn local(input: &DoctorInput, only: &Only) -> Vec<Finding> {
     if !only.group(Group::Local) {
         return Vec::new();
     }
-    let looking = tokio::time::timeout(PATIENCE, stack::examine(patient)).await;
+    let looking = tokio::time::timeout(CHECK_TIMEOUT, stack::examine(input)).await;
     looking.unwrap_or_else(|_| vec![slow(Group::Local, "state", "the embedded stack")])
 }
 
@@ -250,16 +250,16 @@ async fn tools(only: &Only) -> Vec<programs::Program> {
     if !only.group(Group::Programs) {
         return Vec::new();
     }
-    tokio::time::timeout(PATIENCE, programs::look()).await.unwrap_or_default()
+    tokio::time::timeout(CHECK_TIMEOUT, programs::look()).await.unwrap_or_default()
 }
 
-async fn here(patient: &Patient, only: &Only) -> Vec<Finding> {
+async fn here(input: &DoctorInput, only: &Only) -> Vec<Finding> {
     if !only.group(Group::Machine) {
         return Vec::new();
     }
-    let home = patient.sources.home.as_ref().map(|home| home.path().to_owned());
+    let home = input.sources.home.as_ref().map(|home| home.path().to_owned());
     let looking = tokio::task::spawn_blocking(move || machine::examine(home.as_deref()));
-    match tokio::time::timeout(PATIENCE, looking).await {
+    match tokio::time::timeout(CHECK_TIMEOUT, looking).await {
         Ok(Ok(findings)) => findings,
         _ => vec![slow(Group::Machine, "disk", "disks")],
     }

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::model::{Finding, Group, Outcome};
-use super::patient::Patient;
+use super::input::DoctorInput;
+use super::model::{CheckOutcome, Finding, Group};
 use crate::kernel::Hint;
 use crate::kernel::hint::PlatformAction;
 use crate::kernel::{ErrorKind, Failure, shell};
@@ -14,21 +14,20 @@ use crate::settings::{Origin, SettingsError, Target, environment};
 const GROUP: Group = Group::Settings;
 
 /// Looks at what is set.
-pub(super) fn examine(patient: &Patient) -> Vec<Finding> {
-    let mut findings = file(patient);
-    findings.push(permissions(patient.file.as_deref()));
-    findings.push(context(patient));
-    findings.extend(secrets(patient));
-    findings.extend(variables(patient));
+pub(super) fn examine(input: &DoctorInput) -> Vec<Finding> {
+    let mut findings = file(input);
+    findings.push(permissions(input.file.as_deref()));
+    findings.push(context(input));
+    findings.extend(secrets(input));
+    findings.extend(variables(input));
     findings
 }
 
 /// Where the file is, and one finding for each thing that is wrong in it.
-fn file(patient: &Patient) -> Vec<Finding> {
-    let subject =
-        patient.file.as_ref().map_or_else(|| "nexus.toml".to_owned(), |it| it.display().to_string());
+fn file(input: &DoctorInput) -> Vec<Finding> {
+    let subject = input.file.as_ref().map_or_else(|| "nexus.toml".to_owned(), |it| it.display().to_string());
     let pasted = shell::word(&subject);
-    let faults: Vec<Finding> = patient
+    let faults: Vec<Finding> = input
         .faults
         .iter()
         .filter(|fault| !of_environment(fault))
@@ -39,26 +38,26 @@ fn file(patient: &Patient) -> Vec<Finding> {
                 Some(line) => format!("${{EDITOR:-vi}} +{line} {pasted}"),
                 None => format!("${{EDITOR:-vi}} {pasted}"),
             };
-            match (fault, finding.mend.clone()) {
+            match (fault, finding.fix.clone()) {
                 // The hint of a file that is not trusted is a command already.
-                (SettingsError::Untrusted { .. }, Some(hint)) => finding.mend(hint),
+                (SettingsError::Untrusted { .. }, Some(hint)) => finding.fix(hint),
                 (SettingsError::NoFile { .. }, Some(hint)) => {
-                    finding.mend(format!("ls {pasted}  # {}", hint.text))
+                    finding.fix(format!("ls {pasted}  # {}", hint.text))
                 }
-                (_, Some(hint)) => finding.mend(format!("{edit}  # {}", hint.text)),
-                (_, None) => finding.mend(edit),
+                (_, Some(hint)) => finding.fix(format!("{edit}  # {}", hint.text)),
+                (_, None) => finding.fix(edit),
             }
         })
         .collect();
     if !faults.is_empty() {
         return faults;
     }
-    let found = match &patient.file {
+    let found = match &input.file {
         Some(_) => "found, and every key in it is known",
         None => "none, and none is needed: the context is local",
     };
-    let named = patient.loaded.as_ref().is_none_or(|loaded| loaded.context.is_local());
-    let found = if patient.file.is_none() && !named { "there is none" } else { found };
+    let named = input.loaded.as_ref().is_none_or(|loaded| loaded.context.is_local());
+    let found = if input.file.is_none() && !named { "there is none" } else { found };
     vec![Finding::ok(GROUP, "file", subject, found)]
 }
 
@@ -93,7 +92,7 @@ fn permissions(file: Option<&Path>) -> Finding {
     if facts.uid() != me && facts.uid() != 0 {
         let found = format!("belongs to user {}, who can name commands that run as you", facts.uid());
         return Finding::warning(GROUP, "permissions", &subject, found)
-            .mend(format!("chown $(id -u) {}", shell::word(&subject)));
+            .fix(format!("chown $(id -u) {}", shell::word(&subject)));
     }
     if facts.mode() & 0o022 != 0 {
         let found = format!(
@@ -101,16 +100,16 @@ fn permissions(file: Option<&Path>) -> Finding {
             facts.mode() & 0o777
         );
         return Finding::problem((GROUP, "permissions"), ErrorKind::Invalid, &subject, found)
-            .mend(format!("chmod go-w {}", shell::word(&subject)));
+            .fix(format!("chmod go-w {}", shell::word(&subject)));
     }
     Finding::ok(GROUP, "permissions", subject, "only its owner can change it")
 }
 
-fn context(patient: &Patient) -> Finding {
-    let subject = patient.loaded.as_ref().map_or("context", |loaded| loaded.context.as_str()).to_owned();
-    match &patient.settings {
+fn context(input: &DoctorInput) -> Finding {
+    let subject = input.loaded.as_ref().map_or("context", |loaded| loaded.context.as_str()).to_owned();
+    match &input.settings {
         Ok(settings) => {
-            let origin = patient.loaded.as_ref().map(|it| it.context_origin.to_string()).unwrap_or_default();
+            let origin = input.loaded.as_ref().map(|it| it.context_origin.to_string()).unwrap_or_default();
             let what = match &settings.target {
                 Target::Local(_) => "the embedded stack",
                 Target::Servers(_) => "servers of its own",
@@ -119,16 +118,16 @@ fn context(patient: &Patient) -> Finding {
         }
         Err(Some(fault)) => {
             let finding = Finding::failure((GROUP, "context"), subject, fault);
-            let words = finding.mend.clone().map(|hint| hint.text).unwrap_or_default();
+            let words = finding.fix.clone().map(|hint| hint.text).unwrap_or_default();
             Finding { kind: Some(ErrorKind::Invalid), ..finding }
-                .mend(Hint::new(words, PlatformAction::ListContexts))
+                .fix(Hint::new(words, PlatformAction::ListContexts))
         }
         Err(None) => Finding::skipped(GROUP, "context", subject, "the settings are not valid"),
     }
 }
 
-fn secrets(patient: &Patient) -> Vec<Finding> {
-    let tried = patient.secrets.iter().map(|secret| {
+fn secrets(input: &DoctorInput) -> Vec<Finding> {
+    let tried = input.secrets.iter().map(|secret| {
         let place = format!("{} = {}", secret.key, secret.reference);
         match &secret.result {
             Ok(_) => Finding::ok(GROUP, "secrets", &secret.key, format!("{} can be read", secret.reference)),
@@ -139,15 +138,15 @@ fn secrets(patient: &Patient) -> Vec<Finding> {
                 } else {
                     ErrorKind::Invalid
                 };
-                let mend =
-                    finding.mend.clone().unwrap_or_else(|| Hint::new(place, PlatformAction::ShowSettings));
-                Finding { kind: Some(kind), ..finding }.mend(mend)
+                let fix =
+                    finding.fix.clone().unwrap_or_else(|| Hint::new(place, PlatformAction::ShowSettings));
+                Finding { kind: Some(kind), ..finding }.fix(fix)
             }
         }
     });
     let tried: Vec<Finding> = tried.collect();
     if tried.is_empty() {
-        let why = if patient.settings.is_ok() {
+        let why = if input.settings.is_ok() {
             "no setting refers to a secret"
         } else {
             "the settings are not valid"
@@ -158,8 +157,8 @@ fn secrets(patient: &Patient) -> Vec<Finding> {
 }
 
 /// Variables that begin as ours do: those that are wrong, and those that mean nothing.
-fn variables(patient: &Patient) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = patient
+fn variables(input: &DoctorInput) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = input
         .faults
         .iter()
         .filter(|fault| of_environment(fault))
@@ -171,19 +170,19 @@ fn variables(patient: &Patient) -> Vec<Finding> {
             };
             let finding = Finding::failure((GROUP, "variables"), name, fault);
             let hint = fault.hints().into_iter().next().map(|hint| hint.text).unwrap_or_default();
-            Finding { kind: Some(ErrorKind::Invalid), ..finding }.mend(format!("unset {name}  # {hint}"))
+            Finding { kind: Some(ErrorKind::Invalid), ..finding }.fix(format!("unset {name}  # {hint}"))
         })
         .collect();
     let reported: Vec<String> = findings.iter().map(|finding| finding.subject.clone()).collect();
-    for name in patient.sources.variables.keys().filter(|name| !reported.contains(name)) {
+    for name in input.sources.variables.keys().filter(|name| !reported.contains(name)) {
         if let Some(nearest) = environment::meaningless(name) {
             let hint = nearest.map(|near| format!("  # did you mean {near}?")).unwrap_or_default();
             let finding = Finding::warning(GROUP, "variables", name, "it is set, but nexus does not know it");
-            findings.push(finding.mend(format!("unset {name}{hint}")));
+            findings.push(finding.fix(format!("unset {name}{hint}")));
         }
     }
-    if findings.iter().all(|finding| finding.result == Outcome::Ok) {
-        let count = patient.sources.variables.len();
+    if findings.iter().all(|finding| finding.result == CheckOutcome::Ok) {
+        let count = input.sources.variables.len();
         findings.push(Finding::ok(GROUP, "variables", "NEXUS_*", format!("{count} set, all of them known")));
     }
     findings

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::input::DoctorInput;
 use super::model::{Finding, Group};
-use super::patient::Patient;
 use crate::features::local::{LocalError, LocalStack, PartState, StackState, StatusView};
 use crate::kernel::Hint;
 use crate::kernel::hint::LocalAction;
@@ -15,9 +15,9 @@ use crate::kernel::{ErrorKind, shell};
 const GROUP: Group = Group::Local;
 
 /// Looks at the embedded stack.
-pub(super) async fn examine(patient: &Patient) -> Vec<Finding> {
-    let Some(stack) = &patient.stack else {
-        let why = match &patient.settings {
+pub(super) async fn examine(input: &DoctorInput) -> Vec<Finding> {
+    let Some(stack) = &input.stack else {
+        let why = match &input.settings {
             Ok(settings) => format!("context {} has servers of its own", settings.context),
             Err(_) => "the settings are not valid".to_owned(),
         };
@@ -25,7 +25,7 @@ pub(super) async fn examine(patient: &Patient) -> Vec<Finding> {
         return ["state", "programs", "folders", "port"].map(skipped).to_vec();
     };
     let (status, programs) = tokio::join!(stack.status(), stack.server_programs());
-    let home = patient.sources.home.as_ref().map(|home| home.path().to_owned()).unwrap_or_default();
+    let home = input.sources.home.as_ref().map(|home| home.path().to_owned()).unwrap_or_default();
     let port = status.as_ref().ok().map(port);
     let mut findings = vec![state(stack, status), self::programs(programs)];
     findings.extend(folders(&home));
@@ -47,12 +47,10 @@ fn state(stack: &LocalStack, status: Result<StatusView, LocalError>) -> Finding 
     };
     match status.state {
         StackState::Running => Finding::ok(GROUP, "state", subject, "running"),
-        StackState::Starting => {
-            Finding::warning(GROUP, "state", subject, "starting").mend(LocalAction::Start)
-        }
+        StackState::Starting => Finding::warning(GROUP, "state", subject, "starting").fix(LocalAction::Start),
         StackState::Stopped if status.postgres.state == PartState::Orphaned => {
             let found = "PostgreSQL runs without the daemon, which was killed";
-            Finding::warning(GROUP, "state", subject, found).mend(LocalAction::Start)
+            Finding::warning(GROUP, "state", subject, found).fix(LocalAction::Start)
         }
         StackState::Stopped if stack.has_data() => {
             Finding::ok(GROUP, "state", subject, "stopped; the next command starts it")
@@ -67,7 +65,7 @@ fn state(stack: &LocalStack, status: Result<StatusView, LocalError>) -> Finding 
             ];
             let found = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
             Finding::problem((GROUP, "state"), ErrorKind::Unavailable, subject, found)
-                .mend(Hint::new("then stop it and start it again", LocalAction::Logs(None)))
+                .fix(Hint::new("then stop it and start it again", LocalAction::Logs(None)))
         }
     }
 }
@@ -117,12 +115,12 @@ fn folders(home: &Path) -> Vec<Finding> {
             let found = "is a link: somebody else may decide where it leads";
             wrong.push(
                 Finding::warning(GROUP, "folders", &subject, found)
-                    .mend(format!("ls -ld {}", shell::path(&place))),
+                    .fix(format!("ls -ld {}", shell::path(&place))),
             );
         } else if mode & bits != 0 {
             let found = format!("others have rights that they should not have (mode {mode:04o})");
             let finding = Finding::problem((GROUP, "folders"), ErrorKind::Integrity, &subject, found);
-            wrong.push(finding.mend(format!("chmod {:04o} {}", mode & !bits, shell::path(&place))));
+            wrong.push(finding.fix(format!("chmod {:04o} {}", mode & !bits, shell::path(&place))));
         }
     }
     if wrong.is_empty() {
@@ -143,7 +141,7 @@ fn port(status: &StatusView) -> Finding {
     match TcpListener::bind(address) {
         Ok(_) => Finding::ok(GROUP, "port", endpoint, "free"),
         Err(error) => Finding::problem((GROUP, "port"), ErrorKind::Unavailable, endpoint, error.to_string())
-            .mend(format!(
+            .fix(format!(
                 "ss -ltnp sport = :{}  # stop what listens there, or set [local] s3_port",
                 address.rsplit(':').next().unwrap_or_default()
             )),

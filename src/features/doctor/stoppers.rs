@@ -39,11 +39,11 @@ fn collations(subject: &Subject, seen: &Stoppers) -> Finding {
     );
     let reindex = format!("reindex database {}", identifier(first));
     let refresh = format!("alter database {} refresh collation version", identifier(first));
-    let mend = subject.psql_in(first, &[&reindex, &refresh]).saying("and so in each");
+    let fix = subject.psql_in(first, &[&reindex, &refresh]).saying("and so in each");
     if seen.collations.iter().any(|name| name.starts_with("template") || name.starts_with("nxt")) {
-        return subject.problem("collation", ErrorKind::Unavailable, found).mend(mend);
+        return subject.problem("collation", ErrorKind::Unavailable, found).fix(fix);
     }
-    subject.warning("collation", found).mend(mend)
+    subject.warning("collation", found).fix(fix)
 }
 
 fn prepared(subject: &Subject, seen: &Stoppers) -> Finding {
@@ -55,7 +55,7 @@ fn prepared(subject: &Subject, seen: &Stoppers) -> Finding {
         some(&seen.prepared)
     );
     let fix = format!("rollback prepared {}", literal(gid));
-    subject.warning("prepared", found).mend(subject.psql_in(database, &[&fix]).saying("or commit prepared"))
+    subject.warning("prepared", found).fix(subject.psql_in(database, &[&fix]).saying("or commit prepared"))
 }
 
 fn locks(subject: &Subject, seen: &Stoppers) -> Finding {
@@ -67,11 +67,11 @@ fn locks(subject: &Subject, seen: &Stoppers) -> Finding {
     let (holder, pid) =
         (seen.holder.as_deref().unwrap_or("nobody known"), seen.holder_pid.unwrap_or_default());
     let found = format!("{found}; {holder} in process {pid}: when the table is full nobody can log in");
-    let mend = subject.psql(&format!("select pg_terminate_backend({pid})"));
+    let fix = subject.psql(&format!("select pg_terminate_backend({pid})"));
     if share >= LOCKS_FULL {
-        return subject.problem("locks", ErrorKind::Unavailable, found).mend(mend);
+        return subject.problem("locks", ErrorKind::Unavailable, found).fix(fix);
     }
-    subject.warning("locks", found).mend(mend)
+    subject.warning("locks", found).fix(fix)
 }
 
 fn slots(subject: &Subject, seen: &Stoppers) -> Finding {
@@ -80,13 +80,13 @@ fn slots(subject: &Subject, seen: &Stoppers) -> Finding {
     };
     let found = format!("replication slots hold the log back, which fills the disk: {}", some(&seen.slots));
     let fix = format!("select pg_drop_replication_slot({})", literal(first));
-    subject.warning("slots", found).mend(subject.psql(&fix).saying("if nobody needs it"))
+    subject.warning("slots", found).fix(subject.psql(&fix).saying("if nobody needs it"))
 }
 
 fn age(subject: &Subject, seen: &Stoppers) -> Finding {
     let name = seen.oldest_in.as_deref().unwrap_or("template1");
     let found = format!("the oldest transaction that is not frozen is {} back, in {name}", seen.oldest);
-    let mend = subject.psql_in(name, &["vacuum freeze"]);
+    let fix = subject.psql_in(name, &["vacuum freeze"]);
     match seen.oldest {
         TOO_OLD.. => subject
             .problem(
@@ -94,8 +94,8 @@ fn age(subject: &Subject, seen: &Stoppers) -> Finding {
                 ErrorKind::Unavailable,
                 format!("{found}: the server will soon accept no more"),
             )
-            .mend(mend),
-        OLD.. => subject.warning("wraparound", found).mend(mend),
+            .fix(fix),
+        OLD.. => subject.warning("wraparound", found).fix(fix),
         _ => subject.ok("wraparound", found),
     }
 }
@@ -106,7 +106,7 @@ fn half_dropped(subject: &Subject, seen: &Stoppers) -> Finding {
     };
     let found = format!("can only be dropped, because a drop was interrupted: {}", some(&seen.half_dropped));
     let fix = format!("drop database {}", identifier(first));
-    subject.warning("damaged", found).mend(subject.psql(&fix))
+    subject.warning("damaged", found).fix(subject.psql(&fix))
 }
 
 fn files(subject: &Subject, seen: &Stoppers) -> Finding {
@@ -116,7 +116,7 @@ fn files(subject: &Subject, seen: &Stoppers) -> Finding {
     let found = format!("the server's next start or reload will reject: {}", some(&seen.files));
     subject
         .warning("files", found)
-        .mend(subject.psql("select pg_reload_conf()").saying("after the file was corrected"))
+        .fix(subject.psql("select pg_reload_conf()").saying("after the file was corrected"))
 }
 
 fn login(subject: &Subject, seen: &Stoppers) -> Finding {
@@ -126,7 +126,7 @@ fn login(subject: &Subject, seen: &Stoppers) -> Finding {
     };
     let found = format!("the password of login {user} expires in {days:.1} days: then nothing works");
     let fix = format!("alter role {} valid until 'infinity'", identifier(user));
-    subject.warning("expiry", found).mend(subject.psql(&fix))
+    subject.warning("expiry", found).fix(subject.psql(&fix))
 }
 
 /// The first few of a list.

@@ -24,7 +24,7 @@ pub(super) async fn operations(control: &mut PgConnection) -> Vec<Finding> {
                 let found =
                     format!("{} of tenant {} is {} after {} minutes", it.kind, it.slug, it.state, it.minutes);
                 Finding::warning(Group::Tenants, NAME, it.id.to_string(), found)
-                    .mend(OperationAction::Resume(it.id.into()))
+                    .fix(OperationAction::Resume(it.id.into()))
             })
             .collect(),
     }
@@ -43,7 +43,7 @@ pub(super) async fn trash(control: &mut PgConnection) -> Finding {
             "trash",
             format!("due to be purged: {}", slugs.join(", ")),
         )
-        .mend(TenantAction::PurgeDue),
+        .fix(TenantAction::PurgeDue),
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn audit(control: &mut PgConnection) -> Finding {
         Ok(head) => head,
     };
     let broken = |found: String| {
-        Finding::problem(PLACE, ErrorKind::Integrity, "audit log", found).mend(AuditAction::Verify)
+        Finding::problem(PLACE, ErrorKind::Integrity, "audit log", found).fix(AuditAction::Verify)
     };
     match (head.head, head.last) {
         (None, _) => {

@@ -11,7 +11,6 @@ mod asking;
 mod engine;
 mod error;
 mod exec;
-mod mend;
 mod model;
 mod plan;
 mod rehearse;
@@ -19,11 +18,12 @@ mod release;
 mod runs;
 mod scratch;
 mod status;
+mod tenant_failure;
 mod verify;
 mod wave;
 
-pub use asking::{Reach, Wanted};
-pub use engine::{Fleet, Outcome, WayBack};
+pub use asking::{Scope, Wanted};
+pub use engine::{Fleet, RunOutcome, WayBack};
 pub use error::FleetError;
 pub use exec::{
     ExecLine, ExecOutcome, ExecPlan, ExecRequest, Executed, MaxFailures, Statement, exec, plan_exec,

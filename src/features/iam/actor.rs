@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::error::IamError;
-use super::realm::Place;
+use super::realm::RealmRef;
 use crate::features::access::{self, Grant, Grants, Permission, UserState, grants_of_user};
 use crate::infra::db::PgConnection;
 use crate::kernel::hint::InRealm;
@@ -35,7 +35,7 @@ impl Actor {
     pub(super) async fn load(
         realm: &mut PgConnection,
         control: Option<&mut PgConnection>,
-        place: &Place,
+        place: &RealmRef,
         caller: &Caller,
     ) -> Result<Self, IamError> {
         let (home, id) = match caller {

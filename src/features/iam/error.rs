@@ -180,7 +180,7 @@ pub enum IamError {
     /// The tokens of users who lost rights could not be revoked.
     #[error("tokens could not be revoked: {0}")]
     #[failure(transparent)]
-    TakeBack(Box<dyn Failure>),
+    RevocationHook(Box<dyn Failure>),
 }
 
 /// What lists things of a kind.

@@ -8,11 +8,11 @@ mod actor;
 pub mod apply;
 mod error;
 pub mod groups;
-mod losing;
 pub mod model;
 pub mod operators;
 pub mod permissions;
 mod realm;
+mod revocation;
 pub mod roles;
 pub mod signin;
 mod store;
@@ -20,9 +20,9 @@ mod subject;
 pub mod users;
 
 pub use error::IamError;
-pub use losing::TakeBack;
 pub use model::{Name, User, UserRef, UserState};
-pub use realm::{Place, Realm, Rules};
+pub use realm::{Realm, RealmRef, Rules};
+pub use revocation::RevocationHook;
 pub use store::FirstSignIn;
 pub(in crate::features) use store::{seed_administrator, seed_statement};
 pub use subject::{Subject, includes};
@@ -39,7 +39,7 @@ use crate::kernel::{Caller, UserId};
 /// # Errors
 /// Without `user:read`, unless it is the caller; when there is no such user.
 pub async fn grants(realm: &mut Realm, caller: &Caller, user: UserId) -> Result<Grants, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     if !work.actor.is(user) {
         users::find(&mut work, &UserRef::Id(user), "user:read").await?;
     }

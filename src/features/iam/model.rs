@@ -225,7 +225,7 @@ pub struct PermissionView {
 /// What a command did to one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum WriteOutcome {
     /// It was made or changed.
     Done,
     /// It was so already.
@@ -234,7 +234,7 @@ pub enum Outcome {
     Planned,
 }
 
-impl Outcome {
+impl WriteOutcome {
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -254,5 +254,5 @@ pub struct Changed {
     pub subject: String,
     /// With what; empty where the action says it all.
     pub object: String,
-    pub outcome: Outcome,
+    pub outcome: WriteOutcome,
 }

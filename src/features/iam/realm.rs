@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::actor::Actor;
 use super::error::IamError;
-use super::losing::{Losers, TakeBack};
-use super::model::Outcome;
+use super::model::WriteOutcome;
+use super::revocation::{RevocationHook, RevokedUsers};
 use super::store;
 use crate::features::access::Authorized;
 use crate::features::audit;
@@ -21,7 +21,7 @@ use crate::settings::{PasswordSettings, TenantSettings};
 
 /// Which realm.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct RealmRef {
     /// The tenant; [`TenantId::PLATFORM`] for the platform's own.
     pub tenant: TenantId,
     /// The tenant's slug; `None` for the platform's.
@@ -30,7 +30,7 @@ pub struct Place {
     pub owner: Option<String>,
 }
 
-impl Place {
+impl RealmRef {
     /// The platform's own realm.
     #[must_use]
     pub fn platform() -> Self {
@@ -91,10 +91,10 @@ pub(super) fn hasher(passwords: &PasswordSettings) -> Hasher {
 
 /// A realm that is open.
 pub struct Realm {
-    pub(super) place: Place,
+    pub(super) place: RealmRef,
     pub(super) rules: Rules,
     pub(super) secrets: Secrets,
-    take_back: TakeBack,
+    revoke: RevocationHook,
     inside: PgConnection,
     /// A connection to the control database; `None` where `inside` is one.
     control: Option<PgConnection>,
@@ -110,13 +110,13 @@ impl Realm {
     pub async fn open(
         mut inside: PgConnection,
         control: Option<PgConnection>,
-        place: Place,
-        (rules, secrets, take_back): (Rules, Secrets, TakeBack),
+        place: RealmRef,
+        (rules, secrets, revoke): (Rules, Secrets, RevocationHook),
     ) -> Result<Self, IamError> {
         if let Some(what) = store::foreign_code(&mut inside).await? {
             return Err(IamError::Tampered(what));
         }
-        Ok(Self { place, rules, secrets, take_back, inside, control, dry_run: false })
+        Ok(Self { place, rules, secrets, revoke, inside, control, dry_run: false })
     }
 
     /// From here on nothing is written: every change is made and taken back.
@@ -133,7 +133,7 @@ impl Realm {
 
     /// Which realm it is.
     #[must_use]
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &RealmRef {
         &self.place
     }
 
@@ -144,19 +144,19 @@ impl Realm {
     }
 
     /// Begins a reading. Nobody is kept from changing things meanwhile.
-    pub(super) async fn look<'a>(&'a mut self, caller: &'a Caller) -> Result<Work<'a>, IamError> {
+    pub(super) async fn read<'a>(&'a mut self, caller: &'a Caller) -> Result<RealmTx<'a>, IamError> {
         self.begin(caller, false).await
     }
 
     /// Begins a change of who may do what. Such changes come one after the other: what one checks,
     /// no other takes away before it commits.
-    pub(super) async fn change<'a>(&'a mut self, caller: &'a Caller) -> Result<Work<'a>, IamError> {
+    pub(super) async fn write<'a>(&'a mut self, caller: &'a Caller) -> Result<RealmTx<'a>, IamError> {
         let mut work = self.begin(caller, true).await?;
         work.administrators = Some(store::administrators(&mut work.tx).await?);
         Ok(work)
     }
 
-    async fn begin<'a>(&'a mut self, caller: &'a Caller, alone: bool) -> Result<Work<'a>, IamError> {
+    async fn begin<'a>(&'a mut self, caller: &'a Caller, alone: bool) -> Result<RealmTx<'a>, IamError> {
         let mut tx = transaction(&mut self.inside).await?;
         if let Some(owner) = &self.place.owner {
             // Whatever hangs on these tables runs with the owner's rights, never with ours.
@@ -166,7 +166,7 @@ impl Realm {
             store::lock(&mut tx).await?;
         }
         let actor = Actor::load(&mut tx, self.control.as_mut(), &self.place, caller).await?;
-        Ok(Work {
+        Ok(RealmTx {
             tx,
             control: self.control.as_mut(),
             place: &self.place,
@@ -175,8 +175,8 @@ impl Realm {
             caller,
             actor,
             notes: Vec::new(),
-            losers: Losers::default(),
-            take_back: self.take_back,
+            revoked_users: RevokedUsers::default(),
+            revoke: self.revoke,
             administrators: None,
             dry_run: self.dry_run,
         })
@@ -189,7 +189,7 @@ impl Realm {
 
     /// Ends what a failed change left open, so that it keeps nobody waiting: a transaction that was
     /// dropped is rolled back before its connection's next statement, and not earlier.
-    pub(super) async fn settled<T>(&mut self, result: Result<T, IamError>) -> Result<T, IamError> {
+    pub(super) async fn rollback_on_error<T>(&mut self, result: Result<T, IamError>) -> Result<T, IamError> {
         if result.is_err() {
             for connection in [Some(&mut self.inside), self.control.as_mut()].into_iter().flatten() {
                 // What counts is the failure that there was.
@@ -200,7 +200,7 @@ impl Realm {
     }
 
     /// A transaction without a caller, for those who are about to say who they are.
-    pub(super) async fn unasked(&mut self) -> Result<Transaction<'_>, IamError> {
+    pub(super) async fn anonymous_tx(&mut self) -> Result<Transaction<'_>, IamError> {
         let mut tx = transaction(&mut self.inside).await?;
         if let Some(owner) = &self.place.owner {
             cluster::become_role(&mut tx, owner).await?;
@@ -211,35 +211,35 @@ impl Realm {
 
 /// One row of the realm's audit log.
 #[derive(Debug, Clone)]
-pub(super) struct Note {
+pub(super) struct LogEntry {
     pub(super) action: &'static str,
     pub(super) user: Option<UserId>,
     pub(super) detail: serde_json::Value,
 }
 
 /// A reading or a change under way: one transaction in the realm.
-pub(super) struct Work<'a> {
+pub(super) struct RealmTx<'a> {
     pub(super) tx: Transaction<'a>,
     pub(super) control: Option<&'a mut PgConnection>,
-    pub(super) place: &'a Place,
+    pub(super) place: &'a RealmRef,
     pub(super) rules: &'a Rules,
     pub(super) secrets: &'a Secrets,
     pub(super) caller: &'a Caller,
     pub(super) actor: Actor,
-    notes: Vec<Note>,
-    pub(super) losers: Losers,
-    take_back: TakeBack,
+    notes: Vec<LogEntry>,
+    pub(super) revoked_users: RevokedUsers,
+    revoke: RevocationHook,
     administrators: Option<store::Administrators>,
     pub(super) dry_run: bool,
 }
 
 /// The most rows that a change writes to the platform's log one by one; beyond, one tells of all.
-const ONE_BY_ONE: usize = 20;
+const MAX_SINGLE_ROWS: usize = 20;
 
-impl Work<'_> {
+impl RealmTx<'_> {
     /// Notes a change for the logs. Users are named by their ids: an erased one is erased there, too.
     pub(super) fn note(&mut self, action: &'static str, user: Option<UserId>, detail: serde_json::Value) {
-        self.notes.push(Note { action, user, detail });
+        self.notes.push(LogEntry { action, user, detail });
     }
 
     /// Whether anything was changed so far.
@@ -248,8 +248,8 @@ impl Work<'_> {
     }
 
     /// What comes of a change: nothing is written in a dry run.
-    pub(super) fn outcome(&self) -> Outcome {
-        if self.dry_run { Outcome::Planned } else { Outcome::Done }
+    pub(super) fn outcome(&self) -> WriteOutcome {
+        if self.dry_run { WriteOutcome::Planned } else { WriteOutcome::Done }
     }
 
     /// The connection to the control database, and whether it is the one of this transaction.
@@ -296,9 +296,9 @@ impl Work<'_> {
         let authorized = Authorized::by_its_realm(self.caller);
         let who = (&authorized, self.place.tenant);
         match &mut self.control {
-            Some(control) if !self.dry_run && !self.losers.is_empty() => {
+            Some(control) if !self.dry_run && !self.revoked_users.is_empty() => {
                 let mut tx = transaction(control).await?;
-                self.losers.lose(self.take_back, &mut tx, who).await?;
+                self.revoked_users.revoke(self.revoke, &mut tx, who).await?;
                 Ok(tx.commit().await.map_err(DbError::from)?)
             }
             _ => Ok(()),
@@ -309,11 +309,11 @@ impl Work<'_> {
         let caller = self.caller.to_string();
         store::insert_notes(&mut self.tx, &caller, &self.notes).await?;
         let tenant = (!self.place.is_platform()).then_some(self.place.tenant);
-        let entries: Vec<(&'static str, serde_json::Value)> = if self.notes.len() > ONE_BY_ONE {
+        let entries: Vec<(&'static str, serde_json::Value)> = if self.notes.len() > MAX_SINGLE_ROWS {
             let first = self.notes[0].action;
             vec![(first, serde_json::json!({ "many": self.notes.len() }))]
         } else {
-            let with_user = |note: &Note| {
+            let with_user = |note: &LogEntry| {
                 let mut detail = note.detail.clone();
                 if let (Some(user), Some(fields)) = (note.user, detail.as_object_mut()) {
                     fields.insert("user".to_owned(), user.to_string().into());
@@ -328,14 +328,14 @@ impl Work<'_> {
             |(action, detail)| audit::Entry { caller: &authorized, action, tenant, operation: None, detail };
         match &mut self.control {
             None => {
-                self.losers.lose(self.take_back, &mut self.tx, who).await?;
+                self.revoked_users.revoke(self.revoke, &mut self.tx, who).await?;
                 for one in entries {
                     audit::record(&mut self.tx, entry(one)).await?;
                 }
             }
             Some(control) => {
                 let mut tx = transaction(control).await?;
-                self.losers.lose(self.take_back, &mut tx, who).await?;
+                self.revoked_users.revoke(self.revoke, &mut tx, who).await?;
                 for one in entries {
                     audit::record(&mut tx, entry(one)).await?;
                 }
@@ -345,10 +345,10 @@ impl Work<'_> {
         self.tx.commit().await.map_err(DbError::from)?;
         // Once more for tokens that were issued while the change was not to be seen.
         if let Some(control) = &mut self.control
-            && !self.losers.is_empty()
+            && !self.revoked_users.is_empty()
         {
             let mut tx = transaction(control).await?;
-            self.losers.lose(self.take_back, &mut tx, who).await?;
+            self.revoked_users.revoke(self.revoke, &mut tx, who).await?;
             tx.commit().await.map_err(DbError::from)?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::realm::Note;
+use super::realm::LogEntry;
 use crate::infra::db::{DbError, PgConnection, bytes, literal};
 use crate::kernel::{Email, UserId};
 
@@ -170,7 +170,7 @@ pub(super) async fn administrators(realm: &mut PgConnection) -> Result<Administr
 pub(super) async fn insert_notes(
     realm: &mut PgConnection,
     caller: &str,
-    notes: &[Note],
+    notes: &[LogEntry],
 ) -> Result<(), DbError> {
     let actions: Vec<&str> = notes.iter().map(|note| note.action).collect();
     let users: Vec<Option<Uuid>> = notes.iter().map(|note| note.user.map(UserId::uuid)).collect();

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
-use super::model::{Finding, Place, Remedy, Sight};
+use super::model::{Finding, Fix, Location, Observed};
 use super::record;
-use super::strangers::{orphan, told_by};
+use super::unmanaged::{orphan, told_by};
 use crate::features::placement::{PlacementError, Store, StoreView};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::db::PgConnection;
@@ -18,7 +18,7 @@ use crate::kernel::{ErrorKind, Failure};
 struct At<'a> {
     look: &'a Look<'a>,
     store: &'a Store,
-    place: &'a Place,
+    place: &'a Location,
 }
 
 /// Looks at a store.
@@ -26,33 +26,33 @@ pub(super) async fn look(
     look: &Look<'_>,
     control: &mut PgConnection,
     view: &StoreView,
-) -> Result<Sight, InspectionError> {
-    let place = Place::Store(view.name.clone());
+) -> Result<Observed, InspectionError> {
+    let place = Location::Store(view.name.clone());
     let (store, found, world) = match ask(look, control, &view.name).await {
         Ok(asked) => asked,
         Err(error) => {
             let not_asked = |code| Finding::new(code, None, &place, place.to_string(), error.to_string());
-            let mut sight = Sight::nothing(not_asked("store_unreachable"));
+            let mut observed = Observed::nothing(not_asked("store_unreachable"));
             if error.kind() == ErrorKind::Integrity {
-                sight.findings.push(not_asked("place_credentials"));
+                observed.findings.push(not_asked("place_credentials"));
             }
-            return Ok(sight);
+            return Ok(observed);
         }
     };
     let changing = look.changing(control).await?;
     let rows = look.rows(control, Selector::store(&view.name)).await?;
     let at = At { look, store: &store, place: &place };
-    let mut sight = at.tenants(&rows, &changing, &found).await;
-    sight.tenants.insert(place.clone(), 0);
-    record::age(control, &place, world, &mut sight).await?;
+    let mut observed = at.tenants(&rows, &changing, &found).await;
+    observed.tenants.insert(place.clone(), 0);
+    record::age(control, &place, world, &mut observed).await?;
     if store.shared_key && rows.len() > 1 {
         let detail = counted(rows.len(), "tenant");
-        sight.findings.push(Finding::new("store_shared_key", None, &place, place.to_string(), detail));
+        observed.findings.push(Finding::new("store_shared_key", None, &place, place.to_string(), detail));
     }
     if look.whole_stores() {
-        sight.findings.extend(at.orphans(control, &rows, &changing, &found).await?);
+        observed.findings.extend(at.orphans(control, &rows, &changing, &found).await?);
     }
-    Ok(sight)
+    Ok(observed)
 }
 
 async fn ask(
@@ -67,14 +67,14 @@ async fn ask(
 }
 
 impl At<'_> {
-    async fn tenants(&self, rows: &[Tenant], changing: &Changing, found: &StoreInventory) -> Sight {
+    async fn tenants(&self, rows: &[Tenant], changing: &Changing, found: &StoreInventory) -> Observed {
         let buckets: HashMap<&str, &str> =
             found.buckets.iter().map(|it| (it.name.as_str(), it.mark.as_str())).collect();
         let mut keys: HashMap<&str, Vec<&FoundKey>> = HashMap::new();
         for key in &found.keys {
             keys.entry(&key.mark).or_default().push(key);
         }
-        let mut sight = Sight::default();
+        let mut observed = Observed::default();
         for tenant in rows.iter().filter(|tenant| !changing.contains_key(&tenant.id)) {
             let Expectation::Whole { open } = Expectation::of(tenant.state) else { continue };
             let mark = self.look.on.installation.mark(tenant.id);
@@ -82,7 +82,7 @@ impl At<'_> {
             if buckets.get(&*tenant.resources.bucket) != Some(&&*mark) {
                 match self.bucket(tenant, &mark).await {
                     Ok(finding) => missing = finding,
-                    Err(unseen) => sight.unseen.push(unseen),
+                    Err(unseen) => observed.unseen.push(unseen),
                 }
             }
             if !self.store.shared_key {
@@ -93,23 +93,23 @@ impl At<'_> {
                     reached == [tenant.resources.bucket.as_str()]
                         || missing.is_some() && reached.iter().all(own)
                 };
-                sight.findings.extend(self.keys(tenant, held, open, fits));
+                observed.findings.extend(self.keys(tenant, held, open, fits));
             }
-            sight.findings.extend(missing);
-            sight.findings.extend(self.strangers(tenant, found));
+            observed.findings.extend(missing);
+            observed.findings.extend(self.unmanaged(tenant, found));
         }
-        sight
+        observed
     }
 
     /// Keys that Nexus did not make and that can touch the tenant's bucket.
-    fn strangers(&self, tenant: &Tenant, found: &StoreInventory) -> Vec<Finding> {
+    fn unmanaged(&self, tenant: &Tenant, found: &StoreInventory) -> Vec<Finding> {
         let here = |key: &&FoundKey| key.buckets.contains(&tenant.resources.bucket);
         let told = |key: &FoundKey| {
             let (object, detail) =
                 (format!("key {}", key.access_key_id), format!("its name is {:?}", key.mark));
             Finding::new("bucket_foreign_key", Some(tenant), self.place, object, detail)
         };
-        found.strangers.iter().filter(here).map(told).collect()
+        found.unmanaged.iter().filter(here).map(told).collect()
     }
 
     /// A bucket that the inventory does not have as the tenant's: gone, or somebody else's.
@@ -135,9 +135,9 @@ impl At<'_> {
         fits: impl Fn(&[String]) -> bool,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut add = |code, id: &str, detail: String, remedy: Remedy| {
+        let mut add = |code, id: &str, detail: String, remedy: Fix| {
             let finding = Finding::new(code, Some(tenant), self.place, format!("key {id}"), detail);
-            findings.push(if remedy == Remedy::None { finding } else { finding.with(remedy) });
+            findings.push(if remedy == Fix::None { finding } else { finding.with(remedy) });
         };
         let bucket = &tenant.resources.bucket;
         let own = tenant.access_key_id.as_deref().unwrap_or("none");
@@ -145,21 +145,21 @@ impl At<'_> {
             let id = key.access_key_id.as_str();
             if id != own {
                 let detail = format!("the tenant's own key is {own}");
-                add("key_extra", id, detail, Remedy::DeleteKey(id.to_owned()));
+                add("key_extra", id, detail, Fix::DeleteKey(id.to_owned()));
                 continue;
             }
             if !fits(&key.buckets) {
                 let detail = format!("it reaches {:?}", key.buckets);
-                add("key_scope", id, detail, Remedy::ReplaceKey(id.to_owned()));
+                add("key_scope", id, detail, Fix::ReplaceKey(id.to_owned()));
             }
             if key.enabled != open {
                 let code = if open { "key_disabled" } else { "key_enabled" };
-                let remedy = Remedy::SwitchKey { id: id.to_owned(), bucket: bucket.clone(), enabled: open };
+                let remedy = Fix::SwitchKey { id: id.to_owned(), bucket: bucket.clone(), enabled: open };
                 add(code, id, format!("the tenant is {}", tenant.state.as_str()), remedy);
             }
         }
         if !held.iter().any(|key| key.access_key_id == own) {
-            add("key_missing", own, "it is not in the store".to_owned(), Remedy::None);
+            add("key_missing", own, "it is not in the store".to_owned(), Fix::None);
         }
         findings
     }
@@ -185,7 +185,7 @@ impl At<'_> {
             let Some(finding) = orphan(control, changing, finding, told_by(&bucket.mark)).await? else {
                 continue;
             };
-            let remedy = Remedy::DropBucket { name: bucket.name.clone(), mark: bucket.mark.clone() };
+            let remedy = Fix::DropBucket { name: bucket.name.clone(), mark: bucket.mark.clone() };
             findings.push(if code == "orphan_bucket" { finding.with(remedy) } else { finding });
         }
         // A further key of a tenant that is there is told with the tenant.
@@ -193,7 +193,7 @@ impl At<'_> {
             let finding =
                 Finding::new("orphan_key", None, self.place, format!("key {}", key.access_key_id), "");
             let finding = orphan(control, changing, finding, told_by(&key.mark)).await?;
-            let remedy = Remedy::DropKey { id: key.access_key_id.clone(), mark: key.mark.clone() };
+            let remedy = Fix::DropKey { id: key.access_key_id.clone(), mark: key.mark.clone() };
             findings.extend(finding.map(|finding| finding.with(remedy)));
         }
         Ok(findings)

@@ -2,7 +2,7 @@
 
 mod list;
 
-use super::model::{Place, Severity};
+use super::model::{Location, Severity};
 use crate::kernel::Hint;
 use crate::kernel::hint::FsckAction;
 
@@ -10,7 +10,7 @@ pub use list::CODES;
 
 /// What mends a finding.
 #[derive(Debug, Clone, Copy)]
-pub enum Cure {
+pub enum FixKind {
     /// A recorded repair of the tenant, which the inspection's own fixes include.
     Repair,
     /// What the inspection's own fixes do, in these words.
@@ -26,7 +26,7 @@ pub enum Cure {
 pub struct Subject<'a> {
     /// The tenant's slug.
     pub tenant: Option<&'a str>,
-    pub place: Option<&'a Place>,
+    pub place: Option<&'a Location>,
 }
 
 impl Subject<'_> {
@@ -41,7 +41,7 @@ pub struct Entry {
     pub code: &'static str,
     pub severity: Severity,
     pub meaning: &'static str,
-    pub cure: Cure,
+    pub cure: FixKind,
 }
 
 /// The entry of a code.
@@ -50,7 +50,7 @@ pub fn entry_of(code: &str) -> Option<&'static Entry> {
     CODES.iter().find(|entry| entry.code == code)
 }
 
-impl Cure {
+impl FixKind {
     /// What to do.
     #[must_use]
     pub fn hint(&self, subject: &Subject<'_>) -> Hint {

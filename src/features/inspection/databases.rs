@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::look::Look;
-use super::model::{Finding, Place, Remedy, Sight};
+use super::model::{Finding, Fix, Location, Observed};
 use super::server::{Whole, of_drift};
 use crate::features::placement::Cluster;
 use crate::infra::cluster::{self, ClusterError, Index, Inside};
@@ -17,8 +17,8 @@ pub(super) async fn look(
     index: &Index<'_>,
     (whole, born_with): (&[Whole<'_>], &[String]),
     jobs: usize,
-    place: &Place,
-    sight: &mut Sight,
+    place: &Location,
+    observed: &mut Observed,
 ) {
     let wanted = whole.iter().filter(|it| look.goes_into(place, it.tenant.id));
     let looks = wanted.map(|it| async move {
@@ -40,8 +40,8 @@ pub(super) async fn look(
     });
     let mut looks = stream::iter(looks).buffer_unordered(jobs);
     while let Some((found, unseen)) = looks.next().await {
-        sight.findings.extend(found);
-        sight.unseen.extend(unseen);
+        observed.findings.extend(found);
+        observed.unseen.extend(unseen);
     }
 }
 
@@ -76,7 +76,7 @@ async fn enter(
 fn of(
     it: &Whole<'_>,
     inside: Result<Option<Inside>, ClusterError>,
-    place: &Place,
+    place: &Location,
 ) -> Result<Vec<Finding>, Box<Finding>> {
     let name = &it.tenant.resources.database_name;
     let new =
@@ -109,7 +109,7 @@ fn of(
         let row = it.tenant.schema_version.map_or("none".to_owned(), |version| version.to_string());
         let detail = format!("the row says {row}, the database says {version}");
         let history_is_whole = !found.iter().any(|it| it.code == "schema_history");
-        let remedy = if history_is_whole { Remedy::Version(version) } else { Remedy::None };
+        let remedy = if history_is_whole { Fix::Version(version) } else { Fix::None };
         found.push(new("schema_version", format!("database {name}"), detail).with(remedy));
     }
     Ok(found)

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::model::{Finding, Place, Report, Scope, Sight};
+use super::model::{Finding, Location, Observed, Report, Scope};
 use crate::kernel::TenantId;
 
 /// How often what could not be looked at a second time is tried.
@@ -26,19 +26,19 @@ pub(super) struct Ledger {
     open: Vec<(Finding, u32)>,
     /// Seen by no look, and how many tried.
     unseen: Vec<(Finding, u32)>,
-    tenants: HashMap<Place, usize>,
+    tenants: HashMap<Location, usize>,
     world: i64,
 }
 
 impl Ledger {
     /// Takes in what another look came to. The first is at everything, each later one at
     /// [`Ledger::wanted`].
-    pub(super) fn take(&mut self, sight: Sight) {
+    pub(super) fn take(&mut self, observed: Observed) {
         self.looks += 1;
         let first = self.looks == 1;
-        let now = scopes(sight.unseen.iter());
+        let now = scopes(observed.unseen.iter());
         let before = scopes(self.unseen.iter().map(|(finding, _)| finding));
-        let mut found = sight.findings;
+        let mut found = observed.findings;
         for (finding, tries) in std::mem::take(&mut self.open) {
             if let Some(at) = found.iter().position(|it| it.key() == finding.key()) {
                 self.sure.push(found.swap_remove(at));
@@ -53,7 +53,7 @@ impl Ledger {
         self.open.extend(new.map(|it| (it, 0)));
         let tries: HashMap<Scope, u32> =
             self.unseen.iter().map(|(finding, tries)| (finding.scope(), *tries)).collect();
-        let still = sight.unseen.into_iter().filter(|it| first || covers(&before, &it.scope()));
+        let still = observed.unseen.into_iter().filter(|it| first || covers(&before, &it.scope()));
         let mut unseen: Vec<(Finding, u32)> = still
             .map(|it| (tries.get(&it.scope()).map_or(1, |tries| tries + 1), it))
             .map(|(n, it)| (it, n))
@@ -67,18 +67,18 @@ impl Ledger {
             }
         }
         self.unseen = unseen;
-        self.world = sight.world.max(self.world);
-        for (place, tenants) in sight.tenants {
+        self.world = observed.world.max(self.world);
+        for (place, tenants) in observed.tenants {
             let most = self.tenants.entry(place).or_default();
             *most = tenants.max(*most);
         }
     }
 
     /// Where the next look goes; `None` when there is nothing left to find out.
-    pub(super) fn wanted(&self) -> Option<HashMap<Place, Inside>> {
+    pub(super) fn wanted(&self) -> Option<HashMap<Location, Inside>> {
         let open = self.open.iter().filter(|(_, tries)| *tries < TRIES);
         let unseen = self.unseen.iter().filter(|(_, tries)| *tries < TRIES);
-        let mut wanted: HashMap<Place, Inside> = HashMap::new();
+        let mut wanted: HashMap<Location, Inside> = HashMap::new();
         for (finding, _) in unseen.clone() {
             if let (place, None) = finding.scope() {
                 wanted.insert(place, Inside::All);
@@ -126,8 +126,8 @@ mod tests {
     use super::*;
     use crate::kernel::Verdict;
 
-    fn place() -> Place {
-        Place::Cluster("eu1".to_owned())
+    fn place() -> Location {
+        Location::Cluster("eu1".to_owned())
     }
 
     fn fault(tenant: TenantId) -> Finding {
@@ -135,23 +135,23 @@ mod tests {
     }
 
     /// What a look sees of one tenant's fault: 0 all, 1 not the place, 2 not the tenant's database.
-    fn look(tenant: TenantId, dark: u8, there: bool) -> Sight {
-        let mut sight = Sight { tenants: HashMap::from([(place(), 1)]), ..Sight::default() };
+    fn look(tenant: TenantId, dark: u8, there: bool) -> Observed {
+        let mut observed = Observed { tenants: HashMap::from([(place(), 1)]), ..Observed::default() };
         match dark {
-            0 if there => sight.findings.push(fault(tenant)),
+            0 if there => observed.findings.push(fault(tenant)),
             0 => {}
-            1 => sight = Sight::nothing(Finding::new("cluster_unreachable", None, &place(), "it", "")),
-            _ => sight.unseen.push(
+            1 => observed = Observed::nothing(Finding::new("cluster_unreachable", None, &place(), "it", "")),
+            _ => observed.unseen.push(
                 Finding::new("inside_unreachable", None, &place(), "its database", "").of(Some(tenant)),
             ),
         }
-        sight
+        observed
     }
 
-    fn inspect(mut sight: impl FnMut(usize) -> Sight) -> (Report, usize) {
+    fn inspect(mut observed: impl FnMut(usize) -> Observed) -> (Report, usize) {
         let mut ledger = Ledger::default();
         for number in 0..9 {
-            ledger.take(sight(number));
+            ledger.take(observed(number));
             if ledger.wanted().is_none() {
                 return (ledger.end(), number + 1);
             }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::InspectionError;
 use super::ledger::Inside;
-use super::model::{Finding, Place, Request};
+use super::model::{Finding, Location, Request};
 use crate::features::access::Authorized;
 use crate::features::provisioning::{OperationFilter, OperationView, Provisioning};
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantState};
@@ -16,7 +16,7 @@ use crate::kernel::{Event, Page, Progress, TenantId};
 
 /// How long an operation may be unfinished, with no living process at work on it, before that is a
 /// fault: somebody may be about to finish it.
-const PATIENCE: Duration = Duration::minutes(5);
+const RECENT: Duration = Duration::minutes(5);
 
 /// One look. What is on a server or in a store is read before the rows that should explain it: rows
 /// are written first and erased last, so whatever was there has a row, or had one.
@@ -27,7 +27,7 @@ pub(super) struct Look<'a> {
     pub(super) progress: &'a dyn Progress,
     pub(super) stop: &'a CancellationToken,
     /// A later look goes to these places, and into the databases of these tenants, only.
-    pub(super) again: Option<HashMap<Place, Inside>>,
+    pub(super) again: Option<HashMap<Location, Inside>>,
 }
 
 /// Operations that are not over, by tenant.
@@ -41,12 +41,12 @@ pub(super) fn there() -> Selector {
 
 impl Look<'_> {
     /// Whether this look goes to a place.
-    pub(super) fn goes_to(&self, place: &Place) -> bool {
+    pub(super) fn goes_to(&self, place: &Location) -> bool {
         self.again.as_ref().is_none_or(|places| places.contains_key(place))
     }
 
     /// Whether this look goes into what is a tenant's at a place.
-    pub(super) fn goes_into(&self, place: &Place, tenant: TenantId) -> bool {
+    pub(super) fn goes_into(&self, place: &Location, tenant: TenantId) -> bool {
         self.again.as_ref().is_none_or(|places| match places.get(place) {
             Some(Inside::All) => true,
             Some(Inside::Of(tenants)) => tenants.contains(&tenant),
@@ -97,11 +97,11 @@ impl Look<'_> {
     /// What is said of a tenant that is being changed.
     pub(super) fn of_changing(tenant: &Tenant, operation: &OperationView) -> Finding {
         let living = matches!(operation.state.as_str(), "running" | "rolling_back");
-        let old = operation.updated_at + PATIENCE < OffsetDateTime::now_utc();
+        let old = operation.updated_at + RECENT < OffsetDateTime::now_utc();
         let code = if !living && old { "operation_unfinished" } else { "operation_pending" };
         let detail = format!("{} is {}", operation.kind, operation.state);
         let object = format!("operation {}", operation.id);
-        Finding::new(code, Some(tenant), &Place::Control, object, detail)
+        Finding::new(code, Some(tenant), &Location::Control, object, detail)
     }
 
     /// Tells that a tenant was looked at.

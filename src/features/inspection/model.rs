@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::codes::{self, Cure, Subject};
+use super::codes::{self, FixKind, Subject};
 use crate::features::tenants::{Selector, Tenant};
 use crate::kernel::{Hint, TenantId, Verdict};
 
@@ -49,7 +49,7 @@ pub struct Request {
 /// Where a finding is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "place", content = "name", rename_all = "snake_case")]
-pub enum Place {
+pub enum Location {
     /// In the control database.
     Control,
     /// On a PostgreSQL server.
@@ -58,7 +58,7 @@ pub enum Place {
     Store(String),
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Control => f.write_str("control"),
@@ -79,49 +79,49 @@ pub struct Finding {
     pub tenant_id: Option<TenantId>,
     /// Where.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: Location,
     /// What, e.g. `database nx…`.
     pub object: String,
     pub detail: String,
     pub meaning: &'static str,
     #[serde(rename = "fix")]
-    pub mend: Hint,
+    pub fix: Hint,
     /// Whether the inspection can mend it.
     pub fixable: bool,
     /// How the inspection mends it.
     #[serde(skip)]
-    pub(super) remedy: Remedy,
+    pub(super) remedy: Fix,
     /// The name of what the control database is too old to know.
     #[serde(skip)]
     pub(super) newer: Option<String>,
     /// The place whose look made it, where that is another than [`Finding::place`].
     #[serde(skip)]
-    pub(super) seen_at: Option<Place>,
+    pub(super) seen_at: Option<Location>,
 }
 
 /// A place and, where only one tenant's part of it is meant, whose.
-pub(super) type Scope = (Place, Option<TenantId>);
+pub(super) type Scope = (Location, Option<TenantId>);
 
 /// What one look came to: what was found, and what could not be looked at.
 #[derive(Debug, Default)]
-pub(super) struct Sight {
+pub(super) struct Observed {
     pub(super) findings: Vec<Finding>,
     /// Each says what was not seen, and why; nothing is known of its scope.
     pub(super) unseen: Vec<Finding>,
     /// How many tenants were looked at, by the place that was asked for them.
-    pub(super) tenants: HashMap<Place, usize>,
+    pub(super) tenants: HashMap<Location, usize>,
     /// The youngest change that a place has seen.
     pub(super) world: i64,
 }
 
-impl Sight {
+impl Observed {
     /// Of a place that could not be looked at.
     pub(super) fn nothing(why: Finding) -> Self {
         Self { unseen: vec![why], ..Self::default() }
     }
 
     /// Takes in what a look at a place came to.
-    pub(super) fn add(&mut self, place: &Place, other: Self) {
+    pub(super) fn add(&mut self, place: &Location, other: Self) {
         let at = |mut finding: Finding| {
             finding.seen_at = Some(place.clone());
             finding
@@ -135,7 +135,7 @@ impl Sight {
 
 /// How the inspection mends a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Remedy {
+pub(super) enum Fix {
     /// Not at all.
     None,
     /// By a repair of the tenant.
@@ -172,7 +172,7 @@ pub(super) enum Remedy {
     DropKey { id: String, mark: String },
 }
 
-impl Remedy {
+impl Fix {
     /// Whether data goes with it.
     pub(super) fn destroys(&self) -> bool {
         matches!(self, Self::DropDatabase { .. } | Self::DropBucket { .. })
@@ -184,19 +184,19 @@ impl Finding {
     pub(super) fn new(
         code: &'static str,
         tenant: Option<&Tenant>,
-        place: &Place,
+        place: &Location,
         object: impl Into<String>,
         detail: impl Into<String>,
     ) -> Self {
         let entry = codes::entry_of(code);
         let slug = tenant.map(|tenant| tenant.slug.clone());
-        let cure = entry.map_or(Cure::Hand(|_| "report this as a bug".into()), |entry| entry.cure);
-        let remedy = if cure.is_repair() { Remedy::Repair } else { Remedy::None };
+        let cure = entry.map_or(FixKind::Hand(|_| "report this as a bug".into()), |entry| entry.cure);
+        let remedy = if cure.is_repair() { Fix::Repair } else { Fix::None };
         Self {
             code,
             severity: entry.map_or(Severity::Error, |entry| entry.severity),
             meaning: entry.map_or("", |entry| entry.meaning),
-            mend: cure.hint(&Subject { tenant: slug.as_deref(), place: Some(place) }),
+            fix: cure.hint(&Subject { tenant: slug.as_deref(), place: Some(place) }),
             tenant: slug,
             tenant_id: tenant.map(|tenant| tenant.id),
             place: place.clone(),
@@ -210,8 +210,8 @@ impl Finding {
     }
 
     /// The same, mended in this way.
-    pub(super) fn with(mut self, remedy: Remedy) -> Self {
-        self.fixable = remedy != Remedy::None;
+    pub(super) fn with(mut self, remedy: Fix) -> Self {
+        self.fixable = remedy != Fix::None;
         self.remedy = remedy;
         self
     }
@@ -223,7 +223,7 @@ impl Finding {
     }
 
     /// What makes it the same finding at another look.
-    pub(super) fn key(&self) -> (&'static str, Place, String, Option<TenantId>) {
+    pub(super) fn key(&self) -> (&'static str, Location, String, Option<TenantId>) {
         (self.code, self.place.clone(), self.object.clone(), self.tenant_id)
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::codes::{Subject, entry_of};
 use super::error::InspectionError;
-use super::model::{Finding, Place, RECORD_OLDER, Remedy, Report, SWAPPED, Sight};
+use super::model::{Finding, Fix, Location, Observed, RECORD_OLDER, Report, SWAPPED};
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::audit;
@@ -29,13 +29,13 @@ const REASON_TRASHED: &str = "it was in the trash of an older control database w
 /// Compares what a place has seen with the control database.
 pub(super) async fn age(
     control: &mut PgConnection,
-    place: &Place,
+    place: &Location,
     world: i64,
-    sight: &mut Sight,
+    observed: &mut Observed,
 ) -> Result<(), InspectionError> {
-    sight.world = world.max(sight.world);
+    observed.world = world.max(observed.world);
     if let Some(older) = compare_age(control, &place.to_string(), world, 0).await? {
-        sight.findings.push(Finding::new(RECORD_OLDER, None, place, place.to_string(), older.to_string()));
+        observed.findings.push(Finding::new(RECORD_OLDER, None, place, place.to_string(), older.to_string()));
     }
     Ok(())
 }
@@ -44,7 +44,7 @@ pub(super) async fn age(
 pub(super) async fn own_age(control: &mut PgConnection) -> Result<Option<Finding>, InspectionError> {
     let older = record::age(control).await?.require_current().err();
     let of = |older: record::RecordOlder| {
-        Finding::new(RECORD_OLDER, None, &Place::Control, Place::Control.to_string(), older.to_string())
+        Finding::new(RECORD_OLDER, None, &Location::Control, Location::Control.to_string(), older.to_string())
     };
     Ok(older.map(of))
 }
@@ -65,14 +65,14 @@ pub async fn examine_record(
         let code = if flaw.missing { "record_row_unsealed" } else { "record_row_changed" };
         let how = if flaw.missing { "no checksum covers" } else { "the checksum does not fit" };
         let mut finding =
-            Finding::new(code, None, &Place::Control, flaw.object, format!("{how} {}", flaw.what));
+            Finding::new(code, None, &Location::Control, flaw.object, format!("{how} {}", flaw.what));
         if let Some((id, slug)) = flaw.tenant {
             (finding.tenant_id, finding.tenant) = (Some(id), Some(slug));
         }
         found.push(finding);
     }
     for flaw in tokens::examine(control, &on.secrets).await? {
-        found.push(Finding::new(flaw.code, None, &Place::Control, flaw.object, flaw.detail));
+        found.push(Finding::new(flaw.code, None, &Location::Control, flaw.object, flaw.detail));
     }
     Ok(found)
 }
@@ -80,14 +80,14 @@ pub async fn examine_record(
 /// What was there when an older control database was accepted is not lost; it is nobody's.
 pub(super) async fn spare_unmanaged(
     control: &mut PgConnection,
-    place: &Place,
-    sight: &mut Sight,
+    place: &Location,
+    observed: &mut Observed,
 ) -> Result<(), InspectionError> {
-    if !sight.findings.iter().any(|it| it.remedy.orphan().is_some()) {
+    if !observed.findings.iter().any(|it| it.remedy.orphan().is_some()) {
         return Ok(());
     }
     let names = store::left_alone(control, &place.to_string()).await?;
-    for it in &mut sight.findings {
+    for it in &mut observed.findings {
         if it.remedy.orphan().is_some_and(|name| names.iter().any(|it| it == name)) {
             let (object, detail) = (it.object.clone(), it.detail.clone());
             *it = Finding::new("unmanaged", None, place, object, detail).of(it.tenant_id);
@@ -108,14 +108,14 @@ fn leave_what_is_lost(mut report: Report) -> Report {
         report.findings.iter().filter(|it| it.code == code).filter_map(|it| it.tenant_id).collect()
     };
     let (databases, buckets) = (without("database_missing"), without("bucket_missing"));
-    for it in report.findings.iter_mut().filter(|it| it.remedy == Remedy::Repair) {
+    for it in report.findings.iter_mut().filter(|it| it.remedy == Fix::Repair) {
         let Some(id) = it.tenant_id else { continue };
-        if databases.contains(&id) || matches!(it.place, Place::Store(_)) && buckets.contains(&id) {
-            it.remedy = Remedy::None;
+        if databases.contains(&id) || matches!(it.place, Location::Store(_)) && buckets.contains(&id) {
+            it.remedy = Fix::None;
             it.fixable = false;
             let subject = Subject { tenant: it.tenant.as_deref(), place: Some(&it.place) };
             if let Some(entry) = entry_of("database_missing") {
-                it.mend = entry.cure.hint(&subject);
+                it.fix = entry.cure.hint(&subject);
             }
         }
     }
@@ -124,10 +124,10 @@ fn leave_what_is_lost(mut report: Report) -> Report {
 
 /// What differs on a server that is another than was registered is not for `--fix`.
 fn keep_off_other_servers(mut report: Report) -> Report {
-    let others: Vec<Place> =
+    let others: Vec<Location> =
         report.findings.iter().filter(|it| it.code == SWAPPED).map(|it| it.place.clone()).collect();
     for it in report.findings.iter_mut().filter(|it| others.contains(&it.place)) {
-        it.remedy = Remedy::None;
+        it.remedy = Fix::None;
         it.fixable = false;
     }
     report
@@ -143,12 +143,12 @@ fn keep_what_is_newer(mut report: Report) -> Report {
         if it.code.starts_with("orphan_") || it.code == "bucket_renamed" {
             let detail = std::mem::take(&mut it.detail);
             let id = it.tenant_id;
-            let marked = std::mem::replace(&mut it.remedy, Remedy::None);
+            let marked = std::mem::replace(&mut it.remedy, Fix::None);
             *it = Finding::new("newer_than_record", None, &it.place, std::mem::take(&mut it.object), detail);
             it.tenant_id = id;
             it.newer = marked.orphan().map(str::to_owned);
         }
-        it.remedy = Remedy::None;
+        it.remedy = Fix::None;
         it.fixable = false;
     };
     report.findings.iter_mut().for_each(newer);
@@ -158,7 +158,7 @@ fn keep_what_is_newer(mut report: Report) -> Report {
 
 fn swapped(report: &Report) -> Vec<String> {
     let names = report.findings.iter().filter(|it| it.code == SWAPPED).filter_map(|it| match &it.place {
-        Place::Cluster(name) => Some(name.clone()),
+        Location::Cluster(name) => Some(name.clone()),
         _ => None,
     });
     names.collect()

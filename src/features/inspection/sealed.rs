@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::InspectionError;
 use super::look::Look;
-use super::model::{Finding, Place};
+use super::model::{Finding, Location};
 use super::server::Whole;
 use crate::features::provisioning::sealed::{KEY, PASSWORD};
 use crate::infra::cluster::Index;
@@ -22,7 +22,7 @@ pub(super) async fn look(
     control: &mut PgConnection,
     index: &Index<'_>,
     whole: &[Whole<'_>],
-    place: &Place,
+    place: &Location,
     found: &mut Vec<Finding>,
 ) -> Result<(), InspectionError> {
     let wanted: Vec<&Whole<'_>> = whole.iter().filter(|it| look.goes_into(place, it.tenant.id)).collect();
@@ -35,7 +35,7 @@ pub(super) async fn look(
                 found.push(Finding::new(
                     code,
                     Some(it.tenant),
-                    &Place::Control,
+                    &Location::Control,
                     "its sealed credentials",
                     detail,
                 ));

@@ -3,8 +3,8 @@
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
-use super::model::{Finding, Place, Remedy, SWAPPED, Sight};
-use super::{databases, record, sealed, store, strangers};
+use super::model::{Finding, Fix, Location, Observed, SWAPPED};
+use super::{databases, record, sealed, store, unmanaged};
 use crate::features::placement::{Cluster, ClusterView, PlacementError, ServerRecord, hold_sessions};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::{
@@ -43,7 +43,7 @@ pub(super) async fn look(
     look: &Look<'_>,
     control: &mut PgConnection,
     view: &ClusterView,
-) -> Result<Sight, InspectionError> {
+) -> Result<Observed, InspectionError> {
     let most = (2, look.request.jobs.max(1) + 1);
     let slots = hold_sessions(control, (&view.name, view.connections), most).await?;
     let jobs = slots.as_ref().map_or(look.request.jobs, |slots| slots.count() - 1).max(1);
@@ -60,8 +60,8 @@ async fn look_within(
     control: &mut PgConnection,
     view: &ClusterView,
     jobs: usize,
-) -> Result<Sight, InspectionError> {
-    let place = Place::Cluster(view.name.clone());
+) -> Result<Observed, InspectionError> {
+    let place = Location::Cluster(view.name.clone());
     let cluster = look.on.placement.cluster(control, &view.name).await;
     let recorded = async {
         let changing = look.changing(control).await?;
@@ -72,46 +72,46 @@ async fn look_within(
     };
     let (asked, recorded) = tokio::join!(Box::pin(ask(look, cluster)), Box::pin(recorded));
     let (changing, rows, opened, recorded) = recorded?;
-    let mut sight = Sight::default();
-    let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut sight.findings);
+    let mut observed = Observed::default();
+    let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut observed.findings);
     let (cluster, inventory, state) = match asked {
         Ok(asked) => asked,
         Err(error) => {
             let not_asked = |code| Finding::new(code, None, &place, place.to_string(), error.to_string());
             if error.kind() == ErrorKind::Integrity {
-                sight.findings.push(not_asked("place_credentials"));
+                observed.findings.push(not_asked("place_credentials"));
             }
-            sight.unseen.push(not_asked("cluster_unreachable"));
-            return Ok(sight);
+            observed.unseen.push(not_asked("cluster_unreachable"));
+            return Ok(observed);
         }
     };
-    sight.tenants.insert(place.clone(), whole.len());
-    record::age(control, &place, state.high_water, &mut sight).await?;
+    observed.tenants.insert(place.clone(), whole.len());
+    record::age(control, &place, state.high_water, &mut observed).await?;
     if let Some(other) = recorded.system_id.filter(|recorded| *recorded != state.system_id) {
         let detail = format!("its system identifier is {}, and {other} is recorded", state.system_id);
-        sight.findings.push(Finding::new(SWAPPED, None, &place, place.to_string(), detail));
+        observed.findings.push(Finding::new(SWAPPED, None, &place, place.to_string(), detail));
     }
     let index = Index::of(&inventory);
     for it in &whole {
         let expected =
             Expected { database: it.database(), connection_limit: cluster.connection_limit, open: it.open };
         let drift = cluster::drift(&index, &expected).into_iter();
-        sight.findings.extend(drift.map(|drift| of_drift(drift, it, &place)));
-        sight.findings.extend(own_settings(&index, it, &place));
+        observed.findings.extend(drift.map(|drift| of_drift(drift, it, &place)));
+        observed.findings.extend(own_settings(&index, it, &place));
     }
-    sealed::look(look, control, &index, &whole, &place, &mut sight.findings).await?;
+    sealed::look(look, control, &index, &whole, &place, &mut observed.findings).await?;
     let born_with = recorded.template.map(|it| it.carried.public_schema).unwrap_or_default();
-    databases::look(look, &cluster, &index, (&whole, &born_with), jobs, &place, &mut sight).await;
+    databases::look(look, &cluster, &index, (&whole, &born_with), jobs, &place, &mut observed).await;
     if look.whole_servers() {
         let on =
-            strangers::Server { look, cluster: &cluster, place: &place, rows: &rows, changing: &changing };
-        sight.findings.extend(on.look(control, &index, &inventory).await?);
+            unmanaged::Server { look, cluster: &cluster, place: &place, rows: &rows, changing: &changing };
+        observed.findings.extend(on.look(control, &index, &inventory).await?);
     }
-    Ok(sight)
+    Ok(observed)
 }
 
 /// Settings of a tenant's database, which only a superuser or its owner role can have given it.
-fn own_settings(index: &Index<'_>, it: &Whole<'_>, place: &Place) -> Option<Finding> {
+fn own_settings(index: &Index<'_>, it: &Whole<'_>, place: &Location) -> Option<Finding> {
     let database = index.database(it.database().name).filter(|database| !database.settings.is_empty())?;
     let (object, detail) = (format!("database {}", database.name), database.settings.join(", "));
     Some(Finding::new("database_setting", Some(it.tenant), place, object, detail))
@@ -134,7 +134,7 @@ fn sort_out<'a>(
     look: &Look<'_>,
     rows: &'a [Tenant],
     (changing, opened): (&Changing, &[TenantId]),
-    place: &Place,
+    place: &Location,
     found: &mut Vec<Finding>,
 ) -> Vec<Whole<'a>> {
     let mut whole = Vec::with_capacity(rows.len());
@@ -176,10 +176,10 @@ fn marks_of(look: &Look<'_>, tenant: TenantId) -> (String, String) {
 }
 
 /// A difference as a finding. What no repair can mend has no remedy.
-pub(super) fn of_drift(drift: Drift, it: &Whole<'_>, place: &Place) -> Finding {
+pub(super) fn of_drift(drift: Drift, it: &Whole<'_>, place: &Location) -> Finding {
     let found = Finding::new(drift.code, Some(it.tenant), place, drift.object, drift.detail);
-    match drift.mend {
-        cluster::Mend::ByHand => found.with(Remedy::None),
+    match drift.fix {
+        cluster::Mend::ByHand => found.with(Fix::None),
         cluster::Mend::Statement(_) | cluster::Mend::Remake => found,
     }
 }

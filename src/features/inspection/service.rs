@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::InspectionError;
 use super::ledger::Ledger;
 use super::look::{Look, there};
-use super::model::{Finding, Place, Remedy, Report, Request, Sight};
+use super::model::{Finding, Fix, Location, Observed, Report, Request};
 use super::{buckets, record, server};
 use crate::features::access::{self, About, rights};
 use crate::features::provisioning::Provisioning;
@@ -49,7 +49,7 @@ pub async fn inspect(
 }
 
 impl Look<'_> {
-    async fn everywhere(&self, control: &mut PgConnection) -> Result<Sight, InspectionError> {
+    async fn everywhere(&self, control: &mut PgConnection) -> Result<Observed, InspectionError> {
         let only = self.request.cluster.as_deref();
         if let Some(name) = only {
             self.on.placement.find_cluster(control, name).await?;
@@ -60,32 +60,32 @@ impl Look<'_> {
             let total = clusters.iter().map(|view| u64::try_from(view.tenants).unwrap_or(0)).sum();
             self.progress.event(Event::Total(total));
         }
-        let mut sight = Sight::default();
+        let mut observed = Observed::default();
         for view in &clusters {
-            let place = Place::Cluster(view.name.clone());
+            let place = Location::Cluster(view.name.clone());
             if self.goes_to(&place) {
                 let mut seen = server::look(self, control, view).await?;
                 record::spare_unmanaged(control, &place, &mut seen).await?;
-                sight.add(&place, seen);
+                observed.add(&place, seen);
             }
         }
         for view in self.on.placement.read_stores(control).await? {
-            let place = Place::Store(view.name.clone());
+            let place = Location::Store(view.name.clone());
             if self.goes_to(&place) {
                 let mut seen = buckets::look(self, control, &view).await?;
                 record::spare_unmanaged(control, &place, &mut seen).await?;
-                sight.add(&place, seen);
+                observed.add(&place, seen);
             }
         }
-        if self.goes_to(&Place::Control) {
+        if self.goes_to(&Location::Control) {
             let mut findings = Vec::from_iter(record::own_age(control).await?);
             if self.whole_stores() {
                 findings.extend(self.sealed_orphans(control).await?);
                 findings.extend(record::examine_record(self.on, control, self.caller).await?);
             }
-            sight.add(&Place::Control, Sight { findings, ..Sight::default() });
+            observed.add(&Location::Control, Observed { findings, ..Observed::default() });
         }
-        Ok(sight)
+        Ok(observed)
     }
 
     /// Sealed values of tenants that are gone.
@@ -97,8 +97,9 @@ impl Look<'_> {
         let lost = holders.into_iter().filter(|id| !known.contains(id) && !changing.contains_key(id));
         let of = |id: TenantId| {
             let object = format!("sealed credentials of tenant {id}");
-            let finding = Finding::new("sealed_orphan", None, &Place::Control, object, "the tenant is gone");
-            finding.of(Some(id)).with(Remedy::Erase(id))
+            let finding =
+                Finding::new("sealed_orphan", None, &Location::Control, object, "the tenant is gone");
+            finding.of(Some(id)).with(Fix::Erase(id))
         };
         Ok(lost.map(of).collect())
     }

@@ -6,4 +6,4 @@ mod service;
 mod store;
 
 pub use error::InstallationError;
-pub use service::{Installation, NewOperator, Outcome, Setup, open};
+pub use service::{Installation, NewOperator, Setup, SetupOutcome, open};

@@ -22,7 +22,7 @@ use crate::infra::db::{
 use crate::kernel::{Caller, Email, Event, Progress, TenantId};
 
 /// How long to wait for another process that sets the same installation up.
-const PATIENCE: Duration = Duration::from_mins(1);
+const SETUP_LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An installation that is set up and at this program's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -86,7 +86,7 @@ pub struct NewOperator {
 
 /// What setting up did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SetupOutcome {
     /// There was nothing, or half of it.
     Made(Installation),
     /// It was whole, and behind this program.
@@ -136,7 +136,11 @@ impl Setup<'_> {
     ///
     /// # Errors
     /// When a server refuses, or the control database was made with another master key.
-    pub async fn run(&self, caller: &Caller, progress: &dyn Progress) -> Result<Outcome, InstallationError> {
+    pub async fn run(
+        &self,
+        caller: &Caller,
+        progress: &dyn Progress,
+    ) -> Result<SetupOutcome, InstallationError> {
         let caller = &access::authorize_machine(caller, &rights::INIT)?;
         let mut maintenance = self.control.database("postgres").connect("nexus:init").await?;
         let mut admin = self.cluster.admin.connect("nexus:init").await?;
@@ -146,11 +150,11 @@ impl Setup<'_> {
         close_maintenance_databases(&mut maintenance, &[&self.control.database]).await?;
 
         let mut control = self.control.connect("nexus:init").await?;
-        let lock = AdvisoryLock::wait(&mut control, LockKey::of("installation", "setup"), PATIENCE)
+        let lock = AdvisoryLock::wait(&mut control, LockKey::of("installation", "setup"), SETUP_LOCK_TIMEOUT)
             .await?
             .ok_or(InstallationError::Busy)?;
         let outcome = self.tables(&mut control, caller, progress).await?;
-        let (Outcome::Made(it) | Outcome::Upgraded(it) | Outcome::Found(it)) = outcome;
+        let (SetupOutcome::Made(it) | SetupOutcome::Upgraded(it) | SetupOutcome::Found(it)) = outcome;
         it.age.require_current()?;
         note_system(&mut control, &system_id).await?;
         let state = server_state(&mut admin, it.id).await?;
@@ -192,13 +196,13 @@ impl Setup<'_> {
         control: &mut PgConnection,
         caller: &Authorized<'_>,
         progress: &dyn Progress,
-    ) -> Result<Outcome, InstallationError> {
+    ) -> Result<SetupOutcome, InstallationError> {
         let upgraded = match open(control, self.control, None).await {
             Ok(found) => {
                 // An upgrade may have been cut short before it.
                 store::stamp_realm(control).await?;
                 store::seed_realm(control).await?;
-                return Ok(Outcome::Found(found));
+                return Ok(SetupOutcome::Found(found));
             }
             Err(InstallationError::NotInitialised { .. }) => false,
             Err(InstallationError::Behind { .. }) => true,
@@ -213,7 +217,7 @@ impl Setup<'_> {
             let found = open(control, self.control, None).await?;
             found.age.require_current()?;
             self.seal_what_is_not(control, caller).await?;
-            return Ok(Outcome::Upgraded(found));
+            return Ok(SetupOutcome::Upgraded(found));
         }
         let id = Uuid::new_v4();
         let mut tx = transaction(control).await?;
@@ -232,6 +236,6 @@ impl Setup<'_> {
         };
         audit::record(&mut tx, entry).await?;
         tx.commit().await.map_err(DbError::from)?;
-        Ok(Outcome::Made(Installation { id, age: Age::Current, key: MarkKey::default() }))
+        Ok(SetupOutcome::Made(Installation { id, age: Age::Current, key: MarkKey::default() }))
     }
 }

@@ -9,7 +9,7 @@ use super::stack::PostgresAddress;
 use crate::infra::objects::health;
 
 /// How long a part may take to answer a question.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The address of the S3 endpoint for clients on this machine.
 pub(super) fn endpoint(port: u16) -> String {
@@ -32,7 +32,7 @@ pub(super) async fn postgres(address: &PostgresAddress) -> Result<(), String> {
         connection.ping().await.map_err(|error| error.to_string())?;
         connection.close().await.map_err(|error| error.to_string())
     };
-    tokio::time::timeout(PATIENCE, ask).await.unwrap_or_else(|_| Err(no_answer()))
+    tokio::time::timeout(PROBE_TIMEOUT, ask).await.unwrap_or_else(|_| Err(no_answer()))
 }
 
 /// Asks the S3 endpoint for its health.
@@ -40,9 +40,9 @@ pub(super) async fn postgres(address: &PostgresAddress) -> Result<(), String> {
 /// # Errors
 /// Why not, in words.
 pub(super) async fn s3(port: u16) -> Result<(), String> {
-    tokio::time::timeout(PATIENCE, health(address(port))).await.unwrap_or_else(|_| Err(no_answer()))
+    tokio::time::timeout(PROBE_TIMEOUT, health(address(port))).await.unwrap_or_else(|_| Err(no_answer()))
 }
 
 fn no_answer() -> String {
-    format!("no answer within {} s", PATIENCE.as_secs())
+    format!("no answer within {} s", PROBE_TIMEOUT.as_secs())
 }

@@ -24,7 +24,7 @@ pub(super) const STEP: Duration = Duration::from_millis(5);
 
 /// How long to wait for another process that starts or stops the stack, and for a daemon that is
 /// on its way up: PostgreSQL may have to redo much of its log after a power cut.
-const PATIENCE: Duration = Duration::from_mins(5);
+const START_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The variables that the daemon takes over; whatever else is set may be a secret.
 const PASSED_ON: [&str; 7] =
@@ -74,7 +74,7 @@ impl LocalStack {
     }
 
     async fn lock_to_start(&self, account: &ServerAccount) -> Result<Turn, LocalError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
             // Again each time: a reset may have taken the folders away, even while they are made.
             match folders::prepare(&self.layout, account) {
@@ -160,7 +160,7 @@ impl LocalStack {
     /// Waits until both parts answer. `child` is the daemon if it is ours; `None` comes back when
     /// somebody else's daemon went away.
     async fn until_ready(&self, mut child: Option<Child>) -> Result<Option<Running>, LocalError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
             if let Some(running) = self.running()? {
                 return Ok(Some(running));
@@ -180,7 +180,9 @@ impl LocalStack {
                 None => {}
             }
             if Instant::now() > deadline {
-                return Err(self.start_failed(&format!("it is not ready after {} s", PATIENCE.as_secs())));
+                return Err(
+                    self.start_failed(&format!("it is not ready after {} s", START_TIMEOUT.as_secs()))
+                );
             }
             sleep(STEP).await;
         }

@@ -17,7 +17,7 @@ use super::{LocalError, LocalStack, lock};
 
 /// How long the daemon may take to stop its parts; more than it gives PostgreSQL itself, whose
 /// last checkpoint has to write all that is not yet on disk.
-const PATIENCE: Duration = Duration::from_mins(1);
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long to wait for another process that starts or stops the stack.
 const LOCK_PATIENCE: Duration = Duration::from_mins(5);
@@ -88,7 +88,7 @@ impl LocalStack {
         if let Some(_lock) = lock::try_exclusive(&lock_file)? {
             return orphan::clear(&self.layout).await;
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         let mut told = None;
         let _lock = loop {
             if let Some(lock) = lock::try_exclusive(&lock_file)? {

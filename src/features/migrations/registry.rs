@@ -37,7 +37,7 @@ pub struct SetChange {
 
 /// Whether something was done, or would have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SetOutcome {
     /// It was.
     Changed,
     /// It was so already.
@@ -121,7 +121,7 @@ pub async fn add_set(
     caller: &Caller,
     (add, sources): (&AddSet, &Sources),
     dry_run: bool,
-) -> Result<Outcome, MigrationsError> {
+) -> Result<SetOutcome, MigrationsError> {
     let caller = &access::authorize(control, caller, &rights::MIGRATION_CREATE, About::Platform).await?;
     let name = add.name.as_str();
     if name == BUILT_IN {
@@ -144,7 +144,7 @@ pub async fn add_set(
             }
             _ if known.history != add.history.as_str() => Err(exists("history table")),
             _ if known.depends_on != depends_on => Err(exists("sets before it")),
-            _ => Ok(Outcome::Unchanged),
+            _ => Ok(SetOutcome::Unchanged),
         };
     }
     if let Some(holder) = rows.iter().find(|row| row.history == add.history.as_str()) {
@@ -158,14 +158,14 @@ pub async fn add_set(
     store::insert_set(&mut tx, name, (&source, add.history.as_str()), &depends_on).await?;
     if dry_run {
         tx.rollback().await?;
-        return Ok(Outcome::Changed);
+        return Ok(SetOutcome::Changed);
     }
     let detail = json!({
         "set": name, "source": source, "history": add.history, "depends_on": depends_on,
     });
     audit::record(&mut tx, entry(caller, "migrations.set.add", detail)).await?;
     tx.commit().await?;
-    Ok(Outcome::Changed)
+    Ok(SetOutcome::Changed)
 }
 
 /// Changes where a set's files are, or which sets come before it.
@@ -179,7 +179,7 @@ pub async fn update_set(
     name: &SetName,
     (change, sources): (&SetChange, &Sources),
     dry_run: bool,
-) -> Result<Outcome, MigrationsError> {
+) -> Result<SetOutcome, MigrationsError> {
     let caller = &access::authorize(control, caller, &rights::MIGRATION_UPDATE, About::Platform).await?;
     let name = name.as_str();
     if name == BUILT_IN {
@@ -199,18 +199,18 @@ pub async fn update_set(
     let source = source.or_else(|| known.source.clone());
     let depends_on = change.depends_on.as_deref().map_or_else(|| known.depends_on.clone(), names);
     if source == known.source && depends_on == known.depends_on {
-        return Ok(Outcome::Unchanged);
+        return Ok(SetOutcome::Unchanged);
     }
     check_order(&rows, name, &depends_on)?;
     store::update_set(&mut tx, name, source.as_deref(), &depends_on).await?;
     if dry_run {
         tx.rollback().await?;
-        return Ok(Outcome::Changed);
+        return Ok(SetOutcome::Changed);
     }
     let detail = json!({ "set": name, "source": source, "depends_on": depends_on });
     audit::record(&mut tx, entry(caller, "migrations.set.update", detail)).await?;
     tx.commit().await?;
-    Ok(Outcome::Changed)
+    Ok(SetOutcome::Changed)
 }
 
 /// Lets go of a set that no tenant has a migration of, or with `forget` of any: its rows go, and

@@ -20,8 +20,8 @@ pub(in crate::features) use clusters::{check_rights, forget_systems, note_system
 pub use default_cluster::DefaultCluster;
 pub use error::{PlacementError, StoreNeed};
 pub use model::{
-    Candidate, Candidates, ClusterChange, ClusterView, Driver, PlacementState, ServerPlace, StoreChange,
-    StorePlace, StoreView, Wish, note,
+    Candidate, Candidates, ClusterChange, ClusterView, Driver, PlacementRequest, PlacementState, ServerPlace,
+    StoreChange, StorePlace, StoreView, note,
 };
 pub use opening::ServerRecord;
 pub(in crate::features) use opening::compare_age;
@@ -31,5 +31,6 @@ pub(in crate::features) use stores::read_store_names;
 pub use stores::{AddStore, store_names};
 pub use template::Template;
 pub(in crate::features) use template::{
-    Sessions, born_with, drop_templates, known_templates, refresh_templates, template, templates_are_current,
+    Sessions, drop_templates, known_templates, record_template_sets, refresh_templates, template,
+    templates_are_current,
 };

@@ -224,7 +224,7 @@ pub fn note(what: &str, name: &str, why: &str) -> String {
 
 /// Where a new tenant is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct PlacementRequest {
     /// On this server.
     pub cluster: Option<String>,
     /// In this store.
@@ -261,7 +261,7 @@ pub struct StoreChange {
     pub state: Option<PlacementState>,
 }
 
-impl Wish {
+impl PlacementRequest {
     /// Server, store and labels.
     #[must_use]
     pub fn parts(&self) -> (Option<&str>, Option<&str>, &Labels) {

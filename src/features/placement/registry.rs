@@ -11,14 +11,15 @@ use tokio::time::Instant;
 
 use super::default_cluster::DefaultCluster;
 use super::error::{PlacementError, StoreNeed};
-use super::model::{Candidate, Candidates, Driver, ServerPlace, StorePlace, Wish};
+use super::model::{Candidate, Candidates, Driver, PlacementRequest, ServerPlace, StorePlace};
 use super::store;
+use crate::features::access::{self, About, rights};
 use crate::features::secrets::Secrets;
 use crate::infra::db::{Host, PgConnection, ServerAddress, Tls};
 use crate::infra::objects::{
     AwsConfig, AwsStore, Breaker, GarageStore, LocalStore, ObjectStore, SharedKeyStore,
 };
-use crate::kernel::TenantId;
+use crate::kernel::{Caller, TenantId};
 
 /// How long a server that did not answer is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -170,6 +171,16 @@ impl Placement {
         opened.stores.remove(name);
     }
 
+    /// [`Placement::candidates`], for who only wants to know.
+    pub async fn preview(
+        control: &mut PgConnection,
+        caller: &Caller,
+        wish: &PlacementRequest,
+    ) -> Result<Candidates, PlacementError> {
+        access::authorize(control, caller, &rights::CLUSTER_READ, About::Platform).await?;
+        Self::candidates(control, wish).await
+    }
+
     /// Where a new tenant may go: to the named server and store, or to those that match, the emptiest in
     /// relation to their capacity first.
     ///
@@ -177,7 +188,7 @@ impl Placement {
     /// [`PlacementError::NoRoom`], [`PlacementError::NoCluster`], [`PlacementError::NoStore`].
     pub(in crate::features) async fn candidates(
         control: &mut PgConnection,
-        wish: &Wish,
+        wish: &PlacementRequest,
     ) -> Result<Candidates, PlacementError> {
         let mut found = Candidates::default();
         for row in store::candidates(control, wish).await? {
@@ -205,7 +216,7 @@ impl Placement {
     /// [`PlacementError::NoRoom`], [`PlacementError::NoStore`].
     pub(in crate::features) async fn candidate_stores(
         control: &mut PgConnection,
-        wish: &Wish,
+        wish: &PlacementRequest,
     ) -> Result<Vec<Candidate>, PlacementError> {
         let found = store::candidates(control, wish).await?;
         let stores: Vec<_> = found.into_iter().filter(|row| !row.server).map(|row| row.candidate).collect();
@@ -242,7 +253,10 @@ impl Placement {
     }
 }
 
-async fn no_room_in_store(control: &mut PgConnection, wish: &Wish) -> Result<PlacementError, PlacementError> {
+async fn no_room_in_store(
+    control: &mut PgConnection,
+    wish: &PlacementRequest,
+) -> Result<PlacementError, PlacementError> {
     Ok(match &wish.store {
         Some(name) if !store::store_exists(control, name).await? => {
             PlacementError::NoStore { name: name.clone() }

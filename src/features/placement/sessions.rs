@@ -6,7 +6,7 @@ use super::error::PlacementError;
 use crate::infra::db::{PgConnection, Slots};
 
 /// How long to wait for sessions that others hold.
-const PATIENCE: Duration = Duration::from_mins(10);
+const SESSIONS_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Takes `least` to `most` of the sessions that the platform may hold on a server, until the slots
 /// are given back or `control` ends. `None` where there is no budget.
@@ -20,7 +20,7 @@ pub(in crate::features) async fn hold_sessions(
 ) -> Result<Option<Slots>, PlacementError> {
     let Some(limit) = budget else { return Ok(None) };
     let what = format!("nexus:sessions:{cluster}");
-    let taken = Slots::take(control, &what, limit, (least, most), PATIENCE).await?;
+    let taken = Slots::take(control, &what, limit, (least, most), SESSIONS_TIMEOUT).await?;
     taken.map(Some).ok_or_else(|| PlacementError::NoSessions { name: cluster.to_owned(), limit })
 }
 

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, FromRow, Row};
 
 use super::clusters::AddCluster;
 use super::model::{
-    Candidate, ClusterChange, ClusterView, ServerPlace, StoreChange, StorePlace, StoreView, Wish,
+    Candidate, ClusterChange, ClusterView, PlacementRequest, ServerPlace, StoreChange, StorePlace, StoreView,
 };
 use super::stores::AddStore;
 use crate::infra::crypto::RecordKey;
@@ -79,7 +79,7 @@ pub(super) async fn forget_systems(control: &mut PgConnection, names: &[String])
 /// by their share of capacity; what has no capacity counts as one of 1,000.
 pub(super) async fn candidates(
     control: &mut PgConnection,
-    wish: &Wish,
+    wish: &PlacementRequest,
 ) -> Result<Vec<CandidateRow>, DbError> {
     let is = |name: &Option<String>| {
         name.as_deref().map_or_else(|| "true".to_owned(), |name| format!("name = {}", literal(name)))

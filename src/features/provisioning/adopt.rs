@@ -16,7 +16,7 @@ use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
-use crate::features::placement::{Placement, Wish};
+use crate::features::placement::{Placement, PlacementRequest};
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::crypto::random;
 use crate::infra::db::{AdvisoryLock, DbError, LockKey, REALM, ServerAddress, durable_transaction};
@@ -230,7 +230,7 @@ impl Provisioning {
             app_role: request.login.user.clone(),
             bucket: random::resource_name()?.bucket(),
         };
-        let wish = Wish { store: request.store.clone(), ..Wish::default() };
+        let wish = PlacementRequest { store: request.store.clone(), ..PlacementRequest::default() };
         let stores = Placement::candidate_stores(&mut *worker.control.lock().await, &wish).await?;
         let place = self.first_store(worker, &stores, progress).await?;
         let mut control = worker.control.lock().await;

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
 use super::error::ProvisioningError;
-use super::locked::{LockedTenant, somebody_elses};
+use super::locked::{LockedTenant, owned_by_other};
 use super::plan::Plan;
 use super::recovery::{Direction, Opened, steps_of, stopped};
 use super::steps;
@@ -250,7 +250,7 @@ impl Provisioning {
                 return self.begin(worker, caller, held, change, (progress, stop)).await;
             };
             if self.is_somebody_elses(&mut *worker.control.lock().await, row.id).await? {
-                let error = somebody_elses(held.tenant().slug.clone(), Some(row), false);
+                let error = owned_by_other(held.tenant().slug.clone(), Some(row), false);
                 return Err(held.refuse(worker, error).await);
             }
             let direction = match change.way_past(&row) {
@@ -258,7 +258,7 @@ impl Provisioning {
                 Way::After(direction) => direction,
                 Way::InItsPlace => return self.begin(worker, caller, held, change, (progress, stop)).await,
                 Way::Barred => {
-                    let error = somebody_elses(held.tenant().slug.clone(), Some(row), false);
+                    let error = owned_by_other(held.tenant().slug.clone(), Some(row), false);
                     return Err(held.refuse(worker, error).await);
                 }
             };
@@ -342,7 +342,7 @@ impl Provisioning {
     ) -> Result<ProvisioningError, ProvisioningError> {
         let mut control = worker.control.lock().await;
         let running = store::is_locked(&mut control, &LockKey::of("tenant", row.tenant_id)).await?;
-        Ok(somebody_elses(slug, Some(row), running))
+        Ok(owned_by_other(slug, Some(row), running))
     }
 
     /// Writes the intent: the operation with its steps, the tenant's row, the audit row.
@@ -379,7 +379,7 @@ impl Provisioning {
         let written = store::intend(&mut *worker.control.lock().await, caller, new).await;
         let (fence, row) = match written {
             Ok(Some(written)) => written,
-            Ok(None) => return Err(held.refuse(worker, somebody_elses(tenant.slug, None, false)).await),
+            Ok(None) => return Err(held.refuse(worker, owned_by_other(tenant.slug, None, false)).await),
             Err(error) => return Err(held.refuse(worker, error.into()).await),
         };
         held.changed(row);

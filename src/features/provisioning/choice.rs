@@ -8,7 +8,7 @@ use crate::features::placement::{Candidate, PlacementError, note};
 use crate::kernel::{ErrorKind, Event, Failure, Progress};
 
 /// How long a store may take to say that it is there, where another one would do.
-const PATIENCE: Duration = Duration::from_secs(3);
+const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Provisioning {
     /// The first of these servers that answers; those before it are named.
@@ -47,7 +47,7 @@ impl Provisioning {
         let mut passed = Vec::new();
         for one in candidates {
             let store = self.placement.store(&mut *worker.control.lock().await, &one.name).await?;
-            let why = match tokio::time::timeout(PATIENCE, store.driver.check()).await {
+            let why = match tokio::time::timeout(STORE_TIMEOUT, store.driver.check()).await {
                 Ok(Ok(())) => {
                     self.say_passed(progress, ("store", one, candidates), passed).await;
                     return Ok(one.name.clone());

@@ -12,13 +12,13 @@ use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
-use crate::features::placement::{Candidates, Placement, Template, Wish};
+use crate::features::placement::{Candidates, Placement, PlacementRequest, Template};
 use crate::features::tenants::{self, NewTenant, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
 use crate::kernel::{Caller, Labels, OperationId, Progress, TenantId};
 
 /// How long `--wait` waits for another process that makes the same tenant.
-const PATIENCE: std::time::Duration = std::time::Duration::from_mins(5);
+const WAIT_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -30,13 +30,13 @@ pub struct CreateRequest {
     pub detach: bool,
     /// Wait for another process that makes the same tenant, instead of refusing.
     pub wait: bool,
-    pub wish: Wish,
+    pub wish: PlacementRequest,
 }
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum CreateOutcome {
     /// It was made now.
     Created,
     /// It was there, made by the same request.
@@ -50,7 +50,7 @@ pub enum Outcome {
 /// A tenant that was asked for.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Created {
-    pub outcome: Outcome,
+    pub outcome: CreateOutcome,
     /// The operation that made it, or makes it.
     pub operation: OperationId,
     /// The tenant.
@@ -94,18 +94,18 @@ impl Provisioning {
             About::Platform,
         )
         .await?;
-        let until = tokio::time::Instant::now() + PATIENCE;
+        let until = tokio::time::Instant::now() + WAIT_TIMEOUT;
         loop {
             let reserved = Box::pin(self.reserve_where_wanted(worker, caller, request, progress)).await?;
             if let Some((intent, secrets, kind)) = reserved {
                 let operation = intent.operation;
                 if request.detach {
                     let tenant = intent.held.end(&mut *worker.control.lock().await, None).await?;
-                    return Ok(Created { outcome: Outcome::Planned, operation, tenant: tenant.into() });
+                    return Ok(Created { outcome: CreateOutcome::Planned, operation, tenant: tenant.into() });
                 }
                 let made = Box::pin(self.drive(worker, intent, kind, secrets, progress, stop));
                 let tenant = made.await?;
-                return Ok(Created { outcome: Outcome::Created, operation, tenant: tenant.into() });
+                return Ok(Created { outcome: CreateOutcome::Created, operation, tenant: tenant.into() });
             }
             // Whoever had the slug may have given it back in the meantime.
             let name = TenantRef::Slug(request.tenant.slug.clone());
@@ -140,7 +140,7 @@ impl Provisioning {
         let key = LockKey::of("tenant", tenant.id);
         if request.wait {
             let mut control = worker.control.lock().await;
-            if let Some(lock) = AdvisoryLock::wait(&mut control, key.clone(), PATIENCE).await? {
+            if let Some(lock) = AdvisoryLock::wait(&mut control, key.clone(), WAIT_TIMEOUT).await? {
                 lock.release(&mut control).await?;
             }
         }
@@ -156,7 +156,7 @@ impl Provisioning {
                     Err(ProvisioningError::SlugTaken { slug, differences: vec![renamed] })
                 }
                 (Some((operation, _)), TenantState::Active) => {
-                    Ok(Created { outcome: Outcome::Unchanged, operation, tenant: tenant.into() })
+                    Ok(Created { outcome: CreateOutcome::Unchanged, operation, tenant: tenant.into() })
                 }
                 _ => Err(tenant.unusable().into()),
             };
@@ -169,7 +169,7 @@ impl Provisioning {
         drop(control);
         let resumed =
             self.take_up_for(worker, caller, unfinished.id, Direction::AsRecorded, (progress, stop)).await?;
-        Ok(Created { outcome: Outcome::Finished, operation: unfinished.id, tenant: resumed.into() })
+        Ok(Created { outcome: CreateOutcome::Finished, operation: unfinished.id, tenant: resumed.into() })
     }
 
     /// Chooses a place, then writes the intent. A slug that is taken needs no place.
@@ -255,7 +255,7 @@ impl Provisioning {
 }
 
 /// How a tenant differs from what was given. What was not given is no difference.
-pub(super) fn differences(new: &NewTenant, wish: &Wish, tenant: &Tenant) -> Vec<Difference> {
+pub(super) fn differences(new: &NewTenant, wish: &PlacementRequest, tenant: &Tenant) -> Vec<Difference> {
     let email = new.admin_email.as_ref().map(|email| email.as_str().to_owned());
     [
         Difference::of("name", new.name.as_deref(), &tenant.name),

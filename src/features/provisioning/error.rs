@@ -233,7 +233,7 @@ fn in_progress(slug: &str, operation: Option<OperationId>, kind: &str, running: 
             hints.push(Hint::new("wait for it", TenantAction::CreateAndWait(slug.to_owned())));
         }
     } else if let Some(id) = operation {
-        hints.extend(ways_on(id, kind));
+        hints.extend(recovery_hints(id, kind));
     }
     if hints.is_empty() {
         hints.push(AGAIN.into());
@@ -262,7 +262,7 @@ fn after_stop(operation: OperationId, kind: &str, slug: &str, source: &Provision
     }
     let mut hints = source.hints();
     if source.is_passing() || hints.is_empty() {
-        hints.extend(ways_on(operation, kind));
+        hints.extend(recovery_hints(operation, kind));
     } else {
         hints.push(Hint::new("then finish it", OperationAction::Resume(operation)));
         if can_go_back(kind) {
@@ -277,7 +277,7 @@ fn after_stop(operation: OperationId, kind: &str, slug: &str, source: &Provision
 }
 
 /// How to go on with an operation that stopped.
-fn ways_on(operation: OperationId, kind: &str) -> Vec<Hint> {
+fn recovery_hints(operation: OperationId, kind: &str) -> Vec<Hint> {
     let back = Hint::new("or roll it back", OperationAction::RollBack(operation));
     let back = can_go_back(kind).then_some(back);
     [Hint::new("finish it", OperationAction::Resume(operation))].into_iter().chain(back).collect()

@@ -33,7 +33,7 @@ impl Provisioning {
             Held::Taken(lock, tenant, unfinished, server) => {
                 Ok(LockedTenant { tenant: *tenant, unfinished, server, lock })
             }
-            Held::Busy(tenant, row) => Err(somebody_elses(tenant.slug, row, true)),
+            Held::Busy(tenant, row) => Err(owned_by_other(tenant.slug, row, true)),
             Held::Nothing => {
                 let error = tenants::missing(&mut control, name).await?;
                 Err(error.into())
@@ -110,7 +110,7 @@ impl LockedTenant {
 }
 
 /// That another operation changes the tenant, or is in the way.
-pub(super) fn somebody_elses(slug: String, row: Option<OperationRow>, running: bool) -> ProvisioningError {
+pub(super) fn owned_by_other(slug: String, row: Option<OperationRow>, running: bool) -> ProvisioningError {
     let (operation, kind) = row.map(|row| (row.id, row.kind)).unzip();
     ProvisioningError::InProgress { slug, operation, kind: kind.unwrap_or_default(), running }
 }

@@ -5,11 +5,11 @@ use super::error::ProvisioningError;
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Plan;
 use super::recovery::steps_of;
-use super::repair::{Mended, Repaired};
+use super::repair::{RepairOutcome, Repaired};
 use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{self, About, rights};
-use crate::features::placement::Wish;
+use crate::features::placement::PlacementRequest;
 use crate::features::tenants::{self, NewTenant, Tenant, TenantRef};
 use crate::infra::db::PgConnection;
 use crate::infra::saga::Probe;
@@ -32,7 +32,7 @@ pub async fn plan_create(
     control: Option<&mut PgConnection>,
     caller: &Caller,
     new: &NewTenant,
-    wish: &Wish,
+    wish: &PlacementRequest,
 ) -> Result<Vec<PlannedStep>, ProvisioningError> {
     if let Some(control) = control {
         access::authorize(control, caller, &rights::TENANT_CREATE, About::Platform).await?;
@@ -170,17 +170,21 @@ impl Provisioning {
         let unfinished = store::unfinished(&mut *worker.control.lock().await, tenant.id).await?;
         let slug = tenant.slug.clone();
         let answer =
-            |mended, operation, restored| Repaired { tenant: slug, mended, operation, restored, error: None };
+            |fixed, operation, restored| Repaired { tenant: slug, fixed, operation, restored, error: None };
         if let Some(row) = unfinished {
-            return Ok(answer(Mended::Wanted, Some(row.id), Vec::new()));
+            return Ok(answer(RepairOutcome::Wanted, Some(row.id), Vec::new()));
         }
         let held = self.hold(worker, &TenantRef::Id(tenant.id)).await?.in_use(worker).await?;
-        let amiss = match self.what_is_amiss(worker, &held, OperationId::new()).await {
-            Ok(amiss) => amiss,
+        let drifted_steps = match self.find_drift(worker, &held, OperationId::new()).await {
+            Ok(drifted_steps) => drifted_steps,
             Err(error) => return Err(held.refuse(worker, error).await),
         };
         held.end(&mut *worker.control.lock().await, None).await?;
-        Ok(answer(if amiss.is_empty() { Mended::Nothing } else { Mended::Wanted }, None, amiss))
+        Ok(answer(
+            if drifted_steps.is_empty() { RepairOutcome::Nothing } else { RepairOutcome::Wanted },
+            None,
+            drifted_steps,
+        ))
     }
 
     /// One operation.
@@ -208,12 +212,12 @@ impl Provisioning {
 }
 
 /// The steps of a tenant, open or closed, whose effect is not there, or not whole.
-pub(super) async fn amiss(plan: &Plan) -> Result<Vec<&'static str>, ProvisioningError> {
-    let mut amiss = Vec::new();
+pub(super) async fn drifted_steps(plan: &Plan) -> Result<Vec<&'static str>, ProvisioningError> {
+    let mut drifted_steps = Vec::new();
     for step in steps_of("repair", plan.tenant.adopted) {
         if step.probe(plan).await? == Probe::Absent {
-            amiss.push(step.name());
+            drifted_steps.push(step.name());
         }
     }
-    Ok(amiss)
+    Ok(drifted_steps)
 }

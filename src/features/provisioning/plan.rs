@@ -32,7 +32,7 @@ pub(super) const PROOF: &str = "nexus:proof";
 
 /// The two states between which a tenant is closed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Passage {
+pub(super) struct AccessTransition {
     /// Before it is closed, and after it is opened. It may be `suspended`: then a stay in the trash
     /// changes nothing about who is let in.
     pub(super) open: TenantState,
@@ -40,7 +40,7 @@ pub(super) struct Passage {
     pub(super) closed: TenantState,
 }
 
-impl Passage {
+impl AccessTransition {
     /// Of an operation of a kind.
     pub(super) fn of(kind: &str, tenant: &Tenant) -> Self {
         match kind {
@@ -96,7 +96,7 @@ pub(super) struct Plan {
     /// The tenant's own session, while it is being opened ahead of its proof.
     pub(super) own: Mutex<Option<Opening>>,
     /// Where an operation that closes or opens the tenant leads from and to.
-    pub(super) passage: Passage,
+    pub(super) access: AccessTransition,
     /// Whether what is gone may be made again: not in an active tenant, whose data was in it.
     pub(super) may_remake: bool,
 }

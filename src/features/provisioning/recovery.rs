@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
 use super::error::{ProvisioningError, can_go_back};
-use super::locked::{LockedTenant, somebody_elses};
-use super::plan::{Passage, Plan, sealed};
+use super::locked::{LockedTenant, owned_by_other};
+use super::plan::{AccessTransition, Plan, sealed};
 use super::steps::{self, TenantStep};
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
@@ -177,7 +177,7 @@ impl Provisioning {
         direction: Direction,
     ) -> Result<(OperationRow, &'static str), ProvisioningError> {
         let slug = || held.tenant().slug.clone();
-        let nothing = || somebody_elses(slug(), None, false);
+        let nothing = || owned_by_other(slug(), None, false);
         let found = held.unfinished().ok_or_else(nothing)?;
         let id = found.id;
         if direction == Direction::Back && !can_go_back(&found.kind) {
@@ -389,7 +389,7 @@ impl Provisioning {
             operation,
             owner: Owner { mark: Plan::mark(self, &tenant), fence },
             server_mark: self.installation.server_mark(tenant.id),
-            passage: Passage::of(kind, &tenant),
+            access: AccessTransition::of(kind, &tenant),
             kind,
             fresh: false,
             may_remake: tenant.state == TenantState::Provisioning,

@@ -5,8 +5,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::Intent;
 use super::error::ProvisioningError;
-use super::locked::{LockedTenant, somebody_elses};
-use super::outline::amiss;
+use super::locked::{LockedTenant, owned_by_other};
+use super::outline::drifted_steps;
 use super::plan::Plan;
 use super::recovery::{Direction, Opened, steps_of, stopped};
 use super::steps;
@@ -20,7 +20,7 @@ use crate::kernel::{Caller, OperationId, Progress, TenantId};
 /// What a repair did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mended {
+pub enum RepairOutcome {
     /// Nothing was wrong.
     #[serde(rename = "unchanged")]
     Nothing,
@@ -39,7 +39,7 @@ pub enum Mended {
     Failed,
 }
 
-impl Mended {
+impl RepairOutcome {
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -59,7 +59,7 @@ impl Mended {
 pub struct Repaired {
     pub tenant: String,
     #[serde(rename = "outcome")]
-    pub mended: Mended,
+    pub fixed: RepairOutcome,
     /// By which operation.
     pub operation: Option<OperationId>,
     /// Which steps were at fault.
@@ -104,9 +104,9 @@ impl Provisioning {
     ) -> Result<Repaired, ProvisioningError> {
         let held = self.hold(worker, &name.for_caller(caller)).await?;
         let slug = held.tenant().slug.clone();
-        let answer = |mended, operation, restored| Repaired {
+        let answer = |fixed, operation, restored| Repaired {
             tenant: slug.clone(),
-            mended,
+            fixed,
             operation,
             restored,
             error: None,
@@ -114,18 +114,20 @@ impl Provisioning {
         if let Some((id, state)) = held.unfinished().map(|row| (row.id, row.state.clone())) {
             let ended = self.resume(worker, caller, held, Direction::AsRecorded, (progress, stop)).await;
             return match ended {
-                Ok(_) if state == "rolling_back" => Ok(answer(Mended::TakenBack, Some(id), Vec::new())),
-                Ok(_) => Ok(answer(Mended::Finished, Some(id), Vec::new())),
+                Ok(_) if state == "rolling_back" => {
+                    Ok(answer(RepairOutcome::TakenBack, Some(id), Vec::new()))
+                }
+                Ok(_) => Ok(answer(RepairOutcome::Finished, Some(id), Vec::new())),
                 Err(ProvisioningError::Stopped { taken_back: true, .. }) => {
-                    Ok(answer(Mended::TakenBack, Some(id), Vec::new()))
+                    Ok(answer(RepairOutcome::TakenBack, Some(id), Vec::new()))
                 }
                 Err(error) => Err(error),
             };
         }
         let held = held.in_use(worker).await?;
         match self.check(worker, caller, held, progress, stop).await? {
-            None => Ok(answer(Mended::Nothing, None, Vec::new())),
-            Some((operation, restored)) => Ok(answer(Mended::Restored, Some(operation), restored)),
+            None => Ok(answer(RepairOutcome::Nothing, None, Vec::new())),
+            Some((operation, restored)) => Ok(answer(RepairOutcome::Restored, Some(operation), restored)),
         }
     }
 
@@ -140,29 +142,30 @@ impl Provisioning {
         stop: &CancellationToken,
     ) -> Result<Option<(OperationId, Vec<&'static str>)>, ProvisioningError> {
         let operation = OperationId::new();
-        let amiss = match self.what_is_amiss(worker, &held, operation).await {
-            Ok(amiss) if amiss.is_empty() => {
+        let drifted_steps = match self.find_drift(worker, &held, operation).await {
+            Ok(drifted_steps) if drifted_steps.is_empty() => {
                 held.end(&mut *worker.control.lock().await, None).await?;
                 return Ok(None);
             }
-            Ok(amiss) => amiss,
+            Ok(drifted_steps) => drifted_steps,
             Err(error) => {
                 worker.forget(&held.tenant().cluster, &error).await;
                 return Err(held.refuse(worker, error).await);
             }
         };
-        let (fence, opened) = match self.intend_repair(worker, caller, &mut held, (operation, &amiss)).await {
-            Ok(ready) => ready,
-            Err(error) => return Err(held.refuse(worker, error).await),
-        };
+        let (fence, opened) =
+            match self.intend_repair(worker, caller, &mut held, (operation, &drifted_steps)).await {
+                Ok(ready) => ready,
+                Err(error) => return Err(held.refuse(worker, error).await),
+            };
         let intent =
             Intent { operation, fence, held, fresh: false, named: false, neighbour: None, entering: None };
         self.drive(worker, intent, "repair", opened, progress, stop).await?;
-        Ok(Some((operation, amiss)))
+        Ok(Some((operation, drifted_steps)))
     }
 
     /// The steps whose effect is not there, or not whole.
-    pub(super) async fn what_is_amiss(
+    pub(super) async fn find_drift(
         &self,
         worker: &Worker,
         held: &LockedTenant,
@@ -170,9 +173,9 @@ impl Provisioning {
     ) -> Result<Vec<&'static str>, ProvisioningError> {
         let opened = self.open_secrets(&mut *worker.control.lock().await, held.tenant().id).await?;
         let plan = self.plan(worker, (operation, 0), held, "repair", opened).await?;
-        let amiss = amiss(&plan).await;
+        let drifted_steps = drifted_steps(&plan).await;
         plan.close().await;
-        amiss
+        drifted_steps
     }
 
     /// Writes the intent, and tells the store of its fence.
@@ -181,7 +184,7 @@ impl Provisioning {
         worker: &Worker,
         caller: &Authorized<'_>,
         held: &mut LockedTenant,
-        (operation, amiss): (OperationId, &[&str]),
+        (operation, drifted_steps): (OperationId, &[&str]),
     ) -> Result<(i64, Opened), ProvisioningError> {
         let tenant = held.tenant().clone();
         let new = store::NewOperation {
@@ -189,14 +192,14 @@ impl Provisioning {
             tenant: tenant.id,
             kind: "repair",
             steps: &steps::outline(&steps_of("repair", tenant.adopted)),
-            facts: json!({ "slug": tenant.slug, "faults": amiss }),
+            facts: json!({ "slug": tenant.slug, "faults": drifted_steps }),
             action: "tenant.repair",
             instead_of: None,
             change: None,
             batch: None,
         };
         let written = store::intend(&mut *worker.control.lock().await, caller, new).await?;
-        let (fence, _) = written.ok_or_else(|| somebody_elses(tenant.slug.clone(), None, false))?;
+        let (fence, _) = written.ok_or_else(|| owned_by_other(tenant.slug.clone(), None, false))?;
         held.changed(None);
         let ready = async {
             let opened = self.open_secrets(&mut *worker.control.lock().await, tenant.id).await?;

@@ -11,7 +11,7 @@ use super::steps;
 use super::store::{self, NewTenantIntent, OperationLine, Reserved};
 use super::worker::{Provisioning, Worker};
 use crate::features::access::Authorized;
-use crate::features::placement::{Template, born_with};
+use crate::features::placement::{Template, record_template_sets};
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::{self, Resources};
 use crate::infra::cluster;
@@ -58,7 +58,7 @@ impl Provisioning {
             places: (cluster, place),
             row: &row,
             secrets: self.secrets.seal_statement(id, &borrowed, &store::is_written(id)).await?,
-            born_with: born_with(id, template),
+            record_template_sets: record_template_sets(id, template),
             steps: &steps::outline(&steps_of(kind, false)),
             action: if kind == "pool" { "pool.fill" } else { "tenant.create" },
             detach: request.detach,

@@ -13,7 +13,7 @@ use crate::infra::objects::BucketClient;
 use crate::kernel::Caller;
 
 /// How long a person waits for numbers.
-const PATIENCE: Duration = Duration::from_secs(3);
+const SIZES_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How much a tenant holds, as far as it can be told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Provisioning {
                 sizes.objects = Some(objects);
             }
         };
-        let _ = tokio::time::timeout(PATIENCE, counting).await;
+        let _ = tokio::time::timeout(SIZES_TIMEOUT, counting).await;
         Ok(sizes)
     }
 

@@ -233,7 +233,7 @@ pub(super) struct NewTenantIntent<'a> {
     /// The statement that seals its secrets, which says whether it did.
     pub(super) secrets: String,
     /// What it has of the operator's migrations.
-    pub(super) born_with: Option<String>,
+    pub(super) record_template_sets: Option<String>,
     pub(super) steps: &'a [(&'static str, bool)],
     pub(super) action: &'static str,
     /// Another process is to act on it.
@@ -283,7 +283,7 @@ pub(super) async fn reserve(
     let statements: Vec<String> = [lock("clusters", cluster), lock("stores", store), (new.row)(&has_room)]
         .into_iter()
         .chain([new.secrets])
-        .chain(new.born_with)
+        .chain(new.record_template_sets)
         .chain([operation_statement(caller, &new.line, &written)])
         .chain(new.detach.then_some(detached))
         .chain([

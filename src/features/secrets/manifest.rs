@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
 
-use crate::infra::crypto::seal::{self, DataKey, Place, SealError};
+use crate::infra::crypto::seal::{self, DataKey, SealContext, SealError};
 use crate::kernel::TenantId;
 
 /// Name to generation. Sealed beside the data key, so that a secret that is put back, added or
@@ -75,8 +75,8 @@ impl Manifest {
     }
 }
 
-fn place(tenant: TenantId, row: &str, generation: i64) -> Place<'_> {
-    Place { tenant, table: "data_keys", column: "manifest", row, generation }
+fn place(tenant: TenantId, row: &str, generation: i64) -> SealContext<'_> {
+    SealContext { tenant, table: "data_keys", column: "manifest", row, generation }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::error::SecretsError;
 use super::manifest::Manifest;
 use super::store::{self, Batch, KeyInserted, KeyRow, SecretRow};
 use super::views::StatusView;
-use crate::infra::crypto::seal::{self, DataKey, Place, length_prefixed};
+use crate::infra::crypto::seal::{self, DataKey, SealContext, length_prefixed};
 use crate::infra::crypto::{MasterKey, MasterKeyError, MasterKeyId, RecordKey};
 use crate::infra::db::PgConnection;
 use crate::kernel::TenantId;
@@ -399,8 +399,8 @@ fn open_row(
     std::str::from_utf8(opened.expose_secret()).map(SecretString::from).map_err(|_| broken())
 }
 
-fn place(tenant: TenantId, name: &str, generation: i64) -> Place<'_> {
-    Place { tenant, table: "sealed_secrets", column: "sealed", row: name, generation }
+fn place(tenant: TenantId, name: &str, generation: i64) -> SealContext<'_> {
+    SealContext { tenant, table: "sealed_secrets", column: "sealed", row: name, generation }
 }
 
 fn wrapping_aad(tenant: TenantId, key: DataKeyId) -> Vec<u8> {

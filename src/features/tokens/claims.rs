@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::infra::crypto::jwt::Flaw;
+use crate::infra::crypto::jwt::JwtError;
 use crate::kernel::TenantId;
 
 /// Longest life of an access token, in seconds. Fixed, because a signing key is kept for as long
@@ -128,15 +128,15 @@ impl Claims {
     /// Reads the claims of a token whose signature is right; types first, then what they say.
     ///
     /// # Errors
-    /// The first [`Flaw`].
-    pub fn read(mut claims: Map<String, Value>, expected: Expected<'_>) -> Result<Self, Flaw> {
+    /// The first [`JwtError`].
+    pub fn read(mut claims: Map<String, Value>, expected: Expected<'_>) -> Result<Self, JwtError> {
         let read = Self {
             iss: text(&mut claims, "iss")?,
             sub: uuid(&mut claims, "sub")?,
             aud: match claims.remove("aud") {
                 Some(Value::String(one)) => vec![one],
                 Some(many @ Value::Array(_)) => texts(many)?,
-                _ => return Err(Flaw::Claim),
+                _ => return Err(JwtError::Claim),
             },
             client_id: text(&mut claims, "client_id")?,
             iat: time(&mut claims, "iat")?,
@@ -158,29 +158,29 @@ impl Claims {
         Ok(read)
     }
 
-    fn check(&self, expected: Expected<'_>) -> Result<(), Flaw> {
+    fn check(&self, expected: Expected<'_>) -> Result<(), JwtError> {
         // The nil id stands for the platform inside Nexus; a token says it by saying nothing.
         if self.tenant_id == Some(TenantId::PLATFORM) || self.tenant_id.is_some() != self.tenant.is_some() {
-            return Err(Flaw::Claim);
+            return Err(JwtError::Claim);
         }
         if self.iss != expected.issuer {
-            return Err(Flaw::Issuer);
+            return Err(JwtError::Issuer);
         }
         if !self.aud.iter().any(|audience| audience == expected.audience) {
-            return Err(Flaw::Audience);
+            return Err(JwtError::Audience);
         }
         let longest = if self.act.is_some() { MAX_IMPERSONATION } else { MAX_TTL };
         if self.exp <= self.iat {
-            return Err(Flaw::Claim);
+            return Err(JwtError::Claim);
         }
         if self.exp - self.iat > longest {
-            return Err(Flaw::TooLongLived);
+            return Err(JwtError::TooLongLived);
         }
         if self.iat > expected.now + SKEW || self.nbf > expected.now + SKEW {
-            return Err(Flaw::NotYet);
+            return Err(JwtError::NotYet);
         }
         if expected.now >= self.exp + SKEW {
-            return Err(Flaw::Expired);
+            return Err(JwtError::Expired);
         }
         Ok(())
     }
@@ -192,48 +192,48 @@ impl Claims {
     }
 }
 
-fn text(claims: &mut Map<String, Value>, name: &str) -> Result<String, Flaw> {
-    optional_text(claims, name)?.ok_or(Flaw::Claim)
+fn text(claims: &mut Map<String, Value>, name: &str) -> Result<String, JwtError> {
+    optional_text(claims, name)?.ok_or(JwtError::Claim)
 }
 
-fn optional_text(claims: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Flaw> {
+fn optional_text(claims: &mut Map<String, Value>, name: &str) -> Result<Option<String>, JwtError> {
     match claims.remove(name) {
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
-        Some(_) => Err(Flaw::Claim),
+        Some(_) => Err(JwtError::Claim),
     }
 }
 
-fn texts(value: Value) -> Result<Vec<String>, Flaw> {
-    let Value::Array(values) = value else { return Err(Flaw::Claim) };
+fn texts(value: Value) -> Result<Vec<String>, JwtError> {
+    let Value::Array(values) = value else { return Err(JwtError::Claim) };
     let text = |value| match value {
         Value::String(text) => Ok(text),
-        _ => Err(Flaw::Claim),
+        _ => Err(JwtError::Claim),
     };
     values.into_iter().map(text).collect()
 }
 
-fn uuid(claims: &mut Map<String, Value>, name: &str) -> Result<Uuid, Flaw> {
+fn uuid(claims: &mut Map<String, Value>, name: &str) -> Result<Uuid, JwtError> {
     as_uuid(&claims.remove(name).unwrap_or_default())
 }
 
 /// A UUID in the one form that Nexus writes: another text for the same id would slip past a list
 /// of revoked ones.
-fn as_uuid(value: &Value) -> Result<Uuid, Flaw> {
-    let text = value.as_str().ok_or(Flaw::Claim)?;
-    let id = Uuid::try_parse(text).map_err(|_| Flaw::Claim)?;
+fn as_uuid(value: &Value) -> Result<Uuid, JwtError> {
+    let text = value.as_str().ok_or(JwtError::Claim)?;
+    let id = Uuid::try_parse(text).map_err(|_| JwtError::Claim)?;
     let mut canonical = Uuid::encode_buffer();
-    if *id.hyphenated().encode_lower(&mut canonical) == *text { Ok(id) } else { Err(Flaw::Claim) }
+    if *id.hyphenated().encode_lower(&mut canonical) == *text { Ok(id) } else { Err(JwtError::Claim) }
 }
 
 /// A NumericDate (RFC 7519, section 2) as Nexus writes it: a whole number of seconds.
-fn time(claims: &mut Map<String, Value>, name: &str) -> Result<i64, Flaw> {
-    let seconds = claims.remove(name).and_then(|value| value.as_i64()).ok_or(Flaw::Claim)?;
-    if (0..=LAST_SECOND).contains(&seconds) { Ok(seconds) } else { Err(Flaw::Claim) }
+fn time(claims: &mut Map<String, Value>, name: &str) -> Result<i64, JwtError> {
+    let seconds = claims.remove(name).and_then(|value| value.as_i64()).ok_or(JwtError::Claim)?;
+    if (0..=LAST_SECOND).contains(&seconds) { Ok(seconds) } else { Err(JwtError::Claim) }
 }
 
-fn actor(value: Value) -> Result<Actor, Flaw> {
-    let Value::Object(mut members) = value else { return Err(Flaw::Claim) };
+fn actor(value: Value) -> Result<Actor, JwtError> {
+    let Value::Object(mut members) = value else { return Err(JwtError::Claim) };
     Ok(Actor { sub: text(&mut members, "sub")? })
 }
 
@@ -255,7 +255,7 @@ mod tests {
         claims.as_object().unwrap().clone()
     }
 
-    fn with(name: &str, value: Value) -> Result<Claims, Flaw> {
+    fn with(name: &str, value: Value) -> Result<Claims, JwtError> {
         let mut claims = good();
         claims.insert(name.to_owned(), value);
         Claims::read(claims, EXPECTED)
@@ -282,9 +282,9 @@ mod tests {
         for name in ["iss", "sub", "aud", "client_id", "iat", "nbf", "exp", "jti", "tenant_id", "tenant"] {
             let mut claims = good();
             claims.remove(name);
-            assert_eq!(Claims::read(claims, EXPECTED), Err(Flaw::Claim), "{name}");
-            assert_eq!(with(name, Value::Null), Err(Flaw::Claim), "{name}");
-            assert_eq!(with(name, json!({})), Err(Flaw::Claim), "{name}");
+            assert_eq!(Claims::read(claims, EXPECTED), Err(JwtError::Claim), "{name}");
+            assert_eq!(with(name, Value::Null), Err(JwtError::Claim), "{name}");
+            assert_eq!(with(name, json!({})), Err(JwtError::Claim), "{name}");
         }
     }
 
@@ -304,7 +304,7 @@ mod tests {
                 json!(true),
                 json!([NOW]),
             ] {
-                assert_eq!(with(name, odd.clone()), Err(Flaw::Claim), "{name} {odd}");
+                assert_eq!(with(name, odd.clone()), Err(JwtError::Claim), "{name} {odd}");
             }
         }
     }
@@ -314,29 +314,29 @@ mod tests {
         assert!(with("exp", json!(NOW + 1)).is_ok());
         let at = |now| Claims::read(good(), Expected { now, ..EXPECTED }).map(drop);
         assert_eq!(at(NOW + 900 + SKEW - 1), Ok(()));
-        assert_eq!(at(NOW + 900 + SKEW), Err(Flaw::Expired));
+        assert_eq!(at(NOW + 900 + SKEW), Err(JwtError::Expired));
         assert_eq!(at(NOW - SKEW), Ok(()));
-        assert_eq!(at(NOW - SKEW - 1), Err(Flaw::NotYet));
-        assert_eq!(with("nbf", json!(NOW + SKEW + 1)), Err(Flaw::NotYet));
+        assert_eq!(at(NOW - SKEW - 1), Err(JwtError::NotYet));
+        assert_eq!(with("nbf", json!(NOW + SKEW + 1)), Err(JwtError::NotYet));
         assert_eq!(with("exp", json!(NOW + MAX_TTL)).map(drop), Ok(()));
-        assert_eq!(with("exp", json!(NOW + MAX_TTL + 1)), Err(Flaw::TooLongLived));
-        assert_eq!(with("exp", json!(NOW)), Err(Flaw::Claim));
+        assert_eq!(with("exp", json!(NOW + MAX_TTL + 1)), Err(JwtError::TooLongLived));
+        assert_eq!(with("exp", json!(NOW)), Err(JwtError::Claim));
         let mut acting = good();
         acting.insert("act".into(), json!({ "sub": "machine:ann" }));
         acting.insert("exp".into(), json!(NOW + MAX_IMPERSONATION + 1));
-        assert_eq!(Claims::read(acting, EXPECTED), Err(Flaw::TooLongLived));
+        assert_eq!(Claims::read(acting, EXPECTED), Err(JwtError::TooLongLived));
     }
 
     #[test]
     fn issuer_and_audience_are_exact() {
         for other in ["urn:i ", "URN:I", "urn:", "urn:i/"] {
-            assert_eq!(with("iss", json!(other)), Err(Flaw::Issuer), "{other}");
+            assert_eq!(with("iss", json!(other)), Err(JwtError::Issuer), "{other}");
         }
         for other in [json!("apis"), json!("API"), json!(["x", "ap"]), json!([])] {
-            assert_eq!(with("aud", other.clone()), Err(Flaw::Audience), "{other}");
+            assert_eq!(with("aud", other.clone()), Err(JwtError::Audience), "{other}");
         }
         assert!(with("aud", json!(["x", "api"])).is_ok());
-        assert_eq!(with("aud", json!(["api", 1])), Err(Flaw::Claim));
+        assert_eq!(with("aud", json!(["api", 1])), Err(JwtError::Claim));
     }
 
     #[test]
@@ -349,9 +349,9 @@ mod tests {
             id.braced().to_string(),
         ] {
             for name in ["jti", "sub", "tenant_id"] {
-                assert_eq!(with(name, json!(other)), Err(Flaw::Claim), "{name} {other}");
+                assert_eq!(with(name, json!(other)), Err(JwtError::Claim), "{name} {other}");
             }
         }
-        assert_eq!(with("tenant_id", json!(Uuid::nil())), Err(Flaw::Claim));
+        assert_eq!(with("tenant_id", json!(Uuid::nil())), Err(JwtError::Claim));
     }
 }

@@ -8,7 +8,7 @@ use crate::features::iam::Subject;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
 use crate::infra::cluster::ClusterError;
-use crate::infra::crypto::jwt::Flaw;
+use crate::infra::crypto::jwt::JwtError;
 use crate::infra::crypto::random::RandomError;
 use crate::infra::crypto::signing::{Algorithm, SigningError};
 use crate::infra::db::DbError;
@@ -23,7 +23,7 @@ pub enum TokenError {
     #[error("the token is not valid")]
     #[failure(Unauthenticated, "token_invalid")]
     #[hint("see what is wrong with it" => TokenAction::Inspect)]
-    Invalid(Flaw),
+    Invalid(JwtError),
     /// Tokens cannot be checked: the list of revoked ones is out of date.
     #[error("tokens cannot be checked: the list of revoked ones was last read {seconds} s ago")]
     #[failure(Unavailable, "token_check_stale")]
@@ -202,7 +202,7 @@ impl TokenError {
 
     /// Why a token was refused: for logs.
     #[must_use]
-    pub fn flaw(&self) -> Option<Flaw> {
+    pub fn flaw(&self) -> Option<JwtError> {
         match self {
             Self::Invalid(flaw) => Some(*flaw),
             _ => None,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::claims::{Claims, Expected};
 use super::error::TokenError;
-use crate::infra::crypto::jwt::{self, Flaw};
+use crate::infra::crypto::jwt::{self, JwtError};
 
 /// Something that is wrong with a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,8 +18,8 @@ pub struct Problem {
     pub message: String,
 }
 
-impl From<Flaw> for Problem {
-    fn from(flaw: Flaw) -> Self {
+impl From<JwtError> for Problem {
+    fn from(flaw: JwtError) -> Self {
         Self { code: flaw.code(), message: flaw.to_string() }
     }
 }
@@ -49,7 +49,7 @@ pub fn inspect(token: &str, now: i64) -> Inspected {
     }
     if token.split('.').count() == 3 {
         match &claims {
-            None => problems.push(Flaw::Payload.into()),
+            None => problems.push(JwtError::Payload.into()),
             Some(claims) => problems.extend(of_claims(claims, now)),
         }
     }

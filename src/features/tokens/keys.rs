@@ -352,7 +352,7 @@ impl Tokens {
         let key = find(&rows, kid)?;
         check_retirable(&key, at_once)?;
         let (_, next) = pair(&rows, key.purpose, algorithm);
-        self.bury(&mut tx, kid).await?;
+        self.destroy_key(&mut tx, kid).await?;
         let mut rotated = Rotated {
             algorithm: key.algorithm.clone(),
             active: None,
@@ -430,7 +430,7 @@ impl Tokens {
     }
 
     /// Whether something was sealed of it.
-    pub(super) async fn bury(&self, tx: &mut PgConnection, kid: &str) -> Result<bool, TokenError> {
+    pub(super) async fn destroy_key(&self, tx: &mut PgConnection, kid: &str) -> Result<bool, TokenError> {
         store::bury_key(tx, kid).await?;
         let private = self.secrets.forget(tx, TenantId::PLATFORM, &private_name(kid)).await?;
         let public = self.secrets.forget(tx, TenantId::PLATFORM, &public_name(kid)).await?;
@@ -440,7 +440,7 @@ impl Tokens {
     /// Erases what is left of keys whose last token is over.
     async fn sweep(&self, tx: &mut PgConnection) -> Result<(), TokenError> {
         for kid in store::spent_keys(tx).await? {
-            self.bury(tx, &kid).await?;
+            self.destroy_key(tx, &kid).await?;
         }
         Ok(())
     }

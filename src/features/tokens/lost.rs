@@ -29,7 +29,7 @@ impl Tokens {
         let rows = store::keys(&mut tx).await?;
         let row = rows.iter().find(|row| row.kid == kid);
         let in_use = row.is_some_and(|row| row.state != KeyState::Gone);
-        if in_use || !self.bury(&mut tx, kid).await? {
+        if in_use || !self.destroy_key(&mut tx, kid).await? {
             return Ok(tx.rollback().await.map(|()| None)?);
         }
         let rotated = Rotated {
@@ -58,7 +58,7 @@ impl Tokens {
         match self.open(tx, &next.kid, next.algorithm.parse()?).await {
             Ok(_) => Ok(Some(next)),
             Err(error) if matches!(error.kind(), ErrorKind::Integrity | ErrorKind::NotFound) => {
-                self.bury(tx, &next.kid).await?;
+                self.destroy_key(tx, &next.kid).await?;
                 Ok(None)
             }
             Err(error) => Err(error),

@@ -105,7 +105,7 @@ impl Revocation {
 ///
 /// For a change in another database it is called twice. Before the change is committed, so that a
 /// crash leaves no token that says too much; and after it, for the tokens that were issued meanwhile.
-pub(crate) async fn take_back(
+pub(crate) async fn revoke_all(
     tx: &mut PgConnection,
     caller: &Authorized<'_>,
     of: (TenantId, Option<Uuid>),

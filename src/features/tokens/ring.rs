@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::claims::{Claims, Expected, SKEW};
 use super::error::TokenError;
-use crate::infra::crypto::jwt::{self, By, Flaw};
+use crate::infra::crypto::jwt::{self, By, JwtError};
 use crate::infra::crypto::signing::PublicKey;
 use crate::infra::fetch;
 use crate::kernel::TenantId;
@@ -94,8 +94,8 @@ impl KeyRing {
     /// token, these keys and what is expected.
     ///
     /// # Errors
-    /// The first [`Flaw`].
-    pub fn check(&self, token: &str, expected: Expected<'_>) -> Result<Claims, Flaw> {
+    /// The first [`JwtError`].
+    pub fn check(&self, token: &str, expected: Expected<'_>) -> Result<Claims, JwtError> {
         let mut signed_by = None;
         let claims = jwt::verified(token, |by| {
             let kid = match by {
@@ -109,11 +109,11 @@ impl KeyRing {
         let claims = Claims::read(claims, expected)?;
         let retired = signed_by.and_then(|key| key.retired_at);
         if retired.is_some_and(|retired| claims.iat > retired + SKEW) {
-            return Err(Flaw::AfterKey);
+            return Err(JwtError::AfterKey);
         }
         let realms = signed_by.and_then(|key| key.realms.as_ref());
         if realms.is_some_and(|realms| !realms.contains(&claims.realm())) {
-            return Err(Flaw::Realm);
+            return Err(JwtError::Realm);
         }
         Ok(claims)
     }
@@ -208,7 +208,7 @@ mod tests {
 
     const RETIRED: i64 = 1_800_000_000;
 
-    fn check(iat: i64, now: i64) -> Result<(), Flaw> {
+    fn check(iat: i64, now: i64) -> Result<(), JwtError> {
         let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
         let mut ring = KeyRing::default();
         let (retired_at, good_until) = (Some(RETIRED), Some(RETIRED + OVERLAP));
@@ -227,8 +227,8 @@ mod tests {
         assert_eq!(check(RETIRED, RETIRED + MAX_TTL), Ok(()));
         assert_eq!(check(RETIRED, RETIRED + MAX_TTL + SKEW - 1), Ok(()));
         assert_eq!(check(RETIRED + SKEW, RETIRED + OVERLAP - 1), Ok(()));
-        assert_eq!(check(RETIRED + SKEW, RETIRED + OVERLAP), Err(Flaw::UnknownKey));
+        assert_eq!(check(RETIRED + SKEW, RETIRED + OVERLAP), Err(JwtError::UnknownKey));
         // Who stole the key signs on: it is of no use.
-        assert_eq!(check(RETIRED + SKEW + 1, RETIRED + 100), Err(Flaw::AfterKey));
+        assert_eq!(check(RETIRED + SKEW + 1, RETIRED + 100), Err(JwtError::AfterKey));
     }
 }

@@ -17,7 +17,7 @@ use super::issued::{issued_at, micros};
 use super::ring::KeyRing;
 use super::store::{self, RevocationRow};
 use crate::features::access::{self, About, rights};
-use crate::infra::crypto::jwt::Flaw;
+use crate::infra::crypto::jwt::JwtError;
 use crate::infra::db::{PgConnection, ServerAddress};
 use crate::kernel::Caller;
 use crate::kernel::TenantId;
@@ -25,7 +25,7 @@ use crate::kernel::TenantId;
 /// How often the control database is asked what has changed.
 const PERIOD: Duration = Duration::from_millis(400);
 /// How long one asking may take; then a new connection is tried.
-const PATIENCE: Duration = Duration::from_secs(1);
+const POLL_TIMEOUT: Duration = Duration::from_secs(1);
 /// From when on what is in memory is too old to go by: a revocation must hold everywhere within two
 /// seconds, whatever becomes of the control database.
 const STALE: Duration = Duration::from_millis(1900);
@@ -169,10 +169,9 @@ impl Verifier {
             return Err(TokenError::Stale { seconds: age.as_secs() });
         }
         let expected = Expected { issuer: &self.inner.tokens.issuer, audience, now: known.now() };
-        let checked = known
-            .ring
-            .check(token, expected)
-            .and_then(|claims| if known.revocations.hit(&claims) { Err(Flaw::Revoked) } else { Ok(claims) });
+        let checked = known.ring.check(token, expected).and_then(|claims| {
+            if known.revocations.hit(&claims) { Err(JwtError::Revoked) } else { Ok(claims) }
+        });
         checked.map_err(|flaw| {
             tracing::debug!(flaw = flaw.code(), "token refused");
             TokenError::Invalid(flaw)
@@ -231,7 +230,7 @@ async fn follow(inner: std::sync::Weak<Inner>, control: ServerAddress, first: Pg
         tokio::time::sleep(PERIOD).await;
         let Some(inner) = inner.upgrade() else { return };
         let before = inner.known.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let asked = tokio::time::timeout(PATIENCE, async {
+        let asked = tokio::time::timeout(POLL_TIMEOUT, async {
             let mut session = match connection.take() {
                 Some(session) => session,
                 None => control.connect("nexus:tokens").await?,

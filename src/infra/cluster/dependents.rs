@@ -16,7 +16,7 @@ const LOCKED: &str = "55P03";
 
 /// A database in which something depends on a role.
 #[derive(FromRow)]
-struct Place {
+struct ObjectLocation {
     /// `None`: what all databases share.
     database: Option<String>,
     /// Whether sessions can be opened there.
@@ -27,7 +27,11 @@ struct Place {
     rights: bool,
 }
 
-async fn places(admin: &mut PgConnection, roles: Roles<'_>, own: &str) -> Result<Vec<Place>, ClusterError> {
+async fn places(
+    admin: &mut PgConnection,
+    roles: Roles<'_>,
+    own: &str,
+) -> Result<Vec<ObjectLocation>, ClusterError> {
     Ok(sqlx::query_as(
         "select db.datname::text as database, coalesce(db.datallowconn and db.datconnlimit <> -2, true) as enterable,
                 bool_or(owns) as owns, bool_or(not owns) as rights

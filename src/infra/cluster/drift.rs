@@ -35,7 +35,7 @@ pub struct Drift {
     /// What is different, e.g. `role nx…`.
     pub object: String,
     pub detail: String,
-    pub mend: Mend,
+    pub fix: Mend,
 }
 
 impl Drift {
@@ -43,9 +43,9 @@ impl Drift {
         code: &'static str,
         object: impl Into<String>,
         detail: impl Into<String>,
-        mend: Mend,
+        fix: Mend,
     ) -> Self {
-        Self { code, object: object.into(), detail: detail.into(), mend }
+        Self { code, object: object.into(), detail: detail.into(), fix }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{ClusterError, Database, Roles};
 use crate::infra::db::{DbError, PgConnection, identifier, in_one_batch, literal};
 
 /// How long a session may take to end after it was told to.
-const PATIENCE: Duration = Duration::from_secs(20);
+const SESSION_END_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Ends every other session that bears this application name, and waits until none is left: what
 /// a dead process had under way on the server (killing a client does not stop its
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// # Errors
 /// [`ClusterError::StillAtWork`] when some would not end in 20 seconds.
 pub async fn fence(admin: &mut PgConnection, application: &str) -> Result<(), ClusterError> {
-    let until = tokio::time::Instant::now() + PATIENCE;
+    let until = tokio::time::Instant::now() + SESSION_END_TIMEOUT;
     loop {
         let count: i64 = sqlx::query_scalar(
             "select count(pg_terminate_backend(pid)) from pg_stat_activity
@@ -164,7 +164,7 @@ pub(super) async fn end_sessions(
     database: &str,
     app: &str,
 ) -> Result<(), ClusterError> {
-    let until = tokio::time::Instant::now() + PATIENCE;
+    let until = tokio::time::Instant::now() + SESSION_END_TIMEOUT;
     loop {
         let count = sessions(admin, (database, app), true).await?;
         if count == 0 {

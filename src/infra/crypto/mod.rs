@@ -21,7 +21,7 @@ mod weak;
 pub use master::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
 pub use random::{AccessKey, RandomError};
 pub use record_key::RecordKey;
-pub use seal::{DataKey, OpenError, Place, SealError};
+pub use seal::{DataKey, OpenError, SealContext, SealError};
 pub use sign::{PublicKey, SignError, Signer};
 pub use token::{InvitationToken, TokenHash};
 pub use totp::TotpSecret;

@@ -70,7 +70,7 @@ impl fmt::Debug for DataKey {
 
 /// Where a sealed value belongs. It opens nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct SealContext<'a> {
     pub tenant: TenantId,
     pub table: &'a str,
     pub column: &'a str,
@@ -79,7 +79,7 @@ pub struct Place<'a> {
     pub generation: i64,
 }
 
-impl Place<'_> {
+impl SealContext<'_> {
     /// What is authenticated beside the value. Each part is preceded by its length, so that no two
     /// places have the same bytes.
     fn aad(&self, version: u8, key: DataKeyId) -> Vec<u8> {
@@ -128,7 +128,7 @@ pub enum OpenError {
 ///
 /// # Errors
 /// [`SealError`]: no random bytes, or a value longer than AES-GCM allows.
-pub fn seal(key: &DataKey, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
+pub fn seal(key: &DataKey, place: &SealContext<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
     let mut header = [VERSION; HEADER_LEN];
     header[1..].copy_from_slice(key.id.uuid().as_bytes());
     aead::seal(key.expose_bytes(), &header, &place.aad(VERSION, key.id), plaintext)
@@ -138,7 +138,7 @@ pub fn seal(key: &DataKey, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8
 ///
 /// # Errors
 /// [`OpenError`]: anything else than exactly what was sealed, for exactly this place.
-pub fn open(key: &DataKey, place: &Place<'_>, sealed: &[u8]) -> Result<SecretSlice<u8>, OpenError> {
+pub fn open(key: &DataKey, place: &SealContext<'_>, sealed: &[u8]) -> Result<SecretSlice<u8>, OpenError> {
     if sealed.len() < OVERHEAD {
         return Err(OpenError::Short);
     }
@@ -162,8 +162,8 @@ mod tests {
 
     use super::*;
 
-    fn place(tenant: TenantId) -> Place<'static> {
-        Place { tenant, table: "sealed_secrets", column: "sealed", row: "postgres", generation: 3 }
+    fn place(tenant: TenantId) -> SealContext<'static> {
+        SealContext { tenant, table: "sealed_secrets", column: "sealed", row: "postgres", generation: 3 }
     }
 
     #[test]
@@ -173,16 +173,16 @@ mod tests {
         let sealed = seal(&key, &here, b"a password").unwrap();
         assert_eq!(open(&key, &here, &sealed).unwrap().expose_secret(), b"a password");
         for elsewhere in [
-            Place { tenant: TenantId::new(), ..here },
-            Place { table: "data_keys", ..here },
-            Place { column: "manifest", ..here },
-            Place { row: "s3", ..here },
-            Place { generation: 2, ..here },
-            Place { generation: 4, ..here },
-            Place { generation: -3, ..here },
+            SealContext { tenant: TenantId::new(), ..here },
+            SealContext { table: "data_keys", ..here },
+            SealContext { column: "manifest", ..here },
+            SealContext { row: "s3", ..here },
+            SealContext { generation: 2, ..here },
+            SealContext { generation: 4, ..here },
+            SealContext { generation: -3, ..here },
             // The same letters, cut at another point.
-            Place { table: "sealed_secretss", column: "ealed", ..here },
-            Place { column: "sealedpostgres", row: "", ..here },
+            SealContext { table: "sealed_secretss", column: "ealed", ..here },
+            SealContext { column: "sealedpostgres", row: "", ..here },
         ] {
             assert_eq!(open(&key, &elsewhere, &sealed).unwrap_err(), OpenError::Damaged, "{elsewhere:?}");
         }
@@ -252,7 +252,7 @@ mod tests {
         #[test]
         fn what_is_sealed_opens(value: Vec<u8>, table in ".*", column in ".*", row in ".*", generation: i64) {
             let key = DataKey::generate().unwrap();
-            let here = Place { tenant: TenantId::new(), table: &table, column: &column, row: &row, generation };
+            let here = SealContext { tenant: TenantId::new(), table: &table, column: &column, row: &row, generation };
             let sealed = seal(&key, &here, &value).unwrap();
             prop_assert_eq!(sealed.len(), value.len() + OVERHEAD);
             let opened = open(&key, &here, &sealed).unwrap();
@@ -266,7 +266,7 @@ mod tests {
         ) {
             let (tenant, key) = (TenantId::new(), DataKeyId::new());
             let aad = |(table, column, row, generation): &(String, String, String, i64)| {
-                Place { tenant, table, column, row, generation: *generation }.aad(VERSION, key)
+                SealContext { tenant, table, column, row, generation: *generation }.aad(VERSION, key)
             };
             prop_assert_eq!(a == b, aad(&a) == aad(&b));
         }

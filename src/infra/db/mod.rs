@@ -36,7 +36,7 @@ pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use notices::{NOTICES, Notice, NoticeLayer, Notices, hearing};
 pub use quote::{bytes, identifier, literal};
 pub use slots::Slots;
-pub use statements::{Flaw, FlawKind, Statement, code, first_flaw, has_statement, statements};
+pub use statements::{FlawKind, JwtError, Statement, code, first_flaw, has_statement, statements};
 pub(crate) use text::stored_as_text;
 pub use transaction::{
     Transaction, durable_transaction, durably, in_one_batch, relaxed_transaction, snapshot, transaction,

@@ -157,7 +157,7 @@ impl ObjectStore for LocalStore {
                 })
                 .collect(),
             // A key is made with its buckets and never gets another.
-            strangers: Vec::new(),
+            unmanaged: Vec::new(),
         })
     }
 

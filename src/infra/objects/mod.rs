@@ -11,10 +11,10 @@ pub mod clock;
 mod error;
 mod garage;
 mod health;
+mod isolation_probe;
 mod late;
 mod local;
 mod patience;
-mod trespass;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -25,9 +25,9 @@ pub use client::{BucketClient, Refusal};
 pub use error::ObjectError;
 pub use garage::GarageStore;
 pub use health::health;
+pub use isolation_probe::{Attempt, Trespasser, WAYS};
 pub use late::LateStore;
 pub use local::LocalStore;
-pub use trespass::{Attempt, Trespasser, WAYS};
 
 /// Whose something is, and how young the right to change it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub struct StoreInventory {
     /// Keys, by id.
     pub keys: Vec<FoundKey>,
     /// Keys of others that can touch one of these buckets, and which of them; where the store tells.
-    pub strangers: Vec<FoundKey>,
+    pub unmanaged: Vec<FoundKey>,
 }
 
 /// A kind of object store, with the rights of its administrator.

@@ -62,7 +62,7 @@ async fn dies(call: Call, tenant: &Tenant, key: &str, proxy: &Proxy, after: u32,
             }
         },
     };
-    proxy.mend();
+    proxy.fix();
     died
 }
 

@@ -112,7 +112,7 @@ async fn a_new_key_is_given_out_when_s3_accepts_it() {
         while proxy.met() < 3 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        proxy.mend();
+        proxy.fix();
     };
     let (key, ()) =
         tokio::time::timeout(Duration::from_mins(1), async { tokio::join!(made, settles) }).await.unwrap();

@@ -33,9 +33,9 @@ fn a_master_key_that_is_gone() {
     fs::remove_file(key_of(&world)).unwrap();
     let seen = examined(&world);
     assert_eq!(seen.code, 9);
-    let (found, mend) = seen.one("key.file", "problem");
+    let (found, fix) = seen.one("key.file", "problem");
     assert!(found.contains("is not there"), "{found}");
-    assert!(mend.starts_with("cp ") && mend.contains("chmod 600"), "{mend}");
+    assert!(fix.starts_with("cp ") && fix.contains("chmod 600"), "{fix}");
     assert!(!key_of(&world).exists());
 }
 
@@ -87,10 +87,10 @@ fn a_server_that_is_down() {
     let seen = examined(&world);
     assert_eq!(seen.code, 8);
     assert_eq!(seen.problems(), ["control.reachable", "cluster.reachable"]);
-    let (found, mend) = seen.one("control.reachable", "problem");
+    let (found, fix) = seen.one("control.reachable", "problem");
     assert!(
-        found.contains(&nowhere) && mend.starts_with(&format!("pg_isready -h {nowhere}")),
-        "{found} {mend}"
+        found.contains(&nowhere) && fix.starts_with(&format!("pg_isready -h {nowhere}")),
+        "{found} {fix}"
     );
     assert!(seen.one("audit.head", "skipped").0.contains("cannot be reached"));
 }
@@ -114,8 +114,8 @@ fn a_store_with_a_wrong_token() {
     change_settings(&world, |text| text.replace(&right, file.to_str().unwrap()));
     let seen = examined(&world);
     assert_eq!(seen.code, 8);
-    let (found, mend) = seen.one("store.reachable", "problem");
-    assert!(found.contains("refused") && mend.contains("admin_token"), "{found} {mend}");
+    let (found, fix) = seen.one("store.reachable", "problem");
+    assert!(found.contains("refused") && fix.contains("admin_token"), "{found} {fix}");
 }
 
 #[test]
@@ -147,9 +147,9 @@ fn maintenance_databases_that_let_tenants_in() {
     world.sql("postgres", "grant connect on database postgres to public");
     let seen = examined(&world);
     assert_eq!(seen.code, 9, "{:#?}", seen.wrong());
-    let (found, mend) = seen.one("cluster.closed", "problem");
+    let (found, fix) = seen.one("cluster.closed", "problem");
     assert!(found.contains("postgres"), "{found}");
-    assert!(mend.contains("revoke all on database postgres from public"), "{mend}");
+    assert!(fix.contains("revoke all on database postgres from public"), "{fix}");
 }
 
 #[test]
@@ -160,9 +160,9 @@ fn settings_of_a_server_that_risk_data_or_spread_secrets() {
     world.sql("postgres", &format!("alter database \"{database}\" set log_statement = 'all'"));
     let seen = examined(&world);
     assert_eq!(seen.code, 9, "{:#?}", seen.wrong());
-    let (found, mend) = seen.one("control.durability", "problem");
+    let (found, fix) = seen.one("control.durability", "problem");
     assert!(found.starts_with("synchronous_commit off"), "{found}");
-    assert!(mend.contains(&format!("alter database {database} reset synchronous_commit")), "{mend}");
+    assert!(fix.contains(&format!("alter database {database} reset synchronous_commit")), "{fix}");
     assert!(seen.one("control.logging", "warning").0.contains("log_statement = all"));
     seen.one("cluster.durability", "ok");
 }
@@ -225,9 +225,9 @@ fn an_operation_that_was_left_lying() {
     let id = world.control_sql("select id from control.operations").remove(0);
     let seen = examined(&world);
     assert_eq!(seen.code, 0);
-    let (found, mend) = seen.one("tenants.operations", "warning");
+    let (found, fix) = seen.one("tenants.operations", "warning");
     assert!(found.contains("acme"), "{found}");
-    assert_eq!(mend, format!("nexus operation resume {id}"));
+    assert_eq!(fix, format!("nexus operation resume {id}"));
 }
 
 #[test]

@@ -15,9 +15,9 @@ fn unknown_keys_are_each_found_with_their_line_and_the_rest_is_looked_at() {
     assert_eq!(seen.code, 2, "{:#?}", seen.wrong());
     assert_eq!(seen.problems(), ["settings.file", "settings.file"]);
     let found = seen.of_check("settings.file", "problem");
-    let mends: Vec<&str> = found.iter().map(|it| it["fix"].as_str().unwrap()).collect();
-    assert!(mends.iter().any(|mend| mend.contains("+13 ") && mend.contains("log.level")), "{mends:?}");
-    assert!(mends.iter().any(|mend| mend.contains("+14 ") && mend.contains("log.format")), "{mends:?}");
+    let fixes: Vec<&str> = found.iter().map(|it| it["fix"].as_str().unwrap()).collect();
+    assert!(fixes.iter().any(|fix| fix.contains("+13 ") && fix.contains("log.level")), "{fixes:?}");
+    assert!(fixes.iter().any(|fix| fix.contains("+14 ") && fix.contains("log.format")), "{fixes:?}");
     seen.one("control.reachable", "ok");
 }
 
@@ -68,9 +68,9 @@ fn a_variable_that_means_nothing_is_found_with_the_nearest_that_does() {
     let seen = Seen::of(&machine.output(&["-o", "json", "doctor", "--only", "settings.variables"], ""));
     assert_eq!(seen.code, 0);
     let found = seen.of_check("settings.variables", "warning");
-    let mends: Vec<&str> = found.iter().map(|it| it["fix"].as_str().unwrap()).collect();
-    assert_eq!(mends[0], "unset NEXUS_HOEM  # did you mean NEXUS_HOME?");
-    assert!(mends[1].starts_with("unset NEXUS_PORT"), "{mends:?}");
+    let fixes: Vec<&str> = found.iter().map(|it| it["fix"].as_str().unwrap()).collect();
+    assert_eq!(fixes[0], "unset NEXUS_HOEM  # did you mean NEXUS_HOME?");
+    assert!(fixes[1].starts_with("unset NEXUS_PORT"), "{fixes:?}");
 }
 
 #[test]
@@ -78,6 +78,6 @@ fn a_mend_stays_on_the_installation_that_was_looked_at() {
     let world = World::new();
     change_settings(&world, |text| text.replace("user = \"nexus\"", "user = \"nobody\""));
     let seen = Seen::of(&world.run(&["-o", "json", "--context", "t", "doctor"]));
-    let (_, mend) = seen.one("control.reachable", "problem");
-    assert!(mend.starts_with("nexus --context t config show "), "{mend}");
+    let (_, fix) = seen.one("control.reachable", "problem");
+    assert!(fix.starts_with("nexus --context t config show "), "{fix}");
 }

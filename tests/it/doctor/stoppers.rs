@@ -7,9 +7,9 @@ use crate::support::world::World;
 
 /// Finds a warning or problem of the tenants' server; what was found, and the fix.
 fn found(seen: &Seen, check: &str, result: &str) -> (String, String) {
-    let (found, mend) = seen.one(&format!("cluster.{check}"), result);
-    assert!(!mend.is_empty(), "{check} has no fix: {found}");
-    (found, mend)
+    let (found, fix) = seen.one(&format!("cluster.{check}"), result);
+    assert!(!fix.is_empty(), "{check} has no fix: {found}");
+    (found, fix)
 }
 
 fn sql(world: &World, statement: &str) {

@@ -52,7 +52,7 @@ fn of_fifty_tenants_seven_are_broken_in_seven_ways_and_the_others_are_done() {
     let (code, report, _) = fleet.try_migrate(&["tenants", "--all", "--retries", "0"]);
     assert_eq!((code, &report["run"]["tenants"], &report["run"]["done"]), (6, &7.into(), &1.into()));
     assert_eq!(Fleet::failures(&report), expected[..6]);
-    for (slug, mend) in [
+    for (slug, fix) in [
         ("t01", "delete from people where id = 3"),
         ("t02", "alter table folk rename to people"),
         ("t03", "drop index people_email"),
@@ -63,7 +63,7 @@ fn of_fifty_tenants_seven_are_broken_in_seven_ways_and_the_others_are_done() {
         ),
         ("t06", "update people set age = '7' where id = 1"),
     ] {
-        fleet.sql(slug, mend);
+        fleet.sql(slug, fix);
     }
     let report = fleet.migrate(&["tenants", "--all"]);
     assert_eq!((&report["outcome"], &report["run"]["done"]), (&"done".into(), &6.into()));

@@ -117,7 +117,7 @@ fn an_inspection_whose_store_hangs_up_at_any_request_never_says_that_all_is_well
     for pass in 0..6 {
         proxy.break_after(pass, Fault::HangUp);
         let output = world.run(&["fsck"]);
-        proxy.mend();
+        proxy.fix();
         assert!(matches!(output.status.code(), Some(8 | 9)), "{pass}: {output:?}");
     }
 }

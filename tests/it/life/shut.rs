@@ -121,7 +121,7 @@ fn logins_are_closed_even_while_the_store_is_down_and_the_key_as_soon_as_it_is_b
     assert_eq!((code, error["code"].as_str()), (8, Some("store_unavailable")), "{error}");
     assert!(error["hint"].as_str().unwrap().contains("nexus operation resume"), "{error}");
     assert!(login(&world, &env).is_err(), "a login was let in");
-    assert!(proxy.mend() >= 1);
+    assert!(proxy.fix() >= 1);
     crate::crash::settled::repair_settles(&world, "a suspension without the store");
     super::doors_are_as_recorded(&world, "a suspension without the store");
 }

@@ -26,7 +26,7 @@ fn a_create_that_met_a_broken_store_is_finished_when_the_store_is_back() {
             proxy.break_requests(start, fault);
             let output = world.run(&["-o", "json", "tenant", "create", &slug]);
             let operation = stopped_operation(output.status.code(), &output.stderr);
-            assert!(proxy.mend() >= 1, "{slug}");
+            assert!(proxy.fix() >= 1, "{slug}");
             let shown = world.json(&["operation", "show", &operation]);
             assert_eq!(shown["state"], "stopped", "{slug}");
             assert_eq!(shown["error"]["code"], "store_unavailable", "{slug}");
@@ -56,7 +56,7 @@ fn a_delete_that_met_a_broken_store_is_finished_when_the_store_is_back() {
             let delete = ["-o", "json", "--yes", "tenant", "delete", &slug, "--purge", "--confirm", &slug];
             let output = world.run(&delete);
             let operation = stopped_operation(output.status.code(), &output.stderr);
-            assert!(proxy.mend() >= 1, "{slug}");
+            assert!(proxy.fix() >= 1, "{slug}");
             world.ok(&["operation", "resume", &operation]);
             assert_eq!(world.error(&["tenant", "show", &slug]).0, 4, "{slug}");
         }
@@ -73,7 +73,7 @@ fn a_resume_that_met_a_broken_store_can_be_repeated() {
     for (_, start) in PLACES.iter().skip(1) {
         proxy.break_requests(start, Fault::LoseAnswer);
         let output = world.run(&["-o", "json", "operation", "resume", &operation]);
-        if proxy.mend() > 0 {
+        if proxy.fix() > 0 {
             assert_eq!(stopped_operation(output.status.code(), &output.stderr), operation, "{start}");
         }
     }
@@ -91,7 +91,7 @@ fn a_resume_that_cannot_fence_names_the_operation() {
     let operation = world.json(&["operation", "list", "--open"])[0]["id"].as_str().unwrap().to_owned();
     proxy.break_requests(PLACES[0].1, Fault::LoseAnswer);
     let output = world.run(&["-o", "json", "operation", "resume", &operation]);
-    assert_eq!(proxy.mend(), 1);
+    assert_eq!(proxy.fix(), 1);
     assert_eq!(stopped_operation(output.status.code(), &output.stderr), operation);
     world.ok(&["operation", "resume", &operation]);
     all_is_well(&world, &["acme"]);

@@ -11,7 +11,8 @@ use nexus::features::iam::{self, groups, operators, permissions, roles, signin, 
 use nexus::features::inspection::{self, Proof, Report};
 use nexus::features::installation::Setup;
 use nexus::features::placement::{
-    self, AddCluster, AddStore, Cluster, ClusterChange, Driver, ServerPlace, StoreChange, StorePlace, Wish,
+    self, AddCluster, AddStore, Cluster, ClusterChange, Driver, PlacementRequest, ServerPlace, StoreChange,
+    StorePlace,
 };
 use nexus::features::provisioning::{
     AdoptRequest, Batch, Change, CreateRequest, Direction, Facility, OperationFilter, OperationView,
@@ -110,7 +111,7 @@ fn exec(thing: &Thing) -> ExecRequest {
 }
 
 fn create(thing: &Thing) -> CreateRequest {
-    let wish = Wish { cluster: Some("nowhere".to_owned()), ..Wish::default() };
+    let wish = PlacementRequest { cluster: Some("nowhere".to_owned()), ..PlacementRequest::default() };
     CreateRequest { tenant: new_tenant(thing), admin_password_hash: None, detach: false, wait: false, wish }
 }
 
@@ -260,7 +261,7 @@ fn platform() -> Vec<Row> {
             d.app.provisioning.create(&d.worker, c, &create(t), &Silent, &d.stop).await
         };
         Platform "provisioning::plan_create" "tenant:create" |d, c, t| async move {
-            plan_create(Some(&mut d.app.control), c, &new_tenant(t), &Wish::default()).await
+            plan_create(Some(&mut d.app.control), c, &new_tenant(t), &PlacementRequest::default()).await
         };
         Platform "provisioning::Provisioning::adopt" "tenant:create" |d, c, t| async move {
             d.app.provisioning.adopt(&d.worker, c, &adopt(d, t), &Silent, &d.stop).await
@@ -332,6 +333,8 @@ fn platform() -> Vec<Row> {
         };
         Platform "placement::Placement::clusters" "cluster:read" |d, c, t|
             d.app.provisioning.placement.clusters(&mut d.app.control, c);
+        Platform "placement::Placement::preview" "cluster:read" |d, c, t|
+            Placement::preview(&mut d.app.control, c, &PlacementRequest::default());
         Platform "placement::cluster_names" "cluster:read" |d, c, t|
             placement::cluster_names(&mut d.app.control, c);
         Platform "placement::Placement::show_cluster" "cluster:read" |d, c, t|
@@ -478,7 +481,7 @@ fn work() -> Vec<Row> {
         Platform "inspection::examine_record" "doctor:read" |d, c, t|
             inspection::examine_record(&d.app.provisioning, &mut d.app.control, c);
         Platform "inspection::mend" "doctor:update" |d, c, t|
-            inspection::mend(&d.app.provisioning, &mut d.app.control, c, &[], &Silent, &d.stop);
+            inspection::fix(&d.app.provisioning, &mut d.app.control, c, &[], &Silent, &d.stop);
         Platform "inspection::accept" "doctor:update" |d, c, t| async move {
             inspection::accept(&d.app.provisioning, &mut d.app.control, c, &Report::default(), true).await
         };

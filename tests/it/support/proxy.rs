@@ -93,7 +93,7 @@ impl Proxy {
     }
 
     /// From now on nothing is wrong; how many requests met the fault.
-    pub fn mend(&self) -> u32 {
+    pub fn fix(&self) -> u32 {
         self.order.lock().unwrap().take().map_or(0, |order| order.met)
     }
 }

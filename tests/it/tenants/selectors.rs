@@ -166,14 +166,14 @@ fn what_is_selected_is_repaired_and_nothing_else() {
         let role = world.control_sql(&format!("select app_role from control.tenants where slug = '{slug}'"));
         world.sql("postgres", &format!("alter role \"{}\" nologin", role[0]));
     }
-    let mended = |args: &[&str]| -> Vec<String> {
+    let fixed = |args: &[&str]| -> Vec<String> {
         let rows = world.json(args);
         rows.as_array().unwrap().iter().map(|row| row["tenant"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(mended(&["--dry-run", "tenant", "repair", "--where", "!label.tier"]), ["birch"]);
-    assert_eq!(mended(&["tenant", "repair", "--where", "tier=gold"]), ["ash"]);
-    assert_eq!(mended(&["tenant", "repair", "ash", "birch"]), ["birch"]);
-    assert!(mended(&["tenant", "repair", "--all"]).is_empty());
+    assert_eq!(fixed(&["--dry-run", "tenant", "repair", "--where", "!label.tier"]), ["birch"]);
+    assert_eq!(fixed(&["tenant", "repair", "--where", "tier=gold"]), ["ash"]);
+    assert_eq!(fixed(&["tenant", "repair", "ash", "birch"]), ["birch"]);
+    assert!(fixed(&["tenant", "repair", "--all"]).is_empty());
 }
 
 #[test]

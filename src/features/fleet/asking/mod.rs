@@ -10,7 +10,7 @@ use crate::infra::db::{PgConnection, Slots};
 
 /// What the fleet is reached with.
 #[derive(Clone, Copy)]
-pub struct Reach<'a> {
+pub struct Scope<'a> {
     pub placement: &'a Placement,
     pub secrets: &'a Secrets,
     /// Marks what we make.
@@ -71,7 +71,7 @@ impl Wanted {
 /// Sessions on a server, and how many tenants can then be asked at a time beside one session of the
 /// administrator's.
 pub(super) async fn sessions(
-    reach: Reach<'_>,
+    reach: Scope<'_>,
     control: &mut PgConnection,
     cluster: &str,
     jobs: usize,

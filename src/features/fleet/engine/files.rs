@@ -32,7 +32,7 @@ pub(super) struct RunFile {
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Direction {
     Up,
     Down,
 }
@@ -82,26 +82,26 @@ impl RunFile {
     }
 
     /// The text of one way, and what it asks for.
-    pub(super) fn text(&self, way: Way) -> &str {
-        match way {
-            Way::Up => &self.up,
-            Way::Down => self.down.as_deref().unwrap_or_default(),
+    pub(super) fn text(&self, direction: Direction) -> &str {
+        match direction {
+            Direction::Up => &self.up,
+            Direction::Down => self.down.as_deref().unwrap_or_default(),
         }
     }
 
     /// As it is applied or taken back; what the file says of timeouts goes before what the run says.
     pub(super) fn script<'a>(
         &'a self,
-        way: Way,
+        direction: Direction,
         (lock_timeout, statement_timeout): (Duration, Duration),
         (owner, another_follows): (&'a str, bool),
     ) -> Script<'a> {
-        let directives = if way == Way::Up { self.directives } else { self.down_directives };
+        let directives = if direction == Direction::Up { self.directives } else { self.down_directives };
         Script {
             version: self.version,
             description: &self.description,
             checksum: &self.checksum,
-            text: self.text(way),
+            text: self.text(direction),
             in_transaction: directives.transaction,
             // Names in schema pg_catalog come first all the same (manual, chapter 5.9.3).
             search_path: if self.built_in { "pg_catalog, pg_temp" } else { "public, pg_temp" },

@@ -3,9 +3,9 @@
 //! Start reading at [`Fleet::migrate`]; a process at work is a `Runner`, on one server a `Server`,
 //! at one tenant `tenant.rs`.
 
-mod back;
-mod dead;
 mod files;
+mod reap;
+mod rollback;
 mod runner;
 mod server;
 mod session;
@@ -33,10 +33,10 @@ use crate::kernel::ids::RunId;
 use crate::kernel::{Caller, Event, Progress};
 use runner::{Enlisted, Runner};
 
-pub use back::WayBack;
+pub use rollback::WayBack;
 
 /// How often is looked whether another run is over.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Migrates tenants.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ pub struct Fleet {
 
 /// What came of it.
 #[derive(Debug, Clone)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// Nobody lacks anything; no run was recorded.
     NothingToDo,
     /// A run is over, done or not.
@@ -85,20 +85,20 @@ impl Fleet {
         request: &Request,
         approved: Option<&PlanFile>,
         watch: Watch<'_>,
-    ) -> Result<Outcome, FleetError> {
+    ) -> Result<RunOutcome, FleetError> {
         let caller = &access::authorize(control, caller, &rights::RUN_CREATE, About::Platform).await?;
         let until = Instant::now() + request.lock_wait;
         loop {
             let under_way = runs::store::under_way(control).await?;
             let Some(run) = under_way else {
                 let planned = plan::make(control, caller, request).await?;
-                planned.tell(watch.0);
+                planned.report_misnamed(watch.0);
                 if let Some(file) = approved {
                     file.check(&planned)?;
                 }
                 if planned.is_empty() {
                     self.release_what_is_due(control, &planned, watch.0).await?;
-                    return Ok(Outcome::NothingToDo);
+                    return Ok(RunOutcome::NothingToDo);
                 }
                 match self.create(control, caller, &planned).await {
                     Ok((run, enlisted)) => return self.run(control, run, enlisted, watch).await,
@@ -106,7 +106,7 @@ impl Fleet {
                     Err(error) => return Err(error),
                 }
             };
-            let alive = self.bury(control, run.id).await?;
+            let alive = self.reap_dead_runners(control, run.id).await?;
             if alive == 0 || request.shard.is_some() {
                 let same = self.is_the_same(control, caller, request, approved, &run).await?;
                 if same {
@@ -125,7 +125,7 @@ impl Fleet {
             if Instant::now() >= until {
                 return Err(FleetError::Busy { id: run.id, other: false });
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -157,13 +157,13 @@ impl Fleet {
         caller: &Caller,
         id: RunId,
         watch: Watch<'_>,
-    ) -> Result<Outcome, FleetError> {
+    ) -> Result<RunOutcome, FleetError> {
         let caller = &access::authorize(control, caller, &rights::RUN_RESUME, About::Platform).await?;
         let run = runs::store::run(control, id).await?.ok_or(FleetError::NoRun { id })?;
         match run.state {
-            RunState::Done => return Ok(Outcome::NothingToDo),
+            RunState::Done => return Ok(RunOutcome::NothingToDo),
             RunState::Running => {
-                self.bury(control, id).await?;
+                self.reap_dead_runners(control, id).await?;
             }
             RunState::Partial | RunState::Stopped | RunState::Cancelled => {
                 // Its files are all there still.
@@ -209,7 +209,7 @@ impl Fleet {
         }
         audit::record(&mut tx, entry(caller, "run.cancel", json!({ "run": id }))).await?;
         tx.commit().await?;
-        if run.state == RunState::Running && self.bury(control, id).await? == 0 {
+        if run.state == RunState::Running && self.reap_dead_runners(control, id).await? == 0 {
             runs::store::finish(control, id, RunState::Cancelled, Some("a person cancelled it")).await?;
         }
         RunView::read(control, id).await
@@ -302,12 +302,12 @@ impl Fleet {
         run: Run,
         enlisted: Enlisted,
         watch: Watch<'_>,
-    ) -> Result<Outcome, FleetError> {
+    ) -> Result<RunOutcome, FleetError> {
         let id = run.id;
         let runner = Runner::begin(self, control, run, enlisted, watch).await?;
         Box::pin(runner.work()).await?;
         drop(runner);
-        Ok(Outcome::Ran(Box::new(RunView::read(control, id).await?)))
+        Ok(RunOutcome::Ran(Box::new(RunView::read(control, id).await?)))
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Fleet;
 use super::files::{self, RunSet};
 use super::server::Server;
-use super::store::{self, Told};
+use super::store::{self, TenantResult};
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::runs::{self, Run, RunKind, RunState};
 use crate::features::placement::{ServerRecord, Sessions, try_hold_sessions};
@@ -21,7 +21,7 @@ use crate::kernel::{Event, Progress};
 /// How often a sign of life is given.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// How often is looked whether others have got further.
-const GLANCE: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The lock that a runner holds for as long as it lives.
 pub(super) fn lock_of(runner: RunnerId) -> LockKey {
@@ -92,7 +92,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Whether tenants that are not begun are to stay so.
-    pub(super) fn holds_back(&self) -> bool {
+    pub(super) fn is_halted(&self) -> bool {
         self.stop.is_cancelled() || self.halted.load(Ordering::Relaxed)
     }
 
@@ -161,7 +161,7 @@ impl<'a> Runner<'a> {
             let Some(run) = run.filter(|run| run.state == RunState::Running) else { return Ok(()) };
             if run.stopping.is_none() && run.soak_left > 0 {
                 let left = Duration::from_millis(u64::try_from(run.soak_left).unwrap_or(0));
-                tokio::time::sleep(left.min(GLANCE)).await;
+                tokio::time::sleep(left.min(POLL_INTERVAL)).await;
                 continue;
             }
             if run.stopping.is_none() {
@@ -204,7 +204,7 @@ impl<'a> Runner<'a> {
         let jobs = if alone { 1 } else { usize::from(settings.jobs) };
         let held = {
             let mut guard = self.guard.lock().await;
-            try_hold_sessions(&mut guard, (name, record.connections), (2, jobs + 1), GLANCE).await?
+            try_hold_sessions(&mut guard, (name, record.connections), (2, jobs + 1), POLL_INTERVAL).await?
         };
         if let Some(slots) = held {
             let jobs = slots.as_ref().map_or(jobs, |slots| slots.count() - 1);
@@ -234,28 +234,28 @@ impl<'a> Runner<'a> {
 
     /// A server that does not answer: its tenants failed, the others go on.
     async fn unreachable(&self, name: &str, wave: i32, error: DbError) -> Result<(), FleetError> {
-        let trouble = crate::features::fleet::mend::Trouble::of_db(error);
+        let failure = crate::features::fleet::tenant_failure::TenantFailure::of_db(error);
         loop {
             let mut control = self.control.lock().await;
             let claimed = store::claim(&mut control, self.ids(), (name, wave), 1000).await?;
             if claimed.is_empty() {
                 return Ok(());
             }
-            let told = super::server::refused(&claimed, &trouble);
-            store::tell(&mut control, self.ids(), &told).await?;
-            self.heed_failures(&mut control, wave, &told).await?;
+            let result = super::server::refused(&claimed, &failure);
+            store::record_results(&mut control, self.ids(), &result).await?;
+            self.enforce_failure_limit(&mut control, wave, &result).await?;
         }
     }
 
     /// Begins no more tenants where too many failed.
-    pub(super) async fn heed_failures(
+    pub(super) async fn enforce_failure_limit(
         &self,
         control: &mut PgConnection,
         wave: i32,
-        told: &[Told],
+        result: &[TenantResult],
     ) -> Result<(), FleetError> {
         let Some(limit) = self.run.plan.0.settings.max_failures else { return Ok(()) };
-        if told.iter().all(|one| one.state != "failed") {
+        if result.iter().all(|one| one.state != "failed") {
             return Ok(());
         }
         let standing = store::standing(control, self.run.id, wave).await?;
@@ -273,9 +273,9 @@ impl<'a> Runner<'a> {
         let standing = store::standing(&mut control, run.id, run.wave).await?;
         if standing.all_running > 0 || (run.stopping.is_none() && standing.pending > 0) {
             // Others are at work on them, or died at it.
-            self.fleet.bury(&mut control, run.id).await?;
+            self.fleet.reap_dead_runners(&mut control, run.id).await?;
             drop(control);
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             return Ok(false);
         }
         if let Some(why) = &run.stopping {
@@ -314,9 +314,7 @@ impl<'a> Runner<'a> {
         let how = (admins, self.progress);
         let released = match run.kind {
             RunKind::Forward => self.fleet.release(&mut control, &run.plan.0, how).await,
-            RunKind::Back if failed == 0 => {
-                self.fleet.take_back_release(&mut control, &run.plan.0, how).await
-            }
+            RunKind::Back if failed == 0 => self.fleet.withdraw_release(&mut control, &run.plan.0, how).await,
             RunKind::Back => Ok(()),
         };
         if let Err(error @ FleetError::Template { .. }) = &released {
@@ -329,7 +327,7 @@ impl<'a> Runner<'a> {
             return Ok(false);
         }
         // Who died before it had begun a tenant is not missed until now.
-        self.fleet.bury(&mut control, run.id).await?;
+        self.fleet.reap_dead_runners(&mut control, run.id).await?;
         let state = if failed == 0 { RunState::Done } else { RunState::Partial };
         runs::store::finish(&mut control, run.id, state, None).await?;
         Ok(true)

@@ -9,12 +9,12 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::runner::Runner;
 use super::session::Acting;
-use super::store::{self, Claimed, Told};
+use super::store::{self, Claimed, TenantResult};
 use super::suspended::Opened;
 use super::tenant::{Attempt, attempt};
 use crate::features::fleet::error::FleetError;
-use crate::features::fleet::mend::of_tenant;
-use crate::features::fleet::mend::{Again, Trouble};
+use crate::features::fleet::tenant_failure::of_tenant;
+use crate::features::fleet::tenant_failure::{Retry, TenantFailure};
 use crate::features::placement::{Cluster, ServerRecord};
 use crate::features::tenants::{self, TenantState};
 use crate::infra::cluster::{
@@ -48,7 +48,7 @@ struct Ready {
 /// What came of a claimed tenant.
 enum Ended {
     /// It was tried.
-    Told { told: Box<Told>, login: Option<(MigratorLogin, ServerAddress)> },
+    TenantResult { result: Box<TenantResult>, login: Option<(MigratorLogin, ServerAddress)> },
     /// It was not begun.
     PutBack { tenant: Claimed, login: MigratorLogin },
 }
@@ -72,13 +72,13 @@ impl Server<'_, '_> {
         let (ready, waiting) = mpsc::channel(self.jobs);
         let (ended, results) = mpsc::channel(self.jobs * 2 + 2);
         let waiting = Arc::new(Mutex::new(waiting));
-        let hands = (0..self.jobs).map(|_| self.hand(Arc::clone(&waiting), ended.clone()));
-        let hands = futures_util::future::join_all(hands);
+        let workers = (0..self.jobs).map(|_| self.worker_loop(Arc::clone(&waiting), ended.clone()));
+        let workers = futures_util::future::join_all(workers);
         // Each ends when the one before it has ended and nothing is left between them.
         let feed = self.feed(ready, ended.clone());
         let record = self.record(results);
         drop((ended, waiting));
-        let (fed, _, recorded) = tokio::join!(Box::pin(feed), Box::pin(hands), Box::pin(record));
+        let (fed, _, recorded) = tokio::join!(Box::pin(feed), Box::pin(workers), Box::pin(record));
         fed.and(recorded)
     }
 
@@ -98,14 +98,14 @@ impl Server<'_, '_> {
             }
             let (fit, unfit): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_fit);
             for tenant in unfit {
-                let told = left_out(&tenant);
-                let _ = ended.send(Ended::Told { told: Box::new(told), login: None }).await;
+                let result = left_out(&tenant);
+                let _ = ended.send(Ended::TenantResult { result: Box::new(result), login: None }).await;
             }
-            let (equipped, refused) = self.equip(fit).await?;
-            for told in refused {
-                let _ = ended.send(Ended::Told { told: Box::new(told), login: None }).await;
+            let (with_logins, refused) = self.issue_logins(fit).await?;
+            for result in refused {
+                let _ = ended.send(Ended::TenantResult { result: Box::new(result), login: None }).await;
             }
-            for item in equipped {
+            for item in with_logins {
                 if ready.send(item).await.is_err() {
                     return Ok(());
                 }
@@ -115,7 +115,10 @@ impl Server<'_, '_> {
     }
 
     /// Gives each its login. Whose owner could do harm gets none.
-    async fn equip(&self, tenants: Vec<Claimed>) -> Result<(Vec<Ready>, Vec<Told>), FleetError> {
+    async fn issue_logins(
+        &self,
+        tenants: Vec<Claimed>,
+    ) -> Result<(Vec<Ready>, Vec<TenantResult>), FleetError> {
         let databases: Vec<Database<'_>> = tenants.iter().map(Claimed::database).collect();
         let password = random::role_password()?;
         let verifier = scram::verifier_of_random(&password)?;
@@ -123,49 +126,49 @@ impl Server<'_, '_> {
         let installation = self.runner.fleet.installation.id;
         let (state, found) = match owners(&mut admin, installation, &databases).await {
             Ok(found) => found,
-            Err(error) => return Ok((Vec::new(), refused(&tenants, &Trouble::of_cluster(error)))),
+            Err(error) => return Ok((Vec::new(), refused(&tenants, &TenantFailure::of_cluster(error)))),
         };
         {
             let mut control = self.runner.control.lock().await;
             self.record.admit(&mut control, &self.cluster.name, &state).await?;
         }
-        let mut equipped = Vec::with_capacity(tenants.len());
+        let mut with_logins = Vec::with_capacity(tenants.len());
         let mut unfit = Vec::new();
         for tenant in tenants {
             match found.iter().find(|it| it.database == tenant.database_name) {
                 Some(it) if it.powers.is_empty() => {
                     let login = MigratorLogin::new(&tenant.owner_role)?;
                     let old_rights = !it.app_is_ready && !tenant.adopted;
-                    equipped.push(Ready { tenant, old_rights, login, password: password.clone() });
+                    with_logins.push(Ready { tenant, old_rights, login, password: password.clone() });
                 }
                 found => {
-                    let trouble = unfit_owner(&tenant, found.map(|it| it.powers.join(", ")));
-                    unfit.extend(refused(&[tenant], &trouble));
+                    let failure = unfit_owner(&tenant, found.map(|it| it.powers.join(", ")));
+                    unfit.extend(refused(&[tenant], &failure));
                 }
             }
         }
-        let logins: Vec<MigratorLogin> = equipped.iter().map(|item| item.login.clone()).collect();
+        let logins: Vec<MigratorLogin> = with_logins.iter().map(|item| item.login.clone()).collect();
         if let Err(error) = make_migrators(&mut admin, &logins, &verifier, &self.runner.mark()).await {
-            let trouble = Trouble::of_cluster(error);
-            let tenants: Vec<Claimed> = equipped.drain(..).map(|item| item.tenant).collect();
-            unfit.extend(refused(&tenants, &trouble));
+            let failure = TenantFailure::of_cluster(error);
+            let tenants: Vec<Claimed> = with_logins.drain(..).map(|item| item.tenant).collect();
+            unfit.extend(refused(&tenants, &failure));
         }
-        Ok((equipped, unfit))
+        Ok((with_logins, unfit))
     }
 
     /// Migrates one tenant after the other.
-    async fn hand(&self, waiting: Arc<Mutex<mpsc::Receiver<Ready>>>, ended: mpsc::Sender<Ended>) {
+    async fn worker_loop(&self, waiting: Arc<Mutex<mpsc::Receiver<Ready>>>, ended: mpsc::Sender<Ended>) {
         loop {
             let Some(Ready { tenant, old_rights, login, password }) = waiting.lock().await.recv().await
             else {
                 return;
             };
-            let item = if self.runner.holds_back() {
+            let item = if self.runner.is_halted() {
                 Ended::PutBack { tenant, login }
             } else {
                 let server = self.cluster.admin.database(&tenant.database_name).login(&login.name, password);
-                let told = Box::pin(self.migrate((tenant, old_rights), &login, &server)).await;
-                Ended::Told { told: Box::new(told), login: Some((login, server)) }
+                let result = Box::pin(self.migrate((tenant, old_rights), &login, &server)).await;
+                Ended::TenantResult { result: Box::new(result), login: Some((login, server)) }
             };
             if ended.send(item).await.is_err() {
                 return;
@@ -179,7 +182,7 @@ impl Server<'_, '_> {
         (mut tenant, mut old_rights): (Claimed, bool),
         login: &MigratorLogin,
         server: &ServerAddress,
-    ) -> Told {
+    ) -> TenantResult {
         let (runner, began) = (self.runner, Instant::now());
         let settings = runner.run.plan.0.settings;
         let application = runner.application();
@@ -190,8 +193,8 @@ impl Server<'_, '_> {
             if tenant.state == TenantState::Suspended && opened.is_none() {
                 match Opened::open(self, &tenant, login).await {
                     Ok(it) => opened = Some(it),
-                    Err(trouble) => {
-                        whole.trouble = Some(trouble);
+                    Err(failure) => {
+                        whole.failure = Some(failure);
                         break;
                     }
                 }
@@ -201,7 +204,9 @@ impl Server<'_, '_> {
             let acting = Acting { server, login, application: &application };
             let one = match brought {
                 Ok(()) => Box::pin(attempt(acting, &tenant, &runner.sets, settings, runner.progress)).await,
-                Err(error) => Attempt { trouble: Some(Trouble::of_cluster(error)), ..Attempt::default() },
+                Err(error) => {
+                    Attempt { failure: Some(TenantFailure::of_cluster(error)), ..Attempt::default() }
+                }
             };
             whole.before = whole.before.or(one.before);
             whole.after = one.after.or(whole.after);
@@ -209,12 +214,14 @@ impl Server<'_, '_> {
             whole.applied.extend(one.applied);
             whole.notices.extend(one.notices);
             whole.notices_count += one.notices_count;
-            whole.trouble = one.trouble;
-            let Some(trouble) = whole.trouble.as_ref().filter(|trouble| trouble.may_pass()) else { break };
+            whole.failure = one.failure;
+            let Some(failure) = whole.failure.as_ref().filter(|failure| failure.may_be_retried()) else {
+                break;
+            };
             if tries >= settings.retries || runner.stop.is_cancelled() {
                 break;
             }
-            if trouble.again == Again::Lost {
+            if failure.retry == Retry::ConnectionLost {
                 match self.state_of(&tenant).await {
                     Some(state) => tenant.state = state,
                     None => break,
@@ -227,15 +234,15 @@ impl Server<'_, '_> {
             tries += 1;
         }
         if let Some(opened) = opened
-            && let Err(trouble) = opened.close(self, &tenant).await
+            && let Err(failure) = opened.close(self, &tenant).await
         {
-            whole.trouble.get_or_insert(trouble);
+            whole.failure.get_or_insert(failure);
         }
         let attempts = tenant.attempts + i32::try_from(tries).unwrap_or(0);
         if !is_fit(&tenant) {
             return left_out(&tenant);
         }
-        told(&tenant, whole, attempts, began.elapsed())
+        result(&tenant, whole, attempts, began.elapsed())
     }
 
     /// A file that grants or revokes names the role for all apps: their rights must be its.
@@ -259,11 +266,11 @@ impl Server<'_, '_> {
         let runner = self.runner;
         let mut batch = Vec::with_capacity(BATCH);
         while gather(&mut results, &mut batch).await {
-            let (mut told, mut back, mut logins) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut result, mut back, mut logins) = (Vec::new(), Vec::new(), Vec::new());
             for item in batch.drain(..) {
                 match item {
-                    Ended::Told { told: one, login } => {
-                        told.push(*one);
+                    Ended::TenantResult { result: one, login } => {
+                        result.push(*one);
                         logins.extend(login);
                     }
                     Ended::PutBack { tenant, login } => {
@@ -275,13 +282,13 @@ impl Server<'_, '_> {
             }
             self.drop_logins(&logins).await;
             let mut control = runner.control.lock().await;
-            store::tell(&mut control, runner.ids(), &told).await?;
+            store::record_results(&mut control, runner.ids(), &result).await?;
             if !back.is_empty() {
                 store::put_back(&mut control, runner.ids(), &back).await?;
             }
-            runner.heed_failures(&mut control, self.wave, &told).await?;
+            runner.enforce_failure_limit(&mut control, self.wave, &result).await?;
             drop(control);
-            for one in &told {
+            for one in &result {
                 let subject = one.slug.clone();
                 runner.progress.event(Event::Done { subject, ok: one.state != "failed" });
             }
@@ -308,7 +315,7 @@ impl Server<'_, '_> {
 /// Results that are recorded together; `false` when none is to come. One that failed waits for
 /// nothing: it may be what stops the run.
 async fn gather(results: &mut mpsc::Receiver<Ended>, batch: &mut Vec<Ended>) -> bool {
-    let is_done = |item: &Ended| matches!(item, Ended::Told { told, .. } if told.state == "done");
+    let is_done = |item: &Ended| matches!(item, Ended::TenantResult { result, .. } if result.state == "done");
     if results.recv_many(batch, BATCH).await == 0 {
         return false;
     }
@@ -326,21 +333,21 @@ fn is_fit(tenant: &Claimed) -> bool {
     matches!(tenant.state, TenantState::Active | TenantState::Suspended | TenantState::Pooled)
 }
 
-pub(super) fn refused(tenants: &[Claimed], trouble: &Trouble) -> Vec<Told> {
-    let failed = || Attempt { trouble: Some(trouble.clone()), ..Attempt::default() };
-    tenants.iter().map(|tenant| told(tenant, failed(), tenant.attempts, Duration::ZERO)).collect()
+pub(super) fn refused(tenants: &[Claimed], failure: &TenantFailure) -> Vec<TenantResult> {
+    let failed = || Attempt { failure: Some(failure.clone()), ..Attempt::default() };
+    tenants.iter().map(|tenant| result(tenant, failed(), tenant.attempts, Duration::ZERO)).collect()
 }
 
-fn unfit_owner(tenant: &Claimed, powers: Option<String>) -> Trouble {
+fn unfit_owner(tenant: &Claimed, powers: Option<String>) -> TenantFailure {
     let owner = &tenant.owner_role;
     match powers {
-        Some(powers) => Trouble::fixed(
+        Some(powers) => TenantFailure::fixed(
             "owner_powerful",
             format!("role {owner}, which owns the database, may do more than that: {powers}"),
             "nothing of a tenant runs with such rights: give the database to a role of its own, \
              'alter database … owner to …'",
         ),
-        None => Trouble::fixed(
+        None => TenantFailure::fixed(
             "owner_missing",
             format!("role {owner}, which should own the database, does not exist"),
             TenantAction::Repair(Some(tenant.slug.clone())),
@@ -348,29 +355,29 @@ fn unfit_owner(tenant: &Claimed, powers: Option<String>) -> Trouble {
     }
 }
 
-fn left_out(tenant: &Claimed) -> Told {
-    let trouble = Trouble::fixed(
+fn left_out(tenant: &Claimed) -> TenantResult {
+    let failure = TenantFailure::fixed(
         "not_in_use",
         format!("it is {}", tenant.state.as_str()),
         Hint::new("see where it stands", TenantAction::Show(Some(tenant.slug.clone()))),
     );
-    let mut told = told(
+    let mut result = result(
         tenant,
-        Attempt { trouble: Some(trouble), ..Attempt::default() },
+        Attempt { failure: Some(failure), ..Attempt::default() },
         tenant.attempts,
         Duration::ZERO,
     );
-    told.state = "left_out";
-    told
+    result.state = "left_out";
+    result
 }
 
-fn told(tenant: &Claimed, it: Attempt, attempts: i32, took: Duration) -> Told {
-    let trouble = it.trouble;
-    let field = |of: fn(&Trouble) -> Option<String>| trouble.as_ref().and_then(of);
-    Told {
+fn result(tenant: &Claimed, it: Attempt, attempts: i32, took: Duration) -> TenantResult {
+    let failure = it.failure;
+    let field = |of: fn(&TenantFailure) -> Option<String>| failure.as_ref().and_then(of);
+    TenantResult {
         tenant_id: tenant.id,
         slug: tenant.slug.clone(),
-        state: if trouble.is_some() { "failed" } else { "done" },
+        state: if failure.is_some() { "failed" } else { "done" },
         before: it.before,
         after: it.after,
         files: it.files,
@@ -379,10 +386,10 @@ fn told(tenant: &Claimed, it: Attempt, attempts: i32, took: Duration) -> Told {
         notices_count: it.notices_count,
         attempts,
         milliseconds: i64::try_from(took.as_millis()).unwrap_or(i64::MAX),
-        code: trouble.as_ref().map(|trouble| trouble.code),
-        sqlstate: field(|trouble| trouble.sqlstate.clone()),
-        message: field(|trouble| Some(trouble.message.clone())),
-        hint: trouble.as_ref().and_then(|it| it.hint.clone()).map(|hint| of_tenant(hint, &tenant.slug)),
+        code: failure.as_ref().map(|failure| failure.code),
+        sqlstate: field(|failure| failure.sqlstate.clone()),
+        message: field(|failure| Some(failure.message.clone())),
+        hint: failure.as_ref().and_then(|it| it.hint.clone()).map(|hint| of_tenant(hint, &tenant.slug)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::files::RunSet;
 use super::store::Claimed;
-use crate::features::fleet::mend::Trouble;
+use crate::features::fleet::tenant_failure::TenantFailure;
 use crate::infra::cluster::{APP_ROLE, MigratorLogin};
 use crate::infra::db::{
     Applied, DbError, History, PgConnection, ServerAddress, Who, make_missing, who, who_and_histories,
@@ -33,35 +33,39 @@ pub(super) struct Look {
 }
 
 /// Opens a session and reads the histories; those that are not there are made.
-pub(super) async fn look(acting: Acting<'_>, tenant: &Claimed, sets: &[RunSet]) -> Result<Look, Trouble> {
+pub(super) async fn look(
+    acting: Acting<'_>,
+    tenant: &Claimed,
+    sets: &[RunSet],
+) -> Result<Look, TenantFailure> {
     let connected = acting.server.connect_acting(acting.application, &acting.login.owner).await;
-    let mut session = connected.map_err(Trouble::of_db)?;
+    let mut session = connected.map_err(TenantFailure::of_db)?;
     let histories: Vec<&History> = sets.iter().map(|set| &set.history).collect();
     let read = match who_and_histories(&mut session, &histories).await {
         Err(error) if error.state().is_some_and(|state| NO_HISTORY.contains(&state)) => {
-            judge(&who(&mut session).await.map_err(Trouble::of_db)?, acting.login)?;
+            judge(&who(&mut session).await.map_err(TenantFailure::of_db)?, acting.login)?;
             // Apps may write what their tenants' owners made; not what proves what was made.
             let mut not_writers = vec![APP_ROLE];
             if tenant.adopted && tenant.app_role != tenant.owner_role {
                 not_writers.push(&tenant.app_role);
             }
-            make_missing(&mut session, &histories, &not_writers).await.map_err(Trouble::of_db)?;
+            make_missing(&mut session, &histories, &not_writers).await.map_err(TenantFailure::of_db)?;
             who_and_histories(&mut session, &histories).await
         }
         other => other,
     };
-    let (who, histories) = read.map_err(|error: DbError| Trouble::of_db(error))?;
+    let (who, histories) = read.map_err(|error: DbError| TenantFailure::of_db(error))?;
     judge(&who, acting.login)?;
     Ok(Look { session, histories })
 }
 
 /// Whether it is the session that was asked for. A pooler hands out sessions that others opened.
-fn judge(who: &Who, login: &MigratorLogin) -> Result<(), Trouble> {
+fn judge(who: &Who, login: &MigratorLogin) -> Result<(), TenantFailure> {
     let is = (&*who.session_user, &*who.current_user, &*who.search_path);
     if is == (&*login.name, &*login.owner, PATH) {
         return Ok(());
     }
-    Err(Trouble::pooler(&format!(
+    Err(TenantFailure::pooler(&format!(
         "the session is {}'s, acts as {}, and looks names up in {}",
         is.0, is.1, is.2
     )))

@@ -119,7 +119,7 @@ pub(super) struct Claimed {
     /// What the run applied to it so far.
     pub(super) applied: Json<Vec<AppliedView>>,
     /// Of a run that goes back: what the other run applied, in order.
-    pub(super) to_take_back: Option<Json<Vec<AppliedView>>>,
+    pub(super) to_revert: Option<Json<Vec<AppliedView>>>,
 }
 
 impl Claimed {
@@ -202,7 +202,7 @@ pub(super) async fn opened_by(
 
 /// What came of a tenant.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Told {
+pub(super) struct TenantResult {
     pub(super) tenant_id: TenantId,
     #[serde(skip)]
     pub(super) slug: String,
@@ -231,10 +231,10 @@ fn kept<S: Serializer>(hint: &Option<Hint>, serializer: S) -> Result<S::Ok, S::E
 
 /// Records what came of tenants, and what they have now, all in one statement. What others took
 /// away from the runner in the meantime stays as it is.
-pub(super) async fn tell(
+pub(super) async fn record_results(
     control: &mut PgConnection,
     (run, runner): (RunId, RunnerId),
-    told: &[Told],
+    result: &[TenantResult],
 ) -> Result<(), DbError> {
     sqlx::query(
         "with told as (
@@ -274,7 +274,7 @@ pub(super) async fn tell(
     )
     .bind(run)
     .bind(runner)
-    .bind(Json(told))
+    .bind(Json(result))
     .execute(control)
     .await?;
     Ok(())

@@ -1,12 +1,12 @@
 //! One tenant: what its own histories say, and the files that it lacks, in a session that may do
 //! nothing but what the owner of its database may.
 
-use super::files::{RunFile, RunSet, Way};
+use super::files::{Direction, RunFile, RunSet};
 use super::session::{Acting, Look, look};
 use super::store::Claimed;
-use crate::features::fleet::mend::{Again, Trouble};
 use crate::features::fleet::model::{Settings, Versions};
 use crate::features::fleet::runs::{AppliedView, NoticeView};
+use crate::features::fleet::tenant_failure::{Retry, TenantFailure};
 use crate::features::migrations::{LINE_ENDS_HINT, differs_in_line_ends};
 use crate::infra::db::{Applied, Notices, PgConnection, hearing, invalid_indexes, repeatable};
 use crate::infra::failpoint;
@@ -29,7 +29,7 @@ pub(super) struct Attempt {
     pub(super) notices: Vec<NoticeView>,
     /// How much of that there was.
     pub(super) notices_count: usize,
-    pub(super) trouble: Option<Trouble>,
+    pub(super) failure: Option<TenantFailure>,
 }
 
 /// Most that is kept of what PostgreSQL said in one tenant.
@@ -64,7 +64,7 @@ pub(super) async fn attempt(
     let looked = Box::pin(look(acting, tenant, sets)).await;
     let Look { mut session, mut histories } = match looked {
         Ok(look) => look,
-        Err(trouble) => return Attempt { trouble: Some(trouble), ..attempt },
+        Err(failure) => return Attempt { failure: Some(failure), ..attempt },
     };
     attempt.before = Some(newest(sets, &histories));
     attempt.applied = unrecorded(tenant, sets, &histories);
@@ -76,11 +76,11 @@ pub(super) async fn attempt(
         slug: &tenant.slug,
         progress,
     };
-    let worked = match &tenant.to_take_back {
+    let worked = match &tenant.to_revert {
         Some(list) => work.back(&list.0, &mut histories, &mut attempt).await,
         None => work.forward(&mut histories, &mut attempt).await,
     };
-    attempt.trouble = worked.err();
+    attempt.failure = worked.err();
     attempt.after = Some(newest(sets, &histories));
     attempt.files = Some(counts(sets, &histories));
     let _ = session.close().await;
@@ -90,7 +90,7 @@ pub(super) async fn attempt(
 /// What a process applied that died before it could say so: it is this run's work all the same.
 fn unrecorded(tenant: &Claimed, sets: &[RunSet], histories: &Histories) -> Vec<AppliedView> {
     let mut found = Vec::new();
-    if tenant.attempts < 2 || tenant.to_take_back.is_some() {
+    if tenant.attempts < 2 || tenant.to_revert.is_some() {
         return found;
     }
     for (set, history) in sets.iter().zip(histories) {
@@ -132,7 +132,11 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Applies what is missing. Nothing is begun before all histories are found to be in order.
-    async fn forward(mut self, histories: &mut Histories, attempt: &mut Attempt) -> Result<(), Trouble> {
+    async fn forward(
+        mut self,
+        histories: &mut Histories,
+        attempt: &mut Attempt,
+    ) -> Result<(), TenantFailure> {
         for (set, history) in self.sets.iter().zip(&*histories) {
             check(set, history)?;
             for row in history.values().filter(|row| !row.success) {
@@ -156,13 +160,13 @@ impl Work<'_> {
                 failpoint::pass(|| format!("{}.before", name())).await;
                 let began = Instant::now();
                 left = left.saturating_sub(1);
-                let script = file.script(Way::Up, self.times, (self.owner, left > 0));
+                let script = file.script(Direction::Up, self.times, (self.owner, left > 0));
                 let (applied, said) = match there {
                     None => hearing(set.history.apply(self.session, script)).await,
                     Some(_) => hearing(set.history.finish(self.session, script)).await,
                 };
                 attempt.heard(set, file, said);
-                applied.map_err(|error| Trouble::of_script(error, &file.name(), &file.up))?;
+                applied.map_err(|error| TenantFailure::of_script(error, &file.name(), &file.up))?;
                 failpoint::pass(|| format!("{}.after", name())).await;
                 let checksum = file.checksum.clone();
                 history.insert(file.version, Applied { version: file.version, checksum, success: true });
@@ -174,9 +178,9 @@ impl Work<'_> {
 
     /// A file that runs outside a transaction was cut short: it can be repeated as it is, or a
     /// person must look. What it left is named either way.
-    async fn cut_short(&mut self, set: &RunSet, version: i64) -> Result<(), Trouble> {
+    async fn cut_short(&mut self, set: &RunSet, version: i64) -> Result<(), TenantFailure> {
         let Some(file) = set.files.iter().find(|file| file.version == version) else { return Ok(()) };
-        let invalid = invalid_indexes(self.session).await.map_err(Trouble::of_db)?;
+        let invalid = invalid_indexes(self.session).await.map_err(TenantFailure::of_db)?;
         if file.script_runs_in_transaction() || !repeatable(&file.up) {
             return Err(half_applied(set, file, &invalid));
         }
@@ -195,7 +199,7 @@ impl Work<'_> {
         list: &[AppliedView],
         histories: &mut Histories,
         attempt: &mut Attempt,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), TenantFailure> {
         for (item, left) in list.iter().rev().zip((0..list.len()).rev()) {
             let Some(index) = self.sets.iter().position(|set| set.planned.name == item.set) else { continue };
             let set = &self.sets[index];
@@ -207,11 +211,11 @@ impl Work<'_> {
             }
             failpoint::pass(|| format!("fleet.revert.{}.before", file.version)).await;
             let began = Instant::now();
-            let script = file.script(Way::Down, self.times, (self.owner, left > 0));
+            let script = file.script(Direction::Down, self.times, (self.owner, left > 0));
             let (reverted, said) = hearing(set.history.revert(self.session, script)).await;
             attempt.heard(set, file, said);
             reverted.map_err(|error| {
-                Trouble::of_script(error, &format!("{}.down", file.name()), file.text(Way::Down))
+                TenantFailure::of_script(error, &format!("{}.down", file.name()), file.text(Direction::Down))
             })?;
             histories[index].remove(&item.version);
             attempt.applied.push(view(set, file, began));
@@ -226,7 +230,7 @@ fn view(set: &RunSet, file: &RunFile, began: Instant) -> AppliedView {
 }
 
 /// Whether a history is one that the run's files can go on from.
-fn check(set: &RunSet, history: &BTreeMap<i64, Applied>) -> Result<(), Trouble> {
+fn check(set: &RunSet, history: &BTreeMap<i64, Applied>) -> Result<(), TenantFailure> {
     let name = &set.planned.name;
     for row in history.values() {
         let Some(file) = set.files.iter().find(|file| file.version == row.version) else {
@@ -234,7 +238,7 @@ fn check(set: &RunSet, history: &BTreeMap<i64, Applied>) -> Result<(), Trouble> 
             if row.version > set.planned.version && row.success && set.planned.cut {
                 continue;
             }
-            return Err(Trouble::fixed(
+            return Err(TenantFailure::fixed(
                 "version_unknown",
                 format!("version {} of set {name} was applied, and the set has no such file", row.version),
                 Hint::new(
@@ -250,14 +254,14 @@ fn check(set: &RunSet, history: &BTreeMap<i64, Applied>) -> Result<(), Trouble> 
     Ok(())
 }
 
-fn changed(set: &RunSet, file: &RunFile, applied: &[u8]) -> Trouble {
+fn changed(set: &RunSet, file: &RunFile, applied: &[u8]) -> TenantFailure {
     let name = &set.planned.name;
     if differs_in_line_ends(&file.up, applied) {
         let message =
             format!("{} of set {name} has different line endings than when it was applied", file.name());
-        return Trouble::fixed("file_changed", message, LINE_ENDS_HINT);
+        return TenantFailure::fixed("file_changed", message, LINE_ENDS_HINT);
     }
-    Trouble::fixed(
+    TenantFailure::fixed(
         "file_changed",
         format!("{} of set {name} has changed since it was applied", file.name()),
         Hint::new(
@@ -267,10 +271,10 @@ fn changed(set: &RunSet, file: &RunFile, applied: &[u8]) -> Trouble {
     )
 }
 
-fn half_applied(set: &RunSet, file: &RunFile, invalid: &[String]) -> Trouble {
+fn half_applied(set: &RunSet, file: &RunFile, invalid: &[String]) -> TenantFailure {
     let named = if invalid.is_empty() { String::new() } else { format!("; invalid: {}", invalid.join(", ")) };
     let table = set.history.name();
-    Trouble::fixed(
+    TenantFailure::fixed(
         "half_applied",
         format!(
             "{} of set {} was interrupted outside a transaction, and cannot be repeated as it is{named}",
@@ -285,9 +289,9 @@ fn half_applied(set: &RunSet, file: &RunFile, invalid: &[String]) -> Trouble {
     )
 }
 
-impl Trouble {
+impl TenantFailure {
     /// Whether it went away while nobody looked, and how soon it may be tried again.
-    pub(super) fn may_pass(&self) -> bool {
-        self.again != Again::Never
+    pub(super) fn may_be_retried(&self) -> bool {
+        self.retry != Retry::No
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::asking::{Reach, left_out, sessions};
+use super::asking::{Scope, left_out, sessions};
 use super::error::FleetError;
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
@@ -90,7 +90,7 @@ pub async fn plan_exec(
 /// # Errors
 /// When the control database does not answer, or what `take` says.
 pub async fn exec(
-    reach: Reach<'_>,
+    reach: Scope<'_>,
     control: &mut PgConnection,
     caller: &Caller,
     (request, plan, password): (&ExecRequest, &ExecPlan, &str),
@@ -105,7 +105,7 @@ pub async fn exec(
     progress.event(Event::Total(plan.tenants.len() as u64));
     let places = places(reach, control, &plan.tenants, request.jobs).await?;
     let limit = request.max_failures.map_or(usize::MAX, |limit| limit.of(plan.tenants.len()));
-    let crew = Crew {
+    let pool = WorkerPool {
         request,
         places: &places,
         progress,
@@ -116,7 +116,7 @@ pub async fn exec(
         done: AtomicUsize::new(0),
     };
     for batch in plan.tenants.chunks(BATCH) {
-        if crew.is_over() {
+        if pool.is_over() {
             break;
         }
         let ids: Vec<TenantId> = batch.iter().map(|tenant| tenant.id).collect();
@@ -131,9 +131,9 @@ pub async fn exec(
             };
             (tenant, secret)
         });
-        crew.work(logins.collect(), take).await?;
+        pool.work(logins.collect(), take).await?;
     }
-    let (done, failed, silent) = (crew.done.into_inner(), crew.failed.into_inner(), crew.silent.into_inner());
+    let (done, failed, silent) = (pool.done.into_inner(), pool.failed.into_inner(), pool.silent.into_inner());
     let skipped = plan.tenants.len() - done - failed;
     for place in places.into_values() {
         if let Some(slots) = place.slots {
@@ -188,32 +188,32 @@ async fn record(
 }
 
 /// A server, and how many of its tenants are worked in at a time.
-struct Place {
+struct TenantDatabase {
     cluster: Cluster,
     slots: Option<Slots>,
     room: Semaphore,
 }
 
 async fn places(
-    reach: Reach<'_>,
+    reach: Scope<'_>,
     control: &mut PgConnection,
     tenants: &[Tenant],
     jobs: usize,
-) -> Result<HashMap<String, Place>, FleetError> {
+) -> Result<HashMap<String, TenantDatabase>, FleetError> {
     // In the order of their names: nobody waits for sessions of one while others wait for it.
     let names: BTreeSet<&str> = tenants.iter().map(|tenant| tenant.cluster.as_str()).collect();
     let mut places = HashMap::new();
     for name in names {
         let (slots, jobs) = sessions(reach, control, name, jobs).await?;
         let cluster = reach.placement.cluster(control, name).await?;
-        places.insert(name.to_owned(), Place { cluster, slots, room: Semaphore::new(jobs) });
+        places.insert(name.to_owned(), TenantDatabase { cluster, slots, room: Semaphore::new(jobs) });
     }
     Ok(places)
 }
 
-struct Crew<'a> {
+struct WorkerPool<'a> {
     request: &'a ExecRequest,
-    places: &'a HashMap<String, Place>,
+    places: &'a HashMap<String, TenantDatabase>,
     progress: &'a dyn Progress,
     stop: &'a CancellationToken,
     limit: usize,
@@ -225,7 +225,7 @@ struct Crew<'a> {
 /// A tenant with its password, or why there is none.
 type Login<'a> = (&'a Tenant, Result<SecretString, String>);
 
-impl Crew<'_> {
+impl WorkerPool<'_> {
     fn is_over(&self) -> bool {
         self.stop.is_cancelled() || self.failed.load(Ordering::Relaxed) >= self.limit
     }

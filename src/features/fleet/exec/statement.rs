@@ -65,7 +65,7 @@ impl Statement {
             || format!("select pg_catalog.row_to_json(q)::pg_catalog.text from (\n{text}\n) as q{names}");
         match self.word.as_str() {
             "select" | "values" | "table" => vec![within()],
-            "with" => [within()].into_iter().chain(self.one_more_with(&names)).collect(),
+            "with" => [within()].into_iter().chain(self.wrap_as_cte(&names)).collect(),
             "insert" | "update" | "delete" | "merge" => {
                 vec![format!(
                     "with q{names} as (\n{text}\n) select pg_catalog.row_to_json(q)::pg_catalog.text from q"
@@ -77,7 +77,7 @@ impl Statement {
 
     /// What changes rows within a `WITH` has to stay in the outermost one (manual, chapter 7.8.4):
     /// what follows that is made its last part.
-    fn one_more_with(&self, names: &str) -> Option<String> {
+    fn wrap_as_cte(&self, names: &str) -> Option<String> {
         let statement = SourceFile::parse(&self.text).tree().stmts().next()?;
         let with = statement.syntax().children().find(|it| it.kind() == SyntaxKind::WITH_CLAUSE)?;
         let (with, rest) = self.text.split_at_checked(usize::from(with.text_range().end()))?;

@@ -68,7 +68,7 @@ impl Planned {
     }
 
     /// Says which files are not run.
-    pub(super) fn tell(&self, progress: &dyn Progress) {
+    pub(super) fn report_misnamed(&self, progress: &dyn Progress) {
         for file in self.misnamed() {
             progress.event(Event::Note(file.to_string()));
         }

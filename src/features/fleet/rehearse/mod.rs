@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::asking::{Reach, Wanted, left_out};
+use super::asking::{Scope, Wanted, left_out};
 use super::error::FleetError;
 use super::model::{Request, Selection, Settings};
 use super::plan::{self, Planned, PlannedTenant};
@@ -27,7 +27,7 @@ mod forecast;
 mod model;
 mod pick;
 mod store;
-mod todo;
+mod tasks;
 mod work;
 
 use forecast::{Coming, forecast};
@@ -41,7 +41,7 @@ use pick::{Picked, pick, sizes};
 /// When there is no such set, a tenant cannot be copied, or it was stopped. A file that fails is in
 /// what comes of it.
 pub async fn rehearse(
-    reach: Reach<'_>,
+    reach: Scope<'_>,
     control: &mut PgConnection,
     caller: &Caller,
     request: &RehearseRequest,
@@ -50,7 +50,7 @@ pub async fn rehearse(
 ) -> Result<Rehearsal, FleetError> {
     let caller = &access::authorize(control, caller, &rights::MIGRATION_REHEARSE, About::Platform).await?;
     let planned = Box::pin(plan::make(control, caller, &meant(request))).await?;
-    planned.tell(progress);
+    planned.report_misnamed(progress);
     let Planned { tenants: behind, sets, .. } = planned;
     let behind: HashMap<TenantId, PlannedTenant> = behind.into_iter().map(|it| (it.id, it)).collect();
     let mut tenants = Wanted::Matching(Selector::default()).tenants(control, caller).await?;
@@ -146,7 +146,7 @@ async fn record(
 
 /// Clones a tenant, runs the files there, and drops the clone whatever came of it.
 async fn one(
-    reach: Reach<'_>,
+    reach: Scope<'_>,
     control: &mut PgConnection,
     picked: &Picked<'_>,
     (sets, late): (&[Set], &mut Versions),
@@ -182,11 +182,11 @@ async fn on_clone(
     failpoint::pass(|| "rehearsal.copied".to_owned()).await;
     let copy_milliseconds = work::whole(began.elapsed());
     step("migrate");
-    let (work, mut steps) = todo::read(&login, sets).await?;
-    for todo in &work {
-        late.extend(todo.late.iter().map(|version| (todo.set.name.clone(), *version)));
+    let (work, mut steps) = tasks::read(&login, sets).await?;
+    for tasks in &work {
+        late.extend(tasks.late.iter().map(|version| (tasks.set.name.clone(), *version)));
         if steps.iter().all(|step| step.error.is_none()) {
-            steps.extend(work::run(&login, server, todo).await?);
+            steps.extend(work::run(&login, server, tasks).await?);
         }
     }
     Ok(Rehearsed { copy_milliseconds, not_copied, steps, ..picked.outline() })

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::asking::Reach;
+use super::super::asking::Scope;
 use super::super::error::FleetError;
 use super::model::Rehearsed;
 use super::store;
@@ -40,7 +40,7 @@ impl Picked<'_> {
 
 /// The size of each tenant's database.
 pub(super) async fn sizes(
-    reach: Reach<'_>,
+    reach: Scope<'_>,
     control: &mut PgConnection,
     tenants: &[Tenant],
 ) -> Result<HashMap<TenantId, i64>, FleetError> {
@@ -66,7 +66,7 @@ pub(super) async fn sizes(
 /// Picks so many: the largest, the one with the most rows, those whose schema differs, then the
 /// next largest.
 pub(super) async fn pick<'a>(
-    reach: Reach<'_>,
+    reach: Scope<'_>,
     control: &mut PgConnection,
     tenants: &'a [Tenant],
     sizes: &HashMap<TenantId, i64>,

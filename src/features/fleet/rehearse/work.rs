@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::model::{Lock, Step, StepError};
 use super::store;
-use super::todo::ToDo;
+use super::tasks::ToDo;
 use crate::features::migrations::{BUILT_IN, File, Set};
 use crate::infra::cluster::{ClusterError, Held, Locks, process_of, table_files};
 use crate::infra::db::{
@@ -19,14 +19,14 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(super) async fn run(
     login: &ServerAddress,
     admin: &ServerAddress,
-    todo: &ToDo<'_>,
+    tasks: &ToDo<'_>,
 ) -> Result<Vec<Step>, ClusterError> {
     let mut watcher = admin.database(&login.database).connect_reading("nexus:rehearsal").await?;
     let mut steps = Vec::new();
-    for (file, begun) in &todo.files {
+    for (file, begun) in &tasks.files {
         // As in a run, where the login acts as another role; here it owns the copy itself.
         let mut session = login.connect_acting("nexus:rehearsal", &login.user).await?;
-        let step = one(&mut session, &mut watcher, (todo.set, &login.user), (file, *begun)).await?;
+        let step = one(&mut session, &mut watcher, (tasks.set, &login.user), (file, *begun)).await?;
         let _ = session.close().await;
         let failed = step.error.is_some();
         steps.push(step);

@@ -34,7 +34,7 @@ impl Fleet {
         match self.rebuild(control, admins, progress).await {
             // What a template cannot have nobody is to be born with.
             Err(FleetError::Placement(source)) if !released.is_empty() => {
-                store::take_back(control, &json!(released)).await?;
+                store::withdraw(control, &json!(released)).await?;
                 Err(FleetError::Template { source })
             }
             other => other,
@@ -59,14 +59,14 @@ impl Fleet {
     }
 
     /// What was taken back is what new tenants are born without.
-    pub(super) async fn take_back_release(
+    pub(super) async fn withdraw_release(
         &self,
         control: &mut PgConnection,
         plan: &Plan,
         (admins, progress): (Sessions, &dyn Progress),
     ) -> Result<(), FleetError> {
         let files: Vec<_> = plan.files.iter().filter(|file| file.pending).collect();
-        if store::take_back(control, &json!(files)).await? > 0 {
+        if store::withdraw(control, &json!(files)).await? > 0 {
             self.rebuild(control, admins, progress).await?;
         }
         Ok(())

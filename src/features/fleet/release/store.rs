@@ -58,7 +58,7 @@ pub(super) async fn release(
 
 /// Takes the release of files back; how many were released. A template that may hold one of them is
 /// no good as it is.
-pub(super) async fn take_back(control: &mut PgConnection, files: &Value) -> Result<i64, DbError> {
+pub(super) async fn withdraw(control: &mut PgConnection, files: &Value) -> Result<i64, DbError> {
     Ok(sqlx::query_scalar(
         "with taken as (
              update control.migration_files as file set released = false

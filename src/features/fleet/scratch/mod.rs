@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::asking::Reach;
+use super::asking::Scope;
 use super::error::FleetError;
 use crate::features::placement::{Cluster, PlacementError};
 use crate::infra::cluster::{create_scratch, create_scratch_login, drop_scratch, fence, name_session};
@@ -15,7 +15,7 @@ use crate::kernel::{ExposeSecret, SecretString};
 mod store;
 
 /// How long to wait for another process that does the same on the same server.
-const PATIENCE: Duration = Duration::from_mins(2);
+const SCRATCH_LOCK_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The right to make scratch databases for one purpose on one server; one process has it at a time.
 pub(super) struct Workshop {
@@ -32,13 +32,14 @@ impl Workshop {
     /// # Errors
     /// [`PlacementError::Busy`] when another process has the right for two minutes.
     pub(super) async fn open(
-        reach: Reach<'_>,
+        reach: Scope<'_>,
         control: &mut PgConnection,
         admin: &mut PgConnection,
         (cluster, purpose): (&Cluster, &'static str),
     ) -> Result<Self, FleetError> {
         let key = LockKey::of(purpose, &cluster.name);
-        let lock = AdvisoryLock::wait(control, key, PATIENCE).await?.ok_or(PlacementError::Busy)?;
+        let lock =
+            AdvisoryLock::wait(control, key, SCRATCH_LOCK_TIMEOUT).await?.ok_or(PlacementError::Busy)?;
         let application = format!("nexus:{purpose}:{}", reach.installation.id);
         fence(admin, &application).await?;
         name_session(admin, &application).await?;

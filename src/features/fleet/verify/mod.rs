@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio_util::sync::CancellationToken;
 
-use super::asking::{Reach, left_out};
+use super::asking::{Scope, left_out};
 use super::error::FleetError;
 use crate::features::access::{self, About, rights};
 use crate::features::migrations;
@@ -37,7 +37,7 @@ type Group<'a> = (Server<'a>, Vec<Tenant>);
 /// # Errors
 /// When the control database does not answer, a named tenant is not there, or it was stopped.
 pub async fn verify(
-    reach: Reach<'_>,
+    reach: Scope<'_>,
     control: &mut PgConnection,
     caller: &Caller,
     request: &VerifyRequest,
@@ -129,18 +129,18 @@ async fn confirm(
     answers: Vec<(At, Answer)>,
     stop: &CancellationToken,
 ) -> Result<Vec<(At, Answer)>, FleetError> {
-    let (again, mut sure): (Vec<_>, Vec<_>) =
+    let (retry, mut sure): (Vec<_>, Vec<_>) =
         answers.into_iter().partition(|(_, it)| it.differs() || it.silent || it.closed);
-    let mut again: HashMap<At, Answer> = again.into_iter().collect();
+    let mut retry: HashMap<At, Answer> = retry.into_iter().collect();
     for (group, (server, tenants)) in groups.iter_mut().enumerate() {
         let mut rows = Vec::new();
         for (index, tenant) in tenants.iter().enumerate() {
-            if !again.contains_key(&(group, index)) {
+            if !retry.contains_key(&(group, index)) {
                 continue;
             }
             match tenants::by_id(control, tenant.id).await? {
                 Some(row) => rows.push((index, row)),
-                None => drop(again.remove(&(group, index))),
+                None => drop(retry.remove(&(group, index))),
             }
         }
         if rows.is_empty() || stop.is_cancelled() {
@@ -158,11 +158,11 @@ async fn confirm(
         });
         let asked = stream::iter(asking).buffer_unordered(server.jobs).collect::<Vec<_>>().await;
         for (at, second) in asked {
-            let first = again.remove(&at).unwrap_or_default();
+            let first = retry.remove(&at).unwrap_or_default();
             sure.push((at, if second.silent && first.differs() { first } else { second }));
         }
     }
-    sure.extend(again);
+    sure.extend(retry);
     Ok(sure)
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::asking::{Reach, sessions};
+use super::super::asking::{Scope, sessions};
 use super::super::error::FleetError;
 use super::compare::{
     Registered, about, as_registered, differences, digest, histories_digest, made_by_sets, standing, told,
@@ -81,7 +81,7 @@ impl Answer {
 impl<'a> Server<'a> {
     /// Holds sessions on a server and finds out how schemas should be there.
     pub(super) async fn prepare(
-        reach: Reach<'_>,
+        reach: Scope<'_>,
         control: &mut PgConnection,
         (sets, request): (&'a [Set], &'a VerifyRequest),
         (name, tenants): (&str, &[Tenant]),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sqlx::types::Json;
 
-use super::super::asking::Reach;
+use super::super::asking::Scope;
 use super::super::error::FleetError;
 use super::super::scratch::Workshop;
 use super::store::{self, FingerprintRow};
@@ -29,7 +29,7 @@ pub(super) struct Expected {
 
 /// The schema of the template on a server; the template is built first where there is none.
 pub(super) async fn expected(
-    reach: Reach<'_>,
+    reach: Scope<'_>,
     control: &mut PgConnection,
     (cluster, admin): (&Cluster, &mut PgConnection),
 ) -> Result<Expected, FleetError> {
@@ -52,7 +52,7 @@ fn versions(template: &Template) -> Versions {
 }
 
 async fn read(
-    reach: Reach<'_>,
+    reach: Scope<'_>,
     control: &mut PgConnection,
     admin: &mut PgConnection,
     (cluster, template, made_of): (&Cluster, &Template, &str),

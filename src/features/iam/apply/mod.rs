@@ -15,7 +15,7 @@ use serde_json::Map;
 
 use super::error::IamError;
 use super::model::{Name, UserFilter, UserRef, UserSort};
-use super::realm::{Realm, Work};
+use super::realm::{Realm, RealmTx};
 use super::{groups, permissions, roles, users};
 use crate::features::access;
 use crate::features::access::Grant;
@@ -61,7 +61,7 @@ pub async fn apply(
         document.require_a_table()?;
     }
     let result: Result<Vec<Difference>, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         for permission in NEEDED {
             work.actor.require(caller, permission, &Map::new())?;
         }
@@ -82,7 +82,7 @@ pub async fn apply(
         Ok(found)
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "texts and references to what has a text, alike")]
@@ -96,7 +96,7 @@ fn difference(
 }
 
 async fn apply_roles(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     document: &Document,
     found: &mut Vec<Difference>,
 ) -> Result<(), IamError> {
@@ -132,7 +132,7 @@ async fn apply_roles(
 }
 
 async fn apply_groups(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     document: &Document,
     found: &mut Vec<Difference>,
 ) -> Result<(), IamError> {
@@ -163,7 +163,7 @@ async fn apply_groups(
 
 /// Those that move are taken out of the tree first: two that change places would be a cycle.
 async fn place_groups(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     document: &Document,
     found: &mut Vec<Difference>,
 ) -> Result<(), IamError> {
@@ -189,7 +189,7 @@ async fn place_groups(
 }
 
 async fn carry(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     name: &Name,
     wanted: &[Name],
     found: &mut Vec<Difference>,
@@ -212,7 +212,7 @@ async fn carry(
 }
 
 async fn fill(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     name: &Name,
     wanted: &[Email],
     found: &mut Vec<Difference>,
@@ -237,7 +237,7 @@ async fn fill(
 }
 
 async fn apply_grants(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     document: &Document,
     prune: bool,
     found: &mut Vec<Difference>,
@@ -276,7 +276,7 @@ async fn apply_grants(
 }
 
 async fn prune_groups(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     document: &Document,
     found: &mut Vec<Difference>,
 ) -> Result<(), IamError> {
@@ -295,7 +295,7 @@ async fn prune_groups(
 }
 
 async fn prune_roles(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     document: &Document,
     found: &mut Vec<Difference>,
 ) -> Result<(), IamError> {

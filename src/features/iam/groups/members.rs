@@ -5,8 +5,8 @@ use serde_json::json;
 use sqlx::FromRow;
 
 use super::super::error::IamError;
-use super::super::model::{Changed, Group, Name, Outcome, User, UserFilter, UserRef, UserSort};
-use super::super::realm::{Realm, Work};
+use super::super::model::{Changed, Group, Name, User, UserFilter, UserRef, UserSort, WriteOutcome};
+use super::super::realm::{Realm, RealmTx};
 use super::super::users;
 use super::{find_to_join, store};
 use crate::kernel::{Caller, Page, Pagination};
@@ -39,7 +39,7 @@ pub struct Membership {
 /// # Errors
 /// Without `user:read` on it; when there is no such user.
 pub async fn of_user(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Vec<Membership>, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     let user = users::find(&mut work, who, "user:read").await?;
     let found = store::of_user(&mut work.tx, user.id).await?;
     work.close().await?;
@@ -57,7 +57,7 @@ pub async fn check_users(
     group: &Name,
     users: &[UserRef],
 ) -> Result<(), IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     find_to_join(&mut work, group).await?;
     users::check_all(&mut work, users, "group:update").await?;
     work.close().await
@@ -75,7 +75,7 @@ pub async fn add(
     who: &UserRef,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let group = find_to_join(&mut work, group).await?;
         let user = users::find_to_change(&mut work, who, "group:update").await?;
         users::present(&work, &user)?;
@@ -83,7 +83,7 @@ pub async fn add(
         end(work, "group.add", group, user, changed).await
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Takes a user out of a group.
@@ -97,18 +97,18 @@ pub async fn remove(
     who: &UserRef,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let group = find_to_join(&mut work, group).await?;
         let user = users::find_to_change(&mut work, who, "group:update").await?;
         let changed = leave(&mut work, &group, &user).await?;
         end(work, "group.remove", group, user, changed).await
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 pub(in super::super) async fn join(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     group: &Group,
     user: &User,
 ) -> Result<bool, IamError> {
@@ -120,7 +120,7 @@ pub(in super::super) async fn join(
 }
 
 pub(in super::super) async fn leave(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     group: &Group,
     user: &User,
 ) -> Result<bool, IamError> {
@@ -133,13 +133,13 @@ pub(in super::super) async fn leave(
 }
 
 async fn end(
-    work: Work<'_>,
+    work: RealmTx<'_>,
     action: &'static str,
     group: Group,
     user: User,
     changed: bool,
 ) -> Result<Changed, IamError> {
-    let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+    let outcome = if changed { work.outcome() } else { WriteOutcome::Unchanged };
     work.commit().await?;
     Ok(Changed { action, subject: group.name, object: user.email, outcome })
 }

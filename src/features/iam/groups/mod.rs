@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::model::{Changed, Group, Name, Outcome};
-use super::realm::{Realm, Work};
+use super::model::{Changed, Group, Name, WriteOutcome};
+use super::realm::{Realm, RealmTx};
 use crate::features::access::grants_of_group;
 use crate::kernel::{Caller, suggest};
 
@@ -41,7 +41,7 @@ pub struct Branch {
 /// # Errors
 /// Without `group:read`.
 pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Group>, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     work.actor.require(caller, "group:read", &Map::new())?;
     let found = store::list(&mut work.tx, None).await?;
     work.close().await?;
@@ -71,7 +71,7 @@ pub async fn tree(realm: &mut Realm, caller: &Caller) -> Result<Vec<Branch>, Iam
 /// # Errors
 /// Without `group:read`; [`IamError::NotFound`], with the nearest name.
 pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Group, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     work.actor.require(caller, "group:read", &attributes(name))?;
     let group = find(&mut work, name).await?;
     work.close().await?;
@@ -91,7 +91,7 @@ pub async fn create(
     parent: Option<&Name>,
 ) -> Result<Group, IamError> {
     let result: Result<Group, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         work.actor.require(caller, "group:create", &Map::new())?;
         let parent = match parent {
             Some(parent) => Some(find_to_change(&mut work, parent, "group:create").await?),
@@ -103,12 +103,12 @@ pub async fn create(
         Ok(group)
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Makes a group.
 pub(super) async fn insert(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     name: &Name,
     description: &str,
     parent: Option<&Group>,
@@ -131,15 +131,15 @@ pub async fn update(
     caller: &Caller,
     name: &Name,
     change: &GroupUpdate,
-) -> Result<(Group, Outcome), IamError> {
-    let result: Result<(Group, Outcome), IamError> = async {
-        let mut work = realm.change(caller).await?;
+) -> Result<(Group, WriteOutcome), IamError> {
+    let result: Result<(Group, WriteOutcome), IamError> = async {
+        let mut work = realm.write(caller).await?;
         let group = find_to_change(&mut work, name, "group:update").await?;
         let new_name = change.name.as_ref().filter(|new| *new != name);
         let description = change.description.as_deref().filter(|text| *text != group.description);
         if new_name.is_none() && description.is_none() {
             work.commit().await?;
-            return Ok((group, Outcome::Unchanged));
+            return Ok((group, WriteOutcome::Unchanged));
         }
         let written = store::update(&mut work.tx, group.id, new_name.map(Name::as_str), description).await;
         if let (Err(error), Some(new)) = (&written, new_name)
@@ -155,7 +155,7 @@ pub async fn update(
         Ok((group, outcome))
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Makes a group part of another; `None`: of none.
@@ -170,25 +170,25 @@ pub async fn relocate(
     parent: Option<&Name>,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let group = find_to_change(&mut work, name, "group:update").await?;
         let parent = match parent {
             Some(parent) => Some(find_to_change(&mut work, parent, "group:update").await?),
             None => None,
         };
         let changed = place(&mut work, &group, parent.as_ref()).await?;
-        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        let outcome = if changed { work.outcome() } else { WriteOutcome::Unchanged };
         work.commit().await?;
         let object = parent.map(|parent| parent.name).unwrap_or_default();
         Ok(Changed { action: "group.move", subject: group.name, object, outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Moves a group; whether it was elsewhere.
 pub(super) async fn place(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     group: &Group,
     parent: Option<&Group>,
 ) -> Result<bool, IamError> {
@@ -208,7 +208,7 @@ pub(super) async fn place(
     Ok(true)
 }
 
-async fn check_depth(work: &mut Work<'_>, group: Uuid) -> Result<(), IamError> {
+async fn check_depth(work: &mut RealmTx<'_>, group: Uuid) -> Result<(), IamError> {
     if store::depth(&mut work.tx, group, MAX_DEPTH + 1).await? > MAX_DEPTH {
         return Err(IamError::Depth(MAX_DEPTH));
     }
@@ -221,7 +221,7 @@ async fn check_depth(work: &mut Work<'_>, group: Uuid) -> Result<(), IamError> {
 /// Without `group:delete`; [`IamError::HasGroups`]; [`IamError::LastAdministrator`].
 pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let group = find_to_change(&mut work, name, "group:delete").await?;
         remove_group(&mut work, &group).await?;
         let outcome = work.outcome();
@@ -229,11 +229,11 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<C
         Ok(Changed { action: "group.delete", subject: group.name, object: String::new(), outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Deletes a group.
-pub(super) async fn remove_group(work: &mut Work<'_>, group: &Group) -> Result<(), IamError> {
+pub(super) async fn remove_group(work: &mut RealmTx<'_>, group: &Group) -> Result<(), IamError> {
     let all = store::list(&mut work.tx, None).await?;
     if let Some(part) = all.into_iter().find(|it| it.parent.as_ref() == Some(&group.name)) {
         let (name, at) = (group.name.clone(), work.place.hinted());
@@ -251,7 +251,7 @@ fn attributes(name: &Name) -> Map<String, Value> {
 }
 
 /// The group, with the nearest name where there is none.
-pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Group, IamError> {
+pub(super) async fn find(work: &mut RealmTx<'_>, name: &Name) -> Result<Group, IamError> {
     if let Some(group) = store::list(&mut work.tx, Some(name.as_str())).await?.pop() {
         return Ok(group);
     }
@@ -262,7 +262,7 @@ pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Group, IamE
 
 /// The group, if the caller has the permission on it and holds all that its members get by it.
 pub(super) async fn find_to_change(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     name: &Name,
     permission: &'static str,
 ) -> Result<Group, IamError> {
@@ -274,6 +274,6 @@ pub(super) async fn find_to_change(
 }
 
 /// The group, if the caller may add to it.
-pub(super) async fn find_to_join(work: &mut Work<'_>, name: &Name) -> Result<Group, IamError> {
+pub(super) async fn find_to_join(work: &mut RealmTx<'_>, name: &Name) -> Result<Group, IamError> {
     find_to_change(work, name, "group:update").await
 }

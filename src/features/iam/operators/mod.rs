@@ -10,8 +10,8 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::model::{Changed, Name, Outcome, User, UserRef, UserState};
-use super::realm::{Realm, Work};
+use super::model::{Changed, Name, User, UserRef, UserState, WriteOutcome};
+use super::realm::{Realm, RealmTx};
 use super::subject::nearest_email;
 use super::{roles, users};
 use crate::infra::db::{DbError, transaction};
@@ -131,7 +131,7 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
         Ok(granted)
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Takes all access to a tenant from an operator.
@@ -147,7 +147,7 @@ pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
         if !ids.is_empty() {
             work.note("operator.revoke", None, json!({ "operator": operator.id, "grants": ids.len() }));
         }
-        let outcome = if ids.is_empty() { Outcome::Unchanged } else { work.outcome() };
+        let outcome = if ids.is_empty() { WriteOutcome::Unchanged } else { work.outcome() };
         let (dry_run, tenant) = (work.dry_run, work.place.tenant);
         work.commit().await?;
         if !dry_run {
@@ -158,7 +158,7 @@ pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
         Ok(Changed { action: "operator.revoke", subject: operator.email, object, outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Operators' access, the newest first: to this tenant, or in the platform's realm to all.
@@ -166,7 +166,7 @@ pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 /// # Errors
 /// Without `operator:read`.
 pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<OperatorGrant>, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     work.actor.require(caller, "operator:read", &Map::new())?;
     let mut found = store::list(&mut work.tx).await?;
     let ids: Vec<Uuid> = found.iter().map(|grant| grant.operator_id.uuid()).collect();
@@ -178,15 +178,15 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<OperatorGran
     Ok(found)
 }
 
-async fn tenant_work<'a>(realm: &'a mut Realm, caller: &'a Caller) -> Result<Work<'a>, IamError> {
+async fn tenant_work<'a>(realm: &'a mut Realm, caller: &'a Caller) -> Result<RealmTx<'a>, IamError> {
     if realm.place.is_platform() {
         return Err(IamError::Declaration("name the tenant: operators are users of the platform".to_owned()));
     }
-    realm.change(caller).await
+    realm.write(caller).await
 }
 
 /// The operator, by the platform's realm.
-async fn operator(work: &mut Work<'_>, who: &UserRef) -> Result<User, IamError> {
+async fn operator(work: &mut RealmTx<'_>, who: &UserRef) -> Result<User, IamError> {
     let found = users::store::by_ref(work.control(), who).await?;
     if let Some(user) = found {
         return Ok(user);

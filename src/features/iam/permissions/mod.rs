@@ -5,8 +5,8 @@ mod store;
 use serde_json::{Map, json};
 
 use super::error::IamError;
-use super::model::{Changed, Outcome, PermissionView};
-use super::realm::{Realm, Work};
+use super::model::{Changed, PermissionView, WriteOutcome};
+use super::realm::{Realm, RealmTx};
 use crate::features::access::Permission;
 use crate::kernel::{Caller, suggest};
 
@@ -15,7 +15,7 @@ use crate::kernel::{Caller, suggest};
 /// # Errors
 /// Without `permission:read`.
 pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<PermissionView>, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     work.actor.require(caller, "permission:read", &Map::new())?;
     let rows = store::list(&mut work.tx).await?;
     let held = store::held(&mut work.tx).await?;
@@ -36,7 +36,7 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<PermissionVi
 }
 
 /// Those that are registered, without patterns.
-pub(super) async fn registered(work: &mut Work<'_>) -> Result<Vec<Permission>, IamError> {
+pub(super) async fn registered(work: &mut RealmTx<'_>) -> Result<Vec<Permission>, IamError> {
     let names = store::names(&mut work.tx).await?;
     let mut all: Vec<Permission> = names.iter().filter_map(|name| name.parse().ok()).collect();
     all.retain(|one| !one.is_pattern());
@@ -55,21 +55,21 @@ pub async fn register(
     description: &str,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         work.actor.require(caller, "permission:create", &Map::new())?;
         let changed = write(&mut work, name, description).await?;
-        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        let outcome = if changed { work.outcome() } else { WriteOutcome::Unchanged };
         work.commit().await?;
         let (subject, object) = (name.to_string(), description.to_owned());
         Ok(Changed { action: "permission.register", subject, object, outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Registers a permission; whether anything changed.
 pub(super) async fn write(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     name: &Permission,
     description: &str,
 ) -> Result<bool, IamError> {
@@ -81,7 +81,7 @@ pub(super) async fn write(
 }
 
 /// Requires that a permission is registered, or is a pattern for some that are.
-pub(super) async fn check(work: &mut Work<'_>, asked: &Permission) -> Result<(), IamError> {
+pub(super) async fn check(work: &mut RealmTx<'_>, asked: &Permission) -> Result<(), IamError> {
     let names = store::names(&mut work.tx).await?;
     let known = names.iter().filter_map(|name| name.parse::<Permission>().ok());
     if names.iter().any(|name| name == asked.as_str())
@@ -98,7 +98,7 @@ pub(super) async fn check(work: &mut Work<'_>, asked: &Permission) -> Result<(),
 }
 
 /// The same, for a permission that a role is about to hold: a pattern is registered by that.
-pub(super) async fn check_to_hold(work: &mut Work<'_>, asked: &Permission) -> Result<(), IamError> {
+pub(super) async fn check_to_hold(work: &mut RealmTx<'_>, asked: &Permission) -> Result<(), IamError> {
     check(work, asked).await?;
     if asked.is_pattern() {
         let description = match (asked.resource(), asked.action()) {

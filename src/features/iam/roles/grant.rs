@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::super::error::IamError;
 use super::super::groups;
-use super::super::model::{Changed, Group, Name, Outcome, Role, User, UserRef};
-use super::super::realm::{Realm, Work};
+use super::super::model::{Changed, Group, Name, Role, User, UserRef, WriteOutcome};
+use super::super::realm::{Realm, RealmTx};
 use super::super::users;
 use super::{find_to_grant, store};
 use crate::kernel::Caller;
@@ -31,7 +31,7 @@ pub async fn grant(
     holder: &Holder,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let role = find_to_grant(&mut work, role).await?;
         let (changed, object) = match holder {
             Holder::User(who) => {
@@ -47,7 +47,7 @@ pub async fn grant(
         end(work, "role.grant", role, object, changed).await
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Takes a role away.
@@ -61,7 +61,7 @@ pub async fn revoke(
     holder: &Holder,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let role = find_to_grant(&mut work, role).await?;
         let (changed, object) = match holder {
             Holder::User(who) => {
@@ -76,11 +76,11 @@ pub async fn revoke(
         end(work, "role.revoke", role, object, changed).await
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 pub(in super::super) async fn give_user(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     role: &Role,
     user: &User,
 ) -> Result<bool, IamError> {
@@ -92,7 +92,7 @@ pub(in super::super) async fn give_user(
 }
 
 pub(in super::super) async fn take_user(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     role: &Role,
     user: &User,
 ) -> Result<bool, IamError> {
@@ -105,7 +105,7 @@ pub(in super::super) async fn take_user(
 }
 
 pub(in super::super) async fn give_group(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     role: &Role,
     group: &Group,
 ) -> Result<bool, IamError> {
@@ -117,7 +117,7 @@ pub(in super::super) async fn give_group(
 }
 
 pub(in super::super) async fn take_group(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     role: &Role,
     group: &Group,
 ) -> Result<bool, IamError> {
@@ -130,13 +130,13 @@ pub(in super::super) async fn take_group(
 }
 
 async fn end(
-    work: Work<'_>,
+    work: RealmTx<'_>,
     action: &'static str,
     role: Role,
     object: String,
     changed: bool,
 ) -> Result<Changed, IamError> {
-    let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+    let outcome = if changed { work.outcome() } else { WriteOutcome::Unchanged };
     work.commit().await?;
     Ok(Changed { action, subject: role.name, object, outcome })
 }

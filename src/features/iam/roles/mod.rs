@@ -12,9 +12,9 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::model::{Changed, Name, Outcome, Role, RoleDetail};
+use super::model::{Changed, Name, Role, RoleDetail, WriteOutcome};
 use super::permissions;
-use super::realm::{Realm, Work};
+use super::realm::{Realm, RealmTx};
 use crate::features::access::Condition;
 use crate::features::access::Grant;
 use crate::features::access::Permission;
@@ -26,7 +26,7 @@ use crate::kernel::{Caller, suggest};
 /// # Errors
 /// Without `role:read`.
 pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Role>, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     work.actor.require(caller, "role:read", &Map::new())?;
     let found = store::list(&mut work.tx, None).await?;
     work.close().await?;
@@ -38,7 +38,7 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Role>, IamEr
 /// # Errors
 /// Without `role:read`; [`IamError::NotFound`], with the nearest name.
 pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<RoleDetail, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     work.actor.require(caller, "role:read", &attributes(name))?;
     let role = find(&mut work, name).await?;
     let held = grants_of_role(&mut work.tx, role.id).await?;
@@ -66,7 +66,7 @@ pub async fn create(
     permissions: &[Permission],
 ) -> Result<Role, IamError> {
     let result: Result<Role, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         work.actor.require(caller, "role:create", &Map::new())?;
         insert(&mut work, name, description).await?;
         let role = find(&mut work, name).await?;
@@ -79,11 +79,11 @@ pub async fn create(
         Ok(role)
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Makes a role.
-pub(super) async fn insert(work: &mut Work<'_>, name: &Name, description: &str) -> Result<Uuid, IamError> {
+pub(super) async fn insert(work: &mut RealmTx<'_>, name: &Name, description: &str) -> Result<Uuid, IamError> {
     match store::insert(&mut work.tx, name.as_str(), description).await? {
         Some(id) => {
             work.note("role.create", None, json!({ "role": name }));
@@ -102,15 +102,15 @@ pub async fn update(
     caller: &Caller,
     name: &Name,
     (new_name, description): (Option<&Name>, Option<&str>),
-) -> Result<(Role, Outcome), IamError> {
-    let result: Result<(Role, Outcome), IamError> = async {
-        let mut work = realm.change(caller).await?;
+) -> Result<(Role, WriteOutcome), IamError> {
+    let result: Result<(Role, WriteOutcome), IamError> = async {
+        let mut work = realm.write(caller).await?;
         let role = find_to_change(&mut work, name, "role:update").await?;
         let new_name = new_name.filter(|new| **new != *name);
         let description = description.filter(|text| *text != role.description);
         if new_name.is_none() && description.is_none() {
             work.commit().await?;
-            return Ok((role, Outcome::Unchanged));
+            return Ok((role, WriteOutcome::Unchanged));
         }
         if role.built_in && new_name.is_some() {
             return Err(IamError::BuiltIn(role.name));
@@ -133,7 +133,7 @@ pub async fn update(
         Ok((role, outcome))
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Deletes a role; whoever held it loses it.
@@ -142,7 +142,7 @@ pub async fn update(
 /// Without `role:delete`; [`IamError::BuiltIn`]; [`IamError::LastAdministrator`].
 pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let role = find_to_change(&mut work, name, "role:delete").await?;
         remove(&mut work, &role).await?;
         let outcome = work.outcome();
@@ -150,11 +150,11 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<C
         Ok(Changed { action: "role.delete", subject: role.name, object: String::new(), outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Deletes a role.
-pub(super) async fn remove(work: &mut Work<'_>, role: &Role) -> Result<(), IamError> {
+pub(super) async fn remove(work: &mut RealmTx<'_>, role: &Role) -> Result<(), IamError> {
     if role.built_in {
         return Err(IamError::BuiltIn(role.name.clone()));
     }
@@ -179,20 +179,20 @@ pub async fn allow(
     condition: Option<&Condition>,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let role = find_to_change(&mut work, name, "role:update").await?;
         let given = Grant { permission: permission.clone(), condition: condition.cloned() };
         let changed = put(&mut work, &role, &given).await?;
-        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        let outcome = if changed { work.outcome() } else { WriteOutcome::Unchanged };
         work.commit().await?;
         Ok(Changed { action: "role.allow", subject: role.name, object: text_of(&given), outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Gives a role a permission that the caller holds; whether anything changed.
-pub(super) async fn put(work: &mut Work<'_>, role: &Role, given: &Grant) -> Result<bool, IamError> {
+pub(super) async fn put(work: &mut RealmTx<'_>, role: &Role, given: &Grant) -> Result<bool, IamError> {
     permissions::check_to_hold(work, &given.permission).await?;
     work.actor.require_cover(|| format!("role {} would get what", role.name), [given], None)?;
     let condition = given.condition.as_ref().map(Condition::as_str);
@@ -220,7 +220,7 @@ pub async fn deny(
     permission: &Permission,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let role = find_to_change(&mut work, name, "role:update").await?;
         let changed = take(&mut work, &role, permission).await?;
         if !changed {
@@ -228,16 +228,16 @@ pub async fn deny(
             permissions::check(&mut work, permission).await?;
             not_covered(&mut work, &role, permission).await?;
         }
-        let outcome = if changed { work.outcome() } else { Outcome::Unchanged };
+        let outcome = if changed { work.outcome() } else { WriteOutcome::Unchanged };
         work.commit().await?;
         Ok(Changed { action: "role.disallow", subject: role.name, object: permission.to_string(), outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Requires that no pattern of the role allows what it does not hold by itself.
-async fn not_covered(work: &mut Work<'_>, role: &Role, asked: &Permission) -> Result<(), IamError> {
+async fn not_covered(work: &mut RealmTx<'_>, role: &Role, asked: &Permission) -> Result<(), IamError> {
     let held = grants_of_role(&mut work.tx, role.id).await?;
     let by: Vec<_> = held.iter().filter(|grant| grant.permission.covers(asked)).map(text_of).collect();
     if by.is_empty() {
@@ -249,7 +249,7 @@ async fn not_covered(work: &mut Work<'_>, role: &Role, asked: &Permission) -> Re
 
 /// Takes a permission from a role; whether it held it.
 pub(super) async fn take(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     role: &Role,
     permission: &Permission,
 ) -> Result<bool, IamError> {
@@ -274,7 +274,7 @@ fn attributes(name: &Name) -> Map<String, Value> {
 }
 
 /// The role, with the nearest name where there is none.
-pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Role, IamError> {
+pub(super) async fn find(work: &mut RealmTx<'_>, name: &Name) -> Result<Role, IamError> {
     if let Some(role) = store::list(&mut work.tx, Some(name.as_str())).await?.pop() {
         return Ok(role);
     }
@@ -285,7 +285,7 @@ pub(super) async fn find(work: &mut Work<'_>, name: &Name) -> Result<Role, IamEr
 
 /// The role, if the caller has the permission on it and holds all that it holds.
 pub(super) async fn find_to_change(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     name: &Name,
     permission: &'static str,
 ) -> Result<Role, IamError> {
@@ -297,6 +297,6 @@ pub(super) async fn find_to_change(
 }
 
 /// The role, if the caller may grant it and holds all that it holds.
-pub(super) async fn find_to_grant(work: &mut Work<'_>, name: &Name) -> Result<Role, IamError> {
+pub(super) async fn find_to_grant(work: &mut RealmTx<'_>, name: &Name) -> Result<Role, IamError> {
     find_to_change(work, name, "role:grant").await
 }

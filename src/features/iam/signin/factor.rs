@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::super::error::IamError;
-use super::super::model::{Changed, Outcome, User, UserRef};
-use super::super::realm::{Realm, Work};
+use super::super::model::{Changed, User, UserRef, WriteOutcome};
+use super::super::realm::{Realm, RealmTx};
 use super::super::users;
 use super::store;
 use crate::features::secrets::SecretsError;
@@ -51,7 +51,7 @@ pub(super) async fn secret(realm: &mut Realm, user: UserId) -> Result<TotpSecret
 /// Without `user:update` on it, unless it is the user itself; [`IamError::State`] when it has a
 /// second factor.
 pub async fn enrol_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Enrolment, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     let user = owner(&mut work, who).await?;
     if user.second_factor {
         return Err(IamError::State {
@@ -92,7 +92,7 @@ pub async fn confirm_factor(
     code: &SecretString,
 ) -> Result<Vec<SecretString>, IamError> {
     let result: Result<Vec<SecretString>, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let user = owner(&mut work, who).await?;
         let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
         let text = match secrets.get(work.control(), tenant, &name(user.id)).await {
@@ -115,7 +115,7 @@ pub async fn confirm_factor(
         Ok(codes)
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Takes a user's second factor away, e.g. because the telephone is lost. Its sessions end.
@@ -124,7 +124,7 @@ pub async fn confirm_factor(
 /// Without `user:update` on it; [`IamError::Above`].
 pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let user = users::find_to_change(&mut work, who, "user:update").await?;
         users::present(&work, &user)?;
         let action = "user.factor.remove";
@@ -134,7 +134,7 @@ pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) ->
                 action,
                 subject: user.email,
                 object: String::new(),
-                outcome: Outcome::Unchanged,
+                outcome: WriteOutcome::Unchanged,
             });
         }
         store::end_factor(&mut work.tx, user.id).await?;
@@ -146,11 +146,11 @@ pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) ->
         Ok(Changed { action, subject: user.email, object: String::new(), outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Erases a user's sealed secret.
-pub(in super::super) async fn forget_factor(work: &mut Work<'_>, user: UserId) -> Result<(), IamError> {
+pub(in super::super) async fn forget_factor(work: &mut RealmTx<'_>, user: UserId) -> Result<(), IamError> {
     if work.dry_run {
         return Ok(());
     }
@@ -166,7 +166,7 @@ pub(in super::super) async fn forget_factor(work: &mut Work<'_>, user: UserId) -
 }
 
 /// The user, if the caller is that user, or may change it.
-async fn owner(work: &mut Work<'_>, who: &UserRef) -> Result<User, IamError> {
+async fn owner(work: &mut RealmTx<'_>, who: &UserRef) -> Result<User, IamError> {
     let own = match who {
         UserRef::Id(id) => work.actor.is(*id),
         UserRef::Email(_) => {

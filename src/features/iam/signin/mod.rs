@@ -21,7 +21,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::realm::{Note, Realm};
+use super::realm::{LogEntry, Realm};
 use crate::infra::crypto::totp;
 use crate::infra::db::DbError;
 use crate::kernel::{Caller, Email, TenantId, UserId};
@@ -87,7 +87,7 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
     } else {
         None
     };
-    let mut tx = realm.unasked().await?;
+    let mut tx = realm.anonymous_tx().await?;
     let shown = match step {
         None => true,
         Some(Ok(step)) => {
@@ -109,7 +109,7 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
     };
     let caller = Caller::User { realm: account.realm, id: account.id, email: with.email.clone() };
     let detail = json!({ "session": session, "second_factor": account.second_factor });
-    let note = Note { action: "user.sign_in", user: Some(account.id), detail };
+    let note = LogEntry { action: "user.sign_in", user: Some(account.id), detail };
     super::store::insert_notes(&mut tx, &caller.to_string(), &[note]).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(SignedIn { caller, user: account.id, session, second_factor: account.second_factor })
@@ -128,13 +128,16 @@ async fn count(realm: &mut Realm, email: &Email) -> Result<Option<Account>, IamE
     let tenant = realm.place.tenant;
     let guesses = i32::try_from(realm.rules.guesses).unwrap_or(i32::MAX);
     let wait = realm.rules.wait.as_secs_f64();
-    let mut tx = realm.unasked().await?;
+    let mut tx = realm.anonymous_tx().await?;
     // Whether a row was changed must not show in the time that its way to the disk takes.
     store::do_not_wait_for_the_disk(&mut tx).await?;
     let found = store::count_guess(&mut tx, &email.key(), (guesses, MOST_GUESSES), wait).await?;
     if let Some(row) = found.as_ref().filter(|row| row.now_locked) {
-        let note =
-            Note { action: "user.lock", user: Some(row.id), detail: json!({ "guesses": row.failed_total }) };
+        let note = LogEntry {
+            action: "user.lock",
+            user: Some(row.id),
+            detail: json!({ "guesses": row.failed_total }),
+        };
         super::store::insert_notes(&mut tx, &Caller::System.to_string(), &[note]).await?;
     }
     tx.commit().await.map_err(DbError::from)?;

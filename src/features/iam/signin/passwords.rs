@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::super::error::IamError;
 use super::super::model::{Changed, User, UserRef, UserState};
-use super::super::realm::{self, Realm, Work};
+use super::super::realm::{self, Realm, RealmTx};
 use super::super::users;
 use super::store;
 use crate::infra::crypto::InvitationToken;
@@ -83,7 +83,7 @@ pub async fn set_password(
         let user = to_set(realm, caller, who).await?;
         password::check_beside(password, Some(&user.email), user.second_factor)?;
         let hash = SecretString::from(realm.rules.hasher.hash(password).await?);
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         // Looked at again: the hash took its time.
         let user = users::find_to_change(&mut work, who, "user:update").await?;
         users::present(&work, &user)?;
@@ -97,11 +97,11 @@ pub async fn set_password(
         Ok(Changed { action: "user.password.set", subject: user.email, object: String::new(), outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 async fn to_set(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<User, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     let user = users::find_to_change(&mut work, who, "user:update").await?;
     users::present(&work, &user)?;
     not_disabled(&work, &user)?;
@@ -109,7 +109,7 @@ async fn to_set(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Use
     Ok(user)
 }
 
-fn not_disabled(work: &Work<'_>, user: &User) -> Result<(), IamError> {
+fn not_disabled(work: &RealmTx<'_>, user: &User) -> Result<(), IamError> {
     if user.state == UserState::Disabled {
         return Err(IamError::State {
             user: user.email.clone(),
@@ -158,7 +158,7 @@ pub async fn issue_token_for(
     wanted: Option<Purpose>,
 ) -> Result<Issued, IamError> {
     let result: Result<Issued, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let user = users::find_to_change(&mut work, who, "user:update").await?;
         users::present(&work, &user)?;
         not_disabled(&work, &user)?;
@@ -181,7 +181,7 @@ pub async fn issue_token_for(
         Ok(Issued { user: user.id, email: user.email, purpose, expires_at, token })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Sets the password of whoever the token was made for, and takes the token. Its sessions end, and
@@ -197,14 +197,14 @@ pub async fn redeem(
 ) -> Result<UserId, IamError> {
     let result: Result<UserId, IamError> = async {
         let hash = InvitationToken::parse(token).map_err(|_| IamError::Token)?.hash();
-        let mut tx = realm.unasked().await?;
+        let mut tx = realm.anonymous_tx().await?;
         let owner = store::token_owner(&mut tx, hash.as_bytes()).await?.ok_or(IamError::Token)?;
         tx.rollback().await?;
         password::check_beside(password, Some(&owner.email), owner.second_factor)?;
         let hashed = SecretString::from(realm.rules.hasher.hash(password).await?);
         let email = owner.email.parse().map_err(|_| IamError::Token)?;
         let caller = Caller::User { realm: realm.place.tenant, id: owner.id, email };
-        let mut work = realm.change(&caller).await?;
+        let mut work = realm.write(&caller).await?;
         if !store::take_token(&mut work.tx, owner.id, hash.as_bytes()).await? {
             return Err(IamError::Token);
         }
@@ -215,5 +215,5 @@ pub async fn redeem(
         Ok(owner.id)
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }

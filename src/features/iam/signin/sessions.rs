@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::error::IamError;
-use super::super::model::{Changed, Outcome, UserRef};
+use super::super::model::{Changed, UserRef, WriteOutcome};
 use super::super::realm::Realm;
 use super::super::users;
 use super::store;
@@ -107,7 +107,7 @@ pub(in crate::features) async fn close_session(
 /// # Errors
 /// Without `session:read`.
 pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Vec<Session>, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     let user = users::find(&mut work, who, "session:read").await?;
     let found = store::sessions(&mut work.tx, user.id).await?;
     work.close().await?;
@@ -120,19 +120,19 @@ pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
 /// Without `session:delete` on it; [`IamError::Above`].
 pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let user = users::find_to_change(&mut work, who, "session:delete").await?;
         let ended = work.end_sessions(user.id).await?;
         if ended > 0 {
             work.note("user.sessions.revoke", Some(user.id), json!({ "sessions": ended }));
         }
-        let outcome = if ended > 0 { work.outcome() } else { Outcome::Unchanged };
+        let outcome = if ended > 0 { work.outcome() } else { WriteOutcome::Unchanged };
         work.commit().await?;
         let object = counted(ended, "session");
         Ok(Changed { action: "user.sessions.revoke", subject: user.email, object, outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Ends one session.
@@ -141,7 +141,7 @@ pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
 /// As [`end_sessions`]; [`IamError::NotFound`].
 pub async fn end_session(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let Some(owner) = store::session_owner(&mut work.tx, id).await? else {
             work.actor.require(caller, "session:delete", &Map::new())?;
             let (name, at) = (id.to_string(), work.place.hinted());
@@ -152,10 +152,10 @@ pub async fn end_session(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result
         if ended {
             work.note("user.sessions.revoke", Some(user.id), json!({ "session": id }));
         }
-        let outcome = if ended { work.outcome() } else { Outcome::Unchanged };
+        let outcome = if ended { work.outcome() } else { WriteOutcome::Unchanged };
         work.commit().await?;
         Ok(Changed { action: "user.sessions.revoke", subject: user.email, object: id.to_string(), outcome })
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::super::error::IamError;
-use super::super::model::{Changed, Outcome, User, UserRef, UserState};
-use super::super::realm::{Realm, Work};
+use super::super::model::{Changed, User, UserRef, UserState, WriteOutcome};
+use super::super::realm::{Realm, RealmTx};
 use super::{facts, find_to_change, store};
 use crate::kernel::hint::UserAction;
 use crate::kernel::{Caller, Email, Hint, text};
@@ -29,9 +29,9 @@ pub async fn update(
     caller: &Caller,
     who: &UserRef,
     change: &UserUpdate,
-) -> Result<(User, Outcome), IamError> {
-    let result: Result<(User, Outcome), IamError> = async {
-        let mut work = realm.change(caller).await?;
+) -> Result<(User, WriteOutcome), IamError> {
+    let result: Result<(User, WriteOutcome), IamError> = async {
+        let mut work = realm.write(caller).await?;
         let user = find_to_change(&mut work, who, "user:update").await?;
         present(&work, &user)?;
         let mut profile = user.profile.0.clone();
@@ -59,7 +59,7 @@ pub async fn update(
                 .collect();
         if fields.is_empty() {
             work.commit().await?;
-            return Ok((user, Outcome::Unchanged));
+            return Ok((user, WriteOutcome::Unchanged));
         }
         let written =
             store::update(&mut work.tx, user.id, email, name.map(String::as_str), profile.as_ref()).await;
@@ -80,7 +80,7 @@ pub async fn update(
         Ok((user, outcome))
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Shuts a user out: it cannot sign in, and its sessions end.
@@ -89,7 +89,7 @@ pub async fn update(
 /// Without `user:update` on it; [`IamError::LastAdministrator`].
 pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let user = find_to_change(&mut work, who, "user:update").await?;
         present(&work, &user)?;
         if user.state == UserState::Disabled {
@@ -102,7 +102,7 @@ pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
         finish(work, "user.disable", user, json!({ "sessions": sessions })).await
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Lets a disabled user in again.
@@ -111,7 +111,7 @@ pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
 /// Without `user:update` on it.
 pub async fn enable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let user = find_to_change(&mut work, who, "user:update").await?;
         present(&work, &user)?;
         if user.state != UserState::Disabled {
@@ -122,7 +122,7 @@ pub async fn enable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
         finish(work, "user.enable", user, json!({ "state": state })).await
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Takes away what wrong passwords did to a user.
@@ -131,7 +131,7 @@ pub async fn enable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 /// Without `user:update` on it.
 pub async fn unlock(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let user = find_to_change(&mut work, who, "user:update").await?;
         present(&work, &user)?;
         if user.state != UserState::Locked {
@@ -143,7 +143,7 @@ pub async fn unlock(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
         finish(work, "user.unlock", user, json!({})).await
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Deletes a user: it cannot sign in, and can be had back until it is erased.
@@ -152,7 +152,7 @@ pub async fn unlock(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 /// Without `user:delete` on it; [`IamError::LastAdministrator`].
 pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let user = find_to_change(&mut work, who, "user:delete").await?;
         if user.deleted_at.is_some() {
             work.loses(user.id);
@@ -164,7 +164,7 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
         finish(work, "user.delete", user, json!({ "sessions": sessions })).await
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Has a deleted user back, with the roles and groups that it had.
@@ -173,7 +173,7 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 /// Without `user:delete` on it; [`IamError::Above`] when it holds what the caller does not.
 pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let user = find_to_change(&mut work, who, "user:delete").await?;
         if user.deleted_at.is_none() {
             return unchanged(work, "user.undelete", user).await;
@@ -190,11 +190,11 @@ pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
         finish(work, "user.undelete", user, json!({})).await
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// A deleted user is changed in one way only: it is had back.
-pub(in super::super) fn present(work: &Work<'_>, user: &User) -> Result<(), IamError> {
+pub(in super::super) fn present(work: &RealmTx<'_>, user: &User) -> Result<(), IamError> {
     if user.deleted_at.is_none() {
         return Ok(());
     }
@@ -206,13 +206,13 @@ pub(in super::super) fn present(work: &Work<'_>, user: &User) -> Result<(), IamE
     })
 }
 
-async fn unchanged(work: Work<'_>, action: &'static str, user: User) -> Result<Changed, IamError> {
+async fn unchanged(work: RealmTx<'_>, action: &'static str, user: User) -> Result<Changed, IamError> {
     work.commit().await?;
-    Ok(Changed { action, subject: user.email, object: String::new(), outcome: Outcome::Unchanged })
+    Ok(Changed { action, subject: user.email, object: String::new(), outcome: WriteOutcome::Unchanged })
 }
 
 async fn finish(
-    mut work: Work<'_>,
+    mut work: RealmTx<'_>,
     action: &'static str,
     user: User,
     detail: Value,

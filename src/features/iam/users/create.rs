@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::super::error::IamError;
-use super::super::model::{Name, NewUser, Outcome, User, UserRef};
-use super::super::realm::{Realm, Work};
+use super::super::model::{Name, NewUser, User, UserRef, WriteOutcome};
+use super::super::realm::{Realm, RealmTx};
 use super::super::{groups, roles};
 use super::store::{self, NewRows};
 use crate::infra::crypto::TokenHash;
@@ -45,7 +45,7 @@ pub struct Prepared {
 pub async fn create(realm: &mut Realm, caller: &Caller, new: Prepared) -> Result<User, IamError> {
     let result: Result<User, IamError> = async {
         let email = new.user.email.clone();
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let made = insert(&mut work, std::slice::from_ref(&new)).await?;
         if made.is_empty() {
             let found = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
@@ -70,7 +70,7 @@ pub async fn create(realm: &mut Realm, caller: &Caller, new: Prepared) -> Result
         Ok(user)
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Makes many users in one transaction. Those whose address is taken are left alone.
@@ -85,30 +85,30 @@ pub async fn create_many(
     caller: &Caller,
     new: &[Prepared],
     hand_over: impl FnOnce(&[bool]) -> Result<(), PrivateFileError>,
-) -> Result<Vec<(Outcome, Option<UserId>)>, IamError> {
-    let result: Result<Vec<(Outcome, Option<UserId>)>, IamError> = async {
+) -> Result<Vec<(WriteOutcome, Option<UserId>)>, IamError> {
+    let result: Result<Vec<(WriteOutcome, Option<UserId>)>, IamError> = async {
         let dry_run = realm.is_dry_run();
-        let mut work = realm.change(caller).await?;
+        let mut work = realm.write(caller).await?;
         let made = insert(&mut work, new).await?;
         let is_made: Vec<bool> = (0..new.len()).map(|index| made.contains_key(&index)).collect();
         hand_over(&is_made)?;
         failpoint::pass(|| "user.create.told".to_owned()).await;
         work.commit().await?;
         failpoint::pass(|| "user.create.batch".to_owned()).await;
-        let done = if dry_run { Outcome::Planned } else { Outcome::Done };
+        let done = if dry_run { WriteOutcome::Planned } else { WriteOutcome::Done };
         Ok((0..new.len())
             .map(|index| match made.get(&index) {
                 Some(id) => (done, Some(*id)),
-                None => (Outcome::Unchanged, None),
+                None => (WriteOutcome::Unchanged, None),
             })
             .collect())
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }
 
 /// Inserts rows; gives the ids of those that were made, by their place in the list.
-async fn insert(work: &mut Work<'_>, new: &[Prepared]) -> Result<BTreeMap<usize, UserId>, IamError> {
+async fn insert(work: &mut RealmTx<'_>, new: &[Prepared]) -> Result<BTreeMap<usize, UserId>, IamError> {
     work.actor.require(work.caller, "user:create", &Map::new())?;
     let distinct = |of: fn(&NewUser) -> &Vec<Name>| -> BTreeSet<&Name> {
         new.iter().flat_map(|prepared| of(&prepared.user)).collect()
@@ -157,7 +157,7 @@ async fn insert(work: &mut Work<'_>, new: &[Prepared]) -> Result<BTreeMap<usize,
 
 /// Grants roles, adds to groups, keeps invitations.
 async fn attach(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     new: &[Prepared],
     made: &BTreeMap<usize, UserId>,
     (role_ids, group_ids): (&BTreeMap<&Name, Uuid>, &BTreeMap<&Name, Uuid>),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::error::IamError;
 use super::super::model::User;
-use super::super::realm::Work;
+use super::super::realm::RealmTx;
 use crate::features::access;
 use crate::features::access::Grant;
 
@@ -12,7 +12,7 @@ use crate::features::access::Grant;
 /// caller must hold without a condition what it guards: for their own facts in every role of the
 /// realm, for somebody else's in the roles that the user has.
 pub(super) async fn check(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     user: &User,
     changed: &BTreeSet<&str>,
 ) -> Result<(), IamError> {

@@ -23,7 +23,7 @@ pub async fn list(
     sort: (UserSort, bool),
     page: Page,
 ) -> Result<(Vec<User>, Pagination), IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     work.actor.require(caller, "user:read", &Map::new())?;
     if let Some(role) = &filter.role {
         roles::find(&mut work, role).await?;
@@ -47,7 +47,7 @@ pub async fn list(
 /// # Errors
 /// Without `user:read` on it; [`IamError::NotFound`], with the nearest address.
 pub async fn get(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<User, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     let user = super::find(&mut work, who, "user:read").await?;
     work.close().await?;
     Ok(user)
@@ -65,7 +65,7 @@ pub async fn can(
     asked: &Permission,
     resource: &Map<String, Value>,
 ) -> Result<DecisionView, IamError> {
-    let mut work = realm.look(caller).await?;
+    let mut work = realm.read(caller).await?;
     let user = super::find(&mut work, who, "user:read").await?;
     permissions::check(&mut work, asked).await?;
     let grants = grants_of_user(&mut work.tx, user.id).await?;

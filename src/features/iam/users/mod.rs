@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use super::error::IamError;
 use super::model::{User, UserRef};
-use super::realm::Work;
+use super::realm::RealmTx;
 use super::subject::nearest_email;
 use crate::features::access::grants_of_user;
 use crate::kernel::text::{self, TextError};
@@ -77,7 +77,7 @@ pub(super) fn attributes(user: &User) -> Map<String, Value> {
 
 /// The user, if the caller has the permission on it. Who may not know hears nothing of who there is.
 pub(super) async fn find(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     who: &UserRef,
     permission: &'static str,
 ) -> Result<User, IamError> {
@@ -97,7 +97,7 @@ pub(super) async fn find(
 /// # Errors
 /// Without the permission on each; [`IamError::NoUsers`], with all who are not there.
 pub(super) async fn check_all(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     users: &[UserRef],
     permission: &'static str,
 ) -> Result<(), IamError> {
@@ -123,7 +123,7 @@ pub(super) async fn check_all(
 /// The user, if the caller has the permission on it and holds all that the user holds: nobody
 /// touches who stands above them.
 pub(super) async fn find_to_change(
-    work: &mut Work<'_>,
+    work: &mut RealmTx<'_>,
     who: &UserRef,
     permission: &'static str,
 ) -> Result<User, IamError> {

@@ -33,7 +33,7 @@ pub async fn purge(realm: &mut Realm, caller: &Caller) -> Result<Vec<Purged>, Ia
         let dry_run = realm.is_dry_run();
         let mut purged = Vec::new();
         loop {
-            let mut work = realm.change(caller).await?;
+            let mut work = realm.write(caller).await?;
             work.actor.require(caller, "user:delete", &Map::new())?;
             let limit = if dry_run { i64::MAX } else { AT_ONCE };
             let due = store::due(&mut work.tx, retention, limit).await?;
@@ -58,5 +58,5 @@ pub async fn purge(realm: &mut Realm, caller: &Caller) -> Result<Vec<Purged>, Ia
         }
     }
     .await;
-    realm.settled(result).await
+    realm.rollback_on_error(result).await
 }

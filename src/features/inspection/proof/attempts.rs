@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::report::{Breach, Outcome};
+use super::report::{Breach, ProofOutcome};
 use crate::features::placement::{Cluster, Store};
 use crate::features::tenants::Tenant;
 use crate::infra::cluster::{self, Entry};
@@ -25,7 +25,7 @@ pub(super) struct Seat {
 /// What came of the attempts so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    pub(super) counted: BTreeMap<String, Outcome>,
+    pub(super) counted: BTreeMap<String, ProofOutcome>,
     pub(super) breaches: Vec<Breach>,
     pub(super) unclear: Vec<Breach>,
     /// What was aimed at and was not there.

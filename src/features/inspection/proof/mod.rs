@@ -6,5 +6,5 @@ mod attempts;
 mod report;
 mod service;
 
-pub use report::{Breach, Checked, Kind, Outcome, Proof, SignedProof, check, public_key, sign};
+pub use report::{Breach, Checked, Kind, Proof, ProofOutcome, SignedProof, check, public_key, sign};
 pub use service::prove;

@@ -23,7 +23,7 @@ const FORMAT: &str = "nexus-proof-1";
 
 /// What became of the attempts of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct ProofOutcome {
     pub tried: u64,
     pub refused: u64,
     #[serde(rename = "allowed")]
@@ -42,7 +42,7 @@ pub struct Kind {
     pub kind: String,
     /// What became of them.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: ProofOutcome,
 }
 
 /// An attempt that was let in, or had no clear answer.
@@ -123,7 +123,7 @@ pub struct Checked {
 }
 
 impl Proof {
-    pub(super) fn kinds(counted: BTreeMap<String, Outcome>) -> Vec<Kind> {
+    pub(super) fn kinds(counted: BTreeMap<String, ProofOutcome>) -> Vec<Kind> {
         counted.into_iter().map(|(kind, outcome)| Kind { kind, outcome }).collect()
     }
 }

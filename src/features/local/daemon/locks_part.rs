@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_millis(500);
 /// How long to wait before a session is asked for once more.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long an answer may take; a server that is slower is asked by a new session.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one session is used: superusers that are made meanwhile are not known to it.
 const LOOKS: u32 = 1200;
 
@@ -53,7 +53,8 @@ async fn watch(address: &PostgresAddress, stop: &CancellationToken) -> Result<()
             () = sleep(EVERY) => {}
             () = stop.cancelled() => break,
         }
-        let Ok(ended) = timeout(PATIENCE, cluster::end_hoarders(&mut session, &superusers)).await else {
+        let Ok(ended) = timeout(ANSWER_TIMEOUT, cluster::end_hoarders(&mut session, &superusers)).await
+        else {
             return Ok(());
         };
         for (role, locks) in ended? {

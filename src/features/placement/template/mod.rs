@@ -22,7 +22,7 @@ use crate::kernel::TenantId;
 pub(in crate::features) type Sessions = BTreeMap<String, PgConnection>;
 
 /// How long to wait for another process that builds the same template.
-const PATIENCE: Duration = Duration::from_mins(1);
+const BUILD_LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A template that can be cloned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub(in crate::features) async fn template(
     if let Some(row) = store::template(control, &cluster.name, version).await?.filter(|row| row.ready) {
         return Ok(Template::of(row, version));
     }
-    let lock = AdvisoryLock::wait(control, building(&cluster.name), PATIENCE).await?;
+    let lock = AdvisoryLock::wait(control, building(&cluster.name), BUILD_LOCK_TIMEOUT).await?;
     let lock = lock.ok_or(PlacementError::Busy)?;
     let built = build(control, admin, cluster, installation, version).await;
     lock.release(control).await?;
@@ -188,8 +188,8 @@ async fn released(
 /// The statement that records what of the operator's sets a tenant has that is cloned from a template,
 /// where there is such a tenant; none where the template has none.
 #[must_use]
-pub(in crate::features) fn born_with(tenant: TenantId, template: &Template) -> Option<String> {
-    (!template.sets.is_empty()).then(|| store::born_with(tenant, &template.sets))
+pub(in crate::features) fn record_template_sets(tenant: TenantId, template: &Template) -> Option<String> {
+    (!template.sets.is_empty()).then(|| store::record_template_sets(tenant, &template.sets))
 }
 
 /// Whether [`refresh_templates`] has nothing to do.
@@ -218,7 +218,7 @@ pub(in crate::features) async fn refresh_templates(
         };
         let now = template(control, &mut admin, &cluster, installation).await?;
         // Nobody is building one meanwhile: what is half built was left by a process that died.
-        let lock = AdvisoryLock::wait(control, building(&name), PATIENCE).await?;
+        let lock = AdvisoryLock::wait(control, building(&name), BUILD_LOCK_TIMEOUT).await?;
         let lock = lock.ok_or(PlacementError::Busy)?;
         let dropped = drop_superseded(control, &mut admin, (&name, &now.database), &mark).await;
         lock.release(control).await?;

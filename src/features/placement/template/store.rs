@@ -155,7 +155,7 @@ pub(super) async fn released(
 
 /// The statement that records what of the operator's sets a tenant has that is cloned from a template,
 /// where there is such a tenant.
-pub(super) fn born_with(tenant: TenantId, sets: &BTreeMap<String, (i64, i64)>) -> String {
+pub(super) fn record_template_sets(tenant: TenantId, sets: &BTreeMap<String, (i64, i64)>) -> String {
     format!(
         "insert into control.tenant_versions (tenant_id, set_name, version, files)
          select tenants.id, key, (value ->> 0)::bigint, (value ->> 1)::integer

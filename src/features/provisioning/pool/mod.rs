@@ -19,7 +19,7 @@ use super::store::OperationLine;
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
-use crate::features::placement::{PlacementError, Wish};
+use crate::features::placement::{PlacementError, PlacementRequest};
 use crate::features::tenants::{self, NewTenant, TenantRef};
 use crate::infra::crypto::{InvitationToken, random};
 use crate::infra::db::{PgConnection, REALM, durable_transaction};
@@ -255,7 +255,7 @@ fn unnamed((cluster, store): (&str, &str)) -> Result<CreateRequest, Provisioning
         admin_password_hash: None,
         detach: false,
         wait: false,
-        wish: Wish {
+        wish: PlacementRequest {
             cluster: Some(cluster.to_owned()),
             store: Some(store.to_owned()),
             labels: Labels::new(),

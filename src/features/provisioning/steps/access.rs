@@ -31,7 +31,7 @@ impl Step<Plan, ProvisioningError> for Closed {
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let mut control = plan.worker.control.lock().await;
-        Ok(tenants::set_state(&mut control, plan.tenant.id, plan.passage.open).await?)
+        Ok(tenants::set_state(&mut control, plan.tenant.id, plan.access.open).await?)
     }
 }
 
@@ -71,7 +71,7 @@ impl Step<Plan, ProvisioningError> for Close {
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        if plan.passage.lets_in() { open_logins(plan).await } else { Ok(()) }
+        if plan.access.lets_in() { open_logins(plan).await } else { Ok(()) }
     }
 }
 
@@ -93,7 +93,7 @@ impl Step<Plan, ProvisioningError> for DisableKey {
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        if plan.passage.lets_in() { enable_key(plan).await } else { Ok(()) }
+        if plan.access.lets_in() { enable_key(plan).await } else { Ok(()) }
     }
 }
 
@@ -111,7 +111,7 @@ impl Step<Plan, ProvisioningError> for OpenLogins {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        if plan.passage.lets_in() { open_logins(plan).await } else { Ok(()) }
+        if plan.access.lets_in() { open_logins(plan).await } else { Ok(()) }
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -133,7 +133,7 @@ impl Step<Plan, ProvisioningError> for EnableKey {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
-        if plan.passage.lets_in() { enable_key(plan).await } else { Ok(()) }
+        if plan.access.lets_in() { enable_key(plan).await } else { Ok(()) }
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
@@ -156,18 +156,18 @@ impl Step<Plan, ProvisioningError> for Opened {
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
         let row = tenants::by_id(&mut *plan.worker.control.lock().await, plan.tenant.id).await?;
-        let open = row.is_some_and(|row| row.state == plan.passage.open);
+        let open = row.is_some_and(|row| row.state == plan.access.open);
         Ok(if open { Probe::Done } else { Probe::Absent })
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let mut control = plan.worker.control.lock().await;
-        Ok(tenants::set_state(&mut control, plan.tenant.id, plan.passage.open).await?)
+        Ok(tenants::set_state(&mut control, plan.tenant.id, plan.access.open).await?)
     }
 
     async fn undo(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         let mut control = plan.worker.control.lock().await;
-        Ok(tenants::set_state(&mut control, plan.tenant.id, plan.passage.closed).await?)
+        Ok(tenants::set_state(&mut control, plan.tenant.id, plan.access.closed).await?)
     }
 }
 

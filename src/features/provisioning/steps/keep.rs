@@ -7,10 +7,10 @@ use super::super::plan::Plan;
 use crate::infra::saga::{Probe, Step};
 
 /// A step whose effect is there since the tenant was made for the pool.
-pub(super) struct Kept<S>(pub(super) S);
+pub(super) struct PrecreatedTenant<S>(pub(super) S);
 
 #[async_trait]
-impl<S: Step<Plan, ProvisioningError>> Step<Plan, ProvisioningError> for Kept<S> {
+impl<S: Step<Plan, ProvisioningError>> Step<Plan, ProvisioningError> for PrecreatedTenant<S> {
     fn name(&self) -> &'static str {
         self.0.name()
     }

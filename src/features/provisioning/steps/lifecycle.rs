@@ -122,10 +122,10 @@ impl Step<Plan, ProvisioningError> for Activate {
 }
 
 /// The tenant is ready, and waits for who will ask for one.
-pub(super) struct Shelve;
+pub(super) struct Park;
 
 #[async_trait]
-impl Step<Plan, ProvisioningError> for Shelve {
+impl Step<Plan, ProvisioningError> for Park {
     fn name(&self) -> &'static str {
         "shelve"
     }

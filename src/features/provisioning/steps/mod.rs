@@ -25,10 +25,10 @@ mod adopt;
 mod keep;
 mod lifecycle;
 mod prove;
+mod reconcile_grants;
 mod remove;
 mod server;
 mod store;
-mod tighten;
 
 pub(super) use access::lets_in;
 
@@ -64,19 +64,19 @@ pub(super) fn create() -> Vec<TenantStep> {
 pub(super) fn pool() -> Vec<TenantStep> {
     let mut steps = create();
     steps.retain(|step| !matches!(step.name(), "seed" | "activate"));
-    steps.push(Box::new(lifecycle::Shelve));
+    steps.push(Box::new(lifecycle::Park));
     steps
 }
 
 /// The steps of giving a pooled tenant to whom asked for one.
 pub(super) fn claim() -> Vec<TenantStep> {
-    use keep::Kept;
+    use keep::PrecreatedTenant;
     vec![
         Box::new(lifecycle::Reserve),
-        Box::new(Kept(server::MakeRoles)),
-        Box::new(Kept(store::MakeBucket)),
-        Box::new(Kept(store::MakeKey)),
-        Box::new(Kept(server::MakeDatabase)),
+        Box::new(PrecreatedTenant(server::MakeRoles)),
+        Box::new(PrecreatedTenant(store::MakeBucket)),
+        Box::new(PrecreatedTenant(store::MakeKey)),
+        Box::new(PrecreatedTenant(server::MakeDatabase)),
         Box::new(lifecycle::Seed { after: &["reserve"] }),
         Box::new(lifecycle::Activate { after: &["seed"] }),
     ]
@@ -168,7 +168,7 @@ pub(super) fn repair() -> Vec<TenantStep> {
         Box::new(server::Grant),
         Box::new(access::Logins),
         Box::new(access::KeyUse),
-        Box::new(tighten::Tighten),
+        Box::new(reconcile_grants::ReconcileGrants),
     ]
 }
 

@@ -29,7 +29,7 @@ use crate::features::access::Authorized;
 use crate::features::access::rights;
 use crate::features::iam::signin::{LockedSession, NewSession};
 use crate::features::iam::{self, Subject, signin};
-use crate::infra::crypto::seal::{self, DataKey, Place};
+use crate::infra::crypto::seal::{self, DataKey, SealContext};
 use crate::infra::crypto::signing::Algorithm;
 use crate::infra::db::PgConnection;
 use crate::infra::failpoint;
@@ -41,7 +41,7 @@ pub const IDLE_LIFE: Duration = Duration::days(14);
 /// For how long a client that did not hear the answer can ask again.
 pub const GRACE: Duration = Duration::seconds(10);
 /// From when on it can. Whoever asks earlier did not wait for the answer.
-const PATIENCE: Duration = Duration::seconds(1);
+const RETRY_WINDOW: Duration = Duration::seconds(1);
 
 /// What the seal of a successor is for.
 const SUCCESSOR: &str = "nexus refresh successor v1";
@@ -230,7 +230,7 @@ async fn end_misused(tx: &mut PgConnection, session: &LockedSession) -> Result<(
 /// What becomes of a use that began at a time.
 fn judge(presented: &Opaque, token: &store::TokenRow, began_at: OffsetDateTime) -> Verdict {
     let Some(used_at) = token.used_at else { return Verdict::First };
-    if began_at < used_at + PATIENCE {
+    if began_at < used_at + RETRY_WINDOW {
         return Verdict::Busy;
     }
     let successor =
@@ -246,8 +246,8 @@ fn successor_key(presented: &Opaque) -> DataKey {
     DataKey::from_parts(DataKeyId::from(Uuid::nil()), presented.key(SUCCESSOR))
 }
 
-fn successor_place(presented: &Opaque) -> Place<'static> {
-    Place {
+fn successor_place(presented: &Opaque) -> SealContext<'static> {
+    SealContext {
         tenant: presented.realm,
         table: "refresh_tokens",
         column: "successor_sealed",

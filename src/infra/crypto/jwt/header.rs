@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::flaw::Flaw;
+use super::error::JwtError;
 use super::strict;
 
 /// The `typ` of an access token (RFC 9068, section 2.1).
@@ -23,19 +23,19 @@ impl Header {
     /// Reads a header. Everything but the three members is refused: `crit` asks for what we do not
     /// do (RFC 7515, section 4.1.11), and `jwk`, `jku`, `x5u` and `x5c` bring or fetch a key of the
     /// sender's choice.
-    pub(super) fn read(json: &[u8]) -> Result<Self, Flaw> {
-        let mut members = strict::object(json).map_err(|_| Flaw::Header)?;
+    pub(super) fn read(json: &[u8]) -> Result<Self, JwtError> {
+        let mut members = strict::object(json).map_err(|_| JwtError::Header)?;
         let typ = text(&mut members, "typ")?;
         let alg = text(&mut members, "alg")?;
         let kid = text(&mut members, "kid")?;
         if !members.is_empty() {
-            return Err(Flaw::HeaderMember);
+            return Err(JwtError::HeaderMember);
         }
         if typ != TYPE {
-            return Err(Flaw::Type);
+            return Err(JwtError::Type);
         }
         if kid.is_empty() || kid.len() > MAX_KID {
-            return Err(Flaw::Header);
+            return Err(JwtError::Header);
         }
         Ok(Self { alg, kid })
     }
@@ -45,9 +45,9 @@ impl Header {
     }
 }
 
-fn text(members: &mut Map<String, Value>, name: &str) -> Result<String, Flaw> {
+fn text(members: &mut Map<String, Value>, name: &str) -> Result<String, JwtError> {
     match members.remove(name) {
         Some(Value::String(text)) => Ok(text),
-        _ => Err(Flaw::Header),
+        _ => Err(JwtError::Header),
     }
 }

@@ -4,7 +4,7 @@
 //! Knows envelopes, headers and JSON; what a claim means is the business of who calls.
 //! Start reading at [`verified`].
 
-mod flaw;
+mod error;
 mod header;
 mod strict;
 
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-pub use flaw::Flaw;
+pub use error::JwtError;
 pub use header::{Header, TYPE};
 pub use strict::object;
 
@@ -37,16 +37,16 @@ impl<'a> Compact<'a> {
     /// Cuts a token in its parts.
     ///
     /// # Errors
-    /// A [`Flaw`] of its form.
-    pub fn cut(token: &'a str) -> Result<Self, Flaw> {
+    /// A [`JwtError`] of its form.
+    pub fn cut(token: &'a str) -> Result<Self, JwtError> {
         if token.len() > MAX_BYTES {
-            return Err(Flaw::TooLong);
+            return Err(JwtError::TooLong);
         }
-        let (message, signature) = token.rsplit_once('.').ok_or(Flaw::Shape)?;
-        let (header, payload) = message.split_once('.').ok_or(Flaw::Shape)?;
+        let (message, signature) = token.rsplit_once('.').ok_or(JwtError::Shape)?;
+        let (header, payload) = message.split_once('.').ok_or(JwtError::Shape)?;
         // Two more parts would be an encrypted token (RFC 7516, section 3.1).
         if payload.contains('.') {
-            return Err(Flaw::Shape);
+            return Err(JwtError::Shape);
         }
         Ok(Self { message, header, payload, signature })
     }
@@ -54,23 +54,23 @@ impl<'a> Compact<'a> {
     /// Its header.
     ///
     /// # Errors
-    /// A [`Flaw`] of the header.
-    pub fn header(&self) -> Result<Header, Flaw> {
+    /// A [`JwtError`] of the header.
+    pub fn header(&self) -> Result<Header, JwtError> {
         Header::read(&decoded(self.header)?)
     }
 
     /// The claims, whoever signed them: for showing to a person only.
     ///
     /// # Errors
-    /// A [`Flaw`] of their form.
-    pub fn unverified_claims(&self) -> Result<Map<String, Value>, Flaw> {
-        object(&decoded(self.payload)?).map_err(|_| Flaw::Payload)
+    /// A [`JwtError`] of their form.
+    pub fn unverified_claims(&self) -> Result<Map<String, Value>, JwtError> {
+        object(&decoded(self.payload)?).map_err(|_| JwtError::Payload)
     }
 
     /// The claims, if the signature is this key's.
-    fn claims(&self, key: &PublicKey) -> Result<Map<String, Value>, Flaw> {
+    fn claims(&self, key: &PublicKey) -> Result<Map<String, Value>, JwtError> {
         if self.signature.is_empty() || !key.verifies(self.message.as_bytes(), self.signature) {
-            return Err(Flaw::Signature);
+            return Err(JwtError::Signature);
         }
         self.unverified_claims()
     }
@@ -89,19 +89,19 @@ pub enum By<'a> {
 /// which need not be read then, and by its id next.
 ///
 /// # Errors
-/// A [`Flaw`]; which one is for logs and for who looks at a token, never for who sent it.
+/// A [`JwtError`]; which one is for logs and for who looks at a token, never for who sent it.
 pub fn verified<K: AsRef<PublicKey>>(
     token: &str,
     mut key: impl FnMut(By<'_>) -> Option<K>,
-) -> Result<Map<String, Value>, Flaw> {
+) -> Result<Map<String, Value>, JwtError> {
     let token = Compact::cut(token)?;
     if let Some(key) = key(By::Header(token.header)) {
         return token.claims(key.as_ref());
     }
     let header = token.header()?;
-    let key = key(By::Id(&header.kid)).ok_or(Flaw::UnknownKey)?;
+    let key = key(By::Id(&header.kid)).ok_or(JwtError::UnknownKey)?;
     if header.alg != key.as_ref().algorithm().as_str() {
-        return Err(Flaw::Algorithm);
+        return Err(JwtError::Algorithm);
     }
     token.claims(key.as_ref())
 }
@@ -141,8 +141,8 @@ pub fn is_access_token(text: &str) -> bool {
 }
 
 /// Base64url without padding, and in its one canonical form: no other text stands for the same bytes.
-fn decoded(part: &str) -> Result<Vec<u8>, Flaw> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Flaw::Base64)
+fn decoded(part: &str) -> Result<Vec<u8>, JwtError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| JwtError::Base64)
 }
 
 #[cfg(test)]

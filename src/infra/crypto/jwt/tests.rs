@@ -8,7 +8,7 @@ fn keys() -> Vec<SigningKey> {
     Algorithm::ALL.into_iter().map(|algorithm| SigningKey::generate(algorithm).unwrap()).collect()
 }
 
-fn read(token: &str, keys: &[SigningKey]) -> Result<Map<String, Value>, Flaw> {
+fn read(token: &str, keys: &[SigningKey]) -> Result<Map<String, Value>, JwtError> {
     let find = |by: By<'_>| {
         let is = |key: &&PublicKey| match by {
             By::Header(header) => header_of(key) == header,

@@ -16,7 +16,7 @@ const MAX_CHUNK: u64 = 64 << 20;
 /// Puts the guard in front of a body that comes in chunks.
 pub(crate) fn guard(request: Request<Incoming>) -> Request<s3s::Body> {
     if is_chunked(request.headers()) {
-        request.map(|inner| s3s::Body::http_body_unsync(Guarded { inner, place: Place::SIZE }))
+        request.map(|inner| s3s::Body::http_body_unsync(Guarded { inner, place: Position::SIZE }))
     } else {
         request.map(s3s::Body::from)
     }
@@ -29,7 +29,7 @@ fn is_chunked(headers: &HeaderMap) -> bool {
 
 /// Where in the framing `<hex size>[;extension]\r\n<data>\r\n` the next byte is.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum Position {
     /// In the size, which is so much up to here.
     Size(u64),
     /// Behind the size, in its line.
@@ -40,7 +40,7 @@ enum Place {
     Trailer,
 }
 
-impl Place {
+impl Position {
     const SIZE: Self = Self::Size(0);
 
     /// Goes over bytes; `None` when a chunk is too large.
@@ -74,7 +74,7 @@ impl Place {
 
 struct Guarded {
     inner: Incoming,
-    place: Place,
+    place: Position,
 }
 
 impl Body for Guarded {
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn passes(body: &[u8], piece: usize) -> bool {
-        body.chunks(piece).try_fold(Place::SIZE, Place::pass).is_some()
+        body.chunks(piece).try_fold(Position::SIZE, Position::pass).is_some()
     }
 
     #[test]

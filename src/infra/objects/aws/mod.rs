@@ -314,7 +314,7 @@ impl ObjectStore for AwsStore {
             buckets: buckets.into_iter().flatten().collect(),
             keys: keys.into_iter().flatten().collect(),
             // Who else may touch a bucket is in policies of the whole account.
-            strangers: Vec::new(),
+            unmanaged: Vec::new(),
         };
         found.buckets.sort_by(|one, other| one.name.cmp(&other.name));
         found.keys.sort_by(|one, other| one.access_key_id.cmp(&other.access_key_id));

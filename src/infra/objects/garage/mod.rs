@@ -191,7 +191,7 @@ impl ObjectStore for GarageStore {
 
     async fn inventory(&self, installation: &str) -> Result<StoreInventory, ObjectError> {
         // Keys first: a bucket is made before its keys, so that no key names one that is not listed.
-        let (mut keys, mut strangers) = (Vec::new(), Vec::new());
+        let (mut keys, mut unmanaged) = (Vec::new(), Vec::new());
         for key in self.api.keys().await? {
             let reached = key.buckets.iter().filter(|it| {
                 let may = &it.permissions;
@@ -204,7 +204,7 @@ impl ObjectStore for GarageStore {
                 let enabled = !key.expired;
                 if enabled && !buckets.is_empty() {
                     let (access_key_id, mark) = (key.access_key_id, key.name);
-                    strangers.push(FoundKey { access_key_id, mark, buckets, enabled });
+                    unmanaged.push(FoundKey { access_key_id, mark, buckets, enabled });
                 }
                 continue;
             }
@@ -225,7 +225,7 @@ impl ObjectStore for GarageStore {
             .filter(|bucket| bucket.mark.starts_with(installation))
             .collect();
         buckets.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(StoreInventory { buckets, keys, strangers })
+        Ok(StoreInventory { buckets, keys, unmanaged })
     }
 
     async fn check(&self) -> Result<(), ObjectError> {

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::realm::Work;
+use super::realm::RealmTx;
 use super::{store, users};
 use crate::features::access::Authorized;
 use crate::infra::db::PgConnection;
@@ -15,32 +15,32 @@ use crate::kernel::{Failure, TenantId, UserId};
 /// Takes back a user's access tokens, or those of everybody in a realm, in a transaction in the
 /// control database: before a change is committed, and once more after it. Given by whoever opens a
 /// realm, because tokens know users, and not the reverse.
-pub type TakeBack = for<'c> fn(
+pub type RevocationHook = for<'c> fn(
     &'c mut PgConnection,
     &'c Authorized<'c>,
     (TenantId, Option<UserId>),
 ) -> BoxFuture<'c, Result<(), Box<dyn Failure>>>;
 
 /// When more users than this lose something, all of the realm's tokens are taken back.
-const ONE_BY_ONE: usize = 200;
+const MAX_SINGLE_ROWS: usize = 200;
 
 /// Those who lose something.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Losers(BTreeSet<UserId>);
+pub(super) struct RevokedUsers(BTreeSet<UserId>);
 
-impl Losers {
+impl RevokedUsers {
     /// Takes their tokens back.
-    pub(super) async fn lose(
+    pub(super) async fn revoke(
         &self,
-        take_back: TakeBack,
+        revoke: RevocationHook,
         control: &mut PgConnection,
         (caller, realm): (&Authorized<'_>, TenantId),
     ) -> Result<(), IamError> {
-        if self.0.len() > ONE_BY_ONE {
-            return take_back(control, caller, (realm, None)).await.map_err(IamError::TakeBack);
+        if self.0.len() > MAX_SINGLE_ROWS {
+            return revoke(control, caller, (realm, None)).await.map_err(IamError::RevocationHook);
         }
         for user in &self.0 {
-            take_back(control, caller, (realm, Some(*user))).await.map_err(IamError::TakeBack)?;
+            revoke(control, caller, (realm, Some(*user))).await.map_err(IamError::RevocationHook)?;
         }
         Ok(())
     }
@@ -50,10 +50,10 @@ impl Losers {
     }
 }
 
-impl Work<'_> {
+impl RealmTx<'_> {
     /// A user loses something.
     pub(super) fn loses(&mut self, user: UserId) {
-        self.losers.0.insert(user);
+        self.revoked_users.0.insert(user);
     }
 
     /// Ends a user's sessions, and takes its tokens back; gives how many sessions.
@@ -65,19 +65,19 @@ impl Work<'_> {
     /// Whoever has a role now loses something.
     pub(super) async fn holders_lose(&mut self, role: Uuid) -> Result<(), IamError> {
         let holders = store::holders(&mut self.tx, role, most()).await?;
-        self.losers.0.extend(holders);
+        self.revoked_users.0.extend(holders);
         Ok(())
     }
 
     /// Whoever is in a group now, or in one within it, loses something.
     pub(super) async fn members_lose(&mut self, group: Uuid) -> Result<(), IamError> {
         let members = store::members_within(&mut self.tx, group, most()).await?;
-        self.losers.0.extend(members);
+        self.revoked_users.0.extend(members);
         Ok(())
     }
 }
 
 /// One more than are taken one by one: more need not be known.
 fn most() -> i64 {
-    i64::try_from(ONE_BY_ONE + 1).unwrap_or(i64::MAX)
+    i64::try_from(MAX_SINGLE_ROWS + 1).unwrap_or(i64::MAX)
 }

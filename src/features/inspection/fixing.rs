@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::error::InspectionError;
-use super::model::{Finding, Place, Remedy, Severity};
+use super::model::{Finding, Fix, Location, Severity};
 use super::store;
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
@@ -31,7 +31,7 @@ pub struct PlannedFix {
     pub tenant: Option<String>,
     /// Where.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: Location,
     /// Whether data goes with it.
     pub destroys: bool,
     #[serde(skip)]
@@ -39,7 +39,7 @@ pub struct PlannedFix {
     #[serde(skip)]
     object: String,
     #[serde(skip)]
-    remedy: Remedy,
+    remedy: Fix,
 }
 
 /// What would be done about findings, in the order in which it would be done. What destroys data,
@@ -47,7 +47,7 @@ pub struct PlannedFix {
 #[must_use]
 pub fn plan(findings: &[Finding], drop_orphans: bool) -> Vec<PlannedFix> {
     let mut planned: Vec<PlannedFix> = Vec::new();
-    let faults = findings.iter().filter(|it| it.severity == Severity::Error && it.remedy != Remedy::None);
+    let faults = findings.iter().filter(|it| it.severity == Severity::Error && it.remedy != Fix::None);
     // A role may own a database that is kept, and a key open a bucket that is; each has the same mark.
     let kept: HashSet<&str> = findings.iter().filter_map(|it| it.remedy.holds_data()).collect();
     let keeps =
@@ -55,9 +55,7 @@ pub fn plan(findings: &[Finding], drop_orphans: bool) -> Vec<PlannedFix> {
     for finding in faults.filter(|it| drop_orphans || !keeps(it)) {
         let one_for_all = |it: &&mut PlannedFix| {
             it.place == finding.place && it.remedy == finding.remedy && it.id == finding.tenant_id
-                || finding.remedy == Remedy::Repair
-                    && it.remedy == Remedy::Repair
-                    && it.id == finding.tenant_id
+                || finding.remedy == Fix::Repair && it.remedy == Fix::Repair && it.id == finding.tenant_id
         };
         match planned.iter_mut().find(one_for_all) {
             Some(known) if !known.codes.contains(&finding.code) => known.codes.push(finding.code),
@@ -78,7 +76,7 @@ pub fn plan(findings: &[Finding], drop_orphans: bool) -> Vec<PlannedFix> {
     planned
 }
 
-impl Remedy {
+impl Fix {
     fn holds_data(&self) -> Option<&str> {
         match self {
             Self::DropDatabase { mark, .. } | Self::DropBucket { mark, .. } => Some(mark),
@@ -149,7 +147,7 @@ struct LeftAlone(&'static str);
 ///
 /// # Errors
 /// When the control database does not answer.
-pub async fn mend(
+pub async fn fix(
     on: &Provisioning,
     control: &mut PgConnection,
     caller: &Caller,
@@ -166,8 +164,8 @@ pub async fn mend(
             return Err(InspectionError::Interrupted);
         }
         let done = match &fix.remedy {
-            Remedy::Repair => repair(on, &worker, caller, fix, progress, stop).await,
-            Remedy::ReplaceKey(_) => match one(on, control, caller, fix).await {
+            Fix::Repair => repair(on, &worker, caller, fix, progress, stop).await,
+            Fix::ReplaceKey(_) => match one(on, control, caller, fix).await {
                 Ok(()) => repair(on, &worker, caller, fix, progress, stop).await,
                 failed => failed,
             },
@@ -220,7 +218,7 @@ async fn locked(
         return Err(LeftAlone("a row has it now").into());
     }
     // It may have been suspended, or resumed, since it was looked at.
-    if let (Remedy::SwitchKey { enabled, .. }, Some(id)) = (&fix.remedy, fix.id)
+    if let (Fix::SwitchKey { enabled, .. }, Some(id)) = (&fix.remedy, fix.id)
         && tenants::by_id(control, id).await?.is_none_or(|row| row.is_closed() == *enabled)
     {
         return Err(LeftAlone("the tenant was opened or closed meanwhile").into());
@@ -231,8 +229,8 @@ async fn locked(
     let entry = audit::Entry { caller, action: "fsck.fix", tenant: fix.id, operation: None, detail };
     audit::record(&mut tx, entry).await?;
     match (&fix.remedy, fix.id) {
-        (Remedy::Version(version), Some(id)) => store::set_version(&mut tx, id, *version).await?,
-        (Remedy::Erase(id), _) if !store::is_there(&mut tx, *id).await? => {
+        (Fix::Version(version), Some(id)) => store::set_version(&mut tx, id, *version).await?,
+        (Fix::Erase(id), _) if !store::is_there(&mut tx, *id).await? => {
             on.secrets.erase(&mut tx, *id).await?;
         }
         _ => {}
@@ -240,9 +238,9 @@ async fn locked(
     tx.commit().await.map_err(crate::infra::db::DbError::from)?;
     failpoint::pass(|| "fsck.fix.before".to_owned()).await;
     match &fix.place {
-        Place::Cluster(name) => at_server(on, control, name, &fix.remedy).await?,
-        Place::Store(name) => at_store(on, control, name, fix).await?,
-        Place::Control => {}
+        Location::Cluster(name) => at_server(on, control, name, &fix.remedy).await?,
+        Location::Store(name) => at_store(on, control, name, fix).await?,
+        Location::Control => {}
     }
     failpoint::pass(|| "fsck.fix.after".to_owned()).await;
     Ok(())
@@ -252,30 +250,30 @@ async fn at_server(
     on: &Provisioning,
     control: &mut PgConnection,
     name: &str,
-    remedy: &Remedy,
+    remedy: &Fix,
 ) -> Result<(), AnyFailure> {
     let at = on.placement.cluster(control, name).await?;
     let who = (on.installation.id, "nexus:fsck");
     let mut admin = on.placement.open_for_changes(control, &at, who).await?;
     match remedy {
-        Remedy::CloseMaintenance => {
+        Fix::CloseMaintenance => {
             let here = on.control.host == at.admin.host && on.control.port == at.admin.port;
             let ours = [on.control.database.as_str()];
             cluster::close_maintenance_databases(&mut admin, if here { &ours } else { &[] }).await?;
         }
-        Remedy::Revoke { database, role } => {
+        Fix::Revoke { database, role } => {
             cluster::revoke_database(&mut admin, database, role).await?;
         }
-        Remedy::RebuildTemplates => {
+        Fix::RebuildTemplates => {
             drop_templates(control, &mut admin, name, on.installation.id).await?;
             template(control, &mut admin, &at, on.installation.id).await?;
         }
-        Remedy::WeakenAppRole => cluster::weaken_app_role(&mut admin).await?,
-        Remedy::CloseTemplate(name) => cluster::close_template(&mut admin, name).await?,
-        Remedy::EndSession { pid, application } => {
+        Fix::WeakenAppRole => cluster::weaken_app_role(&mut admin).await?,
+        Fix::CloseTemplate(name) => cluster::close_template(&mut admin, name).await?,
+        Fix::EndSession { pid, application } => {
             cluster::end_session(&mut admin, *pid, application).await?;
         }
-        Remedy::DropDatabase { name, owner, mark, template } => {
+        Fix::DropDatabase { name, owner, mark, template } => {
             let database = Database { name, owner, app: "", mark: Mark::from(mark.as_str()) };
             if *template {
                 cluster::drop_template(&mut admin, database).await?;
@@ -283,7 +281,7 @@ async fn at_server(
                 cluster::drop_database(&mut admin, database).await?;
             }
         }
-        Remedy::DropRole { name, mark } => cluster::drop_role(&mut admin, &at.admin, name, mark).await?,
+        Fix::DropRole { name, mark } => cluster::drop_role(&mut admin, &at.admin, name, mark).await?,
         _ => {}
     }
     Ok(())
@@ -300,12 +298,12 @@ async fn at_store(
     let owner = |mark: &str| Owner { mark: mark.to_owned(), fence };
     let tenants = fix.id.map(|id| on.installation.mark(id)).unwrap_or_default();
     match &fix.remedy {
-        Remedy::DeleteKey(id) | Remedy::ReplaceKey(id) => at.driver.delete_key(id, &owner(&tenants)).await?,
-        Remedy::SwitchKey { id, bucket, enabled } => {
+        Fix::DeleteKey(id) | Fix::ReplaceKey(id) => at.driver.delete_key(id, &owner(&tenants)).await?,
+        Fix::SwitchKey { id, bucket, enabled } => {
             at.driver.set_key_enabled(id, bucket, &owner(&tenants), *enabled).await?;
         }
-        Remedy::DropBucket { name, mark } => at.driver.purge_bucket(name, &owner(mark)).await?,
-        Remedy::DropKey { id, mark } => at.driver.delete_key(id, &owner(mark)).await?,
+        Fix::DropBucket { name, mark } => at.driver.purge_bucket(name, &owner(mark)).await?,
+        Fix::DropKey { id, mark } => at.driver.delete_key(id, &owner(mark)).await?,
         _ => {}
     }
     Ok(())

@@ -24,7 +24,7 @@ pub struct TriedSecret {
 }
 
 /// The installation that is examined.
-pub struct Patient {
+pub struct DoctorInput {
     /// What the settings are made from.
     pub sources: Sources,
     /// The settings file that was found.

@@ -11,10 +11,10 @@ use crate::infra::saga::{Probe, Step};
 
 /// Attributes, memberships, settings and rights that the tenant's roles, its database and what is
 /// inside should not have.
-pub(super) struct Tighten;
+pub(super) struct ReconcileGrants;
 
 #[async_trait]
-impl Step<Plan, ProvisioningError> for Tighten {
+impl Step<Plan, ProvisioningError> for ReconcileGrants {
     fn name(&self) -> &'static str {
         "tighten"
     }
@@ -25,16 +25,16 @@ impl Step<Plan, ProvisioningError> for Tighten {
 
     async fn probe(&self, plan: &Plan) -> Result<Probe, ProvisioningError> {
         let outside = outside(plan).await?;
-        let amiss = !outside.is_empty() || !inside(plan).await?.is_empty();
-        Ok(if amiss { Probe::Absent } else { Probe::Done })
+        let drifted_steps = !outside.is_empty() || !inside(plan).await?.is_empty();
+        Ok(if drifted_steps { Probe::Absent } else { Probe::Done })
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
         for statement in outside(plan).await? {
-            cluster::mend_tenant(&mut *plan.server.admin.lock().await, plan.database(), &statement).await?;
+            cluster::fix_tenant(&mut *plan.server.admin.lock().await, plan.database(), &statement).await?;
         }
         for statement in inside(plan).await? {
-            plan.inside(async |inside| Ok(cluster::mend(inside, &statement).await?)).await?;
+            plan.inside(async |inside| Ok(cluster::fix(inside, &statement).await?)).await?;
         }
         Ok(())
     }
@@ -65,15 +65,17 @@ async fn inside(plan: &Plan) -> Result<Vec<String>, ProvisioningError> {
     if !open(plan) {
         return Ok(Vec::new());
     }
-    let born_with = &plan.server.template.carried.public_schema;
+    let record_template_sets = &plan.server.template.carried.public_schema;
     let found = plan
-        .inside(async |inside| Ok(cluster::inside(inside, plan.database(), REALM, born_with).await?))
+        .inside(async |inside| {
+            Ok(cluster::inside(inside, plan.database(), REALM, record_template_sets).await?)
+        })
         .await?;
     Ok(statements(found.drift))
 }
 
 fn statements(drift: Vec<Drift>) -> Vec<String> {
-    let statement = |drift: Drift| match drift.mend {
+    let statement = |drift: Drift| match drift.fix {
         Mend::Statement(statement) => Some(statement),
         Mend::Remake | Mend::ByHand => None,
     };

@@ -6,13 +6,13 @@ use super::{ClusterError, Database, held};
 use crate::infra::db::{PgConnection, ServerAddress, identifier};
 
 /// Runs the statement that mends a [`super::Drift`].
-pub async fn mend(admin: &mut PgConnection, statement: &str) -> Result<(), ClusterError> {
+pub async fn fix(admin: &mut PgConnection, statement: &str) -> Result<(), ClusterError> {
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(admin).await?;
     Ok(())
 }
 
 /// The same for what is a tenant's, whose sessions are ended where they hold it up.
-pub async fn mend_tenant(
+pub async fn fix_tenant(
     admin: &mut PgConnection,
     database: Database<'_>,
     statement: &str,
@@ -27,7 +27,7 @@ pub async fn revoke_database(
     role: &str,
 ) -> Result<(), ClusterError> {
     let (database, role) = (identifier(database), identifier(role));
-    mend(admin, &format!("revoke all on database {database} from {role} cascade")).await
+    fix(admin, &format!("revoke all on database {database} from {role} cascade")).await
 }
 
 /// Closes a template again: no session, no rights for anybody but its owner, ready to be cloned.
@@ -36,7 +36,7 @@ pub async fn close_template(admin: &mut PgConnection, name: &str) -> Result<(), 
     let close = format!(
         "revoke all on database {quoted} from public; alter database {quoted} allow_connections false is_template true"
     );
-    mend(admin, &close).await?;
+    fix(admin, &close).await?;
     let others: Vec<String> = sqlx::query_scalar(
         "select distinct role.rolname::text from pg_database as db cross join aclexplode(db.datacl) as acl
          join pg_roles as role on role.oid = acl.grantee where db.datname = $1 and acl.grantee <> db.datdba",
@@ -94,8 +94,8 @@ pub async fn drop_role(
     .await?;
     for database in rights_only {
         let mut inside = server.database(&database).connect("nexus:fsck").await?;
-        mend(&mut inside, &format!("drop owned by {} restrict", identifier(name))).await?;
+        fix(&mut inside, &format!("drop owned by {} restrict", identifier(name))).await?;
         let _ = inside.close().await;
     }
-    mend(admin, &format!("drop role {}", identifier(name))).await
+    fix(admin, &format!("drop role {}", identifier(name))).await
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::runner::Runner;
-use super::{Fleet, Outcome, Watch, Written, write};
+use super::{Fleet, RunOutcome, Watch, Written, write};
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::fleet::error::FleetError;
 use crate::features::fleet::model::{Plan, Settings};
@@ -97,9 +97,9 @@ impl Fleet {
         caller: &Authorized<'_>,
         back: RunId,
         watch: Watch<'_>,
-    ) -> Result<Outcome, FleetError> {
+    ) -> Result<RunOutcome, FleetError> {
         let run = runs::store::run(control, back).await?.ok_or(FleetError::NoRun { id: back })?;
-        if run.state == RunState::Running && self.bury(control, back).await? > 0 {
+        if run.state == RunState::Running && self.reap_dead_runners(control, back).await? > 0 {
             return Err(FleetError::Busy { id: back, other: false });
         }
         watch.0.event(Event::Note(format!("continuing rollback {back} where it stopped")));
@@ -117,7 +117,7 @@ impl Fleet {
         id: RunId,
         settings: Settings,
         watch: Watch<'_>,
-    ) -> Result<Outcome, FleetError> {
+    ) -> Result<RunOutcome, FleetError> {
         let caller = &access::authorize(control, caller, &rights::RUN_ROLLBACK, About::Platform).await?;
         if let Some((back, state)) = runs::store::taken_back_by(control, id).await?
             && state != RunState::Done
@@ -127,10 +127,10 @@ impl Fleet {
         }
         let way = self.way_back(control, caller, id, settings).await?;
         if way.tenants.is_empty() {
-            return Ok(Outcome::NothingToDo);
+            return Ok(RunOutcome::NothingToDo);
         }
         if let Some(other) = runs::store::under_way(control).await? {
-            if self.bury(control, other.id).await? > 0 {
+            if self.reap_dead_runners(control, other.id).await? > 0 {
                 return Err(FleetError::Busy { id: other.id, other: false });
             }
             let message = "its process died, and a rollback came next";

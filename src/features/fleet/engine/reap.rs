@@ -15,7 +15,7 @@ use crate::kernel::ids::{RunId, RunnerId};
 use std::time::Duration;
 
 /// How long to wait for somebody who changes a tenant.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TENANT_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Fleet {
     /// Marks the logins of a runner.
@@ -26,7 +26,11 @@ impl Fleet {
     /// Cleans up behind every dead runner of a run; how many live. One is dead when its lock is
     /// free, or when it gave no sign of life for so long that its lease is over: its server may
     /// not have noticed that it is gone.
-    pub(super) async fn bury(&self, control: &mut PgConnection, run: RunId) -> Result<usize, FleetError> {
+    pub(super) async fn reap_dead_runners(
+        &self,
+        control: &mut PgConnection,
+        run: RunId,
+    ) -> Result<usize, FleetError> {
         let mut alive = 0;
         for (runner, overdue) in runs::store::runners(control, run).await? {
             let key = if overdue { LockKey::of("runner-grave", runner) } else { lock_of(runner) };
@@ -72,7 +76,7 @@ async fn close_if_shut(
     tenant: TenantId,
     (database, app): (&str, &str),
 ) -> Result<(), FleetError> {
-    let lock = AdvisoryLock::wait(control, LockKey::of("tenant", tenant), PATIENCE).await?;
+    let lock = AdvisoryLock::wait(control, LockKey::of("tenant", tenant), TENANT_LOCK_TIMEOUT).await?;
     let lock = lock.ok_or(PlacementError::Busy)?;
     let closed = match tenants::by_id(control, tenant).await {
         Ok(Some(row)) if row.is_closed() => {

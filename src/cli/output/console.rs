@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 /// Standard error. Cheap to clone. A failure to write to it is ignored: there is nowhere left to
 /// tell of it.
 #[derive(Debug, Clone)]
-pub struct Talk(Arc<Inner>);
+pub struct Console(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -30,7 +30,7 @@ pub enum Notes {
     Never,
 }
 
-impl Talk {
+impl Console {
     /// Of what standard error is connected to.
     #[must_use]
     pub fn new(terminal: bool, colour: bool, notes: Notes) -> Self {

@@ -6,7 +6,7 @@ use serde::Serialize;
 /// one is told only that it is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
-pub enum Flaw {
+pub enum JwtError {
     /// More than [`super::MAX_BYTES`].
     #[error("it is longer than 8 KiB")]
     TooLong,
@@ -66,7 +66,7 @@ pub enum Flaw {
     Revoked,
 }
 
-impl Flaw {
+impl JwtError {
     /// A stable word.
     #[must_use]
     pub fn code(self) -> String {

@@ -7,7 +7,7 @@ use crate::kernel::{Failure, Hint};
 
 /// Why a tenant was not migrated.
 #[derive(Debug, Clone)]
-pub(super) struct Trouble {
+pub(super) struct TenantFailure {
     /// A stable word.
     pub(super) code: &'static str,
     /// The server's five characters (manual, appendix A).
@@ -16,24 +16,24 @@ pub(super) struct Trouble {
     pub(super) message: String,
     pub(super) hint: Option<Hint>,
     /// What would come of trying again.
-    pub(super) again: Again,
+    pub(super) retry: Retry,
 }
 
 /// What would come of trying again at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub(super) enum Retry {
     /// The same.
-    Never,
+    No,
     /// Whoever stood in the way may be gone.
-    Soon,
+    Transient,
     /// The session broke: the server may be back, or the tenant may be closed or gone.
-    Lost,
+    ConnectionLost,
 }
 
-impl Trouble {
+impl TenantFailure {
     /// Of something that is as it is until a person changes it.
     pub(super) fn fixed(code: &'static str, message: impl Into<String>, hint: impl Into<Hint>) -> Self {
-        Self { code, sqlstate: None, message: message.into(), hint: Some(hint.into()), again: Again::Never }
+        Self { code, sqlstate: None, message: message.into(), hint: Some(hint.into()), retry: Retry::No }
     }
 
     /// Of a statement of a file.
@@ -42,14 +42,14 @@ impl Trouble {
             let line = text.chars().take(position.saturating_sub(1)).filter(|c| *c == '\n').count() + 1;
             format!(":{line}")
         });
-        let mut trouble = Self::of_db(error.error.into());
-        if let Some(reason) = refusal(&trouble.message) {
+        let mut failure = Self::of_db(error.error.into());
+        if let Some(reason) = refusal(&failure.message) {
             let hint =
                 Hint::new("write the file without that, and try it on a copy", MigrateAction::Rehearse);
             return Self::fixed("outside_tenant", format!("{file}: {reason}"), hint);
         }
-        trouble.message = format!("{file}{at}: {}", trouble.message);
-        trouble
+        failure.message = format!("{file}{at}: {}", failure.message);
+        failure
     }
 
     /// Of a statement of our own, or of a login.
@@ -68,7 +68,7 @@ impl Trouble {
                          connection pooler, which knows no such role, must not stand before the server"
                             .into(),
                     ),
-                    again: Again::Never,
+                    retry: Retry::No,
                 }
             }
             error if is_poolers(&error) => Self::pooler(&error.to_string()),
@@ -77,7 +77,7 @@ impl Trouble {
                 sqlstate: None,
                 message: error.to_string(),
                 hint: error.hints().into_iter().next(),
-                again: Again::Lost,
+                retry: Retry::ConnectionLost,
             },
         }
     }
@@ -91,7 +91,7 @@ impl Trouble {
                 sqlstate: None,
                 message: error.to_string(),
                 hint: error.hints().into_iter().next(),
-                again: Again::Never,
+                retry: Retry::No,
             },
         }
     }
@@ -109,12 +109,14 @@ impl Trouble {
     }
 
     fn of_state(state: String, message: String) -> Self {
-        let again = match &*state {
-            "55P03" | "40001" | "40P01" | "53300" => Again::Soon,
-            state if ["08", "57P", "53"].iter().any(|class| state.starts_with(class)) => Again::Lost,
+        let retry = match &*state {
+            "55P03" | "40001" | "40P01" | "53300" => Retry::Transient,
+            state if ["08", "57P", "53"].iter().any(|class| state.starts_with(class)) => {
+                Retry::ConnectionLost
+            }
             // 3D000: no such database; 55000: it takes no sessions.
-            "3D000" | "55000" => Again::Lost,
-            _ => Again::Never,
+            "3D000" | "55000" => Retry::ConnectionLost,
+            _ => Retry::No,
         };
         let code = match &*state {
             "55P03" => "lock_timeout",
@@ -123,7 +125,7 @@ impl Trouble {
             "40P01" => "deadlock",
             _ => "statement_failed",
         };
-        Self { code, hint: Some(hint(&state)), message, sqlstate: Some(state), again }
+        Self { code, hint: Some(hint(&state)), message, sqlstate: Some(state), retry }
     }
 }
 
