@@ -27,7 +27,9 @@ pub use line_ends::{LINE_ENDS_HINT, differs_in_line_ends};
 pub use misnamed::{Misnamed, NameFlaw};
 pub use model::{BUILT_IN, Directives, File, Set};
 pub use name::{HistoryTable, SetName};
-pub use registry::{AddSet, Outcome, SetChange, add_set, check_removable, remove_set, set_names, update_set};
+pub use registry::{
+    AddSet, Outcome, SetChange, add_set, check_removable, remove_set, set, set_names, update_set,
+};
 pub(in crate::features) use registry::{sets, sets_or_kept};
 pub use sources::Sources;
 pub use views::{FileView, SetDetail, SetView, VersionView, list_sets, show_set};

@@ -384,6 +384,9 @@ fn platform() -> Vec<Row> {
 fn work() -> Vec<Row> {
     rows! {
         Platform "migrations::set_names" "migration:read" |d, c, t| migrations::set_names(&mut d.app.control, c);
+        Platform "migrations::set" "migration:read" |d, c, t| async move {
+            migrations::set(&mut d.app.control, c, &sources(), &t.set).await
+        };
         Platform "migrations::list_sets" "migration:read" |d, c, t| async move {
             migrations::list_sets(&mut d.app.control, c, &sources()).await
         };
