@@ -1,8 +1,7 @@
 //! Many writers at once make one chain.
 
-use nexus::features::audit::{Entry, record};
-use nexus::infra::db::{Host, ServerAddress, Tls, transaction};
-use nexus::kernel::{Caller, OperationId, TenantId};
+use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls, transaction};
+use nexus::kernel::{OperationId, TenantId};
 
 use super::verified;
 use crate::support::world::World;
