@@ -13,12 +13,13 @@ use super::default_cluster::DefaultCluster;
 use super::error::PlacementError;
 use super::model::{Candidate, Candidates, Driver, ServerPlace, StorePlace, Wish};
 use super::store;
+use crate::features::access::{self, About, rights};
 use crate::features::secrets::Secrets;
 use crate::infra::db::{Host, PgConnection, ServerAddress, Tls};
 use crate::infra::objects::{
     AwsConfig, AwsStore, Breaker, GarageStore, LocalStore, ObjectStore, SharedKeyStore,
 };
-use crate::kernel::TenantId;
+use crate::kernel::{Caller, TenantId};
 
 /// How long a server that did not answer is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -168,6 +169,19 @@ impl Placement {
         let mut opened = self.opened.lock().await;
         opened.clusters.remove(name);
         opened.stores.remove(name);
+    }
+
+    /// Where a new tenant would go.
+    ///
+    /// # Errors
+    /// Without `cluster:read`; as the choice itself.
+    pub async fn choices(
+        control: &mut PgConnection,
+        caller: &Caller,
+        wish: &Wish,
+    ) -> Result<Candidates, PlacementError> {
+        access::authorize(control, caller, &rights::CLUSTER_READ, About::Platform).await?;
+        Self::candidates(control, wish).await
     }
 
     /// Where a new tenant may go: to the named server and store, or to those that match, the emptiest in

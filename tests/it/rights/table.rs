@@ -332,6 +332,9 @@ fn platform() -> Vec<Row> {
         };
         Platform "placement::Placement::clusters" "cluster:read" |d, c, t|
             d.app.provisioning.placement.clusters(&mut d.app.control, c);
+        Platform "placement::Placement::choices" "cluster:read" |d, c, t| async move {
+            placement::Placement::choices(&mut d.app.control, c, &Wish::default()).await
+        };
         Platform "placement::cluster_names" "cluster:read" |d, c, t|
             placement::cluster_names(&mut d.app.control, c);
         Platform "placement::Placement::show_cluster" "cluster:read" |d, c, t|
