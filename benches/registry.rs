@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nexus::features::placement::{Placement, PlacementRequest};
 use nexus::features::tenants::{self, Selector, TenantFilter, TenantSort};
 use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls, transaction};
-use nexus::kernel::{Caller, Page};
+use nexus::kernel::{Caller, Page, TenantId};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use tracing::field::{Field, Visit};
@@ -498,24 +498,35 @@ impl Bench {
         let mut times = Vec::new();
         for _ in 0..self.runs * 30 {
             self.plans.take();
-            Placement::preview(control, &Caller::System, &PlacementRequest::default()).await?;
+            Placement::choices(control, &Caller::System, &PlacementRequest::default()).await?;
             times.extend(self.plans.take().into_iter().map(|(time, _)| time).reduce(f64::max));
         }
         Ok(median(times))
     }
 
-    /// One more row, with all its indexes: that of another tenant under other names.
+    /// One more row, with all its indexes.
     async fn insert(&self, control: &mut PgConnection) -> Result<f64, Failure> {
-        let statement = "insert into control.tenants (id, slug, name, state, labels, cluster, store,
-                database_name, owner_role, app_role, bucket, schema_version)
-            select gen_random_uuid(), 'z-' || left(md5(random()::text), 20), name, 'provisioning', labels, cluster,
-                store, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), schema_version
-            from (select * from control.tenants where state = 'active' limit 1) as other";
         let mut times = Vec::new();
         for _ in 0..self.runs * 30 {
+            let id = TenantId::new();
+            let name = nexus::infra::crypto::random::resource_name()?;
             let mut tx = transaction(control).await?;
             self.plans.take();
-            sqlx::query(statement).execute(&mut tx).await?;
+            let row = "insert into control.tenants (id, slug, name, state, labels, cluster, store, database_name,
+                           owner_role, app_role, bucket, schema_version, shared_key, identity_checksum, slug_checksum)
+                       values ($1, $2, 'Customer', 'provisioning', '{\"tier\": \"gold\"}', 'default', 'default', $3, $4, $5,
+                           $6, 1, false, $7, $7)";
+            let connection: &mut PgConnection = &mut tx;
+            sqlx::query(row)
+                .bind(id)
+                .bind(format!("z-{}", &name.database()[2..]))
+                .bind(name.database())
+                .bind(name.owner_role())
+                .bind(name.app_role())
+                .bind(name.bucket())
+                .bind([0_u8; 32].as_slice())
+                .execute(connection)
+                .await?;
             times.extend(self.plans.take().into_iter().map(|(time, _)| time).reduce(f64::max));
             tx.rollback().await?;
         }

@@ -92,6 +92,22 @@ pub(in crate::features) async fn sets_or_kept(
     Ok((sets, kept))
 }
 
+/// One set with its files.
+///
+/// # Errors
+/// Without `migration:read`; [`MigrationsError::NoSet`], [`MigrationsError::NoFolder`], or what is wrong
+/// with a file.
+pub async fn set(
+    control: &mut PgConnection,
+    caller: &Caller,
+    sources: &Sources,
+    name: &str,
+) -> Result<Set, MigrationsError> {
+    access::authorize(control, caller, &rights::MIGRATION_READ, About::Platform).await?;
+    let found = sets(control, sources, &[name.to_owned()]).await?;
+    found.into_iter().next().ok_or_else(|| no_set(name))
+}
+
 /// The rows of the sets that are named, or all.
 pub(super) fn wanted<'a>(rows: &'a [SetRow], named: &[String]) -> Result<Vec<&'a SetRow>, MigrationsError> {
     if let Some(unknown) = named.iter().find(|name| rows.iter().all(|row| row.name != **name)) {

@@ -171,8 +171,11 @@ impl Placement {
         opened.stores.remove(name);
     }
 
-    /// [`Placement::candidates`], for who only wants to know.
-    pub async fn preview(
+    /// Where a new tenant would go.
+    ///
+    /// # Errors
+    /// Without `cluster:read`; as the choice itself.
+    pub async fn choices(
         control: &mut PgConnection,
         caller: &Caller,
         wish: &PlacementRequest,

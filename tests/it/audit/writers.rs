@@ -1,8 +1,7 @@
 //! Many writers at once make one chain.
 
-use nexus::features::audit::{Entry, record};
-use nexus::infra::db::{Host, ServerAddress, Tls, transaction};
-use nexus::kernel::{Caller, OperationId, TenantId};
+use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls, transaction};
+use nexus::kernel::{OperationId, TenantId};
 
 use super::verified;
 use crate::support::world::World;
@@ -46,14 +45,17 @@ async fn write(address: ServerAddress, writer: usize) {
     let mut connection = address.connect("test").await.unwrap();
     for n in 0..ROWS {
         let mut tx = transaction(&mut connection).await.unwrap();
-        let entry = Entry {
-            caller: &Caller::Machine(format!("writer-{writer}")),
-            action: "test.write",
-            tenant: Some(TenantId::new()),
-            operation: Some(OperationId::new()),
-            detail: serde_json::json!({ "n": n, "text": "é\n\"" }),
-        };
-        record(&mut tx, entry).await.unwrap();
+        let row = "insert into control.audit_log (caller, action, tenant_id, operation_id, detail)
+                   values ($1, 'test.write', $2, $3, $4::text::json)";
+        let connection: &mut PgConnection = &mut tx;
+        sqlx::query(row)
+            .bind(format!("machine:writer-{writer}"))
+            .bind(TenantId::new())
+            .bind(OperationId::new())
+            .bind(serde_json::json!({ "n": n, "text": "é\n\"" }).to_string())
+            .execute(connection)
+            .await
+            .unwrap();
         if n % 5 == 0 { tx.rollback().await.unwrap() } else { tx.commit().await.unwrap() }
     }
 }

@@ -31,7 +31,8 @@ fn database(world: &World) -> String {
 
 async fn files_of(world: &World) -> Vec<File> {
     let mut control = address(world, &world.control).connect("test").await.unwrap();
-    migrations::set(&mut control, &migrations::Sources::default(), "shop").await.unwrap().files
+    let (caller, sources) = (nexus::kernel::Caller::System, migrations::Sources::default());
+    migrations::set(&mut control, &caller, &sources, "shop").await.unwrap().files
 }
 
 fn add(world: &World) -> std::path::PathBuf {

@@ -9,7 +9,7 @@ use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::label::Label;
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{BatchId, Caller, ExposeSecret, TenantId, UserId};
-use nexus::settings::{Settings, Sources};
+use nexus::settings::Sources;
 use tokio_util::sync::CancellationToken;
 
 use crate::iam::inside::{machine, settings, sources};
@@ -45,7 +45,6 @@ pub struct Thing {
 pub struct Desk {
     pub app: App,
     pub worker: Worker,
-    pub settings: Settings,
     pub sources: Sources,
     /// What mints without asking anybody.
     pub development: DevelopmentKey,
@@ -151,19 +150,7 @@ pub async fn desk(world: &World, inside: bool) -> Desk {
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let development = DevelopmentKey::from_file(&file).unwrap();
     let sources = sources(world);
-    Desk {
-        app,
-        worker,
-        settings,
-        sources,
-        development,
-        tokens,
-        realm,
-        token_realm,
-        batch: batch.id,
-        member,
-        stop,
-    }
+    Desk { app, worker, sources, development, tokens, realm, token_realm, batch: batch.id, member, stop }
 }
 
 /// Something that is there.

@@ -333,8 +333,9 @@ fn platform() -> Vec<Row> {
         };
         Platform "placement::Placement::clusters" "cluster:read" |d, c, t|
             d.app.provisioning.placement.clusters(&mut d.app.control, c);
-        Platform "placement::Placement::preview" "cluster:read" |d, c, t|
-            Placement::preview(&mut d.app.control, c, &PlacementRequest::default());
+        Platform "placement::Placement::choices" "cluster:read" |d, c, t| async move {
+            placement::Placement::choices(&mut d.app.control, c, &PlacementRequest::default()).await
+        };
         Platform "placement::cluster_names" "cluster:read" |d, c, t|
             placement::cluster_names(&mut d.app.control, c);
         Platform "placement::Placement::show_cluster" "cluster:read" |d, c, t|
@@ -387,6 +388,9 @@ fn platform() -> Vec<Row> {
 fn work() -> Vec<Row> {
     rows! {
         Platform "migrations::set_names" "migration:read" |d, c, t| migrations::set_names(&mut d.app.control, c);
+        Platform "migrations::set" "migration:read" |d, c, t| async move {
+            migrations::set(&mut d.app.control, c, &sources(), &t.set).await
+        };
         Platform "migrations::list_sets" "migration:read" |d, c, t| async move {
             migrations::list_sets(&mut d.app.control, c, &sources()).await
         };

@@ -20,9 +20,8 @@ async fn begin(company: &Company) -> SecretString {
     let subject = ann(company, &mut realm).await;
     let caller = Caller::Machine("test".to_owned());
     let (tokens, mut control) = (company.tokens(), company.control().await);
-    let begun =
-        tokens.begin_session(&mut control, &caller, (&mut realm, &subject), ("app", &Terms::default()));
-    begun.await.unwrap()
+    let terms = Terms::default();
+    tokens.begin_session(&mut control, &caller, (&mut realm, &subject), ("app", &terms)).await.unwrap()
 }
 
 async fn exchange(company: &Company, token: &SecretString) -> Result<Exchanged, TokenError> {
