@@ -9,7 +9,7 @@ use crate::features::inspection::{
     self, Accepted, CODES, Finding, InspectionError, PlannedFix, Report, Request, Severity, Subject,
 };
 use crate::features::tenants::Selector;
-use crate::kernel::{AnyFailure, Verdict};
+use crate::kernel::{AnyFailure, Hint, Verdict};
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
@@ -169,9 +169,13 @@ fn agree(planned: &[PlannedFix], args: &FsckArgs, on: &Invocation) -> Result<(),
 fn rendered(findings: Vec<Finding>, on: &Invocation) -> impl Iterator<Item = Finding> + use<> {
     let screen = on.screen.clone();
     findings.into_iter().map(move |mut it| {
-        it.mend = screen.rendered(&it.mend).into();
+        it.mend = vec![screen.hint(&in_one(&it.mend)).into()];
         it
     })
+}
+
+fn in_one(hints: &[Hint]) -> String {
+    hints.iter().map(hint::sentence).collect::<Vec<_>>().join("; ")
 }
 
 /// The handbook's table of codes, one line an entry.
@@ -182,7 +186,7 @@ pub fn table() -> String {
         "|---|---|---|---|".to_owned(),
     ];
     for entry in CODES {
-        let mend = hint::sentence(&entry.cure.hint(&Subject::default()));
+        let mend = in_one(&entry.cure.hints(&Subject::default()));
         lines.push(format!(
             "| `{}` | {} | {} | {mend} |",
             entry.code,
@@ -248,7 +252,7 @@ impl Row for Finding {
             self.place.to_string(),
             self.object.clone(),
             self.detail.clone(),
-            hint::sentence(&self.mend),
+            in_one(&self.mend),
         ]
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::codes::{self, Cure, Subject};
 use crate::features::tenants::{Selector, Tenant};
@@ -84,7 +84,9 @@ pub struct Finding {
     pub object: String,
     pub detail: String,
     pub meaning: &'static str,
-    pub mend: Hint,
+    /// What to do, in order; one text where it is shown.
+    #[serde(serialize_with = "in_one")]
+    pub mend: Vec<Hint>,
     /// Whether the inspection can mend it.
     pub fixable: bool,
     /// How the inspection mends it.
@@ -96,6 +98,11 @@ pub struct Finding {
     /// The place whose look made it, where that is another than [`Finding::place`].
     #[serde(skip)]
     pub(super) seen_at: Option<Place>,
+}
+
+fn in_one<S: Serializer>(hints: &[Hint], serializer: S) -> Result<S::Ok, S::Error> {
+    let texts: Vec<&str> = hints.iter().map(|hint| &*hint.text).collect();
+    serializer.serialize_str(&texts.join("; "))
 }
 
 /// A place and, where only one tenant's part of it is meant, whose.
@@ -195,7 +202,7 @@ impl Finding {
             code,
             severity: entry.map_or(Severity::Error, |entry| entry.severity),
             meaning: entry.map_or("", |entry| entry.meaning),
-            mend: cure.hint(&Subject { tenant: slug.as_deref(), place: Some(place) }),
+            mend: cure.hints(&Subject { tenant: slug.as_deref(), place: Some(place) }),
             tenant: slug,
             tenant_id: tenant.map(|tenant| tenant.id),
             place: place.clone(),

@@ -41,7 +41,7 @@ pub enum PlacementError {
     /// The name is that of another server or store.
     #[error("{what} {name:?} is there already, at another place")]
     #[failure(Conflict, "name_taken")]
-    #[hint("see it" => PlaceAction::Show(PlaceKind::of(what), name.clone()))]
+    #[hint("see it" => PlaceAction::Show(PlaceKind::of(what), Some(name.clone())))]
     Taken {
         /// `cluster` or `store`.
         what: &'static str,
@@ -141,7 +141,7 @@ pub enum PlacementError {
          {recorded} is recorded; nothing was changed on it"
     )]
     #[failure(Integrity, "cluster_swapped")]
-    #[hint("see where it was looked for" => PlaceAction::Show(PlaceKind::Cluster, name.clone()))]
+    #[hint("see where it was looked for" => PlaceAction::Show(PlaceKind::Cluster, Some(name.clone())))]
     #[hint("where it was upgraded or replaced on purpose" => FsckAction::AcceptRecord)]
     #[details(name, is, recorded)]
     OtherServer { name: String, is: String, recorded: String },

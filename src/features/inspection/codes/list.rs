@@ -4,7 +4,9 @@ use super::super::model::Place;
 use super::super::model::Severity::{self, Error, Notice};
 use super::{Cure, Entry};
 use crate::kernel::Hint;
-use crate::kernel::hint::{FsckAction, MigrateAction, PlaceAction, PlaceKind, TenantAction, TokenAction};
+use crate::kernel::hint::{
+    AuditAction, FsckAction, MigrateAction, PlaceAction, PlaceKind, TenantAction, TokenAction,
+};
 
 const fn entry(code: &'static str, severity: Severity, cure: Cure, meaning: &'static str) -> Entry {
     Entry { code, severity, meaning, cure }
@@ -32,8 +34,12 @@ pub const CODES: &[Entry] = &[
     entry(
         "cluster_swapped",
         Error,
-        Cure::Hand(|_| {
-            Hint::new("correct its address; where it was upgraded or replaced on purpose", ACCEPT)
+        Cure::Steps(|subject| {
+            let show = PlaceAction::Show(PlaceKind::Cluster, subject.cluster());
+            vec![
+                Hint::new("look at its address, and correct it", show),
+                Hint::new("where it was upgraded or replaced on purpose", ACCEPT),
+            ]
         }),
         "another server answers at the address of a registered one. Until that is settled nothing is changed on it",
     ),
@@ -71,16 +77,21 @@ pub const CODES: &[Entry] = &[
     entry(
         "signing_keys_changed",
         Error,
-        Cure::Hand(|_| {
+        Cure::Steps(|_| {
             let rotate = TokenAction::RotateSigningKey { algorithm: None, at_once: false };
-            Hint::new("retire at once what is not yours, and let another key sign", rotate)
+            vec![rotate.into(), Hint::new("then, of what is not yours", TokenAction::RetireSigningKey(None))]
         }),
         "signing keys were deleted, swapped or changed in the control database",
     ),
     entry(
         "revocations_changed",
         Error,
-        Cure::Hand(|_| Hint::new("revoke again what was revoked, which the audit log has; then", ACCEPT)),
+        Cure::Steps(|_| {
+            vec![
+                Hint::new("revoke again what was revoked, which is listed", AuditAction::OfTokens),
+                Hint::new("then", ACCEPT),
+            ]
+        }),
         "revocations of tokens were deleted or changed in the control database",
     ),
     entry(
@@ -116,15 +127,15 @@ pub const CODES: &[Entry] = &[
     entry(
         "place_credentials",
         Error,
-        Cure::Hand(|subject| {
-            let place = match subject.place {
-                Some(Place::Store(name)) => PlaceAction::SetCredentials(PlaceKind::Store, Some(name.clone())),
-                Some(Place::Cluster(name)) => {
-                    PlaceAction::SetCredentials(PlaceKind::Cluster, Some(name.clone()))
-                }
-                _ => PlaceAction::SetCredentials(PlaceKind::Cluster, None),
-            };
-            Hint::new("give them again", place)
+        Cure::Steps(|subject| {
+            let give = |kind, name| Hint::new("give them again", PlaceAction::SetCredentials(kind, name));
+            let cluster = give(PlaceKind::Cluster, subject.cluster());
+            let store = give(PlaceKind::Store, subject.store());
+            match subject.place {
+                Some(Place::Cluster(_)) => vec![cluster],
+                Some(Place::Store(_)) => vec![store],
+                _ => vec![cluster, store],
+            }
         }),
         "the sealed credentials of a server or store do not open: they were changed in the control database",
     ),
