@@ -10,7 +10,7 @@ use crate::features::inspection::{
 };
 use crate::features::tenants::Selector;
 use crate::kernel::text::counted;
-use crate::kernel::{AnyFailure, Verdict};
+use crate::kernel::{AnyFailure, Hint, Verdict};
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
@@ -171,9 +171,13 @@ fn agree(planned: &[PlannedFix], args: &FsckArgs, ctx: &Invocation) -> Result<()
 fn rendered(findings: Vec<Finding>, ctx: &Invocation) -> impl Iterator<Item = Finding> + use<> {
     let screen = ctx.screen.clone();
     findings.into_iter().map(move |mut it| {
-        it.fix = screen.rendered(&it.fix).into();
+        it.fix = vec![screen.hint(&in_one(&it.fix)).into()];
         it
     })
+}
+
+fn in_one(hints: &[Hint]) -> String {
+    hints.iter().map(hint::sentence).collect::<Vec<_>>().join("; ")
 }
 
 /// The handbook's table of codes, one line an entry.
@@ -184,7 +188,7 @@ pub fn table() -> String {
         "|---|---|---|---|".to_owned(),
     ];
     for entry in CODES {
-        let fix = hint::sentence(&entry.cure.hint(&Subject::default()));
+        let fix = in_one(&entry.cure.hints(&Subject::default()));
         lines.push(format!("| `{}` | {} | {} | {fix} |", entry.code, entry.severity.as_str(), entry.meaning));
     }
     lines.join("\n") + "\n"
@@ -249,7 +253,7 @@ impl Row for Finding {
             self.place.to_string(),
             self.object.clone(),
             self.detail.clone(),
-            hint::sentence(&self.fix),
+            in_one(&self.fix),
         ]
     }
 

@@ -8,7 +8,7 @@ use super::{ContextName, SecretRef, SecretSetting};
 /// Where the master key comes from.
 #[derive(Debug, Clone)]
 pub struct KeySettings {
-    /// The master key; `nexus init` makes it where this is a file.
+    /// The master key; made when the installation is set up, where this is a file.
     pub master: SecretSetting,
 }
 

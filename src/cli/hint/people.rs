@@ -63,7 +63,9 @@ pub(super) fn token(action: &TokenAction) -> Line {
             };
             if *at_once { line.and("--now") } else { line }
         }
-        TokenAction::RetireSigningKey(kid) => Line::new("key retire").arg(kid).and("--now"),
+        TokenAction::RetireSigningKey(kid) => {
+            Line::new("key retire").arg_or(kid.as_ref(), "KID").and("--now")
+        }
         TokenAction::ListApiKeys(realm) => Line::new("api-key list").realm(realm),
         TokenAction::ListApiKeysOf(user, realm) => Line::new("api-key list --user").arg(user).realm(realm),
     }

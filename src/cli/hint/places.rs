@@ -15,7 +15,7 @@ pub(super) fn place(action: &PlaceAction) -> Line {
     let of = |kind: &PlaceKind, verb: &str| Line::new(noun(*kind)).and(verb);
     match action {
         PlaceAction::List(kind) => of(kind, "list"),
-        PlaceAction::Show(kind, name) => of(kind, "show").arg(name),
+        PlaceAction::Show(kind, name) => of(kind, "show").arg_or(name.as_ref(), "NAME"),
         PlaceAction::Check(kind, name) => of(kind, "check").arg_or(name.as_ref(), "NAME"),
         PlaceAction::CheckAll(kind) => of(kind, "check"),
         PlaceAction::Drain(kind, name) => of(kind, "drain").arg(name),

@@ -79,6 +79,7 @@ pub(super) fn audit(action: &AuditAction) -> Line {
         AuditAction::Verify => Line::new("audit verify"),
         AuditAction::VerifyExport => Line::new("audit verify --file EXPORT"),
         AuditAction::Anchor => Line::new("audit anchor --file FILE"),
+        AuditAction::OfTokens => Line::new("audit list --action token"),
         AuditAction::OfTenant(id) => Line::new("audit list --tenant").arg(id),
     }
 }

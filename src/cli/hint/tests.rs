@@ -51,7 +51,13 @@ fn commands(line: &str) -> Vec<Vec<String>> {
             "ID" => uuid::Uuid::now_v7().to_string(),
             other => other.trim_matches('\'').to_owned(),
         };
-        found.push(text.split_whitespace().map(value).collect());
+        // A blank within quotes parts no words.
+        let mut quoted = false;
+        let parts = |c: char| {
+            quoted ^= c == '\'';
+            c == ' ' && !quoted
+        };
+        found.push(text.split(parts).map(value).collect());
     }
     found
 }

@@ -195,7 +195,7 @@ async fn update(args: UpdateArgs, app: &mut App, ctx: &Invocation) -> CommandRes
         SetOutcome::Changed if dry_run => ctx.screen.note("nothing was changed; the current values are:"),
         SetOutcome::Changed => {}
         SetOutcome::Unchanged => {
-            ctx.screen.note(&format!("set {} is already so; nothing was changed", args.name))
+            ctx.screen.note(&format!("set {} is already so; nothing was changed", args.name));
         }
     }
     ctx.screen

@@ -60,7 +60,7 @@ fn print_next_steps(ctx: &Invocation, view: &CreatedView) {
             ));
         }
         CreateOutcome::Unchanged => {
-            ctx.screen.note(&format!("tenant {slug} already exists; nothing was changed"))
+            ctx.screen.note(&format!("tenant {slug} already exists; nothing was changed"));
         }
         CreateOutcome::Planned => {
             ctx.screen.note(&format!("see how far it is: nexus operation show {}", view.created.operation));

@@ -19,6 +19,8 @@ pub enum FixKind {
     Drop(&'static str),
     /// A person does.
     Hand(fn(&Subject<'_>) -> Hint),
+    /// A person does, in several steps.
+    Steps(fn(&Subject<'_>) -> Vec<Hint>),
 }
 
 /// What a cure is for; nothing of it is known where codes are explained.
@@ -32,6 +34,20 @@ pub struct Subject<'a> {
 impl Subject<'_> {
     fn slug(&self) -> Option<String> {
         self.tenant.map(str::to_owned)
+    }
+
+    fn cluster(&self) -> Option<String> {
+        match self.place {
+            Some(Location::Cluster(name)) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    fn store(&self) -> Option<String> {
+        match self.place {
+            Some(Location::Store(name)) => Some(name.clone()),
+            _ => None,
+        }
     }
 }
 
@@ -51,14 +67,15 @@ pub fn entry_of(code: &str) -> Option<&'static Entry> {
 }
 
 impl FixKind {
-    /// What to do.
+    /// What to do, in order.
     #[must_use]
-    pub fn hint(&self, subject: &Subject<'_>) -> Hint {
+    pub fn hints(&self, subject: &Subject<'_>) -> Vec<Hint> {
         match self {
-            Self::Repair => Hint::new("repair the tenant", FsckAction::Fix),
-            Self::Fix(words) => Hint::new(*words, FsckAction::Fix),
-            Self::Drop(words) => Hint::new(*words, FsckAction::DropOrphans),
-            Self::Hand(hint) => hint(subject),
+            Self::Repair => vec![Hint::new("repair the tenant", FsckAction::Fix)],
+            Self::Fix(words) => vec![Hint::new(*words, FsckAction::Fix)],
+            Self::Drop(words) => vec![Hint::new(*words, FsckAction::DropOrphans)],
+            Self::Hand(hint) => vec![hint(subject)],
+            Self::Steps(hints) => hints(subject),
         }
     }
 

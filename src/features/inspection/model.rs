@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::codes::{self, FixKind, Subject};
 use crate::features::tenants::{Selector, Tenant};
@@ -84,8 +84,9 @@ pub struct Finding {
     pub object: String,
     pub detail: String,
     pub meaning: &'static str,
-    #[serde(rename = "fix")]
-    pub fix: Hint,
+    /// What to do, in order; one text where it is shown.
+    #[serde(serialize_with = "in_one")]
+    pub fix: Vec<Hint>,
     /// Whether the inspection can mend it.
     pub fixable: bool,
     /// How the inspection mends it.
@@ -97,6 +98,11 @@ pub struct Finding {
     /// The place whose look made it, where that is another than [`Finding::place`].
     #[serde(skip)]
     pub(super) seen_at: Option<Location>,
+}
+
+fn in_one<S: Serializer>(hints: &[Hint], serializer: S) -> Result<S::Ok, S::Error> {
+    let texts: Vec<&str> = hints.iter().map(|hint| &*hint.text).collect();
+    serializer.serialize_str(&texts.join("; "))
 }
 
 /// A place and, where only one tenant's part of it is meant, whose.
@@ -196,7 +202,7 @@ impl Finding {
             code,
             severity: entry.map_or(Severity::Error, |entry| entry.severity),
             meaning: entry.map_or("", |entry| entry.meaning),
-            fix: cure.hint(&Subject { tenant: slug.as_deref(), place: Some(place) }),
+            fix: cure.hints(&Subject { tenant: slug.as_deref(), place: Some(place) }),
             tenant: slug,
             tenant_id: tenant.map(|tenant| tenant.id),
             place: place.clone(),

@@ -115,14 +115,14 @@ fn leave_what_is_lost(mut report: Report) -> Report {
             it.fixable = false;
             let subject = Subject { tenant: it.tenant.as_deref(), place: Some(&it.place) };
             if let Some(entry) = entry_of("database_missing") {
-                it.fix = entry.cure.hint(&subject);
+                it.fix = entry.cure.hints(&subject);
             }
         }
     }
     report
 }
 
-/// What differs on a server that is another than was registered is not for `--fix`.
+/// What differs on a server that is another than was registered is not fixed.
 fn keep_off_other_servers(mut report: Report) -> Report {
     let others: Vec<Location> =
         report.findings.iter().filter(|it| it.code == SWAPPED).map(|it| it.place.clone()).collect();
@@ -134,7 +134,7 @@ fn keep_off_other_servers(mut report: Report) -> Report {
 }
 
 /// Where the control database is older, that comes first, what it does not know is not called lost,
-/// and nothing of what differs is for `--fix`: who is right is not known.
+/// and nothing of what differs is fixed: who is right is not known.
 fn keep_what_is_newer(mut report: Report) -> Report {
     if report.older().is_none() {
         return report;

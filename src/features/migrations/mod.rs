@@ -28,7 +28,7 @@ pub use misnamed::{Misnamed, NameFlaw};
 pub use model::{BUILT_IN, Directives, File, Set};
 pub use name::{HistoryTable, SetName};
 pub use registry::{
-    AddSet, SetOutcome, SetChange, add_set, check_removable, remove_set, set, set_names, update_set,
+    AddSet, SetChange, SetOutcome, add_set, check_removable, remove_set, set, set_names, update_set,
 };
 pub(in crate::features) use registry::{sets, sets_or_kept};
 pub use sources::Sources;

@@ -43,7 +43,7 @@ pub enum PlacementError {
     /// The name is that of another server or store.
     #[error("{what} {name:?} already exists, at another address")]
     #[failure(Conflict, "name_taken")]
-    #[hint("see it" => PlaceAction::Show(PlaceKind::of(what), name.clone()))]
+    #[hint("see it" => PlaceAction::Show(PlaceKind::of(what), Some(name.clone())))]
     Taken {
         /// `cluster` or `store`.
         what: &'static str,
@@ -143,7 +143,7 @@ pub enum PlacementError {
          {is}, and {recorded} is recorded; nothing was changed on it"
     )]
     #[failure(Integrity, "cluster_swapped")]
-    #[hint("see its registered address" => PlaceAction::Show(PlaceKind::Cluster, name.clone()))]
+    #[hint("see its registered address" => PlaceAction::Show(PlaceKind::Cluster, Some(name.clone())))]
     #[hint("where it was upgraded or replaced on purpose" => FsckAction::AcceptRecord)]
     #[details(name, is, recorded)]
     OtherServer { name: String, is: String, recorded: String },

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::create::{Difference, Intent};
+use super::create::{Difference, Intent, Neighbour};
 use super::error::ProvisioningError;
 use super::examine::Examined;
 use super::locked::LockedTenant;
@@ -271,7 +271,15 @@ impl Provisioning {
         let opened = Opened::of(secrets, self.invitation_ttl_hours)?;
         let held = LockedTenant::written(tenant, lock);
         Ok(Some((
-            Intent { operation, fence, held, fresh: true, named: false, neighbour: None, entering: None },
+            Intent {
+                operation,
+                fence,
+                held,
+                fresh: true,
+                named: false,
+                neighbour: Neighbour::Unknown,
+                entering: None,
+            },
             opened,
         )))
     }

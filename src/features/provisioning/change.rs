@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::create::Intent;
+use super::create::{Intent, Neighbour};
 use super::error::ProvisioningError;
 use super::locked::{LockedTenant, owned_by_other};
 use super::plan::Plan;
@@ -384,7 +384,15 @@ impl Provisioning {
         };
         held.changed(row);
         crate::infra::failpoint::pass(|| format!("{kind}.intent.after")).await;
-        Ok(Intent { operation, fence, held, fresh: true, named: false, neighbour: None, entering: None })
+        Ok(Intent {
+            operation,
+            fence,
+            held,
+            fresh: true,
+            named: false,
+            neighbour: Neighbour::Unknown,
+            entering: None,
+        })
     }
 
     /// What is in the trash lets nobody in. Where its logins are open and no operation explains it, the

@@ -58,6 +58,14 @@ pub struct Created {
     pub tenant: TenantView,
 }
 
+/// The bucket of another tenant at the same places.
+pub(super) enum Neighbour {
+    /// Nobody looked.
+    Unknown,
+    /// `None`: there is no other tenant.
+    Known(Option<String>),
+}
+
 /// A written intent, and the tenant that it is about.
 pub(super) struct Intent {
     pub(super) operation: OperationId,
@@ -67,8 +75,7 @@ pub(super) struct Intent {
     pub(super) fresh: bool,
     /// Whether the administrator's session bears the operation's name already.
     pub(super) named: bool,
-    /// The bucket of another tenant at its places, if there is one; the outer `None`: not looked for.
-    pub(super) neighbour: Option<Option<String>>,
+    pub(super) neighbour: Neighbour,
     /// The administrator's session inside the tenant's database, where it is being opened already.
     pub(super) entering: Option<Opening>,
 }

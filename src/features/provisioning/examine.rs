@@ -52,7 +52,7 @@ impl Provisioning {
         // A standby, or a copy that was started elsewhere, bears the same identifier.
         if !adopted::has_session(&mut *server.admin.lock().await, &application).await? {
             let reason = format!("its server is a copy of {name}, not {name} itself");
-            let show = PlaceAction::Show(PlaceKind::Cluster, name.clone());
+            let show = PlaceAction::Show(PlaceKind::Cluster, Some(name.clone()));
             return Err(request.refused(reason, Some(Hint::new(format!("see where {name} is"), show))));
         }
         Ok(name)

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::create::Intent;
+use super::create::{Intent, Neighbour};
 use super::error::{ProvisioningError, can_go_back};
 use super::locked::{LockedTenant, owned_by_other};
 use super::plan::{AccessTransition, Plan, sealed};
@@ -154,7 +154,7 @@ impl Provisioning {
             held,
             fresh: false,
             named: false,
-            neighbour: None,
+            neighbour: Neighbour::Unknown,
             entering: None,
         };
         if row.state == "rolling_back" {
@@ -257,11 +257,11 @@ impl Provisioning {
         plan.fresh = intent.fresh;
         plan.entering = Mutex::new(intent.entering.take());
         plan.neighbour = match &intent.neighbour {
-            Some(known) => known.clone(),
-            None if matches!(kind, "create" | "adopt" | "pool") => {
+            Neighbour::Known(known) => known.clone(),
+            Neighbour::Unknown if matches!(kind, "create" | "adopt" | "pool") => {
                 store::neighbour(&mut *worker.control.lock().await, &plan.tenant).await?
             }
-            None => None,
+            Neighbour::Unknown => None,
         };
         Ok(plan)
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::create::Intent;
+use super::create::{Intent, Neighbour};
 use super::error::ProvisioningError;
 use super::locked::{LockedTenant, owned_by_other};
 use super::outline::drifted_steps;
@@ -158,8 +158,15 @@ impl Provisioning {
                 Ok(ready) => ready,
                 Err(error) => return Err(held.refuse(worker, error).await),
             };
-        let intent =
-            Intent { operation, fence, held, fresh: false, named: false, neighbour: None, entering: None };
+        let intent = Intent {
+            operation,
+            fence,
+            held,
+            fresh: false,
+            named: false,
+            neighbour: Neighbour::Unknown,
+            entering: None,
+        };
         self.drive(worker, intent, "repair", opened, progress, stop).await?;
         Ok(Some((operation, drifted_steps)))
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::create::{CreateRequest, Intent};
+use super::create::{CreateRequest, Intent, Neighbour};
 use super::error::ProvisioningError;
 use super::locked::LockedTenant;
 use super::plan::sealed;
@@ -73,7 +73,7 @@ impl Provisioning {
         failpoint::pass(|| format!("{kind}.reserve.after")).await;
         let opened = Opened::of(secrets, self.invitation_ttl_hours)?;
         let held = LockedTenant::written(tenant, lock);
-        let neighbour = Some(written.neighbour);
+        let neighbour = Neighbour::Known(written.neighbour);
         let intent = Intent { operation, fence, held, fresh: true, named, neighbour, entering: None };
         Ok(Some((intent, opened)))
     }

@@ -472,7 +472,7 @@ fn check_age(next: Option<&KeyView>, matters: bool) -> Result<(), TokenError> {
 fn check_retirable(key: &KeyView, at_once: bool) -> Result<(), TokenError> {
     let refused =
         |why, hints| TokenError::KeyState { kid: key.kid.clone(), state: key.state.as_str(), why, hints };
-    let now = TokenAction::RetireSigningKey(key.kid.clone());
+    let now = TokenAction::RetireSigningKey(Some(key.kid.clone()));
     let now = Hint::new("to refuse all its tokens at once", now);
     match key.state {
         KeyState::Gone => {

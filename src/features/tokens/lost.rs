@@ -74,7 +74,7 @@ pub(super) fn of_key(row: &KeyView, error: SecretsError) -> TokenError {
     let hint = if row.state == KeyState::Active && row.purpose == Purpose::Platform {
         TokenAction::RotateSigningKey { algorithm: Some(row.algorithm.clone()), at_once: true }
     } else {
-        TokenAction::RetireSigningKey(row.kid.clone())
+        TokenAction::RetireSigningKey(Some(row.kid.clone()))
     };
     TokenError::KeyLost { kid: row.kid.clone(), hint: hint.into() }
 }

@@ -63,8 +63,8 @@ actions! {
         ListSigningKeys,
         /// Let the next signing key sign; `at_once`: whoever may not know it yet.
         RotateSigningKey { algorithm: Option<String>, at_once: bool },
-        /// Let a signing key's tokens be good no more.
-        RetireSigningKey(String),
+        /// Let a signing key's tokens be good no more; `None`: one that the reader chooses.
+        RetireSigningKey(Option<String>),
         ListApiKeys(InRealm),
         /// List those of a user.
         ListApiKeysOf(String, InRealm),

@@ -24,7 +24,8 @@ actions! {
     /// On servers and stores.
     PlaceAction {
         List(PlaceKind),
-        Show(PlaceKind, String),
+        /// `None`: one that the reader knows.
+        Show(PlaceKind, Option<String>),
         /// Ask one whether it answers; `None`: one that the reader knows.
         Check(PlaceKind, Option<String>),
         CheckAll(PlaceKind),

@@ -101,6 +101,8 @@ actions! {
         Anchor,
         /// List what was done to a tenant, which may be gone.
         OfTenant(TenantId),
+        /// List what was done to tokens.
+        OfTokens,
     }
 }
 

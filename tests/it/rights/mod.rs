@@ -33,11 +33,10 @@ fn may(row: &Row, who: usize, inside: bool) -> bool {
     };
     match row.scope {
         Scope::Machine => false,
-        Scope::Platform | Scope::Enter => by_platform(),
         Scope::Realm if inside => who == 2,
         Scope::Tokens if inside => who == 2 || by_platform(),
         // In the platform's realm nobody acts in the name of somebody who holds more.
-        Scope::Realm | Scope::Tokens => by_platform(),
+        Scope::Realm | Scope::Tokens | Scope::Platform | Scope::Enter => by_platform(),
     }
 }
 

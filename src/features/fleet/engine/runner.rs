@@ -103,7 +103,7 @@ impl<'a> Runner<'a> {
 
     /// Works until the run is over, or this process is to stop. Says whether the run is over.
     pub(super) async fn work(&self) -> Result<(), FleetError> {
-        let standing = store::standing(&mut *self.control.lock().await, self.run.id, 0).await?;
+        let standing = store::standing(*self.control.lock().await, self.run.id, 0).await?;
         let left = standing.all_pending + standing.all_running;
         self.progress.event(Event::Total(u64::try_from(left).unwrap_or(0)));
         let worked = tokio::select! {
@@ -111,7 +111,7 @@ impl<'a> Runner<'a> {
             error = self.live() => Err(error),
         };
         // What is held is held no more; the lock goes with its session.
-        let left = store::delete_runner(&mut *self.control.lock().await, self.id).await;
+        let left = store::delete_runner(*self.control.lock().await, self.id).await;
         if let Err(FleetError::Placement(error)) = &worked
             && error.is_of_another_world()
         {
@@ -157,7 +157,7 @@ impl<'a> Runner<'a> {
     /// Wave after wave.
     async fn waves(&self) -> Result<(), FleetError> {
         while !self.stop.is_cancelled() {
-            let run = runs::store::run(&mut *self.control.lock().await, self.run.id).await?;
+            let run = runs::store::run(*self.control.lock().await, self.run.id).await?;
             let Some(run) = run.filter(|run| run.state == RunState::Running) else { return Ok(()) };
             if run.stopping.is_none() && run.soak_left > 0 {
                 let left = Duration::from_millis(u64::try_from(run.soak_left).unwrap_or(0));
@@ -179,7 +179,7 @@ impl<'a> Runner<'a> {
 
     /// Migrates what is free of a wave.
     async fn wave(&self, wave: i32) -> Result<(), FleetError> {
-        let servers = store::servers(&mut *self.control.lock().await, self.run.id, wave).await?;
+        let servers = store::servers(*self.control.lock().await, self.run.id, wave).await?;
         let work = servers.iter().map(|name| Box::pin(self.server(name, wave)));
         futures_util::future::join_all(work).await.into_iter().collect()
     }

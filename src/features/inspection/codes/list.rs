@@ -4,7 +4,9 @@ use super::super::model::Location;
 use super::super::model::Severity::{self, Error, Notice};
 use super::{Entry, FixKind};
 use crate::kernel::Hint;
-use crate::kernel::hint::{FsckAction, MigrateAction, PlaceAction, PlaceKind, TenantAction, TokenAction};
+use crate::kernel::hint::{
+    AuditAction, FsckAction, MigrateAction, PlaceAction, PlaceKind, TenantAction, TokenAction,
+};
 
 const fn entry(code: &'static str, severity: Severity, cure: FixKind, meaning: &'static str) -> Entry {
     Entry { code, severity, meaning, cure }
@@ -33,8 +35,12 @@ pub const CODES: &[Entry] = &[
     entry(
         "cluster_swapped",
         Error,
-        FixKind::Hand(|_| {
-            Hint::new("correct its address; where it was upgraded or replaced on purpose", ACCEPT)
+        FixKind::Steps(|subject| {
+            let show = PlaceAction::Show(PlaceKind::Cluster, subject.cluster());
+            vec![
+                Hint::new("check its address, and correct it", show),
+                Hint::new("where it was upgraded or replaced on purpose", ACCEPT),
+            ]
         }),
         "another server answers at the address of a registered one. Until that is settled nothing is changed on it",
     ),
@@ -72,16 +78,21 @@ pub const CODES: &[Entry] = &[
     entry(
         "signing_keys_changed",
         Error,
-        FixKind::Hand(|_| {
+        FixKind::Steps(|_| {
             let rotate = TokenAction::RotateSigningKey { algorithm: None, at_once: false };
-            Hint::new("retire at once what is not yours, and let another key sign", rotate)
+            vec![rotate.into(), Hint::new("then, of what is not yours", TokenAction::RetireSigningKey(None))]
         }),
         "signing keys were deleted, swapped or changed in the control database",
     ),
     entry(
         "revocations_changed",
         Error,
-        FixKind::Hand(|_| Hint::new("revoke again what was revoked, which the audit log has; then", ACCEPT)),
+        FixKind::Steps(|_| {
+            vec![
+                Hint::new("revoke again what was revoked, which is listed", AuditAction::OfTokens),
+                Hint::new("then", ACCEPT),
+            ]
+        }),
         "revocations of tokens were deleted or changed in the control database",
     ),
     entry(
@@ -117,17 +128,15 @@ pub const CODES: &[Entry] = &[
     entry(
         "place_credentials",
         Error,
-        FixKind::Hand(|subject| {
-            let place = match subject.place {
-                Some(Location::Store(name)) => {
-                    PlaceAction::SetCredentials(PlaceKind::Store, Some(name.clone()))
-                }
-                Some(Location::Cluster(name)) => {
-                    PlaceAction::SetCredentials(PlaceKind::Cluster, Some(name.clone()))
-                }
-                _ => PlaceAction::SetCredentials(PlaceKind::Cluster, None),
-            };
-            Hint::new("give them again", place)
+        FixKind::Steps(|subject| {
+            let give = |kind, name| Hint::new("give them again", PlaceAction::SetCredentials(kind, name));
+            let cluster = give(PlaceKind::Cluster, subject.cluster());
+            let store = give(PlaceKind::Store, subject.store());
+            match subject.place {
+                Some(Location::Cluster(_)) => vec![cluster],
+                Some(Location::Store(_)) => vec![store],
+                _ => vec![cluster, store],
+            }
         }),
         "the sealed credentials of a server or store cannot be opened: they were changed in the control database",
     ),

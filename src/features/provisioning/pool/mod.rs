@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::change::{Change, ChangeOutcome};
-use super::create::{CreateRequest, Intent};
+use super::create::{CreateRequest, Intent, Neighbour};
 use super::error::ProvisioningError;
 use super::locked::LockedTenant;
 use super::plan::{open_ahead, sealed};
@@ -235,7 +235,7 @@ impl Provisioning {
         failpoint::pass(|| "claim.reserve.after".to_owned()).await;
         let opened = Opened::of(sign_in, self.invitation_ttl_hours)?;
         let held = LockedTenant::written(tenant, lock);
-        let intent = Intent { operation, fence, held, fresh: true, named: false, neighbour: None, entering };
+        let intent = Intent { operation, fence, held, fresh: true, named: false, neighbour: Neighbour::Unknown, entering };
         Ok(Some((intent, opened)))
     }
 }
