@@ -89,7 +89,6 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
         if until > now + Duration::days(MAX_DAYS) {
             return Err(IamError::Date("an operator is let in for a year at most"));
         }
-        work.actor.require(caller, "operator:grant", &Map::new())?;
         let role = roles::find_to_grant(&mut work, &new.role).await?;
         let operator = operator(&mut work, &new.operator).await?;
         if operator.state != UserState::Active {
@@ -137,7 +136,6 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
 pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = tenant_work(realm, caller).await?;
-        work.actor.require(caller, "operator:grant", &Map::new())?;
         let operator = operator(&mut work, who).await?;
         let ids = store::revoke(&mut work.tx, operator.id, work.place.tenant).await?;
         if !ids.is_empty() {
@@ -175,12 +173,14 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<OperatorGran
 }
 
 async fn tenant_work<'a>(realm: &'a mut Realm, caller: &'a Caller) -> Result<Work<'a>, IamError> {
-    if realm.place.is_platform() {
+    let mut work = realm.change(caller).await?;
+    work.actor.require(caller, "operator:grant", &Map::new())?;
+    if work.place.is_platform() {
         return Err(IamError::Declaration(
             "name the tenant: operators are at home in the platform".to_owned(),
         ));
     }
-    realm.change(caller).await
+    Ok(work)
 }
 
 /// The operator, by the platform's realm.
