@@ -90,7 +90,6 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
         if until > now + Duration::days(MAX_DAYS) {
             return Err(IamError::Date("an operator's access lasts a year at most"));
         }
-        work.actor.require(caller, "operator:grant", &Map::new())?;
         let role = roles::find_to_grant(&mut work, &new.role).await?;
         let operator = operator(&mut work, &new.operator).await?;
         if operator.state != UserState::Active {
@@ -141,7 +140,6 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
 pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = tenant_work(realm, caller).await?;
-        work.actor.require(caller, "operator:grant", &Map::new())?;
         let operator = operator(&mut work, who).await?;
         let ids = store::revoke(&mut work.tx, operator.id, work.place.tenant).await?;
         if !ids.is_empty() {
@@ -179,10 +177,12 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<OperatorGran
 }
 
 async fn tenant_work<'a>(realm: &'a mut Realm, caller: &'a Caller) -> Result<RealmTx<'a>, IamError> {
-    if realm.place.is_platform() {
+    let mut work = realm.write(caller).await?;
+    work.actor.require(caller, "operator:grant", &Map::new())?;
+    if work.place.is_platform() {
         return Err(IamError::Declaration("name the tenant: operators are users of the platform".to_owned()));
     }
-    realm.write(caller).await
+    Ok(work)
 }
 
 /// The operator, by the platform's realm.

@@ -235,7 +235,15 @@ impl Provisioning {
         failpoint::pass(|| "claim.reserve.after".to_owned()).await;
         let opened = Opened::of(sign_in, self.invitation_ttl_hours)?;
         let held = LockedTenant::written(tenant, lock);
-        let intent = Intent { operation, fence, held, fresh: true, named: false, neighbour: Neighbour::Unknown, entering };
+        let intent = Intent {
+            operation,
+            fence,
+            held,
+            fresh: true,
+            named: false,
+            neighbour: Neighbour::Unknown,
+            entering,
+        };
         Ok(Some((intent, opened)))
     }
 }
