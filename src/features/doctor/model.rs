@@ -193,7 +193,6 @@ pub struct Finding {
     /// What was found; never a secret.
     pub found: String,
     /// What mends it: an action, or a line for a shell; words say what else there is to know.
-    #[serde(rename = "fix")]
     pub fix: Option<Hint>,
     /// What sort of failure a problem is.
     #[serde(skip)]

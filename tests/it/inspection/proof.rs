@@ -35,7 +35,7 @@ fn of_twenty_tenants_on_two_servers_and_two_kinds_of_store_nobody_is_let_in_anyw
     }
     let (code, rows, said) = prove(&world, &["--all", "--pairs", "19"]);
     assert_eq!(code, 0, "{said}");
-    let (tried, refused, gone) = (total(&rows, "tried"), total(&rows, "refused"), total(&rows, "gone"));
+    let (tried, refused, gone) = (total(&rows, "tried"), total(&rows, "refused"), total(&rows, "missing"));
     assert_eq!((tried, gone), (refused, 0), "{rows:?}");
     let of = |kind: &str| rows.iter().find(|row| row["kind"] == kind).unwrap()["tried"].as_u64().unwrap();
     assert_eq!((of("database"), of("maintenance")), (380, 40));

@@ -17,6 +17,8 @@ pub(super) fn restore_alone(world: &World) {
     let name = &world.control;
     world.sql("postgres", &format!("drop database {name} with (force)"));
     world.sql("postgres", &format!("alter database {name}{BACKUP} rename to {name}"));
+    // As pg_dump --create keeps it.
+    world.sql("postgres", &format!("revoke all on database {name} from public"));
 }
 
 /// Puts back what was kept with what its own server kept of it, as if that had been put back as a whole

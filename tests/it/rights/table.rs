@@ -484,7 +484,7 @@ fn work() -> Vec<Row> {
         };
         Platform "inspection::examine_record" "doctor:read" |d, c, t|
             inspection::examine_record(&d.app.provisioning, &mut d.app.control, c);
-        Platform "inspection::mend" "doctor:update" |d, c, t|
+        Platform "inspection::fix" "doctor:update" |d, c, t|
             inspection::fix(&d.app.provisioning, &mut d.app.control, c, &[], &Silent, &d.stop);
         Platform "inspection::accept" "doctor:update" |d, c, t| async move {
             inspection::accept(&d.app.provisioning, &mut d.app.control, c, &Report::default(), true).await

@@ -154,7 +154,7 @@ pub(super) async fn claim(
                    tenant.adopted, it.attempts, it.before, it.applied,
                    (select other.applied from control.runs
                     join control.run_tenants as other on other.run_id = runs.takes_back
-                    where runs.id = $1 and other.tenant_id = tenant.id) as to_take_back",
+                    where runs.id = $1 and other.tenant_id = tenant.id) as to_revert",
     )
     .bind(run)
     .bind(runner)
