@@ -8,14 +8,16 @@
 //!
 //! | room | knows | start at |
 //! |---|---|---|
-//! | [`kernel`] | words: ids, slugs, errors, secrets | `error.rs` |
+//! | [`kernel`] | words: ids, slugs, errors, hints, secrets | `error.rs`, `hint/mod.rs` |
 //! | [`settings`] | `nexus.toml`, contexts, the environment | `mod.rs` |
 //! | [`infra`] | mechanisms with no business noun: database, keys, object stores, the step engine | `saga/mod.rs` |
-//! | [`features`] | the business: tenants, provisioning, secrets, audit, the local stack | `provisioning/mod.rs` |
+//! | [`features`] | the business: tenants, provisioning, who may do what, secrets, audit, the local stack | `provisioning/mod.rs`, `access/mod.rs` |
 //! | [`app`] | puts the parts together for one context | `mod.rs` |
 //! | [`cli`] | grammar, prompts, output | `mod.rs` |
 //!
 //! `failure/` is a crate of its own, as derives have to be: what an error says of itself.
+//!
+//! `docs/architecture.md` walks through three paths: a tenant made, a right asked, a migration run.
 
 pub mod app;
 pub mod cli;

@@ -611,3 +611,14 @@ fn only_the_check_makes_an_authorized_caller() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_page_of_the_architecture_names_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let named: BTreeSet<&str> =
+        page.split('`').filter(|word| word.starts_with("src/") || word.starts_with("tests/")).collect();
+    assert!(named.len() > 40, "only {} files are named", named.len());
+    let missing: Vec<_> = named.into_iter().filter(|path| !root.join(path).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -183,10 +183,8 @@ fn in_one(hints: &[Hint]) -> String {
 /// The handbook's table of codes, one line an entry.
 #[must_use]
 pub fn table() -> String {
-    let mut lines = vec![
-        "| code | severity | what it means | what mends it |".to_owned(),
-        "|---|---|---|---|".to_owned(),
-    ];
+    let mut lines =
+        vec!["| code | severity | what it means | fix |".to_owned(), "|---|---|---|---|".to_owned()];
     for entry in CODES {
         let fix = in_one(&entry.cure.hints(&Subject::default()));
         lines.push(format!("| `{}` | {} | {} | {fix} |", entry.code, entry.severity.as_str(), entry.meaning));

@@ -33,7 +33,10 @@ pub(super) fn rights(action: &RightsAction) -> Line {
             Line::new("role allow").arg(role).and("RESOURCE:ACTION").realm(realm)
         }
         RightsAction::Deny { role, pattern, realm } => {
-            Line::new("role deny").arg(role).arg(pattern).realm(realm)
+            Line::new("role disallow").arg(role).arg(pattern).realm(realm)
+        }
+        RightsAction::GrantRole(role, realm) => {
+            Line::new("role grant").arg(role).and("--user E-MAIL").realm(realm)
         }
         RightsAction::GrantAdministrator(realm) => Line::new("role grant Admin --user E-MAIL").realm(realm),
         RightsAction::ListGroups(realm) => Line::new("group list").realm(realm),

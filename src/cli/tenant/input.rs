@@ -180,7 +180,7 @@ mod tests {
     fn a_wrong_line_says_what_is_wrong_and_what_is_near() {
         assert_eq!(
             csv_lines("slug,nmae\nacme,x\n")[0].1,
-            Err("there is no field \"nmae\"; did you mean name?".to_owned())
+            Err("unknown field \"nmae\"; did you mean name?".to_owned())
         );
         let wrong = csv_lines("slug\nAcme\n");
         assert_eq!(wrong[0].0, 2);

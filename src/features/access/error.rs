@@ -9,7 +9,7 @@ pub enum AccessError {
     /// The caller lacks a permission.
     #[error("{caller} lacks permission {permission}")]
     #[failure(Forbidden, "permission_missing")]
-    #[hint(if !roles.is_empty(), "let them have role {}: nexus role grant {} --user E-MAIL", roles.join(" or "), roles[0])]
+    #[hint(if !roles.is_empty(), "give them role {}", roles.join(" or ") => RightsAction::GrantRole(roles[0].to_owned(), InRealm::default()))]
     #[hint(else if *machine_only, "run it where the platform's credentials are")]
     #[details(permission)]
     Forbidden {

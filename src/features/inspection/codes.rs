@@ -1,5 +1,6 @@
 //! Everything that an inspection can find: one entry a code, which the handbook repeats.
 
+mod fixes;
 mod list;
 
 use super::model::{Location, Severity};

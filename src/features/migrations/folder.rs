@@ -195,7 +195,7 @@ mod tests {
             ["+1_a.sql", " 7_x.sql", "\u{661}_x.sql", "9223372036854775808_x.sql", "1.5_x.sql", "-1_x.sql"]
         {
             let said = problem(&[(name, b"select 1")]);
-            assert!(said.contains(name) && said.contains("is no version"), "{said}");
+            assert!(said.contains(name) && said.contains("is not a version"), "{said}");
         }
         assert_eq!(
             read_files(&[("0009223372036854775807_x.sql", b"select 1")]).unwrap()[0].file.version,

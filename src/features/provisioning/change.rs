@@ -6,9 +6,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::{Intent, Neighbour};
 use super::error::ProvisioningError;
+use super::kinds::steps_of;
 use super::locked::{LockedTenant, owned_by_other};
 use super::plan::Plan;
-use super::recovery::{Direction, Opened, steps_of, stopped};
+use super::recovery::{Direction, Opened, stopped};
 use super::steps;
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};

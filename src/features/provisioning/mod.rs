@@ -13,6 +13,7 @@ mod create;
 mod credentials;
 mod error;
 mod examine;
+mod kinds;
 mod limits;
 mod locked;
 mod operations;

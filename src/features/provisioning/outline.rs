@@ -2,9 +2,9 @@
 
 use super::create::differences;
 use super::error::ProvisioningError;
+use super::kinds::steps_of;
 use super::operations::{OperationFilter, OperationView};
 use super::plan::Plan;
-use super::recovery::steps_of;
 use super::repair::{RepairOutcome, Repaired};
 use super::store;
 use super::worker::{Provisioning, Worker};

@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::create::{Intent, Neighbour};
 use super::error::{ProvisioningError, can_go_back};
+use super::kinds::{closes, is_making, kind_of, steps_of};
 use super::locked::{LockedTenant, owned_by_other};
 use super::plan::{AccessTransition, Plan, sealed};
-use super::steps::{self, TenantStep};
+
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{self, About, Authorized, rights};
@@ -448,49 +449,10 @@ impl Plan {
     }
 }
 
-/// Whether an operation of this kind shuts a tenant, and does nothing else.
-fn closes(kind: &str) -> bool {
-    matches!(kind, "suspend" | "delete")
-}
-
 /// That an operation ended already.
 fn over(row: &OperationRow, direction: Direction) -> ProvisioningError {
     let verb = if direction == Direction::Back { "roll back" } else { "resume" };
     ProvisioningError::Over { id: row.id, state: row.state.clone(), verb }
-}
-
-/// Makes the steps of an operation.
-type Outline = fn() -> Vec<TenantStep>;
-
-/// The kinds of operations, their steps, and their steps where the database was there before Nexus.
-const KINDS: [(&str, Outline, Outline); 10] = [
-    ("create", steps::create, steps::create),
-    ("adopt", steps::adopt, steps::adopt),
-    ("pool", steps::pool, steps::pool),
-    ("claim", steps::claim, steps::claim),
-    ("suspend", steps::close, steps::close),
-    ("resume", steps::open, steps::open),
-    ("delete", steps::close, steps::close),
-    ("undelete", steps::open, steps::open),
-    ("purge", steps::purge, steps::hand_back),
-    ("repair", steps::repair, steps::repair_adopted),
-];
-
-/// Whether an operation of this kind makes a tenant that nobody uses yet.
-pub(super) fn is_making(kind: &str) -> bool {
-    matches!(kind, "create" | "adopt" | "pool" | "claim")
-}
-
-pub(super) fn steps_of(kind: &str, adopted: bool) -> Vec<TenantStep> {
-    KINDS
-        .into_iter()
-        .find(|(name, ..)| *name == kind)
-        .map_or_else(Vec::new, |(_, made, found)| if adopted { found() } else { made() })
-}
-
-/// The kind as this version of Nexus knows it; a newer one may know more.
-fn kind_of(kind: &str) -> Option<&'static str> {
-    KINDS.into_iter().map(|(name, ..)| name).find(|name| *name == kind)
 }
 
 pub(super) fn stopped(

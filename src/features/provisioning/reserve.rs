@@ -4,9 +4,10 @@ use serde_json::json;
 
 use super::create::{CreateRequest, Intent, Neighbour};
 use super::error::ProvisioningError;
+use super::kinds::steps_of;
 use super::locked::LockedTenant;
 use super::plan::sealed;
-use super::recovery::{Opened, steps_of};
+use super::recovery::Opened;
 use super::steps;
 use super::store::{self, NewTenantIntent, OperationLine, Reserved};
 use super::worker::{Provisioning, Worker};

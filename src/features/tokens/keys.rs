@@ -11,13 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::Tokens;
 use super::claims::{MAX_TTL, SKEW};
 use super::error::TokenError;
-use super::lost;
 use super::model::{KeyState, KeyView, Purpose, Rotated};
 use super::ring::{KeyRing, KeySet, RingKey};
-use super::store;
+use super::{Tokens, lost, store};
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::infra::crypto::signing::{Algorithm, PublicKey, SigningKey};

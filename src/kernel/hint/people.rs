@@ -39,6 +39,8 @@ actions! {
         Allow(String, InRealm),
         /// Let a role allow a pattern no more.
         Deny { role: String, pattern: String, realm: InRealm },
+        /// Give somebody a role.
+        GrantRole(String, InRealm),
         /// Make somebody an administrator.
         GrantAdministrator(InRealm),
         ListGroups(InRealm),

@@ -149,7 +149,7 @@ fn what_is_too_long_is_refused_and_not_repeated() {
     let long = "a".repeat(300 << 10);
     refused(&import, &format!("email,name\na@b.example,{long}\n"), "line 2 of standard input is longer");
     refused(&import, &long, "line 1 of standard input is longer");
-    refused(&import, &long[..200 << 10], "there is no field");
+    refused(&import, &long[..200 << 10], "unknown field");
     refused(&import, "", "standard input is empty");
     let apply = ["iam", "apply", "-"];
     refused(&apply, &"a".repeat(5 << 20), "standard input is longer than 4 MiB");

@@ -1,25 +1,14 @@
 //! The list of all codes.
 
-use super::super::model::Location;
 use super::super::model::Severity::{self, Error, Notice};
+use super::fixes::{ACCEPT, CREDENTIALS, LOOK, RESTORE, REVIEW, ROTATE};
 use super::{Entry, FixKind};
 use crate::kernel::Hint;
-use crate::kernel::hint::{
-    AuditAction, FsckAction, MigrateAction, PlaceAction, PlaceKind, TenantAction, TokenAction,
-};
+use crate::kernel::hint::{AuditAction, MigrateAction, PlaceAction, PlaceKind, TenantAction, TokenAction};
 
 const fn entry(code: &'static str, severity: Severity, cure: FixKind, meaning: &'static str) -> Entry {
     Entry { code, severity, meaning, cure }
 }
-
-const RESTORE: FixKind = FixKind::Hand(|subject| {
-    Hint::new("restore the data from a backup, or give the tenant up", TenantAction::Purge(subject.slug()))
-});
-const LOOK: FixKind = FixKind::Hand(|_| "find out who made it, then move it out of the way".into());
-const ROTATE: FixKind =
-    FixKind::Hand(|_| "restore the control database's tables of secrets from a backup".into());
-const REVIEW: FixKind = FixKind::Hand(|_| "inspect it before an operator works in this database".into());
-const ACCEPT: FsckAction = FsckAction::AcceptRecord;
 
 /// All codes.
 pub const CODES: &[Entry] = &[
@@ -128,16 +117,7 @@ pub const CODES: &[Entry] = &[
     entry(
         "place_credentials",
         Error,
-        FixKind::Steps(|subject| {
-            let give = |kind, name| Hint::new("give them again", PlaceAction::SetCredentials(kind, name));
-            let cluster = give(PlaceKind::Cluster, subject.cluster());
-            let store = give(PlaceKind::Store, subject.store());
-            match subject.place {
-                Some(Location::Cluster(_)) => vec![cluster],
-                Some(Location::Store(_)) => vec![store],
-                _ => vec![cluster, store],
-            }
-        }),
+        CREDENTIALS,
         "the sealed credentials of a server or store cannot be opened: they were changed in the control database",
     ),
     entry(
