@@ -66,7 +66,7 @@ fn literals(source: &str) -> Vec<(usize, String)> {
 }
 
 /// As many were found when this was written; fewer means that this test has stopped finding them.
-const WHOLE: usize = 290;
+const WHOLE: usize = 282;
 
 /// The statements of a source. `{NAME}` stands for the constant of that name in the same file;
 /// what is put together in another way is no whole statement.
@@ -123,6 +123,7 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/iam/groups/store.rs: with recursive chain (name, parent_id, via) as (
     src/features/iam/signin/store.rs: insert into nexus.sessions (id, user_id, client, second_factor, {}created_at,
     src/features/iam/signin/store.rs: delete from nexus.sessions where coalesce(revoked_at, expires_at) < now()
+    src/features/iam/store.rs: with made as ( insert into nexus.users (id,
     src/features/iam/users/store.rs: select users.id, users.email, users.name, case when users.deleted_at is
     src/features/iam/users/store.rs: select users.id, users.email, users.name, case when users.deleted_at is
     src/features/iam/users/store.rs: update nexus.users set email = id || '@erased.invalid',
@@ -132,13 +133,21 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/inspection/store.rs: select name from control.scratch_databases where cluster = $1
     src/features/inspection/store.rs: select exists (select from control.templates where database_name =
     src/features/inspection/store.rs: select {}
+    src/features/placement/store.rs: with fits as ( select true as server,
     src/features/placement/template/store.rs: select connections, system_id, (select case when is_called then
+    src/features/placement/template/store.rs: insert into control.tenant_versions (tenant_id, set_name, version, files) select
     src/features/provisioning/store.rs: select id::text from control.tenants where {which}
     src/features/provisioning/store.rs: update control.operations set state = 'rolled_back', updated_at =
     src/features/provisioning/store.rs: insert into control.operations (id, tenant_id, kind, state, caller,
+    src/features/provisioning/store.rs: select from control.{table} where name = {} for
+    src/features/provisioning/store.rs: update control.operations set planned = true where id
     src/features/provisioning/store.rs: select {}
+    src/features/provisioning/store.rs: select bucket as neighbour from control.tenants where state
     src/features/provisioning/store.rs: with operation as ( select operations.*, tenants.slug from
     src/features/record/store.rs: select {STATE}
+    src/features/secrets/store.rs: with made as ( insert into control.data_keys (id,
+    src/features/secrets/store.rs: select id, master_key_id, wrapped, manifest, manifest_generation from control.data_keys
+    src/features/secrets/store.rs: with listed as ( update control.data_keys set manifest
     src/features/tenants/life/store.rs: update control.tenants set state = 'suspended', updated_at =
     src/features/tenants/life/store.rs: update control.tenants set state = 'suspended', updated_at =
     src/features/tenants/life/store.rs: update control.tenants set state = 'trashed', updated_at =
@@ -146,12 +155,14 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/tenants/list/store.rs: select {COLUMNS} from control.tenants join (select id from
     src/features/tenants/list/store.rs: select {COLUMNS} from control.tenants where
     src/features/tenants/list/store.rs: select count(*) as fit, array[
-    src/features/tenants/store.rs: with taken as (delete from control.retired_slugs where slug
+    src/features/tenants/store.rs: with taken as ( delete from control.retired_slugs where
     src/features/tenants/store.rs: with chosen as ( select id as chosen_id
     src/features/tenants/store.rs: select {COLUMNS} from control.tenants where slug = $1
     src/features/tenants/store.rs: select {COLUMNS} from control.tenants where id = $1
     src/features/tenants/store.rs: select {COLUMNS} from control.tenants where {condition}
     src/features/tenants/store.rs: select {COLUMNS} from control.tenants where id = $1
+    src/features/tenants/store.rs: update control.tenants set state = {}, updated_at =
+    src/features/tenants/store.rs: update control.tenants set access_key_id = {}, key_checksum =
     src/features/tenants/store.rs: select id, slug from control.tenants where
     "#);
     let mut wrong = Vec::new();

@@ -148,7 +148,11 @@ pub(super) async fn stoppers(connection: &mut PgConnection) -> Result<Stoppers, 
                 (select max(greatest(age(datfrozenxid), mxid_age(datminmxid)))::bigint from pg_database) as oldest,
                 (select datname::text from pg_database
                  order by greatest(age(datfrozenxid), mxid_age(datminmxid)) desc limit 1) as oldest_in,
-                array(select datname::text from pg_database where datconnlimit = -2 order by datname)
+                array(select datname::text from pg_database as db where datconnlimit = -2
+                      -- One that is being dropped at this moment is locked.
+                      and not exists (select from pg_locks where locktype = 'object' and objid = db.oid
+                                      and classid = 'pg_database'::regclass and mode = 'AccessExclusiveLock')
+                      order by datname)
                     as half_dropped,
                 case when not (select rolsuper from pg_roles where rolname = current_user) then array[]::text[]
                      else array(select 'pg_hba.conf line ' || line_number || ': ' || error

@@ -17,7 +17,6 @@ use super::error::{ProvisioningError, can_go_back};
 use super::kinds::{closes, is_making, kind_of, steps_of};
 use super::locked::{LockedTenant, owned_by_other};
 use super::plan::{AccessTransition, Plan, sealed};
-
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{self, About, Authorized, rights};

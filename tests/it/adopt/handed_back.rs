@@ -54,7 +54,7 @@ fn a_delete_says_that_the_database_stays() {
     for more in [&[][..], &["--purge"]] {
         let args: Vec<&str> = ["--dry-run", "tenant", "delete", "acme"].iter().chain(more).copied().collect();
         let shown = world.ok(&args);
-        assert!(shown.contains("before Nexus, and stay"), "{shown}");
+        assert!(shown.contains("existed before Nexus"), "{shown}");
         assert!(!shown.contains("drop database"), "{shown}");
     }
 }

@@ -158,12 +158,12 @@ fn a_part_of_it_can_be_asked_for() {
 }
 
 #[test]
-fn a_pipe_gets_rows_and_a_terminal_groups_with_the_mend_under_each_problem() {
+fn a_pipe_gets_rows_and_a_terminal_groups_with_the_fix_under_each_problem() {
     let machine = Machine::new().with_settings("levle = 1\n");
     let output = machine.output(&["doctor", "--only", "settings.file"], "");
     let rows = String::from_utf8(output.stdout).unwrap();
     let cells: Vec<&str> = rows.trim_end().split('\t').collect();
     assert_eq!((cells.len(), cells[0], cells[2]), (5, "settings.file", "problem"), "{rows}");
     let shown = machine.on_terminal(&["doctor", "--only", "settings.file"], "");
-    assert!(shown.contains("✗") && shown.contains("mend:") && shown.contains("1 problems"), "{shown}");
+    assert!(shown.contains("✗") && shown.contains("fix:") && shown.contains("1 problem"), "{shown}");
 }

@@ -203,6 +203,7 @@ fn a_login_that_may_only_write_the_log_accepts_nothing() {
     keep(&world);
     write("record_stamped").unwrap();
     restore(&world);
+    world.sql("postgres", &format!("grant connect on database {} to {writer}", world.control));
     says_older(&world, &["tenant", "update", "acme", "--name", "Acme"]);
     let refused = write("record_accepted");
     assert!(refused.as_ref().is_err_and(|why| why.contains("restored from a backup")), "{refused:?}");

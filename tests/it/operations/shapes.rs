@@ -161,7 +161,7 @@ fn a_tenant_made_mended_and_gone() {
     "#);
     shape!(world.machine().run(&["tenant", "repair", "acme"]), @r"
     --- stdout
-    acme⇥nothing⇥⇥⇥
+    acme⇥unchanged⇥⇥⇥
     --- exit 0
     ");
     shape!(world.machine().run(&["-o", "json", "tenant", "repair", "acme"]), @r#"

@@ -42,8 +42,8 @@ fn one_wrong_line_and_nothing_is_made() {
         ("slug,admin_email\nash,nobody\n", "line 2"),
         ("slug,name\nash\n", "line 2"),
         ("name\nAsh\n", "the header has no field slug"),
-        ("", "asks for no tenant"),
-        ("slug\n", "asks for no tenant"),
+        ("", "lists no tenant"),
+        ("slug\n", "lists no tenant"),
         ("{\"slug\":\"ash\"}\n{\"slug\":\"birch\",\"plan\":\"gold\"}\n", "line 2"),
         ("{\"slug\":\"ash\"}\n{nonsense\n", "line 2"),
     ] {
