@@ -32,13 +32,12 @@ pub(super) fn rights(action: &RightsAction) -> Line {
         RightsAction::Allow(role, realm) => {
             Line::new("role allow").arg(role).and("RESOURCE:ACTION").realm(realm)
         }
-        RightsAction::Deny { role, pattern, realm } => {
+        RightsAction::Disallow { role, pattern, realm } => {
             Line::new("role disallow").arg(role).arg(pattern).realm(realm)
         }
         RightsAction::GrantRole(role, realm) => {
             Line::new("role grant").arg(role).and("--user E-MAIL").realm(realm)
         }
-        RightsAction::GrantAdministrator(realm) => Line::new("role grant Admin --user E-MAIL").realm(realm),
         RightsAction::ListGroups(realm) => Line::new("group list").realm(realm),
         RightsAction::ShowGroup(name, realm) => Line::new("group show").arg(name).realm(realm),
         RightsAction::ShowGroupTree(realm) => Line::new("group tree").realm(realm),

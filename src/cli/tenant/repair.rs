@@ -59,13 +59,13 @@ pub(super) async fn run(args: RepairArgs, ctx: &Invocation) -> CommandResult {
             failures.add(&error);
             Repaired {
                 tenant: tenant.to_string(),
-                fixed: RepairOutcome::Failed,
+                outcome: RepairOutcome::Failed,
                 operation: error.operation(),
-                restored: Vec::new(),
+                steps: Vec::new(),
                 error: Some(with_a_way_on(&error)),
             }
         });
-        if row.fixed != RepairOutcome::Nothing {
+        if row.outcome != RepairOutcome::Unchanged {
             list.row(&row)?;
         }
     }

@@ -312,8 +312,8 @@ impl Row for Repaired {
     fn cells(&self) -> Vec<String> {
         vec![
             self.tenant.clone(),
-            self.fixed.as_str().to_owned(),
-            self.restored.join(","),
+            self.outcome.as_str().to_owned(),
+            self.steps.join(","),
             self.operation.map(|id| id.to_string()).unwrap_or_default(),
             self.error.clone().unwrap_or_default(),
         ]

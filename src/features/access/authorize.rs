@@ -45,7 +45,7 @@ pub(in crate::features) async fn authorize<'a>(
     about: About<'_>,
 ) -> Result<Authorized<'a>, AccessError> {
     let (realm, id) = match caller {
-        Caller::Machine(_) | Caller::System => return Ok(Authorized::new(caller, right, None)),
+        Caller::Machine(_) | Caller::System => return Ok(Authorized::new(caller, None)),
         Caller::User { realm, id, .. } => (*realm, *id),
     };
     let grants = match realm {
@@ -56,7 +56,7 @@ pub(in crate::features) async fn authorize<'a>(
         return Err(right.refused(caller));
     };
     match (grants.can(&permission, &Map::new()), about) {
-        (Decision::Granted(..), _) => Ok(Authorized::new(caller, right, None)),
+        (Decision::Granted(..), _) => Ok(Authorized::new(caller, None)),
         (Decision::Unmet(..), About::Tenant(id)) => {
             by_tenant(control, caller, (right, &permission, &grants), (Some(id), None)).await
         }
@@ -77,7 +77,7 @@ async fn by_tenant<'a>(
     let found: Option<(TenantId, Map<String, Value>)> = store::tenant(control, id, slug).await?;
     match found {
         Some((id, facts)) if grants.can(permission, &facts).is_granted() => {
-            Ok(Authorized::new(caller, right, Some(id)))
+            Ok(Authorized::new(caller, Some(id)))
         }
         _ => Err(right.refused(caller)),
     }
@@ -113,7 +113,7 @@ pub(in crate::features) async fn authorize_in_realm<'a>(
         let (what, permission) = (format!("user {user}"), grant.permission.to_string());
         return Err(AccessError::Above { what, permission });
     }
-    Ok(Authorized::new(caller, right, None))
+    Ok(Authorized::new(caller, None))
 }
 
 /// Checks that the caller holds the platform's credentials: for what decides by whom the platform is
@@ -126,7 +126,7 @@ pub(in crate::features) fn authorize_machine<'a>(
     right: &'static Right,
 ) -> Result<Authorized<'a>, AccessError> {
     match caller {
-        Caller::Machine(_) | Caller::System => Ok(Authorized::new(caller, right, None)),
+        Caller::Machine(_) | Caller::System => Ok(Authorized::new(caller, None)),
         Caller::User { .. } => Err(right.refused(caller)),
     }
 }

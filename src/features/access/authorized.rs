@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Deref;
 
-use super::rights::Right;
 use crate::kernel::{Caller, TenantId};
 
 /// A caller that may do what it asked for. Only the check makes one, and whatever changes something
@@ -11,36 +10,29 @@ use crate::kernel::{Caller, TenantId};
 #[derive(Debug, Clone, Copy)]
 pub struct Authorized<'a> {
     caller: &'a Caller,
-    right: Option<&'static Right>,
     /// The tenant that it is for, where the permission was decided by what that is.
     only: Option<TenantId>,
 }
 
 impl<'a> Authorized<'a> {
-    pub(super) fn new(caller: &'a Caller, right: &'static Right, only: Option<TenantId>) -> Self {
-        Self { caller, right: Some(right), only }
+    pub(super) fn new(caller: &'a Caller, only: Option<TenantId>) -> Self {
+        Self { caller, only }
     }
 
     /// Of a caller whom `iam` has checked by the realm that is changed.
     pub(in crate::features) fn by_its_realm(caller: &'a Caller) -> Self {
-        Self { caller, right: None, only: None }
+        Self { caller, only: None }
     }
 
     /// Of Nexus itself, for what follows from what somebody may do, e.g. from presenting a token.
     pub(in crate::features) fn nexus() -> Authorized<'static> {
-        Authorized { caller: &Caller::System, right: None, only: None }
+        Authorized { caller: &Caller::System, only: None }
     }
 
     /// Who asks.
     #[must_use]
     pub fn caller(&self) -> &'a Caller {
         self.caller
-    }
-
-    /// What it may do; `None` where that was decided by another realm than the platform's.
-    #[must_use]
-    pub fn right(&self) -> Option<&'static Right> {
-        self.right
     }
 
     /// The one tenant that it is good for, where it was decided by what that is.

@@ -105,7 +105,7 @@ pub enum IamError {
     /// No administrator would be left.
     #[error("no administrator (*:*) would be left in this realm; nothing was changed")]
     #[failure(Forbidden, "last_administrator")]
-    #[hint("make another administrator first" => RightsAction::GrantAdministrator(at.clone()))]
+    #[hint("make another administrator first" => RightsAction::GrantRole("Admin".to_owned(), at.clone()))]
     LastAdministrator { at: InRealm },
     /// A group would be inside itself.
     #[error("group {group:?} cannot be moved into {parent:?}, which is inside it")]
@@ -212,8 +212,8 @@ fn listed(names: &[String]) -> String {
 fn covered_hints(role: &str, by: &[String], at: &InRealm) -> Vec<Hint> {
     let deny = by.iter().map(|held| {
         let pattern = held.split_once(' ').map_or(held.as_str(), |(pattern, _)| pattern).to_owned();
-        let deny = RightsAction::Deny { role: role.to_owned(), pattern, realm: at.clone() };
-        Hint::new("remove that from it", deny)
+        let disallow = RightsAction::Disallow { role: role.to_owned(), pattern, realm: at.clone() };
+        Hint::new("remove that from it", disallow)
     });
     let allow = RightsAction::Allow(role.to_owned(), at.clone());
     deny.chain([Hint::new("before that, let it keep what it should", allow)]).collect()

@@ -63,6 +63,7 @@ async fn look_within(
 ) -> Result<Observed, InspectionError> {
     let place = Location::Cluster(view.name.clone());
     let cluster = look.on.placement.cluster(control, &view.name).await;
+    let asked = async { ask(look, cluster?).await };
     let recorded = async {
         let changing = look.changing(control).await?;
         let rows = look.rows(control, Selector::cluster(&view.name)).await?;
@@ -70,7 +71,7 @@ async fn look_within(
         let server = ServerRecord::read(control, &view.name).await?;
         Ok::<_, InspectionError>((changing, rows, opened, server))
     };
-    let (asked, recorded) = tokio::join!(Box::pin(ask(look, cluster)), Box::pin(recorded));
+    let (asked, recorded) = tokio::join!(Box::pin(asked), Box::pin(recorded));
     let (changing, rows, opened, recorded) = recorded?;
     let mut observed = Observed::default();
     let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut observed.findings);
@@ -119,9 +120,8 @@ fn own_settings(index: &Index<'_>, it: &Whole<'_>, place: &Location) -> Option<F
 
 async fn ask(
     look: &Look<'_>,
-    cluster: Result<Cluster, PlacementError>,
+    cluster: Cluster,
 ) -> Result<(Cluster, ServerInventory, ServerState), PlacementError> {
-    let cluster = cluster?;
     let mut admin = cluster.admin.connect("nexus:fsck").await?;
     let state = cluster::server_state(&mut admin, look.on.installation.id).await?;
     let marks = look.on.installation.marks();

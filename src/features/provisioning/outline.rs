@@ -170,9 +170,9 @@ impl Provisioning {
         let unfinished = store::unfinished(&mut *worker.control.lock().await, tenant.id).await?;
         let slug = tenant.slug.clone();
         let answer =
-            |fixed, operation, restored| Repaired { tenant: slug, fixed, operation, restored, error: None };
+            |outcome, operation, steps| Repaired { tenant: slug, outcome, operation, steps, error: None };
         if let Some(row) = unfinished {
-            return Ok(answer(RepairOutcome::Wanted, Some(row.id), Vec::new()));
+            return Ok(answer(RepairOutcome::Needed, Some(row.id), Vec::new()));
         }
         let held = self.hold(worker, &TenantRef::Id(tenant.id)).await?.in_use(worker).await?;
         let drifted_steps = match self.find_drift(worker, &held, OperationId::new()).await {
@@ -181,7 +181,7 @@ impl Provisioning {
         };
         held.end(&mut *worker.control.lock().await, None).await?;
         Ok(answer(
-            if drifted_steps.is_empty() { RepairOutcome::Nothing } else { RepairOutcome::Wanted },
+            if drifted_steps.is_empty() { RepairOutcome::Unchanged } else { RepairOutcome::Needed },
             None,
             drifted_steps,
         ))

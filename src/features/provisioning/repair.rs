@@ -23,19 +23,15 @@ use crate::kernel::{Caller, OperationId, Progress, TenantId};
 #[serde(rename_all = "snake_case")]
 pub enum RepairOutcome {
     /// Nothing was wrong.
-    #[serde(rename = "unchanged")]
-    Nothing,
+    Unchanged,
     /// An unfinished operation was finished.
     Finished,
     /// An unfinished operation could not be finished, and was taken back.
-    #[serde(rename = "rolled_back")]
-    TakenBack,
+    RolledBack,
     /// Something was missing or changed, and was put right.
-    #[serde(rename = "fixed")]
-    Restored,
+    Fixed,
     /// Something is unfinished or amiss, and a repair would see to it.
-    #[serde(rename = "needed")]
-    Wanted,
+    Needed,
     /// It could not be repaired.
     Failed,
 }
@@ -45,11 +41,11 @@ impl RepairOutcome {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Nothing => "unchanged",
+            Self::Unchanged => "unchanged",
             Self::Finished => "finished",
-            Self::TakenBack => "rolled_back",
-            Self::Restored => "fixed",
-            Self::Wanted => "needed",
+            Self::RolledBack => "rolled_back",
+            Self::Fixed => "fixed",
+            Self::Needed => "needed",
             Self::Failed => "failed",
         }
     }
@@ -59,13 +55,11 @@ impl RepairOutcome {
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Repaired {
     pub tenant: String,
-    #[serde(rename = "outcome")]
-    pub fixed: RepairOutcome,
+    pub outcome: RepairOutcome,
     /// By which operation.
     pub operation: Option<OperationId>,
     /// Which steps were at fault.
-    #[serde(rename = "steps")]
-    pub restored: Vec<&'static str>,
+    pub steps: Vec<&'static str>,
     /// Why it could not be repaired.
     pub error: Option<String>,
 }
@@ -105,30 +99,30 @@ impl Provisioning {
     ) -> Result<Repaired, ProvisioningError> {
         let held = self.hold(worker, &name.for_caller(caller)).await?;
         let slug = held.tenant().slug.clone();
-        let answer = |fixed, operation, restored| Repaired {
+        let answer = |outcome, operation, steps| Repaired {
             tenant: slug.clone(),
-            fixed,
+            outcome,
             operation,
-            restored,
+            steps,
             error: None,
         };
         if let Some((id, state)) = held.unfinished().map(|row| (row.id, row.state.clone())) {
             let ended = self.resume(worker, caller, held, Direction::AsRecorded, (progress, stop)).await;
             return match ended {
                 Ok(_) if state == "rolling_back" => {
-                    Ok(answer(RepairOutcome::TakenBack, Some(id), Vec::new()))
+                    Ok(answer(RepairOutcome::RolledBack, Some(id), Vec::new()))
                 }
                 Ok(_) => Ok(answer(RepairOutcome::Finished, Some(id), Vec::new())),
                 Err(ProvisioningError::Stopped { taken_back: true, .. }) => {
-                    Ok(answer(RepairOutcome::TakenBack, Some(id), Vec::new()))
+                    Ok(answer(RepairOutcome::RolledBack, Some(id), Vec::new()))
                 }
                 Err(error) => Err(error),
             };
         }
         let held = held.in_use(worker).await?;
         match self.check(worker, caller, held, progress, stop).await? {
-            None => Ok(answer(RepairOutcome::Nothing, None, Vec::new())),
-            Some((operation, restored)) => Ok(answer(RepairOutcome::Restored, Some(operation), restored)),
+            None => Ok(answer(RepairOutcome::Unchanged, None, Vec::new())),
+            Some((operation, steps)) => Ok(answer(RepairOutcome::Fixed, Some(operation), steps)),
         }
     }
 

@@ -177,8 +177,7 @@ impl History {
             nanoseconds(began),
             script.version,
         );
-        let end = end(script, (&was, session.login()), &row);
-        self.run(session, &end).await
+        self.end(session, script, &was, &row).await
     }
 
     /// Takes up a file that runs outside a transaction and was cut short, its row there.
@@ -190,8 +189,7 @@ impl History {
             hex(script.checksum),
             script.version,
         );
-        let end = end(script, (&was, session.login()), &row);
-        self.run(session, &end).await
+        self.end(session, script, &was, &row).await
     }
 
     /// Takes a file back and its row away. `script.text` is the text that goes down.
@@ -203,8 +201,7 @@ impl History {
         let begun = format!("update {} set success = false where version = {}", self.quoted, script.version);
         self.run(session, &begun).await?;
         let was = apart(session, script, true).await.map_err(|cut| cut.error)?;
-        let end = end(script, (&was, session.login()), &delete);
-        self.run(session, &end).await
+        self.end(session, script, &was, &delete).await
     }
 
     /// The file, then what its row needs, which is told how long the file took. To let the server work
@@ -236,8 +233,7 @@ impl History {
         };
         let Err(error) = sent else {
             let was = was.unwrap_or_default();
-            let end = end(script, (&was, session.login()), &row(nanoseconds(began)));
-            let ended = self.run(session, &end).await;
+            let ended = self.end(session, script, &was, &row(nanoseconds(began))).await;
             if ended.is_err() {
                 roll_back(session).await;
             }
@@ -253,6 +249,17 @@ impl History {
         }
         roll_back(session).await;
         Err(error)
+    }
+
+    async fn end(
+        &self,
+        session: &mut PgConnection,
+        script: Script<'_>,
+        was: &str,
+        row: &str,
+    ) -> Result<(), ScriptError> {
+        let statements = end(script, (was, session.login()), row);
+        self.run(session, &statements).await
     }
 
     async fn run(&self, session: &mut PgConnection, statement: &str) -> Result<(), ScriptError> {

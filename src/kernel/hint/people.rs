@@ -38,11 +38,9 @@ actions! {
         /// Let a role allow something.
         Allow(String, InRealm),
         /// Let a role allow a pattern no more.
-        Deny { role: String, pattern: String, realm: InRealm },
+        Disallow { role: String, pattern: String, realm: InRealm },
         /// Give somebody a role.
         GrantRole(String, InRealm),
-        /// Make somebody an administrator.
-        GrantAdministrator(InRealm),
         ListGroups(InRealm),
         ShowGroup(String, InRealm),
         ShowGroupTree(InRealm),

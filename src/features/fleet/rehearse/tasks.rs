@@ -5,7 +5,7 @@ use crate::features::migrations::{File, Set, differs_in_line_ends};
 use crate::infra::db::{Applied, DbError, History, PgConnection, ServerAddress, repeatable};
 
 /// The files of a set that are to come.
-pub(super) struct ToDo<'a> {
+pub(super) struct SetFiles<'a> {
     pub(super) set: &'a Set,
     /// By version; each with whether it was begun before and cut short.
     pub(super) files: Vec<(&'a File, bool)>,
@@ -18,7 +18,7 @@ pub(super) struct ToDo<'a> {
 pub(super) async fn read<'a>(
     login: &ServerAddress,
     sets: &'a [Set],
-) -> Result<(Vec<ToDo<'a>>, Vec<Step>), DbError> {
+) -> Result<(Vec<SetFiles<'a>>, Vec<Step>), DbError> {
     let limits = [("search_path", "pg_catalog, pg_temp".to_owned())];
     let mut session = login.connect_within("nexus:rehearsal", &limits).await?;
     let (mut work, mut refused) = (Vec::new(), Vec::new());
@@ -30,7 +30,7 @@ pub(super) async fn read<'a>(
         let missing = set.files.iter().filter(|file| there(file).is_none_or(|row| !row.success));
         let files: Vec<_> = missing.map(|file| (file, there(file).is_some())).collect();
         let late = files.iter().map(|(file, _)| file.version).filter(|version| *version < newest).collect();
-        work.push(ToDo { set, files, late });
+        work.push(SetFiles { set, files, late });
     }
     let _ = session.close().await;
     Ok((work, refused))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::model::{Lock, Step, StepError};
 use super::store;
-use super::tasks::ToDo;
+use super::tasks::SetFiles;
 use crate::features::migrations::{BUILT_IN, File, Set};
 use crate::infra::cluster::{ClusterError, Held, Locks, process_of, table_files};
 use crate::infra::db::{
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(super) async fn run(
     login: &ServerAddress,
     admin: &ServerAddress,
-    tasks: &ToDo<'_>,
+    tasks: &SetFiles<'_>,
 ) -> Result<Vec<Step>, ClusterError> {
     let mut watcher = admin.database(&login.database).connect_reading("nexus:rehearsal").await?;
     let mut steps = Vec::new();
