@@ -1,78 +1,136 @@
 //! Puts the parts together for one context: addresses, keys, services. No rule, no output.
 //!
-//! Start reading at [`App::open`].
+//! An [`App`] is loaded once in a process; each command or request draws a [`Session`] from it. Start
+//! reading at [`App::load`].
 
 mod addresses;
 pub mod doctor;
+mod feed;
 mod keys;
 mod objects;
 mod realm;
+mod realms;
+mod session;
 mod tokens;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::features::fleet::{Fleet, Scope};
+use crate::features::fleet::Scope;
+use crate::features::iam::Rules;
 use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
 use crate::features::local::LocalStack;
 use crate::features::placement::Placement;
 use crate::features::provisioning::{Provisioning, ProvisioningError, Worker};
+use crate::features::record;
 use crate::features::secrets::Secrets;
-use crate::infra::db::PgConnection;
-use crate::kernel::{AnyFailure, Caller, Progress};
+use crate::features::tokens::Tokens;
+use crate::infra::db::{DbError, Lease, PgConnection, PoolLimits, PoolStats, SessionPool};
+use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
 use addresses::Addresses;
 pub use addresses::stack;
+pub use feed::Following;
 pub use objects::ObjectServer;
+use realms::Realms;
+pub use session::Session;
 
 /// How long a person who completes a word waits for a server.
-const COMPLETION_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(300);
+const COMPLETION_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// A context that is set up and answers.
-pub struct App {
-    /// Makes tenants, takes them away, opens their credentials.
-    pub provisioning: Provisioning,
-    /// A connection to the control database.
-    pub control: PgConnection,
+/// What a process may hold open.
+#[derive(Debug, Clone, Copy)]
+pub struct AppLimits {
+    /// Sessions in the control database.
+    pub control: PoolLimits,
+    /// Sessions in realms' databases, of all of them together.
+    pub realms: PoolLimits,
+}
+
+impl Default for AppLimits {
+    /// For one process among several on a server with PostgreSQL's usual 100 sessions.
+    fn default() -> Self {
+        let kept =
+            |sessions| PoolLimits { sessions, wait: Duration::from_secs(2), idle: Duration::from_mins(1) };
+        Self { control: kept(8), realms: kept(32) }
+    }
+}
+
+/// A context that is set up, for the whole life of a process: pools, keys, settings, the one hasher of
+/// passwords. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+struct Shared {
+    provisioning: Provisioning,
+    tokens: Tokens,
+    /// With the one hasher of the process, which bounds how much memory sign-ins take.
+    rules: Rules,
+    control: SessionPool,
+    realms: Realms,
+}
+
+/// What the pools of an app did and have.
+#[derive(Debug, Clone, Copy)]
+pub struct AppStats {
+    pub control: PoolStats,
+    pub realms: PoolStats,
 }
 
 impl App {
-    /// Opens the context for a command that changes something or hands out credentials.
-    ///
-    /// # Errors
-    /// As [`App::open_to_read`]; when the control database was restored from a backup and lacks what
-    /// was changed or revoked since.
-    pub async fn open(
-        settings: &Settings,
-        caller: &Caller,
-        progress: &dyn Progress,
-    ) -> Result<Self, AnyFailure> {
-        let app = Self::open_to_read(settings, caller, progress).await?;
-        app.provisioning.installation.age.require_current()?;
-        Ok(app)
-    }
-
-    /// Opens the context, however old its control database is. The embedded stack is started, and set
-    /// up, where it is not.
+    /// Loads the context of the settings, however old its control database is. The embedded stack is
+    /// started, and set up, where it is not. With the session that was needed for it.
     ///
     /// # Errors
     /// When a server does not answer, the context is not set up, or the master key is not there.
-    pub async fn open_to_read(
+    pub async fn load(
         settings: &Settings,
+        limits: AppLimits,
         caller: &Caller,
         progress: &dyn Progress,
-    ) -> Result<Self, AnyFailure> {
+    ) -> Result<Session, AnyFailure> {
         let addresses = Addresses::of(settings, progress).await?;
-        match Self::attach(settings, &addresses).await {
+        match Self::attach(settings, limits, &addresses).await {
             Err(failure) if matches!(settings.target, Target::Local(_)) && is_not_set_up(&failure) => {
                 Self::set_up(settings, &addresses, caller, None, progress).await?;
-                Self::attach(settings, &addresses).await
+                Self::attach(settings, limits, &addresses).await
             }
             other => other,
         }
     }
 
-    /// Opens the context for changing tenants. Both connections are made at the same time.
+    /// Loads the context for one command that changes something or hands out credentials.
+    ///
+    /// # Errors
+    /// As [`App::load`]; when the control database was restored from a backup and lacks what was changed
+    /// or revoked since.
+    pub async fn open(
+        settings: &Settings,
+        caller: &Caller,
+        progress: &dyn Progress,
+    ) -> Result<Session, AnyFailure> {
+        let session = Self::open_to_read(settings, caller, progress).await?;
+        session.provisioning.installation.age.require_current()?;
+        Ok(session)
+    }
+
+    /// Loads the context for one command, however old its control database is.
+    ///
+    /// # Errors
+    /// As [`App::load`].
+    pub async fn open_to_read(
+        settings: &Settings,
+        caller: &Caller,
+        progress: &dyn Progress,
+    ) -> Result<Session, AnyFailure> {
+        Self::load(settings, AppLimits::default(), caller, progress).await
+    }
+
+    /// Loads the context for a command that changes tenants. Both connections are made at the same time.
+    ///
+    /// # Errors
+    /// As [`App::open`].
     pub async fn open_to_work(
         settings: &Settings,
         caller: &Caller,
@@ -91,24 +149,46 @@ impl App {
                 None => None,
             }
         });
-        let attached = Self::attach(settings, &addresses).await;
+        let attached = Self::attach(settings, AppLimits::default(), &addresses).await;
         let admin = admin.await.ok().flatten();
-        let app = match attached {
-            Ok(app) => app,
+        let session = match attached {
+            Ok(session) => session,
             Err(_) => Self::open(settings, caller, progress).await?,
         };
-        app.provisioning.installation.age.require_current()?;
-        let worker = app.provisioning.worker(app.control, admin).await?;
-        Ok((app.provisioning, worker))
+        session.provisioning.installation.age.require_current()?;
+        session.work_with(admin).await
     }
 
-    /// Goes on to change tenants.
-    pub async fn begin_work(self) -> Result<(Provisioning, Worker), AnyFailure> {
-        let worker = self.provisioning.worker(self.control, None).await?;
-        Ok((self.provisioning, worker))
+    /// What one more command or request works with.
+    ///
+    /// # Errors
+    /// When the control database does not answer; [`DbError::Busy`].
+    pub async fn session(&self) -> Result<Session, AnyFailure> {
+        let shared = self.shared();
+        let open = async || {
+            let mut session = shared.provisioning.control.connect("nexus").await?;
+            shared.provisioning.arm(&mut session).await?;
+            Ok::<_, DbError>(session)
+        };
+        let control = shared.control.lease(TenantId::PLATFORM.uuid(), open).await?;
+        Ok(Session::new(self.clone(), control))
     }
 
-    async fn attach(settings: &Settings, addresses: &Addresses) -> Result<Self, AnyFailure> {
+    /// What its pools did and have.
+    #[must_use]
+    pub fn stats(&self) -> AppStats {
+        AppStats { control: self.shared().control.stats(), realms: self.shared().realms.stats() }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    async fn attach(
+        settings: &Settings,
+        limits: AppLimits,
+        addresses: &Addresses,
+    ) -> Result<Session, AnyFailure> {
         let connected = addresses.control.connect("nexus").await;
         let mut control = connected.map_err(|error| match error.state() {
             // 3D000: there is no such database.
@@ -127,14 +207,28 @@ impl App {
             Placement::new(addresses.cluster.clone(), Arc::clone(&addresses.store), secrets.clone());
         let provisioning = Provisioning {
             control: addresses.control.clone(),
-            placement,
-            secrets,
+            placement: placement.clone(),
+            secrets: secrets.clone(),
             installation,
             invitation_ttl_hours: i64::try_from(settings.tenants.invitation_ttl.as_secs() / 3600)
                 .unwrap_or(i64::MAX),
             batch: None,
         };
-        Ok(Self { provisioning, control })
+        let tokens = tokens::tokens(settings, &provisioning);
+        let app = Self(Arc::new(Shared {
+            provisioning,
+            tokens,
+            rules: Rules::new(&settings.passwords, &settings.tenants),
+            control: SessionPool::new(limits.control, record::arm(secrets.record_key())),
+            realms: Realms::new(limits.realms, addresses.control.clone(), placement),
+        }));
+        let control = app.adopted(control);
+        Ok(Session::new(app, control))
+    }
+
+    /// The first session belongs to the pool, too.
+    fn adopted(&self, session: PgConnection) -> Lease {
+        self.shared().control.adopt(TenantId::PLATFORM.uuid(), session)
     }
 
     /// Sets the context up: control database, keys, first operator, template.
@@ -172,16 +266,6 @@ impl App {
         let connecting = addresses.control.connect("nexus:completion");
         tokio::time::timeout(COMPLETION_TIMEOUT, connecting).await.ok()?.ok()
     }
-
-    /// What migrates tenants.
-    #[must_use]
-    pub fn fleet(&self) -> Fleet {
-        Fleet {
-            control: self.provisioning.control.clone(),
-            placement: self.provisioning.placement.clone(),
-            installation: self.provisioning.installation,
-        }
-    }
 }
 
 /// A connection to the control database that was to be had at once.
@@ -204,7 +288,7 @@ impl App {
         };
         let database = match Addresses::if_running(settings).await {
             None => "missing",
-            Some(addresses) => match Self::attach(settings, &addresses).await {
+            Some(addresses) => match Self::attach(settings, AppLimits::default(), &addresses).await {
                 Ok(_) => "there",
                 Err(failure) if is_not_set_up(&failure) || failure.code() == "master_key_missing" => {
                     "missing"

@@ -1,31 +1,30 @@
 //! Tokens of a context, and the realms whose users they are for.
 
-use super::App;
+use super::Session;
+use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens::{IssueTime, Presented, Realm, RealmName, Tokens};
-use crate::infra::db::ServerAddress;
 use crate::kernel::{AnyFailure, Caller, SecretString, TenantId};
 use crate::settings::Settings;
 
-impl App {
-    /// What issues and checks the tokens of this context.
-    #[must_use]
-    pub fn tokens(&self, settings: &Settings) -> Tokens {
-        let tokens = &settings.tokens;
-        let own = || format!("urn:uuid:{}", self.provisioning.installation.id);
-        Tokens {
-            secrets: self.provisioning.secrets.clone(),
-            issuer: tokens.issuer.clone().unwrap_or_else(own),
-            audience: tokens.audience.clone(),
-            ttl: tokens.ttl,
-            development: tokens.development,
-        }
+/// What issues and checks the tokens of these settings.
+pub(super) fn tokens(settings: &Settings, provisioning: &Provisioning) -> Tokens {
+    let tokens = &settings.tokens;
+    let own = || format!("urn:uuid:{}", provisioning.installation.id);
+    Tokens {
+        secrets: provisioning.secrets.clone(),
+        issuer: tokens.issuer.clone().unwrap_or_else(own),
+        audience: tokens.audience.clone(),
+        ttl: tokens.ttl,
+        development: tokens.development,
     }
+}
 
-    /// Where the control database is: for who keeps a connection of its own.
+impl Session {
+    /// What issues and checks tokens.
     #[must_use]
-    pub fn control_address(&self) -> &ServerAddress {
-        &self.provisioning.control
+    pub fn tokens(&self) -> Tokens {
+        self.app.shared().tokens.clone()
     }
 
     /// Opens the realm of a tenant that is in use, or the platform's.
@@ -63,12 +62,12 @@ impl App {
     }
 
     async fn platform_realm(&mut self, as_of: IssueTime) -> Result<Realm, AnyFailure> {
-        let session = self.provisioning.control.connect("nexus:realm").await?;
+        let session = self.app.shared().realms.platform_session().await?;
         Ok(Realm { name: RealmName::PLATFORM, session, owner: None, as_of })
     }
 
     async fn tenant_realm(&mut self, tenant: Tenant, as_of: IssueTime) -> Result<Realm, AnyFailure> {
-        let session = self.session_inside(&tenant).await?;
+        let session = self.app.shared().realms.session(&mut self.control, &tenant).await?;
         let name = RealmName { id: tenant.id, slug: Some(tenant.slug) };
         Ok(Realm { name, session, owner: Some(tenant.resources.owner_role), as_of })
     }

@@ -146,7 +146,7 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 async fn create(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     let subject = tokens.subject(&mut app.control, &caller, &mut realm, &args.user).await?;
     let new = NewApiKey { name: args.name, scopes: args.scopes, ttl: args.expires };
@@ -170,7 +170,7 @@ async fn create(args: CreateArgs, ctx: &Invocation) -> CommandResult {
 async fn list(args: &ListArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     // A slip is told from a user who has none.
     let user = match &args.user {
@@ -188,7 +188,7 @@ async fn verify(args: &VerifyArgs, ctx: &Invocation) -> CommandResult {
     Presented::ApiKey.realm(&key)?;
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let mut realm = app.open_presented_realm(&caller, Presented::ApiKey, &key).await?;
     let holder = tokens.verify_api_key(&mut app.control, &mut realm, &key).await?;
     ctx.screen.thing(&holder)?;
@@ -198,7 +198,7 @@ async fn verify(args: &VerifyArgs, ctx: &Invocation) -> CommandResult {
 async fn revoke(args: &RevokeArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     let key = tokens.api_key(&mut app.control, &caller, &mut realm, args.id).await?;
     if ctx.global.dry_run {

@@ -12,7 +12,7 @@ use super::output::{Column, Format, Row, escape};
 use super::tenant::TenantSelection;
 use super::token::input::duration;
 use super::{CommandResult, Exit, Invocation, prompt};
-use crate::app::{self, App};
+use crate::app::{self, App, Session};
 use crate::features::fleet::{
     self, ExecLine, ExecOutcome, ExecPlan, ExecRequest, MaxFailures, Statement, Wanted,
 };
@@ -108,7 +108,7 @@ pub async fn run(args: ExecArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let progress = ctx.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
-    let App { provisioning, control } = &mut app;
+    let Session { provisioning, control, .. } = &mut app;
     let plan = fleet::plan_exec(control, &caller, &request).await?;
     if ctx.global.dry_run {
         drop(progress);

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::output::{Column, Row, Thing};
 use super::{CommandResult, Exit, Invocation, complete, hint, prompt};
-use crate::app::App;
+use crate::app::{App, Session};
 use crate::features::inspection::{
     self, Accepted, CODES, Finding, InspectionError, PlannedFix, Report, Request, Severity, Subject,
 };
@@ -75,7 +75,7 @@ pub async fn run(args: FsckArgs, ctx: &Invocation) -> CommandResult {
         cluster: args.cluster.clone(),
         jobs: args.jobs.into(),
     };
-    let App { provisioning, control } = &mut app;
+    let Session { provisioning, control, .. } = &mut app;
     let look = async |control: &mut _| {
         let look = inspection::inspect(provisioning, control, &caller, &request, &progress, &ctx.interrupt);
         ctx.reading(look).await
@@ -118,9 +118,9 @@ pub async fn run(args: FsckArgs, ctx: &Invocation) -> CommandResult {
 }
 
 /// Shows what an acceptance does, has it agreed to, and does it.
-async fn accept(app: &mut App, report: &Report, ctx: &Invocation) -> CommandResult {
+async fn accept(app: &mut Session, report: &Report, ctx: &Invocation) -> CommandResult {
     let caller = ctx.caller();
-    let App { provisioning, control } = app;
+    let Session { provisioning, control, .. } = app;
     let planned = inspection::accept(provisioning, control, &caller, report, true).await?;
     if !ctx.global.dry_run {
         ctx.screen.note(&format!("will be suspended: {}", list(&planned.suspended)));

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::Screen;
 use super::{GlobalArgs, logging};
-use crate::app::App;
+use crate::app::{App, Session};
 use crate::kernel::{AnyFailure, Caller, Failure, Progress};
 use crate::settings::{Flags, Loaded, Settings, Sources};
 
@@ -89,7 +89,7 @@ impl Invocation {
     }
 
     /// Opens the context, however old its control database is where the command only reads.
-    pub async fn open(&self, progress: &dyn Progress) -> Result<App, AnyFailure> {
+    pub async fn open(&self, progress: &dyn Progress) -> Result<Session, AnyFailure> {
         let (settings, caller) = (self.settings()?, self.caller());
         if self.screen.reads() {
             App::open_to_read(&settings, &caller, progress).await

@@ -149,7 +149,7 @@ pub async fn run(args: KeyArgs, ctx: &Invocation) -> CommandResult {
 async fn list(args: &ListArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
-    let keys = app.tokens(&settings).keys(&mut app.control, &caller).await?;
+    let keys = app.tokens().keys(&mut app.control, &caller).await?;
     let shown = keys.into_iter().filter(|key| args.all_states || key.state.as_str() != "gone");
     super::pages::list(ctx, shown.collect(), "keys")?;
     Ok(Exit::Done)
@@ -158,7 +158,7 @@ async fn list(args: &ListArgs, ctx: &Invocation) -> CommandResult {
 async fn rotate(args: &RotateArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let rotated = if ctx.global.dry_run {
         tokens.plan_rotation(&mut app.control, &caller, args.algorithm, args.now).await?
     } else {
@@ -171,7 +171,7 @@ async fn rotate(args: &RotateArgs, ctx: &Invocation) -> CommandResult {
 async fn retire(args: &RetireArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let key = tokens.plan_retirement(&mut app.control, &caller, &args.kid, args.now).await?;
     if ctx.global.dry_run {
         if key.is_none() {
@@ -196,7 +196,7 @@ async fn retire(args: &RetireArgs, ctx: &Invocation) -> CommandResult {
 async fn export(args: ExportArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     if let Some(path) = &args.development {
         if ctx.global.dry_run {
             Handover::check(path)?;

@@ -10,7 +10,7 @@ use super::output::{Column, Row, Thing, time_text};
 use super::pages::{self, Found};
 use super::tenant::changes::BatchOptions;
 use super::{CommandResult, Exit, Invocation, arguments, complete};
-use crate::app::App;
+use crate::app::Session;
 use crate::features::provisioning::{
     Direction, OperationFilter, OperationState, OperationView, Provisioning, Worker,
 };
@@ -161,7 +161,7 @@ pub async fn run(args: OperationArgs, ctx: &Invocation) -> CommandResult {
     }
 }
 
-async fn list(args: &ListArgs, app: &mut App, caller: &Caller, ctx: &Invocation) -> CommandResult {
+async fn list(args: &ListArgs, app: &mut Session, caller: &Caller, ctx: &Invocation) -> CommandResult {
     let tenant = match &args.tenant {
         Some(name) => Some(tenants::get(&mut app.control, caller, name).await?.id),
         None => None,

@@ -8,7 +8,7 @@ use super::output::{Column, Row, Thing, time_text};
 use super::pages;
 use super::place::{Limit, UpdateArgs, labels_of, labels_text, read_secret};
 use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
-use crate::app::App;
+use crate::app::Session;
 use crate::features::placement::{
     AddStore, Driver, PlacementError, PlacementState, Registered, StoreChange, StoreNeed, StorePlace,
     StoreView,
@@ -219,7 +219,7 @@ pub async fn run(args: StoreArgs, ctx: &Invocation) -> CommandResult {
     }
 }
 
-async fn open(ctx: &Invocation) -> Result<App, AnyFailure> {
+async fn open(ctx: &Invocation) -> Result<Session, AnyFailure> {
     ctx.open(&ctx.screen.progress()).await
 }
 

@@ -8,7 +8,7 @@ use super::super::interrupt::Stdin;
 use super::super::output::Format;
 use super::super::{CommandResult, Exit, Invocation};
 use super::{AnchorArgs, VerifyArgs, watch};
-use crate::app::App;
+use crate::app::{App, Session};
 use crate::features::audit::{self, Anchor, AnchorFile, AuditError};
 use crate::features::inspection::{self, InspectionError};
 use crate::kernel::{AnyFailure, Failure};
@@ -37,7 +37,7 @@ pub(super) async fn verify(args: VerifyArgs, ctx: &Invocation) -> CommandResult 
         let mut app = App::open_to_read(&settings, &caller, &progress).await?;
         let id = app.provisioning.installation.id;
         let verified = audit::verify(&mut app.control, &caller, id, anchors, watch(ctx, &progress)).await?;
-        let App { provisioning, control } = &mut app;
+        let Session { provisioning, control, .. } = &mut app;
         flaws = inspection::examine_record(provisioning, control, &caller).await?;
         verified
     };

@@ -23,10 +23,10 @@ impl RealmArgs {
     /// # Errors
     /// When there is no such tenant, or something does not answer.
     pub async fn open(&self, ctx: &Invocation) -> Result<Realm, AnyFailure> {
-        let (settings, caller) = (ctx.settings()?, ctx.caller());
+        let caller = ctx.caller();
         let progress = ctx.screen.progress();
         let app = ctx.open(&progress).await?;
-        let realm = app.enter_realm(&settings, &caller, self.tenant.as_ref()).await?;
+        let realm = app.enter_realm(&caller, self.tenant.as_ref()).await?;
         Ok(realm.dry_run(ctx.global.dry_run))
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::super::output::{Column, Format, Row, Thing};
 use super::super::{CommandResult, Exit, Invocation, complete};
 use super::sources::SourceArgs;
-use crate::app::{self, App};
+use crate::app::{self, App, Session};
 use crate::features::fleet::{self, Rehearsal, RehearseRequest, Rehearsed, Step};
 use crate::kernel::AnyFailure;
 use crate::kernel::text::counted;
@@ -48,7 +48,7 @@ pub(super) async fn run(args: RehearseArgs, ctx: &Invocation) -> CommandResult {
         jobs: args.jobs.into(),
         dry_run: ctx.global.dry_run,
     };
-    let App { provisioning, control } = &mut app;
+    let Session { provisioning, control, .. } = &mut app;
     let reach = app::reach(provisioning);
     let rehearsal = fleet::rehearse(reach, control, &caller, &request, &progress, &ctx.interrupt).await?;
     drop(progress);

@@ -9,7 +9,7 @@ use clap::Args;
 use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation};
 use super::views::{RunReport, failure_text, notice_texts};
-use crate::app::App;
+use crate::app::Session;
 use crate::features::fleet::{FleetError, RunOutcome, RunTenantView, RunView, TenantState};
 use crate::infra::private_file::PrivateFileError;
 use crate::kernel::{AnyFailure, Caller, Failure};
@@ -102,7 +102,7 @@ pub(super) fn read_file(path: &Path) -> Result<String, FileError> {
 /// Tells what came of it, and ends as it did.
 pub(super) async fn tell(
     outcome: RunOutcome,
-    app: &mut App,
+    app: &mut Session,
     caller: &Caller,
     args: &ReportArgs,
     ctx: &Invocation,

@@ -7,7 +7,7 @@ use super::super::{CommandResult, Exit, Invocation, arguments, prompt};
 use super::how::PaceArgs;
 use super::report::{ReportArgs, rendered, tell};
 use super::views::{RunReport, WayBackView, notice_texts};
-use crate::app::App;
+use crate::app::Session;
 use crate::features::fleet::{RunFilter, RunState, RunView, TenantState};
 use crate::kernel::Progress;
 use crate::kernel::ids::RunId;
@@ -156,7 +156,7 @@ pub(super) async fn run(verb: RunsVerb, ctx: &Invocation) -> CommandResult {
     }
 }
 
-async fn show(app: &mut App, id: RunId, ctx: &Invocation) -> CommandResult {
+async fn show(app: &mut Session, id: RunId, ctx: &Invocation) -> CommandResult {
     let caller = ctx.caller();
     let view = RunView::show(&mut app.control, &caller, id).await?;
     let tenants = rendered(RunView::tenants_of(&mut app.control, &caller, id).await?, ctx);

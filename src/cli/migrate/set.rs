@@ -8,7 +8,7 @@ use super::super::output::{Column, Row, Thing, time_text};
 use super::super::pages;
 use super::super::{CommandResult, Exit, Invocation, complete, prompt};
 use super::sources::SourceArgs;
-use crate::app::App;
+use crate::app::{App, Session};
 use crate::features::migrations::{
     self, AddSet, FileView, HistoryTable, SetChange, SetDetail, SetName, SetOutcome, SetView, VersionView,
 };
@@ -154,11 +154,11 @@ pub(super) async fn run(verb: SetVerb, ctx: &Invocation) -> CommandResult {
 }
 
 /// Opens the context for what changes nothing in it.
-pub(super) async fn open_to_read(ctx: &Invocation) -> Result<App, AnyFailure> {
+pub(super) async fn open_to_read(ctx: &Invocation) -> Result<Session, AnyFailure> {
     App::open_to_read(&ctx.settings()?, &ctx.caller(), &ctx.screen.progress()).await
 }
 
-async fn add(args: AddArgs, app: &mut App, ctx: &Invocation) -> CommandResult {
+async fn add(args: AddArgs, app: &mut Session, ctx: &Invocation) -> CommandResult {
     let add = AddSet {
         name: args.name,
         source: args.source,
@@ -184,7 +184,7 @@ async fn add(args: AddArgs, app: &mut App, ctx: &Invocation) -> CommandResult {
     Ok(Exit::Done)
 }
 
-async fn update(args: UpdateArgs, app: &mut App, ctx: &Invocation) -> CommandResult {
+async fn update(args: UpdateArgs, app: &mut Session, ctx: &Invocation) -> CommandResult {
     let depends_on = (args.independent || !args.depends_on.is_empty()).then_some(args.depends_on);
     let change = SetChange { source: args.source, depends_on };
     let (dry_run, sources) = (ctx.global.dry_run, SourceArgs::default().with_settings(ctx)?);
@@ -203,7 +203,7 @@ async fn update(args: UpdateArgs, app: &mut App, ctx: &Invocation) -> CommandRes
     Ok(Exit::Done)
 }
 
-async fn remove(args: &RemoveArgs, app: &mut App, ctx: &Invocation) -> CommandResult {
+async fn remove(args: &RemoveArgs, app: &mut Session, ctx: &Invocation) -> CommandResult {
     let name = args.name.as_str();
     let tenants = migrations::check_removable(&mut app.control, &ctx.caller(), name, args.forget).await?;
     let sources = SourceArgs::default().with_settings(ctx)?;

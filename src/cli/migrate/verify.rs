@@ -6,7 +6,7 @@ use super::super::output::{Column, Format, Row, escape};
 use super::super::{CommandResult, Exit, Invocation};
 use super::WideSelection;
 use super::sources::SourceArgs;
-use crate::app::{self, App};
+use crate::app::{self, App, Session};
 use crate::features::fleet::{self, Finding, Verified, VerifyRequest};
 use crate::kernel::AnyFailure;
 use crate::kernel::text::counted;
@@ -55,7 +55,7 @@ pub(super) async fn run(args: VerifyArgs, ctx: &Invocation) -> CommandResult {
     let differences = args.diff || wanted.is_one();
     let sources = args.source.with_settings(ctx)?;
     let request = VerifyRequest { wanted, sources, jobs: args.jobs.into(), differences, full: args.full };
-    let App { provisioning, control } = &mut app;
+    let Session { provisioning, control, .. } = &mut app;
     let reach = app::reach(provisioning);
     let report = fleet::verify(reach, control, &caller, &request, &progress, &ctx.interrupt).await?;
     drop(progress);

@@ -2,7 +2,7 @@
 
 use super::super::Invocation;
 use super::{Permission, UpdateArgs};
-use crate::app::App;
+use crate::app::Session;
 use crate::features::provisioning::Facility;
 use crate::features::tenants::{self, TenantRef};
 use crate::kernel::{AnyFailure, Caller};
@@ -16,7 +16,7 @@ pub(super) fn asked(args: &UpdateArgs) -> Vec<(Facility, bool)> {
 
 /// Does it; whether anything was, or would be, changed.
 pub(super) async fn allow(
-    app: &mut App,
+    app: &mut Session,
     caller: &Caller,
     name: &TenantRef,
     asked: &[(Facility, bool)],

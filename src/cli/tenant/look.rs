@@ -4,7 +4,7 @@ use super::super::{CommandResult, Exit, Invocation};
 use super::selection::none_match;
 use super::views::ShownView;
 use super::{ListArgs, ShowArgs, SortField};
-use crate::app::App;
+use crate::app::{App, Session};
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantView};
 use crate::kernel::{AnyFailure, Caller};
 
@@ -68,7 +68,7 @@ pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
 async fn say_empty(
     ctx: &Invocation,
     filter: &TenantFilter,
-    app: &mut App,
+    app: &mut Session,
     caller: &Caller,
 ) -> Result<(), AnyFailure> {
     if filter.selector.is_empty() && filter.search.is_none() {

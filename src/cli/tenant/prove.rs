@@ -9,7 +9,7 @@ use super::super::output::{Column, Row, Thing};
 use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation, complete, place};
 use super::TenantSelection;
-use crate::app::App;
+use crate::app::{App, Session};
 use crate::features::inspection::{self, Breach, Checked, InspectionError, Kind, Proof, ProofOutcome};
 use crate::features::tenants::{self, Selector, TenantRef};
 use crate::kernel::text::counted;
@@ -61,7 +61,7 @@ pub(super) async fn run(args: ProveArgs, ctx: &Invocation) -> CommandResult {
     let progress = ctx.screen.progress();
     let mut app = App::open_to_read(&settings, &caller, &progress).await?;
     if args.public_key {
-        let App { provisioning, control } = &mut app;
+        let Session { provisioning, control, .. } = &mut app;
         let (pem, fingerprint) = inspection::public_key(provisioning, control, &caller).await?;
         ctx.screen.raw(pem.as_bytes())?;
         ctx.screen.note(&format!("its fingerprint is {fingerprint}"));
@@ -89,7 +89,7 @@ pub(super) async fn run(args: ProveArgs, ctx: &Invocation) -> CommandResult {
         ));
         return Ok(Exit::Done);
     }
-    let App { provisioning, control } = &mut app;
+    let Session { provisioning, control, .. } = &mut app;
     let pairs = usize::try_from(args.pairs).unwrap_or(usize::MAX);
     let how = (ids.as_slice(), pairs, usize::from(args.jobs));
     let proof = inspection::prove(provisioning, control, &caller, how, &progress, &ctx.interrupt).await?;

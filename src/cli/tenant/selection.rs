@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::super::{Invocation, complete};
-use crate::app::App;
+use crate::app::Session;
 use crate::features::tenants::{self, Selector, TenantRef};
 use crate::kernel::{AnyFailure, Caller};
 
@@ -50,7 +50,7 @@ impl TenantSelection {
 
     /// The chosen tenants, each held by its id, so that what is counted now is what is changed later.
     /// A name that nobody has stays as it is, and so does its failure.
-    pub async fn fixed(&self, app: &mut App, caller: &Caller) -> Result<Vec<Selected>, AnyFailure> {
+    pub async fn fixed(&self, app: &mut Session, caller: &Caller) -> Result<Vec<Selected>, AnyFailure> {
         let typed = self.tenants(app, caller).await?;
         if self.is_selection() {
             return Ok(typed);
@@ -72,7 +72,7 @@ impl TenantSelection {
     /// not known at all.
     pub async fn say_that_none_match(
         &self,
-        app: &mut App,
+        app: &mut Session,
         caller: &Caller,
         ctx: &Invocation,
     ) -> Result<(), AnyFailure> {
@@ -82,7 +82,7 @@ impl TenantSelection {
 
     /// The chosen tenants, those that are gone left out: by slug, or as they were named. Whether a
     /// name is that of a tenant is found out when it is used. A name that is typed twice counts once.
-    pub async fn tenants(&self, app: &mut App, caller: &Caller) -> Result<Vec<Selected>, AnyFailure> {
+    pub async fn tenants(&self, app: &mut Session, caller: &Caller) -> Result<Vec<Selected>, AnyFailure> {
         if !self.names.is_empty() {
             let mut chosen: Vec<Selected> = Vec::new();
             for name in &self.names {
@@ -102,7 +102,7 @@ impl TenantSelection {
 /// keys that there are are named then.
 pub(super) async fn none_match(
     selector: &Selector,
-    app: &mut App,
+    app: &mut Session,
     caller: &Caller,
     ctx: &Invocation,
 ) -> Result<(), AnyFailure> {

@@ -6,7 +6,7 @@ use super::super::usage::UsageError;
 use super::super::{CommandResult, Exit, Invocation};
 use super::views::UpdatedView;
 use super::{Selected, UpdateArgs, facilities};
-use crate::app::App;
+use crate::app::{App, Session};
 use crate::features::provisioning::Batch;
 use crate::features::tenants::{self, Change, ChangeOutcome};
 use crate::kernel::text::counted;
@@ -88,7 +88,7 @@ struct Tally {
 async fn each(
     all: Vec<Selected>,
     change: &Change,
-    app: &mut App,
+    app: &mut Session,
     progress: &dyn Progress,
     ctx: &Invocation,
 ) -> Result<Tally, AnyFailure> {

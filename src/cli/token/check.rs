@@ -53,7 +53,7 @@ async fn with_database(
 ) -> Result<(Checked, i64), AnyFailure> {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let verifier = Verifier::once(&tokens, &mut app.control, &caller).await?;
     let checked = verifier.verify(token.expose_secret(), audience.unwrap_or(&tokens.audience));
     Ok((checked, verifier.now()))

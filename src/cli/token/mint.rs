@@ -31,7 +31,7 @@ pub(super) async fn run(args: MintArgs, ctx: &Invocation) -> CommandResult {
     }
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     // Clap has seen to it that there is one of the two.
     let Some(email) = args.user.as_ref().or(args.act_as.as_ref()) else { return Ok(Exit::Usage) };
@@ -68,7 +68,7 @@ pub(super) async fn refresh(args: &RefreshArgs, ctx: &Invocation) -> CommandResu
     Presented::Refresh.realm(&presented)?;
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let mut realm = app.open_presented_realm(&caller, Presented::Refresh, &presented).await?;
     if ctx.global.dry_run {
         // Only who has a good token learns whose it is.

@@ -3,7 +3,7 @@
 use super::super::pages::{self, Found};
 use super::super::{CommandResult, Exit, Invocation, prompt};
 use super::{ListArgs, RevokeArgs};
-use crate::app::App;
+use crate::app::{App, Session};
 use crate::features::tenants::TenantRef;
 use crate::features::tokens::{IssuedFilter, IssuedView, Revocation, Tokens};
 use crate::kernel::{AnyFailure, Caller, Email, ErrorKind};
@@ -15,7 +15,7 @@ pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
         Some(tenant) => Some(app.realm_name(&caller, Some(tenant)).await?.id),
         None => None,
     };
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let spellings = match &args.user {
         Some(email) => Some(tokens.spellings(&mut app.control, &caller, email).await?),
         None => None,
@@ -45,7 +45,7 @@ pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
 async fn known(
     email: &Email,
     tenant: Option<&TenantRef>,
-    app: &mut App,
+    app: &mut Session,
     tokens: &Tokens,
     caller: &Caller,
 ) -> Result<(), AnyFailure> {
@@ -65,7 +65,7 @@ async fn known(
 pub(super) async fn revoke(args: RevokeArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let (what, asked) = revocation(&args, &mut app, &tokens, &caller).await?;
     if ctx.global.dry_run {
         let plan = tokens.plan_revocation(&mut app.control, &caller, what).await?;
@@ -90,7 +90,7 @@ pub(super) async fn revoke(args: RevokeArgs, ctx: &Invocation) -> CommandResult 
 /// What is to be taken back, and the question that comes first where it is many people's.
 async fn revocation(
     args: &RevokeArgs,
-    app: &mut App,
+    app: &mut Session,
     tokens: &Tokens,
     caller: &Caller,
 ) -> Result<(Revocation, Option<String>), AnyFailure> {

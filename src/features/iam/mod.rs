@@ -21,6 +21,7 @@ pub mod users;
 
 pub use error::IamError;
 pub use model::{Name, User, UserRef, UserState};
+pub(crate) use realm::require_untampered;
 pub use realm::{Realm, RealmRef, Rules};
 pub use revocation::RevocationHook;
 pub use store::FirstSignIn;

@@ -14,7 +14,7 @@ use crate::features::audit;
 use crate::features::secrets::Secrets;
 use crate::infra::cluster;
 use crate::infra::crypto::password::{Cost, Hasher};
-use crate::infra::db::{DbError, PgConnection, Transaction, transaction};
+use crate::infra::db::{DbError, Lease, PgConnection, Transaction, transaction};
 use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
 use crate::settings::{PasswordSettings, TenantSettings};
@@ -89,34 +89,42 @@ pub(super) fn hasher(passwords: &PasswordSettings) -> Hasher {
     hasher.with_cost(Cost { memory_kib, passes, lanes })
 }
 
+/// Requires that nothing hangs on the realm's tables that Nexus did not put there: it would run in our
+/// sessions, and a role that was taken on can be put off again.
+///
+/// # Errors
+/// [`IamError::Tampered`].
+pub(crate) async fn require_untampered(session: &mut PgConnection) -> Result<(), IamError> {
+    match store::foreign_code(session).await? {
+        Some(what) => Err(IamError::Tampered(what)),
+        None => Ok(()),
+    }
+}
+
 /// A realm that is open.
 pub struct Realm {
     pub(super) place: RealmRef,
     pub(super) rules: Rules,
     pub(super) secrets: Secrets,
     revoke: RevocationHook,
-    inside: PgConnection,
-    /// A connection to the control database; `None` where `inside` is one.
-    control: Option<PgConnection>,
+    inside: Lease,
+    /// A session in the control database; `None` where `inside` is one.
+    control: Option<Lease>,
     dry_run: bool,
 }
 
 impl Realm {
-    /// On a connection to its database that a tenant's settings cannot steer. `control` is a
-    /// connection to the control database, and `None` for the platform's realm, which lies there.
-    ///
-    /// # Errors
-    /// [`IamError::Tampered`] when code hangs on the realm's tables that Nexus did not put there.
-    pub async fn open(
-        mut inside: PgConnection,
-        control: Option<PgConnection>,
+    /// On a session in its database that a tenant's settings cannot steer and on whose tables nothing
+    /// hangs. `control` is one in the control database, and `None` for the platform's realm, which lies
+    /// there.
+    #[must_use]
+    pub(crate) fn new(
+        inside: Lease,
+        control: Option<Lease>,
         place: RealmRef,
         (rules, secrets, revoke): (Rules, Secrets, RevocationHook),
-    ) -> Result<Self, IamError> {
-        if let Some(what) = store::foreign_code(&mut inside).await? {
-            return Err(IamError::Tampered(what));
-        }
-        Ok(Self { place, rules, secrets, revoke, inside, control, dry_run: false })
+    ) -> Self {
+        Self { place, rules, secrets, revoke, inside, control, dry_run: false }
     }
 
     /// From here on nothing is written: every change is made and taken back.
@@ -165,10 +173,10 @@ impl Realm {
         if alone {
             store::lock(&mut tx).await?;
         }
-        let actor = Actor::load(&mut tx, self.control.as_mut(), &self.place, caller).await?;
+        let actor = Actor::load(&mut tx, self.control.as_deref_mut(), &self.place, caller).await?;
         Ok(RealmTx {
             tx,
-            control: self.control.as_mut(),
+            control: self.control.as_deref_mut(),
             place: &self.place,
             rules: &self.rules,
             secrets: &self.secrets,

@@ -269,6 +269,7 @@ impl Placement {
         check_rights(&mut server.connect("nexus:cluster").await?, &server).await?;
         let mut tx = durable_transaction(control).await?;
         self.secrets().put_platform(&mut tx, &cluster_secret(name), password).await?;
+        store::touch_cluster(&mut tx, name).await?;
         audit::record(&mut tx, entry(caller, "cluster.password", json!({ "cluster": name }))).await?;
         tx.commit().await?;
         self.forget(name).await;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -15,11 +16,11 @@ use super::model::{Candidate, Candidates, Driver, PlacementRequest, ServerPlace,
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::secrets::Secrets;
-use crate::infra::db::{Host, PgConnection, ServerAddress, Tls};
+use crate::infra::db::{Follower, Host, PgConnection, ServerAddress, Tls};
 use crate::infra::objects::{
     AwsConfig, AwsStore, Breaker, GarageStore, LocalStore, ObjectStore, SharedKeyStore,
 };
-use crate::kernel::{Caller, TenantId};
+use crate::kernel::{AnyFailure, Caller, TenantId};
 
 /// How long a server that did not answer is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -66,6 +67,28 @@ struct Opened {
     down: HashMap<String, Instant>,
     /// What a person was told already.
     said: HashSet<String>,
+    /// How far the changes of other processes were read.
+    horizon: Option<i64>,
+}
+
+/// What other processes change of servers and stores is opened anew.
+#[async_trait]
+impl Follower for Placement {
+    async fn refresh(&self, control: &mut PgConnection) -> Result<(), AnyFailure> {
+        // Held meanwhile, so that nothing is opened that was read before the change.
+        let mut opened = self.opened.lock().await;
+        let (names, horizon) = store::changed_since(control, opened.horizon).await?;
+        if opened.horizon.is_none() {
+            opened.clusters.clear();
+            opened.stores.clear();
+        }
+        for name in &names {
+            opened.clusters.remove(name);
+            opened.stores.remove(name);
+        }
+        opened.horizon = Some(horizon);
+        Ok(())
+    }
 }
 
 impl Placement {
@@ -164,8 +187,8 @@ impl Placement {
         Ok(store)
     }
 
-    /// Forgets what was opened under a name, because it changed.
-    pub(super) async fn forget(&self, name: &str) {
+    /// Forgets what was opened under a name, because it changed, or does not work any more.
+    pub(crate) async fn forget(&self, name: &str) {
         let mut opened = self.opened.lock().await;
         opened.clusters.remove(name);
         opened.stores.remove(name);

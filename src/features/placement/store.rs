@@ -382,3 +382,36 @@ pub(super) async fn delete_store(control: &mut PgConnection, name: &str) -> Resu
     .await?;
     Ok(done.rows_affected() == 1)
 }
+
+/// The servers and stores whose rows were changed by transactions that a reading with this horizon did not
+/// see, and the horizon of this reading, as in the store of `tenants`.
+pub(super) async fn changed_since(
+    control: &mut PgConnection,
+    horizon: Option<i64>,
+) -> Result<(Vec<String>, i64), DbError> {
+    let row = sqlx::query(
+        "select array(select name from (select name, changed_in from control.clusters
+                                        union all select name, changed_in from control.stores) as place
+                      where changed_in >= $1::text::xid8
+                        and changed_in < pg_snapshot_xmax(pg_current_snapshot())) as names,
+                pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon",
+    )
+    .bind(horizon.map(|it| it.to_string()))
+    .fetch_one(control)
+    .await?;
+    Ok((row.try_get("names")?, row.try_get("horizon")?))
+}
+
+/// Says that a server has a new password, which lies elsewhere.
+pub(super) async fn touch_cluster(control: &mut PgConnection, name: &str) -> Result<(), DbError> {
+    let statement = "update control.clusters set updated_at = now() where name = $1";
+    sqlx::query(statement).bind(name).execute(control).await?;
+    Ok(())
+}
+
+/// Says that a store has a new secret, which lies elsewhere.
+pub(super) async fn touch_store(control: &mut PgConnection, name: &str) -> Result<(), DbError> {
+    let statement = "update control.stores set updated_at = now() where name = $1";
+    sqlx::query(statement).bind(name).execute(control).await?;
+    Ok(())
+}

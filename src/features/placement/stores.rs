@@ -155,6 +155,7 @@ impl Placement {
         driver(&place, secret.clone())?.check().await?;
         let mut tx = durable_transaction(control).await?;
         self.secrets().put_platform(&mut tx, &store_secret(name), secret).await?;
+        store::touch_store(&mut tx, name).await?;
         audit::record(&mut tx, entry(caller, "store.secret", json!({ "store": name }))).await?;
         tx.commit().await?;
         self.forget(name).await;

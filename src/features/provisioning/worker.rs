@@ -86,8 +86,13 @@ impl Provisioning {
     /// When the control database does not answer.
     pub(crate) async fn another_worker(&self) -> Result<Worker, ProvisioningError> {
         let mut control = self.control.connect("nexus").await?;
-        record::arm_session(&mut control, self.secrets.record_key()).await?;
+        self.arm(&mut control).await?;
         self.worker(control, None).await
+    }
+
+    /// Gives a session in the control database what it seals rows with.
+    pub(crate) async fn arm(&self, control: &mut PgConnection) -> Result<(), DbError> {
+        record::arm_session(control, self.secrets.record_key()).await
     }
 
     /// The server of a name, as this worker sees it.

@@ -14,7 +14,7 @@ mod store;
 pub use age::{Age, RecordOlder};
 pub(in crate::features) use age::{accept_age, age};
 pub use checksums::{Identity, access_key, arm, installation, place, slug, slug_part};
-pub use service::JwtError;
+pub use service::RowFlaw;
 pub(in crate::features) use service::{
     arm_session, examine, rebuild_revocations, revocations_flaw, seal, seal_revocations,
 };

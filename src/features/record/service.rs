@@ -8,7 +8,7 @@ use crate::kernel::TenantId;
 
 /// A row that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JwtError {
+pub struct RowFlaw {
     /// Whether it has no checksum at all; else it does not fit.
     pub missing: bool,
     pub tenant: Option<(TenantId, String)>,
@@ -23,19 +23,14 @@ pub(in crate::features) async fn examine(
     control: &mut PgConnection,
     key: &RecordKey,
     master: &MasterKeyId,
-) -> Result<Vec<JwtError>, DbError> {
+) -> Result<Vec<RowFlaw>, DbError> {
     let mut flaws = Vec::new();
     if let Some(row) = store::installation(control).await? {
         let object = "installation".to_owned();
         let what = "the installation's id and its master key";
         if row.master.as_deref() != Some(master.as_str()) {
             let what = "the recorded master key, which is not the one in use";
-            flaws.push(JwtError {
-                missing: row.master.is_none(),
-                tenant: None,
-                object: object.clone(),
-                what,
-            });
+            flaws.push(RowFlaw { missing: row.master.is_none(), tenant: None, object: object.clone(), what });
         }
         let sum = checksums::installation(key, row.id, master.as_str());
         // Another key than the rows were written with says nothing of any of them.
@@ -53,7 +48,7 @@ pub(in crate::features) async fn examine(
     Ok(flaws)
 }
 
-fn of_tenant(key: &RecordKey, row: &TenantRow, flaws: &mut Vec<JwtError>) {
+fn of_tenant(key: &RecordKey, row: &TenantRow, flaws: &mut Vec<RowFlaw>) {
     let sums = Sums::of(key, row);
     let mut add = |found: Option<&[u8]>, sum: &[u8], what| {
         let tenant = Some((row.id, row.slug.clone()));
@@ -73,8 +68,8 @@ fn compare(
     tenant: Option<(TenantId, String)>,
     object: String,
     what: &'static str,
-) -> Option<JwtError> {
-    (found != Some(sum)).then(|| JwtError { missing: found.is_none(), tenant, object, what })
+) -> Option<RowFlaw> {
+    (found != Some(sum)).then(|| RowFlaw { missing: found.is_none(), tenant, object, what })
 }
 
 struct Sums {

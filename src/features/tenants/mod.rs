@@ -24,7 +24,7 @@ pub(in crate::features) use list::read_each;
 pub use list::{each, list};
 pub use model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
-pub use service::{TenantRef, enter, find, former_slugs, get, label_keys, select, slugs};
+pub use service::{TenantRef, changed_since, enter, find, former_slugs, get, label_keys, select, slugs};
 pub(in crate::features) use service::{look_up, missing, read, read_selected, row_of};
 pub(in crate::features) use store::{
     by_id, claim, holder, insert, insert_statement, row, set_access_key, set_adopted, set_state,

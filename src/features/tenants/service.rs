@@ -128,6 +128,20 @@ pub async fn enter(
     read(connection, caller, name).await
 }
 
+/// The tenants that other processes changed since an earlier reading with this horizon, and the horizon for
+/// the next one: for who keeps something of tenants in memory.
+///
+/// # Errors
+/// Without the platform's credentials; the control database's.
+pub async fn changed_since(
+    connection: &mut PgConnection,
+    caller: &Caller,
+    horizon: Option<i64>,
+) -> Result<(Vec<TenantId>, i64), TenantError> {
+    access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
+    Ok(store::changed_since(connection, horizon).await?)
+}
+
 /// The condition of a statement that selects the tenant of a name among `control.tenants`.
 #[must_use]
 pub(in crate::features) fn row_of(name: &TenantRef) -> String {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow, QueryBuilder};
+use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Row as _};
 use time::OffsetDateTime;
 
 use super::change::Facts;
@@ -398,4 +398,23 @@ pub(super) async fn label_keys(connection: &mut PgConnection) -> Result<Vec<Stri
     )
     .fetch_all(connection)
     .await?)
+}
+
+/// Which tenants' rows were changed by transactions that a reading with this horizon did not see, and the
+/// horizon of this reading: the oldest transaction that is under way. Numbers beyond those that were ever
+/// given out come from another server, with a backup.
+pub(super) async fn changed_since(
+    connection: &mut PgConnection,
+    horizon: Option<i64>,
+) -> Result<(Vec<TenantId>, i64), DbError> {
+    let row = sqlx::query(
+        "select array(select id from control.tenants
+                      where changed_in >= $1::text::xid8
+                        and changed_in < pg_snapshot_xmax(pg_current_snapshot())) as ids,
+                pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon",
+    )
+    .bind(horizon.map(|it| it.to_string()))
+    .fetch_one(connection)
+    .await?;
+    Ok((row.try_get("ids")?, row.try_get("horizon")?))
 }

@@ -22,7 +22,7 @@ const CHANGES: u32 = 1000;
 
 /// Something of signing keys or revocations that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JwtError {
+pub struct SigningFlaw {
     /// `signing_keys_changed`, `revocations_changed` or `platform_secrets_damaged`.
     pub code: &'static str,
     /// What, e.g. `signing key 12ab…`.
@@ -34,7 +34,7 @@ pub struct JwtError {
 pub(in crate::features) async fn examine(
     control: &mut PgConnection,
     secrets: &Secrets,
-) -> Result<Vec<JwtError>, TokenError> {
+) -> Result<Vec<SigningFlaw>, TokenError> {
     let mut tx = snapshot(control).await?;
     let mut flaws = Vec::new();
     let rows = store::keys_as_recorded(&mut tx).await?;
@@ -49,7 +49,7 @@ pub(in crate::features) async fn examine(
             let kid = kid_of(&name).unwrap_or_default();
             flaws.push(of_key(kid, "its sealed part was changed or removed"));
         }
-        Err(error) => flaws.push(JwtError {
+        Err(error) => flaws.push(SigningFlaw {
             code: "platform_secrets_damaged",
             object: "the platform's sealed values".to_owned(),
             detail: error.to_string(),
@@ -64,14 +64,14 @@ pub(in crate::features) async fn examine(
     let changes: Vec<(String, Value)> = changes.into_iter().map(|row| (row.action, row.detail)).collect();
     states(&rows, &changes, &mut flaws);
     if let Some(wrong) = record::revocations_flaw(&mut tx, secrets.record_key()).await? {
-        flaws.push(JwtError {
+        flaws.push(SigningFlaw {
             code: "revocations_changed",
             object: "the ledger of revocations".to_owned(),
             detail: wrong.to_owned(),
         });
     }
     for (object, detail) in store::ledger_flaws(&mut tx).await? {
-        flaws.push(JwtError { code: "revocations_changed", object, detail });
+        flaws.push(SigningFlaw { code: "revocations_changed", object, detail });
     }
     tx.commit().await?;
     Ok(flaws)
@@ -82,12 +82,16 @@ fn kid_of(name: &str) -> Option<&str> {
     name.strip_prefix(&*public_name("")).or_else(|| name.strip_prefix(&*private_name("")))
 }
 
-fn of_key(kid: &str, detail: &str) -> JwtError {
-    JwtError { code: "signing_keys_changed", object: format!("signing key {kid}"), detail: detail.to_owned() }
+fn of_key(kid: &str, detail: &str) -> SigningFlaw {
+    SigningFlaw {
+        code: "signing_keys_changed",
+        object: format!("signing key {kid}"),
+        detail: detail.to_owned(),
+    }
 }
 
 /// Compares the rows with what is sealed.
-fn sealed(rows: &[KeyView], opened: &BTreeMap<&str, &str>, flaws: &mut Vec<JwtError>) {
+fn sealed(rows: &[KeyView], opened: &BTreeMap<&str, &str>, flaws: &mut Vec<SigningFlaw>) {
     for row in rows {
         let (public, private) = (opened.get(&*public_name(&row.kid)), private_name(&row.kid));
         let private = opened.contains_key(&*private);
@@ -123,7 +127,7 @@ fn fits(row: &KeyView, sealed: &str) -> bool {
 
 /// Compares which key signs and which is published next with the last changes that the audit log has,
 /// the newest first.
-fn states(rows: &[KeyView], changes: &[(String, Value)], flaws: &mut Vec<JwtError>) {
+fn states(rows: &[KeyView], changes: &[(String, Value)], flaws: &mut Vec<SigningFlaw>) {
     let mut last: BTreeMap<(String, &'static str), String> = BTreeMap::new();
     for (action, detail) in changes {
         let algorithm = detail["algorithm"].as_str().unwrap_or_default();

@@ -30,7 +30,7 @@ use std::time::Duration;
 pub use api_keys::{ApiKeyView, KeyHolder, NewApiKey, check_api_key};
 pub use claims::{Actor, CLIENT, Claims, Expected, MAX_IMPERSONATION, MAX_TTL, SKEW};
 pub use error::TokenError;
-pub use examine::JwtError;
+pub use examine::SigningFlaw;
 pub(in crate::features) use examine::examine;
 pub use inspect::{Inspected, Problem, inspect};
 pub use issued::IssueTime;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use time::OffsetDateTime;
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::Tokens;
@@ -18,14 +18,9 @@ use super::ring::KeyRing;
 use super::store::{self, RevocationRow};
 use crate::features::access::{self, About, rights};
 use crate::infra::crypto::jwt::JwtError;
-use crate::infra::db::{PgConnection, ServerAddress};
-use crate::kernel::Caller;
-use crate::kernel::TenantId;
+use crate::infra::db::{Feed, Follower, PgConnection, ServerAddress};
+use crate::kernel::{AnyFailure, Caller, TenantId};
 
-/// How often the control database is asked what has changed.
-const PERIOD: Duration = Duration::from_millis(400);
-/// How long one asking may take; then a new connection is tried.
-const POLL_TIMEOUT: Duration = Duration::from_secs(1);
 /// From when on what is in memory is too old to go by: a revocation must hold everywhere within two
 /// seconds, whatever becomes of the control database.
 const STALE: Duration = Duration::from_millis(1900);
@@ -101,11 +96,12 @@ impl Known {
     }
 }
 
-/// Checks tokens. Cheap to clone; the background task ends with the last clone.
+/// Checks tokens. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     inner: Arc<Inner>,
-    _task: Option<Arc<Background>>,
+    /// What keeps it up to date, where it has that for itself.
+    _feed: Option<Arc<Feed>>,
 }
 
 #[derive(Debug)]
@@ -114,12 +110,19 @@ struct Inner {
     known: RwLock<Known>,
 }
 
-#[derive(Debug)]
-struct Background(JoinHandle<()>);
+impl Inner {
+    fn known(&self) -> Known {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
-impl Drop for Background {
-    fn drop(&mut self) {
-        self.0.abort();
+#[async_trait]
+impl Follower for Inner {
+    async fn refresh(&self, control: &mut PgConnection) -> Result<(), AnyFailure> {
+        let before = self.known();
+        let now = read(&self.tokens, control, Some(&before)).await?;
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = now;
+        Ok(())
     }
 }
 
@@ -137,7 +140,13 @@ impl Verifier {
         // However long it took: whatever was revoked before the command began is known.
         let mut known = read(tokens, control, None).await?;
         (known.time, known.as_of) = (known.time + known.as_of.elapsed(), Instant::now());
-        Ok(Self { inner: Arc::new(Inner { tokens: tokens.clone(), known: RwLock::new(known) }), _task: None })
+        Ok(Self { inner: Arc::new(Inner { tokens: tokens.clone(), known: RwLock::new(known) }), _feed: None })
+    }
+
+    /// What brings it up to date.
+    #[must_use]
+    pub(crate) fn follower(&self) -> Arc<dyn Follower> {
+        Arc::clone(&self.inner) as Arc<dyn Follower>
     }
 
     /// The same, kept up to date for as long as it lives.
@@ -153,8 +162,8 @@ impl Verifier {
         access::authorize(&mut connection, caller, &rights::KEY_READ, About::Platform).await?;
         let known = read(tokens, &mut connection, None).await?;
         let inner = Arc::new(Inner { tokens: tokens.clone(), known: RwLock::new(known) });
-        let task = tokio::spawn(follow(Arc::downgrade(&inner), control.clone(), connection));
-        Ok(Self { inner, _task: Some(Arc::new(Background(task))) })
+        let feed = Feed::start(control.clone(), connection, &[Arc::clone(&inner) as Arc<dyn Follower>]);
+        Ok(Self { inner, _feed: Some(Arc::new(feed)) })
     }
 
     /// The claims of a token, if it is good for an audience.
@@ -163,7 +172,7 @@ impl Verifier {
     /// [`TokenError::Invalid`], the same for whatever is wrong with it; [`TokenError::Stale`] when
     /// nobody can say.
     pub fn verify(&self, token: &str, audience: &str) -> Result<Claims, TokenError> {
-        let known = self.inner.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.inner.known();
         let age = known.as_of.elapsed();
         if age > STALE {
             return Err(TokenError::Stale { seconds: age.as_secs() });
@@ -181,13 +190,13 @@ impl Verifier {
     /// The time that tokens are checked by, in seconds since 1970.
     #[must_use]
     pub fn now(&self) -> i64 {
-        self.inner.known.read().unwrap_or_else(PoisonError::into_inner).now()
+        self.inner.known().now()
     }
 
     /// The keys that tokens are checked with.
     #[must_use]
     pub fn ring(&self) -> Arc<KeyRing> {
-        Arc::clone(&self.inner.known.read().unwrap_or_else(PoisonError::into_inner).ring)
+        self.inner.known().ring
     }
 }
 
@@ -221,30 +230,4 @@ async fn read(
         }
     };
     Ok(Known { ring, keys_generation, revocations, time: generations.now, as_of })
-}
-
-/// Keeps what is known up to date until nobody wants to know.
-async fn follow(inner: std::sync::Weak<Inner>, control: ServerAddress, first: PgConnection) {
-    let mut connection = Some(first);
-    loop {
-        tokio::time::sleep(PERIOD).await;
-        let Some(inner) = inner.upgrade() else { return };
-        let before = inner.known.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let asked = tokio::time::timeout(POLL_TIMEOUT, async {
-            let mut session = match connection.take() {
-                Some(session) => session,
-                None => control.connect("nexus:tokens").await?,
-            };
-            let known = read(&inner.tokens, &mut session, Some(&before)).await?;
-            Ok::<_, TokenError>((session, known))
-        });
-        match asked.await {
-            Ok(Ok((session, known))) => {
-                connection = Some(session);
-                *inner.known.write().unwrap_or_else(PoisonError::into_inner) = known;
-            }
-            Ok(Err(error)) => tracing::warn!(%error, "cannot read keys and revoked tokens"),
-            Err(_) => tracing::warn!("the control database is slow to say which tokens are revoked"),
-        }
-    }
 }

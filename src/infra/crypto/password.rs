@@ -214,6 +214,12 @@ impl Hasher {
         Ok(params.m_cost() < cost.memory_kib || params.t_cost() < cost.passes || params.p_cost() < cost.lanes)
     }
 
+    /// Whether both hash within one limit of how many are hashed at once.
+    #[must_use]
+    pub fn shares_its_limit_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.permits, &other.permits)
+    }
+
     /// Takes as long as [`Hasher::verify`] with a hash of today's cost, and finds nothing.
     ///
     /// # Errors

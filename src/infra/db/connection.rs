@@ -9,8 +9,10 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, Stream, StreamExt};
-use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTransactionManager, PgTypeInfo};
 use sqlx::{Connection, Either, Execute, Executor, Postgres, SqlStr};
+use sqlx_core::transaction::TransactionManager;
+use tracing::Span;
 
 use super::liveness::{Silence, Watch};
 
@@ -24,6 +26,8 @@ const TEXT_KEPT: usize = 256;
 pub struct PgConnection {
     inner: sqlx::PgConnection,
     watch: Arc<Watch>,
+    /// A transaction was dropped; what rolls it back is sent before the next statement.
+    owes_rollback: bool,
 }
 
 impl std::fmt::Debug for PgConnection {
@@ -34,7 +38,23 @@ impl std::fmt::Debug for PgConnection {
 
 impl PgConnection {
     pub(super) fn new(inner: sqlx::PgConnection, watch: Arc<Watch>) -> Self {
-        Self { inner, watch }
+        Self { inner, watch, owes_rollback: false }
+    }
+
+    /// Whether it broke, or the answer to something was not waited for: the server may be at work still.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.watch.is_broken() || self.watch.is_abandoned()
+    }
+
+    /// Whether a transaction was dropped that is rolled back with the next statement only.
+    pub(super) fn owes_rollback(&self) -> bool {
+        self.owes_rollback
+    }
+
+    /// Rolls back before the next statement.
+    pub(super) fn start_rollback(&mut self) {
+        PgTransactionManager::start_rollback(&mut self.inner);
+        self.owes_rollback = true;
     }
 
     /// The name of the login that it was opened with.
@@ -69,11 +89,8 @@ impl PgConnection {
         work: impl FnOnce(&'a mut sqlx::PgConnection) -> BoxFuture<'a, Result<T, E>>,
     ) -> Result<T, E> {
         self.watch.usable()?;
+        self.owes_rollback = false;
         Watched::new(work(&mut self.inner), &self.watch, text.map(kept)).await
-    }
-
-    pub(super) fn driver(&mut self) -> &mut sqlx::PgConnection {
-        &mut self.inner
     }
 }
 
@@ -91,6 +108,7 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
         if let Err(error) = self.watch.usable() {
             return futures_util::stream::once(std::future::ready(Err(error))).boxed();
         }
+        self.owes_rollback = false;
         let query = Query::of(query);
         let text = kept(query.sql.as_str());
         Watched::new(self.inner.fetch_many(query), &self.watch, Some(text)).boxed()
@@ -104,6 +122,7 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
         if let Err(error) = self.watch.usable() {
             return std::future::ready(Err(error)).boxed();
         }
+        self.owes_rollback = false;
         let query = Query::of(query);
         let text = kept(query.sql.as_str());
         Watched::new(self.inner.fetch_optional(query), &self.watch, Some(text)).boxed()
@@ -120,6 +139,7 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
         if let Err(error) = self.watch.usable() {
             return std::future::ready(Err(error)).boxed();
         }
+        self.owes_rollback = false;
         let text = kept(sql.as_str());
         Watched::new(self.inner.prepare_with(sql, parameters), &self.watch, Some(text)).boxed()
     }
@@ -131,6 +151,7 @@ impl<'c> Executor<'c> for &'c mut PgConnection {
         if let Err(error) = self.watch.usable() {
             return std::future::ready(Err(error)).boxed();
         }
+        self.owes_rollback = false;
         let text = kept(sql.as_str());
         Watched::new(self.inner.describe(sql), &self.watch, Some(text)).boxed()
     }
@@ -182,11 +203,26 @@ struct Watched<'a, W> {
     text: Option<String>,
     silence: Option<Silence>,
     over: bool,
+    span: Span,
+}
+
+impl<W> Drop for Watched<'_, W> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.watch.abandon();
+        }
+    }
 }
 
 impl<'a, W> Watched<'a, W> {
     fn new(waiting: W, watch: &'a Arc<Watch>, text: Option<String>) -> Self {
-        Self { waiting, watch, text, silence: None, over: false }
+        // Only its first word: a statement may hold a role's verifier.
+        let span = tracing::debug_span!(
+            "statement",
+            db.namespace = watch.server.database,
+            db.operation.name = text.as_deref().and_then(|text| text.split_whitespace().next()),
+        );
+        Self { waiting, watch, text, silence: None, over: false, span }
     }
 
     /// Called where nothing has come yet.
@@ -207,8 +243,13 @@ impl<T, E: From<sqlx::Error>> Future for Watched<'_, BoxFuture<'_, Result<T, E>>
     type Output = Result<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let span = self.span.clone();
+        let _entered = span.enter();
         match self.waiting.poll_unpin(cx) {
-            Poll::Ready(answer) => Poll::Ready(self.heard(answer)),
+            Poll::Ready(answer) => {
+                self.over = true;
+                Poll::Ready(self.heard(answer))
+            }
             Poll::Pending => self.poll_silence(cx).map(|error| Err(error.into())),
         }
     }
@@ -221,8 +262,14 @@ impl<T> Stream for Watched<'_, BoxStream<'_, Result<T, sqlx::Error>>> {
         if self.over {
             return Poll::Ready(None);
         }
+        let span = self.span.clone();
+        let _entered = span.enter();
         match self.waiting.poll_next_unpin(cx) {
-            Poll::Ready(answer) => Poll::Ready(self.heard(answer)),
+            Poll::Ready(answer) => {
+                // After an error nothing else comes of it.
+                self.over = !matches!(answer, Some(Ok(_)));
+                Poll::Ready(self.heard(answer))
+            }
             Poll::Pending => {
                 let silence = self.poll_silence(cx);
                 self.over = silence.is_ready();

@@ -26,6 +26,13 @@ pub enum DbError {
     #[failure(Unavailable, "database_outcome_unknown")]
     #[hint("once the server answers, repeat the command: it finds out what was done")]
     OutcomeUnknown { source: sqlx::Error },
+    /// All sessions that may be open are in use.
+    #[error(
+        "all {sessions} sessions with the database server are in use, and none became free within {seconds} s"
+    )]
+    #[failure(Unavailable, "sessions_busy")]
+    #[hint("repeat the command in a moment")]
+    Busy { sessions: usize, seconds: u64 },
     /// The login was refused.
     #[error("login {user:?} was refused by {server}: {source}")]
     #[failure(Unavailable, "database_login_refused")]

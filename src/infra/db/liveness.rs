@@ -59,6 +59,8 @@ pub(super) struct Watch {
     pub(super) application: String,
     pub(super) health: Arc<Health>,
     broken: AtomicBool,
+    /// Somebody asked something and went away before the answer came.
+    abandoned: AtomicBool,
 }
 
 impl Watch {
@@ -66,11 +68,20 @@ impl Watch {
         let health = Health::of(server);
         health.remember(server);
         let application = application.to_owned();
-        Arc::new(Self { server: server.clone(), application, health, broken: AtomicBool::new(false) })
+        let [broken, abandoned] = [false, false].map(AtomicBool::new);
+        Arc::new(Self { server: server.clone(), application, health, broken, abandoned })
     }
 
     pub(super) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
     }
 
     /// A session that was given up is not used again: what it would answer belongs to what was asked

@@ -17,12 +17,12 @@ pub struct Statement<'a> {
     /// Its line, from 1.
     pub line: usize,
     /// What of it no server can be sent.
-    pub flaw: Option<JwtError<'a>>,
+    pub flaw: Option<ScriptFlaw<'a>>,
 }
 
 /// What cannot be sent to a server as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JwtError<'a> {
+pub struct ScriptFlaw<'a> {
     /// Where, in bytes of the script.
     pub start: usize,
     /// The line, from 1.
@@ -118,7 +118,7 @@ pub fn has_statement(script: &str) -> bool {
 
 /// The first thing in a script that no server can be sent.
 #[must_use]
-pub fn first_flaw(script: &str) -> Option<JwtError<'_>> {
+pub fn first_flaw(script: &str) -> Option<ScriptFlaw<'_>> {
     Cutter::new(script).find_map(|it| it.flaw)
 }
 
@@ -208,7 +208,7 @@ impl<'a> Iterator for Cutter<'a> {
         }
         let flaw = flaw.map(|(at, kind)| {
             self.count_to(at);
-            JwtError { start: at, line: self.line, kind }
+            ScriptFlaw { start: at, line: self.line, kind }
         });
         Some(Statement { text: &self.script[start..end], offset, start, line, flaw })
     }

@@ -72,7 +72,7 @@ impl DerefMut for Transaction<'_> {
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
         if self.open {
-            PgTransactionManager::start_rollback(self.connection.driver());
+            self.connection.start_rollback();
         }
     }
 }

@@ -31,7 +31,7 @@ pub async fn realm(world: &World, tenant: Option<&str>) -> Realm {
     let tenant = tenant.map(|slug| slug.parse().unwrap());
     let (settings, caller) = (settings(world), machine());
     let app = App::open(&settings, &caller, &Silent).await.unwrap();
-    app.enter_realm(&settings, &caller, tenant.as_ref()).await.unwrap()
+    app.enter_realm(&caller, tenant.as_ref()).await.unwrap()
 }
 
 /// A user of a realm, as a caller.

@@ -1,6 +1,6 @@
 //! What the services are called with: an installation with two tenants and operators of every role.
 
-use nexus::app::App;
+use nexus::app::{App, Session};
 use nexus::features::iam::{self, Subject};
 use nexus::features::provisioning::{Batch, Member, Worker};
 use nexus::features::tenants::{self, Tenant, TenantRef};
@@ -43,7 +43,7 @@ pub struct Thing {
 
 /// Everything that a service may want.
 pub struct Desk {
-    pub app: App,
+    pub app: Session,
     pub worker: Worker,
     pub sources: Sources,
     /// What mints without asking anybody.
@@ -127,11 +127,11 @@ pub async fn desk(world: &World, inside: bool) -> Desk {
     let open = async || App::open(&settings, &caller, &Silent).await.unwrap();
     let acme: TenantRef = "acme".parse().unwrap();
     let tenant = inside.then_some(&acme);
-    let realm = open().await.enter_realm(&settings, &caller, tenant).await.unwrap().dry_run(true);
+    let realm = open().await.enter_realm(&caller, tenant).await.unwrap().dry_run(true);
     let (_, worker) = open().await.begin_work().await.unwrap();
     let mut app = open().await;
     let mut token_realm = app.open_token_realm(&caller, tenant).await.unwrap();
-    let tokens = app.tokens(&settings);
+    let tokens = app.tokens();
     let batch = Batch::begin(&mut app.control, &caller, ("update", 1), None).await.unwrap();
     let label = Label { key: "k".to_owned(), value: uuid::Uuid::new_v4().to_string() };
     let change = tenants::Change { set: vec![label], batch: Some(batch.id), ..tenants::Change::default() };

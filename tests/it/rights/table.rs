@@ -231,6 +231,8 @@ fn platform() -> Vec<Row> {
         Platform "tenants::get" "tenant:read" |d, c, t| tenants::get(&mut d.app.control, c, &t.tenant);
         Platform "tenants::find" "tenant:read" |d, c, t| tenants::find(&mut d.app.control, c, &t.tenant);
         Enter "tenants::enter" "tenant:read" |d, c, t| tenants::enter(&mut d.app.control, c, &t.tenant);
+        Platform "tenants::changed_since" "tenant:read" |d, c, t|
+            tenants::changed_since(&mut d.app.control, c, None);
         Platform "tenants::select" "tenant:read" |d, c, t|
             tenants::select(&mut d.app.control, c, &Selector::default());
         Platform "tenants::label_keys" "tenant:read" |d, c, t| tenants::label_keys(&mut d.app.control, c);

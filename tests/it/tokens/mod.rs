@@ -140,7 +140,7 @@ impl Company {
         let name = RealmName { id: id.parse().unwrap(), slug: Some("acme".to_owned()) };
         let session = self.server(&self.database()).connect("test").await.unwrap();
         let as_of = IssueTime::read(&mut self.control().await).await.unwrap();
-        Realm { name, session, owner: Some(owner.to_owned()), as_of }
+        Realm { name, session: session.into(), owner: Some(owner.to_owned()), as_of }
     }
 }
 

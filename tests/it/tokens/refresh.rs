@@ -45,7 +45,7 @@ async fn of_fifty_uses_at_once_one_succeeds_and_the_session_lives() {
     for _ in 0..50 {
         let (control, session) = tokio::join!(control.connect("test"), inside.connect("test"));
         let (name, owner, as_of) = (first.name.clone(), first.owner.clone(), first.as_of);
-        let realm = Realm { name, session: session.unwrap(), owner, as_of };
+        let realm = Realm { name, session: session.unwrap().into(), owner, as_of };
         sessions.push((control.unwrap(), realm));
     }
     let barrier = std::sync::Arc::new(tokio::sync::Barrier::new(50));
@@ -152,7 +152,7 @@ async fn only_hashes_are_kept_and_a_token_is_of_its_realm() {
     }
     let mut platform = Realm {
         name: nexus::features::tokens::RealmName::PLATFORM,
-        session: company.control().await,
+        session: company.control().await.into(),
         owner: None,
         as_of: company.realm().await.as_of,
     };

@@ -11,7 +11,7 @@ use super::error::TokenError;
 use super::issued::IssueTime;
 use crate::features::access::{self, Authorized, RealmSession, Right};
 use crate::infra::cluster;
-use crate::infra::db::{PgConnection, Transaction, transaction};
+use crate::infra::db::{Lease, PgConnection, Transaction, transaction};
 use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
 
@@ -47,7 +47,7 @@ impl RealmName {
 pub struct Realm {
     pub name: RealmName,
     /// A session in its database.
-    pub session: PgConnection,
+    pub session: Lease,
     /// The role that owns a tenant's database; none: the platform's.
     pub owner: Option<String>,
     /// The time that what is issued here bears: read before the session was opened.

@@ -1,0 +1,65 @@
+//! What keeps a program up to date that runs for long.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::App;
+use super::realms::Realms;
+use crate::features::tenants;
+use crate::features::tokens::Verifier;
+use crate::infra::db::{Feed, Follower, PgConnection, SessionPool};
+use crate::kernel::{AnyFailure, Caller};
+
+/// Drops what is kept of tenants that other processes changed, and sessions that nobody uses.
+struct Changes {
+    control: SessionPool,
+    realms: Realms,
+    horizon: Mutex<Option<i64>>,
+}
+
+#[async_trait]
+impl Follower for Changes {
+    async fn refresh(&self, control: &mut PgConnection) -> Result<(), AnyFailure> {
+        let before = *self.horizon.lock().unwrap_or_else(PoisonError::into_inner);
+        let (changed, horizon) = tenants::changed_since(control, &Caller::System, before).await?;
+        for tenant in changed {
+            self.realms.forget(tenant);
+        }
+        *self.horizon.lock().unwrap_or_else(PoisonError::into_inner) = Some(horizon);
+        self.control.close_unused();
+        self.realms.close_unused();
+        Ok(())
+    }
+}
+
+/// What is kept up to date. It is no more once this is dropped.
+#[must_use = "what is dropped is no longer kept up to date"]
+pub struct Following {
+    /// Checks tokens: it knows what other processes revoke within two seconds, or refuses.
+    pub verifier: Verifier,
+    _feed: Feed,
+    _followers: Vec<Arc<dyn Follower>>,
+}
+
+impl App {
+    /// Begins to follow what other processes change: keys and revoked tokens, tenants' states, servers and
+    /// stores and their passwords. It is known here within two seconds.
+    ///
+    /// # Errors
+    /// When the first reading fails.
+    pub async fn follow(&self) -> Result<Following, AnyFailure> {
+        let shared = self.shared();
+        let mut session = shared.provisioning.control.connect("nexus:feed").await?;
+        let verifier = Verifier::once(&shared.tokens, &mut session, &Caller::System).await?;
+        let (control, realms) = (shared.control.clone(), shared.realms.clone());
+        let changes = Changes { control, realms, horizon: Mutex::new(None) };
+        let placement = Arc::new(shared.provisioning.placement.clone());
+        let followers: Vec<Arc<dyn Follower>> = vec![verifier.follower(), placement, Arc::new(changes)];
+        for follower in &followers {
+            follower.refresh(&mut session).await?;
+        }
+        let feed = Feed::start(shared.provisioning.control.clone(), session, &followers);
+        Ok(Following { verifier, _feed: feed, _followers: followers })
+    }
+}

@@ -1,0 +1,151 @@
+//! Sessions in realms' databases: the administrator's, with safe startup options, from one pool for all
+//! realms, on whose tables nothing hangs that could run in them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::features::iam;
+use crate::features::placement::Placement;
+use crate::features::tenants::{self, Tenant, TenantRef};
+use crate::infra::db::{DbError, Lease, PgConnection, PoolLimits, PoolStats, ServerAddress, SessionPool};
+use crate::kernel::{AnyFailure, Caller, Failure, TenantId};
+
+/// How long the catalogue of a realm is not looked at again, where nobody has changed its tenant in the
+/// meantime. What a migration leaves there is known by its record; this is for other hands.
+const LOOKED_AT: Duration = Duration::from_secs(5);
+
+/// Sessions in realms' databases. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Realms {
+    sessions: SessionPool,
+    /// Where the platform's own realm is.
+    control: ServerAddress,
+    placement: Placement,
+    /// When a realm's catalogue was found to be as it should be.
+    untampered: Arc<Mutex<HashMap<TenantId, Instant>>>,
+}
+
+/// The database of an active tenant takes no sessions.
+#[derive(Debug, thiserror::Error, Failure)]
+#[error("tenant {slug:?} is active, but its server has closed its database: {source}")]
+#[failure(Integrity, "tenant_database_closed")]
+#[hint(TenantAction::Repair(Some(slug.clone())))]
+#[details(source.details())]
+struct DatabaseClosed {
+    slug: String,
+    source: DbError,
+}
+
+impl Realms {
+    pub(super) fn new(limits: PoolLimits, control: ServerAddress, placement: Placement) -> Self {
+        let sessions = SessionPool::new(limits, "".into());
+        Self { sessions, control, placement, untampered: Arc::default() }
+    }
+
+    /// A session in the platform's own realm.
+    pub(super) async fn platform_session(&self) -> Result<Lease, AnyFailure> {
+        let open = async || self.control.connect("nexus:realm").await;
+        let mut session = self.sessions.lease(TenantId::PLATFORM.uuid(), open).await?;
+        self.require_untampered(TenantId::PLATFORM, &mut session).await?;
+        Ok(session)
+    }
+
+    /// A session in the database of a tenant that is in use.
+    pub(super) async fn session(
+        &self,
+        control: &mut PgConnection,
+        tenant: &Tenant,
+    ) -> Result<Lease, AnyFailure> {
+        let key = tenant.id.uuid();
+        let mut session = match self.sessions.lease(key, async || self.open(control, tenant).await).await {
+            // Its password was changed a moment ago, perhaps.
+            Err(DbOrAny::Db(DbError::LoginRefused { .. })) => {
+                self.placement.forget(&tenant.cluster).await;
+                self.sessions.lease(key, async || self.open(control, tenant).await).await
+            }
+            opened => opened,
+        }
+        .map_err(DbOrAny::into_any)?;
+        self.require_untampered(tenant.id, &mut session).await?;
+        Ok(session)
+    }
+
+    /// Requires that nothing hangs on the realm's tables, unless that was seen a moment ago.
+    pub(super) async fn require_untampered(
+        &self,
+        realm: TenantId,
+        session: &mut PgConnection,
+    ) -> Result<(), AnyFailure> {
+        if self.looked_at().get(&realm).is_some_and(|at| at.elapsed() < LOOKED_AT) {
+            return Ok(());
+        }
+        let before = Instant::now();
+        iam::require_untampered(session).await?;
+        let mut all = self.looked_at();
+        all.retain(|_, at| at.elapsed() < LOOKED_AT);
+        all.insert(realm, before);
+        Ok(())
+    }
+
+    /// Uses no session of a tenant again that is open now.
+    pub(super) fn forget(&self, tenant: TenantId) {
+        self.looked_at().remove(&tenant);
+        self.sessions.forget(tenant.uuid());
+    }
+
+    pub(super) fn close_unused(&self) {
+        self.sessions.close_unused();
+    }
+
+    pub(super) fn stats(&self) -> PoolStats {
+        self.sessions.stats()
+    }
+
+    fn looked_at(&self) -> MutexGuard<'_, HashMap<TenantId, Instant>> {
+        self.untampered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn open(&self, control: &mut PgConnection, tenant: &Tenant) -> Result<PgConnection, DbOrAny> {
+        let cluster = self.placement.cluster(control, &tenant.cluster).await.map_err(AnyFailure::from)?;
+        let server = cluster.admin.database(&tenant.resources.database_name);
+        match server.connect("nexus:realm").await {
+            // It takes no sessions: because the tenant was closed just now, or without our knowledge.
+            Err(source @ DbError::Refused { .. }) if source.state() == Some("55000") => {
+                let now = tenants::get(control, &Caller::System, &TenantRef::Id(tenant.id)).await;
+                let now = now.map_err(AnyFailure::from)?.active().map_err(AnyFailure::from)?;
+                Err(AnyFailure::from(DatabaseClosed { slug: now.slug, source }).into())
+            }
+            opened => Ok(opened?),
+        }
+    }
+}
+
+/// Why no session could be opened, as far as it matters which.
+enum DbOrAny {
+    Db(DbError),
+    Any(AnyFailure),
+}
+
+impl DbOrAny {
+    fn into_any(self) -> AnyFailure {
+        match self {
+            Self::Db(error) => error.into(),
+            Self::Any(failure) => failure,
+        }
+    }
+}
+
+impl From<DbError> for DbOrAny {
+    fn from(error: DbError) -> Self {
+        Self::Db(error)
+    }
+}
+
+impl From<AnyFailure> for DbOrAny {
+    fn from(failure: AnyFailure) -> Self {
+        Self::Any(failure)
+    }
+}

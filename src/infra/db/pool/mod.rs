@@ -1,0 +1,189 @@
+//! Sessions that are kept open for whoever needs one next: never more than a cap, each made safe before it
+//! is used again.
+//!
+//! A session counts from before its login until its socket is closed. Who needs one while all are in use
+//! waits, first come, first served. Where all are open and one of another key is in nobody's use, the one
+//! that was not used for longest makes room.
+
+mod lease;
+mod state;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::AssertSqlSafe;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+
+pub use lease::Lease;
+use lease::Slot;
+use state::{State, Taken};
+
+use super::{DbError, PgConnection};
+
+/// Takes from a session what it was left with, but for prepared statements, which the driver knows by their
+/// names: `DISCARD ALL` without `DEALLOCATE ALL`, in pieces that may travel together (manual, page
+/// `DISCARD`). What the startup packet said holds again. A transaction that was dropped is rolled back by
+/// the driver before.
+const RESET: &str = "close all; set session authorization default; reset role; reset all; unlisten *;
+     select pg_catalog.pg_advisory_unlock_all(); discard plans; discard temp; discard sequences;";
+
+/// What a pool may do.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolLimits {
+    /// Most sessions.
+    pub sessions: usize,
+    /// How long is waited for one.
+    pub wait: Duration,
+    /// How long one is kept that nobody uses.
+    pub idle: Duration,
+}
+
+/// What a pool did and has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Sessions that are open, or being opened or closed.
+    pub open: usize,
+    pub most_open: usize,
+    /// Logins since the pool was made.
+    pub logins: u64,
+    /// Sessions that made room for another key's.
+    pub evicted: u64,
+}
+
+/// A pool of sessions. Those of one key are alike. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SessionPool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limits: PoolLimits,
+    /// One for each session that may be in use.
+    permits: Arc<Semaphore>,
+    state: Mutex<State<PgConnection>>,
+    /// What follows [`RESET`].
+    prepare: SecretString,
+    logins: AtomicU64,
+    evicted: AtomicU64,
+    most_open: AtomicU64,
+}
+
+impl SessionPool {
+    /// A pool without sessions. `prepare` are statements that a session needs each time before it is used
+    /// again; who opens a session has run them.
+    #[must_use]
+    pub fn new(limits: PoolLimits, prepare: SecretString) -> Self {
+        Self(Arc::new(Shared {
+            limits,
+            permits: Arc::new(Semaphore::new(limits.sessions)),
+            state: Mutex::new(State::new(limits.sessions)),
+            prepare,
+            logins: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            most_open: AtomicU64::new(0),
+        }))
+    }
+
+    /// A session of a key: one that is open and in nobody's use, or what `open` opens.
+    ///
+    /// # Errors
+    /// [`DbError::Busy`] where others have them all for too long; what `open` says.
+    pub async fn lease<E: From<DbError>>(
+        &self,
+        key: Uuid,
+        open: impl AsyncFnOnce() -> Result<PgConnection, E>,
+    ) -> Result<Lease, E> {
+        let permit = self.permit().await?;
+        loop {
+            let (taken, generation) = self.0.state().take(key);
+            let slot = Slot::new(Arc::clone(&self.0), key, generation);
+            match taken {
+                Taken::Kept(mut session) => {
+                    if self.0.make_safe(&mut session).await.is_ok() {
+                        return Ok(Lease::new(session, slot, permit));
+                    }
+                    // It broke while nobody used it. There may be others.
+                    drop(session);
+                    continue;
+                }
+                Taken::After(other) => {
+                    self.0.evicted.fetch_add(1, Ordering::Relaxed);
+                    // Its socket is closed either way.
+                    let _ = other.close().await;
+                }
+                Taken::Room => {}
+            }
+            let open_now = u64::try_from(self.stats().open).unwrap_or(u64::MAX);
+            self.0.most_open.fetch_max(open_now, Ordering::Relaxed);
+            self.0.logins.fetch_add(1, Ordering::Relaxed);
+            let session = open().await?;
+            return Ok(Lease::new(session, slot, permit));
+        }
+    }
+
+    /// Takes in a session that was opened elsewhere; where there is no room for it, it stays without a pool.
+    pub fn adopt(&self, key: Uuid, session: PgConnection) -> Lease {
+        let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else { return session.into() };
+        let (taken, generation) = self.0.state().take(key);
+        let slot = Slot::new(Arc::clone(&self.0), key, generation);
+        match taken {
+            Taken::Room => Lease::new(session, slot, permit),
+            Taken::Kept(_) | Taken::After(_) => session.into(),
+        }
+    }
+
+    /// Lets nobody use a session of a key again that is open now: what it was opened with has changed.
+    pub fn forget(&self, key: Uuid) {
+        let sessions = self.0.state().forget(key);
+        self.0.close(sessions);
+    }
+
+    /// Closes what nobody has used for too long.
+    pub fn close_unused(&self) {
+        let sessions = self.0.state().unused_for(self.0.limits.idle);
+        self.0.close(sessions);
+    }
+
+    /// What it has and did.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        PoolStats {
+            open: self.0.state().open(),
+            most_open: usize::try_from(count(&self.0.most_open)).unwrap_or(usize::MAX),
+            logins: count(&self.0.logins),
+            evicted: count(&self.0.evicted),
+        }
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
+        let waiting = Arc::clone(&self.0.permits).acquire_owned();
+        match tokio::time::timeout(self.0.limits.wait, waiting).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => {
+                Err(DbError::Busy { sessions: self.0.limits.sessions, seconds: self.0.limits.wait.as_secs() })
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State<PgConnection>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn make_safe(&self, session: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let statements = format!("{RESET} {}", self.prepare.expose_secret());
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(session).await.map(drop)
+    }
+
+    /// Without a goodbye, for which nobody waits: the server ends a session whose socket is closed.
+    fn close(&self, sessions: Vec<PgConnection>) {
+        for session in sessions {
+            drop(session);
+            self.state().closed();
+        }
+    }
+}

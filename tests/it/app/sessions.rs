@@ -1,0 +1,174 @@
+//! Sessions are used again, made safe before, and never more than may be.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use nexus::app::{App, AppLimits};
+use nexus::infra::db::{Lease, PgConnection, PoolLimits, SessionPool, transaction};
+use nexus::kernel::progress::Silent;
+use nexus::kernel::{Failure, SecretString};
+use uuid::Uuid;
+
+use super::{load, read};
+use crate::iam::inside::{machine, run, settings};
+use crate::support::world::World;
+
+#[test]
+fn requests_that_follow_each_other_need_no_login() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    run(async {
+        let app = load(&world, 4).await;
+        for _ in 0..20 {
+            read(&app, "acme").await.unwrap();
+        }
+        let stats = app.stats();
+        assert_eq!((stats.realms.logins, stats.control.logins), (1, 0), "{stats:?}");
+    });
+}
+
+#[test]
+fn there_are_never_more_sessions_than_the_cap_and_every_request_is_served() {
+    let world = World::new();
+    let slugs = ["one", "two", "three"];
+    for slug in slugs {
+        world.ok(&["tenant", "create", slug]);
+    }
+    run(async {
+        let app = load(&world, 2).await;
+        let all = (0..30).map(|n| read(&app, slugs[n % 3]));
+        for result in join_all(all).await {
+            result.unwrap();
+        }
+        let stats = app.stats().realms;
+        assert!(stats.most_open <= 2 && stats.evicted > 0, "{stats:?}");
+    });
+}
+
+#[test]
+fn who_waits_too_long_for_a_session_is_told_that_all_are_in_use() {
+    let world = World::new();
+    run(async {
+        let (pool, server) = pool(&world, 1).await;
+        let held = pool.lease(Uuid::nil(), async || server.connect("test").await).await.unwrap();
+        let refused = pool.lease(Uuid::nil(), async || server.connect("test").await).await.unwrap_err();
+        assert_eq!(refused.code(), "sessions_busy");
+        drop(held);
+        pool.lease(Uuid::nil(), async || server.connect("test").await).await.unwrap();
+    });
+}
+
+#[test]
+fn nothing_of_what_a_session_was_left_with_reaches_who_uses_it_next() {
+    const LEFT: [&str; 7] = [
+        "set search_path to public",
+        "set statement_timeout to '1s'",
+        "create temp table pg_authid_of_mine (a int)",
+        "listen somebody",
+        "select pg_advisory_lock(4711)",
+        "set role pg_monitor",
+        "set nexus.remains to 'a secret'",
+    ];
+    const SEEN: &str =
+        "select concat_ws(' ', current_setting('search_path'), current_setting('statement_timeout'),
+         coalesce(nullif(current_setting('nexus.remains', true), ''), 'nothing'), current_user,
+         (select count(*) from pg_catalog.pg_class where relname = 'pg_authid_of_mine'),
+         (select count(*) from pg_catalog.pg_listening_channels()),
+         (select count(*) from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_backend_pid()))";
+    let world = World::new();
+    run(async {
+        let (pool, server) = pool(&world, 2).await;
+        let open = async || server.connect("test").await;
+        let mut first = pool.lease(Uuid::nil(), open).await.unwrap();
+        let (pid, clean) = (backend(&mut first).await, text(&mut first, SEEN).await);
+        for statement in LEFT {
+            sqlx::raw_sql(statement).execute(&mut *first).await.unwrap();
+        }
+        assert_ne!(text(&mut first, SEEN).await, clean);
+        drop(first);
+        let mut second = pool.lease(Uuid::nil(), open).await.unwrap();
+        assert_eq!(backend(&mut second).await, pid, "it is the same session");
+        assert_eq!(text(&mut second, SEEN).await, clean);
+    });
+}
+
+#[test]
+fn a_transaction_that_a_request_dropped_keeps_nobody_waiting() {
+    let world = World::new();
+    run(async {
+        let (pool, server) = pool(&world, 2).await;
+        let open = async || server.connect("test").await;
+        let mut lease = pool.lease(Uuid::nil(), open).await.unwrap();
+        let mut tx = transaction(&mut lease).await.unwrap();
+        sqlx::raw_sql("lock table control.tenants in access exclusive mode").execute(&mut *tx).await.unwrap();
+        drop(tx);
+        drop(lease);
+        // Its session is with nobody now.
+        let mut other = server.connect("test").await.unwrap();
+        let seen = "set lock_timeout to '5s'; select count(*) from control.tenants";
+        sqlx::raw_sql(seen).execute(&mut other).await.unwrap();
+    });
+}
+
+#[test]
+fn a_session_whose_answer_nobody_waited_for_is_not_used_again() {
+    let world = World::new();
+    run(async {
+        let (pool, server) = pool(&world, 2).await;
+        let open = async || server.connect("test").await;
+        let mut lease = pool.lease(Uuid::nil(), open).await.unwrap();
+        let pid = backend(&mut lease).await;
+        let given_up = sqlx::raw_sql("select pg_sleep(30)").execute(&mut *lease);
+        tokio::time::timeout(Duration::from_millis(100), given_up).await.unwrap_err();
+        drop(lease);
+        assert_eq!(pool.stats().open, 0);
+        let mut next = pool.lease(Uuid::nil(), open).await.unwrap();
+        assert_ne!(backend(&mut next).await, pid);
+    });
+}
+
+#[test]
+fn a_session_that_the_server_ended_costs_the_next_request_a_login_and_no_error() {
+    let world = World::new();
+    world.ok(&["tenant", "create", "acme"]);
+    run(async {
+        let app = load(&world, 4).await;
+        read(&app, "acme").await.unwrap();
+        world.control_sql(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'nexus:realm'",
+        );
+        read(&app, "acme").await.unwrap();
+        assert_eq!(app.stats().realms.logins, 2);
+    });
+}
+
+#[test]
+fn all_sessions_of_a_process_hash_passwords_within_one_limit() {
+    let world = World::new();
+    run(async {
+        let app = App::load(&settings(&world), AppLimits::default(), &machine(), &Silent).await.unwrap().app;
+        let mut rules = Vec::new();
+        for _ in 0..2 {
+            let realm = app.session().await.unwrap().enter_realm(&machine(), None).await.unwrap();
+            rules.push(realm.rules().clone());
+        }
+        let [one, two] = &rules[..] else { panic!("two realms") };
+        assert!(one.hasher.shares_its_limit_with(&two.hasher));
+    });
+}
+
+/// A pool of sessions in the control database.
+async fn pool(world: &World, sessions: usize) -> (SessionPool, nexus::infra::db::ServerAddress) {
+    let limits = PoolLimits { sessions, wait: Duration::from_millis(300), idle: Duration::from_mins(1) };
+    let app = load(world, 1).await;
+    let server = app.session().await.unwrap().provisioning.control.clone();
+    (SessionPool::new(limits, SecretString::from("")), server)
+}
+
+async fn backend(session: &mut Lease) -> i64 {
+    text(session, "select pg_backend_pid()::text").await.parse().unwrap()
+}
+
+async fn text(session: &mut PgConnection, statement: &'static str) -> String {
+    sqlx::query_scalar(statement).fetch_one(session).await.unwrap()
+}
