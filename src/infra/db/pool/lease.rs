@@ -7,6 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::Shared;
+use super::state::Returned;
 use crate::infra::db::PgConnection;
 
 /// A session that goes back to its pool when it is dropped, unless it broke, something was given up in the
@@ -38,11 +39,20 @@ impl Slot {
         Self { shared, key, generation, is_taken: true }
     }
 
-    /// Gives the session back.
-    fn keep(mut self, session: PgConnection) {
-        self.is_taken = false;
-        let refused = self.shared.state().give_back(self.key, self.generation, session);
-        self.shared.close(refused.into_iter().collect());
+    /// Gives the session back, to somebody who waits for it or to be used later.
+    fn give_back(mut self, session: PgConnection, permit: OwnedSemaphorePermit) {
+        let returned = self.shared.state().give_back(self.key, self.generation, session);
+        match returned {
+            Returned::HandOver(session, waiter) => {
+                // Where nobody waits any more, it comes back and goes to the next.
+                drop(waiter.send(Lease::new(session, self, permit)));
+            }
+            Returned::Kept => self.is_taken = false,
+            Returned::Close(session) => {
+                self.is_taken = false;
+                self.shared.close(vec![session]);
+            }
+        }
     }
 }
 
@@ -57,6 +67,11 @@ impl Drop for Slot {
 impl Lease {
     pub(super) fn new(session: PgConnection, slot: Slot, permit: OwnedSemaphorePermit) -> Self {
         Self { session: Some(session), home: Some(Home { slot, permit }) }
+    }
+
+    /// Closes the session instead of giving it back.
+    pub(super) fn end(mut self) {
+        drop(self.session.take());
     }
 
     /// Takes the session out of its pool for good: for who holds locks with it.
@@ -103,17 +118,16 @@ impl Drop for Lease {
             return;
         }
         if !session.owes_rollback() {
-            slot.keep(session);
+            slot.give_back(session, permit);
             return;
         }
         // A transaction that was dropped holds its locks until it is rolled back.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let (mut session, permit) = (session, permit);
+                let mut session = session;
                 if session.ping().await.is_ok() {
-                    slot.keep(session);
+                    slot.give_back(session, permit);
                 }
-                drop(permit);
             });
         }
     }

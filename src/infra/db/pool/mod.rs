@@ -2,8 +2,9 @@
 //! is used again.
 //!
 //! A session counts from before its login until its socket is closed. Who needs one while all are in use
-//! waits, first come, first served. Where all are open and one of another key is in nobody's use, the one
-//! that was not used for longest makes room.
+//! waits, first come, first served. Where all are open, the one that was not used for longest makes room for a
+//! key that has none; who needs a key that others use is handed the next that they give back: a login takes
+//! longer.
 
 mod lease;
 mod state;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::AssertSqlSafe;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use lease::Lease;
@@ -29,6 +31,10 @@ use super::{DbError, PgConnection};
 /// the driver before.
 const RESET: &str = "close all; set session authorization default; reset role; reset all; unlisten *;
      select pg_catalog.pg_advisory_unlock_all(); discard plans; discard temp; discard sequences;";
+
+/// How long is waited at the cap for a session that others of the same key use, before one of another key
+/// makes room.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What a pool may do.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +68,7 @@ struct Shared {
     limits: PoolLimits,
     /// One for each session that may be in use.
     permits: Arc<Semaphore>,
-    state: Mutex<State<PgConnection>>,
+    state: Mutex<State<PgConnection, oneshot::Sender<Lease>>>,
     /// What follows [`RESET`].
     prepare: SecretString,
     logins: AtomicU64,
@@ -95,42 +101,54 @@ impl SessionPool {
         key: Uuid,
         open: impl AsyncFnOnce() -> Result<PgConnection, E>,
     ) -> Result<Lease, E> {
-        let permit = self.permit().await?;
+        let until = Instant::now() + self.0.limits.wait;
+        let mut waits = true;
         loop {
-            let (taken, generation) = self.0.state().take(key);
+            let permit = self.permit(until).await?;
+            let (sender, handed) = oneshot::channel();
+            let (taken, generation) = self.0.state().take(key, waits.then_some(sender));
+            if matches!(taken, Taken::Wait) {
+                // What is handed over brings a permit with it.
+                drop(permit);
+                let end = until.min(Instant::now() + HAND_OVER_TIMEOUT);
+                match tokio::time::timeout_at(end, handed).await {
+                    Ok(Ok(lease)) => match self.safe(lease).await {
+                        Some(lease) => return Ok(lease),
+                        None => continue,
+                    },
+                    Ok(Err(_)) => tokio::task::yield_now().await,
+                    Err(_) => waits = false,
+                }
+                continue;
+            }
             let slot = Slot::new(Arc::clone(&self.0), key, generation);
             match taken {
-                Taken::Kept(mut session) => {
-                    if self.0.make_safe(&mut session).await.is_ok() {
-                        return Ok(Lease::new(session, slot, permit));
-                    }
-                    // It broke while nobody used it. There may be others.
-                    drop(session);
-                    continue;
-                }
+                Taken::Kept(session) => match self.safe(Lease::new(session, slot, permit)).await {
+                    Some(lease) => return Ok(lease),
+                    None => continue,
+                },
                 Taken::After(other) => {
                     self.0.evicted.fetch_add(1, Ordering::Relaxed);
                     // Its socket is closed either way.
                     let _ = other.close().await;
                 }
-                Taken::Room => {}
+                Taken::Room | Taken::Wait => {}
             }
             let open_now = u64::try_from(self.stats().open).unwrap_or(u64::MAX);
             self.0.most_open.fetch_max(open_now, Ordering::Relaxed);
             self.0.logins.fetch_add(1, Ordering::Relaxed);
-            let session = open().await?;
-            return Ok(Lease::new(session, slot, permit));
+            return Ok(Lease::new(open().await?, slot, permit));
         }
     }
 
     /// Takes in a session that was opened elsewhere; where there is no room for it, it stays without a pool.
     pub fn adopt(&self, key: Uuid, session: PgConnection) -> Lease {
         let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else { return session.into() };
-        let (taken, generation) = self.0.state().take(key);
+        let (taken, generation) = self.0.state().take(key, None);
         let slot = Slot::new(Arc::clone(&self.0), key, generation);
         match taken {
             Taken::Room => Lease::new(session, slot, permit),
-            Taken::Kept(_) | Taken::After(_) => session.into(),
+            Taken::Kept(_) | Taken::After(_) | Taken::Wait => session.into(),
         }
     }
 
@@ -158,9 +176,21 @@ impl SessionPool {
         }
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, DbError> {
+    /// Makes a session safe for its next use; `None` where it broke while nobody used it.
+    async fn safe(&self, mut lease: Lease) -> Option<Lease> {
+        let statements = format!("{RESET} {}", self.0.prepare.expose_secret());
+        match sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *lease).await {
+            Ok(_) => Some(lease),
+            Err(_) => {
+                lease.end();
+                None
+            }
+        }
+    }
+
+    async fn permit(&self, until: Instant) -> Result<OwnedSemaphorePermit, DbError> {
         let waiting = Arc::clone(&self.0.permits).acquire_owned();
-        match tokio::time::timeout(self.0.limits.wait, waiting).await {
+        match tokio::time::timeout_at(until, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => {
                 Err(DbError::Busy { sessions: self.0.limits.sessions, seconds: self.0.limits.wait.as_secs() })
@@ -170,13 +200,8 @@ impl SessionPool {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State<PgConnection>> {
+    fn state(&self) -> MutexGuard<'_, State<PgConnection, oneshot::Sender<Lease>>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn make_safe(&self, session: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let statements = format!("{RESET} {}", self.prepare.expose_secret());
-        sqlx::raw_sql(AssertSqlSafe(statements)).execute(session).await.map(drop)
     }
 
     /// Without a goodbye, for which nobody waits: the server ends a session whose socket is closed.

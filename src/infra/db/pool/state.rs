@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// The sessions of a pool. `S` is a session.
+/// The sessions of a pool. `S` is a session, `W` somebody who waits for one.
 #[derive(Debug)]
-pub(super) struct State<S> {
+pub(super) struct State<S, W> {
     cap: usize,
     /// Sessions that are open, or being opened or closed.
     open: usize,
-    keys: HashMap<Uuid, OfKey<S>>,
+    keys: HashMap<Uuid, OfKey<S, W>>,
     /// The keys of idle sessions, by the moment at which each became idle.
     idle: BTreeMap<u64, Uuid>,
     clock: u64,
@@ -21,10 +21,12 @@ pub(super) struct State<S> {
 
 /// The sessions of a key.
 #[derive(Debug)]
-struct OfKey<S> {
+struct OfKey<S, W> {
     /// The one that was used last is at the end.
     idle: VecDeque<Idle<S>>,
     leased: usize,
+    /// Who waits for one of those that are leased, in the order in which they came.
+    waiting: VecDeque<W>,
     /// Grows when what its sessions were opened with has changed.
     generation: u64,
 }
@@ -36,9 +38,9 @@ struct Idle<S> {
     since: Instant,
 }
 
-impl<S> Default for OfKey<S> {
+impl<S, W> Default for OfKey<S, W> {
     fn default() -> Self {
-        Self { idle: VecDeque::new(), leased: 0, generation: 0 }
+        Self { idle: VecDeque::new(), leased: 0, waiting: VecDeque::new(), generation: 0 }
     }
 }
 
@@ -51,25 +53,52 @@ pub(super) enum Taken<S> {
     Room,
     /// Leave to open one as soon as this one is closed, which is in nobody's use.
     After(S),
+    /// There is no room, and others use sessions of this key: the next that is free is handed over. Without a
+    /// waiter, ask again.
+    Wait,
 }
 
-impl<S> State<S> {
+/// What becomes of a session that was given back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Returned<S, W> {
+    Kept,
+    /// It must be closed; then [`State::closed`] follows.
+    Close(S),
+    /// It is for somebody who waits; it counts as taken still.
+    HandOver(S, W),
+}
+
+impl<S, W> State<S, W> {
     pub(super) fn new(cap: usize) -> Self {
         Self { cap, open: 0, keys: HashMap::new(), idle: BTreeMap::new(), clock: 0 }
     }
 
     /// Takes a session of a key, or leave to open one, with the generation that it belongs to. At most as
-    /// many may be taken at a time as the cap says.
-    pub(super) fn take(&mut self, key: Uuid) -> (Taken<S>, u64) {
+    /// many may be taken at a time as the cap says. Where there is no room, a session of another key makes
+    /// some only for a key that has none; otherwise `waiter` is remembered, if there is one.
+    pub(super) fn take(&mut self, key: Uuid, waiter: Option<W>) -> (Taken<S>, u64) {
+        let is_full = self.open >= self.cap;
         let of_key = self.keys.entry(key).or_default();
-        of_key.leased += 1;
         let generation = of_key.generation;
         if let Some(idle) = of_key.idle.pop_back() {
+            of_key.leased += 1;
             self.idle.remove(&idle.at);
             return (Taken::Kept(idle.session), generation);
         }
-        // Where all are open, one is idle: those that are taken are fewer than the cap.
-        let victim = if self.open < self.cap { None } else { self.least_recently_used() };
+        if is_full
+            && of_key.leased > 0
+            && let Some(waiter) = waiter
+        {
+            of_key.waiting.push_back(waiter);
+            return (Taken::Wait, generation);
+        }
+        let victim = if is_full { self.least_recently_used() } else { None };
+        if is_full && victim.is_none() {
+            // One is being closed at this moment.
+            self.tidy(key);
+            return (Taken::Wait, generation);
+        }
+        self.keys.entry(key).or_default().leased += 1;
         match victim {
             Some(session) => (Taken::After(session), generation),
             None => {
@@ -79,25 +108,31 @@ impl<S> State<S> {
         }
     }
 
-    /// Takes back a session that was taken; gives it back where it must be closed: then [`State::closed`]
-    /// follows.
-    pub(super) fn give_back(&mut self, key: Uuid, generation: u64, session: S) -> Option<S> {
+    /// Takes back a session that was taken.
+    pub(super) fn give_back(&mut self, key: Uuid, generation: u64, session: S) -> Returned<S, W> {
         let of_key = self.keys.entry(key).or_default();
-        of_key.leased = of_key.leased.saturating_sub(1);
         if of_key.generation != generation {
+            of_key.leased = of_key.leased.saturating_sub(1);
+            // Whoever waits asks again.
+            of_key.waiting.clear();
             self.tidy(key);
-            return Some(session);
+            return Returned::Close(session);
         }
+        if let Some(waiter) = of_key.waiting.pop_front() {
+            return Returned::HandOver(session, waiter);
+        }
+        of_key.leased = of_key.leased.saturating_sub(1);
         self.clock += 1;
         of_key.idle.push_back(Idle { session, at: self.clock, since: Instant::now() });
         self.idle.insert(self.clock, key);
-        None
+        Returned::Kept
     }
 
-    /// A session that was taken is no more, or was never opened.
+    /// A session that was taken is no more, or was never opened. Whoever waits for one asks again.
     pub(super) fn lost(&mut self, key: Uuid) {
         if let Some(of_key) = self.keys.get_mut(&key) {
             of_key.leased = of_key.leased.saturating_sub(1);
+            of_key.waiting.clear();
         }
         self.tidy(key);
         self.closed();
@@ -148,7 +183,8 @@ impl<S> State<S> {
 
     /// A key without sessions is not remembered.
     fn tidy(&mut self, key: Uuid) {
-        if self.keys.get(&key).is_some_and(|it| it.leased == 0 && it.idle.is_empty()) {
+        if self.keys.get(&key).is_some_and(|it| it.leased == 0 && it.idle.is_empty() && it.waiting.is_empty())
+        {
             self.keys.remove(&key);
         }
     }
@@ -162,58 +198,76 @@ mod tests {
     const B: Uuid = Uuid::from_u128(2);
     const C: Uuid = Uuid::from_u128(3);
 
-    fn opened(state: &mut State<&'static str>, key: Uuid, name: &'static str) -> u64 {
-        let (taken, generation) = state.take(key);
-        assert!(!matches!(taken, Taken::Kept(_)), "{name} was to be opened");
+    type Names = State<&'static str, &'static str>;
+
+    fn opened(state: &mut Names, key: Uuid, name: &'static str) -> u64 {
+        let (taken, generation) = state.take(key, None);
+        assert!(matches!(taken, Taken::Room | Taken::After(_)), "{name} was to be opened");
         generation
     }
 
     #[test]
     fn a_session_that_was_given_back_is_used_again_by_its_own_key_alone() {
-        let mut state = State::new(4);
+        let mut state = Names::new(4);
         let generation = opened(&mut state, A, "a");
-        assert_eq!(state.give_back(A, generation, "a"), None);
-        assert!(matches!(state.take(B).0, Taken::Room));
-        assert!(matches!(state.take(A).0, Taken::Kept("a")));
+        assert_eq!(state.give_back(A, generation, "a"), Returned::Kept);
+        assert!(matches!(state.take(B, None).0, Taken::Room));
+        assert!(matches!(state.take(A, None).0, Taken::Kept("a")));
         assert_eq!(state.open(), 2);
     }
 
     #[test]
     fn at_the_cap_the_one_that_was_not_used_for_longest_makes_room() {
-        let mut state = State::new(2);
+        let mut state = Names::new(2);
         for (key, name) in [(A, "a"), (B, "b")] {
             let generation = opened(&mut state, key, name);
             state.give_back(key, generation, name);
         }
-        let (taken, generation) = state.take(A);
+        let (taken, generation) = state.take(A, None);
         assert!(matches!(taken, Taken::Kept("a")));
         state.give_back(A, generation, "a");
-        assert!(matches!(state.take(C).0, Taken::After("b")));
+        assert!(matches!(state.take(C, Some("c")).0, Taken::After("b")));
         assert_eq!(state.open(), 2);
     }
 
     #[test]
+    fn at_the_cap_who_needs_a_key_that_others_use_is_handed_the_next_that_is_free() {
+        let mut state = Names::new(2);
+        let of_b = opened(&mut state, B, "b");
+        state.give_back(B, of_b, "b");
+        let generation = opened(&mut state, A, "a");
+        assert!(matches!(state.take(A, Some("first")).0, Taken::Wait));
+        assert!(matches!(state.take(A, Some("second")).0, Taken::Wait));
+        assert_eq!(state.give_back(A, generation, "a"), Returned::HandOver("a", "first"));
+        assert_eq!(state.give_back(A, generation, "a"), Returned::HandOver("a", "second"));
+        assert_eq!(state.give_back(A, generation, "a"), Returned::Kept);
+        // Whoever has waited for long enough does not wait again.
+        assert!(matches!(state.take(A, None).0, Taken::Kept("a")));
+        assert!(matches!(state.take(A, None).0, Taken::After("b")));
+    }
+
+    #[test]
     fn what_was_opened_before_a_change_is_not_used_after_it() {
-        let mut state = State::new(4);
+        let mut state = Names::new(4);
         let first = opened(&mut state, A, "idle");
         let second = opened(&mut state, A, "in use");
         state.give_back(A, first, "idle");
         assert_eq!(state.forget(A), ["idle"]);
-        assert_eq!(state.give_back(A, second, "in use"), Some("in use"));
-        assert!(matches!(state.take(A).0, Taken::Room));
+        assert_eq!(state.give_back(A, second, "in use"), Returned::Close("in use"));
+        assert!(matches!(state.take(A, None).0, Taken::Room));
     }
 
     #[test]
     fn nothing_is_remembered_of_keys_without_sessions() {
-        let mut state = State::new(2);
+        let mut state = Names::new(2);
         for number in 0..100 {
             let key = Uuid::from_u128(number);
-            let (_, generation) = state.take(key);
+            let (_, generation) = state.take(key, None);
             state.give_back(key, generation, "one");
         }
         assert_eq!(state.unused_for(Duration::ZERO).len(), 2);
         assert!(state.keys.is_empty() && state.idle.is_empty());
-        state.take(A);
+        state.take(A, None);
         state.lost(A);
         assert!(state.keys.is_empty());
     }
