@@ -12,6 +12,7 @@ mod tokens;
 use std::sync::Arc;
 
 use crate::features::fleet::{Fleet, Scope};
+use crate::features::iam::Rules;
 use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
 use crate::features::local::LocalStack;
 use crate::features::placement::Placement;
@@ -130,8 +131,7 @@ impl App {
             placement,
             secrets,
             installation,
-            invitation_ttl_hours: i64::try_from(settings.tenants.invitation_ttl.as_secs() / 3600)
-                .unwrap_or(i64::MAX),
+            rules: Rules::new(&settings.passwords, &settings.tenants),
             batch: None,
         };
         Ok(Self { provisioning, control })
@@ -162,7 +162,8 @@ impl App {
         let cluster = addresses.cluster.get().await?;
         // Its token is not needed yet; who sets up learns now that it cannot be read.
         addresses.store.ready().await?;
-        let setup = Setup { control: &addresses.control, cluster, secrets: &secrets, operator };
+        let rules = &Rules::new(&settings.passwords, &settings.tenants);
+        let setup = Setup { control: &addresses.control, cluster, secrets: &secrets, rules, operator };
         Ok(setup.run(caller, progress).await?)
     }
 
