@@ -65,8 +65,6 @@ pub struct App(Arc<Shared>);
 struct Shared {
     provisioning: Provisioning,
     tokens: Tokens,
-    /// With the one hasher of the process, which bounds how much memory sign-ins take.
-    rules: Rules,
     control: SessionPool,
     realms: Realms,
 }
@@ -210,15 +208,14 @@ impl App {
             placement: placement.clone(),
             secrets: secrets.clone(),
             installation,
-            invitation_ttl_hours: i64::try_from(settings.tenants.invitation_ttl.as_secs() / 3600)
-                .unwrap_or(i64::MAX),
+            // With the one hasher of the process, which bounds how much memory sign-ins take.
+            rules: Rules::new(&settings.passwords, &settings.tenants),
             batch: None,
         };
         let tokens = tokens::tokens(settings, &provisioning);
         let app = Self(Arc::new(Shared {
             provisioning,
             tokens,
-            rules: Rules::new(&settings.passwords, &settings.tenants),
             control: SessionPool::new(limits.control, record::arm(secrets.record_key())),
             realms: Realms::new(limits.realms, addresses.control.clone(), placement),
         }));
@@ -256,7 +253,8 @@ impl App {
         let cluster = addresses.cluster.get().await?;
         // Its token is not needed yet; who sets up learns now that it cannot be read.
         addresses.store.ready().await?;
-        let setup = Setup { control: &addresses.control, cluster, secrets: &secrets, operator };
+        let rules = &Rules::new(&settings.passwords, &settings.tenants);
+        let setup = Setup { control: &addresses.control, cluster, secrets: &secrets, rules, operator };
         Ok(setup.run(caller, progress).await?)
     }
 

@@ -1,6 +1,5 @@
 //! Values that arguments are parsed into before any service sees them.
 
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -8,7 +7,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::output::Screen;
-use crate::kernel::{Page, text};
+pub use crate::kernel::text::one_line;
+use crate::kernel::{DisplayName, Page, text};
 
 /// Rows of a page, unless it is said.
 const LIMIT: u32 = 100;
@@ -95,12 +95,12 @@ pub fn word<T: Copy + Send + Sync + 'static>(
     })
 }
 
-/// A name for people: 1 to 200 characters.
+/// A name for people, as [`DisplayName`] has it.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn display_name(given: &str) -> Result<String, String> {
-    one_line("a name", given, 1..=200)
+    given.parse::<DisplayName>().map(|name| name.to_string()).map_err(|error| error.to_string())
 }
 
 /// A text to search by, in the form in which names are kept.
@@ -109,14 +109,6 @@ pub fn display_name(given: &str) -> Result<String, String> {
 /// What is wrong with it.
 pub fn search(given: &str) -> Result<String, String> {
     one_line("a text to search by", given, 0..=200)
-}
-
-/// A description: at most 1,000 characters, or nothing.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn description(given: &str) -> Result<String, String> {
-    one_line("a description", given, 0..=1000)
 }
 
 /// The name or address of a host, an IPv6 address with or without brackets, or a socket's folder.
@@ -161,17 +153,4 @@ pub fn endpoint(text: &str) -> Result<String, String> {
 /// What is wrong with it.
 pub fn place(text: &str) -> Result<String, String> {
     if text.contains("://") { endpoint(text) } else { Ok(text.to_owned()) }
-}
-
-/// A text of one line, as [`text::line`] keeps it.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn one_line(what: &str, given: &str, length: RangeInclusive<usize>) -> Result<String, String> {
-    let text =
-        text::line(given).map_err(|error| format!("{what} must be one line of visible text: {error}"))?;
-    if length.contains(&text.chars().count()) {
-        return Ok(text);
-    }
-    Err(format!("{what} has {} to {} characters", length.start(), length.end()))
 }

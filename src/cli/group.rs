@@ -2,14 +2,17 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::arguments::{PageArgs, description};
+use super::arguments::PageArgs;
 use super::complete;
 use super::iam::{RealmArgs, name};
+use super::output::ListWriter;
 use super::pages::{self, Found};
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::groups::{self, GroupUpdate};
+use crate::features::iam::model::Changed;
 use crate::features::iam::{Name, UserRef};
 use crate::kernel::text::counted;
+use crate::kernel::{AnyFailure, Description};
 
 /// Arguments of `nexus group`.
 #[derive(Debug, Args)]
@@ -130,8 +133,8 @@ pub struct CreateArgs {
     #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
     pub parent: Option<Name>,
     /// Its description
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = description)]
-    pub description: String,
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub description: Description,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,
@@ -147,8 +150,8 @@ pub struct UpdateArgs {
     #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
     pub new_name: Option<Name>,
     /// Its new description
-    #[arg(long, value_name = "TEXT", value_parser = description)]
-    pub description: Option<String>,
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<Description>,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,
@@ -268,23 +271,18 @@ async fn delete(args: &DeleteArgs, ctx: &Invocation) -> CommandResult {
 async fn members(args: &MemberArgs, add: bool, ctx: &Invocation) -> CommandResult {
     let caller = ctx.caller();
     let mut realm = args.realm.open(ctx).await?;
-    groups::check_users(&mut realm, &caller, &args.group, &args.users).await?;
-    let mut list = ctx.screen.list_writer();
-    for user in &args.users {
-        let done = if add {
-            groups::add(&mut realm, &caller, &args.group, user).await
-        } else {
-            groups::remove(&mut realm, &caller, &args.group, user).await
-        };
-        // What was done before the first failure is told.
-        match done {
-            Ok(done) => list.row(&done)?,
-            Err(error) => {
-                list.finish()?;
-                return Err(error.into());
-            }
-        }
-    }
-    list.finish()?;
+    let mut list = None;
+    let mut report = |done: Changed| -> Result<(), AnyFailure> {
+        Ok(list.get_or_insert_with(|| ctx.screen.list_writer()).row(&done)?)
+    };
+    let (group, users) = (&args.group, &args.users);
+    let done = if add {
+        groups::add(&mut realm, &caller, group, users, &mut report).await
+    } else {
+        groups::remove(&mut realm, &caller, group, users, &mut report).await
+    };
+    // What was done before the first failure has its row.
+    list.map_or(Ok(()), ListWriter::finish)?;
+    done?;
     Ok(Exit::Done)
 }

@@ -6,14 +6,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output::{Column, Row, Thing};
-use super::{CommandResult, Exit, Invocation, prompt, secret_input};
+use super::{CommandResult, Exit, Invocation, prompt, secret_input, secret_output};
 use crate::app::{App, Missing};
-use crate::features::iam::{FirstSignIn, signin};
+use crate::features::iam::FirstPassword;
 use crate::features::installation::{InstallationError, NewOperator, SetupOutcome};
-use crate::infra::crypto::InvitationToken;
-use crate::infra::private_file;
-use crate::kernel::{AnyFailure, Email, ExposeSecret, SecretString};
-use crate::settings::Settings;
+use crate::kernel::{AnyFailure, Email};
 
 /// Arguments of `nexus init`.
 #[derive(Debug, Args)]
@@ -50,7 +47,8 @@ pub async fn run(args: InitArgs, ctx: &Invocation) -> CommandResult {
         ctx.screen.list(missing)?;
         return Ok(Exit::Done);
     }
-    let (operator, invitation) = operator(&args, &settings, ctx).await?;
+    let operator = operator(&args, ctx)?;
+    let file = secret_output::new_file(ctx, args.invitation_file.as_ref())?;
     let progress = ctx.screen.progress();
     let outcome = App::init(&settings, &caller, operator, &progress).await;
     drop(progress);
@@ -58,48 +56,36 @@ pub async fn run(args: InitArgs, ctx: &Invocation) -> CommandResult {
         SetupOutcome::Found(it) => {
             return Err(InstallationError::Initialised { id: it.id.to_string() }.into());
         }
-        SetupOutcome::Made(it) => (it, "created"),
+        SetupOutcome::Made { installation, invitation } => {
+            if let (Some(file), Some(invitation)) = (file, &invitation) {
+                secret_output::hand_over(ctx, file, invitation, "operator's invitation is")?;
+            }
+            (installation, "created")
+        }
         SetupOutcome::Upgraded(it) => (it, "upgraded"),
     };
-    if let (Some(path), Some(invitation)) = (&args.invitation_file, &invitation) {
-        private_file::create(path, format!("{}\n", invitation.expose_secret()).as_bytes())?;
-        ctx.screen.note(&format!("the operator's invitation is in {}", path.display()));
-    }
     let view = InitView { id: installation.id.to_string(), context: settings.context.to_string(), outcome };
     ctx.screen.thing(&view)?;
     Ok(Exit::Done)
 }
 
-async fn operator(
-    args: &InitArgs,
-    settings: &Settings,
-    ctx: &Invocation,
-) -> Result<(Option<NewOperator>, Option<SecretString>), AnyFailure> {
-    let Some(email) = args.operator_email.clone() else { return Ok((None, None)) };
-    if args.operator_password_stdin {
-        let given = secret_input::line_from_stdin("the operator's password")?;
-        let hash = signin::hash_first(&settings.passwords, Some(&email), &given).await?;
-        let sign_in = FirstSignIn::PasswordHash(hash);
-        return Ok((Some(NewOperator { email, sign_in }), None));
-    }
-    if args.invitation_file.is_none() && ctx.screen.can_ask() {
-        let given =
-            prompt::new_password(&ctx.screen, "The operator's password", "--operator-password-stdin")?;
-        let hash = signin::hash_first(&settings.passwords, Some(&email), &given).await?;
-        let sign_in = FirstSignIn::PasswordHash(hash);
-        return Ok((Some(NewOperator { email, sign_in }), None));
-    }
-    if args.invitation_file.is_none() {
+fn operator(args: &InitArgs, ctx: &Invocation) -> Result<Option<NewOperator>, AnyFailure> {
+    let Some(email) = args.operator_email.clone() else { return Ok(None) };
+    let first = if args.operator_password_stdin {
+        FirstPassword::Given(secret_input::line_from_stdin("the operator's password")?)
+    } else if args.invitation_file.is_some() {
+        FirstPassword::Invitation
+    } else if ctx.screen.can_ask() {
+        let what = "The operator's password";
+        FirstPassword::Given(prompt::new_password(&ctx.screen, what, "--operator-password-stdin")?)
+    } else {
         return Err(prompt::PromptError::NotGiven {
             what: "the operator's password".to_owned(),
             flag: "--operator-password-stdin or --invitation-file PATH".to_owned(),
         }
         .into());
-    }
-    let invitation = InvitationToken::generate()?;
-    let ttl_hours = i64::try_from(settings.tenants.invitation_ttl.as_secs() / 3600).unwrap_or(i64::MAX);
-    let sign_in = FirstSignIn::Invitation { token_hash: *invitation.hash().as_bytes(), ttl_hours };
-    Ok((Some(NewOperator { email, sign_in }), Some(invitation.text().clone())))
+    };
+    Ok(Some(NewOperator::new(email, first)?))
 }
 
 /// An installation that was set up.

@@ -53,6 +53,7 @@ pub mod pool;
 pub mod prompt;
 mod psql;
 pub mod role;
+mod rows;
 pub mod secret;
 pub mod secret_input;
 pub mod secret_output;

@@ -7,10 +7,12 @@ use time::{Duration, OffsetDateTime};
 
 use super::iam::{RealmArgs, name};
 use super::output::{Column, Row, Thing, time_text};
-use super::{CommandResult, Exit, Invocation, arguments, complete};
+use super::{CommandResult, Exit, Invocation, complete};
 use crate::features::iam::operators::{self, NewGrant, OperatorGrant, Until};
 use crate::features::iam::{Name, UserRef};
 use crate::features::tenants::TenantRef;
+use crate::kernel::Reason;
+use crate::kernel::line::LineError;
 
 /// Arguments of `nexus operator`.
 #[derive(Debug, Args)]
@@ -72,7 +74,7 @@ pub struct GrantArgs {
     pub duration: Option<Duration>,
     /// The reason, recorded in the tenant's log
     #[arg(long, value_name = "TEXT", value_parser = reason)]
-    pub reason: String,
+    pub reason: Reason,
 }
 
 /// Arguments of `nexus operator revoke`.
@@ -111,8 +113,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn reason(text: &str) -> Result<String, String> {
-    arguments::one_line("a reason", text.trim(), 1..=500)
+fn reason(text: &str) -> Result<Reason, LineError> {
+    text.trim().parse()
 }
 
 /// Runs a verb of `nexus operator`.

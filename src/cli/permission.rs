@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 
-use super::arguments::description;
 use super::iam::RealmArgs;
 use super::pages;
 use super::{CommandResult, Exit, Invocation};
 use crate::features::iam::{Permission, permissions};
+use crate::kernel::Description;
 
 /// Arguments of `nexus permission`.
 #[derive(Debug, Args)]
@@ -54,8 +54,8 @@ pub struct RegisterArgs {
     /// resource:action, each of lower-case letters, digits, '-' and '_', or '*' for any of one part
     pub permission: Permission,
     /// What it allows
-    #[arg(long, value_name = "TEXT", value_parser = description)]
-    pub description: String,
+    #[arg(long, value_name = "TEXT")]
+    pub description: Description,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,

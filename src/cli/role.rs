@@ -2,13 +2,13 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::arguments::description;
 use super::complete;
 use super::iam::{RealmArgs, name};
 use super::pages;
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::roles::{self, Holder};
 use crate::features::iam::{Condition, Name, Permission, UserRef};
+use crate::kernel::Description;
 use crate::kernel::text::counted;
 
 /// Arguments of `nexus role`.
@@ -116,8 +116,8 @@ pub struct CreateArgs {
     #[arg(value_name = "ROLE", value_parser = name)]
     pub role: Name,
     /// Its description
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = description)]
-    pub description: String,
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub description: Description,
     /// Allow this permission; may be repeated
     #[arg(long = "allow", value_name = "PERMISSION", add = complete::permissions())]
     pub permissions: Vec<Permission>,
@@ -136,8 +136,8 @@ pub struct UpdateArgs {
     #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
     pub new_name: Option<Name>,
     /// Its new description
-    #[arg(long, value_name = "TEXT", value_parser = description)]
-    pub description: Option<String>,
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<Description>,
     /// Which realm
     #[command(flatten)]
     pub realm: RealmArgs,
@@ -244,7 +244,7 @@ pub async fn run(args: RoleArgs, ctx: &Invocation) -> CommandResult {
         }
         Verb::Update(args) => {
             let mut realm = args.realm.open(ctx).await?;
-            let change = (args.new_name.as_ref(), args.description.as_deref());
+            let change = (args.new_name.as_ref(), args.description.as_ref());
             let (role, _) = roles::update(&mut realm, &caller, &args.role, change).await?;
             ctx.screen.thing(&role)?;
         }

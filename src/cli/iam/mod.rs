@@ -71,15 +71,12 @@ pub struct ApplyArgs {
 pub async fn run(args: IamArgs, ctx: &Invocation) -> CommandResult {
     let Verb::Apply(args) = args.verb;
     let (_, text) = text::read(&args.file, DECLARATION)?;
-    let document = Document::parse(&text)?;
-    if args.prune {
-        document.require_a_table()?;
-    }
+    let document = Document::parse(&text, args.prune)?;
     if args.prune && !ctx.global.dry_run {
         prompt::confirm(ctx, "removing the roles, groups and grants that the file does not name")?;
     }
     let mut realm = args.realm.open(ctx).await?;
-    let found = apply::apply(&mut realm, &ctx.caller(), &document, args.prune).await?;
+    let found = apply::apply(&mut realm, &ctx.caller(), &document).await?;
     if found.is_empty() {
         ctx.screen.note("the realm already matches the file; nothing was changed");
     }

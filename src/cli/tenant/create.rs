@@ -6,20 +6,21 @@ use super::super::{CommandResult, Exit, Invocation, prompt, secret_input};
 use super::CreateArgs;
 use super::views::CreatedView;
 use crate::app::App;
-use crate::features::iam::signin;
 use crate::features::provisioning::{CreateOutcome, CreateRequest, plan_create};
 use crate::features::tenants::NewTenant;
+use crate::infra::handover::Handover;
 use crate::infra::private_file;
 use crate::kernel::{AnyFailure, Email, Labels, Slug};
 
 pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
-    let request = request(&args, ctx).await?;
+    let request = request(&args, ctx)?;
+    args.invitation_file.as_deref().map_or(Ok(()), Handover::check)?;
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     if ctx.global.dry_run {
         let steps = plan_create(
             App::open_for_completion(&settings).await.as_mut(),
             &caller,
-            &request.tenant,
+            (&request.tenant, request.admin_password.as_ref()),
             &request.wish,
         )
         .await?;
@@ -68,7 +69,7 @@ fn print_next_steps(ctx: &Invocation, view: &CreatedView) {
     }
 }
 
-async fn request(args: &CreateArgs, ctx: &Invocation) -> Result<CreateRequest, AnyFailure> {
+fn request(args: &CreateArgs, ctx: &Invocation) -> Result<CreateRequest, AnyFailure> {
     let asked = args.slug.is_none();
     let slug = match &args.slug {
         Some(slug) => slug.clone(),
@@ -90,16 +91,12 @@ async fn request(args: &CreateArgs, ctx: &Invocation) -> Result<CreateRequest, A
         }
         given => given.clone(),
     };
-    let admin_password_hash = if args.admin_password_stdin {
-        let given = secret_input::line_from_stdin("the first admin's password")?;
-        Some(signin::hash_first(&ctx.settings()?.passwords, admin_email.as_ref(), &given).await?)
-    } else {
-        None
-    };
+    let given = || secret_input::line_from_stdin("the first admin's password");
+    let admin_password = args.admin_password_stdin.then(given).transpose()?;
     let labels: Labels = args.labels.iter().map(|label| (label.key.clone(), label.value.clone())).collect();
     Ok(CreateRequest {
         tenant: NewTenant { slug, name, admin_email, labels },
-        admin_password_hash,
+        admin_password,
         detach: args.detach,
         wait: args.wait,
         wish: args.place.wish(),

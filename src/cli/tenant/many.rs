@@ -121,7 +121,8 @@ async fn dry_run(
 ) -> CommandResult {
     let mut list = ctx.screen.list_writer();
     for line in lines {
-        let planned = plan_create(control.as_mut(), &ctx.caller(), &line.tenant, &place.or(&line.wish)).await;
+        let planned =
+            plan_create(control.as_mut(), &ctx.caller(), (&line.tenant, None), &place.or(&line.wish)).await;
         let (outcome, error) = match &planned {
             Ok(_) => ("planned", None),
             Err(error) => ("conflict", Some(error)),
@@ -176,7 +177,7 @@ impl BatchOptions {
             let slug = line.tenant.slug.to_string();
             let request = CreateRequest {
                 tenant: line.tenant,
-                admin_password_hash: None,
+                admin_password: None,
                 detach: self.detach,
                 wait: false,
                 wish: self.place.or(&line.wish),

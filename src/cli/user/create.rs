@@ -7,10 +7,8 @@ use super::super::output::Thing;
 use super::super::{CommandResult, Exit, Invocation, secret_output};
 use super::{CreateArgs, password};
 use crate::features::iam::model::NewUser;
-use crate::features::iam::users::{self, FirstPassword, Prepared};
-use crate::features::iam::{User, signin};
-use crate::infra::crypto::InvitationToken;
-use crate::kernel::{ExposeSecret, Failure};
+use crate::features::iam::{FirstPassword, User, users};
+use crate::kernel::{ExposeSecret, Failure, shell};
 
 /// Neither a password nor an invitation was asked for.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -20,42 +18,33 @@ use crate::kernel::{ExposeSecret, Failure};
 struct NoWayIn;
 
 pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
-    let Some(email) = args.email.clone() else { return Ok(Exit::Usage) };
-    let invite = args.invite || args.invitation_file.is_some() || args.reveal;
+    let Some(email) = args.email else { return Ok(Exit::Usage) };
+    let shown = args.invitation_file.is_some() || args.reveal;
+    let invite = args.invite || shown;
     if !invite && !args.password_stdin && !ctx.screen.can_ask() {
         return Err(NoWayIn.into());
     }
-    let given = if invite { None } else { Some(password::given(ctx, args.password_stdin)?) };
+    let first = match (invite, shown) {
+        (false, _) => FirstPassword::Given(password::given(ctx, args.password_stdin)?),
+        (true, true) => FirstPassword::Invitation,
+        // A token that nobody is told would be of no use.
+        (true, false) => FirstPassword::None,
+    };
     let file = secret_output::new_file(ctx, args.invitation_file.as_ref())?;
     let mut realm = args.realm.open(ctx).await?;
-    let token = if invite { Some(InvitationToken::generate()?) } else { None };
-    let first = match (&given, &token) {
-        (Some(given), _) => {
-            FirstPassword::Hash(signin::hash_for(&realm.rules().hasher, Some(&email), given).await?)
-        }
-        (None, Some(token)) if args.invitation_file.is_some() || args.reveal => {
-            FirstPassword::Invitation(token.hash())
-        }
-        // A token that nobody is told would be of no use.
-        (None, _) => FirstPassword::None,
-    };
-    let told = matches!(first, FirstPassword::Invitation(_)) && !ctx.global.dry_run;
-    let name = args.name.clone().unwrap_or_default();
     let profile = args.profile.into_iter().collect();
-    let user = NewUser { email, name, profile, roles: args.roles, groups: args.groups };
-    let user = users::create(&mut realm, &ctx.caller(), Prepared { user, password: first }).await?;
-    let mut view = CreatedView { invitation: None, user };
-    if let (Some(token), true) = (&token, told) {
-        match file {
-            Some(file) => secret_output::hand_over(ctx, file, token.text(), "invitation is")?,
-            None => view.invitation = Some(token.text().expose_secret().to_owned()),
-        }
-    } else if invite && !ctx.global.dry_run {
-        let (email, flag) =
-            (crate::kernel::shell::word(&view.user.email), realm_flag(&realm.place().hinted()));
+    let new = NewUser { email, name: args.name, profile, roles: args.roles, groups: args.groups };
+    let users::Created { user, mut invitation } =
+        users::create(&mut realm, &ctx.caller(), new, &first).await?;
+    if let (Some(file), Some(token)) = (file, &invitation) {
+        secret_output::hand_over(ctx, file, token, "invitation is")?;
+        invitation = None;
+    } else if matches!(first, FirstPassword::None) && !ctx.global.dry_run {
+        let (email, flag) = (shell::word(&user.email), realm_flag(&realm.place().hinted()));
         ctx.screen.note(&format!("create an invitation: nexus user invite {email}{flag} --reveal"));
     }
-    ctx.screen.thing(&view)?;
+    let invitation = invitation.map(|token| token.expose_secret().to_owned());
+    ctx.screen.thing(&CreatedView { invitation, user })?;
     Ok(Exit::Done)
 }
 

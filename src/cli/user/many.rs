@@ -1,33 +1,19 @@
 //! `nexus user create --from FILE`: many users.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use futures_util::StreamExt;
 use serde::Serialize;
-use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::super::hint::realm_flag;
-use super::super::output::{Column, ListWriter, Row};
+use super::super::output::progress::ScreenProgress;
+use super::super::output::{Column, ListWriter, Row, Screen};
 use super::super::{CommandResult, Exit, Invocation, secret_output};
-use super::CreateArgs;
-use super::input::{self, Line};
-use crate::features::iam::model::WriteOutcome;
-use crate::features::iam::users::{self, FirstPassword, Prepared};
-use crate::features::iam::{Realm, groups, roles, signin};
-use crate::infra::crypto::InvitationToken;
-use crate::infra::crypto::password::Hasher;
+use super::{CreateArgs, input};
+use crate::features::iam::users::{self, ImportReport, Imported, RowOutcome};
 use crate::infra::handover::Handover;
-use crate::infra::private_file::PrivateFileError;
 use crate::kernel::text::counted;
-use crate::kernel::{AnyFailure, Caller, Event, ExposeSecret, Failure, Progress};
-
-/// Users made in one transaction at most.
-const BATCH: usize = 500;
-/// For how long users are gathered for one transaction: its cost is then little beside the hashes'.
-const GATHER: Duration = Duration::from_secs(1);
+use crate::kernel::{AnyFailure, Event, ExposeSecret, Failure, Progress, SecretString};
 
 /// Some of many failed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -68,14 +54,6 @@ impl BrokenOff {
     }
 }
 
-/// A line on its way: prepared, or refused.
-struct Ready {
-    number: usize,
-    email: String,
-    prepared: Result<Prepared, (&'static str, String)>,
-    token: Option<InvitationToken>,
-}
-
 /// What came of one line.
 #[derive(Debug, Serialize)]
 struct LineView {
@@ -92,179 +70,105 @@ struct LineView {
 
 pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     let Some(source) = &args.from else { return Ok(Exit::Usage) };
-    let lines = input::read(source)?;
-    let total = lines.len();
-    let caller = ctx.caller();
+    let rows = input::read(source)?;
+    let total = rows.len();
     let file = secret_output::new_file(ctx, args.invitation_file.as_ref())?;
     let mut realm = args.realm.open(ctx).await?;
-    check_names(&mut realm, &caller, &lines).await?;
-    let tell = args.reveal || args.invitation_file.is_some();
-    let incoming = prepare(lines, realm.rules().hasher.clone(), tell, ctx.global.dry_run);
-    let mut import = Import { file, reveal: args.reveal, total, done: 0, made: 0, failed: 0, untold: 0 };
-    let result = import.run(incoming, &mut realm, &caller, ctx).await;
-    import.end(result, &realm_flag(&realm.place().hinted()), ctx)
-}
-
-/// Names that are not there stop everything before anything is made.
-async fn check_names(realm: &mut Realm, caller: &Caller, lines: &[Line]) -> Result<(), AnyFailure> {
-    let wanted: BTreeSet<_> = lines.iter().flat_map(|line| &line.user.roles).collect();
-    for role in wanted {
-        roles::get(realm, caller, role).await?;
-    }
-    let wanted: BTreeSet<_> = lines.iter().flat_map(|line| &line.user.groups).collect();
-    for group in wanted {
-        groups::get(realm, caller, group).await?;
-    }
-    Ok(())
-}
-
-/// Hashes passwords on every core, a little ahead of the database.
-fn prepare(lines: Vec<Line>, hasher: Hasher, tell: bool, dry_run: bool) -> mpsc::Receiver<Ready> {
-    let (sender, receiver) = mpsc::channel(2 * BATCH);
-    tokio::spawn(async move {
-        let ahead = 2 * hasher.at_once();
-        let mut ready = futures_util::stream::iter(lines)
-            .map(|line| prepare_one(line, &hasher, tell, dry_run))
-            .buffered(ahead);
-        while let Some(one) = ready.next().await {
-            if sender.send(one).await.is_err() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-async fn prepare_one(line: Line, hasher: &Hasher, tell: bool, dry_run: bool) -> Ready {
-    let email = line.user.email.to_string();
-    let refused = |error: &dyn Failure| Err((error.code(), error.to_string()));
-    let (mut token, mut refusal) = (None, None);
-    let password = match &line.password {
-        Some(given) if !dry_run => match signin::hash_for(hasher, Some(&line.user.email), given).await {
-            Ok(hash) => FirstPassword::Hash(hash),
-            Err(error) => {
-                refusal = Some(refused(&error));
-                FirstPassword::None
-            }
-        },
-        None if line.disabled => FirstPassword::None,
-        None if tell && !dry_run => match InvitationToken::generate() {
-            Ok(made) => FirstPassword::Invitation(token.insert(made).hash()),
-            Err(error) => {
-                refusal = Some(refused(&error));
-                FirstPassword::None
-            }
-        },
-        _ => FirstPassword::None,
+    let progress = ctx.screen.progress();
+    progress.event(Event::Total(total as u64));
+    let invite = args.reveal || file.is_some();
+    let mut import = Import {
+        file,
+        reveal: args.reveal,
+        list: None,
+        screen: &ctx.screen,
+        progress,
+        total,
+        done: 0,
+        made: 0,
+        failed: 0,
+        uninvited: 0,
     };
-    let password = match password {
-        FirstPassword::Hash(hash) if line.disabled => FirstPassword::Disabled(Some(hash)),
-        _ if line.disabled => FirstPassword::Disabled(None),
-        other => other,
-    };
-    let prepared = refusal.unwrap_or(Ok(Prepared { user: line.user, password }));
-    Ready { number: line.number, email, prepared, token }
+    let result = users::import(&mut realm, &ctx.caller(), rows, invite, &mut import, &ctx.interrupt).await;
+    import.end(result.map_err(AnyFailure::from), &realm_flag(&realm.place().hinted()), ctx)
 }
 
-/// Waits for a user, and then for more; whether there was one.
-async fn gather(incoming: &mut mpsc::Receiver<Ready>, batch: &mut Vec<Ready>) -> bool {
-    let until = tokio::time::Instant::now() + GATHER;
-    while batch.len() < BATCH {
-        let first = batch.is_empty();
-        let more = incoming.recv_many(batch, BATCH - batch.len());
-        let come =
-            if first { more.await } else { tokio::time::timeout_at(until, more).await.unwrap_or_default() };
-        if come == 0 {
-            break;
-        }
-    }
-    !batch.is_empty()
-}
-
-/// Making users batch by batch, and what came of it so far.
-struct Import {
+/// Writes what comes of an import, and counts it.
+struct Import<'a> {
     file: Option<Handover>,
     reveal: bool,
+    /// Begun with the first batch: what is refused as a whole has no rows.
+    list: Option<ListWriter<'a, LineView>>,
+    screen: &'a Screen,
+    progress: ScreenProgress,
     total: usize,
     /// Lines that have their result.
     done: usize,
     made: usize,
     failed: usize,
     /// Users who were made and whose invitation nobody has.
-    untold: usize,
+    uninvited: usize,
 }
 
-type List<'a> = ListWriter<'a, LineView>;
-
-impl Import {
-    /// Makes users, with a row for each, until all are done or somebody stops it.
-    async fn run(
-        &mut self,
-        mut incoming: mpsc::Receiver<Ready>,
-        realm: &mut Realm,
-        caller: &Caller,
-        ctx: &Invocation,
-    ) -> Result<(), AnyFailure> {
-        let progress = ctx.screen.progress();
-        progress.event(Event::Total(self.total as u64));
-        let mut list = ctx.screen.list_writer();
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut result = Ok(());
-        while result.is_ok() && !ctx.interrupt.is_cancelled() && gather(&mut incoming, &mut batch).await {
-            result = self.batch(&mut batch, (&mut *realm, caller), &mut list, &progress).await;
-            // A second Ctrl-C ends the process at once: what is made by then has its row.
-            ctx.screen.flush()?;
+impl ImportReport for Import<'_> {
+    fn invitations(&mut self, all: &[(&str, &SecretString)]) -> Result<(), AnyFailure> {
+        let Some(file) = self.file.as_mut().filter(|_| !all.is_empty()) else { return Ok(()) };
+        if !file.has_content() {
+            file.append(HEADER)?;
         }
-        drop(progress);
-        list.finish()?;
-        result
+        let mut text = Zeroizing::new(String::new());
+        for (email, token) in all {
+            // Writing to a text does not fail. Neither an address nor a token holds a quote.
+            let _ = writeln!(text, "{email},{}", token.expose_secret());
+        }
+        Ok(file.append(text.as_bytes())?)
     }
 
-    async fn batch(
-        &mut self,
-        batch: &mut Vec<Ready>,
-        (realm, caller): (&mut Realm, &Caller),
-        list: &mut List<'_>,
-        progress: &dyn Progress,
-    ) -> Result<(), AnyFailure> {
-        let mut fine = Vec::with_capacity(batch.len());
-        let mut told = Vec::with_capacity(batch.len());
-        for ready in batch.drain(..) {
-            match ready.prepared {
-                Ok(prepared) => {
-                    fine.push(prepared);
-                    told.push((ready.number, ready.email, ready.token));
-                }
-                Err((code, error)) => {
-                    (self.failed, self.done) = (self.failed + 1, self.done + 1);
-                    let (code, error) = (Some(code), Some(error));
-                    let (line, email, outcome) = (ready.number, ready.email, "failed");
-                    list.row(&LineView { line, email, outcome, id: None, code, error, invitation: None })?;
-                }
-            }
+    fn rows(&mut self, some: Vec<Imported>) -> Result<(), AnyFailure> {
+        let screen = self.screen;
+        let mut list = self.list.take().unwrap_or_else(|| screen.list_writer());
+        let written = some.into_iter().try_for_each(|row| list.row(&self.view(row)));
+        self.list = Some(list);
+        written?;
+        // A second Ctrl-C ends the process at once: what is made by then has its row.
+        Ok(self.screen.flush()?)
+    }
+}
+
+impl Import<'_> {
+    /// Counts what came of a row.
+    fn view(&mut self, Imported { line, email, outcome }: Imported) -> LineView {
+        self.done += 1;
+        if !matches!(outcome, RowOutcome::Failed(_)) {
+            self.progress.event(Event::Done { subject: email.clone(), ok: true });
         }
-        let (file, tokens) = (&mut self.file, &told);
-        let hand_over = |made: &[bool]| match file {
-            Some(file) => append(file, made, tokens),
-            None => Ok(()),
-        };
-        let made = users::create_many(realm, caller, &fine, hand_over).await?;
-        for (((line, email, token), (outcome, id)), prepared) in told.into_iter().zip(made).zip(&fine) {
-            self.done += 1;
-            if outcome == WriteOutcome::Done {
+        let mut view =
+            LineView { line, email, outcome: "", id: None, code: None, error: None, invitation: None };
+        view.outcome = match outcome {
+            RowOutcome::Created { id, invitation, uninvited } => {
                 self.made += 1;
-                self.untold += usize::from(matches!(prepared.password, FirstPassword::None));
+                self.uninvited += usize::from(uninvited);
+                let shown = invitation.filter(|_| self.reveal);
+                view.invitation = shown.map(|token| token.expose_secret().to_owned());
+                view.id = Some(id.to_string());
+                "created"
             }
-            progress.event(Event::Done { subject: email.clone(), ok: true });
-            let token = token.filter(|_| self.reveal && outcome == WriteOutcome::Done);
-            let invitation = token.map(|token| token.text().expose_secret().to_owned());
-            tell(list, (line, email), outcome, id.map(|id| id.to_string()), invitation)?;
-        }
-        Ok(())
+            RowOutcome::Unchanged => "unchanged",
+            RowOutcome::Planned => "planned",
+            RowOutcome::Failed(error) => {
+                self.failed += 1;
+                (view.code, view.error) = (Some(error.code()), Some(error.to_string()));
+                "failed"
+            }
+        };
+        view
     }
 
     /// Says what came of it, and where the invitations are.
     fn end(mut self, result: Result<(), AnyFailure>, flag: &str, ctx: &Invocation) -> CommandResult {
+        drop(self.progress);
+        let list = self.list.or_else(|| result.is_ok().then(|| ctx.screen.list_writer()));
+        let result = result.and(list.map_or(Ok(()), |list| Ok(list.finish()?)));
         let stopped = ctx.interrupt.is_cancelled() && self.done < self.total;
         if result.is_err() || stopped {
             // One without any invitation goes, so that the same command can be repeated.
@@ -294,8 +198,8 @@ impl Import {
             }
             file.finish()?;
         }
-        if self.untold > 0 {
-            let who = counted(self.untold, "user");
+        if self.uninvited > 0 {
+            let who = counted(self.uninvited, "user");
             let hint = "nexus user invite E-MAIL --invitation-file PATH";
             ctx.screen.note(&format!("{who} without an invitation; create each one: {hint}{flag}"));
         }
@@ -308,45 +212,6 @@ impl Import {
 
 /// The first line of a file with invitations.
 const HEADER: &[u8] = b"email,invitation\n";
-
-/// Writes the invitations of those who are about to be made. It happens before the commit: should
-/// the process die in between, the file has some that are of no use, and none is lost.
-fn append(
-    file: &mut Handover,
-    made: &[bool],
-    told: &[(usize, String, Option<InvitationToken>)],
-) -> Result<(), PrivateFileError> {
-    let mut text = Zeroizing::new(String::new());
-    for ((_, email, token), _) in told.iter().zip(made).filter(|(_, made)| **made) {
-        if let Some(token) = token {
-            // Writing to a text does not fail. Neither an address nor a token holds a quote.
-            let _ = writeln!(text, "{email},{}", token.text().expose_secret());
-        }
-    }
-    if text.is_empty() {
-        return Ok(());
-    }
-    if !file.has_content() {
-        file.append(HEADER)?;
-    }
-    file.append(text.as_bytes())
-}
-
-fn tell(
-    list: &mut List<'_>,
-    (line, email): (usize, String),
-    outcome: WriteOutcome,
-    id: Option<String>,
-    invitation: Option<String>,
-) -> Result<(), AnyFailure> {
-    let outcome = match outcome {
-        WriteOutcome::Done => "created",
-        WriteOutcome::Unchanged => "unchanged",
-        WriteOutcome::Planned => "planned",
-    };
-    let id = id.filter(|_| outcome == "created");
-    Ok(list.row(&LineView { line, email, outcome, id, code: None, error: None, invitation })?)
-}
 
 impl Row for LineView {
     const COLUMNS: &'static [Column] = &[

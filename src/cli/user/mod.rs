@@ -11,7 +11,7 @@ use super::iam::{RealmArgs, attribute, name};
 use super::{CommandResult, Invocation};
 use crate::features::iam::signin::Purpose;
 use crate::features::iam::{Name, Permission, UserRef, UserState};
-use crate::kernel::Email;
+use crate::kernel::{DisplayName, Email};
 
 mod access;
 mod change;
@@ -168,8 +168,8 @@ pub struct CreateArgs {
     #[arg(long, value_name = "E-MAIL", required_unless_present = "from")]
     pub email: Option<Email>,
     /// The display name
-    #[arg(long, value_name = "TEXT", conflicts_with = "from", value_parser = arguments::display_name)]
-    pub name: Option<String>,
+    #[arg(long, value_name = "TEXT", conflicts_with = "from")]
+    pub name: Option<DisplayName>,
     /// Grant this role; may be repeated
     #[arg(long = "role", value_name = "ROLE", conflicts_with = "from", value_parser = name, add = complete::roles())]
     pub roles: Vec<Name>,
@@ -277,8 +277,8 @@ pub struct UpdateArgs {
     #[arg(long, value_name = "E-MAIL", required_unless_present_any = ["name", "profile"])]
     pub email: Option<Email>,
     /// The new name
-    #[arg(long, value_name = "TEXT", value_parser = arguments::display_name)]
-    pub name: Option<String>,
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<DisplayName>,
     /// Set a field of the profile, or remove it with KEY=null; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = attribute)]
     pub profile: Vec<(String, Value)>,

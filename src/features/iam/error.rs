@@ -7,9 +7,8 @@ use crate::infra::cluster::ClusterError;
 use crate::infra::crypto::RandomError;
 use crate::infra::crypto::password::PasswordError;
 use crate::infra::db::DbError;
-use crate::infra::private_file::PrivateFileError;
 use crate::kernel::hint::{Action, InRealm, RightsAction, UserAction};
-use crate::kernel::{Failure, Hint, shell};
+use crate::kernel::{AnyFailure, Failure, Hint, shell};
 
 /// A request about users and their rights that failed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -169,10 +168,10 @@ pub enum IamError {
     #[error(transparent)]
     #[failure(transparent)]
     Random(#[from] RandomError),
-    /// A file for secrets that are shown once failed.
-    #[error(transparent)]
+    /// Whoever asked could not take in what is reported.
+    #[error("{0}")]
     #[failure(transparent)]
-    File(#[from] PrivateFileError),
+    Report(AnyFailure),
     /// A sealed secret failed.
     #[error(transparent)]
     #[failure(transparent)]

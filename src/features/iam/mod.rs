@@ -7,6 +7,7 @@
 mod actor;
 pub mod apply;
 mod error;
+mod first;
 pub mod groups;
 pub mod model;
 pub mod operators;
@@ -20,11 +21,12 @@ mod subject;
 pub mod users;
 
 pub use error::IamError;
+pub use first::FirstPassword;
+pub(in crate::features) use first::{FirstSignIn, check_first_password};
 pub use model::{Name, User, UserRef, UserState};
 pub(crate) use realm::require_untampered;
 pub use realm::{Realm, RealmRef, Rules};
 pub use revocation::RevocationHook;
-pub use store::FirstSignIn;
 pub(in crate::features) use store::{seed_administrator, seed_statement};
 pub use subject::{Subject, includes};
 pub(in crate::features) use subject::{active_subjects, nearest_email, subject, subject_by_id};

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use crate::features::access::UserState;
-use crate::kernel::{Email, UserId, text};
+use crate::kernel::{DisplayName, Email, UserId, text};
 
 /// The name of a role or a group: 1 to 100 characters, no control character, no space at its ends,
 /// no comma, which separates names in lists.
@@ -121,7 +121,7 @@ pub struct User {
 #[derive(Debug, Clone)]
 pub struct NewUser {
     pub email: Email,
-    pub name: String,
+    pub name: Option<DisplayName>,
     /// What conditions and apps may look at.
     pub profile: Map<String, Value>,
     /// Roles to grant.

@@ -1,46 +1,33 @@
 //! The SQL of a realm as a whole: its lock, its log, its administrators, its first user.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use sqlx::{AssertSqlSafe, FromRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::realm::LogEntry;
+use super::first::FirstSignIn;
+use super::realm::{LogEntry, Rules};
 use crate::infra::db::{DbError, PgConnection, bytes, literal};
 use crate::kernel::{Email, UserId};
-
-/// How the first administrator signs in for the first time.
-#[derive(Debug, Clone)]
-pub enum FirstSignIn {
-    /// With a password that was given; only its Argon2id hash is here.
-    PasswordHash(SecretString),
-    /// With a single-use token that sets a password; only its SHA-256 is here.
-    Invitation {
-        token_hash: [u8; 32],
-        /// How long it is good, in hours.
-        ttl_hours: i64,
-    },
-}
 
 /// Makes the first administrator, with role Admin. One that is there is left alone.
 pub(in crate::features) async fn seed_administrator(
     realm: &mut PgConnection,
     email: &str,
     sign_in: &FirstSignIn,
+    rules: &Rules,
 ) -> Result<(), DbError> {
-    let (state, password_hash, token_hash, ttl_hours) = match sign_in {
-        FirstSignIn::PasswordHash(hash) => ("active", Some(hash.expose_secret()), None, 0),
-        FirstSignIn::Invitation { token_hash, ttl_hours } => {
-            ("invited", None, Some(token_hash.as_slice()), *ttl_hours)
-        }
+    let (state, password_hash, token_hash) = match sign_in {
+        FirstSignIn::PasswordHash(hash) => ("active", Some(hash.expose_secret()), None),
+        FirstSignIn::Invitation(token) => ("invited", None, Some(token.hash())),
     };
     sqlx::query(AssertSqlSafe(seed(["$1", "$2", "$3", "$4", "$5", "$6", "$7"])))
         .bind(Uuid::now_v7())
         .bind(email)
         .bind(state)
         .bind(password_hash)
-        .bind(token_hash)
-        .bind(i32::try_from(ttl_hours).unwrap_or(i32::MAX))
+        .bind(token_hash.as_ref().map(|hash| hash.as_bytes().as_slice()))
+        .bind(hours(rules))
         .bind(key_of(email))
         .execute(realm)
         .await?;
@@ -51,15 +38,19 @@ pub(in crate::features) async fn seed_administrator(
 /// who has a password: a statement that fails ends in the server's log, and no hash of a password
 /// belongs there.
 #[must_use]
-pub(in crate::features) fn seed_statement(email: &str, sign_in: &FirstSignIn) -> Option<String> {
-    let FirstSignIn::Invitation { token_hash, ttl_hours } = sign_in else { return None };
+pub(in crate::features) fn seed_statement(
+    email: &str,
+    sign_in: &FirstSignIn,
+    rules: &Rules,
+) -> Option<String> {
+    let FirstSignIn::Invitation(token) = sign_in else { return None };
     Some(seed([
         &format!("'{}'", Uuid::now_v7()),
         &literal(email),
         "'invited'",
         "null",
-        &bytes(token_hash),
-        &i32::try_from(*ttl_hours).unwrap_or(i32::MAX).to_string(),
+        &bytes(token.hash().as_bytes()),
+        &hours(rules).to_string(),
         &literal(&key_of(email)),
     ]))
 }
@@ -78,6 +69,11 @@ fn seed([id, email, state, password_hash, token_hash, hours, key]: [&str; 7]) ->
          select id, {token_hash}, now() + make_interval(hours => {hours}::int) from made
          where {token_hash} is not null"
     )
+}
+
+/// How long an invitation is good.
+fn hours(rules: &Rules) -> i32 {
+    i32::try_from(rules.invitation_ttl.as_secs() / 3600).unwrap_or(i32::MAX)
 }
 
 fn key_of(email: &str) -> String {

@@ -1,6 +1,7 @@
 //! What can go wrong with the installation as a whole.
 
 use crate::features::access::AccessError;
+use crate::features::iam::IamError;
 use crate::features::placement::PlacementError;
 use crate::features::record::RecordOlder;
 use crate::features::secrets::SecretsError;
@@ -57,6 +58,10 @@ pub enum InstallationError {
     #[error(transparent)]
     #[failure(transparent)]
     Secrets(#[from] SecretsError),
+    /// The first operator.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Operator(#[from] IamError),
     /// The caller may not do it.
     #[error(transparent)]
     #[failure(transparent)]

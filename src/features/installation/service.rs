@@ -10,7 +10,7 @@ use super::error::InstallationError;
 use super::store;
 use crate::features::access::{self, Authorized, rights};
 use crate::features::audit;
-use crate::features::iam::{self, FirstSignIn};
+use crate::features::iam::{self, FirstPassword, FirstSignIn, Rules};
 use crate::features::placement::{Cluster, DEFAULT, ServerRecord, check_rights, note_system, template};
 use crate::features::record::{self, Age};
 use crate::features::secrets::Secrets;
@@ -19,7 +19,7 @@ use crate::infra::crypto::RecordKey;
 use crate::infra::db::{
     AdvisoryLock, CONTROL, DbError, LockKey, PgConnection, REALM, ServerAddress, transaction,
 };
-use crate::kernel::{Caller, Email, Event, Progress, TenantId};
+use crate::kernel::{Caller, Email, Event, Progress, SecretString, TenantId};
 
 /// How long to wait for another process that sets the same installation up.
 const SETUP_LOCK_TIMEOUT: Duration = Duration::from_mins(1);
@@ -80,15 +80,30 @@ impl Installation {
 /// The first operator.
 #[derive(Debug, Clone)]
 pub struct NewOperator {
-    pub email: Email,
-    pub sign_in: FirstSignIn,
+    email: Email,
+    first: FirstPassword,
+}
+
+impl NewOperator {
+    /// # Errors
+    /// When the password is not accepted: it is said before anything is made, a master key included.
+    pub fn new(email: Email, first: FirstPassword) -> Result<Self, InstallationError> {
+        if let FirstPassword::Given(password) = &first {
+            iam::check_first_password(&email, password)?;
+        }
+        Ok(Self { email, first })
+    }
 }
 
 /// What setting up did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum SetupOutcome {
     /// There was nothing, or half of it.
-    Made(Installation),
+    Made {
+        installation: Installation,
+        /// The first operator's, to be shown once.
+        invitation: Option<SecretString>,
+    },
     /// It was whole, and behind this program.
     Upgraded(Installation),
     /// It was whole and current.
@@ -101,6 +116,7 @@ pub struct Setup<'a> {
     /// The server for tenants' databases.
     pub cluster: &'a Cluster,
     pub secrets: &'a Secrets,
+    pub rules: &'a Rules,
     /// The first operator, if one is wanted now.
     pub operator: Option<NewOperator>,
 }
@@ -142,6 +158,10 @@ impl Setup<'_> {
         progress: &dyn Progress,
     ) -> Result<SetupOutcome, InstallationError> {
         let caller = &access::authorize_machine(caller, &rights::INIT)?;
+        let first = match &self.operator {
+            Some(NewOperator { email, first }) => self.rules.first_sign_in(email, first, false).await?,
+            None => None,
+        };
         let mut maintenance = self.control.database("postgres").connect("nexus:init").await?;
         let mut admin = self.cluster.admin.connect("nexus:init").await?;
         check_rights(&mut maintenance, self.control).await?;
@@ -153,8 +173,10 @@ impl Setup<'_> {
         let lock = AdvisoryLock::wait(&mut control, LockKey::of("installation", "setup"), SETUP_LOCK_TIMEOUT)
             .await?
             .ok_or(InstallationError::Busy)?;
-        let outcome = self.tables(&mut control, caller, progress).await?;
-        let (SetupOutcome::Made(it) | SetupOutcome::Upgraded(it) | SetupOutcome::Found(it)) = outcome;
+        let outcome = self.tables(&mut control, caller, first, progress).await?;
+        let (SetupOutcome::Made { installation: it, .. }
+        | SetupOutcome::Upgraded(it)
+        | SetupOutcome::Found(it)) = &outcome;
         it.age.require_current()?;
         note_system(&mut control, &system_id).await?;
         let state = server_state(&mut admin, it.id).await?;
@@ -195,6 +217,7 @@ impl Setup<'_> {
         &self,
         control: &mut PgConnection,
         caller: &Authorized<'_>,
+        first: Option<FirstSignIn>,
         progress: &dyn Progress,
     ) -> Result<SetupOutcome, InstallationError> {
         let upgraded = match open(control, self.control, None).await {
@@ -224,8 +247,8 @@ impl Setup<'_> {
         store::insert(&mut tx, id).await?;
         self.secrets.register_master(&mut tx).await?;
         record::seal(&mut tx, self.secrets.record_key(), self.secrets.master_id()).await?;
-        if let Some(operator) = &self.operator {
-            iam::seed_administrator(&mut tx, operator.email.as_str(), &operator.sign_in).await?;
+        if let (Some(operator), Some(first)) = (&self.operator, &first) {
+            iam::seed_administrator(&mut tx, operator.email.as_str(), first, self.rules).await?;
         }
         let entry = audit::Entry {
             caller,
@@ -236,6 +259,11 @@ impl Setup<'_> {
         };
         audit::record(&mut tx, entry).await?;
         tx.commit().await.map_err(DbError::from)?;
-        Ok(SetupOutcome::Made(Installation { id, age: Age::Current, key: MarkKey::default() }))
+        let installation = Installation { id, age: Age::Current, key: MarkKey::default() };
+        let invitation = match first {
+            Some(FirstSignIn::Invitation(token)) => Some(token.text().clone()),
+            _ => None,
+        };
+        Ok(SetupOutcome::Made { installation, invitation })
     }
 }

@@ -268,7 +268,7 @@ impl Provisioning {
         };
         tx.commit().await?;
         crate::infra::failpoint::pass(|| "adopt.reserve.after".to_owned()).await;
-        let opened = Opened::of(secrets, self.invitation_ttl_hours)?;
+        let opened = Opened::of(secrets)?;
         let held = LockedTenant::written(tenant, lock);
         Ok(Some((
             Intent {

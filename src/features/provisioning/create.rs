@@ -12,6 +12,7 @@ use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
+use crate::features::iam::{FirstPassword, FirstSignIn};
 use crate::features::placement::{Candidates, Placement, PlacementRequest, Template};
 use crate::features::tenants::{self, NewTenant, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
@@ -24,14 +25,17 @@ const WAIT_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(5);
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
     pub tenant: NewTenant,
-    /// The Argon2id hash of the first administrator's password; without one they are invited.
-    pub admin_password_hash: Option<SecretString>,
+    /// The first administrator's password; without one they are invited.
+    pub admin_password: Option<SecretString>,
     /// Write the intent and return; somebody else resumes the operation.
     pub detach: bool,
     /// Wait for another process that makes the same tenant, instead of refusing.
     pub wait: bool,
     pub wish: PlacementRequest,
 }
+
+/// What the first administrator signs in with, by the name under which it is sealed.
+pub(super) type SealedFirst = Option<(&'static str, SecretString)>;
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -101,9 +105,11 @@ impl Provisioning {
             About::Platform,
         )
         .await?;
+        let first = &self.seal_first(request).await?;
         let until = tokio::time::Instant::now() + WAIT_TIMEOUT;
         loop {
-            let reserved = Box::pin(self.reserve_where_wanted(worker, caller, request, progress)).await?;
+            let wanted = (request, first);
+            let reserved = Box::pin(self.reserve_where_wanted(worker, caller, wanted, progress)).await?;
             if let Some((intent, secrets, kind)) = reserved {
                 let operation = intent.operation;
                 if request.detach {
@@ -127,6 +133,18 @@ impl Provisioning {
                 other => return other,
             }
         }
+    }
+
+    /// Checks and hashes the first administrator's password, or makes their invitation. Nothing is locked
+    /// yet: it takes long.
+    async fn seal_first(&self, request: &CreateRequest) -> Result<SealedFirst, ProvisioningError> {
+        let Some(email) = &request.tenant.admin_email else { return Ok(None) };
+        let given = request.admin_password.clone();
+        let first = given.map_or(FirstPassword::Invitation, FirstPassword::Given);
+        Ok(self.rules.first_sign_in(email, &first, false).await?.map(|first| match first {
+            FirstSignIn::PasswordHash(hash) => (sealed::ADMIN_HASH, hash),
+            FirstSignIn::Invitation(token) => (sealed::INVITATION, token.text().clone()),
+        }))
     }
 
     /// The slug is taken: by the same request, by a different one, or by one under way.
@@ -184,7 +202,7 @@ impl Provisioning {
         &self,
         worker: &Worker,
         caller: &Authorized<'_>,
-        request: &CreateRequest,
+        (request, first): (&CreateRequest, &SealedFirst),
         progress: &dyn Progress,
     ) -> Result<Option<(Intent, super::recovery::Opened, &'static str)>, ProvisioningError> {
         let found = Placement::candidates(&mut *worker.control.lock().await, &request.wish).await;
@@ -192,7 +210,7 @@ impl Provisioning {
             if let Some(cluster) = found.clusters.first() {
                 self.open_first(worker, &cluster.name, None).await?;
             }
-            let claimed = self.claim(worker, caller, request).await?;
+            let claimed = self.claim(worker, caller, (request, first)).await?;
             if claimed.is_some() {
                 return Ok(claimed.map(|(intent, opened)| (intent, opened, "claim")));
             }
@@ -209,7 +227,8 @@ impl Provisioning {
                 return if taken { Ok(None) } else { Err(error) };
             }
         };
-        let reserved = self.reserve(worker, caller, request, (&cluster, &store, &template), "create").await?;
+        let (wanted, place) = ((request, first), (&*cluster, &*store, &template));
+        let reserved = self.reserve(worker, caller, wanted, place, "create").await?;
         Ok(reserved.map(|(intent, opened)| (intent, opened, "create")))
     }
 

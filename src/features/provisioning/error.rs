@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::create::Difference;
 use crate::features::access::AccessError;
+use crate::features::iam::IamError;
 use crate::features::placement::PlacementError;
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::TenantError;
@@ -184,6 +185,10 @@ pub enum ProvisioningError {
     #[error(transparent)]
     #[failure(transparent)]
     Secrets(#[from] SecretsError),
+    /// The first administrator.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Administrator(#[from] IamError),
     /// The caller may not do it.
     #[error(transparent)]
     #[failure(transparent)]

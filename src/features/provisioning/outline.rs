@@ -9,11 +9,12 @@ use super::repair::{RepairOutcome, Repaired};
 use super::store;
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{self, About, rights};
+use crate::features::iam;
 use crate::features::placement::PlacementRequest;
 use crate::features::tenants::{self, NewTenant, Tenant, TenantRef};
 use crate::infra::db::PgConnection;
 use crate::infra::saga::Probe;
-use crate::kernel::{Caller, OperationId, Page};
+use crate::kernel::{Caller, OperationId, Page, SecretString};
 
 /// One step that would be done.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -27,11 +28,12 @@ pub struct PlannedStep {
 /// checked, too, that the slug is free.
 ///
 /// # Errors
-/// [`ProvisioningError::SlugTaken`] when it is not, and the settings differ.
+/// [`ProvisioningError::SlugTaken`] when it is not, and the settings differ; when the first
+/// administrator's password is not accepted.
 pub async fn plan_create(
     control: Option<&mut PgConnection>,
     caller: &Caller,
-    new: &NewTenant,
+    (new, admin_password): (&NewTenant, Option<&SecretString>),
     wish: &PlacementRequest,
 ) -> Result<Vec<PlannedStep>, ProvisioningError> {
     if let Some(control) = control {
@@ -44,6 +46,9 @@ pub async fn plan_create(
             }
             return Ok(Vec::new());
         }
+    }
+    if let (Some(email), Some(password)) = (&new.admin_email, admin_password) {
+        iam::check_first_password(email, password)?;
     }
     let admin = match &new.admin_email {
         Some(email) => format!("create the first admin {email}"),

@@ -51,7 +51,6 @@ impl Opened {
     /// Of values by their names.
     pub(super) fn of<N: Into<String>>(
         values: impl IntoIterator<Item = (N, SecretString)>,
-        ttl_hours: i64,
     ) -> Result<Self, ProvisioningError> {
         let mut values: HashMap<String, SecretString> =
             values.into_iter().map(|(name, value)| (name.into(), value)).collect();
@@ -60,7 +59,7 @@ impl Opened {
                 let token = InvitationToken::parse(&text).map_err(|_| {
                     ProvisioningError::NotUsable("the sealed invitation is not one".to_owned())
                 })?;
-                Some(FirstSignIn::Invitation { token_hash: *token.hash().as_bytes(), ttl_hours })
+                Some(FirstSignIn::Invitation(token))
             }
             None => None,
         };
@@ -361,7 +360,7 @@ impl Provisioning {
         control: &mut PgConnection,
         tenant: TenantId,
     ) -> Result<Opened, ProvisioningError> {
-        Opened::of(self.secrets.get_all(control, tenant).await?, self.invitation_ttl_hours)
+        Opened::of(self.secrets.get_all(control, tenant).await?)
     }
 
     /// What the steps of an operation on a tenant share. Of one that is held alone: what was read

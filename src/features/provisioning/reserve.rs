@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::create::{CreateRequest, Intent, Neighbour};
+use super::create::{CreateRequest, Intent, Neighbour, SealedFirst};
 use super::error::ProvisioningError;
 use super::kinds::steps_of;
 use super::locked::LockedTenant;
@@ -16,7 +16,7 @@ use crate::features::placement::{Template, record_template_sets};
 use crate::features::secrets::SecretsError;
 use crate::features::tenants::{self, Resources};
 use crate::infra::cluster;
-use crate::infra::crypto::{InvitationToken, random};
+use crate::infra::crypto::random;
 use crate::infra::failpoint;
 use crate::kernel::{OperationId, TenantId};
 
@@ -28,7 +28,7 @@ impl Provisioning {
         &self,
         worker: &Worker,
         caller: &Authorized<'_>,
-        request: &CreateRequest,
+        (request, first): (&CreateRequest, &SealedFirst),
         (cluster, place, template): (&str, &str, &Template),
         kind: &'static str,
     ) -> Result<Option<(Intent, Opened)>, ProvisioningError> {
@@ -41,13 +41,8 @@ impl Provisioning {
             bucket: name.bucket(),
         };
         let new = &request.tenant;
-        let sign_in = match (&new.admin_email, &request.admin_password_hash) {
-            (Some(_), Some(hash)) => Some((sealed::ADMIN_HASH, hash.clone())),
-            (Some(_), None) => Some((sealed::INVITATION, InvitationToken::generate()?.text().clone())),
-            (None, _) => None,
-        };
         let mut secrets = vec![(sealed::PASSWORD, random::role_password()?)];
-        secrets.extend(sign_in);
+        secrets.extend(first.clone());
         let borrowed: Vec<_> = secrets.iter().map(|(name, value)| (*name, value)).collect();
         let placed = (cluster, place, template.version);
         let row = |condition: &str| {
@@ -72,7 +67,7 @@ impl Provisioning {
         }
         let Some((tenant, fence, lock)) = written.written else { return Ok(None) };
         failpoint::pass(|| format!("{kind}.reserve.after")).await;
-        let opened = Opened::of(secrets, self.invitation_ttl_hours)?;
+        let opened = Opened::of(secrets)?;
         let held = LockedTenant::written(tenant, lock);
         let neighbour = Neighbour::Known(written.neighbour);
         let intent = Intent { operation, fence, held, fresh: true, named, neighbour, entering: None };

@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 
 use super::batch::Batch;
 use super::error::ProvisioningError;
+use crate::features::iam::Rules;
 use crate::features::installation::Installation;
 use crate::features::placement::{
     Cluster, DEFAULT, Placement, ServerRecord, Store, Template, hold_sessions, template,
@@ -26,8 +27,8 @@ pub struct Provisioning {
     pub secrets: Secrets,
     /// Marks what we make.
     pub installation: Installation,
-    /// How long an invitation is good, in hours.
-    pub invitation_ttl_hours: i64,
+    /// How first administrators' passwords are hashed, and how long invitations last.
+    pub rules: Rules,
     /// The batch that its changes are parts of.
     pub batch: Option<Batch>,
 }

@@ -5,9 +5,11 @@ use nexus::features::iam::apply::{Document, apply};
 use nexus::features::iam::model::NewUser;
 use nexus::features::iam::operators::{self, NewGrant};
 use nexus::features::iam::roles::{self, Holder};
-use nexus::features::iam::users::{self, FirstPassword, Prepared, UserUpdate};
-use nexus::features::iam::{Condition, IamError, Name, Permission, Realm, groups, permissions, signin};
-use nexus::kernel::{Caller, ErrorKind, Failure, Page, TenantId};
+use nexus::features::iam::users::{self, UserUpdate};
+use nexus::features::iam::{
+    Condition, FirstPassword, IamError, Name, Permission, Realm, UserRef, groups, permissions, signin,
+};
+use nexus::kernel::{Caller, Description, ErrorKind, Failure, Page, TenantId};
 
 use super::inside::{caller, machine, pretending, realm, run, who};
 use super::{acme, error, json, sql};
@@ -21,15 +23,18 @@ fn permission(text: &str) -> Permission {
     text.parse().unwrap()
 }
 
-fn new_user(email: &str, role: Option<&str>, group: Option<&str>) -> Prepared {
-    let user = NewUser {
+fn new_user(email: &str, role: Option<&str>, group: Option<&str>) -> NewUser {
+    NewUser {
         email: email.parse().unwrap(),
-        name: String::new(),
+        name: None,
         profile: serde_json::Map::new(),
         roles: role.into_iter().map(name).collect(),
         groups: group.into_iter().map(name).collect(),
-    };
-    Prepared { user, password: FirstPassword::None }
+    }
+}
+
+async fn join(realm: &mut Realm, me: &Caller, group: &str, who: &UserRef) -> Result<(), IamError> {
+    groups::add(realm, me, &name(group), std::slice::from_ref(who), &mut |_| Ok(())).await
 }
 
 /// Everything that says who may do what.
@@ -112,8 +117,8 @@ async fn rights(realm: &mut Realm, me: &Caller, tried: &mut u32) {
         "grant Admin to a group",
         roles::grant(realm, me, &admin, &Holder::Group(name("Team"))).await,
     );
-    refused(tried, "join a group above", groups::add(realm, me, &name("Bosses"), &own).await);
-    refused(tried, "join below a group above", groups::add(realm, me, &name("Deputies"), &own).await);
+    refused(tried, "join a group above", join(realm, me, "Bosses", &own).await);
+    refused(tried, "join below a group above", join(realm, me, "Deputies", &own).await);
     refused(
         tried,
         "move one's group",
@@ -122,7 +127,7 @@ async fn rights(realm: &mut Realm, me: &Caller, tried: &mut u32) {
     refused(
         tried,
         "make a group below",
-        groups::create(realm, me, &name("New"), "", Some(&name("Deputies"))).await,
+        groups::create(realm, me, &name("New"), &Description::default(), Some(&name("Deputies"))).await,
     );
     for role in ["Viewer", "Helpdesk", "Granter", "Own", "User"] {
         let all = permission("*:*");
@@ -134,19 +139,19 @@ async fn rights(realm: &mut Realm, me: &Caller, tried: &mut u32) {
             roles::allow(realm, me, &name(role), &all, Some(&condition)).await,
         );
     }
-    let fresh = roles::create(realm, me, &name("Mine"), "", &[permission("*:*")]).await;
+    let fresh = roles::create(realm, me, &name("Mine"), &Description::default(), &[permission("*:*")]).await;
     refused(tried, "make a role that may all", fresh);
     refused(
         tried,
         "make an Admin",
-        users::create(realm, me, new_user("x@acme.example", Some("Admin"), None)).await,
+        users::create(realm, me, new_user("x@acme.example", Some("Admin"), None), &FirstPassword::None).await,
     );
     let below = new_user("x@acme.example", None, Some("Deputies"));
-    refused(tried, "make a Boss", users::create(realm, me, below).await);
-    let document = Document::parse("[roles.Mine]\npermissions = ['*:*']").unwrap();
-    refused(tried, "declare it", apply(realm, me, &document, false).await);
+    refused(tried, "make a Boss", users::create(realm, me, below, &FirstPassword::None).await);
+    let document = Document::parse("[roles.Mine]\npermissions = ['*:*']", false).unwrap();
+    refused(tried, "declare it", apply(realm, me, &document).await);
     let until = time::OffsetDateTime::now_utc() + time::Duration::hours(1);
-    let new = NewGrant { operator: own, role: admin, until: until.into(), reason: "x".to_owned() };
+    let new = NewGrant { operator: own, role: admin, until: until.into(), reason: "x".parse().unwrap() };
     refused(tried, "become an operator", operators::grant(realm, me, &new).await);
 }
 
@@ -176,7 +181,7 @@ fn a_condition_on_oneself_opens_oneself_only() {
     run(async {
         let mut realm = realm(&world, Some("acme")).await;
         let me = caller(&mut realm, "cond@acme.example").await;
-        let change = UserUpdate { name: Some("Me".to_owned()), ..UserUpdate::default() };
+        let change = UserUpdate { name: Some("Me".parse().unwrap()), ..UserUpdate::default() };
         users::update(&mut realm, &me, &who("cond@acme.example"), &change).await.unwrap();
         let other = users::update(&mut realm, &me, &who("bob@acme.example"), &change).await;
         assert!(matches!(other, Err(IamError::Forbidden { .. })));
@@ -191,7 +196,9 @@ fn what_one_holds_one_may_give() {
         let grace = caller(&mut realm, "grace@acme.example").await;
         let holder = Holder::User(who("bob@acme.example"));
         roles::grant(&mut realm, &grace, &name("Granter"), &holder).await.unwrap();
-        roles::create(&mut realm, &grace, &name("Less"), "", &[permission("role:read")]).await.unwrap();
+        roles::create(&mut realm, &grace, &name("Less"), &Description::default(), &[permission("role:read")])
+            .await
+            .unwrap();
         let hal = caller(&mut realm, "hal@acme.example").await;
         // Bob stands above Hal now in what concerns roles.
         let refused = users::disable(&mut realm, &hal, &who("bob@acme.example")).await;
@@ -322,9 +329,16 @@ fn somebody_of_another_realm_is_nobody_here() {
                 refused(&mut tried, "show", users::get(realm, me, &who("eve@birch.example")).await);
                 refused(&mut tried, "roles", roles::list(realm, me).await);
                 refused(&mut tried, "groups", groups::list(realm, me).await);
-                let made = permissions::register(realm, me, &permission("a:b"), "x").await;
+                let made =
+                    permissions::register(realm, me, &permission("a:b"), &Description::default()).await;
                 refused(&mut tried, "register", made);
-                let made = users::create(realm, me, new_user("x@acme.example", Some("Admin"), None)).await;
+                let made = users::create(
+                    realm,
+                    me,
+                    new_user("x@acme.example", Some("Admin"), None),
+                    &FirstPassword::None,
+                )
+                .await;
                 refused(&mut tried, "create", made);
                 refused(&mut tried, "purge", users::purge(realm, me).await);
             }

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use nexus::infra::crypto::TotpSecret;
 use nexus::kernel::ExposeSecret;
+use sha2::{Digest, Sha256};
 
 use super::{acme, error, json, sql, user};
+use crate::support::machine::Machine;
 use crate::support::world::World;
 
 /// A place for a secret that cannot be had: a file that is there, or a folder that is not.
@@ -38,6 +40,47 @@ fn nobody_is_made_whose_invitation_has_no_place() {
         refused(&world, &["user", "create", "--from", "people.csv", "--invitation-file"], bad);
     }
     assert_eq!(sql(&world, "select email from nexus.users"), ["ann@acme.example"]);
+}
+
+#[test]
+fn nothing_is_set_up_for_an_operator_whose_invitation_has_no_place() {
+    let world = World::new();
+    let control = format!("{}_two", world.control);
+    let settings = std::fs::read_to_string(at(&world, "nexus.toml")).unwrap();
+    let other = Machine::new().with_settings(&settings.replace(&world.control, &control));
+    let init = |file: &str| {
+        let args = ["init", "--operator-email", "ops@example.com", "--invitation-file", file];
+        other.output(&args, "")
+    };
+    let is_there = format!("select count(*) from pg_database where datname = '{control}'");
+    std::fs::write(other.path("work/taken"), "mine\n").unwrap();
+    for (file, code) in [("taken", 5), ("nowhere/file", 2)] {
+        assert_eq!(init(file).status.code(), Some(code), "{file}");
+        assert_eq!(world.sql("postgres", &is_there), ["0"], "{file}");
+    }
+    let made = init("invitation");
+    let token = std::fs::read_to_string(other.path("work/invitation"));
+    let hash = "select encode(token_hash, 'hex') from nexus.invitations";
+    let hash = made.status.success().then(|| world.sql(&control, hash));
+    world.sql("postgres", &format!("drop database if exists \"{control}\" with (force)"));
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(said.contains("the operator's invitation is in invitation"), "{said}");
+    let token = Sha256::digest(token.unwrap().trim().as_bytes());
+    let token = token.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    assert_eq!(hash.unwrap(), [token]);
+}
+
+#[test]
+fn no_tenant_is_made_whose_invitation_has_no_place() {
+    let world = World::new();
+    let create =
+        ["tenant", "create", "acme", "--admin-email", "ann@acme.example", "--invitation-file", "taken"];
+    std::fs::write(at(&world, "taken"), "mine\n").unwrap();
+    for more in [&create[..], &[&["--dry-run"], &create[..]].concat()] {
+        let (code, error) = world.error(more);
+        assert_eq!((code, &error["code"]), (5, &"file_exists".into()));
+    }
+    assert_eq!(world.control_sql("select count(*) from control.tenants"), ["0"]);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use nexus::features::fleet::{
     self, ExecPlan, ExecRequest, RehearseRequest, Request, RunFilter, RunView, Selection, Statement,
     VerifyRequest, Wanted, Waves,
 };
-use nexus::features::iam::users::{FirstPassword, Prepared, UserUpdate};
-use nexus::features::iam::{self, groups, operators, permissions, roles, signin, users};
+use nexus::features::iam::users::{ImportReport, ImportRow, Imported, RowState, UserUpdate};
+use nexus::features::iam::{self, FirstPassword, groups, operators, permissions, roles, signin, users};
 use nexus::features::inspection::{self, Proof, Report};
 use nexus::features::installation::Setup;
 use nexus::features::placement::{
@@ -26,7 +26,7 @@ use nexus::features::{audit, doctor, migrations};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::ids::RunId;
 use nexus::kernel::progress::Silent;
-use nexus::kernel::{AnyFailure, Caller, Labels, OperationId, Page, SecretString};
+use nexus::kernel::{AnyFailure, Caller, Description, Labels, OperationId, Page, SecretString};
 use serde_json::Map;
 use time::OffsetDateTime;
 
@@ -112,7 +112,7 @@ fn exec(thing: &Thing) -> ExecRequest {
 
 fn create(thing: &Thing) -> CreateRequest {
     let wish = PlacementRequest { cluster: Some("nowhere".to_owned()), ..PlacementRequest::default() };
-    CreateRequest { tenant: new_tenant(thing), admin_password_hash: None, detach: false, wait: false, wish }
+    CreateRequest { tenant: new_tenant(thing), admin_password: None, detach: false, wait: false, wish }
 }
 
 fn adopt(desk: &Desk, thing: &Thing) -> AdoptRequest {
@@ -175,15 +175,31 @@ fn proof() -> Proof {
     }
 }
 
-fn prepared() -> Prepared {
-    let user = iam::model::NewUser {
+fn new_user() -> iam::model::NewUser {
+    iam::model::NewUser {
         email: "new@there.example".parse().unwrap(),
-        name: String::new(),
+        name: None,
         profile: Map::new(),
         roles: Vec::new(),
         groups: Vec::new(),
-    };
-    Prepared { user, password: FirstPassword::None }
+    }
+}
+
+fn rows_of_users() -> Vec<ImportRow> {
+    vec![ImportRow { line: 1, user: new_user(), password: None, state: RowState::UNSAID }]
+}
+
+/// Keeps nothing of what it hears.
+struct Unheard;
+
+impl ImportReport for Unheard {
+    fn invitations(&mut self, _: &[(&str, &SecretString)]) -> Result<(), AnyFailure> {
+        Ok(())
+    }
+
+    fn rows(&mut self, _: Vec<Imported>) -> Result<(), AnyFailure> {
+        Ok(())
+    }
 }
 
 fn grant(thing: &Thing) -> operators::NewGrant {
@@ -192,7 +208,7 @@ fn grant(thing: &Thing) -> operators::NewGrant {
         operator: thing.user.clone(),
         role: thing.role.clone(),
         until,
-        reason: "why".to_owned(),
+        reason: "why".parse().unwrap(),
     }
 }
 
@@ -263,7 +279,7 @@ fn platform() -> Vec<Row> {
             d.app.provisioning.create(&d.worker, c, &create(t), &Silent, &d.stop).await
         };
         Platform "provisioning::plan_create" "tenant:create" |d, c, t| async move {
-            plan_create(Some(&mut d.app.control), c, &new_tenant(t), &PlacementRequest::default()).await
+            plan_create(Some(&mut d.app.control), c, (&new_tenant(t), None), &PlacementRequest::default()).await
         };
         Platform "provisioning::Provisioning::adopt" "tenant:create" |d, c, t| async move {
             d.app.provisioning.adopt(&d.worker, c, &adopt(d, t), &Silent, &d.stop).await
@@ -509,8 +525,8 @@ fn work() -> Vec<Row> {
             let on = &d.app.provisioning;
             let cluster =
                 Cluster { name: "default".to_owned(), admin: on.control.clone(), connection_limit: 1 };
-            let setup =
-                Setup { control: &on.control, cluster: &cluster, secrets: &on.secrets, operator: None };
+            let (secrets, rules) = (&on.secrets, &on.rules);
+            let setup = Setup { control: &on.control, cluster: &cluster, secrets, rules, operator: None };
             setup.run(c, &Silent).await
         };
     }
@@ -607,12 +623,18 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::users::can" "user:read" |d, c, t| async move {
             users::can(&mut d.realm, c, &t.user, &"invoice:read".parse().unwrap(), &Map::new()).await
         };
-        Realm "iam::users::create" "user:create" |d, c, t| users::create(&mut d.realm, c, prepared());
-        Realm "iam::users::create_many" "user:create" |d, c, t| async move {
-            users::create_many(&mut d.realm, c, &[prepared()], |_| Ok(())).await
+        Realm "iam::users::create" "user:create" |d, c, t| async move {
+            users::create(&mut d.realm, c, new_user(), &FirstPassword::Invitation).await
+        };
+        Realm "iam::users::create (with a password)" "user:create" |d, c, t| async move {
+            let password = FirstPassword::Given(SecretString::from("nine wet dogs on a hill"));
+            users::create(&mut d.realm, c, new_user(), &password).await
+        };
+        Realm "iam::users::import" "user:create" |d, c, t| async move {
+            users::import(&mut d.realm, c, rows_of_users(), true, &mut Unheard, &d.stop).await
         };
         Realm "iam::users::update" "user:update" |d, c, t| async move {
-            let change = UserUpdate { name: Some("New".to_owned()), ..UserUpdate::default() };
+            let change = UserUpdate { name: Some("New".parse().unwrap()), ..UserUpdate::default() };
             users::update(&mut d.realm, c, &t.user, &change).await
         };
         Realm "iam::users::disable" "user:update" |d, c, t| users::disable(&mut d.realm, c, &t.user);
@@ -624,7 +646,7 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::groups::list" "group:read" |d, c, t| groups::list(&mut d.realm, c);
         Realm "iam::groups::tree" "group:read" |d, c, t| groups::tree(&mut d.realm, c);
         Realm "iam::groups::get" "group:read" |d, c, t| groups::get(&mut d.realm, c, &t.role);
-        Realm "iam::groups::create" "group:create" |d, c, t| groups::create(&mut d.realm, c, &t.role, "", None);
+        Realm "iam::groups::create" "group:create" |d, c, t| groups::create(&mut d.realm, c, &t.role, &Description::default(), None);
         Realm "iam::groups::update" "group:update" |d, c, t| async move {
             groups::update(&mut d.realm, c, &t.role, &groups::GroupUpdate::default()).await
         };
@@ -633,17 +655,19 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::groups::members" "group:read" |d, c, t|
             groups::members(&mut d.realm, c, &t.role, PAGE, None);
         Realm "iam::groups::of_user" "user:read" |d, c, t| groups::of_user(&mut d.realm, c, &t.user);
-        Realm "iam::groups::check_users" "group:update" |d, c, t| async move {
-            groups::check_users(&mut d.realm, c, &t.role, std::slice::from_ref(&t.user)).await
+        Realm "iam::groups::add" "group:update" |d, c, t| async move {
+            groups::add(&mut d.realm, c, &t.role, std::slice::from_ref(&t.user), &mut |_| Ok(())).await
         };
-        Realm "iam::groups::add" "group:update" |d, c, t| groups::add(&mut d.realm, c, &t.role, &t.user);
-        Realm "iam::groups::remove" "group:update" |d, c, t| groups::remove(&mut d.realm, c, &t.role, &t.user);
+        Realm "iam::groups::remove" "group:update" |d, c, t| async move {
+            groups::remove(&mut d.realm, c, &t.role, std::slice::from_ref(&t.user), &mut |_| Ok(())).await
+        };
         Realm "iam::roles::list" "role:read" |d, c, t| roles::list(&mut d.realm, c);
         Realm "iam::roles::get" "role:read" |d, c, t| roles::get(&mut d.realm, c, &t.role);
         Realm "iam::roles::create" "role:create" |d, c, t|
-            roles::create(&mut d.realm, c, &t.role, "", &[]);
-        Realm "iam::roles::update" "role:update" |d, c, t|
-            roles::update(&mut d.realm, c, &t.role, (None, Some("x")));
+            roles::create(&mut d.realm, c, &t.role, &Description::default(), &[]);
+        Realm "iam::roles::update" "role:update" |d, c, t| async move {
+            roles::update(&mut d.realm, c, &t.role, (None, Some(&"x".parse().unwrap()))).await
+        };
         Realm "iam::roles::delete" "role:delete" |d, c, t| roles::delete(&mut d.realm, c, &t.role);
         Realm "iam::roles::allow" "role:update" |d, c, t| async move {
             roles::allow(&mut d.realm, c, &t.role, &"user:read".parse().unwrap(), None).await
@@ -659,7 +683,7 @@ fn of_realms() -> Vec<Row> {
         };
         Realm "iam::permissions::list" "permission:read" |d, c, t| permissions::list(&mut d.realm, c);
         Realm "iam::permissions::register" "permission:create" |d, c, t| async move {
-            permissions::register(&mut d.realm, c, &"invoice:read".parse().unwrap(), "x").await
+            permissions::register(&mut d.realm, c, &"invoice:read".parse().unwrap(), &Description::default()).await
         };
         Realm "iam::operators::list" "operator:read" |d, c, t| operators::list(&mut d.realm, c);
         Realm "iam::operators::grant" "operator:grant" |d, c, t| async move {
@@ -668,8 +692,8 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::operators::revoke" "operator:grant" |d, c, t|
             operators::revoke(&mut d.realm, c, &t.user);
         Realm "iam::apply::apply" "permission:create" |d, c, t| async move {
-            let document = iam::apply::Document::parse("").unwrap();
-            iam::apply::apply(&mut d.realm, c, &document, false).await
+            let document = iam::apply::Document::parse("", false).unwrap();
+            iam::apply::apply(&mut d.realm, c, &document).await
         };
         Realm "iam::signin::set_password" "user:update" |d, c, t| async move {
             let password = SecretString::from("nine wet dogs on a hill");

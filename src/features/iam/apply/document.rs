@@ -9,30 +9,31 @@ use super::super::model::Name;
 use crate::features::access::Condition;
 use crate::features::access::Grant;
 use crate::features::access::Permission;
-use crate::kernel::{Email, brief, text};
+use crate::kernel::line::LineError;
+use crate::kernel::{Description, Email, brief};
 
 /// Permissions, roles, groups and grants as they should be.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
-    pub(super) permissions: BTreeMap<Permission, String>,
+    pub(super) permissions: BTreeMap<Permission, Description>,
     pub(super) roles: BTreeMap<Name, Role>,
     pub(super) groups: BTreeMap<Name, Group>,
     /// `None`: grants to users are not declared at all.
     pub(super) grants: Option<BTreeMap<String, (Email, Vec<Name>)>>,
-    /// Whether it has no table at all, as the output of a program that failed.
-    blank: bool,
+    /// Whether what it does not name is taken away.
+    pub(super) prune: bool,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Role {
-    pub(super) description: Option<String>,
+    pub(super) description: Option<Description>,
     /// `None`: left as they are.
     pub(super) permissions: Option<Vec<Grant>>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Group {
-    pub(super) description: Option<String>,
+    pub(super) description: Option<Description>,
     pub(super) parent: Option<Name>,
     /// `None`: left as they are.
     pub(super) roles: Option<Vec<Name>>,
@@ -73,15 +74,21 @@ struct RawGroup {
 }
 
 impl Document {
-    /// Reads a declaration in TOML.
+    /// Reads a declaration in TOML; `prune`: what it does not name is to be taken away.
     ///
     /// # Errors
-    /// [`IamError::Declaration`] says where it is wrong.
-    pub fn parse(text: &str) -> Result<Self, IamError> {
+    /// [`IamError::Declaration`] says where it is wrong. To prune by one without any table, as the output
+    /// of a program that failed, would take everything away.
+    pub fn parse(text: &str, prune: bool) -> Result<Self, IamError> {
         let raw: RawDocument = toml::from_str(text).map_err(|error| not_toml(text, &error))?;
         let blank =
             raw.permissions.is_none() && raw.roles.is_none() && raw.groups.is_none() && raw.grants.is_none();
-        let mut document = Self { blank, ..Self::default() };
+        if blank && prune {
+            return Err(wrong(
+                "it is empty, and to prune by it would remove every group and every role that is not built in; if that is intended, declare it with an empty table: [groups]",
+            ));
+        }
+        let mut document = Self { prune, ..Self::default() };
         for (permission, description) in raw.permissions.unwrap_or_default() {
             document.permissions.insert(parsed("permission", &permission)?, described(&description)?);
         }
@@ -112,19 +119,6 @@ impl Document {
         }
         Ok(document)
     }
-
-    /// Requires that it says something: pruning by an empty text would take everything away.
-    ///
-    /// # Errors
-    /// [`IamError::Declaration`] when it has no table at all.
-    pub fn require_a_table(&self) -> Result<(), IamError> {
-        if self.blank {
-            return Err(wrong(
-                "it is empty, and to prune by it would remove every group and every role that is not built in; if that is intended, declare it with an empty table: [groups]",
-            ));
-        }
-        Ok(())
-    }
 }
 
 /// What is wrong with the text, and where. The line itself is not repeated: it can be long.
@@ -151,8 +145,8 @@ fn wrong(reason: &str) -> IamError {
 }
 
 /// A description as it is kept.
-fn described(text: &str) -> Result<String, IamError> {
-    text::line(text).map_err(|error| wrong(&format!("a description must be one line of text: {error}")))
+fn described(text: &str) -> Result<Description, IamError> {
+    text.parse().map_err(|error: LineError| wrong(&error.to_string()))
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str) -> Result<T, IamError> {
@@ -187,6 +181,7 @@ mod tests {
             [grants]
             "ann@acme.example" = ["Manager"]
             "#,
+            false,
         );
         let document = document.unwrap();
         assert_eq!((document.roles.len(), document.groups.len()), (1, 1));
@@ -197,8 +192,9 @@ mod tests {
             ("[roles.'A,B']", "A,B"),
             ("[grants]\n'a@x' = []\n'A@x' = []", "twice"),
             ("[groups.A]\nmembers = ['nobody']", "nobody"),
+            (&*format!("[roles.A]\ndescription = '{}'", "x".repeat(1001)), "0 to 1000 characters"),
         ] {
-            let error = Document::parse(bad).unwrap_err().to_string();
+            let error = Document::parse(bad, false).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }
@@ -210,21 +206,22 @@ mod tests {
             format!("[groups]\n[groups.A]\nparent = '{}'\n", "a ".repeat(1 << 19)),
             format!("[groups]\n{}", "a".repeat(1 << 20)),
         ] {
-            let error = Document::parse(&long).unwrap_err().to_string();
+            let error = Document::parse(&long, false).unwrap_err().to_string();
             assert!(error.len() < 700, "{} bytes", error.len());
         }
-        let error = Document::parse("[groups]\n\n[rolls.A]\n").unwrap_err().to_string();
+        let error = Document::parse("[groups]\n\n[rolls.A]\n", false).unwrap_err().to_string();
         assert!(error.contains("line 3, column ") && error.contains("rolls"), "{error}");
     }
 
     #[test]
     fn a_text_without_a_table_is_no_declaration_to_prune_by() {
         for blank in ["", "\n", "# nothing\n"] {
-            let error = Document::parse(blank).unwrap().require_a_table().unwrap_err().to_string();
+            let error = Document::parse(blank, true).unwrap_err().to_string();
             assert!(error.contains("[groups]"), "{error}");
+            Document::parse(blank, false).unwrap();
         }
         for said in ["[groups]\n", "[grants]\n", "[roles.A]\n"] {
-            Document::parse(said).unwrap().require_a_table().unwrap();
+            Document::parse(said, true).unwrap();
         }
     }
 }

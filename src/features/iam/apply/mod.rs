@@ -20,7 +20,7 @@ use super::{groups, permissions, roles, users};
 use crate::features::access;
 use crate::features::access::Grant;
 use crate::kernel::text::counted;
-use crate::kernel::{Caller, Email, Page};
+use crate::kernel::{Caller, Description, Email, Page};
 
 /// One difference, done away with or only shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,11 +55,7 @@ pub async fn apply(
     realm: &mut Realm,
     caller: &Caller,
     document: &Document,
-    prune: bool,
 ) -> Result<Vec<Difference>, IamError> {
-    if prune {
-        document.require_a_table()?;
-    }
     let result: Result<Vec<Difference>, IamError> = async {
         let mut work = realm.write(caller).await?;
         for permission in NEEDED {
@@ -73,8 +69,8 @@ pub async fn apply(
         }
         apply_roles(&mut work, document, &mut found).await?;
         apply_groups(&mut work, document, &mut found).await?;
-        apply_grants(&mut work, document, prune, &mut found).await?;
-        if prune {
+        apply_grants(&mut work, document, &mut found).await?;
+        if document.prune {
             prune_groups(&mut work, document, &mut found).await?;
             prune_roles(&mut work, document, &mut found).await?;
         }
@@ -101,7 +97,7 @@ async fn apply_roles(
     found: &mut Vec<Difference>,
 ) -> Result<(), IamError> {
     for (name, declared) in &document.roles {
-        let description = declared.description.as_deref();
+        let description = declared.description.as_ref().map(Description::as_str);
         if roles::store::list(&mut work.tx, Some(name.as_str())).await?.is_empty() {
             roles::insert(work, name, description.unwrap_or_default()).await?;
             found.push(difference("+", "role", name, description.unwrap_or_default()));
@@ -137,7 +133,7 @@ async fn apply_groups(
     found: &mut Vec<Difference>,
 ) -> Result<(), IamError> {
     for (name, declared) in &document.groups {
-        let description = declared.description.as_deref();
+        let description = declared.description.as_ref().map(Description::as_str);
         if groups::store::list(&mut work.tx, Some(name.as_str())).await?.is_empty() {
             groups::insert(work, name, description.unwrap_or_default(), None).await?;
             found.push(difference("+", "group", name, description.unwrap_or_default()));
@@ -239,7 +235,6 @@ async fn fill(
 async fn apply_grants(
     work: &mut RealmTx<'_>,
     document: &Document,
-    prune: bool,
     found: &mut Vec<Difference>,
 ) -> Result<(), IamError> {
     let Some(grants) = &document.grants else { return Ok(()) };
@@ -258,7 +253,7 @@ async fn apply_grants(
             found.push(difference("-", "grant", &user.email, text));
         }
     }
-    if !prune {
+    if !document.prune {
         return Ok(());
     }
     let everyone = Page { page: 1, limit: u32::MAX };

@@ -9,7 +9,7 @@ use super::super::model::{Changed, Group, Name, User, UserFilter, UserRef, UserS
 use super::super::realm::{Realm, RealmTx};
 use super::super::users;
 use super::{find_to_join, store};
-use crate::kernel::{Caller, Page, Pagination};
+use crate::kernel::{AnyFailure, Caller, Page, Pagination};
 
 /// One page of the users in a group and in the groups within it; `after` is the last of the page before.
 ///
@@ -47,11 +47,7 @@ pub async fn of_user(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
 }
 
 /// Requires that several users are there, before the first is added to a group or taken out of it.
-///
-/// # Errors
-/// Without `group:update`; when there is no such group; [`IamError::NotFound`] and
-/// [`IamError::NoUsers`], with all who are not there.
-pub async fn check_users(
+async fn check_users(
     realm: &mut Realm,
     caller: &Caller,
     group: &Name,
@@ -63,12 +59,27 @@ pub async fn check_users(
     work.close().await
 }
 
-/// Adds a user to a group.
+/// Adds users to a group, one after the other; `report` gets what came of each.
 ///
 /// # Errors
-/// Without `group:update`; [`IamError::Above`] when the group or the user holds what the caller does
-/// not.
+/// Without `group:update`; when there is no such group; [`IamError::NotFound`] and
+/// [`IamError::NoUsers`], with all who do not exist, before anybody is added; [`IamError::Above`] when the
+/// group or a user holds what the caller does not.
 pub async fn add(
+    realm: &mut Realm,
+    caller: &Caller,
+    group: &Name,
+    users: &[UserRef],
+    report: &mut impl FnMut(Changed) -> Result<(), AnyFailure>,
+) -> Result<(), IamError> {
+    check_users(realm, caller, group, users).await?;
+    for who in users {
+        report(add_one(realm, caller, group, who).await?).map_err(IamError::Report)?;
+    }
+    Ok(())
+}
+
+async fn add_one(
     realm: &mut Realm,
     caller: &Caller,
     group: &Name,
@@ -86,11 +97,25 @@ pub async fn add(
     realm.rollback_on_error(result).await
 }
 
-/// Takes a user out of a group.
+/// Takes users out of a group, as [`add`] adds them.
 ///
 /// # Errors
 /// As [`add`]; [`IamError::LastAdministrator`].
 pub async fn remove(
+    realm: &mut Realm,
+    caller: &Caller,
+    group: &Name,
+    users: &[UserRef],
+    report: &mut impl FnMut(Changed) -> Result<(), AnyFailure>,
+) -> Result<(), IamError> {
+    check_users(realm, caller, group, users).await?;
+    for who in users {
+        report(remove_one(realm, caller, group, who).await?).map_err(IamError::Report)?;
+    }
+    Ok(())
+}
+
+async fn remove_one(
     realm: &mut Realm,
     caller: &Caller,
     group: &Name,

@@ -3,7 +3,7 @@
 mod members;
 pub(super) mod store;
 
-pub use members::{Membership, add, check_users, members, of_user, remove};
+pub use members::{Membership, add, members, of_user, remove};
 pub(super) use members::{join, leave};
 
 use serde::Serialize;
@@ -14,7 +14,7 @@ use super::error::IamError;
 use super::model::{Changed, Group, Name, WriteOutcome};
 use super::realm::{Realm, RealmTx};
 use crate::features::access::grants_of_group;
-use crate::kernel::{Caller, suggest};
+use crate::kernel::{Caller, Description, suggest};
 
 /// How deep groups nest at most.
 pub const MAX_DEPTH: i32 = 32;
@@ -23,7 +23,7 @@ pub const MAX_DEPTH: i32 = 32;
 #[derive(Debug, Clone, Default)]
 pub struct GroupUpdate {
     pub name: Option<Name>,
-    pub description: Option<String>,
+    pub description: Option<Description>,
 }
 
 /// A group in the tree of groups.
@@ -87,7 +87,7 @@ pub async fn create(
     realm: &mut Realm,
     caller: &Caller,
     name: &Name,
-    description: &str,
+    description: &Description,
     parent: Option<&Name>,
 ) -> Result<Group, IamError> {
     let result: Result<Group, IamError> = async {
@@ -97,7 +97,7 @@ pub async fn create(
             Some(parent) => Some(find_to_change(&mut work, parent, "group:create").await?),
             None => None,
         };
-        insert(&mut work, name, description, parent.as_ref()).await?;
+        insert(&mut work, name, description.as_str(), parent.as_ref()).await?;
         let group = find(&mut work, name).await?;
         work.commit().await?;
         Ok(group)
@@ -136,7 +136,8 @@ pub async fn update(
         let mut work = realm.write(caller).await?;
         let group = find_to_change(&mut work, name, "group:update").await?;
         let new_name = change.name.as_ref().filter(|new| *new != name);
-        let description = change.description.as_deref().filter(|text| *text != group.description);
+        let description =
+            change.description.as_ref().map(Description::as_str).filter(|text| *text != group.description);
         if new_name.is_none() && description.is_none() {
             work.commit().await?;
             return Ok((group, WriteOutcome::Unchanged));

@@ -16,7 +16,7 @@ use super::subject::nearest_email;
 use super::{roles, users};
 use crate::infra::db::{DbError, transaction};
 use crate::kernel::hint::{InRealm, UserAction};
-use crate::kernel::{Caller, Hint, TenantId, UserId};
+use crate::kernel::{Caller, Hint, Reason, TenantId, UserId};
 
 /// The longest that an operator is let in for at once, in days.
 const MAX_DAYS: i64 = 366;
@@ -66,8 +66,7 @@ pub struct NewGrant {
     /// With this role of the tenant's realm.
     pub role: Name,
     pub until: Until,
-    /// Why: 1 to 500 characters.
-    pub reason: String,
+    pub reason: Reason,
 }
 
 /// Lets an operator into a tenant's realm. Every look and every change of it there is in that
@@ -109,7 +108,7 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
             operator: operator.email,
             tenant_id: work.place.tenant,
             role: role.name.clone(),
-            reason: new.reason.clone(),
+            reason: new.reason.to_string(),
             granted_by: caller.to_string(),
             state: "open".to_owned(),
             created_at: now,

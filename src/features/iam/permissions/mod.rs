@@ -8,7 +8,7 @@ use super::error::IamError;
 use super::model::{Changed, PermissionView, WriteOutcome};
 use super::realm::{Realm, RealmTx};
 use crate::features::access::Permission;
-use crate::kernel::{Caller, suggest};
+use crate::kernel::{Caller, Description, suggest};
 
 /// The registered permissions, by name.
 ///
@@ -52,7 +52,7 @@ pub async fn register(
     realm: &mut Realm,
     caller: &Caller,
     name: &Permission,
-    description: &str,
+    description: &Description,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
@@ -60,7 +60,7 @@ pub async fn register(
         let changed = write(&mut work, name, description).await?;
         let outcome = if changed { work.outcome() } else { WriteOutcome::Unchanged };
         work.commit().await?;
-        let (subject, object) = (name.to_string(), description.to_owned());
+        let (subject, object) = (name.to_string(), description.to_string());
         Ok(Changed { action: "permission.register", subject, object, outcome })
     }
     .await;
@@ -71,9 +71,9 @@ pub async fn register(
 pub(super) async fn write(
     work: &mut RealmTx<'_>,
     name: &Permission,
-    description: &str,
+    description: &Description,
 ) -> Result<bool, IamError> {
-    let changed = store::register(&mut work.tx, name.as_str(), description).await?;
+    let changed = store::register(&mut work.tx, name.as_str(), description.as_str()).await?;
     if changed {
         work.note("permission.register", None, json!({ "permission": name }));
     }

@@ -19,7 +19,7 @@ use crate::features::access::Condition;
 use crate::features::access::Grant;
 use crate::features::access::Permission;
 use crate::features::access::grants_of_role;
-use crate::kernel::{Caller, suggest};
+use crate::kernel::{Caller, Description, suggest};
 
 /// The roles, by name.
 ///
@@ -62,13 +62,13 @@ pub async fn create(
     realm: &mut Realm,
     caller: &Caller,
     name: &Name,
-    description: &str,
+    description: &Description,
     permissions: &[Permission],
 ) -> Result<Role, IamError> {
     let result: Result<Role, IamError> = async {
         let mut work = realm.write(caller).await?;
         work.actor.require(caller, "role:create", &Map::new())?;
-        insert(&mut work, name, description).await?;
+        insert(&mut work, name, description.as_str()).await?;
         let role = find(&mut work, name).await?;
         for permission in permissions {
             let given = Grant { permission: permission.clone(), condition: None };
@@ -101,13 +101,13 @@ pub async fn update(
     realm: &mut Realm,
     caller: &Caller,
     name: &Name,
-    (new_name, description): (Option<&Name>, Option<&str>),
+    (new_name, description): (Option<&Name>, Option<&Description>),
 ) -> Result<(Role, WriteOutcome), IamError> {
     let result: Result<(Role, WriteOutcome), IamError> = async {
         let mut work = realm.write(caller).await?;
         let role = find_to_change(&mut work, name, "role:update").await?;
         let new_name = new_name.filter(|new| **new != *name);
-        let description = description.filter(|text| *text != role.description);
+        let description = description.map(Description::as_str).filter(|text| *text != role.description);
         if new_name.is_none() && description.is_none() {
             work.commit().await?;
             return Ok((role, WriteOutcome::Unchanged));

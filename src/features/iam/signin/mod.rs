@@ -8,9 +8,7 @@ mod sessions;
 mod store;
 
 pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
-pub use passwords::{
-    Issued, Purpose, hash_first, hash_for, issue_token, issue_token_for, redeem, set_password,
-};
+pub use passwords::{Issued, Purpose, issue_token, issue_token_for, redeem, set_password};
 pub use sessions::{LockedSession, NewSession, Session, end_session, end_sessions, sessions};
 pub(in crate::features) use sessions::{begin_session, close_session, lock_session, use_session};
 

@@ -7,14 +7,12 @@ use time::OffsetDateTime;
 
 use super::super::error::IamError;
 use super::super::model::{Changed, User, UserRef, UserState};
-use super::super::realm::{self, Realm, RealmTx};
+use super::super::realm::{Realm, RealmTx};
 use super::super::users;
 use super::store;
-use crate::infra::crypto::InvitationToken;
-use crate::infra::crypto::password::{self, Hasher};
+use crate::infra::crypto::{InvitationToken, password};
 use crate::kernel::hint::{InRealm, UserAction};
-use crate::kernel::{Caller, Email, Hint, UserId};
-use crate::settings::PasswordSettings;
+use crate::kernel::{Caller, Hint, UserId};
 
 /// A single-use token that sets a password.
 #[derive(Debug, Serialize)]
@@ -45,29 +43,6 @@ pub enum Purpose {
     Reset,
 }
 
-/// Checks a password for a new user and hashes it.
-///
-/// # Errors
-/// [`IamError::Password`] says why it is not accepted.
-pub async fn hash_for(
-    hasher: &Hasher,
-    email: Option<&Email>,
-    password: &SecretString,
-) -> Result<SecretString, IamError> {
-    password::check(password, email.map(Email::as_str))?;
-    Ok(SecretString::from(hasher.hash(password).await?))
-}
-
-/// Checks the password of the first user of a realm that is not there yet, and hashes it as the
-/// settings say.
-pub async fn hash_first(
-    settings: &PasswordSettings,
-    email: Option<&Email>,
-    password: &SecretString,
-) -> Result<SecretString, IamError> {
-    hash_for(&realm::hasher(settings), email, password).await
-}
-
 /// Sets a user's password and ends its sessions. An invited or locked user becomes active.
 ///
 /// # Errors
@@ -82,7 +57,7 @@ pub async fn set_password(
     let result: Result<Changed, IamError> = async {
         let user = to_set(realm, caller, who).await?;
         password::check_beside(password, Some(&user.email), user.second_factor)?;
-        let hash = SecretString::from(realm.rules.hasher.hash(password).await?);
+        let hash = realm.rules.hash(password, realm.is_dry_run()).await?;
         let mut work = realm.write(caller).await?;
         // Looked at again: the hash took its time.
         let user = users::find_to_change(&mut work, who, "user:update").await?;
@@ -201,7 +176,7 @@ pub async fn redeem(
         let owner = store::token_owner(&mut tx, hash.as_bytes()).await?.ok_or(IamError::Token)?;
         tx.rollback().await?;
         password::check_beside(password, Some(&owner.email), owner.second_factor)?;
-        let hashed = SecretString::from(realm.rules.hasher.hash(password).await?);
+        let hashed = realm.rules.hash(password, realm.is_dry_run()).await?;
         let email = owner.email.parse().map_err(|_| IamError::Token)?;
         let caller = Caller::User { realm: realm.place.tenant, id: owner.id, email };
         let mut work = realm.write(&caller).await?;

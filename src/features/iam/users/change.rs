@@ -7,13 +7,13 @@ use super::super::model::{Changed, User, UserRef, UserState, WriteOutcome};
 use super::super::realm::{Realm, RealmTx};
 use super::{facts, find_to_change, store};
 use crate::kernel::hint::UserAction;
-use crate::kernel::{Caller, Email, Hint, text};
+use crate::kernel::{Caller, DisplayName, Email, Hint, text};
 
 /// What is to be changed; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
 pub struct UserUpdate {
     pub email: Option<Email>,
-    pub name: Option<String>,
+    pub name: Option<DisplayName>,
     /// Fields of the profile to set; `null` takes one away.
     pub profile: Map<String, Value>,
 }
@@ -45,7 +45,7 @@ pub async fn update(
         profile.extend(super::kept_fields(&set.into_iter().collect())?);
         super::check_profile(&profile)?;
         let email = change.email.as_ref().filter(|email| email.as_str() != user.email);
-        let name = change.name.as_ref().filter(|name| **name != user.name);
+        let name = change.name.as_ref().map(DisplayName::as_str).filter(|name| *name != user.name);
         let before = &user.profile.0;
         let names = profile.keys().chain(before.keys());
         let changed = names.filter(|name| profile.get(*name) != before.get(*name));
@@ -61,8 +61,7 @@ pub async fn update(
             work.commit().await?;
             return Ok((user, WriteOutcome::Unchanged));
         }
-        let written =
-            store::update(&mut work.tx, user.id, email, name.map(String::as_str), profile.as_ref()).await;
+        let written = store::update(&mut work.tx, user.id, email, name, profile.as_ref()).await;
         if let (Err(error), Some(email)) = (&written, email)
             && error.violates("users_email_key")
         {

@@ -1,4 +1,4 @@
-//! Making users, one or thousands.
+//! Making users: one, or the rows of a batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,108 +7,114 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::super::error::IamError;
-use super::super::model::{Name, NewUser, User, UserRef, WriteOutcome};
+use super::super::first::{FirstPassword, FirstSignIn};
+use super::super::model::{Name, NewUser, User, UserRef, UserState};
 use super::super::realm::{Realm, RealmTx};
 use super::super::{groups, roles};
 use super::store::{self, NewRows};
-use crate::infra::crypto::TokenHash;
-use crate::infra::failpoint;
-use crate::infra::private_file::PrivateFileError;
-use crate::kernel::hint::UserAction;
-use crate::kernel::{Caller, Hint, UserId};
+use crate::infra::crypto::InvitationToken;
+use crate::kernel::hint::{InRealm, UserAction};
+use crate::kernel::{Caller, Email, Hint, UserId};
 
-/// How a new user signs in for the first time.
-#[derive(Debug, Clone)]
-pub enum FirstPassword {
-    /// With a password that was given; only its Argon2id hash is here.
-    Hash(SecretString),
-    /// With a single-use token that sets one; only its hash is here.
-    Invitation(TokenHash),
-    /// Not before a token is made for it.
-    None,
-    /// Not before somebody lets it in: it is disabled from the beginning, with a hash or without.
-    Disabled(Option<SecretString>),
+/// A user that is about to be made: what takes long is done.
+pub(super) struct Prepared {
+    pub(super) user: NewUser,
+    pub(super) state: UserState,
+    /// `None`: not before somebody invites them.
+    pub(super) sign_in: Option<FirstSignIn>,
 }
 
-/// A user to be made.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    pub user: NewUser,
-    pub password: FirstPassword,
+impl Prepared {
+    /// Who is disabled is so from the beginning, whatever they would sign in with.
+    pub(super) fn new(user: NewUser, sign_in: Option<FirstSignIn>, disabled: bool) -> Self {
+        let state = match sign_in {
+            _ if disabled => UserState::Disabled,
+            Some(FirstSignIn::PasswordHash(_)) => UserState::Active,
+            Some(FirstSignIn::Invitation(_)) | None => UserState::Invited,
+        };
+        Self { user, state, sign_in }
+    }
+
+    /// The token with which they set their password.
+    pub(super) fn invitation(&self) -> Option<&InvitationToken> {
+        match &self.sign_in {
+            Some(FirstSignIn::Invitation(token)) => Some(token),
+            _ => None,
+        }
+    }
+}
+
+/// A user that was made.
+#[derive(Debug)]
+pub struct Created {
+    pub user: User,
+    /// The token with which they set their password, to be shown once; none in a dry run.
+    pub invitation: Option<SecretString>,
 }
 
 /// Makes a user.
 ///
 /// # Errors
 /// Without `user:create`, and `role:grant` or `group:update` where roles or groups are given;
-/// [`IamError::Exists`]; [`IamError::Above`] when a role or group holds what the caller does not.
-pub async fn create(realm: &mut Realm, caller: &Caller, new: Prepared) -> Result<User, IamError> {
-    let result: Result<User, IamError> = async {
-        let email = new.user.email.clone();
+/// [`IamError::Password`]; [`IamError::Exists`]; [`IamError::Above`] when a role or group holds what the
+/// caller does not.
+pub async fn create(
+    realm: &mut Realm,
+    caller: &Caller,
+    new: NewUser,
+    first: &FirstPassword,
+) -> Result<Created, IamError> {
+    let result: Result<Created, IamError> = async {
+        if matches!(first, FirstPassword::Given(_)) {
+            may_create(realm, caller).await?;
+        }
+        let dry_run = realm.is_dry_run();
+        let sign_in = realm.rules.first_sign_in(&new.email, first, dry_run).await?;
+        let email = new.email.clone();
+        let new = Prepared::new(new, sign_in, false);
         let mut work = realm.write(caller).await?;
         let made = insert(&mut work, std::slice::from_ref(&new)).await?;
+        let user = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
         if made.is_empty() {
-            let found = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
-            return Err(match found.filter(|user| user.deleted_at.is_some()) {
-                Some(user) => IamError::State {
-                    hint: Hint::new(
-                        "undelete them",
-                        UserAction::Undelete(user.email.clone(), work.place.hinted()),
-                    ),
-                    user: user.email,
-                    state: "deleted",
-                    why: "their address is free again once they are erased",
-                },
-                None => IamError::Exists { what: "user", name: email.to_string(), at: work.place.hinted() },
-            });
+            return Err(taken(&email, user, work.place.hinted()));
         }
-        let user = store::by_ref(&mut work.tx, &UserRef::Email(email)).await?;
         let Some(user) = user else {
             return Err(IamError::Tampered("a row that was written is gone".to_owned()));
         };
         work.commit().await?;
-        Ok(user)
+        let invitation = new.invitation().filter(|_| !dry_run).map(|token| token.text().clone());
+        Ok(Created { user, invitation })
     }
     .await;
     realm.rollback_on_error(result).await
 }
 
-/// Makes many users in one transaction. Those whose address is taken are left alone.
-///
-/// Right before the commit `hand_over` is told of each place in the list whether its user is made.
-/// What it writes down then is never less than what is made, wherever the process dies.
-///
-/// # Errors
-/// As [`create`], for all of them: nothing is made. So when `hand_over` fails.
-pub async fn create_many(
-    realm: &mut Realm,
-    caller: &Caller,
+/// Requires that the caller may make users, before a hash is made for them.
+async fn may_create(realm: &mut Realm, caller: &Caller) -> Result<(), IamError> {
+    let mut work = realm.read(caller).await?;
+    work.actor.require(caller, "user:create", &Map::new())?;
+    work.close().await
+}
+
+/// Why an address cannot be had; `user` has it.
+fn taken(email: &Email, user: Option<User>, at: InRealm) -> IamError {
+    match user.filter(|user| user.deleted_at.is_some()) {
+        Some(user) => IamError::State {
+            hint: Hint::new("undelete them", UserAction::Undelete(user.email.clone(), at)),
+            user: user.email,
+            state: "deleted",
+            why: "their address is free again once they are erased",
+        },
+        None => IamError::Exists { what: "user", name: email.to_string(), at },
+    }
+}
+
+/// Inserts rows; gives the ids of those that were made, by their place in the list. Those whose address
+/// is taken are left alone.
+pub(super) async fn insert(
+    work: &mut RealmTx<'_>,
     new: &[Prepared],
-    hand_over: impl FnOnce(&[bool]) -> Result<(), PrivateFileError>,
-) -> Result<Vec<(WriteOutcome, Option<UserId>)>, IamError> {
-    let result: Result<Vec<(WriteOutcome, Option<UserId>)>, IamError> = async {
-        let dry_run = realm.is_dry_run();
-        let mut work = realm.write(caller).await?;
-        let made = insert(&mut work, new).await?;
-        let is_made: Vec<bool> = (0..new.len()).map(|index| made.contains_key(&index)).collect();
-        hand_over(&is_made)?;
-        failpoint::pass(|| "user.create.told".to_owned()).await;
-        work.commit().await?;
-        failpoint::pass(|| "user.create.batch".to_owned()).await;
-        let done = if dry_run { WriteOutcome::Planned } else { WriteOutcome::Done };
-        Ok((0..new.len())
-            .map(|index| match made.get(&index) {
-                Some(id) => (done, Some(*id)),
-                None => (WriteOutcome::Unchanged, None),
-            })
-            .collect())
-    }
-    .await;
-    realm.rollback_on_error(result).await
-}
-
-/// Inserts rows; gives the ids of those that were made, by their place in the list.
-async fn insert(work: &mut RealmTx<'_>, new: &[Prepared]) -> Result<BTreeMap<usize, UserId>, IamError> {
+) -> Result<BTreeMap<usize, UserId>, IamError> {
     work.actor.require(work.caller, "user:create", &Map::new())?;
     let distinct = |of: fn(&NewUser) -> &Vec<Name>| -> BTreeSet<&Name> {
         new.iter().flat_map(|prepared| of(&prepared.user)).collect()
@@ -125,17 +131,16 @@ async fn insert(work: &mut RealmTx<'_>, new: &[Prepared]) -> Result<BTreeMap<usi
     for prepared in new {
         let profile = super::kept_fields(&prepared.user.profile)?;
         super::check_profile(&profile)?;
-        let (state, hash) = match &prepared.password {
-            FirstPassword::Hash(hash) => ("active", Some(hash.clone())),
-            FirstPassword::Invitation(_) | FirstPassword::None => ("invited", None),
-            FirstPassword::Disabled(hash) => ("disabled", hash.clone()),
+        let hash = match &prepared.sign_in {
+            Some(FirstSignIn::PasswordHash(hash)) => Some(hash.clone()),
+            _ => None,
         };
         rows.ids.push(UserId::new().uuid());
         rows.emails.push(prepared.user.email.to_string());
         rows.keys.push(prepared.user.email.key());
-        rows.names.push(prepared.user.name.clone());
+        rows.names.push(prepared.user.name.as_ref().map(ToString::to_string).unwrap_or_default());
         rows.profiles.push(Value::Object(profile));
-        rows.states.push(state);
+        rows.states.push(prepared.state.as_str());
         rows.hashes.push(hash);
     }
     let inserted: BTreeSet<UserId> = store::insert(&mut work.tx, &rows).await?.into_iter().collect();
@@ -164,7 +169,7 @@ async fn attach(
 ) -> Result<(), IamError> {
     let (mut role_users, mut roles) = (Vec::new(), Vec::new());
     let (mut group_users, mut groups) = (Vec::new(), Vec::new());
-    let (mut token_users, mut tokens) = (Vec::new(), Vec::new());
+    let (mut token_users, mut hashes) = (Vec::new(), Vec::new());
     for (index, id) in made {
         let prepared = &new[*index];
         for role in prepared.user.roles.iter().filter_map(|name| role_ids.get(name)) {
@@ -175,9 +180,9 @@ async fn attach(
             group_users.push(id.uuid());
             groups.push(*group);
         }
-        if let FirstPassword::Invitation(hash) = &prepared.password {
+        if let Some(token) = prepared.invitation() {
             token_users.push(id.uuid());
-            tokens.push(hash.as_bytes().as_slice());
+            hashes.push(token.hash());
         }
     }
     if !roles.is_empty() {
@@ -186,7 +191,8 @@ async fn attach(
     if !groups.is_empty() {
         store::insert_members(&mut work.tx, &group_users, &groups).await?;
     }
-    if !tokens.is_empty() {
+    if !hashes.is_empty() {
+        let tokens: Vec<&[u8]> = hashes.iter().map(|hash| hash.as_bytes().as_slice()).collect();
         let seconds = work.rules.invitation_ttl.as_secs_f64();
         store::put_tokens(&mut work.tx, &token_users, &tokens, "invite", seconds).await?;
     }

@@ -3,13 +3,15 @@
 mod change;
 mod create;
 mod facts;
+mod import;
 mod look;
 mod purge;
 pub(super) mod store;
 
 pub(super) use change::present;
 pub use change::{UserUpdate, delete, disable, enable, undelete, unlock, update};
-pub use create::{FirstPassword, Prepared, create, create_many};
+pub use create::{Created, create};
+pub use import::{ImportReport, ImportRow, Imported, NotARowState, RowOutcome, RowState, import};
 pub use look::{can, get, list};
 pub use purge::{Purged, purge};
 

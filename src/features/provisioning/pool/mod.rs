@@ -9,10 +9,10 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::change::{Change, ChangeOutcome};
-use super::create::{CreateRequest, Intent, Neighbour};
+use super::create::{CreateRequest, Intent, Neighbour, SealedFirst};
 use super::error::ProvisioningError;
 use super::locked::LockedTenant;
-use super::plan::{open_ahead, sealed};
+use super::plan::open_ahead;
 use super::recovery::Opened;
 use super::steps;
 use super::store::OperationLine;
@@ -21,7 +21,7 @@ use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::{PlacementError, PlacementRequest};
 use crate::features::tenants::{self, NewTenant, TenantRef};
-use crate::infra::crypto::{InvitationToken, random};
+use crate::infra::crypto::random;
 use crate::infra::db::{PgConnection, REALM, durable_transaction};
 use crate::infra::failpoint;
 use crate::infra::saga::Interrupted;
@@ -171,7 +171,7 @@ impl Provisioning {
             let request = unnamed(place)?;
             let template = self.server_of(worker, place.0).await?.template;
             let placed = (place.0, place.1, &template);
-            let reserved = Box::pin(self.reserve(worker, caller, &request, placed, "pool")).await?;
+            let reserved = Box::pin(self.reserve(worker, caller, (&request, &None), placed, "pool")).await?;
             let Some((intent, opened)) = reserved else {
                 let (what, name) = ("cluster or store", Some(format!("{}, {}", place.0, place.1)));
                 return Err(PlacementError::NoRoom { what, name }.into());
@@ -191,7 +191,7 @@ impl Provisioning {
         &self,
         worker: &Worker,
         caller: &Authorized<'_>,
-        request: &CreateRequest,
+        (request, first): (&CreateRequest, &SealedFirst),
     ) -> Result<Option<(Intent, Opened)>, ProvisioningError> {
         let operation = OperationId::new();
         let new = &request.tenant;
@@ -210,12 +210,7 @@ impl Provisioning {
             let inside = server.database(&tenant.resources.database_name);
             open_ahead(async move { inside.connect(&format!("nexus:{operation}")).await })
         });
-        let sign_in = match (&new.admin_email, &request.admin_password_hash) {
-            (Some(_), Some(hash)) => Some((sealed::ADMIN_HASH, hash.clone())),
-            (Some(_), None) => Some((sealed::INVITATION, InvitationToken::generate()?.text().clone())),
-            (None, _) => None,
-        };
-        if let Some((name, value)) = &sign_in {
+        if let Some((name, value)) = first {
             self.secrets.put(&mut tx, tenant.id, name, value).await?;
         }
         let facts = json!({
@@ -233,7 +228,7 @@ impl Provisioning {
         };
         tx.commit().await?;
         failpoint::pass(|| "claim.reserve.after".to_owned()).await;
-        let opened = Opened::of(sign_in, self.invitation_ttl_hours)?;
+        let opened = Opened::of(first.clone())?;
         let held = LockedTenant::written(tenant, lock);
         let intent = Intent {
             operation,
@@ -260,7 +255,7 @@ fn unnamed((cluster, store): (&str, &str)) -> Result<CreateRequest, Provisioning
             admin_email: None,
             labels: Labels::new(),
         },
-        admin_password_hash: None,
+        admin_password: None,
         detach: false,
         wait: false,
         wish: PlacementRequest {

@@ -66,15 +66,16 @@ impl Step<Plan, ProvisioningError> for Seed {
         let (Some(email), Some(sign_in)) = (&plan.tenant.admin_email, &plan.first_sign_in) else {
             return Ok(());
         };
+        let rules = &plan.on.rules;
         // Whatever hangs on these tables runs with the owner's rights, never with ours.
-        let (owner, invited) = (plan.database().owner, iam::seed_statement(email, sign_in));
+        let (owner, invited) = (plan.database().owner, iam::seed_statement(email, sign_in, rules));
         plan.inside(async |inside| {
             if let Some(statement) = invited {
                 return Ok(cluster::run_as(inside, owner, &statement).await?);
             }
             let mut tx = transaction(inside).await?;
             cluster::become_role(&mut tx, owner).await?;
-            iam::seed_administrator(&mut tx, email, sign_in).await?;
+            iam::seed_administrator(&mut tx, email, sign_in, rules).await?;
             tx.commit().await?;
             Ok(())
         })

@@ -1,0 +1,251 @@
+//! Many users from rows: passwords are hashed ahead on every core, users made batch by batch.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use secrecy::SecretString;
+use serde_json::Map;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::super::error::IamError;
+use super::super::first::FirstPassword;
+use super::super::model::{NewUser, UserState};
+use super::super::realm::{Realm, Rules};
+use super::super::{groups, roles};
+use super::create::{self, Prepared};
+use crate::infra::failpoint;
+use crate::kernel::{AnyFailure, Caller, UserId};
+
+/// Users made in one transaction at most.
+const BATCH: usize = 500;
+/// For how long users are gathered for one transaction: its cost is then little beside the hashes'.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// A user that a row asks for.
+#[derive(Debug)]
+pub struct ImportRow {
+    /// Where the row is, for the report.
+    pub line: usize,
+    pub user: NewUser,
+    /// `None`: they are invited.
+    pub password: Option<SecretString>,
+    pub state: RowState,
+}
+
+/// The state that a user had elsewhere. Only who was disabled there is so here: who could sign in is
+/// invited, unless a password comes along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowState(UserState);
+
+impl RowState {
+    /// Of a row that says nothing of it.
+    pub const UNSAID: Self = Self(UserState::Invited);
+}
+
+/// A text that is no state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("state is one of invited, active, locked, disabled")]
+pub struct NotARowState;
+
+impl FromStr for RowState {
+    type Err = NotARowState;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = |state: &UserState| *state != UserState::Deleted && state.as_str() == text;
+        UserState::ALL.into_iter().find(known).map(Self).ok_or(NotARowState)
+    }
+}
+
+/// What came of a row.
+#[derive(Debug)]
+pub struct Imported {
+    pub line: usize,
+    pub email: String,
+    pub outcome: RowOutcome,
+}
+
+/// What came of a row.
+#[derive(Debug)]
+pub enum RowOutcome {
+    Created {
+        id: UserId,
+        /// The token with which they set their password.
+        invitation: Option<SecretString>,
+        /// They are invited, and there is no invitation that anybody could hand them.
+        uninvited: bool,
+    },
+    /// The address is taken.
+    Unchanged,
+    /// They would be made.
+    Planned,
+    Failed(IamError),
+}
+
+/// Where an import reports to.
+pub trait ImportReport {
+    /// The invitations of users who are about to be made, by their addresses. It comes right before the
+    /// commit: what is kept of them then is never less than what is made, wherever the process dies.
+    ///
+    /// # Errors
+    /// Nobody of the batch is made, and the import ends.
+    fn invitations(&mut self, all: &[(&str, &SecretString)]) -> Result<(), AnyFailure>;
+
+    /// What came of some rows, for good.
+    ///
+    /// # Errors
+    /// The import ends.
+    fn rows(&mut self, some: Vec<Imported>) -> Result<(), AnyFailure>;
+}
+
+/// Makes the users that rows ask for, batch by batch, until all are done or somebody stops it. Those whose
+/// address is taken are left alone. With `invite` whoever has no password gets an invitation.
+///
+/// # Errors
+/// As for one user; a role or a group that does not exist stops everything before anybody is made. What
+/// was reported before stays.
+pub async fn import(
+    realm: &mut Realm,
+    caller: &Caller,
+    rows: Vec<ImportRow>,
+    invite: bool,
+    report: &mut impl ImportReport,
+    stop: &CancellationToken,
+) -> Result<(), IamError> {
+    let result: Result<(), IamError> = async {
+        check(realm, caller, &rows).await?;
+        let mut incoming = prepare(rows, realm.rules.clone(), invite, realm.is_dry_run());
+        let mut batch = Vec::with_capacity(BATCH);
+        while !stop.is_cancelled() && gather(&mut incoming, &mut batch).await {
+            make(realm, caller, &mut batch, report).await?;
+        }
+        Ok(())
+    }
+    .await;
+    realm.rollback_on_error(result).await
+}
+
+/// Requires all that can be known before anybody is made, and before passwords are hashed.
+async fn check(realm: &mut Realm, caller: &Caller, rows: &[ImportRow]) -> Result<(), IamError> {
+    let mut work = realm.read(caller).await?;
+    work.actor.require(caller, "user:create", &Map::new())?;
+    for role in rows.iter().flat_map(|row| &row.user.roles).collect::<BTreeSet<_>>() {
+        roles::find_to_grant(&mut work, role).await?;
+    }
+    for group in rows.iter().flat_map(|row| &row.user.groups).collect::<BTreeSet<_>>() {
+        groups::find_to_join(&mut work, group).await?;
+    }
+    work.close().await
+}
+
+/// A row on its way: prepared, or refused.
+struct Ready {
+    line: usize,
+    email: String,
+    prepared: Result<Prepared, IamError>,
+}
+
+/// Hashes passwords on every core, a little ahead of the database.
+fn prepare(rows: Vec<ImportRow>, rules: Rules, invite: bool, dry_run: bool) -> mpsc::Receiver<Ready> {
+    let (sender, receiver) = mpsc::channel(2 * BATCH);
+    tokio::spawn(async move {
+        let ahead = 2 * rules.hasher.at_once();
+        let mut ready = futures_util::stream::iter(rows)
+            .map(|row| prepare_one(row, &rules, invite, dry_run))
+            .buffered(ahead);
+        while let Some(one) = ready.next().await {
+            if sender.send(one).await.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+async fn prepare_one(row: ImportRow, rules: &Rules, invite: bool, dry_run: bool) -> Ready {
+    let disabled = row.state.0 == UserState::Disabled;
+    let first = match row.password {
+        // Whether each is accepted is found out when it is hashed.
+        _ if dry_run => FirstPassword::None,
+        Some(password) => FirstPassword::Given(password),
+        // Nobody hands an invitation to who is shut out.
+        None if invite && !disabled => FirstPassword::Invitation,
+        None => FirstPassword::None,
+    };
+    let sign_in = rules.first_sign_in(&row.user.email, &first, dry_run).await;
+    let email = row.user.email.to_string();
+    let prepared = sign_in.map(|sign_in| Prepared::new(row.user, sign_in, disabled));
+    Ready { line: row.line, email, prepared }
+}
+
+/// Waits for a user, and then for more; whether there was one.
+async fn gather(incoming: &mut mpsc::Receiver<Ready>, batch: &mut Vec<Ready>) -> bool {
+    let until = tokio::time::Instant::now() + GATHER;
+    while batch.len() < BATCH {
+        let first = batch.is_empty();
+        let more = incoming.recv_many(batch, BATCH - batch.len());
+        let come =
+            if first { more.await } else { tokio::time::timeout_at(until, more).await.unwrap_or_default() };
+        if come == 0 {
+            break;
+        }
+    }
+    !batch.is_empty()
+}
+
+/// Makes the users of a batch in one transaction.
+async fn make(
+    realm: &mut Realm,
+    caller: &Caller,
+    batch: &mut Vec<Ready>,
+    report: &mut impl ImportReport,
+) -> Result<(), IamError> {
+    let (mut places, mut new, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for Ready { line, email, prepared } in batch.drain(..) {
+        match prepared {
+            Ok(prepared) => {
+                places.push((line, email));
+                new.push(prepared);
+            }
+            Err(error) => refused.push(Imported { line, email, outcome: RowOutcome::Failed(error) }),
+        }
+    }
+    report.rows(refused).map_err(IamError::Report)?;
+    let dry_run = realm.is_dry_run();
+    let mut work = realm.write(caller).await?;
+    let made = create::insert(&mut work, &new).await?;
+    let tokens = made.keys().filter_map(|at| Some((&*places[*at].1, new[*at].invitation()?.text())));
+    report.invitations(&tokens.collect::<Vec<_>>()).map_err(IamError::Report)?;
+    failpoint::pass(|| "user.create.told".to_owned()).await;
+    work.commit().await?;
+    failpoint::pass(|| "user.create.batch".to_owned()).await;
+    let outcome = |at: usize, new: &Prepared| match made.get(&at) {
+        None => RowOutcome::Unchanged,
+        Some(_) if dry_run => RowOutcome::Planned,
+        Some(id) => RowOutcome::Created {
+            id: *id,
+            invitation: new.invitation().map(|token| token.text().clone()),
+            uninvited: new.state == UserState::Invited && new.sign_in.is_none(),
+        },
+    };
+    let done = places.into_iter().zip(&new).enumerate();
+    let done = done.map(|(at, ((line, email), new))| Imported { line, email, outcome: outcome(at, new) });
+    report.rows(done.collect()).map_err(IamError::Report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_one_of_the_states_that_a_user_has_who_is_not_deleted() {
+        for known in ["invited", "active", "locked", "disabled"] {
+            assert_eq!(known.parse::<RowState>().unwrap().0.as_str(), known);
+        }
+        for unknown in ["asleep", "deleted", ""] {
+            assert_eq!(unknown.parse::<RowState>(), Err(NotARowState));
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Handlers as a door that speaks HTTP would have them: at most ten lines around one service. What did
+//! not fit would be a rule in the wrong room.
+
+mod user_create;
