@@ -15,7 +15,7 @@ use crate::features::fleet::{Fleet, Scope};
 use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
 use crate::features::local::LocalStack;
 use crate::features::placement::Placement;
-use crate::features::provisioning::{Provisioning, ProvisioningError, Worker};
+use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::secrets::Secrets;
 use crate::infra::db::PgConnection;
 use crate::kernel::{AnyFailure, Caller, Progress};
@@ -132,6 +132,7 @@ impl App {
             installation,
             invitation_ttl_hours: i64::try_from(settings.tenants.invitation_ttl.as_secs() / 3600)
                 .unwrap_or(i64::MAX),
+            retention_days: settings.tenants.retention_days,
             batch: None,
         };
         Ok(Self { provisioning, control })
@@ -224,14 +225,6 @@ impl App {
 pub fn reach(provisioning: &Provisioning) -> Scope<'_> {
     let Provisioning { placement, secrets, installation, .. } = provisioning;
     Scope { placement, secrets, installation }
-}
-
-/// One more worker, with a connection of its own to the control database.
-///
-/// # Errors
-/// When the control database does not answer.
-pub async fn another_worker(provisioning: &Provisioning) -> Result<Worker, ProvisioningError> {
-    provisioning.another_worker().await
 }
 
 /// The embedded stack of these settings.

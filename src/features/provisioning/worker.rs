@@ -28,6 +28,8 @@ pub struct Provisioning {
     pub installation: Installation,
     /// How long an invitation is good, in hours.
     pub invitation_ttl_hours: i64,
+    /// How long a deleted tenant is kept.
+    pub retention_days: u32,
     /// The batch that its changes are parts of.
     pub batch: Option<Batch>,
 }
