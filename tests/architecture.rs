@@ -535,9 +535,8 @@ const UNASKED: &[(&str, &str)] = &[
 ];
 
 /// Those that ask by a call of another that does, with the caller.
-const BY_ANOTHER: [(&str, &str); 3] = [
+const BY_ANOTHER: [(&str, &str); 2] = [
     ("provisioning::Concealed::disclose_login", "self.disclose(control, caller, "),
-    ("provisioning::Provisioning::begin_batch", "Batch::begin(&mut *worker.control.lock().await, caller, "),
     ("tokens::Presented::tenant", "tenants::enter(control, caller, "),
 ];
 

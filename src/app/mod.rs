@@ -21,7 +21,7 @@ use crate::features::iam::Rules;
 use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
 use crate::features::local::LocalStack;
 use crate::features::placement::Placement;
-use crate::features::provisioning::{Provisioning, ProvisioningError, Worker};
+use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::features::tokens::Tokens;
@@ -210,6 +210,7 @@ impl App {
             installation,
             // With the one hasher of the process, which bounds how much memory sign-ins take.
             rules: Rules::new(&settings.passwords, &settings.tenants),
+            retention_days: settings.tenants.retention_days,
             batch: None,
         };
         let tokens = tokens::tokens(settings, &provisioning);
@@ -306,14 +307,6 @@ impl App {
 pub fn reach(provisioning: &Provisioning) -> Scope<'_> {
     let Provisioning { placement, secrets, installation, .. } = provisioning;
     Scope { placement, secrets, installation }
-}
-
-/// One more worker, with a connection of its own to the control database.
-///
-/// # Errors
-/// When the control database does not answer.
-pub async fn another_worker(provisioning: &Provisioning) -> Result<Worker, ProvisioningError> {
-    provisioning.another_worker().await
 }
 
 /// The embedded stack of these settings.

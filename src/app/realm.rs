@@ -27,7 +27,11 @@ impl Session {
         tenant: Option<&TenantRef>,
     ) -> Result<Realm, AnyFailure> {
         let shared = self.app.shared();
-        let tools = (self.provisioning.rules.clone(), self.provisioning.secrets.clone(), revoke_all as RevocationHook);
+        let tools = (
+            self.provisioning.rules.clone(),
+            self.provisioning.secrets.clone(),
+            revoke_all as RevocationHook,
+        );
         let Some(name) = tenant else {
             shared.realms.require_untampered(TenantId::PLATFORM, &mut self.control).await?;
             return Ok(Realm::new(self.control, None, RealmRef::platform(), tools));

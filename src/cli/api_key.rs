@@ -24,14 +24,6 @@ pub struct ApiKeyArgs {
     verb: Verb,
 }
 
-impl ApiKeyArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_) | Verb::Verify(_))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Create an API key for a user; it is shown once

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::output::{Column, Row, Thing, time_text};
+use super::output::{row, thing};
 use super::pages;
-use super::place::{Limit, UpdateArgs, labels_of, read_secret};
+use super::place::{Limit, UpdateArgs, labels_of, labels_text, open, read_secret};
 use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
-use crate::app::App;
 use crate::features::placement::{
     AddCluster, ClusterChange, ClusterView, PlacementState, Registered, ServerPlace,
 };
@@ -20,14 +19,6 @@ use crate::kernel::{AnyFailure, PlaceName};
 pub struct ClusterArgs {
     #[command(subcommand)]
     verb: Verb,
-}
-
-impl ClusterArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_) | Verb::Show(_))
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -200,59 +191,54 @@ pub struct RemoveArgs {
 /// # Errors
 /// What the services say.
 pub async fn run(args: ClusterArgs, ctx: &Invocation) -> CommandResult {
-    let (settings, caller) = (ctx.settings()?, ctx.caller());
-    let progress = ctx.screen.progress();
     match args.verb {
-        Verb::Add(args) => {
-            let add = wanted(&args, ctx)?;
-            if ctx.global.dry_run {
-                ctx.screen.note(&format!(
-                    "would check and register {} as cluster {}, and build the template there",
-                    args.host, args.name
-                ));
-                return Ok(Exit::Done);
-            }
-            let mut app = App::open(&settings, &caller, &progress).await?;
-            let (placement, id) = (app.provisioning.placement.clone(), app.provisioning.installation.id);
-            let added = placement.add_cluster(&mut app.control, id, &caller, &add, &progress).await;
-            drop(progress);
-            let (registered, view) = added?;
-            if registered == Registered::Unchanged {
-                ctx.screen.note(&format!("cluster {} already exists; nothing was changed", args.name));
-            }
-            ctx.screen.thing(&view)?;
-        }
+        Verb::Add(args) => add(&args, ctx).await,
         Verb::List(ListArgs {}) => {
-            let mut app = App::open_to_read(&settings, &caller, &progress).await?;
-            let placement = app.provisioning.placement.clone();
-            drop(progress);
-            pages::list(ctx, placement.clusters(&mut app.control, &caller).await?, "servers")?;
+            let (mut app, placement) = open(ctx).await?;
+            pages::list(ctx, placement.clusters(&mut app.control, &ctx.caller()).await?, "servers")?;
+            Ok(Exit::Done)
         }
         Verb::Show(NameArgs { name }) => {
-            let mut app = App::open_to_read(&settings, &caller, &progress).await?;
-            let placement = app.provisioning.placement.clone();
-            drop(progress);
-            ctx.screen.thing(&placement.show_cluster(&mut app.control, &caller, name.as_str()).await?)?;
+            let (mut app, placement) = open(ctx).await?;
+            let view = placement.show_cluster(&mut app.control, &ctx.caller(), name.as_str()).await?;
+            ctx.screen.thing(&view)?;
+            Ok(Exit::Done)
         }
-        Verb::Update(args) => {
-            drop(progress);
-            return update(&args, ctx).await;
-        }
+        Verb::Update(args) => update(&args, ctx).await,
         Verb::Check(args) => {
-            drop(progress);
-            return check(&args, ctx).await;
+            let (mut app, placement) = open(ctx).await?;
+            let checked = placement.check_clusters(&mut app.control, &ctx.caller(), &args.names).await?;
+            ctx.screen.list(checked.views)?;
+            Ok(checked.verdict.into())
         }
         Verb::Drain(DrainArgs { name, undo }) => {
-            drop(progress);
             let state = if undo { PlacementState::Active } else { PlacementState::Draining };
             let change = ClusterChange { state: Some(state), ..ClusterChange::default() };
-            return change_it(&name, &change, ctx).await;
+            change_it(&name, &change, ctx).await
         }
-        Verb::Remove(args) => {
-            drop(progress);
-            return remove(&args, ctx).await;
-        }
+        Verb::Remove(args) => remove(&args, ctx).await,
     }
+}
+
+async fn add(args: &AddArgs, ctx: &Invocation) -> CommandResult {
+    let add = wanted(args, ctx)?;
+    if ctx.global.dry_run {
+        ctx.screen.note(&format!(
+            "would check and register {} as cluster {}, and build the template there",
+            args.host, args.name
+        ));
+        return Ok(Exit::Done);
+    }
+    let progress = ctx.screen.progress();
+    let mut app = ctx.open(&progress).await?;
+    let (placement, id) = (app.provisioning.placement.clone(), app.provisioning.installation.id);
+    let added = placement.add_cluster(&mut app.control, id, &ctx.caller(), &add, &progress).await;
+    drop(progress);
+    let (registered, view) = added?;
+    if registered == Registered::Unchanged {
+        ctx.screen.note(&format!("cluster {} already exists; nothing was changed", args.name));
+    }
+    ctx.screen.thing(&view)?;
     Ok(Exit::Done)
 }
 
@@ -263,20 +249,15 @@ fn wanted(args: &AddArgs, ctx: &Invocation) -> Result<AddCluster, AnyFailure> {
         ("the login's password", "--password-stdin or --password-file PATH"),
         ctx,
     )?;
-    let tls = args.tls.clone();
-    let tls = tls
-        .unwrap_or_else(|| (if args.host.starts_with('/') { "disable" } else { "verify-full" }).to_owned());
     let ca_certificate = args.ca_file.as_deref().map(super::place::read_text).transpose()?;
     Ok(AddCluster {
         name: args.name.clone(),
-        place: ServerPlace {
-            host: args.host.clone(),
-            port: i32::from(args.port),
-            login: args.user.clone(),
-            database: args.database.clone(),
-            tls,
+        place: ServerPlace::new(
+            (args.host.clone(), args.port),
+            (args.user.clone(), args.database.clone()),
+            args.tls.clone(),
             ca_certificate,
-        },
+        ),
         password,
         labels: labels_of(&args.labels),
         capacity: args.capacity,
@@ -295,18 +276,15 @@ async fn update(args: &UpdateClusterArgs, ctx: &Invocation) -> CommandResult {
     if (args.password_stdin || args.password_file.is_some()) && !ctx.global.dry_run {
         let what = ("the login's password", "--password-stdin or --password-file PATH");
         let password = read_secret(args.password_stdin, args.password_file.as_deref(), what, ctx)?;
-        let (settings, caller) = (ctx.settings()?, ctx.caller());
-        let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-        let placement = app.provisioning.placement.clone();
-        placement.change_password(&mut app.control, &caller, args.name.as_str(), &password).await?;
+        let (mut app, placement) = open(ctx).await?;
+        placement.change_password(&mut app.control, &ctx.caller(), args.name.as_str(), &password).await?;
     }
     change_it(&args.name, &change, ctx).await
 }
 
 async fn change_it(name: &PlaceName, change: &ClusterChange, ctx: &Invocation) -> CommandResult {
-    let (settings, caller) = (ctx.settings()?, ctx.caller());
-    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let placement = app.provisioning.placement.clone();
+    let (mut app, placement) = open(ctx).await?;
+    let caller = ctx.caller();
     let view = if ctx.global.dry_run {
         ctx.screen.note("nothing was changed; the current values are:");
         placement.show_cluster(&mut app.control, &caller, name.as_str()).await?
@@ -317,34 +295,9 @@ async fn change_it(name: &PlaceName, change: &ClusterChange, ctx: &Invocation) -
     Ok(Exit::Done)
 }
 
-async fn check(args: &CheckArgs, ctx: &Invocation) -> CommandResult {
-    let (settings, caller) = (ctx.settings()?, ctx.caller());
-    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let placement = app.provisioning.placement.clone();
-    let mut names: Vec<String> = args.names.iter().map(ToString::to_string).collect();
-    if names.is_empty() {
-        names =
-            placement.clusters(&mut app.control, &caller).await?.into_iter().map(|view| view.name).collect();
-    }
-    let (mut views, mut swapped) = (Vec::new(), false);
-    for name in names {
-        let (view, is_another) = placement.check_cluster(&mut app.control, &caller, &name).await?;
-        views.push(view);
-        swapped |= is_another;
-    }
-    let ill = views.iter().any(|view| view.problem.is_some());
-    ctx.screen.list(views)?;
-    Ok(match (swapped, ill) {
-        (true, _) => Exit::Integrity,
-        (_, true) => Exit::Unavailable,
-        _ => Exit::Done,
-    })
-}
-
 async fn remove(args: &RemoveArgs, ctx: &Invocation) -> CommandResult {
-    let (settings, caller) = (ctx.settings()?, ctx.caller());
-    let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
-    let (placement, id) = (app.provisioning.placement.clone(), app.provisioning.installation.id);
+    let (mut app, placement) = open(ctx).await?;
+    let (caller, id) = (ctx.caller(), app.provisioning.installation.id);
     let name = args.name.as_str();
     let view = placement.show_cluster(&mut app.control, &caller, name).await?;
     if ctx.global.dry_run {
@@ -359,57 +312,30 @@ async fn remove(args: &RemoveArgs, ctx: &Invocation) -> CommandResult {
     Ok(Exit::Done)
 }
 
-impl Row for ClusterView {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("name"),
-        Column::text("state"),
-        Column::text("host"),
-        Column::number("tenants"),
-        Column::number("capacity"),
-        Column::number("connections"),
-        Column::text("labels"),
-        Column::text("problem"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.name.clone(),
-            self.state.as_str().to_owned(),
-            place(self),
-            self.tenants.to_string(),
-            number(self.capacity),
-            number(self.connections),
-            super::place::labels_text(&self.labels),
-            self.problem.clone().unwrap_or_default(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.name.clone()
-    }
+row! { it: ClusterView, it.name;
+    text "name": it.name,
+    text "state": it.state.as_str(),
+    text "host": place(it),
+    number "tenants": it.tenants,
+    number "capacity": it.capacity,
+    number "connections": it.connections,
+    text "labels": labels_text(&it.labels),
+    text "problem": it.problem,
 }
 
-impl Thing for ClusterView {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("name", self.name.clone()),
-            ("state", self.state.as_str().to_owned()),
-            ("host", place(self)),
-            ("login", self.login.clone().unwrap_or_default()),
-            ("tls", self.tls.clone().unwrap_or_default()),
-            ("labels", super::place::labels_text(&self.labels)),
-            ("tenants", self.tenants.to_string()),
-            ("capacity", number(self.capacity)),
-            ("connections", number(self.connections)),
-            ("checked_at", self.checked_at.map(time_text).unwrap_or_default()),
-            ("problem", self.problem.clone().unwrap_or_default()),
-            ("created_at", time_text(self.created_at)),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.name.clone()
-    }
+thing! { it: ClusterView, it.name;
+    "name": it.name,
+    "state": it.state.as_str(),
+    "host": place(it),
+    "login": it.login,
+    "tls": it.tls,
+    "labels": labels_text(&it.labels),
+    "tenants": it.tenants,
+    "capacity": it.capacity,
+    "connections": it.connections,
+    "checked_at": it.checked_at,
+    "problem": it.problem,
+    "created_at": it.created_at,
 }
 
 fn place(view: &ClusterView) -> String {
@@ -417,8 +343,4 @@ fn place(view: &ClusterView) -> String {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         _ => String::new(),
     }
-}
-
-fn number(limit: Option<i32>) -> String {
-    limit.map(|limit| limit.to_string()).unwrap_or_default()
 }

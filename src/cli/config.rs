@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::output::{Column, Row};
+use super::output::row;
 use super::{CommandResult, Exit, Invocation};
 use crate::settings::key::{ANY, Default, Key, Kind, SECTIONS, Section};
 use crate::settings::{Origin, SecretRef};
@@ -46,16 +46,10 @@ struct ValueRow {
     source: String,
 }
 
-impl Row for ValueRow {
-    const COLUMNS: &'static [Column] = &[Column::text("key"), Column::text("value"), Column::text("source")];
-
-    fn cells(&self) -> Vec<String> {
-        vec![self.key.clone(), self.value.clone().unwrap_or_default(), self.source.clone()]
-    }
-
-    fn id(&self) -> String {
-        self.key.clone()
-    }
+row! { it: ValueRow, it.key;
+    text "key": it.key,
+    text "value": it.value,
+    text "source": it.source,
 }
 
 fn show(ctx: &Invocation) -> CommandResult {

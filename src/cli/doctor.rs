@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::output::{Column, Format, Row, Screen, escape};
+use super::output::{Format, Screen, escape, row};
 use super::{CommandResult, Exit, GlobalArgs, exit, hint, invocation, logging};
 use crate::app::doctor;
 use crate::features::doctor::{CHECKS, Check, CheckOutcome, Finding, Group, Only, worst};
@@ -60,28 +60,12 @@ pub fn run(args: DoctorArgs, global: &GlobalArgs, screen: &Screen) -> CommandRes
     Ok(end)
 }
 
-impl Row for Finding {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("check"),
-        Column::text("subject"),
-        Column::text("result"),
-        Column::text("found"),
-        Column::text("fix"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.check.clone(),
-            self.subject.clone(),
-            self.result.as_str().to_owned(),
-            self.found.clone(),
-            self.fix.as_ref().map(hint::line).unwrap_or_default(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.check.clone()
-    }
+row! { it: Finding, it.check;
+    text "check": it.check,
+    text "subject": it.subject,
+    text "result": it.result.as_str(),
+    text "found": it.found,
+    text "fix": it.fix.as_ref().map(hint::line).unwrap_or_default(),
 }
 
 /// What a person reads: groups with a mark for each check, and the mend under what is wrong.

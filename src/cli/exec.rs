@@ -8,7 +8,7 @@ use clap::Args;
 use super::arguments::Input;
 use super::confirm::{self, ConfirmArgs};
 use super::interrupt::Stdin;
-use super::output::{Column, Format, Row, escape};
+use super::output::{Column, Format, Row, escape, row};
 use super::tenant::TenantSelection;
 use super::token::input::duration;
 use super::{CommandResult, Exit, Invocation, prompt};
@@ -16,7 +16,6 @@ use crate::app::{self, App, Session};
 use crate::features::fleet::{
     self, ExecLine, ExecOutcome, ExecPlan, ExecRequest, MaxFailures, Statement, Wanted,
 };
-use crate::features::provisioning::sealed;
 use crate::features::tenants::Selector;
 use crate::kernel::{AnyFailure, Failure, text};
 
@@ -124,11 +123,10 @@ pub async fn run(args: ExecArgs, ctx: &Invocation) -> CommandResult {
     }
     let reach = app::reach(provisioning);
     let mut lines = Lines::begin(ctx);
-    let done = {
-        let mut take = |line: &ExecLine| lines.take(line);
-        let what = (&request, &plan, sealed::PASSWORD);
-        fleet::exec(reach, control, &caller, what, (&progress, &ctx.interrupt), &mut take).await?
-    };
+    let what = (&request, &plan);
+    let done =
+        fleet::exec(reach, control, &caller, what, (&progress, &ctx.interrupt), &mut |line| lines.take(line))
+            .await?;
     lines.finish()?;
     drop(progress);
     ctx.screen.note(&format!(
@@ -184,16 +182,9 @@ struct Planned {
     outcome: &'static str,
 }
 
-impl Row for Planned {
-    const COLUMNS: &'static [Column] = &[Column::text("tenant"), Column::text("outcome")];
-
-    fn cells(&self) -> Vec<String> {
-        vec![self.tenant.clone(), self.outcome.to_owned()]
-    }
-
-    fn id(&self) -> String {
-        self.tenant.clone()
-    }
+row! { it: Planned, it.tenant;
+    text "tenant": it.tenant,
+    text "outcome": it.outcome,
 }
 
 /// Writes lines as they come: rows have any shape, so they are JSON lines where no other format is

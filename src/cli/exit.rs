@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::output::Screen;
 use super::{CommandResult, hint};
 use crate::kernel::brief::bounded;
-use crate::kernel::{AnyFailure, ErrorKind, Failure};
+use crate::kernel::{AnyFailure, ErrorKind, Failure, Verdict};
 
 /// How a command ends. The codes never change within a major version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,16 @@ impl From<ErrorKind> for Exit {
             ErrorKind::Integrity => Self::Integrity,
             ErrorKind::Interrupted => Self::Interrupted,
             ErrorKind::Internal => Self::Bug,
+        }
+    }
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Well => Self::Done,
+            Verdict::NotSeen { .. } => Self::Unavailable,
+            Verdict::Faulty { .. } => Self::Integrity,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::output::{Column, Row, Thing};
+use super::output::{Column, Row, row, thing};
 use super::{CommandResult, Exit, Invocation, complete, hint, prompt};
 use crate::app::{App, Session};
 use crate::features::inspection::{
@@ -215,49 +215,23 @@ fn tell(report: Report, ctx: &Invocation) -> CommandResult {
     }
 }
 
-impl Thing for Accepted {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("fence", self.fence.to_string()),
-            ("suspended", self.suspended.join(" ")),
-            ("unpooled", self.unpooled.join(" ")),
-            ("unmanaged", self.unmanaged.join(", ")),
-            ("servers", self.servers.join(" ")),
-            ("revocations", self.revocations.to_string()),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.fence.to_string()
-    }
+thing! { it: Accepted, it.fence;
+    "fence": it.fence,
+    "suspended": it.suspended.join(" "),
+    "unpooled": it.unpooled.join(" "),
+    "unmanaged": it.unmanaged.join(", "),
+    "servers": it.servers.join(" "),
+    "revocations": it.revocations,
 }
 
-impl Row for Finding {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("code"),
-        Column::text("severity"),
-        Column::text("tenant"),
-        Column::text("place"),
-        Column::text("object"),
-        Column::text("detail"),
-        Column::text("fix"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.code.to_owned(),
-            self.severity.as_str().to_owned(),
-            self.tenant.clone().unwrap_or_default(),
-            self.place.to_string(),
-            self.object.clone(),
-            self.detail.clone(),
-            in_one(&self.fix),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.code.to_owned()
-    }
+row! { it: Finding, it.code;
+    text "code": it.code,
+    text "severity": it.severity.as_str(),
+    text "tenant": it.tenant,
+    text "place": it.place.to_string(),
+    text "object": it.object,
+    text "detail": it.detail,
+    text "fix": in_one(&it.fix),
 }
 
 impl Row for PlannedFix {

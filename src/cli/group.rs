@@ -21,14 +21,6 @@ pub struct GroupArgs {
     verb: Verb,
 }
 
-impl GroupArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_) | Verb::Tree(_) | Verb::Show(_) | Verb::Members(_))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Create a group, optionally inside another

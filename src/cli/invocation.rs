@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio_util::sync::CancellationToken;
 
 use super::output::Screen;
+use super::output::progress::ScreenProgress;
 use super::{GlobalArgs, logging};
 use crate::app::{App, Session};
 use crate::kernel::{AnyFailure, Caller, Failure, Progress};
@@ -96,6 +97,11 @@ impl Invocation {
         } else {
             App::open(&settings, &caller, progress).await
         }
+    }
+
+    /// Who looks on at long work, and what stops it.
+    pub fn watch(&self, progress: ScreenProgress) -> (Arc<dyn Progress>, CancellationToken) {
+        (Arc::new(progress), self.interrupt.clone())
     }
 
     /// Who asks: the account on this machine that runs the command.

@@ -22,14 +22,6 @@ pub struct KeyArgs {
     verb: Verb,
 }
 
-impl KeyArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List the keys that sign and verify access tokens

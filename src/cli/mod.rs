@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::future::Future;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::kernel::AnyFailure;
 pub use crate::kernel::child::TAKEN_BY_THE_DRIVER;
@@ -227,30 +227,52 @@ pub enum Command {
     Version(version::VersionArgs),
 }
 
-impl Command {
-    /// Whether it only reads. The first Ctrl-C drops it at once, with what it holds open; and beside it
-    /// another customer may be named.
-    fn reads(&self) -> bool {
-        match self {
-            Self::Cluster(args) => args.reads(),
-            Self::Store(args) => args.reads(),
-            Self::Pool(args) => args.reads(),
-            Self::Tenant(args) => args.reads(),
-            Self::Operation(args) => args.reads(),
-            Self::Migrate(args) => args.reads(),
-            Self::User(args) => args.reads(),
-            Self::Role(args) => args.reads(),
-            Self::Permission(args) => args.reads(),
-            Self::Group(args) => args.reads(),
-            Self::Operator(args) => args.reads(),
-            Self::Secret(args) => args.reads(),
-            Self::Audit(_) => true,
-            Self::Token(args) => args.reads(),
-            Self::Key(args) => args.reads(),
-            Self::ApiKey(args) => args.reads(),
-            _ => false,
-        }
+/// The commands that only read, by their words. The first Ctrl-C drops them at once, with what they hold
+/// open; and beside a name that is not there another customer's may be named.
+const READERS: &[&str] = &[
+    "api-key list",
+    "api-key verify",
+    "audit",
+    "cluster list",
+    "cluster show",
+    "group list",
+    "group members",
+    "group show",
+    "group tree",
+    "key list",
+    "migrate runs list",
+    "migrate runs show",
+    "migrate status",
+    "operation list",
+    "operation show",
+    "operator list",
+    "permission list",
+    "pool list",
+    "role list",
+    "role show",
+    "secret status",
+    "store list",
+    "store show",
+    "tenant list",
+    "tenant show",
+    "token list",
+    "token verify",
+    "user can",
+    "user export",
+    "user groups",
+    "user list",
+    "user roles",
+    "user sessions list",
+    "user show",
+];
+
+fn reads(matches: &ArgMatches) -> bool {
+    let (mut words, mut matches) = (String::new(), matches);
+    while let Some((word, inner)) = matches.subcommand() {
+        words.extend([word, " "]);
+        matches = inner;
     }
+    READERS.iter().any(|reader| words.starts_with(&format!("{reader} ")))
 }
 
 /// Parses the command line, runs the command, reports a failure; says how to exit.
@@ -264,15 +286,16 @@ pub fn run(args: &[OsString]) -> Exit {
         if let Some(error) = pasted::refused(args) {
             return usage::refuse(error, args);
         }
-        match Cli::try_parse_from(args) {
-            Ok(cli) => perform(cli),
+        let parsed = grammar().try_get_matches_from(args);
+        match parsed.and_then(|matches| Ok((reads(&matches), Cli::from_arg_matches(&matches)?))) {
+            Ok((reads, cli)) => perform(cli, reads),
             Err(error) => usage::report(&error, args),
         }
     })
 }
 
-fn perform(cli: Cli) -> Exit {
-    let screen = output::Screen::new(&cli.global).reading(cli.command.reads());
+fn perform(cli: Cli, reads: bool) -> Exit {
+    let screen = output::Screen::new(&cli.global).reading(reads);
     let result = dispatch(cli, &screen);
     exit::conclude(&screen, result)
 }
@@ -337,4 +360,27 @@ fn in_runtime(invocation: &Invocation, work: impl Future<Output = CommandResult>
 #[must_use]
 pub fn grammar() -> clap::Command {
     Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_only_read_are_commands() {
+        for reader in READERS {
+            let mut command = grammar();
+            for word in reader.split(' ') {
+                let found = command.find_subcommand(word);
+                command = found.unwrap_or_else(|| panic!("no command {reader}")).clone();
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_reads_also_under_another_name() {
+        let reads = |words: &str| reads(&grammar().try_get_matches_from(words.split(' ')).unwrap());
+        assert!(reads("nexus tenants list") && reads("nexus user sessions list jo@acme.example"));
+        assert!(!reads("nexus tenant purge --due"));
+    }
 }

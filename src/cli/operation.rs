@@ -6,9 +6,9 @@ use std::process::Stdio;
 use clap::{Args, Subcommand};
 
 use super::confirm::ConfirmArgs;
-use super::output::{Column, Row, Thing, time_text};
+use super::output::{Thing, row, time_text};
 use super::pages::{self, Found};
-use super::tenant::changes::BatchOptions;
+use super::tenant::changes::BatchArgs;
 use super::{CommandResult, Exit, Invocation, arguments, complete};
 use crate::app::Session;
 use crate::features::provisioning::{
@@ -25,14 +25,6 @@ mod batch;
 pub struct OperationArgs {
     #[command(subcommand)]
     verb: Verb,
-}
-
-impl OperationArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_) | Verb::Show(_))
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -122,7 +114,7 @@ pub struct RollbackArgs {
     pub batch: Option<BatchId>,
     /// How many
     #[command(flatten)]
-    pub options: BatchOptions,
+    pub options: BatchArgs,
     /// How many are meant
     #[command(flatten)]
     pub confirm: ConfirmArgs,
@@ -133,7 +125,7 @@ pub struct RollbackArgs {
 /// # Errors
 /// What the services say.
 pub async fn run(args: OperationArgs, ctx: &Invocation) -> CommandResult {
-    let (settings, caller) = (ctx.settings()?, ctx.caller());
+    let caller = ctx.caller();
     let progress = ctx.screen.progress();
     let mut app = ctx.open(&progress).await?;
     match args.verb {
@@ -152,8 +144,7 @@ pub async fn run(args: OperationArgs, ctx: &Invocation) -> CommandResult {
             let (provisioning, worker) = app.begin_work().await?;
             if let Some(id) = args.batch {
                 drop(progress);
-                let days = settings.tenants.retention_days;
-                return batch::roll_back(id, days, &args, (provisioning, worker), ctx).await;
+                return batch::roll_back(id, &args, (provisioning, worker), ctx).await;
             }
             let ids: Vec<OperationId> = args.id.into_iter().collect();
             take_up(&provisioning, &worker, &ids, Direction::Back, (&caller, &progress), ctx).await
@@ -244,30 +235,13 @@ pub fn start_in_background(ctx: &Invocation, ids: &[OperationId]) -> Result<(), 
 #[hint("do it here: nexus operation resume --all")]
 struct NotStarted(std::io::Error);
 
-impl Row for OperationView {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("id"),
-        Column::text("kind"),
-        Column::text("tenant"),
-        Column::text("state"),
-        Column::text("created_at"),
-        Column::text("error"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
-            self.kind.clone(),
-            self.tenant.clone(),
-            self.state.clone(),
-            time_text(self.created_at),
-            error_text(self),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
+row! { it: OperationView, it.id;
+    text "id": it.id,
+    text "kind": it.kind,
+    text "tenant": it.tenant,
+    text "state": it.state,
+    text "created_at": it.created_at,
+    text "error": error_text(it),
 }
 
 impl Thing for OperationView {

@@ -21,14 +21,6 @@ pub struct OperatorArgs {
     verb: Verb,
 }
 
-impl OperatorArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Give an operator temporary access to a tenant

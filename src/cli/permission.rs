@@ -15,14 +15,6 @@ pub struct PermissionArgs {
     verb: Verb,
 }
 
-impl PermissionArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List the permissions, with the roles that hold each

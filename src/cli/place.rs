@@ -6,6 +6,8 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::{Invocation, prompt, secret_input};
+use crate::app::Session;
+use crate::features::placement::Placement;
 use crate::kernel::label::Label;
 use crate::kernel::{AnyFailure, Failure, Labels, SecretString};
 
@@ -60,6 +62,13 @@ pub(super) fn labels_of(labels: &[Label]) -> Labels {
 /// Labels as they are typed.
 pub(super) fn labels_text(labels: &Labels) -> String {
     labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+/// The context, and its servers and stores.
+pub(super) async fn open(ctx: &Invocation) -> Result<(Session, Placement), AnyFailure> {
+    let app = ctx.open(&ctx.screen.progress()).await?;
+    let placement = app.provisioning.placement.clone();
+    Ok((app, placement))
 }
 
 /// A secret from standard input, from a private file, or asked for on a terminal.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::output::{Column, Row};
+use super::output::row;
 use super::{CommandResult, Exit, Invocation, complete};
 use crate::app::App;
 use crate::features::placement::DEFAULT;
@@ -17,14 +17,6 @@ const JOBS: u16 = 2;
 pub struct PoolArgs {
     #[command(subcommand)]
     verb: Verb,
-}
-
-impl PoolArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_))
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -122,43 +114,17 @@ pub async fn run(args: PoolArgs, ctx: &Invocation) -> CommandResult {
     Ok(Exit::Done)
 }
 
-impl Row for PoolView {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("cluster"),
-        Column::text("store"),
-        Column::number("size"),
-        Column::number("ready"),
-        Column::number("outdated"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.cluster.clone(),
-            self.store.clone(),
-            self.size.to_string(),
-            self.ready.to_string(),
-            self.outdated.to_string(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        format!("{}/{}", self.cluster, self.store)
-    }
+row! { it: PoolView, format!("{}/{}", it.cluster, it.store);
+    text "cluster": it.cluster,
+    text "store": it.store,
+    number "size": it.size,
+    number "ready": it.ready,
+    number "outdated": it.outdated,
 }
 
-impl Row for Filled {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("cluster"),
-        Column::text("store"),
-        Column::number("created"),
-        Column::number("removed"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![self.cluster.clone(), self.store.clone(), self.made.to_string(), self.removed.to_string()]
-    }
-
-    fn id(&self) -> String {
-        format!("{}/{}", self.cluster, self.store)
-    }
+row! { it: Filled, format!("{}/{}", it.cluster, it.store);
+    text "cluster": it.cluster,
+    text "store": it.store,
+    number "created": it.made,
+    number "removed": it.removed,
 }

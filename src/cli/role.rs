@@ -18,14 +18,6 @@ pub struct RoleArgs {
     verb: Verb,
 }
 
-impl RoleArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_) | Verb::Show(_))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Create a role

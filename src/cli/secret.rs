@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::output::{Column, Row};
+use super::output::row;
 use super::{CommandResult, Exit, Invocation};
 use crate::app::App;
 use crate::features::secrets::MasterKeyUse;
@@ -12,14 +12,6 @@ use crate::features::secrets::MasterKeyUse;
 pub struct SecretArgs {
     #[command(subcommand)]
     verb: Verb,
-}
-
-impl SecretArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::Status(_))
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,19 +47,9 @@ pub async fn run(args: SecretArgs, ctx: &Invocation) -> CommandResult {
     Ok(Exit::Done)
 }
 
-impl Row for MasterKeyUse {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("id"),
-        Column::text("state"),
-        Column::number("data_keys"),
-        Column::number("sealed_values"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![self.id.clone(), self.state.clone(), self.data_keys.to_string(), self.sealed_values.to_string()]
-    }
-
-    fn id(&self) -> String {
-        self.id.clone()
-    }
+row! { it: MasterKeyUse, it.id;
+    text "id": it.id,
+    text "state": it.state,
+    number "data_keys": it.data_keys,
+    number "sealed_values": it.sealed_values,
 }

@@ -4,14 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::output::{Column, Row, Thing, time_text};
+use super::output::{row, thing};
 use super::pages;
-use super::place::{Limit, UpdateArgs, labels_of, labels_text, read_secret};
+use super::place::{Limit, UpdateArgs, labels_of, labels_text, open, read_secret};
 use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
-use crate::app::Session;
 use crate::features::placement::{
-    AddStore, Driver, PlacementError, PlacementState, Registered, StoreChange, StoreNeed, StorePlace,
-    StoreView,
+    AddStore, Driver, PlacementState, Registered, StoreChange, StorePlace, StoreView,
 };
 use crate::kernel::label::Label;
 use crate::kernel::{AnyFailure, PlaceName};
@@ -21,14 +19,6 @@ use crate::kernel::{AnyFailure, PlaceName};
 pub struct StoreArgs {
     #[command(subcommand)]
     verb: Verb,
-}
-
-impl StoreArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_) | Verb::Show(_))
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -197,19 +187,22 @@ pub async fn run(args: StoreArgs, ctx: &Invocation) -> CommandResult {
     match args.verb {
         Verb::Add(args) => add(&args, ctx).await,
         Verb::List(ListArgs {}) => {
-            let mut app = open(ctx).await?;
-            let placement = app.provisioning.placement.clone();
+            let (mut app, placement) = open(ctx).await?;
             pages::list(ctx, placement.stores(&mut app.control, &ctx.caller()).await?, "stores")?;
             Ok(Exit::Done)
         }
         Verb::Show(NameArgs { name }) => {
-            let mut app = open(ctx).await?;
-            let placement = app.provisioning.placement.clone();
+            let (mut app, placement) = open(ctx).await?;
             ctx.screen.thing(&placement.show_store(&mut app.control, &ctx.caller(), name.as_str()).await?)?;
             Ok(Exit::Done)
         }
         Verb::Update(args) => update(&args, ctx).await,
-        Verb::Check(args) => check(&args, ctx).await,
+        Verb::Check(args) => {
+            let (mut app, placement) = open(ctx).await?;
+            let checked = placement.check_stores(&mut app.control, &ctx.caller(), &args.names).await?;
+            ctx.screen.list(checked.views)?;
+            Ok(checked.verdict.into())
+        }
         Verb::Drain(DrainArgs { name, undo }) => {
             let state = if undo { PlacementState::Active } else { PlacementState::Draining };
             let change = StoreChange { state: Some(state), ..StoreChange::default() };
@@ -219,18 +212,13 @@ pub async fn run(args: StoreArgs, ctx: &Invocation) -> CommandResult {
     }
 }
 
-async fn open(ctx: &Invocation) -> Result<Session, AnyFailure> {
-    ctx.open(&ctx.screen.progress()).await
-}
-
 async fn add(args: &AddArgs, ctx: &Invocation) -> CommandResult {
     let add = wanted(args, ctx)?;
     if ctx.global.dry_run {
         ctx.screen.note(&format!("would check and register store {}", args.name));
         return Ok(Exit::Done);
     }
-    let mut app = open(ctx).await?;
-    let placement = app.provisioning.placement.clone();
+    let (mut app, placement) = open(ctx).await?;
     let (registered, view) = placement.add_store(&mut app.control, &ctx.caller(), &add).await?;
     if registered == Registered::Unchanged {
         ctx.screen.note(&format!("store {} already exists; nothing was changed", args.name));
@@ -244,32 +232,20 @@ async fn add(args: &AddArgs, ctx: &Invocation) -> CommandResult {
 }
 
 fn wanted(args: &AddArgs, ctx: &Invocation) -> Result<AddStore, AnyFailure> {
-    let driver = args.driver.as_str();
-    let needs = |needs| PlacementError::Incomplete { driver, needs };
-    let own_endpoint = args.driver == Driver::Aws;
-    let endpoint = match &args.endpoint {
-        Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
-        None if own_endpoint => String::new(),
-        None => return Err(needs(StoreNeed::Endpoint).into()),
+    let place = StorePlace {
+        driver: args.driver,
+        endpoint: args.endpoint.clone().unwrap_or_default(),
+        admin_endpoint: args.admin_endpoint.clone(),
+        region: args.region.clone(),
+        access_key_id: args.access_key.clone(),
+        shared_key: args.shared_key,
     };
-    if args.driver == Driver::Garage && args.admin_endpoint.is_none() {
-        return Err(needs(StoreNeed::AdminEndpoint).into());
-    }
-    if matches!(args.driver, Driver::Aws | Driver::S3) && args.access_key.is_none() {
-        return Err(needs(StoreNeed::AccessKeyId).into());
-    }
+    let place = place.complete()?;
     let what = ("the administrator's secret", "--secret-stdin or --secret-file PATH");
     let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, ctx)?;
     Ok(AddStore {
         name: args.name.clone(),
-        place: StorePlace {
-            driver: args.driver,
-            endpoint,
-            admin_endpoint: args.admin_endpoint.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
-            region: args.region.clone(),
-            access_key_id: args.access_key.clone(),
-            shared_key: args.shared_key,
-        },
+        place,
         secret,
         labels: labels_of(&args.labels),
         capacity: args.capacity,
@@ -286,16 +262,14 @@ async fn update(args: &UpdateStoreArgs, ctx: &Invocation) -> CommandResult {
     if (args.secret_stdin || args.secret_file.is_some()) && !ctx.global.dry_run {
         let what = ("the administrator's secret", "--secret-stdin or --secret-file PATH");
         let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, ctx)?;
-        let mut app = open(ctx).await?;
-        let placement = app.provisioning.placement.clone();
+        let (mut app, placement) = open(ctx).await?;
         placement.change_secret(&mut app.control, &ctx.caller(), args.name.as_str(), &secret).await?;
     }
     change_it(&args.name, &change, ctx).await
 }
 
 async fn change_it(name: &PlaceName, change: &StoreChange, ctx: &Invocation) -> CommandResult {
-    let mut app = open(ctx).await?;
-    let placement = app.provisioning.placement.clone();
+    let (mut app, placement) = open(ctx).await?;
     let view = if ctx.global.dry_run {
         ctx.screen.note("nothing was changed; the current values are:");
         placement.show_store(&mut app.control, &ctx.caller(), name.as_str()).await?
@@ -306,30 +280,8 @@ async fn change_it(name: &PlaceName, change: &StoreChange, ctx: &Invocation) -> 
     Ok(Exit::Done)
 }
 
-async fn check(args: &CheckArgs, ctx: &Invocation) -> CommandResult {
-    let mut app = open(ctx).await?;
-    let placement = app.provisioning.placement.clone();
-    let mut names: Vec<String> = args.names.iter().map(ToString::to_string).collect();
-    if names.is_empty() {
-        names = placement
-            .stores(&mut app.control, &ctx.caller())
-            .await?
-            .into_iter()
-            .map(|view| view.name)
-            .collect();
-    }
-    let mut views = Vec::new();
-    for name in names {
-        views.push(placement.check_store(&mut app.control, &ctx.caller(), &name).await?);
-    }
-    let ill = views.iter().any(|view| view.problem.is_some());
-    ctx.screen.list(views)?;
-    Ok(if ill { Exit::Unavailable } else { Exit::Done })
-}
-
 async fn remove(args: &RemoveArgs, ctx: &Invocation) -> CommandResult {
-    let mut app = open(ctx).await?;
-    let placement = app.provisioning.placement.clone();
+    let (mut app, placement) = open(ctx).await?;
     let name = args.name.as_str();
     let view = placement.show_store(&mut app.control, &ctx.caller(), name).await?;
     if ctx.global.dry_run {
@@ -344,58 +296,31 @@ async fn remove(args: &RemoveArgs, ctx: &Invocation) -> CommandResult {
     Ok(Exit::Done)
 }
 
-impl Row for StoreView {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("name"),
-        Column::text("state"),
-        Column::text("driver"),
-        Column::text("endpoint"),
-        Column::number("tenants"),
-        Column::number("capacity"),
-        Column::text("labels"),
-        Column::text("problem"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.name.clone(),
-            self.state.as_str().to_owned(),
-            self.driver.as_str().to_owned(),
-            place(self),
-            self.tenants.to_string(),
-            self.capacity.map(|limit| limit.to_string()).unwrap_or_default(),
-            labels_text(&self.labels),
-            self.problem.clone().unwrap_or_default(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.name.clone()
-    }
+row! { it: StoreView, it.name;
+    text "name": it.name,
+    text "state": it.state.as_str(),
+    text "driver": it.driver.as_str(),
+    text "endpoint": place(it),
+    number "tenants": it.tenants,
+    number "capacity": it.capacity,
+    text "labels": labels_text(&it.labels),
+    text "problem": it.problem,
 }
 
-impl Thing for StoreView {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("name", self.name.clone()),
-            ("state", self.state.as_str().to_owned()),
-            ("driver", self.driver.as_str().to_owned()),
-            ("endpoint", place(self)),
-            ("admin_endpoint", self.admin_endpoint.clone().unwrap_or_default()),
-            ("region", self.region.clone().unwrap_or_default()),
-            ("shared_key", self.shared_key.to_string()),
-            ("labels", labels_text(&self.labels)),
-            ("tenants", self.tenants.to_string()),
-            ("capacity", self.capacity.map(|limit| limit.to_string()).unwrap_or_default()),
-            ("checked_at", self.checked_at.map(time_text).unwrap_or_default()),
-            ("problem", self.problem.clone().unwrap_or_default()),
-            ("created_at", time_text(self.created_at)),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.name.clone()
-    }
+thing! { it: StoreView, it.name;
+    "name": it.name,
+    "state": it.state.as_str(),
+    "driver": it.driver.as_str(),
+    "endpoint": place(it),
+    "admin_endpoint": it.admin_endpoint,
+    "region": it.region,
+    "shared_key": it.shared_key,
+    "labels": labels_text(&it.labels),
+    "tenants": it.tenants,
+    "capacity": it.capacity,
+    "checked_at": it.checked_at,
+    "problem": it.problem,
+    "created_at": it.created_at,
 }
 
 fn place(view: &StoreView) -> String {

@@ -1,6 +1,6 @@
 //! How the audit log looks.
 
-use super::super::output::{Column, Row, Thing};
+use super::super::output::{Column, Row, Thing, thing};
 use crate::features::audit::{Anchor, AuditView, Exported, Verified};
 
 impl Row for AuditView {
@@ -33,21 +33,13 @@ impl Row for AuditView {
     }
 }
 
-impl Thing for Verified {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("outcome", self.outcome.to_owned()),
-            ("rows", self.rows.to_string()),
-            ("first", self.first.to_string()),
-            ("position", self.position.to_string()),
-            ("hash", self.hash.to_string()),
-            ("anchors", self.anchors.to_string()),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.hash.to_string()
-    }
+thing! { it: Verified, it.hash.to_string();
+    "outcome": it.outcome,
+    "rows": it.rows,
+    "first": it.first,
+    "position": it.position,
+    "hash": it.hash.to_string(),
+    "anchors": it.anchors,
 }
 
 impl Thing for Exported {

@@ -38,5 +38,6 @@ pub(super) fn operation(action: &OperationAction) -> Line {
         OperationAction::Show(None) => Line::new("operation show ID"),
         OperationAction::Resume(id) => Line::new("operation resume").arg(id),
         OperationAction::RollBack(id) => Line::new("operation rollback").arg(id),
+        OperationAction::RollBackBatch(id) => Line::new("operation rollback --batch").arg(id),
     }
 }

@@ -1,38 +1,20 @@
 //! What is shown of a realm.
 
-use super::super::output::{Column, Row, Thing, time_text};
+use super::super::output::{Column, Row, Thing, row, thing, time_text};
 use crate::features::iam::groups::Branch;
 use crate::features::iam::model::{Changed, Group, PermissionView, Role, RoleDetail};
 use crate::features::iam::signin::Session;
 use crate::features::iam::users::Purged;
 use crate::features::iam::{DecisionView, User};
 
-impl Row for User {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("email"),
-        Column::text("name"),
-        Column::text("state"),
-        Column::text("roles"),
-        Column::text("groups"),
-        Column::text("created_at"),
-        Column::text("id"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.email.clone(),
-            self.name.clone(),
-            self.state.as_str().to_owned(),
-            self.roles.join(","),
-            self.groups.join(","),
-            time_text(self.created_at),
-            self.id.to_string(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.email.clone()
-    }
+row! { it: User, it.email;
+    text "email": it.email,
+    text "name": it.name,
+    text "state": it.state.as_str(),
+    text "roles": it.roles.join(","),
+    text "groups": it.groups.join(","),
+    text "created_at": it.created_at,
+    text "id": it.id,
 }
 
 impl Thing for User {
@@ -79,65 +61,32 @@ impl Row for Changed {
     }
 }
 
-impl Thing for Changed {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("outcome", self.outcome.as_str().to_owned()),
-            ("action", self.action.to_owned()),
-            ("subject", self.subject.clone()),
-            ("object", self.object.clone()),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.subject.clone()
-    }
+thing! { it: Changed, it.subject;
+    "outcome": it.outcome.as_str(),
+    "action": it.action,
+    "subject": it.subject,
+    "object": it.object,
 }
 
-impl Row for Role {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("name"),
-        Column::text("description"),
-        Column::text("permissions"),
-        Column::number("users"),
-        Column::number("groups"),
-        Column::text("built_in"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.name.clone(),
-            self.description.clone(),
-            self.permissions.join(", "),
-            self.users.to_string(),
-            self.groups.to_string(),
-            self.built_in.to_string(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.name.clone()
-    }
+row! { it: Role, it.name;
+    text "name": it.name,
+    text "description": it.description,
+    text "permissions": it.permissions.join(", "),
+    number "users": it.users,
+    number "groups": it.groups,
+    text "built_in": it.built_in,
 }
 
-impl Thing for Role {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("name", self.name.clone()),
-            ("description", self.description.clone()),
-            ("built_in", self.built_in.to_string()),
-            ("permissions", self.permissions.join(", ")),
-            ("users", self.users.to_string()),
-            ("groups", self.groups.to_string()),
-            ("id", self.id.to_string()),
-            ("created_at", time_text(self.created_at)),
-            ("updated_at", time_text(self.updated_at)),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.name.clone()
-    }
+thing! { it: Role, it.name;
+    "name": it.name,
+    "description": it.description,
+    "built_in": it.built_in,
+    "permissions": it.permissions.join(", "),
+    "users": it.users,
+    "groups": it.groups,
+    "id": it.id,
+    "created_at": it.created_at,
+    "updated_at": it.updated_at,
 }
 
 impl Thing for RoleDetail {
@@ -159,47 +108,23 @@ impl Thing for RoleDetail {
     }
 }
 
-impl Row for Group {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("name"),
-        Column::text("parent"),
-        Column::text("roles"),
-        Column::number("members"),
-        Column::text("description"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.name.clone(),
-            self.parent.clone().unwrap_or_default(),
-            self.roles.join(","),
-            self.members.to_string(),
-            self.description.clone(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.name.clone()
-    }
+row! { it: Group, it.name;
+    text "name": it.name,
+    text "parent": it.parent,
+    text "roles": it.roles.join(","),
+    number "members": it.members,
+    text "description": it.description,
 }
 
-impl Thing for Group {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("name", self.name.clone()),
-            ("description", self.description.clone()),
-            ("parent", self.parent.clone().unwrap_or_default()),
-            ("roles", self.roles.join(", ")),
-            ("members", self.members.to_string()),
-            ("id", self.id.to_string()),
-            ("created_at", time_text(self.created_at)),
-            ("updated_at", time_text(self.updated_at)),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.name.clone()
-    }
+thing! { it: Group, it.name;
+    "name": it.name,
+    "description": it.description,
+    "parent": it.parent,
+    "roles": it.roles.join(", "),
+    "members": it.members,
+    "id": it.id,
+    "created_at": it.created_at,
+    "updated_at": it.updated_at,
 }
 
 impl Row for Branch {
@@ -235,60 +160,28 @@ impl Row for PermissionView {
     }
 }
 
-impl Thing for DecisionView {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("allowed", self.allowed.to_string()),
-            ("user", self.user.clone()),
-            ("permission", self.permission.to_string()),
-            ("reason", self.reason.to_owned()),
-            ("path", self.path.join(" > ")),
-            ("condition", self.condition.clone().unwrap_or_default()),
-            ("roles", self.roles.join(", ")),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.allowed.to_string()
-    }
+thing! { it: DecisionView, it.allowed;
+    "allowed": it.allowed,
+    "user": it.user,
+    "permission": it.permission.to_string(),
+    "reason": it.reason,
+    "path": it.path.join(" > "),
+    "condition": it.condition,
+    "roles": it.roles.join(", "),
 }
 
-impl Row for Session {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("id"),
-        Column::text("state"),
-        Column::text("client"),
-        Column::text("second_factor"),
-        Column::text("created_at"),
-        Column::text("last_used_at"),
-        Column::text("expires_at"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.id.to_string(),
-            self.state.clone(),
-            self.client.clone(),
-            self.second_factor.to_string(),
-            time_text(self.created_at),
-            time_text(self.last_used_at),
-            time_text(self.expires_at),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
+row! { it: Session, it.id;
+    text "id": it.id,
+    text "state": it.state,
+    text "client": it.client,
+    text "second_factor": it.second_factor,
+    text "created_at": it.created_at,
+    text "last_used_at": it.last_used_at,
+    text "expires_at": it.expires_at,
 }
 
-impl Row for Purged {
-    const COLUMNS: &'static [Column] = &[Column::text("outcome"), Column::text("email"), Column::text("id")];
-
-    fn cells(&self) -> Vec<String> {
-        vec![self.outcome.to_owned(), self.email.clone(), self.id.to_string()]
-    }
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
+row! { it: Purged, it.id;
+    text "outcome": it.outcome,
+    text "email": it.email,
+    text "id": it.id,
 }

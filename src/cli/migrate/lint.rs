@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::super::output::{Column, Row};
+use super::super::output::row;
 use super::super::{CommandResult, Exit, Invocation, complete};
 use super::set::open_to_read;
 use super::sources::SourceArgs;
@@ -81,32 +81,13 @@ fn from_here(file: &str) -> String {
     below.map_or_else(|| file.to_owned(), |path| path.display().to_string())
 }
 
-impl Row for Finding {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("file"),
-        Column::number("line"),
-        Column::number("column"),
-        Column::text("state"),
-        Column::text("effect"),
-        Column::text("rule"),
-        Column::text("message"),
-        Column::text("instead"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.file.clone(),
-            self.line.to_string(),
-            self.column.to_string(),
-            self.state.as_str().to_owned(),
-            self.effect.as_str().to_owned(),
-            self.rule.clone(),
-            self.message.clone(),
-            self.reason.as_ref().map_or_else(|| self.instead.clone(), |why| format!("waived: {why}")),
-        ]
-    }
-
-    fn id(&self) -> String {
-        format!("{}:{}:{}", self.file, self.line, self.column)
-    }
+row! { it: Finding, format!("{}:{}:{}", it.file, it.line, it.column);
+    text "file": it.file,
+    number "line": it.line,
+    number "column": it.column,
+    text "state": it.state.as_str(),
+    text "effect": it.effect.as_str(),
+    text "rule": it.rule,
+    text "message": it.message,
+    text "instead": it.reason.as_ref().map_or_else(|| it.instead.clone(), |why| format!("waived: {why}")),
 }

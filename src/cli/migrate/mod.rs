@@ -29,14 +29,6 @@ pub struct MigrateArgs {
     verb: Verb,
 }
 
-impl MigrateArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::Status(_) | Verb::Runs(runs::RunsVerb::List(_) | runs::RunsVerb::Show(_)))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Manage the folders of migrations that every tenant gets

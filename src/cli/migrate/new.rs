@@ -3,7 +3,7 @@
 use clap::Args;
 use time::OffsetDateTime;
 
-use super::super::output::{Column, Row};
+use super::super::output::row;
 use super::super::{CommandResult, Exit, Invocation, complete};
 use super::set::open_to_read;
 use super::sources::SourceArgs;
@@ -52,15 +52,8 @@ pub(super) async fn run(args: NewArgs, ctx: &Invocation) -> CommandResult {
     Ok(Exit::Done)
 }
 
-impl Row for MadeFile {
-    const COLUMNS: &'static [Column] =
-        &[Column::text("file"), Column::number("version"), Column::text("set")];
-
-    fn cells(&self) -> Vec<String> {
-        vec![self.file.clone(), self.version.to_string(), self.set.clone()]
-    }
-
-    fn id(&self) -> String {
-        self.file.clone()
-    }
+row! { it: MadeFile, it.file;
+    text "file": it.file,
+    number "version": it.version,
+    text "set": it.set,
 }

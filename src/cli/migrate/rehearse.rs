@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::super::output::{Column, Format, Row, Thing};
+use super::super::output::{Column, Format, Row, thing};
 use super::super::{CommandResult, Exit, Invocation, complete};
 use super::sources::SourceArgs;
 use crate::app::{self, App, Session};
@@ -135,12 +135,7 @@ impl Row for Ran<'_> {
     }
 }
 
-impl Thing for Rehearsal {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![("clones", self.clones.len().to_string()), ("tenants", self.forecast.tenants.to_string())]
-    }
-
-    fn id(&self) -> String {
-        String::new()
-    }
+thing! { it: Rehearsal, String::new();
+    "clones": it.clones.len().to_string(),
+    "tenants": it.forecast.tenants,
 }

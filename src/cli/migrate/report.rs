@@ -10,9 +10,9 @@ use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation};
 use super::views::{RunReport, failure_text, notice_texts};
 use crate::app::Session;
-use crate::features::fleet::{FleetError, RunOutcome, RunTenantView, RunView, TenantState};
+use crate::features::fleet::{RunOutcome, RunTenantView, RunView, TenantState};
 use crate::infra::private_file::PrivateFileError;
-use crate::kernel::{AnyFailure, Caller, Failure};
+use crate::kernel::{Caller, Failure};
 
 /// Where to report.
 #[derive(Debug, Clone, Args)]
@@ -134,10 +134,10 @@ pub(super) async fn tell(
         }
     }
     ctx.screen.thing(&report)?;
-    match run {
-        Some(run) if !report.is_done() => Err(partial(&run, report.is_unreachable())),
-        _ => Ok(Exit::Done),
+    if let Some(run) = run {
+        run.verdict(&report.tenants)?;
     }
+    Ok(Exit::Done)
 }
 
 /// With what to do as commands, in every format.
@@ -150,11 +150,6 @@ pub(super) fn rendered(mut tenants: Vec<RunTenantView>, ctx: &Invocation) -> Vec
 
 fn hint_of(tenant: &RunTenantView) -> &str {
     tenant.hint.as_ref().map(|hint| &*hint.text).unwrap_or_default()
-}
-
-fn partial(run: &RunView, unreachable: bool) -> AnyFailure {
-    let (done, failed, pending) = (run.done, run.failed, run.pending);
-    FleetError::Partial { id: run.id, state: run.state.as_str(), done, failed, pending, unreachable }.into()
 }
 
 /// As CI systems read it: a test case for each tenant.

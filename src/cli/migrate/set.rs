@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::super::output::{Column, Row, Thing, time_text};
+use super::super::output::{Thing, row, time_text};
 use super::super::pages;
 use super::super::{CommandResult, Exit, Invocation, complete, prompt};
 use super::sources::SourceArgs;
@@ -221,36 +221,16 @@ async fn remove(args: &RemoveArgs, app: &mut Session, ctx: &Invocation) -> Comma
     Ok(Exit::Done)
 }
 
-impl Row for SetView {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("name"),
-        Column::number("files"),
-        Column::number("newest"),
-        Column::number("tenants"),
-        Column::number("oldest_in_tenants"),
-        Column::text("depends_on"),
-        Column::text("history"),
-        Column::text("source"),
-        Column::text("problem"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.name.clone(),
-            self.files.map(|count| count.to_string()).unwrap_or_default(),
-            self.newest.map(|version| version.to_string()).unwrap_or_default(),
-            self.tenants.to_string(),
-            self.oldest_in_tenants.map(|version| version.to_string()).unwrap_or_default(),
-            self.depends_on.join(","),
-            self.history.clone(),
-            source(self),
-            self.problem.clone().unwrap_or_default(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.name.clone()
-    }
+row! { it: SetView, it.name;
+    text "name": it.name,
+    number "files": it.files,
+    number "newest": it.newest,
+    number "tenants": it.tenants,
+    number "oldest_in_tenants": it.oldest_in_tenants,
+    text "depends_on": it.depends_on.join(","),
+    text "history": it.history,
+    text "source": source(it),
+    text "problem": it.problem,
 }
 
 impl Thing for SetDetail {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::super::output::{Column, Format, Row, Thing, time_text};
+use super::super::output::{Column, Format, Row, row, thing, time_text};
 use super::super::{CommandResult, Exit, Invocation};
 use super::WideSelection;
 use super::sources::SourceArgs;
@@ -100,28 +100,12 @@ fn tell_stragglers(stragglers: &[&Straggler], everybody: bool, ctx: &Invocation)
     Ok(())
 }
 
-impl Row for &VersionCount {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("set"),
-        Column::text("version"),
-        Column::text("state"),
-        Column::number("tenants"),
-        Column::text("description"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.set.clone(),
-            self.version.map_or_else(String::new, |version| version.to_string()),
-            self.state.to_owned(),
-            self.tenants.to_string(),
-            self.description.clone().unwrap_or_default(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.set.clone()
-    }
+row! { it: &VersionCount, it.set;
+    text "set": it.set,
+    text "version": it.version.map_or_else(String::new, |version| version.to_string()),
+    text "state": it.state,
+    number "tenants": it.tenants,
+    text "description": it.description,
 }
 
 impl Row for &Straggler {
@@ -154,12 +138,7 @@ impl Row for &Straggler {
     }
 }
 
-impl Thing for StatusReport {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![("sets", self.sets.len().to_string()), ("behind", self.behind().to_string())]
-    }
-
-    fn id(&self) -> String {
-        String::new()
-    }
+thing! { it: StatusReport, String::new();
+    "sets": it.sets.len().to_string(),
+    "behind": it.behind().to_string(),
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::super::output::{Column, Format, Row, escape};
+use super::super::output::{Format, escape, row};
 use super::super::{CommandResult, Exit, Invocation};
 use super::WideSelection;
 use super::sources::SourceArgs;
@@ -113,30 +113,12 @@ fn comparison(differences: &[&Finding]) -> String {
     lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect()
 }
 
-impl Row for &Finding {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("code"),
-        Column::text("severity"),
-        Column::text("tenant"),
-        Column::text("cluster"),
-        Column::text("set"),
-        Column::text("object"),
-        Column::text("detail"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.code.to_owned(),
-            self.severity.as_str().to_owned(),
-            self.tenant.clone().unwrap_or_default(),
-            self.cluster.clone(),
-            self.set.clone().unwrap_or_default(),
-            self.object.clone(),
-            self.detail.clone(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.tenant.clone().unwrap_or_else(|| self.cluster.clone())
-    }
+row! { it: &Finding, it.tenant.clone().unwrap_or_else(|| it.cluster.clone());
+    text "code": it.code,
+    text "severity": it.severity.as_str(),
+    text "tenant": it.tenant,
+    text "cluster": it.cluster,
+    text "set": it.set,
+    text "object": it.object,
+    text "detail": it.detail,
 }

@@ -6,8 +6,7 @@ use serde::Serialize;
 
 use super::super::output::{Column, Row, Thing, time_text};
 use crate::features::fleet::{
-    LeftOut, Planned, PlannedFile, PlannedSet, PlannedTenant, RunState, RunTenantView, RunView, TenantState,
-    WayBack,
+    LeftOut, Planned, PlannedFile, PlannedSet, PlannedTenant, RunTenantView, RunView, TenantState, WayBack,
 };
 use crate::kernel::ids::RunId;
 use crate::kernel::text::counted;
@@ -275,20 +274,6 @@ impl RunReport {
 
     pub(super) fn nothing_to_do() -> Self {
         Self { outcome: "nothing_to_do", run: None, tenants: Vec::new() }
-    }
-
-    /// Whether every tenant that failed did so because its server did not answer, and none was done.
-    pub(super) fn is_unreachable(&self) -> bool {
-        let mut failed = self.tenants.iter().filter(|tenant| tenant.state == TenantState::Failed).peekable();
-        let done = self.run.as_ref().is_some_and(|run| run.done > 0);
-        failed.peek().is_some()
-            && !done
-            && failed.all(|tenant| tenant.code.as_deref() == Some("database_unreachable"))
-    }
-
-    /// Whether everything was done that was to be.
-    pub(super) fn is_done(&self) -> bool {
-        self.run.as_ref().is_none_or(|run| run.state == RunState::Done)
     }
 }
 

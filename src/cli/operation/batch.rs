@@ -8,12 +8,11 @@ use crate::kernel::BatchId;
 
 pub(super) async fn roll_back(
     id: BatchId,
-    retention_days: u32,
     args: &RollbackArgs,
     (provisioning, worker): (Provisioning, Worker),
     ctx: &Invocation,
 ) -> CommandResult {
-    let back = provisioning.way_back(&worker, &ctx.caller(), id, retention_days).await?;
+    let back = provisioning.way_back(&worker, &ctx.caller(), id).await?;
     if back.members.is_empty() {
         ctx.screen.note("the batch changed no tenant; there is nothing to roll back");
         ctx.screen.list(Vec::<changes::ChangedView>::new())?;
@@ -25,5 +24,5 @@ pub(super) async fn roll_back(
         let doing = format!("rolling back batch {id} ({}) in", back.verb);
         args.confirm.of_a_repeat(slugs.len(), back.earlier).asking(&doing).confirm(ctx, &slugs, true)?;
     }
-    changes::back(back.members, (id, back.verb), &args.options, (provisioning, worker), ctx).await
+    changes::back(back, &args.options, (provisioning, worker), ctx).await
 }

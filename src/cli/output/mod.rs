@@ -19,5 +19,6 @@ pub mod thing;
 
 pub use env_file::{EnvFormat, NotDotenv, render as render_env};
 pub use list::ListWriter;
-pub use row::{Column, Row, Thing, time_text};
+pub use row::{Cell, Column, Row, Thing, time_text};
+pub(in crate::cli) use row::{row, thing};
 pub use screen::{Format, OutputError, Screen};

@@ -3,6 +3,10 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use crate::kernel::ids::RunId;
+use crate::kernel::{BatchId, OperationId, TenantId, UserId};
 
 /// A column of a list.
 #[derive(Debug, Clone, Copy)]
@@ -82,3 +86,80 @@ pub trait Thing: Serialize {
 pub fn time_text(time: OffsetDateTime) -> String {
     time.replace_nanosecond(0).unwrap_or(time).format(&Rfc3339).unwrap_or_default()
 }
+
+/// What stands in a cell.
+pub trait Cell {
+    /// As text; empty where there is nothing.
+    fn text(&self) -> String;
+}
+
+macro_rules! as_displayed {
+    ($($type:ty),+) => {
+        $(impl Cell for $type {
+            fn text(&self) -> String {
+                self.to_string()
+            }
+        })+
+    };
+}
+as_displayed!(str, String, bool, u16, u32, u64, usize, i32, i64);
+as_displayed!(Uuid, BatchId, OperationId, RunId, TenantId, UserId);
+
+impl Cell for OffsetDateTime {
+    fn text(&self) -> String {
+        time_text(*self)
+    }
+}
+
+impl<T: Cell + ?Sized> Cell for &T {
+    fn text(&self) -> String {
+        (**self).text()
+    }
+}
+
+impl<T: Cell> Cell for Option<T> {
+    fn text(&self) -> String {
+        self.as_ref().map(Cell::text).unwrap_or_default()
+    }
+}
+
+/// Makes a type a [`Row`]: what it is named by, then each column with what stands in it.
+macro_rules! row {
+    ($it:ident: $type:ty, $id:expr; $($holds:ident $name:literal: $cell:expr,)+) => {
+        impl $crate::cli::output::Row for $type {
+            const COLUMNS: &'static [$crate::cli::output::Column] =
+                &[$($crate::cli::output::Column::$holds($name)),+];
+
+            fn cells(&self) -> Vec<String> {
+                let $it = self;
+                vec![$($crate::cli::output::Cell::text(&$cell)),+]
+            }
+
+            fn id(&self) -> String {
+                let $it = self;
+                $crate::cli::output::Cell::text(&$id)
+            }
+        }
+    };
+}
+
+/// Makes a type a [`Thing`]: what it is named by, then its fields.
+macro_rules! thing {
+    ($it:ident: $type:ty, $id:expr; $($name:literal: $field:expr,)+) => {
+        impl $crate::cli::output::Thing for $type {
+            fn fields(&self) -> Vec<(&'static str, String)> {
+                let $it = self;
+                vec![$(($name, $crate::cli::output::Cell::text(&$field))),+]
+            }
+
+            fn id(&self) -> String {
+                // A report is named by nothing.
+                let $it = self;
+                let _ = $it;
+                $crate::cli::output::Cell::text(&$id)
+            }
+        }
+    };
+}
+
+pub(in crate::cli) use {row, thing};

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::super::hint;
-use super::super::output::{Column, Row};
-use crate::features::provisioning::{Changed, Member, Prospect, ProvisioningError};
+use super::super::output::row;
+use crate::features::provisioning::{Attempt, BatchRow, Changed, Prospect, ProvisioningError, Reversal};
 use crate::features::tenants::TenantState;
 use crate::kernel::{BatchId, Failure, OperationId, TenantId};
 
@@ -12,9 +12,9 @@ use crate::kernel::{BatchId, Failure, OperationId, TenantId};
 #[derive(Debug, Serialize)]
 pub(in super::super) struct ChangedView {
     /// Its slug; what was typed, where there is no such tenant.
-    pub(super) slug: String,
+    slug: String,
     /// What came of it, `failed` or `skipped`.
-    pub(super) outcome: &'static str,
+    outcome: &'static str,
     /// Where in its life it is now.
     state: Option<TenantState>,
     /// Its id.
@@ -27,7 +27,7 @@ pub(in super::super) struct ChangedView {
     error: Option<String>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) hint: Option<String>,
+    hint: Option<String>,
     /// The batch that it is a part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<BatchId>,
@@ -50,12 +50,31 @@ impl From<Changed> for ChangedView {
 }
 
 impl ChangedView {
-    /// The same, as a part of a batch.
-    pub(super) fn part_of(self, batch: Option<BatchId>) -> Self {
-        Self { batch, ..self }
+    pub(super) fn of(row: BatchRow<Changed>) -> Self {
+        match row.attempt {
+            Attempt::Done(changed) => Self { batch: row.batch, ..changed.into() },
+            Attempt::Failed(error) => Self::error(row.slug, "failed", &error),
+            Attempt::Skipped(error) => Self::error(row.slug, "skipped", &error),
+            Attempt::NotTried => Self::without(row.slug, "skipped"),
+        }
     }
 
-    pub(super) fn without(slug: String, outcome: &'static str) -> Self {
+    pub(super) fn of_reversal(reversal: Reversal) -> Self {
+        let member = match reversal {
+            Reversal::Tried(row) => return Self::of(*row),
+            Reversal::AsFound(member) => member,
+        };
+        let (slug, id) = (member.slug.clone(), Some(member.tenant));
+        let row = match member.prospect {
+            Prospect::ChangedSince => Self::error(slug, "skipped", &member.why_not()),
+            Prospect::InProgress => Self::error(slug, "failed", &member.why_not()),
+            Prospect::Unchanged => Self::without(slug, "unchanged"),
+            Prospect::Planned => Self::without(slug, "planned"),
+        };
+        Self { id, ..row }
+    }
+
+    fn without(slug: String, outcome: &'static str) -> Self {
         Self {
             slug,
             outcome,
@@ -69,63 +88,23 @@ impl ChangedView {
         }
     }
 
-    pub(super) fn failed(slug: String, error: &ProvisioningError) -> Self {
+    fn error(slug: String, outcome: &'static str, error: &ProvisioningError) -> Self {
         Self {
             operation: error.operation(),
             code: Some(error.code()),
             error: Some(error.to_string()),
             hint: error.hints().first().map(hint::sentence),
-            ..Self::without(slug, if is_skip(error) { "skipped" } else { "failed" })
-        }
-    }
-
-    /// Whether it is counted as not done.
-    pub(super) fn is_failed(&self) -> bool {
-        self.outcome == "failed"
-    }
-
-    /// A row for what only would be done.
-    pub(super) fn planned(member: &Member) -> Self {
-        let (slug, id) = (member.slug.clone(), Some(member.tenant));
-        match member.prospect {
-            Prospect::ChangedSince | Prospect::InProgress => {
-                Self { id, ..Self::failed(slug, &member.why_not()) }
-            }
-            Prospect::Unchanged => Self { id, ..Self::without(slug, "unchanged") },
-            Prospect::Planned => Self { id, ..Self::without(slug, "planned") },
+            ..Self::without(slug, outcome)
         }
     }
 }
 
-impl Row for ChangedView {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("slug"),
-        Column::text("outcome"),
-        Column::text("state"),
-        Column::text("id"),
-        Column::text("operation"),
-        Column::text("code"),
-        Column::text("error"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.slug.clone(),
-            self.outcome.to_owned(),
-            self.state.map(|state| state.as_str().to_owned()).unwrap_or_default(),
-            self.id.map(|id| id.to_string()).unwrap_or_default(),
-            self.operation.map(|id| id.to_string()).unwrap_or_default(),
-            self.code.unwrap_or_default().to_owned(),
-            self.error.clone().unwrap_or_default(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.slug.clone()
-    }
-}
-
-/// Whether a failure only says that a tenant is left as somebody made it since.
-pub(super) fn is_skip(error: &ProvisioningError) -> bool {
-    matches!(error, ProvisioningError::ChangedSince { .. })
+row! { it: ChangedView, it.slug;
+    text "slug": it.slug,
+    text "outcome": it.outcome,
+    text "state": it.state.map(|state| state.as_str()),
+    text "id": it.id,
+    text "operation": it.operation,
+    text "code": it.code,
+    text "error": it.error,
 }

@@ -5,9 +5,9 @@ use clap::Args;
 use super::super::confirm::{Asking, Meant};
 use super::super::{CommandResult, Exit, Invocation, confirm, prompt};
 use super::TenantSelection;
-use super::changes::{self, BatchOptions};
+use super::changes::{self, BatchArgs};
 use crate::app::App;
-use crate::features::provisioning::{Change, Sizes, plan_delete, plan_purge};
+use crate::features::provisioning::{Change, Sizes, plan_purge};
 use crate::features::tenants::{self, TenantRef};
 use crate::kernel::Slug;
 use crate::kernel::text::counted;
@@ -26,7 +26,7 @@ pub(super) struct DeleteArgs {
     pub confirm: Option<Meant>,
     /// How many
     #[command(flatten)]
-    pub options: BatchOptions,
+    pub options: BatchArgs,
 }
 
 pub(super) async fn run(args: &DeleteArgs, ctx: &Invocation) -> CommandResult {
@@ -37,11 +37,10 @@ pub(super) async fn run(args: &DeleteArgs, ctx: &Invocation) -> CommandResult {
 }
 
 async fn many(args: &DeleteArgs, ctx: &Invocation) -> CommandResult {
-    let days = ctx.settings()?.tenants.retention_days;
     let (change, doing) = if args.purge {
         (Change::Purge { only_if_due: false }, "deleting for good")
     } else {
-        (Change::Delete { retention_days: days }, "deleting")
+        (Change::Delete, "deleting")
     };
     let asking = Asking { doing, given: args.confirm.clone(), destroys: true };
     changes::of_selected(&args.tenants, change, &args.options, asking, ctx).await
@@ -52,11 +51,10 @@ async fn one(args: &DeleteArgs, name: &TenantRef, ctx: &Invocation) -> CommandRe
     let progress = ctx.screen.progress();
     let mut app = App::open(&settings, &caller, &progress).await?;
     let tenant = tenants::get(&mut app.control, &caller, name).await?;
-    let days = settings.tenants.retention_days;
     let (change, planned, what) = if args.purge {
         (Change::Purge { only_if_due: false }, plan_purge(&tenant), "for good")
     } else {
-        (Change::Delete { retention_days: days }, plan_delete(&tenant, days), "")
+        (Change::Delete, app.provisioning.plan_delete(&tenant), "")
     };
     if ctx.global.dry_run {
         ctx.screen.list(planned)?;

@@ -37,21 +37,13 @@ mod update;
 mod views;
 
 pub use place::PlaceArgs;
-pub use selection::{Selected, TenantSelection};
+pub use selection::TenantSelection;
 
 /// Arguments of `nexus tenant`.
 #[derive(Debug, Args)]
 pub struct TenantArgs {
     #[command(subcommand)]
     verb: Verb,
-}
-
-impl TenantArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::List(_) | Verb::Show(_))
-    }
 }
 
 #[derive(Debug, Subcommand)]

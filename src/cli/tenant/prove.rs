@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::super::output::{Column, Row, Thing};
+use super::super::output::{Column, Row, thing};
 use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation, complete, place};
 use super::TenantSelection;
@@ -153,16 +153,7 @@ fn tell(proof: &Proof, ctx: &Invocation) -> CommandResult {
         counted(proof.pairs, "pair"),
         counted(tried, "attempt")
     ));
-    verdict(proof.breaches.len(), proof.unclear.len())
-}
-
-fn verdict(breaches: usize, unclear: usize) -> CommandResult {
-    if breaches > 0 {
-        return Err(InspectionError::NotIsolated { breaches }.into());
-    }
-    if unclear > 0 {
-        return Err(InspectionError::NotProved { unclear }.into());
-    }
+    proof.verdict()?;
     Ok(Exit::Done)
 }
 
@@ -176,7 +167,8 @@ fn verify(file: &std::path::Path, key: Option<&PathBuf>, ctx: &Invocation) -> Co
             "only integrity was checked, not origin: the report was not changed since it was signed, but anybody may have signed it; pin the key with --key PUBFILE (nexus tenant prove --public-key prints it)",
         );
     }
-    verdict(checked.breaches, checked.unclear)
+    checked.verdict()?;
+    Ok(Exit::Done)
 }
 
 impl Row for Tried {
@@ -200,21 +192,13 @@ impl Row for Tried {
     }
 }
 
-impl Thing for Checked {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("origin", self.origin.to_string()),
-            ("fingerprint", self.fingerprint.clone()),
-            ("installation", self.installation.clone()),
-            ("ended_at", self.ended_at.clone()),
-            ("tenants", self.tenants.to_string()),
-            ("attempts", self.attempts.to_string()),
-            ("breaches", self.breaches.to_string()),
-            ("unclear", self.unclear.to_string()),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.fingerprint.clone()
-    }
+thing! { it: Checked, it.fingerprint;
+    "origin": it.origin,
+    "fingerprint": it.fingerprint,
+    "installation": it.installation,
+    "ended_at": it.ended_at,
+    "tenants": it.tenants,
+    "attempts": it.attempts,
+    "breaches": it.breaches,
+    "unclear": it.unclear,
 }

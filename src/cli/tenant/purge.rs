@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::super::{CommandResult, Exit, Invocation, prompt};
-use super::Selected;
-use super::changes::{self, BatchOptions};
+use super::changes::{self, BatchArgs};
 use crate::app::App;
 use crate::features::provisioning::Change;
 use crate::kernel::text::counted;
@@ -17,7 +16,7 @@ pub(super) struct PurgeArgs {
     pub due: bool,
     /// How many
     #[command(flatten)]
-    pub options: BatchOptions,
+    pub options: BatchArgs,
 }
 
 pub(super) async fn run(args: PurgeArgs, ctx: &Invocation) -> CommandResult {
@@ -27,7 +26,7 @@ pub(super) async fn run(args: PurgeArgs, ctx: &Invocation) -> CommandResult {
     drop(progress);
     let due = provisioning.due(&worker, &caller).await?;
     if !ctx.global.dry_run && !due.is_empty() {
-        let slugs: Vec<&str> = due.iter().map(|(_, slug)| slug.as_str()).take(20).collect();
+        let slugs: Vec<&str> = due.iter().map(|one| one.slug.as_str()).take(20).collect();
         let more = if due.len() > slugs.len() { ", …" } else { "" };
         ctx.screen.note(&format!("context {}: {}{more}", settings.context, slugs.join(", ")));
         prompt::confirm(ctx, &format!("permanently destroying {}", counted(due.len(), "deleted tenant")))?;
@@ -37,7 +36,6 @@ pub(super) async fn run(args: PurgeArgs, ctx: &Invocation) -> CommandResult {
         ctx.screen.list(Vec::<changes::ChangedView>::new())?;
         return Ok(Exit::Done);
     }
-    let chosen = due.into_iter().map(|(tenant, slug)| Selected { tenant, slug }).collect();
     let change = Change::Purge { only_if_due: true };
-    changes::of_many(chosen, change, &args.options, (provisioning, worker), ctx).await
+    changes::of_many(due, change, &args.options, (provisioning, worker), ctx).await
 }

@@ -1,28 +1,14 @@
 //! `nexus tenant repair`.
 
-use std::collections::HashSet;
-
 use super::super::{CommandResult, Exit, Invocation, hint};
-use super::{RepairArgs, Selected, TenantSelection};
+use super::RepairArgs;
+use super::changes::conclude;
 use crate::app::App;
-use crate::features::provisioning::{ProvisioningError, RepairOutcome, Repaired};
-use crate::features::tenants::TenantRef;
-use crate::kernel::hint::OperationAction;
+use crate::features::provisioning::{
+    Attempt, BatchOptions, BatchRow, ProvisioningError, RepairOutcome, RepairSelection, Repaired,
+};
 use crate::kernel::text::counted;
-use crate::kernel::{ErrorKind, Event, Failure, Hint, Progress};
-
-/// Some tenants could not be repaired.
-#[derive(Debug, thiserror::Error, Failure)]
-#[error("{failed} of {total} tenants could not be repaired")]
-#[failure(kind = alike.unwrap_or(ErrorKind::Partial), "some_not_repaired")]
-#[hints(hints.iter().cloned())]
-struct NotRepaired {
-    failed: usize,
-    total: usize,
-    /// Of which kind they all were, where nothing was done and all failed alike.
-    alike: Option<ErrorKind>,
-    hints: Vec<Hint>,
-}
+use crate::kernel::{AnyFailure, Failure};
 
 pub(super) async fn run(args: RepairArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
@@ -39,89 +25,35 @@ pub(super) async fn run(args: RepairArgs, ctx: &Invocation) -> CommandResult {
         return Ok(Exit::Done);
     }
     let mut app = App::open(&settings, &caller, &progress).await?;
-    let chosen = args.tenants.tenants(&mut app, &caller).await?;
+    let chosen = args.tenants.tenants(&mut app, &caller).await?.into_iter().map(|one| one.tenant).collect();
+    let which = match &args.tenants {
+        all if all.all => RepairSelection::All,
+        named if !named.names.is_empty() => RepairSelection::Named(chosen),
+        _ => RepairSelection::Matching(chosen),
+    };
     let (provisioning, worker) = app.begin_work().await?;
-    let all = in_order(&args.tenants, chosen, provisioning.to_repair(&worker, &caller).await?);
-    progress.event(Event::Total(all.len() as u64));
+    let (options, watch) = (BatchOptions::new(1, None, ctx.global.dry_run), ctx.watch(progress));
     let mut list = ctx.screen.list_writer();
-    let (total, mut failures) = (all.len(), Failures::default());
-    for tenant in all {
-        if ctx.interrupt.is_cancelled() {
-            break;
-        }
-        let result = if ctx.global.dry_run {
-            provisioning.look(&worker, &caller, &tenant).await
-        } else {
-            provisioning.repair(&worker, &caller, &tenant, &progress, &ctx.interrupt).await
-        };
-        progress.event(Event::Done { subject: tenant.to_string(), ok: result.is_ok() });
-        let row = result.unwrap_or_else(|error| {
-            failures.add(&error);
-            Repaired {
-                tenant: tenant.to_string(),
-                outcome: RepairOutcome::Failed,
-                operation: error.operation(),
-                steps: Vec::new(),
-                error: Some(with_a_way_on(&error)),
-            }
-        });
-        if row.outcome != RepairOutcome::Unchanged {
-            list.row(&row)?;
-        }
-    }
+    let mut take = |row| shown(row).map_or(Ok(()), |row| list.row(&row)).map_err(AnyFailure::from);
+    let report = provisioning.repair_many(&worker, &caller, which, options, watch, &mut take).await?;
     list.finish()?;
-    drop(progress);
-    ctx.screen.note(&format!("checked {}", counted(total, "tenant")));
-    if ctx.interrupt.is_cancelled() {
-        return Ok(Exit::Interrupted);
-    }
-    if failures.count > 0 { Err(failures.of(total).into()) } else { Ok(Exit::Done) }
+    ctx.screen.note(&format!("checked {}", counted(report.total, "tenant")));
+    conclude(report, ctx)
 }
 
-/// What those that failed have in common.
-#[derive(Default)]
-struct Failures {
-    count: usize,
-    kinds: Vec<ErrorKind>,
-    hints: Vec<Hint>,
-    stopped: bool,
-}
-
-impl Failures {
-    fn add(&mut self, error: &ProvisioningError) {
-        self.count += 1;
-        self.stopped |= error.operation().is_some();
-        if !self.kinds.contains(&error.kind()) {
-            self.kinds.push(error.kind());
-        }
-        let new: Vec<Hint> = error.hints().into_iter().filter(|it| !self.hints.contains(it)).collect();
-        self.hints.extend(new);
+/// The row of a tenant at which something was wrong.
+fn shown(row: BatchRow<Repaired>) -> Option<Repaired> {
+    match row.attempt {
+        Attempt::Done(repaired) => Some(repaired).filter(|it| it.outcome != RepairOutcome::Unchanged),
+        Attempt::Failed(error) | Attempt::Skipped(error) => Some(Repaired {
+            tenant: row.slug,
+            outcome: RepairOutcome::Failed,
+            operation: error.operation(),
+            steps: Vec::new(),
+            error: Some(with_a_way_on(&error)),
+        }),
+        Attempt::NotTried => None,
     }
-
-    fn of(self, total: usize) -> NotRepaired {
-        const MOST_HINTS: usize = 3;
-        let all_failed = self.count == total && !self.stopped;
-        let mut hints = self.hints;
-        hints.truncate(MOST_HINTS);
-        if self.stopped {
-            hints.insert(0, Hint::new("see why", OperationAction::ListOpen));
-        }
-        let alike = self.kinds.first().copied().filter(|_| all_failed && self.kinds.len() == 1);
-        NotRepaired { failed: self.count, total, alike, hints }
-    }
-}
-
-/// Those that were chosen. Not by name: what is unfinished comes first.
-fn in_order(asked: &TenantSelection, chosen: Vec<Selected>, to_repair: Vec<TenantRef>) -> Vec<TenantRef> {
-    if asked.all {
-        return to_repair;
-    }
-    let chosen = chosen.into_iter().map(|one| one.tenant);
-    if !asked.names.is_empty() {
-        return chosen.collect();
-    }
-    let chosen: HashSet<TenantRef> = chosen.collect();
-    to_repair.into_iter().filter(|tenant| chosen.contains(tenant)).collect()
 }
 
 /// Why it failed, and the first thing to do.

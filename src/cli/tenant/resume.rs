@@ -5,7 +5,7 @@ use clap::Args;
 use super::super::confirm::ConfirmArgs;
 use super::super::{CommandResult, Invocation};
 use super::TenantSelection;
-use super::changes::{self, BatchOptions};
+use super::changes::{self, BatchArgs};
 use crate::features::provisioning::Change;
 
 /// Arguments of `nexus tenant resume`.
@@ -16,7 +16,7 @@ pub(super) struct ResumeArgs {
     pub tenants: TenantSelection,
     /// How many
     #[command(flatten)]
-    pub options: BatchOptions,
+    pub options: BatchArgs,
     /// How many are meant
     #[command(flatten)]
     pub confirm: ConfirmArgs,

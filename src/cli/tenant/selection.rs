@@ -2,8 +2,10 @@
 
 use clap::Args;
 
+use super::super::confirm::Asking;
 use super::super::{Invocation, complete};
 use crate::app::Session;
+use crate::features::provisioning::Selected;
 use crate::features::tenants::{self, Selector, TenantRef};
 use crate::kernel::{AnyFailure, Caller};
 
@@ -20,15 +22,6 @@ pub struct TenantSelection {
     /// Tenants that meet all these conditions; may be repeated
     #[arg(long = "where", value_name = "KEY=VALUE,…", add = complete::selectors())]
     pub conditions: Vec<Selector>,
-}
-
-/// A tenant that was chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selected {
-    /// How services find it.
-    pub tenant: TenantRef,
-    /// Its slug; where it was named, what was typed.
-    pub slug: String,
 }
 
 impl TenantSelection {
@@ -64,6 +57,26 @@ impl TenantSelection {
             if !chosen.contains(&one) {
                 chosen.push(one);
             }
+        }
+        Ok(chosen)
+    }
+
+    /// The chosen tenants, as [`TenantSelection::fixed`], once the user has confirmed how many they are; a
+    /// dry run asks nobody.
+    pub async fn confirmed(
+        &self,
+        app: &mut Session,
+        caller: &Caller,
+        asking: &Asking<'_>,
+        ctx: &Invocation,
+    ) -> Result<Vec<Selected>, AnyFailure> {
+        let chosen = self.fixed(app, caller).await?;
+        if chosen.is_empty() && self.is_selection() {
+            self.say_that_none_match(app, caller, ctx).await?;
+        }
+        if !ctx.global.dry_run {
+            let slugs: Vec<&str> = chosen.iter().map(|one| one.slug.as_str()).collect();
+            asking.confirm(ctx, &slugs, self.is_selection())?;
         }
         Ok(chosen)
     }

@@ -5,7 +5,7 @@ use clap::Args;
 use super::super::confirm::ConfirmArgs;
 use super::super::{CommandResult, Invocation};
 use super::TenantSelection;
-use super::changes::{self, BatchOptions};
+use super::changes::{self, BatchArgs};
 use crate::features::provisioning::Change;
 use crate::features::tenants::Reason;
 
@@ -20,7 +20,7 @@ pub(super) struct SuspendArgs {
     pub reason: Reason,
     /// How many
     #[command(flatten)]
-    pub options: BatchOptions,
+    pub options: BatchArgs,
     /// How many are meant
     #[command(flatten)]
     pub confirm: ConfirmArgs,

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::super::{CommandResult, Exit, Invocation, complete};
+use super::changes;
 use crate::app::App;
 use crate::features::provisioning::{Change, ChangeOutcome};
 use crate::features::tenants::TenantRef;
@@ -19,12 +20,8 @@ pub(super) async fn run(args: &UndeleteArgs, ctx: &Invocation) -> CommandResult 
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let progress = ctx.screen.progress();
     let (provisioning, worker) = App::open_to_work(&settings, &caller, &progress).await?;
-    let (tenant, change) = (&args.tenant, Change::Undelete);
-    let changed = if ctx.global.dry_run {
-        provisioning.look_at_change(&worker, &caller, tenant, &change).await
-    } else {
-        Box::pin(provisioning.change(&worker, &caller, tenant, &change, &progress, &ctx.interrupt)).await
-    };
+    let what = (&args.tenant, &Change::Undelete);
+    let changed = changes::one(&provisioning, &worker, &caller, what, &progress, ctx).await;
     drop(progress);
     let changed = changed?;
     if changed.outcome == ChangeOutcome::Unchanged {

@@ -2,40 +2,25 @@
 
 use serde::Serialize;
 
-use super::super::output::{Column, Row, Thing, time_text};
-use crate::features::provisioning::{AdoptedTenant, Changed, CreateOutcome, Created, PlannedStep, Repaired};
+use super::super::output::{Column, Row, Thing, row, thing, time_text};
+use crate::features::provisioning::{
+    AdoptedTenant, Attempt, BatchRow, Changed, CreateOutcome, Created, PlannedStep, Repaired,
+};
 use crate::features::tenants::{Facts, Renamed, TenantView, Updated};
-use crate::kernel::{Labels, OperationId, TenantId};
+use crate::kernel::{Failure, Labels, OperationId, TenantId};
 
 /// Labels as they are typed.
 pub(super) fn labels_text(labels: &Labels) -> String {
     labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
-impl Row for TenantView {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("slug"),
-        Column::text("name"),
-        Column::text("state"),
-        Column::text("labels"),
-        Column::text("created_at"),
-        Column::text("id"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.slug.clone(),
-            self.name.clone(),
-            self.state.as_str().to_owned(),
-            labels_text(&self.labels),
-            time_text(self.created_at),
-            self.id.to_string(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.slug.clone()
-    }
+row! { it: TenantView, it.slug;
+    text "slug": it.slug,
+    text "name": it.name,
+    text "state": it.state.as_str(),
+    text "labels": labels_text(&it.labels),
+    text "created_at": it.created_at,
+    text "id": it.id,
 }
 
 fn facts(tenant: &TenantView) -> Vec<(&'static str, String)> {
@@ -123,6 +108,25 @@ pub(super) struct UpdatedView {
     pub(super) error: Option<String>,
 }
 
+impl UpdatedView {
+    /// Of those that were tried.
+    pub(super) fn of(row: BatchRow<Updated>) -> Option<Self> {
+        match row.attempt {
+            Attempt::Done(updated) => Some(updated.into()),
+            Attempt::Failed(error) | Attempt::Skipped(error) => Some(Self {
+                slug: row.slug,
+                outcome: "failed",
+                id: None,
+                before: None,
+                after: None,
+                code: Some(error.code()),
+                error: Some(error.to_string()),
+            }),
+            Attempt::NotTried => None,
+        }
+    }
+}
+
 impl From<Updated> for UpdatedView {
     fn from(updated: Updated) -> Self {
         Self {
@@ -178,19 +182,11 @@ fn differences(before: Option<&Facts>, after: Option<&Facts>) -> (String, String
     (unlike(before, after), unlike(after, before))
 }
 
-impl Thing for Renamed {
-    fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("slug", self.slug.clone()),
-            ("former_slug", self.former_slug.clone().unwrap_or_default()),
-            ("outcome", self.outcome.as_str().to_owned()),
-            ("id", self.id.to_string()),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.slug.clone()
-    }
+thing! { it: Renamed, it.slug;
+    "slug": it.slug,
+    "former_slug": it.former_slug,
+    "outcome": it.outcome.as_str(),
+    "id": it.id,
 }
 
 impl Thing for Changed {
@@ -272,66 +268,49 @@ pub(super) struct LineView {
     pub(super) error: Option<String>,
 }
 
-impl Row for LineView {
-    const COLUMNS: &'static [Column] = &[
-        Column::number("line"),
-        Column::text("slug"),
-        Column::text("outcome"),
-        Column::text("id"),
-        Column::text("operation"),
-        Column::text("code"),
-        Column::text("error"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.line.to_string(),
-            self.slug.clone(),
-            self.outcome.to_owned(),
-            self.id.clone().unwrap_or_default(),
-            self.operation.map(|id| id.to_string()).unwrap_or_default(),
-            self.code.unwrap_or_default().to_owned(),
-            self.error.clone().unwrap_or_default(),
-        ]
+impl LineView {
+    /// Of one that nobody began.
+    pub(super) fn without(line: usize, slug: String, outcome: &'static str) -> Self {
+        Self { line, slug, outcome, id: None, operation: None, code: None, error: None }
     }
 
-    fn id(&self) -> String {
-        self.slug.clone()
+    pub(super) fn of(line: usize, row: BatchRow<Created>) -> Self {
+        match row.attempt {
+            Attempt::Done(created) => Self {
+                id: Some(created.tenant.id.to_string()),
+                operation: Some(created.operation),
+                ..Self::without(line, row.slug, outcome_text(created.outcome))
+            },
+            Attempt::Failed(error) | Attempt::Skipped(error) => Self {
+                operation: error.operation(),
+                code: Some(error.code()),
+                error: Some(error.to_string()),
+                ..Self::without(line, row.slug, "failed")
+            },
+            Attempt::NotTried => Self::without(line, row.slug, "skipped"),
+        }
     }
 }
 
-impl Row for Repaired {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("tenant"),
-        Column::text("outcome"),
-        Column::text("steps"),
-        Column::text("operation"),
-        Column::text("error"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.tenant.clone(),
-            self.outcome.as_str().to_owned(),
-            self.steps.join(","),
-            self.operation.map(|id| id.to_string()).unwrap_or_default(),
-            self.error.clone().unwrap_or_default(),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.tenant.clone()
-    }
+row! { it: LineView, it.slug;
+    number "line": it.line,
+    text "slug": it.slug,
+    text "outcome": it.outcome,
+    text "id": it.id,
+    text "operation": it.operation,
+    text "code": it.code,
+    text "error": it.error,
 }
 
-impl Row for PlannedStep {
-    const COLUMNS: &'static [Column] = &[Column::text("step"), Column::text("effect")];
+row! { it: Repaired, it.tenant;
+    text "tenant": it.tenant,
+    text "outcome": it.outcome.as_str(),
+    text "steps": it.steps.join(","),
+    text "operation": it.operation,
+    text "error": it.error,
+}
 
-    fn cells(&self) -> Vec<String> {
-        vec![self.step.to_owned(), self.effect.clone()]
-    }
-
-    fn id(&self) -> String {
-        self.step.to_owned()
-    }
+row! { it: PlannedStep, it.step;
+    text "step": it.step,
+    text "effect": it.effect,
 }

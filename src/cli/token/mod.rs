@@ -27,14 +27,6 @@ pub struct TokenArgs {
     verb: Verb,
 }
 
-impl TokenArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        matches!(self.verb, Verb::Verify(_) | Verb::List(_))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Mint an access token for a user and print it

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::super::output::{Column, Row, Thing, time_text};
+use super::super::output::{Thing, row, time_text};
 use crate::features::tokens::{Claims, Inspected, IssuedView, Revoked};
 
 /// The claims of a token that is good.
@@ -76,36 +76,16 @@ impl Thing for InspectedView {
     }
 }
 
-impl Row for IssuedView {
-    const COLUMNS: &'static [Column] = &[
-        Column::text("jti"),
-        Column::text("state"),
-        Column::text("tenant"),
-        Column::text("email"),
-        Column::text("audience"),
-        Column::text("caller"),
-        Column::text("reason"),
-        Column::text("issued_at"),
-        Column::text("expires_at"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        vec![
-            self.jti.to_string(),
-            self.state.clone(),
-            self.tenant.clone().unwrap_or_default(),
-            self.email.clone(),
-            self.audience.clone(),
-            self.caller.clone(),
-            self.reason.clone().unwrap_or_default(),
-            time_text(self.issued_at),
-            time_text(self.expires_at),
-        ]
-    }
-
-    fn id(&self) -> String {
-        self.jti.to_string()
-    }
+row! { it: IssuedView, it.jti;
+    text "jti": it.jti,
+    text "state": it.state,
+    text "tenant": it.tenant,
+    text "email": it.email,
+    text "audience": it.audience,
+    text "caller": it.caller,
+    text "reason": it.reason,
+    text "issued_at": it.issued_at,
+    text "expires_at": it.expires_at,
 }
 
 impl Thing for Revoked {

@@ -29,16 +29,6 @@ pub struct UserArgs {
     verb: Verb,
 }
 
-impl UserArgs {
-    /// Whether nothing is changed, so that it may be dropped at any moment.
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        use Verb::{Can, Export, Groups, List, Roles, Show};
-        let lists_sessions = matches!(self.verb, Verb::Sessions(SessionsVerb::List(_)));
-        lists_sessions || matches!(self.verb, List(_) | Show(_) | Roles(_) | Groups(_) | Can(_) | Export(_))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Create a user

@@ -8,7 +8,7 @@ use super::error::InspectionError;
 use super::look::Look;
 use super::model::{Finding, Location};
 use super::server::Whole;
-use crate::features::provisioning::sealed::{KEY, PASSWORD};
+use crate::features::tenants::sealed::{KEY, PASSWORD};
 use crate::infra::cluster::Index;
 use crate::infra::crypto::scram;
 use crate::infra::db::PgConnection;

@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::error::PlacementError;
-use super::model::{ClusterChange, ClusterView, PlacementState, ServerPlace};
+use super::model::{Checked, ClusterChange, ClusterView, PlacementState, ServerPlace};
 use super::opening::ServerRecord;
 use super::registry::{DEFAULT, Placement, address, cluster_secret};
 use super::store;
@@ -15,7 +15,7 @@ use crate::features::audit;
 use crate::infra::cluster::{close_maintenance_databases, drop_app_role, server_state};
 use crate::infra::db::{Host, PgConnection, ServerAddress, durable_transaction};
 use crate::infra::failpoint;
-use crate::kernel::{Caller, ErrorKind, Event, Failure, Labels, PlaceName, Progress, TenantId};
+use crate::kernel::{Caller, ErrorKind, Event, Failure, Labels, PlaceName, Progress, TenantId, Verdict};
 
 /// Oldest major version of PostgreSQL that serves.
 const OLDEST: i32 = 15;
@@ -276,22 +276,33 @@ impl Placement {
         Ok(())
     }
 
-    /// Asks a server whether it answers, is the one that was registered, and lets us do what is needed,
-    /// and writes down what it said. Whether it is another server is beside the view.
+    /// Asks servers whether they answer, are those that were registered, and let us do what is needed, and
+    /// writes down what they said; without a name, all of them.
     ///
     /// # Errors
-    /// [`PlacementError::NoCluster`]; what the server says is in the view.
-    pub async fn check_cluster(
+    /// [`PlacementError::NoCluster`]; what a server says is in its view.
+    pub async fn check_clusters(
         &self,
         control: &mut PgConnection,
         caller: &Caller,
-        name: &str,
-    ) -> Result<(ClusterView, bool), PlacementError> {
+        names: &[PlaceName],
+    ) -> Result<Checked<ClusterView>, PlacementError> {
         access::authorize(control, caller, &rights::CLUSTER_UPDATE, About::Platform).await?;
-        self.ask_cluster(control, name).await
+        let mut names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        if names.is_empty() {
+            names = read_cluster_names(control).await?;
+        }
+        let (mut views, mut swapped) = (Vec::with_capacity(names.len()), 0);
+        for name in names {
+            let (view, is_another) = self.ask_cluster(control, &name).await?;
+            views.push(view);
+            swapped += usize::from(is_another);
+        }
+        let ill = views.iter().filter(|view| view.problem.is_some()).count();
+        Ok(Checked { views, verdict: Verdict::of(swapped, ill) })
     }
 
-    /// The same for other features.
+    /// Checks one. Whether it is another server is beside the view.
     pub(in crate::features) async fn ask_cluster(
         &self,
         control: &mut PgConnection,
@@ -394,7 +405,7 @@ fn no_cluster(name: &str) -> PlacementError {
 }
 
 /// Takes the servers that now answer under these names for theirs, e.g. after an upgrade. Belongs in a
-/// transaction with a row of the audit log; [`Placement::check_cluster`] notes which they are.
+/// transaction with a row of the audit log; [`Placement::check_clusters`] notes which they are.
 pub(in crate::features) async fn forget_systems(
     control: &mut PgConnection,
     names: &[String],

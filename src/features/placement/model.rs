@@ -5,10 +5,11 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use super::error::{PlacementError, StoreNeed};
 use crate::features::record;
 use crate::infra::crypto::RecordKey;
 use crate::infra::db::stored_as_text;
-use crate::kernel::Labels;
+use crate::kernel::{Labels, Verdict};
 
 /// Whether new tenants are placed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
@@ -99,6 +100,20 @@ pub struct StorePlace {
 }
 
 impl ServerPlace {
+    /// A place, the connection protected as it is said; else the server's certificate is checked, unless it
+    /// is a socket of this machine.
+    #[must_use]
+    pub fn new(
+        (host, port): (String, u16),
+        (login, database): (String, String),
+        tls: Option<String>,
+        ca_certificate: Option<String>,
+    ) -> Self {
+        let usual = if host.starts_with('/') { "disable" } else { "verify-full" };
+        let tls = tls.unwrap_or_else(|| usual.to_owned());
+        Self { host, port: port.into(), login, database, tls, ca_certificate }
+    }
+
     /// Its checksum in the row of this name.
     pub(super) fn checksum(&self, key: &RecordKey, name: &str) -> Vec<u8> {
         let Self { host, port, login, database, tls, ca_certificate } = self.clone();
@@ -109,6 +124,26 @@ impl ServerPlace {
 }
 
 impl StorePlace {
+    /// A place with addresses as they are recorded.
+    ///
+    /// # Errors
+    /// [`PlacementError::Incomplete`] where its driver needs more.
+    pub fn complete(self) -> Result<Self, PlacementError> {
+        let lacks = match self.driver {
+            Driver::Local | Driver::Garage | Driver::S3 if self.endpoint.is_empty() => {
+                Some(StoreNeed::Endpoint)
+            }
+            Driver::Garage if self.admin_endpoint.is_none() => Some(StoreNeed::AdminEndpoint),
+            Driver::Aws | Driver::S3 if self.access_key_id.is_none() => Some(StoreNeed::AccessKeyId),
+            _ => None,
+        };
+        if let Some(needs) = lacks {
+            return Err(PlacementError::Incomplete { driver: self.driver.as_str(), needs });
+        }
+        let whole = |url: String| url.trim_end_matches('/').to_owned();
+        Ok(Self { endpoint: whole(self.endpoint), admin_endpoint: self.admin_endpoint.map(whole), ..self })
+    }
+
     /// Its checksum in the row of this name.
     pub(super) fn checksum(&self, key: &RecordKey, name: &str) -> Vec<u8> {
         let Self { driver, endpoint, admin_endpoint, region, access_key_id, shared_key } = self.clone();
@@ -117,6 +152,14 @@ impl StorePlace {
             [Some(driver), Some(endpoint), admin_endpoint, Some(region), access_key_id, Some(shared_key)];
         record::place(key, "store", name, &fields)
     }
+}
+
+/// What a check of servers or of stores found. Another server than the one that was registered is a fault;
+/// one with a problem could not be checked.
+#[derive(Debug, Clone)]
+pub struct Checked<V> {
+    pub views: Vec<V>,
+    pub verdict: Verdict,
 }
 
 /// A server as doors show it.

@@ -5,13 +5,13 @@ use serde_json::json;
 
 use super::clusters::{Registered, entry};
 use super::error::PlacementError;
-use super::model::{StoreChange, StorePlace, StoreView};
+use super::model::{Checked, StoreChange, StorePlace, StoreView};
 use super::registry::{DEFAULT, Placement, driver, store_secret};
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::audit;
 use crate::infra::db::{PgConnection, durable_transaction};
-use crate::kernel::{Caller, Labels, PlaceName, TenantId};
+use crate::kernel::{Caller, Labels, PlaceName, TenantId, Verdict};
 
 /// A store to be registered.
 #[derive(Debug, Clone)]
@@ -38,6 +38,7 @@ impl Placement {
         add: &AddStore,
     ) -> Result<(Registered, StoreView), PlacementError> {
         let caller = &access::authorize(control, caller, &rights::STORE_CREATE, About::Platform).await?;
+        let add = &AddStore { place: add.place.clone().complete()?, ..add.clone() };
         let name = add.name.as_str();
         let taken = || PlacementError::Taken { what: "store", name: name.to_owned() };
         if let Some(view) = store::store(control, name).await? {
@@ -162,21 +163,31 @@ impl Placement {
         Ok(())
     }
 
-    /// Asks a store whether it answers and lets us make buckets and keys, and writes down what it
-    /// said.
+    /// Asks stores whether they answer and let us make buckets and keys, and writes down what they said;
+    /// without a name, all of them.
     ///
     /// # Errors
-    /// [`PlacementError::NoStore`]; what the store says is in the view.
-    pub async fn check_store(
+    /// [`PlacementError::NoStore`]; what a store says is in its view.
+    pub async fn check_stores(
         &self,
         control: &mut PgConnection,
         caller: &Caller,
-        name: &str,
-    ) -> Result<StoreView, PlacementError> {
+        names: &[PlaceName],
+    ) -> Result<Checked<StoreView>, PlacementError> {
         access::authorize(control, caller, &rights::STORE_UPDATE, About::Platform).await?;
-        let it = self.store(control, name).await?;
-        let problem = it.driver.check().await.err().map(|error| error.to_string());
-        store::checked_store(control, name, problem.as_deref()).await?.ok_or_else(|| no_store(name))
+        let mut names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        if names.is_empty() {
+            names = read_store_names(control).await?;
+        }
+        let mut views = Vec::with_capacity(names.len());
+        for name in names {
+            let it = self.store(control, &name).await?;
+            let problem = it.driver.check().await.err().map(|error| error.to_string());
+            let view = store::checked_store(control, &name, problem.as_deref()).await?;
+            views.push(view.ok_or_else(|| no_store(&name))?);
+        }
+        let ill = views.iter().filter(|view| view.problem.is_some()).count();
+        Ok(Checked { views, verdict: Verdict::of(0, ill) })
     }
 
     /// Lets a store go that holds no tenant; its administrator's secret is forgotten.

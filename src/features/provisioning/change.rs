@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::batch::Selected;
 use super::create::{Intent, Neighbour};
 use super::error::ProvisioningError;
 use super::kinds::steps_of;
@@ -29,11 +30,8 @@ pub enum Change {
     SuspendAgain,
     /// End a suspension.
     Resume,
-    /// Put it into the trash: nobody is let in, everything is kept.
-    Delete {
-        /// For so many days.
-        retention_days: u32,
-    },
+    /// Put it into the trash: nobody is let in, everything is kept for as long as the settings say.
+    Delete,
     /// Take it out of the trash, to what it was before.
     Undelete,
     /// Destroy it.
@@ -105,7 +103,7 @@ impl Change {
         match self {
             Self::Suspend { .. } | Self::SuspendAgain => "suspend",
             Self::Resume => "resume",
-            Self::Delete { .. } => "delete",
+            Self::Delete => "delete",
             Self::Undelete => "undelete",
             Self::Purge { .. } | Self::Discard => "purge",
         }
@@ -115,7 +113,7 @@ impl Change {
     fn right(&self) -> &'static Right {
         match self {
             Self::Suspend { .. } | Self::SuspendAgain | Self::Resume => &rights::TENANT_SUSPEND,
-            Self::Delete { .. } | Self::Undelete => &rights::TENANT_DELETE,
+            Self::Delete | Self::Undelete => &rights::TENANT_DELETE,
             Self::Purge { .. } => &rights::TENANT_PURGE,
             Self::Discard => &rights::POOL_UPDATE,
         }
@@ -125,7 +123,7 @@ impl Change {
         match self {
             Self::Suspend { .. } | Self::SuspendAgain => "tenant.suspend",
             Self::Resume => "tenant.resume",
-            Self::Delete { .. } => "tenant.delete",
+            Self::Delete => "tenant.delete",
             Self::Undelete => "tenant.undelete",
             Self::Purge { .. } => "tenant.purge",
             Self::Discard => "pool.discard",
@@ -136,18 +134,18 @@ impl Change {
         match self {
             Self::Suspend { .. } | Self::SuspendAgain => ChangeOutcome::Suspended,
             Self::Resume => ChangeOutcome::Resumed,
-            Self::Delete { .. } => ChangeOutcome::Deleted,
+            Self::Delete => ChangeOutcome::Deleted,
             Self::Undelete => ChangeOutcome::Undeleted,
             Self::Purge { .. } | Self::Discard => ChangeOutcome::Purged,
         }
     }
 
-    fn facts(&self, tenant: &Tenant) -> Value {
+    fn facts(&self, tenant: &Tenant, retention_days: u32) -> Value {
         let slug = &tenant.slug;
         match self {
             Self::Suspend { reason } => json!({ "slug": slug, "reason": reason.as_str() }),
             Self::SuspendAgain => json!({ "slug": slug, "reason": tenant.last_suspension_reason() }),
-            Self::Delete { retention_days } => json!({ "slug": slug, "retention_days": retention_days }),
+            Self::Delete => json!({ "slug": slug, "retention_days": retention_days }),
             Self::Resume | Self::Undelete | Self::Purge { .. } | Self::Discard => json!({ "slug": slug }),
         }
     }
@@ -158,12 +156,12 @@ impl Change {
         match (self, tenant.state) {
             (Self::Suspend { .. } | Self::SuspendAgain, Active)
             | (Self::Resume, Suspended)
-            | (Self::Delete { .. }, Active | Suspended)
+            | (Self::Delete, Active | Suspended)
             | (Self::Undelete, Trashed)
             | (Self::Purge { only_if_due: false }, Pooled | Active | Suspended | Trashed) => Ok(true),
             (Self::Suspend { .. } | Self::SuspendAgain, Suspended)
             | (Self::Resume, Active)
-            | (Self::Delete { .. }, Trashed)
+            | (Self::Delete, Trashed)
             | (Self::Undelete, Active | Suspended) => Ok(false),
             (Self::Discard, state) => Ok(state == Pooled),
             (Self::Purge { only_if_due: true }, _) => Ok(tenants::is_due(control, tenant.id).await?),
@@ -173,11 +171,11 @@ impl Change {
 
     /// The statement that changes the tenant's row with the intent, and gives it. What opens it does
     /// so at its end.
-    fn row(&self, caller: &Authorized<'_>, tenant: &Tenant) -> Option<String> {
+    fn row(&self, caller: &Authorized<'_>, tenant: &Tenant, retention_days: u32) -> Option<String> {
         match self {
             Self::Suspend { reason } => Some(tenants::suspend(tenant.id, caller, reason)),
             Self::SuspendAgain => Some(tenants::suspend_again(tenant.id)),
-            Self::Delete { retention_days } => Some(tenants::trash(tenant.id, caller, *retention_days)),
+            Self::Delete => Some(tenants::trash(tenant.id, caller, retention_days)),
             Self::Purge { .. } | Self::Discard => Some(tenants::condemn(tenant.id)),
             Self::Resume | Self::Undelete => None,
         }
@@ -193,14 +191,8 @@ impl Change {
         };
         match self {
             // Nothing is let in first that is to be shut out, or destroyed.
-            Self::Suspend { .. } | Self::SuspendAgain | Self::Delete { .. } if opens => {
-                Way::After(Direction::Back)
-            }
-            Self::Suspend { .. }
-            | Self::SuspendAgain
-            | Self::Delete { .. }
-            | Self::Resume
-            | Self::Undelete
+            Self::Suspend { .. } | Self::SuspendAgain | Self::Delete if opens => Way::After(Direction::Back),
+            Self::Suspend { .. } | Self::SuspendAgain | Self::Delete | Self::Resume | Self::Undelete
                 if opens || closes =>
             {
                 Way::After(Direction::AsRecorded)
@@ -366,10 +358,10 @@ impl Provisioning {
             tenant: tenant.id,
             kind,
             steps: &steps::outline(&steps_of(kind, tenant.adopted)),
-            facts: change.facts(&tenant),
+            facts: change.facts(&tenant, self.retention_days),
             action: change.action(),
             instead_of,
-            change: change.row(caller, &tenant),
+            change: change.row(caller, &tenant, self.retention_days),
             batch: self.batch.map(|batch| batch.id),
         };
         let unchanged =
@@ -461,15 +453,11 @@ impl Provisioning {
     }
 
     /// The tenants whose time in the trash is over, the longest over first.
-    pub async fn due(
-        &self,
-        worker: &Worker,
-        caller: &Caller,
-    ) -> Result<Vec<(TenantRef, String)>, ProvisioningError> {
+    pub async fn due(&self, worker: &Worker, caller: &Caller) -> Result<Vec<Selected>, ProvisioningError> {
         access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_READ, About::Platform)
             .await?;
         let due = tenants::due(&mut *worker.control.lock().await).await?;
-        Ok(due.into_iter().map(|(id, slug)| (TenantRef::Id(id), slug)).collect())
+        Ok(due.into_iter().map(|(id, slug)| Selected { tenant: TenantRef::Id(id), slug }).collect())
     }
 }
 

@@ -30,15 +30,17 @@ mod worker;
 
 pub use crate::infra::cluster::Facility;
 pub use adopt::{AdoptOutcome, AdoptRequest, AdoptedTenant};
-pub use batch::{Batch, Member, Prospect, WayBack};
+pub use batch::{
+    Attempt, Batch, BatchError, BatchOptions, BatchReport, BatchRow, Member, Prospect, RepairSelection,
+    Reversal, Selected, WayBack, way_back,
+};
 pub use change::{Change, ChangeOutcome, Changed};
 pub use create::{CreateOutcome, CreateRequest, Created, Difference};
 pub use credentials::Concealed;
 pub use error::ProvisioningError;
 pub use examine::{Examined, plan_adopt};
 pub use operations::{OperationFilter, OperationState, OperationView};
-pub use outline::{PlannedStep, plan_create, plan_delete, plan_purge};
-pub use plan::sealed;
+pub use outline::{PlannedStep, plan_create, plan_purge};
 pub use pool::{Filled, PoolView};
 pub use recovery::Direction;
 pub use repair::{RepairOutcome, Repaired};

@@ -74,33 +74,6 @@ pub async fn plan_create(
     Ok(effects.into_iter().map(|(step, effect)| PlannedStep { step, effect }).collect())
 }
 
-/// The steps that would put a tenant into the trash.
-#[must_use]
-pub fn plan_delete(tenant: &Tenant, days: u32) -> Vec<PlannedStep> {
-    let names = &tenant.resources;
-    let key = tenant.access_key_id.as_deref().unwrap_or("none");
-    [
-        (
-            "record",
-            format!(
-                "keep database {} and bucket {} for {days} days{}",
-                names.database_name,
-                names.bucket,
-                if tenant.adopted {
-                    "; the database existed before Nexus, and is kept after that, too"
-                } else {
-                    ""
-                },
-            ),
-        ),
-        ("close-logins", format!("end the sessions of role {} and refuse new ones", names.app_role)),
-        ("disable-key", format!("turn key {key} off")),
-    ]
-    .into_iter()
-    .map(|(step, effect)| PlannedStep { step, effect })
-    .collect()
-}
-
 /// The steps that would take a tenant away.
 #[must_use]
 pub fn plan_purge(tenant: &Tenant) -> Vec<PlannedStep> {
@@ -154,6 +127,30 @@ fn plan_hand_back(tenant: &Tenant, key: &str) -> Vec<PlannedStep> {
 }
 
 impl Provisioning {
+    /// The steps that would put a tenant into the trash.
+    #[must_use]
+    pub fn plan_delete(&self, tenant: &Tenant) -> Vec<PlannedStep> {
+        let (names, days) = (&tenant.resources, self.retention_days);
+        let key = tenant.access_key_id.as_deref().unwrap_or("none");
+        let adopted = "; the database existed before Nexus, and is kept after that, too";
+        [
+            (
+                "record",
+                format!(
+                    "keep database {} and bucket {} for {days} days{}",
+                    names.database_name,
+                    names.bucket,
+                    if tenant.adopted { adopted } else { "" },
+                ),
+            ),
+            ("close-logins", format!("end the sessions of role {} and refuse new ones", names.app_role)),
+            ("disable-key", format!("turn key {key} off")),
+        ]
+        .into_iter()
+        .map(|(step, effect)| PlannedStep { step, effect })
+        .collect()
+    }
+
     /// What a repair would find, without doing anything.
     ///
     /// # Errors

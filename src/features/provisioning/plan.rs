@@ -8,24 +8,13 @@ use super::error::ProvisioningError;
 use super::worker::{Provisioning, Server, Worker};
 use crate::features::iam::FirstSignIn;
 use crate::features::placement::Store;
+pub(super) use crate::features::tenants::sealed;
 use crate::features::tenants::{Adoption, Tenant, TenantState};
 use crate::infra::cluster::adopted::Adopted;
 use crate::infra::cluster::{Database, Mark, Roles};
 use crate::infra::db::{DbError, PgConnection, ServerAddress};
 use crate::infra::objects::{Owner, ScopedKey};
 use crate::kernel::OperationId;
-
-/// The names under which a tenant's secrets are sealed.
-pub mod sealed {
-    /// The app role's password.
-    pub const PASSWORD: &str = "database-password";
-    /// The secret half of the key to the bucket.
-    pub const KEY: &str = "store-secret-key";
-    /// The first administrator's invitation token.
-    pub const INVITATION: &str = "admin-invitation";
-    /// The Argon2id hash of the first administrator's password.
-    pub const ADMIN_HASH: &str = "admin-password-hash";
-}
 
 /// The name of a proof's session in `pg_stat_activity`.
 pub(super) const PROOF: &str = "nexus:proof";

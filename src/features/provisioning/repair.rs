@@ -13,7 +13,7 @@ use super::recovery::{Direction, Opened, stopped};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
-use crate::features::access::{self, About, Authorized, rights};
+use crate::features::access::{self, Authorized, rights};
 use crate::features::tenants::TenantRef;
 use crate::infra::objects::Owner;
 use crate::kernel::{Caller, OperationId, Progress, TenantId};
@@ -216,13 +216,7 @@ impl Provisioning {
 
     /// The tenants that a repair of all looks at: those with an unfinished operation, then the
     /// others that are not gone.
-    pub async fn to_repair(
-        &self,
-        worker: &Worker,
-        caller: &Caller,
-    ) -> Result<Vec<TenantRef>, ProvisioningError> {
-        access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_REPAIR, About::Platform)
-            .await?;
+    pub(super) async fn to_repair(&self, worker: &Worker) -> Result<Vec<TenantRef>, ProvisioningError> {
         let mut control = worker.control.lock().await;
         let mut ids: Vec<TenantId> =
             store::all_unfinished(&mut control).await?.into_iter().map(|row| row.tenant_id).collect();

@@ -29,6 +29,8 @@ pub struct Provisioning {
     pub installation: Installation,
     /// How first administrators' passwords are hashed, and how long invitations last.
     pub rules: Rules,
+    /// How long a deleted tenant is kept.
+    pub retention_days: u32,
     /// The batch that its changes are parts of.
     pub batch: Option<Batch>,
 }

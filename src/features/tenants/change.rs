@@ -2,6 +2,8 @@
 //! transaction with its audit row; nothing outside the control database knows of it, so a tenant
 //! under an unfinished operation may be changed, too.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -86,6 +88,19 @@ pub struct Renamed {
 }
 
 impl Change {
+    /// A change by itself.
+    ///
+    /// # Errors
+    /// [`TenantError::LabelTwice`].
+    pub fn new(name: Option<String>, set: Vec<Label>, unset: Vec<String>) -> Result<Self, TenantError> {
+        let mut keys = BTreeSet::new();
+        let twice = set.iter().map(|label| &label.key).chain(&unset).find(|key| !keys.insert(*key));
+        match twice {
+            Some(key) => Err(TenantError::LabelTwice { key: key.clone() }),
+            None => Ok(Self { name, set, unset, batch: None }),
+        }
+    }
+
     fn of(&self, tenant: &Tenant) -> (Facts, Facts) {
         let before = Facts { name: tenant.name.clone(), labels: tenant.labels.0.clone() };
         let mut after = before.clone();

@@ -47,6 +47,11 @@ pub enum TenantError {
     #[hint("see who has it" => TenantAction::Show(Some(slug.clone())))]
     #[details(slug)]
     SlugTaken { slug: String },
+    /// A change says two things of one label.
+    #[error("label {key} is named twice")]
+    #[failure(Invalid, "label_twice")]
+    #[details(key)]
+    LabelTwice { key: String },
     /// The tenant no longer exists, and cannot be changed.
     #[error("tenant {slug:?} no longer exists")]
     #[failure(Conflict, "tenant_gone")]

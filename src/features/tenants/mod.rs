@@ -10,6 +10,7 @@ mod error;
 mod life;
 mod list;
 mod model;
+pub mod sealed;
 mod selector;
 mod service;
 mod store;

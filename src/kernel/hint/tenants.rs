@@ -46,5 +46,7 @@ actions! {
         Show(Option<OperationId>),
         Resume(OperationId),
         RollBack(OperationId),
+        /// Undo what a batch changed.
+        RollBackBatch(BatchId),
     }
 }

@@ -1,4 +1,5 @@
 //! Handlers as a door that speaks HTTP would have them: at most ten lines around one service. What did
 //! not fit would be a rule in the wrong room.
 
+mod tenant_create;
 mod user_create;

@@ -2,7 +2,7 @@
 
 use nexus::app::{App, Session};
 use nexus::features::iam::{self, Subject};
-use nexus::features::provisioning::{Batch, Member, Worker};
+use nexus::features::provisioning::{Batch, WayBack, Worker};
 use nexus::features::tenants::{self, Tenant, TenantRef};
 use nexus::features::tokens::{self, DevelopmentKey, Tokens};
 use nexus::infra::crypto::signing::Algorithm;
@@ -53,7 +53,7 @@ pub struct Desk {
     pub realm: iam::Realm,
     pub token_realm: tokens::Realm,
     pub batch: BatchId,
-    pub member: Member,
+    pub back: WayBack,
     pub stop: CancellationToken,
 }
 
@@ -136,8 +136,8 @@ pub async fn desk(world: &World, inside: bool) -> Desk {
     let label = Label { key: "k".to_owned(), value: uuid::Uuid::new_v4().to_string() };
     let change = tenants::Change { set: vec![label], batch: Some(batch.id), ..tenants::Change::default() };
     tenants::update(&mut app.control, &caller, &acme, &change, false).await.unwrap();
-    let way = app.provisioning.way_back(&worker, &caller, batch.id, 30).await.unwrap();
-    let (member, stop) = (way.members[0].clone(), CancellationToken::new());
+    let back = app.provisioning.way_back(&worker, &caller, batch.id).await.unwrap();
+    let stop = CancellationToken::new();
     let mut open_to_developers = tokens.clone();
     open_to_developers.development = true;
     let known = tokens.development_realm(&mut app.control, &caller, &mut token_realm).await.unwrap();
@@ -150,7 +150,7 @@ pub async fn desk(world: &World, inside: bool) -> Desk {
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let development = DevelopmentKey::from_file(&file).unwrap();
     let sources = sources(world);
-    Desk { app, worker, sources, development, tokens, realm, token_realm, batch: batch.id, member, stop }
+    Desk { app, worker, sources, development, tokens, realm, token_realm, batch: batch.id, back, stop }
 }
 
 /// Something that is there.

@@ -1,7 +1,7 @@
 //! Who may do what: every function of the services, called as everybody. `docs/rights.md` is what came
 //! of it.
 
-mod desk;
+pub mod desk;
 mod table;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! Every function of the services with the permission that it asks for, and how it is called.
 
+use std::sync::Arc;
+
 use futures_util::future::LocalBoxFuture;
 use nexus::app;
 use nexus::features::fleet::{
@@ -15,8 +17,8 @@ use nexus::features::placement::{
     StorePlace,
 };
 use nexus::features::provisioning::{
-    AdoptRequest, Batch, Change, CreateRequest, Direction, Facility, OperationFilter, OperationView,
-    PoolView, Provisioning, plan_create,
+    AdoptRequest, Batch, BatchOptions, Change, CreateRequest, Direction, Facility, OperationFilter,
+    OperationView, PoolView, Provisioning, RepairSelection, plan_create,
 };
 use nexus::features::tenants::{self, NewTenant, Selector, TenantFilter, TenantSort};
 use nexus::features::tokens::{
@@ -26,9 +28,10 @@ use nexus::features::{audit, doctor, migrations};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::ids::RunId;
 use nexus::kernel::progress::Silent;
-use nexus::kernel::{AnyFailure, Caller, Description, Labels, OperationId, Page, SecretString};
+use nexus::kernel::{AnyFailure, Caller, Description, Labels, OperationId, Page, Progress, SecretString};
 use serde_json::Map;
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, Thing};
 
@@ -153,6 +156,14 @@ fn store() -> AddStore {
     };
     let (secret, labels) = (SecretString::from("x"), Labels::new());
     AddStore { name: "elsewhere".parse().unwrap(), place, secret, labels, capacity: None }
+}
+
+fn one_by_one() -> BatchOptions {
+    BatchOptions::new(1, None, false)
+}
+
+fn watch() -> (Arc<dyn Progress>, CancellationToken) {
+    (Arc::new(Silent), CancellationToken::new())
 }
 
 fn pool(thing: &Thing) -> PoolView {
@@ -305,8 +316,20 @@ fn platform() -> Vec<Row> {
             d.app.provisioning.look(&d.worker, c, &t.tenant);
         Platform "provisioning::Provisioning::repair" "tenant:repair" |d, c, t|
             d.app.provisioning.repair(&d.worker, c, &t.tenant, &Silent, &d.stop);
-        Platform "provisioning::Provisioning::to_repair" "tenant:repair" |d, c, t|
-            d.app.provisioning.to_repair(&d.worker, c);
+        Platform "provisioning::Provisioning::repair_many" "tenant:repair" |d, c, t|
+            d.app.provisioning.repair_many(
+                &d.worker, c, RepairSelection::Named(Vec::new()), one_by_one(), watch(), &mut |_| Ok(()));
+        Platform "provisioning::Provisioning::create_many" "tenant:create" |d, c, t|
+            d.app.provisioning.create_many(
+                &d.worker, c, Vec::new(), one_by_one(), watch(), &mut |_| Ok(()));
+        Platform "provisioning::Provisioning::change_many" "tenant:purge" |d, c, t| async move {
+            let what = (Vec::new(), Change::Purge { only_if_due: true });
+            d.app.provisioning.change_many(&d.worker, c, what, one_by_one(), watch(), &mut |_| Ok(())).await
+        };
+        Platform "provisioning::Provisioning::update_many" "tenant:update" |d, c, t| async move {
+            let what = (Vec::new(), tenants::Change::default());
+            d.app.provisioning.update_many(&d.worker, c, what, one_by_one(), watch(), &mut |_| Ok(())).await
+        };
         Platform "provisioning::OperationView::list" "operation:read" |d, c, t|
             OperationView::list(&mut d.app.control, c, &OperationFilter::default(), PAGE);
         Platform "provisioning::OperationView::show" "operation:read" |d, c, t|
@@ -320,12 +343,11 @@ fn platform() -> Vec<Row> {
                 &d.worker, c, OperationId::new(), Direction::Back, &Silent, &d.stop);
         Platform "provisioning::Batch::begin" "tenant:suspend" |d, c, t|
             Batch::begin(&mut d.app.control, c, ("suspend", 1), None);
-        Platform "provisioning::Provisioning::begin_batch" "tenant:delete" |d, c, t|
-            d.app.provisioning.begin_batch(&d.worker, c, ("delete", 1), None);
         Platform "provisioning::Provisioning::way_back" "operation:read" |d, c, t|
-            d.app.provisioning.way_back(&d.worker, c, d.batch, 30);
-        Platform "provisioning::Provisioning::reverse" "tenant:update" |d, c, t|
-            d.app.provisioning.reverse(&d.worker, c, &d.member, &Silent, &d.stop);
+            d.app.provisioning.way_back(&d.worker, c, d.batch);
+        Platform "provisioning::Provisioning::reverse_many" "tenant:update" |d, c, t|
+            d.app.provisioning.reverse_many(
+                &d.worker, c, d.back.clone(), one_by_one(), watch(), &mut |_| Ok(()));
         Platform "provisioning::Provisioning::environment" "tenant:read" |d, c, t|
             d.app.provisioning.environment(&mut d.app.control, c, &t.row);
         Platform "provisioning::Concealed::disclose" "secret:reveal" |d, c, t| async move {
@@ -372,8 +394,8 @@ fn platform() -> Vec<Row> {
             let password = SecretString::from("x");
             d.app.provisioning.placement.change_password(&mut d.app.control, c, &t.place, &password).await
         };
-        Platform "placement::Placement::check_cluster" "cluster:update" |d, c, t|
-            d.app.provisioning.placement.check_cluster(&mut d.app.control, c, &t.place);
+        Platform "placement::Placement::check_clusters" "cluster:update" |d, c, t|
+            d.app.provisioning.placement.check_clusters(&mut d.app.control, c, &[t.place.parse().unwrap()]);
         Platform "placement::Placement::remove_cluster" "cluster:delete" |d, c, t| async move {
             let id = d.app.provisioning.installation.id;
             d.app.provisioning.placement.remove_cluster(&mut d.app.control, id, c, &t.place, false).await
@@ -394,8 +416,8 @@ fn platform() -> Vec<Row> {
             let secret = SecretString::from("x");
             d.app.provisioning.placement.change_secret(&mut d.app.control, c, &t.place, &secret).await
         };
-        Platform "placement::Placement::check_store" "store:update" |d, c, t|
-            d.app.provisioning.placement.check_store(&mut d.app.control, c, &t.place);
+        Platform "placement::Placement::check_stores" "store:update" |d, c, t|
+            d.app.provisioning.placement.check_stores(&mut d.app.control, c, &[t.place.parse().unwrap()]);
         Platform "placement::Placement::remove_store" "store:delete" |d, c, t|
             d.app.provisioning.placement.remove_store(&mut d.app.control, c, &t.place);
     }
@@ -452,11 +474,11 @@ fn work() -> Vec<Row> {
             d.app.fleet().plan(&mut d.app.control, c, &request(t)).await
         };
         Platform "fleet::Fleet::migrate" "run:create" |d, c, t| async move {
-            let watch = (&Silent as &dyn nexus::kernel::Progress, &d.stop);
+            let watch = (&Silent as &dyn Progress, &d.stop);
             d.app.fleet().migrate(&mut d.app.control, c, &request(t), None, watch).await
         };
         Platform "fleet::Fleet::resume" "run:resume" |d, c, t| async move {
-            let watch = (&Silent as &dyn nexus::kernel::Progress, &d.stop);
+            let watch = (&Silent as &dyn Progress, &d.stop);
             d.app.fleet().resume(&mut d.app.control, c, run(), watch).await
         };
         Platform "fleet::Fleet::cancel" "run:cancel" |d, c, t| async move {
@@ -466,7 +488,7 @@ fn work() -> Vec<Row> {
             d.app.fleet().way_back(&mut d.app.control, c, run(), fleet::Settings::default()).await
         };
         Platform "fleet::Fleet::roll_back" "run:rollback" |d, c, t| async move {
-            let watch = (&Silent as &dyn nexus::kernel::Progress, &d.stop);
+            let watch = (&Silent as &dyn Progress, &d.stop);
             d.app.fleet().roll_back(&mut d.app.control, c, run(), fleet::Settings::default(), watch).await
         };
         Platform "fleet::RunView::list" "run:read" |d, c, t|
@@ -492,8 +514,8 @@ fn work() -> Vec<Row> {
         Platform "fleet::exec" "exec:create" |d, c, t| async move {
             let (asked, plan) = (exec(t), ExecPlan { tenants: Vec::new(), left_out: Vec::new() });
             let reach = app::reach(&d.app.provisioning);
-            let with = (&Silent as &dyn nexus::kernel::Progress, &d.stop);
-            fleet::exec(reach, &mut d.app.control, c, (&asked, &plan, "password"), with, &mut |_| Ok(())).await
+            let with = (&Silent as &dyn Progress, &d.stop);
+            fleet::exec(reach, &mut d.app.control, c, (&asked, &plan), with, &mut |_| Ok(())).await
         };
         Platform "inspection::inspect" "doctor:read" |d, c, t| async move {
             let cluster = Some("nowhere".to_owned());

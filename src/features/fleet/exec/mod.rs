@@ -17,7 +17,7 @@ use super::error::FleetError;
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::Cluster;
-use crate::features::tenants::{Tenant, TenantState};
+use crate::features::tenants::{Tenant, TenantState, sealed};
 use crate::infra::db::{PgConnection, ServerAddress, Slots, durable_transaction};
 use crate::kernel::{AnyFailure, Caller, Event, Progress, SecretString, TenantId};
 
@@ -93,7 +93,7 @@ pub async fn exec(
     reach: Scope<'_>,
     control: &mut PgConnection,
     caller: &Caller,
-    (request, plan, password): (&ExecRequest, &ExecPlan, &str),
+    (request, plan): (&ExecRequest, &ExecPlan),
     (progress, stop): (&dyn Progress, &CancellationToken),
     take: Take<'_>,
 ) -> Result<Executed, FleetError> {
@@ -124,7 +124,7 @@ pub async fn exec(
         let logins = batch.iter().map(|tenant| {
             let secret = match opened.remove(&tenant.id) {
                 Some(Ok(mut values)) => {
-                    values.remove(password).ok_or("its password is not sealed".to_owned())
+                    values.remove(sealed::PASSWORD).ok_or("its password is not sealed".to_owned())
                 }
                 Some(Err(error)) => Err(error.to_string()),
                 None => Err("nothing is sealed for it".to_owned()),

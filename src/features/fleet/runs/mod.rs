@@ -231,6 +231,28 @@ impl RunView {
         Self::read(control, id).await
     }
 
+    /// How it ends, with those of its tenants that failed.
+    ///
+    /// # Errors
+    /// [`FleetError::Partial`] where not everything was done that was to be.
+    pub fn verdict(&self, tenants: &[RunTenantView]) -> Result<(), FleetError> {
+        if self.state == RunState::Done {
+            return Ok(());
+        }
+        let mut failed = tenants.iter().filter(|tenant| tenant.state == TenantState::Failed).peekable();
+        let unreachable = self.done == 0
+            && failed.peek().is_some()
+            && failed.all(|tenant| tenant.code.as_deref() == Some("database_unreachable"));
+        Err(FleetError::Partial {
+            id: self.id,
+            state: self.state.as_str(),
+            done: self.done,
+            failed: self.failed,
+            pending: self.pending,
+            unreachable,
+        })
+    }
+
     pub(super) async fn read(control: &mut PgConnection, id: RunId) -> Result<Self, FleetError> {
         let found =
             store::views(control, Some(id), &RunFilter::default(), Page { page: 1, limit: 1 }).await?;

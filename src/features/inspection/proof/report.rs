@@ -14,7 +14,7 @@ use crate::features::provisioning::Provisioning;
 use crate::features::secrets::SecretsError;
 use crate::infra::crypto::{PublicKey, Signer};
 use crate::infra::db::{DbError, PgConnection, durable_transaction};
-use crate::kernel::{Caller, TenantId};
+use crate::kernel::{Caller, TenantId, Verdict};
 
 /// The name under which the private key is sealed among the platform's own secrets.
 const SIGNING_KEY: &str = "prove.signing-key";
@@ -123,8 +123,34 @@ pub struct Checked {
 }
 
 impl Proof {
+    /// How it ends.
+    ///
+    /// # Errors
+    /// [`InspectionError::NotIsolated`], [`InspectionError::NotProved`].
+    pub fn verdict(&self) -> Result<(), InspectionError> {
+        verdict(self.breaches.len(), self.unclear.len())
+    }
+
     pub(super) fn kinds(counted: BTreeMap<String, ProofOutcome>) -> Vec<Kind> {
         counted.into_iter().map(|(kind, outcome)| Kind { kind, outcome }).collect()
+    }
+}
+
+impl Checked {
+    /// How what it proves ended.
+    ///
+    /// # Errors
+    /// As [`Proof::verdict`].
+    pub fn verdict(&self) -> Result<(), InspectionError> {
+        verdict(self.breaches, self.unclear)
+    }
+}
+
+fn verdict(breaches: usize, unclear: usize) -> Result<(), InspectionError> {
+    match Verdict::of(breaches, unclear) {
+        Verdict::Well => Ok(()),
+        Verdict::NotSeen { unseen } => Err(InspectionError::NotProved { unclear: unseen }),
+        Verdict::Faulty { faults, .. } => Err(InspectionError::NotIsolated { breaches: faults }),
     }
 }
 
