@@ -1,13 +1,16 @@
 //! Values that arguments are parsed into before any service sees them.
 
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::output::Screen;
+use crate::features::migrations::LONGEST_TIMEOUT;
+use crate::kernel::span::{self, SpanError};
+pub use crate::kernel::text::one_line;
 use crate::kernel::{Page, text};
 
 /// Rows of a page, unless it is said.
@@ -95,6 +98,16 @@ pub fn word<T: Copy + Send + Sync + 'static>(
     })
 }
 
+/// A span of time.
+pub fn duration(given: &str) -> Result<Duration, SpanError> {
+    span::parse(given, Duration::ZERO..=span::LONGEST)
+}
+
+/// How long PostgreSQL is to wait, at most as long as it can.
+pub fn timeout(given: &str) -> Result<Duration, SpanError> {
+    span::parse(given, Duration::ZERO..=LONGEST_TIMEOUT)
+}
+
 /// A name for people: 1 to 200 characters.
 ///
 /// # Errors
@@ -161,17 +174,4 @@ pub fn endpoint(text: &str) -> Result<String, String> {
 /// What is wrong with it.
 pub fn place(text: &str) -> Result<String, String> {
     if text.contains("://") { endpoint(text) } else { Ok(text.to_owned()) }
-}
-
-/// A text of one line, as [`text::line`] keeps it.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn one_line(what: &str, given: &str, length: RangeInclusive<usize>) -> Result<String, String> {
-    let text =
-        text::line(given).map_err(|error| format!("{what} must be one line of visible text: {error}"))?;
-    if length.contains(&text.chars().count()) {
-        return Ok(text);
-    }
-    Err(format!("{what} has {} to {} characters", length.start(), length.end()))
 }

@@ -6,6 +6,7 @@
 //! them.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use icu_properties::props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory, NoncharacterCodePoint};
 use icu_properties::{CodePointMapData, CodePointSetData};
@@ -71,6 +72,15 @@ pub fn line(text: &str) -> Result<String, TextError> {
         before = Some(c);
     }
     if secret_shape::holds_secret(text) { Err(TextError::Secret) } else { Ok(text.to_owned()) }
+}
+
+/// The same, where its length has limits; what is wrong with it, in words.
+pub fn one_line(what: &str, given: &str, length: RangeInclusive<usize>) -> Result<String, String> {
+    let text = line(given).map_err(|error| format!("{what} must be one line of visible text: {error}"))?;
+    if length.contains(&text.chars().count()) {
+        return Ok(text);
+    }
+    Err(format!("{what} has {} to {} characters", length.start(), length.end()))
 }
 
 /// The same for what is looked up by: no character that cannot be seen, joiners included.

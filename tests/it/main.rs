@@ -13,6 +13,7 @@ mod doctor;
 mod exec;
 mod fleet;
 mod fleet_verify;
+mod handlers;
 mod iam;
 mod inspection;
 mod interleave;

@@ -1,0 +1,5 @@
+//! Handlers as a door that speaks HTTP would have them: at most ten lines around one service. What did
+//! not fit would be a rule in the wrong room.
+
+mod tenant_env;
+mod token_mint;
