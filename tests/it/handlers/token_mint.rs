@@ -9,8 +9,8 @@ use nexus::kernel::progress::Silent;
 use nexus::kernel::{AnyFailure, Caller, Email, ErrorKind, ExposeSecret, SecretString};
 use nexus::settings::Settings;
 
-use crate::iam::inside::{machine, run, settings};
-use crate::tokens::{ANN, Company};
+use crate::iam::inside::{caller, machine, realm, run, settings};
+use crate::tokens::{ANN, BOB, Company};
 
 /// What a handler has beside its request.
 struct Door {
@@ -23,6 +23,12 @@ impl Door {
     async fn open(company: &Company) -> Self {
         let (settings, caller) = (settings(&company.world), machine());
         Self { app: App::open(&settings, &caller, &Silent).await.unwrap(), settings, caller }
+    }
+
+    /// As it is to one of the tenant's own users.
+    async fn open_to(company: &Company, email: &str) -> Self {
+        let mut realm = realm(&company.world, Some("acme")).await;
+        Self { caller: caller(&mut realm, email).await, ..Self::open(company).await }
     }
 }
 
@@ -112,4 +118,24 @@ fn there_is_one_answer_to_a_token_of_a_tenant_that_is_unknown_or_not_in_use() {
         assert_eq!(refused.to_string(), TokenError::RefreshInvalid.to_string());
         assert_eq!(refused.kind(), ErrorKind::Unauthenticated);
     }
+}
+
+#[test]
+fn a_role_of_the_tenant_may_issue_tokens_for_those_who_hold_no_more() {
+    let company = Company::new();
+    let desk = "desk@acme.example";
+    company.user(desk, "Viewer");
+    let mint_for = |email: &str| {
+        run(async {
+            let mut door = Door::open_to(&company, desk).await;
+            let whose = (&"acme".parse().unwrap(), &email.parse().unwrap());
+            mint(&mut door, whose, (&acting(), None)).await
+        })
+    };
+    assert_eq!(mint_for(BOB).unwrap_err().code(), "permission_missing");
+    company.world.ok(&["role", "create", "Desk", "--tenant", "acme", "--allow", "token:create"]);
+    company.world.ok(&["role", "grant", "Desk", "--tenant", "acme", "--user", desk]);
+    assert!(company.accepts(mint_for(BOB).unwrap().token.expose_secret()));
+    assert_eq!(mint_for(ANN).unwrap_err().kind(), ErrorKind::Forbidden);
+    assert_eq!(company.realm_sql(IMPERSONATED), ["ticket 4711"]);
 }
