@@ -73,7 +73,7 @@ fn claims() -> Value {
 fn check(algorithm: Algorithm) -> Result<Value, Failure> {
     const ROUNDS: usize = 201;
     const TIMES: u32 = 20;
-    let key = SigningKey::generate(algorithm)?;
+    let key = SigningKey::generate_blocking(algorithm)?;
     let token = jwt::signed(&claims(), &key)?;
     let public = key.public().clone();
     let (verification, bytes) = bare(&public)?;
@@ -129,7 +129,7 @@ fn median(mut times: Vec<Duration>) -> f64 {
 /// The whole process of minting with a development key, and of the same program doing nothing.
 fn mint_offline(runs: usize) -> Result<Value, Failure> {
     let folder = tempfile::tempdir()?;
-    let key = SigningKey::generate(Algorithm::EdDsa)?;
+    let key = SigningKey::generate_blocking(Algorithm::EdDsa)?;
     let user = |number: usize| {
         json!({ "id": Uuid::now_v7(), "email": format!("user{number}@acme.example"), "state": "active",
                 "roles": ["Admin"], "permissions": ["*:*"] })

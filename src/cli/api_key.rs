@@ -1,7 +1,6 @@
 //! `nexus api-key`: keys with which machines act as a user.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -13,8 +12,9 @@ use super::secret_output::{hand_over, new_file};
 use super::token::{TokenInput, input};
 use super::{CommandResult, Exit, Invocation, complete};
 use crate::app::App;
+use crate::features::iam::Permission;
 use crate::features::tenants::TenantRef;
-use crate::features::tokens::{ApiKeyView, KeyHolder, NewApiKey, Presented, check_api_key};
+use crate::features::tokens::{ApiKeyView, KeyHolder, KeyLifetime, KeyName, NewApiKey, Presented};
 use crate::kernel::{Email, ExposeSecret};
 
 /// Arguments of `nexus api-key`.
@@ -65,14 +65,14 @@ pub struct CreateArgs {
     #[arg(long, value_name = "E-MAIL", add = complete::users())]
     pub user: Email,
     /// A name for the key
-    #[arg(long, value_name = "NAME", value_parser = input::plain)]
-    pub name: String,
+    #[arg(long, value_name = "NAME")]
+    pub name: KeyName,
     /// Limit the key to this scope; may be repeated. Without it, everything that the user may do
-    #[arg(long = "scope", value_name = "RESOURCE:ACTION", value_parser = input::permission)]
-    pub scopes: Vec<String>,
+    #[arg(long = "scope", value_name = "RESOURCE:ACTION")]
+    pub scopes: Vec<Permission>,
     /// Expire after this time, e.g. 90d; without it, valid until revoked
-    #[arg(long, value_name = "TIME", value_parser = lifetime)]
-    pub expires: Option<Duration>,
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<KeyLifetime>,
     /// Write the key into this new file, which only you may read
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, required_unless_present = "reveal")]
     pub file: Option<PathBuf>,
@@ -127,30 +127,20 @@ pub async fn run(args: ApiKeyArgs, ctx: &Invocation) -> CommandResult {
     }
 }
 
-/// How long a key is good.
-fn lifetime(text: &str) -> Result<Duration, String> {
-    match input::duration(text)? {
-        Duration::ZERO => Err("an API key is valid for 1s to 36600d".to_owned()),
-        good => Ok(good),
-    }
-}
-
 async fn create(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens();
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
-    let subject = tokens.subject(&mut app.control, &caller, &mut realm, &args.user).await?;
-    let new = NewApiKey { name: args.name, scopes: args.scopes, ttl: args.expires };
+    let new = NewApiKey { user: args.user, name: args.name, scopes: args.scopes, ttl: args.expires };
     if ctx.global.dry_run {
-        check_api_key(&realm.name, &subject, &new)?;
-        ctx.screen.note(&format!("would create API key {} for {}", new.name, subject.email));
+        let subject = tokens.plan_api_key(&mut app.control, &caller, &mut realm, &new).await?;
+        ctx.screen.note(&format!("would create API key {} for {}", new.name.as_str(), subject.email));
         return Ok(Exit::Done);
     }
     // Before there is a key that would then be lost.
     let file = new_file(ctx, args.file.as_ref())?;
-    let made = tokens.create_api_key(&mut app.control, &caller, (&mut realm, &subject), &new).await;
-    let (view, key) = made?;
+    let (view, key) = tokens.create_api_key(&mut app.control, &caller, &mut realm, &new).await?;
     if let Some(file) = file {
         hand_over(ctx, file, &key, "API key is")?;
     }
@@ -164,13 +154,8 @@ async fn list(args: &ListArgs, ctx: &Invocation) -> CommandResult {
     let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens();
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
-    // A slip is told from a user who has none.
-    let user = match &args.user {
-        Some(email) => Some(tokens.subject(&mut app.control, &caller, &mut realm, email).await?.email),
-        None => None,
-    };
-    let keys =
-        tokens.api_keys(&mut app.control, &caller, &mut realm, (user.as_deref(), args.all_states)).await?;
+    let which = (args.user.as_ref(), args.all_states);
+    let keys = tokens.api_keys(&mut app.control, &caller, &mut realm, which).await?;
     pages::list(ctx, keys, "API keys match")?;
     Ok(Exit::Done)
 }

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::output::Screen;
+use crate::features::migrations::LONGEST_TIMEOUT;
+use crate::kernel::span::{self, SpanError};
 pub use crate::kernel::text::one_line;
 use crate::kernel::{DisplayName, Page, text};
 
@@ -93,6 +96,16 @@ pub fn word<T: Copy + Send + Sync + 'static>(
             .find(|value| name(*value) == text)
             .ok_or_else(|| format!("no such word: {text}"))
     })
+}
+
+/// A span of time.
+pub fn duration(given: &str) -> Result<Duration, SpanError> {
+    span::parse(given, Duration::ZERO..=span::LONGEST)
+}
+
+/// How long PostgreSQL is to wait, at most as long as it can.
+pub fn timeout(given: &str) -> Result<Duration, SpanError> {
+    span::parse(given, Duration::ZERO..=LONGEST_TIMEOUT)
 }
 
 /// A name for people, as [`DisplayName`] has it.

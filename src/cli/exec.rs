@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::arguments::Input;
+use super::arguments::{Input, timeout};
 use super::confirm::{self, ConfirmArgs};
 use super::interrupt::Stdin;
 use super::output::{Column, Format, Row, escape, row};
 use super::tenant::TenantSelection;
-use super::token::input::duration;
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::app::{self, App, Session};
 use crate::features::fleet::{
@@ -62,10 +61,10 @@ pub struct ExecArgs {
     #[arg(long, value_name = "N|P%")]
     pub max_failures: Option<MaxFailures>,
     /// Cancel it in a tenant after this time
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = timeout)]
     pub statement_timeout: Duration,
     /// Cancel it in a tenant after waiting this long for a lock
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout)]
     pub lock_timeout: Duration,
     /// In how many it is to write
     #[command(flatten)]

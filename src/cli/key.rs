@@ -141,9 +141,8 @@ pub async fn run(args: KeyArgs, ctx: &Invocation) -> CommandResult {
 async fn list(args: &ListArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
-    let keys = app.tokens().keys(&mut app.control, &caller).await?;
-    let shown = keys.into_iter().filter(|key| args.all_states || key.state.as_str() != "gone");
-    super::pages::list(ctx, shown.collect(), "keys")?;
+    let keys = app.tokens().keys(&mut app.control, &caller, args.all_states).await?;
+    super::pages::list(ctx, keys, "keys")?;
     Ok(Exit::Done)
 }
 

@@ -41,6 +41,7 @@ pub mod local;
 pub mod logging;
 pub mod manual;
 pub mod migrate;
+pub mod moment;
 pub mod operation;
 pub mod operator;
 pub mod output;

@@ -1,9 +1,11 @@
 //! `nexus operator`: the platform's people in tenants' realms.
 
+use std::time::Duration;
+
 use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use time::{Duration, OffsetDateTime};
 
 use super::iam::{RealmArgs, name};
 use super::output::{Column, Row, Thing, time_text};
@@ -62,7 +64,7 @@ pub struct GrantArgs {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub until: Option<OffsetDateTime>,
     /// For this long, from now
-    #[arg(long = "for", value_name = "8h|3d", value_parser = duration)]
+    #[arg(long = "for", value_name = "8h|3d", value_parser = arguments::duration)]
     pub duration: Option<Duration>,
     /// The reason, recorded in the tenant's log
     #[arg(long, value_name = "TEXT", value_parser = reason)]
@@ -90,19 +92,6 @@ pub struct ListArgs {
 
 fn moment(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "a time is written 2026-12-01T00:00:00Z".to_owned())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "a duration is a number of hours or days, e.g. 8h or 3d".to_owned();
-    let (number, hours) = match (text.strip_suffix('h'), text.strip_suffix('d')) {
-        (Some(number), _) => (number, 1),
-        (None, Some(number)) => (number, 24),
-        (None, None) => return Err(wrong()),
-    };
-    match number.parse::<u16>() {
-        Ok(number) if number > 0 => Ok(Duration::hours(i64::from(number) * hours)),
-        _ => Err(wrong()),
-    }
 }
 
 fn reason(text: &str) -> Result<Reason, LineError> {

@@ -19,6 +19,7 @@ pub mod resource_name;
 pub mod secret_shape;
 pub mod shell;
 pub mod slug;
+pub mod span;
 pub mod suggest;
 pub mod text;
 pub mod verdict;

@@ -2,7 +2,6 @@
 
 mod export;
 mod list;
-mod moment;
 mod verify;
 mod views;
 
@@ -11,11 +10,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::arguments::{Input, PageArgs};
+use super::moment::Moment;
 use super::{CommandResult, Invocation, complete};
 use crate::features::audit::Watch;
 use crate::features::tenants::TenantRef;
 use crate::kernel::{OperationId, Progress};
-use moment::Moment;
 
 /// Arguments of `nexus audit`.
 #[derive(Debug, Args)]

@@ -75,7 +75,7 @@ pub(super) struct PaceArgs {
     #[arg(long, value_name = "WAVES", default_value = "rest")]
     pub wave: Waves,
     /// Wait this long after each wave
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = arguments::timeout)]
     pub soak: Duration,
     /// Migrate this many tenants at once on each server, within its limit of connections
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -88,10 +88,10 @@ pub(super) struct PaceArgs {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub retries: u32,
     /// How long a statement may wait for a lock before it is cancelled; 0s: no limit
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = arguments::timeout)]
     pub ddl_lock_timeout: Duration,
     /// How long a statement may take; 0s: no limit
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = arguments::timeout)]
     pub statement_timeout: Duration,
 }
 
@@ -114,7 +114,7 @@ impl PaceArgs {
 #[derive(Debug, Clone, Args)]
 pub(super) struct WaitArgs {
     /// Wait this long for another run to end
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = arguments::timeout)]
     pub lock_wait: Duration,
 }
 
@@ -136,41 +136,5 @@ pub(super) fn request(
         settings: pace.settings(),
         lock_wait,
         shard,
-    }
-}
-
-/// A span of time: a number and `ms`, `s`, `m` or `h`.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        _ => 0,
-    };
-    // PostgreSQL counts milliseconds in 32 bits (manual, chapter 20.1.1).
-    let span = number.parse::<u64>().ok().and_then(|number| number.checked_mul(milliseconds));
-    match span.filter(|span| milliseconds > 0 && *span <= i32::MAX.unsigned_abs().into()) {
-        Some(span) => Ok(Duration::from_millis(span)),
-        None => Err("a time is a number and ms, s, m or h, e.g. 500ms, 2s, 10m; at most 24 days".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_of_time_has_a_unit() {
-        for (text, milliseconds) in
-            [("0s", 0), ("500ms", 500), ("2s", 2000), ("10m", 600_000), ("1h", 3_600_000)]
-        {
-            assert_eq!(span(text), Ok(Duration::from_millis(milliseconds)));
-        }
-        for bad in ["", "5", "s", "-1s", "1d", "99999999999h", "1.5s"] {
-            assert!(span(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct LintArgs {
 pub(super) async fn run(args: &LintArgs, ctx: &Invocation) -> CommandResult {
     let (mut subjects, mut findings) = (Vec::new(), Vec::new());
     for file in &args.files {
-        subjects.push(lint::of_file(file)?);
+        subjects.push(lint::of_file(file).await?);
     }
     // Files that are named need no installation.
     if args.files.is_empty() || !args.sets.is_empty() {

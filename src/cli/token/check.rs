@@ -70,7 +70,7 @@ async fn with_key_set(
         KeySet::from_url(place).await?
     } else {
         secret_input::must_be_there(Path::new(place))?;
-        KeySet::from_file(Path::new(place))?
+        KeySet::from_file(Path::new(place)).await?
     };
     let ring = set.ring(place)?;
     let Some(issuer) = issuer.or(set.issuer.as_deref()) else {

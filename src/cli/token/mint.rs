@@ -7,9 +7,8 @@ use super::views::ClaimsView;
 use super::{MintArgs, RefreshArgs};
 use crate::app::App;
 use crate::features::tokens::{
-    CLIENT, Claims, DevelopmentKey, Impersonation, NewToken, Presented, Terms, TokenError,
+    CLIENT, Claims, DevelopmentKey, Impersonation, MintRequest, NewToken, Presented, TokenError,
 };
-use crate::infra::crypto::signing::Algorithm;
 use crate::infra::private_file;
 use crate::kernel::{ExposeSecret, SecretString};
 
@@ -27,36 +26,27 @@ pub(super) async fn run(args: MintArgs, ctx: &Invocation) -> CommandResult {
     }
     if let Some(file) = &args.key {
         secret_input::must_be_there(file)?;
-        return offline(&args, &new, &DevelopmentKey::from_file(file)?, ctx);
+        return offline(&args, &new, &DevelopmentKey::from_file(file).await?, ctx);
     }
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens();
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
     // Clap has seen to it that there is one of the two.
-    let Some(email) = args.user.as_ref().or(args.act_as.as_ref()) else { return Ok(Exit::Usage) };
-    let subject = tokens.subject(&mut app.control, &caller, &mut realm, email).await?;
-    let whose = (&mut realm, &subject);
-    let composed = tokens.compose(&mut app.control, &caller, whose, &new).await?;
+    let Some(user) = args.user.as_ref().or(args.act_as.as_ref()) else { return Ok(Exit::Usage) };
+    let session = args.refresh_file.is_some().then_some(CLIENT);
+    let request = MintRequest { user, token: &new, algorithm: args.algorithm, session };
     if ctx.global.dry_run {
-        ctx.screen.thing(&ClaimsView(composed.0))?;
+        let claims = tokens.plan_mint(&mut app.control, &caller, &mut realm, request).await?;
+        ctx.screen.thing(&ClaimsView(claims))?;
         return Ok(Exit::Done);
     }
     // Before there is a session whose token would then be lost.
     let refresh_file = new_file(ctx, args.refresh_file.as_ref())?;
-    if let Some(why) = &new.act_as {
-        // The tenant learns of it first: a token without a trace there must not be.
-        tokens.note_impersonation(&mut app.control, &caller, (&mut realm, &subject), &why.reason).await?;
+    let minted = tokens.mint(&mut app.control, &caller, &mut realm, request).await?;
+    if let (Some(file), Some(refresh)) = (refresh_file, &minted.refresh) {
+        hand_over(ctx, file, refresh, "refresh token is")?;
     }
-    if let Some(file) = refresh_file {
-        let terms = Terms::of(&new, args.algorithm);
-        let refresh =
-            tokens.begin_session(&mut app.control, &caller, (&mut realm, &subject), (CLIENT, &terms)).await?;
-        hand_over(ctx, file, &refresh, "refresh token is")?;
-    }
-    let algorithm = args.algorithm.unwrap_or(Algorithm::EdDsa);
-    let whose = (&mut realm, &subject);
-    let minted = tokens.mint(&mut app.control, &caller, whose, &new, algorithm).await?;
     hand_out(&args, &minted.token, &minted.claims, &ctx.screen)
 }
 
@@ -72,16 +62,14 @@ pub(super) async fn refresh(args: &RefreshArgs, ctx: &Invocation) -> CommandResu
     let mut realm = app.open_presented_realm(&caller, Presented::Refresh, &presented).await?;
     if ctx.global.dry_run {
         // Only who has a good token learns whose it is.
-        tokens.exchange(&mut app.control, &mut realm, &presented, true).await?;
+        tokens.plan_refresh(&mut app.control, &caller, &mut realm, &presented).await?;
         ctx.screen.note(&format!("would exchange a refresh token of {}", realm.name.display()));
         return Ok(Exit::Done);
     }
-    let exchanged = tokens.exchange(&mut app.control, &mut realm, &presented, false).await?;
-    let line = zeroize::Zeroizing::new(format!("{}\n", exchanged.refresh.expose_secret()));
+    let refreshed = tokens.refresh(&mut app.control, &caller, &mut realm, &presented).await?;
+    let line = zeroize::Zeroizing::new(format!("{}\n", refreshed.refresh.expose_secret()));
     private_file::replace(&args.file, line.as_bytes())?;
-    let whose = (&mut realm, &exchanged.subject);
-    let minted = tokens.mint(&mut app.control, &caller, whose, &exchanged.token, exchanged.algorithm).await?;
-    let line = zeroize::Zeroizing::new(format!("{}\n", minted.token.expose_secret()));
+    let line = zeroize::Zeroizing::new(format!("{}\n", refreshed.token.expose_secret()));
     ctx.screen.raw(line.as_bytes())?;
     Ok(Exit::Done)
 }

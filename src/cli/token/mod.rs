@@ -9,8 +9,9 @@ use uuid::Uuid;
 use super::arguments::{Input, PageArgs};
 use super::own_files::ForceArgs;
 use super::{CommandResult, Invocation, complete};
+use crate::features::iam::Permission;
 use crate::features::tenants::TenantRef;
-use crate::features::tokens::Before;
+use crate::features::tokens::{Audience, Before, ExtraClaim, Reason};
 use crate::infra::crypto::signing::Algorithm;
 use crate::kernel::Email;
 
@@ -115,23 +116,23 @@ pub struct MintArgs {
     #[arg(long = "as", value_name = "E-MAIL", requires = "reason", conflicts_with_all = ["user", "offline"], add = complete::users())]
     pub act_as: Option<Email>,
     /// Why, for the audit logs: 4 to 500 characters
-    #[arg(long, value_name = "TEXT", requires = "act_as", value_parser = input::reason)]
-    pub reason: Option<String>,
+    #[arg(long, value_name = "TEXT", requires = "act_as")]
+    pub reason: Option<Reason>,
     /// Valid for this long, e.g. 90s, 15m, 1h; at most an hour
-    #[arg(long, value_name = "TIME", value_parser = input::duration)]
+    #[arg(long, value_name = "TIME", value_parser = super::arguments::duration)]
     pub ttl: Option<Duration>,
     /// For this audience
-    #[arg(long, value_name = "AUDIENCE", value_parser = input::plain)]
-    pub aud: Option<String>,
+    #[arg(long, value_name = "AUDIENCE")]
+    pub aud: Option<Audience>,
     /// Limit the token to this permission; may be repeated
-    #[arg(long = "permission", value_name = "RESOURCE:ACTION", value_parser = input::permission)]
-    pub permissions: Vec<String>,
+    #[arg(long = "permission", value_name = "RESOURCE:ACTION")]
+    pub permissions: Vec<Permission>,
     /// Limit the token to this scope; may be repeated
-    #[arg(long = "scope", value_name = "RESOURCE:ACTION", value_parser = input::permission)]
-    pub scopes: Vec<String>,
+    #[arg(long = "scope", value_name = "RESOURCE:ACTION")]
+    pub scopes: Vec<Permission>,
     /// Add this claim; may be repeated
-    #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = input::claim)]
-    pub claims: Vec<(String, String)>,
+    #[arg(long = "claim", value_name = "NAME=TEXT")]
+    pub claims: Vec<ExtraClaim>,
     /// Sign with this algorithm; without it with EdDSA, or with that of the development key
     #[arg(long, value_name = "ALGORITHM", value_parser = input::algorithm())]
     pub algorithm: Option<Algorithm>,

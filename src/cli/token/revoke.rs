@@ -4,9 +4,8 @@ use super::super::pages::{self, Found};
 use super::super::{CommandResult, Exit, Invocation, prompt};
 use super::{ListArgs, RevokeArgs};
 use crate::app::{App, Session};
-use crate::features::tenants::TenantRef;
 use crate::features::tokens::{IssuedFilter, IssuedView, Revocation, Tokens};
-use crate::kernel::{AnyFailure, Caller, Email, ErrorKind};
+use crate::kernel::{AnyFailure, Caller, ErrorKind};
 
 pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
@@ -16,11 +15,7 @@ pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
         None => None,
     };
     let tokens = app.tokens();
-    let spellings = match &args.user {
-        Some(email) => Some(tokens.spellings(&mut app.control, &caller, email).await?),
-        None => None,
-    };
-    let mut filter = IssuedFilter { tenant, spellings, all: args.all_states, before: None };
+    let mut filter = IssuedFilter { tenant, user: args.user.clone(), all: args.all_states, before: None };
     let asked = args.page.page(&ctx.screen);
     let written = pages::write(
         ctx,
@@ -30,7 +25,15 @@ pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
             filter.before = after.map(|row| (row.issued_at, row.jti));
             let rows = tokens.issued(&mut app.control, &caller, &filter, page).await?;
             if let (true, Some(email)) = (rows.is_empty() && page.page == 1 && after.is_none(), &args.user) {
-                known(email, args.tenant.as_ref(), &mut app, &tokens, &caller).await?;
+                let mut realm = match app.open_token_realm(&caller, args.tenant.as_ref()).await {
+                    Ok(realm) => realm,
+                    // Who is in a tenant that is not in use cannot be looked up; its tokens can.
+                    Err(failure) if failure.kind() == ErrorKind::Conflict => {
+                        return Ok(Found { rows, place: None });
+                    }
+                    Err(failure) => return Err(failure),
+                };
+                tokens.known(&mut app.control, &caller, &mut realm, email).await?;
             }
             Ok(Found { rows, place: None })
         },
@@ -39,27 +42,6 @@ pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
     let narrowed = args.tenant.is_some() || args.user.is_some() || !args.all_states;
     pages::say_if_empty(ctx, written, if narrowed { "tokens match" } else { "tokens" });
     Ok(Exit::Done)
-}
-
-/// Tells a user who has no tokens from a slip.
-async fn known(
-    email: &Email,
-    tenant: Option<&TenantRef>,
-    app: &mut Session,
-    tokens: &Tokens,
-    caller: &Caller,
-) -> Result<(), AnyFailure> {
-    let mut realm = match app.open_token_realm(caller, tenant).await {
-        Ok(realm) => realm,
-        // Who is in a tenant that is not in use cannot be looked up; its tokens can.
-        Err(failure) if failure.kind() == ErrorKind::Conflict => return Ok(()),
-        Err(failure) => return Err(failure),
-    };
-    match tenant {
-        Some(_) => tokens.subject(&mut app.control, caller, &mut realm, email).await.map(drop)?,
-        None => tokens.known(&mut app.control, caller, &mut realm, email).await?,
-    }
-    Ok(())
 }
 
 pub(super) async fn revoke(args: RevokeArgs, ctx: &Invocation) -> CommandResult {

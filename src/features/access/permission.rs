@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The longest part. Longer names are slips.
 const MAX_PART: usize = 63;
@@ -17,7 +17,8 @@ const ADMINISTRATIVE: [&str; 10] =
     ["user", "role", "group", "permission", "session", "operator", "settings", "key", "api-key", "token"];
 
 /// A permission, e.g. `invoice:create`, or a pattern for several, e.g. `invoice:*`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Permission {
     text: String,
     colon: usize,
@@ -103,6 +104,14 @@ impl FromStr for Permission {
         } else {
             Err(NotAPermission)
         }
+    }
+}
+
+impl TryFrom<String> for Permission {
+    type Error = NotAPermission;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -140,7 +140,11 @@ mod tests {
     /// The rows that a statement of the migration inserts, without what stands around their texts.
     fn seeded(table: &str) -> Vec<Vec<&'static str>> {
         let text = include_str!("../../../migrations/20261129080100_platform_rights.sql");
-        let (_, rest) = text.split_once(&format!("insert into control.{table} ")).unwrap();
+        inserted(text, &format!("control.{table}"))
+    }
+
+    fn inserted(text: &'static str, table: &str) -> Vec<Vec<&'static str>> {
+        let (_, rest) = text.split_once(&format!("insert into {table} ")).unwrap();
         let (rows, _) = rest.split_once("values\n").unwrap().1.split_once(';').unwrap();
         rows.lines().map(|line| line.split('\'').skip(1).step_by(2).collect()).collect()
     }
@@ -156,6 +160,16 @@ mod tests {
         assert_eq!(rows.iter().map(|row| (row[0], row[2].to_owned())).collect::<Vec<_>>(), held);
         let told: Vec<_> = ALL.iter().map(|it| it.description).collect();
         assert_eq!(rows.iter().map(|row| row[1]).take(told.len()).collect::<Vec<_>>(), told);
+    }
+
+    #[test]
+    fn tenants_know_the_permissions_on_tokens_by_the_same_words() {
+        let text = include_str!("../../../tenant_migrations/20261130010100_token_permissions.sql");
+        let rows = inserted(text, "nexus.permissions");
+        let rows: Vec<_> = rows.iter().filter(|row| row.len() == 2).map(|row| (row[0], row[1])).collect();
+        let of_realms = [&TOKEN_READ, &TOKEN_CREATE, &API_KEY_READ, &API_KEY_CREATE, &API_KEY_REVOKE];
+        assert_eq!(rows, of_realms.map(|right| (right.name, right.description)));
+        assert!(rows.iter().all(|(name, _)| name.parse::<Permission>().unwrap().is_administrative()));
     }
 
     #[test]

@@ -37,13 +37,3 @@ pub use runs::{AppliedView, NoticeView, RunFilter, RunKind, RunState, RunTenantV
 pub use status::{SetStatus, StatusReport, Straggler, Untouched, VersionCount, status};
 pub use verify::{Finding, Severity, Verified, VerifyRequest, verify};
 pub use wave::{Wave, WaveError, Waves};
-
-/// Bytes as records and files hold them.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // A String takes whatever it is given.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

@@ -72,8 +72,7 @@ impl Installation {
     pub fn server_mark(&self, tenant: TenantId) -> String {
         let key = RecordKey::new(SecretBox::new(Box::new(self.key.0)));
         let sum = key.checksum("mark", &tenant.to_string(), &[]);
-        let digits = sum.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        format!("nexus:{}:t{digits}", self.id)
+        format!("nexus:{}:t{}", self.id, hex::encode(&sum[..16]))
     }
 }
 

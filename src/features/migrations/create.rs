@@ -65,7 +65,7 @@ pub async fn create_file(
     let rows = store::set_rows(control).await?;
     let row = rows.iter().find(|row| row.name == set).ok_or_else(|| no_set(set))?;
     let source = sources.among(&rows, &[set])?.folder(row).unwrap_or_default();
-    let newest = folder::read(set, &source)?.found.last().map_or(0, |found| found.file.version);
+    let newest = folder::read(set, &source).await?.found.last().map_or(0, |found| found.file.version);
     let version = version(now).max(newest.saturating_add(1));
     let directions: &[Direction] =
         if new.reversible { &[Direction::Up, Direction::Down] } else { &[Direction::Only] };

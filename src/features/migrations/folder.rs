@@ -37,11 +37,30 @@ pub(super) struct Folder {
     pub(super) misnamed: Vec<Misnamed>,
 }
 
-/// Reads a folder.
+/// Reads a folder, off the threads of the runtime: it may be a large one, on a slow disk.
 ///
 /// # Errors
 /// [`MigrationsError::NoFolder`], and whatever is wrong with a file, by its path.
-pub(super) fn read(set: &str, folder: &Path) -> Result<Folder, MigrationsError> {
+pub(super) async fn read(set: &str, folder: &Path) -> Result<Folder, MigrationsError> {
+    let (set, of) = (set.to_owned(), folder.to_owned());
+    off_thread(folder, move || read_blocking(&set, &of)).await
+}
+
+/// The text of a file, which is UTF-8; read in the same way.
+pub(super) async fn text(path: &Path) -> Result<String, MigrationsError> {
+    let of = path.to_owned();
+    off_thread(path, move || text_blocking(&of)).await
+}
+
+async fn off_thread<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, MigrationsError> + Send + 'static,
+) -> Result<T, MigrationsError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(unreadable(path, io::Error::other(error))))
+}
+
+fn read_blocking(set: &str, folder: &Path) -> Result<Folder, MigrationsError> {
     let mut versions: BTreeMap<i64, Vec<Part>> = BTreeMap::new();
     let mut misnamed = Vec::new();
     for path in paths(set, folder)? {
@@ -59,7 +78,7 @@ pub(super) fn read(set: &str, folder: &Path) -> Result<Folder, MigrationsError> 
             continue;
         }
         let version = name.version(&path.display().to_string())?;
-        let text = text(&path)?;
+        let text = text_blocking(&path)?;
         versions.entry(version).or_default().push(Part { path, name, text });
     }
     let found =
@@ -85,8 +104,7 @@ fn paths(set: &str, folder: &Path) -> Result<Vec<PathBuf>, MigrationsError> {
     Ok(paths)
 }
 
-/// The text of a file, which is UTF-8.
-pub(super) fn text(path: &Path) -> Result<String, MigrationsError> {
+fn text_blocking(path: &Path) -> Result<String, MigrationsError> {
     let bytes = fs::read(path).map_err(|source| unreadable(path, source))?;
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -139,7 +157,7 @@ mod tests {
         for (name, bytes) in files {
             fs::write(folder.path().join(name), bytes).unwrap();
         }
-        read("shop", folder.path()).map(|folder| folder.found)
+        read_blocking("shop", folder.path()).map(|folder| folder.found)
     }
 
     fn problem(files: &[(&str, &[u8])]) -> String {
@@ -175,7 +193,7 @@ mod tests {
         for link in [".#1_a.sql", "9-gone.sql"] {
             std::os::unix::fs::symlink("nowhere", folder.path().join(link)).unwrap();
         }
-        let read = read("shop", folder.path()).unwrap();
+        let read = read_blocking("shop", folder.path()).unwrap();
         assert_eq!(read.found.len(), 1);
         let named: Vec<_> = read.misnamed.iter().map(|it| it.file.file_name().unwrap()).collect();
         assert_eq!(named, ["2-b.sql", "3_c.SQL", "4_d.up copy.sql"]);
@@ -185,7 +203,7 @@ mod tests {
     fn a_migration_that_is_a_link_to_nowhere_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("nowhere", folder.path().join("1_a.sql")).unwrap();
-        let said = read("shop", folder.path()).unwrap_err().to_string();
+        let said = read_blocking("shop", folder.path()).unwrap_err().to_string();
         assert!(said.contains("1_a.sql"), "{said}");
     }
 
@@ -227,7 +245,7 @@ mod tests {
         assert!(problem(&[("x_a.sql", b"select 1")]).contains("x_a.sql"));
         assert!(problem(&[("1_a.sql", b"select 1;\nselect '\xff'")]).contains("1_a.sql:2"));
         assert!(problem(&[("1_a.sql", b"")]).contains("1_a.sql"));
-        let gone = read("shop", Path::new("/nowhere/at/all")).unwrap_err();
+        let gone = read_blocking("shop", Path::new("/nowhere/at/all")).unwrap_err();
         assert!(gone.to_string().contains("/nowhere/at/all"));
     }
 
@@ -245,7 +263,7 @@ mod tests {
             }
             let theirs = resolve_blocking(folder.path());
             // We refuse more than sqlx, and nothing that it refuses is taken.
-            if let Ok(Folder { found: ours, misnamed }) = read("shop", folder.path()) {
+            if let Ok(Folder { found: ours, misnamed }) = read_blocking("shop", folder.path()) {
                 // They are few, and sqlx would have run what we name.
                 prop_assume!(misnamed.iter().all(|it| it.flaw != NameFlaw::Direction));
                 prop_assume!(names.iter().all(|name| !name.starts_with('.')));

@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::model::Directives;
 use crate::infra::db::{comments, leading_comments};
 use crate::kernel::hint::MigrateAction;
-use crate::kernel::{Hint, suggest};
+use crate::kernel::{Hint, span, suggest};
 
 /// How sqlx is told to run a file outside a transaction.
 pub(super) const NO_TRANSACTION: &str = "-- no-transaction";
@@ -28,8 +28,8 @@ const WORDS: [&str; 4] = ["alone", "lock_timeout", "statement_timeout", "allow"]
 /// Units of a time, each in milliseconds, the largest first; as PostgreSQL spells them (manual,
 /// chapter 20.1.1).
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];
-/// Most milliseconds that PostgreSQL takes for a time (manual, chapter 20.1.1: an integer).
-const LONGEST: u64 = 2_147_483_647;
+/// The longest time that PostgreSQL takes (manual, chapter 20.1.1: milliseconds in an integer).
+pub const LONGEST_TIMEOUT: Duration = Duration::from_millis(2_147_483_647);
 
 /// A rule of the linter that a file is let off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl HeaderFlaw {
                 }
             },
             Self::Trailing(..) => "write one directive a line".to_owned(),
-            Self::Time(word, _) => format!("write: -- nexus: {word}=5s   (units: ms, s, min, h)"),
+            Self::Time(word, _) => format!("write: -- nexus: {word}=5s   (units: ms, s, m, h, d, w)"),
             Self::Twice(word) => format!("keep one '{word}'"),
             Self::NoReason => return Hint::new("see the rules", MigrateAction::ShowRules),
             Self::TooLate => "move it to the top of the file".to_owned(),
@@ -196,7 +196,7 @@ fn directive(comment: &str) -> Option<&str> {
 }
 
 fn set_time(word: &'static str, rest: &str, place: &mut Option<Duration>) -> Result<(), HeaderFlaw> {
-    let given = rest.strip_prefix('=').map(str::trim).and_then(parse_time);
+    let given = rest.strip_prefix('=').and_then(|time| parse_time(time.trim()));
     let time = given.ok_or_else(|| HeaderFlaw::Time(word, rest.trim_start_matches('=').trim().to_owned()))?;
     if place.replace(time).is_some() {
         return Err(HeaderFlaw::Twice(word));
@@ -205,11 +205,7 @@ fn set_time(word: &'static str, rest: &str, place: &mut Option<Duration>) -> Res
 }
 
 fn parse_time(text: &str) -> Option<Duration> {
-    let end = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at(end);
-    let (_, size) = UNITS.iter().find(|(name, _)| *name == unit.trim())?;
-    let milliseconds = number.parse::<u64>().ok()?.checked_mul(*size)?;
-    (1..=LONGEST).contains(&milliseconds).then(|| Duration::from_millis(milliseconds))
+    span::parse(text, Duration::from_millis(1)..=LONGEST_TIMEOUT).ok()
 }
 
 fn waiver(text: &str, line: usize) -> Option<Waiver> {
@@ -281,6 +277,8 @@ mod tests {
             assert!(matches!(flaw, HeaderFlaw::Time("lock_timeout", _) | HeaderFlaw::Unknown(_)), "{bad}");
         }
     }
+
+    const LONGEST: u64 = 2_147_483_647;
 
     fn headers() -> impl Strategy<Value = Header> {
         let time = || proptest::option::of((1..=LONGEST).prop_map(Duration::from_millis));

@@ -22,7 +22,7 @@ mod views;
 pub use create::{MadeFile, NewFile, create_file};
 pub use error::MigrationsError;
 pub use file::Direction;
-pub use header::{Header, HeaderFlaw, Waiver, time_text};
+pub use header::{Header, HeaderFlaw, LONGEST_TIMEOUT, Waiver, time_text};
 pub use line_ends::{LINE_ENDS_HINT, differs_in_line_ends};
 pub use misnamed::{Misnamed, NameFlaw};
 pub use model::{BUILT_IN, Directives, File, Set};

@@ -57,7 +57,11 @@ pub(in crate::features) async fn sets(
     let rows = ordered(store::set_rows(control).await?)?;
     let wanted = wanted(&rows, named)?;
     let places = sources.among(&rows, &operators(&wanted))?;
-    wanted.into_iter().map(|row| with_files(row, &places)).collect()
+    let mut sets = Vec::new();
+    for row in wanted {
+        sets.push(with_files(row, &places).await?);
+    }
+    Ok(sets)
 }
 
 /// All sets; of those whose folder is not on this machine, the files that runs have kept, and their
@@ -74,7 +78,7 @@ pub(in crate::features) async fn sets_or_kept(
     let places = sources.among(&rows, &operators(&all))?;
     let (mut sets, mut kept) = (Vec::new(), Vec::new());
     for row in &rows {
-        match with_files(row, &places) {
+        match with_files(row, &places).await {
             Err(MigrationsError::NoFolder { .. }) => {
                 let files = store::kept_texts(control, &row.name).await?;
                 let file = |it: store::KeptText| {
@@ -144,7 +148,7 @@ pub async fn add_set(
         return Err(built_in("its name is taken"));
     }
     let source = sources.recorded(&add.source)?;
-    folder::read(name, &add.source).map_err(|error| match error {
+    folder::read(name, &add.source).await.map_err(|error| match error {
         MigrationsError::NoFolder { folder, source, .. } => MigrationsError::NoSource { folder, source },
         other => other,
     })?;
@@ -206,7 +210,7 @@ pub async fn update_set(
         None => None,
     };
     if let Some(source) = &change.source {
-        folder::read(name, source)?;
+        folder::read(name, source).await?;
     }
     let mut tx = durable_transaction(control).await?;
     store::lock_sets(&mut tx).await?;
@@ -304,17 +308,17 @@ pub(super) fn ordered(rows: Vec<SetRow>) -> Result<Vec<SetRow>, MigrationsError>
 }
 
 /// The files of an operator's set, with where they lie, and what is beside them.
-pub(super) fn found(row: &SetRow, places: &Places<'_>) -> Result<Folder, MigrationsError> {
+pub(super) async fn found(row: &SetRow, places: &Places<'_>) -> Result<Folder, MigrationsError> {
     match places.folder(row) {
-        Some(folder) => folder::read(&row.name, &folder),
+        Some(folder) => folder::read(&row.name, &folder).await,
         None => Ok(Folder::default()),
     }
 }
 
-fn with_files(row: &SetRow, places: &Places<'_>) -> Result<Set, MigrationsError> {
+async fn with_files(row: &SetRow, places: &Places<'_>) -> Result<Set, MigrationsError> {
     let folder = places.folder(row);
     let files = if folder.is_some() {
-        let Folder { found, misnamed } = found(row, places)?;
+        let Folder { found, misnamed } = found(row, places).await?;
         (found.into_iter().map(|found| found.file).collect(), misnamed)
     } else {
         (built_in_files()?, Vec::new())

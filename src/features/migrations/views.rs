@@ -1,7 +1,5 @@
 //! Sets as doors show them.
 
-use std::fmt::Write;
-
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -92,7 +90,11 @@ pub async fn list_sets(
     let rows = ordered(store::set_rows(control).await?)?;
     let standings = store::standings(control).await?;
     let places = sources.among(&rows, &operators(&rows.iter().collect::<Vec<_>>()))?;
-    Ok(rows.iter().map(|row| detail(row, &places, &standings).set).collect())
+    let mut sets = Vec::new();
+    for row in &rows {
+        sets.push(detail(row, &places, &standings).await.set);
+    }
+    Ok(sets)
 }
 
 /// One set. If its folder cannot be read it has a problem.
@@ -110,14 +112,14 @@ pub async fn show_set(
     let row = wanted(&rows, &[name.to_owned()])?[0];
     let standings = store::standings(control).await?;
     let places = sources.among(&rows, &operators(&[row]))?;
-    Ok(detail(row, &places, &standings))
+    Ok(detail(row, &places, &standings).await)
 }
 
-fn detail(row: &SetRow, places: &Places<'_>, standings: &[Standing]) -> SetDetail {
+async fn detail(row: &SetRow, places: &Places<'_>, standings: &[Standing]) -> SetDetail {
     let folder = places.folder(row);
     let mut misnamed = None;
     let files = if folder.is_some() {
-        found(row, places).map(|folder| {
+        found(row, places).await.map(|folder| {
             let meant: Vec<_> =
                 folder.misnamed.iter().filter(|it| it.flaw.looks_meant()).map(ToString::to_string).collect();
             misnamed = (!meant.is_empty()).then(|| meant.join("; "));
@@ -163,18 +165,9 @@ impl From<&File> for FileView {
             alone: directives.alone,
             lock_timeout: directives.lock_timeout.map(time_text),
             statement_timeout: directives.statement_timeout.map(time_text),
-            checksum: hexadecimal(&file.checksum),
+            checksum: hex::encode(&file.checksum),
         }
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in bytes {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 impl Set {

@@ -1,33 +1,32 @@
-//! Minting access tokens: what a token may say, and signing it.
+//! Minting access tokens: what a token may say, signing it, and what has to be written down first.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use super::Tokens;
 use super::claims::{self, Actor, CLIENT, Claims, MAX_IMPERSONATION, MAX_TTL};
 use super::error::TokenError;
 use super::issued::IssueTime;
 use super::keys::Signer;
 use super::realm::{Realm, RealmName, record};
+use super::refresh::Terms;
 use super::store::{self, Issued};
-use crate::features::access::{self, About, Authorized, rights};
+use super::words::{Audience, ExtraClaim, Reason};
+use super::{Tokens, subject};
+use crate::features::access::{Authorized, Permission, rights};
 use crate::features::audit;
-use crate::features::iam::{self, Subject};
+use crate::features::iam::Subject;
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::{DbError, PgConnection, transaction};
-use crate::kernel::hint::{TokenAction, UserAction};
-use crate::kernel::{Caller, Email, Hint};
+use crate::kernel::{Caller, Email};
 
 /// Why somebody acts as another.
 #[derive(Debug, Clone)]
 pub struct Impersonation {
-    /// For the audit logs.
-    pub reason: String,
+    pub reason: Reason,
 }
 
 /// What a token is asked to say.
@@ -36,15 +35,27 @@ pub struct NewToken {
     /// How long it is good; absent: as the settings say, at most 15 minutes for an impersonation.
     pub ttl: Option<Duration>,
     /// For whom it is; absent: as the settings say.
-    pub audience: Option<String>,
+    pub audience: Option<Audience>,
     /// If any, it allows these at most.
-    pub permissions: Vec<String>,
+    pub permissions: Vec<Permission>,
     /// If any, it allows these at most, written as `scope`.
-    pub scopes: Vec<String>,
+    pub scopes: Vec<Permission>,
     /// More claims.
-    pub claims: Vec<(String, String)>,
+    pub claims: Vec<ExtraClaim>,
     /// Who acts, and why, where it is not the user.
     pub act_as: Option<Impersonation>,
+}
+
+/// A token for a user of a realm, and what goes with it.
+#[derive(Debug, Clone, Copy)]
+pub struct MintRequest<'a> {
+    /// For whom it is.
+    pub user: &'a Email,
+    pub token: &'a NewToken,
+    /// How it is signed; absent: as usual.
+    pub algorithm: Option<Algorithm>,
+    /// The program that begins a session with it, which gets a refresh token, too.
+    pub session: Option<&'a str>,
 }
 
 /// What the issuer decides, the same with a database and without.
@@ -66,16 +77,13 @@ pub struct For<'a> {
     pub as_of: IssueTime,
 }
 
-/// Claims that are ready to be signed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Composed(pub Claims);
-
 /// A token, signed.
 #[derive(Debug)]
 pub struct Minted {
     pub token: SecretString,
     pub claims: Claims,
+    /// That of the session that was begun, if one was asked for.
+    pub refresh: Option<SecretString>,
 }
 
 impl NewToken {
@@ -93,15 +101,15 @@ impl NewToken {
             return Err(TokenError::not_active(subject, realm));
         }
         for wanted in self.permissions.iter().chain(&self.scopes) {
-            if !subject.may(wanted) {
-                return Err(TokenError::not_held(subject, realm, wanted));
+            if !subject.may(wanted.as_str()) {
+                return Err(TokenError::not_held(subject, realm, wanted.as_str()));
             }
         }
         let (ttl, now) = (self.lifetime(issuer.ttl)?, as_of.second());
         Ok(Claims {
             iss: issuer.issuer.to_owned(),
             sub: subject.id,
-            aud: vec![self.audience.clone().unwrap_or_else(|| issuer.audience.to_owned())],
+            aud: vec![self.audience.as_ref().map_or(issuer.audience, Audience::as_str).to_owned()],
             client_id: CLIENT.to_owned(),
             iat: now,
             nbf: now,
@@ -110,8 +118,8 @@ impl NewToken {
             tenant_id: realm.slug.is_some().then_some(realm.id),
             tenant: realm.slug.clone(),
             roles: subject.roles.clone(),
-            permissions: (!self.permissions.is_empty()).then(|| self.permissions.clone()),
-            scope: (!self.scopes.is_empty()).then(|| self.scopes.join(" ")),
+            permissions: (!self.permissions.is_empty()).then(|| texts(&self.permissions)),
+            scope: (!self.scopes.is_empty()).then(|| texts(&self.scopes).join(" ")),
             act: self.act_as.as_ref().map(|_| Actor { sub: caller.to_string() }),
             other: self.other()?,
         })
@@ -134,16 +142,22 @@ impl NewToken {
 
     fn other(&self) -> Result<Map<String, Value>, TokenError> {
         let mut other = Map::new();
-        for (name, value) in &self.claims {
+        for claim in &self.claims {
+            let name = claim.name();
             if claims::is_reserved(name) {
                 return Err(TokenError::Request(format!("claim {name:?} cannot be set by hand")));
             }
-            if other.insert(name.clone(), Value::String(value.clone())).is_some() {
+            if other.insert(name.to_owned(), Value::String(claim.text().to_owned())).is_some() {
                 return Err(TokenError::Request(format!("claim {name:?} is given twice")));
             }
         }
         Ok(other)
     }
+}
+
+/// Permissions as tokens and tables hold them.
+pub(super) fn texts(permissions: &[Permission]) -> Vec<String> {
+    permissions.iter().map(ToString::to_string).collect()
 }
 
 /// Signs claims.
@@ -160,112 +174,91 @@ pub(super) fn sign(claims: &Claims, key: &SigningKey) -> Result<SecretString, To
 }
 
 impl Tokens {
-    /// The user of an e-mail address in a realm.
-    ///
-    /// # Errors
-    /// [`TokenError::NoUser`], with the nearest address.
-    pub async fn subject(
-        &self,
-        control: &mut PgConnection,
-        caller: &Caller,
-        realm: &mut Realm,
-        email: &Email,
-    ) -> Result<Subject, TokenError> {
-        realm.authorize(control, caller, &rights::TOKEN_READ, None).await?;
-        find_subject(realm, email).await
-    }
-
-    /// The ways in which an address is written in recorded tokens: other cases of it are the same one.
-    pub async fn spellings(
-        &self,
-        control: &mut PgConnection,
-        caller: &Caller,
-        email: &Email,
-    ) -> Result<Vec<String>, TokenError> {
-        access::authorize(control, caller, &rights::TOKEN_READ, About::Platform).await?;
-        Ok(store::spellings(control, email).await?)
-    }
-
-    /// Requires that somebody of an address is known where no tenant is named: a user of the
-    /// platform, or one of any realm for whom a token was minted and recorded.
-    ///
-    /// # Errors
-    /// [`TokenError::NoUser`], with the nearest address.
-    pub async fn known(
-        &self,
-        control: &mut PgConnection,
-        caller: &Caller,
-        platform: &mut Realm,
-        email: &Email,
-    ) -> Result<(), TokenError> {
-        access::authorize(control, caller, &rights::TOKEN_READ, About::Platform).await?;
-        let nearest = match find_subject(platform, email).await {
-            Err(TokenError::NoUser { nearest, .. }) => nearest,
-            found => return found.map(drop),
-        };
-        if !store::spellings(control, email).await?.is_empty() {
-            return Ok(());
-        }
-        Err(TokenError::NoUser {
-            email: email.to_string(),
-            realm: "the platform, and no token of one elsewhere".to_owned(),
-            nearest,
-            hint: Hint::new("name the tenant", TokenAction::ListOf(email.to_string())),
-        })
-    }
-
     /// The claims that [`Tokens::mint`] would sign.
     ///
     /// # Errors
     /// As there.
-    pub async fn compose(
+    pub async fn plan_mint(
         &self,
         control: &mut PgConnection,
         caller: &Caller,
-        (realm, subject): (&mut Realm, &Subject),
-        new: &NewToken,
-    ) -> Result<Composed, TokenError> {
-        let caller = &realm.authorize(control, caller, &rights::TOKEN_CREATE, Some(subject.id)).await?;
-        self.composed(caller, (realm, subject), new)
+        realm: &mut Realm,
+        request: MintRequest<'_>,
+    ) -> Result<Claims, TokenError> {
+        let asked = (&rights::TOKEN_CREATE, request.user);
+        let (caller, subject) = subject::authorize(control, caller, realm, asked).await?;
+        let whose = For { realm: &realm.name, subject: &subject, as_of: realm.as_of };
+        self.compose(&caller, whose, &request)
     }
 
-    fn composed(
-        &self,
-        caller: &Authorized<'_>,
-        (realm, subject): (&Realm, &Subject),
-        new: &NewToken,
-    ) -> Result<Composed, TokenError> {
-        let issuer = Issuer { issuer: &self.issuer, audience: &self.audience, ttl: self.ttl };
-        let whose = For { realm: &realm.name, subject, as_of: realm.as_of };
-        Ok(Composed(new.compose(whose, issuer, caller)?))
-    }
-
-    /// Mints a token for a user of a realm and records that it was.
+    /// Mints a token for a user of a realm and records that it was. Where the caller acts as the user,
+    /// the realm's own log says so before there is a token.
     ///
     /// # Errors
     /// Without `token:create`, or in the name of somebody who holds more than the caller; when something
-    /// is asked for that may not be had, or the control database refuses; [`TokenError::Changed`] when the
+    /// is asked for that may not be had, or a database refuses; [`TokenError::Changed`] when the
     /// user's tokens were revoked since the user was looked up.
     pub async fn mint(
         &self,
         control: &mut PgConnection,
         caller: &Caller,
-        (realm, subject): (&mut Realm, &Subject),
-        new: &NewToken,
-        algorithm: Algorithm,
+        realm: &mut Realm,
+        request: MintRequest<'_>,
     ) -> Result<Minted, TokenError> {
-        let caller = &realm.authorize(control, caller, &rights::TOKEN_CREATE, Some(subject.id)).await?;
-        let Composed(claims) = self.composed(caller, (realm, subject), new)?;
-        let as_of = realm.as_of;
+        let asked = (&rights::TOKEN_CREATE, request.user);
+        let (caller, subject) = subject::authorize(control, caller, realm, asked).await?;
+        let whose = For { realm: &realm.name.clone(), subject: &subject, as_of: realm.as_of };
+        let claims = self.compose(&caller, whose, &request)?;
+        if let Some(why) = &request.token.act_as {
+            log_impersonation(realm, &caller, (&subject, why)).await?;
+        }
+        let refresh = match request.session {
+            Some(client) => {
+                let terms = Terms::of(request.token, request.algorithm);
+                Some(Self::begin_session(&caller, (realm, &subject), (client, &terms)).await?)
+            }
+            None => None,
+        };
+        let asked = (request.token, request.algorithm.unwrap_or(Algorithm::EdDsa));
+        let token = self.issue(control, &caller, (&subject, &claims), whose.as_of, asked).await?;
+        Ok(Minted { token, claims, refresh })
+    }
+
+    fn compose(
+        &self,
+        caller: &Authorized<'_>,
+        whose: For<'_>,
+        request: &MintRequest<'_>,
+    ) -> Result<Claims, TokenError> {
+        if request.session.is_some() && request.token.act_as.is_some() {
+            return Err(TokenError::Request("a session cannot act as another user".to_owned()));
+        }
+        request.token.compose(whose, self.issuer(), caller)
+    }
+
+    /// Who issues.
+    pub(super) fn issuer(&self) -> Issuer<'_> {
+        Issuer { issuer: &self.issuer, audience: &self.audience, ttl: self.ttl }
+    }
+
+    /// Signs claims that may be signed, and records that it did.
+    pub(super) async fn issue(
+        &self,
+        control: &mut PgConnection,
+        caller: &Authorized<'_>,
+        (subject, claims): (&Subject, &Claims),
+        as_of: IssueTime,
+        (new, algorithm): (&NewToken, Algorithm),
+    ) -> Result<SecretString, TokenError> {
         let mut tx = transaction(control).await?;
         let key = self.signer(&mut tx, caller, Signer::platform(algorithm)).await?;
-        let token = sign(&claims, &key)?;
+        let token = sign(claims, &key)?;
         let ends = OffsetDateTime::from_unix_timestamp(claims.exp).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let reason = new.act_as.as_ref().map(|it| it.reason.as_str());
         let issued = Issued {
             jti: claims.jti,
             kid: key.public().id(),
-            realm: realm.name.id,
+            realm: claims.realm(),
             user: (subject.id, &subject.email),
             caller: caller.to_string(),
             reason,
@@ -284,37 +277,18 @@ impl Tokens {
         let tenant = claims.tenant_id;
         audit::record(&mut tx, audit::Entry { caller, action, tenant, operation: None, detail }).await?;
         tx.commit().await?;
-        Ok(Minted { token, claims })
-    }
-
-    /// Notes in the tenant's own audit log that somebody is about to act as one of its users.
-    ///
-    /// # Errors
-    /// When the realm's database refuses; no token may then be minted.
-    pub async fn note_impersonation(
-        &self,
-        control: &mut PgConnection,
-        caller: &Caller,
-        (realm, subject): (&mut Realm, &Subject),
-        reason: &str,
-    ) -> Result<(), TokenError> {
-        let caller = &realm.authorize(control, caller, &rights::TOKEN_CREATE, Some(subject.id)).await?;
-        let mut tx = realm.begin().await?;
-        let detail = json!({ "user": subject.id, "reason": reason });
-        record(&mut tx, caller, ("token.impersonate", Some(subject.id)), detail).await?;
-        tx.commit().await?;
-        Ok(())
+        Ok(token)
     }
 }
 
-async fn find_subject(realm: &mut Realm, email: &Email) -> Result<Subject, TokenError> {
-    let (name, at) = (realm.name.display(), realm.name.hinted());
+/// Writes into the realm's own log that somebody is about to act as one of its users.
+async fn log_impersonation(
+    realm: &mut Realm,
+    caller: &Authorized<'_>,
+    (subject, why): (&Subject, &Impersonation),
+) -> Result<(), TokenError> {
     let mut tx = realm.begin().await?;
-    if let Some(subject) = iam::subject(&mut tx, email.as_str()).await? {
-        tx.commit().await?;
-        return Ok(subject);
-    }
-    let nearest = iam::nearest_email(&mut tx, email.as_str()).await?;
-    let hint = Hint::new("see who there is", UserAction::List(at));
-    Err(TokenError::NoUser { email: email.to_string(), realm: name, nearest, hint })
+    let detail = json!({ "user": subject.id, "reason": why.reason });
+    record(&mut tx, caller, ("token.impersonate", Some(subject.id)), detail).await?;
+    Ok(tx.commit().await?)
 }

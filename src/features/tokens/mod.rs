@@ -3,8 +3,8 @@
 //!
 //! Knows the control database's tables `signing_keys`, `issued_tokens` and `token_revocations`, and
 //! a realm's tables `refresh_tokens` and `api_keys`. Uses the doors of audit, iam, secrets and tenants.
-//! Start reading at [`Tokens`], then `claims.rs` and `ring.rs` (what is accepted), `keys.rs` (a
-//! key's life), [`Verifier`] (for whoever runs for long); `docs/tokens.md` says what is promised.
+//! Start reading at [`Tokens`], then `claims.rs` and `ring.rs` (what is accepted), `rotation.rs`
+//! (a key's life), [`Verifier`] (for whoever runs for long); `docs/tokens.md` says what is promised.
 
 mod api_keys;
 mod claims;
@@ -18,34 +18,39 @@ mod mint;
 mod model;
 mod offline;
 mod opaque;
+mod published;
 mod realm;
 mod refresh;
 mod revoke;
 mod ring;
+mod rotation;
 mod store;
+mod subject;
 mod verifier;
+mod words;
 
 use std::time::Duration;
 
-pub use api_keys::{ApiKeyView, KeyHolder, NewApiKey, check_api_key};
+pub use api_keys::{ApiKeyView, KeyHolder, NewApiKey};
 pub use claims::{Actor, CLIENT, Claims, Expected, MAX_IMPERSONATION, MAX_TTL, SKEW};
 pub use error::TokenError;
 pub use examine::SigningFlaw;
 pub(in crate::features) use examine::examine;
 pub use inspect::{Inspected, Problem, inspect};
 pub use issued::IssueTime;
-pub use keys::{NOTICE, OVERLAP};
-pub use mint::{Composed, For, Impersonation, Issuer, Minted, NewToken};
+pub use mint::{For, Impersonation, Issuer, MintRequest, Minted, NewToken};
 pub use model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose, Rotated};
 pub use offline::{DevelopmentKey, DevelopmentRealm};
 pub use opaque::Presented;
 pub use realm::{Realm, RealmName};
-pub use refresh::{Exchanged, GRACE, IDLE_LIFE, Terms};
+pub use refresh::{GRACE, IDLE_LIFE, Refreshed};
 pub(crate) use revoke::revoke_all;
 pub(in crate::features) use revoke::revoke_everything;
 pub use revoke::{Before, Revocation, Revoked};
 pub use ring::{KeyRing, KeySet, RingKey};
+pub use rotation::{NOTICE, OVERLAP};
 pub use verifier::Verifier;
+pub use words::{Audience, ExtraClaim, KeyLifetime, KeyName, Reason, WordError};
 
 use crate::features::secrets::Secrets;
 

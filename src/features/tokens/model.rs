@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::infra::db::stored_as_text;
-use crate::kernel::TenantId;
+use crate::kernel::{Email, TenantId};
 
 /// Where in its life a signing key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
@@ -133,8 +133,8 @@ pub struct IssuedView {
 pub struct IssuedFilter {
     /// Of this tenant; the nil id: of the platform itself.
     pub tenant: Option<TenantId>,
-    /// Of the user whose address is written so: see [`super::Tokens::spellings`].
-    pub spellings: Option<Vec<String>>,
+    /// Of the user of this address, however it is written in the record.
+    pub user: Option<Email>,
     /// Also those that are revoked or expired.
     pub all: bool,
     /// Only those that come after this one in the list: it was issued then, and has this id.

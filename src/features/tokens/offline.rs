@@ -73,11 +73,14 @@ impl DevelopmentKey {
     ///
     /// # Errors
     /// [`TokenError::DevelopmentKey`].
-    pub fn from_file(path: &Path) -> Result<Self, TokenError> {
+    pub async fn from_file(path: &Path) -> Result<Self, TokenError> {
         let place = path.display().to_string();
         let wrong =
             |reason: &str| TokenError::DevelopmentKey { place: place.clone(), reason: reason.to_owned() };
-        let bytes = Zeroizing::new(private_file::read(path).map_err(|error| wrong(&error.to_string()))?);
+        let of = path.to_owned();
+        let read = tokio::task::spawn_blocking(move || private_file::read(&of).map(Zeroizing::new)).await;
+        let read = read.map_err(|_| wrong("it could not be read"))?;
+        let bytes = read.map_err(|error| wrong(&error.to_string()))?;
         // The parser's own words could quote the key.
         let content: Content =
             serde_json::from_slice(&bytes).map_err(|_| wrong("it is not an exported development key"))?;
@@ -157,7 +160,7 @@ impl DevelopmentKey {
         };
         let whose = For { realm: &name, subject, as_of: IssueTime::of_this_machine() };
         let claims = new.compose(whose, issuer, caller)?;
-        Ok(Minted { token: sign(&claims, &self.key)?, claims })
+        Ok(Minted { token: sign(&claims, &self.key)?, claims, refresh: None })
     }
 }
 

@@ -186,6 +186,10 @@ impl Tokens {
         page: Page,
     ) -> Result<Vec<IssuedView>, TokenError> {
         access::authorize(control, caller, &rights::TOKEN_READ, About::Platform).await?;
-        Ok(store::issued(control, filter, page).await?)
+        let spellings = match &filter.user {
+            Some(email) => Some(store::spellings(control, email).await?),
+            None => None,
+        };
+        Ok(store::issued(control, (filter, spellings), page).await?)
     }
 }

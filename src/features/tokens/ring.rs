@@ -133,9 +133,10 @@ impl KeySet {
     ///
     /// # Errors
     /// [`TokenError::KeySet`].
-    pub fn from_file(path: &Path) -> Result<Self, TokenError> {
+    pub async fn from_file(path: &Path) -> Result<Self, TokenError> {
         let place = path.display().to_string();
-        let bytes = std::fs::read(path)
+        let bytes = tokio::fs::read(path)
+            .await
             .map_err(|error| TokenError::KeySet { place: place.clone(), reason: error.to_string() })?;
         Self::read(&bytes, &place)
     }
@@ -202,14 +203,14 @@ mod tests {
     use uuid::Uuid;
 
     use super::super::claims::MAX_TTL;
-    use super::super::keys::OVERLAP;
+    use super::super::rotation::OVERLAP;
     use super::*;
     use crate::infra::crypto::signing::{Algorithm, SigningKey};
 
     const RETIRED: i64 = 1_800_000_000;
 
     fn check(iat: i64, now: i64) -> Result<(), JwtError> {
-        let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+        let key = SigningKey::generate_blocking(Algorithm::EdDsa).unwrap();
         let mut ring = KeyRing::default();
         let (retired_at, good_until) = (Some(RETIRED), Some(RETIRED + OVERLAP));
         let public = key.public().clone();

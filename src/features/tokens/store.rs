@@ -233,7 +233,7 @@ pub(super) async fn forget_issued(control: &mut PgConnection) -> Result<(), DbEr
 
 pub(super) async fn issued(
     control: &mut PgConnection,
-    filter: &IssuedFilter,
+    (filter, spellings): (&IssuedFilter, Option<Vec<String>>),
     page: Page,
 ) -> Result<Vec<IssuedView>, DbError> {
     Ok(sqlx::query_as(
@@ -258,7 +258,7 @@ pub(super) async fn issued(
          order by listed.issued_at desc, jti desc limit $4 offset $5",
     )
     .bind(filter.tenant)
-    .bind(&filter.spellings)
+    .bind(spellings)
     .bind(filter.all)
     .bind(i64::from(page.limit))
     .bind(page.offset())

@@ -2,7 +2,6 @@
 //! other right, so that whatever was planted in that database finds nothing to gain in its session.
 //!
 //! `SET ROLE` in an administrator's session would not do: what runs there can say `RESET ROLE`.
-
 use std::fmt::Write as _;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -35,12 +34,7 @@ impl MigratorLogin {
     pub fn new(owner: &str) -> Result<Self, RandomError> {
         let mut bytes = [0; 12];
         random::fill(&mut bytes)?;
-        let mut name = String::from("nexus_m_");
-        for byte in bytes {
-            // A String takes whatever it is given.
-            let _ = write!(name, "{byte:02x}");
-        }
-        Ok(Self { name, owner: owner.to_owned() })
+        Ok(Self { name: format!("nexus_m_{}", hex::encode(bytes)), owner: owner.to_owned() })
     }
 }
 

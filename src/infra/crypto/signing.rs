@@ -120,11 +120,20 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// Makes a key.
+    /// Makes a key, off the threads of the runtime: for RSA that takes a second.
     ///
     /// # Errors
     /// [`SigningError::Generate`].
-    pub fn generate(algorithm: Algorithm) -> Result<Self, SigningError> {
+    pub async fn generate(algorithm: Algorithm) -> Result<Self, SigningError> {
+        let made = tokio::task::spawn_blocking(move || Self::generate_blocking(algorithm)).await;
+        made.unwrap_or(Err(SigningError::Generate))
+    }
+
+    /// The same on this thread.
+    ///
+    /// # Errors
+    /// [`SigningError::Generate`].
+    pub fn generate_blocking(algorithm: Algorithm) -> Result<Self, SigningError> {
         let failed = |_| SigningError::Generate;
         Self::of_pair(match algorithm {
             Algorithm::EdDsa => Pair::Ed(Ed25519KeyPair::generate().map_err(failed)?),
@@ -241,7 +250,7 @@ impl PublicKey {
         let decoding = DecodingKey::from_jwk(jwk).map_err(broken)?;
         let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).map_err(broken)?;
         let digest = URL_SAFE_NO_PAD.decode(thumbprint).unwrap_or_default();
-        let id = hex(&digest[..digest.len().min(ID_LEN / 2)]);
+        let id = hex::encode(&digest[..digest.len().min(ID_LEN / 2)]);
         let mut jwk = jwk.clone();
         jwk.common.key_id = Some(jwk.common.key_id.unwrap_or_else(|| id.clone()));
         jwk.common.key_algorithm = Some(algorithm.of_jwt().into());
@@ -333,11 +342,6 @@ impl PublicKey {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,7 +350,7 @@ mod tests {
     #[test]
     fn what_a_key_signs_it_verifies_also_after_it_was_written_and_read() {
         for algorithm in Algorithm::ALL {
-            let key = SigningKey::generate(algorithm).unwrap();
+            let key = SigningKey::generate_blocking(algorithm).unwrap();
             let read = SigningKey::from_pkcs8(algorithm, key.to_pkcs8().unwrap().expose_secret()).unwrap();
             assert_eq!(key.public().id(), read.public().id());
             let signature = read.sign(b"a message").unwrap();
@@ -362,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_key_is_of_one_algorithm() {
-        let keys = Algorithm::ALL.map(|algorithm| SigningKey::generate(algorithm).unwrap());
+        let keys = Algorithm::ALL.map(|algorithm| SigningKey::generate_blocking(algorithm).unwrap());
         for key in &keys {
             for other in Algorithm::ALL.into_iter().filter(|it| *it != key.public().algorithm()) {
                 let document = key.to_pkcs8().unwrap();
@@ -433,12 +437,12 @@ mod tests {
         let jwk = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         let key = PublicKey::from_jwk(&serde_json::from_str(jwk).unwrap()).unwrap();
         let thumbprint = URL_SAFE_NO_PAD.decode("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k").unwrap();
-        assert_eq!(key.id(), &hex(&thumbprint)[..ID_LEN]);
+        assert_eq!(key.id(), &hex::encode(thumbprint)[..ID_LEN]);
     }
 
     #[test]
     fn a_key_prints_nothing_of_itself() {
-        let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+        let key = SigningKey::generate_blocking(Algorithm::EdDsa).unwrap();
         assert_eq!(format!("{key:?}"), format!("SigningKey {{ id: \"{}\", .. }}", key.public().id()));
     }
 }

@@ -145,7 +145,7 @@ impl History {
             self.quoted,
             script.version,
             literal(script.description),
-            hex(script.checksum),
+            hex::encode(script.checksum),
         )
     }
 
@@ -186,7 +186,7 @@ impl History {
         let row = format!(
             "update {} set success = true, checksum = E'\\\\x{}' where version = {}",
             self.quoted,
-            hex(script.checksum),
+            hex::encode(script.checksum),
             script.version,
         );
         self.end(session, script, &was, &row).await
@@ -305,12 +305,4 @@ pub(super) fn settings(script: Script<'_>, set: &str) -> String {
         script.lock_timeout.as_millis(),
         script.statement_timeout.as_millis(),
     )
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // A String takes whatever it is given.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

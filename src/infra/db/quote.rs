@@ -1,8 +1,6 @@
 //! The one place where a name or a value becomes part of a statement's text: PostgreSQL binds no
 //! parameters in DDL.
 
-use std::fmt::Write as _;
-
 /// A quoted identifier (manual, chapter 4.1.1).
 #[must_use]
 pub fn identifier(name: &str) -> String {
@@ -24,14 +22,7 @@ pub fn literal(text: &str) -> String {
 /// A constant of type `bytea`, in hexadecimal digits (manual, chapter 8.4.1).
 #[must_use]
 pub fn bytes(value: &[u8]) -> String {
-    let mut text = String::with_capacity(value.len() * 2 + 12);
-    text.push_str("'\\x");
-    for byte in value {
-        // A String takes whatever it is given.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text.push_str("'::bytea");
-    text
+    format!("'\\x{}'::bytea", hex::encode(value))
 }
 
 #[cfg(test)]

@@ -36,14 +36,7 @@ pub(crate) fn is_object_key(key: &str) -> bool {
 
 /// The SHA-256 of a name in hex: the file name of anything that is named by a user.
 pub(crate) fn file_name_of(name: &str) -> String {
-    hex(&Sha256::digest(name.as_bytes()))
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).collect()
+    hex::encode(Sha256::digest(name.as_bytes()))
 }
 
 /// Percent-decodes a part of a URL; `None` when it is malformed or not UTF-8.
@@ -73,7 +66,7 @@ pub(crate) fn percent_encode(text: &str) -> String {
             out.push(char::from(byte));
         } else {
             out.push('%');
-            out.push_str(&hex(&[byte]).to_ascii_uppercase());
+            out.push_str(&hex::encode_upper([byte]));
         }
     }
     out

@@ -133,8 +133,8 @@ const DRIFT: &[Planted] = &[
     ),
     (
         "t-026",
-        "update nexus._sqlx_migrations set success = false where version = 20261128070100",
-        &[("migration_failed", "migration 20261128070100"), ("registry_differs", "its version")],
+        "update nexus._sqlx_migrations set success = false where version = 20261130010100",
+        &[("migration_failed", "migration 20261130010100"), ("registry_differs", "its version")],
     ),
     (
         "t-027",

@@ -2,4 +2,6 @@
 //! not fit would be a rule in the wrong room.
 
 mod tenant_create;
+mod tenant_env;
+mod token_mint;
 mod user_create;

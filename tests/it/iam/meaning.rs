@@ -7,7 +7,7 @@ use super::{acme, error, json, sql, user};
 use crate::support::world::World;
 
 /// Everything administrative that a realm registers.
-const ADMINISTRATIVE: [&str; 24] = [
+const ADMINISTRATIVE: [&str; 28] = [
     "user:read",
     "user:create",
     "user:update",
@@ -29,7 +29,11 @@ const ADMINISTRATIVE: [&str; 24] = [
     "session:delete",
     "operator:read",
     "operator:grant",
+    "token:read",
+    "token:create",
+    "api-key:read",
     "api-key:create",
+    "api-key:revoke",
     "key:update",
     "token:delete",
 ];
@@ -46,7 +50,7 @@ fn staff() -> World {
     for name in ["invoice:read", "invoice:create", "invoice:update", "invoice:delete"] {
         json(&world, &["permission", "register", name, "--description", "invoices"]);
     }
-    for name in ["api-key:create", "key:update", "token:delete"] {
+    for name in ["key:update", "token:delete"] {
         json(&world, &["permission", "register", name, "--description", "keys"]);
     }
     for role in ["Manager", "User", "Viewer"] {
@@ -100,7 +104,7 @@ fn the_list_of_permissions_says_which_are_administrative_and_who_holds_them() {
     assert_eq!(shown["covers"], json!({ "*:read": ["invoice:read"] }));
     let told = world.run(&["role", "show", "Viewer", "--tenant", "acme"]);
     assert!(String::from_utf8(told.stderr).unwrap().contains("covers business permissions"));
-    assert_eq!(json(&world, &["role", "show", "Admin"])["covers"]["*:*"].as_array().unwrap().len(), 28);
+    assert_eq!(json(&world, &["role", "show", "Admin"])["covers"]["*:*"].as_array().unwrap().len(), 32);
 }
 
 #[test]

@@ -148,7 +148,7 @@ pub async fn desk(world: &World, inside: bool) -> Desk {
     let file = world.machine().path("work/development.key");
     std::fs::write(&file, exported.expose_secret()).unwrap();
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let development = DevelopmentKey::from_file(&file).unwrap();
+    let development = DevelopmentKey::from_file(&file).await.unwrap();
     let sources = sources(world);
     Desk { app, worker, sources, development, tokens, realm, token_realm, batch: batch.id, back, stop }
 }
@@ -183,6 +183,10 @@ pub async fn missing(desk: &mut Desk) -> Thing {
         set: "no-such-set".to_owned(),
         user: "nobody@nowhere.example".parse().unwrap(),
         role: "No such role".parse().unwrap(),
-        subject: Subject { id: uuid::Uuid::new_v4(), ..there.subject },
+        subject: Subject {
+            id: uuid::Uuid::new_v4(),
+            email: "nobody@nowhere.example".to_owned(),
+            ..there.subject
+        },
     }
 }

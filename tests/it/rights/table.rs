@@ -22,7 +22,7 @@ use nexus::features::provisioning::{
 };
 use nexus::features::tenants::{self, NewTenant, Selector, TenantFilter, TenantSort};
 use nexus::features::tokens::{
-    Before, IssuedFilter, NewApiKey, NewToken, Presented, Revocation, Terms, Verifier,
+    Before, Impersonation, IssuedFilter, MintRequest, NewApiKey, NewToken, Presented, Revocation, Verifier,
 };
 use nexus::features::{audit, doctor, migrations};
 use nexus::infra::crypto::signing::Algorithm;
@@ -214,7 +214,7 @@ impl ImportReport for Unheard {
 }
 
 fn grant(thing: &Thing) -> operators::NewGrant {
-    let until = operators::Until::For(time::Duration::minutes(1));
+    let until = operators::Until::For(std::time::Duration::from_mins(1));
     operators::NewGrant {
         operator: thing.user.clone(),
         role: thing.role.clone(),
@@ -558,10 +558,15 @@ fn run() -> RunId {
     uuid::Uuid::new_v4().to_string().parse().unwrap()
 }
 
+fn new_api_key(thing: &Thing) -> NewApiKey {
+    let (user, name) = (thing.subject.email.parse().unwrap(), "x".parse().unwrap());
+    NewApiKey { user, name, scopes: vec!["no:such".parse().unwrap()], ttl: None }
+}
+
 /// Tokens, their keys, API keys.
 fn of_tokens() -> Vec<Row> {
     rows! {
-        Platform "tokens::Tokens::keys" "key:read" |d, c, t| d.tokens.keys(&mut d.app.control, c);
+        Platform "tokens::Tokens::keys" "key:read" |d, c, t| d.tokens.keys(&mut d.app.control, c, true);
         Platform "tokens::Tokens::ring" "key:read" |d, c, t| d.tokens.ring(&mut d.app.control, c);
         Platform "tokens::Tokens::key_set" "key:read" |d, c, t| d.tokens.key_set(&mut d.app.control, c);
         Platform "tokens::Tokens::pem" "key:read" |d, c, t| d.tokens.pem(&mut d.app.control, c);
@@ -591,38 +596,42 @@ fn of_tokens() -> Vec<Row> {
         Platform "tokens::Tokens::issued" "token:read" |d, c, t| async move {
             d.tokens.issued(&mut d.app.control, c, &IssuedFilter::default(), PAGE).await
         };
-        Platform "tokens::Tokens::spellings" "token:read" |d, c, t| async move {
-            d.tokens.spellings(&mut d.app.control, c, &t.subject.email.parse().unwrap()).await
-        };
-        Platform "tokens::Tokens::known" "token:read" |d, c, t| async move {
-            let email = t.subject.email.parse().unwrap();
-            d.tokens.known(&mut d.app.control, c, &mut d.token_realm, &email).await
-        };
         Enter "tokens::Presented::tenant" "tenant:read" |d, c, t|
             Presented::ApiKey.tenant(&mut d.app.control, c, t.row.id);
         Tokens "tokens::Tokens::subject" "token:read" |d, c, t| async move {
             let email = t.subject.email.parse().unwrap();
             d.tokens.subject(&mut d.app.control, c, &mut d.token_realm, &email).await
         };
-        Tokens "tokens::Tokens::compose" "token:create" |d, c, t| async move {
-            let whose = (&mut d.token_realm, &t.subject);
-            d.tokens.compose(&mut d.app.control, c, whose, &NewToken::default()).await
+        Tokens "tokens::Tokens::known" "token:read" |d, c, t| async move {
+            let email = t.subject.email.parse().unwrap();
+            d.tokens.known(&mut d.app.control, c, &mut d.token_realm, &email).await
+        };
+        Tokens "tokens::Tokens::plan_mint" "token:create" |d, c, t| async move {
+            let (user, token) = (t.subject.email.parse().unwrap(), NewToken::default());
+            let request = MintRequest { user: &user, token: &token, algorithm: None, session: None };
+            d.tokens.plan_mint(&mut d.app.control, c, &mut d.token_realm, request).await
         };
         Tokens "tokens::Tokens::mint" "token:create" |d, c, t| async move {
-            let whose = (&mut d.token_realm, &t.subject);
-            d.tokens.mint(&mut d.app.control, c, whose, &NewToken::default(), Algorithm::EdDsa).await
+            let why = Impersonation { reason: "a test of rights".parse().unwrap() };
+            let (user, token) = (t.subject.email.parse().unwrap(), NewToken::default());
+            let token = NewToken { act_as: Some(why), ..token };
+            let request = MintRequest { user: &user, token: &token, algorithm: None, session: None };
+            d.tokens.mint(&mut d.app.control, c, &mut d.token_realm, request).await
         };
-        Tokens "tokens::Tokens::note_impersonation" "token:create" |d, c, t|
-            d.tokens.note_impersonation(&mut d.app.control, c, (&mut d.token_realm, &t.subject), "why");
-        Tokens "tokens::Tokens::begin_session" "token:create" |d, c, t| async move {
-            let whose = (&mut d.token_realm, &t.subject);
-            d.tokens.begin_session(&mut d.app.control, c, whose, ("app", &Terms::default())).await
+        Tokens "tokens::Tokens::mint (with a session)" "token:create" |d, c, t| async move {
+            let (user, token) = (t.subject.email.parse().unwrap(), NewToken::default());
+            let request = MintRequest { user: &user, token: &token, algorithm: None, session: Some("app") };
+            d.tokens.mint(&mut d.app.control, c, &mut d.token_realm, request).await
+        };
+        Tokens "tokens::Tokens::plan_refresh" "token:create" |d, c, t|
+            d.tokens.plan_refresh(&mut d.app.control, c, &mut d.token_realm, &SecretString::from("nxr_x"));
+        Tokens "tokens::Tokens::refresh" "token:create" |d, c, t|
+            d.tokens.refresh(&mut d.app.control, c, &mut d.token_realm, &SecretString::from("nxr_x"));
+        Tokens "tokens::Tokens::plan_api_key" "api-key:create" |d, c, t| async move {
+            d.tokens.plan_api_key(&mut d.app.control, c, &mut d.token_realm, &new_api_key(t)).await
         };
         Tokens "tokens::Tokens::create_api_key" "api-key:create" |d, c, t| async move {
-            let scopes = vec!["no:such".to_owned()];
-            let new = NewApiKey { name: "x".to_owned(), scopes, ttl: None };
-            let whose = (&mut d.token_realm, &t.subject);
-            d.tokens.create_api_key(&mut d.app.control, c, whose, &new).await
+            d.tokens.create_api_key(&mut d.app.control, c, &mut d.token_realm, &new_api_key(t)).await
         };
         Tokens "tokens::Tokens::api_keys" "api-key:read" |d, c, t|
             d.tokens.api_keys(&mut d.app.control, c, &mut d.token_realm, (None, true));

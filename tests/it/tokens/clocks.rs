@@ -3,8 +3,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-use nexus::features::tokens::{Before, IssueTime, NewToken, Revocation, Verifier};
-use nexus::infra::crypto::signing::Algorithm;
+use nexus::features::tokens::{Before, IssueTime, Revocation, Verifier};
 use nexus::kernel::{Caller, ExposeSecret};
 use time::OffsetDateTime;
 
@@ -144,16 +143,12 @@ async fn what_is_issued_after_sixty_revocations_in_a_second_is_good_at_once_and_
     let mut earlier = Vec::new();
     for _ in 0..60 {
         realm.as_of = IssueTime::read(&mut control).await.unwrap();
-        let whose = (&mut realm, &subject);
-        let minted = tokens.mint(&mut control, &caller, whose, &NewToken::default(), Algorithm::EdDsa).await;
-        earlier.push(minted.unwrap());
+        earlier.push(super::mint_inside(&company, &mut control, &mut realm).await.unwrap());
         let all = Revocation::User(realm.name.id, subject.id, Before::Now);
         tokens.revoke(&mut control, &caller, all).await.unwrap();
     }
     realm.as_of = IssueTime::read(&mut control).await.unwrap();
-    let whose = (&mut realm, &subject);
-    let minted =
-        tokens.mint(&mut control, &caller, whose, &NewToken::default(), Algorithm::EdDsa).await.unwrap();
+    let minted = super::mint_inside(&company, &mut control, &mut realm).await.unwrap();
     assert!(minted.claims.iat <= now() && minted.claims.nbf <= now(), "{:?}", minted.claims);
     let verifier = Verifier::once(&tokens, &mut control, &caller).await.unwrap();
     assert!(verifier.verify(minted.token.expose_secret(), "nexus").is_ok());

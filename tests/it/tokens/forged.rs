@@ -36,7 +36,7 @@ impl Forger {
             kid: exported["kid"].as_str().unwrap().to_owned(),
             key,
             claims,
-            own: SigningKey::generate(Algorithm::EdDsa).unwrap(),
+            own: SigningKey::generate_blocking(Algorithm::EdDsa).unwrap(),
         }
     }
 
@@ -407,7 +407,7 @@ fn a_token_of_another_installation_is_refused() {
 fn a_key_that_is_slipped_into_the_control_database_is_noticed() {
     let company = Company::new();
     let token = company.mint(&[]);
-    let own = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let own = SigningKey::generate_blocking(Algorithm::EdDsa).unwrap();
     let jwk = serde_json::to_value(own.public().jwk()).unwrap();
     // In place of the key that signs.
     company.world.control_sql(&format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use nexus::features::tokens::{IssueTime, NewToken, Verifier};
+use nexus::features::tokens::{IssueTime, Verifier};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::Caller;
 use serde_json::{Value, json};
@@ -124,13 +124,10 @@ async fn rotations_under_load_refuse_no_token() {
     let (tokens, caller) = (company.tokens(), Caller::Machine("test".to_owned()));
     let address = company.server(&company.world.control);
     let mut realm = company.realm().await;
-    let subject = super::subject(&company, &mut realm, ANN).await;
     let mut control = company.control().await;
     let mut mint = async |control: &mut _| {
         realm.as_of = IssueTime::read(control).await.unwrap();
-        let who = (&mut realm, &subject);
-        let minted =
-            tokens.mint(control, &caller, who, &NewToken::default(), Algorithm::EdDsa).await.unwrap();
+        let minted = super::mint_inside(&company, control, &mut realm).await.unwrap();
         nexus::kernel::ExposeSecret::expose_secret(&minted.token).to_owned()
     };
     let mut all = vec![mint(&mut control).await];

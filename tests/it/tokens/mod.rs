@@ -21,7 +21,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nexus::features::iam::Subject;
 use nexus::features::secrets::Secrets;
-use nexus::features::tokens::{IssueTime, Realm, RealmName, Tokens};
+use nexus::features::tokens::{
+    IssueTime, MintRequest, Minted, NewToken, Realm, RealmName, TokenError, Tokens,
+};
 use nexus::infra::crypto::LocalMasterKey;
 use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls};
 use nexus::kernel::Caller;
@@ -142,6 +144,18 @@ impl Company {
         let as_of = IssueTime::read(&mut self.control().await).await.unwrap();
         Realm { name, session: session.into(), owner: Some(owner.to_owned()), as_of }
     }
+}
+
+/// Mints a token for ann in this process.
+pub async fn mint_inside(
+    company: &Company,
+    control: &mut PgConnection,
+    realm: &mut Realm,
+) -> Result<Minted, TokenError> {
+    let (user, token) = (ANN.parse().unwrap(), NewToken::default());
+    let request = MintRequest { user: &user, token: &token, algorithm: None, session: None };
+    let caller = Caller::Machine("test".to_owned());
+    company.tokens().mint(control, &caller, realm, request).await
 }
 
 /// A user of a realm as tokens name it.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use nexus::features::iam::Subject;
-use nexus::features::tokens::{Exchanged, Realm, Terms, TokenError};
+use nexus::features::tokens::{MintRequest, NewToken, Realm, Refreshed, TokenError};
 use nexus::kernel::{Caller, ExposeSecret, SecretString};
 
 use super::{ANN, BOB, Company};
@@ -11,22 +10,17 @@ use super::{ANN, BOB, Company};
 /// Long enough for a lost answer to count as lost.
 const PATIENCE: Duration = Duration::from_millis(1100);
 
-async fn ann(company: &Company, realm: &mut Realm) -> Subject {
-    super::subject(company, realm, ANN).await
-}
-
 async fn begin(company: &Company) -> SecretString {
-    let mut realm = company.realm().await;
-    let subject = ann(company, &mut realm).await;
+    let (mut control, mut realm) = (company.control().await, company.realm().await);
+    let (user, token) = (ANN.parse().unwrap(), NewToken::default());
+    let request = MintRequest { user: &user, token: &token, algorithm: None, session: Some("app") };
     let caller = Caller::Machine("test".to_owned());
-    let (tokens, mut control) = (company.tokens(), company.control().await);
-    let terms = Terms::default();
-    tokens.begin_session(&mut control, &caller, (&mut realm, &subject), ("app", &terms)).await.unwrap()
+    company.tokens().mint(&mut control, &caller, &mut realm, request).await.unwrap().refresh.unwrap()
 }
 
-async fn exchange(company: &Company, token: &SecretString) -> Result<Exchanged, TokenError> {
+async fn exchange(company: &Company, token: &SecretString) -> Result<Refreshed, TokenError> {
     let (mut control, mut realm) = (company.control().await, company.realm().await);
-    company.tokens().exchange(&mut control, &mut realm, token, false).await
+    company.tokens().refresh(&mut control, &Caller::System, &mut realm, token).await
 }
 
 fn ended(company: &Company) -> Vec<String> {
@@ -55,7 +49,7 @@ async fn of_fifty_uses_at_once_one_succeeds_and_the_session_lives() {
             let (tokens, token, barrier) = (company.tokens(), token.clone(), barrier.clone());
             tokio::spawn(async move {
                 barrier.wait().await;
-                tokens.exchange(&mut control, &mut realm, &token, false).await
+                tokens.refresh(&mut control, &Caller::System, &mut realm, &token).await
             })
         })
         .collect();
@@ -157,7 +151,7 @@ async fn only_hashes_are_kept_and_a_token_is_of_its_realm() {
         as_of: company.realm().await.as_of,
     };
     let mut control = company.control().await;
-    let elsewhere = company.tokens().exchange(&mut control, &mut platform, &successor, false).await;
+    let elsewhere = company.tokens().refresh(&mut control, &Caller::System, &mut platform, &successor).await;
     assert!(matches!(elsewhere, Err(TokenError::RefreshInvalid)));
     for wrong in ["", "nxr_", "rubbish", &successor.expose_secret().replace("nxr_", "nxk_")] {
         assert!(matches!(

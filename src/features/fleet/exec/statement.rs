@@ -7,7 +7,6 @@ use squawk_syntax::ast::AstNode;
 use squawk_syntax::{SourceFile, SyntaxKind};
 
 use super::super::error::FleetError;
-use super::super::hex;
 use crate::infra::db::{FlawKind, code, first_flaw, identifier, statements};
 
 /// One statement. That it is one only, the server says: its extended protocol takes no more.
@@ -50,7 +49,7 @@ impl Statement {
     /// What the audit log has of it instead of the text, which may hold a customer's data: its
     /// first word, SHA-256 and length.
     pub(super) fn outline(&self) -> (&str, String, usize) {
-        (&self.word, hex(&Sha256::digest(self.text.as_bytes())), self.text.len())
+        (&self.word, hex::encode(Sha256::digest(self.text.as_bytes())), self.text.len())
     }
 
     /// The same statement, with each of its rows as one JSON object, in the ways in which the server

@@ -201,7 +201,7 @@ fn planned_files(sets: &[Set], tenants: &[PlannedTenant]) -> Result<Vec<PlannedF
                 set: set.name.clone(),
                 version: file.version,
                 description: file.description.clone(),
-                checksum: super::hex(&file.checksum),
+                checksum: hex::encode(&file.checksum),
                 transaction: file.directives.transaction,
                 alone: file.directives.alone,
                 pending,

@@ -147,5 +147,5 @@ fn digest(planned: &Planned) -> String {
     for tenant in tenants {
         feed(format!("{} {} {:?}", tenant.id, tenant.wave, tenant.before));
     }
-    super::super::hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }

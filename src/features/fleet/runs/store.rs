@@ -64,7 +64,7 @@ pub(in super::super) async fn insert_tenants(
 pub(in super::super) async fn keep_files(control: &mut PgConnection, sets: &[Set]) -> Result<(), DbError> {
     let row = |set: &Set, file: &File| {
         json!({
-            "set_name": set.name, "version": file.version, "checksum": crate::features::fleet::hex(&file.checksum),
+            "set_name": set.name, "version": file.version, "checksum": hex::encode(&file.checksum),
             "description": file.description, "up": file.up, "down": file.down,
         })
     };

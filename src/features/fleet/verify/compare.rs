@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::super::hex;
 use super::model::{Finding, Severity};
 use crate::features::migrations::{File, LINE_ENDS_HINT, Set, differs_in_line_ends};
 use crate::features::tenants::Tenant;
@@ -137,7 +136,7 @@ pub(super) fn histories_digest(histories: &BTreeMap<String, History>) -> String 
             }
         }
     }
-    hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }
 
 fn words(version: Option<i64>) -> String {
@@ -220,7 +219,7 @@ pub(super) fn digest(lines: &[Line]) -> String {
             hash.update(part);
         }
     }
-    hex(&hash.finalize())
+    hex::encode(hash.finalize())
 }
 
 /// The differences as findings: each, or only how many there are.

@@ -50,7 +50,7 @@ pub enum Until {
     /// Until then.
     Time(OffsetDateTime),
     /// For so long, from now on.
-    For(Duration),
+    For(std::time::Duration),
 }
 
 impl From<OffsetDateTime> for Until {

@@ -19,8 +19,8 @@ use crate::kernel::Caller;
 ///
 /// # Errors
 /// When it cannot be read, or is no text for a server.
-pub fn of_file(path: &Path) -> Result<Subject, MigrationsError> {
-    let text = folder::text(path)?;
+pub async fn of_file(path: &Path) -> Result<Subject, MigrationsError> {
+    let text = folder::text(path).await?;
     let file = path.display().to_string();
     check_text(&file, &text)?;
     Ok(Subject { set: None, direction: Direction::of(&file), file, text })
@@ -59,7 +59,7 @@ pub async fn of_sets(
                 },
             ));
         }
-        let folder = found(row, &places)?;
+        let folder = found(row, &places).await?;
         misnamed.extend(folder.misnamed.iter().map(|it| Finding::of_name(&row.name, it)));
         let new = folder.found.into_iter().filter(|found| !known.has(found.file.version));
         subjects.extend(new.flat_map(|found| ways(&row.name, found)));

@@ -9,7 +9,7 @@ use time::{Date, Duration, OffsetDateTime};
 use super::{Condition, KEYS, Moment, Pattern, Selector, SelectorError, SuspensionField, TextField};
 use crate::features::tenants::model::TenantState;
 use crate::kernel::label::Label;
-use crate::kernel::suggest;
+use crate::kernel::{span, suggest};
 
 /// What marks a label's key.
 const LABEL: &str = "label.";
@@ -202,7 +202,7 @@ fn unknown(key: &str) -> SelectorError {
 
 /// A comparison with a time. A date is the whole day in UTC; an age is the moment so long ago.
 fn moments(key: &'static str, operator: &'static str, value: &str) -> Result<Span, SelectorError> {
-    let (begin, end) = span(value).ok_or_else(|| SelectorError::Time(value.to_owned()))?;
+    let (begin, end) = moment(value).ok_or_else(|| SelectorError::Time(value.to_owned()))?;
     let is_age = matches!(begin, Moment::Ago(_));
     let (not, from, before) = match operator {
         "<" => (false, None, Some(begin)),
@@ -225,7 +225,7 @@ fn moments(key: &'static str, operator: &'static str, value: &str) -> Result<Spa
 type Span = (bool, Option<Moment>, Option<Moment>);
 
 /// Where a time begins, and where it is over: a day, a second, or the moment so long ago.
-fn span(value: &str) -> Option<(Moment, Moment)> {
+fn moment(value: &str) -> Option<(Moment, Moment)> {
     if let Ok(date) = Date::parse(value, format_description!("[year]-[month]-[day]")) {
         let next = date.next_day()?;
         let midnight = |date: Date| Moment::At(date.midnight().assume_utc());
@@ -236,18 +236,8 @@ fn span(value: &str) -> Option<(Moment, Moment)> {
         let begin = time.replace_nanosecond(0).ok()?;
         return Some((Moment::At(begin), Moment::At(begin.checked_add(Duration::SECOND)?)));
     }
-    let unit = value.chars().last()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        'w' => 7 * 86_400,
-        _ => return None,
-    };
-    // More digits than the age of the calendar needs are a slip.
-    let count: i64 = value.strip_suffix(unit).filter(|count| count.len() <= 9)?.parse::<u32>().ok()?.into();
-    let ago = Moment::Ago(count * seconds);
+    let age = span::parse(value, std::time::Duration::ZERO..=span::LONGEST).ok()?;
+    let ago = Moment::Ago(i64::try_from(age.as_secs()).ok()?);
     Some((ago, ago))
 }
 

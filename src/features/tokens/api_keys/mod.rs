@@ -3,33 +3,34 @@
 
 mod store;
 
-use std::time::Duration;
-
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Tokens;
 use super::error::TokenError;
 use super::opaque::{API_KEY, Opaque, Presented};
 use super::realm::{Realm, RealmName, record};
-use crate::features::access::{Authorized, rights};
+use super::words::{KeyLifetime, KeyName};
+use super::{Tokens, subject};
+use crate::features::access::{Authorized, Permission, rights};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{Caller, TenantId};
+use crate::kernel::{Caller, Email, TenantId};
 
 /// What an API key is asked to be.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
+    /// The user that it acts as.
+    pub user: Email,
     /// Its name, one of a kind among a user's.
-    pub name: String,
+    pub name: KeyName,
     /// What it allows at most; none: everything that the user may do.
-    pub scopes: Vec<String>,
+    pub scopes: Vec<Permission>,
     /// How long it is good; none: until it is revoked.
-    pub ttl: Option<Duration>,
+    pub ttl: Option<KeyLifetime>,
 }
 
 /// An API key, as doors show it; not the key itself.
@@ -86,11 +87,12 @@ impl Tokens {
         &self,
         control: &mut PgConnection,
         caller: &Caller,
-        (realm, subject): (&mut Realm, &Subject),
+        realm: &mut Realm,
         new: &NewApiKey,
     ) -> Result<(ApiKeyView, SecretString), TokenError> {
-        let caller = &realm.authorize(control, caller, &rights::API_KEY_CREATE, Some(subject.id)).await?;
-        check_api_key(&realm.name, subject, new)?;
+        let asked = (&rights::API_KEY_CREATE, &new.user);
+        let (caller, subject) = &subject::authorize(control, caller, realm, asked).await?;
+        check(&realm.name, subject, new)?;
         let key = Opaque::generate(API_KEY, realm.name.id)?;
         let id = Uuid::now_v7();
         note(
@@ -105,9 +107,11 @@ impl Tokens {
         let mut tx = realm.begin().await?;
         let inserted = store::insert(&mut tx, (id, subject.id), new, (&key.hash(), &key.hint())).await;
         inserted.map_err(|error| match error {
-            error if error.violates("api_keys_name") => {
-                TokenError::ApiKeyExists { email: subject.email.clone(), name: new.name.clone(), at }
-            }
+            error if error.violates("api_keys_name") => TokenError::ApiKeyExists {
+                email: subject.email.clone(),
+                name: new.name.as_str().to_owned(),
+                at,
+            },
             error => error.into(),
         })?;
         let detail = json!({ "key": id, "name": new.name, "scopes": new.scopes });
@@ -117,20 +121,42 @@ impl Tokens {
         Ok((view, key.text().clone()))
     }
 
-    /// A realm's API keys, newest first.
+    /// The user for whom [`Tokens::create_api_key`] would make a key.
     ///
     /// # Errors
-    /// The realm's.
+    /// As there, but for a name that is taken.
+    pub async fn plan_api_key(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        realm: &mut Realm,
+        new: &NewApiKey,
+    ) -> Result<Subject, TokenError> {
+        let asked = (&rights::API_KEY_CREATE, &new.user);
+        let (_, subject) = subject::authorize(control, caller, realm, asked).await?;
+        check(&realm.name, &subject, new)?;
+        Ok(subject)
+    }
+
+    /// A realm's API keys, or those of one of its users, newest first; those that are revoked or expired
+    /// only where `all` are asked for.
+    ///
+    /// # Errors
+    /// [`TokenError::NoUser`], which tells a slip from a user who has none; the realm's.
     pub async fn api_keys(
         &self,
         control: &mut PgConnection,
         caller: &Caller,
         realm: &mut Realm,
-        (email, all): (Option<&str>, bool),
+        (user, all): (Option<&Email>, bool),
     ) -> Result<Vec<ApiKeyView>, TokenError> {
         realm.authorize(control, caller, &rights::API_KEY_READ, None).await?;
+        let user = match user {
+            Some(email) => Some(subject::find(realm, email).await?.email),
+            None => None,
+        };
         let mut tx = realm.begin().await?;
-        let keys = store::list(&mut tx, email, all).await?;
+        let keys = store::list(&mut tx, user.as_deref(), all).await?;
         tx.commit().await?;
         Ok(keys)
     }
@@ -212,15 +238,12 @@ impl Tokens {
 }
 
 /// Whether a key may be made: nobody gets from a key what they do not hold.
-///
-/// # Errors
-/// [`TokenError::NotActive`], [`TokenError::NotHeld`].
-pub fn check_api_key(realm: &RealmName, subject: &Subject, new: &NewApiKey) -> Result<(), TokenError> {
+fn check(realm: &RealmName, subject: &Subject, new: &NewApiKey) -> Result<(), TokenError> {
     if !subject.is_active() {
         return Err(TokenError::not_active(subject, realm));
     }
-    match new.scopes.iter().find(|scope| !subject.may(scope)) {
-        Some(scope) => Err(TokenError::not_held(subject, realm, scope)),
+    match new.scopes.iter().find(|scope| !subject.may(scope.as_str())) {
+        Some(scope) => Err(TokenError::not_held(subject, realm, scope.as_str())),
         None => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
+use super::super::mint::texts;
 use super::{ApiKeyView, NewApiKey};
 use crate::infra::db::{DbError, PgConnection};
 
@@ -34,17 +35,17 @@ pub(super) async fn insert(
     new: &NewApiKey,
     (hash, hint): (&[u8; 32], &str),
 ) -> Result<(), DbError> {
-    let seconds = new.ttl.map(|ttl| ttl.as_secs_f64());
+    let seconds = new.ttl.map(|ttl| ttl.duration().as_secs_f64());
     sqlx::query(
         "insert into nexus.api_keys (id, user_id, name, key_hash, hint, scopes, expires_at)
          values ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7))",
     )
     .bind(id)
     .bind(user)
-    .bind(&new.name)
+    .bind(new.name.as_str())
     .bind(hash.as_slice())
     .bind(hint)
-    .bind(&new.scopes)
+    .bind(texts(&new.scopes))
     .bind(seconds)
     .execute(realm)
     .await?;

@@ -5,25 +5,24 @@
 //! A client that did not hear the answer may ask again from one second after the first use until
 //! [`GRACE`] is over, and gets the same successor, as long as nobody has used that. Earlier, the
 //! answer is [`TokenError::RefreshBusy`], which ends nothing: of many uses at once, one succeeds.
-//! Nothing else has to be written between the exchange and the answer, so a crash there is a lost
-//! answer.
+//! The access token is signed and recorded before the exchange is committed: a crash before that has
+//! used nothing up, and one after it is a lost answer.
 
 mod store;
 mod terms;
 
-pub use terms::Terms;
+pub(super) use terms::Terms;
 
 use secrecy::{ExposeSecret, SecretString};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::Tokens;
-use super::claims::CLIENT;
+use super::claims::{CLIENT, Claims};
 use super::error::TokenError;
-use super::issued::IssueTime;
-use super::mint::NewToken;
+use super::mint::{For, NewToken};
 use super::opaque::{Opaque, REFRESH};
-use super::realm::{Realm, record};
+use super::realm::{Realm, RealmName, record};
 use super::store as control_store;
 use crate::features::access::Authorized;
 use crate::features::access::rights;
@@ -48,20 +47,26 @@ const SUCCESSOR: &str = "nexus refresh successor v1";
 
 /// A refresh token that was exchanged.
 #[derive(Debug)]
-pub struct Exchanged {
+pub struct Refreshed {
+    /// The access token.
+    pub token: SecretString,
+    pub claims: Claims,
+    /// The successor.
     pub refresh: SecretString,
-    /// The user, as it is now.
-    pub subject: Subject,
-    pub session: Uuid,
-    /// The program that signed in.
-    pub client: String,
-    /// What its access token says: no more than the session was given.
-    pub token: NewToken,
-    pub algorithm: Algorithm,
-    /// The time that the access token bears.
-    pub as_of: IssueTime,
     /// Whether it had been exchanged already, and the answer was lost.
     pub again: bool,
+}
+
+/// A use of a refresh token that is good.
+struct Use {
+    /// The successor.
+    refresh: SecretString,
+    /// The user, as it is now.
+    subject: Subject,
+    /// What the access token says: no more than the session was given.
+    token: NewToken,
+    algorithm: Algorithm,
+    again: bool,
 }
 
 /// What becomes of a use.
@@ -78,19 +83,12 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::NotActive`], also when the user was shut out since it was looked up; the realm's.
-    pub async fn begin_session(
-        &self,
-        control: &mut PgConnection,
-        caller: &Caller,
+    pub(super) async fn begin_session(
+        caller: &Authorized<'_>,
         (realm, subject): (&mut Realm, &Subject),
         (client, terms): (&str, &Terms),
     ) -> Result<SecretString, TokenError> {
-        let caller = &realm.authorize(control, caller, &rights::TOKEN_CREATE, Some(subject.id)).await?;
-        if !subject.is_active() {
-            return Err(TokenError::not_active(subject, &realm.name));
-        }
         let (name, at) = (realm.name.clone(), realm.as_of.time());
-        let realm_id = name.id;
         let mut tx = realm.begin().await?;
         let access = Some(terms.to_json()?);
         let new = NewSession { user: subject.id, client, second_factor: false, at, access };
@@ -98,7 +96,7 @@ impl Tokens {
             let now = iam::subject_by_id(&mut tx, subject.id).await?;
             return Err(TokenError::not_active(&now.unwrap_or_else(|| subject.clone()), &name));
         };
-        let token = Self::first_token(&mut tx, realm_id, session).await?;
+        let token = Self::first_token(&mut tx, name.id, session).await?;
         let detail = serde_json::json!({ "session": session, "client": client });
         record(&mut tx, caller, ("refresh.begin", Some(subject.id)), detail).await?;
         tx.commit().await?;
@@ -121,70 +119,53 @@ impl Tokens {
         Ok(token.text().clone())
     }
 
-    /// Exchanges a refresh token for its successor; with `look` only says what would come of it.
+    /// Exchanges a refresh token for its successor and an access token. The token is what lets in: a
+    /// door that knows no more of who asks says that it is the system.
     ///
     /// # Errors
-    /// [`TokenError::RefreshInvalid`], the same for every token that is refused;
-    /// [`TokenError::RefreshBusy`].
-    pub async fn exchange(
+    /// Without `token:create`; [`TokenError::RefreshInvalid`], the same for every token that is refused;
+    /// [`TokenError::RefreshBusy`]; where the access token cannot be minted, and then nothing is used up.
+    pub async fn refresh(
         &self,
         control: &mut PgConnection,
+        caller: &Caller,
         realm: &mut Realm,
         presented: &SecretString,
-        look: bool,
-    ) -> Result<Exchanged, TokenError> {
-        let presented = Opaque::parse(REFRESH, presented).ok_or(TokenError::RefreshInvalid)?;
-        if presented.realm != realm.name.id {
-            return Err(TokenError::RefreshInvalid);
-        }
-        let hash = presented.hash();
+    ) -> Result<Refreshed, TokenError> {
+        let caller = &realm.authorize(control, caller, &rights::TOKEN_CREATE, None).await?;
         let (name, as_of) = (realm.name.clone(), realm.as_of);
-        let id = name.id;
         let mut tx = realm.begin().await?;
-        let session = store::session_of(&mut tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
-        // Whoever uses a token of the session waits here; what is read after this is what they left.
-        let session = signin::lock_session(&mut tx, session).await?.ok_or(TokenError::RefreshInvalid)?;
-        let used = store::token(&mut tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
-        let revoked = control_store::sessions_revoked_until(control, (id, session.user_id)).await?;
-        let idle = session.began_at - used.created_at > IDLE_LIFE;
-        if session.ended || idle || revoked.is_some_and(|until| session.created_at <= until) {
-            return Err(TokenError::RefreshInvalid);
-        }
-        let subject = iam::subject_by_id(&mut tx, session.user_id).await?.filter(Subject::is_active);
-        let subject = subject.ok_or(TokenError::RefreshInvalid)?;
-        let terms = match session.access.clone() {
-            Some(access) => Terms::from_json(access)?,
-            // Nobody knows what a session was given that `nexus token mint` started before this was kept.
-            None if session.client == CLIENT => return Err(TokenError::RefreshInvalid),
-            None => Terms::default(),
-        };
-        let verdict = judge(&presented, &used, session.began_at);
-        // Only who has a good token learns what its user has lost.
-        let token = match &verdict {
-            Verdict::First | Verdict::Again(_) => terms.token(&subject, &name)?,
-            Verdict::Busy | Verdict::Reused => NewToken::default(),
-        };
-        let algorithm = terms.algorithm();
-        let (refresh, again) = match verdict {
-            Verdict::First => (use_up(&mut tx, &presented, session.id).await?, false),
-            Verdict::Again(successor) => (successor, true),
-            Verdict::Busy => return Err(TokenError::RefreshBusy),
-            Verdict::Reused if look => return Err(TokenError::RefreshInvalid),
-            Verdict::Reused => {
-                end_misused(&mut tx, &session).await?;
-                tx.commit().await?;
-                return Err(TokenError::RefreshInvalid);
-            }
-        };
-        failpoint::pass(|| "refresh.exchange.before".to_owned()).await;
-        if look {
-            tx.rollback().await?;
-        } else {
+        let Some(used) = use_token(control, &mut tx, &name, presented).await? else {
             tx.commit().await?;
-        }
+            return Err(TokenError::RefreshInvalid);
+        };
+        let Use { refresh, subject, token: new, algorithm, again } = used;
+        let whose = For { realm: &name, subject: &subject, as_of };
+        let claims = new.compose(whose, self.issuer(), caller)?;
+        let token = self.issue(control, caller, (&subject, &claims), as_of, (&new, algorithm)).await?;
+        failpoint::pass(|| "refresh.exchange.before".to_owned()).await;
+        tx.commit().await?;
         failpoint::pass(|| "refresh.exchange.after".to_owned()).await;
-        let (session, client) = (session.id, session.client);
-        Ok(Exchanged { refresh, subject, session, client, token, algorithm, as_of, again })
+        Ok(Refreshed { token, claims, refresh, again })
+    }
+
+    /// Whether [`Tokens::refresh`] would exchange a token. Changes nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn plan_refresh(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        realm: &mut Realm,
+        presented: &SecretString,
+    ) -> Result<(), TokenError> {
+        realm.authorize(control, caller, &rights::TOKEN_CREATE, None).await?;
+        let name = realm.name.clone();
+        let mut tx = realm.begin().await?;
+        let used = use_token(control, &mut tx, &name, presented).await?;
+        tx.rollback().await?;
+        used.map(drop).ok_or(TokenError::RefreshInvalid)
     }
 
     /// Ends the session of a token: signing out. A token that is refused ends nothing, and says so
@@ -202,6 +183,53 @@ impl Tokens {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Uses a token, in a transaction in its realm; none where it was used twice, which ends its session.
+async fn use_token(
+    control: &mut PgConnection,
+    tx: &mut PgConnection,
+    realm: &RealmName,
+    presented: &SecretString,
+) -> Result<Option<Use>, TokenError> {
+    let presented = Opaque::parse(REFRESH, presented).ok_or(TokenError::RefreshInvalid)?;
+    if presented.realm != realm.id {
+        return Err(TokenError::RefreshInvalid);
+    }
+    let hash = presented.hash();
+    let session = store::session_of(tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
+    // Whoever uses a token of the session waits here; what is read after this is what they left.
+    let session = signin::lock_session(tx, session).await?.ok_or(TokenError::RefreshInvalid)?;
+    let used = store::token(tx, &hash).await?.ok_or(TokenError::RefreshInvalid)?;
+    let revoked = control_store::sessions_revoked_until(control, (realm.id, session.user_id)).await?;
+    let idle = session.began_at - used.created_at > IDLE_LIFE;
+    if session.ended || idle || revoked.is_some_and(|until| session.created_at <= until) {
+        return Err(TokenError::RefreshInvalid);
+    }
+    let subject = iam::subject_by_id(tx, session.user_id).await?.filter(Subject::is_active);
+    let subject = subject.ok_or(TokenError::RefreshInvalid)?;
+    let terms = match session.access.clone() {
+        Some(access) => Terms::from_json(access)?,
+        // Nobody knows what a session was given that `nexus token mint` started before this was kept.
+        None if session.client == CLIENT => return Err(TokenError::RefreshInvalid),
+        None => Terms::default(),
+    };
+    let (refresh, again) = match judge(&presented, &used, session.began_at) {
+        Verdict::Busy => return Err(TokenError::RefreshBusy),
+        Verdict::Reused => {
+            end_misused(tx, &session).await?;
+            return Ok(None);
+        }
+        Verdict::First => (None, false),
+        Verdict::Again(successor) => (Some(successor), true),
+    };
+    // Only who has a good token learns what its user has lost.
+    let (token, algorithm) = (terms.token(&subject, realm)?, terms.algorithm());
+    let refresh = match refresh {
+        Some(successor) => successor,
+        None => use_up(tx, &presented, session.id).await?,
+    };
+    Ok(Some(Use { refresh, subject, token, algorithm, again }))
 }
 
 /// The first use of a token: gives its successor.

@@ -9,27 +9,29 @@ use serde_json::Value;
 use super::super::error::TokenError;
 use super::super::mint::NewToken;
 use super::super::realm::RealmName;
+use super::super::words::{Audience, ExtraClaim};
+use crate::features::access::Permission;
 use crate::features::iam::Subject;
 use crate::infra::crypto::signing::Algorithm;
 
 /// The terms of a session; by default its tokens say all that the user may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
+pub(in crate::features::tokens) struct Terms {
     /// If any, a token allows these at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    permissions: Vec<String>,
+    permissions: Vec<Permission>,
     /// The same, written as `scope`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    scopes: Vec<String>,
+    scopes: Vec<Permission>,
     /// For whom a token is; absent: as the settings say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    audience: Option<String>,
+    audience: Option<Audience>,
     /// How long a token is good, in seconds; absent: as the settings say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl: Option<u64>,
     /// More claims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    claims: Vec<(String, String)>,
+    claims: Vec<ExtraClaim>,
     /// How a token is signed; absent: as usual.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     algorithm: Option<Algorithm>,
@@ -38,7 +40,7 @@ pub struct Terms {
 impl Terms {
     /// Of the first token of a session.
     #[must_use]
-    pub fn of(new: &NewToken, algorithm: Option<Algorithm>) -> Self {
+    pub(in crate::features::tokens) fn of(new: &NewToken, algorithm: Option<Algorithm>) -> Self {
         Self {
             permissions: new.permissions.clone(),
             scopes: new.scopes.clone(),
@@ -54,11 +56,11 @@ impl Terms {
     /// # Errors
     /// [`TokenError::NotHeld`] when nothing is left of what the session was given.
     pub(super) fn token(&self, subject: &Subject, realm: &RealmName) -> Result<NewToken, TokenError> {
-        let left = |given: &[String]| -> Result<Vec<String>, TokenError> {
-            let left: Vec<String> = given.iter().filter(|one| subject.may(one)).cloned().collect();
+        let left = |given: &[Permission]| -> Result<Vec<Permission>, TokenError> {
+            let left: Vec<_> = given.iter().filter(|one| subject.may(one.as_str())).cloned().collect();
             match given.first() {
                 // An empty list would mean: everything.
-                Some(first) if left.is_empty() => Err(TokenError::not_held(subject, realm, first)),
+                Some(first) if left.is_empty() => Err(TokenError::not_held(subject, realm, first.as_str())),
                 _ => Ok(left),
             }
         };

@@ -5,7 +5,7 @@ use super::*;
 use crate::infra::crypto::signing::Algorithm;
 
 fn keys() -> Vec<SigningKey> {
-    Algorithm::ALL.into_iter().map(|algorithm| SigningKey::generate(algorithm).unwrap()).collect()
+    Algorithm::ALL.into_iter().map(|algorithm| SigningKey::generate_blocking(algorithm).unwrap()).collect()
 }
 
 fn read(token: &str, keys: &[SigningKey]) -> Result<Map<String, Value>, JwtError> {

@@ -18,7 +18,6 @@ use super::described::{refuse, timestamp, write_condition};
 use super::errors::s3;
 use super::list::Spelling;
 use crate::infra::object_server::blocking::blocking;
-use crate::infra::object_server::names::hex;
 use crate::infra::object_server::state::now;
 use crate::infra::object_server::store::bucket::Bucket;
 use crate::infra::object_server::store::object::{Algorithm, Checksums, ObjectHeader};
@@ -196,9 +195,9 @@ fn check_parts(bucket: &Bucket, id: &str, named: Vec<CompletedPart>) -> Result<V
 fn joined_etag(parts: &[PartHeader]) -> String {
     let mut md5 = Md5::new();
     for part in parts {
-        md5.update(&unhex(&part.etag));
+        md5.update(&hex::decode(&part.etag).unwrap_or_default());
     }
-    format!("{}-{}", hex(&md5.finalize()), parts.len())
+    format!("{}-{}", hex::encode(md5.finalize()), parts.len())
 }
 
 /// The checksum of joined parts, of the kind that the upload was begun with.
@@ -229,14 +228,6 @@ fn joined_checksums(
     let mut joined = Checksums { composite: true, ..Checksums::default() };
     joined.set(algorithm, format!("{}-{}", STANDARD.encode(sum), parts.len()));
     Ok(joined)
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digit = |b: &u8| char::from(*b).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    text.as_bytes()
-        .chunks_exact(2)
-        .filter_map(|pair| Some(digit(&pair[0])? << 4 | digit(&pair[1])?))
-        .collect()
 }
 
 #[cfg(test)]

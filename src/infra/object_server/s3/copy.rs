@@ -18,7 +18,6 @@ use super::described::{
 use super::errors::s3;
 use super::write::algorithm_of;
 use crate::infra::object_server::blocking::blocking;
-use crate::infra::object_server::names::hex;
 use crate::infra::object_server::state::{State, now};
 use crate::infra::object_server::store::bucket::OpenObject;
 use crate::infra::object_server::store::condition::{ReadConditions, Verdict, WriteCondition};
@@ -83,7 +82,7 @@ impl Endpoint {
             let offset = frame::body_offset(Path::new("header"), &header)?;
             let size = source.header.size;
             let received = copy_bytes(&state, source, 0, size, offset, &algorithms)?;
-            header.etag = hex(&received.digested.md5);
+            header.etag = hex::encode(received.digested.md5);
             header.checksums = received.digested.checksums.clone();
             bucket.publish(received, &header, &condition)?;
             Ok(header)

@@ -17,7 +17,6 @@ use super::described::{check_key, described, etag_match, refuse, refuse_extras, 
 use super::errors::s3;
 use super::write::{algorithm_of, announced};
 use crate::infra::object_server::blocking::blocking;
-use crate::infra::object_server::names::hex;
 use crate::infra::object_server::state::now;
 use crate::infra::object_server::store::condition::ReadConditions;
 use crate::infra::object_server::store::frame;
@@ -80,7 +79,7 @@ impl Endpoint {
             receive(self.state.root.clone(), offset, expected.digests(), length, body).await.map_err(s3)?;
         expected.verify(&received.digested).map_err(s3)?;
         header.size = received.size;
-        header.etag = hex(&received.digested.md5);
+        header.etag = hex::encode(received.digested.md5);
         header.checksums = received.digested.checksums.clone();
         let header = blocking(move || bucket.put_part(&id, &key, received, &header).map(|()| header))
             .await
@@ -109,7 +108,7 @@ impl Endpoint {
             let offset = frame::body_offset(Path::new("header"), &header)?;
             let received = copy_bytes(&state, source, start, length, offset, &algorithms)?;
             header.size = received.size;
-            header.etag = hex(&received.digested.md5);
+            header.etag = hex::encode(received.digested.md5);
             header.checksums = received.digested.checksums.clone();
             bucket.put_part(&input.upload_id, &input.key, received, &header)?;
             Ok(header)

@@ -11,7 +11,6 @@ use super::checksum::{Expected, stated, tell};
 use super::described::{check_key, check_version, described, refuse, refuse_extras, write_condition};
 use super::errors::s3;
 use crate::infra::object_server::blocking::blocking;
-use crate::infra::object_server::names::hex;
 use crate::infra::object_server::state::now;
 use crate::infra::object_server::store::condition::WriteCondition;
 use crate::infra::object_server::store::frame;
@@ -55,7 +54,7 @@ impl Endpoint {
             receive(self.state.root.clone(), offset, expected.digests(), length, body).await.map_err(s3)?;
         expected.verify(&received.digested).map_err(s3)?;
         header.size = received.size;
-        header.etag = hex(&received.digested.md5);
+        header.etag = hex::encode(received.digested.md5);
         header.checksums = received.digested.checksums.clone();
         header.modified = now();
         let header = blocking(move || bucket.publish(received, &header, &condition).map(|()| header))

@@ -1,0 +1,83 @@
+//! The users for whom tokens and keys are.
+
+use super::Tokens;
+use super::error::TokenError;
+use super::realm::Realm;
+use super::store;
+use crate::features::access::{Authorized, Right, rights};
+use crate::features::iam::{self, Subject};
+use crate::infra::db::PgConnection;
+use crate::kernel::hint::{TokenAction, UserAction};
+use crate::kernel::{Caller, Email, Hint};
+
+impl Tokens {
+    /// The user of an e-mail address in a realm.
+    ///
+    /// # Errors
+    /// [`TokenError::NoUser`], with the nearest address.
+    pub async fn subject(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        realm: &mut Realm,
+        email: &Email,
+    ) -> Result<Subject, TokenError> {
+        realm.authorize(control, caller, &rights::TOKEN_READ, None).await?;
+        find(realm, email).await
+    }
+
+    /// Tells a user who has no tokens from a slip: requires that somebody of an address is known. That
+    /// is a user of the realm, and where it is the platform's, for want of a tenant's name, also one of
+    /// any realm for whom a token was minted and recorded.
+    ///
+    /// # Errors
+    /// [`TokenError::NoUser`], with the nearest address.
+    pub async fn known(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        realm: &mut Realm,
+        email: &Email,
+    ) -> Result<(), TokenError> {
+        realm.authorize(control, caller, &rights::TOKEN_READ, None).await?;
+        let nearest = match find(realm, email).await {
+            Err(TokenError::NoUser { nearest, .. }) if realm.name.slug.is_none() => nearest,
+            found => return found.map(drop),
+        };
+        if !store::spellings(control, email).await?.is_empty() {
+            return Ok(());
+        }
+        Err(TokenError::NoUser {
+            email: email.to_string(),
+            realm: "the platform, and no token of one elsewhere".to_owned(),
+            nearest,
+            hint: Hint::new("name the tenant", TokenAction::ListOf(email.to_string())),
+        })
+    }
+}
+
+/// The user of an e-mail address, and the proof that the caller may do something in their name: who may
+/// not do it at all does not learn whether there is such a user.
+pub(super) async fn authorize<'a>(
+    control: &mut PgConnection,
+    caller: &'a Caller,
+    realm: &mut Realm,
+    (right, email): (&'static Right, &Email),
+) -> Result<(Authorized<'a>, Subject), TokenError> {
+    realm.authorize(control, caller, right, None).await?;
+    let subject = find(realm, email).await?;
+    Ok((realm.authorize(control, caller, right, Some(subject.id)).await?, subject))
+}
+
+/// The user of an e-mail address.
+pub(super) async fn find(realm: &mut Realm, email: &Email) -> Result<Subject, TokenError> {
+    let (name, at) = (realm.name.display(), realm.name.hinted());
+    let mut tx = realm.begin().await?;
+    if let Some(subject) = iam::subject(&mut tx, email.as_str()).await? {
+        tx.commit().await?;
+        return Ok(subject);
+    }
+    let nearest = iam::nearest_email(&mut tx, email.as_str()).await?;
+    let hint = Hint::new("see who there is", UserAction::List(at));
+    Err(TokenError::NoUser { email: email.to_string(), realm: name, nearest, hint })
+}
