@@ -143,7 +143,7 @@ fn json_line(line: &str, known: Known) -> Result<Fields, String> {
             return Err(format!("a field is unknown{}", near(&brief(&name), known)));
         }
         if fields.contains_key(&name) {
-            return Err(format!("field {name} is there twice"));
+            return Err(format!("field {name} is named twice"));
         }
         fields.insert(name, value);
     }
@@ -153,7 +153,7 @@ fn json_line(line: &str, known: Known) -> Result<Fields, String> {
     }
 }
 
-/// A JSON object with its fields as they stand there, one that is there twice included.
+/// A JSON object with its fields as they stand there, one that is named twice included.
 struct Object(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Object {
@@ -264,7 +264,7 @@ mod tests {
             ("name,parts\r\na,x\r\n\r\nb\r\n", (4, "it does not have as many fields as the header")),
             ("{\"name\":\"a\",\"hunter2\":1}", (1, "a field is unknown")),
             ("{\"name\":\"a\",\"part\":1}", (1, "a field is unknown; did you mean parts?")),
-            ("{\"name\":\"a\",\"name\":\"b\"}", (1, "field name is there twice")),
+            ("{\"name\":\"a\",\"name\":\"b\"}", (1, "field name is named twice")),
             ("{\"password\":\"hunter2\"}", (1, "it has no field name")),
             ("{\"name\":\"a\",\"password\":[\"hunter2\"]}", (1, "field password is of the wrong kind")),
             ("{\"name\":\"a\"}\n\n\"hunter2\"", (3, "it is not a JSON object")),
