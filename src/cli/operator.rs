@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::iam::{RealmArgs, name};
 use super::output::{Column, Row, Thing, time_text};
-use super::{CommandResult, Exit, Invocation, complete};
+use super::{CommandResult, Exit, Invocation, arguments, complete};
 use crate::features::iam::operators::{self, NewGrant, OperatorGrant, Until};
 use crate::features::iam::{Name, UserRef};
 use crate::features::tenants::TenantRef;

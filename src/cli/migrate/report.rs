@@ -9,6 +9,7 @@ use clap::Args;
 use super::super::own_files::{self, ForceArgs};
 use super::super::{CommandResult, Exit, Invocation};
 use super::views::{RunReport, failure_text, notice_texts};
+use crate::app::Session;
 use crate::features::fleet::{RunOutcome, RunTenantView, RunView, TenantState};
 use crate::infra::private_file::PrivateFileError;
 use crate::kernel::{Caller, Failure};

@@ -102,7 +102,7 @@ impl ChangedView {
 row! { it: ChangedView, it.slug;
     text "slug": it.slug,
     text "outcome": it.outcome,
-    text "state": it.state.map(|state| state.as_str()),
+    text "state": it.state.map(TenantState::as_str),
     text "id": it.id,
     text "operation": it.operation,
     text "code": it.code,

@@ -43,7 +43,7 @@ impl TenantSelection {
 
     /// The chosen tenants, each held by its id, so that what is counted now is what is changed later.
     /// A name that nobody has stays as it is, and so does its failure.
-    pub async fn fixed(&self, app: &mut Session, caller: &Caller) -> Result<Vec<Selected>, AnyFailure> {
+    async fn fixed(&self, app: &mut Session, caller: &Caller) -> Result<Vec<Selected>, AnyFailure> {
         let typed = self.tenants(app, caller).await?;
         if self.is_selection() {
             return Ok(typed);
@@ -83,7 +83,7 @@ impl TenantSelection {
 
     /// Says that the conditions are met by nobody, and which labels there are where one of theirs is
     /// not known at all.
-    pub async fn say_that_none_match(
+    async fn say_that_none_match(
         &self,
         app: &mut Session,
         caller: &Caller,

@@ -1,6 +1,6 @@
 //! A tenant's credentials, handed out.
 
-use nexus::app::App;
+use nexus::app::{App, Session};
 use nexus::features::tenants::{self, EnvView, TenantRef};
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{AnyFailure, Caller};
@@ -8,10 +8,10 @@ use nexus::kernel::{AnyFailure, Caller};
 use crate::iam::inside::{machine, run, settings};
 use crate::support::world::World;
 
-async fn handler(app: &mut App, caller: &Caller, tenant: &TenantRef) -> Result<EnvView, AnyFailure> {
-    let tenant = tenants::get(&mut app.control, caller, tenant).await?.active()?;
-    let concealed = app.provisioning.environment(&mut app.control, caller, &tenant).await?;
-    Ok(concealed.disclose(&mut app.control, caller, ("tenant.env", "http")).await?)
+async fn handler(session: &mut Session, caller: &Caller, tenant: &TenantRef) -> Result<EnvView, AnyFailure> {
+    let tenant = tenants::get(&mut session.control, caller, tenant).await?.active()?;
+    let concealed = session.provisioning.environment(&mut session.control, caller, &tenant).await?;
+    Ok(concealed.disclose(&mut session.control, caller, ("tenant.env", "http")).await?)
 }
 
 #[test]
@@ -20,8 +20,8 @@ fn credentials_are_handed_out_with_their_row_in_the_audit_log_or_not_at_all() {
     world.ok(&["tenant", "create", "acme"]);
     let env = || {
         run(async {
-            let mut app = App::open(&settings(&world), &machine(), &Silent).await.unwrap();
-            handler(&mut app, &machine(), &"acme".parse().unwrap()).await
+            let mut session = App::open(&settings(&world), &machine(), &Silent).await.unwrap();
+            handler(&mut session, &machine(), &"acme".parse().unwrap()).await
         })
     };
     let told = env().unwrap().variables();

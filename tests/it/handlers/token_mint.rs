@@ -1,28 +1,26 @@
 //! Tokens, minted and refreshed.
 
-use nexus::app::App;
+use nexus::app::{App, Session};
 use nexus::features::tenants::TenantRef;
 use nexus::features::tokens::{
     Impersonation, MintRequest, Minted, NewToken, Presented, Refreshed, TokenError,
 };
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{AnyFailure, Caller, Email, ErrorKind, ExposeSecret, SecretString};
-use nexus::settings::Settings;
 
 use crate::iam::inside::{caller, machine, realm, run, settings};
 use crate::tokens::{ANN, BOB, Company};
 
 /// What a handler has beside its request.
 struct Door {
-    app: App,
-    settings: Settings,
+    session: Session,
     caller: Caller,
 }
 
 impl Door {
     async fn open(company: &Company) -> Self {
         let (settings, caller) = (settings(&company.world), machine());
-        Self { app: App::open(&settings, &caller, &Silent).await.unwrap(), settings, caller }
+        Self { session: App::open(&settings, &caller, &Silent).await.unwrap(), caller }
     }
 
     /// As it is to one of the tenant's own users.
@@ -37,16 +35,16 @@ async fn mint(
     (tenant, user): (&TenantRef, &Email),
     (token, session): (&NewToken, Option<&str>),
 ) -> Result<Minted, AnyFailure> {
-    let tokens = door.app.tokens(&door.settings);
-    let mut realm = door.app.open_token_realm(&door.caller, Some(tenant)).await?;
+    let tokens = door.session.tokens();
+    let mut realm = door.session.open_token_realm(&door.caller, Some(tenant)).await?;
     let request = MintRequest { user, token, algorithm: None, session };
-    Ok(tokens.mint(&mut door.app.control, &door.caller, &mut realm, request).await?)
+    Ok(tokens.mint(&mut door.session.control, &door.caller, &mut realm, request).await?)
 }
 
 async fn refresh(door: &mut Door, presented: &SecretString) -> Result<Refreshed, AnyFailure> {
-    let tokens = door.app.tokens(&door.settings);
-    let mut realm = door.app.open_presented_realm(&door.caller, Presented::Refresh, presented).await?;
-    Ok(tokens.refresh(&mut door.app.control, &door.caller, &mut realm, presented).await?)
+    let tokens = door.session.tokens();
+    let mut realm = door.session.open_presented_realm(&door.caller, Presented::Refresh, presented).await?;
+    Ok(tokens.refresh(&mut door.session.control, &door.caller, &mut realm, presented).await?)
 }
 
 async fn mint_for_ann(
