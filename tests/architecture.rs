@@ -590,6 +590,21 @@ fn whatever_a_door_can_call_asks_for_a_permission() {
     }
 }
 
+/// So that a log or a trace says where a request spent its time. Statements have theirs in `infra/db`.
+#[test]
+fn whatever_a_door_can_wait_for_has_a_span() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.feature().is_some()) {
+        for (number, line) in source.lines.iter().enumerate() {
+            let is_service = line.trim_start().starts_with("pub async fn ");
+            if is_service && !source.lines[number - 1].contains("#[tracing::instrument(") {
+                wrong.push(format!("{}:{}", source.path, number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these have no span:\n{}", wrong.join("\n"));
+}
+
 /// What the compiler cannot keep from `cli`, because `app` needs it.
 #[test]
 fn doors_reach_for_no_key_and_for_nothing_that_asks_nobody() {

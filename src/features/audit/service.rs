@@ -61,6 +61,7 @@ pub struct Period {
 }
 
 /// One page of rows, the newest first.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(
     control: &mut PgConnection,
     caller: &Caller,
@@ -84,6 +85,7 @@ pub(in crate::features) async fn read_list(
 ///
 /// # Errors
 /// [`AuditError::Tampered`] with the first position that is bad.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn verify(
     control: &mut PgConnection,
     caller: &Caller,
@@ -102,6 +104,7 @@ pub async fn verify(
 ///
 /// # Errors
 /// As [`verify`]: a log that was tampered with gets no new anchor.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn anchor(
     control: &mut PgConnection,
     caller: &Caller,
@@ -155,6 +158,7 @@ async fn walk(
 
 /// What an export of a period would hold: its rows are those from the first within it to the last,
 /// so that they are one piece of the chain.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn outline(
     control: &mut PgConnection,
     caller: &Caller,
@@ -173,6 +177,7 @@ pub async fn outline(
 ///
 /// # Errors
 /// When a statement or the writing fails; Ctrl-C.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn export(
     control: &mut PgConnection,
     caller: &Caller,

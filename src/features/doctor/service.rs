@@ -30,6 +30,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// Without `doctor:read`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn examine(input: DoctorInput, caller: &Caller, only: &Only) -> Result<Vec<Finding>, AccessError> {
     match (caller, &input.control) {
         (Caller::User { .. }, Ok(server)) => {

@@ -41,6 +41,7 @@ use crate::kernel::{Caller, UserId};
 ///
 /// # Errors
 /// Without `user:read`, unless it is the caller; when there is no such user.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn grants(realm: &mut Realm, caller: &Caller, user: UserId) -> Result<Grants, IamError> {
     let mut work = realm.read(caller).await?;
     if !work.actor.is(user) {

@@ -147,6 +147,7 @@ struct LeftAlone(&'static str);
 ///
 /// # Errors
 /// When the control database does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn fix(
     on: &Provisioning,
     control: &mut PgConnection,

@@ -53,6 +53,7 @@ pub(super) async fn own_age(control: &mut PgConnection) -> Result<Option<Finding
 ///
 /// # Errors
 /// When the control database does not answer.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn examine_record(
     on: &Provisioning,
     control: &mut PgConnection,
@@ -216,6 +217,7 @@ pub struct Accepted {
 ///
 /// # Errors
 /// [`InspectionError::NothingToAccept`]; [`InspectionError::Unasked`] when not everything was looked at.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn accept(
     on: &Provisioning,
     control: &mut PgConnection,

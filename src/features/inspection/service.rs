@@ -25,6 +25,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 ///
 /// # Errors
 /// When the control database does not answer; a server or store that does not is a finding.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn inspect(
     on: &Provisioning,
     control: &mut PgConnection,

@@ -125,6 +125,7 @@ pub struct Setup<'a> {
 ///
 /// # Errors
 /// [`InstallationError::NotInitialised`], [`InstallationError::Behind`], [`InstallationError::Ahead`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn open(
     control: &mut PgConnection,
     server: &ServerAddress,
@@ -151,6 +152,7 @@ impl Setup<'_> {
     ///
     /// # Errors
     /// When a server refuses, or the control database was made with another master key.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn run(
         &self,
         caller: &Caller,

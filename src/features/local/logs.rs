@@ -70,6 +70,7 @@ impl LocalStack {
     ///
     /// # Errors
     /// When the file cannot be read.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn follow(
         &self,
         source: LogSource,

@@ -44,6 +44,7 @@ impl LocalStack {
     ///
     /// # Errors
     /// Whatever [`LocalError`] tells; nothing is left half made that a repetition would not mend.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn up(&self, progress: &dyn Progress) -> Result<Running, LocalError> {
         if let Some(running) = self.running()? {
             return Ok(running);

@@ -15,6 +15,7 @@ impl LocalStack {
     ///
     /// # Errors
     /// When the stack is there and its files cannot be read.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn status(&self) -> Result<StatusView, LocalError> {
         let state = State::of_living_daemon(&self.layout)?;
         let (postgres, s3) = tokio::join!(self.postgres_view(state.as_ref()), self.s3_view(state.as_ref()));
@@ -37,6 +38,7 @@ impl LocalStack {
     ///
     /// # Errors
     /// When this machine has none that fit the data.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn server_programs(&self) -> Result<(PathBuf, PgVersion), LocalError> {
         let data = self.layout.data();
         let major = cluster::data_version(&data)?;

@@ -31,6 +31,7 @@ impl LocalStack {
     ///
     /// # Errors
     /// [`LocalError::DoesNotStop`], [`LocalError::Busy`], or the system's word.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn down(&self) -> Result<bool, LocalError> {
         match self.lock_to_stop().await? {
             Some(_lock) => self.stop().await,
@@ -43,6 +44,7 @@ impl LocalStack {
     ///
     /// # Errors
     /// As for [`LocalStack::down`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn reset(&self) -> Result<(), LocalError> {
         let Some(_lock) = self.lock_to_stop().await? else {
             self.sweep_deleted();

@@ -49,6 +49,7 @@ pub struct MadeFile {
 /// # Errors
 /// [`MigrationsError::BuiltIn`], [`MigrationsError::BadWords`], [`MigrationsError::Unwritable`], or what
 /// is wrong with the folder.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn create_file(
     control: &mut PgConnection,
     caller: &Caller,

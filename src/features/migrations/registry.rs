@@ -101,6 +101,7 @@ pub(in crate::features) async fn sets_or_kept(
 /// # Errors
 /// Without `migration:read`; [`MigrationsError::NoSet`], [`MigrationsError::NoFolder`], or what is wrong
 /// with a file.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set(
     control: &mut PgConnection,
     caller: &Caller,
@@ -126,6 +127,7 @@ pub(super) fn operators<'a>(rows: &[&'a SetRow]) -> Vec<&'a str> {
 }
 
 /// The names of all sets, by the alphabet.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_names(control: &mut PgConnection, caller: &Caller) -> Result<Vec<String>, MigrationsError> {
     access::authorize(control, caller, &rights::MIGRATION_READ, About::Platform).await?;
     Ok(store::set_rows(control).await?.into_iter().map(|row| row.name).collect())
@@ -136,6 +138,7 @@ pub async fn set_names(control: &mut PgConnection, caller: &Caller) -> Result<Ve
 /// # Errors
 /// [`MigrationsError::SetExists`], [`MigrationsError::HistoryTaken`], [`MigrationsError::Cycle`],
 /// [`MigrationsError::NoSet`], or what is wrong with the folder.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn add_set(
     control: &mut PgConnection,
     caller: &Caller,
@@ -193,6 +196,7 @@ pub async fn add_set(
 /// # Errors
 /// [`MigrationsError::BuiltIn`], [`MigrationsError::NoSet`], [`MigrationsError::Cycle`], or what is
 /// wrong with the folder.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn update_set(
     control: &mut PgConnection,
     caller: &Caller,
@@ -240,6 +244,7 @@ pub async fn update_set(
 /// [`MigrationsError::BuiltIn`], [`MigrationsError::NoSet`], [`MigrationsError::InUse`],
 /// [`MigrationsError::DependedOn`], [`MigrationsError::RunUnderWay`],
 /// [`MigrationsError::RunNeedsSet`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn remove_set(
     control: &mut PgConnection,
     caller: &Caller,
@@ -261,6 +266,7 @@ pub async fn remove_set(
 }
 
 /// Checks that a set can be let go of; how many tenants have migrations of it.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn check_removable(
     control: &mut PgConnection,
     caller: &Caller,

@@ -81,6 +81,7 @@ pub struct VersionView {
 }
 
 /// All sets, in the order of their dependence. One whose folder cannot be read has a problem.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list_sets(
     control: &mut PgConnection,
     caller: &Caller,
@@ -101,6 +102,7 @@ pub async fn list_sets(
 ///
 /// # Errors
 /// [`MigrationsError::NoSet`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn show_set(
     control: &mut PgConnection,
     caller: &Caller,

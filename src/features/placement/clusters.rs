@@ -70,6 +70,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::Taken`], [`PlacementError::SameServer`], what [`check_rights`] says.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn add_cluster(
         &self,
         control: &mut PgConnection,
@@ -166,6 +167,7 @@ impl Placement {
     }
 
     /// All servers, by name.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn clusters(
         &self,
         control: &mut PgConnection,
@@ -187,6 +189,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoCluster`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn show_cluster(
         &self,
         control: &mut PgConnection,
@@ -211,6 +214,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoCluster`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn host(
         &self,
         control: &mut PgConnection,
@@ -225,6 +229,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoCluster`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update_cluster(
         &self,
         control: &mut PgConnection,
@@ -253,6 +258,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::OfSettings`], or what the server says.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn change_password(
         &self,
         control: &mut PgConnection,
@@ -281,6 +287,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoCluster`]; what a server says is in its view.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn check_clusters(
         &self,
         control: &mut PgConnection,
@@ -331,6 +338,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::InUse`], [`PlacementError::OfSettings`], [`PlacementError::NoCluster`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn remove_cluster(
         &self,
         control: &mut PgConnection,
@@ -381,6 +389,7 @@ impl Placement {
 }
 
 /// The names of all servers, for completion.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn cluster_names(
     control: &mut PgConnection,
     caller: &Caller,

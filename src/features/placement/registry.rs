@@ -198,6 +198,7 @@ impl Placement {
     ///
     /// # Errors
     /// Without `cluster:read`; as the choice itself.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn choices(
         control: &mut PgConnection,
         caller: &Caller,

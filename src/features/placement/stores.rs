@@ -31,6 +31,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::Taken`], [`PlacementError::CannotScope`], or what the store says.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn add_store(
         &self,
         control: &mut PgConnection,
@@ -73,6 +74,7 @@ impl Placement {
     }
 
     /// All stores, by name.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn stores(
         &self,
         control: &mut PgConnection,
@@ -94,6 +96,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoStore`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn show_store(
         &self,
         control: &mut PgConnection,
@@ -118,6 +121,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoStore`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update_store(
         &self,
         control: &mut PgConnection,
@@ -141,6 +145,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::OfSettings`], or what the store says.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn change_secret(
         &self,
         control: &mut PgConnection,
@@ -168,6 +173,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::NoStore`]; what a store says is in its view.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn check_stores(
         &self,
         control: &mut PgConnection,
@@ -194,6 +200,7 @@ impl Placement {
     ///
     /// # Errors
     /// [`PlacementError::InUse`], [`PlacementError::OfSettings`], [`PlacementError::NoStore`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn remove_store(
         &self,
         control: &mut PgConnection,
@@ -219,6 +226,7 @@ impl Placement {
 }
 
 /// The names of all stores, for completion.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn store_names(control: &mut PgConnection, caller: &Caller) -> Result<Vec<String>, PlacementError> {
     access::authorize(control, caller, &rights::STORE_READ, About::Platform).await?;
     read_store_names(control).await

@@ -92,6 +92,7 @@ impl Provisioning {
     /// [`ProvisioningError::NotAdoptable`], [`ProvisioningError::SlugTaken`],
     /// [`ProvisioningError::InProgress`], or [`ProvisioningError::Stopped`] with the operation to
     /// resume.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn adopt(
         &self,
         worker: &Worker,
@@ -131,6 +132,7 @@ impl Provisioning {
 
     /// Checks what [`Provisioning::adopt`] checks, and changes nothing. `None` where it is adopted
     /// already.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn look_at_adoption(
         &self,
         worker: &Worker,

@@ -222,6 +222,7 @@ impl Provisioning {
     /// [`ProvisioningError::InProgress`] when another operation changes the tenant,
     /// [`ProvisioningError::Tenant`] when its state does not allow it, or
     /// [`ProvisioningError::Stopped`] with the operation to resume.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn change(
         &self,
         worker: &Worker,
@@ -300,6 +301,7 @@ impl Provisioning {
     }
 
     /// What [`Provisioning::change`] would do, without doing anything.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn look_at_change(
         &self,
         worker: &Worker,
@@ -453,6 +455,7 @@ impl Provisioning {
     }
 
     /// The tenants whose time in the trash is over, the longest over first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn due(&self, worker: &Worker, caller: &Caller) -> Result<Vec<Selected>, ProvisioningError> {
         access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_READ, About::Platform)
             .await?;

@@ -90,6 +90,7 @@ impl Provisioning {
     /// # Errors
     /// [`ProvisioningError::SlugTaken`], [`ProvisioningError::InProgress`], or
     /// [`ProvisioningError::Stopped`] with the operation to resume.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create(
         &self,
         worker: &Worker,
@@ -247,6 +248,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// When the value does not open.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn invitation(
         &self,
         worker: &Worker,

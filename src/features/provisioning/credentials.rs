@@ -29,6 +29,7 @@ impl Concealed {
     ///
     /// # Errors
     /// Without `secret:reveal`; when the log cannot be written.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn disclose(
         self,
         control: &mut PgConnection,
@@ -46,6 +47,7 @@ impl Concealed {
     ///
     /// # Errors
     /// As [`Concealed::disclose`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn disclose_login(
         self,
         control: &mut PgConnection,
@@ -61,6 +63,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// Without `tenant:read`; when a secret does not open.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn environment(
         &self,
         control: &mut PgConnection,
@@ -81,6 +84,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// As there; without `tenant:update`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn rename(
         &self,
         control: &mut PgConnection,
@@ -97,6 +101,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// Without `secret:read`; the control database's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn secret_status(
         &self,
         control: &mut PgConnection,

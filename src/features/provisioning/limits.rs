@@ -18,6 +18,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// [`ProvisioningError::Tenant`] where nobody can enter its database; when a statement fails.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn allow(
         &self,
         control: &mut PgConnection,

@@ -112,6 +112,7 @@ pub struct OperationView {
 
 impl OperationView {
     /// One page of operations, the newest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list(
         control: &mut PgConnection,
         caller: &Caller,
@@ -135,6 +136,7 @@ impl OperationView {
     ///
     /// # Errors
     /// [`ProvisioningError::NoOperation`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn show(
         control: &mut PgConnection,
         caller: &Caller,

@@ -30,6 +30,7 @@ pub struct PlannedStep {
 /// # Errors
 /// [`ProvisioningError::SlugTaken`] when it is not, and the settings differ; when the first
 /// administrator's password is not accepted.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn plan_create(
     control: Option<&mut PgConnection>,
     caller: &Caller,
@@ -155,6 +156,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// [`ProvisioningError::Lost`] when data is gone; others when it cannot be looked at now.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn look(
         &self,
         worker: &Worker,
@@ -193,6 +195,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// [`ProvisioningError::NoOperation`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn operation(
         &self,
         worker: &Worker,

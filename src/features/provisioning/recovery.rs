@@ -78,6 +78,7 @@ impl Provisioning {
     /// # Errors
     /// [`ProvisioningError::InProgress`] when a living process is at work on the tenant,
     /// [`ProvisioningError::Over`] when it ended already, or why it stopped again.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn take_up(
         &self,
         worker: &Worker,
@@ -404,6 +405,7 @@ impl Provisioning {
     }
 
     /// The ids of all operations that are not over, the oldest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn unfinished(
         &self,
         worker: &Worker,

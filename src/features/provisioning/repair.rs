@@ -70,6 +70,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// [`ProvisioningError::Lost`] when data is gone; others when it cannot be repaired now.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn repair(
         &self,
         worker: &Worker,

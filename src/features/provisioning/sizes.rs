@@ -32,6 +32,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// Without `tenant:read`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn sizes(
         &self,
         control: &mut PgConnection,

@@ -19,6 +19,7 @@ impl Secrets {
     ///
     /// # Errors
     /// The control database's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn get_all_of(
         &self,
         conn: &mut PgConnection,
@@ -44,6 +45,7 @@ impl Secrets {
     ///
     /// # Errors
     /// The control database's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn holders(&self, conn: &mut PgConnection) -> Result<Vec<TenantId>, SecretsError> {
         Ok(store::holders(conn).await?)
     }

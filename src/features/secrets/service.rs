@@ -61,6 +61,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`SecretsError::OtherMaster`] when another is recorded.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn register_master(&self, conn: &mut PgConnection) -> Result<(), SecretsError> {
         store::insert_master(conn, self.master.id().as_str()).await?;
         self.check_master(conn).await
@@ -70,6 +71,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`SecretsError::OtherMaster`], which names both; [`SecretsError::NoMaster`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn check_master(&self, conn: &mut PgConnection) -> Result<(), SecretsError> {
         let needed = recorded_master(conn).await?.ok_or(SecretsError::NoMaster)?;
         self.expect_master(needed)
@@ -81,6 +83,7 @@ impl Secrets {
     /// With nothing written: [`SecretsError::AlreadySealed`] when the tenant has a data key,
     /// [`SecretsError::OtherMaster`] or [`SecretsError::NoMaster`] when this master key is not the
     /// active one, [`SecretsError::Name`] for a name that is none.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn seal_new_tenant(
         &self,
         conn: &mut PgConnection,
@@ -94,6 +97,7 @@ impl Secrets {
 
     /// The statement that does that where a condition holds, which can travel with others; its answer is
     /// for [`Secrets::sealed`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn seal_statement(
         &self,
         tenant: TenantId,
@@ -128,6 +132,7 @@ impl Secrets {
     }
 
     /// Seals one secret, new or in place of an older one, which then never opens again.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn put(
         &self,
         conn: &mut PgConnection,
@@ -145,6 +150,7 @@ impl Secrets {
     /// [`SecretsError::NoDataKey`] before [`Secrets::seal_new_tenant`] or after
     /// [`Secrets::erase`]; an integrity error when the data key or the list of secrets does not
     /// open.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn put_many(
         &self,
         conn: &mut PgConnection,
@@ -165,6 +171,7 @@ impl Secrets {
 
     /// Seals one of the platform's own secrets, new or in place of an older one. The platform's
     /// data key is made with the first of them.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn put_platform(
         &self,
         conn: &mut PgConnection,
@@ -178,6 +185,7 @@ impl Secrets {
     }
 
     /// Takes one secret away, also one that its list does not have. `false` when there was none of that name.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn forget(
         &self,
         conn: &mut PgConnection,
@@ -200,6 +208,7 @@ impl Secrets {
     }
 
     /// Opens one secret.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn get(
         &self,
         conn: &mut PgConnection,
@@ -215,6 +224,7 @@ impl Secrets {
     /// # Errors
     /// [`SecretsError::NotFound`], [`SecretsError::NoDataKey`]; [`SecretsError::Damaged`] and its
     /// like when anything is not exactly what was last sealed; [`SecretsError::OtherMaster`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn get_many(
         &self,
         conn: &mut PgConnection,
@@ -241,6 +251,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`SecretsError`] when any of them was changed, moved, put back, added or taken away.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn get_all(
         &self,
         conn: &mut PgConnection,
@@ -276,6 +287,7 @@ impl Secrets {
     /// # Errors
     /// [`SecretsError::NoDataKey`]; [`SecretsError::Damaged`] when a secret was added, taken away
     /// or put back behind Nexus's back.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn names(
         &self,
         conn: &mut PgConnection,
@@ -298,6 +310,7 @@ impl Secrets {
     ///
     /// # Errors
     /// The control database's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn erase(&self, conn: &mut PgConnection, tenant: TenantId) -> Result<bool, SecretsError> {
         Ok(store::delete_key(conn, tenant).await?)
     }
@@ -306,6 +319,7 @@ impl Secrets {
     ///
     /// # Errors
     /// The control database's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn status(&self, conn: &mut PgConnection) -> Result<StatusView, SecretsError> {
         status(conn, Some(self.master.id())).await
     }
@@ -338,6 +352,7 @@ impl Secrets {
 ///
 /// # Errors
 /// The control database's.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn recorded_master(conn: &mut PgConnection) -> Result<Option<MasterKeyId>, SecretsError> {
     Ok(store::active_master(conn).await?.map(MasterKeyId::from_recorded))
 }
@@ -346,6 +361,7 @@ pub async fn recorded_master(conn: &mut PgConnection) -> Result<Option<MasterKey
 ///
 /// # Errors
 /// The control database's.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn status(
     conn: &mut PgConnection,
     in_use: Option<&MasterKeyId>,

@@ -117,6 +117,7 @@ impl Change {
 ///
 /// # Errors
 /// [`TenantError::NotFound`], [`TenantError::Gone`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
     connection: &mut PgConnection,
     caller: &Caller,

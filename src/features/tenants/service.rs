@@ -59,6 +59,7 @@ impl std::fmt::Display for TenantRef {
 }
 
 /// The tenant, if there is one.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn find(
     connection: &mut PgConnection,
     caller: &Caller,
@@ -83,6 +84,7 @@ pub(in crate::features) async fn look_up(
 ///
 /// # Errors
 /// [`TenantError::NotFound`], with the nearest slug.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn get(
     connection: &mut PgConnection,
     caller: &Caller,
@@ -112,6 +114,7 @@ pub(in crate::features) async fn read(
 ///
 /// # Errors
 /// [`TenantError::NotFound`]; for others than its users, without `tenant:read`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn enter(
     connection: &mut PgConnection,
     caller: &Caller,
@@ -133,6 +136,7 @@ pub async fn enter(
 ///
 /// # Errors
 /// Without the platform's credentials; the control database's.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn changed_since(
     connection: &mut PgConnection,
     caller: &Caller,
@@ -170,6 +174,7 @@ pub(in crate::features) async fn missing(
 }
 
 /// The ids and slugs of all tenants that fit a selector, by slug.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn select(
     connection: &mut PgConnection,
     caller: &Caller,
@@ -189,12 +194,14 @@ pub(in crate::features) async fn read_selected(
 }
 
 /// The keys of labels that tenants have, the first twenty.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn label_keys(connection: &mut PgConnection, caller: &Caller) -> Result<Vec<String>, TenantError> {
     access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
     Ok(store::label_keys(connection).await?)
 }
 
 /// The slugs that a tenant gave up in the last 30 days and that nobody took since, the last first.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn former_slugs(
     connection: &mut PgConnection,
     caller: &Caller,
@@ -205,6 +212,7 @@ pub async fn former_slugs(
 }
 
 /// Slugs that begin with a text, for completion.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn slugs(
     connection: &mut PgConnection,
     caller: &Caller,

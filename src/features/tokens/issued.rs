@@ -22,6 +22,7 @@ pub struct IssueTime(OffsetDateTime);
 
 impl IssueTime {
     /// The time now. Waits for revocations that are under way.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn read(control: &mut PgConnection) -> Result<Self, DbError> {
         Ok(Self(store::issue_time(control).await?))
     }

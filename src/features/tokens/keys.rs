@@ -69,6 +69,7 @@ impl Tokens {
     ///
     /// # Errors
     /// The control database's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn keys(
         &self,
         control: &mut PgConnection,

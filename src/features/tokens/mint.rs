@@ -178,6 +178,7 @@ impl Tokens {
     ///
     /// # Errors
     /// As there.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn plan_mint(
         &self,
         control: &mut PgConnection,
@@ -198,6 +199,7 @@ impl Tokens {
     /// Without `token:create`, or in the name of somebody who holds more than the caller; when something
     /// is asked for that may not be had, or a database refuses; [`TokenError::Changed`] when the
     /// user's tokens were revoked since the user was looked up.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn mint(
         &self,
         control: &mut PgConnection,

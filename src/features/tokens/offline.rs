@@ -73,6 +73,7 @@ impl DevelopmentKey {
     ///
     /// # Errors
     /// [`TokenError::DevelopmentKey`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn from_file(path: &Path) -> Result<Self, TokenError> {
         let place = path.display().to_string();
         let wrong =
@@ -169,6 +170,7 @@ impl Tokens {
     ///
     /// # Errors
     /// When the realm's database refuses.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn development_realm(
         &self,
         control: &mut PgConnection,
@@ -188,6 +190,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::Request`] where the settings refuse such keys; the control database's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn export_development(
         &self,
         control: &mut PgConnection,

@@ -52,6 +52,7 @@ impl Presented {
     ///
     /// # Errors
     /// The one answer, where there is none or it is not in use; the control database's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn tenant(
         self,
         control: &mut PgConnection,

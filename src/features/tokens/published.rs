@@ -18,6 +18,7 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::KeyDamaged`] when a row is not what was sealed: then none of them can be
     /// trusted.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn ring(&self, control: &mut PgConnection, caller: &Caller) -> Result<KeyRing, TokenError> {
         access::authorize(control, caller, &rights::KEY_READ, About::Platform).await?;
         self.read_ring(control).await
@@ -33,6 +34,7 @@ impl Tokens {
     }
 
     /// The public keys, for services that check tokens themselves (RFC 7517, section 5).
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn key_set(&self, control: &mut PgConnection, caller: &Caller) -> Result<KeySet, TokenError> {
         access::authorize(control, caller, &rights::KEY_READ, About::Platform).await?;
         let accepted = self.accepted(control).await?;
@@ -45,6 +47,7 @@ impl Tokens {
     }
 
     /// The public keys as PEM, each under a line with its id.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn pem(&self, control: &mut PgConnection, caller: &Caller) -> Result<String, TokenError> {
         access::authorize(control, caller, &rights::KEY_READ, About::Platform).await?;
         let mut text = String::new();

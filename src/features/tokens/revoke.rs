@@ -140,6 +140,7 @@ impl Tokens {
     ///
     /// # Errors
     /// When the time is in the future, or a statement fails.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn revoke(
         &self,
         control: &mut PgConnection,
@@ -165,6 +166,7 @@ impl Tokens {
     }
 
     /// What [`Tokens::revoke`] would take back.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn plan_revocation(
         &self,
         control: &mut PgConnection,
@@ -178,6 +180,7 @@ impl Tokens {
     }
 
     /// The tokens that were minted here and recorded, newest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn issued(
         &self,
         control: &mut PgConnection,

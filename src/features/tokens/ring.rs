@@ -133,6 +133,7 @@ impl KeySet {
     ///
     /// # Errors
     /// [`TokenError::KeySet`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn from_file(path: &Path) -> Result<Self, TokenError> {
         let place = path.display().to_string();
         let bytes = tokio::fs::read(path)
@@ -145,6 +146,7 @@ impl KeySet {
     ///
     /// # Errors
     /// [`TokenError::Fetch`], [`TokenError::KeySet`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn from_url(url: &str) -> Result<Self, TokenError> {
         let bytes = fetch::document(url, MAX_SET)
             .await

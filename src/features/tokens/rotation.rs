@@ -28,6 +28,7 @@ pub const NOTICE: i64 = 600;
 
 impl Tokens {
     /// What a rotation would do.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn plan_rotation(
         &self,
         control: &mut PgConnection,
@@ -52,6 +53,7 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::TooYoung`] while services outside may not know the next key yet; `at_once` goes
     /// on nevertheless.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn rotate(
         &self,
         control: &mut PgConnection,
@@ -89,6 +91,7 @@ impl Tokens {
     /// # Errors
     /// [`TokenError::NoKey`]; [`TokenError::KeyState`] when it is gone, or still needed and not
     /// `at_once`.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn retire(
         &self,
         control: &mut PgConnection,
@@ -134,6 +137,7 @@ impl Tokens {
 
     /// What [`Tokens::retire`] would look at, none where no row has it and only what is sealed of it is
     /// left; an error where it would refuse.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn plan_retirement(
         &self,
         control: &mut PgConnection,

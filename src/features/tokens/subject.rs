@@ -15,6 +15,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::NoUser`], with the nearest address.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn subject(
         &self,
         control: &mut PgConnection,
@@ -32,6 +33,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::NoUser`], with the nearest address.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn known(
         &self,
         control: &mut PgConnection,

@@ -131,6 +131,7 @@ impl Verifier {
     ///
     /// # Errors
     /// When it cannot be read, or a key is not what was sealed.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn once(
         tokens: &Tokens,
         control: &mut PgConnection,
@@ -153,6 +154,7 @@ impl Verifier {
     ///
     /// # Errors
     /// When the first reading fails.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn start(
         tokens: &Tokens,
         control: &ServerAddress,

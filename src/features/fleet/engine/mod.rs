@@ -61,6 +61,7 @@ pub(super) type Watch<'a> = (&'a dyn Progress, &'a CancellationToken);
 
 impl Fleet {
     /// What would run where.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn plan(
         &self,
         control: &mut PgConnection,
@@ -78,6 +79,7 @@ impl Fleet {
     /// # Errors
     /// [`FleetError::Busy`], [`FleetError::PlanChanged`], [`FleetError::Interrupted`]. Tenants that
     /// fail are in the outcome.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn migrate(
         &self,
         control: &mut PgConnection,
@@ -151,6 +153,7 @@ impl Fleet {
     ///
     /// # Errors
     /// [`FleetError::NoRun`], [`FleetError::Busy`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn resume(
         &self,
         control: &mut PgConnection,
@@ -190,6 +193,7 @@ impl Fleet {
     ///
     /// # Errors
     /// [`FleetError::NoRun`], [`FleetError::Over`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn cancel(
         &self,
         control: &mut PgConnection,

@@ -31,6 +31,7 @@ impl Fleet {
     /// # Errors
     /// [`FleetError::NoWayBack`] when a file has no text that goes down; [`FleetError::Over`] when it
     /// was taken back, or takes another back; [`FleetError::Busy`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn way_back(
         &self,
         control: &mut PgConnection,
@@ -110,6 +111,7 @@ impl Fleet {
     ///
     /// # Errors
     /// As [`Fleet::way_back`]. Tenants that fail are in the outcome.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn roll_back(
         &self,
         control: &mut PgConnection,

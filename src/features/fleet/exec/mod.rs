@@ -65,6 +65,7 @@ pub(super) type Take<'a> = &'a mut (dyn FnMut(&ExecLine) -> Result<(), AnyFailur
 ///
 /// # Errors
 /// When a named tenant is not there, or a statement fails.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn plan_exec(
     control: &mut PgConnection,
     caller: &Caller,
@@ -89,6 +90,7 @@ pub async fn plan_exec(
 ///
 /// # Errors
 /// When the control database does not answer, or what `take` says.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn exec(
     reach: Scope<'_>,
     control: &mut PgConnection,

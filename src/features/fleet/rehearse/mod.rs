@@ -40,6 +40,7 @@ use pick::{Picked, pick, sizes};
 /// # Errors
 /// When there is no such set, a tenant cannot be copied, or it was stopped. A file that fails is in
 /// what comes of it.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn rehearse(
     reach: Scope<'_>,
     control: &mut PgConnection,

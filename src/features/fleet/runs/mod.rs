@@ -212,6 +212,7 @@ pub struct RunTenantView {
 
 impl RunView {
     /// One page of runs, the newest first.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list(
         control: &mut PgConnection,
         caller: &Caller,
@@ -226,6 +227,7 @@ impl RunView {
     ///
     /// # Errors
     /// [`FleetError::NoRun`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn show(control: &mut PgConnection, caller: &Caller, id: RunId) -> Result<Self, FleetError> {
         access::authorize(control, caller, &rights::RUN_READ, About::Platform).await?;
         Self::read(control, id).await
@@ -260,6 +262,7 @@ impl RunView {
     }
 
     /// Its tenants, by wave and slug.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn tenants_of(
         control: &mut PgConnection,
         caller: &Caller,

@@ -116,6 +116,7 @@ impl StatusReport {
 ///
 /// # Errors
 /// When a statement fails, a named tenant is not there, or a file of a set cannot be used.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn status(
     control: &mut PgConnection,
     caller: &Caller,

@@ -36,6 +36,7 @@ type Group<'a> = (Server<'a>, Vec<Tenant>);
 ///
 /// # Errors
 /// When the control database does not answer, a named tenant is not there, or it was stopped.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn verify(
     reach: Scope<'_>,
     control: &mut PgConnection,

@@ -51,6 +51,7 @@ const NEEDED: [&str; 8] = [
 /// # Errors
 /// Without the permissions to change roles, groups and grants; as the single changes; nothing is
 /// changed then.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn apply(
     realm: &mut Realm,
     caller: &Caller,

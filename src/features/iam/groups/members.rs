@@ -15,6 +15,7 @@ use crate::kernel::{AnyFailure, Caller, Page, Pagination};
 ///
 /// # Errors
 /// Without `user:read`; when there is no such group.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn members(
     realm: &mut Realm,
     caller: &Caller,
@@ -38,6 +39,7 @@ pub struct Membership {
 ///
 /// # Errors
 /// Without `user:read` on it; when there is no such user.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn of_user(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Vec<Membership>, IamError> {
     let mut work = realm.read(caller).await?;
     let user = users::find(&mut work, who, "user:read").await?;
@@ -65,6 +67,7 @@ async fn check_users(
 /// Without `group:update`; when there is no such group; [`IamError::NotFound`] and
 /// [`IamError::NoUsers`], with all who do not exist, before anybody is added; [`IamError::Above`] when the
 /// group or a user holds what the caller does not.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn add(
     realm: &mut Realm,
     caller: &Caller,
@@ -101,6 +104,7 @@ async fn add_one(
 ///
 /// # Errors
 /// As [`add`]; [`IamError::LastAdministrator`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn remove(
     realm: &mut Realm,
     caller: &Caller,

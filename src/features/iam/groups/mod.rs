@@ -40,6 +40,7 @@ pub struct Branch {
 ///
 /// # Errors
 /// Without `group:read`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Group>, IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "group:read", &Map::new())?;
@@ -52,6 +53,7 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Group>, IamE
 ///
 /// # Errors
 /// Without `group:read`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn tree(realm: &mut Realm, caller: &Caller) -> Result<Vec<Branch>, IamError> {
     let groups = list(realm, caller).await?;
     let mut branches = Vec::with_capacity(groups.len());
@@ -70,6 +72,7 @@ pub async fn tree(realm: &mut Realm, caller: &Caller) -> Result<Vec<Branch>, Iam
 ///
 /// # Errors
 /// Without `group:read`; [`IamError::NotFound`], with the nearest name.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Group, IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "group:read", &attributes(name))?;
@@ -83,6 +86,7 @@ pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Grou
 /// # Errors
 /// Without `group:create`; [`IamError::Exists`]; [`IamError::Above`] when the other one holds what
 /// the caller does not.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
     realm: &mut Realm,
     caller: &Caller,
@@ -126,6 +130,7 @@ pub(super) async fn insert(
 ///
 /// # Errors
 /// Without `group:update`; [`IamError::Exists`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
     realm: &mut Realm,
     caller: &Caller,
@@ -164,6 +169,7 @@ pub async fn update(
 /// # Errors
 /// Without `group:update` on both; [`IamError::Cycle`]; [`IamError::Above`] when either holds what
 /// the caller does not; [`IamError::LastAdministrator`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn relocate(
     realm: &mut Realm,
     caller: &Caller,
@@ -220,6 +226,7 @@ async fn check_depth(work: &mut RealmTx<'_>, group: Uuid) -> Result<(), IamError
 ///
 /// # Errors
 /// Without `group:delete`; [`IamError::HasGroups`]; [`IamError::LastAdministrator`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;

@@ -75,6 +75,7 @@ pub struct NewGrant {
 /// # Errors
 /// Without `operator:grant` and `role:grant` there; [`IamError::Date`] when the end is past or more
 /// than a year away; [`IamError::State`] when the operator is not active.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result<OperatorGrant, IamError> {
     let result: Result<OperatorGrant, IamError> = async {
         let mut work = tenant_work(realm, caller).await?;
@@ -136,6 +137,7 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
 ///
 /// # Errors
 /// Without `operator:grant`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = tenant_work(realm, caller).await?;
@@ -162,6 +164,7 @@ pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 ///
 /// # Errors
 /// Without `operator:read`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<OperatorGrant>, IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "operator:read", &Map::new())?;

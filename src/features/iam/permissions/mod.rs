@@ -14,6 +14,7 @@ use crate::kernel::{Caller, Description, suggest};
 ///
 /// # Errors
 /// Without `permission:read`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<PermissionView>, IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "permission:read", &Map::new())?;
@@ -48,6 +49,7 @@ pub(super) async fn registered(work: &mut RealmTx<'_>) -> Result<Vec<Permission>
 ///
 /// # Errors
 /// Without `permission:create`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn register(
     realm: &mut Realm,
     caller: &Caller,

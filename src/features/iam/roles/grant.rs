@@ -24,6 +24,7 @@ pub enum Holder {
 /// # Errors
 /// Without `role:grant`; [`IamError::Above`] when the role or the holder holds what the caller does
 /// not.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn grant(
     realm: &mut Realm,
     caller: &Caller,
@@ -54,6 +55,7 @@ pub async fn grant(
 ///
 /// # Errors
 /// As [`grant`]; [`IamError::LastAdministrator`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn revoke(
     realm: &mut Realm,
     caller: &Caller,

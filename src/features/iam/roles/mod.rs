@@ -25,6 +25,7 @@ use crate::kernel::{Caller, Description, suggest};
 ///
 /// # Errors
 /// Without `role:read`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Role>, IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "role:read", &Map::new())?;
@@ -37,6 +38,7 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Role>, IamEr
 ///
 /// # Errors
 /// Without `role:read`; [`IamError::NotFound`], with the nearest name.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<RoleDetail, IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "role:read", &attributes(name))?;
@@ -58,6 +60,7 @@ pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Role
 ///
 /// # Errors
 /// Without `role:create`; [`IamError::Exists`]; as [`allow`] for its permissions.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
     realm: &mut Realm,
     caller: &Caller,
@@ -97,6 +100,7 @@ pub(super) async fn insert(work: &mut RealmTx<'_>, name: &Name, description: &st
 ///
 /// # Errors
 /// Without `role:update`; [`IamError::BuiltIn`] when a built-in one would get another name.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
     realm: &mut Realm,
     caller: &Caller,
@@ -140,6 +144,7 @@ pub async fn update(
 ///
 /// # Errors
 /// Without `role:delete`; [`IamError::BuiltIn`]; [`IamError::LastAdministrator`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
@@ -171,6 +176,7 @@ pub(super) async fn remove(work: &mut RealmTx<'_>, role: &Role) -> Result<(), Ia
 /// # Errors
 /// Without `role:update`; [`IamError::UnknownPermission`], with the nearest name;
 /// [`IamError::Above`] when the caller does not hold it itself.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn allow(
     realm: &mut Realm,
     caller: &Caller,
@@ -213,6 +219,7 @@ pub(super) async fn put(work: &mut RealmTx<'_>, role: &Role, given: &Grant) -> R
 /// # Errors
 /// Without `role:update`; [`IamError::Covered`] when the role does not hold it, and allows it by a
 /// pattern; [`IamError::LastAdministrator`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn deny(
     realm: &mut Realm,
     caller: &Caller,

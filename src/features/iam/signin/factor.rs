@@ -50,6 +50,7 @@ pub(super) async fn secret(realm: &mut Realm, user: UserId) -> Result<TotpSecret
 /// # Errors
 /// Without `user:update` on it, unless it is the user itself; [`IamError::State`] when it has a
 /// second factor.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn enrol_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Enrolment, IamError> {
     let mut work = realm.read(caller).await?;
     let user = owner(&mut work, who).await?;
@@ -85,6 +86,7 @@ pub async fn enrol_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
 ///
 /// # Errors
 /// As [`enrol_factor`]; [`IamError::Code`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn confirm_factor(
     realm: &mut Realm,
     caller: &Caller,
@@ -122,6 +124,7 @@ pub async fn confirm_factor(
 ///
 /// # Errors
 /// Without `user:update` on it; [`IamError::Above`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;

@@ -59,6 +59,7 @@ pub struct SignedIn {
 ///
 /// # Errors
 /// [`IamError::SignIn`]; [`IamError::CodeNeeded`] when all is right but for a code that is missing.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, IamError> {
     let hasher = realm.rules.hasher.clone();
     let counted = count(realm, &with.email).await?;

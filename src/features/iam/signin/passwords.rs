@@ -48,6 +48,7 @@ pub enum Purpose {
 /// # Errors
 /// Without `user:update` on it; [`IamError::Above`] when it holds what the caller does not;
 /// [`IamError::Password`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_password(
     realm: &mut Realm,
     caller: &Caller,
@@ -118,6 +119,7 @@ fn fits(user: &User, wanted: Option<Purpose>, realm: InRealm) -> Result<(), IamE
 
 /// Makes a single-use token that sets a password: an invitation for who never had one, else a
 /// reset. An older token of the user is good no more.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn issue_token(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Issued, IamError> {
     issue_token_for(realm, caller, who, None).await
 }
@@ -126,6 +128,7 @@ pub async fn issue_token(realm: &mut Realm, caller: &Caller, who: &UserRef) -> R
 ///
 /// # Errors
 /// As [`issue_token`]; [`IamError::State`] when the user needs one for the other purpose.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn issue_token_for(
     realm: &mut Realm,
     caller: &Caller,
@@ -165,6 +168,7 @@ pub async fn issue_token_for(
 /// # Errors
 /// [`IamError::Token`] when it is wrong, used or too old, or its user is shut out;
 /// [`IamError::Password`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn redeem(
     realm: &mut Realm,
     token: &SecretString,

@@ -106,6 +106,7 @@ pub(in crate::features) async fn close_session(
 ///
 /// # Errors
 /// Without `session:read`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Vec<Session>, IamError> {
     let mut work = realm.read(caller).await?;
     let user = users::find(&mut work, who, "session:read").await?;
@@ -118,6 +119,7 @@ pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
 ///
 /// # Errors
 /// Without `session:delete` on it; [`IamError::Above`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
@@ -139,6 +141,7 @@ pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
 ///
 /// # Errors
 /// As [`end_sessions`]; [`IamError::NotFound`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn end_session(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;

@@ -24,6 +24,7 @@ pub struct UserUpdate {
 /// Without `user:update` on it; [`IamError::Exists`] when the address is somebody else's;
 /// [`IamError::Above`] when a condition looks at what is changed, and the caller does not hold without
 /// it what it guards.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
     realm: &mut Realm,
     caller: &Caller,
@@ -86,6 +87,7 @@ pub async fn update(
 ///
 /// # Errors
 /// Without `user:update` on it; [`IamError::LastAdministrator`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
@@ -108,6 +110,7 @@ pub async fn disable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
 ///
 /// # Errors
 /// Without `user:update` on it.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn enable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
@@ -128,6 +131,7 @@ pub async fn enable(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 ///
 /// # Errors
 /// Without `user:update` on it.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn unlock(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
@@ -149,6 +153,7 @@ pub async fn unlock(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 ///
 /// # Errors
 /// Without `user:delete` on it; [`IamError::LastAdministrator`].
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
@@ -170,6 +175,7 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 ///
 /// # Errors
 /// Without `user:delete` on it; [`IamError::Above`] when it holds what the caller does not.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;

@@ -58,6 +58,7 @@ pub struct Created {
 /// Without `user:create`, and `role:grant` or `group:update` where roles or groups are given;
 /// [`IamError::Password`]; [`IamError::Exists`]; [`IamError::Above`] when a role or group holds what the
 /// caller does not.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
     realm: &mut Realm,
     caller: &Caller,

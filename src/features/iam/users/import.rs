@@ -106,6 +106,7 @@ pub trait ImportReport {
 /// # Errors
 /// As for one user; a role or a group that does not exist stops everything before anybody is made. What
 /// was reported before stays.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn import(
     realm: &mut Realm,
     caller: &Caller,

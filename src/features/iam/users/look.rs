@@ -16,6 +16,7 @@ use crate::kernel::{Caller, Page, Pagination};
 ///
 /// # Errors
 /// Without `user:read`; when a role or group of the filter is not there.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(
     realm: &mut Realm,
     caller: &Caller,
@@ -46,6 +47,7 @@ pub async fn list(
 ///
 /// # Errors
 /// Without `user:read` on it; [`IamError::NotFound`], with the nearest address.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn get(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<User, IamError> {
     let mut work = realm.read(caller).await?;
     let user = super::find(&mut work, who, "user:read").await?;
@@ -58,6 +60,7 @@ pub async fn get(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Us
 ///
 /// # Errors
 /// Without `user:read` on the user; [`IamError::UnknownPermission`], with the nearest name.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn can(
     realm: &mut Realm,
     caller: &Caller,

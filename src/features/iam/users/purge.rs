@@ -27,6 +27,7 @@ pub struct Purged {
 ///
 /// # Errors
 /// Without `user:delete`.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn purge(realm: &mut Realm, caller: &Caller) -> Result<Vec<Purged>, IamError> {
     let result: Result<Vec<Purged>, IamError> = async {
         let retention = realm.rules().retention.as_secs_f64();

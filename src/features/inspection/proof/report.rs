@@ -179,6 +179,7 @@ async fn signer(
 ///
 /// # Errors
 /// When the sealed key does not open.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn public_key(
     on: &Provisioning,
     control: &mut PgConnection,
@@ -193,6 +194,7 @@ pub async fn public_key(
 ///
 /// # Errors
 /// When the sealed key does not open.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn sign(
     on: &Provisioning,
     control: &mut PgConnection,

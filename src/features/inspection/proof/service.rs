@@ -27,6 +27,7 @@ use crate::kernel::{Caller, Event, Progress, TenantId};
 ///
 /// # Errors
 /// When the control database does not answer, or a tenant's credentials do not open.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn prove(
     on: &Provisioning,
     control: &mut PgConnection,

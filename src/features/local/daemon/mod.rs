@@ -72,6 +72,7 @@ pub struct ObjectSeat {
 /// # Errors
 /// [`LocalError::Busy`] when another daemon lives; [`LocalError::StartFailed`] when a part did not
 /// come up. The state file tells the reason as well.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn run(home: Home, objects: Arc<dyn ObjectEndpoint>) -> Result<(), LocalError> {
     let layout = Layout::new(home);
     withdraw();

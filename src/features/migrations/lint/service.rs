@@ -19,6 +19,7 @@ use crate::kernel::Caller;
 ///
 /// # Errors
 /// When it cannot be read, or is no text for a server.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn of_file(path: &Path) -> Result<Subject, MigrationsError> {
     let text = folder::text(path).await?;
     let file = path.display().to_string();
@@ -31,6 +32,7 @@ pub async fn of_file(path: &Path) -> Result<Subject, MigrationsError> {
 ///
 /// # Errors
 /// [`MigrationsError::NoSet`], or what is wrong with a folder or a file.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn of_sets(
     control: &mut PgConnection,
     caller: &Caller,

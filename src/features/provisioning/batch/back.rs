@@ -80,6 +80,7 @@ impl Provisioning {
     /// # Errors
     /// [`ProvisioningError::NoBatch`]; [`ProvisioningError::BatchOnlyForward`] where it destroyed
     /// something; [`ProvisioningError::BatchRuns`] while a process is at work on it.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn way_back(
         &self,
         worker: &Worker,

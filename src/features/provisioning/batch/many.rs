@@ -47,6 +47,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// What `take` says; what fails for one tenant is in its row.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create_many(
         &self,
         worker: &Worker,
@@ -76,6 +77,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// What `take` says; what fails for one tenant is in its row.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn change_many(
         &self,
         worker: &Worker,
@@ -113,6 +115,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// What `take` says; what fails for one tenant is in its row.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn reverse_many(
         &self,
         worker: &Worker,
@@ -146,6 +149,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// What `take` says; what fails for one tenant is in its row.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update_many(
         &self,
         worker: &Worker,
@@ -180,6 +184,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// What `take` says; what fails for one tenant is in its row.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn repair_many(
         &self,
         worker: &Worker,

@@ -35,6 +35,7 @@ pub struct Batch {
 
 impl Batch {
     /// Records a batch before its first change: what is done to each tenant, and to how many.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn begin(
         control: &mut PgConnection,
         caller: &Caller,

@@ -53,6 +53,7 @@ pub struct Filled {
 
 impl Provisioning {
     /// All pools.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn pools(&self, worker: &Worker, caller: &Caller) -> Result<Vec<PoolView>, ProvisioningError> {
         let mut control = worker.control.lock().await;
         access::authorize(&mut control, caller, &rights::POOL_READ, About::Platform).await?;
@@ -60,6 +61,7 @@ impl Provisioning {
     }
 
     /// The same, of the control database alone.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list_pools(
         control: &mut PgConnection,
         caller: &Caller,
@@ -72,6 +74,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// When there is no such place.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn set_pool(
         &self,
         worker: &Worker,
@@ -103,6 +106,7 @@ impl Provisioning {
     ///
     /// # Errors
     /// The first tenant's that cannot be made or taken away; [`Interrupted`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn fill_pool(
         &self,
         worker: &Worker,

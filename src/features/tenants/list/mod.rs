@@ -9,6 +9,7 @@ use crate::kernel::{AnyFailure, Caller, Page, Pagination, TenantId};
 mod store;
 
 /// One page of tenants, and where it stands among all. Both are of one moment.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn list(
     connection: &mut PgConnection,
     caller: &Caller,
@@ -36,6 +37,7 @@ pub async fn list(
 ///
 /// # Errors
 /// When the statement fails, or whatever `take` says.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn each(
     connection: &mut PgConnection,
     caller: &Caller,

@@ -83,6 +83,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::NotActive`], [`TokenError::NotHeld`], [`TokenError::ApiKeyExists`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create_api_key(
         &self,
         control: &mut PgConnection,
@@ -125,6 +126,7 @@ impl Tokens {
     ///
     /// # Errors
     /// As there, but for a name that is taken.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn plan_api_key(
         &self,
         control: &mut PgConnection,
@@ -143,6 +145,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::NoUser`], which tells a slip from a user who has none; the realm's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn api_keys(
         &self,
         control: &mut PgConnection,
@@ -165,6 +168,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::NoApiKey`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn revoke_api_key(
         &self,
         control: &mut PgConnection,
@@ -188,6 +192,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::NoApiKey`].
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn api_key(
         &self,
         control: &mut PgConnection,
@@ -210,6 +215,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`TokenError::KeyInvalid`], the same for every key that is refused.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn verify_api_key(
         &self,
         control: &mut PgConnection,

@@ -125,6 +125,7 @@ impl Tokens {
     /// # Errors
     /// Without `token:create`; [`TokenError::RefreshInvalid`], the same for every token that is refused;
     /// [`TokenError::RefreshBusy`]; where the access token cannot be minted, and then nothing is used up.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn refresh(
         &self,
         control: &mut PgConnection,
@@ -153,6 +154,7 @@ impl Tokens {
     ///
     /// # Errors
     /// As there.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn plan_refresh(
         &self,
         control: &mut PgConnection,
@@ -173,6 +175,7 @@ impl Tokens {
     ///
     /// # Errors
     /// The realm's.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn sign_out(&self, realm: &mut Realm, presented: &SecretString) -> Result<(), TokenError> {
         let Some(presented) = Opaque::parse(REFRESH, presented) else { return Ok(()) };
         let mut tx = realm.begin().await?;
