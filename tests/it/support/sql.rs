@@ -62,6 +62,18 @@ impl Login<'_> {
         asked.map_err(|error| said(&error))
     }
 
+    /// Runs each row of a statement as a statement, as psql's `\gexec` does; what is refused is passed over.
+    pub fn run_rows(&self, statement: &str) -> Result<(), String> {
+        let done = apart(async || {
+            let mut session = self.open().await?;
+            for row in ask(&mut session, statement).await? {
+                let _ = ask(&mut session, &row).await;
+            }
+            session.close().await
+        });
+        done.map_err(|error| said(&error))
+    }
+
     async fn open(&self) -> Result<PgConnection, sqlx::Error> {
         let options = PgConnectOptions::new_without_pgpass()
             .socket(Path::new(self.socket_dir))

@@ -128,6 +128,11 @@ impl Stack {
         self.login("nexus", &self.password(), database).run_each(statements)
     }
 
+    /// Runs each row of a statement of the superuser as a statement; what is refused is passed over.
+    pub fn sql_rows(&self, database: &str, statement: &str) -> Result<(), String> {
+        self.login("nexus", &self.password(), database).run_rows(statement)
+    }
+
     /// A database of the server, as its superuser.
     pub fn superuser(&self, database: &str) -> ServerAddress {
         ServerAddress {

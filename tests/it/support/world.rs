@@ -257,37 +257,30 @@ impl World {
                 .map(|it| it[name].as_str().unwrap().to_owned())
                 .collect()
         };
-        Inventory {
-            databases: self.sql("postgres", &databases).into_iter().collect(),
-            roles: self.sql("postgres", &roles).into_iter().collect(),
-            buckets: of(self.store("buckets"), "bucket"),
-            keys: of(self.store("keys"), "access_key_id"),
-        }
+        let [databases, roles] = self.sets("postgres", [databases, roles]);
+        let (buckets, keys) = (of(self.store("buckets"), "bucket"), of(self.store("keys"), "access_key_id"));
+        Inventory { databases, roles, buckets, keys }
     }
 
     /// What should be there, by the control database.
     pub fn believed(&self) -> Inventory {
-        let all = |what: &str| -> BTreeSet<String> {
-            self.control_sql(&format!(
-                "select {what} from control.tenants where state in ('pooled', 'active', 'suspended', 'trashed')"
-            ))
-            .into_iter()
-            .collect()
-        };
+        let live = "from control.tenants where state in ('pooled', 'active', 'suspended', 'trashed')";
         // What was there before Nexus bears no mark.
-        let made = |what: &str| -> BTreeSet<String> {
-            let statement = format!(
-                "select {what} from control.tenants
-                 where state in ('pooled', 'active', 'suspended', 'trashed') and not adopted"
-            );
-            self.control_sql(&statement).into_iter().collect()
-        };
-        Inventory {
-            databases: made("database_name"),
-            roles: made("unnest(array[owner_role, app_role])"),
-            buckets: all("bucket"),
-            keys: all("access_key_id"),
-        }
+        let made = format!("{live} and not adopted");
+        let statements = [
+            format!("select database_name {made}"),
+            format!("select unnest(array[owner_role, app_role]) {made}"),
+            format!("select bucket {live}"),
+            format!("select access_key_id {live}"),
+        ];
+        let [databases, roles, buckets, keys] = self.sets(&self.control, statements);
+        Inventory { databases, roles, buckets, keys }
+    }
+
+    /// The rows of some statements of the superuser, asked in one session.
+    fn sets<const N: usize>(&self, database: &str, statements: [String; N]) -> [BTreeSet<String>; N] {
+        let mut all = self.stack.sql_each(database, &statements).into_iter();
+        std::array::from_fn(|_| all.next().unwrap().unwrap().into_iter().collect())
     }
 
     /// A tenant's own credentials, by variable.
@@ -306,29 +299,20 @@ impl Drop for World {
         // What a failed test leaves behind goes with the stack; databases are heavy, and many roles make
         // every look at all of them slow, so both go now.
         let mark = format!("nexus:{}:%", self.id);
-        let ours = format!(
-            "select 'database ' || quote_ident(datname) from pg_database
-             where datname = '{}' or shobj_description(oid, 'pg_database') like '{mark}'
+        // In this order: a role that owns a database stays.
+        let drops = format!(
+            "select unnest(array[format('alter database %I is_template false', datname),
+                                 format('drop database %I with (force)', datname)])
+             from pg_database where datname = '{}' or shobj_description(oid, 'pg_database') like '{mark}'
              union all
-             select 'role ' || quote_ident(rolname) from pg_roles
-             where rolname = 'nexus_record_{}' or shobj_description(oid, 'pg_authid') like '{mark}'
+             select format('drop role %I', rolname)
+             from pg_roles where rolname = 'nexus_record_{}' or shobj_description(oid, 'pg_authid') like '{mark}'
              order by 1",
             self.control,
             self.id.replace('-', ""),
         );
         // Perhaps its server is down.
-        let password = self.stack.password();
-        let ours = self.sql_as("nexus", &password, "postgres", &ours).unwrap_or_default();
-        let drops = ours.iter().flat_map(|what| match what.split_once(' ') {
-            Some(("database", name)) => vec![
-                format!("alter database {name} is_template false"),
-                format!("drop database if exists {name} with (force)"),
-            ],
-            _ => vec![format!("drop {what}")],
-        });
-        if !ours.is_empty() {
-            let _ = self.stack.sql_each("postgres", &drops.collect::<Vec<_>>());
-        }
+        let _ = self.stack.sql_rows("postgres", &drops);
     }
 }
 
