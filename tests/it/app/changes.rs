@@ -22,7 +22,7 @@ async fn within(time: Duration, mut so: impl AsyncFnMut() -> bool) {
 #[test]
 fn a_tenant_that_another_process_suspends_is_refused_and_its_sessions_are_closed() {
     let world = World::new();
-    world.ok(&["tenant", "create", "acme"]);
+    world.tenant("acme");
     run(async {
         let app = load(&world, 4).await;
         let _following = app.follow().await.unwrap();
@@ -74,7 +74,7 @@ fn a_servers_new_password_is_used_by_a_process_that_knew_the_old_one() {
 #[test]
 fn code_that_somebody_hangs_on_a_realm_is_found_in_a_session_that_is_open_already() {
     let world = World::new();
-    world.ok(&["tenant", "create", "acme"]);
+    world.tenant("acme");
     let database =
         world.control_sql("select database_name from control.tenants where slug = 'acme'").remove(0);
     run(async {

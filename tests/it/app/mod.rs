@@ -12,7 +12,7 @@ use nexus::infra::db::PoolLimits;
 use nexus::kernel::AnyFailure;
 use nexus::kernel::progress::Silent;
 
-use crate::iam::inside::{machine, settings};
+use crate::iam::inside::machine;
 use crate::support::world::World;
 
 /// An app with room for so many sessions in realms.
@@ -20,7 +20,7 @@ async fn load(world: &World, realms: usize) -> App {
     let kept = |sessions, wait| PoolLimits { sessions, wait, idle: Duration::from_mins(1) };
     let limits =
         AppLimits { control: kept(8, Duration::from_secs(10)), realms: kept(realms, Duration::from_secs(5)) };
-    App::load(&settings(world), limits, &machine(), &Silent).await.unwrap().app
+    App::load(&world.settings(), limits, &machine(), &Silent).await.unwrap().app
 }
 
 /// What a request does that reads in a tenant's realm.

@@ -10,13 +10,13 @@ use nexus::kernel::{Failure, SecretString};
 use uuid::Uuid;
 
 use super::{load, read};
-use crate::iam::inside::{machine, run, settings};
+use crate::iam::inside::{machine, run};
 use crate::support::world::World;
 
 #[test]
 fn requests_that_follow_each_other_need_no_login() {
     let world = World::new();
-    world.ok(&["tenant", "create", "acme"]);
+    world.tenant("acme");
     run(async {
         let app = load(&world, 4).await;
         for _ in 0..20 {
@@ -130,7 +130,7 @@ fn a_session_whose_answer_nobody_waited_for_is_not_used_again() {
 #[test]
 fn a_session_that_the_server_ended_costs_the_next_request_a_login_and_no_error() {
     let world = World::new();
-    world.ok(&["tenant", "create", "acme"]);
+    world.tenant("acme");
     run(async {
         let app = load(&world, 4).await;
         read(&app, "acme").await.unwrap();
@@ -146,7 +146,7 @@ fn a_session_that_the_server_ended_costs_the_next_request_a_login_and_no_error()
 fn all_sessions_of_a_process_hash_passwords_within_one_limit() {
     let world = World::new();
     run(async {
-        let app = App::load(&settings(&world), AppLimits::default(), &machine(), &Silent).await.unwrap().app;
+        let app = App::load(&world.settings(), AppLimits::default(), &machine(), &Silent).await.unwrap().app;
         let mut rules = Vec::new();
         for _ in 0..2 {
             let realm = app.session().await.unwrap().enter_realm(&machine(), None).await.unwrap();

@@ -1,6 +1,6 @@
 //! Many writers at once make one chain.
 
-use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls, transaction};
+use nexus::infra::db::{PgConnection, ServerAddress, transaction};
 use nexus::kernel::{OperationId, TenantId};
 
 use super::verified;
@@ -12,14 +12,7 @@ const ROWS: usize = 40;
 #[test]
 fn sixteen_writers_at_once_make_one_chain_without_gaps() {
     let world = World::new();
-    let address = ServerAddress {
-        host: Host::Socket(world.stack().socket_dir.clone().into()),
-        port: world.stack().port.parse().unwrap(),
-        user: "nexus".to_owned(),
-        password: world.stack().password().into(),
-        database: world.control.clone(),
-        tls: Tls::Disable,
-    };
+    let address = world.stack().superuser(&world.control);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let writers: Vec<_> = (0..WRITERS).map(|n| tokio::spawn(write(address.clone(), n))).collect();

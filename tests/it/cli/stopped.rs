@@ -282,9 +282,10 @@ fn a_psql_that_a_supervisor_ends_is_ended_with_us() {
     let role = world.control_sql("select app_role from control.tenants").remove(0);
     let sleeps =
         format!("select count(*) from pg_stat_activity where usename = '{role}' and query like '%pg_sleep%'");
-    while world.sql("postgres", &sleeps) != ["1"] {
+    world.until("postgres", &sleeps, |count| {
         assert!(child.try_wait().unwrap().is_none(), "psql ended");
-    }
+        count == ["1"]
+    });
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     // It ends when psql, which has the same streams, has ended, too.
     let output = child.wait_with_output().unwrap();

@@ -14,9 +14,7 @@ const STEPS: [&str; 8] = ["roles", "bucket", "key", "seal", "database", "privile
 fn cut_off(world: &World) {
     let others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
     world.control_sql(&format!("select pg_terminate_backend(pid) {others}"));
-    while world.control_sql(&format!("select count(*) {others}")) != ["0"] {
-        std::thread::yield_now();
-    }
+    world.until(&world.control, &format!("select count(*) {others}"), |count| count == ["0"]);
 }
 
 /// Lets it go on; it must find out that it may not.

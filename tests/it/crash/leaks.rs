@@ -237,9 +237,10 @@ fn psql_gets_the_password_neither_by_its_arguments_nor_by_its_environment() {
         "select count(*) from pg_stat_activity where usename = '{}' and query like '%pg_sleep%'",
         role[0]
     );
-    while world.sql("postgres", &sleeps) != ["1"] {
+    world.until("postgres", &sleeps, |count| {
         assert!(child.try_wait().unwrap().is_none(), "psql ended");
-    }
+        count == ["1"]
+    });
     let family = family(child.id());
     let mut names = Vec::new();
     for process in &family {

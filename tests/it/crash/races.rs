@@ -110,9 +110,7 @@ impl Held {
         };
         let sessions = Self(vec![hold("template1"), hold("postgres")]);
         let count = format!("select count(*) from pg_stat_activity where application_name = '{name}'");
-        while world.sql("postgres", &count) != ["2"] {
-            std::thread::yield_now();
-        }
+        world.until("postgres", &count, |count| count == ["2"]);
         sessions
     }
 }

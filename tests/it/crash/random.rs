@@ -114,9 +114,10 @@ fn a_database_under_way_when_its_maker_dies_does_not_appear_after_the_repair() {
         let under_way = "select count(*) from pg_stat_activity join control.operations
                              on application_name = 'nexus:' || operations.id
                          where query ilike 'create database %' and pg_stat_activity.state = 'active'";
-        while world.control_sql(under_way) == ["0"] {
+        world.until(&world.control, under_way, |count| {
             assert!(child.try_wait().unwrap().is_none(), "it was over before it was seen");
-        }
+            count != ["0"]
+        });
         child.kill().unwrap();
         child.wait().unwrap();
         repair_settles(&world, "killed while the database was made");
@@ -125,9 +126,10 @@ fn a_database_under_way_when_its_maker_dies_does_not_appear_after_the_repair() {
         let alive = "select count(*) from pg_stat_activity join control.operations
                          on application_name = 'nexus:' || operations.id";
         let until = Instant::now() + Duration::from_secs(5);
-        while world.control_sql(alive) != ["0"] {
+        world.until(&world.control, alive, |count| {
             assert!(Instant::now() < until, "a session of a dead process lives on");
-        }
+            count == ["0"]
+        });
         assert_eq!(world.there(), world.believed(), "something appeared after the repair");
     }
 }

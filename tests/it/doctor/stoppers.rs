@@ -25,9 +25,10 @@ fn meanwhile<T>(world: &World, statement: &str, work: impl FnOnce() -> T) -> T {
         });
         let sleeps = "select count(*) from pg_stat_activity
                       where application_name = 'holder' and wait_event = 'PgSleep'";
-        while world.sql("postgres", sleeps) == ["0"] {
+        world.until("postgres", sleeps, |count| {
             assert!(!session.is_finished(), "the session is over");
-        }
+            count != ["0"]
+        });
         let done = work();
         sql(
             world,
@@ -48,7 +49,7 @@ fn what_will_stop_nexus_is_found_before_it_does() {
     world.sql("else where", "begin; create table half (); prepare transaction 'two phases'");
     let old =
         "select count(*) from pg_prepared_xacts where prepared < clock_timestamp() - interval '1 second'";
-    while world.sql("postgres", old) == ["0"] {}
+    world.until("postgres", old, |count| count != ["0"]);
     let (what, fix) = found(&examined(&world), "prepared", "warning");
     assert!(
         what.contains("two phases") && fix.contains("-d 'else where' -c \"rollback prepared 'two phases'\""),

@@ -99,9 +99,7 @@ fn ctrl_c_while_the_last_are_asked_takes_nothing_away() {
             and datname in (select database_name from tenants)";
         let names = world.control_sql("select database_name from control.tenants").join("', '");
         let sleeping = sleeping.replace("select database_name from tenants", &format!("'{names}'"));
-        while world.sql("postgres", &sleeping) != [jobs] {
-            std::thread::yield_now();
-        }
+        world.until("postgres", &sleeping, |count| count == [jobs]);
         let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
         let output = child.wait_with_output().unwrap();

@@ -59,9 +59,7 @@ fn killed_in_the_middle_of_a_statement_its_session_ends_and_the_next_goes_on() {
     let sleeping = format!(
         "select count(*) from pg_stat_activity where datname = '{database}' and wait_event = 'PgSleep'"
     );
-    while fleet.world.sql("postgres", &sleeping) != ["1"] {
-        std::thread::yield_now();
-    }
+    fleet.world.until("postgres", &sleeping, |count| count == ["1"]);
     child.kill().unwrap();
     child.wait().unwrap();
     fleet.file("1_slow", "create table slow (id int);");
@@ -83,9 +81,8 @@ fn an_index_build_that_was_killed_is_found_named_and_made_whole() {
     // A transaction that is older than the build keeps it waiting.
     fleet.while_held("ash", "insert into books values (1, 'a')", "60", || {
         let mut child = fleet.world.command(&["migrate", "tenants", "--all"]).spawn().unwrap();
-        while fleet.sql("ash", "select count(*) from pg_index where not indisvalid") != ["1"] {
-            std::thread::yield_now();
-        }
+        let half = "select count(*) from pg_index where not indisvalid";
+        fleet.world.until(&fleet.database("ash"), half, |count| count == ["1"]);
         child.kill().unwrap();
         child.wait().unwrap();
         let end = "select pg_terminate_backend(pid) from pg_stat_activity
@@ -118,9 +115,7 @@ fn a_file_outside_a_transaction_that_cannot_be_repeated_is_left_to_a_person() {
     let sleeping = format!(
         "select count(*) from pg_stat_activity where datname = '{database}' and wait_event = 'PgSleep'"
     );
-    while fleet.world.sql("postgres", &sleeping) != ["1"] {
-        std::thread::yield_now();
-    }
+    fleet.world.until("postgres", &sleeping, |count| count == ["1"]);
     child.kill().unwrap();
     child.wait().unwrap();
     let (code, report, _) = fleet.try_migrate(&["tenants", "--all"]);

@@ -45,12 +45,7 @@ impl Fleet {
 
     /// Makes more tenants.
     pub fn create(&self, slugs: &[&str]) {
-        let lines: Vec<String> = slugs.iter().map(|slug| format!("{slug},{slug}\n")).collect();
-        let file = self.folder.path().join("tenants.csv");
-        std::fs::write(&file, format!("slug,name\n{}", lines.concat())).unwrap();
-        if !slugs.is_empty() {
-            self.world.ok(&["tenant", "create", "--from", file.to_str().unwrap(), "--jobs", "4"]);
-        }
+        self.world.tenants(slugs);
     }
 
     pub fn source(&self, set: &str) -> PathBuf {
@@ -159,9 +154,7 @@ impl Fleet {
             let sleeping = format!(
                 "select count(*) from pg_stat_activity where datname = '{database}' and wait_event = 'PgSleep'"
             );
-            while self.world.sql("postgres", &sleeping) != ["1"] {
-                std::thread::yield_now();
-            }
+            self.world.until("postgres", &sleeping, |count| count == ["1"]);
             let done = meanwhile();
             self.world.sql(
                 "postgres",

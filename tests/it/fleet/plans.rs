@@ -77,9 +77,8 @@ fn ctrl_c_finishes_what_is_begun_and_says_how_to_go_on() {
     fleet.file("1_slow", "create table slow (id int); select pg_sleep(0.5);");
     let child =
         fleet.world.command(&["-o", "json", "migrate", "tenants", "--all", "--jobs", "1"]).spawn().unwrap();
-    while fleet.world.control_sql("select count(*) from control.run_tenants where state = 'done'") == ["0"] {
-        std::thread::yield_now();
-    }
+    let done = "select count(*) from control.run_tenants where state = 'done'";
+    fleet.world.until(&fleet.world.control, done, |count| count != ["0"]);
     let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
     let output = child.wait_with_output().unwrap();

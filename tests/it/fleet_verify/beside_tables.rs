@@ -168,9 +168,7 @@ fn drift_beside_tables_is_found_where_the_server_has_not_counted_it_yet() {
             scope.spawn(move || stack.sql("nexus", &stack.password(), &inside, "select pg_sleep(300)"));
         }
         let count = format!("select count(*) = {} from {busy}", DRIFT.len());
-        while world.sql("postgres", &count) != ["t"] {
-            std::thread::yield_now();
-        }
+        world.until("postgres", &count, |all| all == ["t"]);
         let before = [verify(&world, &[]), verify(&world, &[])];
         let expected = plant(&world);
         let (code, rows) = verify(&world, &[]);

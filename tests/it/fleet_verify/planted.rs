@@ -254,9 +254,7 @@ fn what_a_session_changed_that_has_not_told_the_server_of_it_yet_is_found() {
     std::thread::scope(|scope| {
         // It is ended from outside.
         let session = scope.spawn(|| stack.sql("nexus", &stack.password(), &inside, &change).is_err());
-        while world.sql("postgres", &format!("select count(*) {sleeping}")) != ["1"] {
-            std::thread::yield_now();
-        }
+        world.until("postgres", &format!("select count(*) {sleeping}"), |count| count == ["1"]);
         let (code, rows) = verify(&world, &[]);
         world.sql("postgres", &format!("select pg_terminate_backend(pid) {sleeping}"));
         assert!(session.join().unwrap());

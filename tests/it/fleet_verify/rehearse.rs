@@ -235,14 +235,13 @@ fn ctrl_c_on_a_terminal_ends_the_programs_that_copy_and_is_no_failure_of_theirs(
         // It is ended from outside.
         let holder = scope.spawn(|| stack.sql("nexus", &stack.password(), &inside, held).is_err());
         let sleeping = format!("from pg_stat_activity where datname = '{inside}' and wait_event = 'PgSleep'");
-        while world.sql("postgres", &format!("select count(*) {sleeping}")) != ["1"] {
-            std::thread::yield_now();
-        }
+        world.until("postgres", &format!("select count(*) {sleeping}"), |count| count == ["1"]);
         let mut command = world.command(&["migrate", "rehearse", "--tenants", "1"]);
         let mut child = command.process_group(0).spawn().unwrap();
-        while world.sql("postgres", &waiting) == ["0"] {
+        world.until("postgres", &waiting, |count| {
             assert!(child.try_wait().unwrap().is_none(), "pg_dump did not wait for the lock");
-        }
+            count != ["0"]
+        });
         let group = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
         nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGINT).unwrap();
         let output = child.wait_with_output().unwrap();

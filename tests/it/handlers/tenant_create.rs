@@ -10,7 +10,7 @@ use nexus::kernel::progress::Silent;
 use nexus::kernel::{Caller, ErrorKind, Failure, Labels};
 use tokio_util::sync::CancellationToken;
 
-use crate::iam::inside::{machine, run, settings};
+use crate::iam::inside::{machine, run};
 use crate::rights::desk;
 
 /// What the door holds.
@@ -36,7 +36,7 @@ fn a_tenant_is_active_when_the_request_is_answered_and_the_same_request_has_the_
     let callers = desk::callers(&world);
     let caller = |name: &str| &callers[desk::CALLERS.iter().position(|it| *it == name).unwrap()];
     run(async {
-        let (settings, machine) = (settings(&world), machine());
+        let (settings, machine) = (world.settings(), machine());
         let (provisioning, worker) = App::open_to_work(&settings, &machine, &Silent).await.unwrap();
         let door = Door { provisioning, worker };
         for name in ["nobody", "a tenant's viewer", "a tenant's admin", "Auditor"] {

@@ -5,7 +5,7 @@ use nexus::features::tenants::{self, EnvView, TenantRef};
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{AnyFailure, Caller};
 
-use crate::iam::inside::{machine, run, settings};
+use crate::iam::inside::{machine, run};
 use crate::support::world::World;
 
 async fn handler(session: &mut Session, caller: &Caller, tenant: &TenantRef) -> Result<EnvView, AnyFailure> {
@@ -20,7 +20,7 @@ fn credentials_are_handed_out_with_their_row_in_the_audit_log_or_not_at_all() {
     world.ok(&["tenant", "create", "acme"]);
     let env = || {
         run(async {
-            let mut session = App::open(&settings(&world), &machine(), &Silent).await.unwrap();
+            let mut session = App::open(&world.settings(), &machine(), &Silent).await.unwrap();
             handler(&mut session, &machine(), &"acme".parse().unwrap()).await
         })
     };

@@ -8,7 +8,7 @@ use nexus::features::tokens::{
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{AnyFailure, Caller, Email, ErrorKind, ExposeSecret, SecretString};
 
-use crate::iam::inside::{caller, machine, realm, run, settings};
+use crate::iam::inside::{caller, machine, realm, run};
 use crate::tokens::{ANN, BOB, Company};
 
 /// What a handler has beside its request.
@@ -19,7 +19,7 @@ struct Door {
 
 impl Door {
     async fn open(company: &Company) -> Self {
-        let (settings, caller) = (settings(&company.world), machine());
+        let (settings, caller) = (company.world.settings(), machine());
         Self { session: App::open(&settings, &caller, &Silent).await.unwrap(), caller }
     }
 

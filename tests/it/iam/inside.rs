@@ -4,22 +4,8 @@ use nexus::app::App;
 use nexus::features::iam::{Realm, UserRef, users};
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{Caller, TenantId};
-use nexus::settings::{Flags, Home, Loaded, Settings, Sources};
 
 use crate::support::world::World;
-
-/// The settings that commands in this world have.
-pub fn settings(world: &World) -> Settings {
-    Loaded::read(&sources(world)).unwrap().settings().unwrap()
-}
-
-/// What they are made from.
-pub fn sources(world: &World) -> Sources {
-    let machine = world.machine();
-    let flags = Flags { config: Some(machine.path("work/nexus.toml")), context: Some("t".to_owned()) };
-    let home = Some(Home::new(&machine.path("nexus")));
-    Sources { flags, variables: std::collections::BTreeMap::new(), user_folder: None, home }
-}
 
 /// Who may do everything.
 pub fn machine() -> Caller {
@@ -29,7 +15,7 @@ pub fn machine() -> Caller {
 /// A realm, opened.
 pub async fn realm(world: &World, tenant: Option<&str>) -> Realm {
     let tenant = tenant.map(|slug| slug.parse().unwrap());
-    let (settings, caller) = (settings(world), machine());
+    let (settings, caller) = (world.settings(), machine());
     let app = App::open(&settings, &caller, &Silent).await.unwrap();
     app.enter_realm(&caller, tenant.as_ref()).await.unwrap()
 }

@@ -21,9 +21,7 @@ use crate::support::world::World;
 /// An installation with a tenant `acme`, whose administrator is ann, with a password.
 pub fn acme() -> World {
     let world = World::new();
-    let args = ["tenant", "create", "acme", "--admin-email", "ann@acme.example", "--admin-password-stdin"];
-    let output = world.machine().output(&args, "nine wet dogs on a hill\n");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    world.tenant_of("acme", "ann@acme.example", "nine wet dogs on a hill");
     world
 }
 

@@ -23,9 +23,10 @@ fn with_session<T>(world: &World, application: &str, work: impl FnOnce() -> T) -
             let _ = world.sql_as("nexus", &world.stack().password(), "postgres", &statement);
         });
         let there = format!("select count(*) from pg_stat_activity where application_name = '{application}'");
-        while world.sql("postgres", &there) == ["0"] {
+        world.until("postgres", &there, |count| {
             assert!(!session.is_finished(), "the session is over");
-        }
+            count != ["0"]
+        });
         let done = work();
         let end = format!(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = '{application}'"

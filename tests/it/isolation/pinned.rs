@@ -1,6 +1,6 @@
 //! What the owner of a database or of a login can set does not change what our statements mean.
 
-use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls};
+use nexus::infra::db::{PgConnection, ServerAddress};
 
 use crate::support::world::World;
 
@@ -61,14 +61,7 @@ const HARMLESS: &[(&str, &[&str])] = &[
 ];
 
 fn address(world: &World, database: &str) -> ServerAddress {
-    ServerAddress {
-        host: Host::Socket(world.stack().socket_dir.clone().into()),
-        port: world.stack().port.parse().unwrap(),
-        user: "nexus".to_owned(),
-        password: world.stack().password().into(),
-        database: database.to_owned(),
-        tls: Tls::Disable,
-    }
+    world.stack().superuser(database)
 }
 
 fn wait<T>(work: impl Future<Output = T>) -> T {

@@ -107,7 +107,7 @@ fn a_tenant_is_refused_what_reaches_beyond_its_data() {
     target.env("PGUSER", "nexus").env("PGDATABASE", "postgres");
     let mut target = target.stderr(std::process::Stdio::null()).spawn().unwrap();
     let sleeps = "select pid from pg_stat_activity where query = 'select pg_sleep(60)'";
-    while world.sql("postgres", sleeps).is_empty() {}
+    world.until("postgres", sleeps, |pids| !pids.is_empty());
 
     let mut wrong = Vec::new();
     for probe in &probes {

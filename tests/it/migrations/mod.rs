@@ -11,7 +11,7 @@ mod sources;
 use std::fs;
 use std::path::PathBuf;
 
-use nexus::infra::db::{Host, ServerAddress, Tls};
+use nexus::infra::db::ServerAddress;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
@@ -52,14 +52,7 @@ async fn session(world: &World, database: &str) -> PgConnection {
 
 /// A database of the world's server, as its superuser.
 fn address(world: &World, database: &str) -> ServerAddress {
-    ServerAddress {
-        host: Host::Socket(world.stack().socket_dir.clone().into()),
-        port: world.stack().port.parse().unwrap(),
-        user: "nexus".to_owned(),
-        password: world.stack().password().into(),
-        database: database.to_owned(),
-        tls: Tls::Disable,
-    }
+    world.stack().superuser(database)
 }
 
 /// Runs what waits for a server.

@@ -15,6 +15,7 @@ fn done(world: &World, operation: &str) {
             "planned" | "running" => assert!(Instant::now() < deadline, "{shown}"),
             _ => panic!("{shown}"),
         }
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -58,7 +59,7 @@ fn who_waits_gets_the_tenant_that_another_process_makes() {
         "{asking} union select 1 from pg_stat_activity where datname = '{}' having count(*) > 1",
         world.control
     );
-    while world.sql("postgres", &waits).is_empty() {}
+    world.until("postgres", &waits, |found| !found.is_empty());
     let first: serde_json::Value = serde_json::from_slice(&paused.go_on().stdout).unwrap();
     let second = waiting.wait_with_output().unwrap();
     assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));

@@ -31,7 +31,7 @@ fn nothing_is_written_by_any_command() {
     std::fs::write(world.machine().path("work/many.csv"), "slug\nash\nacme\ncedar\n").unwrap();
     // What a killed process had begun must have ended before anything is compared.
     let sessions = format!("select 1 from pg_stat_activity where application_name = 'nexus:{open}'");
-    while !world.sql("postgres", &sessions).is_empty() {}
+    world.until("postgres", &sessions, <[String]>::is_empty);
     let before = everything(&world);
     for (args, expected) in [
         (&["tenant", "create", "cedar", "--admin-email", "ann@cedar.example"][..], "first admin"),

@@ -190,9 +190,10 @@ fn a_server_whose_processes_are_stopped_is_given_up_and_works_when_they_go_on() 
     let sleeping = ["exec", "--statement-timeout", "300s", "--all", "--", "select pg_sleep(200)"];
     let mut child = world.command(&sleeping).stdout(Stdio::null()).spawn().unwrap();
     let at_work = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
-    while world.sql("postgres", at_work) != ["1"] {
+    world.until("postgres", at_work, |count| {
         assert!(child.try_wait().unwrap().is_none(), "it ended early");
-    }
+        count == ["1"]
+    });
     signal_postgres(&private, Signal::SIGSTOP);
     let others = [&["tenant", "list"][..], &["fsck"], &["tenant", "create", "globex"]];
     let others: Vec<Child> = others.map(|args| world.command(args).spawn().unwrap()).into_iter().collect();
@@ -222,12 +223,13 @@ fn a_session_whose_own_process_is_stopped_is_given_up_and_one_that_works_for_lon
     let (mut stopped, long) = (start(200), start(33));
     let pid = "select pid from pg_stat_activity where query like 'select pg_sleep(200%' and state = 'active'
                or query like '%pg_sleep(200)%' and wait_event = 'PgSleep'";
-    let pid = loop {
-        if let [pid] = &world.sql("postgres", pid)[..] {
-            break Pid::from_raw(pid.parse().unwrap());
-        }
+    let mut found = None;
+    world.until("postgres", pid, |pids| {
         assert!(stopped.try_wait().unwrap().is_none(), "it ended early");
-    };
+        found = pids.first().map(|pid| Pid::from_raw(pid.parse().unwrap()));
+        pids.len() == 1
+    });
+    let pid = found.unwrap();
     kill(pid, Signal::SIGSTOP).unwrap();
     let began = Instant::now();
     while stopped.try_wait().unwrap().is_none() && began.elapsed() < LIMIT {
@@ -279,9 +281,10 @@ fn a_proof_that_waits_for_a_frozen_store_is_stopped_at_once() {
     let (world, store) = behind_a_frozen_store(&private);
     let mut child = world.command(&["tenant", "prove", "--all", "--pairs", "2"]).spawn().unwrap();
     let begun = "select count(*) from control.audit_log where action = 'tenant.prove'";
-    while world.control_sql(begun) == ["0"] {
+    world.until(&world.control, begun, |count| {
         assert!(child.try_wait().unwrap().is_none(), "it ended early");
-    }
+        count != ["0"]
+    });
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     assert_eq!(end_of(child, Duration::from_secs(10), store), Some(130));
 }

@@ -25,6 +25,7 @@ fn what_a_command_acknowledged_survives_a_power_cut_right_after() {
             if let Ok(found) = world.sql_as("nexus", &password, &world.control, &count) {
                 break found;
             }
+            std::thread::sleep(std::time::Duration::from_millis(20));
         };
         assert_eq!(found, ["1"], "{action} was acknowledged");
     }

@@ -12,7 +12,7 @@ use nexus::kernel::{BatchId, Caller, ExposeSecret, TenantId, UserId};
 use nexus::settings::Sources;
 use tokio_util::sync::CancellationToken;
 
-use crate::iam::inside::{machine, settings, sources};
+use crate::iam::inside::machine;
 use crate::support::world::World;
 
 /// Those who ask, in the order of the table's columns.
@@ -80,7 +80,7 @@ fn database(world: &World, slug: &str) -> String {
 pub fn world() -> World {
     let world = World::new();
     for slug in ["acme", "other"] {
-        world.ok(&["tenant", "create", slug]);
+        world.tenant(slug);
         let inside = database(&world, slug);
         user(&world, &inside, ("ann@there.example", "Admin"));
         user(&world, &inside, ("vic@there.example", "Viewer"));
@@ -123,7 +123,7 @@ pub fn callers(world: &World) -> Vec<Caller> {
 
 /// Opens everything, with a realm: that of `acme`, or the platform's.
 pub async fn desk(world: &World, inside: bool) -> Desk {
-    let (settings, caller) = (settings(world), machine());
+    let (settings, caller) = (world.settings(), machine());
     let open = async || App::open(&settings, &caller, &Silent).await.unwrap();
     let acme: TenantRef = "acme".parse().unwrap();
     let tenant = inside.then_some(&acme);
@@ -149,7 +149,7 @@ pub async fn desk(world: &World, inside: bool) -> Desk {
     std::fs::write(&file, exported.expose_secret()).unwrap();
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let development = DevelopmentKey::from_file(&file).await.unwrap();
-    let sources = sources(world);
+    let sources = world.sources();
     Desk { app, worker, sources, development, tokens, realm, token_realm, batch: batch.id, back, stop }
 }
 

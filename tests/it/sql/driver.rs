@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nexus::infra::db::{DbError, History, Host, PgConnection, Script, ServerAddress, Tls};
+use nexus::infra::db::{DbError, History, PgConnection, Script};
 
 use crate::support::world::World;
 
@@ -26,15 +26,7 @@ fn script(text: &str, in_transaction: bool) -> Script<'_> {
 }
 
 async fn session(world: &World) -> PgConnection {
-    let stack = world.stack();
-    let server = ServerAddress {
-        host: Host::Socket(stack.socket_dir.clone().into()),
-        port: stack.port.parse().unwrap(),
-        user: "nexus".to_owned(),
-        password: stack.password().into(),
-        database: world.control.clone(),
-        tls: Tls::Disable,
-    };
+    let server = world.stack().superuser(&world.control);
     server.connect_plain("test").await.unwrap()
 }
 

@@ -7,7 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use nexus::kernel::Caller;
 use tempfile::TempDir;
+
+/// Who runs commands here, as `nexus` names them.
+pub fn account() -> Caller {
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap();
+    Caller::Machine(user.name)
+}
 
 /// A machine of its own. `[M]` stands for its folder in what is compared.
 pub struct Machine {

@@ -12,4 +12,5 @@ pub mod private;
 pub mod proxy;
 pub mod sql;
 pub mod stack;
+pub mod tenant;
 pub mod world;

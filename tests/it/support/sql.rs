@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, ValueRef};
@@ -20,7 +21,7 @@ pub struct Login<'a> {
 impl Login<'_> {
     /// The rows of all statements as `psql -At` writes them, or what the server says against one.
     pub fn run(&self, statements: &str) -> Result<Vec<String>, String> {
-        apart(async {
+        apart(async || {
             let mut session = self.open().await?;
             let rows = ask(&mut session, statements).await?;
             session.close().await?;
@@ -31,7 +32,7 @@ impl Login<'_> {
 
     /// The same for many, in one session: what comes of each.
     pub fn run_each(&self, all: &[String]) -> Vec<Result<Vec<String>, String>> {
-        apart(async {
+        apart(async || {
             let mut session = self.open().await.unwrap();
             let mut found = Vec::new();
             for statements in all {
@@ -39,6 +40,38 @@ impl Login<'_> {
             }
             found
         })
+    }
+
+    /// Asks, in one session, until the rows are those that are wanted; for a minute at most.
+    pub fn run_until(
+        &self,
+        statements: &str,
+        mut wanted: impl FnMut(&[String]) -> bool + Send,
+    ) -> Result<(), String> {
+        let asked = apart(async || {
+            let (mut session, began) = (self.open().await?, Instant::now());
+            loop {
+                let rows = ask(&mut session, statements).await?;
+                if wanted(&rows) {
+                    return session.close().await;
+                }
+                assert!(began.elapsed() < Duration::from_mins(1), "{statements} still gives {rows:?}");
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        asked.map_err(|error| said(&error))
+    }
+
+    /// Runs each row of a statement as a statement, as psql's `\gexec` does; what is refused is passed over.
+    pub fn run_rows(&self, statement: &str) -> Result<(), String> {
+        let done = apart(async || {
+            let mut session = self.open().await?;
+            for row in ask(&mut session, statement).await? {
+                let _ = ask(&mut session, &row).await;
+            }
+            session.close().await
+        });
+        done.map_err(|error| said(&error))
     }
 
     async fn open(&self) -> Result<PgConnection, sqlx::Error> {
@@ -56,8 +89,8 @@ impl Login<'_> {
 }
 
 /// Waits in a thread of its own: some tests are at work in a runtime already.
-pub fn apart<T: Send>(work: impl Future<Output = T> + Send) -> T {
-    std::thread::scope(|scope| scope.spawn(|| runtime().block_on(work)).join().unwrap())
+pub fn apart<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(|| runtime().block_on(work())).join().unwrap())
 }
 
 async fn ask(session: &mut PgConnection, statements: &str) -> Result<Vec<String>, sqlx::Error> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use nexus::infra::db::{Host, ServerAddress, Tls};
 use serde_json::Value;
 
 use super::pg_proxy::PgProxy;
@@ -112,9 +113,36 @@ impl Stack {
         self.login(user, password, database).run(statement)
     }
 
+    /// Asks as the superuser until the rows are those that are wanted; for a minute at most.
+    pub fn until(
+        &self,
+        database: &str,
+        statement: &str,
+        wanted: impl FnMut(&[String]) -> bool + Send,
+    ) -> Result<(), String> {
+        self.login("nexus", &self.password(), database).run_until(statement, wanted)
+    }
+
     /// What comes of each of many statements of the superuser, in one session.
     pub fn sql_each(&self, database: &str, statements: &[String]) -> Vec<Result<Vec<String>, String>> {
         self.login("nexus", &self.password(), database).run_each(statements)
+    }
+
+    /// Runs each row of a statement of the superuser as a statement; what is refused is passed over.
+    pub fn sql_rows(&self, database: &str, statement: &str) -> Result<(), String> {
+        self.login("nexus", &self.password(), database).run_rows(statement)
+    }
+
+    /// A database of the server, as its superuser.
+    pub fn superuser(&self, database: &str) -> ServerAddress {
+        ServerAddress {
+            host: Host::Socket(self.socket_dir.clone().into()),
+            port: self.port.parse().unwrap(),
+            user: "nexus".to_owned(),
+            password: self.password().into(),
+            database: database.to_owned(),
+            tls: Tls::Disable,
+        }
     }
 
     fn login<'a>(&'a self, user: &'a str, password: &'a str, database: &'a str) -> Login<'a> {

@@ -1,17 +1,22 @@
 //! An installation of its own for one test, on the shared stack: a control database, a master key,
 //! a context named `t`. It goes with the test, and everything that bears its mark.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nexus::app::App;
+use nexus::features::installation::SetupOutcome;
+use nexus::kernel::progress::Silent;
+use nexus::settings::{Flags, Home, Loaded, Settings, Sources};
 use serde_json::Value;
 
 use super::golden;
 use super::machine::Machine;
 use super::pg_proxy::PgProxy;
+use super::sql::apart;
 use super::stack::{self, Stack};
 
 /// An installation of its own.
@@ -38,19 +43,31 @@ pub struct Inventory {
 }
 
 impl World {
-    /// An installation that nobody has used, set up by `nexus init`.
+    /// An installation that nobody has used, cloned from a golden one.
     pub fn new() -> Self {
-        Self::of(stack::shared(), &stack::shared().endpoint)
+        Self::on(&stack::shared().endpoint)
     }
 
     /// The same, with its buckets at another endpoint, e.g. a proxy before the real one.
     pub fn on(endpoint: &str) -> Self {
-        Self::of(stack::shared(), endpoint)
+        let (stack, control) = (stack::shared(), new_name());
+        let template = golden::clone(stack, &control);
+        let mut world = Self::not_set_up(stack, endpoint, control);
+        world.id = world.set_up();
+        template.give_to(stack, &world.id);
+        world
     }
 
-    /// The same on a stack that the test may break.
+    /// An installation on a stack that the test may break, set up from nothing by `nexus init`.
     pub fn of(stack: &'static Stack, endpoint: &str) -> Self {
-        let control = format!("t_{}", uuid::Uuid::new_v4().simple());
+        let mut world = Self::not_set_up(stack, endpoint, new_name());
+        let made = world.json(&["init"]);
+        made["id"].as_str().unwrap().clone_into(&mut world.id);
+        world
+    }
+
+    /// What is there before an installation is set up: its settings.
+    pub fn not_set_up(stack: &'static Stack, endpoint: &str, control: String) -> Self {
         let settings = format!(
             "default_context = \"t\"\n\
              [context.t.control]\nhost = \"{}\"\nport = {}\nuser = \"nexus\"\ndatabase = \"{control}\"\n\
@@ -60,12 +77,29 @@ impl World {
             stack.port,
             home = stack.home.display(),
         );
-        golden::clone(stack, &control);
-        let machine = Machine::new().with_settings(&settings);
-        let mut world = Self { machine, stack, control, id: String::new() };
-        let made = world.json(&["init"]);
-        made["id"].as_str().unwrap().clone_into(&mut world.id);
-        world
+        Self { machine: Machine::new().with_settings(&settings), stack, control, id: String::new() }
+    }
+
+    /// What `nexus init` does, in this process; the new installation's id.
+    pub fn set_up(&self) -> String {
+        let (settings, caller) = (self.settings(), super::machine::account());
+        match apart(async || App::init(&settings, &caller, None, &Silent).await) {
+            Ok(SetupOutcome::Made { installation, .. }) => installation.id.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The settings that commands have here.
+    pub fn settings(&self) -> Settings {
+        Loaded::read(&self.sources()).unwrap().settings().unwrap()
+    }
+
+    /// What they are made from.
+    pub fn sources(&self) -> Sources {
+        let flags =
+            Flags { config: Some(self.machine.path("work/nexus.toml")), context: Some("t".to_owned()) };
+        let home = Some(Home::new(&self.machine.path("nexus")));
+        Sources { flags, variables: BTreeMap::new(), user_folder: None, home }
     }
 
     /// The machine that commands run on.
@@ -142,10 +176,7 @@ impl World {
             self.control
         );
         // Where the server itself is down nobody holds anything.
-        let ask = || self.sql_as("nexus", &self.stack.password(), "postgres", &held);
-        while ask().is_ok_and(|count| count != ["0"]) && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let _ = self.stack.until("postgres", &held, |count| count == ["0"] || Instant::now() > until);
     }
 
     /// Starts a command that is to wait at a named point until [`Paused::go_on`].
@@ -158,7 +189,7 @@ impl World {
         let mut paused = Paused { child, file };
         while !reached.exists() {
             assert!(paused.child.try_wait().unwrap().is_none(), "{point} was not reached");
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(2));
         }
         paused
     }
@@ -171,6 +202,11 @@ impl World {
     /// Rows of a statement on the control database.
     pub fn control_sql(&self, statement: &str) -> Vec<String> {
         self.sql(&self.control, statement)
+    }
+
+    /// Asks as the superuser until the rows are those that are wanted; for a minute at most.
+    pub fn until(&self, database: &str, statement: &str, wanted: impl FnMut(&[String]) -> bool + Send) {
+        self.stack.until(database, statement, wanted).unwrap();
     }
 
     /// Rows of a statement as any login, or what the server says against it.
@@ -221,37 +257,30 @@ impl World {
                 .map(|it| it[name].as_str().unwrap().to_owned())
                 .collect()
         };
-        Inventory {
-            databases: self.sql("postgres", &databases).into_iter().collect(),
-            roles: self.sql("postgres", &roles).into_iter().collect(),
-            buckets: of(self.store("buckets"), "bucket"),
-            keys: of(self.store("keys"), "access_key_id"),
-        }
+        let [databases, roles] = self.sets("postgres", [databases, roles]);
+        let (buckets, keys) = (of(self.store("buckets"), "bucket"), of(self.store("keys"), "access_key_id"));
+        Inventory { databases, roles, buckets, keys }
     }
 
     /// What should be there, by the control database.
     pub fn believed(&self) -> Inventory {
-        let all = |what: &str| -> BTreeSet<String> {
-            self.control_sql(&format!(
-                "select {what} from control.tenants where state in ('pooled', 'active', 'suspended', 'trashed')"
-            ))
-            .into_iter()
-            .collect()
-        };
+        let live = "from control.tenants where state in ('pooled', 'active', 'suspended', 'trashed')";
         // What was there before Nexus bears no mark.
-        let made = |what: &str| -> BTreeSet<String> {
-            let statement = format!(
-                "select {what} from control.tenants
-                 where state in ('pooled', 'active', 'suspended', 'trashed') and not adopted"
-            );
-            self.control_sql(&statement).into_iter().collect()
-        };
-        Inventory {
-            databases: made("database_name"),
-            roles: made("unnest(array[owner_role, app_role])"),
-            buckets: all("bucket"),
-            keys: all("access_key_id"),
-        }
+        let made = format!("{live} and not adopted");
+        let statements = [
+            format!("select database_name {made}"),
+            format!("select unnest(array[owner_role, app_role]) {made}"),
+            format!("select bucket {live}"),
+            format!("select access_key_id {live}"),
+        ];
+        let [databases, roles, buckets, keys] = self.sets(&self.control, statements);
+        Inventory { databases, roles, buckets, keys }
+    }
+
+    /// The rows of some statements of the superuser, asked in one session.
+    fn sets<const N: usize>(&self, database: &str, statements: [String; N]) -> [BTreeSet<String>; N] {
+        let mut all = self.stack.sql_each(database, &statements).into_iter();
+        std::array::from_fn(|_| all.next().unwrap().unwrap().into_iter().collect())
     }
 
     /// A tenant's own credentials, by variable.
@@ -260,28 +289,30 @@ impl World {
     }
 }
 
+/// The name of a control database.
+fn new_name() -> String {
+    format!("t_{}", uuid::Uuid::new_v4().simple())
+}
+
 impl Drop for World {
     fn drop(&mut self) {
-        // What a failed test leaves behind goes with the stack; databases are heavy, so most goes now.
-        let mark = format!("nexus:{}:", self.id);
-        let databases = format!(
-            "select datname from pg_database where datname = '{}' or shobj_description(oid, 'pg_database') like '{mark}%'",
-            self.control
+        // What a failed test leaves behind goes with the stack; databases are heavy, and many roles make
+        // every look at all of them slow, so both go now.
+        let mark = format!("nexus:{}:%", self.id);
+        // In this order: a role that owns a database stays.
+        let drops = format!(
+            "select unnest(array[format('alter database %I is_template false', datname),
+                                 format('drop database %I with (force)', datname)])
+             from pg_database where datname = '{}' or shobj_description(oid, 'pg_database') like '{mark}'
+             union all
+             select format('drop role %I', rolname)
+             from pg_roles where rolname = 'nexus_record_{}' or shobj_description(oid, 'pg_authid') like '{mark}'
+             order by 1",
+            self.control,
+            self.id.replace('-', ""),
         );
-        let password = self.stack.password();
-        let names = self.sql_as("nexus", &password, "postgres", &databases).unwrap_or_default();
         // Perhaps its server is down.
-        if names.is_empty() {
-            return;
-        }
-        let drops = names.iter().flat_map(|name| {
-            [
-                format!("alter database \"{name}\" is_template false"),
-                format!("drop database if exists \"{name}\" with (force)"),
-            ]
-        });
-        let role = format!("drop role if exists nexus_record_{}", self.id.replace('-', ""));
-        let _ = self.stack.sql_each("postgres", &drops.chain([role]).collect::<Vec<_>>());
+        let _ = self.stack.sql_rows("postgres", &drops);
     }
 }
 

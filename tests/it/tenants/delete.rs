@@ -62,7 +62,7 @@ fn sessions_of_a_tenant_end_with_it() {
     }
     let mut session = session.spawn().unwrap();
     let there = format!("select 1 from pg_stat_activity where usename = '{}'", text("PGUSER"));
-    while world.sql("postgres", &there).is_empty() {}
+    world.until("postgres", &there, |found| !found.is_empty());
     world.ok(&["--yes", "tenant", "delete", "acme", "--purge", "--confirm", "acme"]);
     assert!(!session.wait().unwrap().success());
     assert_eq!(world.there(), Inventory::default());

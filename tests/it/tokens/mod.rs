@@ -25,7 +25,7 @@ use nexus::features::tokens::{
     IssueTime, MintRequest, Minted, NewToken, Realm, RealmName, TokenError, Tokens,
 };
 use nexus::infra::crypto::LocalMasterKey;
-use nexus::infra::db::{Host, PgConnection, ServerAddress, Tls};
+use nexus::infra::db::{PgConnection, ServerAddress};
 use nexus::kernel::Caller;
 use serde_json::Value;
 
@@ -44,9 +44,7 @@ const ACCEPT: (&str, &str) = ("NEXUS_CONTEXT_T_TOKENS_DEVELOPMENT_KEYS", "accept
 impl Company {
     pub fn new() -> Self {
         let world = World::new();
-        let args = ["tenant", "create", "acme", "--admin-email", ANN, "--admin-password-stdin"];
-        let made = world.machine().output(&args, "seven horses in the rain\n");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        world.tenant_of("acme", ANN, "seven horses in the rain");
         let company = Self { world };
         company.user(BOB, "Viewer");
         company
@@ -121,14 +119,7 @@ impl Company {
     }
 
     pub fn server(&self, database: &str) -> ServerAddress {
-        ServerAddress {
-            host: Host::Socket(self.world.stack().socket_dir.clone().into()),
-            port: self.world.stack().port.parse().unwrap(),
-            user: "nexus".to_owned(),
-            password: self.world.stack().password().into(),
-            database: database.to_owned(),
-            tls: Tls::Disable,
-        }
+        self.world.stack().superuser(database)
     }
 
     pub async fn control(&self) -> PgConnection {
