@@ -51,7 +51,7 @@ fn main() -> Result<(), Failure> {
 
 /// A stack whose server takes more sessions than usual, with tenants.
 async fn prepared(tenants: usize) -> Result<Stack, Failure> {
-    let mut stack = Stack::start(&stack::this_program(), "app")?;
+    let stack = Stack::start(&stack::this_program(), "app")?;
     let mut admin = stack.admin.connect("bench").await?;
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!("alter system set max_connections = {SERVER}")))
         .execute(&mut admin)
@@ -59,7 +59,6 @@ async fn prepared(tenants: usize) -> Result<Stack, Failure> {
     drop(admin);
     stack.output(&["local", "down"])?;
     stack.output(&["local", "up"])?;
-    stack.admin.database = "postgres".to_owned();
     let slugs: Vec<String> = (0..tenants).map(|n| format!("t{n}\n")).collect();
     std::fs::write(stack.home.join("tenants.csv"), format!("slug\n{}", slugs.concat()))?;
     stack.output(&["tenant", "create", "--from", "tenants.csv"])?;
@@ -95,17 +94,18 @@ async fn measure((tenants, tasks, calls): (usize, usize, usize)) -> Result<Value
     let most = watch.end();
     let after = app.stats();
     times.sort_unstable();
-    let at = |share: f64| {
-        let index = (times.len() as f64 * share) as usize;
-        times.get(index.min(times.len().saturating_sub(1))).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    let at = |percent: usize| {
+        let index = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+        times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1e3)
     };
+    let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
     Ok(json!({
         "realms": tenants,
         "tasks": tasks,
         "calls": times.len(),
-        "calls_per_second": (times.len() as f64 / seconds).round(),
-        "median_ms": at(0.5),
-        "p99_ms": at(0.99),
+        "calls_per_second": (f64::from(count) / seconds).round(),
+        "median_ms": at(50),
+        "p99_ms": at(99),
         "logins_in_realms": after.realms.logins - before.realms.logins,
         "logins_at_the_control_database": after.control.logins - before.control.logins,
         "cap": CAP,
@@ -156,6 +156,7 @@ async fn call(app: &App, name: &TenantRef) -> Result<(), Failure> {
     if roles.is_empty() { Err("a realm without roles".into()) } else { Ok(()) }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
 fn said(failure: nexus::kernel::AnyFailure) -> Failure {
     failure.to_string().into()
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A hundred years: more than anybody means.
-pub const LONGEST: Duration = Duration::from_secs(36_600 * 86_400);
+pub const LONGEST: Duration = Duration::from_hours(36_600 * 24);
 
 /// The units with their milliseconds, the largest first.
 const UNITS: [(&str, u64); 7] = [

@@ -18,7 +18,7 @@ pub(super) async fn run(args: RepairArgs, ctx: &Invocation) -> CommandResult {
         let repaired = if ctx.global.dry_run {
             provisioning.look(&worker, &caller, tenant).await
         } else {
-            provisioning.repair(&worker, &caller, tenant, &progress, &ctx.interrupt).await
+            Box::pin(provisioning.repair(&worker, &caller, tenant, &progress, &ctx.interrupt)).await
         };
         drop(progress);
         ctx.screen.list([repaired?])?;

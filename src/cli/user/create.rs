@@ -44,7 +44,7 @@ pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
         ctx.screen.note(&format!("create an invitation: nexus user invite {email}{flag} --reveal"));
     }
     let invitation = invitation.map(|token| token.expose_secret().to_owned());
-    ctx.screen.thing(&CreatedView { invitation, user })?;
+    ctx.screen.thing(&CreatedView { user, invitation })?;
     Ok(Exit::Done)
 }
 

@@ -4,6 +4,7 @@
 use nexus::features::iam::roles::{self, Holder};
 use nexus::features::iam::users::{self, UserUpdate};
 use nexus::features::iam::{Condition, IamError, Name, signin};
+use nexus::kernel::Description;
 use serde_json::{Value, json};
 
 use super::inside::{caller, machine, realm, run, who};
@@ -149,7 +150,7 @@ fn the_same_condition_is_no_cover_for_somebody_whose_facts_are_others() {
         let widened = Condition::parse("amount < user.limit").unwrap();
         let permission = "invoice:approve".parse().unwrap();
         above("make a role of it", {
-            let made = roles::create(&mut realm, &lou, &name("Mine"), &Default::default(), &[]).await;
+            let made = roles::create(&mut realm, &lou, &name("Mine"), &Description::default(), &[]).await;
             made.unwrap();
             roles::allow(&mut realm, &lou, &name("Mine"), &permission, Some(&widened)).await
         });
@@ -171,7 +172,7 @@ fn a_condition_that_looks_at_nobody_is_a_cover_however_it_is_written() {
     run(async {
         let mut realm = realm(&world, Some("acme")).await;
         let lou = caller(&mut realm, "lou@acme.example").await;
-        roles::create(&mut realm, &lou, &name("Small"), &Default::default(), &[]).await.unwrap();
+        roles::create(&mut realm, &lou, &name("Small"), &Description::default(), &[]).await.unwrap();
         let permission = "invoice:approve".parse().unwrap();
         let same = Condition::parse("amount<50").unwrap();
         roles::allow(&mut realm, &lou, &name("Small"), &permission, Some(&same)).await.unwrap();

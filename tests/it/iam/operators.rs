@@ -1,7 +1,7 @@
 //! Operators in a tenant's realm: only by a grant, only for its time, and never unseen.
 
 use nexus::features::iam::{IamError, groups, users};
-use nexus::kernel::{Caller, Page};
+use nexus::kernel::{Caller, Description, Page};
 
 use super::inside::{caller, realm, run};
 use super::{acme, error, json, sql};
@@ -37,7 +37,7 @@ fn a_grant_lets_an_operator_in_for_its_time_and_every_use_is_in_the_tenants_log(
         look(&ops).await.unwrap();
         let mut tenant = realm(&world, Some("acme")).await;
         let name = "Sales".parse().unwrap();
-        let refused = groups::create(&mut tenant, &ops, &name, &Default::default(), None).await;
+        let refused = groups::create(&mut tenant, &ops, &name, &Description::default(), None).await;
         assert!(matches!(refused, Err(IamError::Forbidden { .. })));
         drop(tenant);
         let seen = "select caller like 'operator:%', action, detail::text from nexus.audit_log order by id desc limit 1";

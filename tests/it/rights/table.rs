@@ -643,6 +643,7 @@ fn of_tokens() -> Vec<Row> {
 }
 
 /// Users, groups, roles, permissions, sign-in.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn of_realms() -> Vec<Row> {
     rows! {
         Realm "iam::grants" "user:read" |d, c, t| iam::grants(&mut d.realm, c, t.subject.id.into());

@@ -257,7 +257,7 @@ impl World {
                 .map(|it| it[name].as_str().unwrap().to_owned())
                 .collect()
         };
-        let [databases, roles] = self.sets("postgres", [databases, roles]);
+        let [databases, roles] = self.sets("postgres", &[databases, roles]);
         let (buckets, keys) = (of(self.store("buckets"), "bucket"), of(self.store("keys"), "access_key_id"));
         Inventory { databases, roles, buckets, keys }
     }
@@ -273,13 +273,13 @@ impl World {
             format!("select bucket {live}"),
             format!("select access_key_id {live}"),
         ];
-        let [databases, roles, buckets, keys] = self.sets(&self.control, statements);
+        let [databases, roles, buckets, keys] = self.sets(&self.control, &statements);
         Inventory { databases, roles, buckets, keys }
     }
 
     /// The rows of some statements of the superuser, asked in one session.
-    fn sets<const N: usize>(&self, database: &str, statements: [String; N]) -> [BTreeSet<String>; N] {
-        let mut all = self.stack.sql_each(database, &statements).into_iter();
+    fn sets<const N: usize>(&self, database: &str, statements: &[String; N]) -> [BTreeSet<String>; N] {
+        let mut all = self.stack.sql_each(database, statements).into_iter();
         std::array::from_fn(|_| all.next().unwrap().unwrap().into_iter().collect())
     }
 

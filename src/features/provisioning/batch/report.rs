@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn without_the_control_database_no_more_are_updated() {
-        let effect = |verb| Effect::of::<()>(verb, &Err(down()), |_| Effect::Changed);
+        let effect = |verb| Effect::of::<()>(verb, &Err(down()), |()| Effect::Changed);
         assert_eq!((effect("update"), effect("suspend")), (Effect::Ends, Effect::Failed));
         let mut report = BatchReport::new("update", 1, None);
         let row = report.add::<()>(0, "ash".to_owned(), Err(down()), Effect::Ends);

@@ -179,13 +179,11 @@ impl SessionPool {
     /// Makes a session safe for its next use; `None` where it broke while nobody used it.
     async fn safe(&self, mut lease: Lease) -> Option<Lease> {
         let statements = format!("{RESET} {}", self.0.prepare.expose_secret());
-        match sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *lease).await {
-            Ok(_) => Some(lease),
-            Err(_) => {
-                lease.end();
-                None
-            }
+        if sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *lease).await.is_ok() {
+            return Some(lease);
         }
+        lease.end();
+        None
     }
 
     async fn permit(&self, until: Instant) -> Result<OwnedSemaphorePermit, DbError> {

@@ -99,13 +99,11 @@ impl<S, W> State<S, W> {
             return (Taken::Wait, generation);
         }
         self.keys.entry(key).or_default().leased += 1;
-        match victim {
-            Some(session) => (Taken::After(session), generation),
-            None => {
-                self.open += 1;
-                (Taken::Room, generation)
-            }
+        if let Some(session) = victim {
+            return (Taken::After(session), generation);
         }
+        self.open += 1;
+        (Taken::Room, generation)
     }
 
     /// Takes back a session that was taken.
