@@ -523,7 +523,15 @@ fn async_functions_of_features_leave_files_and_the_making_of_keys_to_other_threa
         for (head, body) in functions(&source.lines).iter().filter(|(head, _)| head.contains("async fn ")) {
             seen += 1;
             let keeps = |line: &&String| {
-                let words = ["std::fs::", "fs::", "File::", "OpenOptions::", "private_file::", "own_file::"];
+                let words = [
+                    "std::fs::",
+                    "fs::",
+                    "File::open",
+                    "File::create",
+                    "OpenOptions::",
+                    "private_file::",
+                    "own_file::",
+                ];
                 let opens =
                     words.iter().any(|word| is_word(line, word)) || line.contains("generate_blocking(");
                 opens && !line.contains("spawn_blocking(")

@@ -8,25 +8,26 @@ use super::App;
 use super::realms::Realms;
 use crate::features::tenants;
 use crate::features::tokens::Verifier;
-use crate::infra::db::{Feed, Follower, PgConnection, SessionPool};
-use crate::kernel::{AnyFailure, Caller};
+use crate::infra::db::{Feed, Follower, Horizon, News, PgConnection, SessionPool};
+use crate::kernel::{AnyFailure, Caller, TenantId};
 
 /// Drops what is kept of tenants that other processes changed, and sessions that nobody uses.
 struct Changes {
     control: SessionPool,
     realms: Realms,
-    horizon: Mutex<Option<i64>>,
+    horizon: Mutex<Horizon<TenantId>>,
 }
 
 #[async_trait]
 impl Follower for Changes {
     async fn refresh(&self, control: &mut PgConnection) -> Result<(), AnyFailure> {
-        let before = *self.horizon.lock().unwrap_or_else(PoisonError::into_inner);
-        let (changed, horizon) = tenants::changed_since(control, &Caller::System, before).await?;
-        for tenant in changed {
-            self.realms.forget(tenant);
+        let before = self.horizon.lock().unwrap_or_else(PoisonError::into_inner).at();
+        let reading = tenants::changed_since(control, &Caller::System, before).await?;
+        let news = self.horizon.lock().unwrap_or_else(PoisonError::into_inner).take(reading);
+        match news {
+            News::Any => self.realms.forget_all(),
+            News::Changed(tenants) => tenants.into_iter().for_each(|tenant| self.realms.forget(tenant)),
         }
-        *self.horizon.lock().unwrap_or_else(PoisonError::into_inner) = Some(horizon);
         self.control.close_unused();
         self.realms.close_unused();
         Ok(())
@@ -47,13 +48,14 @@ impl App {
     /// stores and their passwords. It is known here within two seconds.
     ///
     /// # Errors
-    /// When the first reading fails.
+    /// When the first reading fails; where the control database lacks what was changed since a backup.
     pub async fn follow(&self) -> Result<Following, AnyFailure> {
         let shared = self.shared();
+        shared.provisioning.installation.age.require_current()?;
         let mut session = shared.provisioning.control.connect("nexus:feed").await?;
         let verifier = Verifier::once(&shared.tokens, &mut session, &Caller::System).await?;
         let (control, realms) = (shared.control.clone(), shared.realms.clone());
-        let changes = Changes { control, realms, horizon: Mutex::new(None) };
+        let changes = Changes { control, realms, horizon: Mutex::default() };
         let placement = Arc::new(shared.provisioning.placement.clone());
         let followers: Vec<Arc<dyn Follower>> = vec![verifier.follower(), placement, Arc::new(changes)];
         for follower in &followers {

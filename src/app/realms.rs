@@ -15,7 +15,7 @@ use crate::kernel::{AnyFailure, Caller, Failure, TenantId};
 
 /// How long the catalogue of a realm is not looked at again, where nobody has changed its tenant in the
 /// meantime. What a migration leaves there is known by its record; this is for other hands.
-const LOOKED_AT: Duration = Duration::from_secs(5);
+const LOOKED_AT: Duration = Duration::from_secs(2);
 
 /// Sessions in realms' databases. Cheap to clone.
 #[derive(Clone)]
@@ -94,6 +94,12 @@ impl Realms {
     pub(super) fn forget(&self, tenant: TenantId) {
         self.looked_at().remove(&tenant);
         self.sessions.forget(tenant.uuid());
+    }
+
+    /// Uses no session again that is open now.
+    pub(super) fn forget_all(&self) {
+        self.looked_at().clear();
+        self.sessions.forget_all();
     }
 
     pub(super) fn close_unused(&self) {

@@ -36,7 +36,14 @@ impl Session {
         self.work_with(None).await
     }
 
-    /// The same with a session of the administrator of the settings' server, where one is open.
+    /// Goes on to change what is in the control database alone: no secret of a server or store is needed.
+    #[must_use]
+    pub fn begin_work_on_rows(self) -> (Provisioning, Worker) {
+        let worker = Provisioning::worker_of_rows(self.control.detach());
+        (self.provisioning, worker)
+    }
+
+    /// As [`Session::begin_work`] with a session of the administrator of the settings' server, where one is open.
     pub(super) async fn work_with(
         self,
         admin: Option<PgConnection>,

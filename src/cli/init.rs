@@ -62,7 +62,12 @@ pub async fn run(args: InitArgs, ctx: &Invocation) -> CommandResult {
             }
             (installation, "created")
         }
-        SetupOutcome::Upgraded(it) => (it, "upgraded"),
+        SetupOutcome::Upgraded(it) => {
+            if args.operator_email.is_some() {
+                ctx.screen.warn("no operator was created, because the installation exists already");
+            }
+            (it, "upgraded")
+        }
     };
     let view = InitView { id: installation.id.to_string(), context: settings.context.to_string(), outcome };
     ctx.screen.thing(&view)?;

@@ -35,7 +35,7 @@ pub(super) async fn run(args: UpdateArgs, ctx: &Invocation) -> CommandResult {
     }
     drop(progress);
     let all = chosen.confirmed(&mut app, &caller, &asking, ctx).await?;
-    let (provisioning, worker) = app.begin_work().await?;
+    let (provisioning, worker) = app.begin_work_on_rows();
     let watch = ctx.watch(ctx.screen.progress());
     let options = BatchOptions::new(1, None, dry_run);
     let mut list = ctx.screen.list_writer();

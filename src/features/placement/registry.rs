@@ -16,7 +16,7 @@ use super::model::{Candidate, Candidates, Driver, PlacementRequest, ServerPlace,
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::secrets::Secrets;
-use crate::infra::db::{Follower, Host, PgConnection, ServerAddress, Tls};
+use crate::infra::db::{Follower, Horizon, Host, News, PgConnection, ServerAddress, Tls};
 use crate::infra::objects::{
     AwsConfig, AwsStore, Breaker, GarageStore, LocalStore, ObjectStore, SharedKeyStore,
 };
@@ -68,7 +68,7 @@ struct Opened {
     /// What a person was told already.
     said: HashSet<String>,
     /// How far the changes of other processes were read.
-    horizon: Option<i64>,
+    horizon: Horizon<String>,
 }
 
 /// What other processes change of servers and stores is opened anew.
@@ -77,16 +77,17 @@ impl Follower for Placement {
     async fn refresh(&self, control: &mut PgConnection) -> Result<(), AnyFailure> {
         // Held meanwhile, so that nothing is opened that was read before the change.
         let mut opened = self.opened.lock().await;
-        let (names, horizon) = store::changed_since(control, opened.horizon).await?;
-        if opened.horizon.is_none() {
-            opened.clusters.clear();
-            opened.stores.clear();
+        let reading = store::changed_since(control, opened.horizon.at()).await?;
+        match opened.horizon.take(reading) {
+            News::Any => {
+                opened.clusters.clear();
+                opened.stores.clear();
+            }
+            News::Changed(names) => {
+                opened.clusters.retain(|name, _| !names.contains(name));
+                opened.stores.retain(|name, _| !names.contains(name));
+            }
         }
-        for name in &names {
-            opened.clusters.remove(name);
-            opened.stores.remove(name);
-        }
-        opened.horizon = Some(horizon);
         Ok(())
     }
 }

@@ -388,18 +388,26 @@ pub(super) async fn delete_store(control: &mut PgConnection, name: &str) -> Resu
 pub(super) async fn changed_since(
     control: &mut PgConnection,
     horizon: Option<i64>,
-) -> Result<(Vec<String>, i64), DbError> {
+) -> Result<(Vec<(String, i64)>, i64), DbError> {
     let row = sqlx::query(
-        "select array(select name from (select name, changed_in from control.clusters
-                                        union all select name, changed_in from control.stores) as place
-                      where changed_in >= $1::text::xid8
-                        and changed_in < pg_snapshot_xmax(pg_current_snapshot())) as names,
-                pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon",
+        "with place as (
+             select name, changed_in from control.clusters
+             union all select name, changed_in from control.stores
+         ), changed as (
+             select name, changed_in::text::bigint as changed_in from place
+             where changed_in >= $1::text::xid8 and changed_in < pg_snapshot_xmax(pg_current_snapshot())
+         )
+         select array_agg(name) as names, array_agg(changed_in) as changes,
+                pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon
+         from changed",
     )
     .bind(horizon.map(|it| it.to_string()))
     .fetch_one(control)
     .await?;
-    Ok((row.try_get("names")?, row.try_get("horizon")?))
+    let names: Option<Vec<String>> = row.try_get("names")?;
+    let changes: Option<Vec<i64>> = row.try_get("changes")?;
+    let changed = names.unwrap_or_default().into_iter().zip(changes.unwrap_or_default());
+    Ok((changed.collect(), row.try_get("horizon")?))
 }
 
 /// Says that a server has a new password, which lies elsewhere.

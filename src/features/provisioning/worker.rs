@@ -83,6 +83,12 @@ impl Provisioning {
         Ok(Worker { control: Arc::new(Mutex::new(control)), servers: Arc::new(Mutex::new(servers)) })
     }
 
+    /// A worker for what is in the control database alone: the secrets of servers and stores need not be at
+    /// hand.
+    pub(crate) fn worker_of_rows(control: PgConnection) -> Worker {
+        Worker { control: Arc::new(Mutex::new(control)), servers: Arc::default() }
+    }
+
     /// Connects one more worker, with a connection of its own to the control database.
     ///
     /// # Errors

@@ -131,8 +131,9 @@ pub async fn enter(
     read(connection, caller, name).await
 }
 
-/// The tenants that other processes changed since an earlier reading with this horizon, and the horizon for
-/// the next one: for who keeps something of tenants in memory.
+/// The tenants that other processes changed since an earlier reading with this horizon, each with the
+/// transaction that did, and the horizon for the next one: for who keeps something of tenants in memory. The
+/// same change is told again for as long as an older transaction is under way.
 ///
 /// # Errors
 /// Without the platform's credentials; the control database's.
@@ -141,7 +142,7 @@ pub async fn changed_since(
     connection: &mut PgConnection,
     caller: &Caller,
     horizon: Option<i64>,
-) -> Result<(Vec<TenantId>, i64), TenantError> {
+) -> Result<(Vec<(TenantId, i64)>, i64), TenantError> {
     access::authorize(connection, caller, &rights::TENANT_READ, About::Platform).await?;
     Ok(store::changed_since(connection, horizon).await?)
 }

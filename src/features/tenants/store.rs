@@ -400,21 +400,27 @@ pub(super) async fn label_keys(connection: &mut PgConnection) -> Result<Vec<Stri
     .await?)
 }
 
-/// Which tenants' rows were changed by transactions that a reading with this horizon did not see, and the
-/// horizon of this reading: the oldest transaction that is under way. Numbers beyond those that were ever
-/// given out come from another server, with a backup.
+/// Which tenants' rows were changed, and in which transaction, by those that a reading with this horizon did
+/// not see, and the horizon of this reading: the oldest transaction that is under way. Numbers beyond those
+/// that were ever given out come from another server, with a backup.
 pub(super) async fn changed_since(
     connection: &mut PgConnection,
     horizon: Option<i64>,
-) -> Result<(Vec<TenantId>, i64), DbError> {
+) -> Result<(Vec<(TenantId, i64)>, i64), DbError> {
     let row = sqlx::query(
-        "select array(select id from control.tenants
-                      where changed_in >= $1::text::xid8
-                        and changed_in < pg_snapshot_xmax(pg_current_snapshot())) as ids,
-                pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon",
+        "with changed as (
+             select id, changed_in::text::bigint as changed_in from control.tenants
+             where changed_in >= $1::text::xid8 and changed_in < pg_snapshot_xmax(pg_current_snapshot())
+         )
+         select array_agg(id) as ids, array_agg(changed_in) as changes,
+                pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon
+         from changed",
     )
     .bind(horizon.map(|it| it.to_string()))
     .fetch_one(connection)
     .await?;
-    Ok((row.try_get("ids")?, row.try_get("horizon")?))
+    let ids: Option<Vec<TenantId>> = row.try_get("ids")?;
+    let changes: Option<Vec<i64>> = row.try_get("changes")?;
+    let changed = ids.unwrap_or_default().into_iter().zip(changes.unwrap_or_default());
+    Ok((changed.collect(), row.try_get("horizon")?))
 }

@@ -214,7 +214,7 @@ impl Tokens {
         if let Some(why) = &request.token.act_as {
             log_impersonation(realm, &caller, (&subject, why)).await?;
         }
-        let refresh = match request.session {
+        let session = match request.session {
             Some(client) => {
                 let terms = Terms::of(request.token, request.algorithm);
                 Some(Self::begin_session(&caller, (realm, &subject), (client, &terms)).await?)
@@ -223,6 +223,12 @@ impl Tokens {
         };
         let asked = (request.token, request.algorithm.unwrap_or(Algorithm::EdDsa));
         let token = self.issue(control, &caller, (&subject, &claims), whose.as_of, asked).await?;
+        // Last, so that there is no session whose token nobody got.
+        let mut refresh = None;
+        if let Some((tx, token)) = session {
+            tx.commit().await?;
+            refresh = Some(token);
+        }
         Ok(Minted { token, claims, refresh })
     }
 

@@ -223,6 +223,10 @@ async fn read(
         _ => {
             let mut revocations = before.map_or_else(Revocations::default, |it| (*it.revocations).clone());
             revocations.forget(generations.now.unix_timestamp());
+            // Numbers that were given out once are given out again after a restore.
+            if generations.revocations_generation < revocations.read_to {
+                revocations.read_to = 0;
+            }
             let rows = store::revocations(control, revocations.read_to).await?;
             revocations.add(&rows);
             // What comes in between is read again, which does no harm; what was over before it was

@@ -28,6 +28,8 @@ pub struct PgConnection {
     watch: Arc<Watch>,
     /// A transaction was dropped; what rolls it back is sent before the next statement.
     owes_rollback: bool,
+    /// It took advisory locks, which last as long as it does.
+    took_locks: bool,
 }
 
 impl std::fmt::Debug for PgConnection {
@@ -38,12 +40,22 @@ impl std::fmt::Debug for PgConnection {
 
 impl PgConnection {
     pub(super) fn new(inner: sqlx::PgConnection, watch: Arc<Watch>) -> Self {
-        Self { inner, watch, owes_rollback: false }
+        Self { inner, watch, owes_rollback: false, took_locks: false }
     }
 
     /// Whether it broke, or the answer to something was not waited for: the server may be at work still.
     pub(super) fn is_abandoned(&self) -> bool {
         self.watch.is_broken() || self.watch.is_abandoned()
+    }
+
+    /// Notes that it may hold advisory locks from now on.
+    pub(super) fn note_locks(&mut self) {
+        self.took_locks = true;
+    }
+
+    /// Whether it may hold advisory locks.
+    pub(super) fn took_locks(&self) -> bool {
+        self.took_locks
     }
 
     /// Whether a transaction was dropped that is rolled back with the next statement only.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::task::AbortHandle;
 
-use super::{DbError, PgConnection, ServerAddress};
+use super::{PgConnection, ServerAddress};
 use crate::kernel::AnyFailure;
 
 /// How often the control database is asked what has changed.
@@ -50,25 +50,35 @@ async fn follow(control: ServerAddress, first: PgConnection, followers: Vec<Weak
         if followers.is_empty() {
             return;
         }
-        match tokio::time::timeout(POLL_TIMEOUT, refresh(&control, session.take(), &followers)).await {
-            Ok(Ok(open)) => session = Some(open),
-            Ok(Err(error)) => tracing::warn!(%error, "cannot read what has changed"),
-            Err(_) => tracing::warn!("the control database is slow to say what has changed"),
+        // One that fails keeps no other from what is new.
+        for follower in &followers {
+            let refreshing = refresh(&control, session.take(), follower.as_ref());
+            match tokio::time::timeout(POLL_TIMEOUT, refreshing).await {
+                Ok(open) => session = open,
+                Err(_) => tracing::warn!("the control database is slow to say what has changed"),
+            }
         }
     }
 }
 
+/// The session, where it can be used again.
 async fn refresh(
     control: &ServerAddress,
     session: Option<PgConnection>,
-    followers: &[Arc<dyn Follower>],
-) -> Result<PgConnection, AnyFailure> {
+    follower: &dyn Follower,
+) -> Option<PgConnection> {
     let mut session = match session {
         Some(session) => session,
-        None => control.connect("nexus:feed").await.map_err(|error: DbError| AnyFailure::from(error))?,
+        None => match control.connect("nexus:feed").await {
+            Ok(session) => session,
+            Err(error) => {
+                tracing::warn!(%error, "cannot read what has changed");
+                return None;
+            }
+        },
     };
-    for follower in followers {
-        follower.refresh(&mut session).await?;
+    if let Err(error) = follower.refresh(&mut session).await {
+        tracing::warn!(%error, "cannot read what has changed");
     }
-    Ok(session)
+    (!session.is_abandoned()).then_some(session)
 }

@@ -72,6 +72,7 @@ impl AdvisoryLock {
     /// # Errors
     /// When the connection is broken.
     pub async fn try_take(connection: &mut PgConnection, key: LockKey) -> Result<Option<Self>, DbError> {
+        connection.note_locks();
         let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
             .bind(key.as_str())
             .fetch_one(connection)
@@ -140,6 +141,7 @@ impl AdvisoryLock {
             "select pg_try_advisory_lock(hashtextextended({start} || thing, 0)), thing \
              from ({find}) as it (thing); {read}"
         );
+        connection.note_locks();
         let until = tokio::time::Instant::now() + DEATH_IS_SEEN;
         loop {
             let mut rows = sqlx::raw_sql(AssertSqlSafe(batch.clone())).fetch_all(&mut *connection).await?;

@@ -36,6 +36,7 @@ impl Slots {
     ) -> Result<Option<Self>, DbError> {
         let until = tokio::time::Instant::now() + patience;
         let mut pause = Duration::from_millis(5);
+        connection.note_locks();
         loop {
             let numbers: Vec<i32> = sqlx::query_scalar(
                 "select slot from generate_series(1, $2) as slot

@@ -179,7 +179,7 @@ fn an_upgrade_lets_a_role_that_somebody_made_or_changed_allow_what_it_allowed() 
     for name in ADMINISTRATIVE.into_iter().filter(|name| name.ends_with(":read")) {
         assert!(auditor.iter().any(|one| one == name), "{name}");
     }
-    assert_eq!(auditor.len(), 8, "{auditor:?}");
+    assert_eq!(auditor.len(), 10, "{auditor:?}");
     assert!(held(&world, "User").contains(&"role:update".to_owned()), "it was changed");
     assert!(held(&world, "Viewer").contains(&"user:read when owner".to_owned()));
     let partly = held(&world, "Partly");

@@ -132,6 +132,7 @@ impl Provisioning {
         let meant = (back.verb, tasks.len(), options.dry_run);
         let provisioning = self.in_batch(worker, caller, meant, Some(back.batch), &watch).await?;
         let mut report = BatchReport::new(back.verb, tasks.len(), provisioning.batch_id());
+        report.reverses = true;
         for member in others {
             report.add_as_found(&member);
             take(Reversal::AsFound(Box::new(member))).map_err(BatchError::Taking)?;

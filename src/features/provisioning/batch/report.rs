@@ -1,5 +1,7 @@
 //! What came of a batch, in numbers, and what is to be done about it.
 
+use std::any::Any;
+
 use super::super::error::ProvisioningError;
 use super::back::{Member, Prospect, opposite};
 use super::error::BatchError;
@@ -14,6 +16,8 @@ const MOST_HINTS: usize = 3;
 #[derive(Debug)]
 pub struct BatchReport {
     pub(super) verb: &'static str,
+    /// It applies the opposite of what an earlier batch did.
+    pub(super) reverses: bool,
     /// How many were to be done.
     pub total: usize,
     /// Were changed, or would be.
@@ -32,6 +36,8 @@ pub struct BatchReport {
     pub(super) interrupted: bool,
     /// What ended it before its end, where that is not to be said of one member.
     pub(super) ended_by: Option<ProvisioningError>,
+    /// What a worker panicked with: told by [`BatchReport::verdict`], once all rows are.
+    pub(super) panicked: Option<Box<dyn Any + Send>>,
 }
 
 /// Why members failed, as far as the way on depends on it.
@@ -65,12 +71,13 @@ pub(super) enum Effect {
 }
 
 impl Effect {
-    pub(super) fn of<T>(verb: &str, result: &Result<T, ProvisioningError>, done: fn(&T) -> Self) -> Self {
+    /// `alone`: nobody but the control database is asked.
+    pub(super) fn of<T>(alone: bool, result: &Result<T, ProvisioningError>, done: fn(&T) -> Self) -> Self {
         match result {
             Ok(it) => done(it),
             Err(ProvisioningError::ChangedSince { .. }) => Self::Skipped,
-            // It asks nobody but the control database, which is gone.
-            Err(error) if verb == "update" && error.kind() == ErrorKind::Unavailable => Self::Ends,
+            // The control database is gone.
+            Err(error) if alone && error.kind() == ErrorKind::Unavailable => Self::Ends,
             Err(_) => Self::Failed,
         }
     }
@@ -84,6 +91,7 @@ impl BatchReport {
     pub(super) fn new(verb: &'static str, total: usize, batch: Option<BatchId>) -> Self {
         Self {
             verb,
+            reverses: false,
             total,
             changed: 0,
             unchanged: 0,
@@ -95,7 +103,13 @@ impl BatchReport {
             reasons: Reasons::default(),
             interrupted: false,
             ended_by: None,
+            panicked: None,
         }
+    }
+
+    /// Whether nobody but the control database is asked.
+    pub(super) fn is_of_rows_alone(&self) -> bool {
+        self.verb == "update" && !self.reverses
     }
 
     /// Counts what came of a member.
@@ -167,11 +181,15 @@ impl BatchReport {
     /// Where it was stopped, or some failed.
     pub fn verdict(self) -> Result<(), BatchError> {
         let (batch, undoable) = (self.recorded_batch(), self.undoable());
+        let alone = self.is_of_rows_alone();
         let Self { changed, failed, total, not_tried: skipped, mut reasons, .. } = self;
+        if let Some(panicked) = self.panicked {
+            std::panic::resume_unwind(panicked);
+        }
         if self.interrupted {
             return Err(match total {
                 0 | 1 => ProvisioningError::from(crate::infra::saga::Interrupted).into(),
-                _ => BatchError::Stopped { changed, total, batch },
+                _ => BatchError::Stopped { changed, total, batch: undoable },
             });
         }
         if let Some(error) = self.ended_by {
@@ -182,7 +200,7 @@ impl BatchReport {
         }
         Err(match self.verb {
             "create" => BatchError::NotCreated { failed, skipped, total },
-            "update" => BatchError::NotUpdated { failed, total, batch },
+            _ if alone => BatchError::NotUpdated { failed, total, batch },
             "repair" => {
                 let all_failed = failed == total && !reasons.half_done;
                 let alike = reasons.kinds.first().copied().filter(|_| all_failed && reasons.kinds.len() == 1);
@@ -297,8 +315,8 @@ mod tests {
 
     #[test]
     fn without_the_control_database_no_more_are_updated() {
-        let effect = |verb| Effect::of::<()>(verb, &Err(down()), |()| Effect::Changed);
-        assert_eq!((effect("update"), effect("suspend")), (Effect::Ends, Effect::Failed));
+        let effect = |alone| Effect::of::<()>(alone, &Err(down()), |()| Effect::Changed);
+        assert_eq!((effect(true), effect(false)), (Effect::Ends, Effect::Failed));
         let mut report = BatchReport::new("update", 1, None);
         let row = report.add::<()>(0, "ash".to_owned(), Err(down()), Effect::Ends);
         assert!(matches!(row.attempt, Attempt::NotTried));

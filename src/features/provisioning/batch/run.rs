@@ -142,14 +142,14 @@ impl Run<'_> {
         let (results, mut incoming) = mpsc::channel(parallel.max(1) * 2);
         let mut workers = JoinSet::new();
         for number in 0..parallel {
-            let (queue, apply, results, verb) =
-                (Arc::clone(&queue), apply.clone(), results.clone(), self.report.verb);
+            let (queue, apply, results, alone) =
+                (Arc::clone(&queue), apply.clone(), results.clone(), self.report.is_of_rows_alone());
             let desk = self.desk(number == 0);
             workers.spawn(async move {
                 let desk = desk.await?;
                 while let Some((position, slug, item)) = queue.next().await {
                     let result = apply(desk.clone(), item).await;
-                    let effect = Effect::of(verb, &result, effect);
+                    let effect = Effect::of(alone, &result, effect);
                     queue.note(effect);
                     desk.progress.event(Event::Done { subject: slug.clone(), ok: !effect.is_failure() });
                     if results.send((position, slug, result, effect)).await.is_err() {
@@ -169,15 +169,18 @@ impl Run<'_> {
                 break;
             }
         }
-        let connected = workers.join_all().await.into_iter().collect::<Result<Vec<()>, _>>();
+        while let Some(ended) = workers.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => drop(self.report.ended_by.get_or_insert(error)),
+                Err(error) => self.report.panicked = error.try_into_panic().ok().or(self.report.panicked),
+            }
+        }
         taken.map_err(BatchError::Taking)?;
         for (position, slug, _) in queue.left.lock().await.drain(..) {
             take(self.report.not_tried(position, slug)).map_err(BatchError::Taking)?;
         }
         self.report.interrupted = self.watch.1.is_cancelled();
-        if let Err(error) = connected {
-            self.report.ended_by.get_or_insert(error);
-        }
         Ok(self.report)
     }
 

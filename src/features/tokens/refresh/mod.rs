@@ -24,13 +24,12 @@ use super::mint::{For, NewToken};
 use super::opaque::{Opaque, REFRESH};
 use super::realm::{Realm, RealmName, record};
 use super::store as control_store;
-use crate::features::access::Authorized;
-use crate::features::access::rights;
+use crate::features::access::{self, Authorized, RealmSession, rights};
 use crate::features::iam::signin::{LockedSession, NewSession};
 use crate::features::iam::{self, Subject, signin};
 use crate::infra::crypto::seal::{self, DataKey, SealContext};
 use crate::infra::crypto::signing::Algorithm;
-use crate::infra::db::PgConnection;
+use crate::infra::db::{PgConnection, Transaction};
 use crate::infra::failpoint;
 use crate::kernel::ids::DataKeyId;
 use crate::kernel::{Caller, TenantId};
@@ -79,15 +78,16 @@ enum Verdict {
 
 impl Tokens {
     /// Begins a session for a user who is known by other means than a password; gives its first
-    /// token. Its access tokens say what the terms allow, and never more.
+    /// token, and the transaction that makes it last. Its access tokens say what the terms allow, and
+    /// never more.
     ///
     /// # Errors
     /// [`TokenError::NotActive`], also when the user was shut out since it was looked up; the realm's.
-    pub(super) async fn begin_session(
+    pub(super) async fn begin_session<'r>(
         caller: &Authorized<'_>,
-        (realm, subject): (&mut Realm, &Subject),
+        (realm, subject): (&'r mut Realm, &Subject),
         (client, terms): (&str, &Terms),
-    ) -> Result<SecretString, TokenError> {
+    ) -> Result<(Transaction<'r>, SecretString), TokenError> {
         let (name, at) = (realm.name.clone(), realm.as_of.time());
         let mut tx = realm.begin().await?;
         let access = Some(terms.to_json()?);
@@ -99,8 +99,7 @@ impl Tokens {
         let token = Self::first_token(&mut tx, name.id, session).await?;
         let detail = serde_json::json!({ "session": session, "client": client });
         record(&mut tx, caller, ("refresh.begin", Some(subject.id)), detail).await?;
-        tx.commit().await?;
-        Ok(token)
+        Ok((tx, token))
     }
 
     /// The first refresh token of a session that [`signin::sign_in`] began, in a transaction in its
@@ -133,7 +132,7 @@ impl Tokens {
         realm: &mut Realm,
         presented: &SecretString,
     ) -> Result<Refreshed, TokenError> {
-        let caller = &realm.authorize(control, caller, &rights::TOKEN_CREATE, None).await?;
+        let mut authorized = realm.authorize(control, caller, &rights::TOKEN_CREATE, None).await?;
         let (name, as_of) = (realm.name.clone(), realm.as_of);
         let mut tx = realm.begin().await?;
         let Some(used) = use_token(control, &mut tx, &name, presented).await? else {
@@ -141,9 +140,15 @@ impl Tokens {
             return Err(TokenError::RefreshInvalid);
         };
         let Use { refresh, subject, token: new, algorithm, again } = used;
+        if matches!(caller, Caller::User { .. }) {
+            // Whose token it is, is known now: nobody gets what they do not hold themselves.
+            let (realm, on_behalf) = (name.id, Some(subject.id.into()));
+            let within = RealmSession { session: &mut tx, realm, on_behalf };
+            authorized = access::authorize_in_realm(control, caller, &rights::TOKEN_CREATE, within).await?;
+        }
         let whose = For { realm: &name, subject: &subject, as_of };
-        let claims = new.compose(whose, self.issuer(), caller)?;
-        let token = self.issue(control, caller, (&subject, &claims), as_of, (&new, algorithm)).await?;
+        let claims = new.compose(whose, self.issuer(), &authorized)?;
+        let token = self.issue(control, &authorized, (&subject, &claims), as_of, (&new, algorithm)).await?;
         failpoint::pass(|| "refresh.exchange.before".to_owned()).await;
         tx.commit().await?;
         failpoint::pass(|| "refresh.exchange.after".to_owned()).await;

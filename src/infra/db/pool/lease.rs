@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
@@ -10,8 +11,11 @@ use super::Shared;
 use super::state::Returned;
 use crate::infra::db::PgConnection;
 
+/// How soon the server ends what nobody waits for (`client_connection_check_interval`).
+const ABANDONED_ENDS: Duration = Duration::from_millis(500);
+
 /// A session that goes back to its pool when it is dropped, unless it broke, something was given up in the
-/// middle, or what it was opened with has changed: then it ends.
+/// middle, it took locks that last as long as it, or what it was opened with has changed: then it ends.
 #[derive(Debug)]
 pub struct Lease {
     /// There until it is dropped.
@@ -40,17 +44,21 @@ impl Slot {
     }
 
     /// Gives the session back, to somebody who waits for it or to be used later.
-    fn give_back(mut self, session: PgConnection, permit: OwnedSemaphorePermit) {
-        let returned = self.shared.state().give_back(self.key, self.generation, session);
-        match returned {
-            Returned::HandOver(session, waiter) => {
-                // Where nobody waits any more, it comes back and goes to the next.
-                drop(waiter.send(Lease::new(session, self, permit)));
-            }
-            Returned::Kept => self.is_taken = false,
-            Returned::Close(session) => {
-                self.is_taken = false;
-                self.shared.close(vec![session]);
+    fn give_back(mut self, mut session: PgConnection, mut permit: OwnedSemaphorePermit) {
+        loop {
+            let returned = self.shared.state().give_back(self.key, self.generation, session);
+            match returned {
+                Returned::HandOver(session_of_key, waiter) => {
+                    let Err(back) = waiter.send(Lease::new(session_of_key, self, permit)) else { return };
+                    // They do not wait any more: it is the next one's.
+                    let Some((session_back, home)) = back.into_parts() else { return };
+                    (session, self, permit) = (session_back, home.slot, home.permit);
+                }
+                Returned::Kept => return self.is_taken = false,
+                Returned::Close(session) => {
+                    self.is_taken = false;
+                    return self.shared.close(vec![session]);
+                }
             }
         }
     }
@@ -67,6 +75,10 @@ impl Drop for Slot {
 impl Lease {
     pub(super) fn new(session: PgConnection, slot: Slot, permit: OwnedSemaphorePermit) -> Self {
         Self { session: Some(session), home: Some(Home { slot, permit }) }
+    }
+
+    fn into_parts(mut self) -> Option<(PgConnection, Home)> {
+        self.session.take().zip(self.home.take())
     }
 
     /// Closes the session instead of giving it back.
@@ -113,7 +125,18 @@ impl Drop for Lease {
             return;
         };
         if session.is_abandoned() {
-            // Closed before it is counted as such.
+            drop(session);
+            // The server goes on with what it was asked until it looks whether we are there.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(async move {
+                    tokio::time::sleep(ABANDONED_ENDS).await;
+                    drop((slot, permit));
+                });
+            }
+            return;
+        }
+        if session.took_locks() {
+            // Whoever is next must not hold what it was left with.
             drop(session);
             return;
         }

@@ -63,12 +63,15 @@ pub struct PoolStats {
 #[derive(Debug, Clone)]
 pub struct SessionPool(Arc<Shared>);
 
+/// Who waits for a session that others use.
+type Waiter = oneshot::Sender<Lease>;
+
 #[derive(Debug)]
 struct Shared {
     limits: PoolLimits,
     /// One for each session that may be in use.
     permits: Arc<Semaphore>,
-    state: Mutex<State<PgConnection, oneshot::Sender<Lease>>>,
+    state: Mutex<State<PgConnection, Waiter>>,
     /// What follows [`RESET`].
     prepare: SecretString,
     logins: AtomicU64,
@@ -106,7 +109,11 @@ impl SessionPool {
         loop {
             let permit = self.permit(until).await?;
             let (sender, handed) = oneshot::channel();
-            let (taken, generation) = self.0.state().take(key, waits.then_some(sender));
+            let (taken, generation) = {
+                let mut state = self.0.state();
+                state.forget_waiters(key, Waiter::is_closed);
+                state.take(key, waits.then_some(sender))
+            };
             if matches!(taken, Taken::Wait) {
                 // What is handed over brings a permit with it.
                 drop(permit);
@@ -145,16 +152,26 @@ impl SessionPool {
     pub fn adopt(&self, key: Uuid, session: PgConnection) -> Lease {
         let Ok(permit) = Arc::clone(&self.0.permits).try_acquire_owned() else { return session.into() };
         let (taken, generation) = self.0.state().take(key, None);
-        let slot = Slot::new(Arc::clone(&self.0), key, generation);
         match taken {
-            Taken::Room => Lease::new(session, slot, permit),
-            Taken::Kept(_) | Taken::After(_) | Taken::Wait => session.into(),
+            Taken::Room => Lease::new(session, Slot::new(Arc::clone(&self.0), key, generation), permit),
+            Taken::Wait => session.into(),
+            // What was taken ends in place of this one.
+            Taken::Kept(_) | Taken::After(_) => {
+                self.0.state().lost(key);
+                session.into()
+            }
         }
     }
 
     /// Lets nobody use a session of a key again that is open now: what it was opened with has changed.
     pub fn forget(&self, key: Uuid) {
         let sessions = self.0.state().forget(key);
+        self.0.close(sessions);
+    }
+
+    /// The same for all keys.
+    pub fn forget_all(&self) {
+        let sessions = self.0.state().forget_all();
         self.0.close(sessions);
     }
 
@@ -198,7 +215,7 @@ impl SessionPool {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State<PgConnection, oneshot::Sender<Lease>>> {
+    fn state(&self) -> MutexGuard<'_, State<PgConnection, Waiter>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

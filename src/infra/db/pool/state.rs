@@ -154,6 +154,20 @@ impl<S, W> State<S, W> {
         idle.into_iter().map(|it| it.session).collect()
     }
 
+    /// The same for all keys.
+    pub(super) fn forget_all(&mut self) -> Vec<S> {
+        let keys: Vec<Uuid> = self.keys.keys().copied().collect();
+        keys.into_iter().flat_map(|key| self.forget(key)).collect()
+    }
+
+    /// Forgets those of a key who do not wait any more.
+    pub(super) fn forget_waiters(&mut self, key: Uuid, is_gone: impl Fn(&W) -> bool) {
+        if let Some(of_key) = self.keys.get_mut(&key) {
+            of_key.waiting.retain(|waiter| !is_gone(waiter));
+        }
+        self.tidy(key);
+    }
+
     /// Gives back to be closed what nobody has used for so long: [`State::closed`] follows for each.
     pub(super) fn unused_for(&mut self, time: Duration) -> Vec<S> {
         let mut unused = Vec::new();
