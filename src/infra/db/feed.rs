@@ -53,9 +53,10 @@ async fn follow(control: ServerAddress, first: PgConnection, followers: Vec<Weak
         // One that fails keeps no other from what is new.
         for follower in &followers {
             let refreshing = refresh(&control, session.take(), follower.as_ref());
-            match tokio::time::timeout(POLL_TIMEOUT, refreshing).await {
-                Ok(open) => session = open,
-                Err(_) => tracing::warn!("the control database is slow to say what has changed"),
+            if let Ok(open) = tokio::time::timeout(POLL_TIMEOUT, refreshing).await {
+                session = open;
+            } else {
+                tracing::warn!("the control database is slow to say what has changed");
             }
         }
     }
