@@ -78,8 +78,7 @@ async fn refresh(
             }
         },
     };
-    if let Err(error) = follower.refresh(&mut session).await {
-        tracing::warn!(%error, "cannot read what has changed");
-    }
-    (!session.is_abandoned()).then_some(session)
+    let Err(error) = follower.refresh(&mut session).await else { return Some(session) };
+    tracing::warn!(%error, "cannot read what has changed");
+    session.ping().await.is_ok().then_some(session)
 }
