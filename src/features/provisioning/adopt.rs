@@ -14,7 +14,7 @@ use super::recovery::{Direction, Opened};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
-use crate::features::access::{self, About, Authorized, rights};
+use crate::features::access::{About, Authorized, rights};
 use crate::features::audit;
 use crate::features::placement::{Placement, PlacementRequest};
 use crate::features::tenants::{self, NewTenant, Resources, Tenant, TenantRef, TenantState, TenantView};
@@ -101,13 +101,7 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<AdoptedTenant, ProvisioningError> {
-        let caller = &access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::TENANT_CREATE,
-            About::Platform,
-        )
-        .await?;
+        let caller = &worker.authorize(caller, &rights::TENANT_CREATE, About::Platform).await?;
         let name = TenantRef::Slug(request.tenant.slug.clone());
         loop {
             let found = tenants::look_up(&mut *worker.control.lock().await, &name).await?;
@@ -139,8 +133,7 @@ impl Provisioning {
         caller: &Caller,
         request: &AdoptRequest,
     ) -> Result<Option<Examined>, ProvisioningError> {
-        access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_CREATE, About::Platform)
-            .await?;
+        worker.authorize(caller, &rights::TENANT_CREATE, About::Platform).await?;
         let name = TenantRef::Slug(request.tenant.slug.clone());
         let found = tenants::look_up(&mut *worker.control.lock().await, &name).await?;
         match found {

@@ -14,7 +14,7 @@ use super::recovery::{Direction, Opened, stopped};
 use super::steps;
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
-use crate::features::access::{self, About, Authorized, Right, rights};
+use crate::features::access::{About, Authorized, Right, rights};
 use crate::features::tenants::{self, Reason, Tenant, TenantError, TenantRef, TenantState, TenantView};
 use crate::infra::cluster;
 use crate::infra::db::{LockKey, PgConnection};
@@ -232,9 +232,7 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Changed, ProvisioningError> {
-        let caller =
-            &access::authorize(&mut *worker.control.lock().await, caller, change.right(), name.about())
-                .await?;
+        let caller = &worker.authorize(caller, change.right(), name.about()).await?;
         let mut name = name.for_caller(caller);
         loop {
             let held = self.hold(worker, &name).await?;
@@ -309,9 +307,7 @@ impl Provisioning {
         name: &TenantRef,
         change: &Change,
     ) -> Result<Changed, ProvisioningError> {
-        let caller =
-            &access::authorize(&mut *worker.control.lock().await, caller, change.right(), name.about())
-                .await?;
+        let caller = &worker.authorize(caller, change.right(), name.about()).await?;
         let mut control = worker.control.lock().await;
         let tenant = tenants::read(&mut control, caller, name).await?;
         let unfinished = store::unfinished(&mut control, tenant.id).await?;
@@ -457,8 +453,7 @@ impl Provisioning {
     /// The tenants whose time in the trash is over, the longest over first.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn due(&self, worker: &Worker, caller: &Caller) -> Result<Vec<Selected>, ProvisioningError> {
-        access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_READ, About::Platform)
-            .await?;
+        worker.authorize(caller, &rights::TENANT_READ, About::Platform).await?;
         let due = tenants::due(&mut *worker.control.lock().await).await?;
         Ok(due.into_iter().map(|(id, slug)| Selected { tenant: TenantRef::Id(id), slug }).collect())
     }

@@ -10,7 +10,7 @@ use super::plan::{Opening, sealed};
 use super::recovery::Direction;
 use super::store;
 use super::worker::{Provisioning, Worker};
-use crate::features::access::{self, About, Authorized, rights};
+use crate::features::access::{About, Authorized, rights};
 use crate::features::audit;
 use crate::features::iam::{FirstPassword, FirstSignIn};
 use crate::features::placement::{Candidates, Placement, PlacementRequest, Template};
@@ -99,13 +99,7 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Created, ProvisioningError> {
-        let caller = &access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::TENANT_CREATE,
-            About::Platform,
-        )
-        .await?;
+        let caller = &worker.authorize(caller, &rights::TENANT_CREATE, About::Platform).await?;
         let first = &self.seal_first(request).await?;
         let until = tokio::time::Instant::now() + WAIT_TIMEOUT;
         loop {
@@ -255,13 +249,7 @@ impl Provisioning {
         caller: &Caller,
         tenant: TenantId,
     ) -> Result<Option<SecretString>, ProvisioningError> {
-        let caller = &access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::TENANT_CREATE,
-            About::Tenant(tenant),
-        )
-        .await?;
+        let caller = &worker.authorize(caller, &rights::TENANT_CREATE, About::Tenant(tenant)).await?;
         let mut control = worker.control.lock().await;
         // Whoever is told of it is told after the audit row is on the disk.
         let mut tx = durable_transaction(&mut control).await?;

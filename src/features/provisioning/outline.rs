@@ -163,13 +163,7 @@ impl Provisioning {
         caller: &Caller,
         name: &TenantRef,
     ) -> Result<Repaired, ProvisioningError> {
-        let caller = &access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::TENANT_REPAIR,
-            name.about(),
-        )
-        .await?;
+        let caller = &worker.authorize(caller, &rights::TENANT_REPAIR, name.about()).await?;
         let tenant = tenants::read(&mut *worker.control.lock().await, caller, name).await?;
         let unfinished = store::unfinished(&mut *worker.control.lock().await, tenant.id).await?;
         let slug = tenant.slug.clone();
@@ -202,13 +196,7 @@ impl Provisioning {
         caller: &Caller,
         id: OperationId,
     ) -> Result<OperationView, ProvisioningError> {
-        access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::OPERATION_READ,
-            About::Platform,
-        )
-        .await?;
+        worker.authorize(caller, &rights::OPERATION_READ, About::Platform).await?;
         let filter = OperationFilter { id: Some(id), ..OperationFilter::default() };
         let page = Page { page: 1, limit: 1 };
         let found = store::list(&mut *worker.control.lock().await, &filter, page).await?;

@@ -19,7 +19,7 @@ use super::locked::{LockedTenant, owned_by_other};
 use super::plan::{AccessTransition, Plan, sealed};
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
-use crate::features::access::{self, About, Authorized, rights};
+use crate::features::access::{About, Authorized, rights};
 use crate::features::audit;
 use crate::features::iam::FirstSignIn;
 use crate::features::tenants::{Tenant, TenantRef, TenantState};
@@ -88,13 +88,7 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Tenant, ProvisioningError> {
-        let caller = &access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::OPERATION_RESUME,
-            About::Platform,
-        )
-        .await?;
+        let caller = &worker.authorize(caller, &rights::OPERATION_RESUME, About::Platform).await?;
         self.take_up_for(worker, caller, id, direction, (progress, stop)).await
     }
 
@@ -411,13 +405,7 @@ impl Provisioning {
         worker: &Worker,
         caller: &Caller,
     ) -> Result<Vec<OperationId>, ProvisioningError> {
-        access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::OPERATION_READ,
-            About::Platform,
-        )
-        .await?;
+        worker.authorize(caller, &rights::OPERATION_READ, About::Platform).await?;
         let rows = store::all_unfinished(&mut *worker.control.lock().await).await?;
         Ok(rows.into_iter().map(|row| row.id).collect())
     }

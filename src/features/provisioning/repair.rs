@@ -13,7 +13,7 @@ use super::recovery::{Direction, Opened, stopped};
 use super::steps;
 use super::store;
 use super::worker::{Provisioning, Worker};
-use crate::features::access::{self, Authorized, rights};
+use crate::features::access::{Authorized, rights};
 use crate::features::tenants::TenantRef;
 use crate::infra::objects::Owner;
 use crate::kernel::{Caller, OperationId, Progress, TenantId};
@@ -79,13 +79,7 @@ impl Provisioning {
         progress: &dyn Progress,
         stop: &CancellationToken,
     ) -> Result<Repaired, ProvisioningError> {
-        let caller = &access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::TENANT_REPAIR,
-            name.about(),
-        )
-        .await?;
+        let caller = &worker.authorize(caller, &rights::TENANT_REPAIR, name.about()).await?;
         self.repair_for(worker, caller, name, progress, stop).await
     }
 

@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 
 use super::batch::Batch;
 use super::error::ProvisioningError;
+use crate::features::access::{self, About, AccessError, Authorized, Right};
 use crate::features::iam::Rules;
 use crate::features::installation::Installation;
 use crate::features::placement::{
@@ -17,6 +18,7 @@ use crate::features::secrets::Secrets;
 use crate::features::tenants::Tenant;
 use crate::infra::cluster;
 use crate::infra::db::{DbError, PgConnection, ServerAddress, Slots};
+use crate::kernel::Caller;
 
 /// Makes tenants and takes them away.
 #[derive(Clone)]
@@ -192,6 +194,19 @@ impl Provisioning {
 }
 
 impl Worker {
+    /// Checks that the caller may do something to the platform or to a tenant.
+    ///
+    /// # Errors
+    /// [`AccessError::Forbidden`].
+    pub(super) async fn authorize<'a>(
+        &self,
+        caller: &'a Caller,
+        right: &'static Right,
+        about: About<'_>,
+    ) -> Result<Authorized<'a>, AccessError> {
+        access::authorize(&mut *self.control.lock().await, caller, right, about).await
+    }
+
     /// Where a server is whose sessions this worker holds already.
     pub(super) fn at_hand(&self, name: &str) -> Option<ServerAddress> {
         let servers = self.servers.try_lock().ok()?;

@@ -87,13 +87,7 @@ impl Provisioning {
         caller: &Caller,
         id: BatchId,
     ) -> Result<WayBack, ProvisioningError> {
-        access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::OPERATION_READ,
-            About::Platform,
-        )
-        .await?;
+        worker.authorize(caller, &rights::OPERATION_READ, About::Platform).await?;
         let mut control = worker.control.lock().await;
         let found = store::verb(&mut control, id).await?;
         let (verb, earlier) = found.ok_or(ProvisioningError::NoBatch { id })?;

@@ -12,7 +12,7 @@ use super::error::BatchError;
 use super::report::{BatchReport, Effect};
 use super::run::{BatchOptions, BatchRow, Desk, Run, Take, Watch};
 use super::{Batch, right_of};
-use crate::features::access::{self, About, rights};
+use crate::features::access::{About, rights};
 use crate::features::tenants::{self, TenantRef, Updated};
 use crate::kernel::{AnyFailure, BatchId, Caller, Event};
 
@@ -57,8 +57,7 @@ impl Provisioning {
         watch: Watch,
         take: Take<'_, Created>,
     ) -> Result<BatchReport, BatchError> {
-        access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_CREATE, About::Platform)
-            .await?;
+        worker.authorize(caller, &rights::TENANT_CREATE, About::Platform).await?;
         let members: Vec<_> = requests.into_iter().map(|it| (it.tenant.slug.to_string(), it)).collect();
         let report = BatchReport::new("create", members.len(), None);
         let run = Run { provisioning: self.clone(), worker, caller, options, watch, report };
@@ -87,13 +86,7 @@ impl Provisioning {
         watch: Watch,
         take: Take<'_, Changed>,
     ) -> Result<BatchReport, BatchError> {
-        access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            right_of(change.kind()),
-            About::Platform,
-        )
-        .await?;
+        worker.authorize(caller, right_of(change.kind()), About::Platform).await?;
         let (kind, count) = (change.kind(), tenants.len());
         let provisioning =
             self.in_batch(worker, caller, (kind, count, options.dry_run), None, &watch).await?;
@@ -125,8 +118,7 @@ impl Provisioning {
         watch: Watch,
         take: &mut (dyn FnMut(Reversal) -> Result<(), AnyFailure> + Send),
     ) -> Result<BatchReport, BatchError> {
-        access::authorize(&mut *worker.control.lock().await, caller, right_of(back.verb), About::Platform)
-            .await?;
+        worker.authorize(caller, right_of(back.verb), About::Platform).await?;
         let is_task = |it: &Member| it.prospect == Prospect::Planned && !options.dry_run;
         let (tasks, others): (Vec<Member>, Vec<Member>) = back.members.into_iter().partition(is_task);
         let meant = (back.verb, tasks.len(), options.dry_run);
@@ -160,8 +152,7 @@ impl Provisioning {
         watch: Watch,
         take: Take<'_, Updated>,
     ) -> Result<BatchReport, BatchError> {
-        access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_UPDATE, About::Platform)
-            .await?;
+        worker.authorize(caller, &rights::TENANT_UPDATE, About::Platform).await?;
         let meant = ("update", tenants.len(), options.dry_run);
         let provisioning = self.in_batch(worker, caller, meant, None, &watch).await?;
         let change = tenants::Change { batch: provisioning.batch_id(), ..change };
@@ -195,8 +186,7 @@ impl Provisioning {
         watch: Watch,
         take: Take<'_, Repaired>,
     ) -> Result<BatchReport, BatchError> {
-        access::authorize(&mut *worker.control.lock().await, caller, &rights::TENANT_REPAIR, About::Platform)
-            .await?;
+        worker.authorize(caller, &rights::TENANT_REPAIR, About::Platform).await?;
         let names = match which {
             RepairSelection::Named(names) => names,
             RepairSelection::All => self.to_repair(worker).await?,

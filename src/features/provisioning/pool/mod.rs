@@ -82,13 +82,7 @@ impl Provisioning {
         (cluster, place): (&str, &str),
         size: i32,
     ) -> Result<(), ProvisioningError> {
-        let caller = &access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::POOL_UPDATE,
-            About::Platform,
-        )
-        .await?;
+        let caller = &worker.authorize(caller, &rights::POOL_UPDATE, About::Platform).await?;
         let mut control = worker.control.lock().await;
         self.placement.find_cluster(&mut control, cluster).await?;
         self.placement.find_store(&mut control, place).await?;
@@ -115,13 +109,7 @@ impl Provisioning {
         jobs: usize,
         (progress, stop): (&dyn Progress, &CancellationToken),
     ) -> Result<Filled, ProvisioningError> {
-        let caller = &access::authorize(
-            &mut *worker.control.lock().await,
-            caller,
-            &rights::POOL_UPDATE,
-            About::Platform,
-        )
-        .await?;
+        let caller = &worker.authorize(caller, &rights::POOL_UPDATE, About::Platform).await?;
         let place = (pool.cluster.as_str(), pool.store.as_str());
         let mut filled =
             Filled { cluster: pool.cluster.clone(), store: pool.store.clone(), ..Filled::default() };
