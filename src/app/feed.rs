@@ -4,17 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::App;
-use super::realms::Realms;
+use super::{App, Shared};
 use crate::features::tenants;
 use crate::features::tokens::Verifier;
-use crate::infra::db::{Feed, Follower, Horizon, News, PgConnection, SessionPool};
+use crate::infra::db::{Feed, Follower, Horizon, News, PgConnection};
 use crate::kernel::{AnyFailure, Caller, TenantId};
 
 /// Drops what is kept of tenants that other processes changed, and sessions that nobody uses.
 struct Changes {
-    control: SessionPool,
-    realms: Realms,
+    app: Arc<Shared>,
     horizon: Mutex<Horizon<TenantId>>,
 }
 
@@ -25,11 +23,19 @@ impl Follower for Changes {
         let reading = tenants::changed_since(control, &Caller::System, before).await?;
         let news = self.horizon.lock().unwrap_or_else(PoisonError::into_inner).take(reading);
         match news {
-            News::Any => self.realms.forget_all(),
-            News::Changed(tenants) => tenants.into_iter().for_each(|tenant| self.realms.forget(tenant)),
+            News::Any => {
+                self.app.directory.forget_all();
+                self.app.realms.forget_all();
+            }
+            News::Changed(tenants) => {
+                for tenant in tenants {
+                    self.app.directory.forget(tenant);
+                    self.app.realms.forget(tenant);
+                }
+            }
         }
-        self.control.close_unused();
-        self.realms.close_unused();
+        self.app.control.close_unused();
+        self.app.realms.close_unused();
         Ok(())
     }
 }
@@ -54,8 +60,7 @@ impl App {
         shared.provisioning.installation.age.require_current()?;
         let mut session = shared.provisioning.control.connect("nexus:feed").await?;
         let verifier = Verifier::once(&shared.tokens, &mut session, &Caller::System).await?;
-        let (control, realms) = (shared.control.clone(), shared.realms.clone());
-        let changes = Changes { control, realms, horizon: Mutex::default() };
+        let changes = Changes { app: Arc::clone(&self.0), horizon: Mutex::default() };
         let placement = Arc::new(shared.provisioning.placement.clone());
         let followers: Vec<Arc<dyn Follower>> = vec![verifier.follower(), placement, Arc::new(changes)];
         for follower in &followers {

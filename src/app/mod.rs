@@ -4,6 +4,7 @@
 //! reading at [`App::load`].
 
 mod addresses;
+mod directory;
 pub mod doctor;
 mod feed;
 mod keys;
@@ -25,11 +26,12 @@ use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::features::tokens::Tokens;
-use crate::infra::db::{DbError, Lease, PgConnection, PoolLimits, PoolStats, SessionPool};
+use crate::infra::db::{DbError, Lease, LeaseSource, PgConnection, PoolLimits, PoolStats, SessionPool};
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
 use addresses::Addresses;
+use directory::Directory;
 pub use addresses::stack;
 pub use feed::Following;
 pub use objects::ObjectServer;
@@ -67,6 +69,7 @@ struct Shared {
     tokens: Tokens,
     control: SessionPool,
     realms: Realms,
+    directory: Directory,
 }
 
 /// What the pools of an app did and have.
@@ -162,14 +165,27 @@ impl App {
     /// # Errors
     /// When the control database does not answer; [`DbError::Busy`].
     pub async fn session(&self) -> Result<Session, AnyFailure> {
+        Ok(Session::new(self.clone(), self.control().await?))
+    }
+
+    /// A session in the control database.
+    async fn control(&self) -> Result<Lease, DbError> {
         let shared = self.shared();
         let open = async || {
             let mut session = shared.provisioning.control.connect("nexus").await?;
             shared.provisioning.arm(&mut session).await?;
             Ok::<_, DbError>(session)
         };
-        let control = shared.control.lease(TenantId::PLATFORM.uuid(), open).await?;
-        Ok(Session::new(self.clone(), control))
+        shared.control.lease(TenantId::PLATFORM.uuid(), open).await
+    }
+
+    /// What draws a session in the control database when it is needed.
+    fn control_source(&self) -> LeaseSource {
+        let app = self.clone();
+        Arc::new(move || {
+            let app = app.clone();
+            Box::pin(async move { app.control().await })
+        })
     }
 
     /// What its pools did and have.
@@ -219,6 +235,7 @@ impl App {
             tokens,
             control: SessionPool::new(limits.control, record::arm(secrets.record_key())),
             realms: Realms::new(limits.realms, addresses.control.clone(), placement),
+            directory: Directory::default(),
         }));
         let control = app.adopted(control);
         Ok(Session::new(app, control))

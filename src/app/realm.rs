@@ -6,9 +6,10 @@ use super::addresses::Addresses;
 use super::{App, AppLimits, Session};
 use crate::features::access::Authorized;
 use crate::features::iam::{Realm, RealmRef, RevocationHook};
-use crate::features::tenants::{self, TenantRef};
+use crate::features::provisioning::Provisioning;
+use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
-use crate::infra::db::PgConnection;
+use crate::infra::db::{LazyLease, PgConnection};
 use crate::kernel::{AnyFailure, Caller, Failure, TenantId, UserId};
 use crate::settings::Settings;
 
@@ -37,14 +38,36 @@ impl Session {
             return Ok(Realm::new(self.control, None, RealmRef::platform(), tools));
         };
         let tenant = tenants::enter(&mut self.control, caller, name).await?.active()?;
-        let inside = shared.realms.session(&mut self.control, &tenant).await?;
-        let owner = Some(tenant.resources.owner_role);
-        let place = RealmRef { tenant: tenant.id, slug: Some(tenant.slug), owner };
-        Ok(Realm::new(inside, Some(self.control), place, tools))
+        let mut control = LazyLease::drawn(self.control, self.app.control_source());
+        let inside = shared.realms.session(&mut control, &tenant).await?;
+        Ok(Realm::new(inside, Some(control), place(&tenant), tools))
     }
 }
 
+fn place(tenant: &Tenant) -> RealmRef {
+    let owner = Some(tenant.resources.owner_role.clone());
+    RealmRef { tenant: tenant.id, slug: Some(tenant.slug.clone()), owner }
+}
+
 impl App {
+    /// Opens a realm for a request: that of a tenant that [`App::tenant`] gave, or the platform's. A session
+    /// in the control database is drawn when it is needed first.
+    ///
+    /// # Errors
+    /// When the tenant is not in use, its server does not answer, or others use all sessions.
+    pub async fn realm(&self, tenant: Option<&Tenant>) -> Result<Realm, AnyFailure> {
+        let shared = self.shared();
+        let Provisioning { rules, secrets, .. } = &shared.provisioning;
+        let tools = (rules.clone(), secrets.clone(), revoke_all as RevocationHook);
+        let Some(tenant) = tenant else {
+            let session = shared.realms.platform_session().await?;
+            return Ok(Realm::new(session, None, RealmRef::platform(), tools));
+        };
+        let mut control = LazyLease::new(self.control_source());
+        let inside = shared.realms.session(&mut control, tenant).await?;
+        Ok(Realm::new(inside, Some(control), place(tenant), tools))
+    }
+
     /// A realm for a look at names while somebody types, if it is to be had at once; nothing is
     /// started.
     pub async fn open_realm_for_completion(settings: &Settings, tenant: Option<&TenantRef>) -> Option<Realm> {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::features::iam;
 use crate::features::placement::Placement;
 use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::infra::db::{DbError, Lease, PgConnection, PoolLimits, PoolStats, ServerAddress, SessionPool};
+use crate::infra::db::{AnyLease, DbError, Lease, PgConnection, PoolLimits, PoolStats, ServerAddress, SessionPool};
 use crate::kernel::{AnyFailure, Caller, Failure, TenantId};
 
 /// How long the catalogue of a realm is not looked at again, where nobody has changed its tenant in the
@@ -56,9 +56,10 @@ impl Realms {
     /// A session in the database of a tenant that is in use.
     pub(super) async fn session(
         &self,
-        control: &mut PgConnection,
+        control: impl Into<AnyLease<'_>>,
         tenant: &Tenant,
     ) -> Result<Lease, AnyFailure> {
+        let control = &mut control.into();
         let key = tenant.id.uuid();
         let mut session = match self.sessions.lease(key, async || self.open(control, tenant).await).await {
             // Its password was changed a moment ago, perhaps.
@@ -114,7 +115,8 @@ impl Realms {
         self.untampered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn open(&self, control: &mut PgConnection, tenant: &Tenant) -> Result<PgConnection, DbOrAny> {
+    async fn open(&self, control: &mut AnyLease<'_>, tenant: &Tenant) -> Result<PgConnection, DbOrAny> {
+        let control = control.get().await?;
         let cluster = self.placement.cluster(control, &tenant.cluster).await.map_err(AnyFailure::from)?;
         let server = cluster.admin.database(&tenant.resources.database_name);
         match server.connect("nexus:realm").await {

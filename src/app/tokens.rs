@@ -1,6 +1,6 @@
 //! Tokens of a context, and the realms whose users they are for.
 
-use super::Session;
+use super::{App, Session};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens::{IssueTime, Presented, Realm, RealmName, Tokens};
@@ -20,11 +20,19 @@ pub(super) fn tokens(settings: &Settings, provisioning: &Provisioning) -> Tokens
     }
 }
 
+impl App {
+    /// What issues and checks tokens.
+    #[must_use]
+    pub fn tokens(&self) -> Tokens {
+        self.shared().tokens.clone()
+    }
+}
+
 impl Session {
     /// What issues and checks tokens.
     #[must_use]
     pub fn tokens(&self) -> Tokens {
-        self.app.shared().tokens.clone()
+        self.app.tokens()
     }
 
     /// Opens the realm of a tenant that is in use, or the platform's.

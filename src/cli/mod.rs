@@ -58,6 +58,7 @@ mod rows;
 pub mod secret;
 pub mod secret_input;
 pub mod secret_output;
+pub mod serve;
 pub mod store;
 mod suggestions;
 pub mod tenant;
@@ -220,6 +221,12 @@ pub enum Command {
     /// Create, list, verify and revoke API keys
     #[command(alias = "api-keys")]
     ApiKey(api_key::ApiKeyArgs),
+    /// Serve the API that apps are built on
+    ///
+    /// With no settings at all it serves the local stack on a port of this machine. Several processes can
+    /// serve the same installation: what one changes, the others know within two seconds.
+    #[command(after_help = serve::AFTER_HELP)]
+    Serve(serve::ServeArgs),
     /// Print a shell's completion script
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
@@ -338,6 +345,10 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::Token(args) => in_runtime(ctx, token::run(args, ctx)),
         Command::Key(args) => in_runtime(ctx, key::run(args, ctx)),
         Command::ApiKey(args) => in_runtime(ctx, api_key::run(args, ctx)),
+        Command::Serve(args) => {
+            let threads = args.workers.map_or_else(processors, usize::from);
+            in_runtime_of(threads, ctx, serve::run(args, ctx))
+        }
         Command::Completions(_) | Command::Doctor(_) | Command::Man(_) | Command::Version(_) => {
             Ok(Exit::Done)
         }
@@ -346,7 +357,20 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
 
 /// Runs what waits for servers, with Ctrl-C watched. Two threads: the work is mostly waiting.
 fn in_runtime(invocation: &Invocation, work: impl Future<Output = CommandResult>) -> CommandResult {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    in_runtime_of(2, invocation, work)
+}
+
+/// How many processors this process may use.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get)
+}
+
+fn in_runtime_of(
+    threads: usize,
+    invocation: &Invocation,
+    work: impl Future<Output = CommandResult>,
+) -> CommandResult {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.map_err(|source| exit::NoRuntime { source })?;
     let result = runtime.block_on(async {
         interrupt::watch(&invocation.interrupt, &invocation.child_has_terminal, &invocation.screen);

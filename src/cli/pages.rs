@@ -47,21 +47,21 @@ pub(super) async fn write<R: Row>(
         // What is said of the rows is said after them.
         ctx.screen.flush()?;
         let next = page.page.saturating_add(1);
-        match found.place {
-            Some(place) if u64::from(place.page) < place.pages => ctx.screen.note(&format!(
+        match &found.place {
+            Some(place) if u64::from(place.page) < place.page_count() => ctx.screen.note(&format!(
                 "page {} of {}, {} {what} in all; --page {next} shows the next",
-                place.page, place.pages, place.total
+                place.page, place.page_count(), place.rows()
             )),
-            Some(place) if found.rows.is_empty() && place.total > 0 => ctx.screen.note(&format!(
+            Some(place) if found.rows.is_empty() && place.rows() > 0 => ctx.screen.note(&format!(
                 "page {} is empty: there are {} {what} on {} pages",
-                page.page, place.total, place.pages
+                page.page, place.rows(), place.page_count()
             )),
             None if full && !more.is_empty() => {
                 ctx.screen.note(&format!("--page {next} shows {more}"));
             }
             _ => {}
         }
-        return Ok(found.place.map_or(found.rows.len() as u64, |place| place.total));
+        return Ok(found.place.as_ref().map_or(found.rows.len() as u64, |place| place.rows()));
     }
     let mut page = Page { page: 1, limit: FIRST };
     let mut last: Option<R> = None;

@@ -1,8 +1,9 @@
 //! Who asks. Every service call takes a caller first, and the audit log names it.
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::{Email, TenantId, UserId};
+use super::{TenantId, UserId};
 
 /// Who asks for a change or a reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +18,27 @@ pub enum Caller {
         /// The tenant whose realm it is a user of; [`TenantId::PLATFORM`] for an operator.
         realm: TenantId,
         id: UserId,
-        /// Its address, for messages; not written to logs, which outlive it.
-        email: Email,
+        /// What the token that it shows takes from that.
+        token: TokenLimits,
     },
+}
+
+/// What a token says of whoever shows it, beside who that is. By default nothing: no token was shown, or
+/// one that allows all that its user holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenLimits {
+    /// Each list names permissions, and the token allows what each of them covers.
+    pub lists: Vec<Arc<[String]>>,
+    /// Who acts in the user's name.
+    pub actor: Option<String>,
+}
+
+impl Caller {
+    /// A user, with all that it holds.
+    #[must_use]
+    pub fn user(realm: TenantId, id: UserId) -> Self {
+        Self::User { realm, id, token: TokenLimits::default() }
+    }
 }
 
 impl fmt::Display for Caller {
@@ -27,8 +46,13 @@ impl fmt::Display for Caller {
         match self {
             Self::Machine(account) => write!(f, "machine:{account}"),
             Self::System => f.write_str("system"),
-            Self::User { realm, id, .. } if *realm == TenantId::PLATFORM => write!(f, "operator:{id}"),
-            Self::User { id, .. } => write!(f, "user:{id}"),
+            Self::User { realm, id, token } => {
+                let kind = if *realm == TenantId::PLATFORM { "operator" } else { "user" };
+                match &token.actor {
+                    Some(actor) => write!(f, "{actor} as {kind}:{id}"),
+                    None => write!(f, "{kind}:{id}"),
+                }
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ pub mod suggest;
 pub mod text;
 pub mod verdict;
 
-pub use caller::Caller;
+pub use caller::{Caller, TokenLimits};
 pub use email::Email;
 pub use error::{AnyFailure, ErrorKind, Failure};
 #[cfg(test)]
@@ -33,7 +33,7 @@ pub use hint::Hint;
 pub use ids::{BatchId, OperationId, TenantId, UserId};
 pub use label::Labels;
 pub use line::{Description, DisplayName, Reason};
-pub use page::{Page, Pagination};
+pub use page::{Page, Pagination, Total};
 pub use place_name::PlaceName;
 pub use progress::{Event, Progress};
 pub use resource_name::ResourceName;

@@ -1,7 +1,9 @@
 //! What keys there are: the one description that everything about settings follows from.
 
+use std::net::SocketAddr;
+
 use super::error::Expected;
-use super::{control, keys, local, log, migrations, passwords, server, store, tenants, tokens};
+use super::{control, keys, local, log, migrations, passwords, serve, server, store, tenants, tokens};
 use crate::kernel::suggest;
 
 /// Stands for any name, where a section's keys are names that people chose.
@@ -38,6 +40,8 @@ pub enum Kind {
     Text,
     /// A host's name or address, or the folder of a socket.
     Host,
+    /// An address and a port.
+    Address,
     /// A path; a relative one counts from the folder of the file that says it.
     Path,
     /// `http://` or `https://`, without a user in it.
@@ -104,6 +108,7 @@ pub const SECTIONS: &[Section] = &[
         help: "The claims of access tokens, and which tokens are accepted.",
         keys: tokens::KEYS,
     },
+    Section { path: "context.NAME.serve", help: "The API that nexus serve serves.", keys: serve::KEYS },
 ];
 
 const TOP: &[Key] = &[Key {
@@ -144,7 +149,7 @@ impl Kind {
     /// number's place too, may not.
     pub(super) fn may_repeat(self, text: &str) -> bool {
         match self {
-            Self::Secret | Self::Host | Self::Url => false,
+            Self::Secret | Self::Host | Self::Url | Self::Address => false,
             _ if text.is_empty() => true,
             Self::Number(..) => {
                 text.len() <= 12 && text.bytes().all(|c| c.is_ascii_digit() || b"+-.".contains(&c))
@@ -171,6 +176,10 @@ impl Kind {
                 }
                 Ok(())
             }
+            Self::Address => match text.parse::<SocketAddr>() {
+                Ok(_) => Ok(()),
+                Err(_) => expected("an address and a port, e.g. 127.0.0.1:8420 or [::]:8420"),
+            },
             Self::Path if text.starts_with('~') => expected("a path; '~' is not expanded here"),
             Self::Text | Self::Path => Ok(()),
             Self::Url => {

@@ -23,6 +23,7 @@ pub mod passwords;
 pub mod private;
 pub mod secret_ref;
 pub mod secret_setting;
+pub mod serve;
 pub mod server;
 pub mod sources;
 pub mod store;
@@ -41,6 +42,7 @@ pub use migrations::MigrationSettings;
 pub use passwords::PasswordSettings;
 pub use secret_ref::{SecretError, SecretRef};
 pub use secret_setting::{SecretSetting, SecretSettingError};
+pub use serve::ServeSettings;
 pub use server::{ServerSettings, Tls};
 pub use sources::{Flags, Sources};
 pub use store::{StoreDriver, StoreSettings};
@@ -68,6 +70,8 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// How passwords are kept.
     pub passwords: PasswordSettings,
+    /// Where the API is served, and to whom.
+    pub serve: ServeSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -221,6 +225,7 @@ impl Loaded {
             migrations: MigrationSettings::read(&self.values, self.context.as_str(), self.file.as_deref()),
             tokens: TokenSettings::read(&section("tokens"), self.context.is_local()),
             passwords: PasswordSettings::read(&section("passwords")),
+            serve: ServeSettings::read(&section("serve")),
             log: self.log(),
             context: self.context.clone(),
             home,

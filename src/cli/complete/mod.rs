@@ -21,7 +21,7 @@ use crate::features::migrations;
 use crate::features::placement::{self, PlacementError};
 use crate::features::provisioning::{OperationFilter, OperationView};
 use crate::features::tenants::{self, TenantRef};
-use crate::kernel::{Caller, Page};
+use crate::kernel::{Caller, Page, Total};
 use crate::settings::{Flags, Loaded, Sources};
 
 /// The variable that asks for completion. It names the shell.
@@ -111,7 +111,7 @@ pub fn users() -> ArgValueCompleter {
         let filter = UserFilter { search: Some(prefix), ..UserFilter::default() };
         let page = Page { page: 1, limit: u32::try_from(MOST).unwrap_or(u32::MAX) };
         let sort = (UserSort::Email, false);
-        let (found, _) = users::list(realm, &Caller::System, &filter, sort, page).await?;
+        let (found, _) = users::list(realm, &Caller::System, &filter, sort, (page, Total::Exact)).await?;
         Ok(found.into_iter().map(|user| user.email).collect())
     })
 }

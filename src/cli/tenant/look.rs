@@ -49,18 +49,18 @@ pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
     }
     list.finish()?;
     ctx.screen.flush()?;
-    if u64::from(place.page) < place.pages {
+    if u64::from(place.page) < place.page_count() {
         let (page, next) = (place.page, place.page + 1);
         ctx.screen.note(&format!(
             "page {page} of {}, {} tenants in all; --page {next} shows the next",
-            place.pages, place.total
+            place.page_count(), place.rows()
         ));
     }
-    if place.total == 0 {
+    if place.rows() == 0 {
         say_empty(ctx, &filter, &mut app, &caller).await?;
-    } else if u64::from(place.page) > place.pages {
-        let (page, pages) = (place.page, place.pages);
-        ctx.screen.note(&format!("page {page} is empty: there are {} tenants on {pages} pages", place.total));
+    } else if u64::from(place.page) > place.page_count() {
+        let (page, pages) = (place.page, place.page_count());
+        ctx.screen.note(&format!("page {page} is empty: there are {} tenants on {pages} pages", place.rows()));
     }
     Ok(Exit::Done)
 }

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::super::iam::RealmArgs;
 use super::super::output::{Column, Format, Row};
 use super::super::{CommandResult, Exit, Invocation};
-use crate::features::iam::model::{UserFilter, UserSort};
+use crate::features::iam::model::{UserFilter, UserPosition, UserSort};
 use crate::features::iam::{Realm, User, users};
-use crate::kernel::{AnyFailure, Failure, Page};
+use crate::kernel::{AnyFailure, Failure, Page, Total};
 
 /// How users are written out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,14 +78,14 @@ async fn each_page(
 ) -> CommandResult {
     let (caller, mut filter) = (ctx.caller(), UserFilter::default());
     let page = Page { page: 1, limit: 2000 };
+    let sort = (UserSort::CreatedAt, false);
     loop {
-        let sort = (UserSort::CreatedAt, false);
-        let (found, _) = users::list(realm, &caller, &filter, sort, page).await?;
+        let (found, _) = users::list(realm, &caller, &filter, sort, (page, Total::Exact)).await?;
         write(&found)?;
         if found.len() < page.limit as usize {
             return Ok(Exit::Done);
         }
-        filter.after = found.into_iter().last();
+        filter.after = found.last().map(|user| UserPosition::of(user, sort.0));
     }
 }
 

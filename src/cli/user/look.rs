@@ -3,8 +3,9 @@
 use super::super::pages::{self, Found};
 use super::super::{CommandResult, Exit, Invocation};
 use super::{ListArgs, OneArgs, SortField};
-use crate::features::iam::model::{UserFilter, UserSort};
+use crate::features::iam::model::{UserFilter, UserPosition, UserSort};
 use crate::features::iam::{signin, users};
+use crate::kernel::Total;
 
 pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
     let caller = ctx.caller();
@@ -21,8 +22,8 @@ pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
     let sort = (field, args.sort.descending);
     let page = args.page.page(&ctx.screen);
     let written = pages::write(ctx, page, ("users", "the next users"), async |page, after| {
-        filter.after = after.cloned();
-        let (rows, place) = users::list(&mut realm, &caller, &filter, sort, page).await?;
+        filter.after = after.map(|user| UserPosition::of(user, field));
+        let (rows, place) = users::list(&mut realm, &caller, &filter, sort, (page, Total::Exact)).await?;
         Ok(Found { rows, place: Some(place) })
     })
     .await?;

@@ -49,7 +49,7 @@ pub(in crate::features) async fn authorize<'a>(
         Caller::User { realm, id, .. } => (*realm, *id),
     };
     let grants = match realm {
-        TenantId::PLATFORM => store::grants_of_user(control, id).await?,
+        TenantId::PLATFORM => store::grants_of_user(control, id).await?.map(|it| it.limited(caller)),
         _ => None,
     };
     let (Some(grants), Some(permission)) = (grants, right.permission()) else {
@@ -99,7 +99,7 @@ pub(in crate::features) async fn authorize_in_realm<'a>(
         Caller::User { realm, id, .. } if *realm == within.realm => *id,
         _ => return authorize(control, caller, right, About::Tenant(within.realm)).await,
     };
-    let grants = store::grants_of_user(within.session, id).await?;
+    let grants = store::grants_of_user(within.session, id).await?.map(|it| it.limited(caller));
     let (Some(grants), Some(permission)) = (grants, right.permission()) else {
         return Err(right.refused(caller));
     };

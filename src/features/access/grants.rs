@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::condition::{Attributes, Condition};
 use super::model::UserState;
 use super::permission::Permission;
-use crate::kernel::{UserId, suggest};
+use crate::kernel::{Caller, UserId, suggest};
 
 /// A permission of a role, perhaps under a condition.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,8 @@ pub struct Grants {
     /// What conditions may look at: `id`, `email` and the profile.
     pub facts: Map<String, Value>,
     pub held: Vec<Held>,
+    /// What a token takes from that: each list allows what one of its permissions covers.
+    pub limits: Vec<Vec<Permission>>,
 }
 
 /// The answer, with its reason.
@@ -65,6 +67,8 @@ pub enum Decision<'a> {
     Unmet(&'a Held, &'a Grant),
     /// No role holds it.
     Missing,
+    /// The token does not allow it, whatever its user holds.
+    Limited,
 }
 
 impl Decision<'_> {
@@ -81,6 +85,9 @@ impl Grants {
     pub fn can(&self, asked: &Permission, resource: &Map<String, Value>) -> Decision<'_> {
         if self.state != UserState::Active {
             return Decision::Inactive(self.state);
+        }
+        if !self.is_within_limits(asked) {
+            return Decision::Limited;
         }
         let mut unmet = None;
         for held in &self.held {
@@ -104,7 +111,23 @@ impl Grants {
     /// where that is one user.
     #[must_use]
     pub fn covers(&self, other: &Grant, facts: Option<&Map<String, Value>>) -> bool {
-        self.state == UserState::Active && self.all().any(|mine| mine.covers(other, (&self.facts, facts)))
+        self.state == UserState::Active
+            && self.is_within_limits(&other.permission)
+            && self.all().any(|mine| mine.covers(other, (&self.facts, facts)))
+    }
+
+    /// The same, as far as the token allows it that the caller shows. What cannot be read allows nothing.
+    #[must_use]
+    pub(in crate::features) fn limited(mut self, caller: &Caller) -> Self {
+        if let Caller::User { token, .. } = caller {
+            let read = |list: &Arc<[String]>| list.iter().filter_map(|text| text.parse().ok()).collect();
+            self.limits = token.lists.iter().map(read).collect();
+        }
+        self
+    }
+
+    fn is_within_limits(&self, asked: &Permission) -> bool {
+        self.limits.iter().all(|list| list.iter().any(|allowed| allowed.covers(asked)))
     }
 
     /// Everything that is granted.
@@ -132,7 +155,7 @@ pub struct DecisionView {
     pub permission: Permission,
     /// Whether it may be done.
     pub allowed: bool,
-    /// One word: `granted`, `inactive`, `condition`, `missing`.
+    /// One word: `granted`, `inactive`, `limited`, `condition`, `missing`.
     pub reason: &'static str,
     /// The way from the user to the permission, or to the nearest miss.
     pub path: Vec<String>,
@@ -166,6 +189,7 @@ impl DecisionView {
             Decision::Inactive(state) => {
                 ("inactive", vec![format!("user {user} is {}", state.as_str())], None)
             }
+            Decision::Limited => ("limited", vec!["the token does not allow it".to_owned()], None),
             Decision::Missing => match nearest {
                 Some((held, grant)) => ("missing", way(held, grant), condition(grant)),
                 None => ("missing", Vec::new(), None),

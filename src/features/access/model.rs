@@ -1,11 +1,12 @@
 //! Users, as far as rights go.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::infra::db::stored_as_text;
 
 /// Where in its life a user is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, sqlx::Encode, sqlx::Decode)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
 pub enum UserState {

@@ -88,7 +88,7 @@ pub(in crate::features) async fn grants_of_user(
     let mut fields = facts.profile.0;
     fields.insert("id".to_owned(), user.to_string().into());
     fields.insert("email".to_owned(), facts.email.into());
-    Ok(Some(Grants { user, state: facts.state, facts: fields, held: held(rows) }))
+    Ok(Some(Grants { user, state: facts.state, facts: fields, held: held(rows), limits: Vec::new() }))
 }
 
 /// What an operator may do in a tenant's realm at this moment.
@@ -108,7 +108,7 @@ pub(in crate::features) async fn grants_of_operator(
     .bind(tenant)
     .fetch_all(realm)
     .await?;
-    Ok(Grants { user: operator, state: UserState::Active, facts: Map::new(), held: held(rows) })
+    Ok(Grants { user: operator, state: UserState::Active, facts: Map::new(), held: held(rows), limits: Vec::new() })
 }
 
 /// A user's state; `None` where there is no such user.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::error::IamError;
 use super::realm::RealmRef;
 use crate::features::access::{self, Grant, Grants, Permission, UserState, grants_of_user};
-use crate::infra::db::PgConnection;
+use crate::infra::db::{LazyLease, PgConnection};
 use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
 
@@ -34,7 +34,7 @@ impl Actor {
     /// an operator whose time is over: may do nothing.
     pub(super) async fn load(
         realm: &mut PgConnection,
-        control: Option<&mut PgConnection>,
+        control: Option<&mut LazyLease>,
         place: &RealmRef,
         caller: &Caller,
     ) -> Result<Self, IamError> {
@@ -46,13 +46,19 @@ impl Actor {
         let grants = if !visitor {
             grants_of_user(realm, id).await?
         } else if let (TenantId::PLATFORM, Some(control)) = (home, control) {
-            let active = access::state(control, id).await? == Some(UserState::Active);
+            let active = access::state(control.get().await?, id).await? == Some(UserState::Active);
             if active { Some(access::grants_of_operator(realm, id, place.tenant).await?) } else { None }
         } else {
             None
         };
-        let nobody = || Grants { user: id, state: UserState::Disabled, facts: Map::new(), held: Vec::new() };
-        let grants = Box::new(grants.unwrap_or_else(nobody));
+        let nobody = || Grants {
+            user: id,
+            state: UserState::Disabled,
+            facts: Map::new(),
+            held: Vec::new(),
+            limits: Vec::new(),
+        };
+        let grants = Box::new(grants.unwrap_or_else(nobody).limited(caller));
         Ok(Self::User { grants, visitor, asked: BTreeSet::new() })
     }
 

@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use crate::features::access::UserState;
@@ -83,8 +85,9 @@ impl fmt::Display for UserRef {
 }
 
 /// A user as doors show it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
 pub struct User {
+    #[schema(value_type = Uuid)]
     pub id: UserId,
     /// Its address, as it was written.
     pub email: String,
@@ -95,6 +98,7 @@ pub struct User {
     /// Whether it has a second factor.
     pub second_factor: bool,
     /// What conditions and apps may look at.
+    #[schema(value_type = HashMap<String, Value>)]
     pub profile: Json<Map<String, Value>>,
     /// Roles that were granted to it, not those of its groups.
     pub roles: Vec<String>,
@@ -142,7 +146,32 @@ pub struct UserFilter {
     /// With this text in address or name, whatever its case.
     pub search: Option<String>,
     /// Only those that come after this one in the list.
-    pub after: Option<User>,
+    pub after: Option<UserPosition>,
+}
+
+/// Where a row stands in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPosition {
+    /// What the list is sorted by, as PostgreSQL reads it.
+    pub value: String,
+    pub id: UserId,
+}
+
+impl UserPosition {
+    /// Of a user, in a list with this order.
+    #[must_use]
+    pub fn of(user: &User, sort: UserSort) -> Self {
+        let time = |time: OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
+        let value = match sort {
+            UserSort::Email => {
+                user.email.parse().map_or_else(|_| user.email.to_lowercase(), |email: Email| email.key())
+            }
+            UserSort::Name => user.name.clone(),
+            UserSort::CreatedAt => time(user.created_at),
+            UserSort::LastSignIn => user.last_sign_in_at.map_or_else(|| "-infinity".to_owned(), time),
+        };
+        Self { value, id: user.id }
+    }
 }
 
 /// What a list of users is sorted by.

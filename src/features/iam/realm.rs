@@ -14,7 +14,7 @@ use crate::features::audit;
 use crate::features::secrets::Secrets;
 use crate::infra::cluster;
 use crate::infra::crypto::password::{Cost, Hasher};
-use crate::infra::db::{DbError, Lease, PgConnection, Transaction, transaction};
+use crate::infra::db::{DbError, LazyLease, Lease, PgConnection, Transaction, transaction};
 use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
 use crate::settings::{PasswordSettings, TenantSettings};
@@ -108,8 +108,8 @@ pub struct Realm {
     pub(super) secrets: Secrets,
     revoke: RevocationHook,
     inside: Lease,
-    /// A session in the control database; `None` where `inside` is one.
-    control: Option<Lease>,
+    /// In the control database; `None` where `inside` is a session there.
+    control: Option<LazyLease>,
     dry_run: bool,
 }
 
@@ -120,7 +120,7 @@ impl Realm {
     #[must_use]
     pub(crate) fn new(
         inside: Lease,
-        control: Option<Lease>,
+        control: Option<LazyLease>,
         place: RealmRef,
         (rules, secrets, revoke): (Rules, Secrets, RevocationHook),
     ) -> Self {
@@ -173,10 +173,10 @@ impl Realm {
         if alone {
             store::lock(&mut tx).await?;
         }
-        let actor = Actor::load(&mut tx, self.control.as_deref_mut(), &self.place, caller).await?;
+        let actor = Actor::load(&mut tx, self.control.as_mut(), &self.place, caller).await?;
         Ok(RealmTx {
             tx,
-            control: self.control.as_deref_mut(),
+            control: self.control.as_mut(),
             place: &self.place,
             rules: &self.rules,
             secrets: &self.secrets,
@@ -191,15 +191,19 @@ impl Realm {
     }
 
     /// The connection to the control database.
-    pub(super) fn control(&mut self) -> &mut PgConnection {
-        self.control.as_mut().unwrap_or(&mut self.inside)
+    pub(in crate::features) async fn control(&mut self) -> Result<&mut PgConnection, DbError> {
+        match &mut self.control {
+            Some(control) => control.get().await,
+            None => Ok(&mut self.inside),
+        }
     }
 
     /// Ends what a failed change left open, so that it keeps nobody waiting: a transaction that was
     /// dropped is rolled back before its connection's next statement, and not earlier.
     pub(super) async fn rollback_on_error<T>(&mut self, result: Result<T, IamError>) -> Result<T, IamError> {
         if result.is_err() {
-            for connection in [Some(&mut self.inside), self.control.as_mut()].into_iter().flatten() {
+            let control = self.control.as_mut().and_then(LazyLease::if_open);
+            for connection in [Some(&mut *self.inside), control].into_iter().flatten() {
                 // What counts is the failure that there was.
                 let _ = connection.ping().await;
             }
@@ -208,7 +212,7 @@ impl Realm {
     }
 
     /// A transaction without a caller, for those who are about to say who they are.
-    pub(super) async fn anonymous_tx(&mut self) -> Result<Transaction<'_>, IamError> {
+    pub(in crate::features) async fn anonymous_tx(&mut self) -> Result<Transaction<'_>, IamError> {
         let mut tx = transaction(&mut self.inside).await?;
         if let Some(owner) = &self.place.owner {
             cluster::become_role(&mut tx, owner).await?;
@@ -228,7 +232,7 @@ pub(super) struct LogEntry {
 /// A reading or a change under way: one transaction in the realm.
 pub(super) struct RealmTx<'a> {
     pub(super) tx: Transaction<'a>,
-    pub(super) control: Option<&'a mut PgConnection>,
+    pub(super) control: Option<&'a mut LazyLease>,
     pub(super) place: &'a RealmRef,
     pub(super) rules: &'a Rules,
     pub(super) secrets: &'a Secrets,
@@ -261,10 +265,10 @@ impl RealmTx<'_> {
     }
 
     /// The connection to the control database, and whether it is the one of this transaction.
-    pub(super) fn control(&mut self) -> &mut PgConnection {
+    pub(super) async fn control(&mut self) -> Result<&mut PgConnection, DbError> {
         match &mut self.control {
-            Some(control) => control,
-            None => &mut self.tx,
+            Some(control) => control.get().await,
+            None => Ok(&mut self.tx),
         }
     }
 
@@ -305,7 +309,7 @@ impl RealmTx<'_> {
         let who = (&authorized, self.place.tenant);
         match &mut self.control {
             Some(control) if !self.dry_run && !self.revoked_users.is_empty() => {
-                let mut tx = transaction(control).await?;
+                let mut tx = transaction(control.get().await?).await?;
                 self.revoked_users.revoke(self.revoke, &mut tx, who).await?;
                 Ok(tx.commit().await.map_err(DbError::from)?)
             }
@@ -342,7 +346,7 @@ impl RealmTx<'_> {
                 }
             }
             Some(control) => {
-                let mut tx = transaction(control).await?;
+                let mut tx = transaction(control.get().await?).await?;
                 self.revoked_users.revoke(self.revoke, &mut tx, who).await?;
                 for one in entries {
                     audit::record(&mut tx, entry(one)).await?;
@@ -355,7 +359,7 @@ impl RealmTx<'_> {
         if let Some(control) = &mut self.control
             && !self.revoked_users.is_empty()
         {
-            let mut tx = transaction(control).await?;
+            let mut tx = transaction(control.get().await?).await?;
             self.revoked_users.revoke(self.revoke, &mut tx, who).await?;
             tx.commit().await.map_err(DbError::from)?;
         }

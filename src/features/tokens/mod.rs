@@ -24,6 +24,7 @@ mod refresh;
 mod revoke;
 mod ring;
 mod rotation;
+mod sign_in;
 mod store;
 mod subject;
 mod verifier;
@@ -49,6 +50,7 @@ pub(in crate::features) use revoke::revoke_everything;
 pub use revoke::{Before, Revocation, Revoked};
 pub use ring::{KeyRing, KeySet, RingKey};
 pub use rotation::{NOTICE, OVERLAP};
+pub use sign_in::SignedIn;
 pub use verifier::Verifier;
 pub use words::{Audience, ExtraClaim, KeyLifetime, KeyName, Reason, WordError};
 

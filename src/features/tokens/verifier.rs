@@ -174,11 +174,7 @@ impl Verifier {
     /// [`TokenError::Invalid`], the same for whatever is wrong with it; [`TokenError::Stale`] when
     /// nobody can say.
     pub fn verify(&self, token: &str, audience: &str) -> Result<Claims, TokenError> {
-        let known = self.inner.known();
-        let age = known.as_of.elapsed();
-        if age > STALE {
-            return Err(TokenError::Stale { seconds: age.as_secs() });
-        }
+        let known = self.current()?;
         let expected = Expected { issuer: &self.inner.tokens.issuer, audience, now: known.now() };
         let checked = known.ring.check(token, expected).and_then(|claims| {
             if known.revocations.hit(&claims) { Err(JwtError::Revoked) } else { Ok(claims) }
@@ -187,6 +183,20 @@ impl Verifier {
             tracing::debug!(flaw = flaw.code(), "token refused");
             TokenError::Invalid(flaw)
         })
+    }
+
+    /// Requires that what is in memory is not too old to go by.
+    ///
+    /// # Errors
+    /// [`TokenError::Stale`].
+    pub fn require_current(&self) -> Result<(), TokenError> {
+        self.current().map(drop)
+    }
+
+    fn current(&self) -> Result<Known, TokenError> {
+        let known = self.inner.known();
+        let age = known.as_of.elapsed();
+        if age > STALE { Err(TokenError::Stale { seconds: age.as_secs() }) } else { Ok(known) }
     }
 
     /// The time that tokens are checked by, in seconds since 1970.

@@ -39,7 +39,7 @@ pub use horizon::{Horizon, News};
 pub use lock::{AdvisoryLock, Found, LockKey, is_held};
 pub use migrator::{CONTROL, MigrationSet, REALM};
 pub use notices::{NOTICES, Notice, NoticeLayer, Notices, hearing};
-pub use pool::{Lease, PoolLimits, PoolStats, SessionPool};
+pub use pool::{AnyLease, LazyLease, Lease, LeaseSource, PoolLimits, PoolStats, SessionPool};
 pub use quote::{bytes, identifier, literal};
 pub use slots::Slots;
 pub use statements::{FlawKind, ScriptFlaw, Statement, code, first_flaw, has_statement, statements};

@@ -9,7 +9,7 @@ use nexus::features::iam::users::{self, UserUpdate};
 use nexus::features::iam::{
     Condition, FirstPassword, IamError, Name, Permission, Realm, UserRef, groups, permissions, signin,
 };
-use nexus::kernel::{Caller, Description, ErrorKind, Failure, Page, TenantId};
+use nexus::kernel::{Caller, Description, ErrorKind, Failure, Page, TenantId, Total};
 
 use super::inside::{caller, machine, pretending, realm, run, who};
 use super::{acme, error, json, sql};
@@ -107,8 +107,8 @@ fn nobody_gets_what_they_were_not_given() {
 
 /// Attempts to hold more, directly or through roles and groups.
 async fn rights(realm: &mut Realm, me: &Caller, tried: &mut u32) {
-    let Caller::User { email, .. } = me else { panic!("a user") };
-    let own = who(email.as_str());
+    let Caller::User { id, .. } = me else { panic!("a user") };
+    let own = UserRef::Id(*id);
     let admin = name("Admin");
     let to_me = Holder::User(own.clone());
     refused(tried, "grant Admin to oneself", roles::grant(realm, me, &admin, &to_me).await);
@@ -325,7 +325,7 @@ fn somebody_of_another_realm_is_nobody_here() {
             ),
         ] {
             for me in &intruders {
-                refused(&mut tried, "list", users::list(realm, me, &all, Default::default(), page).await);
+                refused(&mut tried, "list", users::list(realm, me, &all, Default::default(), (page, Total::Exact)).await);
                 refused(&mut tried, "show", users::get(realm, me, &who("eve@birch.example")).await);
                 refused(&mut tried, "roles", roles::list(realm, me).await);
                 refused(&mut tried, "groups", groups::list(realm, me).await);

@@ -23,13 +23,13 @@ pub async fn realm(world: &World, tenant: Option<&str>) -> Realm {
 /// A user of a realm, as a caller.
 pub async fn caller(realm: &mut Realm, email: &str) -> Caller {
     let user = users::get(realm, &machine(), &who(email)).await.unwrap();
-    Caller::User { realm: realm.place().tenant, id: user.id, email: email.parse().unwrap() }
+    Caller::user(realm.place().tenant, user.id)
 }
 
 /// The same person, who says that it belongs to another realm.
 pub fn pretending(caller: &Caller, realm: TenantId) -> Caller {
     match caller {
-        Caller::User { id, email, .. } => Caller::User { realm, id: *id, email: email.clone() },
+        Caller::User { id, .. } => Caller::user(realm, *id),
         other => other.clone(),
     }
 }

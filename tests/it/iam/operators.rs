@@ -1,7 +1,7 @@
 //! Operators in a tenant's realm: only by a grant, only for its time, and never unseen.
 
 use nexus::features::iam::{IamError, groups, users};
-use nexus::kernel::{Caller, Description, Page};
+use nexus::kernel::{Caller, Description, Page, Total};
 
 use super::inside::{caller, realm, run};
 use super::{acme, error, json, sql};
@@ -16,7 +16,7 @@ fn a_grant_lets_an_operator_in_for_its_time_and_every_use_is_in_the_tenants_log(
     let look = async |ops: &Caller| {
         let mut realm = realm(&world, Some("acme")).await;
         let filter = nexus::features::iam::model::UserFilter::default();
-        users::list(&mut realm, ops, &filter, Default::default(), EVERYONE).await.map(|_| ())
+        users::list(&mut realm, ops, &filter, Default::default(), (EVERYONE, Total::Exact)).await.map(|_| ())
     };
     json(&world, &["role", "create", "Support", "--allow", "user:read"]);
     run(async {

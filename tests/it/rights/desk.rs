@@ -96,18 +96,14 @@ pub fn callers(world: &World) -> Vec<Caller> {
     let of = |realm: TenantId, database: &str, email: &str| {
         let id =
             world.sql(database, &format!("select id from nexus.users where email = '{email}'")).remove(0);
-        Caller::User { realm, id: id.parse().unwrap(), email: email.parse().unwrap() }
+        Caller::user(realm, id.parse().unwrap())
     };
     let tenant = |slug: &str, email: &str| {
         let id =
             world.control_sql(&format!("select id from control.tenants where slug = '{slug}'")).remove(0);
         of(id.parse().unwrap(), &database(world, slug), email)
     };
-    let nobody = Caller::User {
-        realm: TenantId::PLATFORM,
-        id: UserId::new(),
-        email: "nobody@platform.example".parse().unwrap(),
-    };
+    let nobody = Caller::user(TenantId::PLATFORM, UserId::new());
     let mut all = vec![
         nobody,
         tenant("acme", "vic@there.example"),

@@ -28,7 +28,7 @@ use nexus::features::{audit, doctor, migrations};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::ids::RunId;
 use nexus::kernel::progress::Silent;
-use nexus::kernel::{AnyFailure, Caller, Description, Labels, OperationId, Page, Progress, SecretString};
+use nexus::kernel::{AnyFailure, Caller, Description, Labels, OperationId, Page, Progress, SecretString, Total};
 use serde_json::Map;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -649,7 +649,7 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::grants" "user:read" |d, c, t| iam::grants(&mut d.realm, c, t.subject.id.into());
         Realm "iam::users::list" "user:read" |d, c, t|  async move {
             let sort = (iam::model::UserSort::Email, false);
-            users::list(&mut d.realm, c, &iam::model::UserFilter::default(), sort, PAGE).await
+            users::list(&mut d.realm, c, &iam::model::UserFilter::default(), sort, (PAGE, Total::Exact)).await
         };
         Realm "iam::users::get" "user:read" |d, c, t| users::get(&mut d.realm, c, &t.user);
         Realm "iam::users::can" "user:read" |d, c, t| async move {

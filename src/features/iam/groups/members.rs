@@ -5,11 +5,11 @@ use serde_json::json;
 use sqlx::FromRow;
 
 use super::super::error::IamError;
-use super::super::model::{Changed, Group, Name, User, UserFilter, UserRef, UserSort, WriteOutcome};
+use super::super::model::{Changed, Group, Name, User, UserFilter, UserPosition, UserRef, UserSort, WriteOutcome};
 use super::super::realm::{Realm, RealmTx};
 use super::super::users;
 use super::{find_to_join, store};
-use crate::kernel::{AnyFailure, Caller, Page, Pagination};
+use crate::kernel::{AnyFailure, Caller, Page, Pagination, Total};
 
 /// One page of the users in a group and in the groups within it; `after` is the last of the page before.
 ///
@@ -23,8 +23,9 @@ pub async fn members(
     page: Page,
     after: Option<&User>,
 ) -> Result<(Vec<User>, Pagination), IamError> {
-    let filter = UserFilter { group: Some(group.clone()), after: after.cloned(), ..UserFilter::default() };
-    users::list(realm, caller, &filter, (UserSort::Email, false), page).await
+    let after = after.map(|user| UserPosition::of(user, UserSort::Email));
+    let filter = UserFilter { group: Some(group.clone()), after, ..UserFilter::default() };
+    users::list(realm, caller, &filter, (UserSort::Email, false), (page, Total::Exact)).await
 }
 
 /// A group that a user is in.

@@ -79,7 +79,7 @@ pub struct NewGrant {
 pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result<OperatorGrant, IamError> {
     let result: Result<OperatorGrant, IamError> = async {
         let mut work = tenant_work(realm, caller).await?;
-        let now = super::store::now(work.control()).await?;
+        let now = super::store::now(work.control().await?).await?;
         let until = match new.until {
             Until::Time(time) => time,
             Until::For(time) => now + time,
@@ -117,7 +117,7 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
         };
         if !work.dry_run {
             // The copy comes first: it must not lack anybody who is in.
-            let mut copy = transaction(work.control()).await?;
+            let mut copy = transaction(work.control().await?).await?;
             store::insert(&mut copy, &granted, None).await?;
             copy.commit().await.map_err(DbError::from)?;
         }
@@ -151,7 +151,7 @@ pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
         work.commit().await?;
         if !dry_run {
             // Also where a crash came between the two the last time.
-            store::revoke(realm.control(), operator.id, tenant).await?;
+            store::revoke(realm.control().await?, operator.id, tenant).await?;
         }
         let object = realm.place.slug.clone().unwrap_or_default();
         Ok(Changed { action: "operator.revoke", subject: operator.email, object, outcome })
@@ -170,7 +170,7 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<OperatorGran
     work.actor.require(caller, "operator:read", &Map::new())?;
     let mut found = store::list(&mut work.tx).await?;
     let ids: Vec<Uuid> = found.iter().map(|grant| grant.operator_id.uuid()).collect();
-    let names = store::emails(work.control(), &ids).await?;
+    let names = store::emails(work.control().await?, &ids).await?;
     for grant in &mut found {
         grant.operator = names.get(&grant.operator_id).cloned().unwrap_or_default();
     }
@@ -189,11 +189,11 @@ async fn tenant_work<'a>(realm: &'a mut Realm, caller: &'a Caller) -> Result<Rea
 
 /// The operator, by the platform's realm.
 async fn operator(work: &mut RealmTx<'_>, who: &UserRef) -> Result<User, IamError> {
-    let found = users::store::by_ref(work.control(), who).await?;
+    let found = users::store::by_ref(work.control().await?, who).await?;
     if let Some(user) = found {
         return Ok(user);
     }
     let name = who.to_string();
-    let nearest = nearest_email(work.control(), &name).await?;
+    let nearest = nearest_email(work.control().await?, &name).await?;
     Err(IamError::NotFound { what: "operator", name, nearest, at: InRealm::default() })
 }

@@ -40,7 +40,7 @@ fn name(user: UserId) -> String {
 /// A user's secret, opened.
 pub(super) async fn secret(realm: &mut Realm, user: UserId) -> Result<TotpSecret, IamError> {
     let (secrets, tenant) = (realm.secrets.clone(), realm.place.tenant);
-    let text = secrets.get(realm.control(), tenant, &name(user)).await?;
+    let text = secrets.get(realm.control().await?, tenant, &name(user)).await?;
     Ok(TotpSecret::from_text(text))
 }
 
@@ -69,7 +69,7 @@ pub async fn enrol_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
     let uri = secret.uri(&user.email);
     if !work.dry_run {
         let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
-        let mut tx = transaction(work.control()).await?;
+        let mut tx = transaction(work.control().await?).await?;
         if tenant == crate::kernel::TenantId::PLATFORM {
             secrets.put_platform(&mut tx, &name(user.id), secret.text()).await?;
         } else {
@@ -97,11 +97,11 @@ pub async fn confirm_factor(
         let mut work = realm.write(caller).await?;
         let user = owner(&mut work, who).await?;
         let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
-        let text = match secrets.get(work.control(), tenant, &name(user.id)).await {
+        let text = match secrets.get(work.control().await?, tenant, &name(user.id)).await {
             Err(SecretsError::NotFound { .. } | SecretsError::NoDataKey(_)) => return Err(IamError::Code),
             other => other?,
         };
-        let now = super::super::store::now(work.control()).await?.unix_timestamp();
+        let now = super::super::store::now(work.control().await?).await?.unix_timestamp();
         let now = u64::try_from(now).unwrap_or_default();
         let step = TotpSecret::from_text(text).check(code, now).ok_or(IamError::Code)?;
         let step = i64::try_from(step).unwrap_or(i64::MAX);
@@ -162,7 +162,7 @@ pub(in super::super) async fn forget_factor(work: &mut RealmTx<'_>, user: UserId
         secrets.forget(&mut work.tx, tenant, &name(user)).await?;
         return Ok(());
     }
-    let mut tx = transaction(work.control()).await?;
+    let mut tx = transaction(work.control().await?).await?;
     secrets.forget(&mut tx, tenant, &name(user)).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(())

@@ -71,7 +71,7 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
         return Err(IamError::SignIn);
     }
     // Before the account is looked at again: a session that is revoked from then on is over.
-    let at = super::store::now(realm.control()).await?;
+    let at = super::store::now(realm.control().await?).await?;
     let step = match (account.second_factor, &with.code) {
         (false, _) => None,
         (true, None) => return Err(IamError::CodeNeeded),
@@ -106,7 +106,7 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
         tx.rollback().await?;
         return Err(IamError::SignIn);
     };
-    let caller = Caller::User { realm: account.realm, id: account.id, email: with.email.clone() };
+    let caller = Caller::user(account.realm, account.id);
     let detail = json!({ "session": session, "second_factor": account.second_factor });
     let note = LogEntry { action: "user.sign_in", user: Some(account.id), detail };
     super::store::insert_notes(&mut tx, &caller.to_string(), &[note]).await?;

@@ -10,7 +10,7 @@ use super::store;
 use crate::features::access::Permission;
 use crate::features::access::{Decision, DecisionView};
 use crate::features::access::{grants_of_user, roles_with};
-use crate::kernel::{Caller, Page, Pagination};
+use crate::kernel::{Caller, Page, Pagination, Total};
 
 /// One page of users, and where it stands among all.
 ///
@@ -22,7 +22,7 @@ pub async fn list(
     caller: &Caller,
     filter: &UserFilter,
     sort: (UserSort, bool),
-    page: Page,
+    (page, total): (Page, Total),
 ) -> Result<(Vec<User>, Pagination), IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "user:read", &Map::new())?;
@@ -34,13 +34,14 @@ pub async fn list(
     }
     let rows = store::page(&mut work.tx, filter, sort, page).await?;
     let full = rows.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let total = if page.page == 1 && (!full || filter.after.is_some()) {
-        rows.len() as u64
-    } else {
-        u64::try_from(store::count(&mut work.tx, filter).await?).unwrap_or(0)
+    let counted = match total {
+        Total::None => None,
+        // All of them are on the page.
+        _ if page.page == 1 && !full && filter.after.is_none() => Some(rows.len() as u64),
+        _ => Some(store::count(&mut work.tx, filter, total.limit()).await?),
     };
     work.close().await?;
-    Ok((rows, Pagination::new(page, total)))
+    Ok((rows, Pagination::counted(page, (total, counted))))
 }
 
 /// The user.

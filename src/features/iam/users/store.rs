@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::super::model::{User, UserFilter, UserRef, UserSort, UserState};
@@ -121,7 +120,6 @@ pub(in super::super) async fn page(
         "select {COLUMNS} from nexus.users where {FILTER}{place}
          order by {column} {direction}, users.id {direction} limit $6 offset $7"
     );
-    let value = filter.after.as_ref().map(|user| sorted_by(user, sort));
     let (keys, names) = patterns(filter).unzip();
     Ok(sqlx::query_as(AssertSqlSafe(statement))
         .bind(filter.state)
@@ -131,37 +129,31 @@ pub(in super::super) async fn page(
         .bind(names)
         .bind(i64::from(page.limit))
         .bind(page.offset())
-        .bind(value)
-        .bind(filter.after.as_ref().map(|user| user.id))
+        .bind(filter.after.as_ref().map(|row| &row.value))
+        .bind(filter.after.as_ref().map(|row| row.id))
         .fetch_all(realm)
         .await?)
 }
 
-/// What a user is sorted by, as PostgreSQL reads it.
-fn sorted_by(user: &User, sort: UserSort) -> String {
-    let time = |time: OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
-    match sort {
-        UserSort::Email => {
-            user.email.parse().map_or_else(|_| user.email.to_lowercase(), |email: Email| email.key())
-        }
-        UserSort::Name => user.name.clone(),
-        UserSort::CreatedAt => time(user.created_at),
-        UserSort::LastSignIn => user.last_sign_in_at.map_or_else(|| "-infinity".to_owned(), time),
-    }
-}
-
-/// How many users a filter lets through.
-pub(super) async fn count(realm: &mut PgConnection, filter: &UserFilter) -> Result<i64, DbError> {
-    let statement = format!("select count(*) from nexus.users where {FILTER}");
+/// How many users a filter lets through; no more than `most` are looked at.
+pub(super) async fn count(
+    realm: &mut PgConnection,
+    filter: &UserFilter,
+    most: Option<i64>,
+) -> Result<u64, DbError> {
+    let statement =
+        format!("select count(*) from (select from nexus.users where {FILTER} limit $6) as counted");
     let (keys, names) = patterns(filter).unzip();
-    Ok(sqlx::query_scalar(AssertSqlSafe(statement))
+    let counted: i64 = sqlx::query_scalar(AssertSqlSafe(statement))
         .bind(filter.state)
         .bind(filter.role.as_ref().map(super::super::model::Name::as_str))
         .bind(filter.group.as_ref().map(super::super::model::Name::as_str))
         .bind(keys)
         .bind(names)
+        .bind(most)
         .fetch_one(realm)
-        .await?)
+        .await?;
+    Ok(u64::try_from(counted).unwrap_or_default())
 }
 
 /// Rows of users that are about to be made, column by column.

@@ -6,6 +6,7 @@
 //! key that has none; who needs a key that others use is handed the next that they give back: a login takes
 //! longer.
 
+mod lazy;
 mod lease;
 mod state;
 
@@ -19,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+pub use lazy::{AnyLease, LazyLease, Source as LeaseSource};
 pub use lease::Lease;
 use lease::Slot;
 use state::{State, Taken};

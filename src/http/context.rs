@@ -1,0 +1,175 @@
+//! Who asks, and for which tenant: what a handler works with. It is the only way from a request to a realm.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+
+use super::Api;
+use super::error::RequestError;
+use super::problem::Problem;
+use crate::features::iam::Realm;
+use crate::features::tenants::{Tenant, TenantRef};
+use crate::features::tokens::Claims;
+use crate::kernel::{AnyFailure, Caller, TenantId, TokenLimits, UserId};
+
+/// The headers that name a tenant; the second is what other systems call it.
+const TENANT_HEADERS: [&str; 2] = ["x-tenant-id", "x-project-id"];
+
+/// A tenant that is in use, or the platform.
+pub(super) type Place = Option<Arc<Tenant>>;
+
+/// A request of somebody who has signed in.
+pub(super) struct RequestContext {
+    api: Api,
+    /// Who asks.
+    pub(super) caller: Caller,
+    /// What the token says.
+    pub(super) claims: Claims,
+    place: Place,
+}
+
+impl RequestContext {
+    /// Opens the realm of the request: the tenant's, or the platform's. As late as can be, for sessions are
+    /// few: not while a body arrives.
+    pub(super) async fn realm(&self) -> Result<Realm, AnyFailure> {
+        self.api.0.app.realm(self.place.as_deref()).await
+    }
+}
+
+impl FromRequestParts<Api> for RequestContext {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers)?;
+        let claims = api.0.following.verifier.verify(token, &api.0.audience)?;
+        let named = named(api, parts)?;
+        let realm = claims.realm();
+        // Nobody asks the database about a tenant that the token is not for.
+        let place = match claims.tenant_id {
+            None if named.is_empty() => None,
+            None => return Err(RequestError::TenantMismatch.into()),
+            Some(id) => {
+                if named.iter().any(|name| matches!(name, TenantRef::Id(other) if *other != id)) {
+                    return Err(RequestError::TenantMismatch.into());
+                }
+                let found = api.0.app.tenant(&TenantRef::Id(id)).await?;
+                let tenant = found.ok_or_else(|| RequestError::NoTenant(id.to_string()))?;
+                let is_other =
+                    |name: &TenantRef| matches!(name, TenantRef::Slug(slug) if slug.as_str() != tenant.slug);
+                if named.iter().any(is_other) {
+                    return Err(RequestError::TenantMismatch.into());
+                }
+                Some(tenant)
+            }
+        };
+        let caller = caller(&claims, realm);
+        Ok(Self { api: api.clone(), caller, claims, place })
+    }
+}
+
+fn caller(claims: &Claims, realm: TenantId) -> Caller {
+    let scope = claims.scope.as_ref().map(|scope| scope.split(' ').map(str::to_owned).collect());
+    let lists = [claims.permissions.clone(), scope].into_iter().flatten().map(Arc::from).collect();
+    let token = TokenLimits { lists, actor: claims.act.as_ref().map(|actor| actor.sub.clone()) };
+    Caller::User { realm, id: UserId::from(claims.sub), token }
+}
+
+/// A request of somebody who is about to say who they are.
+pub(super) struct AnonymousContext {
+    pub(super) api: Api,
+    place: Place,
+}
+
+impl AnonymousContext {
+    /// Opens the realm of the request.
+    pub(super) async fn realm(&self) -> Result<Realm, AnyFailure> {
+        self.api.0.app.realm(self.place.as_deref()).await
+    }
+}
+
+impl FromRequestParts<Api> for AnonymousContext {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        api.0.following.verifier.require_current()?;
+        let mut place: Place = None;
+        for name in named(api, parts)? {
+            let found = api.0.app.tenant(&name).await?;
+            let tenant = found.ok_or_else(|| RequestError::NoTenant(name.to_string()))?;
+            if place.as_ref().is_some_and(|other| other.id != tenant.id) {
+                return Err(RequestError::TenantMismatch.into());
+            }
+            place = Some(tenant);
+        }
+        Ok(Self { api: api.clone(), place })
+    }
+}
+
+/// The token of a request (RFC 6750, section 2.1; never from the query).
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(RequestError::NoToken)?;
+    let wrong = |reason: &str| RequestError::Header { header: "Authorization", reason: reason.to_owned() };
+    if values.next().is_some() {
+        return Err(wrong("it is there twice").into());
+    }
+    let text = value.to_str().map_err(|_| wrong("it is not text"))?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(|| wrong("it should be: Bearer TOKEN"))?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(wrong("it should be: Bearer TOKEN").into());
+    }
+    Ok(token.trim())
+}
+
+/// All that the request calls its tenant beside its token: headers, and the host's subdomain.
+fn named(api: &Api, parts: &Parts) -> Result<Vec<TenantRef>, RequestError> {
+    let mut found = Vec::new();
+    for header in TENANT_HEADERS {
+        for value in parts.headers.get_all(header) {
+            let wrong = |reason: String| RequestError::Header { header, reason };
+            let text = value.to_str().map_err(|_| wrong("it is not text".to_owned()))?;
+            found.push(text.trim().parse::<TenantRef>().map_err(|error| wrong(error.to_string()))?);
+        }
+    }
+    if let Some(domain) = &api.0.settings.tenant_domain
+        && let Some(label) = subdomain(&host(parts), domain)
+    {
+        let name = label.parse().map_err(|_| RequestError::NoTenant(label.to_owned()))?;
+        found.push(name);
+    }
+    Ok(found)
+}
+
+/// The host that the client called, without its port, in small letters.
+fn host(parts: &Parts) -> String {
+    let header = || parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+    let text = parts.uri.authority().map_or_else(|| header().unwrap_or_default(), |it| it.as_str());
+    let without_port = match text.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|c| c.is_ascii_digit()) => host,
+        _ => text,
+    };
+    without_port.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// The label in front of a domain; `None` for the domain itself, and for other hosts.
+fn subdomain<'a>(host: &'a str, domain: &str) -> Option<&'a str> {
+    host.strip_suffix(domain)?.strip_suffix('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subdomain_is_what_stands_before_the_domain() {
+        let of = |host| subdomain(host, "app.example.com");
+        assert_eq!(of("acme.app.example.com"), Some("acme"));
+        assert_eq!(of("app.example.com"), None);
+        assert_eq!(of("acmeapp.example.com"), None);
+        assert_eq!(of("acme.other.example"), None);
+        // No slug: what is in it is refused, not ignored.
+        assert_eq!(of("a.b.app.example.com"), Some("a.b"));
+    }
+}

@@ -1,0 +1,98 @@
+//! What can be wrong with a request before a service is asked.
+
+use axum::http::StatusCode;
+
+use crate::kernel::{Failure, ErrorKind};
+
+/// A request that no service was asked about.
+#[derive(Debug, thiserror::Error, Failure)]
+pub(super) enum RequestError {
+    /// The request has no access token.
+    #[error("this needs an access token")]
+    #[failure(Unauthenticated, "token_missing")]
+    #[hint("send it as Authorization: Bearer TOKEN; POST /auth/login gives one")]
+    NoToken,
+    /// What the request says of its tenant disagrees: token, headers and host must name the same one.
+    #[error("the token, the headers and the host name different tenants")]
+    #[failure(Forbidden, "tenant_mismatch")]
+    TenantMismatch,
+    /// The tenant that the request names does not exist, or is not in use.
+    #[error("no tenant {0:?}")]
+    #[failure(NotFound, "tenant_not_found")]
+    NoTenant(String),
+    /// A header is not what it should be.
+    #[error("header {header}: {reason}")]
+    #[failure(Invalid, "header_invalid")]
+    Header { header: &'static str, reason: String },
+    /// A parameter of the query is not what it should be.
+    #[error("parameter {name:?} of the query: {reason}")]
+    #[failure(Invalid, "query_invalid")]
+    #[hint(if let Some(nearest) = nearest, "did you mean {nearest}?")]
+    #[details(name, nearest)]
+    Query { name: String, reason: String, nearest: Option<String> },
+    /// The body is not the JSON that it should be.
+    #[error("the body is not what it should be at {pointer:?}: {reason}")]
+    #[failure(Invalid, "body_invalid")]
+    #[hint(if let Some(nearest) = nearest, "did you mean {nearest}?")]
+    Body { pointer: String, reason: String, nearest: Option<String> },
+    /// The body is not declared as JSON.
+    #[error("the body must be JSON")]
+    #[failure(Invalid, "body_not_json")]
+    #[hint("send Content-Type: application/json")]
+    NotJson,
+    /// The body is longer than allowed, unpacked.
+    #[error("the body has more than {0} bytes")]
+    #[failure(Invalid, "body_too_large")]
+    TooLarge(u32),
+    /// The body did not arrive, or not in time.
+    #[error("the body did not arrive")]
+    #[failure(Invalid, "body_incomplete")]
+    Incomplete,
+    /// There is no such path.
+    #[error("there is no path {0:?}")]
+    #[failure(NotFound, "path_not_found")]
+    #[hint("see /docs for those that there are")]
+    NoPath(String),
+    /// The path does not take this method.
+    #[error("this path does not take {0}")]
+    #[failure(Invalid, "method_not_allowed")]
+    Method(String),
+    /// The page lies so deep that the list must be gone through by cursor.
+    #[error("pages end 10,000 rows deep")]
+    #[failure(Invalid, "use_cursor")]
+    #[hint("go on by pagination.next, as ?cursor=")]
+    TooDeep,
+    /// A part of the path is not what it should be.
+    #[error("{what} {text:?} cannot be read: {reason}")]
+    #[failure(Invalid, "path_invalid")]
+    Path { what: &'static str, text: String, reason: String },
+    /// The request took too long.
+    #[error("the request took longer than {0} s and was given up")]
+    #[failure(Unavailable, "request_timeout")]
+    Timeout(u32),
+    /// A bug in Nexus: its log says more, by the request's id.
+    #[error("something went wrong in Nexus")]
+    #[failure(Internal, "internal")]
+    Bug,
+}
+
+/// The status of a kind, where a code has none of its own. The only map of both.
+pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
+    match code {
+        "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "body_not_json" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "body_incomplete" => StatusCode::REQUEST_TIMEOUT,
+        "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
+        // No turn came within the time: the same request may have one elsewhere, or later.
+        "sessions_busy" | "hasher_busy" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => match kind {
+            ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+            ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Conflict | ErrorKind::Partial | ErrorKind::Busy => StatusCode::CONFLICT,
+            ErrorKind::Unavailable | ErrorKind::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorKind::Integrity | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        },
+    }
+}

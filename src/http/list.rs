@@ -1,0 +1,101 @@
+//! Lists: which part is asked for, and what is answered.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::RequestError;
+use crate::kernel::{Page, Pagination, Total};
+
+/// Rows where nobody says how many.
+const LIMIT: u32 = 20;
+/// Most rows at once.
+const MOST: u32 = 100;
+/// How deep a list can be paged by number; beyond, each page costs all those before it.
+const DEEPEST: i64 = 10_000;
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct List<T> {
+    pub(super) data: Vec<T>,
+    pub(super) pagination: Pagination,
+}
+
+/// How far rows are counted.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TotalParam {
+    /// Up to 1,000.
+    #[default]
+    Bounded,
+    /// All, which takes time where there are many.
+    Exact,
+    /// Not at all.
+    None,
+}
+
+/// The part of a list that is asked for.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageParams {
+    /// The page, from 1; up to 10,000 rows deep
+    #[param(minimum = 1, example = 1)]
+    pub(super) page: Option<u32>,
+    /// Rows on a page, at most 100
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    pub(super) limit: Option<u32>,
+    /// Go on after this page: `pagination.next` of the one before
+    pub(super) cursor: Option<String>,
+    /// How far all rows are counted
+    #[param(inline)]
+    pub(super) total: Option<TotalParam>,
+}
+
+impl PageParams {
+    /// The names of its fields.
+    pub(super) const NAMES: [&str; 4] = ["page", "limit", "cursor", "total"];
+
+    /// The page, and how far rows are counted.
+    pub(super) fn page(&self) -> Result<(Page, Total), RequestError> {
+        let wrong = |name: &str, reason: &str| {
+            Err(RequestError::Query { name: name.to_owned(), reason: reason.to_owned(), nearest: None })
+        };
+        let page = Page { page: self.page.unwrap_or(1), limit: self.limit.unwrap_or(LIMIT) };
+        if !(1..=MOST).contains(&page.limit) {
+            return wrong("limit", "it is 1 to 100");
+        }
+        if page.page == 0 {
+            return wrong("page", "pages count from 1");
+        }
+        if self.cursor.is_some() && self.page.is_some() {
+            return wrong("cursor", "name a page or a cursor, not both");
+        }
+        if page.offset() + i64::from(page.limit) > DEEPEST {
+            return Err(RequestError::TooDeep);
+        }
+        let total = match self.total.unwrap_or_default() {
+            TotalParam::Bounded => Total::Bounded,
+            TotalParam::Exact => Total::Exact,
+            TotalParam::None => Total::None,
+        };
+        Ok((page, total))
+    }
+
+    /// What the cursor says, if there is one.
+    pub(super) fn position<P: DeserializeOwned>(&self) -> Result<Option<P>, RequestError> {
+        let Some(text) = &self.cursor else { return Ok(None) };
+        let read = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        read.map(Some).ok_or_else(|| RequestError::Query {
+            name: "cursor".to_owned(),
+            reason: "it is not one that a list gave".to_owned(),
+            nearest: None,
+        })
+    }
+}
+
+/// A position as a list gives it to its client.
+pub(super) fn cursor<P: Serialize>(position: &P) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(position).unwrap_or_default())
+}

@@ -1,0 +1,160 @@
+//! Failures as problem documents (RFC 9457). The only map from a failure to an answer, as `cli/exit.rs` is to
+//! an exit code.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::error::{self, RequestError};
+use super::request_id;
+use crate::kernel::brief::bounded;
+use crate::kernel::{AnyFailure, ErrorKind, Failure, OperationId};
+
+/// The media type of a problem document.
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// Seconds after which something that is busy may be asked again.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemDocument {
+    /// The page that says what the code means.
+    #[serde(rename = "type")]
+    #[schema(format = "uri-reference", example = "/docs/errors/user_not_found")]
+    kind: String,
+    /// The status, in words.
+    title: &'static str,
+    #[schema(example = 404)]
+    status: u16,
+    /// What went wrong, for a person.
+    detail: String,
+    /// What went wrong, for a program. It never changes within a major version.
+    #[schema(example = "user_not_found")]
+    code: &'static str,
+    /// The request's id, as in the header `X-Request-Id`.
+    request_id: String,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hints: Vec<String>,
+    /// Facts for a program; which there are depends on the code.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Object)]
+    details: Value,
+    /// What is wrong in the body or the query.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldProblem>,
+    /// The operation that this left behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<uuid::Uuid>)]
+    operation: Option<OperationId>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FieldProblem {
+    /// Where (RFC 6901).
+    #[schema(example = "/email")]
+    pointer: String,
+    code: &'static str,
+    message: String,
+}
+
+/// An answer that says what went wrong.
+#[derive(Debug)]
+pub(super) struct Problem(AnyFailure);
+
+impl From<AnyFailure> for Problem {
+    fn from(failure: AnyFailure) -> Self {
+        Self(failure)
+    }
+}
+
+impl<F: Failure> From<F> for Problem {
+    fn from(failure: F) -> Self {
+        Self(failure.into())
+    }
+}
+
+impl Problem {
+    fn document(&self, status: StatusCode) -> ProblemDocument {
+        let failure = self.0.get();
+        // What failed inside names servers and databases: whoever runs Nexus finds it in the log.
+        let inside = matches!(failure.kind(), ErrorKind::Unavailable | ErrorKind::Integrity | ErrorKind::Internal);
+        let detail = if inside && !is_ours(failure.code()) {
+            "Nexus cannot do this at the moment".to_owned()
+        } else {
+            bounded(&failure.to_string()).into_owned()
+        };
+        let hints = if inside {
+            Vec::new()
+        } else {
+            // An action is for the command line; its words make sense without it.
+            failure.hints().into_iter().map(|hint| hint.text.into_owned()).filter(|text| !text.is_empty()).collect()
+        };
+        ProblemDocument {
+            kind: format!("/docs/errors/{}", failure.code()),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail,
+            code: failure.code(),
+            request_id: request_id::current(),
+            hints,
+            details: if inside { Value::Null } else { failure.details() },
+            errors: self.fields(),
+            operation: failure.operation(),
+        }
+    }
+
+    fn fields(&self) -> Vec<FieldProblem> {
+        let failure: &dyn std::error::Error = self.0.get();
+        match failure.downcast_ref::<RequestError>() {
+            Some(RequestError::Body { pointer, reason, .. }) => {
+                vec![FieldProblem { pointer: pointer.clone(), code: "body_invalid", message: reason.clone() }]
+            }
+            Some(RequestError::Query { name, reason, .. }) => {
+                vec![FieldProblem { pointer: format!("?{name}"), code: "query_invalid", message: reason.clone() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Codes of failures inside whose words are ours alone and name nothing.
+fn is_ours(code: &str) -> bool {
+    matches!(code, "internal" | "request_timeout" | "token_check_stale")
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let failure = self.0.get();
+        let status = error::status(failure.kind(), failure.code());
+        if status.is_server_error() {
+            tracing::error!(code = failure.code(), "{failure}");
+        } else {
+            tracing::debug!(code = failure.code(), "{failure}");
+        }
+        let body = serde_json::to_vec(&self.document(status)).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if failure.kind() == ErrorKind::Busy || status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, challenge(failure.code()));
+        }
+        response
+    }
+}
+
+/// RFC 6750, section 3: a request without a token is not told that one was wrong.
+fn challenge(code: &str) -> HeaderValue {
+    match code {
+        "token_invalid" => HeaderValue::from_static("Bearer realm=\"nexus\", error=\"invalid_token\""),
+        _ => HeaderValue::from_static("Bearer realm=\"nexus\""),
+    }
+}

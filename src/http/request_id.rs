@@ -1,0 +1,57 @@
+//! The id of a request: taken over from who sent it, else given here; in the answer and in each line of the log.
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument;
+use uuid::Uuid;
+
+/// Where it stands, in requests and answers.
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+/// Most characters of one that is taken over.
+const LONGEST: usize = 64;
+
+tokio::task_local! {
+    static CURRENT: String;
+}
+
+/// That of the request that this task answers; empty outside of one.
+pub(super) fn current() -> String {
+    CURRENT.try_with(Clone::clone).unwrap_or_default()
+}
+
+/// Gives a request its id, and a span.
+pub(super) async fn give(request: Request, next: Next) -> Response {
+    let sent = request.headers().get(&HEADER).and_then(|value| value.to_str().ok()).filter(|id| is_usable(id));
+    let id = sent.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+    // By its path as it is: the log is the operators' own. Never its query.
+    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let answer = async {
+        let mut response = next.run(request).await;
+        tracing::debug!(status = response.status().as_u16(), "answered");
+        if let Ok(value) = HeaderValue::from_str(&current()) {
+            response.headers_mut().insert(HEADER, value);
+        }
+        response
+    };
+    CURRENT.scope(id, answer).instrument(span).await
+}
+
+/// Whether an id that somebody else gave can stand in a log and a header.
+fn is_usable(id: &str) -> bool {
+    (1..=LONGEST).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_from_outside_is_short_and_plain() {
+        assert!(is_usable("0193b2c4-7e00-7a1b-9c3d-2f4e5a6b7c8d") && is_usable("a.b_c"));
+        for odd in ["", "a b", "a\n", "ä", "a\"b", &"a".repeat(65)] {
+            assert!(!is_usable(odd), "{odd:?}");
+        }
+    }
+}

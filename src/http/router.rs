@@ -1,0 +1,100 @@
+//! All routes, and what every request passes through.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::{Router, http};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::error::RequestError;
+use super::problem::Problem;
+use super::{Api, auth, docs, health, request_id, security, users};
+
+/// How long a body may pause.
+const BODY_PAUSE: Duration = Duration::from_secs(10);
+
+/// What the page says of the API as a whole.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Nexus",
+        description = "The API that business apps stand on. A request is for one tenant: its token says which; \
+                       without a token, X-Tenant-ID or the host does. Errors are problem documents (RFC 9457).",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    tags(
+        (name = "auth", description = "Signing in and out"),
+        (name = "users", description = "The users of a realm"),
+        (name = "operations", description = "Whether the process lives and can answer")
+    )
+)]
+struct Page;
+
+fn described() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Page::openapi())
+        .merge(auth::routes())
+        .merge(users::routes())
+        .merge(health::routes())
+}
+
+/// The page of the API (OpenAPI 3.1).
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut page = described().into_openapi();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    page.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(bearer));
+    page
+}
+
+/// All routes.
+#[must_use]
+pub fn router(api: Api) -> Router {
+    let limit = usize::try_from(api.0.settings.body_bytes).unwrap_or(usize::MAX);
+    let (routes, _) = described().split_for_parts();
+    routes
+        .merge(docs::routes(openapi()))
+        .fallback(no_path)
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(api.clone(), within_time))
+        .layer(CatchPanicLayer::custom(caught))
+        // What is counted is what comes out of the unpacking.
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .layer(RequestBodyLimitLayer::new(limit))
+        .layer(RequestDecompressionLayer::new())
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(security::headers))
+        .layer(middleware::from_fn(request_id::give))
+        .with_state(api)
+}
+
+async fn no_path(request: Request) -> Problem {
+    RequestError::NoPath(request.uri().path().to_owned()).into()
+}
+
+async fn no_method(method: http::Method) -> Problem {
+    RequestError::Method(method.to_string()).into()
+}
+
+/// Gives up a request that takes too long: what it began is dropped, and rolled back.
+async fn within_time(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let seconds = api.0.settings.timeout_seconds;
+    let answer = tokio::time::timeout(Duration::from_secs(u64::from(seconds)), next.run(request));
+    answer.await.unwrap_or_else(|_| Problem::from(RequestError::Timeout(seconds)).into_response())
+}
+
+/// A panic is a bug; what it said is in the log alone.
+fn caught(panic: Box<dyn Any + Send>) -> Response {
+    drop(panic);
+    Problem::from(RequestError::Bug).into_response()
+}

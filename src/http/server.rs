@@ -1,0 +1,110 @@
+//! Connections: accepted, timed, ended in good order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::kernel::Failure;
+
+/// How long connections may take.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerLimits {
+    /// From the first byte of a request to the last of its headers, and until a first request comes.
+    pub headers: Duration,
+    /// How long requests that are under way may go on once the server is told to stop.
+    pub drain: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self { headers: Duration::from_secs(10), drain: Duration::from_secs(25) }
+    }
+}
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error, Failure)]
+#[error("cannot listen on {address}: {source}")]
+#[failure(Unavailable, "address_unavailable")]
+#[hint(if source.kind() == io::ErrorKind::AddrInUse, "another program listens there; name another address with --bind")]
+#[details(address = address.to_string())]
+pub struct NotListening {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    limits: ServerLimits,
+}
+
+impl Server {
+    /// Listens on an address.
+    ///
+    /// # Errors
+    /// [`NotListening`].
+    pub async fn bind(address: SocketAddr, limits: ServerLimits) -> Result<Self, NotListening> {
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| NotListening { address, source })?;
+        Ok(Self { listener, limits })
+    }
+
+    /// The address that is listened on.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers requests until it is told to stop; then finishes those that are under way. How many
+    /// connections were cut because they took too long for that.
+    pub async fn run(self, router: Router, stop: CancellationToken) -> usize {
+        let graceful = GracefulShutdown::new();
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.headers);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(20)));
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = stop.cancelled() => break,
+            };
+            match accepted {
+                Ok((socket, _)) => serve(&builder, &graceful, socket, router.clone()),
+                // No file is free, or the client is gone again.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+        drop(self.listener);
+        let open = graceful.count();
+        match tokio::time::timeout(self.limits.drain, graceful.shutdown()).await {
+            Ok(()) => 0,
+            Err(_) => open,
+        }
+    }
+}
+
+fn serve(builder: &Builder<TokioExecutor>, graceful: &GracefulShutdown, socket: TcpStream, router: Router) {
+    // An answer is one write; waiting for more to send along only delays it.
+    let _ = socket.set_nodelay(true);
+    let service = TowerToHyperService::new(router);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service).into_owned();
+    let watched = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(%error, "a connection ended");
+        }
+    });
+}

@@ -1,0 +1,135 @@
+//! `/users`: the users of the request's realm.
+
+#![expect(unused_qualifications, reason = "the descriptions of parameters are written so by their macro")]
+
+use axum::Json;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::Api;
+use super::context::RequestContext;
+use super::list::{List, PageParams, cursor};
+use super::error::RequestError;
+use super::problem::{Problem, ProblemDocument};
+use super::query::ListQuery;
+use crate::features::iam::model::{UserFilter, UserPosition, UserSort};
+use crate::features::iam::{Name, User, UserState, users};
+use crate::kernel::UserId;
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// What users are filtered and sorted by.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct UserParams {
+    /// In this state: invited, active, locked, disabled or deleted; without it, all but the deleted
+    state: Option<String>,
+    /// With this role, their own or by a group
+    role: Option<String>,
+    /// In this group, or in one that is part of it
+    group: Option<String>,
+    /// With this text in address or name, whatever its case
+    search: Option<String>,
+    /// By email, name, created_at or last_sign_in_at; with - in front, backwards
+    #[param(example = "-created_at", default = "email")]
+    sort: Option<String>,
+}
+
+/// Where a list of users goes on.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Position {
+    sort: String,
+    value: String,
+    id: Uuid,
+}
+
+/// The fields that users are sorted by.
+const SORTS: [(&str, UserSort); 4] = [
+    ("email", UserSort::Email),
+    ("name", UserSort::Name),
+    ("created_at", UserSort::CreatedAt),
+    ("last_sign_in_at", UserSort::LastSignIn),
+];
+
+/// List the users
+#[utoipa::path(
+    get,
+    path = "/users",
+    operation_id = "listUsers",
+    tag = "users",
+    params(PageParams, UserParams),
+    responses(
+        (status = 200, body = List<User>),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    extensions(("x-permission" = json!("user:read"))),
+    security(("token" = []))
+)]
+async fn list(
+    request: RequestContext,
+    ListQuery { part, filter }: ListQuery<UserParams>,
+) -> Result<Json<List<User>>, Problem> {
+    let page = part.page()?;
+    let sort = sort(filter.sort.as_deref())?;
+    let asked = filter.sort.clone().unwrap_or_default();
+    let after = part.position::<Position>()?;
+    if after.as_ref().is_some_and(|after| after.sort != asked) {
+        return Err(wrong("cursor", "it is of a list in another order", None).into());
+    }
+    let after = after.map(|at| UserPosition { value: at.value, id: UserId::from(at.id) });
+    let filter = UserFilter {
+        state: filter.state.as_deref().map(state).transpose()?,
+        role: filter.role.as_deref().map(|text| name("role", text)).transpose()?,
+        group: filter.group.as_deref().map(|text| name("group", text)).transpose()?,
+        search: filter.search,
+        after,
+    };
+    let mut realm = request.realm().await?;
+    let (data, mut pagination) = users::list(&mut realm, &request.caller, &filter, sort, page).await?;
+    if data.len() == page.0.limit as usize
+        && let Some(last) = data.last()
+    {
+        let UserPosition { value, id } = UserPosition::of(last, sort.0);
+        pagination.next = Some(cursor(&Position { sort: asked, value, id: id.uuid() }));
+    }
+    Ok(Json(List { data, pagination }))
+}
+
+fn wrong(name: &str, reason: &str, nearest: Option<&str>) -> RequestError {
+    RequestError::Query {
+        name: name.to_owned(),
+        reason: reason.to_owned(),
+        nearest: nearest.map(str::to_owned),
+    }
+}
+
+fn sort(text: Option<&str>) -> Result<(UserSort, bool), RequestError> {
+    let text = text.unwrap_or("email");
+    let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+    match SORTS.iter().find(|(known, _)| *known == name) {
+        Some((_, sort)) => Ok((*sort, descending)),
+        None => {
+            let near = crate::kernel::suggest::nearest(name, SORTS.iter().map(|(known, _)| *known));
+            Err(wrong("sort", "users are not sorted by it", near))
+        }
+    }
+}
+
+fn state(text: &str) -> Result<UserState, RequestError> {
+    let known = UserState::ALL.iter().map(|state| state.as_str());
+    match UserState::ALL.iter().find(|state| state.as_str() == text) {
+        Some(state) => Ok(*state),
+        None => Err(wrong("state", "there is no such state", crate::kernel::suggest::nearest(text, known))),
+    }
+}
+
+fn name(parameter: &str, text: &str) -> Result<Name, RequestError> {
+    text.parse().map_err(|error: crate::features::iam::model::NotAName| wrong(parameter, &error.to_string(), None))
+}

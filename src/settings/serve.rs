@@ -1,0 +1,80 @@
+//! `[context.NAME.serve]`: where the API is served, and to whom.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::key::{Default, Key, Kind};
+use super::values::SectionValues;
+
+/// The port where nobody says another: the issuer of a local stack's tokens names it, too.
+pub const PORT: u16 = 8420;
+
+/// Where the API is served, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServeSettings {
+    /// The address that is listened on.
+    pub bind: SocketAddr,
+    /// What clients write before a path, without a slash at its end; absent: the bound address.
+    pub public_url: Option<String>,
+    /// The domain whose subdomains name tenants by their slugs.
+    pub tenant_domain: Option<String>,
+    /// Most sessions that one process holds open in tenants' databases.
+    pub sessions: u32,
+    /// Seconds that a request may take.
+    pub timeout_seconds: u32,
+    /// Most bytes of a request's body, unpacked.
+    pub body_bytes: u32,
+}
+
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "bind",
+        kind: Kind::Address,
+        default: Default::Value("127.0.0.1:8420"),
+        help: "The address and port that nexus serve listens on.",
+    },
+    Key {
+        name: "public_url",
+        kind: Kind::Url,
+        default: Default::Words("http:// and the address that is listened on"),
+        help: "What clients write before a path, e.g. https://api.example.com.",
+    },
+    Key {
+        name: "tenant_domain",
+        kind: Kind::Host,
+        default: Default::Words("none: a request names its tenant by token or header"),
+        help: "The domain whose subdomains name tenants by slug, e.g. app.example.com.",
+    },
+    Key {
+        name: "sessions",
+        kind: Kind::Number(2, 10_000),
+        default: Default::Value("32"),
+        help: "The most sessions that one process holds open in tenants' databases.",
+    },
+    Key {
+        name: "timeout_seconds",
+        kind: Kind::Number(1, 300),
+        default: Default::Value("30"),
+        help: "How many seconds a request may take before it is given up.",
+    },
+    Key {
+        name: "body_kib",
+        kind: Kind::Number(1, 65_536),
+        default: Default::Value("1024"),
+        help: "The most KiB of a request's body, counted after it is unpacked.",
+    },
+];
+
+impl ServeSettings {
+    pub(super) fn read(section: &SectionValues<'_>) -> Self {
+        let usual = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT);
+        let text = |name: &str| section.text(name).map(str::to_owned);
+        Self {
+            bind: section.text("bind").and_then(|text| text.parse().ok()).unwrap_or(usual),
+            public_url: text("public_url").map(|url| url.trim_end_matches('/').to_owned()),
+            tenant_domain: text("tenant_domain").map(|domain| domain.to_ascii_lowercase()),
+            sessions: section.number("sessions").unwrap_or(32),
+            timeout_seconds: section.number("timeout_seconds").unwrap_or(30),
+            body_bytes: section.number("body_kib").unwrap_or(1024) * 1024,
+        }
+    }
+}
