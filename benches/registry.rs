@@ -433,7 +433,7 @@ impl Bench {
     ) -> Result<(), Failure> {
         let first = Page { page: 1, limit: LIMIT };
         let (_, place) = tenants::list(control, &Caller::System, list.1, sort, first).await?;
-        let last = u32::try_from(place.pages)?.max(1);
+        let last = u32::try_from(place.page_count())?.max(1);
         let mut numbers = vec![1, last.div_ceil(2), last];
         numbers.dedup();
         for number in numbers {

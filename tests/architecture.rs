@@ -22,7 +22,9 @@ const MOST_FUNCTION_LINES: usize = 60;
 /// Each room with the rooms that it may import, beside itself.
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["app", "features", "infra", "settings", "kernel"]),
+    // One of its files serves the API, see below.
+    ("cli", &["http", "app", "features", "infra", "settings", "kernel"]),
+    ("http", &["app", "features", "settings", "kernel"]),
     ("app", &["features", "infra", "settings", "kernel"]),
     ("features", &["infra", "settings", "kernel"]),
     ("infra", &["settings", "kernel"]),
@@ -62,10 +64,11 @@ const FOREIGN: &[(&str, &[&str])] = &[
             "hyper",
         ],
     ),
-    ("infra", &["clap", "comfy_table", "dialoguer", "indicatif"]),
-    ("features", &["clap", "comfy_table", "dialoguer", "indicatif", "hyper", "s3s"]),
-    ("app", &["clap", "comfy_table", "dialoguer", "indicatif", "hyper", "s3s"]),
-    ("cli", &["sqlx", "aws_sdk_s3", "aws_sdk_iam", "s3s", "hyper"]),
+    ("infra", &["clap", "comfy_table", "dialoguer", "indicatif", "axum"]),
+    ("features", &["clap", "comfy_table", "dialoguer", "indicatif", "hyper", "s3s", "axum"]),
+    ("app", &["clap", "comfy_table", "dialoguer", "indicatif", "hyper", "s3s", "axum"]),
+    ("cli", &["sqlx", "aws_sdk_s3", "aws_sdk_iam", "s3s", "hyper", "axum"]),
+    ("http", &["clap", "comfy_table", "dialoguer", "indicatif", "sqlx", "aws_sdk_s3", "aws_sdk_iam", "s3s"]),
 ];
 
 /// Which feature may use which other feature's door. Must have no cycle; facts come before
@@ -274,7 +277,9 @@ fn rooms_import_only_what_lies_to_their_right() {
         let room = source.room();
         let allowed = rooms.get(room).unwrap_or_else(|| panic!("{} is in no room of the house", source.path));
         for (other, _) in inner_paths(source) {
-            if rooms.contains_key(other.as_str()) && other != room && !allowed.contains(&other.as_str()) {
+            let is_foreign = rooms.contains_key(other.as_str()) && other != room;
+            let starts_it = source.path == "cli/serve.rs" || room != "cli" || other != "http";
+            if is_foreign && !(allowed.contains(&other.as_str()) && starts_it) {
                 wrong.push(format!("{} imports {other}", source.path));
             }
         }
@@ -640,7 +645,7 @@ fn doors_reach_for_no_key_and_for_nothing_that_asks_nobody() {
 #[test]
 fn only_the_check_makes_an_authorized_caller() {
     let may = [
-        ("Authorized::by_its_realm(", vec!["features/iam/realm.rs"]),
+        ("Authorized::by_its_realm(", vec!["features/iam/realm.rs", "features/tokens/sign_in.rs"]),
         ("Authorized::nexus(", vec!["features/fleet/plan/mod.rs", "features/tokens/refresh/mod.rs"]),
         ("Authorized::new(", vec!["features/access/authorize.rs"]),
     ];

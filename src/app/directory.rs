@@ -46,7 +46,9 @@ impl Directory {
         };
         match found {
             Some(tenant) => Answer::Is(Arc::clone(tenant)),
-            None if known.absent.get(&name.to_string()).is_some_and(|at| at.elapsed() < ABSENT) => Answer::Absent,
+            None if known.absent.get(&name.to_string()).is_some_and(|at| at.elapsed() < ABSENT) => {
+                Answer::Absent
+            }
             None => Answer::Unknown(known.generation),
         }
     }
@@ -56,18 +58,15 @@ impl Directory {
         if known.generation != generation {
             return;
         }
-        match tenant {
-            Some(tenant) => {
-                known.by_slug.insert(tenant.slug.clone(), tenant.id);
-                known.by_id.insert(tenant.id, Arc::clone(tenant));
-            }
-            None => {
-                if known.absent.len() >= MOST_ABSENT {
-                    known.absent.clear();
-                }
-                known.absent.insert(name.to_string(), Instant::now());
-            }
+        if let Some(tenant) = tenant {
+            known.by_slug.insert(tenant.slug.clone(), tenant.id);
+            known.by_id.insert(tenant.id, Arc::clone(tenant));
+            return;
         }
+        if known.absent.len() >= MOST_ABSENT {
+            known.absent.clear();
+        }
+        known.absent.insert(name.to_string(), Instant::now());
     }
 
     /// Forgets a tenant that was changed.

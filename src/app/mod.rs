@@ -31,8 +31,8 @@ use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
 use addresses::Addresses;
-use directory::Directory;
 pub use addresses::stack;
+use directory::Directory;
 pub use feed::Following;
 pub use objects::ObjectServer;
 use realms::Realms;

@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use crate::features::iam;
 use crate::features::placement::Placement;
 use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::infra::db::{AnyLease, DbError, Lease, PgConnection, PoolLimits, PoolStats, ServerAddress, SessionPool};
+use crate::infra::db::{
+    AnyLease, DbError, Lease, PgConnection, PoolLimits, PoolStats, ServerAddress, SessionPool,
+};
 use crate::kernel::{AnyFailure, Caller, Failure, TenantId};
 
 /// How long the catalogue of a realm is not looked at again, where nobody has changed its tenant in the

@@ -50,18 +50,22 @@ pub(super) async fn write<R: Row>(
         match &found.place {
             Some(place) if u64::from(place.page) < place.page_count() => ctx.screen.note(&format!(
                 "page {} of {}, {} {what} in all; --page {next} shows the next",
-                place.page, place.page_count(), place.rows()
+                place.page,
+                place.page_count(),
+                place.rows()
             )),
             Some(place) if found.rows.is_empty() && place.rows() > 0 => ctx.screen.note(&format!(
                 "page {} is empty: there are {} {what} on {} pages",
-                page.page, place.rows(), place.page_count()
+                page.page,
+                place.rows(),
+                place.page_count()
             )),
             None if full && !more.is_empty() => {
                 ctx.screen.note(&format!("--page {next} shows {more}"));
             }
             _ => {}
         }
-        return Ok(found.place.as_ref().map_or(found.rows.len() as u64, |place| place.rows()));
+        return Ok(found.place.as_ref().map_or(found.rows.len() as u64, Pagination::rows));
     }
     let mut page = Page { page: 1, limit: FIRST };
     let mut last: Option<R> = None;

@@ -20,7 +20,7 @@ pub struct ServeArgs {
     /// Threads that answer requests; without it, one for each processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
-    /// Check that everything needed to serve is there, and end
+    /// Check that it could be served, and end
     #[arg(long)]
     pub check: bool,
 }
@@ -69,7 +69,7 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     drop(session);
     let following = app.follow().await?;
     if args.check || ctx.global.dry_run {
-        ctx.screen.note("everything needed to serve is there; nothing was started");
+        ctx.screen.note("the API could be served; nothing was started");
         return Ok(Exit::Done);
     }
     let server = Server::bind(settings.serve.bind, ServerLimits::default()).await?;

@@ -169,7 +169,7 @@ mod tests {
         assert!(said("nexus tenant", "backup").starts_with("Nexus makes no backups yet"));
         assert!(said("nexus tenant", "restore").ends_with("did you mean undelete?"));
         assert_eq!(said("nexus", "tennant"), "did you mean tenant?");
-        for (path, word) in [("nexus", "serve"), ("nexus tenant", "usage"), ("nexus cluster", "move")] {
+        for (path, word) in [("nexus", "console"), ("nexus tenant", "usage"), ("nexus cluster", "move")] {
             assert!(!said(path, word).contains("did you mean"), "{path} {word}: {}", said(path, word));
         }
     }

@@ -75,10 +75,8 @@ struct Refresh {
     security(())
 )]
 async fn login(request: AnonymousContext, Body(login): Body<Login>) -> Result<Response, Problem> {
-    let email = login.email.parse().map_err(|error: crate::kernel::email::EmailError| RequestError::Body {
-        pointer: "/email".to_owned(),
-        reason: error.to_string(),
-        nearest: None,
+    let email = login.email.parse().map_err(|error: crate::kernel::email::EmailError| {
+        RequestError::Body { pointer: "/email".to_owned(), reason: error.to_string(), nearest: None }
     })?;
     let client = login.client.unwrap_or_else(|| "api".to_owned());
     let with = Credentials { email, password: login.password, code: login.code, client };

@@ -92,9 +92,9 @@ pub(super) fn reason(said: &str) -> (String, Option<String>) {
 fn without_value(said: &str) -> String {
     match (said.strip_prefix("invalid type: "), said.split_once(", expected ")) {
         (Some(_), Some((_, expected))) => format!("expected {expected}"),
-        _ if said.starts_with("invalid value: ") => {
-            said.split_once(", expected ").map_or("not a valid value".to_owned(), |(_, it)| format!("expected {it}"))
-        }
+        _ if said.starts_with("invalid value: ") => said
+            .split_once(", expected ")
+            .map_or("not a valid value".to_owned(), |(_, it)| format!("expected {it}")),
         _ => said.to_owned(),
     }
 }

@@ -39,7 +39,8 @@ pub(super) fn routes(page: OpenApi) -> Router<Api> {
 fn file(name: &str, config: std::sync::Arc<Config<'static>>) -> Response {
     match utoipa_swagger_ui::serve(name, config) {
         Ok(Some(file)) => {
-            let headers = [(header::CONTENT_TYPE, file.content_type), (header::CACHE_CONTROL, "no-cache".into())];
+            let headers =
+                [(header::CONTENT_TYPE, file.content_type), (header::CACHE_CONTROL, "no-cache".into())];
             let mut response = (headers, Body::from(file.bytes.into_owned())).into_response();
             response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
             response
@@ -57,7 +58,7 @@ async fn error(Path(code): Path<String>) -> Response {
     // The code is one of ours: it needs no escaping; what it means is prose without markup.
     let mut page = format!("<!doctype html><html lang=\"en\"><title>{code}</title><h1>{code}</h1>");
     for [kind, meaning] in rows {
-        page.push_str(&format!("<p>{}</p><p>Kind: {kind}</p>", escaped(meaning)));
+        page.extend(["<p>", &escaped(meaning), "</p><p>Kind: ", kind, "</p>"]);
     }
     (StatusCode::OK, [(header::CACHE_CONTROL, "max-age=3600")], Html(page)).into_response()
 }

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use crate::kernel::{Failure, ErrorKind};
+use crate::kernel::{ErrorKind, Failure};
 
 /// A request that no service was asked about.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -62,10 +62,6 @@ pub(super) enum RequestError {
     #[failure(Invalid, "use_cursor")]
     #[hint("go on by pagination.next, as ?cursor=")]
     TooDeep,
-    /// A part of the path is not what it should be.
-    #[error("{what} {text:?} cannot be read: {reason}")]
-    #[failure(Invalid, "path_invalid")]
-    Path { what: &'static str, text: String, reason: String },
     /// The request took too long.
     #[error("the request took longer than {0} s and was given up")]
     #[failure(Unavailable, "request_timeout")]

@@ -82,7 +82,8 @@ impl Problem {
     fn document(&self, status: StatusCode) -> ProblemDocument {
         let failure = self.0.get();
         // What failed inside names servers and databases: whoever runs Nexus finds it in the log.
-        let inside = matches!(failure.kind(), ErrorKind::Unavailable | ErrorKind::Integrity | ErrorKind::Internal);
+        let inside =
+            matches!(failure.kind(), ErrorKind::Unavailable | ErrorKind::Integrity | ErrorKind::Internal);
         let detail = if inside && !is_ours(failure.code()) {
             "Nexus cannot do this at the moment".to_owned()
         } else {
@@ -92,7 +93,12 @@ impl Problem {
             Vec::new()
         } else {
             // An action is for the command line; its words make sense without it.
-            failure.hints().into_iter().map(|hint| hint.text.into_owned()).filter(|text| !text.is_empty()).collect()
+            failure
+                .hints()
+                .into_iter()
+                .map(|hint| hint.text.into_owned())
+                .filter(|text| !text.is_empty())
+                .collect()
         };
         ProblemDocument {
             kind: format!("/docs/errors/{}", failure.code()),
@@ -115,7 +121,11 @@ impl Problem {
                 vec![FieldProblem { pointer: pointer.clone(), code: "body_invalid", message: reason.clone() }]
             }
             Some(RequestError::Query { name, reason, .. }) => {
-                vec![FieldProblem { pointer: format!("?{name}"), code: "query_invalid", message: reason.clone() }]
+                vec![FieldProblem {
+                    pointer: format!("?{name}"),
+                    code: "query_invalid",
+                    message: reason.clone(),
+                }]
             }
             _ => Vec::new(),
         }

@@ -36,7 +36,10 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, RequestError> {
     serde_path_to_error::deserialize(reader).map_err(|error| {
         let (reason, nearest) = reason(&error.inner().to_string());
         let name = error.path().to_string();
-        let of_part = || suggest::nearest(&name, PageParams::NAMES).map(str::to_owned);
+        let of_part = || {
+            let known = PageParams::NAMES.into_iter().filter(|_| !PageParams::NAMES.contains(&name.as_str()));
+            suggest::nearest(&name, known).map(str::to_owned)
+        };
         RequestError::Query { nearest: nearest.or_else(of_part), name, reason }
     })
 }

@@ -23,7 +23,8 @@ pub(super) fn current() -> String {
 
 /// Gives a request its id, and a span.
 pub(super) async fn give(request: Request, next: Next) -> Response {
-    let sent = request.headers().get(&HEADER).and_then(|value| value.to_str().ok()).filter(|id| is_usable(id));
+    let sent =
+        request.headers().get(&HEADER).and_then(|value| value.to_str().ok()).filter(|id| is_usable(id));
     let id = sent.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
     // By its path as it is: the log is the operators' own. Never its query.
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());

@@ -57,7 +57,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 /// All routes.
-#[must_use]
 pub fn router(api: Api) -> Router {
     let limit = usize::try_from(api.0.settings.body_bytes).unwrap_or(usize::MAX);
     let (routes, _) = described().split_for_parts();

@@ -33,7 +33,7 @@ impl Default for ServerLimits {
 #[derive(Debug, thiserror::Error, Failure)]
 #[error("cannot listen on {address}: {source}")]
 #[failure(Unavailable, "address_unavailable")]
-#[hint(if source.kind() == io::ErrorKind::AddrInUse, "another program listens there; name another address with --bind")]
+#[hint(if source.kind() == io::ErrorKind::AddrInUse, "another program listens there; choose another port")]
 #[details(address = address.to_string())]
 pub struct NotListening {
     address: SocketAddr,
@@ -53,8 +53,7 @@ impl Server {
     /// # Errors
     /// [`NotListening`].
     pub async fn bind(address: SocketAddr, limits: ServerLimits) -> Result<Self, NotListening> {
-        let listener =
-            TcpListener::bind(address).await.map_err(|source| NotListening { address, source })?;
+        let listener = TcpListener::bind(address).await.map_err(|source| NotListening { address, source })?;
         Ok(Self { listener, limits })
     }
 

@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use super::Api;
 use super::context::RequestContext;
-use super::list::{List, PageParams, cursor};
 use super::error::RequestError;
+use super::list::{List, PageParams, cursor};
 use super::problem::{Problem, ProblemDocument};
 use super::query::ListQuery;
-use crate::features::iam::model::{UserFilter, UserPosition, UserSort};
+use crate::features::iam::model::{NotAName, UserFilter, UserPosition, UserSort};
 use crate::features::iam::{Name, User, UserState, users};
-use crate::kernel::UserId;
+use crate::kernel::{UserId, suggest};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(list))
@@ -113,23 +113,19 @@ fn wrong(name: &str, reason: &str, nearest: Option<&str>) -> RequestError {
 fn sort(text: Option<&str>) -> Result<(UserSort, bool), RequestError> {
     let text = text.unwrap_or("email");
     let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
-    match SORTS.iter().find(|(known, _)| *known == name) {
-        Some((_, sort)) => Ok((*sort, descending)),
-        None => {
-            let near = crate::kernel::suggest::nearest(name, SORTS.iter().map(|(known, _)| *known));
-            Err(wrong("sort", "users are not sorted by it", near))
-        }
-    }
+    let found = SORTS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, sort)| (*sort, descending)).ok_or_else(|| {
+        let near = suggest::nearest(name, SORTS.iter().map(|(known, _)| *known));
+        wrong("sort", "users are not sorted by it", near)
+    })
 }
 
 fn state(text: &str) -> Result<UserState, RequestError> {
     let known = UserState::ALL.iter().map(|state| state.as_str());
-    match UserState::ALL.iter().find(|state| state.as_str() == text) {
-        Some(state) => Ok(*state),
-        None => Err(wrong("state", "there is no such state", crate::kernel::suggest::nearest(text, known))),
-    }
+    let found = UserState::ALL.iter().find(|state| state.as_str() == text).copied();
+    found.ok_or_else(|| wrong("state", "there is no such state", suggest::nearest(text, known)))
 }
 
 fn name(parameter: &str, text: &str) -> Result<Name, RequestError> {
-    text.parse().map_err(|error: crate::features::iam::model::NotAName| wrong(parameter, &error.to_string(), None))
+    text.parse().map_err(|error: NotAName| wrong(parameter, &error.to_string(), None))
 }

@@ -108,7 +108,7 @@ pub const SECTIONS: &[Section] = &[
         help: "The claims of access tokens, and which tokens are accepted.",
         keys: tokens::KEYS,
     },
-    Section { path: "context.NAME.serve", help: "The API that nexus serve serves.", keys: serve::KEYS },
+    Section { path: "context.NAME.serve", help: "The API.", keys: serve::KEYS },
 ];
 
 const TOP: &[Key] = &[Key {

@@ -30,7 +30,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "bind",
         kind: Kind::Address,
         default: Default::Value("127.0.0.1:8420"),
-        help: "The address and port that nexus serve listens on.",
+        help: "The address and port that the API is served at.",
     },
     Key {
         name: "public_url",

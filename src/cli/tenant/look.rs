@@ -53,14 +53,16 @@ pub(super) async fn list(args: ListArgs, ctx: &Invocation) -> CommandResult {
         let (page, next) = (place.page, place.page + 1);
         ctx.screen.note(&format!(
             "page {page} of {}, {} tenants in all; --page {next} shows the next",
-            place.page_count(), place.rows()
+            place.page_count(),
+            place.rows()
         ));
     }
     if place.rows() == 0 {
         say_empty(ctx, &filter, &mut app, &caller).await?;
     } else if u64::from(place.page) > place.page_count() {
         let (page, pages) = (place.page, place.page_count());
-        ctx.screen.note(&format!("page {page} is empty: there are {} tenants on {pages} pages", place.rows()));
+        ctx.screen
+            .note(&format!("page {page} is empty: there are {} tenants on {pages} pages", place.rows()));
     }
     Ok(Exit::Done)
 }

@@ -108,7 +108,13 @@ pub(in crate::features) async fn grants_of_operator(
     .bind(tenant)
     .fetch_all(realm)
     .await?;
-    Ok(Grants { user: operator, state: UserState::Active, facts: Map::new(), held: held(rows), limits: Vec::new() })
+    Ok(Grants {
+        user: operator,
+        state: UserState::Active,
+        facts: Map::new(),
+        held: held(rows),
+        limits: Vec::new(),
+    })
 }
 
 /// A user's state; `None` where there is no such user.

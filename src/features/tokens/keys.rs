@@ -13,7 +13,7 @@ use super::{Tokens, lost, store};
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, transaction};
 use crate::kernel::{Caller, TenantId};
 
 /// What is sealed of a key beside its private half, so that a row that was changed, or slipped in,
@@ -79,6 +79,19 @@ impl Tokens {
         access::authorize(control, caller, &rights::KEY_READ, About::Platform).await?;
         let keys = store::keys(control).await?.into_iter();
         Ok(keys.filter(|key| all || key.state != KeyState::Gone).collect())
+    }
+
+    /// Makes the first key that signs, with its successor, where there is none: before anybody checks tokens,
+    /// so that the first token is known everywhere.
+    ///
+    /// # Errors
+    /// Without `key:update`; the control database's.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn prepare(&self, control: &mut PgConnection, caller: &Caller) -> Result<(), TokenError> {
+        let caller = &access::authorize(control, caller, &rights::KEY_UPDATE, About::Platform).await?;
+        let mut tx = transaction(control).await?;
+        self.signer(&mut tx, caller, Signer::platform(Algorithm::EdDsa)).await?;
+        Ok(tx.commit().await?)
     }
 
     /// The key that signs now. The first of an algorithm is made when it is asked for, with its

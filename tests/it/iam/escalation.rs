@@ -325,7 +325,11 @@ fn somebody_of_another_realm_is_nobody_here() {
             ),
         ] {
             for me in &intruders {
-                refused(&mut tried, "list", users::list(realm, me, &all, Default::default(), (page, Total::Exact)).await);
+                refused(
+                    &mut tried,
+                    "list",
+                    users::list(realm, me, &all, Default::default(), (page, Total::Exact)).await,
+                );
                 refused(&mut tried, "show", users::get(realm, me, &who("eve@birch.example")).await);
                 refused(&mut tried, "roles", roles::list(realm, me).await);
                 refused(&mut tried, "groups", groups::list(realm, me).await);

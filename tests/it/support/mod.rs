@@ -1,5 +1,6 @@
 //! What tests stand on.
 
+pub mod api;
 pub mod dice;
 pub mod garage;
 pub mod golden;

@@ -5,7 +5,9 @@ use serde_json::json;
 use sqlx::FromRow;
 
 use super::super::error::IamError;
-use super::super::model::{Changed, Group, Name, User, UserFilter, UserPosition, UserRef, UserSort, WriteOutcome};
+use super::super::model::{
+    Changed, Group, Name, User, UserFilter, UserPosition, UserRef, UserSort, WriteOutcome,
+};
 use super::super::realm::{Realm, RealmTx};
 use super::super::users;
 use super::{find_to_join, store};

@@ -1,0 +1,185 @@
+//! `nexus serve` as a process of its own, and requests over real sockets.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use super::world::World;
+
+/// How long anything may take before a test says that it hangs.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A server that runs for as long as this lives.
+pub struct ApiServer {
+    child: Child,
+    /// Its address and port.
+    pub address: String,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    /// Names in small letters.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    /// Its body.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The first header of a name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Its body, where it is what was wanted.
+    pub fn ok(&self) -> Value {
+        assert!((200..300).contains(&self.status), "{self:?}");
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// Its status and code, where it is a problem document.
+    pub fn problem(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let document = self.json();
+        assert_eq!(document["status"], self.status, "{self:?}");
+        assert_eq!(document["request_id"].as_str(), self.header("x-request-id"), "{self:?}");
+        (self.status, document["code"].as_str().unwrap().to_owned())
+    }
+}
+
+impl ApiServer {
+    /// Serves an installation, on a free port of this machine.
+    pub fn start(world: &World) -> Self {
+        Self::start_with(world, &[])
+    }
+
+    /// The same, with more arguments.
+    pub fn start_with(world: &World, args: &[&str]) -> Self {
+        let mut command = world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]);
+        let mut child = command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let Some(address) = line.trim().strip_prefix("http://") else {
+            let mut said = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            panic!("it does not serve: {line}{said}");
+        };
+        let address = address.to_owned();
+        Self { child, address }
+    }
+
+    /// Sends a request; headers are whole lines.
+    pub fn send(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers.iter().any(|line| line.to_ascii_lowercase().starts_with("host:")) {
+            head.push_str(&format!("Host: {}\r\n", self.address));
+        }
+        if !body.is_empty() {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        for line in headers {
+            head.push_str(&format!("{line}\r\n"));
+        }
+        socket.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        // It may answer, and close, before it has read a body that is too long.
+        let _ = socket.write_all(body);
+        let mut all = Vec::new();
+        let _ = socket.read_to_end(&mut all);
+        read(&all)
+    }
+
+    /// Sends JSON.
+    pub fn send_json(&self, method: &str, path: &str, headers: &[&str], body: &Value) -> Answer {
+        let headers: Vec<&str> = headers.iter().copied().chain(["Content-Type: application/json"]).collect();
+        self.send(method, path, &headers, body.to_string().as_bytes())
+    }
+
+    /// Asks with a token.
+    pub fn get(&self, path: &str, token: &str) -> Answer {
+        self.send("GET", path, &[&bearer(token)], &[])
+    }
+
+    /// Changes something with a token.
+    pub fn change(&self, method: &str, path: &str, token: &str, body: &Value) -> Answer {
+        self.send_json(method, path, &[&bearer(token)], body)
+    }
+
+    /// Signs in to a tenant's realm, or the platform's.
+    pub fn login(&self, tenant: Option<&str>, email: &str, password: &str) -> Answer {
+        let header = tenant.map(|slug| format!("X-Tenant-ID: {slug}"));
+        let headers: Vec<&str> = header.iter().map(String::as_str).collect();
+        self.send_json("POST", "/auth/login", &headers, &json!({ "email": email, "password": password }))
+    }
+
+    /// The access token of somebody who signs in to a tenant's realm.
+    pub fn token(&self, tenant: &str, email: &str, password: &str) -> String {
+        self.login(Some(tenant), email, password).ok()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// Tells it to stop; how it ended, and how long that took.
+    pub fn stop(mut self) -> (Option<i32>, Duration) {
+        let began = Instant::now();
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM).unwrap();
+        let status = self.child.wait().unwrap();
+        (status.code(), began.elapsed())
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The header of a token.
+pub fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}")
+}
+
+fn read(all: &[u8]) -> Answer {
+    let text = String::from_utf8_lossy(all);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let header = |line: &str| {
+        let (name, value) = line.split_once(':').unwrap();
+        (name.to_ascii_lowercase(), value.trim().to_owned())
+    };
+    let headers: Vec<(String, String)> = lines.map(header).collect();
+    let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let body = if chunked { unchunked(body) } else { body.to_owned() };
+    Answer { status, headers, body }
+}
+
+/// A body that came in pieces (RFC 9112, section 7.1).
+fn unchunked(mut rest: &str) -> String {
+    let mut body = String::new();
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        body.push_str(&after[..size]);
+        rest = after[size..].trim_start_matches("\r\n");
+        if size == 0 {
+            break;
+        }
+    }
+    body
+}
