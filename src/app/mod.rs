@@ -17,6 +17,7 @@ mod tokens;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::features::access::GrantsCache;
 use crate::features::fleet::Scope;
 use crate::features::iam::Rules;
 use crate::features::installation::{self, InstallationError, NewOperator, Setup, SetupOutcome};
@@ -70,6 +71,7 @@ struct Shared {
     control: SessionPool,
     realms: Realms,
     directory: Directory,
+    grants: GrantsCache,
 }
 
 /// What the pools of an app did and have.
@@ -236,6 +238,7 @@ impl App {
             control: SessionPool::new(limits.control, record::arm(secrets.record_key())),
             realms: Realms::new(limits.realms, addresses.control.clone(), placement),
             directory: Directory::default(),
+            grants: GrantsCache::default(),
         }));
         let control = app.adopted(control);
         Ok(Session::new(app, control))

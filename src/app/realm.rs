@@ -35,12 +35,13 @@ impl Session {
         );
         let Some(name) = tenant else {
             shared.realms.require_untampered(TenantId::PLATFORM, &mut self.control).await?;
-            return Ok(Realm::new(self.control, None, RealmRef::platform(), tools));
+            return Ok(Realm::new(self.control, None, RealmRef::platform(), tools).versioned(None));
         };
         let tenant = tenants::enter(&mut self.control, caller, name).await?.active()?;
         let mut control = LazyLease::drawn(self.control, self.app.control_source());
-        let inside = shared.realms.session(&mut control, &tenant).await?;
-        Ok(Realm::new(inside, Some(control), place(&tenant), tools))
+        let (inside, version) = shared.realms.session(&mut control, &tenant).await?;
+        let realm = Realm::new(inside, Some(control), place(&tenant), tools);
+        Ok(if version.is_some() { realm.versioned(None) } else { realm })
     }
 }
 
@@ -60,12 +61,17 @@ impl App {
         let Provisioning { rules, secrets, .. } = &shared.provisioning;
         let tools = (rules.clone(), secrets.clone(), revoke_all as RevocationHook);
         let Some(tenant) = tenant else {
-            let session = shared.realms.platform_session().await?;
-            return Ok(Realm::new(session, None, RealmRef::platform(), tools));
+            let (session, version) = shared.realms.platform_session().await?;
+            let known = version.map(|version| (version, shared.grants.clone()));
+            return Ok(Realm::new(session, None, RealmRef::platform(), tools).versioned(known));
         };
         let mut control = LazyLease::new(self.control_source());
-        let inside = shared.realms.session(&mut control, tenant).await?;
-        Ok(Realm::new(inside, Some(control), place(tenant), tools))
+        let (inside, version) = shared.realms.session(&mut control, tenant).await?;
+        let realm = Realm::new(inside, Some(control), place(tenant), tools);
+        Ok(match version {
+            Some(version) => realm.versioned(Some((version, shared.grants.clone()))),
+            None => realm,
+        })
     }
 
     /// A realm for a look at names while somebody types, if it is to be had at once; nothing is

@@ -48,32 +48,37 @@ impl Realms {
     }
 
     /// A session in the platform's own realm.
-    pub(super) async fn platform_session(&self) -> Result<Lease, AnyFailure> {
+    pub(super) async fn platform_session(&self) -> Result<(Lease, Option<i64>), AnyFailure> {
         let open = async || self.control.connect("nexus:realm").await;
-        let mut session = self.sessions.lease(TenantId::PLATFORM.uuid(), open).await?;
+        let leased = self.sessions.lease_prepared(TenantId::PLATFORM.uuid(), Some(iam::RIGHTS_VERSION), open);
+        let (mut session, version) = leased.await?;
         self.require_untampered(TenantId::PLATFORM, &mut session).await?;
-        Ok(session)
+        Ok((session, version))
     }
 
-    /// A session in the database of a tenant that is in use.
+    /// A session in the database of a tenant that is in use, which acts with the rights of its owner role; and
+    /// the version of its rights, where its schema has one.
     pub(super) async fn session(
         &self,
         control: impl Into<AnyLease<'_>>,
         tenant: &Tenant,
-    ) -> Result<Lease, AnyFailure> {
+    ) -> Result<(Lease, Option<i64>), AnyFailure> {
         let control = &mut control.into();
-        let key = tenant.id.uuid();
-        let mut session = match self.sessions.lease(key, async || self.open(control, tenant).await).await {
+        let statements = iam::session_statements(&tenant.resources.owner_role, tenant.schema_version);
+        let (key, statements) = (tenant.id.uuid(), Some(statements.as_str()));
+        let open = async |control: &mut AnyLease<'_>| self.open(control, tenant).await;
+        let leased = self.sessions.lease_prepared(key, statements, async || open(control).await).await;
+        let (mut session, version) = match leased {
             // Its password was changed a moment ago, perhaps.
             Err(DbOrAny::Db(DbError::LoginRefused { .. })) => {
                 self.placement.forget(&tenant.cluster).await;
-                self.sessions.lease(key, async || self.open(control, tenant).await).await
+                self.sessions.lease_prepared(key, statements, async || open(control).await).await
             }
-            opened => opened,
+            leased => leased,
         }
         .map_err(DbOrAny::into_any)?;
         self.require_untampered(tenant.id, &mut session).await?;
-        Ok(session)
+        Ok((session, version))
     }
 
     /// Requires that nothing hangs on the realm's tables, unless that was seen a moment ago.

@@ -70,12 +70,12 @@ impl Session {
     }
 
     async fn platform_realm(&mut self, as_of: IssueTime) -> Result<Realm, AnyFailure> {
-        let session = self.app.shared().realms.platform_session().await?;
+        let (session, _) = self.app.shared().realms.platform_session().await?;
         Ok(Realm { name: RealmName::PLATFORM, session, owner: None, as_of })
     }
 
     async fn tenant_realm(&mut self, tenant: Tenant, as_of: IssueTime) -> Result<Realm, AnyFailure> {
-        let session = self.app.shared().realms.session(&mut self.control, &tenant).await?;
+        let (session, _) = self.app.shared().realms.session(&mut self.control, &tenant).await?;
         let name = RealmName { id: tenant.id, slug: Some(tenant.slug) };
         Ok(Realm { name, session, owner: Some(tenant.resources.owner_role), as_of })
     }

@@ -8,19 +8,28 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::Api;
 use super::body::Body;
 use super::context::{AnonymousContext, RequestContext};
 use super::error::RequestError;
+use super::path::InPath;
 use super::problem::{Problem, ProblemDocument};
-use crate::features::iam::signin::Credentials;
-use crate::features::iam::{User, UserRef, users};
+use crate::features::iam::signin::{self, Credentials, Session};
+use crate::features::iam::{User, users};
 use crate::features::tokens::{Claims, Presented};
-use crate::kernel::{Caller, UserId};
+use crate::kernel::{Caller, ErrorKind};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(login)).routes(routes!(refresh)).routes(routes!(me))
+    OpenApiRouter::new()
+        .routes(routes!(login))
+        .routes(routes!(refresh))
+        .routes(routes!(logout))
+        .routes(routes!(me))
+        .routes(routes!(sessions, end_sessions))
+        .routes(routes!(end_session))
+        .routes(routes!(set_password))
 }
 
 /// Who wants in.
@@ -121,6 +130,134 @@ fn tokens(claims: &Claims, access: &SecretString, refresh: &SecretString) -> Res
     (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")], Json(pair)).into_response()
 }
 
+/// What is to end.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Logout {
+    #[schema(value_type = String)]
+    refresh_token: SecretString,
+}
+
+/// Sign out: end the session of a refresh token
+///
+/// Other sessions of the user go on. A token that is not good ends nothing, and the answer is the same.
+#[utoipa::path(
+    post,
+    path = "/auth/logout",
+    operation_id = "logout",
+    tag = "auth",
+    request_body = Logout,
+    responses(
+        (status = 204),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(())
+)]
+async fn logout(request: AnonymousContext, Body(body): Body<Logout>) -> Result<StatusCode, Problem> {
+    let mut session = request.api.0.app.session().await?;
+    let (caller, kind) = (Caller::System, Presented::Refresh);
+    match session.open_presented_realm(&caller, kind, &body.refresh_token).await {
+        Ok(mut realm) => request.api.0.app.tokens().sign_out(&mut realm, &body.refresh_token).await?,
+        Err(failure) if failure.kind() == ErrorKind::Unauthenticated => {}
+        Err(failure) => return Err(failure.into()),
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The sessions of a user.
+#[derive(Serialize, ToSchema)]
+struct Sessions {
+    data: Vec<Session>,
+}
+
+/// List one's own sessions
+#[utoipa::path(
+    get,
+    path = "/auth/sessions",
+    operation_id = "listMySessions",
+    tag = "auth",
+    responses(
+        (status = 200, body = Sessions),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(("token" = []))
+)]
+async fn sessions(request: RequestContext) -> Result<Json<Sessions>, Problem> {
+    let mut realm = request.realm().await?;
+    let data = signin::sessions(&mut realm, &request.caller, &request.user()).await?;
+    Ok(Json(Sessions { data }))
+}
+
+/// End all of one's own sessions, with every token of them
+#[utoipa::path(
+    delete,
+    path = "/auth/sessions",
+    operation_id = "endMySessions",
+    tag = "auth",
+    responses(
+        (status = 204),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(("token" = []))
+)]
+async fn end_sessions(request: RequestContext) -> Result<StatusCode, Problem> {
+    let mut realm = request.realm().await?;
+    signin::end_sessions(&mut realm, &request.caller, &request.user()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// End one session
+#[utoipa::path(
+    delete,
+    path = "/auth/sessions/{id}",
+    operation_id = "endSession",
+    tag = "auth",
+    params(("id" = Uuid, Path, description = "The session")),
+    responses(
+        (status = 204),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    extensions(("x-permission" = json!("session:delete, but for one's own"))),
+    security(("token" = []))
+)]
+async fn end_session(request: RequestContext, InPath(id): InPath<Uuid>) -> Result<StatusCode, Problem> {
+    let mut realm = request.realm().await?;
+    signin::end_session(&mut realm, &request.caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A password, and what lets it be set.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    /// Of an invitation, or for setting a password anew
+    #[schema(value_type = String)]
+    token: SecretString,
+    #[schema(value_type = String, format = "password")]
+    password: SecretString,
+}
+
+/// Accept an invitation, or set a new password, by a single-use token
+///
+/// All sessions of the user end. A password that is refused leaves the token good.
+#[utoipa::path(
+    post,
+    path = "/auth/password",
+    operation_id = "setPassword",
+    tag = "auth",
+    request_body = NewPassword,
+    responses(
+        (status = 204),
+        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+    security(())
+)]
+async fn set_password(request: AnonymousContext, Body(body): Body<NewPassword>) -> Result<StatusCode, Problem> {
+    let mut realm = request.realm().await?;
+    signin::redeem(&mut realm, &body.token, &body.password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Show who the token is for
 #[utoipa::path(
     get,
@@ -135,6 +272,5 @@ fn tokens(claims: &Claims, access: &SecretString, refresh: &SecretString) -> Res
 )]
 async fn me(request: RequestContext) -> Result<Json<User>, Problem> {
     let mut realm = request.realm().await?;
-    let who = UserRef::Id(UserId::from(request.claims.sub));
-    Ok(Json(users::get(&mut realm, &request.caller, &who).await?))
+    Ok(Json(users::get(&mut realm, &request.caller, &request.user()).await?))
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, header};
 use super::Api;
 use super::error::RequestError;
 use super::problem::Problem;
-use crate::features::iam::Realm;
+use crate::features::iam::{Realm, UserRef};
 use crate::features::tenants::{Tenant, TenantRef};
 use crate::features::tokens::Claims;
 use crate::kernel::{AnyFailure, Caller, TenantId, TokenLimits, UserId};
@@ -31,6 +31,11 @@ pub(super) struct RequestContext {
 }
 
 impl RequestContext {
+    /// Who asks, as a user of the realm.
+    pub(super) fn user(&self) -> UserRef {
+        UserRef::Id(UserId::from(self.claims.sub))
+    }
+
     /// Opens the realm of the request: the tenant's, or the platform's. As late as can be, for sessions are
     /// few: not while a body arrives.
     pub(super) async fn realm(&self) -> Result<Realm, AnyFailure> {

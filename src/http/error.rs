@@ -24,6 +24,10 @@ pub(super) enum RequestError {
     #[error("header {header}: {reason}")]
     #[failure(Invalid, "header_invalid")]
     Header { header: &'static str, reason: String },
+    /// A part of the path is not what it should be.
+    #[error("the path: {0}")]
+    #[failure(Invalid, "path_invalid")]
+    Path(String),
     /// A parameter of the query is not what it should be.
     #[error("parameter {name:?} of the query: {reason}")]
     #[failure(Invalid, "query_invalid")]

@@ -10,6 +10,7 @@ mod docs;
 mod error;
 mod health;
 mod list;
+mod path;
 mod problem;
 mod query;
 mod request_id;
@@ -17,6 +18,7 @@ mod router;
 mod security;
 mod server;
 mod users;
+mod well_known;
 
 use std::sync::Arc;
 

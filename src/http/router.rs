@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RequestError;
 use super::problem::Problem;
-use super::{Api, auth, docs, health, request_id, security, users};
+use super::{Api, auth, docs, health, request_id, security, users, well_known};
 
 /// How long a body may pause.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
@@ -44,6 +44,7 @@ fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Page::openapi())
         .merge(auth::routes())
         .merge(users::routes())
+        .merge(well_known::routes())
         .merge(health::routes())
 }
 

@@ -6,6 +6,7 @@
 
 mod authorize;
 mod authorized;
+mod cache;
 pub mod condition;
 mod error;
 mod grants;
@@ -17,6 +18,7 @@ mod store;
 pub use authorize::About;
 pub(in crate::features) use authorize::{RealmSession, authorize, authorize_in_realm, authorize_machine};
 pub use authorized::Authorized;
+pub(crate) use cache::GrantsCache;
 pub use condition::{Condition, ConditionError};
 pub use error::AccessError;
 pub use grants::{Decision, DecisionView, Grant, Grants, Held};

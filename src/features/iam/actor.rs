@@ -4,12 +4,13 @@
 //! Nobody gives, takes or touches what they do not hold themselves.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::error::IamError;
 use super::realm::RealmRef;
-use crate::features::access::{self, Grant, Grants, Permission, UserState, grants_of_user};
+use crate::features::access::{self, Grant, Grants, GrantsCache, Permission, UserState, grants_of_user};
 use crate::infra::db::{LazyLease, PgConnection};
 use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
@@ -21,7 +22,7 @@ pub(super) enum Actor {
     Machine,
     /// May do what was granted.
     User {
-        grants: Box<Grants>,
+        grants: Arc<Grants>,
         /// An operator in a tenant's realm.
         visitor: bool,
         /// What was asked for so far.
@@ -35,7 +36,7 @@ impl Actor {
     pub(super) async fn load(
         realm: &mut PgConnection,
         control: Option<&mut LazyLease>,
-        place: &RealmRef,
+        (place, known): (&RealmRef, Option<&(i64, GrantsCache)>),
         caller: &Caller,
     ) -> Result<Self, IamError> {
         let (home, id) = match caller {
@@ -43,6 +44,12 @@ impl Actor {
             Caller::User { realm, id, .. } => (*realm, *id),
         };
         let visitor = home != place.tenant;
+        if !visitor
+            && let Some((version, cache)) = known
+            && let Some(grants) = cache.get((home, id), *version)
+        {
+            return Ok(Self::user(limited(grants, caller), visitor));
+        }
         let grants = if !visitor {
             grants_of_user(realm, id).await?
         } else if let (TenantId::PLATFORM, Some(control)) = (home, control) {
@@ -50,7 +57,11 @@ impl Actor {
             if active { Some(access::grants_of_operator(realm, id, place.tenant).await?) } else { None }
         } else {
             None
-        };
+        }
+        .map(Arc::new);
+        if let (false, Some((version, cache)), Some(grants)) = (visitor, known, &grants) {
+            cache.keep((home, id), *version, grants);
+        }
         let nobody = || Grants {
             user: id,
             state: UserState::Disabled,
@@ -58,8 +69,12 @@ impl Actor {
             held: Vec::new(),
             limits: Vec::new(),
         };
-        let grants = Box::new(grants.unwrap_or_else(nobody).limited(caller));
-        Ok(Self::User { grants, visitor, asked: BTreeSet::new() })
+        let grants = grants.unwrap_or_else(|| Arc::new(nobody()));
+        Ok(Self::user(limited(grants, caller), visitor))
+    }
+
+    fn user(grants: Arc<Grants>, visitor: bool) -> Self {
+        Self::User { grants, visitor, asked: BTreeSet::new() }
     }
 
     /// Whether it is an operator in a tenant's realm.
@@ -114,8 +129,23 @@ impl Actor {
         matches!(self, Self::Machine)
     }
 
+    /// Whether the token that is shown allows less than the user holds.
+    pub(super) fn is_limited(&self) -> bool {
+        matches!(self, Self::User { grants, .. } if !grants.limits.is_empty())
+    }
+
     /// Whether this is the user itself.
     pub(super) fn is(&self, user: UserId) -> bool {
         matches!(self, Self::User { grants, visitor: false, .. } if grants.user == user)
+    }
+}
+
+/// What a user may do, as far as the token allows it that the caller shows.
+fn limited(grants: Arc<Grants>, caller: &Caller) -> Arc<Grants> {
+    match caller {
+        Caller::User { token, .. } if !token.lists.is_empty() => {
+            Arc::new(Arc::unwrap_or_clone(grants).limited(caller))
+        }
+        _ => grants,
     }
 }

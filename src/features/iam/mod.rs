@@ -24,7 +24,7 @@ pub use error::IamError;
 pub use first::FirstPassword;
 pub(in crate::features) use first::{FirstSignIn, check_first_password};
 pub use model::{Name, User, UserRef, UserState};
-pub(crate) use realm::require_untampered;
+pub(crate) use realm::{RIGHTS_VERSION, require_untampered, session_statements};
 pub use realm::{Realm, RealmRef, Rules};
 pub use revocation::RevocationHook;
 pub(in crate::features) use store::{seed_administrator, seed_statement};

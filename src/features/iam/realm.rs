@@ -9,12 +9,13 @@ use super::error::IamError;
 use super::model::WriteOutcome;
 use super::revocation::{RevocationHook, RevokedUsers};
 use super::store;
-use crate::features::access::Authorized;
+use crate::features::access::{Authorized, GrantsCache};
 use crate::features::audit;
 use crate::features::secrets::Secrets;
-use crate::infra::cluster;
 use crate::infra::crypto::password::{Cost, Hasher};
-use crate::infra::db::{DbError, LazyLease, Lease, PgConnection, Transaction, transaction};
+use crate::infra::db::{
+    DbError, LazyLease, Lease, PgConnection, Transaction, autocommit, identifier, transaction,
+};
 use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
 use crate::settings::{PasswordSettings, TenantSettings};
@@ -48,6 +49,20 @@ impl RealmRef {
     pub fn hinted(&self) -> InRealm {
         InRealm(self.slug.clone())
     }
+}
+
+/// The statement that gives the version of a realm's rights.
+pub(crate) const RIGHTS_VERSION: &str = "select version from nexus.rights_version;";
+/// The version of the schema that has one.
+const HAS_VERSION: i64 = 20_261_130_100_000;
+
+/// What a session in a tenant's database needs before each use: the rights of the owner role, since whatever
+/// hangs on the tables there must never run with ours; and the version of the realm's rights, where its schema
+/// has one.
+#[must_use]
+pub(crate) fn session_statements(owner: &str, schema_version: Option<i64>) -> String {
+    let has_version = schema_version.is_some_and(|version| version >= HAS_VERSION);
+    format!("set role {}; {}", identifier(owner), if has_version { RIGHTS_VERSION } else { "" })
 }
 
 /// How passwords are hashed, and how long things last.
@@ -111,6 +126,11 @@ pub struct Realm {
     /// In the control database; `None` where `inside` is a session there.
     control: Option<LazyLease>,
     dry_run: bool,
+    /// Whether its schema has a version of its rights.
+    versioned: bool,
+    /// That version when the session was drawn, and where what users may do is kept by it. Gone once
+    /// something is changed here.
+    rights: Option<(i64, GrantsCache)>,
 }
 
 impl Realm {
@@ -124,7 +144,24 @@ impl Realm {
         place: RealmRef,
         (rules, secrets, revoke): (Rules, Secrets, RevocationHook),
     ) -> Self {
-        Self { place, rules, secrets, revoke, inside, control, dry_run: false }
+        Self {
+            place,
+            rules,
+            secrets,
+            revoke,
+            inside,
+            control,
+            dry_run: false,
+            versioned: false,
+            rights: None,
+        }
+    }
+
+    /// Of a schema that has a version of its rights; with the version when the session was drawn, what users
+    /// may do is taken from memory.
+    #[must_use]
+    pub(crate) fn versioned(self, rights: Option<(i64, GrantsCache)>) -> Self {
+        Self { versioned: true, rights, ..self }
     }
 
     /// From here on nothing is written: every change is made and taken back.
@@ -159,21 +196,24 @@ impl Realm {
     /// Begins a change of who may do what. Such changes come one after the other: what one checks,
     /// no other takes away before it commits.
     pub(super) async fn write<'a>(&'a mut self, caller: &'a Caller) -> Result<RealmTx<'a>, IamError> {
+        self.rights = None;
         let mut work = self.begin(caller, true).await?;
         work.administrators = Some(store::administrators(&mut work.tx).await?);
         Ok(work)
     }
 
     async fn begin<'a>(&'a mut self, caller: &'a Caller, alone: bool) -> Result<RealmTx<'a>, IamError> {
-        let mut tx = transaction(&mut self.inside).await?;
-        if let Some(owner) = &self.place.owner {
-            // Whatever hangs on these tables runs with the owner's rights, never with ours.
-            cluster::become_role(&mut tx, owner).await?;
-        }
+        let is_visitor = matches!(caller, Caller::User { realm, .. } if *realm != self.place.tenant);
+        let mut tx = if alone || is_visitor {
+            transaction(&mut self.inside).await?
+        } else {
+            autocommit(&mut self.inside)
+        };
         if alone {
             store::lock(&mut tx).await?;
         }
-        let actor = Actor::load(&mut tx, self.control.as_mut(), &self.place, caller).await?;
+        let actor =
+            Actor::load(&mut tx, self.control.as_mut(), (&self.place, self.rights.as_ref()), caller).await?;
         Ok(RealmTx {
             tx,
             control: self.control.as_mut(),
@@ -187,6 +227,7 @@ impl Realm {
             revoke: self.revoke,
             administrators: None,
             dry_run: self.dry_run,
+            versioned: self.versioned,
         })
     }
 
@@ -212,12 +253,8 @@ impl Realm {
     }
 
     /// A transaction without a caller, for those who are about to say who they are.
-    pub(in crate::features) async fn anonymous_tx(&mut self) -> Result<Transaction<'_>, IamError> {
-        let mut tx = transaction(&mut self.inside).await?;
-        if let Some(owner) = &self.place.owner {
-            cluster::become_role(&mut tx, owner).await?;
-        }
-        Ok(tx)
+    pub(in crate::features) async fn anonymous_tx(&mut self) -> Result<Transaction<'_>, DbError> {
+        transaction(&mut self.inside).await
     }
 }
 
@@ -243,6 +280,7 @@ pub(super) struct RealmTx<'a> {
     revoke: RevocationHook,
     administrators: Option<store::Administrators>,
     pub(super) dry_run: bool,
+    versioned: bool,
 }
 
 /// The most rows that a change writes to the platform's log one by one; beyond, one tells of all.
@@ -320,6 +358,9 @@ impl RealmTx<'_> {
     async fn write(mut self) -> Result<(), IamError> {
         let caller = self.caller.to_string();
         store::insert_notes(&mut self.tx, &caller, &self.notes).await?;
+        if self.versioned {
+            store::raise_version(&mut self.tx).await?;
+        }
         let tenant = (!self.place.is_platform()).then_some(self.place.tenant);
         let entries: Vec<(&'static str, serde_json::Value)> = if self.notes.len() > MAX_SINGLE_ROWS {
             let first = self.notes[0].action;

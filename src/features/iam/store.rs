@@ -185,6 +185,12 @@ pub(super) async fn insert_notes(
     Ok(())
 }
 
+/// What users may do has changed: what others keep of it in memory is old.
+pub(super) async fn raise_version(realm: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query("update nexus.rights_version set version = version + 1").execute(realm).await?;
+    Ok(())
+}
+
 /// Up to so many users that have a role, by themselves or by a group.
 pub(super) async fn holders(
     realm: &mut PgConnection,

@@ -90,6 +90,19 @@ impl KeyRing {
         self.keys.get(kid)
     }
 
+    /// The keys of the platform, for services that check tokens themselves (RFC 7517, section 5), in the order
+    /// of their ids.
+    ///
+    /// # Errors
+    /// [`TokenError::Request`], where a key cannot be written.
+    pub fn published(&self) -> Result<KeySet, TokenError> {
+        let mut keys: Vec<_> = self.keys.iter().filter(|(_, key)| key.realms.is_none()).collect();
+        keys.sort_by_key(|(kid, _)| *kid);
+        let keys = keys.into_iter().map(|(_, key)| key.to_jwk()).collect::<Result<_, _>>();
+        let unwritten = |_| TokenError::Request("a key cannot be written as JSON".to_owned());
+        Ok(KeySet { issuer: None, keys: keys.map_err(unwritten)? })
+    }
+
     /// The claims of a token, if everything about it is right. Nobody is asked: what decides is the
     /// token, these keys and what is expected.
     ///

@@ -45,7 +45,8 @@ pub use slots::Slots;
 pub use statements::{FlawKind, ScriptFlaw, Statement, code, first_flaw, has_statement, statements};
 pub(crate) use text::stored_as_text;
 pub use transaction::{
-    Transaction, durable_transaction, durably, in_one_batch, relaxed_transaction, snapshot, transaction,
+    Transaction, autocommit, durable_transaction, durably, in_one_batch, relaxed_transaction, snapshot,
+    transaction,
 };
 pub use unchanged::{refusal, require_unchanged, standing};
 pub use url::UrlError;

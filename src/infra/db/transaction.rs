@@ -37,6 +37,9 @@ impl<'c> Transaction<'c> {
     /// When the server refuses, and then nothing was changed; or when it does not say that it has
     /// committed, and then it may or may not have.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        if !self.open {
+            return Ok(());
+        }
         let commit = |driver| PgTransactionManager::commit(driver).boxed();
         let committed = self.connection.within(Some("COMMIT"), commit).await;
         self.open = committed.is_err();
@@ -48,6 +51,9 @@ impl<'c> Transaction<'c> {
     /// # Errors
     /// When the connection is broken: then nothing of it is left either.
     pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
+        if !self.open {
+            return Ok(());
+        }
         let rollback = |driver| PgTransactionManager::rollback(driver).boxed();
         self.connection.within(Some("ROLLBACK"), rollback).await?;
         self.open = false;
@@ -75,6 +81,12 @@ impl Drop for Transaction<'_> {
             self.connection.start_rollback();
         }
     }
+}
+
+/// No transaction: each statement is one of its own. For readings whose statements need not agree, and that
+/// would see what was committed meanwhile in a transaction, too.
+pub fn autocommit(connection: &mut PgConnection) -> Transaction<'_> {
+    Transaction { connection, open: false }
 }
 
 /// Begins a transaction.

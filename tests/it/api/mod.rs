@@ -1,6 +1,7 @@
 //! The API, over real sockets.
 
 mod first;
+mod sessions;
 
 use crate::support::api::ApiServer;
 use crate::support::world::World;

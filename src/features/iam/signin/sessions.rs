@@ -4,11 +4,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sqlx::FromRow;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::error::IamError;
-use super::super::model::{Changed, UserRef, WriteOutcome};
-use super::super::realm::Realm;
+use super::super::model::{Changed, User, UserRef, WriteOutcome};
+use super::super::realm::{Realm, RealmTx};
 use super::super::users;
 use super::store;
 use crate::infra::db::{DbError, PgConnection};
@@ -16,9 +17,11 @@ use crate::kernel::text::counted;
 use crate::kernel::{Caller, UserId};
 
 /// A session as doors show it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
+#[schema(as = Session)]
 pub struct Session {
     pub id: Uuid,
+    #[schema(value_type = Uuid)]
     pub user_id: UserId,
     pub client: String,
     /// Whether a second factor was shown.
@@ -102,20 +105,20 @@ pub(in crate::features) async fn close_session(
     Ok(())
 }
 
-/// A user's sessions, the newest first.
+/// A user's sessions, the newest first. Everybody may see their own.
 ///
 /// # Errors
 /// Without `session:read`.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Vec<Session>, IamError> {
     let mut work = realm.read(caller).await?;
-    let user = users::find(&mut work, who, "session:read").await?;
+    let user = users::find_or_self(&mut work, who, "session:read").await?;
     let found = store::sessions(&mut work.tx, user.id).await?;
     work.close().await?;
     Ok(found)
 }
 
-/// Ends all sessions of a user.
+/// Ends all sessions of a user. Everybody may end their own.
 ///
 /// # Errors
 /// Without `session:delete` on it; [`IamError::Above`].
@@ -123,7 +126,7 @@ pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
 pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
-        let user = users::find_to_change(&mut work, who, "session:delete").await?;
+        let user = own_or_to_change(&mut work, who).await?;
         let ended = work.end_sessions(user.id).await?;
         if ended > 0 {
             work.note("user.sessions.revoke", Some(user.id), json!({ "sessions": ended }));
@@ -135,6 +138,14 @@ pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
     }
     .await;
     realm.rollback_on_error(result).await
+}
+
+/// Whose sessions are to end: everybody may end their own.
+async fn own_or_to_change(work: &mut RealmTx<'_>, who: &UserRef) -> Result<User, IamError> {
+    match who {
+        UserRef::Id(id) if work.actor.is(*id) && !work.actor.is_limited() => users::find_or_self(work, who, "session:delete").await,
+        _ => users::find_to_change(work, who, "session:delete").await,
+    }
 }
 
 /// Ends one session.
@@ -150,7 +161,7 @@ pub async fn end_session(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result
             let (name, at) = (id.to_string(), work.place.hinted());
             return Err(IamError::NotFound { what: "session", name, nearest: None, at });
         };
-        let user = users::find_to_change(&mut work, &UserRef::Id(owner), "session:delete").await?;
+        let user = own_or_to_change(&mut work, &UserRef::Id(owner)).await?;
         let ended = store::end_session(&mut work.tx, id, None).await?;
         if ended {
             work.note("user.sessions.revoke", Some(user.id), json!({ "session": id }));

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Row};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -31,8 +31,9 @@ use super::{DbError, PgConnection};
 /// names: `DISCARD ALL` without `DEALLOCATE ALL`, in pieces that may travel together (manual, page
 /// `DISCARD`). What the startup packet said holds again. A transaction that was dropped is rolled back by
 /// the driver before.
+/// Plans stay: one holds nothing of who used the session, and is made anew where what it depends on changed.
 const RESET: &str = "close all; set session authorization default; reset role; reset all; unlisten *;
-     select pg_catalog.pg_advisory_unlock_all(); discard plans; discard temp; discard sequences;";
+     select pg_catalog.pg_advisory_unlock_all(); discard temp; discard sequences;";
 
 /// How long is waited at the cap for a session that others of the same key use, before one of another key
 /// makes room.
@@ -106,6 +107,20 @@ impl SessionPool {
         key: Uuid,
         open: impl AsyncFnOnce() -> Result<PgConnection, E>,
     ) -> Result<Lease, E> {
+        Ok(self.lease_prepared(key, None, open).await?.0)
+    }
+
+    /// The same, after more statements that it needs for this use, in the same message; and the number that
+    /// the last of them gives, if it gives one.
+    ///
+    /// # Errors
+    /// As [`SessionPool::lease`]; what one of the statements says in a session that was just opened.
+    pub async fn lease_prepared<E: From<DbError>>(
+        &self,
+        key: Uuid,
+        statements: Option<&str>,
+        open: impl AsyncFnOnce() -> Result<PgConnection, E>,
+    ) -> Result<(Lease, Option<i64>), E> {
         let until = Instant::now() + self.0.limits.wait;
         let mut waits = true;
         loop {
@@ -121,8 +136,8 @@ impl SessionPool {
                 drop(permit);
                 let end = until.min(Instant::now() + HAND_OVER_TIMEOUT);
                 match tokio::time::timeout_at(end, handed).await {
-                    Ok(Ok(lease)) => match self.safe(lease).await {
-                        Some(lease) => return Ok(lease),
+                    Ok(Ok(lease)) => match self.safe(lease, statements).await {
+                        Some(safe) => return Ok(safe),
                         None => continue,
                     },
                     Ok(Err(_)) => tokio::task::yield_now().await,
@@ -132,10 +147,12 @@ impl SessionPool {
             }
             let slot = Slot::new(Arc::clone(&self.0), key, generation);
             match taken {
-                Taken::Kept(session) => match self.safe(Lease::new(session, slot, permit)).await {
-                    Some(lease) => return Ok(lease),
-                    None => continue,
-                },
+                Taken::Kept(session) => {
+                    match self.safe(Lease::new(session, slot, permit), statements).await {
+                        Some(safe) => return Ok(safe),
+                        None => continue,
+                    }
+                }
                 Taken::After(other) => {
                     self.0.evicted.fetch_add(1, Ordering::Relaxed);
                     // Its socket is closed either way.
@@ -146,7 +163,12 @@ impl SessionPool {
             let open_now = u64::try_from(self.stats().open).unwrap_or(u64::MAX);
             self.0.most_open.fetch_max(open_now, Ordering::Relaxed);
             self.0.logins.fetch_add(1, Ordering::Relaxed);
-            return Ok(Lease::new(open().await?, slot, permit));
+            let mut lease = Lease::new(open().await?, slot, permit);
+            let number = match statements {
+                Some(statements) => run(&mut lease, statements.to_owned()).await?,
+                None => None,
+            };
+            return Ok((lease, number));
         }
     }
 
@@ -196,10 +218,10 @@ impl SessionPool {
     }
 
     /// Makes a session safe for its next use; `None` where it broke while nobody used it.
-    async fn safe(&self, mut lease: Lease) -> Option<Lease> {
-        let statements = format!("{RESET} {}", self.0.prepare.expose_secret());
-        if sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *lease).await.is_ok() {
-            return Some(lease);
+    async fn safe(&self, mut lease: Lease, more: Option<&str>) -> Option<(Lease, Option<i64>)> {
+        let statements = format!("{RESET} {} {}", self.0.prepare.expose_secret(), more.unwrap_or_default());
+        if let Ok(number) = run(&mut lease, statements).await {
+            return Some((lease, number));
         }
         lease.end();
         None
@@ -214,6 +236,12 @@ impl SessionPool {
             }
         }
     }
+}
+
+/// Runs statements in one message; the number that the last row has, if it has one.
+async fn run(session: &mut PgConnection, statements: String) -> Result<Option<i64>, DbError> {
+    let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(session).await?;
+    Ok(rows.last().and_then(|row| row.try_get(0).ok()))
 }
 
 impl Shared {

@@ -1,0 +1,187 @@
+//! Measures the API beside a bare server that does nothing but run the same statements.
+//!
+//! `scripts/bench api [--json] [--seconds N] [--rounds N] [--users N] [--connections N]`
+//!
+//! One tenant with users; both servers are processes of their own, asked by turns (A B B A). Requests per
+//! second, requests per second of the server's own processor time, and how long they take; load, servers and
+//! PostgreSQL share the machine.
+
+#![expect(clippy::print_stdout, reason = "its output is what it is for")]
+
+mod bare;
+mod load;
+#[path = "../verbs/stack.rs"]
+#[expect(dead_code, reason = "other benches use the rest")]
+mod stack;
+
+use std::process::Child;
+use std::time::Duration;
+
+use load::{Load, Measured, Target};
+use nexus::infra::db::ServerAddress;
+use serde_json::{Map, Value, json};
+use stack::{Stack, USER};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
+    let args: Vec<String> = std::env::args().collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if args.get(1).is_some_and(|word| word == bare::WORD) {
+        return runtime.block_on(bare::serve());
+    }
+    let number = |flag: &str, usual: usize| {
+        let given = args.iter().position(|arg| arg == flag).and_then(|at| args.get(at + 1));
+        given.and_then(|text| text.parse().ok()).unwrap_or(usual)
+    };
+    let seconds = Duration::from_secs(number("--seconds", 5) as u64);
+    let load = Load { connections: number("--connections", 64), seconds };
+    let report = runtime.block_on(measure(load, number("--rounds", 2), number("--users", 10_000)))?;
+    if args.iter().any(|arg| arg == "--json") {
+        println!("{report:#}");
+        return Ok(());
+    }
+    for (what, row) in report.as_object().into_iter().flatten() {
+        println!("{what}");
+        for (name, value) in row.as_object().into_iter().flatten() {
+            println!("  {:<32} {value}", name.replace('_', " "));
+        }
+    }
+    Ok(())
+}
+
+/// A server that is measured.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn measure(load: Load, rounds: usize, users: usize) -> Result<Value, Failure> {
+    let stack = prepared(users).await?;
+    let nexus = started(stack.command(&["-q", "-o", "id", "serve", "--bind", "127.0.0.1:0"]))?;
+    let body = json!({ "email": USER, "password": "correct horse battery staple" });
+    let login = load::post(&nexus.address, "/auth/login", &["X-Tenant-ID: acme"], &body).await?;
+    let token = login["access_token"].as_str().ok_or("no token")?.to_owned();
+    let mut report = Map::new();
+    for (what, query, counts) in
+        [("list without total", "limit=20&total=none", false), ("list with bounded total", "limit=20", true)]
+    {
+        let path = format!("/users?{query}");
+        let ours = Target::new(&nexus.address, &path, Some(&token), nexus.child.id());
+        ours.get().await?;
+        let statements = statements(&stack, counts).await?;
+        let peer = bare_server(&stack, &statements).await?;
+        let theirs = Target::new(&peer.address, "/", None, peer.child.id());
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        // Both are warm, and have their sessions, before anything counts.
+        let warm = Load { seconds: Duration::from_secs(1), ..load };
+        warm.run(&ours).await?;
+        warm.run(&theirs).await?;
+        for _ in 0..rounds {
+            a.push(load.run(&ours).await?);
+            b.push(load.run(&theirs).await?);
+            b.push(load.run(&theirs).await?);
+            a.push(load.run(&ours).await?);
+        }
+        report.insert(what.to_owned(), row(&a, &b));
+    }
+    Ok(Value::Object(report))
+}
+
+fn row(ours: &[Measured], bare: &[Measured]) -> Value {
+    let mid = |all: &[Measured], of: fn(&Measured) -> f64| {
+        let mut values: Vec<f64> = all.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or_default()
+    };
+    let round = |value: f64| (value * 100.0).round() / 100.0;
+    let rate = |all| mid(all, |it| it.per_second);
+    let cpu = |all| mid(all, |it| it.per_cpu_second);
+    json!({
+        "requests_per_second": rate(ours).round(),
+        "bare_requests_per_second": rate(bare).round(),
+        "ratio": round(rate(ours) / rate(bare)),
+        "requests_per_cpu_second": cpu(ours).round(),
+        "bare_requests_per_cpu_second": cpu(bare).round(),
+        "median_ms": round(mid(ours, |it| it.median_ms)),
+        "bare_median_ms": round(mid(bare, |it| it.median_ms)),
+        "p99_ms": round(mid(ours, |it| it.p99_ms)),
+        "bare_p99_ms": round(mid(bare, |it| it.p99_ms)),
+        "errors": ours.iter().map(|it| it.errors).sum::<usize>(),
+    })
+}
+
+/// A stack whose server shows whole statements, with a tenant of so many users.
+async fn prepared(users: usize) -> Result<Stack, Failure> {
+    let stack = Stack::start(&stack::this_program(), "api")?;
+    let mut admin = stack.admin.connect("bench").await?;
+    for setting in ["track_activity_query_size = 16384", "max_connections = 320"] {
+        let statement = sqlx::AssertSqlSafe(format!("alter system set {setting}"));
+        sqlx::raw_sql(statement).execute(&mut admin).await?;
+    }
+    drop(admin);
+    stack.output(&["local", "down"])?;
+    stack.output(&["local", "up"])?;
+    stack.create_with_user(&[], "acme")?;
+    let mut inside = tenant(&stack).await?.connect("bench").await?;
+    let fill = format!(
+        "insert into nexus.users (id, email, email_key, name, state)
+         select gen_random_uuid(), 'user' || n || '@acme.example', 'user' || n || '@acme.example', 'User ' || n, 'active'
+         from generate_series(1, {users}) as n; analyze nexus.users;"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(fill)).execute(&mut inside).await?;
+    Ok(stack)
+}
+
+/// The tenant's database.
+async fn tenant(stack: &Stack) -> Result<ServerAddress, Failure> {
+    let mut control = stack.admin.database("nexus").connect("bench").await?;
+    let name: String = sqlx::query_scalar("select database_name from control.tenants where slug = 'acme'")
+        .fetch_one(&mut control)
+        .await?;
+    Ok(stack.admin.database(&name))
+}
+
+/// What the API ran last in the tenant's database: the list, and what counted it.
+async fn statements(stack: &Stack, counts: bool) -> Result<Vec<String>, Failure> {
+    let mut admin = stack.admin.connect("bench").await?;
+    let last = "select query from pg_stat_activity where application_name = 'nexus:realm' and query like '%nexus.users%'
+                order by query_start desc limit 1";
+    let query: String = sqlx::query_scalar(last).fetch_one(&mut admin).await?;
+    if !counts {
+        return Ok(vec![query]);
+    }
+    // The list is the one that was seen before the count.
+    let list = std::fs::read_to_string(stack.home.join("list.sql"))?;
+    Ok(vec![list, query])
+}
+
+async fn bare_server(stack: &Stack, statements: &[String]) -> Result<Server, Failure> {
+    std::fs::write(stack.home.join("list.sql"), &statements[0])?;
+    let address = tenant(stack).await?;
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    command.arg(bare::WORD).stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+    command.env("BARE_STATEMENTS", serde_json::to_string(statements)?);
+    command
+        .env("BARE_SOCKET", stack.socket.parent().ok_or("no folder")?)
+        .env("BARE_DATABASE", &address.database);
+    command.env("BARE_PASSWORD_FILE", stack.home.join("local/postgres.password"));
+    started(command)
+}
+
+/// A server that says its URL in its first line.
+fn started(mut command: std::process::Command) -> Result<Server, Failure> {
+    use std::io::BufRead as _;
+    let mut child = command.stderr(std::process::Stdio::inherit()).spawn()?;
+    let mut line = String::new();
+    std::io::BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+    let address = line.trim().strip_prefix("http://").ok_or("it does not serve")?.to_owned();
+    Ok(Server { child, address })
+}

@@ -1,0 +1,90 @@
+//! Sessions and passwords by the API.
+
+use serde_json::{Value, json};
+
+use super::{PASSWORD, acme};
+use crate::support::api::{ApiServer, bearer};
+
+fn refresh(server: &ApiServer, pair: &Value) -> u16 {
+    let body = json!({ "refresh_token": pair["refresh_token"] });
+    server.send_json("POST", "/auth/refresh-token", &[], &body).status
+}
+
+#[test]
+fn signing_out_ends_one_session_and_no_other() {
+    let (_world, server) = acme();
+    let one = server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
+    let other = server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
+    let body = json!({ "refresh_token": one["refresh_token"] });
+    assert_eq!(server.send_json("POST", "/auth/logout", &[], &body).status, 204);
+    assert_eq!((refresh(&server, &one), refresh(&server, &other)), (401, 200));
+    // One that is not good ends nothing, and nobody learns that.
+    for token in [&body["refresh_token"], &json!("nonsense")] {
+        let again = server.send_json("POST", "/auth/logout", &[], &json!({ "refresh_token": token }));
+        assert_eq!(again.status, 204, "{token}");
+    }
+}
+
+#[test]
+fn everybody_sees_and_ends_their_own_sessions() {
+    let (world, server) = acme();
+    let input = format!("{PASSWORD}\n");
+    let args = ["user", "create", "--tenant", "acme", "--email", "vic@acme.example", "--password-stdin"];
+    world.machine().run_with_input(&args, &input);
+    let pair = server.login(Some("acme"), "vic@acme.example", PASSWORD).ok();
+    let ann = server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
+    let (vic, anns) = (pair["access_token"].as_str().unwrap(), ann["access_token"].as_str().unwrap());
+    assert_eq!(server.get("/users", vic).problem(), (403, "permission_missing".to_owned()));
+    let sessions = |token: &str| server.get("/auth/sessions", token).ok()["data"].as_array().unwrap().clone();
+    assert_eq!(sessions(vic).len(), 1);
+    let of_ann = sessions(anns)[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/auth/sessions/{of_ann}");
+    assert_eq!(server.send("DELETE", &path, &[&bearer(vic)], &[]).problem().0, 403);
+    assert_eq!(server.send("DELETE", "/auth/sessions", &[&bearer(vic)], &[]).status, 204);
+    assert_eq!((refresh(&server, &pair), refresh(&server, &ann)), (401, 200));
+    assert_eq!(server.send("DELETE", "/auth/sessions/x", &[&bearer(anns)], &[]).problem().1, "path_invalid");
+}
+
+#[test]
+fn a_token_that_allows_less_ends_no_session() {
+    let (world, server) = acme();
+    let pair = server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
+    let mint = ["token", "mint", "--tenant", "acme", "--user", "ann@acme.example", "--permission", "role:read"];
+    let narrow = world.ok(&mint).trim().to_owned();
+    assert_eq!(server.get("/auth/me", &narrow).status, 200);
+    assert_eq!(server.send("DELETE", "/auth/sessions", &[&bearer(&narrow)], &[]).problem().0, 403);
+    assert_eq!(refresh(&server, &pair), 200);
+}
+
+#[test]
+fn an_invitation_sets_the_first_password_once() {
+    let (world, server) = acme();
+    let args = ["user", "create", "--tenant", "acme", "--email", "bob@acme.example", "--invite", "--reveal"];
+    let invitation = world.json(&args)["invitation"].as_str().unwrap().to_owned();
+    let accept = |password: &str| {
+        let body = json!({ "token": invitation, "password": password });
+        server.send_json("POST", "/auth/password", &["X-Tenant-ID: acme"], &body)
+    };
+    assert_eq!(accept("short").problem(), (400, "password_short".to_owned()));
+    assert_eq!(accept("eight wet dogs on a hill").status, 204);
+    assert_eq!(server.login(Some("acme"), "bob@acme.example", "eight wet dogs on a hill").status, 200);
+    assert_eq!(accept("nine sly foxes in a den").status / 100, 4);
+}
+
+#[test]
+fn the_keys_are_published_and_check_a_token_that_was_given() {
+    let (world, server) = acme();
+    let token = server.token("acme", "ann@acme.example", PASSWORD);
+    let keys = server.send("GET", "/.well-known/jwks.json", &[], &[]);
+    assert_eq!(keys.header("cache-control"), Some("max-age=600"));
+    let file = world.machine().path("work/keys.json");
+    std::fs::write(&file, &keys.body).unwrap();
+    let issuer = world.json(&["token", "inspect", "--file", &token_file(&world, &token)])["claims"]["iss"].clone();
+    let args = ["token", "verify", "--jwks", "keys.json", "--issuer", issuer.as_str().unwrap(), "--file", "token.txt"];
+    assert!(world.ok(&args).contains("ann") || !world.ok(&args).is_empty());
+}
+
+fn token_file(world: &crate::support::world::World, token: &str) -> String {
+    std::fs::write(world.machine().path("work/token.txt"), token).unwrap();
+    "token.txt".to_owned()
+}
