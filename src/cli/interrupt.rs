@@ -24,8 +24,17 @@ static SCREEN: OnceLock<Screen> = OnceLock::new();
 /// The terminal as it was before it was told to show nothing of what is typed.
 static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// Watches for SIGINT and SIGTERM from now on. Must be called within a runtime.
-pub fn watch(token: &CancellationToken, child_has_terminal: &Arc<AtomicBool>, screen: &Screen) {
+/// What is said at the first signal while a command changes something.
+pub const STOPPING: &str = "stopping at the next step; press Ctrl-C again to quit at once";
+
+/// Watches for SIGINT and SIGTERM from now on; the first is answered with these words. Must be called within a
+/// runtime.
+pub fn watch(
+    token: &CancellationToken,
+    child_has_terminal: &Arc<AtomicBool>,
+    screen: &Screen,
+    words: &'static str,
+) {
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -58,7 +67,7 @@ pub fn watch(token: &CancellationToken, child_has_terminal: &Arc<AtomicBool>, sc
                 quit(None);
             }
             // Said before the work ends, which may be at once.
-            screen.note("stopping at the next step; press Ctrl-C again to quit at once");
+            screen.note(words);
             token.cancel();
         }
     });

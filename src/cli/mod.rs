@@ -347,7 +347,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
         Command::ApiKey(args) => in_runtime(ctx, api_key::run(args, ctx)),
         Command::Serve(args) => {
             let threads = args.workers.map_or_else(processors, usize::from);
-            in_runtime_of(threads, ctx, serve::run(args, ctx))
+            in_runtime_of((threads, serve::STOPPING), ctx, serve::run(args, ctx))
         }
         Command::Completions(_) | Command::Doctor(_) | Command::Man(_) | Command::Version(_) => {
             Ok(Exit::Done)
@@ -357,7 +357,7 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
 
 /// Runs what waits for servers, with Ctrl-C watched. Two threads: the work is mostly waiting.
 fn in_runtime(invocation: &Invocation, work: impl Future<Output = CommandResult>) -> CommandResult {
-    in_runtime_of(2, invocation, work)
+    in_runtime_of((2, interrupt::STOPPING), invocation, work)
 }
 
 /// How many processors this process may use.
@@ -366,14 +366,15 @@ fn processors() -> usize {
 }
 
 fn in_runtime_of(
-    threads: usize,
+    (threads, stopping): (usize, &'static str),
     invocation: &Invocation,
     work: impl Future<Output = CommandResult>,
 ) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.map_err(|source| exit::NoRuntime { source })?;
     let result = runtime.block_on(async {
-        interrupt::watch(&invocation.interrupt, &invocation.child_has_terminal, &invocation.screen);
+        let Invocation { interrupt, child_has_terminal, screen, .. } = invocation;
+        interrupt::watch(interrupt, child_has_terminal, screen, stopping);
         if invocation.screen.reads() { invocation.reading(work).await } else { work.await }
     });
     // What is still running in the background must not hold up the prompt.

@@ -35,6 +35,9 @@ EXAMPLES
 
 Ctrl-C or SIGTERM stops it: requests that are under way are finished first.";
 
+/// What is said at the first signal.
+pub const STOPPING: &str = "stopping: requests under way are finished; press Ctrl-C again to quit at once";
+
 /// Where the API is.
 #[derive(Debug, Serialize)]
 struct ServeView {

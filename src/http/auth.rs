@@ -252,7 +252,10 @@ struct NewPassword {
     ),
     security(())
 )]
-async fn set_password(request: AnonymousContext, Body(body): Body<NewPassword>) -> Result<StatusCode, Problem> {
+async fn set_password(
+    request: AnonymousContext,
+    Body(body): Body<NewPassword>,
+) -> Result<StatusCode, Problem> {
     let mut realm = request.realm().await?;
     signin::redeem(&mut realm, &body.token, &body.password).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -174,6 +174,25 @@ fn a_tenant_that_is_suspended_is_refused_within_two_seconds_by_each_server() {
 }
 
 #[test]
+fn what_somebody_may_do_is_what_was_last_written_on_each_server() {
+    let (world, server) = acme();
+    let second = ApiServer::start(&world);
+    let create = ["user", "create", "--tenant", "acme", "--email", "eve@acme.example", "--password-stdin"];
+    world.machine().run_with_input(&create, &format!("{PASSWORD}\n"));
+    let servers = [&server, &second];
+    for _ in 0..3 {
+        let token = server.token("acme", "eve@acme.example", PASSWORD);
+        let asked = || servers.map(|one| one.get("/users", &token).status);
+        assert_eq!(asked(), [403, 403]);
+        world.ok(&["role", "grant", "Manager", "--user", "eve@acme.example", "--tenant", "acme"]);
+        assert_eq!(asked(), [200, 200]);
+        world.ok(&["role", "revoke", "Manager", "--user", "eve@acme.example", "--tenant", "acme"]);
+        // Their tokens are revoked, too; whichever a server knows first refuses.
+        assert!(asked().iter().all(|status| [401, 403].contains(status)));
+    }
+}
+
+#[test]
 fn a_server_that_is_told_to_stop_ends_well() {
     let (_world, server) = acme();
     assert_eq!(server.send("GET", "/ready", &[], &[]).ok()["ready"], true);

@@ -1,5 +1,6 @@
 //! The API, over real sockets.
 
+mod contract;
 mod first;
 mod sessions;
 

@@ -49,7 +49,8 @@ fn everybody_sees_and_ends_their_own_sessions() {
 fn a_token_that_allows_less_ends_no_session() {
     let (world, server) = acme();
     let pair = server.login(Some("acme"), "ann@acme.example", PASSWORD).ok();
-    let mint = ["token", "mint", "--tenant", "acme", "--user", "ann@acme.example", "--permission", "role:read"];
+    let mint =
+        ["token", "mint", "--tenant", "acme", "--user", "ann@acme.example", "--permission", "role:read"];
     let narrow = world.ok(&mint).trim().to_owned();
     assert_eq!(server.get("/auth/me", &narrow).status, 200);
     assert_eq!(server.send("DELETE", "/auth/sessions", &[&bearer(&narrow)], &[]).problem().0, 403);
@@ -79,8 +80,18 @@ fn the_keys_are_published_and_check_a_token_that_was_given() {
     assert_eq!(keys.header("cache-control"), Some("max-age=600"));
     let file = world.machine().path("work/keys.json");
     std::fs::write(&file, &keys.body).unwrap();
-    let issuer = world.json(&["token", "inspect", "--file", &token_file(&world, &token)])["claims"]["iss"].clone();
-    let args = ["token", "verify", "--jwks", "keys.json", "--issuer", issuer.as_str().unwrap(), "--file", "token.txt"];
+    let issuer =
+        world.json(&["token", "inspect", "--file", &token_file(&world, &token)])["claims"]["iss"].clone();
+    let args = [
+        "token",
+        "verify",
+        "--jwks",
+        "keys.json",
+        "--issuer",
+        issuer.as_str().unwrap(),
+        "--file",
+        "token.txt",
+    ];
     assert!(world.ok(&args).contains("ann") || !world.ok(&args).is_empty());
 }
 

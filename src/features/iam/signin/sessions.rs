@@ -143,7 +143,9 @@ pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
 /// Whose sessions are to end: everybody may end their own.
 async fn own_or_to_change(work: &mut RealmTx<'_>, who: &UserRef) -> Result<User, IamError> {
     match who {
-        UserRef::Id(id) if work.actor.is(*id) && !work.actor.is_limited() => users::find_or_self(work, who, "session:delete").await,
+        UserRef::Id(id) if work.actor.is(*id) && !work.actor.is_limited() => {
+            users::find_or_self(work, who, "session:delete").await
+        }
         _ => users::find_to_change(work, who, "session:delete").await,
     }
 }
