@@ -66,6 +66,11 @@ pub(super) enum RequestError {
     #[failure(Invalid, "use_cursor")]
     #[hint("go on by pagination.next, as ?cursor=")]
     TooDeep,
+    /// There were too many requests of this client within a minute.
+    #[error("there were too many requests; ask again in {seconds} s")]
+    #[failure(Busy, "rate_limited")]
+    #[details(seconds)]
+    TooMany { seconds: u64 },
     /// The request took too long.
     #[error("the request took longer than {0} s and was given up")]
     #[failure(Unavailable, "request_timeout")]
@@ -83,6 +88,7 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         "body_not_json" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "body_incomplete" => StatusCode::REQUEST_TIMEOUT,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
+        "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
         // No turn came within the time: the same request may have one elsewhere, or later.
         "sessions_busy" | "hasher_busy" => StatusCode::SERVICE_UNAVAILABLE,
         _ => match kind {

@@ -5,6 +5,7 @@
 
 mod auth;
 mod body;
+mod client;
 mod context;
 mod docs;
 mod error;
@@ -13,6 +14,7 @@ mod list;
 mod path;
 mod problem;
 mod query;
+mod rate;
 mod request_id;
 mod router;
 mod security;
@@ -26,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use router::{openapi, router};
 pub use server::{Server, ServerLimits};
+
+use rate::Limits;
 
 use crate::app::{App, Following};
 use crate::settings::{ServeSettings, Settings};
@@ -41,6 +45,7 @@ struct Shared {
     /// The `aud` that tokens must have.
     audience: String,
     settings: ServeSettings,
+    limits: Limits,
     /// Requests are no longer taken.
     stop: CancellationToken,
 }
@@ -50,7 +55,8 @@ impl Api {
     #[must_use]
     pub fn new(app: App, following: Following, settings: &Settings, stop: CancellationToken) -> Self {
         let audience = settings.tokens.audience.clone();
-        Self(Arc::new(Shared { app, following, audience, settings: settings.serve.clone(), stop }))
+        let (limits, settings) = (Limits::new(&settings.serve), settings.serve.clone());
+        Self(Arc::new(Shared { app, following, audience, settings, limits, stop }))
     }
 
     fn is_stopping(&self) -> bool {

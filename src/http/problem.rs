@@ -152,7 +152,7 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if failure.kind() == ErrorKind::Busy || status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+            headers.entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, challenge(failure.code()));

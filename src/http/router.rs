@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RequestError;
 use super::problem::Problem;
-use super::{Api, auth, docs, health, request_id, security, users, well_known};
+use super::{Api, auth, docs, health, rate, request_id, security, users, well_known};
 
 /// How long a body may pause.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
@@ -65,6 +65,7 @@ pub fn router(api: Api) -> Router {
         .merge(docs::routes(openapi()))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(api.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(api.clone(), within_time))
         .layer(CatchPanicLayer::custom(caught))
         // What is counted is what comes out of the unpacking.

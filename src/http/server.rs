@@ -5,13 +5,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
+use super::client::Peer;
 use crate::kernel::Failure;
 
 /// How long connections may take.
@@ -78,7 +82,7 @@ impl Server {
                 () = stop.cancelled() => break,
             };
             match accepted {
-                Ok((socket, _)) => serve(&builder, &graceful, socket, router.clone()),
+                Ok((socket, peer)) => serve(&builder, &graceful, (socket, peer), router.clone()),
                 // No file is free, or the client is gone again.
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
@@ -95,10 +99,19 @@ impl Server {
     }
 }
 
-fn serve(builder: &Builder<TokioExecutor>, graceful: &GracefulShutdown, socket: TcpStream, router: Router) {
+fn serve(
+    builder: &Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+    (socket, peer): (TcpStream, SocketAddr),
+    router: Router,
+) {
     // An answer is one write; waiting for more to send along only delays it.
     let _ = socket.set_nodelay(true);
-    let service = TowerToHyperService::new(router);
+    let service = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request
+    });
+    let service = TowerToHyperService::new(service);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service).into_owned();
     let watched = graceful.watch(connection);
     tokio::spawn(async move {

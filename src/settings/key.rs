@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
+
 use super::error::Expected;
 use super::{control, keys, local, log, migrations, passwords, serve, server, store, tenants, tokens};
 use crate::kernel::suggest;
@@ -42,6 +44,8 @@ pub enum Kind {
     Host,
     /// An address and a port.
     Address,
+    /// Networks, as addresses and lengths of prefixes, separated by commas.
+    Networks,
     /// A path; a relative one counts from the folder of the file that says it.
     Path,
     /// `http://` or `https://`, without a user in it.
@@ -149,7 +153,7 @@ impl Kind {
     /// number's place too, may not.
     pub(super) fn may_repeat(self, text: &str) -> bool {
         match self {
-            Self::Secret | Self::Host | Self::Url | Self::Address => false,
+            Self::Secret | Self::Host | Self::Url | Self::Address | Self::Networks => false,
             _ if text.is_empty() => true,
             Self::Number(..) => {
                 text.len() <= 12 && text.bytes().all(|c| c.is_ascii_digit() || b"+-.".contains(&c))
@@ -180,6 +184,8 @@ impl Kind {
                 Ok(_) => Ok(()),
                 Err(_) => expected("an address and a port, e.g. 127.0.0.1:8420 or [::]:8420"),
             },
+            Self::Networks if text.split(',').all(|net| net.trim().parse::<IpNet>().is_ok()) => Ok(()),
+            Self::Networks => expected("networks, e.g. 10.0.0.0/8,fd00::/8"),
             Self::Path if text.starts_with('~') => expected("a path; '~' is not expanded here"),
             Self::Text | Self::Path => Ok(()),
             Self::Url => {

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use ipnet::IpNet;
+
 use super::key::{Default, Key, Kind};
 use super::values::SectionValues;
 
@@ -23,6 +25,13 @@ pub struct ServeSettings {
     pub timeout_seconds: u32,
     /// Most bytes of a request's body, unpacked.
     pub body_bytes: u32,
+    /// Networks whose proxies say whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Most requests a minute that a password is checked or set by, of one client; the same for those that
+    /// exchange or end a session, and for all others.
+    pub passwords_a_minute: u32,
+    pub sessions_a_minute: u32,
+    pub requests_a_minute: u32,
 }
 
 pub(super) const KEYS: &[Key] = &[
@@ -62,7 +71,36 @@ pub(super) const KEYS: &[Key] = &[
         default: Default::Value("1024"),
         help: "The most KiB of a request's body, counted after it is unpacked.",
     },
+    Key {
+        name: "trusted_proxies",
+        kind: Kind::Networks,
+        default: Default::Words("none: X-Forwarded-For is ignored"),
+        help: "Networks whose proxies say in X-Forwarded-For whom they speak for, e.g. 10.0.0.0/8,fd00::/8.",
+    },
+    Key {
+        name: "passwords_a_minute",
+        kind: Kind::Number(1, 1_000_000),
+        default: Default::Value("30"),
+        help: "The most requests a minute of one address that check or set a password.",
+    },
+    Key {
+        name: "sessions_a_minute",
+        kind: Kind::Number(1, 1_000_000),
+        default: Default::Value("120"),
+        help: "The most requests a minute of one address that exchange a refresh token or sign out.",
+    },
+    Key {
+        name: "requests_a_minute",
+        kind: Kind::Number(1, 100_000_000),
+        default: Default::Value("6000"),
+        help: "The most other requests a minute of one user, or without a good token of one address.",
+    },
 ];
+
+/// The networks of a list that was checked.
+fn networks(text: &str) -> Vec<IpNet> {
+    text.split(',').filter_map(|net| net.trim().parse().ok()).collect()
+}
 
 impl ServeSettings {
     pub(super) fn read(section: &SectionValues<'_>) -> Self {
@@ -74,6 +112,10 @@ impl ServeSettings {
             tenant_domain: text("tenant_domain").map(|domain| domain.to_ascii_lowercase()),
             sessions: section.number("sessions").unwrap_or(32),
             timeout_seconds: section.number("timeout_seconds").unwrap_or(30),
+            trusted_proxies: section.text("trusted_proxies").map(networks).unwrap_or_default(),
+            passwords_a_minute: section.number("passwords_a_minute").unwrap_or(30),
+            sessions_a_minute: section.number("sessions_a_minute").unwrap_or(120),
+            requests_a_minute: section.number("requests_a_minute").unwrap_or(6_000),
             body_bytes: section.number("body_kib").unwrap_or(1024) * 1024,
         }
     }

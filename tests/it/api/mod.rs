@@ -2,6 +2,7 @@
 
 mod contract;
 mod first;
+mod limits;
 mod sessions;
 
 use crate::support::api::ApiServer;

@@ -63,16 +63,14 @@ impl ApiServer {
         Self::start_with(world, &[])
     }
 
-    /// The same, with more arguments.
-    pub fn start_with(world: &World, args: &[&str]) -> Self {
+    /// The same, with settings of its own, by their names in `[context.t.serve]`.
+    pub fn start_with(world: &World, settings: &[(&str, &str)]) -> Self {
         let mut command = world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]);
-        let mut child = command
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        for (name, value) in settings {
+            command.env(format!("NEXUS_CONTEXT_T_SERVE_{}", name.to_ascii_uppercase()), value);
+        }
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let Some(address) = line.trim().strip_prefix("http://") else {

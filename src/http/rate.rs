@@ -1,0 +1,194 @@
+//! Rate limits: so many requests a minute, in separate buckets; by user where one is known, else by address.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+use uuid::Uuid;
+
+use super::Api;
+use super::client::{self, Peer};
+use super::context::Verified;
+use super::error::RequestError;
+use super::problem::Problem;
+use crate::kernel::TenantId;
+use crate::settings::ServeSettings;
+
+/// Most clients that a bucket remembers; more share one.
+const MOST: usize = 100_000;
+/// How often those are forgotten whose requests count no more.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Headers of draft-ietf-httpapi-ratelimit-headers-11.
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// Who is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Client {
+    Address(IpAddr),
+    User(TenantId, Uuid),
+    /// All for whom there is no room.
+    Crowd,
+}
+
+type Limiter = RateLimiter<Client, HashMapStateStore<Client>, DefaultClock, StateInformationMiddleware>;
+
+/// One limit.
+struct Bucket {
+    name: &'static str,
+    a_minute: NonZeroU32,
+    limiter: Limiter,
+    swept: Mutex<Instant>,
+}
+
+/// All limits of a process.
+pub(super) struct Limits {
+    /// Signing in and setting passwords: each costs a hash.
+    passwords: Bucket,
+    /// Exchanging and ending sessions.
+    sessions: Bucket,
+    /// Everything else.
+    requests: Bucket,
+}
+
+/// What is left of a limit.
+struct Left {
+    name: &'static str,
+    a_minute: u32,
+    left: u32,
+    /// Until there is more, where nothing is left.
+    wait: Option<Duration>,
+}
+
+impl Bucket {
+    fn new(name: &'static str, a_minute: u32) -> Self {
+        let a_minute = NonZeroU32::new(a_minute).unwrap_or(NonZeroU32::MIN);
+        let limiter = RateLimiter::hashmap(Quota::per_minute(a_minute));
+        let limiter = limiter.with_middleware::<StateInformationMiddleware>();
+        Self { name, a_minute, limiter, swept: Mutex::new(Instant::now()) }
+    }
+
+    fn count(&self, client: Client) -> Left {
+        self.sweep();
+        let client = if self.limiter.len() >= MOST { Client::Crowd } else { client };
+        let (name, a_minute) = (self.name, self.a_minute.get());
+        match self.limiter.check_key(&client) {
+            Ok(state) => Left { name, a_minute, left: state.remaining_burst_capacity(), wait: None },
+            Err(until) => {
+                let wait = Some(until.wait_time_from(DefaultClock::default().now()));
+                Left { name, a_minute, left: 0, wait }
+            }
+        }
+    }
+
+    fn sweep(&self) {
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = self.limiter.len() >= MOST && swept.elapsed() > Duration::from_secs(1);
+        if is_full || swept.elapsed() > SWEEP {
+            *swept = Instant::now();
+            self.limiter.retain_recent();
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn new(settings: &ServeSettings) -> Self {
+        Self {
+            passwords: Bucket::new("passwords", settings.passwords_a_minute),
+            sessions: Bucket::new("sessions", settings.sessions_a_minute),
+            requests: Bucket::new("requests", settings.requests_a_minute),
+        }
+    }
+
+    /// The limit of a path; `None` where nothing is counted.
+    fn of(&self, path: &str) -> Option<&Bucket> {
+        match path {
+            // Whoever watches the process must not be turned away.
+            "/health" | "/ready" => None,
+            "/auth/login" | "/auth/password" => Some(&self.passwords),
+            "/auth/refresh-token" | "/auth/logout" => Some(&self.sessions),
+            _ => Some(&self.requests),
+        }
+    }
+}
+
+/// Counts a request, and turns it away where there were too many. Whose token it shows is known to the handler
+/// from here on.
+pub(super) async fn limit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let verified = Verified::of(&api, request.headers());
+    let Some(bucket) = api.0.limits.of(request.uri().path()) else { return next.run(request).await };
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let client = match &verified {
+        Some(Verified(claims)) => Client::User(claims.realm(), claims.sub),
+        None => {
+            let address = client::address(peer, request.headers(), &api.0.settings.trusted_proxies);
+            Client::Address(client::network(address))
+        }
+    };
+    if let Some(verified) = verified {
+        request.extensions_mut().insert(verified);
+    }
+    let left = bucket.count(client);
+    let mut response = match left.wait {
+        None => next.run(request).await,
+        Some(wait) => refused(wait),
+    };
+    left.say(&mut response);
+    response
+}
+
+fn refused(wait: Duration) -> Response {
+    let seconds = wait.as_secs() + 1;
+    let mut response = Problem::from(RequestError::TooMany { seconds }).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+impl Left {
+    fn say(&self, response: &mut Response) {
+        let policy = format!("\"{}\";q={};w=60", self.name, self.a_minute);
+        let reset = self.wait.map_or(0, |wait| wait.as_secs() + 1);
+        let limit = format!("\"{}\";r={};t={reset}", self.name, self.left);
+        for (name, value) in [(POLICY, policy), (LIMIT, limit)] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_ends_at_its_quota_and_others_do_not_suffer() {
+        let bucket = Bucket::new("x", 3);
+        let one = || Client::Address(IpAddr::from([192, 0, 2, 1]));
+        for left in [2, 1, 0] {
+            assert_eq!(bucket.count(one()).left, left);
+        }
+        assert!(bucket.count(one()).wait.is_some());
+        assert!(bucket.count(Client::Address(IpAddr::from([192, 0, 2, 2]))).wait.is_none());
+    }
+
+    #[test]
+    fn there_are_no_more_clients_than_fit() {
+        let bucket = Bucket::new("x", 1_000);
+        for n in 0..u32::try_from(MOST + 5_000).unwrap() {
+            bucket.count(Client::Address(IpAddr::from(n.to_be_bytes())));
+        }
+        assert!(bucket.limiter.len() <= MOST + 1, "{}", bucket.limiter.len());
+    }
+}
