@@ -27,10 +27,11 @@ use crate::features::provisioning::{Provisioning, Worker};
 use crate::features::record;
 use crate::features::secrets::Secrets;
 use crate::features::tokens::Tokens;
-use crate::infra::db::{DbError, Lease, LeaseSource, PgConnection, PoolLimits, PoolStats, SessionPool};
+use crate::infra::db::{DbError, Lease, LeaseSource, PgConnection, PoolLimits, SessionPool};
 use crate::kernel::{AnyFailure, Caller, Progress, TenantId};
 use crate::settings::{Settings, Target};
 
+pub use crate::infra::db::PoolStats;
 use addresses::Addresses;
 pub use addresses::stack;
 use directory::Directory;

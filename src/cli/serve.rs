@@ -80,7 +80,7 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     announce(ctx, settings.serve.public_url.as_deref(), address)?;
     // Cancelled by the first Ctrl-C, or by SIGTERM, which service managers send.
     let stop = ctx.interrupt.clone();
-    let api = Api::new(app, following, &settings, stop.clone());
+    let api = Api::new(app, following, &settings, stop.clone())?;
     let cut = server.run(router(api), stop).await;
     if cut > 0 {
         ctx.screen.warn(&format!("{cut} connections did not end in time and were cut"));

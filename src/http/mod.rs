@@ -11,6 +11,7 @@ mod docs;
 mod error;
 mod health;
 mod list;
+mod metrics;
 mod path;
 mod problem;
 mod query;
@@ -29,10 +30,18 @@ use tokio_util::sync::CancellationToken;
 pub use router::{openapi, router};
 pub use server::{Server, ServerLimits};
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use rate::Limits;
 
 use crate::app::{App, Following};
+use crate::kernel::Failure;
 use crate::settings::{ServeSettings, Settings};
+
+/// This process cannot count what it does.
+#[derive(Debug, thiserror::Error, Failure)]
+#[error("cannot count requests: {0}")]
+#[failure(Internal, "metrics_failed")]
+pub struct NoMetrics(#[from] metrics_exporter_prometheus::BuildError);
 
 /// What every request works with. Cheap to clone.
 #[derive(Clone)]
@@ -46,17 +55,26 @@ struct Shared {
     audience: String,
     settings: ServeSettings,
     limits: Limits,
+    metrics: PrometheusHandle,
     /// Requests are no longer taken.
     stop: CancellationToken,
 }
 
 impl Api {
     /// Over an app that follows what other processes change, until it is told to stop.
-    #[must_use]
-    pub fn new(app: App, following: Following, settings: &Settings, stop: CancellationToken) -> Self {
+    ///
+    /// # Errors
+    /// When this process cannot count what it does.
+    pub fn new(
+        app: App,
+        following: Following,
+        settings: &Settings,
+        stop: CancellationToken,
+    ) -> Result<Self, NoMetrics> {
         let audience = settings.tokens.audience.clone();
         let (limits, settings) = (Limits::new(&settings.serve), settings.serve.clone());
-        Self(Arc::new(Shared { app, following, audience, settings, limits, stop }))
+        let metrics = metrics::start()?;
+        Ok(Self(Arc::new(Shared { app, following, audience, settings, limits, metrics, stop })))
     }
 
     fn is_stopping(&self) -> bool {

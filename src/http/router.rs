@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RequestError;
 use super::problem::Problem;
-use super::{Api, auth, docs, health, rate, request_id, security, users, well_known};
+use super::{Api, auth, docs, health, metrics, rate, request_id, security, users, well_known};
 
 /// How long a body may pause.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
@@ -63,6 +63,7 @@ pub fn router(api: Api) -> Router {
     let (routes, _) = described().split_for_parts();
     routes
         .merge(docs::routes(openapi()))
+        .merge(metrics::routes())
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(api.clone(), rate::limit))
@@ -74,6 +75,7 @@ pub fn router(api: Api) -> Router {
         .layer(RequestDecompressionLayer::new())
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(metrics::count))
         .layer(middleware::from_fn(security::headers))
         .layer(middleware::from_fn(request_id::give))
         .with_state(api)

@@ -27,6 +27,8 @@ pub struct ServeSettings {
     pub body_bytes: u32,
     /// Networks whose proxies say whom they speak for.
     pub trusted_proxies: Vec<IpNet>,
+    /// Networks whose clients may read the metrics.
+    pub metrics_from: Vec<IpNet>,
     /// Most requests a minute that a password is checked or set by, of one client; the same for those that
     /// exchange or end a session, and for all others.
     pub passwords_a_minute: u32,
@@ -78,6 +80,12 @@ pub(super) const KEYS: &[Key] = &[
         help: "Networks whose proxies say in X-Forwarded-For whom they speak for, e.g. 10.0.0.0/8,fd00::/8.",
     },
     Key {
+        name: "metrics_from",
+        kind: Kind::Networks,
+        default: Default::Value("127.0.0.0/8,::1/128"),
+        help: "Networks whose clients may read /metrics.",
+    },
+    Key {
         name: "passwords_a_minute",
         kind: Kind::Number(1, 1_000_000),
         default: Default::Value("30"),
@@ -113,6 +121,7 @@ impl ServeSettings {
             sessions: section.number("sessions").unwrap_or(32),
             timeout_seconds: section.number("timeout_seconds").unwrap_or(30),
             trusted_proxies: section.text("trusted_proxies").map(networks).unwrap_or_default(),
+            metrics_from: networks(section.text("metrics_from").unwrap_or("127.0.0.0/8,::1/128")),
             passwords_a_minute: section.number("passwords_a_minute").unwrap_or(30),
             sessions_a_minute: section.number("sessions_a_minute").unwrap_or(120),
             requests_a_minute: section.number("requests_a_minute").unwrap_or(6_000),

@@ -193,6 +193,23 @@ fn what_somebody_may_do_is_what_was_last_written_on_each_server() {
 }
 
 #[test]
+fn whoever_runs_it_reads_what_it_does_and_nobody_else() {
+    let (world, server) = acme();
+    let token = server.token("acme", "ann@acme.example", PASSWORD);
+    for _ in 0..3 {
+        server.get("/users?search=secret-name", &token).ok();
+    }
+    server.send("GET", "/nothing/secret-path", &[], &[]);
+    let text = server.send("GET", "/metrics", &[], &[]).body;
+    let counted = "nexus_http_requests_total{route=\"/users\",method=\"GET\",status=\"200\"} 3";
+    assert!(text.contains(counted), "{text}");
+    assert!(text.contains("nexus_pool_sessions_open{pool=\"realms\"} 1"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    let other = ApiServer::start_with(&world, &[("metrics_from", "192.0.2.0/24")]);
+    assert_eq!(other.send("GET", "/metrics", &[], &[]).problem(), (404, "path_not_found".to_owned()));
+}
+
+#[test]
 fn a_server_that_is_told_to_stop_ends_well() {
     let (_world, server) = acme();
     assert_eq!(server.send("GET", "/ready", &[], &[]).ok()["ready"], true);

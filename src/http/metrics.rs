@@ -1,0 +1,76 @@
+//! `/metrics`: what a process did and has, for Prometheus. Routes by their templates, never by what was asked.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Extension, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics::{counter, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::Api;
+use super::client::{self, Peer};
+use super::error::RequestError;
+use super::problem::Problem;
+use crate::app::PoolStats;
+
+/// Seconds that requests are counted by.
+const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
+const SECONDS: &str = "nexus_http_request_seconds";
+
+/// Counts for this process from here on. Where something counts already, that goes on.
+pub(super) fn start() -> Result<PrometheusHandle, BuildError> {
+    let builder =
+        PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(SECONDS.to_owned()), &BUCKETS)?;
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    // A second one comes to be only within tests.
+    drop(metrics::set_global_recorder(recorder));
+    Ok(handle)
+}
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new().route("/metrics", get(read))
+}
+
+/// Counts a request.
+pub(super) async fn count(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let method = request.method().to_string();
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    histogram!(SECONDS, "route" => route.clone(), "method" => method.clone()).record(began.elapsed());
+    counter!("nexus_http_requests_total", "route" => route, "method" => method, "status" => status)
+        .increment(1);
+    response
+}
+
+async fn read(
+    State(api): State<Api>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let client: IpAddr = client::address(peer.ip(), &headers, &api.0.settings.trusted_proxies);
+    if !api.0.settings.metrics_from.iter().any(|net| net.contains(&client)) {
+        return Err(RequestError::NoPath("/metrics".to_owned()).into());
+    }
+    let stats = api.0.app.stats();
+    for (pool, stats) in [("control", stats.control), ("realms", stats.realms)] {
+        of_pool(pool, stats);
+    }
+    let text = HeaderValue::from_static("text/plain; version=0.0.4");
+    Ok(([(header::CONTENT_TYPE, text)], api.0.metrics.render()).into_response())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sessions are few")]
+fn of_pool(pool: &'static str, stats: PoolStats) {
+    gauge!("nexus_pool_sessions_open", "pool" => pool).set(stats.open as f64);
+    gauge!("nexus_pool_sessions_most_open", "pool" => pool).set(stats.most_open as f64);
+    counter!("nexus_pool_logins_total", "pool" => pool).absolute(stats.logins);
+    counter!("nexus_pool_evictions_total", "pool" => pool).absolute(stats.evicted);
+}
