@@ -5,11 +5,11 @@ use futures_util::future::BoxFuture;
 use super::addresses::Addresses;
 use super::{App, AppLimits, Session};
 use crate::features::access::Authorized;
-use crate::features::iam::{Realm, RealmRef, RevocationHook};
+use crate::features::iam::{Realm, RevocationHook};
 use crate::features::tenants::{self, TenantRef};
 use crate::features::tokens;
 use crate::infra::db::PgConnection;
-use crate::kernel::{AnyFailure, Caller, Failure, TenantId, UserId};
+use crate::kernel::{AnyFailure, Caller, Failure, RealmRef, TenantId, UserId};
 use crate::settings::Settings;
 
 impl Session {
@@ -34,13 +34,13 @@ impl Session {
         );
         let Some(name) = tenant else {
             shared.realms.require_untampered(TenantId::PLATFORM, &mut self.control).await?;
-            return Ok(Realm::new(self.control, None, RealmRef::platform(), tools));
+            return Ok(Realm::new(RealmRef::PLATFORM, (self.control, None), None, tools));
         };
         let tenant = tenants::enter(&mut self.control, caller, name).await?.active()?;
         let inside = shared.realms.session(&mut self.control, &tenant).await?;
         let owner = Some(tenant.resources.owner_role);
-        let place = RealmRef { tenant: tenant.id, slug: Some(tenant.slug), owner };
-        Ok(Realm::new(inside, Some(self.control), place, tools))
+        let place = RealmRef { id: tenant.id, slug: Some(tenant.slug) };
+        Ok(Realm::new(place, (inside, owner), Some(self.control), tools))
     }
 }
 

@@ -8,11 +8,10 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::error::IamError;
-use super::realm::RealmRef;
 use crate::features::access::{self, Grant, Grants, Permission, UserState, grants_of_user};
 use crate::infra::db::PgConnection;
 use crate::kernel::hint::InRealm;
-use crate::kernel::{Caller, TenantId, UserId};
+use crate::kernel::{Caller, RealmRef, TenantId, UserId};
 
 /// Who asks.
 #[derive(Debug)]
@@ -42,12 +41,12 @@ impl Actor {
             Caller::Machine(_) | Caller::System => return Ok(Self::Machine),
             Caller::User { realm, id, .. } => (*realm, *id),
         };
-        let visitor = home != place.tenant;
+        let visitor = home != place.id;
         let grants = if !visitor {
             grants_of_user(realm, id).await?
         } else if let (TenantId::PLATFORM, Some(control)) = (home, control) {
             let active = access::state(control, id).await? == Some(UserState::Active);
-            if active { Some(access::grants_of_operator(realm, id, place.tenant).await?) } else { None }
+            if active { Some(access::grants_of_operator(realm, id, place.id).await?) } else { None }
         } else {
             None
         };

@@ -25,7 +25,7 @@ pub use first::FirstPassword;
 pub(in crate::features) use first::{FirstSignIn, check_first_password};
 pub use model::{Name, User, UserRef, UserState};
 pub(crate) use realm::require_untampered;
-pub use realm::{Realm, RealmRef, Rules};
+pub use realm::{Realm, Rules};
 pub use revocation::RevocationHook;
 pub(in crate::features) use store::{seed_administrator, seed_statement};
 pub use subject::{Subject, includes};

@@ -15,40 +15,8 @@ use crate::features::secrets::Secrets;
 use crate::infra::cluster;
 use crate::infra::crypto::password::{Cost, Hasher};
 use crate::infra::db::{DbError, Lease, PgConnection, Transaction, transaction};
-use crate::kernel::hint::InRealm;
-use crate::kernel::{Caller, TenantId, UserId};
+use crate::kernel::{Caller, RealmRef, UserId};
 use crate::settings::{PasswordSettings, TenantSettings};
-
-/// Which realm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RealmRef {
-    /// The tenant; [`TenantId::PLATFORM`] for the platform's own.
-    pub tenant: TenantId,
-    /// The tenant's slug; `None` for the platform's.
-    pub slug: Option<String>,
-    /// The role with whose rights everything is done there; `None`: with our own.
-    pub owner: Option<String>,
-}
-
-impl RealmRef {
-    /// The platform's own realm.
-    #[must_use]
-    pub fn platform() -> Self {
-        Self { tenant: TenantId::PLATFORM, slug: None, owner: None }
-    }
-
-    /// Whether it is the platform's.
-    #[must_use]
-    pub fn is_platform(&self) -> bool {
-        self.tenant == TenantId::PLATFORM
-    }
-
-    /// As hints name it.
-    #[must_use]
-    pub fn hinted(&self) -> InRealm {
-        InRealm(self.slug.clone())
-    }
-}
 
 /// How passwords are hashed, and how long things last.
 #[derive(Debug, Clone)]
@@ -108,6 +76,8 @@ pub struct Realm {
     pub(super) secrets: Secrets,
     revoke: RevocationHook,
     inside: Lease,
+    /// The role with whose rights everything is done there; `None`: with our own.
+    owner: Option<String>,
     /// A session in the control database; `None` where `inside` is one.
     control: Option<Lease>,
     dry_run: bool,
@@ -115,16 +85,16 @@ pub struct Realm {
 
 impl Realm {
     /// On a session in its database that a tenant's settings cannot steer and on whose tables nothing
-    /// hangs. `control` is one in the control database, and `None` for the platform's realm, which lies
-    /// there.
+    /// hangs, there with the rights of this owner. `control` is one in the control database, and `None` for
+    /// the platform's realm, which lies there.
     #[must_use]
     pub(crate) fn new(
-        inside: Lease,
-        control: Option<Lease>,
         place: RealmRef,
+        (inside, owner): (Lease, Option<String>),
+        control: Option<Lease>,
         (rules, secrets, revoke): (Rules, Secrets, RevocationHook),
     ) -> Self {
-        Self { place, rules, secrets, revoke, inside, control, dry_run: false }
+        Self { place, rules, secrets, revoke, inside, owner, control, dry_run: false }
     }
 
     /// From here on nothing is written: every change is made and taken back.
@@ -165,11 +135,7 @@ impl Realm {
     }
 
     async fn begin<'a>(&'a mut self, caller: &'a Caller, alone: bool) -> Result<RealmTx<'a>, IamError> {
-        let mut tx = transaction(&mut self.inside).await?;
-        if let Some(owner) = &self.place.owner {
-            // Whatever hangs on these tables runs with the owner's rights, never with ours.
-            cluster::become_role(&mut tx, owner).await?;
-        }
+        let mut tx = cluster::transaction_as(&mut self.inside, self.owner.as_deref()).await?;
         if alone {
             store::lock(&mut tx).await?;
         }
@@ -209,11 +175,7 @@ impl Realm {
 
     /// A transaction without a caller, for those who are about to say who they are.
     pub(super) async fn anonymous_tx(&mut self) -> Result<Transaction<'_>, IamError> {
-        let mut tx = transaction(&mut self.inside).await?;
-        if let Some(owner) = &self.place.owner {
-            cluster::become_role(&mut tx, owner).await?;
-        }
-        Ok(tx)
+        Ok(cluster::transaction_as(&mut self.inside, self.owner.as_deref()).await?)
     }
 }
 
@@ -302,7 +264,7 @@ impl RealmTx<'_> {
     async fn end_unchanged(mut self) -> Result<(), IamError> {
         self.tx.rollback().await?;
         let authorized = Authorized::by_its_realm(self.caller);
-        let who = (&authorized, self.place.tenant);
+        let who = (&authorized, self.place.id);
         match &mut self.control {
             Some(control) if !self.dry_run && !self.revoked_users.is_empty() => {
                 let mut tx = transaction(control).await?;
@@ -316,7 +278,7 @@ impl RealmTx<'_> {
     async fn write(mut self) -> Result<(), IamError> {
         let caller = self.caller.to_string();
         store::insert_notes(&mut self.tx, &caller, &self.notes).await?;
-        let tenant = (!self.place.is_platform()).then_some(self.place.tenant);
+        let tenant = (!self.place.is_platform()).then_some(self.place.id);
         let entries: Vec<(&'static str, serde_json::Value)> = if self.notes.len() > MAX_SINGLE_ROWS {
             let first = self.notes[0].action;
             vec![(first, serde_json::json!({ "many": self.notes.len() }))]
@@ -331,7 +293,7 @@ impl RealmTx<'_> {
             self.notes.iter().map(with_user).collect()
         };
         let authorized = Authorized::by_its_realm(self.caller);
-        let who = (&authorized, self.place.tenant);
+        let who = (&authorized, self.place.id);
         let entry =
             |(action, detail)| audit::Entry { caller: &authorized, action, tenant, operation: None, detail };
         match &mut self.control {

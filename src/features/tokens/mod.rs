@@ -42,7 +42,7 @@ pub use mint::{For, Impersonation, Issuer, MintRequest, Minted, NewToken};
 pub use model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose, Rotated};
 pub use offline::{DevelopmentKey, DevelopmentRealm};
 pub use opaque::Presented;
-pub use realm::{Realm, RealmName};
+pub use realm::Realm;
 pub use refresh::{GRACE, IDLE_LIFE, Refreshed};
 pub(crate) use revoke::revoke_all;
 pub(in crate::features) use revoke::revoke_everything;

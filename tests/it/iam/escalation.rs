@@ -308,7 +308,7 @@ fn somebody_of_another_realm_is_nobody_here() {
         let ops = caller(&mut platform, "ops@example.com").await;
         let page = Page { page: 1, limit: 10 };
         let all = nexus::features::iam::model::UserFilter::default();
-        let birch_id = birch.place().tenant;
+        let birch_id = birch.place().id;
         for (realm, intruders) in [
             (
                 &mut birch,

@@ -145,7 +145,7 @@ async fn only_hashes_are_kept_and_a_token_is_of_its_realm() {
         assert!(!dump.contains(&secret.expose_secret()[30..]), "{dump}");
     }
     let mut platform = Realm {
-        name: nexus::features::tokens::RealmName::PLATFORM,
+        name: nexus::kernel::RealmRef::PLATFORM,
         session: company.control().await.into(),
         owner: None,
         as_of: company.realm().await.as_of,

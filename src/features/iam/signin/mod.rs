@@ -124,7 +124,7 @@ struct Account {
 
 /// Counts a guess; `None` when the account is not there, or may not be tried now.
 async fn count(realm: &mut Realm, email: &Email) -> Result<Option<Account>, IamError> {
-    let tenant = realm.place.tenant;
+    let tenant = realm.place.id;
     let guesses = i32::try_from(realm.rules.guesses).unwrap_or(i32::MAX);
     let wait = realm.rules.wait.as_secs_f64();
     let mut tx = realm.anonymous_tx().await?;

@@ -182,7 +182,7 @@ pub async fn redeem(
         password::check_beside(password, Some(&owner.email), owner.second_factor)?;
         let hashed = realm.rules.hash(password, realm.is_dry_run()).await?;
         let email = owner.email.parse().map_err(|_| IamError::Token)?;
-        let caller = Caller::User { realm: realm.place.tenant, id: owner.id, email };
+        let caller = Caller::User { realm: realm.place.id, id: owner.id, email };
         let mut work = realm.write(&caller).await?;
         if !store::take_token(&mut work.tx, owner.id, hash.as_bytes()).await? {
             return Err(IamError::Token);

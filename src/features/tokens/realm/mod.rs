@@ -2,7 +2,6 @@
 
 mod store;
 
-use serde::Serialize;
 use uuid::Uuid;
 
 pub(super) use store::record;
@@ -11,41 +10,14 @@ use super::error::TokenError;
 use super::issued::IssueTime;
 use crate::features::access::{self, Authorized, RealmSession, Right};
 use crate::infra::cluster;
-use crate::infra::db::{Lease, PgConnection, Transaction, transaction};
-use crate::kernel::hint::InRealm;
-use crate::kernel::{Caller, TenantId, UserId};
-
-/// Which realm: a tenant's, or the platform's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RealmName {
-    /// The tenant's id; the nil id: the platform.
-    pub id: TenantId,
-    /// The tenant's slug; none: the platform.
-    pub slug: Option<String>,
-}
-
-impl RealmName {
-    /// The platform's.
-    pub const PLATFORM: Self = Self { id: TenantId::PLATFORM, slug: None };
-
-    /// As hints name it.
-    #[must_use]
-    pub fn hinted(&self) -> InRealm {
-        InRealm(self.slug.clone())
-    }
-
-    /// For a person.
-    #[must_use]
-    pub fn display(&self) -> String {
-        self.slug.as_ref().map_or_else(|| "the platform".to_owned(), |slug| format!("tenant {slug}"))
-    }
-}
+use crate::infra::db::{Lease, PgConnection, Transaction};
+use crate::kernel::{Caller, RealmRef, UserId};
 
 /// A realm and a session in its database, safe from what the tenant may have planted there: the
 /// administrator's, with safe startup options, acting with the owner role's rights.
 #[derive(Debug)]
 pub struct Realm {
-    pub name: RealmName,
+    pub name: RealmRef,
     /// A session in its database.
     pub session: Lease,
     /// The role that owns a tenant's database; none: the platform's.
@@ -80,10 +52,6 @@ impl Realm {
     /// # Errors
     /// When the connection is broken.
     pub(in crate::features) async fn begin(&mut self) -> Result<Transaction<'_>, TokenError> {
-        let mut tx = transaction(&mut self.session).await?;
-        if let Some(owner) = &self.owner {
-            cluster::become_role(&mut tx, owner).await?;
-        }
-        Ok(tx)
+        Ok(cluster::transaction_as(&mut self.session, self.owner.as_deref()).await?)
     }
 }
