@@ -19,7 +19,7 @@ pub use change::{Change, ChangeOutcome, Facts, Renamed, Updated, prospect_of_lab
 pub(in crate::features) use change::{put_labels_back, rename};
 pub use env::EnvView;
 pub use error::TenantError;
-pub use life::{Life, Reason, ReasonError, Suspension, Trash};
+pub use life::{Life, Suspension, Trash};
 pub(in crate::features) use life::{condemn, due, is_due, suspend, suspend_again, trash};
 pub(in crate::features) use list::read_each;
 pub use list::{each, list};

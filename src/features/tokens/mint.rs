@@ -13,7 +13,7 @@ use super::keys::Signer;
 use super::realm::{Realm, record};
 use super::refresh::Terms;
 use super::store::{self, Issued};
-use super::words::{Audience, ExtraClaim, Reason};
+use super::words::{Audience, ExtraClaim};
 use super::{Tokens, subject};
 use crate::features::access::{Authorized, Permission, rights};
 use crate::features::audit;
@@ -21,12 +21,12 @@ use crate::features::iam::Subject;
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::{DbError, PgConnection, transaction};
-use crate::kernel::{Caller, Email, RealmRef};
+use crate::kernel::{Caller, Email, RealmRef, Reason};
 
 /// Why somebody acts as another.
 #[derive(Debug, Clone)]
 pub struct Impersonation {
-    pub reason: Reason,
+    pub reason: Reason<4>,
 }
 
 /// What a token is asked to say.

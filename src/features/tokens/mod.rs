@@ -50,7 +50,7 @@ pub use revoke::{Before, Revocation, Revoked};
 pub use ring::{KeyRing, KeySet, RingKey};
 pub use rotation::{NOTICE, OVERLAP};
 pub use verifier::Verifier;
-pub use words::{Audience, ExtraClaim, KeyLifetime, KeyName, Reason, WordError};
+pub use words::{Audience, ExtraClaim, KeyLifetime, KeyName};
 
 use crate::features::secrets::Secrets;
 

@@ -21,9 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nexus::features::iam::Subject;
 use nexus::features::secrets::Secrets;
-use nexus::features::tokens::{
-    IssueTime, MintRequest, Minted, NewToken, Realm, TokenError, Tokens,
-};
+use nexus::features::tokens::{IssueTime, MintRequest, Minted, NewToken, Realm, TokenError, Tokens};
 use nexus::infra::crypto::LocalMasterKey;
 use nexus::infra::db::{PgConnection, ServerAddress};
 use nexus::kernel::{Caller, RealmRef};
