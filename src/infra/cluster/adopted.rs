@@ -311,7 +311,7 @@ pub async fn fill_realm(
         migrations.recognise(inside).await?;
         let has = history.read(inside).await?;
         for script in realm_scripts(migrations, owner) {
-            if has.iter().all(|row| row.version != script.version) {
+            if !has.has(script.version) {
                 let script = Script { another_follows: true, ..script };
                 history.apply(inside, script).await.map_err(|error| DbError::from(error.error))?;
             }

@@ -34,7 +34,7 @@ mod watching;
 use adopted::realm_scripts;
 pub use app_role::{APP_ROLE, drop_app_role, ensure_app_role, weaken_app_role};
 pub use carried::{Carried, read_carried};
-pub use catalog_snapshot::{Applied, Catalogue, History, Written, catalogue, histories, written};
+pub use catalog_snapshot::{Catalogue, Written, catalogue, written};
 pub use copy::{CopyError, copy_database};
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
 pub use dependents::{check_nothing_else_is_theirs, clear_database, drop_roles_everywhere};
