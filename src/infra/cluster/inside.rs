@@ -3,7 +3,7 @@
 
 use sqlx::FromRow;
 
-use super::drift::{Drift, Mend};
+use super::drift::{Drift, DriftFix};
 use super::{APP_ROLE, ClusterError, Database, granted_inside, limits};
 use crate::infra::db::{
     Applied, DbError, History, HistoryFault, HistoryRows, MigrationSet, PgConnection, identifier, snapshot,
@@ -52,15 +52,22 @@ pub async fn inside(
     let mut found = Inside::default();
     if facts.schema_owner.is_none() || !facts.history {
         let detail = "schema nexus, or its history, does not exist";
-        found.drift.push(Drift::new("schema_missing", "schema nexus", detail, Mend::ByHand));
+        found.drift.push(Drift::new("schema_missing", "schema nexus", detail, DriftFix::ByHand));
     } else {
-        let held = History::new(&migrations.history()).read(&mut tx).await?;
-        found.version = held.newest();
-        found.drift.extend(history_drift(&held, migrations));
+        match History::new(&migrations.history()).read(&mut tx).await {
+            Ok(held) => {
+                found.version = held.newest();
+                found.drift.extend(history_drift(&held, migrations));
+            }
+            Err(error @ DbError::HistoryMalformed { .. }) => {
+                found.drift.push(wrong_history(error.to_string()))
+            }
+            Err(error) => return Err(error.into()),
+        }
         found.drift.extend(rights_drift(&facts, database, born_with));
         if found.drift.is_empty() && !granted_inside(&mut tx, database).await? {
             let detail = "its app role lacks rights that it needs";
-            found.drift.push(Drift::new("inside_rights_missing", "schema nexus", detail, Mend::Remake));
+            found.drift.push(Drift::new("inside_rights_missing", "schema nexus", detail, DriftFix::Remake));
         }
     }
     for (code, list) in [
@@ -150,15 +157,18 @@ fn history_drift(held: &HistoryRows, migrations: MigrationSet) -> Option<Drift> 
     let mut all: Vec<String> = held.faults(migrations.files()).into_iter().map(wrong).collect();
     let skipped = held.skipped(migrations.files().map(|(version, _)| version));
     all.extend(skipped.map(|version| format!("{version} was skipped")));
-    let found = || Drift::new("schema_history", "table nexus._sqlx_migrations", all.join("; "), Mend::ByHand);
-    (!all.is_empty()).then(found)
+    (!all.is_empty()).then(|| wrong_history(all.join("; ")))
+}
+
+fn wrong_history(detail: String) -> Drift {
+    Drift::new("schema_history", "table nexus._sqlx_migrations", detail, DriftFix::ByHand)
 }
 
 fn rights_drift(facts: &Facts, database: Database<'_>, born_with: &[String]) -> Vec<Drift> {
     let owner = identifier(database.owner);
     let mut drift = Vec::new();
     let mut add = |code, object: String, detail: String, statement: String| {
-        drift.push(Drift::new(code, object, detail, Mend::Statement(statement)));
+        drift.push(Drift::new(code, object, detail, DriftFix::Statement(statement)));
     };
     let schema_owner = facts.schema_owner.as_deref().unwrap_or_default();
     if schema_owner != database.owner {

@@ -38,7 +38,7 @@ pub use catalog_snapshot::{Catalogue, Written, catalogue, written};
 pub use copy::{CopyError, copy_database};
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
 pub use dependents::{check_nothing_else_is_theirs, clear_database, drop_roles_everywhere};
-pub use drift::{CAN_LOG_IN, CANNOT_LOG_IN, Drift, Expected, Index, Mend, drift};
+pub use drift::{CAN_LOG_IN, CANNOT_LOG_IN, Drift, DriftFix, Expected, Index, drift};
 pub use error::ClusterError;
 pub use fingerprint::{Line, Parts, recipe, schema, schema_digest, schema_lines};
 pub use fixing::{close_template, drop_role, end_session, fix, fix_tenant, revoke_database};
