@@ -1,7 +1,6 @@
 //! Actions on tenants and their operations.
 
 use super::line::Line;
-use super::places::noun;
 use crate::kernel::hint::{OperationAction, TenantAction};
 
 pub(super) fn tenant(action: &TenantAction) -> Line {
@@ -9,7 +8,7 @@ pub(super) fn tenant(action: &TenantAction) -> Line {
     match action {
         TenantAction::List => Line::new("tenant list"),
         TenantAction::ListOf(kind, name) => {
-            Line::new("tenant list --where").arg(format!("{}={name}", noun(*kind)))
+            Line::new("tenant list --where").arg(format!("{kind}={name}"))
         }
         TenantAction::Show(slug) => of("show", slug),
         TenantAction::CreateOn(cluster) => Line::new("tenant create SLUG --cluster").arg(cluster),

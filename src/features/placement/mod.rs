@@ -20,8 +20,8 @@ pub(in crate::features) use clusters::{check_rights, forget_systems, note_system
 pub use default_cluster::DefaultCluster;
 pub use error::{PlacementError, StoreNeed};
 pub use model::{
-    Candidate, Candidates, Checked, ClusterChange, ClusterView, Driver, PlacementRequest, PlacementState,
-    ServerPlace, StoreChange, StorePlace, StoreView, note,
+    Candidate, Candidates, Checked, ClusterView, Driver, PlaceChange, PlacementRequest, PlacementState,
+    ServerPlace, StorePlace, StoreView, note,
 };
 pub use opening::ServerRecord;
 pub(in crate::features) use opening::compare_age;

@@ -9,6 +9,7 @@ use super::error::{PlacementError, StoreNeed};
 use crate::features::record;
 use crate::infra::crypto::RecordKey;
 use crate::infra::db::stored_as_text;
+use crate::kernel::hint::PlaceKind;
 use crate::kernel::{Labels, Verdict};
 
 /// Whether new tenants are placed here.
@@ -248,7 +249,7 @@ pub struct Candidates {
 impl Candidate {
     /// What is to be said of those that would have come before this one, had they not failed their
     /// last check.
-    pub fn passed_over<'a>(&self, what: &'a str, all: &'a [Self]) -> impl Iterator<Item = String> + 'a {
+    pub fn passed_over<'a>(&self, what: PlaceKind, all: &'a [Self]) -> impl Iterator<Item = String> + 'a {
         let (name, share, failed) = (self.name.clone(), self.share, self.problem.is_some());
         all.iter().filter(move |other| !failed && other.share <= share && other.name != name).filter_map(
             move |other| {
@@ -261,7 +262,7 @@ impl Candidate {
 
 /// That a server or a store is passed over.
 #[must_use]
-pub fn note(what: &str, name: &str, why: &str) -> String {
+pub fn note(what: PlaceKind, name: &str, why: &str) -> String {
     format!("{what} {name} is skipped: {why} (check again: nexus {what} check {name})")
 }
 
@@ -276,30 +277,17 @@ pub struct PlacementRequest {
     pub labels: Labels,
 }
 
-/// What is changed of a server; `None` leaves it as it is.
+/// What is changed of a server or a store; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
-pub struct ClusterChange {
+pub struct PlaceChange {
     /// Labels that are put on it.
     pub labels: Labels,
     /// Labels that are taken off.
     pub unlabel: Vec<String>,
     /// Most tenants; `Some(None)`: as many as come.
     pub capacity: Option<Option<i32>>,
-    /// Most sessions; `Some(None)`: not limited.
+    /// Most sessions with a server; `Some(None)`: not limited.
     pub connections: Option<Option<i32>>,
-    /// Whether it takes tenants.
-    pub state: Option<PlacementState>,
-}
-
-/// What is changed of a store; `None` leaves it as it is.
-#[derive(Debug, Clone, Default)]
-pub struct StoreChange {
-    /// Labels that are put on it.
-    pub labels: Labels,
-    /// Labels that are taken off.
-    pub unlabel: Vec<String>,
-    /// Most tenants; `Some(None)`: as many as come.
-    pub capacity: Option<Option<i32>>,
     /// Whether it takes tenants.
     pub state: Option<PlacementState>,
 }
