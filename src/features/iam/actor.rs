@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::error::IamError;
-use crate::features::access::{self, Grant, Grants, Permission, UserState, grants_of_user};
+use crate::features::access::{self, AccessError, Grant, Grants, UserState, grants_of_user};
 use crate::infra::db::PgConnection;
-use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, RealmRef, TenantId, UserId};
 
 /// Who asks.
@@ -24,7 +23,7 @@ pub(super) enum Actor {
         /// An operator in a tenant's realm.
         visitor: bool,
         /// What was asked for so far.
-        asked: BTreeSet<String>,
+        asked: BTreeSet<&'static str>,
     },
 }
 
@@ -64,7 +63,7 @@ impl Actor {
     pub(super) fn asked(&self) -> Vec<&str> {
         match self {
             Self::Machine => Vec::new(),
-            Self::User { asked, .. } => asked.iter().map(String::as_str).collect(),
+            Self::User { asked, .. } => asked.iter().copied().collect(),
         }
     }
 
@@ -76,15 +75,11 @@ impl Actor {
         resource: &Map<String, Value>,
     ) -> Result<(), IamError> {
         let Self::User { grants, asked, .. } = self else { return Ok(()) };
-        let Ok(permission) = permission.parse::<Permission>() else {
-            let (name, at) = (permission.to_owned(), InRealm::default());
-            return Err(IamError::UnknownPermission { name, nearest: None, at });
-        };
-        asked.insert(permission.to_string());
-        if grants.can(&permission, resource).is_granted() {
+        asked.insert(permission);
+        if permission.parse().is_ok_and(|permission| grants.can(&permission, resource).is_granted()) {
             return Ok(());
         }
-        Err(IamError::Forbidden { caller: caller.to_string(), permission })
+        Err(AccessError::missing(caller, permission).into())
     }
 
     /// Requires that the caller itself holds all that something holds; `facts` are those of the user
@@ -98,7 +93,9 @@ impl Actor {
         let Self::User { grants, .. } = self else { return Ok(()) };
         match held.into_iter().find(|grant| !grants.covers(grant, facts)) {
             None => Ok(()),
-            Some(grant) => Err(IamError::Above { what: what(), permission: grant.permission.to_string() }),
+            Some(grant) => {
+                Err(AccessError::Above { what: what(), permission: grant.permission.to_string() }.into())
+            }
         }
     }
 
