@@ -44,7 +44,7 @@ impl Fleet {
         if run.state == RunState::Running {
             return Err(FleetError::Busy { id, other: false });
         }
-        if run.kind == RunKind::Back {
+        if run.kind == RunKind::Rollback {
             return Err(FleetError::Over { id, state: "a rollback", verb: "rolled back" });
         }
         let begun = runs::store::taken_back_by(control, id).await?;
@@ -151,7 +151,7 @@ impl Fleet {
                 message: None,
             })
             .collect();
-        let written = Written { kind: RunKind::Back, takes_back: Some(id), plan: &way.plan, rows: &rows };
+        let written = Written { kind: RunKind::Rollback, rolls_back: Some(id), plan: &way.plan, rows: &rows };
         let enlisted = Runner::enlist(self).await?;
         let back = RunId::new();
         let detail = json!({ "rolls_back": id, "tenants": rows.len() });
