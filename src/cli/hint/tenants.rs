@@ -7,9 +7,7 @@ pub(super) fn tenant(action: &TenantAction) -> Line {
     let of = |verb: &str, slug: &Option<String>| Line::new("tenant").and(verb).arg_or(slug.as_ref(), "SLUG");
     match action {
         TenantAction::List => Line::new("tenant list"),
-        TenantAction::ListOf(kind, name) => {
-            Line::new("tenant list --where").arg(format!("{kind}={name}"))
-        }
+        TenantAction::ListOf(kind, name) => Line::new("tenant list --where").arg(format!("{kind}={name}")),
         TenantAction::Show(slug) => of("show", slug),
         TenantAction::CreateOn(cluster) => Line::new("tenant create SLUG --cluster").arg(cluster),
         TenantAction::CreateAndWait(slug) => {

@@ -233,3 +233,11 @@ pub struct Changed {
     pub object: String,
     pub outcome: WriteOutcome,
 }
+
+/// One row of the realm's audit log.
+#[derive(Debug, Clone)]
+pub(super) struct LogEntry {
+    pub(super) action: &'static str,
+    pub(super) user: Option<UserId>,
+    pub(super) detail: Value,
+}

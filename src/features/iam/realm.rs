@@ -1,61 +1,18 @@
 //! A realm that is open: a connection to its database, whose rights are taken on there, and where
 //! changes are recorded.
 
-use std::num::NonZeroUsize;
-use std::time::Duration;
-
 use super::actor::Actor;
 use super::error::IamError;
-use super::model::WriteOutcome;
+use super::model::{LogEntry, WriteOutcome};
 use super::revocation::{RevocationHook, RevokedUsers};
+use super::rules::Rules;
 use super::store;
 use crate::features::access::Authorized;
 use crate::features::audit;
 use crate::features::secrets::Secrets;
 use crate::infra::cluster;
-use crate::infra::crypto::password::{Cost, Hasher};
 use crate::infra::db::{DbError, Lease, PgConnection, Transaction, transaction};
 use crate::kernel::{Caller, RealmRef, UserId};
-use crate::settings::{PasswordSettings, TenantSettings};
-
-/// How passwords are hashed, and how long things last.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// Hashes passwords.
-    pub hasher: Hasher,
-    /// Wrong passwords in a row after which an account waits.
-    pub guesses: u32,
-    pub wait: Duration,
-    /// How long an invitation is good for.
-    pub invitation_ttl: Duration,
-    /// How long a token that resets a password is good for.
-    pub reset_ttl: Duration,
-    /// How long deleted users can be had back.
-    pub retention: Duration,
-}
-
-impl Rules {
-    /// Of the settings.
-    #[must_use]
-    pub fn new(passwords: &PasswordSettings, tenants: &TenantSettings) -> Self {
-        Self {
-            hasher: hasher(passwords),
-            guesses: passwords.guesses,
-            wait: passwords.wait,
-            invitation_ttl: tenants.invitation_ttl,
-            reset_ttl: passwords.reset_ttl,
-            retention: passwords.retention,
-        }
-    }
-}
-
-/// What hashes passwords as the settings say.
-pub(super) fn hasher(passwords: &PasswordSettings) -> Hasher {
-    let at_once = passwords.at_once.and_then(|n| NonZeroUsize::new(usize::try_from(n).unwrap_or(1)));
-    let hasher = at_once.map_or_else(Hasher::default, Hasher::new);
-    let (memory_kib, passes, lanes) = (passwords.memory_kib, passwords.passes, passwords.lanes);
-    hasher.with_cost(Cost { memory_kib, passes, lanes })
-}
 
 /// Requires that nothing hangs on the realm's tables that Nexus did not put there: it would run in our
 /// sessions, and a role that was taken on can be put off again.
@@ -177,14 +134,6 @@ impl Realm {
     pub(super) async fn anonymous_tx(&mut self) -> Result<Transaction<'_>, IamError> {
         Ok(cluster::transaction_as(&mut self.inside, self.owner.as_deref()).await?)
     }
-}
-
-/// One row of the realm's audit log.
-#[derive(Debug, Clone)]
-pub(super) struct LogEntry {
-    pub(super) action: &'static str,
-    pub(super) user: Option<UserId>,
-    pub(super) detail: serde_json::Value,
 }
 
 /// A reading or a change under way: one transaction in the realm.

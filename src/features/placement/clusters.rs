@@ -5,9 +5,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::error::PlacementError;
-use super::model::{Checked, ClusterView, PlaceChange, PlacementState, ServerPlace};
+use super::model::{
+    AddCluster, Checked, ClusterView, DEFAULT, PlaceChange, PlacementState, Registered, check_registered,
+};
 use super::opening::ServerRecord;
-use super::registry::{DEFAULT, Placement, address, secret_name};
+use super::registry::{Placement, address, secret_name};
 use super::store;
 use super::template::{drop_templates, template};
 use crate::features::access::{self, About, Authorized, rights};
@@ -16,35 +18,10 @@ use crate::infra::cluster::{close_maintenance_databases, drop_app_role, server_s
 use crate::infra::db::{Host, PgConnection, ServerAddress, durable_transaction};
 use crate::infra::failpoint;
 use crate::kernel::hint::PlaceKind;
-use crate::kernel::{Caller, ErrorKind, Event, Failure, Labels, PlaceName, Progress, TenantId, Verdict};
+use crate::kernel::{Caller, ErrorKind, Event, Failure, PlaceName, Progress, TenantId, Verdict};
 
 /// Oldest major version of PostgreSQL that serves.
 const OLDEST: i32 = 15;
-
-/// A server to be registered.
-#[derive(Debug, Clone)]
-pub struct AddCluster {
-    pub name: PlaceName,
-    pub place: ServerPlace,
-    /// The administrator's password.
-    pub password: SecretString,
-    /// Labels to place by.
-    pub labels: Labels,
-    /// Most tenants.
-    pub capacity: Option<i32>,
-    /// Most sessions.
-    pub connections: Option<i32>,
-}
-
-/// Whether something was registered now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Registered {
-    /// Now.
-    Added,
-    /// It was there, at the same place.
-    Unchanged,
-}
 
 /// Checks that a login can do what is needed on a server; what the server calls itself.
 ///
@@ -268,7 +245,7 @@ impl Placement {
         password: &SecretString,
     ) -> Result<(), PlacementError> {
         let caller = &access::authorize(control, caller, &rights::CLUSTER_UPDATE, About::Platform).await?;
-        PlacementError::check_registered(PlaceKind::Cluster, name)?;
+        check_registered(PlaceKind::Cluster, name)?;
         let place = store::server_place(control, name).await?.ok_or_else(|| not_found(name))?;
         let server = address(&place, password.clone());
         check_rights(&mut server.connect("nexus:cluster").await?, &server).await?;
@@ -347,7 +324,7 @@ impl Placement {
         gone: bool,
     ) -> Result<(), PlacementError> {
         let caller = &access::authorize(control, caller, &rights::CLUSTER_DELETE, About::Platform).await?;
-        PlacementError::check_registered(PlaceKind::Cluster, name)?;
+        check_registered(PlaceKind::Cluster, name)?;
         let view = store::cluster(control, name).await?.ok_or_else(|| not_found(name))?;
         let in_use = || PlacementError::InUse {
             what: PlaceKind::Cluster,

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::registry::DEFAULT;
 use crate::features::access::AccessError;
 use crate::features::migrations::MigrationsError;
 use crate::features::record::RecordOlder;
@@ -205,11 +204,6 @@ fn no_room(what: PlaceKind, name: Option<&str>) -> String {
 impl PlacementError {
     pub(super) fn not_found(what: PlaceKind, name: &str) -> Self {
         Self::NotFound { what, name: name.to_owned() }
-    }
-
-    /// Fails for the server and the store that the settings name.
-    pub(super) fn check_registered(what: PlaceKind, name: &str) -> Result<(), Self> {
-        if name == DEFAULT { Err(Self::OfSettings { what, verb: "change" }) } else { Ok(()) }
     }
 
     /// Whether a server was not opened because the control database does not fit it: nothing must be

@@ -1,5 +1,8 @@
 //! What is known of a server and of a store.
 
+use std::sync::Arc;
+
+use secrecy::SecretString;
 use serde::Serialize;
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -8,9 +11,35 @@ use time::OffsetDateTime;
 use super::error::{PlacementError, StoreNeed};
 use crate::features::record;
 use crate::infra::crypto::RecordKey;
-use crate::infra::db::stored_as_text;
+use crate::infra::db::{ServerAddress, stored_as_text};
+use crate::infra::objects::ObjectStore;
 use crate::kernel::hint::PlaceKind;
-use crate::kernel::{Labels, Verdict};
+use crate::kernel::{Labels, PlaceName, Verdict};
+
+/// The name of the server and of the store that the settings name.
+pub const DEFAULT: &str = "default";
+
+/// A PostgreSQL server for tenants' databases.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Its name, as tenants' rows hold it.
+    pub name: String,
+    /// Its administrator's login, at the maintenance database.
+    pub admin: ServerAddress,
+    /// Most sessions that one tenant may have at a time.
+    pub connection_limit: i32,
+}
+
+/// An object store for tenants' buckets.
+#[derive(Clone)]
+pub struct Store {
+    /// Its name, as tenants' rows hold it.
+    pub name: String,
+    /// Makes buckets and keys in it.
+    pub driver: Arc<dyn ObjectStore>,
+    /// Every tenant holds the same key: nothing keeps them apart here.
+    pub shared_key: bool,
+}
 
 /// Whether new tenants are placed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
@@ -153,6 +182,44 @@ impl StorePlace {
             [Some(driver), Some(endpoint), admin_endpoint, Some(region), access_key_id, Some(shared_key)];
         record::place(key, "store", name, &fields)
     }
+}
+
+/// A server to be registered.
+#[derive(Debug, Clone)]
+pub struct AddCluster {
+    pub name: PlaceName,
+    pub place: ServerPlace,
+    /// The administrator's password.
+    pub password: SecretString,
+    /// Labels to place by.
+    pub labels: Labels,
+    /// Most tenants.
+    pub capacity: Option<i32>,
+    /// Most sessions.
+    pub connections: Option<i32>,
+}
+
+/// Whether something was registered now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registered {
+    /// Now.
+    Added,
+    /// It was there, at the same place.
+    Unchanged,
+}
+
+/// A store to be registered.
+#[derive(Debug, Clone)]
+pub struct AddStore {
+    pub name: PlaceName,
+    pub place: StorePlace,
+    /// The administrator's token or secret key.
+    pub secret: SecretString,
+    /// Labels to place by.
+    pub labels: Labels,
+    /// Most tenants.
+    pub capacity: Option<i32>,
 }
 
 /// What a check of servers or of stores found. Another server than the one that was registered is a fault;
@@ -298,4 +365,9 @@ impl PlacementRequest {
     pub fn parts(&self) -> (Option<&str>, Option<&str>, &Labels) {
         (self.cluster.as_deref(), self.store.as_deref(), &self.labels)
     }
+}
+
+/// Fails for the server and the store that the settings name.
+pub(super) fn check_registered(what: PlaceKind, name: &str) -> Result<(), PlacementError> {
+    if name == DEFAULT { Err(PlacementError::OfSettings { what, verb: "change" }) } else { Ok(()) }
 }

@@ -11,7 +11,9 @@ use tokio::time::Instant;
 
 use super::default_cluster::DefaultCluster;
 use super::error::{PlacementError, StoreNeed};
-use super::model::{Candidate, Candidates, Driver, PlacementRequest, ServerPlace, StorePlace};
+use super::model::{
+    Candidate, Candidates, Cluster, DEFAULT, Driver, PlacementRequest, ServerPlace, Store, StorePlace,
+};
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::secrets::Secrets;
@@ -24,31 +26,6 @@ use crate::kernel::{AnyFailure, Caller, TenantId};
 
 /// How long a server that did not answer is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
-
-/// The name of the server and of the store that the settings name.
-pub const DEFAULT: &str = "default";
-
-/// A PostgreSQL server for tenants' databases.
-#[derive(Debug, Clone)]
-pub struct Cluster {
-    /// Its name, as tenants' rows hold it.
-    pub name: String,
-    /// Its administrator's login, at the maintenance database.
-    pub admin: ServerAddress,
-    /// Most sessions that one tenant may have at a time.
-    pub connection_limit: i32,
-}
-
-/// An object store for tenants' buckets.
-#[derive(Clone)]
-pub struct Store {
-    /// Its name, as tenants' rows hold it.
-    pub name: String,
-    /// Makes buckets and keys in it.
-    pub driver: Arc<dyn ObjectStore>,
-    /// Every tenant holds the same key: nothing keeps them apart here.
-    pub shared_key: bool,
-}
 
 /// Where tenants live, and where new ones go.
 #[derive(Clone)]

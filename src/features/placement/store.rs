@@ -4,11 +4,10 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 
-use super::clusters::AddCluster;
 use super::model::{
-    Candidate, ClusterView, PlaceChange, PlacementRequest, ServerPlace, StorePlace, StoreView,
+    AddCluster, AddStore, Candidate, ClusterView, PlaceChange, PlacementRequest, ServerPlace, StorePlace,
+    StoreView,
 };
-use super::stores::AddStore;
 use crate::infra::crypto::RecordKey;
 use crate::infra::db::{DbError, PgConnection, literal};
 

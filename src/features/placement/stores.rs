@@ -3,29 +3,16 @@
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::clusters::{Registered, entry};
+use super::clusters::entry;
 use super::error::PlacementError;
-use super::model::{Checked, PlaceChange, StorePlace, StoreView};
+use super::model::{AddStore, Checked, PlaceChange, Registered, StoreView, check_registered};
 use super::registry::{Placement, driver, secret_name};
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::audit;
 use crate::infra::db::{PgConnection, durable_transaction};
 use crate::kernel::hint::PlaceKind;
-use crate::kernel::{Caller, Labels, PlaceName, TenantId, Verdict};
-
-/// A store to be registered.
-#[derive(Debug, Clone)]
-pub struct AddStore {
-    pub name: PlaceName,
-    pub place: StorePlace,
-    /// The administrator's token or secret key.
-    pub secret: SecretString,
-    /// Labels to place by.
-    pub labels: Labels,
-    /// Most tenants.
-    pub capacity: Option<i32>,
-}
+use crate::kernel::{Caller, PlaceName, TenantId, Verdict};
 
 impl Placement {
     /// Registers a store once it has let us in. The same call again changes nothing.
@@ -155,7 +142,7 @@ impl Placement {
         secret: &SecretString,
     ) -> Result<(), PlacementError> {
         let caller = &access::authorize(control, caller, &rights::STORE_UPDATE, About::Platform).await?;
-        PlacementError::check_registered(PlaceKind::Store, name)?;
+        check_registered(PlaceKind::Store, name)?;
         let place = store::store_place(control, name).await?.ok_or_else(|| not_found(name))?;
         driver(&place, secret.clone())?.check().await?;
         let mut tx = durable_transaction(control).await?;
@@ -207,7 +194,7 @@ impl Placement {
         name: &str,
     ) -> Result<(), PlacementError> {
         let caller = &access::authorize(control, caller, &rights::STORE_DELETE, About::Platform).await?;
-        PlacementError::check_registered(PlaceKind::Store, name)?;
+        check_registered(PlaceKind::Store, name)?;
         let view = store::store(control, name).await?.ok_or_else(|| not_found(name))?;
         let in_use =
             || PlacementError::InUse { what: PlaceKind::Store, name: name.to_owned(), tenants: view.tenants };

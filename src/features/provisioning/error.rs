@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::create::Difference;
+use super::difference::Difference;
 use crate::features::access::AccessError;
 use crate::features::iam::IamError;
 use crate::features::placement::PlacementError;

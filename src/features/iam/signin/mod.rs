@@ -19,7 +19,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::realm::{LogEntry, Realm};
+use super::model::LogEntry;
+use super::realm::Realm;
 use crate::infra::crypto::totp;
 use crate::infra::db::DbError;
 use crate::kernel::{Caller, Email, TenantId, UserId};
