@@ -326,24 +326,17 @@ impl Placement {
         let caller = &access::authorize(control, caller, &rights::CLUSTER_DELETE, About::Platform).await?;
         check_registered(PlaceKind::Cluster, name)?;
         let view = store::cluster(control, name).await?.ok_or_else(|| not_found(name))?;
-        let in_use = || PlacementError::InUse {
-            what: PlaceKind::Cluster,
-            name: name.to_owned(),
-            tenants: view.tenants,
-        };
+        let in_use =
+            |tenants| PlacementError::InUse { what: PlaceKind::Cluster, name: name.to_owned(), tenants };
         if view.tenants > 0 {
-            return Err(in_use());
+            return Err(in_use(view.tenants));
         }
         let mut tx = durable_transaction(control).await?;
         let drain = PlaceChange { state: Some(PlacementState::Draining), ..PlaceChange::default() };
         let now = store::update_cluster(&mut tx, name, &drain).await?;
         // A tenant may have come while it was looked at; from the commit on none does.
         if let Some(now) = now.filter(|now| now.tenants > 0) {
-            return Err(PlacementError::InUse {
-                what: PlaceKind::Cluster,
-                name: name.to_owned(),
-                tenants: now.tenants,
-            });
+            return Err(in_use(now.tenants));
         }
         audit::record(&mut tx, entry(caller, "cluster.remove", json!({ "cluster": name }))).await?;
         tx.commit().await?;
@@ -356,7 +349,7 @@ impl Placement {
         }
         let mut tx = durable_transaction(control).await?;
         if !store::delete_cluster(&mut tx, name).await? {
-            return Err(in_use());
+            return Err(in_use(view.tenants));
         }
         self.secrets().forget(&mut tx, TenantId::PLATFORM, &secret_name(PlaceKind::Cluster, name)).await?;
         tx.commit().await?;

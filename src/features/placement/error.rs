@@ -75,14 +75,10 @@ pub enum PlacementError {
     #[details(name, tenants)]
     InUse { what: PlaceKind, name: String, tenants: i64 },
     /// The server or the store is defined in the settings.
-    #[error("{what} \"default\" is defined in the settings; {verb} it there")]
+    #[error("{what} \"default\" is defined in the settings; change it there")]
     #[failure(Invalid, "of_settings")]
     #[hint("see them" => PlatformAction::ShowSettings)]
-    OfSettings {
-        what: PlaceKind,
-        /// `change` or `remove`.
-        verb: &'static str,
-    },
+    OfSettings { what: PlaceKind },
     /// The store's driver cannot make keys for one bucket.
     #[error("store {name:?} cannot make keys that are confined to one bucket")]
     #[failure(Invalid, "store_cannot_scope_keys")]

@@ -369,5 +369,5 @@ impl PlacementRequest {
 
 /// Fails for the server and the store that the settings name.
 pub(super) fn check_registered(what: PlaceKind, name: &str) -> Result<(), PlacementError> {
-    if name == DEFAULT { Err(PlacementError::OfSettings { what, verb: "change" }) } else { Ok(()) }
+    if name == DEFAULT { Err(PlacementError::OfSettings { what }) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use super::drift::{Drift, DriftFix};
 use super::{APP_ROLE, ClusterError, Database, granted_inside, limits};
 use crate::infra::db::{
-    Applied, DbError, History, HistoryFault, HistoryRows, MigrationSet, PgConnection, identifier, snapshot,
+    Applied, DbError, HistoryFault, HistoryRows, MigrationSet, PgConnection, identifier, snapshot,
 };
 
 /// What is found inside.
@@ -54,7 +54,7 @@ pub async fn inside(
         let detail = "schema nexus, or its history, does not exist";
         found.drift.push(Drift::new("schema_missing", "schema nexus", detail, DriftFix::ByHand));
     } else {
-        match History::new(&migrations.history()).read(&mut tx).await {
+        match migrations.applied(&mut tx).await {
             Ok(held) => {
                 found.version = held.newest();
                 found.drift.extend(history_drift(&held, migrations));

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 
-use super::{DbError, History, HistoryFault, PgConnection};
+use super::{DbError, History, HistoryFault, HistoryRows, PgConnection};
 
 static CONTROL_FILES: Migrator = sqlx::migrate!("./migrations");
 static REALM_FILES: Migrator = sqlx::migrate!("./tenant_migrations");
@@ -48,14 +48,22 @@ impl MigrationSet {
         format!("{}._sqlx_migrations", self.schema)
     }
 
-    /// Checks that what was applied to a database is known here, unchanged.
+    /// What its history in a database holds.
+    ///
+    /// # Errors
+    /// As [`History::read`].
+    pub async fn applied(&self, connection: &mut PgConnection) -> Result<HistoryRows, DbError> {
+        History::new(&self.history()).read(connection).await
+    }
+
+    /// Checks that what was applied to a database is known here, unchanged; what that is.
     ///
     /// # Errors
     /// [`DbError::Migration`] when a newer Nexus was at work, or somebody else.
-    pub async fn recognise(&self, connection: &mut PgConnection) -> Result<(), DbError> {
-        let held = History::new(&self.history()).read(connection).await?;
+    pub async fn recognise(&self, connection: &mut PgConnection) -> Result<HistoryRows, DbError> {
+        let held = self.applied(connection).await?;
         match held.faults(self.files()).first() {
-            None => Ok(()),
+            None => Ok(held),
             Some((row, HistoryFault::CutShort)) => Err(MigrateError::Dirty(row.version).into()),
             Some((row, HistoryFault::Unknown)) => Err(MigrateError::VersionMissing(row.version).into()),
             Some((row, HistoryFault::Changed)) => Err(MigrateError::VersionMismatch(row.version).into()),
@@ -67,7 +75,7 @@ impl MigrationSet {
     /// # Errors
     /// When the statement fails, e.g. because there is no history.
     pub async fn is_current(&self, connection: &mut PgConnection) -> Result<bool, DbError> {
-        let held = History::new(&self.history()).read(connection).await?;
+        let held = self.applied(connection).await?;
         Ok(self.files.iter().all(|file| held.has(file.version)))
     }
 

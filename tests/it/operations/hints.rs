@@ -36,7 +36,7 @@ fn errors() -> Vec<Box<dyn Failure>> {
         Box::new(PlacementError::NoneAnswers { what: PlaceKind::Store, passed: vec![text("s1: gone")] }),
         Box::new(PlacementError::Down { what: PlaceKind::Cluster, name: text("eu1") }),
         Box::new(PlacementError::InUse { what: PlaceKind::Cluster, name: text("eu1"), tenants: 3 }),
-        Box::new(PlacementError::OfSettings { what: PlaceKind::Cluster, verb: "change" }),
+        Box::new(PlacementError::OfSettings { what: PlaceKind::Cluster }),
         Box::new(PlacementError::CannotScope { name: text("s1") }),
         Box::new(PlacementError::Incomplete { driver: "garage", needs: StoreNeed::AdminEndpoint }),
         Box::new(PlacementError::NoSessions { name: text("eu1"), limit: 5 }),
@@ -127,7 +127,7 @@ fn provisioning() -> Vec<ProvisioningError> {
 
 fn stopped(operation: OperationId, kind: &str, source: ProvisioningError) -> ProvisioningError {
     let (kind, slug, source) = (text(kind), text("acme"), Box::new(source));
-    ProvisioningError::Stopped { operation, kind, slug, taken_back: false, source }
+    ProvisioningError::Stopped { operation, kind, slug, rolled_back: false, source }
 }
 
 /// The command in a hint, as words.

@@ -266,7 +266,7 @@ pub(in super::super) async fn went_forward_after(
 }
 
 /// The last run that takes this one back, and how it stands.
-pub(in super::super) async fn taken_back_by(
+pub(in super::super) async fn rolled_back_by(
     control: &mut PgConnection,
     run: RunId,
 ) -> Result<Option<(Uuid, RunState)>, DbError> {
