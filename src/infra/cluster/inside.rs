@@ -54,16 +54,9 @@ pub async fn inside(
         let detail = "schema nexus, or its history, does not exist";
         found.drift.push(Drift::new("schema_missing", "schema nexus", detail, DriftFix::ByHand));
     } else {
-        match migrations.applied(&mut tx).await {
-            Ok(held) => {
-                found.version = held.newest();
-                found.drift.extend(history_drift(&held, migrations));
-            }
-            Err(error @ DbError::HistoryMalformed { .. }) => {
-                found.drift.push(wrong_history(error.to_string()))
-            }
-            Err(error) => return Err(error.into()),
-        }
+        let held = migrations.applied(&mut tx).await?;
+        found.version = held.newest();
+        found.drift.extend(history_drift(&held, migrations));
         found.drift.extend(rights_drift(&facts, database, born_with));
         if found.drift.is_empty() && !granted_inside(&mut tx, database).await? {
             let detail = "its app role lacks rights that it needs";
@@ -157,11 +150,9 @@ fn history_drift(held: &HistoryRows, migrations: MigrationSet) -> Option<Drift> 
     let mut all: Vec<String> = held.faults(migrations.files()).into_iter().map(wrong).collect();
     let skipped = held.skipped(migrations.files().map(|(version, _)| version));
     all.extend(skipped.map(|version| format!("{version} was skipped")));
-    (!all.is_empty()).then(|| wrong_history(all.join("; ")))
-}
-
-fn wrong_history(detail: String) -> Drift {
-    Drift::new("schema_history", "table nexus._sqlx_migrations", detail, DriftFix::ByHand)
+    let found =
+        || Drift::new("schema_history", "table nexus._sqlx_migrations", all.join("; "), DriftFix::ByHand);
+    (!all.is_empty()).then(found)
 }
 
 fn rights_drift(facts: &Facts, database: Database<'_>, born_with: &[String]) -> Vec<Drift> {
