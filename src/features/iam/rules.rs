@@ -18,7 +18,7 @@ pub struct Rules {
     pub invitation_ttl: Duration,
     /// How long a token that resets a password is good for.
     pub reset_ttl: Duration,
-    /// How long deleted users can be had back.
+    /// How long deleted users can be undeleted.
     pub retention: Duration,
 }
 

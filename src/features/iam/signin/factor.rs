@@ -123,7 +123,7 @@ pub async fn confirm_factor(
 /// Takes a user's second factor away, e.g. because the telephone is lost. Its sessions end.
 ///
 /// # Errors
-/// Without `user:update` on it; [`AccessError::Above`](crate::features::access::AccessError::Above).
+/// Without `user:update` on it; [`IamError::Access`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {

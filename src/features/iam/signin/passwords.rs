@@ -46,7 +46,7 @@ pub enum Purpose {
 /// Sets a user's password and ends its sessions. An invited or locked user becomes active.
 ///
 /// # Errors
-/// Without `user:update` on it; [`AccessError::Above`](crate::features::access::AccessError::Above) when it holds what the caller does not;
+/// Without `user:update` on it; [`IamError::Access`] when it holds what the caller does not;
 /// [`IamError::Password`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_password(

@@ -118,7 +118,7 @@ pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
 /// Ends all sessions of a user.
 ///
 /// # Errors
-/// Without `session:delete` on it; [`AccessError::Above`](crate::features::access::AccessError::Above).
+/// Without `session:delete` on it; [`IamError::Access`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
