@@ -1,6 +1,5 @@
 //! Where a context's servers are: of the embedded stack, or as the settings say.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::features::local::{LocalStack, Running};
@@ -130,11 +129,7 @@ pub(super) fn store(settings: &StoreSettings, token: SecretString) -> Arc<dyn Ob
 
 /// A server's address, with its login's password.
 pub(super) fn address(settings: &ServerSettings, password: SecretString) -> ServerAddress {
-    let host = if settings.host.starts_with('/') {
-        Host::Socket(PathBuf::from(&settings.host))
-    } else {
-        Host::Tcp(settings.host.clone())
-    };
+    let host = Host::of(&settings.host);
     let tls = match settings.tls {
         settings::Tls::Disable => Tls::Disable,
         settings::Tls::Require => Tls::Require,

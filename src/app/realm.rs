@@ -5,12 +5,12 @@ use futures_util::future::BoxFuture;
 use super::addresses::Addresses;
 use super::{App, AppLimits, Session};
 use crate::features::access::Authorized;
-use crate::features::iam::{Realm, RealmRef, RevocationHook};
+use crate::features::iam::{Realm, RevocationHook};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens;
 use crate::infra::db::{LazyLease, PgConnection};
-use crate::kernel::{AnyFailure, Caller, Failure, TenantId, UserId};
+use crate::kernel::{AnyFailure, Caller, Failure, RealmRef, TenantId, UserId};
 use crate::settings::Settings;
 
 impl Session {
@@ -35,19 +35,18 @@ impl Session {
         );
         let Some(name) = tenant else {
             shared.realms.require_untampered(TenantId::PLATFORM, &mut self.control).await?;
-            return Ok(Realm::new(self.control, None, RealmRef::platform(), tools).versioned(None));
+            return Ok(Realm::new(RealmRef::PLATFORM, self.control, None, tools).versioned(None));
         };
         let tenant = tenants::enter(&mut self.control, caller, name).await?.active()?;
         let mut control = LazyLease::drawn(self.control, self.app.control_source());
         let (inside, version) = shared.realms.session(&mut control, &tenant).await?;
-        let realm = Realm::new(inside, Some(control), place(&tenant), tools);
+        let realm = Realm::new(place(&tenant), inside, Some(control), tools);
         Ok(if version.is_some() { realm.versioned(None) } else { realm })
     }
 }
 
 fn place(tenant: &Tenant) -> RealmRef {
-    let owner = Some(tenant.resources.owner_role.clone());
-    RealmRef { tenant: tenant.id, slug: Some(tenant.slug.clone()), owner }
+    RealmRef { id: tenant.id, slug: Some(tenant.slug.clone()) }
 }
 
 impl App {
@@ -63,11 +62,11 @@ impl App {
         let Some(tenant) = tenant else {
             let (session, version) = shared.realms.platform_session().await?;
             let known = version.map(|version| (version, shared.grants.clone()));
-            return Ok(Realm::new(session, None, RealmRef::platform(), tools).versioned(known));
+            return Ok(Realm::new(RealmRef::PLATFORM, session, None, tools).versioned(known));
         };
         let mut control = LazyLease::new(self.control_source());
         let (inside, version) = shared.realms.session(&mut control, tenant).await?;
-        let realm = Realm::new(inside, Some(control), place(tenant), tools);
+        let realm = Realm::new(place(tenant), inside, Some(control), tools);
         Ok(match version {
             Some(version) => realm.versioned(Some((version, shared.grants.clone()))),
             None => realm,

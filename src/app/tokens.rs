@@ -3,8 +3,8 @@
 use super::{App, Session};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Tenant, TenantRef};
-use crate::features::tokens::{IssueTime, Presented, Realm, RealmName, Tokens};
-use crate::kernel::{AnyFailure, Caller, SecretString, TenantId};
+use crate::features::tokens::{IssueTime, Presented, Realm, Tokens};
+use crate::kernel::{AnyFailure, Caller, RealmRef, SecretString, TenantId};
 use crate::settings::Settings;
 
 /// What issues and checks the tokens of these settings.
@@ -71,13 +71,13 @@ impl Session {
 
     async fn platform_realm(&mut self, as_of: IssueTime) -> Result<Realm, AnyFailure> {
         let (session, _) = self.app.shared().realms.platform_session().await?;
-        Ok(Realm { name: RealmName::PLATFORM, session, owner: None, as_of })
+        Ok(Realm { name: RealmRef::PLATFORM, session, as_of })
     }
 
     async fn tenant_realm(&mut self, tenant: Tenant, as_of: IssueTime) -> Result<Realm, AnyFailure> {
         let (session, _) = self.app.shared().realms.session(&mut self.control, &tenant).await?;
-        let name = RealmName { id: tenant.id, slug: Some(tenant.slug) };
-        Ok(Realm { name, session, owner: Some(tenant.resources.owner_role), as_of })
+        let name = RealmRef { id: tenant.id, slug: Some(tenant.slug) };
+        Ok(Realm { name, session, as_of })
     }
 
     /// The name of a realm, also of a tenant that is not in use.
@@ -88,9 +88,9 @@ impl Session {
         &mut self,
         caller: &Caller,
         tenant: Option<&TenantRef>,
-    ) -> Result<RealmName, AnyFailure> {
-        let Some(tenant) = tenant else { return Ok(RealmName::PLATFORM) };
+    ) -> Result<RealmRef, AnyFailure> {
+        let Some(tenant) = tenant else { return Ok(RealmRef::PLATFORM) };
         let tenant = tenants::enter(&mut self.control, caller, tenant).await?;
-        Ok(RealmName { id: tenant.id, slug: Some(tenant.slug) })
+        Ok(RealmRef { id: tenant.id, slug: Some(tenant.slug) })
     }
 }

@@ -6,13 +6,14 @@ use clap::{Args, Subcommand};
 
 use super::output::{row, thing};
 use super::pages;
-use super::place::{Limit, UpdateArgs, labels_of, labels_text, open, read_secret};
+use super::place::{Limit, UpdateArgs, drained, labels_of, labels_text, open, read_secret};
 use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
-use crate::features::placement::{
-    AddCluster, ClusterChange, ClusterView, PlacementState, Registered, ServerPlace,
-};
+use crate::features::placement::{AddCluster, ClusterView, PlaceChange, Registered, ServerPlace};
 use crate::kernel::label::Label;
 use crate::kernel::{AnyFailure, PlaceName};
+
+/// What is asked for, and the flags that answer.
+const PASSWORD: (&str, &str) = ("the login's password", "--password-stdin or --password-file PATH");
 
 /// Arguments of `nexus cluster`.
 #[derive(Debug, Args)]
@@ -211,11 +212,7 @@ pub async fn run(args: ClusterArgs, ctx: &Invocation) -> CommandResult {
             ctx.screen.list(checked.views)?;
             Ok(checked.verdict.into())
         }
-        Verb::Drain(DrainArgs { name, undo }) => {
-            let state = if undo { PlacementState::Active } else { PlacementState::Draining };
-            let change = ClusterChange { state: Some(state), ..ClusterChange::default() };
-            change_it(&name, &change, ctx).await
-        }
+        Verb::Drain(DrainArgs { name, undo }) => change_it(&name, &drained(undo), ctx).await,
         Verb::Remove(args) => remove(&args, ctx).await,
     }
 }
@@ -243,12 +240,7 @@ async fn add(args: &AddArgs, ctx: &Invocation) -> CommandResult {
 }
 
 fn wanted(args: &AddArgs, ctx: &Invocation) -> Result<AddCluster, AnyFailure> {
-    let password = read_secret(
-        args.password_stdin,
-        args.password_file.as_deref(),
-        ("the login's password", "--password-stdin or --password-file PATH"),
-        ctx,
-    )?;
+    let password = read_secret(args.password_stdin, args.password_file.as_deref(), PASSWORD, ctx)?;
     let ca_certificate = args.ca_file.as_deref().map(super::place::read_text).transpose()?;
     Ok(AddCluster {
         name: args.name.clone(),
@@ -266,23 +258,16 @@ fn wanted(args: &AddArgs, ctx: &Invocation) -> Result<AddCluster, AnyFailure> {
 }
 
 async fn update(args: &UpdateClusterArgs, ctx: &Invocation) -> CommandResult {
-    let change = ClusterChange {
-        labels: labels_of(&args.change.labels),
-        unlabel: args.change.unlabel.clone(),
-        capacity: args.change.capacity.map(Limit::number),
-        connections: args.connections.map(Limit::number),
-        state: None,
-    };
+    let change = PlaceChange { connections: args.connections.map(Limit::number), ..args.change.change() };
     if (args.password_stdin || args.password_file.is_some()) && !ctx.global.dry_run {
-        let what = ("the login's password", "--password-stdin or --password-file PATH");
-        let password = read_secret(args.password_stdin, args.password_file.as_deref(), what, ctx)?;
+        let password = read_secret(args.password_stdin, args.password_file.as_deref(), PASSWORD, ctx)?;
         let (mut app, placement) = open(ctx).await?;
         placement.change_password(&mut app.control, &ctx.caller(), args.name.as_str(), &password).await?;
     }
     change_it(&args.name, &change, ctx).await
 }
 
-async fn change_it(name: &PlaceName, change: &ClusterChange, ctx: &Invocation) -> CommandResult {
+async fn change_it(name: &PlaceName, change: &PlaceChange, ctx: &Invocation) -> CommandResult {
     let (mut app, placement) = open(ctx).await?;
     let caller = ctx.caller();
     let view = if ctx.global.dry_run {

@@ -133,7 +133,7 @@ pub async fn run(args: ExecArgs, ctx: &Invocation) -> CommandResult {
         done.done,
         done.failed,
         done.skipped,
-        plan.left_out.len()
+        plan.skipped.len()
     ));
     done.verdict()?;
     Ok(Exit::Done)
@@ -170,7 +170,7 @@ fn read(file: &Input) -> Result<String, AnyFailure> {
 fn outline(plan: &ExecPlan, ctx: &Invocation) -> CommandResult {
     let planned =
         plan.tenants.iter().map(|tenant| Planned { tenant: tenant.slug.clone(), outcome: "planned" });
-    let others = plan.left_out.iter().map(|line| Planned { tenant: line.tenant.clone(), outcome: "skipped" });
+    let others = plan.skipped.iter().map(|line| Planned { tenant: line.tenant.clone(), outcome: "skipped" });
     ctx.screen.list(planned.chain(others))?;
     Ok(Exit::Done)
 }
@@ -236,7 +236,7 @@ impl Row for ExecLine {
                 let words = [sqlstate.as_deref(), Some(message)];
                 error = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
             }
-            ExecOutcome::LeftOut(reason) => error.clone_from(reason),
+            ExecOutcome::Skipped(reason) => error.clone_from(reason),
         }
         vec![self.tenant.clone(), row, affected, error]
     }

@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::arguments::PageArgs;
 use super::complete;
-use super::iam::{RealmArgs, name};
+use super::iam::RealmArgs;
 use super::output::ListWriter;
 use super::pages::{self, Found};
 use super::{CommandResult, Exit, Invocation, prompt};
@@ -94,7 +94,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct OneArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
+    #[arg(value_name = "GROUP", add = complete::groups())]
     pub group: Name,
     /// Which realm
     #[command(flatten)]
@@ -105,7 +105,7 @@ pub struct OneArgs {
 #[derive(Debug, Args)]
 pub struct MembersArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
+    #[arg(value_name = "GROUP", add = complete::groups())]
     pub group: Name,
     /// Which rows
     #[command(flatten)]
@@ -119,10 +119,10 @@ pub struct MembersArgs {
 #[derive(Debug, Args)]
 pub struct CreateArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name)]
+    #[arg(value_name = "GROUP")]
     pub group: Name,
     /// Put it inside this group
-    #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
+    #[arg(long, value_name = "GROUP", add = complete::groups())]
     pub parent: Option<Name>,
     /// Its description
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -136,10 +136,10 @@ pub struct CreateArgs {
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
+    #[arg(value_name = "GROUP", add = complete::groups())]
     pub group: Name,
     /// Its new name
-    #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
+    #[arg(long = "name", value_name = "NAME", required_unless_present = "description")]
     pub new_name: Option<Name>,
     /// Its new description
     #[arg(long, value_name = "TEXT")]
@@ -154,10 +154,10 @@ pub struct UpdateArgs {
 #[command(group = ArgGroup::new("where").required(true).args(["to", "to_top"]))]
 pub struct MoveArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
+    #[arg(value_name = "GROUP", add = complete::groups())]
     pub group: Name,
     /// Put it inside this group
-    #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
+    #[arg(long, value_name = "GROUP", add = complete::groups())]
     pub to: Option<Name>,
     /// Move it to the top
     #[arg(long)]
@@ -171,7 +171,7 @@ pub struct MoveArgs {
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
+    #[arg(value_name = "GROUP", add = complete::groups())]
     pub group: Name,
     /// Confirm the group's name, where there is no terminal to type it on
     #[arg(long, value_name = "GROUP")]
@@ -185,7 +185,7 @@ pub struct DeleteArgs {
 #[derive(Debug, Args)]
 pub struct MemberArgs {
     /// The group's name
-    #[arg(value_name = "GROUP", value_parser = name, add = complete::groups())]
+    #[arg(value_name = "GROUP", add = complete::groups())]
     pub group: Name,
     /// The users, by e-mail address or id
     #[arg(value_name = "E-MAIL|ID", required = true, add = complete::users())]

@@ -7,14 +7,13 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::iam::{RealmArgs, name};
+use super::iam::RealmArgs;
 use super::output::{Column, Row, Thing, time_text};
 use super::{CommandResult, Exit, Invocation, arguments, complete};
 use crate::features::iam::operators::{self, NewGrant, OperatorGrant, Until};
 use crate::features::iam::{Name, UserRef};
 use crate::features::tenants::TenantRef;
 use crate::kernel::Reason;
-use crate::kernel::line::LineError;
 
 /// Arguments of `nexus operator`.
 #[derive(Debug, Args)]
@@ -58,7 +57,7 @@ pub struct GrantArgs {
     #[arg(long, short = 't', value_name = "SLUG|ID", add = complete::tenants())]
     pub tenant: TenantRef,
     /// The role that they get there
-    #[arg(long, value_name = "ROLE", value_parser = name, add = complete::roles())]
+    #[arg(long, value_name = "ROLE", add = complete::roles())]
     pub role: Name,
     /// Until this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -67,7 +66,7 @@ pub struct GrantArgs {
     #[arg(long = "for", value_name = "8h|3d", value_parser = arguments::duration)]
     pub duration: Option<Duration>,
     /// The reason, recorded in the tenant's log
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    #[arg(long, value_name = "TEXT")]
     pub reason: Reason,
 }
 
@@ -92,10 +91,6 @@ pub struct ListArgs {
 
 fn moment(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "a time is written 2026-12-01T00:00:00Z".to_owned())
-}
-
-fn reason(text: &str) -> Result<Reason, LineError> {
-    text.trim().parse()
 }
 
 /// Runs a verb of `nexus operator`.

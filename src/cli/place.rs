@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Invocation, prompt, secret_input};
 use crate::app::Session;
-use crate::features::placement::Placement;
+use crate::features::placement::{PlaceChange, Placement, PlacementState};
 use crate::kernel::label::Label;
 use crate::kernel::{AnyFailure, Failure, Labels, SecretString};
 
@@ -52,6 +52,24 @@ pub struct UpdateArgs {
     /// Maximum number of tenants, or 'none'
     #[arg(long, value_name = "N|none")]
     pub capacity: Option<Limit>,
+}
+
+impl UpdateArgs {
+    /// The change.
+    pub(super) fn change(&self) -> PlaceChange {
+        PlaceChange {
+            labels: labels_of(&self.labels),
+            unlabel: self.unlabel.clone(),
+            capacity: self.capacity.map(Limit::number),
+            ..PlaceChange::default()
+        }
+    }
+}
+
+/// Stops placing tenants, or goes on with it.
+pub(super) fn drained(undo: bool) -> PlaceChange {
+    let state = if undo { PlacementState::Active } else { PlacementState::Draining };
+    PlaceChange { state: Some(state), ..PlaceChange::default() }
 }
 
 /// Labels as a map.

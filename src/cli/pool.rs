@@ -125,6 +125,6 @@ row! { it: PoolView, format!("{}/{}", it.cluster, it.store);
 row! { it: Filled, format!("{}/{}", it.cluster, it.store);
     text "cluster": it.cluster,
     text "store": it.store,
-    number "created": it.made,
+    number "created": it.created,
     number "removed": it.removed,
 }

@@ -3,7 +3,7 @@
 use clap::{ArgGroup, Args, Subcommand};
 
 use super::complete;
-use super::iam::{RealmArgs, name};
+use super::iam::RealmArgs;
 use super::pages;
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::roles::{self, Holder};
@@ -94,7 +94,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct OneArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
+    #[arg(value_name = "ROLE", add = complete::roles())]
     pub role: Name,
     /// Which realm
     #[command(flatten)]
@@ -105,7 +105,7 @@ pub struct OneArgs {
 #[derive(Debug, Args)]
 pub struct CreateArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name)]
+    #[arg(value_name = "ROLE")]
     pub role: Name,
     /// Its description
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -122,10 +122,10 @@ pub struct CreateArgs {
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
+    #[arg(value_name = "ROLE", add = complete::roles())]
     pub role: Name,
     /// Its new name
-    #[arg(long = "name", value_name = "NAME", value_parser = name, required_unless_present = "description")]
+    #[arg(long = "name", value_name = "NAME", required_unless_present = "description")]
     pub new_name: Option<Name>,
     /// Its new description
     #[arg(long, value_name = "TEXT")]
@@ -139,7 +139,7 @@ pub struct UpdateArgs {
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
+    #[arg(value_name = "ROLE", add = complete::roles())]
     pub role: Name,
     /// Confirm the role's name, where there is no terminal to type it on
     #[arg(long, value_name = "ROLE")]
@@ -153,7 +153,7 @@ pub struct DeleteArgs {
 #[derive(Debug, Args)]
 pub struct AllowArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
+    #[arg(value_name = "ROLE", add = complete::roles())]
     pub role: Name,
     /// The permission: resource:action, with '*' for any resource or any action
     #[arg(add = complete::permissions())]
@@ -170,7 +170,7 @@ pub struct AllowArgs {
 #[derive(Debug, Args)]
 pub struct DenyArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
+    #[arg(value_name = "ROLE", add = complete::roles())]
     pub role: Name,
     /// The permission, exactly as the role holds it
     #[arg(add = complete::permissions())]
@@ -185,13 +185,13 @@ pub struct DenyArgs {
 #[command(group = ArgGroup::new("holder").required(true).args(["user", "group"]))]
 pub struct GrantArgs {
     /// The role's name
-    #[arg(value_name = "ROLE", value_parser = name, add = complete::roles())]
+    #[arg(value_name = "ROLE", add = complete::roles())]
     pub role: Name,
     /// To, or from, this user
     #[arg(long, value_name = "E-MAIL|ID", add = complete::users())]
     pub user: Option<UserRef>,
     /// To, or from, this group
-    #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
+    #[arg(long, value_name = "GROUP", add = complete::groups())]
     pub group: Option<Name>,
     /// Which realm
     #[command(flatten)]

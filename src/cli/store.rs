@@ -6,13 +6,14 @@ use clap::{Args, Subcommand};
 
 use super::output::{row, thing};
 use super::pages;
-use super::place::{Limit, UpdateArgs, labels_of, labels_text, open, read_secret};
+use super::place::{UpdateArgs, drained, labels_of, labels_text, open, read_secret};
 use super::{CommandResult, Exit, Invocation, arguments, complete, prompt};
-use crate::features::placement::{
-    AddStore, Driver, PlacementState, Registered, StoreChange, StorePlace, StoreView,
-};
+use crate::features::placement::{AddStore, Driver, PlaceChange, Registered, StorePlace, StoreView};
 use crate::kernel::label::Label;
 use crate::kernel::{AnyFailure, PlaceName};
+
+/// What is asked for, and the flags that answer.
+const SECRET: (&str, &str) = ("the administrator's secret", "--secret-stdin or --secret-file PATH");
 
 /// Arguments of `nexus store`.
 #[derive(Debug, Args)]
@@ -203,11 +204,7 @@ pub async fn run(args: StoreArgs, ctx: &Invocation) -> CommandResult {
             ctx.screen.list(checked.views)?;
             Ok(checked.verdict.into())
         }
-        Verb::Drain(DrainArgs { name, undo }) => {
-            let state = if undo { PlacementState::Active } else { PlacementState::Draining };
-            let change = StoreChange { state: Some(state), ..StoreChange::default() };
-            change_it(&name, &change, ctx).await
-        }
+        Verb::Drain(DrainArgs { name, undo }) => change_it(&name, &drained(undo), ctx).await,
         Verb::Remove(args) => remove(&args, ctx).await,
     }
 }
@@ -241,8 +238,7 @@ fn wanted(args: &AddArgs, ctx: &Invocation) -> Result<AddStore, AnyFailure> {
         shared_key: args.shared_key,
     };
     let place = place.complete()?;
-    let what = ("the administrator's secret", "--secret-stdin or --secret-file PATH");
-    let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, ctx)?;
+    let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), SECRET, ctx)?;
     Ok(AddStore {
         name: args.name.clone(),
         place,
@@ -253,22 +249,15 @@ fn wanted(args: &AddArgs, ctx: &Invocation) -> Result<AddStore, AnyFailure> {
 }
 
 async fn update(args: &UpdateStoreArgs, ctx: &Invocation) -> CommandResult {
-    let change = StoreChange {
-        labels: labels_of(&args.change.labels),
-        unlabel: args.change.unlabel.clone(),
-        capacity: args.change.capacity.map(Limit::number),
-        state: None,
-    };
     if (args.secret_stdin || args.secret_file.is_some()) && !ctx.global.dry_run {
-        let what = ("the administrator's secret", "--secret-stdin or --secret-file PATH");
-        let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), what, ctx)?;
+        let secret = read_secret(args.secret_stdin, args.secret_file.as_deref(), SECRET, ctx)?;
         let (mut app, placement) = open(ctx).await?;
         placement.change_secret(&mut app.control, &ctx.caller(), args.name.as_str(), &secret).await?;
     }
-    change_it(&args.name, &change, ctx).await
+    change_it(&args.name, &args.change.change(), ctx).await
 }
 
-async fn change_it(name: &PlaceName, change: &StoreChange, ctx: &Invocation) -> CommandResult {
+async fn change_it(name: &PlaceName, change: &PlaceChange, ctx: &Invocation) -> CommandResult {
     let (mut app, placement) = open(ctx).await?;
     let view = if ctx.global.dry_run {
         ctx.screen.note("nothing was changed; the current values are:");

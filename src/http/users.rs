@@ -15,8 +15,9 @@ use super::error::RequestError;
 use super::list::{List, PageParams, cursor};
 use super::problem::{Problem, ProblemDocument};
 use super::query::ListQuery;
-use crate::features::iam::model::{NotAName, UserFilter, UserPosition, UserSort};
+use crate::features::iam::model::{UserFilter, UserPosition, UserSort};
 use crate::features::iam::{Name, User, UserState, users};
+use crate::kernel::line::LineError;
 use crate::kernel::{UserId, suggest};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
@@ -127,5 +128,5 @@ fn state(text: &str) -> Result<UserState, RequestError> {
 }
 
 fn name(parameter: &str, text: &str) -> Result<Name, RequestError> {
-    text.parse().map_err(|error: NotAName| wrong(parameter, &error.to_string(), None))
+    text.parse().map_err(|error: LineError| wrong(parameter, &error.to_string(), None))
 }

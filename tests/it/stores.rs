@@ -118,7 +118,6 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/access/store.rs: select roles.name as role, '{}'::text[] as groups, role_permissions.permission,
     src/features/audit/store.rs: insert into control.audit_log (caller, action, tenant_id, operation_id, detail)
     src/features/audit/store.rs: select coalesce(log.sequence, 0) as sequence, coalesce(log.id, 0) as
-    src/features/doctor/store.rs: select max(version) from {}
     src/features/fleet/runs/store.rs: select runs.id, runs.kind, runs.state, runs.caller, plan ->> 'selection'
     src/features/iam/groups/store.rs: with recursive chain (name, parent_id, via) as (
     src/features/iam/signin/store.rs: insert into nexus.sessions (id, user_id, client, second_factor, {}created_at,

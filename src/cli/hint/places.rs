@@ -3,16 +3,8 @@
 use super::line::Line;
 use crate::kernel::hint::{PlaceAction, PlaceKind};
 
-/// The noun.
-pub(super) fn noun(kind: PlaceKind) -> &'static str {
-    match kind {
-        PlaceKind::Cluster => "cluster",
-        PlaceKind::Store => "store",
-    }
-}
-
 pub(super) fn place(action: &PlaceAction) -> Line {
-    let of = |kind: &PlaceKind, verb: &str| Line::new(noun(*kind)).and(verb);
+    let of = |kind: &PlaceKind, verb: &str| Line::new(&kind.to_string()).and(verb);
     match action {
         PlaceAction::List(kind) => of(kind, "list"),
         PlaceAction::Show(kind, name) => of(kind, "show").arg_or(name.as_ref(), "NAME"),

@@ -1,16 +1,13 @@
 //! Actions on tenants and their operations.
 
 use super::line::Line;
-use super::places::noun;
 use crate::kernel::hint::{OperationAction, TenantAction};
 
 pub(super) fn tenant(action: &TenantAction) -> Line {
     let of = |verb: &str, slug: &Option<String>| Line::new("tenant").and(verb).arg_or(slug.as_ref(), "SLUG");
     match action {
         TenantAction::List => Line::new("tenant list"),
-        TenantAction::ListOf(kind, name) => {
-            Line::new("tenant list --where").arg(format!("{}={name}", noun(*kind)))
-        }
+        TenantAction::ListOf(kind, name) => Line::new("tenant list --where").arg(format!("{kind}={name}")),
         TenantAction::Show(slug) => of("show", slug),
         TenantAction::CreateOn(cluster) => Line::new("tenant create SLUG --cluster").arg(cluster),
         TenantAction::CreateAndWait(slug) => {

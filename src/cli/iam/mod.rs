@@ -11,8 +11,8 @@ use crate::features::iam::apply::{self, Difference, Document};
 mod realm;
 mod views;
 
+pub use realm::RealmArgs;
 pub(super) use realm::attribute;
-pub use realm::{RealmArgs, name};
 
 /// How much a declaration may be.
 const DECLARATION: Most = Most { bytes: 4 << 20, line: 4 << 20 };

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::super::{Invocation, complete};
-use crate::features::iam::{Name, Realm};
+use crate::features::iam::Realm;
 use crate::features::tenants::TenantRef;
 use crate::kernel::AnyFailure;
 
@@ -29,14 +29,6 @@ impl RealmArgs {
         let realm = app.enter_realm(&caller, self.tenant.as_ref()).await?;
         Ok(realm.dry_run(ctx.global.dry_run))
     }
-}
-
-/// Parses the name of a role or group.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn name(text: &str) -> Result<Name, String> {
-    text.parse().map_err(|error: crate::features::iam::model::NotAName| error.to_string())
 }
 
 /// Parses `KEY=VALUE`. A value that reads as a number, a truth or `null` in JSON is one; anything

@@ -126,7 +126,7 @@ pub(super) async fn tell(
             ctx.screen.note(&text);
         }
     }
-    report.tenants.retain(|tenant| matches!(tenant.state, TenantState::Failed | TenantState::LeftOut));
+    report.tenants.retain(|tenant| matches!(tenant.state, TenantState::Failed | TenantState::Skipped));
     for tenant in &report.tenants {
         ctx.screen.note(&failure_text(tenant));
         if let Some(hint) = &tenant.hint {
@@ -176,7 +176,7 @@ fn junit(report: &RunReport) -> String {
                     ">\n      <failure type=\"{kind}\" message=\"{message}\">{hint}</failure>\n    </testcase>\n"
                 );
             }
-            TenantState::LeftOut | TenantState::Pending | TenantState::Running => {
+            TenantState::Skipped | TenantState::Pending | TenantState::Running => {
                 skipped += 1;
                 let message = if message.is_empty() { "not started".to_owned() } else { message };
                 let _ = write!(cases, ">\n      <skipped message=\"{message}\"/>\n    </testcase>\n");
@@ -233,12 +233,12 @@ fn markdown(report: &RunReport) -> String {
         run.done,
         run.failed,
         run.pending,
-        run.left_out
+        run.skipped
     );
     let told: Vec<_> = report
         .tenants
         .iter()
-        .filter(|tenant| matches!(tenant.state, TenantState::Failed | TenantState::LeftOut))
+        .filter(|tenant| matches!(tenant.state, TenantState::Failed | TenantState::Skipped))
         .collect();
     if !told.is_empty() {
         text.push_str("\n| tenant | why | message | what to do |\n|---|---|---|---|\n");

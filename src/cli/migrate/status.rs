@@ -74,7 +74,7 @@ fn tell(report: &StatusReport, everybody: bool, ctx: &Invocation) -> Result<(), 
             "the folder of set {set} is not on this machine: its newest version is taken from the files of earlier runs"
         ));
     }
-    for group in &report.left_out {
+    for group in &report.skipped {
         let who = if group.tenants.len() > SHOWN {
             counted(group.tenants.len(), "tenant")
         } else {

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::super::output::{Column, Row, Thing, time_text};
 use crate::features::fleet::{
-    LeftOut, Planned, PlannedFile, PlannedSet, PlannedTenant, RunTenantView, RunView, TenantState, WayBack,
+    Planned, PlannedFile, PlannedSet, PlannedTenant, RunTenantView, RunView, SkippedTenant, TenantState,
+    WayBack,
 };
 use crate::kernel::ids::RunId;
 use crate::kernel::text::counted;
@@ -36,8 +37,7 @@ pub(super) struct PlanView<'a> {
     files: Vec<&'a PlannedFile>,
     waves: Vec<WaveView<'a>>,
     tenants: &'a [PlannedTenant],
-    #[serde(rename = "skipped")]
-    left_out: &'a [LeftOut],
+    skipped: &'a [SkippedTenant],
 }
 
 impl<'a> PlanView<'a> {
@@ -62,7 +62,7 @@ impl<'a> PlanView<'a> {
                 .map(|(index, name)| WaveView { name, tenants: size(index) })
                 .collect(),
             tenants: &planned.tenants,
-            left_out: &planned.left_out,
+            skipped: &planned.skipped,
         }
     }
 }
@@ -88,9 +88,7 @@ impl Thing for PlanView<'_> {
             ),
             (
                 "skipped",
-                join(
-                    self.left_out.iter().map(|it| format!("{} is {}", it.slug, it.state.as_str())).collect(),
-                ),
+                join(self.skipped.iter().map(|it| format!("{} is {}", it.slug, it.state.as_str())).collect()),
             ),
         ]
     }
@@ -208,9 +206,9 @@ impl Thing for RunReport {
                 ("failed", run.failed.to_string()),
                 ("pending", run.pending.to_string()),
                 ("running", run.running.to_string()),
-                ("skipped", run.left_out.to_string()),
+                ("skipped", run.skipped.to_string()),
                 ("wave", format!("{} of {}", run.wave, run.waves)),
-                ("rolls_back", run.takes_back.map(|id| id.to_string()).unwrap_or_default()),
+                ("rolls_back", run.rolls_back.map(|id| id.to_string()).unwrap_or_default()),
                 ("message", run.message.clone().unwrap_or_default()),
                 ("created_at", time_text(run.created_at)),
                 ("finished_at", run.finished_at.map(time_text).unwrap_or_default()),
@@ -291,7 +289,7 @@ impl Row for RunView {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let kind = if self.takes_back.is_some() { "rollback" } else { "forward" };
+        let kind = if self.rolls_back.is_some() { "rollback" } else { "forward" };
         vec![
             self.id.to_string(),
             kind.to_owned(),

@@ -183,7 +183,7 @@ impl Row for Tried {
 
     fn cells(&self) -> Vec<String> {
         let it = &self.kind.outcome;
-        let numbers = [it.tried, it.refused, it.let_in, it.gone, it.unclear];
+        let numbers = [it.tried, it.refused, it.allowed, it.missing, it.unclear];
         [self.kind.kind.clone()].into_iter().chain(numbers.map(|number| number.to_string())).collect()
     }
 

@@ -7,7 +7,7 @@ use super::super::{CommandResult, Invocation};
 use super::TenantSelection;
 use super::changes::{self, BatchArgs};
 use crate::features::provisioning::Change;
-use crate::features::tenants::Reason;
+use crate::kernel::Reason;
 
 /// Arguments of `nexus tenant suspend`.
 #[derive(Debug, Args)]

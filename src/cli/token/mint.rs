@@ -63,7 +63,7 @@ pub(super) async fn refresh(args: &RefreshArgs, ctx: &Invocation) -> CommandResu
     if ctx.global.dry_run {
         // Only who has a good token learns whose it is.
         tokens.plan_refresh(&mut app.control, &caller, &mut realm, &presented).await?;
-        ctx.screen.note(&format!("would exchange a refresh token of {}", realm.name.display()));
+        ctx.screen.note(&format!("would exchange a refresh token of {}", realm.name));
         return Ok(Exit::Done);
     }
     let refreshed = tokens.refresh(&mut app.control, &caller, &mut realm, &presented).await?;

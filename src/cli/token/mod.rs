@@ -11,9 +11,9 @@ use super::own_files::ForceArgs;
 use super::{CommandResult, Invocation, complete};
 use crate::features::iam::Permission;
 use crate::features::tenants::TenantRef;
-use crate::features::tokens::{Audience, Before, ExtraClaim, Reason};
+use crate::features::tokens::{Audience, Before, ExtraClaim};
 use crate::infra::crypto::signing::Algorithm;
-use crate::kernel::Email;
+use crate::kernel::{Email, Reason};
 
 mod check;
 pub mod input;
@@ -117,7 +117,7 @@ pub struct MintArgs {
     pub act_as: Option<Email>,
     /// Why, for the audit logs: 4 to 500 characters
     #[arg(long, value_name = "TEXT", requires = "act_as")]
-    pub reason: Option<Reason>,
+    pub reason: Option<Reason<4>>,
     /// Valid for this long, e.g. 90s, 15m, 1h; at most an hour
     #[arg(long, value_name = "TIME", value_parser = super::arguments::duration)]
     pub ttl: Option<Duration>,

@@ -87,7 +87,7 @@ async fn revocation(
     }
     if let Some(tenant) = &args.tenant {
         let realm = app.realm_name(caller, Some(tenant)).await?;
-        let question = format!("revoking the tokens of everybody in {}", realm.display());
+        let question = format!("revoking the tokens of everybody in {realm}");
         return Ok((Revocation::Realm(realm.id, before), Some(question)));
     }
     Ok((Revocation::All(before), Some("revoking the tokens of everybody in every tenant".to_owned())))

@@ -3,12 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::super::arguments::Input;
-use super::super::iam::name;
 use super::super::rows::{self, Cell, Fields, FromLine};
 use super::super::text::InputError;
 use crate::features::iam::Name;
 use crate::features::iam::model::NewUser;
 use crate::features::iam::users::{ImportRow, RowState};
+use crate::kernel::line::LineError;
 use crate::kernel::{Email, SecretString};
 
 /// Reads and checks every line.
@@ -38,7 +38,7 @@ impl FromLine for ImportRow {
         let display = display.map(|text| text.parse()).transpose();
         let user = NewUser {
             email,
-            name: display.map_err(|error: crate::kernel::line::LineError| error.to_string())?,
+            name: display.map_err(in_words)?,
             profile: fields.take("profile")?.unwrap_or_default(),
             roles: names(fields.take("roles")?)?,
             groups: names(fields.take("groups")?)?,
@@ -53,7 +53,11 @@ impl FromLine for ImportRow {
 }
 
 fn names(all: Option<Vec<String>>) -> Result<Vec<Name>, String> {
-    all.unwrap_or_default().iter().map(|text| name(text)).collect()
+    all.unwrap_or_default().iter().map(|text| text.parse().map_err(in_words)).collect()
+}
+
+fn in_words(error: LineError) -> String {
+    error.to_string()
 }
 
 /// A JSON object.

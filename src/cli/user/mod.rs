@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::arguments::{self, Input, PageArgs, Sort};
 use super::complete;
-use super::iam::{RealmArgs, attribute, name};
+use super::iam::{RealmArgs, attribute};
 use super::{CommandResult, Invocation};
 use crate::features::iam::signin::Purpose;
 use crate::features::iam::{Name, Permission, UserRef, UserState};
@@ -161,10 +161,10 @@ pub struct CreateArgs {
     #[arg(long, value_name = "TEXT", conflicts_with = "from")]
     pub name: Option<DisplayName>,
     /// Grant this role; may be repeated
-    #[arg(long = "role", value_name = "ROLE", conflicts_with = "from", value_parser = name, add = complete::roles())]
+    #[arg(long = "role", value_name = "ROLE", conflicts_with = "from", add = complete::roles())]
     pub roles: Vec<Name>,
     /// Add to this group; may be repeated
-    #[arg(long = "group", value_name = "GROUP", conflicts_with = "from", value_parser = name, add = complete::groups())]
+    #[arg(long = "group", value_name = "GROUP", conflicts_with = "from", add = complete::groups())]
     pub groups: Vec<Name>,
     /// Set a field of the profile; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with = "from", value_parser = attribute)]
@@ -227,10 +227,10 @@ pub struct ListArgs {
     #[arg(long, value_name = "STATE", value_parser = arguments::word(UserState::ALL, UserState::as_str))]
     pub state: Option<UserState>,
     /// Only those who hold this role, directly or through a group
-    #[arg(long, value_name = "ROLE", value_parser = name, add = complete::roles())]
+    #[arg(long, value_name = "ROLE", add = complete::roles())]
     pub role: Option<Name>,
     /// Only those in this group, or in one inside it
-    #[arg(long, value_name = "GROUP", value_parser = name, add = complete::groups())]
+    #[arg(long, value_name = "GROUP", add = complete::groups())]
     pub group: Option<Name>,
     /// Only those with this text in their address or name
     #[arg(long, value_name = "TEXT", value_parser = arguments::search)]

@@ -1,7 +1,7 @@
 //! Why something may not be done.
 
 use crate::infra::db::DbError;
-use crate::kernel::Failure;
+use crate::kernel::{Caller, Failure};
 
 /// A check of rights that was not passed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -21,7 +21,7 @@ pub enum AccessError {
         machine_only: bool,
     },
     /// The caller may not give, take or touch what it does not hold itself.
-    #[error("{what} holds {permission}, which the caller does not hold itself")]
+    #[error("{what} holds {permission}, which the caller does not hold")]
     #[failure(Forbidden, "permission_not_held")]
     #[details(what, permission)]
     Above { what: String, permission: String },
@@ -29,4 +29,11 @@ pub enum AccessError {
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
+}
+
+impl AccessError {
+    /// For a permission that a realm's own roles give, or a grant there.
+    pub(in crate::features) fn missing(caller: &Caller, permission: &'static str) -> Self {
+        Self::Forbidden { caller: caller.to_string(), permission, roles: Vec::new(), machine_only: false }
+    }
 }

@@ -14,17 +14,8 @@ use super::anchor::Anchor;
 use super::chain::{Hash, Record};
 use super::error::AuditError;
 use super::service::Watch;
-use super::views::Verified;
+use super::views::{ExportFormat, Verified};
 use super::walk::Walk;
-
-/// How an export is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportFormat {
-    /// One JSON object a line.
-    JsonLines,
-    /// A header and lines (RFC 4180).
-    Csv,
-}
 
 /// The columns of CSV: the names of [`Line`], in its order.
 const COLUMNS: [&str; 10] = [

@@ -53,3 +53,12 @@ pub struct Exported {
     pub position: Option<i64>,
     pub hash: Option<Hash>,
 }
+
+/// How an export is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// One JSON object a line.
+    JsonLines,
+    /// A header and lines (RFC 4180).
+    Csv,
+}

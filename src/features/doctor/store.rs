@@ -1,10 +1,10 @@
 //! The SQL of the doctor. It reads, and nothing else.
 
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::infra::db::{CONTROL, DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection};
 
 /// What a server says of itself.
 #[derive(Debug, Clone, FromRow)]
@@ -244,10 +244,4 @@ pub(super) async fn templates(control: &mut PgConnection, version: i64) -> Resul
     .bind(version)
     .fetch_all(control)
     .await?)
-}
-
-/// The newest migration of the control database that was applied.
-pub(super) async fn applied(control: &mut PgConnection) -> Result<Option<i64>, DbError> {
-    let statement = format!("select max(version) from {}", CONTROL.history());
-    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(control).await?)
 }

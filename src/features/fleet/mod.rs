@@ -31,7 +31,7 @@ pub use exec::{
 pub use model::{
     Limit, LimitError, Only, Plan, PlannedFile, PlannedSet, Request, Selection, Settings, Shard, ShardError,
 };
-pub use plan::{LeftOut, PlanFile, Planned, PlannedTenant};
+pub use plan::{PlanFile, Planned, PlannedTenant, SkippedTenant};
 pub use rehearse::{Forecast, Lock, Rehearsal, RehearseRequest, Rehearsed, Step, StepError, rehearse};
 pub use runs::{AppliedView, NoticeView, RunFilter, RunKind, RunState, RunTenantView, RunView, TenantState};
 pub use status::{SetStatus, StatusReport, Straggler, Untouched, VersionCount, status};

@@ -9,11 +9,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::error::IamError;
-use super::realm::RealmRef;
-use crate::features::access::{self, Grant, Grants, GrantsCache, Permission, UserState, grants_of_user};
+use crate::features::access::{self, AccessError, Grant, Grants, GrantsCache, UserState, grants_of_user};
 use crate::infra::db::{LazyLease, PgConnection};
-use crate::kernel::hint::InRealm;
-use crate::kernel::{Caller, TenantId, UserId};
+use crate::kernel::{Caller, RealmRef, TenantId, UserId};
 
 /// Who asks.
 #[derive(Debug)]
@@ -26,7 +24,7 @@ pub(super) enum Actor {
         /// An operator in a tenant's realm.
         visitor: bool,
         /// What was asked for so far.
-        asked: BTreeSet<String>,
+        asked: BTreeSet<&'static str>,
     },
 }
 
@@ -43,7 +41,7 @@ impl Actor {
             Caller::Machine(_) | Caller::System => return Ok(Self::Machine),
             Caller::User { realm, id, .. } => (*realm, *id),
         };
-        let visitor = home != place.tenant;
+        let visitor = home != place.id;
         if !visitor
             && let Some((version, cache)) = known
             && let Some(grants) = cache.get((home, id), *version)
@@ -54,7 +52,7 @@ impl Actor {
             grants_of_user(realm, id).await?
         } else if let (TenantId::PLATFORM, Some(control)) = (home, control) {
             let active = access::state(control.get().await?, id).await? == Some(UserState::Active);
-            if active { Some(access::grants_of_operator(realm, id, place.tenant).await?) } else { None }
+            if active { Some(access::grants_of_operator(realm, id, place.id).await?) } else { None }
         } else {
             None
         }
@@ -86,7 +84,7 @@ impl Actor {
     pub(super) fn asked(&self) -> Vec<&str> {
         match self {
             Self::Machine => Vec::new(),
-            Self::User { asked, .. } => asked.iter().map(String::as_str).collect(),
+            Self::User { asked, .. } => asked.iter().copied().collect(),
         }
     }
 
@@ -98,15 +96,11 @@ impl Actor {
         resource: &Map<String, Value>,
     ) -> Result<(), IamError> {
         let Self::User { grants, asked, .. } = self else { return Ok(()) };
-        let Ok(permission) = permission.parse::<Permission>() else {
-            let (name, at) = (permission.to_owned(), InRealm::default());
-            return Err(IamError::UnknownPermission { name, nearest: None, at });
-        };
-        asked.insert(permission.to_string());
-        if grants.can(&permission, resource).is_granted() {
+        asked.insert(permission);
+        if permission.parse().is_ok_and(|permission| grants.can(&permission, resource).is_granted()) {
             return Ok(());
         }
-        Err(IamError::Forbidden { caller: caller.to_string(), permission })
+        Err(AccessError::missing(caller, permission).into())
     }
 
     /// Requires that the caller itself holds all that something holds; `facts` are those of the user
@@ -120,7 +114,9 @@ impl Actor {
         let Self::User { grants, .. } = self else { return Ok(()) };
         match held.into_iter().find(|grant| !grants.covers(grant, facts)) {
             None => Ok(()),
-            Some(grant) => Err(IamError::Above { what: what(), permission: grant.permission.to_string() }),
+            Some(grant) => {
+                Err(AccessError::Above { what: what(), permission: grant.permission.to_string() }.into())
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 //! What can go wrong with users and their rights.
 
-use crate::features::access::ConditionError;
-use crate::features::access::Permission;
+use crate::features::access::{AccessError, ConditionError};
 use crate::features::secrets::SecretsError;
 use crate::infra::cluster::ClusterError;
 use crate::infra::crypto::RandomError;
@@ -91,16 +90,10 @@ pub enum IamError {
     #[error(transparent)]
     #[failure(Invalid, "condition_invalid")]
     Condition(#[from] ConditionError),
-    /// The caller lacks a permission.
-    #[error("{caller} lacks permission {permission}")]
-    #[failure(Forbidden, "permission_missing")]
-    #[details(permission)]
-    Forbidden { caller: String, permission: Permission },
-    /// The caller may not grant, revoke or change what they do not hold themselves.
-    #[error("{what} holds {permission}, which the caller does not hold")]
-    #[failure(Forbidden, "permission_not_held")]
-    #[details(what, permission)]
-    Above { what: String, permission: String },
+    /// The caller may not do it.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Access(#[from] AccessError),
     /// No administrator would be left.
     #[error("no administrator (*:*) would be left in this realm; nothing was changed")]
     #[failure(Forbidden, "last_administrator")]

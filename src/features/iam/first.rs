@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::error::IamError;
-use super::realm::Rules;
+use super::rules::Rules;
 use crate::infra::crypto::{InvitationToken, password};
 use crate::kernel::Email;
 

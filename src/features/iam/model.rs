@@ -14,46 +14,23 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use crate::features::access::UserState;
+use crate::kernel::line::lines;
 use crate::kernel::{DisplayName, Email, UserId, text};
 
-/// The name of a role or a group: 1 to 100 characters, no control character, no space at its ends,
-/// no comma, which separates names in lists.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct Name(String);
-
-/// A text that is no name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a name has 1 to 100 characters, none of them a comma, a semicolon, a control character or an invisible one, no space at its ends; a token, a key or a login is refused"
-)]
-pub struct NotAName;
-
-impl Name {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+lines! {
+    /// The name of a role or a group: 1 to 100 characters, no control character, no space at its ends,
+    /// no comma, which separates names in lists.
+    Name: |given| {
+        let fits = |name: &String| {
+            let plain = text::without_mark(given);
+            (1..=100).contains(&name.chars().count()) && plain.trim() == plain && !name.contains([',', ';'])
+        };
+        text::name(given).ok().filter(fits).ok_or_else(|| NO_NAME.to_owned())
+    };
 }
 
-impl FromStr for Name {
-    type Err = NotAName;
-
-    fn from_str(given: &str) -> Result<Self, Self::Err> {
-        let name = text::name(given).map_err(|_| NotAName)?;
-        let given = text::without_mark(given);
-        let fits =
-            (1..=100).contains(&name.chars().count()) && given.trim() == given && !name.contains([',', ';']);
-        if fits { Ok(Self(name)) } else { Err(NotAName) }
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+const NO_NAME: &str = "a name has 1 to 100 characters, none of them a comma, a semicolon, a control character or an \
+                       invisible one, no space at its ends; a token, a key or a login is refused";
 
 /// How a person names a user: by its address, or by its id, which also finds a deleted one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -284,4 +261,12 @@ pub struct Changed {
     /// With what; empty where the action says it all.
     pub object: String,
     pub outcome: WriteOutcome,
+}
+
+/// One row of the realm's audit log.
+#[derive(Debug, Clone)]
+pub(super) struct LogEntry {
+    pub(super) action: &'static str,
+    pub(super) user: Option<UserId>,
+    pub(super) detail: Value,
 }

@@ -1,55 +1,19 @@
 //! A realm that is open: a connection to its database, whose rights are taken on there, and where
 //! changes are recorded.
 
-use std::num::NonZeroUsize;
-use std::time::Duration;
-
 use super::actor::Actor;
 use super::error::IamError;
-use super::model::WriteOutcome;
+use super::model::{LogEntry, WriteOutcome};
 use super::revocation::{RevocationHook, RevokedUsers};
+use super::rules::Rules;
 use super::store;
 use crate::features::access::{Authorized, GrantsCache};
 use crate::features::audit;
 use crate::features::secrets::Secrets;
-use crate::infra::crypto::password::{Cost, Hasher};
 use crate::infra::db::{
     DbError, LazyLease, Lease, PgConnection, Transaction, autocommit, identifier, transaction,
 };
-use crate::kernel::hint::InRealm;
-use crate::kernel::{Caller, TenantId, UserId};
-use crate::settings::{PasswordSettings, TenantSettings};
-
-/// Which realm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RealmRef {
-    /// The tenant; [`TenantId::PLATFORM`] for the platform's own.
-    pub tenant: TenantId,
-    /// The tenant's slug; `None` for the platform's.
-    pub slug: Option<String>,
-    /// The role with whose rights everything is done there; `None`: with our own.
-    pub owner: Option<String>,
-}
-
-impl RealmRef {
-    /// The platform's own realm.
-    #[must_use]
-    pub fn platform() -> Self {
-        Self { tenant: TenantId::PLATFORM, slug: None, owner: None }
-    }
-
-    /// Whether it is the platform's.
-    #[must_use]
-    pub fn is_platform(&self) -> bool {
-        self.tenant == TenantId::PLATFORM
-    }
-
-    /// As hints name it.
-    #[must_use]
-    pub fn hinted(&self) -> InRealm {
-        InRealm(self.slug.clone())
-    }
-}
+use crate::kernel::{Caller, RealmRef, UserId};
 
 /// The statement that gives the version of a realm's rights.
 pub(crate) const RIGHTS_VERSION: &str = "select version from nexus.rights_version;";
@@ -63,45 +27,6 @@ const HAS_VERSION: i64 = 20_261_130_100_000;
 pub(crate) fn session_statements(owner: &str, schema_version: Option<i64>) -> String {
     let has_version = schema_version.is_some_and(|version| version >= HAS_VERSION);
     format!("set role {}; {}", identifier(owner), if has_version { RIGHTS_VERSION } else { "" })
-}
-
-/// How passwords are hashed, and how long things last.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// Hashes passwords.
-    pub hasher: Hasher,
-    /// Wrong passwords in a row after which an account waits.
-    pub guesses: u32,
-    pub wait: Duration,
-    /// How long an invitation is good for.
-    pub invitation_ttl: Duration,
-    /// How long a token that resets a password is good for.
-    pub reset_ttl: Duration,
-    /// How long deleted users can be had back.
-    pub retention: Duration,
-}
-
-impl Rules {
-    /// Of the settings.
-    #[must_use]
-    pub fn new(passwords: &PasswordSettings, tenants: &TenantSettings) -> Self {
-        Self {
-            hasher: hasher(passwords),
-            guesses: passwords.guesses,
-            wait: passwords.wait,
-            invitation_ttl: tenants.invitation_ttl,
-            reset_ttl: passwords.reset_ttl,
-            retention: passwords.retention,
-        }
-    }
-}
-
-/// What hashes passwords as the settings say.
-pub(super) fn hasher(passwords: &PasswordSettings) -> Hasher {
-    let at_once = passwords.at_once.and_then(|n| NonZeroUsize::new(usize::try_from(n).unwrap_or(1)));
-    let hasher = at_once.map_or_else(Hasher::default, Hasher::new);
-    let (memory_kib, passes, lanes) = (passwords.memory_kib, passwords.passes, passwords.lanes);
-    hasher.with_cost(Cost { memory_kib, passes, lanes })
 }
 
 /// Requires that nothing hangs on the realm's tables that Nexus did not put there: it would run in our
@@ -134,14 +59,14 @@ pub struct Realm {
 }
 
 impl Realm {
-    /// On a session in its database that a tenant's settings cannot steer and on whose tables nothing
-    /// hangs. `control` is one in the control database, and `None` for the platform's realm, which lies
-    /// there.
+    /// On a session in its database that a tenant's settings cannot steer, on whose tables nothing hangs, and
+    /// which acts with the rights of its owner role ([`session_statements`]). `control` is one in the control database, and `None` for
+    /// the platform's realm, which lies there.
     #[must_use]
     pub(crate) fn new(
+        place: RealmRef,
         inside: Lease,
         control: Option<LazyLease>,
-        place: RealmRef,
         (rules, secrets, revoke): (Rules, Secrets, RevocationHook),
     ) -> Self {
         Self {
@@ -203,7 +128,7 @@ impl Realm {
     }
 
     async fn begin<'a>(&'a mut self, caller: &'a Caller, alone: bool) -> Result<RealmTx<'a>, IamError> {
-        let is_visitor = matches!(caller, Caller::User { realm, .. } if *realm != self.place.tenant);
+        let is_visitor = matches!(caller, Caller::User { realm, .. } if *realm != self.place.id);
         let mut tx = if alone || is_visitor {
             transaction(&mut self.inside).await?
         } else {
@@ -256,14 +181,6 @@ impl Realm {
     pub(in crate::features) async fn anonymous_tx(&mut self) -> Result<Transaction<'_>, DbError> {
         transaction(&mut self.inside).await
     }
-}
-
-/// One row of the realm's audit log.
-#[derive(Debug, Clone)]
-pub(super) struct LogEntry {
-    pub(super) action: &'static str,
-    pub(super) user: Option<UserId>,
-    pub(super) detail: serde_json::Value,
 }
 
 /// A reading or a change under way: one transaction in the realm.
@@ -344,7 +261,7 @@ impl RealmTx<'_> {
     async fn end_unchanged(mut self) -> Result<(), IamError> {
         self.tx.rollback().await?;
         let authorized = Authorized::by_its_realm(self.caller);
-        let who = (&authorized, self.place.tenant);
+        let who = (&authorized, self.place.id);
         match &mut self.control {
             Some(control) if !self.dry_run && !self.revoked_users.is_empty() => {
                 let mut tx = transaction(control.get().await?).await?;
@@ -361,7 +278,7 @@ impl RealmTx<'_> {
         if self.versioned {
             store::raise_version(&mut self.tx).await?;
         }
-        let tenant = (!self.place.is_platform()).then_some(self.place.tenant);
+        let tenant = (!self.place.is_platform()).then_some(self.place.id);
         let entries: Vec<(&'static str, serde_json::Value)> = if self.notes.len() > MAX_SINGLE_ROWS {
             let first = self.notes[0].action;
             vec![(first, serde_json::json!({ "many": self.notes.len() }))]
@@ -376,7 +293,7 @@ impl RealmTx<'_> {
             self.notes.iter().map(with_user).collect()
         };
         let authorized = Authorized::by_its_realm(self.caller);
-        let who = (&authorized, self.place.tenant);
+        let who = (&authorized, self.place.id);
         let entry =
             |(action, detail)| audit::Entry { caller: &authorized, action, tenant, operation: None, detail };
         match &mut self.control {

@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::first::FirstSignIn;
-use super::realm::{LogEntry, Rules};
+use super::model::LogEntry;
+use super::rules::Rules;
 use crate::infra::db::{DbError, PgConnection, bytes, literal};
 use crate::kernel::{Email, UserId};
 

@@ -179,7 +179,7 @@ fn marks_of(look: &Look<'_>, tenant: TenantId) -> (String, String) {
 pub(super) fn of_drift(drift: Drift, it: &Whole<'_>, place: &Location) -> Finding {
     let found = Finding::new(drift.code, Some(it.tenant), place, drift.object, drift.detail);
     match drift.fix {
-        cluster::Mend::ByHand => found.with(Fix::None),
-        cluster::Mend::Statement(_) | cluster::Mend::Remake => found,
+        cluster::DriftFix::ByHand => found.with(Fix::None),
+        cluster::DriftFix::Statement(_) | cluster::DriftFix::Remake => found,
     }
 }

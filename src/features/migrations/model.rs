@@ -23,6 +23,13 @@ pub struct Set {
     pub misnamed: Vec<Misnamed>,
 }
 
+impl Set {
+    /// Of each file the version and the checksum.
+    pub fn checksums(&self) -> impl Iterator<Item = (i64, &[u8])> {
+        self.files.iter().map(|file| (file.version, &*file.checksum))
+    }
+}
+
 /// One migration: a version, and what leads there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {

@@ -5,9 +5,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::error::PlacementError;
-use super::model::{Checked, ClusterChange, ClusterView, PlacementState, ServerPlace};
+use super::model::{
+    AddCluster, Checked, ClusterView, DEFAULT, PlaceChange, PlacementState, Registered, check_registered,
+};
 use super::opening::ServerRecord;
-use super::registry::{DEFAULT, Placement, address, cluster_secret};
+use super::registry::{Placement, address, secret_name};
 use super::store;
 use super::template::{drop_templates, template};
 use crate::features::access::{self, About, Authorized, rights};
@@ -15,35 +17,11 @@ use crate::features::audit;
 use crate::infra::cluster::{close_maintenance_databases, drop_app_role, server_state};
 use crate::infra::db::{Host, PgConnection, ServerAddress, durable_transaction};
 use crate::infra::failpoint;
-use crate::kernel::{Caller, ErrorKind, Event, Failure, Labels, PlaceName, Progress, TenantId, Verdict};
+use crate::kernel::hint::PlaceKind;
+use crate::kernel::{Caller, ErrorKind, Event, Failure, PlaceName, Progress, TenantId, Verdict};
 
 /// Oldest major version of PostgreSQL that serves.
 const OLDEST: i32 = 15;
-
-/// A server to be registered.
-#[derive(Debug, Clone)]
-pub struct AddCluster {
-    pub name: PlaceName,
-    pub place: ServerPlace,
-    /// The administrator's password.
-    pub password: SecretString,
-    /// Labels to place by.
-    pub labels: Labels,
-    /// Most tenants.
-    pub capacity: Option<i32>,
-    /// Most sessions.
-    pub connections: Option<i32>,
-}
-
-/// Whether something was registered now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Registered {
-    /// Now.
-    Added,
-    /// It was there, at the same place.
-    Unchanged,
-}
 
 /// Checks that a login can do what is needed on a server; what the server calls itself.
 ///
@@ -84,7 +62,7 @@ impl Placement {
         let before = store::cluster(control, name).await?;
         let known = store::server_place(control, name).await?;
         if name == DEFAULT || (before.is_some() && known.as_ref() != Some(&add.place)) {
-            return Err(PlacementError::Taken { what: "cluster", name: name.to_owned() });
+            return Err(PlacementError::Taken { what: PlaceKind::Cluster, name: name.to_owned() });
         }
         progress.event(Event::Note(format!("checking {}", add.place.host)));
         let server = address(&add.place, add.password.clone());
@@ -106,7 +84,7 @@ impl Placement {
         template(control, &mut admin, &cluster, installation).await?;
         failpoint::pass(|| "cluster.add.template".to_owned()).await;
         let made = store::opened_for_tenants(control, name).await?;
-        let view = store::cluster(control, name).await?.ok_or_else(|| no_cluster(name))?;
+        let view = store::cluster(control, name).await?.ok_or_else(|| not_found(name))?;
         Ok((if made { Registered::Added } else { Registered::Unchanged }, view))
     }
 
@@ -146,9 +124,9 @@ impl Placement {
         let name = add.name.as_str();
         let mut tx = durable_transaction(control).await?;
         if !store::insert_cluster(&mut tx, add, system_id, self.secrets().record_key()).await? {
-            return Err(PlacementError::Taken { what: "cluster", name: name.to_owned() });
+            return Err(PlacementError::Taken { what: PlaceKind::Cluster, name: name.to_owned() });
         }
-        self.secrets().put_platform(&mut tx, &cluster_secret(name), &add.password).await?;
+        self.secrets().put_platform(&mut tx, &secret_name(PlaceKind::Cluster, name), &add.password).await?;
         self.forget(name).await;
         let place = &add.place;
         let detail = json!({ "cluster": name, "host": place.host, "port": place.port, "login": place.login });
@@ -188,7 +166,7 @@ impl Placement {
     /// One server.
     ///
     /// # Errors
-    /// [`PlacementError::NoCluster`].
+    /// [`PlacementError::NotFound`].
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn show_cluster(
         &self,
@@ -206,14 +184,14 @@ impl Placement {
         control: &mut PgConnection,
         name: &str,
     ) -> Result<ClusterView, PlacementError> {
-        let view = store::cluster(control, name).await?.ok_or_else(|| no_cluster(name))?;
+        let view = store::cluster(control, name).await?.ok_or_else(|| not_found(name))?;
         Ok(self.located(view))
     }
 
     /// The address of a server's machine.
     ///
     /// # Errors
-    /// [`PlacementError::NoCluster`].
+    /// [`PlacementError::NotFound`].
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn host(
         &self,
@@ -228,21 +206,21 @@ impl Placement {
     /// Changes labels, limits, or whether it takes tenants.
     ///
     /// # Errors
-    /// [`PlacementError::NoCluster`].
+    /// [`PlacementError::NotFound`].
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update_cluster(
         &self,
         control: &mut PgConnection,
         caller: &Caller,
         name: &str,
-        change: &ClusterChange,
+        change: &PlaceChange,
     ) -> Result<ClusterView, PlacementError> {
         let caller = &access::authorize(control, caller, &rights::CLUSTER_UPDATE, About::Platform).await?;
         let mut tx = durable_transaction(control).await?;
         let Some(view) = store::update_cluster(&mut tx, name, change).await? else {
             let preparing = store::is_preparing(&mut tx, name).await?;
             let unfinished = PlacementError::Preparing { name: name.to_owned() };
-            return Err(if preparing { unfinished } else { no_cluster(name) });
+            return Err(if preparing { unfinished } else { not_found(name) });
         };
         let detail = json!({
             "cluster": name, "labels": change.labels, "unlabel": change.unlabel,
@@ -267,14 +245,12 @@ impl Placement {
         password: &SecretString,
     ) -> Result<(), PlacementError> {
         let caller = &access::authorize(control, caller, &rights::CLUSTER_UPDATE, About::Platform).await?;
-        if name == DEFAULT {
-            return Err(PlacementError::OfSettings { what: "cluster", verb: "change" });
-        }
-        let place = store::server_place(control, name).await?.ok_or_else(|| no_cluster(name))?;
+        check_registered(PlaceKind::Cluster, name)?;
+        let place = store::server_place(control, name).await?.ok_or_else(|| not_found(name))?;
         let server = address(&place, password.clone());
         check_rights(&mut server.connect("nexus:cluster").await?, &server).await?;
         let mut tx = durable_transaction(control).await?;
-        self.secrets().put_platform(&mut tx, &cluster_secret(name), password).await?;
+        self.secrets().put_platform(&mut tx, &secret_name(PlaceKind::Cluster, name), password).await?;
         store::touch_cluster(&mut tx, name).await?;
         audit::record(&mut tx, entry(caller, "cluster.password", json!({ "cluster": name }))).await?;
         tx.commit().await?;
@@ -286,7 +262,7 @@ impl Placement {
     /// writes down what they said; without a name, all of them.
     ///
     /// # Errors
-    /// [`PlacementError::NoCluster`]; what a server says is in its view.
+    /// [`PlacementError::NotFound`]; what a server says is in its view.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn check_clusters(
         &self,
@@ -329,7 +305,7 @@ impl Placement {
         };
         let system_id = system_id.map(String::as_str);
         let view = store::checked_cluster(control, name, problem.as_deref(), system_id).await?;
-        let view = view.ok_or_else(|| no_cluster(name))?;
+        let view = view.ok_or_else(|| not_found(name))?;
         Ok((self.located(view), asked.is_err_and(|error| error.kind() == ErrorKind::Integrity)))
     }
 
@@ -337,7 +313,7 @@ impl Placement {
     /// Where it does not answer, `gone` says that there is nothing to be dropped any more.
     ///
     /// # Errors
-    /// [`PlacementError::InUse`], [`PlacementError::OfSettings`], [`PlacementError::NoCluster`].
+    /// [`PlacementError::InUse`], [`PlacementError::OfSettings`], [`PlacementError::NotFound`].
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn remove_cluster(
         &self,
@@ -348,25 +324,19 @@ impl Placement {
         gone: bool,
     ) -> Result<(), PlacementError> {
         let caller = &access::authorize(control, caller, &rights::CLUSTER_DELETE, About::Platform).await?;
-        if name == DEFAULT {
-            return Err(PlacementError::OfSettings { what: "cluster", verb: "change" });
-        }
-        let view = store::cluster(control, name).await?.ok_or_else(|| no_cluster(name))?;
+        check_registered(PlaceKind::Cluster, name)?;
+        let view = store::cluster(control, name).await?.ok_or_else(|| not_found(name))?;
         let in_use =
-            || PlacementError::InUse { what: "cluster", name: name.to_owned(), tenants: view.tenants };
+            |tenants| PlacementError::InUse { what: PlaceKind::Cluster, name: name.to_owned(), tenants };
         if view.tenants > 0 {
-            return Err(in_use());
+            return Err(in_use(view.tenants));
         }
         let mut tx = durable_transaction(control).await?;
-        let drain = ClusterChange { state: Some(PlacementState::Draining), ..ClusterChange::default() };
+        let drain = PlaceChange { state: Some(PlacementState::Draining), ..PlaceChange::default() };
         let now = store::update_cluster(&mut tx, name, &drain).await?;
         // A tenant may have come while it was looked at; from the commit on none does.
         if let Some(now) = now.filter(|now| now.tenants > 0) {
-            return Err(PlacementError::InUse {
-                what: "cluster",
-                name: name.to_owned(),
-                tenants: now.tenants,
-            });
+            return Err(in_use(now.tenants));
         }
         audit::record(&mut tx, entry(caller, "cluster.remove", json!({ "cluster": name }))).await?;
         tx.commit().await?;
@@ -379,9 +349,9 @@ impl Placement {
         }
         let mut tx = durable_transaction(control).await?;
         if !store::delete_cluster(&mut tx, name).await? {
-            return Err(in_use());
+            return Err(in_use(view.tenants));
         }
-        self.secrets().forget(&mut tx, TenantId::PLATFORM, &cluster_secret(name)).await?;
+        self.secrets().forget(&mut tx, TenantId::PLATFORM, &secret_name(PlaceKind::Cluster, name)).await?;
         tx.commit().await?;
         self.forget(name).await;
         Ok(())
@@ -409,10 +379,6 @@ async fn ask(server: &ServerAddress) -> Result<String, PlacementError> {
     check_rights(&mut server.connect("nexus:cluster").await?, server).await
 }
 
-fn no_cluster(name: &str) -> PlacementError {
-    PlacementError::NoCluster { name: name.to_owned() }
-}
-
 /// Takes the servers that now answer under these names for theirs, e.g. after an upgrade. Belongs in a
 /// transaction with a row of the audit log; [`Placement::check_clusters`] notes which they are.
 pub(in crate::features) async fn forget_systems(
@@ -436,4 +402,8 @@ pub(super) fn entry<'a>(
     detail: serde_json::Value,
 ) -> audit::Entry<'a> {
     audit::Entry { caller, action, tenant: None, operation: None, detail }
+}
+
+fn not_found(name: &str) -> PlacementError {
+    PlacementError::not_found(PlaceKind::Cluster, name)
 }

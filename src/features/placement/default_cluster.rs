@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
-use super::registry::Cluster;
+use super::model::Cluster;
 use crate::settings::{SecretSetting, SecretSettingError};
 
 /// The server that the settings name; its administrator's password is looked for when it is first

@@ -11,44 +11,39 @@ use crate::infra::crypto::RandomError;
 use crate::infra::db::DbError;
 use crate::infra::objects::ObjectError;
 use crate::kernel::Failure;
-use crate::kernel::hint::With;
+use crate::kernel::hint::{PlaceKind, With};
 use crate::kernel::text::counted;
 use crate::settings::SecretSettingError;
 
 /// A request about servers or stores that failed.
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum PlacementError {
-    /// No server of that name.
-    #[error("no cluster {name:?}")]
+    /// No server or store of that name.
+    #[error("no {what} {name:?}")]
+    #[failure(if *what == PlaceKind::Store, NotFound, "store_not_found")]
     #[failure(NotFound, "cluster_not_found")]
-    #[hint("see which there are" => PlaceAction::List(PlaceKind::Cluster))]
+    #[hint("see which there are" => PlaceAction::List(*what))]
     #[details(name)]
-    NoCluster { name: String },
-    /// No store of that name.
-    #[error("no object store {name:?}")]
-    #[failure(NotFound, "store_not_found")]
-    #[hint("see which there are" => PlaceAction::List(PlaceKind::Store))]
-    #[details(name)]
-    NoStore { name: String },
+    NotFound { what: PlaceKind, name: String },
     /// No server or store takes the tenant.
-    #[error("{}", no_room(what, name.as_deref()))]
+    #[error("{}", no_room(*what, name.as_deref()))]
     #[failure(Conflict, "no_room")]
-    #[hint("see how they stand" => PlaceAction::List(PlaceKind::of(what)))]
+    #[hint("see how they stand" => PlaceAction::List(*what))]
     NoRoom {
-        /// `cluster` or `store`.
-        what: &'static str,
+        what: PlaceKind,
         /// The one that was asked for.
         name: Option<String>,
     },
+    /// The server, the store or both take no tenant.
+    #[error("cluster {cluster:?} or store {store:?} takes no tenants: it is draining or full")]
+    #[failure(Conflict, "no_room")]
+    #[hint("see how they stand" => PlaceAction::List(PlaceKind::Cluster))]
+    NoRoomAt { cluster: String, store: String },
     /// The name is that of another server or store.
     #[error("{what} {name:?} already exists, at another address")]
     #[failure(Conflict, "name_taken")]
-    #[hint("see it" => PlaceAction::Show(PlaceKind::of(what), Some(name.clone())))]
-    Taken {
-        /// `cluster` or `store`.
-        what: &'static str,
-        name: String,
-    },
+    #[hint("see it" => PlaceAction::Show(*what, Some(name.clone())))]
+    Taken { what: PlaceKind, name: String },
     /// The server is registered under another name.
     #[error("this server is already registered as cluster {name:?}")]
     #[failure(Conflict, "server_registered")]
@@ -62,46 +57,28 @@ pub enum PlacementError {
     Preparing { name: String },
     /// Neither the chosen servers or stores nor those that come after them answer.
     #[error("no suitable {what} answers: {}", passed.join("; "))]
-    #[failure(if *what == "store", Unavailable, "no_store_answers")]
+    #[failure(if *what == PlaceKind::Store, Unavailable, "no_store_answers")]
     #[failure(Unavailable, "no_cluster_answers")]
-    #[hint("once one is up again" => PlaceAction::CheckAll(PlaceKind::of(what)))]
-    NoneAnswers {
-        /// `cluster` or `store`.
-        what: &'static str,
-        passed: Vec<String>,
-    },
+    #[hint("once one is up again" => PlaceAction::CheckAll(*what))]
+    NoneAnswers { what: PlaceKind, passed: Vec<String> },
     /// The server or store did not answer a moment ago, and is not asked again by the same command.
     #[error("{what} {name:?} still does not answer")]
-    #[failure(if *what == "store", Unavailable, "store_unavailable")]
+    #[failure(if *what == PlaceKind::Store, Unavailable, "store_unavailable")]
     #[failure(Unavailable, "database_unreachable")]
-    #[hint("once it is up again" => PlaceAction::Check(PlaceKind::of(what), Some(name.clone())))]
-    Down {
-        /// `cluster` or `store`.
-        what: &'static str,
-        name: String,
-    },
+    #[hint("once it is up again" => PlaceAction::Check(*what, Some(name.clone())))]
+    Down { what: PlaceKind, name: String },
     /// Tenants live on the server or in the store.
     #[error("{what} {name:?} still holds {}", counted(*tenants, "tenant"))]
     #[failure(Conflict, "in_use")]
-    #[hint("see them" => TenantAction::ListOf(PlaceKind::of(what), name.clone()))]
-    #[hint("let it take no more" => PlaceAction::Drain(PlaceKind::of(what), name.clone()))]
+    #[hint("see them" => TenantAction::ListOf(*what, name.clone()))]
+    #[hint("let it take no more" => PlaceAction::Drain(*what, name.clone()))]
     #[details(name, tenants)]
-    InUse {
-        /// `cluster` or `store`.
-        what: &'static str,
-        name: String,
-        tenants: i64,
-    },
+    InUse { what: PlaceKind, name: String, tenants: i64 },
     /// The server or the store is defined in the settings.
-    #[error("{what} \"default\" is defined in the settings; {verb} it there")]
+    #[error("{what} \"default\" is defined in the settings; change it there")]
     #[failure(Invalid, "of_settings")]
     #[hint("see them" => PlatformAction::ShowSettings)]
-    OfSettings {
-        /// `cluster` or `store`.
-        what: &'static str,
-        /// `change` or `remove`.
-        verb: &'static str,
-    },
+    OfSettings { what: PlaceKind },
     /// The store's driver cannot make keys for one bucket.
     #[error("store {name:?} cannot make keys that are confined to one bucket")]
     #[failure(Invalid, "store_cannot_scope_keys")]
@@ -213,7 +190,7 @@ impl fmt::Display for StoreNeed {
     }
 }
 
-fn no_room(what: &str, name: Option<&str>) -> String {
+fn no_room(what: PlaceKind, name: Option<&str>) -> String {
     match name {
         Some(name) => format!("{what} {name:?} takes no tenants: it is draining, full, or lacks a label"),
         None => format!("no {what} takes this tenant: all are draining, full, or lack a label"),
@@ -221,6 +198,10 @@ fn no_room(what: &str, name: Option<&str>) -> String {
 }
 
 impl PlacementError {
+    pub(super) fn not_found(what: PlaceKind, name: &str) -> Self {
+        Self::NotFound { what, name: name.to_owned() }
+    }
+
     /// Whether a server was not opened because the control database does not fit it: nothing must be
     /// changed there then.
     #[must_use]

@@ -15,20 +15,20 @@ mod store;
 mod stores;
 mod template;
 
-pub use clusters::{AddCluster, Registered, cluster_names};
+pub use clusters::cluster_names;
 pub(in crate::features) use clusters::{check_rights, forget_systems, note_system, read_cluster_names};
 pub use default_cluster::DefaultCluster;
 pub use error::{PlacementError, StoreNeed};
 pub use model::{
-    Candidate, Candidates, Checked, ClusterChange, ClusterView, Driver, PlacementRequest, PlacementState,
-    ServerPlace, StoreChange, StorePlace, StoreView, note,
+    AddCluster, AddStore, Candidate, Candidates, Checked, Cluster, ClusterView, DEFAULT, Driver, PlaceChange,
+    PlacementRequest, PlacementState, Registered, ServerPlace, Store, StorePlace, StoreView, note,
 };
 pub use opening::ServerRecord;
 pub(in crate::features) use opening::compare_age;
-pub use registry::{Cluster, DEFAULT, Placement, Store};
+pub use registry::Placement;
 pub(in crate::features) use sessions::{hold_sessions, try_hold_sessions};
 pub(in crate::features) use stores::read_store_names;
-pub use stores::{AddStore, store_names};
+pub use stores::store_names;
 pub use template::Template;
 pub(in crate::features) use template::{
     Sessions, drop_templates, known_templates, record_template_sets, refresh_templates, template,

@@ -1,5 +1,8 @@
 //! What is known of a server and of a store.
 
+use std::sync::Arc;
+
+use secrecy::SecretString;
 use serde::Serialize;
 use sqlx::FromRow;
 use sqlx::types::Json;
@@ -8,8 +11,35 @@ use time::OffsetDateTime;
 use super::error::{PlacementError, StoreNeed};
 use crate::features::record;
 use crate::infra::crypto::RecordKey;
-use crate::infra::db::stored_as_text;
-use crate::kernel::{Labels, Verdict};
+use crate::infra::db::{ServerAddress, stored_as_text};
+use crate::infra::objects::ObjectStore;
+use crate::kernel::hint::PlaceKind;
+use crate::kernel::{Labels, PlaceName, Verdict};
+
+/// The name of the server and of the store that the settings name.
+pub const DEFAULT: &str = "default";
+
+/// A PostgreSQL server for tenants' databases.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Its name, as tenants' rows hold it.
+    pub name: String,
+    /// Its administrator's login, at the maintenance database.
+    pub admin: ServerAddress,
+    /// Most sessions that one tenant may have at a time.
+    pub connection_limit: i32,
+}
+
+/// An object store for tenants' buckets.
+#[derive(Clone)]
+pub struct Store {
+    /// Its name, as tenants' rows hold it.
+    pub name: String,
+    /// Makes buckets and keys in it.
+    pub driver: Arc<dyn ObjectStore>,
+    /// Every tenant holds the same key: nothing keeps them apart here.
+    pub shared_key: bool,
+}
 
 /// Whether new tenants are placed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Encode, sqlx::Decode)]
@@ -154,6 +184,44 @@ impl StorePlace {
     }
 }
 
+/// A server to be registered.
+#[derive(Debug, Clone)]
+pub struct AddCluster {
+    pub name: PlaceName,
+    pub place: ServerPlace,
+    /// The administrator's password.
+    pub password: SecretString,
+    /// Labels to place by.
+    pub labels: Labels,
+    /// Most tenants.
+    pub capacity: Option<i32>,
+    /// Most sessions.
+    pub connections: Option<i32>,
+}
+
+/// Whether something was registered now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registered {
+    /// Now.
+    Added,
+    /// It was there, at the same place.
+    Unchanged,
+}
+
+/// A store to be registered.
+#[derive(Debug, Clone)]
+pub struct AddStore {
+    pub name: PlaceName,
+    pub place: StorePlace,
+    /// The administrator's token or secret key.
+    pub secret: SecretString,
+    /// Labels to place by.
+    pub labels: Labels,
+    /// Most tenants.
+    pub capacity: Option<i32>,
+}
+
 /// What a check of servers or of stores found. Another server than the one that was registered is a fault;
 /// one with a problem could not be checked.
 #[derive(Debug, Clone)]
@@ -248,7 +316,7 @@ pub struct Candidates {
 impl Candidate {
     /// What is to be said of those that would have come before this one, had they not failed their
     /// last check.
-    pub fn passed_over<'a>(&self, what: &'a str, all: &'a [Self]) -> impl Iterator<Item = String> + 'a {
+    pub fn passed_over<'a>(&self, what: PlaceKind, all: &'a [Self]) -> impl Iterator<Item = String> + 'a {
         let (name, share, failed) = (self.name.clone(), self.share, self.problem.is_some());
         all.iter().filter(move |other| !failed && other.share <= share && other.name != name).filter_map(
             move |other| {
@@ -261,7 +329,7 @@ impl Candidate {
 
 /// That a server or a store is passed over.
 #[must_use]
-pub fn note(what: &str, name: &str, why: &str) -> String {
+pub fn note(what: PlaceKind, name: &str, why: &str) -> String {
     format!("{what} {name} is skipped: {why} (check again: nexus {what} check {name})")
 }
 
@@ -276,30 +344,17 @@ pub struct PlacementRequest {
     pub labels: Labels,
 }
 
-/// What is changed of a server; `None` leaves it as it is.
+/// What is changed of a server or a store; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
-pub struct ClusterChange {
+pub struct PlaceChange {
     /// Labels that are put on it.
     pub labels: Labels,
     /// Labels that are taken off.
     pub unlabel: Vec<String>,
     /// Most tenants; `Some(None)`: as many as come.
     pub capacity: Option<Option<i32>>,
-    /// Most sessions; `Some(None)`: not limited.
+    /// Most sessions with a server; `Some(None)`: not limited.
     pub connections: Option<Option<i32>>,
-    /// Whether it takes tenants.
-    pub state: Option<PlacementState>,
-}
-
-/// What is changed of a store; `None` leaves it as it is.
-#[derive(Debug, Clone, Default)]
-pub struct StoreChange {
-    /// Labels that are put on it.
-    pub labels: Labels,
-    /// Labels that are taken off.
-    pub unlabel: Vec<String>,
-    /// Most tenants; `Some(None)`: as many as come.
-    pub capacity: Option<Option<i32>>,
     /// Whether it takes tenants.
     pub state: Option<PlacementState>,
 }
@@ -310,4 +365,9 @@ impl PlacementRequest {
     pub fn parts(&self) -> (Option<&str>, Option<&str>, &Labels) {
         (self.cluster.as_deref(), self.store.as_deref(), &self.labels)
     }
+}
+
+/// Fails for the server and the store that the settings name.
+pub(super) fn check_registered(what: PlaceKind, name: &str) -> Result<(), PlacementError> {
+    if name == DEFAULT { Err(PlacementError::OfSettings { what }) } else { Ok(()) }
 }

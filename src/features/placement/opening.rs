@@ -7,7 +7,8 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::error::PlacementError;
-use super::registry::{Cluster, Placement};
+use super::model::Cluster;
+use super::registry::Placement;
 use super::store;
 use super::template::{self, Template};
 use crate::features::record::RecordOlder;

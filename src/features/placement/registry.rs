@@ -1,7 +1,6 @@
 //! The servers and stores of an installation, opened when they are first needed.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,9 @@ use tokio::time::Instant;
 
 use super::default_cluster::DefaultCluster;
 use super::error::{PlacementError, StoreNeed};
-use super::model::{Candidate, Candidates, Driver, PlacementRequest, ServerPlace, StorePlace};
+use super::model::{
+    Candidate, Candidates, Cluster, DEFAULT, Driver, PlacementRequest, ServerPlace, Store, StorePlace,
+};
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::secrets::Secrets;
@@ -20,35 +21,11 @@ use crate::infra::db::{Follower, Horizon, Host, News, PgConnection, ServerAddres
 use crate::infra::objects::{
     AwsConfig, AwsStore, Breaker, GarageStore, LocalStore, ObjectStore, SharedKeyStore,
 };
+use crate::kernel::hint::PlaceKind;
 use crate::kernel::{AnyFailure, Caller, TenantId};
 
 /// How long a server that did not answer is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
-
-/// The name of the server and of the store that the settings name.
-pub const DEFAULT: &str = "default";
-
-/// A PostgreSQL server for tenants' databases.
-#[derive(Debug, Clone)]
-pub struct Cluster {
-    /// Its name, as tenants' rows hold it.
-    pub name: String,
-    /// Its administrator's login, at the maintenance database.
-    pub admin: ServerAddress,
-    /// Most sessions that one tenant may have at a time.
-    pub connection_limit: i32,
-}
-
-/// An object store for tenants' buckets.
-#[derive(Clone)]
-pub struct Store {
-    /// Its name, as tenants' rows hold it.
-    pub name: String,
-    /// Makes buckets and keys in it.
-    pub driver: Arc<dyn ObjectStore>,
-    /// Every tenant holds the same key: nothing keeps them apart here.
-    pub shared_key: bool,
-}
 
 /// Where tenants live, and where new ones go.
 #[derive(Clone)]
@@ -131,7 +108,7 @@ impl Placement {
     /// The server of a name.
     ///
     /// # Errors
-    /// [`PlacementError::NoCluster`]; when its sealed password does not open.
+    /// [`PlacementError::NotFound`]; when its sealed password does not open.
     pub(crate) async fn cluster(
         &self,
         control: &mut PgConnection,
@@ -145,9 +122,10 @@ impl Placement {
             return Ok(cluster.clone());
         }
         let Some(place) = store::server_place(control, name).await? else {
-            return Err(PlacementError::NoCluster { name: name.to_owned() });
+            return Err(PlacementError::not_found(PlaceKind::Cluster, name));
         };
-        let password = self.secrets.get(control, TenantId::PLATFORM, &cluster_secret(name)).await?;
+        let password =
+            self.secrets.get(control, TenantId::PLATFORM, &secret_name(PlaceKind::Cluster, name)).await?;
         let cluster = self.at(name, &place, password);
         opened.clusters.insert(name.to_owned(), cluster.clone());
         Ok(cluster)
@@ -165,7 +143,7 @@ impl Placement {
     /// The store of a name.
     ///
     /// # Errors
-    /// [`PlacementError::NoStore`]; when its sealed secret does not open.
+    /// [`PlacementError::NotFound`]; when its sealed secret does not open.
     pub(in crate::features) async fn store(
         &self,
         control: &mut PgConnection,
@@ -179,9 +157,10 @@ impl Placement {
             return Ok(store.clone());
         }
         let Some(place) = store::store_place(control, name).await? else {
-            return Err(PlacementError::NoStore { name: name.to_owned() });
+            return Err(PlacementError::not_found(PlaceKind::Store, name));
         };
-        let secret = self.secrets.get(control, TenantId::PLATFORM, &store_secret(name)).await?;
+        let secret =
+            self.secrets.get(control, TenantId::PLATFORM, &secret_name(PlaceKind::Store, name)).await?;
         let driver = Arc::new(Breaker::before(driver(&place, secret)?));
         let store = Store { name: name.to_owned(), driver, shared_key: place.shared_key };
         opened.stores.insert(name.to_owned(), store.clone());
@@ -213,7 +192,7 @@ impl Placement {
     /// relation to their capacity first.
     ///
     /// # Errors
-    /// [`PlacementError::NoRoom`], [`PlacementError::NoCluster`], [`PlacementError::NoStore`].
+    /// [`PlacementError::NoRoom`], [`PlacementError::NotFound`].
     pub(in crate::features) async fn candidates(
         control: &mut PgConnection,
         wish: &PlacementRequest,
@@ -226,9 +205,9 @@ impl Placement {
         if found.clusters.is_empty() {
             return match &wish.cluster {
                 Some(name) if !store::cluster_exists(control, name).await? => {
-                    Err(PlacementError::NoCluster { name: name.clone() })
+                    Err(PlacementError::not_found(PlaceKind::Cluster, name))
                 }
-                name => Err(PlacementError::NoRoom { what: "cluster", name: name.clone() }),
+                name => Err(PlacementError::NoRoom { what: PlaceKind::Cluster, name: name.clone() }),
             };
         }
         if found.stores.is_empty() {
@@ -241,7 +220,7 @@ impl Placement {
     /// [`Placement::candidates`].
     ///
     /// # Errors
-    /// [`PlacementError::NoRoom`], [`PlacementError::NoStore`].
+    /// [`PlacementError::NoRoom`], [`PlacementError::NotFound`].
     pub(in crate::features) async fn candidate_stores(
         control: &mut PgConnection,
         wish: &PlacementRequest,
@@ -259,7 +238,7 @@ impl Placement {
     pub(in crate::features) async fn ask_if_up(&self, name: &str) -> Result<(), PlacementError> {
         match self.opened.lock().await.down.get(name) {
             Some(since) if since.elapsed() < PAUSE => {
-                Err(PlacementError::Down { what: "cluster", name: name.to_owned() })
+                Err(PlacementError::Down { what: PlaceKind::Cluster, name: name.to_owned() })
             }
             _ => Ok(()),
         }
@@ -287,28 +266,21 @@ async fn no_room_in_store(
 ) -> Result<PlacementError, PlacementError> {
     Ok(match &wish.store {
         Some(name) if !store::store_exists(control, name).await? => {
-            PlacementError::NoStore { name: name.clone() }
+            PlacementError::not_found(PlaceKind::Store, name)
         }
-        name => PlacementError::NoRoom { what: "store", name: name.clone() },
+        name => PlacementError::NoRoom { what: PlaceKind::Store, name: name.clone() },
     })
 }
 
-/// The name under which an administrator's password is sealed.
-pub(super) fn cluster_secret(name: &str) -> String {
-    format!("cluster.{name}.password")
-}
-
-/// The name under which the secret of a store's administrator is sealed.
-pub(super) fn store_secret(name: &str) -> String {
-    format!("store.{name}.secret")
+/// The name under which an administrator's password or secret is sealed.
+pub(super) fn secret_name(what: PlaceKind, name: &str) -> String {
+    match what {
+        PlaceKind::Cluster => format!("cluster.{name}.password"),
+        PlaceKind::Store => format!("store.{name}.secret"),
+    }
 }
 
 pub(super) fn address(place: &ServerPlace, password: SecretString) -> ServerAddress {
-    let host = if place.host.starts_with('/') {
-        Host::Socket(PathBuf::from(&place.host))
-    } else {
-        Host::Tcp(place.host.clone())
-    };
     let tls = match (place.tls.as_str(), &place.ca_certificate) {
         ("disable", _) => Tls::Disable,
         ("require", _) => Tls::Require,
@@ -316,7 +288,7 @@ pub(super) fn address(place: &ServerPlace, password: SecretString) -> ServerAddr
         (_, None) => Tls::VerifyFull(None),
     };
     ServerAddress {
-        host,
+        host: Host::of(&place.host),
         port: u16::try_from(place.port).unwrap_or(5432),
         user: place.login.clone(),
         password,

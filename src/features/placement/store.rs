@@ -4,11 +4,10 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow, Row};
 
-use super::clusters::AddCluster;
 use super::model::{
-    Candidate, ClusterChange, ClusterView, PlacementRequest, ServerPlace, StoreChange, StorePlace, StoreView,
+    AddCluster, AddStore, Candidate, ClusterView, PlaceChange, PlacementRequest, ServerPlace, StorePlace,
+    StoreView,
 };
-use super::stores::AddStore;
 use crate::infra::crypto::RecordKey;
 use crate::infra::db::{DbError, PgConnection, literal};
 
@@ -242,7 +241,7 @@ pub(super) async fn cluster(control: &mut PgConnection, name: &str) -> Result<Op
 pub(super) async fn update_cluster(
     control: &mut PgConnection,
     name: &str,
-    change: &ClusterChange,
+    change: &PlaceChange,
 ) -> Result<Option<ClusterView>, DbError> {
     let statement = format!(
         "update control.clusters set labels = (labels || $2) - $3::text[],
@@ -340,7 +339,7 @@ pub(super) async fn store(control: &mut PgConnection, name: &str) -> Result<Opti
 pub(super) async fn update_store(
     control: &mut PgConnection,
     name: &str,
-    change: &StoreChange,
+    change: &PlaceChange,
 ) -> Result<Option<StoreView>, DbError> {
     let statement = format!(
         "update control.stores set labels = (labels || $2) - $3::text[],

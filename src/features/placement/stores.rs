@@ -3,28 +3,16 @@
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::clusters::{Registered, entry};
+use super::clusters::entry;
 use super::error::PlacementError;
-use super::model::{Checked, StoreChange, StorePlace, StoreView};
-use super::registry::{DEFAULT, Placement, driver, store_secret};
+use super::model::{AddStore, Checked, PlaceChange, Registered, StoreView, check_registered};
+use super::registry::{Placement, driver, secret_name};
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::audit;
 use crate::infra::db::{PgConnection, durable_transaction};
-use crate::kernel::{Caller, Labels, PlaceName, TenantId, Verdict};
-
-/// A store to be registered.
-#[derive(Debug, Clone)]
-pub struct AddStore {
-    pub name: PlaceName,
-    pub place: StorePlace,
-    /// The administrator's token or secret key.
-    pub secret: SecretString,
-    /// Labels to place by.
-    pub labels: Labels,
-    /// Most tenants.
-    pub capacity: Option<i32>,
-}
+use crate::kernel::hint::PlaceKind;
+use crate::kernel::{Caller, PlaceName, TenantId, Verdict};
 
 impl Placement {
     /// Registers a store once it has let us in. The same call again changes nothing.
@@ -41,7 +29,7 @@ impl Placement {
         let caller = &access::authorize(control, caller, &rights::STORE_CREATE, About::Platform).await?;
         let add = &AddStore { place: add.place.clone().complete()?, ..add.clone() };
         let name = add.name.as_str();
-        let taken = || PlacementError::Taken { what: "store", name: name.to_owned() };
+        let taken = || PlacementError::Taken { what: PlaceKind::Store, name: name.to_owned() };
         if let Some(view) = store::store(control, name).await? {
             let same = store::store_place(control, name).await?.as_ref() == Some(&add.place);
             return if same { Ok((Registered::Unchanged, view)) } else { Err(taken()) };
@@ -55,7 +43,7 @@ impl Placement {
         if !store::insert_store(&mut tx, add, self.secrets().record_key()).await? {
             return Err(taken());
         }
-        self.secrets().put_platform(&mut tx, &store_secret(name), &add.secret).await?;
+        self.secrets().put_platform(&mut tx, &secret_name(PlaceKind::Store, name), &add.secret).await?;
         let place = &add.place;
         let detail = json!({
             "store": name, "driver": place.driver, "endpoint": place.endpoint,
@@ -63,7 +51,7 @@ impl Placement {
         });
         audit::record(&mut tx, entry(caller, "store.add", detail)).await?;
         tx.commit().await?;
-        let view = store::store(control, name).await?.ok_or_else(|| no_store(name))?;
+        let view = store::store(control, name).await?.ok_or_else(|| not_found(name))?;
         Ok((Registered::Added, view))
     }
 
@@ -95,7 +83,7 @@ impl Placement {
     /// One store.
     ///
     /// # Errors
-    /// [`PlacementError::NoStore`].
+    /// [`PlacementError::NotFound`].
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn show_store(
         &self,
@@ -113,25 +101,25 @@ impl Placement {
         control: &mut PgConnection,
         name: &str,
     ) -> Result<StoreView, PlacementError> {
-        let view = store::store(control, name).await?.ok_or_else(|| no_store(name))?;
+        let view = store::store(control, name).await?.ok_or_else(|| not_found(name))?;
         Ok(self.reached(view))
     }
 
     /// Changes labels, capacity, or whether it takes tenants.
     ///
     /// # Errors
-    /// [`PlacementError::NoStore`].
+    /// [`PlacementError::NotFound`].
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn update_store(
         &self,
         control: &mut PgConnection,
         caller: &Caller,
         name: &str,
-        change: &StoreChange,
+        change: &PlaceChange,
     ) -> Result<StoreView, PlacementError> {
         let caller = &access::authorize(control, caller, &rights::STORE_UPDATE, About::Platform).await?;
         let mut tx = durable_transaction(control).await?;
-        let view = store::update_store(&mut tx, name, change).await?.ok_or_else(|| no_store(name))?;
+        let view = store::update_store(&mut tx, name, change).await?.ok_or_else(|| not_found(name))?;
         let detail = json!({
             "store": name, "labels": change.labels, "unlabel": change.unlabel,
             "capacity": change.capacity.flatten(), "state": change.state,
@@ -154,13 +142,11 @@ impl Placement {
         secret: &SecretString,
     ) -> Result<(), PlacementError> {
         let caller = &access::authorize(control, caller, &rights::STORE_UPDATE, About::Platform).await?;
-        if name == DEFAULT {
-            return Err(PlacementError::OfSettings { what: "store", verb: "change" });
-        }
-        let place = store::store_place(control, name).await?.ok_or_else(|| no_store(name))?;
+        check_registered(PlaceKind::Store, name)?;
+        let place = store::store_place(control, name).await?.ok_or_else(|| not_found(name))?;
         driver(&place, secret.clone())?.check().await?;
         let mut tx = durable_transaction(control).await?;
-        self.secrets().put_platform(&mut tx, &store_secret(name), secret).await?;
+        self.secrets().put_platform(&mut tx, &secret_name(PlaceKind::Store, name), secret).await?;
         store::touch_store(&mut tx, name).await?;
         audit::record(&mut tx, entry(caller, "store.secret", json!({ "store": name }))).await?;
         tx.commit().await?;
@@ -172,7 +158,7 @@ impl Placement {
     /// without a name, all of them.
     ///
     /// # Errors
-    /// [`PlacementError::NoStore`]; what a store says is in its view.
+    /// [`PlacementError::NotFound`]; what a store says is in its view.
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn check_stores(
         &self,
@@ -190,7 +176,7 @@ impl Placement {
             let it = self.store(control, &name).await?;
             let problem = it.driver.check().await.err().map(|error| error.to_string());
             let view = store::checked_store(control, &name, problem.as_deref()).await?;
-            views.push(view.ok_or_else(|| no_store(&name))?);
+            views.push(view.ok_or_else(|| not_found(&name))?);
         }
         let ill = views.iter().filter(|view| view.problem.is_some()).count();
         Ok(Checked { views, verdict: Verdict::of(0, ill) })
@@ -199,7 +185,7 @@ impl Placement {
     /// Lets a store go that holds no tenant; its administrator's secret is forgotten.
     ///
     /// # Errors
-    /// [`PlacementError::InUse`], [`PlacementError::OfSettings`], [`PlacementError::NoStore`].
+    /// [`PlacementError::InUse`], [`PlacementError::OfSettings`], [`PlacementError::NotFound`].
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn remove_store(
         &self,
@@ -208,16 +194,15 @@ impl Placement {
         name: &str,
     ) -> Result<(), PlacementError> {
         let caller = &access::authorize(control, caller, &rights::STORE_DELETE, About::Platform).await?;
-        if name == DEFAULT {
-            return Err(PlacementError::OfSettings { what: "store", verb: "change" });
-        }
-        let view = store::store(control, name).await?.ok_or_else(|| no_store(name))?;
-        let in_use = || PlacementError::InUse { what: "store", name: name.to_owned(), tenants: view.tenants };
+        check_registered(PlaceKind::Store, name)?;
+        let view = store::store(control, name).await?.ok_or_else(|| not_found(name))?;
+        let in_use =
+            || PlacementError::InUse { what: PlaceKind::Store, name: name.to_owned(), tenants: view.tenants };
         let mut tx = durable_transaction(control).await?;
         if view.tenants > 0 || !store::delete_store(&mut tx, name).await? {
             return Err(in_use());
         }
-        self.secrets().forget(&mut tx, TenantId::PLATFORM, &store_secret(name)).await?;
+        self.secrets().forget(&mut tx, TenantId::PLATFORM, &secret_name(PlaceKind::Store, name)).await?;
         audit::record(&mut tx, entry(caller, "store.remove", json!({ "store": name }))).await?;
         tx.commit().await?;
         self.forget(name).await;
@@ -239,6 +224,6 @@ pub(in crate::features) async fn read_store_names(
     Ok(store::stores(control).await?.into_iter().map(|view| view.name).collect())
 }
 
-fn no_store(name: &str) -> PlacementError {
-    PlacementError::NoStore { name: name.to_owned() }
+fn not_found(name: &str) -> PlacementError {
+    PlacementError::not_found(PlaceKind::Store, name)
 }

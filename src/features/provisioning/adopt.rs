@@ -5,7 +5,8 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::create::{Difference, Intent, Neighbour};
+use super::create::{Intent, Neighbour};
+use super::difference::Difference;
 use super::error::ProvisioningError;
 use super::examine::Examined;
 use super::locked::LockedTenant;

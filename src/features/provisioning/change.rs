@@ -15,11 +15,11 @@ use super::steps;
 use super::store::{self, OperationRow};
 use super::worker::{Provisioning, Worker};
 use crate::features::access::{About, Authorized, Right, rights};
-use crate::features::tenants::{self, Reason, Tenant, TenantError, TenantRef, TenantState, TenantView};
+use crate::features::tenants::{self, Tenant, TenantError, TenantRef, TenantState, TenantView};
 use crate::infra::cluster;
 use crate::infra::db::{LockKey, PgConnection};
 use crate::infra::objects::Owner;
-use crate::kernel::{Caller, Event, OperationId, Progress};
+use crate::kernel::{Caller, Event, OperationId, Progress, Reason};
 
 /// A change in a tenant's life.
 #[derive(Debug, Clone, PartialEq, Eq)]

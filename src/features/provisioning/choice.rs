@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::error::ProvisioningError;
 use super::worker::{Provisioning, Server, Worker};
 use crate::features::placement::{Candidate, PlacementError, note};
+use crate::kernel::hint::PlaceKind;
 use crate::kernel::{ErrorKind, Event, Failure, Progress};
 
 /// How long a store may take to say that it is there, where another one would do.
@@ -22,7 +23,7 @@ impl Provisioning {
         for one in candidates {
             match self.server_of(worker, &one.name).await {
                 Ok(server) => {
-                    self.say_passed(progress, ("cluster", one, candidates), passed).await;
+                    self.say_passed(progress, (PlaceKind::Cluster, one, candidates), passed).await;
                     return Ok((one.name.clone(), server));
                 }
                 Err(error) if error.kind() == ErrorKind::Unavailable && candidates.len() > 1 => {
@@ -31,7 +32,7 @@ impl Provisioning {
                 Err(error) => return Err(error),
             }
         }
-        Err(none("cluster", &passed))
+        Err(none(PlaceKind::Cluster, &passed))
     }
 
     /// The first of these stores that answers. The only one is not asked: the work itself will show.
@@ -49,7 +50,7 @@ impl Provisioning {
             let store = self.placement.store(&mut *worker.control.lock().await, &one.name).await?;
             let why = match tokio::time::timeout(STORE_TIMEOUT, store.driver.check()).await {
                 Ok(Ok(())) => {
-                    self.say_passed(progress, ("store", one, candidates), passed).await;
+                    self.say_passed(progress, (PlaceKind::Store, one, candidates), passed).await;
                     return Ok(one.name.clone());
                 }
                 Ok(Err(error)) => error.to_string(),
@@ -57,14 +58,14 @@ impl Provisioning {
             };
             passed.push((one.name.clone(), why));
         }
-        Err(none("store", &passed))
+        Err(none(PlaceKind::Store, &passed))
     }
 
     /// Names those that would have come first, each once in a process.
     async fn say_passed(
         &self,
         progress: &dyn Progress,
-        (what, chosen, all): (&str, &Candidate, &[Candidate]),
+        (what, chosen, all): (PlaceKind, &Candidate, &[Candidate]),
         passed: Vec<(String, String)>,
     ) {
         let tried = passed.into_iter().map(|(name, why)| note(what, &name, &why));
@@ -76,7 +77,7 @@ impl Provisioning {
     }
 }
 
-fn none(what: &'static str, passed: &[(String, String)]) -> ProvisioningError {
+fn none(what: PlaceKind, passed: &[(String, String)]) -> ProvisioningError {
     let passed = passed.iter().map(|(name, why)| format!("{name}: {why}")).collect();
     PlacementError::NoneAnswers { what, passed }.into()
 }

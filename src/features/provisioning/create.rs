@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::difference::Difference;
 use super::error::ProvisioningError;
 use super::locked::LockedTenant;
 use super::plan::{Opening, sealed};
@@ -16,7 +17,7 @@ use crate::features::iam::{FirstPassword, FirstSignIn};
 use crate::features::placement::{Candidates, Placement, PlacementRequest, Template};
 use crate::features::tenants::{self, NewTenant, Tenant, TenantRef, TenantState, TenantView};
 use crate::infra::db::{AdvisoryLock, LockKey, durable_transaction};
-use crate::kernel::{Caller, Labels, OperationId, Progress, TenantId};
+use crate::kernel::{Caller, OperationId, Progress, TenantId};
 
 /// How long `--wait` waits for another process that makes the same tenant.
 const WAIT_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(5);
@@ -283,38 +284,4 @@ pub(super) fn differences(new: &NewTenant, wish: &PlacementRequest, tenant: &Ten
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// One of a tenant's settings that is not what was given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    pub what: &'static str,
-    pub is: String,
-    pub given: String,
-}
-
-impl Difference {
-    pub(super) fn of(what: &'static str, given: Option<&str>, is: &str) -> Option<Self> {
-        let given = given.filter(|given| *given != is)?;
-        Some(Self { what, is: is.to_owned(), given: given.to_owned() })
-    }
-
-    /// Labels that were not given are nobody's matter.
-    pub(super) fn of_labels(given: &Labels, is: &Labels) -> Option<Self> {
-        let differ = given.iter().any(|(key, value)| is.get(key) != Some(value));
-        let text = |labels: &Labels| {
-            let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            pairs.join(",")
-        };
-        differ.then(|| Self { what: "labels", is: text(is), given: text(given) })
-    }
-}
-
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { what, is, given } = self;
-        let verb = if *what == "labels" { "are" } else { "is" };
-        let is = if is.is_empty() { "not set".to_owned() } else { format!("{is:?}") };
-        write!(f, "its {what} {verb} {is}, not {given:?}")
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::create::Difference;
+use super::difference::Difference;
 use crate::features::access::AccessError;
 use crate::features::iam::IamError;
 use crate::features::placement::PlacementError;
@@ -48,9 +48,9 @@ pub enum ProvisioningError {
     /// An operation stopped before its end.
     #[error("{kind} of tenant {slug:?} stopped: {source}")]
     #[failure(transparent(source))]
-    #[hint(if *taken_back, "everything was rolled back; the slug is free")]
+    #[hint(if *rolled_back, "everything was rolled back; the slug is free")]
     #[hints(else, after_stop(*operation, kind, slug, source))]
-    #[details(slug, rolled_back = taken_back)]
+    #[details(slug, rolled_back)]
     #[operation(Some(*operation))]
     Stopped {
         operation: OperationId,
@@ -58,7 +58,7 @@ pub enum ProvisioningError {
         kind: String,
         slug: String,
         /// Whether everything was rolled back.
-        taken_back: bool,
+        rolled_back: bool,
         source: Box<ProvisioningError>,
     },
     /// The tenant is no longer as the batch left it that is to be rolled back.

@@ -132,7 +132,7 @@ async fn check_inside(request: &AdoptRequest, inside: &mut PgConnection) -> Resu
         return Err(request.refused("it has a schema nexus that Nexus did not make", Some(hint.into())));
     }
     match REALM.recognise(inside).await {
-        Ok(()) => Ok(true),
+        Ok(_) => Ok(true),
         Err(error) => {
             let reason = format!("its schema nexus is not of a version that is known here: {error}");
             Err(request

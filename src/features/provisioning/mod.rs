@@ -11,6 +11,7 @@ mod change;
 mod choice;
 mod create;
 mod credentials;
+mod difference;
 mod error;
 mod examine;
 mod kinds;
@@ -35,8 +36,9 @@ pub use batch::{
     Reversal, Selected, WayBack, way_back,
 };
 pub use change::{Change, ChangeOutcome, Changed};
-pub use create::{CreateOutcome, CreateRequest, Created, Difference};
+pub use create::{CreateOutcome, CreateRequest, Created};
 pub use credentials::Concealed;
+pub use difference::Difference;
 pub use error::ProvisioningError;
 pub use examine::{Examined, plan_adopt};
 pub use operations::{OperationFilter, OperationState, OperationView};

@@ -230,8 +230,8 @@ impl Provisioning {
         let ended = self.forward(&plan, &intent, progress, stop).await;
         let ended = match ended {
             Err(error) if is_making(kind) && !error.is_passing() => {
-                let taken_back = self.take_back(worker, &intent, &plan, kind).await.is_ok();
-                Err(stopped(intent.operation, kind, plan.tenant.slug.clone(), taken_back, error))
+                let rolled_back = self.roll_back(worker, &intent, &plan, kind).await.is_ok();
+                Err(stopped(intent.operation, kind, plan.tenant.slug.clone(), rolled_back, error))
             }
             other => other,
         };
@@ -286,7 +286,7 @@ impl Provisioning {
     }
 
     /// Takes what was made back whole.
-    async fn take_back(
+    async fn roll_back(
         &self,
         worker: &Worker,
         intent: &Intent,
@@ -447,14 +447,14 @@ pub(super) fn stopped(
     operation: OperationId,
     kind: &str,
     slug: String,
-    taken_back: bool,
+    rolled_back: bool,
     source: ProvisioningError,
 ) -> ProvisioningError {
     ProvisioningError::Stopped {
         operation,
         kind: kind.to_owned(),
         slug,
-        taken_back,
+        rolled_back,
         source: Box::new(source),
     }
 }

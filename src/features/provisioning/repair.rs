@@ -108,7 +108,7 @@ impl Provisioning {
                     Ok(answer(RepairOutcome::RolledBack, Some(id), Vec::new()))
                 }
                 Ok(_) => Ok(answer(RepairOutcome::Finished, Some(id), Vec::new())),
-                Err(ProvisioningError::Stopped { taken_back: true, .. }) => {
+                Err(ProvisioningError::Stopped { rolled_back: true, .. }) => {
                     Ok(answer(RepairOutcome::RolledBack, Some(id), Vec::new()))
                 }
                 Err(error) => Err(error),

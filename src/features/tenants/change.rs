@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 
 use super::error::TenantError;
-use super::model::{Tenant, TenantState};
+use super::model::{Facts, Tenant, TenantState};
 use super::service::{TenantRef, look_up, read};
 use super::store;
 use crate::features::access::{self, Authorized, rights};
@@ -55,14 +55,6 @@ impl ChangeOutcome {
             Self::Planned => "planned",
         }
     }
-}
-
-/// What can be changed of a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
-    pub name: String,
-    /// Labels to select by.
-    pub labels: Labels,
 }
 
 /// A tenant that was to be changed.

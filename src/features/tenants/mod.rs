@@ -15,15 +15,17 @@ mod selector;
 mod service;
 mod store;
 
-pub use change::{Change, ChangeOutcome, Facts, Renamed, Updated, prospect_of_labels, update};
+pub use change::{Change, ChangeOutcome, Renamed, Updated, prospect_of_labels, update};
 pub(in crate::features) use change::{put_labels_back, rename};
 pub use env::EnvView;
 pub use error::TenantError;
-pub use life::{Life, Reason, ReasonError, Suspension, Trash};
+pub use life::{Life, Suspension, Trash};
 pub(in crate::features) use life::{condemn, due, is_due, suspend, suspend_again, trash};
 pub(in crate::features) use list::read_each;
 pub use list::{each, list};
-pub use model::{Adoption, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView};
+pub use model::{
+    Adoption, Facts, NewTenant, Resources, Tenant, TenantFilter, TenantSort, TenantState, TenantView,
+};
 pub use selector::{KEYS as SELECTOR_KEYS, Selector, SelectorError};
 pub use service::{TenantRef, changed_since, enter, find, former_slugs, get, label_keys, select, slugs};
 pub(in crate::features) use service::{look_up, missing, read, read_selected, row_of};

@@ -1,6 +1,6 @@
 //! A tenant's facts.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -241,4 +241,12 @@ impl TenantSort {
     /// The words that a person types, and what they mean.
     pub const WORDS: [(&'static str, Self); 4] =
         [("slug", Self::Slug), ("name", Self::Name), ("state", Self::State), ("created_at", Self::CreatedAt)];
+}
+
+/// What can be changed of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    pub name: String,
+    /// Labels to select by.
+    pub labels: Labels,
 }

@@ -5,8 +5,7 @@ use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Row as _};
 use time::OffsetDateTime;
 
-use super::change::Facts;
-use super::model::{Adoption, NewTenant, Resources, Tenant, TenantState};
+use super::model::{Adoption, Facts, NewTenant, Resources, Tenant, TenantState};
 use super::selector::{self, Selector, like_literal};
 use crate::features::access::Authorized;
 use crate::features::record::{self, Identity};

@@ -2,7 +2,6 @@
 
 use uuid::Uuid;
 
-use super::realm::RealmName;
 use crate::features::access::AccessError;
 use crate::features::iam::Subject;
 use crate::features::secrets::SecretsError;
@@ -13,7 +12,7 @@ use crate::infra::crypto::random::RandomError;
 use crate::infra::crypto::signing::{Algorithm, SigningError};
 use crate::infra::db::DbError;
 use crate::kernel::hint::{InRealm, UserAction};
-use crate::kernel::{Failure, Hint, shell, suggest};
+use crate::kernel::{Failure, Hint, RealmRef, shell, suggest};
 
 /// A request about tokens or their keys that failed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -140,10 +139,10 @@ pub enum TokenError {
     #[failure(Unauthenticated, "api_key_invalid")]
     KeyInvalid,
     /// No such API key.
-    #[error("no API key {id} in {}", .realm.display())]
+    #[error("no API key {id} in {realm}")]
     #[failure(NotFound, "api_key_not_found")]
     #[hint("see which there are" => TokenAction::ListApiKeys(realm.hinted()))]
-    NoApiKey { id: Uuid, realm: RealmName },
+    NoApiKey { id: Uuid, realm: RealmRef },
     /// The user has an API key of that name already.
     #[error("user {email:?} has an API key named {name:?} already")]
     #[failure(Conflict, "api_key_exists")]
@@ -181,13 +180,13 @@ pub enum TokenError {
 
 impl TokenError {
     /// Of a user who may not sign in.
-    pub(super) fn not_active(subject: &Subject, realm: &RealmName) -> Self {
+    pub(super) fn not_active(subject: &Subject, realm: &RealmRef) -> Self {
         Self::NotActive { email: subject.email.clone(), state: subject.state.clone(), at: realm.hinted() }
     }
 
     /// Of a user who does not hold a permission. What it holds by `*:action` is taken for one of
     /// the resource that was asked for.
-    pub(super) fn not_held(subject: &Subject, realm: &RealmName, wanted: &str) -> Self {
+    pub(super) fn not_held(subject: &Subject, realm: &RealmRef, wanted: &str) -> Self {
         let resource = wanted.split(':').next().unwrap_or_default();
         let held: Vec<_> =
             subject.permissions.iter().map(|it| it.replace("*:", &format!("{resource}:"))).collect();

@@ -10,10 +10,10 @@ use super::claims::{self, Actor, CLIENT, Claims, MAX_IMPERSONATION, MAX_TTL};
 use super::error::TokenError;
 use super::issued::IssueTime;
 use super::keys::Signer;
-use super::realm::{Realm, RealmName, record};
+use super::realm::{Realm, record};
 use super::refresh::Terms;
 use super::store::{self, Issued};
-use super::words::{Audience, ExtraClaim, Reason};
+use super::words::{Audience, ExtraClaim};
 use super::{Tokens, subject};
 use crate::features::access::{Authorized, Permission, rights};
 use crate::features::audit;
@@ -21,12 +21,12 @@ use crate::features::iam::Subject;
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::{DbError, PgConnection, transaction};
-use crate::kernel::{Caller, Email};
+use crate::kernel::{Caller, Email, RealmRef, Reason};
 
 /// Why somebody acts as another.
 #[derive(Debug, Clone)]
 pub struct Impersonation {
-    pub reason: Reason,
+    pub reason: Reason<4>,
 }
 
 /// What a token is asked to say.
@@ -71,7 +71,7 @@ pub struct Issuer<'a> {
 /// For whom a token is, and what was known when that was looked up.
 #[derive(Debug, Clone, Copy)]
 pub struct For<'a> {
-    pub realm: &'a RealmName,
+    pub realm: &'a RealmRef,
     pub subject: &'a Subject,
     /// The time of [`Realm::as_of`]: before the user was looked up.
     pub as_of: IssueTime,

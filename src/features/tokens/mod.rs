@@ -43,7 +43,7 @@ pub use mint::{For, Impersonation, Issuer, MintRequest, Minted, NewToken};
 pub use model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose, Rotated};
 pub use offline::{DevelopmentKey, DevelopmentRealm};
 pub use opaque::Presented;
-pub use realm::{Realm, RealmName};
+pub use realm::Realm;
 pub use refresh::{GRACE, IDLE_LIFE, Refreshed};
 pub(crate) use revoke::revoke_all;
 pub(in crate::features) use revoke::revoke_everything;
@@ -52,7 +52,7 @@ pub use ring::{KeyRing, KeySet, RingKey};
 pub use rotation::{NOTICE, OVERLAP};
 pub use sign_in::SignedIn;
 pub use verifier::Verifier;
-pub use words::{Audience, ExtraClaim, KeyLifetime, KeyName, Reason, WordError};
+pub use words::{Audience, ExtraClaim, KeyLifetime, KeyName};
 
 use crate::features::secrets::Secrets;
 

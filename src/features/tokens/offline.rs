@@ -18,14 +18,14 @@ use super::error::TokenError;
 use super::issued::IssueTime;
 use super::keys::Signer;
 use super::mint::{For, Issuer, Minted, NewToken, sign};
-use super::realm::{Realm, RealmName};
+use super::realm::Realm;
 use crate::features::access::{self, About, rights};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::{PgConnection, transaction};
 use crate::infra::private_file;
-use crate::kernel::{Caller, Email, TenantId, suggest};
+use crate::kernel::{Caller, Email, RealmRef, TenantId, suggest};
 
 /// The form of the file.
 const VERSION: u32 = 1;
@@ -141,7 +141,7 @@ impl DevelopmentKey {
                     .to_owned(),
             })
         })?;
-        let name = RealmName { id: realm.id, slug: realm.slug.clone() };
+        let name = RealmRef { id: realm.id, slug: realm.slug.clone() };
         let same = |user: &&Subject| email.is(&user.email);
         let Some(subject) = realm.users.iter().find(same) else {
             let known = realm.users.iter().map(|user| user.email.as_str());
@@ -149,7 +149,7 @@ impl DevelopmentKey {
             let hint = "an exported key knows those who were active then; export it again for a newer one";
             return Err(TokenError::NoUser {
                 email: email.to_string(),
-                realm: name.display(),
+                realm: name.to_string(),
                 nearest,
                 hint: hint.into(),
             });

@@ -8,7 +8,6 @@ use super::claims::Claims;
 use super::error::TokenError;
 use super::issued::IssueTime;
 use super::mint::{For, NewToken};
-use super::realm::RealmName;
 use crate::features::access::{self, Authorized, rights};
 use crate::features::iam::signin::{self, Credentials};
 use crate::features::iam::{self, IamError, Realm, Subject};
@@ -44,7 +43,7 @@ impl Tokens {
         access::authorize_machine(caller, &rights::TOKEN_CREATE)?;
         let as_of = IssueTime::read(realm.control().await?).await?;
         let entered = signin::sign_in(realm, with).await?;
-        let name = RealmName { id: realm.place().tenant, slug: realm.place().slug.clone() };
+        let name = realm.place().clone();
         let mut tx = realm.anonymous_tx().await?;
         let subject = iam::subject_by_id(&mut tx, entered.user.uuid()).await?.filter(Subject::is_active);
         let subject = subject.ok_or(IamError::SignIn)?;

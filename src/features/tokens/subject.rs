@@ -73,7 +73,7 @@ pub(super) async fn authorize<'a>(
 
 /// The user of an e-mail address.
 pub(super) async fn find(realm: &mut Realm, email: &Email) -> Result<Subject, TokenError> {
-    let (name, at) = (realm.name.display(), realm.name.hinted());
+    let (name, at) = (realm.name.to_string(), realm.name.hinted());
     let mut tx = realm.begin().await?;
     if let Some(subject) = iam::subject(&mut tx, email.as_str()).await? {
         tx.commit().await?;

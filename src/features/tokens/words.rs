@@ -5,78 +5,22 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::line::{LineError, lines};
 use crate::kernel::span::{self, SpanError};
 use crate::kernel::text;
 
-/// A text that is no such word, and why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct WordError(String);
-
-macro_rules! word {
-    ($(#[$doc:meta])* $name:ident, $read:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
-
-        impl $name {
-            /// The text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = WordError;
-
-            fn from_str(given: &str) -> Result<Self, WordError> {
-                $read(given).map(Self)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = WordError;
-
-            fn try_from(given: String) -> Result<Self, WordError> {
-                given.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(word: $name) -> Self {
-                word.0
-            }
-        }
-    };
-}
-
-word!(
+lines! {
     /// For whom a token is.
-    Audience,
-    visible
-);
-word!(
+    Audience: visible;
     /// The name of an API key.
-    KeyName,
-    visible
-);
-word!(
-    /// Why somebody acts as another: for the audit logs.
-    Reason,
-    reason
-);
+    KeyName: visible;
+}
 
 /// A text of 1 to 200 characters, none of them white space or a control character.
-fn visible(given: &str) -> Result<String, WordError> {
+fn visible(given: &str) -> Result<String, String> {
     let fits = |text: &String| (1..=200).contains(&text.len()) && !text.contains(char::is_whitespace);
     let text = text::name(given).ok().filter(fits);
-    text.ok_or_else(|| WordError("1 to 200 visible characters, without white space".to_owned()))
-}
-
-fn reason(given: &str) -> Result<String, WordError> {
-    text::one_line("a reason", given.trim(), 4..=500).map_err(WordError)
+    text.ok_or_else(|| "1 to 200 visible characters, without white space".to_owned())
 }
 
 /// A claim of one's own, `name=text`. Whether the name is free is found out when a token is composed.
@@ -100,25 +44,25 @@ impl ExtraClaim {
 }
 
 impl TryFrom<(String, String)> for ExtraClaim {
-    type Error = WordError;
+    type Error = LineError;
 
-    fn try_from((name, text): (String, String)) -> Result<Self, WordError> {
+    fn try_from((name, text): (String, String)) -> Result<Self, LineError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-.:/".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
             let wrong = "a claim's name has 1 to 64 letters, digits, '_', '-', '.', ':', '/'";
-            return Err(WordError(wrong.to_owned()));
+            return Err(LineError(wrong.to_owned()));
         }
-        let text = text::one_line("a claim's text", &text, 0..=1000).map_err(WordError)?;
+        let text = text::one_line("a claim's text", &text, 0..=1000).map_err(LineError)?;
         Ok(Self { name, text })
     }
 }
 
 impl FromStr for ExtraClaim {
-    type Err = WordError;
+    type Err = LineError;
 
-    fn from_str(given: &str) -> Result<Self, WordError> {
+    fn from_str(given: &str) -> Result<Self, LineError> {
         let parts = given.split_once('=');
-        let (name, text) = parts.ok_or_else(|| WordError("a claim is written name=text".to_owned()))?;
+        let (name, text) = parts.ok_or_else(|| LineError("a claim is written name=text".to_owned()))?;
         Self::try_from((name.to_owned(), text.to_owned()))
     }
 }
@@ -165,15 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn words_are_visible_and_a_reason_says_something() {
+    fn words_are_visible() {
         for wrong in ["", "a b", "a\u{200b}", &"a".repeat(201)] {
             assert!(wrong.parse::<Audience>().is_err() && wrong.parse::<KeyName>().is_err(), "{wrong}");
         }
         assert_eq!("billing".parse::<Audience>().unwrap().as_str(), "billing");
-        assert_eq!(" ticket 4711 ".parse::<Reason>().unwrap().as_str(), "ticket 4711");
-        for wrong in ["", "   why", "a\nreason", &"a".repeat(501)] {
-            assert!(wrong.parse::<Reason>().is_err(), "{wrong}");
-        }
     }
 
     #[test]

@@ -308,10 +308,9 @@ pub async fn fill_realm(
     acting_as(admin, server, (owner, application, mark), async |inside| {
         let history = History::new(&migrations.history());
         history.make(inside, &[]).await?;
-        migrations.recognise(inside).await?;
-        let has = history.read(inside).await?;
+        let held = migrations.recognise(inside).await?;
         for script in realm_scripts(migrations, owner) {
-            if has.iter().all(|row| row.version != script.version) {
+            if !held.has(script.version) {
                 let script = Script { another_follows: true, ..script };
                 history.apply(inside, script).await.map_err(|error| DbError::from(error.error))?;
             }

@@ -1,41 +1,13 @@
 //! Looks into a database: whether anything was written since another look to its catalogue or to the
-//! histories of its migrations, and what these hold.
-//!
-//! A history is a table that somebody else may have made, and reading a view could run what was
-//! planted in it. So a history is read as a sample of all its rows: of a view PostgreSQL refuses one
-//! before it looks at what the view is made of. And its columns are taken as they are, because a
-//! cast may be somebody's own, too.
+//! histories of its migrations.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::ClusterError;
 use super::fingerprint::{DEPENDENT, INITDB};
-use crate::infra::db::{DbError, PgConnection, identifier, literal};
-
-/// A migration that was applied, as a history has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
-    pub version: i64,
-    /// Whether it was applied to its end.
-    pub success: bool,
-    /// SHA-384 of its text.
-    pub checksum: Vec<u8>,
-}
-
-/// A history table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum History {
-    /// It is not there.
-    Absent,
-    /// Something of its name is there that is no plain table of sqlx's shape. It was not read.
-    Strange,
-    /// It is there.
-    There(Vec<Applied>),
-}
+use crate::infra::db::{History, PgConnection, literal};
 
 /// The catalogue of a database.
 #[derive(Debug, Clone, Default)]
@@ -90,118 +62,6 @@ pub async fn written(
     }
     let schema = of_schema(session, database, histories).await?;
     Ok(Written { anywhere, schema })
-}
-
-/// Reads histories, each by its qualified name, e.g. `public._sqlx_migrations`. `likely` are those that
-/// should be there; of `others` it is found out.
-pub async fn histories(
-    session: &mut PgConnection,
-    likely: &[&str],
-    others: &[&str],
-) -> Result<BTreeMap<String, History>, ClusterError> {
-    let (mut found, more) = match at_once(session, likely, others).await {
-        Err(error) if is_of_a_history(&error) => {
-            let all: Vec<&str> = likely.iter().chain(others).copied().collect();
-            at_once(session, &[], &all).await?
-        }
-        other => other?,
-    };
-    for name in more {
-        let history = one(session, &name).await?;
-        found.insert(name, history);
-    }
-    Ok(found)
-}
-
-/// 42P01, 3F000: it is not there; 0A000, 42601, 42809: it is no table; 42703: it has other columns.
-fn is_of_a_history(error: &DbError) -> bool {
-    let states = ["42P01", "3F000", "0A000", "42601", "42809", "42703"];
-    // A column of another type is not read.
-    matches!(error, DbError::Unexpected(_)) || error.state().is_some_and(|state| states.contains(&state))
-}
-
-/// One history that is there.
-async fn one(session: &mut PgConnection, name: &str) -> Result<History, ClusterError> {
-    let read = sqlx::raw_sql(AssertSqlSafe(read(&[name]))).fetch_all(session).await;
-    let applied = read.and_then(|rows| rows.iter().map(applied).collect()).map_err(DbError::from);
-    match applied {
-        Ok(applied) => Ok(History::There(applied)),
-        Err(error) if matches!(error.state(), Some("42P01" | "3F000")) => Ok(History::Absent),
-        Err(error) if is_of_a_history(&error) => Ok(History::Strange),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The histories that are likely there, and the names of those of the others that are.
-async fn at_once(
-    session: &mut PgConnection,
-    likely: &[&str],
-    others: &[&str],
-) -> Result<(BTreeMap<String, History>, Vec<String>), DbError> {
-    let mut statements = read(likely);
-    statements.extend(others.iter().map(|name| {
-        let name = literal(&qualified(name));
-        format!("select 'there', {name}, to_regclass({name}) is not null;")
-    }));
-    let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(session).await?;
-    let mut found: BTreeMap<String, History> =
-        likely.iter().map(|name| ((*name).to_owned(), History::There(Vec::new()))).collect();
-    let there = take(&rows, &mut found)?;
-    let mut more = Vec::new();
-    for name in others {
-        if there.contains(&qualified(name)) {
-            more.push((*name).to_owned());
-        } else {
-            found.insert((*name).to_owned(), History::Absent);
-        }
-    }
-    Ok((found, more))
-}
-
-/// Statements that read histories.
-fn read(names: &[&str]) -> String {
-    let read = |name: &&str| {
-        format!(
-            "select {}, checksum, version, success from only {} tablesample system (100);",
-            literal(&format!("history {name}")),
-            qualified(name)
-        )
-    };
-    names.iter().map(read).collect()
-}
-
-/// A history's name, each part of it quoted.
-fn qualified(name: &str) -> String {
-    match name.split_once('.') {
-        Some((schema, table)) => format!("{}.{}", identifier(schema), identifier(table)),
-        None => format!("public.{}", identifier(name)),
-    }
-}
-
-/// Takes rows in; which of the others are there.
-fn take(rows: &[PgRow], found: &mut BTreeMap<String, History>) -> Result<Vec<String>, DbError> {
-    let mut there = Vec::new();
-    for row in rows {
-        let what: String = row.try_get(0)?;
-        match what.as_str() {
-            "there" => {
-                if row.try_get::<bool, _>(2)? {
-                    there.push(row.try_get(1)?);
-                }
-            }
-            history => {
-                let name = history.strip_prefix("history ").unwrap_or_default();
-                if let Some(History::There(list)) = found.get_mut(name) {
-                    list.push(applied(row)?);
-                }
-            }
-        }
-    }
-    Ok(there)
-}
-
-fn applied(row: &PgRow) -> Result<Applied, sqlx::Error> {
-    Ok(Applied { version: row.try_get(2)?, success: row.try_get(3)?, checksum: row.try_get(1)? })
 }
 
 /// Every table of the catalogue that a schema is described in, by its id (`pg_class.h` and so on):
@@ -263,8 +123,10 @@ async fn of_schema(
     database: i64,
     histories: &[&str],
 ) -> Result<String, ClusterError> {
-    let histories: Vec<String> =
-        histories.iter().map(|name| format!(", to_regclass({})", literal(&qualified(name)))).collect();
+    let histories: Vec<String> = histories
+        .iter()
+        .map(|name| format!(", to_regclass({})", literal(History::new(name).quoted())))
+        .collect();
     let histories = histories.concat();
     let statements = format!(
         "select concat_ws('/', pg_stat_get_bgwriter_stat_reset_time(), pg_stat_get_db_stat_reset_time({database}));

@@ -17,9 +17,9 @@ pub struct Expected<'a> {
     pub open: bool,
 }
 
-/// How a difference is mended.
+/// How a difference is fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mend {
+pub enum DriftFix {
     /// By this statement, in the administrator's session.
     Statement(String),
     /// By the steps that make what is missing.
@@ -35,7 +35,7 @@ pub struct Drift {
     /// What is different, e.g. `role nx…`.
     pub object: String,
     pub detail: String,
-    pub fix: Mend,
+    pub fix: DriftFix,
 }
 
 impl Drift {
@@ -43,7 +43,7 @@ impl Drift {
         code: &'static str,
         object: impl Into<String>,
         detail: impl Into<String>,
-        fix: Mend,
+        fix: DriftFix,
     ) -> Self {
         Self { code, object: object.into(), detail: detail.into(), fix }
     }
@@ -144,15 +144,20 @@ fn role_drift(
     let object = format!("role {name}");
     let quoted = identifier(name);
     let Some(role) = found.role(name) else {
-        drift.push(Drift::new("role_missing", object, "it is not on the server", Mend::Remake));
+        drift.push(Drift::new("role_missing", object, "it is not on the server", DriftFix::Remake));
         return;
     };
     if !roles.mark.fits(role.mark.as_deref()) {
-        drift.push(Drift::new("role_foreign", object, "it does not have this tenant's mark", Mend::ByHand));
+        drift.push(Drift::new(
+            "role_foreign",
+            object,
+            "it does not have this tenant's mark",
+            DriftFix::ByHand,
+        ));
         return;
     }
     let mut add = |code, detail: String, statement: String| {
-        drift.push(Drift::new(code, object.clone(), detail, Mend::Statement(statement)));
+        drift.push(Drift::new(code, object.clone(), detail, DriftFix::Statement(statement)));
     };
     if roles.mark.is_former(role.mark.as_deref()) {
         let statement = format!("comment on role {quoted} is {}", literal(roles.mark.text));
@@ -269,23 +274,23 @@ fn database_drift(found: &Index<'_>, expected: &Expected<'_>, drift: &mut Vec<Dr
     let object = format!("database {}", names.name);
     let quoted = identifier(names.name);
     let Some(database) = found.database(names.name) else {
-        drift.push(Drift::new("database_missing", object, "it is not on the server", Mend::ByHand));
+        drift.push(Drift::new("database_missing", object, "it is not on the server", DriftFix::ByHand));
         return;
     };
     let marked_owner = database.owner == names.owner && names.mark.fits(database.owner_mark.as_deref());
     let is_marked = names.mark.fits(database.mark.as_deref()) || database.mark.is_none() && marked_owner;
     if !is_marked {
         let detail = "it does not have this tenant's mark";
-        drift.push(Drift::new("database_foreign", object, detail, Mend::ByHand));
+        drift.push(Drift::new("database_foreign", object, detail, DriftFix::ByHand));
         return;
     }
     if database.connection_limit == -2 {
         let detail = "a drop of it was interrupted; it can only be dropped";
-        drift.push(Drift::new("database_half_dropped", object, detail, Mend::ByHand));
+        drift.push(Drift::new("database_half_dropped", object, detail, DriftFix::ByHand));
         return;
     }
     let mut add = |code, detail: String, statement: String| {
-        drift.push(Drift::new(code, object.clone(), detail, Mend::Statement(statement)));
+        drift.push(Drift::new(code, object.clone(), detail, DriftFix::Statement(statement)));
     };
     if database.mark.is_none() {
         let statement = format!("comment on database {quoted} is {}", literal(names.mark.text));

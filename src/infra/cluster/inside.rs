@@ -1,13 +1,13 @@
 //! What is inside a tenant's database, as far as it decides who may do what there: owners, rights,
 //! the history of its schema, and things that would act in an operator's session.
 
-use std::collections::BTreeMap;
+use sqlx::FromRow;
 
-use sqlx::{AssertSqlSafe, FromRow};
-
-use super::drift::{Drift, Mend};
+use super::drift::{Drift, DriftFix};
 use super::{APP_ROLE, ClusterError, Database, granted_inside, limits};
-use crate::infra::db::{DbError, MigrationSet, PgConnection, identifier, snapshot};
+use crate::infra::db::{
+    Applied, DbError, HistoryFault, HistoryRows, MigrationSet, PgConnection, identifier, snapshot,
+};
 
 /// What is found inside.
 #[derive(Debug, Default)]
@@ -52,15 +52,15 @@ pub async fn inside(
     let mut found = Inside::default();
     if facts.schema_owner.is_none() || !facts.history {
         let detail = "schema nexus, or its history, does not exist";
-        found.drift.push(Drift::new("schema_missing", "schema nexus", detail, Mend::ByHand));
+        found.drift.push(Drift::new("schema_missing", "schema nexus", detail, DriftFix::ByHand));
     } else {
-        let applied = history(&mut tx, migrations).await?;
-        found.version = applied.iter().map(|row| row.version).max();
-        found.drift.extend(history_drift(&applied, migrations));
+        let held = migrations.applied(&mut tx).await?;
+        found.version = held.newest();
+        found.drift.extend(history_drift(&held, migrations));
         found.drift.extend(rights_drift(&facts, database, born_with));
         if found.drift.is_empty() && !granted_inside(&mut tx, database).await? {
             let detail = "its app role lacks rights that it needs";
-            found.drift.push(Drift::new("inside_rights_missing", "schema nexus", detail, Mend::Remake));
+            found.drift.push(Drift::new("inside_rights_missing", "schema nexus", detail, DriftFix::Remake));
         }
     }
     for (code, list) in [
@@ -141,47 +141,25 @@ async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts
     .await?)
 }
 
-#[derive(FromRow)]
-struct Applied {
-    version: i64,
-    success: bool,
-    checksum: Vec<u8>,
-}
-
-async fn history(admin: &mut PgConnection, migrations: MigrationSet) -> Result<Vec<Applied>, DbError> {
-    let statement =
-        format!("select version, success, checksum from {} order by version", migrations.history());
-    Ok(sqlx::query_as(AssertSqlSafe(statement)).fetch_all(admin).await?)
-}
-
-fn history_drift(applied: &[Applied], migrations: MigrationSet) -> Vec<Drift> {
-    let known: BTreeMap<i64, &[u8]> = migrations.files().collect();
-    let newest = applied.iter().map(|row| row.version).max().unwrap_or(0);
-    let mut wrong: Vec<String> = Vec::new();
-    for row in applied {
-        match known.get(&row.version) {
-            _ if !row.success => wrong.push(format!("{} failed half-way", row.version)),
-            None => wrong.push(format!("{} is not one of this program's", row.version)),
-            Some(checksum) if *checksum != row.checksum => {
-                wrong.push(format!("{} has changed since it was applied", row.version));
-            }
-            Some(_) => {}
-        }
-    }
-    let there = |version: &i64| applied.iter().any(|row| row.version == *version);
-    let skipped = known.keys().filter(|version| **version < newest && !there(version));
-    wrong.extend(skipped.map(|version| format!("{version} was skipped")));
-    if wrong.is_empty() {
-        return Vec::new();
-    }
-    vec![Drift::new("schema_history", "table nexus._sqlx_migrations", wrong.join("; "), Mend::ByHand)]
+fn history_drift(held: &HistoryRows, migrations: MigrationSet) -> Option<Drift> {
+    let wrong = |(row, fault): (&Applied, HistoryFault)| match fault {
+        HistoryFault::CutShort => format!("{} failed half-way", row.version),
+        HistoryFault::Unknown => format!("{} is not one of this program's", row.version),
+        HistoryFault::Changed => format!("{} has changed since it was applied", row.version),
+    };
+    let mut all: Vec<String> = held.faults(migrations.files()).into_iter().map(wrong).collect();
+    let skipped = held.skipped(migrations.files().map(|(version, _)| version));
+    all.extend(skipped.map(|version| format!("{version} was skipped")));
+    let found =
+        || Drift::new("schema_history", "table nexus._sqlx_migrations", all.join("; "), DriftFix::ByHand);
+    (!all.is_empty()).then(found)
 }
 
 fn rights_drift(facts: &Facts, database: Database<'_>, born_with: &[String]) -> Vec<Drift> {
     let owner = identifier(database.owner);
     let mut drift = Vec::new();
     let mut add = |code, object: String, detail: String, statement: String| {
-        drift.push(Drift::new(code, object, detail, Mend::Statement(statement)));
+        drift.push(Drift::new(code, object, detail, DriftFix::Statement(statement)));
     };
     let schema_owner = facts.schema_owner.as_deref().unwrap_or_default();
     if schema_owner != database.owner {

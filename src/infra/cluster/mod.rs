@@ -34,11 +34,11 @@ mod watching;
 use adopted::realm_scripts;
 pub use app_role::{APP_ROLE, drop_app_role, ensure_app_role, weaken_app_role};
 pub use carried::{Carried, read_carried};
-pub use catalog_snapshot::{Applied, Catalogue, History, Written, catalogue, histories, written};
+pub use catalog_snapshot::{Catalogue, Written, catalogue, written};
 pub use copy::{CopyError, copy_database};
 pub use database::{Database, DatabaseFound, create_database, database, drop_database, open_database};
 pub use dependents::{check_nothing_else_is_theirs, clear_database, drop_roles_everywhere};
-pub use drift::{CAN_LOG_IN, CANNOT_LOG_IN, Drift, Expected, Index, Mend, drift};
+pub use drift::{CAN_LOG_IN, CANNOT_LOG_IN, Drift, DriftFix, Expected, Index, drift};
 pub use error::ClusterError;
 pub use fingerprint::{Line, Parts, recipe, schema, schema_digest, schema_lines};
 pub use fixing::{close_template, drop_role, end_session, fix, fix_tenant, revoke_database};
@@ -55,8 +55,8 @@ pub use migrator::{
     hand_over, make_migrators, open_for_migration, owners,
 };
 pub use privileges::{
-    REALM_GRANTS, become_role, bring_rights_along, close_maintenance_databases, grant_adopted_realm,
-    grant_inside, granted_inside, leave_app_role, put_in_app_role, realm_granted, regrant_inside, run_as,
+    REALM_GRANTS, bring_rights_along, close_maintenance_databases, grant_adopted_realm, grant_inside,
+    granted_inside, leave_app_role, put_in_app_role, realm_granted, regrant_inside, run_as, transaction_as,
 };
 pub use roles::{Mark, Roles, RolesFound, create_new_roles, create_roles, drop_roles, roles};
 pub use scratch::{create_scratch, create_scratch_login, drop_scratch, scratch_login};

@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::{APP_ROLE, Carried, ClusterError, Database, ensure_app_role, limits};
-use crate::infra::db::{PgConnection, identifier, in_one_batch};
+use crate::infra::db::{PgConnection, Transaction, identifier, in_one_batch, transaction};
 
 /// SQLSTATE of "tuple concurrently updated", which two changes of one database's privileges at
 /// the same moment get.
@@ -242,14 +242,21 @@ pub async fn put_in_app_role(admin: &mut PgConnection, app: &str) -> Result<(), 
     Ok(())
 }
 
-/// For the rest of this transaction acts with another role's rights.
+/// Begins a transaction that acts with an owner's rights, where there is one: whatever hangs on the owner's
+/// tables runs with those, never with ours.
 ///
 /// # Errors
-/// When the role is not there.
-pub async fn become_role(admin: &mut PgConnection, role: &str) -> Result<(), ClusterError> {
-    let statement = format!("set local role {}", identifier(role));
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(admin).await?;
-    Ok(())
+/// When the role is not there, or the connection is broken.
+pub async fn transaction_as<'c>(
+    admin: &'c mut PgConnection,
+    owner: Option<&str>,
+) -> Result<Transaction<'c>, ClusterError> {
+    let mut tx = transaction(admin).await?;
+    if let Some(owner) = owner {
+        let statement = format!("set local role {}", identifier(owner));
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await?;
+    }
+    Ok(tx)
 }
 
 /// Runs a statement with another role's rights and no others, in one round trip.

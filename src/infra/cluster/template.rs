@@ -8,8 +8,7 @@ use super::{
     drop_marked_migrators, ensure_app_role, fence, read_carried, realm_scripts,
 };
 use crate::infra::db::{
-    Applied, DbError, History, MigrationSet, PgConnection, Script, ServerAddress, identifier, literal,
-    make_missing,
+    DbError, History, MigrationSet, PgConnection, Script, ServerAddress, identifier, literal, make_missing,
 };
 use sqlx::AssertSqlSafe;
 
@@ -143,16 +142,11 @@ impl Work<'_> {
             } else {
                 make_missing(inside, &[history], &[APP_ROLE]).await?;
             }
-            let has = history.read(inside).await?;
-            let is_wanted = |row: &Applied| {
-                row.success
-                    && scripts.iter().any(|it| (it.version, it.checksum) == (row.version, &row.checksum))
-            };
-            if !has.iter().all(is_wanted) {
+            let held = history.read(inside).await?;
+            if !held.faults(scripts.iter().map(|it| (it.version, it.checksum))).is_empty() {
                 return Ok(false);
             }
-            let has: Vec<i64> = has.iter().map(|row| row.version).collect();
-            for script in scripts.iter().filter(|script| !has.contains(&script.version)) {
+            for script in scripts.iter().filter(|script| !held.has(script.version)) {
                 let script = Script { owner: self.template.owner, another_follows: true, ..*script };
                 let applied = history.apply(inside, script).await;
                 applied.map_err(|error| ClusterError::File {

@@ -25,6 +25,14 @@ pub enum Host {
     Tcp(String),
 }
 
+impl Host {
+    /// A host's name or address, or the folder of its socket, which begins with `/`.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        if text.starts_with('/') { Self::Socket(PathBuf::from(text)) } else { Self::Tcp(text.to_owned()) }
+    }
+}
+
 impl std::fmt::Display for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

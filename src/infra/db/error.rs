@@ -54,6 +54,10 @@ pub enum DbError {
         constraint: Option<String>,
         said: Box<Said>,
     },
+    /// A history of migrations is not one.
+    #[error("{table} is not a plain table with sqlx's columns; it was not read")]
+    #[failure(Integrity, "history_malformed")]
+    HistoryMalformed { table: String },
     /// A migration did not apply.
     #[error("migration failed: {0}")]
     #[failure(Integrity, "migration_failed")]

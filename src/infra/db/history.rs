@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
-use sqlx::{AssertSqlSafe, Either, FromRow, Row};
+use sqlx::{AssertSqlSafe, Either, Row};
 
 use super::apart::apart;
 use super::statements::statements;
@@ -16,16 +16,6 @@ use super::{DbError, PgConnection, identifier, literal, unchanged};
 pub struct History {
     quoted: String,
     name: String,
-}
-
-/// A row of it.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Applied {
-    pub version: i64,
-    /// SHA-384 of the text that was applied.
-    pub checksum: Vec<u8>,
-    /// It was applied whole.
-    pub success: bool,
 }
 
 /// A file that is to be applied or taken back.
@@ -127,15 +117,6 @@ impl History {
         );
         sqlx::raw_sql(AssertSqlSafe(statements)).execute(session).await?;
         Ok(())
-    }
-
-    /// All rows, by version.
-    ///
-    /// # Errors
-    /// When the statement fails, e.g. because the table is not there (42P01).
-    pub async fn read(&self, session: &mut PgConnection) -> Result<Vec<Applied>, DbError> {
-        let statement = format!("select version, checksum, success from {} order by version", self.quoted);
-        Ok(sqlx::query_as(AssertSqlSafe(statement)).persistent(false).fetch_all(session).await?)
     }
 
     fn insert(&self, script: &Script<'_>, success: bool, nanoseconds: i64) -> String {

@@ -1,9 +1,9 @@
 //! The two sets of migrations that are part of the binary, and how one is applied.
 
 use futures_util::FutureExt;
-use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
 
-use super::{DbError, PgConnection};
+use super::{DbError, History, HistoryFault, HistoryRows, PgConnection};
 
 static CONTROL_FILES: Migrator = sqlx::migrate!("./migrations");
 static REALM_FILES: Migrator = sqlx::migrate!("./tenant_migrations");
@@ -48,19 +48,26 @@ impl MigrationSet {
         format!("{}._sqlx_migrations", self.schema)
     }
 
-    /// Checks that what was applied to a database is known here, unchanged.
+    /// What its history in a database holds.
+    ///
+    /// # Errors
+    /// As [`History::read`].
+    pub async fn applied(&self, connection: &mut PgConnection) -> Result<HistoryRows, DbError> {
+        History::new(&self.history()).read(connection).await
+    }
+
+    /// Checks that what was applied to a database is known here, unchanged; what that is.
     ///
     /// # Errors
     /// [`DbError::Migration`] when a newer Nexus was at work, or somebody else.
-    pub async fn recognise(&self, connection: &mut PgConnection) -> Result<(), DbError> {
-        for applied in self.applied(connection).await? {
-            let known = self.files.iter().find(|file| file.version == applied.version);
-            let known = known.ok_or(MigrateError::VersionMissing(applied.version))?;
-            if known.checksum != applied.checksum {
-                return Err(MigrateError::VersionMismatch(applied.version).into());
-            }
+    pub async fn recognise(&self, connection: &mut PgConnection) -> Result<HistoryRows, DbError> {
+        let held = self.applied(connection).await?;
+        match held.faults(self.files()).first() {
+            None => Ok(held),
+            Some((row, HistoryFault::CutShort)) => Err(MigrateError::Dirty(row.version).into()),
+            Some((row, HistoryFault::Unknown)) => Err(MigrateError::VersionMissing(row.version).into()),
+            Some((row, HistoryFault::Changed)) => Err(MigrateError::VersionMismatch(row.version).into()),
         }
-        Ok(())
     }
 
     /// Whether all was applied to a database.
@@ -68,8 +75,8 @@ impl MigrationSet {
     /// # Errors
     /// When the statement fails, e.g. because there is no history.
     pub async fn is_current(&self, connection: &mut PgConnection) -> Result<bool, DbError> {
-        let applied = self.applied(connection).await?;
-        Ok(self.files.iter().all(|file| applied.iter().any(|it| it.version == file.version)))
+        let held = self.applied(connection).await?;
+        Ok(self.files.iter().all(|file| held.has(file.version)))
     }
 
     /// Applies what is missing. The caller holds a lock that keeps others out.
@@ -86,10 +93,5 @@ impl MigrationSet {
         };
         connection.within(None, |driver| run(driver).boxed()).await?;
         Ok(())
-    }
-
-    async fn applied(&self, connection: &mut PgConnection) -> Result<Vec<AppliedMigration>, MigrateError> {
-        let history = self.history();
-        connection.within(None, |driver| driver.list_applied_migrations(&history)).await
     }
 }

@@ -1,5 +1,7 @@
 //! Actions on servers and stores for tenants.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::macros::actions;
@@ -11,11 +13,12 @@ pub enum PlaceKind {
     Store,
 }
 
-impl PlaceKind {
-    /// Of the word that errors and rows have for it.
-    #[must_use]
-    pub fn of(word: &str) -> Self {
-        if word == "store" { Self::Store } else { Self::Cluster }
+impl fmt::Display for PlaceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cluster => "cluster",
+            Self::Store => "store",
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Shop, purge, shop, shop_on};
 use crate::crash::settled::snapshot;
+use crate::fleet_verify::traps::{HISTORY, Trap};
 use crate::support::stack;
 use crate::support::world::World;
 
@@ -60,6 +61,24 @@ fn a_schema_nexus_that_somebody_else_made() {
     let shop = shop(&world, true);
     shop.on(&shop.name, "create schema nexus");
     is_refused(&world, &shop, "a schema nexus that Nexus did not make");
+}
+
+#[test]
+fn a_history_that_is_a_view_is_not_read() {
+    let world = World::new();
+    let shop = shop(&world, true);
+    let trap = Trap::new();
+    let plant = format!(
+        "set role {}; create schema trap; {}; create schema nexus;
+         create view nexus._sqlx_migrations as {HISTORY}",
+        shop.name,
+        trap.bang()
+    );
+    shop.on(&shop.name, &plant);
+    shop.on(&shop.name, "select version from nexus._sqlx_migrations");
+    trap.set_again();
+    is_refused(&world, &shop, "nexus._sqlx_migrations is not a plain table");
+    assert!(!trap.has_sprung(), "a trap was stepped on");
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod planted;
 mod rehearse;
 mod servers;
 mod status;
-mod traps;
+pub mod traps;
 
 /// Findings as (code, tenant).
 pub type Seen = BTreeSet<(String, String)>;

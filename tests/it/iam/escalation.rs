@@ -1,6 +1,7 @@
 //! Ways to get more than one was given, to take the last administrator away, and to reach into
 //! another realm: tried one by one, and none works.
 
+use nexus::features::access::AccessError;
 use nexus::features::iam::apply::{Document, apply};
 use nexus::features::iam::model::NewUser;
 use nexus::features::iam::operators::{self, NewGrant};
@@ -184,7 +185,7 @@ fn a_condition_on_oneself_opens_oneself_only() {
         let change = UserUpdate { name: Some("Me".parse().unwrap()), ..UserUpdate::default() };
         users::update(&mut realm, &me, &who("cond@acme.example"), &change).await.unwrap();
         let other = users::update(&mut realm, &me, &who("bob@acme.example"), &change).await;
-        assert!(matches!(other, Err(IamError::Forbidden { .. })));
+        assert!(matches!(other, Err(IamError::Access(AccessError::Forbidden { .. }))));
     });
 }
 
@@ -202,7 +203,7 @@ fn what_one_holds_one_may_give() {
         let hal = caller(&mut realm, "hal@acme.example").await;
         // Bob stands above Hal now in what concerns roles.
         let refused = users::disable(&mut realm, &hal, &who("bob@acme.example")).await;
-        assert!(matches!(refused, Err(IamError::Above { .. })));
+        assert!(matches!(refused, Err(IamError::Access(AccessError::Above { .. }))));
     });
 }
 
@@ -308,7 +309,7 @@ fn somebody_of_another_realm_is_nobody_here() {
         let ops = caller(&mut platform, "ops@example.com").await;
         let page = Page { page: 1, limit: 10 };
         let all = nexus::features::iam::model::UserFilter::default();
-        let birch_id = birch.place().tenant;
+        let birch_id = birch.place().id;
         for (realm, intruders) in [
             (
                 &mut birch,

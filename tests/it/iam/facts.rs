@@ -1,6 +1,7 @@
 //! What conditions look at of a user is as good as a grant: nobody changes it, or grants by it, for more
 //! than they hold.
 
+use nexus::features::access::AccessError;
 use nexus::features::iam::roles::{self, Holder};
 use nexus::features::iam::users::{self, UserUpdate};
 use nexus::features::iam::{Condition, IamError, Name, signin};
@@ -72,7 +73,7 @@ fn teams() -> World {
 
 fn above<T: std::fmt::Debug>(what: &str, result: Result<T, IamError>) {
     match result {
-        Err(IamError::Above { .. }) => {}
+        Err(IamError::Access(AccessError::Above { .. })) => {}
         other => panic!("{what}: {other:?}"),
     }
 }

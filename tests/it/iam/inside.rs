@@ -23,7 +23,7 @@ pub async fn realm(world: &World, tenant: Option<&str>) -> Realm {
 /// A user of a realm, as a caller.
 pub async fn caller(realm: &mut Realm, email: &str) -> Caller {
     let user = users::get(realm, &machine(), &who(email)).await.unwrap();
-    Caller::user(realm.place().tenant, user.id)
+    Caller::user(realm.place().id, user.id)
 }
 
 /// The same person, who says that it belongs to another realm.

@@ -1,5 +1,6 @@
 //! Operators in a tenant's realm: only by a grant, only for its time, and never unseen.
 
+use nexus::features::access::AccessError;
 use nexus::features::iam::{IamError, groups, users};
 use nexus::kernel::{Caller, Description, Page, Total};
 
@@ -21,7 +22,7 @@ fn a_grant_lets_an_operator_in_for_its_time_and_every_use_is_in_the_tenants_log(
     json(&world, &["role", "create", "Support", "--allow", "user:read"]);
     run(async {
         let ops = caller(&mut realm(&world, None).await, "ops@example.com").await;
-        assert!(matches!(look(&ops).await, Err(IamError::Forbidden { .. })));
+        assert!(matches!(look(&ops).await, Err(IamError::Access(AccessError::Forbidden { .. }))));
         let grant = [
             "operator",
             "grant",
@@ -38,7 +39,7 @@ fn a_grant_lets_an_operator_in_for_its_time_and_every_use_is_in_the_tenants_log(
         let mut tenant = realm(&world, Some("acme")).await;
         let name = "Sales".parse().unwrap();
         let refused = groups::create(&mut tenant, &ops, &name, &Description::default(), None).await;
-        assert!(matches!(refused, Err(IamError::Forbidden { .. })));
+        assert!(matches!(refused, Err(IamError::Access(AccessError::Forbidden { .. }))));
         drop(tenant);
         let seen = "select caller like 'operator:%', action, detail::text from nexus.audit_log order by id desc limit 1";
         assert_eq!(sql(&world, seen), [r#"t|operator.look|{"permissions": ["user:read"]}"#]);

@@ -7,6 +7,7 @@ use nexus::features::provisioning::ProvisioningError;
 use nexus::features::tenants::TenantError;
 use nexus::infra::cluster::ClusterError;
 use nexus::infra::objects::ObjectError;
+use nexus::kernel::hint::PlaceKind;
 use nexus::kernel::{Failure, OperationId};
 
 fn text(text: &str) -> String {
@@ -26,16 +27,16 @@ fn errors() -> Vec<Box<dyn Failure>> {
         Box::new(TenantError::Suspended { slug: slug(), reason: text("unpaid"), since: now }),
         Box::new(TenantError::Trashed { slug: slug(), purge_after: now }),
         Box::new(TenantError::NotActive { slug: slug(), state: "provisioning" }),
-        Box::new(PlacementError::NoCluster { name: text("eu1") }),
-        Box::new(PlacementError::NoStore { name: text("s1") }),
-        Box::new(PlacementError::NoRoom { what: "cluster", name: None }),
-        Box::new(PlacementError::Taken { what: "store", name: text("s1") }),
+        Box::new(PlacementError::NotFound { what: PlaceKind::Cluster, name: text("eu1") }),
+        Box::new(PlacementError::NotFound { what: PlaceKind::Store, name: text("s1") }),
+        Box::new(PlacementError::NoRoom { what: PlaceKind::Cluster, name: None }),
+        Box::new(PlacementError::Taken { what: PlaceKind::Store, name: text("s1") }),
         Box::new(PlacementError::SameServer { name: text("eu1") }),
         Box::new(PlacementError::Preparing { name: text("eu1") }),
-        Box::new(PlacementError::NoneAnswers { what: "store", passed: vec![text("s1: gone")] }),
-        Box::new(PlacementError::Down { what: "cluster", name: text("eu1") }),
-        Box::new(PlacementError::InUse { what: "cluster", name: text("eu1"), tenants: 3 }),
-        Box::new(PlacementError::OfSettings { what: "cluster", verb: "change" }),
+        Box::new(PlacementError::NoneAnswers { what: PlaceKind::Store, passed: vec![text("s1: gone")] }),
+        Box::new(PlacementError::Down { what: PlaceKind::Cluster, name: text("eu1") }),
+        Box::new(PlacementError::InUse { what: PlaceKind::Cluster, name: text("eu1"), tenants: 3 }),
+        Box::new(PlacementError::OfSettings { what: PlaceKind::Cluster }),
         Box::new(PlacementError::CannotScope { name: text("s1") }),
         Box::new(PlacementError::Incomplete { driver: "garage", needs: StoreNeed::AdminEndpoint }),
         Box::new(PlacementError::NoSessions { name: text("eu1"), limit: 5 }),
@@ -126,7 +127,7 @@ fn provisioning() -> Vec<ProvisioningError> {
 
 fn stopped(operation: OperationId, kind: &str, source: ProvisioningError) -> ProvisioningError {
     let (kind, slug, source) = (text(kind), text("acme"), Box::new(source));
-    ProvisioningError::Stopped { operation, kind, slug, taken_back: false, source }
+    ProvisioningError::Stopped { operation, kind, slug, rolled_back: false, source }
 }
 
 /// The command in a hint, as words.

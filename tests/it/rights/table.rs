@@ -13,8 +13,7 @@ use nexus::features::iam::{self, FirstPassword, groups, operators, permissions, 
 use nexus::features::inspection::{self, Proof, Report};
 use nexus::features::installation::Setup;
 use nexus::features::placement::{
-    self, AddCluster, AddStore, Cluster, ClusterChange, Driver, PlacementRequest, ServerPlace, StoreChange,
-    StorePlace,
+    self, AddCluster, AddStore, Cluster, Driver, PlaceChange, PlacementRequest, ServerPlace, StorePlace,
 };
 use nexus::features::provisioning::{
     AdoptRequest, Batch, BatchOptions, Change, CreateRequest, Direction, Facility, OperationFilter,
@@ -389,7 +388,7 @@ fn platform() -> Vec<Row> {
             d.app.provisioning.placement.add_cluster(&mut d.app.control, id, c, &cluster(), &Silent).await
         };
         Platform "placement::Placement::update_cluster" "cluster:update" |d, c, t| async move {
-            let change = ClusterChange::default();
+            let change = PlaceChange::default();
             d.app.provisioning.placement.update_cluster(&mut d.app.control, c, &t.place, &change).await
         };
         Platform "placement::Placement::change_password" "cluster:update" |d, c, t| async move {
@@ -411,7 +410,7 @@ fn platform() -> Vec<Row> {
             d.app.provisioning.placement.add_store(&mut d.app.control, c, &store()).await
         };
         Platform "placement::Placement::update_store" "store:update" |d, c, t| async move {
-            let change = StoreChange::default();
+            let change = PlaceChange::default();
             d.app.provisioning.placement.update_store(&mut d.app.control, c, &t.place, &change).await
         };
         Platform "placement::Placement::change_secret" "store:update" |d, c, t| async move {
@@ -514,7 +513,7 @@ fn work() -> Vec<Row> {
             fleet::plan_exec(&mut d.app.control, c, &exec(t)).await
         };
         Platform "fleet::exec" "exec:create" |d, c, t| async move {
-            let (asked, plan) = (exec(t), ExecPlan { tenants: Vec::new(), left_out: Vec::new() });
+            let (asked, plan) = (exec(t), ExecPlan { tenants: Vec::new(), skipped: Vec::new() });
             let reach = app::reach(&d.app.provisioning);
             let with = (&Silent as &dyn Progress, &d.stop);
             fleet::exec(reach, &mut d.app.control, c, (&asked, &plan), with, &mut |_| Ok(())).await

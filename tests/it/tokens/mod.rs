@@ -21,12 +21,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nexus::features::iam::Subject;
 use nexus::features::secrets::Secrets;
-use nexus::features::tokens::{
-    IssueTime, MintRequest, Minted, NewToken, Realm, RealmName, TokenError, Tokens,
-};
+use nexus::features::tokens::{IssueTime, MintRequest, Minted, NewToken, Realm, TokenError, Tokens};
 use nexus::infra::crypto::LocalMasterKey;
 use nexus::infra::db::{PgConnection, ServerAddress};
-use nexus::kernel::Caller;
+use nexus::kernel::{Caller, RealmRef};
 use serde_json::Value;
 
 use crate::support::world::World;
@@ -130,10 +128,12 @@ impl Company {
         let row =
             self.world.control_sql("select id || ' ' || owner_role from control.tenants where slug = 'acme'");
         let (id, owner) = row[0].split_once(' ').unwrap();
-        let name = RealmName { id: id.parse().unwrap(), slug: Some("acme".to_owned()) };
-        let session = self.server(&self.database()).connect("test").await.unwrap();
+        let name = RealmRef { id: id.parse().unwrap(), slug: Some("acme".to_owned()) };
+        let mut session = self.server(&self.database()).connect("test").await.unwrap();
+        let role = format!("set role {}", nexus::infra::db::identifier(owner));
+        sqlx::raw_sql(sqlx::AssertSqlSafe(role)).execute(&mut session).await.unwrap();
         let as_of = IssueTime::read(&mut self.control().await).await.unwrap();
-        Realm { name, session: session.into(), owner: Some(owner.to_owned()), as_of }
+        Realm { name, session: session.into(), as_of }
     }
 }
 

@@ -38,8 +38,8 @@ async fn of_fifty_uses_at_once_one_succeeds_and_the_session_lives() {
     let mut sessions = Vec::new();
     for _ in 0..50 {
         let (control, session) = tokio::join!(control.connect("test"), inside.connect("test"));
-        let (name, owner, as_of) = (first.name.clone(), first.owner.clone(), first.as_of);
-        let realm = Realm { name, session: session.unwrap().into(), owner, as_of };
+        let (name, as_of) = (first.name.clone(), first.as_of);
+        let realm = Realm { name, session: session.unwrap().into(), as_of };
         sessions.push((control.unwrap(), realm));
     }
     let barrier = std::sync::Arc::new(tokio::sync::Barrier::new(50));
@@ -145,9 +145,8 @@ async fn only_hashes_are_kept_and_a_token_is_of_its_realm() {
         assert!(!dump.contains(&secret.expose_secret()[30..]), "{dump}");
     }
     let mut platform = Realm {
-        name: nexus::features::tokens::RealmName::PLATFORM,
+        name: nexus::kernel::RealmRef::PLATFORM,
         session: company.control().await.into(),
-        owner: None,
         as_of: company.realm().await.as_of,
     };
     let mut control = company.control().await;

@@ -84,7 +84,7 @@ pub(super) async fn sessions(
 
 /// Why a tenant is not asked, by its state; `None`: it is.
 #[must_use]
-pub(super) fn left_out(state: TenantState) -> Option<&'static str> {
+pub(super) fn skip_reason(state: TenantState) -> Option<&'static str> {
     match state {
         TenantState::Active => None,
         TenantState::Suspended => Some("it is suspended: its database takes no sessions"),

@@ -139,7 +139,7 @@ impl Fleet {
         approved: Option<&PlanFile>,
         run: &Run,
     ) -> Result<bool, FleetError> {
-        if run.kind == RunKind::Back {
+        if run.kind == RunKind::Rollback {
             return Ok(false);
         }
         if let Some(file) = approved {
@@ -235,7 +235,7 @@ impl Fleet {
             before: Some(json!(it.before)),
             message: None,
         });
-        let left_out = planned.left_out.iter().map(|it| NewTenant {
+        let skipped = planned.skipped.iter().map(|it| NewTenant {
             tenant_id: it.id,
             slug: &it.slug,
             cluster: &it.cluster,
@@ -244,13 +244,13 @@ impl Fleet {
             before: None,
             message: Some(format!("it is {}", it.state.as_str())),
         });
-        let rows: Vec<NewTenant<'_>> = tenants.chain(left_out).collect();
+        let rows: Vec<NewTenant<'_>> = tenants.chain(skipped).collect();
         let versions: Versions =
             planned.plan.sets.iter().map(|set| (set.name.clone(), set.version)).collect();
         let detail = json!({
             "selection": planned.plan.selection, "versions": versions, "tenants": planned.tenants.len(),
         });
-        let written = Written { kind: RunKind::Forward, takes_back: None, plan: &planned.plan, rows: &rows };
+        let written = Written { kind: RunKind::Forward, rolls_back: None, plan: &planned.plan, rows: &rows };
         let enlisted = Runner::enlist(self).await?;
         let id = RunId::new();
         let mut tx = durable_transaction(control).await?;
@@ -265,7 +265,7 @@ impl Fleet {
 
     /// Takes tenants into a run over all that were made since it began; whether there were any.
     async fn admit_late(&self, control: &mut PgConnection, run: &Run) -> Result<bool, FleetError> {
-        if run.kind == RunKind::Back || run.plan.selection != Selection::All.text() {
+        if run.kind == RunKind::Rollback || run.plan.selection != Selection::All.text() {
             return Ok(false);
         }
         let late = plan::late(control, &run.plan.0).await?;
@@ -318,7 +318,7 @@ impl Fleet {
 /// A run that is about to be written.
 struct Written<'a> {
     kind: RunKind,
-    takes_back: Option<RunId>,
+    rolls_back: Option<RunId>,
     plan: &'a Plan,
     rows: &'a [NewTenant<'a>],
 }
@@ -331,7 +331,7 @@ async fn write(
     runner: crate::kernel::ids::RunnerId,
     (action, mut detail): (&'static str, serde_json::Value),
 ) -> Result<(), DbError> {
-    runs::store::insert(tx, id, (it.kind, it.takes_back), caller, it.plan).await?;
+    runs::store::insert(tx, id, (it.kind, it.rolls_back), caller, it.plan).await?;
     runs::store::insert_tenants(tx, id, it.rows).await?;
     store::insert_runner(tx, runner, id).await?;
     detail["run"] = json!(id);

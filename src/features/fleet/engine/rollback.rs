@@ -44,10 +44,10 @@ impl Fleet {
         if run.state == RunState::Running {
             return Err(FleetError::Busy { id, other: false });
         }
-        if run.kind == RunKind::Back {
+        if run.kind == RunKind::Rollback {
             return Err(FleetError::Over { id, state: "a rollback", verb: "rolled back" });
         }
-        let begun = runs::store::taken_back_by(control, id).await?;
+        let begun = runs::store::rolled_back_by(control, id).await?;
         if begun.is_some_and(|(_, state)| state == RunState::Done) {
             return Err(FleetError::Over { id, state: "rolled back already", verb: "rolled back again" });
         }
@@ -121,7 +121,7 @@ impl Fleet {
         watch: Watch<'_>,
     ) -> Result<RunOutcome, FleetError> {
         let caller = &access::authorize(control, caller, &rights::RUN_ROLLBACK, About::Platform).await?;
-        if let Some((back, state)) = runs::store::taken_back_by(control, id).await?
+        if let Some((back, state)) = runs::store::rolled_back_by(control, id).await?
             && state != RunState::Done
         {
             not_overtaken(control, id, back).await?;
@@ -151,7 +151,7 @@ impl Fleet {
                 message: None,
             })
             .collect();
-        let written = Written { kind: RunKind::Back, takes_back: Some(id), plan: &way.plan, rows: &rows };
+        let written = Written { kind: RunKind::Rollback, rolls_back: Some(id), plan: &way.plan, rows: &rows };
         let enlisted = Runner::enlist(self).await?;
         let back = RunId::new();
         let detail = json!({ "rolls_back": id, "tenants": rows.len() });

@@ -314,8 +314,10 @@ impl<'a> Runner<'a> {
         let how = (admins, self.progress);
         let released = match run.kind {
             RunKind::Forward => self.fleet.release(&mut control, &run.plan.0, how).await,
-            RunKind::Back if failed == 0 => self.fleet.withdraw_release(&mut control, &run.plan.0, how).await,
-            RunKind::Back => Ok(()),
+            RunKind::Rollback if failed == 0 => {
+                self.fleet.withdraw_release(&mut control, &run.plan.0, how).await
+            }
+            RunKind::Rollback => Ok(()),
         };
         if let Err(error @ FleetError::Template { .. }) = &released {
             let state = if failed == 0 { RunState::Done } else { RunState::Partial };

@@ -98,7 +98,7 @@ impl Server<'_, '_> {
             }
             let (fit, unfit): (Vec<_>, Vec<_>) = claimed.into_iter().partition(is_fit);
             for tenant in unfit {
-                let result = left_out(&tenant);
+                let result = skipped(&tenant);
                 let _ = ended.send(Ended::TenantResult { result: Box::new(result), login: None }).await;
             }
             let (with_logins, refused) = self.issue_logins(fit).await?;
@@ -240,7 +240,7 @@ impl Server<'_, '_> {
         }
         let attempts = tenant.attempts + i32::try_from(tries).unwrap_or(0);
         if !is_fit(&tenant) {
-            return left_out(&tenant);
+            return skipped(&tenant);
         }
         result(&tenant, whole, attempts, began.elapsed())
     }
@@ -355,7 +355,7 @@ fn unfit_owner(tenant: &Claimed, powers: Option<String>) -> TenantFailure {
     }
 }
 
-fn left_out(tenant: &Claimed) -> TenantResult {
+fn skipped(tenant: &Claimed) -> TenantResult {
     let failure = TenantFailure::fixed(
         "not_in_use",
         format!("it is {}", tenant.state.as_str()),

@@ -1,18 +1,15 @@
 //! The session in which a tenant is migrated: whose rights it has, that it is a session of the
 //! server's own, and what the tenant's histories hold.
 
-use std::collections::BTreeMap;
-
 use super::files::RunSet;
 use super::store::Claimed;
 use crate::features::fleet::tenant_failure::TenantFailure;
 use crate::infra::cluster::{APP_ROLE, MigratorLogin};
 use crate::infra::db::{
-    Applied, DbError, History, PgConnection, ServerAddress, Who, make_missing, who, who_and_histories,
+    History, HistoryRows, PgConnection, ServerAddress, Who, is_no_history, make_missing, who,
+    who_and_histories,
 };
 
-/// SQLSTATE `undefined_table`, and `invalid_schema_name`.
-const NO_HISTORY: [&str; 2] = ["42P01", "3F000"];
 /// The schemas that a session looks for names in, as it was told when it began.
 const PATH: &str = "pg_catalog,pg_temp";
 
@@ -29,7 +26,7 @@ pub(super) struct Acting<'a> {
 pub(super) struct Look {
     pub(super) session: PgConnection,
     /// In the order of the sets.
-    pub(super) histories: Vec<BTreeMap<i64, Applied>>,
+    pub(super) histories: Vec<HistoryRows>,
 }
 
 /// Opens a session and reads the histories; those that are not there are made.
@@ -42,7 +39,7 @@ pub(super) async fn look(
     let mut session = connected.map_err(TenantFailure::of_db)?;
     let histories: Vec<&History> = sets.iter().map(|set| &set.history).collect();
     let read = match who_and_histories(&mut session, &histories).await {
-        Err(error) if error.state().is_some_and(|state| NO_HISTORY.contains(&state)) => {
+        Err(error) if is_no_history(&error) => {
             judge(&who(&mut session).await.map_err(TenantFailure::of_db)?, acting.login)?;
             // Apps may write what their tenants' owners made; not what proves what was made.
             let mut not_writers = vec![APP_ROLE];
@@ -54,7 +51,7 @@ pub(super) async fn look(
         }
         other => other,
     };
-    let (who, histories) = read.map_err(|error: DbError| TenantFailure::of_db(error))?;
+    let (who, histories) = read.map_err(TenantFailure::of_db)?;
     judge(&who, acting.login)?;
     Ok(Look { session, histories })
 }

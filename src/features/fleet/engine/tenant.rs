@@ -8,12 +8,13 @@ use crate::features::fleet::model::{Settings, Versions};
 use crate::features::fleet::runs::{AppliedView, NoticeView};
 use crate::features::fleet::tenant_failure::{Retry, TenantFailure};
 use crate::features::migrations::{LINE_ENDS_HINT, differs_in_line_ends};
-use crate::infra::db::{Applied, Notices, PgConnection, hearing, invalid_indexes, repeatable};
+use crate::infra::db::{
+    HistoryFault, HistoryRows, Notices, PgConnection, hearing, invalid_indexes, repeatable,
+};
 use crate::infra::failpoint;
 use crate::kernel::Hint;
 use crate::kernel::hint::{MigrateAction, SetAction};
 use crate::kernel::{Event, Progress};
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// What one attempt came to.
@@ -50,7 +51,7 @@ impl Attempt {
 }
 
 /// What a tenant's histories hold, in the order of the run's sets.
-type Histories = Vec<BTreeMap<i64, Applied>>;
+type Histories = Vec<HistoryRows>;
 
 /// Brings one tenant where the run leads, once.
 pub(super) async fn attempt(
@@ -97,7 +98,7 @@ fn unrecorded(tenant: &Claimed, sets: &[RunSet], histories: &Histories) -> Vec<A
         let name = &set.planned.name;
         let before = tenant.before.as_ref().and_then(|it| it.0.get(name)).copied().unwrap_or(0);
         let known = |version| tenant.applied.0.iter().any(|it| it.set == *name && it.version == version);
-        for row in history.values().filter(|row| row.success && row.version > before) {
+        for row in history.whole().filter(|row| row.version > before) {
             if !known(row.version) && set.files.iter().any(|file| file.version == row.version) {
                 found.push(AppliedView { set: name.clone(), version: row.version, milliseconds: 0 });
             }
@@ -107,17 +108,14 @@ fn unrecorded(tenant: &Claimed, sets: &[RunSet], histories: &Histories) -> Vec<A
 }
 
 fn newest(sets: &[RunSet], histories: &Histories) -> Versions {
-    let of = |history: &BTreeMap<i64, Applied>| {
-        history.values().filter(|row| row.success).map(|row| row.version).max().unwrap_or(0)
-    };
-    sets.iter().zip(histories).map(|(set, history)| (set.planned.name.clone(), of(history))).collect()
+    let of =
+        |(set, history): (&RunSet, &HistoryRows)| (set.planned.name.clone(), history.newest().unwrap_or(0));
+    sets.iter().zip(histories).map(of).collect()
 }
 
 fn counts(sets: &[RunSet], histories: &Histories) -> Versions {
-    let of = |history: &BTreeMap<i64, Applied>| {
-        i64::try_from(history.values().filter(|row| row.success).count()).unwrap_or(i64::MAX)
-    };
-    sets.iter().zip(histories).map(|(set, history)| (set.planned.name.clone(), of(history))).collect()
+    let of = |(set, history): (&RunSet, &HistoryRows)| (set.planned.name.clone(), history.count());
+    sets.iter().zip(histories).map(of).collect()
 }
 
 struct Work<'a> {
@@ -139,21 +137,17 @@ impl Work<'_> {
     ) -> Result<(), TenantFailure> {
         for (set, history) in self.sets.iter().zip(&*histories) {
             check(set, history)?;
-            for row in history.values().filter(|row| !row.success) {
+            for row in history.iter().filter(|row| !row.success) {
                 self.cut_short(set, row.version).await?;
             }
         }
-        let is_missing = |history: &BTreeMap<i64, Applied>, file: &RunFile| {
-            history.get(&file.version).is_none_or(|row| !row.success)
-        };
         let missing = self.sets.iter().zip(&*histories);
         let mut left: usize = missing
-            .map(|(set, history)| set.files.iter().filter(|file| is_missing(history, file)).count())
+            .map(|(set, history)| set.files.iter().filter(|file| !history.has(file.version)).count())
             .sum();
         for (set, history) in self.sets.iter().zip(histories) {
             for file in &set.files {
-                let there = history.get(&file.version);
-                if there.is_some_and(|row| row.success) {
+                if history.has(file.version) {
                     continue;
                 }
                 let name = || format!("fleet.apply.{}", file.version);
@@ -161,15 +155,14 @@ impl Work<'_> {
                 let began = Instant::now();
                 left = left.saturating_sub(1);
                 let script = file.script(Direction::Up, self.times, (self.owner, left > 0));
-                let (applied, said) = match there {
+                let (applied, said) = match history.get(file.version) {
                     None => hearing(set.history.apply(self.session, script)).await,
                     Some(_) => hearing(set.history.finish(self.session, script)).await,
                 };
                 attempt.heard(set, file, said);
                 applied.map_err(|error| TenantFailure::of_script(error, &file.name(), &file.up))?;
                 failpoint::pass(|| format!("{}.after", name())).await;
-                let checksum = file.checksum.clone();
-                history.insert(file.version, Applied { version: file.version, checksum, success: true });
+                history.insert(file.version, file.checksum.clone());
                 attempt.applied.push(view(set, file, began));
             }
         }
@@ -205,7 +198,7 @@ impl Work<'_> {
             let set = &self.sets[index];
             let Some(file) = set.files.iter().find(|file| file.version == item.version) else { continue };
             // Somebody took it back already.
-            let Some(row) = histories[index].get(&item.version) else { continue };
+            let Some(row) = histories[index].get(item.version) else { continue };
             if row.checksum != file.checksum {
                 return Err(changed(set, file, &row.checksum));
             }
@@ -217,7 +210,7 @@ impl Work<'_> {
             reverted.map_err(|error| {
                 TenantFailure::of_script(error, &format!("{}.down", file.name()), file.text(Direction::Down))
             })?;
-            histories[index].remove(&item.version);
+            histories[index].remove(item.version);
             attempt.applied.push(view(set, file, began));
         }
         Ok(())
@@ -230,9 +223,9 @@ fn view(set: &RunSet, file: &RunFile, began: Instant) -> AppliedView {
 }
 
 /// Whether a history is one that the run's files can go on from.
-fn check(set: &RunSet, history: &BTreeMap<i64, Applied>) -> Result<(), TenantFailure> {
+fn check(set: &RunSet, history: &HistoryRows) -> Result<(), TenantFailure> {
     let name = &set.planned.name;
-    for row in history.values() {
+    for (row, fault) in history.faults(set.files.iter().map(|file| (file.version, &*file.checksum))) {
         let Some(file) = set.files.iter().find(|file| file.version == row.version) else {
             // What is newer than all that may run was left out on purpose.
             if row.version > set.planned.version && row.success && set.planned.cut {
@@ -247,7 +240,7 @@ fn check(set: &RunSet, history: &BTreeMap<i64, Applied>) -> Result<(), TenantFai
                 ),
             ));
         };
-        if row.success && row.checksum != file.checksum {
+        if fault == HistoryFault::Changed {
             return Err(changed(set, file, &row.checksum));
         }
     }

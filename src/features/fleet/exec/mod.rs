@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::asking::{Scope, left_out, sessions};
+use super::asking::{Scope, sessions, skip_reason};
 use super::error::FleetError;
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
@@ -43,7 +43,7 @@ pub struct ExecPlan {
     /// Those in which it will be run.
     pub tenants: Vec<Tenant>,
     /// Those that are left out by their state.
-    pub left_out: Vec<ExecLine>,
+    pub skipped: Vec<ExecLine>,
 }
 
 /// How a run ended.
@@ -72,14 +72,14 @@ pub async fn plan_exec(
     request: &ExecRequest,
 ) -> Result<ExecPlan, FleetError> {
     let caller = &access::authorize(control, caller, &rights::EXEC_CREATE, About::Platform).await?;
-    let mut plan = ExecPlan { tenants: Vec::new(), left_out: Vec::new() };
+    let mut plan = ExecPlan { tenants: Vec::new(), skipped: Vec::new() };
     for tenant in request.wanted.tenants(control, caller).await? {
-        match left_out(tenant.state) {
+        match skip_reason(tenant.state) {
             None => plan.tenants.push(tenant),
             Some(_) if tenant.state == TenantState::Pooled => {}
             Some(reason) => plan
-                .left_out
-                .push(ExecLine { tenant: tenant.slug, outcome: ExecOutcome::LeftOut(reason.to_owned()) }),
+                .skipped
+                .push(ExecLine { tenant: tenant.slug, outcome: ExecOutcome::Skipped(reason.to_owned()) }),
         }
     }
     Ok(plan)
@@ -101,7 +101,7 @@ pub async fn exec(
 ) -> Result<Executed, FleetError> {
     let caller = &access::authorize(control, caller, &rights::EXEC_CREATE, About::Platform).await?;
     record(control, caller, request, plan).await?;
-    for line in &plan.left_out {
+    for line in &plan.skipped {
         take(line).map_err(FleetError::Reading)?;
     }
     progress.event(Event::Total(plan.tenants.len() as u64));

@@ -90,8 +90,7 @@ pub enum ExecOutcome {
         message: String,
     },
     /// It was not run there, for this reason.
-    #[serde(rename = "skipped")]
-    LeftOut(String),
+    Skipped(String),
 }
 
 /// As it is: each number with all its digits, each field in its place.

@@ -36,7 +36,7 @@ pub struct PlannedTenant {
 
 /// A tenant that was meant and is in no state to be migrated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LeftOut {
+pub struct SkippedTenant {
     pub id: TenantId,
     pub slug: String,
     pub cluster: String,
@@ -50,7 +50,7 @@ pub struct Planned {
     pub plan: Plan,
     /// Where, by wave.
     pub tenants: Vec<PlannedTenant>,
-    pub left_out: Vec<LeftOut>,
+    pub skipped: Vec<SkippedTenant>,
     /// The sets that it is made of, with their files.
     pub sets: Vec<Set>,
 }
@@ -93,7 +93,7 @@ pub(super) async fn make(
         tenants::read(control, caller, &name).await?;
     }
     let failed = request.only.map(|only| only == Only::Failed);
-    let (mut planned, left_out) = lacking(control, &ids, &wanted, &sets, failed).await?;
+    let (mut planned, skipped) = lacking(control, &ids, &wanted, &sets, failed).await?;
     // Neither the oldest customers first nor those whose names begin with an a; the same each time.
     planned.sort_by_key(|tenant| scattered(tenant.id));
     let slugs: Vec<&str> = planned.iter().map(|tenant| tenant.slug.as_str()).collect();
@@ -110,7 +110,7 @@ pub(super) async fn make(
     };
     refuse_empty(control, &plan, &sets).await?;
     refuse_changed(control, &ids, &plan, &sets).await?;
-    Ok(Planned { plan, tenants: planned, left_out, sets })
+    Ok(Planned { plan, tenants: planned, skipped, sets })
 }
 
 /// All tenants that lack something of what a plan leads to, whoever they are.
@@ -126,13 +126,18 @@ async fn lacking(
     wanted: &[PlannedSet],
     sets: &[Set],
     failed: Option<bool>,
-) -> Result<(Vec<PlannedTenant>, Vec<LeftOut>), FleetError> {
+) -> Result<(Vec<PlannedTenant>, Vec<SkippedTenant>), FleetError> {
     let fact = |set: &PlannedSet| json!({ "set_name": set.name, "version": set.version, "files": set.files });
     let facts: Vec<_> = wanted.iter().map(fact).collect();
-    let (mut planned, mut left_out) = (Vec::new(), Vec::new());
+    let (mut planned, mut skipped) = (Vec::new(), Vec::new());
     for row in store::behind(control, ids, &json!(facts), failed).await? {
         if !matches!(row.state, TenantState::Active | TenantState::Suspended | TenantState::Pooled) {
-            left_out.push(LeftOut { id: row.id, slug: row.slug, cluster: row.cluster, state: row.state });
+            skipped.push(SkippedTenant {
+                id: row.id,
+                slug: row.slug,
+                cluster: row.cluster,
+                state: row.state,
+            });
             continue;
         }
         let has = |set: &PlannedSet| match (&*set.name, &row.versions) {
@@ -145,7 +150,7 @@ async fn lacking(
         let (slug, cluster) = (row.slug, row.cluster);
         planned.push(PlannedTenant { id: row.id, slug, cluster, wave: 0, before, lacks });
     }
-    Ok((planned, left_out))
+    Ok((planned, skipped))
 }
 
 /// The sets that are meant, in the order of their dependence, cut at the version that is meant.

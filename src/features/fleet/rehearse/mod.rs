@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::asking::{Scope, Wanted, left_out};
+use super::asking::{Scope, Wanted, skip_reason};
 use super::error::FleetError;
 use super::model::{Request, Selection, Settings};
 use super::plan::{self, Planned, PlannedTenant};
@@ -59,7 +59,7 @@ pub async fn rehearse(
     let sizes = sizes(reach, control, &tenants).await?;
     // The database of one that is suspended cannot be copied.
     let open: Vec<Tenant> =
-        tenants.iter().filter(|tenant| left_out(tenant.state).is_none()).cloned().collect();
+        tenants.iter().filter(|tenant| skip_reason(tenant.state).is_none()).cloned().collect();
     let picked = pick(reach, control, &open, &sizes, request.tenants).await?;
     if request.dry_run {
         let clones = picked.iter().map(Picked::outline).collect();

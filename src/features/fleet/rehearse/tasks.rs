@@ -2,7 +2,9 @@
 
 use super::model::{Step, StepError};
 use crate::features::migrations::{File, Set, differs_in_line_ends};
-use crate::infra::db::{Applied, DbError, History, PgConnection, ServerAddress, repeatable};
+use crate::infra::db::{
+    Applied, DbError, History, HistoryFault, HistoryRows, ServerAddress, is_no_history, repeatable,
+};
 
 /// The files of a set that are to come.
 pub(super) struct SetFiles<'a> {
@@ -23,40 +25,37 @@ pub(super) async fn read<'a>(
     let mut session = login.connect_within("nexus:rehearsal", &limits).await?;
     let (mut work, mut refused) = (Vec::new(), Vec::new());
     for set in sets {
-        let history = history(&mut session, set).await?;
-        refused.extend(history.iter().filter_map(|row| refusal(set, row)));
-        let newest = history.iter().filter(|row| row.success).map(|row| row.version).max().unwrap_or(0);
-        let there = |file: &File| history.iter().find(|row| row.version == file.version);
-        let missing = set.files.iter().filter(|file| there(file).is_none_or(|row| !row.success));
-        let files: Vec<_> = missing.map(|file| (file, there(file).is_some())).collect();
-        let late = files.iter().map(|(file, _)| file.version).filter(|version| *version < newest).collect();
+        let held = match History::new(&set.history).read(&mut session).await {
+            Err(error) if is_no_history(&error) => HistoryRows::default(),
+            other => other?,
+        };
+        let faults = held.faults(set.checksums());
+        refused.extend(faults.into_iter().filter_map(|(row, fault)| refusal(set, row, fault)));
+        let missing = set.files.iter().filter(|file| !held.has(file.version));
+        let files: Vec<_> = missing.map(|file| (file, held.get(file.version).is_some())).collect();
+        let is_late = |version: &i64| held.newest().is_some_and(|newest| *version < newest);
+        let late = files.iter().map(|(file, _)| file.version).filter(is_late).collect();
         work.push(SetFiles { set, files, late });
     }
     let _ = session.close().await;
     Ok((work, refused))
 }
 
-async fn history(session: &mut PgConnection, set: &Set) -> Result<Vec<Applied>, DbError> {
-    match History::new(&set.history).read(session).await {
-        // Undefined table, invalid schema name: nothing was applied.
-        Err(error) if matches!(error.state(), Some("42P01" | "3F000")) => Ok(Vec::new()),
-        other => other,
-    }
-}
-
 /// Why a run would refuse a tenant with such a row.
-fn refusal(set: &Set, row: &Applied) -> Option<Step> {
+fn refusal(set: &Set, row: &Applied, fault: HistoryFault) -> Option<Step> {
     let file = set.files.iter().find(|file| file.version == row.version);
-    let message = match file {
-        None => "it was applied, and the set has no such file",
-        Some(file) if row.success && differs_in_line_ends(&file.up, &row.checksum) => {
-            "it has different line endings than when it was applied"
+    let message = match (fault, file) {
+        (_, None) => "it was applied, and the set has no such file",
+        (HistoryFault::CutShort, Some(file)) if !file.directives.transaction && repeatable(&file.up) => {
+            return None;
         }
-        Some(file) if row.success && file.checksum != row.checksum => "it has changed since it was applied",
-        Some(file) if !row.success && (file.directives.transaction || !repeatable(&file.up)) => {
+        (HistoryFault::CutShort, _) => {
             "it was interrupted outside a transaction, and cannot be repeated as it is"
         }
-        Some(_) => return None,
+        (_, Some(file)) if differs_in_line_ends(&file.up, &row.checksum) => {
+            "it has different line endings than when it was applied"
+        }
+        _ => "it has changed since it was applied",
     };
     Some(Step {
         set: set.name.clone(),

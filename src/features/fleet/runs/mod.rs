@@ -24,8 +24,8 @@ pub enum RunKind {
     /// Files are applied.
     Forward,
     /// Those of another run are rolled back.
-    #[serde(rename = "rollback")]
-    Back,
+    #[sqlx(rename = "back")]
+    Rollback,
 }
 stored_as_text!(RunKind);
 
@@ -78,8 +78,8 @@ pub enum TenantState {
     /// It has not.
     Failed,
     /// It was meant, and was in no state to be migrated.
-    #[serde(rename = "skipped")]
-    LeftOut,
+    #[sqlx(rename = "left_out")]
+    Skipped,
 }
 stored_as_text!(TenantState);
 
@@ -92,7 +92,7 @@ impl TenantState {
             Self::Running => "running",
             Self::Done => "done",
             Self::Failed => "failed",
-            Self::LeftOut => "skipped",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -130,7 +130,7 @@ pub struct RunView {
     pub selection: String,
     /// The newest version of each set in it.
     pub versions: Json<Versions>,
-    /// How many tenants it is for, those that are left out apart.
+    /// How many tenants it is for, without those that are skipped.
     pub tenants: i64,
     /// How many have everything.
     pub done: i64,
@@ -141,15 +141,13 @@ pub struct RunView {
     /// How many were never begun.
     pub pending: i64,
     /// How many were meant, and were in no state to be migrated.
-    #[serde(rename = "skipped")]
-    pub left_out: i64,
+    pub skipped: i64,
     /// The wave under way, from 1.
     pub wave: i32,
     /// How many waves there are.
     pub waves: i32,
-    /// The run that this one takes back.
-    #[serde(rename = "rolls_back")]
-    pub takes_back: Option<Uuid>,
+    /// The run that this one rolls back.
+    pub rolls_back: Option<Uuid>,
     pub message: Option<String>,
     /// When it began.
     #[serde(with = "time::serde::rfc3339")]

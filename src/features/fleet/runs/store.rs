@@ -23,7 +23,7 @@ const RUN: &str = "id, kind, state, stopping, plan, wave,
 pub(in super::super) async fn insert(
     control: &mut PgConnection,
     id: RunId,
-    (kind, takes_back): (RunKind, Option<RunId>),
+    (kind, rolls_back): (RunKind, Option<RunId>),
     caller: &Authorized<'_>,
     plan: &Plan,
 ) -> Result<(), DbError> {
@@ -32,7 +32,7 @@ pub(in super::super) async fn insert(
     )
     .bind(id)
     .bind(kind)
-    .bind(takes_back)
+    .bind(rolls_back)
     .bind(caller.to_string())
     .bind(Json(plan))
     .execute(control)
@@ -212,14 +212,14 @@ pub(super) async fn views(
                 coalesce((select jsonb_object_agg(it ->> 'name', it -> 'version')
                           from jsonb_array_elements(plan -> 'sets') as it), '{}') as versions,
                 counts.*, wave + 1 as wave, jsonb_array_length(plan -> 'waves') as waves,
-                takes_back, message, created_at, finished_at
+                takes_back as rolls_back, message, created_at, finished_at
          from control.runs, lateral (
              select count(*) filter (where state <> 'left_out') as tenants,
                     count(*) filter (where state = 'done') as done,
                     count(*) filter (where state = 'failed') as failed,
                     count(*) filter (where state = 'running') as running,
                     count(*) filter (where state = 'pending') as pending,
-                    count(*) filter (where state = 'left_out') as left_out
+                    count(*) filter (where state = 'left_out') as skipped
              from control.run_tenants where run_id = runs.id) as counts
          where ($1::uuid is null or runs.id = $1) and ($2::text is null or runs.state = $2)
            and ($5::timestamptz is null or (runs.created_at, runs.id) < ($5, $6))
@@ -266,7 +266,7 @@ pub(in super::super) async fn went_forward_after(
 }
 
 /// The last run that takes this one back, and how it stands.
-pub(in super::super) async fn taken_back_by(
+pub(in super::super) async fn rolled_back_by(
     control: &mut PgConnection,
     run: RunId,
 ) -> Result<Option<(Uuid, RunState)>, DbError> {

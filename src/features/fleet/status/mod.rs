@@ -24,8 +24,7 @@ pub struct StatusReport {
     /// Each set, in order of dependence.
     pub sets: Vec<SetStatus>,
     /// Tenants that no run touches, by their state.
-    #[serde(rename = "skipped")]
-    pub left_out: Vec<Untouched>,
+    pub skipped: Vec<Untouched>,
     /// Sets whose folder is not on this machine: of them the newest file is the newest that a run has
     /// kept.
     #[serde(skip)]
@@ -145,9 +144,9 @@ pub async fn status(
         }
     }
     let others = store::others(control, &ids).await?;
-    let left_out =
+    let skipped =
         others.into_iter().map(|(state, tenants)| Untouched { reason: reason(&state), state, tenants });
-    Ok(StatusReport { sets: found, left_out: left_out.collect(), kept })
+    Ok(StatusReport { sets: found, skipped: skipped.collect(), kept })
 }
 
 async fn ids(
@@ -231,7 +230,7 @@ fn of(row: store::StragglerRow, newest: Option<i64>) -> Straggler {
 
 fn reason(state: &str) -> &'static str {
     let state = TenantState::ALL.into_iter().find(|it| it.as_str() == state);
-    state.and_then(asking::left_out).unwrap_or("runs do not migrate it")
+    state.and_then(asking::skip_reason).unwrap_or("runs do not migrate it")
 }
 
 #[cfg(test)]

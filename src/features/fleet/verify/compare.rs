@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use super::model::{Finding, Severity};
 use crate::features::migrations::{File, LINE_ENDS_HINT, Set, differs_in_line_ends};
 use crate::features::tenants::Tenant;
-use crate::infra::cluster::{APP_ROLE, Applied, History, Line};
+use crate::infra::cluster::{APP_ROLE, Line};
+use crate::infra::db::{Applied, HistoryFault, HistoryRows, HistoryState};
 
 /// How a tenant stands with one set.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ pub(super) struct Registered {
 pub(super) fn standing(
     tenant: &Tenant,
     set: &Set,
-    history: &History,
+    history: &HistoryState,
     registered: Option<Registered>,
 ) -> Standing {
     let mut standing = Standing::default();
@@ -42,46 +43,44 @@ pub(super) fn standing(
         standing.findings.push(finding.in_set(&set.name));
     };
     let table = || format!("table {}", set.history);
-    let applied = match history {
-        History::There(applied) => applied.as_slice(),
-        History::Absent => &[],
-        History::Strange => {
+    let nothing = HistoryRows::default();
+    let held = match history {
+        HistoryState::There(held) => held,
+        HistoryState::Absent => &nothing,
+        HistoryState::Malformed => {
             let detail = "it is not a plain table with sqlx's columns; it was not read";
             add("history_malformed", table(), detail.to_owned());
             return standing;
         }
     };
-    let newest = applied.iter().filter(|row| row.success).map(|row| row.version).max();
-    for row in applied {
-        let object = format!("migration {}", row.version);
-        match set.files.iter().find(|file| file.version == row.version) {
-            _ if !row.success => {
-                add("migration_failed", object, "it failed half-way, outside a transaction".to_owned());
+    let newest = held.newest();
+    for (row, fault) in held.faults(set.checksums()) {
+        let (code, detail) = match fault {
+            HistoryFault::CutShort => {
+                ("migration_failed", "it failed half-way, outside a transaction".to_owned())
             }
-            None => add("migration_extra", object, "it was applied, and there is no such file".to_owned()),
-            Some(file) if file.checksum != row.checksum => {
-                add("migration_changed", object, changed(file, row));
+            HistoryFault::Unknown => {
+                ("migration_extra", "it was applied, and there is no such file".to_owned())
             }
-            Some(_) => {}
-        }
+            HistoryFault::Changed => ("migration_changed", changed(set, row)),
+        };
+        add(code, format!("migration {}", row.version), detail);
     }
     // A file may come late, with an older version: then the registry knows of no more than are there.
-    let whole = registered.is_some_and(|it| usize::try_from(it.files).is_ok_and(|it| it == applied.len()));
-    for file in set.files.iter().filter(|file| newest.is_some_and(|newest| file.version < newest)) {
-        if applied.iter().any(|row| row.version == file.version) {
-            continue;
-        }
+    let whole =
+        registered.is_some_and(|it| usize::try_from(it.files).is_ok_and(|it| it == held.iter().count()));
+    for version in held.skipped(set.checksums().map(|(version, _)| version)) {
         if whole {
             standing.pending += 1;
         } else {
             let detail = "it was skipped: a newer one was applied".to_owned();
-            add("migration_missing", format!("migration {}", file.version), detail);
+            add("migration_missing", format!("migration {version}"), detail);
         }
     }
     let registry = registered.map(|it| it.version);
     if newest != registry {
         let (known, found) = (words(registry), words(newest));
-        if *history == History::Absent {
+        if *history == HistoryState::Absent {
             let detail = format!("it does not exist; the control database says {known}");
             add("history_missing", table(), detail);
         } else {
@@ -92,28 +91,30 @@ pub(super) fn standing(
     let ahead = |version: i64| newest.is_none_or(|newest| version > newest);
     standing.pending += set.files.iter().filter(|file| ahead(file.version)).count();
     standing.version = newest;
-    standing.files = applied.iter().filter(|row| row.success).count().try_into().unwrap_or(i64::MAX);
+    standing.files = held.count();
     standing
 }
 
 /// How a file is another one than when it was applied.
-fn changed(file: &File, row: &Applied) -> String {
-    if differs_in_line_ends(&file.up, &row.checksum) {
+fn changed(set: &Set, row: &Applied) -> String {
+    let file = set.files.iter().find(|file| file.version == row.version);
+    if file.is_some_and(|file| differs_in_line_ends(&file.up, &row.checksum)) {
         return format!("it had different line endings when it was applied; {LINE_ENDS_HINT}");
     }
     "it has changed since it was applied".to_owned()
 }
 
 /// What a set's history holds where the registry is right, and nothing came late or was left out.
-pub(super) fn as_registered(set: &Set, registered: Option<Registered>) -> History {
-    let Some(registered) = registered else { return History::Absent };
+pub(super) fn as_registered(set: &Set, registered: Option<Registered>) -> HistoryState {
+    let Some(registered) = registered else { return HistoryState::Absent };
     let applied =
         |file: &File| Applied { version: file.version, success: true, checksum: file.checksum.clone() };
-    History::There(set.files.iter().filter(|file| file.version <= registered.version).map(applied).collect())
+    let held = set.files.iter().filter(|file| file.version <= registered.version).map(applied);
+    HistoryState::There(HistoryRows::new(held.collect()))
 }
 
 /// SHA-256 of histories, in hexadecimal digits.
-pub(super) fn histories_digest(histories: &BTreeMap<String, History>) -> String {
+pub(super) fn histories_digest(histories: &BTreeMap<String, HistoryState>) -> String {
     let mut hash = Sha256::new();
     for (name, history) in histories {
         let mut part = |bytes: &[u8]| {
@@ -122,13 +123,11 @@ pub(super) fn histories_digest(histories: &BTreeMap<String, History>) -> String 
         };
         part(name.as_bytes());
         match history {
-            History::Absent => part(b"absent"),
-            History::Strange => part(b"strange"),
-            History::There(applied) => {
-                let mut applied: Vec<&Applied> = applied.iter().collect();
-                applied.sort_unstable_by_key(|row| row.version);
-                part(&(applied.len() as u64).to_be_bytes());
-                for row in applied {
+            HistoryState::Absent => part(b"absent"),
+            HistoryState::Malformed => part(b"strange"),
+            HistoryState::There(held) => {
+                part(&(held.iter().count() as u64).to_be_bytes());
+                for row in held.iter() {
                     part(&row.version.to_be_bytes());
                     part(&[u8::from(row.success)]);
                     part(&row.checksum);

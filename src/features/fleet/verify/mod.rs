@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use tokio_util::sync::CancellationToken;
 
-use super::asking::{Scope, left_out};
+use super::asking::{Scope, skip_reason};
 use super::error::FleetError;
 use crate::features::access::{self, About, rights};
 use crate::features::migrations;
@@ -54,7 +54,7 @@ pub async fn verify(
     let mut report = Verified::default();
     let mut placed: BTreeMap<String, Vec<Tenant>> = BTreeMap::new();
     for tenant in rows {
-        if let Some(reason) = left_out(tenant.state) {
+        if let Some(reason) = skip_reason(tenant.state) {
             // Who fills a pool has many of them, which no customer has.
             if tenant.state != TenantState::Pooled {
                 report.left_out += 1;
@@ -151,7 +151,7 @@ async fn confirm(
         server.recall(control, &now).await?;
         let server = &*server;
         let asking = rows.iter().map(|(index, tenant)| async move {
-            let answer = match left_out(tenant.state) {
+            let answer = match skip_reason(tenant.state) {
                 None => server.ask(tenant).await.of_living(tenant),
                 Some(_) => Answer { closed: true, ..Answer::default() },
             };

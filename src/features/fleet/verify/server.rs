@@ -14,8 +14,8 @@ use super::template::{Expected, Versions, expected};
 use crate::features::migrations::{BUILT_IN, Set};
 use crate::features::placement::Cluster;
 use crate::features::tenants::Tenant;
-use crate::infra::cluster::{self, ClusterError, History, Parts, Written};
-use crate::infra::db::{DbError, PgConnection, Slots};
+use crate::infra::cluster::{self, ClusterError, Parts, Written};
+use crate::infra::db::{self, DbError, HistoryState, PgConnection, Slots};
 use crate::kernel::TenantId;
 use crate::kernel::text::counted;
 
@@ -40,7 +40,7 @@ pub(super) struct Server<'a> {
 const OTHER_FILES: &str = "its sets have other files than the template: only its histories were compared";
 
 /// What the histories in a tenant hold, by their names.
-type Histories = BTreeMap<String, History>;
+type Histories = BTreeMap<String, HistoryState>;
 
 /// What a tenant answers.
 #[derive(Debug, Default)]
@@ -217,15 +217,15 @@ impl<'a> Server<'a> {
         }
         let names = self.sets.iter().map(|set| set.history.as_str());
         let (others, likely): (Vec<&str>, Vec<&str>) =
-            names.partition(|name| registered.get(*name) == Some(&History::Absent));
-        cluster::histories(session, &likely, &others).await
+            names.partition(|name| registered.get(*name) == Some(&HistoryState::Absent));
+        Ok(db::histories(session, &likely, &others).await?)
     }
 
     /// Compares every history; the versions that they come to, and how many files are not there yet.
     fn standing(&self, tenant: &Tenant, histories: &Histories, answer: &mut Answer) -> (Versions, usize) {
         let (mut versions, mut pending) = (Versions::new(), 0);
         for set in self.sets {
-            let absent = History::Absent;
+            let absent = HistoryState::Absent;
             let history = histories.get(&set.history).unwrap_or(&absent);
             let standing = standing(tenant, set, history, self.registry(tenant, &set.name));
             answer.findings.extend(standing.findings);

@@ -68,7 +68,7 @@ async fn check_users(
 ///
 /// # Errors
 /// Without `group:update`; when there is no such group; [`IamError::NotFound`] and
-/// [`IamError::NoUsers`], with all who do not exist, before anybody is added; [`IamError::Above`] when the
+/// [`IamError::NoUsers`], with all who do not exist, before anybody is added; [`IamError::Access`] when the
 /// group or a user holds what the caller does not.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn add(

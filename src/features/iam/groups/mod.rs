@@ -84,7 +84,7 @@ pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Grou
 /// Makes a group, perhaps as part of another.
 ///
 /// # Errors
-/// Without `group:create`; [`IamError::Exists`]; [`IamError::Above`] when the other one holds what
+/// Without `group:create`; [`IamError::Exists`]; [`IamError::Access`] when the other one holds what
 /// the caller does not.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(
@@ -167,7 +167,7 @@ pub async fn update(
 /// Makes a group part of another; `None`: of none.
 ///
 /// # Errors
-/// Without `group:update` on both; [`IamError::Cycle`]; [`IamError::Above`] when either holds what
+/// Without `group:update` on both; [`IamError::Cycle`]; [`IamError::Access`] when either holds what
 /// the caller does not; [`IamError::LastAdministrator`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn relocate(

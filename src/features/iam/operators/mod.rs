@@ -107,7 +107,7 @@ pub async fn grant(realm: &mut Realm, caller: &Caller, new: &NewGrant) -> Result
             id: Uuid::now_v7(),
             operator_id: operator.id,
             operator: operator.email,
-            tenant_id: work.place.tenant,
+            tenant_id: work.place.id,
             role: role.name.clone(),
             reason: new.reason.to_string(),
             granted_by: caller.to_string(),
@@ -142,12 +142,12 @@ pub async fn revoke(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
     let result: Result<Changed, IamError> = async {
         let mut work = tenant_work(realm, caller).await?;
         let operator = operator(&mut work, who).await?;
-        let ids = store::revoke(&mut work.tx, operator.id, work.place.tenant).await?;
+        let ids = store::revoke(&mut work.tx, operator.id, work.place.id).await?;
         if !ids.is_empty() {
             work.note("operator.revoke", None, json!({ "operator": operator.id, "grants": ids.len() }));
         }
         let outcome = if ids.is_empty() { WriteOutcome::Unchanged } else { work.outcome() };
-        let (dry_run, tenant) = (work.dry_run, work.place.tenant);
+        let (dry_run, tenant) = (work.dry_run, work.place.id);
         work.commit().await?;
         if !dry_run {
             // Also where a crash came between the two the last time.

@@ -22,7 +22,7 @@ pub enum Holder {
 /// Grants a role.
 ///
 /// # Errors
-/// Without `role:grant`; [`IamError::Above`] when the role or the holder holds what the caller does
+/// Without `role:grant`; [`IamError::Access`] when the role or the holder holds what the caller does
 /// not.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn grant(

@@ -175,7 +175,7 @@ pub(super) async fn remove(work: &mut RealmTx<'_>, role: &Role) -> Result<(), Ia
 ///
 /// # Errors
 /// Without `role:update`; [`IamError::UnknownPermission`], with the nearest name;
-/// [`IamError::Above`] when the caller does not hold it itself.
+/// [`IamError::Access`] when the caller does not hold it itself.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn allow(
     realm: &mut Realm,

@@ -39,7 +39,7 @@ fn name(user: UserId) -> String {
 
 /// A user's secret, opened.
 pub(super) async fn secret(realm: &mut Realm, user: UserId) -> Result<TotpSecret, IamError> {
-    let (secrets, tenant) = (realm.secrets.clone(), realm.place.tenant);
+    let (secrets, tenant) = (realm.secrets.clone(), realm.place.id);
     let text = secrets.get(realm.control().await?, tenant, &name(user)).await?;
     Ok(TotpSecret::from_text(text))
 }
@@ -68,7 +68,7 @@ pub async fn enrol_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
     let secret = TotpSecret::generate()?;
     let uri = secret.uri(&user.email);
     if !work.dry_run {
-        let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
+        let (secrets, tenant) = (work.secrets.clone(), work.place.id);
         let mut tx = transaction(work.control().await?).await?;
         if tenant == crate::kernel::TenantId::PLATFORM {
             secrets.put_platform(&mut tx, &name(user.id), secret.text()).await?;
@@ -96,7 +96,7 @@ pub async fn confirm_factor(
     let result: Result<Vec<SecretString>, IamError> = async {
         let mut work = realm.write(caller).await?;
         let user = owner(&mut work, who).await?;
-        let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
+        let (secrets, tenant) = (work.secrets.clone(), work.place.id);
         let text = match secrets.get(work.control().await?, tenant, &name(user.id)).await {
             Err(SecretsError::NotFound { .. } | SecretsError::NoDataKey(_)) => return Err(IamError::Code),
             other => other?,
@@ -123,7 +123,7 @@ pub async fn confirm_factor(
 /// Takes a user's second factor away, e.g. because the telephone is lost. Its sessions end.
 ///
 /// # Errors
-/// Without `user:update` on it; [`IamError::Above`].
+/// Without `user:update` on it; [`IamError::Access`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn remove_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
@@ -157,7 +157,7 @@ pub(in super::super) async fn forget_factor(work: &mut RealmTx<'_>, user: UserId
     if work.dry_run {
         return Ok(());
     }
-    let (secrets, tenant) = (work.secrets.clone(), work.place.tenant);
+    let (secrets, tenant) = (work.secrets.clone(), work.place.id);
     if work.place.is_platform() {
         secrets.forget(&mut work.tx, tenant, &name(user)).await?;
         return Ok(());

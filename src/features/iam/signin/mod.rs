@@ -19,7 +19,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::realm::{LogEntry, Realm};
+use super::model::LogEntry;
+use super::realm::Realm;
 use crate::infra::crypto::totp;
 use crate::infra::db::DbError;
 use crate::kernel::{Caller, Email, TenantId, UserId};
@@ -124,7 +125,7 @@ struct Account {
 
 /// Counts a guess; `None` when the account is not there, or may not be tried now.
 async fn count(realm: &mut Realm, email: &Email) -> Result<Option<Account>, IamError> {
-    let tenant = realm.place.tenant;
+    let tenant = realm.place.id;
     let guesses = i32::try_from(realm.rules.guesses).unwrap_or(i32::MAX);
     let wait = realm.rules.wait.as_secs_f64();
     let mut tx = realm.anonymous_tx().await?;

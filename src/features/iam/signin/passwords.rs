@@ -46,7 +46,7 @@ pub enum Purpose {
 /// Sets a user's password and ends its sessions. An invited or locked user becomes active.
 ///
 /// # Errors
-/// Without `user:update` on it; [`IamError::Above`] when it holds what the caller does not;
+/// Without `user:update` on it; [`IamError::Access`] when it holds what the caller does not;
 /// [`IamError::Password`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn set_password(
@@ -181,7 +181,7 @@ pub async fn redeem(
         tx.rollback().await?;
         password::check_beside(password, Some(&owner.email), owner.second_factor)?;
         let hashed = realm.rules.hash(password, realm.is_dry_run()).await?;
-        let caller = Caller::user(realm.place.tenant, owner.id);
+        let caller = Caller::user(realm.place.id, owner.id);
         let mut work = realm.write(&caller).await?;
         if !store::take_token(&mut work.tx, owner.id, hash.as_bytes()).await? {
             return Err(IamError::Token);

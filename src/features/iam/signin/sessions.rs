@@ -121,7 +121,7 @@ pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resu
 /// Ends all sessions of a user. Everybody may end their own.
 ///
 /// # Errors
-/// Without `session:delete` on it; [`IamError::Above`].
+/// Without `session:delete` on it; [`IamError::Access`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {

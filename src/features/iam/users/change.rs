@@ -22,7 +22,7 @@ pub struct UserUpdate {
 ///
 /// # Errors
 /// Without `user:update` on it; [`IamError::Exists`] when the address is somebody else's;
-/// [`IamError::Above`] when a condition looks at what is changed, and the caller does not hold without
+/// [`IamError::Access`] when a condition looks at what is changed, and the caller does not hold without
 /// it what it guards.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
@@ -174,7 +174,7 @@ pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 /// Has a deleted user back, with the roles and groups that it had.
 ///
 /// # Errors
-/// Without `user:delete` on it; [`IamError::Above`] when it holds what the caller does not.
+/// Without `user:delete` on it; [`IamError::Access`] when it holds what the caller does not.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn undelete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {

@@ -56,7 +56,7 @@ pub struct Created {
 ///
 /// # Errors
 /// Without `user:create`, and `role:grant` or `group:update` where roles or groups are given;
-/// [`IamError::Password`]; [`IamError::Exists`]; [`IamError::Above`] when a role or group holds what the
+/// [`IamError::Password`]; [`IamError::Exists`]; [`IamError::Access`] when a role or group holds what the
 /// caller does not.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn create(

@@ -29,7 +29,7 @@ pub(super) struct Tally {
     pub(super) breaches: Vec<Breach>,
     pub(super) unclear: Vec<Breach>,
     /// What was aimed at and was not there.
-    pub(super) gone: Vec<Breach>,
+    pub(super) missing: Vec<Breach>,
 }
 
 /// For how long an attempt that is under way when the proof is stopped may still end, and tidy up.
@@ -88,11 +88,11 @@ impl Tally {
         match entry {
             Entry::Refused => outcome.refused += 1,
             Entry::Gone => {
-                outcome.gone += 1;
-                self.gone.push(breach("it does not exist, although its tenant is in use".to_owned()));
+                outcome.missing += 1;
+                self.missing.push(breach("it does not exist, although its tenant is in use".to_owned()));
             }
             Entry::LetIn => {
-                outcome.let_in += 1;
+                outcome.allowed += 1;
                 self.breaches.push(breach(String::new()));
             }
             Entry::Unclear(reason) | Entry::Silent(reason) => {
@@ -121,21 +121,21 @@ impl Tally {
             let outcome = self.counted.entry(kind).or_default();
             outcome.tried += more.tried;
             outcome.refused += more.refused;
-            outcome.let_in += more.let_in;
-            outcome.gone += more.gone;
+            outcome.allowed += more.allowed;
+            outcome.missing += more.missing;
             outcome.unclear += more.unclear;
         }
         self.breaches.extend(other.breaches);
         self.unclear.extend(other.unclear);
-        self.gone.extend(other.gone);
+        self.missing.extend(other.missing);
     }
 
-    /// What was gone is known to have been deleted only where its tenant is not in use any more.
+    /// What was missing is known to have been deleted only where its tenant is not in use any more.
     pub(super) fn gone_of_living(&mut self, slugs: &HashSet<String>) {
-        let living = std::mem::take(&mut self.gone).into_iter().filter(|it| slugs.contains(&it.neighbour));
+        let living = std::mem::take(&mut self.missing).into_iter().filter(|it| slugs.contains(&it.neighbour));
         for it in living {
             if let Some(outcome) = self.counted.get_mut(&it.kind) {
-                outcome.gone -= 1;
+                outcome.missing -= 1;
                 outcome.unclear += 1;
             }
             self.unclear.push(it);

@@ -26,11 +26,9 @@ const FORMAT: &str = "nexus-proof-1";
 pub struct ProofOutcome {
     pub tried: u64,
     pub refused: u64,
-    #[serde(rename = "allowed")]
-    pub let_in: u64,
+    pub allowed: u64,
     /// How many were aimed at something that was deleted meanwhile.
-    #[serde(rename = "missing")]
-    pub gone: u64,
+    pub missing: u64,
     /// How many had no clear answer.
     pub unclear: u64,
 }

@@ -81,7 +81,7 @@ pub async fn prove(
     for held in slots {
         held.give_back(control).await?;
     }
-    if !tally.gone.is_empty() {
+    if !tally.missing.is_empty() {
         let now = seats(on, control, caller).await?;
         tally.gone_of_living(&now.into_iter().map(|seat| seat.tenant.slug).collect());
     }

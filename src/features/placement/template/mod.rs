@@ -11,7 +11,8 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::error::PlacementError;
-use super::registry::{Cluster, Placement};
+use super::model::Cluster;
+use super::registry::Placement;
 use crate::features::migrations::File;
 use crate::infra::cluster::{Carried, Database, Mark, SetOfFiles, build_template, drop_template};
 use crate::infra::crypto::random;

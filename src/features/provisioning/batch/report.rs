@@ -257,9 +257,10 @@ mod tests {
     use super::*;
     use crate::features::placement::PlacementError;
     use crate::kernel::OperationId;
+    use crate::kernel::hint::PlaceKind;
 
     fn down() -> ProvisioningError {
-        PlacementError::Down { what: "cluster", name: "eu1".to_owned() }.into()
+        PlacementError::Down { what: PlaceKind::Cluster, name: "eu1".to_owned() }.into()
     }
 
     fn absent() -> ProvisioningError {

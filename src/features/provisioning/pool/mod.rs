@@ -45,8 +45,7 @@ pub struct PoolView {
 pub struct Filled {
     pub cluster: String,
     pub store: String,
-    #[serde(rename = "created")]
-    pub made: i64,
+    pub created: i64,
     /// How many were taken away: too old, or too many.
     pub removed: i64,
 }
@@ -142,7 +141,7 @@ impl Provisioning {
         }
         let work = crew.iter().map(|worker| self.fill_with(worker, caller, place, &left, (progress, stop)));
         for made in futures_util::future::join_all(work).await {
-            filled.made += made?;
+            filled.created += made?;
         }
         Ok(filled)
     }
@@ -165,8 +164,8 @@ impl Provisioning {
             let placed = (place.0, place.1, &template);
             let reserved = Box::pin(self.reserve(worker, caller, (&request, &None), placed, "pool")).await?;
             let Some((intent, opened)) = reserved else {
-                let (what, name) = ("cluster or store", Some(format!("{}, {}", place.0, place.1)));
-                return Err(PlacementError::NoRoom { what, name }.into());
+                let (cluster, store) = (place.0.to_owned(), place.1.to_owned());
+                return Err(PlacementError::NoRoomAt { cluster, store }.into());
             };
             let subject = intent.held.tenant().slug.clone();
             let ended = Box::pin(self.drive(worker, intent, "pool", opened, progress, stop)).await;

@@ -8,7 +8,7 @@ use super::remove::Makes;
 use crate::features::iam;
 use crate::features::tenants::{self, TenantState};
 use crate::infra::cluster;
-use crate::infra::db::{relaxed_transaction, transaction};
+use crate::infra::db::relaxed_transaction;
 use crate::infra::saga::{Probe, Step};
 
 /// The tenant's row, its names and its sealed password: written with the operation's intent.
@@ -67,14 +67,12 @@ impl Step<Plan, ProvisioningError> for Seed {
             return Ok(());
         };
         let rules = &plan.on.rules;
-        // Whatever hangs on these tables runs with the owner's rights, never with ours.
         let (owner, invited) = (plan.database().owner, iam::seed_statement(email, sign_in, rules));
         plan.inside(async |inside| {
             if let Some(statement) = invited {
                 return Ok(cluster::run_as(inside, owner, &statement).await?);
             }
-            let mut tx = transaction(inside).await?;
-            cluster::become_role(&mut tx, owner).await?;
+            let mut tx = cluster::transaction_as(inside, Some(owner)).await?;
             iam::seed_administrator(&mut tx, email, sign_in, rules).await?;
             tx.commit().await?;
             Ok(())

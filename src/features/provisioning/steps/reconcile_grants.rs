@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use super::super::error::ProvisioningError;
 use super::super::plan::Plan;
-use crate::infra::cluster::{self, Drift, Expected, Index, Mend, Scope};
+use crate::infra::cluster::{self, Drift, DriftFix, Expected, Index, Scope};
 use crate::infra::db::REALM;
 use crate::infra::saga::{Probe, Step};
 
@@ -76,8 +76,8 @@ async fn inside(plan: &Plan) -> Result<Vec<String>, ProvisioningError> {
 
 fn statements(drift: Vec<Drift>) -> Vec<String> {
     let statement = |drift: Drift| match drift.fix {
-        Mend::Statement(statement) => Some(statement),
-        Mend::Remake | Mend::ByHand => None,
+        DriftFix::Statement(statement) => Some(statement),
+        DriftFix::Remake | DriftFix::ByHand => None,
     };
     drift.into_iter().filter_map(statement).collect()
 }

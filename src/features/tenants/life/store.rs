@@ -1,10 +1,9 @@
 //! The SQL of suspensions and of the trash.
 
 use super::super::store::COLUMNS;
-use super::Reason;
 use crate::features::access::Authorized;
 use crate::infra::db::{DbError, PgConnection, literal};
-use crate::kernel::TenantId;
+use crate::kernel::{Reason, TenantId};
 
 /// The statement that moves a tenant to state `suspended`, notes why, by whom and when, and gives
 /// its row.

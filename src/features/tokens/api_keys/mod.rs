@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use super::error::TokenError;
 use super::opaque::{API_KEY, Opaque, Presented};
-use super::realm::{Realm, RealmName, record};
+use super::realm::{Realm, record};
 use super::words::{KeyLifetime, KeyName};
 use super::{Tokens, subject};
 use crate::features::access::{Authorized, Permission, rights};
 use crate::features::audit;
 use crate::features::iam::{self, Subject};
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{Caller, Email, TenantId};
+use crate::kernel::{Caller, Email, RealmRef, TenantId};
 
 /// What an API key is asked to be.
 #[derive(Debug, Clone)]
@@ -244,7 +244,7 @@ impl Tokens {
 }
 
 /// Whether a key may be made: nobody gets from a key what they do not hold.
-fn check(realm: &RealmName, subject: &Subject, new: &NewApiKey) -> Result<(), TokenError> {
+fn check(realm: &RealmRef, subject: &Subject, new: &NewApiKey) -> Result<(), TokenError> {
     if !subject.is_active() {
         return Err(TokenError::not_active(subject, realm));
     }

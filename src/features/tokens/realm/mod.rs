@@ -2,7 +2,6 @@
 
 mod store;
 
-use serde::Serialize;
 use uuid::Uuid;
 
 pub(super) use store::record;
@@ -11,44 +10,15 @@ use super::error::TokenError;
 use super::issued::IssueTime;
 use crate::features::access::{self, Authorized, RealmSession, Right};
 use crate::infra::db::{Lease, PgConnection, Transaction, transaction};
-use crate::kernel::hint::InRealm;
-use crate::kernel::{Caller, TenantId, UserId};
-
-/// Which realm: a tenant's, or the platform's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RealmName {
-    /// The tenant's id; the nil id: the platform.
-    pub id: TenantId,
-    /// The tenant's slug; none: the platform.
-    pub slug: Option<String>,
-}
-
-impl RealmName {
-    /// The platform's.
-    pub const PLATFORM: Self = Self { id: TenantId::PLATFORM, slug: None };
-
-    /// As hints name it.
-    #[must_use]
-    pub fn hinted(&self) -> InRealm {
-        InRealm(self.slug.clone())
-    }
-
-    /// For a person.
-    #[must_use]
-    pub fn display(&self) -> String {
-        self.slug.as_ref().map_or_else(|| "the platform".to_owned(), |slug| format!("tenant {slug}"))
-    }
-}
+use crate::kernel::{Caller, RealmRef, UserId};
 
 /// A realm and a session in its database, safe from what the tenant may have planted there: the
 /// administrator's, with safe startup options, acting with the owner role's rights.
 #[derive(Debug)]
 pub struct Realm {
-    pub name: RealmName,
+    pub name: RealmRef,
     /// A session in its database.
     pub session: Lease,
-    /// The role that owns a tenant's database; none: the platform's.
-    pub owner: Option<String>,
     /// The time that what is issued here bears: read before the session was opened.
     pub as_of: IssueTime,
 }

@@ -22,7 +22,7 @@ use super::claims::{CLIENT, Claims};
 use super::error::TokenError;
 use super::mint::{For, NewToken};
 use super::opaque::{Opaque, REFRESH};
-use super::realm::{Realm, RealmName, record};
+use super::realm::{Realm, record};
 use super::store as control_store;
 use crate::features::access::{self, Authorized, RealmSession, rights};
 use crate::features::iam::signin::{LockedSession, NewSession};
@@ -32,7 +32,7 @@ use crate::infra::crypto::signing::Algorithm;
 use crate::infra::db::{PgConnection, Transaction};
 use crate::infra::failpoint;
 use crate::kernel::ids::DataKeyId;
-use crate::kernel::{Caller, TenantId};
+use crate::kernel::{Caller, RealmRef, TenantId};
 
 /// When a session ends that nobody uses; used or not, it ends after 30 days.
 pub const IDLE_LIFE: Duration = Duration::days(14);
@@ -197,7 +197,7 @@ impl Tokens {
 async fn use_token(
     control: &mut PgConnection,
     tx: &mut PgConnection,
-    realm: &RealmName,
+    realm: &RealmRef,
     presented: &SecretString,
 ) -> Result<Option<Use>, TokenError> {
     let presented = Opaque::parse(REFRESH, presented).ok_or(TokenError::RefreshInvalid)?;

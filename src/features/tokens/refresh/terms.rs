@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::super::error::TokenError;
 use super::super::mint::NewToken;
-use super::super::realm::RealmName;
 use super::super::words::{Audience, ExtraClaim};
 use crate::features::access::Permission;
 use crate::features::iam::Subject;
 use crate::infra::crypto::signing::Algorithm;
+use crate::kernel::RealmRef;
 
 /// The terms of a session; by default its tokens say all that the user may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ impl Terms {
     ///
     /// # Errors
     /// [`TokenError::NotHeld`] when nothing is left of what the session was given.
-    pub(super) fn token(&self, subject: &Subject, realm: &RealmName) -> Result<NewToken, TokenError> {
+    pub(super) fn token(&self, subject: &Subject, realm: &RealmRef) -> Result<NewToken, TokenError> {
         let left = |given: &[Permission]| -> Result<Vec<Permission>, TokenError> {
             let left: Vec<_> = given.iter().filter(|one| subject.may(one.as_str())).cloned().collect();
             match given.first() {

@@ -131,35 +131,37 @@ impl SessionPool {
                 state.forget_waiters(key, Waiter::is_closed);
                 state.take(key, waits.then_some(sender))
             };
-            if matches!(taken, Taken::Wait) {
-                // What is handed over brings a permit with it.
-                drop(permit);
-                let end = until.min(Instant::now() + HAND_OVER_TIMEOUT);
-                match tokio::time::timeout_at(end, handed).await {
-                    Ok(Ok(lease)) => match self.safe(lease, statements).await {
-                        Some(safe) => return Ok(safe),
-                        None => continue,
-                    },
-                    Ok(Err(_)) => tokio::task::yield_now().await,
-                    Err(_) => waits = false,
+            let slot = || Slot::new(Arc::clone(&self.0), key, generation);
+            let slot = match taken {
+                Taken::Wait => {
+                    // What is handed over brings a permit with it.
+                    drop(permit);
+                    let end = until.min(Instant::now() + HAND_OVER_TIMEOUT);
+                    match tokio::time::timeout_at(end, handed).await {
+                        Ok(Ok(lease)) => match self.safe(lease, statements).await {
+                            Some(safe) => return Ok(safe),
+                            None => continue,
+                        },
+                        Ok(Err(_)) => tokio::task::yield_now().await,
+                        Err(_) => waits = false,
+                    }
+                    continue;
                 }
-                continue;
-            }
-            let slot = Slot::new(Arc::clone(&self.0), key, generation);
-            match taken {
                 Taken::Kept(session) => {
-                    match self.safe(Lease::new(session, slot, permit), statements).await {
+                    match self.safe(Lease::new(session, slot(), permit), statements).await {
                         Some(safe) => return Ok(safe),
                         None => continue,
                     }
                 }
                 Taken::After(other) => {
+                    let slot = slot();
                     self.0.evicted.fetch_add(1, Ordering::Relaxed);
                     // Its socket is closed either way.
                     let _ = other.close().await;
+                    slot
                 }
-                Taken::Room | Taken::Wait => {}
-            }
+                Taken::Room => slot(),
+            };
             let open_now = u64::try_from(self.stats().open).unwrap_or(u64::MAX);
             self.0.most_open.fetch_max(open_now, Ordering::Relaxed);
             self.0.logins.fetch_add(1, Ordering::Relaxed);

@@ -9,12 +9,11 @@ use aws_sdk_s3::types::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::AT_ONCE;
 use super::fault::Fault;
 use super::users::TAG;
 use crate::infra::objects::Owner;
 
-/// Most requests under way at once.
-pub(super) const AT_ONCE: usize = 8;
 /// S3's first region, which must not be named when a bucket is made (S3 API Reference, CreateBucket).
 const FIRST_REGION: &str = "us-east-1";
 /// What S3 says of a bucket that is not there.

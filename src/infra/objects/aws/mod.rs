@@ -33,8 +33,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
-use self::buckets::{AT_ONCE, Buckets, Whose};
+use self::buckets::{Buckets, Whose};
 pub use self::policy::ADMINISTRATOR_ACTIONS;
+
+/// Most requests under way at once.
+const AT_ONCE: usize = 8;
 
 use self::connect::Places;
 use self::users::Users;

@@ -12,7 +12,7 @@ use aws_sdk_s3::primitives::DateTime;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use super::buckets::AT_ONCE;
+use super::AT_ONCE;
 use super::fault::Fault;
 use super::policy;
 use crate::infra::objects::{FoundKey, ObjectError, Owner, ScopedKey};
