@@ -38,7 +38,7 @@ impl FromLine for ImportRow {
         let display = display.map(|text| text.parse()).transpose();
         let user = NewUser {
             email,
-            name: display.map_err(in_words)?,
+            name: display.map_err(|error: LineError| error.to_string())?,
             profile: fields.take("profile")?.unwrap_or_default(),
             roles: names(fields.take("roles")?)?,
             groups: names(fields.take("groups")?)?,
@@ -53,11 +53,8 @@ impl FromLine for ImportRow {
 }
 
 fn names(all: Option<Vec<String>>) -> Result<Vec<Name>, String> {
-    all.unwrap_or_default().iter().map(|text| text.parse().map_err(in_words)).collect()
-}
-
-fn in_words(error: LineError) -> String {
-    error.to_string()
+    let parse = |text: &String| text.parse().map_err(|error: LineError| error.to_string());
+    all.unwrap_or_default().iter().map(parse).collect()
 }
 
 /// A JSON object.

@@ -7,6 +7,7 @@
 //! a cast may be somebody's own, too.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use futures_util::TryStreamExt;
 use sqlx::postgres::PgRow;
@@ -183,7 +184,7 @@ async fn at_once<'n>(
     let mut statements: String = likely.iter().map(|name| History::new(name).select()).collect();
     for name in others {
         let table = literal(History::new(name).quoted());
-        statements.push_str(&format!("select null, {table} where to_regclass({table}) is not null;"));
+        let _ = write!(statements, "select null, {table} where to_regclass({table}) is not null;");
     }
     let rows = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_all(session).await?;
     let mut held: BTreeMap<Option<String>, Vec<&PgRow>> = BTreeMap::new();
