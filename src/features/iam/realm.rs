@@ -12,9 +12,8 @@ use super::store;
 use crate::features::access::Authorized;
 use crate::features::audit;
 use crate::features::secrets::Secrets;
-use crate::infra::cluster;
 use crate::infra::crypto::password::{Cost, Hasher};
-use crate::infra::db::{DbError, Lease, PgConnection, Transaction, transaction};
+use crate::infra::db::{DbError, Lease, PgConnection, Transaction, transaction, transaction_as};
 use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
 use crate::settings::{PasswordSettings, TenantSettings};
@@ -95,10 +94,12 @@ pub(super) fn hasher(passwords: &PasswordSettings) -> Hasher {
 /// # Errors
 /// [`IamError::Tampered`].
 pub(crate) async fn require_untampered(session: &mut PgConnection) -> Result<(), IamError> {
-    match store::foreign_code(session).await? {
-        Some(what) => Err(IamError::Tampered(what)),
-        None => Ok(()),
+    if store::may_have_foreign_code(session).await?
+        && let Some(what) = store::foreign_code(session).await?
+    {
+        return Err(IamError::Tampered(what));
     }
+    Ok(())
 }
 
 /// A realm that is open.
@@ -165,11 +166,8 @@ impl Realm {
     }
 
     async fn begin<'a>(&'a mut self, caller: &'a Caller, alone: bool) -> Result<RealmTx<'a>, IamError> {
-        let mut tx = transaction(&mut self.inside).await?;
-        if let Some(owner) = &self.place.owner {
-            // Whatever hangs on these tables runs with the owner's rights, never with ours.
-            cluster::become_role(&mut tx, owner).await?;
-        }
+        // Whatever hangs on these tables runs with the owner's rights, never with ours.
+        let mut tx = transaction_as(&mut self.inside, self.place.owner.as_deref()).await?;
         if alone {
             store::lock(&mut tx).await?;
         }
@@ -209,11 +207,7 @@ impl Realm {
 
     /// A transaction without a caller, for those who are about to say who they are.
     pub(super) async fn anonymous_tx(&mut self) -> Result<Transaction<'_>, IamError> {
-        let mut tx = transaction(&mut self.inside).await?;
-        if let Some(owner) = &self.place.owner {
-            cluster::become_role(&mut tx, owner).await?;
-        }
-        Ok(tx)
+        Ok(transaction_as(&mut self.inside, self.place.owner.as_deref()).await?)
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Tokens, lost, store};
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, transaction};
 use crate::kernel::{Caller, TenantId};
 
 /// What is sealed of a key beside its private half, so that a row that was changed, or slipped in,
@@ -82,18 +82,18 @@ impl Tokens {
     }
 
     /// The key that signs now. The first of an algorithm is made when it is asked for, with its
-    /// successor.
+    /// successor, in a transaction of its own where none is under way.
     pub(super) async fn signer(
         &self,
-        tx: &mut PgConnection,
+        control: &mut PgConnection,
         caller: &Authorized<'_>,
         which: Signer<'_>,
     ) -> Result<SigningKey, TokenError> {
         let algorithm = which.algorithm;
         let active = |rows: Vec<KeyView>| rows.into_iter().find(|row| which.is(row));
         let mut tried = None;
-        while let Some(row) = active(store::keys(tx).await?) {
-            match self.open(tx, &row.kid, algorithm).await {
+        while let Some(row) = active(store::keys(control).await?) {
+            match self.open(control, &row.kid, algorithm).await {
                 Err(TokenError::Secrets(error)) if lost::is_lost(&error) => {
                     if tried.as_ref() == Some(&row.kid) {
                         return Err(lost::of_key(&row, error));
@@ -107,22 +107,24 @@ impl Tokens {
         // Making an RSA key takes a second, which nobody should wait for with the lock held.
         let (first, next) =
             tokio::try_join!(SigningKey::generate(algorithm), SigningKey::generate(algorithm))?;
-        store::lock(tx).await?;
-        let rows = store::keys(tx).await?;
+        let mut tx = transaction(control).await?;
+        store::lock(&mut tx).await?;
+        let rows = store::keys(&mut tx).await?;
         // The two change in one transaction, so that there is none without the other.
         if which.realms.is_none() && matches!(pair(&rows, Purpose::Platform, algorithm), (None, Some(_))) {
             return Err(TokenError::NoActiveKey(algorithm));
         }
         if let Some(row) = active(rows) {
-            return self.open(tx, &row.kid, algorithm).await;
+            return self.open(&mut tx, &row.kid, algorithm).await;
         }
-        self.insert(tx, &first, which, KeyState::Active).await?;
+        self.insert(&mut tx, &first, which, KeyState::Active).await?;
         let mut detail = json!({ "algorithm": algorithm, "active": first.public().id() });
         if which.purpose() == Purpose::Platform {
-            self.insert(tx, &next, which, KeyState::Next).await?;
+            self.insert(&mut tx, &next, which, KeyState::Next).await?;
             detail["next"] = json!(next.public().id());
         }
-        note(tx, caller, "key.create", detail).await?;
+        note(&mut tx, caller, "key.create", detail).await?;
+        tx.commit().await?;
         Ok(first)
     }
 

@@ -55,7 +55,7 @@ pub use migrator::{
     hand_over, make_migrators, open_for_migration, owners,
 };
 pub use privileges::{
-    REALM_GRANTS, become_role, bring_rights_along, close_maintenance_databases, grant_adopted_realm,
+    REALM_GRANTS, bring_rights_along, close_maintenance_databases, grant_adopted_realm,
     grant_inside, granted_inside, leave_app_role, put_in_app_role, realm_granted, regrant_inside, run_as,
 };
 pub use roles::{Mark, Roles, RolesFound, create_new_roles, create_roles, drop_roles, roles};

@@ -242,16 +242,6 @@ pub async fn put_in_app_role(admin: &mut PgConnection, app: &str) -> Result<(), 
     Ok(())
 }
 
-/// For the rest of this transaction acts with another role's rights.
-///
-/// # Errors
-/// When the role is not there.
-pub async fn become_role(admin: &mut PgConnection, role: &str) -> Result<(), ClusterError> {
-    let statement = format!("set local role {}", identifier(role));
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(admin).await?;
-    Ok(())
-}
-
 /// Runs a statement with another role's rights and no others, in one round trip.
 ///
 /// # Errors

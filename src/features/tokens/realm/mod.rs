@@ -10,8 +10,7 @@ pub(super) use store::record;
 use super::error::TokenError;
 use super::issued::IssueTime;
 use crate::features::access::{self, Authorized, RealmSession, Right};
-use crate::infra::cluster;
-use crate::infra::db::{Lease, PgConnection, Transaction, transaction};
+use crate::infra::db::{Lease, PgConnection, Transaction, transaction_as};
 use crate::kernel::hint::InRealm;
 use crate::kernel::{Caller, TenantId, UserId};
 
@@ -80,10 +79,6 @@ impl Realm {
     /// # Errors
     /// When the connection is broken.
     pub(in crate::features) async fn begin(&mut self) -> Result<Transaction<'_>, TokenError> {
-        let mut tx = transaction(&mut self.session).await?;
-        if let Some(owner) = &self.owner {
-            cluster::become_role(&mut tx, owner).await?;
-        }
-        Ok(tx)
+        Ok(transaction_as(&mut self.session, self.owner.as_deref()).await?)
     }
 }
