@@ -47,6 +47,10 @@ impl Signer<'_> {
         if self.realms.is_some() { Purpose::Development } else { Purpose::Platform }
     }
 
+    fn among(self, rows: Vec<KeyView>) -> Option<KeyView> {
+        rows.into_iter().find(|row| self.is(row))
+    }
+
     fn is(self, row: &KeyView) -> bool {
         let realms = self.realms.unwrap_or_default().iter().map(|realm| realm.uuid());
         row.state == KeyState::Active
@@ -90,19 +94,8 @@ impl Tokens {
         which: Signer<'_>,
     ) -> Result<SigningKey, TokenError> {
         let algorithm = which.algorithm;
-        let active = |rows: Vec<KeyView>| rows.into_iter().find(|row| which.is(row));
-        let mut tried = None;
-        while let Some(row) = active(store::keys(control).await?) {
-            match self.open(control, &row.kid, algorithm).await {
-                Err(TokenError::Secrets(error)) if lost::is_lost(&error) => {
-                    if tried.as_ref() == Some(&row.kid) {
-                        return Err(lost::of_key(&row, error));
-                    }
-                    // It retired between the two statements; its successor signs.
-                    tried = Some(row.kid);
-                }
-                opened => return opened,
-            }
+        if let Some(key) = self.ready_signer(control, which).await? {
+            return Ok(key);
         }
         // Making an RSA key takes a second, which nobody should wait for with the lock held.
         let (first, next) =
@@ -114,7 +107,7 @@ impl Tokens {
         if which.realms.is_none() && matches!(pair(&rows, Purpose::Platform, algorithm), (None, Some(_))) {
             return Err(TokenError::NoActiveKey(algorithm));
         }
-        if let Some(row) = active(rows) {
+        if let Some(row) = which.among(rows) {
             return self.open(&mut tx, &row.kid, algorithm).await;
         }
         self.insert(&mut tx, &first, which, KeyState::Active).await?;
@@ -126,6 +119,28 @@ impl Tokens {
         note(&mut tx, caller, "key.create", detail).await?;
         tx.commit().await?;
         Ok(first)
+    }
+
+    /// The key that signs now, if there is one. Writes nothing.
+    pub(super) async fn ready_signer(
+        &self,
+        control: &mut PgConnection,
+        which: Signer<'_>,
+    ) -> Result<Option<SigningKey>, TokenError> {
+        let mut tried = None;
+        while let Some(row) = which.among(store::keys(control).await?) {
+            match self.open(control, &row.kid, which.algorithm).await {
+                Err(TokenError::Secrets(error)) if lost::is_lost(&error) => {
+                    if tried.as_ref() == Some(&row.kid) {
+                        return Err(lost::of_key(&row, error));
+                    }
+                    // It retired between the two statements; its successor signs.
+                    tried = Some(row.kid);
+                }
+                opened => return opened.map(Some),
+            }
+        }
+        Ok(None)
     }
 
     pub(super) async fn open(

@@ -208,15 +208,19 @@ impl Tokens {
         request: MintRequest<'_>,
     ) -> Result<Minted, TokenError> {
         let right = &rights::TOKEN_CREATE;
-        let allowed = realm.authorize(control, caller, right, None).await?;
+        realm.authorize(control, caller, right, None).await?;
         let signer = Signer::platform(request.algorithm.unwrap_or(Algorithm::EdDsa));
-        // In two databases. Neither is cut short where the other fails.
+        // In two databases. Neither is cut short where the other fails, and neither writes.
         let (subject, key) =
-            tokio::join!(subject::find(realm, request.user), self.signer(control, &allowed, signer));
+            tokio::join!(subject::find(realm, request.user), self.ready_signer(control, signer));
         let (subject, key) = (subject?, key?);
         let caller = realm.authorize(control, caller, right, Some(subject.id)).await?;
         let whose = For { realm: &realm.name.clone(), subject: &subject, as_of: realm.as_of };
         let claims = self.compose(&caller, whose, &request)?;
+        let key = match key {
+            Some(key) => key,
+            None => self.signer(control, &caller, signer).await?,
+        };
         if let Some(why) = &request.token.act_as {
             log_impersonation(realm, &caller, (&subject, why)).await?;
         }
