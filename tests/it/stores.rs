@@ -132,8 +132,9 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/inspection/store.rs: select name from control.scratch_databases where cluster = $1
     src/features/inspection/store.rs: select exists (select from control.templates where database_name =
     src/features/inspection/store.rs: select {}
+    src/features/placement/store.rs: select connections, system_id, (select case when is_called then
     src/features/placement/store.rs: with fits as ( select true as server,
-    src/features/placement/template/store.rs: select connections, system_id, (select case when is_called then
+    src/features/placement/template/store.rs: select database_name, owner_role, templates.state = 'ready' as ready,
     src/features/placement/template/store.rs: insert into control.tenant_versions (tenant_id, set_name, version, files) select
     src/features/provisioning/store.rs: select id::text from control.tenants where {which}
     src/features/provisioning/store.rs: update control.operations set state = 'rolled_back', updated_at =
@@ -147,6 +148,7 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/secrets/store.rs: with made as ( insert into control.data_keys (id,
     src/features/secrets/store.rs: select id, master_key_id, wrapped, manifest, manifest_generation from control.data_keys
     src/features/secrets/store.rs: with listed as ( update control.data_keys set manifest
+    src/features/secrets/store.rs: select k.id, k.master_key_id, k.wrapped, k.manifest, k.manifest_generation, s.name, s.generation,
     src/features/tenants/life/store.rs: update control.tenants set state = 'suspended', updated_at =
     src/features/tenants/life/store.rs: update control.tenants set state = 'suspended', updated_at =
     src/features/tenants/life/store.rs: update control.tenants set state = 'trashed', updated_at =
@@ -163,6 +165,7 @@ fn every_statement_of_a_store_fits_the_schema() {
     src/features/tenants/store.rs: update control.tenants set state = {}, updated_at =
     src/features/tenants/store.rs: update control.tenants set access_key_id = {}, key_checksum =
     src/features/tenants/store.rs: select id, slug from control.tenants where
+    src/features/tokens/store.rs: with recorded as ( insert into control.issued_tokens (jti,
     "#);
     let mut wrong = Vec::new();
     // The control database holds a realm, too: the platform's.

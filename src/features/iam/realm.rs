@@ -35,10 +35,12 @@ pub(crate) fn session_statements(owner: &str, schema_version: Option<i64>) -> St
 /// # Errors
 /// [`IamError::Tampered`].
 pub(crate) async fn require_untampered(session: &mut PgConnection) -> Result<(), IamError> {
-    match store::foreign_code(session).await? {
-        Some(what) => Err(IamError::Tampered(what)),
-        None => Ok(()),
+    if store::may_have_foreign_code(session).await?
+        && let Some(what) = store::foreign_code(session).await?
+    {
+        return Err(IamError::Tampered(what));
     }
+    Ok(())
 }
 
 /// A realm that is open.

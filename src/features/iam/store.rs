@@ -95,6 +95,25 @@ pub(super) async fn lock(realm: &mut PgConnection) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Whether there may be what [`foreign_code`] names: asked each time a realm is opened, in one round trip
+/// and by scalar subqueries, because a join makes a new session read statistics and all functions.
+/// A rule that was dropped leaves `relhasrules` for a while.
+pub(super) async fn may_have_foreign_code(realm: &mut PgConnection) -> Result<bool, DbError> {
+    let found = sqlx::raw_sql(
+        "select from pg_class
+         where relnamespace = (select oid from pg_namespace where nspname = 'nexus')
+           and (relhasrules
+                or relowner <> (select nspowner from pg_namespace where nspname = 'nexus')
+                or relhastriggers and exists (
+                    select from pg_trigger where tgrelid = pg_class.oid and not tgisinternal
+                    and (select pronamespace <> relnamespace or proowner <> relowner
+                         from pg_proc where oid = tgfoid))
+                or exists (select from pg_policy where polrelid = pg_class.oid))
+         limit 1",
+    );
+    Ok(found.fetch_optional(realm).await?.is_some())
+}
+
 /// A trigger, rule or policy on the realm's tables that does not belong to the realm's owner, or a
 /// view in the place of a table. Looks at the catalogue only, which no tenant can write.
 pub(super) async fn foreign_code(realm: &mut PgConnection) -> Result<Option<String>, DbError> {

@@ -5,7 +5,9 @@ use super::expectation::Expectation;
 use super::look::{Changing, Look};
 use super::model::{Finding, Fix, Location, Observed, SWAPPED};
 use super::{databases, record, sealed, store, unmanaged};
-use crate::features::placement::{Cluster, ClusterView, PlacementError, ServerRecord, hold_sessions};
+use crate::features::placement::{
+    Cluster, ClusterView, PlacementError, ServerRecord, hold_sessions, ready_template,
+};
 use crate::features::tenants::{Selector, Tenant};
 use crate::infra::cluster::{
     self, Database, Drift, Expected, Index, Mark, Scope, ServerInventory, ServerState,
@@ -69,10 +71,11 @@ async fn look_within(
         let rows = look.rows(control, Selector::cluster(&view.name)).await?;
         let opened = store::opened_for_migration(control).await?;
         let server = ServerRecord::read(control, &view.name).await?;
-        Ok::<_, InspectionError>((changing, rows, opened, server))
+        let template = ready_template(control, &view.name).await?;
+        Ok::<_, InspectionError>((changing, rows, opened, server, template))
     };
     let (asked, recorded) = tokio::join!(Box::pin(asked), Box::pin(recorded));
-    let (changing, rows, opened, recorded) = recorded?;
+    let (changing, rows, opened, recorded, template) = recorded?;
     let mut observed = Observed::default();
     let whole = sort_out(look, &rows, (&changing, &opened), &place, &mut observed.findings);
     let (cluster, inventory, state) = match asked {
@@ -101,7 +104,7 @@ async fn look_within(
         observed.findings.extend(own_settings(&index, it, &place));
     }
     sealed::look(look, control, &index, &whole, &place, &mut observed.findings).await?;
-    let born_with = recorded.template.map(|it| it.carried.public_schema).unwrap_or_default();
+    let born_with = template.map(|it| it.carried.public_schema).unwrap_or_default();
     databases::look(look, &cluster, &index, (&whole, &born_with), jobs, &place, &mut observed).await;
     if look.whole_servers() {
         let on =

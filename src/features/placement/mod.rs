@@ -31,6 +31,6 @@ pub(in crate::features) use stores::read_store_names;
 pub use stores::store_names;
 pub use template::Template;
 pub(in crate::features) use template::{
-    Sessions, drop_templates, known_templates, record_template_sets, refresh_templates, template,
-    templates_are_current,
+    Sessions, drop_templates, known_templates, ready_template, record_template_sets, refresh_templates,
+    template, templates_are_current,
 };

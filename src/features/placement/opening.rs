@@ -10,7 +10,6 @@ use super::error::PlacementError;
 use super::model::Cluster;
 use super::registry::Placement;
 use super::store;
-use super::template::{self, Template};
 use crate::features::record::RecordOlder;
 use crate::infra::cluster::{ServerState, server_state};
 use crate::infra::db::{DbError, PgConnection};
@@ -20,8 +19,6 @@ use crate::infra::db::{DbError, PgConnection};
 pub struct ServerRecord {
     /// Most sessions of the whole platform; `None`: not limited.
     pub connections: Option<i32>,
-    /// The template at the newest version there, if there is one.
-    pub template: Option<Template>,
     /// The identifier that it had when it was registered or checked first.
     pub system_id: Option<String>,
     /// The highest fence that was given out when this was read.
@@ -32,7 +29,7 @@ impl ServerRecord {
     /// The statement that reads it, of the server whose name this expression gives.
     #[must_use]
     pub fn statement(name: &str) -> String {
-        template::record_statement(name)
+        store::server_statement(name)
     }
 
     /// Of a row of that statement; `None` where it is another's.
@@ -45,7 +42,6 @@ impl ServerRecord {
         }
         Ok(Some(Self {
             connections: row.try_get("connections")?,
-            template: template::of_record(row)?,
             system_id: row.try_get("system_id")?,
             fence: row.try_get("last_fence")?,
         }))
@@ -54,7 +50,7 @@ impl ServerRecord {
     /// Reads it, in one round trip.
     pub(in crate::features) async fn read(control: &mut PgConnection, name: &str) -> Result<Self, DbError> {
         let row = store::server_record(control, name).await?;
-        let nothing = Self { connections: None, template: None, system_id: None, fence: 0 };
+        let nothing = Self { connections: None, system_id: None, fence: 0 };
         Ok(row.map_or(Ok(None), |row| Self::of_row(&row))?.unwrap_or(nothing))
     }
 

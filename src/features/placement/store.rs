@@ -35,9 +35,20 @@ pub(super) async fn rights(admin: &mut PgConnection) -> Result<Rights, DbError> 
     .await?)
 }
 
+/// What is read of a server that is to be opened: its budget of sessions, its identifier, the youngest
+/// fence. `name` is an expression. As text it needs one round trip, bound two, and can travel with other
+/// statements.
+pub(super) fn server_statement(name: &str) -> String {
+    format!(
+        "select connections, system_id,
+                (select case when is_called then last_value else 0 end from control.fences) as last_fence
+         from control.clusters where clusters.name = {name}"
+    )
+}
+
 /// The row of a [`ServerRecord`](super::ServerRecord).
 pub(super) async fn server_record(control: &mut PgConnection, name: &str) -> Result<Option<PgRow>, DbError> {
-    let statement = super::ServerRecord::statement(&literal(name));
+    let statement = server_statement(&literal(name));
     Ok(sqlx::raw_sql(AssertSqlSafe(statement)).fetch_optional(control).await?)
 }
 

@@ -236,7 +236,8 @@ impl Provisioning {
     ) -> Result<(String, String, Template), ProvisioningError> {
         let (cluster, server) = self.first_server(worker, &found.clusters, progress).await?;
         let store = self.first_store(worker, &found.stores, progress).await?;
-        Ok((cluster, store, server.template))
+        let template = server.template(self, worker).await?.clone();
+        Ok((cluster, store, template))
     }
 
     /// The first administrator's invitation, as long as it is sealed here. Being told is audited.

@@ -7,7 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::error::ProvisioningError;
 use super::worker::{Provisioning, Server, Worker};
 use crate::features::iam::FirstSignIn;
-use crate::features::placement::Store;
+use crate::features::placement::{Store, Template};
 pub(super) use crate::features::tenants::sealed;
 use crate::features::tenants::{Adoption, Tenant, TenantState};
 use crate::infra::cluster::adopted::Adopted;
@@ -94,6 +94,11 @@ impl Plan {
     /// Marks what is this tenant's.
     pub(super) fn mark(on: &Provisioning, tenant: &Tenant) -> String {
         on.installation.mark(tenant.id)
+    }
+
+    /// What its database is cloned from.
+    pub(super) async fn template(&self) -> Result<&Template, ProvisioningError> {
+        self.server.template(&self.on, &self.worker).await
     }
 
     /// The name that this operation's sessions bear on the server.

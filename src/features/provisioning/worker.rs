@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::batch::Batch;
 use super::error::ProvisioningError;
@@ -45,6 +45,8 @@ pub struct Worker {
     pub(super) control: Arc<Mutex<PgConnection>>,
     /// To the servers that it has been at.
     servers: Arc<Mutex<HashMap<String, Held>>>,
+    /// To the maintenance database of the settings' server, opened ahead of its first use.
+    ahead: Arc<Mutex<Option<PgConnection>>>,
 }
 
 /// A server, and the slots of its budget that the worker holds there.
@@ -63,7 +65,23 @@ pub(super) struct Server {
     pub(super) cluster: Cluster,
     /// At the maintenance database.
     pub(super) admin: Arc<Mutex<PgConnection>>,
-    pub(super) template: Template,
+    template: Arc<OnceCell<Template>>,
+}
+
+impl Server {
+    /// The template at the newest version there, which is made where there is none. Few verbs need it, and
+    /// to read it costs a new session more than all else that it reads of a server.
+    pub(super) async fn template(
+        &self,
+        on: &Provisioning,
+        worker: &Worker,
+    ) -> Result<&Template, ProvisioningError> {
+        let read = async || {
+            let (mut control, mut admin) = (worker.control.lock().await, self.admin.lock().await);
+            Ok(template(&mut control, &mut admin, &self.cluster, on.installation.id).await?)
+        };
+        self.template.get_or_try_init(read).await
+    }
 }
 
 impl Provisioning {
@@ -71,24 +89,19 @@ impl Provisioning {
     /// maintenance database of the settings' server.
     pub(crate) async fn worker(
         &self,
-        mut control: PgConnection,
+        control: PgConnection,
         admin: Option<PgConnection>,
     ) -> Result<Worker, ProvisioningError> {
         self.placement.ready().await?;
-        let mut servers = HashMap::new();
-        if let Some(admin) = admin {
-            let cluster = self.placement.default_cluster().await?.clone();
-            let record = ServerRecord::read(&mut control, DEFAULT).await?;
-            let held = self.open_server(&mut control, cluster, record, Some(admin)).await?;
-            servers.insert(DEFAULT.to_owned(), held);
-        }
-        Ok(Worker { control: Arc::new(Mutex::new(control)), servers: Arc::new(Mutex::new(servers)) })
+        let worker = Self::worker_of_rows(control);
+        *worker.ahead.lock().await = admin;
+        Ok(worker)
     }
 
     /// A worker for what is in the control database alone: the secrets of servers and stores need not be at
     /// hand.
     pub(crate) fn worker_of_rows(control: PgConnection) -> Worker {
-        Worker { control: Arc::new(Mutex::new(control)), servers: Arc::default() }
+        Worker { control: Arc::new(Mutex::new(control)), servers: Arc::default(), ahead: Arc::default() }
     }
 
     /// Connects one more worker, with a connection of its own to the control database.
@@ -136,7 +149,8 @@ impl Provisioning {
             Some(record) => record,
             None => ServerRecord::read(&mut control, name).await?,
         };
-        let held = self.open_server(&mut control, cluster, record, None).await?;
+        let admin = if name == DEFAULT { worker.ahead.lock().await.take() } else { None };
+        let held = self.open_server(&mut control, cluster, record, admin).await?;
         let server = held.server.clone();
         servers.insert(name.to_owned(), held);
         Ok(server)
@@ -185,10 +199,7 @@ impl Provisioning {
         };
         let state = cluster::server_state(&mut admin, self.installation.id).await?;
         record.admit(control, &at.name, &state).await?;
-        let template = match record.template {
-            Some(template) => template,
-            None => template(control, &mut admin, &at, self.installation.id).await?,
-        };
+        let template = Arc::default();
         Ok(Held { server: Server { cluster: at, admin: Arc::new(Mutex::new(admin)), template }, slots })
     }
 }

@@ -153,21 +153,21 @@ pub(super) async fn read(
     tenant: TenantId,
     names: Option<&[&str]>,
 ) -> sqlx::Result<Option<(KeyRow, Vec<SecretRow>)>> {
-    let rows: Vec<JoinedRow> = sqlx::query_as(
+    let list = |names: &[&str]| names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ");
+    let these = names.map(|names| format!("and s.name = any(array[{}]::text[])", list(names)));
+    // As text it needs one round trip, bound two.
+    let statement = format!(
         "select k.id, k.master_key_id, k.wrapped, k.manifest, k.manifest_generation,
                 s.name, s.generation, s.key_id, s.sealed
          from control.data_keys k
-         left join control.sealed_secrets s
-             on s.tenant_id = k.tenant_id and ($2::text[] is null or s.name = any ($2))
-         where k.tenant_id = $1",
-    )
-    .bind(tenant)
-    .bind(names)
-    .fetch_all(conn)
-    .await?;
+         left join control.sealed_secrets s on s.tenant_id = k.tenant_id {}
+         where k.tenant_id = '{tenant}'",
+        these.unwrap_or_default()
+    );
     let mut secrets = Vec::new();
     let mut key = None;
-    for row in rows {
+    for row in sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(conn).await? {
+        let row = JoinedRow::from_row(&row)?;
         if let (Some(name), Some(generation), Some(key_id), Some(sealed)) =
             (row.name, row.generation, row.key_id, row.sealed)
         {

@@ -47,6 +47,10 @@ impl Signer<'_> {
         if self.realms.is_some() { Purpose::Development } else { Purpose::Platform }
     }
 
+    fn among(self, rows: Vec<KeyView>) -> Option<KeyView> {
+        rows.into_iter().find(|row| self.is(row))
+    }
+
     fn is(self, row: &KeyView) -> bool {
         let realms = self.realms.unwrap_or_default().iter().map(|realm| realm.uuid());
         row.state == KeyState::Active
@@ -89,24 +93,54 @@ impl Tokens {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn prepare(&self, control: &mut PgConnection, caller: &Caller) -> Result<(), TokenError> {
         let caller = &access::authorize(control, caller, &rights::KEY_UPDATE, About::Platform).await?;
-        let mut tx = transaction(control).await?;
-        self.signer(&mut tx, caller, Signer::platform(Algorithm::EdDsa)).await?;
-        Ok(tx.commit().await?)
+        self.signer(control, caller, Signer::platform(Algorithm::EdDsa)).await.map(drop)
     }
 
     /// The key that signs now. The first of an algorithm is made when it is asked for, with its
-    /// successor.
+    /// successor, in a transaction of its own where none is under way.
     pub(super) async fn signer(
         &self,
-        tx: &mut PgConnection,
+        control: &mut PgConnection,
         caller: &Authorized<'_>,
         which: Signer<'_>,
     ) -> Result<SigningKey, TokenError> {
         let algorithm = which.algorithm;
-        let active = |rows: Vec<KeyView>| rows.into_iter().find(|row| which.is(row));
+        if let Some(key) = self.ready_signer(control, which).await? {
+            return Ok(key);
+        }
+        // Making an RSA key takes a second, which nobody should wait for with the lock held.
+        let (first, next) =
+            tokio::try_join!(SigningKey::generate(algorithm), SigningKey::generate(algorithm))?;
+        let mut tx = transaction(control).await?;
+        store::lock(&mut tx).await?;
+        let rows = store::keys(&mut tx).await?;
+        // The two change in one transaction, so that there is none without the other.
+        if which.realms.is_none() && matches!(pair(&rows, Purpose::Platform, algorithm), (None, Some(_))) {
+            return Err(TokenError::NoActiveKey(algorithm));
+        }
+        if let Some(row) = which.among(rows) {
+            return self.open(&mut tx, &row.kid, algorithm).await;
+        }
+        self.insert(&mut tx, &first, which, KeyState::Active).await?;
+        let mut detail = json!({ "algorithm": algorithm, "active": first.public().id() });
+        if which.purpose() == Purpose::Platform {
+            self.insert(&mut tx, &next, which, KeyState::Next).await?;
+            detail["next"] = json!(next.public().id());
+        }
+        note(&mut tx, caller, "key.create", detail).await?;
+        tx.commit().await?;
+        Ok(first)
+    }
+
+    /// The key that signs now, if there is one. Writes nothing.
+    pub(super) async fn ready_signer(
+        &self,
+        control: &mut PgConnection,
+        which: Signer<'_>,
+    ) -> Result<Option<SigningKey>, TokenError> {
         let mut tried = None;
-        while let Some(row) = active(store::keys(tx).await?) {
-            match self.open(tx, &row.kid, algorithm).await {
+        while let Some(row) = which.among(store::keys(control).await?) {
+            match self.open(control, &row.kid, which.algorithm).await {
                 Err(TokenError::Secrets(error)) if lost::is_lost(&error) => {
                     if tried.as_ref() == Some(&row.kid) {
                         return Err(lost::of_key(&row, error));
@@ -114,29 +148,10 @@ impl Tokens {
                     // It retired between the two statements; its successor signs.
                     tried = Some(row.kid);
                 }
-                opened => return opened,
+                opened => return opened.map(Some),
             }
         }
-        // Making an RSA key takes a second, which nobody should wait for with the lock held.
-        let (first, next) =
-            tokio::try_join!(SigningKey::generate(algorithm), SigningKey::generate(algorithm))?;
-        store::lock(tx).await?;
-        let rows = store::keys(tx).await?;
-        // The two change in one transaction, so that there is none without the other.
-        if which.realms.is_none() && matches!(pair(&rows, Purpose::Platform, algorithm), (None, Some(_))) {
-            return Err(TokenError::NoActiveKey(algorithm));
-        }
-        if let Some(row) = active(rows) {
-            return self.open(tx, &row.kid, algorithm).await;
-        }
-        self.insert(tx, &first, which, KeyState::Active).await?;
-        let mut detail = json!({ "algorithm": algorithm, "active": first.public().id() });
-        if which.purpose() == Purpose::Platform {
-            self.insert(tx, &next, which, KeyState::Next).await?;
-            detail["next"] = json!(next.public().id());
-        }
-        note(tx, caller, "key.create", detail).await?;
-        Ok(first)
+        Ok(None)
     }
 
     pub(super) async fn open(

@@ -20,7 +20,7 @@ use crate::features::audit;
 use crate::features::iam::Subject;
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
-use crate::infra::db::{DbError, PgConnection, transaction};
+use crate::infra::db::PgConnection;
 use crate::kernel::{Caller, Email, RealmRef, Reason};
 
 /// Why somebody acts as another.
@@ -207,10 +207,20 @@ impl Tokens {
         realm: &mut Realm,
         request: MintRequest<'_>,
     ) -> Result<Minted, TokenError> {
-        let asked = (&rights::TOKEN_CREATE, request.user);
-        let (caller, subject) = subject::authorize(control, caller, realm, asked).await?;
+        let right = &rights::TOKEN_CREATE;
+        realm.authorize(control, caller, right, None).await?;
+        let signer = Signer::platform(request.algorithm.unwrap_or(Algorithm::EdDsa));
+        // In two databases. Neither is cut short where the other fails, and neither writes.
+        let (subject, key) =
+            tokio::join!(subject::find(realm, request.user), self.ready_signer(control, signer));
+        let (subject, key) = (subject?, key?);
+        let caller = realm.authorize(control, caller, right, Some(subject.id)).await?;
         let whose = For { realm: &realm.name.clone(), subject: &subject, as_of: realm.as_of };
         let claims = self.compose(&caller, whose, &request)?;
+        let key = match key {
+            Some(key) => key,
+            None => self.signer(control, &caller, signer).await?,
+        };
         if let Some(why) = &request.token.act_as {
             log_impersonation(realm, &caller, (&subject, why)).await?;
         }
@@ -221,8 +231,7 @@ impl Tokens {
             }
             None => None,
         };
-        let asked = (request.token, request.algorithm.unwrap_or(Algorithm::EdDsa));
-        let token = self.issue(control, &caller, (&subject, &claims), whose.as_of, asked).await?;
+        let token = self.issue(control, &caller, whose, (request.token, &claims), &key).await?;
         // Last, so that there is no session whose token nobody got.
         let mut refresh = None;
         if let Some((tx, token)) = session {
@@ -254,13 +263,11 @@ impl Tokens {
         &self,
         control: &mut PgConnection,
         caller: &Authorized<'_>,
-        (subject, claims): (&Subject, &Claims),
-        as_of: IssueTime,
-        (new, algorithm): (&NewToken, Algorithm),
+        For { subject, as_of, .. }: For<'_>,
+        (new, claims): (&NewToken, &Claims),
+        key: &SigningKey,
     ) -> Result<SecretString, TokenError> {
-        let mut tx = transaction(control).await?;
-        let key = self.signer(&mut tx, caller, Signer::platform(algorithm)).await?;
-        let token = sign(claims, &key)?;
+        let token = sign(claims, key)?;
         let ends = OffsetDateTime::from_unix_timestamp(claims.exp).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let reason = new.act_as.as_ref().map(|it| it.reason.as_str());
         let issued = Issued {
@@ -273,18 +280,14 @@ impl Tokens {
             audience: &claims.aud[0],
             times: (as_of.time(), ends),
         };
-        if !store::insert_issued(&mut tx, issued).await? {
-            tx.rollback().await.map_err(DbError::from)?;
-            return Err(TokenError::Changed { email: subject.email.clone() });
-        }
-        store::forget_issued(&mut tx).await?;
         // By its id: an address would outlive the user, whom nobody can erase from this log.
         let detail = json!({ "jti": claims.jti, "user": subject.id, "audience": claims.aud[0],
                              "expires": claims.exp, "reason": reason });
         let action = if reason.is_some() { "token.impersonate" } else { "token.mint" };
-        let tenant = claims.tenant_id;
-        audit::record(&mut tx, audit::Entry { caller, action, tenant, operation: None, detail }).await?;
-        tx.commit().await?;
+        let entry = audit::Entry { caller, action, tenant: claims.tenant_id, operation: None, detail };
+        if !store::insert_issued(control, issued, &entry).await? {
+            return Err(TokenError::Changed { email: subject.email.clone() });
+        }
         Ok(token)
     }
 }

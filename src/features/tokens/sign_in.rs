@@ -7,6 +7,7 @@ use super::Tokens;
 use super::claims::Claims;
 use super::error::TokenError;
 use super::issued::IssueTime;
+use super::keys::Signer;
 use super::mint::{For, NewToken};
 use crate::features::access::{self, Authorized, rights};
 use crate::features::iam::signin::{self, Credentials};
@@ -52,9 +53,11 @@ impl Tokens {
         tx.commit().await.map_err(TokenError::from)?;
         let user = Authorized::by_its_realm(&entered.caller);
         let new = NewToken::default();
-        let claims = new.compose(For { realm: &name, subject: &subject, as_of }, self.issuer(), &user)?;
-        let asked = (&new, Algorithm::EdDsa);
-        let token = self.issue(realm.control().await?, &user, (&subject, &claims), as_of, asked).await?;
+        let whose = For { realm: &name, subject: &subject, as_of };
+        let claims = new.compose(whose, self.issuer(), &user)?;
+        let control = realm.control().await?;
+        let key = self.signer(control, &user, Signer::platform(Algorithm::EdDsa)).await?;
+        let token = self.issue(control, &user, whose, (&new, &claims), &key).await?;
         let (session, second_factor) = (entered.session, entered.second_factor);
         Ok(SignedIn { token, claims, refresh, session, second_factor })
     }

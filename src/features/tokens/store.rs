@@ -1,11 +1,12 @@
 //! The SQL of signing keys, recorded tokens and revocations, in the control database.
 
 use futures_util::TryStreamExt;
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AssertSqlSafe, FromRow, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose};
+use crate::features::audit;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Email, Page, TenantId};
 
@@ -28,12 +29,10 @@ pub(super) async fn generations(control: &mut PgConnection) -> Result<Generation
 /// The time, once every revocation that is under way has been committed. Materialized, so that the
 /// lock is there before the clock is read.
 pub(super) async fn issue_time(control: &mut PgConnection) -> Result<OffsetDateTime, DbError> {
-    Ok(sqlx::query_scalar(
-        "with shared as materialized (select control.share_token_cuts())
-         select clock_timestamp() from shared",
-    )
-    .fetch_one(control)
-    .await?)
+    // As text it needs one round trip, bound two.
+    let statement = "with shared as materialized (select control.share_token_cuts())
+                     select clock_timestamp() from shared";
+    Ok(sqlx::raw_sql(statement).fetch_one(control).await?.try_get(0)?)
 }
 
 /// Keeps everybody else from changing keys until the transaction ends.
@@ -55,7 +54,9 @@ pub(super) async fn keys(control: &mut PgConnection) -> Result<Vec<KeyView>, DbE
          order by purpose desc, algorithm <> 'EdDSA', algorithm,
                   array_position(array['active', 'next', 'retiring', 'gone'], state), created_at desc"
     );
-    Ok(sqlx::query_as(AssertSqlSafe(statement)).fetch_all(control).await?)
+    // As text it needs one round trip, bound two.
+    let rows = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_all(control).await?;
+    Ok(rows.iter().map(KeyView::from_row).collect::<Result<_, _>>()?)
 }
 
 /// All keys with the states that are recorded, whatever the time.
@@ -185,28 +186,42 @@ pub(super) struct Issued<'a> {
     pub(super) times: (OffsetDateTime, OffsetDateTime),
 }
 
-/// Records a token; not one that was revoked since it was dated, and then gives false.
-pub(super) async fn insert_issued(control: &mut PgConnection, token: Issued<'_>) -> Result<bool, DbError> {
-    let done = sqlx::query(
-        "insert into control.issued_tokens (jti, kid, tenant_id, user_id, email, caller, impersonated, reason,
-                                            audience, issued_at, expires_at)
-         select $1, $2, $3, $4, $5, $6, $7 is not null, $7, $8, $9, $10
-         where not exists (select from control.token_revocations
-                           where jti is null and issued_until >= $9
-                             and (tenant_id is null or tenant_id = $3) and (user_id is null or user_id = $4))",
-    )
-    .bind(token.jti)
-    .bind(token.kid)
-    .bind(token.realm)
-    .bind(token.user.0)
-    .bind(token.user.1)
-    .bind(token.caller)
-    .bind(token.reason)
-    .bind(token.audience)
-    .bind(token.times.0)
-    .bind(token.times.1)
-    .execute(control)
-    .await?;
+/// Records a token in both places, as one statement, and forgets those that have been over for a month;
+/// not one that was revoked since it was dated, and then gives false.
+pub(super) async fn insert_issued(
+    control: &mut PgConnection,
+    token: Issued<'_>,
+    entry: &audit::Entry<'_>,
+) -> Result<bool, DbError> {
+    let statement = format!(
+        "with recorded as (
+             insert into control.issued_tokens (jti, kid, tenant_id, user_id, email, caller, impersonated, reason,
+                                                audience, issued_at, expires_at)
+             select $1, $2, $3, $4, $5, $6, $7 is not null, $7, $8, $9, $10
+             where not exists (select from control.token_revocations
+                               where jti is null and issued_until >= $9
+                                 and (tenant_id is null or tenant_id = $3) and (user_id is null or user_id = $4))
+             returning jti
+         ), forgotten as (
+             delete from control.issued_tokens where expires_at < now() - interval '30 days'
+         )
+         {}",
+        audit::statement(entry, "exists (select from recorded)")
+    );
+    let done = sqlx::query(AssertSqlSafe(statement))
+        .persistent(false)
+        .bind(token.jti)
+        .bind(token.kid)
+        .bind(token.realm)
+        .bind(token.user.0)
+        .bind(token.user.1)
+        .bind(token.caller)
+        .bind(token.reason)
+        .bind(token.audience)
+        .bind(token.times.0)
+        .bind(token.times.1)
+        .execute(control)
+        .await?;
     Ok(done.rows_affected() > 0)
 }
 
@@ -221,14 +236,6 @@ pub(super) async fn spellings(control: &mut PgConnection, email: &Email) -> Resu
         }
     }
     Ok(found)
-}
-
-/// Forgets tokens that have been over for a month.
-pub(super) async fn forget_issued(control: &mut PgConnection) -> Result<(), DbError> {
-    sqlx::query("delete from control.issued_tokens where expires_at < now() - interval '30 days'")
-        .execute(control)
-        .await?;
-    Ok(())
 }
 
 pub(super) async fn issued(

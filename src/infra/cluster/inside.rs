@@ -79,13 +79,14 @@ const WRITABLE: [&str; 1] = ["nexus.settings"];
 /// The realm's tables that hold hashes of secrets: it reads named columns of them, or none.
 const NOT_WHOLLY_READABLE: [&str; 2] = ["nexus.users", "nexus.invitations"];
 
-/// Objects with an id from 16384 on were not made by initdb (manual, chapter 68.2).
+/// Objects with an id from 16384 on were not made by initdb (manual, chapter 68.2). Where the two sides of
+/// an operator are of one type, a new session need not look at every operator of its name.
 async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts, DbError> {
     Ok(sqlx::query_as(
         "with relation as (
              select class.oid, class.relname, class.relkind, class.relowner, class.relacl,
                     format('nexus.%I', class.relname) as called
-             from pg_class as class where relnamespace = to_regnamespace('nexus')
+             from pg_class as class where relnamespace = to_regnamespace('nexus')::oid
                and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
          ), granted as (
              select format('%I', nspname) as what, 'schema' as kind, acl.grantee, acl.privilege_type, nspowner as owner
@@ -103,9 +104,9 @@ async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts
                 to_regclass('nexus._sqlx_migrations') is not null as history,
                 coalesce((select array_agg(case relkind when 'S' then 'sequence ' when 'v' then 'view '
                               when 'm' then 'materialized view ' else 'table ' end || called order by called)
-                          from relation where relowner is distinct from to_regrole($1)
+                          from relation where relowner is distinct from to_regrole($1)::oid
                           and not exists (select from pg_depend where objid = relation.oid
-                              and classid = 'pg_class'::regclass and deptype in ('a', 'i'))), '{}') as strays,
+                              and classid = 'pg_class'::regclass::oid and deptype in ('a', 'i'))), '{}') as strays,
                 coalesce((select array_agg(what || '|' || kind || '|' || coalesce(rolname, '') || '|' || privilege_type)
                           from held where is_anothers and (rolname is null or rolname not in ($2, $6))), '{}') as rights,
                 coalesce((select array_agg(what || '|' || kind || '|' || rolname || '|' || privilege_type)
@@ -113,23 +114,23 @@ async fn facts(admin: &mut PgConnection, database: Database<'_>) -> Result<Facts
                             and not (what = any($3) and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
                             and not (privilege_type = 'SELECT' and not what = any($4))), '{}') as excess,
                 coalesce((select array_agg(distinct proname::text) from pg_proc
-                          where pronamespace = 'pg_catalog'::regnamespace and proname = any($5)
+                          where pronamespace = 'pg_catalog'::regnamespace::oid and proname = any($5)
                             and (proacl is null or exists (select from aclexplode(proacl) where grantee = 0))),
                          '{}') as unbounded,
-                coalesce((select array_agg('function pg_catalog.' || proname order by proname) from pg_proc
-                          where pronamespace = 'pg_catalog'::regnamespace and oid >= 16384
+                coalesce((select array_agg('function pg_catalog.' || proname::text order by proname) from pg_proc
+                          where pronamespace = 'pg_catalog'::regnamespace::oid and oid >= '16384'::oid
                           and not exists (select from pg_depend where objid = pg_proc.oid
-                              and classid = 'pg_proc'::regclass and deptype = 'e')), '{}')
-                || coalesce((select array_agg('operator pg_catalog.' || oprname order by oprname) from pg_operator
-                          where oprnamespace = 'pg_catalog'::regnamespace and oid >= 16384
+                              and classid = 'pg_proc'::regclass::oid and deptype = 'e')), '{}')
+                || coalesce((select array_agg('operator pg_catalog.' || oprname::text order by oprname) from pg_operator
+                          where oprnamespace = 'pg_catalog'::regnamespace::oid and oid >= '16384'::oid
                           and not exists (select from pg_depend where objid = pg_operator.oid
-                              and classid = 'pg_operator'::regclass and deptype = 'e')), '{}') as in_catalog,
-                coalesce((select array_agg('event trigger ' || evtname order by evtname) from pg_event_trigger), '{}')
+                              and classid = 'pg_operator'::regclass::oid and deptype = 'e')), '{}') as in_catalog,
+                coalesce((select array_agg('event trigger ' || evtname::text order by evtname) from pg_event_trigger), '{}')
                     as event_triggers,
-                coalesce((select array_agg('function ' || nspname || '.' || proname order by nspname, proname)
-                          from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
-                          join pg_roles on pg_roles.oid = proowner
-                          where prosecdef and rolsuper and pg_proc.oid >= 16384), '{}') as definers",
+                coalesce((select array_agg('function ' || (select nspname::text from pg_namespace where oid = pronamespace)
+                                           || '.' || proname::text order by pronamespace, proname)
+                          from pg_proc where prosecdef and oid >= '16384'::oid
+                          and (select rolsuper from pg_authid where oid = proowner)), '{}') as definers",
     )
     .bind(database.owner)
     .bind(database.app)

@@ -51,7 +51,8 @@ pub struct OwnerFound {
 
 /// What these roles are, each with its database and its app's login; those that are not there are left
 /// out. With it which server it is and what it has seen of the installation: one round trip, but for a
-/// server that has seen nothing of any.
+/// server that has seen nothing of any. Without views and with operators between one type: a new session
+/// pays for each.
 pub async fn owners(
     admin: &mut PgConnection,
     installation: Uuid,
@@ -66,20 +67,20 @@ pub async fn owners(
                 array_remove(array[case when role.rolsuper then 'superuser' end,
                     case when role.rolcreaterole then 'createrole' end,
                     case when role.rolreplication then 'replication' end], null)
-                || array(select 'member of ' || other.rolname from pg_roles as other
+                || array(select 'member of ' || other.rolname::text from pg_authid as other
                          where other.oid <> role.oid and not role.rolsuper
                            and (other.rolsuper or other.rolcreaterole
                                 or other.rolname in ('pg_execute_server_program', 'pg_read_server_files',
                                                      'pg_write_server_files'))
                            and pg_has_role(role.oid, other.oid, 'member')) as powers,
-                exists (select from pg_roles as app join pg_auth_members on member = app.oid
-                        where app.rolname = asked.app and app.rolinherit and roleid = to_regrole({}))
+                app.rolinherit is true
+                and exists (select from pg_auth_members where roleid = to_regrole({})::oid and member = app.oid)
                 and not exists (select from pg_shdepend
-                        where refclassid = 'pg_authid'::regclass and refobjid = to_regrole(quote_ident(asked.app))
-                          and deptype = 'a'
+                        where refclassid = 'pg_authid'::regclass::oid and refobjid = app.oid and deptype = 'a'
                           and dbid = (select oid from pg_database where datname = asked.database)) as app_is_ready
          from unnest({}, {}, {}) as asked (owner, app, database)
-         join pg_roles as role on role.rolname = asked.owner",
+         join pg_authid as role on role.rolname = asked.owner
+         left join pg_authid as app on app.rolname = asked.app",
         state_statement(installation),
         literal(APP_ROLE),
         of(|it| it.owner.to_owned()),

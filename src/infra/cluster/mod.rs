@@ -56,7 +56,7 @@ pub use migrator::{
 };
 pub use privileges::{
     REALM_GRANTS, bring_rights_along, close_maintenance_databases, grant_adopted_realm, grant_inside,
-    granted_inside, leave_app_role, put_in_app_role, realm_granted, regrant_inside, run_as, transaction_as,
+    granted_inside, leave_app_role, put_in_app_role, realm_granted, regrant_inside, run_as,
 };
 pub use roles::{Mark, Roles, RolesFound, create_new_roles, create_roles, drop_roles, roles};
 pub use scratch::{create_scratch, create_scratch_login, drop_scratch, scratch_login};

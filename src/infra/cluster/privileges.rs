@@ -242,23 +242,6 @@ pub async fn put_in_app_role(admin: &mut PgConnection, app: &str) -> Result<(), 
     Ok(())
 }
 
-/// Begins a transaction that acts with an owner's rights, where there is one: whatever hangs on the owner's
-/// tables runs with those, never with ours.
-///
-/// # Errors
-/// When the role is not there, or the connection is broken.
-pub async fn transaction_as<'c>(
-    admin: &'c mut PgConnection,
-    owner: Option<&str>,
-) -> Result<Transaction<'c>, ClusterError> {
-    let mut tx = transaction(admin).await?;
-    if let Some(owner) = owner {
-        let statement = format!("set local role {}", identifier(owner));
-        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await?;
-    }
-    Ok(tx)
-}
-
 /// Runs a statement with another role's rights and no others, in one round trip.
 ///
 /// # Errors

@@ -48,7 +48,7 @@ pub use statements::{FlawKind, ScriptFlaw, Statement, code, first_flaw, has_stat
 pub(crate) use text::stored_as_text;
 pub use transaction::{
     Transaction, autocommit, durable_transaction, durably, in_one_batch, relaxed_transaction, snapshot,
-    transaction,
+    transaction, transaction_as,
 };
 pub use unchanged::{refusal, require_unchanged, standing};
 pub use url::UrlError;

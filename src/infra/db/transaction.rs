@@ -10,7 +10,7 @@ use sqlx::{SqlSafeStr, SqlStr};
 use sqlx_core::transaction::TransactionManager;
 
 use super::error::LostCommit;
-use super::{DbError, PgConnection};
+use super::{DbError, PgConnection, identifier};
 
 /// An open transaction. Dropped without a commit, it is rolled back before the connection's next
 /// statement.
@@ -95,6 +95,19 @@ pub fn autocommit(connection: &mut PgConnection) -> Transaction<'_> {
 /// When the connection is broken.
 pub async fn transaction(connection: &mut PgConnection) -> Result<Transaction<'_>, DbError> {
     Transaction::begin(connection, None).await
+}
+
+/// Begins a transaction with another role's rights and no others, or without one with our own; in one
+/// round trip.
+///
+/// # Errors
+/// When the role is not there, or the connection is broken.
+pub async fn transaction_as<'c>(
+    connection: &'c mut PgConnection,
+    role: Option<&str>,
+) -> Result<Transaction<'c>, DbError> {
+    let begin = role.map(|role| format!("begin; set local role {}", identifier(role)));
+    Transaction::begin(connection, begin.map(|it| AssertSqlSafe(it).into_sql_str())).await
 }
 
 /// Begins a transaction whose commit waits for the disk, whatever the session's default.

@@ -131,6 +131,14 @@ fn make(stack: &'static Stack, name: &str) {
         "insert into control.templates select * from json_populate_record(null::control.templates, '{row}')"
     );
     super_sql(stack, &draft, &row);
+    // The first session in a database writes a file that every later one reads instead of the catalogue, and
+    // that a copy of its files has, too.
+    let closed = |closed: bool| {
+        format!("alter database \"{template}\" is_template {closed} allow_connections {}", !closed)
+    };
+    super_sql(stack, "postgres", &closed(false));
+    super_sql(stack, &template, "select");
+    super_sql(stack, "postgres", &closed(true));
     let finish = format!(
         "comment on database \"{draft}\" is '{template}';
          alter database \"{draft}\" rename to \"{name}\"; alter database \"{name}\" allow_connections false"

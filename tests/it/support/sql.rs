@@ -2,12 +2,16 @@
 //! password.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, ValueRef};
 use tokio::runtime::Runtime;
+
+/// Superusers' sessions at the database `postgres` that nobody uses, each with its server: every tenth session
+/// of a test run would be opened for one statement there. Databases that come and go are left out.
+static KEPT: Mutex<Vec<(String, PgConnection)>> = Mutex::new(Vec::new());
 
 /// A login at a database of a server.
 pub struct Login<'a> {
@@ -22,9 +26,9 @@ impl Login<'_> {
     /// The rows of all statements as `psql -At` writes them, or what the server says against one.
     pub fn run(&self, statements: &str) -> Result<Vec<String>, String> {
         apart(async || {
-            let mut session = self.open().await?;
+            let mut session = self.session().await?;
             let rows = ask(&mut session, statements).await?;
-            session.close().await?;
+            self.keep(session).await?;
             Ok(rows)
         })
         .map_err(|error| said(&error))
@@ -33,11 +37,12 @@ impl Login<'_> {
     /// The same for many, in one session: what comes of each.
     pub fn run_each(&self, all: &[String]) -> Vec<Result<Vec<String>, String>> {
         apart(async || {
-            let mut session = self.open().await.unwrap();
+            let mut session = self.session().await.unwrap();
             let mut found = Vec::new();
             for statements in all {
                 found.push(ask(&mut session, statements).await.map_err(|error| said(&error)));
             }
+            let _ = self.keep(session).await;
             found
         })
     }
@@ -49,11 +54,11 @@ impl Login<'_> {
         mut wanted: impl FnMut(&[String]) -> bool + Send,
     ) -> Result<(), String> {
         let asked = apart(async || {
-            let (mut session, began) = (self.open().await?, Instant::now());
+            let (mut session, began) = (self.session().await?, Instant::now());
             loop {
                 let rows = ask(&mut session, statements).await?;
                 if wanted(&rows) {
-                    return session.close().await;
+                    return self.keep(session).await;
                 }
                 assert!(began.elapsed() < Duration::from_mins(1), "{statements} still gives {rows:?}");
                 tokio::time::sleep(Duration::from_millis(2)).await;
@@ -65,13 +70,41 @@ impl Login<'_> {
     /// Runs each row of a statement as a statement, as psql's `\gexec` does; what is refused is passed over.
     pub fn run_rows(&self, statement: &str) -> Result<(), String> {
         let done = apart(async || {
-            let mut session = self.open().await?;
+            let mut session = self.session().await?;
             for row in ask(&mut session, statement).await? {
                 let _ = ask(&mut session, &row).await;
             }
-            session.close().await
+            self.keep(session).await
         });
         done.map_err(|error| said(&error))
+    }
+
+    /// One that was kept and is still good, as new; or one that is opened.
+    async fn session(&self) -> Result<PgConnection, sqlx::Error> {
+        while let Some(mut session) = self.kept() {
+            if ask(&mut session, "discard all").await.is_ok() {
+                return Ok(session);
+            }
+        }
+        self.open().await
+    }
+
+    fn kept(&self) -> Option<PgConnection> {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(whose, _)| *whose == self.key())?;
+        Some(kept.swap_remove(at).1)
+    }
+
+    async fn keep(&self, session: PgConnection) -> Result<(), sqlx::Error> {
+        if (self.user, self.database) != ("nexus", "postgres") {
+            return session.close().await;
+        }
+        KEPT.lock().unwrap_or_else(PoisonError::into_inner).push((self.key(), session));
+        Ok(())
+    }
+
+    fn key(&self) -> String {
+        [self.socket_dir, self.port, self.user, self.password, self.database].concat()
     }
 
     async fn open(&self) -> Result<PgConnection, sqlx::Error> {

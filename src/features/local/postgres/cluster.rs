@@ -31,6 +31,7 @@ min_wal_size = 80MB
 max_wal_size = 1GB
 autovacuum = on
 jit = off   # it costs short queries more than it saves
+shared_preload_libraries = 'plpgsql'   # nearly every session uses it, and would load it by itself
 ";
 
 /// The major version of the data; `None` where there is no data yet.

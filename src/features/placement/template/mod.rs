@@ -6,7 +6,6 @@ mod store;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -57,15 +56,14 @@ impl Template {
     }
 }
 
-/// The statement that reads a server's record, with its template at the newest version.
-pub(super) fn record_statement(name: &str) -> String {
-    store::record_statement(name, REALM.newest())
-}
-
-/// The template in a row of that statement, if it is ready.
-pub(super) fn of_record(row: &PgRow) -> Result<Option<Template>, sqlx::Error> {
-    let row = store::of_record(row)?.filter(|row| row.ready);
-    Ok(row.map(|row| Template::of(row, REALM.newest())))
+/// The template at the newest version on a server, if there is one that is ready.
+pub(in crate::features) async fn ready_template(
+    control: &mut PgConnection,
+    cluster: &str,
+) -> Result<Option<Template>, DbError> {
+    let version = REALM.newest();
+    let row = store::template(control, cluster, version).await?.filter(|row| row.ready);
+    Ok(row.map(|row| Template::of(row, version)))
 }
 
 /// The template at the newest version on a server; built first where there is none.
@@ -78,13 +76,12 @@ pub(in crate::features) async fn template(
     cluster: &Cluster,
     installation: Uuid,
 ) -> Result<Template, PlacementError> {
-    let version = REALM.newest();
-    if let Some(row) = store::template(control, &cluster.name, version).await?.filter(|row| row.ready) {
-        return Ok(Template::of(row, version));
+    if let Some(template) = ready_template(control, &cluster.name).await? {
+        return Ok(template);
     }
     let lock = AdvisoryLock::wait(control, building(&cluster.name), BUILD_LOCK_TIMEOUT).await?;
     let lock = lock.ok_or(PlacementError::Busy)?;
-    let built = build(control, admin, cluster, installation, version).await;
+    let built = build(control, admin, cluster, installation, REALM.newest()).await;
     lock.release(control).await?;
     built
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -29,60 +28,22 @@ pub(super) struct TemplateRow {
 
 const TEMPLATE: &str = "database_name, owner_role, templates.state = 'ready' as ready, sets, files, carried";
 
-/// A server's template, where there is one, beside other columns.
-#[derive(FromRow)]
-struct TemplateColumns {
-    database_name: Option<String>,
-    owner_role: Option<String>,
-    ready: Option<bool>,
-    sets: Option<Json<BTreeMap<String, i64>>>,
-    files: Option<Json<BTreeMap<String, i64>>>,
-    carried: Option<Json<Carried>>,
-}
-
-/// What is read of a server that is to be opened: its budget of sessions, its identifier, the youngest
-/// fence, and its template of a version with what is released. `name` is an expression. As text it
-/// needs one round trip, bound two, and can travel with other statements.
-pub(super) fn record_statement(name: &str, version: i64) -> String {
-    format!(
-        "select connections, system_id,
-                (select case when is_called then last_value else 0 end from control.fences) as last_fence, {TEMPLATE}
-         from control.clusters left join control.templates
-              on cluster = clusters.name and version = {version} and sets = control.released_sets()
-                 and files = control.released_files() and recipe = {RECIPE} and templates.state in ('building', 'ready')
-         where clusters.name = {name}"
-    )
-}
-
-/// The template in a row of [`record_statement`].
-pub(super) fn of_record(row: &PgRow) -> Result<Option<TemplateRow>, sqlx::Error> {
-    let row = TemplateColumns::from_row(row)?;
-    Ok(match (row.database_name, row.owner_role, row.sets, row.files, row.carried) {
-        (Some(database_name), Some(owner_role), Some(sets), Some(files), Some(carried)) => {
-            let ready = row.ready.unwrap_or(false);
-            Some(TemplateRow { database_name, owner_role, ready, sets, files, carried })
-        }
-        _ => None,
-    })
-}
-
 /// The template of a version, with what is released, on a server.
 pub(super) async fn template(
     control: &mut PgConnection,
     cluster: &str,
     version: i64,
 ) -> Result<Option<TemplateRow>, DbError> {
+    // As text it needs one round trip, bound two.
     let statement = format!(
         "select {TEMPLATE} from control.templates
-         where cluster = $1 and version = $2 and sets = control.released_sets() and files = control.released_files()
-           and recipe = $3 and state in ('building', 'ready')"
+         where cluster = {} and version = {version}
+           and sets = control.released_sets() and files = control.released_files()
+           and recipe = {RECIPE} and state in ('building', 'ready')",
+        literal(cluster)
     );
-    Ok(sqlx::query_as(AssertSqlSafe(statement))
-        .bind(cluster)
-        .bind(version)
-        .bind(RECIPE)
-        .fetch_optional(control)
-        .await?)
+    let row = sqlx::raw_sql(AssertSqlSafe(statement)).fetch_optional(control).await?;
+    Ok(row.as_ref().map(TemplateRow::from_row).transpose()?)
 }
 
 /// The servers that have templates.

@@ -160,8 +160,8 @@ impl Provisioning {
                 return Err(Interrupted.into());
             }
             let request = unnamed(place)?;
-            let template = self.server_of(worker, place.0).await?.template;
-            let placed = (place.0, place.1, &template);
+            let server = self.server_of(worker, place.0).await?;
+            let placed = (place.0, place.1, server.template(self, worker).await?);
             let reserved = Box::pin(self.reserve(worker, caller, (&request, &None), placed, "pool")).await?;
             let Some((intent, opened)) = reserved else {
                 let (cluster, store) = (place.0.to_owned(), place.1.to_owned());

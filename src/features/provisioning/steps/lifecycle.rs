@@ -8,7 +8,7 @@ use super::remove::Makes;
 use crate::features::iam;
 use crate::features::tenants::{self, TenantState};
 use crate::infra::cluster;
-use crate::infra::db::relaxed_transaction;
+use crate::infra::db::{relaxed_transaction, transaction_as};
 use crate::infra::saga::{Probe, Step};
 
 /// The tenant's row, its names and its sealed password: written with the operation's intent.
@@ -72,7 +72,7 @@ impl Step<Plan, ProvisioningError> for Seed {
             if let Some(statement) = invited {
                 return Ok(cluster::run_as(inside, owner, &statement).await?);
             }
-            let mut tx = cluster::transaction_as(inside, Some(owner)).await?;
+            let mut tx = transaction_as(inside, Some(owner)).await?;
             iam::seed_administrator(&mut tx, email, sign_in, rules).await?;
             tx.commit().await?;
             Ok(())

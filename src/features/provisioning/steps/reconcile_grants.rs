@@ -65,7 +65,7 @@ async fn inside(plan: &Plan) -> Result<Vec<String>, ProvisioningError> {
     if !open(plan) {
         return Ok(Vec::new());
     }
-    let record_template_sets = &plan.server.template.carried.public_schema;
+    let record_template_sets = &plan.template().await?.carried.public_schema;
     let found = plan
         .inside(async |inside| {
             Ok(cluster::inside(inside, plan.database(), REALM, record_template_sets).await?)

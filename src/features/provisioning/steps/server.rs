@@ -92,8 +92,8 @@ impl Step<Plan, ProvisioningError> for MakeDatabase {
     }
 
     async fn apply(&self, plan: &Plan) -> Result<(), ProvisioningError> {
+        let (server, template) = (&plan.server.cluster.admin, &plan.template().await?.database);
         let mut admin = plan.server.admin.lock().await;
-        let (server, template) = (&plan.server.cluster.admin, &plan.server.template.database);
         Ok(cluster::create_database(&mut admin, server, plan.database(), (template, plan.fresh)).await?)
     }
 
@@ -152,7 +152,7 @@ impl Step<Plan, ProvisioningError> for Grant {
                 .inside(async |inside| Ok(cluster::regrant_inside(inside, plan.database()).await?))
                 .await;
         }
-        let template = &plan.server.template;
+        let template = plan.template().await?;
         plan.inside(async |inside| {
             // The first session in a database writes a file that every other one reads instead of the
             // catalogue (`RelationCacheInitializePhase3` in PostgreSQL's relcache.c).

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::Tokens;
 use super::claims::{CLIENT, Claims};
 use super::error::TokenError;
+use super::keys::Signer;
 use super::mint::{For, NewToken};
 use super::opaque::{Opaque, REFRESH};
 use super::realm::{Realm, record};
@@ -148,7 +149,8 @@ impl Tokens {
         }
         let whose = For { realm: &name, subject: &subject, as_of };
         let claims = new.compose(whose, self.issuer(), &authorized)?;
-        let token = self.issue(control, &authorized, (&subject, &claims), as_of, (&new, algorithm)).await?;
+        let key = self.signer(control, &authorized, Signer::platform(algorithm)).await?;
+        let token = self.issue(control, &authorized, whose, (&new, &claims), &key).await?;
         failpoint::pass(|| "refresh.exchange.before".to_owned()).await;
         tx.commit().await?;
         failpoint::pass(|| "refresh.exchange.after".to_owned()).await;
