@@ -1,13 +1,10 @@
 //! What a check is, and what it finds.
 
-use serde::Serialize;
-
 use crate::kernel::hint::PlatformAction;
-use crate::kernel::{ErrorKind, Failure, Hint};
+use crate::kernel::{ErrorKind, Failure, Finding, Hint, Location, Severity, Subject};
 
 /// What a check is about: the first half of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
     /// What is set, and where.
     Settings,
@@ -17,18 +14,18 @@ pub enum Group {
     Local,
     /// The master key.
     Key,
+    /// This machine.
+    Machine,
     /// The control database and its server.
     Control,
-    /// The servers of tenants' databases.
-    Cluster,
-    /// The object stores.
-    Store,
     /// Unfinished work.
     Tenants,
     /// The audit log.
     Audit,
-    /// This machine.
-    Machine,
+    /// The servers of tenants' databases.
+    Cluster,
+    /// The object stores.
+    Store,
 }
 
 impl Group {
@@ -38,12 +35,12 @@ impl Group {
         Self::Programs,
         Self::Local,
         Self::Key,
+        Self::Machine,
         Self::Control,
-        Self::Cluster,
-        Self::Store,
         Self::Tenants,
         Self::Audit,
-        Self::Machine,
+        Self::Cluster,
+        Self::Store,
     ];
 
     /// The word.
@@ -62,6 +59,16 @@ impl Group {
             Self::Machine => "machine",
         }
     }
+
+    /// Where what is called so is.
+    fn place(self, subject: &str) -> Location {
+        match self {
+            Self::Settings | Self::Programs | Self::Local | Self::Key | Self::Machine => Location::Machine,
+            Self::Control | Self::Tenants | Self::Audit => Location::Control,
+            Self::Cluster => Location::Cluster(subject.to_owned()),
+            Self::Store => Location::Store(subject.to_owned()),
+        }
+    }
 }
 
 /// A check: its name never changes within a major version.
@@ -76,7 +83,11 @@ impl Check {
     /// The whole name, e.g. `key.file`.
     #[must_use]
     pub fn full_name(&self) -> String {
-        format!("{}.{}", self.group.as_str(), self.name)
+        Self::named(self.group, self.name)
+    }
+
+    fn named(group: Group, name: &str) -> String {
+        format!("{}.{name}", group.as_str())
     }
 }
 
@@ -100,6 +111,11 @@ pub const CHECKS: &[Check] = &[
     check(Group::Local, "port"),
     check(Group::Key, "file"),
     check(Group::Key, "recorded"),
+    check(Group::Machine, "disk"),
+    check(Group::Machine, "files"),
+    check(Group::Machine, "random"),
+    check(Group::Machine, "clock"),
+    check(Group::Machine, "completion"),
     check(Group::Control, "reachable"),
     check(Group::Control, "version"),
     check(Group::Control, "rights"),
@@ -120,6 +136,9 @@ pub const CHECKS: &[Check] = &[
     check(Group::Control, "expiry"),
     check(Group::Control, "age"),
     check(Group::Control, "record"),
+    check(Group::Tenants, "operations"),
+    check(Group::Tenants, "trash"),
+    check(Group::Audit, "head"),
     check(Group::Cluster, "reachable"),
     check(Group::Cluster, "version"),
     check(Group::Cluster, "rights"),
@@ -145,75 +164,27 @@ pub const CHECKS: &[Check] = &[
     check(Group::Store, "tls"),
     check(Group::Store, "clock"),
     check(Group::Store, "keys"),
-    check(Group::Tenants, "operations"),
-    check(Group::Tenants, "trash"),
-    check(Group::Audit, "head"),
-    check(Group::Machine, "disk"),
-    check(Group::Machine, "files"),
-    check(Group::Machine, "random"),
-    check(Group::Machine, "clock"),
-    check(Group::Machine, "completion"),
 ];
 
-/// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CheckOutcome {
-    /// As it should be.
-    Ok,
-    /// It works, and should not stay so.
-    Warning,
-    /// It does not work, or is not safe.
-    Problem,
-    /// Not looked at; what was found says why.
-    Skipped,
-}
-
-impl CheckOutcome {
-    /// The word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Problem => "problem",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-/// What one check found on one subject.
-#[derive(Debug, Clone, Serialize)]
-pub struct Finding {
-    pub check: String,
-    pub group: Group,
-    /// What was looked at: a file, a server, a program.
-    pub subject: String,
-    pub result: CheckOutcome,
-    /// What was found; never a secret.
-    pub found: String,
-    /// What mends it: an action, or a line for a shell; words say what else there is to know.
-    pub fix: Option<Hint>,
-    /// What sort of failure a problem is.
-    #[serde(skip)]
-    pub kind: Option<ErrorKind>,
-}
-
+/// How findings of checks are made.
 impl Finding {
-    fn new(
-        group: Group,
-        name: &str,
-        subject: impl Into<String>,
-        result: CheckOutcome,
-        found: String,
-    ) -> Self {
-        let check = format!("{}.{name}", group.as_str());
-        Self { check, group, subject: subject.into(), result, found, fix: None, kind: None }
+    fn new(group: Group, name: &str, subject: impl Into<String>, severity: Severity, detail: String) -> Self {
+        let subject = subject.into();
+        let place = group.place(&subject);
+        let object = if matches!(group, Group::Cluster | Group::Store) { place.to_string() } else { subject };
+        Self {
+            code: Check::named(group, name).into(),
+            severity,
+            subject: Subject { place, object, ..Subject::default() },
+            detail,
+            fix: Vec::new(),
+            extra: (),
+        }
     }
 
     /// As it should be.
     pub(super) fn ok(group: Group, name: &str, subject: impl Into<String>, found: impl Into<String>) -> Self {
-        Self::new(group, name, subject, CheckOutcome::Ok, found.into())
+        Self::new(group, name, subject, Severity::Ok, found.into())
     }
 
     /// It works, and should not stay so.
@@ -223,7 +194,7 @@ impl Finding {
         subject: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
-        Self::new(group, name, subject, CheckOutcome::Warning, found.into())
+        Self::new(group, name, subject, Severity::Warning, found.into())
     }
 
     /// Not looked at, and why.
@@ -233,7 +204,7 @@ impl Finding {
         subject: impl Into<String>,
         why: impl Into<String>,
     ) -> Self {
-        Self::new(group, name, subject, CheckOutcome::Skipped, why.into())
+        Self::new(group, name, subject, Severity::Skipped, why.into())
     }
 
     /// It does not work, or is not safe.
@@ -243,31 +214,39 @@ impl Finding {
         subject: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
-        let finding = Self::new(group, name, subject, CheckOutcome::Problem, found.into());
-        Self { kind: Some(kind), ..finding }
+        Self::new(group, name, subject, Severity::Error(kind), found.into())
     }
 
-    /// It could not be looked at, and nothing else says why: not known to be well.
-    pub(super) fn unseen(place: (Group, &str), subject: impl Into<String>, why: &str) -> Self {
+    /// It could not be looked at, and nothing else says why.
+    pub(super) fn unchecked((group, name): (Group, &str), subject: impl Into<String>, why: &str) -> Self {
         let found = format!("could not be checked: {why}");
-        Self::problem(place, ErrorKind::Unavailable, subject, found)
-            .fix(Hint::new("again", PlatformAction::Examine))
+        Self::new(group, name, subject, Severity::Unchecked, found)
+            .fix(Hint::new("repeat it", PlatformAction::Examine))
     }
 
-    /// What a failure says, as a problem; its first hint is the mend.
+    /// What a failure says, as a problem; its first hint is the fix.
     pub(super) fn failure(place: (Group, &str), subject: impl Into<String>, failure: &dyn Failure) -> Self {
         let finding = Self::problem(place, failure.kind(), subject, failure.to_string());
-        Self { fix: failure.hints().into_iter().next(), ..finding }
+        Self { fix: failure.hints().into_iter().take(1).collect(), ..finding }
     }
 
     /// As a problem of another kind.
     pub(super) fn kind(self, kind: ErrorKind) -> Self {
-        Self { kind: Some(kind), ..self }
+        Self { severity: Severity::Error(kind), ..self }
     }
 
-    /// With what mends it.
+    /// With what fixes it.
     pub(super) fn fix(self, hint: impl Into<Hint>) -> Self {
-        Self { fix: Some(hint.into()), ..self }
+        Self { fix: vec![hint.into()], ..self }
+    }
+
+    /// With what fixes it, where nothing does yet.
+    pub(super) fn or_fix(self, hint: impl Into<Hint>) -> Self {
+        if self.fix.is_empty() { self.fix(hint) } else { self }
+    }
+
+    pub(super) fn is_skipped(&self) -> bool {
+        self.severity == Severity::Skipped
     }
 }
 
@@ -292,21 +271,10 @@ impl Only {
     /// Whether a finding is wanted.
     #[must_use]
     pub fn wants(&self, finding: &Finding) -> bool {
-        let named = |name: &String| *name == finding.check || *name == finding.group.as_str();
+        let named = |name: &String| {
+            finding.code.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
         self.0.is_empty() || self.0.iter().any(named)
-    }
-}
-
-/// The worst kind of problem, `None` where there is none: keys and data before what is down, that
-/// before settings. Any other kind means that something which is needed cannot be used.
-#[must_use]
-pub fn worst(findings: &[Finding]) -> Option<ErrorKind> {
-    let kinds: Vec<ErrorKind> = findings.iter().filter_map(|finding| finding.kind).collect();
-    match &kinds[..] {
-        [] => None,
-        kinds if kinds.contains(&ErrorKind::Integrity) => Some(ErrorKind::Integrity),
-        kinds if kinds.iter().all(|kind| *kind == ErrorKind::Invalid) => Some(ErrorKind::Invalid),
-        _ => Some(ErrorKind::Unavailable),
     }
 }
 
@@ -316,16 +284,6 @@ mod tests {
 
     fn problem(kind: ErrorKind) -> Finding {
         Finding::problem((Group::Key, "file"), kind, "", "")
-    }
-
-    #[test]
-    fn keys_and_data_are_worse_than_what_is_down_and_that_is_worse_than_settings() {
-        let worst_of = |kinds: &[ErrorKind]| worst(&kinds.iter().copied().map(problem).collect::<Vec<_>>());
-        assert_eq!(worst_of(&[]), None);
-        assert_eq!(worst_of(&[ErrorKind::Invalid]), Some(ErrorKind::Invalid));
-        assert_eq!(worst_of(&[ErrorKind::Invalid, ErrorKind::Busy]), Some(ErrorKind::Unavailable));
-        let all = [ErrorKind::Unavailable, ErrorKind::Integrity, ErrorKind::Invalid];
-        assert_eq!(worst_of(&all), Some(ErrorKind::Integrity));
     }
 
     #[test]
