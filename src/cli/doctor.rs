@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use super::output::Screen;
 use super::{CommandResult, GlobalArgs, exit, invocation, logging};
 use crate::app::doctor;
-use crate::features::doctor::{CHECKS, Check, Group, Only};
+use crate::features::doctor::{CHECKS, Only, checks};
 use crate::settings::{Flags, Loaded, Sources};
 
 /// Arguments of `nexus doctor`.
@@ -27,8 +27,8 @@ pub struct DoctorArgs {
 
 /// The names of groups, and of checks.
 fn names() -> impl TypedValueParser<Value = String> {
-    let groups = Group::ALL.iter().map(|group| group.as_str().to_owned());
-    PossibleValuesParser::new(groups.chain(CHECKS.iter().map(Check::full_name)))
+    let groups = CHECKS.iter().map(|(group, _)| group.as_str().to_owned());
+    PossibleValuesParser::new(groups.chain(checks()))
 }
 
 /// Examines the installation. Works without settings, and with wrong ones.

@@ -73,9 +73,10 @@ impl Seen {
 
 /// Everything in a group that was not looked at.
 pub(super) fn skip(group: Group, but: &[&str], subject: &str, why: &str, fix: Option<&Hint>) -> Vec<Finding> {
-    let left = CHECKS.iter().filter(|check| check.group == group && !but.contains(&check.name));
-    left.map(|check| {
-        let finding = Finding::skipped(group, check.name, subject, why);
+    let names = CHECKS.iter().filter(|(it, _)| *it == group).flat_map(|(_, names)| *names);
+    let left = names.filter(|name| !but.contains(name));
+    left.map(|name| {
+        let finding = Finding::skipped(group, name, subject, why);
         Finding { fix: fix.cloned().into_iter().collect(), ..finding }
     })
     .collect()

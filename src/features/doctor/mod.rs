@@ -24,5 +24,5 @@ mod store;
 mod work;
 
 pub use input::{DoctorInput, Part, TriedSecret};
-pub use model::{CHECKS, Check, Group, Only};
+pub use model::{CHECKS, Group, Only, checks};
 pub use service::examine;

@@ -4,7 +4,7 @@ use crate::kernel::hint::PlatformAction;
 use crate::kernel::{ErrorKind, Failure, Finding, Hint, Location, Severity, Subject};
 
 /// What a check is about: the first half of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// What is set, and where.
     Settings,
@@ -29,20 +29,6 @@ pub enum Group {
 }
 
 impl Group {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
-        Self::Settings,
-        Self::Programs,
-        Self::Local,
-        Self::Key,
-        Self::Machine,
-        Self::Control,
-        Self::Tenants,
-        Self::Audit,
-        Self::Cluster,
-        Self::Store,
-    ];
-
     /// The word.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -71,100 +57,79 @@ impl Group {
     }
 }
 
-/// A check: its name never changes within a major version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Check {
-    pub group: Group,
-    /// The second half of its name.
-    pub name: &'static str,
-}
-
-impl Check {
-    /// The whole name, e.g. `key.file`.
-    #[must_use]
-    pub fn full_name(&self) -> String {
-        Self::named(self.group, self.name)
-    }
-
-    fn named(group: Group, name: &str) -> String {
-        format!("{}.{name}", group.as_str())
-    }
-}
-
-const fn check(group: Group, name: &'static str) -> Check {
-    Check { group, name }
-}
-
-/// Every check there is; `docs/doctor.md` says what each looks at.
-pub const CHECKS: &[Check] = &[
-    check(Group::Settings, "file"),
-    check(Group::Settings, "permissions"),
-    check(Group::Settings, "context"),
-    check(Group::Settings, "secrets"),
-    check(Group::Settings, "variables"),
-    check(Group::Programs, "psql"),
-    check(Group::Programs, "pg_dump"),
-    check(Group::Programs, "pg_restore"),
-    check(Group::Local, "state"),
-    check(Group::Local, "programs"),
-    check(Group::Local, "folders"),
-    check(Group::Local, "port"),
-    check(Group::Key, "file"),
-    check(Group::Key, "recorded"),
-    check(Group::Machine, "disk"),
-    check(Group::Machine, "files"),
-    check(Group::Machine, "random"),
-    check(Group::Machine, "clock"),
-    check(Group::Machine, "completion"),
-    check(Group::Control, "reachable"),
-    check(Group::Control, "version"),
-    check(Group::Control, "rights"),
-    check(Group::Control, "tls"),
-    check(Group::Control, "migrations"),
-    check(Group::Control, "connections"),
-    check(Group::Control, "durability"),
-    check(Group::Control, "checksums"),
-    check(Group::Control, "logging"),
-    check(Group::Control, "closed"),
-    check(Group::Control, "collation"),
-    check(Group::Control, "prepared"),
-    check(Group::Control, "locks"),
-    check(Group::Control, "slots"),
-    check(Group::Control, "wraparound"),
-    check(Group::Control, "damaged"),
-    check(Group::Control, "files"),
-    check(Group::Control, "expiry"),
-    check(Group::Control, "age"),
-    check(Group::Control, "record"),
-    check(Group::Tenants, "operations"),
-    check(Group::Tenants, "trash"),
-    check(Group::Audit, "head"),
-    check(Group::Cluster, "reachable"),
-    check(Group::Cluster, "version"),
-    check(Group::Cluster, "rights"),
-    check(Group::Cluster, "tls"),
-    check(Group::Cluster, "connections"),
-    check(Group::Cluster, "durability"),
-    check(Group::Cluster, "checksums"),
-    check(Group::Cluster, "logging"),
-    check(Group::Cluster, "passwords"),
-    check(Group::Cluster, "closed"),
-    check(Group::Cluster, "clock"),
-    check(Group::Cluster, "disk"),
-    check(Group::Cluster, "template"),
-    check(Group::Cluster, "collation"),
-    check(Group::Cluster, "prepared"),
-    check(Group::Cluster, "locks"),
-    check(Group::Cluster, "slots"),
-    check(Group::Cluster, "wraparound"),
-    check(Group::Cluster, "damaged"),
-    check(Group::Cluster, "files"),
-    check(Group::Cluster, "expiry"),
-    check(Group::Store, "reachable"),
-    check(Group::Store, "tls"),
-    check(Group::Store, "clock"),
-    check(Group::Store, "keys"),
+/// Every check there is, by what it is about. Names never change within a major version;
+/// `docs/doctor.md` says what each looks at.
+pub const CHECKS: &[(Group, &[&str])] = &[
+    (Group::Settings, &["file", "permissions", "context", "secrets", "variables"]),
+    (Group::Programs, &["psql", "pg_dump", "pg_restore"]),
+    (Group::Local, &["state", "programs", "folders", "port"]),
+    (Group::Key, &["file", "recorded"]),
+    (Group::Machine, &["disk", "files", "random", "clock", "completion"]),
+    (
+        Group::Control,
+        &[
+            "reachable",
+            "version",
+            "rights",
+            "tls",
+            "migrations",
+            "connections",
+            "durability",
+            "checksums",
+            "logging",
+            "closed",
+            "collation",
+            "prepared",
+            "locks",
+            "slots",
+            "wraparound",
+            "damaged",
+            "files",
+            "expiry",
+            "age",
+            "record",
+        ],
+    ),
+    (Group::Tenants, &["operations", "trash"]),
+    (Group::Audit, &["head"]),
+    (
+        Group::Cluster,
+        &[
+            "reachable",
+            "version",
+            "rights",
+            "tls",
+            "connections",
+            "durability",
+            "checksums",
+            "logging",
+            "passwords",
+            "closed",
+            "clock",
+            "disk",
+            "template",
+            "collation",
+            "prepared",
+            "locks",
+            "slots",
+            "wraparound",
+            "damaged",
+            "files",
+            "expiry",
+        ],
+    ),
+    (Group::Store, &["reachable", "tls", "clock", "keys"]),
 ];
+
+/// The whole name of a check, e.g. `key.file`.
+fn full_name(group: Group, name: &str) -> String {
+    format!("{}.{name}", group.as_str())
+}
+
+/// The whole names of all checks, in the order in which they are shown.
+pub fn checks() -> impl Iterator<Item = String> {
+    CHECKS.iter().flat_map(|(group, names)| names.iter().map(|name| full_name(*group, name)))
+}
 
 /// How findings of checks are made.
 impl Finding {
@@ -173,7 +138,7 @@ impl Finding {
         let place = group.place(&subject);
         let object = if matches!(group, Group::Cluster | Group::Store) { place.to_string() } else { subject };
         Self {
-            code: Check::named(group, name).into(),
+            code: full_name(group, name).into(),
             severity,
             subject: Subject { place, object, ..Subject::default() },
             detail,

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::control::{self, Seen, skip};
 use super::input::DoctorInput;
-use super::model::{CHECKS, Group, Only};
+use super::model::{CHECKS, Group, Only, checks};
 use super::objects::{self, StoreSubject};
 use super::server::{self, ServerSubject};
 use super::store::{ServerFacts, TemplateRow};
@@ -86,10 +86,10 @@ pub async fn examine(input: DoctorInput, caller: &Caller, only: &Only) -> Result
 fn sorted(mut findings: Vec<Finding>, only: &Only) -> Vec<Finding> {
     findings.retain(|finding| only.wants(finding));
     findings.sort_by_cached_key(|finding| {
-        let at = CHECKS.iter().position(|check| finding.code == check.full_name());
-        let place = &finding.subject.place;
+        let (code, place) = (&finding.code, &finding.subject.place);
+        let group = CHECKS.iter().position(|(group, _)| code.split('.').next() == Some(group.as_str()));
         let name = place.cluster().or_else(|| place.store());
-        (at.map(|at| CHECKS[at].group), name.as_deref() != Some(DEFAULT), name, at)
+        (group, name.as_deref() != Some(DEFAULT), name, checks().position(|check| *code == check))
     });
     findings
 }

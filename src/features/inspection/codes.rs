@@ -8,7 +8,7 @@ use crate::kernel::{Hint, Severity, Subject};
 
 pub use list::CODES;
 
-/// What mends a finding.
+/// What fixes a finding.
 #[derive(Debug, Clone, Copy)]
 pub enum FixKind {
     /// A recorded repair of the tenant, which the inspection's own fixes include.

@@ -32,12 +32,6 @@ pub enum InspectionError {
     #[hint(PlaceAction::CheckAll(PlaceKind::Store))]
     #[details(faults = 0, unchecked)]
     Unchecked { unchecked: usize },
-    /// Some findings could not be fixed.
-    #[error("{failed} of {} could not be fixed", counted(*total, "finding"))]
-    #[failure(Partial, "some_not_fixed")]
-    #[hint("see what is left" => FsckAction::Inspect)]
-    #[details(failed, total)]
-    NotMended { failed: usize, total: usize },
     /// A tenant got access to what belongs to another.
     #[error("{} succeeded: tenants are not isolated", counted(*breaches, "attempt"))]
     #[failure(Integrity, "not_isolated")]

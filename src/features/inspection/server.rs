@@ -175,7 +175,7 @@ fn marks_of(look: &Look<'_>, tenant: TenantId) -> (String, String) {
     (look.on.installation.server_mark(tenant), look.on.installation.mark(tenant))
 }
 
-/// A difference as a finding. What no repair can mend has no remedy.
+/// A difference as a finding. What no repair can fix has no remedy.
 pub(super) fn of_drift(drift: Drift, it: &Whole<'_>, place: &Location) -> Finding {
     let found = Finding::new(drift.code, Some(it.tenant), place, drift.object, drift.detail);
     match drift.fix {

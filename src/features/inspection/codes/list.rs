@@ -9,6 +9,10 @@ const fn error(code: &'static str, cure: FixKind, meaning: &'static str) -> Entr
     Entry { code, severity: Severity::Error(ErrorKind::Integrity), meaning, cure }
 }
 
+const fn repair(code: &'static str, meaning: &'static str) -> Entry {
+    error(code, FixKind::Repair, meaning)
+}
+
 const fn unchecked(code: &'static str, cure: FixKind, meaning: &'static str) -> Entry {
     Entry { code, severity: Severity::Unchecked, meaning, cure }
 }
@@ -120,11 +124,7 @@ pub const CODES: &[Entry] = &[
         }),
         "the tenant is being changed, so it was not checked",
     ),
-    error(
-        "operation_unfinished",
-        FixKind::Repair,
-        "a change of the tenant was interrupted more than five minutes ago",
-    ),
+    repair("operation_unfinished", "a change of the tenant was interrupted more than five minutes ago"),
     error(
         "state_without_operation",
         FixKind::Hand(|subject| TenantAction::Purge(subject.tenant.clone()).into()),
@@ -141,76 +141,42 @@ pub const CODES: &[Entry] = &[
         RESTORE,
         "a drop of the database was interrupted; it can never be opened again",
     ),
-    error(
-        "database_unmarked",
-        FixKind::Repair,
-        "the database lost the comment that marks it as the tenant's",
-    ),
-    error(
+    repair("database_unmarked", "the database lost the comment that marks it as the tenant's"),
+    repair(
         "mark_old",
-        FixKind::Repair,
         "a comment of an earlier version of Nexus shows every tenant on the server this tenant's id and age",
     ),
-    error("database_owner", FixKind::Repair, "another role owns the database and may do anything to it"),
-    error(
-        "database_is_template",
-        FixKind::Repair,
-        "any role that may create databases can copy the tenant's data",
-    ),
-    error(
-        "database_connection_limit",
-        FixKind::Repair,
-        "the database takes fewer sessions than it should, or none",
-    ),
-    error("database_closed", FixKind::Repair, "the tenant cannot connect to its database"),
-    error(
-        "database_open",
-        FixKind::Repair,
-        "the database takes sessions although the tenant is suspended or deleted",
-    ),
-    error("database_public", FixKind::Repair, "every login of the server may use the tenant's database"),
-    error("database_foreign_grant", FixKind::Repair, "a role that is not the tenant's may use its database"),
-    error(
-        "database_app_excess",
-        FixKind::Repair,
-        "the tenant's login may do more with its database than connect",
-    ),
-    error("database_app_shut_out", FixKind::Repair, "the tenant's login may not connect to its database"),
+    repair("database_owner", "another role owns the database and may do anything to it"),
+    repair("database_is_template", "any role that may create databases can copy the tenant's data"),
+    repair("database_connection_limit", "the database takes fewer sessions than it should, or none"),
+    repair("database_closed", "the tenant cannot connect to its database"),
+    repair("database_open", "the database takes sessions although the tenant is suspended or deleted"),
+    repair("database_public", "every login of the server may use the tenant's database"),
+    repair("database_foreign_grant", "a role that is not the tenant's may use its database"),
+    repair("database_app_excess", "the tenant's login may do more with its database than connect"),
+    repair("database_app_shut_out", "the tenant's login may not connect to its database"),
     notice(
         "database_setting",
         FixKind::Hand(|_| "inspect it: psql -c '\\drds'".into()),
         "the database has settings of its own, which apply to every session in it",
     ),
-    error("role_missing", FixKind::Repair, "a role of the tenant is missing"),
+    repair("role_missing", "a role of the tenant is missing"),
     error("role_foreign", LOOK, "a role with the tenant's name exists that this installation did not create"),
-    error(
-        "role_powers",
-        FixKind::Repair,
-        "a role of the tenant has an attribute that reaches beyond its database",
-    ),
-    error("role_login", FixKind::Repair, "a role can log in and should not, or cannot and should"),
-    error("role_inherit", FixKind::Repair, "a role inherits rights and should not, or does not and should"),
-    error(
-        "role_connection_limit",
-        FixKind::Repair,
-        "the tenant's login may have more sessions than it should, or fewer",
-    ),
-    error(
-        "role_temp_file_limit",
-        FixKind::Repair,
-        "nothing bounds the temporary files of the tenant's login",
-    ),
-    error("role_password", FixKind::Repair, "the login's password is not the sealed one"),
-    error("role_expires", FixKind::Repair, "the login's password expires"),
-    error("role_search_path", FixKind::Repair, "names are looked up in other schemas than they should be"),
-    error("role_setting", FixKind::Repair, "a role has settings that it should not have"),
-    error("role_member", FixKind::Repair, "a role of the tenant has another role's rights"),
-    error(
+    repair("role_powers", "a role of the tenant has an attribute that reaches beyond its database"),
+    repair("role_login", "a role can log in and should not, or cannot and should"),
+    repair("role_inherit", "a role inherits rights and should not, or does not and should"),
+    repair("role_connection_limit", "the tenant's login may have more sessions than it should, or fewer"),
+    repair("role_temp_file_limit", "nothing bounds the temporary files of the tenant's login"),
+    repair("role_password", "the login's password is not the sealed one"),
+    repair("role_expires", "the login's password expires"),
+    repair("role_search_path", "names are looked up in other schemas than they should be"),
+    repair("role_setting", "a role has settings that it should not have"),
+    repair("role_member", "a role of the tenant has another role's rights"),
+    repair(
         "role_app_missing",
-        FixKind::Repair,
         "the tenant's login is not a member of the role that apps' rights are granted to",
     ),
-    error("role_granted", FixKind::Repair, "another role has the rights of a role of the tenant"),
+    repair("role_granted", "another role has the rights of a role of the tenant"),
     error(
         "maintenance_public",
         FixKind::Fix("revoke PUBLIC's rights"),
@@ -285,20 +251,12 @@ pub const CODES: &[Entry] = &[
         FixKind::Hand(|subject| TenantAction::Session(subject.tenant.clone()).into()),
         "the inside of the database could not be checked",
     ),
-    error("inside_owner", FixKind::Repair, "another role than the owner role owns a part of the realm"),
-    error("inside_public", FixKind::Repair, "PUBLIC has a right inside the tenant's database"),
-    error(
-        "inside_unbounded",
-        FixKind::Repair,
-        "the tenant's login may exhaust what all tenants of the server share",
-    ),
-    error(
-        "inside_foreign_grant",
-        FixKind::Repair,
-        "a role that is not the tenant's has a right inside its database",
-    ),
-    error("inside_app_excess", FixKind::Repair, "the tenant's login may change what says who may do what"),
-    error("inside_rights_missing", FixKind::Repair, "the tenant's login lacks rights that it needs"),
+    repair("inside_owner", "another role than the owner role owns a part of the realm"),
+    repair("inside_public", "PUBLIC has a right inside the tenant's database"),
+    repair("inside_unbounded", "the tenant's login may exhaust what all tenants of the server share"),
+    repair("inside_foreign_grant", "a role that is not the tenant's has a right inside its database"),
+    repair("inside_app_excess", "the tenant's login may change what says who may do what"),
+    repair("inside_rights_missing", "the tenant's login lacks rights that it needs"),
     notice(
         "trap_in_catalog",
         REVIEW,
@@ -322,7 +280,7 @@ pub const CODES: &[Entry] = &[
         FixKind::Hand(|_| "find out who granted the right, then revoke it with the store's own tools".into()),
         "a key that Nexus did not make can touch the tenant's bucket",
     ),
-    error("key_missing", FixKind::Repair, "the tenant's key is missing: its app cannot reach its bucket"),
+    repair("key_missing", "the tenant's key is missing: its app cannot reach its bucket"),
     error(
         "key_extra",
         FixKind::Fix("delete the key"),
