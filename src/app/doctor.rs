@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::addresses::{self, Addresses};
-use crate::features::doctor::{self, DoctorInput, Finding, Only, Part, TriedSecret};
+use crate::features::doctor::{self, DoctorInput, Only, Part, TriedSecret};
 use crate::features::placement::Cluster;
 use crate::infra::crypto::{LocalMasterKey, MasterKey};
 use crate::infra::db::ServerAddress;
 use crate::infra::objects::ObjectStore;
-use crate::kernel::{AnyFailure, Caller, Failure, SecretString};
+use crate::kernel::{AnyFailure, Caller, Failure, Report, SecretString};
 use crate::settings::{
     Loaded, SecretRef, SecretSetting, ServerSettings, ServersSettings, Settings, Sources, Target,
 };
@@ -31,7 +31,7 @@ struct Slow(String);
 ///
 /// # Errors
 /// Where the caller may not.
-pub async fn examine(sources: Sources, caller: &Caller, only: &Only) -> Result<Vec<Finding>, AnyFailure> {
+pub async fn examine(sources: Sources, caller: &Caller, only: &Only) -> Result<Report, AnyFailure> {
     Ok(Box::pin(doctor::examine(input(sources).await, caller, only)).await?)
 }
 

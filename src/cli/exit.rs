@@ -88,8 +88,8 @@ impl From<Verdict> for Exit {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Well => Self::Done,
-            Verdict::NotSeen { .. } => Self::Unavailable,
-            Verdict::Faulty { .. } => Self::Integrity,
+            Verdict::Unchecked { .. } => Self::Unavailable,
+            Verdict::Faulty { kind, .. } => kind.into(),
         }
     }
 }

@@ -2,15 +2,13 @@
 
 use clap::Args;
 
-use super::output::{Column, Row, row, thing};
+use super::output::{Column, Row, thing};
 use super::{CommandResult, Exit, Invocation, complete, hint, prompt};
 use crate::app::{App, Session};
-use crate::features::inspection::{
-    self, Accepted, CODES, Finding, InspectionError, PlannedFix, Report, Request, Severity, Subject,
-};
+use crate::features::inspection::{self, Accepted, CODES, Inspected, InspectionError, PlannedFix, Request};
 use crate::features::tenants::Selector;
 use crate::kernel::text::counted;
-use crate::kernel::{AnyFailure, Hint, Verdict};
+use crate::kernel::{AnyFailure, Subject};
 
 pub(super) const AFTER_HELP: &str = "\
 EXAMPLES
@@ -65,7 +63,7 @@ pub struct FsckArgs {
 /// Runs `nexus fsck`.
 ///
 /// # Errors
-/// [`InspectionError::Faults`], [`InspectionError::Unasked`], or what the services say.
+/// [`InspectionError::Faults`], [`InspectionError::Unchecked`], or what the services say.
 pub async fn run(args: FsckArgs, ctx: &Invocation) -> CommandResult {
     let (settings, caller) = (ctx.settings()?, ctx.caller());
     let progress = ctx.screen.progress();
@@ -80,22 +78,22 @@ pub async fn run(args: FsckArgs, ctx: &Invocation) -> CommandResult {
         let look = inspection::inspect(provisioning, control, &caller, &request, &progress, &ctx.interrupt);
         ctx.reading(look).await
     };
-    let report = look(control).await?;
+    let inspected = look(control).await?;
     if args.accept_record {
         drop(progress);
-        return accept(&mut app, &report, ctx).await;
+        return accept(&mut app, &inspected, ctx).await;
     }
     if !args.fix {
         drop(progress);
-        return tell(report, ctx);
+        return tell(inspected, ctx);
     }
-    if let Some(older) = report.older() {
+    if let Some(older) = inspected.report.older() {
         drop(progress);
         let older = older.detail.clone();
-        ctx.screen.list(rendered(report.findings, ctx))?;
+        ctx.screen.findings(inspected.report.findings)?;
         return Err(InspectionError::RecordOlder(older).into());
     }
-    let planned = inspection::plan(&report.findings, args.drop_orphans);
+    let planned = inspection::plan(&inspected.report.findings, args.drop_orphans);
     if ctx.global.dry_run {
         drop(progress);
         ctx.screen.list(planned)?;
@@ -103,7 +101,7 @@ pub async fn run(args: FsckArgs, ctx: &Invocation) -> CommandResult {
     }
     if planned.is_empty() {
         drop(progress);
-        return tell(report, ctx);
+        return tell(inspected, ctx);
     }
     agree(&planned, &args, ctx)?;
     let fixing = inspection::fix(provisioning, control, &caller, &planned, &progress, &ctx.interrupt);
@@ -118,10 +116,10 @@ pub async fn run(args: FsckArgs, ctx: &Invocation) -> CommandResult {
 }
 
 /// Shows what an acceptance does, has it agreed to, and does it.
-async fn accept(app: &mut Session, report: &Report, ctx: &Invocation) -> CommandResult {
+async fn accept(app: &mut Session, inspected: &Inspected, ctx: &Invocation) -> CommandResult {
     let caller = ctx.caller();
     let Session { provisioning, control, .. } = app;
-    let planned = inspection::accept(provisioning, control, &caller, report, true).await?;
+    let planned = inspection::accept(provisioning, control, &caller, inspected, true).await?;
     if !ctx.global.dry_run {
         ctx.screen.note(&format!("will be suspended: {}", list(&planned.suspended)));
         ctx.screen.note(&format!("in the trash but in use, will be suspended: {}", list(&planned.untrashed)));
@@ -139,7 +137,7 @@ async fn accept(app: &mut Session, report: &Report, ctx: &Invocation) -> Command
             );
         }
         prompt::confirm(ctx, "accepting the control database as it is")?;
-        let accepted = inspection::accept(provisioning, control, &caller, report, false).await?;
+        let accepted = inspection::accept(provisioning, control, &caller, inspected, false).await?;
         ctx.screen.thing(&accepted)?;
         return Ok(Exit::Done);
     }
@@ -167,52 +165,27 @@ fn agree(planned: &[PlannedFix], args: &FsckArgs, ctx: &Invocation) -> Result<()
     Ok(prompt::confirm_word(ctx, &what, &dropped, &count, given.as_deref())?)
 }
 
-/// With what to do as commands, in every format.
-fn rendered(findings: Vec<Finding>, ctx: &Invocation) -> impl Iterator<Item = Finding> + use<> {
-    let screen = ctx.screen.clone();
-    findings.into_iter().map(move |mut it| {
-        it.fix = vec![screen.hint(&in_one(&it.fix)).into()];
-        it
-    })
-}
-
-fn in_one(hints: &[Hint]) -> String {
-    hints.iter().map(hint::sentence).collect::<Vec<_>>().join("; ")
-}
-
 /// The handbook's table of codes, one line an entry.
 #[must_use]
 pub fn table() -> String {
     let mut lines =
         vec!["| code | severity | what it means | fix |".to_owned(), "|---|---|---|---|".to_owned()];
     for entry in CODES {
-        let fix = in_one(&entry.cure.hints(&Subject::default()));
+        let fix =
+            entry.cure.hints(&Subject::default()).iter().map(hint::sentence).collect::<Vec<_>>().join("; ");
         lines.push(format!("| `{}` | {} | {} | {fix} |", entry.code, entry.severity.as_str(), entry.meaning));
     }
     lines.join("\n") + "\n"
 }
 
 /// Writes the findings; a fault is a failure.
-fn tell(report: Report, ctx: &Invocation) -> CommandResult {
-    let (errors, unasked, verdict) = (report.errors(), report.unseen, report.verdict());
-    let fixable = report.findings.iter().filter(|it| it.fixable && it.severity == Severity::Error).count();
-    let notices = report.findings.len() - errors - unasked;
-    let (tenants, places) = (report.tenants, report.places);
-    ctx.screen.list(rendered(report.findings, ctx))?;
-    ctx.screen.note(&format!(
-        "checked {} and {}: {}, {}",
-        counted(tenants, "tenant"),
-        if places == 1 { "1 server or store".to_owned() } else { format!("{places} servers and stores") },
-        counted(errors, "fault"),
-        counted(notices, "notice")
-    ));
-    match verdict {
-        Verdict::Well => Ok(Exit::Done),
-        Verdict::NotSeen { unseen } => Err(InspectionError::Unasked { unasked: unseen }.into()),
-        Verdict::Faulty { faults, unseen } => {
-            Err(InspectionError::Faults { errors: faults, unasked: unseen, fixable }.into())
-        }
-    }
+fn tell(Inspected { report, tenants, places, .. }: Inspected, ctx: &Invocation) -> CommandResult {
+    let conclusion = report.conclude();
+    let places =
+        if places == 1 { "1 server or store".to_owned() } else { format!("{places} servers and stores") };
+    ctx.screen.report(&format!("{} and {places}", counted(tenants, "tenant")), report)?;
+    conclusion?;
+    Ok(Exit::Done)
 }
 
 thing! { it: Accepted, it.fence;
@@ -222,16 +195,6 @@ thing! { it: Accepted, it.fence;
     "unmanaged": it.unmanaged.join(", "),
     "servers": it.servers.join(" "),
     "revocations": it.revocations,
-}
-
-row! { it: Finding, it.code;
-    text "code": it.code,
-    text "severity": it.severity.as_str(),
-    text "tenant": it.tenant,
-    text "place": it.place.to_string(),
-    text "object": it.object,
-    text "detail": it.detail,
-    text "fix": in_one(&it.fix),
 }
 
 impl Row for PlannedFix {

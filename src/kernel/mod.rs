@@ -1,4 +1,4 @@
-//! Pure words: ids, names, errors, secrets, pages, progress. No I/O, no async.
+//! Pure words: ids, names, errors, findings, secrets, pages, progress. No I/O, no async.
 //!
 //! Imports nothing of ours; every other room may import it.
 //! Start reading at [`error`] and [`slug`].
@@ -8,6 +8,7 @@ pub mod caller;
 pub mod child;
 pub mod email;
 pub mod error;
+pub mod finding;
 pub mod hint;
 pub mod ids;
 pub mod label;
@@ -15,6 +16,7 @@ pub mod line;
 pub mod page;
 pub mod progress;
 pub mod realm;
+pub mod report;
 pub mod resource_name;
 pub mod secret_shape;
 pub mod shell;
@@ -22,13 +24,13 @@ pub mod slug;
 pub mod span;
 pub mod suggest;
 pub mod text;
-pub mod verdict;
 
 pub use caller::{Caller, TokenLimits};
 pub use email::Email;
 pub use error::{AnyFailure, ErrorKind, Failure};
 #[cfg(test)]
 pub(crate) use error::{ErrorCode, ErrorCodes};
+pub use finding::{Finding, Location, Severity, Subject};
 pub use hint::Hint;
 pub use ids::{BatchId, OperationId, TenantId, UserId};
 pub use label::Labels;
@@ -36,7 +38,7 @@ pub use line::{Description, DisplayName, PlaceName, Reason};
 pub use page::{Page, Pagination, Total};
 pub use progress::{Event, Progress};
 pub use realm::RealmRef;
+pub use report::{Report, Verdict};
 pub use resource_name::ResourceName;
 pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 pub use slug::Slug;
-pub use verdict::Verdict;

@@ -10,7 +10,7 @@ use super::super::{CommandResult, Exit, Invocation};
 use super::{AnchorArgs, VerifyArgs, watch};
 use crate::app::{App, Session};
 use crate::features::audit::{self, Anchor, AnchorFile, AuditError};
-use crate::features::inspection::{self, InspectionError};
+use crate::features::inspection;
 use crate::kernel::{AnyFailure, Failure};
 
 /// Both inputs are standard input.
@@ -29,7 +29,7 @@ pub(super) async fn verify(args: VerifyArgs, ctx: &Invocation) -> CommandResult 
     };
     let given = anchors.len() as u64;
     let progress = ctx.screen.progress();
-    let mut flaws = Vec::new();
+    let mut record = None;
     let verified = if let Some(input) = &args.file {
         audit::check_file(&name(input), &mut *open(input)?, anchors, watch(ctx, &progress))?
     } else {
@@ -38,16 +38,16 @@ pub(super) async fn verify(args: VerifyArgs, ctx: &Invocation) -> CommandResult 
         let id = app.provisioning.installation.id;
         let verified = audit::verify(&mut app.control, &caller, id, anchors, watch(ctx, &progress)).await?;
         let Session { provisioning, control, .. } = &mut app;
-        flaws = inspection::examine_record(provisioning, control, &caller).await?;
+        record = Some(inspection::examine_record(provisioning, control, &caller).await?);
         verified
     };
     drop(progress);
     ctx.screen.thing(&verified)?;
-    for flaw in &flaws {
-        ctx.screen.warn(&format!("{}: {}: {}", flaw.code, flaw.object, flaw.detail));
-    }
-    if !flaws.is_empty() {
-        return Err(InspectionError::Faults { errors: flaws.len(), unasked: 0, fixable: 0 }.into());
+    if let Some(record) = record {
+        for flaw in &record.findings {
+            ctx.screen.warn(&format!("{}: {}: {}", flaw.code, flaw.subject.object, flaw.detail));
+        }
+        record.conclude()?;
     }
     if verified.anchors < given {
         let early = given - verified.anchors;

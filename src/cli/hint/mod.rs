@@ -25,16 +25,6 @@ pub fn sentence(hint: &Hint) -> String {
     }
 }
 
-/// A hint as a line to paste: the command, then its words as a comment.
-#[must_use]
-pub fn line(hint: &Hint) -> String {
-    match &hint.action {
-        None => hint.text.to_string(),
-        Some(action) if hint.text.is_empty() => command(action),
-        Some(action) => format!("{}  # {}", command(action), hint.text),
-    }
-}
-
 /// The flag that names a realm, with a space before it; empty for the platform's.
 #[must_use]
 pub fn realm_flag(realm: &InRealm) -> String {

@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
 use super::super::grammar;
-use super::{command, line, sentence};
+use super::{command, sentence};
 use crate::kernel::Hint;
 use crate::kernel::hint::{
     Action, AuditAction, FsckAction, LocalAction, MigrateAction, OperationAction, PlaceAction,
@@ -120,12 +120,10 @@ fn every_option_that_is_proposed_is_one_that_some_command_has() {
 }
 
 #[test]
-fn a_hint_is_a_sentence_or_a_line_to_paste() {
+fn a_hint_is_a_sentence() {
     let hint = Hint::new("see it", TenantAction::Show(Some("acme".to_owned())));
     assert_eq!(sentence(&hint), "see it: nexus tenant show acme");
-    assert_eq!(line(&hint), "nexus tenant show acme  # see it");
-    let bare = Hint::from(FsckAction::Inspect);
-    assert_eq!((sentence(&bare), line(&bare)), ("nexus fsck".to_owned(), "nexus fsck".to_owned()));
+    assert_eq!(sentence(&Hint::from(FsckAction::Inspect)), "nexus fsck");
     assert_eq!(sentence(&Hint::from("wait")), "wait");
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::super::output::{Format, escape, row};
+use super::super::output::{Format, escape};
 use super::super::{CommandResult, Exit, Invocation};
 use super::WideSelection;
 use super::sources::SourceArgs;
@@ -59,48 +59,49 @@ pub(super) async fn run(args: VerifyArgs, ctx: &Invocation) -> CommandResult {
     let reach = app::reach(provisioning);
     let report = fleet::verify(reach, control, &caller, &request, &progress, &ctx.interrupt).await?;
     drop(progress);
-    tell(&report, ctx)?;
-    report.verdict()?;
+    let verdict = report.verdict();
+    tell(report, ctx)?;
+    verdict?;
     Ok(Exit::Done)
 }
 
-fn tell(report: &Verified, ctx: &Invocation) -> Result<(), AnyFailure> {
-    let (differences, others): (Vec<&Finding>, Vec<&Finding>) =
-        report.findings.iter().partition(|it| it.expected.is_some() || it.found.is_some());
+fn tell(verified: Verified, ctx: &Invocation) -> Result<(), AnyFailure> {
+    let Verified { report, asked, drifted, pending, uncompared, unchecked, left_out, .. } = verified;
     if ctx.screen.format() == Format::Table {
-        ctx.screen.list(others)?;
+        let is_difference = |it: &Finding| it.extra.expected.is_some() || it.extra.found.is_some();
+        let (differences, others): (Vec<_>, Vec<_>) = report.findings.into_iter().partition(is_difference);
+        ctx.screen.findings(others)?;
         ctx.screen.raw(comparison(&differences).as_bytes())?;
     } else {
-        ctx.screen.list(&report.findings)?;
+        ctx.screen.findings(report.findings)?;
     }
-    let Verified { asked, drifted, pending, uncompared, unasked, left_out, .. } = report;
-    let others = if *uncompared == 0 {
+    let others = if uncompared == 0 {
         String::new()
     } else {
         format!(
             "; {uncompared} with other files than the template: of their schemas only indexes were checked"
         )
     };
-    let matching = if *drifted == 0 { "no drift".to_owned() } else { format!("{drifted} with drift") };
+    let matching = if drifted == 0 { "no drift".to_owned() } else { format!("{drifted} with drift") };
     ctx.screen.note(&format!(
-        "checked {}: {matching} ({pending} behind, {unasked} unreachable, {left_out} skipped){others}",
-        counted(*asked, "tenant")
+        "checked {}: {matching} ({pending} behind, {unchecked} unreachable, {left_out} skipped){others}",
+        counted(asked, "tenant")
     ));
     Ok(())
 }
 
 /// `-` stands for what is in the template only, `+` for what is in the tenant only, `~` for what is
 /// in both and differs.
-fn comparison(differences: &[&Finding]) -> String {
+fn comparison(differences: &[Finding]) -> String {
     let mut lines = Vec::new();
     let mut last = None;
     for it in differences {
-        if last != Some(&it.tenant) {
-            last = Some(&it.tenant);
-            lines.push(it.tenant.clone().unwrap_or_default());
+        let (tenant, object) = (&it.subject.tenant, escape::cell(&it.subject.object));
+        if last != Some(tenant) {
+            last = Some(tenant);
+            lines.push(tenant.clone().unwrap_or_default());
         }
-        let object = escape::cell(&it.object);
-        lines.push(match (&it.expected, &it.found) {
+        lines.push(match (&it.extra.expected, &it.extra.found) {
             (Some(expected), None) => format!("- {object}: {}", escape::cell(expected)),
             (None, found) => format!("+ {object}: {}", escape::cell(found.as_deref().unwrap_or_default())),
             (Some(expected), Some(found)) => format!(
@@ -111,14 +112,4 @@ fn comparison(differences: &[&Finding]) -> String {
         });
     }
     lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect()
-}
-
-row! { it: &Finding, it.tenant.clone().unwrap_or_else(|| it.cluster.clone());
-    text "code": it.code,
-    text "severity": it.severity.as_str(),
-    text "tenant": it.tenant,
-    text "cluster": it.cluster,
-    text "set": it.set,
-    text "object": it.object,
-    text "detail": it.detail,
 }

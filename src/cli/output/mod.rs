@@ -13,6 +13,7 @@ pub mod list;
 mod mask;
 mod pager;
 pub mod progress;
+mod report;
 pub mod row;
 pub mod screen;
 pub mod thing;

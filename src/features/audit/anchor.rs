@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::chain::Hash;
 use super::error::AuditError;
-use super::finding::Finding;
+use super::tampering::Tampering;
 use crate::infra::private_file::sync_parent;
 
 /// The chain's head at a time.
@@ -46,9 +46,9 @@ impl Anchor {
     }
 }
 
-/// The first anchor that belongs to another installation, as a finding.
-pub(super) fn foreign(anchors: &[Anchor], installation: Uuid) -> Option<Finding> {
-    anchors.iter().find(|anchor| anchor.installation != installation).map(|anchor| Finding::ForeignAnchor {
+/// That an anchor belongs to another installation: the first that does.
+pub(super) fn foreign(anchors: &[Anchor], installation: Uuid) -> Option<Tampering> {
+    anchors.iter().find(|anchor| anchor.installation != installation).map(|anchor| Tampering::ForeignAnchor {
         position: anchor.position,
         installation: anchor.installation.to_string(),
     })

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::finding::Finding;
+use super::tampering::Tampering;
 use crate::features::access::AccessError;
 use crate::infra::db::DbError;
 use crate::infra::private_file::PrivateFileError;
@@ -15,7 +15,8 @@ pub enum AuditError {
     /// The log is not what was written.
     #[error("{0}")]
     #[failure(transparent)]
-    Tampered(Finding),
+    #[details(_0.facts())]
+    Tampered(Tampering),
     /// The row that records the chain's end is gone.
     #[error("the audit log is not intact: the record of its head is missing, so nothing more can be written")]
     #[failure(Integrity, "audit_head_missing")]
@@ -68,8 +69,8 @@ pub enum AuditError {
     Access(#[from] AccessError),
 }
 
-impl From<Finding> for AuditError {
-    fn from(finding: Finding) -> Self {
-        Self::Tampered(finding)
+impl From<Tampering> for AuditError {
+    fn from(tampering: Tampering) -> Self {
+        Self::Tampered(tampering)
     }
 }

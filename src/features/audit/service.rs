@@ -131,8 +131,8 @@ async fn walk(
     anchors: Vec<Anchor>,
     watch: Watch<'_>,
 ) -> Result<(End, OffsetDateTime), AuditError> {
-    if let Some(finding) = anchor::foreign(&anchors, installation) {
-        return Err(finding.into());
+    if let Some(tampering) = anchor::foreign(&anchors, installation) {
+        return Err(tampering.into());
     }
     let at = store::now(tx).await?;
     let head = store::head(tx).await?;

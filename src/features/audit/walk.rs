@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::anchor::Anchor;
 use super::chain::{Hash, Record};
-use super::finding::Finding;
+use super::tampering::Tampering;
 
 /// The end of the chain, as the database has recorded it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) struct Walk {
     anchors: std::iter::Peekable<std::vec::IntoIter<Anchor>>,
     passed: u64,
     recorded: Option<Head>,
-    finding: Option<Finding>,
+    tampering: Option<Tampering>,
     search: Option<Search>,
 }
 
@@ -59,7 +59,7 @@ impl Walk {
             anchors: anchors.into_iter().peekable(),
             passed: 0,
             recorded,
-            finding: None,
+            tampering: None,
             search: None,
         }
     }
@@ -77,14 +77,14 @@ impl Walk {
     /// Takes the next row.
     pub(super) fn row(&mut self, record: &Record) {
         self.rows += 1;
-        if self.finding.is_some() {
+        if self.tampering.is_some() {
             return self.look_for(record);
         }
         match record.sequence.cmp(&self.next) {
-            Ordering::Less => self.finding = Some(Finding::Forged { position: record.sequence }),
+            Ordering::Less => self.tampering = Some(Tampering::Forged { position: record.sequence }),
             Ordering::Greater => {
                 let until = record.sequence - 1;
-                self.finding = Some(Finding::Missing { position: self.next, until });
+                self.tampering = Some(Tampering::Missing { position: self.next, until });
                 self.search = Some(Search { position: self.next, previous: self.previous, stored: None });
                 self.look_for(record);
             }
@@ -95,8 +95,8 @@ impl Walk {
     /// Takes the next row of an export, which also says what stands before it.
     pub(super) fn exported_row(&mut self, record: &Record, before: Option<Hash>) {
         let said_otherwise = record.sequence == self.next && before != Some(self.previous);
-        if said_otherwise && self.finding.is_none() {
-            self.finding = Some(Finding::Edited { position: self.next });
+        if said_otherwise && self.tampering.is_none() {
+            self.tampering = Some(Tampering::Edited { position: self.next });
         }
         self.row(record);
     }
@@ -109,9 +109,9 @@ impl Walk {
             self.next = position.saturating_add(1);
             self.compare_anchors(position);
         } else if self.recorded.is_some_and(|head| position > head.sequence) {
-            self.finding = Some(Finding::Forged { position });
+            self.tampering = Some(Tampering::Forged { position });
         } else {
-            self.finding = Some(Finding::Edited { position });
+            self.tampering = Some(Tampering::Edited { position });
             self.search = Some(Search { position, previous: self.previous, stored: record.hash });
         }
     }
@@ -120,7 +120,7 @@ impl Walk {
         let Some(Search { position, previous, stored }) = self.search else { return };
         let hash = Some(record.hash_at(position, previous));
         if hash == record.hash || hash == stored {
-            self.finding = Some(Finding::Reordered { position, found_at: record.sequence });
+            self.tampering = Some(Tampering::Reordered { position, found_at: record.sequence });
             self.search = None;
         }
     }
@@ -128,41 +128,41 @@ impl Walk {
     fn compare_anchors(&mut self, position: i64) {
         while let Some(anchor) = self.anchors.next_if(|anchor| anchor.position <= position) {
             self.passed += 1;
-            if anchor.hash != self.previous && self.finding.is_none() {
-                self.finding = Some(Finding::Rewritten { position: anchor.position });
+            if anchor.hash != self.previous && self.tampering.is_none() {
+                self.tampering = Some(Tampering::Rewritten { position: anchor.position });
             }
         }
     }
 
     /// Ends the walk after the last row.
-    pub(super) fn end(self) -> Result<End, Finding> {
+    pub(super) fn end(self) -> Result<End, Tampering> {
         let last = self.next - 1;
-        if let Some(finding) = self.finding {
-            return Err(finding);
+        if let Some(tampering) = self.tampering {
+            return Err(tampering);
         }
         let anchored = self.anchors.map(|anchor| anchor.position).max();
         if self.rows == 0 {
             let recorded = self.recorded.map_or(0, |head| head.sequence);
-            return Err(Finding::Wiped { until: anchored.unwrap_or(0).max(recorded) });
+            return Err(Tampering::Wiped { until: anchored.unwrap_or(0).max(recorded) });
         }
         if let Some(head) = self.recorded {
             match head.sequence.cmp(&last) {
                 Ordering::Greater => {
-                    return Err(Finding::TailCut {
+                    return Err(Tampering::TailCut {
                         position: last + 1,
                         until: head.sequence,
                         anchored: false,
                     });
                 }
-                Ordering::Less => return Err(Finding::Forged { position: head.sequence.max(0) + 1 }),
+                Ordering::Less => return Err(Tampering::Forged { position: head.sequence.max(0) + 1 }),
                 Ordering::Equal if head.hash != Some(self.previous) => {
-                    return Err(Finding::HeadChanged { position: last });
+                    return Err(Tampering::HeadChanged { position: last });
                 }
                 Ordering::Equal => {}
             }
         }
         if let Some(until) = anchored {
-            return Err(Finding::TailCut { position: last + 1, until, anchored: true });
+            return Err(Tampering::TailCut { position: last + 1, until, anchored: true });
         }
         Ok(End { rows: self.rows, first: self.first, last, hash: self.previous, anchors: self.passed })
     }

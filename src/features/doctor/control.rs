@@ -7,9 +7,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::input::DoctorInput;
-use super::model::{CHECKS, Finding, Group};
+use super::model::{CHECKS, Group};
 use super::objects::StoreSubject;
-use super::server::{self, Subject};
+use super::server::{self, ServerSubject};
 use super::store::{self, ServerFacts, Stoppers, TemplateRow};
 use super::{stoppers, work};
 use crate::features::installation::{self, InstallationError};
@@ -21,9 +21,8 @@ use crate::features::{record, tokens};
 use crate::infra::cluster::{self, ClusterError};
 use crate::infra::crypto::{MasterKey, MasterKeyId};
 use crate::infra::db::{CONTROL, DbError, PgConnection, REALM};
-use crate::kernel::Hint;
 use crate::kernel::hint::{FsckAction, LocalAction, PlatformAction};
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, Finding, Hint, Subject};
 
 /// What sets up an installation, or brings it to this program's version.
 const SET_UP: PlatformAction = PlatformAction::SetUp;
@@ -46,7 +45,7 @@ pub(super) struct Seen {
     /// Whether its tables are of another version than this program's.
     other_version: bool,
     /// Registered servers, beside the default one.
-    pub(super) clusters: Vec<Subject>,
+    pub(super) clusters: Vec<ServerSubject>,
     /// Most sessions on the default server.
     pub(super) default_budget: Option<i64>,
     /// Registered stores, beside the default one.
@@ -64,7 +63,9 @@ impl Seen {
             Err(error) => error,
         };
         if !self.other_version {
-            self.findings.push(Finding::unseen(place, subject, &error.to_string()));
+            let finding = Finding::unchecked(place, subject, &error.to_string());
+            let subject = Subject { object: subject.to_owned(), ..Subject::default() };
+            self.findings.push(Finding { subject, ..finding });
         }
         None
     }
@@ -72,10 +73,11 @@ impl Seen {
 
 /// Everything in a group that was not looked at.
 pub(super) fn skip(group: Group, but: &[&str], subject: &str, why: &str, fix: Option<&Hint>) -> Vec<Finding> {
-    let left = CHECKS.iter().filter(|check| check.group == group && !but.contains(&check.name));
-    left.map(|check| {
-        let finding = Finding::skipped(group, check.name, subject, why);
-        Finding { fix: fix.cloned(), ..finding }
+    let names = CHECKS.iter().filter(|(it, _)| *it == group).flat_map(|(_, names)| *names);
+    let left = names.filter(|name| !but.contains(name));
+    left.map(|name| {
+        let finding = Finding::skipped(group, name, subject, why);
+        Finding { fix: fix.cloned().into_iter().collect(), ..finding }
     })
     .collect()
 }
@@ -91,7 +93,7 @@ pub(super) struct Answer {
 
 /// Connects to a server and asks it about itself.
 pub(super) async fn ask(
-    subject: &Subject,
+    subject: &ServerSubject,
     control: Option<&str>,
     patience: Duration,
 ) -> Result<(PgConnection, Answer), Finding> {
@@ -131,12 +133,13 @@ pub(super) async fn examine(
     };
     let embedded = input.stack.is_some();
     let database = address.database.clone();
-    let subject = Subject { group: Group::Control, name: database.clone(), address, embedded, budget: None };
+    let subject =
+        ServerSubject { group: Group::Control, name: database.clone(), address, embedded, budget: None };
     let (mut connection, answer) = match ask(&subject, Some(&database), patience).await {
         Ok(answer) => answer,
         Err(finding) => {
             let why = "the control database cannot be reached";
-            let new = finding.fix == Some(SET_UP.into());
+            let new = finding.fix == [SET_UP.into()];
             let mut findings = vec![finding];
             findings.extend(skip(Group::Control, &["reachable"], &subject.name, why, None));
             return Seen { new, ..unseen(findings, why, input) };
@@ -159,8 +162,8 @@ pub(super) async fn examine(
 
 fn unseen(mut findings: Vec<Finding>, why: &str, input: &DoctorInput) -> Seen {
     let fix = input.stack.is_some().then(|| Hint::from(LocalAction::Start));
-    for finding in findings.iter_mut().filter(|finding| finding.kind.is_none()) {
-        finding.fix.clone_from(&fix);
+    for finding in findings.iter_mut().filter(|finding| finding.is_skipped()) {
+        finding.fix = fix.clone().into_iter().collect();
     }
     for group in [Group::Tenants, Group::Audit] {
         findings.extend(skip(group, &[], "control database", why, fix.as_ref()));
@@ -170,7 +173,7 @@ fn unseen(mut findings: Vec<Finding>, why: &str, input: &DoctorInput) -> Seen {
 
 async fn read(
     seen: &mut Seen,
-    subject: &Subject,
+    subject: &ServerSubject,
     input: &DoctorInput,
     key: Option<Arc<dyn MasterKey>>,
     control: &mut PgConnection,
@@ -204,7 +207,11 @@ async fn read(
 }
 
 /// Whether the rows that decide who gets whose credentials are as Nexus wrote them.
-async fn record(subject: &Subject, key: Option<&Arc<dyn MasterKey>>, control: &mut PgConnection) -> Finding {
+async fn record(
+    subject: &ServerSubject,
+    key: Option<&Arc<dyn MasterKey>>,
+    control: &mut PgConnection,
+) -> Finding {
     const NAME: &str = "record";
     let Some(key) = key else {
         return Finding::skipped(
@@ -225,7 +232,7 @@ async fn record(subject: &Subject, key: Option<&Arc<dyn MasterKey>>, control: &m
         )
     };
     match looked.await {
-        Err(why) => Finding::unseen((Group::Control, NAME), &subject.name, &why),
+        Err(why) => Finding::unchecked((Group::Control, NAME), &subject.name, &why),
         Ok(flaws) if flaws.is_empty() => {
             Finding::ok(Group::Control, NAME, &subject.name, "tenants, keys and revocations are as written")
         }
@@ -270,12 +277,15 @@ pub(super) async fn age(
         Ok(Ok(Some(older))) => {
             Finding::problem(PLACE, ErrorKind::Integrity, subject, older.to_string()).fix(FsckAction::Inspect)
         }
-        Ok(Err(error)) => Finding::unseen(PLACE, subject, &error.to_string()),
-        Err(_) => Finding::unseen(PLACE, subject, "no answer"),
+        Ok(Err(error)) => Finding::unchecked(PLACE, subject, &error.to_string()),
+        Err(_) => Finding::unchecked(PLACE, subject, "no answer"),
     }
 }
 
-fn migrations(subject: &Subject, opened: &Result<installation::Installation, InstallationError>) -> Finding {
+fn migrations(
+    subject: &ServerSubject,
+    opened: &Result<installation::Installation, InstallationError>,
+) -> Finding {
     match opened {
         Ok(_) => {
             let found = format!("current, at {}", CONTROL.newest());
@@ -326,7 +336,7 @@ async fn registered(
         }
         let group = Group::Cluster;
         match placement.cluster(control, &view.name).await {
-            Ok(it) => seen.clusters.push(Subject {
+            Ok(it) => seen.clusters.push(ServerSubject {
                 group,
                 name: view.name,
                 address: it.admin,

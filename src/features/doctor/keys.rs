@@ -7,11 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::input::DoctorInput;
-use super::model::{Finding, Group};
+use super::model::Group;
 use crate::infra::crypto::{LocalMasterKey, MasterKey, MasterKeyError, MasterKeyId};
-use crate::kernel::Hint;
 use crate::kernel::hint::PlatformAction;
-use crate::kernel::{ErrorKind, Failure, shell};
+use crate::kernel::{ErrorKind, Failure, Finding, Hint, shell};
 use crate::settings::SecretRef;
 
 const GROUP: Group = Group::Key;
@@ -33,8 +32,7 @@ pub(super) fn examine(input: &DoctorInput) -> (Option<Arc<dyn MasterKey>>, Findi
         }
         Some(Err(failure)) => {
             let finding = Finding::failure((GROUP, "file"), subject, failure.get());
-            let fix = finding.fix.clone().unwrap_or_else(|| PlatformAction::ShowSettings.into());
-            (None, Finding { kind: Some(ErrorKind::Integrity), ..finding }.fix(fix))
+            (None, finding.kind(ErrorKind::Integrity).or_fix(PlatformAction::ShowSettings))
         }
         None => (None, Finding::skipped(GROUP, "file", subject, "it was not checked")),
     }

@@ -8,10 +8,10 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 use time::OffsetDateTime;
 
-use super::model::{Finding, Group};
+use super::model::Group;
 use crate::infra::crypto::random;
 use crate::kernel::hint::{PlatformAction, Shell};
-use crate::kernel::{ErrorKind, shell};
+use crate::kernel::{ErrorKind, Finding, shell};
 
 const GROUP: Group = Group::Machine;
 /// Free bytes below which work stops soon.

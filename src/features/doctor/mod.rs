@@ -1,4 +1,4 @@
-//! The doctor: looks at everything that a person would be asked to look at, and says how to mend
+//! The doctor: looks at everything that a person would be asked to look at, and says how to fix
 //! what is wrong. A process feature that changes nothing and starts nothing: every statement is a
 //! SELECT in a read-only session, every file is read, every port is let go again at once.
 //!
@@ -24,5 +24,5 @@ mod store;
 mod work;
 
 pub use input::{DoctorInput, Part, TriedSecret};
-pub use model::{CHECKS, Check, CheckOutcome, Finding, Group, Only, worst};
+pub use model::{CHECKS, Group, Only, checks};
 pub use service::examine;

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::model::{Finding, Group};
+use super::model::Group;
 use super::server;
 use crate::features::placement::DEFAULT;
 use crate::infra::objects::{ObjectError, ObjectStore, clock};
-use crate::kernel::ErrorKind;
-use crate::kernel::Hint;
 use crate::kernel::hint::{LocalAction, PlaceAction, PlaceKind, PlatformAction};
+use crate::kernel::{ErrorKind, Finding, Hint};
 
 const GROUP: Group = Group::Store;
 /// HTTP's date counts whole seconds (RFC 9110, section 5.6.7).
@@ -47,9 +46,9 @@ pub(super) async fn examine(store: StoreSubject, patience: std::time::Duration) 
         Ok(Ok((before, Some(theirs), after))) => server::skew((GROUP, &name), (before, theirs, after), GRAIN),
         Ok(Ok((_, None, _))) => Finding::skipped(GROUP, "clock", &name, "its answers have no date"),
         // Said already.
-        _ if reachable.kind.is_some() => Finding::skipped(GROUP, "clock", &name, "it does not answer"),
-        Ok(Err(reason)) => Finding::unseen((GROUP, "clock"), &name, &reason),
-        Err(_) => Finding::unseen((GROUP, "clock"), &name, "no answer"),
+        _ if reachable.is_fault() => Finding::skipped(GROUP, "clock", &name, "it does not answer"),
+        Ok(Err(reason)) => Finding::unchecked((GROUP, "clock"), &name, &reason),
+        Err(_) => Finding::unchecked((GROUP, "clock"), &name, "no answer"),
     };
     vec![reachable, tls(&name, &endpoint), clock, keys(&store)]
 }
@@ -104,21 +103,21 @@ fn keys(store: &StoreSubject) -> Finding {
     }
     let found = "every tenant has the same key: they are not isolated here";
     Finding::warning(GROUP, "keys", &store.name, found).fix(Hint::new(
-        "and add one that makes a key for each tenant",
+        "add one that makes a key for each tenant, and place no more here",
         PlaceAction::Drain(PlaceKind::Store, store.name.clone()),
     ))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::CheckOutcome;
     use super::*;
+    use crate::kernel::Severity;
 
     #[test]
     fn an_endpoint_elsewhere_without_encryption_is_worth_a_word() {
         for fine in ["http://127.0.0.1:9000", "http://[::1]:9000", "http://localhost", "https://s3.example"] {
-            assert_eq!(tls("s", fine).result, CheckOutcome::Ok, "{fine}");
+            assert_eq!(tls("s", fine).severity, Severity::Ok, "{fine}");
         }
-        assert_eq!(tls("s", "http://s3.example:9000").result, CheckOutcome::Warning);
+        assert_eq!(tls("s", "http://s3.example:9000").severity, Severity::Warning);
     }
 }

@@ -6,10 +6,10 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::model::{Finding, Group};
+use super::model::Group;
 use super::releases::{self, Side};
 use crate::features::local::PgVersion;
-use crate::kernel::{ErrorKind, child};
+use crate::kernel::{ErrorKind, Finding, child};
 
 const GROUP: Group = Group::Programs;
 const NAMES: [&str; 3] = ["psql", "pg_dump", "pg_restore"];
@@ -91,8 +91,8 @@ fn judge_one(program: &Program, newest: Option<PgVersion>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::CheckOutcome;
     use super::*;
+    use crate::kernel::Severity;
 
     fn judged(name: &'static str, version: &str, server: &str) -> Finding {
         let program =
@@ -103,16 +103,16 @@ mod tests {
     #[test]
     fn a_dump_needs_a_program_that_is_as_new_as_the_server() {
         let old = judged("pg_dump", "16.16", "17.12");
-        assert_eq!(old.result, CheckOutcome::Problem);
-        assert_eq!(old.fix.unwrap().text, "apt-get install postgresql-client-17  # or brew install libpq");
-        assert_eq!(judged("psql", "16.16", "17.12").result, CheckOutcome::Ok);
-        assert_eq!(judged("pg_dump", "18.7", "17.12").result, CheckOutcome::Ok);
+        assert_eq!(old.severity, Severity::Error(ErrorKind::Unavailable));
+        assert_eq!(old.fix[0].text, "apt-get install postgresql-client-17  # or brew install libpq");
+        assert_eq!(judged("psql", "16.16", "17.12").severity, Severity::Ok);
+        assert_eq!(judged("pg_dump", "18.7", "17.12").severity, Severity::Ok);
     }
 
     #[test]
     fn a_program_with_a_known_hole_is_named_with_the_release_that_mends_it() {
         let finding = judged("pg_restore", "15.18", "15.18");
-        assert_eq!(finding.result, CheckOutcome::Warning);
-        assert!(finding.found.contains("CVE-2026-116314") && finding.fix.unwrap().text.contains("15.20"));
+        assert_eq!(finding.severity, Severity::Warning);
+        assert!(finding.detail.contains("CVE-2026-116314") && finding.fix[0].text.contains("15.20"));
     }
 }

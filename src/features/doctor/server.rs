@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use time::OffsetDateTime;
 
-use super::model::{Finding, Group};
+use super::model::Group;
 use super::releases::{self, Side};
 use super::store::ServerFacts;
 use crate::features::local::PgVersion;
 use crate::infra::db::{DbError, Host, ServerAddress};
 use crate::kernel::hint::{LocalAction, PlatformAction, StatementServer, Statements};
-use crate::kernel::{ErrorKind, Failure, Hint};
+use crate::kernel::{ErrorKind, Failure, Finding, Hint};
 
 /// The oldest major version that serves.
 const OLDEST: u32 = 15;
@@ -25,7 +25,7 @@ const FAR_SKEW: f64 = 60.0;
 
 /// A server that is looked at: which group it is reported in, and under what name.
 #[derive(Debug, Clone)]
-pub(super) struct Subject {
+pub(super) struct ServerSubject {
     pub(super) group: Group,
     pub(super) name: String,
     pub(super) address: ServerAddress,
@@ -35,7 +35,7 @@ pub(super) struct Subject {
     pub(super) budget: Option<i64>,
 }
 
-impl Subject {
+impl ServerSubject {
     pub(super) fn ok(&self, check: &str, found: impl Into<String>) -> Finding {
         Finding::ok(self.group, check, &self.name, found)
     }
@@ -74,7 +74,7 @@ impl Subject {
     /// That it does not answer, or does not let us in.
     pub(super) fn unreachable(&self, error: &DbError) -> Finding {
         let finding = Finding::failure((self.group, "reachable"), &self.name, error);
-        let finding = Finding { kind: Some(ErrorKind::Unavailable), ..finding };
+        let finding = finding.kind(ErrorKind::Unavailable);
         let ServerAddress { host, port, .. } = &self.address;
         match error {
             DbError::LoginRefused { .. } if self.embedded => {
@@ -124,7 +124,7 @@ pub(super) fn version_of(facts: &ServerFacts) -> PgVersion {
 }
 
 /// What is the same for every server.
-pub(super) fn common(subject: &Subject, facts: &ServerFacts) -> Vec<Finding> {
+pub(super) fn common(subject: &ServerSubject, facts: &ServerFacts) -> Vec<Finding> {
     vec![
         subject.ok("reachable", subject.address.display()),
         version(subject, facts),
@@ -137,7 +137,7 @@ pub(super) fn common(subject: &Subject, facts: &ServerFacts) -> Vec<Finding> {
     ]
 }
 
-fn version(subject: &Subject, facts: &ServerFacts) -> Finding {
+fn version(subject: &ServerSubject, facts: &ServerFacts) -> Finding {
     let version = version_of(facts);
     if version.major < OLDEST {
         let found = format!("PostgreSQL {version} is too old: {OLDEST} or newer is needed");
@@ -159,7 +159,7 @@ fn version(subject: &Subject, facts: &ServerFacts) -> Finding {
     }
 }
 
-fn rights(subject: &Subject, facts: &ServerFacts) -> Finding {
+fn rights(subject: &ServerSubject, facts: &ServerFacts) -> Finding {
     let user = &subject.address.user;
     if facts.superuser {
         return subject.ok("rights", format!("{user} may create databases and roles"));
@@ -178,12 +178,12 @@ pub(super) fn is_here(host: &str) -> bool {
     host.starts_with('/') || host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
 }
 
-fn verify_full(subject: &Subject) -> Hint {
+fn verify_full(subject: &ServerSubject) -> Hint {
     let words = format!("set tls = \"verify-full\" for {}", subject.name);
     Hint::new(words, PlatformAction::ShowSettings)
 }
 
-fn tls(subject: &Subject, facts: &ServerFacts) -> Finding {
+fn tls(subject: &ServerSubject, facts: &ServerFacts) -> Finding {
     match &subject.address.host {
         Host::Socket(_) => subject.ok("tls", "a socket of this machine"),
         Host::Tcp(_) if facts.tls => match subject.address.ssl_mode() {
@@ -199,7 +199,7 @@ fn tls(subject: &Subject, facts: &ServerFacts) -> Finding {
     }
 }
 
-fn connections(subject: &Subject, facts: &ServerFacts) -> Finding {
+fn connections(subject: &ServerSubject, facts: &ServerFacts) -> Finding {
     let room = (facts.max_connections - facts.reserved).max(1);
     let most = subject.budget.map_or(room, |budget| budget.min(room)).max(1);
     let found = format!("{} of {most} connections in use", facts.sessions);
@@ -214,7 +214,7 @@ fn connections(subject: &Subject, facts: &ServerFacts) -> Finding {
     }
 }
 
-fn durability(subject: &Subject, facts: &ServerFacts) -> Finding {
+fn durability(subject: &ServerSubject, facts: &ServerFacts) -> Finding {
     let settings = [
         ("fsync", &facts.fsync),
         ("synchronous_commit", &facts.synchronous_commit),
@@ -229,7 +229,7 @@ fn durability(subject: &Subject, facts: &ServerFacts) -> Finding {
     subject.problem("durability", ErrorKind::Integrity, found).fix(subject.set(facts, first, "on"))
 }
 
-fn checksums(subject: &Subject, facts: &ServerFacts) -> Finding {
+fn checksums(subject: &ServerSubject, facts: &ServerFacts) -> Finding {
     if facts.data_checksums == "on" {
         return subject.ok("checksums", "pages have checksums");
     }
@@ -239,7 +239,7 @@ fn checksums(subject: &Subject, facts: &ServerFacts) -> Finding {
 }
 
 /// Statements may hold passwords and verifiers: a log that repeats them spreads them.
-fn logging(subject: &Subject, facts: &ServerFacts) -> Finding {
+fn logging(subject: &ServerSubject, facts: &ServerFacts) -> Finding {
     let mut spreads = Vec::new();
     if facts.log_statement != "none" {
         spreads.push(("log_statement", &facts.log_statement, "none"));
@@ -265,7 +265,7 @@ fn logging(subject: &Subject, facts: &ServerFacts) -> Finding {
 }
 
 /// How passwords are kept that are set from now on.
-pub(super) fn passwords(subject: &Subject, facts: &ServerFacts) -> Finding {
+pub(super) fn passwords(subject: &ServerSubject, facts: &ServerFacts) -> Finding {
     if facts.password_encryption == "scram-sha-256" {
         return subject.ok("passwords", "scram-sha-256");
     }
@@ -274,7 +274,7 @@ pub(super) fn passwords(subject: &Subject, facts: &ServerFacts) -> Finding {
 }
 
 /// Databases that belong to nobody must let nobody in (manual, chapter 5.7).
-pub(super) fn closed(subject: &Subject, facts: &ServerFacts) -> Finding {
+pub(super) fn closed(subject: &ServerSubject, facts: &ServerFacts) -> Finding {
     if facts.open.is_empty() {
         return subject.ok("closed", "no tenant can connect to the maintenance databases");
     }
@@ -311,7 +311,7 @@ pub(super) fn skew(
 }
 
 /// What a failure is, as a finding of a check.
-pub(super) fn failed(subject: &Subject, check: &str, failure: &dyn Failure) -> Finding {
+pub(super) fn failed(subject: &ServerSubject, check: &str, failure: &dyn Failure) -> Finding {
     Finding::failure((subject.group, check), &subject.name, failure)
 }
 
@@ -319,18 +319,18 @@ pub(super) fn failed(subject: &Subject, check: &str, failure: &dyn Failure) -> F
 mod tests {
     use time::Duration;
 
-    use super::super::model::CheckOutcome;
     use super::*;
+    use crate::kernel::Severity;
 
     #[test]
     fn clocks_may_differ_by_two_seconds_and_never_by_a_minute() {
         let now = OffsetDateTime::UNIX_EPOCH;
         let of = |seconds: i64| {
-            skew((Group::Store, "s"), (now, now + Duration::seconds(seconds), now), 1.0).result
+            skew((Group::Store, "s"), (now, now + Duration::seconds(seconds), now), 1.0).severity
         };
-        assert_eq!([of(0), of(2), of(-3)], [CheckOutcome::Ok; 3]);
-        assert_eq!([of(3), of(-5), of(60)], [CheckOutcome::Warning; 3]);
-        assert_eq!([of(61), of(-90)], [CheckOutcome::Problem; 2]);
+        assert_eq!([of(0), of(2), of(-3)], [Severity::Ok; 3]);
+        assert_eq!([of(3), of(-5), of(60)], [Severity::Warning; 3]);
+        assert_eq!([of(61), of(-90)], [Severity::Error(ErrorKind::Unavailable); 2]);
     }
 
     #[test]

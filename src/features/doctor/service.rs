@@ -9,9 +9,9 @@ use futures_util::future::join_all;
 
 use super::control::{self, Seen, skip};
 use super::input::DoctorInput;
-use super::model::{CHECKS, Finding, Group, Only};
+use super::model::{CHECKS, Group, Only, checks};
 use super::objects::{self, StoreSubject};
-use super::server::{self, Subject};
+use super::server::{self, ServerSubject};
 use super::store::{ServerFacts, TemplateRow};
 use super::{keys, machine, programs, settings, stack, stoppers};
 use crate::features::access::{self, About, AccessError, rights};
@@ -19,7 +19,7 @@ use crate::features::placement::DEFAULT;
 use crate::infra::crypto::MasterKey;
 use crate::infra::db::Host;
 use crate::kernel::hint::{LocalAction, PlatformAction};
-use crate::kernel::{Caller, ErrorKind};
+use crate::kernel::{Caller, ErrorKind, Finding, Report};
 
 /// How long one server, store or program is waited for. What comes one after another (secrets, the
 /// control database, registered servers) stays within ten seconds together.
@@ -31,7 +31,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 /// # Errors
 /// Without `doctor:read`.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn examine(input: DoctorInput, caller: &Caller, only: &Only) -> Result<Vec<Finding>, AccessError> {
+pub async fn examine(input: DoctorInput, caller: &Caller, only: &Only) -> Result<Report, AccessError> {
     match (caller, &input.control) {
         (Caller::User { .. }, Ok(server)) => {
             let mut control = server.connect("nexus:doctor").await?;
@@ -78,23 +78,19 @@ pub async fn examine(input: DoctorInput, caller: &Caller, only: &Only) -> Result
     findings.extend(control.findings);
     findings.extend(local);
     findings.extend(here);
-    Ok(sorted(findings, only))
+    Ok(sorted(findings, only).into())
 }
 
-/// By group and check, as `CHECKS` has them; within a check as they were found.
+/// By group and check, as `CHECKS` has them; within a check as they were found. One server after the
+/// other, each with all its checks.
 fn sorted(mut findings: Vec<Finding>, only: &Only) -> Vec<Finding> {
     findings.retain(|finding| only.wants(finding));
-    let place = |finding: &Finding| {
-        CHECKS.iter().position(|check| {
-            check.group == finding.group && finding.check.ends_with(&format!(".{}", check.name))
-        })
-    };
-    // One server after the other, each with all its checks.
-    let subject = |finding: &Finding| match finding.group {
-        Group::Cluster | Group::Store => (finding.subject != DEFAULT, finding.subject.clone()),
-        _ => (false, String::new()),
-    };
-    findings.sort_by_cached_key(|finding| (finding.group, subject(finding), place(finding)));
+    findings.sort_by_cached_key(|finding| {
+        let (code, place) = (&finding.code, &finding.subject.place);
+        let group = CHECKS.iter().position(|(group, _)| code.split('.').next() == Some(group.as_str()));
+        let name = place.cluster().or_else(|| place.store());
+        (group, name.as_deref() != Some(DEFAULT), name, checks().position(|check| *code == check))
+    });
     findings
 }
 
@@ -146,7 +142,7 @@ async fn default_cluster(input: &DoctorInput, only: &Only) -> Option<(String, Se
     let seen = match &input.cluster {
         Ok(it) => {
             let (group, address) = (Group::Cluster, it.admin.clone());
-            cluster(&Subject { group, name: DEFAULT.to_owned(), address, embedded, budget: None }).await
+            cluster(&ServerSubject { group, name: DEFAULT.to_owned(), address, embedded, budget: None }).await
         }
         Err(why) => {
             let findings =
@@ -157,7 +153,7 @@ async fn default_cluster(input: &DoctorInput, only: &Only) -> Option<(String, Se
     Some((DEFAULT.to_owned(), seen))
 }
 
-async fn cluster(subject: &Subject) -> SeenCluster {
+async fn cluster(subject: &ServerSubject) -> SeenCluster {
     match control::ask(subject, None, CHECK_TIMEOUT).await {
         Err(finding) => {
             let mut findings = vec![finding];
@@ -184,7 +180,7 @@ async fn cluster(subject: &Subject) -> SeenCluster {
 }
 
 /// Free space where a server keeps its data, where that is on this machine.
-fn disk(subject: &Subject, facts: &ServerFacts) -> Finding {
+fn disk(subject: &ServerSubject, facts: &ServerFacts) -> Finding {
     let here = match &subject.address.host {
         Host::Socket(_) => true,
         Host::Tcp(host) => server::is_here(host),

@@ -5,10 +5,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::input::DoctorInput;
-use super::model::{CheckOutcome, Finding, Group};
-use crate::kernel::Hint;
+use super::model::Group;
 use crate::kernel::hint::PlatformAction;
-use crate::kernel::{ErrorKind, Failure, shell};
+use crate::kernel::{ErrorKind, Failure, Finding, Hint, Severity, shell};
 use crate::settings::{Origin, SettingsError, Target, environment};
 
 const GROUP: Group = Group::Settings;
@@ -32,13 +31,12 @@ fn file(input: &DoctorInput) -> Vec<Finding> {
         .iter()
         .filter(|fault| !of_environment(fault))
         .map(|fault| {
-            let finding = Finding::failure((GROUP, "file"), &subject, fault);
-            let finding = Finding { kind: Some(ErrorKind::Invalid), ..finding };
+            let finding = Finding::failure((GROUP, "file"), &subject, fault).kind(ErrorKind::Invalid);
             let edit = match line(fault) {
                 Some(line) => format!("${{EDITOR:-vi}} +{line} {pasted}"),
                 None => format!("${{EDITOR:-vi}} {pasted}"),
             };
-            match (fault, finding.fix.clone()) {
+            match (fault, finding.fix.first().cloned()) {
                 // The hint of a file that is not trusted is a command already.
                 (SettingsError::Untrusted { .. }, Some(hint)) => finding.fix(hint),
                 (SettingsError::NoFile { .. }, Some(hint)) => {
@@ -118,9 +116,8 @@ fn context(input: &DoctorInput) -> Finding {
         }
         Err(Some(fault)) => {
             let finding = Finding::failure((GROUP, "context"), subject, fault);
-            let words = finding.fix.clone().map(|hint| hint.text).unwrap_or_default();
-            Finding { kind: Some(ErrorKind::Invalid), ..finding }
-                .fix(Hint::new(words, PlatformAction::ListContexts))
+            let words = finding.fix.first().map(|hint| hint.text.clone()).unwrap_or_default();
+            finding.kind(ErrorKind::Invalid).fix(Hint::new(words, PlatformAction::ListContexts))
         }
         Err(None) => Finding::skipped(GROUP, "context", subject, "the settings are not valid"),
     }
@@ -138,9 +135,7 @@ fn secrets(input: &DoctorInput) -> Vec<Finding> {
                 } else {
                     ErrorKind::Invalid
                 };
-                let fix =
-                    finding.fix.clone().unwrap_or_else(|| Hint::new(place, PlatformAction::ShowSettings));
-                Finding { kind: Some(kind), ..finding }.fix(fix)
+                finding.kind(kind).or_fix(Hint::new(place, PlatformAction::ShowSettings))
             }
         }
     });
@@ -170,10 +165,10 @@ fn variables(input: &DoctorInput) -> Vec<Finding> {
             };
             let finding = Finding::failure((GROUP, "variables"), name, fault);
             let hint = fault.hints().into_iter().next().map(|hint| hint.text).unwrap_or_default();
-            Finding { kind: Some(ErrorKind::Invalid), ..finding }.fix(format!("unset {name}  # {hint}"))
+            finding.kind(ErrorKind::Invalid).fix(format!("unset {name}  # {hint}"))
         })
         .collect();
-    let reported: Vec<String> = findings.iter().map(|finding| finding.subject.clone()).collect();
+    let reported: Vec<String> = findings.iter().map(|finding| finding.subject.object.clone()).collect();
     for name in input.sources.variables.keys().filter(|name| !reported.contains(name)) {
         if let Some(nearest) = environment::meaningless(name) {
             let hint = nearest.map(|near| format!("  # did you mean {near}?")).unwrap_or_default();
@@ -181,7 +176,7 @@ fn variables(input: &DoctorInput) -> Vec<Finding> {
             findings.push(finding.fix(format!("unset {name}{hint}")));
         }
     }
-    if findings.iter().all(|finding| finding.result == CheckOutcome::Ok) {
+    if findings.iter().all(|finding| finding.severity == Severity::Ok) {
         let count = input.sources.variables.len();
         findings.push(Finding::ok(GROUP, "variables", "NEXUS_*", format!("{count} set, all of them known")));
     }

@@ -6,11 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::input::DoctorInput;
-use super::model::{Finding, Group};
+use super::model::Group;
 use crate::features::local::{LocalError, LocalStack, PartState, StackState, StatusView};
-use crate::kernel::Hint;
 use crate::kernel::hint::LocalAction;
-use crate::kernel::{ErrorKind, shell};
+use crate::kernel::{ErrorKind, Finding, Hint, shell};
 
 const GROUP: Group = Group::Local;
 
@@ -65,7 +64,7 @@ fn state(stack: &LocalStack, status: Result<StatusView, LocalError>) -> Finding 
             ];
             let found = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
             Finding::problem((GROUP, "state"), ErrorKind::Unavailable, subject, found)
-                .fix(Hint::new("then stop it and start it again", LocalAction::Logs(None)))
+                .fix(Hint::new("see why, then stop it and start it again", LocalAction::Logs(None)))
         }
     }
 }
@@ -80,10 +79,8 @@ fn programs(found: Result<(std::path::PathBuf, crate::features::local::PgVersion
         Ok((folder, version)) => {
             Finding::ok(GROUP, "programs", folder.display().to_string(), format!("PostgreSQL {version}"))
         }
-        Err(error) => {
-            let finding = Finding::failure((GROUP, "programs"), "PostgreSQL's server programs", &error);
-            Finding { kind: Some(ErrorKind::Unavailable), ..finding }
-        }
+        Err(error) => Finding::failure((GROUP, "programs"), "PostgreSQL's server programs", &error)
+            .kind(ErrorKind::Unavailable),
     }
 }
 

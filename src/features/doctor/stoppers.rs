@@ -1,11 +1,10 @@
 //! What is not Nexus's and will stop it: collations of another version, transactions that were prepared
 //! and forgotten, a full lock table, slots that hold back the log, ages, wrecks, broken files.
 
-use super::model::Finding;
-use super::server::Subject;
+use super::server::ServerSubject;
 use super::store::Stoppers;
 use crate::infra::db::{identifier, literal};
-use crate::kernel::ErrorKind;
+use crate::kernel::{ErrorKind, Finding};
 
 /// Share of the lock table in use from which a person should look, and from which statements fail.
 const LOCKS_SOON: i64 = 50;
@@ -16,7 +15,7 @@ const TOO_OLD: i64 = 1_800_000_000;
 /// Days before a login ends at which somebody should be told.
 const NOTICE: f64 = 14.0;
 
-pub(super) fn examine(subject: &Subject, seen: &Stoppers) -> Vec<Finding> {
+pub(super) fn examine(subject: &ServerSubject, seen: &Stoppers) -> Vec<Finding> {
     vec![
         collations(subject, seen),
         prepared(subject, seen),
@@ -29,7 +28,7 @@ pub(super) fn examine(subject: &Subject, seen: &Stoppers) -> Vec<Finding> {
     ]
 }
 
-fn collations(subject: &Subject, seen: &Stoppers) -> Finding {
+fn collations(subject: &ServerSubject, seen: &Stoppers) -> Finding {
     let Some(first) = seen.collations.first() else {
         return subject.ok("collation", "every database has the system's collations");
     };
@@ -39,14 +38,14 @@ fn collations(subject: &Subject, seen: &Stoppers) -> Finding {
     );
     let reindex = format!("reindex database {}", identifier(first));
     let refresh = format!("alter database {} refresh collation version", identifier(first));
-    let fix = subject.psql_in(first, &[&reindex, &refresh]).saying("and so in each");
+    let fix = subject.psql_in(first, &[&reindex, &refresh]).saying("in each of them, e.g.");
     if seen.collations.iter().any(|name| name.starts_with("template") || name.starts_with("nxt")) {
         return subject.problem("collation", ErrorKind::Unavailable, found).fix(fix);
     }
     subject.warning("collation", found).fix(fix)
 }
 
-fn prepared(subject: &Subject, seen: &Stoppers) -> Finding {
+fn prepared(subject: &ServerSubject, seen: &Stoppers) -> Finding {
     let (Some(gid), Some(database)) = (&seen.first_prepared, &seen.prepared_in) else {
         return subject.ok("prepared", "no prepared transaction was left behind");
     };
@@ -55,10 +54,12 @@ fn prepared(subject: &Subject, seen: &Stoppers) -> Finding {
         some(&seen.prepared)
     );
     let fix = format!("rollback prepared {}", literal(gid));
-    subject.warning("prepared", found).fix(subject.psql_in(database, &[&fix]).saying("or commit prepared"))
+    subject
+        .warning("prepared", found)
+        .fix(subject.psql_in(database, &[&fix]).saying("commit it, or roll it back"))
 }
 
-fn locks(subject: &Subject, seen: &Stoppers) -> Finding {
+fn locks(subject: &ServerSubject, seen: &Stoppers) -> Finding {
     let share = seen.locks * 100 / seen.lock_room.max(1);
     let found = format!("{} of about {} locks in use", seen.locks, seen.lock_room);
     if share < LOCKS_SOON {
@@ -74,7 +75,7 @@ fn locks(subject: &Subject, seen: &Stoppers) -> Finding {
     subject.warning("locks", found).fix(fix)
 }
 
-fn slots(subject: &Subject, seen: &Stoppers) -> Finding {
+fn slots(subject: &ServerSubject, seen: &Stoppers) -> Finding {
     let Some(first) = &seen.first_slot else {
         return subject.ok("slots", "no replication slot holds the log back");
     };
@@ -83,7 +84,7 @@ fn slots(subject: &Subject, seen: &Stoppers) -> Finding {
     subject.warning("slots", found).fix(subject.psql(&fix).saying("if nobody needs it"))
 }
 
-fn age(subject: &Subject, seen: &Stoppers) -> Finding {
+fn age(subject: &ServerSubject, seen: &Stoppers) -> Finding {
     let name = seen.oldest_in.as_deref().unwrap_or("template1");
     let found = format!("the oldest transaction that is not frozen is {} back, in {name}", seen.oldest);
     let fix = subject.psql_in(name, &["vacuum freeze"]);
@@ -100,7 +101,7 @@ fn age(subject: &Subject, seen: &Stoppers) -> Finding {
     }
 }
 
-fn half_dropped(subject: &Subject, seen: &Stoppers) -> Finding {
+fn half_dropped(subject: &ServerSubject, seen: &Stoppers) -> Finding {
     let Some(first) = seen.half_dropped.first() else {
         return subject.ok("damaged", "no drop of a database was interrupted");
     };
@@ -109,17 +110,17 @@ fn half_dropped(subject: &Subject, seen: &Stoppers) -> Finding {
     subject.warning("damaged", found).fix(subject.psql(&fix))
 }
 
-fn files(subject: &Subject, seen: &Stoppers) -> Finding {
+fn files(subject: &ServerSubject, seen: &Stoppers) -> Finding {
     if seen.files.is_empty() {
         return subject.ok("files", "the server's configuration can be read");
     }
     let found = format!("the server's next start or reload will reject: {}", some(&seen.files));
     subject
         .warning("files", found)
-        .fix(subject.psql("select pg_reload_conf()").saying("after the file was corrected"))
+        .fix(subject.psql("select pg_reload_conf()").saying("correct the file, then"))
 }
 
-fn login(subject: &Subject, seen: &Stoppers) -> Finding {
+fn login(subject: &ServerSubject, seen: &Stoppers) -> Finding {
     let user = &subject.address.user;
     let Some(days) = seen.login_ends_in.filter(|days| *days < NOTICE) else {
         return subject.ok("expiry", format!("login {user} does not expire"));

@@ -1,10 +1,10 @@
 //! Work that was left lying, and the head of the audit log.
 
-use super::model::{Finding, Group};
+use super::model::Group;
 use super::store;
 use crate::infra::db::PgConnection;
-use crate::kernel::ErrorKind;
 use crate::kernel::hint::{AuditAction, OperationAction, TenantAction};
+use crate::kernel::{ErrorKind, Finding};
 
 /// Minutes after which an operation should be over.
 const LONG: i32 = 15;

@@ -180,19 +180,19 @@ pub enum FleetError {
     #[details(behind = tenants)]
     Behind { tenants: i64 },
     /// Some tenants differ from their histories or from the template.
-    #[error("schema drift in {drifted} of {}{}", counted(*asked, "tenant"), also(*unasked))]
+    #[error("schema drift in {drifted} of {}{}", counted(*asked, "tenant"), also(*unchecked))]
     #[failure(Integrity, "schema_drift")]
     #[hint("see what differs in one" => MigrateAction::Verify(None))]
-    #[details(drifted, asked, unasked)]
-    Drift { drifted: usize, asked: usize, unasked: usize },
+    #[details(drifted, asked, unchecked)]
+    Drift { drifted: usize, asked: usize, unchecked: usize },
     /// Some tenants did not answer, and nothing was found in those that did.
-    #[error("{unasked} of {} could not be checked{}", counted(*total, "tenant"), others(*unasked, *total))]
-    #[failure(if unasked == total, Unavailable, "no_tenant_asked")]
+    #[error("{unchecked} of {} could not be checked{}", counted(*total, "tenant"), others(*unchecked, *total))]
+    #[failure(if unchecked == total, Unavailable, "no_tenant_asked")]
     #[failure(Partial, "tenants_not_asked")]
     #[hint("see what answers" => PlaceAction::CheckAll(PlaceKind::Cluster))]
     #[hint(FsckAction::Inspect)]
-    #[details(unasked, total)]
-    Unasked { unasked: usize, total: usize },
+    #[details(unchecked, total)]
+    Unchecked { unchecked: usize, total: usize },
     /// Some tenants have other files than the template, and nothing was found in the others.
     #[error(
         "the schema of {uncompared} of {} was not compared: other files than the template",
@@ -287,10 +287,10 @@ pub enum FleetError {
     Access(#[from] AccessError),
 }
 
-fn others(unasked: usize, total: usize) -> &'static str {
-    if unasked < total { "; no drift was found in the others" } else { "" }
+fn others(unchecked: usize, total: usize) -> &'static str {
+    if unchecked < total { "; no drift was found in the others" } else { "" }
 }
 
-fn also(unasked: usize) -> String {
-    if unasked == 0 { String::new() } else { format!(", and {unasked} could not be checked") }
+fn also(unchecked: usize) -> String {
+    if unchecked == 0 { String::new() } else { format!(", and {unchecked} could not be checked") }
 }

@@ -35,5 +35,5 @@ pub use plan::{PlanFile, Planned, PlannedTenant, SkippedTenant};
 pub use rehearse::{Forecast, Lock, Rehearsal, RehearseRequest, Rehearsed, Step, StepError, rehearse};
 pub use runs::{AppliedView, NoticeView, RunFilter, RunKind, RunState, RunTenantView, RunView, TenantState};
 pub use status::{SetStatus, StatusReport, Straggler, Untouched, VersionCount, status};
-pub use verify::{Finding, Severity, Verified, VerifyRequest, verify};
+pub use verify::{Comparison, Finding, Verified, VerifyRequest, verify};
 pub use wave::{Wave, WaveError, Waves};

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
-use super::model::{Finding, Fix, Location, Observed};
+use super::model::{Finding, Observed, Remedy};
 use super::record;
 use super::unmanaged::{orphan, told_by};
 use crate::features::placement::{PlacementError, Store, StoreView};
@@ -13,7 +13,7 @@ use crate::features::tenants::{Selector, Tenant};
 use crate::infra::db::PgConnection;
 use crate::infra::objects::{FoundKey, ObjectError, Owner, StoreInventory};
 use crate::kernel::text::counted;
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, Location};
 
 struct At<'a> {
     look: &'a Look<'a>,
@@ -32,11 +32,11 @@ pub(super) async fn look(
         Ok(asked) => asked,
         Err(error) => {
             let not_asked = |code| Finding::new(code, None, &place, place.to_string(), error.to_string());
-            let mut observed = Observed::nothing(not_asked("store_unreachable"));
+            let mut findings = vec![not_asked("store_unreachable")];
             if error.kind() == ErrorKind::Integrity {
-                observed.findings.push(not_asked("place_credentials"));
+                findings.push(not_asked("place_credentials"));
             }
-            return Ok(observed);
+            return Ok(Observed { findings, ..Observed::default() });
         }
     };
     let changing = look.changing(control).await?;
@@ -82,7 +82,7 @@ impl At<'_> {
             if buckets.get(&*tenant.resources.bucket) != Some(&&*mark) {
                 match self.bucket(tenant, &mark).await {
                     Ok(finding) => missing = finding,
-                    Err(unseen) => observed.unseen.push(unseen),
+                    Err(unseen) => observed.findings.push(unseen),
                 }
             }
             if !self.store.shared_key {
@@ -135,9 +135,9 @@ impl At<'_> {
         fits: impl Fn(&[String]) -> bool,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut add = |code, id: &str, detail: String, remedy: Fix| {
+        let mut add = |code, id: &str, detail: String, remedy: Remedy| {
             let finding = Finding::new(code, Some(tenant), self.place, format!("key {id}"), detail);
-            findings.push(if remedy == Fix::None { finding } else { finding.with(remedy) });
+            findings.push(if remedy == Remedy::None { finding } else { finding.with(remedy) });
         };
         let bucket = &tenant.resources.bucket;
         let own = tenant.access_key_id.as_deref().unwrap_or("none");
@@ -145,21 +145,21 @@ impl At<'_> {
             let id = key.access_key_id.as_str();
             if id != own {
                 let detail = format!("the tenant's own key is {own}");
-                add("key_extra", id, detail, Fix::DeleteKey(id.to_owned()));
+                add("key_extra", id, detail, Remedy::DeleteKey(id.to_owned()));
                 continue;
             }
             if !fits(&key.buckets) {
                 let detail = format!("it reaches {:?}", key.buckets);
-                add("key_scope", id, detail, Fix::ReplaceKey(id.to_owned()));
+                add("key_scope", id, detail, Remedy::ReplaceKey(id.to_owned()));
             }
             if key.enabled != open {
                 let code = if open { "key_disabled" } else { "key_enabled" };
-                let remedy = Fix::SwitchKey { id: id.to_owned(), bucket: bucket.clone(), enabled: open };
+                let remedy = Remedy::SwitchKey { id: id.to_owned(), bucket: bucket.clone(), enabled: open };
                 add(code, id, format!("the tenant is {}", tenant.state.as_str()), remedy);
             }
         }
         if !held.iter().any(|key| key.access_key_id == own) {
-            add("key_missing", own, "it is not in the store".to_owned(), Fix::None);
+            add("key_missing", own, "it is not in the store".to_owned(), Remedy::None);
         }
         findings
     }
@@ -185,7 +185,7 @@ impl At<'_> {
             let Some(finding) = orphan(control, changing, finding, told_by(&bucket.mark)).await? else {
                 continue;
             };
-            let remedy = Fix::DropBucket { name: bucket.name.clone(), mark: bucket.mark.clone() };
+            let remedy = Remedy::DropBucket { name: bucket.name.clone(), mark: bucket.mark.clone() };
             findings.push(if code == "orphan_bucket" { finding.with(remedy) } else { finding });
         }
         // A further key of a tenant that is there is told with the tenant.
@@ -193,7 +193,7 @@ impl At<'_> {
             let finding =
                 Finding::new("orphan_key", None, self.place, format!("key {}", key.access_key_id), "");
             let finding = orphan(control, changing, finding, told_by(&key.mark)).await?;
-            let remedy = Fix::DropKey { id: key.access_key_id.clone(), mark: key.mark.clone() };
+            let remedy = Remedy::DropKey { id: key.access_key_id.clone(), mark: key.mark.clone() };
             findings.extend(finding.map(|finding| finding.with(remedy)));
         }
         Ok(findings)

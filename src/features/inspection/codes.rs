@@ -3,13 +3,12 @@
 mod fixes;
 mod list;
 
-use super::model::{Location, Severity};
-use crate::kernel::Hint;
 use crate::kernel::hint::FsckAction;
+use crate::kernel::{Hint, Severity, Subject};
 
 pub use list::CODES;
 
-/// What mends a finding.
+/// What fixes a finding.
 #[derive(Debug, Clone, Copy)]
 pub enum FixKind {
     /// A recorded repair of the tenant, which the inspection's own fixes include.
@@ -19,37 +18,9 @@ pub enum FixKind {
     /// The same, of what is only dropped where that is asked for.
     Drop(&'static str),
     /// A person does.
-    Hand(fn(&Subject<'_>) -> Hint),
+    Hand(fn(&Subject) -> Hint),
     /// A person does, in several steps.
-    Steps(fn(&Subject<'_>) -> Vec<Hint>),
-}
-
-/// What a cure is for; nothing of it is known where codes are explained.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Subject<'a> {
-    /// The tenant's slug.
-    pub tenant: Option<&'a str>,
-    pub place: Option<&'a Location>,
-}
-
-impl Subject<'_> {
-    fn slug(&self) -> Option<String> {
-        self.tenant.map(str::to_owned)
-    }
-
-    fn cluster(&self) -> Option<String> {
-        match self.place {
-            Some(Location::Cluster(name)) => Some(name.clone()),
-            _ => None,
-        }
-    }
-
-    fn store(&self) -> Option<String> {
-        match self.place {
-            Some(Location::Store(name)) => Some(name.clone()),
-            _ => None,
-        }
-    }
+    Steps(fn(&Subject) -> Vec<Hint>),
 }
 
 /// A kind of finding.
@@ -68,9 +39,9 @@ pub fn entry_of(code: &str) -> Option<&'static Entry> {
 }
 
 impl FixKind {
-    /// What to do, in order.
+    /// What to do, in order; the subject is empty where codes are explained.
     #[must_use]
-    pub fn hints(&self, subject: &Subject<'_>) -> Vec<Hint> {
+    pub fn hints(&self, subject: &Subject) -> Vec<Hint> {
         match self {
             Self::Repair => vec![Hint::new("repair the tenant", FsckAction::Fix)],
             Self::Fix(words) => vec![Hint::new(*words, FsckAction::Fix)],

@@ -4,12 +4,12 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::look::Look;
-use super::model::{Finding, Fix, Location, Observed};
+use super::model::{Finding, Observed, Remedy};
 use super::server::{Whole, of_drift};
 use crate::features::placement::Cluster;
 use crate::infra::cluster::{self, ClusterError, Index, Inside};
 use crate::infra::db::{DbError, REALM};
-use crate::kernel::{ErrorKind, Failure};
+use crate::kernel::{ErrorKind, Failure, Location};
 
 pub(super) async fn look(
     look: &Look<'_>,
@@ -23,12 +23,8 @@ pub(super) async fn look(
     let wanted = whole.iter().filter(|it| look.goes_into(place, it.tenant.id));
     let looks = wanted.map(|it| async move {
         let mut found = Vec::new();
-        let mut unseen = None;
         if can_enter(index, it) {
-            match of(it, enter(look, cluster, it, born_with).await, place) {
-                Ok(inside) => found = inside,
-                Err(why) => unseen = Some(*why),
-            }
+            found = of(it, enter(look, cluster, it, born_with).await, place);
             // Where the role itself has too many rights, all questions about its rights say so.
             let role = index.role(&it.tenant.resources.app_role);
             if role.is_some_and(|role| !role.powers.is_empty() || index.is_member(&role.name)) {
@@ -36,12 +32,11 @@ pub(super) async fn look(
             }
         }
         look.done(it.tenant);
-        (found, unseen)
+        found
     });
     let mut looks = stream::iter(looks).buffer_unordered(jobs);
-    while let Some((found, unseen)) = looks.next().await {
+    while let Some(found) = looks.next().await {
         observed.findings.extend(found);
-        observed.unseen.extend(unseen);
     }
 }
 
@@ -73,11 +68,7 @@ async fn enter(
 }
 
 /// What is inside, or that it could not be looked at.
-fn of(
-    it: &Whole<'_>,
-    inside: Result<Option<Inside>, ClusterError>,
-    place: &Location,
-) -> Result<Vec<Finding>, Box<Finding>> {
+fn of(it: &Whole<'_>, inside: Result<Option<Inside>, ClusterError>, place: &Location) -> Vec<Finding> {
     let name = &it.tenant.resources.database_name;
     let new =
         |code, object: String, detail: String| Finding::new(code, Some(it.tenant), place, object, detail);
@@ -85,17 +76,17 @@ fn of(
     let inside = match inside {
         Ok(Some(inside)) => inside,
         Ok(None) => {
-            return Err(new("inside_unreachable", object, "the inspection was stopped".to_owned()).into());
+            return vec![new("inside_unreachable", object, "the inspection was stopped".to_owned())];
         }
         // 3D000: it was deleted at this moment; 55000: it takes no sessions any more. The next look
         // finds it so in the catalogue.
         Err(ClusterError::Db(DbError::Refused { ref state, .. })) if state == "3D000" || state == "55000" => {
-            return Err(new("inside_unreachable", object, "it was just closed or deleted".to_owned()).into());
+            return vec![new("inside_unreachable", object, "it was just closed or deleted".to_owned())];
         }
         Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy) => {
-            return Err(new("inside_unreachable", object, error.to_string()).into());
+            return vec![new("inside_unreachable", object, error.to_string())];
         }
-        Err(error) => return Ok(vec![new("inside_unreadable", object, error.to_string())]),
+        Err(error) => return vec![new("inside_unreadable", object, error.to_string())],
     };
     let mut found = Vec::new();
     for mut drift in inside.drift {
@@ -109,8 +100,8 @@ fn of(
         let row = it.tenant.schema_version.map_or("none".to_owned(), |version| version.to_string());
         let detail = format!("the row says {row}, the database says {version}");
         let history_is_whole = !found.iter().any(|it| it.code == "schema_history");
-        let remedy = if history_is_whole { Fix::Version(version) } else { Fix::None };
+        let remedy = if history_is_whole { Remedy::Version(version) } else { Remedy::None };
         found.push(new("schema_version", format!("database {name}"), detail).with(remedy));
     }
-    Ok(found)
+    found
 }

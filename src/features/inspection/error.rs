@@ -15,29 +15,23 @@ use crate::kernel::{AnyFailure, Failure};
 #[derive(Debug, thiserror::Error, Failure)]
 pub enum InspectionError {
     /// Faults were found.
-    #[error("{} found{}", counted(*errors, "fault"), also(*unasked))]
+    #[error("{} found{}", counted(*faults, "fault"), also(*unchecked))]
     #[failure(Integrity, "faults_found")]
     #[hint(if *fixable > 0, "{fixable} of them can be fixed" => FsckAction::Fix)]
-    #[details(faults = errors, unasked, fixable)]
+    #[details(faults, unchecked, fixable)]
     Faults {
-        errors: usize,
-        unasked: usize,
+        faults: usize,
+        unchecked: usize,
         /// How many of the faults can be fixed.
         fixable: usize,
     },
     /// No faults were found, but not everything could be checked.
-    #[error("{} could not be checked; no faults were found elsewhere", counted(*unasked, "place"))]
+    #[error("{} could not be checked; no faults were found elsewhere", counted(*unchecked, "place"))]
     #[failure(Unavailable, "places_not_asked")]
     #[hint(PlaceAction::CheckAll(PlaceKind::Cluster))]
     #[hint(PlaceAction::CheckAll(PlaceKind::Store))]
-    #[details(faults = 0, unasked)]
-    Unasked { unasked: usize },
-    /// Some findings could not be fixed.
-    #[error("{failed} of {} could not be fixed", counted(*total, "finding"))]
-    #[failure(Partial, "some_not_fixed")]
-    #[hint("see what is left" => FsckAction::Inspect)]
-    #[details(failed, total)]
-    NotMended { failed: usize, total: usize },
+    #[details(faults = 0, unchecked)]
+    Unchecked { unchecked: usize },
     /// A tenant got access to what belongs to another.
     #[error("{} succeeded: tenants are not isolated", counted(*breaches, "attempt"))]
     #[failure(Integrity, "not_isolated")]
@@ -110,10 +104,10 @@ pub enum InspectionError {
     Access(#[from] AccessError),
 }
 
-fn also(unasked: usize) -> String {
-    if unasked == 0 {
+fn also(unchecked: usize) -> String {
+    if unchecked == 0 {
         String::new()
     } else {
-        format!(", and {} could not be checked", counted(unasked, "place"))
+        format!(", and {} could not be checked", counted(unchecked, "place"))
     }
 }

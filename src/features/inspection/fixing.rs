@@ -1,6 +1,7 @@
-//! Mending what an inspection found: what is a tenant's by a recorded repair of the tenant, the rest
+//! Fixing what an inspection found: what is a tenant's by a recorded repair of the tenant, the rest
 //! by one change each, written to the audit log before it is made. Every change can be repeated.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::error::InspectionError;
-use super::model::{Finding, Fix, Location, Severity};
+use super::model::{Finding, Remedy};
 use super::store;
 use crate::features::access::{self, About, Authorized, rights};
 use crate::features::audit;
@@ -19,14 +20,14 @@ use crate::infra::cluster::{self, Database, Mark};
 use crate::infra::db::{AdvisoryLock, LockKey, PgConnection, durable_transaction};
 use crate::infra::failpoint;
 use crate::infra::objects::Owner;
-use crate::kernel::{AnyFailure, Caller, Event, Failure, Progress, TenantId};
+use crate::kernel::{AnyFailure, Caller, Event, Failure, Location, Progress, Subject, TenantId};
 
-/// One thing that a mending would do, or did.
+/// One thing that would be done about findings, or was.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlannedFix {
     /// What is done, in words.
     pub action: String,
-    pub codes: Vec<&'static str>,
+    pub codes: Vec<Cow<'static, str>>,
     /// For which tenant, by slug.
     pub tenant: Option<String>,
     /// Where.
@@ -39,7 +40,7 @@ pub struct PlannedFix {
     #[serde(skip)]
     object: String,
     #[serde(skip)]
-    remedy: Fix,
+    remedy: Remedy,
 }
 
 /// What would be done about findings, in the order in which it would be done. What destroys data,
@@ -47,28 +48,28 @@ pub struct PlannedFix {
 #[must_use]
 pub fn plan(findings: &[Finding], drop_orphans: bool) -> Vec<PlannedFix> {
     let mut planned: Vec<PlannedFix> = Vec::new();
-    let faults = findings.iter().filter(|it| it.severity == Severity::Error && it.remedy != Fix::None);
+    let faults = findings.iter().filter(|it| it.is_fault() && it.extra.remedy != Remedy::None);
     // A role may own a database that is kept, and a key open a bucket that is; each has the same mark.
-    let kept: HashSet<&str> = findings.iter().filter_map(|it| it.remedy.holds_data()).collect();
-    let keeps =
-        |it: &&Finding| it.remedy.destroys() || it.remedy.hangs_on().is_some_and(|it| kept.contains(it));
-    for finding in faults.filter(|it| drop_orphans || !keeps(it)) {
+    let kept: HashSet<&str> = findings.iter().filter_map(|it| it.extra.remedy.holds_data()).collect();
+    let keeps = |it: &Remedy| it.destroys() || it.hangs_on().is_some_and(|it| kept.contains(it));
+    for finding in faults.filter(|it| drop_orphans || !keeps(&it.extra.remedy)) {
+        let (subject, remedy) = (&finding.subject, &finding.extra.remedy);
         let one_for_all = |it: &&mut PlannedFix| {
-            it.place == finding.place && it.remedy == finding.remedy && it.id == finding.tenant_id
-                || finding.remedy == Fix::Repair && it.remedy == Fix::Repair && it.id == finding.tenant_id
+            let is_same = it.remedy == *remedy && it.id == subject.tenant_id;
+            is_same && (it.place == subject.place || *remedy == Remedy::Repair)
         };
         match planned.iter_mut().find(one_for_all) {
-            Some(known) if !known.codes.contains(&finding.code) => known.codes.push(finding.code),
+            Some(known) if !known.codes.contains(&finding.code) => known.codes.push(finding.code.clone()),
             Some(_) => {}
             None => planned.push(PlannedFix {
-                action: finding.remedy.words(finding),
-                codes: vec![finding.code],
-                tenant: finding.tenant.clone(),
-                place: finding.place.clone(),
-                destroys: finding.remedy.destroys(),
-                id: finding.tenant_id,
-                object: finding.object.clone(),
-                remedy: finding.remedy.clone(),
+                action: remedy.words(subject),
+                codes: vec![finding.code.clone()],
+                tenant: subject.tenant.clone(),
+                place: subject.place.clone(),
+                destroys: remedy.destroys(),
+                id: subject.tenant_id,
+                object: subject.object.clone(),
+                remedy: remedy.clone(),
             }),
         }
     }
@@ -76,7 +77,7 @@ pub fn plan(findings: &[Finding], drop_orphans: bool) -> Vec<PlannedFix> {
     planned
 }
 
-impl Fix {
+impl Remedy {
     fn holds_data(&self) -> Option<&str> {
         match self {
             Self::DropDatabase { mark, .. } | Self::DropBucket { mark, .. } => Some(mark),
@@ -101,11 +102,10 @@ impl Fix {
         }
     }
 
-    fn words(&self, finding: &Finding) -> String {
-        let object = &finding.object;
+    fn words(&self, Subject { place, tenant, object, .. }: &Subject) -> String {
         match self {
             Self::None => String::new(),
-            Self::Repair => format!("repair tenant {}", finding.tenant.as_deref().unwrap_or_default()),
+            Self::Repair => format!("repair tenant {}", tenant.as_deref().unwrap_or_default()),
             Self::ReplaceKey(_) => format!("delete {object} and make another"),
             Self::DeleteKey(_) | Self::DropKey { .. } => format!("delete {object}"),
             Self::SwitchKey { enabled, .. } => {
@@ -114,7 +114,7 @@ impl Fix {
             Self::Version(version) => format!("write version {version} into the tenant's row"),
             Self::CloseMaintenance => format!("revoke PUBLIC's rights at {object}"),
             Self::Revoke { role, .. } => format!("revoke the rights of {role} at {object}"),
-            Self::RebuildTemplates => format!("rebuild the template of {}", finding.place),
+            Self::RebuildTemplates => format!("rebuild the template of {place}"),
             Self::CloseTemplate(_) => format!("close template {object}"),
             Self::WeakenAppRole => format!("remove the powers of {object}"),
             Self::Erase(_) => format!("erase {object}"),
@@ -165,8 +165,8 @@ pub async fn fix(
             return Err(InspectionError::Interrupted);
         }
         let done = match &fix.remedy {
-            Fix::Repair => repair(on, &worker, caller, fix, progress, stop).await,
-            Fix::ReplaceKey(_) => match one(on, control, caller, fix).await {
+            Remedy::Repair => repair(on, &worker, caller, fix, progress, stop).await,
+            Remedy::ReplaceKey(_) => match one(on, control, caller, fix).await {
                 Ok(()) => repair(on, &worker, caller, fix, progress, stop).await,
                 failed => failed,
             },
@@ -219,7 +219,7 @@ async fn locked(
         return Err(LeftAlone("a row has it now").into());
     }
     // It may have been suspended, or resumed, since it was looked at.
-    if let (Fix::SwitchKey { enabled, .. }, Some(id)) = (&fix.remedy, fix.id)
+    if let (Remedy::SwitchKey { enabled, .. }, Some(id)) = (&fix.remedy, fix.id)
         && tenants::by_id(control, id).await?.is_none_or(|row| row.is_closed() == *enabled)
     {
         return Err(LeftAlone("the tenant was opened or closed meanwhile").into());
@@ -230,8 +230,8 @@ async fn locked(
     let entry = audit::Entry { caller, action: "fsck.fix", tenant: fix.id, operation: None, detail };
     audit::record(&mut tx, entry).await?;
     match (&fix.remedy, fix.id) {
-        (Fix::Version(version), Some(id)) => store::set_version(&mut tx, id, *version).await?,
-        (Fix::Erase(id), _) if !store::is_there(&mut tx, *id).await? => {
+        (Remedy::Version(version), Some(id)) => store::set_version(&mut tx, id, *version).await?,
+        (Remedy::Erase(id), _) if !store::is_there(&mut tx, *id).await? => {
             on.secrets.erase(&mut tx, *id).await?;
         }
         _ => {}
@@ -241,7 +241,7 @@ async fn locked(
     match &fix.place {
         Location::Cluster(name) => at_server(on, control, name, &fix.remedy).await?,
         Location::Store(name) => at_store(on, control, name, fix).await?,
-        Location::Control => {}
+        Location::Control | Location::Machine => {}
     }
     failpoint::pass(|| "fsck.fix.after".to_owned()).await;
     Ok(())
@@ -251,30 +251,30 @@ async fn at_server(
     on: &Provisioning,
     control: &mut PgConnection,
     name: &str,
-    remedy: &Fix,
+    remedy: &Remedy,
 ) -> Result<(), AnyFailure> {
     let at = on.placement.cluster(control, name).await?;
     let who = (on.installation.id, "nexus:fsck");
     let mut admin = on.placement.open_for_changes(control, &at, who).await?;
     match remedy {
-        Fix::CloseMaintenance => {
+        Remedy::CloseMaintenance => {
             let here = on.control.host == at.admin.host && on.control.port == at.admin.port;
             let ours = [on.control.database.as_str()];
             cluster::close_maintenance_databases(&mut admin, if here { &ours } else { &[] }).await?;
         }
-        Fix::Revoke { database, role } => {
+        Remedy::Revoke { database, role } => {
             cluster::revoke_database(&mut admin, database, role).await?;
         }
-        Fix::RebuildTemplates => {
+        Remedy::RebuildTemplates => {
             drop_templates(control, &mut admin, name, on.installation.id).await?;
             template(control, &mut admin, &at, on.installation.id).await?;
         }
-        Fix::WeakenAppRole => cluster::weaken_app_role(&mut admin).await?,
-        Fix::CloseTemplate(name) => cluster::close_template(&mut admin, name).await?,
-        Fix::EndSession { pid, application } => {
+        Remedy::WeakenAppRole => cluster::weaken_app_role(&mut admin).await?,
+        Remedy::CloseTemplate(name) => cluster::close_template(&mut admin, name).await?,
+        Remedy::EndSession { pid, application } => {
             cluster::end_session(&mut admin, *pid, application).await?;
         }
-        Fix::DropDatabase { name, owner, mark, template } => {
+        Remedy::DropDatabase { name, owner, mark, template } => {
             let database = Database { name, owner, app: "", mark: Mark::from(mark.as_str()) };
             if *template {
                 cluster::drop_template(&mut admin, database).await?;
@@ -282,7 +282,7 @@ async fn at_server(
                 cluster::drop_database(&mut admin, database).await?;
             }
         }
-        Fix::DropRole { name, mark } => cluster::drop_role(&mut admin, &at.admin, name, mark).await?,
+        Remedy::DropRole { name, mark } => cluster::drop_role(&mut admin, &at.admin, name, mark).await?,
         _ => {}
     }
     Ok(())
@@ -299,12 +299,12 @@ async fn at_store(
     let owner = |mark: &str| Owner { mark: mark.to_owned(), fence };
     let tenants = fix.id.map(|id| on.installation.mark(id)).unwrap_or_default();
     match &fix.remedy {
-        Fix::DeleteKey(id) | Fix::ReplaceKey(id) => at.driver.delete_key(id, &owner(&tenants)).await?,
-        Fix::SwitchKey { id, bucket, enabled } => {
+        Remedy::DeleteKey(id) | Remedy::ReplaceKey(id) => at.driver.delete_key(id, &owner(&tenants)).await?,
+        Remedy::SwitchKey { id, bucket, enabled } => {
             at.driver.set_key_enabled(id, bucket, &owner(&tenants), *enabled).await?;
         }
-        Fix::DropBucket { name, mark } => at.driver.purge_bucket(name, &owner(mark)).await?,
-        Fix::DropKey { id, mark } => at.driver.delete_key(id, &owner(mark)).await?,
+        Remedy::DropBucket { name, mark } => at.driver.purge_bucket(name, &owner(mark)).await?,
+        Remedy::DropKey { id, mark } => at.driver.delete_key(id, &owner(mark)).await?,
         _ => {}
     }
     Ok(())

@@ -3,8 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::model::{Finding, Location, Observed, Report, Scope};
-use crate::kernel::TenantId;
+use super::model::{Finding, Inspected, Observed, Scope};
+use crate::kernel::{Location, Report, Subject, TenantId};
 
 /// How often what could not be looked at a second time is tried.
 const TRIES: u32 = 2;
@@ -36,9 +36,10 @@ impl Ledger {
     pub(super) fn take(&mut self, observed: Observed) {
         self.looks += 1;
         let first = self.looks == 1;
-        let now = scopes(observed.unseen.iter());
+        let (unseen, mut found): (Vec<_>, Vec<_>) =
+            observed.findings.into_iter().partition(Finding::is_unchecked);
+        let now = scopes(unseen.iter());
         let before = scopes(self.unseen.iter().map(|(finding, _)| finding));
-        let mut found = observed.findings;
         for (finding, tries) in std::mem::take(&mut self.open) {
             if let Some(at) = found.iter().position(|it| it.key() == finding.key()) {
                 self.sure.push(found.swap_remove(at));
@@ -53,7 +54,7 @@ impl Ledger {
         self.open.extend(new.map(|it| (it, 0)));
         let tries: HashMap<Scope, u32> =
             self.unseen.iter().map(|(finding, tries)| (finding.scope(), *tries)).collect();
-        let still = observed.unseen.into_iter().filter(|it| first || covers(&before, &it.scope()));
+        let still = unseen.into_iter().filter(|it| first || covers(&before, &it.scope()));
         let mut unseen: Vec<(Finding, u32)> = still
             .map(|it| (tries.get(&it.scope()).map_or(1, |tries| tries + 1), it))
             .map(|(n, it)| (it, n))
@@ -95,20 +96,21 @@ impl Ledger {
     }
 
     /// What it all comes to. What one look found and none refuted is there.
-    pub(super) fn end(self) -> Report {
+    pub(super) fn end(self) -> Inspected {
         let unconfirmed = |(mut finding, _): (Finding, u32)| {
             finding.detail += if finding.detail.is_empty() { "" } else { "; " };
             finding.detail += "it could not be checked a second time";
             finding
         };
-        let unseen = self.unseen.len();
         let mut findings = self.sure;
         findings.extend(self.open.into_iter().map(unconfirmed));
         findings.extend(self.unseen.into_iter().map(|(finding, _)| finding));
-        findings
-            .sort_by_cached_key(|it| (it.place.to_string(), it.tenant.clone(), it.code, it.object.clone()));
-        let tenants = self.tenants.values().sum();
-        Report { findings, unseen, places: self.tenants.len(), tenants, world: self.world }
+        findings.sort_by_cached_key(|it| {
+            let Subject { place, tenant, object, .. } = &it.subject;
+            (place.to_string(), tenant.clone(), it.code.clone(), object.clone())
+        });
+        let (places, tenants) = (self.tenants.len(), self.tenants.values().sum());
+        Inspected { report: Report { findings }, places, tenants, world: self.world }
     }
 }
 
@@ -124,7 +126,7 @@ fn covers(scopes: &HashSet<Scope>, (place, tenant): &Scope) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Verdict;
+    use crate::kernel::{ErrorKind, Verdict};
 
     fn place() -> Location {
         Location::Cluster("eu1".to_owned())
@@ -140,15 +142,18 @@ mod tests {
         match dark {
             0 if there => observed.findings.push(fault(tenant)),
             0 => {}
-            1 => observed = Observed::nothing(Finding::new("cluster_unreachable", None, &place(), "it", "")),
-            _ => observed.unseen.push(
+            1 => {
+                let findings = vec![Finding::new("cluster_unreachable", None, &place(), "it", "")];
+                observed = Observed { findings, ..Observed::default() };
+            }
+            _ => observed.findings.push(
                 Finding::new("inside_unreachable", None, &place(), "its database", "").of(Some(tenant)),
             ),
         }
         observed
     }
 
-    fn inspect(mut observed: impl FnMut(usize) -> Observed) -> (Report, usize) {
+    fn inspect(mut observed: impl FnMut(usize) -> Observed) -> (Inspected, usize) {
         let mut ledger = Ledger::default();
         for number in 0..9 {
             ledger.take(observed(number));
@@ -167,10 +172,13 @@ mod tests {
                 let digits = pattern / 3_u32.pow(u32::try_from(number).unwrap().min(5));
                 u8::try_from(digits % 3).unwrap()
             };
-            let (report, looks) = inspect(|number| look(tenant, dark(number), true));
-            assert_ne!(report.verdict(), Verdict::Well, "{pattern}");
+            let (seen, looks) = inspect(|number| look(tenant, dark(number), true));
+            let verdict = seen.report.verdict();
+            assert_ne!(verdict, Verdict::Well, "{pattern}");
             if (0..looks).any(|number| dark(number) == 0) {
-                assert_eq!(report.errors(), 1, "{pattern}: it was seen");
+                let is_seen =
+                    matches!(verdict, Verdict::Faulty { faults: 1, kind: ErrorKind::Integrity, .. });
+                assert!(is_seen, "{pattern}: {verdict:?}");
             }
         }
     }
@@ -178,22 +186,22 @@ mod tests {
     #[test]
     fn what_a_second_look_does_not_have_is_dropped() {
         let tenant = TenantId::new();
-        let (report, _) = inspect(|number| look(tenant, 0, number == 0));
-        assert_eq!(report.verdict(), Verdict::Well);
+        let (seen, _) = inspect(|number| look(tenant, 0, number == 0));
+        assert_eq!(seen.report.verdict(), Verdict::Well);
     }
 
     #[test]
     fn what_was_out_of_sight_for_a_moment_and_is_well_is_well() {
         let tenant = TenantId::new();
         for dark in [1, 2] {
-            let (report, _) = inspect(|number| look(tenant, if number == 0 { dark } else { 0 }, false));
-            assert_eq!((report.verdict(), report.tenants), (Verdict::Well, 1));
+            let (seen, _) = inspect(|number| look(tenant, if number == 0 { dark } else { 0 }, false));
+            assert_eq!((seen.report.verdict(), seen.tenants), (Verdict::Well, 1));
         }
     }
 
     #[test]
     fn a_server_that_stays_down_is_asked_twice() {
-        let (report, looks) = inspect(|_| look(TenantId::PLATFORM, 1, false));
-        assert_eq!((report.verdict(), looks), (Verdict::NotSeen { unseen: 1 }, 2));
+        let (seen, looks) = inspect(|_| look(TenantId::PLATFORM, 1, false));
+        assert_eq!((seen.report.verdict(), looks), (Verdict::Unchecked { unchecked: 1 }, 2));
     }
 }

@@ -7,12 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::InspectionError;
 use super::ledger::Inside;
-use super::model::{Finding, Location, Request};
+use super::model::{Finding, Request};
 use crate::features::access::Authorized;
 use crate::features::provisioning::{OperationFilter, OperationView, Provisioning};
 use crate::features::tenants::{self, Selector, Tenant, TenantFilter, TenantSort, TenantState};
 use crate::infra::db::PgConnection;
-use crate::kernel::{Event, Page, Progress, TenantId};
+use crate::kernel::{Event, Location, Page, Progress, TenantId};
 
 /// How long an operation may be unfinished, with no living process at work on it, before that is a
 /// fault: somebody may be about to finish it.

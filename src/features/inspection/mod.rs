@@ -1,4 +1,4 @@
-//! Inspecting: whether the world is as the control database says, in both directions, and mending
+//! Inspecting: whether the world is as the control database says, in both directions, and fixing
 //! what differs. Proving that tenants are kept apart.
 //!
 //! A process feature. It may use the doors of `tenants`, `placement`, `secrets`, `provisioning`,
@@ -22,10 +22,10 @@ mod service;
 mod store;
 mod unmanaged;
 
-pub use codes::{CODES, Entry, FixKind, Subject, entry_of};
+pub use codes::{CODES, Entry, FixKind, entry_of};
 pub use error::InspectionError;
 pub use fixing::{PlannedFix, fix, plan};
-pub use model::{Finding, Location, Report, Request, Severity};
+pub use model::{Details, Finding, Inspected, Report, Request};
 pub use proof::{Breach, Checked, Kind, Proof, ProofOutcome, SignedProof, check, prove, public_key, sign};
 pub use record::{Accepted, accept, examine_record};
 pub use service::inspect;

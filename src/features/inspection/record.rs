@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde_json::json;
 
-use super::codes::{Subject, entry_of};
+use super::codes::entry_of;
 use super::error::InspectionError;
-use super::model::{Finding, Fix, Location, Observed, RECORD_OLDER, Report, SWAPPED};
+use super::model::{Finding, Inspected, Observed, RECORD_OLDER, Remedy, Report, SWAPPED};
 use super::store;
 use crate::features::access::{self, About, rights};
 use crate::features::audit;
@@ -18,7 +18,7 @@ use crate::features::tenants::TenantState;
 use crate::features::tokens;
 use crate::infra::cluster::{CAN_LOG_IN, CANNOT_LOG_IN};
 use crate::infra::db::{DbError, PgConnection, durable_transaction};
-use crate::kernel::{Caller, TenantId};
+use crate::kernel::{Caller, Location, Subject, TenantId};
 
 /// What the reason of a suspension says that an acceptance found.
 const REASON: &str = "it was closed when an older control database was accepted";
@@ -58,7 +58,7 @@ pub async fn examine_record(
     on: &Provisioning,
     control: &mut PgConnection,
     caller: &Caller,
-) -> Result<Vec<Finding>, InspectionError> {
+) -> Result<Report, InspectionError> {
     access::authorize(control, caller, &rights::DOCTOR_READ, About::Platform).await?;
     let (key, master) = (on.secrets.record_key(), on.secrets.master_id());
     let mut found = Vec::new();
@@ -68,14 +68,14 @@ pub async fn examine_record(
         let mut finding =
             Finding::new(code, None, &Location::Control, flaw.object, format!("{how} {}", flaw.what));
         if let Some((id, slug)) = flaw.tenant {
-            (finding.tenant_id, finding.tenant) = (Some(id), Some(slug));
+            (finding.subject.tenant_id, finding.subject.tenant) = (Some(id), Some(slug));
         }
         found.push(finding);
     }
     for flaw in tokens::examine(control, &on.secrets).await? {
         found.push(Finding::new(flaw.code, None, &Location::Control, flaw.object, flaw.detail));
     }
-    Ok(found)
+    Ok(found.into())
 }
 
 /// What was there when an older control database was accepted is not lost; it is nobody's.
@@ -84,94 +84,85 @@ pub(super) async fn spare_unmanaged(
     place: &Location,
     observed: &mut Observed,
 ) -> Result<(), InspectionError> {
-    if !observed.findings.iter().any(|it| it.remedy.orphan().is_some()) {
+    if !observed.findings.iter().any(|it| it.extra.remedy.orphan().is_some()) {
         return Ok(());
     }
     let names = store::left_alone(control, &place.to_string()).await?;
     for it in &mut observed.findings {
-        if it.remedy.orphan().is_some_and(|name| names.iter().any(|it| it == name)) {
-            let (object, detail) = (it.object.clone(), it.detail.clone());
-            *it = Finding::new("unmanaged", None, place, object, detail).of(it.tenant_id);
+        if it.extra.remedy.orphan().is_some_and(|name| names.iter().any(|it| it == name)) {
+            let (object, detail) = (it.subject.object.clone(), it.detail.clone());
+            *it = Finding::new("unmanaged", None, place, object, detail).of(it.subject.tenant_id);
         }
     }
     Ok(())
 }
 
 /// Takes out of the plan what must be left as it is.
-pub(super) fn spare(report: Report) -> Report {
-    keep_what_is_newer(keep_off_other_servers(leave_what_is_lost(report)))
+pub(super) fn spare(report: &mut Report) {
+    leave_what_is_lost(report);
+    keep_off_other_servers(report);
+    keep_what_is_newer(report);
 }
 
 /// A repair stops where data is gone, so what it would do after that is not fixed: everything
 /// without the database, what is in the store without the bucket.
-fn leave_what_is_lost(mut report: Report) -> Report {
-    let without = |code: &str| -> HashSet<TenantId> {
-        report.findings.iter().filter(|it| it.code == code).filter_map(|it| it.tenant_id).collect()
-    };
+fn leave_what_is_lost(report: &mut Report) {
+    let without =
+        |code: &str| -> HashSet<TenantId> { tenants_of(report, |it| it.code == code).into_iter().collect() };
     let (databases, buckets) = (without("database_missing"), without("bucket_missing"));
-    for it in report.findings.iter_mut().filter(|it| it.remedy == Fix::Repair) {
-        let Some(id) = it.tenant_id else { continue };
-        if databases.contains(&id) || matches!(it.place, Location::Store(_)) && buckets.contains(&id) {
-            it.remedy = Fix::None;
-            it.fixable = false;
-            let subject = Subject { tenant: it.tenant.as_deref(), place: Some(&it.place) };
+    for it in report.findings.iter_mut().filter(|it| it.extra.remedy == Remedy::Repair) {
+        let Some(id) = it.subject.tenant_id else { continue };
+        let in_store = it.subject.place.store().is_some();
+        if databases.contains(&id) || in_store && buckets.contains(&id) {
+            it.extra.remedy = Remedy::None;
             if let Some(entry) = entry_of("database_missing") {
-                it.fix = entry.cure.hints(&subject);
+                it.fix = entry.cure.hints(&it.subject);
             }
         }
     }
-    report
 }
 
 /// What differs on a server that is another than was registered is not fixed.
-fn keep_off_other_servers(mut report: Report) -> Report {
-    let others: Vec<Location> =
-        report.findings.iter().filter(|it| it.code == SWAPPED).map(|it| it.place.clone()).collect();
-    for it in report.findings.iter_mut().filter(|it| others.contains(&it.place)) {
-        it.remedy = Fix::None;
-        it.fixable = false;
+fn keep_off_other_servers(report: &mut Report) {
+    let others = swapped(report);
+    let is_there = |it: &&mut Finding| it.subject.place.cluster().is_some_and(|it| others.contains(&it));
+    for it in report.findings.iter_mut().filter(is_there) {
+        it.extra.remedy = Remedy::None;
     }
-    report
 }
 
 /// Where the control database is older, that comes first, what it does not know is not called lost,
 /// and nothing of what differs is fixed: who is right is not known.
-fn keep_what_is_newer(mut report: Report) -> Report {
+fn keep_what_is_newer(report: &mut Report) {
     if report.older().is_none() {
-        return report;
+        return;
     }
     let newer = |it: &mut Finding| {
         if it.code.starts_with("orphan_") || it.code == "bucket_renamed" {
+            let Subject { place, tenant_id, object, .. } = std::mem::take(&mut it.subject);
+            let newer = it.extra.remedy.orphan().map(str::to_owned);
             let detail = std::mem::take(&mut it.detail);
-            let id = it.tenant_id;
-            let marked = std::mem::replace(&mut it.remedy, Fix::None);
-            *it = Finding::new("newer_than_record", None, &it.place, std::mem::take(&mut it.object), detail);
-            it.tenant_id = id;
-            it.newer = marked.orphan().map(str::to_owned);
+            *it = Finding::new("newer_than_record", None, &place, object, detail).of(tenant_id);
+            it.extra.newer = newer;
         }
-        it.remedy = Fix::None;
-        it.fixable = false;
+        it.extra.remedy = Remedy::None;
     };
     report.findings.iter_mut().for_each(newer);
     report.findings.sort_by_key(|it| it.code != RECORD_OLDER);
-    report
 }
 
 fn swapped(report: &Report) -> Vec<String> {
-    let names = report.findings.iter().filter(|it| it.code == SWAPPED).filter_map(|it| match &it.place {
-        Location::Cluster(name) => Some(name.clone()),
-        _ => None,
-    });
-    names.collect()
+    let swapped = report.findings.iter().filter(|it| it.code == SWAPPED);
+    swapped.filter_map(|it| it.subject.place.cluster()).collect()
 }
 
 fn tenants_of(report: &Report, tells: impl Fn(&Finding) -> bool) -> Vec<TenantId> {
-    report.findings.iter().filter(|it| tells(it)).filter_map(|it| it.tenant_id).collect()
+    report.findings.iter().filter(|it| tells(it)).filter_map(|it| it.subject.tenant_id).collect()
 }
 
 /// Tenants that the record has open and the world, in part at least, closed.
 fn closed(report: &Report) -> Vec<TenantId> {
-    tenants_of(report, |it| match it.code {
+    tenants_of(report, |it| match &*it.code {
         "role_login" => it.detail == CANNOT_LOG_IN,
         code => matches!(code, "database_closed" | "key_disabled"),
     })
@@ -179,7 +170,7 @@ fn closed(report: &Report) -> Vec<TenantId> {
 
 /// Tenants that the record has closed and the world, in part at least, open.
 fn open(report: &Report) -> Vec<TenantId> {
-    tenants_of(report, |it| match it.code {
+    tenants_of(report, |it| match &*it.code {
         "role_login" => it.detail == CAN_LOG_IN,
         code => matches!(code, "database_open" | "key_enabled"),
     })
@@ -216,18 +207,18 @@ pub struct Accepted {
 /// opened, nothing that is not known is dropped. With `dry_run` only says so.
 ///
 /// # Errors
-/// [`InspectionError::NothingToAccept`]; [`InspectionError::Unasked`] when not everything was looked at.
+/// [`InspectionError::NothingToAccept`]; [`InspectionError::Unchecked`] when not everything was looked at.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn accept(
     on: &Provisioning,
     control: &mut PgConnection,
     caller: &Caller,
-    report: &Report,
+    Inspected { report, world, .. }: &Inspected,
     dry_run: bool,
 ) -> Result<Accepted, InspectionError> {
     let caller = &access::authorize(control, caller, &rights::DOCTOR_UPDATE, About::Platform).await?;
-    if report.unseen > 0 {
-        return Err(InspectionError::Unasked { unasked: report.unseen });
+    if let unchecked @ 1.. = report.findings.iter().filter(|it| it.is_unchecked()).count() {
+        return Err(InspectionError::Unchecked { unchecked });
     }
     let revocations = report.findings.iter().any(|it| it.code == "revocations_changed");
     let forged = revocations || report.findings.iter().any(|it| it.code.starts_with("record_row_"));
@@ -241,7 +232,8 @@ pub async fn accept(
     if revocations {
         record::rebuild_revocations(&mut tx).await?;
     }
-    let accepted = settle(&mut tx, report, &caller.to_string(), (servers, revocations)).await?;
+    let seen = (report, *world);
+    let accepted = settle(&mut tx, seen, &caller.to_string(), (servers, revocations)).await?;
     if dry_run {
         tx.rollback().await.map_err(DbError::from)?;
         return Ok(accepted);
@@ -272,7 +264,7 @@ pub async fn accept(
 /// lives is destroyed.
 async fn settle(
     tx: &mut PgConnection,
-    report: &Report,
+    (report, world): (&Report, i64),
     by: &str,
     (servers, revocations): (Vec<String>, bool),
 ) -> Result<Accepted, InspectionError> {
@@ -280,7 +272,9 @@ async fn settle(
     let unknown: Vec<(String, String, String)> = report
         .findings
         .iter()
-        .filter_map(|it| Some((it.place.to_string(), it.newer.clone()?, it.object.clone())))
+        .filter_map(|it| {
+            Some((it.subject.place.to_string(), it.extra.newer.clone()?, it.subject.object.clone()))
+        })
         .collect();
     let older = report.older().is_some();
     let still_open = store::suspended_of(tx, &open).await?;
@@ -288,7 +282,7 @@ async fn settle(
     let untrashed = store::suspend(tx, (&open, TenantState::Trashed), by, REASON_TRASHED).await?;
     let unpooled = if older { store::unpool(tx).await? } else { Vec::new() };
     store::leave_alone(tx, &unknown).await?;
-    let fence = store::highest_fence(tx, report.world).await?;
+    let fence = store::highest_fence(tx, world).await?;
     let unmanaged = unknown.into_iter().map(|(place, _, object)| format!("{object} on {place}")).collect();
     Ok(Accepted {
         fence,

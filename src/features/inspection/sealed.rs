@@ -6,13 +6,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::error::InspectionError;
 use super::look::Look;
-use super::model::{Finding, Location};
+use super::model::Finding;
 use super::server::Whole;
 use crate::features::tenants::sealed::{KEY, PASSWORD};
 use crate::infra::cluster::Index;
 use crate::infra::crypto::scram;
 use crate::infra::db::PgConnection;
-use crate::kernel::TenantId;
+use crate::kernel::{Location, TenantId};
 
 /// How many tenants' secrets are open at a time.
 const BATCH: usize = 200;

@@ -3,7 +3,7 @@
 use super::error::InspectionError;
 use super::expectation::Expectation;
 use super::look::{Changing, Look};
-use super::model::{Finding, Fix, Location, Observed, SWAPPED};
+use super::model::{Finding, Observed, Remedy, SWAPPED};
 use super::{databases, record, sealed, store, unmanaged};
 use crate::features::placement::{
     Cluster, ClusterView, PlacementError, ServerRecord, hold_sessions, ready_template,
@@ -13,7 +13,7 @@ use crate::infra::cluster::{
     self, Database, Drift, Expected, Index, Mark, Scope, ServerInventory, ServerState,
 };
 use crate::infra::db::PgConnection;
-use crate::kernel::{ErrorKind, Failure, TenantId};
+use crate::kernel::{ErrorKind, Failure, Location, TenantId};
 
 /// A tenant that should be whole, and what its mark is.
 pub(super) struct Whole<'a> {
@@ -85,7 +85,7 @@ async fn look_within(
             if error.kind() == ErrorKind::Integrity {
                 observed.findings.push(not_asked("place_credentials"));
             }
-            observed.unseen.push(not_asked("cluster_unreachable"));
+            observed.findings.push(not_asked("cluster_unreachable"));
             return Ok(observed);
         }
     };
@@ -178,11 +178,11 @@ fn marks_of(look: &Look<'_>, tenant: TenantId) -> (String, String) {
     (look.on.installation.server_mark(tenant), look.on.installation.mark(tenant))
 }
 
-/// A difference as a finding. What no repair can mend has no remedy.
+/// A difference as a finding. What no repair can fix has no remedy.
 pub(super) fn of_drift(drift: Drift, it: &Whole<'_>, place: &Location) -> Finding {
     let found = Finding::new(drift.code, Some(it.tenant), place, drift.object, drift.detail);
     match drift.fix {
-        cluster::DriftFix::ByHand => found.with(Fix::None),
+        cluster::DriftFix::ByHand => found.with(Remedy::None),
         cluster::DriftFix::Statement(_) | cluster::DriftFix::Remake => found,
     }
 }

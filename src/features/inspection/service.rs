@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use super::error::InspectionError;
 use super::ledger::Ledger;
 use super::look::{Look, there};
-use super::model::{Finding, Fix, Location, Observed, Report, Request};
+use super::model::{Finding, Inspected, Observed, Remedy, Request};
 use super::{buckets, record, server};
 use crate::features::access::{self, About, rights};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants;
 use crate::infra::db::PgConnection;
-use crate::kernel::{Caller, Event, Progress, TenantId};
+use crate::kernel::{Caller, Event, Location, Progress, TenantId};
 
 /// Between two looks: what was under way at the first has ended, or has begun to be recorded.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -33,7 +33,7 @@ pub async fn inspect(
     request: &Request,
     progress: &dyn Progress,
     stop: &CancellationToken,
-) -> Result<Report, InspectionError> {
+) -> Result<Inspected, InspectionError> {
     let caller = &access::authorize(control, caller, &rights::DOCTOR_READ, About::Platform).await?;
     let mut look = Look { on, caller, request, progress, stop, again: None };
     let mut ledger = Ledger::default();
@@ -43,10 +43,13 @@ pub async fn inspect(
         if stop.is_cancelled() {
             return Err(InspectionError::Interrupted);
         }
-        let Some(wanted) = ledger.wanted() else { return Ok(record::spare(ledger.end())) };
+        let Some(wanted) = ledger.wanted() else { break };
         look.again = Some(wanted);
         tokio::time::sleep(PAUSE).await;
     }
+    let mut inspected = ledger.end();
+    record::spare(&mut inspected.report);
+    Ok(inspected)
 }
 
 impl Look<'_> {
@@ -82,7 +85,7 @@ impl Look<'_> {
             let mut findings = Vec::from_iter(record::own_age(control).await?);
             if self.whole_stores() {
                 findings.extend(self.sealed_orphans(control).await?);
-                findings.extend(record::examine_record(self.on, control, self.caller).await?);
+                findings.extend(record::examine_record(self.on, control, self.caller).await?.findings);
             }
             observed.add(&Location::Control, Observed { findings, ..Observed::default() });
         }
@@ -100,7 +103,7 @@ impl Look<'_> {
             let object = format!("sealed credentials of tenant {id}");
             let finding =
                 Finding::new("sealed_orphan", None, &Location::Control, object, "the tenant is gone");
-            finding.of(Some(id)).with(Fix::Erase(id))
+            finding.of(Some(id)).with(Remedy::Erase(id))
         };
         Ok(lost.map(of).collect())
     }

@@ -1,4 +1,4 @@
-//! The SQL of mending.
+//! The SQL of fixing.
 
 use sqlx::AssertSqlSafe;
 

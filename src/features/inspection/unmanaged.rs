@@ -5,14 +5,14 @@ use std::collections::HashSet;
 
 use super::error::InspectionError;
 use super::look::{Changing, Look};
-use super::model::{Finding, Fix, Location};
+use super::model::{Finding, Remedy};
 use super::store;
 use crate::features::placement::{Cluster, known_templates};
 use crate::features::provisioning::{OperationFilter, OperationView};
 use crate::features::tenants::{self, Tenant};
 use crate::infra::cluster::{self, FoundDatabase, FoundDependency, FoundSession, Index, ServerInventory};
 use crate::infra::db::{LockKey, PgConnection};
-use crate::kernel::{OperationId, Page, TenantId};
+use crate::kernel::{Location, OperationId, Page, TenantId};
 
 /// How old the session of an operation that is over must be, in seconds, before it counts as left over:
 /// its process may be about to end it. That of a dead process counts at once.
@@ -78,13 +78,13 @@ impl Server<'_> {
             }
             if !public.is_empty() {
                 let detail = format!("PUBLIC has {}", public.join(", "));
-                let remedy = if closed { Fix::CloseMaintenance } else { Fix::None };
+                let remedy = if closed { Remedy::CloseMaintenance } else { Remedy::None };
                 let code = if closed { "maintenance_public" } else { "other_database_public" };
                 found.push(self.finding(code, &*object, detail).with(remedy));
             }
             roles.dedup();
             for role in roles {
-                let remedy = Fix::Revoke { database: name.to_owned(), role: role.to_owned() };
+                let remedy = Remedy::Revoke { database: name.to_owned(), role: role.to_owned() };
                 let detail = format!("role {role} may use it");
                 found.push(self.finding("maintenance_grant", &*object, detail).with(remedy));
             }
@@ -104,7 +104,7 @@ impl Server<'_> {
             let object = format!("database {name}");
             let Some(database) = index.database(name) else {
                 let finding = self.finding("template_missing", object, "it is not on the server");
-                found.push(finding.with(Fix::RebuildTemplates));
+                found.push(finding.with(Remedy::RebuildTemplates));
                 continue;
             };
             if database.mark.as_deref() != Some(&*mark) {
@@ -118,7 +118,7 @@ impl Server<'_> {
                     database.connectable, database.template
                 );
                 let finding = self.finding("template_open", object.clone(), detail);
-                found.push(finding.with(Fix::CloseTemplate(name.clone())));
+                found.push(finding.with(Remedy::CloseTemplate(name.clone())));
             }
             let others = inventory.dependencies.iter().filter(|it| it.database == *name);
             let others: Vec<&str> = others
@@ -127,7 +127,7 @@ impl Server<'_> {
                 .collect();
             if !others.is_empty() {
                 let detail = format!("{} own something in it, or have rights there", others.join(", "));
-                found.push(self.finding("template_owner", object, detail).with(Fix::RebuildTemplates));
+                found.push(self.finding("template_owner", object, detail).with(Remedy::RebuildTemplates));
             }
         }
         found
@@ -162,7 +162,7 @@ impl Server<'_> {
         if !powers.is_empty() {
             let detail = format!("it has {}", powers.join(", "));
             let finding = self.finding("app_role_powerful", format!("role {}", role.name), detail);
-            found.push(finding.with(Fix::WeakenAppRole));
+            found.push(finding.with(Remedy::WeakenAppRole));
         }
         found
     }
@@ -202,7 +202,7 @@ impl Server<'_> {
             let code = if mark.ends_with(":template") { "orphan_template" } else { "orphan_database" };
             let object = format!("database {}", database.name);
             let Some(finding) = self.orphan(control, code, object, mark).await? else { continue };
-            found.push(finding.with(Fix::DropDatabase {
+            found.push(finding.with(Remedy::DropDatabase {
                 name: database.name.clone(),
                 owner: database.owner.clone(),
                 mark: mark.to_owned(),
@@ -211,7 +211,7 @@ impl Server<'_> {
         }
         for role in inventory.roles.iter().filter(|role| !names.contains(&*role.name)) {
             let Some(mark) = role.mark.as_deref().filter(|mark| mark.starts_with(&marks)) else { continue };
-            let remedy = Fix::DropRole { name: role.name.clone(), mark: mark.to_owned() };
+            let remedy = Remedy::DropRole { name: role.name.clone(), mark: mark.to_owned() };
             let object = format!("role {}", role.name);
             if let Some(runner) = mark.strip_prefix(&marks).and_then(|rest| rest.strip_prefix("migrator:")) {
                 if !store::is_at_work(control, runner).await? {
@@ -251,7 +251,7 @@ impl Server<'_> {
         templates: &[(String, String, bool)],
     ) -> Result<Option<Finding>, InspectionError> {
         let Some(name) = session.application.strip_prefix("nexus:") else { return Ok(None) };
-        let remedy = Fix::EndSession { pid: session.pid, application: session.application.clone() };
+        let remedy = Remedy::EndSession { pid: session.pid, application: session.application.clone() };
         let object = format!("session {} of process {}", session.application, session.pid);
         let leftover =
             |detail: String| Ok(Some(self.finding("session_leftover", object, detail).with(remedy)));
@@ -322,7 +322,7 @@ pub(super) async fn orphan(
                 "no row was ever written for tenant {id}, or the control database is of an older backup"
             ),
             Some(row) => {
-                finding.tenant = Some(row.slug.clone());
+                finding.subject.tenant = Some(row.slug.clone());
                 format!("tenant {} is {}, and this is none of what it has", row.slug, row.state.as_str())
             }
         },

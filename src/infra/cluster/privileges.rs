@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::{APP_ROLE, Carried, ClusterError, Database, ensure_app_role, limits};
-use crate::infra::db::{PgConnection, Transaction, identifier, in_one_batch, transaction};
+use crate::infra::db::{PgConnection, identifier, in_one_batch};
 
 /// SQLSTATE of "tuple concurrently updated", which two changes of one database's privileges at
 /// the same moment get.

@@ -1,4 +1,4 @@
-//! Faults, each planted alone, and each found with its mend.
+//! Faults, each planted alone, and each found with its fix.
 
 use std::fs;
 use std::net::TcpListener;
@@ -23,8 +23,8 @@ fn a_master_key_that_others_can_read() {
     fs::set_permissions(key_of(&world), fs::Permissions::from_mode(0o644)).unwrap();
     let seen = examined(&world);
     assert_eq!(seen.code, 9, "{:#?}", seen.wrong());
-    assert_eq!(seen.problems(), ["key.file"]);
-    assert_eq!(seen.one("key.file", "problem").1, format!("chmod 600 {}", key_of(&world).display()));
+    assert_eq!(seen.faults(), ["key.file"]);
+    assert_eq!(seen.one("key.file", "error").1, format!("chmod 600 {}", key_of(&world).display()));
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_master_key_that_is_gone() {
     fs::remove_file(key_of(&world)).unwrap();
     let seen = examined(&world);
     assert_eq!(seen.code, 9);
-    let (found, fix) = seen.one("key.file", "problem");
+    let (found, fix) = seen.one("key.file", "error");
     assert!(found.contains("does not exist"), "{found}");
     assert!(fix.starts_with("cp ") && fix.contains("chmod 600"), "{fix}");
     assert!(!key_of(&world).exists());
@@ -47,7 +47,7 @@ fn a_master_key_behind_a_link() {
     symlink(&elsewhere, key_of(&world)).unwrap();
     let seen = examined(&world);
     assert_eq!(seen.code, 9);
-    assert!(seen.one("key.file", "problem").0.contains("link"));
+    assert!(seen.one("key.file", "error").0.contains("link"));
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn another_master_key_than_the_one_that_secrets_are_sealed_with() {
     let recorded = world.control_sql("select id from control.master_keys").remove(0);
     let seen = examined(&world);
     assert_eq!(seen.code, 9);
-    assert_eq!(seen.problems(), ["key.recorded"]);
-    assert!(seen.one("key.recorded", "problem").1.contains(&recorded));
+    assert_eq!(seen.faults(), ["key.recorded"]);
+    assert!(seen.one("key.recorded", "error").1.contains(&recorded));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_password_that_is_wrong() {
     change_settings(&world, |text| text.replace(&right, file.to_str().unwrap()));
     let seen = examined(&world);
     assert_eq!(seen.code, 8);
-    assert!(seen.one("control.reachable", "problem").1.starts_with("nexus config show"));
+    assert!(seen.one("control.reachable", "error").1.ends_with(": nexus config show"));
     seen.one("store.reachable", "ok");
 }
 
@@ -86,8 +86,8 @@ fn a_server_that_is_down() {
     });
     let seen = examined(&world);
     assert_eq!(seen.code, 8);
-    assert_eq!(seen.problems(), ["control.reachable", "cluster.reachable"]);
-    let (found, fix) = seen.one("control.reachable", "problem");
+    assert_eq!(seen.faults(), ["control.reachable", "cluster.reachable"]);
+    let (found, fix) = seen.one("control.reachable", "error");
     assert!(
         found.contains(&nowhere) && fix.starts_with(&format!("pg_isready -h {nowhere}")),
         "{found} {fix}"
@@ -100,8 +100,8 @@ fn a_store_that_is_down() {
     let world = World::on("http://127.0.0.1:1");
     let seen = examined(&world);
     assert_eq!(seen.code, 8);
-    assert_eq!(seen.problems(), ["store.reachable"]);
-    assert!(seen.one("store.reachable", "problem").1.starts_with("curl -sI http://127.0.0.1:1"));
+    assert_eq!(seen.faults(), ["store.reachable"]);
+    assert!(seen.one("store.reachable", "error").1.starts_with("curl -sI http://127.0.0.1:1"));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_store_with_a_wrong_token() {
     change_settings(&world, |text| text.replace(&right, file.to_str().unwrap()));
     let seen = examined(&world);
     assert_eq!(seen.code, 8);
-    let (found, fix) = seen.one("store.reachable", "problem");
+    let (found, fix) = seen.one("store.reachable", "error");
     assert!(found.contains("refused") && fix.contains("admin_token"), "{found} {fix}");
 }
 
@@ -135,7 +135,7 @@ fn everything_silent_is_told_within_ten_seconds() {
     assert_eq!(seen.code, 8, "{:#?}", seen.wrong());
     assert!(took < Duration::from_secs(10), "{took:?}");
     for check in ["control.reachable", "cluster.reachable", "store.reachable", "settings.secrets"] {
-        let found = seen.one(check, "problem").0;
+        let found = seen.one(check, "error").0;
         assert!(found.contains("no answer") || found.contains("did not answer"), "{check}: {found}");
     }
     assert!(!String::from_utf8_lossy(&output.stdout).contains("hunter2"));
@@ -148,7 +148,7 @@ fn maintenance_databases_that_let_tenants_in() {
     world.sql("postgres", "grant connect on database postgres to public");
     let seen = examined(&world);
     assert_eq!(seen.code, 9, "{:#?}", seen.wrong());
-    let (found, fix) = seen.one("cluster.closed", "problem");
+    let (found, fix) = seen.one("cluster.closed", "error");
     assert!(found.contains("postgres"), "{found}");
     assert!(fix.contains("revoke all on database postgres from public"), "{fix}");
 }
@@ -161,7 +161,7 @@ fn settings_of_a_server_that_risk_data_or_spread_secrets() {
     world.sql("postgres", &format!("alter database \"{database}\" set log_statement = 'all'"));
     let seen = examined(&world);
     assert_eq!(seen.code, 9, "{:#?}", seen.wrong());
-    let (found, fix) = seen.one("control.durability", "problem");
+    let (found, fix) = seen.one("control.durability", "error");
     assert!(found.starts_with("synchronous_commit off"), "{found}");
     assert!(fix.contains(&format!("alter database {database} reset synchronous_commit")), "{fix}");
     assert!(seen.one("control.logging", "warning").0.contains("log_statement = all"));
@@ -177,8 +177,8 @@ fn a_control_database_of_an_older_nexus() {
     );
     let seen = examined(&world);
     assert_eq!(seen.code, 8);
-    assert_eq!(seen.problems(), ["control.migrations"]);
-    assert_eq!(seen.one("control.migrations", "problem").1, "nexus init");
+    assert_eq!(seen.faults(), ["control.migrations"]);
+    assert_eq!(seen.one("control.migrations", "error").1, "nexus init");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_control_database_of_a_newer_nexus() {
     );
     let seen = examined(&world);
     assert_eq!(seen.code, 8);
-    assert!(seen.one("control.migrations", "problem").1.contains("newer nexus"));
+    assert!(seen.one("control.migrations", "error").1.contains("newer nexus"));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn a_control_database_that_is_not_set_up() {
     change_settings(&world, |text| text.replace(&world.control, "nowhere_at_all"));
     let seen = examined(&world);
     assert_eq!(seen.code, 8);
-    assert_eq!(seen.one("control.reachable", "problem").1, "nexus init");
+    assert_eq!(seen.one("control.reachable", "error").1, "nexus init");
 
     // A key that is not there is then one that was not made yet.
     fs::remove_file(key_of(&world)).unwrap();
@@ -237,7 +237,7 @@ fn an_audit_log_whose_head_is_gone() {
     world.control_sql("delete from control.audit_head");
     let seen = examined(&world);
     assert_eq!(seen.code, 9);
-    assert_eq!(seen.one("audit.head", "problem").1, "nexus audit verify");
+    assert_eq!(seen.one("audit.head", "error").1, "nexus audit verify");
 }
 
 #[test]
@@ -248,5 +248,5 @@ fn a_template_that_somebody_dropped() {
     world.sql("postgres", &format!("drop database \"{name}\""));
     let seen = examined(&world);
     assert_eq!(seen.code, 9);
-    assert!(seen.one("cluster.template", "problem").1.contains(&name));
+    assert!(seen.one("cluster.template", "error").1.contains(&name));
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use nexus::features::doctor::CHECKS;
+use nexus::features::doctor::checks;
 
 use super::{Seen, examined};
 use crate::support::machine::Machine;
@@ -25,7 +25,7 @@ fn a_healthy_installation_is_all_ok() {
         .findings
         .iter()
         .map(|it| {
-            let (check, result) = (it["check"].as_str().unwrap(), it["result"].as_str().unwrap());
+            let (check, result) = (it["code"].as_str().unwrap(), it["severity"].as_str().unwrap());
             let result = if of_a_release(check) && result == "warning" { "ok" } else { result };
             format!("{check} {result}")
         })
@@ -46,6 +46,12 @@ fn a_healthy_installation_is_all_ok() {
     local.port skipped
     key.file ok
     key.recorded ok
+    machine.disk ok
+    machine.disk ok
+    machine.files ok
+    machine.random ok
+    machine.clock ok
+    machine.completion skipped
     control.reachable ok
     control.version ok
     control.rights ok
@@ -66,6 +72,9 @@ fn a_healthy_installation_is_all_ok() {
     control.expiry ok
     control.age ok
     control.record ok
+    tenants.operations ok
+    tenants.trash ok
+    audit.head ok
     cluster.reachable ok
     cluster.version ok
     cluster.rights ok
@@ -91,15 +100,6 @@ fn a_healthy_installation_is_all_ok() {
     store.tls ok
     store.clock ok
     store.keys ok
-    tenants.operations ok
-    tenants.trash ok
-    audit.head ok
-    machine.disk ok
-    machine.disk ok
-    machine.files ok
-    machine.random ok
-    machine.clock ok
-    machine.completion skipped
     ");
 }
 
@@ -108,8 +108,8 @@ fn every_check_there_is_says_something() {
     let world = World::new();
     let seen = examined(&world);
     let said: BTreeSet<String> =
-        seen.findings.iter().map(|it| it["check"].as_str().unwrap().to_owned()).collect();
-    let all: BTreeSet<String> = CHECKS.iter().map(nexus::features::doctor::Check::full_name).collect();
+        seen.findings.iter().map(|it| it["code"].as_str().unwrap().to_owned()).collect();
+    let all: BTreeSet<String> = checks().collect();
     assert_eq!(said, all);
 }
 
@@ -152,7 +152,7 @@ fn the_running_local_stack_is_looked_at_part_by_part() {
 fn a_part_of_it_can_be_asked_for() {
     let world = World::new();
     let seen = Seen::of(&world.run(&["-o", "json", "doctor", "--only", "key", "audit.head"]));
-    let checks: Vec<&str> = seen.findings.iter().map(|it| it["check"].as_str().unwrap()).collect();
+    let checks: Vec<&str> = seen.findings.iter().map(|it| it["code"].as_str().unwrap()).collect();
     assert_eq!(checks, ["key.file", "key.recorded", "audit.head"]);
     assert_eq!(world.run(&["doctor", "--only", "kye"]).status.code(), Some(2));
 }
@@ -163,7 +163,7 @@ fn a_pipe_gets_rows_and_a_terminal_groups_with_the_fix_under_each_problem() {
     let output = machine.output(&["doctor", "--only", "settings.file"], "");
     let rows = String::from_utf8(output.stdout).unwrap();
     let cells: Vec<&str> = rows.trim_end().split('\t').collect();
-    assert_eq!((cells.len(), cells[0], cells[2]), (5, "settings.file", "problem"), "{rows}");
+    assert_eq!((cells.len(), cells[0], cells[1]), (7, "settings.file", "error"), "{rows}");
     let shown = machine.on_terminal(&["doctor", "--only", "settings.file"], "");
-    assert!(shown.contains("✗") && shown.contains("fix:") && shown.contains("1 problem"), "{shown}");
+    assert!(shown.contains("✗") && shown.contains("fix:") && shown.contains("1 fault"), "{shown}");
 }

@@ -1,4 +1,4 @@
-//! What `nexus doctor` finds, and how it says to mend it.
+//! What `nexus doctor` finds, and how it says to fix it.
 
 mod faults;
 mod healthy;
@@ -25,27 +25,30 @@ impl Seen {
 
     /// The findings of a check that are no better than this.
     pub fn of_check(&self, check: &str, result: &str) -> Vec<&Value> {
-        self.findings.iter().filter(|it| it["check"] == check && it["result"] == result).collect()
+        self.findings.iter().filter(|it| it["code"] == check && it["severity"] == result).collect()
     }
 
-    /// The one finding of a check with this result: what was found, and the mend.
+    /// The one finding of a check with this result: what was found, and the fix.
     pub fn one(&self, check: &str, result: &str) -> (String, String) {
         let found = self.of_check(check, result);
         assert_eq!(found.len(), 1, "{check} {result} in {:#?}", self.wrong());
         let text = |name: &str| found[0][name].as_str().unwrap_or_default().to_owned();
-        (text("found"), text("fix"))
+        (text("detail"), text("fix"))
     }
 
     /// All that is not ok, by check and result.
     pub fn wrong(&self) -> Vec<String> {
-        let wrong = self.findings.iter().filter(|it| it["result"] == "warning" || it["result"] == "problem");
-        wrong.map(|it| format!("{} {} {}", it["check"], it["result"], it["found"])).collect()
+        let wrong = self
+            .findings
+            .iter()
+            .filter(|it| ["warning", "unchecked", "error"].iter().any(|word| it["severity"] == *word));
+        wrong.map(|it| format!("{} {} {}", it["code"], it["severity"], it["detail"])).collect()
     }
 
-    /// The checks that are problems.
-    pub fn problems(&self) -> Vec<&str> {
-        let problems = self.findings.iter().filter(|it| it["result"] == "problem");
-        problems.map(|it| it["check"].as_str().unwrap()).collect()
+    /// The checks that found faults.
+    pub fn faults(&self) -> Vec<&str> {
+        let faults = self.findings.iter().filter(|it| it["severity"] == "error");
+        faults.map(|it| it["code"].as_str().unwrap()).collect()
     }
 }
 

@@ -68,7 +68,7 @@ fn what_will_stop_nexus_is_found_before_it_does() {
     sql(&world, "select pg_drop_replication_slot('reader')");
 
     sql(&world, "update pg_database set datcollversion = '1.1' where datname = 'template1'");
-    let (what, fix) = found(&examined(&world), "collation", "problem");
+    let (what, fix) = found(&examined(&world), "collation", "error");
     assert!(
         what.contains("template1")
             && fix.contains("-d template1 -c ")
@@ -106,7 +106,7 @@ fn a_lock_table_that_fills_is_found_with_who_fills_it() {
     let room = "select current_setting('max_locks_per_transaction')::int
                        * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)";
     let room: i64 = world.sql("postgres", room).remove(0).parse().unwrap();
-    for (share, result) in [(60, "warning"), (95, "problem")] {
+    for (share, result) in [(60, "warning"), (95, "error")] {
         let take =
             format!("select count(pg_advisory_lock(n)) from generate_series(1, {}) as n", room * share / 100);
         let seen = meanwhile(&world, &take, || examined(&world));

@@ -119,22 +119,28 @@ const DRIFT: &[Planted] = &[
     (
         "t-023",
         "update nexus._sqlx_migrations set checksum = sha384('x') where version = 20261121000200",
-        &[("migration_changed", "migration 20261121000200")],
+        &[("migration_changed", "migration 20261121000200 of set nexus")],
     ),
     (
         "t-024",
         "delete from nexus._sqlx_migrations where version = 20261121000100",
-        &[("migration_missing", "migration 20261121000100")],
+        &[("migration_missing", "migration 20261121000100 of set nexus")],
     ),
     (
         "t-025",
         "update nexus._sqlx_migrations set version = 7 where version = 20261121000100",
-        &[("migration_extra", "migration 7"), ("migration_missing", "migration 20261121000100")],
+        &[
+            ("migration_extra", "migration 7 of set nexus"),
+            ("migration_missing", "migration 20261121000100 of set nexus"),
+        ],
     ),
     (
         "t-026",
         "update nexus._sqlx_migrations set success = false where version = 20261130010100",
-        &[("migration_failed", "migration 20261130010100"), ("registry_differs", "its version")],
+        &[
+            ("migration_failed", "migration 20261130010100 of set nexus"),
+            ("registry_differs", "its version of set nexus"),
+        ],
     ),
     (
         "t-027",
@@ -193,7 +199,7 @@ fn every_planted_drift_is_found_and_nothing_else() {
         let (code, rows) = verify(&world, args);
         assert_eq!(of(&rows, "error"), expected, "{args:?}");
         assert_eq!(of(&rows, "notice"), seen(&[("not_asked", "t-031")]));
-        assert_eq!((code, of(&rows, "unasked")), (9, Seen::new()));
+        assert_eq!((code, of(&rows, "unchecked")), (9, Seen::new()));
     }
     for (slug, _, found) in DRIFT {
         let (code, rows) = verify(&world, &[slug]);

@@ -14,10 +14,10 @@ fn who_does_not_answer_is_named_and_the_others_are_asked() {
     assert_eq!(verify(&world, &[]), (0, vec![]));
     second.stop();
     let (code, rows) = verify(&world, &[]);
-    assert_eq!((code, of(&rows, "unasked")), (6, seen(&[("cluster_unreachable", "")])));
+    assert_eq!((code, of(&rows, "unchecked")), (6, seen(&[("cluster_unreachable", "")])));
     assert_eq!(of(&rows, "error"), Seen::new());
     let (code, rows) = verify(&world, &["--where", "cluster=second"]);
-    assert_eq!((code, of(&rows, "unasked")), (8, seen(&[("cluster_unreachable", "")])));
+    assert_eq!((code, of(&rows, "unchecked")), (8, seen(&[("cluster_unreachable", "")])));
     let (_, error) = world.error(&["migrate", "verify", "t-003"]);
     assert_eq!(error["message"], "1 of 1 tenant could not be checked");
     let ask = |args: &[&str]| {

@@ -1,7 +1,8 @@
 //! An inspection while things change, and of places that do not answer.
 
-use super::{Second, Seen, fsck, seen, tenants};
+use super::{Second, Seen, fsck, rows, seen, tenants};
 use crate::fleet::Fleet;
+use crate::fleet_verify::of;
 use crate::support::world::World;
 
 /// Faults of tenants only: other tests use the same server at the same time.
@@ -50,9 +51,9 @@ fn a_server_that_does_not_answer_is_named_and_the_others_are_looked_at() {
     tenants(&world, 3, 4, &["--cluster", "default", "--store", "default"]);
     assert_eq!(fsck(&world, &["--cluster", "second"]).1, Seen::new());
     second.stop();
-    let (code, faults, _) = fsck(&world, &["--where", "slug=t-*"]);
-    assert_eq!(code, 8);
-    assert_eq!(faults, seen(&[("cluster_unreachable", ""), ("store_unreachable", "")]));
+    let (code, rows) = rows(&world, &["--where", "slug=t-*"]);
+    assert_eq!((code, of(&rows, "error")), (8, Seen::new()));
+    assert_eq!(of(&rows, "unchecked"), seen(&[("cluster_unreachable", ""), ("store_unreachable", "")]));
     let role = world.control_sql("select app_role from control.tenants where slug = 't-003'").remove(0);
     world.sql("postgres", &format!("alter role {role} createrole"));
     let (code, faults, _) = fsck(&world, &["--where", "slug=t-*"]);

@@ -4,7 +4,8 @@ use nexus::infra::objects::{ObjectStore, Owner, ScopedKey};
 use serde_json::{Value, json};
 
 use super::planted::row;
-use super::{Second, Seen, fsck, seen, tenants};
+use super::{Second, Seen, fsck, rows, seen, tenants};
+use crate::fleet_verify::of;
 use crate::stores_garage::{admin, client, put, store};
 use crate::support::garage;
 use crate::support::world::World;
@@ -136,8 +137,9 @@ fn a_garage_store_that_does_not_answer_is_told_of_and_hides_no_other_fault() {
     world.control_sql(&format!(
         "update control.stores set admin_endpoint = 'http://{nowhere}' where name = 'garage'"
     ));
-    let (code, faults, _) = fsck(&world, &[]);
+    let (code, rows) = rows(&world, &[]);
     // That somebody moved the store by hand is said, too.
-    let found = [("role_powers", "t-001"), ("store_unreachable", ""), ("record_row_changed", "")];
-    assert_eq!((code, faults), (9, seen(&found)));
+    let found = seen(&[("role_powers", "t-001"), ("record_row_changed", "")]);
+    assert_eq!((code, of(&rows, "error")), (9, found));
+    assert_eq!(of(&rows, "unchecked"), seen(&[("store_unreachable", "")]));
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::fleet_verify::of;
 use crate::support::stack::{self, Stack};
 use crate::support::world::World;
 
@@ -102,22 +103,20 @@ pub fn tenants(world: &World, first: usize, last: usize, place: &[&str]) {
 /// A finding as (code, tenant).
 pub type Seen = BTreeSet<(String, String)>;
 
-/// Runs `nexus fsck`: its exit code, its faults, its notices.
-pub fn fsck(world: &World, args: &[&str]) -> (i32, Seen, Seen) {
+/// Runs `nexus fsck`: its exit code, its rows.
+pub fn rows(world: &World, args: &[&str]) -> (i32, Vec<Value>) {
     let args: Vec<&str> = ["-o", "json", "fsck"].iter().chain(args).copied().collect();
     let output = world.run(&args);
     let text = String::from_utf8_lossy(&output.stdout);
-    let rows: Vec<Value> = serde_json::from_str(&text)
+    let rows = serde_json::from_str(&text)
         .unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
-    let of = |severity: &str| {
-        let rows = rows.iter().filter(|row| row["severity"] == severity);
-        let pair = |row: &Value| {
-            let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-            (text("code"), text("tenant"))
-        };
-        rows.map(pair).collect()
-    };
-    (output.status.code().unwrap(), of("error"), of("notice"))
+    (output.status.code().unwrap(), rows)
+}
+
+/// The same: its exit code, its faults, its notices.
+pub fn fsck(world: &World, args: &[&str]) -> (i32, Seen, Seen) {
+    let (code, rows) = rows(world, args);
+    (code, of(&rows, "error"), of(&rows, "notice"))
 }
 
 /// The pairs of a list.

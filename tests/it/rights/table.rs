@@ -10,7 +10,7 @@ use nexus::features::fleet::{
 };
 use nexus::features::iam::users::{ImportReport, ImportRow, Imported, RowState, UserUpdate};
 use nexus::features::iam::{self, FirstPassword, groups, operators, permissions, roles, signin, users};
-use nexus::features::inspection::{self, Proof, Report};
+use nexus::features::inspection::{self, Inspected, Proof};
 use nexus::features::installation::Setup;
 use nexus::features::placement::{
     self, AddCluster, AddStore, Cluster, Driver, PlaceChange, PlacementRequest, ServerPlace, StorePlace,
@@ -528,7 +528,7 @@ fn work() -> Vec<Row> {
         Platform "inspection::fix" "doctor:update" |d, c, t|
             inspection::fix(&d.app.provisioning, &mut d.app.control, c, &[], &Silent, &d.stop);
         Platform "inspection::accept" "doctor:update" |d, c, t| async move {
-            inspection::accept(&d.app.provisioning, &mut d.app.control, c, &Report::default(), true).await
+            inspection::accept(&d.app.provisioning, &mut d.app.control, c, &Inspected::default(), true).await
         };
         Platform "inspection::prove" "doctor:prove" |d, c, t| async move {
             let chosen = ([nexus::kernel::TenantId::new()], 1, 1);

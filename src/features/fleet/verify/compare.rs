@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::model::{Finding, Severity};
+use super::model::{Comparison, ERROR, Finding};
 use crate::features::migrations::{File, LINE_ENDS_HINT, Set, differs_in_line_ends};
 use crate::features::tenants::Tenant;
 use crate::infra::cluster::{APP_ROLE, Line};
@@ -39,7 +39,7 @@ pub(super) fn standing(
 ) -> Standing {
     let mut standing = Standing::default();
     let mut add = |code, object: String, detail: String| {
-        let finding = Finding::of(tenant, code, Severity::Error, object, detail);
+        let finding = Finding::of(tenant, code, ERROR, object, detail);
         standing.findings.push(finding.in_set(&set.name));
     };
     let table = || format!("table {}", set.history);
@@ -236,7 +236,7 @@ pub(super) fn told(tenant: &Tenant, differences: Vec<Difference>, each: bool) ->
             count("schema_extra"),
             count("schema_changed")
         );
-        return vec![Finding::of(tenant, "schema_drift", Severity::Error, "its schema", detail)];
+        return vec![Finding::of(tenant, "schema_drift", ERROR, "its schema", detail)];
     }
     let finding = |it: Difference| {
         let (code, detail) = match kind(&it) {
@@ -244,8 +244,8 @@ pub(super) fn told(tenant: &Tenant, differences: Vec<Difference>, each: bool) ->
             code @ "schema_extra" => (code, "it is here, but not in the template"),
             code => (code, "it differs from the template"),
         };
-        let finding = Finding::of(tenant, code, Severity::Error, it.what, detail);
-        Finding { expected: it.expected, found: it.found, ..finding }
+        let extra = Comparison { set: None, expected: it.expected, found: it.found };
+        Finding { extra, ..Finding::of(tenant, code, ERROR, it.what, detail) }
     };
     differences.into_iter().map(finding).collect()
 }

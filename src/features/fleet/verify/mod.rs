@@ -16,8 +16,9 @@ use crate::features::access::{self, About, rights};
 use crate::features::migrations;
 use crate::features::tenants::{self, Tenant, TenantState};
 use crate::infra::db::PgConnection;
+use crate::kernel::hint::{PlaceAction, PlaceKind};
 use crate::kernel::text::counted;
-use crate::kernel::{Caller, Event, Progress, Verdict};
+use crate::kernel::{Caller, Event, Location, Progress, Severity, Subject, Verdict};
 
 mod compare;
 mod model;
@@ -25,7 +26,7 @@ mod server;
 mod store;
 mod template;
 
-pub use model::{Finding, Severity, Verified, VerifyRequest};
+pub use model::{Comparison, Finding, Verified, VerifyRequest};
 use server::{Answer, Server, is_of_server};
 
 /// A server with its tenants.
@@ -59,7 +60,7 @@ pub async fn verify(
             if tenant.state != TenantState::Pooled {
                 report.left_out += 1;
                 let finding = Finding::of(&tenant, "not_asked", Severity::Notice, "its database", reason);
-                report.findings.push(finding);
+                report.report.findings.push(finding);
             }
         } else {
             placed.entry(tenant.cluster.clone()).or_default().push(tenant);
@@ -169,23 +170,21 @@ async fn confirm(
 
 impl Verified {
     fn unreachable(&mut self, cluster: &str, tenants: usize, error: &FleetError) {
-        self.unasked += tenants;
-        self.findings.push(Finding {
-            code: "cluster_unreachable",
-            severity: Severity::Unasked,
-            tenant: None,
-            cluster: cluster.to_owned(),
-            set: None,
-            object: format!("cluster {cluster}"),
+        self.unchecked += tenants;
+        let place = Location::Cluster(cluster.to_owned());
+        self.report.findings.push(Finding {
+            code: "cluster_unreachable".into(),
+            severity: Severity::Unchecked,
+            subject: Subject { object: place.to_string(), place, ..Subject::default() },
             detail: format!("it holds {}: {error}", counted(tenants, "tenant")),
-            expected: None,
-            found: None,
+            fix: vec![PlaceAction::Check(PlaceKind::Cluster, Some(cluster.to_owned())).into()],
+            extra: Comparison::default(),
         });
     }
 
     fn take(&mut self, answer: Answer) {
         if answer.silent {
-            self.unasked += 1;
+            self.unchecked += 1;
         } else if answer.closed {
             self.left_out += 1;
         } else {
@@ -195,25 +194,23 @@ impl Verified {
             self.uncompared += usize::from(answer.uncompared);
             self.ahead += usize::from(answer.uncompared && !answer.pending && !answer.differs());
         }
-        self.findings.extend(answer.findings);
+        self.report.findings.extend(answer.findings);
     }
 
     /// How it ends.
     ///
     /// # Errors
-    /// [`FleetError::Drift`]; [`FleetError::Unasked`]; [`FleetError::NotCompared`] where tenants have every
+    /// [`FleetError::Drift`]; [`FleetError::Unchecked`]; [`FleetError::NotCompared`] where tenants have every
     /// file and the template has not.
     pub fn verdict(&self) -> Result<(), FleetError> {
-        let (drifted, asked, unasked) = (self.drifted, self.asked, self.unasked);
-        match Verdict::of(drifted, unasked) {
+        let (drifted, asked, unchecked) = (self.drifted, self.asked, self.unchecked);
+        match self.report.verdict() {
             Verdict::Well if self.ahead > 0 => {
                 Err(FleetError::NotCompared { uncompared: self.ahead, total: asked })
             }
             Verdict::Well => Ok(()),
-            Verdict::NotSeen { unseen } => {
-                Err(FleetError::Unasked { unasked: unseen, total: asked + unseen })
-            }
-            Verdict::Faulty { .. } => Err(FleetError::Drift { drifted, asked, unasked }),
+            Verdict::Unchecked { .. } => Err(FleetError::Unchecked { unchecked, total: asked + unchecked }),
+            Verdict::Faulty { .. } => Err(FleetError::Drift { drifted, asked, unchecked }),
         }
     }
 }

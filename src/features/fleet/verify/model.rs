@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::super::asking::Wanted;
 use crate::features::migrations::Sources;
 use crate::features::tenants::Tenant;
+use crate::kernel::hint::{MigrateAction, PlaceAction, PlaceKind};
+use crate::kernel::{self, ErrorKind, Hint, Location, Report, Severity, Subject};
 
 /// What is to be verified, and how.
 #[derive(Debug, Clone)]
@@ -20,45 +22,11 @@ pub struct VerifyRequest {
     pub full: bool,
 }
 
-/// What a finding means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// It is not as it should be.
-    Error,
-    /// It could not be found out.
-    Unasked,
-    /// Worth knowing.
-    Notice,
-}
-
-impl Severity {
-    /// The word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Unasked => "unasked",
-            Self::Notice => "notice",
-        }
-    }
-}
-
-/// One thing that was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// A stable word.
-    pub code: &'static str,
-    pub severity: Severity,
-    /// The tenant's slug; none: a whole server.
-    pub tenant: Option<String>,
-    pub cluster: String,
+/// What a verification has to say of a finding beside.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Comparison {
     /// The set, where it is about one.
     pub set: Option<String>,
-    /// What it is about, e.g. `column public.invoices.total`.
-    pub object: String,
-    /// A sentence.
-    pub detail: String,
     /// How it is in the template; only of a difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
@@ -66,6 +34,12 @@ pub struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
 }
+
+/// One thing that was found.
+pub type Finding = kernel::Finding<Comparison>;
+
+/// That something is not as it should be.
+pub(super) const ERROR: Severity = Severity::Error(ErrorKind::Integrity);
 
 impl Finding {
     /// Of a tenant.
@@ -76,22 +50,29 @@ impl Finding {
         object: impl Into<String>,
         detail: impl Into<String>,
     ) -> Self {
-        Self {
-            code,
-            severity,
+        let subject = Subject {
+            place: Location::Cluster(tenant.cluster.clone()),
             tenant: Some(tenant.slug.clone()),
-            cluster: tenant.cluster.clone(),
-            set: None,
+            tenant_id: Some(tenant.id),
             object: object.into(),
-            detail: detail.into(),
-            expected: None,
-            found: None,
-        }
+        };
+        let slug = Some(tenant.slug.clone());
+        let fix: Option<Hint> = match code {
+            "unreachable" => {
+                Some(PlaceAction::Check(PlaceKind::Cluster, Some(tenant.cluster.clone())).into())
+            }
+            "pending" => Some(Hint::new("bring it up to date", MigrateAction::All)),
+            "schema_drift" => Some(Hint::new("see what differs", MigrateAction::Verify(slug))),
+            _ => None,
+        };
+        let (fix, extra) = (fix.into_iter().collect(), Comparison::default());
+        Self { code: code.into(), severity, subject, detail: detail.into(), fix, extra }
     }
 
     /// The same about a set.
     pub(super) fn in_set(mut self, set: &str) -> Self {
-        self.set = Some(set.to_owned());
+        self.subject.object = format!("{} of set {set}", self.subject.object);
+        self.extra.set = Some(set.to_owned());
         self
     }
 }
@@ -100,7 +81,7 @@ impl Finding {
 #[derive(Debug, Clone, Default)]
 pub struct Verified {
     /// What was found: by server, tenant, set.
-    pub findings: Vec<Finding>,
+    pub report: Report<Comparison>,
     /// How many tenants answered.
     pub asked: usize,
     /// How many of them differ from what they should be.
@@ -112,7 +93,7 @@ pub struct Verified {
     /// How many of those have every file: the template is what lacks some.
     pub ahead: usize,
     /// How many should have answered and did not.
-    pub unasked: usize,
+    pub unchecked: usize,
     /// How many are left out by their state.
     pub left_out: usize,
 }
@@ -120,8 +101,9 @@ pub struct Verified {
 impl Verified {
     /// Puts the findings in order.
     pub(super) fn sort(&mut self) {
-        self.findings.sort_by_cached_key(|it| {
-            (it.cluster.clone(), it.tenant.clone(), it.set.clone(), it.code, it.object.clone())
+        self.report.findings.sort_by_cached_key(|it| {
+            let Subject { place, tenant, object, .. } = &it.subject;
+            (place.cluster(), tenant.clone(), it.extra.set.clone(), it.code.clone(), object.clone())
         });
     }
 }

@@ -8,7 +8,7 @@ use super::super::error::FleetError;
 use super::compare::{
     Registered, about, as_registered, differences, digest, histories_digest, made_by_sets, standing, told,
 };
-use super::model::{Finding, Severity, VerifyRequest};
+use super::model::{ERROR, Finding, VerifyRequest};
 use super::store::{self, SeenRow};
 use super::template::{Expected, Versions, expected};
 use crate::features::migrations::{BUILT_IN, Set};
@@ -16,8 +16,8 @@ use crate::features::placement::Cluster;
 use crate::features::tenants::Tenant;
 use crate::infra::cluster::{self, ClusterError, Parts, Written};
 use crate::infra::db::{self, DbError, HistoryState, PgConnection, Slots};
-use crate::kernel::TenantId;
 use crate::kernel::text::counted;
+use crate::kernel::{Severity, TenantId};
 
 /// A server whose tenants are asked.
 pub(super) struct Server<'a> {
@@ -62,7 +62,7 @@ pub(super) struct Answer {
 impl Answer {
     /// Whether anything is not as it should be.
     pub(super) fn differs(&self) -> bool {
-        self.findings.iter().any(|it| it.severity == Severity::Error)
+        self.findings.iter().any(Finding::is_fault)
     }
 
     /// The same of a tenant whose row says that it is in use: that it takes no sessions is a fault then.
@@ -73,7 +73,7 @@ impl Answer {
         let detail =
             format!("the tenant is {}, but its database is missing or closed", tenant.state.as_str());
         let object = format!("database {}", tenant.resources.database_name);
-        let finding = Finding::of(tenant, "database_closed", Severity::Error, object, detail);
+        let finding = Finding::of(tenant, "database_closed", ERROR, object, detail);
         Self { findings: vec![finding], closed: false, ..self }
     }
 }
@@ -148,7 +148,7 @@ impl<'a> Server<'a> {
             }
             Err(error) => {
                 let detail = error.to_string();
-                let finding = Finding::of(tenant, "unreachable", Severity::Unasked, "its database", detail);
+                let finding = Finding::of(tenant, "unreachable", Severity::Unchecked, "its database", detail);
                 Answer { findings: vec![finding], silent: true, ..Answer::default() }
             }
         }
@@ -197,7 +197,7 @@ impl<'a> Server<'a> {
             answer.uncompared = true;
             self.note(tenant, OTHER_FILES, &mut answer);
         }
-        answer.pending = pending > 0 && answer.findings.iter().all(|it| it.severity != Severity::Error);
+        answer.pending = pending > 0 && !answer.differs();
         Ok(answer)
     }
 
@@ -265,7 +265,7 @@ impl<'a> Server<'a> {
         for index in &catalogue.invalid {
             let (object, detail) =
                 (format!("index {index}"), "it is invalid: a concurrent build of it failed");
-            answer.findings.push(Finding::of(tenant, "index_invalid", Severity::Error, object, detail));
+            answer.findings.push(Finding::of(tenant, "index_invalid", ERROR, object, detail));
         }
         let known = seen.filter(|seen| !is_counted && seen.catalogue == rows);
         // What is wrong with an index must be found again.

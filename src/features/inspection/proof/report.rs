@@ -147,7 +147,7 @@ impl Checked {
 fn verdict(breaches: usize, unclear: usize) -> Result<(), InspectionError> {
     match Verdict::of(breaches, unclear) {
         Verdict::Well => Ok(()),
-        Verdict::NotSeen { unseen } => Err(InspectionError::NotProved { unclear: unseen }),
+        Verdict::Unchecked { unchecked } => Err(InspectionError::NotProved { unclear: unchecked }),
         Verdict::Faulty { faults, .. } => Err(InspectionError::NotIsolated { breaches: faults }),
     }
 }

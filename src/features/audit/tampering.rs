@@ -6,33 +6,28 @@ use crate::kernel::Failure;
 
 /// The first place at which a log is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq, Failure)]
-pub enum Finding {
+pub enum Tampering {
     /// The row does not follow from those before it: it was changed, or one before it was, with
     /// its hash.
     #[failure(Integrity, "audit_row_edited")]
     #[hint(COMPARE => AuditAction::VerifyExport)]
-    #[details(self.facts())]
     Edited { position: i64 },
     /// Rows are gone from within.
     #[failure(Integrity, "audit_rows_missing")]
     #[hint(COMPARE => AuditAction::VerifyExport)]
-    #[details(self.facts())]
     Missing { position: i64, until: i64 },
     /// The row stands at another position.
     #[failure(Integrity, "audit_row_reordered")]
     #[hint(COMPARE => AuditAction::VerifyExport)]
-    #[details(self.facts())]
     Reordered { position: i64, found_at: i64 },
     /// A row that was not written as rows are.
     #[failure(Integrity, "audit_row_forged")]
     #[hint(COMPARE => AuditAction::VerifyExport)]
-    #[details(self.facts())]
     Forged { position: i64 },
     /// Rows are gone from the end.
     #[failure(Integrity, "audit_tail_cut")]
     #[hint(if *anchored, "an export that was made before the anchor ends earlier: verify it with the anchors of its time")]
     #[hint(else, COMPARE => AuditAction::VerifyExport)]
-    #[details(self.facts())]
     TailCut {
         position: i64,
         /// The last that is known to have been there.
@@ -43,7 +38,6 @@ pub enum Finding {
     /// There is no row at all.
     #[failure(Integrity, "audit_wiped")]
     #[hint(COMPARE => AuditAction::VerifyExport)]
-    #[details(self.facts())]
     Wiped {
         /// The last that is known to have been there; 0: none.
         until: i64,
@@ -51,7 +45,6 @@ pub enum Finding {
     /// The recorded end of the chain is not its end.
     #[failure(Integrity, "audit_head_changed")]
     #[hint(COMPARE => AuditAction::VerifyExport)]
-    #[details(self.facts())]
     HeadChanged {
         /// The position of the last row.
         position: i64,
@@ -59,12 +52,10 @@ pub enum Finding {
     /// The chain fits, but is not the one that was anchored.
     #[failure(Integrity, "audit_rewritten")]
     #[hint(COMPARE => AuditAction::VerifyExport)]
-    #[details(self.facts())]
     Rewritten { position: i64 },
     /// The anchor belongs to another installation.
     #[failure(Integrity, "audit_anchor_foreign")]
     #[hint("see which context is used" => PlatformAction::ShowContext)]
-    #[details(self.facts())]
     ForeignAnchor {
         position: i64,
         /// The installation that the anchor names.
@@ -74,9 +65,9 @@ pub enum Finding {
 
 const COMPARE: &str = "compare with an export from before, once it is verified";
 
-impl std::error::Error for Finding {}
+impl std::error::Error for Tampering {}
 
-impl Finding {
+impl Tampering {
     /// The first position that is bad; all before it follow from each other.
     #[must_use]
     pub fn position(&self) -> i64 {
@@ -93,7 +84,7 @@ impl Finding {
         }
     }
 
-    fn facts(&self) -> Value {
+    pub(super) fn facts(&self) -> Value {
         let mut details = json!({ "position": self.position() });
         match self {
             Self::Missing { until, .. } | Self::TailCut { until, .. } | Self::Wiped { until } => {
@@ -107,7 +98,7 @@ impl Finding {
     }
 }
 
-impl std::fmt::Display for Finding {
+impl std::fmt::Display for Tampering {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the audit log is not intact: ")?;
         match self {
