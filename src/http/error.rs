@@ -24,6 +24,10 @@ pub(super) enum RequestError {
     #[error("header {header}: {reason}")]
     #[failure(Invalid, "header_invalid")]
     Header { header: &'static str, reason: String },
+    /// A part of the path is not what it should be.
+    #[error("the path: {0}")]
+    #[failure(Invalid, "path_invalid")]
+    Path(String),
     /// A parameter of the query is not what it should be.
     #[error("parameter {name:?} of the query: {reason}")]
     #[failure(Invalid, "query_invalid")]
@@ -78,6 +82,7 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "body_not_json" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "body_incomplete" => StatusCode::REQUEST_TIMEOUT,
+        "precondition_failed" => StatusCode::PRECONDITION_FAILED,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         // No turn came within the time: the same request may have one elsewhere, or later.
         "sessions_busy" | "hasher_busy" => StatusCode::SERVICE_UNAVAILABLE,

@@ -17,8 +17,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RequestError;
-use super::problem::Problem;
-use super::{Api, auth, docs, health, request_id, security, users};
+use super::problem::{Problem, ProblemDocument};
+use super::{Api, auth, docs, groups, health, permissions, request_id, roles, security, users};
 
 /// How long a body may pause.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
@@ -32,9 +32,13 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
                        without a token, X-Tenant-ID or the host does. Errors are problem documents (RFC 9457).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    components(schemas(ProblemDocument)),
     tags(
         (name = "auth", description = "Signing in and out"),
         (name = "users", description = "The users of a realm"),
+        (name = "roles", description = "What roles allow, and who holds them"),
+        (name = "groups", description = "Groups: they nest and carry roles, and their members inherit"),
+        (name = "permissions", description = "What roles can allow"),
         (name = "operations", description = "Whether the process lives and can answer")
     )
 )]
@@ -44,6 +48,9 @@ fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Page::openapi())
         .merge(auth::routes())
         .merge(users::routes())
+        .merge(roles::routes())
+        .merge(groups::routes())
+        .merge(permissions::routes())
         .merge(health::routes())
 }
 

@@ -23,6 +23,7 @@ pub mod span;
 pub mod suggest;
 pub mod text;
 pub mod verdict;
+pub mod version;
 
 pub use caller::{Caller, TokenLimits};
 pub use email::Email;
@@ -40,3 +41,4 @@ pub use resource_name::ResourceName;
 pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 pub use slug::Slug;
 pub use verdict::Verdict;
+pub use version::{Expected, Stale, Version};

@@ -19,7 +19,7 @@ pub(in crate::features) use authorize::{RealmSession, authorize, authorize_in_re
 pub use authorized::Authorized;
 pub use condition::{Condition, ConditionError};
 pub use error::AccessError;
-pub use grants::{Decision, DecisionView, Grant, Grants, Held};
+pub use grants::{Decision, DecisionView, Grant, Grants, Held, HeldView};
 pub use model::UserState;
 pub use permission::{NotAPermission, Permission};
 pub use rights::Right;

@@ -23,7 +23,7 @@ pub mod users;
 pub use error::IamError;
 pub use first::FirstPassword;
 pub(in crate::features) use first::{FirstSignIn, check_first_password};
-pub use model::{Name, User, UserRef, UserState};
+pub use model::{Name, NameRef, User, UserRef, UserState};
 pub(crate) use realm::require_untampered;
 pub use realm::{Realm, RealmRef, Rules};
 pub use revocation::RevocationHook;
@@ -33,7 +33,7 @@ pub(in crate::features) use subject::{active_subjects, nearest_email, subject, s
 
 use crate::features::access;
 pub use crate::features::access::{
-    Condition, Decision, DecisionView, Grant, Grants, Held, NotAPermission, Permission,
+    Condition, Decision, DecisionView, Grant, Grants, Held, HeldView, NotAPermission, Permission,
 };
 use crate::kernel::{Caller, UserId};
 

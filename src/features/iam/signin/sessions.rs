@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sqlx::FromRow;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::error::IamError;
@@ -16,9 +17,10 @@ use crate::kernel::text::counted;
 use crate::kernel::{Caller, UserId};
 
 /// A session as doors show it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
 pub struct Session {
     pub id: Uuid,
+    #[schema(value_type = Uuid)]
     pub user_id: UserId,
     pub client: String,
     /// Whether a second factor was shown.
@@ -137,15 +139,21 @@ pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
     realm.rollback_on_error(result).await
 }
 
-/// Ends one session.
+/// Ends one session; with a user only if it is theirs.
 ///
 /// # Errors
 /// As [`end_sessions`]; [`IamError::NotFound`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn end_session(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result<Changed, IamError> {
+pub async fn end_session(
+    realm: &mut Realm,
+    caller: &Caller,
+    user: Option<UserId>,
+    id: Uuid,
+) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
-        let Some(owner) = store::session_owner(&mut work.tx, id).await? else {
+        let owner = store::session_owner(&mut work.tx, id).await?;
+        let Some(owner) = owner.filter(|owner| user.is_none_or(|user| user == *owner)) else {
             work.actor.require(caller, "session:delete", &Map::new())?;
             let (name, at) = (id.to_string(), work.place.hinted());
             return Err(IamError::NotFound { what: "session", name, nearest: None, at });
