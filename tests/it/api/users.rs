@@ -90,7 +90,7 @@ fn what_cannot_be_used_is_refused_and_named() {
 #[test]
 fn who_is_shut_out_is_so_at_once_and_can_be_let_in_again() {
     let (_world, server, token) = acme_and_token();
-    let bob = user(&server, &token, "bob@acme.example", &["Viewer"]);
+    let bob = user(&server, &token, "bob@acme.example", &["Manager"]);
     let own = server.token("acme", "bob@acme.example", PASSWORD);
     assert_eq!(server.get("/users", &own).status, 200);
     assert_eq!(call(&server, "POST", &format!("/users/{bob}/disable"), &token)["outcome"], "done");
@@ -174,7 +174,7 @@ fn a_users_sessions_are_listed_and_ended() {
 }
 
 #[test]
-fn who_may_look_only_changes_nothing() {
+fn who_has_no_right_is_refused_and_changes_nothing() {
     let (world, server, token) = acme_and_token();
     let bob = user(&server, &token, "bob@acme.example", &["Viewer"]);
     let viewer = server.token("acme", "bob@acme.example", PASSWORD);
