@@ -12,7 +12,7 @@ use crate::features::iam::groups::{self, GroupUpdate};
 use crate::features::iam::model::Changed;
 use crate::features::iam::{Name, UserRef};
 use crate::kernel::text::counted;
-use crate::kernel::{AnyFailure, Description};
+use crate::kernel::{AnyFailure, Description, Expected};
 
 /// Arguments of `nexus group`.
 #[derive(Debug, Args)]
@@ -232,7 +232,8 @@ pub async fn run(args: GroupArgs, ctx: &Invocation) -> CommandResult {
         }
         Verb::Update(args) => {
             let mut realm = args.realm.open(ctx).await?;
-            let change = GroupUpdate { name: args.new_name, description: args.description };
+            let change =
+                GroupUpdate { name: args.new_name, description: args.description, expected: Expected::Any };
             ctx.screen.thing(&groups::update(&mut realm, &caller, &args.group, &change).await?.0)?;
         }
         Verb::Move(args) => {
@@ -256,7 +257,7 @@ async fn delete(args: &DeleteArgs, ctx: &Invocation) -> CommandResult {
         let what = format!("deleting group {}", group.name);
         prompt::confirm_word(ctx, &what, &[shown], &group.name, args.confirm.as_deref())?;
     }
-    ctx.screen.thing(&groups::delete(&mut realm, &caller, &args.group).await?)?;
+    ctx.screen.thing(&groups::delete(&mut realm, &caller, &args.group, &Expected::Any).await?)?;
     Ok(Exit::Done)
 }
 

@@ -6,10 +6,10 @@ use super::complete;
 use super::iam::RealmArgs;
 use super::pages;
 use super::{CommandResult, Exit, Invocation, prompt};
-use crate::features::iam::roles::{self, Holder};
+use crate::features::iam::roles::{self, Holder, RoleUpdate};
 use crate::features::iam::{Condition, Name, Permission, UserRef};
-use crate::kernel::Description;
 use crate::kernel::text::counted;
+use crate::kernel::{Description, Expected};
 
 /// Arguments of `nexus role`.
 #[derive(Debug, Args)]
@@ -201,7 +201,7 @@ pub struct GrantArgs {
 impl GrantArgs {
     /// The grammar requires one of the two.
     fn holder(&self) -> Option<Holder> {
-        let group = || self.group.clone().map(Holder::Group);
+        let group = || self.group.as_ref().map(|name| Holder::Group(name.into()));
         self.user.clone().map(Holder::User).or_else(group)
     }
 }
@@ -236,9 +236,10 @@ pub async fn run(args: RoleArgs, ctx: &Invocation) -> CommandResult {
         }
         Verb::Update(args) => {
             let mut realm = args.realm.open(ctx).await?;
-            let change = (args.new_name.as_ref(), args.description.as_ref());
-            let (role, _) = roles::update(&mut realm, &caller, &args.role, change).await?;
-            ctx.screen.thing(&role)?;
+            let change =
+                RoleUpdate { name: args.new_name, description: args.description, expected: Expected::Any };
+            let (updated, _) = roles::update(&mut realm, &caller, &args.role, &change).await?;
+            ctx.screen.thing(&updated.role)?;
         }
         Verb::Delete(args) => {
             let mut realm = args.realm.open(ctx).await?;
@@ -249,7 +250,7 @@ pub async fn run(args: RoleArgs, ctx: &Invocation) -> CommandResult {
                 let what = format!("deleting role {}", role.name);
                 prompt::confirm_word(ctx, &what, &[shown], &role.name, args.confirm.as_deref())?;
             }
-            ctx.screen.thing(&roles::delete(&mut realm, &caller, &args.role).await?)?;
+            ctx.screen.thing(&roles::delete(&mut realm, &caller, &args.role, &Expected::Any).await?)?;
         }
         Verb::Allow(args) => {
             let mut realm = args.realm.open(ctx).await?;
@@ -277,8 +278,8 @@ pub async fn run(args: RoleArgs, ctx: &Invocation) -> CommandResult {
 
 async fn create(args: &CreateArgs, ctx: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(ctx).await?;
-    let role =
+    let made =
         roles::create(&mut realm, &ctx.caller(), &args.role, &args.description, &args.permissions).await?;
-    ctx.screen.thing(&role)?;
+    ctx.screen.thing(&made.role)?;
     Ok(Exit::Done)
 }

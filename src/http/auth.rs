@@ -222,7 +222,7 @@ async fn end_sessions(request: RequestContext) -> Result<StatusCode, Problem> {
 )]
 async fn end_session(request: RequestContext, InPath(id): InPath<Uuid>) -> Result<StatusCode, Problem> {
     let mut realm = request.realm().await?;
-    signin::end_session(&mut realm, &request.caller, id).await?;
+    signin::end_session(&mut realm, &request.caller, None, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,15 +1,29 @@
 //! The body of a request: strict JSON. What is not known is refused, with the nearest name that is.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use http_body_util::LengthLimitError;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use super::Api;
 use super::error::RequestError;
 use super::problem::Problem;
 use crate::kernel::suggest;
+
+/// A part of a request that is written as a text, and read as a word that cannot be wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Parsed<T>(pub(super) T);
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        String::deserialize(reader)?.parse().map(Self).map_err(D::Error::custom)
+    }
+}
 
 /// A body that is what a handler takes.
 pub(super) struct Body<T>(pub(super) T);
@@ -101,8 +115,6 @@ fn without_value(said: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Deserialize)]

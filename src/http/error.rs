@@ -87,6 +87,7 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
         "body_not_json" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "body_incomplete" => StatusCode::REQUEST_TIMEOUT,
+        "precondition_failed" => StatusCode::PRECONDITION_FAILED,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
         // No turn came within the time: the same request may have one elsewhere, or later.

@@ -23,6 +23,30 @@ pub(super) struct List<T> {
     pub(super) pagination: Pagination,
 }
 
+impl<T> List<T> {
+    /// The part that is asked for of rows that are all there, in the order of a key that no two share.
+    pub(super) fn part_of<K: Ord + Serialize + DeserializeOwned>(
+        mut rows: Vec<T>,
+        part: &PageParams,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Self, RequestError> {
+        let (page, total) = part.page()?;
+        let counted = (total != Total::None).then_some(rows.len() as u64);
+        if let Some(after) = part.position::<K>()? {
+            rows.retain(|row| key(row) > after);
+        }
+        rows.sort_by_key(&key);
+        let mut data: Vec<T> =
+            rows.into_iter().skip(usize::try_from(page.offset()).unwrap_or(usize::MAX)).collect();
+        let mut pagination = Pagination::counted(page, (Total::Exact, counted));
+        if data.len() > page.limit as usize {
+            data.truncate(page.limit as usize);
+            pagination.next = data.last().map(|last| cursor(&key(last)));
+        }
+        Ok(Self { data, pagination })
+    }
+}
+
 /// How far rows are counted.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -35,6 +59,11 @@ pub(super) enum TotalParam {
     /// Not at all.
     None,
 }
+
+/// A list that is filtered and sorted by nothing.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoFilter {}
 
 /// The part of a list that is asked for.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -1,14 +1,19 @@
 //! Failures as problem documents (RFC 9457). The only map from a failure to an answer, as `cli/exit.rs` is to
 //! an exit code.
 
+use std::collections::BTreeMap;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::{ContentBuilder, RefOr, Response as Described, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
 
 use super::error::{self, RequestError};
 use super::request_id;
+use crate::features::iam::IamError;
+use crate::features::iam::users::RefusedRow;
 use crate::kernel::brief::bounded;
 use crate::kernel::{AnyFailure, ErrorKind, Failure, OperationId};
 
@@ -127,14 +132,33 @@ impl Problem {
                     message: reason.clone(),
                 }]
             }
-            _ => Vec::new(),
+            _ => match failure.downcast_ref::<IamError>() {
+                Some(IamError::NoneMade { rows }) => rows.iter().map(FieldProblem::of_row).collect(),
+                _ => Vec::new(),
+            },
         }
+    }
+}
+
+impl FieldProblem {
+    fn of_row(row: &RefusedRow) -> Self {
+        Self { pointer: format!("/users/{}", row.line), code: row.code, message: row.message.clone() }
     }
 }
 
 /// Codes of failures inside whose words are ours alone and name nothing.
 fn is_ours(code: &str) -> bool {
     matches!(code, "internal" | "request_timeout" | "token_check_stale")
+}
+
+impl IntoResponses for Problem {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let schema = utoipa::openapi::Ref::from_schema_name(ProblemDocument::name());
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let response = ResponseBuilder::new().content("application/problem+json", content);
+        let response = response.description("What went wrong; `code` says which").build();
+        BTreeMap::from([("4XX".to_owned(), response.into())])
+    }
 }
 
 impl IntoResponse for Problem {

@@ -31,6 +31,17 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for ListQuery<T> {
     }
 }
 
+/// The query of what is no list.
+pub(super) struct InQuery<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Api> for InQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
+        Ok(Self(read(parts.uri.query().unwrap_or_default())?))
+    }
+}
+
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, RequestError> {
     let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(text.as_bytes()));
     serde_path_to_error::deserialize(reader).map_err(|error| {

@@ -17,8 +17,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RequestError;
-use super::problem::Problem;
-use super::{Api, auth, docs, health, metrics, rate, request_id, security, users, well_known};
+use super::problem::{Problem, ProblemDocument};
+use super::{
+    Api, auth, docs, groups, health, metrics, permissions, rate, request_id, roles, security, users, well_known,
+};
 
 /// How long a body may pause.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
@@ -32,9 +34,13 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
                        without a token, X-Tenant-ID or the host does. Errors are problem documents (RFC 9457).",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    components(schemas(ProblemDocument)),
     tags(
         (name = "auth", description = "Signing in and out"),
         (name = "users", description = "The users of a realm"),
+        (name = "roles", description = "What roles allow, and who holds them"),
+        (name = "groups", description = "Groups: they nest and carry roles, and their members inherit"),
+        (name = "permissions", description = "What roles can allow"),
         (name = "operations", description = "Whether the process lives and can answer")
     )
 )]
@@ -45,6 +51,9 @@ fn described() -> OpenApiRouter<Api> {
         .merge(auth::routes())
         .merge(users::routes())
         .merge(well_known::routes())
+        .merge(roles::routes())
+        .merge(groups::routes())
+        .merge(permissions::routes())
         .merge(health::routes())
 }
 

@@ -2,6 +2,12 @@
 
 #![expect(unused_qualifications, reason = "the descriptions of parameters are written so by their macro")]
 
+mod access;
+mod body;
+mod bulk;
+mod one;
+mod state;
+
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
@@ -13,15 +19,16 @@ use super::Api;
 use super::context::RequestContext;
 use super::error::RequestError;
 use super::list::{List, PageParams, cursor};
-use super::problem::{Problem, ProblemDocument};
+use super::problem::Problem;
 use super::query::ListQuery;
 use crate::features::iam::model::{UserFilter, UserPosition, UserSort};
-use crate::features::iam::{Name, User, UserState, users};
+use crate::features::iam::{NameRef, User, UserState, users};
 use crate::kernel::line::LineError;
 use crate::kernel::{UserId, suggest};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(list))
+    let all = OpenApiRouter::new().routes(routes!(list, one::create));
+    all.merge(one::routes()).merge(state::routes()).merge(access::routes()).merge(bulk::routes())
 }
 
 /// What users are filtered and sorted by.
@@ -31,9 +38,9 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 struct UserParams {
     /// In this state: invited, active, locked, disabled or deleted; without it, all but the deleted
     state: Option<String>,
-    /// With this role, their own or by a group
+    /// With this role, by name or id, their own or by a group
     role: Option<String>,
-    /// In this group, or in one that is part of it
+    /// In this group, by name or id, or in one that is part of it
     group: Option<String>,
     /// With this text in address or name, whatever its case
     search: Option<String>,
@@ -66,10 +73,7 @@ const SORTS: [(&str, UserSort); 4] = [
     operation_id = "listUsers",
     tag = "users",
     params(PageParams, UserParams),
-    responses(
-        (status = 200, body = List<User>),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
-    ),
+    responses((status = 200, body = List<User>), Problem),
     extensions(("x-permission" = json!("user:read"))),
     security(("token" = []))
 )]
@@ -77,28 +81,38 @@ async fn list(
     request: RequestContext,
     ListQuery { part, filter }: ListQuery<UserParams>,
 ) -> Result<Json<List<User>>, Problem> {
-    let page = part.page()?;
-    let sort = sort(filter.sort.as_deref())?;
-    let asked = filter.sort.clone().unwrap_or_default();
-    let after = part.position::<Position>()?;
-    if after.as_ref().is_some_and(|after| after.sort != asked) {
-        return Err(wrong("cursor", "it is of a list in another order", None).into());
-    }
-    let after = after.map(|at| UserPosition { value: at.value, id: UserId::from(at.id) });
+    let order = filter.sort.unwrap_or_default();
     let filter = UserFilter {
         state: filter.state.as_deref().map(state).transpose()?,
         role: filter.role.as_deref().map(|text| name("role", text)).transpose()?,
         group: filter.group.as_deref().map(|text| name("group", text)).transpose()?,
         search: filter.search,
-        after,
+        after: None,
     };
+    page_of(&request, filter, &order, &part).await
+}
+
+/// One page of the users that a filter lets through, in an order; without one, by address.
+pub(super) async fn page_of(
+    request: &RequestContext,
+    mut filter: UserFilter,
+    order: &str,
+    part: &PageParams,
+) -> Result<Json<List<User>>, Problem> {
+    let page = part.page()?;
+    let sort = sort(order)?;
+    let after = part.position::<Position>()?;
+    if after.as_ref().is_some_and(|after| after.sort != order) {
+        return Err(wrong("cursor", "it is of a list in another order", None).into());
+    }
+    filter.after = after.map(|at| UserPosition { value: at.value, id: UserId::from(at.id) });
     let mut realm = request.realm().await?;
     let (data, mut pagination) = users::list(&mut realm, &request.caller, &filter, sort, page).await?;
     if data.len() == page.0.limit as usize
         && let Some(last) = data.last()
     {
         let UserPosition { value, id } = UserPosition::of(last, sort.0);
-        pagination.next = Some(cursor(&Position { sort: asked, value, id: id.uuid() }));
+        pagination.next = Some(cursor(&Position { sort: order.to_owned(), value, id: id.uuid() }));
     }
     Ok(Json(List { data, pagination }))
 }
@@ -111,8 +125,8 @@ fn wrong(name: &str, reason: &str, nearest: Option<&str>) -> RequestError {
     }
 }
 
-fn sort(text: Option<&str>) -> Result<(UserSort, bool), RequestError> {
-    let text = text.unwrap_or("email");
+fn sort(text: &str) -> Result<(UserSort, bool), RequestError> {
+    let text = if text.is_empty() { "email" } else { text };
     let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
     let found = SORTS.iter().find(|(known, _)| *known == name);
     found.map(|(_, sort)| (*sort, descending)).ok_or_else(|| {
@@ -127,6 +141,6 @@ fn state(text: &str) -> Result<UserState, RequestError> {
     found.ok_or_else(|| wrong("state", "there is no such state", suggest::nearest(text, known)))
 }
 
-fn name(parameter: &str, text: &str) -> Result<Name, RequestError> {
+fn name(parameter: &str, text: &str) -> Result<NameRef, RequestError> {
     text.parse().map_err(|error: LineError| wrong(parameter, &error.to_string(), None))
 }

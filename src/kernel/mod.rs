@@ -24,6 +24,7 @@ pub mod slug;
 pub mod span;
 pub mod suggest;
 pub mod text;
+pub mod version;
 
 pub use caller::{Caller, TokenLimits};
 pub use email::Email;
@@ -42,3 +43,4 @@ pub use report::{Report, Verdict};
 pub use resource_name::ResourceName;
 pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 pub use slug::Slug;
+pub use version::{Expected, Stale, Version};

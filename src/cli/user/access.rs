@@ -1,14 +1,12 @@
 //! `nexus user can`, `roles`, `groups`: what a user may do, and why.
 
-use serde::Serialize;
-
 use super::super::hint::realm_flag;
 use super::super::output::{Column, Row};
 use super::super::pages;
 use super::super::{CommandResult, Exit, Invocation};
 use super::{CanArgs, OneArgs};
 use crate::features::iam::groups::Membership;
-use crate::features::iam::{DecisionView, Held, groups, users};
+use crate::features::iam::{DecisionView, HeldView, groups, users};
 use crate::kernel::shell;
 
 pub(super) async fn can(args: CanArgs, ctx: &Invocation) -> CommandResult {
@@ -64,26 +62,6 @@ pub(super) async fn groups(args: &OneArgs, ctx: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(ctx).await?;
     pages::list(ctx, groups::of_user(&mut realm, &ctx.caller(), &args.user).await?, "groups")?;
     Ok(Exit::Done)
-}
-
-/// A role that a user holds.
-#[derive(Debug, Serialize)]
-struct HeldView {
-    role: String,
-    /// The groups on the way to it, the user's own first; none: it was granted to the user.
-    groups: Vec<String>,
-    permissions: Vec<String>,
-}
-
-impl HeldView {
-    fn new(held: &Held) -> Self {
-        let text = |grant: &crate::features::iam::Grant| match &grant.condition {
-            Some(condition) => format!("{} when {condition}", grant.permission),
-            None => grant.permission.to_string(),
-        };
-        let permissions = held.grants.iter().map(text).collect();
-        Self { role: held.role.clone(), groups: held.groups.clone(), permissions }
-    }
 }
 
 impl Row for HeldView {

@@ -5,7 +5,7 @@ use super::super::{CommandResult, Exit, Invocation, prompt};
 use super::{DeleteArgs, OneArgs, PurgeArgs, RevokeSessionsArgs, UpdateArgs};
 use crate::features::iam::users::{self, UserUpdate};
 use crate::features::iam::{UserRef, signin};
-use crate::kernel::shell;
+use crate::kernel::{Expected, shell};
 
 /// What is done to one user, without a question.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +32,12 @@ pub(super) async fn run(change: Change, args: &OneArgs, ctx: &Invocation) -> Com
 
 pub(super) async fn update(args: UpdateArgs, ctx: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(ctx).await?;
-    let change =
-        UserUpdate { email: args.email, name: args.name, profile: args.profile.into_iter().collect() };
+    let change = UserUpdate {
+        email: args.email,
+        name: args.name,
+        profile: args.profile.into_iter().collect(),
+        expected: Expected::Any,
+    };
     let (user, _) = users::update(&mut realm, &ctx.caller(), &args.user, &change).await?;
     ctx.screen.thing(&user)?;
     Ok(Exit::Done)
@@ -50,7 +54,7 @@ pub(super) async fn delete(args: &DeleteArgs, ctx: &Invocation) -> CommandResult
         let what = format!("deleting user {}", user.email);
         prompt::confirm_word(ctx, &what, &[shown], &user.email, args.confirm.as_deref())?;
     }
-    ctx.screen.thing(&users::delete(&mut realm, &caller, &UserRef::Id(user.id)).await?)?;
+    ctx.screen.thing(&users::delete(&mut realm, &caller, &UserRef::Id(user.id), &Expected::Any).await?)?;
     Ok(Exit::Done)
 }
 
@@ -68,7 +72,7 @@ pub(super) async fn revoke_sessions(args: &RevokeSessionsArgs, ctx: &Invocation)
     let caller = ctx.caller();
     let mut realm = args.realm.open(ctx).await?;
     let done = match (&args.user, args.session) {
-        (_, Some(session)) => signin::end_session(&mut realm, &caller, session).await?,
+        (_, Some(session)) => signin::end_session(&mut realm, &caller, None, session).await?,
         (Some(user), None) => signin::end_sessions(&mut realm, &caller, user).await?,
         (None, None) => return Ok(Exit::Usage),
     };

@@ -20,6 +20,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
@@ -86,6 +87,14 @@ pub struct Attributes<'a> {
     pub user: &'a Map<String, Value>,
     /// Those of what is acted on; `owner` is the id or the e-mail address of a user.
     pub resource: &'a Map<String, Value>,
+}
+
+impl FromStr for Condition {
+    type Err = ConditionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
 }
 
 impl Condition {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::condition::{Attributes, Condition};
 use super::model::UserState;
@@ -149,9 +150,10 @@ impl Grants {
 }
 
 /// The answer to `user can`, as doors show it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct DecisionView {
     pub user: String,
+    #[schema(value_type = String)]
     pub permission: Permission,
     /// Whether it may be done.
     pub allowed: bool,
@@ -163,6 +165,29 @@ pub struct DecisionView {
     pub condition: Option<String>,
     /// Roles of the realm that hold it, when the user has none of them.
     pub roles: Vec<String>,
+}
+
+/// A role that a user holds, as doors show it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct HeldView {
+    pub role: String,
+    /// The groups on the way to it, the user's own first; none: it was granted to the user.
+    pub groups: Vec<String>,
+    /// What it allows, with conditions behind `when`.
+    pub permissions: Vec<String>,
+}
+
+impl HeldView {
+    /// Of a role that a user holds.
+    #[must_use]
+    pub fn new(held: &Held) -> Self {
+        let text = |grant: &Grant| match &grant.condition {
+            Some(condition) => format!("{} when {condition}", grant.permission),
+            None => grant.permission.to_string(),
+        };
+        let permissions = held.grants.iter().map(text).collect();
+        Self { role: held.role.clone(), groups: held.groups.clone(), permissions }
+    }
 }
 
 impl DecisionView {

@@ -21,7 +21,7 @@ pub use authorized::Authorized;
 pub(crate) use cache::GrantsCache;
 pub use condition::{Condition, ConditionError};
 pub use error::AccessError;
-pub use grants::{Decision, DecisionView, Grant, Grants, Held};
+pub use grants::{Decision, DecisionView, Grant, Grants, Held, HeldView};
 pub use model::UserState;
 pub use permission::{NotAPermission, Permission};
 pub use rights::Right;

@@ -1,5 +1,6 @@
 //! What can go wrong with users and their rights.
 
+use super::users::RefusedRow;
 use crate::features::access::{AccessError, ConditionError};
 use crate::features::secrets::SecretsError;
 use crate::infra::cluster::ClusterError;
@@ -7,7 +8,7 @@ use crate::infra::crypto::RandomError;
 use crate::infra::crypto::password::PasswordError;
 use crate::infra::db::DbError;
 use crate::kernel::hint::{Action, InRealm, RightsAction, UserAction};
-use crate::kernel::{AnyFailure, Failure, Hint, shell};
+use crate::kernel::{AnyFailure, Failure, Hint, Stale, shell};
 
 /// A request about users and their rights that failed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -86,6 +87,15 @@ pub enum IamError {
         by: Vec<String>,
         at: InRealm,
     },
+    /// Some of several users cannot be made, and all were to be, or none.
+    #[error("{} of the users cannot be created; none was", rows.len())]
+    #[failure(Conflict, "none_created")]
+    #[details(rows)]
+    NoneMade { rows: Vec<RefusedRow> },
+    /// What is to be changed was changed meanwhile.
+    #[error(transparent)]
+    #[failure(transparent)]
+    Stale(#[from] Stale),
     /// A condition that does not parse.
     #[error(transparent)]
     #[failure(Invalid, "condition_invalid")]

@@ -24,7 +24,7 @@ pub mod users;
 pub use error::IamError;
 pub use first::FirstPassword;
 pub(in crate::features) use first::{FirstSignIn, check_first_password};
-pub use model::{Name, User, UserRef, UserState};
+pub use model::{Name, NameRef, User, UserRef, UserState};
 pub use realm::Realm;
 pub(crate) use realm::{RIGHTS_VERSION, require_untampered, session_statements};
 pub use revocation::RevocationHook;
@@ -35,7 +35,7 @@ pub(in crate::features) use subject::{active_subjects, nearest_email, subject, s
 
 use crate::features::access;
 pub use crate::features::access::{
-    Condition, Decision, DecisionView, Grant, Grants, Held, NotAPermission, Permission,
+    Condition, Decision, DecisionView, Grant, Grants, Held, HeldView, NotAPermission, Permission,
 };
 use crate::kernel::{Caller, UserId};
 

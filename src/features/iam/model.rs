@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 pub use crate::features::access::UserState;
 use crate::kernel::line::lines;
+use crate::kernel::line::LineError;
 use crate::kernel::{DisplayName, Email, UserId, text};
 
 lines! {
@@ -31,6 +32,61 @@ lines! {
 
 const NO_NAME: &str = "a name has 1 to 100 characters, none of them a comma, a semicolon, a control character or an \
                        invisible one, no space at its ends; a token, a key or a login is refused";
+
+/// How a role or a group is named: by its name, or by its id, which stays when the name changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameRef {
+    Name(Name),
+    Id(Uuid),
+}
+
+impl NameRef {
+    /// The name and the id, for a statement that finds by either.
+    pub(super) fn either(&self) -> (Option<&str>, Option<Uuid>) {
+        match self {
+            Self::Name(name) => (Some(name.as_str()), None),
+            Self::Id(id) => (None, Some(*id)),
+        }
+    }
+
+    /// What conditions may look at of a thing of this name that is not there.
+    pub(super) fn attributes(&self) -> Map<String, Value> {
+        self.either().0.map(|name| ("name".to_owned(), Value::from(name))).into_iter().collect()
+    }
+}
+
+impl FromStr for NameRef {
+    type Err = LineError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match Uuid::try_parse(text) {
+            // As ids are shown; a name may look like one in another notation.
+            Ok(id) if id.to_string() == text => Ok(Self::Id(id)),
+            _ => text.parse().map(Self::Name),
+        }
+    }
+}
+
+impl fmt::Display for NameRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
+}
+
+impl From<&Name> for NameRef {
+    fn from(name: &Name) -> Self {
+        Self::Name(name.clone())
+    }
+}
+
+impl From<&Self> for NameRef {
+    fn from(name: &Self) -> Self {
+        name.clone()
+    }
+}
 
 /// How a person names a user: by its address, or by its id, which also finds a deleted one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,9 +173,9 @@ pub struct UserFilter {
     /// In this state.
     pub state: Option<UserState>,
     /// With this role, granted to them or to a group that they are in.
-    pub role: Option<Name>,
+    pub role: Option<NameRef>,
     /// In this group, or in one that is part of it.
-    pub group: Option<Name>,
+    pub group: Option<NameRef>,
     /// With this text in address or name, whatever its case.
     pub search: Option<String>,
     /// Only those that come after this one in the list.
@@ -166,7 +222,7 @@ pub enum UserSort {
 }
 
 /// A role as doors show it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
 pub struct Role {
     pub id: Uuid,
     pub name: String,
@@ -188,7 +244,7 @@ pub struct Role {
 }
 
 /// A role with what its patterns stand for.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RoleDetail {
     /// The role.
     #[serde(flatten)]
@@ -198,7 +254,7 @@ pub struct RoleDetail {
 }
 
 /// A group as doors show it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
 pub struct Group {
     pub id: Uuid,
     pub name: String,
@@ -218,7 +274,7 @@ pub struct Group {
 }
 
 /// A registered permission as doors show it.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
 pub struct PermissionView {
     pub name: String,
     pub description: String,
@@ -229,7 +285,7 @@ pub struct PermissionView {
 }
 
 /// What a command did to one thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WriteOutcome {
     /// It was made or changed.
@@ -253,7 +309,7 @@ impl WriteOutcome {
 }
 
 /// One change as doors show it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Changed {
     /// What was done, e.g. `role.grant`.
     pub action: &'static str,

@@ -5,12 +5,12 @@ use nexus::features::access::AccessError;
 use nexus::features::iam::apply::{Document, apply};
 use nexus::features::iam::model::NewUser;
 use nexus::features::iam::operators::{self, NewGrant};
-use nexus::features::iam::roles::{self, Holder};
+use nexus::features::iam::roles::{self, Holder, RoleUpdate};
 use nexus::features::iam::users::{self, UserUpdate};
 use nexus::features::iam::{
     Condition, FirstPassword, IamError, Name, Permission, Realm, UserRef, groups, permissions, signin,
 };
-use nexus::kernel::{Caller, Description, ErrorKind, Failure, Page, TenantId, Total};
+use nexus::kernel::{Caller, Description, ErrorKind, Expected, Failure, Page, TenantId, Total};
 
 use super::inside::{caller, machine, pretending, realm, run, who};
 use super::{acme, error, json, sql};
@@ -116,7 +116,7 @@ async fn rights(realm: &mut Realm, me: &Caller, tried: &mut u32) {
     refused(
         tried,
         "grant Admin to a group",
-        roles::grant(realm, me, &admin, &Holder::Group(name("Team"))).await,
+        roles::grant(realm, me, &admin, &Holder::Group((&name("Team")).into())).await,
     );
     refused(tried, "join a group above", join(realm, me, "Bosses", &own).await);
     refused(tried, "join below a group above", join(realm, me, "Deputies", &own).await);
@@ -165,15 +165,25 @@ async fn takeovers(realm: &mut Realm, me: &Caller, tried: &mut u32) {
     let change = UserUpdate { email: Some("mine@x.example".parse().unwrap()), ..UserUpdate::default() };
     refused(tried, "take her address", users::update(realm, me, &ann, &change).await);
     refused(tried, "disable her", users::disable(realm, me, &ann).await);
-    refused(tried, "delete her", users::delete(realm, me, &ann).await);
+    refused(tried, "delete her", users::delete(realm, me, &ann, &Expected::Any).await);
     refused(tried, "end her sessions", signin::end_sessions(realm, me, &ann).await);
     refused(tried, "take her second factor", signin::remove_factor(realm, me, &ann).await);
     refused(tried, "enrol one for her", signin::enrol_factor(realm, me, &ann).await);
     let her = Holder::User(ann.clone());
     refused(tried, "take her role", roles::revoke(realm, me, &name("Admin"), &her).await);
     refused(tried, "weaken her role", roles::deny(realm, me, &name("Admin"), &permission("*:*")).await);
-    refused(tried, "rename it", roles::update(realm, me, &name("Admin"), (Some(&name("A")), None)).await);
-    refused(tried, "empty her group", groups::delete(realm, me, &name("Deputies")).await);
+    refused(
+        tried,
+        "rename it",
+        roles::update(
+            realm,
+            me,
+            &name("Admin"),
+            &RoleUpdate { name: Some(name("A")), ..RoleUpdate::default() },
+        )
+        .await,
+    );
+    refused(tried, "empty her group", groups::delete(realm, me, &name("Deputies"), &Expected::Any).await);
 }
 
 #[test]

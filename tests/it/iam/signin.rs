@@ -5,7 +5,7 @@ use std::time::Instant;
 use nexus::features::iam::signin::{self, Credentials};
 use nexus::features::iam::{IamError, Realm, users};
 use nexus::infra::crypto::TotpSecret;
-use nexus::kernel::{ExposeSecret, Failure, SecretString};
+use nexus::kernel::{Expected, ExposeSecret, Failure, SecretString};
 
 use super::inside::{machine, realm, run, who};
 use super::{acme, json, sql};
@@ -98,7 +98,7 @@ fn unknown_wrong_disabled_invited_deleted_and_locked_are_one_answer_and_cost_the
             signin::set_password(&mut realm, &machine(), &user, &password).await.unwrap();
         }
         users::disable(&mut realm, &machine(), &who("disabled@acme.example")).await.unwrap();
-        users::delete(&mut realm, &machine(), &who("deleted@acme.example")).await.unwrap();
+        users::delete(&mut realm, &machine(), &who("deleted@acme.example"), &Expected::Any).await.unwrap();
         sql(
             &world,
             "update nexus.users set locked_until = now() + interval '1 hour' where email like 'locked%'",

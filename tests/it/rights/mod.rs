@@ -49,7 +49,7 @@ fn is_refused(outcome: &Result<(), AnyFailure>) -> bool {
 }
 
 /// All rows of the control database and of the tenants' realms.
-fn everything(world: &World) -> Vec<String> {
+pub fn everything(world: &World) -> Vec<String> {
     let tables = "select table_schema || '.' || table_name || ' ' || md5(query_to_xml(
             format('select md5(string_agg(t::text, '','' order by t::text)) as h from %I.%I as t',
                    table_schema, table_name), false, false, '')::text)

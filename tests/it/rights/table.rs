@@ -8,7 +8,7 @@ use nexus::features::fleet::{
     self, ExecPlan, ExecRequest, RehearseRequest, Request, RunFilter, RunView, Selection, Statement,
     VerifyRequest, Wanted, Waves,
 };
-use nexus::features::iam::users::{ImportReport, ImportRow, Imported, RowState, UserUpdate};
+use nexus::features::iam::users::{ImportOptions, ImportReport, ImportRow, Imported, RowState, UserUpdate};
 use nexus::features::iam::{self, FirstPassword, groups, operators, permissions, roles, signin, users};
 use nexus::features::inspection::{self, Inspected, Proof};
 use nexus::features::installation::Setup;
@@ -28,7 +28,7 @@ use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::ids::RunId;
 use nexus::kernel::progress::Silent;
 use nexus::kernel::{
-    AnyFailure, Caller, Description, Labels, OperationId, Page, Progress, SecretString, Total,
+    AnyFailure, Caller, Description, Expected, Labels, OperationId, Page, Progress, SecretString, Total,
 };
 use serde_json::Map;
 use time::OffsetDateTime;
@@ -674,7 +674,7 @@ fn of_realms() -> Vec<Row> {
             users::create(&mut d.realm, c, new_user(), &password).await
         };
         Realm "iam::users::import" "user:create" |d, c, t| async move {
-            users::import(&mut d.realm, c, rows_of_users(), true, &mut Unheard, &d.stop).await
+            users::import(&mut d.realm, c, rows_of_users(), ImportOptions::default(), &mut Unheard, &d.stop).await
         };
         Realm "iam::users::update" "user:update" |d, c, t| async move {
             let change = UserUpdate { name: Some("New".parse().unwrap()), ..UserUpdate::default() };
@@ -683,7 +683,7 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::users::disable" "user:update" |d, c, t| users::disable(&mut d.realm, c, &t.user);
         Realm "iam::users::enable" "user:update" |d, c, t| users::enable(&mut d.realm, c, &t.user);
         Realm "iam::users::unlock" "user:update" |d, c, t| users::unlock(&mut d.realm, c, &t.user);
-        Realm "iam::users::delete" "user:delete" |d, c, t| users::delete(&mut d.realm, c, &t.user);
+        Realm "iam::users::delete" "user:delete" |d, c, t| users::delete(&mut d.realm, c, &t.user, &Expected::Any);
         Realm "iam::users::undelete" "user:delete" |d, c, t| users::undelete(&mut d.realm, c, &t.user);
         Realm "iam::users::purge" "user:delete" |d, c, t| users::purge(&mut d.realm, c);
         Realm "iam::groups::list" "group:read" |d, c, t| groups::list(&mut d.realm, c);
@@ -694,12 +694,18 @@ fn of_realms() -> Vec<Row> {
             groups::update(&mut d.realm, c, &t.role, &groups::GroupUpdate::default()).await
         };
         Realm "iam::groups::relocate" "group:update" |d, c, t| groups::relocate(&mut d.realm, c, &t.role, None);
-        Realm "iam::groups::delete" "group:delete" |d, c, t| groups::delete(&mut d.realm, c, &t.role);
+        Realm "iam::groups::delete" "group:delete" |d, c, t| groups::delete(&mut d.realm, c, &t.role, &Expected::Any);
         Realm "iam::groups::members" "group:read" |d, c, t|
             groups::members(&mut d.realm, c, &t.role, PAGE, None);
         Realm "iam::groups::of_user" "user:read" |d, c, t| groups::of_user(&mut d.realm, c, &t.user);
         Realm "iam::groups::add" "group:update" |d, c, t| async move {
             groups::add(&mut d.realm, c, &t.role, std::slice::from_ref(&t.user), &mut |_| Ok(())).await
+        };
+        Realm "iam::groups::add_one" "group:update" |d, c, t| async move {
+            groups::add_one(&mut d.realm, c, &(&t.role).into(), &t.user).await
+        };
+        Realm "iam::groups::remove_one" "group:update" |d, c, t| async move {
+            groups::remove_one(&mut d.realm, c, &(&t.role).into(), &t.user).await
         };
         Realm "iam::groups::remove" "group:update" |d, c, t| async move {
             groups::remove(&mut d.realm, c, &t.role, std::slice::from_ref(&t.user), &mut |_| Ok(())).await
@@ -709,9 +715,9 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::roles::create" "role:create" |d, c, t|
             roles::create(&mut d.realm, c, &t.role, &Description::default(), &[]);
         Realm "iam::roles::update" "role:update" |d, c, t| async move {
-            roles::update(&mut d.realm, c, &t.role, (None, Some(&"x".parse().unwrap()))).await
+            roles::update(&mut d.realm, c, &t.role, &roles::RoleUpdate::default()).await
         };
-        Realm "iam::roles::delete" "role:delete" |d, c, t| roles::delete(&mut d.realm, c, &t.role);
+        Realm "iam::roles::delete" "role:delete" |d, c, t| roles::delete(&mut d.realm, c, &t.role, &Expected::Any);
         Realm "iam::roles::allow" "role:update" |d, c, t| async move {
             roles::allow(&mut d.realm, c, &t.role, &"user:read".parse().unwrap(), None).await
         };
@@ -756,6 +762,6 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::signin::end_sessions" "session:delete" |d, c, t|
             signin::end_sessions(&mut d.realm, c, &t.user);
         Realm "iam::signin::end_session" "session:delete" |d, c, t|
-            signin::end_session(&mut d.realm, c, uuid::Uuid::nil());
+            signin::end_session(&mut d.realm, c, None, uuid::Uuid::nil());
     }
 }

@@ -14,8 +14,9 @@ use serde::Serialize;
 use serde_json::Map;
 
 use super::error::IamError;
-use super::model::{Name, UserFilter, UserRef, UserSort};
+use super::model::{Name, NameRef, UserFilter, UserRef, UserSort};
 use super::realm::{Realm, RealmTx};
+use super::users::store::Within;
 use super::{groups, permissions, roles, users};
 use crate::features::access;
 use crate::features::access::Grant;
@@ -99,7 +100,7 @@ async fn apply_roles(
 ) -> Result<(), IamError> {
     for (name, declared) in &document.roles {
         let description = declared.description.as_ref().map(Description::as_str);
-        if roles::store::list(&mut work.tx, Some(name.as_str())).await?.is_empty() {
+        if roles::store::list(&mut work.tx, Some(&name.into())).await?.is_empty() {
             roles::insert(work, name, description.unwrap_or_default()).await?;
             found.push(difference("+", "role", name, description.unwrap_or_default()));
         }
@@ -135,7 +136,7 @@ async fn apply_groups(
 ) -> Result<(), IamError> {
     for (name, declared) in &document.groups {
         let description = declared.description.as_ref().map(Description::as_str);
-        if groups::store::list(&mut work.tx, Some(name.as_str())).await?.is_empty() {
+        if groups::store::list(&mut work.tx, Some(&name.into())).await?.is_empty() {
             groups::insert(work, name, description.unwrap_or_default(), None).await?;
             found.push(difference("+", "group", name, description.unwrap_or_default()));
         }
@@ -259,7 +260,8 @@ async fn apply_grants(
     }
     let everyone = Page { page: 1, limit: u32::MAX };
     let sort = (UserSort::Email, false);
-    for user in users::store::page(&mut work.tx, &UserFilter::default(), sort, everyone).await? {
+    let (filter, within) = (UserFilter::default(), Within::default());
+    for user in users::store::page(&mut work.tx, &filter, &within, sort, everyone).await? {
         let declared = user.email.parse::<Email>().is_ok_and(|email| grants.contains_key(&email.key()));
         for text in user.roles.iter().filter(|_| !declared) {
             let user = users::find_to_change(work, &UserRef::Id(user.id), "role:grant").await?;
@@ -283,7 +285,7 @@ async fn prune_groups(
     while let Some(at) =
         left.iter().position(|group| !left.iter().any(|part| part.parent.as_ref() == Some(&group.name)))
     {
-        let group = groups::find_to_change(work, &own_name(&left.remove(at).name)?, "group:delete").await?;
+        let group = groups::find_to_change(work, NameRef::Id(left.remove(at).id), "group:delete").await?;
         groups::remove_group(work, &group).await?;
         found.push(difference("-", "group", &group.name, counted(group.members, "member")));
     }
@@ -298,7 +300,7 @@ async fn prune_roles(
     for role in roles::store::list(&mut work.tx, None).await? {
         let declared = document.roles.keys().any(|name| name.as_str() == role.name);
         if !declared && !role.built_in {
-            let role = roles::find_to_change(work, &own_name(&role.name)?, "role:delete").await?;
+            let role = roles::find_to_change(work, NameRef::Id(role.id), "role:delete").await?;
             roles::remove(work, &role).await?;
             found.push(difference("-", "role", &role.name, counted(role.users, "user")));
         }

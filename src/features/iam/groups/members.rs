@@ -3,10 +3,11 @@
 use serde::Serialize;
 use serde_json::json;
 use sqlx::FromRow;
+use utoipa::ToSchema;
 
 use super::super::error::IamError;
 use super::super::model::{
-    Changed, Group, Name, User, UserFilter, UserPosition, UserRef, UserSort, WriteOutcome,
+    Changed, Group, NameRef, User, UserFilter, UserPosition, UserRef, UserSort, WriteOutcome,
 };
 use super::super::realm::{Realm, RealmTx};
 use super::super::users;
@@ -21,17 +22,17 @@ use crate::kernel::{AnyFailure, Caller, Page, Pagination, Total};
 pub async fn members(
     realm: &mut Realm,
     caller: &Caller,
-    group: &Name,
+    group: impl Into<NameRef>,
     page: Page,
     after: Option<&User>,
 ) -> Result<(Vec<User>, Pagination), IamError> {
     let after = after.map(|user| UserPosition::of(user, UserSort::Email));
-    let filter = UserFilter { group: Some(group.clone()), after, ..UserFilter::default() };
+    let filter = UserFilter { group: Some(group.into()), after, ..UserFilter::default() };
     users::list(realm, caller, &filter, (UserSort::Email, false), (page, Total::Exact)).await
 }
 
 /// A group that a user is in.
-#[derive(Debug, Clone, Serialize, FromRow)]
+#[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
 pub struct Membership {
     pub group: String,
     /// The groups on the way to it, the user's own first; none: the user was added to it.
@@ -55,7 +56,7 @@ pub async fn of_user(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Resul
 async fn check_users(
     realm: &mut Realm,
     caller: &Caller,
-    group: &Name,
+    group: &NameRef,
     users: &[UserRef],
 ) -> Result<(), IamError> {
     let mut work = realm.read(caller).await?;
@@ -74,10 +75,11 @@ async fn check_users(
 pub async fn add(
     realm: &mut Realm,
     caller: &Caller,
-    group: &Name,
+    group: impl Into<NameRef>,
     users: &[UserRef],
     report: &mut impl FnMut(Changed) -> Result<(), AnyFailure>,
 ) -> Result<(), IamError> {
+    let group = &group.into();
     check_users(realm, caller, group, users).await?;
     for who in users {
         report(add_one(realm, caller, group, who).await?).map_err(IamError::Report)?;
@@ -85,10 +87,15 @@ pub async fn add(
     Ok(())
 }
 
-async fn add_one(
+/// Adds one user to a group.
+///
+/// # Errors
+/// As [`add`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn add_one(
     realm: &mut Realm,
     caller: &Caller,
-    group: &Name,
+    group: &NameRef,
     who: &UserRef,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
@@ -111,10 +118,11 @@ async fn add_one(
 pub async fn remove(
     realm: &mut Realm,
     caller: &Caller,
-    group: &Name,
+    group: impl Into<NameRef>,
     users: &[UserRef],
     report: &mut impl FnMut(Changed) -> Result<(), AnyFailure>,
 ) -> Result<(), IamError> {
+    let group = &group.into();
     check_users(realm, caller, group, users).await?;
     for who in users {
         report(remove_one(realm, caller, group, who).await?).map_err(IamError::Report)?;
@@ -122,10 +130,15 @@ pub async fn remove(
     Ok(())
 }
 
-async fn remove_one(
+/// Takes one user out of a group.
+///
+/// # Errors
+/// As [`remove`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn remove_one(
     realm: &mut Realm,
     caller: &Caller,
-    group: &Name,
+    group: &NameRef,
     who: &UserRef,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {

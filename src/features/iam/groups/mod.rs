@@ -3,7 +3,7 @@
 mod members;
 pub(super) mod store;
 
-pub use members::{Membership, add, members, of_user, remove};
+pub use members::{Membership, add, add_one, members, of_user, remove, remove_one};
 pub(super) use members::{join, leave};
 
 use serde::Serialize;
@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::model::{Changed, Group, Name, WriteOutcome};
+use super::model::{Changed, Group, Name, NameRef, WriteOutcome};
 use super::realm::{Realm, RealmTx};
 use crate::features::access::grants_of_group;
-use crate::kernel::{Caller, Description, suggest};
+use crate::kernel::{Caller, Description, Expected, suggest};
 
 /// How deep groups nest at most.
 pub const MAX_DEPTH: i32 = 32;
@@ -24,6 +24,7 @@ pub const MAX_DEPTH: i32 = 32;
 pub struct GroupUpdate {
     pub name: Option<Name>,
     pub description: Option<Description>,
+    pub expected: Expected,
 }
 
 /// A group in the tree of groups.
@@ -73,10 +74,9 @@ pub async fn tree(realm: &mut Realm, caller: &Caller) -> Result<Vec<Branch>, Iam
 /// # Errors
 /// Without `group:read`; [`IamError::NotFound`], with the nearest name.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Group, IamError> {
+pub async fn get(realm: &mut Realm, caller: &Caller, name: impl Into<NameRef>) -> Result<Group, IamError> {
     let mut work = realm.read(caller).await?;
-    work.actor.require(caller, "group:read", &attributes(name))?;
-    let group = find(&mut work, name).await?;
+    let group = find_permitted(&mut work, name, "group:read").await?;
     work.close().await?;
     Ok(group)
 }
@@ -129,18 +129,19 @@ pub(super) async fn insert(
 /// Renames or describes a group.
 ///
 /// # Errors
-/// Without `group:update`; [`IamError::Exists`].
+/// Without `group:update`; [`IamError::Exists`]; [`IamError::Stale`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
     realm: &mut Realm,
     caller: &Caller,
-    name: &Name,
+    name: impl Into<NameRef>,
     change: &GroupUpdate,
 ) -> Result<(Group, WriteOutcome), IamError> {
     let result: Result<(Group, WriteOutcome), IamError> = async {
         let mut work = realm.write(caller).await?;
         let group = find_to_change(&mut work, name, "group:update").await?;
-        let new_name = change.name.as_ref().filter(|new| *new != name);
+        change.expected.check(&group)?;
+        let new_name = change.name.as_ref().filter(|new| new.as_str() != group.name);
         let description =
             change.description.as_ref().map(Description::as_str).filter(|text| *text != group.description);
         if new_name.is_none() && description.is_none() {
@@ -154,9 +155,9 @@ pub async fn update(
             return Err(IamError::Exists { what: "group", name: new.to_string(), at: work.place.hinted() });
         }
         written?;
-        work.note("group.update", None, json!({ "group": name, "name": new_name }));
+        work.note("group.update", None, json!({ "group": group.name, "name": new_name }));
         let outcome = work.outcome();
-        let group = find(&mut work, new_name.unwrap_or(name)).await?;
+        let group = find(&mut work, NameRef::Id(group.id)).await?;
         work.commit().await?;
         Ok((group, outcome))
     }
@@ -173,7 +174,7 @@ pub async fn update(
 pub async fn relocate(
     realm: &mut Realm,
     caller: &Caller,
-    name: &Name,
+    name: impl Into<NameRef>,
     parent: Option<&Name>,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
@@ -225,12 +226,18 @@ async fn check_depth(work: &mut RealmTx<'_>, group: Uuid) -> Result<(), IamError
 /// Deletes a group; its members lose what they had by it.
 ///
 /// # Errors
-/// Without `group:delete`; [`IamError::HasGroups`]; [`IamError::LastAdministrator`].
+/// Without `group:delete`; [`IamError::HasGroups`]; [`IamError::LastAdministrator`]; [`IamError::Stale`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Changed, IamError> {
+pub async fn delete(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: impl Into<NameRef>,
+    expected: &Expected,
+) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
         let group = find_to_change(&mut work, name, "group:delete").await?;
+        expected.check(&group)?;
         remove_group(&mut work, &group).await?;
         let outcome = work.outcome();
         work.commit().await?;
@@ -254,34 +261,59 @@ pub(super) async fn remove_group(work: &mut RealmTx<'_>, group: &Group) -> Resul
     Ok(())
 }
 
-fn attributes(name: &Name) -> Map<String, Value> {
-    Map::from_iter([("name".to_owned(), Value::from(name.as_str()))])
+fn attributes(group: &Group) -> Map<String, Value> {
+    Map::from_iter([("name".to_owned(), Value::from(group.name.as_str()))])
 }
 
 /// The group, with the nearest name where there is none.
-pub(super) async fn find(work: &mut RealmTx<'_>, name: &Name) -> Result<Group, IamError> {
-    if let Some(group) = store::list(&mut work.tx, Some(name.as_str())).await?.pop() {
+pub(super) async fn find(work: &mut RealmTx<'_>, name: impl Into<NameRef>) -> Result<Group, IamError> {
+    let name = name.into();
+    let found = store::list(&mut work.tx, Some(&name)).await?.pop();
+    found_or_nearest(work, found, &name).await
+}
+
+async fn found_or_nearest(
+    work: &mut RealmTx<'_>,
+    found: Option<Group>,
+    name: &NameRef,
+) -> Result<Group, IamError> {
+    if let Some(group) = found {
         return Ok(group);
     }
-    let names = store::names(&mut work.tx).await?;
-    let nearest = suggest::alike(name.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
-    Err(IamError::NotFound { what: "group", name: name.to_string(), nearest, at: work.place.hinted() })
+    let (names, name) = (store::names(&mut work.tx).await?, name.to_string());
+    let nearest = suggest::alike(&name, names.iter().map(String::as_str)).map(str::to_owned);
+    Err(IamError::NotFound { what: "group", name, nearest, at: work.place.hinted() })
+}
+
+/// The group, if the caller has the permission on it. Who may not know hears nothing of what there is.
+async fn find_permitted(
+    work: &mut RealmTx<'_>,
+    name: impl Into<NameRef>,
+    permission: &'static str,
+) -> Result<Group, IamError> {
+    let name = name.into();
+    let found = store::list(&mut work.tx, Some(&name)).await?.pop();
+    let attributes = found.as_ref().map_or_else(|| name.attributes(), attributes);
+    work.actor.require(work.caller, permission, &attributes)?;
+    found_or_nearest(work, found, &name).await
 }
 
 /// The group, if the caller has the permission on it and holds all that its members get by it.
 pub(super) async fn find_to_change(
     work: &mut RealmTx<'_>,
-    name: &Name,
+    name: impl Into<NameRef>,
     permission: &'static str,
 ) -> Result<Group, IamError> {
-    work.actor.require(work.caller, permission, &attributes(name))?;
-    let group = find(work, name).await?;
+    let group = find_permitted(work, name, permission).await?;
     let held = grants_of_group(&mut work.tx, group.id).await?;
-    work.actor.require_cover(|| format!("group {name}"), &held, None)?;
+    work.actor.require_cover(|| format!("group {}", group.name), &held, None)?;
     Ok(group)
 }
 
 /// The group, if the caller may add to it.
-pub(super) async fn find_to_join(work: &mut RealmTx<'_>, name: &Name) -> Result<Group, IamError> {
+pub(super) async fn find_to_join(
+    work: &mut RealmTx<'_>,
+    name: impl Into<NameRef>,
+) -> Result<Group, IamError> {
     find_to_change(work, name, "group:update").await
 }

@@ -2,16 +2,17 @@
 
 use uuid::Uuid;
 
-use super::super::model::Group;
+use super::super::model::{Group, NameRef};
 use super::Membership;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::UserId;
 
-/// The groups, or the one of a name.
+/// The groups, or the one of a name or an id.
 pub(in super::super) async fn list(
     realm: &mut PgConnection,
-    name: Option<&str>,
+    one: Option<&NameRef>,
 ) -> Result<Vec<Group>, DbError> {
+    let (name, id) = one.map(NameRef::either).unwrap_or_default();
     Ok(sqlx::query_as(
         "select groups.id, groups.name, groups.description, parent.name as parent,
                 array(select roles.name from nexus.group_roles join nexus.roles on roles.id = group_roles.role_id
@@ -20,9 +21,11 @@ pub(in super::super) async fn list(
                  where group_members.group_id = groups.id and users.deleted_at is null) as members,
                 groups.created_at, groups.updated_at
          from nexus.groups left join nexus.groups as parent on parent.id = groups.parent_id
-         where $1::text is null or groups.name = $1 order by groups.name",
+         where ($1::text is null or groups.name = $1) and ($2::uuid is null or groups.id = $2)
+         order by groups.name",
     )
     .bind(name)
+    .bind(id)
     .fetch_all(realm)
     .await?)
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::error::IamError;
 use super::super::groups;
-use super::super::model::{Changed, Group, Name, Role, User, UserRef, WriteOutcome};
+use super::super::model::{Changed, Group, NameRef, Role, User, UserRef, WriteOutcome};
 use super::super::realm::{Realm, RealmTx};
 use super::super::users;
 use super::{find_to_grant, store};
@@ -16,7 +16,7 @@ pub enum Holder {
     /// A user.
     User(UserRef),
     /// A group, for all in it.
-    Group(Name),
+    Group(NameRef),
 }
 
 /// Grants a role.
@@ -28,7 +28,7 @@ pub enum Holder {
 pub async fn grant(
     realm: &mut Realm,
     caller: &Caller,
-    role: &Name,
+    role: impl Into<NameRef>,
     holder: &Holder,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
@@ -59,7 +59,7 @@ pub async fn grant(
 pub async fn revoke(
     realm: &mut Realm,
     caller: &Caller,
-    role: &Name,
+    role: impl Into<NameRef>,
     holder: &Holder,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {

@@ -12,14 +12,22 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::error::IamError;
-use super::model::{Changed, Name, Role, RoleDetail, WriteOutcome};
+use super::model::{Changed, Name, NameRef, Role, RoleDetail, WriteOutcome};
 use super::permissions;
 use super::realm::{Realm, RealmTx};
 use crate::features::access::Condition;
 use crate::features::access::Grant;
 use crate::features::access::Permission;
 use crate::features::access::grants_of_role;
-use crate::kernel::{Caller, Description, suggest};
+use crate::kernel::{Caller, Description, Expected, suggest};
+
+/// What is to be changed of a role; `None` leaves it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct RoleUpdate {
+    pub name: Option<Name>,
+    pub description: Option<Description>,
+    pub expected: Expected,
+}
 
 /// The roles, by name.
 ///
@@ -39,20 +47,28 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<Role>, IamEr
 /// # Errors
 /// Without `role:read`; [`IamError::NotFound`], with the nearest name.
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn get(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<RoleDetail, IamError> {
+pub async fn get(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: impl Into<NameRef>,
+) -> Result<RoleDetail, IamError> {
     let mut work = realm.read(caller).await?;
-    work.actor.require(caller, "role:read", &attributes(name))?;
-    let role = find(&mut work, name).await?;
+    let role = find_permitted(&mut work, name, "role:read").await?;
+    let detail = detail(&mut work, role).await?;
+    work.close().await?;
+    Ok(detail)
+}
+
+async fn detail(work: &mut RealmTx<'_>, role: Role) -> Result<RoleDetail, IamError> {
     let held = grants_of_role(&mut work.tx, role.id).await?;
     let mut covers = BTreeMap::new();
     if held.iter().any(|grant| grant.permission.is_pattern()) {
-        let all = permissions::registered(&mut work).await?;
+        let all = permissions::registered(work).await?;
         for pattern in held.iter().map(|grant| &grant.permission).filter(|it| it.is_pattern()) {
             let names = all.iter().filter(|one| pattern.covers(one)).map(ToString::to_string);
             covers.insert(pattern.to_string(), names.collect());
         }
     }
-    work.close().await?;
     Ok(RoleDetail { role, covers })
 }
 
@@ -67,8 +83,8 @@ pub async fn create(
     name: &Name,
     description: &Description,
     permissions: &[Permission],
-) -> Result<Role, IamError> {
-    let result: Result<Role, IamError> = async {
+) -> Result<RoleDetail, IamError> {
+    let result: Result<RoleDetail, IamError> = async {
         let mut work = realm.write(caller).await?;
         work.actor.require(caller, "role:create", &Map::new())?;
         insert(&mut work, name, description.as_str()).await?;
@@ -78,8 +94,9 @@ pub async fn create(
             put(&mut work, &role, &given).await?;
         }
         let role = find(&mut work, name).await?;
+        let made = detail(&mut work, role).await?;
         work.commit().await?;
-        Ok(role)
+        Ok(made)
     }
     .await;
     realm.rollback_on_error(result).await
@@ -99,22 +116,26 @@ pub(super) async fn insert(work: &mut RealmTx<'_>, name: &Name, description: &st
 /// Renames or describes a role.
 ///
 /// # Errors
-/// Without `role:update`; [`IamError::BuiltIn`] when a built-in one would get another name.
+/// Without `role:update`; [`IamError::BuiltIn`] when a built-in one would get another name;
+/// [`IamError::Stale`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
     realm: &mut Realm,
     caller: &Caller,
-    name: &Name,
-    (new_name, description): (Option<&Name>, Option<&Description>),
-) -> Result<(Role, WriteOutcome), IamError> {
-    let result: Result<(Role, WriteOutcome), IamError> = async {
+    name: impl Into<NameRef>,
+    change: &RoleUpdate,
+) -> Result<(RoleDetail, WriteOutcome), IamError> {
+    let result: Result<(RoleDetail, WriteOutcome), IamError> = async {
         let mut work = realm.write(caller).await?;
         let role = find_to_change(&mut work, name, "role:update").await?;
-        let new_name = new_name.filter(|new| **new != *name);
-        let description = description.map(Description::as_str).filter(|text| *text != role.description);
+        let before = detail(&mut work, role.clone()).await?;
+        change.expected.check(&before)?;
+        let new_name = change.name.as_ref().filter(|new| new.as_str() != role.name);
+        let description = change.description.as_ref().map(Description::as_str);
+        let description = description.filter(|text| *text != role.description);
         if new_name.is_none() && description.is_none() {
             work.commit().await?;
-            return Ok((role, WriteOutcome::Unchanged));
+            return Ok((before, WriteOutcome::Unchanged));
         }
         if role.built_in && new_name.is_some() {
             return Err(IamError::BuiltIn(role.name));
@@ -129,12 +150,13 @@ pub async fn update(
         work.note(
             "role.update",
             None,
-            json!({ "role": name, "name": new_name, "description": description.is_some() }),
+            json!({ "role": role.name, "name": new_name, "description": description.is_some() }),
         );
         let outcome = work.outcome();
-        let role = find(&mut work, new_name.unwrap_or(name)).await?;
+        let role = find(&mut work, NameRef::Id(role.id)).await?;
+        let after = detail(&mut work, role).await?;
         work.commit().await?;
-        Ok((role, outcome))
+        Ok((after, outcome))
     }
     .await;
     realm.rollback_on_error(result).await
@@ -143,12 +165,18 @@ pub async fn update(
 /// Deletes a role; whoever held it loses it.
 ///
 /// # Errors
-/// Without `role:delete`; [`IamError::BuiltIn`]; [`IamError::LastAdministrator`].
+/// Without `role:delete`; [`IamError::BuiltIn`]; [`IamError::LastAdministrator`]; [`IamError::Stale`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn delete(realm: &mut Realm, caller: &Caller, name: &Name) -> Result<Changed, IamError> {
+pub async fn delete(
+    realm: &mut Realm,
+    caller: &Caller,
+    name: impl Into<NameRef>,
+    expected: &Expected,
+) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
         let role = find_to_change(&mut work, name, "role:delete").await?;
+        expected.check(&detail(&mut work, role.clone()).await?)?;
         remove(&mut work, &role).await?;
         let outcome = work.outcome();
         work.commit().await?;
@@ -180,7 +208,7 @@ pub(super) async fn remove(work: &mut RealmTx<'_>, role: &Role) -> Result<(), Ia
 pub async fn allow(
     realm: &mut Realm,
     caller: &Caller,
-    name: &Name,
+    name: impl Into<NameRef>,
     permission: &Permission,
     condition: Option<&Condition>,
 ) -> Result<Changed, IamError> {
@@ -223,7 +251,7 @@ pub(super) async fn put(work: &mut RealmTx<'_>, role: &Role, given: &Grant) -> R
 pub async fn deny(
     realm: &mut Realm,
     caller: &Caller,
-    name: &Name,
+    name: impl Into<NameRef>,
     permission: &Permission,
 ) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
@@ -276,34 +304,59 @@ pub(super) fn text_of(grant: &Grant) -> String {
     }
 }
 
-fn attributes(name: &Name) -> Map<String, Value> {
-    Map::from_iter([("name".to_owned(), Value::from(name.as_str()))])
+fn attributes(role: &Role) -> Map<String, Value> {
+    Map::from_iter([("name".to_owned(), Value::from(role.name.as_str()))])
 }
 
 /// The role, with the nearest name where there is none.
-pub(super) async fn find(work: &mut RealmTx<'_>, name: &Name) -> Result<Role, IamError> {
-    if let Some(role) = store::list(&mut work.tx, Some(name.as_str())).await?.pop() {
+pub(super) async fn find(work: &mut RealmTx<'_>, name: impl Into<NameRef>) -> Result<Role, IamError> {
+    let name = name.into();
+    let found = store::list(&mut work.tx, Some(&name)).await?.pop();
+    found_or_nearest(work, found, &name).await
+}
+
+async fn found_or_nearest(
+    work: &mut RealmTx<'_>,
+    found: Option<Role>,
+    name: &NameRef,
+) -> Result<Role, IamError> {
+    if let Some(role) = found {
         return Ok(role);
     }
-    let names = store::names(&mut work.tx).await?;
-    let nearest = suggest::alike(name.as_str(), names.iter().map(String::as_str)).map(str::to_owned);
-    Err(IamError::NotFound { what: "role", name: name.to_string(), nearest, at: work.place.hinted() })
+    let (names, name) = (store::names(&mut work.tx).await?, name.to_string());
+    let nearest = suggest::alike(&name, names.iter().map(String::as_str)).map(str::to_owned);
+    Err(IamError::NotFound { what: "role", name, nearest, at: work.place.hinted() })
+}
+
+/// The role, if the caller has the permission on it. Who may not know hears nothing of what there is.
+async fn find_permitted(
+    work: &mut RealmTx<'_>,
+    name: impl Into<NameRef>,
+    permission: &'static str,
+) -> Result<Role, IamError> {
+    let name = name.into();
+    let found = store::list(&mut work.tx, Some(&name)).await?.pop();
+    let attributes = found.as_ref().map_or_else(|| name.attributes(), attributes);
+    work.actor.require(work.caller, permission, &attributes)?;
+    found_or_nearest(work, found, &name).await
 }
 
 /// The role, if the caller has the permission on it and holds all that it holds.
 pub(super) async fn find_to_change(
     work: &mut RealmTx<'_>,
-    name: &Name,
+    name: impl Into<NameRef>,
     permission: &'static str,
 ) -> Result<Role, IamError> {
-    work.actor.require(work.caller, permission, &attributes(name))?;
-    let role = find(work, name).await?;
+    let role = find_permitted(work, name, permission).await?;
     let held = grants_of_role(&mut work.tx, role.id).await?;
-    work.actor.require_cover(|| format!("role {name}"), &held, None)?;
+    work.actor.require_cover(|| format!("role {}", role.name), &held, None)?;
     Ok(role)
 }
 
 /// The role, if the caller may grant it and holds all that it holds.
-pub(super) async fn find_to_grant(work: &mut RealmTx<'_>, name: &Name) -> Result<Role, IamError> {
+pub(super) async fn find_to_grant(
+    work: &mut RealmTx<'_>,
+    name: impl Into<NameRef>,
+) -> Result<Role, IamError> {
     find_to_change(work, name, "role:grant").await
 }

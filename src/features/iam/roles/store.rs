@@ -2,15 +2,16 @@
 
 use uuid::Uuid;
 
-use super::super::model::Role;
+use super::super::model::{NameRef, Role};
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::UserId;
 
-/// The roles, or the one of a name.
+/// The roles, or the one of a name or an id.
 pub(in super::super) async fn list(
     realm: &mut PgConnection,
-    name: Option<&str>,
+    one: Option<&NameRef>,
 ) -> Result<Vec<Role>, DbError> {
+    let (name, id) = one.map(NameRef::either).unwrap_or_default();
     Ok(sqlx::query_as(
         "select id, name, description, built_in,
                 array(select permission || coalesce(' when ' || condition, '') from nexus.role_permissions
@@ -19,9 +20,11 @@ pub(in super::super) async fn list(
                  where role_id = roles.id and users.deleted_at is null) as users,
                 (select count(*) from nexus.group_roles where role_id = roles.id) as groups,
                 created_at, updated_at
-         from nexus.roles where $1::text is null or name = $1 order by name",
+         from nexus.roles where ($1::text is null or name = $1) and ($2::uuid is null or id = $2)
+         order by name",
     )
     .bind(name)
+    .bind(id)
     .fetch_all(realm)
     .await?)
 }

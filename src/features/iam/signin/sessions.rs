@@ -18,7 +18,6 @@ use crate::kernel::{Caller, UserId};
 
 /// A session as doors show it.
 #[derive(Debug, Clone, Serialize, FromRow, ToSchema)]
-#[schema(as = Session)]
 pub struct Session {
     pub id: Uuid,
     #[schema(value_type = Uuid)]
@@ -150,15 +149,21 @@ async fn own_or_to_change(work: &mut RealmTx<'_>, who: &UserRef) -> Result<User,
     }
 }
 
-/// Ends one session.
+/// Ends one session; with a user only if it is theirs.
 ///
 /// # Errors
 /// As [`end_sessions`]; [`IamError::NotFound`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn end_session(realm: &mut Realm, caller: &Caller, id: Uuid) -> Result<Changed, IamError> {
+pub async fn end_session(
+    realm: &mut Realm,
+    caller: &Caller,
+    user: Option<UserId>,
+    id: Uuid,
+) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
-        let Some(owner) = store::session_owner(&mut work.tx, id).await? else {
+        let owner = store::session_owner(&mut work.tx, id).await?;
+        let Some(owner) = owner.filter(|owner| user.is_none_or(|user| user == *owner)) else {
             work.actor.require(caller, "session:delete", &Map::new())?;
             let (name, at) = (id.to_string(), work.place.hinted());
             return Err(IamError::NotFound { what: "session", name, nearest: None, at });

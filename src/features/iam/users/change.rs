@@ -7,7 +7,7 @@ use super::super::model::{Changed, User, UserRef, UserState, WriteOutcome};
 use super::super::realm::{Realm, RealmTx};
 use super::{facts, find_to_change, store};
 use crate::kernel::hint::UserAction;
-use crate::kernel::{Caller, DisplayName, Email, Hint, text};
+use crate::kernel::{Caller, DisplayName, Email, Expected, Hint, text};
 
 /// What is to be changed; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,7 @@ pub struct UserUpdate {
     pub name: Option<DisplayName>,
     /// Fields of the profile to set; `null` takes one away.
     pub profile: Map<String, Value>,
+    pub expected: Expected,
 }
 
 /// Changes what is known of a user.
@@ -23,7 +24,7 @@ pub struct UserUpdate {
 /// # Errors
 /// Without `user:update` on it; [`IamError::Exists`] when the address is somebody else's;
 /// [`IamError::Access`] when a condition looks at what is changed, and the caller does not hold without
-/// it what it guards.
+/// it what it guards; [`IamError::Stale`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn update(
     realm: &mut Realm,
@@ -34,6 +35,7 @@ pub async fn update(
     let result: Result<(User, WriteOutcome), IamError> = async {
         let mut work = realm.write(caller).await?;
         let user = find_to_change(&mut work, who, "user:update").await?;
+        change.expected.check(&user)?;
         present(&work, &user)?;
         let mut profile = user.profile.0.clone();
         let (taken, set): (Vec<_>, Vec<_>) =
@@ -152,12 +154,18 @@ pub async fn unlock(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result
 /// Deletes a user: it cannot sign in, and can be had back until it is erased.
 ///
 /// # Errors
-/// Without `user:delete` on it; [`IamError::LastAdministrator`].
+/// Without `user:delete` on it; [`IamError::LastAdministrator`]; [`IamError::Stale`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn delete(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
+pub async fn delete(
+    realm: &mut Realm,
+    caller: &Caller,
+    who: &UserRef,
+    expected: &Expected,
+) -> Result<Changed, IamError> {
     let result: Result<Changed, IamError> = async {
         let mut work = realm.write(caller).await?;
         let user = find_to_change(&mut work, who, "user:delete").await?;
+        expected.check(&user)?;
         if user.deleted_at.is_some() {
             work.loses(user.id);
             return unchanged(work, "user.delete", user).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use secrecy::SecretString;
+use serde::Serialize;
 use serde_json::Map;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use super::super::rules::Rules;
 use super::super::{groups, roles};
 use super::create::{self, Prepared};
 use crate::infra::failpoint;
-use crate::kernel::{AnyFailure, Caller, UserId};
+use crate::kernel::{AnyFailure, Caller, Failure, UserId};
 
 /// Users made in one transaction at most.
 const BATCH: usize = 500;
@@ -57,6 +58,31 @@ impl FromStr for RowState {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = |state: &UserState| *state != UserState::Deleted && state.as_str() == text;
         UserState::ALL.into_iter().find(known).map(Self).ok_or(NotARowState)
+    }
+}
+
+/// How users are made of rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ImportOptions {
+    /// Whoever has no password gets an invitation.
+    pub invite: bool,
+    /// All of them are made, in one transaction, or none.
+    pub atomic: bool,
+}
+
+/// A row of which no user can be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusedRow {
+    /// Where the row is.
+    pub line: usize,
+    /// The code of the failure.
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl RefusedRow {
+    fn new(line: usize, failure: &impl Failure) -> Self {
+        Self { line, code: failure.code(), message: failure.to_string() }
     }
 }
 
@@ -102,26 +128,34 @@ pub trait ImportReport {
 }
 
 /// Makes the users that rows ask for, batch by batch, until all are done or somebody stops it. Those whose
-/// address is taken are left alone. With `invite` whoever has no password gets an invitation.
+/// address is taken are left alone, unless it is all or none.
 ///
 /// # Errors
 /// As for one user; a role or a group that does not exist stops everything before anybody is made. What
-/// was reported before stays.
+/// was reported before stays. [`IamError::NoneMade`] where it is all or none, with the rows that are why.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn import(
     realm: &mut Realm,
     caller: &Caller,
     rows: Vec<ImportRow>,
-    invite: bool,
+    options: ImportOptions,
     report: &mut impl ImportReport,
     stop: &CancellationToken,
 ) -> Result<(), IamError> {
     let result: Result<(), IamError> = async {
         check(realm, caller, &rows).await?;
-        let mut incoming = prepare(rows, realm.rules.clone(), invite, realm.is_dry_run());
+        let mut incoming = prepare(rows, realm.rules.clone(), options.invite, realm.is_dry_run());
         let mut batch = Vec::with_capacity(BATCH);
+        if options.atomic {
+            while incoming.recv_many(&mut batch, BATCH).await > 0 {}
+            return if stop.is_cancelled() {
+                Ok(())
+            } else {
+                make(realm, caller, &mut batch, true, report).await
+            };
+        }
         while !stop.is_cancelled() && gather(&mut incoming, &mut batch).await {
-            make(realm, caller, &mut batch, report).await?;
+            make(realm, caller, &mut batch, false, report).await?;
         }
         Ok(())
     }
@@ -202,6 +236,7 @@ async fn make(
     realm: &mut Realm,
     caller: &Caller,
     batch: &mut Vec<Ready>,
+    atomic: bool,
     report: &mut impl ImportReport,
 ) -> Result<(), IamError> {
     let (mut places, mut new, mut refused) = (Vec::new(), Vec::new(), Vec::new());
@@ -214,10 +249,29 @@ async fn make(
             Err(error) => refused.push(Imported { line, email, outcome: RowOutcome::Failed(error) }),
         }
     }
-    report.rows(refused).map_err(IamError::Report)?;
+    if !atomic {
+        report.rows(std::mem::take(&mut refused)).map_err(IamError::Report)?;
+    }
     let dry_run = realm.is_dry_run();
     let mut work = realm.write(caller).await?;
     let made = create::insert(&mut work, &new).await?;
+    if atomic {
+        let at = work.place.hinted();
+        let taken = places.iter().enumerate().filter(|(index, _)| !made.contains_key(index));
+        let taken = taken.map(|(_, (line, email))| {
+            let name = email.clone();
+            RefusedRow::new(*line, &IamError::Exists { what: "user", name, at: at.clone() })
+        });
+        let unmade = refused.iter().filter_map(|row| match &row.outcome {
+            RowOutcome::Failed(error) => Some(RefusedRow::new(row.line, error)),
+            _ => None,
+        });
+        let mut rows: Vec<_> = unmade.chain(taken).collect();
+        rows.sort_by_key(|row| row.line);
+        if !rows.is_empty() {
+            return Err(IamError::NoneMade { rows });
+        }
+    }
     let tokens = made.keys().filter_map(|at| Some((&*places[*at].1, new[*at].invitation()?.text())));
     report.invitations(&tokens.collect::<Vec<_>>()).map_err(IamError::Report)?;
     failpoint::pass(|| "user.create.told".to_owned()).await;

@@ -6,7 +6,7 @@ use super::super::error::IamError;
 use super::super::model::{User, UserFilter, UserRef, UserSort};
 use super::super::realm::Realm;
 use super::super::{groups, permissions, roles};
-use super::store;
+use super::store::{self, Within};
 use crate::features::access::Permission;
 use crate::features::access::{Decision, DecisionView};
 use crate::features::access::{grants_of_user, roles_with};
@@ -26,19 +26,20 @@ pub async fn list(
 ) -> Result<(Vec<User>, Pagination), IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "user:read", &Map::new())?;
+    let mut within = Within::default();
     if let Some(role) = &filter.role {
-        roles::find(&mut work, role).await?;
+        within.role = Some(roles::find(&mut work, role).await?.name);
     }
     if let Some(group) = &filter.group {
-        groups::find(&mut work, group).await?;
+        within.group = Some(groups::find(&mut work, group).await?.name);
     }
-    let rows = store::page(&mut work.tx, filter, sort, page).await?;
+    let rows = store::page(&mut work.tx, filter, &within, sort, page).await?;
     let full = rows.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);
     let counted = match total {
         Total::None => None,
         // All of them are on the page.
         _ if page.page == 1 && !full && filter.after.is_none() => Some(rows.len() as u64),
-        _ => Some(store::count(&mut work.tx, filter, total.limit()).await?),
+        _ => Some(store::count(&mut work.tx, filter, &within, total.limit()).await?),
     };
     work.close().await?;
     Ok((rows, Pagination::counted(page, (total, counted))))

@@ -11,7 +11,9 @@ pub(super) mod store;
 pub(super) use change::present;
 pub use change::{UserUpdate, delete, disable, enable, undelete, unlock, update};
 pub use create::{Created, create};
-pub use import::{ImportReport, ImportRow, Imported, NotARowState, RowOutcome, RowState, import};
+pub use import::{
+    ImportOptions, ImportReport, ImportRow, Imported, NotARowState, RefusedRow, RowOutcome, RowState, import,
+};
 pub use look::{can, get, list};
 pub use purge::{Purged, purge};
 

@@ -98,10 +98,18 @@ fn patterns(filter: &UserFilter) -> Option<(Vec<String>, String)> {
     Some((Email::keys_of_part(text).iter().map(|key| pattern(key)).collect(), pattern(text)))
 }
 
+/// The names of the role and the group of a filter, which are there.
+#[derive(Debug, Default)]
+pub(in super::super) struct Within {
+    pub(in super::super) role: Option<String>,
+    pub(in super::super) group: Option<String>,
+}
+
 /// One page of users.
 pub(in super::super) async fn page(
     realm: &mut PgConnection,
     filter: &UserFilter,
+    within: &Within,
     (sort, descending): (UserSort, bool),
     page: Page,
 ) -> Result<Vec<User>, DbError> {
@@ -123,8 +131,8 @@ pub(in super::super) async fn page(
     let (keys, names) = patterns(filter).unzip();
     Ok(sqlx::query_as(AssertSqlSafe(statement))
         .bind(filter.state)
-        .bind(filter.role.as_ref().map(super::super::model::Name::as_str))
-        .bind(filter.group.as_ref().map(super::super::model::Name::as_str))
+        .bind(&within.role)
+        .bind(&within.group)
         .bind(keys)
         .bind(names)
         .bind(i64::from(page.limit))
@@ -139,6 +147,7 @@ pub(in super::super) async fn page(
 pub(super) async fn count(
     realm: &mut PgConnection,
     filter: &UserFilter,
+    within: &Within,
     most: Option<i64>,
 ) -> Result<u64, DbError> {
     let statement =
@@ -146,8 +155,8 @@ pub(super) async fn count(
     let (keys, names) = patterns(filter).unzip();
     let counted: i64 = sqlx::query_scalar(AssertSqlSafe(statement))
         .bind(filter.state)
-        .bind(filter.role.as_ref().map(super::super::model::Name::as_str))
-        .bind(filter.group.as_ref().map(super::super::model::Name::as_str))
+        .bind(&within.role)
+        .bind(&within.group)
         .bind(keys)
         .bind(names)
         .bind(most)

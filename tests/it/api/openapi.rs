@@ -1,0 +1,137 @@
+//! The page of the API says what there is, and reading changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{acme_and_token, call, user};
+
+/// Every operation of the page: path, method, and what is said of it.
+fn operations(page: &Value) -> Vec<(&str, &str, &Value)> {
+    let paths = page["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().iter();
+            methods.map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+        })
+        .collect()
+}
+
+/// All references within a value.
+fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+/// The files of a folder, at any depth.
+fn files(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+/// The names under which types are described, each as often as it is given.
+fn described() -> Vec<String> {
+    let mut texts = Vec::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut texts);
+    let mut names = Vec::new();
+    for text in &texts {
+        for (at, _) in text.match_indices("ToSchema)]").chain(text.match_indices("ToSchema, ")) {
+            let rest = &text[at..];
+            let Some(item) = ["struct ", "enum "]
+                .iter()
+                .filter_map(|word| rest.find(word).map(|at| at + word.len()))
+                .min()
+            else {
+                continue;
+            };
+            let head = &rest[..item];
+            if !text[..at].rsplit('\n').next().unwrap().starts_with("#[derive(") {
+                continue;
+            }
+            let name = match head.split_once("schema(as = ") {
+                Some((_, name)) => name,
+                None => &rest[item..],
+            };
+            let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            names.push(name);
+        }
+    }
+    names
+}
+
+#[test]
+fn every_operation_says_what_it_needs_and_every_type_is_described_once() {
+    let (_world, server, _) = acme_and_token();
+    let page = server.send("GET", "/openapi.json", &[], &[]).ok();
+    let mut ids = BTreeSet::new();
+    for (path, method, operation) in operations(&page) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id), "{id} is there twice");
+        let open = operation["security"] == json!([{}]);
+        let permission = operation["x-permission"].as_str().is_some_and(|text| text.contains(':'));
+        // Who has signed in may see and change what is their own.
+        let own = operation["tags"][0] == "auth";
+        assert!(open || permission || own, "{method} {path}: {operation}");
+    }
+    let schemas: BTreeSet<&str> =
+        page["components"]["schemas"].as_object().unwrap().keys().map(String::as_str).collect();
+    let mut found = BTreeSet::new();
+    references(&page, &mut found);
+    for reference in found {
+        let name = reference.strip_prefix("#/components/schemas/").unwrap_or_else(|| panic!("{reference}"));
+        assert!(schemas.contains(name), "{name} is not described");
+    }
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    for name in described() {
+        *count.entry(name).or_default() += 1;
+    }
+    let twice: Vec<_> = count.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(twice.is_empty(), "of two types of one name the last would be described: {twice:?}");
+    // A list is described with its rows; how far it is counted stands where it is asked.
+    let expected: BTreeSet<&str> =
+        count.keys().map(String::as_str).filter(|name| !["List", "TotalParam"].contains(name)).collect();
+    let single: BTreeSet<&str> = schemas.into_iter().filter(|name| !name.starts_with("List_")).collect();
+    assert_eq!(single, expected);
+    assert!(!page.to_string().contains("\"nullable\""));
+}
+
+#[test]
+fn reading_changes_nothing() {
+    let (world, server, token) = acme_and_token();
+    let bob = user(&server, &token, "bob@acme.example", &["Viewer"]);
+    server.change("POST", "/groups", &token, &json!({ "name": "Office" })).ok();
+    call(&server, "PUT", &format!("/groups/Office/members/{bob}"), &token);
+    let page = server.send("GET", "/openapi.json", &[], &[]).ok();
+    let before = crate::rights::everything(&world);
+    let mut seen = 0;
+    for (path, method, operation) in operations(&page) {
+        if method != "get" {
+            continue;
+        }
+        let mut address = path.replace("{id}", &bob).replace("{role}", "Admin").replace("{group}", "Office");
+        assert!(!address.contains('{'), "{address}");
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            if parameter["in"] == "query" && parameter["required"] == true {
+                assert_eq!(parameter["name"], "permission", "{path}");
+                address.push_str("?permission=user:read");
+            }
+        }
+        assert_eq!(server.get(&address, &token).status, 200, "{address}");
+        seen += 1;
+    }
+    assert!(seen >= 14, "{seen}");
+    assert_eq!(before, crate::rights::everything(&world));
+}
