@@ -27,7 +27,7 @@ use crate::settings::ServeSettings;
 /// Most clients that a bucket remembers; more share one.
 const MOST: usize = 100_000;
 /// How often those are forgotten whose requests count no more.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// Headers of draft-ietf-httpapi-ratelimit-headers-11.
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -62,8 +62,8 @@ pub(super) struct Limits {
     requests: Bucket,
 }
 
-/// What is left of a limit.
-struct Left {
+/// Where a client stands in a bucket.
+struct Standing {
     name: &'static str,
     a_minute: u32,
     left: u32,
@@ -79,15 +79,15 @@ impl Bucket {
         Self { name, a_minute, limiter, swept: Mutex::new(Instant::now()) }
     }
 
-    fn count(&self, client: Client) -> Left {
+    fn count(&self, client: Client) -> Standing {
         self.sweep();
         let client = if self.limiter.len() >= MOST { Client::Crowd } else { client };
         let (name, a_minute) = (self.name, self.a_minute.get());
         match self.limiter.check_key(&client) {
-            Ok(state) => Left { name, a_minute, left: state.remaining_burst_capacity(), wait: None },
+            Ok(state) => Standing { name, a_minute, left: state.remaining_burst_capacity(), wait: None },
             Err(until) => {
                 let wait = Some(until.wait_time_from(DefaultClock::default().now()));
-                Left { name, a_minute, left: 0, wait }
+                Standing { name, a_minute, left: 0, wait }
             }
         }
     }
@@ -129,12 +129,11 @@ pub(super) async fn limit(State(api): State<Api>, mut request: Request, next: Ne
     let verified = Verified::of(&api, request.headers());
     let Some(bucket) = api.0.limits.of(request.uri().path()) else { return next.run(request).await };
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
-    let client = match &verified {
-        Some(Verified(claims)) => Client::User(claims.realm(), claims.sub),
-        None => {
-            let address = client::address(peer, request.headers(), &api.0.settings.trusted_proxies);
-            Client::Address(client::network(address))
-        }
+    let client = if let Some(Verified(claims)) = &verified {
+        Client::User(claims.realm(), claims.sub)
+    } else {
+        let address = client::address(peer, request.headers(), &api.0.settings.trusted_proxies);
+        Client::Address(client::network(address))
     };
     if let Some(verified) = verified {
         request.extensions_mut().insert(verified);
@@ -155,7 +154,7 @@ fn refused(wait: Duration) -> Response {
     response
 }
 
-impl Left {
+impl Standing {
     fn say(&self, response: &mut Response) {
         let policy = format!("\"{}\";q={};w=60", self.name, self.a_minute);
         let reset = self.wait.map_or(0, |wait| wait.as_secs() + 1);

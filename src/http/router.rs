@@ -19,7 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 use super::error::RequestError;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, auth, docs, groups, health, metrics, permissions, rate, request_id, roles, security, users, well_known,
+    Api, auth, docs, groups, health, metrics, permissions, rate, request_id, roles, security, users,
+    well_known,
 };
 
 /// How long a body may pause.

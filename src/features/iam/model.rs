@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use crate::features::access::UserState;
-use crate::kernel::line::lines;
 use crate::kernel::line::LineError;
+use crate::kernel::line::lines;
 use crate::kernel::{DisplayName, Email, UserId, text};
 
 lines! {

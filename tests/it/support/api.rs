@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::world::World;
 
 /// How long anything may take before a test says that it hangs.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A server that runs for as long as this lives.
 pub struct ApiServer {
@@ -88,13 +88,13 @@ impl ApiServer {
         socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|line| line.to_ascii_lowercase().starts_with("host:")) {
-            head.push_str(&format!("Host: {}\r\n", self.address));
+            head.extend(["Host: ", &self.address, "\r\n"]);
         }
         if !body.is_empty() {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         for line in headers {
-            head.push_str(&format!("{line}\r\n"));
+            head.extend([line, "\r\n"]);
         }
         socket.write_all(format!("{head}\r\n").as_bytes()).unwrap();
         // It may answer, and close, before it has read a body that is too long.
