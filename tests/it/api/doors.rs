@@ -229,7 +229,7 @@ impl Doors {
     /// What the platform's log says of a tenant's realm.
     fn log(&self, slug: &str) -> Vec<String> {
         self.world.control_sql(&format!(
-            "select action, detail - 'user' from control.audit_log
+            "select action, detail::jsonb - 'user' from control.audit_log
              where tenant_id = (select id from control.tenants where slug = '{slug}')
                and action ~ '^(user|role|group|permission)[.]' and action <> 'user.sign_in'
              order by audit_log.id"
