@@ -230,7 +230,7 @@ async fn end_session(request: RequestContext, InPath(id): InPath<Uuid>) -> Resul
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewPassword {
-    /// Of an invitation, or for setting a password anew
+    /// Of an invitation or a password reset
     #[schema(value_type = String)]
     token: SecretString,
     #[schema(value_type = String, format = "password")]
