@@ -55,7 +55,7 @@ fn can() -> Result<Value, Failure> {
         held.push(Held { role: format!("role {group}"), groups, grants: Arc::from(grants) });
     }
     let facts = Map::from_iter([("id".to_owned(), Value::from("7"))]);
-    let grants = Grants { user: UserId::new(), state: UserState::Active, facts, held };
+    let grants = Grants { user: UserId::new(), state: UserState::Active, facts, held, limits: Vec::new() };
     let thing =
         Map::from_iter([("owner".to_owned(), Value::from("7")), ("amount".to_owned(), Value::from(900))]);
     let time = |asked: &str, expected: bool| -> Result<f64, Failure> {

@@ -1,5 +1,6 @@
 //! `nexus serve` as a process of its own, and requests over real sockets.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use super::world::World;
 
 /// How long anything may take before a test says that it hangs.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A server that runs for as long as this lives.
 pub struct ApiServer {
@@ -90,13 +91,13 @@ impl ApiServer {
         socket.set_read_timeout(Some(TIMEOUT)).unwrap();
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|line| line.to_ascii_lowercase().starts_with("host:")) {
-            head.push_str(&format!("Host: {}\r\n", self.address));
+            let _ = write!(head, "Host: {}\r\n", self.address);
         }
         if !body.is_empty() {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            let _ = write!(head, "Content-Length: {}\r\n", body.len());
         }
         for line in headers {
-            head.push_str(&format!("{line}\r\n"));
+            let _ = write!(head, "{line}\r\n");
         }
         socket.write_all(format!("{head}\r\n").as_bytes()).unwrap();
         // It may answer, and close, before it has read a body that is too long.
