@@ -42,11 +42,11 @@ pub enum Expected {
     OneOf(Vec<Version>),
 }
 
-/// The thing was changed since whoever asks looked at it.
+/// The thing was changed since whoever asks read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Failure)]
-#[error("it was changed since you looked at it; nothing was done")]
+#[error("it was changed since you read it; nothing was done")]
 #[failure(Conflict, "precondition_failed")]
-#[hint("look at it again, and repeat the change if it still makes sense")]
+#[hint("read it again, and repeat the change if it still makes sense")]
 pub struct Stale;
 
 impl Expected {
