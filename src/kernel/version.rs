@@ -46,7 +46,7 @@ pub enum Expected {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Failure)]
 #[error("it was changed since you read it; nothing was done")]
 #[failure(Conflict, "precondition_failed")]
-#[hint("look at it again, and repeat the change if it still makes sense")]
+#[hint("read it again, and repeat the change if it still makes sense")]
 pub struct Stale;
 
 impl Expected {
