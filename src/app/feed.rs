@@ -59,7 +59,6 @@ impl App {
         let shared = self.shared();
         shared.provisioning.installation.age.require_current()?;
         let mut session = shared.provisioning.control.connect("nexus:feed").await?;
-        shared.tokens.prepare(&mut session, &Caller::System).await?;
         let verifier = Verifier::once(&shared.tokens, &mut session, &Caller::System).await?;
         let changes = Changes { app: Arc::clone(&self.0), horizon: Mutex::default() };
         let placement = Arc::new(shared.provisioning.placement.clone());

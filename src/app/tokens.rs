@@ -4,6 +4,7 @@ use super::{App, Session};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens::{IssueTime, Presented, Realm, Tokens};
+use crate::infra::db::LazyLease;
 use crate::kernel::{AnyFailure, Caller, RealmRef, SecretString, TenantId};
 use crate::settings::Settings;
 
@@ -25,6 +26,42 @@ impl App {
     #[must_use]
     pub fn tokens(&self) -> Tokens {
         self.shared().tokens.clone()
+    }
+}
+
+impl App {
+    /// Makes what a server needs before it can check the first token: a key that signs.
+    ///
+    /// # Errors
+    /// The control database's.
+    pub async fn prepare(&self) -> Result<(), AnyFailure> {
+        let mut control = self.control().await?;
+        Ok(self.shared().tokens.prepare(&mut control, &Caller::System).await?)
+    }
+
+    /// Opens the realm that a refresh token or an API key says it belongs to, for a request: a session in the
+    /// control database is held no longer than it takes to read its clock. Whoever holds sessions of both
+    /// draws that of the realm first.
+    ///
+    /// # Errors
+    /// One answer where there is no such realm, or it is not in use; when a server does not answer.
+    pub async fn presented_realm(
+        &self,
+        kind: Presented,
+        presented: &SecretString,
+    ) -> Result<Realm, AnyFailure> {
+        let id = kind.realm(presented)?;
+        let as_of = IssueTime::read(&mut *self.control().await?).await?;
+        let realms = &self.shared().realms;
+        if id == TenantId::PLATFORM {
+            let (session, _) = realms.platform_session().await?;
+            return Ok(Realm { name: RealmRef::PLATFORM, session, as_of });
+        }
+        let tenant = self.tenant(&TenantRef::Id(id)).await?.ok_or_else(|| kind.refusal())?;
+        let mut control = LazyLease::new(self.control_source());
+        let (session, _) = realms.session(&mut control, &tenant).await?;
+        let name = RealmRef { id, slug: Some(tenant.slug.clone()) };
+        Ok(Realm { name, session, as_of })
     }
 }
 

@@ -70,12 +70,14 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     let session = App::load(&settings, limits, &ctx.caller(), &ctx.screen.progress()).await?;
     let app = session.app.clone();
     drop(session);
-    let following = app.follow().await?;
+    let server = Server::bind(settings.serve.bind, ServerLimits::default()).await?;
     if args.check || ctx.global.dry_run {
-        ctx.screen.note("the API could be served; nothing was started");
+        drop(app.follow().await?);
+        ctx.screen.note("the API could be served");
         return Ok(Exit::Done);
     }
-    let server = Server::bind(settings.serve.bind, ServerLimits::default()).await?;
+    app.prepare().await?;
+    let following = app.follow().await?;
     let address = server.address().unwrap_or(settings.serve.bind);
     announce(ctx, settings.serve.public_url.as_deref(), address)?;
     // Cancelled by the first Ctrl-C, or by SIGTERM, which service managers send.
@@ -83,7 +85,7 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     let api = Api::new(app, following, &settings, stop.clone())?;
     let cut = server.run(router(api), stop).await;
     if cut > 0 {
-        ctx.screen.warn(&format!("{cut} connections did not end in time and were cut"));
+        ctx.screen.warn(&format!("not all of {cut} connections ended in time; the rest were cut"));
     }
     Ok(Exit::Done)
 }

@@ -18,8 +18,8 @@ use super::path::InPath;
 use super::problem::{Problem, ProblemDocument};
 use crate::features::iam::signin::{self, Credentials, Session};
 use crate::features::iam::{User, users};
-use crate::features::tokens::{Claims, Presented};
-use crate::kernel::{Caller, ErrorKind};
+use crate::features::tokens::Claims;
+use crate::kernel::{Caller, ErrorKind, text};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -87,7 +87,12 @@ async fn login(request: AnonymousContext, Body(login): Body<Login>) -> Result<Re
     let email = login.email.parse().map_err(|error: crate::kernel::email::EmailError| {
         RequestError::Body { pointer: "/email".to_owned(), reason: error.to_string(), nearest: None }
     })?;
-    let client = login.client.unwrap_or_else(|| "api".to_owned());
+    let client = text::one_line("client", login.client.as_deref().unwrap_or("api"), 1..=100);
+    let client = client.map_err(|reason| RequestError::Body {
+        pointer: "/client".to_owned(),
+        reason,
+        nearest: None,
+    })?;
     let with = Credentials { email, password: login.password, code: login.code, client };
     let mut realm = request.realm().await?;
     let signed_in = request.api.0.app.tokens().sign_in(&Caller::System, &mut realm, &with).await?;
@@ -111,12 +116,11 @@ async fn login(request: AnonymousContext, Body(login): Body<Login>) -> Result<Re
     security(())
 )]
 async fn refresh(request: AnonymousContext, Body(body): Body<Refresh>) -> Result<Response, Problem> {
+    let mut realm = request.presented_realm(&body.refresh_token).await?;
     let app = &request.api.0.app;
     let mut session = app.session().await?;
-    let (caller, kind) = (Caller::System, Presented::Refresh);
-    let mut realm = session.open_presented_realm(&caller, kind, &body.refresh_token).await?;
-    let tokens_of = app.tokens();
-    let new = tokens_of.refresh(&mut session.control, &caller, &mut realm, &body.refresh_token).await?;
+    let (caller, control) = (Caller::System, &mut session.control);
+    let new = app.tokens().refresh(control, &caller, &mut realm, &body.refresh_token).await?;
     Ok(tokens(&new.claims, &new.token, &new.refresh))
 }
 
@@ -154,9 +158,7 @@ struct Logout {
     security(())
 )]
 async fn logout(request: AnonymousContext, Body(body): Body<Logout>) -> Result<StatusCode, Problem> {
-    let mut session = request.api.0.app.session().await?;
-    let (caller, kind) = (Caller::System, Presented::Refresh);
-    match session.open_presented_realm(&caller, kind, &body.refresh_token).await {
+    match request.presented_realm(&body.refresh_token).await {
         Ok(mut realm) => request.api.0.app.tokens().sign_out(&mut realm, &body.refresh_token).await?,
         Err(failure) if failure.kind() == ErrorKind::Unauthenticated => {}
         Err(failure) => return Err(failure.into()),

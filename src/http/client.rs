@@ -34,6 +34,12 @@ pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     client
 }
 
+/// Whether a request came through a proxy that is not among those that are trusted.
+pub(super) fn is_of_unknown_proxy(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    let forwarded = headers.contains_key(FORWARDED) || headers.contains_key("forwarded");
+    forwarded && !trusted.iter().any(|net| net.contains(&peer.to_canonical()))
+}
+
 /// An address, perhaps with a port, as proxies write it.
 fn parse(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);

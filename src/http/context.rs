@@ -9,10 +9,11 @@ use axum::http::{HeaderMap, header};
 use super::Api;
 use super::error::RequestError;
 use super::problem::Problem;
+use super::share::Turn;
 use crate::features::iam::{Realm, UserRef};
 use crate::features::tenants::{Tenant, TenantRef};
-use crate::features::tokens::Claims;
-use crate::kernel::{AnyFailure, Caller, TenantId, TokenLimits, UserId};
+use crate::features::tokens::{Claims, Presented, Realm as TokenRealm};
+use crate::kernel::{AnyFailure, Caller, SecretString, TenantId, TokenLimits, UserId};
 
 /// The headers that name a tenant; the second is what other systems call it.
 const TENANT_HEADERS: [&str; 2] = ["x-tenant-id", "x-project-id"];
@@ -49,9 +50,10 @@ impl RequestContext {
     }
 
     /// Opens the realm of the request: the tenant's, or the platform's. As late as can be, for sessions are
-    /// few: not while a body arrives.
-    pub(super) async fn realm(&self) -> Result<Realm, AnyFailure> {
-        self.api.0.app.realm(self.place.as_deref()).await
+    /// few: not while a body arrives. The token may have been revoked meanwhile.
+    pub(super) async fn realm(&self) -> Result<Turn<Realm>, AnyFailure> {
+        self.api.0.following.verifier.require_good(&self.claims)?;
+        self.api.realm(self.place.as_deref()).await
     }
 }
 
@@ -103,8 +105,21 @@ pub(super) struct AnonymousContext {
 
 impl AnonymousContext {
     /// Opens the realm of the request.
-    pub(super) async fn realm(&self) -> Result<Realm, AnyFailure> {
-        self.api.0.app.realm(self.place.as_deref()).await
+    pub(super) async fn realm(&self) -> Result<Turn<Realm>, AnyFailure> {
+        self.api.realm(self.place.as_deref()).await
+    }
+
+    /// Opens the realm that a refresh token says it belongs to, where the request names no other.
+    pub(super) async fn presented_realm(
+        &self,
+        presented: &SecretString,
+    ) -> Result<Turn<TokenRealm>, AnyFailure> {
+        let id = Presented::Refresh.realm(presented)?;
+        if self.place.as_ref().is_some_and(|place| place.id != id) {
+            return Err(RequestError::TenantMismatch.into());
+        }
+        let turn = self.api.0.shares.turn(id).await?;
+        Ok(turn.of(self.api.0.app.presented_realm(Presented::Refresh, presented).await?))
     }
 }
 
@@ -135,11 +150,11 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
         return Err(wrong("it is there twice").into());
     }
     let text = value.to_str().map_err(|_| wrong("it is not text"))?;
-    let (scheme, token) = text.split_once(' ').ok_or_else(|| wrong("it should be: Bearer TOKEN"))?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(wrong("it should be: Bearer TOKEN").into());
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        // Another scheme is no token, and the answer says which one is asked for.
+        _ => Err(RequestError::NoToken.into()),
     }
-    Ok(token.trim())
 }
 
 /// All that the request calls its tenant beside its token: headers, and the host's subdomain.

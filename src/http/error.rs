@@ -71,6 +71,15 @@ pub(super) enum RequestError {
     #[failure(Busy, "rate_limited")]
     #[details(seconds)]
     TooMany { seconds: u64 },
+    /// All requests that a realm may have at once are under way.
+    #[error("{requests} requests of this tenant are under way; ask again in a second")]
+    #[failure(Busy, "realm_busy")]
+    RealmBusy { requests: usize },
+    /// The encoding of the body is none that can be unpacked.
+    #[error("the body's encoding is not known")]
+    #[failure(Invalid, "encoding_unknown")]
+    #[hint("send it plain, or as gzip")]
+    Encoding,
     /// The request took too long.
     #[error("the request took longer than {0} s and was given up")]
     #[failure(Unavailable, "request_timeout")]
@@ -90,8 +99,11 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         "precondition_failed" => StatusCode::PRECONDITION_FAILED,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
+        "encoding_unknown" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         // No turn came within the time: the same request may have one elsewhere, or later.
-        "sessions_busy" | "hasher_busy" => StatusCode::SERVICE_UNAVAILABLE,
+        "sessions_busy" | "realm_busy" => StatusCode::SERVICE_UNAVAILABLE,
+        // What the database says is about our statement, and not about the request.
+        _ if code.starts_with("database_") && kind != ErrorKind::Busy => StatusCode::INTERNAL_SERVER_ERROR,
         _ => match kind {
             ErrorKind::Invalid => StatusCode::BAD_REQUEST,
             ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,

@@ -1,16 +1,17 @@
 //! `/metrics`: what a process did and has, for Prometheus. Routes by their templates, never by what was asked.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Extension, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::Api;
 use super::client::{self, Peer};
@@ -22,14 +23,23 @@ use crate::app::PoolStats;
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0];
 const SECONDS: &str = "nexus_http_request_seconds";
 
-/// Counts for this process from here on. Where something counts already, that goes on.
-pub(super) fn start() -> Result<PrometheusHandle, BuildError> {
+/// How often what was recorded is put into its buckets, so that it takes no more room.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Counts for this process until it stops.
+pub(super) fn start(stop: CancellationToken) -> Result<PrometheusHandle, BuildError> {
     let builder =
         PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(SECONDS.to_owned()), &BUCKETS)?;
     let recorder = builder.build_recorder();
     let handle = recorder.handle();
     // A second one comes to be only within tests.
     drop(metrics::set_global_recorder(recorder));
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
+            upkeep.run_upkeep();
+        }
+    });
     Ok(handle)
 }
 
@@ -40,14 +50,20 @@ pub(super) fn routes() -> Router<Api> {
 /// Counts a request.
 pub(super) async fn count(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let method = request.method().to_string();
+    let method = method(request.method());
     let began = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_u16().to_string();
-    histogram!(SECONDS, "route" => route.clone(), "method" => method.clone()).record(began.elapsed());
+    histogram!(SECONDS, "route" => route.clone(), "method" => method).record(began.elapsed());
     counter!("nexus_http_requests_total", "route" => route, "method" => method, "status" => status)
         .increment(1);
     response
+}
+
+/// A method that there is: anybody can send others, and each would be a row for ever.
+fn method(method: &Method) -> &'static str {
+    const KNOWN: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
 async fn read(
@@ -55,8 +71,11 @@ async fn read(
     Extension(Peer(peer)): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let client: IpAddr = client::address(peer.ip(), &headers, &api.0.settings.trusted_proxies);
-    if !api.0.settings.metrics_from.iter().any(|net| net.contains(&client)) {
+    let trusted = &api.0.settings.trusted_proxies;
+    let client: IpAddr = client::address(peer.ip(), &headers, trusted);
+    let is_let_in = api.0.settings.metrics_from.iter().any(|net| net.contains(&client));
+    // A proxy on this machine that nobody named speaks for the whole world.
+    if !is_let_in || client::is_of_unknown_proxy(peer.ip(), &headers, trusted) {
         return Err(RequestError::NoPath("/metrics".to_owned()).into());
     }
     let stats = api.0.app.stats();

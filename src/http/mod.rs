@@ -24,6 +24,7 @@ mod roles;
 mod router;
 mod security;
 mod server;
+mod share;
 mod users;
 mod well_known;
 
@@ -36,6 +37,7 @@ pub use server::{Server, ServerLimits};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use rate::Limits;
+use share::Shares;
 
 use crate::app::{App, Following};
 use crate::kernel::Failure;
@@ -59,6 +61,7 @@ struct Shared {
     audience: String,
     settings: ServeSettings,
     limits: Limits,
+    shares: Shares,
     metrics: PrometheusHandle,
     /// Requests are no longer taken.
     stop: CancellationToken,
@@ -77,8 +80,9 @@ impl Api {
     ) -> Result<Self, NoMetrics> {
         let audience = settings.tokens.audience.clone();
         let (limits, settings) = (Limits::new(&settings.serve), settings.serve.clone());
-        let metrics = metrics::start()?;
-        Ok(Self(Arc::new(Shared { app, following, audience, settings, limits, metrics, stop })))
+        let shares = Shares::of(settings.sessions);
+        let metrics = metrics::start(stop.clone())?;
+        Ok(Self(Arc::new(Shared { app, following, audience, settings, limits, shares, metrics, stop })))
     }
 
     fn is_stopping(&self) -> bool {

@@ -88,7 +88,8 @@ impl Problem {
         let failure = self.0.get();
         // What failed inside names servers and databases: whoever runs Nexus finds it in the log.
         let inside =
-            matches!(failure.kind(), ErrorKind::Unavailable | ErrorKind::Integrity | ErrorKind::Internal);
+            matches!(failure.kind(), ErrorKind::Unavailable | ErrorKind::Integrity | ErrorKind::Internal)
+                || failure.code().starts_with("database_");
         let detail = if inside && !is_ours(failure.code()) {
             "Nexus cannot do this at the moment".to_owned()
         } else {

@@ -29,6 +29,9 @@ const MOST: usize = 100_000;
 /// How often those are forgotten whose requests count no more.
 const SWEEP: Duration = Duration::from_mins(1);
 
+/// The bucket of all that have none of their own.
+const REQUESTS: &str = "requests";
+
 /// Headers of draft-ietf-httpapi-ratelimit-headers-11.
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -107,7 +110,7 @@ impl Limits {
         Self {
             passwords: Bucket::new("passwords", settings.passwords_a_minute),
             sessions: Bucket::new("sessions", settings.sessions_a_minute),
-            requests: Bucket::new("requests", settings.requests_a_minute),
+            requests: Bucket::new(REQUESTS, settings.requests_a_minute),
         }
     }
 
@@ -129,7 +132,9 @@ pub(super) async fn limit(State(api): State<Api>, mut request: Request, next: Ne
     let verified = Verified::of(&api, request.headers());
     let Some(bucket) = api.0.limits.of(request.uri().path()) else { return next.run(request).await };
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
-    let client = if let Some(Verified(claims)) = &verified {
+    // Whoever guesses passwords has a token of their own, perhaps, or many.
+    let by_user = verified.as_ref().filter(|_| bucket.name == REQUESTS);
+    let client = if let Some(Verified(claims)) = by_user {
         Client::User(claims.realm(), claims.sub)
     } else {
         let address = client::address(peer, request.headers(), &api.0.settings.trusted_proxies);

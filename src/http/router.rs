@@ -83,6 +83,7 @@ pub fn router(api: Api) -> Router {
         .layer(axum::extract::DefaultBodyLimit::disable())
         .layer(RequestBodyLimitLayer::new(limit))
         .layer(RequestDecompressionLayer::new())
+        .layer(middleware::from_fn_with_state(api.clone(), as_problem))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(metrics::count))
@@ -104,6 +105,21 @@ async fn within_time(State(api): State<Api>, request: Request, next: Next) -> Re
     let seconds = api.0.settings.timeout_seconds;
     let answer = tokio::time::timeout(Duration::from_secs(u64::from(seconds)), next.run(request));
     answer.await.unwrap_or_else(|_| Problem::from(RequestError::Timeout(seconds)).into_response())
+}
+
+/// Puts into a problem document what the layers inside refuse in words of their own.
+async fn as_problem(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let kind = response.headers().get(http::header::CONTENT_TYPE);
+    let is_ours = kind.is_some_and(|kind| kind == "application/problem+json");
+    match response.status() {
+        _ if is_ours => response,
+        http::StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::from(RequestError::TooLarge(api.0.settings.body_bytes)).into_response()
+        }
+        http::StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::from(RequestError::Encoding).into_response(),
+        _ => response,
+    }
 }
 
 /// A panic is a bug; what it said is in the log alone.

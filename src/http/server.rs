@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,9 +10,10 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
@@ -21,15 +23,17 @@ use crate::kernel::Failure;
 /// How long connections may take.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerLimits {
-    /// From the first byte of a request to the last of its headers, and until a first request comes.
+    /// Until the first byte of a connection comes; and from that of a request to the last of its headers.
     pub headers: Duration,
+    /// Connections at once; more wait to be accepted.
+    pub connections: usize,
     /// How long requests that are under way may go on once the server is told to stop.
     pub drain: Duration,
 }
 
 impl Default for ServerLimits {
     fn default() -> Self {
-        Self { headers: Duration::from_secs(10), drain: Duration::from_secs(25) }
+        Self { headers: Duration::from_secs(10), connections: 10_000, drain: Duration::from_secs(25) }
     }
 }
 
@@ -73,16 +77,29 @@ impl Server {
     /// connections were cut because they took too long for that.
     pub async fn run(self, router: Router, stop: CancellationToken) -> usize {
         let graceful = GracefulShutdown::new();
+        let room = Arc::new(Semaphore::new(self.limits.connections));
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.headers);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(20)));
         loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+            let accepting = async {
+                let permit = Arc::clone(&room).acquire_owned().await;
+                (self.listener.accept().await, permit)
+            };
+            let (accepted, permit) = tokio::select! {
+                accepted = accepting => accepted,
                 () = stop.cancelled() => break,
             };
             match accepted {
-                Ok((socket, peer)) => serve(&builder, &graceful, (socket, peer), router.clone()),
+                Ok((socket, peer)) => {
+                    let (builder, watcher, patience) =
+                        (builder.clone(), graceful.watcher(), self.limits.headers);
+                    let served = serve(builder, watcher, (socket, peer), router.clone(), patience);
+                    tokio::spawn(async move {
+                        served.await;
+                        drop(permit);
+                    });
+                }
                 // No file is free, or the client is gone again.
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
@@ -99,12 +116,19 @@ impl Server {
     }
 }
 
-fn serve(
-    builder: &Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
+/// Answers the requests of one connection.
+async fn serve(
+    builder: Builder<TokioExecutor>,
+    watcher: Watcher,
     (socket, peer): (TcpStream, SocketAddr),
     router: Router,
+    patience: Duration,
 ) {
+    // Who connects and says nothing costs a file, and no time limit of the library begins before the first byte.
+    let first = tokio::time::timeout(patience, socket.peek(&mut [0])).await;
+    if !matches!(first, Ok(Ok(1..))) {
+        return;
+    }
     // An answer is one write; waiting for more to send along only delays it.
     let _ = socket.set_nodelay(true);
     let service = router.map_request(move |mut request: Request<Incoming>| {
@@ -112,11 +136,8 @@ fn serve(
         request
     });
     let service = TowerToHyperService::new(service);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service).into_owned();
-    let watched = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(%error, "a connection ended");
-        }
-    });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended");
+    }
 }

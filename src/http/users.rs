@@ -24,7 +24,7 @@ use super::query::ListQuery;
 use crate::features::iam::model::{UserFilter, UserPosition, UserSort};
 use crate::features::iam::{NameRef, User, UserState, users};
 use crate::kernel::line::LineError;
-use crate::kernel::{UserId, suggest};
+use crate::kernel::{UserId, suggest, text};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     let all = OpenApiRouter::new().routes(routes!(list, one::create));
@@ -86,7 +86,7 @@ async fn list(
         state: filter.state.as_deref().map(state).transpose()?,
         role: filter.role.as_deref().map(|text| name("role", text)).transpose()?,
         group: filter.group.as_deref().map(|text| name("group", text)).transpose()?,
-        search: filter.search,
+        search: filter.search.as_deref().map(search).transpose()?,
         after: None,
     };
     page_of(&request, filter, &order, &part).await
@@ -105,7 +105,11 @@ pub(super) async fn page_of(
     if after.as_ref().is_some_and(|after| after.sort != order) {
         return Err(wrong("cursor", "it is of a list in another order", None).into());
     }
-    filter.after = after.map(|at| UserPosition { value: at.value, id: UserId::from(at.id) });
+    let given = after.map(|at| {
+        let position = UserPosition::given(at.value, UserId::from(at.id), sort.0);
+        position.ok_or_else(|| wrong("cursor", "it is not one that a list gave", None))
+    });
+    filter.after = given.transpose()?;
     let mut realm = request.realm().await?;
     let (data, mut pagination) = users::list(&mut realm, &request.caller, &filter, sort, page).await?;
     if data.len() == page.0.limit as usize
@@ -139,6 +143,10 @@ fn state(text: &str) -> Result<UserState, RequestError> {
     let known = UserState::ALL.iter().map(|state| state.as_str());
     let found = UserState::ALL.iter().find(|state| state.as_str() == text).copied();
     found.ok_or_else(|| wrong("state", "there is no such state", suggest::nearest(text, known)))
+}
+
+fn search(given: &str) -> Result<String, RequestError> {
+    text::one_line("search", given, 1..=200).map_err(|reason| wrong("search", &reason, None))
 }
 
 fn name(parameter: &str, text: &str) -> Result<NameRef, RequestError> {

@@ -7,7 +7,11 @@ use sha2::{Digest, Sha256};
 
 use super::Failure;
 
-/// What a thing is like, as doors show it: half of the SHA-256 of its JSON, which changes with every field.
+/// Fields that change without anybody changing the thing: somebody signed in, or failed to.
+const BESIDE: [&str; 2] = ["last_sign_in_at", "locked_until"];
+
+/// What a thing is like, as doors show it: half of the SHA-256 of its JSON, which changes with every field that
+/// somebody changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(String);
 
@@ -15,7 +19,11 @@ impl Version {
     /// Of a thing.
     #[must_use]
     pub fn of(thing: &impl Serialize) -> Self {
-        let digest = Sha256::digest(serde_json::to_vec(thing).unwrap_or_default());
+        let mut shown = serde_json::to_value(thing).unwrap_or_default();
+        if let Some(fields) = shown.as_object_mut() {
+            fields.retain(|name, _| !BESIDE.contains(&name.as_str()));
+        }
+        let digest = Sha256::digest(shown.to_string());
         Self(URL_SAFE_NO_PAD.encode(&digest[..16]))
     }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::grants::Grants;
 use crate::kernel::{TenantId, UserId};
 
-/// From when on it is read again whatever the version: a program of an older release, which knows no version,
-/// may change rights beside this one.
+/// From when on it is read again whatever the version: migrations, locks after wrong passwords and programs of
+/// an older release change rights and do not raise it.
 const STALE: Duration = Duration::from_secs(2);
 /// Most users that are remembered.
 const MOST: usize = 10_000;

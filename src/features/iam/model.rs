@@ -191,6 +191,17 @@ pub struct UserPosition {
 }
 
 impl UserPosition {
+    /// From what a list gave before; `None` where it cannot be that of this order.
+    #[must_use]
+    pub fn given(value: String, id: UserId, sort: UserSort) -> Option<Self> {
+        let is_time = || value == "-infinity" || OffsetDateTime::parse(&value, &Rfc3339).is_ok();
+        let fits = match sort {
+            UserSort::Email | UserSort::Name => !value.contains(char::is_control),
+            UserSort::CreatedAt | UserSort::LastSignIn => is_time(),
+        };
+        fits.then_some(Self { value, id })
+    }
+
     /// Of a user, in a list with this order.
     #[must_use]
     pub fn of(user: &User, sort: UserSort) -> Self {

@@ -166,6 +166,13 @@ impl Realm {
         }
     }
 
+    /// Holds no session in the control database until it is needed again: what follows takes its time.
+    pub(in crate::features) fn give_control_back(&mut self) {
+        if let Some(control) = &mut self.control {
+            control.give_back();
+        }
+    }
+
     /// Ends what a failed change left open, so that it keeps nobody waiting: a transaction that was
     /// dropped is rolled back before its connection's next statement, and not earlier.
     pub(super) async fn rollback_on_error<T>(&mut self, result: Result<T, IamError>) -> Result<T, IamError> {
@@ -277,7 +284,8 @@ impl RealmTx<'_> {
     async fn write(mut self) -> Result<(), IamError> {
         let caller = self.caller.to_string();
         store::insert_notes(&mut self.tx, &caller, &self.notes).await?;
-        if self.versioned {
+        // A visitor's look changes nothing.
+        if self.versioned && self.administrators.is_some() {
             store::raise_version(&mut self.tx).await?;
         }
         let tenant = (!self.place.is_platform()).then_some(self.place.id);

@@ -31,7 +31,7 @@ pub enum Presented {
 
 impl Presented {
     /// The one answer to whatever is refused.
-    pub(super) fn refusal(self) -> TokenError {
+    pub fn refusal(self) -> TokenError {
         match self {
             Self::Refresh => TokenError::RefreshInvalid,
             Self::ApiKey => TokenError::KeyInvalid,

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Tokens;
-use super::claims::{Claims, Expected};
+use super::claims::{Claims, Expected, SKEW};
 use super::error::TokenError;
 use super::issued::{issued_at, micros};
 use super::ring::KeyRing;
@@ -183,6 +183,21 @@ impl Verifier {
             tracing::debug!(flaw = flaw.code(), "token refused");
             TokenError::Invalid(flaw)
         })
+    }
+
+    /// Requires that a token that was good is so still: neither revoked nor over.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    pub fn require_good(&self, claims: &Claims) -> Result<(), TokenError> {
+        let known = self.current()?;
+        if known.revocations.hit(claims) {
+            return Err(TokenError::Invalid(JwtError::Revoked));
+        }
+        if known.now() >= claims.exp + SKEW {
+            return Err(TokenError::Invalid(JwtError::Expired));
+        }
+        Ok(())
     }
 
     /// Requires that what is in memory is not too old to go by.

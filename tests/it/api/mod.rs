@@ -6,6 +6,7 @@ mod doors;
 mod first;
 mod groups;
 mod limits;
+mod odd;
 mod openapi;
 mod roles;
 mod sessions;

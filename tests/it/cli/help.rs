@@ -63,6 +63,7 @@ fn without_a_command_the_help_is_shown() {
       token        Mint, verify, list and revoke access tokens
       key          Manage the keys that sign access tokens
       api-key      Create, list, verify and revoke API keys
+      serve        Serve the API that apps are built on
       completions  Print a shell's completion script
       man          Write the manual pages
       version      Show the version, with what a bug report needs

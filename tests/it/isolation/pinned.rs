@@ -57,6 +57,7 @@ const HARMLESS: &[(&str, &[&str])] = &[
     ("of the transaction, whose defaults are pinned", &["transaction_"]),
     ("of roles that may create roles, which no tenant is", &["createrole_self_grant"]),
     ("of a locale that is checked when a database is made", &["icu_validation_level"]),
+    ("what the error of a function shows", &["plpgsql.print_strict_params"]),
     ("of replication", &["allow_", "send_abort_for_"]),
 ];
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// Verbs of the grammar that need no server, or of which one test cannot know the end.
-const NO_SERVER: [&str; 17] = [
+const NO_SERVER: [&str; 18] = [
     // They run the parts themselves, and have limits and tests of their own (tests/local_stack).
     "local up",
     "local down",
@@ -11,6 +11,8 @@ const NO_SERVER: [&str; 17] = [
     "local logs",
     "local reset",
     "local daemon",
+    // It waits for requests.
+    "serve",
     // psql waits as psql does.
     "local psql",
     "tenant psql",

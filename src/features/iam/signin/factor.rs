@@ -52,7 +52,7 @@ pub(super) async fn secret(realm: &mut Realm, user: UserId) -> Result<TotpSecret
 /// second factor.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn enrol_factor(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Enrolment, IamError> {
-    let mut work = realm.read(caller).await?;
+    let mut work = realm.write(caller).await?;
     let user = owner(&mut work, who).await?;
     if user.second_factor {
         return Err(IamError::State {
@@ -171,10 +171,10 @@ pub(in super::super) async fn forget_factor(work: &mut RealmTx<'_>, user: UserId
 /// The user, if the caller is that user, or may change it.
 async fn owner(work: &mut RealmTx<'_>, who: &UserRef) -> Result<User, IamError> {
     let own = match who {
-        UserRef::Id(id) => work.actor.is(*id),
+        UserRef::Id(id) => work.actor.is(*id) && !work.actor.is_limited(),
         UserRef::Email(_) => {
             let found = users::store::by_ref(&mut work.tx, who).await?;
-            found.is_some_and(|user| work.actor.is(user.id))
+            found.is_some_and(|user| work.actor.is(user.id) && !work.actor.is_limited())
         }
     };
     let user = if own {

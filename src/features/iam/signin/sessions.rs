@@ -111,7 +111,11 @@ pub(in crate::features) async fn close_session(
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Vec<Session>, IamError> {
     let mut work = realm.read(caller).await?;
-    let user = users::find_or_self(&mut work, who, "session:read").await?;
+    let user = if work.actor.is_limited() {
+        users::find(&mut work, who, "session:read").await?
+    } else {
+        users::find_or_self(&mut work, who, "session:read").await?
+    };
     let found = store::sessions(&mut work.tx, user.id).await?;
     work.close().await?;
     Ok(found)

@@ -42,6 +42,11 @@ impl LazyLease {
         Ok(self.lease.insert(lease))
     }
 
+    /// Gives the session back until it is needed again.
+    pub fn give_back(&mut self) {
+        self.lease = None;
+    }
+
     /// The session, where it was drawn.
     pub fn if_open(&mut self) -> Option<&mut PgConnection> {
         self.lease.as_deref_mut()

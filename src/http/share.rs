@@ -1,0 +1,100 @@
+//! What one tenant can take of a process: so many requests in its realm at once. The others of it wait, and those
+//! of other tenants do not.
+
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Api;
+use super::error::RequestError;
+use crate::features::iam::Realm;
+use crate::features::tenants::Tenant;
+use crate::kernel::{AnyFailure, TenantId};
+
+/// How long a request waits for its turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Realms that are remembered before those that nobody uses are forgotten.
+const MOST: usize = 10_000;
+
+/// The shares of realms.
+pub(super) struct Shares {
+    /// Requests of one realm at once.
+    at_once: usize,
+    realms: Mutex<HashMap<TenantId, Arc<Semaphore>>>,
+}
+
+/// Something of a realm, and the turn that it was opened in.
+pub(super) struct Turn<T> {
+    it: T,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Shares {
+    /// A quarter of the sessions for each realm, and two at least.
+    pub(super) fn of(sessions: u32) -> Self {
+        let at_once = usize::try_from(sessions / 4).unwrap_or_default().max(2);
+        Self { at_once, realms: Mutex::default() }
+    }
+
+    /// A turn in a realm, first come, first served.
+    pub(super) async fn turn(&self, realm: TenantId) -> Result<Turn<()>, RequestError> {
+        let semaphore = {
+            let mut realms = self.realms.lock().unwrap_or_else(PoisonError::into_inner);
+            if realms.len() >= MOST {
+                realms.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
+            }
+            Arc::clone(realms.entry(realm).or_insert_with(|| Arc::new(Semaphore::new(self.at_once))))
+        };
+        match tokio::time::timeout(TURN_TIMEOUT, semaphore.acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Turn { it: (), _permit: permit }),
+            Ok(Err(_)) | Err(_) => Err(RequestError::RealmBusy { requests: self.at_once }),
+        }
+    }
+}
+
+impl Turn<()> {
+    pub(super) fn of<T>(self, it: T) -> Turn<T> {
+        Turn { it, _permit: self._permit }
+    }
+}
+
+impl<T> Deref for Turn<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.it
+    }
+}
+
+impl<T> DerefMut for Turn<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.it
+    }
+}
+
+impl Api {
+    /// Opens a realm, in its turn.
+    pub(super) async fn realm(&self, place: Option<&Tenant>) -> Result<Turn<Realm>, AnyFailure> {
+        let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id)).await?;
+        Ok(turn.of(self.0.app.realm(place).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_realm_waits_and_another_does_not() {
+        let shares = Shares::of(8);
+        let (one, other) = (TenantId::new(), TenantId::new());
+        let held = (shares.turn(one).await.unwrap(), shares.turn(one).await.unwrap());
+        assert!(shares.turn(other).await.is_ok());
+        assert!(shares.turn(one).await.is_err());
+        drop(held);
+        assert!(shares.turn(one).await.is_ok());
+    }
+}
