@@ -94,12 +94,11 @@ pub(super) enum RequestError {
 pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
     match code {
         "body_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
-        "body_not_json" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "body_not_json" | "encoding_unknown" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "body_incomplete" => StatusCode::REQUEST_TIMEOUT,
         "precondition_failed" => StatusCode::PRECONDITION_FAILED,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
-        "encoding_unknown" => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         // No turn came within the time: the same request may have one elsewhere, or later.
         "sessions_busy" | "realm_busy" => StatusCode::SERVICE_UNAVAILABLE,
         // What the database says is about our statement, and not about the request.

@@ -29,7 +29,7 @@ pub(super) struct Shares {
 /// Something of a realm, and the turn that it was opened in.
 pub(super) struct Turn<T> {
     it: T,
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 impl Shares {
@@ -49,7 +49,7 @@ impl Shares {
             Arc::clone(realms.entry(realm).or_insert_with(|| Arc::new(Semaphore::new(self.at_once))))
         };
         match tokio::time::timeout(TURN_TIMEOUT, semaphore.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn { it: (), _permit: permit }),
+            Ok(Ok(permit)) => Ok(Turn { it: (), permit }),
             Ok(Err(_)) | Err(_) => Err(RequestError::RealmBusy { requests: self.at_once }),
         }
     }
@@ -57,7 +57,7 @@ impl Shares {
 
 impl Turn<()> {
     pub(super) fn of<T>(self, it: T) -> Turn<T> {
-        Turn { it, _permit: self._permit }
+        Turn { it, permit: self.permit }
     }
 }
 
