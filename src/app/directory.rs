@@ -73,8 +73,9 @@ impl Directory {
     pub(super) fn forget(&self, tenant: TenantId) {
         let mut known = self.known();
         known.generation += 1;
-        known.by_id.remove(&tenant);
-        known.by_slug.retain(|_, id| *id != tenant);
+        if let Some(old) = known.by_id.remove(&tenant) {
+            known.by_slug.remove(&old.slug);
+        }
         known.absent.clear();
     }
 

@@ -35,17 +35,17 @@ impl Session {
         );
         let Some(name) = tenant else {
             shared.realms.require_untampered(TenantId::PLATFORM, &mut self.control).await?;
-            return Ok(Realm::new(RealmRef::PLATFORM, self.control, None, tools).versioned(None));
+            return Ok(Realm::new(RealmRef::PLATFORM, (self.control, None), None, tools));
         };
         let tenant = tenants::enter(&mut self.control, caller, name).await?.active()?;
         let mut control = LazyLease::drawn(self.control, self.app.control_source());
-        let (inside, version) = shared.realms.session(&mut control, &tenant).await?;
-        let realm = Realm::new(place(&tenant), inside, Some(control), tools);
-        Ok(if version.is_some() { realm.versioned(None) } else { realm })
+        let inside = shared.realms.session(&mut control, &tenant).await?;
+        Ok(Realm::new(place(&tenant), inside, Some(control), tools))
     }
 }
 
-fn place(tenant: &Tenant) -> RealmRef {
+/// Which realm a tenant's is.
+pub(super) fn place(tenant: &Tenant) -> RealmRef {
     RealmRef { id: tenant.id, slug: Some(tenant.slug.clone()) }
 }
 
@@ -59,18 +59,18 @@ impl App {
         let shared = self.shared();
         let Provisioning { rules, secrets, .. } = &shared.provisioning;
         let tools = (rules.clone(), secrets.clone(), revoke_all as RevocationHook);
-        let Some(tenant) = tenant else {
-            let (session, version) = shared.realms.platform_session().await?;
-            let known = version.map(|version| (version, shared.grants.clone()));
-            return Ok(Realm::new(RealmRef::PLATFORM, session, None, tools).versioned(known));
+        let realm = match tenant {
+            None => {
+                let inside = shared.realms.platform_session().await?;
+                Realm::new(RealmRef::PLATFORM, inside, None, tools)
+            }
+            Some(tenant) => {
+                let mut control = LazyLease::new(self.control_source());
+                let inside = shared.realms.session(&mut control, tenant).await?;
+                Realm::new(place(tenant), inside, Some(control), tools)
+            }
         };
-        let mut control = LazyLease::new(self.control_source());
-        let (inside, version) = shared.realms.session(&mut control, tenant).await?;
-        let realm = Realm::new(place(tenant), inside, Some(control), tools);
-        Ok(match version {
-            Some(version) => realm.versioned(Some((version, shared.grants.clone()))),
-            None => realm,
-        })
+        Ok(realm.kept_in(shared.grants.clone()))
     }
 
     /// A realm for a look at names while somebody types, if it is to be had at once; nothing is

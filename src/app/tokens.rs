@@ -1,10 +1,11 @@
 //! Tokens of a context, and the realms whose users they are for.
 
+use super::realm::place;
 use super::{App, Session};
 use crate::features::provisioning::Provisioning;
 use crate::features::tenants::{self, Tenant, TenantRef};
 use crate::features::tokens::{IssueTime, Presented, Realm, Tokens};
-use crate::infra::db::LazyLease;
+use crate::infra::db::{AnyLease, LazyLease};
 use crate::kernel::{AnyFailure, Caller, RealmRef, SecretString, TenantId};
 use crate::settings::Settings;
 
@@ -27,9 +28,7 @@ impl App {
     pub fn tokens(&self) -> Tokens {
         self.shared().tokens.clone()
     }
-}
 
-impl App {
     /// Makes what a server needs before it can check the first token: a key that signs.
     ///
     /// # Errors
@@ -52,15 +51,26 @@ impl App {
     ) -> Result<Realm, AnyFailure> {
         let id = kind.realm(presented)?;
         let as_of = IssueTime::read(&mut *self.control().await?).await?;
-        let realms = &self.shared().realms;
+        let mut control = LazyLease::new(self.control_source());
         if id == TenantId::PLATFORM {
-            let (session, _) = realms.platform_session().await?;
-            return Ok(Realm { name: RealmRef::PLATFORM, session, as_of });
+            return self.token_realm(&mut control, None, as_of).await;
         }
         let tenant = self.tenant(&TenantRef::Id(id)).await?.ok_or_else(|| kind.refusal())?;
-        let mut control = LazyLease::new(self.control_source());
-        let (session, _) = realms.session(&mut control, &tenant).await?;
-        let name = RealmRef { id, slug: Some(tenant.slug.clone()) };
+        self.token_realm(&mut control, Some(&tenant), as_of).await
+    }
+
+    /// A realm with a session in its database.
+    async fn token_realm(
+        &self,
+        control: impl Into<AnyLease<'_>>,
+        tenant: Option<&Tenant>,
+        as_of: IssueTime,
+    ) -> Result<Realm, AnyFailure> {
+        let realms = &self.shared().realms;
+        let ((session, _), name) = match tenant {
+            None => (realms.platform_session().await?, RealmRef::PLATFORM),
+            Some(tenant) => (realms.session(control, tenant).await?, place(tenant)),
+        };
         Ok(Realm { name, session, as_of })
     }
 }
@@ -82,9 +92,11 @@ impl Session {
         tenant: Option<&TenantRef>,
     ) -> Result<Realm, AnyFailure> {
         let as_of = IssueTime::read(&mut self.control).await?;
-        let Some(tenant) = tenant else { return self.platform_realm(as_of).await };
-        let tenant = tenants::enter(&mut self.control, caller, tenant).await?.active()?;
-        self.tenant_realm(tenant, as_of).await
+        let tenant = match tenant {
+            None => None,
+            Some(tenant) => Some(tenants::enter(&mut self.control, caller, tenant).await?.active()?),
+        };
+        self.app.token_realm(&mut self.control, tenant.as_ref(), as_of).await
     }
 
     /// Opens the realm that a refresh token or an API key says it belongs to.
@@ -100,21 +112,10 @@ impl Session {
         let id = kind.realm(presented)?;
         let as_of = IssueTime::read(&mut self.control).await?;
         if id == TenantId::PLATFORM {
-            return self.platform_realm(as_of).await;
+            return self.app.token_realm(&mut self.control, None, as_of).await;
         }
         let tenant = kind.tenant(&mut self.control, caller, id).await?;
-        self.tenant_realm(tenant, as_of).await
-    }
-
-    async fn platform_realm(&mut self, as_of: IssueTime) -> Result<Realm, AnyFailure> {
-        let (session, _) = self.app.shared().realms.platform_session().await?;
-        Ok(Realm { name: RealmRef::PLATFORM, session, as_of })
-    }
-
-    async fn tenant_realm(&mut self, tenant: Tenant, as_of: IssueTime) -> Result<Realm, AnyFailure> {
-        let (session, _) = self.app.shared().realms.session(&mut self.control, &tenant).await?;
-        let name = RealmRef { id: tenant.id, slug: Some(tenant.slug) };
-        Ok(Realm { name, session, as_of })
+        self.app.token_realm(&mut self.control, Some(&tenant), as_of).await
     }
 
     /// The name of a realm, also of a tenant that is not in use.
@@ -128,6 +129,6 @@ impl Session {
     ) -> Result<RealmRef, AnyFailure> {
         let Some(tenant) = tenant else { return Ok(RealmRef::PLATFORM) };
         let tenant = tenants::enter(&mut self.control, caller, tenant).await?;
-        Ok(RealmRef { id: tenant.id, slug: Some(tenant.slug) })
+        Ok(place(&tenant))
     }
 }

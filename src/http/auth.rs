@@ -11,15 +11,15 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::Api;
-use super::body::Body;
+use super::body::{Body, Parsed};
 use super::context::{AnonymousContext, RequestContext};
 use super::error::RequestError;
 use super::path::InPath;
-use super::problem::{Problem, ProblemDocument};
+use super::problem::Problem;
 use crate::features::iam::signin::{self, Credentials, Session};
 use crate::features::iam::{User, users};
 use crate::features::tokens::Claims;
-use crate::kernel::{Caller, ErrorKind, text};
+use crate::kernel::{Caller, Email, ErrorKind, text};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -36,8 +36,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Login {
-    #[schema(format = "email", example = "ann@acme.example")]
-    email: String,
+    #[schema(value_type = String, format = "email", example = "ann@acme.example")]
+    email: Parsed<Email>,
     #[schema(value_type = String, format = "password")]
     password: SecretString,
     /// The code of the second factor, or a recovery code
@@ -79,21 +79,14 @@ struct Refresh {
     request_body = Login,
     responses(
         (status = 200, body = TokenPair),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        Problem,
     ),
     security(())
 )]
 async fn login(request: AnonymousContext, Body(login): Body<Login>) -> Result<Response, Problem> {
-    let email = login.email.parse().map_err(|error: crate::kernel::email::EmailError| {
-        RequestError::Body { pointer: "/email".to_owned(), reason: error.to_string(), nearest: None }
-    })?;
     let client = text::one_line("client", login.client.as_deref().unwrap_or("api"), 1..=100);
-    let client = client.map_err(|reason| RequestError::Body {
-        pointer: "/client".to_owned(),
-        reason,
-        nearest: None,
-    })?;
-    let with = Credentials { email, password: login.password, code: login.code, client };
+    let client = client.map_err(|reason| RequestError::body("/client", reason))?;
+    let with = Credentials { email: login.email.0, password: login.password, code: login.code, client };
     let mut realm = request.realm().await?;
     let signed_in = request.api.0.app.tokens().sign_in(&Caller::System, &mut realm, &with).await?;
     Ok(tokens(&signed_in.claims, &signed_in.token, &signed_in.refresh))
@@ -111,7 +104,7 @@ async fn login(request: AnonymousContext, Body(login): Body<Login>) -> Result<Re
     request_body = Refresh,
     responses(
         (status = 200, body = TokenPair),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        Problem,
     ),
     security(())
 )]
@@ -153,7 +146,7 @@ struct Logout {
     request_body = Logout,
     responses(
         (status = 204),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        Problem,
     ),
     security(())
 )]
@@ -180,7 +173,7 @@ struct Sessions {
     tag = "auth",
     responses(
         (status = 200, body = Sessions),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        Problem,
     ),
     security(("token" = []))
 )]
@@ -198,7 +191,7 @@ async fn sessions(request: RequestContext) -> Result<Json<Sessions>, Problem> {
     tag = "auth",
     responses(
         (status = 204),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        Problem,
     ),
     security(("token" = []))
 )]
@@ -217,7 +210,7 @@ async fn end_sessions(request: RequestContext) -> Result<StatusCode, Problem> {
     params(("id" = Uuid, Path, description = "The session")),
     responses(
         (status = 204),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        Problem,
     ),
     extensions(("x-permission" = json!("session:delete, but for one's own"))),
     security(("token" = []))
@@ -250,7 +243,7 @@ struct NewPassword {
     request_body = NewPassword,
     responses(
         (status = 204),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        Problem,
     ),
     security(())
 )]
@@ -271,7 +264,7 @@ async fn set_password(
     tag = "auth",
     responses(
         (status = 200, body = User),
-        (status = "4XX", body = ProblemDocument, content_type = "application/problem+json"),
+        Problem,
     ),
     security(("token" = []))
 )]

@@ -64,11 +64,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RequestError> {
         let (reason, nearest) = reason(&error.inner().to_string());
         RequestError::Body { pointer, reason, nearest }
     })?;
-    reader.end().map_err(|_| RequestError::Body {
-        pointer: String::new(),
-        reason: "there is more after its end".to_owned(),
-        nearest: None,
-    })?;
+    reader.end().map_err(|_| RequestError::body("", "there is more after its end"))?;
     Ok(value)
 }
 

@@ -90,6 +90,18 @@ pub(super) enum RequestError {
     Bug,
 }
 
+impl RequestError {
+    /// Of a parameter of the query.
+    pub(super) fn query(name: &str, reason: impl Into<String>) -> Self {
+        Self::Query { name: name.to_owned(), reason: reason.into(), nearest: None }
+    }
+
+    /// Of a part of the body.
+    pub(super) fn body(pointer: &str, reason: impl Into<String>) -> Self {
+        Self::Body { pointer: pointer.to_owned(), reason: reason.into(), nearest: None }
+    }
+}
+
 /// The status of a kind, where a code has none of its own. The only map of both.
 pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
     match code {

@@ -102,7 +102,7 @@ async fn show(
     Ok(known.answer(&groups::get(&mut realm, &request.caller, group).await?))
 }
 
-/// What is to be changed of a group; what is left out stays.
+/// What is to be changed of a group; what is not given stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct GroupChange {

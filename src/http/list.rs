@@ -16,6 +16,9 @@ const MOST: u32 = 100;
 /// How deep a list can be paged by number; beyond, each page costs all those before it.
 const DEEPEST: i64 = 10_000;
 
+/// What is said of a text that is no cursor.
+pub(super) const NO_CURSOR: &str = "it is not one that a list gave";
+
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct List<T> {
@@ -88,9 +91,7 @@ impl PageParams {
 
     /// The page, and how far rows are counted.
     pub(super) fn page(&self) -> Result<(Page, Total), RequestError> {
-        let wrong = |name: &str, reason: &str| {
-            Err(RequestError::Query { name: name.to_owned(), reason: reason.to_owned(), nearest: None })
-        };
+        let wrong = |name, reason: &str| Err(RequestError::query(name, reason));
         let page = Page { page: self.page.unwrap_or(1), limit: self.limit.unwrap_or(LIMIT) };
         if !(1..=MOST).contains(&page.limit) {
             return wrong("limit", "it is 1 to 100");
@@ -116,11 +117,7 @@ impl PageParams {
     pub(super) fn position<P: DeserializeOwned>(&self) -> Result<Option<P>, RequestError> {
         let Some(text) = &self.cursor else { return Ok(None) };
         let read = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        read.map(Some).ok_or_else(|| RequestError::Query {
-            name: "cursor".to_owned(),
-            reason: "it is not one that a list gave".to_owned(),
-            nearest: None,
-        })
+        read.map(Some).ok_or_else(|| RequestError::query("cursor", NO_CURSOR))
     }
 }
 

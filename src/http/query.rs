@@ -27,7 +27,7 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for ListQuery<T> {
             let mut writer = form_urlencoded::Serializer::for_suffix(std::mem::take(half), 0);
             *half = writer.append_pair(&name, &value).finish();
         }
-        Ok(Self { part: read(&part)?, filter: read(&filter)? })
+        Ok(Self { part: read(&part, &[])?, filter: read(&filter, &PageParams::NAMES)? })
     }
 }
 
@@ -38,19 +38,17 @@ impl<T: DeserializeOwned> FromRequestParts<Api> for InQuery<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
-        Ok(Self(read(parts.uri.query().unwrap_or_default())?))
+        Ok(Self(read(parts.uri.query().unwrap_or_default(), &[])?))
     }
 }
 
-fn read<T: DeserializeOwned>(text: &str) -> Result<T, RequestError> {
+/// Reads parameters; `others` are names beside those of the type that an unknown one may have been meant for.
+fn read<T: DeserializeOwned>(text: &str, others: &[&str]) -> Result<T, RequestError> {
     let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(text.as_bytes()));
     serde_path_to_error::deserialize(reader).map_err(|error| {
         let (reason, nearest) = reason(&error.inner().to_string());
         let name = error.path().to_string();
-        let of_part = || {
-            let known = PageParams::NAMES.into_iter().filter(|_| !PageParams::NAMES.contains(&name.as_str()));
-            suggest::nearest(&name, known).map(str::to_owned)
-        };
-        RequestError::Query { nearest: nearest.or_else(of_part), name, reason }
+        let nearest = nearest.or_else(|| suggest::nearest(&name, others.iter().copied()).map(str::to_owned));
+        RequestError::Query { name, reason, nearest }
     })
 }

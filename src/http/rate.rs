@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
@@ -29,9 +28,6 @@ const MOST: usize = 100_000;
 /// How often those are forgotten whose requests count no more.
 const SWEEP: Duration = Duration::from_mins(1);
 
-/// The bucket of all that have none of their own.
-const REQUESTS: &str = "requests";
-
 /// Headers of draft-ietf-httpapi-ratelimit-headers-11.
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -51,6 +47,9 @@ type Limiter = RateLimiter<Client, HashMapStateStore<Client>, DefaultClock, Stat
 struct Bucket {
     name: &'static str,
     a_minute: NonZeroU32,
+    /// By the user of a good token; else by address alone: whoever guesses passwords may have tokens of their
+    /// own.
+    by_user: bool,
     limiter: Limiter,
     swept: Mutex<Instant>,
 }
@@ -75,11 +74,11 @@ struct Standing {
 }
 
 impl Bucket {
-    fn new(name: &'static str, a_minute: u32) -> Self {
+    fn new(name: &'static str, a_minute: u32, by_user: bool) -> Self {
         let a_minute = NonZeroU32::new(a_minute).unwrap_or(NonZeroU32::MIN);
         let limiter = RateLimiter::hashmap(Quota::per_minute(a_minute));
         let limiter = limiter.with_middleware::<StateInformationMiddleware>();
-        Self { name, a_minute, limiter, swept: Mutex::new(Instant::now()) }
+        Self { name, a_minute, by_user, limiter, swept: Mutex::new(Instant::now()) }
     }
 
     fn count(&self, client: Client) -> Standing {
@@ -108,9 +107,9 @@ impl Bucket {
 impl Limits {
     pub(super) fn new(settings: &ServeSettings) -> Self {
         Self {
-            passwords: Bucket::new("passwords", settings.passwords_a_minute),
-            sessions: Bucket::new("sessions", settings.sessions_a_minute),
-            requests: Bucket::new(REQUESTS, settings.requests_a_minute),
+            passwords: Bucket::new("passwords", settings.passwords_a_minute, false),
+            sessions: Bucket::new("sessions", settings.sessions_a_minute, false),
+            requests: Bucket::new("requests", settings.requests_a_minute, true),
         }
     }
 
@@ -129,20 +128,17 @@ impl Limits {
 /// Counts a request, and turns it away where there were too many. Whose token it shows is known to the handler
 /// from here on.
 pub(super) async fn limit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let verified = Verified::of(&api, request.headers());
     let Some(bucket) = api.0.limits.of(request.uri().path()) else { return next.run(request).await };
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
-    // Whoever guesses passwords has a token of their own, perhaps, or many.
-    let by_user = verified.as_ref().filter(|_| bucket.name == REQUESTS);
-    let client = if let Some(Verified(claims)) = by_user {
-        Client::User(claims.realm(), claims.sub)
+    let verified = bucket.by_user.then(|| Verified::of(&api, request.headers())).flatten();
+    let client = if let Some(verified) = verified {
+        let user = Client::User(verified.0.realm(), verified.0.sub);
+        request.extensions_mut().insert(verified);
+        user
     } else {
         let address = client::address(peer, request.headers(), &api.0.settings.trusted_proxies);
         Client::Address(client::network(address))
     };
-    if let Some(verified) = verified {
-        request.extensions_mut().insert(verified);
-    }
     let left = bucket.count(client);
     let mut response = match left.wait {
         None => next.run(request).await,
@@ -178,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_bucket_ends_at_its_quota_and_others_do_not_suffer() {
-        let bucket = Bucket::new("x", 3);
+        let bucket = Bucket::new("x", 3, false);
         let one = || Client::Address(IpAddr::from([192, 0, 2, 1]));
         for left in [2, 1, 0] {
             assert_eq!(bucket.count(one()).left, left);
@@ -189,7 +185,7 @@ mod tests {
 
     #[test]
     fn there_are_no_more_clients_than_fit() {
-        let bucket = Bucket::new("x", 1_000);
+        let bucket = Bucket::new("x", 1_000, false);
         for n in 0..u32::try_from(MOST + 5_000).unwrap() {
             bucket.count(Client::Address(IpAddr::from(n.to_be_bytes())));
         }

@@ -100,7 +100,7 @@ async fn show(
     Ok(known.answer(&roles::get(&mut realm, &request.caller, role).await?))
 }
 
-/// What is to be changed of a role; what is left out stays.
+/// What is to be changed of a role; what is not given stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RoleChange {

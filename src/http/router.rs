@@ -61,7 +61,11 @@ fn described() -> OpenApiRouter<Api> {
 /// The page of the API (OpenAPI 3.1).
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    let mut page = described().into_openapi();
+    with_tokens(described().into_openapi())
+}
+
+/// The page, with what a token is.
+fn with_tokens(mut page: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     page.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(bearer));
     page
@@ -70,9 +74,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// All routes.
 pub fn router(api: Api) -> Router {
     let limit = usize::try_from(api.0.settings.body_bytes).unwrap_or(usize::MAX);
-    let (routes, _) = described().split_for_parts();
+    let (routes, page) = described().split_for_parts();
     routes
-        .merge(docs::routes(openapi()))
+        .merge(docs::routes(with_tokens(page)))
         .merge(metrics::routes())
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)

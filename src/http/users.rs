@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::Api;
 use super::context::RequestContext;
 use super::error::RequestError;
-use super::list::{List, PageParams, cursor};
+use super::list::{List, NO_CURSOR, PageParams, cursor};
 use super::problem::Problem;
 use super::query::ListQuery;
 use crate::features::iam::model::{UserFilter, UserPosition, UserSort};
@@ -103,11 +103,11 @@ pub(super) async fn page_of(
     let sort = sort(order)?;
     let after = part.position::<Position>()?;
     if after.as_ref().is_some_and(|after| after.sort != order) {
-        return Err(wrong("cursor", "it is of a list in another order", None).into());
+        return Err(RequestError::query("cursor", "it is of a list in another order").into());
     }
     let given = after.map(|at| {
         let position = UserPosition::given(at.value, UserId::from(at.id), sort.0);
-        position.ok_or_else(|| wrong("cursor", "it is not one that a list gave", None))
+        position.ok_or_else(|| RequestError::query("cursor", NO_CURSOR))
     });
     filter.after = given.transpose()?;
     let mut realm = request.realm().await?;
@@ -121,34 +121,31 @@ pub(super) async fn page_of(
     Ok(Json(List { data, pagination }))
 }
 
-fn wrong(name: &str, reason: &str, nearest: Option<&str>) -> RequestError {
-    RequestError::Query {
-        name: name.to_owned(),
-        reason: reason.to_owned(),
-        nearest: nearest.map(str::to_owned),
-    }
+/// Of a word that is none of those that there are.
+fn unknown<'a>(name: &str, reason: &str, word: &str, known: impl Iterator<Item = &'a str>) -> RequestError {
+    let nearest = suggest::nearest(word, known).map(str::to_owned);
+    RequestError::Query { name: name.to_owned(), reason: reason.to_owned(), nearest }
 }
 
 fn sort(text: &str) -> Result<(UserSort, bool), RequestError> {
     let text = if text.is_empty() { "email" } else { text };
     let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
     let found = SORTS.iter().find(|(known, _)| *known == name);
-    found.map(|(_, sort)| (*sort, descending)).ok_or_else(|| {
-        let near = suggest::nearest(name, SORTS.iter().map(|(known, _)| *known));
-        wrong("sort", "users are not sorted by it", near)
-    })
+    let known = SORTS.iter().map(|(known, _)| *known);
+    let sort = found.map(|(_, sort)| (*sort, descending));
+    sort.ok_or_else(|| unknown("sort", "users are not sorted by it", name, known))
 }
 
 fn state(text: &str) -> Result<UserState, RequestError> {
     let known = UserState::ALL.iter().map(|state| state.as_str());
     let found = UserState::ALL.iter().find(|state| state.as_str() == text).copied();
-    found.ok_or_else(|| wrong("state", "there is no such state", suggest::nearest(text, known)))
+    found.ok_or_else(|| unknown("state", "there is no such state", text, known))
 }
 
 fn search(given: &str) -> Result<String, RequestError> {
-    text::one_line("search", given, 1..=200).map_err(|reason| wrong("search", &reason, None))
+    text::one_line("search", given, 1..=200).map_err(|reason| RequestError::query("search", reason))
 }
 
 fn name(parameter: &str, text: &str) -> Result<NameRef, RequestError> {
-    text.parse().map_err(|error: LineError| wrong(parameter, &error.to_string(), None))
+    text.parse().map_err(|error: LineError| RequestError::query(parameter, error.to_string()))
 }

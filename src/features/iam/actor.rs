@@ -34,7 +34,7 @@ impl Actor {
     pub(super) async fn load(
         realm: &mut PgConnection,
         control: Option<&mut LazyLease>,
-        (place, known): (&RealmRef, Option<&(i64, GrantsCache)>),
+        (place, known): (&RealmRef, Option<(i64, &GrantsCache)>),
         caller: &Caller,
     ) -> Result<Self, IamError> {
         let (home, id) = match caller {
@@ -44,7 +44,7 @@ impl Actor {
         let visitor = home != place.id;
         if !visitor
             && let Some((version, cache)) = known
-            && let Some(grants) = cache.get((home, id), *version)
+            && let Some(grants) = cache.get((home, id), version)
         {
             return Ok(Self::user(limited(grants, caller), visitor));
         }
@@ -58,7 +58,7 @@ impl Actor {
         }
         .map(Arc::new);
         if let (false, Some((version, cache)), Some(grants)) = (visitor, known, &grants) {
-            cache.keep((home, id), *version, grants);
+            cache.keep((home, id), version, grants);
         }
         let nobody = || Grants {
             user: id,
@@ -125,13 +125,14 @@ impl Actor {
         matches!(self, Self::Machine)
     }
 
-    /// Whether the token that is shown allows less than the user holds.
-    pub(super) fn is_limited(&self) -> bool {
-        matches!(self, Self::User { grants, .. } if !grants.limits.is_empty())
+    /// Whether this is the user itself, by a token that allows all that it holds: one that allows less does
+    /// not stand for its user.
+    pub(super) fn is(&self, user: UserId) -> bool {
+        matches!(self, Self::User { grants, .. } if grants.limits.is_empty()) && self.is_token_of(user)
     }
 
-    /// Whether this is the user itself.
-    pub(super) fn is(&self, user: UserId) -> bool {
+    /// Whether this is the user itself, whatever its token allows.
+    pub(super) fn is_token_of(&self, user: UserId) -> bool {
         matches!(self, Self::User { grants, visitor: false, .. } if grants.user == user)
     }
 }

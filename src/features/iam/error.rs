@@ -1,5 +1,6 @@
 //! What can go wrong with users and their rights.
 
+use super::model::NameRef;
 use super::users::RefusedRow;
 use crate::features::access::{AccessError, ConditionError};
 use crate::features::secrets::SecretsError;
@@ -8,7 +9,7 @@ use crate::infra::crypto::RandomError;
 use crate::infra::crypto::password::PasswordError;
 use crate::infra::db::DbError;
 use crate::kernel::hint::{Action, InRealm, RightsAction, UserAction};
-use crate::kernel::{AnyFailure, Failure, Hint, Stale, shell};
+use crate::kernel::{AnyFailure, Failure, Hint, Stale, shell, suggest};
 
 /// A request about users and their rights that failed.
 #[derive(Debug, thiserror::Error, Failure)]
@@ -183,6 +184,15 @@ pub enum IamError {
     #[error("tokens could not be revoked: {0}")]
     #[failure(transparent)]
     RevocationHook(Box<dyn Failure>),
+}
+
+impl IamError {
+    /// Of a role or group that is not among those that there are; with the nearest of them.
+    pub(super) fn not_among(what: &'static str, name: &NameRef, known: &[String], at: InRealm) -> Self {
+        let name = name.to_string();
+        let nearest = suggest::alike(&name, known.iter().map(String::as_str)).map(str::to_owned);
+        Self::NotFound { what, name, nearest, at }
+    }
 }
 
 /// What lists things of a kind.

@@ -46,7 +46,7 @@ use crate::kernel::{Caller, UserId};
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn grants(realm: &mut Realm, caller: &Caller, user: UserId) -> Result<Grants, IamError> {
     let mut work = realm.read(caller).await?;
-    if !work.actor.is(user) || work.actor.is_limited() {
+    if !work.actor.is(user) {
         users::find(&mut work, &UserRef::Id(user), "user:read").await?;
     }
     let found = access::grants_of_user(&mut work.tx, user).await?;

@@ -53,42 +53,35 @@ pub struct Realm {
     /// In the control database; `None` where `inside` is a session there.
     control: Option<LazyLease>,
     dry_run: bool,
-    /// Whether its schema has a version of its rights.
-    versioned: bool,
-    /// That version when the session was drawn, and where what users may do is kept by it. Gone once
-    /// something is changed here.
-    rights: Option<(i64, GrantsCache)>,
+    /// The version of its rights when the session was drawn, where its schema has one and somebody asked.
+    version: Option<i64>,
+    /// Where what users may do is kept by that version; `None` once something is changed here.
+    kept: Option<GrantsCache>,
 }
 
 impl Realm {
-    /// On a session in its database that a tenant's settings cannot steer, on whose tables nothing hangs, and
+    /// On a session in its database, with the version of its rights, that a tenant's settings cannot steer, on whose tables nothing hangs, and
     /// which acts with the rights of its owner role ([`session_statements`]). `control` is one in the control database, and `None` for
     /// the platform's realm, which lies there.
     #[must_use]
     pub(crate) fn new(
         place: RealmRef,
-        inside: Lease,
+        (inside, version): (Lease, Option<i64>),
         control: Option<LazyLease>,
         (rules, secrets, revoke): (Rules, Secrets, RevocationHook),
     ) -> Self {
-        Self {
-            place,
-            rules,
-            secrets,
-            revoke,
-            inside,
-            control,
-            dry_run: false,
-            versioned: false,
-            rights: None,
-        }
+        Self { place, rules, secrets, revoke, inside, control, dry_run: false, version, kept: None }
     }
 
-    /// Of a schema that has a version of its rights; with the version when the session was drawn, what users
-    /// may do is taken from memory.
+    /// What users may do is taken from memory, where the version of the realm's rights is known.
     #[must_use]
-    pub(crate) fn versioned(self, rights: Option<(i64, GrantsCache)>) -> Self {
-        Self { versioned: true, rights, ..self }
+    pub(crate) fn kept_in(self, kept: GrantsCache) -> Self {
+        Self { kept: Some(kept), ..self }
+    }
+
+    /// Whether its schema has a version of its rights: the platform's is always the newest.
+    fn is_versioned(&self) -> bool {
+        self.place.is_platform() || self.version.is_some()
     }
 
     /// From here on nothing is written: every change is made and taken back.
@@ -123,13 +116,14 @@ impl Realm {
     /// Begins a change of who may do what. Such changes come one after the other: what one checks,
     /// no other takes away before it commits.
     pub(super) async fn write<'a>(&'a mut self, caller: &'a Caller) -> Result<RealmTx<'a>, IamError> {
-        self.rights = None;
+        self.kept = None;
         let mut work = self.begin(caller, true).await?;
         work.administrators = Some(store::administrators(&mut work.tx).await?);
         Ok(work)
     }
 
     async fn begin<'a>(&'a mut self, caller: &'a Caller, alone: bool) -> Result<RealmTx<'a>, IamError> {
+        let versioned = self.is_versioned();
         let is_visitor = matches!(caller, Caller::User { realm, .. } if *realm != self.place.id);
         let mut tx = if alone || is_visitor {
             transaction(&mut self.inside).await?
@@ -139,8 +133,8 @@ impl Realm {
         if alone {
             store::lock(&mut tx).await?;
         }
-        let actor =
-            Actor::load(&mut tx, self.control.as_mut(), (&self.place, self.rights.as_ref()), caller).await?;
+        let known = self.version.zip(self.kept.as_ref());
+        let actor = Actor::load(&mut tx, self.control.as_mut(), (&self.place, known), caller).await?;
         Ok(RealmTx {
             tx,
             control: self.control.as_mut(),
@@ -154,7 +148,7 @@ impl Realm {
             revoke: self.revoke,
             administrators: None,
             dry_run: self.dry_run,
-            versioned: self.versioned,
+            versioned,
         })
     }
 

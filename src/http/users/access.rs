@@ -68,11 +68,9 @@ async fn can(
 ) -> Result<Json<DecisionView>, Problem> {
     let object: Map<String, Value> = match &params.with {
         None => Map::new(),
-        Some(text) => serde_json::from_str(text).map_err(|_| RequestError::Query {
-            name: "with".to_owned(),
-            reason: "it is not a JSON object".to_owned(),
-            nearest: None,
-        })?,
+        Some(text) => {
+            serde_json::from_str(text).map_err(|_| RequestError::query("with", "it is not a JSON object"))?
+        }
     };
     let mut realm = request.realm().await?;
     let (who, asked) = (UserRef::Id(id), params.permission.0);

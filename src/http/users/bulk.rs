@@ -115,8 +115,7 @@ async fn create(
     Body(body): Body<NewUsers>,
 ) -> Result<Json<BulkResult>, Problem> {
     if !(1..=MOST).contains(&body.users.len()) {
-        let reason = "there are 1 to 1,000 users in a request".to_owned();
-        return Err(RequestError::Body { pointer: "/users".to_owned(), reason, nearest: None }.into());
+        return Err(RequestError::body("/users", "there are 1 to 1,000 users in a request").into());
     }
     let row = |(line, body): (usize, NewUserBody)| {
         let (user, password) = body.into_parts();

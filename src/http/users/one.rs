@@ -104,7 +104,7 @@ async fn show(
     Ok(known.answer(&users::get(&mut realm, &request.caller, &UserRef::Id(id)).await?))
 }
 
-/// What is to be changed of a user; what is left out stays.
+/// What is to be changed of a user; what is not given stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UserChange {

@@ -97,17 +97,16 @@ pub async fn transaction(connection: &mut PgConnection) -> Result<Transaction<'_
     Transaction::begin(connection, None).await
 }
 
-/// Begins a transaction with another role's rights and no others, or without one with our own; in one
-/// round trip.
+/// Begins a transaction with another role's rights and no others, in one round trip.
 ///
 /// # Errors
 /// When the role is not there, or the connection is broken.
 pub async fn transaction_as<'c>(
     connection: &'c mut PgConnection,
-    role: Option<&str>,
+    role: &str,
 ) -> Result<Transaction<'c>, DbError> {
-    let begin = role.map(|role| format!("begin; set local role {}", identifier(role)));
-    Transaction::begin(connection, begin.map(|it| AssertSqlSafe(it).into_sql_str())).await
+    let begin = format!("begin; set local role {}", identifier(role));
+    Transaction::begin(connection, Some(AssertSqlSafe(begin).into_sql_str())).await
 }
 
 /// Begins a transaction whose commit waits for the disk, whatever the session's default.

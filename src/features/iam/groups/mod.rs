@@ -14,7 +14,7 @@ use super::error::IamError;
 use super::model::{Changed, Group, Name, NameRef, WriteOutcome};
 use super::realm::{Realm, RealmTx};
 use crate::features::access::grants_of_group;
-use crate::kernel::{Caller, Description, Expected, suggest};
+use crate::kernel::{Caller, Description, Expected};
 
 /// How deep groups nest at most.
 pub const MAX_DEPTH: i32 = 32;
@@ -280,9 +280,8 @@ async fn found_or_nearest(
     if let Some(group) = found {
         return Ok(group);
     }
-    let (names, name) = (store::names(&mut work.tx).await?, name.to_string());
-    let nearest = suggest::alike(&name, names.iter().map(String::as_str)).map(str::to_owned);
-    Err(IamError::NotFound { what: "group", name, nearest, at: work.place.hinted() })
+    let names = store::names(&mut work.tx).await?;
+    Err(IamError::not_among("group", name, &names, work.place.hinted()))
 }
 
 /// The group, if the caller has the permission on it. Who may not know hears nothing of what there is.

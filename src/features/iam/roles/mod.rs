@@ -19,7 +19,7 @@ use crate::features::access::Condition;
 use crate::features::access::Grant;
 use crate::features::access::Permission;
 use crate::features::access::grants_of_role;
-use crate::kernel::{Caller, Description, Expected, suggest};
+use crate::kernel::{Caller, Description, Expected};
 
 /// What is to be changed of a role; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -323,9 +323,8 @@ async fn found_or_nearest(
     if let Some(role) = found {
         return Ok(role);
     }
-    let (names, name) = (store::names(&mut work.tx).await?, name.to_string());
-    let nearest = suggest::alike(&name, names.iter().map(String::as_str)).map(str::to_owned);
-    Err(IamError::NotFound { what: "role", name, nearest, at: work.place.hinted() })
+    let names = store::names(&mut work.tx).await?;
+    Err(IamError::not_among("role", name, &names, work.place.hinted()))
 }
 
 /// The role, if the caller has the permission on it. Who may not know hears nothing of what there is.

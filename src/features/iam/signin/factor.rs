@@ -171,10 +171,10 @@ pub(in super::super) async fn forget_factor(work: &mut RealmTx<'_>, user: UserId
 /// The user, if the caller is that user, or may change it.
 async fn owner(work: &mut RealmTx<'_>, who: &UserRef) -> Result<User, IamError> {
     let own = match who {
-        UserRef::Id(id) => work.actor.is(*id) && !work.actor.is_limited(),
+        UserRef::Id(id) => work.actor.is(*id),
         UserRef::Email(_) => {
             let found = users::store::by_ref(&mut work.tx, who).await?;
-            found.is_some_and(|user| work.actor.is(user.id) && !work.actor.is_limited())
+            found.is_some_and(|user| work.actor.is(user.id))
         }
     };
     let user = if own {

@@ -111,11 +111,7 @@ pub(in crate::features) async fn close_session(
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Vec<Session>, IamError> {
     let mut work = realm.read(caller).await?;
-    let user = if work.actor.is_limited() {
-        users::find(&mut work, who, "session:read").await?
-    } else {
-        users::find_or_self(&mut work, who, "session:read").await?
-    };
+    let user = users::find_or_self(&mut work, who, "session:read").await?;
     let found = store::sessions(&mut work.tx, user.id).await?;
     work.close().await?;
     Ok(found)
@@ -146,9 +142,7 @@ pub async fn end_sessions(realm: &mut Realm, caller: &Caller, who: &UserRef) -> 
 /// Whose sessions are to end: everybody may end their own.
 async fn own_or_to_change(work: &mut RealmTx<'_>, who: &UserRef) -> Result<User, IamError> {
     match who {
-        UserRef::Id(id) if work.actor.is(*id) && !work.actor.is_limited() => {
-            users::find_or_self(work, who, "session:delete").await
-        }
+        UserRef::Id(id) if work.actor.is(*id) => users::find_or_self(work, who, "session:delete").await,
         _ => users::find_to_change(work, who, "session:delete").await,
     }
 }

@@ -52,7 +52,14 @@ pub async fn list(
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn get(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<User, IamError> {
     let mut work = realm.read(caller).await?;
-    let user = super::find_or_self(&mut work, who, "user:read").await?;
+    let own = match who {
+        UserRef::Id(id) if work.actor.is_token_of(*id) => store::by_ref(&mut work.tx, who).await?,
+        _ => None,
+    };
+    let user = match own {
+        Some(user) => user,
+        None => super::find(&mut work, who, "user:read").await?,
+    };
     work.close().await?;
     Ok(user)
 }

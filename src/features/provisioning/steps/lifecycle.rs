@@ -72,7 +72,7 @@ impl Step<Plan, ProvisioningError> for Seed {
             if let Some(statement) = invited {
                 return Ok(cluster::run_as(inside, owner, &statement).await?);
             }
-            let mut tx = transaction_as(inside, Some(owner)).await?;
+            let mut tx = transaction_as(inside, owner).await?;
             iam::seed_administrator(&mut tx, email, sign_in, rules).await?;
             tx.commit().await?;
             Ok(())
