@@ -559,6 +559,8 @@ fn rooms_say_what_they_are() {
 
 /// What a door may call and asks nobody: at most ten, each with its reason.
 const UNASKED: &[(&str, &str)] = &[
+    ("iam::Attempt::finish", "keeps the answer to its own caller; the change asks"),
+    ("iam::IdempotencyKey::begin", "keeps what its own caller asks for; the change asks"),
     ("iam::signin::redeem", "the invitation is what lets in: there is no caller yet"),
     ("iam::signin::sign_in", "the password is what lets in: there is no caller yet"),
     ("installation::open", "finds out whether there is a platform whose realm could be asked"),

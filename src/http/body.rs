@@ -6,7 +6,7 @@ use std::str::FromStr;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use http_body_util::LengthLimitError;
+use http_body_util::{BodyExt as _, LengthLimitError};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
@@ -35,19 +35,24 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
         if !is_json(request.headers()) {
             return Err(RequestError::NotJson.into());
         }
-        let limit = api.0.settings.body_bytes;
-        let bytes = Bytes::from_request(request, api).await.map_err(|rejection| {
-            let mut cause: Option<&dyn std::error::Error> = Some(&rejection);
-            while let Some(error) = cause {
-                if error.is::<LengthLimitError>() {
-                    return RequestError::TooLarge(limit);
-                }
-                cause = error.source();
-            }
-            RequestError::Incomplete
-        })?;
+        let bytes = whole(request.into_body(), api.0.settings.body_bytes).await?;
         Ok(Self(parse(&bytes)?))
     }
+}
+
+/// All bytes of a body, of which a layer around lets so many through.
+pub(super) async fn whole(body: axum::body::Body, limit: u32) -> Result<Bytes, RequestError> {
+    let collected = body.collect().await.map_err(|error| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = cause {
+            if error.is::<LengthLimitError>() {
+                return RequestError::TooLarge(limit);
+            }
+            cause = error.source();
+        }
+        RequestError::Incomplete
+    });
+    Ok(collected?.to_bytes())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

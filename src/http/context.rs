@@ -10,6 +10,7 @@ use super::Api;
 use super::error::RequestError;
 use super::problem::Problem;
 use super::share::Turn;
+use crate::features::iam::idempotency::Attempt;
 use crate::features::iam::{Realm, UserRef};
 use crate::features::tenants::{Tenant, TenantRef};
 use crate::features::tokens::{Claims, Presented, Realm as TokenRealm};
@@ -34,6 +35,7 @@ impl Verified {
 }
 
 /// A request of somebody who has signed in.
+#[derive(Clone)]
 pub(super) struct RequestContext {
     api: Api,
     /// Who asks.
@@ -41,6 +43,8 @@ pub(super) struct RequestContext {
     /// What the token says.
     pub(super) claims: Claims,
     place: Place,
+    /// Whose changes are made once.
+    attempt: Option<Attempt>,
 }
 
 impl RequestContext {
@@ -53,7 +57,21 @@ impl RequestContext {
     /// few: not while a body arrives. The token may have been revoked meanwhile.
     pub(super) async fn realm(&self) -> Result<Turn<Realm>, AnyFailure> {
         self.api.0.following.verifier.require_good(&self.claims)?;
+        let mut realm = self.realm_to_finish().await?;
+        if let Some(attempt) = &self.attempt {
+            realm.carry_out(attempt.clone());
+        }
+        Ok(realm)
+    }
+
+    /// Opens the realm for what follows a change: the change may have ended the token.
+    pub(super) async fn realm_to_finish(&self) -> Result<Turn<Realm>, AnyFailure> {
         self.api.realm(self.place.as_deref()).await
+    }
+
+    /// From here on, what is changed is changed by an attempt to carry out what bears a key.
+    pub(super) fn carry_out(&mut self, attempt: Attempt) {
+        self.attempt = Some(attempt);
     }
 }
 
@@ -61,6 +79,9 @@ impl FromRequestParts<Api> for RequestContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        if let Some(known) = parts.extensions.remove::<Self>() {
+            return Ok(known);
+        }
         let claims = match parts.extensions.remove::<Verified>() {
             Some(Verified(claims)) => claims,
             None => api.0.following.verifier.verify(bearer(&parts.headers)?, &api.0.audience)?,
@@ -86,7 +107,7 @@ impl FromRequestParts<Api> for RequestContext {
             }
         };
         let caller = caller(&claims, realm);
-        Ok(Self { api: api.clone(), caller, claims, place })
+        Ok(Self { api: api.clone(), caller, claims, place, attempt: None })
     }
 }
 

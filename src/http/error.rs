@@ -111,6 +111,7 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         "precondition_failed" => StatusCode::PRECONDITION_FAILED,
         "method_not_allowed" => StatusCode::METHOD_NOT_ALLOWED,
         "rate_limited" => StatusCode::TOO_MANY_REQUESTS,
+        "idempotency_key_reused" => StatusCode::UNPROCESSABLE_ENTITY,
         // No turn came within the time: the same request may have one elsewhere, or later.
         "sessions_busy" | "realm_busy" => StatusCode::SERVICE_UNAVAILABLE,
         // What the database says is about our statement, and not about the request.

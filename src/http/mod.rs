@@ -12,6 +12,7 @@ mod error;
 mod etag;
 mod groups;
 mod health;
+mod idempotency;
 mod list;
 mod metrics;
 mod path;

@@ -21,6 +21,11 @@ pub(super) fn current() -> String {
     CURRENT.try_with(Clone::clone).unwrap_or_default()
 }
 
+/// Work of the same request in another task: its id, and its span.
+pub(super) fn kept<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(current(), work).in_current_span()
+}
+
 /// Gives a request its id, and a span.
 pub(super) async fn give(request: Request, next: Next) -> Response {
     let sent =

@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 use super::error::RequestError;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, auth, docs, groups, health, metrics, permissions, rate, request_id, roles, security, users,
-    well_known,
+    Api, auth, docs, groups, health, idempotency, metrics, permissions, rate, request_id, roles, security,
+    users, well_known,
 };
 
 /// How long a body may pause.
@@ -61,13 +61,14 @@ fn described() -> OpenApiRouter<Api> {
 /// The page of the API (OpenAPI 3.1).
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    with_tokens(described().into_openapi())
+    finished(described().into_openapi())
 }
 
-/// The page, with what a token is.
-fn with_tokens(mut page: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+/// The page, with what a token is, and what is true of all changes.
+fn finished(mut page: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     page.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(bearer));
+    idempotency::describe(&mut page.paths);
     page
 }
 
@@ -76,10 +77,11 @@ pub fn router(api: Api) -> Router {
     let limit = usize::try_from(api.0.settings.body_bytes).unwrap_or(usize::MAX);
     let (routes, page) = described().split_for_parts();
     routes
-        .merge(docs::routes(with_tokens(page)))
+        .merge(docs::routes(finished(page)))
         .merge(metrics::routes())
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(api.clone(), idempotency::once))
         .layer(middleware::from_fn_with_state(api.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(api.clone(), within_time))
         .layer(CatchPanicLayer::custom(caught))

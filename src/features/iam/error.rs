@@ -164,6 +164,14 @@ pub enum IamError {
     #[error(transparent)]
     #[failure(transparent, from(sqlx::Error))]
     Db(#[from] DbError),
+    /// Another try of the same request has taken its Idempotency-Key meanwhile.
+    #[error("another try of this request took its Idempotency-Key meanwhile")]
+    #[failure(Busy, "idempotency_key_in_use")]
+    Overtaken,
+    /// An answer could not be sealed.
+    #[error("an answer could not be sealed: {0}")]
+    #[failure(Internal, "seal_failed")]
+    Unsealed(String),
     /// The role of the realm's owner could not be assumed.
     #[error(transparent)]
     #[failure(transparent)]

@@ -9,6 +9,7 @@ pub mod apply;
 mod error;
 mod first;
 pub mod groups;
+pub mod idempotency;
 pub mod model;
 pub mod operators;
 pub mod permissions;

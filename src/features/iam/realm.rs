@@ -3,6 +3,7 @@
 
 use super::actor::Actor;
 use super::error::IamError;
+use super::idempotency::{self, Attempt};
 use super::model::{LogEntry, WriteOutcome};
 use super::revocation::{RevocationHook, RevokedUsers};
 use super::rules::Rules;
@@ -57,6 +58,8 @@ pub struct Realm {
     version: Option<i64>,
     /// Where what users may do is kept by that version; `None` once something is changed here.
     kept: Option<GrantsCache>,
+    /// The attempt to carry out a request once, which the changes here belong to.
+    pub(super) attempt: Option<Attempt>,
 }
 
 impl Realm {
@@ -70,7 +73,18 @@ impl Realm {
         control: Option<LazyLease>,
         (rules, secrets, revoke): (Rules, Secrets, RevocationHook),
     ) -> Self {
-        Self { place, rules, secrets, revoke, inside, control, dry_run: false, version, kept: None }
+        Self {
+            place,
+            rules,
+            secrets,
+            revoke,
+            inside,
+            control,
+            dry_run: false,
+            version,
+            kept: None,
+            attempt: None,
+        }
     }
 
     /// What users may do is taken from memory, where the version of the realm's rights is known.
@@ -149,7 +163,13 @@ impl Realm {
             administrators: None,
             dry_run: self.dry_run,
             versioned,
+            attempt: self.attempt.as_ref(),
         })
+    }
+
+    /// The session in the realm's database.
+    pub(super) fn session(&mut self) -> &mut PgConnection {
+        &mut self.inside
     }
 
     /// The connection to the control database.
@@ -201,6 +221,7 @@ pub(super) struct RealmTx<'a> {
     administrators: Option<store::Administrators>,
     pub(super) dry_run: bool,
     versioned: bool,
+    attempt: Option<&'a Attempt>,
 }
 
 /// The most rows that a change writes to the platform's log one by one; beyond, one tells of all.
@@ -281,6 +302,9 @@ impl RealmTx<'_> {
         // A visitor's look changes nothing.
         if self.versioned && self.administrators.is_some() {
             store::raise_version(&mut self.tx).await?;
+        }
+        if let Some(attempt) = self.attempt {
+            idempotency::mark(&mut self.tx, attempt).await?;
         }
         let tenant = (!self.place.is_platform()).then_some(self.place.id);
         let entries: Vec<(&'static str, serde_json::Value)> = if self.notes.len() > MAX_SINGLE_ROWS {

@@ -176,8 +176,7 @@ impl Doors {
     }
 
     fn sql(&self, slug: &str, statement: &str) -> Vec<String> {
-        let name = format!("select database_name from control.tenants where slug = '{slug}'");
-        self.world.sql(&self.world.control_sql(&name)[0], statement)
+        self.world.tenant_sql(slug, statement)
     }
 
     fn args(operation: &Operation) -> Vec<&'static str> {

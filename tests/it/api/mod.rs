@@ -5,6 +5,7 @@ mod contract;
 mod doors;
 mod first;
 mod groups;
+mod idempotency;
 mod limits;
 mod odd;
 mod openapi;

@@ -65,9 +65,17 @@ impl ApiServer {
 
     /// The same, with settings of its own, by their names in `[context.t.serve]`.
     pub fn start_with(world: &World, settings: &[(&str, &str)]) -> Self {
+        Self::start_at(world, settings, None)
+    }
+
+    /// The same, which does at named points what it is ordered to.
+    pub fn start_at(world: &World, settings: &[(&str, &str)], orders: Option<&str>) -> Self {
         let mut command = world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]);
         for (name, value) in settings {
             command.env(format!("NEXUS_CONTEXT_T_SERVE_{}", name.to_ascii_uppercase()), value);
+        }
+        if let Some(orders) = orders {
+            command.env("NEXUS_FAILPOINT", orders);
         }
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -102,6 +110,20 @@ impl ApiServer {
         let mut all = Vec::new();
         let _ = socket.read_to_end(&mut all);
         read(&all)
+    }
+
+    /// Sends a request, and waits for no answer.
+    pub fn send_only(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> TcpStream {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
+        for line in headers {
+            head.extend([line, "\r\n"]);
+        }
+        socket.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        socket.write_all(body).unwrap();
+        socket
     }
 
     /// Sends JSON.

@@ -204,6 +204,17 @@ impl World {
         self.sql(&self.control, statement)
     }
 
+    /// The name of a tenant's database.
+    pub fn database_of(&self, slug: &str) -> String {
+        let name = format!("select database_name from control.tenants where slug = '{slug}'");
+        self.control_sql(&name).remove(0)
+    }
+
+    /// Rows of a statement in a tenant's database, as the superuser.
+    pub fn tenant_sql(&self, slug: &str, statement: &str) -> Vec<String> {
+        self.sql(&self.database_of(slug), statement)
+    }
+
     /// Asks as the superuser until the rows are those that are wanted; for a minute at most.
     pub fn until(&self, database: &str, statement: &str, wanted: impl FnMut(&[String]) -> bool + Send) {
         self.stack.until(database, statement, wanted).unwrap();
