@@ -49,30 +49,16 @@ fn announce(address: &str) {
 async fn answer(State(shared): State<Arc<Shared>>) -> Result<Json<Value>, String> {
     let said = |error: sqlx::Error| error.to_string();
     let mut session = shared.pool.acquire().await.map_err(said)?;
-    let none = None::<String>;
     let users: Vec<User> = sqlx::query_as(AssertSqlSafe(shared.list.clone()))
-        .bind(&none)
-        .bind(&none)
-        .bind(&none)
-        .bind(None::<Vec<String>>)
-        .bind(&none)
         .bind(20_i64)
         .bind(0_i64)
-        .bind(&none)
-        .bind(None::<uuid::Uuid>)
         .fetch_all(&mut *session)
         .await
         .map_err(said)?;
     let total: Option<i64> = match &shared.count {
         None => None,
         Some(count) => {
-            let counted = sqlx::query_scalar(AssertSqlSafe(count.clone()))
-                .bind(&none)
-                .bind(&none)
-                .bind(&none)
-                .bind(None::<Vec<String>>)
-                .bind(&none)
-                .bind(1_001_i64);
+            let counted = sqlx::query_scalar(AssertSqlSafe(count.clone())).bind(1_001_i64);
             Some(counted.fetch_one(&mut *session).await.map_err(said)?)
         }
     };

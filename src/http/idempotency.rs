@@ -22,6 +22,7 @@ use super::error::RequestError;
 use super::problem::Problem;
 use super::request_id;
 use crate::features::iam::idempotency::{Asked, Attempt, Begun, IdempotencyKey, KeptAnswer, NotAKey};
+use crate::kernel::UserId;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that an answer is the one of the first request.
@@ -69,7 +70,7 @@ async fn carry_out(api: &Api, request: Request, next: Next) -> Result<Response, 
     let asked = Asked::new(parts.method.as_str(), path, &body);
     let limit = Duration::from_secs(u64::from(api.0.settings.timeout_seconds));
     let mut realm = context.realm().await?;
-    let begun = key.begin(&mut realm, &context.caller, (&asked, limit + MARGIN)).await?;
+    let begun = key.begin(&mut realm, UserId::from(context.claims.sub), (&asked, limit + MARGIN)).await?;
     drop(realm);
     let attempt = match begun {
         Begun::Now(attempt) => attempt,

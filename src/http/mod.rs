@@ -3,6 +3,7 @@
 //! Knows the services of `app` and below, as the command line does. One file for each collection of URLs.
 //! Start reading at [`router::router`], then [`context`] (who asks, for which tenant) and [`server`].
 
+mod audit;
 mod auth;
 mod body;
 mod client;

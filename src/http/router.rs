@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 use super::error::RequestError;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, auth, docs, groups, health, idempotency, metrics, permissions, rate, request_id, roles, security,
-    users, well_known,
+    Api, audit, auth, docs, groups, health, idempotency, metrics, permissions, rate, request_id, roles,
+    security, users, well_known,
 };
 
 /// How long a body may pause.
@@ -42,6 +42,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         (name = "roles", description = "What roles allow, and who holds them"),
         (name = "groups", description = "Groups: they nest and carry roles, and their members inherit"),
         (name = "permissions", description = "What roles can allow"),
+        (name = "audit", description = "Who did what"),
         (name = "operations", description = "Whether the process lives and can answer")
     )
 )]
@@ -55,6 +56,7 @@ fn described() -> OpenApiRouter<Api> {
         .merge(roles::routes())
         .merge(groups::routes())
         .merge(permissions::routes())
+        .merge(audit::routes())
         .merge(health::routes())
 }
 

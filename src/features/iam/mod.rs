@@ -10,6 +10,7 @@ mod error;
 mod first;
 pub mod groups;
 pub mod idempotency;
+pub mod log;
 pub mod model;
 pub mod operators;
 pub mod permissions;

@@ -1,11 +1,13 @@
 //! The API, over real sockets.
 
+mod audit;
 mod bulk;
 mod contract;
 mod doors;
 mod first;
 mod groups;
 mod idempotency;
+mod indexes;
 mod limits;
 mod odd;
 mod openapi;

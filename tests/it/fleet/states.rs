@@ -166,7 +166,8 @@ fn nexuss_own_tables_come_the_same_way_to_tenants_of_an_older_version() {
         "ash",
         "drop table nexus.refresh_tokens, nexus.api_keys, nexus.rights_version, nexus.idempotency_keys;
          alter table nexus.sessions drop column revoked_because, drop column access;
-         drop index nexus.sessions_expiry;
+         drop index nexus.sessions_expiry, nexus.audit_log_by, nexus.audit_log_action,
+                    nexus.audit_log_detail, nexus.audit_log_at, nexus.users_name, nexus.users_last_sign_in;
          delete from nexus._sqlx_migrations where version >= 20261121000300",
     );
     fleet.world.control_sql("update control.tenants set schema_version = 20261121000200 where slug = 'ash'");
@@ -175,7 +176,7 @@ fn nexuss_own_tables_come_the_same_way_to_tenants_of_an_older_version() {
     let made = "select pg_get_userbyid(relowner) = pg_get_userbyid(datdba) from pg_class, pg_database
                 where pg_class.oid = 'nexus.api_keys'::regclass and datname = current_database()";
     assert_eq!(fleet.sql("ash", made), ["t"]);
-    let versions = "select distinct schema_version = 20261130110100 from control.tenants";
+    let versions = "select distinct schema_version = 20261130110200 from control.tenants";
     assert_eq!(fleet.world.control_sql(versions), ["t"]);
     assert_eq!(fleet.migrate(&["tenants", "--all"])["outcome"], "nothing_to_do");
     fleet.is_tidy();

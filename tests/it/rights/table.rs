@@ -710,6 +710,9 @@ fn of_realms() -> Vec<Row> {
         Realm "iam::groups::remove" "group:update" |d, c, t| async move {
             groups::remove(&mut d.realm, c, &t.role, std::slice::from_ref(&t.user), &mut |_| Ok(())).await
         };
+        Realm "iam::log::list" "audit:read" |d, c, t| async move {
+            iam::log::list(&mut d.realm, c, &iam::log::LogFilter::default(), Page { page: 1, limit: 10 }).await
+        };
         Realm "iam::roles::list" "role:read" |d, c, t| roles::list(&mut d.realm, c);
         Realm "iam::roles::get" "role:read" |d, c, t| roles::get(&mut d.realm, c, &t.role);
         Realm "iam::roles::create" "role:create" |d, c, t|

@@ -100,7 +100,7 @@ async fn apply_roles(
 ) -> Result<(), IamError> {
     for (name, declared) in &document.roles {
         let description = declared.description.as_ref().map(Description::as_str);
-        if roles::store::list(&mut work.tx, Some(&name.into())).await?.is_empty() {
+        if roles::store::uncounted(&mut work.tx, &name.into()).await?.is_none() {
             roles::insert(work, name, description.unwrap_or_default()).await?;
             found.push(difference("+", "role", name, description.unwrap_or_default()));
         }
@@ -136,7 +136,7 @@ async fn apply_groups(
 ) -> Result<(), IamError> {
     for (name, declared) in &document.groups {
         let description = declared.description.as_ref().map(Description::as_str);
-        if groups::store::list(&mut work.tx, Some(&name.into())).await?.is_empty() {
+        if groups::store::uncounted(&mut work.tx, &name.into()).await?.is_none() {
             groups::insert(work, name, description.unwrap_or_default(), None).await?;
             found.push(difference("+", "group", name, description.unwrap_or_default()));
         }

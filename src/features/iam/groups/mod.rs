@@ -272,6 +272,12 @@ pub(super) async fn find(work: &mut RealmTx<'_>, name: impl Into<NameRef>) -> Re
     found_or_nearest(work, found, &name).await
 }
 
+/// The id of a group, with the nearest name where there is none.
+pub(super) async fn id_of(work: &mut RealmTx<'_>, name: &NameRef) -> Result<Uuid, IamError> {
+    let found = store::uncounted(&mut work.tx, name).await?;
+    Ok(found_or_nearest(work, found, name).await?.id)
+}
+
 async fn found_or_nearest(
     work: &mut RealmTx<'_>,
     found: Option<Group>,
@@ -291,7 +297,11 @@ async fn find_permitted(
     permission: &'static str,
 ) -> Result<Group, IamError> {
     let name = name.into();
-    let found = store::list(&mut work.tx, Some(&name)).await?.pop();
+    // Only who looks at it, or deletes it, hears how many it concerns.
+    let found = match permission {
+        "group:read" | "group:delete" => store::list(&mut work.tx, Some(&name)).await?.pop(),
+        _ => store::uncounted(&mut work.tx, &name).await?,
+    };
     let attributes = found.as_ref().map_or_else(|| name.attributes(), attributes);
     work.actor.require(work.caller, permission, &attributes)?;
     found_or_nearest(work, found, &name).await

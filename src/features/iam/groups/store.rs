@@ -1,5 +1,6 @@
 //! The SQL of groups.
 
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::super::model::{Group, NameRef};
@@ -7,27 +8,44 @@ use super::Membership;
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::UserId;
 
-/// The groups, or the one of a name or an id.
+/// The groups, or the one of a name or an id, with how many are in each.
 pub(in super::super) async fn list(
     realm: &mut PgConnection,
     one: Option<&NameRef>,
 ) -> Result<Vec<Group>, DbError> {
+    select(
+        realm,
+        one,
+        "(select count(*) from nexus.group_members join nexus.users on users.id = group_members.user_id
+          where group_members.group_id = groups.id and users.deleted_at is null)",
+    )
+    .await
+}
+
+/// A group by name or id. Its members are not counted, which may be many.
+pub(in super::super) async fn uncounted(
+    realm: &mut PgConnection,
+    one: &NameRef,
+) -> Result<Option<Group>, DbError> {
+    Ok(select(realm, Some(one), "0::bigint").await?.pop())
+}
+
+async fn select(
+    realm: &mut PgConnection,
+    one: Option<&NameRef>,
+    members: &str,
+) -> Result<Vec<Group>, DbError> {
     let (name, id) = one.map(NameRef::either).unwrap_or_default();
-    Ok(sqlx::query_as(
+    let statement = format!(
         "select groups.id, groups.name, groups.description, parent.name as parent,
                 array(select roles.name from nexus.group_roles join nexus.roles on roles.id = group_roles.role_id
                       where group_roles.group_id = groups.id order by roles.name) as roles,
-                (select count(*) from nexus.group_members join nexus.users on users.id = group_members.user_id
-                 where group_members.group_id = groups.id and users.deleted_at is null) as members,
-                groups.created_at, groups.updated_at
+                {members} as members, groups.created_at, groups.updated_at
          from nexus.groups left join nexus.groups as parent on parent.id = groups.parent_id
          where ($1::text is null or groups.name = $1) and ($2::uuid is null or groups.id = $2)
-         order by groups.name",
-    )
-    .bind(name)
-    .bind(id)
-    .fetch_all(realm)
-    .await?)
+         order by groups.name"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(name).bind(id).fetch_all(realm).await?)
 }
 
 /// The names.

@@ -1,32 +1,46 @@
 //! The SQL of roles.
 
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::super::model::{NameRef, Role};
 use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::UserId;
 
-/// The roles, or the one of a name or an id.
+/// The roles, or the one of a name or an id, with how many hold each.
 pub(in super::super) async fn list(
     realm: &mut PgConnection,
     one: Option<&NameRef>,
 ) -> Result<Vec<Role>, DbError> {
+    select(
+        realm,
+        one,
+        "(select count(*) from nexus.user_roles join nexus.users on users.id = user_roles.user_id
+          where role_id = roles.id and users.deleted_at is null) as users,
+         (select count(*) from nexus.group_roles where role_id = roles.id) as groups",
+    )
+    .await
+}
+
+/// A role by name or id. Its holders are not counted, which may be many.
+pub(in super::super) async fn uncounted(
+    realm: &mut PgConnection,
+    one: &NameRef,
+) -> Result<Option<Role>, DbError> {
+    Ok(select(realm, Some(one), "0::bigint as users, 0::bigint as groups").await?.pop())
+}
+
+async fn select(realm: &mut PgConnection, one: Option<&NameRef>, counts: &str) -> Result<Vec<Role>, DbError> {
     let (name, id) = one.map(NameRef::either).unwrap_or_default();
-    Ok(sqlx::query_as(
+    let statement = format!(
         "select id, name, description, built_in,
                 array(select permission || coalesce(' when ' || condition, '') from nexus.role_permissions
                       where role_id = roles.id order by permission collate \"C\") as permissions,
-                (select count(*) from nexus.user_roles join nexus.users on users.id = user_roles.user_id
-                 where role_id = roles.id and users.deleted_at is null) as users,
-                (select count(*) from nexus.group_roles where role_id = roles.id) as groups,
-                created_at, updated_at
+                {counts}, created_at, updated_at
          from nexus.roles where ($1::text is null or name = $1) and ($2::uuid is null or id = $2)
-         order by name",
-    )
-    .bind(name)
-    .bind(id)
-    .fetch_all(realm)
-    .await?)
+         order by name"
+    );
+    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(name).bind(id).fetch_all(realm).await?)
 }
 
 /// The names.

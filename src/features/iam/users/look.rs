@@ -28,10 +28,12 @@ pub async fn list(
     work.actor.require(caller, "user:read", &Map::new())?;
     let mut within = Within::default();
     if let Some(role) = &filter.role {
-        within.role = Some(roles::find(&mut work, role).await?.name);
+        let role = roles::id_of(&mut work, role).await?;
+        within.role = Some((role, store::groups_with(&mut work.tx, role).await?));
     }
     if let Some(group) = &filter.group {
-        within.group = Some(groups::find(&mut work, group).await?.name);
+        let group = groups::id_of(&mut work, group).await?;
+        within.group = Some(store::groups_in(&mut work.tx, group).await?);
     }
     let rows = store::page(&mut work.tx, filter, &within, sort, page).await?;
     let full = rows.len() >= usize::try_from(page.limit).unwrap_or(usize::MAX);

@@ -2,8 +2,8 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
-use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -61,32 +61,65 @@ pub(in super::super) async fn emails_like(
     .await?)
 }
 
-/// The users that a filter lets through. A group's members are those of the groups in it, too.
-const FILTER: &str = "
-    ($1::text is null and users.deleted_at is null
-     or $1 = 'deleted' and users.deleted_at is not null and users.erased_at is null
-     or $1 = 'locked' and users.deleted_at is null and (users.state = 'locked' or users.state = 'active' and users.locked_until > now())
-     or $1 = 'active' and users.deleted_at is null and users.state = 'active' and coalesce(users.locked_until <= now(), true)
-     or $1 in ('invited', 'disabled') and users.deleted_at is null and users.state = $1)
-    and ($2::text is null or users.id in (
-        with recursive carrying as (
-            select group_roles.group_id as id from nexus.group_roles join nexus.roles on roles.id = group_roles.role_id
-            where roles.name = $2
-            union
-            select part.id from nexus.groups as part join carrying on part.parent_id = carrying.id
-        )
-        select user_roles.user_id from nexus.user_roles join nexus.roles on roles.id = user_roles.role_id
-        where roles.name = $2
-        union
-        select group_members.user_id from nexus.group_members join carrying on carrying.id = group_members.group_id))
-    and ($3::text is null or users.id in (
-        with recursive within as (
-            select id from nexus.groups where name = $3
-            union
-            select part.id from nexus.groups as part join within on part.parent_id = within.id
-        )
-        select group_members.user_id from nexus.group_members join within on within.id = group_members.group_id))
-    and ($4::text[] is null or users.email_key like any ($4) or lower(users.name) like lower($5))";
+/// The groups that carry a role, and those that are part of one.
+pub(super) async fn groups_with(realm: &mut PgConnection, role: Uuid) -> Result<Vec<Uuid>, DbError> {
+    parts(realm, "select group_id as id from nexus.group_roles where role_id = $1", role).await
+}
+
+/// A group, and those that are part of it.
+pub(super) async fn groups_in(realm: &mut PgConnection, group: Uuid) -> Result<Vec<Uuid>, DbError> {
+    parts(realm, "select id from nexus.groups where id = $1", group).await
+}
+
+async fn parts(realm: &mut PgConnection, first: &str, id: Uuid) -> Result<Vec<Uuid>, DbError> {
+    let statement = format!(
+        "with recursive parts as (
+             {first} union select part.id from nexus.groups as part join parts on part.parent_id = parts.id
+         ) select id from parts"
+    );
+    Ok(sqlx::query_scalar(AssertSqlSafe(statement)).bind(id).fetch_all(realm).await?)
+}
+
+/// The users that a filter lets through. Only what is asked for is in the statement: a condition that may be
+/// switched off keeps the planner from the index that serves it.
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &UserFilter, within: &Within) {
+    query.push(match filter.state {
+        None => "users.deleted_at is null",
+        Some(UserState::Deleted) => "users.deleted_at is not null and users.erased_at is null",
+        Some(UserState::Locked) => {
+            "users.deleted_at is null
+             and (users.state = 'locked' or users.state = 'active' and users.locked_until > now())"
+        }
+        Some(UserState::Active) => {
+            "users.deleted_at is null and users.state = 'active' and coalesce(users.locked_until <= now(), true)"
+        }
+        Some(UserState::Invited) => "users.deleted_at is null and users.state = 'invited'",
+        Some(UserState::Disabled) => "users.deleted_at is null and users.state = 'disabled'",
+    });
+    let members = |query: &mut QueryBuilder<Postgres>, groups: &Vec<Uuid>| {
+        query.push("select user_id from nexus.group_members where group_id = any (");
+        query.push_bind(groups.clone()).push(")");
+    };
+    if let Some((role, groups)) = &within.role {
+        query
+            .push(" and users.id in (select user_id from nexus.user_roles where role_id = ")
+            .push_bind(*role);
+        if !groups.is_empty() {
+            query.push(" union ");
+            members(query, groups);
+        }
+        query.push(")");
+    }
+    if let Some(groups) = &within.group {
+        query.push(" and users.id in (");
+        members(query, groups);
+        query.push(")");
+    }
+    if let Some((keys, name)) = patterns(filter) {
+        query.push(" and (users.email_key like any (").push_bind(keys);
+        query.push(") or lower(users.name) like lower(").push_bind(name).push("))");
+    }
+}
 
 /// What keys of addresses, which Nexus has folded, and names, which PostgreSQL folds, are searched by.
 fn patterns(filter: &UserFilter) -> Option<(Vec<String>, String)> {
@@ -98,11 +131,13 @@ fn patterns(filter: &UserFilter) -> Option<(Vec<String>, String)> {
     Some((Email::keys_of_part(text).iter().map(|key| pattern(key)).collect(), pattern(text)))
 }
 
-/// The names of the role and the group of a filter, which are there.
+/// The role and the group of a filter, which exist.
 #[derive(Debug, Default)]
 pub(in super::super) struct Within {
-    pub(in super::super) role: Option<String>,
-    pub(in super::super) group: Option<String>,
+    /// A role, and the groups whose members have it.
+    pub(super) role: Option<(Uuid, Vec<Uuid>)>,
+    /// A group, with those that are part of it.
+    pub(super) group: Option<Vec<Uuid>>,
 }
 
 /// One page of users.
@@ -120,27 +155,16 @@ pub(in super::super) async fn page(
         UserSort::LastSignIn => ("coalesce(users.last_sign_in_at, '-infinity')", "timestamptz"),
     };
     let (direction, beyond) = if descending { ("desc", "<") } else { ("asc", ">") };
-    let place = match filter.after {
-        Some(_) => format!(" and ({column}, users.id) {beyond} ($8::{kind}, $9::uuid)"),
-        None => " and $8::text is null and $9::uuid is null".to_owned(),
-    };
-    let statement = format!(
-        "select {COLUMNS} from nexus.users where {FILTER}{place}
-         order by {column} {direction}, users.id {direction} limit $6 offset $7"
-    );
-    let (keys, names) = patterns(filter).unzip();
-    Ok(sqlx::query_as(AssertSqlSafe(statement))
-        .bind(filter.state)
-        .bind(&within.role)
-        .bind(&within.group)
-        .bind(keys)
-        .bind(names)
-        .bind(i64::from(page.limit))
-        .bind(page.offset())
-        .bind(filter.after.as_ref().map(|row| &row.value))
-        .bind(filter.after.as_ref().map(|row| row.id))
-        .fetch_all(realm)
-        .await?)
+    let mut query = QueryBuilder::new(format!("select {COLUMNS} from nexus.users where "));
+    push_filter(&mut query, filter, within);
+    if let Some(after) = &filter.after {
+        query.push(format_args!(" and ({column}, users.id) {beyond} ("));
+        query.push_bind(after.value.clone()).push(format_args!("::{kind}, "));
+        query.push_bind(after.id.uuid()).push(")");
+    }
+    query.push(format_args!(" order by {column} {direction}, users.id {direction} limit "));
+    query.push_bind(i64::from(page.limit)).push(" offset ").push_bind(page.offset());
+    Ok(query.build_query_as().fetch_all(realm).await?)
 }
 
 /// How many users a filter lets through; no more than `most` are looked at.
@@ -150,18 +174,10 @@ pub(super) async fn count(
     within: &Within,
     most: Option<i64>,
 ) -> Result<u64, DbError> {
-    let statement =
-        format!("select count(*) from (select from nexus.users where {FILTER} limit $6) as counted");
-    let (keys, names) = patterns(filter).unzip();
-    let counted: i64 = sqlx::query_scalar(AssertSqlSafe(statement))
-        .bind(filter.state)
-        .bind(&within.role)
-        .bind(&within.group)
-        .bind(keys)
-        .bind(names)
-        .bind(most)
-        .fetch_one(realm)
-        .await?;
+    let mut query = QueryBuilder::new("select count(*) from (select from nexus.users where ");
+    push_filter(&mut query, filter, within);
+    query.push(" limit ").push_bind(most).push(") as counted");
+    let counted: i64 = query.build_query_scalar().fetch_one(realm).await?;
     Ok(u64::try_from(counted).unwrap_or_default())
 }
 

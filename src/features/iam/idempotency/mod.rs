@@ -17,7 +17,7 @@ use crate::infra::crypto::seal::{self, DataKey, SealContext};
 use crate::infra::db::PgConnection;
 use crate::infra::failpoint;
 use crate::kernel::ids::DataKeyId;
-use crate::kernel::{Caller, Failure, TenantId};
+use crate::kernel::{Failure, TenantId, UserId};
 
 /// Most bytes of an answer that is kept.
 const MOST: usize = 4 << 20;
@@ -121,7 +121,7 @@ pub enum IdempotencyError {
 }
 
 impl IdempotencyKey {
-    /// Takes the key of a request, for as long as `lease`.
+    /// Takes the key of a user's request, for as long as `lease`.
     ///
     /// # Errors
     /// [`IdempotencyError`].
@@ -129,11 +129,10 @@ impl IdempotencyKey {
     pub async fn begin(
         &self,
         realm: &mut Realm,
-        caller: &Caller,
+        caller: UserId,
         (asked, lease): (&Asked, Duration),
     ) -> Result<Begun, IdempotencyError> {
-        let Caller::User { id, .. } = caller else { return Err(IdempotencyError::Unavailable) };
-        let fresh = Attempt { caller: id.uuid(), key: self.0, attempt: Uuid::now_v7() };
+        let fresh = Attempt { caller: caller.uuid(), key: self.0, attempt: Uuid::now_v7() };
         let fingerprint = realm.fingerprint(&fresh, asked);
         loop {
             let taken = store::take(realm.session(), &fresh, &fingerprint, lease).await;

@@ -1,0 +1,71 @@
+//! The SQL of reading the log.
+
+use serde_json::json;
+use sqlx::{Postgres, QueryBuilder};
+
+use super::{LogFilter, LogRow};
+use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::Page;
+
+/// What a user did, by the index of its expression.
+const BY: &str = "right(caller, 36) = ";
+/// What was done to a user.
+const TO: &str = "user_id = ";
+
+/// One page of the rows that a filter lets through, the newest first.
+pub(super) async fn page(
+    realm: &mut PgConnection,
+    filter: &LogFilter,
+    page: Page,
+) -> Result<Vec<LogRow>, DbError> {
+    let mut query = QueryBuilder::new("");
+    // Each half has an index of its own, and a condition on both would use neither.
+    if let Some(user) = filter.about {
+        query.push("select * from ((");
+        push_rows(&mut query, filter);
+        query.push(" and ").push(BY).push_bind(user.to_string());
+        push_end(&mut query, page);
+        query.push(") union (");
+        push_rows(&mut query, filter);
+        query.push(" and ").push(TO).push_bind(user.uuid());
+        push_end(&mut query, page);
+        query.push(")) as both_halves");
+    } else {
+        push_rows(&mut query, filter);
+    }
+    query.push(" order by id desc limit ").push_bind(i64::from(page.limit));
+    query.push(" offset ").push_bind(page.offset());
+    Ok(query.build_query_as().fetch_all(realm).await?)
+}
+
+fn push_rows(query: &mut QueryBuilder<Postgres>, filter: &LogFilter) {
+    query.push("select id, at, caller, action, user_id, detail from nexus.audit_log where true");
+    if let Some(before) = filter.before {
+        query.push(" and id < ").push_bind(before);
+    }
+    if let Some(user) = filter.by {
+        query.push(" and ").push(BY).push_bind(user.to_string());
+    }
+    if let Some(user) = filter.user {
+        query.push(" and ").push(TO).push_bind(user.uuid());
+    }
+    if let Some(action) = &filter.action {
+        query.push(" and action = ").push_bind(action.clone());
+    }
+    for (field, name) in [("role", &filter.role), ("group", &filter.group)] {
+        if let Some(name) = name {
+            query.push(" and detail @> ").push_bind(json!({ field: name }));
+        }
+    }
+    if let Some(since) = filter.since {
+        query.push(" and at >= ").push_bind(since);
+    }
+    if let Some(until) = filter.until {
+        query.push(" and at < ").push_bind(until);
+    }
+}
+
+/// Of a half, as many of the newest as may come to stand on the page.
+fn push_end(query: &mut QueryBuilder<Postgres>, page: Page) {
+    query.push(" order by id desc limit ").push_bind(page.offset() + i64::from(page.limit));
+}

@@ -1,0 +1,71 @@
+//! Lists of a realm with 100,000 users, roles held, sessions and rows of the log: none reads a whole table.
+
+use super::acme_and_token;
+
+/// What fills a realm.
+const FILL: &str = "
+    insert into nexus.users (id, email, email_key, name, state, created_at, last_sign_in_at)
+    select gen_random_uuid(), 'u' || n || '@acme.example', 'u' || n || '@acme.example', 'User ' || n, 'active',
+           now() - n * interval '1 second', case when n % 3 = 0 then now() - n * interval '1 minute' end
+    from generate_series(1, 100000) as n;
+    insert into nexus.user_roles (user_id, role_id)
+    select users.id, roles.id from nexus.users, nexus.roles where roles.name = 'Viewer' and users.email like 'u%';
+    insert into nexus.sessions (id, user_id, client, second_factor, expires_at)
+    select gen_random_uuid(), id, 'web', false, now() + interval '1 day' from nexus.users;
+    insert into nexus.audit_log (caller, action, user_id, detail)
+    select 'user:' || id, 'user.sign_in', id, '{}' from nexus.users;
+    analyze nexus.users, nexus.user_roles, nexus.sessions, nexus.audit_log";
+
+#[test]
+fn no_list_reads_a_whole_table() {
+    let (world, server, token) = acme_and_token();
+    let ann = server.get("/auth/me", &token).ok()["id"].as_str().unwrap().to_owned();
+    for statement in FILL.split(';') {
+        world.tenant_sql("acme", statement);
+    }
+    let one =
+        world.tenant_sql("acme", "select id from nexus.users where email = 'u77777@acme.example'").remove(0);
+    world.tenant_sql("acme", "select pg_stat_reset()");
+    let paths = [
+        "/users?total=none".to_owned(),
+        "/users".to_owned(),
+        "/users?sort=-email&total=none".to_owned(),
+        "/users?sort=name&total=none".to_owned(),
+        "/users?sort=-created_at&total=none".to_owned(),
+        "/users?sort=-last_sign_in_at&total=none".to_owned(),
+        "/users?sort=last_sign_in_at&total=none".to_owned(),
+        "/users?role=Admin&total=none".to_owned(),
+        format!("/users/{one}"),
+        format!("/users/{one}/roles"),
+        format!("/users/{one}/groups"),
+        format!("/users/{one}/sessions"),
+        "/auth/sessions".to_owned(),
+        "/audit".to_owned(),
+        "/audit?action=user.create".to_owned(),
+        "/audit?role=Admin".to_owned(),
+        format!("/audit?by={one}"),
+        format!("/audit?user={one}"),
+        "/audit?until=2020-01-01T00:00:00Z".to_owned(),
+        format!("/activity?user={one}"),
+        format!("/activity?user={ann}"),
+    ];
+    let read = "select relname || ' ' || seq_tup_read from pg_stat_user_tables
+                where schemaname = 'nexus' and seq_tup_read > 20000 order by relname";
+    let mut wrong = Vec::new();
+    for path in &paths {
+        server.get(path, &token).ok();
+        // Sessions tell of their reading once they are quiet for a second, or end.
+        world.sql(
+            "postgres",
+            &format!(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '{}'",
+                world.database_of("acme")
+            ),
+        );
+        for table in world.tenant_sql("acme", read) {
+            wrong.push(format!("{path}: {table}"));
+        }
+        world.tenant_sql("acme", "select pg_stat_reset()");
+    }
+    assert!(wrong.is_empty(), "read whole:\n{}", wrong.join("\n"));
+}
