@@ -129,7 +129,7 @@ async fn keep(context: &RequestContext, attempt: &Attempt, response: Response) -
         match finished.await {
             Ok(()) => break,
             Err(error) if left == 0 => {
-                tracing::warn!(?error, "an answer with an Idempotency-Key was not kept")
+                tracing::warn!(?error, "an answer with an Idempotency-Key was not kept");
             }
             Err(_) => {}
         }

@@ -71,7 +71,7 @@ impl Asked {
 pub struct Attempt {
     caller: Uuid,
     key: [u8; 32],
-    attempt: Uuid,
+    id: Uuid,
 }
 
 /// An answer that is kept, or is to be.
@@ -132,7 +132,7 @@ impl IdempotencyKey {
         caller: UserId,
         (asked, lease): (&Asked, Duration),
     ) -> Result<Begun, IdempotencyError> {
-        let fresh = Attempt { caller: caller.uuid(), key: self.0, attempt: Uuid::now_v7() };
+        let fresh = Attempt { caller: caller.uuid(), key: self.0, id: Uuid::now_v7() };
         let fingerprint = realm.fingerprint(&fresh, asked);
         loop {
             let taken = store::take(realm.session(), &fresh, &fingerprint, lease).await;

@@ -37,7 +37,7 @@ pub(super) async fn take(
     .bind(fresh.caller)
     .bind(fresh.key.as_slice())
     .bind(fingerprint)
-    .bind(fresh.attempt)
+    .bind(fresh.id)
     .bind(lease.as_secs_f64())
     .execute(realm)
     .await?;
@@ -64,7 +64,7 @@ pub(super) async fn mark(realm: &mut PgConnection, attempt: &Attempt) -> Result<
     )
     .bind(attempt.caller)
     .bind(attempt.key.as_slice())
-    .bind(attempt.attempt)
+    .bind(attempt.id)
     .execute(realm)
     .await?;
     Ok(marked.rows_affected() == 1)
@@ -91,7 +91,7 @@ pub(super) async fn keep(
     )
     .bind(attempt.caller)
     .bind(attempt.key.as_slice())
-    .bind(attempt.attempt)
+    .bind(attempt.id)
     .bind(i16::try_from(status).unwrap_or(i16::MAX))
     .bind(sealed)
     .execute(realm)
@@ -111,7 +111,7 @@ pub(super) async fn free(realm: &mut PgConnection, attempt: &Attempt) -> Result<
     )
     .bind(attempt.caller)
     .bind(attempt.key.as_slice())
-    .bind(attempt.attempt)
+    .bind(attempt.id)
     .execute(realm)
     .await?;
     Ok(())
