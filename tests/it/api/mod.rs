@@ -8,6 +8,7 @@ mod first;
 mod groups;
 mod idempotency;
 mod indexes;
+mod isolation;
 mod limits;
 mod odd;
 mod openapi;
