@@ -5,20 +5,55 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Method, Request};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::Failure;
 
-/// What is asked.
+/// Who sends one request after the other over a connection.
+pub(crate) trait Client: Send + 'static {
+    /// The next request.
+    fn request(&mut self) -> Result<Request<Full<Bytes>>, Failure>;
+
+    /// Takes the answer in; whether it is a good one.
+    fn answered(&mut self, status: StatusCode, body: &Bytes) -> bool {
+        let _ = body;
+        status.is_success()
+    }
+}
+
+/// A server that is asked, and its process.
 #[derive(Clone)]
 pub(crate) struct Target {
+    pub(crate) address: String,
+    pub(crate) process: u32,
+}
+
+/// Who reads one path again and again.
+#[derive(Clone)]
+pub(crate) struct Reader {
     address: String,
     path: String,
     token: Option<String>,
-    process: u32,
+}
+
+impl Reader {
+    pub(crate) fn new(target: &Target, path: &str, token: Option<&str>) -> Self {
+        let token = token.map(|token| format!("Bearer {token}"));
+        Self { address: target.address.clone(), path: path.to_owned(), token }
+    }
+}
+
+impl Client for Reader {
+    fn request(&mut self) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut request = Request::builder().uri(&self.path).header("host", &self.address);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token);
+        }
+        Ok(request.body(Full::default())?)
+    }
 }
 
 /// How much.
@@ -45,6 +80,21 @@ async fn connect(address: &str) -> Result<SendRequest<Full<Bytes>>, Failure> {
     Ok(sender)
 }
 
+/// A request with JSON.
+pub(crate) fn json(
+    address: &str,
+    path: &str,
+    headers: &[&str],
+    body: &Value,
+) -> Result<Request<Full<Bytes>>, Failure> {
+    let mut request = Request::builder().method(Method::POST).uri(path).header("host", address);
+    for line in headers {
+        let (name, value) = line.split_once(": ").ok_or("no header")?;
+        request = request.header(name, value);
+    }
+    Ok(request.header("content-type", "application/json").body(Full::from(body.to_string()))?)
+}
+
 /// Sends JSON once, for JSON.
 pub(crate) async fn post(
     address: &str,
@@ -52,38 +102,24 @@ pub(crate) async fn post(
     headers: &[&str],
     body: &Value,
 ) -> Result<Value, Failure> {
-    let mut request = Request::builder().method(Method::POST).uri(path).header("host", address);
-    for line in headers {
-        let (name, value) = line.split_once(": ").ok_or("no header")?;
-        request = request.header(name, value);
-    }
-    let request = request.header("content-type", "application/json").body(Full::from(body.to_string()))?;
-    let answer = connect(address).await?.send_request(request).await?;
+    let answer = connect(address).await?.send_request(json(address, path, headers, body)?).await?;
     Ok(serde_json::from_slice(&answer.into_body().collect().await?.to_bytes())?)
 }
 
+/// Sends one request of a client; whether the answer is a good one.
+async fn ask(client: &mut impl Client, sender: &mut SendRequest<Full<Bytes>>) -> Result<bool, Failure> {
+    sender.ready().await?;
+    let answer = sender.send_request(client.request()?).await?;
+    let status = answer.status();
+    let body = answer.into_body().collect().await?.to_bytes();
+    Ok(client.answered(status, &body))
+}
+
 impl Target {
-    pub(crate) fn new(address: &str, path: &str, token: Option<&str>, process: u32) -> Self {
-        let token = token.map(|token| format!("Bearer {token}"));
-        Self { address: address.to_owned(), path: path.to_owned(), token, process }
-    }
-
     /// Asks once, on a connection of its own.
-    pub(crate) async fn get(&self) -> Result<(), Failure> {
+    pub(crate) async fn once(&self, mut client: impl Client) -> Result<(), Failure> {
         let mut sender = connect(&self.address).await?;
-        if self.ask(&mut sender).await? { Ok(()) } else { Err("it answers with an error".into()) }
-    }
-
-    async fn ask(&self, sender: &mut SendRequest<Full<Bytes>>) -> Result<bool, Failure> {
-        let mut request = Request::builder().uri(&self.path).header("host", &self.address);
-        if let Some(token) = &self.token {
-            request = request.header("authorization", token);
-        }
-        sender.ready().await?;
-        let answer = sender.send_request(request.body(Full::default())?).await?;
-        let good = answer.status().is_success();
-        answer.into_body().collect().await?;
-        Ok(good)
+        if ask(&mut client, &mut sender).await? { Ok(()) } else { Err("it answers with an error".into()) }
     }
 
     /// Seconds of processor time that the server has used.
@@ -97,19 +133,24 @@ impl Target {
 }
 
 impl Load {
-    /// Asks for as long as it lasts, over each connection one request after the other.
-    pub(crate) async fn run(&self, target: &Target) -> Result<Measured, Failure> {
+    /// Has clients ask for as long as it lasts, each over a connection of its own.
+    pub(crate) async fn run<C: Client>(
+        &self,
+        target: &Target,
+        clients: impl IntoIterator<Item = C>,
+    ) -> Result<Measured, Failure> {
         let (before, began) = (target.cpu(), Instant::now());
         let until = began + self.seconds;
-        let tasks: Vec<_> = (0..self.connections)
-            .map(|_| {
-                let target = target.clone();
+        let tasks: Vec<_> = clients
+            .into_iter()
+            .take(self.connections)
+            .map(|mut client| {
+                let address = target.address.clone();
                 tokio::spawn(async move {
-                    let (mut sender, mut times, mut errors) =
-                        (connect(&target.address).await?, Vec::new(), 0);
+                    let (mut sender, mut times, mut errors) = (connect(&address).await?, Vec::new(), 0);
                     while Instant::now() < until {
                         let asked = Instant::now();
-                        errors += usize::from(!target.ask(&mut sender).await?);
+                        errors += usize::from(!ask(&mut client, &mut sender).await?);
                         times.push(asked.elapsed());
                     }
                     Ok::<_, Failure>((times, errors))

@@ -1,4 +1,5 @@
-//! Measures the API beside a bare server that does nothing but run the same statements.
+//! Measures the API beside a bare server that does nothing but run the same statements, and beside a plain
+//! Express server that does the same.
 //!
 //! `scripts/bench api [--json] [--seconds N] [--rounds N] [--users N] [--connections N]`
 //!
@@ -10,6 +11,7 @@
 
 mod bare;
 mod load;
+mod signing_in;
 #[path = "../verbs/stack.rs"]
 #[expect(dead_code, reason = "other benches use the rest")]
 mod stack;
@@ -17,7 +19,7 @@ mod stack;
 use std::process::Child;
 use std::time::Duration;
 
-use load::{Load, Measured, Target};
+use load::{Load, Measured, Reader, Target};
 use nexus::infra::db::ServerAddress;
 use serde_json::{Map, Value, json};
 use stack::{Stack, USER};
@@ -50,10 +52,13 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The password of the one who signs in.
+const PASSWORD: &str = "correct horse battery staple";
+
 /// A server that is measured.
 struct Server {
     child: Child,
-    address: String,
+    target: Target,
 }
 
 impl Drop for Server {
@@ -67,57 +72,100 @@ async fn measure(load: Load, rounds: usize, users: usize) -> Result<Value, Failu
     let stack = prepared(users).await?;
     let mut command = stack.command(&["-q", "-o", "id", "serve", "--bind", "127.0.0.1:0"]);
     // One user is all the load.
-    command.env("NEXUS_CONTEXT_LOCAL_SERVE_REQUESTS_A_MINUTE", "100000000");
-    let nexus = started(command)?;
-    let body = json!({ "email": USER, "password": "correct horse battery staple" });
-    let login = load::post(&nexus.address, "/auth/login", &["X-Tenant-ID: acme"], &body).await?;
+    for bucket in ["REQUESTS", "PASSWORDS", "SESSIONS"] {
+        command.env(format!("NEXUS_CONTEXT_LOCAL_SERVE_{bucket}_A_MINUTE"), "100000000");
+    }
+    command.env("NEXUS_CONTEXT_LOCAL_PASSWORDS_AT_ONCE", "1");
+    let (nexus, _) = started(command)?;
+    let ours = &nexus.target;
+    let body = json!({ "email": USER, "password": PASSWORD });
+    let login = load::post(&ours.address, "/auth/login", &["X-Tenant-ID: acme"], &body).await?;
     let token = login["access_token"].as_str().ok_or("no token")?.to_owned();
+    let (express, express_token) = express(&stack).await?;
     let mut report = Map::new();
     for (what, query, counts) in
         [("list without total", "limit=20&total=none", false), ("list with bounded total", "limit=20", true)]
     {
         let path = format!("/users?{query}");
-        let ours = Target::new(&nexus.address, &path, Some(&token), nexus.child.id());
-        ours.get().await?;
+        let reader = Reader::new(ours, &path, Some(&token));
+        ours.once(reader.clone()).await?;
         let statements = statements(&stack, counts).await?;
-        let peer = bare_server(&stack, &statements).await?;
-        let theirs = Target::new(&peer.address, "/", None, peer.child.id());
-        let (mut a, mut b) = (Vec::new(), Vec::new());
-        // Both are warm, and have their sessions, before anything counts.
+        let bare = bare_server(&stack, &statements).await?;
+        let peers = [
+            (ours, reader),
+            (&bare.target, Reader::new(&bare.target, "/", None)),
+            (&express.target, Reader::new(&express.target, &path, Some(&express_token))),
+        ];
+        // All are warm, and have their sessions, before anything counts.
         let warm = Load { seconds: Duration::from_secs(1), ..load };
-        warm.run(&ours).await?;
-        warm.run(&theirs).await?;
-        for _ in 0..rounds {
-            a.push(load.run(&ours).await?);
-            b.push(load.run(&theirs).await?);
-            b.push(load.run(&theirs).await?);
-            a.push(load.run(&ours).await?);
+        let mut measured: [Vec<Measured>; 3] = Default::default();
+        for (target, reader) in &peers {
+            warm.run(target, std::iter::repeat_n(reader.clone(), load.connections)).await?;
         }
-        report.insert(what.to_owned(), row(&a, &b));
+        for _ in 0..rounds {
+            for at in [0, 1, 2, 2, 1, 0] {
+                let (target, reader) = &peers[at];
+                let readers = std::iter::repeat_n(reader.clone(), load.connections);
+                measured[at].push(load.run(target, readers).await?);
+            }
+        }
+        report.insert(what.to_owned(), row(&measured));
     }
+    report.insert("login".to_owned(), signing_in::logins(load, ours, &token).await?);
+    let bare = bare_server(&stack, &["select 1".to_owned()]).await?;
+    let sessions = bare_sessions(&stack, load.connections * rounds * 2).await?;
+    let refreshes = signing_in::refreshes(load, (ours, &bare.target), rounds, sessions).await?;
+    report.insert("refresh".to_owned(), refreshes);
     Ok(Value::Object(report))
 }
 
-fn row(ours: &[Measured], bare: &[Measured]) -> Value {
-    let mid = |all: &[Measured], of: fn(&Measured) -> f64| {
-        let mut values: Vec<f64> = all.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or_default()
-    };
+/// The middle of what was measured.
+fn mid(all: &[Measured], of: fn(&Measured) -> f64) -> f64 {
+    let mut values: Vec<f64> = all.iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// Sessions with one refresh token each, for the bare handler; the tokens.
+async fn bare_sessions(stack: &Stack, count: usize) -> Result<Vec<String>, Failure> {
+    let mut inside = tenant(stack).await?.connect("bench").await?;
+    let count = i32::try_from(count)?;
+    Ok(sqlx::query_scalar(
+        "with made as (
+             insert into nexus.sessions (id, user_id, second_factor, expires_at)
+             select gen_random_uuid(), users.id, false, now() + interval '1 day'
+             from nexus.users, generate_series(1, $2) where email = $1 returning id
+         ), tokens as (
+             insert into nexus.refresh_tokens (token_hash, session_id)
+             select sha256(convert_to('bare ' || id, 'UTF8')), id from made
+         )
+         select 'bare ' || id from made",
+    )
+    .bind(USER)
+    .bind(count)
+    .fetch_all(&mut inside)
+    .await?)
+}
+
+/// What was measured of Nexus, the bare server and Express.
+fn row([ours, bare, express]: &[Vec<Measured>; 3]) -> Value {
     let round = |value: f64| (value * 100.0).round() / 100.0;
     let rate = |all| mid(all, |it| it.per_second);
     let cpu = |all| mid(all, |it| it.per_cpu_second);
     json!({
         "requests_per_second": rate(ours).round(),
         "bare_requests_per_second": rate(bare).round(),
+        "express_requests_per_second": rate(express).round(),
         "ratio": round(rate(ours) / rate(bare)),
+        "times_express": round(rate(ours) / rate(express)),
         "requests_per_cpu_second": cpu(ours).round(),
         "bare_requests_per_cpu_second": cpu(bare).round(),
+        "express_requests_per_cpu_second": cpu(express).round(),
         "median_ms": round(mid(ours, |it| it.median_ms)),
         "bare_median_ms": round(mid(bare, |it| it.median_ms)),
         "p99_ms": round(mid(ours, |it| it.p99_ms)),
         "bare_p99_ms": round(mid(bare, |it| it.p99_ms)),
-        "errors": ours.iter().map(|it| it.errors).sum::<usize>(),
+        "errors": ours.iter().chain(bare).chain(express).map(|it| it.errors).sum::<usize>(),
     })
 }
 
@@ -176,15 +224,32 @@ async fn bare_server(stack: &Stack, statements: &[String]) -> Result<Server, Fai
         .env("BARE_SOCKET", stack.socket.parent().ok_or("no folder")?)
         .env("BARE_DATABASE", &address.database);
     command.env("BARE_PASSWORD_FILE", stack.home.join("local/postgres.password"));
-    started(command)
+    Ok(started(command)?.0)
 }
 
-/// A server that says its URL in its first line.
-fn started(mut command: std::process::Command) -> Result<Server, Failure> {
+/// The peer, and a token that it takes.
+async fn express(stack: &Stack) -> Result<(Server, String), Failure> {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/express");
+    let mut command = std::process::Command::new(script);
+    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+    command
+        .env("SOCKET", stack.socket.parent().ok_or("no folder")?)
+        .env("DATABASE", tenant(stack).await?.database)
+        .env("PASSWORD_FILE", stack.home.join("local/postgres.password"))
+        .env("SESSIONS", bare::SESSIONS.to_string())
+        .env("EMAIL", USER);
+    let (server, rest) = started(command)?;
+    Ok((server, rest))
+}
+
+/// A server that says its URL in its first line, and what follows it there.
+fn started(mut command: std::process::Command) -> Result<(Server, String), Failure> {
     use std::io::BufRead as _;
     let mut child = command.stderr(std::process::Stdio::inherit()).spawn()?;
     let mut line = String::new();
     std::io::BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-    let address = line.trim().strip_prefix("http://").ok_or("it does not serve")?.to_owned();
-    Ok(Server { child, address })
+    let said = line.trim().strip_prefix("http://").ok_or("it does not serve")?;
+    let (address, rest) = said.split_once(' ').unwrap_or((said, ""));
+    let target = Target { address: address.to_owned(), process: child.id() };
+    Ok((Server { child, target }, rest.to_owned()))
 }

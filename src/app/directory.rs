@@ -91,6 +91,20 @@ impl Directory {
 }
 
 impl App {
+    /// Whether a tenant that was known is in use now; it is forgotten where it is not.
+    ///
+    /// # Errors
+    /// When the control database does not answer.
+    pub async fn is_in_use(&self, tenant: &Tenant) -> Result<bool, AnyFailure> {
+        let mut control = self.control().await?;
+        let found = tenants::find(&mut control, &Caller::System, &TenantRef::Id(tenant.id)).await?;
+        let in_use = found.is_some_and(|found| found.active().is_ok());
+        if !in_use {
+            self.shared().directory.forget(tenant.id);
+        }
+        Ok(in_use)
+    }
+
     /// The tenant of a name that a request gave; `None` where there is none, or it is not in use. Good for as
     /// long as [`App::follow`] follows what other processes change.
     ///

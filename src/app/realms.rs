@@ -126,16 +126,25 @@ impl Realms {
         let control = control.get().await?;
         let cluster = self.placement.cluster(control, &tenant.cluster).await.map_err(AnyFailure::from)?;
         let server = cluster.admin.database(&tenant.resources.database_name);
+        let opened = server.connect("nexus:realm").await;
+        if !opened.as_ref().is_err_and(takes_no_sessions) {
+            return Ok(opened?);
+        }
+        // Because the tenant was closed just now, or without our knowledge; or it was opened since.
+        let now = tenants::get(control, &Caller::System, &TenantRef::Id(tenant.id)).await;
+        let now = now.map_err(AnyFailure::from)?.active().map_err(AnyFailure::from)?;
         match server.connect("nexus:realm").await {
-            // It takes no sessions: because the tenant was closed just now, or without our knowledge.
-            Err(source @ DbError::Refused { .. }) if source.state() == Some("55000") => {
-                let now = tenants::get(control, &Caller::System, &TenantRef::Id(tenant.id)).await;
-                let now = now.map_err(AnyFailure::from)?.active().map_err(AnyFailure::from)?;
+            Err(source) if takes_no_sessions(&source) => {
                 Err(AnyFailure::from(DatabaseClosed { slug: now.slug, source }).into())
             }
             opened => Ok(opened?),
         }
     }
+}
+
+/// Whether a database is closed to all (55000).
+fn takes_no_sessions(error: &DbError) -> bool {
+    error.state() == Some("55000")
 }
 
 /// Why no session could be opened, as far as it matters which.

@@ -66,7 +66,8 @@ impl RequestContext {
 
     /// Opens the realm for what follows a change: the change may have ended the token.
     pub(super) async fn realm_to_finish(&self) -> Result<Turn<Realm>, AnyFailure> {
-        self.api.realm(self.place.as_deref()).await
+        let opened = self.api.realm(self.place.as_deref()).await;
+        opened.map_err(|failure| failure.unwrap_or_else(|| RequestError::TokenOfNoTenant.into()))
     }
 
     /// From here on, what is changed is changed by an attempt to carry out what bears a key.
@@ -97,7 +98,7 @@ impl FromRequestParts<Api> for RequestContext {
                     return Err(RequestError::TenantMismatch.into());
                 }
                 let found = api.0.app.tenant(&TenantRef::Id(id)).await?;
-                let tenant = found.ok_or_else(|| RequestError::NoTenant(id.to_string()))?;
+                let tenant = found.ok_or(RequestError::TokenOfNoTenant)?;
                 let is_other =
                     |name: &TenantRef| matches!(name, TenantRef::Slug(slug) if slug.as_str() != tenant.slug);
                 if named.iter().any(is_other) {
@@ -127,7 +128,9 @@ pub(super) struct AnonymousContext {
 impl AnonymousContext {
     /// Opens the realm of the request.
     pub(super) async fn realm(&self) -> Result<Turn<Realm>, AnyFailure> {
-        self.api.realm(self.place.as_deref()).await
+        let opened = self.api.realm(self.place.as_deref()).await;
+        let name = || self.place.as_ref().map(|tenant| tenant.slug.clone()).unwrap_or_default();
+        opened.map_err(|failure| failure.unwrap_or_else(|| RequestError::NoTenant(name()).into()))
     }
 
     /// Opens the realm that a refresh token says it belongs to, where the request names no other.

@@ -20,6 +20,10 @@ pub(super) enum RequestError {
     #[error("no tenant {0:?}")]
     #[failure(NotFound, "tenant_not_found")]
     NoTenant(String),
+    /// The token is one of a tenant that is not in use any more: what every token hears that is refused.
+    #[error("the token is not valid")]
+    #[failure(Unauthenticated, "token_invalid")]
+    TokenOfNoTenant,
     /// A header is not what it should be.
     #[error("header {header}: {reason}")]
     #[failure(Invalid, "header_invalid")]
@@ -115,7 +119,9 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         // No turn came within the time: the same request may have one elsewhere, or later.
         "sessions_busy" | "realm_busy" => StatusCode::SERVICE_UNAVAILABLE,
         // What the database says is about our statement, and not about the request.
-        _ if code.starts_with("database_") && kind != ErrorKind::Busy => StatusCode::INTERNAL_SERVER_ERROR,
+        _ if code.starts_with("database_") && !matches!(kind, ErrorKind::Busy | ErrorKind::Unavailable) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         _ => match kind {
             ErrorKind::Invalid => StatusCode::BAD_REQUEST,
             ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,

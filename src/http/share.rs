@@ -12,7 +12,7 @@ use super::Api;
 use super::error::RequestError;
 use crate::features::iam::Realm;
 use crate::features::tenants::Tenant;
-use crate::kernel::{AnyFailure, TenantId};
+use crate::kernel::{AnyFailure, ErrorKind, TenantId};
 
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -77,10 +77,29 @@ impl<T> DerefMut for Turn<T> {
 
 impl Api {
     /// Opens a realm, in its turn.
-    pub(super) async fn realm(&self, place: Option<&Tenant>) -> Result<Turn<Realm>, AnyFailure> {
-        let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id)).await?;
-        Ok(turn.of(self.0.app.realm(place).await?))
+    ///
+    /// # Errors
+    /// `None` where its tenant is not in use any more; else why it cannot be opened.
+    pub(super) async fn realm(&self, place: Option<&Tenant>) -> Result<Turn<Realm>, Option<AnyFailure>> {
+        let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id));
+        let turn = turn.await.map_err(AnyFailure::from)?;
+        match self.0.app.realm(place).await {
+            Ok(realm) => Ok(turn.of(realm)),
+            // Somebody shut or destroyed it, and the feed has not said so yet; perhaps it is in use again.
+            Err(failure) => match place {
+                Some(_) if says_not_in_use(&failure) => Err(None),
+                Some(tenant) if !self.0.app.is_in_use(tenant).await? => Err(None),
+                _ => Err(Some(failure)),
+            },
+        }
     }
+}
+
+/// Whether a failure is about the state of its tenant, which is nothing to tell those who ask from outside.
+fn says_not_in_use(failure: &AnyFailure) -> bool {
+    let failure = failure.get();
+    failure.code().starts_with("tenant_")
+        && matches!(failure.kind(), ErrorKind::Conflict | ErrorKind::NotFound)
 }
 
 #[cfg(test)]

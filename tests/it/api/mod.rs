@@ -2,6 +2,7 @@
 
 mod audit;
 mod bulk;
+mod canaries;
 mod contract;
 mod doors;
 mod first;
