@@ -57,6 +57,22 @@ impl RequestContext {
     }
 }
 
+impl RequestContext {
+    /// What requests are answered with.
+    pub(super) fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Says that messages wait in the realm: after the commit.
+    pub(super) fn ring(&self) {
+        self.api.0.app.ring(realm_of(&self.place));
+    }
+}
+
+fn realm_of(place: &Place) -> TenantId {
+    place.as_ref().map_or(TenantId::PLATFORM, |tenant| tenant.id)
+}
+
 impl FromRequestParts<Api> for RequestContext {
     type Rejection = Problem;
 
@@ -107,6 +123,11 @@ impl AnonymousContext {
     /// Opens the realm of the request.
     pub(super) async fn realm(&self) -> Result<Turn<Realm>, AnyFailure> {
         self.api.realm(self.place.as_deref()).await
+    }
+
+    /// Says that messages wait in the realm: after the commit.
+    pub(super) fn ring(&self) {
+        self.api.0.app.ring(realm_of(&self.place));
     }
 
     /// Opens the realm that a refresh token says it belongs to, where the request names no other.
