@@ -117,7 +117,7 @@ impl Tokens {
         let refresh = Self::first_token(&mut tx, name.id, entered.session).await?;
         tx.commit().await.map_err(TokenError::from)?;
         let user = Authorized::by_its_realm(&entered.caller);
-        let new = NewToken::default();
+        let new = NewToken { session: Some(entered.session), ..NewToken::default() };
         let whose = For { realm: &name, subject: &subject, as_of };
         let claims = new.compose(whose, self.issuer(), &user)?;
         let control = realm.control().await?;

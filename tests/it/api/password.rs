@@ -148,6 +148,7 @@ fn signing_out_ends_this_session_the_others_or_all() {
     let (one, two, three) =
         (signed_in(&post, PASSWORD), signed_in(&post, PASSWORD), signed_in(&post, PASSWORD));
     out(&one, "this");
+    dies(&post, access(&one));
     assert_eq!((refreshed(&post, &one).status, post.server.get("/auth/me", access(&two)).status), (401, 200));
     out(&two, "others");
     assert_eq!(refreshed(&post, &three).status, 401);

@@ -1,15 +1,15 @@
 //! The SQL of what people do for themselves.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{FromRow, Type};
+use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::infra::db::{DbError, PgConnection};
+use crate::infra::db::{DbError, PgConnection, stored_as_text};
 use crate::kernel::{Email, UserId};
 
 /// How somebody stands who has an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Type)]
-#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Encode, sqlx::Decode)]
+#[sqlx(rename_all = "snake_case")]
 pub(super) enum Standing {
     /// They registered, and have not confirmed their address.
     Unconfirmed,
@@ -20,6 +20,7 @@ pub(super) enum Standing {
     /// They were disabled or deleted.
     ShutOut,
 }
+stored_as_text!(Standing);
 
 /// Who has an address.
 #[derive(Debug, FromRow)]

@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use serde_json::{Map, json};
-use utoipa::ToSchema;
 
 use super::error::IamError;
 use super::model::WriteOutcome;
@@ -16,7 +15,7 @@ use crate::kernel::Caller;
 pub(super) use store::registration;
 
 /// Who may register by themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Registration {
     /// Anybody who confirms their address.

@@ -24,7 +24,7 @@ use super::keys::Signer;
 use super::mint::{For, NewToken};
 use super::opaque::{Opaque, REFRESH};
 use super::realm::{Realm, record};
-use super::revoke::revoke_all;
+use super::revoke::{revoke_all, revoke_session};
 use super::store as control_store;
 use crate::features::access::{self, Authorized, RealmSession, rights};
 use crate::features::iam::signin::{LockedSession, NewSession};
@@ -190,7 +190,7 @@ impl Tokens {
     }
 
     /// Ends the session of a token, others of its user, or all: signing out. A token that is refused ends
-    /// nothing, and says so to nobody. With others or all, the access tokens of the user are revoked, too: a
+    /// nothing, and says so to nobody. Access tokens end with it: with others or all, all of the user, and a
     /// session that goes on gets its next by its refresh token.
     ///
     /// # Errors
@@ -209,19 +209,19 @@ impl Tokens {
         let Some(session) = store::session_of(&mut tx, &presented.hash()).await? else {
             return Ok(tx.rollback().await?);
         };
+        let open = signin::lock_session(&mut tx, session).await?.filter(|session| !session.ended);
+        let Some(LockedSession { user_id, .. }) = open else { return Ok(tx.rollback().await?) };
+        let nexus = Authorized::nexus();
+        // Access tokens before the commit, so that a crash leaves none of an ended session.
         if matches!(which, SignOut::This) {
             store::forget_sealed(&mut tx, session).await?;
             signin::close_session(&mut tx, session, "signed_out").await?;
+            revoke_session(control, &nexus, session).await?;
             return Ok(tx.commit().await?);
         }
-        // Only who has a good token ends more than the session that it is of.
-        let open = signin::lock_session(&mut tx, session).await?.filter(|session| !session.ended);
-        let Some(LockedSession { user_id, .. }) = open else { return Ok(tx.rollback().await?) };
         let kept = matches!(which, SignOut::Others).then_some(session);
         signin::close_sessions(&mut tx, user_id, kept, "signed_out").await?;
-        let nexus = Authorized::nexus();
-        // Before the commit, so that a crash leaves no token of an ended session, and after it for those that
-        // were issued meanwhile.
+        // And after it, for those that were issued meanwhile.
         revoke_all(control, &nexus, (place, Some(user_id))).await?;
         tx.commit().await?;
         revoke_all(control, &nexus, (place, Some(user_id))).await
@@ -267,7 +267,8 @@ async fn use_token(
         Verdict::Again(successor) => (Some(successor), true),
     };
     // Only who has a good token learns what its user has lost.
-    let (token, algorithm) = (terms.token(&subject, realm)?, terms.algorithm());
+    let token = NewToken { session: Some(session.id), ..terms.token(&subject, realm)? };
+    let algorithm = terms.algorithm();
     let refresh = match refresh {
         Some(successor) => successor,
         None => use_up(tx, &presented, session.id).await?,
