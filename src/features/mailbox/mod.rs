@@ -8,7 +8,7 @@
 mod error;
 mod text;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use error::MailboxError;
 pub use text::Links;
@@ -17,7 +17,8 @@ use crate::features::access::{self, rights};
 use crate::features::iam::{self, Realm};
 use crate::features::outbox;
 use crate::infra::db::DbError;
-use crate::infra::{failpoint, private_file};
+use crate::infra::failpoint;
+use crate::infra::private_file::{self, PrivateFileError};
 use crate::kernel::{Caller, RealmRef};
 
 /// Most messages of one realm at a time.
@@ -88,13 +89,17 @@ async fn next(realm: &mut Realm, mailbox: &Mailbox) -> Result<Next, MailboxError
     if let Some(text) = text {
         let path = mailbox.folder.join(format!("{}.eml", entry.id));
         let (folder, file) = (mailbox.folder.clone(), path.clone());
-        let writing =
-            move || private_file::create_dir(&folder).and_then(|()| private_file::replace(&file, &text));
-        tokio::task::spawn_blocking(writing).await.map_err(|_| MailboxError::Stopped)??;
+        let written = tokio::task::spawn_blocking(move || write(&folder, &file, &text)).await;
+        written.map_err(|_| MailboxError::Stopped)??;
         failpoint::pass(|| "mail.file.written".to_owned()).await;
         done = Next::Written(path);
     }
     outbox::mark_published(&mut tx, entry.id).await?;
     tx.commit().await.map_err(DbError::from)?;
     Ok(done)
+}
+
+fn write(folder: &Path, file: &Path, text: &[u8]) -> Result<(), PrivateFileError> {
+    private_file::create_dir(folder)?;
+    private_file::replace(file, text)
 }

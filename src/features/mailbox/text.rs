@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use lettre::message::header::ContentType;
-use lettre::message::{Mailbox as Address, Message as Mail};
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Body, Mailbox as Address, Message as Mail};
 use secrecy::ExposeSecret;
 
 use crate::features::iam::{Letter, Message};
@@ -61,7 +61,7 @@ impl Links {
             .to(Address::new(None, letter.to.parse()?))
             .subject(subject)
             .header(ContentType::TEXT_PLAIN)
-            .body(body)?;
+            .body(plain(body))?;
         Ok(mail.formatted())
     }
 
@@ -103,6 +103,12 @@ impl Links {
             ),
         }
     }
+}
+
+/// A text as it is, where mail takes it so: whoever reads the file sees the link, and not its '=' encoded.
+fn plain(text: String) -> Body {
+    let as_it_is = Body::new_with_encoding(text.clone(), ContentTransferEncoding::SevenBit);
+    as_it_is.unwrap_or_else(|_| Body::new(text))
 }
 
 #[cfg(test)]

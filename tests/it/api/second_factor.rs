@@ -26,9 +26,9 @@ impl Factor {
         let secret = TotpSecret::from_text(text.into());
         let code = secret.code(now() - 30).unwrap().expose_secret().to_owned();
         let confirm = [&["-o", "json", "user", "factor", "confirm"], &ann[..]].concat();
-        let said = post.world.machine().run_with_input(&confirm, &format!("{code}\n"));
-        let found = said.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-        let recovery = found.filter(|word| word.len() > 8 && word.contains('-')).map(str::to_owned).collect();
+        let said = post.world.machine().output(&confirm, &format!("{code}\n"));
+        let codes: Vec<Value> = serde_json::from_slice(&said.stdout).unwrap();
+        let recovery = codes.iter().map(|row| row["code"].as_str().unwrap().to_owned()).collect();
         Self { secret, recovery }
     }
 
