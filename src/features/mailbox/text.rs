@@ -13,6 +13,9 @@ use crate::kernel::RealmRef;
 /// Whom messages are from, in a mailbox for development.
 const SENDER: (&str, &str) = ("Nexus", "nexus@localhost.localdomain");
 
+/// How long a line of a message may be, without its end (RFC 5322, section 2.1.1).
+const LONGEST_LINE: usize = 998;
+
 /// Where the links of messages lead to.
 #[derive(Debug, Clone)]
 pub struct Links {
@@ -107,8 +110,12 @@ impl Links {
 
 /// A text as it is, where mail takes it so: whoever reads the file sees the link, and not its '=' encoded.
 fn plain(text: String) -> Body {
-    let as_it_is = Body::new_with_encoding(text.clone(), ContentTransferEncoding::SevenBit);
-    as_it_is.unwrap_or_else(|_| Body::new(text))
+    let fits = text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE);
+    if fits {
+        Body::dangerous_pre_encoded(text.into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
+    }
 }
 
 #[cfg(test)]
