@@ -58,7 +58,7 @@ impl Links {
     ) -> Result<Vec<u8>, TextError> {
         let (subject, body) = self.words(place, letter);
         let mail = Mail::builder()
-            .message_id(Some(format!("<{}@{}>", entry.id, "localhost.localdomain")))
+            .message_id(Some(format!("<{}@localhost.localdomain>", entry.id)))
             .date(SystemTime::from(entry.at))
             .from(Address::new(Some(SENDER.0.to_owned()), SENDER.1.parse()?))
             .to(Address::new(None, letter.to.parse()?))

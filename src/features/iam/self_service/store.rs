@@ -128,13 +128,13 @@ pub(super) async fn put_registration(
 
 /// What somebody registered last, and has not confirmed.
 pub(super) async fn registration(realm: &mut PgConnection, user: UserId) -> Result<Option<Uuid>, DbError> {
-    let found: Option<Option<Uuid>> = sqlx::query_scalar(
-        "select registration from nexus.invitations where user_id = $1 and purpose = 'verify'",
+    Ok(sqlx::query_scalar(
+        "select registration from nexus.invitations
+         where user_id = $1 and purpose = 'verify' and registration is not null",
     )
     .bind(user)
     .fetch_optional(realm)
-    .await?;
-    Ok(found.flatten())
+    .await?)
 }
 
 /// Makes the registered password that of its user; whether the token was good until now.
