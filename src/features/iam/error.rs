@@ -132,7 +132,7 @@ pub enum IamError {
     #[error(transparent)]
     #[failure(transparent)]
     Password(#[from] PasswordError),
-    /// The single-use token is wrong, used or expired, or its user is disabled: one answer for all.
+    /// The single-use token is wrong or was used, or its user is disabled: one answer for all.
     #[error("the token is not valid, or has expired")]
     #[failure(Unauthenticated, "token_invalid")]
     Token,
@@ -170,7 +170,7 @@ pub enum IamError {
     #[failure(Unauthenticated, "challenge_invalid")]
     #[hint("sign in once more")]
     Challenge,
-    /// What somebody says that their password is.
+    /// The password that somebody gives as their own is wrong, or their account is locked.
     #[error("the current password is wrong, or the account is locked")]
     #[failure(Forbidden, "password_wrong")]
     PasswordWrong,
