@@ -16,7 +16,7 @@ use crate::kernel::{Caller, UserId};
 /// How every challenge begins, so that a leaked one is recognised.
 const PREFIX: &str = "nxc_";
 /// How many seconds one is good.
-pub const CHALLENGE_SECONDS: i32 = 300;
+const CHALLENGE_SECONDS: i32 = 300;
 
 /// What is kept of a challenge.
 fn hash(text: &SecretString) -> [u8; 32] {

@@ -8,7 +8,7 @@ mod passwords;
 mod sessions;
 mod store;
 
-pub use challenge::{CHALLENGE_SECONDS, answer_challenge};
+pub use challenge::answer_challenge;
 pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
 pub use passwords::{
     Issued, Purpose, change_password, invite, issue_token, issue_token_for, redeem, set_password,
