@@ -8,6 +8,7 @@ mod directory;
 pub mod doctor;
 mod feed;
 mod keys;
+mod mail;
 mod objects;
 mod realm;
 mod realms;
@@ -36,6 +37,7 @@ use addresses::Addresses;
 pub use addresses::stack;
 use directory::Directory;
 pub use feed::Following;
+pub use mail::mailbox;
 pub use objects::ObjectServer;
 use realms::Realms;
 pub use session::Session;
@@ -73,6 +75,7 @@ struct Shared {
     realms: Realms,
     directory: Directory,
     grants: GrantsCache,
+    doorbell: mail::Doorbell,
 }
 
 /// What the pools of an app did and have.
@@ -240,6 +243,7 @@ impl App {
             realms: Realms::new(limits.realms, addresses.control.clone(), placement),
             directory: Directory::default(),
             grants: GrantsCache::default(),
+            doorbell: mail::Doorbell::default(),
         }));
         let control = app.adopted(control);
         Ok(Session::new(app, control))

@@ -202,7 +202,7 @@ pub enum Command {
     /// Manage groups of users, which nest and carry roles
     #[command(alias = "groups")]
     Group(Box<group::GroupArgs>),
-    /// Declare a realm's roles, groups and grants in a file
+    /// Declare a realm's roles, groups and grants in a file, and say who may register
     Iam(iam::IamArgs),
     /// Give operators temporary access to tenants
     #[command(alias = "operators")]

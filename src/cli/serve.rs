@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use clap::Args;
 use serde::Serialize;
+use tokio::sync::mpsc;
 
 use super::output::Thing;
 use super::{CommandResult, Exit, Invocation};
-use crate::app::{App, AppLimits};
+use crate::app::{self, App, AppLimits};
 use crate::http::{Api, Server, ServerLimits, router};
 use crate::kernel::AnyFailure;
 
@@ -82,8 +83,29 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     announce(ctx, settings.serve.public_url.as_deref(), address)?;
     // Cancelled by the first Ctrl-C, or by SIGTERM, which service managers send.
     let stop = ctx.interrupt.clone();
+    let url = settings.serve.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let (written, mut files) = mpsc::channel(64);
+    if let Some(mailbox) = app::mailbox(&settings, &url) {
+        tokio::spawn(app.clone().deliver(mailbox, written, stop.clone()));
+    } else {
+        drop(written);
+        ctx.screen.note(
+            "messages to users wait in the outbox: no mail_folder is set, and nothing else delivers them",
+        );
+    }
     let api = Api::new(app, following, &settings, stop.clone())?;
-    let cut = server.run(router(api), stop).await;
+    let announced = async {
+        while let Some(file) = files.recv().await {
+            let file = file.display();
+            ctx.screen
+                .note(&format!("a message is in {file}, in place of being sent: a mailbox for development"));
+        }
+        std::future::pending::<()>().await;
+    };
+    let cut = tokio::select! {
+        cut = server.run(router(api), stop) => cut,
+        () = announced => 0,
+    };
     if cut > 0 {
         ctx.screen.warn(&format!("not all of {cut} connections ended in time; the rest were cut"));
     }

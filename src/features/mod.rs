@@ -1,7 +1,7 @@
 //! The business: one folder a feature, each with its rules, its SQL, its errors and its views.
 //!
-//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens. Processes: provisioning,
-//! fleet, inspection, installation, local, doctor.
+//! Facts: access, tenants, placement, migrations, secrets, iam, audit, tokens, outbox. Processes: provisioning,
+//! fleet, inspection, installation, local, doctor, mailbox.
 //! Imports `infra`, `settings` and `kernel`; knows no door, no clap, no axum.
 
 pub mod access;
@@ -12,7 +12,9 @@ pub mod iam;
 pub mod inspection;
 pub mod installation;
 pub mod local;
+pub mod mailbox;
 pub mod migrations;
+pub mod outbox;
 pub mod placement;
 pub mod provisioning;
 pub mod record;

@@ -76,6 +76,22 @@ impl RequestContext {
     }
 }
 
+impl RequestContext {
+    /// What requests are answered with.
+    pub(super) fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Says that messages wait in the realm: after the commit.
+    pub(super) fn ring(&self) {
+        self.api.0.app.ring(realm_of(&self.place));
+    }
+}
+
+fn realm_of(place: &Place) -> TenantId {
+    place.as_ref().map_or(TenantId::PLATFORM, |tenant| tenant.id)
+}
+
 impl FromRequestParts<Api> for RequestContext {
     type Rejection = Problem;
 
@@ -131,6 +147,11 @@ impl AnonymousContext {
         let opened = self.api.realm(self.place.as_deref()).await;
         let name = || self.place.as_ref().map(|tenant| tenant.slug.clone()).unwrap_or_default();
         opened.map_err(|failure| failure.unwrap_or_else(|| RequestError::NoTenant(name()).into()))
+    }
+
+    /// Says that messages wait in the realm: after the commit.
+    pub(super) fn ring(&self) {
+        self.api.0.app.ring(realm_of(&self.place));
     }
 
     /// Opens the realm that a refresh token says it belongs to, where the request names no other.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::{ContentBuilder, RefOr, Response as Described, ResponseBuilder};
@@ -55,6 +56,9 @@ pub(super) struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]
     operation: Option<OperationId>,
+    /// With `mfa_required`: what a second factor is shown with, once, within five minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<String>,
 }
 
 /// What is wrong with one field.
@@ -69,23 +73,31 @@ pub(super) struct FieldProblem {
 
 /// An answer that says what went wrong.
 #[derive(Debug)]
-pub(super) struct Problem(AnyFailure);
+pub(super) struct Problem {
+    failure: AnyFailure,
+    challenge: Option<SecretString>,
+}
 
 impl From<AnyFailure> for Problem {
     fn from(failure: AnyFailure) -> Self {
-        Self(failure)
+        Self { failure, challenge: None }
     }
 }
 
 impl<F: Failure> From<F> for Problem {
     fn from(failure: F) -> Self {
-        Self(failure.into())
+        AnyFailure::from(failure).into()
     }
 }
 
 impl Problem {
+    /// Of a sign-in that a second factor is missing for.
+    pub(super) fn with_challenge(failure: IamError, challenge: SecretString) -> Self {
+        Self { challenge: Some(challenge), ..Self::from(failure) }
+    }
+
     fn document(&self, status: StatusCode) -> ProblemDocument {
-        let failure = self.0.get();
+        let failure = self.failure.get();
         // What failed inside names servers and databases: whoever runs Nexus finds it in the log.
         let inside =
             matches!(failure.kind(), ErrorKind::Unavailable | ErrorKind::Integrity | ErrorKind::Internal)
@@ -117,11 +129,12 @@ impl Problem {
             details: if inside { Value::Null } else { failure.details() },
             errors: self.fields(),
             operation: failure.operation(),
+            challenge: self.challenge.as_ref().map(|text| text.expose_secret().to_owned()),
         }
     }
 
     fn fields(&self) -> Vec<FieldProblem> {
-        let failure: &dyn std::error::Error = self.0.get();
+        let failure: &dyn std::error::Error = self.failure.get();
         match failure.downcast_ref::<RequestError>() {
             Some(RequestError::Body { pointer, reason, .. }) => {
                 vec![FieldProblem { pointer: pointer.clone(), code: "body_invalid", message: reason.clone() }]
@@ -164,7 +177,7 @@ impl IntoResponses for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let failure = self.0.get();
+        let failure = self.failure.get();
         let status = error::status(failure.kind(), failure.code());
         if status.is_server_error() {
             tracing::error!(code = failure.code(), "{failure}");

@@ -25,6 +25,8 @@ use crate::settings::ServeSettings;
 
 /// Most clients that a bucket remembers; more share one.
 const MOST: usize = 100_000;
+/// Fewest requests a minute to sign out, whatever is set for sessions.
+const LEAST_LOGOUTS: u32 = 60;
 /// How often those are forgotten whose requests count no more.
 const SWEEP: Duration = Duration::from_mins(1);
 
@@ -58,8 +60,12 @@ struct Bucket {
 pub(super) struct Limits {
     /// Signing in and setting passwords: each costs a hash.
     passwords: Bucket,
-    /// Exchanging and ending sessions.
+    /// Registering, and asking for messages.
+    messages: Bucket,
+    /// Exchanging refresh tokens.
     sessions: Bucket,
+    /// Signing out.
+    logout: Bucket,
     /// Everything else.
     requests: Bucket,
 }
@@ -108,7 +114,10 @@ impl Limits {
     pub(super) fn new(settings: &ServeSettings) -> Self {
         Self {
             passwords: Bucket::new("passwords", settings.passwords_a_minute, false),
+            messages: Bucket::new("messages", settings.messages_a_minute, false),
             sessions: Bucket::new("sessions", settings.sessions_a_minute, false),
+            // Whoever wants out is not kept in.
+            logout: Bucket::new("logout", settings.sessions_a_minute.max(LEAST_LOGOUTS), false),
             requests: Bucket::new("requests", settings.requests_a_minute, true),
         }
     }
@@ -118,8 +127,12 @@ impl Limits {
         match path {
             // Whoever watches the process must not be turned away.
             "/health" | "/ready" => None,
-            "/auth/login" | "/auth/password" => Some(&self.passwords),
-            "/auth/refresh-token" | "/auth/logout" => Some(&self.sessions),
+            "/auth/login" | "/auth/login/challenge" | "/auth/password" | "/auth/password/change" => {
+                Some(&self.passwords)
+            }
+            "/auth/register" | "/auth/verify-email" | "/auth/forgot" | "/auth/resend" => Some(&self.messages),
+            "/auth/refresh-token" => Some(&self.sessions),
+            "/auth/logout" => Some(&self.logout),
             _ => Some(&self.requests),
         }
     }

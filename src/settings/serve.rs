@@ -1,6 +1,7 @@
 //! `[context.NAME.serve]`: where the API is served, and to whom.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -19,6 +20,11 @@ pub struct ServeSettings {
     pub public_url: Option<String>,
     /// The domain whose subdomains name tenants by their slugs.
     pub tenant_domain: Option<String>,
+    /// Where the links of messages lead to, without a slash at its end; absent: the public URL. `{tenant}` in
+    /// it stands for the tenant's slug.
+    pub app_url: Option<String>,
+    /// Where messages are written to as files, for development.
+    pub mail_folder: Option<PathBuf>,
     /// Most sessions that one process holds open in tenants' databases.
     pub sessions: u32,
     /// Seconds that a request may take.
@@ -29,6 +35,8 @@ pub struct ServeSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Networks whose clients may read the metrics.
     pub metrics_from: Vec<IpNet>,
+    /// Most requests a minute that a message is asked for by, of one client.
+    pub messages_a_minute: u32,
     /// Most requests a minute that a password is checked or set by, of one client; the same for those that
     /// exchange or end a session, and for all others.
     pub passwords_a_minute: u32,
@@ -54,6 +62,18 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Host,
         default: Default::Words("none: a request names its tenant by token or header"),
         help: "The domain whose subdomains name tenants by slug, e.g. app.example.com.",
+    },
+    Key {
+        name: "app_url",
+        kind: Kind::Url,
+        default: Default::Words("public_url"),
+        help: "Where the links of messages lead to; {tenant} in it stands for the tenant's slug.",
+    },
+    Key {
+        name: "mail_folder",
+        kind: Kind::Path,
+        default: Default::Words("of the local stack its own; else none: messages wait in the outbox"),
+        help: "A folder to which messages are written as files, for development.",
     },
     Key {
         name: "sessions",
@@ -84,6 +104,12 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Networks,
         default: Default::Value("127.0.0.0/8,::1/128"),
         help: "Networks whose clients may read /metrics.",
+    },
+    Key {
+        name: "messages_a_minute",
+        kind: Kind::Number(1, 1_000_000),
+        default: Default::Value("30"),
+        help: "The most requests a minute of one address that register somebody or ask for a message.",
     },
     Key {
         name: "passwords_a_minute",
@@ -118,6 +144,9 @@ impl ServeSettings {
             bind: section.text("bind").and_then(|text| text.parse().ok()).unwrap_or(usual),
             public_url: text("public_url").map(|url| url.trim_end_matches('/').to_owned()),
             tenant_domain: text("tenant_domain").map(|domain| domain.to_ascii_lowercase()),
+            app_url: text("app_url").map(|url| url.trim_end_matches('/').to_owned()),
+            mail_folder: section.path("mail_folder"),
+            messages_a_minute: section.number("messages_a_minute").unwrap_or(30),
             sessions: section.number("sessions").unwrap_or(32),
             timeout_seconds: section.number("timeout_seconds").unwrap_or(30),
             trusted_proxies: section.text("trusted_proxies").map(networks).unwrap_or_default(),

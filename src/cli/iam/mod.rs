@@ -1,5 +1,6 @@
 //! `nexus iam`, and what the nouns of a realm share: which realm, and how changes are shown.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use super::arguments::Input;
@@ -7,6 +8,7 @@ use super::output::{Column, Row};
 use super::text::{self, Most};
 use super::{CommandResult, Exit, Invocation, prompt};
 use crate::features::iam::apply::{self, Difference, Document};
+use crate::features::iam::{self, Registration};
 
 mod realm;
 mod views;
@@ -48,6 +50,45 @@ The file is TOML, at most 4 MiB. With --prune, a file without any table is refus
   [grants]
   \"ann@acme.example\" = [\"Manager\"]")]
     Apply(ApplyArgs),
+    /// Show what a realm says of signing in
+    #[command(after_help = "\
+EXAMPLES
+  nexus iam show --tenant acme
+  nexus -o json iam show --tenant acme | jq -r .registration")]
+    Show(ShowArgs),
+    /// Change what a realm says of signing in
+    ///
+    /// Who registers by the API confirms the address by a message before they can sign in. Usually nobody can.
+    #[command(after_help = "\
+EXAMPLES
+  nexus iam set --registration open --tenant acme          anybody
+  nexus iam set --registration invited --tenant acme       with the token of an invitation
+  nexus iam set --registration closed --tenant acme        nobody: users are created")]
+    Set(SetArgs),
+}
+
+/// Arguments of `nexus iam show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Arguments of `nexus iam set`.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// Who may register by themselves
+    #[arg(long, value_name = "WHO", value_parser = who(), required = true)]
+    pub registration: Registration,
+    /// Which realm
+    #[command(flatten)]
+    pub realm: RealmArgs,
+}
+
+/// Those who may register, in words that can be completed.
+fn who() -> impl TypedValueParser<Value = Registration> {
+    PossibleValuesParser::new(["open", "invited", "closed"]).try_map(|text| text.parse::<Registration>())
 }
 
 /// Arguments of `nexus iam apply`.
@@ -69,7 +110,23 @@ pub struct ApplyArgs {
 /// # Errors
 /// What the services say.
 pub async fn run(args: IamArgs, ctx: &Invocation) -> CommandResult {
-    let Verb::Apply(args) = args.verb;
+    match args.verb {
+        Verb::Apply(args) => apply_file(&args, ctx).await,
+        Verb::Show(args) => {
+            let mut realm = args.realm.open(ctx).await?;
+            ctx.screen.thing(&iam::sign_in_settings(&mut realm, &ctx.caller()).await?)?;
+            Ok(Exit::Done)
+        }
+        Verb::Set(args) => {
+            let mut realm = args.realm.open(ctx).await?;
+            let (settings, _) = iam::set_registration(&mut realm, &ctx.caller(), args.registration).await?;
+            ctx.screen.thing(&settings)?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn apply_file(args: &ApplyArgs, ctx: &Invocation) -> CommandResult {
     let (_, text) = text::read(&args.file, DECLARATION)?;
     let document = Document::parse(&text, args.prune)?;
     if args.prune && !ctx.global.dry_run {

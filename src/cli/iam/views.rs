@@ -5,7 +5,7 @@ use crate::features::iam::groups::Branch;
 use crate::features::iam::model::{Changed, Group, PermissionView, Role, RoleDetail};
 use crate::features::iam::signin::Session;
 use crate::features::iam::users::Purged;
-use crate::features::iam::{DecisionView, User};
+use crate::features::iam::{DecisionView, SignInSettings, User};
 
 row! { it: User, it.email;
     text "email": it.email,
@@ -168,6 +168,10 @@ thing! { it: DecisionView, it.allowed;
     "path": it.path.join(" > "),
     "condition": it.condition,
     "roles": it.roles.join(", "),
+}
+
+thing! { it: SignInSettings, it.registration.as_str();
+    "registration": it.registration.as_str(),
 }
 
 row! { it: Session, it.id;

@@ -20,6 +20,7 @@ pub(super) async fn run(args: MintArgs, ctx: &Invocation) -> CommandResult {
         scopes: args.scopes.clone(),
         claims: args.claims.clone(),
         act_as: args.reason.clone().map(|reason| Impersonation { reason }),
+        session: None,
     };
     if let Some(path) = &args.file {
         own_files::check(path, args.force, &own_files::is_token)?;

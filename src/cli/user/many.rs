@@ -10,7 +10,7 @@ use super::super::output::progress::ScreenProgress;
 use super::super::output::{Column, ListWriter, Row, Screen};
 use super::super::{CommandResult, Exit, Invocation, secret_output};
 use super::{CreateArgs, input};
-use crate::features::iam::users::{self, ImportOptions, ImportReport, Imported, RowOutcome};
+use crate::features::iam::users::{self, ImportReport, Imported, Invite, RowOutcome};
 use crate::infra::handover::Handover;
 use crate::kernel::text::counted;
 use crate::kernel::{AnyFailure, Event, ExposeSecret, Failure, Progress, SecretString};
@@ -76,7 +76,7 @@ pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     let mut realm = args.realm.open(ctx).await?;
     let progress = ctx.screen.progress();
     progress.event(Event::Total(total as u64));
-    let options = ImportOptions { invite: args.reveal || file.is_some(), atomic: false };
+    let invite = if args.reveal || file.is_some() { Invite::Token } else { Invite::Not };
     let mut import = Import {
         file,
         reveal: args.reveal,
@@ -89,7 +89,7 @@ pub(super) async fn run(args: CreateArgs, ctx: &Invocation) -> CommandResult {
         failed: 0,
         uninvited: 0,
     };
-    let result = users::import(&mut realm, &ctx.caller(), rows, options, &mut import, &ctx.interrupt).await;
+    let result = users::import(&mut realm, &ctx.caller(), rows, invite, &mut import, &ctx.interrupt).await;
     import.end(result.map_err(AnyFailure::from), &realm_flag(&realm.place().hinted()), ctx)
 }
 

@@ -133,6 +133,10 @@ pub static IDENTITY: [(&str, &[&str]); 7] = [
 pub static INIT: Right =
     Right { name: "settings:update", description: "set the platform up, or upgrade it", roles: None };
 
+/// Write the messages that wait in a realm's outbox.
+pub static DELIVER: Right =
+    Right { name: "message:deliver", description: "write the messages that wait in an outbox", roles: None };
+
 #[cfg(test)]
 mod tests {
     use super::*;

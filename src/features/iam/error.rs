@@ -132,18 +132,48 @@ pub enum IamError {
     #[error(transparent)]
     #[failure(transparent)]
     Password(#[from] PasswordError),
-    /// The single-use token is wrong, used or expired, or its user is disabled: one answer for all.
+    /// The single-use token is wrong or was used, or its user is disabled: one answer for all.
     #[error("the token is not valid, or has expired")]
     #[failure(Unauthenticated, "token_invalid")]
     Token,
+    /// The single-use token was good once, and its time is over.
+    #[error("the token has expired")]
+    #[failure(Unauthenticated, "token_expired")]
+    #[hint("ask for a new message")]
+    TokenExpired,
+    /// The realm takes no registrations.
+    #[error("nobody can register here")]
+    #[failure(Forbidden, "registration_closed")]
+    #[hint("ask an administrator for an invitation")]
+    RegistrationClosed,
+    /// The realm takes registrations of those who were invited.
+    #[error("only who was invited can register here")]
+    #[failure(Forbidden, "invitation_needed")]
+    #[hint("send the token of the invitation along")]
+    InvitationNeeded,
+    /// The schema of the realm is older than this program: it has no tables for this yet.
+    #[error("the tenant's schema is older than this program, and has no place for this")]
+    #[failure(Unavailable, "realm_outdated")]
+    #[hint("migrate it" => MigrateAction::All)]
+    Outdated,
     /// The sign-in failed: one answer for all reasons.
     #[error("the e-mail address, the password or the code is wrong, or the account is locked")]
     #[failure(Unauthenticated, "sign_in_refused")]
     SignIn,
-    /// The password is right, and a code is needed.
+    /// The password is right, and the second factor is asked for.
     #[error("a code of the second factor is needed")]
-    #[failure(Unauthenticated, "code_needed")]
+    #[failure(Unauthenticated, "mfa_required")]
+    #[hint("send the challenge with a code, or a recovery code")]
     CodeNeeded,
+    /// The challenge is none, was used, or its time is over.
+    #[error("the challenge is not valid, was used or has expired")]
+    #[failure(Unauthenticated, "challenge_invalid")]
+    #[hint("sign in once more")]
+    Challenge,
+    /// The password that somebody gives as their own is wrong, or their account is locked.
+    #[error("the current password is wrong, or the account is locked")]
+    #[failure(Forbidden, "password_wrong")]
+    PasswordWrong,
     /// The code of the second factor is wrong.
     #[error("the code is wrong, or was used already")]
     #[failure(Unauthenticated, "code_wrong")]
@@ -195,6 +225,15 @@ pub enum IamError {
 }
 
 impl IamError {
+    /// Of a statement on tables that a realm of an older version does not have. 42P01, 42703: there is no such
+    /// table, or column.
+    pub(super) fn of_older_realm(error: DbError) -> Self {
+        match error.state() {
+            Some("42P01" | "42703") => Self::Outdated,
+            _ => Self::Db(error),
+        }
+    }
+
     /// Of a role or group that is not among those that there are; with the nearest of them.
     pub(super) fn not_among(what: &'static str, name: &NameRef, known: &[String], at: InRealm) -> Self {
         let name = name.to_string();

@@ -14,6 +14,8 @@ pub enum FirstPassword {
     Given(SecretString),
     /// With one that they set by a single-use token, which is given back once.
     Invitation,
+    /// With one that they set by a single-use token, which is sent to them.
+    Message,
     /// Not before somebody invites them.
     None,
 }
@@ -56,7 +58,8 @@ impl Rules {
                 Some(FirstSignIn::PasswordHash(self.hash(password, dry_run).await?))
             }
             FirstPassword::Invitation => Some(FirstSignIn::Invitation(InvitationToken::generate()?)),
-            FirstPassword::None => None,
+            // Its token is made when the message is written.
+            FirstPassword::Message | FirstPassword::None => None,
         })
     }
 

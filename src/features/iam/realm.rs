@@ -10,6 +10,7 @@ use super::rules::Rules;
 use super::store;
 use crate::features::access::{Authorized, GrantsCache};
 use crate::features::audit;
+use crate::features::outbox::{self, NewEntry};
 use crate::features::secrets::Secrets;
 use crate::infra::db::{
     DbError, LazyLease, Lease, PgConnection, Transaction, autocommit, identifier, transaction,
@@ -231,6 +232,12 @@ impl RealmTx<'_> {
     /// Notes a change for the logs. Users are named by their ids: an erased one is erased there, too.
     pub(super) fn note(&mut self, action: &'static str, user: Option<UserId>, detail: serde_json::Value) {
         self.notes.push(LogEntry { action, user, detail });
+    }
+
+    /// Writes rows that ask for messages.
+    pub(super) async fn hand_over(&mut self, entries: &[NewEntry]) -> Result<(), IamError> {
+        let actor = self.caller.to_string();
+        outbox::append(&mut self.tx, &actor, entries).await.map_err(IamError::of_older_realm)
     }
 
     /// Whether anything was changed so far.

@@ -58,6 +58,11 @@ impl Layout {
         self.local.join("objects")
     }
 
+    /// Where the API writes messages to people, for development.
+    pub(super) fn mail(&self) -> PathBuf {
+        self.local.join("mail")
+    }
+
     pub(super) fn logs(&self) -> PathBuf {
         self.local.join("logs")
     }

@@ -109,6 +109,12 @@ impl LocalStack {
         self
     }
 
+    /// The folder of its mailbox, for development.
+    #[must_use]
+    pub fn mail_folder(&self) -> PathBuf {
+        self.layout.mail()
+    }
+
     /// The running stack; `None` where it does not run whole. Reads four small files and asks the
     /// system for a lock: well under a millisecond, and nothing goes over a network.
     ///

@@ -87,6 +87,9 @@ pub struct Claims {
     pub nbf: i64,
     pub exp: i64,
     pub jti: Uuid,
+    /// The session that it is of; none: it is of none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sid: Option<Uuid>,
     /// The user's tenant; none: the platform itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<TenantId>,
@@ -143,6 +146,7 @@ impl Claims {
             nbf: time(&mut claims, "nbf")?,
             exp: time(&mut claims, "exp")?,
             jti: uuid(&mut claims, "jti")?,
+            sid: claims.remove("sid").map(|value| as_uuid(&value)).transpose()?,
             tenant_id: match claims.remove("tenant_id") {
                 None => None,
                 Some(value) => Some(TenantId::from(as_uuid(&value)?)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::claims::{self, Actor, CLIENT, Claims, MAX_IMPERSONATION, MAX_TTL};
 use super::error::TokenError;
@@ -44,6 +45,8 @@ pub struct NewToken {
     pub claims: Vec<ExtraClaim>,
     /// Who acts, and why, where it is not the user.
     pub act_as: Option<Impersonation>,
+    /// The session that it is of, with which it ends.
+    pub session: Option<Uuid>,
 }
 
 /// A token for a user of a realm, and what goes with it.
@@ -115,6 +118,7 @@ impl NewToken {
             nbf: now,
             exp: now + ttl,
             jti: as_of.token_id()?,
+            sid: self.session,
             tenant_id: realm.slug.is_some().then_some(realm.id),
             tenant: realm.slug.clone(),
             roles: subject.roles.clone(),

@@ -44,13 +44,13 @@ pub use model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose, Rotated};
 pub use offline::{DevelopmentKey, DevelopmentRealm};
 pub use opaque::Presented;
 pub use realm::Realm;
-pub use refresh::{GRACE, IDLE_LIFE, Refreshed};
+pub use refresh::{GRACE, IDLE_LIFE, Refreshed, SignOut};
 pub(crate) use revoke::revoke_all;
 pub(in crate::features) use revoke::revoke_everything;
 pub use revoke::{Before, Revocation, Revoked};
 pub use ring::{KeyRing, KeySet, RingKey};
 pub use rotation::{NOTICE, OVERLAP};
-pub use sign_in::SignedIn;
+pub use sign_in::{Entrance, SignedIn};
 pub use verifier::Verifier;
 pub use words::{Audience, ExtraClaim, KeyLifetime, KeyName};
 

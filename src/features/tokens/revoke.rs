@@ -113,6 +113,16 @@ pub(crate) async fn revoke_all(
     Ok(store::revoke_until_now(tx, of, KEEP, &caller.to_string()).await?)
 }
 
+/// Takes back the access tokens of one session, which is ended: those that name it.
+pub(super) async fn revoke_session(
+    control: &mut PgConnection,
+    caller: &Authorized<'_>,
+    session: Uuid,
+) -> Result<(), TokenError> {
+    let row = NewRevocation { jti: Some(session), ..NewRevocation::default() };
+    Ok(store::insert_revocation(control, row, KEEP, &caller.to_string()).await?)
+}
+
 /// Revokes everybody's access tokens and ends everybody's sessions up to this moment, in the caller's
 /// transaction: for whoever cannot know which were revoked already.
 pub(in crate::features) async fn revoke_everything(

@@ -29,6 +29,7 @@ const STALE: Duration = Duration::from_millis(1900);
 /// can refuse any.
 #[derive(Debug, Clone, Default)]
 struct Revocations {
+    /// By their ids, or those of their sessions.
     tokens: HashMap<Uuid, i64>,
     users: HashMap<(TenantId, Uuid), (i64, i64)>,
     realms: HashMap<TenantId, (i64, i64)>,
@@ -68,6 +69,7 @@ impl Revocations {
         let issued = issued_at(claims.jti, claims.iat);
         let until = |cut: Option<&(i64, i64)>| cut.is_some_and(|(until, _)| issued <= *until);
         self.tokens.contains_key(&claims.jti)
+            || claims.sid.is_some_and(|session| self.tokens.contains_key(&session))
             || until(self.users.get(&(claims.realm(), claims.sub)))
             || until(self.realms.get(&claims.realm()))
             || until(self.all.as_ref())

@@ -3,9 +3,8 @@
 #![expect(unused_qualifications, reason = "the descriptions of parameters are written so by their macro")]
 
 use axum::Json;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,9 +17,7 @@ use super::super::error::RequestError;
 use super::super::problem::Problem;
 use super::super::query::InQuery;
 use super::body::NewUserBody;
-use crate::features::iam::users::{
-    self, ImportOptions, ImportReport, ImportRow, Imported, RowOutcome, RowState,
-};
+use crate::features::iam::users::{self, ImportReport, ImportRow, Imported, Invite, RowOutcome, RowState};
 use crate::kernel::{AnyFailure, Failure};
 
 /// Most users at once.
@@ -39,7 +36,7 @@ struct BulkParams {
     #[serde(default)]
     #[param(default = false)]
     atomic: bool,
-    /// Answer with an invitation for everybody who has no password
+    /// Send an invitation to everybody who has no password
     #[serde(default)]
     #[param(default = false)]
     invite: bool,
@@ -72,9 +69,6 @@ struct ItemResult {
     outcome: ItemOutcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Uuid>,
-    /// The token with which they set their password. It is shown once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invitation: Option<String>,
     /// Why they were not created, for a program.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
@@ -121,12 +115,19 @@ async fn create(
         let (user, password) = body.into_parts();
         ImportRow { line, user, password, state: RowState::UNSAID }
     };
-    let rows = body.users.into_iter().enumerate().map(row).collect();
-    let options = ImportOptions { invite: params.invite, atomic: params.atomic };
+    let rows = body.users.into_iter().enumerate().map(row).collect::<Vec<_>>();
     let mut realm = request.realm().await?;
+    users::check_import(&mut realm, &request.caller, &rows).await?;
+    let rules = realm.rules().clone();
+    // Others need it more while passwords are hashed.
+    drop(realm);
+    let invite = if params.invite { Invite::Message } else { Invite::Not };
+    let prepared = users::prepare_import(rules, rows, invite).await;
     let mut results = Results(Vec::new());
-    let stop = CancellationToken::new();
-    users::import(&mut realm, &request.caller, rows, options, &mut results, &stop).await?;
+    let mut realm = request.realm().await?;
+    users::import_prepared(&mut realm, &request.caller, prepared, params.atomic, &mut results).await?;
+    drop(realm);
+    request.ring();
     let Results(mut results) = results;
     results.sort_by_key(|result| result.index);
     let count = |outcome| results.iter().filter(|result| result.outcome == outcome).count();
@@ -154,20 +155,10 @@ impl ImportReport for Results {
 
 impl ItemResult {
     fn of(Imported { line: index, email, outcome }: Imported) -> Self {
-        let mut result = Self {
-            index,
-            email,
-            outcome: ItemOutcome::Created,
-            id: None,
-            invitation: None,
-            code: None,
-            error: None,
-        };
+        let mut result =
+            Self { index, email, outcome: ItemOutcome::Created, id: None, code: None, error: None };
         match outcome {
-            RowOutcome::Created { id, invitation, .. } => {
-                result.id = Some(id.uuid());
-                result.invitation = invitation.map(|token| token.expose_secret().to_owned());
-            }
+            RowOutcome::Created { id, .. } => result.id = Some(id.uuid()),
             // Nothing is planned only: no request is a dry run.
             RowOutcome::Unchanged | RowOutcome::Planned => result.outcome = ItemOutcome::Unchanged,
             RowOutcome::Failed(error) => {

@@ -4,8 +4,7 @@
 
 use axum::Json;
 use axum::response::Response;
-use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -33,20 +32,10 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateParams {
-    /// Without a password, answer with an invitation: a token with which they set one
+    /// Without a password, send them an invitation: a message with which they set one
     #[serde(default)]
     #[param(default = false)]
     invite: bool,
-}
-
-/// A user that was created.
-#[derive(Serialize, ToSchema)]
-struct CreatedUser {
-    #[serde(flatten)]
-    user: User,
-    /// The token with which they set their password. It is shown once.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invitation: Option<String>,
 }
 
 /// Create a user
@@ -60,7 +49,7 @@ struct CreatedUser {
     tag = "users",
     params(CreateParams),
     request_body = NewUserBody,
-    responses((status = 201, body = CreatedUser), Problem),
+    responses((status = 201, body = User), Problem),
     extensions(("x-permission" = json!("user:create"))),
     security(("token" = []))
 )]
@@ -72,14 +61,14 @@ pub(super) async fn create(
     let (new, password) = body.into_parts();
     let first = match password {
         Some(password) => FirstPassword::Given(password),
-        None if params.invite => FirstPassword::Invitation,
+        None if params.invite => FirstPassword::Message,
         None => FirstPassword::None,
     };
     let mut realm = request.realm().await?;
-    let Created { user, invitation } = users::create(&mut realm, &request.caller, new, &first).await?;
-    let invitation = invitation.map(|token| token.expose_secret().to_owned());
-    let said = CreatedUser { user: user.clone(), invitation };
-    Ok(etag::created(&format!("/users/{}", user.id), &user, &said))
+    let Created { user, .. } = users::create(&mut realm, &request.caller, new, &first).await?;
+    drop(realm);
+    request.ring();
+    Ok(etag::created(&format!("/users/{}", user.id), &user, &user))
 }
 
 /// Show a user

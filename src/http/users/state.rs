@@ -10,11 +10,11 @@ use super::super::context::RequestContext;
 use super::super::path::InPath;
 use super::super::problem::Problem;
 use crate::features::iam::model::Changed;
-use crate::features::iam::{UserRef, users};
+use crate::features::iam::{UserRef, signin, users};
 use crate::kernel::UserId;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    let all = OpenApiRouter::new().routes(routes!(disable)).routes(routes!(enable));
+    let all = OpenApiRouter::new().routes(routes!(disable)).routes(routes!(enable)).routes(routes!(invite));
     all.routes(routes!(unlock)).routes(routes!(undelete))
 }
 
@@ -51,4 +51,28 @@ changes! {
     unlock "/users/{id}/unlock" "unlockUser" "user:update";
     /// Undelete a user, with the roles and groups that they had
     undelete "/users/{id}/undelete" "undeleteUser" "user:delete";
+}
+
+/// Invite a user who has no password yet, or once more
+///
+/// They get a message with which they set one.
+#[utoipa::path(
+    post,
+    path = "/users/{id}/invitation",
+    operation_id = "inviteUser",
+    tag = "users",
+    params(("id" = Uuid, Path, description = "The user's id")),
+    responses((status = 200, body = Changed), Problem),
+    extensions(("x-permission" = json!("user:update"))),
+    security(("token" = []))
+)]
+async fn invite(
+    request: RequestContext,
+    InPath(Parsed(id)): InPath<Parsed<UserId>>,
+) -> Result<Json<Changed>, Problem> {
+    let mut realm = request.realm().await?;
+    let changed = signin::invite(&mut realm, &request.caller, &UserRef::Id(id)).await?;
+    drop(realm);
+    request.ring();
+    Ok(Json(changed))
 }

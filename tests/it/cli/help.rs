@@ -56,7 +56,7 @@ fn without_a_command_the_help_is_shown() {
       role         Manage what roles allow, and who holds them
       permission   List and register the permissions that roles can hold
       group        Manage groups of users, which nest and carry roles
-      iam          Declare a realm's roles, groups and grants in a file
+      iam          Declare a realm's roles, groups and grants in a file, and say who may register
       operator     Give operators temporary access to tenants
       secret       Show the keys that seal secrets
       audit        Show who changed what, and prove that the log was not changed

@@ -53,11 +53,14 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.serve.bind	127.0.0.1:8420	default
     context.local.serve.public_url		default: http:// and the address that is listened on
     context.local.serve.tenant_domain		default: none: a request names its tenant by token or header
+    context.local.serve.app_url		default: public_url
+    context.local.serve.mail_folder		default: of the local stack its own; else none: messages wait in the outbox
     context.local.serve.sessions	32	default
     context.local.serve.timeout_seconds	30	default
     context.local.serve.body_kib	1024	default
     context.local.serve.trusted_proxies		default: none: X-Forwarded-For is ignored
     context.local.serve.metrics_from	127.0.0.0/8,::1/128	default
+    context.local.serve.messages_a_minute	30	default
     context.local.serve.passwords_a_minute	30	default
     context.local.serve.sessions_a_minute	120	default
     context.local.serve.requests_a_minute	6000	default
@@ -109,11 +112,14 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.serve.bind	127.0.0.1:8420	default
     context.prod.serve.public_url		default: http:// and the address that is listened on
     context.prod.serve.tenant_domain		default: none: a request names its tenant by token or header
+    context.prod.serve.app_url		default: public_url
+    context.prod.serve.mail_folder		default: of the local stack its own; else none: messages wait in the outbox
     context.prod.serve.sessions	32	default
     context.prod.serve.timeout_seconds	30	default
     context.prod.serve.body_kib	1024	default
     context.prod.serve.trusted_proxies		default: none: X-Forwarded-For is ignored
     context.prod.serve.metrics_from	127.0.0.0/8,::1/128	default
+    context.prod.serve.messages_a_minute	30	default
     context.prod.serve.passwords_a_minute	30	default
     context.prod.serve.sessions_a_minute	120	default
     context.prod.serve.requests_a_minute	6000	default

@@ -130,6 +130,8 @@ pub const VERBS: &[(&str, &str)] = &[
     ("group add", "--tenant acme none ann@acme.example"),
     ("group remove", "--tenant acme none ann@acme.example"),
     ("iam apply", "{iam}"),
+    ("iam set", "--tenant acme --registration closed"),
+    ("iam show", "--tenant acme"),
     ("operator grant", "none@a.example --tenant acme --role Viewer --reason x --for 1h"),
     ("operator revoke", "none@a.example --tenant acme"),
     ("operator list", ""),

@@ -8,7 +8,7 @@ use nexus::features::fleet::{
     self, ExecPlan, ExecRequest, RehearseRequest, Request, RunFilter, RunView, Selection, Statement,
     VerifyRequest, Wanted, Waves,
 };
-use nexus::features::iam::users::{ImportOptions, ImportReport, ImportRow, Imported, RowState, UserUpdate};
+use nexus::features::iam::users::{ImportReport, ImportRow, Imported, Invite, RowState, UserUpdate};
 use nexus::features::iam::{self, FirstPassword, groups, operators, permissions, roles, signin, users};
 use nexus::features::inspection::{self, Inspected, Proof};
 use nexus::features::installation::Setup;
@@ -23,7 +23,7 @@ use nexus::features::tenants::{self, NewTenant, Selector, TenantFilter, TenantSo
 use nexus::features::tokens::{
     Before, Impersonation, IssuedFilter, MintRequest, NewApiKey, NewToken, Presented, Revocation, Verifier,
 };
-use nexus::features::{audit, doctor, migrations};
+use nexus::features::{audit, doctor, mailbox, migrations};
 use nexus::infra::crypto::signing::Algorithm;
 use nexus::kernel::ids::RunId;
 use nexus::kernel::progress::Silent;
@@ -596,6 +596,18 @@ fn of_tokens() -> Vec<Row> {
                 other => other.map(drop),
             }
         };
+        Machine "tokens::Tokens::answer_challenge" "token:create" |d, c, t| async move {
+            let shown = (&SecretString::from("nxc_x"), &SecretString::from("000000"));
+            match d.tokens.answer_challenge(c, &mut d.realm, shown).await {
+                Err(failure) if failure.code() == "challenge_invalid" => Ok(()),
+                other => other.map(drop),
+            }
+        };
+        Machine "mailbox::deliver" "message:deliver" |d, c, t| async move {
+            let folder = std::env::temp_dir().join("nexus-no-mailbox");
+            let mailbox = mailbox::Mailbox { folder, links: mailbox::Links::of("http://x.example") };
+            mailbox::deliver(&mut d.realm, c, &mailbox).await
+        };
         Machine "tokens::DevelopmentKey::mint" "token:create" |d, c, t| async move {
             let email = t.subject.email.parse().unwrap();
             d.development.mint(c, (Some("acme"), &email), &NewToken::default())
@@ -674,7 +686,14 @@ fn of_realms() -> Vec<Row> {
             users::create(&mut d.realm, c, new_user(), &password).await
         };
         Realm "iam::users::import" "user:create" |d, c, t| async move {
-            users::import(&mut d.realm, c, rows_of_users(), ImportOptions::default(), &mut Unheard, &d.stop).await
+            users::import(&mut d.realm, c, rows_of_users(), Invite::Not, &mut Unheard, &d.stop).await
+        };
+        Realm "iam::users::check_import" "user:create" |d, c, t| async move {
+            users::check_import(&mut d.realm, c, &rows_of_users()).await
+        };
+        Realm "iam::users::import_prepared" "user:create" |d, c, t| async move {
+            let rows = users::prepare_import(d.realm.rules().clone(), rows_of_users(), Invite::Message).await;
+            users::import_prepared(&mut d.realm, c, rows, false, &mut Unheard).await
         };
         Realm "iam::users::update" "user:update" |d, c, t| async move {
             let change = UserUpdate { name: Some("New".parse().unwrap()), ..UserUpdate::default() };
@@ -751,6 +770,10 @@ fn of_realms() -> Vec<Row> {
             let password = SecretString::from("nine wet dogs on a hill");
             signin::set_password(&mut d.realm, c, &t.user, &password).await
         };
+        Realm "iam::signin::invite" "user:update" |d, c, t| signin::invite(&mut d.realm, c, &t.user);
+        Realm "iam::sign_in_settings" "settings:read" |d, c, t| iam::sign_in_settings(&mut d.realm, c);
+        Realm "iam::set_registration" "settings:update" |d, c, t|
+            iam::set_registration(&mut d.realm, c, iam::Registration::Closed);
         Realm "iam::signin::issue_token" "user:update" |d, c, t| signin::issue_token(&mut d.realm, c, &t.user);
         Realm "iam::signin::issue_token_for" "user:update" |d, c, t|
             signin::issue_token_for(&mut d.realm, c, &t.user, None);

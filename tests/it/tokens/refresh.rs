@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nexus::features::tokens::{MintRequest, NewToken, Realm, Refreshed, TokenError};
+use nexus::features::tokens::{MintRequest, NewToken, Realm, Refreshed, SignOut, TokenError};
 use nexus::kernel::{Caller, ExposeSecret, SecretString};
 
 use super::{ANN, BOB, Company};
@@ -117,7 +117,8 @@ async fn a_session_ends_for_good_when_it_is_over_or_taken_back() {
     assert!(refused(&token).await, "idle");
     let token = begin(&company).await;
     let mut realm = company.realm().await;
-    company.tokens().sign_out(&mut realm, &token).await.unwrap();
+    let mut control = company.control().await;
+    company.tokens().sign_out(&mut control, &mut realm, &token, SignOut::This).await.unwrap();
     assert!(refused(&token).await, "signed out");
     let token = begin(&company).await;
     tokio::task::block_in_place(|| {

@@ -2,27 +2,35 @@
 //!
 //! Start reading at [`sign_in`].
 
+mod challenge;
 mod factor;
 mod passwords;
 mod sessions;
 mod store;
 
+pub use challenge::answer_challenge;
 pub use factor::{Enrolment, confirm_factor, enrol_factor, remove_factor};
-pub use passwords::{Issued, Purpose, issue_token, issue_token_for, redeem, set_password};
+pub use passwords::{
+    Issued, Purpose, change_password, invite, issue_token, issue_token_for, redeem, set_password,
+};
 pub use sessions::{LockedSession, NewSession, Session, end_session, end_sessions, sessions};
-pub(in crate::features) use sessions::{begin_session, close_session, lock_session, use_session};
+pub(in crate::features) use sessions::{
+    begin_session, close_session, close_sessions, lock_session, use_session,
+};
 
 pub(super) use factor::forget_factor;
+pub(super) use passwords::{NewPassword, accept, owner_of};
 
 use secrecy::SecretString;
 use serde_json::json;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::error::IamError;
 use super::model::LogEntry;
 use super::realm::Realm;
 use crate::infra::crypto::totp;
-use crate::infra::db::DbError;
+use crate::infra::db::{DbError, PgConnection};
 use crate::kernel::{Caller, Email, TenantId, UserId};
 
 /// All wrong passwords in a row after which an account stays shut until somebody unlocks it, or its
@@ -51,7 +59,16 @@ pub struct SignedIn {
     pub second_factor: bool,
 }
 
-/// Lets somebody in who knows the password, and has the second factor where there is one.
+/// What comes of a right password.
+#[derive(Debug)]
+pub enum Entrance {
+    In(SignedIn),
+    /// The second factor is asked for: what it is shown with.
+    Challenge(SecretString),
+}
+
+/// Lets somebody in who knows the password, and has the second factor where there is one: with its code at
+/// once, or by a challenge.
 ///
 /// An unknown address, a wrong password, a wrong code, a disabled, invited, deleted or locked
 /// account get the same answer and cost the same: one counting statement and one hash. A guess is
@@ -59,11 +76,11 @@ pub struct SignedIn {
 /// get ahead of the count; a success takes the count back.
 ///
 /// # Errors
-/// [`IamError::SignIn`]; [`IamError::CodeNeeded`] when all is right but for a code that is missing.
+/// [`IamError::SignIn`].
 #[tracing::instrument(level = "debug", skip_all)]
-pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, IamError> {
+pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<Entrance, IamError> {
     let hasher = realm.rules.hasher.clone();
-    let counted = count(realm, &with.email).await?;
+    let counted = count(realm, &with.email.key()).await?;
     let Some(account) = counted else {
         hasher.verify_nothing(&with.password).await?;
         return Err(IamError::SignIn);
@@ -73,14 +90,12 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
     }
     // Before the account is looked at again: a session that is revoked from then on is over.
     let at = super::store::now(realm.control().await?).await?;
-    let step = match (account.second_factor, &with.code) {
+    let code = match (account.second_factor, &with.code) {
         (false, _) => None,
-        (true, None) => return Err(IamError::CodeNeeded),
-        (true, Some(code)) => {
-            let secret = factor::secret(realm, account.id).await?;
-            let now = u64::try_from(at.unix_timestamp()).unwrap_or_default();
-            Some(secret.check(code, now).ok_or_else(|| totp::recovery_hash(code)))
+        (true, None) => {
+            return Ok(Entrance::Challenge(challenge::begin(realm, account.id, &with.client).await?));
         }
+        (true, Some(code)) => Some(check_code(realm, account.id, code, at).await?),
     };
     let fresh = if hasher.is_outdated(&account.password_hash)? {
         Some(SecretString::from(hasher.hash(&with.password).await?))
@@ -88,13 +103,9 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
         None
     };
     let mut tx = realm.anonymous_tx().await?;
-    let shown = match step {
+    let shown = match &code {
         None => true,
-        Some(Ok(step)) => {
-            let step = i64::try_from(step).unwrap_or(i64::MAX);
-            store::use_step(&mut tx, account.id, step).await?
-        }
-        Some(Err(recovery)) => store::use_recovery_code(&mut tx, account.id, &recovery).await?,
+        Some(code) => show_code(&mut tx, account.id, code).await?,
     };
     // Between the count and here the account may have been shut, or its password changed.
     if !shown || !store::succeed(&mut tx, account.id, &account.password_hash, fresh.as_ref()).await? {
@@ -112,7 +123,38 @@ pub async fn sign_in(realm: &mut Realm, with: &Credentials) -> Result<SignedIn, 
     let note = LogEntry { action: "user.sign_in", user: Some(account.id), detail };
     super::store::insert_notes(&mut tx, &caller.to_string(), &[note]).await?;
     tx.commit().await.map_err(DbError::from)?;
-    Ok(SignedIn { caller, user: account.id, session, second_factor: account.second_factor })
+    Ok(Entrance::In(SignedIn { caller, user: account.id, session, second_factor }))
+}
+
+/// What a code may be.
+enum Code {
+    /// That of a time step.
+    Step(i64),
+    /// A recovery code, by its hash.
+    Recovery([u8; 32]),
+}
+
+/// Finds out what a code of somebody's second factor may be.
+async fn check_code(
+    realm: &mut Realm,
+    user: UserId,
+    code: &SecretString,
+    at: OffsetDateTime,
+) -> Result<Code, IamError> {
+    let secret = factor::secret(realm, user).await?;
+    let now = u64::try_from(at.unix_timestamp()).unwrap_or_default();
+    Ok(match secret.check(code, now) {
+        Some(step) => Code::Step(i64::try_from(step).unwrap_or(i64::MAX)),
+        None => Code::Recovery(totp::recovery_hash(code)),
+    })
+}
+
+/// Uses a code up; whether it was good.
+async fn show_code(tx: &mut PgConnection, user: UserId, code: &Code) -> Result<bool, DbError> {
+    match code {
+        Code::Step(step) => store::use_step(tx, user, *step).await,
+        Code::Recovery(hash) => store::use_recovery_code(tx, user, hash).await,
+    }
 }
 
 /// An account that may be tried.
@@ -124,14 +166,14 @@ struct Account {
 }
 
 /// Counts a guess; `None` when the account is not there, or may not be tried now.
-async fn count(realm: &mut Realm, email: &Email) -> Result<Option<Account>, IamError> {
+async fn count(realm: &mut Realm, email_key: &str) -> Result<Option<Account>, IamError> {
     let tenant = realm.place.id;
     let guesses = i32::try_from(realm.rules.guesses).unwrap_or(i32::MAX);
     let wait = realm.rules.wait.as_secs_f64();
     let mut tx = realm.anonymous_tx().await?;
     // Whether a row was changed must not show in the time that its way to the disk takes.
     store::do_not_wait_for_the_disk(&mut tx).await?;
-    let found = store::count_guess(&mut tx, &email.key(), (guesses, MOST_GUESSES), wait).await?;
+    let found = store::count_guess(&mut tx, email_key, (guesses, MOST_GUESSES), wait).await?;
     if let Some(row) = found.as_ref().filter(|row| row.now_locked) {
         let note = LogEntry {
             action: "user.lock",

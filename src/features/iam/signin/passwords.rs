@@ -6,13 +6,15 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::super::error::IamError;
+use super::super::messages::Message;
 use super::super::model::{Changed, User, UserRef, UserState};
 use super::super::realm::{Realm, RealmTx};
 use super::super::users;
-use super::store;
+use super::store::{self, Owner};
+use crate::features::access::AccessError;
 use crate::infra::crypto::{InvitationToken, password};
 use crate::kernel::hint::{InRealm, UserAction};
-use crate::kernel::{Caller, Hint, UserId};
+use crate::kernel::{Caller, DisplayName, Email, Hint, UserId};
 
 /// A single-use token that sets a password.
 #[derive(Debug, Serialize)]
@@ -64,7 +66,7 @@ pub async fn set_password(
         let user = users::find_to_change(&mut work, who, "user:update").await?;
         users::present(&work, &user)?;
         not_disabled(&work, &user)?;
-        store::set_password(&mut work.tx, user.id, &hash).await?;
+        store::set_password(&mut work.tx, user.id, &hash, None).await?;
         users::store::drop_token(&mut work.tx, user.id).await?;
         let sessions = work.end_sessions(user.id).await?;
         work.note("user.password.set", Some(user.id), json!({ "sessions": sessions }));
@@ -162,11 +164,58 @@ pub async fn issue_token_for(
     realm.rollback_on_error(result).await
 }
 
+/// Sends an invitation to somebody who never had a password: a message with a token that is made when it is
+/// written. An older token of theirs is good no more from then on.
+///
+/// # Errors
+/// As [`issue_token_for`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn invite(realm: &mut Realm, caller: &Caller, who: &UserRef) -> Result<Changed, IamError> {
+    let result: Result<Changed, IamError> = async {
+        let mut work = realm.write(caller).await?;
+        let user = users::find_to_change(&mut work, who, "user:update").await?;
+        users::present(&work, &user)?;
+        not_disabled(&work, &user)?;
+        fits(&user, Some(Purpose::Invite), work.place.hinted())?;
+        let action = "user.invite";
+        // What they registered themselves counts no more. An older invitation is good until the new one is made.
+        users::store::drop_registration(&mut work.tx, user.id).await?;
+        work.hand_over(&[Message::Invitation.to(user.id)]).await?;
+        work.note(action, Some(user.id), json!({ "hours": work.rules.invitation_ttl.as_secs() / 3600 }));
+        let outcome = work.outcome();
+        work.commit().await?;
+        Ok(Changed { action, subject: user.email, object: String::new(), outcome })
+    }
+    .await;
+    realm.rollback_on_error(result).await
+}
+
+/// A password that is about to be somebody's: what takes long is done.
+#[derive(Debug)]
+pub(in super::super) struct NewPassword {
+    pub(in super::super) hash: SecretString,
+}
+
+/// The owner of a token for one of some purposes.
+pub(in super::super) async fn owner_of(
+    realm: &mut Realm,
+    hash: &[u8; 32],
+    purposes: &[&str],
+) -> Result<Owner, IamError> {
+    let mut tx = realm.anonymous_tx().await?;
+    let owner = store::token_owner(&mut tx, hash, purposes).await?.ok_or(IamError::Token)?;
+    tx.rollback().await?;
+    if owner.expired { Err(IamError::TokenExpired) } else { Ok(owner) }
+}
+
+/// The purposes of tokens that set a password.
+const SETS_PASSWORD: [&str; 2] = ["invite", "reset"];
+
 /// Sets the password of whoever the token was made for, and takes the token. Its sessions end, and
 /// an invited or locked user becomes active. A password that is refused leaves the token good.
 ///
 /// # Errors
-/// [`IamError::Token`] when it is wrong, used or too old, or its user is shut out;
+/// [`IamError::Token`] when it is wrong or used, or its user is shut out; [`IamError::TokenExpired`];
 /// [`IamError::Password`].
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn redeem(
@@ -175,23 +224,101 @@ pub async fn redeem(
     password: &SecretString,
 ) -> Result<UserId, IamError> {
     let result: Result<UserId, IamError> = async {
-        let hash = InvitationToken::parse(token).map_err(|_| IamError::Token)?.hash();
-        let mut tx = realm.anonymous_tx().await?;
-        let owner = store::token_owner(&mut tx, hash.as_bytes()).await?.ok_or(IamError::Token)?;
-        tx.rollback().await?;
+        let token = InvitationToken::parse(token).map_err(|_| IamError::Token)?;
+        let owner = owner_of(realm, token.hash().as_bytes(), &SETS_PASSWORD).await?;
         password::check_beside(password, Some(&owner.email), owner.second_factor)?;
-        let hashed = realm.rules.hash(password, realm.is_dry_run()).await?;
-        let caller = Caller::user(realm.place.id, owner.id);
-        let mut work = realm.write(&caller).await?;
-        if !store::take_token(&mut work.tx, owner.id, hash.as_bytes()).await? {
-            return Err(IamError::Token);
-        }
-        store::set_password(&mut work.tx, owner.id, &hashed).await?;
-        let sessions = work.end_sessions(owner.id).await?;
-        work.note("user.password.redeem", Some(owner.id), json!({ "sessions": sessions }));
-        work.commit().await?;
-        Ok(owner.id)
+        let hash = realm.rules.hash(password, realm.is_dry_run()).await?;
+        take(realm, (owner.id, &token), &NewPassword { hash }, None).await
     }
     .await;
     realm.rollback_on_error(result).await
+}
+
+/// The same for somebody who registers with the token of an invitation to their address.
+///
+/// # Errors
+/// [`IamError::Token`], also where the token is another address's; [`IamError::TokenExpired`].
+pub(in super::super) async fn accept(
+    realm: &mut Realm,
+    token: &InvitationToken,
+    (email, name): (&Email, Option<&DisplayName>),
+    password: &NewPassword,
+) -> Result<UserId, IamError> {
+    let result: Result<UserId, IamError> = async {
+        let owner = owner_of(realm, token.hash().as_bytes(), &["invite"]).await?;
+        if !email.is(&owner.email) {
+            return Err(IamError::Token);
+        }
+        take(realm, (owner.id, token), password, name).await
+    }
+    .await;
+    realm.rollback_on_error(result).await
+}
+
+/// Takes a token, and sets the password of its owner.
+async fn take(
+    realm: &mut Realm,
+    (owner, token): (UserId, &InvitationToken),
+    password: &NewPassword,
+    name: Option<&DisplayName>,
+) -> Result<UserId, IamError> {
+    let caller = Caller::user(realm.place.id, owner);
+    let mut work = realm.write(&caller).await?;
+    if !store::take_token(&mut work.tx, owner, token.hash().as_bytes()).await? {
+        return Err(IamError::Token);
+    }
+    store::set_password(&mut work.tx, owner, &password.hash, name.map(DisplayName::as_str)).await?;
+    let sessions = work.end_sessions(owner).await?;
+    work.note("user.password.redeem", Some(owner), json!({ "sessions": sessions }));
+    work.commit().await?;
+    Ok(owner)
+}
+
+/// Changes one's own password. A wrong one in its place is counted as one at sign-in is. All sessions end.
+///
+/// # Errors
+/// [`IamError::PasswordWrong`], also when the account is locked; [`IamError::Password`]; where the caller is not
+/// the user, or by a token that allows less than its user holds.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn change_password(
+    realm: &mut Realm,
+    caller: &Caller,
+    (current, new): (&SecretString, &SecretString),
+) -> Result<User, IamError> {
+    let result: Result<User, IamError> = async {
+        let user = themself(realm, caller).await?;
+        password::check_beside(new, Some(&user.email), user.second_factor)?;
+        let key = user.email.parse::<Email>().map_or_else(|_| user.email.to_lowercase(), |it| it.key());
+        let hasher = realm.rules.hasher.clone();
+        let counted = super::count(realm, &key).await?.ok_or(IamError::PasswordWrong)?;
+        if !hasher.verify(current, &counted.password_hash).await? {
+            return Err(IamError::PasswordWrong);
+        }
+        let hash = realm.rules.hash(new, realm.is_dry_run()).await?;
+        let mut work = realm.write(caller).await?;
+        // Meanwhile it may have been changed, or the account shut.
+        if !store::succeed(&mut work.tx, user.id, &counted.password_hash, None).await? {
+            return Err(IamError::PasswordWrong);
+        }
+        store::set_password(&mut work.tx, user.id, &hash, None).await?;
+        users::store::drop_token(&mut work.tx, user.id).await?;
+        let sessions = work.end_sessions(user.id).await?;
+        work.note("user.password.change", Some(user.id), json!({ "sessions": sessions }));
+        work.commit().await?;
+        Ok(user)
+    }
+    .await;
+    realm.rollback_on_error(result).await
+}
+
+/// The caller, as a user of the realm who may do all that they may.
+async fn themself(realm: &mut Realm, caller: &Caller) -> Result<User, IamError> {
+    let work = &mut realm.read(caller).await?;
+    if let Caller::User { id, .. } = caller
+        && work.actor.is(*id)
+        && let Some(user) = users::store::by_ref(&mut work.tx, &UserRef::Id(*id)).await?
+    {
+        return Ok(user);
+    }
+    Err(AccessError::missing(caller, "user:update").into())
 }

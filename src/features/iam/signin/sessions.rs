@@ -104,6 +104,16 @@ pub(in crate::features) async fn close_session(
     Ok(())
 }
 
+/// Ends the sessions of a user that are open, but for one that is kept.
+pub(in crate::features) async fn close_sessions(
+    realm: &mut PgConnection,
+    user: Uuid,
+    kept: Option<Uuid>,
+    why: &str,
+) -> Result<(), DbError> {
+    store::end_sessions_but(realm, user, kept, why).await
+}
+
 /// A user's sessions, the newest first. Everybody may see their own.
 ///
 /// # Errors

@@ -135,20 +135,22 @@ pub(super) async fn end_factor(realm: &mut PgConnection, user: UserId) -> Result
     Ok(())
 }
 
-/// Keeps a new password; an invited or locked user becomes active.
+/// Keeps a new password, and a new name where one is given; an invited or locked user becomes active.
 pub(super) async fn set_password(
     realm: &mut PgConnection,
     user: UserId,
     hash: &SecretString,
+    name: Option<&str>,
 ) -> Result<(), DbError> {
     sqlx::query(
-        "update nexus.users set password_hash = $2, password_changed_at = now(), failed_attempts = 0,
+        "update nexus.users set password_hash = $2, name = coalesce($3, name), password_changed_at = now(), failed_attempts = 0,
                 failed_total = 0, locked_until = null, updated_at = now(),
                 state = case when state in ('invited', 'locked') then 'active' else state end
          where id = $1",
     )
     .bind(user)
     .bind(hash.expose_secret())
+    .bind(name)
     .execute(realm)
     .await?;
     Ok(())
@@ -156,21 +158,28 @@ pub(super) async fn set_password(
 
 /// Whose token it is.
 #[derive(FromRow)]
-pub(super) struct Owner {
-    pub(super) id: UserId,
-    pub(super) email: String,
-    pub(super) second_factor: bool,
+pub(in super::super) struct Owner {
+    pub(in super::super) id: UserId,
+    pub(in super::super) email: String,
+    pub(in super::super) second_factor: bool,
+    pub(in super::super) expired: bool,
 }
 
-/// The owner of a token that is good, unless the owner is shut out.
-pub(super) async fn token_owner(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<Option<Owner>, DbError> {
+/// The owner of a token for one of some purposes, unless the owner is shut out.
+pub(super) async fn token_owner(
+    realm: &mut PgConnection,
+    hash: &[u8; 32],
+    purposes: &[&str],
+) -> Result<Option<Owner>, DbError> {
     Ok(sqlx::query_as(
-        "select users.id, users.email, users.totp_since is not null as second_factor
+        "select users.id, users.email, users.totp_since is not null as second_factor,
+                invitations.expires_at <= now() as expired
          from nexus.invitations join nexus.users on users.id = invitations.user_id
-         where invitations.token_hash = $1 and invitations.expires_at > now()
+         where invitations.token_hash = $1 and invitations.purpose = any ($2)
            and users.deleted_at is null and users.state <> 'disabled'",
     )
     .bind(hash.as_slice())
+    .bind(purposes)
     .fetch_optional(realm)
     .await?)
 }
@@ -184,12 +193,69 @@ pub(super) async fn take_token(
     let done = sqlx::query(
         "delete from nexus.invitations using nexus.users
          where invitations.user_id = $1 and invitations.token_hash = $2 and invitations.expires_at > now()
-           and users.id = invitations.user_id and users.deleted_at is null and users.state <> 'disabled'",
+           and invitations.purpose in ('invite', 'reset') and users.id = invitations.user_id and users.deleted_at is null and users.state <> 'disabled'",
     )
     .bind(user)
     .bind(hash.as_slice())
     .execute(realm)
     .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Keeps the hash of a challenge, and forgets those that are over.
+pub(super) async fn put_challenge(
+    realm: &mut PgConnection,
+    hash: &[u8; 32],
+    (user, client): (UserId, &str),
+    seconds: i32,
+) -> Result<(), DbError> {
+    sqlx::query("delete from nexus.sign_in_challenges where expires_at <= now()")
+        .execute(&mut *realm)
+        .await?;
+    sqlx::query(
+        "insert into nexus.sign_in_challenges (challenge_hash, user_id, client, expires_at)
+         values ($1, $2, left($3, 200), now() + make_interval(secs => $4))",
+    )
+    .bind(hash.as_slice())
+    .bind(user)
+    .bind(client)
+    .bind(seconds)
+    .execute(realm)
+    .await?;
+    Ok(())
+}
+
+/// A challenge that is good.
+#[derive(FromRow)]
+pub(super) struct Challenge {
+    /// What the user's address is compared by.
+    pub(super) email_key: String,
+    pub(super) client: String,
+}
+
+/// A challenge that is good: its user's password is still the one that was right.
+pub(super) async fn challenge(
+    realm: &mut PgConnection,
+    hash: &[u8; 32],
+) -> Result<Option<Challenge>, DbError> {
+    Ok(sqlx::query_as(
+        "select users.email_key, challenge.client
+         from nexus.sign_in_challenges as challenge join nexus.users on users.id = challenge.user_id
+         where challenge.challenge_hash = $1 and challenge.expires_at > now()
+           and coalesce(users.password_changed_at <= challenge.created_at, true)",
+    )
+    .bind(hash.as_slice())
+    .fetch_optional(realm)
+    .await?)
+}
+
+/// Uses a challenge up; whether it was good until now.
+pub(super) async fn take_challenge(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<bool, DbError> {
+    let done =
+        sqlx::query("delete from nexus.sign_in_challenges where challenge_hash = $1 and expires_at > now()")
+            .bind(hash.as_slice())
+            .execute(realm)
+            .await?;
     Ok(done.rows_affected() > 0)
 }
 
@@ -294,4 +360,23 @@ pub(super) async fn end_session(
     .execute(realm)
     .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// Ends the sessions of a user that are open, but for one that is kept.
+pub(super) async fn end_sessions_but(
+    realm: &mut PgConnection,
+    user: Uuid,
+    kept: Option<Uuid>,
+    why: &str,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "update nexus.sessions set revoked_at = now(), revoked_because = $3
+         where user_id = $1 and id is distinct from $2 and revoked_at is null and expires_at > now()",
+    )
+    .bind(user)
+    .bind(kept)
+    .bind(why)
+    .execute(realm)
+    .await?;
+    Ok(())
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::super::error::IamError;
 use super::super::first::{FirstPassword, FirstSignIn};
+use super::super::messages::Message;
 use super::super::model::{Name, NewUser, User, UserRef, UserState};
 use super::super::realm::{Realm, RealmTx};
 use super::super::{groups, roles};
@@ -17,22 +18,30 @@ use crate::kernel::hint::{InRealm, UserAction};
 use crate::kernel::{Caller, Email, Hint, UserId};
 
 /// A user that is about to be made: what takes long is done.
+#[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) user: NewUser,
     pub(super) state: UserState,
     /// `None`: not before somebody invites them.
     pub(super) sign_in: Option<FirstSignIn>,
+    /// Whether a message invites them.
+    pub(super) by_message: bool,
 }
 
 impl Prepared {
     /// Who is disabled is so from the beginning, whatever they would sign in with.
-    pub(super) fn new(user: NewUser, sign_in: Option<FirstSignIn>, disabled: bool) -> Self {
+    pub(super) fn new(
+        user: NewUser,
+        (first, sign_in): (&FirstPassword, Option<FirstSignIn>),
+        disabled: bool,
+    ) -> Self {
+        let by_message = matches!(first, FirstPassword::Message);
         let state = match sign_in {
             _ if disabled => UserState::Disabled,
             Some(FirstSignIn::PasswordHash(_)) => UserState::Active,
             Some(FirstSignIn::Invitation(_)) | None => UserState::Invited,
         };
-        Self { user, state, sign_in }
+        Self { user, state, sign_in, by_message }
     }
 
     /// The token with which they set their password.
@@ -72,7 +81,7 @@ pub async fn create(
         let dry_run = realm.is_dry_run();
         let sign_in = realm.rules.first_sign_in(&new.email, first, dry_run).await?;
         let email = new.email.clone();
-        let new = Prepared::new(new, sign_in, false);
+        let new = Prepared::new(new, (first, sign_in), false);
         let mut work = realm.write(caller).await?;
         let made = insert(&mut work, std::slice::from_ref(&new)).await?;
         let user = store::by_ref(&mut work.tx, &UserRef::Email(email.clone())).await?;
@@ -161,7 +170,7 @@ pub(super) async fn insert(
     Ok(made)
 }
 
-/// Grants roles, adds to groups, keeps invitations.
+/// Grants roles, adds to groups, keeps invitations, asks for messages.
 async fn attach(
     work: &mut RealmTx<'_>,
     new: &[Prepared],
@@ -171,6 +180,7 @@ async fn attach(
     let (mut role_users, mut roles) = (Vec::new(), Vec::new());
     let (mut group_users, mut groups) = (Vec::new(), Vec::new());
     let (mut token_users, mut hashes) = (Vec::new(), Vec::new());
+    let mut messages = Vec::new();
     for (index, id) in made {
         let prepared = &new[*index];
         for role in prepared.user.roles.iter().filter_map(|name| role_ids.get(name)) {
@@ -185,6 +195,12 @@ async fn attach(
             token_users.push(id.uuid());
             hashes.push(token.hash());
         }
+        if prepared.by_message {
+            messages.push(Message::Invitation.to(*id));
+        }
+    }
+    if !messages.is_empty() {
+        work.hand_over(&messages).await?;
     }
     if !roles.is_empty() {
         store::insert_roles(&mut work.tx, &role_users, &roles).await?;

@@ -61,13 +61,16 @@ impl FromStr for RowState {
     }
 }
 
-/// How users are made of rows.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ImportOptions {
-    /// Whoever has no password gets an invitation.
-    pub invite: bool,
-    /// All of them are made, in one transaction, or none.
-    pub atomic: bool,
+/// How users without a password are invited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Invite {
+    /// Not at all.
+    #[default]
+    Not,
+    /// By a token that is reported.
+    Token,
+    /// By a message to them.
+    Message,
 }
 
 /// A row of which no user can be made.
@@ -128,32 +131,24 @@ pub trait ImportReport {
 }
 
 /// Makes the users that rows ask for, batch by batch, until all are done or somebody stops it. Those whose
-/// address is taken are left alone, unless it is all or none.
+/// address is taken are left alone.
 ///
 /// # Errors
 /// As for one user; a role or a group that does not exist stops everything before anybody is made. What
-/// was reported before stays. [`IamError::NoneMade`] where it is all or none, with the rows that are why.
+/// was reported before stays.
 #[tracing::instrument(level = "debug", skip_all)]
 pub async fn import(
     realm: &mut Realm,
     caller: &Caller,
     rows: Vec<ImportRow>,
-    options: ImportOptions,
+    invite: Invite,
     report: &mut impl ImportReport,
     stop: &CancellationToken,
 ) -> Result<(), IamError> {
     let result: Result<(), IamError> = async {
-        check(realm, caller, &rows).await?;
-        let mut incoming = prepare(rows, realm.rules.clone(), options.invite, realm.is_dry_run());
+        check_import(realm, caller, &rows).await?;
+        let mut incoming = prepare(rows, realm.rules.clone(), invite, realm.is_dry_run());
         let mut batch = Vec::with_capacity(BATCH);
-        if options.atomic {
-            while incoming.recv_many(&mut batch, BATCH).await > 0 {}
-            return if stop.is_cancelled() {
-                Ok(())
-            } else {
-                make(realm, caller, &mut batch, true, report).await
-            };
-        }
         while !stop.is_cancelled() && gather(&mut incoming, &mut batch).await {
             make(realm, caller, &mut batch, false, report).await?;
         }
@@ -163,8 +158,52 @@ pub async fn import(
     realm.rollback_on_error(result).await
 }
 
+/// Rows whose passwords are hashed: what takes long is done.
+#[derive(Debug)]
+pub struct PreparedRows(Vec<Ready>);
+
+/// Hashes the passwords of rows, of which [`check_import`] has seen that the users may be made. No session of
+/// the realm is needed meanwhile.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn prepare_import(rules: Rules, rows: Vec<ImportRow>, invite: Invite) -> PreparedRows {
+    let mut incoming = prepare(rows, rules, invite, false);
+    let mut all = Vec::new();
+    while incoming.recv_many(&mut all, BATCH).await > 0 {}
+    PreparedRows(all)
+}
+
+/// As [`import`], of rows that are prepared: batch by batch, or all of them in one transaction, or none.
+///
+/// # Errors
+/// As [`import`]; [`IamError::NoneMade`] where it is all or none, with the rows that are why.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn import_prepared(
+    realm: &mut Realm,
+    caller: &Caller,
+    PreparedRows(mut rows): PreparedRows,
+    atomic: bool,
+    report: &mut impl ImportReport,
+) -> Result<(), IamError> {
+    let result: Result<(), IamError> = async {
+        if atomic {
+            return make(realm, caller, &mut rows, true, report).await;
+        }
+        while !rows.is_empty() {
+            let mut batch = rows.drain(..rows.len().min(BATCH)).collect();
+            make(realm, caller, &mut batch, false, report).await?;
+        }
+        Ok(())
+    }
+    .await;
+    realm.rollback_on_error(result).await
+}
+
 /// Requires all that can be known before anybody is made, and before passwords are hashed.
-async fn check(realm: &mut Realm, caller: &Caller, rows: &[ImportRow]) -> Result<(), IamError> {
+///
+/// # Errors
+/// As [`import`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn check_import(realm: &mut Realm, caller: &Caller, rows: &[ImportRow]) -> Result<(), IamError> {
     let mut work = realm.read(caller).await?;
     work.actor.require(caller, "user:create", &Map::new())?;
     for role in rows.iter().flat_map(|row| &row.user.roles).collect::<BTreeSet<_>>() {
@@ -177,6 +216,7 @@ async fn check(realm: &mut Realm, caller: &Caller, rows: &[ImportRow]) -> Result
 }
 
 /// A row on its way: prepared, or refused.
+#[derive(Debug)]
 struct Ready {
     line: usize,
     email: String,
@@ -184,7 +224,7 @@ struct Ready {
 }
 
 /// Hashes passwords on every core, a little ahead of the database.
-fn prepare(rows: Vec<ImportRow>, rules: Rules, invite: bool, dry_run: bool) -> mpsc::Receiver<Ready> {
+fn prepare(rows: Vec<ImportRow>, rules: Rules, invite: Invite, dry_run: bool) -> mpsc::Receiver<Ready> {
     let (sender, receiver) = mpsc::channel(2 * BATCH);
     tokio::spawn(async move {
         let ahead = 2 * rules.hasher.at_once();
@@ -200,19 +240,23 @@ fn prepare(rows: Vec<ImportRow>, rules: Rules, invite: bool, dry_run: bool) -> m
     receiver
 }
 
-async fn prepare_one(row: ImportRow, rules: &Rules, invite: bool, dry_run: bool) -> Ready {
+async fn prepare_one(row: ImportRow, rules: &Rules, invite: Invite, dry_run: bool) -> Ready {
     let disabled = row.state.0 == UserState::Disabled;
     let first = match row.password {
         // Whether each is accepted is found out when it is hashed.
         _ if dry_run => FirstPassword::None,
         Some(password) => FirstPassword::Given(password),
         // Nobody hands an invitation to who is shut out.
-        None if invite && !disabled => FirstPassword::Invitation,
-        None => FirstPassword::None,
+        None if disabled => FirstPassword::None,
+        None => match invite {
+            Invite::Not => FirstPassword::None,
+            Invite::Token => FirstPassword::Invitation,
+            Invite::Message => FirstPassword::Message,
+        },
     };
     let sign_in = rules.first_sign_in(&row.user.email, &first, dry_run).await;
     let email = row.user.email.to_string();
-    let prepared = sign_in.map(|sign_in| Prepared::new(row.user, sign_in, disabled));
+    let prepared = sign_in.map(|sign_in| Prepared::new(row.user, (&first, sign_in), disabled));
     Ready { line: row.line, email, prepared }
 }
 
@@ -283,7 +327,7 @@ async fn make(
         Some(id) => RowOutcome::Created {
             id: *id,
             invitation: new.invitation().map(|token| token.text().clone()),
-            uninvited: new.state == UserState::Invited && new.sign_in.is_none(),
+            uninvited: new.state == UserState::Invited && new.sign_in.is_none() && !new.by_message,
         },
     };
     let done = places.into_iter().zip(&new).enumerate();

@@ -12,7 +12,8 @@ pub(super) use change::present;
 pub use change::{UserUpdate, delete, disable, enable, undelete, unlock, update};
 pub use create::{Created, create};
 pub use import::{
-    ImportOptions, ImportReport, ImportRow, Imported, NotARowState, RefusedRow, RowOutcome, RowState, import,
+    ImportReport, ImportRow, Imported, Invite, NotARowState, PreparedRows, RefusedRow, RowOutcome, RowState,
+    check_import, import, import_prepared, prepare_import,
 };
 pub use look::{can, get, list};
 pub use purge::{Purged, purge};

@@ -361,6 +361,18 @@ pub(in super::super) async fn drop_token(realm: &mut PgConnection, user: UserId)
     Ok(())
 }
 
+/// Takes away what a user registered and did not confirm.
+pub(in super::super) async fn drop_registration(
+    realm: &mut PgConnection,
+    user: UserId,
+) -> Result<(), DbError> {
+    sqlx::query("delete from nexus.invitations where user_id = $1 and purpose = 'verify'")
+        .bind(user)
+        .execute(realm)
+        .await?;
+    Ok(())
+}
+
 /// Users whose retention is over.
 pub(super) async fn due(
     realm: &mut PgConnection,

@@ -24,6 +24,7 @@ use super::keys::Signer;
 use super::mint::{For, NewToken};
 use super::opaque::{Opaque, REFRESH};
 use super::realm::{Realm, record};
+use super::revoke::{revoke_all, revoke_session};
 use super::store as control_store;
 use crate::features::access::{self, Authorized, RealmSession, rights};
 use crate::features::iam::signin::{LockedSession, NewSession};
@@ -44,6 +45,17 @@ const RETRY_WINDOW: Duration = Duration::seconds(1);
 
 /// What the seal of a successor is for.
 const SUCCESSOR: &str = "nexus refresh successor v1";
+
+/// Which sessions a user leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOut {
+    /// That of the token.
+    This,
+    /// All but that.
+    Others,
+    /// All.
+    All,
+}
 
 /// A refresh token that was exchanged.
 #[derive(Debug)]
@@ -177,21 +189,42 @@ impl Tokens {
         used.map(drop).ok_or(TokenError::RefreshInvalid)
     }
 
-    /// Ends the session of a token: signing out. A token that is refused ends nothing, and says so
-    /// to nobody.
+    /// Ends the session of a token, others of its user, or all: signing out. A token that is refused ends
+    /// nothing, and says so to nobody. Access tokens end with it: with others or all, all of the user, and a
+    /// session that goes on gets its next by its refresh token.
     ///
     /// # Errors
     /// The realm's.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn sign_out(&self, realm: &mut Realm, presented: &SecretString) -> Result<(), TokenError> {
+    pub async fn sign_out(
+        &self,
+        control: &mut PgConnection,
+        realm: &mut Realm,
+        presented: &SecretString,
+        which: SignOut,
+    ) -> Result<(), TokenError> {
         let Some(presented) = Opaque::parse(REFRESH, presented) else { return Ok(()) };
+        let place = realm.name.id;
         let mut tx = realm.begin().await?;
-        if let Some(session) = store::session_of(&mut tx, &presented.hash()).await? {
+        let Some(session) = store::session_of(&mut tx, &presented.hash()).await? else {
+            return Ok(tx.rollback().await?);
+        };
+        let open = signin::lock_session(&mut tx, session).await?.filter(|session| !session.ended);
+        let Some(LockedSession { user_id, .. }) = open else { return Ok(tx.rollback().await?) };
+        let nexus = Authorized::nexus();
+        // Access tokens before the commit, so that a crash leaves none of an ended session.
+        if matches!(which, SignOut::This) {
             store::forget_sealed(&mut tx, session).await?;
             signin::close_session(&mut tx, session, "signed_out").await?;
+            revoke_session(control, &nexus, session).await?;
+            return Ok(tx.commit().await?);
         }
+        let kept = matches!(which, SignOut::Others).then_some(session);
+        signin::close_sessions(&mut tx, user_id, kept, "signed_out").await?;
+        // And after it, for those that were issued meanwhile.
+        revoke_all(control, &nexus, (place, Some(user_id))).await?;
         tx.commit().await?;
-        Ok(())
+        revoke_all(control, &nexus, (place, Some(user_id))).await
     }
 }
 
@@ -234,7 +267,8 @@ async fn use_token(
         Verdict::Again(successor) => (Some(successor), true),
     };
     // Only who has a good token learns what its user has lost.
-    let (token, algorithm) = (terms.token(&subject, realm)?, terms.algorithm());
+    let token = NewToken { session: Some(session.id), ..terms.token(&subject, realm)? };
+    let algorithm = terms.algorithm();
     let refresh = match refresh {
         Some(successor) => successor,
         None => use_up(tx, &presented, session.id).await?,

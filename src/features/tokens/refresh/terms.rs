@@ -71,6 +71,7 @@ impl Terms {
             scopes: left(&self.scopes)?,
             claims: self.claims.clone(),
             act_as: None,
+            session: None,
         })
     }
 

@@ -1,0 +1,241 @@
+//! What people do for themselves before they are signed in: register, confirm an address, ask for a new password.
+//!
+//! Whether an address is known must not show: neither in the answer, nor in the time that it takes. So a password
+//! is hashed in every case, by statements of the same number, and what is to be told goes to the mailbox of the
+//! address, by a row of the outbox. Start reading at [`admit`].
+
+mod store;
+
+use secrecy::SecretString;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::error::IamError;
+use super::messages::Message;
+use super::model::LogEntry;
+use super::realm::Realm;
+use super::rules::Rules;
+use super::settings::{self, Registration};
+use super::signin::{self, NewPassword};
+use crate::features::outbox::{self, NewEntry};
+use crate::infra::crypto::{InvitationToken, password};
+use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::{Caller, DisplayName, Email, UserId};
+use store::{Account, Standing};
+
+/// What somebody says who registers.
+#[derive(Debug)]
+pub struct NewAccount {
+    pub email: Email,
+    pub name: Option<DisplayName>,
+    pub password: SecretString,
+    /// The token of an invitation to that address.
+    pub invitation: Option<SecretString>,
+}
+
+/// A registration that the realm takes, and whose password is good.
+#[derive(Debug)]
+pub struct Admitted {
+    new: NewAccount,
+    rules: Rules,
+}
+
+/// The same, its password hashed: what takes long is done.
+#[derive(Debug)]
+pub struct Registering {
+    email: Email,
+    name: Option<DisplayName>,
+    invitation: Option<InvitationToken>,
+    password: NewPassword,
+}
+
+/// Requires that the realm takes a registration, and its password. Nothing is asked of the address.
+///
+/// # Errors
+/// [`IamError::RegistrationClosed`]; [`IamError::InvitationNeeded`]; [`IamError::Token`];
+/// [`IamError::Password`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn admit(realm: &mut Realm, new: NewAccount) -> Result<Admitted, IamError> {
+    let mut tx = realm.anonymous_tx().await?;
+    let registration = settings::registration(&mut tx).await.map_err(IamError::of_older_realm)?;
+    tx.rollback().await?;
+    match registration {
+        Registration::Closed => return Err(IamError::RegistrationClosed),
+        Registration::Invited if new.invitation.is_none() => return Err(IamError::InvitationNeeded),
+        Registration::Invited | Registration::Open => {}
+    }
+    password::check(&new.password, Some(new.email.as_str()))?;
+    Ok(Admitted { new, rules: realm.rules().clone() })
+}
+
+impl Admitted {
+    /// Hashes the password: no session of the realm is held meanwhile.
+    ///
+    /// # Errors
+    /// [`IamError::Token`] where the invitation is none; the hasher's.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn hash(self) -> Result<Registering, IamError> {
+        let Self { new: NewAccount { email, name, password, invitation }, rules } = self;
+        let invitation = invitation.map(|text| InvitationToken::parse(&text).map_err(|_| IamError::Token));
+        let (hash, invitation) = (rules.hash(&password, false).await?, invitation.transpose()?);
+        Ok(Registering { email, name, invitation, password: NewPassword { hash } })
+    }
+}
+
+/// Registers somebody, who can sign in once they have confirmed their address; with an invitation, at once. A
+/// known address is told that it is known, by a message to it.
+///
+/// # Errors
+/// The realm's. With an invitation, as [`signin::redeem`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn register(realm: &mut Realm, new: Registering) -> Result<(), IamError> {
+    if let Some(token) = &new.invitation {
+        let name = new.name.as_ref();
+        return signin::accept(realm, token, (&new.email, name), &new.password).await.map(drop);
+    }
+    let mut tx = realm.anonymous_tx().await?;
+    store::forget_unconfirmed(&mut tx).await.map_err(IamError::of_older_realm)?;
+    let is_due = store::count_message(&mut tx, &new.email.key()).await?;
+    let account = store::account(&mut tx, &new.email.key()).await?;
+    let told = match (is_due, account) {
+        // Nor is a password replaced that was given a moment ago: its message is on its way.
+        (false, _) => None,
+        (true, None) => register_new(&mut tx, &new).await?,
+        (true, Some(account)) => register_known(&mut tx, account, &new).await?,
+    };
+    tell(&mut tx, "user.register", told).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(())
+}
+
+/// Nobody had the address a moment ago.
+async fn register_new(
+    tx: &mut PgConnection,
+    new: &Registering,
+) -> Result<Option<(UserId, NewEntry)>, IamError> {
+    let (user, registration) = (UserId::new(), Uuid::now_v7());
+    if !store::insert_user(tx, user, &new.email, new.name.as_ref().map(DisplayName::as_str)).await? {
+        return Ok(None);
+    }
+    put(tx, (user, registration), &new.password).await?;
+    Ok(Some((user, Message::verification(user, registration))))
+}
+
+/// Somebody has it.
+async fn register_known(
+    tx: &mut PgConnection,
+    Account { id, standing }: Account,
+    new: &Registering,
+) -> Result<Option<(UserId, NewEntry)>, IamError> {
+    let message = match standing {
+        Standing::Unconfirmed => {
+            let registration = Uuid::now_v7();
+            store::rename(tx, id, new.name.as_ref().map(DisplayName::as_str)).await?;
+            put(tx, (id, registration), &new.password).await?;
+            Message::verification(id, registration)
+        }
+        Standing::Invited => Message::Invitation.to(id),
+        Standing::Active => Message::AccountExists.to(id),
+        Standing::ShutOut => return Ok(None),
+    };
+    Ok(Some((id, message)))
+}
+
+/// Keeps a password until the address is confirmed. Its token is made when the message is written: until then
+/// nobody has one.
+async fn put(
+    tx: &mut PgConnection,
+    (user, registration): (UserId, Uuid),
+    password: &NewPassword,
+) -> Result<(), IamError> {
+    let nobodys = InvitationToken::generate()?.hash();
+    Ok(store::put_registration(tx, user, registration, nobodys.as_bytes(), &password.hash).await?)
+}
+
+/// Sends a message that sets a new password to whoever has one, and to whoever has none yet the one that they
+/// had before.
+///
+/// # Errors
+/// The realm's.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn forgot(realm: &mut Realm, email: &Email) -> Result<(), IamError> {
+    ask(realm, email, ("user.password.forgotten", Some(Message::PasswordReset))).await
+}
+
+/// Sends once more the message that confirms a registration, or the invitation.
+///
+/// # Errors
+/// The realm's.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn resend(realm: &mut Realm, email: &Email) -> Result<(), IamError> {
+    ask(realm, email, ("user.message.resend", None)).await
+}
+
+/// Asks for a message; `with_password`: which one who has a password gets.
+async fn ask(
+    realm: &mut Realm,
+    email: &Email,
+    (action, with_password): (&'static str, Option<Message>),
+) -> Result<(), IamError> {
+    let mut tx = realm.anonymous_tx().await?;
+    let is_due = store::count_message(&mut tx, &email.key()).await.map_err(IamError::of_older_realm)?;
+    let account = store::account(&mut tx, &email.key()).await?.filter(|_| is_due);
+    let told = match account {
+        None => None,
+        Some(Account { id, standing }) => {
+            let entry = match standing {
+                Standing::Unconfirmed => {
+                    store::registration(&mut tx, id).await?.map(|it| Message::verification(id, it))
+                }
+                Standing::Invited => Some(Message::Invitation.to(id)),
+                Standing::Active => with_password.map(|message| message.to(id)),
+                Standing::ShutOut => None,
+            };
+            entry.map(|entry| (id, entry))
+        }
+    };
+    tell(&mut tx, action, told).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(())
+}
+
+/// Writes the row of a message and that of the log; where there is none, by the same statements none.
+async fn tell(
+    tx: &mut PgConnection,
+    action: &'static str,
+    told: Option<(UserId, NewEntry)>,
+) -> Result<(), IamError> {
+    let caller = Caller::System.to_string();
+    let (users, entries): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+    let note = |(user, entry): (&UserId, &NewEntry)| LogEntry {
+        action,
+        user: Some(*user),
+        detail: json!({ "message": entry.kind }),
+    };
+    let notes: Vec<_> = users.iter().zip(&entries).map(note).collect();
+    outbox::append(tx, &caller, &entries).await.map_err(IamError::of_older_realm)?;
+    Ok(super::store::insert_notes(tx, &caller, &notes).await?)
+}
+
+/// Confirms the address of whoever the token was made for: from here on they sign in with the password that they
+/// gave when they registered.
+///
+/// # Errors
+/// [`IamError::Token`]; [`IamError::TokenExpired`].
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn verify_email(realm: &mut Realm, token: &SecretString) -> Result<UserId, IamError> {
+    let result: Result<UserId, IamError> = async {
+        let hash = InvitationToken::parse(token).map_err(|_| IamError::Token)?.hash();
+        let owner = signin::owner_of(realm, hash.as_bytes(), &["verify"]).await?;
+        let caller = Caller::user(realm.place.id, owner.id);
+        let mut work = realm.write(&caller).await?;
+        if !store::confirm(&mut work.tx, owner.id, hash.as_bytes()).await? {
+            return Err(IamError::Token);
+        }
+        work.note("user.verify", Some(owner.id), json!({}));
+        work.commit().await?;
+        Ok(owner.id)
+    }
+    .await;
+    realm.rollback_on_error(result).await
+}

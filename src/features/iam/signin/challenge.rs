@@ -1,0 +1,88 @@
+//! A second factor that is shown after the password: a challenge that is good once, for five minutes.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::super::error::IamError;
+use super::super::model::LogEntry;
+use super::super::realm::Realm;
+use super::{Account, NewSession, SignedIn, begin_session, check_code, count, show_code, store};
+use crate::infra::crypto::random;
+use crate::infra::db::DbError;
+use crate::kernel::{Caller, UserId};
+
+/// How every challenge begins, so that a leaked one is recognised.
+const PREFIX: &str = "nxc_";
+/// How many seconds one is good.
+const CHALLENGE_SECONDS: i32 = 300;
+
+/// What is kept of a challenge.
+fn hash(text: &SecretString) -> [u8; 32] {
+    Sha256::digest(text.expose_secret()).into()
+}
+
+/// Makes a challenge for somebody whose password was right. The client is the one that the session will be of.
+pub(super) async fn begin(realm: &mut Realm, user: UserId, client: &str) -> Result<SecretString, IamError> {
+    let body = random::token()?;
+    let text = Zeroizing::new(format!("{PREFIX}{}", body.expose_secret()));
+    let challenge = SecretString::from(text.as_str());
+    let mut tx = realm.anonymous_tx().await?;
+    let kept = store::put_challenge(&mut tx, &hash(&challenge), (user, client), CHALLENGE_SECONDS).await;
+    kept.map_err(IamError::of_older_realm)?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(challenge)
+}
+
+/// Lets somebody in who has a challenge, and shows the second factor. A wrong code is counted as a wrong
+/// password is, and leaves the challenge good.
+///
+/// # Errors
+/// [`IamError::Challenge`] where it is not good, or was used; [`IamError::SignIn`] for a wrong code and a locked
+/// account.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn answer_challenge(
+    realm: &mut Realm,
+    challenge: &SecretString,
+    code: &SecretString,
+) -> Result<SignedIn, IamError> {
+    if !challenge.expose_secret().starts_with(PREFIX) {
+        return Err(IamError::Challenge);
+    }
+    let hash = hash(challenge);
+    let mut tx = realm.anonymous_tx().await?;
+    let found = store::challenge(&mut tx, &hash).await.map_err(IamError::of_older_realm)?;
+    tx.rollback().await?;
+    let found = found.ok_or(IamError::Challenge)?;
+    let Some(account) = count(realm, &found.email_key).await? else { return Err(IamError::SignIn) };
+    if !account.second_factor {
+        return Err(IamError::Challenge);
+    }
+    // Before the account is looked at again: a session that is revoked from then on is over.
+    let at = super::super::store::now(realm.control().await?).await?;
+    let code = check_code(realm, account.id, code, at).await?;
+    let mut tx = realm.anonymous_tx().await?;
+    // Whoever answers the same one waits here.
+    if !store::take_challenge(&mut tx, &hash).await? {
+        tx.rollback().await?;
+        return Err(IamError::Challenge);
+    }
+    let shown = show_code(&mut tx, account.id, &code).await?;
+    if !shown || !store::succeed(&mut tx, account.id, &account.password_hash, None).await? {
+        tx.rollback().await?;
+        return Err(IamError::SignIn);
+    }
+    let Account { realm: place, id, .. } = account;
+    let new = NewSession { user: id.uuid(), client: &found.client, second_factor: true, at, access: None };
+    let Some(session) = begin_session(&mut tx, new).await? else {
+        tx.rollback().await?;
+        return Err(IamError::SignIn);
+    };
+    let caller = Caller::user(place, id);
+    let detail = json!({ "session": session, "second_factor": true });
+    let note = LogEntry { action: "user.sign_in", user: Some(id), detail };
+    super::super::store::insert_notes(&mut tx, &caller.to_string(), &[note]).await?;
+    tx.commit().await.map_err(DbError::from)?;
+    Ok(SignedIn { caller, user: id, session, second_factor: true })
+}
