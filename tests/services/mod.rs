@@ -11,8 +11,19 @@ const REACH: [&str; 8] =
     ["self", "PgConnection", "ServerAddress", "Realm", "Worker", "Provisioning", "Placement", "Reach<"];
 
 /// Folders of a feature that are public themselves.
-const MODULES: [&str; 11] =
-    ["apply", "groups", "idempotency", "lint", "log", "operators", "permissions", "roles", "self_service", "signin", "users"];
+const MODULES: [&str; 11] = [
+    "apply",
+    "groups",
+    "idempotency",
+    "lint",
+    "log",
+    "operators",
+    "permissions",
+    "roles",
+    "self_service",
+    "signin",
+    "users",
+];
 
 /// A function that a door can call.
 pub struct Service {
