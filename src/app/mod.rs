@@ -9,8 +9,10 @@ pub mod doctor;
 mod feed;
 mod keys;
 mod objects;
+mod opening;
 mod realm;
 mod realms;
+mod servers;
 mod session;
 mod tokens;
 
@@ -37,7 +39,9 @@ pub use addresses::stack;
 use directory::Directory;
 pub use feed::Following;
 pub use objects::ObjectServer;
+pub use opening::may_come;
 use realms::Realms;
+pub use servers::{ServerState, Servers};
 pub use session::Session;
 
 /// How long a person who completes a word waits for a server.

@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::error::RequestError;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, auth, docs, groups, health, metrics, permissions, rate, request_id, roles, security, users,
+    Api, auth, cors, docs, groups, health, metrics, permissions, rate, request_id, roles, security, users,
     well_known,
 };
 
@@ -75,7 +75,7 @@ fn with_tokens(mut page: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
 pub fn router(api: Api) -> Router {
     let limit = usize::try_from(api.0.settings.body_bytes).unwrap_or(usize::MAX);
     let (routes, page) = described().split_for_parts();
-    routes
+    let routes = routes
         .merge(docs::routes(with_tokens(page)))
         .merge(metrics::routes())
         .fallback(no_path)
@@ -90,8 +90,9 @@ pub fn router(api: Api) -> Router {
         .layer(middleware::from_fn_with_state(api.clone(), as_problem))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(CompressionLayer::new())
-        .layer(middleware::from_fn(metrics::count))
-        .layer(middleware::from_fn(security::headers))
+        .layer(middleware::from_fn(metrics::count));
+    cors::allow(routes, &api.0.settings.cors_origins)
+        .layer(middleware::from_fn_with_state(api.0.is_tls, security::headers))
         .layer(middleware::from_fn(request_id::give))
         .with_state(api)
 }

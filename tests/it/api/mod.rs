@@ -2,14 +2,19 @@
 
 mod bulk;
 mod contract;
+mod cors;
 mod doors;
 mod first;
 mod groups;
 mod limits;
 mod odd;
 mod openapi;
+mod reload;
 mod roles;
+mod service_manager;
 mod sessions;
+mod start;
+mod tls;
 mod users;
 mod versions;
 
