@@ -155,7 +155,7 @@ impl Running<'_> {
         let mut opening = pin!(async {
             let Some(waiting) = waiting else { return pending().await };
             let failed = |failure: &AnyFailure| {
-                tracing::info!(%failure, "the control database does not answer yet");
+                tracing::warn!(%failure, "the control database does not answer yet");
                 waiting.failed(failure.code());
             };
             App::retry_to_serve(settings, limits, &caller, &progress, failed).await

@@ -115,9 +115,8 @@ impl Limits {
 
     /// By other settings; a bucket whose limit stays remembers whom it has counted.
     pub(super) fn with(&self, settings: &ServeSettings) -> Self {
-        let kept = |old: &Arc<Bucket>, new: Arc<Bucket>| match old.a_minute == new.a_minute {
-            true => Arc::clone(old),
-            false => new,
+        let kept = |old: &Arc<Bucket>, new: Arc<Bucket>| {
+            if old.a_minute == new.a_minute { Arc::clone(old) } else { new }
         };
         let new = Self::new(settings);
         Self {

@@ -55,7 +55,7 @@ fn a_page_of_an_origin_that_is_named_may_call_and_no_other() {
 fn without_settings_no_page_of_another_origin_may_call() {
     let (_world, server) = acme();
     let answer = preflight(&server, APP);
-    assert_eq!(answer.problem(), (400, "method_not_allowed".to_owned()));
+    assert_eq!(answer.problem(), (405, "method_not_allowed".to_owned()));
     assert_eq!(answer.header("access-control-allow-origin"), None);
 }
 
