@@ -41,6 +41,7 @@ pub use feed::Following;
 pub use objects::ObjectServer;
 pub use opening::may_come;
 use realms::Realms;
+use servers::ServerStates;
 pub use servers::{ServerState, Servers};
 pub use session::Session;
 
@@ -77,6 +78,7 @@ struct Shared {
     realms: Realms,
     directory: Directory,
     grants: GrantsCache,
+    servers: Arc<ServerStates>,
 }
 
 /// What the pools of an app did and have.
@@ -237,13 +239,15 @@ impl App {
             batch: None,
         };
         let tokens = tokens::tokens(settings, &provisioning);
+        let servers = Arc::<ServerStates>::default();
         let app = Self(Arc::new(Shared {
             provisioning,
             tokens,
             control: SessionPool::new(limits.control, record::arm(secrets.record_key())),
-            realms: Realms::new(limits.realms, addresses.control.clone(), placement),
+            realms: Realms::new(limits.realms, addresses.control.clone(), placement, Arc::clone(&servers)),
             directory: Directory::default(),
             grants: GrantsCache::default(),
+            servers,
         }));
         let control = app.adopted(control);
         Ok(Session::new(app, control))

@@ -1,22 +1,29 @@
 //! Whether tenants' servers answer: asked in the background, with one session a server, of its administrator,
-//! in no tenant's database. No request waits for it.
+//! in no tenant's database. No request waits for it; one for a tenant on a server that is down fails at once.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{App, Shared};
-use crate::features::placement::{self, Cluster};
+use crate::features::placement::{self, Cluster, PlacementError};
+use crate::features::tenants::Tenant;
 use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::hint::PlaceKind;
 use crate::kernel::{AnyFailure, Caller, Failure};
 
-/// How often each is asked.
+/// How often each is asked while all answer.
 const PERIOD: Duration = Duration::from_secs(5);
+/// The same while one does not.
+const PERIOD_DOWN: Duration = Duration::from_secs(1);
 /// How long an answer may take.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// So many times in a row a server must not answer before requests are kept from it: once may be chance.
+const FAILURES: u32 = 2;
 
 /// Whether a server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +31,68 @@ pub enum ServerState {
     Up,
     /// It answers, and has no session left.
     Busy,
-    /// It does not answer; the code says why.
+    /// It does not answer, or lets nobody in; the code says why.
     Down(&'static str),
 }
 
-/// What is known of tenants' servers, by their names. No more is learnt once this is dropped.
+/// What is known of a server.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    state: ServerState,
+    /// How many times in a row it could not be reached.
+    failures: u32,
+}
+
+/// What is known of tenants' servers, by their names; nothing where nobody watches them.
+#[derive(Debug, Default)]
+pub(super) struct ServerStates {
+    known: RwLock<BTreeMap<String, Known>>,
+    /// Somebody could not reach a server.
+    doubt: Notify,
+}
+
+impl ServerStates {
+    /// Requires that a server is not known to be down: whoever waits for it holds what others need.
+    pub(super) fn require_up(&self, name: &str) -> Result<(), PlacementError> {
+        match self.known.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            Some(known) if known.failures >= FAILURES => {
+                Err(PlacementError::Down { what: PlaceKind::Cluster, name: name.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A server could not be reached: all are asked at once.
+    pub(super) fn doubt(&self) {
+        self.doubt.notify_one();
+    }
+
+    fn set(&self, found: impl Iterator<Item = (String, ServerState)>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *known);
+        for (name, state) in found {
+            let was = before.get(&name);
+            let failures = match state {
+                ServerState::Down("database_unreachable") => was.map_or(0, |was| was.failures) + 1,
+                _ => 0,
+            };
+            if was.map(|was| was.state) != Some(state) {
+                match state {
+                    ServerState::Down(code) => tracing::warn!(server = name, code, "a server is down"),
+                    _ if was.is_some_and(|was| matches!(was.state, ServerState::Down(_))) => {
+                        tracing::warn!(server = name, "a server answers again");
+                    }
+                    _ => {}
+                }
+            }
+            known.insert(name, Known { state, failures });
+        }
+    }
+}
+
+/// Watches tenants' servers until it is dropped.
 pub struct Servers {
-    states: Arc<RwLock<BTreeMap<String, ServerState>>>,
+    states: Arc<ServerStates>,
     _probing: AbortOnDropHandle<()>,
 }
 
@@ -42,7 +104,7 @@ struct Probe {
 
 impl Servers {
     pub(super) fn watch(app: &App) -> Self {
-        let states = Arc::<RwLock<_>>::default();
+        let states = Arc::clone(&app.shared().servers);
         let probing = tokio::spawn(probe_all(Arc::downgrade(&app.0), Arc::clone(&states)));
         Self { states, _probing: AbortOnDropHandle::new(probing) }
     }
@@ -50,11 +112,22 @@ impl Servers {
     /// What is known; nothing of a server that has not been asked yet.
     #[must_use]
     pub fn states(&self) -> BTreeMap<String, ServerState> {
-        self.states.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let known = self.states.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.iter().map(|(name, known)| (name.clone(), known.state)).collect()
     }
 }
 
-async fn probe_all(app: Weak<Shared>, states: Arc<RwLock<BTreeMap<String, ServerState>>>) {
+impl App {
+    /// Requires that a tenant's server is not known to be down. Asks nobody.
+    ///
+    /// # Errors
+    /// [`PlacementError::Down`].
+    pub fn require_up(&self, tenant: &Tenant) -> Result<(), AnyFailure> {
+        Ok(self.shared().servers.require_up(&tenant.cluster)?)
+    }
+}
+
+async fn probe_all(app: Weak<Shared>, states: Arc<ServerStates>) {
     let mut probes = BTreeMap::<String, Probe>::new();
     while let Some(shared) = app.upgrade() {
         // Without the control database, those that are known are asked on.
@@ -62,18 +135,14 @@ async fn probe_all(app: Weak<Shared>, states: Arc<RwLock<BTreeMap<String, Server
             tracing::debug!(%failure, "cannot read which servers there are");
         }
         let found = join_all(probes.values_mut().map(Probe::ask)).await;
-        let found: BTreeMap<_, _> = probes.keys().cloned().zip(found).collect();
-        let before =
-            std::mem::replace(&mut *states.write().unwrap_or_else(PoisonError::into_inner), found.clone());
-        for (server, state) in found {
-            match (before.get(&server), state) {
-                (Some(was), is) if *was == is => {}
-                (_, ServerState::Down(code)) => tracing::warn!(server, code, "a server does not answer"),
-                (Some(_), _) => tracing::warn!(server, "a server answers again"),
-                (None, _) => {}
-            }
+        let is_down = found.iter().any(|state| matches!(state, ServerState::Down(_)));
+        states.set(probes.keys().cloned().zip(found));
+        if is_down {
+            tokio::time::sleep(PERIOD_DOWN).await;
+        } else {
+            // Whoever doubts ends the pause, which is worth nothing then.
+            let _ = tokio::time::timeout(PERIOD, states.doubt.notified()).await;
         }
-        tokio::time::sleep(PERIOD).await;
     }
 }
 
@@ -94,8 +163,7 @@ async fn learn(app: &App, probes: &mut BTreeMap<String, Probe>) -> Result<(), An
 
 impl Probe {
     async fn ask(&mut self) -> ServerState {
-        let asked = tokio::time::timeout(PROBE_TIMEOUT, self.ping()).await;
-        match asked {
+        match tokio::time::timeout(PROBE_TIMEOUT, self.ping()).await {
             Ok(Ok(())) => ServerState::Up,
             Ok(Err(error)) if error.is_busy() => ServerState::Busy,
             Ok(Err(error)) => ServerState::Down(error.code()),
@@ -116,5 +184,30 @@ impl Probe {
         session.ping().await?;
         self.session = Some(session);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_kept_from_a_server_that_twice_could_not_be_reached_until_it_answers() {
+        let states = ServerStates::default();
+        let found = |state| states.set([("eu1".to_owned(), state)].into_iter());
+        let is_open = || states.require_up("eu1").is_ok();
+        assert!(is_open(), "nobody watches");
+        found(ServerState::Down("database_unreachable"));
+        assert!(is_open(), "once may be chance");
+        found(ServerState::Down("database_unreachable"));
+        assert!(!is_open() && states.require_up("eu2").is_ok());
+        found(ServerState::Up);
+        assert!(is_open());
+        // It answers: sessions that are open work.
+        for _ in 0..3 {
+            found(ServerState::Busy);
+            found(ServerState::Down("database_login_refused"));
+        }
+        assert!(is_open());
     }
 }

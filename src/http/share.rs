@@ -78,6 +78,10 @@ impl<T> DerefMut for Turn<T> {
 impl Api {
     /// Opens a realm, in its turn.
     pub(super) async fn realm(&self, place: Option<&Tenant>) -> Result<Turn<Realm>, AnyFailure> {
+        // Who waits for a server that is down holds a turn of others.
+        if let Some(tenant) = place {
+            self.0.app.require_up(tenant)?;
+        }
         let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id)).await?;
         Ok(turn.of(self.0.app.realm(place).await?))
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -169,12 +170,8 @@ fn default_server(ready: &Value) -> Value {
     servers.iter().find(|server| server["name"] == "default").cloned().unwrap_or_default()
 }
 
-#[test]
-fn a_tenants_server_that_is_down_is_named_and_takes_nothing_else_down() {
-    let (world, _) = acme();
-    let proxy = PgProxy::before_socket(
-        Path::new(&world.stack().socket_dir).join(format!(".s.PGSQL.{}", world.stack().port)),
-    );
+/// Settings by which tenants' databases are behind a proxy, and the control database is not.
+fn cluster_behind(world: &World, proxy: &PgProxy) -> String {
     let text = fs::read_to_string(world.machine().path("work/nexus.toml")).unwrap();
     let cluster = format!(
         "[context.t.cluster]\nhost = \"{}\"\nport = {}\nuser = \"nexus\"\n\
@@ -183,7 +180,14 @@ fn a_tenants_server_that_is_down_is_named_and_takes_nothing_else_down() {
         proxy.port,
         world.stack().home.display()
     );
-    let settings = world.file("work/apart.toml", &format!("{text}{cluster}"));
+    world.file("work/apart.toml", &format!("{text}{cluster}"))
+}
+
+#[test]
+fn a_tenants_server_that_is_down_is_named_and_takes_nothing_else_down() {
+    let (world, _) = acme();
+    let proxy = PgProxy::before(world.stack());
+    let settings = cluster_behind(&world, &proxy);
     let server = ApiServer::of(serve(&world, &settings, &[]));
     let up = json!({ "name": "default", "state": "up", "code": null });
     server.until("/ready", |answer| default_server(&answer.json()) == up);
@@ -196,10 +200,44 @@ fn a_tenants_server_that_is_down_is_named_and_takes_nothing_else_down() {
     let answer = server.until("/ready", |answer| default_server(&answer.json()) == down);
     assert_eq!((answer.status, &answer.json()["ready"]), (200, &json!(true)));
     assert!(!answer.body.contains(&proxy.socket_dir), "{answer:?}");
-    assert!(said(&world).contains("a server does not answer"), "{}", said(&world));
+    assert!(said(&world).contains("a server is down"), "{}", said(&world));
 
     proxy.go_on();
     server.until("/ready", |answer| default_server(&answer.json()) == up);
+}
+
+#[test]
+fn requests_for_tenants_on_a_server_that_is_silent_fail_at_once_and_others_are_answered() {
+    let (world, _) = acme();
+    let proxy = PgProxy::before(world.stack());
+    let settings = cluster_behind(&world, &proxy);
+    let server = ApiServer::of(serve(&world, &settings, &[]));
+    let token = server.token("acme", "ann@acme.example", PASSWORD);
+    assert_eq!(server.get("/users", &token).status, 200);
+
+    // Nothing passes any more, and nothing is refused: each connection would be waited for.
+    proxy.every(Operation::Freeze);
+    server.until("/ready", |answer| default_server(&answer.json())["state"] == "down");
+    let end = Instant::now() + Duration::from_mins(1);
+    let mut last = Instant::now();
+    let mut in_a_row = 0;
+    // Once it is known, a hundred are refused in the time in which none would have been.
+    while in_a_row < 100 {
+        let answer = server.get("/users", &token);
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        in_a_row = if last.elapsed() < Duration::from_secs(1) { in_a_row + 1 } else { 0 };
+        last = Instant::now();
+        assert!(last < end, "{answer:?}");
+    }
+    assert_eq!(server.send("GET", "/ready", &[], &[]).status, 200);
+    // The platform's own realm is on another server.
+    let login = server.login(None, "nobody@example.com", PASSWORD);
+    assert_eq!(login.problem(), (401, "sign_in_refused".to_owned()));
+
+    proxy.go_on();
+    server.until("/ready", |answer| default_server(&answer.json())["state"] == "up");
+    assert_eq!(server.get("/users", &token).status, 200);
 }
 
 #[test]
