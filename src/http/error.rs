@@ -118,7 +118,9 @@ pub(super) fn status(kind: ErrorKind, code: &str) -> StatusCode {
         // No turn came within the time: the same request may have one elsewhere, or later.
         "sessions_busy" | "realm_busy" => StatusCode::SERVICE_UNAVAILABLE,
         // What the database says is about our statement, and not about the request.
-        _ if code.starts_with("database_") && kind != ErrorKind::Busy => StatusCode::INTERNAL_SERVER_ERROR,
+        _ if code.starts_with("database_") && !matches!(kind, ErrorKind::Busy | ErrorKind::Unavailable) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         _ => match kind {
             ErrorKind::Invalid => StatusCode::BAD_REQUEST,
             ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
