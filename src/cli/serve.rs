@@ -116,7 +116,7 @@ pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
     }
     announce(ctx, &settings, server.address().unwrap_or(settings.serve.bind))?;
     let running = tokio::spawn(server.run(&serving));
-    let ended = Running { args: &args, ctx, serving, hangups }.to_its_end(&settings, limits).await;
+    let ended = Running { args: &args, ctx, serving, hangups }.until_stopped(&settings, limits).await;
     service_manager::stopping();
     stop.cancel();
     let cut = running.await.unwrap_or_default();
@@ -147,7 +147,7 @@ const WAITING: &str = "waiting for the control database";
 impl Running<'_> {
     /// Does what is to be done meanwhile: waits for the control database, reads settings again, shows that it
     /// is alive. Ends when it is told to stop.
-    async fn to_its_end(mut self, settings: &Settings, limits: AppLimits) -> Result<(), AnyFailure> {
+    async fn until_stopped(mut self, settings: &Settings, limits: AppLimits) -> Result<(), AnyFailure> {
         let (ctx, caller) = (self.ctx, self.ctx.caller());
         let waiting = self.serving.waiting();
         service_manager::ready(if waiting.is_some() { WAITING } else { READY });
@@ -201,7 +201,7 @@ impl Running<'_> {
                 }
             }
             Err(failure) => {
-                tracing::warn!(code = failure.code(), %failure, "the settings were not taken over")
+                tracing::warn!(code = failure.code(), %failure, "the settings were not taken over");
             }
         }
         service_manager::ready(if self.serving.waiting().is_some() { WAITING } else { READY });
