@@ -61,6 +61,7 @@ package() {
         apt-get:ps) echo procps ;;
         apt-get:script) echo bsdutils ;;
         apt-get:pip) echo python3-pip ;;
+        apt-get:systemd-analyze | dnf:systemd-analyze | pacman:systemd-analyze) echo systemd ;;
         dnf:server) echo postgresql-server ;;
         dnf:psql) echo postgresql ;;
         dnf:ps) echo procps-ng ;;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{App, Shared};
+use super::{App, Servers, Shared};
 use crate::features::tenants;
 use crate::features::tokens::Verifier;
 use crate::infra::db::{Feed, Follower, Horizon, News, PgConnection};
@@ -45,6 +45,8 @@ impl Follower for Changes {
 pub struct Following {
     /// Checks tokens: it knows what other processes revoke within two seconds, or refuses.
     pub verifier: Verifier,
+    /// Whether tenants' servers answer.
+    pub servers: Servers,
     _feed: Feed,
     _followers: Vec<Arc<dyn Follower>>,
 }
@@ -67,6 +69,6 @@ impl App {
             follower.refresh(&mut session).await?;
         }
         let feed = Feed::start(shared.provisioning.control.clone(), session, &followers);
-        Ok(Following { verifier, _feed: feed, _followers: followers })
+        Ok(Following { verifier, servers: Servers::watch(self), _feed: feed, _followers: followers })
     }
 }

@@ -10,8 +10,10 @@ mod feed;
 mod keys;
 mod mail;
 mod objects;
+mod opening;
 mod realm;
 mod realms;
+mod servers;
 mod session;
 mod tokens;
 
@@ -39,7 +41,10 @@ use directory::Directory;
 pub use feed::Following;
 pub use mail::mailbox;
 pub use objects::ObjectServer;
+pub use opening::may_come;
 use realms::Realms;
+use servers::ServerStates;
+pub use servers::{ServerState, Servers};
 pub use session::Session;
 
 /// How long a person who completes a word waits for a server.
@@ -76,6 +81,7 @@ struct Shared {
     directory: Directory,
     grants: GrantsCache,
     doorbell: mail::Doorbell,
+    servers: Arc<ServerStates>,
 }
 
 /// What the pools of an app did and have.
@@ -236,14 +242,16 @@ impl App {
             batch: None,
         };
         let tokens = tokens::tokens(settings, &provisioning);
+        let servers = Arc::<ServerStates>::default();
         let app = Self(Arc::new(Shared {
             provisioning,
             tokens,
             control: SessionPool::new(limits.control, record::arm(secrets.record_key())),
-            realms: Realms::new(limits.realms, addresses.control.clone(), placement),
+            realms: Realms::new(limits.realms, addresses.control.clone(), placement, Arc::clone(&servers)),
             directory: Directory::default(),
             grants: GrantsCache::default(),
             doorbell: mail::Doorbell::default(),
+            servers,
         }));
         let control = app.adopted(control);
         Ok(Session::new(app, control))

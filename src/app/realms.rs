@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::servers::ServerStates;
 use crate::features::iam;
 use crate::features::placement::Placement;
 use crate::features::tenants::{self, Tenant, TenantRef};
@@ -26,6 +27,7 @@ pub(super) struct Realms {
     /// Where the platform's own realm is.
     control: ServerAddress,
     placement: Placement,
+    servers: Arc<ServerStates>,
     /// When a realm's catalogue was found to be as it should be.
     untampered: Arc<Mutex<HashMap<TenantId, Instant>>>,
 }
@@ -42,9 +44,14 @@ struct DatabaseClosed {
 }
 
 impl Realms {
-    pub(super) fn new(limits: PoolLimits, control: ServerAddress, placement: Placement) -> Self {
+    pub(super) fn new(
+        limits: PoolLimits,
+        control: ServerAddress,
+        placement: Placement,
+        servers: Arc<ServerStates>,
+    ) -> Self {
         let sessions = SessionPool::new(limits, "".into());
-        Self { sessions, control, placement, untampered: Arc::default() }
+        Self { sessions, control, placement, servers, untampered: Arc::default() }
     }
 
     /// A session in the platform's own realm.
@@ -63,6 +70,7 @@ impl Realms {
         control: impl Into<AnyLease<'_>>,
         tenant: &Tenant,
     ) -> Result<(Lease, Option<i64>), AnyFailure> {
+        self.servers.require_up(&tenant.cluster)?;
         let control = &mut control.into();
         let statements = iam::session_statements(&tenant.resources.owner_role, tenant.schema_version);
         let (key, statements) = (tenant.id.uuid(), Some(statements.as_str()));
@@ -136,6 +144,10 @@ impl Realms {
         match server.connect("nexus:realm").await {
             Err(source) if takes_no_sessions(&source) => {
                 Err(AnyFailure::from(DatabaseClosed { slug: now.slug, source }).into())
+            }
+            Err(error @ DbError::Unreachable { .. }) => {
+                self.servers.doubt();
+                Err(error.into())
             }
             opened => Ok(opened?),
         }

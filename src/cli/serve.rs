@@ -1,16 +1,26 @@
 //! `nexus serve`: the API.
 
+mod reload;
+mod service_manager;
+
+use std::future::pending;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use clap::Args;
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::Interval;
 
 use super::output::Thing;
 use super::{CommandResult, Exit, Invocation};
-use crate::app::{self, App, AppLimits};
-use crate::http::{Api, Server, ServerLimits, router};
-use crate::kernel::AnyFailure;
+use crate::app::{self, App, AppLimits, Following, may_come};
+use crate::features::mailbox::Mailbox;
+use crate::http::{Server, ServerLimits, Serving, Tls};
+use crate::kernel::{AnyFailure, Failure};
+use crate::settings::{Loaded, Settings};
 
 /// Arguments of `nexus serve`.
 #[derive(Debug, Args)]
@@ -18,6 +28,15 @@ pub struct ServeArgs {
     /// Listen on this address and port
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub bind: Option<SocketAddr>,
+    /// Let other processes listen on the same port, too
+    #[arg(long)]
+    pub share_port: bool,
+    /// Serve HTTPS with this certificate, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_hint = clap::ValueHint::FilePath)]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_cert", value_hint = clap::ValueHint::FilePath)]
+    pub tls_key: Option<PathBuf>,
     /// Threads that answer requests; without it, one for each processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
@@ -30,14 +49,22 @@ pub struct ServeArgs {
 pub const AFTER_HELP: &str = "\
 EXAMPLES
   nexus serve                              the local stack, on a port of this machine
-  nexus serve --bind 0.0.0.0:8420          for other machines: put TLS in front
+  nexus serve --bind 0.0.0.0:8420          for other machines: put TLS in front, or
+  nexus serve --bind 0.0.0.0:8443 --tls-cert api.pem --tls-key api.key
   nexus serve --check                      would it start?
   curl -s http://127.0.0.1:8420/health
 
-Ctrl-C or SIGTERM stops it: requests that are under way are finished first.";
+It starts while its control database is down, and answers once that is up. Ctrl-C or SIGTERM stops it:
+requests that are under way are finished first. SIGHUP reads settings and certificates again.";
 
 /// What is said at the first signal.
 pub const STOPPING: &str = "stopping: requests under way are finished; press Ctrl-C again to quit at once";
+
+/// SIGHUP cannot be watched for.
+#[derive(Debug, thiserror::Error, Failure)]
+#[error("cannot watch for SIGHUP: {0}")]
+#[failure(Internal, "signals_failed")]
+struct NoSignals(std::io::Error);
 
 /// Where the API is.
 #[derive(Debug, Serialize)]
@@ -64,56 +91,179 @@ impl Thing for ServeView {
 /// # Errors
 /// When the context cannot be opened, or the address not be listened on.
 pub async fn run(args: ServeArgs, ctx: &Invocation) -> CommandResult {
-    let mut settings = ctx.settings()?;
-    settings.serve.bind = args.bind.unwrap_or(settings.serve.bind);
-    let mut limits = AppLimits::default();
-    limits.realms.sessions = usize::try_from(settings.serve.sessions).unwrap_or(limits.realms.sessions);
-    let session = App::load(&settings, limits, &ctx.caller(), &ctx.screen.progress()).await?;
-    let app = session.app.clone();
-    drop(session);
-    let server = Server::bind(settings.serve.bind, ServerLimits::default()).await?;
-    if args.check || ctx.global.dry_run {
-        drop(app.follow().await?);
+    // From here on SIGHUP ends nothing.
+    let hangups = signal(SignalKind::hangup()).map_err(NoSignals)?;
+    let settings = reload::settings(&args, &ctx.loaded)?;
+    let tls = Tls::of(&settings.serve)?;
+    let limits = limits(&settings);
+    let opened = App::open_to_serve(&settings, limits, &ctx.caller(), &ctx.screen.progress()).await;
+    let is_check = args.check || ctx.global.dry_run;
+    let (opened, code) = match opened {
+        Err(failure) if may_come(&failure) && !is_check => {
+            tracing::warn!(%failure, "not ready, and trying again until the control database answers");
+            (None, failure.code())
+        }
+        opened => (Some(opened?), "starting"),
+    };
+    let server = Server::bind(settings.serve.bind, settings.serve.share_port, ServerLimits::default())?;
+    if is_check {
         ctx.screen.note("the API could be served");
         return Ok(Exit::Done);
     }
-    app.prepare().await?;
-    let following = app.follow().await?;
-    let address = server.address().unwrap_or(settings.serve.bind);
-    announce(ctx, settings.serve.public_url.as_deref(), address)?;
-    // Cancelled by the first Ctrl-C, or by SIGTERM, which service managers send.
-    let stop = ctx.interrupt.clone();
-    let url = settings.serve.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let (written, mut files) = mpsc::channel(64);
-    if let Some(mailbox) = app::mailbox(&settings, &url) {
-        tokio::spawn(app.clone().deliver(mailbox, written, stop.clone()));
-    } else {
-        drop(written);
-        ctx.screen.note(
-            "messages to users wait in the outbox: no mail_folder is set, and nothing else delivers them",
-        );
+    // Cancelled by the first Ctrl-C, or by SIGTERM, which service managers send; or where it cannot go on.
+    let stop = ctx.interrupt.child_token();
+    let mut serving = Serving::new(settings.clone(), tls, code, stop.clone());
+    let url = url(&settings, server.address().unwrap_or(settings.serve.bind));
+    let beside = Beside::new(ctx, app::mailbox(&settings, &url));
+    if let Some((app, following)) = opened {
+        serving.ready(app.clone(), following)?;
+        beside.begin(&app);
     }
-    let api = Api::new(app, following, &settings, stop.clone())?;
-    let announced = async {
-        while let Some(file) = files.recv().await {
-            let file = file.display();
-            ctx.screen
-                .note(&format!("a message is in {file}, in place of being sent: a mailbox for development"));
-        }
-        std::future::pending::<()>().await;
-    };
-    let cut = tokio::select! {
-        cut = server.run(router(api), stop) => cut,
-        () = announced => 0,
-    };
+    announce(ctx, url)?;
+    let running = tokio::spawn(server.run(&serving));
+    let ended = Running { args: &args, ctx, serving, hangups, beside }.until_stopped(&settings, limits).await;
+    service_manager::stopping();
+    stop.cancel();
+    let cut = running.await.unwrap_or_default();
     if cut > 0 {
         ctx.screen.warn(&format!("not all of {cut} connections ended in time; the rest were cut"));
     }
-    Ok(Exit::Done)
+    ended.map(|()| Exit::Done)
 }
 
-fn announce(ctx: &Invocation, public: Option<&str>, address: SocketAddr) -> Result<(), AnyFailure> {
-    let url = public.map_or_else(|| format!("http://{address}"), str::to_owned);
+fn limits(settings: &Settings) -> AppLimits {
+    let mut limits = AppLimits::default();
+    limits.realms.sessions = usize::try_from(settings.serve.sessions).unwrap_or(limits.realms.sessions);
+    limits
+}
+
+/// A server that takes requests.
+struct Running<'a> {
+    args: &'a ServeArgs,
+    ctx: &'a Invocation,
+    serving: Serving,
+    hangups: Signal,
+    beside: Beside<'a>,
+}
+
+/// What goes on beside the requests, once the control database answers.
+struct Beside<'a> {
+    ctx: &'a Invocation,
+    mailbox: Option<Mailbox>,
+    written: mpsc::Sender<PathBuf>,
+    files: mpsc::Receiver<PathBuf>,
+}
+
+impl<'a> Beside<'a> {
+    fn new(ctx: &'a Invocation, mailbox: Option<Mailbox>) -> Self {
+        let (written, files) = mpsc::channel(64);
+        Self { ctx, mailbox, written, files }
+    }
+
+    fn begin(&self, app: &App) {
+        match self.mailbox.clone() {
+            Some(mailbox) => {
+                let (written, stop) = (self.written.clone(), self.ctx.interrupt.clone());
+                tokio::spawn(app.clone().deliver(mailbox, written, stop));
+            }
+            None => self.ctx.screen.note(
+                "messages to users wait in the outbox: no mail_folder is set, and nothing else delivers them",
+            ),
+        }
+    }
+
+    fn announce(&self, file: &Path) {
+        let file = file.display();
+        self.ctx
+            .screen
+            .note(&format!("a message is in {file}, in place of being sent: a mailbox for development"));
+    }
+}
+
+/// What it says of itself to a service manager.
+const READY: &str = "ready";
+const WAITING: &str = "waiting for the control database";
+
+impl Running<'_> {
+    /// Does what is to be done meanwhile: waits for the control database, reads settings again, shows that it
+    /// is alive. Ends when it is told to stop.
+    async fn until_stopped(mut self, settings: &Settings, limits: AppLimits) -> Result<(), AnyFailure> {
+        let (ctx, caller) = (self.ctx, self.ctx.caller());
+        let waiting = self.serving.waiting();
+        service_manager::ready(if waiting.is_some() { WAITING } else { READY });
+        let progress = ctx.screen.progress();
+        let mut opening = pin!(async {
+            let Some(waiting) = waiting else { return pending().await };
+            let failed = |failure: &AnyFailure| {
+                tracing::warn!(%failure, "the control database does not answer yet");
+                waiting.failed(failure.code());
+            };
+            App::retry_to_serve(settings, limits, &caller, &progress, failed).await
+        });
+        let (mut watchdog, mut loaded, mut is_open) =
+            (service_manager::watchdog(), ctx.loaded.clone(), false);
+        loop {
+            tokio::select! {
+                () = ctx.interrupt.cancelled() => return Ok(()),
+                opened = &mut opening, if !is_open => {
+                    is_open = true;
+                    self.open(opened?)?;
+                }
+                Some(file) = self.beside.files.recv() => self.beside.announce(&file),
+                Some(()) = self.hangups.recv() => self.reload(&mut loaded),
+                () = tick(&mut watchdog) => service_manager::alive(),
+            }
+        }
+    }
+
+    fn open(&mut self, (app, following): (App, Following)) -> Result<(), AnyFailure> {
+        self.serving.ready(app.clone(), following)?;
+        self.beside.begin(&app);
+        self.ctx.screen.note("the control database answers: ready");
+        service_manager::status(READY);
+        Ok(())
+    }
+
+    /// Where anything is wrong, all stays as it was.
+    fn reload(&mut self, loaded: &mut Loaded) {
+        service_manager::reloading();
+        let done = reload::reread(self.args, self.ctx, loaded).and_then(|reread| {
+            self.serving.reload(reread.settings)?;
+            *loaded = reread.loaded;
+            Ok(reread.change)
+        });
+        match done {
+            Ok(change) => {
+                let changed = if change.applied.is_empty() { "none" } else { &change.applied.join(", ") };
+                self.ctx
+                    .screen
+                    .note(&format!("settings and certificates were read again; changed: {changed}"));
+                for key in change.needs_restart {
+                    tracing::warn!(key, "the setting was changed, and needs a restart");
+                }
+            }
+            Err(failure) => {
+                tracing::warn!(code = failure.code(), %failure, "the settings were not taken over");
+            }
+        }
+        service_manager::ready(if self.serving.waiting().is_some() { WAITING } else { READY });
+    }
+}
+
+async fn tick(watchdog: &mut Option<Interval>) {
+    match watchdog {
+        Some(ticks) => drop(ticks.tick().await),
+        None => pending().await,
+    }
+}
+
+/// Where clients find it.
+fn url(settings: &Settings, address: SocketAddr) -> String {
+    let scheme = if settings.serve.tls_cert.is_some() { "https" } else { "http" };
+    settings.serve.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"))
+}
+
+fn announce(ctx: &Invocation, url: String) -> Result<(), AnyFailure> {
     let view = ServeView { docs: format!("{url}/docs"), first: format!("curl -s {url}/health"), url };
     ctx.screen.thing(&view)?;
     ctx.screen.flush()?;

@@ -17,7 +17,7 @@ use crate::features::tokens::{Claims, Presented, Realm as TokenRealm};
 use crate::kernel::{AnyFailure, Caller, SecretString, TenantId, TokenLimits, UserId};
 
 /// The headers that name a tenant; the second is what other systems call it.
-const TENANT_HEADERS: [&str; 2] = ["x-tenant-id", "x-project-id"];
+pub(super) const TENANT_HEADERS: [&str; 2] = ["x-tenant-id", "x-project-id"];
 
 /// A tenant that is in use, or the platform.
 pub(super) type Place = Option<Arc<Tenant>>;

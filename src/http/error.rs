@@ -88,6 +88,10 @@ pub(super) enum RequestError {
     #[error("the request took longer than {0} s and was given up")]
     #[failure(Unavailable, "request_timeout")]
     Timeout(u32),
+    /// The server has started, and has not reached its control database yet.
+    #[error("the server is not ready: its control database does not answer yet")]
+    #[failure(Unavailable, "not_ready")]
+    NotReady,
     /// A bug in Nexus: its log says more, by the request's id.
     #[error("something went wrong in Nexus")]
     #[failure(Internal, "internal")]

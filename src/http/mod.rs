@@ -1,13 +1,14 @@
 //! The API: routes, extractors, problem documents, the OpenAPI page. A thin door: no rule, no SQL.
 //!
 //! Knows the services of `app` and below, as the command line does. One file for each collection of URLs.
-//! Start reading at [`router::router`], then [`context`] (who asks, for which tenant) and [`server`].
+//! Start reading at [`router::router`], then [`context`] (who asks, for which tenant), [`serving`] and [`server`].
 
 mod audit;
 mod auth;
 mod body;
 mod client;
 mod context;
+mod cors;
 mod docs;
 mod error;
 mod etag;
@@ -26,8 +27,11 @@ mod roles;
 mod router;
 mod security;
 mod server;
+mod serving;
 mod share;
+mod tls;
 mod users;
+mod waiting;
 mod well_known;
 
 use std::sync::Arc;
@@ -36,6 +40,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use router::{openapi, router};
 pub use server::{Server, ServerLimits};
+pub use serving::Serving;
+pub use tls::{Tls, TlsError};
+pub use waiting::Waiting;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use rate::Limits;
@@ -58,13 +65,15 @@ pub struct Api(Arc<Shared>);
 struct Shared {
     app: App,
     /// Keeps what is in memory up to date, and checks tokens.
-    following: Following,
+    following: Arc<Following>,
     /// The `aud` that tokens must have.
     audience: String,
     settings: ServeSettings,
     limits: Limits,
-    shares: Shares,
+    shares: Arc<Shares>,
     metrics: PrometheusHandle,
+    /// Whether this process itself speaks TLS.
+    is_tls: bool,
     /// Requests are no longer taken.
     stop: CancellationToken,
 }
@@ -78,13 +87,32 @@ impl Api {
         app: App,
         following: Following,
         settings: &Settings,
+        is_tls: bool,
         stop: CancellationToken,
     ) -> Result<Self, NoMetrics> {
         let audience = settings.tokens.audience.clone();
         let (limits, settings) = (Limits::new(&settings.serve), settings.serve.clone());
-        let shares = Shares::of(settings.sessions);
+        let (following, shares) = (Arc::new(following), Arc::new(Shares::of(settings.sessions)));
         let metrics = metrics::start(stop.clone())?;
-        Ok(Self(Arc::new(Shared { app, following, audience, settings, limits, shares, metrics, stop })))
+        let shared = Shared { app, following, audience, settings, limits, shares, metrics, is_tls, stop };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// The same by other settings; requests that are under way end by the old ones.
+    #[must_use]
+    pub fn with(&self, settings: &ServeSettings) -> Self {
+        let old = &self.0;
+        Self(Arc::new(Shared {
+            app: old.app.clone(),
+            following: Arc::clone(&old.following),
+            audience: old.audience.clone(),
+            settings: settings.clone(),
+            limits: old.limits.with(settings),
+            shares: Arc::clone(&old.shares),
+            metrics: old.metrics.clone(),
+            is_tls: old.is_tls,
+            stop: old.stop.clone(),
+        }))
     }
 
     fn is_stopping(&self) -> bool {

@@ -162,7 +162,7 @@ impl FieldProblem {
 
 /// Codes of failures inside whose words are ours alone and name nothing.
 fn is_ours(code: &str) -> bool {
-    matches!(code, "internal" | "request_timeout" | "token_check_stale")
+    matches!(code, "internal" | "not_ready" | "request_timeout" | "token_check_stale")
 }
 
 impl IntoResponses for Problem {
@@ -179,7 +179,8 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let failure = self.failure.get();
         let status = error::status(failure.kind(), failure.code());
-        if status.is_server_error() {
+        // That a server waits for its database is in its log already, and not once a request.
+        if status.is_server_error() && failure.code() != "not_ready" {
             tracing::error!(code = failure.code(), "{failure}");
         } else {
             tracing::debug!(code = failure.code(), "{failure}");

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
@@ -31,8 +31,8 @@ const LEAST_LOGOUTS: u32 = 60;
 const SWEEP: Duration = Duration::from_mins(1);
 
 /// Headers of draft-ietf-httpapi-ratelimit-headers-11.
-const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+pub(super) const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Who is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,15 +59,15 @@ struct Bucket {
 /// All limits of a process.
 pub(super) struct Limits {
     /// Signing in and setting passwords: each costs a hash.
-    passwords: Bucket,
+    passwords: Arc<Bucket>,
     /// Registering, and asking for messages.
-    messages: Bucket,
+    messages: Arc<Bucket>,
     /// Exchanging refresh tokens.
-    sessions: Bucket,
+    sessions: Arc<Bucket>,
     /// Signing out.
-    logout: Bucket,
+    logout: Arc<Bucket>,
     /// Everything else.
-    requests: Bucket,
+    requests: Arc<Bucket>,
 }
 
 /// Where a client stands in a bucket.
@@ -113,12 +113,27 @@ impl Bucket {
 impl Limits {
     pub(super) fn new(settings: &ServeSettings) -> Self {
         Self {
-            passwords: Bucket::new("passwords", settings.passwords_a_minute, false),
-            messages: Bucket::new("messages", settings.messages_a_minute, false),
-            sessions: Bucket::new("sessions", settings.sessions_a_minute, false),
+            passwords: Arc::new(Bucket::new("passwords", settings.passwords_a_minute, false)),
+            messages: Arc::new(Bucket::new("messages", settings.messages_a_minute, false)),
+            sessions: Arc::new(Bucket::new("sessions", settings.sessions_a_minute, false)),
             // Whoever wants out is not kept in.
-            logout: Bucket::new("logout", settings.sessions_a_minute.max(LEAST_LOGOUTS), false),
-            requests: Bucket::new("requests", settings.requests_a_minute, true),
+            logout: Arc::new(Bucket::new("logout", settings.sessions_a_minute.max(LEAST_LOGOUTS), false)),
+            requests: Arc::new(Bucket::new("requests", settings.requests_a_minute, true)),
+        }
+    }
+
+    /// By other settings; a bucket whose limit stays remembers whom it has counted.
+    pub(super) fn with(&self, settings: &ServeSettings) -> Self {
+        let kept = |old: &Arc<Bucket>, new: Arc<Bucket>| {
+            if old.a_minute == new.a_minute { Arc::clone(old) } else { new }
+        };
+        let new = Self::new(settings);
+        Self {
+            passwords: kept(&self.passwords, new.passwords),
+            messages: kept(&self.messages, new.messages),
+            sessions: kept(&self.sessions, new.sessions),
+            logout: kept(&self.logout, new.logout),
+            requests: kept(&self.requests, new.requests),
         }
     }
 
@@ -194,6 +209,21 @@ mod tests {
         }
         assert!(bucket.count(one()).wait.is_some());
         assert!(bucket.count(Client::Address(IpAddr::from([192, 0, 2, 2]))).wait.is_none());
+    }
+
+    #[test]
+    fn a_limit_that_stays_remembers_and_one_that_changes_begins_anew() {
+        let settings = |passwords_a_minute, sessions_a_minute| {
+            let mut settings = ServeSettings::default();
+            (settings.passwords_a_minute, settings.sessions_a_minute) =
+                (passwords_a_minute, sessions_a_minute);
+            settings
+        };
+        let old = Limits::new(&settings(2, 2));
+        let one = || Client::Address(IpAddr::from([192, 0, 2, 1]));
+        assert_eq!((old.passwords.count(one()).left, old.sessions.count(one()).left), (1, 1));
+        let new = old.with(&settings(2, 5));
+        assert_eq!((new.passwords.count(one()).left, new.sessions.count(one()).left), (0, 4));
     }
 
     #[test]

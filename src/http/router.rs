@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use super::error::RequestError;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, audit, auth, docs, groups, health, idempotency, metrics, permissions, rate, request_id, roles,
+    Api, audit, auth, cors, docs, groups, health, idempotency, metrics, permissions, rate, request_id, roles,
     security, users, well_known,
 };
 
@@ -78,7 +78,7 @@ fn finished(mut page: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
 pub fn router(api: Api) -> Router {
     let limit = usize::try_from(api.0.settings.body_bytes).unwrap_or(usize::MAX);
     let (routes, page) = described().split_for_parts();
-    routes
+    let routes = routes
         .merge(docs::routes(finished(page)))
         .merge(metrics::routes())
         .fallback(no_path)
@@ -94,8 +94,9 @@ pub fn router(api: Api) -> Router {
         .layer(middleware::from_fn_with_state(api.clone(), as_problem))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(CompressionLayer::new())
-        .layer(middleware::from_fn(metrics::count))
-        .layer(middleware::from_fn(security::headers))
+        .layer(middleware::from_fn(metrics::count));
+    cors::allow(routes, &api.0.settings.cors_origins)
+        .layer(middleware::from_fn_with_state(api.0.is_tls, security::headers))
         .layer(middleware::from_fn(request_id::give))
         .with_state(api)
 }

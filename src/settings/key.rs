@@ -46,6 +46,8 @@ pub enum Kind {
     Address,
     /// Networks, as addresses and lengths of prefixes, separated by commas.
     Networks,
+    /// Origins of web pages as browsers write them, separated by commas.
+    Origins,
     /// A path; a relative one counts from the folder of the file that says it.
     Path,
     /// `http://` or `https://`, without a user in it.
@@ -153,7 +155,7 @@ impl Kind {
     /// number's place too, may not.
     pub(super) fn may_repeat(self, text: &str) -> bool {
         match self {
-            Self::Secret | Self::Host | Self::Url | Self::Address | Self::Networks => false,
+            Self::Secret | Self::Host | Self::Url | Self::Address | Self::Networks | Self::Origins => false,
             _ if text.is_empty() => true,
             Self::Number(..) => {
                 text.len() <= 12 && text.bytes().all(|c| c.is_ascii_digit() || b"+-.".contains(&c))
@@ -186,6 +188,11 @@ impl Kind {
             },
             Self::Networks if text.split(',').all(|net| net.trim().parse::<IpNet>().is_ok()) => Ok(()),
             Self::Networks => expected("networks, e.g. 10.0.0.0/8,fd00::/8"),
+            Self::Origins if text.split(',').all(|origin| is_origin(origin.trim())) => Ok(()),
+            Self::Origins => expected(
+                "origins, e.g. https://app.example.com,http://localhost:5173: scheme, host in small letters, \
+                 and port where it is not the usual one",
+            ),
             Self::Path if text.starts_with('~') => expected("a path; '~' is not expanded here"),
             Self::Text | Self::Path => Ok(()),
             Self::Url => {
@@ -206,6 +213,53 @@ impl Kind {
                 Ok(_) => Ok(()),
                 Err(error) => expected(&error.to_string()),
             },
+        }
+    }
+}
+
+/// Whether a text is an origin as browsers write it (RFC 6454, section 6.2): they are compared byte by byte.
+fn is_origin(text: &str) -> bool {
+    let (rest, usual_port) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (rest, ":443"),
+        (_, Some(rest)) => (rest, ":80"),
+        _ => return false,
+    };
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !rest.ends_with(']') => (host, Some(port)),
+        _ => (rest, None),
+    };
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    !host.is_empty() && rest.chars().all(is_allowed) && is_port && !rest.ends_with(usual_port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_written_as_browsers_write_it() {
+        for right in
+            ["https://app.example.com", "http://localhost:5173", "http://[::1]:3000", "https://[::1]"]
+        {
+            assert!(is_origin(right), "{right}");
+        }
+        for wrong in [
+            "*",
+            "null",
+            "app.example.com",
+            "https://",
+            "https://App.example.com",
+            "https://a.example/",
+            "https://a.example:443",
+            "http://a.example:80",
+            "https://a.example:x",
+            "https://*.a.example",
+            "https://me@a.example",
+            "ftp://a.example",
+            "",
+        ] {
+            assert!(!is_origin(wrong), "{wrong}");
         }
     }
 }

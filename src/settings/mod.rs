@@ -21,6 +21,7 @@ pub mod log;
 pub mod migrations;
 pub mod passwords;
 pub mod private;
+pub mod reload;
 pub mod secret_ref;
 pub mod secret_setting;
 pub mod serve;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::key::{Default, Key, Kind};
-use super::values::SectionValues;
+use super::values::{SectionValues, Values};
 
 /// The port where nobody says another: the issuer of a local stack's tokens names it, too.
 pub const PORT: u16 = 8420;
@@ -16,6 +16,11 @@ pub const PORT: u16 = 8420;
 pub struct ServeSettings {
     /// The address that is listened on.
     pub bind: SocketAddr,
+    /// Whether other processes may listen on the same address, too.
+    pub share_port: bool,
+    /// The certificates that clients are shown, and their key; absent: no TLS.
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
     /// What clients write before a path, without a slash at its end; absent: the bound address.
     pub public_url: Option<String>,
     /// The domain whose subdomains name tenants by their slugs.
@@ -33,6 +38,8 @@ pub struct ServeSettings {
     pub body_bytes: u32,
     /// Networks whose proxies say whom they speak for.
     pub trusted_proxies: Vec<IpNet>,
+    /// Origins of web pages that may call the API from a browser.
+    pub cors_origins: Vec<String>,
     /// Networks whose clients may read the metrics.
     pub metrics_from: Vec<IpNet>,
     /// Most requests a minute that a message is asked for by, of one client.
@@ -44,6 +51,21 @@ pub struct ServeSettings {
     pub requests_a_minute: u32,
 }
 
+/// The keys whose new values a server takes over while it runs (SIGHUP); all others need a restart.
+pub const RELOADED: &[&str] = &[
+    "tls_cert",
+    "tls_key",
+    "tenant_domain",
+    "timeout_seconds",
+    "body_kib",
+    "trusted_proxies",
+    "cors_origins",
+    "metrics_from",
+    "passwords_a_minute",
+    "sessions_a_minute",
+    "requests_a_minute",
+];
+
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "bind",
@@ -52,9 +74,27 @@ pub(super) const KEYS: &[Key] = &[
         help: "The address and port that the API is served at.",
     },
     Key {
+        name: "share_port",
+        kind: Kind::Word(&["true", "false"]),
+        default: Default::Value("false"),
+        help: "Whether several processes may listen on the same address and port (SO_REUSEPORT).",
+    },
+    Key {
+        name: "tls_cert",
+        kind: Kind::Path,
+        default: Default::Words("none: plain HTTP"),
+        help: "The server's certificate and those between it and its authority, in PEM form.",
+    },
+    Key {
+        name: "tls_key",
+        kind: Kind::Path,
+        default: Default::Words("none"),
+        help: "The key of that certificate, in PEM form, in a file that others cannot read.",
+    },
+    Key {
         name: "public_url",
         kind: Kind::Url,
-        default: Default::Words("http:// and the address that is listened on"),
+        default: Default::Words("http:// or https:// and the address that is listened on"),
         help: "What clients write before a path, e.g. https://api.example.com.",
     },
     Key {
@@ -100,6 +140,12 @@ pub(super) const KEYS: &[Key] = &[
         help: "Networks whose proxies say in X-Forwarded-For whom they speak for, e.g. 10.0.0.0/8,fd00::/8.",
     },
     Key {
+        name: "cors_origins",
+        kind: Kind::Origins,
+        default: Default::Words("none: no page of another origin calls the API"),
+        help: "Origins of web pages that may call the API from a browser, e.g. https://app.example.com.",
+    },
+    Key {
         name: "metrics_from",
         kind: Kind::Networks,
         default: Default::Value("127.0.0.0/8,::1/128"),
@@ -136,12 +182,27 @@ fn networks(text: &str) -> Vec<IpNet> {
     text.split(',').filter_map(|net| net.trim().parse().ok()).collect()
 }
 
+/// The origins of a list that was checked.
+fn origins(text: &str) -> Vec<String> {
+    text.split(',').map(|origin| origin.trim().to_owned()).collect()
+}
+
+impl std::default::Default for ServeSettings {
+    /// As where nobody sets anything.
+    fn default() -> Self {
+        Self::read(&Values::default().section(""))
+    }
+}
+
 impl ServeSettings {
     pub(super) fn read(section: &SectionValues<'_>) -> Self {
         let usual = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT);
         let text = |name: &str| section.text(name).map(str::to_owned);
         Self {
             bind: section.text("bind").and_then(|text| text.parse().ok()).unwrap_or(usual),
+            share_port: section.text("share_port") == Some("true"),
+            tls_cert: section.path("tls_cert"),
+            tls_key: section.path("tls_key"),
             public_url: text("public_url").map(|url| url.trim_end_matches('/').to_owned()),
             tenant_domain: text("tenant_domain").map(|domain| domain.to_ascii_lowercase()),
             app_url: text("app_url").map(|url| url.trim_end_matches('/').to_owned()),
@@ -150,6 +211,7 @@ impl ServeSettings {
             sessions: section.number("sessions").unwrap_or(32),
             timeout_seconds: section.number("timeout_seconds").unwrap_or(30),
             trusted_proxies: section.text("trusted_proxies").map(networks).unwrap_or_default(),
+            cors_origins: section.text("cors_origins").map(origins).unwrap_or_default(),
             metrics_from: networks(section.text("metrics_from").unwrap_or("127.0.0.0/8,::1/128")),
             passwords_a_minute: section.number("passwords_a_minute").unwrap_or(30),
             sessions_a_minute: section.number("sessions_a_minute").unwrap_or(120),

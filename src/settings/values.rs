@@ -52,6 +52,11 @@ impl Values {
         self.0.get(path)
     }
 
+    /// The whole paths of all values that are set.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// One section's values.
     #[must_use]
     pub fn section(&self, path: &str) -> SectionValues<'_> {

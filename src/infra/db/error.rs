@@ -172,6 +172,26 @@ impl DbError {
         }
     }
 
+    /// Whether the server answers, and only has no session, lock or memory left.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy { .. }) || self.state().is_some_and(|state| state.starts_with("53"))
+    }
+
+    /// Whether it may pass by itself: the server is down, starts or is busy. What was set wrong does not.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => !matches!(source, sqlx::Error::Tls(_)),
+            Self::OutcomeUnknown { .. } => true,
+            // 57: it shuts down, or starts. 58: its system failed.
+            Self::Refused { state, .. } => {
+                self.is_busy() || ["57", "58", "08"].iter().any(|class| state.starts_with(class))
+            }
+            _ => self.is_busy(),
+        }
+    }
+
     /// Whether this is the violation of the named constraint.
     #[must_use]
     pub fn violates(&self, name: &str) -> bool {

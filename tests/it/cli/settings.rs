@@ -51,7 +51,10 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.tokens.ttl_minutes	15	default
     context.local.tokens.development_keys		default: accept in context local, else refuse
     context.local.serve.bind	127.0.0.1:8420	default
-    context.local.serve.public_url		default: http:// and the address that is listened on
+    context.local.serve.share_port	false	default
+    context.local.serve.tls_cert		default: none: plain HTTP
+    context.local.serve.tls_key		default: none
+    context.local.serve.public_url		default: http:// or https:// and the address that is listened on
     context.local.serve.tenant_domain		default: none: a request names its tenant by token or header
     context.local.serve.app_url		default: public_url
     context.local.serve.mail_folder		default: of the local stack its own; else none: messages wait in the outbox
@@ -59,6 +62,7 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.serve.timeout_seconds	30	default
     context.local.serve.body_kib	1024	default
     context.local.serve.trusted_proxies		default: none: X-Forwarded-For is ignored
+    context.local.serve.cors_origins		default: none: no page of another origin calls the API
     context.local.serve.metrics_from	127.0.0.0/8,::1/128	default
     context.local.serve.messages_a_minute	30	default
     context.local.serve.passwords_a_minute	30	default
@@ -110,7 +114,10 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.tokens.ttl_minutes	15	default
     context.prod.tokens.development_keys		default: accept in context local, else refuse
     context.prod.serve.bind	127.0.0.1:8420	default
-    context.prod.serve.public_url		default: http:// and the address that is listened on
+    context.prod.serve.share_port	false	default
+    context.prod.serve.tls_cert		default: none: plain HTTP
+    context.prod.serve.tls_key		default: none
+    context.prod.serve.public_url		default: http:// or https:// and the address that is listened on
     context.prod.serve.tenant_domain		default: none: a request names its tenant by token or header
     context.prod.serve.app_url		default: public_url
     context.prod.serve.mail_folder		default: of the local stack its own; else none: messages wait in the outbox
@@ -118,6 +125,7 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.serve.timeout_seconds	30	default
     context.prod.serve.body_kib	1024	default
     context.prod.serve.trusted_proxies		default: none: X-Forwarded-For is ignored
+    context.prod.serve.cors_origins		default: none: no page of another origin calls the API
     context.prod.serve.metrics_from	127.0.0.0/8,::1/128	default
     context.prod.serve.messages_a_minute	30	default
     context.prod.serve.passwords_a_minute	30	default

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -77,23 +77,50 @@ impl ApiServer {
         if let Some(orders) = orders {
             command.env("NEXUS_FAILPOINT", orders);
         }
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.stderr(Stdio::piped());
+        Self::of(command)
+    }
+
+    /// Serves as this command says, which must be one with `-o id`.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let Some(address) = line.trim().strip_prefix("http://") else {
+        let Some((_, address)) = line.trim().split_once("://") else {
             let mut said = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut said).unwrap());
             panic!("it does not serve: {line}{said}");
         };
         let address = address.to_owned();
         Self { child, address }
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Waits until it has ended by itself; how.
+    pub fn wait(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// Sends a request; headers are whole lines.
     pub fn send(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
         let mut socket = TcpStream::connect(&self.address).unwrap();
         socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+        self.send_over(&mut socket, method, path, headers, body)
+    }
+
+    /// The same over a stream that is open already.
+    pub fn send_over(
+        &self,
+        stream: &mut (impl Read + Write),
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: &[u8],
+    ) -> Answer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|line| line.to_ascii_lowercase().starts_with("host:")) {
             head.extend(["Host: ", &self.address, "\r\n"]);
@@ -104,11 +131,11 @@ impl ApiServer {
         for line in headers {
             head.extend([line, "\r\n"]);
         }
-        socket.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
         // It may answer, and close, before it has read a body that is too long.
-        let _ = socket.write_all(body);
+        let _ = stream.write_all(body);
         let mut all = Vec::new();
-        let _ = socket.read_to_end(&mut all);
+        let _ = stream.read_to_end(&mut all);
         read(&all)
     }
 
@@ -124,6 +151,19 @@ impl ApiServer {
         socket.write_all(format!("{head}\r\n").as_bytes()).unwrap();
         socket.write_all(body).unwrap();
         socket
+    }
+
+    /// Asks for a path until the answer is as it should be.
+    pub fn until(&self, path: &str, mut is_right: impl FnMut(&Answer) -> bool) -> Answer {
+        let end = Instant::now() + TIMEOUT;
+        loop {
+            let answer = self.send("GET", path, &[], &[]);
+            if is_right(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < end, "{answer:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Sends JSON.
@@ -157,7 +197,7 @@ impl ApiServer {
     /// Tells it to stop; how it ended, and how long that took.
     pub fn stop(mut self) -> (Option<i32>, Duration) {
         let began = Instant::now();
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM).unwrap();
+        self.signal(Signal::SIGTERM);
         let status = self.child.wait().unwrap();
         (status.code(), began.elapsed())
     }

@@ -114,13 +114,23 @@ impl World {
 
     /// Settings of this installation with its PostgreSQL behind a proxy, for `--config`.
     pub fn behind(&self, proxy: &PgProxy) -> String {
+        self.elsewhere(&proxy.socket_dir, &proxy.port)
+    }
+
+    /// The same with its PostgreSQL at another socket.
+    pub fn elsewhere(&self, socket_dir: &str, socket_port: &str) -> String {
         let settings = std::fs::read_to_string(self.machine.path("work/nexus.toml")).unwrap();
         let (host, port) = (&self.stack.socket_dir, &self.stack.port);
         let settings = settings
-            .replace(&format!("host = \"{host}\""), &format!("host = \"{}\"", proxy.socket_dir))
-            .replace(&format!("port = {port}\n"), &format!("port = {}\n", proxy.port));
-        let path = self.machine.path("work/behind.toml");
-        std::fs::write(&path, settings).unwrap();
+            .replace(&format!("host = \"{host}\""), &format!("host = \"{socket_dir}\""))
+            .replace(&format!("port = {port}\n"), &format!("port = {socket_port}\n"));
+        self.file("work/behind.toml", &settings)
+    }
+
+    /// Writes a file on its machine, 0600; its path.
+    pub fn file(&self, path: &str, content: &str) -> String {
+        let path = self.machine.path(path);
+        std::fs::write(&path, content).unwrap();
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         path.display().to_string()
     }

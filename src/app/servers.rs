@@ -1,0 +1,213 @@
+//! Whether tenants' servers answer: asked in the background, with one session a server, of its administrator,
+//! in no tenant's database. No request waits for it; one for a tenant on a server that is down fails at once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{App, Shared};
+use crate::features::placement::{self, Cluster, PlacementError};
+use crate::features::tenants::Tenant;
+use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::hint::PlaceKind;
+use crate::kernel::{AnyFailure, Caller, Failure};
+
+/// How often each is asked while all answer.
+const PERIOD: Duration = Duration::from_secs(5);
+/// The same while one does not.
+const PERIOD_DOWN: Duration = Duration::from_secs(1);
+/// How long an answer may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// So many times in a row a server must not answer before requests are kept from it: once may be chance.
+const FAILURES: u32 = 2;
+
+/// Whether a server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerState {
+    Up,
+    /// It answers, and has no session left.
+    Busy,
+    /// It does not answer, or lets nobody in; the code says why.
+    Down(&'static str),
+}
+
+/// What is known of a server.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    state: ServerState,
+    /// How many times in a row it could not be reached.
+    failures: u32,
+}
+
+/// What is known of tenants' servers, by their names; nothing where nobody watches them.
+#[derive(Debug, Default)]
+pub(super) struct ServerStates {
+    known: RwLock<BTreeMap<String, Known>>,
+    /// Somebody could not reach a server.
+    doubt: Notify,
+}
+
+impl ServerStates {
+    /// Requires that a server is not known to be down: whoever waits for it holds what others need.
+    pub(super) fn require_up(&self, name: &str) -> Result<(), PlacementError> {
+        match self.known.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            Some(known) if known.failures >= FAILURES => {
+                Err(PlacementError::Down { what: PlaceKind::Cluster, name: name.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A server could not be reached: all are asked at once.
+    pub(super) fn doubt(&self) {
+        self.doubt.notify_one();
+    }
+
+    fn set(&self, found: impl Iterator<Item = (String, ServerState)>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *known);
+        for (name, state) in found {
+            let was = before.get(&name);
+            let failures = match state {
+                ServerState::Down("database_unreachable") => was.map_or(0, |was| was.failures) + 1,
+                _ => 0,
+            };
+            if was.map(|was| was.state) != Some(state) {
+                match state {
+                    ServerState::Down(code) => tracing::warn!(server = name, code, "a server is down"),
+                    _ if was.is_some_and(|was| matches!(was.state, ServerState::Down(_))) => {
+                        tracing::warn!(server = name, "a server answers again");
+                    }
+                    _ => {}
+                }
+            }
+            known.insert(name, Known { state, failures });
+        }
+    }
+}
+
+/// Watches tenants' servers until it is dropped.
+pub struct Servers {
+    states: Arc<ServerStates>,
+    _probing: AbortOnDropHandle<()>,
+}
+
+/// One server, and the session that it is asked with.
+struct Probe {
+    cluster: Cluster,
+    session: Option<PgConnection>,
+}
+
+impl Servers {
+    pub(super) fn watch(app: &App) -> Self {
+        let states = Arc::clone(&app.shared().servers);
+        let probing = tokio::spawn(probe_all(Arc::downgrade(&app.0), Arc::clone(&states)));
+        Self { states, _probing: AbortOnDropHandle::new(probing) }
+    }
+
+    /// What is known; nothing of a server that has not been asked yet.
+    #[must_use]
+    pub fn states(&self) -> BTreeMap<String, ServerState> {
+        let known = self.states.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.iter().map(|(name, known)| (name.clone(), known.state)).collect()
+    }
+}
+
+impl App {
+    /// Requires that a tenant's server is not known to be down. Asks nobody.
+    ///
+    /// # Errors
+    /// [`PlacementError::Down`].
+    pub fn require_up(&self, tenant: &Tenant) -> Result<(), AnyFailure> {
+        Ok(self.shared().servers.require_up(&tenant.cluster)?)
+    }
+}
+
+async fn probe_all(app: Weak<Shared>, states: Arc<ServerStates>) {
+    let mut probes = BTreeMap::<String, Probe>::new();
+    while let Some(shared) = app.upgrade() {
+        // Without the control database, those that are known are asked on.
+        if let Err(failure) = learn(&App(shared), &mut probes).await {
+            tracing::debug!(%failure, "cannot read which servers there are");
+        }
+        let found = join_all(probes.values_mut().map(Probe::ask)).await;
+        let is_down = found.iter().any(|state| matches!(state, ServerState::Down(_)));
+        states.set(probes.keys().cloned().zip(found));
+        if is_down {
+            tokio::time::sleep(PERIOD_DOWN).await;
+        } else {
+            // Whoever doubts ends the pause, which is worth nothing then.
+            let _ = tokio::time::timeout(PERIOD, states.doubt.notified()).await;
+        }
+    }
+}
+
+/// Brings up to date which servers there are, and where.
+async fn learn(app: &App, probes: &mut BTreeMap<String, Probe>) -> Result<(), AnyFailure> {
+    let mut control = app.control().await?;
+    let names = placement::cluster_names(&mut control, &Caller::System).await?;
+    probes.retain(|name, _| names.contains(name));
+    for name in names {
+        let cluster = app.shared().provisioning.placement.cluster(&mut control, &name).await?;
+        match probes.get_mut(&name) {
+            Some(probe) => probe.cluster = cluster,
+            None => drop(probes.insert(name, Probe { cluster, session: None })),
+        }
+    }
+    Ok(())
+}
+
+impl Probe {
+    async fn ask(&mut self) -> ServerState {
+        match tokio::time::timeout(PROBE_TIMEOUT, self.ping()).await {
+            Ok(Ok(())) => ServerState::Up,
+            Ok(Err(error)) if error.is_busy() => ServerState::Busy,
+            Ok(Err(error)) => ServerState::Down(error.code()),
+            // Whatever it was doing is given up with its session.
+            Err(_) => ServerState::Down("database_unreachable"),
+        }
+    }
+
+    /// Put back only where it works: one that broke is made anew.
+    async fn ping(&mut self) -> Result<(), DbError> {
+        if let Some(mut session) = self.session.take()
+            && session.ping().await.is_ok()
+        {
+            self.session = Some(session);
+            return Ok(());
+        }
+        let mut session = self.cluster.admin.connect_reading("nexus:probe").await?;
+        session.ping().await?;
+        self.session = Some(session);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_kept_from_a_server_that_twice_could_not_be_reached_until_it_answers() {
+        let states = ServerStates::default();
+        let found = |state| states.set([("eu1".to_owned(), state)].into_iter());
+        let is_open = || states.require_up("eu1").is_ok();
+        assert!(is_open(), "nobody watches");
+        found(ServerState::Down("database_unreachable"));
+        assert!(is_open(), "once may be chance");
+        found(ServerState::Down("database_unreachable"));
+        assert!(!is_open() && states.require_up("eu2").is_ok());
+        found(ServerState::Up);
+        assert!(is_open());
+        // It answers: sessions that are open work.
+        for _ in 0..3 {
+            found(ServerState::Busy);
+            found(ServerState::Down("database_login_refused"));
+        }
+        assert!(is_open());
+    }
+}
