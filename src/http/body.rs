@@ -35,25 +35,34 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
         if !is_json(request.headers()) {
             return Err(RequestError::NotJson.into());
         }
-        let limit = api.0.settings.body_bytes;
-        let bytes = Bytes::from_request(request, api).await.map_err(|rejection| {
-            let mut cause: Option<&dyn std::error::Error> = Some(&rejection);
-            while let Some(error) = cause {
-                if error.is::<LengthLimitError>() {
-                    return RequestError::TooLarge(limit);
-                }
-                cause = error.source();
-            }
-            RequestError::Incomplete
-        })?;
-        Ok(Self(parse(&bytes)?))
+        Ok(Self(parse(&whole(request, api).await?)?))
     }
 }
 
+/// All of a body.
+pub(super) async fn whole(request: Request, api: &Api) -> Result<Bytes, RequestError> {
+    let limit = api.0.settings.body_bytes;
+    Bytes::from_request(request, api).await.map_err(|rejection| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&rejection);
+        while let Some(error) = cause {
+            if error.is::<LengthLimitError>() {
+                return RequestError::TooLarge(limit);
+            }
+            cause = error.source();
+        }
+        RequestError::Incomplete
+    })
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
+    is_of_type(headers, "application/json")
+}
+
+/// Whether a body is declared as of a media type.
+pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = value.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/json")
+    kind.eq_ignore_ascii_case(media_type)
 }
 
 /// Reads a body. The message repeats no value: it may be a password.

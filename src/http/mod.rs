@@ -3,6 +3,7 @@
 //! Knows the services of `app` and below, as the command line does. One file for each collection of URLs.
 //! Start reading at [`router::router`], then [`context`] (who asks, for which tenant) and [`server`].
 
+mod api_keys;
 mod auth;
 mod body;
 mod client;
@@ -14,6 +15,7 @@ mod groups;
 mod health;
 mod list;
 mod metrics;
+mod oauth;
 mod path;
 mod permissions;
 mod problem;
@@ -25,6 +27,7 @@ mod router;
 mod security;
 mod server;
 mod share;
+mod switch;
 mod users;
 mod well_known;
 
@@ -59,6 +62,10 @@ struct Shared {
     following: Following,
     /// The `aud` that tokens must have.
     audience: String,
+    /// The `iss` of tokens.
+    issuer: String,
+    /// Who may be told what tokens say.
+    introspectors: oauth::Introspectors,
     settings: ServeSettings,
     limits: Limits,
     shares: Shares,
@@ -78,11 +85,23 @@ impl Api {
         settings: &Settings,
         stop: CancellationToken,
     ) -> Result<Self, NoMetrics> {
-        let audience = settings.tokens.audience.clone();
+        let (audience, issuer) = (settings.tokens.audience.clone(), settings.tokens.issuer.clone());
+        let introspectors = oauth::Introspectors::default();
         let (limits, settings) = (Limits::new(&settings.serve), settings.serve.clone());
         let shares = Shares::of(settings.sessions);
         let metrics = metrics::start(stop.clone())?;
-        Ok(Self(Arc::new(Shared { app, following, audience, settings, limits, shares, metrics, stop })))
+        Ok(Self(Arc::new(Shared {
+            app,
+            following,
+            audience,
+            issuer,
+            introspectors,
+            settings,
+            limits,
+            shares,
+            metrics,
+            stop,
+        })))
     }
 
     fn is_stopping(&self) -> bool {

@@ -1,12 +1,14 @@
 //! Rate limits: so many requests a minute, in separate buckets; by user where one is known, else by address.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
@@ -119,7 +121,9 @@ impl Limits {
             // Whoever watches the process must not be turned away.
             "/health" | "/ready" => None,
             "/auth/login" | "/auth/password" => Some(&self.passwords),
-            "/auth/refresh-token" | "/auth/logout" => Some(&self.sessions),
+            "/auth/refresh-token" | "/auth/logout" | "/auth/switch" | "/oauth/token" | "/oauth/revoke" => {
+                Some(&self.sessions)
+            }
             _ => Some(&self.requests),
         }
     }
@@ -129,15 +133,13 @@ impl Limits {
 /// from here on.
 pub(super) async fn limit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let Some(bucket) = api.0.limits.of(request.uri().path()) else { return next.run(request).await };
-    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
     let verified = bucket.by_user.then(|| Verified::of(&api, request.headers())).flatten();
     let client = if let Some(verified) = verified {
         let user = Client::User(verified.0.realm(), verified.0.sub);
         request.extensions_mut().insert(verified);
         user
     } else {
-        let address = client::address(peer, request.headers(), &api.0.settings.trusted_proxies);
-        Client::Address(client::network(address))
+        Client::Address(counted_address(&api, request.extensions(), request.headers()))
     };
     let left = bucket.count(client);
     let mut response = match left.wait {
@@ -146,6 +148,30 @@ pub(super) async fn limit(State(api): State<Api>, mut request: Request, next: Ne
     };
     left.say(&mut response);
     response
+}
+
+/// The address that a client is counted by.
+fn counted_address(api: &Api, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+    let peer = extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    client::network(client::address(peer, headers, &api.0.settings.trusted_proxies))
+}
+
+/// Where a request comes from, as it is counted.
+pub(super) struct CountedAddress(IpAddr);
+
+impl FromRequestParts<Api> for CountedAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Infallible> {
+        Ok(Self(counted_address(api, &parts.extensions, &parts.headers)))
+    }
+}
+
+impl Api {
+    /// Counts a wrong secret of a program like a password; the answer, where there were too many.
+    pub(super) fn count_wrong_secret(&self, from: &CountedAddress) -> Option<Response> {
+        self.0.limits.passwords.count(Client::Address(from.0)).wait.map(refused)
+    }
 }
 
 fn refused(wait: Duration) -> Response {

@@ -17,7 +17,7 @@ use super::words::{Audience, ExtraClaim};
 use super::{Tokens, subject};
 use crate::features::access::{Authorized, Permission, rights};
 use crate::features::audit;
-use crate::features::iam::Subject;
+use crate::features::iam::{Subject, UserRef};
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::PgConnection;
@@ -186,7 +186,8 @@ impl Tokens {
         realm: &mut Realm,
         request: MintRequest<'_>,
     ) -> Result<Claims, TokenError> {
-        let asked = (&rights::TOKEN_CREATE, request.user);
+        let user = UserRef::Email(request.user.clone());
+        let asked = (&rights::TOKEN_CREATE, &user);
         let (caller, subject) = subject::authorize(control, caller, realm, asked).await?;
         let whose = For { realm: &realm.name, subject: &subject, as_of: realm.as_of };
         self.compose(&caller, whose, &request)
@@ -209,10 +210,10 @@ impl Tokens {
     ) -> Result<Minted, TokenError> {
         let right = &rights::TOKEN_CREATE;
         realm.authorize(control, caller, right, None).await?;
+        let user = UserRef::Email(request.user.clone());
         let signer = Signer::platform(request.algorithm.unwrap_or(Algorithm::EdDsa));
         // In two databases. Neither is cut short where the other fails, and neither writes.
-        let (subject, key) =
-            tokio::join!(subject::find(realm, request.user), self.ready_signer(control, signer));
+        let (subject, key) = tokio::join!(subject::find(realm, &user), self.ready_signer(control, signer));
         let (subject, key) = (subject?, key?);
         let caller = realm.authorize(control, caller, right, Some(subject.id)).await?;
         let whose = For { realm: &realm.name.clone(), subject: &subject, as_of: realm.as_of };
@@ -281,9 +282,16 @@ impl Tokens {
             times: (as_of.time(), ends),
         };
         // By its id: an address would outlive the user, whom nobody can erase from this log.
-        let detail = json!({ "jti": claims.jti, "user": subject.id, "audience": claims.aud[0],
-                             "expires": claims.exp, "reason": reason });
-        let action = if reason.is_some() { "token.impersonate" } else { "token.mint" };
+        let mut detail = json!({ "jti": claims.jti, "user": subject.id, "audience": claims.aud[0],
+                                 "expires": claims.exp, "reason": reason });
+        if claims.client_id != CLIENT {
+            detail["client"] = claims.client_id.clone().into();
+        }
+        let action = match reason {
+            _ if claims.operator().is_some() => "token.switch",
+            Some(_) => "token.impersonate",
+            None => "token.mint",
+        };
         let entry = audit::Entry { caller, action, tenant: claims.tenant_id, operation: None, detail };
         if !store::insert_issued(control, issued, &entry).await? {
             return Err(TokenError::Changed { email: subject.email.clone() });

@@ -1,15 +1,19 @@
 //! The API, over real sockets.
 
+mod api_keys;
 mod bulk;
+mod clients;
 mod contract;
 mod doors;
 mod first;
 mod groups;
 mod limits;
+mod oauth;
 mod odd;
 mod openapi;
 mod roles;
 mod sessions;
+mod switch;
 mod users;
 mod versions;
 

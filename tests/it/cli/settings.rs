@@ -46,7 +46,7 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.passwords.wait_minutes	15	default
     context.local.passwords.reset_ttl_minutes	60	default
     context.local.passwords.retention_days	30	default
-    context.local.tokens.issuer		default: urn:uuid: and the installation's id
+    context.local.tokens.issuer	http://127.0.0.1:8420	default
     context.local.tokens.audience	nexus	default
     context.local.tokens.ttl_minutes	15	default
     context.local.tokens.development_keys		default: accept in context local, else refuse
@@ -102,7 +102,7 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.passwords.wait_minutes	15	default
     context.prod.passwords.reset_ttl_minutes	60	default
     context.prod.passwords.retention_days	30	default
-    context.prod.tokens.issuer		default: urn:uuid: and the installation's id
+    context.prod.tokens.issuer	http://127.0.0.1:8420	default
     context.prod.tokens.audience	nexus	default
     context.prod.tokens.ttl_minutes	15	default
     context.prod.tokens.development_keys		default: accept in context local, else refuse

@@ -65,7 +65,18 @@ impl ApiServer {
 
     /// The same, with settings of its own, by their names in `[context.t.serve]`.
     pub fn start_with(world: &World, settings: &[(&str, &str)]) -> Self {
-        let mut command = world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]);
+        Self::launch(world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]), settings)
+    }
+
+    /// The same as the issuer of its tokens, as clients that look for what it says of itself need it.
+    pub fn start_as_issuer(world: &World) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut command = world.command(&["-o", "id", "serve", "--bind", &free.to_string()]);
+        command.env("NEXUS_CONTEXT_T_TOKENS_ISSUER", format!("http://{free}"));
+        Self::launch(command, &[])
+    }
+
+    fn launch(mut command: std::process::Command, settings: &[(&str, &str)]) -> Self {
         for (name, value) in settings {
             command.env(format!("NEXUS_CONTEXT_T_SERVE_{}", name.to_ascii_uppercase()), value);
         }
@@ -108,6 +119,14 @@ impl ApiServer {
     pub fn send_json(&self, method: &str, path: &str, headers: &[&str], body: &Value) -> Answer {
         let headers: Vec<&str> = headers.iter().copied().chain(["Content-Type: application/json"]).collect();
         self.send(method, path, &headers, body.to_string().as_bytes())
+    }
+
+    /// Sends a form.
+    pub fn send_form(&self, path: &str, headers: &[&str], fields: &[(&str, &str)]) -> Answer {
+        let kind = "Content-Type: application/x-www-form-urlencoded";
+        let headers: Vec<&str> = headers.iter().copied().chain([kind]).collect();
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.send("POST", path, &headers, body.as_bytes())
     }
 
     /// Asks with a token.

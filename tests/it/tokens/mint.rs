@@ -19,7 +19,7 @@ fn a_token_stands_alone_on_standard_output_and_says_what_rfc_9068_wants() {
     let header: serde_json::Value = serde_json::from_slice(&header.unwrap()).unwrap();
     assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("EdDSA")));
     let said = claims(token);
-    assert_eq!(said["iss"], json!(format!("urn:uuid:{}", company.world.id)));
+    assert_eq!(said["iss"], "http://127.0.0.1:8420");
     assert_eq!(
         said["sub"],
         json!(company.realm_sql(&format!("select id from nexus.users where email = '{ANN}'"))[0])
