@@ -648,7 +648,16 @@ fn doors_reach_for_no_key_and_for_nothing_that_asks_nobody() {
 #[test]
 fn only_the_check_makes_an_authorized_caller() {
     let may = [
-        ("Authorized::by_its_realm(", vec!["features/iam/realm.rs", "features/tokens/sign_in.rs"]),
+        (
+            "Authorized::by_its_realm(",
+            vec![
+                "features/iam/realm.rs",
+                "features/tokens/api_keys/exchange.rs",
+                "features/tokens/revoke.rs",
+                "features/tokens/sign_in.rs",
+                "features/tokens/switch.rs",
+            ],
+        ),
         ("Authorized::nexus(", vec!["features/fleet/plan/mod.rs", "features/tokens/refresh/mod.rs"]),
         ("Authorized::new(", vec!["features/access/authorize.rs"]),
     ];

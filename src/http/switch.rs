@@ -51,8 +51,8 @@ struct SwitchedToken {
 
 /// Get a token of a tenant's realm, as an operator with access to it
 ///
-/// The access is what `nexus operator grant` gave; the token allows what its roles allow there, for 15 minutes, and
-/// there is no refresh token. The operator is its `sub` and `act`, and is named in the audit logs of the platform and
+/// An administrator grants access, with roles and for a time. The token allows what these roles allow there, for 15
+/// minutes at most, and there is no refresh token. The operator is its `sub` and `act`, and is named in the audit logs of the platform and
 /// of the tenant. Such a token switches no further, and neither mints tokens nor creates API keys.
 #[utoipa::path(
     post,
@@ -61,7 +61,7 @@ struct SwitchedToken {
     tag = "auth",
     request_body = Switch,
     responses((status = 200, body = SwitchedToken), Problem),
-    extensions(("x-permission" = json!("an operator's access to the tenant (nexus operator grant)"))),
+    extensions(("x-permission" = json!("an operator's access to the tenant"))),
     security(("token" = []))
 )]
 async fn switch(request: RequestContext, Body(body): Body<Switch>) -> Result<Response, Problem> {

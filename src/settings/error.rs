@@ -187,7 +187,7 @@ fn issuer_hint(written: Option<&str>) -> String {
     match written {
         Some(written) => format!("write it as clients do: {written}"),
         None => format!(
-            "use the URL at which clients reach nexus serve, e.g. https://api.example.com; without one it is {}",
+            "use the URL at which clients reach the API, e.g. https://api.example.com; without one it is {}",
             super::serve::ISSUER
         ),
     }

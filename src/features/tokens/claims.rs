@@ -27,7 +27,8 @@ pub const CLIENT: &str = "nexus-cli";
 const LAST_SECOND: i64 = 253_402_300_799;
 
 /// Claims that Nexus decides, or that mean something to services by a standard: nobody sets them by
-/// hand. RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693 section 4, RFC 7800, OpenID Connect.
+/// hand. RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693 section 4, RFC 7662 section 2.2, RFC 7800, OpenID
+/// Connect.
 const RESERVED: &[&str] = &[
     "iss",
     "sub",
@@ -55,6 +56,9 @@ const RESERVED: &[&str] = &[
     "nonce",
     "sid",
     "typ",
+    "active",
+    "token_type",
+    "username",
     "token_use",
     "events",
     "email",

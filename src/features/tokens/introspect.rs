@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::claims::Claims;
+use super::claims::{Claims, is_reserved};
 use super::error::TokenError;
 use super::realm::Realm;
 use super::{Tokens, Verifier};
@@ -57,7 +57,12 @@ impl Verifier {
     /// # Errors
     /// [`TokenError::Stale`].
     pub fn introspect(&self, who: &Introspector, token: &str) -> Result<Option<Claims>, TokenError> {
-        Ok(self.presented(token)?.filter(|claims| who.may_see(claims)))
+        let mut claims = self.presented(token)?.filter(|claims| who.may_see(claims));
+        if let Some(claims) = &mut claims {
+            // An earlier release let people set what means something in this answer.
+            claims.other.retain(|name, _| !is_reserved(name));
+        }
+        Ok(claims)
     }
 
     /// What a token says that is good, whoever it is for.

@@ -19,7 +19,7 @@ use super::super::problem::Problem;
 use super::super::rate::CountedAddress;
 use super::client::{Client, refuse};
 use super::form::Form;
-use super::refusal::{Refusal, Refusals};
+use super::refusal::{OAuthError, Refusal};
 use crate::features::tokens::{Claims, Introspector};
 use crate::kernel::AnyFailure;
 
@@ -92,7 +92,7 @@ struct Introspection {
     operation_id = "oauthIntrospect",
     tag = "oauth",
     request_body(content = IntrospectionRequest, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = Introspection), Refusals, Problem),
+    responses((status = 200, body = Introspection), (status = 400, description = "The request is wrong, or the grant is not good", body = OAuthError), (status = 401, description = "The program showed no good secret", body = OAuthError), (status = 403, description = "Who asks lacks the permission", body = OAuthError), Problem),
     extensions(("x-permission" = json!("token:introspect"))),
     security(("token" = []), ("client" = []))
 )]

@@ -102,15 +102,3 @@ impl IntoResponse for Refusal {
         *self.0
     }
 }
-
-/// For the page of the API.
-#[derive(utoipa::IntoResponses)]
-#[expect(dead_code, reason = "describes what a refusal is")]
-pub(super) enum Refusals {
-    /// The request is wrong, or the grant is not good (RFC 6749, section 5.2)
-    #[response(status = 400)]
-    Invalid(#[to_schema] OAuthError),
-    /// The program sent no good secret
-    #[response(status = 401)]
-    Client(#[to_schema] OAuthError),
-}

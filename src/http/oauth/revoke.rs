@@ -14,7 +14,7 @@ use super::super::problem::Problem;
 use super::super::rate::CountedAddress;
 use super::client::{Client, refuse};
 use super::form::Form;
-use super::refusal::{Refusal, Refusals};
+use super::refusal::{OAuthError, Refusal};
 use crate::features::tokens::{KeyHolder, Presented};
 use crate::kernel::ErrorKind;
 
@@ -49,7 +49,7 @@ struct RevocationRequest {
     operation_id = "oauthRevoke",
     tag = "oauth",
     request_body(content = RevocationRequest, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "It is good no more"), Refusals, Problem),
+    responses((status = 200, description = "It is good no more"), (status = 400, description = "The request is wrong, or the grant is not good", body = OAuthError), (status = 401, description = "The program showed no good secret", body = OAuthError), Problem),
     extensions(("x-permission" = json!("the token itself: none"))),
     security(("client" = []), ())
 )]

@@ -15,7 +15,7 @@ use super::super::problem::Problem;
 use super::super::rate::CountedAddress;
 use super::client::{Client, refuse};
 use super::form::Form;
-use super::refusal::{Refusal, Refusals};
+use super::refusal::{OAuthError, Refusal};
 use crate::features::iam::Permission;
 use crate::features::tokens::{Claims, Minted};
 use crate::kernel::{AnyFailure, Caller};
@@ -71,7 +71,7 @@ struct TokenAnswer {
     operation_id = "oauthToken",
     tag = "oauth",
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = TokenAnswer), Refusals, Problem),
+    responses((status = 200, body = TokenAnswer), (status = 400, description = "The request is wrong, or the grant is not good", body = OAuthError), (status = 401, description = "The program showed no good secret", body = OAuthError), Problem),
     extensions(("x-permission" = json!("an API key, or a refresh token: none"))),
     security(("client" = []), ())
 )]

@@ -202,24 +202,25 @@ fn a_key_that_ends_takes_its_tokens_with_it() {
 #[test]
 fn a_refresh_token_is_good_at_both_doors_once() {
     let (_world, server) = acme();
-    let pair = server.login(Some("acme"), ANN, PASSWORD).ok();
+    user(&server, &server.token("acme", ANN, PASSWORD), "kim@acme.example", &["Manager"]);
+    let pair = server.login(Some("acme"), "kim@acme.example", PASSWORD).ok();
     let exchange = |token: &Value, more: &[(&str, &str)]| {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token.as_str().unwrap())];
         server.send_form("/oauth/token", &[], &[&form[..], more].concat())
     };
     // What is refused has used nothing up.
-    assert_eq!(error(&exchange(&pair["refresh_token"], &[("scope", "no:such")])), is(400, "invalid_scope"));
+    assert_eq!(error(&exchange(&pair["refresh_token"], &[("scope", "user:read role:read")])), is(400, "invalid_scope"));
     let narrow = exchange(&pair["refresh_token"], &[("scope", "user:read"), ("client_id", "web")]).ok();
     assert_eq!(narrow["scope"], "user:read");
     let token = narrow["access_token"].as_str().unwrap();
-    assert_eq!((server.get("/users", token).status, server.get("/roles", token).status), (200, 403));
+    assert_eq!((server.get("/users", token).status, server.get("/groups", token).status), (200, 403));
     let again = exchange(&pair["refresh_token"], &[]);
     assert_eq!(again.problem(), (409, "refresh_in_progress".to_owned()));
     assert_eq!(again.header("retry-after"), Some("1"));
     // The next one is asked for as much as the session has.
     let body = json!({ "refresh_token": narrow["refresh_token"] });
     let whole = server.send_json("POST", "/auth/refresh-token", &[], &body).ok();
-    assert_eq!(server.get("/roles", whole["access_token"].as_str().unwrap()).status, 200);
+    assert_eq!(server.get("/groups", whole["access_token"].as_str().unwrap()).status, 200);
 }
 
 #[test]
@@ -246,10 +247,10 @@ fn whoever_holds_a_token_may_end_it_and_nobody_learns_whether_it_was_good() {
     let noted = "select detail->>'presented' from control.audit_log where action = 'token.revoke'";
     assert_eq!(world.control_sql(noted), ["true"]);
     // A program that shows its key ends what is its user's, and no more.
-    let bob = server.token("acme", ANN, PASSWORD);
-    user(&server, &bob, "bob@acme.example", &["Viewer"]);
+    let anns = server.token("acme", ANN, PASSWORD);
+    user(&server, &anns, "bob@acme.example", &["Viewer"]);
     let (id, key) = key(&world, "acme", &["--user", "bob@acme.example", "--name", "till"]);
-    let (header, anns) = (basic(&id, &key), server.token("acme", ANN, PASSWORD));
+    let header = basic(&id, &key);
     assert_eq!(error(&revoke(&[&header], &anns)), is(400, "unauthorized_client"));
     assert_eq!(error(&revoke(&[&header], &key)), is(400, "unsupported_token_type"));
     assert_eq!(error(&revoke(&[&basic(&id, "nxk_wrong")], &anns)), is(401, "invalid_client"));

@@ -191,6 +191,29 @@ fn an_unknown_key_is_an_error_that_names_the_nearest() {
 }
 
 #[test]
+fn an_issuer_is_an_https_url_or_one_of_this_machine() {
+    let with = |issuer: &str| {
+        let text = format!("[context.local.tokens]\nissuer = \"{issuer}\"\n");
+        Machine::new().with_settings(&text).run(&["config", "show"])
+    };
+    assert_snapshot!(with("http://api.example.com"), @r"
+    --- stderr
+    error: [M]/work/nexus.toml:2: context.local.tokens.issuer must be an https URL without a user, a query or a fragment; http is for this machine alone
+    hint: use the URL at which clients reach the API, e.g. https://api.example.com; without one it is http://127.0.0.1:8420
+    --- exit 2
+    ");
+    assert_snapshot!(with("https://API.example.com"), @r"
+    --- stderr
+    error: [M]/work/nexus.toml:2: context.local.tokens.issuer must be an https URL without a user, a query or a fragment; http is for this machine alone
+    hint: write it as clients do: https://api.example.com/
+    --- exit 2
+    ");
+    for good in ["https://api.example.com/nexus", "http://localhost:9000"] {
+        assert!(with(good).contains(&format!("context.local.tokens.issuer\t{good}\t")), "{good}");
+    }
+}
+
+#[test]
 fn a_table_where_a_value_belongs_and_the_other_way_round_are_errors() {
     let with = |text: &str| Machine::new().with_settings(text).run(&["config", "show"]);
     assert_snapshot!(with("context = \"prod\"\n"), @r#"
