@@ -271,13 +271,15 @@ impl Tokens {
         let token = sign(claims, key)?;
         let ends = OffsetDateTime::from_unix_timestamp(claims.exp).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let reason = new.act_as.as_ref().map(|it| it.reason.as_str());
+        let is_switched = claims.operator().is_some();
         let issued = Issued {
             jti: claims.jti,
             kid: key.public().id(),
             realm: claims.realm(),
             user: (subject.id, &subject.email),
             caller: caller.to_string(),
-            reason,
+            // An operator who was let in acts as nobody else.
+            reason: reason.filter(|_| !is_switched),
             audience: &claims.aud[0],
             times: (as_of.time(), ends),
         };
@@ -288,7 +290,7 @@ impl Tokens {
             detail["client"] = claims.client_id.clone().into();
         }
         let action = match reason {
-            _ if claims.operator().is_some() => "token.switch",
+            _ if is_switched => "token.switch",
             Some(_) => "token.impersonate",
             None => "token.mint",
         };

@@ -79,12 +79,13 @@ fn the_issuer_says_where_everything_is() {
         })
     );
     // What clients write is the public URL, whatever the issuer is called.
-    let other = ApiServer::start_with(&world, &[("public_url", "https://api.example.com/nexus/")]);
-    let said = other.send("GET", paths[0], &[], &[]).ok();
-    assert_eq!(
-        (&said["issuer"], &said["token_endpoint"]),
-        (&json!(base), &json!("https://api.example.com/nexus/oauth/token"))
-    );
+    let port = ApiServer::free_port();
+    let public = format!("http://localhost:{port}");
+    let settings =
+        [("TOKENS_ISSUER", "https://api.example.com"), ("SERVE_PUBLIC_URL", &*format!("{public}/"))];
+    let said = ApiServer::start_at(&world, port, &settings).send("GET", paths[0], &[], &[]).ok();
+    assert_eq!(said["issuer"], "https://api.example.com");
+    assert_eq!(said["token_endpoint"], format!("{public}/oauth/token"));
 }
 
 #[test]
@@ -209,7 +210,10 @@ fn a_refresh_token_is_good_at_both_doors_once() {
         server.send_form("/oauth/token", &[], &[&form[..], more].concat())
     };
     // What is refused has used nothing up.
-    assert_eq!(error(&exchange(&pair["refresh_token"], &[("scope", "user:read role:read")])), is(400, "invalid_scope"));
+    assert_eq!(
+        error(&exchange(&pair["refresh_token"], &[("scope", "user:read role:read")])),
+        is(400, "invalid_scope")
+    );
     let narrow = exchange(&pair["refresh_token"], &[("scope", "user:read"), ("client_id", "web")]).ok();
     assert_eq!(narrow["scope"], "user:read");
     let token = narrow["access_token"].as_str().unwrap();

@@ -70,9 +70,21 @@ impl ApiServer {
 
     /// The same as the issuer of its tokens, as clients that look for what it says of itself need it.
     pub fn start_as_issuer(world: &World) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = world.command(&["-o", "id", "serve", "--bind", &free.to_string()]);
-        command.env("NEXUS_CONTEXT_T_TOKENS_ISSUER", format!("http://{free}"));
+        let port = Self::free_port();
+        Self::start_at(world, port, &[("TOKENS_ISSUER", &format!("http://127.0.0.1:{port}"))])
+    }
+
+    /// A port of this machine that nobody listens at.
+    pub fn free_port() -> u16 {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    /// Serves at a port, with settings by the names of their variables behind the context's.
+    pub fn start_at(world: &World, port: u16, settings: &[(&str, &str)]) -> Self {
+        let mut command = world.command(&["-o", "id", "serve", "--bind", &format!("127.0.0.1:{port}")]);
+        for (name, value) in settings {
+            command.env(format!("NEXUS_CONTEXT_T_{name}"), value);
+        }
         Self::launch(command, &[])
     }
 
