@@ -21,8 +21,8 @@ use nexus::features::provisioning::{
 };
 use nexus::features::tenants::{self, NewTenant, Selector, TenantFilter, TenantSort};
 use nexus::features::tokens::{
-    Before, Impersonation, IssuedFilter, MintRequest, NewApiKey, NewToken, Presented, Revocation, TokenError,
-    Verifier,
+    ApiKeyFilter, Before, Impersonation, IssuedFilter, MintRequest, NewApiKey, NewToken, Presented,
+    Revocation, TokenError, Verifier,
 };
 use nexus::features::{audit, doctor, migrations};
 use nexus::infra::crypto::signing::Algorithm;
@@ -650,9 +650,9 @@ fn of_tokens() -> Vec<Row> {
             d.tokens.create_api_key(&mut d.app.control, c, &mut d.token_realm, &new_api_key(t)).await
         };
         Tokens "tokens::Tokens::api_keys" "api-key:read" |d, c, t|
-            d.tokens.api_keys(&mut d.app.control, c, &mut d.token_realm, &Default::default());
+            d.tokens.api_keys(&mut d.app.control, c, &mut d.token_realm, &ApiKeyFilter::default());
         Tokens "tokens::Tokens::page_of_api_keys" "api-key:read" |d, c, t| async move {
-            let which = (&Default::default(), None);
+            let which = (&ApiKeyFilter::default(), None);
             d.tokens.page_of_api_keys(&mut d.app.control, c, &mut d.token_realm, which, (PAGE, Total::Exact)).await
         };
         Tokens "tokens::Tokens::introspector" "token:introspect" |d, c, t|
