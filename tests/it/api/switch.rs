@@ -62,7 +62,7 @@ fn an_operator_with_access_gets_a_token_of_the_tenants_realm_and_both_logs_name_
     let inside = "select caller, detail->>'reason' from nexus.audit_log where action = 'token.switch'";
     assert_eq!(world.sql(database, inside), [format!("{name}|ticket 4711")]);
     let made = "select caller from nexus.audit_log where action = 'user.create' order by id desc limit 1";
-    assert_eq!(world.sql(database, made), [name.clone()]);
+    assert_eq!(world.sql(database, made), std::slice::from_ref(&name));
     let outside = "select caller, slug, detail->>'reason' from control.audit_log
                    join control.tenants on tenants.id = tenant_id where action = 'token.switch'";
     assert_eq!(world.control_sql(outside), [format!("{name}|acme|ticket 4711")]);

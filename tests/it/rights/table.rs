@@ -566,6 +566,7 @@ fn new_api_key(thing: &Thing) -> NewApiKey {
 }
 
 /// Tokens, their keys, API keys.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn of_tokens() -> Vec<Row> {
     rows! {
         Platform "tokens::Tokens::keys" "key:read" |d, c, t| d.tokens.keys(&mut d.app.control, c, true);
