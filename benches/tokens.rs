@@ -82,7 +82,7 @@ fn check(algorithm: Algorithm) -> Result<Value, Failure> {
     let signature = URL_SAFE_NO_PAD.decode(signature)?;
     let mut ring = KeyRing::default();
     ring.insert(public.id().to_owned(), RingKey::new(public));
-    let expected = Expected { issuer: ISSUER, audience: "nexus", now: now() };
+    let expected = Expected { issuers: &[ISSUER], audience: Some("nexus"), now: now() };
     let (mut floor, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();

@@ -570,15 +570,18 @@ const UNASKED: &[(&str, &str)] = &[
     ("local::", "runs the servers of the account's own machine, where there is no realm before they run"),
     ("secrets::", "holds the master key itself; no door gets it, see below"),
     ("tokens::IssueTime::read", "the clock of the control database, and nothing of its rows"),
+    ("tokens::Tokens::revoke_presented", "the access token is what lets in: whoever holds one may end it"),
+    ("tokens::Tokens::switch", "access that the tenant's realm granted to the operator is what lets in"),
     ("tokens::Tokens::sign_out", "the refresh token is what lets in: there is no caller yet"),
     ("tokens::Tokens::verify_api_key", "the API key is what lets in: there is no caller yet"),
 ];
 
 /// Those that ask by a call of another that does, with the caller.
-const BY_ANOTHER: [(&str, &str); 3] = [
+const BY_ANOTHER: [(&str, &str); 4] = [
     ("provisioning::Concealed::disclose_login", "self.disclose(control, caller, "),
     ("tokens::Tokens::change_password", "signin::change_password(realm, caller, "),
     ("tokens::Presented::tenant", "tenants::enter(control, caller, "),
+    ("tokens::Tokens::refresh", "self.refresh_within(control, caller, "),
 ];
 
 fn is_unasked(name: &str) -> bool {
@@ -651,7 +654,16 @@ fn doors_reach_for_no_key_and_for_nothing_that_asks_nobody() {
 #[test]
 fn only_the_check_makes_an_authorized_caller() {
     let may = [
-        ("Authorized::by_its_realm(", vec!["features/iam/realm.rs", "features/tokens/sign_in.rs"]),
+        (
+            "Authorized::by_its_realm(",
+            vec![
+                "features/iam/realm.rs",
+                "features/tokens/api_keys/exchange.rs",
+                "features/tokens/revoke.rs",
+                "features/tokens/sign_in.rs",
+                "features/tokens/switch.rs",
+            ],
+        ),
         ("Authorized::nexus(", vec!["features/fleet/plan/mod.rs", "features/tokens/refresh/mod.rs"]),
         ("Authorized::new(", vec!["features/access/authorize.rs"]),
     ];

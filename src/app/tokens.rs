@@ -12,10 +12,10 @@ use crate::settings::Settings;
 /// What issues and checks the tokens of these settings.
 pub(super) fn tokens(settings: &Settings, provisioning: &Provisioning) -> Tokens {
     let tokens = &settings.tokens;
-    let own = || format!("urn:uuid:{}", provisioning.installation.id);
     Tokens {
         secrets: provisioning.secrets.clone(),
-        issuer: tokens.issuer.clone().unwrap_or_else(own),
+        issuer: tokens.issuer.clone(),
+        former_issuer: format!("urn:uuid:{}", provisioning.installation.id),
         audience: tokens.audience.clone(),
         ttl: tokens.ttl,
         development: tokens.development,
@@ -57,6 +57,16 @@ impl App {
         }
         let tenant = self.tenant(&TenantRef::Id(id)).await?.ok_or_else(|| kind.refusal())?;
         self.token_realm(&mut control, Some(&tenant), as_of).await
+    }
+
+    /// Opens the realm of a tenant that is in use, or the platform's, for a request about tokens.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub async fn realm_of_tokens(&self, tenant: Option<&Tenant>) -> Result<Realm, AnyFailure> {
+        let as_of = IssueTime::read(&mut *self.control().await?).await?;
+        let mut control = LazyLease::new(self.control_source());
+        self.token_realm(&mut control, tenant, as_of).await
     }
 
     /// A realm with a session in its database.

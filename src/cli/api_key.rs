@@ -12,9 +12,11 @@ use super::secret_output::{hand_over, new_file};
 use super::token::{TokenInput, input};
 use super::{CommandResult, Exit, Invocation, complete};
 use crate::app::App;
-use crate::features::iam::Permission;
+use crate::features::iam::{Permission, UserRef};
 use crate::features::tenants::TenantRef;
-use crate::features::tokens::{ApiKeyView, KeyHolder, KeyLifetime, KeyName, NewApiKey, Presented};
+use crate::features::tokens::{
+    ApiKeyFilter, ApiKeyView, KeyHolder, KeyLifetime, KeyName, NewApiKey, Presented,
+};
 use crate::kernel::{Email, ExposeSecret};
 
 /// Arguments of `nexus api-key`.
@@ -132,7 +134,12 @@ async fn create(args: CreateArgs, ctx: &Invocation) -> CommandResult {
     let mut app = App::open(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens();
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
-    let new = NewApiKey { user: args.user, name: args.name, scopes: args.scopes, ttl: args.expires };
+    let new = NewApiKey {
+        user: UserRef::Email(args.user),
+        name: args.name,
+        scopes: args.scopes,
+        ttl: args.expires,
+    };
     if ctx.global.dry_run {
         let subject = tokens.plan_api_key(&mut app.control, &caller, &mut realm, &new).await?;
         ctx.screen.note(&format!("would create API key {} for {}", new.name.as_str(), subject.email));
@@ -154,8 +161,8 @@ async fn list(args: &ListArgs, ctx: &Invocation) -> CommandResult {
     let mut app = App::open_to_read(&settings, &caller, &ctx.screen.progress()).await?;
     let tokens = app.tokens();
     let mut realm = app.open_token_realm(&caller, args.tenant.as_ref()).await?;
-    let which = (args.user.as_ref(), args.all_states);
-    let keys = tokens.api_keys(&mut app.control, &caller, &mut realm, which).await?;
+    let filter = ApiKeyFilter { user: args.user.clone().map(UserRef::Email), all: args.all_states };
+    let keys = tokens.api_keys(&mut app.control, &caller, &mut realm, &filter).await?;
     pages::list(ctx, keys, "API keys match")?;
     Ok(Exit::Done)
 }

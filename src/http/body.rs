@@ -56,9 +56,14 @@ pub(super) async fn whole(body: axum::body::Body, limit: u32) -> Result<Bytes, R
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
+    is_of_type(headers, "application/json")
+}
+
+/// Whether a body is declared as of a media type.
+pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = value.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/json")
+    kind.eq_ignore_ascii_case(media_type)
 }
 
 /// Reads a body. The message repeats no value: it may be a password.

@@ -10,11 +10,12 @@ use super::Api;
 use super::error::RequestError;
 use super::problem::Problem;
 use super::share::Turn;
+use crate::app::Session;
 use crate::features::iam::idempotency::Attempt;
 use crate::features::iam::{Realm, UserRef};
 use crate::features::tenants::{Tenant, TenantRef};
-use crate::features::tokens::{Claims, Presented, Realm as TokenRealm};
-use crate::kernel::{AnyFailure, Caller, SecretString, TenantId, TokenLimits, UserId};
+use crate::features::tokens::{Claims, Presented, Realm as TokenRealm, Tokens};
+use crate::kernel::{AnyFailure, Caller, SecretString, TenantId, UserId};
 
 /// The headers that name a tenant; the second is what other systems call it.
 pub(super) const TENANT_HEADERS: [&str; 2] = ["x-tenant-id", "x-project-id"];
@@ -37,7 +38,7 @@ impl Verified {
 /// A request of somebody who has signed in.
 #[derive(Clone)]
 pub(super) struct RequestContext {
-    api: Api,
+    pub(super) api: Api,
     /// Who asks.
     pub(super) caller: Caller,
     /// What the token says.
@@ -51,6 +52,18 @@ impl RequestContext {
     /// Who asks, as a user of the realm.
     pub(super) fn user(&self) -> UserRef {
         UserRef::Id(UserId::from(self.claims.sub))
+    }
+
+    /// The same for work on tokens and keys.
+    pub(super) async fn token_realm(&self) -> Result<Turn<TokenRealm>, AnyFailure> {
+        self.api.0.following.verifier.require_good(&self.claims)?;
+        self.api.token_realm(self.place.as_deref()).await
+    }
+
+    /// What issues tokens, and a session in the control database: drawn last.
+    pub(super) async fn tokens(&self) -> Result<(Tokens, Session), AnyFailure> {
+        let app = &self.api.0.app;
+        Ok((app.tokens(), app.session().await?))
     }
 
     /// Opens the realm of the request: the tenant's, or the platform's. As late as can be, for sessions are
@@ -104,7 +117,6 @@ impl FromRequestParts<Api> for RequestContext {
             None => api.0.following.verifier.verify(bearer(&parts.headers)?, &api.0.audience)?,
         };
         let named = named(api, parts)?;
-        let realm = claims.realm();
         // Nobody asks the database about a tenant that the token is not for.
         let place = match claims.tenant_id {
             None if named.is_empty() => None,
@@ -123,16 +135,9 @@ impl FromRequestParts<Api> for RequestContext {
                 Some(tenant)
             }
         };
-        let caller = caller(&claims, realm);
+        let caller = claims.caller();
         Ok(Self { api: api.clone(), caller, claims, place, attempt: None })
     }
-}
-
-fn caller(claims: &Claims, realm: TenantId) -> Caller {
-    let scope = claims.scope.as_ref().map(|scope| scope.split(' ').map(str::to_owned).collect());
-    let lists = [claims.permissions.clone(), scope].into_iter().flatten().map(Arc::from).collect();
-    let token = TokenLimits { lists, actor: claims.act.as_ref().map(|actor| actor.sub.clone()) };
-    Caller::User { realm, id: UserId::from(claims.sub), token }
 }
 
 /// A request of somebody who is about to say who they are.
@@ -159,12 +164,27 @@ impl AnonymousContext {
         &self,
         presented: &SecretString,
     ) -> Result<Turn<TokenRealm>, AnyFailure> {
-        let id = Presented::Refresh.realm(presented)?;
-        if self.place.as_ref().is_some_and(|place| place.id != id) {
-            return Err(RequestError::TenantMismatch.into());
-        }
+        self.realm_of(Presented::Refresh, presented).await
+    }
+
+    /// The same for an API key, too.
+    pub(super) async fn realm_of(
+        &self,
+        kind: Presented,
+        presented: &SecretString,
+    ) -> Result<Turn<TokenRealm>, AnyFailure> {
+        let id = kind.realm(presented)?;
+        self.require_named(id)?;
         let turn = self.api.0.shares.turn(id).await?;
-        Ok(turn.of(self.api.0.app.presented_realm(Presented::Refresh, presented).await?))
+        Ok(turn.of(self.api.0.app.presented_realm(kind, presented).await?))
+    }
+
+    /// Requires that the request names no other realm than this.
+    pub(super) fn require_named(&self, realm: TenantId) -> Result<(), RequestError> {
+        match &self.place {
+            Some(place) if place.id != realm => Err(RequestError::TenantMismatch),
+            _ => Ok(()),
+        }
     }
 }
 

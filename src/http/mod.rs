@@ -3,6 +3,7 @@
 //! Knows the services of `app` and below, as the command line does. One file for each collection of URLs.
 //! Start reading at [`router::router`], then [`context`] (who asks, for which tenant), [`serving`] and [`server`].
 
+mod api_keys;
 mod audit;
 mod auth;
 mod body;
@@ -17,6 +18,7 @@ mod health;
 mod idempotency;
 mod list;
 mod metrics;
+mod oauth;
 mod path;
 mod permissions;
 mod problem;
@@ -29,6 +31,7 @@ mod security;
 mod server;
 mod serving;
 mod share;
+mod switch;
 mod tls;
 mod users;
 mod waiting;
@@ -68,6 +71,10 @@ struct Shared {
     following: Arc<Following>,
     /// The `aud` that tokens must have.
     audience: String,
+    /// The `iss` of tokens.
+    issuer: String,
+    /// Who may be told what tokens say.
+    introspectors: Arc<oauth::Introspectors>,
     settings: ServeSettings,
     limits: Limits,
     shares: Arc<Shares>,
@@ -90,12 +97,24 @@ impl Api {
         is_tls: bool,
         stop: CancellationToken,
     ) -> Result<Self, NoMetrics> {
-        let audience = settings.tokens.audience.clone();
+        let (audience, issuer) = (settings.tokens.audience.clone(), settings.tokens.issuer.clone());
+        let introspectors = Arc::default();
         let (limits, settings) = (Limits::new(&settings.serve), settings.serve.clone());
         let (following, shares) = (Arc::new(following), Arc::new(Shares::of(settings.sessions)));
         let metrics = metrics::start(stop.clone())?;
-        let shared = Shared { app, following, audience, settings, limits, shares, metrics, is_tls, stop };
-        Ok(Self(Arc::new(shared)))
+        Ok(Self(Arc::new(Shared {
+            app,
+            following,
+            audience,
+            issuer,
+            introspectors,
+            settings,
+            limits,
+            shares,
+            metrics,
+            is_tls,
+            stop,
+        })))
     }
 
     /// The same by other settings; requests that are under way end by the old ones.
@@ -106,6 +125,8 @@ impl Api {
             app: old.app.clone(),
             following: Arc::clone(&old.following),
             audience: old.audience.clone(),
+            issuer: old.issuer.clone(),
+            introspectors: Arc::clone(&old.introspectors),
             settings: settings.clone(),
             limits: old.limits.with(settings),
             shares: Arc::clone(&old.shares),

@@ -1,12 +1,14 @@
 //! Rate limits: so many requests a minute, in separate buckets; by user where one is known, else by address.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
@@ -146,7 +148,7 @@ impl Limits {
                 Some(&self.passwords)
             }
             "/auth/register" | "/auth/verify-email" | "/auth/forgot" | "/auth/resend" => Some(&self.messages),
-            "/auth/refresh-token" => Some(&self.sessions),
+            "/auth/refresh-token" | "/auth/switch" | "/oauth/token" | "/oauth/revoke" => Some(&self.sessions),
             "/auth/logout" => Some(&self.logout),
             _ => Some(&self.requests),
         }
@@ -157,15 +159,13 @@ impl Limits {
 /// from here on.
 pub(super) async fn limit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let Some(bucket) = api.0.limits.of(request.uri().path()) else { return next.run(request).await };
-    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
     let verified = bucket.by_user.then(|| Verified::of(&api, request.headers())).flatten();
     let client = if let Some(verified) = verified {
         let user = Client::User(verified.0.realm(), verified.0.sub);
         request.extensions_mut().insert(verified);
         user
     } else {
-        let address = client::address(peer, request.headers(), &api.0.settings.trusted_proxies);
-        Client::Address(client::network(address))
+        Client::Address(counted_address(&api, request.extensions(), request.headers()))
     };
     let left = bucket.count(client);
     let mut response = match left.wait {
@@ -174,6 +174,30 @@ pub(super) async fn limit(State(api): State<Api>, mut request: Request, next: Ne
     };
     left.say(&mut response);
     response
+}
+
+/// The address that a client is counted by.
+fn counted_address(api: &Api, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+    let peer = extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    client::network(client::address(peer, headers, &api.0.settings.trusted_proxies))
+}
+
+/// Where a request comes from, as it is counted.
+pub(super) struct CountedAddress(IpAddr);
+
+impl FromRequestParts<Api> for CountedAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Infallible> {
+        Ok(Self(counted_address(api, &parts.extensions, &parts.headers)))
+    }
+}
+
+impl Api {
+    /// Counts a wrong secret of a program like a password; the answer, where there were too many.
+    pub(super) fn count_wrong_secret(&self, from: &CountedAddress) -> Option<Response> {
+        self.0.limits.passwords.count(Client::Address(from.0)).wait.map(refused)
+    }
 }
 
 fn refused(wait: Duration) -> Response {

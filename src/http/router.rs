@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 use super::error::RequestError;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, audit, auth, cors, docs, groups, health, idempotency, metrics, permissions, rate, request_id, roles,
-    security, users, well_known,
+    Api, api_keys, audit, auth, cors, docs, groups, health, idempotency, metrics, oauth, permissions, rate,
+    request_id, roles, security, switch, users, well_known,
 };
 
 /// How long a body may pause.
@@ -38,6 +38,8 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
     components(schemas(ProblemDocument)),
     tags(
         (name = "auth", description = "Signing in and out"),
+        (name = "oauth", description = "The same by the words of OAuth 2.0, for programs and stock clients"),
+        (name = "api-keys", description = "Keys with which programs get access tokens"),
         (name = "users", description = "The users of a realm"),
         (name = "roles", description = "What roles allow, and who holds them"),
         (name = "groups", description = "Groups: they nest and carry roles, and their members inherit"),
@@ -51,6 +53,9 @@ struct Page;
 fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Page::openapi())
         .merge(auth::routes())
+        .merge(switch::routes())
+        .merge(oauth::routes())
+        .merge(api_keys::routes())
         .merge(users::routes())
         .merge(well_known::routes())
         .merge(roles::routes())
@@ -69,7 +74,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The page, with what a token is, and what is true of all changes.
 fn finished(mut page: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-    page.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(bearer));
+    let client = HttpBuilder::new().scheme(HttpAuthScheme::Basic);
+    let client = client.description(Some("The id of an API key, and the key")).build();
+    let components = page.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    components.add_security_scheme("client", SecurityScheme::Http(client));
     idempotency::describe(&mut page.paths);
     page
 }

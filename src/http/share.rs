@@ -12,6 +12,7 @@ use super::Api;
 use super::error::RequestError;
 use crate::features::iam::Realm;
 use crate::features::tenants::Tenant;
+use crate::features::tokens::Realm as TokenRealm;
 use crate::kernel::{AnyFailure, ErrorKind, TenantId};
 
 /// How long a request waits for its turn.
@@ -96,6 +97,12 @@ impl Api {
                 _ => Err(Some(failure)),
             },
         }
+    }
+
+    /// The same for work on tokens and keys.
+    pub(super) async fn token_realm(&self, place: Option<&Tenant>) -> Result<Turn<TokenRealm>, AnyFailure> {
+        let turn = self.0.shares.turn(place.map_or(TenantId::PLATFORM, |tenant| tenant.id)).await?;
+        Ok(turn.of(self.0.app.realm_of_tokens(place).await?))
     }
 }
 

@@ -31,6 +31,8 @@ pub struct TokenLimits {
     pub lists: Vec<Arc<[String]>>,
     /// Who acts in the user's name.
     pub actor: Option<String>,
+    /// The tenant in whose realm alone an operator's token is good.
+    pub visits: Option<TenantId>,
 }
 
 impl Caller {

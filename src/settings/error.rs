@@ -20,6 +20,12 @@ pub enum Expected {
     /// One of several words.
     #[error("one of {}", .0.join(", "))]
     OneOf(&'static [&'static str]),
+    /// The issuer of tokens.
+    #[error("an https URL without a user, a query or a fragment; http is for this machine alone")]
+    Issuer {
+        /// The same URL as clients write it, where that is all that is wrong.
+        written: Option<String>,
+    },
     /// A reference to a secret.
     #[error("a reference to a secret: {0}")]
     Secret(SecretRefError),
@@ -90,6 +96,7 @@ pub enum SettingsError {
     #[error("{origin}: {key} must be {expected}{}", .shown.as_ref().map(|text| format!(", not {text:?}")).unwrap_or_default())]
     #[failure(Invalid, "settings_value_invalid")]
     #[hints(if matches!(expected, Expected::Secret(_)), super::secret_ref::forms())]
+    #[hint(else if let Expected::Issuer { written } = expected, "{}", issuer_hint(written.as_deref()))]
     #[hint(else if let Some(word) = meant(shown.as_deref(), expected), "did you mean {word}?")]
     #[details(key)]
     Value {
@@ -173,6 +180,17 @@ fn distrusted(what: &str, path: &Path, reason: &Distrust) -> Vec<Hint> {
         _ => None,
     };
     hints.into_iter().map(Hint::from).chain(other).collect()
+}
+
+/// What an issuer is to be.
+fn issuer_hint(written: Option<&str>) -> String {
+    match written {
+        Some(written) => format!("write it as clients do: {written}"),
+        None => format!(
+            "use the URL at which clients reach the API, e.g. https://api.example.com; without one it is {}",
+            super::serve::ISSUER
+        ),
+    }
 }
 
 /// The word that was probably meant by another one.

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 
 use super::error::Expected;
-use super::{control, keys, local, log, migrations, passwords, serve, server, store, tenants, tokens};
+use super::{
+    control, issuer, keys, local, log, migrations, passwords, serve, server, store, tenants, tokens,
+};
 use crate::kernel::suggest;
 
 /// Stands for any name, where a section's keys are names that people chose.
@@ -52,6 +54,8 @@ pub enum Kind {
     Path,
     /// `http://` or `https://`, without a user in it.
     Url,
+    /// The issuer of tokens: an `https://` URL, or an `http://` one of this machine.
+    Issuer,
     /// A whole number, between two bounds, both included.
     Number(u32, u32),
     /// One of several words.
@@ -155,7 +159,13 @@ impl Kind {
     /// number's place too, may not.
     pub(super) fn may_repeat(self, text: &str) -> bool {
         match self {
-            Self::Secret | Self::Host | Self::Url | Self::Address | Self::Networks | Self::Origins => false,
+            Self::Secret
+            | Self::Host
+            | Self::Url
+            | Self::Issuer
+            | Self::Address
+            | Self::Networks
+            | Self::Origins => false,
             _ if text.is_empty() => true,
             Self::Number(..) => {
                 text.len() <= 12 && text.bytes().all(|c| c.is_ascii_digit() || b"+-.".contains(&c))
@@ -202,6 +212,7 @@ impl Kind {
                     _ => expected("a URL like https://s3.example:9000, with no user or query in it"),
                 }
             }
+            Self::Issuer => issuer::check(text).map_err(|written| Expected::Issuer { written }),
             Self::Number(least, most) => match text.parse::<u32>() {
                 Ok(number) if (least..=most).contains(&number) => Ok(()),
                 _ => expected(&format!("a whole number from {least} to {most}")),

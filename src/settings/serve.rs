@@ -8,8 +8,16 @@ use ipnet::IpNet;
 use super::key::{Default, Key, Kind};
 use super::values::{SectionValues, Values};
 
-/// The port where nobody says another: the issuer of a local stack's tokens names it, too.
-pub const PORT: u16 = 8420;
+/// Where the API is served if nobody says another place.
+macro_rules! bind {
+    () => {
+        "127.0.0.1:8420"
+    };
+}
+
+const BIND: &str = bind!();
+/// The issuer of tokens if nobody says another: what is served there.
+pub const ISSUER: &str = concat!("http://", bind!());
 
 /// Where the API is served, and to whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +78,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "bind",
         kind: Kind::Address,
-        default: Default::Value("127.0.0.1:8420"),
+        default: Default::Value(BIND),
         help: "The address and port that the API is served at.",
     },
     Key {
@@ -196,10 +204,11 @@ impl std::default::Default for ServeSettings {
 
 impl ServeSettings {
     pub(super) fn read(section: &SectionValues<'_>) -> Self {
-        let usual = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT);
+        let here = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        let address = section.text("bind").unwrap_or(BIND).parse().unwrap_or(here);
         let text = |name: &str| section.text(name).map(str::to_owned);
         Self {
-            bind: section.text("bind").and_then(|text| text.parse().ok()).unwrap_or(usual),
+            bind: address,
             share_port: section.text("share_port") == Some("true"),
             tls_cert: section.path("tls_cert"),
             tls_key: section.path("tls_key"),

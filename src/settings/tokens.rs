@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::key::{Default, Key, Kind};
+use super::serve::ISSUER;
 use super::values::SectionValues;
 
 /// What access tokens say of themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSettings {
-    /// Their `iss`; absent: the installation's id as a URN.
-    pub issuer: Option<String>,
+    /// Their `iss`: a URL (RFC 8414, section 2).
+    pub issuer: String,
     /// Their usual `aud`.
     pub audience: String,
     /// How long they are good where nothing else is asked for.
@@ -21,9 +22,9 @@ pub struct TokenSettings {
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "issuer",
-        kind: Kind::Text,
-        default: Default::Words("urn:uuid: and the installation's id"),
-        help: "The iss of access tokens, e.g. https://api.example.com.",
+        kind: Kind::Issuer,
+        default: Default::Value(ISSUER),
+        help: "The iss of access tokens: the https URL at which clients reach the API, e.g. https://api.example.com.",
     },
     Key {
         name: "audience",
@@ -50,7 +51,7 @@ impl TokenSettings {
         let minutes = section.number("ttl_minutes").unwrap_or(15);
         let development = section.text("development_keys").map_or(local, |word| word == "accept");
         Self {
-            issuer: section.text("issuer").map(str::to_owned),
+            issuer: section.text("issuer").unwrap_or(ISSUER).to_owned(),
             audience: section.text("audience").unwrap_or("nexus").to_owned(),
             ttl: Duration::from_secs(u64::from(minutes) * 60),
             development,

@@ -85,6 +85,7 @@ async fn with_key_set(
         &usual
     };
     let now = OffsetDateTime::now_utc().unix_timestamp();
-    let checked = ring.check(token.expose_secret(), Expected { issuer, audience, now });
+    let checked =
+        ring.check(token.expose_secret(), Expected { issuers: &[issuer], audience: Some(audience), now });
     Ok(checked.map_err(TokenError::Invalid))
 }

@@ -46,6 +46,8 @@ pub(in crate::features) async fn authorize<'a>(
 ) -> Result<Authorized<'a>, AccessError> {
     let (realm, id) = match caller {
         Caller::Machine(_) | Caller::System => return Ok(Authorized::new(caller, None)),
+        // What an operator may do in a realm that they visit is for the access there to say, and for `iam`.
+        Caller::User { token, .. } if token.visits.is_some() => return Err(right.refused(caller)),
         Caller::User { realm, id, .. } => (*realm, *id),
     };
     let grants = match realm {

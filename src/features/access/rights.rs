@@ -108,6 +108,7 @@ rights! {
     TOKEN_READ "token:read" "see which tokens were issued" [SUPPORT AUDITOR];
     TOKEN_CREATE "token:create" "issue tokens in the name of users" [];
     TOKEN_REVOKE "token:revoke" "revoke tokens" [SUPPORT];
+    TOKEN_INTROSPECT "token:introspect" "be told what access tokens say, and whether they are good" [];
     API_KEY_READ "api-key:read" "see API keys" [SUPPORT AUDITOR];
     API_KEY_CREATE "api-key:create" "make API keys for users" [];
     API_KEY_REVOKE "api-key:revoke" "revoke API keys" [SUPPORT];
@@ -141,10 +142,17 @@ pub static DELIVER: Right =
 mod tests {
     use super::*;
 
-    /// The rows that a statement of the migration inserts, without what stands around their texts.
+    /// The migrations that register permissions of the platform.
+    const SEEDS: [&str; 2] = [
+        include_str!("../../../migrations/20261129080100_platform_rights.sql"),
+        include_str!("../../../migrations/20261130130101_token_introspect.sql"),
+    ];
+
+    /// The rows that statements of the migrations insert, without what stands around their texts.
     fn seeded(table: &str) -> Vec<Vec<&'static str>> {
-        let text = include_str!("../../../migrations/20261129080100_platform_rights.sql");
-        inserted(text, &format!("control.{table}"))
+        let table = format!("control.{table}");
+        let with_rows = SEEDS.iter().filter(|text| text.contains(&format!("insert into {table} (")));
+        with_rows.flat_map(|text| inserted(text, &table)).collect()
     }
 
     fn inserted(text: &'static str, table: &str) -> Vec<Vec<&'static str>> {
@@ -159,19 +167,28 @@ mod tests {
         assert_eq!(seeded("platform_roles"), roles);
         let list = |roles: &[&str]| format!("{{{}}}", roles.join(","));
         let held = ALL.iter().map(|it| (it.name, list(it.roles.unwrap_or_default())));
-        let held: Vec<_> = held.chain(IDENTITY.iter().map(|(name, roles)| (*name, list(roles)))).collect();
+        let mut held: Vec<_> =
+            held.chain(IDENTITY.iter().map(|(name, roles)| (*name, list(roles)))).collect();
+        held.sort_unstable();
         let rows = seeded("platform_permissions");
-        assert_eq!(rows.iter().map(|row| (row[0], row[2].to_owned())).collect::<Vec<_>>(), held);
-        let told: Vec<_> = ALL.iter().map(|it| it.description).collect();
-        assert_eq!(rows.iter().map(|row| row[1]).take(told.len()).collect::<Vec<_>>(), told);
+        let mut registered: Vec<_> = rows.iter().map(|row| (row[0], row[2].to_owned())).collect();
+        registered.sort_unstable();
+        assert_eq!(registered, held);
+        for right in ALL {
+            assert!(rows.iter().any(|row| row[..2] == [right.name, right.description]), "{}", right.name);
+        }
     }
 
     #[test]
     fn tenants_know_the_permissions_on_tokens_by_the_same_words() {
-        let text = include_str!("../../../tenant_migrations/20261130010100_token_permissions.sql");
-        let rows = inserted(text, "nexus.permissions");
-        let rows: Vec<_> = rows.iter().filter(|row| row.len() == 2).map(|row| (row[0], row[1])).collect();
-        let of_realms = [&TOKEN_READ, &TOKEN_CREATE, &API_KEY_READ, &API_KEY_CREATE, &API_KEY_REVOKE];
+        let texts = [
+            include_str!("../../../tenant_migrations/20261130010100_token_permissions.sql"),
+            include_str!("../../../tenant_migrations/20261130130201_token_introspect.sql"),
+        ];
+        let rows = texts.iter().flat_map(|text| inserted(text, "nexus.permissions"));
+        let rows: Vec<_> = rows.filter(|row| row.len() == 2).map(|row| (row[0], row[1])).collect();
+        let of_realms =
+            [&TOKEN_READ, &TOKEN_CREATE, &API_KEY_READ, &API_KEY_CREATE, &API_KEY_REVOKE, &TOKEN_INTROSPECT];
         assert_eq!(rows, of_realms.map(|right| (right.name, right.description)));
         assert!(rows.iter().all(|(name, _)| name.parse::<Permission>().unwrap().is_administrative()));
     }

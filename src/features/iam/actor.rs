@@ -37,18 +37,22 @@ impl Actor {
         (place, known): (&RealmRef, Option<(i64, &GrantsCache)>),
         caller: &Caller,
     ) -> Result<Self, IamError> {
-        let (home, id) = match caller {
+        let (home, id, visits) = match caller {
             Caller::Machine(_) | Caller::System => return Ok(Self::Machine),
-            Caller::User { realm, id, .. } => (*realm, *id),
+            Caller::User { realm, id, token } => (*realm, *id, token.visits),
         };
         let visitor = home != place.id;
+        let is_elsewhere = visits.is_some_and(|tenant| tenant != place.id);
         if !visitor
+            && !is_elsewhere
             && let Some((version, cache)) = known
             && let Some(grants) = cache.get((home, id), version)
         {
             return Ok(Self::user(limited(grants, caller), visitor));
         }
-        let grants = if !visitor {
+        let grants = if is_elsewhere {
+            None
+        } else if !visitor {
             grants_of_user(realm, id).await?
         } else if let (TenantId::PLATFORM, Some(control)) = (home, control) {
             let active = access::state(control.get().await?, id).await? == Some(UserState::Active);

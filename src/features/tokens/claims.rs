@@ -1,11 +1,13 @@
 //! What an access token says: the claims of RFC 9068, and the tenant's.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::infra::crypto::jwt::JwtError;
-use crate::kernel::TenantId;
+use crate::kernel::{Caller, TenantId, TokenLimits, UserId};
 
 /// Longest life of an access token, in seconds. Fixed, because a signing key is kept for as long
 /// after it has stopped signing.
@@ -25,7 +27,8 @@ pub const CLIENT: &str = "nexus-cli";
 const LAST_SECOND: i64 = 253_402_300_799;
 
 /// Claims that Nexus decides, or that mean something to services by a standard: nobody sets them by
-/// hand. RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693 section 4, RFC 7800, OpenID Connect.
+/// hand. RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693 section 4, RFC 7662 section 2.2, RFC 7800, OpenID
+/// Connect.
 const RESERVED: &[&str] = &[
     "iss",
     "sub",
@@ -53,6 +56,9 @@ const RESERVED: &[&str] = &[
     "nonce",
     "sid",
     "typ",
+    "active",
+    "token_type",
+    "username",
     "token_use",
     "events",
     "email",
@@ -122,8 +128,10 @@ fn one_or_many<S: serde::Serializer>(values: &[String], serializer: S) -> Result
 /// What a token must say to be accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    pub issuer: &'a str,
-    pub audience: &'a str,
+    /// One of these.
+    pub issuers: &'a [&'a str],
+    /// Absent: whichever.
+    pub audience: Option<&'a str>,
     pub now: i64,
 }
 
@@ -167,10 +175,10 @@ impl Claims {
         if self.tenant_id == Some(TenantId::PLATFORM) || self.tenant_id.is_some() != self.tenant.is_some() {
             return Err(JwtError::Claim);
         }
-        if self.iss != expected.issuer {
+        if !expected.issuers.contains(&self.iss.as_str()) {
             return Err(JwtError::Issuer);
         }
-        if !self.aud.iter().any(|audience| audience == expected.audience) {
+        if expected.audience.is_some_and(|wanted| !self.aud.iter().any(|audience| audience == wanted)) {
             return Err(JwtError::Audience);
         }
         let longest = if self.act.is_some() { MAX_IMPERSONATION } else { MAX_TTL };
@@ -187,6 +195,28 @@ impl Claims {
             return Err(JwtError::Expired);
         }
         Ok(())
+    }
+
+    /// The operator whom it lets into a tenant's realm, where it is such a token: who acts there is who it is for.
+    #[must_use]
+    pub fn operator(&self) -> Option<UserId> {
+        let operator = UserId::from(self.sub);
+        let actor = self.act.as_ref().filter(|_| self.tenant_id.is_some())?;
+        (actor.sub == Caller::user(TenantId::PLATFORM, operator).to_string()).then_some(operator)
+    }
+
+    /// Who asks that shows the token, and what it takes from them.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        let scope = self.scope.as_ref().map(|scope| scope.split(' ').map(str::to_owned).collect());
+        let lists = [self.permissions.clone(), scope].into_iter().flatten().map(Arc::from).collect();
+        if let Some(id) = self.operator() {
+            let token = TokenLimits { lists, actor: None, visits: self.tenant_id };
+            return Caller::User { realm: TenantId::PLATFORM, id, token };
+        }
+        let actor = self.act.as_ref().map(|actor| actor.sub.clone());
+        let token = TokenLimits { lists, actor, visits: None };
+        Caller::User { realm: self.realm(), id: UserId::from(self.sub), token }
     }
 
     /// The realm's id: the tenant's, or the platform's.
@@ -248,7 +278,7 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_800_000_000;
-    const EXPECTED: Expected<'_> = Expected { issuer: "urn:i", audience: "api", now: NOW };
+    const EXPECTED: Expected<'_> = Expected { issuers: &["urn:h", "urn:i"], audience: Some("api"), now: NOW };
 
     fn good() -> Map<String, Value> {
         let claims = json!({

@@ -63,6 +63,16 @@ pub enum TokenError {
         nearest: Option<String>,
         at: InRealm,
     },
+    /// Somebody is no operator with access to the tenant, or shows a token that acts for another.
+    #[error("no access to {tenant}: it is not in use, or no operator's access to it is open")]
+    #[failure(Forbidden, "switch_refused")]
+    #[hint("sign in as an operator whom the tenant gave access")]
+    SwitchRefused { tenant: String },
+    /// More is asked for than was granted.
+    #[error("scope {scope} was not granted")]
+    #[failure(Forbidden, "scope_not_granted")]
+    #[details(scope)]
+    Scope { scope: String },
     /// The request itself is wrong.
     #[error("{0}")]
     #[failure(Invalid, "token_request_invalid")]

@@ -18,7 +18,7 @@ use super::words::{Audience, ExtraClaim};
 use super::{Tokens, subject};
 use crate::features::access::{Authorized, Permission, rights};
 use crate::features::audit;
-use crate::features::iam::Subject;
+use crate::features::iam::{Subject, UserRef};
 use crate::infra::crypto::jwt;
 use crate::infra::crypto::signing::{Algorithm, SigningKey};
 use crate::infra::db::PgConnection;
@@ -190,7 +190,8 @@ impl Tokens {
         realm: &mut Realm,
         request: MintRequest<'_>,
     ) -> Result<Claims, TokenError> {
-        let asked = (&rights::TOKEN_CREATE, request.user);
+        let user = UserRef::Email(request.user.clone());
+        let asked = (&rights::TOKEN_CREATE, &user);
         let (caller, subject) = subject::authorize(control, caller, realm, asked).await?;
         let whose = For { realm: &realm.name, subject: &subject, as_of: realm.as_of };
         self.compose(&caller, whose, &request)
@@ -213,10 +214,10 @@ impl Tokens {
     ) -> Result<Minted, TokenError> {
         let right = &rights::TOKEN_CREATE;
         realm.authorize(control, caller, right, None).await?;
+        let user = UserRef::Email(request.user.clone());
         let signer = Signer::platform(request.algorithm.unwrap_or(Algorithm::EdDsa));
         // In two databases. Neither is cut short where the other fails, and neither writes.
-        let (subject, key) =
-            tokio::join!(subject::find(realm, request.user), self.ready_signer(control, signer));
+        let (subject, key) = tokio::join!(subject::find(realm, &user), self.ready_signer(control, signer));
         let (subject, key) = (subject?, key?);
         let caller = realm.authorize(control, caller, right, Some(subject.id)).await?;
         let whose = For { realm: &realm.name.clone(), subject: &subject, as_of: realm.as_of };
@@ -274,20 +275,29 @@ impl Tokens {
         let token = sign(claims, key)?;
         let ends = OffsetDateTime::from_unix_timestamp(claims.exp).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let reason = new.act_as.as_ref().map(|it| it.reason.as_str());
+        let is_switched = claims.operator().is_some();
         let issued = Issued {
             jti: claims.jti,
             kid: key.public().id(),
             realm: claims.realm(),
             user: (subject.id, &subject.email),
             caller: caller.to_string(),
-            reason,
+            // An operator who was let in acts as nobody else.
+            reason: reason.filter(|_| !is_switched),
             audience: &claims.aud[0],
             times: (as_of.time(), ends),
         };
         // By its id: an address would outlive the user, whom nobody can erase from this log.
-        let detail = json!({ "jti": claims.jti, "user": subject.id, "audience": claims.aud[0],
-                             "expires": claims.exp, "reason": reason });
-        let action = if reason.is_some() { "token.impersonate" } else { "token.mint" };
+        let mut detail = json!({ "jti": claims.jti, "user": subject.id, "audience": claims.aud[0],
+                                 "expires": claims.exp, "reason": reason });
+        if claims.client_id != CLIENT {
+            detail["client"] = claims.client_id.clone().into();
+        }
+        let action = match reason {
+            _ if is_switched => "token.switch",
+            Some(_) => "token.impersonate",
+            None => "token.mint",
+        };
         let entry = audit::Entry { caller, action, tenant: claims.tenant_id, operation: None, detail };
         if !store::insert_issued(control, issued, &entry).await? {
             return Err(TokenError::Changed { email: subject.email.clone() });

@@ -11,6 +11,7 @@ mod claims;
 mod error;
 mod examine;
 mod inspect;
+mod introspect;
 mod issued;
 mod keys;
 mod lost;
@@ -27,17 +28,19 @@ mod rotation;
 mod sign_in;
 mod store;
 mod subject;
+mod switch;
 mod verifier;
 mod words;
 
 use std::time::Duration;
 
-pub use api_keys::{ApiKeyView, KeyHolder, NewApiKey};
+pub use api_keys::{ApiKeyFilter, ApiKeyPosition, ApiKeyView, KeyHolder, NewApiKey};
 pub use claims::{Actor, CLIENT, Claims, Expected, MAX_IMPERSONATION, MAX_TTL, SKEW};
 pub use error::TokenError;
 pub use examine::SigningFlaw;
 pub(in crate::features) use examine::examine;
 pub use inspect::{Inspected, Problem, inspect};
+pub use introspect::Introspector;
 pub use issued::IssueTime;
 pub use mint::{For, Impersonation, Issuer, MintRequest, Minted, NewToken};
 pub use model::{IssuedFilter, IssuedView, KeyState, KeyView, Purpose, Rotated};
@@ -63,6 +66,8 @@ pub struct Tokens {
     pub secrets: Secrets,
     /// The `iss` of every token.
     pub issuer: String,
+    /// The `iss` of tokens of earlier releases, and of development keys that they exported: accepted, too.
+    pub former_issuer: String,
     /// The `aud` where none is asked for.
     pub audience: String,
     /// How long a token is good where nothing else is asked for.

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Tokens;
-use super::claims::{MAX_TTL, SKEW};
+use super::claims::{Claims, MAX_TTL, SKEW};
 use super::error::TokenError;
 use super::model::{IssuedFilter, IssuedView};
 use super::store::{self, NewRevocation};
@@ -173,6 +173,34 @@ impl Tokens {
         audit::record(&mut tx, entry).await?;
         tx.commit().await.map_err(DbError::from)?;
         Ok(revoked)
+    }
+
+    /// Takes back an access token that was presented and is good: whoever holds one acts as its user already, and
+    /// may end it.
+    ///
+    /// # Errors
+    /// When a statement fails.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn revoke_presented(
+        &self,
+        control: &mut PgConnection,
+        claims: &Claims,
+    ) -> Result<(), TokenError> {
+        let caller = &claims.caller();
+        let caller = &Authorized::by_its_realm(caller);
+        let mut tx = transaction(control).await?;
+        store::forget_revocations(&mut tx).await?;
+        let row = NewRevocation { jti: Some(claims.jti), ..NewRevocation::default() };
+        store::insert_revocation(&mut tx, row, KEEP, &caller.to_string()).await?;
+        let entry = audit::Entry {
+            caller,
+            action: "token.revoke",
+            tenant: claims.tenant_id,
+            operation: None,
+            detail: json!({ "jti": claims.jti, "user": claims.sub, "presented": true }),
+        };
+        audit::record(&mut tx, entry).await?;
+        Ok(tx.commit().await.map_err(DbError::from)?)
     }
 
     /// What [`Tokens::revoke`] would take back.

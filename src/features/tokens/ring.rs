@@ -1,6 +1,6 @@
 //! The keys that tokens are checked with.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,14 @@ impl KeyRing {
         let keys = keys.into_iter().map(|(_, key)| key.to_jwk()).collect::<Result<_, _>>();
         let unwritten = |_| TokenError::Request("a key cannot be written as JSON".to_owned());
         Ok(KeySet { issuer: None, keys: keys.map_err(unwritten)? })
+    }
+
+    /// The algorithms of the platform's keys, each once.
+    #[must_use]
+    pub fn algorithms(&self) -> Vec<&'static str> {
+        let keys = self.keys.values().filter(|key| key.realms.is_none());
+        let names: BTreeSet<&str> = keys.map(|key| key.public.algorithm().as_str()).collect();
+        names.into_iter().collect()
     }
 
     /// The claims of a token, if everything about it is right. Nobody is asked: what decides is the
@@ -235,7 +243,7 @@ mod tests {
             "exp": iat + MAX_TTL, "jti": Uuid::now_v7(),
         });
         let token = jwt::signed(&claims, &key).unwrap();
-        ring.check(&token, Expected { issuer: "urn:i", audience: "api", now }).map(drop)
+        ring.check(&token, Expected { issuers: &["urn:i"], audience: Some("api"), now }).map(drop)
     }
 
     #[test]

@@ -68,10 +68,13 @@ impl Revocations {
     fn hit(&self, claims: &Claims) -> bool {
         let issued = issued_at(claims.jti, claims.iat);
         let until = |cut: Option<&(i64, i64)>| cut.is_some_and(|(until, _)| issued <= *until);
+        // An operator in a tenant's realm is a user of the platform's, and goes with what is revoked there.
+        let home = claims.operator().map(|_| TenantId::PLATFORM);
+        let mut realms = std::iter::once(claims.realm()).chain(home);
         self.tokens.contains_key(&claims.jti)
             || claims.sid.is_some_and(|session| self.tokens.contains_key(&session))
-            || until(self.users.get(&(claims.realm(), claims.sub)))
-            || until(self.realms.get(&claims.realm()))
+            || realms
+                .any(|realm| until(self.users.get(&(realm, claims.sub))) || until(self.realms.get(&realm)))
             || until(self.all.as_ref())
     }
 }
@@ -176,8 +179,14 @@ impl Verifier {
     /// [`TokenError::Invalid`], the same for whatever is wrong with it; [`TokenError::Stale`] when
     /// nobody can say.
     pub fn verify(&self, token: &str, audience: &str) -> Result<Claims, TokenError> {
+        self.check(token, Some(audience))
+    }
+
+    /// The same, whoever it is for.
+    pub(super) fn check(&self, token: &str, audience: Option<&str>) -> Result<Claims, TokenError> {
         let known = self.current()?;
-        let expected = Expected { issuer: &self.inner.tokens.issuer, audience, now: known.now() };
+        let Tokens { issuer, former_issuer, .. } = &self.inner.tokens;
+        let expected = Expected { issuers: &[issuer, former_issuer], audience, now: known.now() };
         let checked = known.ring.check(token, expected).and_then(|claims| {
             if known.revocations.hit(&claims) { Err(JwtError::Revoked) } else { Ok(claims) }
         });

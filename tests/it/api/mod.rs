@@ -1,8 +1,10 @@
 //! The API, over real sockets.
 
+mod api_keys;
 mod audit;
 mod bulk;
 mod canaries;
+mod clients;
 mod contract;
 mod cors;
 mod doors;
@@ -13,6 +15,7 @@ mod indexes;
 mod isolation;
 mod limits;
 mod mail;
+mod oauth;
 mod odd;
 mod openapi;
 mod password;
@@ -23,6 +26,7 @@ mod second_factor;
 mod service_manager;
 mod sessions;
 mod start;
+mod switch;
 mod tls;
 mod users;
 mod versions;

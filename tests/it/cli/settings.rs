@@ -46,7 +46,7 @@ fn with_no_settings_at_all_the_context_is_local() {
     context.local.passwords.wait_minutes	15	default
     context.local.passwords.reset_ttl_minutes	60	default
     context.local.passwords.retention_days	30	default
-    context.local.tokens.issuer		default: urn:uuid: and the installation's id
+    context.local.tokens.issuer	http://127.0.0.1:8420	default
     context.local.tokens.audience	nexus	default
     context.local.tokens.ttl_minutes	15	default
     context.local.tokens.development_keys		default: accept in context local, else refuse
@@ -109,7 +109,7 @@ fn each_value_is_shown_with_where_it_came_from() {
     context.prod.passwords.wait_minutes	15	default
     context.prod.passwords.reset_ttl_minutes	60	default
     context.prod.passwords.retention_days	30	default
-    context.prod.tokens.issuer		default: urn:uuid: and the installation's id
+    context.prod.tokens.issuer	http://127.0.0.1:8420	default
     context.prod.tokens.audience	nexus	default
     context.prod.tokens.ttl_minutes	15	default
     context.prod.tokens.development_keys		default: accept in context local, else refuse
@@ -202,6 +202,29 @@ fn an_unknown_key_is_an_error_that_names_the_nearest() {
     hint: the keys there are: default_context, log, local, context
     --- exit 2
     "#);
+}
+
+#[test]
+fn an_issuer_is_an_https_url_or_one_of_this_machine() {
+    let with = |issuer: &str| {
+        let text = format!("[context.local.tokens]\nissuer = \"{issuer}\"\n");
+        Machine::new().with_settings(&text).run(&["config", "show"])
+    };
+    assert_snapshot!(with("http://api.example.com"), @r"
+    --- stderr
+    error: [M]/work/nexus.toml:2: context.local.tokens.issuer must be an https URL without a user, a query or a fragment; http is for this machine alone
+    hint: use the URL at which clients reach the API, e.g. https://api.example.com; without one it is http://127.0.0.1:8420
+    --- exit 2
+    ");
+    assert_snapshot!(with("https://API.example.com"), @r"
+    --- stderr
+    error: [M]/work/nexus.toml:2: context.local.tokens.issuer must be an https URL without a user, a query or a fragment; http is for this machine alone
+    hint: write it as clients do: https://api.example.com/
+    --- exit 2
+    ");
+    for good in ["https://api.example.com/nexus", "http://localhost:9000"] {
+        assert!(with(good).contains(&format!("context.local.tokens.issuer\t{good}\t")), "{good}");
+    }
 }
 
 #[test]

@@ -21,7 +21,8 @@ use nexus::features::provisioning::{
 };
 use nexus::features::tenants::{self, NewTenant, Selector, TenantFilter, TenantSort};
 use nexus::features::tokens::{
-    Before, Impersonation, IssuedFilter, MintRequest, NewApiKey, NewToken, Presented, Revocation, Verifier,
+    ApiKeyFilter, Before, Impersonation, IssuedFilter, MintRequest, NewApiKey, NewToken, Presented,
+    Revocation, TokenError, Verifier,
 };
 use nexus::features::{audit, doctor, mailbox, migrations};
 use nexus::infra::crypto::signing::Algorithm;
@@ -565,6 +566,7 @@ fn new_api_key(thing: &Thing) -> NewApiKey {
 }
 
 /// Tokens, their keys, API keys.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn of_tokens() -> Vec<Row> {
     rows! {
         Platform "tokens::Tokens::keys" "key:read" |d, c, t| d.tokens.keys(&mut d.app.control, c, true);
@@ -650,6 +652,10 @@ fn of_tokens() -> Vec<Row> {
             d.tokens.plan_refresh(&mut d.app.control, c, &mut d.token_realm, &SecretString::from("nxr_x"));
         Tokens "tokens::Tokens::refresh" "token:create" |d, c, t|
             d.tokens.refresh(&mut d.app.control, c, &mut d.token_realm, &SecretString::from("nxr_x"));
+        Tokens "tokens::Tokens::refresh_within" "token:create" |d, c, t| async move {
+            let presented = SecretString::from("nxr_x");
+            d.tokens.refresh_within(&mut d.app.control, c, &mut d.token_realm, &presented, &[]).await
+        };
         Tokens "tokens::Tokens::plan_api_key" "api-key:create" |d, c, t| async move {
             d.tokens.plan_api_key(&mut d.app.control, c, &mut d.token_realm, &new_api_key(t)).await
         };
@@ -657,7 +663,22 @@ fn of_tokens() -> Vec<Row> {
             d.tokens.create_api_key(&mut d.app.control, c, &mut d.token_realm, &new_api_key(t)).await
         };
         Tokens "tokens::Tokens::api_keys" "api-key:read" |d, c, t|
-            d.tokens.api_keys(&mut d.app.control, c, &mut d.token_realm, (None, true));
+            d.tokens.api_keys(&mut d.app.control, c, &mut d.token_realm, &ApiKeyFilter::default());
+        Tokens "tokens::Tokens::page_of_api_keys" "api-key:read" |d, c, t| async move {
+            let which = (&ApiKeyFilter::default(), None);
+            d.tokens.page_of_api_keys(&mut d.app.control, c, &mut d.token_realm, which, (PAGE, Total::Exact)).await
+        };
+        Tokens "tokens::Tokens::introspector" "token:introspect" |d, c, t|
+            d.tokens.introspector(&mut d.app.control, c, &mut d.token_realm);
+        Machine "tokens::Tokens::exchange_api_key" "token:create" |d, c, t| async move {
+            let nobodys = SecretString::from("nxk_x");
+            let key = (uuid::Uuid::nil(), &nobodys);
+            match d.tokens.exchange_api_key(&mut d.app.control, c, &mut d.token_realm, key, &[]).await {
+                // It was asked, and the key is nobody's.
+                Err(TokenError::KeyInvalid) => Ok(()),
+                other => other.map(drop),
+            }
+        };
         Tokens "tokens::Tokens::api_key" "api-key:read" |d, c, t|
             d.tokens.api_key(&mut d.app.control, c, &mut d.token_realm, uuid::Uuid::nil());
         Tokens "tokens::Tokens::revoke_api_key" "api-key:revoke" |d, c, t|

@@ -65,17 +65,39 @@ impl ApiServer {
 
     /// The same, with settings of its own, by their names in `[context.t.serve]`.
     pub fn start_with(world: &World, settings: &[(&str, &str)]) -> Self {
-        Self::start_at(world, settings, None)
+        Self::launch(world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]), settings)
     }
 
     /// The same, which does at named points what it is ordered to.
-    pub fn start_at(world: &World, settings: &[(&str, &str)], orders: Option<&str>) -> Self {
+    pub fn start_failing(world: &World, settings: &[(&str, &str)], orders: &str) -> Self {
         let mut command = world.command(&["-o", "id", "serve", "--bind", "127.0.0.1:0"]);
+        command.env("NEXUS_FAILPOINT", orders);
+        Self::launch(command, settings)
+    }
+
+    /// The same as the issuer of its tokens, as clients that look for what it says of itself need it.
+    pub fn start_as_issuer(world: &World) -> Self {
+        let port = Self::free_port();
+        Self::start_at(world, port, &[("TOKENS_ISSUER", &format!("http://127.0.0.1:{port}"))])
+    }
+
+    /// A port of this machine that nobody listens at.
+    pub fn free_port() -> u16 {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    /// Serves at a port, with settings by the names of their variables behind the context's.
+    pub fn start_at(world: &World, port: u16, settings: &[(&str, &str)]) -> Self {
+        let mut command = world.command(&["-o", "id", "serve", "--bind", &format!("127.0.0.1:{port}")]);
+        for (name, value) in settings {
+            command.env(format!("NEXUS_CONTEXT_T_{name}"), value);
+        }
+        Self::launch(command, &[])
+    }
+
+    fn launch(mut command: Command, settings: &[(&str, &str)]) -> Self {
         for (name, value) in settings {
             command.env(format!("NEXUS_CONTEXT_T_SERVE_{}", name.to_ascii_uppercase()), value);
-        }
-        if let Some(orders) = orders {
-            command.env("NEXUS_FAILPOINT", orders);
         }
         command.stderr(Stdio::piped());
         Self::of(command)
@@ -170,6 +192,14 @@ impl ApiServer {
     pub fn send_json(&self, method: &str, path: &str, headers: &[&str], body: &Value) -> Answer {
         let headers: Vec<&str> = headers.iter().copied().chain(["Content-Type: application/json"]).collect();
         self.send(method, path, &headers, body.to_string().as_bytes())
+    }
+
+    /// Sends a form.
+    pub fn send_form(&self, path: &str, headers: &[&str], fields: &[(&str, &str)]) -> Answer {
+        let kind = "Content-Type: application/x-www-form-urlencoded";
+        let headers: Vec<&str> = headers.iter().copied().chain([kind]).collect();
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.send("POST", path, &headers, body.as_bytes())
     }
 
     /// Asks with a token.

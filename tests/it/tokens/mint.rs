@@ -1,5 +1,7 @@
 //! Tokens as they are minted for people and scripts.
 
+use nexus::features::tokens::{MintRequest, NewToken, Tokens};
+use nexus::kernel::{Caller, ExposeSecret};
 use serde_json::json;
 
 use super::{ANN, BOB, Company, claims, error};
@@ -19,7 +21,7 @@ fn a_token_stands_alone_on_standard_output_and_says_what_rfc_9068_wants() {
     let header: serde_json::Value = serde_json::from_slice(&header.unwrap()).unwrap();
     assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("EdDSA")));
     let said = claims(token);
-    assert_eq!(said["iss"], json!(format!("urn:uuid:{}", company.world.id)));
+    assert_eq!(said["iss"], "http://127.0.0.1:8420");
     assert_eq!(
         said["sub"],
         json!(company.realm_sql(&format!("select id from nexus.users where email = '{ANN}'"))[0])
@@ -33,6 +35,29 @@ fn a_token_stands_alone_on_standard_output_and_says_what_rfc_9068_wants() {
     let noted =
         company.world.control_sql("select count(*) from control.audit_log where action = 'token.mint'");
     assert_eq!(noted, ["1"]);
+}
+
+#[test]
+fn a_token_of_an_earlier_release_is_good_until_it_ends() {
+    let company = Company::new();
+    let now = company.tokens();
+    let minted = |issuer: &str| {
+        let tokens = Tokens { issuer: issuer.to_owned(), ..now.clone() };
+        crate::iam::inside::run(async {
+            let (mut control, mut realm) = (company.control().await, company.realm().await);
+            let (user, token) = (ANN.parse().unwrap(), NewToken::default());
+            let request = MintRequest { user: &user, token: &token, algorithm: None, session: None };
+            let caller = Caller::Machine("test".to_owned());
+            let minted = tokens.mint(&mut control, &caller, &mut realm, request).await.unwrap();
+            minted.token.expose_secret().to_owned()
+        })
+    };
+    let former = minted(&now.former_issuer);
+    assert_eq!(claims(&former)["iss"], format!("urn:uuid:{}", company.world.id));
+    assert!(company.accepts(&former) && company.accepts(&minted(&now.issuer)));
+    for other in ["urn:uuid:00000000-0000-7000-8000-000000000000", "https://api.example.com"] {
+        assert!(!company.accepts(&minted(other)), "{other}");
+    }
 }
 
 #[test]

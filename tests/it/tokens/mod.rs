@@ -109,7 +109,8 @@ impl Company {
         let key = LocalMasterKey::from_file(&self.world.machine().path("nexus/keys/t.key")).unwrap();
         Tokens {
             secrets: Secrets::new(std::sync::Arc::new(key)),
-            issuer: format!("urn:uuid:{}", self.world.id),
+            issuer: nexus::settings::ISSUER.to_owned(),
+            former_issuer: format!("urn:uuid:{}", self.world.id),
             audience: "nexus".to_owned(),
             ttl: std::time::Duration::from_mins(15),
             development: false,

@@ -14,7 +14,7 @@ use super::model::{Changed, Name, User, UserRef, UserState, WriteOutcome};
 use super::realm::{Realm, RealmTx};
 use super::subject::nearest_email;
 use super::{roles, users};
-use crate::infra::db::{DbError, transaction};
+use crate::infra::db::{DbError, PgConnection, transaction};
 use crate::kernel::hint::{InRealm, UserAction};
 use crate::kernel::{Caller, Hint, Reason, TenantId, UserId};
 
@@ -176,6 +176,28 @@ pub async fn list(realm: &mut Realm, caller: &Caller) -> Result<Vec<OperatorGran
     }
     work.close().await?;
     Ok(found)
+}
+
+/// An operator's access to a tenant's realm at this moment.
+#[derive(Debug)]
+pub(in crate::features) struct OpenAccess {
+    /// The names of the roles that it has there.
+    pub(in crate::features) roles: Vec<String>,
+    /// When the last of it ends.
+    pub(in crate::features) until: OffsetDateTime,
+}
+
+/// Which access an operator has to a tenant's realm; `None` where nobody granted any that is open.
+pub(in crate::features) async fn open_access(
+    realm: &mut PgConnection,
+    operator: UserId,
+    tenant: TenantId,
+) -> Result<Option<OpenAccess>, DbError> {
+    let rows = store::open(realm, operator, tenant).await?;
+    let until = rows.iter().map(|(_, until)| *until).max();
+    let mut roles: Vec<String> = rows.into_iter().map(|(role, _)| role).collect();
+    roles.dedup();
+    Ok(until.map(|until| OpenAccess { roles, until }))
 }
 
 async fn tenant_work<'a>(realm: &'a mut Realm, caller: &'a Caller) -> Result<RealmTx<'a>, IamError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::OperatorGrant;
@@ -41,6 +42,25 @@ pub(super) async fn revoke(
     Ok(sqlx::query_scalar(
         "update nexus.operator_grants set revoked_at = now()
          where operator_id = $1 and tenant_id = $2 and revoked_at is null and expires_at > now() returning id",
+    )
+    .bind(operator)
+    .bind(tenant)
+    .fetch_all(realm)
+    .await?)
+}
+
+/// The roles that an operator has in a tenant's realm at this moment, by their names, and until when.
+pub(super) async fn open(
+    realm: &mut PgConnection,
+    operator: UserId,
+    tenant: TenantId,
+) -> Result<Vec<(String, OffsetDateTime)>, DbError> {
+    Ok(sqlx::query_as(
+        "select roles.name, operator_grants.expires_at
+         from nexus.operator_grants join nexus.roles on roles.id = operator_grants.role_id
+         where operator_grants.operator_id = $1 and operator_grants.tenant_id = $2
+           and operator_grants.revoked_at is null and operator_grants.expires_at > now()
+         order by roles.name",
     )
     .bind(operator)
     .bind(tenant)

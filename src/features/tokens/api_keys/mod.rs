@@ -1,30 +1,33 @@
 //! API keys, for machines: one acts as a user, within the scopes it was given, until it expires or
 //! is revoked. It is shown once and kept as a hash.
 
+mod exchange;
 mod store;
 
 use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::json;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::error::TokenError;
 use super::opaque::{API_KEY, Opaque, Presented};
 use super::realm::{Realm, record};
+use super::revoke::revoke_all;
 use super::words::{KeyLifetime, KeyName};
 use super::{Tokens, subject};
 use crate::features::access::{Authorized, Permission, rights};
 use crate::features::audit;
-use crate::features::iam::{self, Subject};
+use crate::features::iam::{self, Subject, UserRef};
 use crate::infra::db::{DbError, PgConnection};
-use crate::kernel::{Caller, Email, RealmRef, TenantId};
+use crate::kernel::{Caller, Page, RealmRef, TenantId, TokenLimits, Total};
 
 /// What an API key is asked to be.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
     /// The user that it acts as.
-    pub user: Email,
+    pub user: UserRef,
     /// Its name, one of a kind among a user's.
     pub name: KeyName,
     /// What it allows at most; none: everything that the user may do.
@@ -34,7 +37,8 @@ pub struct NewApiKey {
 }
 
 /// An API key, as doors show it; not the key itself.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Serialize, sqlx::FromRow, ToSchema)]
+#[schema(as = ApiKey)]
 pub struct ApiKeyView {
     pub id: Uuid,
     pub name: String,
@@ -56,6 +60,18 @@ pub struct ApiKeyView {
     pub last_used_at: Option<OffsetDateTime>,
 }
 
+/// Which API keys a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct ApiKeyFilter {
+    /// Of this user.
+    pub user: Option<UserRef>,
+    /// Also those that are revoked or expired.
+    pub all: bool,
+}
+
+/// Where a list of API keys goes on: when the last one was made, and its id.
+pub type ApiKeyPosition = (OffsetDateTime, Uuid);
+
 /// Who a good API key stands for.
 #[derive(Debug, Clone, Serialize)]
 pub struct KeyHolder {
@@ -67,9 +83,20 @@ pub struct KeyHolder {
     pub subject: Subject,
     /// What the key allows at most; empty: everything that the user may do.
     pub scopes: Vec<String>,
+    /// When the key expires.
+    #[serde(skip)]
+    pub expires_at: Option<OffsetDateTime>,
 }
 
 impl KeyHolder {
+    /// The user as a caller who may do what the key allows.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        let scopes = (!self.scopes.is_empty()).then(|| self.scopes.clone().into());
+        let token = TokenLimits { lists: scopes.into_iter().collect(), ..TokenLimits::default() };
+        Caller::User { realm: self.realm, id: self.subject.id.into(), token }
+    }
+
     /// Whether both the user and the key may do something.
     #[must_use]
     pub fn may(&self, permission: &str) -> bool {
@@ -151,20 +178,43 @@ impl Tokens {
         control: &mut PgConnection,
         caller: &Caller,
         realm: &mut Realm,
-        (user, all): (Option<&Email>, bool),
+        filter: &ApiKeyFilter,
     ) -> Result<Vec<ApiKeyView>, TokenError> {
         realm.authorize(control, caller, &rights::API_KEY_READ, None).await?;
-        let user = match user {
-            Some(email) => Some(subject::find(realm, email).await?.email),
-            None => None,
-        };
+        let user = owner(realm, filter).await?;
         let mut tx = realm.begin().await?;
-        let keys = store::list(&mut tx, user.as_deref(), all).await?;
+        let keys = store::list(&mut tx, (user, filter.all), None, None).await?;
         tx.commit().await?;
         Ok(keys)
     }
 
-    /// Takes an API key back, from now on.
+    /// A page of the same list, and how many there are, as far as they are counted.
+    ///
+    /// # Errors
+    /// As [`Tokens::api_keys`].
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn page_of_api_keys(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        realm: &mut Realm,
+        (filter, after): (&ApiKeyFilter, Option<ApiKeyPosition>),
+        (page, total): (Page, Total),
+    ) -> Result<(Vec<ApiKeyView>, Option<u64>), TokenError> {
+        realm.authorize(control, caller, &rights::API_KEY_READ, None).await?;
+        let which = (owner(realm, filter).await?, filter.all);
+        let mut tx = realm.begin().await?;
+        let keys = store::list(&mut tx, which, after, Some(page)).await?;
+        let count = match total {
+            Total::None => None,
+            total => Some(store::count(&mut tx, which, total.limit()).await?),
+        };
+        tx.commit().await?;
+        Ok((keys, count))
+    }
+
+    /// Takes an API key back, from now on, with the access tokens of its user: those that it was exchanged for are
+    /// among them, and others are soon refreshed.
     ///
     /// # Errors
     /// [`TokenError::NoApiKey`].
@@ -184,7 +234,10 @@ impl Tokens {
         let user = store::revoke(&mut tx, id).await?.ok_or_else(missing)?;
         record(&mut tx, caller, ("api_key.revoke", Some(user)), json!({ "key": id })).await?;
         let view = store::by_id(&mut tx, id).await?.ok_or_else(missing)?;
+        // Before the key is gone, lest a crash leave its tokens good, and after, for those of this moment.
+        revoke_all(control, caller, (name.id, Some(user))).await?;
         tx.commit().await?;
+        revoke_all(control, caller, (name.id, Some(user))).await?;
         Ok(view)
     }
 
@@ -239,7 +292,16 @@ impl Tokens {
         if id != TenantId::PLATFORM {
             Presented::ApiKey.tenant(control, &Caller::System, id).await?;
         }
-        Ok(KeyHolder { id: of.id, name: found.name, realm: id, subject, scopes: found.scopes })
+        let store::GoodRow { name, scopes, expires_at } = found;
+        Ok(KeyHolder { id: of.id, name, realm: id, subject, scopes, expires_at })
+    }
+}
+
+/// The user whose keys a list is of.
+async fn owner(realm: &mut Realm, filter: &ApiKeyFilter) -> Result<Option<Uuid>, TokenError> {
+    match &filter.user {
+        Some(user) => Ok(Some(subject::find(realm, user).await?.id)),
+        None => Ok(None),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The SQL of API keys, in a realm.
 
 use sqlx::{AssertSqlSafe, FromRow};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::mint::texts;
-use super::{ApiKeyView, NewApiKey};
+use super::{ApiKeyPosition, ApiKeyView, NewApiKey};
 use crate::infra::db::{DbError, PgConnection};
+use crate::kernel::Page;
 
 const SELECT: &str = "select api_keys.id, api_keys.name, users.email, hint, scopes, api_keys.created_at,
         expires_at, last_used_at,
@@ -27,6 +29,7 @@ pub(super) struct OwnerRow {
 pub(super) struct GoodRow {
     pub(super) name: String,
     pub(super) scopes: Vec<String>,
+    pub(super) expires_at: Option<OffsetDateTime>,
 }
 
 pub(super) async fn insert(
@@ -57,17 +60,48 @@ pub(super) async fn by_id(realm: &mut PgConnection, id: Uuid) -> Result<Option<A
     Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(id).fetch_optional(realm).await?)
 }
 
+/// Which keys: of a user, and in which states.
+const WHICH: &str = "($1::uuid is null or api_keys.user_id = $1)
+           and ($2 or revoked_at is null and (expires_at is null or expires_at > now()))";
+
+/// Keys, the newest first; of a page, one more than it has, which says that there is another.
 pub(super) async fn list(
     realm: &mut PgConnection,
-    email: Option<&str>,
-    all: bool,
+    (user, all): (Option<Uuid>, bool),
+    after: Option<ApiKeyPosition>,
+    page: Option<Page>,
 ) -> Result<Vec<ApiKeyView>, DbError> {
     let statement = format!(
-        "{SELECT} where ($1::text is null or users.email = $1)
-           and ($2 or revoked_at is null and (expires_at is null or expires_at > now()))
-         order by api_keys.created_at desc, api_keys.id"
+        "{SELECT} where {WHICH}
+           and ($3::timestamptz is null or (api_keys.created_at, api_keys.id) < ($3, $4))
+         order by api_keys.created_at desc, api_keys.id desc limit $5 offset $6"
     );
-    Ok(sqlx::query_as(AssertSqlSafe(statement)).bind(email).bind(all).fetch_all(realm).await?)
+    Ok(sqlx::query_as(AssertSqlSafe(statement))
+        .bind(user)
+        .bind(all)
+        .bind(after.map(|(at, _)| at))
+        .bind(after.map(|(_, id)| id))
+        .bind(page.map(|page| i64::from(page.limit) + 1))
+        .bind(page.map_or(0, Page::offset))
+        .fetch_all(realm)
+        .await?)
+}
+
+/// How many there are, up to a limit.
+pub(super) async fn count(
+    realm: &mut PgConnection,
+    (user, all): (Option<Uuid>, bool),
+    limit: Option<i64>,
+) -> Result<u64, DbError> {
+    let statement =
+        format!("select count(*) from (select from nexus.api_keys where {WHICH} limit $3) as counted");
+    let counted: i64 = sqlx::query_scalar(AssertSqlSafe(statement))
+        .bind(user)
+        .bind(all)
+        .bind(limit)
+        .fetch_one(realm)
+        .await?;
+    Ok(u64::try_from(counted).unwrap_or_default())
 }
 
 /// Takes a key back; whose it is.
@@ -94,7 +128,7 @@ pub(super) async fn owner(realm: &mut PgConnection, hash: &[u8; 32]) -> Result<O
 /// A key that is good at this moment, of a user who may sign in.
 pub(super) async fn good(realm: &mut PgConnection, id: Uuid) -> Result<Option<GoodRow>, DbError> {
     Ok(sqlx::query_as(
-        "select api_keys.name, scopes from nexus.api_keys join nexus.users on users.id = api_keys.user_id
+        "select api_keys.name, scopes, expires_at from nexus.api_keys join nexus.users on users.id = api_keys.user_id
          where api_keys.id = $1 and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
            and users.state = 'active' and users.deleted_at is null",
     )

@@ -26,7 +26,7 @@ use super::opaque::{Opaque, REFRESH};
 use super::realm::{Realm, record};
 use super::revoke::{revoke_all, revoke_session};
 use super::store as control_store;
-use crate::features::access::{self, Authorized, RealmSession, rights};
+use crate::features::access::{self, Authorized, Permission, RealmSession, rights};
 use crate::features::iam::signin::{LockedSession, NewSession};
 use crate::features::iam::{self, Subject, signin};
 use crate::infra::crypto::seal::{self, DataKey, SealContext};
@@ -145,6 +145,24 @@ impl Tokens {
         realm: &mut Realm,
         presented: &SecretString,
     ) -> Result<Refreshed, TokenError> {
+        self.refresh_within(control, caller, realm, presented, &[]).await
+    }
+
+    /// The same for an access token that allows these scopes at most, if any are named (RFC 6749, section 6): the
+    /// next exchange may ask for others of the session's.
+    ///
+    /// # Errors
+    /// As [`Tokens::refresh`]; [`TokenError::Scope`] where more is asked for than the session was given, or its
+    /// user holds, and then nothing is used up.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn refresh_within(
+        &self,
+        control: &mut PgConnection,
+        caller: &Caller,
+        realm: &mut Realm,
+        presented: &SecretString,
+        scopes: &[Permission],
+    ) -> Result<Refreshed, TokenError> {
         let mut authorized = realm.authorize(control, caller, &rights::TOKEN_CREATE, None).await?;
         let (name, as_of) = (realm.name.clone(), realm.as_of);
         let mut tx = realm.begin().await?;
@@ -152,7 +170,8 @@ impl Tokens {
             tx.commit().await?;
             return Err(TokenError::RefreshInvalid);
         };
-        let Use { refresh, subject, token: new, algorithm, again } = used;
+        let Use { refresh, subject, token, algorithm, again } = used;
+        let new = narrowed(token, &subject, scopes)?;
         if matches!(caller, Caller::User { .. }) {
             // Whose token it is, is known now: nobody gets what they do not hold themselves.
             let (realm, on_behalf) = (name.id, Some(subject.id.into()));
@@ -225,6 +244,23 @@ impl Tokens {
         revoke_all(control, &nexus, (place, Some(user_id))).await?;
         tx.commit().await?;
         revoke_all(control, &nexus, (place, Some(user_id))).await
+    }
+}
+
+/// What the next token of a session says where no more than these scopes are asked for.
+fn narrowed(token: NewToken, subject: &Subject, scopes: &[Permission]) -> Result<NewToken, TokenError> {
+    if scopes.is_empty() {
+        return Ok(token);
+    }
+    let within = |list: &[Permission], scope: &Permission| {
+        list.is_empty() || list.iter().any(|given| given.covers(scope))
+    };
+    let may = |scope: &&Permission| {
+        within(&token.permissions, scope) && within(&token.scopes, scope) && subject.may(scope.as_str())
+    };
+    match scopes.iter().find(|scope| !may(scope)) {
+        Some(more) => Err(TokenError::Scope { scope: more.to_string() }),
+        None => Ok(NewToken { scopes: scopes.to_vec(), ..token }),
     }
 }
 
