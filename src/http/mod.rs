@@ -16,6 +16,7 @@ mod health;
 mod idempotency;
 mod list;
 mod metrics;
+mod page;
 mod path;
 mod permissions;
 mod problem;

@@ -1,6 +1,7 @@
 //! Pages that say what to type, typed.
 
 mod ci;
+mod first_app;
 mod own_servers;
 
 /// The fenced blocks of a page in one language, in order.
