@@ -55,6 +55,7 @@ pub mod prompt;
 mod psql;
 pub mod role;
 mod rows;
+pub mod schema;
 pub mod secret;
 pub mod secret_input;
 pub mod secret_output;
@@ -227,6 +228,10 @@ pub enum Command {
     /// serve the same installation: what one changes, the others know within two seconds.
     #[command(after_help = serve::AFTER_HELP)]
     Serve(serve::ServeArgs),
+    /// Print the JSON Schema of what commands write with -o json, and the page of the API
+    ///
+    /// The API answers with the same fields. Without a name, the names are listed.
+    Schema(schema::SchemaArgs),
     /// Print a shell's completion script
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
@@ -311,6 +316,7 @@ fn perform(cli: Cli, reads: bool) -> Exit {
 fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
     match &cli.command {
         Command::Completions(args) => return completions::run(args, screen),
+        Command::Schema(args) => return schema::run(args, screen),
         Command::Man(args) => return manual::run(args, &cli.global, screen),
         Command::Version(args) => return version::run(args, screen),
         _ => {}
@@ -349,9 +355,11 @@ fn dispatch(cli: Cli, screen: &output::Screen) -> CommandResult {
             let threads = args.workers.map_or_else(processors, usize::from);
             in_runtime_of((threads, serve::STOPPING), ctx, serve::run(args, ctx))
         }
-        Command::Completions(_) | Command::Doctor(_) | Command::Man(_) | Command::Version(_) => {
-            Ok(Exit::Done)
-        }
+        Command::Completions(_)
+        | Command::Doctor(_)
+        | Command::Man(_)
+        | Command::Schema(_)
+        | Command::Version(_) => Ok(Exit::Done),
     }
 }
 

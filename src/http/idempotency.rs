@@ -1,18 +1,20 @@
 //! `Idempotency-Key`: a change that a client may repeat is made once, and answered alike for 24 hours. Signing in
 //! and its kin have no caller yet, and ways of their own to be repeated.
 
+use std::collections::HashSet;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, Paths};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem, Paths};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::Api;
@@ -42,18 +44,40 @@ struct Kept {
 }
 
 /// Carries a change out once that bears a key.
-pub(super) async fn once(State(api): State<Api>, request: Request, next: Next) -> Response {
-    if !bears_key(&request) {
+pub(super) async fn once(State((api, keyed)): State<(Api, Keyed)>, request: Request, next: Next) -> Response {
+    if !keyed.has(&request) {
         return next.run(request).await;
     }
     carry_out(&api, request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-fn bears_key(request: &Request) -> bool {
-    let headers = request.headers();
-    takes_key(request.method(), request.uri().path())
-        && headers.contains_key(&KEY)
-        && headers.contains_key(header::AUTHORIZATION)
+/// The operations that take a key. Another method of their paths is refused, with a key as without.
+#[derive(Clone)]
+pub(super) struct Keyed(Arc<HashSet<(Method, String)>>);
+
+impl Keyed {
+    /// Those of a page.
+    pub(super) fn of(paths: &Paths) -> Self {
+        let changes = |item: &PathItem| {
+            let PathItem { post, put, patch, delete, .. } = item;
+            let all =
+                [(Method::POST, post), (Method::PUT, put), (Method::PATCH, patch), (Method::DELETE, delete)];
+            all.map(|(method, operation)| operation.is_some().then_some(method)).into_iter().flatten()
+        };
+        let all = paths.paths.iter().flat_map(|(path, item)| changes(item).map(move |it| (it, path.clone())));
+        Self(Arc::new(all.filter(|(method, path)| takes_key(method, path)).collect()))
+    }
+
+    /// Whether a request is one of them, and bears a key.
+    fn has(&self, request: &Request) -> bool {
+        let headers = request.headers();
+        headers.contains_key(&KEY)
+            && headers.contains_key(header::AUTHORIZATION)
+            && request
+                .extensions()
+                .get::<MatchedPath>()
+                .is_some_and(|path| self.0.contains(&(request.method().clone(), path.as_str().to_owned())))
+    }
 }
 
 /// Whether a route takes a key.

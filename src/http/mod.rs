@@ -19,6 +19,7 @@ mod idempotency;
 mod list;
 mod metrics;
 mod oauth;
+mod page;
 mod path;
 mod permissions;
 mod problem;

@@ -170,8 +170,10 @@ impl IntoResponses for Problem {
         let schema = utoipa::openapi::Ref::from_schema_name(ProblemDocument::name());
         let content = ContentBuilder::new().schema(Some(schema)).build();
         let response = ResponseBuilder::new().content("application/problem+json", content);
-        let response = response.description("What went wrong; `code` says which").build();
-        BTreeMap::from([("4XX".to_owned(), response.into())])
+        let refused = response.description("What went wrong; `code` says which").build();
+        let failed = ResponseBuilder::from(refused.clone());
+        let failed = failed.description("Nexus, or what it needs, failed; `code` says which").build();
+        BTreeMap::from([("4XX".to_owned(), refused.into()), ("5XX".to_owned(), failed.into())])
     }
 }
 

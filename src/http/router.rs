@@ -17,9 +17,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::error::RequestError;
+use super::idempotency::Keyed;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, api_keys, audit, auth, cors, docs, groups, health, idempotency, metrics, oauth, permissions, rate,
+    Api, api_keys, audit, auth, cors, docs, groups, health, idempotency, metrics, oauth, page, permissions, rate,
     request_id, roles, security, switch, users, well_known,
 };
 
@@ -33,6 +34,7 @@ const BODY_PAUSE: Duration = Duration::from_secs(10);
         title = "Nexus",
         description = "The API that business apps stand on. A request is for one tenant: its token says which; \
                        without a token, X-Tenant-ID or the host does. Errors are problem documents (RFC 9457).",
+        contact(name = "Nexus", url = "https://github.com/nexus-platform/nexus"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     components(schemas(ProblemDocument)),
@@ -80,6 +82,7 @@ fn finished(mut page: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
     components.add_security_scheme("client", SecurityScheme::Http(client));
     idempotency::describe(&mut page.paths);
+    page::finish(&mut page);
     page
 }
 
@@ -87,12 +90,13 @@ fn finished(mut page: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
 pub fn router(api: Api) -> Router {
     let limit = usize::try_from(api.0.settings.body_bytes).unwrap_or(usize::MAX);
     let (routes, page) = described().split_for_parts();
+    let keyed = Keyed::of(&page.paths);
     let routes = routes
         .merge(docs::routes(finished(page)))
         .merge(metrics::routes())
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
-        .layer(middleware::from_fn_with_state(api.clone(), idempotency::once))
+        .layer(middleware::from_fn_with_state((api.clone(), keyed), idempotency::once))
         .layer(middleware::from_fn_with_state(api.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(api.clone(), within_time))
         .layer(CatchPanicLayer::custom(caught))

@@ -2,20 +2,26 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
-fn page() -> Value {
-    serde_json::to_value(nexus::http::openapi()).unwrap()
-}
+use crate::contract::breaking::breaking;
+use crate::contract::page;
 
 #[test]
 fn the_page_in_the_repository_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
-    let page = format!("{:#}\n", page());
-    if std::env::var_os("UPDATE_GENERATED").is_some() {
+    let there = std::fs::read_to_string(&path).unwrap();
+    let current = page();
+    let breaks = breaking(&serde_json::from_str(&there).unwrap(), &current).join("\n");
+    let page = format!("{current:#}\n");
+    let update = std::env::var("UPDATE_GENERATED").ok();
+    assert!(
+        breaks.is_empty() || update.as_deref() == Some("breaking"),
+        "clients of the API would break; if that is meant, say so in CHANGELOG.md, and run the tests with \
+         UPDATE_GENERATED=breaking:\n{breaks}"
+    );
+    if update.is_some() {
         std::fs::write(&path, &page).unwrap();
+        return;
     }
-    let there = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(there == page, "docs/openapi.json is not up to date: run the tests with UPDATE_GENERATED=1");
 }
 

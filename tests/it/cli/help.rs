@@ -64,6 +64,7 @@ fn without_a_command_the_help_is_shown() {
       key          Manage the keys that sign access tokens
       api-key      Create, list, verify and revoke API keys
       serve        Serve the API that apps are built on
+      schema       Print the JSON Schema of what commands write with -o json, and the page of the API
       completions  Print a shell's completion script
       man          Write the manual pages
       version      Show the version, with what a bug report needs

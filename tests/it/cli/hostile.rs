@@ -16,7 +16,7 @@ use crate::support::world::World;
 
 /// Verbs beside those of [`VERBS`]; of the local ones, in a context that is not local, none does
 /// anything.
-const OTHERS: [(&str, &str); 17] = [
+const OTHERS: [(&str, &str); 18] = [
     ("local up", ""),
     ("local down", ""),
     ("local status", ""),
@@ -29,6 +29,7 @@ const OTHERS: [(&str, &str); 17] = [
     ("context show", ""),
     ("config show", ""),
     ("completions", "bash"),
+    ("schema", "User"),
     ("man", ""),
     ("version", ""),
     ("token inspect", ""),

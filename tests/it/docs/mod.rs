@@ -2,6 +2,7 @@
 
 mod ci;
 mod deploy;
+mod first_app;
 mod own_servers;
 
 /// The fenced blocks of a page in one language, in order.
