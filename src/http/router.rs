@@ -20,8 +20,8 @@ use super::error::RequestError;
 use super::idempotency::Keyed;
 use super::problem::{Problem, ProblemDocument};
 use super::{
-    Api, api_keys, audit, auth, cors, docs, groups, health, idempotency, metrics, oauth, page, permissions, rate,
-    request_id, roles, security, switch, users, well_known,
+    Api, api_keys, audit, auth, cors, docs, groups, health, idempotency, metrics, oauth, page, permissions,
+    rate, request_id, roles, security, switch, users, well_known,
 };
 
 /// How long a body may pause.
